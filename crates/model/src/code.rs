@@ -1,0 +1,198 @@
+use std::fmt;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// How a command ends. One table for all commands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// Done, or nothing to do.
+    Done = 0,
+    /// An error of the tool or the cluster.
+    Error = 1,
+    /// `plan --detailed-exitcode`: there is something to do.
+    Changes = 2,
+    /// Blocked, or not Safe, or a verification failed.
+    Blocked = 3,
+    /// Nothing was written.
+    NothingWritten = 10,
+    /// Stopped at a safe point; run again to go on.
+    StoppedSafely = 11,
+    /// A person has to decide.
+    NeedsPerson = 13,
+    /// Somebody else holds the release.
+    Held = 20,
+    /// The command line is wrong.
+    Usage = 64,
+}
+
+impl Exit {
+    /// Every exit code with its meaning, as help and docs print it.
+    pub const TABLE: [(Self, &'static str); 9] = [
+        (Self::Done, "done, or nothing to do"),
+        (Self::Error, "an error of the tool or the cluster"),
+        (Self::Changes, "plan --detailed-exitcode: there is something to do"),
+        (Self::Blocked, "blocked, or not Safe, or a verification failed"),
+        (Self::NothingWritten, "stopped before the first write; nothing was written"),
+        (Self::StoppedSafely, "stopped at a safe point; run again to go on"),
+        (Self::NeedsPerson, "a person has to decide; the message says what"),
+        (Self::Held, "somebody else holds the release"),
+        (Self::Usage, "the command line is wrong"),
+    ];
+}
+
+macro_rules! codes {
+    ($($name:ident = $number:literal, $exit:ident, $title:literal, $why:literal, $next:literal;)*) => {
+        /// A stable code of something that is wrong. `docs/errors.md` is made from this table.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Code { $(#[doc = $title] $name = $number),* }
+
+        impl Code {
+            /// Every code, in order.
+            pub const ALL: &'static [Self] = &[$(Self::$name),*];
+
+            /// What was found, in general.
+            #[must_use]
+            pub fn title(self) -> &'static str { match self { $(Self::$name => $title),* } }
+
+            /// Why it matters.
+            #[must_use]
+            pub fn why(self) -> &'static str { match self { $(Self::$name => $why),* } }
+
+            /// What to do next, in general; a finding may say it better.
+            #[must_use]
+            pub fn next(self) -> &'static str { match self { $(Self::$name => $next),* } }
+
+            /// The exit code of a command that ends with it.
+            #[must_use]
+            pub fn exit(self) -> Exit { match self { $(Self::$name => Exit::$exit),* } }
+        }
+    };
+}
+
+codes! {
+    NoKubeconfig = 101, NothingWritten, "no kubeconfig",
+        "without it there is no cluster to look at", "set KUBECONFIG or pass --kubeconfig FILE, or try --sim openshift-2.8";
+    Unreachable = 102, NothingWritten, "the API server cannot be reached",
+        "nothing can be said about an installation that cannot be read", "check the server's address and your network, then run it again";
+    Unauthorized = 103, NothingWritten, "the API server does not accept this user",
+        "the credentials are missing, expired or not allowed here", "log in again (oc login, or your cluster's way), then run it again";
+    NoRelease = 104, NothingWritten, "there is no such release",
+        "an upgrade of a release that is not there would be a fresh installation with an empty database", "check --release and --namespace; `helm list -A -a` shows what is installed";
+    NoHelm = 105, NothingWritten, "no helm on this machine",
+        "helm renders the chart and carries out the upgrade", "install helm 3.14 or later, or pass --helm FILE";
+    OldHelm = 106, NothingWritten, "this helm is too old",
+        "the upgrade needs --reset-then-reuse-values, which helm has since 3.14", "install helm 3.14 or later, or pass --helm FILE";
+    NoSimulation = 107, Usage, "there is no such simulated installation",
+        "a simulated installation is one of those that Portolan brings along, or a folder made by `portolan sim new`", "portolan sim list";
+    StateFolder = 108, NothingWritten, "the run's folder cannot be used",
+        "every write is recorded there before it is sent", "check the folder's permissions and free space";
+    NoChart = 110, NothingWritten, "no chart to upgrade to",
+        "the plan carries the very chart that helm will apply", "pass --chart FILE or --chart FOLDER";
+    BadValues = 111, Usage, "the values are not usable",
+        "helm would refuse them, or read something else than was meant", "mend the file at the place named";
+    BadRecipe = 112, Usage, "a recipe is not usable",
+        "what a version asks for is written there", "mend the file at the place named";
+    BadOption = 113, Usage, "an option is not usable", "it does not say what is to be done", "see --help";
+    NotForReal = 114, Usage, "this command is for simulated installations only",
+        "it carries out commands that are known to lose data", "add --sim openshift-2.8";
+    Downgrade = 201, Blocked, "the target is lower than what is installed",
+        "migrations of the database are not undone by an older chart", "choose a version above the installed one";
+    NoTarget = 202, Blocked, "there is no such version among the charts",
+        "a plan is made for one exact chart", "choose one of the versions listed, or pass --chart";
+    NoStorageClass = 203, Blocked, "no default storage class for the new claims",
+        "the new claims would stay Pending while helm says deployed", "mark a class as default, or set the chart's storageClass value";
+    NotDeployed = 204, NeedsPerson, "the release is not in the state deployed",
+        "a helm is at work, or one died half-way", "helm history shows how it came to this; settle it first";
+    ChartRefuses = 205, Blocked, "the chart does not render with these values",
+        "helm would refuse it in the same way, after the preparations were done", "mend the values as the message says";
+    NotRecorded = 206, Blocked, "this rendering was not recorded and no helm is here to make it",
+        "a simulated installation brings the renderings of the usual values; others need a helm", "install helm 3.14 or later, or leave out --set, -f and --chart";
+    NoCredentials = 208, Blocked, "the database's password cannot be found",
+        "the data directory keeps the password it was made with; another one locks everybody out", "put the Secret back, or name its key in the recipe";
+    BadPlan = 209, Error, "the plan breaks a rule of the house",
+        "a plan that deletes storage, or deletes what it did not archive, is never carried out", "report it with the recipe that made it";
+    NotVisible = 210, Blocked, "this user may not read what the plan relies on",
+        "what is not seen cannot be called safe", "ask for the rights named";
+    Moved = 301, NothingWritten, "the installation is not as it was when the plan was made",
+        "the plan relies on it", "make the plan again: portolan plan";
+    OtherCluster = 302, NothingWritten, "the plan was made for another cluster",
+        "names can be the same where the data is not", "choose the right context, or make the plan again";
+    WriteRefused = 304, NeedsPerson, "the API server refused a write",
+        "the step cannot be carried out as planned", "see what the server says, settle it, and run it again";
+    HelmFailed = 305, NeedsPerson, "helm did not carry out the upgrade",
+        "some objects may be new and some old; nothing is deleted by helm in a failed upgrade", "read what helm says, settle it, then make a new plan";
+    HelmPending = 306, NeedsPerson, "a release record is pending and no helm of this run holds it",
+        "somebody else upgrades this release, or a helm was killed", "wait for the other one, or settle the pending record, then run it again";
+    ManifestDiffers = 307, NeedsPerson, "helm stored something else than was planned",
+        "what was rehearsed is not what was applied", "compare the objects named";
+    TimedOut = 308, NeedsPerson, "what was waited for did not come in time",
+        "the run does not go on without it", "see what holds it up; running it again waits again";
+    Contended = 309, NeedsPerson, "an object changes each time it is to be written",
+        "somebody else writes to it", "find out who, then run it again";
+    NoPlan = 310, Usage, "there is no such plan or run",
+        "a plan is a file made by `portolan plan --out`, or the id of a run", "portolan status lists the runs";
+    BadJournal = 311, NeedsPerson, "the journal is damaged",
+        "what was done is known from it alone", "keep the folder; compare the cluster with the archive in it";
+    NotConfirmed = 312, NothingWritten, "not confirmed", "nothing is written without a yes", "type the release's name, or pass --yes";
+    Held = 313, Held, "another run holds this release on this machine",
+        "two runs would write to the same objects", "wait for it, or stop it; portolan status shows it";
+    OtherObject = 314, NeedsPerson, "an object is not the one of the plan",
+        "it was deleted and made again since", "make the plan again";
+    VolumeDiffers = 401, Blocked, "a claim is not on the volume that it was on",
+        "the data lies on the old volume", "do not write to the new one; the old volume is named above";
+    OtherDatabase = 402, Blocked, "this is not the same database",
+        "a fresh data directory was made somewhere", "the old one is on the volume named in the plan";
+    TablesLost = 403, Blocked, "tables are gone or have shrunk",
+        "no recipe says that a migration does this", "compare with the baseline in the run's folder before anybody writes";
+    NoDatabase = 404, Blocked, "the database does not answer",
+        "nothing can be said about its rows", "look at the pod's log";
+    PasswordRefused = 405, Blocked, "the database refuses the kept password",
+        "the workloads cannot log in either", "the password that fits is in the run's archive";
+    NotReady = 406, Blocked, "a workload is not ready", "the platform does not work without it", "look at its pods";
+    NotSafe = 501, Blocked, "the plan is not Safe",
+        "in some order of events a volume is lost, or left behind", "see the story above; make the plan without --without";
+    NeverFinishes = 502, Blocked, "the plan never reaches its end",
+        "in every order of events it stops half-way", "see the story above";
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PL{}", *self as u16)
+    }
+}
+
+impl Serialize for Code {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Code {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::ALL
+            .iter()
+            .copied()
+            .find(|code| code.to_string() == text)
+            .ok_or_else(|| serde::de::Error::custom(format!("`{text}` is no code of this version")))
+    }
+}
+
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_unique_and_survive_their_written_form() {
+        let mut seen = std::collections::BTreeSet::new();
+        for &code in Code::ALL {
+            assert!(seen.insert(code as u16));
+            let text = serde_json::to_string(&code).expect("a code is a string");
+            assert_eq!(serde_json::from_str::<Code>(&text).expect("and reads back"), code);
+            for words in [code.title(), code.why(), code.next()] {
+                assert!(!words.is_empty() && !words.ends_with('.'));
+            }
+        }
+    }
+}

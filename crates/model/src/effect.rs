@@ -1,0 +1,209 @@
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::{
+    DatabaseError, DatabaseRef, Digest, HelmRun, Object, Outcome, Record, Ref, ReleaseFact, ReleaseId, Rv, Snapshot, Uid,
+};
+
+/// What the engine is told.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Input {
+    /// The answer to its request.
+    Reply(Reply),
+    /// Somebody asks it to stop; may come at any time.
+    Stop(Urgency),
+}
+
+/// How soon a stop is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Urgency {
+    /// After the step that is under way.
+    AfterStep,
+}
+
+/// What the engine asks of the world. One request has at most one effect.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Request {
+    /// Make a record durable, its blobs first.
+    Append(Record, Vec<Blob>),
+    /// Read objects. The batch is not atomic: nothing may be concluded from two of them together.
+    Read(Vec<Ref>),
+    /// Read the records of a release; the fields named are left out of the fingerprints.
+    Releases(ReleaseId, BTreeMap<Ref, Vec<String>>),
+    /// Change one object.
+    Write(Write),
+    /// Start helm. The token marks the record that it will make.
+    Spawn(HelmRun, String),
+    /// Wait until every condition holds, or the limit is over.
+    Wait(Wait),
+    /// Look into a database, read-only.
+    Query(DatabaseRef),
+    /// Nothing more is asked.
+    End(Outcome),
+}
+
+/// Bytes to be kept in the run's folder under their digest, readable by the user alone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Blob {
+    /// The digest of the bytes.
+    pub digest: Digest,
+    /// The bytes.
+    pub bytes: Vec<u8>,
+}
+
+impl Blob {
+    /// Bytes with their digest.
+    #[must_use]
+    pub fn new(bytes: Vec<u8>) -> Self {
+        Self { digest: Digest::of(&bytes), bytes }
+    }
+}
+
+/// A change of one object, guarded by its UID and the resourceVersion last read.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Write {
+    /// What is done.
+    pub verb: Verb,
+    /// To which object.
+    pub target: Ref,
+    /// The write fails where the object is another one.
+    pub uid: Uid,
+    /// The write fails where the object has changed.
+    pub rv: Rv,
+}
+
+/// What is done to an object.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Verb {
+    /// A JSON merge patch (RFC 7386).
+    MergePatch(Value),
+    /// A delete with background propagation. Never of a claim or a volume.
+    Delete,
+}
+
+/// A wait that the engine asks for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Wait {
+    /// All of these must hold.
+    pub until: Vec<Cond>,
+    /// Seconds, after which the answer is [`Reply::TimedOut`].
+    pub limit: u64,
+}
+
+/// A condition to wait for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Cond {
+    /// The helm of this token does not run any more (and if it never ran, that holds too).
+    HelmEnded(String),
+    /// The workload is as its spec asks: a set or deployment rolled out, a job complete.
+    Ready(Ref),
+    /// The object is gone, or is another one.
+    Gone(Gone),
+}
+
+/// An object that is to be gone.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Gone {
+    /// The object.
+    pub target: Ref,
+    /// Its UID.
+    pub uid: Uid,
+}
+
+/// What the world answers.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Reply {
+    /// The record is durable.
+    Appended,
+    /// What was read: in the order asked.
+    Seen(Vec<Seen>),
+    /// The records of the release, oldest first.
+    Releases(Vec<ReleaseFact>),
+    /// The write was carried out.
+    Wrote,
+    /// The write, or the start of helm, was refused: nothing happened.
+    Refused(Refusal),
+    /// It is not known whether the write happened.
+    Unknown(String),
+    /// Helm was started.
+    Spawned,
+    /// Every condition of the wait holds.
+    Met,
+    /// The limit is over; the conditions that do not hold yet, with what was last seen.
+    TimedOut(Vec<Progress>),
+    /// What the database said.
+    Rows(Result<Snapshot, DatabaseError>),
+}
+
+/// One object read.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Seen {
+    /// It is there.
+    There(Object),
+    /// It is not there.
+    Absent,
+    /// It may not be read, or the server did not answer.
+    Unreadable(String),
+}
+
+/// Why nothing happened.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Refusal {
+    /// The object has changed, or is another one (409).
+    Conflict,
+    /// There is no such object (404).
+    NotFound,
+    /// This user may not (401, 403).
+    Forbidden(String),
+    /// The server does not accept it (422 and the like).
+    Invalid(String),
+    /// Nothing was sent.
+    NotSent(String),
+}
+
+/// How far a condition is.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Progress {
+    /// The condition.
+    pub cond: Cond,
+    /// What was last seen, in a few words: `1 of 3 pods ready`.
+    pub seen: String,
+}
+
+/// What the survey asks. It writes nothing and can ask nothing that writes.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Ask {
+    /// The server's version and the API groups that it serves.
+    Server,
+    /// All objects of a kind, in a namespace or (empty) in the whole cluster.
+    List {
+        /// API group; empty for the core group.
+        group: String,
+        /// The kind.
+        kind: String,
+        /// The namespace; empty for all.
+        namespace: String,
+    },
+    /// One object.
+    Get(Ref),
+}
+
+/// What the survey is answered.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Answer {
+    /// The server: its version text and API groups.
+    Server {
+        /// For example `v1.27.8+4fab27b`.
+        version: String,
+        /// The API groups.
+        groups: Vec<String>,
+    },
+    /// The objects; of a list all of them, of a get at most one.
+    Items(Vec<Object>),
+    /// This user may not read it.
+    Denied(String),
+    /// The server has no such kind.
+    NotServed,
+}

@@ -1,0 +1,20 @@
+use serde::Serialize;
+
+use crate::{Progress, Record};
+
+/// What a run shows of itself. Terminal, journal and report read these and nothing else.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+pub enum Event {
+    /// A record became durable.
+    Recorded(Record),
+    /// A wait is under way.
+    Waiting {
+        /// What it waits for, and how far that is.
+        progress: Vec<Progress>,
+        /// Seconds so far.
+        elapsed: u64,
+        /// Seconds at most.
+        limit: u64,
+    },
+}

@@ -1,0 +1,84 @@
+use serde::{Deserialize, Serialize};
+
+use crate::Code;
+
+/// How much a finding weighs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Severity {
+    /// Worth knowing.
+    Note,
+    /// Somebody should look at it.
+    Warning,
+    /// Nothing goes on until it is settled.
+    Blocking,
+}
+
+/// The answer of a check: what was found, why it matters, what to do next.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Finding {
+    /// The stable code.
+    pub code: Code,
+    /// How much it weighs.
+    pub severity: Severity,
+    /// What was found, in one sentence.
+    pub found: String,
+    /// Details, a line each.
+    pub evidence: Vec<String>,
+    /// Why it matters.
+    pub why: String,
+    /// What to do next.
+    pub next: String,
+}
+
+impl Finding {
+    /// A blocking finding; the why is the code's own unless replaced.
+    #[must_use]
+    pub fn blocking(code: Code, found: impl Into<String>) -> Self {
+        Self::new(code, Severity::Blocking, found)
+    }
+
+    /// A warning.
+    #[must_use]
+    pub fn warning(code: Code, found: impl Into<String>) -> Self {
+        Self::new(code, Severity::Warning, found)
+    }
+
+    fn new(code: Code, severity: Severity, found: impl Into<String>) -> Self {
+        Self {
+            code,
+            severity,
+            found: found.into(),
+            evidence: Vec::new(),
+            why: code.why().into(),
+            next: code.next().into(),
+        }
+    }
+
+    /// Adds a line of evidence.
+    #[must_use]
+    pub fn with(mut self, evidence: impl Into<String>) -> Self {
+        self.evidence.push(evidence.into());
+        self
+    }
+
+    /// Replaces what to do next.
+    #[must_use]
+    pub fn next(mut self, next: impl Into<String>) -> Self {
+        self.next = next.into();
+        self
+    }
+
+    /// Replaces why it matters.
+    #[must_use]
+    pub fn why(mut self, why: impl Into<String>) -> Self {
+        self.why = why.into();
+        self
+    }
+}
+
+impl std::fmt::Display for Finding {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "[{}] {}", self.code, self.found)
+    }
+}

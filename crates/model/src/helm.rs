@@ -1,0 +1,214 @@
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::{Digest, Object, Ref};
+
+/// A Helm release: its name and the namespace that holds its records.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct ReleaseId {
+    /// The namespace.
+    pub namespace: String,
+    /// The release's name.
+    pub name: String,
+}
+
+/// A chart: name and version.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct ChartId {
+    /// The chart's name.
+    pub name: String,
+    /// The chart's version.
+    pub version: semver::Version,
+}
+
+impl std::fmt::Display for ChartId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}", self.name, self.version)
+    }
+}
+
+/// The helm client that renders and upgrades: the very program that the plan was made with.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct HelmClient {
+    /// Its version.
+    pub version: semver::Version,
+    /// Its path; empty for the simulated one.
+    pub path: String,
+    /// The digest of the program; `None` for the simulated one.
+    pub digest: Option<Digest>,
+}
+
+/// The status of a release record, as Helm writes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ReleaseStatus {
+    /// `unknown`, or a word that we do not know.
+    Unknown,
+    /// `deployed`.
+    Deployed,
+    /// `superseded`.
+    Superseded,
+    /// `failed`.
+    Failed,
+    /// `uninstalled`.
+    Uninstalled,
+    /// `uninstalling`.
+    Uninstalling,
+    /// `pending-install`.
+    PendingInstall,
+    /// `pending-upgrade`.
+    PendingUpgrade,
+    /// `pending-rollback`.
+    PendingRollback,
+}
+
+impl ReleaseStatus {
+    /// Parses Helm's word.
+    #[must_use]
+    pub fn parse(word: &str) -> Self {
+        match word {
+            "deployed" => Self::Deployed,
+            "superseded" => Self::Superseded,
+            "failed" => Self::Failed,
+            "uninstalled" => Self::Uninstalled,
+            "uninstalling" => Self::Uninstalling,
+            "pending-install" => Self::PendingInstall,
+            "pending-upgrade" => Self::PendingUpgrade,
+            "pending-rollback" => Self::PendingRollback,
+            _ => Self::Unknown,
+        }
+    }
+
+    /// Helm's word.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Unknown => "unknown",
+            Self::Deployed => "deployed",
+            Self::Superseded => "superseded",
+            Self::Failed => "failed",
+            Self::Uninstalled => "uninstalled",
+            Self::Uninstalling => "uninstalling",
+            Self::PendingInstall => "pending-install",
+            Self::PendingUpgrade => "pending-upgrade",
+            Self::PendingRollback => "pending-rollback",
+        }
+    }
+
+    /// Whether a helm holds the release, or held it when it died.
+    #[must_use]
+    pub fn is_pending(self) -> bool {
+        matches!(self, Self::PendingInstall | Self::PendingUpgrade | Self::PendingRollback)
+    }
+}
+
+impl std::fmt::Display for ReleaseStatus {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(self.word())
+    }
+}
+
+/// A key of a Secret.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct SecretKey {
+    /// The Secret.
+    pub secret: Ref,
+    /// The key in its data.
+    pub key: String,
+}
+
+/// A value that helm is given and that no plan, journal or screen may show: it is read from the archived
+/// Secret when helm is started, and handed over in a file of mode 0600.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Carried {
+    /// The dotted path among the chart's values.
+    pub path: String,
+    /// Where the value comes from.
+    pub from: SecretKey,
+}
+
+/// What helm does with the values of the revision before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ValuesMode {
+    /// `--reset-values`: only what is given counts.
+    Reset,
+    /// `--reset-then-reuse-values`: the chart's defaults, then the old user-supplied values, then what is given.
+    ResetThenReuse,
+}
+
+/// A Secret that the chart looks up in the live cluster and refuses to render without one of its keys.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct KeyGuard {
+    /// The Secret: absent is fine, present without the key is not.
+    pub key: SecretKey,
+    /// How the chart's refusal begins.
+    pub message: String,
+}
+
+/// The documents of a rendering, by name; Secret data is never in it (see [`Manifest::secrets`]).
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// The documents in the order in which helm applies them. In a Secret every value of `data` and
+    /// `stringData` is replaced by one of [`Manifest::CARRIED`], [`Manifest::FREE`], [`Manifest::HIDDEN`].
+    pub docs: Vec<Object>,
+    /// The fields (JSON pointers by document) that differ from one rendering to the next.
+    pub free: BTreeMap<Ref, Vec<String>>,
+}
+
+impl Manifest {
+    /// In place of a Secret's value: followed by the dotted path of the carried value it equals.
+    pub const CARRIED: &str = "portolan:carried:";
+    /// In place of a Secret's value that is another one at each rendering.
+    pub const FREE: &str = "portolan:free";
+    /// In place of a Secret's value that is always the same and is not to be shown.
+    pub const HIDDEN: &str = "portolan:hidden";
+}
+
+/// One run of helm, with nothing left to choose: helm's argv is a function of this value.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct HelmRun {
+    /// The release.
+    pub release: ReleaseId,
+    /// The newest revision that may be there when helm starts; helm makes the next one.
+    pub base_revision: u32,
+    /// The client.
+    pub client: HelmClient,
+    /// The chart.
+    pub chart: ChartId,
+    /// The digest of the chart's archive, kept in the run's folder.
+    pub archive: Digest,
+    /// The digest of the values given (a JSON object), kept in the run's folder; no secrets in it.
+    pub values: Digest,
+    /// The values that come out of archived Secrets.
+    pub carried: Vec<Carried>,
+    /// What becomes of the old values.
+    pub mode: ValuesMode,
+    /// The digest of the planned [`Manifest`], kept in the run's folder.
+    pub manifest: Digest,
+    /// The fingerprint of each document that helm is to store: free fields and Secret data left out.
+    pub docs: BTreeMap<Ref, Digest>,
+    /// What the chart looks up and may refuse.
+    pub guards: Vec<KeyGuard>,
+}
+
+/// A release record, read.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ReleaseFact {
+    /// Its revision.
+    pub revision: u32,
+    /// Its status.
+    pub status: ReleaseStatus,
+    /// The token among its labels, inherited by later revisions.
+    pub token: Option<String>,
+    /// The chart it was made from.
+    pub chart: ChartId,
+    /// What helm wrote about how it went.
+    pub description: String,
+    /// The fingerprint of each stored document, as in [`HelmRun::docs`].
+    pub docs: BTreeMap<Ref, Digest>,
+    /// The user-supplied values.
+    pub config: Value,
+}

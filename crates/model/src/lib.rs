@@ -1,0 +1,44 @@
+//! The words of Portolan: plain data that every other crate speaks.
+//!
+//! Nothing here does anything: no I/O, no clock, no decisions. Formats that are kept on disk carry a
+//! version, and readers refuse a version they do not know.
+
+mod canonical;
+mod code;
+mod database;
+mod effect;
+mod event;
+mod finding;
+mod helm;
+mod inventory;
+mod journal;
+mod names;
+mod object;
+mod plan;
+mod step;
+mod verdict;
+
+pub use canonical::{Digest, canonical};
+pub use code::{Code, Exit};
+pub use database::{DatabaseError, DatabaseRef, Snapshot, Table, TableChange};
+pub use effect::{
+    Answer, Ask, Blob, Cond, Gone, Input, Progress, Refusal, Reply, Request, Seen, Urgency, Verb, Wait, Write,
+};
+pub use event::Event;
+pub use finding::{Finding, Severity};
+pub use helm::{
+    Carried, ChartId, HelmClient, HelmRun, KeyGuard, Manifest, ReleaseFact, ReleaseId, ReleaseStatus, SecretKey,
+    ValuesMode,
+};
+pub use inventory::{
+    Claim, Cluster, Coverage, Inventory, Mount, Platform, Release, Requests, Scope, Volume, Workload,
+};
+pub use journal::{Action, Direction, Effect, Entry, Observation, Outcome, Record, StepRef};
+pub use names::{Ref, Rv, Uid};
+pub use object::Object;
+pub use plan::{Change, Expect, Field, Hop, NewClaim, Plan, PlanFile, VolumeAim};
+pub use step::{Source, Step, StepKind, Undo};
+pub use verdict::{End, Verdict, VolumeEnd};
+
+/// The version of every format that Portolan keeps on disk: inventory, plan, journal.
+pub const FORMAT: u32 = 1;

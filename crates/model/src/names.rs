@@ -1,0 +1,186 @@
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// The UID of a Kubernetes object: what "the same object" means.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Uid(pub Arc<str>);
+
+impl Uid {
+    /// A UID from text.
+    #[must_use]
+    pub fn new(text: &str) -> Self {
+        Self(text.into())
+    }
+}
+
+impl fmt::Display for Uid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A resourceVersion: opaque, only ever compared for equality and sent back as a precondition.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Rv(pub Arc<str>);
+
+/// The name of an object: API group, kind, namespace (empty where cluster-scoped) and name. The version
+/// of the API is left out on purpose: it says how an object is read, not which object it is.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Ref(Arc<Parts>);
+
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+struct Parts {
+    kind: String,
+    namespace: String,
+    name: String,
+    group: String,
+}
+
+impl Ref {
+    /// A name from its parts; `namespace` is empty for a cluster-scoped kind, `group` for the core group.
+    #[must_use]
+    pub fn new(group: &str, kind: &str, namespace: &str, name: &str) -> Self {
+        Self(Arc::new(Parts {
+            kind: kind.into(),
+            namespace: namespace.into(),
+            name: name.into(),
+            group: group.into(),
+        }))
+    }
+
+    /// A `PersistentVolumeClaim`.
+    #[must_use]
+    pub fn claim(namespace: &str, name: &str) -> Self {
+        Self::new("", "PersistentVolumeClaim", namespace, name)
+    }
+
+    /// A `PersistentVolume`.
+    #[must_use]
+    pub fn volume(name: &str) -> Self {
+        Self::new("", "PersistentVolume", "", name)
+    }
+
+    /// A `Pod`.
+    #[must_use]
+    pub fn pod(namespace: &str, name: &str) -> Self {
+        Self::new("", "Pod", namespace, name)
+    }
+
+    /// A `Secret`.
+    #[must_use]
+    pub fn secret(namespace: &str, name: &str) -> Self {
+        Self::new("", "Secret", namespace, name)
+    }
+
+    /// A `StatefulSet`.
+    #[must_use]
+    pub fn set(namespace: &str, name: &str) -> Self {
+        Self::new("apps", "StatefulSet", namespace, name)
+    }
+
+    /// The API group; empty for the core group.
+    #[must_use]
+    pub fn group(&self) -> &str {
+        &self.0.group
+    }
+
+    /// The kind.
+    #[must_use]
+    pub fn kind(&self) -> &str {
+        &self.0.kind
+    }
+
+    /// The namespace; empty for a cluster-scoped object.
+    #[must_use]
+    pub fn namespace(&self) -> &str {
+        &self.0.namespace
+    }
+
+    /// The name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// Whether this is a claim or a volume: what Portolan never deletes.
+    #[must_use]
+    pub fn is_storage(&self) -> bool {
+        self.group().is_empty() && matches!(self.kind(), "PersistentVolumeClaim" | "PersistentVolume")
+    }
+
+    /// Parses `Kind[.group]/[namespace/]name`, the form in which names are kept.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut parts = text.split('/');
+        let (kind, second, third) = (parts.next()?, parts.next()?, parts.next());
+        if parts.next().is_some() {
+            return None;
+        }
+        let (kind, group) = kind.split_once('.').unwrap_or((kind, ""));
+        Some(match third {
+            Some(name) => Self::new(group, kind, second, name),
+            None => Self::new(group, kind, "", second),
+        })
+    }
+
+    /// The full form, `Kind[.group]/[namespace/]name`.
+    #[must_use]
+    pub fn full(&self) -> String {
+        let mut text = self.kind().to_owned();
+        for (mark, part) in [('.', self.group()), ('/', self.namespace()), ('/', self.name())] {
+            if !part.is_empty() {
+                text.push(mark);
+                text.push_str(part);
+            }
+        }
+        text
+    }
+}
+
+/// What a person reads: `Kind/name`.
+impl fmt::Display for Ref {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&format!("{}/{}", self.kind(), self.name()))
+    }
+}
+
+impl fmt::Debug for Ref {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.full())
+    }
+}
+
+impl Serialize for Ref {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.full())
+    }
+}
+
+impl<'de> Deserialize<'de> for Ref {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::parse(&text).ok_or_else(|| serde::de::Error::custom(format!("`{text}` is not Kind[.group]/[namespace/]name")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_survives_its_written_form() {
+        for name in [
+            Ref::claim("runai-backend", "pvc-postgresql"),
+            Ref::volume("pvc-8a1f"),
+            Ref::new("route.openshift.io", "Route", "runai-backend", "runai-backend"),
+        ] {
+            assert_eq!(Ref::parse(&name.full()), Some(name));
+        }
+        assert_eq!(Ref::parse("Pod"), None);
+        assert_eq!(Ref::parse("a/b/c/d"), None);
+    }
+}

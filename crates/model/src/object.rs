@@ -1,0 +1,97 @@
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::{Ref, Rv, Uid};
+
+/// A Kubernetes object as JSON, with readers for the fields that Portolan lives by. It is never turned
+/// into a typed struct and back: that would drop fields we do not know.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Object(pub Arc<Value>);
+
+impl Object {
+    /// Wraps JSON.
+    #[must_use]
+    pub fn new(json: Value) -> Self {
+        Self(Arc::new(json))
+    }
+
+    /// The field at a JSON pointer.
+    #[must_use]
+    pub fn at(&self, pointer: &str) -> Option<&Value> {
+        self.0.pointer(pointer)
+    }
+
+    /// The text at a JSON pointer; empty where there is none.
+    #[must_use]
+    pub fn text(&self, pointer: &str) -> &str {
+        self.at(pointer).and_then(Value::as_str).unwrap_or_default()
+    }
+
+    /// The object's name; `None` where kind or name is missing.
+    #[must_use]
+    pub fn name(&self) -> Option<Ref> {
+        let (kind, name) = (self.text("/kind"), self.text("/metadata/name"));
+        let group = self.text("/apiVersion").rsplit_once('/').map_or("", |(group, _)| group);
+        (!kind.is_empty() && !name.is_empty())
+            .then(|| Ref::new(group, kind, self.text("/metadata/namespace"), name))
+    }
+
+    /// `metadata.uid`.
+    #[must_use]
+    pub fn uid(&self) -> Uid {
+        Uid::new(self.text("/metadata/uid"))
+    }
+
+    /// `metadata.resourceVersion`.
+    #[must_use]
+    pub fn rv(&self) -> Rv {
+        Rv(self.text("/metadata/resourceVersion").into())
+    }
+
+    /// Whether `metadata.deletionTimestamp` is set. It cannot be taken back.
+    #[must_use]
+    pub fn is_terminating(&self) -> bool {
+        self.at("/metadata/deletionTimestamp").is_some_and(|at| !at.is_null())
+    }
+
+    /// An annotation of the live object.
+    #[must_use]
+    pub fn annotation(&self, key: &str) -> Option<&str> {
+        self.0.get("metadata")?.get("annotations")?.get(key)?.as_str()
+    }
+
+    /// A label of the live object.
+    #[must_use]
+    pub fn label(&self, key: &str) -> Option<&str> {
+        self.0.get("metadata")?.get("labels")?.get(key)?.as_str()
+    }
+
+    /// The list at a JSON pointer; empty where there is none.
+    #[must_use]
+    pub fn list(&self, pointer: &str) -> &[Value] {
+        self.at(pointer).and_then(Value::as_array).map_or(&[], Vec::as_slice)
+    }
+
+    /// The names of the claims that a pod, or a workload's pod template, names as volumes.
+    #[must_use]
+    pub fn claims(&self) -> Vec<&str> {
+        let spec = if self.text("/kind") == "Pod" { "/spec/volumes" } else { "/spec/template/spec/volumes" };
+        self.list(spec)
+            .iter()
+            .filter_map(|volume| volume.pointer("/persistentVolumeClaim/claimName")?.as_str())
+            .collect()
+    }
+
+    /// The keys of a Secret's or `ConfigMap`'s data.
+    #[must_use]
+    pub fn data_keys(&self) -> Vec<&str> {
+        ["/data", "/stringData"]
+            .iter()
+            .filter_map(|part| self.at(part)?.as_object())
+            .flat_map(|map| map.keys().map(String::as_str))
+            .collect()
+    }
+}

@@ -1,0 +1,160 @@
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::{
+    ChartId, DatabaseRef, Digest, Finding, HelmClient, Ref, ReleaseId, Step, StepKind, Uid, canonical,
+};
+
+/// A plan: data with no choices left. Applying it in a world that moved is refused.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    /// The version of this format.
+    pub format: u32,
+    /// The cluster it was made for: see [`crate::Cluster::uid`].
+    pub cluster: Uid,
+    /// That cluster's address, for people.
+    pub server: String,
+    /// The release.
+    pub release: ReleaseId,
+    /// The helm that rendered and will upgrade.
+    pub helm: HelmClient,
+    /// What is installed.
+    pub from: ChartId,
+    /// What will be.
+    pub to: ChartId,
+    /// One version to the next.
+    pub hops: Vec<Hop>,
+    /// Guarded steps for what may go wrong; they belong to the format, and no recipe fills them yet.
+    pub contingencies: Vec<Step>,
+    /// The objects that the plan looked at, and what it relied on.
+    pub expects: BTreeMap<Ref, Expect>,
+    /// The volumes that hold data.
+    pub volumes: Vec<VolumeAim>,
+    /// The databases on them.
+    pub databases: Vec<DatabaseRef>,
+    /// Recipe steps that were left out on request.
+    pub without: Vec<String>,
+    /// What the planner has to say.
+    pub findings: Vec<Finding>,
+}
+
+/// One version to the next.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Hop {
+    /// From this chart.
+    pub from: ChartId,
+    /// To this one.
+    pub to: ChartId,
+    /// The boundaries that it crosses, such as `into 2.9`.
+    pub boundaries: Vec<String>,
+    /// The steps, in order.
+    pub steps: Vec<Step>,
+    /// What helm will do to each object.
+    pub changes: Vec<(Change, Ref, String)>,
+    /// Claims that will be new and empty.
+    pub new_claims: Vec<NewClaim>,
+}
+
+/// What helm will do to an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Change {
+    /// It is new.
+    Create,
+    /// It changes in place.
+    Change,
+    /// It is deleted.
+    Delete,
+    /// It would be deleted and is held back.
+    Keep,
+    /// It is there and becomes the release's.
+    Adopt,
+    /// It stays as it is.
+    Same,
+}
+
+/// A claim that will be new and empty.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct NewClaim {
+    /// The claim.
+    pub claim: Ref,
+    /// The set whose template makes it.
+    pub set: Ref,
+    /// Its size.
+    pub size: String,
+    /// Its class; `None` for the default one.
+    pub class: Option<String>,
+}
+
+/// What the plan relied on of one object.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Expect {
+    /// The object's UID; `None` where the object is expected to be absent.
+    pub uid: Option<Uid>,
+    /// The fields.
+    pub fields: Vec<Field>,
+}
+
+/// A field that the plan relied on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Field {
+    /// Where: a JSON pointer.
+    pub pointer: String,
+    /// What was there; null where nothing was.
+    pub value: Value,
+    /// What goes wrong otherwise.
+    pub why: String,
+}
+
+/// A volume that holds data and is to be Safe.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct VolumeAim {
+    /// The claim.
+    pub claim: Ref,
+    /// The claim's UID.
+    pub claim_uid: Uid,
+    /// The volume.
+    pub volume: Ref,
+    /// The volume's UID.
+    pub volume_uid: Uid,
+}
+
+impl Plan {
+    /// The plan's digest: its name.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        Digest::of(&canonical(self))
+    }
+
+    /// All steps of all hops, in order.
+    pub fn steps(&self) -> impl Iterator<Item = &Step> {
+        self.hops.iter().flat_map(|hop| &hop.steps)
+    }
+
+    /// The step at a place among all steps.
+    #[must_use]
+    pub fn step(&self, index: u32) -> Option<&Step> {
+        self.steps().nth(index as usize)
+    }
+
+    /// How many steps cannot be undone, and which (from 1).
+    #[must_use]
+    pub fn forward_only(&self) -> Vec<usize> {
+        self.steps()
+            .enumerate()
+            .filter(|(_, step)| matches!(step.kind, StepKind::HelmUpgrade { .. }))
+            .map(|(index, _)| index + 1)
+            .collect()
+    }
+}
+
+/// A plan with the objects it refers to by digest: one file that another machine can apply.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PlanFile {
+    /// The plan.
+    pub plan: Plan,
+    /// The objects: base64 by digest.
+    pub objects: BTreeMap<Digest, String>,
+}

@@ -1,0 +1,155 @@
+use serde::{Deserialize, Serialize};
+
+use crate::{Carried, DatabaseRef, HelmRun, Ref, Uid};
+
+/// One step of a plan: everything is decided.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Step {
+    /// The recipe's id of it, as `--without` takes it. Several steps may come from one line of a recipe.
+    pub id: String,
+    /// What is done.
+    pub kind: StepKind,
+    /// Where this comes from.
+    pub sources: Vec<Source>,
+    /// Why, in one sentence.
+    pub why: String,
+    /// What a person would type, a line each.
+    pub command: Vec<String>,
+    /// How it is undone.
+    pub undo: Undo,
+    /// Seconds that its waiting may take.
+    pub limit: u64,
+}
+
+/// What a step does: a closed set. A recipe names one and gives arguments.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum StepKind {
+    /// Sets a volume's reclaim policy to Retain.
+    RetainVolume {
+        /// The volume.
+        volume: Ref,
+        /// Its UID.
+        uid: Uid,
+        /// Its policy at plan time.
+        before: String,
+    },
+    /// Sets `helm.sh/resource-policy: keep` on a live claim.
+    KeepClaim {
+        /// The claim.
+        claim: Ref,
+        /// Its UID.
+        uid: Uid,
+    },
+    /// Looks into a database and records what is there.
+    RecordDatabase {
+        /// The database.
+        database: DatabaseRef,
+    },
+    /// Puts objects into the run's archive.
+    ArchiveObject {
+        /// The objects.
+        objects: Vec<Ref>,
+    },
+    /// Makes sure that passwords are in the archive and open the database.
+    CarryCredentials {
+        /// The values that helm will be given.
+        carried: Vec<Carried>,
+        /// The database that they open.
+        database: DatabaseRef,
+    },
+    /// Deletes an object that was archived, and waits until its pods are gone. Never a claim or a volume.
+    DeleteObject {
+        /// The object.
+        target: Ref,
+        /// Its UID.
+        uid: Uid,
+        /// The pods that end with it.
+        ends: Vec<Ref>,
+    },
+    /// Runs `helm upgrade`.
+    HelmUpgrade {
+        /// The run.
+        run: Box<HelmRun>,
+    },
+    /// Waits until workloads are as their specs ask, and the routes are there.
+    WaitReady {
+        /// The workloads and routes.
+        workloads: Vec<Ref>,
+    },
+    /// Checks that a claim is the one it was, on the volume it was, and mounted.
+    VerifyVolume {
+        /// The claim.
+        claim: Ref,
+        /// Its UID.
+        claim_uid: Uid,
+        /// The volume.
+        volume: Ref,
+        /// Its UID.
+        volume_uid: Uid,
+        /// The pods that are to mount it.
+        mounted_by: Vec<Ref>,
+    },
+    /// Checks that a database is the recorded one and lost nothing.
+    VerifyDatabase {
+        /// The database.
+        database: DatabaseRef,
+        /// Tables (`schema.table`, or `schema.*`) that a migration may change.
+        may_change: Vec<String>,
+    },
+}
+
+impl StepKind {
+    /// The kind's name as recipes write it.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::RetainVolume { .. } => "retain-volume",
+            Self::KeepClaim { .. } => "keep-claim",
+            Self::RecordDatabase { .. } => "record-database",
+            Self::ArchiveObject { .. } => "archive-object",
+            Self::CarryCredentials { .. } => "carry-credentials",
+            Self::DeleteObject { .. } => "delete-object",
+            Self::HelmUpgrade { .. } => "helm-upgrade",
+            Self::WaitReady { .. } => "wait-ready",
+            Self::VerifyVolume { .. } => "verify-volume",
+            Self::VerifyDatabase { .. } => "verify-database",
+        }
+    }
+
+    /// The objects that the step itself writes to; what helm writes is in the hop's changes.
+    #[must_use]
+    pub fn writes(&self) -> Vec<&Ref> {
+        match self {
+            Self::RetainVolume { volume, .. } => vec![volume],
+            Self::KeepClaim { claim, .. } => vec![claim],
+            Self::DeleteObject { target, .. } => vec![target],
+            _ => Vec::new(),
+        }
+    }
+}
+
+/// Where a step comes from.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Source {
+    /// The page, or `portolan` for a protection of ours.
+    pub page: String,
+    /// The line, where the page has it.
+    pub line: Option<u32>,
+    /// The boundary that asks for it.
+    pub boundary: String,
+}
+
+/// How a step is undone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Undo {
+    /// Nothing was changed.
+    Nothing,
+    /// The change is reversed.
+    Reverse,
+    /// What was removed is put back from the archive.
+    Restore,
+    /// It cannot be undone; the way on is forward.
+    ForwardOnly,
+}

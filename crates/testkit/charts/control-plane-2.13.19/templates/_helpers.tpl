@@ -1,0 +1,34 @@
+{{- /* No version in here: selectors cannot be changed. Takes a dict: root, name, component. */}}
+{{- define "cp.selector" -}}
+app.kubernetes.io/name: {{ .name }}
+app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/component: {{ .component }}
+{{- end }}
+
+{{- define "cp.labels" -}}
+{{ include "cp.selector" . }}
+app.kubernetes.io/managed-by: {{ .root.Release.Service }}
+helm.sh/chart: {{ include "cp.chart" .root }}
+{{- end }}
+
+{{- define "cp.chart" -}}
+{{ .Chart.Name }}-{{ .Chart.Version }}
+{{- end }}
+
+{{- /*
+The password in base64, by the rule of bitnami/common: the live secret's, else the given one, else a random one.
+A live secret without the key stops the rendering; so does one that runai-backend 2.8 left, whose key is
+`postgresql-password`. A random one does not open a data directory that was made with another.
+*/}}
+{{- define "cp.postgresPassword" -}}
+{{- $name := printf "%s-postgresql" .Release.Name }}
+{{- $key := "postgres-password" }}
+{{- $live := (lookup "v1" "Secret" .Release.Namespace $name).data }}
+{{- if not $live }}
+  {{- coalesce .Values.global.postgresql.auth.postgresPassword .Values.postgresql.auth.postgresPassword (randAlphaNum 10) | toString | b64enc }}
+{{- else if hasKey $live $key }}
+  {{- get $live $key }}
+{{- else }}
+  {{- fail (printf "\nPASSWORDS ERROR: The secret %q does not contain the key %q\n" $name $key) }}
+{{- end }}
+{{- end }}

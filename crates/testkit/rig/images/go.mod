@@ -1,0 +1,3 @@
+module portolan/rig/images
+
+go 1.24.0
