@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
-    ChartId, DatabaseRef, Digest, Finding, HelmClient, Ref, ReleaseId, Step, StepKind, Uid, canonical,
+    ChartId, DatabaseRef, Digest, Finding, HelmClient, Ref, ReleaseId, Step, StepKind, Uid,
+    canonical,
 };
 
 /// A plan: data with no choices left. Applying it in a world that moved is refused.
