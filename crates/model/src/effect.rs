@@ -36,7 +36,7 @@ pub enum Request {
     /// Change one object.
     Write(Write),
     /// Start helm. The token marks the record that it will make.
-    Spawn(HelmRun, String),
+    Spawn(Box<HelmRun>, String),
     /// Wait until every condition holds, or the limit is over.
     Wait(Wait),
     /// Look into a database, read-only.

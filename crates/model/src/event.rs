@@ -7,7 +7,7 @@ use crate::{Progress, Record};
 #[serde(tag = "event", rename_all = "kebab-case")]
 pub enum Event {
     /// A record became durable.
-    Recorded(Record),
+    Recorded(Box<Record>),
     /// A wait is under way.
     Waiting {
         /// What it waits for, and how far that is.

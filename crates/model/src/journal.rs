@@ -38,7 +38,7 @@ pub enum Record {
         /// The step.
         step: StepRef,
         /// What is done.
-        action: Action,
+        action: Box<Action>,
         /// The digest of the object before, kept in the run's folder.
         before: Option<Digest>,
         /// What the step will wait to see gone, as seen before.
@@ -93,7 +93,7 @@ pub enum Action {
     /// A run of helm under this token.
     Helm {
         /// The run.
-        run: HelmRun,
+        run: Box<HelmRun>,
         /// The token.
         token: String,
     },
