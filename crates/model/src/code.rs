@@ -153,6 +153,8 @@ codes! {
         "two runs would write to the same objects", "wait for it, or stop it; portolan status shows it";
     OtherObject = 314, NeedsPerson, "an object is not the one of the plan",
         "it was deleted and made again since", "make the plan again";
+    ReleaseMoved = 315, NeedsPerson, "the release was changed by somebody else",
+        "the plan was made for the revision before", "helm history shows who did what; then make the plan again";
     VolumeDiffers = 401, Blocked, "a claim is not on the volume that it was on",
         "the data lies on the old volume", "do not write to the new one; the old volume is named above";
     OtherDatabase = 402, Blocked, "this is not the same database",

@@ -193,6 +193,8 @@ pub struct HelmRun {
     pub manifest: Digest,
     /// The fingerprint of each document that helm is to store: free fields and Secret data left out.
     pub docs: BTreeMap<Ref, Digest>,
+    /// The fields that differ from one rendering to the next, as in [`Manifest::free`].
+    pub free: BTreeMap<Ref, Vec<String>>,
     /// What the chart looks up and may refuse.
     pub guards: Vec<KeyGuard>,
 }

@@ -134,8 +134,8 @@ pub enum Observation {
     },
     /// A database was looked into.
     Database {
-        /// What was there.
-        snapshot: Snapshot,
+        /// The pod that runs it, and what was there.
+        snapshot: (Ref, Snapshot),
         /// In a few words.
         note: String,
     },
@@ -152,7 +152,7 @@ pub enum Direction {
 }
 
 /// How a run ended.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(tag = "outcome", rename_all = "kebab-case")]
 pub enum Outcome {
     /// Every step was done and verified.

@@ -1,0 +1,293 @@
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+use model::{
+    Action, Blob, Code, Digest, Effect, Finding, Input, Outcome, Plan, Record, Ref, Refusal, Reply,
+    Request, Step, StepRef, Urgency,
+};
+
+use crate::fold::{Fold, Phase};
+use crate::guard;
+use crate::steps::{self, Next};
+
+/// How often a step may look again before it gives up: an object that changes under each of five attempts
+/// is being written to by somebody else.
+const ATTEMPTS: u32 = 5;
+
+/// A run of a plan. `want` says what it asks for, `on` takes the answer; nothing happens in between.
+#[derive(Clone, Debug)]
+pub struct Engine {
+    plan: Arc<Plan>,
+    /// The plan's name; its first eight digits mark helm's tokens.
+    digest: Digest,
+    fold: Fold,
+    pending: Option<(Record, Vec<Blob>)>,
+    /// A stop that was heard and is not in the journal yet; lost in a crash, which is a stop too.
+    stop: Option<Urgency>,
+}
+
+impl Engine {
+    /// The state that a journal says; the first run is a resume from an empty one.
+    #[must_use]
+    pub fn resume(plan: Arc<Plan>, journal: &[Record], host: &str) -> Self {
+        let mut fold = Fold::default();
+        for record in journal {
+            fold.apply(record);
+        }
+        let digest = plan.digest();
+        let mut engine = Self {
+            mark: digest.short().into(),
+            plan,
+            fold,
+            pending: None,
+            stop: None,
+        };
+        engine.wake(digest, host);
+        engine
+    }
+
+    /// The same engine after a crash: everything that was not in the journal is gone.
+    #[must_use]
+    pub fn crashed(&self, host: &str) -> Self {
+        let mut engine = Self { pending: None, stop: None, ..self.clone() };
+        engine.wake(host);
+        engine
+    }
+
+    fn wake(&mut self, host: &str) {
+        if !self.fold.started {
+            self.pending = Some((
+                Record::Started {
+                    plan: digest,
+                    host: host.into(),
+                },
+                Vec::new(),
+            ));
+        } else if self.fold.outcome != Some(Outcome::Finished) {
+            self.pending = Some((Record::Resumed { host: host.into() }, Vec::new()));
+        }
+    }
+
+    /// The plan.
+    #[must_use]
+    pub fn plan(&self) -> &Arc<Plan> {
+        &self.plan
+    }
+
+    /// The fold of what is durable.
+    #[must_use]
+    pub fn state(&self) -> &Fold {
+        &self.fold
+    }
+
+    /// The step under way.
+    #[must_use]
+    pub fn step(&self) -> Option<&Step> {
+        self.plan.step(self.fold.step)
+    }
+
+    /// What the engine asks for now.
+    #[must_use]
+    pub fn want(&self) -> Request {
+        if let Some((record, blobs)) = &self.pending {
+            return Request::Append(record.clone(), blobs.clone());
+        }
+        if let Some(outcome) = &self.fold.outcome {
+            return Request::End(outcome.clone());
+        }
+        if !self.fold.bound {
+            return Request::Read(self.plan.expects.keys().cloned().collect());
+        }
+        let Some(step) = self.step() else {
+            return Request::End(Outcome::Finished);
+        };
+        match self.fold.phase {
+            Phase::Look => steps::look(step, &self.fold),
+            Phase::Go => match self.fold.pursuit.as_ref().map(|pursuit| &pursuit.action) {
+                Some(Action::Write(write)) => Request::Write(write.clone()),
+                Some(Action::Helm { run, token }) => Request::Spawn(run.clone(), token.clone()),
+                // invariant: an intent is what leads to Go
+                None => steps::look(step, &self.fold),
+            },
+            Phase::Sent => {
+                steps::settle(step, &self.fold).unwrap_or_else(|| steps::check(step, &self.fold))
+            }
+            Phase::Check => steps::check(step, &self.fold),
+        }
+    }
+
+    /// Takes an answer, or a call to stop.
+    pub fn on(&mut self, input: Input) {
+        match input {
+            Input::Stop(urgency) => self.stop = Some(urgency),
+            Input::Reply(Reply::Appended) => {
+                if let Some((record, _)) = self.pending.take() {
+                    self.fold.apply(&record);
+                }
+            }
+            Input::Reply(_) if self.pending.is_some() || self.fold.outcome.is_some() => {}
+            Input::Reply(reply) if !self.fold.bound => self.on_bound(reply),
+            Input::Reply(reply) => self.on_step(reply),
+        }
+        self.turn_the_page();
+    }
+
+    /// Between two steps: end where there is nothing more to do, or a stop was asked for.
+    fn turn_the_page(&mut self) {
+        if self.pending.is_some() || self.fold.outcome.is_some() || !self.fold.started {
+            return;
+        }
+        if let Some(urgency) = self.stop.take()
+            && !self.fold.stop
+        {
+            self.pending = Some((Record::StopAsked { urgency }, Vec::new()));
+            return;
+        }
+        let between = self.fold.phase == Phase::Look && self.fold.pursuit.is_none();
+        if self.fold.bound && self.step().is_none() {
+            self.end(Outcome::Finished);
+        } else if self.fold.stop && between {
+            self.end(Outcome::StoppedSafely);
+        } else if self.fold.phase == Phase::Look && self.fold.attempt > ATTEMPTS {
+            let target = self.step().map(|step| step.id.clone()).unwrap_or_default();
+            self.end(Outcome::Halted {
+                finding: Finding::blocking(
+                    Code::Contended,
+                    format!("step {target} was tried {ATTEMPTS} times in vain"),
+                ),
+            });
+        }
+    }
+
+    fn on_bound(&mut self, reply: Reply) {
+        let findings = match reply {
+            Reply::Seen(seen) => guard::moved(&self.plan, &seen),
+            other => vec![Finding::blocking(
+                Code::Unreachable,
+                format!("the installation could not be read: {other:?}"),
+            )],
+        };
+        if findings.is_empty() {
+            self.pending = Some((Record::Bound, Vec::new()));
+        } else {
+            self.end(Outcome::Moved { findings });
+        }
+    }
+
+    fn on_step(&mut self, reply: Reply) {
+        let Some(step) = self.plan.step(self.fold.step) else {
+            return;
+        };
+        let at = StepRef {
+            index: self.fold.step,
+            attempt: self.fold.attempt,
+        };
+        let next = match self.fold.phase {
+            Phase::Look => steps::on_look(step, &self.fold, self.digest.short(), reply),
+            Phase::Go => on_sent(step, reply),
+            Phase::Sent if steps::settle(step, &self.fold).is_some() => on_settled(step, reply),
+            Phase::Sent | Phase::Check => steps::on_check(step, &self.fold, reply),
+        };
+        self.pending = Some(match next {
+            Next::Effect(effect) => (Record::Effect { step: at, effect }, Vec::new()),
+            Next::Observed(observation, blobs) => (
+                Record::Observed {
+                    step: at,
+                    observation,
+                },
+                blobs,
+            ),
+            Next::Intent {
+                action,
+                before,
+                ends,
+            } => {
+                let digest = before.as_ref().map(|blob| blob.digest.clone());
+                let record = Record::Intent {
+                    step: at,
+                    action: Box::new(action),
+                    before: digest,
+                    ends,
+                };
+                (record, before.into_iter().collect())
+            }
+            Next::Halt(finding) => (
+                Record::Ended {
+                    outcome: Outcome::Halted { finding },
+                },
+                Vec::new(),
+            ),
+        });
+    }
+
+    fn end(&mut self, outcome: Outcome) {
+        self.pending = Some((Record::Ended { outcome }, Vec::new()));
+    }
+
+    /// Hashes what the engine's future depends on: for a search, not for keeping.
+    pub fn hash_into(&self, state: &mut impl Hasher) {
+        self.fold.hash_into(state);
+        self.stop.is_some().hash(state);
+        if let Some((record, _)) = &self.pending {
+            std::mem::discriminant(record).hash(state);
+            match record {
+                Record::Intent { action, .. } => match &**action {
+                    Action::Write(write) => write.rv.hash(state),
+                    Action::Helm { token, .. } => token.hash(state),
+                },
+                Record::Effect { effect, .. } => std::mem::discriminant(effect).hash(state),
+                Record::Ended { outcome } => outcome.code().hash(state),
+                _ => {}
+            }
+        }
+    }
+
+    /// The object that the pending request is about, if it is about one: what a search orders.
+    #[must_use]
+    pub fn target(&self) -> Option<&Ref> {
+        match self.fold.pursuit.as_ref().map(|pursuit| &pursuit.action) {
+            Some(Action::Write(write)) => Some(&write.target),
+            _ => None,
+        }
+    }
+}
+
+/// What came back of a write, or of the start of helm.
+fn on_sent(step: &Step, reply: Reply) -> Next {
+    match reply {
+        Reply::Wrote | Reply::Spawned => Next::Effect(Effect::Done),
+        Reply::Refused(refusal @ (Refusal::Conflict | Refusal::NotFound)) => {
+            Next::Effect(Effect::Refused(refusal))
+        }
+        Reply::Refused(refusal) => {
+            let said = match refusal {
+                Refusal::Forbidden(text) | Refusal::Invalid(text) | Refusal::NotSent(text) => text,
+                Refusal::Conflict | Refusal::NotFound => String::new(),
+            };
+            Next::Halt(
+                Finding::blocking(
+                    Code::WriteRefused,
+                    format!("the server refused step {}", step.id),
+                )
+                .with(said),
+            )
+        }
+        Reply::Unknown(text) => Next::Effect(Effect::Unknown(text)),
+        other => Next::Effect(Effect::Unknown(format!("{other:?}"))),
+    }
+}
+
+/// What came of a wait for an effect.
+fn on_settled(step: &Step, reply: Reply) -> Next {
+    match reply {
+        Reply::Met => Next::Effect(Effect::Settled),
+        Reply::TimedOut(progress) => Next::Halt(steps::timed_out(step, &progress)),
+        other => Next::Halt(
+            Finding::blocking(
+                Code::TimedOut,
+                format!("step {} could not be watched", step.id),
+            )
+            .with(format!("{other:?}")),
+        ),
+    }
+}

@@ -1,0 +1,213 @@
+use std::collections::BTreeMap;
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+use model::{Action, Digest, Direction, Effect, Observation, Outcome, Record, Ref, Snapshot, Uid};
+
+/// Where a step is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Phase {
+    /// The world is looked at; nothing was sent (or it is not known whether).
+    Look,
+    /// The intent is durable; the effect may go out.
+    Go,
+    /// The effect is out; what it brings about is waited for.
+    Sent,
+    /// What came of it is read back.
+    Check,
+}
+
+/// What a step has set out to do.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Pursuit {
+    /// The action.
+    pub action: Action,
+    /// What will be gone at its end.
+    pub ends: Vec<(Ref, Uid)>,
+}
+
+/// The state of a run: the fold of its journal. Folding decides nothing; it only takes over what the
+/// records say.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Fold {
+    /// Whether the run began.
+    pub started: bool,
+    /// Whether the installation was found to be the plan's.
+    pub bound: bool,
+    /// Which way it goes.
+    pub direction: Direction,
+    /// The step under way, among all steps of all hops.
+    pub step: u32,
+    /// Which attempt at it.
+    pub attempt: u32,
+    /// Where that step is.
+    pub phase: Phase,
+    /// What it has set out to do.
+    pub pursuit: Option<Arc<Pursuit>>,
+    /// Whether the effect is known to have gone out.
+    pub sent: bool,
+    /// Whether a person started it again after it had halted.
+    pub again: bool,
+    /// What is in the archive.
+    pub archived: BTreeMap<Ref, (Uid, Digest)>,
+    /// The first look into each database, by its pod.
+    pub baseline: BTreeMap<Ref, Arc<Snapshot>>,
+    /// The latest look into each database.
+    pub latest: BTreeMap<Ref, Arc<Snapshot>>,
+    /// What each step that is over ended with, in order.
+    pub notes: Arc<Vec<(bool, String)>>,
+    /// Whether a stop was asked for.
+    pub stop: bool,
+    /// How it ended.
+    pub outcome: Option<Outcome>,
+}
+
+impl Default for Fold {
+    fn default() -> Self {
+        Self {
+            started: false,
+            bound: false,
+            direction: Direction::Forward,
+            step: 0,
+            attempt: 0,
+            phase: Phase::Look,
+            pursuit: None,
+            sent: false,
+            again: false,
+            archived: BTreeMap::new(),
+            baseline: BTreeMap::new(),
+            latest: BTreeMap::new(),
+            notes: Arc::default(),
+            stop: false,
+            outcome: None,
+        }
+    }
+}
+
+impl Fold {
+    /// Takes over one record.
+    pub fn apply(&mut self, record: &Record) {
+        match record {
+            Record::Started { .. } => self.started = true,
+            Record::Bound => self.bound = true,
+            Record::Resumed { .. } => self.resume(),
+            Record::Intent { action, ends, .. } => {
+                self.pursuit = Some(Arc::new(Pursuit {
+                    action: (**action).clone(),
+                    ends: ends.clone(),
+                }));
+                (self.phase, self.sent) = (Phase::Go, false);
+            }
+            Record::Effect { effect, .. } => match effect {
+                Effect::Done => (self.phase, self.sent) = (Phase::Sent, true),
+                Effect::Settled => self.phase = Phase::Check,
+                Effect::Refused(_) | Effect::Unknown(_) => {
+                    self.phase = Phase::Look;
+                    self.attempt += 1;
+                    self.again = false;
+                }
+            },
+            Record::Observed { observation, .. } => self.observe(observation),
+            Record::StopAsked { .. } => self.stop = true,
+            Record::Turned { direction } => self.direction = *direction,
+            Record::Ended { outcome } => self.outcome = Some(outcome.clone()),
+        }
+    }
+
+    /// A process ended and another one goes on. What was in flight may or may not have happened, so a write
+    /// is looked at again; a helm is waited for, since it lives on when its parent dies.
+    fn resume(&mut self) {
+        if self.outcome == Some(Outcome::Finished) {
+            return;
+        }
+        let halted = matches!(self.outcome, Some(Outcome::Halted { .. }));
+        self.outcome = None;
+        self.stop = false;
+        self.again |= halted;
+        let helm = self
+            .pursuit
+            .as_ref()
+            .is_some_and(|pursuit| matches!(pursuit.action, Action::Helm { .. }));
+        if halted && !helm {
+            self.attempt = 0;
+        }
+        self.phase = match self.phase {
+            Phase::Look => Phase::Look,
+            _ if helm => Phase::Sent,
+            _ => Phase::Look,
+        };
+    }
+
+    fn observe(&mut self, observation: &Observation) {
+        let (wrote, note) = match observation {
+            Observation::WasDone { note } => (false, note.clone()),
+            Observation::Done { note } => (true, note.clone()),
+            Observation::Archived { objects } => {
+                for (name, uid, digest) in objects {
+                    self.archived
+                        .entry(name.clone())
+                        .or_insert_with(|| (uid.clone(), digest.clone()));
+                }
+                (
+                    false,
+                    format!("{} in the archive", count(objects.len(), "object")),
+                )
+            }
+            Observation::Database { snapshot, note } => (false, self.keep_snapshot(snapshot, note)),
+        };
+        Arc::make_mut(&mut self.notes).push((wrote, note));
+        self.step += 1;
+        (self.attempt, self.phase, self.sent, self.again) = (0, Phase::Look, false, false);
+        self.pursuit = None;
+    }
+
+    fn keep_snapshot(&mut self, seen: &(Ref, Snapshot), note: &str) -> String {
+        let (pod, snapshot) = seen;
+        let snapshot = Arc::new(snapshot.clone());
+        self.baseline
+            .entry(pod.clone())
+            .or_insert_with(|| snapshot.clone());
+        self.latest.insert(pod.clone(), snapshot);
+        note.to_owned()
+    }
+
+    /// Hashes what a later decision can still read: for a search, not for keeping.
+    pub fn hash_into(&self, state: &mut impl Hasher) {
+        (
+            self.started,
+            self.bound,
+            self.step,
+            self.attempt,
+            self.phase,
+        )
+            .hash(state);
+        (self.sent, self.again, self.stop).hash(state);
+        self.outcome.hash(state);
+        if let Some(pursuit) = &self.pursuit {
+            match &pursuit.action {
+                Action::Write(write) => (&write.target, &write.rv).hash(state),
+                Action::Helm { token, .. } => token.hash(state),
+            }
+            pursuit.ends.hash(state);
+        }
+        for (name, (_, digest)) in &self.archived {
+            (name.name(), digest.short()).hash(state);
+        }
+        for (pod, snapshot) in self.baseline.iter().chain(&self.latest) {
+            (
+                pod.name(),
+                &snapshot.system_identifier,
+                snapshot.tables.len(),
+            )
+                .hash(state);
+        }
+    }
+}
+
+pub(crate) fn count(number: usize, noun: &str) -> String {
+    if number == 1 {
+        format!("1 {noun}")
+    } else {
+        format!("{number} {noun}s")
+    }
+}

@@ -1,0 +1,199 @@
+//! What each kind of step looks at, sets out to do, waits for and checks.
+
+mod database;
+mod helm;
+mod objects;
+mod volumes;
+
+use model::{
+    Action, Blob, Code, Cond, Effect, Finding, Gone, Observation, Progress, Reply, Request, Seen,
+    Step, StepKind, Uid, Wait,
+};
+
+use crate::fold::Fold;
+
+/// What a step does next. Each becomes one record.
+pub(crate) enum Next {
+    /// Set out to do something.
+    Intent {
+        action: Action,
+        before: Option<Blob>,
+        ends: Vec<(model::Ref, Uid)>,
+    },
+    /// Note what came back.
+    Effect(Effect),
+    /// The step is over.
+    Observed(Observation, Vec<Blob>),
+    /// Not as planned.
+    Halt(Finding),
+}
+
+impl Next {
+    fn done(note: impl Into<String>) -> Self {
+        Self::Observed(Observation::Done { note: note.into() }, Vec::new())
+    }
+
+    fn was_done(note: impl Into<String>) -> Self {
+        Self::Observed(Observation::WasDone { note: note.into() }, Vec::new())
+    }
+}
+
+/// What a step reads before it does anything.
+pub(crate) fn look(step: &Step, fold: &Fold) -> Request {
+    match &step.kind {
+        StepKind::RetainVolume { volume, .. } => Request::Read(vec![volume.clone()]),
+        StepKind::KeepClaim { claim, .. } => Request::Read(vec![claim.clone()]),
+        StepKind::ArchiveObject { objects } => Request::Read(objects.clone()),
+        StepKind::DeleteObject { target, ends, .. } => {
+            Request::Read(std::iter::once(target).chain(ends).cloned().collect())
+        }
+        StepKind::RecordDatabase { database }
+        | StepKind::CarryCredentials { database, .. }
+        | StepKind::VerifyDatabase { database, .. } => Request::Query(database.clone()),
+        StepKind::HelmUpgrade { run } => Request::Releases(run.release.clone(), run.free.clone()),
+        StepKind::WaitReady { workloads } => {
+            let until = workloads.iter().cloned().map(Cond::Ready).collect();
+            Request::Wait(Wait {
+                until,
+                limit: step.limit,
+            })
+        }
+        StepKind::VerifyVolume { .. } => check(step, fold),
+    }
+}
+
+/// What a step waits for once its effect is out; `None` where there is nothing to wait for.
+pub(crate) fn settle(step: &Step, fold: &Fold) -> Option<Request> {
+    let pursuit = fold.pursuit.as_ref()?;
+    let until = match (&step.kind, &pursuit.action) {
+        (StepKind::DeleteObject { .. }, _) => pursuit
+            .ends
+            .iter()
+            .map(|(target, uid)| {
+                Cond::Gone(Gone {
+                    target: target.clone(),
+                    uid: uid.clone(),
+                })
+            })
+            .collect(),
+        (StepKind::HelmUpgrade { .. }, Action::Helm { token, .. }) => {
+            vec![Cond::HelmEnded(token.clone())]
+        }
+        _ => return None,
+    };
+    Some(Request::Wait(Wait {
+        until,
+        limit: step.limit,
+    }))
+}
+
+/// What a step reads to see that it is done.
+pub(crate) fn check(step: &Step, fold: &Fold) -> Request {
+    match &step.kind {
+        StepKind::VerifyVolume {
+            claim,
+            volume,
+            mounted_by,
+            ..
+        } => Request::Read(
+            [claim, volume]
+                .into_iter()
+                .chain(mounted_by)
+                .cloned()
+                .collect(),
+        ),
+        _ => look(step, fold),
+    }
+}
+
+/// Decides on what was looked at.
+pub(crate) fn on_look(step: &Step, fold: &Fold, mark: &str, reply: Reply) -> Next {
+    match (&step.kind, reply) {
+        (StepKind::RetainVolume { .. } | StepKind::KeepClaim { .. }, Reply::Seen(seen)) => {
+            volumes::on_look(step, &seen)
+        }
+        (StepKind::ArchiveObject { objects }, Reply::Seen(seen)) => {
+            objects::on_archive(objects, &seen)
+        }
+        (StepKind::DeleteObject { .. }, Reply::Seen(seen)) => objects::on_delete(step, fold, &seen),
+        (StepKind::HelmUpgrade { run }, Reply::Releases(facts)) => {
+            helm::on_look(run, fold, mark, &facts)
+        }
+        (StepKind::VerifyVolume { .. }, Reply::Seen(seen)) => volumes::on_verify(step, &seen),
+        (
+            StepKind::RecordDatabase { .. }
+            | StepKind::CarryCredentials { .. }
+            | StepKind::VerifyDatabase { .. },
+            Reply::Rows(rows),
+        ) => database::on_rows(step, fold, rows),
+        (StepKind::WaitReady { workloads }, Reply::Met) => Next::was_done(format!(
+            "{} ready",
+            crate::fold::count(workloads.len(), "workload")
+        )),
+        (StepKind::WaitReady { .. }, Reply::TimedOut(progress)) => {
+            Next::Halt(timed_out(step, &progress))
+        }
+        (_, reply) => Next::Halt(unreadable(step, &reply)),
+    }
+}
+
+/// Decides on what was read back.
+pub(crate) fn on_check(step: &Step, fold: &Fold, reply: Reply) -> Next {
+    match (&step.kind, reply) {
+        (StepKind::RetainVolume { .. } | StepKind::KeepClaim { .. }, Reply::Seen(seen)) => {
+            volumes::on_check(step, &seen)
+        }
+        (StepKind::DeleteObject { target, .. }, Reply::Seen(seen)) => match seen.first() {
+            Some(Seen::Absent) => Next::done(format!("{target} and its pods are gone")),
+            _ => Next::Effect(Effect::Unknown(format!("{target} is still there"))),
+        },
+        (StepKind::HelmUpgrade { run }, Reply::Releases(facts)) => {
+            helm::on_check(run, fold, &facts)
+        }
+        (_, reply) => Next::Halt(unreadable(step, &reply)),
+    }
+}
+
+/// The finding of a wait that took too long.
+pub(crate) fn timed_out(step: &Step, progress: &[Progress]) -> Finding {
+    let code = if matches!(step.kind, StepKind::WaitReady { .. }) {
+        Code::NotReady
+    } else {
+        Code::TimedOut
+    };
+    let mut finding = Finding::blocking(
+        code,
+        format!("step {} was not over after {} s", step.id, step.limit),
+    );
+    for item in progress {
+        let what = match &item.cond {
+            Cond::HelmEnded(_) => "helm".to_owned(),
+            Cond::Ready(target) | Cond::Gone(Gone { target, .. }) => target.to_string(),
+        };
+        finding = finding.with(format!("{what}: {}", item.seen));
+    }
+    finding
+}
+
+fn unreadable(step: &Step, reply: &Reply) -> Finding {
+    let text = match reply {
+        Reply::Seen(seen) => seen
+            .iter()
+            .find_map(|seen| {
+                if let Seen::Unreadable(text) = seen {
+                    Some(text.clone())
+                } else {
+                    None
+                }
+            })
+            .unwrap_or_else(|| "an object is missing".into()),
+        Reply::Unknown(text) => text.clone(),
+        Reply::Refused(refusal) => format!("{refusal:?}"),
+        _ => "an answer of another kind".into(),
+    };
+    Finding::blocking(
+        Code::NotVisible,
+        format!("step {} could not read what it needs", step.id),
+    )
+    .with(text)
+}

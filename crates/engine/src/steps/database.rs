@@ -1,0 +1,129 @@
+use model::{Code, DatabaseError, Finding, Observation, Snapshot, Step, StepKind, TableChange};
+
+use super::Next;
+use crate::fold::{Fold, count};
+
+pub(super) fn on_rows(step: &Step, fold: &Fold, rows: Result<Snapshot, DatabaseError>) -> Next {
+    let snapshot = match rows {
+        Ok(snapshot) => snapshot,
+        Err(error) => return Next::Halt(refused(step, &error)),
+    };
+    match &step.kind {
+        StepKind::RecordDatabase { database } => {
+            let rows: u64 = snapshot.tables.values().map(|table| table.rows).sum();
+            let note = format!(
+                "PostgreSQL {}, system_identifier {}, {}, {rows} rows",
+                snapshot.server_version,
+                snapshot.system_identifier,
+                count(snapshot.tables.len(), "table")
+            );
+            observed(database, snapshot, note)
+        }
+        StepKind::CarryCredentials { database, carried } => {
+            if let Some(missing) = carried
+                .iter()
+                .find(|carried| !fold.archived.contains_key(&carried.from.secret))
+            {
+                let found = format!("{} is not in the archive", missing.from.secret);
+                return Next::Halt(Finding::blocking(Code::NoCredentials, found));
+            }
+            Next::was_done(format!("the archived password opens {}", database.pod))
+        }
+        StepKind::VerifyDatabase {
+            database,
+            may_change,
+        } => match fold.baseline.get(&database.pod) {
+            None => {
+                let note = "no baseline was recorded; the password opens it".to_owned();
+                observed(database, snapshot, note)
+            }
+            Some(before) => match compare(before, &snapshot, may_change) {
+                Ok(note) => observed(database, snapshot, note),
+                Err(finding) => Next::Halt(finding),
+            },
+        },
+        _ => Next::Halt(super::unreadable(step, &model::Reply::Met)),
+    }
+}
+
+fn observed(database: &model::DatabaseRef, snapshot: Snapshot, note: String) -> Next {
+    Next::Observed(
+        Observation::Database {
+            snapshot: (database.pod.clone(), snapshot),
+            note,
+        },
+        Vec::new(),
+    )
+}
+
+/// Same database, and nothing gone that no migration may take.
+fn compare(before: &Snapshot, after: &Snapshot, may_change: &[String]) -> Result<String, Finding> {
+    if before.system_identifier != after.system_identifier {
+        return Err(Finding::blocking(
+            Code::OtherDatabase,
+            "this is not the database that was there before",
+        )
+        .with(format!(
+            "system_identifier {} -> {}",
+            before.system_identifier, after.system_identifier
+        ))
+        .with(format!(
+            "{} before, {} now",
+            count(before.tables.len(), "table"),
+            count(after.tables.len(), "table")
+        )));
+    }
+    let changes = after.changes_since(before, may_change);
+    let named = |wanted: &TableChange| -> Vec<&str> {
+        changes
+            .iter()
+            .filter(|(_, change)| *change == wanted)
+            .map(|(name, _)| name.as_str())
+            .collect()
+    };
+    let (gone, shrunk) = (named(&TableChange::Gone), named(&TableChange::Shrunk));
+    if !gone.is_empty() || !shrunk.is_empty() {
+        let mut finding = Finding::blocking(Code::TablesLost, "tables are gone or have shrunk");
+        finding.evidence = gone.iter().map(|name| format!("{name} is gone")).collect();
+        finding.evidence.extend(shrunk.iter().map(|name| {
+            let rows =
+                |snapshot: &Snapshot| snapshot.tables.get(*name).map_or(0, |table| table.rows);
+            format!(
+                "{name} has changed: {} rows -> {} rows",
+                rows(before),
+                rows(after)
+            )
+        }));
+        return Err(finding);
+    }
+    let migrated = named(&TableChange::Migrated);
+    let mut note = format!(
+        "same database; {}: {} equal, {} grew, {} new",
+        count(changes.len(), "table"),
+        named(&TableChange::Equal).len(),
+        named(&TableChange::Grew).len(),
+        named(&TableChange::New).len()
+    );
+    if !migrated.is_empty() {
+        note.push_str(&format!(
+            ", changed by the migration: {}",
+            migrated.join(", ")
+        ));
+    }
+    Ok(note)
+}
+
+fn refused(step: &Step, error: &DatabaseError) -> Finding {
+    let code = if *error == DatabaseError::PasswordRefused {
+        Code::PasswordRefused
+    } else {
+        Code::NoDatabase
+    };
+    let said = match error {
+        DatabaseError::Unreachable(text)
+        | DatabaseError::NoDatabase(text)
+        | DatabaseError::Other(text) => text.clone(),
+        DatabaseError::PasswordRefused => String::from("the server refused the password"),
+    };
+    Finding::blocking(code, format!("step {}: {}", step.id, code.title())).with(said)
+}

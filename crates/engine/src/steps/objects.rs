@@ -1,0 +1,78 @@
+use model::{
+    Action, Blob, Code, Effect, Finding, Observation, Ref, Seen, Step, StepKind, Verb, Write,
+    canonical,
+};
+
+use super::Next;
+use crate::fold::Fold;
+
+pub(super) fn on_archive(names: &[Ref], seen: &[Seen]) -> Next {
+    let mut objects = Vec::new();
+    let mut blobs = Vec::new();
+    for (name, seen) in names.iter().zip(seen) {
+        match seen {
+            Seen::There(object) => {
+                let blob = Blob::new(canonical(&object.0));
+                objects.push((name.clone(), object.uid(), blob.digest.clone()));
+                blobs.push(blob);
+            }
+            Seen::Absent => {}
+            Seen::Unreadable(text) => {
+                let found = format!("{name} cannot be read, so it cannot be archived");
+                return Next::Halt(Finding::blocking(Code::NotVisible, found).with(text.clone()));
+            }
+        }
+    }
+    Next::Observed(Observation::Archived { objects }, blobs)
+}
+
+pub(super) fn on_delete(step: &Step, fold: &Fold, seen: &[Seen]) -> Next {
+    let StepKind::DeleteObject { target, uid, ends } = &step.kind else {
+        return Next::Halt(super::unreadable(step, &model::Reply::Met));
+    };
+    if target.is_storage() {
+        // The planner makes no such step and the linter refuses it; this is the last of three locks.
+        return Next::Halt(Finding::blocking(
+            Code::BadPlan,
+            format!("{target} is storage and is never deleted"),
+        ));
+    }
+    let object = match seen.first() {
+        Some(Seen::There(object)) => object,
+        // Our own delete went through before we heard of it: its pods may still be ending.
+        Some(Seen::Absent) if fold.pursuit.is_some() => return Next::Effect(Effect::Done),
+        Some(Seen::Absent) => return Next::was_done(format!("{target} is not there")),
+        _ => return Next::Halt(super::unreadable(step, &model::Reply::Seen(seen.to_vec()))),
+    };
+    if object.uid() != *uid {
+        let found = format!("{target} is not as the plan has it: it was deleted and made again");
+        return Next::Halt(Finding::blocking(Code::OtherObject, found));
+    }
+    if object.is_terminating() && fold.pursuit.is_some() {
+        return Next::Effect(Effect::Done);
+    }
+    if fold
+        .archived
+        .get(target)
+        .is_none_or(|(archived, _)| archived != uid)
+    {
+        let found = format!("{target} is not in the archive, so it is not deleted");
+        return Next::Halt(Finding::blocking(Code::BadPlan, found));
+    }
+    let mut gone = vec![(target.clone(), uid.clone())];
+    for (name, seen) in ends.iter().zip(&seen[1..]) {
+        if let Seen::There(pod) = seen {
+            gone.push((name.clone(), pod.uid()));
+        }
+    }
+    Next::Intent {
+        action: Action::Write(Write {
+            verb: Verb::Delete,
+            target: target.clone(),
+            uid: uid.clone(),
+            rv: object.rv(),
+        }),
+        before: Some(Blob::new(canonical(&object.0))),
+        ends: gone,
+    }
+}
