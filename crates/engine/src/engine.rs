@@ -2,8 +2,8 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use model::{
-    Action, Blob, Code, Digest, Effect, Finding, Input, Outcome, Plan, Record, Ref, Refusal, Reply,
-    Request, Step, StepRef, Urgency,
+    Action, Blob, Code, Digest, Effect, Finding, Input, Outcome, Plan, Record, Ref, Refusal, Reply, Request, Step,
+    StepRef, Urgency,
 };
 
 use crate::fold::{Fold, Phase};
@@ -35,14 +35,8 @@ impl Engine {
             fold.apply(record);
         }
         let digest = plan.digest();
-        let mut engine = Self {
-            mark: digest.short().into(),
-            plan,
-            fold,
-            pending: None,
-            stop: None,
-        };
-        engine.wake(digest, host);
+        let mut engine = Self { plan, digest, fold, pending: None, stop: None };
+        engine.wake(host);
         engine
     }
 
@@ -56,13 +50,7 @@ impl Engine {
 
     fn wake(&mut self, host: &str) {
         if !self.fold.started {
-            self.pending = Some((
-                Record::Started {
-                    plan: digest,
-                    host: host.into(),
-                },
-                Vec::new(),
-            ));
+            self.pending = Some((Record::Started { plan: self.digest.clone(), host: host.into() }, Vec::new()));
         } else if self.fold.outcome != Some(Outcome::Finished) {
             self.pending = Some((Record::Resumed { host: host.into() }, Vec::new()));
         }
@@ -109,9 +97,7 @@ impl Engine {
                 // invariant: an intent is what leads to Go
                 None => steps::look(step, &self.fold),
             },
-            Phase::Sent => {
-                steps::settle(step, &self.fold).unwrap_or_else(|| steps::check(step, &self.fold))
-            }
+            Phase::Sent => steps::settle(step, &self.fold).unwrap_or_else(|| steps::check(step, &self.fold)),
             Phase::Check => steps::check(step, &self.fold),
         }
     }
@@ -162,10 +148,9 @@ impl Engine {
     fn on_bound(&mut self, reply: Reply) {
         let findings = match reply {
             Reply::Seen(seen) => guard::moved(&self.plan, &seen),
-            other => vec![Finding::blocking(
-                Code::Unreachable,
-                format!("the installation could not be read: {other:?}"),
-            )],
+            other => {
+                vec![Finding::blocking(Code::Unreachable, format!("the installation could not be read: {other:?}"))]
+            }
         };
         if findings.is_empty() {
             self.pending = Some((Record::Bound, Vec::new()));
@@ -178,10 +163,7 @@ impl Engine {
         let Some(step) = self.plan.step(self.fold.step) else {
             return;
         };
-        let at = StepRef {
-            index: self.fold.step,
-            attempt: self.fold.attempt,
-        };
+        let at = StepRef { index: self.fold.step, attempt: self.fold.attempt };
         let next = match self.fold.phase {
             Phase::Look => steps::on_look(step, &self.fold, self.digest.short(), reply),
             Phase::Go => on_sent(step, reply),
@@ -190,33 +172,13 @@ impl Engine {
         };
         self.pending = Some(match next {
             Next::Effect(effect) => (Record::Effect { step: at, effect }, Vec::new()),
-            Next::Observed(observation, blobs) => (
-                Record::Observed {
-                    step: at,
-                    observation,
-                },
-                blobs,
-            ),
-            Next::Intent {
-                action,
-                before,
-                ends,
-            } => {
+            Next::Observed(observation, blobs) => (Record::Observed { step: at, observation }, blobs),
+            Next::Intent { action, before, ends } => {
                 let digest = before.as_ref().map(|blob| blob.digest.clone());
-                let record = Record::Intent {
-                    step: at,
-                    action: Box::new(action),
-                    before: digest,
-                    ends,
-                };
+                let record = Record::Intent { step: at, action: Box::new(action), before: digest, ends };
                 (record, before.into_iter().collect())
             }
-            Next::Halt(finding) => (
-                Record::Ended {
-                    outcome: Outcome::Halted { finding },
-                },
-                Vec::new(),
-            ),
+            Next::Halt(finding) => (Record::Ended { outcome: Outcome::Halted { finding } }, Vec::new()),
         });
     }
 
@@ -256,21 +218,13 @@ impl Engine {
 fn on_sent(step: &Step, reply: Reply) -> Next {
     match reply {
         Reply::Wrote | Reply::Spawned => Next::Effect(Effect::Done),
-        Reply::Refused(refusal @ (Refusal::Conflict | Refusal::NotFound)) => {
-            Next::Effect(Effect::Refused(refusal))
-        }
+        Reply::Refused(refusal @ (Refusal::Conflict | Refusal::NotFound)) => Next::Effect(Effect::Refused(refusal)),
         Reply::Refused(refusal) => {
             let said = match refusal {
                 Refusal::Forbidden(text) | Refusal::Invalid(text) | Refusal::NotSent(text) => text,
                 Refusal::Conflict | Refusal::NotFound => String::new(),
             };
-            Next::Halt(
-                Finding::blocking(
-                    Code::WriteRefused,
-                    format!("the server refused step {}", step.id),
-                )
-                .with(said),
-            )
+            Next::Halt(Finding::blocking(Code::WriteRefused, format!("the server refused step {}", step.id)).with(said))
         }
         Reply::Unknown(text) => Next::Effect(Effect::Unknown(text)),
         other => Next::Effect(Effect::Unknown(format!("{other:?}"))),
@@ -283,11 +237,8 @@ fn on_settled(step: &Step, reply: Reply) -> Next {
         Reply::Met => Next::Effect(Effect::Settled),
         Reply::TimedOut(progress) => Next::Halt(steps::timed_out(step, &progress)),
         other => Next::Halt(
-            Finding::blocking(
-                Code::TimedOut,
-                format!("step {} could not be watched", step.id),
-            )
-            .with(format!("{other:?}")),
+            Finding::blocking(Code::TimedOut, format!("step {} could not be watched", step.id))
+                .with(format!("{other:?}")),
         ),
     }
 }

@@ -92,10 +92,7 @@ impl Fold {
             Record::Bound => self.bound = true,
             Record::Resumed { .. } => self.resume(),
             Record::Intent { action, ends, .. } => {
-                self.pursuit = Some(Arc::new(Pursuit {
-                    action: (**action).clone(),
-                    ends: ends.clone(),
-                }));
+                self.pursuit = Some(Arc::new(Pursuit { action: (**action).clone(), ends: ends.clone() }));
                 (self.phase, self.sent) = (Phase::Go, false);
             }
             Record::Effect { effect, .. } => match effect {
@@ -124,10 +121,7 @@ impl Fold {
         self.outcome = None;
         self.stop = false;
         self.again |= halted;
-        let helm = self
-            .pursuit
-            .as_ref()
-            .is_some_and(|pursuit| matches!(pursuit.action, Action::Helm { .. }));
+        let helm = self.pursuit.as_ref().is_some_and(|pursuit| matches!(pursuit.action, Action::Helm { .. }));
         if halted && !helm {
             self.attempt = 0;
         }
@@ -144,14 +138,9 @@ impl Fold {
             Observation::Done { note } => (true, note.clone()),
             Observation::Archived { objects } => {
                 for (name, uid, digest) in objects {
-                    self.archived
-                        .entry(name.clone())
-                        .or_insert_with(|| (uid.clone(), digest.clone()));
+                    self.archived.entry(name.clone()).or_insert_with(|| (uid.clone(), digest.clone()));
                 }
-                (
-                    false,
-                    format!("{} in the archive", count(objects.len(), "object")),
-                )
+                (false, format!("{} in the archive", count(objects.len(), "object")))
             }
             Observation::Database { snapshot, note } => (false, self.keep_snapshot(snapshot, note)),
         };
@@ -164,23 +153,14 @@ impl Fold {
     fn keep_snapshot(&mut self, seen: &(Ref, Snapshot), note: &str) -> String {
         let (pod, snapshot) = seen;
         let snapshot = Arc::new(snapshot.clone());
-        self.baseline
-            .entry(pod.clone())
-            .or_insert_with(|| snapshot.clone());
+        self.baseline.entry(pod.clone()).or_insert_with(|| snapshot.clone());
         self.latest.insert(pod.clone(), snapshot);
         note.to_owned()
     }
 
     /// Hashes what a later decision can still read: for a search, not for keeping.
     pub fn hash_into(&self, state: &mut impl Hasher) {
-        (
-            self.started,
-            self.bound,
-            self.step,
-            self.attempt,
-            self.phase,
-        )
-            .hash(state);
+        (self.started, self.bound, self.step, self.attempt, self.phase).hash(state);
         (self.sent, self.again, self.stop).hash(state);
         self.outcome.hash(state);
         if let Some(pursuit) = &self.pursuit {
@@ -194,20 +174,11 @@ impl Fold {
             (name.name(), digest.short()).hash(state);
         }
         for (pod, snapshot) in self.baseline.iter().chain(&self.latest) {
-            (
-                pod.name(),
-                &snapshot.system_identifier,
-                snapshot.tables.len(),
-            )
-                .hash(state);
+            (pod.name(), &snapshot.system_identifier, snapshot.tables.len()).hash(state);
         }
     }
 }
 
 pub(crate) fn count(number: usize, noun: &str) -> String {
-    if number == 1 {
-        format!("1 {noun}")
-    } else {
-        format!("{number} {noun}s")
-    }
+    if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
 }

@@ -5,21 +5,14 @@ use serde_json::Value;
 
 /// What differs from what the plan relied on; `seen` is in the order of `plan.expects`.
 pub(crate) fn moved(plan: &Plan, seen: &[Seen]) -> Vec<Finding> {
-    let same = plan
-        .expects
-        .iter()
-        .zip(seen)
-        .filter(|((name, expect), seen)| check(name, expect, seen).is_none())
-        .count();
+    let same =
+        plan.expects.iter().zip(seen).filter(|((name, expect), seen)| check(name, expect, seen).is_none()).count();
     plan.expects
         .iter()
         .zip(seen)
         .filter_map(|((name, expect), seen)| check(name, expect, seen))
         .map(|finding| {
-            finding.next(format!(
-                "portolan plan   ({same} of {} objects are unchanged)",
-                plan.expects.len()
-            ))
+            finding.next(format!("portolan plan   ({same} of {} objects are unchanged)", plan.expects.len()))
         })
         .collect()
 }
@@ -29,62 +22,37 @@ fn check(name: &Ref, expect: &Expect, seen: &Seen) -> Option<Finding> {
         (Seen::There(object), Some(uid)) if object.uid() == *uid => object,
         (Seen::Absent, None) => return None,
         (Seen::There(_), Some(_)) if name.kind() == "Namespace" => {
-            let found = format!(
-                "this is not the cluster that the plan was made for ({name} is another one)"
-            );
+            let found = format!("this is not the cluster that the plan was made for ({name} is another one)");
             return Some(Finding::blocking(Code::OtherCluster, found));
         }
         (Seen::There(_), Some(_)) => {
-            return Some(Finding::blocking(
-                Code::Moved,
-                format!("{name} was deleted and made again"),
-            ));
+            return Some(Finding::blocking(Code::Moved, format!("{name} was deleted and made again")));
         }
         (Seen::There(_), None) => {
-            return Some(Finding::blocking(
-                Code::Moved,
-                format!("{name} is there, and was not"),
-            ));
+            return Some(Finding::blocking(Code::Moved, format!("{name} is there, and was not")));
         }
         (Seen::Absent, Some(_)) => {
             return Some(Finding::blocking(Code::Moved, format!("{name} is gone")));
         }
         (Seen::Unreadable(text), _) => {
-            return Some(
-                Finding::blocking(Code::NotVisible, format!("{name} cannot be read"))
-                    .with(text.clone()),
-            );
+            return Some(Finding::blocking(Code::NotVisible, format!("{name} cannot be read")).with(text.clone()));
         }
     };
     differing(object, expect).map(|(line, why)| {
-        Finding::blocking(
-            Code::Moved,
-            "the installation is not as it was when the plan was made; nothing was written",
-        )
-        .with(format!("{name}  {line}"))
-        .why(why)
+        Finding::blocking(Code::Moved, "the installation is not as it was when the plan was made; nothing was written")
+            .with(format!("{name}  {line}"))
+            .why(why)
     })
 }
 
 fn differing(object: &Object, expect: &Expect) -> Option<(String, String)> {
-    let field = expect
-        .fields
-        .iter()
-        .find(|field| object.at(&field.pointer).unwrap_or(&Value::Null) != &field.value)?;
+    let field = expect.fields.iter().find(|field| object.at(&field.pointer).unwrap_or(&Value::Null) != &field.value)?;
     let show = |value: &Value| match value {
         Value::Null => "(absent)".to_owned(),
         Value::String(text) => text.clone(),
         other => other.to_string(),
     };
-    let path = field
-        .pointer
-        .trim_start_matches('/')
-        .replace('/', ".")
-        .replace("~1", "/");
-    let line = format!(
-        "{path}: {} -> {}",
-        show(&field.value),
-        show(object.at(&field.pointer).unwrap_or(&Value::Null))
-    );
+    let path = field.pointer.trim_start_matches('/').replace('/', ".").replace("~1", "/");
+    let line = format!("{path}: {} -> {}", show(&field.value), show(object.at(&field.pointer).unwrap_or(&Value::Null)));
     Some((line, field.why.clone()))
 }

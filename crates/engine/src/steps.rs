@@ -6,8 +6,8 @@ mod objects;
 mod volumes;
 
 use model::{
-    Action, Blob, Code, Cond, Effect, Finding, Gone, Observation, Progress, Reply, Request, Seen,
-    Step, StepKind, Uid, Wait,
+    Action, Blob, Code, Cond, Effect, Finding, Gone, Observation, Progress, Reply, Request, Seen, Step, StepKind, Uid,
+    Wait,
 };
 
 use crate::fold::Fold;
@@ -15,11 +15,7 @@ use crate::fold::Fold;
 /// What a step does next. Each becomes one record.
 pub(crate) enum Next {
     /// Set out to do something.
-    Intent {
-        action: Action,
-        before: Option<Blob>,
-        ends: Vec<(model::Ref, Uid)>,
-    },
+    Intent { action: Action, before: Option<Blob>, ends: Vec<(model::Ref, Uid)> },
     /// Note what came back.
     Effect(Effect),
     /// The step is over.
@@ -53,10 +49,7 @@ pub(crate) fn look(step: &Step, fold: &Fold) -> Request {
         StepKind::HelmUpgrade { run } => Request::Releases(run.release.clone(), run.free.clone()),
         StepKind::WaitReady { workloads } => {
             let until = workloads.iter().cloned().map(Cond::Ready).collect();
-            Request::Wait(Wait {
-                until,
-                limit: step.limit,
-            })
+            Request::Wait(Wait { until, limit: step.limit })
         }
         StepKind::VerifyVolume { .. } => check(step, fold),
     }
@@ -69,39 +62,22 @@ pub(crate) fn settle(step: &Step, fold: &Fold) -> Option<Request> {
         (StepKind::DeleteObject { .. }, _) => pursuit
             .ends
             .iter()
-            .map(|(target, uid)| {
-                Cond::Gone(Gone {
-                    target: target.clone(),
-                    uid: uid.clone(),
-                })
-            })
+            .map(|(target, uid)| Cond::Gone(Gone { target: target.clone(), uid: uid.clone() }))
             .collect(),
         (StepKind::HelmUpgrade { .. }, Action::Helm { token, .. }) => {
             vec![Cond::HelmEnded(token.clone())]
         }
         _ => return None,
     };
-    Some(Request::Wait(Wait {
-        until,
-        limit: step.limit,
-    }))
+    Some(Request::Wait(Wait { until, limit: step.limit }))
 }
 
 /// What a step reads to see that it is done.
 pub(crate) fn check(step: &Step, fold: &Fold) -> Request {
     match &step.kind {
-        StepKind::VerifyVolume {
-            claim,
-            volume,
-            mounted_by,
-            ..
-        } => Request::Read(
-            [claim, volume]
-                .into_iter()
-                .chain(mounted_by)
-                .cloned()
-                .collect(),
-        ),
+        StepKind::VerifyVolume { claim, volume, mounted_by, .. } => {
+            Request::Read([claim, volume].into_iter().chain(mounted_by).cloned().collect())
+        }
         _ => look(step, fold),
     }
 }
@@ -112,27 +88,18 @@ pub(crate) fn on_look(step: &Step, fold: &Fold, mark: &str, reply: Reply) -> Nex
         (StepKind::RetainVolume { .. } | StepKind::KeepClaim { .. }, Reply::Seen(seen)) => {
             volumes::on_look(step, &seen)
         }
-        (StepKind::ArchiveObject { objects }, Reply::Seen(seen)) => {
-            objects::on_archive(objects, &seen)
-        }
+        (StepKind::ArchiveObject { objects }, Reply::Seen(seen)) => objects::on_archive(objects, &seen),
         (StepKind::DeleteObject { .. }, Reply::Seen(seen)) => objects::on_delete(step, fold, &seen),
-        (StepKind::HelmUpgrade { run }, Reply::Releases(facts)) => {
-            helm::on_look(run, fold, mark, &facts)
-        }
+        (StepKind::HelmUpgrade { run }, Reply::Releases(facts)) => helm::on_look(run, fold, mark, &facts),
         (StepKind::VerifyVolume { .. }, Reply::Seen(seen)) => volumes::on_verify(step, &seen),
         (
-            StepKind::RecordDatabase { .. }
-            | StepKind::CarryCredentials { .. }
-            | StepKind::VerifyDatabase { .. },
+            StepKind::RecordDatabase { .. } | StepKind::CarryCredentials { .. } | StepKind::VerifyDatabase { .. },
             Reply::Rows(rows),
         ) => database::on_rows(step, fold, rows),
-        (StepKind::WaitReady { workloads }, Reply::Met) => Next::was_done(format!(
-            "{} ready",
-            crate::fold::count(workloads.len(), "workload")
-        )),
-        (StepKind::WaitReady { .. }, Reply::TimedOut(progress)) => {
-            Next::Halt(timed_out(step, &progress))
+        (StepKind::WaitReady { workloads }, Reply::Met) => {
+            Next::was_done(format!("{} ready", crate::fold::count(workloads.len(), "workload")))
         }
+        (StepKind::WaitReady { .. }, Reply::TimedOut(progress)) => Next::Halt(timed_out(step, &progress)),
         (_, reply) => Next::Halt(unreadable(step, &reply)),
     }
 }
@@ -147,24 +114,15 @@ pub(crate) fn on_check(step: &Step, fold: &Fold, reply: Reply) -> Next {
             Some(Seen::Absent) => Next::done(format!("{target} and its pods are gone")),
             _ => Next::Effect(Effect::Unknown(format!("{target} is still there"))),
         },
-        (StepKind::HelmUpgrade { run }, Reply::Releases(facts)) => {
-            helm::on_check(run, fold, &facts)
-        }
+        (StepKind::HelmUpgrade { run }, Reply::Releases(facts)) => helm::on_check(run, fold, &facts),
         (_, reply) => Next::Halt(unreadable(step, &reply)),
     }
 }
 
 /// The finding of a wait that took too long.
 pub(crate) fn timed_out(step: &Step, progress: &[Progress]) -> Finding {
-    let code = if matches!(step.kind, StepKind::WaitReady { .. }) {
-        Code::NotReady
-    } else {
-        Code::TimedOut
-    };
-    let mut finding = Finding::blocking(
-        code,
-        format!("step {} was not over after {} s", step.id, step.limit),
-    );
+    let code = if matches!(step.kind, StepKind::WaitReady { .. }) { Code::NotReady } else { Code::TimedOut };
+    let mut finding = Finding::blocking(code, format!("step {} was not over after {} s", step.id, step.limit));
     for item in progress {
         let what = match &item.cond {
             Cond::HelmEnded(_) => "helm".to_owned(),
@@ -179,21 +137,11 @@ fn unreadable(step: &Step, reply: &Reply) -> Finding {
     let text = match reply {
         Reply::Seen(seen) => seen
             .iter()
-            .find_map(|seen| {
-                if let Seen::Unreadable(text) = seen {
-                    Some(text.clone())
-                } else {
-                    None
-                }
-            })
+            .find_map(|seen| if let Seen::Unreadable(text) = seen { Some(text.clone()) } else { None })
             .unwrap_or_else(|| "an object is missing".into()),
         Reply::Unknown(text) => text.clone(),
         Reply::Refused(refusal) => format!("{refusal:?}"),
         _ => "an answer of another kind".into(),
     };
-    Finding::blocking(
-        Code::NotVisible,
-        format!("step {} could not read what it needs", step.id),
-    )
-    .with(text)
+    Finding::blocking(Code::NotVisible, format!("step {} could not read what it needs", step.id)).with(text)
 }

@@ -30,26 +30,11 @@ impl Exit {
     pub const TABLE: [(Self, &'static str); 9] = [
         (Self::Done, "done, or nothing to do"),
         (Self::Error, "an error of the tool or the cluster"),
-        (
-            Self::Changes,
-            "plan --detailed-exitcode: there is something to do",
-        ),
-        (
-            Self::Blocked,
-            "blocked, or not Safe, or a verification failed",
-        ),
-        (
-            Self::NothingWritten,
-            "stopped before the first write; nothing was written",
-        ),
-        (
-            Self::StoppedSafely,
-            "stopped at a safe point; run again to go on",
-        ),
-        (
-            Self::NeedsPerson,
-            "a person has to decide; the message says what",
-        ),
+        (Self::Changes, "plan --detailed-exitcode: there is something to do"),
+        (Self::Blocked, "blocked, or not Safe, or a verification failed"),
+        (Self::NothingWritten, "stopped before the first write; nothing was written"),
+        (Self::StoppedSafely, "stopped at a safe point; run again to go on"),
+        (Self::NeedsPerson, "a person has to decide; the message says what"),
         (Self::Held, "somebody else holds the release"),
         (Self::Usage, "the command line is wrong"),
     ];
@@ -205,10 +190,7 @@ mod tests {
         for &code in Code::ALL {
             assert!(seen.insert(code as u16));
             let text = serde_json::to_string(&code).expect("a code is a string");
-            assert_eq!(
-                serde_json::from_str::<Code>(&text).expect("and reads back"),
-                code
-            );
+            assert_eq!(serde_json::from_str::<Code>(&text).expect("and reads back"), code);
             for words in [code.title(), code.why(), code.next()] {
                 assert!(!words.is_empty() && !words.ends_with('.'));
             }

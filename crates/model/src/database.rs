@@ -74,21 +74,14 @@ impl Snapshot {
     /// What became of each table since `before`; `may_change` names the tables (`schema.table`, or
     /// `schema.*`) that a migration may change.
     #[must_use]
-    pub fn changes_since(
-        &self,
-        before: &Self,
-        may_change: &[String],
-    ) -> BTreeMap<String, TableChange> {
+    pub fn changes_since(&self, before: &Self, may_change: &[String]) -> BTreeMap<String, TableChange> {
         let allowed = |name: &str| {
-            may_change
-                .iter()
-                .any(|pattern| match pattern.strip_suffix(".*") {
-                    Some(schema) => name.split_once('.').is_some_and(|(its, _)| its == schema),
-                    None => pattern == name,
-                })
+            may_change.iter().any(|pattern| match pattern.strip_suffix(".*") {
+                Some(schema) => name.split_once('.').is_some_and(|(its, _)| its == schema),
+                None => pattern == name,
+            })
         };
-        let names: std::collections::BTreeSet<&String> =
-            before.tables.keys().chain(self.tables.keys()).collect();
+        let names: std::collections::BTreeSet<&String> = before.tables.keys().chain(self.tables.keys()).collect();
         names
             .into_iter()
             .map(|name| {
@@ -97,9 +90,7 @@ impl Snapshot {
                     (Some(_), None) if allowed(name) => TableChange::Migrated,
                     (Some(_), None) => TableChange::Gone,
                     (Some(old), Some(new)) if old == new => TableChange::Equal,
-                    (Some(old), Some(new)) if old.columns == new.columns && new.rows > old.rows => {
-                        TableChange::Grew
-                    }
+                    (Some(old), Some(new)) if old.columns == new.columns && new.rows > old.rows => TableChange::Grew,
                     _ if allowed(name) => TableChange::Migrated,
                     _ => TableChange::Shrunk,
                 };

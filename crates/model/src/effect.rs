@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
-    DatabaseError, DatabaseRef, Digest, HelmRun, Object, Outcome, Record, Ref, ReleaseFact,
-    ReleaseId, Rv, Snapshot, Uid,
+    DatabaseError, DatabaseRef, Digest, HelmRun, Object, Outcome, Record, Ref, ReleaseFact, ReleaseId, Rv, Snapshot,
+    Uid,
 };
 
 /// What the engine is told.
@@ -58,10 +58,7 @@ impl Blob {
     /// Bytes with their digest.
     #[must_use]
     pub fn new(bytes: Vec<u8>) -> Self {
-        Self {
-            digest: Digest::of(&bytes),
-            bytes,
-        }
+        Self { digest: Digest::of(&bytes), bytes }
     }
 }
 

@@ -100,10 +100,7 @@ impl ReleaseStatus {
     /// Whether a helm holds the release, or held it when it died.
     #[must_use]
     pub fn is_pending(self) -> bool {
-        matches!(
-            self,
-            Self::PendingInstall | Self::PendingUpgrade | Self::PendingRollback
-        )
+        matches!(self, Self::PendingInstall | Self::PendingUpgrade | Self::PendingRollback)
     }
 }
 

@@ -176,9 +176,7 @@ impl Inventory {
 
     /// What this user may not read.
     pub fn denied(&self) -> impl Iterator<Item = &Scope> {
-        self.coverage.iter().filter_map(|(scope, coverage)| {
-            matches!(coverage, Coverage::Denied(_)).then_some(scope)
-        })
+        self.coverage.iter().filter_map(|(scope, coverage)| matches!(coverage, Coverage::Denied(_)).then_some(scope))
     }
 
     /// The volumes that are mounted, or were made for a workload: those whose data counts.

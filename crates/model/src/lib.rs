@@ -22,18 +22,15 @@ pub use canonical::{Digest, canonical};
 pub use code::{Code, Exit};
 pub use database::{DatabaseError, DatabaseRef, Snapshot, Table, TableChange};
 pub use effect::{
-    Answer, Ask, Blob, Cond, Gone, Input, Progress, Refusal, Reply, Request, Seen, Urgency, Verb,
-    Wait, Write,
+    Answer, Ask, Blob, Cond, Gone, Input, Progress, Refusal, Reply, Request, Seen, Urgency, Verb, Wait, Write,
 };
 pub use event::Event;
 pub use finding::{Finding, Severity};
 pub use helm::{
-    Carried, ChartId, HelmClient, HelmRun, KeyGuard, Manifest, ReleaseFact, ReleaseId,
-    ReleaseStatus, SecretKey, ValuesMode,
+    Carried, ChartId, HelmClient, HelmRun, KeyGuard, Manifest, ReleaseFact, ReleaseId, ReleaseStatus, SecretKey,
+    ValuesMode,
 };
-pub use inventory::{
-    Cluster, Coverage, Inventory, Mount, Platform, Release, Requests, Scope, Volume, Workload,
-};
+pub use inventory::{Cluster, Coverage, Inventory, Mount, Platform, Release, Requests, Scope, Volume, Workload};
 pub use journal::{Action, Direction, Effect, Entry, Observation, Outcome, Record, StepRef};
 pub use names::{Ref, Rv, Uid};
 pub use object::Object;

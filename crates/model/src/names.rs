@@ -44,12 +44,7 @@ impl Ref {
     /// A name from its parts; `namespace` is empty for a cluster-scoped kind, `group` for the core group.
     #[must_use]
     pub fn new(group: &str, kind: &str, namespace: &str, name: &str) -> Self {
-        Self(Arc::new(Parts {
-            kind: kind.into(),
-            namespace: namespace.into(),
-            name: name.into(),
-            group: group.into(),
-        }))
+        Self(Arc::new(Parts { kind: kind.into(), namespace: namespace.into(), name: name.into(), group: group.into() }))
     }
 
     /// A `PersistentVolumeClaim`.
@@ -109,8 +104,7 @@ impl Ref {
     /// Whether this is a claim or a volume: what Portolan never deletes.
     #[must_use]
     pub fn is_storage(&self) -> bool {
-        self.group().is_empty()
-            && matches!(self.kind(), "PersistentVolumeClaim" | "PersistentVolume")
+        self.group().is_empty() && matches!(self.kind(), "PersistentVolumeClaim" | "PersistentVolume")
     }
 
     /// Parses `Kind[.group]/[namespace/]name`, the form in which names are kept.
@@ -132,11 +126,7 @@ impl Ref {
     #[must_use]
     pub fn full(&self) -> String {
         let mut text = self.kind().to_owned();
-        for (mark, part) in [
-            ('.', self.group()),
-            ('/', self.namespace()),
-            ('/', self.name()),
-        ] {
+        for (mark, part) in [('.', self.group()), ('/', self.namespace()), ('/', self.name())] {
             if !part.is_empty() {
                 text.push(mark);
                 text.push_str(part);
@@ -168,9 +158,8 @@ impl Serialize for Ref {
 impl<'de> Deserialize<'de> for Ref {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        Self::parse(&text).ok_or_else(|| {
-            serde::de::Error::custom(format!("`{text}` is not Kind[.group]/[namespace/]name"))
-        })
+        Self::parse(&text)
+            .ok_or_else(|| serde::de::Error::custom(format!("`{text}` is not Kind[.group]/[namespace/]name")))
     }
 }
 
@@ -183,12 +172,7 @@ mod tests {
         for name in [
             Ref::claim("runai-backend", "pvc-postgresql"),
             Ref::volume("pvc-8a1f"),
-            Ref::new(
-                "route.openshift.io",
-                "Route",
-                "runai-backend",
-                "runai-backend",
-            ),
+            Ref::new("route.openshift.io", "Route", "runai-backend", "runai-backend"),
         ] {
             assert_eq!(Ref::parse(&name.full()), Some(name));
         }

@@ -34,12 +34,8 @@ impl Object {
     #[must_use]
     pub fn name(&self) -> Option<Ref> {
         let (kind, name) = (self.text("/kind"), self.text("/metadata/name"));
-        let group = self
-            .text("/apiVersion")
-            .rsplit_once('/')
-            .map_or("", |(group, _)| group);
-        (!kind.is_empty() && !name.is_empty())
-            .then(|| Ref::new(group, kind, self.text("/metadata/namespace"), name))
+        let group = self.text("/apiVersion").rsplit_once('/').map_or("", |(group, _)| group);
+        (!kind.is_empty() && !name.is_empty()).then(|| Ref::new(group, kind, self.text("/metadata/namespace"), name))
     }
 
     /// `metadata.uid`.
@@ -57,18 +53,13 @@ impl Object {
     /// Whether `metadata.deletionTimestamp` is set. It cannot be taken back.
     #[must_use]
     pub fn is_terminating(&self) -> bool {
-        self.at("/metadata/deletionTimestamp")
-            .is_some_and(|at| !at.is_null())
+        self.at("/metadata/deletionTimestamp").is_some_and(|at| !at.is_null())
     }
 
     /// An annotation of the live object.
     #[must_use]
     pub fn annotation(&self, key: &str) -> Option<&str> {
-        self.0
-            .get("metadata")?
-            .get("annotations")?
-            .get(key)?
-            .as_str()
+        self.0.get("metadata")?.get("annotations")?.get(key)?.as_str()
     }
 
     /// A label of the live object.
@@ -80,19 +71,13 @@ impl Object {
     /// The list at a JSON pointer; empty where there is none.
     #[must_use]
     pub fn list(&self, pointer: &str) -> &[Value] {
-        self.at(pointer)
-            .and_then(Value::as_array)
-            .map_or(&[], Vec::as_slice)
+        self.at(pointer).and_then(Value::as_array).map_or(&[], Vec::as_slice)
     }
 
     /// The names of the claims that a pod, or a workload's pod template, names as volumes.
     #[must_use]
     pub fn claims(&self) -> Vec<&str> {
-        let spec = if self.text("/kind") == "Pod" {
-            "/spec/volumes"
-        } else {
-            "/spec/template/spec/volumes"
-        };
+        let spec = if self.text("/kind") == "Pod" { "/spec/volumes" } else { "/spec/template/spec/volumes" };
         self.list(spec)
             .iter()
             .filter_map(|volume| volume.pointer("/persistentVolumeClaim/claimName")?.as_str())

@@ -3,10 +3,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{
-    ChartId, DatabaseRef, Digest, Finding, HelmClient, Ref, ReleaseId, Step, StepKind, Uid,
-    canonical,
-};
+use crate::{ChartId, DatabaseRef, Digest, Finding, HelmClient, Ref, ReleaseId, Step, StepKind, Uid, canonical};
 
 /// A plan: data with no choices left. Applying it in a world that moved is refused.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

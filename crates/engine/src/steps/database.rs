@@ -20,19 +20,13 @@ pub(super) fn on_rows(step: &Step, fold: &Fold, rows: Result<Snapshot, DatabaseE
             observed(database, snapshot, note)
         }
         StepKind::CarryCredentials { database, carried } => {
-            if let Some(missing) = carried
-                .iter()
-                .find(|carried| !fold.archived.contains_key(&carried.from.secret))
-            {
+            if let Some(missing) = carried.iter().find(|carried| !fold.archived.contains_key(&carried.from.secret)) {
                 let found = format!("{} is not in the archive", missing.from.secret);
                 return Next::Halt(Finding::blocking(Code::NoCredentials, found));
             }
             Next::was_done(format!("the archived password opens {}", database.pod))
         }
-        StepKind::VerifyDatabase {
-            database,
-            may_change,
-        } => match fold.baseline.get(&database.pod) {
+        StepKind::VerifyDatabase { database, may_change } => match fold.baseline.get(&database.pod) {
             None => {
                 let note = "no baseline was recorded; the password opens it".to_owned();
                 observed(database, snapshot, note)
@@ -47,52 +41,31 @@ pub(super) fn on_rows(step: &Step, fold: &Fold, rows: Result<Snapshot, DatabaseE
 }
 
 fn observed(database: &model::DatabaseRef, snapshot: Snapshot, note: String) -> Next {
-    Next::Observed(
-        Observation::Database {
-            snapshot: (database.pod.clone(), snapshot),
-            note,
-        },
-        Vec::new(),
-    )
+    Next::Observed(Observation::Database { snapshot: (database.pod.clone(), snapshot), note }, Vec::new())
 }
 
 /// Same database, and nothing gone that no migration may take.
 fn compare(before: &Snapshot, after: &Snapshot, may_change: &[String]) -> Result<String, Finding> {
     if before.system_identifier != after.system_identifier {
-        return Err(Finding::blocking(
-            Code::OtherDatabase,
-            "this is not the database that was there before",
-        )
-        .with(format!(
-            "system_identifier {} -> {}",
-            before.system_identifier, after.system_identifier
-        ))
-        .with(format!(
-            "{} before, {} now",
-            count(before.tables.len(), "table"),
-            count(after.tables.len(), "table")
-        )));
+        return Err(Finding::blocking(Code::OtherDatabase, "this is not the database that was there before")
+            .with(format!("system_identifier {} -> {}", before.system_identifier, after.system_identifier))
+            .with(format!(
+                "{} before, {} now",
+                count(before.tables.len(), "table"),
+                count(after.tables.len(), "table")
+            )));
     }
     let changes = after.changes_since(before, may_change);
     let named = |wanted: &TableChange| -> Vec<&str> {
-        changes
-            .iter()
-            .filter(|(_, change)| *change == wanted)
-            .map(|(name, _)| name.as_str())
-            .collect()
+        changes.iter().filter(|(_, change)| *change == wanted).map(|(name, _)| name.as_str()).collect()
     };
     let (gone, shrunk) = (named(&TableChange::Gone), named(&TableChange::Shrunk));
     if !gone.is_empty() || !shrunk.is_empty() {
         let mut finding = Finding::blocking(Code::TablesLost, "tables are gone or have shrunk");
         finding.evidence = gone.iter().map(|name| format!("{name} is gone")).collect();
         finding.evidence.extend(shrunk.iter().map(|name| {
-            let rows =
-                |snapshot: &Snapshot| snapshot.tables.get(*name).map_or(0, |table| table.rows);
-            format!(
-                "{name} has changed: {} rows -> {} rows",
-                rows(before),
-                rows(after)
-            )
+            let rows = |snapshot: &Snapshot| snapshot.tables.get(*name).map_or(0, |table| table.rows);
+            format!("{name} has changed: {} rows -> {} rows", rows(before), rows(after))
         }));
         return Err(finding);
     }
@@ -105,24 +78,15 @@ fn compare(before: &Snapshot, after: &Snapshot, may_change: &[String]) -> Result
         named(&TableChange::New).len()
     );
     if !migrated.is_empty() {
-        note.push_str(&format!(
-            ", changed by the migration: {}",
-            migrated.join(", ")
-        ));
+        note.push_str(&format!(", changed by the migration: {}", migrated.join(", ")));
     }
     Ok(note)
 }
 
 fn refused(step: &Step, error: &DatabaseError) -> Finding {
-    let code = if *error == DatabaseError::PasswordRefused {
-        Code::PasswordRefused
-    } else {
-        Code::NoDatabase
-    };
+    let code = if *error == DatabaseError::PasswordRefused { Code::PasswordRefused } else { Code::NoDatabase };
     let said = match error {
-        DatabaseError::Unreachable(text)
-        | DatabaseError::NoDatabase(text)
-        | DatabaseError::Other(text) => text.clone(),
+        DatabaseError::Unreachable(text) | DatabaseError::NoDatabase(text) | DatabaseError::Other(text) => text.clone(),
         DatabaseError::PasswordRefused => String::from("the server refused the password"),
     };
     Finding::blocking(code, format!("step {}: {}", step.id, code.title())).with(said)

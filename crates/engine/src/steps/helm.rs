@@ -15,25 +15,15 @@ pub(super) fn on_look(run: &HelmRun, fold: &Fold, mark: &str, facts: &[ReleaseFa
         return Next::Halt(somebody_else(run, newest));
     }
     let token = format!("{mark}-{}-{}", fold.step, fold.attempt);
-    Next::Intent {
-        action: Action::Helm {
-            run: Box::new(run.clone()),
-            token,
-        },
-        before: None,
-        ends: Vec::new(),
-    }
+    Next::Intent { action: Action::Helm { run: Box::new(run.clone()), token }, before: None, ends: Vec::new() }
 }
 
 /// Helm has ended; the release's records decide how. Its exit code and text are evidence only.
 pub(super) fn on_check(run: &HelmRun, fold: &Fold, facts: &[ReleaseFact]) -> Next {
-    let token = fold
-        .pursuit
-        .as_ref()
-        .and_then(|pursuit| match &pursuit.action {
-            Action::Helm { token, .. } => Some(token.as_str()),
-            Action::Write(_) => None,
-        });
+    let token = fold.pursuit.as_ref().and_then(|pursuit| match &pursuit.action {
+        Action::Helm { token, .. } => Some(token.as_str()),
+        Action::Write(_) => None,
+    });
     let Some(newest) = facts.last() else {
         return Next::Halt(no_release(run));
     };
@@ -53,11 +43,8 @@ pub(super) fn on_check(run: &HelmRun, fold: &Fold, facts: &[ReleaseFact]) -> Nex
         ReleaseStatus::Deployed => compare(run, newest),
         status if status.is_pending() => Next::Halt(pending(newest)),
         status => Next::Halt(
-            Finding::blocking(
-                Code::HelmFailed,
-                format!("revision {} is {status}", newest.revision),
-            )
-            .with(newest.description.clone()),
+            Finding::blocking(Code::HelmFailed, format!("revision {} is {status}", newest.revision))
+                .with(newest.description.clone()),
         ),
     }
 }
@@ -68,18 +55,12 @@ fn compare(run: &HelmRun, stored: &ReleaseFact) -> Next {
     for (name, digest) in &run.docs {
         match stored.docs.get(name) {
             None => differing.push(format!("{name} was planned and is not stored")),
-            Some(other) if other != digest => {
-                differing.push(format!("{name} is stored in another form than planned"))
-            }
+            Some(other) if other != digest => differing.push(format!("{name} is stored in another form than planned")),
             Some(_) => {}
         }
     }
     differing.extend(
-        stored
-            .docs
-            .keys()
-            .filter(|name| !run.docs.contains_key(*name))
-            .map(|name| format!("{name} was not planned")),
+        stored.docs.keys().filter(|name| !run.docs.contains_key(*name)).map(|name| format!("{name} was not planned")),
     );
     if differing.is_empty() {
         return Next::done(format!(
@@ -88,27 +69,19 @@ fn compare(run: &HelmRun, stored: &ReleaseFact) -> Next {
             run.docs.len()
         ));
     }
-    let mut finding = Finding::blocking(
-        Code::ManifestDiffers,
-        format!("{} objects differ from the plan", differing.len()),
-    );
+    let mut finding =
+        Finding::blocking(Code::ManifestDiffers, format!("{} objects differ from the plan", differing.len()));
     finding.evidence = differing;
     Next::Halt(finding)
 }
 
 fn no_release(run: &HelmRun) -> Finding {
-    Finding::blocking(
-        Code::NoRelease,
-        format!("the records of release {} are gone", run.release.name),
-    )
+    Finding::blocking(Code::NoRelease, format!("the records of release {} are gone", run.release.name))
 }
 
 fn pending(newest: &ReleaseFact) -> Finding {
-    Finding::blocking(
-        Code::HelmPending,
-        format!("revision {} is {}", newest.revision, newest.status),
-    )
-    .with(newest.description.clone())
+    Finding::blocking(Code::HelmPending, format!("revision {} is {}", newest.revision, newest.status))
+        .with(newest.description.clone())
 }
 
 fn somebody_else(run: &HelmRun, newest: &ReleaseFact) -> Finding {

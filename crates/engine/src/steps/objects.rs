@@ -1,7 +1,4 @@
-use model::{
-    Action, Blob, Code, Effect, Finding, Observation, Ref, Seen, Step, StepKind, Verb, Write,
-    canonical,
-};
+use model::{Action, Blob, Code, Effect, Finding, Observation, Ref, Seen, Step, StepKind, Verb, Write, canonical};
 
 use super::Next;
 use crate::fold::Fold;
@@ -32,10 +29,7 @@ pub(super) fn on_delete(step: &Step, fold: &Fold, seen: &[Seen]) -> Next {
     };
     if target.is_storage() {
         // The planner makes no such step and the linter refuses it; this is the last of three locks.
-        return Next::Halt(Finding::blocking(
-            Code::BadPlan,
-            format!("{target} is storage and is never deleted"),
-        ));
+        return Next::Halt(Finding::blocking(Code::BadPlan, format!("{target} is storage and is never deleted")));
     }
     let object = match seen.first() {
         Some(Seen::There(object)) => object,
@@ -51,11 +45,7 @@ pub(super) fn on_delete(step: &Step, fold: &Fold, seen: &[Seen]) -> Next {
     if object.is_terminating() && fold.pursuit.is_some() {
         return Next::Effect(Effect::Done);
     }
-    if fold
-        .archived
-        .get(target)
-        .is_none_or(|(archived, _)| archived != uid)
-    {
+    if fold.archived.get(target).is_none_or(|(archived, _)| archived != uid) {
         let found = format!("{target} is not in the archive, so it is not deleted");
         return Next::Halt(Finding::blocking(Code::BadPlan, found));
     }
@@ -66,12 +56,7 @@ pub(super) fn on_delete(step: &Step, fold: &Fold, seen: &[Seen]) -> Next {
         }
     }
     Next::Intent {
-        action: Action::Write(Write {
-            verb: Verb::Delete,
-            target: target.clone(),
-            uid: uid.clone(),
-            rv: object.rv(),
-        }),
+        action: Action::Write(Write { verb: Verb::Delete, target: target.clone(), uid: uid.clone(), rv: object.rv() }),
         before: Some(Blob::new(canonical(&object.0))),
         ends: gone,
     }

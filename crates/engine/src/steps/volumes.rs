@@ -1,7 +1,4 @@
-use model::{
-    Action, Blob, Code, Effect, Finding, Object, Ref, Seen, Step, StepKind, Uid, Verb, Write,
-    canonical,
-};
+use model::{Action, Blob, Code, Effect, Finding, Object, Ref, Seen, Step, StepKind, Uid, Verb, Write, canonical};
 use serde_json::{Value, json};
 
 use super::Next;
@@ -52,10 +49,7 @@ pub(super) fn on_look(step: &Step, seen: &[Seen]) -> Next {
         _ => return Next::Halt(super::unreadable(step, &model::Reply::Seen(seen.to_vec()))),
     };
     if object.is_terminating() {
-        let finding = another(
-            protection.target,
-            "it is being deleted, and that cannot be taken back",
-        );
+        let finding = another(protection.target, "it is being deleted, and that cannot be taken back");
         return Next::Halt(finding.next("set its volume to Retain now, before its last pod goes"));
     }
     if (protection.holds)(object) {
@@ -75,36 +69,23 @@ pub(super) fn on_look(step: &Step, seen: &[Seen]) -> Next {
 
 pub(super) fn on_check(step: &Step, seen: &[Seen]) -> Next {
     match (protection(step), seen.first()) {
-        (Some(protection), Some(Seen::There(object))) if (protection.holds)(object) => {
-            Next::done(protection.note)
-        }
+        (Some(protection), Some(Seen::There(object))) if (protection.holds)(object) => Next::done(protection.note),
         // Somebody took it off again at once: look again, a bounded number of times.
-        (Some(protection), Some(Seen::There(_))) => Next::Effect(Effect::Unknown(format!(
-            "{} was changed back",
-            protection.target
-        ))),
+        (Some(protection), Some(Seen::There(_))) => {
+            Next::Effect(Effect::Unknown(format!("{} was changed back", protection.target)))
+        }
         _ => Next::Halt(super::unreadable(step, &model::Reply::Seen(seen.to_vec()))),
     }
 }
 
 fn another(target: &Ref, how: &str) -> Finding {
-    Finding::blocking(
-        Code::OtherObject,
-        format!("{target} is not as the plan has it: {how}"),
-    )
+    Finding::blocking(Code::OtherObject, format!("{target} is not as the plan has it: {how}"))
 }
 
 /// Is the claim the one it was, on the volume it was, and mounted? Each object is judged by itself, since a
 /// batch of reads is not atomic.
 pub(super) fn on_verify(step: &Step, seen: &[Seen]) -> Next {
-    let StepKind::VerifyVolume {
-        claim,
-        claim_uid,
-        volume,
-        volume_uid,
-        mounted_by,
-    } = &step.kind
-    else {
+    let StepKind::VerifyVolume { claim, claim_uid, volume, volume_uid, mounted_by } = &step.kind else {
         return Next::Halt(super::unreadable(step, &model::Reply::Met));
     };
     let mut wrong = Vec::new();
@@ -120,25 +101,16 @@ pub(super) fn on_verify(step: &Step, seen: &[Seen]) -> Next {
         }
     };
     let (bound, disk) = (there(0, claim), there(1, volume));
-    let pods: Vec<_> = mounted_by
-        .iter()
-        .enumerate()
-        .map(|(at, pod)| (pod, there(at + 2, pod)))
-        .collect();
+    let pods: Vec<_> = mounted_by.iter().enumerate().map(|(at, pod)| (pod, there(at + 2, pod))).collect();
     if let Some(object) = bound {
         if object.uid() != *claim_uid {
             wrong.push(format!("{claim} was deleted and made again"));
         }
         if object.is_terminating() {
-            wrong.push(format!(
-                "{claim} is being deleted: it goes when its last pod goes"
-            ));
+            wrong.push(format!("{claim} is being deleted: it goes when its last pod goes"));
         }
         if object.text("/spec/volumeName") != volume.name() {
-            wrong.push(format!(
-                "{claim} is on {} now",
-                object.text("/spec/volumeName")
-            ));
+            wrong.push(format!("{claim} is on {} now", object.text("/spec/volumeName")));
         }
     }
     if let Some(object) = disk {

@@ -25,7 +25,8 @@ A live secret without the key stops the rendering; so does one that runai-backen
 {{- $key := "postgres-password" }}
 {{- $live := (lookup "v1" "Secret" .Release.Namespace $name).data }}
 {{- if not $live }}
-  {{- coalesce .Values.global.postgresql.auth.postgresPassword .Values.postgresql.auth.postgresPassword (randAlphaNum 10) | toString | b64enc }}
+  {{- $global := .Values.global.postgresql.auth.postgresPassword }}
+  {{- coalesce $global .Values.postgresql.auth.postgresPassword (randAlphaNum 10) | toString | b64enc }}
 {{- else if hasKey $live $key }}
   {{- get $live $key }}
 {{- else }}
