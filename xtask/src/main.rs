@@ -1,2 +1,5 @@
-//! To be written.
-fn main() {}
+//! x
+fn main() -> anyhow::Result<()> {
+    testkit::rig::build(&testkit::rig::Cache::locate()?)?;
+    Ok(())
+}

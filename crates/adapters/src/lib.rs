@@ -1,1 +1,11 @@
-//! To be written.
+//! The real world: Kubernetes, the helm process, PostgreSQL and the file system.
+//!
+//! One module for each, and none knows another; [`driver`] alone wires them and answers the engine's
+//! requests. This is the only crate in which anything is asynchronous.
+
+mod compat;
+pub mod driver;
+pub mod helm;
+pub mod kubernetes;
+pub mod postgres;
+pub mod store;

@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use model::{
     Action, Blob, Code, Digest, Effect, Finding, Input, Outcome, Plan, Record, Ref, Refusal, Reply, Request, Step,
-    StepRef, Urgency,
+    StepKind, StepRef, Urgency,
 };
 
 use crate::fold::{Fold, Phase};
@@ -38,6 +38,31 @@ impl Engine {
         let mut engine = Self { plan, digest, fold, pending: None, stop: None };
         engine.wake(host);
         engine
+    }
+
+    /// An engine that looks again at what a run was to keep, and writes nothing: the verifying steps of the
+    /// plan's last hop, with what the run's journal knows of the archive and of the databases before.
+    #[must_use]
+    pub fn verifying(plan: &Plan, known: &Fold) -> Self {
+        let verifies = |step: &Step| {
+            matches!(
+                step.kind,
+                StepKind::WaitReady { .. } | StepKind::VerifyVolume { .. } | StepKind::VerifyDatabase { .. }
+            )
+        };
+        let mut plan = plan.clone();
+        plan.hops = plan.hops.pop().into_iter().collect();
+        for hop in &mut plan.hops {
+            hop.steps.retain(verifies);
+        }
+        let fold = Fold {
+            started: true,
+            bound: true,
+            archived: known.archived.clone(),
+            baseline: known.baseline.clone(),
+            ..Fold::default()
+        };
+        Self { digest: plan.digest(), plan: Arc::new(plan), fold, pending: None, stop: None }
     }
 
     /// The same engine after a crash: everything that was not in the journal is gone.

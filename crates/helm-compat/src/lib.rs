@@ -1,1 +1,22 @@
-//! To be written.
+//! What Helm does, without Helm: its records, values, manifests, archives and arguments, and what an
+//! upgrade does to each object.
+//!
+//! Everything here is a pure function of what it is given. Each rule names the place in Helm's source that
+//! it was read from; where it could be tried, it was compared with the real binary, and the test data says
+//! with which version.
+
+pub mod argv;
+pub mod chart;
+pub mod immutable;
+pub mod manifest;
+pub mod merge;
+pub mod record;
+pub mod redact;
+mod semantics;
+mod set;
+pub mod upgrade;
+pub mod values;
+mod yaml;
+
+pub use argv::{show_command, template_argv, upgrade_argv};
+pub use record::{Record, TOKEN_LABEL};

@@ -1,1 +1,34 @@
-//! To be written.
+//! The simulated world: a Kubernetes API with the rules of Helm and of the controllers that can reach a
+//! volume, and the search over all orders in which they can act.
+//!
+//! Worlds are values: they clone cheaply, hash stably, and hold no clock. Rules have the numbers under which
+//! `docs/rules.md` describes them.
+
+mod actor;
+mod api;
+mod face;
+mod fingerprint;
+mod helm;
+mod installation;
+mod judge;
+mod node;
+mod restore;
+mod rules;
+mod script;
+mod search;
+mod serve;
+pub mod shelf;
+mod story;
+mod survey;
+mod world;
+
+pub use actor::Actor;
+pub use helm::{HELM_RULES, HelmJob};
+pub use installation::{Installation, Render, Saved, simulated_helm};
+pub use judge::{Alive, judge};
+pub use node::{Edge, Node};
+pub use restore::from_inventory;
+pub use rules::{RULES, RuleId};
+pub use script::{Op, Script, ScriptLine};
+pub use search::{Forecast, Options, Subject, Tale, VolumeForecast, documents, rehearse};
+pub use world::{Database, Disk, Facts, KnownDatabase, Migration, World};

@@ -1,1 +1,38 @@
-//! To be written.
+//! What a person reads: every page is one tree, rendered to the terminal or to Markdown.
+//!
+//! A page is made from plain data and nothing else, so the same data gives the same text. The order on a page
+//! is always: what is at stake, what will be done, what is not known, what to do next. The JSON output of a
+//! command is the serialised model itself; [`json`] has the one view that the model does not serialise.
+
+mod course;
+mod ends;
+mod event;
+mod finding;
+pub mod json;
+mod markdown;
+mod page;
+mod plan;
+mod rehearsal;
+mod run;
+mod script;
+mod status;
+mod steps;
+mod story;
+mod survey;
+mod terminal;
+#[cfg(test)]
+mod tests;
+mod text;
+mod words;
+mod wrap;
+
+pub use event::event;
+pub use finding::{finding, findings};
+pub use page::Page;
+pub use plan::plan;
+pub use rehearsal::rehearsal;
+pub use run::run;
+pub use script::page_script;
+pub use status::status;
+pub use survey::survey;
+pub use terminal::Style;

@@ -1,1 +1,3 @@
-//! To be written.
+//! What Portolan's tests stand on: above all the [`rig`], a real Kubernetes on this machine.
+
+pub mod rig;

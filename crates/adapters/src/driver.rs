@@ -1,0 +1,176 @@
+//! Answers the engine's requests from the real world.
+
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use model::{
+    Carried, DatabaseError, DatabaseRef, Digest, Event, Finding, HelmRun, Object, Observation, Progress, Record,
+    Refusal, Reply, Request, SecretKey, Seen, Snapshot, Wait,
+};
+use serde_json::Value;
+
+use crate::compat;
+use crate::helm::{self, Launch};
+use crate::kubernetes::Client;
+use crate::postgres;
+use crate::store::RunStore;
+
+/// The real world, for one run.
+pub struct Driver {
+    client: Client,
+    store: RunStore,
+}
+
+impl Driver {
+    /// A driver of a run.
+    #[must_use]
+    pub fn new(client: Client, store: RunStore) -> Self {
+        Self { client, store }
+    }
+
+    /// The client.
+    #[must_use]
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// The run's folder.
+    #[must_use]
+    pub fn store(&self) -> &RunStore {
+        &self.store
+    }
+
+    /// Answers a request; `events` is told what became durable and what is waited for. A wait may be
+    /// dropped half-way: nothing is lost with it.
+    ///
+    /// # Errors
+    /// Where the journal cannot be written. Nothing may be done then, so there is no answer to go on with.
+    pub async fn serve(&mut self, request: Request, events: &mut dyn FnMut(&Event)) -> Result<Reply, Finding> {
+        Ok(match request {
+            Request::Append(record, blobs) => {
+                self.store.append(record.clone(), &blobs)?;
+                events(&Event::Recorded(Box::new(record)));
+                Reply::Appended
+            }
+            Request::Read(refs) => Reply::Seen(self.client.read(&refs).await),
+            Request::Releases(id, free) => match self.client.releases(&id, &free).await {
+                Ok(facts) => Reply::Releases(facts),
+                Err(finding) => Reply::Unknown(words(&finding)),
+            },
+            Request::Write(write) => self.client.write(&write).await,
+            Request::Spawn(run, token) => match self.spawn(&run, &token) {
+                Ok(()) => Reply::Spawned,
+                Err(text) => Reply::Refused(Refusal::NotSent(text)),
+            },
+            Request::Wait(wait) => self.wait(&wait, events).await,
+            Request::Query(database) => Reply::Rows(self.query(&database).await),
+            // Nothing is asked, so there is nothing to answer; the loop ends before this.
+            Request::End(_) => Reply::Met,
+        })
+    }
+
+    /// What the helm of a token said last: evidence where an upgrade failed.
+    #[must_use]
+    pub fn helm_said(&self, token: &str) -> String {
+        helm::ended_text(self.store.folder(), token)
+    }
+
+    fn spawn(&self, run: &HelmRun, token: &str) -> Result<(), String> {
+        let chart = self.store.blob_file(&run.archive).map_err(|finding| words(&finding))?;
+        let values = self.values(run)?;
+        helm::spawn(&Launch {
+            run,
+            token,
+            folder: self.store.folder(),
+            chart: &chart,
+            values: &values,
+            kubeconfig: self.client.kubeconfig(),
+            context: self.client.context(),
+        })
+    }
+
+    /// The values that helm is given: those of the plan, and the passwords out of the archive.
+    fn values(&self, run: &HelmRun) -> Result<Vec<u8>, String> {
+        let bytes = self.store.blob(&run.values).map_err(|finding| words(&finding))?;
+        let mut values: Value =
+            serde_json::from_slice(&bytes).map_err(|error| format!("the plan's values are no JSON: {error}"))?;
+        for Carried { path, from } in &run.carried {
+            let secret = self.archived(from)?.ok_or_else(|| format!("{} is not in this run's archive", from.secret))?;
+            compat::set(&mut values, path, value_of(&secret, from)?.into());
+        }
+        serde_json::to_vec(&values).map_err(|error| error.to_string())
+    }
+
+    async fn wait(&self, wait: &Wait, events: &mut dyn FnMut(&Event)) -> Reply {
+        let folder = self.store.folder();
+        let lives = |token: &str| {
+            let lives = helm::is_alive(folder, token);
+            if !lives {
+                helm::tidy(folder, token);
+            }
+            lives
+        };
+        let mut tell = |progress: &[Progress], elapsed: Duration| {
+            events(&Event::Waiting { progress: progress.to_vec(), elapsed: elapsed.as_secs(), limit: wait.limit });
+        };
+        self.client.wait(wait, &lives, &mut tell).await
+    }
+
+    async fn query(&self, database: &DatabaseRef) -> Result<Snapshot, DatabaseError> {
+        let other = DatabaseError::Other;
+        let key = &database.password;
+        let secret = match self.archived(key).map_err(other)? {
+            Some(secret) => secret,
+            None => match self.client.see(&key.secret).await {
+                Seen::There(secret) => secret,
+                Seen::Absent => return Err(other(format!("{} is not there", key.secret))),
+                Seen::Unreadable(text) => return Err(other(text)),
+            },
+        };
+        let password = value_of(&secret, key).map_err(other)?;
+        postgres::snapshot(self.client.raw(), database, &password).await
+    }
+
+    /// The Secret as this run archived it first: before anything was touched, so that its password is the
+    /// one that the data directory knows.
+    fn archived(&self, key: &SecretKey) -> Result<Option<Object>, String> {
+        let entries = self.store.entries().map_err(|finding| words(&finding))?;
+        let Some(digest) = entries.iter().find_map(|entry| archived_as(&entry.record, key)) else {
+            return Ok(None);
+        };
+        let bytes = self.store.blob(digest).map_err(|finding| words(&finding))?;
+        serde_json::from_slice(&bytes)
+            .map(Some)
+            .map_err(|error| format!("the archived {} is no JSON: {error}", key.secret))
+    }
+}
+
+fn archived_as<'a>(record: &'a Record, key: &SecretKey) -> Option<&'a Digest> {
+    let Record::Observed { observation: Observation::Archived { objects }, .. } = record else {
+        return None;
+    };
+    objects.iter().find(|(name, ..)| *name == key.secret).map(|(.., digest)| digest)
+}
+
+/// The value of a Secret's key. What goes wrong is told without the value.
+fn value_of(secret: &Object, key: &SecretKey) -> Result<String, String> {
+    let text = secret
+        .at("/data")
+        .and_then(|data| data.get(&key.key)?.as_str())
+        .ok_or_else(|| format!("{} has no key {}", key.secret, key.key))?;
+    let bytes = STANDARD.decode(text).map_err(|_| format!("key {} of {} is no base64", key.key, key.secret))?;
+    String::from_utf8(bytes).map_err(|_| format!("key {} of {} is no text", key.key, key.secret))
+}
+
+fn words(finding: &Finding) -> String {
+    let mut text = finding.found.clone();
+    for line in &finding.evidence {
+        text.push_str("; ");
+        text.push_str(line);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests;

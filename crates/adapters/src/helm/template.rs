@@ -1,0 +1,97 @@
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use model::{Code, Finding, HelmClient};
+use serde_json::Value;
+use tokio::process::Command;
+
+/// How long a rendering may take. The largest charts take seconds.
+const LIMIT: Duration = Duration::from_secs(180);
+
+/// What is to be rendered.
+#[derive(Clone, Debug)]
+pub struct RenderJob {
+    /// The release's name.
+    pub release: String,
+    /// Its namespace.
+    pub namespace: String,
+    /// The chart's archive.
+    pub archive: Vec<u8>,
+    /// The values, passwords included.
+    pub values: Value,
+    /// The version of Kubernetes that the chart is told.
+    pub kube_version: String,
+    /// The APIs that the chart is told: `apps/v1`, `route.openshift.io/v1/Route`.
+    pub api_versions: Vec<String>,
+}
+
+/// Renders a chart as an upgrade. No cluster is reached, and nothing is left on the disk.
+///
+/// # Errors
+/// [`Code::ChartRefuses`] with helm's own words where the chart does not render.
+pub async fn template(client: &HelmClient, job: &RenderJob) -> Result<String, Finding> {
+    let scratch = tempfile::tempdir().map_err(|error| no_room(&error))?;
+    let (chart, values) = (scratch.path().join("chart.tgz"), scratch.path().join("values.yaml"));
+    // JSON is YAML.
+    write(&chart, &job.archive)
+        .and_then(|()| write(&values, job.values.to_string().as_bytes()))
+        .map_err(|error| no_room(&error))?;
+    let mut command = Command::new(&client.path);
+    command.args(crate::compat::template_argv(job, &chart, &values)).stdin(Stdio::null()).kill_on_drop(true);
+    super::scrub(&mut command);
+    super::at_home(&mut command, scratch.path());
+    // There is no cluster for a rendering to fall back on.
+    command.env("KUBECONFIG", scratch.path().join("no-kubeconfig"));
+    let output = tokio::time::timeout(LIMIT, command.output())
+        .await
+        .map_err(|_| refuses("helm did not end").with(format!("it was given {} s", LIMIT.as_secs())))?
+        .map_err(|error| {
+            Finding::blocking(Code::NoHelm, format!("{} cannot be run", client.path)).with(error.to_string())
+        })?;
+    if output.status.success() {
+        return String::from_utf8(output.stdout).map_err(|_| refuses("the rendering is not UTF-8 text"));
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    Err(evidence(&said, scratch.path()).into_iter().fold(refuses("helm does not render the chart"), Finding::with))
+}
+
+fn refuses(found: &str) -> Finding {
+    Finding::blocking(Code::ChartRefuses, found)
+}
+
+fn no_room(error: &std::io::Error) -> Finding {
+    Finding::blocking(Code::StateFolder, "there is no folder for a rendering").with(error.to_string())
+}
+
+fn write(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?.write_all(bytes)
+}
+
+/// What helm said, without its advice and without a folder that is gone by the time it is read.
+fn evidence(said: &str, scratch: &Path) -> Vec<String> {
+    let scratch = format!("{}/", scratch.display());
+    said.lines()
+        .map(|line| line.trim_end().replace(&scratch, ""))
+        .map(|line| line.strip_prefix("Error: ").map(str::to_owned).unwrap_or(line))
+        .filter(|line| !line.trim().is_empty() && !line.starts_with("Use --debug flag"))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_helm_said_is_told_without_its_advice() {
+        let said = "Error: values don't meet the specifications of the schema(s):\nx: y in /s/values.yaml\n\n\
+                    Use --debug flag to render out invalid YAML\n";
+        assert_eq!(
+            evidence(said, Path::new("/s")),
+            ["values don't meet the specifications of the schema(s):", "x: y in values.yaml"]
+        );
+    }
+}

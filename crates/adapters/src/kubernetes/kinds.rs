@@ -1,0 +1,220 @@
+//! Where the objects of a kind are found. The usual kinds are a table, so that a survey does not begin with
+//! a hundred requests; of others the server is asked once.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+
+use serde_json::Value;
+
+use super::Client;
+use super::error::status;
+
+/// Where the objects of a kind are found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Endpoint {
+    pub(super) kind: String,
+    /// `v1`, `apps/v1`.
+    pub(super) api_version: String,
+    plural: String,
+    namespaced: bool,
+}
+
+impl Endpoint {
+    /// The path of all objects; `namespace` is empty for all namespaces.
+    pub(super) fn list(&self, namespace: &str) -> String {
+        let root = if self.api_version.contains('/') { "apis" } else { "api" };
+        let base = format!("/{root}/{}", self.api_version);
+        if self.namespaced && !namespace.is_empty() {
+            format!("{base}/namespaces/{}/{}", encode(namespace), self.plural)
+        } else {
+            format!("{base}/{}", self.plural)
+        }
+    }
+
+    /// The path of one object.
+    pub(super) fn one(&self, namespace: &str, name: &str) -> String {
+        format!("{}/{}", self.list(namespace), encode(name))
+    }
+}
+
+/// Percent-encodes what is not plain in a path or a query.
+pub(super) fn encode(text: &str) -> String {
+    text.bytes()
+        .map(|byte| match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b':' => char::from(byte).to_string(),
+            _ => format!("%{byte:02X}"),
+        })
+        .collect()
+}
+
+/// Group, version, whether namespaced, and kinds with their plurals where those are not lower case and `s`.
+type Row = (&'static str, &'static str, bool, &'static [&'static str]);
+
+const TABLE: &[Row] = &[
+    (
+        "",
+        "v1",
+        true,
+        &[
+            "ConfigMap",
+            "Endpoints=endpoints",
+            "Event",
+            "LimitRange",
+            "PersistentVolumeClaim",
+            "Pod",
+            "ReplicationController",
+            "ResourceQuota",
+            "Secret",
+            "Service",
+            "ServiceAccount",
+        ],
+    ),
+    ("", "v1", false, &["Namespace", "Node", "PersistentVolume"]),
+    ("apps", "v1", true, &["ControllerRevision", "DaemonSet", "Deployment", "ReplicaSet", "StatefulSet"]),
+    ("batch", "v1", true, &["CronJob", "Job"]),
+    ("networking.k8s.io", "v1", true, &["Ingress=ingresses", "NetworkPolicy=networkpolicies"]),
+    ("networking.k8s.io", "v1", false, &["IngressClass=ingressclasses"]),
+    ("rbac.authorization.k8s.io", "v1", true, &["Role", "RoleBinding"]),
+    ("rbac.authorization.k8s.io", "v1", false, &["ClusterRole", "ClusterRoleBinding"]),
+    ("storage.k8s.io", "v1", false, &["CSIDriver", "CSINode", "StorageClass=storageclasses", "VolumeAttachment"]),
+    ("policy", "v1", true, &["PodDisruptionBudget"]),
+    ("coordination.k8s.io", "v1", true, &["Lease"]),
+    ("scheduling.k8s.io", "v1", false, &["PriorityClass=priorityclasses"]),
+    ("apiextensions.k8s.io", "v1", false, &["CustomResourceDefinition"]),
+    ("route.openshift.io", "v1", true, &["Route"]),
+    ("config.openshift.io", "v1", false, &["ClusterVersion", "Infrastructure", "Ingress=ingresses"]),
+    ("security.openshift.io", "v1", false, &["SecurityContextConstraints=securitycontextconstraints"]),
+];
+
+fn well_known(group: &str, kind: &str) -> Option<Endpoint> {
+    TABLE.iter().filter(|(its, ..)| *its == group).find_map(|(_, version, namespaced, kinds)| {
+        kinds.iter().find_map(|row| {
+            let (name, plural) = match row.split_once('=') {
+                Some((name, plural)) => (name, plural.to_owned()),
+                None => (*row, format!("{}s", row.to_lowercase())),
+            };
+            (name == kind).then(|| Endpoint {
+                kind: kind.into(),
+                api_version: join(group, version),
+                plural,
+                namespaced: *namespaced,
+            })
+        })
+    })
+}
+
+fn join(group: &str, version: &str) -> String {
+    if group.is_empty() { version.into() } else { format!("{group}/{version}") }
+}
+
+/// What the server said of kinds that are not in the table.
+#[derive(Default)]
+pub(super) struct Kinds {
+    asked: Mutex<BTreeMap<(String, String), Option<Endpoint>>>,
+}
+
+impl Client {
+    /// Where a kind is found; `None` where the server does not have it.
+    pub(super) async fn endpoint(&self, group: &str, kind: &str) -> Result<Option<Endpoint>, kube::Error> {
+        if let Some(endpoint) = well_known(group, kind) {
+            return Ok(Some(endpoint));
+        }
+        let key = (group.to_owned(), kind.to_owned());
+        let known = |map: &BTreeMap<_, Option<Endpoint>>| map.get(&key).cloned();
+        if let Some(known) = self.kinds.asked.lock().ok().and_then(|map| known(&map)) {
+            return Ok(known);
+        }
+        let found = self.discover(group, kind).await?;
+        if let Ok(mut map) = self.kinds.asked.lock() {
+            map.insert(key, found.clone());
+        }
+        Ok(found)
+    }
+
+    async fn discover(&self, group: &str, kind: &str) -> Result<Option<Endpoint>, kube::Error> {
+        let versions = if group.is_empty() {
+            vec!["v1".to_owned()]
+        } else {
+            match self.fetch(&format!("/apis/{}", encode(group))).await {
+                Ok(answer) => versions(&answer),
+                Err(error) if status(&error).is_some_and(|status| status.code == 404) => {
+                    return Ok(None);
+                }
+                Err(error) => return Err(error),
+            }
+        };
+        let root = if group.is_empty() { "api" } else { "apis" };
+        for version in versions {
+            let api_version = join(group, &version);
+            let answer = self.fetch(&format!("/{root}/{api_version}")).await?;
+            let found = resource(&answer, kind);
+            if let Some((plural, namespaced)) = found {
+                return Ok(Some(Endpoint { kind: kind.into(), api_version, plural, namespaced }));
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// A group's versions, the preferred one first.
+fn versions(group: &Value) -> Vec<String> {
+    let text = |value: &Value| value.as_str().map(str::to_owned);
+    let mut versions: Vec<String> = group.pointer("/preferredVersion/version").and_then(text).into_iter().collect();
+    for version in group["versions"].as_array().into_iter().flatten() {
+        if let Some(version) = text(&version["version"])
+            && !versions.contains(&version)
+        {
+            versions.push(version);
+        }
+    }
+    versions
+}
+
+fn resource(answer: &Value, kind: &str) -> Option<(String, bool)> {
+    answer["resources"].as_array()?.iter().find_map(|resource| {
+        let plural = resource["name"].as_str()?;
+        // `pods/status` is a part of a kind, not the kind.
+        (resource["kind"] == kind && !plural.contains('/')).then(|| {
+            let namespaced = resource["namespaced"].as_bool().unwrap_or_default();
+            (plural.to_owned(), namespaced)
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn path(group: &str, kind: &str, namespace: &str, name: &str) -> String {
+        well_known(group, kind).expect("in the table").one(namespace, name)
+    }
+
+    #[test]
+    fn paths_of_the_usual_kinds() {
+        assert_eq!(path("", "Pod", "ns", "p-0"), "/api/v1/namespaces/ns/pods/p-0");
+        assert_eq!(path("", "PersistentVolume", "", "pv"), "/api/v1/persistentvolumes/pv");
+        assert_eq!(path("apps", "StatefulSet", "ns", "s"), "/apis/apps/v1/namespaces/ns/statefulsets/s");
+        assert_eq!(
+            path("networking.k8s.io", "Ingress", "ns", "i"),
+            "/apis/networking.k8s.io/v1/namespaces/ns/ingresses/i"
+        );
+        // The same word in another group is another kind.
+        assert_eq!(
+            path("config.openshift.io", "Ingress", "", "cluster"),
+            "/apis/config.openshift.io/v1/ingresses/cluster"
+        );
+        assert_eq!(well_known("monitoring.coreos.com", "ServiceMonitor"), None);
+        let pods = well_known("", "Pod").expect("in the table");
+        assert_eq!(pods.list(""), "/api/v1/pods");
+        assert_eq!(encode("a b/c"), "a%20b%2Fc");
+    }
+
+    #[test]
+    fn the_preferred_version_is_asked_first() {
+        let group = serde_json::json!({
+            "versions": [{ "version": "v1beta1" }, { "version": "v1" }],
+            "preferredVersion": { "version": "v1" },
+        });
+        assert_eq!(versions(&group), ["v1", "v1beta1"]);
+    }
+}

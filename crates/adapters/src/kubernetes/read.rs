@@ -1,0 +1,257 @@
+use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use futures::{StreamExt, TryStreamExt, stream};
+use model::{Answer, Ask, Code, Finding, Object, Ref, ReleaseFact, ReleaseId, Seen};
+use serde_json::Value;
+
+use super::error::{NOBODY, TOO_LATE, chain, explain, status};
+use super::kinds::{Endpoint, encode};
+use super::{Client, error};
+
+/// How many requests are under way at once: enough to hide the round trips, few enough not to be throttled.
+const AT_ONCE: usize = 8;
+
+/// Seconds for one read, the waits that the server asks for included.
+const LIMIT: u64 = 60;
+
+/// How many objects a page of a list has.
+const PAGE: usize = 500;
+
+impl Client {
+    /// The answer to one question.
+    ///
+    /// # Errors
+    /// Where the server cannot be reached or does not accept the user. That the user may not read this one
+    /// thing is an answer.
+    pub async fn answer(&self, ask: &Ask) -> Result<Answer, Finding> {
+        let answer = match ask {
+            Ask::Server => self.server_answer().await,
+            Ask::List { group, kind, namespace } => self.list_answer(group, kind, namespace).await,
+            Ask::Get(target) => self.get_answer(target).await,
+        };
+        answer.or_else(|error| match status(&error) {
+            // Without credentials one is somebody who may do nothing: that is no answer about rights.
+            Some(status) if status.code == 403 && !status.message.contains(NOBODY) => {
+                Ok(Answer::Denied(status.message.clone()))
+            }
+            _ => Err(explain(&error, self.server())),
+        })
+    }
+
+    /// The answers to questions, in their order; several are under way at once.
+    ///
+    /// # Errors
+    /// As [`Self::answer`], for the first that fails.
+    pub async fn answers(&self, asks: &[Ask]) -> Result<Vec<Answer>, Finding> {
+        stream::iter(asks).map(|ask| self.answer(ask)).buffered(AT_ONCE).try_collect().await
+    }
+
+    /// Objects, in the order asked. The batch is not atomic.
+    pub async fn read(&self, refs: &[Ref]) -> Vec<Seen> {
+        stream::iter(refs).map(|target| self.see(target)).buffered(AT_ONCE).collect().await
+    }
+
+    /// One object.
+    pub async fn see(&self, target: &Ref) -> Seen {
+        match self.get_answer(target).await {
+            Ok(Answer::Items(mut items)) => items.pop().map_or(Seen::Absent, Seen::There),
+            // A kind of somebody else's that the server does not know, it does not have. But each server has
+            // Kubernetes' own: what answers so is no API server, and says nothing about the object.
+            Ok(_) if target.group().contains('.') => Seen::Absent,
+            Ok(_) => Seen::Unreadable(format!("the server says that it has no {}", target.kind())),
+            Err(error) => Seen::Unreadable(chain(&error)),
+        }
+    }
+
+    /// The records of a release, oldest first; the fields named are left out of the fingerprints.
+    ///
+    /// # Errors
+    /// Where they cannot be read.
+    pub async fn releases(
+        &self,
+        id: &ReleaseId,
+        free: &BTreeMap<Ref, Vec<String>>,
+    ) -> Result<Vec<ReleaseFact>, Finding> {
+        let secrets = self.release_secrets(id).await?;
+        crate::compat::releases(&secrets, id, free)
+    }
+
+    /// The Secrets that hold the records of a release.
+    ///
+    /// # Errors
+    /// Where they cannot be read.
+    pub async fn release_secrets(&self, id: &ReleaseId) -> Result<Vec<Object>, Finding> {
+        let selector = format!("owner=helm,name={}", id.name);
+        self.select("", "Secret", &id.namespace, &selector).await.map_err(|error| match status(&error) {
+            Some(status) if status.code == 403 => {
+                Finding::blocking(Code::NotVisible, format!("this user may not list the Secrets of {}", id.namespace))
+                    .with(status.message.clone())
+            }
+            _ => explain(&error, self.server()),
+        })
+    }
+
+    /// What helm calls the capabilities of the server: `apps/v1` and, for groups that are not Kubernetes'
+    /// own, `route.openshift.io/v1/Route` too.
+    ///
+    /// # Errors
+    /// Where the server cannot be reached.
+    pub async fn api_versions(&self) -> Result<Vec<String>, Finding> {
+        let groups = self.fetch("/apis").await.map_err(|error| explain(&error, self.server()))?;
+        let mut versions = vec!["v1".to_owned()];
+        for group in groups["groups"].as_array().into_iter().flatten() {
+            for version in group["versions"].as_array().into_iter().flatten() {
+                versions.extend(version["groupVersion"].as_str().map(str::to_owned));
+            }
+        }
+        let foreign: Vec<String> = versions
+            .iter()
+            .filter(|version| {
+                let group = version.split('/').next().unwrap_or_default();
+                group.contains('.') && !group.ends_with(".k8s.io")
+            })
+            .cloned()
+            .collect();
+        let kinds: Vec<Vec<String>> = stream::iter(foreign)
+            .map(|version| async move {
+                // A group whose own server is down is left out, as helm leaves it out.
+                let answer = self.fetch(&format!("/apis/{version}")).await;
+                let answer = answer.unwrap_or_default();
+                let list = answer["resources"].as_array().cloned().unwrap_or_default();
+                list.iter()
+                    .filter_map(|resource| resource["kind"].as_str())
+                    .map(|kind| format!("{version}/{kind}"))
+                    .collect()
+            })
+            .buffered(AT_ONCE)
+            .collect()
+            .await;
+        versions.extend(kinds.into_iter().flatten());
+        versions.sort();
+        versions.dedup();
+        Ok(versions)
+    }
+
+    async fn server_answer(&self) -> Result<Answer, kube::Error> {
+        let (version, groups) = futures::try_join!(self.fetch("/version"), self.fetch("/apis"))?;
+        let groups = groups["groups"].as_array().into_iter().flatten();
+        Ok(Answer::Server {
+            version: version["gitVersion"].as_str().unwrap_or_default().into(),
+            groups: groups.filter_map(|group| group["name"].as_str().map(str::to_owned)).collect(),
+        })
+    }
+
+    async fn list_answer(&self, group: &str, kind: &str, namespace: &str) -> Result<Answer, kube::Error> {
+        let Some(endpoint) = self.endpoint(group, kind).await? else {
+            return Ok(Answer::NotServed);
+        };
+        match self.list(&endpoint, namespace, "").await {
+            Ok(items) => Ok(Answer::Items(items)),
+            // A list of nothing is empty; only a kind that is not there is not found.
+            Err(error) if is_missing(&error) => Ok(Answer::NotServed),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn get_answer(&self, target: &Ref) -> Result<Answer, kube::Error> {
+        let Some(endpoint) = self.endpoint(target.group(), target.kind()).await? else {
+            return Ok(Answer::NotServed);
+        };
+        let path = endpoint.one(target.namespace(), target.name());
+        match self.fetch(&path).await {
+            Ok(json) => Ok(Answer::Items(vec![Object::new(json)])),
+            Err(error) if is_missing(&error) => {
+                // The server names the object that it looked for, if it knows the kind.
+                let knows_kind = status(&error)
+                    .and_then(|status| status.details.as_ref())
+                    .is_some_and(|details| details.name == target.name());
+                Ok(if knows_kind { Answer::Items(Vec::new()) } else { Answer::NotServed })
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The objects of a kind that a label selector chooses; none where the server has no such kind.
+    pub(super) async fn select(
+        &self,
+        group: &str,
+        kind: &str,
+        namespace: &str,
+        selector: &str,
+    ) -> Result<Vec<Object>, kube::Error> {
+        match self.endpoint(group, kind).await? {
+            Some(endpoint) => self.list(&endpoint, namespace, selector).await,
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// All pages of a list. Where the list became too old between two pages it is begun anew, once.
+    async fn list(&self, endpoint: &Endpoint, namespace: &str, selector: &str) -> Result<Vec<Object>, kube::Error> {
+        let first = self.pages(endpoint, namespace, selector).await;
+        match first {
+            Err(error) if status(&error).is_some_and(|status| status.code == 410) => {
+                self.pages(endpoint, namespace, selector).await
+            }
+            other => other,
+        }
+    }
+
+    async fn pages(&self, endpoint: &Endpoint, namespace: &str, selector: &str) -> Result<Vec<Object>, kube::Error> {
+        let mut base = format!("{}?limit={PAGE}", endpoint.list(namespace));
+        if !selector.is_empty() {
+            base.push_str("&labelSelector=");
+            base.push_str(&encode(selector));
+        }
+        let mut items = Vec::new();
+        let mut path = base.clone();
+        loop {
+            let mut page = self.fetch(&path).await?;
+            if let Value::Array(list) = page["items"].take() {
+                items.extend(list.into_iter().map(|item| whole(item, endpoint)));
+            }
+            let token = page.pointer("/metadata/continue").and_then(Value::as_str);
+            match token.filter(|token| !token.is_empty()) {
+                Some(token) => path = format!("{base}&continue={}", encode(token)),
+                None => return Ok(items),
+            }
+        }
+    }
+
+    /// One GET. What the server turns away for the moment the client itself asks again; a connection that
+    /// broke is tried twice more, which a read can bear.
+    pub(super) async fn fetch(&self, path: &str) -> Result<Value, kube::Error> {
+        let mut pauses = [200, 1000].into_iter();
+        loop {
+            self.reads.fetch_add(1, Ordering::Relaxed);
+            let request = http::Request::get(path).body(Vec::new()).map_err(kube::Error::HttpError)?;
+            let reply = self.reader.request::<Value>(request);
+            let error = match tokio::time::timeout(Duration::from_secs(LIMIT), reply).await {
+                Ok(Ok(value)) => return Ok(value),
+                Ok(Err(error)) => error,
+                Err(_) => {
+                    return Err(kube::Error::Service(format!("{TOO_LATE} {LIMIT} s").into()));
+                }
+            };
+            let pause = pauses.next().filter(|_| error::is_broken(&error));
+            match pause {
+                Some(pause) => tokio::time::sleep(Duration::from_millis(pause)).await,
+                None => return Err(error),
+            }
+        }
+    }
+}
+
+fn is_missing(error: &kube::Error) -> bool {
+    status(error).is_some_and(|status| status.code == 404)
+}
+
+/// An item of a list, with the kind and version that the API leaves out there.
+fn whole(mut item: Value, endpoint: &Endpoint) -> Object {
+    if let Value::Object(map) = &mut item {
+        map.insert("kind".into(), endpoint.kind.as_str().into());
+        map.insert("apiVersion".into(), endpoint.api_version.as_str().into());
+    }
+    Object::new(item)
+}

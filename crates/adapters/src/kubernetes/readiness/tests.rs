@@ -1,0 +1,148 @@
+use serde_json::json;
+
+use super::*;
+
+fn says(object: Value) -> String {
+    match readiness(&Object::new(object)) {
+        Ok(()) => "ready".into(),
+        Err(text) => text,
+    }
+}
+
+#[allow(clippy::needless_pass_by_value)]
+fn set(status: Value) -> Value {
+    json!({
+        "kind": "StatefulSet", "metadata": { "generation": 2 },
+        "spec": { "replicas": 1, "updateStrategy": { "type": "RollingUpdate" } },
+        "status": status,
+    })
+}
+
+#[test]
+fn a_set_is_ready_when_all_its_pods_are_of_the_new_revision() {
+    let rolled_out = json!({
+        "observedGeneration": 2, "replicas": 1, "readyReplicas": 1, "updatedReplicas": 1,
+        "currentRevision": "r2", "updateRevision": "r2",
+    });
+    assert_eq!(says(set(rolled_out.clone())), "ready");
+    let cases = [
+        ("observedGeneration", json!(1), "the controller has not seen the change yet"),
+        ("updatedReplicas", json!(0), "1 of 1 ready, 0 updated"),
+        ("readyReplicas", json!(0), "0 of 1 pods ready"),
+        ("currentRevision", json!("r1"), "1 of 1 ready, the old revision is not gone yet"),
+    ];
+    for (field, value, text) in cases {
+        let mut status = rolled_out.clone();
+        status[field] = value;
+        assert_eq!(says(set(status)), text);
+    }
+    let mut waits_for_a_person = set(json!({
+        "observedGeneration": 2, "replicas": 1, "readyReplicas": 1, "currentRevision": "r1",
+        "updateRevision": "r2",
+    }));
+    waits_for_a_person["spec"]["updateStrategy"]["type"] = json!("OnDelete");
+    assert_eq!(says(waits_for_a_person), "ready");
+    let mut asleep = set(json!({ "observedGeneration": 2, "replicas": 0 }));
+    asleep["spec"]["replicas"] = json!(0);
+    assert_eq!(says(asleep), "ready");
+}
+
+#[test]
+fn a_deployment_is_ready_when_no_old_pod_is_left() {
+    let deployment = |status: Value| {
+        json!({
+            "kind": "Deployment", "metadata": { "generation": 1 }, "spec": { "replicas": 2 },
+            "status": status,
+        })
+    };
+    let rolled_out = json!({
+        "observedGeneration": 1, "replicas": 2, "updatedReplicas": 2, "availableReplicas": 2,
+    });
+    assert_eq!(says(deployment(rolled_out.clone())), "ready");
+    let cases = [
+        ("updatedReplicas", json!(1), "2 of 2 available, 1 updated"),
+        ("replicas", json!(3), "1 old pods are still there"),
+        ("availableReplicas", json!(1), "1 of 2 pods ready"),
+    ];
+    for (field, value, text) in cases {
+        let mut status = rolled_out.clone();
+        status[field] = value;
+        assert_eq!(says(deployment(status)), text);
+    }
+    let late = json!({
+        "observedGeneration": 1, "replicas": 2, "updatedReplicas": 2, "availableReplicas": 1,
+        "unavailableReplicas": 1,
+        "conditions": [
+            { "type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded" },
+        ],
+    });
+    assert_eq!(says(deployment(late)), "1 of 2 pods ready (ProgressDeadlineExceeded)");
+}
+
+#[test]
+fn a_daemon_set_counts_its_nodes() {
+    let set = |ready: u64| {
+        json!({
+            "kind": "DaemonSet", "metadata": { "generation": 1 },
+            "status": {
+                "observedGeneration": 1, "desiredNumberScheduled": 3, "updatedNumberScheduled": 3,
+                "numberReady": ready,
+            },
+        })
+    };
+    assert_eq!(says(set(3)), "ready");
+    assert_eq!(says(set(2)), "2 of 3 pods ready");
+}
+
+#[test]
+fn a_failed_job_says_so() {
+    let job = |conditions: Value| json!({ "kind": "Job", "status": { "conditions": conditions } });
+    assert_eq!(says(job(json!([{ "type": "Complete", "status": "True" }]))), "ready");
+    assert_eq!(
+        says(job(json!([{ "type": "Failed", "status": "True", "reason": "BackoffLimitExceeded" }]))),
+        "the job failed: BackoffLimitExceeded"
+    );
+    assert_eq!(says(json!({ "kind": "Job", "status": { "failed": 2 } })), "0 of 1 done, 2 tries failed");
+}
+
+#[test]
+fn claims_routes_and_the_rest() {
+    let claim = |phase: &str| json!({ "kind": "PersistentVolumeClaim", "status": { "phase": phase } });
+    assert_eq!(says(claim("Bound")), "ready");
+    assert_eq!(says(claim("Lost")), "phase Lost");
+    let route = |status: &str| {
+        json!({ "kind": "Route", "status": { "ingress": [{ "conditions": [
+            { "type": "Admitted", "status": status, "reason": "HostAlreadyClaimed" },
+        ] }] } })
+    };
+    assert_eq!(says(route("True")), "ready");
+    assert_eq!(says(route("False")), "not admitted: HostAlreadyClaimed");
+    assert_eq!(says(json!({ "kind": "Ingress" })), "ready");
+    assert_eq!(
+        says(json!({ "kind": "Ingress", "metadata": { "deletionTimestamp": "2024-01-01T00:00:00Z" } })),
+        "is being deleted"
+    );
+}
+
+#[test]
+fn a_pod_says_what_it_is_at() {
+    let state = |status: Value| pod_state(&Object::new(json!({ "kind": "Pod", "status": status })));
+    assert_eq!(
+        state(json!({ "phase": "Pending", "containerStatuses": [
+            { "ready": false, "state": { "waiting": { "reason": "ContainerCreating" } } },
+        ] })),
+        "ContainerCreating"
+    );
+    assert_eq!(
+        state(json!({ "phase": "Pending", "conditions": [
+            { "type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/1 nodes" },
+        ] })),
+        "Unschedulable: 0/1 nodes"
+    );
+    assert_eq!(
+        state(json!({ "phase": "Running", "containerStatuses": [
+            { "ready": false, "state": { "running": {} } },
+        ] })),
+        "running, not ready"
+    );
+}

@@ -1,0 +1,111 @@
+use std::time::Duration;
+
+use futures::{StreamExt, stream};
+use model::{Cond, Object, Progress, Ref, Reply, Seen, Wait};
+use serde_json::Value;
+use tokio::time::Instant;
+
+use super::Client;
+use super::readiness::{pod_state, readiness};
+
+/// The pause between two looks: short at first, for what is quick, and then longer, to be no burden.
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
+const LAST_PAUSE: Duration = Duration::from_secs(2);
+
+/// How many conditions are looked at at once.
+const AT_ONCE: usize = 8;
+
+/// How many pods a line of progress names.
+const NAMED: usize = 3;
+
+impl Client {
+    /// Waits until every condition holds, or the limit is over. `helm_lives` says whether the helm of a
+    /// token still runs; `on_progress` is told after each look what does not hold yet.
+    pub async fn wait(
+        &self,
+        wait: &Wait,
+        helm_lives: &dyn Fn(&str) -> bool,
+        on_progress: &mut dyn FnMut(&[Progress], Duration),
+    ) -> Reply {
+        let begin = Instant::now();
+        let limit = Duration::from_secs(wait.limit);
+        let mut pause = FIRST_PAUSE;
+        let mut open: Vec<&Cond> = wait.until.iter().collect();
+        loop {
+            let mut progress = self.look(&open, helm_lives).await;
+            if progress.is_empty() && open.len() < wait.until.len() {
+                // They came one after the other: what held then may not hold any more.
+                progress = self.look(&wait.until.iter().collect::<Vec<_>>(), helm_lives).await;
+            }
+            if progress.is_empty() {
+                return Reply::Met;
+            }
+            let elapsed = begin.elapsed();
+            on_progress(&progress, elapsed);
+            if elapsed >= limit {
+                return Reply::TimedOut(progress);
+            }
+            open = wait.until.iter().filter(|cond| progress.iter().any(|open| open.cond == **cond)).collect();
+            tokio::time::sleep(pause.min(limit - elapsed)).await;
+            pause = (pause * 3 / 2).min(LAST_PAUSE);
+        }
+    }
+
+    /// The conditions that do not hold, with what was seen.
+    async fn look(&self, conds: &[&Cond], helm_lives: &dyn Fn(&str) -> bool) -> Vec<Progress> {
+        stream::iter(conds)
+            .map(|cond| async move {
+                let seen = match cond {
+                    Cond::HelmEnded(token) => helm_lives(token).then(|| "helm is at work".into()),
+                    Cond::Ready(target) => self.unready(target).await,
+                    Cond::Gone(gone) => match self.see(&gone.target).await {
+                        Seen::There(object) if object.uid() == gone.uid => Some(still_there(&object)),
+                        Seen::There(_) | Seen::Absent => None,
+                        Seen::Unreadable(text) => Some(unreadable(&text)),
+                    },
+                };
+                seen.map(|seen| Progress { cond: (*cond).clone(), seen })
+            })
+            .buffered(AT_ONCE)
+            .filter_map(|progress| async { progress })
+            .collect()
+            .await
+    }
+
+    /// What an object lacks to be ready; `None` where it is ready.
+    async fn unready(&self, target: &Ref) -> Option<String> {
+        let object = match self.see(target).await {
+            Seen::There(object) => object,
+            Seen::Absent => return Some("is not there".into()),
+            Seen::Unreadable(text) => return Some(unreadable(&text)),
+        };
+        let text = readiness(&object).err()?;
+        let pods = self.pods_of(&object).await;
+        let waiting: Vec<String> = pods
+            .iter()
+            .filter(|pod| readiness(pod).is_err())
+            .take(NAMED)
+            .map(|pod| format!("pod {}: {}", pod.text("/metadata/name"), pod_state(pod)))
+            .collect();
+        Some(if waiting.is_empty() { text } else { format!("{text}; {}", waiting.join(", ")) })
+    }
+
+    /// The pods of a workload; none where they may not be read, for they only explain.
+    async fn pods_of(&self, workload: &Object) -> Vec<Object> {
+        let Some(labels) = workload.at("/spec/selector/matchLabels").and_then(Value::as_object) else {
+            return Vec::new();
+        };
+        let selector: Vec<String> =
+            labels.iter().filter_map(|(key, value)| Some(format!("{key}={}", value.as_str()?))).collect();
+        let namespace = workload.text("/metadata/namespace");
+        self.select("", "Pod", namespace, &selector.join(",")).await.unwrap_or_default()
+    }
+}
+
+fn still_there(object: &Object) -> String {
+    if object.is_terminating() { "is ending".into() } else { "is still there".into() }
+}
+
+fn unreadable(text: &str) -> String {
+    format!("cannot be read at the moment: {text}")
+}

@@ -1,0 +1,77 @@
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use model::{Code, Finding, ReleaseId, Uid};
+use rustix::fs::{FlockOperation, flock};
+
+use super::files::{make_folder, unusable};
+
+/// The lock of a release on this machine. It ends with the process, however that ends.
+#[derive(Debug)]
+pub struct Lock {
+    _file: File,
+}
+
+/// Takes the lock of a release.
+///
+/// # Errors
+/// [`Code::Held`] where another process holds it, with what that process wrote about itself.
+pub fn lock(root: &Path, cluster: &Uid, release: &ReleaseId) -> Result<Lock, Finding> {
+    let folder = super::release_folder(root, cluster, release);
+    make_folder(&folder)?;
+    let path = folder.join("lock");
+    let mut file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(&path)
+        .map_err(|error| unusable(&path, &error))?;
+    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => {}
+        Err(rustix::io::Errno::WOULDBLOCK) => return Err(held(&mut file, release)),
+        Err(errno) => return Err(unusable(&path, &errno.into())),
+    }
+    let text = format!("pid {} {}\n", std::process::id(), command_line());
+    file.set_len(0)
+        .and_then(|()| file.seek(SeekFrom::Start(0)))
+        .and_then(|_| file.write_all(text.as_bytes()))
+        .map_err(|error| unusable(&path, &error))?;
+    Ok(Lock { _file: file })
+}
+
+fn held(file: &mut File, release: &ReleaseId) -> Finding {
+    let mut holder = String::new();
+    // Evidence only: a holder that could not be read is still a holder.
+    let _ = file.read_to_string(&mut holder);
+    Finding::blocking(Code::Held, format!("another run holds {}/{} on this machine", release.namespace, release.name))
+        .with(holder.trim())
+}
+
+/// The words of our own command line without its options, which may hold passwords (`--set`).
+fn command_line() -> String {
+    let words: Vec<String> =
+        std::env::args().take(2).map(|word| word.rsplit('/').next().unwrap_or_default().to_owned()).collect();
+    words.join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lock_excludes_until_it_is_dropped() {
+        let root = tempfile::tempdir().expect("a folder");
+        let release = ReleaseId { namespace: "ns".into(), name: "rel".into() };
+        let take = || lock(root.path(), &Uid::new("5c1e0f2a-1"), &release);
+        let first = take().expect("it is free");
+        let refused = take().expect_err("it is held");
+        assert_eq!(refused.code, Code::Held);
+        assert!(refused.evidence[0].contains(&std::process::id().to_string()));
+        drop(first);
+        take().expect("it is free again");
+    }
+}

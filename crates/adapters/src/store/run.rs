@@ -1,0 +1,292 @@
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use model::{Blob, ChartId, Code, Digest, Entry, FORMAT, Finding, Plan, PlanFile, Record, ReleaseId, Uid, canonical};
+use serde::{Deserialize, Serialize};
+
+use super::files::{make_folder, sync_folder, unusable, write_durably};
+use super::journal::Journal;
+
+/// What a list of runs shows without reading their plans.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Meta {
+    /// The version of this format.
+    pub format: u32,
+    /// The plan.
+    pub plan: Digest,
+    /// The cluster.
+    pub cluster: Uid,
+    /// That cluster's address, for people.
+    pub server: String,
+    /// The release.
+    pub release: ReleaseId,
+    /// What was installed.
+    pub from: ChartId,
+    /// What is to be.
+    pub to: ChartId,
+    /// When the folder was made, seconds since 1970.
+    pub created: u64,
+}
+
+/// A run that is kept on this machine.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RunInfo {
+    /// Its folder.
+    pub folder: PathBuf,
+    /// What it is about.
+    pub meta: Meta,
+}
+
+/// The folder of a run: its plan, its journal and its archive.
+#[derive(Debug)]
+pub struct RunStore {
+    folder: PathBuf,
+    plan: Digest,
+    journal: Journal,
+}
+
+impl RunStore {
+    /// The folder of a plan's run, made where it is not there yet.
+    ///
+    /// # Errors
+    /// Where the folder cannot be used, or an object in the plan's file is not what its digest says.
+    pub fn create_or_open(root: &Path, cluster: &Uid, release: &ReleaseId, file: &PlanFile) -> Result<Self, Finding> {
+        let digest = file.plan.digest();
+        let folder = super::release_folder(root, cluster, release).join(digest.short());
+        let plan_path = folder.join("plan.json");
+        if !plan_path.exists() {
+            for part in ["objects", "helm"] {
+                make_folder(&folder.join(part))?;
+            }
+            for (digest, text) in &file.objects {
+                let bytes = STANDARD.decode(text).unwrap_or_default();
+                if Digest::of(&bytes) != *digest {
+                    return Err(Finding::blocking(
+                        Code::NoPlan,
+                        format!("object {} of the plan's file is damaged", digest.short()),
+                    ));
+                }
+                write_blob(&folder, &Blob::new(bytes))?;
+            }
+            let meta = meta(&file.plan, &digest);
+            write_durably(&folder.join("meta.json"), &canonical(&meta))?;
+            // Last: a folder with a plan in it is complete.
+            write_durably(&plan_path, &canonical(&file.plan))?;
+            // The new folders' own names: release, cluster, root.
+            for above in folder.ancestors().skip(1).take(3) {
+                sync_folder(above).map_err(|error| unusable(above, &error))?;
+            }
+        }
+        let store = Self::open(&folder)?;
+        if store.plan != digest {
+            return Err(unusable(&folder, &std::io::Error::other("it holds the run of another plan")));
+        }
+        Ok(store)
+    }
+
+    /// The run in a folder.
+    ///
+    /// # Errors
+    /// Where the folder cannot be used, or its journal is damaged.
+    pub fn open(folder: &Path) -> Result<Self, Finding> {
+        let plan = Digest::of(&read(&folder.join("plan.json"))?);
+        let (journal, _) = Journal::open(&folder.join("journal.jsonl"), &plan)?;
+        Ok(Self { folder: folder.to_owned(), plan, journal })
+    }
+
+    /// The folder.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The plan's digest.
+    #[must_use]
+    pub fn plan_digest(&self) -> &Digest {
+        &self.plan
+    }
+
+    /// Where the report for people is written.
+    #[must_use]
+    pub fn report_path(&self) -> PathBuf {
+        self.folder.join("report.md")
+    }
+
+    /// The plan.
+    ///
+    /// # Errors
+    /// Where it cannot be read, or is of a later format.
+    pub fn plan(&self) -> Result<Plan, Finding> {
+        let bytes = read(&self.folder.join("plan.json"))?;
+        let plan: Plan = serde_json::from_slice(&bytes).map_err(|error| {
+            Finding::blocking(Code::NoPlan, "the run's plan cannot be read").with(error.to_string())
+        })?;
+        if plan.format > FORMAT {
+            return Err(Finding::blocking(
+                Code::NoPlan,
+                format!("the plan has format {}, this is {FORMAT}", plan.format),
+            )
+            .next("use the portolan that made it, or a later one"));
+        }
+        Ok(plan)
+    }
+
+    /// What the journal says, its chain checked anew.
+    ///
+    /// # Errors
+    /// [`Code::BadJournal`] where the chain is broken.
+    pub fn entries(&self) -> Result<Vec<Entry>, Finding> {
+        Journal::open(&self.folder.join("journal.jsonl"), &self.plan).map(|(_, entries)| entries)
+    }
+
+    /// Makes a record durable, its blobs before it: a line never names a blob that is not there.
+    ///
+    /// # Errors
+    /// Where the folder cannot be written to; then it is as if nothing was appended.
+    pub fn append(&mut self, record: Record, blobs: &[Blob]) -> Result<(), Finding> {
+        for blob in blobs {
+            write_blob(&self.folder, blob)?;
+        }
+        self.journal.append(record)
+    }
+
+    /// The bytes of a digest.
+    ///
+    /// # Errors
+    /// Where they are not there, or are not what the digest says.
+    pub fn blob(&self, digest: &Digest) -> Result<Vec<u8>, Finding> {
+        let path = blob_path(&self.folder, digest);
+        let bytes = read(&path)?;
+        if Digest::of(&bytes) != *digest {
+            return Err(unusable(&path, &std::io::Error::other("its content is not what its name says")));
+        }
+        Ok(bytes)
+    }
+
+    /// The file of a digest, for a process that reads it: checked as [`Self::blob`] does.
+    ///
+    /// # Errors
+    /// As [`Self::blob`].
+    pub fn blob_file(&self, digest: &Digest) -> Result<PathBuf, Finding> {
+        self.blob(digest).map(|_| blob_path(&self.folder, digest))
+    }
+
+    /// Keeps bytes that no record names: a report's attachment, a rendering.
+    ///
+    /// # Errors
+    /// Where the folder cannot be written to.
+    pub fn keep(&self, blob: &Blob) -> Result<(), Finding> {
+        write_blob(&self.folder, blob)
+    }
+
+    /// Writes a file of the run's folder, such as its report.
+    ///
+    /// # Errors
+    /// Where the folder cannot be written to.
+    pub fn write_file(&self, name: &str, bytes: &[u8]) -> Result<PathBuf, Finding> {
+        let path = self.folder.join(name);
+        write_durably(&path, bytes).map(|()| path)
+    }
+}
+
+/// Every run below a root, newest first. A folder that is no run is passed over.
+///
+/// # Errors
+/// Where the root is there and cannot be read.
+pub fn list(root: &Path) -> Result<Vec<RunInfo>, Finding> {
+    let mut runs = Vec::new();
+    for cluster in folders(root)? {
+        for release in folders(&cluster)? {
+            for folder in folders(&release)? {
+                let meta = fs::read(folder.join("meta.json"))
+                    .ok()
+                    .and_then(|bytes| serde_json::from_slice::<Meta>(&bytes).ok());
+                if let Some(meta) = meta
+                    && folder.join("plan.json").exists()
+                {
+                    runs.push(RunInfo { folder, meta });
+                }
+            }
+        }
+    }
+    runs.sort_by(|a, b| (b.meta.created, &a.folder).cmp(&(a.meta.created, &b.folder)));
+    Ok(runs)
+}
+
+/// The run whose plan's digest begins with `id`.
+///
+/// # Errors
+/// [`Code::NoPlan`] where there is none, or more than one.
+pub fn find(root: &Path, id: &str) -> Result<RunInfo, Finding> {
+    let mut fitting: Vec<RunInfo> =
+        list(root)?.into_iter().filter(|run| !id.is_empty() && run.meta.plan.hex().starts_with(id)).collect();
+    match fitting.len() {
+        1 => Ok(fitting.remove(0)),
+        0 => Err(Finding::blocking(Code::NoPlan, format!("there is no run {id} on this machine"))),
+        _ => {
+            let found = format!("{} runs begin with {id}", fitting.len());
+            Err(fitting
+                .iter()
+                .fold(Finding::blocking(Code::NoPlan, found), |finding, run| {
+                    finding.with(format!(
+                        "{}  {}/{}  {}",
+                        &run.meta.plan.hex()[..12],
+                        run.meta.release.namespace,
+                        run.meta.release.name,
+                        run.meta.server
+                    ))
+                })
+                .next("name more digits"))
+        }
+    }
+}
+
+fn folders(path: &Path) -> Result<Vec<PathBuf>, Finding> {
+    let entries = match fs::read_dir(path) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(unusable(path, &error)),
+    };
+    Ok(entries.filter_map(Result::ok).map(|entry| entry.path()).filter(|path| path.is_dir()).collect())
+}
+
+fn meta(plan: &Plan, digest: &Digest) -> Meta {
+    Meta {
+        format: FORMAT,
+        plan: digest.clone(),
+        cluster: plan.cluster.clone(),
+        server: plan.server.clone(),
+        release: plan.release.clone(),
+        from: plan.from.clone(),
+        to: plan.to.clone(),
+        created: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),
+    }
+}
+
+fn blob_path(folder: &Path, digest: &Digest) -> PathBuf {
+    folder.join("objects").join(digest.hex())
+}
+
+fn write_blob(folder: &Path, blob: &Blob) -> Result<(), Finding> {
+    let path = blob_path(folder, &blob.digest);
+    // A file under this name has this content; one that is damaged is written again.
+    if fs::read(&path).is_ok_and(|bytes| Digest::of(&bytes) == blob.digest) {
+        return Ok(());
+    }
+    write_durably(&path, &blob.bytes)
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, Finding> {
+    fs::read(path).map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound if path.ends_with("plan.json") => {
+            Finding::blocking(Code::NoPlan, format!("{} holds no run", path.parent().unwrap_or(path).display()))
+        }
+        _ => unusable(path, &error),
+    })
+}
+
+#[cfg(test)]
+mod tests;

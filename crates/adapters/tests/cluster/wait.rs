@@ -1,0 +1,77 @@
+use std::cell::Cell;
+
+use model::{Cond, Gone, Progress, Ref, Reply, Wait};
+use serde_json::json;
+
+use crate::{admin, claim, namespace, post, secret, there};
+
+#[tokio::test]
+#[ignore = "needs the rig: cargo xtask test"]
+async fn a_wait_tells_how_far_it_is_and_ends() {
+    let client = admin().await;
+    let namespace = namespace(&client).await;
+    let target = secret(&client, &namespace).await;
+    let uid = there(&client, &target).await.uid();
+    let wait = Wait {
+        until: vec![Cond::HelmEnded("t-0".into()), Cond::Gone(Gone { target: target.clone(), uid })],
+        limit: 20,
+    };
+    let mut seen: Vec<Vec<Progress>> = Vec::new();
+    let looks = Cell::new(0);
+    let lives = |_: &str| {
+        looks.set(looks.get() + 1);
+        looks.get() < 3
+    };
+    let mut tell = |progress: &[Progress], _| seen.push(progress.to_vec());
+    let delete = async {
+        tokio::time::sleep(std::time::Duration::from_millis(900)).await;
+        let path = format!("/api/v1/namespaces/{namespace}/secrets/pg");
+        let request = http::Request::delete(path).body(Vec::new()).expect("a request");
+        client.raw().request_text(request).await.expect("deleted");
+    };
+    let (reply, ()) = tokio::join!(client.wait(&wait, &lives, &mut tell), delete);
+    assert_eq!(reply, Reply::Met);
+    assert_eq!(seen[0].len(), 2);
+    assert_eq!(seen[0][0].seen, "helm is at work");
+    assert_eq!(seen.last().expect("a look")[0].seen, "is still there");
+}
+
+#[tokio::test]
+#[ignore = "needs the rig: cargo xtask test"]
+async fn what_does_not_come_is_named_at_the_end() {
+    let client = admin().await;
+    let namespace = namespace(&client).await;
+    let target = claim(&client, &namespace).await;
+    let labels = json!({ "app": "x" });
+    // No node may take it, so that it is the same on a rig with nodes.
+    let body = json!({
+        "metadata": { "name": "s" },
+        "spec": {
+            "serviceName": "s", "selector": { "matchLabels": labels },
+            "template": {
+                "metadata": { "labels": labels },
+                "spec": {
+                    "schedulerName": "nobody",
+                    "containers": [{ "name": "c", "image": "none" }],
+                },
+            },
+        },
+    });
+    post(&client, &format!("/apis/apps/v1/namespaces/{namespace}/statefulsets"), body).await;
+    let wait = Wait {
+        until: vec![
+            Cond::Ready(target),
+            Cond::Ready(Ref::set(&namespace, "s")),
+            Cond::Ready(Ref::set(&namespace, "absent")),
+        ],
+        limit: 2,
+    };
+    let reply = client.wait(&wait, &|_| false, &mut |_, _| {}).await;
+    let Reply::TimedOut(progress) = reply else {
+        panic!("{reply:?}");
+    };
+    let seen: Vec<&str> = progress.iter().map(|progress| progress.seen.as_str()).collect();
+    assert_eq!(seen[0], "phase Pending");
+    assert_eq!(seen[1], "0 of 1 pods ready; pod s-0: Pending");
+    assert_eq!(seen[2], "is not there");
+}

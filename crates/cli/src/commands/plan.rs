@@ -1,0 +1,41 @@
+use std::path::Path;
+
+use model::{Code, Exit, Finding, PlanFile};
+
+use crate::args::{Global, PlanArgs};
+use crate::output::Output;
+use crate::prepare;
+use crate::site::Site;
+
+/// Makes a plan, shows it, and saves it where asked.
+pub async fn run(global: &Global, args: &PlanArgs, output: &Output) -> Result<Exit, Finding> {
+    let mut site = Site::open(global).await?;
+    if let Some(words) = site.simulated() {
+        output.say(&words);
+    }
+    let prepared = prepare::plan(global, &mut site, &args.target).await?;
+    let rehearsed = (!args.no_rehearsal && !prepared.file.plan.hops.is_empty()).then(|| {
+        let world = site.world(&prepared.survey, &prepare::databases(&prepared.file.plan));
+        prepare::rehearse(&world, &prepared.file)
+    });
+    let plan = &prepared.file.plan;
+    let shown = rehearsed.as_ref().map(|(forecast, seconds)| (forecast, *seconds));
+    output.result(&report::plan(plan, &plan.digest(), shown), plan)?;
+    if let Some(path) = &args.out {
+        save(path, &prepared.file)?;
+        output.say(&format!("Saved to {}", path.display()));
+    }
+    Ok(match (plan.hops.is_empty(), &rehearsed) {
+        (true, _) => Exit::Done,
+        (false, Some((forecast, _))) if !forecast.is_safe() => Exit::Blocked,
+        (false, _) if args.detailed_exitcode => Exit::Changes,
+        (false, _) => Exit::Done,
+    })
+}
+
+fn save(path: &Path, file: &PlanFile) -> Result<(), Finding> {
+    let unwritable =
+        |error: String| Finding::blocking(Code::BadOption, format!("{} cannot be written", path.display())).with(error);
+    let text = serde_json::to_string(file).map_err(|error| unwritable(error.to_string()))?;
+    fs_err::write(path, text).map_err(|error| unwritable(error.to_string()))
+}

@@ -1,0 +1,40 @@
+use model::{Code, Exit, Finding};
+
+use crate::args::{Global, RehearseArgs};
+use crate::output::Output;
+use crate::prepare;
+use crate::site::Site;
+
+/// Rehearses a plan.
+pub async fn run(global: &Global, args: &RehearseArgs, output: &Output) -> Result<Exit, Finding> {
+    let mut site = Site::open(global).await?;
+    if let Some(words) = site.simulated() {
+        output.say(&words);
+    }
+    let (survey, file) = match &args.plan {
+        Some(path) => {
+            let file = prepare::load(path)?;
+            let (_, survey) = prepare::survey(global, &mut site).await?;
+            same_cluster(&survey.inventory.cluster.uid, &file.plan)?;
+            (survey, file)
+        }
+        None => {
+            let prepared = prepare::plan(global, &mut site, &args.target).await?;
+            (prepared.survey, prepared.file)
+        }
+    };
+    let world = site.world(&survey, &prepare::databases(&file.plan));
+    let (forecast, seconds) = prepare::rehearse(&world, &file);
+    output.result(&report::rehearsal(&file.plan, &forecast, seconds), &report::json::forecast(&forecast))?;
+    Ok(if forecast.is_safe() { Exit::Done } else { Exit::Blocked })
+}
+
+/// A plan is for one cluster.
+pub fn same_cluster(uid: &model::Uid, plan: &model::Plan) -> Result<(), Finding> {
+    if *uid == plan.cluster {
+        return Ok(());
+    }
+    Err(Finding::blocking(Code::OtherCluster, "the plan was made for another cluster; nothing was written")
+        .with(format!("the plan's: {} at {}", plan.cluster, plan.server))
+        .with(format!("this one:   {uid}")))
+}

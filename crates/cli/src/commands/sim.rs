@@ -1,0 +1,35 @@
+use model::{Code, Exit, Finding};
+use rehearse::Installation;
+
+use crate::args::{Global, SimArgs, SimCommand};
+use crate::output::Output;
+use crate::site::Sim;
+
+/// Makes and lists simulated installations.
+pub fn run(global: &Global, args: &SimArgs, output: &Output) -> Result<Exit, Finding> {
+    match &args.command {
+        SimCommand::List => {
+            let names = Installation::names();
+            output.result(&report::names("Simulated installations", &names), &names)?;
+        }
+        SimCommand::New { name, folder } => {
+            if folder.join("installation.json").exists() {
+                let found = format!("{} holds a simulated installation already", folder.display());
+                return Err(Finding::blocking(Code::BadOption, found).next("choose another folder"));
+            }
+            let installation = Sim::fresh(name, global)?;
+            fs_err::create_dir_all(folder).map_err(|error| {
+                Finding::blocking(Code::BadOption, format!("{} cannot be made", folder.display())).with(error.to_string())
+            })?;
+            let sim = Sim { installation, folder: Some(folder.clone()) };
+            sim.save()?;
+            output.say(&format!("Next: portolan survey --sim {}", folder.display()));
+        }
+        SimCommand::Settle { folder } => {
+            let mut sim = Sim::load(folder)?;
+            sim.installation.settle();
+            sim.save()?;
+        }
+    }
+    Ok(Exit::Done)
+}

@@ -1,0 +1,15 @@
+use model::{Exit, Finding};
+
+use crate::args::{Global, SurveyArgs};
+use crate::output::Output;
+use crate::prepare;
+use crate::site::Site;
+
+/// Shows what is installed.
+pub async fn run(global: &Global, _args: &SurveyArgs, output: &Output) -> Result<Exit, Finding> {
+    let mut site = Site::open(global).await?;
+    let simulated = site.simulated();
+    let (_, survey) = prepare::survey(global, &mut site).await?;
+    output.result(&report::survey(&survey.inventory, simulated.as_deref()), &survey.inventory)?;
+    Ok(Exit::Done)
+}

@@ -1,0 +1,22 @@
+use model::{Exit, Finding};
+
+use crate::args::{Global, UpgradeArgs};
+use crate::commands::apply;
+use crate::output::Output;
+use crate::prepare;
+use crate::site::Site;
+
+/// Survey, plan, rehearsal, apply, verification.
+pub async fn run(global: &Global, args: &UpgradeArgs, output: &Output) -> Result<Exit, Finding> {
+    let mut site = Site::open(global).await?;
+    let simulated = site.simulated();
+    let prepared = prepare::plan(global, &mut site, &args.target).await?;
+    output.page(&report::survey(&prepared.survey.inventory, simulated.as_deref()))?;
+    let plan = &prepared.file.plan;
+    if plan.hops.is_empty() {
+        output.say(&format!("Nothing to do: {} is installed.", plan.from));
+        return Ok(Exit::Done);
+    }
+    output.page(&report::plan(plan, &plan.digest(), None))?;
+    apply::carry_out(global, site, &prepared.survey, &prepared.file, args.yes, output).await
+}

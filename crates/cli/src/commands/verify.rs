@@ -1,0 +1,48 @@
+use std::sync::Arc;
+
+use adapters::driver::Driver;
+use engine::{Engine, Fold};
+use model::{Exit, Finding, Outcome};
+
+use crate::args::{Global, VerifyArgs};
+use crate::commands::{rehearse::same_cluster, status};
+use crate::drive::{self, Drive};
+use crate::output::Output;
+use crate::prepare;
+use crate::site::Site;
+
+/// Carries out the verifying steps of a run's plan again. Nothing is written, neither there nor to the journal.
+pub async fn run(global: &Global, args: &VerifyArgs, output: &Output) -> Result<Exit, Finding> {
+    let run = status::open(global, args.run.as_deref())?;
+    let plan = Arc::new(run.plan()?);
+    let mut known = Fold::default();
+    for entry in run.entries()? {
+        known.apply(&entry.record);
+    }
+    let mut site = Site::open(global).await?;
+    let (_, survey) = prepare::survey(global, &mut site).await?;
+    same_cluster(&survey.inventory.cluster.uid, &plan)?;
+    let mut drive = match site {
+        Site::Sim(sim) => Drive::Sim(sim, run),
+        Site::Real(real) => Drive::Real(Box::new(Driver::new(real.client, run))),
+    };
+    let mut engine = Engine::verifying(&plan, &known);
+    let stop = drive::listen();
+    let outcome = drive::run(&mut engine, &mut drive, &stop, true, &mut |event| {
+        if let Some(line) = report::event(event, &plan) {
+            output.say(&line);
+        }
+    })
+    .await?;
+    let notes = engine.state().notes.clone();
+    output.result(&report::verification(engine.plan(), &notes, &outcome), &outcome)?;
+    Ok(match outcome {
+        Outcome::Finished => Exit::Done,
+        other => {
+            if let Outcome::Halted { finding } = &other {
+                output.finding(finding);
+            }
+            Exit::Blocked
+        }
+    })
+}

@@ -1,0 +1,126 @@
+//! The loop: the engine asks, the world answers.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use adapters::driver::Driver;
+use adapters::store::RunStore;
+use engine::Engine;
+use model::{Event, Finding, Input, Outcome, Progress, Reply, Request, Urgency};
+
+use crate::site::Sim;
+
+/// Who answers.
+pub enum Drive {
+    /// A simulated installation, with its run's folder.
+    Sim(Box<Sim>, RunStore),
+    /// A real one.
+    Real(Box<Driver>),
+}
+
+impl Drive {
+    /// The run's folder.
+    pub fn store(&self) -> &RunStore {
+        match self {
+            Self::Sim(_, store) => store,
+            Self::Real(driver) => driver.store(),
+        }
+    }
+
+    /// What the helm of a token said last.
+    pub fn helm_said(&self, token: &str) -> String {
+        match self {
+            Self::Sim(..) => String::new(),
+            Self::Real(driver) => driver.helm_said(token),
+        }
+    }
+
+    async fn serve(
+        &mut self,
+        engine: &Engine,
+        request: Request,
+        events: &mut dyn FnMut(&Event),
+    ) -> Result<Reply, Finding> {
+        match self {
+            Self::Real(driver) => driver.serve(request, events).await,
+            Self::Sim(sim, store) => serve_simulated(sim, store, engine, request, events),
+        }
+    }
+}
+
+fn serve_simulated(
+    sim: &mut Sim,
+    store: &mut RunStore,
+    engine: &Engine,
+    request: Request,
+    events: &mut dyn FnMut(&Event),
+) -> Result<Reply, Finding> {
+    let mut recorded = None;
+    if let Request::Append(record, blobs) = &request {
+        store.append(record.clone(), blobs)?;
+        recorded = Some(record.clone());
+    }
+    let limit = if let Request::Wait(wait) = &request { wait.limit } else { 0 };
+    let folder = sim.folder.clone();
+    let mut failed = None;
+    let mut elapsed = 0;
+    let reply = sim.installation.serve(engine, &request, &mut |installation, open: &[Progress]| {
+        if !open.is_empty() {
+            elapsed += 1;
+            events(&Event::Waiting { progress: open.to_vec(), elapsed, limit });
+        }
+        if folder.is_some() {
+            let kept = Sim { installation: installation.clone(), folder: folder.clone() };
+            failed = kept.save().err();
+        }
+        failed.is_none()
+    });
+    if let Some(finding) = failed {
+        return Err(finding);
+    }
+    if let Some(record) = recorded {
+        events(&Event::Recorded(Box::new(record)));
+    }
+    Ok(reply)
+}
+
+/// Whether somebody asked for a stop: set by the first SIGINT, SIGTERM or SIGHUP.
+pub fn listen() -> Arc<AtomicBool> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let asked = Arc::new(AtomicBool::new(false));
+    for kind in [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()] {
+        let asked = asked.clone();
+        if let Ok(mut stream) = signal(kind) {
+            tokio::spawn(async move {
+                while stream.recv().await.is_some() {
+                    asked.store(true, Ordering::SeqCst);
+                }
+            });
+        }
+    }
+    asked
+}
+
+/// Runs an engine to its end. With `dry` nothing is recorded: for a look that is no run.
+pub async fn run(
+    engine: &mut Engine,
+    drive: &mut Drive,
+    stop: &AtomicBool,
+    dry: bool,
+    events: &mut dyn FnMut(&Event),
+) -> Result<Outcome, Finding> {
+    let mut told = false;
+    loop {
+        if !told && stop.load(Ordering::SeqCst) {
+            told = true;
+            engine.on(Input::Stop(Urgency::AfterStep));
+        }
+        let reply = match engine.want() {
+            Request::End(outcome) => return Ok(outcome),
+            Request::Append(..) if dry => Reply::Appended,
+            request => drive.serve(engine, request, events).await?,
+        };
+        engine.on(Input::Reply(reply));
+        tokio::task::yield_now().await;
+    }
+}

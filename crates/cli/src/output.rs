@@ -1,0 +1,85 @@
+//! Results to standard output, progress and errors to standard error.
+
+use std::io::{IsTerminal, Write};
+
+use model::{Code, Finding};
+use report::{Page, Style};
+use serde::Serialize;
+
+use crate::args::{Format, Global, When};
+
+/// Where and how a command speaks.
+pub struct Output {
+    format: Format,
+    stdout: Style,
+    stderr: Style,
+}
+
+impl Output {
+    /// Colours only on a terminal, and never against `NO_COLOR`.
+    pub fn new(global: &Global) -> Self {
+        let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
+            || std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+        let ascii = ["LC_ALL", "LC_CTYPE", "LANG"]
+            .iter()
+            .find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()))
+            .is_some_and(|locale| !locale.to_uppercase().replace('-', "").contains("UTF8"));
+        let style = |terminal: bool| Style {
+            color: !refused && (global.color == When::Always || (global.color == When::Auto && terminal)),
+            ascii,
+            width: 100,
+        };
+        Self {
+            format: global.output,
+            stdout: style(std::io::stdout().is_terminal()),
+            stderr: style(std::io::stderr().is_terminal()),
+        }
+    }
+
+    /// Whether a machine reads.
+    pub fn is_machine(&self) -> bool {
+        self.format != Format::Text
+    }
+
+    /// A result: the page for people, the value for machines.
+    pub fn result<T: Serialize>(&self, page: &Page, value: &T) -> Result<(), Finding> {
+        let text = match self.format {
+            Format::Text => page.terminal(&self.stdout),
+            Format::Json => {
+                let mut text = serde_json::to_string_pretty(value).map_err(unwritable)?;
+                text.push('\n');
+                text
+            }
+            Format::Yaml => serde_saphyr::to_string(value).map_err(unwritable)?,
+        };
+        print(&text)
+    }
+
+    /// A page on the way to a result; machines do not get it.
+    pub fn page(&self, page: &Page) -> Result<(), Finding> {
+        if self.is_machine() { Ok(()) } else { print(&page.terminal(&self.stdout)) }
+    }
+
+    /// Progress, or a question.
+    pub fn say(&self, line: &str) {
+        // A reader that has gone away is no reason to stop an upgrade.
+        drop(writeln!(std::io::stderr(), "{line}"));
+    }
+
+    /// What went wrong.
+    pub fn finding(&self, finding: &Finding) {
+        drop(write!(std::io::stderr(), "{}", report::finding(finding).terminal(&self.stderr)));
+    }
+}
+
+fn print(text: &str) -> Result<(), Finding> {
+    let mut stdout = std::io::stdout();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(unwritable(error)),
+        _ => Ok(()),
+    }
+}
+
+fn unwritable(error: impl std::fmt::Display) -> Finding {
+    Finding::blocking(Code::BadOption, format!("the result cannot be written: {error}"))
+}

@@ -1,0 +1,215 @@
+//! Where a command works: a real installation, or a simulated one.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use adapters::{helm, kubernetes::Client, store};
+use model::{Answer, Ask, Code, Finding, HelmClient, ReleaseId};
+use plan::survey::{self, Survey};
+use recipe::Book;
+use rehearse::{Installation, KnownDatabase, Saved, World, shelf};
+use serde_json::Value;
+
+use crate::args::Global;
+
+/// An installation.
+pub enum Site {
+    /// Simulated.
+    Sim(Box<Sim>),
+    /// Real.
+    Real(Box<Real>),
+}
+
+/// A simulated installation.
+pub struct Sim {
+    /// The installation.
+    pub installation: Installation,
+    /// The folder that it lies in; `None` for a fresh one of this command.
+    pub folder: Option<PathBuf>,
+}
+
+/// A real installation.
+pub struct Real {
+    /// The client.
+    pub client: Client,
+    /// The API groups that the server offers; known after the survey.
+    pub groups: Vec<String>,
+}
+
+impl Site {
+    /// Finds the installation that the options name.
+    pub async fn open(global: &Global) -> Result<Self, Finding> {
+        match &global.sim {
+            Some(name) => Ok(Self::Sim(Box::new(Sim::open(name, global)?))),
+            None => {
+                let client = Client::connect(global.kubeconfig.as_deref(), global.context.as_deref()).await?;
+                Ok(Self::Real(Box::new(Real { client, groups: Vec::new() })))
+            }
+        }
+    }
+
+    /// What a simulated run says of itself in its first line; `None` for a real one.
+    pub fn simulated(&self) -> Option<String> {
+        match self {
+            Self::Sim(sim) => Some(sim.words()),
+            Self::Real(_) => None,
+        }
+    }
+
+    /// Looks at the installation; writes nothing.
+    pub async fn survey(&mut self, release: &ReleaseId, helm: Option<HelmClient>) -> Result<Survey, Finding> {
+        match self {
+            Self::Sim(sim) => {
+                let world = sim.installation.world();
+                let mut answers = BTreeMap::new();
+                let mut ask = |asks: Vec<Ask>| answers.extend(asks.into_iter().map(|ask| (ask.clone(), world.answer(&ask))));
+                ask(survey::first(release));
+                let more = survey::second(&answers, release);
+                answers.extend(more.into_iter().map(|ask| (ask.clone(), world.answer(&ask))));
+                let cluster = &world.facts().cluster;
+                let helm = helm.or_else(|| Some(rehearse::simulated_helm()));
+                survey::conclude(release, &answers, &cluster.server, &cluster.user, helm)
+            }
+            Self::Real(real) => {
+                let mut answers = real.ask(survey::first(release)).await?;
+                answers.append(&mut real.ask(survey::second(&answers, release)).await?);
+                if let Some(Answer::Server { groups, .. }) = answers.get(&Ask::Server) {
+                    real.groups.clone_from(groups);
+                }
+                let mut survey = survey::conclude(release, &answers, real.client.server(), real.client.user(), helm)?;
+                survey.inventory.requests = real.client.requests();
+                Ok(survey)
+            }
+        }
+    }
+
+    /// The world that a rehearsal starts from.
+    pub fn world(&self, survey: &Survey, databases: &[KnownDatabase]) -> World {
+        match self {
+            Self::Sim(sim) => sim.installation.world().clone(),
+            Self::Real(real) => rehearse::from_inventory(&survey.inventory, &real.groups, databases),
+        }
+    }
+
+    /// Where runs on this installation are kept. A fresh simulated one is another one each time, so it has a folder
+    /// of its own.
+    pub fn state_root(&self, global: &Global) -> Result<PathBuf, Finding> {
+        match self {
+            Self::Sim(sim) => match &sim.folder {
+                Some(folder) => Ok(folder.join("state")),
+                None => {
+                    let root = store::root(global.state_dir.as_deref())?;
+                    let id = std::process::id();
+                    let now = std::time::SystemTime::now()
+                        .duration_since(std::time::UNIX_EPOCH)
+                        .map_or(0, |since| since.as_secs());
+                    Ok(root.join("simulated").join(format!("{}-{now}-{id}", sim.installation.name)))
+                }
+            },
+            Self::Real(_) => store::root(global.state_dir.as_deref()),
+        }
+    }
+}
+
+impl Real {
+    async fn ask(&self, asks: Vec<Ask>) -> Result<BTreeMap<Ask, Answer>, Finding> {
+        let answers = self.client.answers(&asks).await?;
+        Ok(asks.into_iter().zip(answers).collect())
+    }
+}
+
+impl Sim {
+    fn open(name: &str, global: &Global) -> Result<Self, Finding> {
+        let folder = Path::new(name);
+        if Installation::names().iter().any(|known| known == name) && !folder.join("installation.json").exists() {
+            return Ok(Self { installation: Self::fresh(name, global)?, folder: None });
+        }
+        if !folder.join("installation.json").exists() {
+            let finding = Finding::blocking(Code::NoSimulation, format!("there is no simulated installation `{name}`"));
+            return Err(finding.with(format!("there are: {}", Installation::names().join(", "))));
+        }
+        Self::load(folder)
+    }
+
+    /// A fresh installation by its name.
+    pub fn fresh(name: &str, global: &Global) -> Result<Installation, Finding> {
+        let render = |chart: &shelf::Chart, release: &ReleaseId, values: &Value| -> Result<shelf::Recorded, Finding> {
+            let key = shelf::key(&chart.digest, release, values);
+            shelf::recorded(&key).ok_or_else(|| {
+                Finding::blocking(Code::NotRecorded, format!("the rendering {key} of {} is not recorded", chart.id))
+            })
+        };
+        let _ = global;
+        Installation::fresh(name, &render)
+    }
+
+    /// An installation out of its folder.
+    pub fn load(folder: &Path) -> Result<Self, Finding> {
+        let path = folder.join("installation.json");
+        let unusable = |error: String| {
+            Finding::blocking(Code::NoSimulation, format!("{} is not usable", path.display())).with(error)
+        };
+        let text = fs_err::read_to_string(&path).map_err(|error| unusable(error.to_string()))?;
+        let saved: Saved = serde_json::from_str(&text).map_err(|error| unusable(error.to_string()))?;
+        Ok(Self { installation: Installation::load(saved), folder: Some(folder.to_owned()) })
+    }
+
+    /// Replaces what lies in the folder, whole or not at all.
+    pub fn save(&self) -> Result<(), Finding> {
+        let Some(folder) = &self.folder else { return Ok(()) };
+        let unusable = |error: String| {
+            Finding::blocking(Code::StateFolder, format!("{} cannot be written", folder.display())).with(error)
+        };
+        let text = serde_json::to_string(&self.installation.save()).map_err(|error| unusable(error.to_string()))?;
+        let draft = folder.join("installation.json.new");
+        fs_err::write(&draft, text).map_err(|error| unusable(error.to_string()))?;
+        fs_err::rename(&draft, folder.join("installation.json")).map_err(|error| unusable(error.to_string()))
+    }
+
+    fn words(&self) -> String {
+        let checked = shelf::checked();
+        let rules = rehearse::RULES.len() + rehearse::HELM_RULES.len();
+        let how = if checked.helms.is_empty() {
+            format!("none of its {rules} rules was checked against a real helm yet")
+        } else {
+            format!("{} of its {rules} rules were checked against helm {}", checked.rules.len(), checked.helms.join(", "))
+        };
+        let name = &self.installation.name;
+        format!("Simulated installation {name}; its charts are Portolan's own, shaped after the vendor's; {how}.")
+    }
+}
+
+/// The release that the options or the recipes name.
+pub fn release(global: &Global, book: &Book) -> ReleaseId {
+    let (namespace, name) = book.release();
+    ReleaseId {
+        namespace: global.namespace.clone().unwrap_or_else(|| namespace.to_owned()),
+        name: global.release.clone().unwrap_or_else(|| name.to_owned()),
+    }
+}
+
+/// The helm of this machine. A simulated installation can do without one.
+pub async fn helm(global: &Global, site: &Site) -> Result<Option<HelmClient>, Finding> {
+    match (helm::find(global.helm.as_deref()).await, site) {
+        (Ok(client), Site::Real(_)) => Ok(Some(client)),
+        (Ok(_) | Err(_), Site::Sim(_)) => Ok(None),
+        (Err(finding), Site::Real(_)) => Err(finding),
+    }
+}
+
+/// The recipes: the built-in ones, or those of a folder.
+pub fn book(global: &Global) -> Result<Book, Finding> {
+    let Some(folder) = &global.recipes else { return Ok(Book::builtin()) };
+    let mut files = BTreeMap::new();
+    let unusable = |error: std::io::Error| {
+        Finding::blocking(Code::BadRecipe, format!("{} cannot be read", folder.display())).with(error.to_string())
+    };
+    for entry in fs_err::read_dir(folder).map_err(unusable)? {
+        let path = entry.map_err(unusable)?.path();
+        if path.extension().is_some_and(|extension| extension == "yaml") {
+            let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+            files.insert(name, fs_err::read_to_string(&path).map_err(unusable)?);
+        }
+    }
+    Book::load(&files)
+}

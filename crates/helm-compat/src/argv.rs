@@ -1,0 +1,268 @@
+//! What helm is called with: functions of what the plan says and nothing else.
+
+use std::fmt::Write as _;
+
+use model::{HelmRun, ReleaseId, ValuesMode};
+use serde_json::Value;
+
+use crate::{TOKEN_LABEL, values};
+
+/// How long helm waits for a single hook. We wait for workloads ourselves, so this bounds nothing else.
+const HOOK_LIMIT: &str = "15m0s";
+
+/// The arguments of the upgrade (the program itself not included). The flags are the same in helm 3.14.4, 3.22.0,
+/// 4.0.4 and 4.3.1.
+///
+/// Left out on purpose: `--install` (a wrong namespace would become a fresh installation), `--wait` and `--atomic`
+/// (they come after the deletions, and a rollback brings no data back), `--force` (it drops a live `keep`), and
+/// every `--set` (arguments are readable by all users of the machine).
+#[must_use]
+pub fn upgrade_argv(run: &HelmRun, token: &str, context: &str, chart_path: &str, values_path: &str) -> Vec<String> {
+    let mut argv = vec![
+        "upgrade".to_owned(),
+        run.release.name.clone(),
+        chart_path.to_owned(),
+        "--namespace".to_owned(),
+        run.release.namespace.clone(),
+    ];
+    if !context.is_empty() {
+        argv.extend(["--kube-context".to_owned(), context.to_owned()]);
+    }
+    argv.extend([
+        "--values".to_owned(),
+        values_path.to_owned(),
+        mode_flag(run.mode).to_owned(),
+        "--labels".to_owned(),
+        format!("{TOKEN_LABEL}={token}"),
+        "--timeout".to_owned(),
+        HOOK_LIMIT.to_owned(),
+    ]);
+    argv
+}
+
+/// The arguments of a rendering as for an upgrade, hooks included, without a cluster. `values_path` holds what
+/// [`values::merge`] made of the old values and the given ones: `helm template` knows no release.
+#[must_use]
+pub fn template_argv(
+    release: &ReleaseId,
+    chart_path: &str,
+    values_path: &str,
+    kube_version: &str,
+    api_versions: &[String],
+) -> Vec<String> {
+    let mut argv: Vec<String> = [
+        "template",
+        &release.name,
+        chart_path,
+        "--namespace",
+        &release.namespace,
+        "--is-upgrade",
+        "--values",
+        values_path,
+    ]
+    .map(str::to_owned)
+    .into();
+    if !kube_version.is_empty() {
+        argv.extend(["--kube-version".to_owned(), kube_version.to_owned()]);
+    }
+    for version in api_versions {
+        argv.extend(["--api-versions".to_owned(), version.clone()]);
+    }
+    argv
+}
+
+/// The flag for what becomes of the old values.
+#[must_use]
+pub fn mode_flag(mode: ValuesMode) -> &'static str {
+    match mode {
+        ValuesMode::Reset => "--reset-values",
+        ValuesMode::ResetThenReuse => "--reset-then-reuse-values",
+    }
+}
+
+/// What a person would type for this run, a line each, with a `--set` for each value given. A carried value
+/// stands there as the name of a shell variable, and so does any other that is called a password.
+#[must_use]
+pub fn show_command(run: &HelmRun, given: &Value) -> Vec<String> {
+    let mut lines = vec![
+        format!("helm upgrade {} {} --version {}", word(&run.release.name), word(&run.chart.name), run.chart.version),
+        format!("-n {} {}", word(&run.release.namespace), mode_flag(run.mode)),
+    ];
+    let carried: Vec<&str> = run.carried.iter().map(|one| one.path.as_str()).collect();
+    for (path, value) in values::flatten(given) {
+        if !carried.contains(&path.as_str()) {
+            lines.push(setting(&path, &value));
+        }
+    }
+    lines.extend(carried.into_iter().map(placeholder));
+    let last = lines.len() - 1;
+    for (index, line) in lines.iter_mut().enumerate() {
+        if index > 0 {
+            line.insert_str(0, "  ");
+        }
+        if index < last {
+            line.push_str(" \\");
+        }
+    }
+    lines
+}
+
+/// `--set path="$PATH_IN_CAPITALS"`.
+fn placeholder(path: &str) -> String {
+    let name: String =
+        path.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' }).collect();
+    let name = name.trim_start_matches(|c: char| c.is_ascii_digit());
+    format!("--set-string {}=\"${name}\"", word(path))
+}
+
+fn setting(path: &str, value: &Value) -> String {
+    const SECRET: [&str; 5] = ["password", "passwd", "secret", "token", "privatekey"];
+    let last = path.rsplit('.').next().unwrap_or(path).to_lowercase();
+    // A reference such as `existingSecret` or `passwordKey` names a secret and is none.
+    if value.is_string() && SECRET.iter().any(|end| last.ends_with(end)) && !last.contains("existing") {
+        return placeholder(path);
+    }
+    let (flag, text) = match value {
+        Value::String(text) if reads_as_text(text) => ("--set", escape(text)),
+        Value::String(text) => ("--set-string", escape(text)),
+        Value::Array(items) if !items.is_empty() && items.iter().all(is_simple) => {
+            let items: Vec<String> = items.iter().map(item).collect();
+            ("--set", format!("{{{}}}", items.join(",")))
+        }
+        Value::Null | Value::Bool(_) => ("--set", value.to_string()),
+        Value::Number(number) if number.is_i64() => ("--set", value.to_string()),
+        _ => ("--set-json", value.to_string()),
+    };
+    format!("{flag} {}", word(&format!("{path}={text}")))
+}
+
+/// Whether `--set` leaves a text a text.
+fn reads_as_text(text: &str) -> bool {
+    values::parse_set(&format!("a={}", escape(text))).is_ok_and(|read| read["a"] == Value::String(text.to_owned()))
+}
+
+/// Whether an item can stand between braces.
+fn is_simple(value: &Value) -> bool {
+    match value {
+        Value::String(text) => reads_as_text(text),
+        Value::Null | Value::Bool(_) => true,
+        Value::Number(number) => number.is_i64(),
+        _ => false,
+    }
+}
+
+fn item(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), escape)
+}
+
+/// Escapes what the grammar of `--set` would take for itself.
+fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        if matches!(c, ',' | '{' | '}' | '\\') {
+            escaped.push('\\');
+        }
+        escaped.push(c);
+    }
+    escaped
+}
+
+/// A word of a shell command, quoted where a shell would read something else.
+fn word(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@%+,".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        return text.to_owned();
+    }
+    let mut quoted = String::new();
+    let _ = write!(quoted, "'{}'", text.replace('\'', r"'\''"));
+    quoted
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use model::{Carried, ChartId, Digest, HelmClient, Ref, SecretKey};
+    use semver::Version;
+    use serde_json::json;
+
+    use super::*;
+
+    fn run(mode: ValuesMode) -> HelmRun {
+        let none = Digest::of(b"");
+        HelmRun {
+            release: ReleaseId { namespace: "runai-backend".into(), name: "runai-backend".into() },
+            base_revision: 7,
+            client: HelmClient { version: Version::new(3, 14, 4), path: String::new(), digest: None },
+            chart: ChartId { name: "control-plane".into(), version: Version::new(2, 20, 41) },
+            archive: none.clone(),
+            values: none.clone(),
+            carried: vec![Carried {
+                path: "postgresql.auth.password".into(),
+                from: SecretKey { secret: Ref::secret("runai-backend", "s"), key: "password".into() },
+            }],
+            mode,
+            manifest: none,
+            docs: BTreeMap::new(),
+            free: BTreeMap::new(),
+            guards: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn the_arguments_are_a_function_of_the_run() {
+        let argv = upgrade_argv(&run(ValuesMode::Reset), "t1", "prod", "c.tgz", "v.json");
+        assert_eq!(
+            argv.join(" "),
+            "upgrade runai-backend c.tgz --namespace runai-backend --kube-context prod --values v.json \
+             --reset-values --labels portolan-token=t1 --timeout 15m0s"
+        );
+        let argv = upgrade_argv(&run(ValuesMode::ResetThenReuse), "t1", "", "c.tgz", "v");
+        assert!(argv.contains(&"--reset-then-reuse-values".to_owned()));
+        assert!(!argv.contains(&"--kube-context".to_owned()));
+        for flag in ["-i", "--install", "--wait", "--atomic", "--force", "--set"] {
+            assert!(!argv.contains(&flag.to_owned()), "{flag}");
+        }
+    }
+
+    #[test]
+    fn a_rendering_asks_no_cluster() {
+        let argv =
+            template_argv(&run(ValuesMode::Reset).release, "c.tgz", "v", "1.27.8", &["route.openshift.io/v1".into()]);
+        assert_eq!(
+            argv.join(" "),
+            "template runai-backend c.tgz --namespace runai-backend --is-upgrade --values v \
+             --kube-version 1.27.8 --api-versions route.openshift.io/v1"
+        );
+    }
+
+    #[test]
+    fn a_person_sees_what_to_type_and_no_secret() {
+        let given = json!({
+            "global": {"domain": "runai.apps.example.com", "registry": {"password": "hunter2"}},
+            "postgresql": {"auth": {"password": "also-not"}, "primary": {"persistence": {"existingClaim": "pvc-postgresql"}}},
+            "thanos": {"query": {"stores": ["thanos-grpc-port-forwarder:10901"]}},
+            "odd": {"text": "a,b {c}", "number": "007", "int": "5", "list": [], "maps": [{"a": 1}], "float": 1.5, "no": null, "on": true},
+        });
+        assert_eq!(
+            show_command(&run(ValuesMode::Reset), &given),
+            [
+                r"helm upgrade runai-backend control-plane --version 2.20.41 \",
+                r"  -n runai-backend --reset-values \",
+                r"  --set global.domain=runai.apps.example.com \",
+                r#"  --set-string global.registry.password="$GLOBAL_REGISTRY_PASSWORD" \"#,
+                r"  --set-json odd.float=1.5 \",
+                r"  --set-string odd.int=5 \",
+                r"  --set-json 'odd.list=[]' \",
+                r#"  --set-json 'odd.maps=[{"a":1}]' \"#,
+                r"  --set odd.no=null \",
+                r"  --set odd.number=007 \",
+                r"  --set odd.on=true \",
+                r"  --set 'odd.text=a\,b \{c\}' \",
+                r"  --set postgresql.primary.persistence.existingClaim=pvc-postgresql \",
+                r"  --set 'thanos.query.stores={thanos-grpc-port-forwarder:10901}' \",
+                r#"  --set-string postgresql.auth.password="$POSTGRESQL_AUTH_PASSWORD""#,
+            ]
+        );
+    }
+}

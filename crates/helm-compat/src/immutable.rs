@@ -1,0 +1,255 @@
+//! Fields that the API server lets nobody change.
+
+use model::Ref;
+use serde_json::{Map, Value, json};
+
+use crate::semantics;
+
+/// The fields of an object that a write would change although the server does not allow it, as dotted paths. `old` is
+/// the live object, `new` what the write leaves ([`crate::merge::three_way`]). Of `kind` only group and kind count.
+///
+/// From the validation of Kubernetes 1.33 (`pkg/apis/*/validation`): `ValidateStatefulSetUpdate`,
+/// `ValidatePersistentVolumeClaimUpdate`, `ValidatePersistentVolumeUpdate`, `ValidateDeploymentUpdate`, `ValidateDaemonSetUpdate`,
+/// `ValidateJobUpdate`, `ValidateServiceUpdate`, `ValidateSecretUpdate`, `ValidateConfigMapUpdate`, `ValidateStorageClassUpdate`.
+#[must_use]
+pub fn violations(kind: &Ref, old: &Value, new: &Value) -> Vec<String> {
+    let check = Check { old, new };
+    match (kind.group(), kind.kind()) {
+        ("apps", "StatefulSet") => check.all_of_spec_but(&[
+            "replicas",
+            "ordinals",
+            "template",
+            "updateStrategy",
+            "revisionHistoryLimit",
+            "persistentVolumeClaimRetentionPolicy",
+            "minReadySeconds",
+        ]),
+        ("apps", "Deployment" | "DaemonSet" | "ReplicaSet") => check.fields(&["spec.selector"]),
+        ("batch", "Job") => check.job(),
+        ("", "PersistentVolumeClaim") => check.claim(),
+        ("", "PersistentVolume") => check.all_of_spec_but(&[
+            "accessModes",
+            "capacity",
+            "claimRef",
+            "mountOptions",
+            "nodeAffinity",
+            "persistentVolumeReclaimPolicy",
+            "storageClassName",
+            "volumeAttributesClassName",
+        ]),
+        ("", "Service") => check.service(),
+        ("", "Secret") => {
+            let mut found = check.fields(&["type"]);
+            found.extend(check.frozen_data());
+            found
+        }
+        ("", "ConfigMap") => check.frozen_data(),
+        ("storage.k8s.io", "StorageClass") => {
+            check.fields(&["provisioner", "parameters", "reclaimPolicy", "volumeBindingMode"])
+        }
+        ("rbac.authorization.k8s.io", "RoleBinding" | "ClusterRoleBinding") => check.fields(&["roleRef"]),
+        ("networking.k8s.io", "IngressClass") => check.fields(&["spec.controller"]),
+        ("scheduling.k8s.io", "PriorityClass") => check.fields(&["value", "preemptionPolicy"]),
+        _ => Vec::new(),
+    }
+}
+
+struct Check<'a> {
+    old: &'a Value,
+    new: &'a Value,
+}
+
+impl Check<'_> {
+    /// A field of both sides, as an object of its own so that what one side leaves out can be a default.
+    fn differs(&self, path: &str) -> bool {
+        let pointer = format!("/{}", path.replace('.', "/"));
+        let key = path.rsplit('.').next().unwrap_or(path);
+        let of = |value: &Value| match value.pointer(&pointer) {
+            None => json!({}),
+            Some(field) => json!({ key: field }),
+        };
+        !semantics::equal(&of(self.old), &of(self.new))
+    }
+
+    fn fields(&self, paths: &[&str]) -> Vec<String> {
+        paths.iter().filter(|path| self.differs(path)).map(|path| (*path).to_owned()).collect()
+    }
+
+    fn all_of_spec_but(&self, mutable: &[&str]) -> Vec<String> {
+        let empty = Map::new();
+        let of = |value: &'_ Value| -> Vec<String> {
+            let spec = value.get("spec").and_then(Value::as_object);
+            spec.unwrap_or(&empty).keys().cloned().collect()
+        };
+        let mut keys = of(self.old);
+        keys.extend(of(self.new));
+        keys.sort();
+        keys.dedup();
+        keys.iter()
+            .filter(|key| !mutable.contains(&key.as_str()))
+            .map(|key| format!("spec.{key}"))
+            .filter(|path| self.differs(path))
+            .collect()
+    }
+
+    fn text(value: &Value, pointer: &str) -> String {
+        let text = value.pointer(pointer).and_then(Value::as_str);
+        text.unwrap_or_default().to_owned()
+    }
+
+    /// A claim's spec: its request may grow, its attributes class may change, and volume and class may be set once
+    /// while they are empty.
+    fn claim(&self) -> Vec<String> {
+        let mut found =
+            self.all_of_spec_but(&["resources", "volumeAttributesClassName", "volumeName", "storageClassName"]);
+        for field in ["volumeName", "storageClassName"] {
+            let pointer = format!("/spec/{field}");
+            let was = self.old.pointer(&pointer).and_then(Value::as_str);
+            // An empty class is a class of its own: one without a provisioner.
+            let is_set = match field {
+                "volumeName" => was.is_some_and(|name| !name.is_empty()),
+                _ => was.is_some(),
+            };
+            if is_set && was.unwrap_or_default() != Self::text(self.new, &pointer) {
+                found.push(format!("spec.{field}"));
+            }
+        }
+        let storage = |value: &Value| {
+            let request = value.pointer("/spec/resources/requests/storage")?;
+            semantics::quantity(request)
+        };
+        if let Some(was) = storage(self.old)
+            && storage(self.new).is_none_or(|is| is < was)
+        {
+            found.push("spec.resources.requests.storage".into());
+        }
+        found.sort();
+        found
+    }
+
+    fn job(&self) -> Vec<String> {
+        let mut paths = vec!["spec.selector", "spec.completionMode"];
+        // The template of a suspended job that never started may change.
+        let suspended = self.old.pointer("/spec/suspend") == Some(&Value::Bool(true))
+            && self.old.pointer("/status/startTime").is_none();
+        if !suspended {
+            paths.push("spec.template");
+        }
+        self.fields(&paths)
+    }
+
+    /// A cluster IP stays; left out or empty, the server fills in the one that was there.
+    fn service(&self) -> Vec<String> {
+        let (was, is) = (Self::text(self.old, "/spec/clusterIP"), Self::text(self.new, "/spec/clusterIP"));
+        let external = Self::text(self.new, "/spec/type") == "ExternalName"
+            || Self::text(self.old, "/spec/type") == "ExternalName";
+        if was.is_empty() || is.is_empty() || was == is || external {
+            Vec::new()
+        } else {
+            vec!["spec.clusterIP".into()]
+        }
+    }
+
+    /// Data that was declared immutable, and the declaration itself.
+    fn frozen_data(&self) -> Vec<String> {
+        if self.old.get("immutable") != Some(&Value::Bool(true)) {
+            return Vec::new();
+        }
+        self.fields(&["immutable", "data", "binaryData", "stringData"])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::merge;
+
+    /// Kind, live object, new document, violations.
+    fn cases() -> Vec<(&'static str, Value, Value, Vec<&'static str>)> {
+        let template = json!({"metadata": {"name": "data"}, "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "8Gi"}}}});
+        let live_template = json!({"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "data", "creationTimestamp": null},
+            "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "8Gi"}}, "volumeMode": "Filesystem"}, "status": {"phase": "Pending"}});
+        let mut larger = template.clone();
+        larger["spec"]["resources"]["requests"]["storage"] = json!("9Gi");
+        let set = |templates: Value, service: &str| {
+            json!({"kind": "StatefulSet", "spec": {"replicas": 1, "serviceName": service, "selector": {"matchLabels": {"a": "b"}},
+            "template": {"spec": {"containers": [{"name": "a"}]}}, "volumeClaimTemplates": templates}})
+        };
+        let mut live_set = set(json!([live_template]), "x");
+        live_set["spec"]["podManagementPolicy"] = json!("OrderedReady");
+        live_set["spec"]["replicas"] = json!(3);
+        let claim = |storage: &str, class: Value| json!({"spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": storage}}, "storageClassName": class}});
+        let mut bound = claim("8Gi", json!("fast"));
+        bound["spec"]["volumeName"] = json!("pv");
+        bound["spec"]["volumeMode"] = json!("Filesystem");
+        let job =
+            |image: &str| json!({"spec": {"template": {"spec": {"containers": [{"name": "a", "image": image}]}}}});
+        vec![
+            ("StatefulSet.apps/n/a", live_set.clone(), set(json!([template]), "x"), vec![]),
+            (
+                "StatefulSet.apps/n/a",
+                live_set,
+                set(json!([larger]), "y"),
+                vec!["spec.serviceName", "spec.volumeClaimTemplates"],
+            ),
+            ("PersistentVolumeClaim/n/a", bound.clone(), claim("8192Mi", json!("fast")), vec![]),
+            ("PersistentVolumeClaim/n/a", bound.clone(), claim("16Gi", json!("fast")), vec![]),
+            (
+                "PersistentVolumeClaim/n/a",
+                bound,
+                claim("4Gi", json!("slow")),
+                vec!["spec.resources.requests.storage", "spec.storageClassName"],
+            ),
+            (
+                "PersistentVolumeClaim/n/a",
+                json!({"spec": {}}),
+                json!({"spec": {"storageClassName": "a", "volumeName": "b"}}),
+                vec![],
+            ),
+            (
+                "Deployment.apps/n/a",
+                json!({"spec": {"selector": {"matchLabels": {"a": "1"}}}}),
+                json!({"spec": {"selector": {"matchLabels": {"a": "2"}}, "replicas": 2}}),
+                vec!["spec.selector"],
+            ),
+            ("Job.batch/n/a", job("1"), job("1"), vec![]),
+            ("Job.batch/n/a", job("1"), job("2"), vec!["spec.template"]),
+            (
+                "Service/n/a",
+                json!({"spec": {"clusterIP": "10.0.0.1"}}),
+                json!({"spec": {"clusterIP": "None"}}),
+                vec!["spec.clusterIP"],
+            ),
+            ("Service/n/a", json!({"spec": {"clusterIP": "10.0.0.1"}}), json!({"spec": {"clusterIP": ""}}), vec![]),
+            ("Secret/n/a", json!({"type": "Opaque"}), json!({"type": "kubernetes.io/tls"}), vec!["type"]),
+            ("Secret/n/a", json!({"data": {"a": "1"}}), json!({"data": {"a": "2"}}), vec![]),
+            (
+                "ConfigMap/n/a",
+                json!({"immutable": true, "data": {"a": "1"}}),
+                json!({"immutable": true, "data": {"a": "2"}}),
+                vec!["data"],
+            ),
+            (
+                "StorageClass.storage.k8s.io/a",
+                json!({"provisioner": "x", "reclaimPolicy": "Delete"}),
+                json!({"provisioner": "x", "reclaimPolicy": "Retain"}),
+                vec!["reclaimPolicy"],
+            ),
+            (
+                "PersistentVolume/a",
+                json!({"spec": {"csi": {"volumeHandle": "1"}, "persistentVolumeReclaimPolicy": "Delete"}}),
+                json!({"spec": {"csi": {"volumeHandle": "2"}, "persistentVolumeReclaimPolicy": "Retain"}}),
+                vec!["spec.csi"],
+            ),
+        ]
+    }
+
+    #[test]
+    fn violations_are_named_and_defaults_are_none() {
+        for (kind, live, document, want) in cases() {
+            let name = Ref::parse(kind).expect("the test's name");
+            let new = merge::three_way(&document, &document, &live);
+            assert_eq!(violations(&name, &live, &new), want, "{kind} {document}");
+        }
+    }
+}

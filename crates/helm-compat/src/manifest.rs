@@ -1,0 +1,265 @@
+//! Manifests: the documents that `helm template` prints and that a release record stores.
+
+use model::Object;
+use serde_json::Value;
+
+use crate::yaml;
+
+/// The annotation that makes a document a hook.
+pub const HOOK: &str = "helm.sh/hook";
+
+/// The annotation that keeps an object when helm would delete it.
+pub const POLICY: &str = "helm.sh/resource-policy";
+
+/// Why a manifest cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("document {document}{}: {message}", in_template(.template))]
+pub struct ManifestError {
+    /// Which document, from 1.
+    pub document: usize,
+    /// The template that it was rendered from, where the document says so; else empty.
+    pub template: String,
+    /// What is wrong.
+    pub message: String,
+}
+
+fn in_template(template: &str) -> String {
+    if template.is_empty() { String::new() } else { format!(" ({template})") }
+}
+
+/// Reads a manifest: YAML documents in the order in which they stand. Empty ones are left out, a `List` gives
+/// its items, and `metadata.namespace` is filled in where a namespaced kind leaves it out (and taken off
+/// where a cluster-scoped kind has one), so that the same document has the same name wherever it comes from.
+///
+/// # Errors
+/// Where a document is no YAML, no object, or has no kind.
+pub fn parse(text: &str, namespace: &str) -> Result<Vec<Object>, ManifestError> {
+    let mut objects = Vec::new();
+    for (index, chunk) in chunks(text).into_iter().enumerate() {
+        let failed =
+            |message: String| ManifestError { document: index + 1, template: template(&chunk).to_owned(), message };
+        let docs =
+            yaml::documents(&chunk).map_err(|error| failed(format!("line {}: {}", error.line, error.message)))?;
+        for doc in docs {
+            take(doc, namespace, &mut objects).map_err(|message| failed(message.to_owned()))?;
+        }
+    }
+    Ok(objects)
+}
+
+/// Puts a document, or the items of a list, among the objects.
+fn take(doc: Value, namespace: &str, objects: &mut Vec<Object>) -> Result<(), &'static str> {
+    let Value::Object(mut map) = doc else {
+        return Err("it is not an object");
+    };
+    let kind = match map.get("kind").and_then(Value::as_str) {
+        Some(kind) if !kind.is_empty() => kind.to_owned(),
+        _ => return Err("it has no kind"),
+    };
+    // Helm's builder flattens these (cli-runtime's resource visitor).
+    if kind == "List"
+        && let Some(Value::Array(items)) = map.remove("items")
+    {
+        return items.into_iter().try_for_each(|item| take(item, namespace, objects));
+    }
+    let cluster_scoped = is_cluster_scoped(&kind);
+    if let Some(Value::Object(metadata)) = map.get_mut("metadata") {
+        let written = metadata.get("namespace").and_then(Value::as_str).unwrap_or_default();
+        if cluster_scoped {
+            metadata.remove("namespace");
+        } else if written.is_empty() {
+            metadata.insert("namespace".into(), namespace.into());
+        }
+    }
+    objects.push(Object::new(Value::Object(map)));
+    Ok(())
+}
+
+/// Splits at lines that begin with `---`. Done on the text, so that an error names its document.
+fn chunks(text: &str) -> Vec<String> {
+    let mut chunks = vec![String::new()];
+    for line in text.lines() {
+        let rest = line.strip_prefix("---").filter(|rest| rest.is_empty() || rest.starts_with([' ', '\t']));
+        if let Some(rest) = rest {
+            chunks.push(rest.to_owned());
+        } else if let Some(chunk) = chunks.last_mut() {
+            chunk.push_str(line);
+        }
+        if let Some(chunk) = chunks.last_mut() {
+            chunk.push('\n');
+        }
+    }
+    chunks.retain(|chunk| !chunk.trim().is_empty());
+    chunks
+}
+
+/// The template that a document says it comes from (`# Source: ..`, written by helm's renderer).
+fn template(chunk: &str) -> &str {
+    chunk.lines().find_map(|line| line.strip_prefix("# Source: ")).map_or("", str::trim)
+}
+
+/// Whether a kind lives outside namespaces. A kind that is not listed is taken for a namespaced one.
+#[must_use]
+pub fn is_cluster_scoped(kind: &str) -> bool {
+    const KINDS: &[&str] = &[
+        "APIService",
+        "CSIDriver",
+        "CSINode",
+        "CertificateSigningRequest",
+        "ClusterIssuer",
+        "ClusterRole",
+        "ClusterRoleBinding",
+        "ClusterVersion",
+        "ComponentStatus",
+        "ConsoleLink",
+        "ConsolePlugin",
+        "CustomResourceDefinition",
+        "FlowSchema",
+        "IngressClass",
+        "MutatingWebhookConfiguration",
+        "Namespace",
+        "Node",
+        "OAuthClient",
+        "PersistentVolume",
+        "PodSecurityPolicy",
+        "PriorityClass",
+        "PriorityLevelConfiguration",
+        "Project",
+        "RuntimeClass",
+        "SecurityContextConstraints",
+        "StorageClass",
+        "ValidatingAdmissionPolicy",
+        "ValidatingAdmissionPolicyBinding",
+        "ValidatingWebhookConfiguration",
+        "VolumeAttachment",
+        "VolumeAttributesClass",
+        "VolumeSnapshotClass",
+        "VolumeSnapshotContent",
+    ];
+    KINDS.binary_search(&kind).is_ok()
+}
+
+/// Parts the documents of a rendering into the manifest and the hooks.
+#[must_use]
+pub fn split_hooks(docs: Vec<Object>) -> (Vec<Object>, Vec<Object>) {
+    docs.into_iter().partition(|doc| doc.annotation(HOOK).is_none())
+}
+
+/// Sorts documents into the order in which helm applies them; kinds that it does not know come last, by
+/// their names. Documents of one kind keep their order (helm 3.14.4 and 3.22.0,
+/// `pkg/releaseutil/kind_sorter.go`; 4.3.1 knows two webhook kinds more, which come last there too).
+pub fn install_order(docs: &mut [Object]) {
+    docs.sort_by_cached_key(|doc| {
+        let kind = doc.text("/kind");
+        match INSTALL_ORDER.iter().position(|known| *known == kind) {
+            Some(place) => (place, String::new()),
+            None => (INSTALL_ORDER.len(), kind.to_owned()),
+        }
+    });
+}
+
+const INSTALL_ORDER: [&str; 36] = [
+    "PriorityClass",
+    "Namespace",
+    "NetworkPolicy",
+    "ResourceQuota",
+    "LimitRange",
+    "PodSecurityPolicy",
+    "PodDisruptionBudget",
+    "ServiceAccount",
+    "Secret",
+    "SecretList",
+    "ConfigMap",
+    "StorageClass",
+    "PersistentVolume",
+    "PersistentVolumeClaim",
+    "CustomResourceDefinition",
+    "ClusterRole",
+    "ClusterRoleList",
+    "ClusterRoleBinding",
+    "ClusterRoleBindingList",
+    "Role",
+    "RoleList",
+    "RoleBinding",
+    "RoleBindingList",
+    "Service",
+    "DaemonSet",
+    "Pod",
+    "ReplicationController",
+    "ReplicaSet",
+    "Deployment",
+    "HorizontalPodAutoscaler",
+    "StatefulSet",
+    "Job",
+    "CronJob",
+    "IngressClass",
+    "Ingress",
+    "APIService",
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(docs: &[Object]) -> Vec<String> {
+        docs.iter().filter_map(|doc| doc.name().map(|name| name.full())).collect()
+    }
+
+    #[test]
+    fn documents_are_read_in_order_and_named_in_full() {
+        let text = "---\n# Source: c/templates/a.yaml\napiVersion: v1\nkind: Service\nmetadata: {name: a}\n\
+                    ---\n# only a comment\n--- \napiVersion: v1\nkind: PersistentVolume\nmetadata: {name: b, namespace: x}\n\
+                    ---\napiVersion: v1\nkind: List\nitems:\n- {apiVersion: apps/v1, kind: StatefulSet, metadata: {name: c, namespace: other}}\n\
+                    - {apiVersion: v1, kind: Secret, metadata: {name: d}}\n";
+        let docs = parse(text, "ns").expect("it is a manifest");
+        assert_eq!(names(&docs), ["Service/ns/a", "PersistentVolume/b", "StatefulSet.apps/other/c", "Secret/ns/d"]);
+        assert_eq!(parse("", "ns"), Ok(Vec::new()));
+    }
+
+    #[test]
+    fn a_separator_inside_a_value_does_not_separate() {
+        let text = "kind: ConfigMap\nmetadata: {name: a}\ndata:\n  pem: |\n    ---\n    -----BEGIN\n";
+        let docs = parse(text, "ns").expect("it is one document");
+        assert_eq!(docs[0].text("/data/pem"), "---\n-----BEGIN\n");
+    }
+
+    #[test]
+    fn an_error_names_the_template() {
+        let text = "---\nkind: A\nmetadata: {name: a}\n---\n# Source: c/templates/bad.yaml\nkind: B\nx: b: c\n";
+        let error = parse(text, "ns").expect_err("it is no YAML");
+        assert_eq!(error.document, 2);
+        assert_eq!(error.template, "c/templates/bad.yaml");
+        assert!(error.to_string().starts_with("document 2 (c/templates/bad.yaml): line "));
+        assert!(parse("- a\n", "ns").is_err());
+        assert!(parse("a: 1\n", "ns").is_err());
+    }
+
+    #[test]
+    fn hooks_are_parted_and_kinds_sorted() {
+        let text = "kind: Zebra\nmetadata: {name: z}\n---\nkind: Job\nmetadata: {name: h, annotations: {helm.sh/hook: pre-upgrade}}\n\
+                    ---\nkind: StatefulSet\nmetadata: {name: s2}\n---\nkind: Route\nmetadata: {name: r}\n---\nkind: StatefulSet\nmetadata: {name: s1}\n\
+                    ---\nkind: PersistentVolumeClaim\nmetadata: {name: p}\n---\nkind: Secret\nmetadata: {name: k}\n";
+        let (mut docs, hooks) = split_hooks(parse(text, "n").expect("it is a manifest"));
+        assert_eq!(names(&hooks), ["Job/n/h"]);
+        install_order(&mut docs);
+        assert_eq!(
+            names(&docs),
+            [
+                "Secret/n/k",
+                "PersistentVolumeClaim/n/p",
+                "StatefulSet/n/s2",
+                "StatefulSet/n/s1",
+                "Route/n/r",
+                "Zebra/n/z"
+            ]
+        );
+    }
+
+    #[test]
+    fn the_list_of_cluster_scoped_kinds_is_sorted() {
+        for kind in ["PersistentVolume", "StorageClass", "ClusterRole", "APIService", "VolumeSnapshotContent"] {
+            assert!(is_cluster_scoped(kind), "{kind}");
+        }
+        assert!(!is_cluster_scoped("PersistentVolumeClaim"));
+    }
+}

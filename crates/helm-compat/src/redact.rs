@@ -1,0 +1,320 @@
+//! Documents without what nobody may see, and fingerprints that do not depend on it.
+
+use std::collections::BTreeMap;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use model::{Digest, Manifest, Object, Ref};
+use serde_json::{Map, Value};
+
+/// The parts of a Secret that hold its values.
+const PARTS: [&str; 2] = ["data", "stringData"];
+
+/// A shorter text is not looked for outside Secrets: it would be found everywhere.
+const SHORTEST: usize = 6;
+
+/// The planned manifest of two renderings of the same chart with the same values: the documents of the first
+/// one, with the fields in which the second one differs listed as free.
+///
+/// Of a Secret no value is left: it is replaced by [`Manifest::CARRIED`] with the values path whose plaintext it
+/// equals, by [`Manifest::FREE`] where the second rendering differs, else by [`Manifest::HIDDEN`]. A carried
+/// plaintext in any other text is replaced too, and its field made free, so that the fingerprint of the planned
+/// document equals the stored one's.
+#[must_use]
+pub fn planned(first: &[Object], second: &[Object], carried: &[(String, String)]) -> Manifest {
+    let others: BTreeMap<Ref, &Object> = second.iter().filter_map(|doc| Some((doc.name()?, doc))).collect();
+    let mut manifest = Manifest::default();
+    for doc in first {
+        let mut json = (*doc.0).clone();
+        let mut free = Vec::new();
+        let other = doc.name().and_then(|name| others.get(&name).copied());
+        match other {
+            Some(other) => differ(&json, &other.0, &mut String::new(), &mut free),
+            None => free.push(String::new()),
+        }
+        if is_secret(doc) {
+            // Values are compared by their marks; only a key that comes and goes counts as free.
+            free.retain(|pointer| !is_value_of_both(pointer, &json, other));
+            hide(&mut json, |part, key, value| {
+                let again = other.and_then(|other| other.at(&format!("/{part}/{}", escape(key))));
+                mark(part, value, again, carried)
+            });
+        }
+        cover(&mut json, carried, &mut String::new(), &mut free);
+        free.sort();
+        free.dedup();
+        if let Some(name) = doc.name().filter(|_| !free.is_empty()) {
+            manifest.free.insert(name, free);
+        }
+        manifest.docs.push(Object::new(json));
+    }
+    manifest
+}
+
+/// A Secret with every value replaced by [`Manifest::HIDDEN`]; any other object as it is. The annotation in
+/// which `kubectl apply` keeps a copy of the whole object goes as well.
+#[must_use]
+pub fn secret_keys_only(object: &Object) -> Object {
+    if !is_secret(object) {
+        return object.clone();
+    }
+    let mut json = (*object.0).clone();
+    hide(&mut json, |_, _, _| Manifest::HIDDEN.to_owned());
+    if let Some(Value::Object(annotations)) = json.pointer_mut("/metadata/annotations") {
+        annotations.remove("kubectl.kubernetes.io/last-applied-configuration");
+    }
+    Object::new(json)
+}
+
+/// The fingerprint of each document: the digest of its canonical JSON without its free fields, with a constant
+/// in place of each value of a Secret. A planned manifest and the one that helm stored compare equal by it,
+/// however the YAML was laid out. A document that is free as a whole has none.
+#[must_use]
+pub fn fingerprint(docs: &[Object], free: &BTreeMap<Ref, Vec<String>>) -> BTreeMap<Ref, Digest> {
+    docs.iter()
+        .filter_map(|doc| {
+            let name = doc.name()?;
+            let mut json = (*secret_keys_only(doc).0).clone();
+            for pointer in free.get(&name).into_iter().flatten() {
+                if pointer.is_empty() {
+                    return None;
+                }
+                take_off(&mut json, pointer);
+            }
+            // The namespace is in the name already, whether it was written or filled in.
+            take_off(&mut json, "/metadata/namespace");
+            Some((name, Digest::of_value(&json)))
+        })
+        .collect()
+}
+
+/// Whether an object is a Secret of the core group.
+#[must_use]
+pub fn is_secret(object: &Object) -> bool {
+    object.text("/kind") == "Secret" && !object.text("/apiVersion").contains('/')
+}
+
+/// Replaces each value of a Secret.
+fn hide(json: &mut Value, mut with: impl FnMut(&str, &str, &Value) -> String) {
+    for part in PARTS {
+        if let Some(Value::Object(values)) = json.get_mut(part) {
+            for (key, value) in values.iter_mut() {
+                *value = Value::String(with(part, key, value));
+            }
+        }
+    }
+}
+
+/// What stands in place of one value of a Secret.
+fn mark(part: &str, value: &Value, again: Option<&Value>, carried: &[(String, String)]) -> String {
+    let text = value.as_str().unwrap_or_default();
+    let plain = if part == "data" {
+        STANDARD.decode(text.trim()).ok().and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or_default()
+    } else {
+        text.to_owned()
+    };
+    let source = carried.iter().find(|(_, secret)| !secret.is_empty() && *secret == plain);
+    match source {
+        Some((path, _)) => format!("{}{path}", Manifest::CARRIED),
+        None if again != Some(value) => Manifest::FREE.to_owned(),
+        None => Manifest::HIDDEN.to_owned(),
+    }
+}
+
+/// Whether a pointer names a Secret's value that both renderings have.
+fn is_value_of_both(pointer: &str, json: &Value, other: Option<&Object>) -> bool {
+    PARTS.iter().any(|part| {
+        pointer.strip_prefix('/').and_then(|rest| rest.strip_prefix(part)).is_some_and(|rest| rest.starts_with('/'))
+    }) && json.pointer(pointer).is_some()
+        && other.is_some_and(|other| other.at(pointer).is_some())
+}
+
+/// Lists the fields in which two values differ.
+fn differ(a: &Value, b: &Value, pointer: &mut String, free: &mut Vec<String>) {
+    match (a, b) {
+        (Value::Object(a), Value::Object(b)) => {
+            for key in a.keys().chain(b.keys().filter(|key| !a.contains_key(*key))) {
+                within(pointer, &escape(key), |pointer| match (a.get(key), b.get(key)) {
+                    (Some(a), Some(b)) => differ(a, b, pointer, free),
+                    _ => free.push(pointer.clone()),
+                });
+            }
+        }
+        (Value::Array(a), Value::Array(b)) if a.len() == b.len() => {
+            for (index, (a, b)) in a.iter().zip(b).enumerate() {
+                within(pointer, &index.to_string(), |pointer| {
+                    differ(a, b, pointer, free);
+                });
+            }
+        }
+        _ if a == b => {}
+        _ => free.push(pointer.clone()),
+    }
+}
+
+/// Replaces carried plaintexts (and their base64) wherever they stand in a text, and makes those fields free.
+fn cover(json: &mut Value, carried: &[(String, String)], pointer: &mut String, free: &mut Vec<String>) {
+    match json {
+        Value::String(text) => {
+            // Our own marks stay as they are, whatever the password is.
+            if text.starts_with("portolan:") {
+                return;
+            }
+            for (path, secret) in carried.iter().filter(|(_, text)| text.len() >= SHORTEST) {
+                for form in [secret.clone(), STANDARD.encode(secret)] {
+                    if text.contains(&form) {
+                        *text = text.replace(&form, &format!("{}{path}", Manifest::CARRIED));
+                        free.push(pointer.clone());
+                    }
+                }
+            }
+        }
+        Value::Array(items) => {
+            for (index, item) in items.iter_mut().enumerate() {
+                within(pointer, &index.to_string(), |pointer| {
+                    cover(item, carried, pointer, free);
+                });
+            }
+        }
+        Value::Object(map) => {
+            for (key, value) in map.iter_mut().filter(|(key, _)| !is_name(key)) {
+                within(pointer, &escape(key), |pointer| {
+                    cover(value, carried, pointer, free);
+                });
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Whether a field names something. A password such as `postgres` is found in many names; replaced there, the
+/// document would be another one.
+fn is_name(key: &str) -> bool {
+    key.ends_with("Name")
+        || matches!(key, "name" | "namespace" | "kind" | "apiVersion" | "image" | "labels" | "matchLabels" | "selector")
+}
+
+/// Runs something with a pointer that is one part longer.
+fn within(pointer: &mut String, part: &str, run: impl FnOnce(&mut String)) {
+    let length = pointer.len();
+    pointer.push('/');
+    pointer.push_str(part);
+    run(pointer);
+    pointer.truncate(length);
+}
+
+/// A key as part of a JSON pointer (RFC 6901).
+pub(crate) fn escape(key: &str) -> String {
+    key.replace('~', "~0").replace('/', "~1")
+}
+
+/// Takes a field off. An item of a list becomes null instead: the others must keep their places.
+fn take_off(json: &mut Value, pointer: &str) {
+    let Some((parent, last)) = pointer.rsplit_once('/') else {
+        return;
+    };
+    let last = last.replace("~1", "/").replace("~0", "~");
+    match json.pointer_mut(parent) {
+        Some(Value::Object(map)) => {
+            map.remove(&last);
+        }
+        Some(Value::Array(items)) => {
+            if let Some(item) = last.parse::<usize>().ok().and_then(|at| items.get_mut(at)) {
+                *item = Value::Null;
+            }
+        }
+        _ => {}
+    }
+}
+
+/// The values of a Secret in the clear, by key; values that are no text are left out.
+#[must_use]
+pub fn plaintexts(secret: &Object) -> BTreeMap<String, String> {
+    let of = |part: &str| secret.0.get(part).and_then(Value::as_object);
+    let decode = |value: &Value| String::from_utf8(STANDARD.decode(value.as_str()?).ok()?).ok();
+    let empty = Map::new();
+    let data = of("data").unwrap_or(&empty);
+    let text = of("stringData").unwrap_or(&empty);
+    data.iter()
+        .filter_map(|(key, value)| Some((key.clone(), decode(value)?)))
+        .chain(text.iter().filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned()))))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::manifest;
+
+    fn docs(text: &str) -> Vec<Object> {
+        manifest::parse(text, "ns").expect("the test's manifest")
+    }
+
+    // `c2VjcmV0LW9uZQ==` is secret-one, `Zml4ZWQ=` is fixed, `cmFuZG9tMQ==` and `cmFuZG9tMg==` are random1 and random2.
+    const FIRST: &str = "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\ndata: {pw: c2VjcmV0LW9uZQ==, fix: Zml4ZWQ=, rnd: cmFuZG9tMQ==}\nstringData: {plain: secret-one}\n\
+        ---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: c, annotations: {a/b: one}}\ndata: {url: 'postgres://u:secret-one@h', same: x}\nlist: [1, 2]\nlonger: [1]\n";
+    const SECOND: &str = "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\ndata: {pw: c2VjcmV0LW9uZQ==, fix: Zml4ZWQ=, rnd: cmFuZG9tMg==}\nstringData: {plain: secret-one}\n\
+        ---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: c, annotations: {a/b: two}}\ndata: {url: 'postgres://u:secret-one@h', same: x}\nlist: [1, 3]\nlonger: [1, 2]\n";
+
+    fn carried() -> Vec<(String, String)> {
+        vec![("auth.password".into(), "secret-one".into())]
+    }
+
+    #[test]
+    fn no_secret_is_left_and_free_fields_are_listed() {
+        let manifest = planned(&docs(FIRST), &docs(SECOND), &carried());
+        let secret = &manifest.docs[0];
+        assert_eq!(secret.text("/data/pw"), "portolan:carried:auth.password");
+        assert_eq!(secret.text("/stringData/plain"), "portolan:carried:auth.password");
+        assert_eq!(secret.text("/data/fix"), Manifest::HIDDEN);
+        assert_eq!(secret.text("/data/rnd"), Manifest::FREE);
+        assert_eq!(manifest.docs[1].text("/data/url"), "postgres://u:portolan:carried:auth.password@h");
+        let free: Vec<(&Ref, &Vec<String>)> = manifest.free.iter().collect();
+        assert_eq!(free.len(), 1);
+        assert_eq!(*free[0].1, ["/data/url", "/list/1", "/longer", "/metadata/annotations/a~1b"]);
+        let text = serde_json::to_string(&manifest).expect("a manifest is JSON");
+        for secret in ["secret-one", "c2VjcmV0LW9uZQ==", "Zml4ZWQ=", "cmFuZG9t"] {
+            assert!(!text.contains(secret), "{secret}");
+        }
+    }
+
+    #[test]
+    fn planned_and_stored_have_the_same_fingerprint() {
+        let manifest = planned(&docs(FIRST), &docs(SECOND), &carried());
+        let want = fingerprint(&manifest.docs, &manifest.free);
+        assert_eq!(fingerprint(&docs(FIRST), &manifest.free), want);
+        assert_eq!(fingerprint(&docs(SECOND), &manifest.free), want);
+        let written: Manifest = serde_json::from_slice(&model::canonical(&manifest)).expect("it reads back");
+        assert_eq!(fingerprint(&written.docs, &written.free), want);
+        let other = docs(&SECOND.replace("same: x", "same: y"));
+        assert_ne!(fingerprint(&other, &manifest.free), want);
+        let key = docs(&SECOND.replace("fix:", "fixed:"));
+        assert_ne!(fingerprint(&key, &manifest.free), want);
+    }
+
+    #[test]
+    fn layout_and_namespace_do_not_count() {
+        let flow = "{kind: Service, apiVersion: v1, metadata: {namespace: ns, name: a}, spec: {ports: [{port: 80}]}}";
+        let block = "apiVersion: v1\nkind: Service\nmetadata:\n  name: a\nspec:\n  ports:\n  - port: 80\n";
+        let none = BTreeMap::new();
+        assert_eq!(fingerprint(&docs(flow), &none), fingerprint(&docs(block), &none));
+    }
+
+    #[test]
+    fn what_comes_and_goes_is_free() {
+        let second = SECOND.replace(", rnd: cmFuZG9tMg==", ", new: bmV3");
+        let manifest = planned(&docs(FIRST), &docs(&second), &[]);
+        assert_eq!(manifest.free[&Ref::secret("ns", "s")], ["/data/new", "/data/rnd"]);
+        let manifest = planned(&docs(FIRST), &[], &[]);
+        assert_eq!(manifest.free[&Ref::secret("ns", "s")], [""]);
+        assert!(fingerprint(&manifest.docs, &manifest.free).is_empty());
+    }
+
+    #[test]
+    fn an_inventory_keeps_keys_only() {
+        let secret = secret_keys_only(&docs(FIRST)[0]);
+        assert_eq!(secret.data_keys(), ["fix", "pw", "rnd", "plain"]);
+        assert_eq!(secret.text("/data/pw"), Manifest::HIDDEN);
+        assert_eq!(plaintexts(&docs(FIRST)[0])["pw"], "secret-one");
+    }
+}

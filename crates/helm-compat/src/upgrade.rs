@@ -1,0 +1,266 @@
+//! What an upgrade does to each object: `Update` in `pkg/kube/client.go` (helm 3.14.4 to 4.3.1) with the adoption
+//! of `pkg/action/upgrade.go` before it.
+
+use std::collections::BTreeSet;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use model::{Change, Manifest, Object, Ref};
+use semver::Version;
+use serde_json::{Value, json};
+
+use crate::{manifest, merge, redact, semantics};
+
+/// How many differing fields are named at most.
+const NAMED: usize = 3;
+
+/// What helm will do to each object, in helm's order: first the documents of the new manifest, then what is only in
+/// the stored one and still lives. `live` gives the object as it is now; `None` where it is not there.
+///
+/// Helm deletes last, and only when everything before went well; an object is held back where its *live* annotation
+/// `helm.sh/resource-policy` is the four letters `keep` and nothing else.
+#[must_use]
+pub fn changes(
+    stored: &[Object],
+    target: &[Object],
+    live: &dyn Fn(&Ref) -> Option<Object>,
+) -> Vec<(Change, Ref, String)> {
+    let mut all = Vec::new();
+    let mut named = BTreeSet::new();
+    for new in target {
+        let Some(name) = new.name() else { continue };
+        let old = stored.iter().find(|old| old.name().as_ref() == Some(&name));
+        let (change, reason) = match (live(&name), old) {
+            (None, _) => (Change::Create, "it is new".to_owned()),
+            (Some(_), None) => (Change::Adopt, "it is there already and becomes the release's".to_owned()),
+            (Some(is), Some(old)) => changed(old, new, &is),
+        };
+        named.insert(name.clone());
+        all.push((change, name, reason));
+    }
+    for old in stored {
+        let Some(name) = old.name().filter(|name| !named.contains(name)) else {
+            continue;
+        };
+        let Some(is) = live(&name) else { continue };
+        all.push(match is.annotation(manifest::POLICY) {
+            Some("keep") => (
+                Change::Keep,
+                name,
+                "the new chart does not have it; held back by helm.sh/resource-policy: keep".into(),
+            ),
+            Some(other) => (
+                Change::Delete,
+                name,
+                format!("the new chart does not have it; helm.sh/resource-policy is `{other}`, not exactly `keep`"),
+            ),
+            None => (Change::Delete, name, "the new chart does not have it".into()),
+        });
+    }
+    all
+}
+
+fn changed(old: &Object, new: &Object, live: &Object) -> (Change, String) {
+    let [old, new, live] = comparable([old, new, live]);
+    let result = patched(Some(&old), &new, &live);
+    let found = semantics::differences(&live.0, &result.0);
+    if found.is_empty() {
+        return (Change::Same, "nothing in it changes".into());
+    }
+    let mut reason = found[..found.len().min(NAMED)].join(", ");
+    if found.len() > NAMED {
+        reason.push_str(&format!(" and {} more", found.len() - NAMED));
+    }
+    (Change::Change, reason)
+}
+
+/// What helm's patch leaves of a live object, its own label included. `stored` is the document of the stored manifest;
+/// `None` where it has none: helm then takes the new one for the old.
+#[must_use]
+pub fn patched(stored: Option<&Object>, target: &Object, live: &Object) -> Object {
+    let mut new = (*target.0).clone();
+    if let Some(metadata) = new.get_mut("metadata").and_then(Value::as_object_mut) {
+        let labels = metadata.entry("labels").or_insert_with(|| json!({}));
+        if let Value::Object(labels) = labels {
+            labels.insert("app.kubernetes.io/managed-by".into(), "Helm".into());
+        }
+    }
+    let old = stored.unwrap_or(target);
+    let typed = target.name().is_some_and(|name| merge::is_typed(name.group()));
+    // The server keeps the version that an object is read in; helm reads it in the document's.
+    let mut is = (*live.0).clone();
+    if let (Some(version), Some(place)) = (new.get("apiVersion").cloned(), is.get_mut("apiVersion")) {
+        *place = version;
+    }
+    Object::new(if typed { merge::three_way(&old.0, &new, &is) } else { merge::two_way(&old.0, &new, &is) })
+}
+
+/// Brings the three forms of a Secret to one: everything in `data`; and where one of them shows marks in place of its
+/// values, marks in all of them, of which only [`Manifest::FREE`] says that the value becomes another one.
+fn comparable(three: [&Object; 3]) -> [Object; 3] {
+    let is_marked = |object: &Object| {
+        ["data", "stringData"].iter().any(|part| {
+            let values = object.0.get(part).and_then(Value::as_object);
+            values.is_some_and(|values| {
+                values.values().filter_map(Value::as_str).any(|text| text.starts_with("portolan:"))
+            })
+        })
+    };
+    let marked = three.iter().any(|object| is_marked(object));
+    three.map(|object| if redact::is_secret(object) { in_data(object, marked) } else { object.clone() })
+}
+
+fn in_data(secret: &Object, marked: bool) -> Object {
+    let mut json = (*secret.0).clone();
+    let text = json.as_object_mut().and_then(|map| map.remove("stringData")).unwrap_or_default();
+    if json.get("data").is_none_or(Value::is_null) {
+        json["data"] = json!({});
+    }
+    for (key, value) in text.as_object().into_iter().flatten() {
+        let plain = value.as_str().unwrap_or_default();
+        json["data"][key] = if plain.starts_with("portolan:") { value.clone() } else { STANDARD.encode(plain).into() };
+    }
+    if marked && let Some(Value::Object(data)) = json.get_mut("data") {
+        for value in data.values_mut().filter(|value| *value != Manifest::FREE) {
+            *value = Manifest::HIDDEN.into();
+        }
+    }
+    Object::new(json)
+}
+
+/// Whether a helm of this version takes two documents for the same object: name and namespace, and of the rest the
+/// kind alone (before 3.17.1), all of version, group and kind (4.0.0 to 4.1.0), or group and kind (all others).
+#[must_use]
+pub fn matches(a: &Object, b: &Object, helm: &Version) -> bool {
+    let (Some(left), Some(right)) = (a.name(), b.name()) else {
+        return false;
+    };
+    let same_place =
+        left.kind() == right.kind() && left.namespace() == right.namespace() && left.name() == right.name();
+    let at_least = |major, minor, patch| *helm >= Version::new(major, minor, patch);
+    same_place
+        && if !at_least(3, 17, 1) {
+            true
+        } else if at_least(4, 0, 0) && !at_least(4, 1, 1) {
+            a.text("/apiVersion") == b.text("/apiVersion")
+        } else {
+            left.group() == right.group()
+        }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    fn docs(text: &str) -> Vec<Object> {
+        manifest::parse(text, "n").expect("the test's manifest")
+    }
+
+    fn run(stored: &str, target: &str, live: &str) -> Vec<(Change, String, String)> {
+        let live: BTreeMap<Ref, Object> =
+            docs(live).into_iter().filter_map(|object| Some((object.name()?, object))).collect();
+        changes(&docs(stored), &docs(target), &|name| live.get(name).cloned())
+            .into_iter()
+            .map(|(change, name, reason)| (change, name.full(), reason))
+            .collect()
+    }
+
+    fn claim(name: &str, annotations: &str) -> String {
+        format!(
+            "apiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: {{name: {name}, annotations: {{{annotations}}}, labels: {{app.kubernetes.io/managed-by: Helm}}}}\n---\n"
+        )
+    }
+
+    #[test]
+    fn every_object_has_its_fate() {
+        let stored =
+            claim("same", "") + &claim("kept", "") + &claim("gone", "") + &claim("odd", "") + &claim("missing", "");
+        let target = claim("same", "") + &claim("new", "") + &claim("there", "");
+        let live = claim("same", "other: x")
+            + &claim("kept", "helm.sh/resource-policy: keep")
+            + &claim("gone", "")
+            + &claim("odd", "helm.sh/resource-policy: Keep")
+            + &claim("there", "");
+        let found = run(&stored, &target, &live);
+        let of = |name: &str| {
+            let full = format!("PersistentVolumeClaim/n/{name}");
+            found.iter().find(|(_, its, _)| *its == full).map(|(change, _, reason)| (*change, reason.as_str()))
+        };
+        assert_eq!(of("same"), Some((Change::Same, "nothing in it changes")));
+        assert_eq!(of("new"), Some((Change::Create, "it is new")));
+        assert_eq!(of("there").map(|it| it.0), Some(Change::Adopt));
+        assert_eq!(of("kept").map(|it| it.0), Some(Change::Keep));
+        assert_eq!(of("gone"), Some((Change::Delete, "the new chart does not have it")));
+        assert_eq!(
+            of("odd"),
+            Some((
+                Change::Delete,
+                "the new chart does not have it; helm.sh/resource-policy is `Keep`, not exactly `keep`"
+            ))
+        );
+        assert_eq!(of("missing"), None);
+    }
+
+    #[test]
+    fn drift_of_a_typed_kind_is_a_change_and_of_another_is_not() {
+        let service = |port: u16| {
+            format!(
+                "apiVersion: v1\nkind: Service\nmetadata: {{name: a, labels: {{app.kubernetes.io/managed-by: Helm}}}}\nspec: {{ports: [{{port: {port}, name: x, protocol: TCP}}]}}\n"
+            )
+        };
+        let route = |to: &str| {
+            format!(
+                "apiVersion: route.openshift.io/v1\nkind: Route\nmetadata: {{name: a, labels: {{app.kubernetes.io/managed-by: Helm}}}}\nspec: {{to: {to}}}\n"
+            )
+        };
+        assert_eq!(run(&service(80), &service(80), &service(80))[0].0, Change::Same);
+        assert_eq!(
+            run(&service(80), &service(80), &service(81))[0],
+            (Change::Change, "Service/n/a".into(), "spec.ports".into())
+        );
+        assert_eq!(run(&route("x"), &route("x"), &route("drift"))[0].0, Change::Same);
+        assert_eq!(run(&route("x"), &route("y"), &route("drift"))[0].0, Change::Change);
+    }
+
+    #[test]
+    fn a_secret_changes_where_its_marks_or_values_say_so() {
+        let secret = |value: &str| {
+            format!(
+                "apiVersion: v1\nkind: Secret\ntype: Opaque\nmetadata: {{name: a, labels: {{app.kubernetes.io/managed-by: Helm}}}}\ndata: {{k: '{value}'}}\n"
+            )
+        };
+        let text = |value: &str| secret(value).replace("\ndata:", "\nstringData:");
+        for (target, live, change) in [
+            (secret("portolan:hidden"), secret("YQ=="), Change::Same),
+            (secret("portolan:carried:a.b"), secret("portolan:hidden"), Change::Same),
+            (secret("portolan:free"), secret("portolan:hidden"), Change::Change),
+            (text("a"), secret("YQ=="), Change::Same),
+            (text("b"), secret("YQ=="), Change::Change),
+            (text("portolan:hidden"), secret("portolan:hidden"), Change::Same),
+        ] {
+            let found = run(&secret("YQ=="), &target, &live);
+            assert_eq!(found[0].0, change, "{target} {live}");
+            assert!(!found[0].2.contains("YQ"), "{found:?}");
+        }
+    }
+
+    #[test]
+    fn matching_depends_on_the_version() {
+        let of =
+            |version: &str| docs(&format!("apiVersion: {version}\nkind: Ingress\nmetadata: {{name: a}}\n")).remove(0);
+        let (old, new, other) = (of("networking.k8s.io/v1beta1"), of("networking.k8s.io/v1"), of("extensions/v1"));
+        for (helm, version_differs, group_differs) in [
+            ((3, 14, 4), true, true),
+            ((3, 17, 0), true, true),
+            ((3, 17, 1), true, false),
+            ((4, 0, 4), false, false),
+            ((4, 1, 1), true, false),
+        ] {
+            let helm = Version::new(helm.0, helm.1, helm.2);
+            assert_eq!(matches(&old, &new, &helm), version_differs, "{helm}");
+            assert_eq!(matches(&other, &new, &helm), group_differs, "{helm}");
+        }
+    }
+}

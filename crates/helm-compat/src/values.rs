@@ -1,0 +1,217 @@
+//! Values: reading, merging and setting them as Helm does.
+
+use serde_json::{Map, Value};
+
+use crate::{set, yaml};
+
+/// Why a values file or a `--set` is not usable.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{file}{}: {message}", place(*.line, *.column))]
+pub struct ValuesError {
+    /// The file, or `--set`.
+    pub file: String,
+    /// The line, from 1; 0 where there is none.
+    pub line: usize,
+    /// The column, from 1; 0 where there is none.
+    pub column: usize,
+    /// What is wrong.
+    pub message: String,
+}
+
+fn place(line: usize, column: usize) -> String {
+    if line == 0 { String::new() } else { format!(":{line}:{column}") }
+}
+
+/// Reads a values file. An empty one gives an empty object.
+///
+/// # Errors
+/// Where it is no YAML, or no map. Also where it has several documents: helm 3 reads the first one only and
+/// helm 4 all of them, so what was meant is not known.
+pub fn parse(text: &str, file: &str) -> Result<Value, ValuesError> {
+    let failed = |line, column, message: String| ValuesError { file: file.to_owned(), line, column, message };
+    let docs = yaml::documents(text).map_err(|error| failed(error.line, error.column, error.message))?;
+    let mut docs = docs.into_iter();
+    match (docs.next(), docs.next()) {
+        (None, _) => Ok(Value::Object(Map::new())),
+        (Some(_), Some(_)) => {
+            Err(failed(0, 0, "it has several YAML documents; helm 3 reads the first one only".into()))
+        }
+        (Some(doc), None) if doc.is_object() => Ok(doc),
+        (Some(_), None) => Err(failed(1, 1, "it is not a map of values".into())),
+    }
+}
+
+/// Merges user-supplied values as `--reset-then-reuse-values` does: `over` wins key by key, maps are merged,
+/// all else is replaced as a whole. A null in `over` takes the key of `base` away; where `base` has no such key, or has
+/// null, the null stays and then deletes the chart's default (`CoalesceTables` in
+/// `pkg/chartutil/coalesce.go`, helm 3.22.0; before 3.20.1 a null over a null went away).
+#[must_use]
+pub fn merge(base: &Value, over: &Value) -> Value {
+    let (Value::Object(base), Value::Object(over)) = (base, over) else {
+        return over.clone();
+    };
+    let mut merged = over.clone();
+    for (key, old) in base {
+        match over.get(key) {
+            None => {
+                merged.insert(key.clone(), old.clone());
+            }
+            Some(Value::Null) if !old.is_null() => {
+                merged.remove(key);
+            }
+            Some(new) if new.is_object() && old.is_object() => {
+                merged.insert(key.clone(), merge(old, new));
+            }
+            Some(_) => {}
+        }
+    }
+    Value::Object(merged)
+}
+
+/// Sets the value at a dotted path (`a.b.c`; a dot inside a key is written `\.`); what stands in the way and is
+/// no map is replaced.
+pub fn set(value: &mut Value, path: &str, new: Value) {
+    let mut place = value;
+    for key in keys(path) {
+        if !place.is_object() {
+            *place = Value::Object(Map::new());
+        }
+        place = &mut place[key.as_str()];
+    }
+    *place = new;
+}
+
+/// The value at a dotted path, as [`set`] writes it.
+#[must_use]
+pub fn get<'a>(value: &'a Value, path: &str) -> Option<&'a Value> {
+    keys(path).iter().try_fold(value, |place, key| place.get(key.as_str()))
+}
+
+/// Every value that is no map (or an empty one) with its dotted path, in order.
+#[must_use]
+pub fn flatten(value: &Value) -> Vec<(String, Value)> {
+    fn walk(value: &Value, path: &str, all: &mut Vec<(String, Value)>) {
+        match value {
+            Value::Object(map) if !map.is_empty() => {
+                for (key, value) in map {
+                    let key = key.replace('\\', "\\\\").replace('.', "\\.");
+                    let path = if path.is_empty() { key } else { format!("{path}.{key}") };
+                    walk(value, &path, all);
+                }
+            }
+            _ if path.is_empty() => {}
+            _ => all.push((path.to_owned(), value.clone())),
+        }
+    }
+    let mut all = Vec::new();
+    walk(value, "", &mut all);
+    all
+}
+
+/// The keys of a dotted path.
+fn keys(path: &str) -> Vec<String> {
+    let mut keys = vec![String::new()];
+    let mut chars = path.chars();
+    while let Some(next) = chars.next() {
+        match (next, keys.last_mut()) {
+            ('.', _) => keys.push(String::new()),
+            ('\\', Some(key)) => key.extend(chars.next()),
+            (_, Some(key)) => key.push(next),
+            (_, None) => {}
+        }
+    }
+    keys
+}
+
+/// Reads one `--set`.
+///
+/// # Errors
+/// Where helm refuses it, with helm's reason.
+pub fn parse_set(text: &str) -> Result<Value, ValuesError> {
+    let mut value = Value::Object(Map::new());
+    parse_set_into(text, &mut value)?;
+    Ok(value)
+}
+
+/// Reads one more `--set`: helm reads each into what the files and the ones before it gave, which an index such as
+/// `a[1]` depends on.
+///
+/// # Errors
+/// Where helm refuses it, with helm's reason; `value` may then be changed in part.
+pub fn parse_set_into(text: &str, value: &mut Value) -> Result<(), ValuesError> {
+    if !value.is_object() {
+        *value = Value::Object(Map::new());
+    }
+    let Value::Object(map) = value else {
+        return Ok(());
+    };
+    set::parse_into(text, map).map_err(|message| ValuesError { file: "--set".into(), line: 0, column: 0, message })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_file_is_a_map_or_empty() {
+        assert_eq!(parse("", "v"), Ok(json!({})));
+        assert_eq!(parse("# nothing\n", "v"), Ok(json!({})));
+        assert_eq!(parse("---\na: yes\n", "v"), Ok(json!({"a": true})));
+        let error = parse("a: 1\nb: c: d\n", "v.yaml").expect_err("it is no YAML");
+        assert_eq!((error.line, error.file.as_str()), (2, "v.yaml"));
+        assert!(error.to_string().starts_with("v.yaml:2:"), "{error}");
+        assert!(parse("- a\n", "v").is_err());
+        assert!(parse("a: 1\n---\nb: 2\n", "v").is_err());
+    }
+
+    /// The stored config after `--reset-then-reuse-values` (see `merge`): old, given, result.
+    const MERGED: &[(&str, &str, &str)] = &[
+        ("{}", r#"{"a":1}"#, r#"{"a":1}"#),
+        (r#"{"a":1}"#, "{}", r#"{"a":1}"#),
+        (r#"{"a":{"b":1,"c":2}}"#, r#"{"a":{"b":3}}"#, r#"{"a":{"b":3,"c":2}}"#),
+        (r#"{"a":{"b":1}}"#, r#"{"a":null}"#, "{}"),
+        (r#"{"a":{"b":1}}"#, r#"{"a":"s"}"#, r#"{"a":"s"}"#),
+        (r#"{"a":"s"}"#, r#"{"a":{"b":1}}"#, r#"{"a":{"b":1}}"#),
+        (r#"{"a":[1,2]}"#, r#"{"a":[3]}"#, r#"{"a":[3]}"#),
+        ("{}", r#"{"h":null}"#, r#"{"h":null}"#),
+        (r#"{"a":{"b":1}}"#, r#"{"a":{"b":null,"d":null}}"#, r#"{"a":{"d":null}}"#),
+        (r#"{"h":null}"#, r#"{"h":null}"#, r#"{"h":null}"#),
+    ];
+
+    #[test]
+    fn old_values_are_merged_as_helm_does() {
+        let read = |text: &str| serde_json::from_str::<Value>(text).expect("the test's JSON");
+        for (old, given, want) in MERGED {
+            assert_eq!(merge(&read(old), &read(given)), read(want), "{old} {given}");
+        }
+    }
+
+    #[test]
+    fn paths_are_set_read_and_listed() {
+        let mut value = json!({"a": {"b": 1}, "s": "x"});
+        set(&mut value, "a.c", json!([1]));
+        set(&mut value, r"n.x\.y", json!(2));
+        set(&mut value, "s.t", json!(null));
+        assert_eq!(value, json!({"a": {"b": 1, "c": [1]}, "n": {"x.y": 2}, "s": {"t": null}}));
+        assert_eq!(get(&value, r"n.x\.y"), Some(&json!(2)));
+        assert_eq!(get(&value, "a.x"), None);
+        let flat = flatten(&value);
+        let paths: Vec<&str> = flat.iter().map(|(path, _)| path.as_str()).collect();
+        assert_eq!(paths, ["a.b", "a.c", r"n.x\.y", "s.t"]);
+        let mut again = json!({});
+        for (path, leaf) in flat {
+            set(&mut again, &path, leaf);
+        }
+        assert_eq!(again, value);
+    }
+
+    #[test]
+    fn a_set_goes_into_what_is_there() {
+        let mut value = parse("a: [x]\nb: {c: 1}\n", "v").expect("it is YAML");
+        parse_set_into("a[1]=y,b.d=2", &mut value).expect("it is a --set");
+        assert_eq!(value, json!({"a": ["x", "y"], "b": {"c": 1, "d": 2}}));
+        let error = parse_set("a").expect_err("it has no value");
+        assert_eq!(error.to_string(), r#"--set: key "a" has no value"#);
+    }
+}

@@ -1,0 +1,376 @@
+//! The survey: what to ask a cluster, and what the answers say. Nothing here can write.
+//!
+//! Two rounds of questions, then a conclusion. The second round exists because the stored manifest says which
+//! further kinds matter.
+
+mod volumes;
+mod workloads;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use helm_compat::manifest;
+use helm_compat::record::{self, Record};
+use helm_compat::redact;
+use model::{
+    Answer, Ask, Cluster, Code, Coverage, FORMAT, Finding, HelmClient, Inventory, Object, Platform, Ref, Release,
+    ReleaseId, Requests, Scope, SecretKey, Uid,
+};
+
+/// What was found, and beside it what no inventory may hold.
+#[derive(Debug)]
+pub struct Survey {
+    /// What was found.
+    pub inventory: Inventory,
+    /// The values of the namespace's Secrets.
+    pub secrets: Secrets,
+}
+
+/// The plaintexts of a namespace's Secrets, for comparing and for handing to helm. They cannot be printed or
+/// written out as a whole.
+#[derive(Default)]
+pub struct Secrets(BTreeMap<SecretKey, String>);
+
+impl Secrets {
+    /// One value.
+    #[must_use]
+    pub fn get(&self, key: &SecretKey) -> Option<&str> {
+        self.0.get(key).map(String::as_str)
+    }
+}
+
+impl fmt::Debug for Secrets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Secrets({} values)", self.0.len())
+    }
+}
+
+impl FromIterator<(SecretKey, String)> for Secrets {
+    fn from_iter<I: IntoIterator<Item = (SecretKey, String)>>(items: I) -> Self {
+        Self(items.into_iter().collect())
+    }
+}
+
+/// Kinds of the release's namespace that are always listed: group and kind.
+const NAMESPACED: [(&str, &str); 10] = [
+    ("", "ConfigMap"),
+    ("", "PersistentVolumeClaim"),
+    ("", "Pod"),
+    ("", "Secret"),
+    ("", "Service"),
+    ("", "ServiceAccount"),
+    ("apps", "DaemonSet"),
+    ("apps", "Deployment"),
+    ("apps", "StatefulSet"),
+    ("batch", "Job"),
+];
+
+/// Kinds of the whole cluster that are always listed.
+const CLUSTER: [(&str, &str); 2] = [("", "PersistentVolume"), ("storage.k8s.io", "StorageClass")];
+
+const OPENSHIFT: &str = "config.openshift.io";
+
+fn list(group: &str, kind: &str, namespace: &str) -> Ask {
+    Ask::List { group: group.into(), kind: kind.into(), namespace: namespace.into() }
+}
+
+fn namespace(name: &str) -> Ref {
+    Ref::new("", "Namespace", "", name)
+}
+
+fn cluster_version() -> Ref {
+    Ref::new(OPENSHIFT, "ClusterVersion", "", "version")
+}
+
+fn cluster_ingress() -> Ref {
+    Ref::new(OPENSHIFT, "Ingress", "", "cluster")
+}
+
+/// The first questions.
+#[must_use]
+pub fn first(release: &ReleaseId) -> Vec<Ask> {
+    let mut asks = vec![
+        Ask::Server,
+        Ask::Get(namespace("kube-system")),
+        Ask::Get(namespace(&release.namespace)),
+    ];
+    asks.extend(NAMESPACED.iter().map(|(group, kind)| list(group, kind, &release.namespace)));
+    asks.extend(CLUSTER.iter().map(|(group, kind)| list(group, kind, "")));
+    asks
+}
+
+/// The questions that the first answers raise: the platform, routes, and the kinds of the stored manifest that were
+/// not asked for yet. Groups that the server does not have are left out.
+#[must_use]
+pub fn second(answers: &BTreeMap<Ask, Answer>, release: &ReleaseId) -> Vec<Ask> {
+    let groups: BTreeSet<&str> = match answers.get(&Ask::Server) {
+        Some(Answer::Server { groups, .. }) => groups.iter().map(String::as_str).collect(),
+        _ => BTreeSet::new(),
+    };
+    let mut asks = BTreeSet::new();
+    if groups.contains(OPENSHIFT) {
+        asks.insert(Ask::Get(cluster_version()));
+        asks.insert(Ask::Get(cluster_ingress()));
+    }
+    for (group, kind) in [("route.openshift.io", "Route"), ("networking.k8s.io", "Ingress")] {
+        asks.insert(list(group, kind, &release.namespace));
+    }
+    // A record that cannot be read is the conclusion's business.
+    let docs = newest(answers, release).ok().and_then(|record| record.docs().ok()).unwrap_or_default();
+    for name in docs.iter().filter_map(Object::name) {
+        // Lists stay inside the release's namespace; of what lies elsewhere only the object itself is asked for.
+        asks.insert(if name.namespace() == release.namespace {
+            list(name.group(), name.kind(), name.namespace())
+        } else {
+            Ask::Get(name)
+        });
+    }
+    let served = |ask: &Ask| match ask {
+        Ask::List { group, .. } => group.is_empty() || groups.contains(group.as_str()),
+        Ask::Get(name) => name.group().is_empty() || groups.contains(name.group()),
+        Ask::Server => false,
+    };
+    asks.into_iter().filter(|ask| served(ask) && !is_answered(answers, ask)).collect()
+}
+
+/// Whether an answer is there already; of one object also in the list of its kind.
+fn is_answered(answers: &BTreeMap<Ask, Answer>, ask: &Ask) -> bool {
+    answers.contains_key(ask)
+        || match ask {
+            Ask::Get(name) => answers.contains_key(&list(name.group(), name.kind(), "")),
+            _ => false,
+        }
+}
+
+/// What the answers say. `server`, `user` and `helm` are facts of whoever asked.
+///
+/// # Errors
+/// [`Code::NotVisible`] where Secrets may not be read (the release is one) or no namespace can be read that would tell one
+/// cluster from another; [`Code::NoRelease`] where the namespace has no such release; [`Code::NotDeployed`] where its newest
+/// record is damaged.
+pub fn conclude(
+    release: &ReleaseId,
+    answers: &BTreeMap<Ask, Answer>,
+    server: &str,
+    user: &str,
+    helm: Option<HelmClient>,
+) -> Result<Survey, Finding> {
+    let record = newest(answers, release)?;
+    let damaged = |error: record::RecordError| damaged(&record.name, record.revision, &error.to_string());
+    let docs: Vec<Object> = record.docs().map_err(damaged)?.iter().map(redact::secret_keys_only).collect();
+    let (objects, secrets) = objects(answers);
+    let coverage = coverage(answers);
+    let cluster = cluster(release, answers, &objects, server, user)?;
+    let mut inventory = Inventory {
+        format: FORMAT,
+        cluster,
+        helm,
+        release: Release {
+            id: release.clone(),
+            revision: record.revision,
+            status: record.status,
+            chart: record.chart.clone(),
+            deployed: record.last_deployed.clone(),
+            config: record.config.clone(),
+            docs,
+        },
+        volumes: Vec::new(),
+        workloads: Vec::new(),
+        objects,
+        coverage,
+        requests: Requests { reads: u32::try_from(answers.len()).unwrap_or(u32::MAX), writes: 0 },
+    };
+    inventory.workloads = workloads::of_release(&inventory);
+    inventory.volumes = volumes::of_release(&inventory);
+    Ok(Survey { inventory, secrets })
+}
+
+/// The objects of an answer; none where it was refused.
+fn items<'a>(answers: &'a BTreeMap<Ask, Answer>, ask: &Ask) -> &'a [Object] {
+    match answers.get(ask) {
+        Some(Answer::Items(items)) => items,
+        _ => &[],
+    }
+}
+
+/// The newest record of the release.
+fn newest(answers: &BTreeMap<Ask, Answer>, release: &ReleaseId) -> Result<Record, Finding> {
+    let secrets = list("", "Secret", &release.namespace);
+    if let Some(Answer::Denied(reason)) = answers.get(&secrets) {
+        return Err(Finding::blocking(
+            Code::NotVisible,
+            format!("the Secrets of namespace {} may not be read", release.namespace),
+        )
+        .with(reason)
+        .why("a release is kept in Secrets: without them nothing is known of it")
+        .next(format!("ask for the right to list secrets in namespace {}", release.namespace)));
+    }
+    let maps = list("", "ConfigMap", &release.namespace);
+    let held: Vec<&Object> = items(answers, &secrets).iter().chain(items(answers, &maps)).collect();
+    let revision = |object: &Object| {
+        let name = object.text("/metadata/name");
+        name.rsplit_once(".v").and_then(|(_, number)| number.parse::<u32>().ok()).unwrap_or_default()
+    };
+    let newest = held
+        .iter()
+        .filter(|object| record::is_record(object, Some(&release.name)))
+        .max_by_key(|object| revision(object))
+        .ok_or_else(|| no_release(release, &held))?;
+    record::decode(newest, &release.namespace)
+        .map_err(|error| damaged(&release.name, revision(newest), &error.to_string()))
+}
+
+fn damaged(name: &str, revision: u32, error: &str) -> Finding {
+    Finding::blocking(Code::NotDeployed, format!("the record of {name}, revision {revision}, is damaged"))
+        .with(error)
+        .why("helm passes over such a record without a word, and takes an older one for the newest")
+}
+
+/// There is no such release; which there are is the most useful thing to say.
+fn no_release(release: &ReleaseId, held: &[&Object]) -> Finding {
+    let mut seen: BTreeMap<&str, (u32, &str)> = BTreeMap::new();
+    for object in held.iter().filter(|object| record::is_record(object, None)) {
+        let revision = object.label("version").and_then(|text| text.parse().ok()).unwrap_or_default();
+        let status = object.label("status").unwrap_or("unknown");
+        let newest = seen.entry(object.label("name").unwrap_or_default()).or_insert((revision, status));
+        if revision >= newest.0 {
+            *newest = (revision, status);
+        }
+    }
+    let mut finding = Finding::blocking(
+        Code::NoRelease,
+        format!("there is no release {} in namespace {}", release.name, release.namespace),
+    );
+    if seen.is_empty() {
+        finding = finding.with(format!("namespace {} has no release at all", release.namespace));
+    }
+    for (name, (revision, status)) in seen {
+        finding = finding.with(format!("there is: {name}, revision {revision}, {status}"));
+    }
+    finding
+}
+
+/// Every object that was read, Secrets without their values, and those values beside them. Release records are left
+/// out: they are read already, and hold the values of the whole release.
+fn objects(answers: &BTreeMap<Ask, Answer>) -> (BTreeMap<Ref, Object>, Secrets) {
+    let mut objects = BTreeMap::new();
+    let mut secrets = BTreeMap::new();
+    for (ask, answer) in answers {
+        let Answer::Items(items) = answer else { continue };
+        for item in items.iter().filter(|item| !record::is_record(item, None)) {
+            let item = &named(ask, item);
+            let Some(name) = item.name() else { continue };
+            if redact::is_secret(item) && item.text("/type") != "kubernetes.io/service-account-token" {
+                for (key, plaintext) in redact::plaintexts(item) {
+                    secrets.insert(SecretKey { secret: name.clone(), key }, plaintext);
+                }
+            }
+            objects.insert(name, redact::secret_keys_only(item));
+        }
+    }
+    (objects, Secrets(secrets))
+}
+
+/// The items of a Kubernetes list say neither kind nor version; the question says the kind.
+fn named(ask: &Ask, item: &Object) -> Object {
+    let (group, kind) = match ask {
+        Ask::List { group, kind, .. } => (group.as_str(), kind.as_str()),
+        Ask::Get(name) => (name.group(), name.kind()),
+        Ask::Server => return item.clone(),
+    };
+    if !item.text("/kind").is_empty() {
+        return item.clone();
+    }
+    let mut json = (*item.0).clone();
+    json["kind"] = kind.into();
+    json["apiVersion"] = if group.is_empty() { "v1".into() } else { format!("{group}/v1").into() };
+    Object::new(json)
+}
+
+/// What may be concluded from absence, for each list.
+fn coverage(answers: &BTreeMap<Ask, Answer>) -> Vec<(Scope, Coverage)> {
+    answers
+        .iter()
+        .filter_map(|(ask, answer)| {
+            let Ask::List { kind, namespace, .. } = ask else { return None };
+            let coverage = match answer {
+                Answer::Items(_) => Coverage::Complete,
+                Answer::Denied(reason) => Coverage::Denied(reason.clone()),
+                Answer::NotServed => Coverage::NotServed,
+                Answer::Server { .. } => return None,
+            };
+            Some((Scope { kind: kind.clone(), namespace: namespace.clone() }, coverage))
+        })
+        .collect()
+}
+
+fn cluster(
+    release: &ReleaseId,
+    answers: &BTreeMap<Ask, Answer>,
+    objects: &BTreeMap<Ref, Object>,
+    server: &str,
+    user: &str,
+) -> Result<Cluster, Finding> {
+    let (version, groups) = match answers.get(&Ask::Server) {
+        Some(Answer::Server { version, groups }) => (version.clone(), groups.as_slice()),
+        _ => (String::new(), &[] as &[String]),
+    };
+    let uid = |name: &str| objects.get(&namespace(name)).map(Object::uid).filter(|uid| *uid != Uid::new(""));
+    let uid = uid("kube-system").or_else(|| uid(&release.namespace)).ok_or_else(|| {
+        Finding::blocking(
+            Code::NotVisible,
+            format!("neither namespace kube-system nor {} may be read", release.namespace),
+        )
+        .why("a plan is bound to one cluster by the UID of a namespace")
+        .next(format!("ask for the right to get namespace {}", release.namespace))
+    })?;
+    let text = |name: Ref, pointers: &[&str]| {
+        let object = objects.get(&name);
+        let texts = pointers.iter().map(|pointer| object.map_or("", |object| object.text(pointer)));
+        texts.into_iter().find(|text| !text.is_empty()).unwrap_or_default().to_owned()
+    };
+    let platform = if groups.iter().any(|group| group == OPENSHIFT) {
+        Platform::OpenShift {
+            version: text(cluster_version(), &["/status/desired/version", "/status/history/0/version"]),
+            apps_domain: text(cluster_ingress(), &["/spec/domain"]),
+        }
+    } else {
+        Platform::Kubernetes
+    };
+    Ok(Cluster {
+        server: server.to_owned(),
+        user: user.to_owned(),
+        uid,
+        version,
+        platform,
+        default_class: default_class(objects),
+    })
+}
+
+/// The default class; of several the one made last, and of those made in one second the first by name (Kubernetes 1.33,
+/// `pkg/volume/util/storageclass.go`).
+fn default_class(objects: &BTreeMap<Ref, Object>) -> Option<String> {
+    let is_default = |class: &&Object| {
+        ["storageclass.kubernetes.io/is-default-class", "storageclass.beta.kubernetes.io/is-default-class"]
+            .iter()
+            .any(|key| class.annotation(key) == Some("true"))
+    };
+    objects
+        .iter()
+        .filter(|(name, _)| name.kind() == "StorageClass")
+        .map(|(_, object)| object)
+        .filter(is_default)
+        .max_by(|a, b| {
+            let at = |class: &Object| class.text("/metadata/creationTimestamp").to_owned();
+            at(a).cmp(&at(b)).then_with(|| b.text("/metadata/name").cmp(a.text("/metadata/name")))
+        })
+        .map(|class| class.text("/metadata/name").to_owned())
+}
+
+/// The value of `helm.sh/resource-policy`.
+fn policy(object: &Object) -> Option<String> {
+    object.annotation(manifest::POLICY).map(str::to_owned)
+}

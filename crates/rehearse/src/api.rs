@@ -1,0 +1,139 @@
+//! The one way by which anybody changes the simulated world: the rules of the API server.
+
+use helm_compat::immutable;
+use model::{Ref, Refusal, Rv, Uid, Verb, Write};
+use serde_json::{Value, json};
+
+use crate::face::Kind;
+use crate::world::World;
+
+/// Why the server refuses.
+pub(crate) type Refused = Refusal;
+
+impl World {
+    /// A write with preconditions on UID and resourceVersion.
+    pub(crate) fn write(&mut self, write: &Write) -> Result<(), Refused> {
+        let thing = self.thing(&write.target).ok_or(Refusal::NotFound)?;
+        if thing.face.uid != write.uid || thing.object.rv() != write.rv {
+            return Err(Refusal::Conflict);
+        }
+        match &write.verb {
+            Verb::MergePatch(patch) => {
+                let mut json = (*thing.object.0).clone();
+                merge(&mut json, patch);
+                self.update(&write.target, json)
+            }
+            Verb::Delete => self.delete(&write.target),
+        }
+    }
+
+    /// R1: creation. The admission plugins put their finalizers, and the default class on a claim without one.
+    pub(crate) fn create(&mut self, name: &Ref, mut json: Value) -> Result<Uid, Refused> {
+        if self.thing(name).is_some() {
+            return Err(Refusal::Conflict);
+        }
+        let uid = self.next_uid(name);
+        if !json.get("metadata").is_some_and(Value::is_object) {
+            json["metadata"] = json!({});
+        }
+        json["metadata"]["uid"] = json!(uid.0.as_ref());
+        if !name.namespace().is_empty() {
+            json["metadata"]["namespace"] = json!(name.namespace());
+        }
+        strings_to_data(&mut json);
+        match (name.group(), name.kind()) {
+            ("", "PersistentVolumeClaim") => {
+                json["metadata"]["finalizers"] = json!(["kubernetes.io/pvc-protection"]);
+                json["status"] = json!({"phase": "Pending"});
+                if json.pointer("/spec/storageClassName").is_none()
+                    && let Some(class) = &self.facts.cluster.default_class
+                {
+                    json["spec"]["storageClassName"] = json!(class);
+                }
+            }
+            ("", "PersistentVolume") => json["metadata"]["finalizers"] = json!(["kubernetes.io/pv-protection"]),
+            ("", "Pod") => json["status"] = json!({"phase": "Pending"}),
+            _ => {}
+        }
+        self.put(name, json);
+        Ok(uid)
+    }
+
+    /// An update of an object that is there; immutable fields are refused.
+    pub(crate) fn update(&mut self, name: &Ref, mut json: Value) -> Result<(), Refused> {
+        let thing = self.thing(name).ok_or(Refusal::NotFound)?;
+        strings_to_data(&mut json);
+        let broken = immutable::violations(name, &thing.object.0, &json);
+        if !broken.is_empty() {
+            return Err(Refusal::Invalid(format!(
+                "cannot patch \"{}\" with kind {}: field is immutable: {}",
+                name.name(),
+                name.kind(),
+                broken.join(", ")
+            )));
+        }
+        self.put(name, json);
+        Ok(())
+    }
+
+    /// R9: deletion with background propagation. With finalizers the object becomes Terminating and stays.
+    pub(crate) fn delete(&mut self, name: &Ref) -> Result<(), Refused> {
+        let thing = self.thing(name).ok_or(Refusal::NotFound)?.clone();
+        if thing.face.terminating {
+            return Ok(());
+        }
+        let graceful = match &thing.face.kind {
+            // A pod that was never scheduled has no kubelet to wait for.
+            Kind::Pod(pod) => pod.scheduled,
+            _ => !thing.object.list("/metadata/finalizers").is_empty(),
+        };
+        if graceful {
+            let mut json = (*thing.object.0).clone();
+            json["metadata"]["deletionTimestamp"] = json!("set");
+            self.put(name, json);
+        } else {
+            self.remove(name);
+        }
+        Ok(())
+    }
+
+    /// Whether a write would find what it asks for; used to tell a vanished write from a landed one.
+    pub(crate) fn would_meet(&self, target: &Ref, uid: &Uid, rv: &Rv) -> bool {
+        self.thing(target).is_some_and(|thing| thing.face.uid == *uid && thing.object.rv() == *rv)
+    }
+}
+
+/// A JSON merge patch (RFC 7386).
+pub(crate) fn merge(target: &mut Value, patch: &Value) {
+    let Value::Object(patch) = patch else {
+        *target = patch.clone();
+        return;
+    };
+    if !target.is_object() {
+        *target = json!({});
+    }
+    if let Value::Object(target) = target {
+        for (key, value) in patch {
+            if value.is_null() {
+                target.remove(key);
+            } else {
+                merge(target.entry(key.clone()).or_insert(Value::Null), value);
+            }
+        }
+    }
+}
+
+/// The API server turns a Secret's `stringData` into `data`. Markers of ours stay as they are.
+fn strings_to_data(json: &mut Value) {
+    use base64::Engine as _;
+    if json.get("kind").and_then(Value::as_str) != Some("Secret") {
+        return;
+    }
+    let Some(Value::Object(strings)) = json.as_object_mut().and_then(|object| object.remove("stringData")) else {
+        return;
+    };
+    for (key, value) in strings {
+        let text = value.as_str().unwrap_or_default();
+        json["data"][key] = json!(base64::engine::general_purpose::STANDARD.encode(text));
+    }
+}

@@ -1,0 +1,165 @@
+use model::{Ref, Uid};
+use serde_json::Value;
+
+/// What the rules read of an object, parsed once when the object comes into the world.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Face {
+    pub(crate) uid: Uid,
+    pub(crate) terminating: bool,
+    pub(crate) owners: Vec<Uid>,
+    pub(crate) kind: Kind,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Kind {
+    Claim(Claim),
+    Volume(Volume),
+    Pod(Pod),
+    Set(Set),
+    Deployment { rolled: bool, claims: Vec<String> },
+    Job { complete: bool, claims: Vec<String> },
+    Other,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Claim {
+    pub(crate) volume: Option<Ref>,
+    pub(crate) bound: bool,
+    pub(crate) class: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Volume {
+    pub(crate) policy: Policy,
+    pub(crate) claim: Option<(Ref, Uid)>,
+    pub(crate) released: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Policy {
+    Retain,
+    Delete,
+    /// Recycle, or a word that we do not know: nothing good is assumed of it.
+    Other,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Pod {
+    pub(crate) scheduled: bool,
+    pub(crate) running: bool,
+    pub(crate) claims: Vec<Ref>,
+    pub(crate) revision: String,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Set {
+    pub(crate) replicas: u32,
+    /// Names of the claim templates, with the claim's spec.
+    pub(crate) templates: Vec<(String, Value)>,
+    /// The digest of the pod template: a pod of another revision is replaced.
+    pub(crate) revision: String,
+    pub(crate) on_delete: bool,
+    pub(crate) when_deleted: bool,
+}
+
+/// The label that says which pod template a pod was made from (as in Kubernetes).
+pub(crate) const REVISION: &str = "controller-revision-hash";
+
+impl Face {
+    pub(crate) fn parse(name: &Ref, json: &Value) -> Self {
+        let text = |pointer: &str| json.pointer(pointer).and_then(Value::as_str);
+        let owners = json
+            .pointer("/metadata/ownerReferences")
+            .and_then(Value::as_array)
+            .map(|owners| owners.iter().filter_map(|owner| owner.get("uid")?.as_str()).map(Uid::new).collect())
+            .unwrap_or_default();
+        let kind = match (name.group(), name.kind()) {
+            ("", "PersistentVolumeClaim") => Kind::Claim(Claim {
+                volume: text("/spec/volumeName").filter(|name| !name.is_empty()).map(Ref::volume),
+                bound: text("/status/phase") == Some("Bound"),
+                class: text("/spec/storageClassName").map(str::to_owned),
+            }),
+            ("", "PersistentVolume") => Kind::Volume(Volume {
+                policy: match text("/spec/persistentVolumeReclaimPolicy") {
+                    Some("Retain") => Policy::Retain,
+                    Some("Delete") => Policy::Delete,
+                    _ => Policy::Other,
+                },
+                claim: text("/spec/claimRef/name").map(|claim| {
+                    let namespace = text("/spec/claimRef/namespace").unwrap_or_default();
+                    (Ref::claim(namespace, claim), Uid::new(text("/spec/claimRef/uid").unwrap_or_default()))
+                }),
+                released: text("/status/phase") == Some("Released"),
+            }),
+            ("", "Pod") => Kind::Pod(Pod {
+                scheduled: text("/spec/nodeName").is_some_and(|node| !node.is_empty()),
+                running: text("/status/phase") == Some("Running"),
+                claims: claims(json.pointer("/spec/volumes"))
+                    .into_iter()
+                    .map(|claim| Ref::claim(name.namespace(), &claim))
+                    .collect(),
+                revision: json
+                    .pointer("/metadata/labels")
+                    .and_then(|labels| labels.get(REVISION)?.as_str())
+                    .unwrap_or_default()
+                    .to_owned(),
+            }),
+            ("apps", "StatefulSet") => Kind::Set(set(json)),
+            ("apps", "Deployment") => Kind::Deployment {
+                rolled: text("/status/rolled") == Some(&revision(json)),
+                claims: claims(json.pointer("/spec/template/spec/volumes")),
+            },
+            ("batch", "Job") => Kind::Job {
+                complete: json.pointer("/status/succeeded").and_then(Value::as_u64).unwrap_or(0) > 0,
+                claims: claims(json.pointer("/spec/template/spec/volumes")),
+            },
+            _ => Kind::Other,
+        };
+        let terminating = json.pointer("/metadata/deletionTimestamp").is_some_and(|at| !at.is_null());
+        Self { uid: Uid::new(text("/metadata/uid").unwrap_or_default()), terminating, owners, kind }
+    }
+}
+
+fn set(json: &Value) -> Set {
+    let text = |pointer: &str| json.pointer(pointer).and_then(Value::as_str);
+    let templates = json
+        .pointer("/spec/volumeClaimTemplates")
+        .and_then(Value::as_array)
+        .map(|templates| {
+            templates
+                .iter()
+                .filter_map(|template| {
+                    Some((template.pointer("/metadata/name")?.as_str()?.to_owned(), template.get("spec")?.clone()))
+                })
+                .collect()
+        })
+        .unwrap_or_default();
+    let replicas = json.pointer("/spec/replicas").and_then(Value::as_u64).unwrap_or(1);
+    Set {
+        replicas: u32::try_from(replicas).unwrap_or(u32::MAX),
+        templates,
+        revision: revision(json),
+        on_delete: text("/spec/updateStrategy/type") == Some("OnDelete"),
+        when_deleted: text("/spec/persistentVolumeClaimRetentionPolicy/whenDeleted") == Some("Delete"),
+    }
+}
+
+/// A short digest of the pod template. The generation of a StatefulSet's history, in a form that has no counter.
+pub(crate) fn revision(json: &Value) -> String {
+    let template = json.pointer("/spec/template").unwrap_or(&Value::Null);
+    let bytes = serde_json::to_vec(template).unwrap_or_default();
+    format!("{:08x}", crate::fingerprint::of_bytes(&bytes) as u32)
+}
+
+fn claims(volumes: Option<&Value>) -> Vec<String> {
+    volumes
+        .and_then(Value::as_array)
+        .map(|volumes| {
+            volumes
+                .iter()
+                .filter_map(|volume| volume.pointer("/persistentVolumeClaim/claimName")?.as_str())
+                .map(str::to_owned)
+                .collect()
+        })
+        .unwrap_or_default()
+}

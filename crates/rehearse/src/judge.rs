@@ -1,0 +1,43 @@
+//! What has become of a volume, from the objects and its disk alone: the same judgement for a simulated world
+//! and for a real cluster.
+
+use model::{Object, Ref, Verdict, VolumeAim};
+
+/// Whether the bytes of a volume are still there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Alive {
+    /// They are.
+    Yes,
+    /// They are not.
+    No,
+}
+
+/// The verdict, and whether the claim still holds the volume (bound, and not being deleted).
+#[must_use]
+pub fn judge<'a>(
+    aim: &VolumeAim,
+    alive: Alive,
+    get: &dyn Fn(&Ref) -> Option<&'a Object>,
+    pods: impl IntoIterator<Item = &'a Object>,
+) -> (Verdict, bool) {
+    let volume = get(&aim.volume).filter(|volume| volume.uid() == aim.volume_uid);
+    if alive == Alive::No {
+        return (Verdict::Lost, false);
+    }
+    let policy = volume.map(|volume| volume.text("/spec/persistentVolumeReclaimPolicy"));
+    let claim = get(&aim.claim).filter(|claim| claim.uid() == aim.claim_uid);
+    let Some(claim) = claim.filter(|claim| claim.text("/spec/volumeName") == aim.volume.name()) else {
+        // The claim is gone. With Retain the disk stays; with Delete it is only a matter of time.
+        return (if policy == Some("Delete") { Verdict::Doomed } else { Verdict::Detached }, false);
+    };
+    if claim.is_terminating() {
+        return (if policy == Some("Retain") { Verdict::Detached } else { Verdict::Doomed }, false);
+    }
+    let mounted = pods.into_iter().any(|pod| {
+        pod.claims().contains(&aim.claim.name())
+            && pod.text("/metadata/namespace") == aim.claim.namespace()
+            && !pod.is_terminating()
+            && !pod.text("/spec/nodeName").is_empty()
+    });
+    (if mounted { Verdict::Safe } else { Verdict::Detached }, true)
+}

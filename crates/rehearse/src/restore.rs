@@ -1,0 +1,110 @@
+//! A world made from an inventory: what a rehearsal of a real installation starts from.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use model::{Digest, Inventory, Manifest, Object, Ref, canonical};
+use serde_json::{Value, json};
+
+use crate::helm::record_name;
+use crate::world::{Database, Disk, Facts, KnownDatabase, World};
+
+/// A world in the state that an inventory found. Secrets' data are not in an inventory, so each value stands
+/// for itself: it is known only to be the same value wherever it is carried.
+#[must_use]
+pub fn from_inventory(inventory: &Inventory, groups: &[String], databases: &[KnownDatabase]) -> World {
+    let mut world = World::new(Facts {
+        cluster: inventory.cluster.clone(),
+        groups: groups.to_vec(),
+        release: inventory.release.id.clone(),
+        databases: databases.to_vec(),
+        migrations: Vec::new(),
+    });
+    for (name, object) in &inventory.objects {
+        if object.text("/type") != "helm.sh/release.v1" {
+            world.put(name, settled(name, object));
+        }
+    }
+    relate(&mut world, inventory);
+    for volume in inventory.volumes.iter().filter_map(|volume| volume.volume.as_ref()) {
+        world.set_disk(volume, Disk { alive: true, database: None });
+    }
+    for known in databases {
+        let pod = Ref::pod(known.set.namespace(), &format!("{}-0", known.set.name()));
+        let Some(volume) = world.face(&pod).and_then(|face| match &face.kind {
+            crate::face::Kind::Pod(pod) => crate::rules::disk_under(&world, pod),
+            _ => None,
+        }) else {
+            continue;
+        };
+        if let Some(password) = crate::rules::password(&world, &known.passwords) {
+            let database = Database {
+                system_identifier: format!("of {}", volume.name()),
+                server_version: known.server_version.clone(),
+                password,
+                tables: BTreeMap::new(),
+            };
+            world.set_disk(&volume, Disk { alive: true, database: Some(database) });
+        }
+    }
+    record(&mut world, inventory);
+    world
+}
+
+/// Puts the relations between objects into the simulation's form. A real revision of a pod is named by a
+/// counter, ours by content: a pod of its set's current template gets ours. Owners that were not read (the
+/// ReplicaSets of deployments) are left out: nothing may be concluded from their absence.
+fn relate(world: &mut World, inventory: &Inventory) {
+    let uids: BTreeSet<String> = inventory.objects.values().map(|object| object.uid().to_string()).collect();
+    let pods = inventory.objects.iter().filter(|(name, _)| name.kind() == "Pod");
+    for (name, object) in pods {
+        let mut json = (*object.0).clone();
+        let owners: Vec<Value> = object.list("/metadata/ownerReferences").to_vec();
+        let known = |owner: &Value| owner.get("uid").and_then(Value::as_str).is_some_and(|uid| uids.contains(uid));
+        json["metadata"]["ownerReferences"] = json!(owners.iter().filter(|owner| known(owner)).collect::<Vec<_>>());
+        let set = owners
+            .iter()
+            .filter_map(|owner| owner.get("name")?.as_str())
+            .find_map(|owner| inventory.objects.get(&Ref::set(name.namespace(), owner)));
+        if let Some(set) = set {
+            let current = object.label(crate::face::REVISION) == Some(set.text("/status/updateRevision"));
+            let ours = if current { crate::face::revision(&set.0) } else { "an older one".into() };
+            json["metadata"]["labels"][crate::face::REVISION] = json!(ours);
+        }
+        world.put(name, json);
+    }
+}
+
+/// The newest release record, in the simulation's form.
+fn record(world: &mut World, inventory: &Inventory) {
+    let release = &inventory.release;
+    let manifest = canonical(&Manifest { docs: release.docs.clone(), free: BTreeMap::new() });
+    let digest = Digest::of(&manifest);
+    world.learn(&digest, &manifest);
+    let name = record_name(&release.id, release.revision);
+    world.put(
+        &name,
+        json!({
+            "apiVersion": "helm.sh/v1", "kind": "Release",
+            "metadata": {"name": name.name(), "namespace": name.namespace(), "uid": format!("release-{}", release.revision)},
+            "revision": release.revision, "status": release.status, "chart": release.chart,
+            "manifest": digest, "config": release.config
+        }),
+    );
+}
+
+/// What the simulation reads of statuses that real controllers write in another form.
+fn settled(name: &Ref, object: &Object) -> Value {
+    let mut json = (*object.0).clone();
+    match name.kind() {
+        "Deployment" => json["status"] = json!({"rolled": crate::face::revision(&json)}),
+        "Secret" => {
+            if let Some(Value::Object(data)) = json.get_mut("data") {
+                for (key, value) in data.iter_mut() {
+                    *value = json!(format!("the value of {} in {}", key, name.name()));
+                }
+            }
+        }
+        _ => {}
+    }
+    json
+}

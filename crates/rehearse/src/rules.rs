@@ -1,0 +1,396 @@
+//! What happens by itself: the controllers, the scheduler and the kubelet, as far as they can reach a volume.
+//!
+//! Each rule looks at one object and changes the world in one step, as one API write of the real controller
+//! does. The sources are the controllers of Kubernetes 1.27 to 1.34.
+
+use model::{Ref, SecretKey, Uid};
+use serde_json::{Value, json};
+
+use crate::face::{Kind, Pod, Policy, REVISION, Set};
+use crate::world::{Database, Disk, Thing, World};
+
+/// A rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum RuleId {
+    /// A claim gets a new volume.
+    Provision,
+    /// A claim that is being deleted and that no scheduled pod names goes.
+    Unprotect,
+    /// A volume whose claim is gone is released.
+    Release,
+    /// A released volume with policy Delete is erased.
+    Reclaim,
+    /// An object whose owners are all gone is deleted.
+    Collect,
+    /// A set makes a claim from its template.
+    SetClaim,
+    /// A set makes a pod.
+    SetPod,
+    /// A set replaces a pod of an older template.
+    SetRoll,
+    /// A deployment rolls out.
+    Roll,
+    /// A job runs to its end.
+    JobDone,
+    /// A pod gets a node.
+    Schedule,
+    /// A pod starts.
+    Run,
+    /// A pod that is being deleted ends.
+    PodEnd,
+}
+
+/// Every rule: its number, what it says, and where it was read.
+pub const RULES: &[(RuleId, &str, &str, &str)] = &[
+    (
+        RuleId::Provision,
+        "R3",
+        "a pending claim of a class gets a new, empty volume with the class's policy",
+        "pkg/controller/volume/persistentvolume/pv_controller.go",
+    ),
+    (
+        RuleId::Unprotect,
+        "R6",
+        "a claim that is being deleted goes when no scheduled pod names it",
+        "pkg/controller/volume/pvcprotection/pvc_protection_controller.go",
+    ),
+    (
+        RuleId::Release,
+        "R5",
+        "a volume whose claim is gone is released",
+        "pkg/controller/volume/persistentvolume/pv_controller.go",
+    ),
+    (
+        RuleId::Reclaim,
+        "R8",
+        "a released volume with policy Delete is erased, with its disk",
+        "pkg/controller/volume/persistentvolume/pv_controller.go",
+    ),
+    (RuleId::Collect, "R10", "an object whose owners are all gone is deleted", "pkg/controller/garbagecollector"),
+    (
+        RuleId::SetClaim,
+        "R11a",
+        "a set makes the claims of its templates before the pod, and takes over what has the name",
+        "pkg/controller/statefulset/stateful_pod_control.go",
+    ),
+    (
+        RuleId::SetPod,
+        "R11b",
+        "a set makes a pod when the one of that name is gone and no claim of it is being deleted",
+        "pkg/controller/statefulset/stateful_set_control.go",
+    ),
+    (
+        RuleId::SetRoll,
+        "R11c",
+        "a set deletes a ready pod of an older template",
+        "pkg/controller/statefulset/stateful_set_control.go",
+    ),
+    (RuleId::Roll, "R12", "a deployment without claims rolls out", "pkg/controller/deployment"),
+    (RuleId::JobDone, "R12j", "a job ends when what it waits for is there", "pkg/controller/job"),
+    (
+        RuleId::Schedule,
+        "R13",
+        "a pod gets a node when all its claims are bound and none is being deleted",
+        "pkg/scheduler/framework/plugins/volumebinding/volume_binding.go",
+    ),
+    (
+        RuleId::Run,
+        "R13r",
+        "a scheduled pod starts; a database makes its data directory where there is none",
+        "pkg/kubelet",
+    ),
+    (RuleId::PodEnd, "R9p", "a scheduled pod that is being deleted ends", "pkg/kubelet"),
+];
+
+impl RuleId {
+    /// The rule's number.
+    #[must_use]
+    pub fn code(self) -> &'static str {
+        RULES.iter().find(|rule| rule.0 == self).map_or("R?", |rule| rule.1)
+    }
+}
+
+/// The rules that an object invites to fire now.
+pub(crate) fn enabled(world: &World, name: &Ref, thing: &Thing, out: &mut Vec<(RuleId, Ref)>) {
+    let face = &thing.face;
+    if !face.owners.is_empty() && !face.terminating && !face.owners.iter().any(|uid| world.has_uid(uid)) {
+        out.push((RuleId::Collect, name.clone()));
+    }
+    let rule = match &face.kind {
+        Kind::Claim(_) if face.terminating => {
+            (!world.pods_on(name).any(|(_, pod)| pod.scheduled)).then_some(RuleId::Unprotect)
+        }
+        Kind::Claim(claim) => {
+            (!claim.bound && claim.volume.is_none() && claim.class.is_some()).then_some(RuleId::Provision)
+        }
+        Kind::Volume(volume) if volume.released => (volume.policy != Policy::Retain).then_some(RuleId::Reclaim),
+        Kind::Volume(volume) => volume
+            .claim
+            .as_ref()
+            .is_some_and(|(claim, uid)| world.face(claim).is_none_or(|face| face.uid != *uid))
+            .then_some(RuleId::Release),
+        Kind::Set(set) if !face.terminating => {
+            if let Some((rule, _)) = set_step(world, name, &face.uid, set) {
+                out.push((rule, name.clone()));
+            }
+            None
+        }
+        Kind::Deployment { rolled, claims } => (!rolled && claims.is_empty()).then_some(RuleId::Roll),
+        Kind::Job { complete, claims } => {
+            (!complete && claims.is_empty() && job_can_end(world, name)).then_some(RuleId::JobDone)
+        }
+        Kind::Pod(pod) => pod_rule(world, name, pod, face.terminating),
+        Kind::Set(_) | Kind::Other => None,
+    };
+    out.extend(rule.map(|rule| (rule, name.clone())));
+}
+
+fn pod_rule(world: &World, name: &Ref, pod: &Pod, terminating: bool) -> Option<RuleId> {
+    if terminating {
+        return Some(RuleId::PodEnd);
+    }
+    if !pod.scheduled {
+        let schedulable = pod.claims.iter().all(|claim| {
+            world
+                .face(claim)
+                .is_some_and(|face| !face.terminating && matches!(&face.kind, Kind::Claim(claim) if claim.bound))
+        });
+        return schedulable.then_some(RuleId::Schedule);
+    }
+    if pod.running {
+        return None;
+    }
+    match database_of(world, name) {
+        // The password comes from a Secret: without it the container is not made.
+        Some(known) => password(world, &known.passwords).is_some().then_some(RuleId::Run),
+        None => Some(RuleId::Run),
+    }
+}
+
+/// Carries out one step of a rule.
+pub(crate) fn fire(world: &mut World, rule: RuleId, name: &Ref) {
+    let Some(thing) = world.thing(name).cloned() else { return };
+    match (rule, &thing.face.kind) {
+        (RuleId::Provision, _) => provision(world, name, &thing),
+        (RuleId::Unprotect, _) => world.remove(name),
+        (RuleId::Release, _) => edit(world, name, &thing, |json| json["status"]["phase"] = json!("Released")),
+        (RuleId::Reclaim, _) => {
+            world.set_disk(name, Disk { alive: false, database: None });
+            world.remove(name);
+        }
+        (RuleId::Collect, _) => drop(world.delete(name)),
+        (RuleId::SetClaim | RuleId::SetPod | RuleId::SetRoll, Kind::Set(set)) => {
+            if let Some((_, step)) = set_step(world, name, &thing.face.uid, set) {
+                take_set_step(world, name, &thing, set, &step);
+            }
+        }
+        (RuleId::Roll, _) => {
+            let revision = crate::face::revision(&thing.object.0);
+            edit(world, name, &thing, |json| json["status"]["rolled"] = json!(revision));
+        }
+        (RuleId::JobDone, _) => {
+            migrate(world, name);
+            edit(world, name, &thing, |json| json["status"]["succeeded"] = json!(1));
+        }
+        (RuleId::Schedule, _) => edit(world, name, &thing, |json| json["spec"]["nodeName"] = json!("node-1")),
+        (RuleId::Run, Kind::Pod(pod)) => {
+            init_database(world, name, pod);
+            edit(world, name, &thing, |json| json["status"]["phase"] = json!("Running"));
+        }
+        (RuleId::PodEnd, _) => world.remove(name),
+        _ => {}
+    }
+}
+
+fn edit(world: &mut World, name: &Ref, thing: &Thing, change: impl FnOnce(&mut Value)) {
+    let mut json = (*thing.object.0).clone();
+    change(&mut json);
+    world.put(name, json);
+}
+
+fn provision(world: &mut World, name: &Ref, thing: &Thing) {
+    let volume = Ref::volume(&format!("pvc-{}", thing.face.uid));
+    let class = thing.object.text("/spec/storageClassName").to_owned();
+    let policy =
+        world.get(&Ref::new("storage.k8s.io", "StorageClass", "", &class)).map_or("Delete".to_owned(), |class| {
+            match class.text("/reclaimPolicy") {
+                "" => "Delete".to_owned(),
+                policy => policy.to_owned(),
+            }
+        });
+    let size = thing.object.at("/spec/resources/requests/storage").cloned().unwrap_or(json!("1Gi"));
+    let made = world.create(
+        &volume,
+        json!({
+            "apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": volume.name()},
+            "spec": {
+                "persistentVolumeReclaimPolicy": policy, "storageClassName": class, "capacity": {"storage": size},
+                "claimRef": {"kind": "PersistentVolumeClaim", "namespace": name.namespace(), "name": name.name(), "uid": thing.face.uid.to_string()}
+            },
+            "status": {"phase": "Bound"}
+        }),
+    );
+    if made.is_ok() {
+        world.set_disk(&volume, Disk { alive: true, database: None });
+    }
+    edit(world, name, thing, |json| {
+        json["spec"]["volumeName"] = json!(volume.name());
+        json["status"]["phase"] = json!("Bound");
+    });
+}
+
+/// What a set does next.
+pub(crate) enum SetStep {
+    Claim { name: Ref, spec: Value },
+    Pod { name: Ref, ordinal: u32 },
+    Replace { pod: Ref },
+}
+
+fn set_step(world: &World, name: &Ref, uid: &Uid, set: &Set) -> Option<(RuleId, SetStep)> {
+    for ordinal in 0..set.replicas {
+        let pod = Ref::pod(name.namespace(), &format!("{}-{ordinal}", name.name()));
+        for (template, spec) in &set.templates {
+            let claim = Ref::claim(name.namespace(), &format!("{template}-{}-{ordinal}", name.name()));
+            match world.face(&claim) {
+                None => return Some((RuleId::SetClaim, SetStep::Claim { name: claim, spec: spec.clone() })),
+                Some(face) if face.terminating && world.face(&pod).is_none() => return None,
+                Some(_) => {}
+            }
+        }
+        let Some(face) = world.face(&pod) else {
+            // A plain claim that is being deleted stops the set too (createPersistentVolumeClaims looks at templates
+            // only; the pod of a plain claim is made and stays unscheduled).
+            return Some((RuleId::SetPod, SetStep::Pod { name: pod, ordinal }));
+        };
+        let ready = matches!(&face.kind, Kind::Pod(pod) if pod.running);
+        if face.terminating || !face.owners.contains(uid) || !ready {
+            return None;
+        }
+    }
+    if set.on_delete {
+        return None;
+    }
+    (0..set.replicas).rev().map(|ordinal| Ref::pod(name.namespace(), &format!("{}-{ordinal}", name.name()))).find_map(
+        |pod| match &world.face(&pod)?.kind {
+            Kind::Pod(face) if face.revision != set.revision => Some((RuleId::SetRoll, SetStep::Replace { pod })),
+            _ => None,
+        },
+    )
+}
+
+fn take_set_step(world: &mut World, name: &Ref, thing: &Thing, set: &Set, step: &SetStep) {
+    match step {
+        SetStep::Claim { name: claim, spec } => {
+            let mut json = json!({
+                "apiVersion": "v1", "kind": "PersistentVolumeClaim",
+                "metadata": {"name": claim.name(), "namespace": claim.namespace()}, "spec": spec
+            });
+            if set.when_deleted {
+                json["metadata"]["ownerReferences"] =
+                    json!([{"kind": "StatefulSet", "name": name.name(), "uid": thing.face.uid.to_string()}]);
+            }
+            drop(world.create(claim, json));
+        }
+        SetStep::Pod { name: pod, ordinal } => {
+            let mut spec = thing.object.at("/spec/template/spec").cloned().unwrap_or(json!({}));
+            let volumes = set.templates.iter().map(|(template, _)| {
+                json!({"name": template, "persistentVolumeClaim": {"claimName": format!("{template}-{}-{ordinal}", name.name())}})
+            });
+            let mut all: Vec<Value> = spec.get("volumes").and_then(Value::as_array).cloned().unwrap_or_default();
+            all.extend(volumes);
+            spec["volumes"] = json!(all);
+            let mut labels = thing.object.at("/spec/template/metadata/labels").cloned().unwrap_or(json!({}));
+            labels[REVISION] = json!(set.revision);
+            drop(world.create(
+                pod,
+                json!({
+                    "apiVersion": "v1", "kind": "Pod",
+                    "metadata": {
+                        "name": pod.name(), "namespace": pod.namespace(), "labels": labels,
+                        "ownerReferences": [{"kind": "StatefulSet", "name": name.name(), "uid": thing.face.uid.to_string(), "controller": true}]
+                    },
+                    "spec": spec
+                }),
+            ));
+        }
+        SetStep::Replace { pod } => drop(world.delete(pod)),
+    }
+}
+
+fn database_of<'a>(world: &'a World, pod: &Ref) -> Option<&'a crate::world::KnownDatabase> {
+    world.facts.databases.iter().find(|known| {
+        known.set.namespace() == pod.namespace()
+            && pod
+                .name()
+                .strip_prefix(known.set.name())
+                .is_some_and(|rest| rest.starts_with('-') && rest[1..].parse::<u32>().is_ok())
+    })
+}
+
+/// The raw data of the first of these keys that is there.
+pub(crate) fn password(world: &World, keys: &[SecretKey]) -> Option<String> {
+    keys.iter().find_map(|key| {
+        let text = world.get(&key.secret)?.0.pointer("/data")?.get(&key.key)?.as_str()?;
+        Some(text.to_owned())
+    })
+}
+
+/// The disk under a pod's first claim.
+pub(crate) fn disk_under(world: &World, pod: &Pod) -> Option<Ref> {
+    match &world.face(pod.claims.first()?)?.kind {
+        Kind::Claim(claim) => claim.volume.clone(),
+        _ => None,
+    }
+}
+
+/// A database server on an empty disk makes its data directory; on a used one it takes what is there.
+fn init_database(world: &mut World, name: &Ref, pod: &Pod) {
+    let Some(known) = database_of(world, name).cloned() else { return };
+    let (Some(volume), Some(password)) = (disk_under(world, pod), password(world, &known.passwords)) else { return };
+    let Some(disk) = world.disk(&volume).cloned() else { return };
+    if disk.alive && disk.database.is_none() {
+        let print = crate::fingerprint::of(&volume.full());
+        let database = Database {
+            system_identifier: format!("{}", 7_000_000_000_000_000_000_u64 + (print as u64 % 999_999_999_999_999_999)),
+            server_version: known.server_version,
+            password,
+            tables: std::collections::BTreeMap::new(),
+        };
+        world.set_disk(&volume, Disk { database: Some(database), ..disk });
+    }
+}
+
+/// The running pod of a database's set, with the volume under it.
+pub(crate) fn running_database<'a>(world: &'a World, set: &Ref) -> Option<(Ref, &'a Database)> {
+    let pod = Ref::pod(set.namespace(), &format!("{}-0", set.name()));
+    let face = world.face(&pod)?;
+    let Kind::Pod(face) = &face.kind else { return None };
+    if !face.running {
+        return None;
+    }
+    let volume = disk_under(world, face)?;
+    let database = world.disk(&volume).filter(|disk| disk.alive)?.database.as_ref()?;
+    Some((volume, database))
+}
+
+fn job_can_end(world: &World, name: &Ref) -> bool {
+    let Some(migration) = world.facts.migrations.iter().find(|migration| migration.job == name.name()) else {
+        return true;
+    };
+    let Some(known) = world.facts.databases.iter().find(|known| known.set == migration.set) else { return true };
+    running_database(world, &migration.set)
+        .is_some_and(|(_, database)| password(world, &known.passwords).as_ref() == Some(&database.password))
+}
+
+fn migrate(world: &mut World, name: &Ref) {
+    let Some(migration) = world.facts.migrations.iter().find(|migration| migration.job == name.name()).cloned() else {
+        return;
+    };
+    let Some((volume, database)) = running_database(world, &migration.set) else { return };
+    let mut database = database.clone();
+    for (table, after) in &migration.tables {
+        let rows = database.tables.get(table).map_or(0, |before| before.rows);
+        database.tables.insert(table.clone(), model::Table { rows: rows + after.rows, columns: after.columns.clone() });
+    }
+    world.set_disk(&volume, Disk { alive: true, database: Some(database) });
+}

@@ -1,0 +1,348 @@
+//! The search over all orders of events, one volume's cone at a time.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::hash::{BuildHasherDefault, Hasher};
+use std::sync::Arc;
+
+use engine::Engine;
+use model::{End, Manifest, Object, Outcome, Plan, Ref, StepKind, Verdict, VolumeAim, VolumeEnd};
+
+use crate::actor::Actor;
+use crate::fingerprint::Print;
+use crate::helm::newest_status;
+use crate::judge::{Alive, judge};
+use crate::node::{Cone, Edge, Node};
+use crate::script::{Script, ScriptActor};
+use crate::story;
+use crate::world::World;
+
+/// How far a search goes.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// How many faults beside crashes: a lost answer, a failed write of helm's, a killed helm.
+    pub faults: u8,
+    /// Whether to order everything, not only what touches the volume. For small worlds.
+    pub whole: bool,
+    /// How many worlds to look at before giving up: what was not looked at is Unknown.
+    pub limit: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { faults: 1, whole: false, limit: 3_000_000 }
+    }
+}
+
+/// What will become of every volume.
+#[derive(Clone, Debug)]
+pub struct Forecast {
+    /// One forecast a volume.
+    pub volumes: Vec<VolumeForecast>,
+    /// How many worlds were looked at.
+    pub worlds: usize,
+    /// How many events were followed.
+    pub edges: usize,
+    /// At how many of them the engine was killed.
+    pub crashes: usize,
+    /// Objects whose kind is not modelled, and that cannot reach a volume.
+    pub unmodelled: Vec<Ref>,
+}
+
+/// What will become of one volume.
+#[derive(Clone, Debug)]
+pub struct VolumeForecast {
+    /// The volume.
+    pub aim: VolumeAim,
+    /// The worst of all ends.
+    pub headline: Verdict,
+    /// Every way in which it can end, with the shortest story that leads there and how many worlds end so.
+    pub ends: BTreeMap<VolumeEnd, Tale>,
+    /// Whether any order of events reaches the plan's end.
+    pub finishes: bool,
+    /// Why the verdict is Unknown, where it is.
+    pub unknown: Option<String>,
+}
+
+/// One way to an end.
+#[derive(Clone, Debug)]
+pub struct Tale {
+    /// In how many worlds it ends so.
+    pub worlds: usize,
+    /// What happens, a line each.
+    pub lines: Vec<String>,
+    /// The steps of the plan at which it turned, from 1.
+    pub at_step: Option<u32>,
+}
+
+impl Forecast {
+    /// The worst verdict of all volumes.
+    #[must_use]
+    pub fn headline(&self) -> Verdict {
+        self.volumes.iter().map(|volume| volume.headline).max().unwrap_or(Verdict::Safe)
+    }
+
+    /// Whether the plan can be applied: every volume Safe, and an end that is reached.
+    #[must_use]
+    pub fn is_safe(&self) -> bool {
+        self.headline() == Verdict::Safe && self.volumes.iter().all(|volume| volume.finishes)
+    }
+}
+
+/// What is rehearsed.
+pub enum Subject {
+    /// A plan, carried out by the engine.
+    Plan(Arc<Plan>),
+    /// Commands, as typed.
+    Script(Script),
+}
+
+/// Rehearses a subject on a world.
+#[must_use]
+pub fn rehearse(world: &World, subject: &Subject, aims: &[VolumeAim], options: Options) -> Forecast {
+    let actor = match subject {
+        Subject::Plan(plan) => Actor::Engine(Box::new(Engine::resume(plan.clone(), &[], "here"))),
+        Subject::Script(script) => Actor::Script(ScriptActor::new(script.clone())),
+    };
+    let start = Node { world: world.clone(), actors: vec![actor], faults: options.faults };
+    let manifests = manifests(world, subject);
+    let mut forecast =
+        Forecast { volumes: Vec::new(), worlds: 0, edges: 0, crashes: 0, unmodelled: unmodelled(world, &manifests) };
+    for aim in aims {
+        let names = cone(aim, world, &manifests);
+        let unknown = reach(aim, world, &manifests, &names);
+        let cone = if options.whole { Cone::Whole } else { Cone::Of(names) };
+        let mut search = Search {
+            aim,
+            cone: &cone,
+            subject,
+            ends: BTreeMap::new(),
+            holds: BTreeSet::new(),
+            tales: BTreeMap::new(),
+            crashes: 0,
+            edges: 0,
+        };
+        let (worlds, complete) = search.run(&start, options.limit);
+        forecast.worlds += worlds;
+        forecast.edges += search.edges;
+        forecast.crashes += search.crashes;
+        let unknown = unknown.or_else(|| (!complete).then(|| format!("more than {} worlds", options.limit)));
+        forecast.volumes.push(search.conclude(unknown));
+    }
+    forecast
+}
+
+/// A map keyed by prints needs no second hash.
+#[derive(Default)]
+struct AsIs(u64);
+
+impl Hasher for AsIs {
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+        }
+    }
+    fn write_u128(&mut self, print: u128) {
+        self.0 = print as u64;
+    }
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
+/// From which node, by which edge.
+type Parents = HashMap<Print, Option<(Print, Edge)>, BuildHasherDefault<AsIs>>;
+
+struct Search<'a> {
+    aim: &'a VolumeAim,
+    cone: &'a Cone,
+    subject: &'a Subject,
+    ends: BTreeMap<VolumeEnd, (usize, Print)>,
+    /// The ends in which the claim held its volume.
+    holds: BTreeSet<(VolumeEnd, bool)>,
+    tales: BTreeMap<VolumeEnd, Tale>,
+    crashes: usize,
+    edges: usize,
+}
+
+impl Search<'_> {
+    /// Breadth first, so that the first way found to an end is a shortest one.
+    fn run(&mut self, start: &Node, limit: usize) -> (usize, bool) {
+        let mut parents = Parents::default();
+        let mut queue = VecDeque::new();
+        let print = start.print();
+        parents.insert(print, None);
+        queue.push_back((print, start.clone()));
+        while let Some((print, node)) = queue.pop_front() {
+            let edges = node.edges(self.cone);
+            if edges.is_empty() {
+                let (end, holds) = self.end(&node);
+                self.holds.insert((end, holds));
+                let entry = self.ends.entry(end).or_insert((0, print));
+                entry.0 += 1;
+                continue;
+            }
+            for edge in edges {
+                self.edges += 1;
+                self.crashes += usize::from(matches!(edge, Edge::Crash(_) | Edge::CrashSent(_)));
+                let next = node.follow(&edge);
+                let to = next.print();
+                if let std::collections::hash_map::Entry::Vacant(entry) = parents.entry(to) {
+                    entry.insert(Some((print, edge)));
+                    queue.push_back((to, next));
+                }
+            }
+            if parents.len() > limit {
+                return (parents.len(), false);
+            }
+        }
+        for (end, (worlds, print)) in &self.ends {
+            let told = story::tell(start, &path(&parents, *print), self.cone);
+            self.tales.insert(*end, Tale { worlds: *worlds, lines: told.lines, at_step: told.at_step });
+        }
+        (parents.len(), true)
+    }
+
+    /// How a node without a next event has ended.
+    fn end(&self, node: &Node) -> (VolumeEnd, bool) {
+        let world = &node.world;
+        let alive = match world.disk(&self.aim.volume) {
+            Some(disk) if disk.alive => Alive::Yes,
+            _ => Alive::No,
+        };
+        let pods = world.objects().filter(|(name, _)| name.kind() == "Pod").map(|(_, object)| object);
+        let (verdict, holds) = judge(self.aim, alive, &|name: &Ref| world.get(name), pods);
+        let end = match (self.subject, node.engine().and_then(|engine| engine.state().outcome.clone())) {
+            (Subject::Script(_), _) | (_, Some(Outcome::Finished)) => End::Finished,
+            (_, Some(_)) => End::Stopped,
+            (_, None) => End::Stranded,
+        };
+        (VolumeEnd { verdict, end, release: newest_status(world, &world.facts.release) }, holds)
+    }
+
+    fn conclude(self, unknown: Option<String>) -> VolumeForecast {
+        let mut headline = self.holds.iter().map(|(end, holds)| weigh(end, *holds)).max().unwrap_or(Verdict::Unknown);
+        if unknown.is_some() {
+            headline = headline.max(Verdict::Unknown);
+        }
+        VolumeForecast {
+            aim: self.aim.clone(),
+            headline,
+            finishes: self.ends.keys().any(|end| end.end == End::Finished),
+            ends: self.tales,
+            unknown,
+        }
+    }
+}
+
+/// How much an end counts. Where the run stopped, a claim that holds its volume is all that is asked; nobody
+/// need mount it yet.
+fn weigh(end: &VolumeEnd, holds: bool) -> Verdict {
+    match (end.end, end.verdict) {
+        (End::Stopped | End::Stranded, Verdict::Detached) if holds => Verdict::Safe,
+        (_, verdict) => verdict,
+    }
+}
+
+fn path(parents: &Parents, mut at: Print) -> Vec<Edge> {
+    let mut edges = Vec::new();
+    while let Some(Some((from, edge))) = parents.get(&at) {
+        edges.push(edge.clone());
+        at = *from;
+    }
+    edges.reverse();
+    edges
+}
+
+/// Every manifest that will be applied.
+fn manifests(world: &World, subject: &Subject) -> Vec<crate::world::Docs> {
+    match subject {
+        Subject::Plan(plan) => plan
+            .steps()
+            .filter_map(|step| match &step.kind {
+                StepKind::HelmUpgrade { run } => world.library.get(&run.manifest).cloned(),
+                _ => None,
+            })
+            .collect(),
+        Subject::Script(script) => script
+            .iter()
+            .filter_map(
+                |line| if let crate::script::Op::Helm(job) = &line.op { Some(job.target.clone()) } else { None },
+            )
+            .collect(),
+    }
+}
+
+/// A volume, its claim, the workloads that may mount it, and their pods.
+fn cone(aim: &VolumeAim, world: &World, manifests: &[crate::world::Docs]) -> BTreeSet<Ref> {
+    let mut names = BTreeSet::from([aim.claim.clone(), aim.volume.clone()]);
+    let live = world.objects();
+    let planned = manifests.iter().flat_map(|docs| docs.iter().map(|(name, doc)| (name, doc)));
+    for (name, object) in live.chain(planned) {
+        if mounts(object, name, &aim.claim) {
+            names.insert(name.clone());
+            if name.kind() == "StatefulSet" {
+                let replicas = object.at("/spec/replicas").and_then(serde_json::Value::as_u64).unwrap_or(1);
+                names.extend(
+                    (0..replicas.max(1)).map(|at| Ref::pod(name.namespace(), &format!("{}-{at}", name.name()))),
+                );
+            }
+        }
+    }
+    names
+}
+
+/// Whether a workload or pod names the claim, or makes it from a template.
+fn mounts(object: &Object, name: &Ref, claim: &Ref) -> bool {
+    if name.namespace() != claim.namespace() {
+        return false;
+    }
+    let made = object.list("/spec/volumeClaimTemplates").iter().any(|template| {
+        let template = template.pointer("/metadata/name").and_then(serde_json::Value::as_str).unwrap_or_default();
+        claim
+            .name()
+            .strip_prefix(&format!("{template}-{}-", name.name()))
+            .is_some_and(|ordinal| ordinal.parse::<u32>().is_ok())
+    });
+    made || object.claims().contains(&claim.name())
+}
+
+/// Why something that is not modelled can reach the volume.
+fn reach(aim: &VolumeAim, world: &World, manifests: &[crate::world::Docs], cone: &BTreeSet<Ref>) -> Option<String> {
+    let planned = manifests.iter().flat_map(|docs| docs.iter().map(|(name, _)| name));
+    let foreign = world.objects().map(|(name, _)| name).chain(planned).find(|name| {
+        cone.contains(*name)
+            && !matches!(name.kind(), "PersistentVolumeClaim" | "PersistentVolume" | "Pod" | "StatefulSet")
+    });
+    if let Some(name) = foreign {
+        return Some(format!("{name} mounts the claim, and how a {} handles it is not modelled", name.kind()));
+    }
+    let owner = world.get(&aim.claim)?.list("/metadata/ownerReferences").first()?.get("kind")?.as_str()?.to_owned();
+    (owner != "StatefulSet").then(|| format!("the claim is owned by a {owner}, which is not modelled"))
+}
+
+/// The kinds with rules, or whose content no rule reads.
+const MODELLED: &[&str] = &[
+    "PersistentVolumeClaim",
+    "PersistentVolume",
+    "Pod",
+    "StatefulSet",
+    "Deployment",
+    "Job",
+    "Secret",
+    "StorageClass",
+    "Release",
+    "Namespace",
+];
+
+fn unmodelled(world: &World, manifests: &[crate::world::Docs]) -> Vec<Ref> {
+    let planned = manifests.iter().flat_map(|docs| docs.iter().map(|(name, _)| name));
+    let names: BTreeSet<&Ref> =
+        world.objects().map(|(name, _)| name).chain(planned).filter(|name| !MODELLED.contains(&name.kind())).collect();
+    names.into_iter().cloned().collect()
+}
+
+/// The documents of a manifest, for callers that make scripts.
+#[must_use]
+pub fn documents(manifest: &Manifest) -> Arc<Vec<(Ref, Object)>> {
+    crate::serve::docs_of(manifest)
+}

@@ -1,0 +1,200 @@
+//! Answers the engine's requests from the simulated world.
+
+use std::collections::BTreeMap;
+
+use base64::Engine as _;
+use engine::Engine;
+use helm_compat::values;
+use model::{
+    Cond, DatabaseError, DatabaseRef, Digest, HelmRun, Manifest, Progress, Ref, Refusal, ReleaseFact, ReleaseId,
+    ReleaseStatus, Reply, Request, SecretKey, Seen, Snapshot, ValuesMode, Wait,
+};
+use serde_json::{Value, json};
+
+use crate::face::Kind;
+use crate::helm::{HelmActor, HelmJob, records};
+use crate::rules;
+use crate::world::World;
+
+/// What came of a request.
+pub(crate) enum Served {
+    Reply(Reply),
+    /// Helm was started.
+    Spawned(Box<HelmActor>),
+    /// The wait is not over.
+    Waiting(Vec<Progress>),
+}
+
+/// Serves one request. `helms` are the tokens of the helms that run.
+pub(crate) fn serve(world: &mut World, engine: &Engine, request: &Request, helms: &[&str]) -> Served {
+    Served::Reply(match request {
+        Request::Append(_, blobs) => {
+            world.keep(blobs);
+            Reply::Appended
+        }
+        Request::Read(names) => Reply::Seen(
+            names
+                .iter()
+                .map(|name| world.get(name).map_or(Seen::Absent, |object| Seen::There(object.clone())))
+                .collect(),
+        ),
+        Request::Releases(release, free) => Reply::Releases(releases(world, release, free)),
+        Request::Write(write) => match world.write(write) {
+            Ok(()) => Reply::Wrote,
+            Err(refusal) => Reply::Refused(refusal),
+        },
+        Request::Spawn(run, token) => match job(world, engine, run, token) {
+            Ok(job) => return Served::Spawned(Box::new(HelmActor::new(job))),
+            Err(text) => Reply::Refused(Refusal::NotSent(text)),
+        },
+        Request::Wait(wait) => {
+            let open = progress(world, wait, helms);
+            if !open.is_empty() {
+                return Served::Waiting(open);
+            }
+            Reply::Met
+        }
+        Request::Query(database) => Reply::Rows(query(world, engine, database)),
+        Request::End(_) => Reply::Unknown("the run is over".into()),
+    })
+}
+
+/// The conditions of a wait that do not hold yet.
+pub(crate) fn progress(world: &World, wait: &Wait, helms: &[&str]) -> Vec<Progress> {
+    wait.until
+        .iter()
+        .filter_map(|cond| {
+            let seen = match cond {
+                Cond::HelmEnded(token) => helms.contains(&token.as_str()).then(|| "helm is at work".to_owned()),
+                Cond::Gone(gone) => {
+                    world.face(&gone.target).filter(|face| face.uid == gone.uid).map(|_| "still there".to_owned())
+                }
+                Cond::Ready(name) => readiness(world, name).err(),
+            };
+            seen.map(|seen| Progress { cond: cond.clone(), seen })
+        })
+        .collect()
+}
+
+/// Whether a workload is as its spec asks; the error says how far it is.
+pub(crate) fn readiness(world: &World, name: &Ref) -> Result<String, String> {
+    let Some(face) = world.face(name) else { return Err("not there".into()) };
+    match &face.kind {
+        Kind::Set(set) => {
+            let ready = (0..set.replicas)
+                .filter(|ordinal| {
+                    let pod = Ref::pod(name.namespace(), &format!("{}-{ordinal}", name.name()));
+                    world.face(&pod).is_some_and(|pod| {
+                        !pod.terminating
+                            && pod.owners.contains(&face.uid)
+                            && matches!(&pod.kind, Kind::Pod(pod) if pod.running && pod.revision == set.revision)
+                    })
+                })
+                .count();
+            let text = format!("{ready} of {} ready", set.replicas);
+            if ready == set.replicas as usize { Ok(text) } else { Err(text) }
+        }
+        Kind::Deployment { rolled, .. } => {
+            if *rolled {
+                Ok("rolled out".into())
+            } else {
+                Err("rolling out".into())
+            }
+        }
+        Kind::Job { complete, .. } => {
+            if *complete {
+                Ok("complete".into())
+            } else {
+                Err("running".into())
+            }
+        }
+        _ => Ok("there".into()),
+    }
+}
+
+fn releases(world: &World, release: &ReleaseId, free: &BTreeMap<Ref, Vec<String>>) -> Vec<ReleaseFact> {
+    records(world, release)
+        .into_iter()
+        .filter_map(|(revision, record)| {
+            let manifest = digest(record.text("/manifest"))?;
+            let docs: Vec<_> = world.library.get(&manifest)?.iter().map(|(_, doc)| doc.clone()).collect();
+            Some(ReleaseFact {
+                revision,
+                status: ReleaseStatus::parse(record.text("/status")),
+                token: record.at("/token").and_then(Value::as_str).map(str::to_owned),
+                chart: serde_json::from_value(record.at("/chart")?.clone()).ok()?,
+                description: String::new(),
+                docs: helm_compat::redact::fingerprint(&docs, free),
+                config: record.at("/config").cloned().unwrap_or_default(),
+            })
+        })
+        .collect()
+}
+
+/// A digest out of its written form.
+pub(crate) fn digest(text: &str) -> Option<Digest> {
+    serde_json::from_value(json!(text)).ok().filter(|digest: &Digest| !digest.hex().is_empty())
+}
+
+/// A run of helm with its documents at hand.
+pub(crate) fn job(world: &World, engine: &Engine, run: &HelmRun, token: &str) -> Result<HelmJob, String> {
+    let stored = match records(world, &run.release).last() {
+        Some((_, record)) => {
+            let manifest = digest(record.text("/manifest")).ok_or("the release record names no manifest")?;
+            world.library.get(&manifest).cloned().ok_or("the stored manifest is not known")?
+        }
+        None => std::sync::Arc::default(),
+    };
+    let target = world.library.get(&run.manifest).cloned().ok_or("the planned manifest is not known")?;
+    let given = world.archive.get(&run.values).ok_or("the planned values are not known")?;
+    let mut config: Value = serde_json::from_slice(given).map_err(|error| error.to_string())?;
+    let mut carried = BTreeMap::new();
+    for item in &run.carried {
+        let raw = archived(world, engine, &item.from).ok_or("a carried value is not in the archive")?;
+        let plain = base64::engine::general_purpose::STANDARD
+            .decode(&raw)
+            .ok()
+            .and_then(|bytes| String::from_utf8(bytes).ok())
+            .unwrap_or_else(|| raw.clone());
+        values::set(&mut config, &item.path, json!(plain));
+        carried.insert(item.path.clone(), raw);
+    }
+    if run.mode == ValuesMode::ResetThenReuse
+        && let Some((_, record)) = records(world, &run.release).last()
+    {
+        config = values::merge(record.at("/config").unwrap_or(&Value::Null), &config);
+    }
+    Ok(HelmJob { run: run.clone(), token: Some(token.to_owned()), target, stored, carried, config })
+}
+
+/// A key of a Secret as the run's archive has it, raw.
+fn archived(world: &World, engine: &Engine, key: &SecretKey) -> Option<String> {
+    let (_, digest) = engine.state().archived.get(&key.secret)?;
+    let secret: Value = serde_json::from_slice(world.archive.get(digest)?).ok()?;
+    secret.pointer("/data")?.get(&key.key)?.as_str().map(str::to_owned)
+}
+
+fn query(world: &World, engine: &Engine, database: &DatabaseRef) -> Result<Snapshot, DatabaseError> {
+    let unreachable = || DatabaseError::Unreachable(format!("{} does not run", database.pod));
+    let set = database.pod.name().rsplit_once('-').map_or(database.pod.name(), |(set, _)| set);
+    let set = Ref::set(database.pod.namespace(), set);
+    let (_, found) = rules::running_database(world, &set).ok_or_else(unreachable)?;
+    let password = archived(world, engine, &database.password)
+        .or_else(|| rules::password(world, std::slice::from_ref(&database.password)))
+        .ok_or_else(|| {
+            DatabaseError::Other(format!("{} has no key {}", database.password.secret, database.password.key))
+        })?;
+    if password != found.password {
+        return Err(DatabaseError::PasswordRefused);
+    }
+    Ok(Snapshot {
+        system_identifier: found.system_identifier.clone(),
+        server_version: found.server_version.clone(),
+        tables: found.tables.clone(),
+    })
+}
+
+/// The documents of a manifest that a plan names.
+pub(crate) fn docs_of(manifest: &Manifest) -> crate::world::Docs {
+    std::sync::Arc::new(manifest.docs.iter().filter_map(|doc| Some((doc.name()?, doc.clone()))).collect())
+}

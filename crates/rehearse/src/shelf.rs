@@ -1,0 +1,214 @@
+//! What a simulation brings along: the fixture charts, their recorded renderings, and the installations that
+//! they make.
+
+use std::collections::BTreeMap;
+
+use helm_compat::{chart, values};
+use include_dir::{Dir, include_dir};
+use model::{ChartId, Digest, ReleaseId};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+static CHARTS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../testkit/charts");
+static SIMS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/sims");
+
+/// A chart as one archive.
+#[derive(Clone, Debug)]
+pub struct Chart {
+    /// Its name and version.
+    pub id: ChartId,
+    /// The archive, byte-equal each time.
+    pub archive: Vec<u8>,
+    /// The archive's digest.
+    pub digest: Digest,
+}
+
+/// A rendering by a real helm.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Recorded {
+    /// Which chart, for people.
+    pub chart: String,
+    /// Which helm made it.
+    pub helm: String,
+    /// The rendering.
+    pub first: String,
+    /// A second one, where it differs.
+    pub second: Option<String>,
+}
+
+/// The fixture charts.
+///
+/// # Panics
+/// Where a chart of ours is broken, which a test of ours would have seen.
+#[must_use]
+pub fn charts() -> Vec<Chart> {
+    let mut charts: Vec<Chart> = CHARTS
+        .dirs()
+        .filter(|dir| dir.get_file(dir.path().join("Chart.yaml")).is_some())
+        .map(|dir| {
+            let mut files = BTreeMap::new();
+            collect(dir, &dir.path().to_string_lossy(), &mut files);
+            pack(&files)
+        })
+        .collect();
+    charts.sort_by(|a, b| (&a.id.name, &a.id.version).cmp(&(&b.id.name, &b.id.version)));
+    charts
+}
+
+/// A chart out of the files of its folder.
+///
+/// # Panics
+/// Where there is no readable `Chart.yaml` among them.
+#[must_use]
+pub fn pack(files: &BTreeMap<String, Vec<u8>>) -> Chart {
+    let name = files
+        .get("Chart.yaml")
+        .and_then(|text| std::str::from_utf8(text).ok())
+        .and_then(|text| text.lines().find_map(|line| line.strip_prefix("name:")))
+        .map(|name| name.trim().to_owned())
+        .expect("a chart has a Chart.yaml with a name");
+    let archive = chart::pack(files, &name);
+    let id = chart::read(&archive).expect("a chart of ours is readable").id();
+    Chart { id, digest: Digest::of(&archive), archive }
+}
+
+fn collect(dir: &Dir<'_>, root: &str, files: &mut BTreeMap<String, Vec<u8>>) {
+    for file in dir.files() {
+        let path = file.path().to_string_lossy();
+        files.insert(path.trim_start_matches(root).trim_start_matches('/').to_owned(), file.contents().to_vec());
+    }
+    for dir in dir.dirs() {
+        collect(dir, root, files);
+    }
+}
+
+/// The name of a recorded rendering: what it was made of.
+#[must_use]
+pub fn key(archive: &Digest, release: &ReleaseId, values: &Value) -> String {
+    Digest::of_value(&(archive, release, values)).hex()[..16].to_owned()
+}
+
+/// A recorded rendering.
+#[must_use]
+pub fn recorded(key: &str) -> Option<Recorded> {
+    let file = SIMS.get_file(format!("renderings/{key}.json"))?;
+    serde_json::from_slice(file.contents()).ok()
+}
+
+/// The names of all recorded renderings.
+pub fn recordings() -> impl Iterator<Item = String> {
+    SIMS.get_dir("renderings")
+        .into_iter()
+        .flat_map(|dir| dir.files())
+        .filter_map(|file| Some(file.path().file_stem()?.to_string_lossy().into_owned()))
+}
+
+/// The installations that an upgrade starts from.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Starts {
+    /// The platform they are on.
+    pub platform: String,
+    /// The namespace of the release.
+    pub namespace: String,
+    /// The release's name.
+    pub release: String,
+    /// The installations.
+    pub starts: Vec<Start>,
+}
+
+/// An installation and the way to it.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Start {
+    /// Its name.
+    pub name: String,
+    /// The password in the database at the end.
+    pub password: String,
+    /// The claim that the database lies on.
+    pub claim: String,
+    /// The way.
+    pub steps: Vec<StartStep>,
+}
+
+/// A step on the way to an installation.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged)]
+pub enum StartStep {
+    /// A run of helm.
+    Helm {
+        /// `install` or `upgrade`.
+        helm: String,
+        /// The chart's folder.
+        chart: String,
+        /// Values files.
+        #[serde(default)]
+        values: Vec<String>,
+        /// `--set` arguments.
+        #[serde(default)]
+        set: Vec<String>,
+    },
+    /// An annotation on a live object.
+    Annotate {
+        /// What is annotated.
+        annotate: Annotate,
+    },
+}
+
+/// An annotation on a live object.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Annotate {
+    /// The object's kind.
+    pub kind: String,
+    /// The object's name.
+    pub name: String,
+    /// The annotations.
+    pub annotations: BTreeMap<String, String>,
+}
+
+/// The installations that the fixture charts know.
+///
+/// # Panics
+/// Where our own file is broken, which a test of ours would have seen.
+#[must_use]
+pub fn starts() -> Starts {
+    let text = CHARTS.get_file("starts.yaml").and_then(|file| file.contents_utf8()).expect("starts.yaml is there");
+    serde_saphyr::from_str(text).expect("starts.yaml is readable")
+}
+
+/// The user-supplied values of a run of helm on the way to an installation.
+///
+/// # Panics
+/// Where our own files are broken, which a test of ours would have seen.
+#[must_use]
+pub fn start_values(files: &[String], set: &[String]) -> Value {
+    let mut all = serde_json::json!({});
+    for name in files {
+        let text = CHARTS.get_file(name).and_then(|file| file.contents_utf8()).expect("a values file of ours is there");
+        all = values::merge(&all, &values::parse(text, name).expect("a values file of ours is readable"));
+    }
+    for argument in set {
+        all = values::merge(&all, &values::parse_set(argument).expect("a --set argument of ours is readable"));
+    }
+    all
+}
+
+/// A file of the simulations.
+pub(crate) fn simulation(name: &str) -> Option<&'static str> {
+    SIMS.get_file(name)?.contents_utf8()
+}
+
+/// What of the rules was checked against a real cluster, as `cargo xtask fidelity` wrote it.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+pub struct Checked {
+    /// When.
+    pub date: String,
+    /// The helms.
+    pub helms: Vec<String>,
+    /// The rules' numbers.
+    pub rules: Vec<String>,
+}
+
+/// What of the rules was checked.
+#[must_use]
+pub fn checked() -> Checked {
+    simulation("checked.yaml").and_then(|text| serde_saphyr::from_str(text).ok()).unwrap_or_default()
+}

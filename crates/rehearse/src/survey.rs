@@ -1,0 +1,98 @@
+//! Answers the survey's questions from the simulated world.
+
+use helm_compat::record::{self, Record};
+use model::{Answer, Ask, Object, Ref, ReleaseStatus};
+use serde_json::{Value, json};
+
+use crate::face::Kind;
+use crate::helm::records;
+use crate::serve::{digest, readiness};
+use crate::world::World;
+
+impl World {
+    /// What an API server would answer.
+    #[must_use]
+    pub fn answer(&self, ask: &Ask) -> Answer {
+        match ask {
+            Ask::Server => {
+                Answer::Server { version: self.facts.cluster.version.clone(), groups: self.facts.groups.clone() }
+            }
+            Ask::Get(name) => {
+                if !self.serves(name.group()) {
+                    return Answer::NotServed;
+                }
+                Answer::Items(self.get(name).map(|object| self.with_status(name, object)).into_iter().collect())
+            }
+            Ask::List { group, kind, namespace } => {
+                if !self.serves(group) {
+                    return Answer::NotServed;
+                }
+                let mut items: Vec<Object> = self
+                    .objects()
+                    .filter(|(name, _)| name.group() == group && name.kind() == kind)
+                    .filter(|(name, _)| namespace.is_empty() || name.namespace() == namespace)
+                    .map(|(name, object)| self.with_status(name, object))
+                    .collect();
+                if kind == "Secret" && (namespace.is_empty() || *namespace == self.facts.release.namespace) {
+                    items.extend(self.release_secrets());
+                }
+                Answer::Items(items)
+            }
+        }
+    }
+
+    fn serves(&self, group: &str) -> bool {
+        group.is_empty() || self.facts.groups.iter().any(|served| served == group)
+    }
+
+    /// Statuses that the real controllers keep and no rule of ours reads.
+    fn with_status(&self, name: &Ref, object: &Object) -> Object {
+        let mut json = (*object.0).clone();
+        let status = match self.face(name).map(|face| &face.kind) {
+            Some(Kind::Set(set)) => {
+                let ready = if readiness(self, name).is_ok() { set.replicas } else { 0 };
+                json!({"replicas": set.replicas, "readyReplicas": ready, "updatedReplicas": ready, "currentRevision": "1", "updateRevision": "1"})
+            }
+            Some(Kind::Deployment { rolled, .. }) => {
+                let replicas = object.at("/spec/replicas").and_then(Value::as_u64).unwrap_or(1);
+                let ready = if *rolled { replicas } else { 0 };
+                json!({"replicas": replicas, "readyReplicas": ready, "availableReplicas": ready, "updatedReplicas": ready})
+            }
+            Some(Kind::Job { complete: true, .. }) => {
+                json!({"succeeded": 1, "conditions": [{"type": "Complete", "status": "True"}]})
+            }
+            _ => return object.clone(),
+        };
+        json["status"] = status;
+        Object::new(json)
+    }
+
+    /// The release records in the form in which Helm keeps them.
+    fn release_secrets(&self) -> Vec<Object> {
+        let release = &self.facts.release;
+        records(self, release)
+            .into_iter()
+            .filter_map(|(revision, record)| {
+                let docs = self.library.get(&digest(record.text("/manifest"))?)?;
+                let manifest: String = docs
+                    .iter()
+                    .map(|(_, doc)| format!("---\n{}\n", serde_json::to_string(&*doc.0).unwrap_or_default()))
+                    .collect();
+                Some(record::encode(&Record {
+                    revision,
+                    status: ReleaseStatus::parse(record.text("/status")),
+                    name: release.name.clone(),
+                    namespace: release.namespace.clone(),
+                    chart: serde_json::from_value(record.at("/chart")?.clone()).ok()?,
+                    app_version: record.text("/chart/version").to_owned(),
+                    labels: std::collections::BTreeMap::new(),
+                    description: String::new(),
+                    last_deployed: String::from("2024-02-11T09:00:00Z"),
+                    config: record.at("/config").cloned().unwrap_or_default(),
+                    manifest,
+                    hooks: Vec::new(),
+                }))
+            })
+            .collect()
+    }
+}

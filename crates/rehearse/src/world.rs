@@ -1,0 +1,285 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use model::{Cluster, Digest, Manifest, Object, Ref, ReleaseId, SecretKey, Table, Uid};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::face::{Face, Kind};
+use crate::fingerprint::{self, Print};
+
+/// An object in the simulated world: immutable, its print and its face computed once. Its resourceVersion is
+/// its content's digest, so that two ways to the same content are one world.
+#[derive(Debug)]
+pub(crate) struct Thing {
+    pub(crate) object: Object,
+    pub(crate) face: Face,
+    print: Print,
+}
+
+/// The documents of a manifest, in helm's order.
+pub(crate) type Docs = Arc<Vec<(Ref, Object)>>;
+
+/// A disk behind a volume: the thing that must not be lost.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Disk {
+    /// Whether its data is there.
+    pub alive: bool,
+    /// The database on it, if one was made.
+    pub database: Option<Database>,
+}
+
+/// A database as rows on a disk.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Database {
+    /// Made by `initdb`: another number is another database.
+    pub system_identifier: String,
+    /// The server that made the data directory.
+    pub server_version: String,
+    /// The password that it was made with, as the Secret's data had it.
+    pub password: String,
+    /// Its tables.
+    pub tables: BTreeMap<String, Table>,
+}
+
+/// What is known of the installation beside its objects. It never changes in a search.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Facts {
+    /// The cluster, as a survey reports it.
+    pub cluster: Cluster,
+    /// The API groups that the server offers.
+    pub groups: Vec<String>,
+    /// The release.
+    pub release: ReleaseId,
+    /// The databases.
+    pub databases: Vec<KnownDatabase>,
+    /// What a migration job does to the tables.
+    pub migrations: Vec<Migration>,
+}
+
+/// A database that the installation is known to run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct KnownDatabase {
+    /// The set whose pod runs it.
+    pub set: Ref,
+    /// The Secrets' keys that may hold its password; the first that is there counts.
+    pub passwords: Vec<SecretKey>,
+    /// The server that the set runs.
+    pub server_version: String,
+}
+
+/// What a job does to the tables of a database.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Migration {
+    /// The job's name.
+    pub job: String,
+    /// The set of the database.
+    pub set: Ref,
+    /// The tables as they are afterwards; rows of a table that was there are added.
+    pub tables: BTreeMap<String, Table>,
+}
+
+/// A state of the simulated world.
+#[derive(Clone, Debug)]
+pub struct World {
+    things: Arc<BTreeMap<Ref, Arc<Thing>>>,
+    disks: Arc<BTreeMap<Ref, Disk>>,
+    /// How many objects of a name there were before: a UID is a name and its incarnation.
+    incarnations: Arc<BTreeMap<Ref, u32>>,
+    /// What `Append` was given to keep.
+    pub(crate) archive: Arc<BTreeMap<Digest, Arc<Vec<u8>>>>,
+    /// The manifests among it, parsed once.
+    pub(crate) library: Arc<BTreeMap<Digest, Docs>>,
+    pub(crate) facts: Arc<Facts>,
+    print: Print,
+}
+
+impl World {
+    /// An empty cluster.
+    #[must_use]
+    pub fn new(facts: Facts) -> Self {
+        Self {
+            things: Arc::default(),
+            disks: Arc::default(),
+            incarnations: Arc::default(),
+            archive: Arc::default(),
+            library: Arc::default(),
+            facts: Arc::new(facts),
+            print: 0,
+        }
+    }
+
+    /// What is known beside the objects.
+    #[must_use]
+    pub fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
+    /// An object.
+    #[must_use]
+    pub fn get(&self, name: &Ref) -> Option<&Object> {
+        self.things.get(name).map(|thing| &thing.object)
+    }
+
+    /// All objects, by name.
+    pub fn objects(&self) -> impl Iterator<Item = (&Ref, &Object)> {
+        self.things.iter().map(|(name, thing)| (name, &thing.object))
+    }
+
+    /// The disk behind a volume: it outlives the volume object.
+    #[must_use]
+    pub fn disk(&self, volume: &Ref) -> Option<&Disk> {
+        self.disks.get(volume)
+    }
+
+    /// All disks.
+    pub fn disks(&self) -> impl Iterator<Item = (&Ref, &Disk)> {
+        self.disks.iter()
+    }
+
+    pub(crate) fn thing(&self, name: &Ref) -> Option<&Arc<Thing>> {
+        self.things.get(name)
+    }
+
+    pub(crate) fn things(&self) -> impl Iterator<Item = (&Ref, &Arc<Thing>)> {
+        self.things.iter()
+    }
+
+    pub(crate) fn face(&self, name: &Ref) -> Option<&Face> {
+        self.things.get(name).map(|thing| &thing.face)
+    }
+
+    /// Whether an object of this UID is there.
+    pub(crate) fn has_uid(&self, uid: &Uid) -> bool {
+        self.things.values().any(|thing| thing.face.uid == *uid)
+    }
+
+    /// The pods that name a claim.
+    pub(crate) fn pods_on<'a>(&'a self, claim: &'a Ref) -> impl Iterator<Item = (&'a Ref, &'a crate::face::Pod)> {
+        self.things.iter().filter_map(move |(name, thing)| match &thing.face.kind {
+            Kind::Pod(pod) if pod.claims.contains(claim) => Some((name, pod)),
+            _ => None,
+        })
+    }
+
+    /// Puts an object there as it is; what came before under its name is gone.
+    pub fn put(&mut self, name: &Ref, mut json: Value) {
+        if let Some(meta) = json.get_mut("metadata").and_then(Value::as_object_mut) {
+            meta.remove("resourceVersion");
+        }
+        let print = fingerprint::of_bytes(&serde_json::to_vec(&json).unwrap_or_default());
+        if let Some(meta) = json.get_mut("metadata").and_then(Value::as_object_mut) {
+            meta.insert("resourceVersion".into(), json!(format!("{:016x}", print as u64)));
+        }
+        let face = Face::parse(name, &json);
+        let thing = Arc::new(Thing { object: Object::new(json), face, print: keyed(name, print) });
+        self.print ^= thing.print;
+        if let Some(before) = Arc::make_mut(&mut self.things).insert(name.clone(), thing) {
+            self.print ^= before.print;
+        }
+    }
+
+    /// Takes an object away.
+    pub(crate) fn remove(&mut self, name: &Ref) {
+        if let Some(before) = Arc::make_mut(&mut self.things).remove(name) {
+            self.print ^= before.print;
+        }
+    }
+
+    /// The UID of the next object of this name.
+    pub(crate) fn next_uid(&mut self, name: &Ref) -> Uid {
+        let count = Arc::make_mut(&mut self.incarnations).entry(name.clone()).or_insert(0);
+        self.print ^= keyed(name, Print::from(*count) + 1);
+        *count += 1;
+        self.print ^= keyed(name, Print::from(*count) + 1);
+        let print = fingerprint::of(&(name.full(), *count));
+        Uid::new(&format!("{:08x}-{:04x}-{:04x}", (print >> 96) as u32, (print >> 80) as u16, print as u16))
+    }
+
+    /// Changes a disk.
+    pub fn set_disk(&mut self, volume: &Ref, disk: Disk) {
+        self.print ^= keyed(volume, fingerprint::of(&disk));
+        if let Some(before) = Arc::make_mut(&mut self.disks).insert(volume.clone(), disk) {
+            self.print ^= keyed(volume, fingerprint::of(&before));
+        }
+    }
+
+    /// Keeps bytes under their digest, as the run's folder does.
+    pub(crate) fn keep(&mut self, blobs: &[model::Blob]) {
+        if !blobs.is_empty() {
+            let archive = Arc::make_mut(&mut self.archive);
+            for blob in blobs {
+                archive.entry(blob.digest.clone()).or_insert_with(|| Arc::new(blob.bytes.clone()));
+            }
+        }
+    }
+
+    /// Takes in what a plan refers to by digest: manifests, values.
+    pub fn learn(&mut self, digest: &Digest, bytes: &[u8]) {
+        Arc::make_mut(&mut self.archive).entry(digest.clone()).or_insert_with(|| Arc::new(bytes.to_vec()));
+        if let Ok(manifest) = serde_json::from_slice::<Manifest>(bytes) {
+            let docs = manifest.docs.into_iter().filter_map(|doc| Some((doc.name()?, doc))).collect();
+            Arc::make_mut(&mut self.library).insert(digest.clone(), Arc::new(docs));
+        }
+    }
+
+    /// What tells this world from another one.
+    pub(crate) fn print(&self) -> Print {
+        self.print
+    }
+
+    /// The names of all objects, for counting what is modelled.
+    #[must_use]
+    pub fn names(&self) -> BTreeSet<Ref> {
+        self.things.keys().cloned().collect()
+    }
+
+    /// Everything that is to be kept of a world on disk.
+    #[must_use]
+    pub(crate) fn parts(&self) -> Parts {
+        Parts {
+            facts: (*self.facts).clone(),
+            objects: self.things.iter().map(|(name, thing)| (name.clone(), thing.object.clone())).collect(),
+            disks: (*self.disks).clone(),
+            incarnations: (*self.incarnations).clone(),
+            archive: self
+                .archive
+                .iter()
+                .map(|(digest, bytes)| (digest.clone(), String::from_utf8_lossy(bytes).into_owned()))
+                .collect(),
+        }
+    }
+
+    /// The world that was kept.
+    pub(crate) fn from_parts(parts: Parts) -> Self {
+        let mut world = Self::new(parts.facts);
+        for (name, object) in parts.objects {
+            world.put(&name, (*object.0).clone());
+        }
+        for (volume, disk) in parts.disks {
+            world.set_disk(&volume, disk);
+        }
+        for (name, count) in &parts.incarnations {
+            world.print ^= keyed(name, Print::from(*count) + 1);
+        }
+        world.incarnations = Arc::new(parts.incarnations);
+        for (digest, text) in &parts.archive {
+            world.learn(digest, text.as_bytes());
+        }
+        world
+    }
+}
+
+/// A world as it lies on disk.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Parts {
+    facts: Facts,
+    objects: BTreeMap<Ref, Object>,
+    disks: BTreeMap<Ref, Disk>,
+    incarnations: BTreeMap<Ref, u32>,
+    archive: BTreeMap<Digest, String>,
+}
+
+fn keyed(name: &Ref, print: Print) -> Print {
+    fingerprint::of(&(name, print))
+}

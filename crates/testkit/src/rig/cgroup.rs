@@ -1,0 +1,109 @@
+//! The rig's folder in the machine's cgroup hierarchies, of either version.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use fs_err as fs;
+
+use super::state::poll;
+
+/// The hierarchies that are mounted under `/sys/fs/cgroup`: one per controller (v1), or a single one (v2).
+fn hierarchies() -> Result<Vec<PathBuf>> {
+    Ok(parse_mounts(&fs::read_to_string("/proc/self/mountinfo")?))
+}
+
+fn parse_mounts(mountinfo: &str) -> Vec<PathBuf> {
+    let mut found: Vec<(PathBuf, String)> = Vec::new();
+    for line in mountinfo.lines() {
+        let Some((head, tail)) = line.split_once(" - ") else { continue };
+        let (Some(path), Some(kind)) = (head.split(' ').nth(4), tail.split(' ').next()) else { continue };
+        let path = PathBuf::from(path);
+        if path.starts_with("/sys/fs/cgroup") && kind.starts_with("cgroup") && !found.iter().any(|(seen, _)| *seen == path) {
+            found.push((path, kind.to_owned()));
+        }
+    }
+    // Beside the hierarchies of v1 an empty one of v2 may be mounted, which nothing of the rig enters.
+    let v1 = found.iter().any(|(_, kind)| kind == "cgroup");
+    found.retain(|(_, kind)| !v1 || kind == "cgroup");
+    found.into_iter().map(|(path, _)| path).collect()
+}
+
+/// Makes the folder `name` in each hierarchy, ready for the kubelet to make its own below.
+pub(crate) fn create(name: &str) -> Result<()> {
+    let hierarchies = hierarchies()?;
+    for root in &hierarchies {
+        if root.join("cgroup.controllers").exists() {
+            delegate(root)?;
+        }
+        let dir = root.join(name);
+        fs::create_dir_all(&dir)?;
+        if root.join("cgroup.controllers").exists() {
+            delegate(&dir)?;
+        }
+        // A cpuset that was just made is empty, and no process can enter it.
+        for file in ["cpuset.cpus", "cpuset.mems"] {
+            if dir.join(file).exists() && root.join(file).exists() {
+                fs::write(dir.join(file), fs::read(root.join(file))?)?;
+            }
+        }
+    }
+    anyhow::ensure!(!hierarchies.is_empty(), "no cgroup hierarchy is mounted under /sys/fs/cgroup");
+    Ok(())
+}
+
+/// Hands every controller of a v2 folder to the folders below it.
+fn delegate(dir: &Path) -> Result<()> {
+    let offered = fs::read_to_string(dir.join("cgroup.controllers"))?;
+    for controller in offered.split_whitespace() {
+        // One that cannot be handed down is not missed by more than the limits that need it.
+        let _ = fs::write(dir.join("cgroup.subtree_control"), format!("+{controller}"));
+    }
+    Ok(())
+}
+
+/// Removes the folder `name` with all below from each hierarchy; its processes must be dead or dying.
+pub(crate) fn remove(name: &str) -> Result<()> {
+    for root in hierarchies()? {
+        let dir = root.join(name);
+        poll(&format!("removing {}", dir.display()), Duration::from_secs(10), || {
+            if !dir.exists() {
+                return Ok(Some(()));
+            }
+            remove_tree(&dir)?;
+            Ok(Some(()))
+        })?;
+    }
+    Ok(())
+}
+
+fn remove_tree(dir: &Path) -> Result<()> {
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            remove_tree(&entry.path())?;
+        }
+    }
+    fs::remove_dir(dir).with_context(|| format!("{} is still in use", dir.display()))
+}
+
+/// The folders called `name` that exist.
+pub(crate) fn existing(name: &str) -> Result<Vec<PathBuf>> {
+    Ok(hierarchies()?.into_iter().map(|root| root.join(name)).filter(|dir| dir.exists()).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_v2_hierarchy_beside_v1_is_left_alone() {
+        let v1 = "25 24 0:22 / /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu\n\
+                  25 24 0:22 / /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu\n\
+                  26 24 0:23 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw\n\
+                  27 1 0:24 / /proc rw - proc proc rw\n";
+        assert_eq!(parse_mounts(v1), [PathBuf::from("/sys/fs/cgroup/cpu")]);
+        let v2 = "26 24 0:23 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n";
+        assert_eq!(parse_mounts(v2), [PathBuf::from("/sys/fs/cgroup")]);
+    }
+}

@@ -1,0 +1,133 @@
+//! The rules of the house that a machine can check.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Crates that decide: they may not reach the world.
+const PURE: &[&str] = &["model", "helm-compat", "recipe", "plan", "engine", "rehearse", "report"];
+
+/// What reaches the world.
+const WORLD: &[&str] = &["tokio", "kube", "kube-client", "hyper", "reqwest", "rustls", "tokio-postgres", "rustix"];
+
+/// Which of our crates each of our crates may name.
+const MAY_USE: &[(&str, &[&str])] = &[
+    ("model", &[]),
+    ("helm-compat", &["model"]),
+    ("recipe", &["model"]),
+    ("plan", &["model", "recipe", "helm-compat"]),
+    ("engine", &["model"]),
+    ("rehearse", &["model", "engine", "helm-compat"]),
+    ("adapters", &["model", "helm-compat"]),
+    ("report", &["model", "engine", "rehearse"]),
+];
+
+/// Lines above which a file is a failure.
+const LONGEST: usize = 900;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("the workspace is two levels up").to_owned()
+}
+
+/// Normal dependencies of every package, by name.
+fn dependencies() -> BTreeMap<String, BTreeSet<String>> {
+    let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".into());
+    let out = Command::new(cargo)
+        .args(["metadata", "--format-version", "1", "--offline", "--filter-platform", "x86_64-unknown-linux-gnu"])
+        .current_dir(root())
+        .output()
+        .expect("cargo metadata runs");
+    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+    let metadata: serde_json::Value = serde_json::from_slice(&out.stdout).expect("cargo writes JSON");
+    let list = |value: &serde_json::Value| value.as_array().cloned().unwrap_or_default();
+    let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+    let names: BTreeMap<String, String> =
+        list(&metadata["packages"]).iter().map(|package| (text(&package["id"]), text(&package["name"]))).collect();
+    list(&metadata["resolve"]["nodes"])
+        .iter()
+        .map(|node| {
+            let normal = list(&node["deps"])
+                .iter()
+                .filter(|dep| list(&dep["dep_kinds"]).iter().any(|kind| kind["kind"].is_null()))
+                .map(|dep| names[&text(&dep["pkg"])].clone())
+                .collect();
+            (names[&text(&node["id"])].clone(), normal)
+        })
+        .collect()
+}
+
+fn reaches(from: &str, dependencies: &BTreeMap<String, BTreeSet<String>>) -> BTreeSet<String> {
+    let mut seen = BTreeSet::new();
+    let mut open = vec![from.to_owned()];
+    while let Some(name) = open.pop() {
+        for dependency in dependencies.get(&name).into_iter().flatten() {
+            if seen.insert(dependency.clone()) {
+                open.push(dependency.clone());
+            }
+        }
+    }
+    seen
+}
+
+#[test]
+fn what_decides_cannot_reach_the_world() {
+    let dependencies = dependencies();
+    for name in PURE {
+        let reached = reaches(&format!("portolan-{name}"), &dependencies);
+        assert!(!reached.is_empty() || *name == "model", "{name} is not in the metadata");
+        for forbidden in WORLD {
+            assert!(!reached.contains(*forbidden), "{name} reaches {forbidden}");
+        }
+    }
+}
+
+#[test]
+fn crates_use_only_what_they_may() {
+    let dependencies = dependencies();
+    for (name, allowed) in MAY_USE {
+        let ours = dependencies[&format!("portolan-{name}")]
+            .iter()
+            .filter_map(|dependency| dependency.strip_prefix("portolan-").map(str::to_owned));
+        for used in ours {
+            assert!(allowed.contains(&used.as_str()), "{name} may not use {used}");
+        }
+    }
+}
+
+fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs_err::read_dir(folder).expect("a folder of ours is readable") {
+        let path = entry.expect("an entry of ours is readable").path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        if path.is_dir() && name != "target" && !name.starts_with('.') {
+            sources(&path, found);
+        } else if path.extension().is_some_and(|end| end == "rs") {
+            found.push(path);
+        }
+    }
+}
+
+#[test]
+fn no_file_is_a_heap() {
+    let mut found = Vec::new();
+    sources(&root(), &mut found);
+    assert!(found.len() > 20, "the sources are found");
+    for path in found {
+        let lines = fs_err::read_to_string(&path).expect("a source is text").lines().count();
+        assert!(lines <= LONGEST, "{} has {lines} lines", path.display());
+    }
+}
+
+#[test]
+fn every_code_has_its_entry_in_the_docs() {
+    let errors = fs_err::read_to_string(root().join("docs/errors.md")).expect("docs/errors.md is there");
+    let codes = fs_err::read_to_string(root().join("crates/model/src/code.rs")).expect("the codes are there");
+    let numbers: Vec<&str> = codes
+        .lines()
+        .filter_map(|line| line.trim().split_once(" = ")?.1.split_once(',').map(|(number, _)| number))
+        .filter(|number| number.len() == 3 && number.chars().all(|digit| digit.is_ascii_digit()))
+        .collect();
+    assert!(numbers.len() > 30, "the codes are found");
+    for number in numbers {
+        assert!(errors.contains(&format!("## PL{number}")), "PL{number} is not in docs/errors.md: cargo xtask docs");
+    }
+}

@@ -1,0 +1,124 @@
+//! `cargo xtask render`: records what the real helm renders, so that a simulation needs nothing but Rust.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, bail};
+use model::{Finding, ReleaseId};
+use rehearse::{Installation, shelf};
+use serde_json::Value;
+
+/// Where the recordings lie, from the workspace's root.
+const FOLDER: &str = "crates/rehearse/sims/renderings";
+
+/// Renders with a real helm and remembers what it rendered.
+pub(crate) struct Recorder {
+    helm: PathBuf,
+    version: String,
+    recorded: BTreeMap<String, shelf::Recorded>,
+}
+
+impl Recorder {
+    pub(crate) fn new(helm: &Path) -> anyhow::Result<Self> {
+        let out = Command::new(helm).args(["version", "--template", "{{.Version}}"]).output()?;
+        let version = String::from_utf8_lossy(&out.stdout).trim().to_owned();
+        Ok(Self { helm: helm.to_owned(), version, recorded: BTreeMap::new() })
+    }
+
+    /// One rendering; twice, so that what is random shows.
+    pub(crate) fn render(
+        &mut self,
+        chart: &shelf::Chart,
+        release: &ReleaseId,
+        values: &Value,
+    ) -> anyhow::Result<shelf::Recorded> {
+        let key = shelf::key(&chart.digest, release, values);
+        if let Some(recorded) = self.recorded.get(&key) {
+            return Ok(recorded.clone());
+        }
+        let first = self.template(chart, release, values)?;
+        let second = self.template(chart, release, values)?;
+        let recorded = shelf::Recorded {
+            chart: chart.id.to_string(),
+            helm: self.version.clone(),
+            second: (second != first).then_some(second),
+            first,
+        };
+        self.recorded.insert(key, recorded.clone());
+        Ok(recorded)
+    }
+
+    fn template(&self, chart: &shelf::Chart, release: &ReleaseId, values: &Value) -> anyhow::Result<String> {
+        let folder = tempfile::tempdir()?;
+        let archive = folder.path().join("chart.tgz");
+        let file = folder.path().join("values.json");
+        fs_err::write(&archive, &chart.archive)?;
+        fs_err::write(&file, serde_json::to_vec(values)?)?;
+        let out = Command::new(&self.helm)
+            .args(["template", &release.name])
+            .arg(&archive)
+            .args(["--namespace", &release.namespace, "--is-upgrade", "--values"])
+            .arg(&file)
+            .env("HOME", folder.path())
+            .output()?;
+        if !out.status.success() {
+            bail!("helm template {}: {}", chart.id, String::from_utf8_lossy(&out.stderr));
+        }
+        Ok(String::from_utf8(out.stdout)?)
+    }
+
+    /// Every rendering that the simulated installations and their upgrades need.
+    pub(crate) fn record_all(&mut self) -> anyhow::Result<()> {
+        for name in Installation::names() {
+            let installation = self.installation(&name)?;
+            crate::voyages::record(self, &installation)?;
+        }
+        Ok(())
+    }
+
+    fn installation(&mut self, name: &str) -> anyhow::Result<Installation> {
+        let cell = std::cell::RefCell::new(self);
+        Installation::fresh(name, &|chart, release, values| {
+            cell.borrow_mut()
+                .render(chart, release, values)
+                .map_err(|error| Finding::blocking(model::Code::ChartRefuses, error.to_string()))
+        })
+        .map_err(|finding| anyhow::anyhow!("{finding}: {}", finding.evidence.join("; ")))
+    }
+
+    /// Writes what was recorded, or only says whether it differs from what lies there.
+    pub(crate) fn finish(&self, root: &Path, check: bool) -> anyhow::Result<()> {
+        let folder = root.join(FOLDER);
+        let mut stale = Vec::new();
+        for (key, recorded) in &self.recorded {
+            let path = folder.join(format!("{key}.json"));
+            let there: Option<shelf::Recorded> =
+                fs_err::read(&path).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
+            // What is random differs each time: a recording with a second rendering is fresh if it is there.
+            let fresh = there.is_some_and(|there| there.second.is_some() || there.first == recorded.first);
+            if !fresh {
+                stale.push(format!("{key} {}", recorded.chart));
+                if !check {
+                    fs_err::create_dir_all(&folder)?;
+                    fs_err::write(&path, serde_json::to_string_pretty(recorded)? + "\n")?;
+                }
+            }
+        }
+        for entry in fs_err::read_dir(&folder).with_context(|| format!("{FOLDER} is missing"))? {
+            let path = entry?.path();
+            let key = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+            if !self.recorded.contains_key(&key) {
+                stale.push(format!("{key} is not needed any more"));
+                if !check {
+                    fs_err::remove_file(&path)?;
+                }
+            }
+        }
+        if check && !stale.is_empty() {
+            bail!("renderings are stale: {}\nrun cargo xtask render", stale.join(", "));
+        }
+        println!("{} renderings by helm {}, {} written", self.recorded.len(), self.version, if check { 0 } else { stale.len() });
+        Ok(())
+    }
+}
