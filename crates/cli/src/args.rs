@@ -23,53 +23,53 @@ Exit codes:
 Example:
   portolan upgrade --sim openshift-2.8 --to 2.20 --yes     the whole voyage, on a simulated installation
   portolan survey                                          what is installed here, and what holds data")]
-pub struct Cli {
+pub(crate) struct Cli {
     /// Options that every command takes.
     #[command(flatten)]
-    pub global: Global,
+    pub(crate) global: Global,
     /// What to do.
     #[command(subcommand)]
-    pub command: Command,
+    pub(crate) command: Command,
 }
 
 /// Options that every command takes.
 #[derive(Args, Debug)]
-pub struct Global {
+pub(crate) struct Global {
     /// Work on a simulated installation: its name (see `portolan sim list`), or a folder made by `portolan sim new`
     #[arg(long, global = true, value_name = "NAME|FOLDER", help_heading = "Where")]
-    pub sim: Option<String>,
+    pub(crate) sim: Option<String>,
     /// The kubeconfig
     #[arg(long, global = true, env = "KUBECONFIG", value_name = "FILE", help_heading = "Where")]
-    pub kubeconfig: Option<PathBuf>,
+    pub(crate) kubeconfig: Option<PathBuf>,
     /// The context in it
     #[arg(long, global = true, alias = "kube-context", value_name = "NAME", help_heading = "Where")]
-    pub context: Option<String>,
+    pub(crate) context: Option<String>,
     /// The release's namespace
     #[arg(long, short, global = true, value_name = "NAME", help_heading = "Where")]
-    pub namespace: Option<String>,
+    pub(crate) namespace: Option<String>,
     /// The release's name
     #[arg(long, global = true, value_name = "NAME", help_heading = "Where")]
-    pub release: Option<String>,
+    pub(crate) release: Option<String>,
     /// The helm to use
     #[arg(long, global = true, env = "PORTOLAN_HELM", value_name = "FILE", help_heading = "Where")]
-    pub helm: Option<PathBuf>,
+    pub(crate) helm: Option<PathBuf>,
     /// Recipes to use in place of the built-in ones
     #[arg(long, global = true, env = "PORTOLAN_RECIPES", value_name = "FOLDER", help_heading = "Where")]
-    pub recipes: Option<PathBuf>,
+    pub(crate) recipes: Option<PathBuf>,
     /// Where runs are kept
     #[arg(long, global = true, env = "PORTOLAN_STATE_DIR", value_name = "FOLDER", help_heading = "Where")]
-    pub state_dir: Option<PathBuf>,
+    pub(crate) state_dir: Option<PathBuf>,
     /// How results are written
     #[arg(long, short, global = true, value_enum, default_value_t = Format::Text, help_heading = "Output")]
-    pub output: Format,
+    pub(crate) output: Format,
     /// When to use colours; NO_COLOR wins
     #[arg(long, global = true, value_enum, default_value_t = When::Auto, help_heading = "Output")]
-    pub color: When,
+    pub(crate) color: When,
 }
 
 /// How results are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Format {
+pub(crate) enum Format {
     /// For people
     Text,
     /// One JSON document
@@ -80,7 +80,7 @@ pub enum Format {
 
 /// When to use colours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum When {
+pub(crate) enum When {
     /// On a terminal
     Auto,
     /// Always
@@ -91,15 +91,19 @@ pub enum When {
 
 /// The commands.
 #[derive(Debug, Subcommand)]
-pub enum Command {
+pub(crate) enum Command {
     /// Shows what is installed, what holds data, and what an uninstall today would do to it
-    #[command(before_help = "Example:\n  portolan survey --sim openshift-2.8\n  portolan survey -n runai-backend -o yaml")]
+    #[command(
+        before_help = "Example:\n  portolan survey --sim openshift-2.8\n  portolan survey -n runai-backend -o yaml"
+    )]
     Survey(SurveyArgs),
     /// Makes a plan: every step, what it writes, what helm will do; changes nothing
     #[command(before_help = "Example:\n  portolan plan --to 2.20 --chart control-plane-2.20.41.tgz --out upgrade.plan")]
     Plan(PlanArgs),
     /// Tries a plan in every order of events, crashes included, without touching the installation
-    #[command(before_help = "Example:\n  portolan rehearse --sim openshift-2.8 --to 2.20\n  portolan rehearse --sim openshift-2.8 --to 2.20 --without keep-claims")]
+    #[command(
+        before_help = "Example:\n  portolan rehearse --sim openshift-2.8 --to 2.20\n  portolan rehearse --sim openshift-2.8 --to 2.20 --without keep-claims"
+    )]
     Rehearse(RehearseArgs),
     /// Carries out a plan; run again after a crash, it goes on where it was
     #[command(before_help = "Example:\n  portolan apply upgrade.plan")]
@@ -117,117 +121,119 @@ pub enum Command {
     #[command(before_help = "Example:\n  portolan page --sim openshift-2.8")]
     Page(PageArgs),
     /// Makes and lists simulated installations
-    #[command(before_help = "Example:\n  portolan sim new openshift-2.8 ./practice\n  portolan survey --sim ./practice")]
+    #[command(
+        before_help = "Example:\n  portolan sim new openshift-2.8 ./practice\n  portolan survey --sim ./practice"
+    )]
     Sim(SimArgs),
 }
 
 /// `survey`.
 #[derive(Args, Debug)]
-pub struct SurveyArgs {}
+pub(crate) struct SurveyArgs {}
 
 /// What to upgrade to.
 #[derive(Args, Clone, Debug, Default)]
-pub struct Target {
+pub(crate) struct Target {
     /// The version to upgrade to: `2.20` is the highest 2.20.x among the charts
     #[arg(long, value_name = "VERSION")]
-    pub to: Option<String>,
+    pub(crate) to: Option<String>,
     /// Versions to stop at on the way
     #[arg(long, value_name = "VERSION", value_delimiter = ',')]
-    pub via: Vec<String>,
+    pub(crate) via: Vec<String>,
     /// A chart: an archive, a chart's folder, or a folder of these
     #[arg(long, value_name = "FILE|FOLDER")]
-    pub chart: Vec<PathBuf>,
+    pub(crate) chart: Vec<PathBuf>,
     /// Values beside those of the recipes
     #[arg(long, short = 'f', value_name = "FILE")]
-    pub values: Vec<PathBuf>,
+    pub(crate) values: Vec<PathBuf>,
     /// Values, as helm takes them
     #[arg(long, value_name = "KEY=VALUE")]
-    pub set: Vec<String>,
+    pub(crate) set: Vec<String>,
     /// Leaves a step out, to see what it is for
     #[arg(long, value_name = "STEP", value_delimiter = ',')]
-    pub without: Vec<String>,
+    pub(crate) without: Vec<String>,
 }
 
 /// `plan`.
 #[derive(Args, Debug)]
-pub struct PlanArgs {
+pub(crate) struct PlanArgs {
     /// What to upgrade to.
     #[command(flatten)]
-    pub target: Target,
+    pub(crate) target: Target,
     /// Saves the plan to a file
     #[arg(long, value_name = "FILE")]
-    pub out: Option<PathBuf>,
+    pub(crate) out: Option<PathBuf>,
     /// Ends with 2 when there is something to do
     #[arg(long)]
-    pub detailed_exitcode: bool,
+    pub(crate) detailed_exitcode: bool,
     /// Skips the rehearsal
     #[arg(long)]
-    pub no_rehearsal: bool,
+    pub(crate) no_rehearsal: bool,
 }
 
 /// `rehearse`.
 #[derive(Args, Debug)]
-pub struct RehearseArgs {
+pub(crate) struct RehearseArgs {
     /// A saved plan
-    pub plan: Option<PathBuf>,
+    pub(crate) plan: Option<PathBuf>,
     /// What to upgrade to.
     #[command(flatten)]
-    pub target: Target,
+    pub(crate) target: Target,
 }
 
 /// `apply`.
 #[derive(Args, Debug)]
-pub struct ApplyArgs {
+pub(crate) struct ApplyArgs {
     /// A saved plan, or the id of a run
-    pub plan: Option<String>,
+    pub(crate) plan: Option<String>,
     /// What to upgrade to.
     #[command(flatten)]
-    pub target: Target,
+    pub(crate) target: Target,
     /// Does not ask
     #[arg(long, short)]
-    pub yes: bool,
+    pub(crate) yes: bool,
 }
 
 /// `upgrade`.
 #[derive(Args, Debug)]
-pub struct UpgradeArgs {
+pub(crate) struct UpgradeArgs {
     /// What to upgrade to.
     #[command(flatten)]
-    pub target: Target,
+    pub(crate) target: Target,
     /// Does not ask
     #[arg(long, short)]
-    pub yes: bool,
+    pub(crate) yes: bool,
 }
 
 /// `status`.
 #[derive(Args, Debug)]
-pub struct StatusArgs {
+pub(crate) struct StatusArgs {
     /// The run; the newest one where none is named
-    pub run: Option<String>,
+    pub(crate) run: Option<String>,
 }
 
 /// `verify`.
 #[derive(Args, Debug)]
-pub struct VerifyArgs {
+pub(crate) struct VerifyArgs {
     /// The run; the newest one where none is named
-    pub run: Option<String>,
+    pub(crate) run: Option<String>,
 }
 
 /// `page`.
 #[derive(Args, Debug)]
-pub struct PageArgs {}
+pub(crate) struct PageArgs {}
 
 /// `sim`.
 #[derive(Args, Debug)]
-pub struct SimArgs {
+pub(crate) struct SimArgs {
     /// What to do.
     #[command(subcommand)]
-    pub command: SimCommand,
+    pub(crate) command: SimCommand,
 }
 
 /// The commands of `sim`.
 #[derive(Debug, Subcommand)]
-pub enum SimCommand {
+pub(crate) enum SimCommand {
     /// Lists the simulated installations
     List,
     /// Makes one in a folder, for several commands after each other

@@ -1,11 +1,11 @@
 //! A file for each command.
 
-pub mod apply;
-pub mod page;
-pub mod plan;
-pub mod rehearse;
-pub mod sim;
-pub mod status;
-pub mod survey;
-pub mod upgrade;
-pub mod verify;
+pub(crate) mod apply;
+pub(crate) mod page;
+pub(crate) mod plan;
+pub(crate) mod rehearse;
+pub(crate) mod sim;
+pub(crate) mod status;
+pub(crate) mod survey;
+pub(crate) mod upgrade;
+pub(crate) mod verify;

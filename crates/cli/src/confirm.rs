@@ -5,7 +5,7 @@ use std::io::{BufRead, IsTerminal, Write};
 use model::{Code, Finding};
 
 /// Asks for the release's name. Without a terminal nobody can answer, so nothing is written.
-pub fn by_name(what: &str, name: &str) -> Result<(), Finding> {
+pub(crate) fn by_name(what: &str, name: &str) -> Result<(), Finding> {
     let not = |found: &str| Finding::blocking(Code::NotConfirmed, found);
     if !std::io::stdin().is_terminal() {
         return Err(not("nobody is there to confirm").next("pass --yes where nobody can be asked"));

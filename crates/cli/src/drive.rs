@@ -11,7 +11,7 @@ use model::{Event, Finding, Input, Outcome, Progress, Reply, Request, Urgency};
 use crate::site::Sim;
 
 /// Who answers.
-pub enum Drive {
+pub(crate) enum Drive {
     /// A simulated installation, with its run's folder.
     Sim(Box<Sim>, RunStore),
     /// A real one.
@@ -20,7 +20,7 @@ pub enum Drive {
 
 impl Drive {
     /// The run's folder.
-    pub fn store(&self) -> &RunStore {
+    pub(crate) fn store(&self) -> &RunStore {
         match self {
             Self::Sim(_, store) => store,
             Self::Real(driver) => driver.store(),
@@ -28,7 +28,7 @@ impl Drive {
     }
 
     /// What the helm of a token said last.
-    pub fn helm_said(&self, token: &str) -> String {
+    pub(crate) fn helm_said(&self, token: &str) -> String {
         match self {
             Self::Sim(..) => String::new(),
             Self::Real(driver) => driver.helm_said(token),
@@ -85,7 +85,7 @@ fn serve_simulated(
 }
 
 /// Whether somebody asked for a stop: set by the first SIGINT, SIGTERM or SIGHUP.
-pub fn listen() -> Arc<AtomicBool> {
+pub(crate) fn listen() -> Arc<AtomicBool> {
     use tokio::signal::unix::{SignalKind, signal};
     let asked = Arc::new(AtomicBool::new(false));
     for kind in [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()] {
@@ -102,7 +102,7 @@ pub fn listen() -> Arc<AtomicBool> {
 }
 
 /// Runs an engine to its end. With `dry` nothing is recorded: for a look that is no run.
-pub async fn run(
+pub(crate) async fn run(
     engine: &mut Engine,
     drive: &mut Drive,
     stop: &AtomicBool,

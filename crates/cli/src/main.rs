@@ -33,7 +33,7 @@ async fn main() -> ExitCode {
         Command::Upgrade(args) => commands::upgrade::run(&cli.global, args, &output).await,
         Command::Status(args) => commands::status::run(&cli.global, args, &output),
         Command::Verify(args) => commands::verify::run(&cli.global, args, &output).await,
-        Command::Page(args) => commands::page::run(&cli.global, args, &output),
+        Command::Page(args) => commands::page::run(&cli.global, args, &output).await,
         Command::Sim(args) => commands::sim::run(&cli.global, args, &output),
     };
     match result {

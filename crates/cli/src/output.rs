@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::args::{Format, Global, When};
 
 /// Where and how a command speaks.
-pub struct Output {
+pub(crate) struct Output {
     format: Format,
     stdout: Style,
     stderr: Style,
@@ -17,7 +17,7 @@ pub struct Output {
 
 impl Output {
     /// Colours only on a terminal, and never against `NO_COLOR`.
-    pub fn new(global: &Global) -> Self {
+    pub(crate) fn new(global: &Global) -> Self {
         let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
             || std::env::var_os("TERM").is_some_and(|term| term == "dumb");
         let ascii = ["LC_ALL", "LC_CTYPE", "LANG"]
@@ -37,14 +37,20 @@ impl Output {
     }
 
     /// Whether a machine reads.
-    pub fn is_machine(&self) -> bool {
+    pub(crate) fn is_machine(&self) -> bool {
         self.format != Format::Text
     }
 
     /// A result: the page for people, the value for machines.
-    pub fn result<T: Serialize>(&self, page: &Page, value: &T) -> Result<(), Finding> {
+    pub(crate) fn result<T: Serialize>(&self, page: &Page, value: &T) -> Result<(), Finding> {
+        self.page(page)?;
+        self.value(value)
+    }
+
+    /// A value for machines; people do not get it.
+    pub(crate) fn value<T: Serialize>(&self, value: &T) -> Result<(), Finding> {
         let text = match self.format {
-            Format::Text => page.terminal(&self.stdout),
+            Format::Text => return Ok(()),
             Format::Json => {
                 let mut text = serde_json::to_string_pretty(value).map_err(unwritable)?;
                 text.push('\n');
@@ -56,18 +62,18 @@ impl Output {
     }
 
     /// A page on the way to a result; machines do not get it.
-    pub fn page(&self, page: &Page) -> Result<(), Finding> {
+    pub(crate) fn page(&self, page: &Page) -> Result<(), Finding> {
         if self.is_machine() { Ok(()) } else { print(&page.terminal(&self.stdout)) }
     }
 
     /// Progress, or a question.
-    pub fn say(&self, line: &str) {
+    pub(crate) fn say(&self, line: &str) {
         // A reader that has gone away is no reason to stop an upgrade.
         drop(writeln!(std::io::stderr(), "{line}"));
     }
 
     /// What went wrong.
-    pub fn finding(&self, finding: &Finding) {
+    pub(crate) fn finding(&self, finding: &Finding) {
         drop(write!(std::io::stderr(), "{}", report::finding(finding).terminal(&self.stderr)));
     }
 }

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use adapters::helm;
 use helm_compat::{chart, values};
-use model::{ChartId, Code, Digest, Finding, HelmClient, Inventory, Plan, PlanFile, SecretKey, StepKind, VolumeAim};
+use model::{ChartId, Code, Digest, Finding, HelmClient, Plan, PlanFile, SecretKey, StepKind};
 use plan::planner::{self, ChartPick, RenderJob, Rendering, Wish};
 use plan::survey::Survey;
 use recipe::Book;
@@ -18,17 +18,17 @@ use crate::args::{Global, Target};
 use crate::site::{self, Site};
 
 /// What a plan is made from and with.
-pub struct Prepared {
+pub(crate) struct Prepared {
     /// The recipes.
-    pub book: Book,
+    pub(crate) book: Book,
     /// What was found.
-    pub survey: Survey,
+    pub(crate) survey: Survey,
     /// The plan with the objects that it refers to.
-    pub file: PlanFile,
+    pub(crate) file: PlanFile,
 }
 
 /// Surveys an installation.
-pub async fn survey(global: &Global, site: &mut Site) -> Result<(Book, Survey), Finding> {
+pub(crate) async fn survey(global: &Global, site: &mut Site) -> Result<(Book, Survey), Finding> {
     let book = site::book(global)?;
     let helm = site::helm(global, site).await?;
     let release = site::release(global, &book);
@@ -37,7 +37,7 @@ pub async fn survey(global: &Global, site: &mut Site) -> Result<(Book, Survey), 
 }
 
 /// Surveys an installation and plans its upgrade.
-pub async fn plan(global: &Global, site: &mut Site, target: &Target) -> Result<Prepared, Finding> {
+pub(crate) async fn plan(global: &Global, site: &mut Site, target: &Target) -> Result<Prepared, Finding> {
     let (book, survey) = survey(global, site).await?;
     let offered = charts(site, target)?;
     let ids: Vec<ChartId> = offered.iter().map(|chart| chart.id.clone()).collect();
@@ -61,7 +61,9 @@ pub async fn plan(global: &Global, site: &mut Site, target: &Target) -> Result<P
         renderings.push(render(global, site, &client, &wish, &job).await?);
     }
     let file = planner::plan(&survey.inventory, &secret, &book, &wish, &client, &renderings)?;
-    if let Some(finding) = plan::linter::lint(&file.plan).into_iter().find(|note| note.severity == model::Severity::Blocking) {
+    if let Some(finding) =
+        plan::linter::lint(&file.plan).into_iter().find(|note| note.severity == model::Severity::Blocking)
+    {
         return Err(finding);
     }
     Ok(Prepared { book, survey, file })
@@ -87,9 +89,8 @@ fn charts(site: &Site, target: &Target) -> Result<Vec<shelf::Chart>, Finding> {
 }
 
 fn read_charts(path: &Path, all: &mut Vec<shelf::Chart>) -> Result<(), Finding> {
-    let unusable = |error: String| {
-        Finding::blocking(Code::NoChart, format!("{} is no chart", path.display())).with(error)
-    };
+    let unusable =
+        |error: String| Finding::blocking(Code::NoChart, format!("{} is no chart", path.display())).with(error);
     if path.is_dir() && path.join("Chart.yaml").exists() {
         let mut files = BTreeMap::new();
         read_folder(path, path, &mut files).map_err(|error| unusable(error.to_string()))?;
@@ -101,7 +102,8 @@ fn read_charts(path: &Path, all: &mut Vec<shelf::Chart>) -> Result<(), Finding> 
             .and_then(|entries| entries.map(|entry| entry.map(|entry| entry.path())).collect())
             .map_err(|error| unusable(error.to_string()))?;
         paths.sort();
-        let is_chart = |path: &Path| path.join("Chart.yaml").exists() || path.extension().is_some_and(|end| end == "tgz");
+        let is_chart =
+            |path: &Path| path.join("Chart.yaml").exists() || path.extension().is_some_and(|end| end == "tgz");
         for inner in paths.iter().filter(|path| is_chart(path)) {
             read_charts(inner, all)?;
         }
@@ -135,13 +137,12 @@ fn given(target: &Target) -> Result<Value, Finding> {
         };
         let text = fs_err::read_to_string(path).map_err(|error| bad(error.to_string()))?;
         let parsed = values::parse(&text, &path.to_string_lossy()).map_err(|error| bad(error.to_string()))?;
-        all = values::merge(&all, &parsed);
+        all = values::layer(&all, &parsed);
     }
     for argument in &target.set {
-        let parsed = values::parse_set(argument).map_err(|error| {
+        values::parse_set_into(argument, &mut all).map_err(|error| {
             Finding::blocking(Code::BadValues, format!("--set {argument} cannot be used")).with(error.to_string())
         })?;
-        all = values::merge(&all, &parsed);
     }
     Ok(all)
 }
@@ -183,23 +184,27 @@ async fn render(
 }
 
 /// The objects of a plan's file as bytes.
-pub fn objects(file: &PlanFile) -> Vec<(Digest, Vec<u8>)> {
+pub(crate) fn objects(file: &PlanFile) -> Vec<(Digest, Vec<u8>)> {
     use base64::Engine as _;
     let decode = |text: &String| base64::engine::general_purpose::STANDARD.decode(text).unwrap_or_default();
     file.objects.iter().map(|(digest, text)| (digest.clone(), decode(text))).collect()
 }
 
 /// The databases that the recipes know, for a rehearsal.
-pub fn databases(plan: &Plan) -> Vec<KnownDatabase> {
+pub(crate) fn databases(plan: &Plan) -> Vec<KnownDatabase> {
     plan.databases
         .iter()
         .map(|database| {
             let set = database.pod.name().rsplit_once('-').map_or(database.pod.name(), |(set, _)| set);
             let mut keys = vec![database.password.clone()];
-            keys.extend(plan.steps().filter_map(|step| match &step.kind {
-                StepKind::HelmUpgrade { run } => Some(run.guards.iter().map(|guard| guard.key.clone())),
-                _ => None,
-            }).flatten());
+            keys.extend(
+                plan.steps()
+                    .filter_map(|step| match &step.kind {
+                        StepKind::HelmUpgrade { run } => Some(run.guards.iter().map(|guard| guard.key.clone())),
+                        _ => None,
+                    })
+                    .flatten(),
+            );
             KnownDatabase {
                 set: model::Ref::set(database.pod.namespace(), set),
                 passwords: keys,
@@ -210,7 +215,7 @@ pub fn databases(plan: &Plan) -> Vec<KnownDatabase> {
 }
 
 /// Rehearses a plan; how long it took comes with it.
-pub fn rehearse(world: &World, file: &PlanFile) -> (Forecast, f64) {
+pub(crate) fn rehearse(world: &World, file: &PlanFile) -> (Forecast, f64) {
     let begin = Instant::now();
     let mut world = world.clone();
     for (digest, bytes) in objects(file) {
@@ -221,23 +226,8 @@ pub fn rehearse(world: &World, file: &PlanFile) -> (Forecast, f64) {
     (forecast, begin.elapsed().as_secs_f64())
 }
 
-/// The volumes of an inventory as aims.
-pub fn aims(inventory: &Inventory) -> Vec<VolumeAim> {
-    inventory
-        .data_volumes()
-        .filter_map(|volume| {
-            Some(VolumeAim {
-                claim: volume.claim.clone(),
-                claim_uid: volume.claim_uid.clone(),
-                volume: volume.volume.clone()?,
-                volume_uid: volume.volume_uid.clone()?,
-            })
-        })
-        .collect()
-}
-
 /// A plan out of its file.
-pub fn load(path: &Path) -> Result<PlanFile, Finding> {
+pub(crate) fn load(path: &Path) -> Result<PlanFile, Finding> {
     let bad = |error: String| Finding::blocking(Code::NoPlan, format!("{} is no plan", path.display())).with(error);
     let text = fs_err::read_to_string(path).map_err(|error| bad(error.to_string()))?;
     let file: PlanFile = serde_json::from_str(&text).map_err(|error| bad(error.to_string()))?;

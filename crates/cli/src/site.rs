@@ -13,7 +13,7 @@ use serde_json::Value;
 use crate::args::Global;
 
 /// An installation.
-pub enum Site {
+pub(crate) enum Site {
     /// Simulated.
     Sim(Box<Sim>),
     /// Real.
@@ -21,24 +21,24 @@ pub enum Site {
 }
 
 /// A simulated installation.
-pub struct Sim {
+pub(crate) struct Sim {
     /// The installation.
-    pub installation: Installation,
+    pub(crate) installation: Installation,
     /// The folder that it lies in; `None` for a fresh one of this command.
-    pub folder: Option<PathBuf>,
+    pub(crate) folder: Option<PathBuf>,
 }
 
 /// A real installation.
-pub struct Real {
+pub(crate) struct Real {
     /// The client.
-    pub client: Client,
+    pub(crate) client: Client,
     /// The API groups that the server offers; known after the survey.
-    pub groups: Vec<String>,
+    pub(crate) groups: Vec<String>,
 }
 
 impl Site {
     /// Finds the installation that the options name.
-    pub async fn open(global: &Global) -> Result<Self, Finding> {
+    pub(crate) async fn open(global: &Global) -> Result<Self, Finding> {
         match &global.sim {
             Some(name) => Ok(Self::Sim(Box::new(Sim::open(name, global)?))),
             None => {
@@ -49,7 +49,7 @@ impl Site {
     }
 
     /// What a simulated run says of itself in its first line; `None` for a real one.
-    pub fn simulated(&self) -> Option<String> {
+    pub(crate) fn simulated(&self) -> Option<String> {
         match self {
             Self::Sim(sim) => Some(sim.words()),
             Self::Real(_) => None,
@@ -57,18 +57,13 @@ impl Site {
     }
 
     /// Looks at the installation; writes nothing.
-    pub async fn survey(&mut self, release: &ReleaseId, helm: Option<HelmClient>) -> Result<Survey, Finding> {
+    pub(crate) async fn survey(&mut self, release: &ReleaseId, helm: Option<HelmClient>) -> Result<Survey, Finding> {
         match self {
             Self::Sim(sim) => {
                 let world = sim.installation.world();
-                let mut answers = BTreeMap::new();
-                let mut ask = |asks: Vec<Ask>| answers.extend(asks.into_iter().map(|ask| (ask.clone(), world.answer(&ask))));
-                ask(survey::first(release));
-                let more = survey::second(&answers, release);
-                answers.extend(more.into_iter().map(|ask| (ask.clone(), world.answer(&ask))));
                 let cluster = &world.facts().cluster;
                 let helm = helm.or_else(|| Some(rehearse::simulated_helm()));
-                survey::conclude(release, &answers, &cluster.server, &cluster.user, helm)
+                survey::look(release, &|ask| world.answer(ask), &cluster.server, &cluster.user, helm)
             }
             Self::Real(real) => {
                 let mut answers = real.ask(survey::first(release)).await?;
@@ -84,7 +79,7 @@ impl Site {
     }
 
     /// The world that a rehearsal starts from.
-    pub fn world(&self, survey: &Survey, databases: &[KnownDatabase]) -> World {
+    pub(crate) fn world(&self, survey: &Survey, databases: &[KnownDatabase]) -> World {
         match self {
             Self::Sim(sim) => sim.installation.world().clone(),
             Self::Real(real) => rehearse::from_inventory(&survey.inventory, &real.groups, databases),
@@ -93,7 +88,7 @@ impl Site {
 
     /// Where runs on this installation are kept. A fresh simulated one is another one each time, so it has a folder
     /// of its own.
-    pub fn state_root(&self, global: &Global) -> Result<PathBuf, Finding> {
+    pub(crate) fn state_root(&self, global: &Global) -> Result<PathBuf, Finding> {
         match self {
             Self::Sim(sim) => match &sim.folder {
                 Some(folder) => Ok(folder.join("state")),
@@ -132,7 +127,7 @@ impl Sim {
     }
 
     /// A fresh installation by its name.
-    pub fn fresh(name: &str, global: &Global) -> Result<Installation, Finding> {
+    pub(crate) fn fresh(name: &str, global: &Global) -> Result<Installation, Finding> {
         let render = |chart: &shelf::Chart, release: &ReleaseId, values: &Value| -> Result<shelf::Recorded, Finding> {
             let key = shelf::key(&chart.digest, release, values);
             shelf::recorded(&key).ok_or_else(|| {
@@ -144,7 +139,7 @@ impl Sim {
     }
 
     /// An installation out of its folder.
-    pub fn load(folder: &Path) -> Result<Self, Finding> {
+    pub(crate) fn load(folder: &Path) -> Result<Self, Finding> {
         let path = folder.join("installation.json");
         let unusable = |error: String| {
             Finding::blocking(Code::NoSimulation, format!("{} is not usable", path.display())).with(error)
@@ -155,7 +150,7 @@ impl Sim {
     }
 
     /// Replaces what lies in the folder, whole or not at all.
-    pub fn save(&self) -> Result<(), Finding> {
+    pub(crate) fn save(&self) -> Result<(), Finding> {
         let Some(folder) = &self.folder else { return Ok(()) };
         let unusable = |error: String| {
             Finding::blocking(Code::StateFolder, format!("{} cannot be written", folder.display())).with(error)
@@ -172,7 +167,11 @@ impl Sim {
         let how = if checked.helms.is_empty() {
             format!("none of its {rules} rules was checked against a real helm yet")
         } else {
-            format!("{} of its {rules} rules were checked against helm {}", checked.rules.len(), checked.helms.join(", "))
+            format!(
+                "{} of its {rules} rules were checked against helm {}",
+                checked.rules.len(),
+                checked.helms.join(", ")
+            )
         };
         let name = &self.installation.name;
         format!("Simulated installation {name}; its charts are Portolan's own, shaped after the vendor's; {how}.")
@@ -180,7 +179,7 @@ impl Sim {
 }
 
 /// The release that the options or the recipes name.
-pub fn release(global: &Global, book: &Book) -> ReleaseId {
+pub(crate) fn release(global: &Global, book: &Book) -> ReleaseId {
     let (namespace, name) = book.release();
     ReleaseId {
         namespace: global.namespace.clone().unwrap_or_else(|| namespace.to_owned()),
@@ -189,7 +188,7 @@ pub fn release(global: &Global, book: &Book) -> ReleaseId {
 }
 
 /// The helm of this machine. A simulated installation can do without one.
-pub async fn helm(global: &Global, site: &Site) -> Result<Option<HelmClient>, Finding> {
+pub(crate) async fn helm(global: &Global, site: &Site) -> Result<Option<HelmClient>, Finding> {
     match (helm::find(global.helm.as_deref()).await, site) {
         (Ok(client), Site::Real(_)) => Ok(Some(client)),
         (Ok(_) | Err(_), Site::Sim(_)) => Ok(None),
@@ -198,7 +197,7 @@ pub async fn helm(global: &Global, site: &Site) -> Result<Option<HelmClient>, Fi
 }
 
 /// The recipes: the built-in ones, or those of a folder.
-pub fn book(global: &Global) -> Result<Book, Finding> {
+pub(crate) fn book(global: &Global) -> Result<Book, Finding> {
     let Some(folder) = &global.recipes else { return Ok(Book::builtin()) };
     let mut files = BTreeMap::new();
     let unusable = |error: std::io::Error| {

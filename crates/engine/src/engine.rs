@@ -2,8 +2,8 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use model::{
-    Action, Blob, Code, Digest, Effect, Finding, Input, Outcome, Plan, Record, Ref, Refusal, Reply, Request, Step,
-    StepKind, StepRef, Urgency,
+    Action, Blob, Code, Digest, Effect, Finding, Input, Outcome, Plan, Record, Refusal, Reply, Request, Step, StepKind,
+    StepRef, Urgency,
 };
 
 use crate::fold::{Fold, Phase};
@@ -97,6 +97,12 @@ impl Engine {
     #[must_use]
     pub fn step(&self) -> Option<&Step> {
         self.plan.step(self.fold.step)
+    }
+
+    /// The record that is to become durable next, with its blobs; what [`Engine::want`] asks first.
+    #[must_use]
+    pub fn pending(&self) -> Option<(&Record, &[Blob])> {
+        self.pending.as_ref().map(|(record, blobs)| (record, blobs.as_slice()))
     }
 
     /// What the engine asks for now.
@@ -226,15 +232,6 @@ impl Engine {
                 Record::Ended { outcome } => outcome.code().hash(state),
                 _ => {}
             }
-        }
-    }
-
-    /// The object that the pending request is about, if it is about one: what a search orders.
-    #[must_use]
-    pub fn target(&self) -> Option<&Ref> {
-        match self.fold.pursuit.as_ref().map(|pursuit| &pursuit.action) {
-            Some(Action::Write(write)) => Some(&write.target),
-            _ => None,
         }
     }
 }

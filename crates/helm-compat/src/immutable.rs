@@ -165,7 +165,9 @@ mod tests {
     use crate::merge;
 
     /// Kind, live object, new document, violations.
-    fn cases() -> Vec<(&'static str, Value, Value, Vec<&'static str>)> {
+    type Case = (&'static str, Value, Value, Vec<&'static str>);
+
+    fn sets_and_claims() -> Vec<Case> {
         let template = json!({"metadata": {"name": "data"}, "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "8Gi"}}}});
         let live_template = json!({"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "data", "creationTimestamp": null},
             "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "8Gi"}}, "volumeMode": "Filesystem"}, "status": {"phase": "Pending"}});
@@ -182,8 +184,6 @@ mod tests {
         let mut bound = claim("8Gi", json!("fast"));
         bound["spec"]["volumeName"] = json!("pv");
         bound["spec"]["volumeMode"] = json!("Filesystem");
-        let job =
-            |image: &str| json!({"spec": {"template": {"spec": {"containers": [{"name": "a", "image": image}]}}}});
         vec![
             ("StatefulSet.apps/n/a", live_set.clone(), set(json!([template]), "x"), vec![]),
             (
@@ -206,6 +206,13 @@ mod tests {
                 json!({"spec": {"storageClassName": "a", "volumeName": "b"}}),
                 vec![],
             ),
+        ]
+    }
+
+    fn others() -> Vec<Case> {
+        let job =
+            |image: &str| json!({"spec": {"template": {"spec": {"containers": [{"name": "a", "image": image}]}}}});
+        vec![
             (
                 "Deployment.apps/n/a",
                 json!({"spec": {"selector": {"matchLabels": {"a": "1"}}}}),
@@ -246,7 +253,7 @@ mod tests {
 
     #[test]
     fn violations_are_named_and_defaults_are_none() {
-        for (kind, live, document, want) in cases() {
+        for (kind, live, document, want) in sets_and_claims().into_iter().chain(others()) {
             let name = Ref::parse(kind).expect("the test's name");
             let new = merge::three_way(&document, &document, &live);
             assert_eq!(violations(&name, &live, &new), want, "{kind} {document}");

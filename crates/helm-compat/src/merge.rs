@@ -281,10 +281,12 @@ mod tests {
     use super::*;
 
     fn pod(kind: &str, spec: Value) -> Value {
+        let mut object = json!({"kind": kind, "spec": {}});
         match kind {
-            "Pod" => json!({"kind": kind, "spec": spec}),
-            _ => json!({"kind": kind, "spec": {"template": {"spec": spec}}}),
+            "Pod" => object["spec"] = spec,
+            _ => object["spec"]["template"]["spec"] = spec,
         }
+        object
     }
 
     #[test]

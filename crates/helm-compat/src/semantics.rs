@@ -38,7 +38,11 @@ fn maps(path: &str, a: &Map<String, Value>, b: &Map<String, Value>, found: &mut 
     let inside = path.rsplit('.').next().unwrap_or(path);
     let quantities = is_quantities(inside);
     for key in a.keys().chain(b.keys().filter(|key| !a.contains_key(*key))) {
-        let inner = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+        let inner = match path {
+            "" => key.clone(),
+            _ if key.contains(['.', '/']) => format!("{path}[{key}]"),
+            _ => format!("{path}.{key}"),
+        };
         match (a.get(key), b.get(key)) {
             (Some(a), Some(b)) => {
                 compare(&inner, a, b, quantities || is_quantity(key), found);

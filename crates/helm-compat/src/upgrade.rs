@@ -63,7 +63,9 @@ pub fn changes(
 fn changed(old: &Object, new: &Object, live: &Object) -> (Change, String) {
     let [old, new, live] = comparable([old, new, live]);
     let result = patched(Some(&old), &new, &live);
-    let found = semantics::differences(&live.0, &result.0);
+    let mut found = semantics::differences(&live.0, &result.0);
+    // The chart's name is among the labels of nearly everything; what does something is named first.
+    found.sort_by_key(|path| path.starts_with("metadata."));
     if found.is_empty() {
         return (Change::Same, "nothing in it changes".into());
     }

@@ -68,6 +68,25 @@ pub fn merge(base: &Value, over: &Value) -> Value {
     Value::Object(merged)
 }
 
+/// Lays one given file over another: `over` wins key by key, maps are merged, all else is replaced as a whole, and a null
+/// stays a null, since it is for the old values and the chart's defaults to be taken away by it (`mergeMaps` in
+/// `pkg/cli/values/options.go`, helm 3.14.4).
+#[must_use]
+pub fn layer(base: &Value, over: &Value) -> Value {
+    let (Value::Object(base), Value::Object(over)) = (base, over) else {
+        return over.clone();
+    };
+    let mut all = base.clone();
+    for (key, new) in over {
+        let value = match base.get(key) {
+            Some(old) => layer(old, new),
+            None => new.clone(),
+        };
+        all.insert(key.clone(), value);
+    }
+    Value::Object(all)
+}
+
 /// Sets the value at a dotted path (`a.b.c`; a dot inside a key is written `\.`); what stands in the way and is
 /// no map is replaced.
 pub fn set(value: &mut Value, path: &str, new: Value) {
@@ -185,6 +204,14 @@ mod tests {
         for (old, given, want) in MERGED {
             assert_eq!(merge(&read(old), &read(given)), read(want), "{old} {given}");
         }
+    }
+
+    #[test]
+    fn a_null_of_a_later_file_stays_for_helm_to_read() {
+        assert_eq!(
+            layer(&json!({"a": {"b": 1, "c": 2}, "d": [1]}), &json!({"a": {"b": null}, "d": [2], "e": {}})),
+            json!({"a": {"b": null, "c": 2}, "d": [2], "e": {}})
+        );
     }
 
     #[test]

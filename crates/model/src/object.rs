@@ -18,6 +18,12 @@ impl Object {
         Self(Arc::new(json))
     }
 
+    /// The object's canonical JSON: maps are sorted in memory already.
+    #[must_use]
+    pub fn canonical(&self) -> Vec<u8> {
+        serde_json::to_vec(&*self.0).unwrap_or_default()
+    }
+
     /// The field at a JSON pointer.
     #[must_use]
     pub fn at(&self, pointer: &str) -> Option<&Value> {

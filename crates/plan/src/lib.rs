@@ -1,1 +1,5 @@
-//! To be written.
+//! The planner, the survey and the linter.
+
+pub mod linter;
+pub mod planner;
+pub mod survey;

@@ -89,14 +89,27 @@ fn cluster_ingress() -> Ref {
     Ref::new(OPENSHIFT, "Ingress", "", "cluster")
 }
 
+/// A whole survey of something that answers at once, such as a simulated world.
+///
+/// # Errors
+/// As [`conclude`].
+pub fn look(
+    release: &ReleaseId,
+    answer: &dyn Fn(&Ask) -> Answer,
+    server: &str,
+    user: &str,
+    helm: Option<HelmClient>,
+) -> Result<Survey, Finding> {
+    let ask = |asks: Vec<Ask>| asks.into_iter().map(|ask| (ask.clone(), answer(&ask))).collect::<BTreeMap<_, _>>();
+    let mut answers = ask(first(release));
+    answers.append(&mut ask(second(&answers, release)));
+    conclude(release, &answers, server, user, helm)
+}
+
 /// The first questions.
 #[must_use]
 pub fn first(release: &ReleaseId) -> Vec<Ask> {
-    let mut asks = vec![
-        Ask::Server,
-        Ask::Get(namespace("kube-system")),
-        Ask::Get(namespace(&release.namespace)),
-    ];
+    let mut asks = vec![Ask::Server, Ask::Get(namespace("kube-system")), Ask::Get(namespace(&release.namespace))];
     asks.extend(NAMESPACED.iter().map(|(group, kind)| list(group, kind, &release.namespace)));
     asks.extend(CLUSTER.iter().map(|(group, kind)| list(group, kind, "")));
     asks

@@ -1,1 +1,21 @@
-//! To be written.
+//! Directions as data: what a version asks for, each step with the line of the page that it comes from.
+//!
+//! Recipes are YAML files. One of them says what is the same whatever the version ([`Product`]), the others are
+//! boundaries ([`Boundary`]) that an upgrade crosses or does not, and one may hold a page as a script ([`PageScript`]).
+//! Nothing in a recipe is a shell command: a step names one of a closed set of kinds and gives it arguments.
+
+mod book;
+mod boundary;
+mod names;
+mod page;
+mod product;
+mod read;
+
+#[cfg(test)]
+mod tests;
+
+pub use book::Book;
+pub use boundary::{Ask, Boundary, Crosses, Origin, Platform, RecipeStep, Setting, Which};
+pub use names::{fill, object};
+pub use page::{From, PageLine, PageOp, PageReading, PageScript};
+pub use product::{Database, Page, Password, Product, Refusal, ReleaseName, Route};

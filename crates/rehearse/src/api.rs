@@ -61,9 +61,16 @@ impl World {
 
     /// An update of an object that is there; immutable fields are refused.
     pub(crate) fn update(&mut self, name: &Ref, mut json: Value) -> Result<(), Refused> {
-        let thing = self.thing(name).ok_or(Refusal::NotFound)?;
         strings_to_data(&mut json);
-        let broken = immutable::violations(name, &thing.object.0, &json);
+        self.admit(name, &json)?;
+        self.put(name, json);
+        Ok(())
+    }
+
+    /// Whether the server accepts this in place of what is there.
+    pub(crate) fn admit(&self, name: &Ref, json: &Value) -> Result<(), Refused> {
+        let thing = self.thing(name).ok_or(Refusal::NotFound)?;
+        let broken = immutable::violations(name, &thing.object.0, json);
         if !broken.is_empty() {
             return Err(Refusal::Invalid(format!(
                 "cannot patch \"{}\" with kind {}: field is immutable: {}",
@@ -72,7 +79,6 @@ impl World {
                 broken.join(", ")
             )));
         }
-        self.put(name, json);
         Ok(())
     }
 
@@ -88,9 +94,11 @@ impl World {
             _ => !thing.object.list("/metadata/finalizers").is_empty(),
         };
         if graceful {
-            let mut json = (*thing.object.0).clone();
-            json["metadata"]["deletionTimestamp"] = json!("set");
-            self.put(name, json);
+            self.put_made(name, "delete", thing.print(), || {
+                let mut json = (*thing.object.0).clone();
+                json["metadata"]["deletionTimestamp"] = json!("set");
+                json
+            });
         } else {
             self.remove(name);
         }

@@ -11,7 +11,7 @@ use model::{HelmRun, Manifest, Object, Ref, Refusal, ReleaseId, ReleaseStatus};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::world::{Docs, World};
+use crate::world::{Docs, Thing, World};
 
 /// The rules of helm that the simulation follows: number, what it says, where it was read (helm 3.14.4).
 pub const HELM_RULES: &[(&str, &str, &str)] = &[
@@ -68,6 +68,23 @@ pub struct HelmJob {
     pub(crate) config: Value,
 }
 
+impl HelmJob {
+    /// A run of helm that a person types: nothing is carried, and no token marks it.
+    #[must_use]
+    pub fn typed(world: &World, run: &HelmRun) -> Option<Self> {
+        let (_, record) = records(world, &run.release).pop()?;
+        let stored = world.library.get(&crate::serve::digest(record.text("/manifest"))?)?.clone();
+        Some(Self {
+            target: world.library.get(&run.manifest)?.clone(),
+            run: run.clone(),
+            token: None,
+            stored,
+            carried: BTreeMap::new(),
+            config: json!({}),
+        })
+    }
+}
+
 /// Where a helm is.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 enum At {
@@ -108,6 +125,9 @@ pub(crate) enum Fate {
     Served,
     /// The API server answers with an error.
     Failing,
+    /// The API server carries it out and answers with an error. For a patch of an object that no verdict depends on
+    /// this stands for `Failing` too: what helm does next is the same, and fewer worlds differ.
+    Lost,
 }
 
 impl HelmActor {
@@ -262,11 +282,10 @@ impl HelmActor {
             return;
         };
         self.at = At::Apply(at + 1);
-        let modified = self.resolved(world, name, doc);
-        let Some(live) = world.get(name).cloned() else {
+        let Some(thing) = world.thing(name).cloned() else {
             let made = match fate {
-                Fate::Served => world.create(name, modified).map(drop),
-                Fate::Failing => Err(Refusal::Invalid("the server did not answer".into())),
+                Fate::Served => world.create(name, self.resolved(world, name, doc)).map(drop),
+                Fate::Failing | Fate::Lost => Err(Refusal::Invalid("the server did not answer".into())),
             };
             // A create that fails ends the loop at once.
             if let Err(refusal) = made {
@@ -275,17 +294,13 @@ impl HelmActor {
             }
             return;
         };
-        let original = job.stored.iter().find(|(stored, _)| stored == name).map(|(_, doc)| (*doc.0).clone());
-        let original = original.unwrap_or_else(|| (*doc.0).clone());
-        let patched = if merge::is_typed(name.group()) {
-            merge::three_way(&original, &modified, &live.0)
-        } else {
-            merge::two_way(&original, &modified, &live.0)
-        };
         let wrote = match fate {
             Fate::Failing => Err(Refusal::Invalid("the server did not answer".into())),
-            Fate::Served if patched == *live.0 => Ok(()),
-            Fate::Served => world.update(name, patched),
+            Fate::Served => self.patch(world, name, doc, &thing),
+            Fate::Lost => {
+                drop(self.patch(world, name, doc, &thing));
+                Err(Refusal::Invalid("the answer was lost".into()))
+            }
         };
         // A patch that fails is remembered; the others are still sent.
         if let Err(refusal) = wrote
@@ -296,6 +311,31 @@ impl HelmActor {
                 other => format!("{name}: {other:?}").into(),
             });
         }
+    }
+
+    /// Helm's patch of an object that is there.
+    fn patch(&self, world: &mut World, name: &Ref, doc: &Object, thing: &Thing) -> Result<(), Refusal> {
+        let live = &thing.object;
+        // The same patch of the same content was tried before, or it is worked out now.
+        let made = (self.job.run.base_revision, &self.job.run.manifest);
+        if name.kind() != "Secret" && world.take_made(name, made, thing.print()) {
+            return Ok(());
+        }
+        let modified = self.resolved(world, name, doc);
+        let original = self.job.stored.iter().find(|(stored, _)| stored == name).map(|(_, doc)| (*doc.0).clone());
+        let original = original.unwrap_or_else(|| (*doc.0).clone());
+        let patched = if merge::is_typed(name.group()) {
+            merge::three_way(&original, &modified, &live.0)
+        } else {
+            merge::two_way(&original, &modified, &live.0)
+        };
+        if name.kind() == "Secret" {
+            // What is in it depends on more than on what was there before.
+            return world.update(name, patched);
+        }
+        world.admit(name, &patched)?;
+        world.put_made(name, made, thing.print(), || patched);
+        Ok(())
     }
 
     fn remove(&mut self, world: &mut World, at: usize, fate: Fate) {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use engine::{Engine, Phase};
-use model::{Input, Ref, Reply, Request, Urgency};
+use model::{Cond, Input, Ref, Reply, Request, Urgency};
 
 use crate::actor::Actor;
 use crate::fingerprint::{Print, Printer};
@@ -39,6 +39,8 @@ pub enum Edge {
     Lose(usize),
     /// Helm's next write fails.
     Fail(usize),
+    /// Helm's next write is carried out, and the answer is an error.
+    FailLate(usize),
     /// Helm is killed.
     Kill(usize),
     /// A write in flight never lands.
@@ -128,8 +130,8 @@ impl Node {
             Actor::Helm(helm) => {
                 let mut edges = vec![Edge::Turn(at)];
                 if self.faults > 0 {
-                    if helm.target().is_some() {
-                        edges.push(Edge::Fail(at));
+                    if let Some(name) = helm.target() {
+                        edges.push(if cone.has(name) { Edge::Fail(at) } else { Edge::FailLate(at) });
                     }
                     edges.push(Edge::Kill(at));
                 }
@@ -147,9 +149,16 @@ impl Node {
     }
 
     fn engine_edges(&self, at: usize, engine: &Engine, cone: &Cone) -> (bool, Vec<Edge>) {
-        let request = engine.want();
         let fold = engine.state();
         let mut edges = Vec::new();
+        if let Some((record, _)) = engine.pending() {
+            if !matches!(record, model::Record::Started { .. } | model::Record::Resumed { .. }) {
+                edges.push(Edge::Crash(at));
+            }
+            edges.push(Edge::Turn(at));
+            return (false, edges);
+        }
+        let request = engine.want();
         let inside = match &request {
             Request::End(_) => return (true, edges),
             Request::Wait(wait) => {
@@ -157,13 +166,11 @@ impl Node {
                 if open {
                     return (true, self.stop_edge(at, engine));
                 }
-                true
-            }
-            Request::Append(record, _) => {
-                if !matches!(record, model::Record::Started { .. } | model::Record::Resumed { .. }) {
-                    edges.push(Edge::Crash(at));
-                }
-                false
+                wait.until.iter().any(|cond| match cond {
+                    Cond::HelmEnded(_) => false,
+                    Cond::Ready(name) => cone.has(name),
+                    Cond::Gone(gone) => cone.has(&gone.target),
+                })
             }
             Request::Read(names) => names.iter().any(|name| cone.has(name)),
             Request::Write(write) => {
@@ -175,11 +182,12 @@ impl Node {
             }
             Request::Spawn(..) => {
                 edges.extend([Edge::Crash(at), Edge::CrashSent(at)]);
-                true
+                false
             }
-            Request::Query(_) | Request::Releases(..) => true,
+            Request::Query(database) => cone.has(&database.pod),
+            Request::Releases(..) | Request::Append(..) => false,
         };
-        if fold.phase == Phase::Check && !matches!(request, Request::Append(..)) {
+        if fold.phase == Phase::Check {
             edges.push(Edge::Crash(at));
         }
         edges.push(Edge::Turn(at));
@@ -191,7 +199,21 @@ impl Node {
     fn stop_edge(&self, at: usize, engine: &Engine) -> Vec<Edge> {
         let fold = engine.state();
         let listens = fold.bound && !fold.stop && fold.phase == Phase::Look && fold.pursuit.is_none();
-        if listens && !matches!(engine.want(), Request::Append(..)) { vec![Edge::Stop(at)] } else { Vec::new() }
+        if listens { vec![Edge::Stop(at)] } else { Vec::new() }
+    }
+
+    /// Goes on while only one thing can happen next; `told` hears of each. What is left has a choice, or has ended.
+    pub(crate) fn run_on(&mut self, cone: &Cone, told: &mut dyn FnMut(&Self, &Edge)) -> Vec<Edge> {
+        loop {
+            let mut edges = self.edges(cone);
+            if edges.len() != 1 {
+                return edges;
+            }
+            if let Some(edge) = edges.pop() {
+                told(self, &edge);
+                self.take(&edge);
+            }
+        }
     }
 
     /// The node after an edge.
@@ -210,6 +232,10 @@ impl Node {
             Edge::Fail(at) => {
                 self.faults -= 1;
                 self.turn(*at, Fate::Failing);
+            }
+            Edge::FailLate(at) => {
+                self.faults -= 1;
+                self.turn(*at, Fate::Lost);
             }
             Edge::Kill(at) => {
                 self.faults -= 1;
@@ -246,6 +272,12 @@ impl Node {
         let mut actor = self.actors.remove(at);
         match &mut actor {
             Actor::Engine(engine) => {
+                if let Some((_, blobs)) = engine.pending() {
+                    self.world.keep(blobs);
+                    engine.on(Input::Reply(Reply::Appended));
+                    self.actors.insert(at, actor);
+                    return;
+                }
                 let request = engine.want();
                 let helms = helms(&self.actors);
                 match serve(&mut self.world, engine, &request, &helms) {

@@ -173,7 +173,7 @@ pub(crate) fn fire(world: &mut World, rule: RuleId, name: &Ref) {
     match (rule, &thing.face.kind) {
         (RuleId::Provision, _) => provision(world, name, &thing),
         (RuleId::Unprotect, _) => world.remove(name),
-        (RuleId::Release, _) => edit(world, name, &thing, |json| json["status"]["phase"] = json!("Released")),
+        (RuleId::Release, _) => edit(world, name, rule, &thing, |json| json["status"]["phase"] = json!("Released")),
         (RuleId::Reclaim, _) => {
             world.set_disk(name, Disk { alive: false, database: None });
             world.remove(name);
@@ -186,26 +186,28 @@ pub(crate) fn fire(world: &mut World, rule: RuleId, name: &Ref) {
         }
         (RuleId::Roll, _) => {
             let revision = crate::face::revision(&thing.object.0);
-            edit(world, name, &thing, |json| json["status"]["rolled"] = json!(revision));
+            edit(world, name, rule, &thing, |json| json["status"]["rolled"] = json!(revision));
         }
         (RuleId::JobDone, _) => {
             migrate(world, name);
-            edit(world, name, &thing, |json| json["status"]["succeeded"] = json!(1));
+            edit(world, name, rule, &thing, |json| json["status"]["succeeded"] = json!(1));
         }
-        (RuleId::Schedule, _) => edit(world, name, &thing, |json| json["spec"]["nodeName"] = json!("node-1")),
+        (RuleId::Schedule, _) => edit(world, name, rule, &thing, |json| json["spec"]["nodeName"] = json!("node-1")),
         (RuleId::Run, Kind::Pod(pod)) => {
             init_database(world, name, pod);
-            edit(world, name, &thing, |json| json["status"]["phase"] = json!("Running"));
+            edit(world, name, rule, &thing, |json| json["status"]["phase"] = json!("Running"));
         }
         (RuleId::PodEnd, _) => world.remove(name),
         _ => {}
     }
 }
 
-fn edit(world: &mut World, name: &Ref, thing: &Thing, change: impl FnOnce(&mut Value)) {
-    let mut json = (*thing.object.0).clone();
-    change(&mut json);
-    world.put(name, json);
+fn edit(world: &mut World, name: &Ref, rule: RuleId, thing: &Thing, change: impl FnOnce(&mut Value)) {
+    world.put_made(name, rule, thing.print(), || {
+        let mut json = (*thing.object.0).clone();
+        change(&mut json);
+        json
+    });
 }
 
 fn provision(world: &mut World, name: &Ref, thing: &Thing) {
@@ -233,7 +235,7 @@ fn provision(world: &mut World, name: &Ref, thing: &Thing) {
     if made.is_ok() {
         world.set_disk(&volume, Disk { alive: true, database: None });
     }
-    edit(world, name, thing, |json| {
+    edit(world, name, RuleId::Provision, thing, |json| {
         json["spec"]["volumeName"] = json!(volume.name());
         json["status"]["phase"] = json!("Bound");
     });

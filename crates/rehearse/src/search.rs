@@ -169,11 +169,12 @@ impl Search<'_> {
     fn run(&mut self, start: &Node, limit: usize) -> (usize, bool) {
         let mut parents = Parents::default();
         let mut queue = VecDeque::new();
-        let print = start.print();
+        let mut first = start.clone();
+        let edges = first.run_on(self.cone, &mut |_, _| {});
+        let print = first.print();
         parents.insert(print, None);
-        queue.push_back((print, start.clone()));
-        while let Some((print, node)) = queue.pop_front() {
-            let edges = node.edges(self.cone);
+        queue.push_back((print, first, edges));
+        while let Some((print, node, edges)) = queue.pop_front() {
             if edges.is_empty() {
                 let (end, holds) = self.end(&node);
                 self.holds.insert((end, holds));
@@ -184,11 +185,13 @@ impl Search<'_> {
             for edge in edges {
                 self.edges += 1;
                 self.crashes += usize::from(matches!(edge, Edge::Crash(_) | Edge::CrashSent(_)));
-                let next = node.follow(&edge);
+                let mut next = node.clone();
+                next.take(&edge);
+                let more = next.run_on(self.cone, &mut |_, _| self.edges += 1);
                 let to = next.print();
                 if let std::collections::hash_map::Entry::Vacant(entry) = parents.entry(to) {
                     entry.insert(Some((print, edge)));
-                    queue.push_back((to, next));
+                    queue.push_back((to, next, more));
                 }
             }
             if parents.len() > limit {

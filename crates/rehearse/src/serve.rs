@@ -117,14 +117,19 @@ fn releases(world: &World, release: &ReleaseId, free: &BTreeMap<Ref, Vec<String>
         .into_iter()
         .filter_map(|(revision, record)| {
             let manifest = digest(record.text("/manifest"))?;
-            let docs: Vec<_> = world.library.get(&manifest)?.iter().map(|(_, doc)| doc.clone()).collect();
+            let docs = if free.is_empty() {
+                (**world.prints.get(&manifest)?).clone()
+            } else {
+                let docs: Vec<_> = world.library.get(&manifest)?.iter().map(|(_, doc)| doc.clone()).collect();
+                helm_compat::redact::fingerprint(&docs, free)
+            };
             Some(ReleaseFact {
                 revision,
                 status: ReleaseStatus::parse(record.text("/status")),
                 token: record.at("/token").and_then(Value::as_str).map(str::to_owned),
                 chart: serde_json::from_value(record.at("/chart")?.clone()).ok()?,
                 description: String::new(),
-                docs: helm_compat::redact::fingerprint(&docs, free),
+                docs,
                 config: record.at("/config").cloned().unwrap_or_default(),
             })
         })

@@ -183,10 +183,10 @@ pub fn start_values(files: &[String], set: &[String]) -> Value {
     let mut all = serde_json::json!({});
     for name in files {
         let text = CHARTS.get_file(name).and_then(|file| file.contents_utf8()).expect("a values file of ours is there");
-        all = values::merge(&all, &values::parse(text, name).expect("a values file of ours is readable"));
+        all = values::layer(&all, &values::parse(text, name).expect("a values file of ours is readable"));
     }
     for argument in set {
-        all = values::merge(&all, &values::parse_set(argument).expect("a --set argument of ours is readable"));
+        values::parse_set_into(argument, &mut all).expect("a --set argument of ours is readable");
     }
     all
 }

@@ -17,24 +17,21 @@ pub(crate) fn tell(start: &Node, path: &[Edge], cone: &Cone) -> Told {
     let mut node = start.clone();
     let mut lines: Vec<String> = Vec::new();
     let mut at_step = None;
-    for edge in path {
+    let mut hear = |node: &Node, edge: &Edge| {
         let step = node.engine().filter(|engine| engine.state().bound).map(|engine| engine.state().step + 1);
         at_step = step.or(at_step);
-        if let Some(line) = say(&node, edge, cone) {
-            let lead = match (step, edge) {
-                (Some(step), Edge::Fire(..)) if helm_or_engine(&node) => format!("step {step:<3} "),
-                (Some(step), _) => format!("step {step:<3} "),
-                (None, _) => "         ".into(),
-            };
+        if let Some(line) = say(node, edge, cone) {
+            let lead = step.map_or("         ".into(), |step| format!("step {step:<3} "));
             lines.push(format!("{lead}{line}"));
         }
+    };
+    node.run_on(cone, &mut hear);
+    for edge in path {
+        hear(&node, edge);
         node.take(edge);
+        node.run_on(cone, &mut hear);
     }
     Told { lines, at_step }
-}
-
-fn helm_or_engine(node: &Node) -> bool {
-    node.actors.iter().any(|actor| matches!(actor, Actor::Engine(_) | Actor::Helm(_)))
 }
 
 fn say(node: &Node, edge: &Edge, cone: &Cone) -> Option<String> {
@@ -43,13 +40,14 @@ fn say(node: &Node, edge: &Edge, cone: &Cone) -> Option<String> {
             let (_, code, text, _) = RULES.iter().find(|known| known.0 == *rule)?;
             Some(format!("{}   rule {code}: {text}", event(*rule, &name.to_string())))
         })?,
-        Edge::Turn(at) | Edge::Fail(at) => match node.actors.get(*at)? {
+        Edge::Turn(at) | Edge::Fail(at) | Edge::FailLate(at) => match node.actors.get(*at)? {
             Actor::Helm(helm) => {
-                let told = helm.target().is_none_or(|name| cone.has(name)) || matches!(edge, Edge::Fail(_));
+                let told = helm.target().is_none_or(|name| cone.has(name))
+                    || matches!(edge, Edge::Fail(_) | Edge::FailLate(_));
                 let words = helm.next_in_words(&node.world);
                 let quiet = words.contains("passes over") || words.contains("goes on") || words.contains("has removed");
                 (told && !quiet).then(|| {
-                    if matches!(edge, Edge::Fail(_)) {
+                    if matches!(edge, Edge::Fail(_) | Edge::FailLate(_)) {
                         format!("{words}, and the server answers with an error")
                     } else {
                         words

@@ -1,5 +1,6 @@
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::hash::Hash;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use model::{Cluster, Digest, Manifest, Object, Ref, ReleaseId, SecretKey, Table, Uid};
 use serde::{Deserialize, Serialize};
@@ -19,6 +20,28 @@ pub(crate) struct Thing {
 
 /// The documents of a manifest, in helm's order.
 pub(crate) type Docs = Arc<Vec<(Ref, Object)>>;
+
+/// The fingerprints of a manifest's documents, nothing left out.
+pub(crate) type Prints = Arc<BTreeMap<Ref, Digest>>;
+
+impl Thing {
+    fn new(name: &Ref, mut json: Value) -> Self {
+        if let Some(meta) = json.get_mut("metadata").and_then(Value::as_object_mut) {
+            meta.remove("resourceVersion");
+        }
+        let print = fingerprint::of_bytes(&serde_json::to_vec(&json).unwrap_or_default());
+        if let Some(meta) = json.get_mut("metadata").and_then(Value::as_object_mut) {
+            meta.insert("resourceVersion".into(), json!(format!("{:016x}", print as u64)));
+        }
+        let face = Face::parse(name, &json);
+        Self { object: Object::new(json), face, print: keyed(name, print) }
+    }
+
+    /// What tells this content from another one.
+    pub(crate) fn print(&self) -> Print {
+        self.print
+    }
+}
 
 /// A disk behind a volume: the thing that must not be lost.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -90,6 +113,11 @@ pub struct World {
     pub(crate) archive: Arc<BTreeMap<Digest, Arc<Vec<u8>>>>,
     /// The manifests among it, parsed once.
     pub(crate) library: Arc<BTreeMap<Digest, Docs>>,
+    /// Their fingerprints.
+    pub(crate) prints: Arc<BTreeMap<Digest, Prints>>,
+    /// Objects made before, by what they were made of. A search makes the same few hundred over and over; this is
+    /// shared by all its worlds and is no part of any.
+    made: Arc<Mutex<HashMap<Print, Arc<Thing>>>>,
     pub(crate) facts: Arc<Facts>,
     print: Print,
 }
@@ -104,6 +132,8 @@ impl World {
             incarnations: Arc::default(),
             archive: Arc::default(),
             library: Arc::default(),
+            prints: Arc::default(),
+            made: Arc::default(),
             facts: Arc::new(facts),
             print: 0,
         }
@@ -163,16 +193,30 @@ impl World {
     }
 
     /// Puts an object there as it is; what came before under its name is gone.
-    pub fn put(&mut self, name: &Ref, mut json: Value) {
-        if let Some(meta) = json.get_mut("metadata").and_then(Value::as_object_mut) {
-            meta.remove("resourceVersion");
-        }
-        let print = fingerprint::of_bytes(&serde_json::to_vec(&json).unwrap_or_default());
-        if let Some(meta) = json.get_mut("metadata").and_then(Value::as_object_mut) {
-            meta.insert("resourceVersion".into(), json!(format!("{:016x}", print as u64)));
-        }
-        let face = Face::parse(name, &json);
-        let thing = Arc::new(Thing { object: Object::new(json), face, print: keyed(name, print) });
+    pub fn put(&mut self, name: &Ref, json: Value) {
+        self.put_thing(name, Arc::new(Thing::new(name, json)));
+    }
+
+    /// Puts an object that is made of `from` by the step `how`; what was made of the same before is taken again.
+    pub(crate) fn put_made(&mut self, name: &Ref, how: impl Hash, from: Print, make: impl FnOnce() -> Value) {
+        let key = fingerprint::of(&(name, how, from));
+        let known = self.made.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
+        let thing = known.unwrap_or_else(|| {
+            let thing = Arc::new(Thing::new(name, make()));
+            self.made.lock().unwrap_or_else(PoisonError::into_inner).insert(key, thing.clone());
+            thing
+        });
+        self.put_thing(name, thing);
+    }
+
+    /// Takes what was made of the same before, if it was.
+    pub(crate) fn take_made(&mut self, name: &Ref, how: impl Hash, from: Print) -> bool {
+        let key = fingerprint::of(&(name, how, from));
+        let known = self.made.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
+        known.map(|thing| self.put_thing(name, thing)).is_some()
+    }
+
+    fn put_thing(&mut self, name: &Ref, thing: Arc<Thing>) {
         self.print ^= thing.print;
         if let Some(before) = Arc::make_mut(&mut self.things).insert(name.clone(), thing) {
             self.print ^= before.print;
@@ -218,6 +262,8 @@ impl World {
     pub fn learn(&mut self, digest: &Digest, bytes: &[u8]) {
         Arc::make_mut(&mut self.archive).entry(digest.clone()).or_insert_with(|| Arc::new(bytes.to_vec()));
         if let Ok(manifest) = serde_json::from_slice::<Manifest>(bytes) {
+            let prints = helm_compat::redact::fingerprint(&manifest.docs, &BTreeMap::new());
+            Arc::make_mut(&mut self.prints).insert(digest.clone(), Arc::new(prints));
             let docs = manifest.docs.into_iter().filter_map(|doc| Some((doc.name()?, doc))).collect();
             Arc::make_mut(&mut self.library).insert(digest.clone(), Arc::new(docs));
         }

@@ -28,6 +28,7 @@ fn every_installation_has_a_database_with_rows_on_its_claim() {
 
 #[test]
 fn the_same_name_gives_the_same_world() {
-    let make = || serde_json::to_string(&Installation::fresh("openshift-2.8", &recorded).expect("it can be made").save());
+    let make =
+        || serde_json::to_string(&Installation::fresh("openshift-2.8", &recorded).expect("it can be made").save());
     assert_eq!(make().expect("a world is JSON"), make().expect("a world is JSON"));
 }

@@ -23,12 +23,13 @@ mod terminal;
 #[cfg(test)]
 mod tests;
 mod text;
+mod verification;
 mod words;
 mod wrap;
 
 pub use event::event;
 pub use finding::{finding, findings};
-pub use page::Page;
+pub use page::{Page, names};
 pub use plan::plan;
 pub use rehearsal::rehearsal;
 pub use run::run;
@@ -36,3 +37,4 @@ pub use script::page_script;
 pub use status::status;
 pub use survey::survey;
 pub use terminal::Style;
+pub use verification::verification;

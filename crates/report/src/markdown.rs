@@ -28,7 +28,14 @@ fn write(block: &Block, out: &mut String) {
             }
         }
         Block::Table(table) => write_table(table, out),
-        Block::Steps(steps) => steps.iter().for_each(|step| write_step(step, out)),
+        Block::Steps(steps) => {
+            for (at, step) in steps.iter().enumerate() {
+                if at > 0 {
+                    out.push('\n');
+                }
+                write_step(step, out);
+            }
+        }
         Block::Story(story) => story.iter().for_each(|told| write_happening(told, out)),
         Block::Finding(finding) => write_finding(finding, out),
         Block::Text(lines) => {
@@ -104,7 +111,6 @@ fn write_step(step: &StepItem, out: &mut String) {
             out.push_str(&format!("{indent}- `{}` {thing}: {note}\n", detail.symbol));
         }
     }
-    out.push('\n');
 }
 
 fn write_happening(told: &Happening, out: &mut String) {
@@ -184,7 +190,7 @@ fn code(text: &str) -> String {
 
 /// Escapes what Markdown would take for markup; words between backticks stay code.
 fn escape(text: &str) -> String {
-    let paired = text.matches('`').count() % 2 == 0;
+    let paired = text.matches('`').count().is_multiple_of(2);
     let mut out = String::with_capacity(text.len());
     let mut in_code = false;
     let letters: Vec<char> = text.chars().collect();
@@ -199,7 +205,8 @@ fn escape(text: &str) -> String {
                 continue;
             }
             // Inside of a word it is a letter like any other.
-            '_' if !in_code && !(word(at.checked_sub(1)) && word(Some(at + 1))) => out.push('\\'),
+            '_' if in_code || (word(at.checked_sub(1)) && word(Some(at + 1))) => {}
+            '_' => out.push('\\'),
             _ => {}
         }
         out.push(*c);

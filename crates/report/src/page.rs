@@ -87,6 +87,13 @@ pub(crate) struct Happening {
     pub(crate) rule: String,
 }
 
+/// A list of names under a title.
+#[must_use]
+pub fn names(title: &str, names: &[String]) -> Page {
+    let lines = names.iter().map(|name| name.as_str().into()).collect();
+    Page { blocks: vec![Block::Heading(crate::text::clean(title)), Block::Text(lines)] }
+}
+
 impl Page {
     /// The page for a terminal.
     #[must_use]
@@ -117,6 +124,12 @@ impl Page {
     #[must_use]
     pub fn text(text: &str) -> Self {
         Self { blocks: vec![Block::Text(vec![text.into()])] }
+    }
+
+    /// A page of one line that stands out.
+    #[must_use]
+    pub fn callout(text: &str) -> Self {
+        Self { blocks: vec![Block::Callout(Line::new(Tone::Strong, text))] }
     }
 
     /// A page of one table, the first column the thing, the last one the reason.

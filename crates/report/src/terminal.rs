@@ -6,7 +6,7 @@ use model::Severity;
 use crate::finding::{label, tone_of};
 use crate::page::{Block, Happening, Page, StepItem, Table};
 use crate::text::{Line, Tone, clean};
-use crate::wrap::{beside, width, wrap, wrap_command};
+use crate::wrap::{beside, width, wrap, wrap_command, wrap_hanging};
 
 /// How a terminal is written to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,13 +15,13 @@ pub struct Style {
     pub color: bool,
     /// Whether it shows ASCII only.
     pub ascii: bool,
-    /// Its width; at most 100 columns are used.
+    /// Its width, 0 where it is not known; at least 40 and at most 100 columns are used.
     pub width: usize,
 }
 
 impl Style {
     fn room(&self) -> usize {
-        self.width.clamp(40, 100)
+        if self.width == 0 { 100 } else { self.width.clamp(40, 100) }
     }
 }
 
@@ -61,19 +61,22 @@ fn lines(block: &Block, style: &Style) -> Vec<Line> {
             let lead = commands.iter().map(|(lead, _)| width(lead)).max().unwrap_or(0) + 2;
             commands.iter().flat_map(|(at, command)| command_lines(at, lead, command, style)).collect()
         }
-        Block::Next(next) => next
-            .iter()
-            .enumerate()
-            .flat_map(|(at, (command, note))| {
-                let lead = Line::from(if at == 0 { "Next: " } else { "      " });
-                let mut line = lead.with(tone_of_next(command), command);
-                if !note.is_empty() {
-                    line = line.and("      ").and(note);
-                }
-                hang(&line, 0, 6, style)
-            })
-            .collect(),
+        Block::Next(next) => next_lines(next, style),
     }
+}
+
+fn next_lines(next: &[(String, String)], style: &Style) -> Vec<Line> {
+    let noted = next.iter().filter(|(_, note)| !note.is_empty());
+    let column = noted.map(|(command, _)| width(command)).max().unwrap_or(0);
+    let mut out = Vec::new();
+    for (at, (command, note)) in next.iter().enumerate() {
+        let mut line = Line::from(if at == 0 { "Next: " } else { "      " }).with(tone_of_next(command), command);
+        if !note.is_empty() {
+            line = line.pad(6 + column).and("      ").and(note);
+        }
+        out.extend(hang(&line, 0, 6, style));
+    }
+    out
 }
 
 /// A command is to be typed; a sentence is not.
@@ -89,8 +92,7 @@ fn hang(line: &Line, indent: usize, deeper: usize, style: &Style) -> Vec<Line> {
     if line.width() + indent <= style.room() {
         return vec![Line::default().pad(indent).append(line)];
     }
-    // The first line is as narrow as the rest: simple, and never too wide.
-    wrap(&line, room)
+    wrap_hanging(&line, style.room() - indent, room)
         .into_iter()
         .enumerate()
         .map(|(at, part)| Line::default().pad(if at == 0 { indent } else { indent + deeper }).append(part))
@@ -120,7 +122,9 @@ fn table_lines(table: &Table, style: &Style) -> Vec<Line> {
         }
     }
     let room = style.room().saturating_sub(2 * columns.saturating_sub(1));
-    let widths = share(&wants, room);
+    let Some(widths) = share(&wants, room) else {
+        return stacked(&table.head, &rows, style);
+    };
     let head: Vec<Line> = table.head.iter().map(|head| Line::from(head.as_str())).collect();
     std::iter::once(head)
         .filter(|head| head.iter().any(|cell| !cell.is_empty()))
@@ -133,14 +137,29 @@ fn table_lines(table: &Table, style: &Style) -> Vec<Line> {
         .collect()
 }
 
-/// Shares the room among the columns: all they want where that fits, else one limit for all but the last.
-fn share(wants: &[usize], room: usize) -> Vec<usize> {
-    let Some((last, others)) = wants.split_last() else { return Vec::new() };
+/// Shares the room among the columns: all they want where that fits, else one limit for all but the last;
+/// `None` where that leaves too little to be read.
+fn share(wants: &[usize], room: usize) -> Option<Vec<usize>> {
+    let (last, others) = wants.split_last()?;
     let reserved = room.saturating_sub((*last).min(REASON));
-    let limit = (8..=room).rev().find(|limit| others.iter().map(|want| want.min(limit)).sum::<usize>() <= reserved);
-    let mut widths: Vec<usize> = others.iter().map(|want| *want.min(&limit.unwrap_or(8))).collect();
-    widths.push(room.saturating_sub(widths.iter().sum()).clamp(8, (*last).max(8)));
-    widths
+    let limit = (8..=room).rev().find(|limit| others.iter().map(|want| want.min(limit)).sum::<usize>() <= reserved)?;
+    let mut widths: Vec<usize> = others.iter().map(|want| *want.min(&limit)).collect();
+    widths.push(room.saturating_sub(widths.iter().sum()).min(*last));
+    Some(widths)
+}
+
+/// A table on a narrow terminal: a row is a small list.
+fn stacked(head: &[String], rows: &[Vec<Line>], style: &Style) -> Vec<Line> {
+    let key = head.iter().map(|head| width(head)).max().unwrap_or(0).min(12);
+    let room = style.room().saturating_sub(key + 2);
+    let row = |row: &Vec<Line>| -> Vec<Line> {
+        let cells = head.iter().zip(row).filter(|(_, cell)| !cell.is_empty());
+        cells
+            .flat_map(|(head, cell)| beside(&[(head.as_str().into(), key, false), (cell.clone(), room, false)], 2))
+            .collect()
+    };
+    let rows: Vec<Vec<Line>> = rows.iter().map(row).collect();
+    rows.join(&Line::default())
 }
 
 /// The column of the words `retain`, `archive` and so on.
@@ -185,7 +204,8 @@ fn dim(parts: Vec<(Tone, String)>) -> Vec<(Tone, String)> {
 }
 
 fn details_lines(step: &StepItem, indent: usize, style: &Style) -> Vec<Line> {
-    let thing = step.details.iter().map(|detail| width(&detail.thing)).max().unwrap_or(0).min(48);
+    let thing =
+        step.details.iter().map(|detail| width(&detail.thing)).max().unwrap_or(0).min((style.room() - indent) / 2);
     let room = style.room().saturating_sub(indent + 4 + thing);
     step.details
         .iter()

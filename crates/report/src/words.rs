@@ -103,6 +103,23 @@ pub(crate) fn release(id: &model::ReleaseId) -> String {
     format!("{}/{}", id.namespace, id.name)
 }
 
+/// What has to be typed beside a command for a run of this plan: a simulated installation has no helm program.
+pub(crate) fn with_sim(plan: &Plan, note: impl Into<String>) -> String {
+    let note = note.into();
+    match (plan.helm.path.is_empty(), note.is_empty()) {
+        (false, _) => note,
+        (true, true) => "with the same --sim".into(),
+        (true, false) => format!("with the same --sim; {note}"),
+    }
+}
+
+/// The target and what was left out, as a command takes them.
+pub(crate) fn options(plan: &Plan) -> String {
+    let without =
+        if plan.without.is_empty() { String::new() } else { format!(" --without {}", plan.without.join(",")) };
+    format!("--to {}{without}", plan.to.version)
+}
+
 /// The first digits of a UID, as people read them.
 pub(crate) fn short(uid: &model::Uid) -> &str {
     uid.0.get(..8).unwrap_or(&uid.0)

@@ -75,24 +75,31 @@ fn words(line: &Line) -> Vec<Word> {
     words
 }
 
-/// Breaks a line into lines of at most `room`. Where two or more spaces set phrases apart, a phrase goes to the
-/// next line whole if it fits there.
+/// Breaks a line into lines of at most `room`.
 pub(crate) fn wrap(line: &Line, room: usize) -> Vec<Line> {
-    let room = room.max(1);
+    wrap_hanging(line, room, room)
+}
+
+/// Breaks a line into a first one of at most `first` and others of at most `rest`. Where two or more spaces set
+/// phrases apart, a phrase goes to the next line whole if it fits there.
+pub(crate) fn wrap_hanging(line: &Line, first: usize, rest: usize) -> Vec<Line> {
+    let (first, rest) = (first.max(1), rest.max(1));
     let words = words(line);
     let mut out = vec![Line::default()];
     let mut used = 0;
     for (at, word) in words.iter().enumerate() {
-        let phrase = words[at + 1..].iter().take_while(|next| next.gap == 1).fold(word.line.width(), |sum, next| {
-            sum + 1 + next.line.width()
-        });
-        let sets_off = word.gap > 1 && phrase <= room && used + word.gap + phrase > room;
+        let room = if out.len() == 1 { first } else { rest };
+        let phrase = words[at + 1..]
+            .iter()
+            .take_while(|next| next.gap == 1)
+            .fold(word.line.width(), |sum, next| sum + 1 + next.line.width());
+        let sets_off = word.gap > 1 && phrase <= rest && used + word.gap + phrase > room;
         if used > 0 && (sets_off || used + word.gap + word.line.width() > room) {
             out.push(Line::default());
             used = 0;
         }
         let gap = if used == 0 && out.len() > 1 { 0 } else { word.gap };
-        for (part, piece) in broken(&word.line, room).into_iter().enumerate() {
+        for (part, piece) in broken(&word.line, first.min(rest)).into_iter().enumerate() {
             if part > 0 {
                 out.push(Line::default());
                 used = 0;
@@ -175,7 +182,7 @@ pub(crate) fn beside(cells: &[(Line, usize, bool)], gap: usize) -> Vec<Line> {
 /// stays whole: no shell can break it.
 pub(crate) fn wrap_command(command: &str, room: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
-    for word in shell_words(command) {
+    for word in flags_with_values(shell_words(command)) {
         let last = lines.last().map_or(0, |line| width(line));
         // Two places are kept for the backslash.
         if last > 0 && last + 1 + width(&word) + 2 > room {
@@ -191,6 +198,24 @@ pub(crate) fn wrap_command(command: &str, room: usize) -> Vec<String> {
         }
     }
     lines
+}
+
+/// A flag and the value behind it are read together.
+fn flags_with_values(words: Vec<String>) -> Vec<String> {
+    let mut out: Vec<String> = Vec::new();
+    let mut open = false;
+    for word in words {
+        let flag = word.starts_with('-');
+        match out.last_mut() {
+            Some(last) if open && !flag => {
+                last.push(' ');
+                last.push_str(&word);
+            }
+            _ => out.push(word.clone()),
+        }
+        open = flag && !word.contains('=');
+    }
+    out
 }
 
 /// The words of a command, quotes and all.

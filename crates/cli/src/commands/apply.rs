@@ -16,7 +16,7 @@ use crate::site::Site;
 use crate::{confirm, prepare};
 
 /// Carries out a plan.
-pub async fn run(global: &Global, args: &ApplyArgs, output: &Output) -> Result<Exit, Finding> {
+pub(crate) async fn run(global: &Global, args: &ApplyArgs, output: &Output) -> Result<Exit, Finding> {
     let mut site = Site::open(global).await?;
     if let Some(words) = site.simulated() {
         output.say(&words);
@@ -53,7 +53,7 @@ fn named(global: &Global, site: &Site, name: &str) -> Result<PlanFile, Finding> 
 }
 
 /// Rehearses, asks, and runs; shared with `upgrade`.
-pub async fn carry_out(
+pub(crate) async fn carry_out(
     global: &Global,
     site: Site,
     survey: &Survey,

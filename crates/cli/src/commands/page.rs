@@ -1,11 +1,99 @@
 use std::time::Instant;
 
-use model::{Code, Exit, Finding, Ref, SecretKey};
-use recipe::{PageOp, PageReading};
-use rehearse::{Op, Options, ScriptLine, Subject, World};
+use model::{Code, Exit, Finding, HelmRun, Ref, ReleaseId, StepKind};
+use recipe::{PageLine, PageOp, PageReading};
+use rehearse::{HelmJob, Op, Options, Script, ScriptLine, Subject, World};
 use serde_json::json;
 
-use crate::args::{Global, PageArgs};
+use crate::args::{Global, PageArgs, Target};
 use crate::output::Output;
-use crate::prepare;
+use crate::prepare::{self, Prepared};
 use crate::site::Site;
+
+/// Carries out the page as written, in every order of events, on a simulated installation.
+pub(crate) async fn run(global: &Global, _args: &PageArgs, output: &Output) -> Result<Exit, Finding> {
+    if global.sim.is_none() {
+        return Err(Finding::blocking(
+            Code::NotForReal,
+            "the page's commands are carried out on simulated installations",
+        ));
+    }
+    let mut site = Site::open(global).await?;
+    if let Some(words) = site.simulated() {
+        output.say(&words);
+    }
+    // The page gives the chart no password and names no version; ours is the newest chart that there is.
+    let target = Target { to: Some("2.20".into()), without: vec!["carry-credentials".into()], ..Target::default() };
+    let prepared = prepare::plan(global, &mut site, &target).await?;
+    let installed = &prepared.survey.inventory.release.chart;
+    let readings: Vec<&PageReading> = prepared
+        .book
+        .page
+        .iter()
+        .flat_map(|page| &page.readings)
+        .filter(|reading| reading.from.is(installed))
+        .collect();
+    let Some(run) = helm_run(&prepared) else {
+        output.say(&format!("Nothing to do: {installed} is installed."));
+        return Ok(Exit::Done);
+    };
+    let mut world = site.world(&prepared.survey, &[]);
+    for (digest, bytes) in prepare::objects(&prepared.file) {
+        world.learn(&digest, &bytes);
+    }
+    let mut told = Vec::new();
+    for reading in readings {
+        let begin = Instant::now();
+        let (script, lines) = script(reading, &prepared, &world, run);
+        let options = Options { faults: 0, ..Options::default() };
+        let forecast = rehearse::rehearse(&world, &Subject::Script(script), &prepared.file.plan.volumes, options);
+        let page = report::page_script(&reading.name, &lines, &forecast, begin.elapsed().as_secs_f64());
+        output.page(&page)?;
+        told.push(json!({"reading": reading.name, "lines": lines, "forecast": report::json::forecast(&forecast)}));
+    }
+    output.value(&told)?;
+    Ok(Exit::Done)
+}
+
+fn helm_run(prepared: &Prepared) -> Option<&HelmRun> {
+    prepared.file.plan.steps().find_map(|step| match &step.kind {
+        StepKind::HelmUpgrade { run } => Some(&**run),
+        _ => None,
+    })
+}
+
+/// The commands of a reading, and what they do to this world.
+fn script(reading: &PageReading, prepared: &Prepared, world: &World, run: &HelmRun) -> (Script, Vec<(u32, String)>) {
+    let release = &prepared.survey.inventory.release.id;
+    let domain = world
+        .get(&Ref::new("route.openshift.io", "Route", &release.namespace, &release.name))
+        .map_or("", |route| route.text("/spec/host"));
+    let script: Script = reading
+        .filled(domain, release)
+        .into_iter()
+        .map(|line| ScriptLine { op: op(&line, release, world, run), line: line.line, text: line.text })
+        .collect();
+    let lines = script.iter().map(|line| (line.line, line.text.clone())).collect();
+    (script, lines)
+}
+
+fn op(line: &PageLine, release: &ReleaseId, world: &World, run: &HelmRun) -> Op {
+    match &line.op {
+        PageOp::Nothing => Op::Nothing,
+        PageOp::PatchVolumeOf { claim, patch } => {
+            let claim = world.get(&Ref::claim(&release.namespace, claim));
+            match claim.map(|claim| claim.text("/spec/volumeName")).filter(|volume| !volume.is_empty()) {
+                Some(volume) => Op::Patch(Ref::volume(volume), patch.clone()),
+                // An empty variable: kubectl refuses, and the paste goes on.
+                None => Op::Nothing,
+            }
+        }
+        PageOp::Annotate { claim, annotations } => {
+            Op::Patch(Ref::claim(&release.namespace, claim), json!({"metadata": {"annotations": annotations}}))
+        }
+        PageOp::Delete(objects) => {
+            Op::Delete(objects.iter().filter_map(|text| recipe::object(text, release)).collect())
+        }
+        PageOp::HelmUpgrade { .. } => HelmJob::typed(world, run).map_or(Op::Nothing, |job| Op::Helm(Box::new(job))),
+    }
+}

@@ -8,7 +8,7 @@ use crate::prepare;
 use crate::site::Site;
 
 /// Makes a plan, shows it, and saves it where asked.
-pub async fn run(global: &Global, args: &PlanArgs, output: &Output) -> Result<Exit, Finding> {
+pub(crate) async fn run(global: &Global, args: &PlanArgs, output: &Output) -> Result<Exit, Finding> {
     let mut site = Site::open(global).await?;
     if let Some(words) = site.simulated() {
         output.say(&words);

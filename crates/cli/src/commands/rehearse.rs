@@ -6,7 +6,7 @@ use crate::prepare;
 use crate::site::Site;
 
 /// Rehearses a plan.
-pub async fn run(global: &Global, args: &RehearseArgs, output: &Output) -> Result<Exit, Finding> {
+pub(crate) async fn run(global: &Global, args: &RehearseArgs, output: &Output) -> Result<Exit, Finding> {
     let mut site = Site::open(global).await?;
     if let Some(words) = site.simulated() {
         output.say(&words);
@@ -30,7 +30,7 @@ pub async fn run(global: &Global, args: &RehearseArgs, output: &Output) -> Resul
 }
 
 /// A plan is for one cluster.
-pub fn same_cluster(uid: &model::Uid, plan: &model::Plan) -> Result<(), Finding> {
+pub(crate) fn same_cluster(uid: &model::Uid, plan: &model::Plan) -> Result<(), Finding> {
     if *uid == plan.cluster {
         return Ok(());
     }

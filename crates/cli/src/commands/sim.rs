@@ -6,7 +6,7 @@ use crate::output::Output;
 use crate::site::Sim;
 
 /// Makes and lists simulated installations.
-pub fn run(global: &Global, args: &SimArgs, output: &Output) -> Result<Exit, Finding> {
+pub(crate) fn run(global: &Global, args: &SimArgs, output: &Output) -> Result<Exit, Finding> {
     match &args.command {
         SimCommand::List => {
             let names = Installation::names();
@@ -19,7 +19,8 @@ pub fn run(global: &Global, args: &SimArgs, output: &Output) -> Result<Exit, Fin
             }
             let installation = Sim::fresh(name, global)?;
             fs_err::create_dir_all(folder).map_err(|error| {
-                Finding::blocking(Code::BadOption, format!("{} cannot be made", folder.display())).with(error.to_string())
+                Finding::blocking(Code::BadOption, format!("{} cannot be made", folder.display()))
+                    .with(error.to_string())
             })?;
             let sim = Sim { installation, folder: Some(folder.clone()) };
             sim.save()?;

@@ -7,7 +7,7 @@ use crate::args::{Global, StatusArgs};
 use crate::output::Output;
 
 /// Shows where a run is, from its folder alone.
-pub fn run(global: &Global, args: &StatusArgs, output: &Output) -> Result<Exit, Finding> {
+pub(crate) fn run(global: &Global, args: &StatusArgs, output: &Output) -> Result<Exit, Finding> {
     let run = open(global, args.run.as_deref())?;
     let plan = run.plan()?;
     let entries = run.entries()?;
@@ -17,7 +17,7 @@ pub fn run(global: &Global, args: &StatusArgs, output: &Output) -> Result<Exit, 
 }
 
 /// The run that is named, or the newest one.
-pub fn open(global: &Global, id: Option<&str>) -> Result<RunStore, Finding> {
+pub(crate) fn open(global: &Global, id: Option<&str>) -> Result<RunStore, Finding> {
     let root = root(global)?;
     let info = match id {
         Some(id) => store::find(&root, id)?,

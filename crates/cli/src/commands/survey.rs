@@ -6,7 +6,7 @@ use crate::prepare;
 use crate::site::Site;
 
 /// Shows what is installed.
-pub async fn run(global: &Global, _args: &SurveyArgs, output: &Output) -> Result<Exit, Finding> {
+pub(crate) async fn run(global: &Global, _args: &SurveyArgs, output: &Output) -> Result<Exit, Finding> {
     let mut site = Site::open(global).await?;
     let simulated = site.simulated();
     let (_, survey) = prepare::survey(global, &mut site).await?;

@@ -7,7 +7,7 @@ use crate::prepare;
 use crate::site::Site;
 
 /// Survey, plan, rehearsal, apply, verification.
-pub async fn run(global: &Global, args: &UpgradeArgs, output: &Output) -> Result<Exit, Finding> {
+pub(crate) async fn run(global: &Global, args: &UpgradeArgs, output: &Output) -> Result<Exit, Finding> {
     let mut site = Site::open(global).await?;
     let simulated = site.simulated();
     let prepared = prepare::plan(global, &mut site, &args.target).await?;

@@ -12,7 +12,7 @@ use crate::prepare;
 use crate::site::Site;
 
 /// Carries out the verifying steps of a run's plan again. Nothing is written, neither there nor to the journal.
-pub async fn run(global: &Global, args: &VerifyArgs, output: &Output) -> Result<Exit, Finding> {
+pub(crate) async fn run(global: &Global, args: &VerifyArgs, output: &Output) -> Result<Exit, Finding> {
     let run = status::open(global, args.run.as_deref())?;
     let plan = Arc::new(run.plan()?);
     let mut known = Fold::default();

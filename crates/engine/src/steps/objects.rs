@@ -1,4 +1,4 @@
-use model::{Action, Blob, Code, Effect, Finding, Observation, Ref, Seen, Step, StepKind, Verb, Write, canonical};
+use model::{Action, Blob, Code, Effect, Finding, Observation, Ref, Seen, Step, StepKind, Verb, Write};
 
 use super::Next;
 use crate::fold::Fold;
@@ -9,7 +9,7 @@ pub(super) fn on_archive(names: &[Ref], seen: &[Seen]) -> Next {
     for (name, seen) in names.iter().zip(seen) {
         match seen {
             Seen::There(object) => {
-                let blob = Blob::new(canonical(&object.0));
+                let blob = Blob::new(object.canonical());
                 objects.push((name.clone(), object.uid(), blob.digest.clone()));
                 blobs.push(blob);
             }
@@ -57,7 +57,7 @@ pub(super) fn on_delete(step: &Step, fold: &Fold, seen: &[Seen]) -> Next {
     }
     Next::Intent {
         action: Action::Write(Write { verb: Verb::Delete, target: target.clone(), uid: uid.clone(), rv: object.rv() }),
-        before: Some(Blob::new(canonical(&object.0))),
+        before: Some(Blob::new(object.canonical())),
         ends: gone,
     }
 }

@@ -1,4 +1,4 @@
-use model::{Action, Blob, Code, Effect, Finding, Object, Ref, Seen, Step, StepKind, Uid, Verb, Write, canonical};
+use model::{Action, Blob, Code, Effect, Finding, Object, Ref, Seen, Step, StepKind, Uid, Verb, Write};
 use serde_json::{Value, json};
 
 use super::Next;
@@ -62,7 +62,7 @@ pub(super) fn on_look(step: &Step, seen: &[Seen]) -> Next {
             uid: protection.uid.clone(),
             rv: object.rv(),
         }),
-        before: Some(Blob::new(canonical(&object.0))),
+        before: Some(Blob::new(object.canonical())),
         ends: Vec::new(),
     }
 }

@@ -93,9 +93,7 @@ impl<'a> Owned<'a> {
 fn volume(release: &Owned<'_>, name: &Ref, claim: &Object) -> Volume {
     let bound = Some(claim.text("/spec/volumeName")).filter(|volume| !volume.is_empty()).map(Ref::volume);
     let live = bound.as_ref().and_then(|volume| release.inventory.objects.get(volume));
-    let text = |object: &Object, pointer: &str| {
-        Some(object.text(pointer).to_owned()).filter(|text| !text.is_empty())
-    };
+    let text = |object: &Object, pointer: &str| Some(object.text(pointer).to_owned()).filter(|text| !text.is_empty());
     let size = text(claim, "/status/capacity/storage").or_else(|| text(claim, "/spec/resources/requests/storage"));
     let stored = release.stored(name);
     let mut volume = Volume {
@@ -156,10 +154,10 @@ fn if_uninstalled(release: &Owned<'_>, volume: &Volume, claim: &Object) -> (Verd
 fn collected_with(release: &Owned<'_>, claim: &Object) -> Option<Ref> {
     let owners = claim.list("/metadata/ownerReferences").iter();
     owners
-        .filter_map(|owner| {
+        .map(|owner| {
             let text = |key: &str| owner.get(key).and_then(Value::as_str).unwrap_or_default();
             let group = text("apiVersion").rsplit_once('/').map_or("", |(group, _)| group);
-            Some(Ref::new(group, text("kind"), claim.text("/metadata/namespace"), text("name")))
+            Ref::new(group, text("kind"), claim.text("/metadata/namespace"), text("name"))
         })
         .find(|owner| release.workloads.contains(owner) || release.stored(owner).is_some())
 }
@@ -173,10 +171,9 @@ fn goes(release: &Owned<'_>, volume: &Volume, why: &str) -> (Verdict, String) {
     match (volume.policy.as_deref(), held_by) {
         (None, _) => (Verdict::Unknown, format!("{why}; its volume may not be read")),
         (Some("Retain"), _) => (Verdict::Detached, format!("{why}, policy is Retain")),
-        (Some(policy), Some(mount)) => (
-            Verdict::Doomed,
-            format!("{why}, policy is {policy}; alive until pod {} ends", mount.pod.name()),
-        ),
+        (Some(policy), Some(mount)) => {
+            (Verdict::Doomed, format!("{why}, policy is {policy}; alive until pod {} ends", mount.pod.name()))
+        }
         (Some(policy), None) => (Verdict::Lost, format!("{why}, policy is {policy}")),
     }
 }

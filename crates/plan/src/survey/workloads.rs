@@ -13,8 +13,7 @@ fn is_workload(name: &Ref) -> bool {
 /// The workloads of the stored manifest, with how they are; then those that live and that helm marked as this
 /// release's although the manifest does not have them.
 pub(super) fn of_release(inventory: &Inventory) -> Vec<Workload> {
-    let mut names: Vec<Ref> =
-        inventory.release.docs.iter().filter_map(Object::name).filter(is_workload).collect();
+    let mut names: Vec<Ref> = inventory.release.docs.iter().filter_map(Object::name).filter(is_workload).collect();
     for (name, object) in &inventory.objects {
         if is_workload(name) && !names.contains(name) && belongs(inventory, object) {
             names.push(name.clone());

@@ -1,0 +1,272 @@
+//! The planner: an inventory, recipes, charts and their renderings in; a plan out. It changes nothing and asks nothing:
+//! what it needs rendered it says first ([`jobs`]).
+//!
+//! What goes through here, in order: [`pick`] chooses among the charts on offer. `Ground` is what was found, seen with the
+//! recipes' eyes. A `Leg` is one version to the next before anything is rendered: boundaries, values, credentials. `Standing`
+//! is the installation as it will be when a hop begins. A hop is made of a leg, a standing and a rendering.
+
+mod command;
+mod expects;
+mod ground;
+mod hop;
+mod leg;
+mod mounts;
+mod notes;
+mod pick;
+mod standing;
+mod steps;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use helm_compat::chart;
+use model::{
+    ChartId, Code, Digest, FORMAT, Finding, HelmClient, Inventory, Object, Plan, PlanFile, ReleaseId, ReleaseStatus,
+    SecretKey, VolumeAim,
+};
+use recipe::Book;
+use serde_json::Value;
+
+pub use pick::pick;
+
+use ground::Ground;
+use leg::Leg;
+use standing::Standing;
+
+/// What the user wants.
+#[derive(Clone, Debug)]
+pub struct Wish {
+    /// The charts to upgrade to, one after the other.
+    pub to: Vec<ChartPick>,
+    /// Values beside those of the recipes.
+    pub values: Value,
+    /// Ids of steps, or of values that a recipe gives, which are left out.
+    pub without: Vec<String>,
+}
+
+/// A chart that was chosen.
+#[derive(Clone)]
+pub struct ChartPick {
+    /// Its name and version.
+    pub id: ChartId,
+    /// Its archive.
+    pub archive: Vec<u8>,
+}
+
+impl fmt::Debug for ChartPick {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ChartPick({}, {} bytes)", self.id, self.archive.len())
+    }
+}
+
+/// A rendering that the planner needs.
+#[derive(Clone)]
+pub struct RenderJob {
+    /// The chart.
+    pub chart: ChartId,
+    /// The digest of its archive.
+    pub archive: Digest,
+    /// The release.
+    pub release: ReleaseId,
+    /// The complete user-supplied values, passwords included.
+    pub values: Value,
+    /// The server's version.
+    pub kube_version: String,
+    /// The API versions that the installation is known to use: `apps/v1`, `route.openshift.io/v1/Route`.
+    pub api_versions: Vec<String>,
+}
+
+/// Without the values: they hold passwords.
+impl fmt::Debug for RenderJob {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RenderJob({}, {:?}, {}/{})", self.chart, self.archive, self.release.namespace, self.release.name)
+    }
+}
+
+/// Two renderings of a job: what differs between them is another one each time.
+#[derive(Clone)]
+pub struct Rendering {
+    /// The first.
+    pub first: String,
+    /// The second.
+    pub second: String,
+}
+
+/// The plaintexts of the live Secrets.
+pub type Secrets<'a> = dyn Fn(&SecretKey) -> Option<String> + 'a;
+
+/// What has to be rendered: one job a hop.
+///
+/// # Errors
+/// Where the installation cannot be upgraded as wished: [`Code::NotDeployed`], [`Code::Downgrade`], [`Code::NoTarget`],
+/// [`Code::NotVisible`], [`Code::NotSafe`] (a claim with data is being deleted), [`Code::NoCredentials`],
+/// [`Code::BadOption`] (`without` names what the plan does not have), [`Code::BadValues`], [`Code::BadRecipe`].
+pub fn jobs(inventory: &Inventory, secrets: &Secrets<'_>, book: &Book, wish: &Wish) -> Result<Vec<RenderJob>, Finding> {
+    check(inventory, book, wish)?;
+    let ground = Ground::find(inventory, secrets, book)?;
+    let api_versions = api_versions(inventory);
+    let job = |leg: Leg<'_>| RenderJob {
+        chart: leg.pick.id.clone(),
+        archive: Digest::of(&leg.pick.archive),
+        release: inventory.release.id.clone(),
+        values: leg.after,
+        kube_version: inventory.cluster.version.clone(),
+        api_versions: api_versions.clone(),
+    };
+    Ok(leg::legs(&ground, wish)?.into_iter().map(job).collect())
+}
+
+/// Makes the plan; `renderings` are those of [`jobs`], in order. A plan to what is installed has no hops.
+///
+/// # Errors
+/// As [`jobs`]; also [`Code::ChartRefuses`] where a rendering is no manifest, and [`Code::NoStorageClass`].
+pub fn plan(
+    inventory: &Inventory,
+    secrets: &Secrets<'_>,
+    book: &Book,
+    wish: &Wish,
+    helm: &HelmClient,
+    renderings: &[Rendering],
+) -> Result<PlanFile, Finding> {
+    check(inventory, book, wish)?;
+    let ground = Ground::find(inventory, secrets, book)?;
+    let legs = leg::legs(&ground, wish)?;
+    if legs.len() != renderings.len() {
+        let found = format!("{} hops and {} renderings", legs.len(), renderings.len());
+        return Err(Finding::blocking(Code::BadPlan, found).why("a rendering is needed for each hop"));
+    }
+    let mut plan = Plan {
+        format: FORMAT,
+        cluster: inventory.cluster.uid.clone(),
+        server: inventory.cluster.server.clone(),
+        release: inventory.release.id.clone(),
+        helm: helm.clone(),
+        from: inventory.release.chart.clone(),
+        to: legs.last().map_or_else(|| inventory.release.chart.clone(), |leg| leg.pick.id.clone()),
+        hops: Vec::new(),
+        contingencies: Vec::new(),
+        expects: BTreeMap::new(),
+        volumes: ground.in_use().map(aim).collect::<Result<_, _>>()?,
+        databases: ground.databases.iter().map(|database| database.reference.clone()).collect(),
+        without: wish.without.clone(),
+        findings: notes::at_start(&ground, &legs),
+    };
+    let mut objects = Objects::default();
+    let mut standing = Standing::of(inventory);
+    for (leg, rendering) in legs.iter().zip(renderings) {
+        let made = hop::make(&ground, leg, &mut standing, helm, rendering, &mut objects)?;
+        plan.hops.push(made.hop);
+        plan.findings.extend(made.findings);
+    }
+    plan.findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
+    plan.findings.dedup();
+    plan.expects = expects::of(inventory, &plan);
+    Ok(PlanFile { plan, objects: objects.0 })
+}
+
+/// The objects that a plan names by digest.
+#[derive(Default)]
+struct Objects(BTreeMap<Digest, String>);
+
+impl Objects {
+    fn keep(&mut self, bytes: &[u8]) -> Digest {
+        let digest = Digest::of(bytes);
+        self.0.entry(digest.clone()).or_insert_with(|| STANDARD.encode(bytes));
+        digest
+    }
+}
+
+fn aim(volume: &model::Volume) -> Result<VolumeAim, Finding> {
+    let (Some(name), Some(uid)) = (&volume.volume, &volume.volume_uid) else {
+        return Err(not_visible("PersistentVolume", ""));
+    };
+    Ok(VolumeAim {
+        claim: volume.claim.clone(),
+        claim_uid: volume.claim_uid.clone(),
+        volume: name.clone(),
+        volume_uid: uid.clone(),
+    })
+}
+
+fn not_visible(kind: &str, namespace: &str) -> Finding {
+    let place = if namespace.is_empty() { String::new() } else { format!(" in namespace {namespace}") };
+    Finding::blocking(Code::NotVisible, format!("objects of kind {kind}{place} may not be read"))
+        .next(format!("ask for the right to get and list {kind}{place}, then run it again"))
+}
+
+/// What makes any plan impossible.
+fn check(inventory: &Inventory, book: &Book, wish: &Wish) -> Result<(), Finding> {
+    let release = &inventory.release;
+    if release.status != ReleaseStatus::Deployed {
+        let found = format!("revision {} of release {} is {}", release.revision, release.id.name, release.status);
+        return Err(Finding::blocking(Code::NotDeployed, found));
+    }
+    let mut from = &release.chart;
+    for id in std::iter::once(from).chain(wish.to.iter().map(|pick| &pick.id)) {
+        let Some(era) = book.era(&id.name) else {
+            let found = format!("{} is no chart of {}", id.name, book.product.product);
+            return Err(Finding::blocking(Code::NoTarget, found)
+                .with(format!("the recipes know: {}", book.product.charts.join(", ")))
+                .next("choose another release or chart, or pass --recipes FOLDER"));
+        };
+        if id.version < from.version || book.era(&from.name).is_some_and(|before| era < before) {
+            return Err(pick::downgrade(id, from));
+        }
+        from = id;
+    }
+    for pick in &wish.to {
+        let read = chart::read(&pick.archive).map(|chart| chart.id());
+        if read.as_ref() != Ok(&pick.id) {
+            let said = read.map_or_else(|error| error.to_string(), |id| format!("it is {id}"));
+            return Err(
+                Finding::blocking(Code::NoChart, format!("the archive of {} is not usable", pick.id)).with(said)
+            );
+        }
+    }
+    if !inventory.is_complete("PersistentVolumeClaim", &release.id.namespace) {
+        return Err(not_visible("PersistentVolumeClaim", &release.id.namespace));
+    }
+    for volume in inventory.data_volumes() {
+        if volume.volume_uid.is_none() {
+            return Err(not_visible("PersistentVolume", ""));
+        }
+        if volume.terminating {
+            return Err(terminating(volume));
+        }
+    }
+    Ok(())
+}
+
+/// A claim that is being deleted goes when its last pod goes, and no step of ours can take that back.
+fn terminating(volume: &model::Volume) -> Finding {
+    let name = volume.volume.as_ref().map_or("", |volume| volume.name());
+    let retained = volume.policy.as_deref() == Some("Retain");
+    let finding = Finding::blocking(Code::NotSafe, format!("{} is being deleted", volume.claim))
+        .why("it goes when its last pod goes, and that cannot be taken back");
+    if retained {
+        return finding.next(format!("its volume {name} is Retain and stays: bind a new claim to it, then plan again"));
+    }
+    finding.next(format!(
+        "kubectl patch pv {name} -p '{{\"spec\":{{\"persistentVolumeReclaimPolicy\":\"Retain\"}}}}', now, before that pod goes"
+    ))
+}
+
+/// What the installation is known to use, for charts that ask what the server has.
+fn api_versions(inventory: &Inventory) -> Vec<String> {
+    let mut all = BTreeSet::new();
+    for object in inventory.objects.values().chain(&inventory.release.docs) {
+        let (version, kind) = (object.text("/apiVersion"), object.text("/kind"));
+        if !version.is_empty() && !kind.is_empty() {
+            all.insert(version.to_owned());
+            all.insert(format!("{version}/{kind}"));
+        }
+    }
+    all.into_iter().collect()
+}
+
+/// A document's kind, for the many places that ask for it.
+fn is_kind(object: &Object, kind: &str) -> bool {
+    object.text("/kind") == kind
+}

@@ -1,0 +1,84 @@
+//! What a person would type for a step.
+
+use helm_compat::argv;
+use model::{Carried, DatabaseRef, Ref, SecretKey, StepKind};
+use serde_json::Value;
+
+/// What a person would type, a line each. `given` is what helm is given beside carried values.
+pub(super) fn of(kind: &StepKind, given: &Value, limit: u64) -> Vec<String> {
+    match kind {
+        StepKind::RetainVolume { volume, .. } => vec![format!(
+            r#"kubectl patch pv {} -p '{{"spec":{{"persistentVolumeReclaimPolicy":"Retain"}}}}'"#,
+            volume.name()
+        )],
+        StepKind::KeepClaim { claim, .. } => vec![format!(
+            r#"kubectl patch {} -p '{{"metadata":{{"annotations":{{"helm.sh/resource-policy":"keep"}}}}}}'"#,
+            words(claim)
+        )],
+        StepKind::RecordDatabase { database } | StepKind::VerifyDatabase { database, .. } => vec![
+            psql(database, "select system_identifier from pg_control_system()"),
+            psql(database, "select schemaname, relname, n_live_tup from pg_stat_user_tables"),
+        ],
+        StepKind::ArchiveObject { objects } => objects
+            .iter()
+            .map(|name| format!("kubectl get {} -o json > {}-{}.json", words(name), word(name), name.name()))
+            .collect(),
+        StepKind::CarryCredentials { carried, .. } => carried.iter().map(carry).collect(),
+        StepKind::DeleteObject { target, ends, .. } => {
+            let mut lines = vec![format!("kubectl delete {}", words(target))];
+            lines.extend(ends.iter().map(|pod| format!("kubectl wait --for=delete {} --timeout={limit}s", words(pod))));
+            lines
+        }
+        StepKind::HelmUpgrade { run } => argv::show_command(run, given),
+        StepKind::WaitReady { workloads } => workloads.iter().map(|name| wait(name, limit)).collect(),
+        StepKind::VerifyVolume { claim, volume, .. } => {
+            vec![format!("kubectl get {} -o yaml", words(claim)), format!("kubectl get pv {} -o yaml", volume.name())]
+        }
+    }
+}
+
+/// The kind as kubectl takes it.
+fn word(name: &Ref) -> String {
+    match (name.group(), name.kind()) {
+        ("", "PersistentVolumeClaim") => "pvc".into(),
+        ("", "PersistentVolume") => "pv".into(),
+        ("" | "apps" | "batch" | "route.openshift.io", kind) => kind.to_lowercase(),
+        (group, kind) => format!("{}.{group}", kind.to_lowercase()),
+    }
+}
+
+/// Kind, namespace and name as kubectl takes them.
+fn words(name: &Ref) -> String {
+    if name.namespace().is_empty() {
+        return format!("{} {}", word(name), name.name());
+    }
+    format!("{} -n {} {}", word(name), name.namespace(), name.name())
+}
+
+fn wait(name: &Ref, limit: u64) -> String {
+    match name.kind() {
+        "Deployment" | "StatefulSet" | "DaemonSet" => {
+            format!("kubectl rollout status {} --timeout={limit}s", words(name))
+        }
+        "Job" => format!("kubectl wait --for=condition=complete {} --timeout={limit}s", words(name)),
+        _ => format!("kubectl get {}", words(name)),
+    }
+}
+
+/// Into the variable under which the helm command shows it.
+fn carry(carried: &Carried) -> String {
+    let SecretKey { secret, key } = &carried.from;
+    let name: String =
+        carried.path.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' }).collect();
+    let key = key.replace('.', r"\.");
+    format!("{name}=$(kubectl get {} -o jsonpath='{{.data.{key}}}' | base64 -d)", words(secret))
+}
+
+fn psql(database: &DatabaseRef, query: &str) -> String {
+    let DatabaseRef { pod, port, user, database, .. } = database;
+    format!(
+        "kubectl exec -n {} {} -- psql -h 127.0.0.1 -p {port} -U {user} -d {database} -Atc \"{query}\"",
+        pod.namespace(),
+        pod.name()
+    )
+}

@@ -1,0 +1,83 @@
+//! What a plan relied on.
+
+use std::collections::BTreeMap;
+
+use model::{Expect, Field, Inventory, Object, Plan, Ref, StepKind, Uid, Volume};
+use serde_json::Value;
+
+const KEEP: &str = "/metadata/annotations/helm.sh~1resource-policy";
+
+/// The objects that a plan looked at and the fields that it relied on. A plan without hops relies on the cluster alone.
+pub(super) fn of(inventory: &Inventory, plan: &Plan) -> BTreeMap<Ref, Expect> {
+    let mut all = BTreeMap::new();
+    let mut put = |name: Ref, uid: &Uid, fields: Vec<Field>| {
+        all.entry(name).or_insert_with(|| Expect { uid: Some(uid.clone()), fields });
+    };
+    put(cluster(inventory), &inventory.cluster.uid, Vec::new());
+    if plan.hops.is_empty() {
+        return all;
+    }
+    for volume in inventory.data_volumes() {
+        put(volume.claim.clone(), &volume.claim_uid, claim(inventory, volume, plan));
+        if let (Some(name), Some(uid)) = (&volume.volume, &volume.volume_uid) {
+            put(name.clone(), uid, disk(inventory, name, volume));
+        }
+    }
+    // Objects that a later hop makes first are not here yet.
+    let live = |name: &Ref| inventory.objects.get(name).map(Object::uid);
+    for step in plan.steps() {
+        match &step.kind {
+            StepKind::KeepClaim { claim, uid } => put(claim.clone(), uid, Vec::new()),
+            StepKind::DeleteObject { target, uid, .. } => put(target.clone(), uid, Vec::new()),
+            StepKind::ArchiveObject { objects } => {
+                for name in objects {
+                    if let Some(uid) = live(name) {
+                        put(name.clone(), &uid, Vec::new());
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    all
+}
+
+/// The namespace whose UID tells this cluster from others.
+fn cluster(inventory: &Inventory) -> Ref {
+    let namespace = |name: &str| Ref::new("", "Namespace", "", name);
+    let is = |name: &Ref| inventory.objects.get(name).is_some_and(|object| object.uid() == inventory.cluster.uid);
+    let own = namespace(&inventory.release.id.namespace);
+    let system = namespace("kube-system");
+    if !is(&system) && is(&own) { own } else { system }
+}
+
+fn field(pointer: &str, value: Value, why: impl Into<String>) -> Field {
+    Field { pointer: pointer.into(), value, why: why.into() }
+}
+
+fn claim(inventory: &Inventory, volume: &Volume, plan: &Plan) -> Vec<Field> {
+    let keep = match inventory.objects.get(&volume.claim) {
+        Some(object) => object.at(KEEP).cloned().unwrap_or_default(),
+        None => volume.keep_live.clone().map_or(Value::Null, Value::String),
+    };
+    let helm = plan.forward_only().first().copied().unwrap_or_default();
+    let bound = volume.volume.as_ref().map_or("", |volume| volume.name());
+    vec![
+        field(KEEP, keep, format!("step {helm} relies on it: helm deletes a claim, or keeps it, by this annotation")),
+        field("/spec/volumeName", bound.into(), "the data lies on this volume"),
+        field("/metadata/deletionTimestamp", Value::Null, "a claim that is being deleted goes when its last pod goes"),
+    ]
+}
+
+fn disk(inventory: &Inventory, name: &Ref, volume: &Volume) -> Vec<Field> {
+    let at = |pointer: &str, known: &str| match inventory.objects.get(name).and_then(|object| object.at(pointer)) {
+        Some(value) => value.clone(),
+        None => known.into(),
+    };
+    let policy = "/spec/persistentVolumeReclaimPolicy";
+    let holder = "/spec/claimRef/uid";
+    vec![
+        field(policy, at(policy, volume.policy.as_deref().unwrap_or_default()), "it says what becomes of the disk"),
+        field(holder, at(holder, &volume.claim_uid.0), "the volume belongs to this claim and no other"),
+    ]
+}

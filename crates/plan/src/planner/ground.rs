@@ -1,0 +1,123 @@
+//! What was found, seen with the recipes' eyes: where the databases are, what their passwords are, which volumes are in
+//! use, where the platform is reached.
+
+use model::{Code, DatabaseRef, Finding, Inventory, Object, Platform, Ref, ReleaseId, SecretKey, Volume};
+use recipe::{Book, Database, fill};
+
+use super::{Secrets, is_kind, mounts};
+
+pub(super) struct Ground<'a> {
+    pub(super) inventory: &'a Inventory,
+    pub(super) book: &'a Book,
+    /// The databases that the release runs.
+    pub(super) databases: Vec<FoundDatabase<'a>>,
+    /// Databases of the recipes that it does not run.
+    pub(super) elsewhere: Vec<&'a Database>,
+}
+
+/// A database that the release runs.
+pub(super) struct FoundDatabase<'a> {
+    pub(super) recipe: &'a Database,
+    pub(super) reference: DatabaseRef,
+    pub(super) set: Ref,
+    pub(super) plaintext: String,
+    /// The claim that its set names; `None` where the set makes its claim from a template.
+    pub(super) claim: Option<String>,
+}
+
+impl<'a> Ground<'a> {
+    pub(super) fn find(inventory: &'a Inventory, secrets: &Secrets<'_>, book: &'a Book) -> Result<Self, Finding> {
+        let mut ground = Self { inventory, book, databases: Vec::new(), elsewhere: Vec::new() };
+        for recipe in &book.product.databases {
+            let set = Ref::set(&ground.release().namespace, &fill(&recipe.set, ground.release()));
+            match ground.form(&set) {
+                None => ground.elsewhere.push(recipe),
+                Some(form) => {
+                    let found = found(inventory, secrets, recipe, set, form)?;
+                    ground.databases.push(found);
+                }
+            }
+        }
+        Ok(ground)
+    }
+
+    pub(super) fn release(&self) -> &'a ReleaseId {
+        &self.inventory.release.id
+    }
+
+    /// An object as it lives, or where it does not, as the stored manifest has it: a set that somebody deleted
+    /// by hand is still the release's.
+    fn form(&self, name: &Ref) -> Option<&'a Object> {
+        let stored = || self.inventory.release.docs.iter().find(|doc| doc.name().as_ref() == Some(name));
+        self.inventory.objects.get(name).or_else(stored)
+    }
+
+    pub(super) fn database(&self, name: &str) -> Option<&FoundDatabase<'a>> {
+        self.databases.iter().find(|database| database.recipe.name == name)
+    }
+
+    /// Whether a workload mounts a claim today, or would if it ran.
+    pub(super) fn is_in_use(&self, volume: &Volume) -> bool {
+        let forms = self.inventory.objects.values().chain(&self.inventory.release.docs);
+        !volume.mounts.is_empty() || mounts::is_mounted(forms, &volume.claim)
+    }
+
+    /// The volumes that hold data and that a workload mounts, or would.
+    pub(super) fn in_use(&self) -> impl Iterator<Item = &'a Volume> {
+        self.inventory.data_volumes().filter(|volume| self.is_in_use(volume))
+    }
+
+    /// The host under which the platform is reached today, else the one that its platform suggests.
+    pub(super) fn domain(&self) -> Option<String> {
+        let host = self.book.product.routes.iter().find_map(|route| {
+            let object = self.form(&recipe::object(&route.object, self.release())?)?;
+            Some(object.text(&route.host)).filter(|host| !host.is_empty())
+        });
+        match (host, &self.inventory.cluster.platform) {
+            (Some(host), _) => Some(host.to_owned()),
+            (None, Platform::OpenShift { apps_domain, .. }) if !apps_domain.is_empty() => {
+                Some(format!("runai.{apps_domain}"))
+            }
+            (None, _) => None,
+        }
+    }
+}
+
+fn found<'a>(
+    inventory: &Inventory,
+    secrets: &Secrets<'_>,
+    recipe: &'a Database,
+    set: Ref,
+    form: &Object,
+) -> Result<FoundDatabase<'a>, Finding> {
+    let release = &inventory.release.id;
+    let secret = Ref::secret(&release.namespace, &fill(&recipe.password.secret, release));
+    let candidates = recipe.password.keys.iter().map(|key| SecretKey { secret: secret.clone(), key: key.clone() });
+    let known = candidates.filter_map(|key| Some((secrets(&key)?, key))).find(|(text, _)| !text.is_empty());
+    let Some((plaintext, password)) = known else {
+        let finding =
+            Finding::blocking(Code::NoCredentials, format!("the password of {} cannot be found", recipe.name));
+        return Err(match inventory.objects.get(&secret) {
+            None => finding.with(format!("{secret} is not there")),
+            Some(live) => finding.with(format!(
+                "{secret} has the keys {}; looked for {}",
+                live.data_keys().join(", "),
+                recipe.password.keys.join(", ")
+            )),
+        });
+    };
+    Ok(FoundDatabase {
+        recipe,
+        reference: DatabaseRef {
+            pod: Ref::pod(set.namespace(), &format!("{}-0", set.name())),
+            port: recipe.port,
+            user: recipe.user.clone(),
+            database: recipe.database.clone(),
+            password,
+        },
+        plaintext,
+        // Of several the one that holds data: a set may mount a claim for backups too, but none is known that does.
+        claim: form.claims().first().map(|claim| (*claim).to_owned()).filter(|_| is_kind(form, "StatefulSet")),
+        set,
+    })
+}

@@ -1,0 +1,217 @@
+//! One version to the next before anything is rendered: which boundaries it crosses, what helm is given.
+
+use helm_compat::values;
+use model::{Carried, ChartId, Code, Finding, Platform, ValuesMode};
+use recipe::{Ask, Boundary, Platform as On, RecipeStep, Setting};
+use serde_json::{Value, json};
+
+use super::ground::Ground;
+use super::{ChartPick, Wish};
+
+pub(super) struct Leg<'a> {
+    pub(super) from: ChartId,
+    pub(super) pick: &'a ChartPick,
+    pub(super) boundaries: Vec<&'a Boundary>,
+    /// What is asked for, without what is left out.
+    pub(super) asks: Vec<(&'a Boundary, &'a RecipeStep)>,
+    /// The recipes' values among those given.
+    pub(super) settings: Vec<(&'a Boundary, &'a Setting)>,
+    pub(super) mode: ValuesMode,
+    /// What helm is given, without carried values.
+    pub(super) given: Value,
+    pub(super) carried: Vec<Carried>,
+    /// The carried values: path and plaintext.
+    pub(super) plain: Vec<(String, String)>,
+    /// The user-supplied values before.
+    pub(super) before: Value,
+    /// The user-supplied values after, carried ones included.
+    pub(super) after: Value,
+}
+
+/// The legs of the way that the user wishes; charts that are installed already are left out.
+pub(super) fn legs<'a>(ground: &Ground<'a>, wish: &'a Wish) -> Result<Vec<Leg<'a>>, Finding> {
+    let release = &ground.inventory.release;
+    let mut from = release.chart.clone();
+    let mut way = Vec::new();
+    for pick in &wish.to {
+        if pick.id != from {
+            way.push((std::mem::replace(&mut from, pick.id.clone()), pick));
+        }
+    }
+    let crossed: Vec<&Boundary> = way.iter().flat_map(|(from, pick)| ground.book.boundaries(from, &pick.id)).collect();
+    if !way.is_empty() {
+        check_without(&wish.without, &crossed)?;
+    }
+    let mut config = release.config.clone();
+    let mut legs = Vec::new();
+    for (from, pick) in way {
+        let leg = leg(ground, wish, from, pick, config)?;
+        config = leg.after.clone();
+        legs.push(leg);
+    }
+    Ok(legs)
+}
+
+/// What may be left out: any step or value of the plan, but helm itself; and the archive only together with what it
+/// is for. A deletion of what is not archived is never planned, and a password is carried out of the archive.
+fn check_without(without: &[String], crossed: &[&Boundary]) -> Result<(), Finding> {
+    let mut ids: Vec<&str> = crossed.iter().flat_map(|boundary| boundary.ids()).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    if let Some(unknown) = without.iter().find(|id| !ids.contains(&id.as_str())) {
+        let finding = Finding::blocking(Code::BadOption, format!("this plan has no step `{unknown}` to leave out"));
+        return Err(finding.with(format!("there are: {}", ids.join(", "))));
+    }
+    let steps = || crossed.iter().flat_map(|boundary| &boundary.steps);
+    let is_left_out = |step: &&RecipeStep| without.contains(&step.id);
+    if let Some(helm) = steps().filter(is_left_out).find(|step| matches!(step.ask, Ask::HelmUpgrade { .. })) {
+        return Err(Finding::blocking(Code::BadOption, format!("`{}` cannot be left out", helm.id))
+            .why("without it nothing is upgraded"));
+    }
+    if steps().filter(is_left_out).any(|step| matches!(step.ask, Ask::ArchiveObject { .. })) {
+        let needs = |step: &&RecipeStep| matches!(step.ask, Ask::CarryCredentials { .. } | Ask::DeleteObject { .. });
+        let mut left: Vec<&str> =
+            steps().filter(needs).filter(|step| !is_left_out(step)).map(|step| step.id.as_str()).collect();
+        left.dedup();
+        if !left.is_empty() {
+            return Err(Finding::blocking(Code::BadOption, "the archive cannot be left out alone")
+                .with(format!("it is needed by: {}", left.join(", ")))
+                .why("nothing is deleted that was not archived, and a password is carried out of the archive")
+                .next(format!("leave these out too: --without {}", left.join(" --without "))));
+        }
+    }
+    Ok(())
+}
+
+fn leg<'a>(
+    ground: &Ground<'a>,
+    wish: &Wish,
+    from: ChartId,
+    pick: &'a ChartPick,
+    before: Value,
+) -> Result<Leg<'a>, Finding> {
+    let boundaries = ground.book.boundaries(&from, &pick.id);
+    let is_wanted = |id: &String| !wish.without.contains(id);
+    let asks: Vec<(&Boundary, &RecipeStep)> = boundaries
+        .iter()
+        .flat_map(|boundary| boundary.steps.iter().map(|step| (*boundary, step)))
+        .filter(|(_, step)| is_wanted(&step.id))
+        .collect();
+    let mode = mode(&asks, &from, &pick.id)?;
+    let mut given = json!({});
+    let mut settings = Vec::new();
+    for (boundary, setting) in asks.iter().flat_map(|(boundary, step)| {
+        let set: &[Setting] = if let Ask::HelmUpgrade { set, .. } = &step.ask { set } else { &[] };
+        set.iter().map(|setting| (*boundary, setting))
+    }) {
+        // What the user gives goes before what a recipe gives.
+        if is_wanted(&setting.id)
+            && values::get(&wish.values, &setting.path).is_none()
+            && let Some(value) = value(ground, setting)?
+        {
+            values::set(&mut given, &setting.path, value);
+            settings.push((boundary, setting));
+        }
+    }
+    let given = values::layer(&given, &wish.values);
+    let (carried, plain) = carried(ground, &asks, &pick.id, &wish.values)?;
+    let mut all = given.clone();
+    for (path, text) in &plain {
+        values::set(&mut all, path, json!(text));
+    }
+    let after = match mode {
+        ValuesMode::Reset => all,
+        ValuesMode::ResetThenReuse => values::merge(&before, &all),
+    };
+    Ok(Leg { from, pick, boundaries, asks, settings, mode, given, carried, plain, before, after })
+}
+
+/// What becomes of the old values: exactly one thing.
+fn mode(asks: &[(&Boundary, &RecipeStep)], from: &ChartId, to: &ChartId) -> Result<ValuesMode, Finding> {
+    let says = asks.iter().filter_map(|(boundary, step)| match &step.ask {
+        Ask::HelmUpgrade { values: Some(mode), .. } => Some((*boundary, *mode)),
+        _ => None,
+    });
+    let says: Vec<(&Boundary, ValuesMode)> = says.collect();
+    match says.as_slice() {
+        [] => Err(Finding::blocking(Code::BadRecipe, format!("no recipe says how {from} becomes {to}"))
+            .with("a boundary that this upgrade crosses must have a step helm-upgrade with `values`")),
+        [(_, mode), rest @ ..] if rest.iter().all(|(_, other)| other == mode) => Ok(*mode),
+        [(first, _), ..] => {
+            let others: Vec<&str> = says.iter().skip(1).map(|(boundary, _)| boundary.name.as_str()).collect();
+            Err(Finding::blocking(Code::BadRecipe, "two boundaries disagree about what becomes of the old values")
+                .with(format!("{} and {}", first.name, others.join(", "))))
+        }
+    }
+}
+
+/// What a recipe's value is here; `None` where it does not apply.
+fn value(ground: &Ground<'_>, setting: &Setting) -> Result<Option<Value>, Finding> {
+    let is_openshift = matches!(ground.inventory.cluster.platform, Platform::OpenShift { .. });
+    if setting.platform.is_some_and(|on| (on == On::OpenShift) != is_openshift) {
+        return Ok(None);
+    }
+    filled(ground, setting, &setting.value)
+}
+
+fn filled(ground: &Ground<'_>, setting: &Setting, value: &Value) -> Result<Option<Value>, Finding> {
+    match value {
+        Value::String(text) => {
+            let mut text = recipe::fill(text, ground.release());
+            if text.contains("{domain}") {
+                let domain = ground.domain().ok_or_else(|| {
+                    Finding::blocking(Code::BadValues, "under which host the platform is reached is not known")
+                        .with("no route of the recipes is there")
+                        .next(format!("pass --set {}=HOST", setting.path))
+                })?;
+                text = text.replace("{domain}", &domain);
+            }
+            for database in &ground.book.product.databases {
+                let mark = format!("{{claim:{}}}", database.name);
+                if text.contains(&mark) {
+                    // A set that makes its claim goes on making it; a database elsewhere has none.
+                    let Some(claim) = ground.database(&database.name).and_then(|found| found.claim.clone()) else {
+                        return Ok(None);
+                    };
+                    text = text.replace(&mark, &claim);
+                }
+            }
+            Ok(Some(Value::String(text)))
+        }
+        Value::Array(items) => {
+            let items = items.iter().map(|item| filled(ground, setting, item)).collect::<Result<Option<_>, _>>()?;
+            Ok(items.map(Value::Array))
+        }
+        other => Ok(Some(other.clone())),
+    }
+}
+
+/// The values that come out of Secrets, and their plaintexts.
+#[allow(clippy::type_complexity, reason = "two lists that belong together, used once")]
+fn carried(
+    ground: &Ground<'_>,
+    asks: &[(&Boundary, &RecipeStep)],
+    to: &ChartId,
+    given: &Value,
+) -> Result<(Vec<Carried>, Vec<(String, String)>), Finding> {
+    let (mut carried, mut plain) = (Vec::new(), Vec::new());
+    for (boundary, step) in asks {
+        let Ask::CarryCredentials { database } = &step.ask else { continue };
+        let Some(found) = ground.database(database) else { continue };
+        let Some(path) = found.recipe.password.value.get(&to.name) else {
+            let what = format!("no recipe says under which value {} takes the password of {database}", to.name);
+            return Err(Finding::blocking(Code::BadRecipe, what).with(format!("asked for by {}", boundary.name)));
+        };
+        if values::get(given, path).is_some() {
+            return Err(Finding::blocking(Code::BadValues, format!("{path} is given, and is carried over as well"))
+                .why("the data directory keeps the password it was made with; another one locks everybody out")
+                .next(format!("leave {path} out of the values")));
+        }
+        let one = Carried { path: path.clone(), from: found.reference.password.clone() };
+        if !carried.contains(&one) {
+            carried.push(one);
+            plain.push((path.clone(), found.plaintext.clone()));
+        }
+    }
+    Ok((carried, plain))
+}

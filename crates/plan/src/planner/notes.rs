@@ -1,0 +1,202 @@
+//! What the planner has to say about a plan.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use helm_compat::values;
+use model::{Code, Finding, HelmRun, Manifest, NewClaim, Object, Ref, ValuesMode};
+use recipe::fill;
+
+use super::ground::{FoundDatabase, Ground};
+use super::leg::Leg;
+use super::{is_kind, mounts, not_visible};
+
+/// What can be said before anything is rendered.
+pub(super) fn at_start(ground: &Ground<'_>, legs: &[Leg<'_>]) -> Vec<Finding> {
+    if legs.is_empty() {
+        return Vec::new();
+    }
+    let inventory = ground.inventory;
+    let namespace = &ground.release().namespace;
+    let mut findings = Vec::new();
+    for kind in ["Pod", "StatefulSet", "Deployment"] {
+        if !inventory.is_complete(kind, namespace) {
+            findings.push(not_visible(kind, namespace));
+        }
+    }
+    for database in &ground.elsewhere {
+        let set = fill(&database.set, ground.release());
+        findings.push(
+            Finding::warning(Code::NoDatabase, format!("the release does not run StatefulSet/{set}"))
+                .why(format!("{} is elsewhere, or not there: its rows are not compared", database.name))
+                .next("make a backup of it, and compare it yourself"),
+        );
+    }
+    for volume in inventory.data_volumes().filter(|volume| !ground.is_in_use(volume)) {
+        findings.push(
+            Finding::warning(Code::VolumeDiffers, format!("nothing mounts {} today", volume.claim))
+                .why("it is protected and looked after, but what it is for is not known")
+                .next("see whether it is left over from an earlier version"),
+        );
+    }
+    findings.extend(legs.iter().filter_map(|leg| dropped(ground, leg)));
+    findings
+}
+
+/// Values of the installation that are not taken over: their paths, never the values.
+fn dropped(ground: &Ground<'_>, leg: &Leg<'_>) -> Option<Finding> {
+    if leg.mode != ValuesMode::Reset {
+        return None;
+    }
+    let replaced = leg.settings.iter().flat_map(|(_, setting)| &setting.replaces);
+    let is_carried =
+        |found: &&FoundDatabase<'_>| leg.carried.iter().any(|carried| carried.from == found.reference.password);
+    let passwords = ground.databases.iter().filter(is_carried).flat_map(|found| found.recipe.password.value.values());
+    let replaced: BTreeSet<&String> = replaced.chain(passwords).collect();
+    let paths: Vec<String> = values::flatten(&leg.before)
+        .into_iter()
+        .filter(|(path, value)| values::get(&leg.after, path) != Some(value))
+        .map(|(path, _)| path)
+        .filter(|path| !replaced.contains(path))
+        .collect();
+    if paths.is_empty() {
+        return None;
+    }
+    let how_many = if paths.len() == 1 {
+        "1 value that is set today is".into()
+    } else {
+        format!("{} values that are set today are", paths.len())
+    };
+    let found = format!("{how_many} not taken over to {}", leg.pick.id);
+    let mut finding = Finding::warning(Code::BadValues, found)
+        .why("the new chart has another layout of values: what it is not given has its default")
+        .next("see which of them still matter, and give them in the new layout with --set or -f");
+    finding.evidence = paths;
+    Some(finding)
+}
+
+/// A hop as helm will meet it.
+pub(super) struct Scene<'a> {
+    pub(super) ground: &'a Ground<'a>,
+    pub(super) leg: &'a Leg<'a>,
+    /// What lives when helm starts.
+    pub(super) live: &'a BTreeMap<Ref, Object>,
+    pub(super) planned: &'a Manifest,
+    pub(super) hooks: &'a [Object],
+    pub(super) run: &'a HelmRun,
+}
+
+/// What can be said about a hop.
+pub(super) fn of_hop(scene: &Scene<'_>) -> Vec<Finding> {
+    let mut findings = unmounted(scene);
+    findings.extend(hooks(scene));
+    findings.extend(refused(scene));
+    findings.extend(scene.ground.databases.iter().filter_map(|database| locked_out(scene, database)));
+    findings.extend(not_seen(scene));
+    findings
+}
+
+/// Volumes in use that nothing of the new manifest mounts. The rehearsal judges what becomes of them.
+fn unmounted(scene: &Scene<'_>) -> Vec<Finding> {
+    let left = scene.ground.in_use().filter(|volume| !mounts::is_mounted(&scene.planned.docs, &volume.claim));
+    left.map(|volume| {
+        let mut finding =
+            Finding::blocking(Code::NotSafe, format!("nothing in {} mounts {}", scene.leg.pick.id, volume.claim))
+                .why("the data stays behind, and the new workload starts on something else")
+                .next("give the chart the claim's name (an `existingClaim` value), or leave nothing out");
+        for mount in &volume.mounts {
+            finding = finding.with(format!("{} mounts it today", mount.pod));
+        }
+        finding
+    })
+    .collect()
+}
+
+/// Helm deletes a hook's object before it makes it again, whatever its annotations say.
+fn hooks(scene: &Scene<'_>) -> Vec<Finding> {
+    let storage = scene.hooks.iter().filter_map(Object::name).filter(Ref::is_storage);
+    storage
+        .filter(|name| scene.live.contains_key(name))
+        .map(|name| {
+            Finding::blocking(Code::NotSafe, format!("{} has {name} as a hook", scene.leg.pick.id))
+                .why("helm deletes the object of a hook before it makes it again, whatever its annotations say")
+                .next("this chart cannot be applied over this installation")
+        })
+        .collect()
+}
+
+/// Secrets that will be there without the key that the chart looks for.
+fn refused(scene: &Scene<'_>) -> Vec<Finding> {
+    let guards = scene.run.guards.iter().filter(|guard| {
+        scene.live.get(&guard.key.secret).is_some_and(|live| !live.data_keys().contains(&guard.key.key.as_str()))
+    });
+    guards
+        .map(|guard| {
+            Finding::blocking(Code::ChartRefuses, format!("{} will not render", scene.leg.pick.id))
+                .with(guard.message.clone())
+                .why("helm renders against the cluster, and refuses after the preparations were done")
+                .next("leave nothing out: a recipe deletes this Secret once it is archived")
+        })
+        .collect()
+}
+
+/// A database whose password the new chart would not know: its Secret is not there any more when helm starts, and the
+/// rendering has another value in its place.
+fn locked_out(scene: &Scene<'_>, database: &FoundDatabase<'_>) -> Option<Finding> {
+    let secret = &database.reference.password.secret;
+    let doc = scene.planned.docs.iter().find(|doc| doc.name().as_ref() == Some(secret))?;
+    if scene.live.contains_key(secret) || !mounts_today(scene, database) {
+        return None;
+    }
+    let parts = ["data", "stringData"].iter().filter_map(|part| doc.0.get(part)?.as_object());
+    let is_kept = parts
+        .flat_map(|map| map.values())
+        .any(|value| value.as_str().is_some_and(|text| text.starts_with(Manifest::CARRIED)));
+    (!is_kept).then(|| {
+        let found = format!("{} gives {} another password", scene.leg.pick.id, database.set);
+        Finding::blocking(Code::PasswordRefused, found)
+            .why("the data directory keeps the password it was made with")
+            .next("do not leave out carry-credentials, and give no other password among the values")
+    })
+}
+
+/// Only an existing data directory knows a password already.
+fn mounts_today(scene: &Scene<'_>, database: &FoundDatabase<'_>) -> bool {
+    let of_set = |volume: &&model::Volume| volume.mounts.iter().any(|mount| mount.pod == database.reference.pod);
+    scene.ground.inventory.data_volumes().any(|volume| of_set(&volume)) || database.claim.is_some()
+}
+
+/// Kinds of the new manifest that this user may not list: whether such an object is new is then not known.
+fn not_seen(scene: &Scene<'_>) -> Option<Finding> {
+    let denied: BTreeSet<&str> = scene.ground.inventory.denied().map(|scope| scope.kind.as_str()).collect();
+    let kinds: BTreeSet<&str> = scene.planned.docs.iter().map(|doc| doc.text("/kind")).collect();
+    let both: Vec<&str> = kinds.intersection(&denied).copied().collect();
+    (!both.is_empty()).then(|| {
+        Finding::warning(Code::NotVisible, format!("this user may not list {}", both.join(", ")))
+            .why("which of these objects are there already is not known")
+    })
+}
+
+/// New claims need a storage class.
+pub(super) fn check_class(
+    ground: &Ground<'_>,
+    new: &[NewClaim],
+    docs: &[Object],
+    live: &BTreeMap<Ref, Object>,
+) -> Result<(), Finding> {
+    let cluster = &ground.inventory.cluster;
+    // Where classes may not be listed, that none was seen says nothing.
+    if cluster.default_class.is_some() || !ground.inventory.is_complete("StorageClass", "") {
+        return Ok(());
+    }
+    let plain =
+        docs.iter().filter(|doc| is_kind(doc, "PersistentVolumeClaim") && doc.at("/spec/storageClassName").is_none());
+    let plain = plain.filter_map(Object::name).filter(|name| !live.contains_key(name));
+    let made = new.iter().filter(|claim| claim.class.is_none()).map(|claim| claim.claim.clone());
+    let needy: Vec<Ref> = made.chain(plain).collect();
+    if needy.is_empty() {
+        return Ok(());
+    }
+    let mut finding = Finding::blocking(Code::NoStorageClass, Code::NoStorageClass.title());
+    finding.evidence = needy.iter().map(|claim| format!("{claim} will be new")).collect();
+    Err(finding)
+}

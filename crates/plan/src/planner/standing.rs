@@ -1,0 +1,116 @@
+//! The installation as it will be when a hop begins.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use helm_compat::{manifest, upgrade};
+use model::{Change, Hop, Inventory, Manifest, Object, Ref, Step, StepKind};
+use serde_json::{Value, json};
+
+/// Claims and volumes are the same objects in every hop. What helm makes in one is not known by UID in the next: such an
+/// object stands here without one.
+pub(super) struct Standing {
+    pub(super) revision: u32,
+    /// The stored manifest.
+    pub(super) docs: Vec<Object>,
+    /// What lives.
+    pub(super) objects: BTreeMap<Ref, Object>,
+    /// Volumes that an earlier hop set to Retain.
+    pub(super) retained: BTreeSet<Ref>,
+    /// Objects that an earlier hop put into the archive. The first copy counts: of a password it is the one that the data
+    /// directory knows.
+    pub(super) archived: BTreeSet<Ref>,
+}
+
+impl Standing {
+    pub(super) fn of(inventory: &Inventory) -> Self {
+        Self {
+            revision: inventory.release.revision,
+            docs: inventory.release.docs.clone(),
+            objects: inventory.objects.clone(),
+            retained: BTreeSet::new(),
+            archived: BTreeSet::new(),
+        }
+    }
+
+    /// Whether the stored manifest has an object.
+    pub(super) fn is_stored(&self, name: &Ref) -> bool {
+        self.docs.iter().any(|doc| doc.name().as_ref() == Some(name))
+    }
+
+    /// What lives when helm starts, after the steps before it.
+    pub(super) fn when_helm_starts(&self, steps: &[Step]) -> BTreeMap<Ref, Object> {
+        let mut live = self.objects.clone();
+        for step in steps {
+            match &step.kind {
+                StepKind::KeepClaim { claim, .. } => {
+                    if let Some(object) = live.get_mut(claim) {
+                        *object = kept(object);
+                    }
+                }
+                StepKind::DeleteObject { target, ends, .. } => {
+                    live.remove(target);
+                    for pod in ends {
+                        live.remove(pod);
+                    }
+                }
+                _ => {}
+            }
+        }
+        live
+    }
+
+    /// What stands after a hop.
+    pub(super) fn pass(&mut self, hop: &Hop, mut live: BTreeMap<Ref, Object>, planned: &Manifest) {
+        for step in &hop.steps {
+            match &step.kind {
+                StepKind::RetainVolume { volume, .. } => {
+                    self.retained.insert(volume.clone());
+                }
+                StepKind::ArchiveObject { objects } => self.archived.extend(objects.iter().cloned()),
+                _ => {}
+            }
+        }
+        let new = |name: &Ref| planned.docs.iter().find(|doc| doc.name().as_ref() == Some(name));
+        let old = |name: &Ref| self.docs.iter().find(|doc| doc.name().as_ref() == Some(name));
+        for (change, name, _) in &hop.changes {
+            match (change, new(name)) {
+                (Change::Delete, _) => {
+                    live.remove(name);
+                }
+                (Change::Keep, _) | (_, None) => {}
+                (_, Some(doc)) => {
+                    let object = match live.get(name) {
+                        Some(is) => upgrade::patched(old(name), doc, is),
+                        // Helm puts its own label on what it makes.
+                        None => upgrade::patched(None, doc, doc),
+                    };
+                    live.insert(name.clone(), object);
+                }
+            }
+        }
+        for new in &hop.new_claims {
+            let claim = json!({
+                "apiVersion": "v1", "kind": "PersistentVolumeClaim",
+                "metadata": {"name": new.claim.name(), "namespace": new.claim.namespace()},
+            });
+            live.insert(new.claim.clone(), Object::new(claim));
+        }
+        self.objects = live;
+        self.docs = planned.docs.clone();
+        self.revision += 1;
+    }
+}
+
+fn kept(claim: &Object) -> Object {
+    let mut json = (*claim.0).clone();
+    if let Some(Value::Object(metadata)) = json.get_mut("metadata") {
+        let annotations = metadata.entry("annotations").or_insert_with(|| json!({}));
+        if annotations.is_null() {
+            *annotations = json!({});
+        }
+        if let Value::Object(annotations) = annotations {
+            annotations.insert(manifest::POLICY.into(), "keep".into());
+        }
+    }
+    Object::new(json)
+}

@@ -1,0 +1,234 @@
+//! From what the recipes ask for to steps with everything decided.
+
+use model::{Carried, Code, Finding, HelmRun, Object, Ref, Source, Step, StepKind, Undo, Volume};
+use recipe::{Ask, Boundary, Origin, Which, fill};
+use serde_json::Value;
+
+use super::ground::Ground;
+use super::leg::Leg;
+use super::standing::Standing;
+use super::{command, mounts};
+
+/// Seconds: a pod is given 30 by default to end, and a database may be given more.
+const DELETE_LIMIT: u64 = 120;
+/// Seconds: images are pulled and migrations run.
+const READY_LIMIT: u64 = 600;
+/// Seconds: without `--wait` helm only writes objects, a few a second.
+const HELM_LIMIT: u64 = 600;
+/// Seconds for everything else.
+const LIMIT: u64 = 60;
+
+/// What the steps of a hop are made from.
+pub(super) struct Desk<'a> {
+    pub(super) ground: &'a Ground<'a>,
+    pub(super) leg: &'a Leg<'a>,
+    pub(super) standing: &'a Standing,
+    pub(super) docs: &'a [Object],
+    pub(super) run: &'a HelmRun,
+}
+
+impl Desk<'_> {
+    /// The steps in the order in which they are carried out: by kind, then as the recipes have them. What two boundaries
+    /// ask for is one step with both sources.
+    pub(super) fn steps(&self, findings: &mut Vec<Finding>) -> Vec<Step> {
+        let mut steps: Vec<Step> = Vec::new();
+        for (boundary, asked) in &self.leg.asks {
+            for kind in self.kinds(&asked.ask, findings) {
+                let mut sources = vec![self.source(boundary, &asked.source)];
+                if let Ask::HelmUpgrade { set, .. } = &asked.ask {
+                    let given = self.leg.settings.iter().filter(|(_, setting)| set.contains(setting));
+                    sources.extend(given.map(|(boundary, setting)| self.source(boundary, &setting.source)));
+                }
+                let taken = steps.iter_mut().position(|step| take_up(&mut step.kind, step.id == asked.id, &kind));
+                match taken {
+                    Some(at) => steps[at].sources.extend(sources),
+                    None => steps.push(step(&asked.id, &asked.why, kind, sources)),
+                }
+            }
+        }
+        steps.sort_by_key(|step| Ask::place_of(&step.kind));
+        for step in &mut steps {
+            step.command = command::of(&step.kind, &self.leg.given, step.limit);
+            // What a page says comes before what we say.
+            step.sources.sort_by_key(|source| source.line.is_none());
+            step.sources.dedup();
+        }
+        steps
+    }
+
+    fn source(&self, boundary: &Boundary, origin: &Origin) -> Source {
+        let title = self.ground.book.source(&origin.page).map(|page| page.title.clone());
+        Source {
+            page: title.unwrap_or_else(|| origin.page.clone()),
+            line: origin.line,
+            boundary: boundary.name.clone(),
+        }
+    }
+
+    fn kinds(&self, ask: &Ask, findings: &mut Vec<Finding>) -> Vec<StepKind> {
+        match ask {
+            Ask::RetainVolume { claims } => {
+                self.volumes(claims, findings).filter_map(|volume| self.retain(volume)).collect()
+            }
+            Ask::KeepClaim { claims } => self
+                .volumes(claims, findings)
+                .filter(|volume| self.standing.is_stored(&volume.claim))
+                .map(|volume| StepKind::KeepClaim { claim: volume.claim.clone(), uid: volume.claim_uid.clone() })
+                .collect(),
+            Ask::RecordDatabase { database } => {
+                self.database(database).map(|database| StepKind::RecordDatabase { database }).into_iter().collect()
+            }
+            Ask::ArchiveObject { objects } => {
+                let objects: Vec<Ref> = self
+                    .there(objects)
+                    .map(|(name, _)| name)
+                    .filter(|name| !self.standing.archived.contains(name))
+                    .collect();
+                if objects.is_empty() { Vec::new() } else { vec![StepKind::ArchiveObject { objects }] }
+            }
+            Ask::CarryCredentials { database } => self.carry(database).into_iter().collect(),
+            Ask::DeleteObject { objects } => self.deletions(objects),
+            Ask::HelmUpgrade { .. } => vec![StepKind::HelmUpgrade { run: Box::new(self.run.clone()) }],
+            Ask::WaitReady => vec![StepKind::WaitReady { workloads: waits(self.docs) }],
+            Ask::VerifyVolume { claims } => {
+                self.volumes(claims, findings).filter_map(|volume| self.verify(volume)).collect()
+            }
+            Ask::VerifyDatabase { database, may_change } => self
+                .database(database)
+                .map(|database| StepKind::VerifyDatabase { database, may_change: may_change.clone() })
+                .into_iter()
+                .collect(),
+        }
+    }
+
+    /// The volumes of the claims that a recipe names; a name that is not there is worth a warning.
+    fn volumes(&self, which: &Which, findings: &mut Vec<Finding>) -> std::vec::IntoIter<&Volume> {
+        let all = &self.ground.inventory.volumes;
+        let Which::These(names) = which else {
+            return all.iter().collect::<Vec<_>>().into_iter();
+        };
+        let mut found = Vec::new();
+        for name in names {
+            let claim = Ref::claim(&self.ground.release().namespace, &fill(name, self.ground.release()));
+            match all.iter().find(|volume| volume.claim == claim) {
+                Some(volume) => found.push(volume),
+                None => findings.push(
+                    Finding::warning(Code::VolumeDiffers, format!("a recipe names {claim}, which is not there"))
+                        .why("the data lies on another claim than the page says")
+                        .next("see that the volumes named in the plan are all that hold data"),
+                ),
+            }
+        }
+        found.into_iter()
+    }
+
+    fn retain(&self, volume: &Volume) -> Option<StepKind> {
+        let (name, uid) = (volume.volume.clone()?, volume.volume_uid.clone()?);
+        let before = if self.standing.retained.contains(&name) {
+            "Retain".into()
+        } else {
+            volume.policy.clone().unwrap_or_default()
+        };
+        Some(StepKind::RetainVolume { volume: name, uid, before })
+    }
+
+    fn verify(&self, volume: &Volume) -> Option<StepKind> {
+        Some(StepKind::VerifyVolume {
+            claim: volume.claim.clone(),
+            claim_uid: volume.claim_uid.clone(),
+            volume: volume.volume.clone()?,
+            volume_uid: volume.volume_uid.clone()?,
+            mounted_by: mounts::pods(self.docs, &volume.claim),
+        })
+    }
+
+    fn database(&self, name: &str) -> Option<model::DatabaseRef> {
+        self.ground.database(name).map(|found| found.reference.clone())
+    }
+
+    fn carry(&self, name: &str) -> Option<StepKind> {
+        let database = self.database(name)?;
+        let carried: Vec<Carried> =
+            self.leg.carried.iter().filter(|carried| carried.from == database.password).cloned().collect();
+        Some(StepKind::CarryCredentials { carried, database })
+    }
+
+    /// The objects that a recipe names, where they live.
+    fn there<'a>(&'a self, objects: &'a [String]) -> impl Iterator<Item = (Ref, &'a Object)> {
+        objects.iter().filter_map(|text| {
+            let name = recipe::object(text, self.ground.release())?;
+            let live = self.standing.objects.get(&name)?;
+            Some((name, live))
+        })
+    }
+
+    /// What an earlier hop made has no UID that is known now; it is of the new kind already and needs no deleting.
+    fn deletions(&self, objects: &[String]) -> Vec<StepKind> {
+        self.there(objects)
+            .filter(|(_, live)| !live.uid().0.is_empty())
+            .map(|(target, live)| StepKind::DeleteObject { uid: live.uid(), ends: self.pods_of(&target, live), target })
+            .collect()
+    }
+
+    fn pods_of(&self, owner: &Ref, live: &Object) -> Vec<Ref> {
+        let uid = live.uid();
+        let owns = |pod: &Object| {
+            let owners = pod.list("/metadata/ownerReferences");
+            owners.iter().any(|owner| owner.get("uid").and_then(Value::as_str) == Some(&*uid.0))
+        };
+        let pods = self.standing.objects.iter();
+        pods.filter(|(name, pod)| name.kind() == "Pod" && name.namespace() == owner.namespace() && owns(pod))
+            .map(|(name, _)| name.clone())
+            .collect()
+    }
+}
+
+fn step(id: &str, why: &str, kind: StepKind, sources: Vec<Source>) -> Step {
+    let (undo, limit) = match kind {
+        StepKind::RetainVolume { .. } | StepKind::KeepClaim { .. } => (Undo::Reverse, LIMIT),
+        StepKind::DeleteObject { .. } => (Undo::Restore, DELETE_LIMIT),
+        StepKind::HelmUpgrade { .. } => (Undo::ForwardOnly, HELM_LIMIT),
+        StepKind::WaitReady { .. } => (Undo::Nothing, READY_LIMIT),
+        _ => (Undo::Nothing, LIMIT),
+    };
+    Step { id: id.into(), kind, sources, why: why.into(), command: Vec::new(), undo, limit }
+}
+
+/// Whether a step is what is asked for; it then takes up what is new in it.
+fn take_up(kind: &mut StepKind, same_id: bool, asked: &StepKind) -> bool {
+    match (&mut *kind, asked) {
+        (StepKind::ArchiveObject { objects }, StepKind::ArchiveObject { objects: more }) if same_id => {
+            for name in more {
+                if !objects.contains(name) {
+                    objects.push(name.clone());
+                }
+            }
+            true
+        }
+        (
+            StepKind::VerifyDatabase { database, may_change },
+            StepKind::VerifyDatabase { database: other, may_change: more },
+        ) if same_id && database == other => {
+            for table in more {
+                if !may_change.contains(table) {
+                    may_change.push(table.clone());
+                }
+            }
+            true
+        }
+        _ => kind == asked,
+    }
+}
+
+/// What is waited for: the workloads of a manifest, and its routes. A job that is removed once it is done is not there to
+/// be asked.
+fn waits(docs: &[Object]) -> Vec<Ref> {
+    let is_waited_for = |doc: &&Object| match (doc.text("/apiVersion"), doc.text("/kind")) {
+        (_, "StatefulSet" | "Deployment" | "DaemonSet") => true,
+        (_, "Job") => doc.at("/spec/ttlSecondsAfterFinished").is_none(),
+        (version, "Route") => version.starts_with("route.openshift.io/"),
+        (version, "Ingress") => version.starts_with("networking.k8s.io/"),
+        _ => false,
+    };
+    docs.iter().filter(is_waited_for).filter_map(Object::name).collect()
+}

@@ -1,0 +1,9 @@
+//! The planner and the linter on small installations written by hand.
+
+#![allow(clippy::expect_used, reason = "a test says what it expects")]
+
+mod lints;
+mod paths;
+mod refusals;
+mod without;
+mod yard;

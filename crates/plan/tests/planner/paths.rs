@@ -1,0 +1,323 @@
+//! The ways: what each start gets, and what two hops make of it.
+
+use std::collections::BTreeMap;
+
+use helm_compat::values;
+use model::{Change, Digest, Ref, Severity, StepKind, Undo, ValuesMode};
+use portolan_plan::linter::lint;
+use portolan_plan::planner;
+use recipe::Book;
+use serde_json::{Value, json};
+
+use crate::yard::{
+    self, NS, PASSWORD, at_2_8, at_2_11, at_2_13, at_2_13_adopted, bytes, manifest_of, new, object, old, run, words,
+};
+
+const WAITS: &str = "wait StatefulSet/keycloak,StatefulSet/runai-backend-postgresql,\
+    StatefulSet/runai-backend-redis-queue-master,Job/migrate-2-20-41,Route/runai-backend";
+
+#[test]
+fn from_2_8_the_union_of_the_blocks() {
+    let file = at_2_8().file(&[new("2.20.41")]).expect("it can be planned");
+    let plan = &file.plan;
+    assert_eq!(
+        words(plan, 0),
+        [
+            "retain PersistentVolume/pv-1",
+            "keep PersistentVolumeClaim/pvc-postgresql",
+            "record Pod/runai-backend-postgresql-0",
+            "archive Secret/runai-backend-postgresql,StatefulSet/keycloak,StatefulSet/runai-backend-postgresql",
+            "carry postgresql.auth.postgresPassword",
+            "delete Secret/runai-backend-postgresql ends ",
+            "delete StatefulSet/keycloak ends Pod/keycloak-0",
+            "delete StatefulSet/runai-backend-postgresql ends Pod/runai-backend-postgresql-0",
+            "helm control-plane 2.20.41 on 7",
+            WAITS,
+            "verify PersistentVolumeClaim/pvc-postgresql in Pod/runai-backend-postgresql-0",
+            "verify database but public.tenants",
+        ]
+    );
+    assert_eq!(plan.hops[0].boundaries, ["every upgrade", "into 2.9", "into 2.12", "into 2.20"]);
+    let lines: Vec<Vec<Option<u32>>> =
+        plan.steps().map(|step| step.sources.iter().map(|source| source.line).collect()).collect();
+    assert_eq!(lines[0], [Some(44), None]);
+    assert_eq!(lines[1], [Some(67), None]);
+    assert_eq!(lines[5], [Some(46)]);
+    assert_eq!(lines[7], [Some(47)]);
+    assert_eq!(lines[8], [100, 101, 102, 103, 104].map(Some));
+    assert_eq!(plan.hops[0].steps[0].sources[0].boundary, "into 2.9");
+    assert_eq!(lint(plan), []);
+}
+
+#[test]
+fn what_helm_is_given_and_what_is_kept() {
+    let yard = at_2_8();
+    let file = yard.file(&[new("2.20.41")]).expect("it can be planned");
+    let helm = run(&file.plan, 0);
+    let given = json!({
+        "global": {"domain": "runai.apps.rig.example.com", "config": {"kubernetesDistribution": "openshift"}},
+        "postgresql": {"primary": {"persistence": {"existingClaim": "pvc-postgresql"}}},
+        "thanos": {"query": {"stores": ["thanos-grpc-port-forwarder:10901"]}},
+    });
+    assert_eq!(object(&file, &helm.values), given);
+    assert_eq!(helm.mode, ValuesMode::Reset);
+    let mut complete = given;
+    values::set(&mut complete, "postgresql.auth.postgresPassword", PASSWORD.into());
+    let job = &yard.jobs(&[new("2.20.41")]).expect("a job")[0];
+    assert_eq!(job.values, complete);
+    assert!(job.api_versions.contains(&"route.openshift.io/v1/Route".to_owned()));
+    assert!(!format!("{job:?}").contains(PASSWORD));
+
+    assert_eq!(helm.guards[0].key.key, "postgres-password");
+    assert!(helm.guards[0].message.starts_with("PASSWORDS ERROR"));
+    assert_eq!(Digest::of(&bytes(&file, &helm.archive)), helm.archive);
+    let manifest = manifest_of(&file, 0);
+    let secret = manifest.docs.iter().find(|doc| doc.text("/kind") == "Secret").expect("a secret");
+    assert_eq!(secret.text("/stringData/postgres-password"), "portolan:carried:postgresql.auth.postgresPassword");
+    assert!(manifest.docs.iter().all(|doc| doc.text("/metadata/name") != "h"), "hooks are not in the manifest");
+    assert!(!serde_json::to_string(&file).expect("JSON").contains(PASSWORD));
+    for digest in file.objects.keys() {
+        assert!(!String::from_utf8_lossy(&bytes(&file, digest)).contains(PASSWORD));
+    }
+}
+
+#[test]
+fn what_will_change_and_what_was_relied_on() {
+    let plan = at_2_8().plan(&[new("2.20.41")]);
+    let hop = &plan.hops[0];
+    let fate = |name: Ref| hop.changes.iter().find(|(_, its, _)| *its == name).map(|(change, ..)| *change);
+    assert_eq!(fate(Ref::claim(NS, "pvc-postgresql")), Some(Change::Keep));
+    // What was deleted before is made anew.
+    assert_eq!(fate(Ref::set(NS, "runai-backend-postgresql")), Some(Change::Create));
+    assert_eq!(fate(Ref::new("route.openshift.io", "Route", NS, "runai-backend")), Some(Change::Same));
+    let claims: Vec<&str> = hop.new_claims.iter().map(|new| new.claim.name()).collect();
+    assert_eq!(claims, ["data-runai-backend-redis-queue-master-0"]);
+    let undo: Vec<Undo> = hop.steps.iter().map(|step| step.undo).collect();
+    assert_eq!((undo[0], undo[5], undo[8], undo[9]), (Undo::Reverse, Undo::Restore, Undo::ForwardOnly, Undo::Nothing));
+
+    let names: Vec<String> = plan.expects.keys().map(ToString::to_string).collect();
+    let mut want = [
+        "Namespace/kube-system",
+        "PersistentVolume/pv-1",
+        "PersistentVolumeClaim/pvc-postgresql",
+        "Secret/runai-backend-postgresql",
+        "StatefulSet/keycloak",
+        "StatefulSet/runai-backend-postgresql",
+    ];
+    want.sort_unstable();
+    let mut names_sorted = names;
+    names_sorted.sort_unstable();
+    assert_eq!(names_sorted, want);
+    let claim = &plan.expects[&Ref::claim(NS, "pvc-postgresql")];
+    let fields: BTreeMap<&str, &Value> =
+        claim.fields.iter().map(|field| (field.pointer.as_str(), &field.value)).collect();
+    assert_eq!(fields["/spec/volumeName"], "pv-1");
+    assert_eq!(fields["/metadata/annotations/helm.sh~1resource-policy"], &Value::Null);
+    assert_eq!(fields["/metadata/deletionTimestamp"], &Value::Null);
+    let volume = &plan.expects[&Ref::volume("pv-1")];
+    assert_eq!(volume.fields[0].value, "Delete");
+    assert_eq!(volume.fields[1].value, "uid-persistentvolumeclaim-pvc-postgresql");
+
+    // The values of the old layout that no recipe stands for; never the values themselves.
+    let [dropped] = plan.findings.as_slice() else { panic!("{:#?}", plan.findings) };
+    assert_eq!(dropped.severity, Severity::Warning);
+    assert_eq!(dropped.evidence, ["backend.openshiftIdp.firstAdmin"]);
+}
+
+#[test]
+fn what_a_person_would_type() {
+    let plan = at_2_8().plan(&[new("2.20.41")]);
+    let lines: Vec<&str> = plan.steps().flat_map(|step| &step.command).map(String::as_str).collect();
+    for want in [
+        r#"kubectl patch pv pv-1 -p '{"spec":{"persistentVolumeReclaimPolicy":"Retain"}}'"#,
+        r#"kubectl patch pvc -n runai-backend pvc-postgresql -p '{"metadata":{"annotations":{"helm.sh/resource-policy":"keep"}}}'"#,
+        "kubectl get secret -n runai-backend runai-backend-postgresql -o json > secret-runai-backend-postgresql.json",
+        "POSTGRESQL_AUTH_POSTGRESPASSWORD=$(kubectl get secret -n runai-backend runai-backend-postgresql \
+         -o jsonpath='{.data.postgresql-password}' | base64 -d)",
+        "kubectl delete statefulset -n runai-backend keycloak",
+        "kubectl wait --for=delete pod -n runai-backend keycloak-0 --timeout=120s",
+        r#"  --set-string postgresql.auth.postgresPassword="$POSTGRESQL_AUTH_POSTGRESPASSWORD""#,
+        "kubectl rollout status statefulset -n runai-backend keycloak --timeout=600s",
+    ] {
+        assert!(lines.contains(&want), "{want}\nin {lines:#?}");
+    }
+    assert!(plan.steps().all(|step| !step.command.is_empty() && !step.why.is_empty()));
+}
+
+#[test]
+fn from_2_11_nothing_is_deleted() {
+    let plan = at_2_11().plan(&[new("2.20.41")]);
+    assert_eq!(
+        words(&plan, 0),
+        [
+            "retain PersistentVolume/pv-1",
+            "keep PersistentVolumeClaim/pvc-postgresql",
+            "record Pod/runai-backend-postgresql-0",
+            "archive Secret/runai-backend-postgresql",
+            "carry postgresql.auth.postgresPassword",
+            "helm control-plane 2.20.41 on 7",
+            WAITS,
+            "verify PersistentVolumeClaim/pvc-postgresql in Pod/runai-backend-postgresql-0",
+            "verify database but public.tenants",
+        ]
+    );
+    assert_eq!(lint(&plan), []);
+}
+
+#[test]
+fn from_2_13_the_values_go_on() {
+    for (yard, claim) in [(at_2_13(), "data-runai-backend-postgresql-0"), (at_2_13_adopted(), "pvc-postgresql")] {
+        let file = yard.file(&[new("2.20.41")]).expect("it can be planned");
+        let plan = &file.plan;
+        assert_eq!(plan.hops[0].boundaries, ["every upgrade", "within control-plane", "into 2.20"]);
+        let mut want = vec![
+            "retain PersistentVolume/pv-1".to_owned(),
+            "record Pod/runai-backend-postgresql-0".into(),
+            "archive Secret/runai-backend-postgresql".into(),
+            "carry postgresql.auth.postgresPassword".into(),
+            "helm control-plane 2.20.41 on 7".into(),
+            WAITS.into(),
+        ];
+        want.push(format!("verify PersistentVolumeClaim/{claim} in Pod/runai-backend-postgresql-0"));
+        want.push("verify database but public.tenants".into());
+        assert_eq!(words(plan, 0), want);
+        assert_eq!(run(plan, 0).mode, ValuesMode::ResetThenReuse);
+        assert_eq!(object(&file, &run(plan, 0).values), json!({}));
+        assert_eq!(plan.findings, []);
+        assert_eq!(lint(plan), []);
+    }
+}
+
+#[test]
+fn two_hops() {
+    let yard = at_2_8();
+    let way = [new("2.13.19"), new("2.20.41")];
+    let plan = yard.plan(&way);
+    assert_eq!(plan.hops.len(), 2);
+    assert_eq!((&plan.from, &plan.to), (&old("2.8.20"), &new("2.20.41")));
+    assert_eq!(words(&plan, 0).len(), 12);
+    assert_eq!(words(&plan, 0)[11], "verify database but ");
+    assert_eq!(
+        words(&plan, 1),
+        [
+            "retain PersistentVolume/pv-1",
+            "record Pod/runai-backend-postgresql-0",
+            "carry postgresql.auth.postgresPassword",
+            "helm control-plane 2.20.41 on 8",
+            WAITS,
+            "verify PersistentVolumeClaim/pvc-postgresql in Pod/runai-backend-postgresql-0",
+            "verify database but public.tenants",
+        ]
+    );
+    let StepKind::RetainVolume { before, .. } = &plan.hops[1].steps[0].kind else { panic!("it retains first") };
+    assert_eq!(before, "Retain");
+    // The second hop goes on from what the first one makes.
+    let jobs = yard.jobs(&way).expect("two jobs");
+    assert_eq!(jobs[0].values, jobs[1].values);
+    let fates: Vec<(Change, String)> =
+        plan.hops[1].changes.iter().map(|(change, name, _)| (*change, name.to_string())).collect();
+    assert!(fates.contains(&(Change::Delete, "Job/migrate-2-13-19".into())), "{fates:?}");
+    assert!(fates.contains(&(Change::Create, "Job/migrate-2-20-41".into())));
+    assert!(fates.contains(&(Change::Same, "StatefulSet/runai-backend-postgresql".into())), "{fates:?}");
+    assert!(!fates.iter().any(|(_, name)| name.contains("pvc-postgresql")));
+    assert_eq!(lint(&plan), []);
+    assert_eq!(plan.digest(), yard.plan(&way).digest(), "the same input gives the same bytes");
+}
+
+#[test]
+fn over_the_old_chart() {
+    let plan = at_2_8().plan(&[old("2.11.30"), new("2.20.41")]);
+    assert_eq!(plan.hops[0].boundaries, ["every upgrade", "within runai-backend", "into 2.9"]);
+    assert_eq!(run(&plan, 0).carried[0].path, "postgresql.password");
+    assert_eq!(run(&plan, 0).mode, ValuesMode::ResetThenReuse);
+    assert_eq!(run(&plan, 1).carried[0].path, "postgresql.auth.postgresPassword");
+    // The archived Secret is the old one, with the old key.
+    assert_eq!(run(&plan, 1).carried[0].from.key, "postgresql-password");
+    assert!(words(&plan, 1).contains(&"keep PersistentVolumeClaim/pvc-postgresql".to_owned()));
+    assert!(!words(&plan, 1).iter().any(|word| word.starts_with("delete")));
+    assert_eq!(lint(&plan), []);
+}
+
+#[test]
+fn nothing_to_do() {
+    let yard = at_2_13();
+    let plan = yard.plan(&[new("2.13.19")]);
+    assert_eq!((plan.hops.len(), plan.findings.len()), (0, 0));
+    assert_eq!(plan.to, plan.from);
+    assert_eq!(lint(&plan), []);
+    assert_eq!(yard.jobs(&[new("2.13.19")]).expect("no jobs").len(), 0);
+}
+
+#[test]
+fn values_of_the_user_go_first() {
+    let mut yard = at_2_8();
+    yard.values = json!({"global": {"domain": "other.example.com"}, "extra": 1});
+    let file = yard.file(&[new("2.20.41")]).expect("it can be planned");
+    let given = object(&file, &run(&file.plan, 0).values);
+    assert_eq!(given["global"]["domain"], "other.example.com");
+    assert_eq!(given["global"]["config"]["kubernetesDistribution"], "openshift");
+    assert_eq!(given["extra"], 1);
+}
+
+#[test]
+fn the_domain_is_the_routes_else_the_clusters() {
+    let mut yard = at_2_8();
+    let route = Ref::new("route.openshift.io", "Route", NS, "runai-backend");
+    yard.inventory.objects.remove(&route);
+    yard.inventory.release.docs.retain(|doc| doc.name().as_ref() != Some(&route));
+    let job = &yard.jobs(&[new("2.20.41")]).expect("a job")[0];
+    assert_eq!(job.values["global"]["domain"], "runai.apps.example.com");
+    yard.inventory.cluster.platform = model::Platform::Kubernetes;
+    let finding = yard.jobs(&[new("2.20.41")]).expect_err("no domain is known");
+    assert_eq!(finding.next, "pass --set global.domain=HOST");
+    yard.values = json!({"global": {"domain": "x"}});
+    let job = &yard.jobs(&[new("2.20.41")]).expect("a job")[0];
+    assert_eq!(job.values["global"], json!({"domain": "x"}), "what is OpenShift's is not set elsewhere");
+}
+
+/// A further version is a file more, and no Rust.
+#[test]
+fn a_folder_with_a_further_version() {
+    let mut files = BTreeMap::new();
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../recipes/runai");
+    for entry in std::fs::read_dir(folder).expect("the recipes") {
+        let path = entry.expect("an entry").path();
+        let name = path.file_name().expect("a name").to_string_lossy().into_owned();
+        files.insert(name, std::fs::read_to_string(&path).expect("a recipe"));
+    }
+    assert_eq!(Book::load(&files).expect("the same"), Book::builtin());
+    let further = "format: 1\nboundary: into 2.21\ncrosses: {below: '2.21.0'}\nsteps:\n\
+        - id: delete-queue\n  kind: delete-object\n  objects: [StatefulSet/keycloak]\n  source: {page: portolan}\n  why: w\n\
+        - id: archive\n  kind: archive-object\n  objects: [StatefulSet/keycloak]\n  source: {page: portolan}\n  why: w\n\
+        - id: helm\n  kind: helm-upgrade\n  source: {page: ocp-upgrade, line: 86}\n  why: w\n  set:\n  \
+        - {id: queue, path: queue.kind, value: nats, source: {page: portolan}, why: w}\n";
+    files.insert("into-2.21.yaml".into(), further.into());
+    let mut yard = at_2_13();
+    yard.book = Book::load(&files).expect("a further version");
+    let file = yard.file(&[new("2.21.3")]).expect("it can be planned");
+    let plan = &file.plan;
+    assert_eq!(plan.hops[0].boundaries.last().map(String::as_str), Some("into 2.21"));
+    let words = words(plan, 0);
+    assert!(words.contains(&"archive Secret/runai-backend-postgresql,StatefulSet/keycloak".to_owned()), "{words:#?}");
+    assert!(words.contains(&"delete StatefulSet/keycloak ends Pod/keycloak-0".to_owned()));
+    assert_eq!(object(&file, &run(plan, 0).values), json!({"queue": {"kind": "nats"}}));
+    assert_eq!(run(plan, 0).mode, ValuesMode::ResetThenReuse);
+    assert_eq!(lint(plan), []);
+}
+
+#[test]
+fn a_chart_is_picked() {
+    let offered =
+        [old("2.11.30"), new("2.13.19"), new("2.20.9"), new("2.20.41"), new("2.20.50-rc.1"), new("2.21.0-rc.1")];
+    let pick = |spec: &str| planner::pick(spec, &offered, &yard::old("2.11.30"));
+    assert_eq!(pick("2.20"), Ok(new("2.20.41")));
+    assert_eq!(pick("2"), Ok(new("2.20.41")));
+    assert_eq!(pick("v2.20.9"), Ok(new("2.20.9")));
+    assert_eq!(pick("2.21"), Ok(new("2.21.0-rc.1")));
+    assert_eq!(pick("control-plane-2.13"), Ok(new("2.13.19")));
+    assert_eq!(pick("2.11"), Ok(old("2.11.30")));
+    let none = pick("2.2").expect_err("2.2 is not 2.20");
+    assert_eq!((none.code, none.evidence.len()), (model::Code::NoTarget, 6));
+    let lower = planner::pick("2.13", &offered, &new("2.20.9")).expect_err("lower");
+    assert_eq!(lower.code, model::Code::Downgrade);
+}

@@ -1,0 +1,322 @@
+//! Small installations and charts, written by hand after the shape of the fixture charts.
+
+use std::collections::BTreeMap;
+
+use helm_compat::{chart, manifest, redact, values};
+use model::{
+    ChartId, Cluster, Coverage, Digest, FORMAT, Finding, HelmClient, HelmRun, Inventory, Manifest, Mount, Object, Plan,
+    PlanFile, Platform, Ref, Release, ReleaseId, ReleaseStatus, Requests, Scope, SecretKey, Step, StepKind, Uid,
+    Verdict, Volume,
+};
+use portolan_plan::planner::{self, ChartPick, RenderJob, Rendering, Wish};
+use recipe::Book;
+use semver::Version;
+use serde_json::{Value, json};
+
+pub(crate) const NS: &str = "runai-backend";
+pub(crate) const PASSWORD: &str = "Old-pg-7f3a";
+
+pub(crate) fn id(name: &str, version: &str) -> ChartId {
+    ChartId { name: name.into(), version: Version::parse(version).expect("a version") }
+}
+
+pub(crate) fn old(version: &str) -> ChartId {
+    id("runai-backend", version)
+}
+
+pub(crate) fn new(version: &str) -> ChartId {
+    id("control-plane", version)
+}
+
+pub(crate) fn pick(id: &ChartId) -> ChartPick {
+    let text = format!("apiVersion: v2\nname: {}\nversion: {}\n", id.name, id.version);
+    let archive = chart::pack(&BTreeMap::from([("Chart.yaml".to_owned(), text.into_bytes())]), &id.name);
+    ChartPick { id: id.clone(), archive }
+}
+
+fn set(name: &str, service: &str, volumes: &str, more: &str) -> String {
+    format!(
+        "---\napiVersion: apps/v1\nkind: StatefulSet\nmetadata: {{name: {name}}}\nspec:\n  replicas: 1\n  \
+         serviceName: {service}\n  template: {{metadata: {{labels: {{app: {name}}}}}, spec: {{containers: [{{name: c}}]{volumes}}}}}\n{more}"
+    )
+}
+
+fn template(class: &str) -> String {
+    format!(
+        "  volumeClaimTemplates:\n  - metadata: {{name: data}}\n    spec: {{resources: {{requests: {{storage: 8Gi}}}}{class}}}\n"
+    )
+}
+
+fn secret(key: &str, password: &str) -> String {
+    format!(
+        "---\napiVersion: v1\nkind: Secret\nmetadata: {{name: runai-backend-postgresql}}\nstringData: {{{key}: {password}}}\n"
+    )
+}
+
+fn route(host: &str) -> String {
+    format!(
+        "---\napiVersion: route.openshift.io/v1\nkind: Route\nmetadata: {{name: runai-backend}}\nspec: {{host: {host}}}\n"
+    )
+}
+
+const NAMED: &str = ", volumes: [{name: data, persistentVolumeClaim: {claimName: pvc-postgresql}}]";
+const CLAIM: &str = "---\napiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: {name: pvc-postgresql}\nspec: {resources: {requests: {storage: 8Gi}}}\n";
+
+/// The charts: what they render with some values, the password being `random` where none is given.
+fn chart_of(chart: &ChartId, given: &Value, random: &str) -> String {
+    let get = |path: &str| values::get(given, path).and_then(Value::as_str).filter(|text| !text.is_empty());
+    if chart.name == "runai-backend" {
+        let is_new = chart.version >= Version::new(2, 9, 0);
+        let (key, service) = if is_new { ("postgres-password", "-hl") } else { ("postgresql-password", "-headless") };
+        return [
+            secret(key, get("postgresql.password").unwrap_or(random)),
+            CLAIM.to_owned(),
+            set("keycloak", &format!("keycloak{service}"), "", ""),
+            set("runai-backend-postgresql", &format!("runai-backend-postgresql{service}"), NAMED, ""),
+            route(get("deployment.domain").unwrap_or_default()),
+        ]
+        .concat();
+    }
+    let database = match get("postgresql.primary.persistence.existingClaim") {
+        Some(claim) => {
+            let volumes = NAMED.replace("pvc-postgresql", claim);
+            set("runai-backend-postgresql", "runai-backend-postgresql-hl", &volumes, "")
+        }
+        None => set("runai-backend-postgresql", "runai-backend-postgresql-hl", "", &template("")),
+    };
+    let password = get("global.postgresql.auth.postgresPassword").or(get("postgresql.auth.postgresPassword"));
+    let mut all = vec![
+        secret("postgres-password", password.unwrap_or(random)),
+        set("keycloak", "keycloak-hl", "", ""),
+        database,
+        format!(
+            "---\napiVersion: batch/v1\nkind: Job\nmetadata: {{name: migrate-{}}}\nspec: {{}}\n",
+            chart.version.to_string().replace('.', "-")
+        ),
+        route(get("global.domain").unwrap_or_default()),
+        "---\napiVersion: batch/v1\nkind: Job\nmetadata: {name: h, annotations: {helm.sh/hook: post-upgrade}}\n".into(),
+    ];
+    if chart.version >= Version::new(2, 20, 0) {
+        let class = get("redisQueue.class").map_or_else(String::new, |class| format!(", storageClassName: {class}"));
+        all.push(set("runai-backend-redis-queue-master", "redis-hl", "", &template(&class)));
+    }
+    all.concat()
+}
+
+pub(crate) fn render(job: &RenderJob) -> Rendering {
+    Rendering {
+        first: chart_of(&job.chart, &job.values, "random-one"),
+        second: chart_of(&job.chart, &job.values, "random-two"),
+    }
+}
+
+/// An installation.
+pub(crate) struct Yard {
+    pub(crate) inventory: Inventory,
+    pub(crate) secrets: BTreeMap<SecretKey, String>,
+    pub(crate) book: Book,
+    pub(crate) values: Value,
+    pub(crate) without: Vec<String>,
+}
+
+fn uid(name: &Ref) -> Uid {
+    Uid::new(&format!("uid-{}-{}", name.kind().to_lowercase(), name.name()))
+}
+
+fn live(doc: &Object) -> Object {
+    let name = doc.name().expect("a doc has a name");
+    let mut json = (*redact::secret_keys_only(doc).0).clone();
+    json["metadata"]["uid"] = uid(&name).0.as_ref().into();
+    json["metadata"]["labels"] = json!({"app.kubernetes.io/managed-by": "Helm"});
+    if name.kind() == "PersistentVolumeClaim" {
+        json["spec"]["volumeName"] = "pv-1".into();
+    }
+    Object::new(json)
+}
+
+/// What lives: the documents, the claim and its volume, the pods of the sets.
+fn objects(docs: &[Object], name: &Ref, volume: &Ref) -> BTreeMap<Ref, Object> {
+    let mut objects: BTreeMap<Ref, Object> = docs.iter().map(|doc| (doc.name().expect("a name"), live(doc))).collect();
+    let mut put = |json: Value| {
+        let object = Object::new(json);
+        objects.insert(object.name().expect("a name"), object);
+    };
+    put(json!({"apiVersion": "v1", "kind": "PersistentVolumeClaim",
+        "metadata": {"name": name.name(), "namespace": NS, "uid": &*uid(name).0}, "spec": {"volumeName": "pv-1"}}));
+    put(json!({"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": "pv-1", "uid": &*uid(volume).0},
+        "spec": {"persistentVolumeReclaimPolicy": "Delete", "claimRef": {"uid": &*uid(name).0}}}));
+    put(json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "kube-system", "uid": "the-cluster"}}));
+    for owner in ["keycloak", "runai-backend-postgresql"] {
+        let owner = Ref::set(NS, owner);
+        put(
+            json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": format!("{}-0", owner.name()), "namespace": NS,
+            "ownerReferences": [{"apiVersion": "apps/v1", "kind": "StatefulSet", "name": owner.name(), "uid": &*uid(&owner).0}]}}),
+        );
+    }
+    objects
+}
+
+/// What was installed with a chart and some values; `claim` is the one that the database lies on.
+fn installed(chart: &ChartId, config: Value, claim: &str) -> Yard {
+    let text = chart_of(chart, &config, PASSWORD);
+    let (docs, _) = manifest::split_hooks(manifest::parse(&text, NS).expect("a manifest"));
+    let (name, volume) = (Ref::claim(NS, claim), Ref::volume("pv-1"));
+    let objects = objects(&docs, &name, &volume);
+    let in_manifest = docs.iter().any(|doc| doc.name().as_ref() == Some(&name));
+    let key = docs.iter().find(|doc| redact::is_secret(doc)).map(|doc| doc.data_keys()[0].to_owned()).expect("a key");
+    let pod = Ref::pod(NS, "runai-backend-postgresql-0");
+    let scope = |kind: &str, namespace: &str| Scope { kind: kind.into(), namespace: namespace.into() };
+    let inventory = Inventory {
+        format: FORMAT,
+        cluster: Cluster {
+            server: "https://api.example.com:6443".into(),
+            user: "jdoe".into(),
+            uid: Uid::new("the-cluster"),
+            version: "v1.27.8".into(),
+            platform: Platform::OpenShift { version: "4.14.31".into(), apps_domain: "apps.example.com".into() },
+            default_class: Some("standard".into()),
+        },
+        helm: None,
+        release: Release {
+            id: ReleaseId { namespace: NS.into(), name: NS.into() },
+            revision: 7,
+            status: ReleaseStatus::Deployed,
+            chart: chart.clone(),
+            deployed: String::new(),
+            config,
+            docs: docs.iter().map(redact::secret_keys_only).collect(),
+        },
+        volumes: vec![Volume {
+            claim_uid: uid(&name),
+            claim: name,
+            volume_uid: Some(uid(&volume)),
+            volume: Some(volume),
+            policy: Some("Delete".into()),
+            class: None,
+            size: "8Gi".into(),
+            keep_live: None,
+            keep_stored: None,
+            in_manifest,
+            terminating: false,
+            mounts: vec![Mount { pod, workload: Some(Ref::set(NS, "runai-backend-postgresql")) }],
+            if_uninstalled: (Verdict::Lost, String::new()),
+        }],
+        workloads: Vec::new(),
+        objects,
+        coverage: ["PersistentVolumeClaim", "Pod", "StatefulSet", "Deployment", "Secret"]
+            .map(|kind| (scope(kind, NS), Coverage::Complete))
+            .into_iter()
+            .chain([(scope("StorageClass", ""), Coverage::Complete)])
+            .collect(),
+        requests: Requests::default(),
+    };
+    let secret = SecretKey { secret: Ref::secret(NS, "runai-backend-postgresql"), key };
+    Yard {
+        inventory,
+        secrets: BTreeMap::from([(secret, PASSWORD.to_owned())]),
+        book: Book::builtin(),
+        values: json!({}),
+        without: Vec::new(),
+    }
+}
+
+fn old_values() -> Value {
+    json!({"openshift": true, "deployment": {"domain": "runai.apps.rig.example.com"},
+        "backend": {"openshiftIdp": {"firstAdmin": "admin@example.com"}}, "postgresql": {"password": PASSWORD}})
+}
+
+fn new_values() -> Value {
+    json!({"global": {"domain": "runai.apps.rig.example.com", "config": {"kubernetesDistribution": "openshift"}}})
+}
+
+pub(crate) fn at_2_8() -> Yard {
+    installed(&old("2.8.20"), old_values(), "pvc-postgresql")
+}
+
+pub(crate) fn at_2_11() -> Yard {
+    installed(&old("2.11.30"), old_values(), "pvc-postgresql")
+}
+
+pub(crate) fn at_2_13() -> Yard {
+    let mut config = new_values();
+    values::set(&mut config, "postgresql.auth.postgresPassword", PASSWORD.into());
+    installed(&new("2.13.19"), config, "data-runai-backend-postgresql-0")
+}
+
+pub(crate) fn at_2_13_adopted() -> Yard {
+    let mut config = new_values();
+    values::set(&mut config, "postgresql.primary.persistence.existingClaim", "pvc-postgresql".into());
+    installed(&new("2.13.19"), config, "pvc-postgresql")
+}
+
+impl Yard {
+    pub(crate) fn without(mut self, ids: &[&str]) -> Self {
+        self.without = ids.iter().map(|id| (*id).to_owned()).collect();
+        self
+    }
+
+    fn wish(&self, to: &[ChartId]) -> Wish {
+        Wish { to: to.iter().map(pick).collect(), values: self.values.clone(), without: self.without.clone() }
+    }
+
+    pub(crate) fn jobs(&self, to: &[ChartId]) -> Result<Vec<RenderJob>, Finding> {
+        planner::jobs(&self.inventory, &|key| self.secrets.get(key).cloned(), &self.book, &self.wish(to))
+    }
+
+    pub(crate) fn file(&self, to: &[ChartId]) -> Result<PlanFile, Finding> {
+        let renderings: Vec<Rendering> = self.jobs(to)?.iter().map(render).collect();
+        let helm = HelmClient { version: Version::new(3, 14, 4), path: String::new(), digest: None };
+        let secret = |key: &SecretKey| self.secrets.get(key).cloned();
+        planner::plan(&self.inventory, &secret, &self.book, &self.wish(to), &helm, &renderings)
+    }
+
+    pub(crate) fn plan(&self, to: &[ChartId]) -> Plan {
+        self.file(to).expect("it can be planned").plan
+    }
+
+    pub(crate) fn refusal(&self, to: &[ChartId]) -> Finding {
+        self.file(to).expect_err("it cannot be planned")
+    }
+}
+
+/// A step in a few words.
+pub(crate) fn word(step: &Step) -> String {
+    let list = |names: &[Ref]| names.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
+    match &step.kind {
+        StepKind::RetainVolume { volume, .. } => format!("retain {volume}"),
+        StepKind::KeepClaim { claim, .. } => format!("keep {claim}"),
+        StepKind::RecordDatabase { database } => format!("record {}", database.pod),
+        StepKind::ArchiveObject { objects } => format!("archive {}", list(objects)),
+        StepKind::CarryCredentials { carried, .. } => format!("carry {}", carried[0].path),
+        StepKind::DeleteObject { target, ends, .. } => format!("delete {target} ends {}", list(ends)),
+        StepKind::HelmUpgrade { run } => format!("helm {} on {}", run.chart, run.base_revision),
+        StepKind::WaitReady { workloads } => format!("wait {}", list(workloads)),
+        StepKind::VerifyVolume { claim, mounted_by, .. } => format!("verify {claim} in {}", list(mounted_by)),
+        StepKind::VerifyDatabase { may_change, .. } => format!("verify database but {}", may_change.join(",")),
+    }
+}
+
+pub(crate) fn words(plan: &Plan, hop: usize) -> Vec<String> {
+    plan.hops[hop].steps.iter().map(word).collect()
+}
+
+pub(crate) fn run(plan: &Plan, hop: usize) -> &HelmRun {
+    let runs = plan.hops[hop].steps.iter();
+    runs.filter_map(|step| if let StepKind::HelmUpgrade { run } = &step.kind { Some(&**run) } else { None })
+        .next()
+        .expect("a hop runs helm")
+}
+
+/// An object of a plan's file.
+pub(crate) fn object(file: &PlanFile, digest: &Digest) -> Value {
+    serde_json::from_slice(&bytes(file, digest)).expect("it is JSON")
+}
+
+pub(crate) fn manifest_of(file: &PlanFile, hop: usize) -> Manifest {
+    serde_json::from_value(object(file, &run(&file.plan, hop).manifest)).expect("it is a manifest")
+}
+
+pub(crate) fn bytes(file: &PlanFile, digest: &Digest) -> Vec<u8> {
+    use base64::Engine as _;
+    base64::engine::general_purpose::STANDARD.decode(&file.objects[digest]).expect("it is base64")
+}

@@ -1,0 +1,229 @@
+use model::{ChartId, StepKind, ValuesMode};
+use semver::Version;
+use serde::Deserialize;
+use serde_json::Value;
+
+/// What an upgrade that crosses a boundary has to do.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Boundary {
+    /// Its name: `into 2.9`.
+    pub name: String,
+    /// The file it is in.
+    pub file: String,
+    /// Which numbers cross it; `None` for any.
+    pub crosses: Option<Crosses>,
+    /// The chart that it leads away from; `None` for any.
+    pub from_chart: Option<String>,
+    /// The chart that it leads to; `None` for any.
+    pub to_chart: Option<String>,
+    /// What is to be done.
+    pub steps: Vec<RecipeStep>,
+}
+
+/// Which numbers cross a boundary.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Crosses {
+    /// From below this version to it or above.
+    pub below: Version,
+}
+
+/// A step of a recipe.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RecipeStep {
+    /// Its id. Boundaries that ask for the same step give it the same id.
+    pub id: String,
+    /// What it asks for.
+    pub ask: Ask,
+    /// Where it comes from.
+    pub source: Origin,
+    /// Why, in one sentence.
+    pub why: String,
+}
+
+/// Where a step comes from.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Origin {
+    /// A page of the product, or `portolan`.
+    pub page: String,
+    /// The page's line.
+    #[serde(default)]
+    pub line: Option<u32>,
+}
+
+/// What a step asks for. One for each kind of step that a plan may have.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Ask {
+    /// The volumes of these claims are to be retained.
+    RetainVolume {
+        /// The claims.
+        claims: Which,
+    },
+    /// These claims are to be kept.
+    KeepClaim {
+        /// The claims.
+        claims: Which,
+    },
+    /// A database is to be looked into.
+    RecordDatabase {
+        /// Its name.
+        database: String,
+    },
+    /// Objects are to be archived.
+    ArchiveObject {
+        /// The objects, as [`crate::object`] reads them.
+        objects: Vec<String>,
+    },
+    /// A database's password is to be carried over.
+    CarryCredentials {
+        /// The database.
+        database: String,
+    },
+    /// Objects are to be deleted.
+    DeleteObject {
+        /// The objects, as [`crate::object`] reads them.
+        objects: Vec<String>,
+    },
+    /// Helm is to upgrade. The boundaries that a hop crosses say this together: one of them what becomes of the old
+    /// values, each of them what is set.
+    HelmUpgrade {
+        /// What becomes of the old values.
+        values: Option<ValuesMode>,
+        /// What is set.
+        set: Vec<Setting>,
+    },
+    /// The workloads and routes of the new manifest are to be waited for.
+    WaitReady,
+    /// These claims and their volumes are to be verified.
+    VerifyVolume {
+        /// The claims.
+        claims: Which,
+    },
+    /// A database is to be verified.
+    VerifyDatabase {
+        /// Its name.
+        database: String,
+        /// Tables that a migration may change.
+        may_change: Vec<String>,
+    },
+}
+
+/// Which claims.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case", untagged)]
+pub enum Which {
+    /// All that the release has (`every`).
+    Every(Every),
+    /// These.
+    These(Vec<String>),
+}
+
+/// The word `every`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Every {
+    /// All of them.
+    Every,
+}
+
+/// A value that helm is given.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Setting {
+    /// Its id, so that it can be left out alone.
+    pub id: String,
+    /// The dotted path.
+    pub path: String,
+    /// The value. `{domain}` stands for the platform's host, `{claim:NAME}` for the claim that a database lies on.
+    pub value: Value,
+    /// On which platform only.
+    #[serde(default)]
+    pub platform: Option<Platform>,
+    /// Values of the old chart that this one stands for.
+    #[serde(default)]
+    pub replaces: Vec<String>,
+    /// Where it comes from.
+    pub source: Origin,
+    /// Why, in one sentence.
+    pub why: String,
+}
+
+/// A platform.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Platform {
+    /// `OpenShift`.
+    #[serde(rename = "openshift")]
+    OpenShift,
+    /// Plain Kubernetes.
+    Kubernetes,
+}
+
+impl Ask {
+    /// The words of all kinds, in the order in which a hop carries them out.
+    pub const KINDS: [&'static str; 10] = [
+        "retain-volume",
+        "keep-claim",
+        "record-database",
+        "archive-object",
+        "carry-credentials",
+        "delete-object",
+        "helm-upgrade",
+        "wait-ready",
+        "verify-volume",
+        "verify-database",
+    ];
+
+    /// The kind's word, as [`StepKind::word`] has it.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        Self::KINDS[self.place()]
+    }
+
+    /// The kind's place in a hop.
+    #[must_use]
+    pub fn place(&self) -> usize {
+        match self {
+            Self::RetainVolume { .. } => 0,
+            Self::KeepClaim { .. } => 1,
+            Self::RecordDatabase { .. } => 2,
+            Self::ArchiveObject { .. } => 3,
+            Self::CarryCredentials { .. } => 4,
+            Self::DeleteObject { .. } => 5,
+            Self::HelmUpgrade { .. } => 6,
+            Self::WaitReady => 7,
+            Self::VerifyVolume { .. } => 8,
+            Self::VerifyDatabase { .. } => 9,
+        }
+    }
+
+    /// The place of a plan's step in a hop.
+    #[must_use]
+    pub fn place_of(kind: &StepKind) -> usize {
+        Self::KINDS.iter().position(|word| *word == kind.word()).unwrap_or(Self::KINDS.len())
+    }
+}
+
+impl Boundary {
+    /// Whether an upgrade crosses it. Where it names the chart that it leads away from, the chart decides and the
+    /// installed number is not asked for. A pre-release counts as the version that it leads to.
+    #[must_use]
+    pub fn is_crossed(&self, from: &ChartId, to: &ChartId) -> bool {
+        let is = |wanted: &Option<String>, chart: &ChartId| wanted.as_ref().is_none_or(|wanted| *wanted == chart.name);
+        let numbers = |version: &Version| (version.major, version.minor, version.patch);
+        let crosses = self.crosses.as_ref().is_none_or(|crosses| {
+            let below = numbers(&crosses.below);
+            numbers(&to.version) >= below && (self.from_chart.is_some() || numbers(&from.version) < below)
+        });
+        crosses && is(&self.from_chart, from) && is(&self.to_chart, to)
+    }
+
+    /// The ids that can be left out of it: of steps, and of the values that helm is given.
+    pub fn ids(&self) -> impl Iterator<Item = &str> {
+        self.steps.iter().flat_map(|step| {
+            let set: &[Setting] = if let Ask::HelmUpgrade { set, .. } = &step.ask { set } else { &[] };
+            std::iter::once(step.id.as_str()).chain(set.iter().map(|setting| setting.id.as_str()))
+        })
+    }
+}

@@ -1,0 +1,146 @@
+//! What a journal says of a run: the engine's own fold of it, with the times beside it.
+
+use std::sync::Arc;
+
+use engine::{Fold, Phase};
+use model::{Entry, Observation, Plan, Record, Ref, StepKind, VolumeAim};
+
+/// A step that is over.
+pub(crate) struct Passed {
+    /// Whether it wrote.
+    pub(crate) wrote: bool,
+    pub(crate) note: String,
+    /// Seconds since the step before it, or since the process that ended it began.
+    pub(crate) took: u64,
+}
+
+pub(crate) struct Course<'a> {
+    plan: &'a Plan,
+    pub(crate) fold: Fold,
+    pub(crate) passed: Vec<Passed>,
+    pub(crate) from: u64,
+    pub(crate) until: u64,
+    pub(crate) hosts: Vec<String>,
+    /// How often it was started again.
+    pub(crate) resumed: usize,
+    looks: Vec<Ref>,
+}
+
+impl<'a> Course<'a> {
+    pub(crate) fn of(plan: &'a Plan, entries: &[Entry]) -> Self {
+        let mut course = Self {
+            plan,
+            fold: Fold::default(),
+            passed: Vec::new(),
+            from: entries.first().map_or(0, |entry| entry.at),
+            until: entries.last().map_or(0, |entry| entry.at),
+            hosts: Vec::new(),
+            resumed: 0,
+            looks: Vec::new(),
+        };
+        let mut since = course.from;
+        for entry in entries {
+            course.fold.apply(&entry.record);
+            match &entry.record {
+                Record::Started { host, .. } | Record::Resumed { host } => {
+                    course.resumed += usize::from(matches!(entry.record, Record::Resumed { .. }));
+                    if !course.hosts.contains(host) {
+                        course.hosts.push(host.clone());
+                    }
+                    since = entry.at;
+                }
+                Record::Bound => since = entry.at,
+                Record::Observed { observation, .. } => {
+                    if let Observation::Database { snapshot: (pod, _), .. } = observation {
+                        course.looks.push(pod.clone());
+                    }
+                    // The fold words the note, so that it is the same everywhere.
+                    let (wrote, note) = course.fold.notes.last().cloned().unwrap_or_default();
+                    course.passed.push(Passed { wrote, note, took: entry.at.saturating_sub(since) });
+                    since = entry.at;
+                }
+                _ => {}
+            }
+        }
+        course
+    }
+
+    pub(crate) fn total(&self) -> usize {
+        self.plan.steps().count()
+    }
+
+    /// How many steps are over.
+    pub(crate) fn done(&self) -> usize {
+        self.passed.len()
+    }
+
+    /// Whether a step (from 0) is over.
+    pub(crate) fn is_over(&self, index: usize) -> bool {
+        index < self.done()
+    }
+
+    /// Whether the step under way may have changed something already.
+    pub(crate) fn may_have_written(&self) -> bool {
+        self.fold.pursuit.is_some() && self.fold.phase != Phase::Look
+            || self.fold.pursuit.is_some() && self.fold.attempt > 0
+            || self.passed.iter().any(|passed| passed.wrote)
+    }
+
+    /// What guards a volume now, by the steps that are over: from 1.
+    pub(crate) fn guards(&self, aim: &VolumeAim) -> Vec<(&'static str, usize)> {
+        let mut guards = Vec::new();
+        for (at, step) in self.plan.steps().enumerate().take(self.done()) {
+            match &step.kind {
+                StepKind::RetainVolume { volume, .. } if *volume == aim.volume => guards.push(("Retain", at + 1)),
+                StepKind::KeepClaim { claim, .. } if *claim == aim.claim => guards.push(("keep", at + 1)),
+                _ => {}
+            }
+        }
+        guards
+    }
+
+    /// The step (from 1) that verified a volume, if it is over; `Err` where it is to come.
+    pub(crate) fn verified(&self, aim: &VolumeAim) -> Option<Result<usize, usize>> {
+        let at = self
+            .plan
+            .steps()
+            .enumerate()
+            .filter(|(_, step)| matches!(&step.kind, StepKind::VerifyVolume { claim, .. } if *claim == aim.claim));
+        let at = at.last()?.0;
+        Some(if self.is_over(at) { Ok(at + 1) } else { Err(at + 1) })
+    }
+
+    /// The pods that this run has ended and helm has not brought back, and the step (from 1) that will.
+    pub(crate) fn down(&self) -> Vec<(&'a Ref, Option<usize>)> {
+        let plan: &'a Plan = self.plan;
+        let steps: Vec<_> = plan.steps().collect();
+        let mut down = Vec::new();
+        for (at, step) in steps.iter().enumerate() {
+            let StepKind::DeleteObject { ends, .. } = &step.kind else { continue };
+            let under_way = at == self.done() && self.fold.pursuit.is_some() && self.fold.phase != Phase::Look;
+            let back = steps[at..].iter().position(|step| matches!(step.kind, StepKind::HelmUpgrade { .. }));
+            let back = back.map(|after| at + after);
+            if (self.is_over(at) || under_way) && !back.is_some_and(|back| self.is_over(back)) {
+                down.extend(ends.iter().map(|pod| (pod, back.map(|back| back + 1))));
+            }
+        }
+        down
+    }
+
+    /// The volume under a pod, as the plan's checks name it.
+    pub(crate) fn volume_of(&self, pod: &Ref) -> Option<&'a VolumeAim> {
+        let plan: &'a Plan = self.plan;
+        let claim = plan.steps().find_map(|step| match &step.kind {
+            StepKind::VerifyVolume { claim, mounted_by, .. } if mounted_by.contains(pod) => Some(claim),
+            _ => None,
+        })?;
+        plan.volumes.iter().find(|aim| aim.claim == *claim)
+    }
+
+    /// The first and the latest look into a database, where there were two.
+    pub(crate) fn compared(&self, pod: &Ref) -> Option<(Arc<model::Snapshot>, Arc<model::Snapshot>)> {
+        let twice = self.looks.iter().filter(|look| *look == pod).count() > 1;
+        let (first, last) = (self.fold.baseline.get(pod)?, self.fold.latest.get(pod)?);
+        twice.then(|| (first.clone(), last.clone()))
+    }
+}

@@ -1,0 +1,131 @@
+//! A run while it goes: one line for what is worth one.
+
+use model::{Cond, Effect, Event, Gone, Observation, Plan, Progress, Record, Ref, Refusal, StepKind, StepRef};
+
+use crate::steps;
+use crate::text::{Tone, clean, glyphs};
+use crate::words::{count, some};
+use crate::wrap::width;
+
+const ROOM: usize = 100;
+
+/// One line of progress in plain ASCII, at most 100 columns wide; `None` for what is not worth a line.
+#[must_use]
+pub fn event(event: &Event, plan: &Plan) -> Option<String> {
+    let (step, text) = match event {
+        Event::Recorded(record) => told(record, plan)?,
+        Event::Waiting { progress, elapsed, limit } => {
+            let text = format!("waits for {} ({elapsed} s of at most {limit} s)", waiting_for(progress));
+            (waiting_step(progress, plan), text)
+        }
+    };
+    let text = glyphs(Tone::Plain, &clean(&text), true);
+    let Some(index) = step else { return Some(cut(&text)) };
+    // What happens counts more than the whole name of the thing, which the plan has.
+    let lines = leads(plan, index)?.map(|lead| if text.is_empty() { lead } else { format!("{lead}   {text}") });
+    let fits = lines.iter().find(|line| width(line) <= ROOM);
+    Some(fits.cloned().unwrap_or_else(|| cut(&lines[0])))
+}
+
+/// The step that a record is about, and what there is to say.
+fn told(record: &Record, plan: &Plan) -> Option<(Option<u32>, String)> {
+    let at = |step: &StepRef, text: String| Some((Some(step.index), text));
+    let alone = |text: String| Some((None, text));
+    match record {
+        Record::Started { plan: digest, host } => alone(format!("Plan {} begins on {host}", digest.short())),
+        Record::Resumed { host } => alone(format!("Goes on, on {host}")),
+        Record::Bound => {
+            alone(format!("The installation is as the plan has it ({})", count(plan.expects.len(), "object")))
+        }
+        Record::Intent { step, .. } if step.attempt > 0 => at(step, format!("attempt {}", step.attempt + 1)),
+        Record::Intent { step, .. } => at(step, String::new()),
+        Record::Effect { step, effect } => match effect {
+            Effect::Done | Effect::Settled => None,
+            Effect::Refused(refusal) => at(step, format!("not written: {}; looks again", refused(refusal))),
+            Effect::Unknown(text) => at(step, format!("{text}; looks again")),
+        },
+        Record::Observed { step, observation } => at(step, seen(observation)),
+        Record::StopAsked { .. } => alone("A stop was asked for: it ends after this step".into()),
+        // What comes last is told by the report, in full.
+        Record::Turned { .. } | Record::Ended { .. } => None,
+    }
+}
+
+/// `[5/9] delete StatefulSet/keycloak`, the same without the kind, and the place alone.
+fn leads(plan: &Plan, index: u32) -> Option<[String; 3]> {
+    let step = plan.step(index)?;
+    let place = format!("[{}/{}] {}", index + 1, plan.steps().count(), steps::word(&step.kind));
+    // A list of many objects leaves no room for what is happening.
+    let thing = match &step.kind {
+        StepKind::ArchiveObject { objects } if objects.len() > 1 => count(objects.len(), "object"),
+        kind => steps::thing(kind),
+    };
+    let name = thing.split_once('/').map_or(thing.as_str(), |(_, name)| name);
+    Some([format!("{place} {thing}"), format!("{place} {name}"), place])
+}
+
+fn refused(refusal: &Refusal) -> &str {
+    match refusal {
+        Refusal::Conflict => "the object has changed since it was read",
+        Refusal::NotFound => "the object is not there",
+        Refusal::Forbidden(text) | Refusal::Invalid(text) | Refusal::NotSent(text) => text,
+    }
+}
+
+fn seen(observation: &Observation) -> String {
+    match observation {
+        Observation::WasDone { note } | Observation::Done { note } | Observation::Database { note, .. } => note.clone(),
+        Observation::Archived { objects } => format!("{} in the archive", count(objects.len(), "object")),
+    }
+}
+
+/// The step that a wait belongs to, where only one can be meant.
+fn waiting_step(progress: &[Progress], plan: &Plan) -> Option<u32> {
+    let first = progress.first()?;
+    if let Cond::HelmEnded(token) = &first.cond {
+        // `<plan>-<step>-<attempt>`
+        return token.rsplit('-').nth(1)?.parse().ok();
+    }
+    let waits = |kind: &StepKind| match (kind, &first.cond) {
+        (StepKind::DeleteObject { target, ends, .. }, Cond::Gone(gone)) => {
+            *target == gone.target || ends.contains(&gone.target)
+        }
+        (StepKind::WaitReady { workloads }, Cond::Ready(name)) => workloads.contains(name),
+        _ => false,
+    };
+    let mut steps = (0_u32..).zip(plan.steps()).filter(|(_, step)| waits(&step.kind));
+    let (at, _) = steps.next()?;
+    steps.next().is_none().then_some(at)
+}
+
+fn waiting_for(progress: &[Progress]) -> String {
+    let small = |name: &Ref| match name.kind() {
+        "Pod" => format!("pod {}", name.name()),
+        _ => name.to_string(),
+    };
+    let parts: Vec<String> = progress
+        .iter()
+        .map(|item| {
+            let what = match &item.cond {
+                Cond::HelmEnded(_) => "helm to end".into(),
+                Cond::Ready(name) => format!("{} to be ready", small(name)),
+                Cond::Gone(Gone { target, .. }) => format!("{} to end", small(target)),
+            };
+            if item.seen.is_empty() { what } else { format!("{what}: {}", item.seen) }
+        })
+        .collect();
+    match parts.len() {
+        0 => "nothing more".into(),
+        1..=2 => parts.join(", "),
+        _ => some(&parts, 1),
+    }
+}
+
+/// Cuts the middle out, since the end says how long it has been and what came of it. The text is ASCII.
+fn cut(text: &str) -> String {
+    if text.len() <= ROOM {
+        return text.to_owned();
+    }
+    let tail = 33;
+    format!("{}...{}", &text[..ROOM - 3 - tail], &text[text.len() - tail..])
+}

@@ -1,0 +1,69 @@
+//! The view of a forecast for programs. Field names are stable; fields may be added.
+
+use rehearse::{Forecast, VolumeForecast};
+use serde::Serialize;
+use serde_json::Value;
+
+#[derive(Serialize)]
+struct ForecastView<'a> {
+    format: u32,
+    headline: model::Verdict,
+    safe: bool,
+    worlds: usize,
+    events: usize,
+    crashes: usize,
+    unmodelled: &'a [model::Ref],
+    volumes: Vec<VolumeView<'a>>,
+}
+
+#[derive(Serialize)]
+struct VolumeView<'a> {
+    #[serde(flatten)]
+    aim: &'a model::VolumeAim,
+    headline: model::Verdict,
+    finishes: bool,
+    unknown: Option<&'a str>,
+    ends: Vec<EndView<'a>>,
+}
+
+#[derive(Serialize)]
+struct EndView<'a> {
+    #[serde(flatten)]
+    end: &'a model::VolumeEnd,
+    worlds: usize,
+    at_step: Option<u32>,
+    story: &'a [String],
+}
+
+/// A forecast as JSON.
+///
+/// # Panics
+/// Never: none of the views has a key that is not text.
+#[must_use]
+pub fn forecast(forecast: &Forecast) -> Value {
+    let view = ForecastView {
+        format: model::FORMAT,
+        headline: forecast.headline(),
+        safe: forecast.is_safe(),
+        worlds: forecast.worlds,
+        events: forecast.edges,
+        crashes: forecast.crashes,
+        unmodelled: &forecast.unmodelled,
+        volumes: forecast.volumes.iter().map(volume).collect(),
+    };
+    serde_json::to_value(view).expect("the view is JSON")
+}
+
+fn volume(item: &VolumeForecast) -> VolumeView<'_> {
+    VolumeView {
+        aim: &item.aim,
+        headline: item.headline,
+        finishes: item.finishes,
+        unknown: item.unknown.as_deref(),
+        ends: item
+            .ends
+            .iter()
+            .map(|(end, tale)| EndView { end, worlds: tale.worlds, at_step: tale.at_step, story: &tale.lines })
+            .collect(),
+    }
+}

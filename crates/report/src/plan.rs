@@ -1,0 +1,127 @@
+//! What will be done, step by step.
+
+use model::{Change, Digest, Plan, Severity, StepKind};
+use rehearse::Forecast;
+
+use crate::page::{Block, Page};
+use crate::text::{Line, Tone};
+use crate::words::{all, count, journey, options, release, short, volume, with_sim};
+use crate::{ends, finding, steps, survey};
+
+const LEGEND: &str = "+ create  ~ change  - delete  = no change, or kept  @ adopt  ! cannot be undone";
+
+/// A plan: what it is about, what stands against it, every step, and what a rehearsal says of it.
+#[must_use]
+pub fn plan(plan: &Plan, digest: &Digest, rehearsed: Option<(&Forecast, f64)>) -> Page {
+    let mut page = Page { blocks: vec![Block::Facts(facts(plan, digest))] };
+    page = page.then(finding::findings(&plan.findings));
+    if plan.hops.is_empty() {
+        page.say(format!("Nothing to do: {} is installed.", plan.from));
+        return page;
+    }
+    page.say(LEGEND);
+    let mut before = 0;
+    for (at, hop) in plan.hops.iter().enumerate() {
+        if plan.hops.len() > 1 {
+            page.push(Block::Heading(format!("Hop {} of {}   {} -> {}", at + 1, plan.hops.len(), hop.from, hop.to)));
+        }
+        page.push(Block::Steps(steps::items(plan, hop, before)));
+        before += hop.steps.len();
+    }
+    page.say(summary(plan));
+    match rehearsed {
+        Some((forecast, seconds)) => {
+            page.also(ends::summary(forecast, seconds));
+            if let Some(line) = ends::unfinished(forecast) {
+                page.also(line);
+            }
+        }
+        None => page.also(Line::new(Tone::Warn, "Not rehearsed yet").and("; apply does so before its first write.")),
+    }
+    next(&mut page, plan, rehearsed.map(|(forecast, _)| forecast));
+    page
+}
+
+fn facts(plan: &Plan, digest: &Digest) -> Vec<(&'static str, Line)> {
+    let mut facts = vec![
+        (
+            "Plan",
+            Line::new(Tone::Strong, digest.short()).and(format!(
+                "   {}   {}   bound to cluster {} and {}",
+                journey(plan),
+                count(plan.hops.len(), "hop"),
+                short(&plan.cluster),
+                count(plan.expects.len(), "object")
+            )),
+        ),
+        ("Release", release(&plan.release).into()),
+        ("Server", plan.server.as_str().into()),
+        ("Helm", survey::helm(Some(&plan.helm))),
+        ("Data", data(plan)),
+    ];
+    let crossed: Vec<&str> = plan.hops.iter().flat_map(|hop| &hop.boundaries).map(String::as_str).collect();
+    if !crossed.is_empty() {
+        facts.push(("Crosses", crossed.join(", ").into()));
+    }
+    if !plan.without.is_empty() {
+        facts.push(("Left out", Line::new(Tone::Bad, plan.without.join(", ")).and("   by --without")));
+    }
+    facts
+}
+
+/// What is at stake.
+pub(crate) fn data(plan: &Plan) -> Line {
+    let volumes: Vec<String> = plan.volumes.iter().map(volume).collect();
+    let databases: Vec<String> = plan
+        .databases
+        .iter()
+        .map(|database| format!("database {} on {}", database.database, database.pod.name()))
+        .collect();
+    let parts = [volumes.join(", "), databases.join(", ")];
+    let parts: Vec<&str> = parts.iter().map(String::as_str).filter(|part| !part.is_empty()).collect();
+    if parts.is_empty() { "no volume holds data".into() } else { parts.join("   ").into() }
+}
+
+/// `Plan: 31 to add, 14 to change, 9 to delete, 1 to keep; 1 step cannot be undone (7).`
+fn summary(plan: &Plan) -> Line {
+    let helm = |wanted: Change| plan.hops.iter().map(|hop| steps::tally(hop, wanted)).sum::<usize>();
+    let own = |symbol: char| plan.steps().filter(|step| steps::symbol(&step.kind) == symbol).count();
+    let deletes = plan.steps().filter(|step| matches!(step.kind, StepKind::DeleteObject { .. })).count();
+    let mut parts = vec![
+        format!("{} to add", helm(Change::Create)),
+        format!("{} to change", helm(Change::Change) + own('~')),
+        format!("{} to delete", helm(Change::Delete) + deletes),
+    ];
+    for (number, word) in [(helm(Change::Keep), "keep"), (helm(Change::Adopt), "adopt")] {
+        if number > 0 {
+            parts.push(format!("{number} to {word}"));
+        }
+    }
+    let forward = plan.forward_only();
+    let line = Line::from(format!("Plan: {}; ", parts.join(", ")));
+    if forward.is_empty() {
+        return line.and("every step can be undone.");
+    }
+    let places: Vec<String> = forward.iter().map(usize::to_string).collect();
+    line.with(Tone::Warn, format!("{} cannot be undone", count(forward.len(), "step")))
+        .and(format!(" ({}).", all(&places)))
+}
+
+/// A plan that was only shown has no name that a command could find it by, so it is made again from its options.
+fn next(page: &mut Page, plan: &Plan, forecast: Option<&Forecast>) {
+    if let Some(blocking) = plan.findings.iter().find(|finding| finding.severity == Severity::Blocking) {
+        return page.then_next(blocking.next.clone(), "");
+    }
+    match forecast {
+        Some(forecast) if forecast.is_safe() => {
+            let note = with_sim(plan, "or with the file of --out");
+            page.then_next(format!("portolan apply {}", options(plan)), note);
+        }
+        Some(_) => {
+            let note = with_sim(plan, "tells the shortest way there");
+            page.then_next(format!("portolan rehearse {}", options(plan)), note);
+        }
+        // Whoever shows a plan before its rehearsal goes on with it.
+        None => {}
+    }
+}

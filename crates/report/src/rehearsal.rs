@@ -1,0 +1,94 @@
+//! What becomes of every volume, in every order of events.
+
+use model::{Plan, Verdict};
+use rehearse::{Forecast, VolumeForecast};
+
+use crate::page::{Block, Page};
+use crate::text::{Line, Tone};
+use crate::words::{count, journey, kinds, options, release, seconds, thousands, volume, with_sim};
+use crate::{ends, story};
+
+/// The verdict on every volume, what was looked at, and for what is not Safe the shortest way there.
+#[must_use]
+pub fn rehearsal(plan: &Plan, forecast: &Forecast, took: f64) -> Page {
+    let digest = plan.digest();
+    let mut page = Page::default();
+    page.push(Block::Facts(vec![
+        ("Plan", Line::new(Tone::Strong, digest.short()).and(format!("   {}", journey(plan)))),
+        ("Release", release(&plan.release).into()),
+        ("Looked at", looked(forecast, took)),
+    ]));
+    page.push(Block::Table(ends::table(forecast)));
+    for item in forecast.volumes.iter().filter(|item| is_told(item)) {
+        page.push(Block::Heading(volume(&item.aim)));
+        page.push(Block::Table(ends::ways(item, |tale| {
+            tale.at_step.map_or_else(String::new, |step| format!("step {step}"))
+        })));
+        story::tell(&mut page, item, Some(plan));
+    }
+    unmodelled(&mut page, forecast);
+    next(&mut page, plan, forecast);
+    page
+}
+
+fn next(page: &mut Page, plan: &Plan, forecast: &Forecast) {
+    if forecast.is_safe() {
+        page.say(verdict(forecast));
+        let note = with_sim(plan, "or with the file of --out");
+        return page.then_next(format!("portolan apply {}", options(plan)), note);
+    }
+    page.say(Line::new(Tone::Bad, "Not Safe").and(": this plan is not applied."));
+    if plan.without.is_empty() {
+        page.then_next("portolan survey", with_sim(plan, "shows what is there now"));
+    } else {
+        let command = format!("portolan plan --to {}", plan.to.version);
+        page.then_next(command, with_sim(plan, "leaves nothing out"));
+    }
+}
+
+/// Whether a volume needs more than its row.
+pub(crate) fn is_told(item: &VolumeForecast) -> bool {
+    item.headline > Verdict::Safe || !item.finishes
+}
+
+pub(crate) fn looked(forecast: &Forecast, took: f64) -> Line {
+    let mut text = count(forecast.worlds, "world");
+    // A rate from too short a time says nothing.
+    if took >= 0.05 {
+        text.push_str(&format!(" ({} a second)", thousands((forecast.worlds as f64 / took).round() as usize)));
+    }
+    format!(
+        "{text}   {}   {}   {}",
+        count(forecast.edges, "event"),
+        count(forecast.crashes, "crash point"),
+        seconds(took)
+    )
+    .into()
+}
+
+/// What the rules do not cover, and why that cannot matter.
+pub(crate) fn unmodelled(page: &mut Page, forecast: &Forecast) {
+    if forecast.unmodelled.is_empty() {
+        return;
+    }
+    let why = if forecast.volumes.iter().any(|item| item.unknown.is_some()) {
+        "Those that can reach a volume are named above, and make it Unknown; the others can not."
+    } else {
+        "None of them is one of these claims or volumes, names one of these claims, or owns a pod that does, so \
+         none can reach a volume."
+    };
+    let number = count(forecast.unmodelled.len(), "object");
+    page.say(format!("No rules for {number}: {}. {why}", kinds(&forecast.unmodelled)));
+}
+
+pub(crate) fn verdict(forecast: &Forecast) -> Line {
+    let number = forecast.volumes.len();
+    match number {
+        0 => "No volume holds data.".into(),
+        _ => Line::new(Tone::Good, "Safe").and(format!(
+            ": {}, in every order of events that was looked at, with a crash at any of {}.",
+            count(number, "volume"),
+            count(forecast.crashes, "point")
+        )),
+    }
+}

@@ -1,0 +1,276 @@
+//! The report of a run.
+
+use std::collections::BTreeMap;
+
+use model::{Change, Entry, Outcome, Plan, StepKind, TableChange, Undo, VolumeAim};
+use rehearse::Forecast;
+
+use crate::course::Course;
+use crate::page::{Block, Page, Table};
+use crate::text::{Line, Tone};
+use crate::words::{all, count, journey, options, release, short, span, with_sim};
+use crate::{ends, finding, status, steps, survey};
+
+/// What was done, what became of every volume and database, what stays, what cannot be undone, and what is next.
+#[must_use]
+pub fn run(
+    plan: &Plan,
+    entries: &[Entry],
+    rehearsed: Option<(&Forecast, f64)>,
+    folder: &str,
+    simulated: Option<&str>,
+) -> Page {
+    let course = Course::of(plan, entries);
+    let mut page = simulated.map(Page::callout).unwrap_or_default();
+    page.push(Block::Facts(facts(plan, &course, folder)));
+    page.say(status::assessment(plan, &course));
+    for line in status::down(plan, &course) {
+        page.also(line);
+    }
+    if let Some((forecast, seconds)) = rehearsed {
+        page.also(ends::summary(forecast, seconds));
+    }
+    page = page.then(finding::findings(&status::findings(&course)));
+    page.push(Block::Heading("Volumes".into()));
+    page.push(Block::Table(volumes(plan, &course)));
+    databases(&mut page, plan, &course);
+    page.push(Block::Heading("Steps".into()));
+    page.push(Block::Table(steps_table(plan, &course)));
+    stays(&mut page, plan, &course, folder);
+    way_back(&mut page, plan, &course, folder);
+    next(&mut page, plan, &course);
+    page
+}
+
+fn facts(plan: &Plan, course: &Course<'_>, folder: &str) -> Vec<(&'static str, Line)> {
+    let mut facts = Vec::new();
+    facts.push(("Run", Line::new(Tone::Strong, plan.digest().short()).and(format!("   {}", journey(plan)))));
+    facts.push(("Release", release(&plan.release).into()));
+    facts.push(("Server", format!("{}   cluster {}", plan.server, short(&plan.cluster)).into()));
+    facts.push(("Helm", survey::helm(Some(&plan.helm))));
+    if course.from > 0 {
+        facts.push(("Times", status::times(course)));
+    }
+    if !plan.without.is_empty() {
+        facts.push(("Left out", Line::new(Tone::Bad, plan.without.join(", ")).and("   by --without")));
+    }
+    facts.push(("Folder", folder.into()));
+    facts
+}
+
+/// A verdict comes from a check of this run; a rehearsal is no check.
+fn volumes(plan: &Plan, course: &Course<'_>) -> Table {
+    let mut table = Table::new(&["VOLUME", "CLAIM", "VERDICT", "WHY"]);
+    for aim in &plan.volumes {
+        let (verdict, why) = match course.verified(aim) {
+            Some(Ok(step)) if is_mounted(plan, step) => (Line::new(Tone::Good, "Safe"), verified(course, aim, step)),
+            // Safe means that somebody mounts it, and nobody was asked.
+            Some(Ok(step)) => {
+                (Line::new(Tone::Warn, "alive"), format!("{}; no pod was to mount it", verified(course, aim, step)))
+            }
+            Some(Err(step)) => (
+                Line::new(Tone::Warn, "not verified"),
+                format!("{}; step {step} was not reached", guarded(course, aim)),
+            ),
+            None => (Line::new(Tone::Warn, "not verified"), format!("{}; no step verifies it", guarded(course, aim))),
+        };
+        table.rows.push(vec![aim.volume.name().into(), aim.claim.name().into(), verdict, why.into()]);
+    }
+    table
+}
+
+/// Whether the check at a step (from 1) asked for the pods too.
+fn is_mounted(plan: &Plan, step: usize) -> bool {
+    let step = plan.steps().nth(step - 1);
+    matches!(step.map(|step| &step.kind), Some(StepKind::VerifyVolume { mounted_by, .. }) if !mounted_by.is_empty())
+}
+
+fn verified(course: &Course<'_>, aim: &VolumeAim, step: usize) -> String {
+    let note = course.passed.get(step - 1).map(|passed| passed.note.clone()).unwrap_or_default();
+    format!("{note} (step {step}, volume UID {})", short(&aim.volume_uid))
+}
+
+fn guarded(course: &Course<'_>, aim: &VolumeAim) -> String {
+    let guards: Vec<String> = course.guards(aim).iter().map(|(guard, _)| (*guard).to_owned()).collect();
+    if guards.is_empty() { "guarded by nothing of this run".into() } else { format!("guarded by {}", all(&guards)) }
+}
+
+fn databases(page: &mut Page, plan: &Plan, course: &Course<'_>) {
+    for database in &plan.databases {
+        page.push(Block::Heading(format!("Database {} on {}", database.database, database.pod.name())));
+        let Some(first) = course.fold.baseline.get(&database.pod) else {
+            page.say(Line::new(Tone::Warn, "not looked into").and(" by this run."));
+            continue;
+        };
+        let Some((before, after)) = course.compared(&database.pod) else {
+            page.say(format!(
+                "system_identifier {}, PostgreSQL {}, {}. ",
+                first.system_identifier,
+                first.server_version,
+                count(first.tables.len(), "table")
+            ));
+            page.also(Line::new(Tone::Warn, "Looked into once").and(": there is nothing to compare it with."));
+            continue;
+        };
+        let same = if before.system_identifier == after.system_identifier {
+            Line::from(format!("{}  ", after.system_identifier)).with(Tone::Good, "same")
+        } else {
+            Line::from(format!("{} -> {}  ", before.system_identifier, after.system_identifier))
+                .with(Tone::Bad, "another database")
+        };
+        let version = if before.server_version == after.server_version {
+            format!("PostgreSQL {}", after.server_version)
+        } else {
+            format!("PostgreSQL {} -> {}", before.server_version, after.server_version)
+        };
+        let changes = after.changes_since(&before, &may_change(plan, &database.pod));
+        page.push(Block::Facts(vec![("identity", same), ("server", version.into()), ("tables", tables(&changes))]));
+        let named = named(&changes);
+        if !named.rows.is_empty() {
+            page.push(Block::Table(named));
+        }
+    }
+}
+
+fn may_change(plan: &Plan, pod: &model::Ref) -> Vec<String> {
+    plan.steps()
+        .filter_map(|step| match &step.kind {
+            StepKind::VerifyDatabase { database, may_change } if database.pod == *pod => Some(may_change.clone()),
+            _ => None,
+        })
+        .flatten()
+        .collect()
+}
+
+const CHANGES: [(TableChange, &str, Tone); 6] = [
+    (TableChange::Gone, "gone", Tone::Bad),
+    (TableChange::Shrunk, "shrunk or altered", Tone::Bad),
+    (TableChange::Migrated, "changed by the migration", Tone::Plain),
+    (TableChange::Grew, "grew", Tone::Plain),
+    (TableChange::New, "new", Tone::Plain),
+    (TableChange::Equal, "equal", Tone::Plain),
+];
+
+/// `118: 109 equal, 7 changed by the migration, 2 grew, 0 gone`.
+fn tables(changes: &BTreeMap<String, TableChange>) -> Line {
+    let mut line = Line::from(format!("{}: ", changes.len()));
+    for (at, (change, word, tone)) in CHANGES.iter().rev().enumerate() {
+        let number = changes.values().filter(|its| *its == change).count();
+        let wanted = number > 0 || matches!(change, TableChange::Equal | TableChange::Gone);
+        if wanted {
+            let tone = if number > 0 { *tone } else { Tone::Plain };
+            line = line.and(if at == 0 { "" } else { ", " }).with(tone, format!("{number} {word}"));
+        }
+    }
+    line
+}
+
+/// The tables that are not as they were, by name.
+fn named(changes: &BTreeMap<String, TableChange>) -> Table {
+    let mut table = Table::new(&["CHANGE", "TABLES"]);
+    for (change, word, tone) in CHANGES.iter().filter(|(change, ..)| *change != TableChange::Equal) {
+        let names: Vec<&str> =
+            changes.iter().filter(|(_, its)| *its == change).map(|(name, _)| name.as_str()).collect();
+        if !names.is_empty() {
+            table.rows.push(vec![Line::new(*tone, *word), names.join(", ").into()]);
+        }
+    }
+    table
+}
+
+fn steps_table(plan: &Plan, course: &Course<'_>) -> Table {
+    let mut table = Table::new(&["STEP", "WHAT", "STATE", "TOOK", "NOTE"]).right(0).right(3);
+    for (at, step) in plan.steps().enumerate() {
+        let row = match course.passed.get(at) {
+            Some(passed) => [status::state(step, passed.wrote), span(passed.took).into(), passed.note.as_str().into()],
+            None => [Line::new(Tone::Warn, "not done"), Line::default(), Line::default()],
+        };
+        let mut cells = vec![(at + 1).to_string().into(), steps::title(step).into()];
+        cells.extend(row);
+        table.rows.push(cells);
+    }
+    table
+}
+
+fn stays(page: &mut Page, plan: &Plan, course: &Course<'_>, folder: &str) {
+    let guarded: Vec<String> = plan
+        .volumes
+        .iter()
+        .filter_map(|aim| {
+            let guards: Vec<&str> = course.guards(aim).iter().map(|(guard, _)| *guard).collect();
+            let verb = if guards.len() == 1 { "stays" } else { "stay" };
+            (!guards.is_empty())
+                .then(|| format!("{} {verb} on {} ({})", guards.join(" and "), aim.claim.name(), aim.volume.name()))
+        })
+        .collect();
+    if guarded.is_empty() && course.fold.archived.is_empty() {
+        return;
+    }
+    page.push(Block::Heading("What stays".into()));
+    if !guarded.is_empty() {
+        page.say(format!("{}.", guarded.join("; ")));
+        page.also(
+            "With Retain the disk outlives its claim; with keep a later upgrade leaves the claim. Leave both on.",
+        );
+    }
+    if !course.fold.archived.is_empty() {
+        page.say(format!("{} as before the run: {folder}/objects", count(course.fold.archived.len(), "object")));
+    }
+}
+
+fn way_back(page: &mut Page, plan: &Plan, course: &Course<'_>, folder: &str) {
+    let over = |undo: Undo| -> Vec<String> {
+        plan.steps()
+            .enumerate()
+            .filter(|(at, step)| step.undo == undo && course.passed.get(*at).is_some_and(|passed| passed.wrote))
+            .map(|(at, _)| (at + 1).to_string())
+            .collect()
+    };
+    let step = |numbers: &[String]| format!("{} {}", if numbers.len() == 1 { "Step" } else { "Steps" }, all(numbers));
+    let (forward, restore, reverse) = (over(Undo::ForwardOnly), over(Undo::Restore), over(Undo::Reverse));
+    if forward.is_empty() && restore.is_empty() && reverse.is_empty() {
+        return;
+    }
+    page.push(Block::Heading("The way back".into()));
+    if !forward.is_empty() {
+        page.say(
+            Line::new(Tone::Warn, format!("{} cannot be undone", step(&forward)))
+                .and(": what the migrations changed in a database stays changed under an older chart."),
+        );
+        page.say(format!(
+            "The way back is `helm upgrade` to the old chart {} with its old values, while keep and Retain stay.",
+            plan.from
+        ));
+        let kept = plan.hops.iter().flat_map(|hop| &hop.changes).any(|(change, ..)| *change == Change::Keep);
+        page.also(Line::new(Tone::Bad, "Never `helm rollback`").and(if kept {
+            ": it does not take over a claim that was kept, and can fail half-way."
+        } else {
+            ": it does not take over objects that are there already, and can fail half-way."
+        }));
+    }
+    if !restore.is_empty() {
+        page.say(format!("{}: what was deleted is in {folder}/objects as it was.", step(&restore)));
+    }
+    if !reverse.is_empty() {
+        page.also(format!("{}: can be taken back by hand; nothing needs it.", step(&reverse)));
+    }
+}
+
+fn next(page: &mut Page, plan: &Plan, course: &Course<'_>) {
+    let apply = format!("portolan apply {}", plan.digest().short());
+    match &course.fold.outcome {
+        Some(Outcome::Finished) => page.then_next(
+            format!("portolan verify {}", plan.digest().short()),
+            with_sim(plan, "looks again, whenever you like"),
+        ),
+        Some(Outcome::Moved { .. }) => {
+            let note = with_sim(plan, "makes the plan for what is there now");
+            page.then_next(format!("portolan plan {}", options(plan)), note);
+        }
+        Some(Outcome::Halted { finding }) => page.push(Block::Next(vec![
+            (finding.next.clone(), String::new()),
+            (apply, with_sim(plan, format!("looks again at step {}", course.done() + 1))),
+        ])),
+        _ => page.then_next(apply, with_sim(plan, format!("goes on at step {}", course.done() + 1))),
+    }
+}

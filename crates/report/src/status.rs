@@ -1,0 +1,192 @@
+//! Where a run is.
+
+use engine::Phase;
+use model::{Entry, Finding, Outcome, Plan};
+
+use crate::course::Course;
+use crate::page::{Block, Page, Table};
+use crate::text::{Line, Tone};
+use crate::words::{all, count, journey, options, release, span, time, with_sim};
+use crate::{finding, steps};
+
+/// What is done, what is safe, what is down, and what to do next. `folder` is the run's.
+#[must_use]
+pub fn status(plan: &Plan, entries: &[Entry], folder: &str) -> Page {
+    let course = Course::of(plan, entries);
+    let mut page = Page::default();
+    page.push(Block::Facts(facts(plan, &course, folder)));
+    page.say(assessment(plan, &course));
+    for line in down(plan, &course) {
+        page.also(line);
+    }
+    page = page.then(finding::findings(&findings(&course)));
+    if !plan.volumes.is_empty() {
+        page.push(Block::Table(volumes(plan, &course)));
+    }
+    page.push(Block::Table(table(plan, &course)));
+    next(&mut page, plan, &course, folder);
+    page
+}
+
+fn facts(plan: &Plan, course: &Course<'_>, folder: &str) -> Vec<(&'static str, Line)> {
+    let digest = plan.digest();
+    let mut facts = vec![
+        (
+            "Run",
+            Line::new(Tone::Strong, digest.short()).and(format!(
+                "   {}   {} of {} done",
+                journey(plan),
+                course.done(),
+                count(course.total(), "step")
+            )),
+        ),
+        ("Release", format!("{}   {}", release(&plan.release), plan.server).into()),
+        ("Folder", folder.into()),
+    ];
+    if course.from > 0 {
+        facts.push(("Times", times(course)));
+    }
+    facts
+}
+
+/// When it began, when its last record was written, how often it was started again, and where.
+pub(crate) fn times(course: &Course<'_>) -> Line {
+    let again = match course.resumed {
+        0 => String::new(),
+        1 => "   started again once".into(),
+        times => format!("   started again {times} times"),
+    };
+    let took = span(course.until.saturating_sub(course.from));
+    let hosts = if course.hosts.is_empty() { String::new() } else { format!("   on {}", all(&course.hosts)) };
+    format!("{} to {}   {took}{again}{hosts}", time(course.from), time(course.until)).into()
+}
+
+/// The state of the run, in one line.
+pub(crate) fn assessment(plan: &Plan, course: &Course<'_>) -> Line {
+    let (done, total) = (course.done(), course.total());
+    let here = plan.step(course.fold.step).map(steps::title).unwrap_or_default();
+    let step = format!("step {} of {total} ({here})", done + 1);
+    match &course.fold.outcome {
+        Some(Outcome::Finished) => {
+            Line::new(Tone::Good, "Finished").and(format!(": all {} are done and verified.", count(total, "step")))
+        }
+        Some(Outcome::StoppedSafely) if done == 0 => {
+            "Stopped safely before the first step; nothing was written.".into()
+        }
+        Some(Outcome::StoppedSafely) => {
+            Line::new(Tone::Warn, "Stopped safely").and(format!(" after step {done} of {total}."))
+        }
+        Some(Outcome::Moved { .. }) => Line::new(Tone::Warn, "Refused").and("; nothing was written."),
+        Some(Outcome::Halted { .. }) => {
+            let wrote = if course.may_have_written() { "." } else { "; nothing was written." };
+            Line::new(Tone::Bad, "Halted").and(format!(" in {step}{wrote}"))
+        }
+        None if !course.fold.started => "Not begun; nothing was written.".into(),
+        None if !course.fold.bound => "Begun; nothing was written yet.".into(),
+        None => {
+            let phase = match (course.fold.phase, &course.fold.pursuit) {
+                (Phase::Look, None) => "it is looked at; nothing of it was sent",
+                (Phase::Look, Some(_)) => "it is looked at again; whether it was carried out is not known",
+                (Phase::Go, _) => "its intent is recorded; it may have been sent",
+                (Phase::Sent, _) => "it was sent, and what comes of it is waited for",
+                (Phase::Check, _) => "it was sent, and what came of it is read back",
+            };
+            Line::new(Tone::Warn, "Not over").and(format!(": the last record is of {step}: {phase}."))
+        }
+    }
+}
+
+/// What does not run, and where its data is.
+pub(crate) fn down(plan: &Plan, course: &Course<'_>) -> Vec<Line> {
+    let down = course.down();
+    let mut lines = Vec::new();
+    for database in &plan.databases {
+        let Some((_, back)) = down.iter().find(|(pod, _)| **pod == database.pod) else { continue };
+        let mut line = Line::from(format!("Database {} on {} is ", database.database, database.pod.name()))
+            .with(Tone::Bad, "DOWN");
+        if let Some(aim) = course.volume_of(&database.pod) {
+            let guards: Vec<&str> = course.guards(aim).iter().map(|(guard, _)| *guard).collect();
+            let guards = if guards.is_empty() { "no guard yet".into() } else { guards.join(", ") };
+            line = line.and(format!("; its data is on {} ({guards})", aim.volume.name()));
+        }
+        let back = back.map_or_else(String::new, |step| format!(" Step {step} brings it back."));
+        lines.push(line.and(format!(".{back}")));
+    }
+    let mut others: Vec<String> = down
+        .iter()
+        .filter(|(pod, _)| !plan.databases.iter().any(|database| database.pod == **pod))
+        .map(|(pod, _)| pod.name().to_owned())
+        .collect();
+    others.dedup();
+    if !others.is_empty() {
+        let what = if others.len() == 1 { "Pod" } else { "Pods" };
+        lines.push(Line::from(format!("{what} {} ", all(&others))).with(Tone::Bad, "DOWN").and(", ended by this run."));
+    }
+    lines
+}
+
+/// What stopped it.
+pub(crate) fn findings(course: &Course<'_>) -> Vec<Finding> {
+    match &course.fold.outcome {
+        Some(Outcome::Moved { findings }) => findings.clone(),
+        Some(Outcome::Halted { finding }) => vec![finding.clone()],
+        _ => Vec::new(),
+    }
+}
+
+fn volumes(plan: &Plan, course: &Course<'_>) -> Table {
+    let mut table = Table::new(&["VOLUME", "CLAIM", "GUARDED BY", "VERIFIED"]);
+    for aim in &plan.volumes {
+        let guards: Vec<String> =
+            course.guards(aim).iter().map(|(guard, step)| format!("{guard} (step {step})")).collect();
+        table.rows.push(vec![
+            aim.volume.name().into(),
+            aim.claim.name().into(),
+            if guards.is_empty() { Line::new(Tone::Warn, "nothing of this run yet") } else { guards.join(", ").into() },
+            match course.verified(aim) {
+                Some(Ok(step)) => Line::new(Tone::Good, format!("in step {step}")),
+                Some(Err(step)) => format!("not yet: step {step}").into(),
+                None => "no step verifies it".into(),
+            },
+        ]);
+    }
+    table
+}
+
+/// Every step with what came of it.
+fn table(plan: &Plan, course: &Course<'_>) -> Table {
+    let mut table = Table::new(&["STEP", "WHAT", "STATE", "NOTE"]).right(0);
+    for (at, step) in plan.steps().enumerate() {
+        let (state, note) = match course.passed.get(at) {
+            Some(passed) => (state(step, passed.wrote), passed.note.as_str()),
+            None if at == course.done() && course.fold.bound => (Line::new(Tone::Warn, "here"), ""),
+            None => (Line::new(Tone::Dim, "to come"), ""),
+        };
+        table.rows.push(vec![(at + 1).to_string().into(), steps::title(step).into(), state, note.into()]);
+    }
+    table
+}
+
+/// A word for a step that is over.
+pub(crate) fn state(step: &model::Step, wrote: bool) -> Line {
+    let writes = !step.kind.writes().is_empty() || matches!(step.kind, model::StepKind::HelmUpgrade { .. });
+    if writes && !wrote { "was so".into() } else { "done".into() }
+}
+
+fn next(page: &mut Page, plan: &Plan, course: &Course<'_>, folder: &str) {
+    let apply = format!("portolan apply {}", plan.digest().short());
+    let step = course.done() + 1;
+    match &course.fold.outcome {
+        Some(Outcome::Finished) => page.say(format!("Report: {folder}/report.md")),
+        Some(Outcome::Moved { .. }) => {
+            let note = with_sim(plan, "makes the plan for what is there now");
+            page.then_next(format!("portolan plan {}", options(plan)), note);
+        }
+        Some(Outcome::Halted { finding }) => page.push(Block::Next(vec![
+            (finding.next.clone(), String::new()),
+            (apply, with_sim(plan, format!("looks again at step {step}"))),
+        ])),
+        _ if course.fold.started => page.then_next(apply, with_sim(plan, format!("goes on at step {step}"))),
+        _ => page.then_next(apply, with_sim(plan, "begins")),
+    }
+}

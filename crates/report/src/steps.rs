@@ -1,0 +1,184 @@
+//! The steps of a plan in words.
+
+use model::{Change, Hop, Plan, Ref, Source, Step, StepKind};
+
+use crate::page::{Detail, StepItem};
+use crate::text::{Line, Tone};
+use crate::words::{count, kinds};
+
+/// What a step does, in a word.
+pub(crate) fn word(kind: &StepKind) -> &'static str {
+    match kind {
+        StepKind::RetainVolume { .. } => "retain",
+        StepKind::KeepClaim { .. } => "keep",
+        StepKind::RecordDatabase { .. } => "record",
+        StepKind::ArchiveObject { .. } => "archive",
+        StepKind::CarryCredentials { .. } => "carry",
+        StepKind::DeleteObject { .. } => "delete",
+        StepKind::HelmUpgrade { .. } => "helm",
+        StepKind::WaitReady { .. } => "wait",
+        StepKind::VerifyVolume { .. } | StepKind::VerifyDatabase { .. } => "verify",
+    }
+}
+
+/// To what.
+pub(crate) fn thing(kind: &StepKind) -> String {
+    match kind {
+        StepKind::RetainVolume { volume, .. } => volume.to_string(),
+        StepKind::KeepClaim { claim, .. } | StepKind::VerifyVolume { claim, .. } => claim.to_string(),
+        StepKind::RecordDatabase { database } | StepKind::VerifyDatabase { database, .. } => {
+            format!("database {} on {}", database.database, database.pod.name())
+        }
+        StepKind::ArchiveObject { objects } => names(objects),
+        StepKind::CarryCredentials { carried, .. } => {
+            let mut secrets: Vec<&Ref> = carried.iter().map(|carried| &carried.from.secret).collect();
+            secrets.sort();
+            secrets.dedup();
+            names(secrets)
+        }
+        StepKind::DeleteObject { target, .. } => target.to_string(),
+        StepKind::HelmUpgrade { run } => format!("upgrade {} {}", run.release.name, run.chart),
+        StepKind::WaitReady { workloads } => kinds(workloads),
+    }
+}
+
+/// `[5/9] delete StatefulSet/keycloak`, without the place.
+pub(crate) fn title(step: &Step) -> String {
+    format!("{} {}", word(&step.kind), thing(&step.kind))
+}
+
+pub(crate) fn symbol(kind: &StepKind) -> char {
+    match kind {
+        StepKind::RetainVolume { before, .. } if before == "Retain" => '=',
+        StepKind::RetainVolume { .. } | StepKind::KeepClaim { .. } => '~',
+        StepKind::DeleteObject { .. } => '-',
+        StepKind::HelmUpgrade { .. } => '!',
+        _ => '=',
+    }
+}
+
+/// All steps of one hop; `before` steps came before it.
+pub(crate) fn items(plan: &Plan, hop: &Hop, before: usize) -> Vec<StepItem> {
+    hop.steps
+        .iter()
+        .enumerate()
+        .map(|(at, step)| StepItem {
+            number: before + at + 1,
+            symbol: symbol(&step.kind),
+            tone: if matches!(step.kind, StepKind::HelmUpgrade { .. }) { Tone::Warn } else { Tone::Plain },
+            word: word(&step.kind),
+            thing: match &step.kind {
+                StepKind::HelmUpgrade { run } => {
+                    Line::from(thing(&step.kind)).and(format!(" (sha256:{})", run.archive.short()))
+                }
+                kind => thing(kind).into(),
+            },
+            note: note(plan, hop, step, before + at).into(),
+            source: source(&step.sources),
+            why: step.why.clone(),
+            commands: step.command.clone(),
+            details: match step.kind {
+                StepKind::HelmUpgrade { .. } => details(plan, hop),
+                _ => Vec::new(),
+            },
+        })
+        .collect()
+}
+
+fn note(plan: &Plan, hop: &Hop, step: &Step, index: usize) -> String {
+    match &step.kind {
+        StepKind::RetainVolume { before, .. } if before == "Retain" => "reclaim policy is Retain already".into(),
+        StepKind::RetainVolume { before, .. } => format!("reclaim policy {before} -> Retain"),
+        StepKind::KeepClaim { .. } => "helm.sh/resource-policy: keep".into(),
+        StepKind::RecordDatabase { .. } => "identity, and the rows of every table".into(),
+        StepKind::ArchiveObject { .. } => String::new(),
+        StepKind::CarryCredentials { carried, database } => {
+            format!("opens {}; {} for helm", database.database, count(carried.len(), "value"))
+        }
+        StepKind::DeleteObject { target, ends, .. } => {
+            let archived = plan
+                .steps()
+                .take(index)
+                .position(|step| matches!(&step.kind, StepKind::ArchiveObject { objects } if objects.contains(target)));
+            let archived = archived.map(|at| format!("archived in step {}", at + 1));
+            let pods: Vec<&str> = ends.iter().map(Ref::name).collect();
+            let waits = (!pods.is_empty()).then(|| format!("waits for {} to end", pods.join(", ")));
+            let parts: Vec<String> = archived.into_iter().chain(waits).collect();
+            parts.join("; ")
+        }
+        StepKind::HelmUpgrade { .. } => {
+            let parts = [
+                (tally(hop, Change::Create), "add"),
+                (tally(hop, Change::Change), "change"),
+                (tally(hop, Change::Delete), "delete"),
+            ];
+            parts.map(|(number, word)| format!("{number} {word}")).join(", ")
+        }
+        StepKind::WaitReady { .. } => format!("ready, in at most {}", crate::words::span(step.limit)),
+        StepKind::VerifyVolume { volume, mounted_by, .. } => {
+            let pods: Vec<&str> = mounted_by.iter().map(Ref::name).collect();
+            let by = if pods.is_empty() { String::new() } else { format!(", mounted by {}", pods.join(", ")) };
+            format!("still on {}{by}", volume.name())
+        }
+        StepKind::VerifyDatabase { .. } => "the same database, nothing gone".into(),
+    }
+}
+
+pub(crate) fn tally(hop: &Hop, wanted: Change) -> usize {
+    hop.changes.iter().filter(|(change, ..)| *change == wanted).count()
+}
+
+/// What helm deletes, holds back and adopts, and the claims that will be new; the rest is in the counts.
+fn details(plan: &Plan, hop: &Hop) -> Vec<Detail> {
+    let named = hop.changes.iter().filter_map(|(change, name, why)| {
+        let (symbol, default) = match change {
+            Change::Delete => ('-', "the new chart does not have it"),
+            Change::Keep => ('=', "held back by keep"),
+            Change::Adopt => ('@', "is there and becomes the release's"),
+            Change::Create | Change::Change | Change::Same => return None,
+        };
+        let kept =
+            plan.steps().position(|step| matches!(&step.kind, StepKind::KeepClaim { claim, .. } if claim == name));
+        let mut note = if why.is_empty() { default.to_owned() } else { why.clone() };
+        if let Some(at) = kept.filter(|_| *change == Change::Keep && !note.contains("step ")) {
+            note.push_str(&format!(" (step {})", at + 1));
+        }
+        // A claim or volume that helm deletes is what all this is about.
+        let tone = if *change == Change::Delete && name.is_storage() { Tone::Bad } else { Tone::Plain };
+        Some(Detail { symbol, tone, thing: name.to_string(), note })
+    });
+    let new = hop.new_claims.iter().map(|new| Detail {
+        symbol: '+',
+        tone: Tone::Plain,
+        thing: new.claim.to_string(),
+        note: format!(
+            "new and empty, {}, {}",
+            new.size,
+            match &new.class {
+                Some(class) => format!("class {class}"),
+                None => "the default class".into(),
+            }
+        ),
+    });
+    named.chain(new).collect()
+}
+
+fn names<'a>(names: impl IntoIterator<Item = &'a Ref>) -> String {
+    let names: Vec<String> = names.into_iter().map(Ref::to_string).collect();
+    names.join(", ")
+}
+
+/// `page line 36`, `page lines 36, 67`, or `portolan` for a protection of ours, which no page has a line for.
+fn source(sources: &[Source]) -> String {
+    let mut lines: Vec<u32> = sources.iter().filter_map(|source| source.line).collect();
+    lines.sort_unstable();
+    lines.dedup();
+    let text: Vec<String> = lines.iter().map(u32::to_string).collect();
+    match text.as_slice() {
+        [] if sources.is_empty() => String::new(),
+        [] => "portolan".into(),
+        [line] => format!("page line {line}"),
+        // The column stands at the right of every step: it stays narrow.
+        lines => format!("page lines {}", crate::words::some(lines, 2)),
+    }
+}

@@ -1,0 +1,175 @@
+//! What is there, and what is at stake.
+
+use model::{Cluster, HelmClient, Inventory, Platform, Verdict, Volume};
+
+use crate::page::{Block, Page, Table};
+use crate::text::{Line, Tone};
+use crate::words::{all, count, release, short, some, tone};
+
+/// What was found, what an uninstall would do to every volume today, and what was not seen. `simulated` is what a
+/// simulated installation says of itself.
+#[must_use]
+pub fn survey(inventory: &Inventory, simulated: Option<&str>) -> Page {
+    let mut page = simulated.map(Page::callout).unwrap_or_default();
+    let found = &inventory.release;
+    page.push(Block::Facts(vec![
+        ("Server", server(&inventory.cluster)),
+        (
+            "Release",
+            format!(
+                "{}   chart {}-{}   revision {}, {} {}",
+                release(&found.id),
+                found.chart.name,
+                found.chart.version,
+                found.revision,
+                found.status,
+                found.deployed
+            )
+            .into(),
+        ),
+        ("Helm", helm(inventory.helm.as_ref())),
+        ("Requests", requests(inventory)),
+    ]));
+    if inventory.volumes.is_empty() {
+        page.say("The release has no claim.");
+    } else {
+        page.push(Block::Table(volumes(&inventory.volumes)));
+        stake(&mut page, &inventory.volumes);
+    }
+    workloads(&mut page, inventory);
+    not_seen(&mut page, inventory);
+    next(&mut page, simulated.is_some());
+    page
+}
+
+fn server(cluster: &Cluster) -> Line {
+    let platform = match &cluster.platform {
+        Platform::OpenShift { version, .. } if !version.is_empty() => format!("OpenShift {version}"),
+        Platform::OpenShift { .. } => format!("OpenShift, Kubernetes {}", cluster.version),
+        Platform::Kubernetes => format!("Kubernetes {}", cluster.version),
+    };
+    format!("{}   user {}   cluster {}   {platform}", cluster.server, cluster.user, short(&cluster.uid)).into()
+}
+
+/// The helm client, by version and path.
+pub(crate) fn helm(client: Option<&HelmClient>) -> Line {
+    match client {
+        Some(client) if client.path.is_empty() => format!("{}  simulated", client.version).into(),
+        Some(client) => format!("{}  {}", client.version, client.path).into(),
+        None => Line::new(Tone::Warn, "not found").and("   a plan needs helm 3.14 or later"),
+    }
+}
+
+fn requests(inventory: &Inventory) -> Line {
+    let asked = inventory.requests;
+    let line = Line::from(format!(
+        "{}, {}   not seen: ",
+        count(asked.reads as usize, "read"),
+        count(asked.writes as usize, "write")
+    ));
+    match inventory.denied().count() {
+        0 => line.and("nothing"),
+        kinds => line.with(Tone::Warn, count(kinds, "kind")),
+    }
+}
+
+fn volumes(volumes: &[Volume]) -> Table {
+    let mut table =
+        Table::new(&["VOLUME", "CLAIM", "RECLAIM", "KEEP live/stored", "MOUNTED BY", "IF UNINSTALLED TODAY"]);
+    for volume in volumes {
+        let pods: Vec<String> = volume.mounts.iter().map(|mount| mount.pod.name().to_owned()).collect();
+        let claim = Line::from(volume.claim.name());
+        let (verdict, why) = &volume.if_uninstalled;
+        let policy = match volume.policy.as_deref() {
+            Some(policy) => policy.into(),
+            None => Line::new(Tone::Warn, "not seen"),
+        };
+        table.rows.push(vec![
+            volume.volume.as_ref().map_or_else(|| Line::new(Tone::Warn, "not bound"), |volume| volume.name().into()),
+            if volume.terminating { claim.with(Tone::Bad, " (Terminating)") } else { claim },
+            policy,
+            kept(volume.keep_live.as_deref()).and(" / ").append(kept(volume.keep_stored.as_deref())),
+            if pods.is_empty() { "nobody".into() } else { some(&pods, 3).into() },
+            Line::new(tone(*verdict), verdict.to_string()).and(": ").and(why),
+        ]);
+    }
+    table
+}
+
+/// Only the exact word counts, so another one is shown as it is.
+fn kept(value: Option<&str>) -> Line {
+    match value {
+        None => "no".into(),
+        Some("keep") => "yes".into(),
+        Some(other) => Line::new(Tone::Warn, format!("\"{other}\"")),
+    }
+}
+
+fn stake(page: &mut Page, volumes: &[Volume]) {
+    let of = |wanted: Verdict| volumes.iter().filter(|volume| volume.if_uninstalled.0 == wanted).count();
+    let parts: Vec<(usize, &str)> = [
+        (of(Verdict::Lost), "be lost"),
+        (of(Verdict::Doomed), "be lost when its last pod goes"),
+        (of(Verdict::Detached), "be left without a claim"),
+        (of(Verdict::Unknown), "have an unknown end"),
+    ]
+    .into_iter()
+    .filter(|(number, _)| *number > 0)
+    .collect();
+    match parts.as_slice() {
+        [] => page.say(Line::new(Tone::Good, "Safe").and(format!(
+            ": an uninstall today would leave {} as {}.",
+            count(volumes.len(), "volume"),
+            if volumes.len() == 1 { "it is" } else { "they are" }
+        ))),
+        [(1, what)] if volumes.len() == 1 => {
+            page.say(format!("1 volume holds data and would {what} if the release were uninstalled today."));
+        }
+        parts => {
+            let parts: Vec<String> = parts.iter().map(|(number, what)| format!("{number} would {what}")).collect();
+            page.say(format!(
+                "{}: {} if the release were uninstalled today.",
+                count(volumes.len(), "volume"),
+                all(&parts)
+            ));
+        }
+    }
+}
+
+fn workloads(page: &mut Page, inventory: &Inventory) {
+    let waiting: Vec<_> = inventory.workloads.iter().filter(|workload| !workload.ready).collect();
+    let all = inventory.workloads.len();
+    if all == 0 {
+        return;
+    }
+    page.say(format!("{} of {} ready.", all - waiting.len(), count(all, "workload")));
+    if !waiting.is_empty() {
+        let mut table = Table::new(&["NOT READY", "STATE"]);
+        for workload in waiting {
+            table.rows.push(vec![workload.name.to_string().into(), Line::new(Tone::Warn, &workload.state)]);
+        }
+        page.push(Block::Table(table));
+    }
+}
+
+/// Absence in what was not seen proves nothing.
+fn not_seen(page: &mut Page, inventory: &Inventory) {
+    let denied: Vec<String> = inventory
+        .denied()
+        .map(|scope| match scope.namespace.as_str() {
+            "" => format!("{} (whole cluster)", scope.kind),
+            namespace => format!("{} (namespace {namespace})", scope.kind),
+        })
+        .collect();
+    if !denied.is_empty() {
+        page.say(
+            Line::new(Tone::Warn, "Not seen")
+                .and(format!(": {}. What depends on it is Unknown, never Safe.", denied.join(", "))),
+        );
+    }
+}
+
+fn next(page: &mut Page, simulated: bool) {
+    let sim = if simulated { "with the same --sim; " } else { "" };
+    page.then_next("portolan plan --to VERSION", format!("{sim}shows every step; writes nothing"));
+}

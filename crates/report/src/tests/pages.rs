@@ -1,0 +1,440 @@
+//! Whole pages, as they are to be read.
+
+use model::{Cond, Effect, Event, Observation, Outcome, Progress, Record, Refusal, StepRef};
+
+use super::samples;
+use crate::{Page, Style};
+
+const FOLDER: &str = "~/.local/state/portolan/5c1e0f2a/runai-backend/7f3a";
+
+/// The page without colours; the plan's digest is of no interest.
+fn shown(page: &Page, plan: &model::Plan) -> String {
+    page.terminal(&Style::default()).replace(plan.digest().short(), "3f9c2a71")
+}
+
+#[track_caller]
+fn reads(page: &Page, plan: &model::Plan, expected: &str) {
+    let text = shown(page, plan);
+    assert!(text == expected, "the page reads:\n{text}");
+}
+
+#[test]
+fn a_survey() {
+    let plan = samples::plan();
+    let page = crate::survey(&samples::inventory(), Some("Simulated installation openshift-2.8."));
+    reads(&page, &plan, SURVEY);
+}
+
+#[test]
+fn a_plan() {
+    let plan = samples::plan();
+    let page = crate::plan(&plan, &plan.digest(), Some((&samples::safe(), 0.8)));
+    reads(&page, &plan, PLAN);
+}
+
+#[test]
+fn a_rehearsal() {
+    let plan = samples::plan();
+    let page = crate::rehearsal(&plan, &samples::safe(), 0.8);
+    reads(&page, &plan, REHEARSAL);
+}
+
+#[test]
+fn a_rehearsal_that_is_not_safe() {
+    let (plan, forecast) = samples::unguarded();
+    let page = crate::rehearsal(&plan, &forecast, 0.8);
+    reads(&page, &plan, REHEARSAL_THAT_IS_NOT_SAFE);
+}
+
+#[test]
+fn a_page_followed_by_hand() {
+    let plan = samples::plan();
+    let lines = vec![
+        (36, "kubectl delete secret -n runai-backend runai-backend-postgresql".to_owned()),
+        (
+            113,
+            "helm upgrade -i runai-backend -n runai-backend runai-backend/control-plane \
+               --set global.domain=runai.apps.prod --set global.config.kubernetesDistribution=openshift"
+                .to_owned(),
+        ),
+    ];
+    let page = crate::page_script("The page, followed by hand", &lines, &samples::lost(), 0.8);
+    reads(&page, &plan, PAGE_FOLLOWED_BY_HAND);
+}
+
+#[test]
+fn a_refusal() {
+    let plan = samples::plan();
+    let page = crate::finding(&samples::moved());
+    reads(&page, &plan, REFUSAL);
+}
+
+#[test]
+fn a_status_of_a_run_that_stopped() {
+    let plan = samples::plan();
+    let entries = samples::journal(5, Some(Outcome::StoppedSafely));
+    let page = crate::status(&plan, &entries, FOLDER);
+    reads(&page, &plan, STATUS_OF_A_RUN_THAT_STOPPED);
+}
+
+#[test]
+fn a_report_of_a_run() {
+    let plan = samples::plan();
+    let entries = samples::journal(8, Some(Outcome::Finished));
+    let page = crate::run(&plan, &entries, Some((&samples::safe(), 0.8)), FOLDER, None);
+    reads(&page, &plan, REPORT_OF_A_RUN);
+}
+
+const SURVEY: &str = r#"Simulated installation openshift-2.8.
+
+Server    https://api.prod:6443   user jdoe   cluster 5c1e0f2a   OpenShift 4.14.31
+Release   runai-backend/runai-backend   chart runai-backend-2.8.20   revision 7, deployed 2024-02-11
+Helm      3.14.4  /usr/local/bin/helm
+Requests  38 reads, 0 writes   not seen: 1 kind
+
+VOLUME    CLAIM           RECLAIM  KEEP live/stored  MOUNTED BY    IF UNINSTALLED TODAY
+pvc-8a1f  pvc-postgresql  Delete   no / no           postgresql-0  Lost: the claim is the release's,
+                                                                   and the volume's policy is Delete
+
+1 volume holds data and would be lost if the release were uninstalled today.
+
+1 of 2 workloads ready.
+
+NOT READY                             STATE
+StatefulSet/runai-backend-postgresql  0 of 1 ready
+
+Not seen: StorageClass (whole cluster). What depends on it is Unknown, never Safe.
+
+Next: portolan plan --to VERSION      with the same --sim; shows every step; writes nothing
+"#;
+
+const PLAN: &str = r#"Plan     3f9c2a71   runai-backend 2.8.20 -> control-plane 2.20.41   1 hop
+         bound to cluster 5c1e0f2a and 1 object
+Release  runai-backend/runai-backend
+Server   https://api.prod:6443
+Helm     3.14.4  /usr/local/bin/helm
+Data     pvc-8a1f (pvc-postgresql)   database backend on postgresql-0
+Crosses  into 2.9, into 2.12
+
+warning[PL210]: storage classes may not be read
+  why: what is not seen cannot be called safe
+  next: ask for the rights named
+
++ create  ~ change  - delete  = no change, or kept  @ adopt  ! cannot be undone
+
+1  ~ retain   PersistentVolume/pvc-8a1f             reclaim policy Delete -> Retain    page line 36
+   kubectl patch pv pvc-8a1f -p '{"spec":{"persistentVolumeReclaimPolicy":"Retain"}}'
+2  ~ keep     PersistentVolumeClaim/pvc-postgresql  helm.sh/resource-policy: keep      page line 67
+   kubectl annotate pvc pvc-postgresql helm.sh/resource-policy=keep
+3  = record   database backend on postgresql-0                                         portolan
+              identity, and the rows of every table
+4  = archive  Secret/runai-backend-postgresql, StatefulSet/runai-backend-postgresql    portolan
+5  - delete   StatefulSet/runai-backend-postgresql                                     page line 39
+              archived in step 4; waits for postgresql-0 to end
+   kubectl delete sts -n runai-backend runai-backend-postgresql
+6  ! helm     upgrade runai-backend control-plane 2.20.41 (sha256:cc57fc19)            page line 113
+              1 add, 0 change, 1 delete
+   helm upgrade runai-backend control-plane-2.20.41.tgz -n runai-backend --reset-then-reuse-values \
+     -f values.yaml --set postgresql.primary.persistence.existingClaim=pvc-postgresql
+     = PersistentVolumeClaim/pvc-postgresql  held back by keep (step 2)
+     - Route/old                             the new chart does not have it
+     + PersistentVolumeClaim/data-redis-0    new and empty, 8Gi, the default class
+7  = verify   PersistentVolumeClaim/pvc-postgresql                                     portolan
+              still on pvc-8a1f, mounted by postgresql-0
+8  = verify   database backend on postgresql-0      the same database, nothing gone    portolan
+
+Plan: 1 to add, 2 to change, 2 to delete, 1 to keep; 1 step cannot be undone (6).
+Rehearsed: 1 volume Safe in 31,204 worlds, 2,118 crash points, 0.8 s.
+
+Next: portolan apply --to 2.20.41      or with the file of --out
+"#;
+
+const REHEARSAL: &str = r#"Plan       3f9c2a71   runai-backend 2.8.20 -> control-plane 2.20.41
+Release    runai-backend/runai-backend
+Looked at  31,204 worlds (39,005 a second)   61,000 events   2,118 crash points   0.8 s
+
+VOLUME    CLAIM           VERDICT  WHY
+pvc-8a1f  pvc-postgresql  Safe     mounted by the new workload in all of 12 finished ends; held by
+                                   its claim in all of 30 stopped ends
+
+No rules for 2 objects: ConfigMap 1, Service 1. None of them is one of these claims or volumes,
+  names one of these claims, or owns a pod that does, so none can reach a volume.
+
+Safe: 1 volume, in every order of events that was looked at, with a crash at any of 2,118 points.
+
+Next: portolan apply --to 2.20.41      or with the file of --out
+"#;
+
+const REHEARSAL_THAT_IS_NOT_SAFE: &str = r#"Plan       3f9c2a71   runai-backend 2.8.20 -> control-plane 2.20.41
+Release    runai-backend/runai-backend
+Looked at  31,204 worlds (39,005 a second)   61,000 events   2,118 crash points   0.8 s
+
+VOLUME    CLAIM           VERDICT   WHY
+pvc-8a1f  pvc-postgresql  Detached  Detached in 212 of 306 ends, Safe in 94
+
+pvc-8a1f (pvc-postgresql)
+
+ENDS  VERDICT   RUN       RELEASE   TURNS AT
+ 212  Detached  stopped   deployed  step 6
+  94  Safe      finished  deployed
+
+The shortest way there:
+
+  step 5  helm deletes PersistentVolumeClaim/pvc-postgresql: the new chart does not have it
+  step 6  PersistentVolumeClaim/pvc-postgresql goes                                          rule R6
+  step 6  PersistentVolume/pvc-8a1f is released                                              rule R5
+
+The rule that bites: R5, a volume whose claim is gone is released
+  (pkg/controller/volume/persistentvolume/pv_controller.go).
+R6: a claim that is being deleted goes when no scheduled pod names it.
+
+What holds it: keep on the claim.
+Left out of this plan: keep (--without).
+The plan has step 1 (retain); that is why it is Detached, not Lost.
+
+No rules for 2 objects: ConfigMap 1, Service 1. None of them is one of these claims or volumes,
+  names one of these claims, or owns a pod that does, so none can reach a volume.
+
+Not Safe: this plan is not applied.
+
+Next: portolan plan --to 2.20.41      leaves nothing out
+"#;
+
+const PAGE_FOLLOWED_BY_HAND: &str = r#"The page, followed by hand
+
+line 36   kubectl delete secret -n runai-backend runai-backend-postgresql
+line 113  helm upgrade -i runai-backend -n runai-backend runai-backend/control-plane \
+            --set global.domain=runai.apps.prod \
+            --set global.config.kubernetesDistribution=openshift
+
+Looked at  31,204 worlds (39,005 a second)   61,000 events   2,118 crash points   0.8 s
+
+pvc-8a1f (pvc-postgresql)
+
+Lost in 212 of 306 ends, Doomed in 94, Safe in 0
+
+ENDS  VERDICT  RUN       RELEASE   TURNS AT
+ 212  Lost     finished  deployed  line 113
+  94  Doomed   finished  deployed  line 113
+
+The shortest way there:
+
+  line 36   kubectl delete secret runai-backend-postgresql
+  line 113  helm upgrade
+            helm deletes PersistentVolumeClaim/pvc-postgresql: the new chart does not have
+            it
+            PersistentVolumeClaim/pvc-postgresql goes                                        rule R6
+            PersistentVolume/pvc-8a1f and its disk are erased                                rule R8
+
+The rule that bites: R8, a released volume with policy Delete is erased, with its disk
+  (pkg/controller/volume/persistentvolume/pv_controller.go).
+R6: a claim that is being deleted goes when no scheduled pod names it.
+
+No rules for 2 objects: ConfigMap 1, Service 1. None of them is one of these claims or volumes,
+  names one of these claims, or owns a pod that does, so none can reach a volume.
+
+Not Safe: pvc-postgresql Lost.
+
+Next: portolan plan --to VERSION      sets Retain and keep before anything is deleted
+"#;
+
+const REFUSAL: &str = r#"error[PL301]: the installation is not as it was when the plan was made; nothing was written
+  PersistentVolumeClaim/pvc-postgresql
+    metadata.annotations[helm.sh/resource-policy]: keep -> (absent)
+  why: step 7 relies on it: without it helm deletes the claim
+  next: portolan plan --to 2.20 --out new.plan
+"#;
+
+const STATUS_OF_A_RUN_THAT_STOPPED: &str = r#"Run      3f9c2a71   runai-backend 2.8.20 -> control-plane 2.20.41   5 of 8 steps done
+Release  runai-backend/runai-backend   https://api.prod:6443
+Folder   ~/.local/state/portolan/5c1e0f2a/runai-backend/7f3a
+Times    2025-08-01T10:00:00Z to 2025-08-01T10:01:03Z   63 s   on bastion
+
+Stopped safely after step 5 of 8.
+Database backend on postgresql-0 is DOWN; its data is on pvc-8a1f (Retain, keep). Step 6 brings it
+  back.
+
+VOLUME    CLAIM           GUARDED BY                      VERIFIED
+pvc-8a1f  pvc-postgresql  Retain (step 1), keep (step 2)  not yet: step 7
+
+STEP  WHAT                                                   STATE    NOTE
+   1  retain PersistentVolume/pvc-8a1f                       done     reclaim policy is Retain
+   2  keep PersistentVolumeClaim/pvc-postgresql              was so   annotation is keep
+   3  record database backend on postgresql-0                done     PostgreSQL 15.20, 3 tables, 15
+                                                                      rows
+   4  archive Secret/runai-backend-postgresql,               done     2 objects in the archive
+      StatefulSet/runai-backend-postgresql
+   5  delete StatefulSet/runai-backend-postgresql            done     StatefulSet/runai-backend-
+                                                                      postgresql and its pods are
+                                                                      gone
+   6  helm upgrade runai-backend control-plane 2.20.41       here
+   7  verify PersistentVolumeClaim/pvc-postgresql            to come
+   8  verify database backend on postgresql-0                to come
+
+Next: portolan apply 3f9c2a71      goes on at step 6
+"#;
+
+const REPORT_OF_A_RUN: &str = r#"Run      3f9c2a71   runai-backend 2.8.20 -> control-plane 2.20.41
+Release  runai-backend/runai-backend
+Server   https://api.prod:6443   cluster 5c1e0f2a
+Helm     3.14.4  /usr/local/bin/helm
+Times    2025-08-01T10:00:00Z to 2025-08-01T10:01:30Z   90 s   on bastion
+Folder   ~/.local/state/portolan/5c1e0f2a/runai-backend/7f3a
+
+Finished: all 8 steps are done and verified.
+Rehearsed: 1 volume Safe in 31,204 worlds, 2,118 crash points, 0.8 s.
+
+Volumes
+
+VOLUME    CLAIM           VERDICT  WHY
+pvc-8a1f  pvc-postgresql  Safe     PersistentVolumeClaim/pvc-postgresql is on
+                                   PersistentVolume/pvc-8a1f, same UIDs (step 7, volume UID v-1)
+
+Database backend on postgresql-0
+
+identity  7291000000000000001  same
+server    PostgreSQL 15.20
+tables    4: 1 equal, 1 new, 1 grew, 1 changed by the migration, 0 gone
+
+CHANGE                    TABLES
+changed by the migration  public.clusters
+grew                      keycloak.users
+new                       public.new
+
+Steps
+
+STEP  WHAT                                              STATE   TOOK  NOTE
+   1  retain PersistentVolume/pvc-8a1f                  done     9 s  reclaim policy is Retain
+   2  keep PersistentVolumeClaim/pvc-postgresql         was so   9 s  annotation is keep
+   3  record database backend on postgresql-0           done     9 s  PostgreSQL 15.20, 3 tables, 15
+                                                                      rows
+   4  archive Secret/runai-backend-postgresql,          done     9 s  2 objects in the archive
+      StatefulSet/runai-backend-postgresql
+   5  delete StatefulSet/runai-backend-postgresql       done     9 s  StatefulSet/runai-backend-
+                                                                      postgresql and its pods are
+                                                                      gone
+   6  helm upgrade runai-backend control-plane 2.20.41  done     9 s  revision 8 deployed; the
+                                                                      stored manifest is the planned
+                                                                      one (41 objects)
+   7  verify PersistentVolumeClaim/pvc-postgresql       done     9 s  PersistentVolumeClaim/pvc-
+                                                                      postgresql is on
+                                                                      PersistentVolume/pvc-8a1f,
+                                                                      same UIDs
+   8  verify database backend on postgresql-0           done     9 s  same database; 4 tables: 1
+                                                                      equal, 1 grew, 1 new, changed
+                                                                      by the migration:
+                                                                      public.clusters
+
+What stays
+
+Retain and keep stay on pvc-postgresql (pvc-8a1f).
+With Retain the disk outlives its claim; with keep a later upgrade leaves the claim. Leave both on.
+
+2 objects as before the run: ~/.local/state/portolan/5c1e0f2a/runai-backend/7f3a/objects
+
+The way back
+
+Step 6 cannot be undone: what the migrations changed in a database stays changed under an older
+  chart.
+
+The way back is `helm upgrade` to the old chart runai-backend 2.8.20 with its old values, while keep
+  and Retain stay.
+Never `helm rollback`: it does not take over a claim that was kept, and can fail half-way.
+
+Step 5: what was deleted is in ~/.local/state/portolan/5c1e0f2a/runai-backend/7f3a/objects as it
+  was.
+Step 1: can be taken back by hand; nothing needs it.
+
+Next: portolan verify 3f9c2a71      looks again, whenever you like
+"#;
+
+#[test]
+fn a_run_in_lines() {
+    let plan = samples::plan();
+    let step = |index| StepRef { index, attempt: 0 };
+    let line = |event: Event| crate::event(&event, &plan);
+    let recorded = |record| line(Event::Recorded(Box::new(record)));
+    let waiting = |cond, seen: &str| {
+        line(Event::Waiting { progress: vec![Progress { cond, seen: seen.into() }], elapsed: 12, limit: 120 })
+    };
+    let pod = model::Ref::pod("runai-backend", "postgresql-0");
+    assert_eq!(
+        waiting(Cond::Gone(model::Gone { target: pod, uid: model::Uid::new("p-1") }), "").as_deref(),
+        Some("[5/8] delete runai-backend-postgresql   waits for pod postgresql-0 to end (12 s of at most 120 s)")
+    );
+    assert_eq!(
+        waiting(Cond::HelmEnded("3f9c2a71-5-0".into()), "").as_deref(),
+        Some("[6/8] helm   waits for helm to end (12 s of at most 120 s)")
+    );
+    assert_eq!(
+        recorded(Record::Observed {
+            step: step(0),
+            observation: Observation::Done { note: "reclaim policy is Retain".into() }
+        })
+        .as_deref(),
+        Some("[1/8] retain PersistentVolume/pvc-8a1f   reclaim policy is Retain")
+    );
+    assert_eq!(
+        recorded(Record::Effect { step: step(1), effect: Effect::Refused(Refusal::Conflict) }).as_deref(),
+        Some("[2/8] keep pvc-postgresql   not written: the object has changed since it was read; looks again")
+    );
+    let long = Effect::Unknown("timeout ".repeat(20));
+    let line = recorded(Record::Effect { step: step(1), effect: long }).expect("a line");
+    assert!(line.len() == 100 && line.starts_with("[2/8] keep") && line.ends_with("; looks again"), "{line}");
+    assert_eq!(recorded(Record::Effect { step: step(1), effect: Effect::Done }), None);
+    assert_eq!(recorded(Record::Ended { outcome: Outcome::Finished }), None);
+}
+
+#[test]
+fn a_forecast_for_programs() {
+    let value = crate::json::forecast(&samples::safe());
+    assert_eq!(value["headline"], "Safe");
+    assert_eq!(value["safe"], true);
+    let expected = serde_json::json!([
+        {"verdict": "Safe", "end": "Finished", "release": "deployed", "worlds": 12, "at_step": 6, "story": []},
+        {"verdict": "Detached", "end": "Stopped", "release": "deployed", "worlds": 30, "at_step": 6, "story": []}
+    ]);
+    assert_eq!(value["volumes"][0]["ends"], expected);
+    assert_eq!(value["volumes"][0]["claim"], "PersistentVolumeClaim/runai-backend/pvc-postgresql");
+}
+
+#[test]
+fn a_written_report() {
+    let plan = samples::plan();
+    let page = crate::run(&plan, &samples::journal(8, Some(Outcome::Finished)), None, FOLDER, None);
+    let text = page.markdown();
+    let row = "| pvc-8a1f | pvc-postgresql | **Safe** | PersistentVolumeClaim/pvc-postgresql is on \
+               PersistentVolume/pvc-8a1f, same UIDs (step 7, volume UID v-1) |";
+    assert!(text.contains("## Volumes\n\n| VOLUME | CLAIM | VERDICT | WHY |\n|---|---|---|---|\n"), "{text}");
+    assert!(text.contains(row), "{text}");
+    assert!(text.contains("**Never `helm rollback`**"), "{text}");
+    let plan = crate::plan(&plan, &plan.digest(), None).markdown();
+    let step = "1. `~` **retain** PersistentVolume/pvc-8a1f: reclaim policy Delete \u{2192} Retain (page line 36)\n\n   \
+                Because of retain.\n\n   ```sh\n   kubectl patch pv pvc-8a1f -p ";
+    assert!(plan.contains(step), "{plan}");
+}
+
+#[test]
+fn a_run_that_halted_or_never_began() {
+    let plan = samples::plan();
+    let halted = Some(Outcome::Halted { finding: samples::moved() });
+    let text = shown(&crate::status(&plan, &samples::journal(2, halted), FOLDER), &plan);
+    assert!(text.contains("Halted in step 3 of 8 (record database backend on postgresql-0).\n"), "{text}");
+    assert!(text.contains("Next: portolan plan --to 2.20 --out new.plan\n      portolan apply 3f9c2a71"), "{text}");
+    let text = shown(&crate::status(&plan, &[], FOLDER), &plan);
+    assert!(text.contains("Not begun; nothing was written.\n"), "{text}");
+    let text = shown(&crate::run(&plan, &samples::journal(5, None), None, FOLDER, None), &plan);
+    assert!(text.contains("not verified  guarded by Retain and keep; step 7 was not reached"), "{text}");
+    assert!(text.contains("Database backend on postgresql-0 is DOWN"), "{text}");
+}
+
+#[test]
+fn a_second_look() {
+    let plan = samples::plan();
+    let page = crate::verification(&plan, &vec![(false, "fine".to_owned()); 8], &Outcome::Finished);
+    assert!(
+        shown(&page, &plan).ends_with("Everything is as it was left. 8 of 8 checks hold.\n"),
+        "{}",
+        shown(&page, &plan)
+    );
+}

@@ -1,0 +1,298 @@
+//! A small installation, its plan, a journal and two forecasts.
+
+use std::collections::BTreeMap;
+
+use model::{
+    Change, Code, DatabaseRef, Digest, Entry, Expect, Finding, HelmClient, HelmRun, Hop, Inventory, NewClaim,
+    Observation, Outcome, Plan, Record, Ref, ReleaseId, ReleaseStatus, SecretKey, Snapshot, Source, Step, StepKind,
+    StepRef, Table, Uid, Undo, ValuesMode, Verdict, VolumeAim, VolumeEnd,
+};
+use rehearse::{Forecast, Tale, VolumeForecast};
+use serde_json::json;
+
+const NS: &str = "runai-backend";
+
+fn version<T: serde::de::DeserializeOwned>(text: &str) -> T {
+    serde_json::from_value(json!(text)).expect("a version")
+}
+
+fn chart(name: &str, text: &str) -> model::ChartId {
+    model::ChartId { name: name.into(), version: version(text) }
+}
+
+pub(super) fn claim() -> Ref {
+    Ref::claim(NS, "pvc-postgresql")
+}
+
+fn volume() -> Ref {
+    Ref::volume("pvc-8a1f")
+}
+
+fn helm() -> HelmClient {
+    HelmClient { version: version("3.14.4"), path: "/usr/local/bin/helm".into(), digest: None }
+}
+
+fn release() -> ReleaseId {
+    ReleaseId { namespace: NS.into(), name: "runai-backend".into() }
+}
+
+fn database() -> DatabaseRef {
+    DatabaseRef {
+        pod: Ref::pod(NS, "postgresql-0"),
+        port: 5432,
+        user: "postgres".into(),
+        database: "backend".into(),
+        password: SecretKey { secret: Ref::secret(NS, "runai-backend-postgresql"), key: "password".into() },
+    }
+}
+
+pub(super) fn inventory() -> Inventory {
+    serde_json::from_value(json!({
+        "format": 1,
+        "cluster": {
+            "server": "https://api.prod:6443", "user": "jdoe", "uid": "5c1e0f2a-1111", "version": "v1.27.8",
+            "platform": {"platform": "open-shift", "version": "4.14.31", "apps_domain": "apps.prod"},
+            "default_class": "standard"
+        },
+        "helm": {"version": "3.14.4", "path": "/usr/local/bin/helm", "digest": null},
+        "release": {
+            "id": {"namespace": NS, "name": "runai-backend"}, "revision": 7, "status": "deployed",
+            "chart": {"name": "runai-backend", "version": "2.8.20"}, "deployed": "2024-02-11"
+        },
+        "volumes": [{
+            "claim": claim(), "claim_uid": "c-1", "volume": volume(), "volume_uid": "v-1", "policy": "Delete",
+            "class": "standard", "size": "8Gi", "keep_live": null, "keep_stored": null, "in_manifest": true,
+            "terminating": false, "mounts": [{"pod": Ref::pod(NS, "postgresql-0"), "workload": null}],
+            "if_uninstalled": ["Lost", "the claim is the release's, and the volume's policy is Delete"]
+        }],
+        "workloads": [
+            {"name": Ref::set(NS, "keycloak"), "ready": true, "state": "1 of 1 ready"},
+            {"name": Ref::set(NS, "runai-backend-postgresql"), "ready": false, "state": "0 of 1 ready"}
+        ],
+        "coverage": [[{"kind": "StorageClass", "namespace": ""}, {"denied": "forbidden"}]],
+        "requests": {"reads": 38, "writes": 0}
+    }))
+    .expect("an inventory")
+}
+
+fn step(id: &str, kind: StepKind, undo: Undo, line: Option<u32>, command: &str) -> Step {
+    let page = if line.is_some() { "upgrade" } else { "portolan" };
+    Step {
+        id: id.into(),
+        kind,
+        sources: vec![Source { page: page.into(), line, boundary: "into 2.9".into() }],
+        why: format!("Because of {id}."),
+        command: if command.is_empty() { Vec::new() } else { vec![command.into()] },
+        undo,
+        limit: 120,
+    }
+}
+
+fn helm_run() -> HelmRun {
+    HelmRun {
+        release: release(),
+        base_revision: 7,
+        client: helm(),
+        chart: chart("control-plane", "2.20.41"),
+        archive: Digest::of(b"chart"),
+        values: Digest::of(b"{}"),
+        carried: Vec::new(),
+        mode: ValuesMode::ResetThenReuse,
+        manifest: Digest::of(b"manifest"),
+        docs: BTreeMap::new(),
+        free: BTreeMap::new(),
+        guards: Vec::new(),
+    }
+}
+
+fn steps() -> Vec<Step> {
+    let (set, uid) = (Ref::set(NS, "runai-backend-postgresql"), Uid::new("s-1"));
+    let secret = Ref::secret(NS, "runai-backend-postgresql");
+    let pod = Ref::pod(NS, "postgresql-0");
+    let (claim_uid, volume_uid) = (Uid::new("c-1"), Uid::new("v-1"));
+    let patch_pv = "kubectl patch pv pvc-8a1f -p '{\"spec\":{\"persistentVolumeReclaimPolicy\":\"Retain\"}}'";
+    let upgrade = "helm upgrade runai-backend control-plane-2.20.41.tgz -n runai-backend --reset-then-reuse-values \
+                   -f values.yaml --set postgresql.primary.persistence.existingClaim=pvc-postgresql";
+    let retain = StepKind::RetainVolume { volume: volume(), uid: volume_uid.clone(), before: "Delete".into() };
+    let keep = StepKind::KeepClaim { claim: claim(), uid: claim_uid.clone() };
+    let delete = StepKind::DeleteObject { target: set.clone(), uid, ends: vec![pod.clone()] };
+    let verify =
+        StepKind::VerifyVolume { claim: claim(), claim_uid, volume: volume(), volume_uid, mounted_by: vec![pod] };
+    let check = StepKind::VerifyDatabase { database: database(), may_change: vec!["public.*".into()] };
+    vec![
+        step("retain", retain, Undo::Reverse, Some(36), patch_pv),
+        step("keep", keep, Undo::Reverse, Some(67), "kubectl annotate pvc pvc-postgresql helm.sh/resource-policy=keep"),
+        step("record", StepKind::RecordDatabase { database: database() }, Undo::Nothing, None, ""),
+        step("archive", StepKind::ArchiveObject { objects: vec![secret, set] }, Undo::Nothing, None, ""),
+        step(
+            "delete-set",
+            delete,
+            Undo::Restore,
+            Some(39),
+            "kubectl delete sts -n runai-backend runai-backend-postgresql",
+        ),
+        step("upgrade", StepKind::HelmUpgrade { run: Box::new(helm_run()) }, Undo::ForwardOnly, Some(113), upgrade),
+        step("verify-volume", verify, Undo::Nothing, None, ""),
+        step("verify-database", check, Undo::Nothing, None, ""),
+    ]
+}
+
+pub(super) fn plan() -> Plan {
+    let route = Ref::new("route.openshift.io", "Route", NS, "old");
+    let changes = vec![
+        (Change::Create, Ref::set(NS, "keycloak-new"), String::new()),
+        (Change::Keep, claim(), String::new()),
+        (Change::Delete, route, String::new()),
+    ];
+    let new_claims = vec![NewClaim {
+        claim: Ref::claim(NS, "data-redis-0"),
+        set: Ref::set(NS, "redis"),
+        size: "8Gi".into(),
+        class: None,
+    }];
+    let (from, to) = (chart("runai-backend", "2.8.20"), chart("control-plane", "2.20.41"));
+    Plan {
+        format: 1,
+        cluster: Uid::new("5c1e0f2a-1111"),
+        server: "https://api.prod:6443".into(),
+        release: release(),
+        helm: helm(),
+        from: from.clone(),
+        to: to.clone(),
+        hops: vec![Hop {
+            from,
+            to,
+            boundaries: vec!["into 2.9".into(), "into 2.12".into()],
+            steps: steps(),
+            changes,
+            new_claims,
+        }],
+        contingencies: Vec::new(),
+        expects: BTreeMap::from([(claim(), Expect { uid: Some(Uid::new("c-1")), fields: Vec::new() })]),
+        volumes: vec![aim()],
+        databases: vec![database()],
+        without: Vec::new(),
+        findings: vec![Finding::warning(Code::NotVisible, "storage classes may not be read")],
+    }
+}
+
+fn aim() -> VolumeAim {
+    VolumeAim { claim: claim(), claim_uid: Uid::new("c-1"), volume: volume(), volume_uid: Uid::new("v-1") }
+}
+
+fn end(verdict: Verdict, end: model::End, release: ReleaseStatus) -> VolumeEnd {
+    VolumeEnd { verdict, end, release }
+}
+
+fn tale(worlds: usize, lines: &[&str]) -> Tale {
+    Tale { worlds, lines: lines.iter().map(|line| (*line).to_owned()).collect(), at_step: Some(6) }
+}
+
+/// Everything Safe: a run that stopped leaves a claim that nobody mounts yet.
+pub(super) fn safe() -> Forecast {
+    let ends = BTreeMap::from([
+        (end(Verdict::Safe, model::End::Finished, ReleaseStatus::Deployed), tale(12, &[])),
+        (end(Verdict::Detached, model::End::Stopped, ReleaseStatus::Deployed), tale(30, &[])),
+    ]);
+    Forecast {
+        volumes: vec![VolumeForecast { aim: aim(), headline: Verdict::Safe, ends, finishes: true, unknown: None }],
+        worlds: 31_204,
+        edges: 61_000,
+        crashes: 2_118,
+        unmodelled: vec![Ref::new("", "ConfigMap", NS, "a"), Ref::new("", "Service", NS, "b")],
+    }
+}
+
+/// What a page followed by hand comes to.
+pub(super) fn lost() -> Forecast {
+    let story = [
+        "         line 36: kubectl delete secret runai-backend-postgresql",
+        "         line 113: helm upgrade",
+        "         helm deletes PersistentVolumeClaim/pvc-postgresql: the new chart does not have it",
+        "         PersistentVolumeClaim/pvc-postgresql goes   rule R6: a claim that is being deleted goes when",
+        "         PersistentVolume/pvc-8a1f and its disk are erased   rule R8: a released volume with policy Delete",
+    ];
+    let ends = BTreeMap::from([
+        (end(Verdict::Lost, model::End::Finished, ReleaseStatus::Deployed), tale(212, &story)),
+        (end(Verdict::Doomed, model::End::Finished, ReleaseStatus::Deployed), tale(94, &story[..3])),
+    ]);
+    let volume = VolumeForecast { aim: aim(), headline: Verdict::Lost, ends, finishes: true, unknown: None };
+    Forecast { volumes: vec![volume], ..safe() }
+}
+
+/// What a plan without `keep` comes to: the claim goes, Retain keeps the disk.
+pub(super) fn unguarded() -> (Plan, Forecast) {
+    let mut plan = plan();
+    plan.without = vec!["keep".into()];
+    plan.hops[0].steps.remove(1);
+    let story = [
+        "step 5   helm deletes PersistentVolumeClaim/pvc-postgresql: the new chart does not have it",
+        "step 6   PersistentVolumeClaim/pvc-postgresql goes   rule R6: a claim that is being deleted goes when",
+        "step 6   PersistentVolume/pvc-8a1f is released   rule R5: a volume whose claim is gone is released",
+    ];
+    let mut forecast = lost();
+    forecast.volumes[0].headline = Verdict::Detached;
+    forecast.volumes[0].ends = BTreeMap::from([
+        (end(Verdict::Safe, model::End::Finished, ReleaseStatus::Deployed), tale(94, &[])),
+        (end(Verdict::Detached, model::End::Stopped, ReleaseStatus::Deployed), tale(212, &story)),
+    ]);
+    (plan, forecast)
+}
+
+fn snapshot(tables: &[(&str, u64, &str)]) -> Snapshot {
+    let table = |(name, rows, column): &(&str, u64, &str)| {
+        ((*name).to_owned(), Table { rows: *rows, columns: vec![(*column).to_owned()] })
+    };
+    Snapshot {
+        system_identifier: "7291000000000000001".into(),
+        server_version: "15.20".into(),
+        tables: tables.iter().map(table).collect(),
+    }
+}
+
+/// The records of the first `over` steps, then an outcome.
+pub(super) fn journal(over: usize, outcome: Option<Outcome>) -> Vec<Entry> {
+    let done = |note: &str| Observation::Done { note: note.into() };
+    let before = snapshot(&[("public.clusters", 3, "id"), ("public.old", 2, "id"), ("keycloak.users", 10, "id")]);
+    let after = snapshot(&[
+        ("public.clusters", 3, "id, name"),
+        ("public.old", 2, "id"),
+        ("keycloak.users", 12, "id"),
+        ("public.new", 0, "id"),
+    ]);
+    let look = |snapshot: Snapshot, note: &str| Observation::Database {
+        snapshot: (Ref::pod(NS, "postgresql-0"), snapshot),
+        note: note.into(),
+    };
+    let archived = vec![
+        (Ref::secret(NS, "runai-backend-postgresql"), Uid::new("x-1"), Digest::of(b"secret")),
+        (Ref::set(NS, "runai-backend-postgresql"), Uid::new("s-1"), Digest::of(b"set")),
+    ];
+    let observations = vec![
+        done("reclaim policy is Retain"),
+        Observation::WasDone { note: "annotation is keep".into() },
+        look(before, "PostgreSQL 15.20, 3 tables, 15 rows"),
+        Observation::Archived { objects: archived },
+        done("StatefulSet/runai-backend-postgresql and its pods are gone"),
+        done("revision 8 deployed; the stored manifest is the planned one (41 objects)"),
+        Observation::WasDone {
+            note: "PersistentVolumeClaim/pvc-postgresql is on PersistentVolume/pvc-8a1f, same UIDs".into(),
+        },
+        look(after, "same database; 4 tables: 1 equal, 1 grew, 1 new, changed by the migration: public.clusters"),
+    ];
+    let mut records = vec![Record::Started { plan: plan().digest(), host: "bastion".into() }, Record::Bound];
+    for (at, observation) in (0..).zip(observations.into_iter().take(over)) {
+        records.push(Record::Observed { step: StepRef { index: at, attempt: 0 }, observation });
+    }
+    records.extend(outcome.map(|outcome| Record::Ended { outcome }));
+    let prev = Digest::of(b"");
+    let entry = |(seq, record): (u64, Record)| Entry { seq, prev: prev.clone(), at: 1_754_042_400 + 9 * seq, record };
+    (0..).zip(records).map(entry).collect()
+}
+
+pub(super) fn moved() -> Finding {
+    Finding::blocking(Code::Moved, "the installation is not as it was when the plan was made; nothing was written")
+        .with("PersistentVolumeClaim/pvc-postgresql  metadata.annotations[helm.sh/resource-policy]: keep -> (absent)")
+        .why("step 7 relies on it: without it helm deletes the claim")
+        .next("portolan plan --to 2.20 --out new.plan")
+}

@@ -1,0 +1,46 @@
+//! The voyages that the simulations and the tests make: which renderings they need.
+
+use model::SecretKey;
+use plan::planner::{self, ChartPick, Wish};
+use plan::survey;
+use recipe::Book;
+use rehearse::{Installation, shelf, simulated_helm};
+use serde_json::json;
+
+use crate::render::Recorder;
+
+/// The ways from any start: the charts in order, and the steps left out that change what is rendered.
+const WAYS: &[(&[&str], &[&str])] =
+    &[(&["2.20"], &[]), (&["2.13", "2.20"], &[]), (&["2.13"], &[]), (&["2.20"], &["carry-credentials"])];
+
+/// Records what the voyages from an installation need.
+pub(crate) fn record(recorder: &mut Recorder, installation: &Installation) -> anyhow::Result<()> {
+    let world = installation.world();
+    let facts = world.facts();
+    let (server, user) = (&facts.cluster.server, &facts.cluster.user);
+    let found = survey::look(&facts.release, &|ask| world.answer(ask), server, user, Some(simulated_helm()));
+    let found = found.map_err(|finding| anyhow::anyhow!("{finding}"))?;
+    let charts = shelf::charts();
+    let ids: Vec<_> = charts.iter().map(|chart| chart.id.clone()).collect();
+    let installed = &found.inventory.release.chart;
+    for (specs, without) in WAYS {
+        let picks: Result<Vec<ChartPick>, _> = specs
+            .iter()
+            .map(|spec| {
+                planner::pick(spec, &ids, installed).map(|id| {
+                    let archive = charts.iter().find(|chart| chart.id == id).map(|chart| chart.archive.clone());
+                    ChartPick { id, archive: archive.unwrap_or_default() }
+                })
+            })
+            .collect();
+        let Ok(to) = picks else { continue };
+        let wish = Wish { to, values: json!({}), without: without.iter().map(|id| (*id).to_owned()).collect() };
+        let secret = |key: &SecretKey| found.secrets.get(key).map(str::to_owned);
+        let jobs = planner::jobs(&found.inventory, &secret, &Book::builtin(), &wish);
+        for job in jobs.map_err(|finding| anyhow::anyhow!("{finding}"))? {
+            let chart = charts.iter().find(|chart| chart.id == job.chart).expect("jobs are of offered charts");
+            recorder.render(chart, &job.release, &job.values)?;
+        }
+    }
+    Ok(())
+}
