@@ -226,6 +226,16 @@ impl Node {
 
     /// Lets an edge happen.
     pub fn take(&mut self, edge: &Edge) {
+        self.happen(edge);
+        // A real resourceVersion never comes back: a write in flight whose object has changed can only fail.
+        let world = &self.world;
+        self.actors.retain(|actor| match actor {
+            Actor::InFlight(write) => world.would_meet(&write.target, &write.uid, &write.rv),
+            _ => true,
+        });
+    }
+
+    fn happen(&mut self, edge: &Edge) {
         match edge {
             Edge::Fire(rule, name) => rules::fire(&mut self.world, *rule, name),
             Edge::Turn(at) => self.turn(*at, Fate::Served),
