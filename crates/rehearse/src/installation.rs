@@ -103,7 +103,8 @@ impl Installation {
         };
         let release = ReleaseId { namespace: starts.namespace.clone(), name: starts.release.clone() };
         let simulation = simulation();
-        let mut node = Node { world: empty(&simulation, &release), actors: Vec::new(), faults: 0 };
+        let mut node =
+            Node { world: empty(&simulation, &release), actors: Vec::new(), faults: 0, crashes: false, stops: false };
         for step in &start.steps {
             install_step(&mut node, step, &release, render)?;
             if let [first, ..] = &simulation.databases[..]
@@ -121,7 +122,12 @@ impl Installation {
         let world = World::from_parts(saved.world);
         let helms =
             saved.helms.into_iter().filter_map(|kept| HelmActor::revive(kept, &world)).map(Actor::Helm).collect();
-        Self { name: saved.name, node: Node { world, actors: helms, faults: 0 }, clock: saved.clock, seed: saved.seed }
+        Self {
+            name: saved.name,
+            node: Node { world, actors: helms, faults: 0, crashes: false, stops: false },
+            clock: saved.clock,
+            seed: saved.seed,
+        }
     }
 
     /// Everything that has to be kept of it.
@@ -237,8 +243,8 @@ impl Installation {
         while self.step() {}
     }
 
-    /// Deletes a pod, as a drained node would.
-    pub fn delete_pod(&mut self, name: &Ref) {
+    /// Deletes an object, as somebody with kubectl would.
+    pub fn delete(&mut self, name: &Ref) {
         drop(self.node.world.delete(name));
     }
 }

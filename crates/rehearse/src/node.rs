@@ -22,6 +22,10 @@ pub struct Node {
     pub actors: Vec<Actor>,
     /// How many faults may still happen; crashes are not counted.
     pub faults: u8,
+    /// Whether the engine may be killed.
+    pub crashes: bool,
+    /// Whether it may be asked to stop.
+    pub stops: bool,
 }
 
 /// Something that can happen next.
@@ -152,7 +156,7 @@ impl Node {
         let fold = engine.state();
         let mut edges = Vec::new();
         if let Some((record, _)) = engine.pending() {
-            if !matches!(record, model::Record::Started { .. } | model::Record::Resumed { .. }) {
+            if self.crashes && !matches!(record, model::Record::Started { .. } | model::Record::Resumed { .. }) {
                 edges.push(Edge::Crash(at));
             }
             edges.push(Edge::Turn(at));
@@ -174,20 +178,24 @@ impl Node {
             }
             Request::Read(names) => names.iter().any(|name| cone.has(name)),
             Request::Write(write) => {
-                edges.extend([Edge::Crash(at), Edge::CrashSent(at)]);
+                if self.crashes {
+                    edges.extend([Edge::Crash(at), Edge::CrashSent(at)]);
+                }
                 if self.faults > 0 {
                     edges.push(Edge::Lose(at));
                 }
                 cone.has(&write.target)
             }
             Request::Spawn(..) => {
-                edges.extend([Edge::Crash(at), Edge::CrashSent(at)]);
+                if self.crashes {
+                    edges.extend([Edge::Crash(at), Edge::CrashSent(at)]);
+                }
                 false
             }
             Request::Query(database) => cone.has(&database.pod),
             Request::Releases(..) | Request::Append(..) => false,
         };
-        if fold.phase == Phase::Check {
+        if self.crashes && fold.phase == Phase::Check {
             edges.push(Edge::Crash(at));
         }
         edges.push(Edge::Turn(at));
@@ -198,7 +206,7 @@ impl Node {
     /// A stop changes something only where the engine listens: between two steps, and while it waits.
     fn stop_edge(&self, at: usize, engine: &Engine) -> Vec<Edge> {
         let fold = engine.state();
-        let listens = fold.bound && !fold.stop && fold.phase == Phase::Look && fold.pursuit.is_none();
+        let listens = self.stops && fold.bound && !fold.stop && fold.phase == Phase::Look && fold.pursuit.is_none();
         if listens { vec![Edge::Stop(at)] } else { Vec::new() }
     }
 

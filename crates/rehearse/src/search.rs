@@ -5,7 +5,7 @@ use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
 use engine::Engine;
-use model::{End, Manifest, Object, Outcome, Plan, Ref, StepKind, Verdict, VolumeAim, VolumeEnd};
+use model::{End, Object, Outcome, Plan, Ref, StepKind, Verdict, VolumeAim, VolumeEnd};
 
 use crate::actor::Actor;
 use crate::fingerprint::Print;
@@ -21,15 +21,27 @@ use crate::world::World;
 pub struct Options {
     /// How many faults beside crashes: a lost answer, a failed write of helm's, a killed helm.
     pub faults: u8,
+    /// Whether the engine may be killed, and be asked to stop, at any point.
+    pub crashes: bool,
+    /// The same for stops alone; they end a run early, so a look at finished ends leaves them out.
+    pub stops: bool,
     /// Whether to order everything, not only what touches the volume. For small worlds.
     pub whole: bool,
     /// How many worlds to look at before giving up: what was not looked at is Unknown.
     pub limit: usize,
 }
 
+impl Options {
+    /// The orders of events alone: nobody dies, nothing fails.
+    #[must_use]
+    pub fn orders() -> Self {
+        Self { faults: 0, crashes: false, stops: false, ..Self::default() }
+    }
+}
+
 impl Default for Options {
     fn default() -> Self {
-        Self { faults: 1, whole: false, limit: 3_000_000 }
+        Self { faults: 1, crashes: true, stops: true, whole: false, limit: 3_000_000 }
     }
 }
 
@@ -96,14 +108,36 @@ pub enum Subject {
     Script(Script),
 }
 
-/// Rehearses a subject on a world.
-#[must_use]
-pub fn rehearse(world: &World, subject: &Subject, aims: &[VolumeAim], options: Options) -> Forecast {
+fn start(world: &World, subject: &Subject, options: Options) -> Node {
     let actor = match subject {
         Subject::Plan(plan) => Actor::Engine(Box::new(Engine::resume(plan.clone(), &[], "here"))),
         Subject::Script(script) => Actor::Script(ScriptActor::new(script.clone())),
     };
-    let start = Node { world: world.clone(), actors: vec![actor], faults: options.faults };
+    Node {
+        world: world.clone(),
+        actors: vec![actor],
+        faults: options.faults,
+        crashes: options.crashes,
+        stops: options.stops,
+    }
+}
+
+/// Every world in which a subject can end as far as one volume is concerned, with how the run ended.
+#[must_use]
+pub fn ends(world: &World, subject: &Subject, aim: &VolumeAim, options: Options) -> Vec<(End, World)> {
+    let manifests = manifests(world, subject);
+    let cone = if options.whole { Cone::Whole } else { Cone::Of(cone(aim, world, &manifests)) };
+    let mut search = Search::new(aim, &cone, subject);
+    let mut all = Vec::new();
+    search
+        .run(&start(world, subject, options), options.limit, &mut |end, node| all.push((end.end, node.world.clone())));
+    all
+}
+
+/// Rehearses a subject on a world.
+#[must_use]
+pub fn rehearse(world: &World, subject: &Subject, aims: &[VolumeAim], options: Options) -> Forecast {
+    let begin = start(world, subject, options);
     let manifests = manifests(world, subject);
     let mut forecast =
         Forecast { volumes: Vec::new(), worlds: 0, edges: 0, crashes: 0, unmodelled: unmodelled(world, &manifests) };
@@ -111,17 +145,8 @@ pub fn rehearse(world: &World, subject: &Subject, aims: &[VolumeAim], options: O
         let names = cone(aim, world, &manifests);
         let unknown = reach(aim, world, &manifests, &names);
         let cone = if options.whole { Cone::Whole } else { Cone::Of(names) };
-        let mut search = Search {
-            aim,
-            cone: &cone,
-            subject,
-            ends: BTreeMap::new(),
-            holds: BTreeSet::new(),
-            tales: BTreeMap::new(),
-            crashes: 0,
-            edges: 0,
-        };
-        let (worlds, complete) = search.run(&start, options.limit);
+        let mut search = Search::new(aim, &cone, subject);
+        let (worlds, complete) = search.run(&begin, options.limit, &mut |_, _| {});
         forecast.worlds += worlds;
         forecast.edges += search.edges;
         forecast.crashes += search.crashes;
@@ -164,9 +189,22 @@ struct Search<'a> {
     edges: usize,
 }
 
-impl Search<'_> {
-    /// Breadth first, so that the first way found to an end is a shortest one.
-    fn run(&mut self, start: &Node, limit: usize) -> (usize, bool) {
+impl<'a> Search<'a> {
+    fn new(aim: &'a VolumeAim, cone: &'a Cone, subject: &'a Subject) -> Self {
+        Self {
+            aim,
+            cone,
+            subject,
+            ends: BTreeMap::new(),
+            holds: BTreeSet::new(),
+            tales: BTreeMap::new(),
+            crashes: 0,
+            edges: 0,
+        }
+    }
+
+    /// Breadth first, so that the first way found to an end is a shortest one. `ended` hears of each end.
+    fn run(&mut self, start: &Node, limit: usize, ended: &mut dyn FnMut(&VolumeEnd, &Node)) -> (usize, bool) {
         let mut parents = Parents::default();
         let mut queue = VecDeque::new();
         let mut first = start.clone();
@@ -177,6 +215,7 @@ impl Search<'_> {
         while let Some((print, node, edges)) = queue.pop_front() {
             if edges.is_empty() {
                 let (end, holds) = self.end(&node);
+                ended(&end, &node);
                 self.holds.insert((end, holds));
                 let entry = self.ends.entry(end).or_insert((0, print));
                 entry.0 += 1;
@@ -342,10 +381,4 @@ fn unmodelled(world: &World, manifests: &[crate::world::Docs]) -> Vec<Ref> {
     let names: BTreeSet<&Ref> =
         world.objects().map(|(name, _)| name).chain(planned).filter(|name| !MODELLED.contains(&name.kind())).collect();
     names.into_iter().cloned().collect()
-}
-
-/// The documents of a manifest, for callers that make scripts.
-#[must_use]
-pub fn documents(manifest: &Manifest) -> Arc<Vec<(Ref, Object)>> {
-    crate::serve::docs_of(manifest)
 }

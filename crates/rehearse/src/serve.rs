@@ -6,8 +6,8 @@ use base64::Engine as _;
 use engine::Engine;
 use helm_compat::values;
 use model::{
-    Cond, DatabaseError, DatabaseRef, Digest, HelmRun, Manifest, Progress, Ref, Refusal, ReleaseFact, ReleaseId,
-    ReleaseStatus, Reply, Request, SecretKey, Seen, Snapshot, ValuesMode, Wait,
+    Cond, DatabaseError, DatabaseRef, Digest, HelmRun, Progress, Ref, Refusal, ReleaseFact, ReleaseId, ReleaseStatus,
+    Reply, Request, SecretKey, Seen, Snapshot, ValuesMode, Wait,
 };
 use serde_json::{Value, json};
 
@@ -197,9 +197,4 @@ fn query(world: &World, engine: &Engine, database: &DatabaseRef) -> Result<Snaps
         server_version: found.server_version.clone(),
         tables: found.tables.clone(),
     })
-}
-
-/// The documents of a manifest that a plan names.
-pub(crate) fn docs_of(manifest: &Manifest) -> crate::world::Docs {
-    std::sync::Arc::new(manifest.docs.iter().filter_map(|doc| Some((doc.name()?, doc.clone()))).collect())
 }

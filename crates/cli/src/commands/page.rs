@@ -45,7 +45,7 @@ pub(crate) async fn run(global: &Global, _args: &PageArgs, output: &Output) -> R
     for reading in readings {
         let begin = Instant::now();
         let (script, lines) = script(reading, &prepared, &world, run);
-        let options = Options { faults: 0, ..Options::default() };
+        let options = Options::orders();
         let forecast = rehearse::rehearse(&world, &Subject::Script(script), &prepared.file.plan.volumes, options);
         let page = report::page_script(&reading.name, &lines, &forecast, begin.elapsed().as_secs_f64());
         output.page(&page)?;

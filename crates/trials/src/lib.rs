@@ -1,0 +1,3 @@
+//! Voyages for tests: on a simulated installation, and the same ones on a real cluster.
+
+pub mod sim;

@@ -1,0 +1,186 @@
+//! Voyages on simulated installations.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use base64::Engine as _;
+use engine::Engine;
+use model::{ChartId, Finding, Input, Object, Outcome, PlanFile, Record, Ref, ReleaseId, Request, SecretKey};
+use plan::planner::{self, ChartPick, Rendering, Wish};
+use plan::survey::{self, Survey};
+use recipe::Book;
+use rehearse::{Installation, World, shelf, simulated_helm};
+use serde_json::{Value, json};
+
+/// A recorded rendering, as a simulation asks for it.
+///
+/// # Errors
+/// Where it was not recorded: `cargo xtask render`.
+pub fn recorded(chart: &shelf::Chart, release: &ReleaseId, values: &Value) -> Result<shelf::Recorded, Finding> {
+    let key = shelf::key(&chart.digest, release, values);
+    shelf::recorded(&key).ok_or_else(|| {
+        Finding::blocking(
+            model::Code::NotRecorded,
+            format!("{key} of {} is not recorded: cargo xtask render", chart.id),
+        )
+    })
+}
+
+/// A fresh installation.
+///
+/// # Panics
+/// Where there is none of this name.
+#[must_use]
+pub fn installation(name: &str) -> Installation {
+    Installation::fresh(name, &recorded).unwrap_or_else(|finding| panic!("{finding}: {:?}", finding.evidence))
+}
+
+/// A survey of a simulated world.
+///
+/// # Panics
+/// Where there is no release in it.
+#[must_use]
+pub fn survey(world: &World) -> Survey {
+    let facts = world.facts();
+    let (server, user) = (&facts.cluster.server, &facts.cluster.user);
+    survey::look(&facts.release, &|ask| world.answer(ask), server, user, Some(simulated_helm()))
+        .unwrap_or_else(|finding| panic!("{finding}: {:?}", finding.evidence))
+}
+
+/// The charts of a voyage, by their short versions.
+///
+/// # Errors
+/// Where one of them is not among the fixture charts.
+pub fn picks(installed: &ChartId, to: &[&str]) -> Result<Vec<ChartPick>, Finding> {
+    let charts = shelf::charts();
+    let ids: Vec<ChartId> = charts.iter().map(|chart| chart.id.clone()).collect();
+    to.iter()
+        .map(|spec| {
+            let id = planner::pick(spec, &ids, installed)?;
+            let archive = charts.iter().find(|chart| chart.id == id).map(|chart| chart.archive.clone());
+            Ok(ChartPick { id, archive: archive.unwrap_or_default() })
+        })
+        .collect()
+}
+
+/// Plans a voyage with the built-in recipes and the recorded renderings.
+///
+/// # Errors
+/// What the planner says.
+pub fn plan(world: &World, to: &[&str], without: &[&str]) -> Result<PlanFile, Finding> {
+    let found = survey(world);
+    let wish = Wish {
+        to: picks(&found.inventory.release.chart, to)?,
+        values: json!({}),
+        without: without.iter().map(|id| (*id).to_owned()).collect(),
+    };
+    plan_with(&found, &Book::builtin(), &wish, &|chart, release, values| recorded(chart, release, values))
+}
+
+/// How a chart is rendered.
+pub type Render<'a> = dyn Fn(&shelf::Chart, &ReleaseId, &Value) -> Result<shelf::Recorded, Finding> + 'a;
+
+/// Plans a voyage with recipes and renderings of one's own.
+///
+/// # Errors
+/// What the planner says.
+pub fn plan_with(found: &Survey, book: &Book, wish: &Wish, render: &Render<'_>) -> Result<PlanFile, Finding> {
+    let secret = |key: &SecretKey| found.secrets.get(key).map(str::to_owned);
+    let renderings: Result<Vec<Rendering>, Finding> = planner::jobs(&found.inventory, &secret, book, wish)?
+        .iter()
+        .map(|job| {
+            let archive = wish.to.iter().find(|pick| pick.id == job.chart).map(|pick| pick.archive.clone());
+            let chart = shelf::Chart {
+                id: job.chart.clone(),
+                archive: archive.unwrap_or_default(),
+                digest: job.archive.clone(),
+            };
+            let recorded = render(&chart, &job.release, &job.values)?;
+            let second = recorded.second.unwrap_or_else(|| recorded.first.clone());
+            Ok(Rendering { first: recorded.first, second })
+        })
+        .collect();
+    planner::plan(&found.inventory, &secret, book, wish, &simulated_helm(), &renderings?)
+}
+
+/// The objects of a plan's file as bytes.
+#[must_use]
+pub fn objects(file: &PlanFile) -> Vec<(model::Digest, Vec<u8>)> {
+    let decode = |text: &String| base64::engine::general_purpose::STANDARD.decode(text).unwrap_or_default();
+    file.objects.iter().map(|(digest, text)| (digest.clone(), decode(text))).collect()
+}
+
+/// Teaches a world what a plan refers to.
+pub fn teach(world: &mut World, file: &PlanFile) {
+    for (digest, bytes) in objects(file) {
+        world.learn(&digest, &bytes);
+    }
+}
+
+/// What a test does to a run: it is asked after each record and may kill the engine.
+pub type Killer<'a> = dyn FnMut(&[Record]) -> bool + 'a;
+
+/// Runs a plan on an installation to its end, through every kill that `kill` asks for. The journal is returned.
+pub fn run(installation: &mut Installation, file: &PlanFile, kill: &mut Killer<'_>) -> (Outcome, Vec<Record>) {
+    teach(installation.world_mut(), file);
+    let plan = Arc::new(file.plan.clone());
+    let mut journal: Vec<Record> = Vec::new();
+    let mut engine = Engine::resume(plan.clone(), &journal, "a test");
+    loop {
+        let request = engine.want();
+        if let Request::End(outcome) = request {
+            return (outcome, journal);
+        }
+        let reply = installation.serve(&engine, &request, &mut |_, _| true);
+        if let Request::Append(record, _) = &request {
+            journal.push(record.clone());
+            if kill(&journal) {
+                engine = Engine::resume(plan.clone(), &journal, "a test");
+                continue;
+            }
+        } else if kill(&journal) {
+            // The request went out, and its answer is not heard any more.
+            engine = Engine::resume(plan.clone(), &journal, "a test");
+            continue;
+        }
+        engine.on(Input::Reply(reply));
+    }
+}
+
+/// What two ends of the same voyage have to have in common: no UIDs of objects that were made anew, no revision
+/// numbers, no names made of UIDs.
+#[must_use]
+pub fn normalised(world: &World) -> String {
+    let mut uids: BTreeMap<String, String> = BTreeMap::new();
+    for (name, object) in world.objects() {
+        uids.insert(object.uid().to_string(), name.full());
+    }
+    let lines: Vec<String> = world
+        .objects()
+        .filter(|(name, _)| name.kind() != "Release")
+        .map(|(name, object)| format!("{} {}", name.full(), without_marks(object)))
+        .chain(world.disks().map(|(volume, disk)| format!("disk {} {}", volume.name(), json!(disk))))
+        .collect();
+    let mut text = lines.join("\n");
+    for (uid, name) in uids {
+        text = text.replace(&uid, &format!("<{name}>"));
+    }
+    text
+}
+
+fn without_marks(object: &Object) -> String {
+    let mut json = (*object.0).clone();
+    if let Some(meta) = json.get_mut("metadata").and_then(Value::as_object_mut) {
+        meta.remove("resourceVersion");
+    }
+    json.to_string()
+}
+
+/// The rows of the database on a volume.
+#[must_use]
+pub fn rows(world: &World, volume: &Ref) -> BTreeMap<String, u64> {
+    let database = world.disk(volume).filter(|disk| disk.alive).and_then(|disk| disk.database.as_ref());
+    database
+        .map(|database| database.tables.iter().map(|(name, table)| (name.clone(), table.rows)).collect())
+        .unwrap_or_default()
+}

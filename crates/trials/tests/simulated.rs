@@ -1,0 +1,240 @@
+//! Whole voyages on simulated installations: they end as they should, whatever dies on the way.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use model::{Change, End, Outcome, Record, StepKind, Verdict};
+use rehearse::{Installation, Options, Subject};
+use trials::sim;
+
+/// Rehearses a plan.
+fn forecast(installation: &Installation, file: &model::PlanFile, options: Options) -> rehearse::Forecast {
+    let mut world = installation.world().clone();
+    sim::teach(&mut world, file);
+    rehearse::rehearse(&world, &Subject::Plan(Arc::new(file.plan.clone())), &file.plan.volumes, options)
+}
+
+#[test]
+fn every_start_reaches_the_target_with_all_its_rows() {
+    for name in Installation::names() {
+        let mut installation = sim::installation(&name);
+        let file = sim::plan(installation.world(), &["2.20"], &[]).expect("a plan");
+        let aim = file.plan.volumes[0].clone();
+        let before = sim::rows(installation.world(), &aim.volume);
+        let (outcome, _) = sim::run(&mut installation, &file, &mut |_| false);
+        assert_eq!(outcome, Outcome::Finished, "{name}");
+        let after = sim::rows(installation.world(), &aim.volume);
+        for (table, rows) in before {
+            assert!(after[&table] >= rows, "{name}: {table} had {rows} rows and has {}", after[&table]);
+        }
+    }
+}
+
+#[test]
+fn a_plan_of_two_hops_runs() {
+    for name in ["openshift-2.8", "openshift-2.11"] {
+        let mut installation = sim::installation(name);
+        let file = sim::plan(installation.world(), &["2.13", "2.20"], &[]).expect("a plan");
+        assert_eq!(file.plan.hops.len(), 2);
+        assert!(forecast(&installation, &file, Options::orders()).is_safe(), "{name}");
+        let (outcome, journal) = sim::run(&mut installation, &file, &mut |_| false);
+        assert_eq!(outcome, Outcome::Finished, "{name}");
+        let helms = journal.iter().filter(
+            |record| matches!(record, Record::Intent { action, .. } if matches!(&**action, model::Action::Helm { .. })),
+        );
+        assert_eq!(helms.count(), 2);
+    }
+}
+
+#[test]
+fn every_start_is_safe_in_every_order_with_crashes_and_a_fault() {
+    for name in Installation::names() {
+        let installation = sim::installation(&name);
+        let file = sim::plan(installation.world(), &["2.20"], &[]).expect("a plan");
+        let found = forecast(&installation, &file, Options::default());
+        assert!(
+            found.is_safe(),
+            "{name}: {:?}",
+            found.volumes.iter().map(|volume| volume.ends.keys()).collect::<Vec<_>>()
+        );
+        assert!(found.crashes > 1000, "{name}: the engine is killed everywhere");
+    }
+}
+
+/// What leaving a step out does from a start: the headline, and whether the plan reaches its end.
+const HARM: &[(&str, &str, Verdict, bool)] = &[
+    // The set is deleted first, so whether its new pod is there before helm deletes the claim is a race: the claim goes
+    // at once, or when that pod goes. Retain keeps the disk.
+    ("openshift-2.8", "keep-claims", Verdict::Detached, false),
+    ("openshift-2.8", "delete-secret", Verdict::Safe, false),
+    ("openshift-2.8", "delete-sets", Verdict::Safe, false),
+    ("openshift-2.8", "carry-credentials", Verdict::Safe, false),
+    ("openshift-2.8", "existing-claim", Verdict::Safe, false),
+    ("openshift-2.11", "keep-claims", Verdict::Detached, false),
+    ("openshift-2.11", "existing-claim", Verdict::Safe, false),
+];
+
+#[test]
+fn a_step_left_out_does_the_harm_that_it_is_there_to_prevent() {
+    for (start, step, headline, finishes) in HARM {
+        let installation = sim::installation(start);
+        let file = sim::plan(installation.world(), &["2.20"], &[step]).expect("a plan");
+        let found = forecast(&installation, &file, Options::orders());
+        assert_eq!((found.headline(), found.volumes[0].finishes), (*headline, *finishes), "{start} without {step}");
+        assert!(!found.is_safe(), "{start} without {step}");
+    }
+}
+
+#[test]
+fn keep_and_retain_each_hold_what_the_other_does_not() {
+    for start in ["openshift-2.8", "openshift-2.11"] {
+        let verdict = |without: &[&str]| {
+            let installation = sim::installation(start);
+            let file = sim::plan(installation.world(), &["2.20"], without).expect("a plan");
+            forecast(&installation, &file, Options::orders()).headline()
+        };
+        // Against helm's deletion keep holds alone; Retain alone saves the disk and loses the claim.
+        assert_eq!(verdict(&["retain-volumes"]), Verdict::Safe, "{start}");
+        assert_eq!(verdict(&["keep-claims"]), Verdict::Detached, "{start}");
+        assert_eq!(verdict(&["keep-claims", "retain-volumes"]), Verdict::Lost, "{start}");
+    }
+}
+
+#[test]
+fn retain_alone_saves_the_disk_when_the_claim_is_deleted_by_hand() {
+    // The danger that keep does not cover: somebody deletes the claim, or uninstalls the release.
+    for (without, alive) in [(&[][..], true), (&["retain-volumes"][..], false)] {
+        let mut installation = sim::installation("openshift-2.8");
+        let file = sim::plan(installation.world(), &["2.20"], without).expect("a plan");
+        let aim = file.plan.volumes[0].clone();
+        let (outcome, _) = sim::run(&mut installation, &file, &mut |_| false);
+        assert_eq!(outcome, Outcome::Finished);
+        installation.delete(&aim.claim);
+        installation.delete(&model::Ref::pod(aim.claim.namespace(), "runai-backend-postgresql-0"));
+        installation.settle();
+        let disk = installation.world().disk(&aim.volume).expect("the disk is remembered");
+        assert_eq!(disk.alive, alive, "without {without:?}");
+    }
+}
+
+#[test]
+fn verification_sees_what_the_steps_left_out_would_have_prevented() {
+    let expected = [
+        ("verify-volumes", "verify-volume"),
+        ("verify-database", "verify-database"),
+        ("wait-ready", "wait-ready"),
+        ("record-database", "record-database"),
+        ("retain-volumes", "retain-volume"),
+    ];
+    for (id, word) in expected {
+        let installation = sim::installation("openshift-2.8");
+        let whole = sim::plan(installation.world(), &["2.20"], &[]).expect("a plan");
+        let less = sim::plan(installation.world(), &["2.20"], &[id]).expect("a plan");
+        let has = |file: &model::PlanFile| file.plan.steps().any(|step| step.kind.word() == word);
+        assert!(has(&whole) && !has(&less), "{id}");
+    }
+}
+
+#[test]
+fn killed_at_every_record_and_at_every_request_it_ends_as_if_undisturbed() {
+    for name in ["openshift-2.8", "openshift-2.13-adopted"] {
+        let undisturbed = {
+            let mut installation = sim::installation(name);
+            let file = sim::plan(installation.world(), &["2.20"], &[]).expect("a plan");
+            let (outcome, journal) = sim::run(&mut installation, &file, &mut |_| false);
+            assert_eq!(outcome, Outcome::Finished);
+            installation.settle();
+            (sim::normalised(installation.world()), journal.len())
+        };
+        // A turn is a record or another request; there are at most four turns to a record.
+        for point in 0..undisturbed.1 * 4 {
+            let mut installation = sim::installation(name);
+            let file = sim::plan(installation.world(), &["2.20"], &[]).expect("a plan");
+            let mut turn = 0;
+            let (outcome, journal) = sim::run(&mut installation, &file, &mut |_| {
+                turn += 1;
+                turn == point + 1
+            });
+            assert_eq!(outcome, Outcome::Finished, "{name}, killed at turn {point}");
+            installation.settle();
+            assert_eq!(sim::normalised(installation.world()), undisturbed.0, "{name}, killed at turn {point}");
+            assert_writes_once(&journal, &format!("{name}, killed at turn {point}"));
+        }
+    }
+}
+
+/// Deletions and helm runs are carried out once, whatever the number of attempts.
+fn assert_writes_once(journal: &[Record], what: &str) {
+    let mut spawned = BTreeSet::new();
+    let mut deployed = 0;
+    for record in journal {
+        match record {
+            Record::Intent { action, .. } => {
+                if let model::Action::Helm { token, .. } = &**action {
+                    assert!(spawned.insert(token.clone()), "{what}: helm was started twice under one token");
+                }
+            }
+            Record::Observed { observation: model::Observation::Done { note }, .. } if note.contains("deployed") => {
+                deployed += 1
+            }
+            _ => {}
+        }
+    }
+    assert_eq!(deployed, 1, "{what}: helm upgraded {deployed} times");
+}
+
+#[test]
+fn every_end_that_finishes_after_crashes_is_the_undisturbed_end() {
+    let installation = sim::installation("openshift-2.8");
+    let file = sim::plan(installation.world(), &["2.20"], &[]).expect("a plan");
+    let mut world = installation.world().clone();
+    sim::teach(&mut world, &file);
+    let options = Options { faults: 0, stops: false, ..Options::default() };
+    let subject = Subject::Plan(Arc::new(file.plan.clone()));
+    let ends = rehearse::ends(&world, &subject, &file.plan.volumes[0], options);
+    let mut kinds: BTreeMap<String, usize> = BTreeMap::new();
+    for (end, world) in &ends {
+        assert_eq!(*end, End::Finished, "with crashes alone every run goes on to its end");
+        *kinds.entry(sim::normalised(world)).or_default() += 1;
+    }
+    assert_eq!(kinds.len(), 1, "{} ends of {} kinds", ends.len(), kinds.len());
+}
+
+#[test]
+fn the_plan_names_what_helm_will_do_to_the_claims() {
+    let installation = sim::installation("openshift-2.8");
+    let file = sim::plan(installation.world(), &["2.20"], &[]).expect("a plan");
+    let hop = &file.plan.hops[0];
+    let of = |change: Change| {
+        hop.changes.iter().filter(|(is, _, _)| *is == change).map(|(_, name, _)| name.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(of(Change::Keep), ["PersistentVolumeClaim/pvc-postgresql"]);
+    assert!(of(Change::Delete).contains(&"Deployment/runai-backend-api-server".to_owned()));
+    assert_eq!(hop.new_claims.len(), 1);
+    assert!(
+        file.plan.steps().any(|step| matches!(&step.kind, StepKind::HelmUpgrade { run } if run.carried.len() == 1))
+    );
+}
+
+#[test]
+fn the_same_installation_gives_the_same_plan() {
+    let digest = || {
+        let installation = sim::installation("openshift-2.8");
+        sim::plan(installation.world(), &["2.20"], &[]).expect("a plan").plan.digest()
+    };
+    assert_eq!(digest(), digest());
+}
+
+#[test]
+fn a_plan_is_not_applied_to_an_installation_that_moved() {
+    let mut installation = sim::installation("openshift-2.8");
+    let file = sim::plan(installation.world(), &["2.20"], &[]).expect("a plan");
+    let aim = file.plan.volumes[0].clone();
+    let mut json = (*installation.world().get(&aim.volume).expect("the volume").0).clone();
+    json["spec"]["persistentVolumeReclaimPolicy"] = serde_json::json!("Retain");
+    installation.world_mut().put(&aim.volume, json);
+    let (outcome, journal) = sim::run(&mut installation, &file, &mut |_| false);
+    let Outcome::Moved { findings } = outcome else { panic!("{outcome:?}") };
+    assert!(findings[0].evidence[0].contains("persistentVolumeReclaimPolicy: Delete -> Retain"), "{findings:?}");
+    assert!(!journal.iter().any(|record| matches!(record, Record::Intent { .. })));
+}
