@@ -165,7 +165,7 @@ impl Engine {
             self.end(Outcome::Finished);
         } else if self.fold.stop && between {
             self.end(Outcome::StoppedSafely);
-        } else if self.fold.phase == Phase::Look && self.fold.attempt > ATTEMPTS {
+        } else if self.fold.phase == Phase::Look && self.fold.attempt - self.fold.since > ATTEMPTS {
             let target = self.step().map(|step| step.id.clone()).unwrap_or_default();
             self.end(Outcome::Halted {
                 finding: Finding::blocking(
@@ -241,6 +241,10 @@ fn on_sent(step: &Step, reply: Reply) -> Next {
     match reply {
         Reply::Wrote | Reply::Spawned => Next::Effect(Effect::Done),
         Reply::Refused(refusal @ (Refusal::Conflict | Refusal::NotFound)) => Next::Effect(Effect::Refused(refusal)),
+        // This token was used before, by a helm that we did not hear of and that left no record.
+        Reply::Refused(Refusal::NotSent(text)) if matches!(step.kind, StepKind::HelmUpgrade { .. }) => {
+            Next::Effect(Effect::Unknown(text))
+        }
         Reply::Refused(refusal) => {
             let said = match refusal {
                 Refusal::Forbidden(text) | Refusal::Invalid(text) | Refusal::NotSent(text) => text,

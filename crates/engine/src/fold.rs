@@ -40,6 +40,8 @@ pub struct Fold {
     pub step: u32,
     /// Which attempt at it.
     pub attempt: u32,
+    /// The attempt at which a person last started it: those before do not count against it.
+    pub since: u32,
     /// Where that step is.
     pub phase: Phase,
     /// What it has set out to do.
@@ -70,6 +72,7 @@ impl Default for Fold {
             direction: Direction::Forward,
             step: 0,
             attempt: 0,
+            since: 0,
             phase: Phase::Look,
             pursuit: None,
             sent: false,
@@ -98,6 +101,7 @@ impl Fold {
             Record::Effect { effect, .. } => match effect {
                 Effect::Done => (self.phase, self.sent) = (Phase::Sent, true),
                 Effect::Settled => self.phase = Phase::Check,
+                Effect::Void => self.phase = Phase::Look,
                 Effect::Refused(_) | Effect::Unknown(_) => {
                     self.phase = Phase::Look;
                     self.attempt += 1;
@@ -122,8 +126,8 @@ impl Fold {
         self.stop = false;
         self.again |= halted;
         let helm = self.pursuit.as_ref().is_some_and(|pursuit| matches!(pursuit.action, Action::Helm { .. }));
-        if halted && !helm {
-            self.attempt = 0;
+        if halted {
+            self.since = self.attempt;
         }
         self.phase = match self.phase {
             Phase::Look => Phase::Look,
@@ -146,7 +150,8 @@ impl Fold {
         };
         Arc::make_mut(&mut self.notes).push((wrote, note));
         self.step += 1;
-        (self.attempt, self.phase, self.sent, self.again) = (0, Phase::Look, false, false);
+        (self.attempt, self.since) = (0, 0);
+        (self.phase, self.sent, self.again) = (Phase::Look, false, false);
         self.pursuit = None;
     }
 
@@ -160,7 +165,7 @@ impl Fold {
 
     /// Hashes what a later decision can still read: for a search, not for keeping.
     pub fn hash_into(&self, state: &mut impl Hasher) {
-        (self.started, self.bound, self.step, self.attempt, self.phase).hash(state);
+        (self.started, self.bound, self.step, self.attempt - self.since, self.phase).hash(state);
         (self.sent, self.again, self.stop).hash(state);
         self.outcome.hash(state);
         if let Some(pursuit) = &self.pursuit {

@@ -109,6 +109,8 @@ pub enum Effect {
     Refused(Refusal),
     /// Not known.
     Unknown(String),
+    /// It never went out.
+    Void,
     /// What was waited for has come.
     Settled,
 }

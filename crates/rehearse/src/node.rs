@@ -159,7 +159,7 @@ impl Node {
             if self.crashes && !matches!(record, model::Record::Started { .. } | model::Record::Resumed { .. }) {
                 edges.push(Edge::Crash(at));
             }
-            edges.push(Edge::Turn(at));
+            edges.insert(0, Edge::Turn(at));
             return (false, edges);
         }
         let request = engine.want();
@@ -198,7 +198,8 @@ impl Node {
         if self.crashes && fold.phase == Phase::Check {
             edges.push(Edge::Crash(at));
         }
-        edges.push(Edge::Turn(at));
+        // The plain way comes first, so that a story has no more mishaps than it needs.
+        edges.insert(0, Edge::Turn(at));
         edges.append(&mut self.stop_edge(at, engine));
         (inside, edges)
     }

@@ -203,16 +203,17 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// Breadth first, so that the first way found to an end is a shortest one. `ended` hears of each end.
+    /// Ways with fewer mishaps first, so that the first way found to an end is one that needs no more of them than it
+    /// must. `ended` hears of each end.
     fn run(&mut self, start: &Node, limit: usize, ended: &mut dyn FnMut(&VolumeEnd, &Node)) -> (usize, bool) {
         let mut parents = Parents::default();
         let mut queue = VecDeque::new();
         let mut first = start.clone();
         let edges = first.run_on(self.cone, &mut |_, _| {});
-        let print = first.print();
-        parents.insert(print, None);
-        queue.push_back((print, first, edges));
-        while let Some((print, node, edges)) = queue.pop_front() {
+        queue.push_back((first.print(), None, first, edges));
+        while let Some((print, parent, node, edges)) = queue.pop_front() {
+            let std::collections::hash_map::Entry::Vacant(entry) = parents.entry(print) else { continue };
+            entry.insert(parent);
             if edges.is_empty() {
                 let (end, holds) = self.end(&node);
                 ended(&end, &node);
@@ -221,16 +222,23 @@ impl<'a> Search<'a> {
                 entry.0 += 1;
                 continue;
             }
-            for edge in edges {
+            // In reverse, since what is put in front last is taken first.
+            for edge in edges.into_iter().rev() {
                 self.edges += 1;
                 self.crashes += usize::from(matches!(edge, Edge::Crash(_) | Edge::CrashSent(_)));
                 let mut next = node.clone();
                 next.take(&edge);
                 let more = next.run_on(self.cone, &mut |_, _| self.edges += 1);
                 let to = next.print();
-                if let std::collections::hash_map::Entry::Vacant(entry) = parents.entry(to) {
-                    entry.insert(Some((print, edge)));
-                    queue.push_back((to, next, more));
+                if parents.contains_key(&to) {
+                    continue;
+                }
+                let mishap = !matches!(edge, Edge::Fire(..) | Edge::Turn(_));
+                let found = (to, Some((print, edge)), next, more);
+                if mishap {
+                    queue.push_back(found);
+                } else {
+                    queue.push_front(found);
                 }
             }
             if parents.len() > limit {

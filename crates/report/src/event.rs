@@ -43,6 +43,7 @@ fn told(record: &Record, plan: &Plan) -> Option<(Option<u32>, String)> {
             Effect::Done | Effect::Settled => None,
             Effect::Refused(refusal) => at(step, format!("not written: {}; looks again", refused(refusal))),
             Effect::Unknown(text) => at(step, format!("{text}; looks again")),
+            Effect::Void => at(step, "had not gone out; looks again".into()),
         },
         Record::Observed { step, observation } => at(step, seen(observation)),
         Record::StopAsked { .. } => alone("A stop was asked for: it ends after this step".into()),

@@ -29,7 +29,10 @@ pub(super) fn on_check(run: &HelmRun, fold: &Fold, facts: &[ReleaseFact]) -> Nex
     };
     if newest.revision == run.base_revision {
         // Either helm was never started (we died before), or it refused before its first write.
-        if !fold.sent || fold.again {
+        if !fold.sent {
+            return Next::Effect(Effect::Void);
+        }
+        if fold.again {
             return Next::Effect(Effect::Unknown("helm left no record".into()));
         }
         let found = "helm refused the upgrade before it wrote anything";
