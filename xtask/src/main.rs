@@ -1,5 +1,110 @@
-//! x
+//! What a developer types: `cargo xtask --help`.
+
+use std::path::{Path, PathBuf};
+
+use clap::{Parser, Subcommand};
+use testkit::rig;
+
+mod render;
+mod voyages;
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "What a developer of Portolan types")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// A real Kubernetes with a real node on this machine, for tests
+    #[command(subcommand)]
+    Rig(RigCommand),
+    /// Records what the real helm renders for the simulated installations
+    Render {
+        /// The helm that renders; the rig's 3.22.0 where none is named
+        #[arg(long)]
+        helm: Option<PathBuf>,
+        /// Only says whether the recordings are stale
+        #[arg(long)]
+        check: bool,
+    },
+}
+
+#[derive(Subcommand)]
+enum RigCommand {
+    /// Builds every program and image, once per machine
+    Build,
+    /// Starts a rig; does nothing where it runs
+    Up {
+        /// Its name
+        #[arg(long, default_value = "main")]
+        name: String,
+        /// openshift or kubernetes
+        #[arg(long, default_value = "openshift")]
+        shape: rig::Shape,
+    },
+    /// Takes a rig down; nothing of it is left
+    Down {
+        /// Its name
+        #[arg(long, default_value = "main")]
+        name: String,
+    },
+    /// Says whether a rig runs, and how it is reached
+    Status {
+        /// Its name
+        #[arg(long, default_value = "main")]
+        name: String,
+    },
+    /// The first process of a rig's namespaces
+    #[command(hide = true)]
+    Inside {
+        /// The rig's run folder
+        run: PathBuf,
+    },
+}
+
 fn main() -> anyhow::Result<()> {
-    testkit::rig::build(&testkit::rig::Cache::locate()?)?;
+    match Cli::parse().command {
+        Command::Rig(command) => run_rig(command),
+        Command::Render { helm, check } => {
+            let helm = match helm {
+                Some(helm) => helm,
+                None => rig::Cache::locate()?.build().helm("3.22.0")?,
+            };
+            let mut recorder = render::Recorder::new(&helm)?;
+            recorder.record_all()?;
+            recorder.finish(root(), check)
+        }
+    }
+}
+
+/// The workspace's root.
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("."))
+}
+
+fn run_rig(command: RigCommand) -> anyhow::Result<()> {
+    match command {
+        RigCommand::Build => {
+            rig::build(&rig::Cache::locate()?)?;
+        }
+        RigCommand::Up { name, shape } => {
+            let rig = rig::Rig::up(&name, shape)?;
+            println!("export KUBECONFIG={}", rig.kubeconfig().display());
+        }
+        RigCommand::Down { name } => rig::Rig::down(&name)?,
+        RigCommand::Status { name } => match rig::Rig::find(&name)? {
+            Some(rig) => println!(
+                "{name} runs, in the shape of {}\nkubeconfig  {}\nkubectl     {}\nhelm        {}",
+                rig.state().shape,
+                rig.kubeconfig().display(),
+                rig.build().kubernetes("kubectl").display(),
+                rig.build().dir().join("helm").display()
+            ),
+            None => println!("{name} does not run"),
+        },
+        RigCommand::Inside { run } => rig::inside(&run, &rig::Cache::locate()?.build())?,
+    }
     Ok(())
 }

@@ -118,7 +118,12 @@ impl Recorder {
         if check && !stale.is_empty() {
             bail!("renderings are stale: {}\nrun cargo xtask render", stale.join(", "));
         }
-        println!("{} renderings by helm {}, {} written", self.recorded.len(), self.version, if check { 0 } else { stale.len() });
+        println!(
+            "{} renderings by helm {}, {} written",
+            self.recorded.len(),
+            self.version,
+            if check { 0 } else { stale.len() }
+        );
         Ok(())
     }
 }

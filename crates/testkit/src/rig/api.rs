@@ -107,14 +107,18 @@ impl Api {
         let status = response.status();
         let bytes = response.into_body().collect().await?.to_bytes();
         driver.abort();
-        let value = serde_json::from_slice(&bytes).unwrap_or_else(|_| Value::String(String::from_utf8_lossy(&bytes).into()));
+        let value =
+            serde_json::from_slice(&bytes).unwrap_or_else(|_| Value::String(String::from_utf8_lossy(&bytes).into()));
         Ok((status, value))
     }
 
     fn expect(&self, method: &Method, path: &str, kind: &str, body: Option<&Value>) -> Result<Value> {
         let (status, value) = self.call(method, path, kind, body)?;
         if !status.is_success() {
-            bail!("{method} {path}: {status}: {}", value["message"].as_str().map_or_else(|| value.to_string(), str::to_owned));
+            bail!(
+                "{method} {path}: {status}: {}",
+                value["message"].as_str().map_or_else(|| value.to_string(), str::to_owned)
+            );
         }
         Ok(value)
     }
@@ -161,7 +165,8 @@ impl Api {
     /// Whether the node says that it is ready.
     pub fn node_is_ready(&self, node: &str) -> Result<bool> {
         let node = self.find(&format!("/api/v1/nodes/{node}"))?;
-        let ready = |node: &Value| node["status"]["conditions"].as_array().is_some_and(|all| all.iter().any(is_true("Ready")));
+        let ready =
+            |node: &Value| node["status"]["conditions"].as_array().is_some_and(|all| all.iter().any(is_true("Ready")));
         Ok(node.as_ref().is_some_and(ready))
     }
 }

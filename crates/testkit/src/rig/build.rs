@@ -24,18 +24,8 @@ struct Step {
 }
 
 impl Step {
-    fn new(
-        folder: &str,
-        about: String,
-        minutes: f64,
-        run: fn(&Work<'_>, &Path) -> Result<()>,
-    ) -> Self {
-        Self {
-            folder: folder.to_owned(),
-            about,
-            minutes,
-            run,
-        }
+    fn new(folder: &str, about: String, minutes: f64, run: fn(&Work<'_>, &Path) -> Result<()>) -> Self {
+        Self { folder: folder.to_owned(), about, minutes, run }
     }
 }
 
@@ -48,33 +38,13 @@ fn steps() -> Vec<Step> {
             debian::unpack,
         ),
         Step::new("etcd", format!("etcd {}", pins::ETCD), 1.0, etcd),
-        Step::new(
-            "kubernetes",
-            format!("Kubernetes {}", pins::KUBERNETES),
-            6.0,
-            kubernetes,
-        ),
-        Step::new(
-            "coredns",
-            format!("CoreDNS {}", pins::COREDNS),
-            2.0,
-            coredns,
-        ),
+        Step::new("kubernetes", format!("Kubernetes {}", pins::KUBERNETES), 6.0, kubernetes),
+        Step::new("coredns", format!("CoreDNS {}", pins::COREDNS), 2.0, coredns),
     ];
     for version in pins::HELM {
-        steps.push(Step::new(
-            &format!("helm/{version}"),
-            format!("helm {version}"),
-            1.5,
-            helm,
-        ));
+        steps.push(Step::new(&format!("helm/{version}"), format!("helm {version}"), 1.5, helm));
     }
-    steps.push(Step::new(
-        "images",
-        "images: pause, stub, PostgreSQL".into(),
-        0.2,
-        write_images,
-    ));
+    steps.push(Step::new("images", "images: pause, stub, PostgreSQL".into(), 0.2, write_images));
     steps
 }
 
@@ -89,11 +59,7 @@ pub(crate) struct Work<'a> {
 impl Work<'_> {
     /// Runs a command to its end with its output in the step's log, saying now and then that it is still at it.
     pub(crate) fn run(&self, command: &mut Command) -> Result<()> {
-        let log = fs::OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(&self.log)?
-            .into_file();
+        let log = fs::OpenOptions::new().create(true).append(true).open(&self.log)?.into_file();
         let name = command.get_program().to_string_lossy().into_owned();
         let mut child = command
             .stdin(Stdio::null())
@@ -106,24 +72,14 @@ impl Work<'_> {
             if let Some(status) = child.try_wait()? {
                 break status;
             }
-            if said.elapsed()
-                >= Duration::from_secs(if std::io::stderr().is_terminal() {
-                    20
-                } else {
-                    60
-                })
-            {
+            if said.elapsed() >= Duration::from_secs(if std::io::stderr().is_terminal() { 20 } else { 60 }) {
                 said = Instant::now();
                 eprintln!("        still at it, {}", clock(self.started.elapsed()));
             }
             std::thread::sleep(Duration::from_millis(100));
         };
         if !status.success() {
-            bail!(
-                "{name} failed ({status}); the end of {}:\n{}",
-                self.log.display(),
-                tail(&self.log, 20)
-            );
+            bail!("{name} failed ({status}); the end of {}:\n{}", self.log.display(), tail(&self.log, 20));
         }
         Ok(())
     }
@@ -131,17 +87,8 @@ impl Work<'_> {
 
 /// Names the first tool that a build or a run needs and this machine lacks.
 pub(crate) fn missing_tool(tools: &[&str]) -> Option<String> {
-    let gone: Vec<&str> = tools
-        .iter()
-        .copied()
-        .filter(|tool| which::which(tool).is_err())
-        .collect();
-    (!gone.is_empty()).then(|| {
-        format!(
-            "the rig needs {}, and no such program is found on the PATH",
-            gone.join(", ")
-        )
-    })
+    let gone: Vec<&str> = tools.iter().copied().filter(|tool| which::which(tool).is_err()).collect();
+    (!gone.is_empty()).then(|| format!("the rig needs {}, and no such program is found on the PATH", gone.join(", ")))
 }
 
 /// The tools that a build calls.
@@ -149,49 +96,38 @@ pub(crate) const BUILD_TOOLS: [&str; 3] = ["go", "apt-get", "dpkg"];
 
 /// Whether `go version` reports one that compiles the rig; if not, why.
 pub(crate) fn go_is_new_enough() -> Result<()> {
-    let out = super::state::output(
-        Command::new("go")
-            .args(["env", "GOVERSION"])
-            .env("GOTOOLCHAIN", "local"),
-    )?;
+    let out = super::state::output(Command::new("go").args(["env", "GOVERSION"]).env("GOTOOLCHAIN", "local"))?;
     let version = String::from_utf8_lossy(&out).trim().to_owned();
     match parse_go(&version) {
         Some(found) if found >= pins::GO => Ok(()),
-        _ => bail!(
-            "the rig is compiled with Go {}.{} or later, and this is {version}",
-            pins::GO.0,
-            pins::GO.1
-        ),
+        _ => bail!("the rig is compiled with Go {}.{} or later, and this is {version}", pins::GO.0, pins::GO.1),
     }
 }
 
 fn parse_go(version: &str) -> Option<(u32, u32)> {
-    let mut parts = version
-        .strip_prefix("go")?
-        .split(|c: char| !c.is_ascii_digit());
+    let mut parts = version.strip_prefix("go")?.split(|c: char| !c.is_ascii_digit());
     Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
+}
+
+/// Whether this machine has what a build needs; if not, what it lacks.
+pub(crate) fn requirements() -> Result<()> {
+    if let Some(why) = missing_tool(&BUILD_TOOLS) {
+        bail!(why);
+    }
+    go_is_new_enough()
 }
 
 /// Makes the build that this source tree asks for, unless it is there.
 pub fn build(cache: &Cache) -> Result<Build> {
     let build = cache.build();
-    let _lock = cache.lock("build", || {
-        eprintln!("another build is under way, waiting for it")
-    })?;
+    let _lock = cache.lock("build", || eprintln!("another build is under way, waiting for it"))?;
     if build.is_complete() {
         return Ok(build);
     }
-    if let Some(why) = missing_tool(&BUILD_TOOLS) {
-        bail!(why);
-    }
-    go_is_new_enough()?;
+    requirements()?;
     fs::create_dir_all(build.dir().join("log"))?;
     let steps = steps();
-    let left: f64 = steps
-        .iter()
-        .filter(|step| !build.dir().join(&step.folder).exists())
-        .map(|step| step.minutes)
-        .sum();
+    let left: f64 = steps.iter().filter(|step| !build.dir().join(&step.folder).exists()).map(|step| step.minutes).sum();
     eprintln!("building the rig in {}", build.dir().display());
     eprintln!(
         "{} steps; up to {} minutes on two cores when Go's caches are empty, a third of that when they are full, and about \
@@ -207,11 +143,7 @@ pub fn build(cache: &Cache) -> Result<Build> {
             eprintln!("{head}: there already");
             continue;
         }
-        eprintln!(
-            "{head} (up to {} min; {} so far)",
-            step.minutes,
-            clock(started.elapsed())
-        );
+        eprintln!("{head} (up to {} min; {} so far)", step.minutes, clock(started.elapsed()));
         run_step(&build, step, &to)?;
     }
     let part = build.dir().join("part");
@@ -230,20 +162,9 @@ fn run_step(build: &Build, step: &Step, to: &Path) -> Result<()> {
         fs::remove_dir_all(&part)?;
     }
     fs::create_dir_all(&part)?;
-    let log = build
-        .dir()
-        .join("log")
-        .join(format!("{}.log", step.folder.replace('/', "-")));
+    let log = build.dir().join("log").join(format!("{}.log", step.folder.replace('/', "-")));
     fs::write(&log, "")?;
-    (step.run)(
-        &Work {
-            build,
-            log,
-            started: began,
-        },
-        &part,
-    )
-    .with_context(|| step.about.clone())?;
+    (step.run)(&Work { build, log, started: began }, &part).with_context(|| step.about.clone())?;
     fs::create_dir_all(to.parent().unwrap_or(to))?;
     fs::rename(&part, to)?;
     eprintln!("        done in {}", clock(began.elapsed()));
@@ -252,20 +173,13 @@ fn run_step(build: &Build, step: &Step, to: &Path) -> Result<()> {
 
 fn clock(time: Duration) -> String {
     let seconds = time.as_secs();
-    if seconds < 60 {
-        format!("{seconds} s")
-    } else {
-        format!("{} min {:02} s", seconds / 60, seconds % 60)
-    }
+    if seconds < 60 { format!("{seconds} s") } else { format!("{} min {:02} s", seconds / 60, seconds % 60) }
 }
 
 /// Puts the pinned sources of one Go module where it can be compiled: never into the source tree itself.
 fn sources(work: &Work<'_>, module: &str) -> Result<PathBuf> {
     let root = work.build.dir().join("part").join("sources");
-    for (path, text) in pins::SOURCES
-        .iter()
-        .filter(|(path, _)| path.starts_with(module))
-    {
+    for (path, text) in pins::SOURCES.iter().filter(|(path, _)| path.starts_with(module)) {
         let to = root.join(path);
         fs::create_dir_all(to.parent().unwrap_or(&root))?;
         fs::write(&to, text)?;
@@ -282,13 +196,7 @@ fn go(action: &str, ldflags: &str) -> Command {
         .env("GOFLAGS", "")
         .env_remove("GOBIN")
         .env("GOWORK", "off");
-    command.args([
-        action,
-        "-trimpath",
-        "-buildvcs=false",
-        "-ldflags",
-        format!("-s -w {ldflags}").trim(),
-    ]);
+    command.args([action, "-trimpath", "-buildvcs=false", "-ldflags", format!("-s -w {ldflags}").trim()]);
     command
 }
 
@@ -308,46 +216,29 @@ fn kubernetes(work: &Work<'_>, to: &Path) -> Result<()> {
     // A server compiled without these says it is version 0.0.0, and charts ask.
     let version = pins::KUBERNETES;
     let mut parts = version.split('.');
-    let (major, minor) = (
-        parts.next().unwrap_or_default(),
-        parts.next().unwrap_or_default(),
-    );
+    let (major, minor) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
     let set = "-X k8s.io/component-base/version";
-    let ldflags = format!(
-        "{set}.gitVersion=v{version} {set}.gitMajor={major} {set}.gitMinor={minor} {set}.gitTreeState=clean"
-    );
+    let ldflags =
+        format!("{set}.gitVersion=v{version} {set}.gitMajor={major} {set}.gitMinor={minor} {set}.gitTreeState=clean");
     work.run(
         go("build", &ldflags)
             .current_dir(module)
             .args(["-mod=readonly", "-o"])
             // With the slash, it is a folder for all of them.
             .arg(format!("{}/", to.display()))
-            .args(
-                pins::KUBERNETES_PROGRAMS.map(|program| format!("k8s.io/kubernetes/cmd/{program}")),
-            ),
+            .args(pins::KUBERNETES_PROGRAMS.map(|program| format!("k8s.io/kubernetes/cmd/{program}"))),
     )
 }
 
 fn coredns(work: &Work<'_>, to: &Path) -> Result<()> {
-    work.run(
-        go("install", "")
-            .env("GOBIN", to)
-            .arg(format!("github.com/coredns/coredns@v{}", pins::COREDNS)),
-    )
+    work.run(go("install", "").env("GOBIN", to).arg(format!("github.com/coredns/coredns@v{}", pins::COREDNS)))
 }
 
 fn helm(work: &Work<'_>, to: &Path) -> Result<()> {
     let version = to.file_name().unwrap_or_default().to_string_lossy();
-    let module = format!(
-        "helm.sh/helm/v{}",
-        version.split('.').next().unwrap_or_default()
-    );
+    let module = format!("helm.sh/helm/v{}", version.split('.').next().unwrap_or_default());
     let ldflags = format!("-X {module}/internal/version.version=v{version}");
-    work.run(
-        go("install", &ldflags)
-            .env("GOBIN", to)
-            .arg(format!("{module}/cmd/helm@v{version}")),
-    )
+    work.run(go("install", &ldflags).env("GOBIN", to).arg(format!("{module}/cmd/helm@v{version}")))
 }
 
 fn write_images(work: &Work<'_>, to: &Path) -> Result<()> {
@@ -356,11 +247,7 @@ fn write_images(work: &Work<'_>, to: &Path) -> Result<()> {
     for program in ["pause", "stub"] {
         let package = format!("./{program}");
         work.run(
-            go("build", "")
-                .current_dir(&module)
-                .args(["-mod=readonly", "-o"])
-                .arg(programs.join(program))
-                .arg(package),
+            go("build", "").current_dir(&module).args(["-mod=readonly", "-o"]).arg(programs.join(program)).arg(package),
         )?;
     }
     images::write_all(work.build, &programs, to)
@@ -386,10 +273,6 @@ mod tests {
     #[test]
     fn a_missing_tool_is_named() {
         assert_eq!(missing_tool(&["sh"]), None);
-        assert!(
-            missing_tool(&["sh", "no-such-tool"])
-                .unwrap()
-                .contains("no-such-tool")
-        );
+        assert!(missing_tool(&["sh", "no-such-tool"]).unwrap().contains("no-such-tool"));
     }
 }

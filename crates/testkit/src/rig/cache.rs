@@ -17,17 +17,12 @@ pub struct Cache {
 impl Cache {
     /// Finds the folder from the environment. Nothing is created yet.
     pub fn locate() -> Result<Self> {
-        let base =
-            match std::env::var_os("XDG_CACHE_HOME").filter(|dir| Path::new(dir).is_absolute()) {
-                Some(dir) => PathBuf::from(dir),
-                None => PathBuf::from(
-                    std::env::var_os("HOME").context("neither XDG_CACHE_HOME nor HOME is set")?,
-                )
+        let base = match std::env::var_os("XDG_CACHE_HOME").filter(|dir| Path::new(dir).is_absolute()) {
+            Some(dir) => PathBuf::from(dir),
+            None => PathBuf::from(std::env::var_os("HOME").context("neither XDG_CACHE_HOME nor HOME is set")?)
                 .join(".cache"),
-            };
-        Ok(Self {
-            root: base.join("portolan").join("rig"),
-        })
+        };
+        Ok(Self { root: base.join("portolan").join("rig") })
     }
 
     /// The same, at a folder given outright.
@@ -45,9 +40,7 @@ impl Cache {
     /// The build that this source tree asks for.
     #[must_use]
     pub fn build(&self) -> Build {
-        Build {
-            dir: self.root.join(pins::key()),
-        }
+        Build { dir: self.root.join(pins::key()) }
     }
 
     /// Where all run folders lie.
@@ -68,12 +61,10 @@ impl Cache {
     pub fn lock(&self, name: &str, waiting: impl FnOnce()) -> Result<File> {
         fs::create_dir_all(self.runs())?;
         let path = self.runs().join(format!(".{name}.lock"));
-        let file =
-            File::create(&path).with_context(|| format!("cannot create {}", path.display()))?;
+        let file = File::create(&path).with_context(|| format!("cannot create {}", path.display()))?;
         if file.try_lock().is_err() {
             waiting();
-            file.lock()
-                .with_context(|| format!("cannot lock {}", path.display()))?;
+            file.lock().with_context(|| format!("cannot lock {}", path.display()))?;
         }
         Ok(file)
     }
@@ -95,10 +86,7 @@ impl Build {
     /// Its key.
     #[must_use]
     pub fn key(&self) -> String {
-        self.dir
-            .file_name()
-            .map(|name| name.to_string_lossy().into_owned())
-            .unwrap_or_default()
+        self.dir.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
     }
 
     /// The mark that says that every step was done.
@@ -133,10 +121,7 @@ impl Build {
     /// The helm client of a version, which must be one of [`pins::HELM`].
     pub fn helm(&self, version: &str) -> Result<PathBuf> {
         if !pins::HELM.contains(&version) {
-            bail!(
-                "the rig has no helm {version}, only {}",
-                pins::HELM.join(", ")
-            );
+            bail!("the rig has no helm {version}, only {}", pins::HELM.join(", "));
         }
         Ok(self.dir.join("helm").join(version).join("helm"))
     }
@@ -180,25 +165,15 @@ impl Build {
 
 /// The folders in which an unpacked tree of Debian packages keeps its libraries.
 pub(crate) fn library_dirs(tree: &Path) -> Vec<String> {
-    ["usr/lib", "lib"]
-        .iter()
-        .map(|dir| tree.join(dir).join(TRIPLE).display().to_string())
-        .collect()
+    ["usr/lib", "lib"].iter().map(|dir| tree.join(dir).join(TRIPLE).display().to_string()).collect()
 }
 
 /// Debian's name of the architecture in paths.
-pub(crate) const TRIPLE: &str = if cfg!(target_arch = "aarch64") {
-    "aarch64-linux-gnu"
-} else {
-    "x86_64-linux-gnu"
-};
+pub(crate) const TRIPLE: &str = if cfg!(target_arch = "aarch64") { "aarch64-linux-gnu" } else { "x86_64-linux-gnu" };
 
 /// The dynamic loader's path, relative to the root of a system.
-pub(crate) const LOADER: &str = if cfg!(target_arch = "aarch64") {
-    "lib/ld-linux-aarch64.so.1"
-} else {
-    "lib64/ld-linux-x86-64.so.2"
-};
+pub(crate) const LOADER: &str =
+    if cfg!(target_arch = "aarch64") { "lib/ld-linux-aarch64.so.1" } else { "lib64/ld-linux-x86-64.so.2" };
 
 #[cfg(test)]
 mod tests {
@@ -209,13 +184,7 @@ mod tests {
         let cache = Cache::at("/cache");
         assert_eq!(cache.build().dir(), Path::new("/cache").join(pins::key()));
         assert_eq!(cache.run("main"), Path::new("/cache/run/main"));
-        assert!(
-            cache
-                .build()
-                .helm("3.14.4")
-                .unwrap()
-                .ends_with("helm/3.14.4/helm")
-        );
+        assert!(cache.build().helm("3.14.4").unwrap().ends_with("helm/3.14.4/helm"));
         assert!(cache.build().helm("2.0.0").is_err());
     }
 

@@ -19,7 +19,10 @@ fn parse_mounts(mountinfo: &str) -> Vec<PathBuf> {
         let Some((head, tail)) = line.split_once(" - ") else { continue };
         let (Some(path), Some(kind)) = (head.split(' ').nth(4), tail.split(' ').next()) else { continue };
         let path = PathBuf::from(path);
-        if path.starts_with("/sys/fs/cgroup") && kind.starts_with("cgroup") && !found.iter().any(|(seen, _)| *seen == path) {
+        if path.starts_with("/sys/fs/cgroup")
+            && kind.starts_with("cgroup")
+            && !found.iter().any(|(seen, _)| *seen == path)
+        {
             found.push((path, kind.to_owned()));
         }
     }

@@ -17,32 +17,14 @@ pub(crate) fn unpack(work: &Work<'_>, to: &Path) -> Result<()> {
         fs::create_dir_all(apt.join(dir))?;
     }
     work.run(apt_get(&apt).arg("update"))?;
-    for (name, packages) in [
-        ("node", pins::NODE_PACKAGES),
-        ("postgres", pins::POSTGRES_PACKAGES),
-    ] {
+    for (name, packages) in [("node", pins::NODE_PACKAGES), ("postgres", pins::POSTGRES_PACKAGES)] {
         let archives = apt.join(name);
         fs::create_dir_all(&archives)?;
-        work.run(
-            apt_get(&apt)
-                .arg("download")
-                .args(packages)
-                .current_dir(&archives),
-        )
-        .with_context(|| {
-            format!(
-                "the rig is made from the packages of Debian {}",
-                pins::DEBIAN
-            )
-        })?;
+        work.run(apt_get(&apt).arg("download").args(packages).current_dir(&archives))
+            .with_context(|| format!("the rig is made from the packages of Debian {}", pins::DEBIAN))?;
         let tree = to.join(name);
         for archive in fs::read_dir(&archives)? {
-            work.run(
-                Command::new("dpkg")
-                    .arg("-x")
-                    .arg(archive?.path())
-                    .arg(&tree),
-            )?;
+            work.run(Command::new("dpkg").arg("-x").arg(archive?.path()).arg(&tree))?;
         }
     }
     fs::remove_dir_all(&apt)?;
@@ -53,12 +35,8 @@ pub(crate) fn unpack(work: &Work<'_>, to: &Path) -> Result<()> {
 fn apt_get(apt: &Path) -> Command {
     let mut command = Command::new("apt-get");
     command.env("DEBIAN_FRONTEND", "noninteractive").arg("-q");
-    command
-        .arg("-o")
-        .arg(format!("Dir::State::lists={}", apt.join("lists").display()));
-    command
-        .arg("-o")
-        .arg(format!("Dir::Cache={}", apt.join("cache").display()));
+    command.arg("-o").arg(format!("Dir::State::lists={}", apt.join("lists").display()));
+    command.arg("-o").arg(format!("Dir::Cache={}", apt.join("cache").display()));
     // Its other user could not write here.
     command.args(["-o", "APT::Sandbox::User=root"]);
     command
@@ -70,10 +48,7 @@ fn link_iptables(node: &Path) -> Result<()> {
     fs::create_dir_all(&links)?;
     for family in ["iptables", "ip6tables"] {
         for action in ["", "-save", "-restore"] {
-            symlink(
-                "../usr/sbin/xtables-nft-multi",
-                links.join(format!("{family}{action}")),
-            )?;
+            symlink("../usr/sbin/xtables-nft-multi", links.join(format!("{family}{action}")))?;
         }
     }
     Ok(())
@@ -82,8 +57,6 @@ fn link_iptables(node: &Path) -> Result<()> {
 /// The host's Debian release, when it is a Debian.
 pub(crate) fn codename() -> Option<String> {
     let text = fs::read_to_string("/etc/os-release").ok()?;
-    let value = text
-        .lines()
-        .find_map(|line| line.strip_prefix("VERSION_CODENAME="))?;
+    let value = text.lines().find_map(|line| line.strip_prefix("VERSION_CODENAME="))?;
     Some(value.trim_matches('"').to_owned())
 }

@@ -64,8 +64,7 @@ impl Layer {
             if meta.is_dir() {
                 self.folder(&name, 0o755).tree(&name, &entry.path())?;
             } else {
-                let executable =
-                    std::os::unix::fs::PermissionsExt::mode(&meta.permissions()) & 0o111 != 0;
+                let executable = std::os::unix::fs::PermissionsExt::mode(&meta.permissions()) & 0o111 != 0;
                 self.file(&name, if executable { 0o755 } else { 0o644 }, entry.path());
             }
         }
@@ -75,9 +74,7 @@ impl Layer {
     fn add(&mut self, path: &str, mode: u32, content: Content) -> &mut Self {
         let mut above = Path::new(path).parent();
         while let Some(folder) = above.filter(|folder| !folder.as_os_str().is_empty()) {
-            self.entries
-                .entry(folder.to_string_lossy().into_owned())
-                .or_insert((0o755, Content::Folder));
+            self.entries.entry(folder.to_string_lossy().into_owned()).or_insert((0o755, Content::Folder));
             above = folder.parent();
         }
         self.entries.insert(path.to_owned(), (mode, content));
@@ -109,16 +106,10 @@ impl Layer {
     }
 }
 
-fn append(
-    tar: &mut Builder<impl Write>,
-    mut header: Header,
-    path: &str,
-    bytes: &[u8],
-) -> Result<()> {
+fn append(tar: &mut Builder<impl Write>, mut header: Header, path: &str, bytes: &[u8]) -> Result<()> {
     header.set_entry_type(EntryType::Regular);
     header.set_size(bytes.len() as u64);
-    tar.append_data(&mut header, path, bytes)
-        .with_context(|| format!("cannot add {path} to the image"))
+    tar.append_data(&mut header, path, bytes).with_context(|| format!("cannot add {path} to the image"))
 }
 
 /// How an image's program is started.
@@ -166,11 +157,8 @@ impl Image {
         }]))?;
 
         let mut tar = Builder::new(std::io::BufWriter::new(fs::File::create(to)?));
-        for (path, bytes) in [
-            (&config_name, &config),
-            (&layer_name, &layer),
-            (&"manifest.json".to_owned(), &manifest),
-        ] {
+        for (path, bytes) in [(&config_name, &config), (&layer_name, &layer), (&"manifest.json".to_owned(), &manifest)]
+        {
             let mut header = Header::new_gnu();
             header.set_mode(0o644);
             append(&mut tar, header, path, bytes)?;
@@ -207,10 +195,7 @@ mod tests {
     #[test]
     fn a_layer_has_its_folders_before_its_files() {
         let mut layer = Layer::new();
-        layer
-            .bytes("usr/bin/run", 0o755, *b"#!")
-            .link("bin", "usr/bin")
-            .folder("tmp", 0o1777);
+        layer.bytes("usr/bin/run", 0o755, *b"#!").link("bin", "usr/bin").folder("tmp", 0o1777);
         let entries = entries(&layer.to_tar().unwrap());
         let paths: Vec<&str> = entries.iter().map(|(path, ..)| path.as_str()).collect();
         assert_eq!(paths, ["bin", "tmp/", "usr/", "usr/bin/", "usr/bin/run"]);
@@ -234,11 +219,7 @@ mod tests {
         image.write(&layer, &first).unwrap();
         image.write(&layer, &second).unwrap();
         let bytes = fs::read(&first).unwrap();
-        assert_eq!(
-            bytes,
-            fs::read(&second).unwrap(),
-            "the same image gives the same bytes"
-        );
+        assert_eq!(bytes, fs::read(&second).unwrap(), "the same image gives the same bytes");
 
         let entries = entries(&bytes);
         let manifest: Value = serde_json::from_slice(&entries[2].2).unwrap();
@@ -246,17 +227,11 @@ mod tests {
         assert_eq!(manifest[0]["RepoTags"], json!(["rig.local/x:1"]));
         assert_eq!(manifest[0]["Config"], json!(entries[0].0));
         assert_eq!(manifest[0]["Layers"], json!([entries[1].0]));
-        assert_eq!(
-            entries[0].0,
-            format!("{}.json", hex::encode(Sha256::digest(&entries[0].2)))
-        );
+        assert_eq!(entries[0].0, format!("{}.json", hex::encode(Sha256::digest(&entries[0].2))));
 
         let config: Value = serde_json::from_slice(&entries[0].2).unwrap();
         let digest = hex::encode(Sha256::digest(&entries[1].2));
-        assert_eq!(
-            config["rootfs"]["diff_ids"],
-            json!([format!("sha256:{digest}")])
-        );
+        assert_eq!(config["rootfs"]["diff_ids"], json!([format!("sha256:{digest}")]));
         assert_eq!(config["config"]["User"], "1001");
         assert_eq!(config["config"].get("StopSignal"), None);
     }

@@ -33,14 +33,8 @@ const COMMANDS: &str = "sh cat chmod chown cp cut date df du echo env false find
 pub(crate) fn write_all(build: &Build, programs: &Path, to: &Path) -> Result<()> {
     for (name, image) in [("pause", PAUSE), ("stub", STUB)] {
         let mut layer = Layer::new();
-        layer
-            .file(name, 0o755, programs.join(name))
-            .folder("tmp", 0o1777);
-        let image = Image {
-            name: image.into(),
-            entrypoint: vec![format!("/{name}")],
-            ..Image::default()
-        };
+        layer.file(name, 0o755, programs.join(name)).folder("tmp", 0o1777);
+        let image = Image { name: image.into(), entrypoint: vec![format!("/{name}")], ..Image::default() };
         image.write(&layer, &to.join(format!("{name}.tar")))?;
     }
     let image = Image {
@@ -62,40 +56,20 @@ pub(crate) fn write_all(build: &Build, programs: &Path, to: &Path) -> Result<()>
 fn postgres(build: &Build) -> Result<Layer> {
     let tree = build.postgres();
     let mut layer = Layer::new();
-    layer
-        .folder("tmp", 0o1777)
-        .folder("pgdata", 0o777)
-        .link("lib", "usr/lib");
-    layer
-        .link("bin", "usr/bin")
-        .file("usr/bin/busybox", 0o755, build.node().join("bin/busybox"));
+    layer.folder("tmp", 0o1777).folder("pgdata", 0o777).link("lib", "usr/lib");
+    layer.link("bin", "usr/bin").file("usr/bin/busybox", 0o755, build.node().join("bin/busybox"));
     for command in COMMANDS.split_whitespace() {
         layer.link(&format!("usr/bin/{command}"), "busybox");
     }
     // initdb asks for the locales there are; the C library has these two built in.
     layer.bytes("usr/bin/locale", 0o755, *b"#!/bin/sh\necho C\necho POSIX\n");
-    layer.bytes(
-        "usr/local/bin/postgres.sh",
-        0o755,
-        pins::POSTGRES_ENTRYPOINT,
-    );
+    layer.bytes("usr/local/bin/postgres.sh", 0o755, pins::POSTGRES_ENTRYPOINT);
     let user = POSTGRES_USER;
     // Writable, as the entrypoint adds the user it was started with if that is another one.
-    layer.bytes(
-        "etc/passwd",
-        0o666,
-        format!("root:x:0:0::/:/bin/sh\npostgres:x:{user}:{user}::/pgdata:/bin/sh\n"),
-    );
-    layer.bytes(
-        "etc/group",
-        0o644,
-        format!("root:x:0:\npostgres:x:{user}:\n"),
-    );
+    layer.bytes("etc/passwd", 0o666, format!("root:x:0:0::/:/bin/sh\npostgres:x:{user}:{user}::/pgdata:/bin/sh\n"));
+    layer.bytes("etc/group", 0o644, format!("root:x:0:\npostgres:x:{user}:\n"));
     for zone in ["UTC", "GMT", "Etc"] {
-        let (path, source) = (
-            format!("usr/share/zoneinfo/{zone}"),
-            tree.join("usr/share/zoneinfo").join(zone),
-        );
+        let (path, source) = (format!("usr/share/zoneinfo/{zone}"), tree.join("usr/share/zoneinfo").join(zone));
         if source.is_dir() {
             layer.tree(&path, &source)?
         } else {
@@ -108,11 +82,7 @@ fn postgres(build: &Build) -> Result<Layer> {
     let modules = "usr/lib/postgresql/15/lib";
     let mut binaries = files(&tree.join("usr/lib/postgresql/15/bin"))?;
     for module in files(&tree.join(modules))? {
-        let name = module
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned();
+        let name = module.file_name().unwrap_or_default().to_string_lossy().into_owned();
         if name.ends_with(".so") && !name.starts_with("llvmjit") {
             layer.file(&format!("{modules}/{name}"), 0o644, &module);
             binaries.push(module);
@@ -121,19 +91,11 @@ fn postgres(build: &Build) -> Result<Layer> {
     // On this architecture the loader has a folder of its own, which here is merged as all of Debian's are.
     let loader = fs::read(tree.join(LOADER))?;
     match LOADER.split_once('/') {
-        Some(("lib64", name)) => {
-            layer
-                .link("lib64", "usr/lib64")
-                .bytes(&format!("usr/lib64/{name}"), 0o755, loader)
-        }
+        Some(("lib64", name)) => layer.link("lib64", "usr/lib64").bytes(&format!("usr/lib64/{name}"), 0o755, loader),
         _ => layer.bytes(&format!("usr/{LOADER}"), 0o755, loader),
     };
     for library in libraries(&tree, &binaries)? {
-        let name = library
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned();
+        let name = library.file_name().unwrap_or_default().to_string_lossy().into_owned();
         layer.file(&format!("usr/lib/{TRIPLE}/{name}"), 0o755, &library);
     }
     Ok(layer)
@@ -169,11 +131,7 @@ fn libraries(tree: &Path, binaries: &[PathBuf]) -> Result<BTreeSet<PathBuf>> {
             let found = found.split_whitespace().next().unwrap_or_default();
             let path = PathBuf::from(found);
             if !path.starts_with(tree) {
-                bail!(
-                    "{} needs {}, which none of the image's packages has",
-                    binary.display(),
-                    name.trim()
-                );
+                bail!("{} needs {}, which none of the image's packages has", binary.display(), name.trim());
             }
             if !path.ends_with(LOADER) {
                 all.insert(path);

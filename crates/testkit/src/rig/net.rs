@@ -96,17 +96,8 @@ mod tests {
         let mut seen = BTreeSet::new();
         for net in (0..RIGS).map(Net::new) {
             let link = u32::from(net.host()) >> (32 - u32::from(Net::LINK_PREFIX));
-            assert_eq!(
-                link,
-                u32::from(net.inner()) >> (32 - u32::from(Net::LINK_PREFIX))
-            );
-            for name in [
-                link.to_string(),
-                net.pods(),
-                net.services(),
-                net.host_link(),
-                net.inner_link(),
-            ] {
+            assert_eq!(link, u32::from(net.inner()) >> (32 - u32::from(Net::LINK_PREFIX)));
+            for name in [link.to_string(), net.pods(), net.services(), net.host_link(), net.inner_link()] {
                 // The kernel takes link names of at most 15 bytes.
                 assert!(!name.starts_with("rig") || name.len() <= 15);
                 assert!(seen.insert(name.clone()), "{name} is given twice");

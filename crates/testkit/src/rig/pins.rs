@@ -19,14 +19,8 @@ pub const DEBIAN: &str = "bookworm";
 const RECIPE: &str = "1";
 
 /// The programs of the `k8s.io/kubernetes` module that the rig runs.
-pub const KUBERNETES_PROGRAMS: [&str; 6] = [
-    "kube-apiserver",
-    "kube-controller-manager",
-    "kube-scheduler",
-    "kube-proxy",
-    "kubelet",
-    "kubectl",
-];
+pub const KUBERNETES_PROGRAMS: [&str; 6] =
+    ["kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy", "kubelet", "kubectl"];
 
 /// Debian packages of the node: they run on the host's own C library, so none of them brings one.
 pub const NODE_PACKAGES: &[&str] = &[
@@ -101,23 +95,11 @@ pub const POSTGRES_PACKAGES: &[&str] = &[
 pub const SOURCES: &[(&str, &str)] = &[
     ("etcd/go.mod", include_str!("../../rig/etcd/go.mod")),
     ("etcd/go.sum", include_str!("../../rig/etcd/go.sum")),
-    (
-        "kubernetes/go.mod",
-        include_str!("../../rig/kubernetes/go.mod"),
-    ),
-    (
-        "kubernetes/go.sum",
-        include_str!("../../rig/kubernetes/go.sum"),
-    ),
+    ("kubernetes/go.mod", include_str!("../../rig/kubernetes/go.mod")),
+    ("kubernetes/go.sum", include_str!("../../rig/kubernetes/go.sum")),
     ("images/go.mod", include_str!("../../rig/images/go.mod")),
-    (
-        "images/pause/main.go",
-        include_str!("../../rig/images/pause/main.go"),
-    ),
-    (
-        "images/stub/main.go",
-        include_str!("../../rig/images/stub/main.go"),
-    ),
+    ("images/pause/main.go", include_str!("../../rig/images/pause/main.go")),
+    ("images/stub/main.go", include_str!("../../rig/images/stub/main.go")),
     ("images/postgres.sh", POSTGRES_ENTRYPOINT),
 ];
 
@@ -133,22 +115,10 @@ pub fn key() -> String {
         digest.update((part.len() as u64).to_be_bytes());
         digest.update(part.as_bytes());
     };
-    for part in [
-        RECIPE,
-        std::env::consts::ARCH,
-        KUBERNETES,
-        ETCD,
-        COREDNS,
-        DEBIAN,
-    ] {
+    for part in [RECIPE, std::env::consts::ARCH, KUBERNETES, ETCD, COREDNS, DEBIAN] {
         add(part);
     }
-    for part in HELM
-        .iter()
-        .chain(&KUBERNETES_PROGRAMS)
-        .chain(NODE_PACKAGES)
-        .chain(POSTGRES_PACKAGES)
-    {
+    for part in HELM.iter().chain(&KUBERNETES_PROGRAMS).chain(NODE_PACKAGES).chain(POSTGRES_PACKAGES) {
         add(part);
     }
     for (path, text) in SOURCES {
@@ -171,29 +141,18 @@ mod tests {
 
     #[test]
     fn the_go_modules_name_the_pinned_versions() {
-        let text = |path| {
-            SOURCES
-                .iter()
-                .find(|(p, _)| *p == path)
-                .map(|(_, text)| *text)
-                .unwrap()
-        };
+        let text = |path| SOURCES.iter().find(|(p, _)| *p == path).map(|(_, text)| *text).unwrap();
         assert!(text("kubernetes/go.mod").contains(&format!("k8s.io/kubernetes v{KUBERNETES} ")));
         assert!(text("etcd/go.mod").contains(&format!("go.etcd.io/etcd/server/v3 v{ETCD} ")));
         // Without the sums a build with -mod=readonly is refused.
-        assert!(
-            text("kubernetes/go.sum").contains(&format!("k8s.io/kubernetes v{KUBERNETES} h1:"))
-        );
+        assert!(text("kubernetes/go.sum").contains(&format!("k8s.io/kubernetes v{KUBERNETES} h1:")));
         assert!(text("etcd/go.sum").contains(&format!("go.etcd.io/etcd/server/v3 v{ETCD} h1:")));
     }
 
     #[test]
     fn no_package_is_named_twice() {
         for list in [NODE_PACKAGES, POSTGRES_PACKAGES] {
-            assert!(
-                list.windows(2).all(|pair| pair[0] < pair[1]),
-                "sorted, each once: {list:?}"
-            );
+            assert!(list.windows(2).all(|pair| pair[0] < pair[1]), "sorted, each once: {list:?}");
         }
     }
 }

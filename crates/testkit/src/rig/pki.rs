@@ -8,7 +8,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use fs_err as fs;
 use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, SanType,
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+    SanType,
 };
 use serde_json::json;
 
@@ -49,7 +50,8 @@ pub(crate) fn write(run: &Path, net: Net, node: &str) -> Result<()> {
         fs::write(pki.join(format!("{}.crt", leaf.file)), &cert)?;
         write_secret(&pki.join(format!("{}.key", leaf.file)), key.as_bytes())?;
         if CLIENTS.contains(&leaf.file) {
-            let config = |host: Ipv4Addr| kubeconfig(&format!("https://{host}:{API_PORT}"), Some(&ca), Some((&cert, &key)));
+            let config =
+                |host: Ipv4Addr| kubeconfig(&format!("https://{host}:{API_PORT}"), Some(&ca), Some((&cert, &key)));
             write_secret(&run.join(format!("{}.kubeconfig", leaf.file)), &config(Ipv4Addr::LOCALHOST)?)?;
             if leaf.file == "admin" {
                 write_secret(&run.join("kubeconfig"), &config(net.inner())?)?;
@@ -64,7 +66,8 @@ pub(crate) fn write(run: &Path, net: Net, node: &str) -> Result<()> {
 
 fn leaves(net: Net, node: &str) -> Vec<Leaf> {
     let masters = Some("system:masters");
-    let service = ["kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local"];
+    let service =
+        ["kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local"];
     let mut server = Leaf::client("apiserver", None, "kube-apiserver");
     server.names = service.iter().chain(&["localhost"]).map(|&name| name.to_owned()).collect();
     server.addresses = vec![Ipv4Addr::LOCALHOST, net.inner(), net.node(), net.kubernetes_service()];

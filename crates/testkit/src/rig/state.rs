@@ -149,11 +149,7 @@ pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
 }
 
 /// Asks again and again until there is an answer; `what` is named when there is none in time.
-pub(crate) fn poll<T>(
-    what: &str,
-    limit: Duration,
-    mut ask: impl FnMut() -> Result<Option<T>>,
-) -> Result<T> {
+pub(crate) fn poll<T>(what: &str, limit: Duration, mut ask: impl FnMut() -> Result<Option<T>>) -> Result<T> {
     let until = Instant::now() + limit;
     let mut last = None;
     loop {
@@ -175,9 +171,7 @@ pub(crate) fn poll<T>(
 
 /// The last lines of a log, for a message.
 pub(crate) fn tail(path: &Path, lines: usize) -> String {
-    let text = fs::read(path)
-        .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
-        .unwrap_or_default();
+    let text = fs::read(path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
     let all: Vec<&str> = text.lines().collect();
     all[all.len().saturating_sub(lines)..].join("\n")
 }
@@ -185,15 +179,9 @@ pub(crate) fn tail(path: &Path, lines: usize) -> String {
 /// Runs a command to its end and returns what it wrote; a failure carries its error output.
 pub(crate) fn output(command: &mut std::process::Command) -> Result<Vec<u8>> {
     let shown = command.get_program().to_string_lossy().into_owned();
-    let done = command
-        .output()
-        .with_context(|| format!("cannot run {shown}"))?;
+    let done = command.output().with_context(|| format!("cannot run {shown}"))?;
     if !done.status.success() {
-        bail!(
-            "{shown}: {}: {}",
-            done.status,
-            String::from_utf8_lossy(&done.stderr).trim()
-        );
+        bail!("{shown}: {}: {}", done.status, String::from_utf8_lossy(&done.stderr).trim());
     }
     Ok(done.stdout)
 }
@@ -206,13 +194,7 @@ mod tests {
     fn this_process_lives_and_another_start_does_not() {
         let me = Process::of(i32::try_from(std::process::id()).unwrap()).unwrap();
         assert!(me.lives());
-        assert!(
-            !Process {
-                started: me.started + 1,
-                ..me
-            }
-            .lives()
-        );
+        assert!(!Process { started: me.started + 1, ..me }.lives());
     }
 
     #[test]
@@ -232,12 +214,7 @@ mod tests {
     #[test]
     fn a_state_is_read_as_it_was_written() {
         let dir = tempfile::tempdir().unwrap();
-        let state = State {
-            name: "main".into(),
-            index: 3,
-            shape: Shape::Openshift,
-            key: "k".into(),
-        };
+        let state = State { name: "main".into(), index: 3, shape: Shape::Openshift, key: "k".into() };
         assert_eq!(State::read(dir.path()), None);
         state.write(dir.path()).unwrap();
         assert_eq!(State::read(dir.path()), Some(state));

@@ -1,0 +1,216 @@
+//! The inside of a rig: the first process of its namespaces starts all the others and ends with them.
+
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use fs_err as fs;
+
+use super::api::{Api, Upstream};
+use super::cache::Build;
+use super::config::{BRIDGE, NODE, READY_PORT};
+use super::images::ARCHIVES;
+use super::net::{API_PORT, Net};
+use super::state::{State, output, poll, tail};
+
+/// The file that says that the namespaces are there, so that the host can put its link into them.
+pub(crate) const NAMESPACES: &str = "namespaces";
+/// The file that says that everything runs.
+pub(crate) const READY: &str = "ready";
+/// The file that says why it does not.
+pub(crate) const FAILED: &str = "failed";
+
+/// Runs as the first process of a rig's own mount, pid and network namespaces, and does not return while the rig lives.
+///
+/// # Errors
+/// Where a program could not be started; the reason is in the run folder's `failed` as well.
+pub fn inside(run: &Path, build: &Build) -> Result<()> {
+    let state = State::read(run).context("the run folder says nothing of a rig")?;
+    let started = start(run, build, &state);
+    match &started {
+        Ok(_) => fs::write(run.join(READY), "")?,
+        Err(error) => fs::write(run.join(FAILED), format!("{error:#}"))?,
+    }
+    let mut children = started?;
+    // The first process of a pid namespace is handed every orphan: they are reaped here.
+    loop {
+        if let Err(error) = rustix::process::wait(rustix::process::WaitOptions::empty()) {
+            if error != rustix::io::Errno::CHILD && error != rustix::io::Errno::INTR {
+                bail!("waiting for the rig's processes: {error}");
+            }
+            std::thread::sleep(Duration::from_millis(200));
+        }
+        children.retain_mut(|child| matches!(child.try_wait(), Ok(None)));
+    }
+}
+
+/// Starts one of the rig's programs with its output in the log folder.
+fn spawn(run: &Path, build: &Build, name: &str, command: &mut Command) -> Result<Child> {
+    let log = fs::File::create(run.join("log").join(format!("{name}.log")))?;
+    command
+        .env("PATH", build.path())
+        .stdin(Stdio::null())
+        .stdout(log.file().try_clone()?)
+        .stderr(log.into_parts().0)
+        .spawn()
+        .with_context(|| format!("starting {name}"))
+}
+
+/// A program of the unpacked packages, with the libraries that lie beside it.
+fn packaged(build: &Build, program: &str) -> Command {
+    let mut command = Command::new(program);
+    command
+        .env("PATH", build.path())
+        .env("LD_LIBRARY_PATH", build.libraries())
+        .env("XTABLES_LIBDIR", build.node().join("usr/lib").join(super::cache::TRIPLE).join("xtables"));
+    command
+}
+
+fn start(run: &Path, build: &Build, state: &State) -> Result<Vec<Child>> {
+    let net = state.net();
+    mounts()?;
+    fs::write(run.join(NAMESPACES), "")?;
+    network(net)?;
+    super::config::write(run, state, build)?;
+    super::cgroup::create(&state.cgroup())?;
+    let mut children = control_plane(run, build, net)?;
+    let api = Api::new(Upstream::new(std::net::Ipv4Addr::LOCALHOST, run)?);
+    children.push(containerd(run, build)?);
+    poll("the API server", Duration::from_secs(60), || Ok(api.is_ready().then_some(())))
+        .with_context(|| tail(&run.join("log/apiserver.log"), 5))?;
+    children.append(&mut controllers(run, build)?);
+    images(run, build)?;
+    children.append(&mut node(run, build, net)?);
+    super::cluster::prepare(&api, state)?;
+    let dns = Command::new(build.coredns()).arg("-conf").arg(run.join("Corefile")).spawn_in(run, build, "coredns")?;
+    children.push(dns);
+    poll("the node", Duration::from_secs(60), || Ok(api.node_is_ready(NODE)?.then_some(())))
+        .with_context(|| tail(&run.join("log/kubelet.log"), 5))?;
+    poll("CoreDNS", Duration::from_secs(30), || {
+        Ok(std::net::TcpStream::connect(("127.0.0.1", READY_PORT)).is_ok().then_some(()))
+    })?;
+    Ok(children)
+}
+
+/// Starting a command as one of the rig's programs.
+trait SpawnIn {
+    fn spawn_in(&mut self, run: &Path, build: &Build, name: &str) -> Result<Child>;
+}
+
+impl SpawnIn for Command {
+    fn spawn_in(&mut self, run: &Path, build: &Build, name: &str) -> Result<Child> {
+        spawn(run, build, name, self)
+    }
+}
+
+/// A `/proc` of these namespaces, and mounts that pods can share.
+fn mounts() -> Result<()> {
+    let mount = |args: &[&str]| output(Command::new("mount").args(args)).map(drop);
+    mount(&["--make-rprivate", "/"])?;
+    mount(&["-t", "proc", "proc", "/proc"])?;
+    mount(&["--make-rshared", "/"])?;
+    fs::create_dir_all("/run/netns")?;
+    mount(&["-t", "tmpfs", "tmpfs", "/run/netns"])
+}
+
+/// The rig's end of the link to the host, and the bridge that is node address, pods' gateway and name server at once.
+fn network(net: Net) -> Result<()> {
+    let ip = |args: &str| output(Command::new("ip").args(args.split(' '))).map(drop);
+    ip("link set lo up")?;
+    poll("the host's link", Duration::from_secs(10), || {
+        Ok(Path::new("/sys/class/net").join(net.inner_link()).exists().then_some(()).or_else(|| {
+            // `/sys` is the host's: ask the kernel for this namespace.
+            ip(&format!("link show {}", net.inner_link())).is_ok().then_some(())
+        }))
+    })?;
+    ip(&format!("addr add {}/{} dev {}", net.inner(), Net::LINK_PREFIX, net.inner_link()))?;
+    ip(&format!("link set {} up", net.inner_link()))?;
+    ip(&format!("route add default via {}", net.host()))?;
+    ip(&format!("link add {BRIDGE} type bridge"))?;
+    ip(&format!("addr add {}/24 dev {BRIDGE}", net.node()))?;
+    ip(&format!("link set {BRIDGE} up"))?;
+    fs::write("/proc/sys/net/ipv4/ip_forward", "1")?;
+    Ok(())
+}
+
+fn control_plane(run: &Path, build: &Build, net: Net) -> Result<Vec<Child>> {
+    let pki = |name: &str| run.join("pki").join(name).display().to_string();
+    let etcd = Command::new(build.etcd())
+        .arg("--data-dir")
+        .arg(run.join("etcd"))
+        .args(["--listen-client-urls", "http://127.0.0.1:2379", "--advertise-client-urls", "http://127.0.0.1:2379"])
+        // Nothing of a rig outlives it.
+        .args(["--listen-peer-urls", "http://127.0.0.1:2380", "--unsafe-no-fsync"])
+        .spawn_in(run, build, "etcd")?;
+    let apiserver = Command::new(build.kubernetes("kube-apiserver"))
+        .args(["--etcd-servers=http://127.0.0.1:2379", "--bind-address=0.0.0.0"])
+        .arg(format!("--secure-port={API_PORT}"))
+        .arg(format!("--advertise-address={}", net.node()))
+        .arg(format!("--client-ca-file={}", pki("ca.crt")))
+        .arg(format!("--tls-cert-file={}", pki("apiserver.crt")))
+        .arg(format!("--tls-private-key-file={}", pki("apiserver.key")))
+        .arg(format!("--service-account-key-file={}", pki("accounts.pub")))
+        .arg(format!("--service-account-signing-key-file={}", pki("accounts.key")))
+        .arg("--service-account-issuer=https://kubernetes.default.svc")
+        .arg(format!("--service-cluster-ip-range={}", net.services()))
+        .args(["--authorization-mode=Node,RBAC", "--allow-privileged=true", "--endpoint-reconciler-type=none"])
+        .arg("--enable-admission-plugins=NodeRestriction")
+        .arg("--kubelet-preferred-address-types=InternalIP")
+        .arg(format!("--kubelet-client-certificate={}", pki("apiserver-kubelet.crt")))
+        .arg(format!("--kubelet-client-key={}", pki("apiserver-kubelet.key")))
+        .arg(format!("--audit-policy-file={}", run.join("audit-policy.yaml").display()))
+        .arg(format!("--audit-log-path={}", run.join("audit.log").display()))
+        .spawn_in(run, build, "apiserver")?;
+    Ok(vec![etcd, apiserver])
+}
+
+fn controllers(run: &Path, build: &Build) -> Result<Vec<Child>> {
+    let kubeconfig = |name: &str| format!("--kubeconfig={}", run.join(format!("{name}.kubeconfig")).display());
+    let manager = Command::new(build.kubernetes("kube-controller-manager"))
+        .arg(kubeconfig("controller-manager"))
+        .arg(format!("--service-account-private-key-file={}", run.join("pki/accounts.key").display()))
+        .arg(format!("--root-ca-file={}", run.join("pki/ca.crt").display()))
+        .args(["--use-service-account-credentials", "--leader-elect=false", "--enable-hostpath-provisioner=true"])
+        .args(["--bind-address=127.0.0.1", "--secure-port=10257", "--kube-api-qps=200", "--kube-api-burst=400"])
+        .spawn_in(run, build, "controller-manager")?;
+    let scheduler = Command::new(build.kubernetes("kube-scheduler"))
+        .arg(kubeconfig("scheduler"))
+        .args(["--leader-elect=false", "--bind-address=127.0.0.1", "--secure-port=10259"])
+        .spawn_in(run, build, "scheduler")?;
+    Ok(vec![manager, scheduler])
+}
+
+fn containerd(run: &Path, build: &Build) -> Result<Child> {
+    packaged(build, "containerd").arg("-c").arg(run.join("containerd.toml")).spawn_in(run, build, "containerd")
+}
+
+fn images(run: &Path, build: &Build) -> Result<()> {
+    let socket = run.join("containerd.sock");
+    let ctr = |args: &[&str]| output(packaged(build, "ctr").arg("-a").arg(&socket).args(args)).map(drop);
+    poll("containerd", Duration::from_secs(30), || ctr(&["version"]).map(Some))
+        .with_context(|| tail(&run.join("log/containerd.log"), 5))?;
+    for name in ARCHIVES {
+        ctr(&["-n", "k8s.io", "images", "import", &build.image(name).display().to_string()])?;
+    }
+    Ok(())
+}
+
+fn node(run: &Path, build: &Build, net: Net) -> Result<Vec<Child>> {
+    let kubelet = packaged(build, &build.kubernetes("kubelet").display().to_string())
+        .arg(format!("--kubeconfig={}", run.join("kubelet.kubeconfig").display()))
+        .arg(format!("--config={}", run.join("kubelet.yaml").display()))
+        .arg(format!("--node-ip={}", net.node()))
+        .arg(format!("--hostname-override={NODE}"))
+        .arg(format!("--root-dir={}", run.join("kubelet").display()))
+        .arg(format!("--cert-dir={}", run.join("kubelet/pki").display()))
+        .spawn_in(run, build, "kubelet")?;
+    let proxy = packaged(build, &build.kubernetes("kube-proxy").display().to_string())
+        .arg(format!("--kubeconfig={}", run.join("proxy.kubeconfig").display()))
+        .arg(format!("--hostname-override={NODE}"))
+        .arg(format!("--cluster-cidr={}", net.pods()))
+        .args(["--proxy-mode=iptables", "--conntrack-max-per-core=0"])
+        .args(["--healthz-bind-address=127.0.0.1:10256", "--metrics-bind-address=127.0.0.1:10249"])
+        .spawn_in(run, build, "proxy")?;
+    Ok(vec![kubelet, proxy])
+}

@@ -1,0 +1,285 @@
+//! A rig from outside: bring it up, find it, take it down.
+
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use fs_err as fs;
+use rustix::process::{Pid, Signal};
+
+use super::api::{Api, Upstream};
+use super::cache::{Build, Cache};
+use super::config::NODE;
+use super::launch::{FAILED, NAMESPACES, READY};
+use super::net::{Net, RIGS};
+use super::state::{Process, Shape, State, check_name, output, poll, tail};
+use super::{cgroup, pki};
+
+/// A running rig.
+pub struct Rig {
+    state: State,
+    run: PathBuf,
+    build: Build,
+    api: Api,
+}
+
+/// Whether the rig can be had on this machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Availability {
+    /// It is built.
+    Ready,
+    /// It is not built yet, and can be.
+    CanBuild,
+    /// It cannot be had.
+    Missing {
+        /// Why.
+        why: String,
+    },
+}
+
+/// Whether the rig can be had on this machine.
+#[must_use]
+pub fn availability() -> Availability {
+    let missing = |why: &str| Availability::Missing { why: why.into() };
+    if !cfg!(target_os = "linux") {
+        return missing("it needs Linux");
+    }
+    if !rustix::process::geteuid().is_root() {
+        return missing("it needs root");
+    }
+    match Cache::locate() {
+        Ok(cache) if cache.build().is_complete() => return Availability::Ready,
+        Ok(_) => {}
+        Err(error) => return missing(&format!("{error:#}")),
+    }
+    match super::build::requirements() {
+        Ok(()) => Availability::CanBuild,
+        Err(error) => missing(&format!("{error:#}")),
+    }
+}
+
+impl Rig {
+    /// The rig `main` in the shape of OpenShift, that all test binaries share; it is started where it does not run.
+    ///
+    /// # Errors
+    /// Where it is not built, or cannot be started.
+    pub fn shared() -> Result<Self> {
+        Self::up("main", Shape::Openshift)
+    }
+
+    /// A rig of this name, started where it does not run.
+    ///
+    /// # Errors
+    /// Where it is not built, or cannot be started.
+    pub fn up(name: &str, shape: Shape) -> Result<Self> {
+        check_name(name)?;
+        let cache = Cache::locate()?;
+        let build = cache.build();
+        if !build.is_complete() {
+            bail!("the rig is not built: cargo xtask rig build");
+        }
+        let _lock = cache.lock(name, || {})?;
+        let run = cache.run(name);
+        if let Some(rig) = Self::find_in(&cache, name)
+            && rig.state.key == build.key()
+            && rig.state.shape == shape
+        {
+            return Ok(rig);
+        }
+        take_down(&run, name)?;
+        let state = State { name: name.into(), index: free_index(&cache)?, shape, key: build.key() };
+        start(&run, &state)
+            .with_context(|| format!("the rig did not come up; its logs are in {}", run.join("log").display()))?;
+        Self::open(state, run, build)
+    }
+
+    /// A rig of this name, if it runs and answers.
+    ///
+    /// # Errors
+    /// Where the cache folder cannot be found.
+    pub fn find(name: &str) -> Result<Option<Self>> {
+        Ok(Self::find_in(&Cache::locate()?, name))
+    }
+
+    fn find_in(cache: &Cache, name: &str) -> Option<Self> {
+        let run = cache.run(name);
+        let state = State::read(&run)?;
+        let lives = Process::read(&run)?.lives() && run.join(READY).exists();
+        let rig = Self::open(state, run, cache.build()).ok()?;
+        (lives && rig.api.is_ready()).then_some(rig)
+    }
+
+    fn open(state: State, run: PathBuf, build: Build) -> Result<Self> {
+        let api = Api::new(Upstream::new(state.net().inner(), &run)?);
+        Ok(Self { state, run, build, api })
+    }
+
+    /// Takes a rig down. Nothing of it is left but its logs.
+    ///
+    /// # Errors
+    /// Where something of it cannot be removed.
+    pub fn down(name: &str) -> Result<()> {
+        check_name(name)?;
+        let cache = Cache::locate()?;
+        let _lock = cache.lock(name, || {})?;
+        take_down(&cache.run(name), name)
+    }
+
+    /// Its state.
+    #[must_use]
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// The folder with its logs.
+    #[must_use]
+    pub fn run(&self) -> &Path {
+        &self.run
+    }
+
+    /// What it was built from.
+    #[must_use]
+    pub fn build(&self) -> &Build {
+        &self.build
+    }
+
+    /// A client with an administrator's rights.
+    #[must_use]
+    pub fn api(&self) -> &Api {
+        &self.api
+    }
+
+    /// An administrator's kubeconfig that works on the host.
+    #[must_use]
+    pub fn kubeconfig(&self) -> PathBuf {
+        self.run.join("kubeconfig")
+    }
+
+    /// The helm of a version.
+    ///
+    /// # Errors
+    /// Where the rig has none of this version.
+    pub fn helm(&self, version: &str) -> Result<PathBuf> {
+        self.build.helm(version)
+    }
+
+    /// kubectl as an administrator.
+    #[must_use]
+    pub fn kubectl(&self) -> Command {
+        let mut command = Command::new(self.build.kubernetes("kubectl"));
+        command.arg("--kubeconfig").arg(self.kubeconfig());
+        command
+    }
+}
+
+fn free_index(cache: &Cache) -> Result<u8> {
+    let used: Vec<u8> = fs::read_dir(cache.runs())
+        .map(|entries| {
+            let runs = entries.filter_map(|entry| Some(entry.ok()?.path()));
+            runs.filter(|run| Process::read(run).is_some_and(|init| init.lives()))
+                .filter_map(|run| State::read(&run))
+                .map(|state| state.index)
+                .collect()
+        })
+        .unwrap_or_default();
+    (0..RIGS).find(|index| !used.contains(index)).context("this machine holds no more rigs")
+}
+
+fn start(run: &Path, state: &State) -> Result<()> {
+    let net = state.net();
+    fs::create_dir_all(run.join("log"))?;
+    state.write(run)?;
+    pki::write(run, net, NODE)?;
+    let log = fs::File::create(run.join("log/inside.log"))?.into_parts().0;
+    let program =
+        std::env::var_os("PORTOLAN_RIG_INSIDE").map_or_else(inside_program, |path| Ok(PathBuf::from(path)))?;
+    let mut child = Command::new("unshare")
+        .args(["--mount", "--pid", "--net", "--fork", "--kill-child"])
+        .arg(program)
+        .args(["rig", "inside"])
+        .arg(run)
+        .stdin(Stdio::null())
+        .stdout(log.try_clone()?)
+        .stderr(log)
+        // A rig outlives the terminal and the test that started it.
+        .process_group(0)
+        .spawn()
+        .context("starting unshare")?;
+    let parent = i32::try_from(child.id())?;
+    let init = poll("the rig's first process", Duration::from_secs(10), || Ok(first_child(parent)))
+        .with_context(|| tail(&run.join("log/inside.log"), 5))?;
+    init.write(run)?;
+    let dead = |child: &mut std::process::Child| child.try_wait().ok().flatten().is_some();
+    wait_for(run, NAMESPACES, 10, &mut || dead(&mut child))?;
+    link(net, init.pid)?;
+    wait_for(run, READY, 120, &mut || dead(&mut child))?;
+    Ok(())
+}
+
+/// The program that can run as the first process: xtask, built beside the tests.
+fn inside_program() -> Result<PathBuf> {
+    let me = std::env::current_exe()?;
+    let found = me.ancestors().map(|dir| dir.join("xtask")).find(|path| path.is_file());
+    found.context("the program xtask is not built beside this one: cargo build -p xtask")
+}
+
+fn first_child(parent: i32) -> Option<Process> {
+    let children = fs::read_to_string(format!("/proc/{parent}/task/{parent}/children")).ok()?;
+    Process::of(children.split_whitespace().next()?.parse().ok()?)
+}
+
+fn wait_for(run: &Path, file: &str, seconds: u64, dead: &mut dyn FnMut() -> bool) -> Result<()> {
+    let until = Instant::now() + Duration::from_secs(seconds);
+    while !run.join(file).exists() {
+        if let Ok(why) = fs::read_to_string(run.join(FAILED)) {
+            bail!("{why}");
+        }
+        if dead() || Instant::now() > until {
+            bail!("it stopped before `{file}`: {}", tail(&run.join("log/inside.log"), 5));
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    Ok(())
+}
+
+/// One veth pair, and routes to the pods and services behind it; they go with the namespace.
+fn link(net: Net, init: i32) -> Result<()> {
+    let ip = |args: String| output(Command::new("ip").args(args.split(' '))).map(drop);
+    ip(format!("link add {} type veth peer name {} netns {init}", net.host_link(), net.inner_link()))?;
+    ip(format!("addr add {}/{} dev {}", net.host(), Net::LINK_PREFIX, net.host_link()))?;
+    ip(format!("link set {} up", net.host_link()))?;
+    ip(format!("route add {} via {}", net.pods(), net.inner()))?;
+    ip(format!("route add {} via {}", net.services(), net.inner()))
+}
+
+fn take_down(run: &Path, name: &str) -> Result<()> {
+    if let Some(init) = Process::read(run).filter(Process::lives)
+        && let Some(pid) = Pid::from_raw(init.pid)
+    {
+        rustix::process::kill_process(pid, Signal::KILL).context("killing the rig's first process")?;
+        poll("the end of the rig's first process", Duration::from_secs(20), || Ok((!init.lives()).then_some(())))?;
+    }
+    if let Some(state) = State::read(run) {
+        let net = state.net();
+        let link = net.host_link();
+        poll("the end of the rig's link", Duration::from_secs(10), || {
+            Ok((!Path::new("/sys/class/net").join(&link).exists()).then_some(()))
+        })?;
+    }
+    cgroup::remove(&super::state::cgroup(name))?;
+    if run.exists() {
+        remove_all(run)?;
+    }
+    Ok(())
+}
+
+/// Removes a run folder. What was mounted below it went with its namespace.
+fn remove_all(run: &Path) -> Result<()> {
+    poll("removing the run folder", Duration::from_secs(10), || match fs::remove_dir_all(run) {
+        Ok(()) => Ok(Some(())),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Some(())),
+        Err(error) => Err(error.into()),
+    })
+}
