@@ -1,3 +1,4 @@
 //! Voyages for tests: on a simulated installation, and the same ones on a real cluster.
 
+pub mod real;
 pub mod sim;

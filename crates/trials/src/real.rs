@@ -1,0 +1,481 @@
+//! Voyages on the rig: real API server, real node, real helm, real PostgreSQL.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use adapters::driver::Driver;
+use adapters::helm;
+use adapters::kubernetes::Client;
+use adapters::store::RunStore;
+use anyhow::{Context, Result, bail};
+use engine::Engine;
+use model::{
+    Ask, Code, End, Event, Finding, HelmClient, Input, Object, Outcome, PlanFile, Record, Ref, ReleaseId,
+    ReleaseStatus, Request, SecretKey, StepKind, Uid, VolumeAim, VolumeEnd,
+};
+use plan::planner::{self, Rendering, Wish};
+use plan::survey::{self, Survey};
+use recipe::Book;
+use rehearse::{Alive, KnownDatabase, World, judge, shelf};
+use serde_json::{Value, json};
+use testkit::rig::{Namespace, Rig, folder};
+use tokio::runtime::Runtime;
+
+use crate::sim;
+
+/// The database's pod in every fixture chart.
+pub const DATABASE: &str = "runai-backend-postgresql-0";
+
+/// Seconds that a trial waits for workloads: long enough for a migration, short enough where nothing will come.
+const READY_LIMIT: u64 = 40;
+
+/// An installation on the rig, in a namespace of its own.
+pub struct Site<'a> {
+    rig: &'a Rig,
+    space: Namespace<'a>,
+    start: shelf::Start,
+    helm: HelmClient,
+    client: Client,
+    runtime: Runtime,
+    folder: tempfile::TempDir,
+    groups: Vec<String>,
+}
+
+/// The rows that a trial wrote, as one number, and how many there are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rows {
+    /// How many.
+    pub count: String,
+    /// A digest over their content, in order.
+    pub checksum: String,
+}
+
+impl<'a> Site<'a> {
+    /// Installs a start with a real helm and waits until its database takes its password.
+    ///
+    /// # Errors
+    /// What helm or the cluster says.
+    pub fn install(rig: &'a Rig, name: &str, helm: &str) -> Result<Self> {
+        let starts = shelf::starts();
+        let start = starts.starts.into_iter().find(|start| start.name == name).context("there is no such start")?;
+        let space = rig.namespace("trial")?;
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+        let program = rig.helm(helm)?;
+        let helm = runtime.block_on(helm::find(Some(&program))).map_err(told)?;
+        let client = runtime.block_on(Client::connect(Some(&rig.kubeconfig()), None)).map_err(told)?;
+        let site = Self { rig, space, start, helm, client, runtime, folder: tempfile::tempdir()?, groups: Vec::new() };
+        for step in &site.start.steps {
+            site.install_step(step)?;
+        }
+        site.space.wait_for_psql(DATABASE, &site.start.password)?;
+        Ok(site)
+    }
+
+    /// Everything goes through this kubeconfig from now on: a proxy's.
+    ///
+    /// # Errors
+    /// Where it is no kubeconfig.
+    pub fn through(&mut self, kubeconfig: &Path) -> Result<()> {
+        self.client = self.runtime.block_on(Client::connect(Some(kubeconfig), None)).map_err(told)?;
+        Ok(())
+    }
+
+    fn install_step(&self, step: &shelf::StartStep) -> Result<()> {
+        match step {
+            shelf::StartStep::Annotate { annotate } => {
+                let path = format!("/api/v1/namespaces/{}/persistentvolumeclaims/{}", self.space.name(), annotate.name);
+                self.rig.api().patch(&path, &json!({"metadata": {"annotations": annotate.annotations}}))?;
+            }
+            shelf::StartStep::Helm { helm, chart, values, set } => {
+                // The database is waited for: the next step may look it up.
+                let archive = self.archive(chart)?;
+                let file = self.folder.path().join("values.json");
+                fs_err::write(&file, shelf::start_values(values, set).to_string())?;
+                let mut command = self.helm_command(&self.rig.kubeconfig());
+                command.args([helm.as_str(), "runai-backend"]).arg(archive).arg("-f").arg(file);
+                run(&mut command)?;
+                self.space.wait_for_psql(DATABASE, &self.start.password)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The archive of a fixture chart, on disk.
+    fn archive(&self, chart: &str) -> Result<PathBuf> {
+        let found = shelf::charts()
+            .into_iter()
+            .find(|known| format!("{}-{}", known.id.name, known.id.version) == chart)
+            .with_context(|| format!("there is no chart {chart}"))?;
+        let path = self.folder.path().join(format!("{chart}.tgz"));
+        fs_err::write(&path, found.archive)?;
+        Ok(path)
+    }
+
+    fn helm_command(&self, kubeconfig: &Path) -> Command {
+        let mut command = Command::new(&self.helm.path);
+        command.env("HOME", self.folder.path()).args(["--kubeconfig"]).arg(kubeconfig).args(["-n", self.space.name()]);
+        command
+    }
+
+    /// The namespace.
+    #[must_use]
+    pub fn space(&self) -> &Namespace<'a> {
+        &self.space
+    }
+
+    /// The release.
+    #[must_use]
+    pub fn release(&self) -> ReleaseId {
+        ReleaseId { namespace: self.space.name().into(), name: "runai-backend".into() }
+    }
+
+    /// Writes rows of the trial's own into the database.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn write_rows(&self, count: u32) -> Result<Rows> {
+        let sql = format!(
+            "create table trial (id int primary key, payload text not null); \
+             insert into trial select i, md5(i::text || '-portolan') from generate_series(1, {count}) i"
+        );
+        self.space.psql(DATABASE, &self.start.password, &sql)?;
+        self.rows()
+    }
+
+    /// Reads the trial's rows again, with the password that the database was made with.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn rows(&self) -> Result<Rows> {
+        let sql = "select count(*), md5(string_agg(id || payload, ',' order by id)) from trial";
+        let line = self.space.psql(DATABASE, &self.start.password, sql)?;
+        let (count, checksum) = line.split_once('|').context("psql prints two columns")?;
+        Ok(Rows { count: count.into(), checksum: checksum.into() })
+    }
+
+    /// A survey of the installation.
+    ///
+    /// # Errors
+    /// What the survey says.
+    pub fn survey(&mut self) -> Result<Survey> {
+        let release = self.release();
+        let mut answers = self.ask(survey::first(&release))?;
+        answers.append(&mut self.ask(survey::second(&answers, &release))?);
+        if let Some(model::Answer::Server { groups, .. }) = answers.get(&Ask::Server) {
+            self.groups.clone_from(groups);
+        }
+        survey::conclude(&release, &answers, self.client.server(), self.client.user(), Some(self.helm.clone()))
+            .map_err(told)
+    }
+
+    fn ask(&self, asks: Vec<Ask>) -> Result<BTreeMap<Ask, model::Answer>> {
+        let answers = self.runtime.block_on(self.client.answers(&asks)).map_err(told)?;
+        Ok(asks.into_iter().zip(answers).collect())
+    }
+
+    /// Plans a voyage with the built-in recipes. Waits that would be long where nothing comes are cut short.
+    ///
+    /// # Errors
+    /// What the planner says.
+    pub fn plan(&mut self, to: &[&str], without: &[&str]) -> Result<(Survey, PlanFile)> {
+        let found = self.survey()?;
+        let wish = Wish {
+            to: sim::picks(&found.inventory.release.chart, to).map_err(told)?,
+            values: json!({}),
+            without: without.iter().map(|id| (*id).to_owned()).collect(),
+        };
+        let secret = |key: &SecretKey| found.secrets.get(key).map(str::to_owned);
+        let book = Book::builtin();
+        let mut renderings = Vec::new();
+        for job in planner::jobs(&found.inventory, &secret, &book, &wish).map_err(told)? {
+            renderings.push(self.render(&wish, &job)?);
+        }
+        let mut file = planner::plan(&found.inventory, &secret, &book, &wish, &self.helm, &renderings).map_err(told)?;
+        for step in file.plan.hops.iter_mut().flat_map(|hop| &mut hop.steps) {
+            if matches!(step.kind, StepKind::WaitReady { .. }) {
+                step.limit = READY_LIMIT;
+            }
+        }
+        Ok((found, file))
+    }
+
+    fn render(&self, wish: &Wish, job: &planner::RenderJob) -> Result<Rendering> {
+        let archive = wish.to.iter().find(|pick| pick.id == job.chart).map(|pick| pick.archive.clone());
+        let job = helm::RenderJob {
+            release: job.release.name.clone(),
+            namespace: job.release.namespace.clone(),
+            archive: archive.unwrap_or_default(),
+            values: job.values.clone(),
+            kube_version: job.kube_version.clone(),
+            api_versions: self.runtime.block_on(self.client.api_versions()).map_err(told)?,
+        };
+        let render = || self.runtime.block_on(helm::template(&self.helm, &job)).map_err(told);
+        Ok(Rendering { first: render()?, second: render()? })
+    }
+
+    /// The world that a rehearsal of a plan starts from.
+    #[must_use]
+    pub fn world(&self, found: &Survey, file: &PlanFile) -> World {
+        let databases: Vec<KnownDatabase> = file
+            .plan
+            .databases
+            .iter()
+            .map(|database| KnownDatabase {
+                set: Ref::set(database.pod.namespace(), "runai-backend-postgresql"),
+                passwords: ["postgres-password", "postgresql-password"]
+                    .map(|key| SecretKey { secret: database.password.secret.clone(), key: key.into() })
+                    .to_vec(),
+                server_version: "15".into(),
+            })
+            .collect();
+        let mut world = rehearse::from_inventory(&found.inventory, &self.groups, &databases);
+        sim::teach(&mut world, file);
+        world
+    }
+
+    /// Carries out a plan with the real driver; `hear` is told of each event.
+    ///
+    /// # Errors
+    /// Where the journal cannot be kept.
+    pub fn apply(&self, file: &PlanFile, hear: &mut dyn FnMut(&Event)) -> Result<(Outcome, PathBuf)> {
+        let root = self.folder.path().join("state");
+        let store = RunStore::create_or_open(&root, &file.plan.cluster, &file.plan.release, file).map_err(told)?;
+        let folder = store.folder().to_owned();
+        let journal: Vec<Record> = store.entries().map_err(told)?.into_iter().map(|entry| entry.record).collect();
+        let mut engine = Engine::resume(Arc::new(file.plan.clone()), &journal, "a trial");
+        let client = self.runtime.block_on(Client::connect(self.client.kubeconfig(), None)).map_err(told)?;
+        let mut driver = Driver::new(client, store);
+        loop {
+            let request = engine.want();
+            if let Request::End(outcome) = request {
+                return Ok((outcome, folder));
+            }
+            let reply = self.runtime.block_on(driver.serve(request, hear)).map_err(told)?;
+            engine.on(Input::Reply(reply));
+        }
+    }
+
+    /// Types the page's commands that a script has, one after another, whatever came of the last.
+    ///
+    /// # Errors
+    /// Where the commands are not those of a page.
+    pub fn type_page(&self, lines: &[recipe::PageLine], hear: &mut dyn FnMut(&recipe::PageLine)) -> Result<()> {
+        let release = self.release();
+        for line in lines {
+            hear(line);
+            let mut kubectl = self.rig.kubectl();
+            kubectl.args(["-n", self.space.name()]);
+            match &line.op {
+                recipe::PageOp::Nothing => continue,
+                recipe::PageOp::PatchVolumeOf { claim, patch } => {
+                    let claim = self.space.find("api/v1", &format!("persistentvolumeclaims/{claim}"))?;
+                    let volume =
+                        claim.as_ref().and_then(|claim| claim["spec"]["volumeName"].as_str()).unwrap_or_default();
+                    kubectl.args(["patch", "pv", volume, "-p", &patch.to_string()]);
+                }
+                recipe::PageOp::Annotate { claim, annotations } => {
+                    let patch = json!({"metadata": {"annotations": annotations}});
+                    kubectl.args(["patch", "pvc", claim, "-p", &patch.to_string()]);
+                }
+                recipe::PageOp::Delete(objects) => {
+                    let names = objects.iter().filter_map(|text| recipe::object(text, &release));
+                    kubectl
+                        .arg("delete")
+                        .args(names.map(|name| format!("{}/{}", name.kind().to_lowercase(), name.name())));
+                }
+                recipe::PageOp::HelmUpgrade { values, set } => {
+                    let kubeconfig =
+                        self.client.kubeconfig().map(Path::to_owned).unwrap_or_else(|| self.rig.kubeconfig());
+                    let mut command = self.helm_command(&kubeconfig);
+                    command.args(["upgrade", "runai-backend"]).arg(self.archive("control-plane-2.20.41")?);
+                    if *values == model::ValuesMode::ResetThenReuse {
+                        command.arg("--reset-then-reuse-values");
+                    }
+                    for setting in set {
+                        command.args(["--set", setting]);
+                    }
+                    drop(run(&mut command));
+                    continue;
+                }
+            }
+            // A paste goes on after a command that failed.
+            drop(run(&mut kubectl));
+        }
+        Ok(())
+    }
+
+    /// The volume under the database's claim, as it is now.
+    ///
+    /// # Errors
+    /// Where the claim is not bound.
+    pub fn aim(&self) -> Result<VolumeAim> {
+        let claim = self.space.find("api/v1", &format!("persistentvolumeclaims/{}", self.start.claim))?;
+        let claim = Object::new(claim.context("the claim is there")?);
+        let volume = self.rig.api().get(&format!("/api/v1/persistentvolumes/{}", claim.text("/spec/volumeName")))?;
+        let volume = Object::new(volume);
+        Ok(VolumeAim {
+            claim: Ref::claim(self.space.name(), &self.start.claim),
+            claim_uid: claim.uid(),
+            volume: Ref::volume(volume.text("/metadata/name")),
+            volume_uid: volume.uid(),
+        })
+    }
+
+    /// The folder that the volume's bytes are in.
+    ///
+    /// # Errors
+    /// Where it is no folder of the rig's.
+    pub fn disk(&self, aim: &VolumeAim) -> Result<PathBuf> {
+        let volume = self.rig.api().get(&format!("/api/v1/persistentvolumes/{}", aim.volume.name()))?;
+        folder(&volume).context("it is a folder of the rig's provisioner")
+    }
+
+    /// What has become of the volume once nothing moves any more.
+    ///
+    /// # Errors
+    /// Where it never grows quiet.
+    pub fn look(&self, aim: &VolumeAim, disk: &Path, end: End) -> Result<VolumeEnd> {
+        self.wait_until_quiet(aim)?;
+        let mut objects: BTreeMap<Ref, Object> = BTreeMap::new();
+        let api = self.rig.api();
+        if let Some(claim) = self.space.find("api/v1", &format!("persistentvolumeclaims/{}", aim.claim.name()))? {
+            objects.insert(aim.claim.clone(), Object::new(claim));
+        }
+        if let Some(volume) = api.find(&format!("/api/v1/persistentvolumes/{}", aim.volume.name()))? {
+            objects.insert(aim.volume.clone(), Object::new(volume));
+        }
+        let pods: Vec<Object> = self.pods()?.into_iter().map(with_kind).collect();
+        let alive = if disk.join("data/PG_VERSION").exists() { Alive::Yes } else { Alive::No };
+        let (verdict, _) = judge(aim, alive, &|name: &Ref| objects.get(name), &pods);
+        Ok(VolumeEnd { verdict, end, release: self.release_status()? })
+    }
+
+    fn pods(&self) -> Result<Vec<Value>> {
+        let list = self.space.find("api/v1", "pods")?.context("pods can be listed")?;
+        Ok(list["items"].as_array().cloned().unwrap_or_default())
+    }
+
+    /// The status of the newest release record.
+    ///
+    /// # Errors
+    /// Where the records cannot be read.
+    pub fn release_status(&self) -> Result<ReleaseStatus> {
+        let facts = self.runtime.block_on(self.client.releases(&self.release(), &BTreeMap::new())).map_err(told)?;
+        Ok(facts.last().map_or(ReleaseStatus::Unknown, |fact| fact.status))
+    }
+
+    /// Waits until claim, volume and pods have not changed for three seconds: controllers here act within one.
+    fn wait_until_quiet(&self, aim: &VolumeAim) -> Result<()> {
+        let until = Instant::now() + Duration::from_secs(90);
+        let mut last = (String::new(), Instant::now());
+        while Instant::now() < until {
+            let version =
+                |value: &Value| format!("{}:{};", value["metadata"]["uid"], value["metadata"]["resourceVersion"]);
+            let mut now = String::new();
+            for pod in self.pods()?.iter().filter(|pod| pod["metadata"]["name"] == DATABASE) {
+                now.push_str(&version(pod));
+            }
+            let claim = self.space.find("api/v1", &format!("persistentvolumeclaims/{}", aim.claim.name()))?;
+            let volume = self.rig.api().find(&format!("/api/v1/persistentvolumes/{}", aim.volume.name()))?;
+            claim.iter().chain(&volume).for_each(|value| now.push_str(&version(value)));
+            if now != last.0 {
+                last = (now, Instant::now());
+            } else if last.1.elapsed() > Duration::from_secs(3) {
+                return Ok(());
+            }
+            std::thread::sleep(Duration::from_millis(200));
+        }
+        bail!("{} never grows quiet", self.space.name())
+    }
+
+    /// Deletes every pod of the namespace, as a drained node would.
+    ///
+    /// # Errors
+    /// Where the API server refuses.
+    pub fn delete_pods(&self) -> Result<()> {
+        let before: Vec<String> =
+            self.pods()?.iter().filter_map(|pod| pod["metadata"]["uid"].as_str().map(str::to_owned)).collect();
+        self.rig.api().delete(&format!("/api/v1/namespaces/{}/pods", self.space.name()))?;
+        self.space.wait("the end of the pods", 60, |_| {
+            Ok(!self.pods()?.iter().any(|pod| before.iter().any(|uid| pod["metadata"]["uid"] == uid.as_str())))
+        })
+    }
+
+    /// Forbids new pods in the namespace.
+    ///
+    /// # Errors
+    /// Where the API server refuses.
+    pub fn hold_pods(&self) -> Result<()> {
+        let path = format!("/api/v1/namespaces/{}/resourcequotas", self.space.name());
+        let quota = json!({
+            "apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "none"}, "spec": {"hard": {"pods": "0"}},
+        });
+        self.rig.api().create(&path, &quota)?;
+        // The quota counts only once the controller has looked at it.
+        self.space.wait("the quota", 30, |space| {
+            let quota = space.find("api/v1", "resourcequotas/none")?;
+            Ok(quota.is_some_and(|quota| quota["status"]["hard"]["pods"] == "0"))
+        })
+    }
+
+    /// Allows new pods again, and makes controllers that gave up try at once.
+    ///
+    /// # Errors
+    /// Where the API server refuses.
+    pub fn release_pods(&self) -> Result<()> {
+        self.rig.api().delete(&format!("/api/v1/namespaces/{}/resourcequotas/none", self.space.name()))?;
+        let sets = self.space.find("apis/apps/v1", "statefulsets")?.context("sets can be listed")?;
+        for set in sets["items"].as_array().into_iter().flatten() {
+            let name = set["metadata"]["name"].as_str().unwrap_or_default();
+            let path = format!("/apis/apps/v1/namespaces/{}/statefulsets/{name}", self.space.name());
+            self.rig.api().patch(&path, &json!({"metadata": {"annotations": {"trial": "go on"}}}))?;
+        }
+        Ok(())
+    }
+
+    /// Whether the database's pod runs, and is another one than this.
+    ///
+    /// # Errors
+    /// Where it cannot be read.
+    pub fn runs_anew(&self, old: Option<&Uid>) -> Result<bool> {
+        let pod = self.space.find("api/v1", &format!("pods/{DATABASE}"))?;
+        Ok(pod.is_some_and(|pod| {
+            let uid = pod["metadata"]["uid"].as_str().unwrap_or_default();
+            pod["status"]["phase"] == "Running" && old.is_none_or(|old| old.0.as_ref() != uid)
+        }))
+    }
+
+    /// The UID of the database's pod.
+    ///
+    /// # Errors
+    /// Where it cannot be read.
+    pub fn pod_uid(&self) -> Result<Option<Uid>> {
+        let pod = self.space.find("api/v1", &format!("pods/{DATABASE}"))?;
+        Ok(pod.map(|pod| Uid::new(pod["metadata"]["uid"].as_str().unwrap_or_default())))
+    }
+}
+
+/// Items of a list carry no kind of their own.
+fn with_kind(mut pod: Value) -> Object {
+    pod["kind"] = json!("Pod");
+    pod["apiVersion"] = json!("v1");
+    Object::new(pod)
+}
+
+/// A finding as an error.
+pub fn told(finding: Finding) -> anyhow::Error {
+    let code: Code = finding.code;
+    anyhow::anyhow!("[{code}] {}: {}", finding.found, finding.evidence.join("; "))
+}
+
+/// Runs a command; its error output is the error.
+fn run(command: &mut Command) -> Result<String> {
+    let out = command.output()?;
+    if !out.status.success() {
+        bail!("{}: {}", command.get_program().to_string_lossy(), String::from_utf8_lossy(&out.stderr).trim());
+    }
+    Ok(String::from_utf8_lossy(&out.stdout).into_owned())
+}
