@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use clap::{Parser, Subcommand};
 use testkit::rig;
 
+mod fidelity;
 mod render;
+mod test;
 mod voyages;
 
 #[derive(Parser)]
@@ -20,6 +22,21 @@ enum Command {
     /// A real Kubernetes with a real node on this machine, for tests
     #[command(subcommand)]
     Rig(RigCommand),
+    /// Runs all tests: those that need Rust alone, and those on a real cluster where this machine allows it
+    Test {
+        /// Fails where the rig cannot be had
+        #[arg(long)]
+        need_rig: bool,
+    },
+    /// Carries out every case that is rehearsed on a real cluster, and writes docs/fidelity.md
+    Fidelity {
+        /// The helms; all of the rig's where none is named
+        #[arg(long)]
+        helm: Vec<String>,
+        /// How many cases at once
+        #[arg(long, default_value_t = 4)]
+        jobs: usize,
+    },
     /// Records what the real helm renders for the simulated installations
     Render {
         /// The helm that renders; the rig's 3.22.0 where none is named
@@ -67,6 +84,8 @@ enum RigCommand {
 fn main() -> anyhow::Result<()> {
     match Cli::parse().command {
         Command::Rig(command) => run_rig(command),
+        Command::Test { need_rig } => test::run(root(), need_rig),
+        Command::Fidelity { helm, jobs } => fidelity::run(root(), &helm, jobs),
         Command::Render { helm, check } => {
             let helm = match helm {
                 Some(helm) => helm,

@@ -30,5 +30,5 @@ pub use node::{Edge, Node};
 pub use restore::from_inventory;
 pub use rules::{RULES, RuleId};
 pub use script::{Op, Script, ScriptLine};
-pub use search::{Forecast, Options, Subject, Tale, VolumeForecast, ends, rehearse};
+pub use search::{Forecast, Options, Subject, Tale, VolumeForecast, drained, ends, rehearse};
 pub use world::{Database, Disk, Facts, KnownDatabase, Migration, World};

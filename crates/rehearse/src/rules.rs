@@ -375,13 +375,25 @@ pub(crate) fn running_database<'a>(world: &'a World, set: &Ref) -> Option<(Ref, 
     Some((volume, database))
 }
 
+/// A job that is given a database's password waits until the database takes it.
 fn job_can_end(world: &World, name: &Ref) -> bool {
-    let Some(migration) = world.facts.migrations.iter().find(|migration| migration.job == name.name()) else {
-        return true;
-    };
-    let Some(known) = world.facts.databases.iter().find(|known| known.set == migration.set) else { return true };
-    running_database(world, &migration.set)
-        .is_some_and(|(_, database)| password(world, &known.passwords).as_ref() == Some(&database.password))
+    let Some(job) = world.get(name) else { return false };
+    let env =
+        job.list("/spec/template/spec/containers").iter().filter_map(|container| container.get("env")?.as_array());
+    let mut keys = env.flatten().filter_map(|env| {
+        let key = env.pointer("/valueFrom/secretKeyRef")?;
+        let secret = Ref::secret(name.namespace(), key.get("name")?.as_str()?);
+        Some(SecretKey { secret, key: key.get("key")?.as_str()?.to_owned() })
+    });
+    keys.all(|key| {
+        let known =
+            world.facts.databases.iter().find(|known| known.passwords.iter().any(|known| known.secret == key.secret));
+        known.is_none_or(|known| {
+            running_database(world, &known.set).is_some_and(|(_, database)| {
+                password(world, std::slice::from_ref(&key)).as_ref() == Some(&database.password)
+            })
+        })
+    })
 }
 
 fn migrate(world: &mut World, name: &Ref) {

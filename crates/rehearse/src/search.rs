@@ -122,15 +122,38 @@ fn start(world: &World, subject: &Subject, options: Options) -> Node {
     }
 }
 
-/// Every world in which a subject can end as far as one volume is concerned, with how the run ended.
+/// What has become of a volume in a world.
+fn look(world: &World, aim: &VolumeAim) -> (Verdict, bool) {
+    let alive = match world.disk(&aim.volume) {
+        Some(disk) if disk.alive => Alive::Yes,
+        _ => Alive::No,
+    };
+    let pods = world.objects().filter(|(name, _)| name.kind() == "Pod").map(|(_, object)| object);
+    judge(aim, alive, &|name: &Ref| world.get(name), pods)
+}
+
+/// What becomes of a volume when every pod is deleted once more, as by a drained node, and nothing moves any more.
 #[must_use]
-pub fn ends(world: &World, subject: &Subject, aim: &VolumeAim, options: Options) -> Vec<(End, World)> {
+pub fn drained(world: &World, aim: &VolumeAim) -> Verdict {
+    let mut node = Node { world: world.clone(), actors: Vec::new(), faults: 0, crashes: false, stops: false };
+    let pods: Vec<Ref> = world.names().into_iter().filter(|name| name.kind() == "Pod").collect();
+    for pod in &pods {
+        drop(node.world.delete(pod));
+    }
+    while let Some((rule, name)) = node.rules().into_iter().next() {
+        node.take(&Edge::Fire(rule, name));
+    }
+    look(&node.world, aim).0
+}
+
+/// Every world in which a subject can end as far as one volume is concerned, with how it ended there.
+#[must_use]
+pub fn ends(world: &World, subject: &Subject, aim: &VolumeAim, options: Options) -> Vec<(VolumeEnd, World)> {
     let manifests = manifests(world, subject);
     let cone = if options.whole { Cone::Whole } else { Cone::Of(cone(aim, world, &manifests)) };
     let mut search = Search::new(aim, &cone, subject);
     let mut all = Vec::new();
-    search
-        .run(&start(world, subject, options), options.limit, &mut |end, node| all.push((end.end, node.world.clone())));
+    search.run(&start(world, subject, options), options.limit, &mut |end, node| all.push((*end, node.world.clone())));
     all
 }
 
@@ -255,12 +278,7 @@ impl<'a> Search<'a> {
     /// How a node without a next event has ended.
     fn end(&self, node: &Node) -> (VolumeEnd, bool) {
         let world = &node.world;
-        let alive = match world.disk(&self.aim.volume) {
-            Some(disk) if disk.alive => Alive::Yes,
-            _ => Alive::No,
-        };
-        let pods = world.objects().filter(|(name, _)| name.kind() == "Pod").map(|(_, object)| object);
-        let (verdict, holds) = judge(self.aim, alive, &|name: &Ref| world.get(name), pods);
+        let (verdict, holds) = look(world, self.aim);
         let end = match (self.subject, node.engine().and_then(|engine| engine.state().outcome.clone())) {
             (Subject::Script(_), _) | (_, Some(Outcome::Finished)) => End::Finished,
             (_, Some(_)) => End::Stopped,

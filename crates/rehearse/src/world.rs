@@ -269,6 +269,13 @@ impl World {
         }
     }
 
+    /// Leaves only some of the objects: a small world, for looking at everything.
+    pub fn retain(&mut self, keep: &dyn Fn(&Ref) -> bool) {
+        for name in self.names().into_iter().filter(|name| !keep(name)) {
+            self.remove(&name);
+        }
+    }
+
     /// What tells this world from another one.
     pub(crate) fn print(&self) -> Print {
         self.print

@@ -1,3 +1,4 @@
-//! What Portolan's tests stand on: above all the [`rig`], a real Kubernetes on this machine.
+//! What Portolan's tests stand on: above all the [`rig`], a real Kubernetes on this machine, and the [`proxy`] before it.
 
+pub mod proxy;
 pub mod rig;

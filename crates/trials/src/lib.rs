@@ -1,4 +1,5 @@
 //! Voyages for tests: on a simulated installation, and the same ones on a real cluster.
 
+pub mod fidelity;
 pub mod real;
 pub mod sim;

@@ -180,7 +180,7 @@ fn every_end_that_finishes_after_crashes_is_the_undisturbed_end() {
     let ends = rehearse::ends(&world, &subject, &file.plan.volumes[0], options);
     let mut kinds: BTreeMap<String, usize> = BTreeMap::new();
     for (end, world) in &ends {
-        assert_eq!(*end, End::Finished, "with crashes alone every run goes on to its end");
+        assert_eq!(end.end, End::Finished, "with crashes alone every run goes on to its end");
         *kinds.entry(sim::normalised(world)).or_default() += 1;
     }
     assert_eq!(kinds.len(), 1, "{} ends of {} kinds", ends.len(), kinds.len());

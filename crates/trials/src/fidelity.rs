@@ -1,0 +1,350 @@
+//! Do rehearsal and reality agree? Each case is rehearsed from a survey of the real installation and then carried out,
+//! once for each outcome that was predicted; every outcome seen has to be predicted, and every predicted one seen.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use model::{Action, Effect, End, Event, Outcome, PlanFile, Record, Ref, StepKind, Uid, Verdict, VolumeAim, VolumeEnd};
+use recipe::{Book, PageLine, PageOp, PageReading};
+use rehearse::{HelmJob, Op, Options, Script, ScriptLine, Subject, World};
+use serde_json::json;
+use testkit::proxy::Proxy;
+use testkit::rig::Rig;
+
+use crate::real::Site;
+
+/// A start and a way to go from it.
+#[derive(Clone, Copy, Debug)]
+pub struct Case {
+    /// The start.
+    pub start: &'static str,
+    /// The way.
+    pub way: Way,
+}
+
+/// How an upgrade is done.
+#[derive(Clone, Copy, Debug)]
+pub enum Way {
+    /// By a plan, with these steps left out.
+    Plan(&'static [&'static str]),
+    /// By typing a reading of the page.
+    Page(&'static str),
+}
+
+/// All cases.
+pub const CASES: &[Case] = &[
+    Case { start: "openshift-2.8", way: Way::Plan(&[]) },
+    Case { start: "openshift-2.8", way: Way::Plan(&["keep-claims"]) },
+    Case { start: "openshift-2.8", way: Way::Plan(&["retain-volumes"]) },
+    Case { start: "openshift-2.8", way: Way::Plan(&["keep-claims", "retain-volumes"]) },
+    Case { start: "openshift-2.8", way: Way::Plan(&["delete-sets"]) },
+    Case { start: "openshift-2.8", way: Way::Plan(&["delete-secret"]) },
+    Case { start: "openshift-2.8", way: Way::Plan(&["existing-claim"]) },
+    Case { start: "openshift-2.8", way: Way::Plan(&["carry-credentials"]) },
+    Case { start: "openshift-2.8", way: Way::Page("block-alone") },
+    Case { start: "openshift-2.8", way: Way::Page("union") },
+    Case { start: "openshift-2.11", way: Way::Plan(&[]) },
+    Case { start: "openshift-2.11", way: Way::Plan(&["keep-claims"]) },
+    Case { start: "openshift-2.11", way: Way::Plan(&["retain-volumes"]) },
+    Case { start: "openshift-2.11", way: Way::Plan(&["keep-claims", "retain-volumes"]) },
+    Case { start: "openshift-2.11", way: Way::Plan(&["existing-claim"]) },
+    Case { start: "openshift-2.11", way: Way::Page("2.11") },
+    Case { start: "openshift-2.13", way: Way::Plan(&[]) },
+    Case { start: "openshift-2.13", way: Way::Plan(&["retain-volumes"]) },
+    Case { start: "openshift-2.13", way: Way::Page("2.13") },
+    Case { start: "openshift-2.13-adopted", way: Way::Plan(&[]) },
+    Case { start: "openshift-2.13-adopted", way: Way::Plan(&["retain-volumes"]) },
+    Case { start: "openshift-2.13-adopted", way: Way::Page("2.13") },
+];
+
+impl Case {
+    /// The case's name.
+    #[must_use]
+    pub fn name(&self) -> String {
+        match self.way {
+            Way::Plan([]) => "all steps".into(),
+            Way::Plan(without) => format!("without {}", without.join(", ")),
+            Way::Page(reading) => format!("the page, {reading}"),
+        }
+    }
+}
+
+/// An outcome: how it ended, and what a later loss of all pods makes of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Seen {
+    /// When nothing moved any more.
+    pub quiet: VolumeEnd,
+    /// After every pod was deleted once more.
+    pub drained: Verdict,
+}
+
+impl std::fmt::Display for Seen {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} ({}, {})", self.quiet.verdict, self.quiet.end, self.quiet.release)?;
+        if self.drained == self.quiet.verdict { Ok(()) } else { write!(f, ", then {}", self.drained) }
+    }
+}
+
+/// What brings an order of events about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Force {
+    /// Nothing.
+    Nothing,
+    /// No pod may start until helm has ended.
+    PodsHeld,
+    /// Helm's delete of the claim is held until the new pod runs.
+    DeleteHeld,
+}
+
+impl std::fmt::Display for Force {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Nothing => "as it comes",
+            Self::PodsHeld => "pods held until helm has ended",
+            Self::DeleteHeld => "helm's delete held until the new pod runs",
+        })
+    }
+}
+
+/// A case with what was predicted and what was seen.
+#[derive(Clone, Debug)]
+pub struct Row {
+    /// The case.
+    pub case: Case,
+    /// The helm.
+    pub helm: String,
+    /// What the rehearsals predicted.
+    pub predicted: BTreeSet<Seen>,
+    /// What was seen, and how it was brought about.
+    pub seen: BTreeMap<Force, Seen>,
+}
+
+impl Row {
+    /// What was seen and not predicted, or predicted and not seen.
+    #[must_use]
+    pub fn disagreements(&self) -> Vec<String> {
+        let seen: BTreeSet<Seen> = self.seen.values().copied().collect();
+        let surprise = seen.difference(&self.predicted).map(|seen| format!("seen and not predicted: {seen}"));
+        let missing = self.predicted.difference(&seen).map(|seen| format!("predicted and not seen: {seen}"));
+        surprise.chain(missing).collect()
+    }
+}
+
+/// Carries a case out, once as it comes and then, where more than one outcome is predicted, by force.
+///
+/// # Errors
+/// Where the rig does not do what is asked of it.
+pub fn trial(rig: &Rig, case: Case, helm: &str) -> Result<Row> {
+    let mut row = Row { case, helm: helm.into(), predicted: BTreeSet::new(), seen: BTreeMap::new() };
+    for force in [Force::Nothing, Force::PodsHeld, Force::DeleteHeld] {
+        if force != Force::Nothing && row.predicted.len() < 2 {
+            break;
+        }
+        let (predicted, seen) = once(rig, case, helm, force)
+            .with_context(|| format!("{}, {}, helm {helm}, {force}", case.start, case.name()))?;
+        row.predicted.extend(predicted);
+        row.seen.insert(force, seen);
+    }
+    Ok(row)
+}
+
+fn once(rig: &Rig, case: Case, helm: &str, force: Force) -> Result<(BTreeSet<Seen>, Seen)> {
+    let mut site = Site::install(rig, case.start, helm)?;
+    site.write_rows(100)?;
+    let aim = site.aim()?;
+    let disk = site.disk(&aim)?;
+    let (found, file) = match case.way {
+        Way::Plan(without) => site.plan(&["2.20"], without)?,
+        // The page gives the chart no password.
+        Way::Page(_) => site.plan(&["2.20"], &["carry-credentials"])?,
+    };
+    let world = site.world(&found, &file);
+    let reading = match case.way {
+        Way::Page(name) => Some(reading(name)?),
+        Way::Plan(_) => None,
+    };
+    let lines = reading.as_ref().map(|reading| reading.filled("runai.apps.rig.example.com", &site.release()));
+    let subject = match &lines {
+        Some(lines) => Subject::Script(script(lines, &world, &file).context("the page upgrades with helm")?),
+        None => Subject::Plan(Arc::new(file.plan.clone())),
+    };
+    let predicted = predict(&world, &subject, &aim);
+    let proxy = Proxy::start(rig)?;
+    site.through(proxy.kubeconfig())?;
+    let end = std::thread::scope(|scope| {
+        let over = AtomicBool::new(false);
+        let old = site.pod_uid()?;
+        if force == Force::DeleteHeld {
+            let (site, proxy, aim, over, old) = (&site, &proxy, &aim, &over, old.clone());
+            scope.spawn(move || hold_delete(site, proxy, aim, old.as_ref(), over));
+        }
+        let end = carry_out(&site, &file, lines.as_deref(), force);
+        over.store(true, Ordering::SeqCst);
+        end
+    })?;
+    let quiet = site.look(&aim, &disk, end)?;
+    site.delete_pods()?;
+    let drained = site.look(&aim, &disk, end)?.verdict;
+    Ok((predicted, Seen { quiet, drained }))
+}
+
+/// Every outcome in every order of events, and what the loss of all pods makes of it.
+fn predict(world: &World, subject: &Subject, aim: &VolumeAim) -> BTreeSet<Seen> {
+    rehearse::ends(world, subject, aim, Options::orders())
+        .into_iter()
+        .map(|(quiet, world)| Seen { quiet, drained: rehearse::drained(&world, aim) })
+        .collect()
+}
+
+fn reading(name: &str) -> Result<PageReading> {
+    let page = Book::builtin().page.context("there is a page")?;
+    page.readings.into_iter().find(|reading| reading.name == name).context("there is such a reading")
+}
+
+fn script(lines: &[PageLine], world: &World, file: &PlanFile) -> Option<Script> {
+    let run = file.plan.steps().find_map(|step| match &step.kind {
+        StepKind::HelmUpgrade { run } => Some(&**run),
+        _ => None,
+    })?;
+    let release = &file.plan.release;
+    let op = |op: &PageOp| match op {
+        PageOp::Nothing => Some(Op::Nothing),
+        PageOp::PatchVolumeOf { claim, patch } => {
+            let claim = world.get(&Ref::claim(&release.namespace, claim))?;
+            Some(Op::Patch(Ref::volume(claim.text("/spec/volumeName")), patch.clone()))
+        }
+        PageOp::Annotate { claim, annotations } => {
+            let patch = json!({"metadata": {"annotations": annotations}});
+            Some(Op::Patch(Ref::claim(&release.namespace, claim), patch))
+        }
+        PageOp::Delete(objects) => {
+            Some(Op::Delete(objects.iter().filter_map(|text| recipe::object(text, release)).collect()))
+        }
+        PageOp::HelmUpgrade { .. } => HelmJob::typed(world, run).map(|job| Op::Helm(Box::new(job))),
+    };
+    lines.iter().map(|line| Some(ScriptLine { line: line.line, text: line.text.clone(), op: op(&line.op)? })).collect()
+}
+
+fn carry_out(site: &Site<'_>, file: &PlanFile, lines: Option<&[PageLine]>, force: Force) -> Result<End> {
+    if let Some(lines) = lines {
+        let mut failed = Ok(());
+        site.type_page(lines, &mut |line| {
+            if force == Force::PodsHeld && matches!(line.op, PageOp::HelmUpgrade { .. }) {
+                failed = site.hold_pods();
+            }
+        })?;
+        failed?;
+        if force == Force::PodsHeld {
+            site.release_pods()?;
+        }
+        return Ok(End::Finished);
+    }
+    let mut failed = Ok(());
+    let (outcome, _) = site.apply(file, &mut |event| {
+        if force != Force::PodsHeld || failed.is_err() {
+            return;
+        }
+        if let Event::Recorded(record) = event {
+            match &**record {
+                Record::Intent { action, .. } if matches!(&**action, Action::Helm { .. }) => failed = site.hold_pods(),
+                Record::Effect { effect: Effect::Settled, step } if is_helm(file, step.index) => {
+                    failed = site.release_pods();
+                }
+                _ => {}
+            }
+        }
+    })?;
+    failed?;
+    Ok(if outcome == Outcome::Finished { End::Finished } else { End::Stopped })
+}
+
+fn is_helm(file: &PlanFile, index: u32) -> bool {
+    file.plan.step(index).is_some_and(|step| matches!(step.kind, StepKind::HelmUpgrade { .. }))
+}
+
+/// Holds helm's delete of the claim back until another pod runs on it. Where helm sends none, nothing is held.
+fn hold_delete(site: &Site<'_>, proxy: &Proxy, aim: &VolumeAim, old: Option<&Uid>, over: &AtomicBool) {
+    let path = format!("/persistentvolumeclaims/{}", aim.claim.name());
+    let hold = proxy.hold(move |seen| seen.method == "DELETE" && seen.path.ends_with(&path));
+    while !over.load(Ordering::SeqCst) {
+        if hold.wait_parked(Duration::from_millis(200)).is_ok() {
+            let runs = site.space().wait("the new pod", 60, |_| site.runs_anew(old));
+            drop(runs);
+            break;
+        }
+    }
+    hold.release();
+}
+
+/// The rows as a page of the docs.
+#[must_use]
+pub fn page(rows: &[Row], date: &str) -> String {
+    let mut text = format!(
+        "# Rehearsal and reality\n\nWritten by `cargo xtask fidelity` on {date}; no row by hand. Each case was rehearsed from a \
+         survey of a real installation (every order of events, nobody dies) and then carried out on a real cluster with a real \
+         helm: as it comes, and where more than one outcome was predicted by force, so that each was seen once. An outcome is the \
+         verdict of the volume when nothing moves any more, how the run ended, the status of the newest release record, and what \
+         becomes of the volume when every pod is deleted once more.\n\n"
+    );
+    let wrong: usize = rows.iter().map(|row| row.disagreements().len()).sum();
+    text.push_str(&format!(
+        "{} cases, {} runs, {wrong} disagreements.\n\n",
+        rows.len(),
+        rows.iter().map(|row| row.seen.len()).sum::<usize>()
+    ));
+    text.push_str("| start | case | helm | predicted | seen | agrees |\n|---|---|---|---|---|---|\n");
+    for row in rows {
+        let predicted: Vec<String> = row.predicted.iter().map(ToString::to_string).collect();
+        let seen: Vec<String> = row.seen.iter().map(|(force, seen)| format!("{seen}: {force}")).collect();
+        let wrong = row.disagreements();
+        text.push_str(&format!(
+            "| {} | {} | {} | {} | {} | {} |\n",
+            row.case.start,
+            row.case.name(),
+            row.helm,
+            predicted.join("<br>"),
+            seen.join("<br>"),
+            if wrong.is_empty() { "yes".into() } else { wrong.join("<br>") }
+        ));
+    }
+    text
+}
+
+/// Runs cases side by side and returns their rows in order; `told` hears of each that is over.
+///
+/// # Errors
+/// The first error of any case.
+pub fn run(rig: &Rig, cases: &[(Case, String)], side_by_side: usize, told: &(dyn Fn(&Row) + Sync)) -> Result<Vec<Row>> {
+    let next = std::sync::atomic::AtomicUsize::new(0);
+    let rows = std::sync::Mutex::new(BTreeMap::new());
+    std::thread::scope(|scope| {
+        for _ in 0..side_by_side {
+            scope.spawn(|| {
+                loop {
+                    let at = next.fetch_add(1, Ordering::SeqCst);
+                    let Some((case, helm)) = cases.get(at) else { return };
+                    let row = trial(rig, *case, helm);
+                    if let Ok(row) = &row {
+                        told(row);
+                    }
+                    rows.lock().unwrap_or_else(std::sync::PoisonError::into_inner).insert(at, row);
+                }
+            });
+        }
+    });
+    rows.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner).into_values().collect()
+}
+
+/// Writes the page, and what of the rules was checked, into the tree.
+///
+/// # Errors
+/// Where a file cannot be written.
+pub fn write(rows: &[Row], root: &Path, date: &str) -> Result<()> {
+    fs_err::create_dir_all(root.join("docs"))?;
+    fs_err::write(root.join("docs/fidelity.md"), page(rows, date))?;
+    Ok(())
+}

@@ -1,0 +1,81 @@
+//! A search of one volume's cone finds every outcome that the search of the whole world finds.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use model::{Digest, Manifest, Plan, Ref, StepKind, VolumeEnd, canonical};
+use rehearse::{Options, Subject, World};
+use trials::sim;
+
+/// What a small world has: a database with its claim, a Secret, and something outside the cone.
+fn is_kept(name: &Ref) -> bool {
+    match name.kind() {
+        "ConfigMap" => name.name() == "runai-backend-config",
+        "StatefulSet" | "Pod" => name.name().starts_with("runai-backend-postgresql"),
+        "Secret" => name.name() == "runai-backend-postgresql",
+        kind => matches!(kind, "PersistentVolumeClaim" | "PersistentVolume" | "StorageClass" | "Namespace" | "Release"),
+    }
+}
+
+/// A small world and a short plan in it, with some steps left out.
+fn small(start: &str, without: &[&str]) -> (World, Plan) {
+    let mut installation = sim::installation(start);
+    let file = sim::plan(installation.world(), &["2.20"], without).expect("a plan");
+    let world = installation.world_mut();
+    sim::teach(world, &file);
+    world.retain(&is_kept);
+    let mut plan = file.plan.clone();
+    let objects = sim::objects(&file);
+    for step in plan.hops.iter_mut().flat_map(|hop| &mut hop.steps) {
+        match &mut step.kind {
+            StepKind::HelmUpgrade { run } => {
+                let bytes = &objects.iter().find(|(digest, _)| *digest == run.manifest).expect("the manifest").1;
+                let mut manifest: Manifest = serde_json::from_slice(bytes).expect("a manifest");
+                manifest.docs.retain(|doc| doc.name().is_some_and(|name| is_kept(&name)));
+                let bytes = canonical(&manifest);
+                run.manifest = Digest::of(&bytes);
+                run.docs = helm_compat::redact::fingerprint(&manifest.docs, &manifest.free);
+                world.learn(&run.manifest, &bytes);
+            }
+            StepKind::WaitReady { workloads } => workloads.retain(is_kept),
+            StepKind::ArchiveObject { objects } => objects.retain(is_kept),
+            _ => {}
+        }
+    }
+    for hop in &mut plan.hops {
+        hop.steps.retain(|step| match &step.kind {
+            StepKind::DeleteObject { target, .. } => is_kept(target),
+            StepKind::RecordDatabase { .. } | StepKind::VerifyDatabase { .. } => false,
+            _ => true,
+        });
+    }
+    plan.expects.retain(|name, _| is_kept(name));
+    (world.clone(), plan)
+}
+
+fn outcomes(world: &World, plan: &Plan, options: Options) -> (BTreeSet<VolumeEnd>, usize) {
+    let forecast = rehearse::rehearse(world, &Subject::Plan(Arc::new(plan.clone())), &plan.volumes, options);
+    let volume = &forecast.volumes[0];
+    assert!(volume.unknown.is_none(), "{:?}", volume.unknown);
+    (volume.ends.keys().copied().collect(), forecast.worlds)
+}
+
+#[test]
+fn a_slice_finds_what_the_whole_finds() {
+    let cases: &[(&str, &[&str])] = &[
+        ("openshift-2.8", &[]),
+        ("openshift-2.8", &["keep-claims"]),
+        ("openshift-2.8", &["keep-claims", "retain-volumes"]),
+        ("openshift-2.11", &["keep-claims", "retain-volumes"]),
+        ("openshift-2.13", &[]),
+    ];
+    for (start, without) in cases {
+        let (world, plan) = small(start, without);
+        for options in [Options::orders(), Options { stops: false, ..Options::default() }] {
+            let (slice, few) = outcomes(&world, &plan, options);
+            let (whole, many) = outcomes(&world, &plan, Options { whole: true, ..options });
+            assert_eq!(slice, whole, "{start} without {without:?}, {options:?}");
+            assert!(!slice.is_empty() && few <= many, "{few} worlds in the slice, {many} in the whole");
+        }
+    }
+}
