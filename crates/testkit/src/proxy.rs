@@ -10,7 +10,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header};
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
@@ -59,7 +59,8 @@ impl Seen {
 /// A running proxy. It stops, with every connection through it, when it is dropped.
 pub struct Proxy {
     shared: Arc<Shared>,
-    dir: tempfile::TempDir,
+    kubeconfig: PathBuf,
+    _dir: tempfile::TempDir,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -98,7 +99,8 @@ impl Proxy {
         listener.set_nonblocking(true)?;
         let address: SocketAddr = listener.local_addr()?;
         let dir = tempfile::Builder::new().prefix("rig-proxy-").tempdir()?;
-        write_secret(&dir.path().join(KUBECONFIG), &kubeconfig(&format!("http://{address}"), None, None)?)?;
+        let path = dir.path().join("kubeconfig");
+        write_secret(&path, &kubeconfig(&format!("http://{address}"), None, None)?)?;
         let shared = Arc::new(Shared { upstream: rig.api().upstream().clone(), book: Mutex::default() });
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (stop, stopped) = oneshot::channel();
@@ -112,13 +114,13 @@ impl Proxy {
             });
             runtime.shutdown_background();
         })?;
-        Ok(Self { shared, dir, stop: Some(stop), thread: Some(thread) })
+        Ok(Self { shared, kubeconfig: path, _dir: dir, stop: Some(stop), thread: Some(thread) })
     }
 
     /// A kubeconfig that leads through the proxy. It is there as long as the proxy is.
     #[must_use]
-    pub fn kubeconfig(&self) -> PathBuf {
-        self.dir.path().join(KUBECONFIG)
+    pub fn kubeconfig(&self) -> &Path {
+        &self.kubeconfig
     }
 
     /// Every request until now.
@@ -172,9 +174,6 @@ impl Drop for Proxy {
         }
     }
 }
-
-/// The kubeconfig's name in the proxy's folder.
-const KUBECONFIG: &str = "kubeconfig";
 
 struct Shared {
     upstream: Upstream,

@@ -174,13 +174,12 @@ fn once(rig: &Rig, case: Case, helm: &str, force: Force) -> Result<(BTreeSet<See
     };
     let predicted = predict(&world, &subject, &aim);
     let proxy = Proxy::start(rig)?;
-    site.through(proxy.kubeconfig())?;
+    site.through(&proxy.kubeconfig())?;
+    let over = AtomicBool::new(false);
+    let old = site.pod_uid()?;
     let end = std::thread::scope(|scope| {
-        let over = AtomicBool::new(false);
-        let old = site.pod_uid()?;
         if force == Force::DeleteHeld {
-            let (site, proxy, aim, over, old) = (&site, &proxy, &aim, &over, old.clone());
-            scope.spawn(move || hold_delete(site, proxy, aim, old.as_ref(), over));
+            scope.spawn(|| hold_delete(&site, &proxy, &aim, old.as_ref(), &over));
         }
         let end = carry_out(&site, &file, lines.as_deref(), force);
         over.store(true, Ordering::SeqCst);
