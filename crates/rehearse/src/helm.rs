@@ -209,6 +209,24 @@ impl HelmActor {
         }
     }
 
+    /// The numbers of the rules that the next turn follows.
+    pub(crate) fn rules(&self, world: &World) -> &'static [&'static str] {
+        match self.at {
+            At::Start => &["H1", "H2", "H3"],
+            At::Apply(at) => match self.job.target.get(at) {
+                Some((name, _)) if world.thing(name).is_some() => &["H5"],
+                Some(_) => &["H4"],
+                None if self.errors.is_some() => &["H6"],
+                None => &[],
+            },
+            At::Remove(at) => {
+                let removed = self.job.stored.get(at).is_some_and(|(name, _)| self.removes(name));
+                if removed { &["H12"] } else { &[] }
+            }
+            At::Supersede | At::Deployed | At::Failed => &["H13"],
+        }
+    }
+
     fn removes(&self, name: &Ref) -> bool {
         !self.job.target.iter().any(|(target, _)| target == name)
     }

@@ -211,6 +211,18 @@ impl Node {
         if listens { vec![Edge::Stop(at)] } else { Vec::new() }
     }
 
+    /// The numbers of the rules that an edge follows.
+    pub(crate) fn rules_of(&self, edge: &Edge) -> Vec<&'static str> {
+        match edge {
+            Edge::Fire(rule, _) => vec![rule.code()],
+            Edge::Turn(at) => match self.actors.get(*at) {
+                Some(Actor::Helm(helm)) => helm.rules(&self.world).to_vec(),
+                _ => Vec::new(),
+            },
+            _ => Vec::new(),
+        }
+    }
+
     /// Goes on while only one thing can happen next; `told` hears of each. What is left has a choice, or has ended.
     pub(crate) fn run_on(&mut self, cone: &Cone, told: &mut dyn FnMut(&Self, &Edge)) -> Vec<Edge> {
         loop {

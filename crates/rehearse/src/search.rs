@@ -147,14 +147,20 @@ pub fn drained(world: &World, aim: &VolumeAim) -> Verdict {
 }
 
 /// Every world in which a subject can end as far as one volume is concerned, with how it ended there.
+/// The numbers of the rules that were followed on the way come with it.
 #[must_use]
-pub fn ends(world: &World, subject: &Subject, aim: &VolumeAim, options: Options) -> Vec<(VolumeEnd, World)> {
+pub fn ends(
+    world: &World,
+    subject: &Subject,
+    aim: &VolumeAim,
+    options: Options,
+) -> (Vec<(VolumeEnd, World)>, BTreeSet<&'static str>) {
     let manifests = manifests(world, subject);
     let cone = if options.whole { Cone::Whole } else { Cone::Of(cone(aim, world, &manifests)) };
     let mut search = Search::new(aim, &cone, subject);
     let mut all = Vec::new();
     search.run(&start(world, subject, options), options.limit, &mut |end, node| all.push((*end, node.world.clone())));
-    all
+    (all, search.rules)
 }
 
 /// Rehearses a subject on a world.
@@ -210,6 +216,7 @@ struct Search<'a> {
     tales: BTreeMap<VolumeEnd, Tale>,
     crashes: usize,
     edges: usize,
+    rules: BTreeSet<&'static str>,
 }
 
 impl<'a> Search<'a> {
@@ -223,6 +230,7 @@ impl<'a> Search<'a> {
             tales: BTreeMap::new(),
             crashes: 0,
             edges: 0,
+            rules: BTreeSet::new(),
         }
     }
 
@@ -232,7 +240,7 @@ impl<'a> Search<'a> {
         let mut parents = Parents::default();
         let mut queue = VecDeque::new();
         let mut first = start.clone();
-        let edges = first.run_on(self.cone, &mut |_, _| {});
+        let edges = first.run_on(self.cone, &mut |node, edge| self.rules.extend(node.rules_of(edge)));
         queue.push_back((first.print(), None, first, edges));
         while let Some((print, parent, node, edges)) = queue.pop_front() {
             let std::collections::hash_map::Entry::Vacant(entry) = parents.entry(print) else { continue };
@@ -249,9 +257,13 @@ impl<'a> Search<'a> {
             for edge in edges.into_iter().rev() {
                 self.edges += 1;
                 self.crashes += usize::from(matches!(edge, Edge::Crash(_) | Edge::CrashSent(_)));
+                self.rules.extend(node.rules_of(&edge));
                 let mut next = node.clone();
                 next.take(&edge);
-                let more = next.run_on(self.cone, &mut |_, _| self.edges += 1);
+                let more = next.run_on(self.cone, &mut |node, edge| {
+                    self.edges += 1;
+                    self.rules.extend(node.rules_of(edge));
+                });
                 let to = next.print();
                 if parents.contains_key(&to) {
                     continue;

@@ -12,6 +12,7 @@ pub mod json;
 mod markdown;
 mod page;
 mod plan;
+pub mod reference;
 mod rehearsal;
 mod run;
 mod script;

@@ -114,6 +114,13 @@ impl Page {
         self
     }
 
+    /// This page without its findings: for who tells them elsewhere.
+    #[must_use]
+    pub fn without_findings(mut self) -> Self {
+        self.blocks.retain(|block| !matches!(block, Block::Finding(_)));
+        self
+    }
+
     /// A page of one heading.
     #[must_use]
     pub fn heading(text: &str) -> Self {

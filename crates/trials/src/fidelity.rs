@@ -121,6 +121,8 @@ pub struct Row {
     pub predicted: BTreeSet<Seen>,
     /// What was seen, and how it was brought about.
     pub seen: BTreeMap<Force, Seen>,
+    /// The rules that the rehearsals followed.
+    pub rules: BTreeSet<&'static str>,
 }
 
 impl Row {
@@ -139,20 +141,22 @@ impl Row {
 /// # Errors
 /// Where the rig does not do what is asked of it.
 pub fn trial(rig: &Rig, case: Case, helm: &str) -> Result<Row> {
-    let mut row = Row { case, helm: helm.into(), predicted: BTreeSet::new(), seen: BTreeMap::new() };
+    let mut row =
+        Row { case, helm: helm.into(), predicted: BTreeSet::new(), seen: BTreeMap::new(), rules: BTreeSet::new() };
     for force in [Force::Nothing, Force::PodsHeld, Force::DeleteHeld] {
         if force != Force::Nothing && row.predicted.len() < 2 {
             break;
         }
-        let (predicted, seen) = once(rig, case, helm, force)
+        let ((predicted, rules), seen) = once(rig, case, helm, force)
             .with_context(|| format!("{}, {}, helm {helm}, {force}", case.start, case.name()))?;
         row.predicted.extend(predicted);
+        row.rules.extend(rules);
         row.seen.insert(force, seen);
     }
     Ok(row)
 }
 
-fn once(rig: &Rig, case: Case, helm: &str, force: Force) -> Result<(BTreeSet<Seen>, Seen)> {
+fn once(rig: &Rig, case: Case, helm: &str, force: Force) -> Result<(Prediction, Seen)> {
     let mut site = Site::install(rig, case.start, helm)?;
     site.write_rows(100)?;
     let aim = site.aim()?;
@@ -191,12 +195,14 @@ fn once(rig: &Rig, case: Case, helm: &str, force: Force) -> Result<(BTreeSet<See
     Ok((predicted, Seen { quiet, drained }))
 }
 
+/// The outcomes, and the rules that led to them.
+type Prediction = (BTreeSet<Seen>, BTreeSet<&'static str>);
+
 /// Every outcome in every order of events, and what the loss of all pods makes of it.
-fn predict(world: &World, subject: &Subject, aim: &VolumeAim) -> BTreeSet<Seen> {
-    rehearse::ends(world, subject, aim, Options::orders())
-        .into_iter()
-        .map(|(quiet, world)| Seen { quiet, drained: rehearse::drained(&world, aim) })
-        .collect()
+fn predict(world: &World, subject: &Subject, aim: &VolumeAim) -> Prediction {
+    let (ends, rules) = rehearse::ends(world, subject, aim, Options::orders());
+    let seen = ends.into_iter().map(|(quiet, world)| Seen { quiet, drained: rehearse::drained(&world, aim) });
+    (seen.collect(), rules)
 }
 
 fn reading(name: &str) -> Result<PageReading> {
@@ -345,5 +351,15 @@ pub fn run(rig: &Rig, cases: &[(Case, String)], side_by_side: usize, told: &(dyn
 pub fn write(rows: &[Row], root: &Path, date: &str) -> Result<()> {
     fs_err::create_dir_all(root.join("docs"))?;
     fs_err::write(root.join("docs/fidelity.md"), page(rows, date))?;
+    let agreeing = || rows.iter().filter(|row| row.disagreements().is_empty());
+    let helms: BTreeSet<&str> = agreeing().map(|row| row.helm.as_str()).collect();
+    let rules: BTreeSet<&str> = agreeing().flat_map(|row| row.rules.iter().copied()).collect();
+    let list = |all: BTreeSet<&str>| all.into_iter().map(|item| format!("\"{item}\"")).collect::<Vec<_>>().join(", ");
+    let text = format!(
+        "# Written by `cargo xtask fidelity`: what agreed with a real cluster.\ndate: \"{date}\"\nhelms: [{}]\nrules: [{}]\n",
+        list(helms),
+        list(rules)
+    );
+    fs_err::write(root.join("crates/rehearse/sims/checked.yaml"), text)?;
     Ok(())
 }

@@ -177,7 +177,7 @@ fn every_end_that_finishes_after_crashes_is_the_undisturbed_end() {
     sim::teach(&mut world, &file);
     let options = Options { faults: 0, stops: false, ..Options::default() };
     let subject = Subject::Plan(Arc::new(file.plan.clone()));
-    let ends = rehearse::ends(&world, &subject, &file.plan.volumes[0], options);
+    let (ends, _) = rehearse::ends(&world, &subject, &file.plan.volumes[0], options);
     let mut kinds: BTreeMap<String, usize> = BTreeMap::new();
     for (end, world) in &ends {
         assert_eq!(end.end, End::Finished, "with crashes alone every run goes on to its end");
