@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::{Parser, Subcommand};
 use testkit::rig;
 
+mod docs;
 mod fidelity;
 mod render;
 mod test;
@@ -36,6 +37,12 @@ enum Command {
         /// How many cases at once
         #[arg(long, default_value_t = 4)]
         jobs: usize,
+    },
+    /// Writes docs/errors.md and docs/rules.md from the program's tables
+    Docs {
+        /// Only says whether they are stale
+        #[arg(long)]
+        check: bool,
     },
     /// Records what the real helm renders for the simulated installations
     Render {
@@ -86,6 +93,7 @@ fn main() -> anyhow::Result<()> {
         Command::Rig(command) => run_rig(command),
         Command::Test { need_rig } => test::run(root(), need_rig),
         Command::Fidelity { helm, jobs } => fidelity::run(root(), &helm, jobs),
+        Command::Docs { check } => docs::write(root(), check),
         Command::Render { helm, check } => {
             let helm = match helm {
                 Some(helm) => helm,

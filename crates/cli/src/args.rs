@@ -19,10 +19,10 @@ Exit codes:
 
 /// Upgrades a stateful Helm release from version to version without losing its data.
 #[derive(Debug, Parser)]
-#[command(name = "portolan", version, max_term_width = 100, propagate_version = true, after_help = EXIT_CODES, before_help = "\
+#[command(name = "portolan", bin_name = "portolan", version, max_term_width = 100, propagate_version = true, after_help = EXIT_CODES, before_help = "\
 Example:
-  portolan upgrade --sim openshift-2.8 --to 2.20 --yes     the whole voyage, on a simulated installation
-  portolan survey                                          what is installed here, and what holds data")]
+  portolan upgrade --sim openshift-2.8 --to 2.20 --yes    the whole voyage, simulated
+  portolan survey                                         what is installed here, and its data")]
 pub(crate) struct Cli {
     /// Options that every command takes.
     #[command(flatten)]
@@ -38,8 +38,8 @@ pub(crate) struct Global {
     /// Work on a simulated installation: its name (see `portolan sim list`), or a folder made by `portolan sim new`
     #[arg(long, global = true, value_name = "NAME|FOLDER", help_heading = "Where")]
     pub(crate) sim: Option<String>,
-    /// The kubeconfig
-    #[arg(long, global = true, env = "KUBECONFIG", value_name = "FILE", help_heading = "Where")]
+    /// The kubeconfig, in place of KUBECONFIG and ~/.kube/config
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Where")]
     pub(crate) kubeconfig: Option<PathBuf>,
     /// The context in it
     #[arg(long, global = true, alias = "kube-context", value_name = "NAME", help_heading = "Where")]
@@ -131,6 +131,9 @@ pub(crate) enum Command {
 #[derive(Args, Debug)]
 pub(crate) struct SurveyArgs {}
 
+/// The options of [`Target`]: a plan that is made already has no place for them.
+const TARGET: [&str; 6] = ["to", "via", "chart", "values", "set", "without"];
+
 /// What to upgrade to.
 #[derive(Args, Clone, Debug, Default)]
 pub(crate) struct Target {
@@ -175,6 +178,7 @@ pub(crate) struct PlanArgs {
 #[derive(Args, Debug)]
 pub(crate) struct RehearseArgs {
     /// A saved plan
+    #[arg(conflicts_with_all = TARGET)]
     pub(crate) plan: Option<PathBuf>,
     /// What to upgrade to.
     #[command(flatten)]
@@ -185,6 +189,7 @@ pub(crate) struct RehearseArgs {
 #[derive(Args, Debug)]
 pub(crate) struct ApplyArgs {
     /// A saved plan, or the id of a run
+    #[arg(conflicts_with_all = TARGET)]
     pub(crate) plan: Option<String>,
     /// What to upgrade to.
     #[command(flatten)]
@@ -235,8 +240,10 @@ pub(crate) struct SimArgs {
 #[derive(Debug, Subcommand)]
 pub(crate) enum SimCommand {
     /// Lists the simulated installations
+    #[command(before_help = "Example:\n  portolan sim list")]
     List,
     /// Makes one in a folder, for several commands after each other
+    #[command(before_help = "Example:\n  portolan sim new openshift-2.8 ./practice")]
     New {
         /// Its name
         name: String,
@@ -244,6 +251,7 @@ pub(crate) enum SimCommand {
         folder: PathBuf,
     },
     /// Lets time pass in one: what happens by itself happens
+    #[command(before_help = "Example:\n  portolan sim settle ./practice")]
     Settle {
         /// The folder
         folder: PathBuf,

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use adapters::driver::Driver;
 use adapters::store::RunStore;
 use engine::Engine;
-use model::{Event, Finding, Input, Outcome, Progress, Reply, Request, Urgency};
+use model::{Event, Finding, Input, Outcome, Plan, Progress, Reply, Request, Urgency};
 
 use crate::site::Sim;
 
@@ -43,7 +43,7 @@ impl Drive {
     ) -> Result<Reply, Finding> {
         match self {
             Self::Real(driver) => driver.serve(request, events).await,
-            Self::Sim(sim, store) => serve_simulated(sim, store, engine, request, events),
+            Self::Sim(sim, store) => serve_simulated(sim, store, engine, &request, events),
         }
     }
 }
@@ -52,19 +52,19 @@ fn serve_simulated(
     sim: &mut Sim,
     store: &mut RunStore,
     engine: &Engine,
-    request: Request,
+    request: &Request,
     events: &mut dyn FnMut(&Event),
 ) -> Result<Reply, Finding> {
     let mut recorded = None;
-    if let Request::Append(record, blobs) = &request {
+    if let Request::Append(record, blobs) = request {
         store.append(record.clone(), blobs)?;
         recorded = Some(record.clone());
     }
-    let limit = if let Request::Wait(wait) = &request { wait.limit } else { 0 };
+    let limit = if let Request::Wait(wait) = request { wait.limit } else { 0 };
     let folder = sim.folder.clone();
     let mut failed = None;
     let mut elapsed = 0;
-    let reply = sim.installation.serve(engine, &request, &mut |installation, open: &[Progress]| {
+    let reply = sim.installation.serve(engine, request, &mut |installation, open: &[Progress]| {
         if !open.is_empty() {
             elapsed += 1;
             events(&Event::Waiting { progress: open.to_vec(), elapsed, limit });
@@ -82,6 +82,39 @@ fn serve_simulated(
         events(&Event::Recorded(Box::new(record)));
     }
     Ok(reply)
+}
+
+/// What a run says while it goes: a line for what is new, and for a wait one now and then.
+#[derive(Default)]
+pub(crate) struct Telling {
+    last: String,
+    waiting: Option<(Vec<Progress>, u64)>,
+}
+
+impl Telling {
+    /// Seconds (events, in a simulation) after which a wait that is as it was is told again.
+    const EVERY: u64 = 10;
+
+    /// The line for an event, where it is worth one.
+    pub(crate) fn line(&mut self, event: &Event, plan: &Plan) -> Option<String> {
+        if let Event::Waiting { progress, elapsed, .. } = event {
+            if let Some((before, told)) = &self.waiting
+                && before == progress
+                && (*told..*told + Self::EVERY).contains(elapsed)
+            {
+                return None;
+            }
+            self.waiting = Some((progress.clone(), *elapsed));
+        } else {
+            self.waiting = None;
+        }
+        let line = report::event(event, plan)?;
+        if line == self.last {
+            return None;
+        }
+        self.last.clone_from(&line);
+        Some(line)
+    }
 }
 
 /// Whether somebody asked for a stop: set by the first SIGINT, SIGTERM or SIGHUP.
@@ -122,5 +155,37 @@ pub(crate) async fn run(
         };
         engine.on(Input::Reply(reply));
         tokio::task::yield_now().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use model::{Cond, Record, Ref};
+
+    use super::*;
+
+    #[test]
+    fn a_wait_is_told_when_it_changes_and_now_and_then() {
+        let plan: Plan = serde_json::from_value(serde_json::json!({
+            "format": 1, "cluster": "", "server": "", "release": {"namespace": "", "name": ""},
+            "helm": {"version": "3.22.0", "path": "", "digest": null},
+            "from": {"name": "", "version": "1.0.0"}, "to": {"name": "", "version": "1.0.0"},
+            "hops": [], "contingencies": [], "expects": {}, "volumes": [], "databases": [], "without": [],
+            "findings": [],
+        }))
+        .expect("an empty plan");
+        let mut telling = Telling::default();
+        let mut told = |seen: &str, elapsed| {
+            let progress = vec![Progress { cond: Cond::Ready(Ref::set("ns", "keycloak")), seen: seen.into() }];
+            telling.line(&Event::Waiting { progress, elapsed, limit: 60 }, &plan).is_some()
+        };
+        let seen: Vec<u64> = (1..30).filter(|&elapsed| told("0 of 1", elapsed)).collect();
+        assert_eq!(seen, [1, 11, 21]);
+        assert!(told("1 of 1", 30));
+        assert!(!told("1 of 1", 31));
+        // The next wait begins anew.
+        assert!(told("1 of 1", 1));
+        assert!(telling.line(&Event::Recorded(Box::new(Record::Bound)), &plan).is_some());
+        assert!(telling.line(&Event::Recorded(Box::new(Record::Bound)), &plan).is_none());
     }
 }

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
+use model::{Code, Finding};
 
 mod args;
 mod commands;
@@ -19,10 +20,7 @@ use output::Output;
 async fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        Err(error) => {
-            drop(error.print());
-            return ExitCode::from(if error.use_stderr() { model::Exit::Usage as u8 } else { 0 });
-        }
+        Err(error) => return mistyped(&error),
     };
     let output = Output::new(&cli.global);
     let result = match &cli.command {
@@ -34,7 +32,7 @@ async fn main() -> ExitCode {
         Command::Status(args) => commands::status::run(&cli.global, args, &output),
         Command::Verify(args) => commands::verify::run(&cli.global, args, &output).await,
         Command::Page(args) => commands::page::run(&cli.global, args, &output).await,
-        Command::Sim(args) => commands::sim::run(&cli.global, args, &output),
+        Command::Sim(args) => commands::sim::run(args, &output),
     };
     match result {
         Ok(exit) => ExitCode::from(exit as u8),
@@ -43,4 +41,34 @@ async fn main() -> ExitCode {
             ExitCode::from(finding.code.exit() as u8)
         }
     }
+}
+
+/// Help and version are results; what cannot be understood is told like everything else that goes wrong.
+fn mistyped(error: &clap::Error) -> ExitCode {
+    if !error.use_stderr() {
+        drop(error.print());
+        return ExitCode::SUCCESS;
+    }
+    if error.kind() == clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        drop(error.print());
+    } else {
+        Output::bare().finding(&usage(&error.to_string()));
+    }
+    ExitCode::from(model::Exit::Usage as u8)
+}
+
+/// A finding out of clap's words: `error: ...`, details, a tip, the usage.
+fn usage(said: &str) -> Finding {
+    let mut lines = said.lines().map(str::trim).filter(|line| !line.is_empty());
+    let found = lines.next().unwrap_or_default().trim_start_matches("error: ").trim_end_matches(':');
+    let mut finding = Finding::blocking(Code::BadOption, found);
+    for line in lines {
+        if let Some(usage) = line.strip_prefix("Usage: ") {
+            let command: Vec<&str> = usage.split(' ').take_while(|word| !word.starts_with(['[', '<', '-'])).collect();
+            finding = finding.next(format!("{} --help", command.join(" ")));
+        } else if !line.starts_with("For more information") {
+            finding = finding.with(line);
+        }
+    }
+    finding
 }

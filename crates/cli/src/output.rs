@@ -18,6 +18,15 @@ pub(crate) struct Output {
 impl Output {
     /// Colours only on a terminal, and never against `NO_COLOR`.
     pub(crate) fn new(global: &Global) -> Self {
+        Self::with(global.output, global.color)
+    }
+
+    /// For a command line that could not be read.
+    pub(crate) fn bare() -> Self {
+        Self::with(Format::Text, When::Auto)
+    }
+
+    fn with(format: Format, color: When) -> Self {
         let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
             || std::env::var_os("TERM").is_some_and(|term| term == "dumb");
         let ascii = ["LC_ALL", "LC_CTYPE", "LANG"]
@@ -25,15 +34,11 @@ impl Output {
             .find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()))
             .is_some_and(|locale| !locale.to_uppercase().replace('-', "").contains("UTF8"));
         let style = |terminal: bool| Style {
-            color: !refused && (global.color == When::Always || (global.color == When::Auto && terminal)),
+            color: !refused && (color == When::Always || (color == When::Auto && terminal)),
             ascii,
             width: 100,
         };
-        Self {
-            format: global.output,
-            stdout: style(std::io::stdout().is_terminal()),
-            stderr: style(std::io::stderr().is_terminal()),
-        }
+        Self { format, stdout: style(std::io::stdout().is_terminal()), stderr: style(std::io::stderr().is_terminal()) }
     }
 
     /// Whether a machine reads.
@@ -66,6 +71,11 @@ impl Output {
         if self.is_machine() { Ok(()) } else { print(&page.terminal(&self.stdout)) }
     }
 
+    /// The blank line between two pages.
+    pub(crate) fn gap(&self) -> Result<(), Finding> {
+        if self.is_machine() { Ok(()) } else { print("\n") }
+    }
+
     /// Progress, or a question.
     pub(crate) fn say(&self, line: &str) {
         // A reader that has gone away is no reason to stop an upgrade.
@@ -74,7 +84,12 @@ impl Output {
 
     /// What went wrong.
     pub(crate) fn finding(&self, finding: &Finding) {
-        drop(write!(std::io::stderr(), "{}", report::finding(finding).terminal(&self.stderr)));
+        self.findings(std::slice::from_ref(finding));
+    }
+
+    /// What went wrong, or is worth knowing.
+    pub(crate) fn findings(&self, findings: &[Finding]) {
+        drop(write!(std::io::stderr(), "{}", report::findings(findings).terminal(&self.stderr)));
     }
 }
 

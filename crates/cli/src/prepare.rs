@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use adapters::helm;
+use adapters::store::RunStore;
 use helm_compat::{chart, values};
 use model::{ChartId, Code, Digest, Finding, HelmClient, Plan, PlanFile, SecretKey, StepKind};
 use plan::planner::{self, ChartPick, RenderJob, Rendering, Wish};
@@ -15,6 +16,7 @@ use rehearse::{Forecast, KnownDatabase, Options, Subject, World, shelf};
 use serde_json::{Value, json};
 
 use crate::args::{Global, Target};
+use crate::output::Output;
 use crate::site::{self, Site};
 
 /// What a plan is made from and with.
@@ -37,8 +39,22 @@ pub(crate) async fn survey(global: &Global, site: &mut Site) -> Result<(Book, Su
 }
 
 /// Surveys an installation and plans its upgrade.
-pub(crate) async fn plan(global: &Global, site: &mut Site, target: &Target) -> Result<Prepared, Finding> {
+pub(crate) async fn plan(
+    global: &Global,
+    site: &mut Site,
+    target: &Target,
+    output: &Output,
+) -> Result<Prepared, Finding> {
     let (book, survey) = survey(global, site).await?;
+    if survey.inventory.helm.is_none() {
+        // A survey can do without; this says why there is none.
+        helm::find(global.helm.as_deref()).await?;
+    }
+    // Charts ask what the server has; a simulation's recordings have the answers in them.
+    let api_versions = match site {
+        Site::Real(real) => Some(real.client.api_versions().await?),
+        Site::Sim(_) => None,
+    };
     let offered = charts(site, target)?;
     let ids: Vec<ChartId> = offered.iter().map(|chart| chart.id.clone()).collect();
     let Some(to) = &target.to else {
@@ -57,14 +73,19 @@ pub(crate) async fn plan(global: &Global, site: &mut Site, target: &Target) -> R
     let secret = |key: &SecretKey| survey.secrets.get(key).map(str::to_owned);
     let client = survey.inventory.helm.clone().unwrap_or_else(rehearse::simulated_helm);
     let mut renderings = Vec::new();
-    for job in planner::jobs(&survey.inventory, &secret, &book, &wish)? {
+    for mut job in planner::jobs(&survey.inventory, &secret, &book, &wish)? {
+        if let Some(versions) = &api_versions {
+            job.api_versions.clone_from(versions);
+        }
         renderings.push(render(global, site, &client, &wish, &job).await?);
     }
     let file = planner::plan(&survey.inventory, &secret, &book, &wish, &client, &renderings)?;
-    if let Some(finding) =
-        plan::linter::lint(&file.plan).into_iter().find(|note| note.severity == model::Severity::Blocking)
-    {
-        return Err(finding);
+    let (mut blocking, others): (Vec<Finding>, Vec<Finding>) =
+        plan::linter::lint(&file.plan).into_iter().partition(|note| note.severity == model::Severity::Blocking);
+    output.findings(&others);
+    if let Some(last) = blocking.pop() {
+        output.findings(&blocking);
+        return Err(last);
     }
     Ok(Prepared { book, survey, file })
 }
@@ -188,6 +209,40 @@ pub(crate) fn objects(file: &PlanFile) -> Vec<(Digest, Vec<u8>)> {
     use base64::Engine as _;
     let decode = |text: &String| base64::engine::general_purpose::STANDARD.decode(text).unwrap_or_default();
     file.objects.iter().map(|(digest, text)| (digest.clone(), decode(text))).collect()
+}
+
+/// A run's plan with the objects that it names, out of the run's folder.
+pub(crate) fn of_run(run: &RunStore) -> Result<PlanFile, Finding> {
+    use base64::Engine as _;
+    let plan = run.plan()?;
+    let mut objects = BTreeMap::new();
+    for step in plan.steps() {
+        if let StepKind::HelmUpgrade { run: helm } = &step.kind {
+            for digest in [&helm.archive, &helm.values, &helm.manifest] {
+                let text = base64::engine::general_purpose::STANDARD.encode(run.blob(digest)?);
+                objects.insert(digest.clone(), text);
+            }
+        }
+    }
+    Ok(PlanFile { plan, objects })
+}
+
+/// What is not as it was when the plan was made; empty where it can be begun.
+pub(crate) async fn moved(site: &Site, survey: &Survey, plan: &Arc<Plan>) -> Vec<Finding> {
+    let release = &survey.inventory.release;
+    let before = plan.steps().find_map(|step| match &step.kind {
+        StepKind::HelmUpgrade { run } => Some(run.base_revision),
+        _ => None,
+    });
+    if release.chart != plan.from || before.is_some_and(|revision| revision != release.revision) {
+        let found = "the installation is not as it was when the plan was made; nothing was written";
+        let revision = before.map_or_else(String::new, |revision| format!(" revision {revision}"));
+        return vec![Finding::blocking(Code::Moved, found).with(format!(
+            "release {}  {}{revision} -> {} revision {}",
+            release.id.name, plan.from, release.chart, release.revision
+        ))];
+    }
+    site.moved(plan).await
 }
 
 /// The databases that the recipes know, for a rehearsal.

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use adapters::{helm, kubernetes::Client, store};
-use model::{Answer, Ask, Code, Finding, HelmClient, ReleaseId};
+use engine::Engine;
+use model::{Answer, Ask, Code, Finding, HelmClient, Input, Outcome, Plan, Record, ReleaseId, Reply, Request};
 use plan::survey::{self, Survey};
 use recipe::Book;
 use rehearse::{Installation, KnownDatabase, Saved, World, shelf};
@@ -40,7 +42,7 @@ impl Site {
     /// Finds the installation that the options name.
     pub(crate) async fn open(global: &Global) -> Result<Self, Finding> {
         match &global.sim {
-            Some(name) => Ok(Self::Sim(Box::new(Sim::open(name, global)?))),
+            Some(name) => Ok(Self::Sim(Box::new(Sim::open(name)?))),
             None => {
                 let client = Client::connect(global.kubeconfig.as_deref(), global.context.as_deref()).await?;
                 Ok(Self::Real(Box::new(Real { client, groups: Vec::new() })))
@@ -86,6 +88,25 @@ impl Site {
         }
     }
 
+    /// What is not as the plan relied on it; empty where the plan can be begun. The engine itself looks.
+    pub(crate) async fn moved(&self, plan: &Arc<Plan>) -> Vec<Finding> {
+        let mut engine = Engine::resume(plan.clone(), &[], "");
+        loop {
+            let reply = match (engine.want(), self) {
+                (Request::Append(Record::Bound, _), _) => return Vec::new(),
+                (Request::Append(..), _) => Reply::Appended,
+                (Request::End(Outcome::Moved { findings }), _) => return findings,
+                (Request::Read(refs), Self::Real(real)) => Reply::Seen(real.client.read(&refs).await),
+                (request @ Request::Read(_), Self::Sim(sim)) => {
+                    sim.installation.clone().serve(&engine, &request, &mut |_, _| true)
+                }
+                // invariant: before it is bound, an engine appends, reads or ends
+                (..) => return Vec::new(),
+            };
+            engine.on(Input::Reply(reply));
+        }
+    }
+
     /// Where runs on this installation are kept. A fresh simulated one is another one each time, so it has a folder
     /// of its own.
     pub(crate) fn state_root(&self, global: &Global) -> Result<PathBuf, Finding> {
@@ -93,12 +114,13 @@ impl Site {
             Self::Sim(sim) => match &sim.folder {
                 Some(folder) => Ok(folder.join("state")),
                 None => {
-                    let root = store::root(global.state_dir.as_deref())?;
+                    let root = store::root(global.state_dir.as_deref())?.join("simulated");
                     let id = std::process::id();
                     let now = std::time::SystemTime::now()
                         .duration_since(std::time::UNIX_EPOCH)
                         .map_or(0, |since| since.as_secs());
-                    Ok(root.join("simulated").join(format!("{}-{now}-{id}", sim.installation.name)))
+                    prune(&root);
+                    Ok(root.join(format!("{}-{now}-{id}", sim.installation.name)))
                 }
             },
             Self::Real(_) => store::root(global.state_dir.as_deref()),
@@ -114,10 +136,11 @@ impl Real {
 }
 
 impl Sim {
-    fn open(name: &str, global: &Global) -> Result<Self, Finding> {
+    /// One by its name or its folder.
+    pub(crate) fn open(name: &str) -> Result<Self, Finding> {
         let folder = Path::new(name);
-        if Installation::names().iter().any(|known| known == name) && !folder.join("installation.json").exists() {
-            return Ok(Self { installation: Self::fresh(name, global)?, folder: None });
+        if Self::is_fresh(name) {
+            return Ok(Self { installation: Self::fresh(name)?, folder: None });
         }
         if !folder.join("installation.json").exists() {
             let finding = Finding::blocking(Code::NoSimulation, format!("there is no simulated installation `{name}`"));
@@ -126,15 +149,20 @@ impl Sim {
         Self::load(folder)
     }
 
+    /// Whether this names one that each command makes afresh; a folder of that name goes first.
+    pub(crate) fn is_fresh(name: &str) -> bool {
+        let known = Installation::names().iter().any(|known| known == name);
+        known && !Path::new(name).join("installation.json").exists()
+    }
+
     /// A fresh installation by its name.
-    pub(crate) fn fresh(name: &str, global: &Global) -> Result<Installation, Finding> {
+    pub(crate) fn fresh(name: &str) -> Result<Installation, Finding> {
         let render = |chart: &shelf::Chart, release: &ReleaseId, values: &Value| -> Result<shelf::Recorded, Finding> {
             let key = shelf::key(&chart.digest, release, values);
             shelf::recorded(&key).ok_or_else(|| {
                 Finding::blocking(Code::NotRecorded, format!("the rendering {key} of {} is not recorded", chart.id))
             })
         };
-        let _ = global;
         Installation::fresh(name, &render)
     }
 
@@ -187,12 +215,48 @@ pub(crate) fn release(global: &Global, book: &Book) -> ReleaseId {
     }
 }
 
-/// The helm of this machine. A simulated installation can do without one.
+/// The helm of this machine. A look can do without one, and a simulated installation has one of its own.
 pub(crate) async fn helm(global: &Global, site: &Site) -> Result<Option<HelmClient>, Finding> {
-    match (helm::find(global.helm.as_deref()).await, site) {
-        (Ok(client), Site::Real(_)) => Ok(Some(client)),
-        (Ok(_) | Err(_), Site::Sim(_)) => Ok(None),
-        (Err(finding), Site::Real(_)) => Err(finding),
+    match site {
+        Site::Sim(_) => Ok(None),
+        Site::Real(_) => match helm::find(global.helm.as_deref()).await {
+            Ok(client) => Ok(Some(client)),
+            // One that was named has to be there.
+            Err(finding) if global.helm.is_some() => Err(finding),
+            Err(_) => Ok(None),
+        },
+    }
+}
+
+/// A fresh simulated installation is gone when its command ends.
+pub(crate) fn not_kept(name: &str) -> Finding {
+    Finding::blocking(Code::NoPlan, format!("no run is kept of {name}: each command makes it afresh"))
+        .why("only a simulated installation in a folder is there for the next command")
+        .next(format!("portolan sim new {name} FOLDER, then --sim FOLDER"))
+}
+
+/// How many folders of runs on fresh simulated installations are kept.
+const KEPT: usize = 5;
+
+/// Removes the folders of runs on fresh simulated installations, but for the newest and those of living commands.
+fn prune(simulated: &Path) {
+    let Ok(entries) = fs_err::read_dir(simulated) else { return };
+    let mut folders: Vec<(std::time::SystemTime, PathBuf)> = entries
+        .filter_map(|entry| {
+            let path = entry.ok()?.path();
+            Some((fs_err::metadata(&path).ok()?.modified().ok()?, path))
+        })
+        .collect();
+    folders.sort();
+    let alive = |path: &Path| {
+        let pid = path.file_name()?.to_str()?.rsplit_once('-')?.1.to_owned();
+        Some(Path::new("/proc").join(pid).exists())
+    };
+    for (_, path) in folders.iter().rev().skip(KEPT) {
+        if alive(path) == Some(false) {
+            // What cannot be removed is in nobody's way.
+            drop(fs_err::remove_dir_all(path));
+        }
     }
 }
 

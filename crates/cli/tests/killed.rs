@@ -181,7 +181,7 @@ fn killed_at_a_request_of_helms(rig: &Rig, expected: &str) {
     let kill = move || {
         let pid = i32::try_from(target.load(Ordering::SeqCst)).ok().and_then(rustix::process::Pid::from_raw);
         if let Some(pid) = pid {
-            drop(rustix::process::kill_process(pid, rustix::process::Signal::KILL));
+            let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
         }
     };
     upgrade.proxy.on_nth(n, |seen| seen.agent.starts_with("Helm/"), kill);

@@ -74,10 +74,11 @@ What is left out, and no verdict tells you:
   does nothing (`whenDeleted` is modelled)
 - server-side apply, which Helm 4 can use: the rehearsal patches from three sides, as Helm 3 does, and as Helm 4 does for a
   release that Helm 3 made
-- hooks of a chart: they are not carried out (a chart with an existing claim or volume among its hooks is refused when the
-  plan is made)
-- other people and other controllers: operators, GitOps, admission webhooks, quotas. While a plan is carried out, what it
-  relies on is compared before each write, and a difference stops the run
+- hooks of a chart: a rehearsal does not carry them out. Helm deletes a hook's object before it makes it again, so a plan
+  whose chart has an existing claim or volume among its hooks shows PL501; do not apply such a plan
+- other people and other controllers: operators, GitOps, admission webhooks, quotas. A run compares what its
+  plan relies on before its first write; after that, each write names the UID and the version of its object, and helm is
+  started only at the revision that was planned
 - nodes that fail, volumes that cannot be attached or are full, storage that loses data by itself
 - what is in a database beyond its identity, its password and its tables' rows and columns
 - time: whatever can happen later is tried at once as well

@@ -261,10 +261,8 @@ async fn serve(stream: TcpStream, shared: Arc<Shared>) {
         }
     });
     // A client that hangs up in the middle is none of the proxy's troubles.
-    let _ = hyper::server::conn::http1::Builder::new()
-        .serve_connection(TokioIo::new(stream), answer)
-        .with_upgrades()
-        .await;
+    let _ =
+        hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), answer).with_upgrades().await;
 }
 
 /// Answers one request: as the rules want it, or as the API server does.
@@ -312,8 +310,7 @@ async fn forward(
         tokio::spawn(async move {
             if let Ok((client, server)) = tokio::try_join!(client, server) {
                 // Either side may cut the tunnel off, which is how most of them end.
-                let _ =
-                    tokio::io::copy_bidirectional(&mut TokioIo::new(client), &mut TokioIo::new(server)).await;
+                let _ = tokio::io::copy_bidirectional(&mut TokioIo::new(client), &mut TokioIo::new(server)).await;
             }
         });
     }

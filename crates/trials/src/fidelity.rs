@@ -178,7 +178,7 @@ fn once(rig: &Rig, case: Case, helm: &str, force: Force) -> Result<(Prediction, 
     };
     let predicted = predict(&world, &subject, &aim);
     let proxy = Proxy::start(rig)?;
-    site.through(&proxy.kubeconfig())?;
+    site.through(proxy.kubeconfig())?;
     let over = AtomicBool::new(false);
     let old = site.pod_uid()?;
     let end = std::thread::scope(|scope| {

@@ -21,7 +21,7 @@ use plan::survey::{self, Survey};
 use recipe::Book;
 use rehearse::{Alive, KnownDatabase, World, judge, shelf};
 use serde_json::{Value, json};
-use testkit::rig::{Namespace, Rig, folder};
+use testkit::rig::{Namespace, Rig};
 use tokio::runtime::Runtime;
 
 use crate::sim;
@@ -97,10 +97,24 @@ impl<'a> Site<'a> {
                 let mut command = self.helm_command(&self.rig.kubeconfig());
                 command.args([helm.as_str(), "runai-backend"]).arg(archive).arg("-f").arg(file);
                 run(&mut command)?;
+                self.wait_for_sets()?;
                 self.space.wait_for_psql(DATABASE, &self.start.password)?;
             }
         }
         Ok(())
+    }
+
+    /// Waits until every set runs what its template says: a roll that is under way is an order of events by itself.
+    fn wait_for_sets(&self) -> Result<()> {
+        self.space.wait("the sets", 120, |space| {
+            let sets = space.find("apis/apps/v1", "statefulsets")?.context("sets can be listed")?;
+            let sets = sets["items"].as_array().cloned().unwrap_or_default();
+            Ok(sets.into_iter().all(|mut set| {
+                set["kind"] = json!("StatefulSet");
+                set["apiVersion"] = json!("apps/v1");
+                adapters::kubernetes::readiness(&Object::new(set)).is_ok()
+            }))
+        })
     }
 
     /// The archive of a fixture chart, on disk.
@@ -330,7 +344,7 @@ impl<'a> Site<'a> {
     /// Where it is no folder of the rig's.
     pub fn disk(&self, aim: &VolumeAim) -> Result<PathBuf> {
         let volume = self.rig.api().get(&format!("/api/v1/persistentvolumes/{}", aim.volume.name()))?;
-        folder(&volume).context("it is a folder of the rig's provisioner")
+        self.rig.folder(&volume).context("it is a folder of the rig's provisioner")
     }
 
     /// What has become of the volume once nothing moves any more.
@@ -466,6 +480,7 @@ fn with_kind(mut pod: Value) -> Object {
 }
 
 /// A finding as an error.
+#[expect(clippy::needless_pass_by_value, reason = "it is what `map_err` hands over")]
 pub fn told(finding: Finding) -> anyhow::Error {
     let code: Code = finding.code;
     anyhow::anyhow!("[{code}] {}: {}", finding.found, finding.evidence.join("; "))

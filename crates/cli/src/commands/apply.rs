@@ -4,15 +4,15 @@ use std::sync::Arc;
 use adapters::driver::Driver;
 use adapters::store::{self, RunStore};
 use engine::Engine;
-use model::{Action, Code, Exit, Finding, Outcome, PlanFile, Record};
+use model::{Action, Code, Effect, Entry, Exit, Finding, Outcome, Plan, PlanFile, Record};
 use plan::survey::Survey;
 use rehearse::Forecast;
 
 use crate::args::{ApplyArgs, Global};
 use crate::commands::rehearse::same_cluster;
-use crate::drive::{self, Drive};
+use crate::drive::{self, Drive, Telling};
 use crate::output::Output;
-use crate::site::Site;
+use crate::site::{self, Sim, Site};
 use crate::{confirm, prepare};
 
 /// Carries out a plan.
@@ -28,13 +28,14 @@ pub(crate) async fn run(global: &Global, args: &ApplyArgs, output: &Output) -> R
             (survey, file)
         }
         None => {
-            let prepared = prepare::plan(global, &mut site, &args.target).await?;
+            let prepared = prepare::plan(global, &mut site, &args.target, output).await?;
             output.page(&report::plan(&prepared.file.plan, &prepared.file.plan.digest(), None))?;
             (prepared.survey, prepared.file)
         }
     };
     if file.plan.hops.is_empty() {
-        output.say("Nothing to do.");
+        output.value(&[(); 0])?;
+        output.say(&format!("Nothing to do: {} is installed.", file.plan.from));
         return Ok(Exit::Done);
     }
     carry_out(global, site, &survey, &file, args.yes, output).await
@@ -43,13 +44,14 @@ pub(crate) async fn run(global: &Global, args: &ApplyArgs, output: &Output) -> R
 /// A plan by its file, or by the id of a run.
 fn named(global: &Global, site: &Site, name: &str) -> Result<PlanFile, Finding> {
     let path = Path::new(name);
-    if path.exists() {
+    if path.is_file() {
         return prepare::load(path);
     }
+    if let Some(sim) = global.sim.as_deref().filter(|sim| Sim::is_fresh(sim)) {
+        return Err(site::not_kept(sim).with(format!("{name} is no file")));
+    }
     let info = store::find(&site.state_root(global)?, name)?;
-    let plan = RunStore::open(&info.folder)?.plan()?;
-    // Its objects are in the run's folder already.
-    Ok(PlanFile { plan, objects: std::collections::BTreeMap::new() })
+    prepare::of_run(&RunStore::open(&info.folder)?)
 }
 
 /// Rehearses, asks, and runs; shared with `upgrade`.
@@ -65,12 +67,16 @@ pub(crate) async fn carry_out(
     same_cluster(&survey.inventory.cluster.uid, &plan)?;
     let root = site.state_root(global)?;
     let _lock = store::lock(&root, &plan.cluster, &plan.release)?;
-    let run = RunStore::create_or_open(&root, &plan.cluster, &plan.release, file)?;
-    output.say(&format!("Run {}   {}", plan.digest().short(), run.folder().display()));
-    let journal: Vec<Record> = run.entries()?.into_iter().map(|entry| entry.record).collect();
+    let journal = journal(&root, &plan)?;
     let begun = journal.iter().any(|record| matches!(record, Record::Bound));
     let mut rehearsed = None;
     if !begun {
+        // First, since a rehearsal in another world says nothing.
+        let moved = prepare::moved(&site, survey, &plan).await;
+        if !moved.is_empty() {
+            output.findings(&moved);
+            return Ok(Exit::NothingWritten);
+        }
         let world = site.world(survey, &prepare::databases(&plan));
         let (forecast, seconds) = prepare::rehearse(&world, file);
         if !forecast.is_safe() {
@@ -82,6 +88,11 @@ pub(crate) async fn carry_out(
             let what = format!("This upgrades {} on {}: {} -> {}.", plan.release.name, plan.server, plan.from, plan.to);
             confirm::by_name(&what, &plan.release.name)?;
         }
+    }
+    let run = RunStore::create_or_open(&root, &plan.cluster, &plan.release, file)?;
+    output.say(&format!("Run {}   {}", plan.digest().short(), run.folder().display()));
+    if journal.iter().any(|record| matches!(record, Record::Ended { outcome: Outcome::Finished })) {
+        output.say("This run has finished; nothing is left to do.");
     }
     let simulated = site.simulated();
     let mut drive = match site {
@@ -96,17 +107,38 @@ pub(crate) async fn carry_out(
     };
     let mut engine = Engine::resume(plan.clone(), &journal, &host());
     let stop = drive::listen();
-    let mut last = String::new();
+    let mut telling = Telling::default();
     let outcome = drive::run(&mut engine, &mut drive, &stop, false, &mut |event| {
-        if let Some(line) = report::event(event, &plan)
-            && line != last
-        {
+        if let Some(line) = telling.line(event, &plan) {
             output.say(&line);
-            last = line;
         }
     })
     .await?;
     finish(&drive, &plan, rehearsed.as_ref(), simulated.as_deref(), &outcome, output)
+}
+
+/// What the plan's run has written so far; nothing where there is none yet.
+fn journal(root: &Path, plan: &Plan) -> Result<Vec<Record>, Finding> {
+    match store::find(root, plan.digest().hex()) {
+        Ok(info) => Ok(RunStore::open(&info.folder)?.entries()?.into_iter().map(|entry| entry.record).collect()),
+        Err(finding) if finding.code == Code::NoPlan => Ok(Vec::new()),
+        Err(finding) => Err(finding),
+    }
+}
+
+/// Whether the journal shows that no write went out: each intent was refused, or had not been sent.
+fn nothing_written(entries: &[Entry]) -> bool {
+    let mut open = false;
+    for entry in entries {
+        match &entry.record {
+            Record::Intent { .. } if open => return false,
+            Record::Intent { .. } => open = true,
+            Record::Effect { effect: Effect::Refused(_) | Effect::Void, .. } => open = false,
+            Record::Effect { .. } => return false,
+            _ => {}
+        }
+    }
+    !open
 }
 
 fn host() -> String {
@@ -125,7 +157,7 @@ fn not_safe(forecast: &Forecast) -> Finding {
 /// The report, on the screen and in the run's folder, and how the command ends.
 fn finish(
     drive: &Drive,
-    plan: &model::Plan,
+    plan: &Plan,
     rehearsed: Option<&(Forecast, f64)>,
     simulated: Option<&str>,
     outcome: &Outcome,
@@ -137,15 +169,14 @@ fn finish(
     let shown = rehearsed.map(|(forecast, seconds)| (forecast, *seconds));
     let page = report::run(plan, &entries, shown, &folder, simulated);
     store.write_file("report.md", page.markdown().as_bytes())?;
-    output.result(&page, &entries)?;
+    // What went wrong comes last, on standard error, and once.
+    output.result(&page.without_findings(), &entries)?;
     match outcome {
         Outcome::Finished => Ok(Exit::Done),
         Outcome::StoppedSafely => Ok(Exit::StoppedSafely),
         Outcome::Moved { findings } => {
-            for finding in findings {
-                output.finding(finding);
-            }
-            Ok(outcome.code().map_or(Exit::Error, Code::exit))
+            output.findings(findings);
+            Ok(Exit::NothingWritten)
         }
         Outcome::Halted { finding } => {
             let mut finding = finding.clone();
@@ -162,7 +193,39 @@ fn finish(
                 finding.evidence.extend(drive.helm_said(&token).lines().map(|line| format!("helm: {line}")));
             }
             output.finding(&finding);
-            Ok(finding.code.exit())
+            Ok(match finding.code.exit() {
+                Exit::NeedsPerson if nothing_written(&entries) => Exit::NothingWritten,
+                exit => exit,
+            })
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use model::{Digest, Ref, Refusal, Rv, StepRef, Uid, Verb, Write};
+
+    use super::*;
+
+    #[test]
+    fn nothing_is_written_only_where_every_intent_came_to_nothing() {
+        let step = StepRef { index: 0, attempt: 0 };
+        let write =
+            Write { verb: Verb::Delete, target: Ref::set("ns", "keycloak"), uid: Uid::new("1"), rv: Rv("1".into()) };
+        let intent =
+            || Record::Intent { step, action: Box::new(Action::Write(write.clone())), before: None, ends: Vec::new() };
+        let effect = |effect| Record::Effect { step, effect };
+        let refused = || effect(Effect::Refused(Refusal::Conflict));
+        let ends = |records: Vec<Record>| {
+            let entry = |record| Entry { seq: 0, prev: Digest::of(b""), at: 0, record };
+            nothing_written(&records.into_iter().map(entry).collect::<Vec<_>>())
+        };
+        assert!(ends(vec![Record::Bound]));
+        assert!(ends(vec![intent(), refused(), intent(), effect(Effect::Void)]));
+        assert!(!ends(vec![intent(), refused(), intent(), effect(Effect::Done)]));
+        assert!(!ends(vec![intent(), effect(Effect::Unknown("no answer".into()))]));
+        // A crash left no word of what became of it.
+        assert!(!ends(vec![intent()]));
+        assert!(!ends(vec![intent(), intent(), refused()]));
     }
 }

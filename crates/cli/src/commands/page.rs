@@ -24,7 +24,7 @@ pub(crate) async fn run(global: &Global, _args: &PageArgs, output: &Output) -> R
     }
     // The page gives the chart no password and names no version; ours is the newest chart that there is.
     let target = Target { to: Some("2.20".into()), without: vec!["carry-credentials".into()], ..Target::default() };
-    let prepared = prepare::plan(global, &mut site, &target).await?;
+    let prepared = prepare::plan(global, &mut site, &target, output).await?;
     let installed = &prepared.survey.inventory.release.chart;
     let readings: Vec<&PageReading> = prepared
         .book
@@ -34,6 +34,7 @@ pub(crate) async fn run(global: &Global, _args: &PageArgs, output: &Output) -> R
         .filter(|reading| reading.from.is(installed))
         .collect();
     let Some(run) = helm_run(&prepared) else {
+        output.value(&json!([]))?;
         output.say(&format!("Nothing to do: {installed} is installed."));
         return Ok(Exit::Done);
     };
@@ -48,6 +49,9 @@ pub(crate) async fn run(global: &Global, _args: &PageArgs, output: &Output) -> R
         let options = Options::orders();
         let forecast = rehearse::rehearse(&world, &Subject::Script(script), &prepared.file.plan.volumes, options);
         let page = report::page_script(&reading.name, &lines, &forecast, begin.elapsed().as_secs_f64());
+        if !told.is_empty() {
+            output.gap()?;
+        }
         output.page(&page)?;
         told.push(json!({"reading": reading.name, "lines": lines, "forecast": report::json::forecast(&forecast)}));
     }

@@ -13,7 +13,7 @@ pub(crate) async fn run(global: &Global, args: &PlanArgs, output: &Output) -> Re
     if let Some(words) = site.simulated() {
         output.say(&words);
     }
-    let prepared = prepare::plan(global, &mut site, &args.target).await?;
+    let prepared = prepare::plan(global, &mut site, &args.target, output).await?;
     let rehearsed = (!args.no_rehearsal && !prepared.file.plan.hops.is_empty()).then(|| {
         let world = site.world(&prepared.survey, &prepare::databases(&prepared.file.plan));
         prepare::rehearse(&world, &prepared.file)

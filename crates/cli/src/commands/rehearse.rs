@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use model::{Code, Exit, Finding};
 
 use crate::args::{Global, RehearseArgs};
@@ -16,10 +18,15 @@ pub(crate) async fn run(global: &Global, args: &RehearseArgs, output: &Output) -
             let file = prepare::load(path)?;
             let (_, survey) = prepare::survey(global, &mut site).await?;
             same_cluster(&survey.inventory.cluster.uid, &file.plan)?;
+            let moved = prepare::moved(&site, &survey, &Arc::new(file.plan.clone())).await;
+            if !moved.is_empty() {
+                output.findings(&moved);
+                return Ok(Exit::NothingWritten);
+            }
             (survey, file)
         }
         None => {
-            let prepared = prepare::plan(global, &mut site, &args.target).await?;
+            let prepared = prepare::plan(global, &mut site, &args.target, output).await?;
             (prepared.survey, prepared.file)
         }
     };

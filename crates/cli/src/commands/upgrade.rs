@@ -10,10 +10,12 @@ use crate::site::Site;
 pub(crate) async fn run(global: &Global, args: &UpgradeArgs, output: &Output) -> Result<Exit, Finding> {
     let mut site = Site::open(global).await?;
     let simulated = site.simulated();
-    let prepared = prepare::plan(global, &mut site, &args.target).await?;
+    let prepared = prepare::plan(global, &mut site, &args.target, output).await?;
     output.page(&report::survey(&prepared.survey.inventory, simulated.as_deref()))?;
+    output.gap()?;
     let plan = &prepared.file.plan;
     if plan.hops.is_empty() {
+        output.value(&[(); 0])?;
         output.say(&format!("Nothing to do: {} is installed.", plan.from));
         return Ok(Exit::Done);
     }

@@ -6,7 +6,7 @@ use model::{Exit, Finding, Outcome};
 
 use crate::args::{Global, VerifyArgs};
 use crate::commands::{rehearse::same_cluster, status};
-use crate::drive::{self, Drive};
+use crate::drive::{self, Drive, Telling};
 use crate::output::Output;
 use crate::prepare;
 use crate::site::Site;
@@ -28,8 +28,11 @@ pub(crate) async fn run(global: &Global, args: &VerifyArgs, output: &Output) -> 
     };
     let mut engine = Engine::verifying(&plan, &known);
     let stop = drive::listen();
+    // The engine numbers the checks that it has, not the steps of the whole plan.
+    let checks = engine.plan().clone();
+    let mut telling = Telling::default();
     let outcome = drive::run(&mut engine, &mut drive, &stop, true, &mut |event| {
-        if let Some(line) = report::event(event, &plan) {
+        if let Some(line) = telling.line(event, &checks) {
             output.say(&line);
         }
     })

@@ -8,12 +8,17 @@ use fs_err as fs;
 
 use super::state::poll;
 
-/// The hierarchies that are mounted under `/sys/fs/cgroup`: one per controller (v1), or a single one (v2).
+/// The hierarchies under `/sys/fs/cgroup` that the kubelet is to use: one per controller (v1), or a single one (v2).
 fn hierarchies() -> Result<Vec<PathBuf>> {
-    Ok(parse_mounts(&fs::read_to_string("/proc/self/mountinfo")?))
+    let mut found = mounted(&fs::read_to_string("/proc/self/mountinfo")?);
+    // Beside the hierarchies of v1 one of v2 may be mounted, without controllers: the kubelet is not to mix them.
+    let v1 = found.iter().any(|(_, kind)| kind == "cgroup");
+    found.retain(|(_, kind)| !v1 || kind == "cgroup");
+    Ok(found.into_iter().map(|(path, _)| path).collect())
 }
 
-fn parse_mounts(mountinfo: &str) -> Vec<PathBuf> {
+/// Every hierarchy, with its kind. The container runtime enters each of them.
+fn mounted(mountinfo: &str) -> Vec<(PathBuf, String)> {
     let mut found: Vec<(PathBuf, String)> = Vec::new();
     for line in mountinfo.lines() {
         let Some((head, tail)) = line.split_once(" - ") else { continue };
@@ -26,10 +31,7 @@ fn parse_mounts(mountinfo: &str) -> Vec<PathBuf> {
             found.push((path, kind.to_owned()));
         }
     }
-    // Beside the hierarchies of v1 an empty one of v2 may be mounted, which nothing of the rig enters.
-    let v1 = found.iter().any(|(_, kind)| kind == "cgroup");
-    found.retain(|(_, kind)| !v1 || kind == "cgroup");
-    found.into_iter().map(|(path, _)| path).collect()
+    found
 }
 
 /// Makes the folder `name` in each hierarchy, ready for the kubelet to make its own below.
@@ -67,7 +69,7 @@ fn delegate(dir: &Path) -> Result<()> {
 
 /// Removes the folder `name` with all below from each hierarchy; its processes must be dead or dying.
 pub(crate) fn remove(name: &str) -> Result<()> {
-    for root in hierarchies()? {
+    for (root, _) in mounted(&fs::read_to_string("/proc/self/mountinfo")?) {
         let dir = root.join(name);
         poll(&format!("removing {}", dir.display()), Duration::from_secs(10), || {
             if !dir.exists() {
@@ -90,23 +92,17 @@ fn remove_tree(dir: &Path) -> Result<()> {
     fs::remove_dir(dir).with_context(|| format!("{} is still in use", dir.display()))
 }
 
-/// The folders called `name` that exist.
-pub(crate) fn existing(name: &str) -> Result<Vec<PathBuf>> {
-    Ok(hierarchies()?.into_iter().map(|root| root.join(name)).filter(|dir| dir.exists()).collect())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn an_empty_v2_hierarchy_beside_v1_is_left_alone() {
-        let v1 = "25 24 0:22 / /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu\n\
-                  25 24 0:22 / /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu\n\
-                  26 24 0:23 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw\n\
-                  27 1 0:24 / /proc rw - proc proc rw\n";
-        assert_eq!(parse_mounts(v1), [PathBuf::from("/sys/fs/cgroup/cpu")]);
-        let v2 = "26 24 0:23 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n";
-        assert_eq!(parse_mounts(v2), [PathBuf::from("/sys/fs/cgroup")]);
+    fn a_hierarchy_is_found_once_and_with_its_kind() {
+        let mounts = "25 24 0:22 / /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu\n\
+                      25 24 0:22 / /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu\n\
+                      26 24 0:23 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw\n\
+                      27 1 0:24 / /proc rw - proc proc rw\n";
+        let expected = [("/sys/fs/cgroup/cpu", "cgroup"), ("/sys/fs/cgroup/unified", "cgroup2")];
+        assert_eq!(mounted(mounts), expected.map(|(path, kind)| (PathBuf::from(path), kind.to_owned())));
     }
 }

@@ -11,13 +11,13 @@ use super::images;
 use super::state::State;
 
 /// The name of the rig's only node.
-pub const NODE: &str = "rig";
+pub(crate) const NODE: &str = "rig";
 
 /// The bridge between the pods, inside the rig's network namespace.
 pub(crate) const BRIDGE: &str = "rig0";
 
 /// Where the in-tree hostPath provisioner puts its volumes; fixed in Kubernetes' source.
-pub const VOLUMES: &str = "/tmp/hostpath_pv";
+pub(crate) const VOLUMES: &str = "/tmp/hostpath_pv";
 
 /// Writes all configuration files into the run folder. JSON stands for YAML wherever that is read.
 pub(crate) fn write(run: &Path, state: &State, build: &Build) -> Result<()> {

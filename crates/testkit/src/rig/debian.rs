@@ -53,10 +53,3 @@ fn link_iptables(node: &Path) -> Result<()> {
     }
     Ok(())
 }
-
-/// The host's Debian release, when it is a Debian.
-pub(crate) fn codename() -> Option<String> {
-    let text = fs::read_to_string("/etc/os-release").ok()?;
-    let value = text.lines().find_map(|line| line.strip_prefix("VERSION_CODENAME="))?;
-    Some(value.trim_matches('"').to_owned())
-}

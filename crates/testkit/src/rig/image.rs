@@ -13,7 +13,7 @@ use tar::{Builder, EntryType, Header};
 /// The content of one layer, by path. Everything belongs to root and carries no time, so that the same content always
 /// gives the same bytes.
 #[derive(Debug, Default)]
-pub struct Layer {
+pub(crate) struct Layer {
     entries: BTreeMap<String, (u32, Content)>,
 }
 
@@ -28,32 +28,32 @@ enum Content {
 impl Layer {
     /// An empty layer.
     #[must_use]
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::default()
     }
 
     /// A folder. Those above it come of themselves.
-    pub fn folder(&mut self, path: &str, mode: u32) -> &mut Self {
+    pub(crate) fn folder(&mut self, path: &str, mode: u32) -> &mut Self {
         self.add(path, mode, Content::Folder)
     }
 
     /// A file with these bytes.
-    pub fn bytes(&mut self, path: &str, mode: u32, bytes: impl Into<Vec<u8>>) -> &mut Self {
+    pub(crate) fn bytes(&mut self, path: &str, mode: u32, bytes: impl Into<Vec<u8>>) -> &mut Self {
         self.add(path, mode, Content::Bytes(bytes.into()))
     }
 
     /// A file with the content of a file of the host (of what it points to, if it is a link).
-    pub fn file(&mut self, path: &str, mode: u32, source: impl Into<PathBuf>) -> &mut Self {
+    pub(crate) fn file(&mut self, path: &str, mode: u32, source: impl Into<PathBuf>) -> &mut Self {
         self.add(path, mode, Content::File(source.into()))
     }
 
     /// A symbolic link.
-    pub fn link(&mut self, path: &str, target: &str) -> &mut Self {
+    pub(crate) fn link(&mut self, path: &str, target: &str) -> &mut Self {
         self.add(path, 0o777, Content::Link(target.to_owned()))
     }
 
     /// All files below a folder of the host, with the right to execute as it is there.
-    pub fn tree(&mut self, path: &str, source: &Path) -> Result<&mut Self> {
+    pub(crate) fn tree(&mut self, path: &str, source: &Path) -> Result<&mut Self> {
         for entry in fs::read_dir(source)? {
             let entry = entry?;
             let name = format!("{path}/{}", entry.file_name().to_string_lossy());
@@ -82,7 +82,7 @@ impl Layer {
     }
 
     /// The layer as a tar archive.
-    pub fn to_tar(&self) -> Result<Vec<u8>> {
+    pub(crate) fn to_tar(&self) -> Result<Vec<u8>> {
         let mut tar = Builder::new(Vec::new());
         for (path, (mode, content)) in &self.entries {
             let mut header = Header::new_gnu();
@@ -114,7 +114,7 @@ fn append(tar: &mut Builder<impl Write>, mut header: Header, path: &str, bytes: 
 
 /// How an image's program is started.
 #[derive(Debug, Clone, Default)]
-pub struct Image {
+pub(crate) struct Image {
     /// Name and tag, as pods ask for it.
     pub name: String,
     /// The program and its first arguments.
@@ -129,7 +129,7 @@ pub struct Image {
 
 impl Image {
     /// Writes the image with its only layer as a docker archive.
-    pub fn write(&self, layer: &Layer, to: &Path) -> Result<()> {
+    pub(crate) fn write(&self, layer: &Layer, to: &Path) -> Result<()> {
         let layer = layer.to_tar()?;
         let digest = hex::encode(Sha256::digest(&layer));
         let mut config = json!({

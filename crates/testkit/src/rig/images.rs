@@ -13,17 +13,17 @@ use super::pins;
 use super::state::output;
 
 /// What every pod's namespaces are held open by.
-pub const PAUSE: &str = "rig.local/pause:1";
+pub(crate) const PAUSE: &str = "rig.local/pause:1";
 /// A real PostgreSQL 15 with psql, pg_dump and a shell.
 pub const POSTGRES: &str = "rig.local/postgres:15";
 /// Answers 200 on `$PORT` (8080) and ends when told to.
 pub const STUB: &str = "rig.local/stub:1";
 
 /// The archives' names, in the order in which they are loaded.
-pub const ARCHIVES: [&str; 3] = ["pause", "stub", "postgres"];
+pub(crate) const ARCHIVES: [&str; 3] = ["pause", "stub", "postgres"];
 
 /// The numeric user of the PostgreSQL image, the one that the charts in common use expect.
-pub const POSTGRES_USER: u32 = 1001;
+pub(crate) const POSTGRES_USER: u32 = 1001;
 
 /// The shell's commands that the image offers by name.
 const COMMANDS: &str = "sh cat chmod chown cp cut date df du echo env false find grep gzip gunzip head hostname id kill ln ls \

@@ -9,7 +9,7 @@ use fs_err as fs;
 
 use super::api::{Api, Upstream};
 use super::cache::Build;
-use super::config::{BRIDGE, NODE, READY_PORT};
+use super::config::{BRIDGE, NODE, READY_PORT, VOLUMES};
 use super::images::ARCHIVES;
 use super::net::{API_PORT, Net};
 use super::state::{State, output, poll, tail};
@@ -32,29 +32,38 @@ pub fn inside(run: &Path, build: &Build) -> Result<()> {
         Ok(_) => fs::write(run.join(READY), "")?,
         Err(error) => fs::write(run.join(FAILED), format!("{error:#}"))?,
     }
-    let mut children = started?;
-    // The first process of a pid namespace is handed every orphan: they are reaped here.
+    let children = started?;
+    // The first process of a pid namespace is handed every orphan: they are reaped here. Where a program of the rig
+    // ends, the rig ends: half of one would only mislead.
     loop {
-        if let Err(error) = rustix::process::wait(rustix::process::WaitOptions::empty()) {
-            if error != rustix::io::Errno::CHILD && error != rustix::io::Errno::INTR {
-                bail!("waiting for the rig's processes: {error}");
+        match rustix::process::wait(rustix::process::WaitOptions::empty()) {
+            Ok(Some((pid, status))) => {
+                let dead =
+                    children.iter().find(|(child, _)| u32::try_from(pid.as_raw_nonzero().get()) == Ok(child.id()));
+                if let Some((_, name)) = dead {
+                    bail!("{name} ended: {status:?}: {}", tail(&run.join("log").join(format!("{name}.log")), 5));
+                }
             }
-            std::thread::sleep(Duration::from_millis(200));
+            Ok(None) | Err(rustix::io::Errno::INTR) => {}
+            Err(error) => bail!("waiting for the rig's processes: {error}"),
         }
-        children.retain_mut(|child| matches!(child.try_wait(), Ok(None)));
     }
 }
 
+/// A program of the rig and its name.
+type Program = (Child, &'static str);
+
 /// Starts one of the rig's programs with its output in the log folder.
-fn spawn(run: &Path, build: &Build, name: &str, command: &mut Command) -> Result<Child> {
+fn spawn(run: &Path, build: &Build, name: &'static str, command: &mut Command) -> Result<Program> {
     let log = fs::File::create(run.join("log").join(format!("{name}.log")))?;
-    command
+    let child = command
         .env("PATH", build.path())
         .stdin(Stdio::null())
         .stdout(log.file().try_clone()?)
         .stderr(log.into_parts().0)
         .spawn()
-        .with_context(|| format!("starting {name}"))
+        .with_context(|| format!("starting {name}"))?;
+    Ok((child, name))
 }
 
 /// A program of the unpacked packages, with the libraries that lie beside it.
@@ -67,9 +76,9 @@ fn packaged(build: &Build, program: &str) -> Command {
     command
 }
 
-fn start(run: &Path, build: &Build, state: &State) -> Result<Vec<Child>> {
+fn start(run: &Path, build: &Build, state: &State) -> Result<Vec<Program>> {
     let net = state.net();
-    mounts()?;
+    mounts(run)?;
     fs::write(run.join(NAMESPACES), "")?;
     network(net)?;
     super::config::write(run, state, build)?;
@@ -88,30 +97,41 @@ fn start(run: &Path, build: &Build, state: &State) -> Result<Vec<Child>> {
     poll("the node", Duration::from_secs(60), || Ok(api.node_is_ready(NODE)?.then_some(())))
         .with_context(|| tail(&run.join("log/kubelet.log"), 5))?;
     poll("CoreDNS", Duration::from_secs(30), || {
-        Ok(std::net::TcpStream::connect(("127.0.0.1", READY_PORT)).is_ok().then_some(()))
+        use std::io::{Read as _, Write as _};
+        let mut stream = std::net::TcpStream::connect(("127.0.0.1", READY_PORT))?;
+        stream.write_all(b"GET /ready HTTP/1.0\r\n\r\n")?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        Ok(answer.starts_with("HTTP/1.0 200").then_some(()))
     })?;
     Ok(children)
 }
 
 /// Starting a command as one of the rig's programs.
 trait SpawnIn {
-    fn spawn_in(&mut self, run: &Path, build: &Build, name: &str) -> Result<Child>;
+    fn spawn_in(&mut self, run: &Path, build: &Build, name: &'static str) -> Result<Program>;
 }
 
 impl SpawnIn for Command {
-    fn spawn_in(&mut self, run: &Path, build: &Build, name: &str) -> Result<Child> {
+    fn spawn_in(&mut self, run: &Path, build: &Build, name: &'static str) -> Result<Program> {
         spawn(run, build, name, self)
     }
 }
 
 /// A `/proc` of these namespaces, and mounts that pods can share.
-fn mounts() -> Result<()> {
+fn mounts(run: &Path) -> Result<()> {
     let mount = |args: &[&str]| output(Command::new("mount").args(args)).map(drop);
     mount(&["--make-rprivate", "/"])?;
     mount(&["-t", "proc", "proc", "/proc"])?;
+    // What the node's programs leave outside of the run folder goes with the namespaces.
+    mount(&["-t", "tmpfs", "tmpfs", "/run"])?;
+    mount(&["-t", "tmpfs", "tmpfs", "/var/log"])?;
+    fs::create_dir_all(VOLUMES)?;
+    fs::create_dir_all(run.join("volumes"))?;
+    mount(&["--bind", &run.join("volumes").display().to_string(), VOLUMES])?;
     mount(&["--make-rshared", "/"])?;
     fs::create_dir_all("/run/netns")?;
-    mount(&["-t", "tmpfs", "tmpfs", "/run/netns"])
+    Ok(())
 }
 
 /// The rig's end of the link to the host, and the bridge that is node address, pods' gateway and name server at once.
@@ -134,7 +154,7 @@ fn network(net: Net) -> Result<()> {
     Ok(())
 }
 
-fn control_plane(run: &Path, build: &Build, net: Net) -> Result<Vec<Child>> {
+fn control_plane(run: &Path, build: &Build, net: Net) -> Result<Vec<Program>> {
     let pki = |name: &str| run.join("pki").join(name).display().to_string();
     let etcd = Command::new(build.etcd())
         .arg("--data-dir")
@@ -165,7 +185,7 @@ fn control_plane(run: &Path, build: &Build, net: Net) -> Result<Vec<Child>> {
     Ok(vec![etcd, apiserver])
 }
 
-fn controllers(run: &Path, build: &Build) -> Result<Vec<Child>> {
+fn controllers(run: &Path, build: &Build) -> Result<Vec<Program>> {
     let kubeconfig = |name: &str| format!("--kubeconfig={}", run.join(format!("{name}.kubeconfig")).display());
     let manager = Command::new(build.kubernetes("kube-controller-manager"))
         .arg(kubeconfig("controller-manager"))
@@ -181,7 +201,7 @@ fn controllers(run: &Path, build: &Build) -> Result<Vec<Child>> {
     Ok(vec![manager, scheduler])
 }
 
-fn containerd(run: &Path, build: &Build) -> Result<Child> {
+fn containerd(run: &Path, build: &Build) -> Result<Program> {
     packaged(build, "containerd").arg("-c").arg(run.join("containerd.toml")).spawn_in(run, build, "containerd")
 }
 
@@ -196,7 +216,7 @@ fn images(run: &Path, build: &Build) -> Result<()> {
     Ok(())
 }
 
-fn node(run: &Path, build: &Build, net: Net) -> Result<Vec<Child>> {
+fn node(run: &Path, build: &Build, net: Net) -> Result<Vec<Program>> {
     let kubelet = packaged(build, &build.kubernetes("kubelet").display().to_string())
         .arg(format!("--kubeconfig={}", run.join("kubelet.kubeconfig").display()))
         .arg(format!("--config={}", run.join("kubelet.yaml").display()))

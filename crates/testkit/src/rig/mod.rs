@@ -20,7 +20,7 @@ mod space;
 mod state;
 
 pub use api::Api;
-pub(crate) use api::{Upstream, provider};
+pub(crate) use api::Upstream;
 pub use build::build;
 pub use cache::{Build, Cache};
 pub use cluster::APPS_DOMAIN;
@@ -29,5 +29,5 @@ pub use launch::inside;
 pub use net::Net;
 pub(crate) use pki::{kubeconfig, write_secret};
 pub use running::{Availability, Rig, availability};
-pub use space::{Namespace, folder};
+pub use space::Namespace;
 pub use state::{Shape, State};

@@ -3,10 +3,10 @@
 use std::net::Ipv4Addr;
 
 /// How many rigs one machine can hold.
-pub const RIGS: u8 = 16;
+pub(crate) const RIGS: u8 = 16;
 
 /// Port of the API server, the same in every rig: each has a network namespace of its own.
-pub const API_PORT: u16 = 6443;
+pub(crate) const API_PORT: u16 = 6443;
 
 /// The addresses and link names of the rig with a given index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -98,15 +98,6 @@ fn sign(leaf: &Leaf, issuer: &Issuer<'_, &KeyPair>) -> Result<(String, String)> 
     Ok((params.signed_by(&key, issuer)?.pem(), key.serialize_pem()))
 }
 
-/// A certificate for a server on this machine's loopback that nobody else signed, and its key: both in PEM.
-pub(crate) fn loopback_server() -> Result<(String, String)> {
-    let key = KeyPair::generate()?;
-    let mut params = CertificateParams::new(vec!["localhost".to_owned(), Ipv4Addr::LOCALHOST.to_string()])?;
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    params.distinguished_name.push(DnType::CommonName, "proxy");
-    Ok((params.self_signed(&key)?.pem(), key.serialize_pem()))
-}
-
 /// A kubeconfig with all it needs inside, so that it can be copied anywhere. It is written as JSON, which YAML contains.
 pub(crate) fn kubeconfig(server: &str, ca: Option<&str>, client: Option<(&str, &str)>) -> Result<Vec<u8>> {
     let mut cluster = json!({ "server": server });

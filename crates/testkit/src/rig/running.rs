@@ -1,6 +1,6 @@
 //! A rig from outside: bring it up, find it, take it down.
 
-use std::os::unix::process::CommandExt;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -11,7 +11,7 @@ use rustix::process::{Pid, Signal};
 
 use super::api::{Api, Upstream};
 use super::cache::{Build, Cache};
-use super::config::NODE;
+use super::config::{NODE, VOLUMES};
 use super::launch::{FAILED, NAMESPACES, READY};
 use super::net::{Net, RIGS};
 use super::state::{Process, Shape, State, check_name, output, poll, tail};
@@ -80,6 +80,9 @@ impl Rig {
         if !build.is_complete() {
             bail!("the rig is not built: cargo xtask rig build");
         }
+        if !rustix::process::geteuid().is_root() {
+            bail!("the rig needs root for its namespaces: sudo -E cargo xtask rig up");
+        }
         let _lock = cache.lock(name, || {})?;
         let run = cache.run(name);
         if let Some(rig) = Self::find_in(&cache, name)
@@ -89,7 +92,7 @@ impl Rig {
             return Ok(rig);
         }
         take_down(&run, name)?;
-        let state = State { name: name.into(), index: free_index(&cache)?, shape, key: build.key() };
+        let state = claim_index(&cache, &run, name, shape, &build)?;
         start(&run, &state)
             .with_context(|| format!("the rig did not come up; its logs are in {}", run.join("log").display()))?;
         Self::open(state, run, build)
@@ -108,7 +111,7 @@ impl Rig {
         let state = State::read(&run)?;
         let lives = Process::read(&run)?.lives() && run.join(READY).exists();
         let rig = Self::open(state, run, cache.build()).ok()?;
-        (lives && rig.api.is_ready()).then_some(rig)
+        (lives && rig.api.is_ready() && rig.api.node_is_ready(NODE).unwrap_or(false)).then_some(rig)
     }
 
     fn open(state: State, run: PathBuf, build: Build) -> Result<Self> {
@@ -165,6 +168,13 @@ impl Rig {
         self.build.helm(version)
     }
 
+    /// The folder behind a hostPath volume, as the host sees it.
+    #[must_use]
+    pub fn folder(&self, volume: &serde_json::Value) -> Option<PathBuf> {
+        let path = Path::new(volume["spec"]["hostPath"]["path"].as_str()?);
+        Some(self.run.join("volumes").join(path.strip_prefix(VOLUMES).ok()?))
+    }
+
     /// kubectl as an administrator.
     #[must_use]
     pub fn kubectl(&self) -> Command {
@@ -174,39 +184,41 @@ impl Rig {
     }
 }
 
-fn free_index(cache: &Cache) -> Result<u8> {
-    let used: Vec<u8> = fs::read_dir(cache.runs())
-        .map(|entries| {
-            let runs = entries.filter_map(|entry| Some(entry.ok()?.path()));
-            runs.filter(|run| Process::read(run).is_some_and(|init| init.lives()))
-                .filter_map(|run| State::read(&run))
-                .map(|state| state.index)
-                .collect()
-        })
-        .unwrap_or_default();
-    (0..RIGS).find(|index| !used.contains(index)).context("this machine holds no more rigs")
+/// Writes down a rig with the lowest index that no other has. One lock for all names, so that two rigs that start
+/// together do not take the same addresses.
+fn claim_index(cache: &Cache, run: &Path, name: &str, shape: Shape, build: &Build) -> Result<State> {
+    let _lock = cache.lock("index", || {})?;
+    let used: Vec<u8> = fs::read_dir(cache.runs())?
+        .filter_map(|entry| State::read(&entry.ok()?.path()))
+        .map(|state| state.index)
+        .collect();
+    let is_free =
+        |index: &u8| !used.contains(index) && !Path::new("/sys/class/net").join(Net::new(*index).host_link()).exists();
+    let index = (0..RIGS).find(is_free).context("this machine holds no more rigs")?;
+    let state = State { name: name.into(), index, shape, key: build.key() };
+    fs::create_dir_all(run.join("log"))?;
+    state.write(run)?;
+    Ok(state)
 }
 
 fn start(run: &Path, state: &State) -> Result<()> {
     let net = state.net();
-    fs::create_dir_all(run.join("log"))?;
-    state.write(run)?;
+    fs::write(run.join(SETTINGS), serde_json::to_vec(&kernel_settings())?)?;
     pki::write(run, net, NODE)?;
     let log = fs::File::create(run.join("log/inside.log"))?.into_parts().0;
     let program =
         std::env::var_os("PORTOLAN_RIG_INSIDE").map_or_else(inside_program, |path| Ok(PathBuf::from(path)))?;
-    let mut child = Command::new("unshare")
-        .args(["--mount", "--pid", "--net", "--fork", "--kill-child"])
+    // A rig outlives the terminal and the test that started it, so it gets a session of its own.
+    let mut child = Command::new("setsid")
+        .args(["unshare", "--mount", "--pid", "--net", "--fork", "--kill-child"])
         .arg(program)
         .args(["rig", "inside"])
         .arg(run)
         .stdin(Stdio::null())
         .stdout(log.try_clone()?)
         .stderr(log)
-        // A rig outlives the terminal and the test that started it.
-        .process_group(0)
         .spawn()
-        .context("starting unshare")?;
+        .context("starting setsid unshare")?;
     let parent = i32::try_from(child.id())?;
     let init = poll("the rig's first process", Duration::from_secs(10), || Ok(first_child(parent)))
         .with_context(|| tail(&run.join("log/inside.log"), 5))?;
@@ -269,10 +281,32 @@ fn take_down(run: &Path, name: &str) -> Result<()> {
         })?;
     }
     cgroup::remove(&super::state::cgroup(name))?;
+    restore_settings(run);
     if run.exists() {
         remove_all(run)?;
     }
     Ok(())
+}
+
+/// The kernel settings that a kubelet changes for the whole machine.
+const KERNEL: [&str; 5] =
+    ["vm/overcommit_memory", "vm/panic_on_oom", "kernel/panic", "kernel/panic_on_oops", "kernel/keys/root_maxkeys"];
+
+/// Where they are kept as they were.
+const SETTINGS: &str = "kernel.json";
+
+fn kernel_settings() -> BTreeMap<&'static str, String> {
+    let read = |name: &&'static str| Some((*name, fs::read_to_string(Path::new("/proc/sys").join(name)).ok()?));
+    KERNEL.iter().filter_map(read).collect()
+}
+
+/// Puts them back. One that cannot be written was not changed either.
+fn restore_settings(run: &Path) {
+    let kept: Option<BTreeMap<String, String>> =
+        fs::read(run.join(SETTINGS)).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
+    for (name, value) in kept.unwrap_or_default() {
+        drop(fs::write(Path::new("/proc/sys").join(name), value));
+    }
 }
 
 /// Removes a run folder. What was mounted below it went with its namespace.

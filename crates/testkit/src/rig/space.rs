@@ -1,6 +1,5 @@
 //! A namespace of a test's own, with what was in it, gone when the test ends.
 
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -8,7 +7,6 @@ use anyhow::{Context, Result, bail};
 use fs_err as fs;
 use serde_json::{Value, json};
 
-use super::config::VOLUMES;
 use super::running::Rig;
 use super::state::{output, poll};
 
@@ -120,19 +118,12 @@ impl Namespace<'_> {
             poll("the end of a volume", Duration::from_secs(30), || {
                 Ok(self.rig.api().find(&path)?.is_none().then_some(()))
             })?;
-            if let Some(folder) = folder(volume).filter(|folder| folder.exists()) {
+            if let Some(folder) = self.rig.folder(volume).filter(|folder| folder.exists()) {
                 fs::remove_dir_all(folder)?;
             }
         }
         if self.volumes()?.is_empty() { Ok(()) } else { bail!("volumes of {} are left", self.name) }
     }
-}
-
-/// The folder behind a hostPath volume, as the host sees it: the rig shares the host's `/tmp`.
-#[must_use]
-pub fn folder(volume: &Value) -> Option<PathBuf> {
-    let path = PathBuf::from(volume["spec"]["hostPath"]["path"].as_str()?);
-    path.starts_with(VOLUMES).then_some(path)
 }
 
 impl Drop for Namespace<'_> {

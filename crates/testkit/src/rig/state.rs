@@ -87,7 +87,7 @@ pub(crate) fn cgroup(name: &str) -> String {
 }
 
 /// Refuses a name that could not be a folder, a cgroup and a part of a file's name all at once.
-pub fn check_name(name: &str) -> Result<()> {
+pub(crate) fn check_name(name: &str) -> Result<()> {
     let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
     if name.is_empty() || name.len() > 20 || name.starts_with('-') || !name.bytes().all(plain) {
         bail!("{name:?} is no name for a rig: up to 20 lower-case letters, digits and dashes");
@@ -97,7 +97,7 @@ pub fn check_name(name: &str) -> Result<()> {
 
 /// A process as the host sees it. The time of its start tells it from a later process with the same number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Process {
+pub(crate) struct Process {
     /// Its number.
     pub pid: i32,
     /// When it was started, in ticks since the machine was.
@@ -109,25 +109,25 @@ impl Process {
 
     /// The process with this number, if it lives (a zombie does not).
     #[must_use]
-    pub fn of(pid: i32) -> Option<Self> {
+    pub(crate) fn of(pid: i32) -> Option<Self> {
         let (state, started) = parse_stat(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)?;
         (state != 'Z' && state != 'X').then_some(Self { pid, started })
     }
 
     /// Whether it still lives.
     #[must_use]
-    pub fn lives(&self) -> bool {
+    pub(crate) fn lives(&self) -> bool {
         Self::of(self.pid) == Some(*self)
     }
 
     /// Reads the rig's first process from a run folder.
     #[must_use]
-    pub fn read(run: &Path) -> Option<Self> {
+    pub(crate) fn read(run: &Path) -> Option<Self> {
         serde_json::from_slice(&fs::read(run.join(Self::FILE)).ok()?).ok()
     }
 
     /// Writes the rig's first process into a run folder.
-    pub fn write(&self, run: &Path) -> Result<()> {
+    pub(crate) fn write(&self, run: &Path) -> Result<()> {
         write_whole(&run.join(Self::FILE), &serde_json::to_vec(self)?)
     }
 }

@@ -1,0 +1,92 @@
+use std::process::Child;
+use std::time::{Duration, Instant};
+
+use rustix::fs::{FlockOperation, flock};
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::support::{User, came, find, normalised};
+
+/// Waits until a journal has so many lines, or the program has ended; whether it still runs.
+fn until(user: &User, child: &mut Child, folder: &str, lines: usize) -> bool {
+    let limit = Instant::now() + Duration::from_secs(30);
+    while Instant::now() < limit {
+        if child.try_wait().expect("it can be asked").is_some() {
+            return false;
+        }
+        if user.journal(folder).len() >= lines {
+            return true;
+        }
+        std::thread::sleep(Duration::from_micros(200));
+    }
+    panic!("the journal never had {lines} lines");
+}
+
+fn send(child: &Child, signal: Signal) {
+    kill_process(Pid::from_child(child), signal).expect("it is our own child");
+}
+
+#[test]
+fn killed_after_any_record_it_goes_on_and_ends_in_the_same_world() {
+    let user = User::new();
+    user.ok("sim new openshift-2.8 undisturbed");
+    user.ok("plan --sim undisturbed --to 2.20 --out kept.plan");
+    user.ok("apply kept.plan --sim undisturbed");
+    let (end, lines) = (normalised(&user.installation("undisturbed")), user.journal("undisturbed").len());
+    assert!(lines > 20, "{lines} records");
+    let mut killed = 0;
+    let mut tried = 0;
+    // A write is three records long; every other line meets all three.
+    for line in (1..=lines).step_by(2) {
+        tried += 1;
+        let folder = format!("killed-{line}");
+        user.ok(&format!("sim new openshift-2.8 {folder}"));
+        let apply = format!("apply kept.plan --sim {folder}");
+        let mut child = user.command(&apply).spawn().expect("it starts");
+        if until(&user, &mut child, &folder, line) {
+            send(&child, Signal::KILL);
+            killed += 1;
+        }
+        drop(child.wait());
+        let again = user.run(&apply);
+        assert_eq!(again.code, 0, "killed at record {line}\n{}{}", again.stdout, again.stderr);
+        assert!(normalised(&user.installation(&folder)) == end, "killed at record {line}: another end");
+        std::fs::remove_dir_all(user.path(&folder)).expect("it is not needed any more");
+    }
+    assert!(killed * 2 > tried, "only {killed} of {tried} were killed in time");
+}
+
+#[test]
+fn an_interrupted_run_stops_between_two_steps_and_goes_on() {
+    let user = User::new();
+    for signal in [Signal::INT, Signal::TERM] {
+        let folder = format!("stopped-{}", signal.as_raw());
+        user.ok(&format!("sim new openshift-2.8 {folder}"));
+        let apply = format!("apply --sim {folder} --to 2.20");
+        let mut child = user.command(&apply).spawn().expect("it starts");
+        assert!(until(&user, &mut child, &folder, 2), "it ended before it could be stopped");
+        send(&child, signal);
+        let stopped = came(&child.wait_with_output().expect("it ends"));
+        assert_eq!(stopped.code, 11, "{}{}", stopped.stdout, stopped.stderr);
+        assert!(stopped.stdout.contains("Stopped safely"), "{}", stopped.stdout);
+        let run = stopped.stdout.lines().find_map(|line| line.trim().strip_prefix("Next: portolan apply "));
+        let run = run.and_then(|rest| rest.split(' ').next()).expect("the next command");
+        assert!(user.ok(&format!("status --sim {folder}")).contains("Stopped safely"));
+        assert!(user.ok(&format!("apply {run} --sim {folder}")).contains("Finished"));
+    }
+}
+
+#[test]
+fn two_runs_of_a_release_exclude_each_other() {
+    let user = User::new();
+    user.ok("sim new openshift-2.8 here");
+    user.ok("apply --sim here --to 2.13");
+    let lock = std::fs::File::open(find(&user.path("here"), "lock").expect("a lock")).expect("it can be opened");
+    flock(&lock, FlockOperation::NonBlockingLockExclusive).expect("it is free");
+    let before = user.installation("here");
+    let came = user.run("apply --sim here --to 2.20");
+    assert_eq!(came.code, 20, "{}", came.stderr);
+    assert!(came.stderr.contains("error[PL313]: "), "{}", came.stderr);
+    assert_eq!(before, user.installation("here"));
+    drop(lock);
+    user.ok("apply --sim here --to 2.20");
+}

@@ -1,0 +1,9 @@
+//! The program as a user has it: command lines in, text, files and exit codes out.
+
+mod crashes;
+mod help;
+mod machines;
+mod refusals;
+mod support;
+mod version;
+mod voyages;

@@ -1,0 +1,91 @@
+use crate::support::User;
+
+/// What is typed, the exit code, the code, and what the message has to name.
+const WRONG: &[(&str, i32, &str, &str)] = &[
+    ("--wrong", 64, "PL113", "--wrong"),
+    ("plan --sim openshift-2.8 --wrong", 64, "PL113", "next: portolan plan --help"),
+    ("upgrad --to 2.20", 64, "PL113", "similar subcommand exists: 'upgrade'"),
+    ("sim new openshift-2.8", 64, "PL113", "<FOLDER>"),
+    ("apply kept.plan --to 2.20", 64, "PL113", "--to"),
+    ("survey", 10, "PL101", "--sim openshift-2.8"),
+    ("upgrade --to 2.20 --yes", 10, "PL101", "kubeconfig"),
+    ("survey --kubeconfig unreachable", 10, "PL102", "127.0.0.1:1"),
+    ("plan --kubeconfig unreachable --to 2.20 --chart nothing", 10, "PL102", "127.0.0.1:1"),
+    ("survey --sim nonsense", 64, "PL107", "openshift-2.13-adopted"),
+    ("status --sim nonsense", 64, "PL107", "nonsense"),
+    ("sim new nonsense there", 64, "PL107", "nonsense"),
+    ("sim new openshift-2.8 here", 64, "PL113", "choose another folder"),
+    ("sim settle nowhere", 64, "PL107", "nowhere"),
+    ("plan --sim here", 3, "PL202", "control-plane 2.20.41"),
+    ("apply --sim here", 3, "PL202", "--to"),
+    ("plan --sim here --to 9.9", 3, "PL202", "2.20.41"),
+    ("plan --sim here --to 2.1", 3, "PL202", "2.1"),
+    ("plan --sim newer --to 2.8", 3, "PL201", "2.8.20"),
+    ("plan --sim here --to 2.20 -f broken.yaml", 64, "PL111", "broken.yaml:2"),
+    ("plan --sim here --to 2.20 -f list.yaml", 64, "PL111", "list.yaml:1"),
+    ("plan --sim here --to 2.20 -f nothing.yaml", 64, "PL111", "nothing.yaml"),
+    ("plan --sim here --to 2.20 --set a[=b", 64, "PL111", "a[=b"),
+    ("plan --sim here --to 2.20 --set a=b", 3, "PL206", "no helm"),
+    ("plan --sim here --to 2.20 --without nonsense", 64, "PL113", "keep-claims"),
+    ("plan --sim here --to 2.20 --recipes nothing", 64, "PL112", "nothing"),
+    ("plan --sim here --to 2.20 --chart nothing", 10, "PL110", "nothing"),
+    ("apply garbage --sim here", 64, "PL310", "garbage"),
+    ("rehearse garbage --sim here", 64, "PL310", "garbage"),
+    ("apply nothing.plan --sim here", 64, "PL310", "nothing.plan"),
+    ("apply kept.plan --sim newer", 10, "PL301", "runai-backend 2.8.20 revision 1"),
+    ("rehearse kept.plan --sim newer", 10, "PL301", "nothing was written"),
+    ("apply 12345678 --sim openshift-2.8", 64, "PL310", "sim new openshift-2.8"),
+    ("status", 64, "PL310", "portolan plan"),
+    ("status 12345678", 64, "PL310", "12345678"),
+    ("status --sim here", 64, "PL310", "here/state"),
+    ("status --sim openshift-2.8", 64, "PL310", "sim new openshift-2.8"),
+    ("verify --sim openshift-2.8", 64, "PL310", "sim new openshift-2.8"),
+    ("verify", 64, "PL310", "no runs"),
+    ("page", 64, "PL114", "--sim"),
+];
+
+const UNREACHABLE: &str = r#"{"apiVersion": "v1", "kind": "Config", "current-context": "a",
+    "clusters": [{"name": "a", "cluster": {"server": "https://127.0.0.1:1"}}],
+    "contexts": [{"name": "a", "context": {"cluster": "a", "user": "a"}}],
+    "users": [{"name": "a", "user": {"token": "none"}}]}"#;
+
+#[test]
+fn what_is_wrong_is_refused_in_three_parts_and_changes_nothing() {
+    let user = User::new();
+    user.ok("sim new openshift-2.8 here");
+    user.ok("sim new openshift-2.11 newer");
+    user.ok("plan --sim here --to 2.20 --out kept.plan");
+    user.write("broken.yaml", "a: [b\n: c");
+    user.write("list.yaml", "- a\n");
+    user.write("garbage", "garbage\n");
+    user.write("unreachable", UNREACHABLE);
+    let before = (user.installation("here"), user.installation("newer"));
+    for (line, exit, code, named) in WRONG {
+        let came = user.run(line);
+        let said = came.stderr.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert_eq!(came.code, *exit, "{line}\n{said}");
+        assert!(came.stdout.is_empty(), "{line}: on standard output is {}", came.stdout);
+        let part = |start: &str| came.stderr.lines().find_map(|its| its.strip_prefix(start)).unwrap_or_default().len();
+        for start in [&format!("error[{code}]: "), "  why: ", "  next: "] {
+            assert!(part(start) > 3, "{line}: nothing after `{start}` in\n{}", came.stderr);
+        }
+        assert!(said.contains(named), "{line}: `{named}` is not named in\n{}", came.stderr);
+    }
+    assert_eq!(before, (user.installation("here"), user.installation("newer")));
+    for folder in ["here", "newer", "state"] {
+        assert!(user.journal(folder).is_empty(), "a run was begun in {folder}");
+    }
+}
+
+#[test]
+fn a_plan_that_is_not_safe_is_not_applied() {
+    let user = User::new();
+    user.ok("sim new openshift-2.8 here");
+    let before = user.installation("here");
+    let came = user.run("apply --sim here --to 2.20 --without keep-claims,retain-volumes");
+    assert_eq!(came.code, 3, "{}", came.stderr);
+    let last = came.stderr.lines().rev().find(|line| !line.starts_with(' ')).unwrap_or_default();
+    assert!(last.starts_with("error[PL501]: the plan is Lost"), "{last}");
+    assert_eq!(before, user.installation("here"));
+    assert!(user.journal("here").is_empty());
+}

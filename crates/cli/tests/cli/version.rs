@@ -1,0 +1,86 @@
+//! A version that this program has never heard of: a chart and a recipe, and no Rust.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use crate::support::User;
+
+const BOUNDARY: &str = "\
+format: 1
+boundary: into 2.21
+crosses: {below: \"2.21.0\"}
+steps:
+  - id: archive-keycloak
+    kind: archive-object
+    objects: [StatefulSet/keycloak]
+    source: {page: portolan}
+    why: the keycloak of 2.21 is another one
+";
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("the workspace is two levels up").to_owned()
+}
+
+/// A copy of a folder; every file's text goes through `change`.
+fn copy(from: &Path, to: &Path, change: &dyn Fn(String) -> String) {
+    std::fs::create_dir_all(to).expect("a folder");
+    for entry in std::fs::read_dir(from).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        let target = to.join(path.file_name().expect("a name"));
+        if path.is_dir() {
+            copy(&path, &target, change);
+        } else {
+            std::fs::write(target, change(std::fs::read_to_string(&path).expect("text"))).expect("a file");
+        }
+    }
+}
+
+/// The recorded rendering of 2.20 with the usual values, as 2.21.
+fn rendering() -> String {
+    let folder = root().join("crates/rehearse/sims/renderings");
+    let all: Vec<Value> = std::fs::read_dir(folder)
+        .expect("recordings")
+        .map(|entry| std::fs::read_to_string(entry.expect("an entry").path()).expect("text"))
+        .map(|text| serde_json::from_str(&text).expect("JSON"))
+        .collect();
+    let fitting = all.iter().find(|its| its["chart"] == "control-plane 2.20.41" && its["second"].is_null());
+    let text = fitting.and_then(|its| its["first"].as_str()).expect("a rendering of 2.20");
+    text.replace("2.20.41", "2.21.0")
+}
+
+#[test]
+fn a_further_version_needs_a_chart_and_a_recipe_only() {
+    let user = User::new();
+    copy(&root().join("crates/testkit/charts/control-plane-2.20.41"), &user.path("chart"), &|text| {
+        text.replace("2.20.41", "2.21.0")
+    });
+    copy(&root().join("recipes/runai"), &user.path("recipes"), &|text| text);
+    user.write("recipes/into-2.21.yaml", BOUNDARY);
+    user.write("rendering.yaml", &rendering());
+    let helm = user.path("helm");
+    let script = format!(
+        "#!/bin/sh\ncase $1 in\nversion) echo v3.22.0 ;;\ntemplate) while IFS= read -r line; do printf '%s\\n' \"$line\"; \
+         done < {} ;;\n*) exit 1 ;;\nesac\n",
+        user.path("rendering.yaml").display()
+    );
+    std::fs::write(&helm, script).expect("a script");
+    std::fs::set_permissions(&helm, std::fs::Permissions::from_mode(0o755)).expect("ours");
+
+    let line = "plan --sim openshift-2.13 --chart chart --recipes recipes --to 2.21";
+    let output = user.command(line).env("PORTOLAN_HELM", &helm).output().expect("it runs");
+    let came = crate::support::came(&output);
+    assert_eq!(came.code, 0, "{}{}", came.stdout, came.stderr);
+    for words in ["control-plane 2.21.0", "into 2.21", "StatefulSet/keycloak", "Safe"] {
+        assert!(came.stdout.contains(words), "`{words}` is not in\n{}", came.stdout);
+    }
+    let output = user.command(&format!("{line} -o json")).env("PORTOLAN_HELM", &helm).output().expect("it runs");
+    let plan: Value = serde_json::from_slice(&output.stdout).expect("a plan");
+    let steps = plan["hops"][0]["steps"].as_array().expect("steps");
+    let step = steps.iter().find(|step| step["id"] == "archive-keycloak").expect("the step of the new recipe");
+    assert_eq!(step["sources"][0]["boundary"], "into 2.21");
+    let output = user.command("plan --sim openshift-2.13 --chart chart --to 2.21").env("PORTOLAN_HELM", &helm).output();
+    let without = crate::support::came(&output.expect("it runs"));
+    assert!(!without.stdout.contains("into 2.21"), "{}", without.stdout);
+}
