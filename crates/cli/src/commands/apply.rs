@@ -4,7 +4,7 @@ use std::sync::Arc;
 use adapters::driver::Driver;
 use adapters::store::{self, RunStore};
 use engine::Engine;
-use model::{Action, Code, Effect, Entry, Exit, Finding, Outcome, Plan, PlanFile, Record};
+use model::{Action, Code, Effect, Entry, Exit, Finding, Outcome, Plan, PlanFile, Record, Severity};
 use plan::survey::Survey;
 use rehearse::Forecast;
 
@@ -82,6 +82,10 @@ pub(crate) async fn carry_out(
         if !forecast.is_safe() {
             output.page(&report::rehearsal(&plan, &forecast, seconds))?;
             return Err(not_safe(&forecast));
+        }
+        // What the planner found and no rehearsal shows, such as a hook that takes a claim with it.
+        if let Some(finding) = plan.findings.iter().find(|finding| finding.severity == Severity::Blocking) {
+            return Err(finding.clone());
         }
         rehearsed = Some((forecast, seconds));
         if !yes && !matches!(site, Site::Sim(_)) {

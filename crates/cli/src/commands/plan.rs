@@ -1,3 +1,4 @@
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use model::{Code, Exit, Finding, PlanFile};
@@ -37,5 +38,9 @@ fn save(path: &Path, file: &PlanFile) -> Result<(), Finding> {
     let unwritable =
         |error: String| Finding::blocking(Code::BadOption, format!("{} cannot be written", path.display())).with(error);
     let text = serde_json::to_string(file).map_err(|error| unwritable(error.to_string()))?;
-    fs_err::write(path, text).map_err(|error| unwritable(error.to_string()))
+    // The chart and the values that were given are in it: for the user's eyes alone.
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create(true).truncate(true).mode(0o600);
+    let written = options.open(path).and_then(|mut file| std::io::Write::write_all(&mut file, text.as_bytes()));
+    written.map_err(|error| unwritable(error.to_string()))
 }
