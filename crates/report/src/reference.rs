@@ -75,7 +75,7 @@ What is left out, and no verdict tells you:
 - server-side apply, which Helm 4 can use: the rehearsal patches from three sides, as Helm 3 does, and as Helm 4 does for a
   release that Helm 3 made
 - hooks of a chart: a rehearsal does not carry them out. Helm deletes a hook's object before it makes it again, so a plan
-  whose chart has an existing claim or volume among its hooks shows PL501; do not apply such a plan
+  whose chart has an existing claim or volume among its hooks shows PL501; such a plan is refused
 - other people and other controllers: operators, GitOps, admission webhooks, quotas. A run compares what its
   plan relies on before its first write; after that, each write names the UID and the version of its object, and helm is
   started only at the revision that was planned
