@@ -5,9 +5,9 @@ use std::process::{Command, Output};
 use std::time::Duration;
 
 use fs_err as fs;
+use portolan_testkit::proxy::{Proxy, Seen};
+use portolan_testkit::rig::{Namespace, POSTGRES, Rig, STUB, Shape, pins};
 use serde_json::{Value, json};
-use testkit::proxy::{Proxy, Seen};
-use testkit::rig::{Namespace, POSTGRES, Rig, STUB, Shape, pins};
 
 const PASSWORD: &str = "first-password";
 
