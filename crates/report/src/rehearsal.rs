@@ -53,8 +53,7 @@ pub(crate) fn is_told(item: &VolumeForecast) -> bool {
 
 pub(crate) fn looked(forecast: &Forecast, took: f64) -> Line {
     let mut text = count(forecast.worlds, "world");
-    // A rate from too short a time says nothing.
-    if took >= 0.05 {
+    if took > 0.0 {
         text.push_str(&format!(" ({} a second)", thousands((forecast.worlds as f64 / took).round() as usize)));
     }
     format!(

@@ -26,7 +26,13 @@ pub(crate) fn count(number: usize, noun: &str) -> String {
 
 /// `0.8 s`, `75 s`.
 pub(crate) fn seconds(seconds: f64) -> String {
-    if seconds < 10.0 { format!("{seconds:.1} s") } else { span(seconds.round() as u64) }
+    if seconds < 0.1 {
+        format!("{seconds:.2} s")
+    } else if seconds < 10.0 {
+        format!("{seconds:.1} s")
+    } else {
+        span(seconds.round() as u64)
+    }
 }
 
 /// `52 s`, `6 min 52 s`, `1 h 2 min`.

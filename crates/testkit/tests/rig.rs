@@ -1,7 +1,9 @@
 //! The rig and the proxy before it, for real. Every test has a namespace of its own, and they run side by side.
 
+use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
+use std::sync::mpsc;
 use std::time::Duration;
 
 use fs_err as fs;
@@ -21,7 +23,12 @@ fn install_database(rig: &Rig, space: &Namespace<'_>) {
             "template": {
                 "metadata": {"labels": labels},
                 "spec": {
-                    "securityContext": {"fsGroup": 1001},
+                    // A fresh hostPath volume belongs to root.
+                    "initContainers": [{
+                        "name": "hand-over", "image": POSTGRES, "imagePullPolicy": "Never",
+                        "command": ["chown", "1001:1001", "/pgdata"], "securityContext": {"runAsUser": 0},
+                        "volumeMounts": [{"name": "data", "mountPath": "/pgdata"}],
+                    }],
                     "containers": [{
                         "name": "db", "image": POSTGRES, "imagePullPolicy": "Never",
                         "env": [{"name": "POSTGRES_PASSWORD", "value": PASSWORD}],
@@ -134,15 +141,24 @@ fn the_proxy_carries_logs_and_shells() {
     let execs = proxy.log().iter().filter(|seen| seen.path.ends_with("/pods/shell/exec")).count();
     assert_eq!(execs, 2, "{:?}", proxy.log());
     assert_eq!(proxy.writes(), []);
-    // A watch arrives while it is still open.
-    let waiting = through(&rig, &proxy, &space)
-        .args(["wait", "--for=create", "configmap/late", "--timeout=30s"])
-        .stdout(std::process::Stdio::piped())
+    // What a watch sees arrives while the watch is open.
+    let mut watching = through(&rig, &proxy, &space)
+        .args(["get", "configmaps", "--watch-only", "-o", "name"])
+        .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    space.wait("the watch", 20, |_| Ok(proxy.log().iter().any(|seen| seen.query.contains("watch=true")))).unwrap();
+    let is_open = |seen: &Seen| seen.path.ends_with("/configmaps") && seen.query.contains("watch=true");
+    space.wait("the watch", 20, |_| Ok(proxy.log().iter().any(is_open))).unwrap();
     said(&through(&rig, &proxy, &space).args(["create", "configmap", "late"]).output().unwrap());
-    said(&waiting.wait_with_output().unwrap());
+    let (tell, told) = mpsc::channel();
+    let lines = BufReader::new(watching.stdout.take().unwrap()).lines();
+    let reader = std::thread::spawn(move || lines.map_while(Result::ok).for_each(|line| drop(tell.send(line))));
+    let mut heard = std::iter::from_fn(|| told.recv_timeout(Duration::from_secs(20)).ok());
+    let late = heard.find(|line| line == "configmap/late");
+    watching.kill().unwrap();
+    watching.wait().unwrap();
+    reader.join().unwrap();
+    assert_eq!(late.as_deref(), Some("configmap/late"));
     assert_eq!(proxy.writes().len(), 1);
 }
 
@@ -160,7 +176,7 @@ fn the_proxy_counts_holds_and_fails() {
     let limit = Duration::from_secs(20);
 
     let hold = proxy.hold(creates_map(&space));
-    let held = create("held").stdout(std::process::Stdio::piped()).spawn().unwrap();
+    let held = create("held").stdout(Stdio::piped()).spawn().unwrap();
     let parked = hold.wait_parked(limit).unwrap();
     assert!(parked.agent.starts_with("kubectl/"), "{parked:?}");
     assert!(!map_exists(&space, "held"));
@@ -179,7 +195,7 @@ fn the_proxy_counts_holds_and_fails() {
     hold.release();
 
     proxy.fail(2, creates_map(&space), 503);
-    let (tell, told) = std::sync::mpsc::channel();
+    let (tell, told) = mpsc::channel();
     proxy.on_nth(1, creates_map(&space), move || tell.send(()).unwrap());
     said(&create("first").output().unwrap());
     told.try_recv().expect("what was to happen before the first request has happened");

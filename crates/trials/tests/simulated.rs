@@ -117,22 +117,40 @@ fn retain_alone_saves_the_disk_when_the_claim_is_deleted_by_hand() {
     }
 }
 
+/// What a plan with steps left out comes to: the headline, and whether it is taken for finished.
+fn comes_to(start: &str, without: &[&str]) -> (Verdict, bool) {
+    let installation = sim::installation(start);
+    let file = sim::plan(installation.world(), &["2.20"], without).expect("a plan");
+    let found = forecast(&installation, &file, Options::orders());
+    (found.headline(), found.volumes[0].finishes)
+}
+
 #[test]
-fn verification_sees_what_the_steps_left_out_would_have_prevented() {
-    let expected = [
-        ("verify-volumes", "verify-volume"),
-        ("verify-database", "verify-database"),
-        ("wait-ready", "wait-ready"),
-        ("record-database", "record-database"),
-        ("retain-volumes", "retain-volume"),
-    ];
-    for (id, word) in expected {
-        let installation = sim::installation("openshift-2.8");
-        let whole = sim::plan(installation.world(), &["2.20"], &[]).expect("a plan");
-        let less = sim::plan(installation.world(), &["2.20"], &[id]).expect("a plan");
-        let has = |file: &model::PlanFile| file.plan.steps().any(|step| step.kind.word() == word);
-        assert!(has(&whole) && !has(&less), "{id}");
-    }
+fn each_check_sees_something_that_would_pass_for_finished_without_it() {
+    // An empty database in place of the old one: the volume's check sees it, and so does the database's.
+    let empty = &["existing-claim"][..];
+    assert_eq!(comes_to("openshift-2.8", empty), (Verdict::Safe, false));
+    assert_eq!(comes_to("openshift-2.8", &["existing-claim", "verify-volumes"]), (Verdict::Safe, false));
+    assert_eq!(comes_to("openshift-2.8", &["existing-claim", "verify-database"]), (Verdict::Safe, false));
+    let neither = &["existing-claim", "verify-volumes", "verify-database"][..];
+    assert_eq!(
+        comes_to("openshift-2.8", neither),
+        (Verdict::Detached, true),
+        "nobody looks, so it passes for finished"
+    );
+    // The database's check compares with what was recorded before.
+    let unrecorded = &["existing-claim", "verify-volumes", "record-database"][..];
+    assert_eq!(comes_to("openshift-2.8", unrecorded), (Verdict::Detached, true), "there is nothing to compare with");
+    // A password that does not open the database: the workloads never come up.
+    assert_eq!(comes_to("openshift-2.8", &["carry-credentials"]).1, false);
+    assert_eq!(comes_to("openshift-2.8", &["carry-credentials", "wait-ready"]).1, true, "nobody waits, so it passes");
+}
+
+#[test]
+fn what_is_to_be_deleted_is_archived_first() {
+    let installation = sim::installation("openshift-2.8");
+    let refused = sim::plan(installation.world(), &["2.20"], &["archive"]);
+    assert!(refused.is_err(), "a plan without the archive is refused: {refused:?}");
 }
 
 #[test]

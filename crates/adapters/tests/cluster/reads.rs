@@ -27,6 +27,7 @@ async fn a_survey_is_answered() {
         Ask::Get(target.clone()),
         Ask::Get(Ref::secret(&namespace, "absent")),
         Ask::Get(Ref::new("config.openshift.io", "ClusterVersion", "", "version")),
+        Ask::Get(Ref::new("example.com", "Nothing", "", "absent")),
     ];
     let answers = client.answers(&asks).await.expect("answers");
     let Answer::Server { version, groups } = &answers[0] else {
@@ -40,11 +41,13 @@ async fn a_survey_is_answered() {
     assert_eq!(items.len(), 1);
     assert_eq!(items[0].name(), Some(target), "kind and version are added");
     assert_eq!(answers[2], Answer::Items(Vec::new()));
-    assert_eq!(answers[3], Answer::NotServed);
+    // The rig that tests share has the shape of OpenShift.
+    assert_eq!(answers[3], Answer::Items(Vec::new()));
     assert_eq!(answers[4], Answer::NotServed);
     assert_eq!(answers[5], Answer::Items(items.clone()));
     assert_eq!(answers[6], Answer::Items(Vec::new()));
-    assert_eq!(answers[7], Answer::NotServed);
+    assert!(matches!(&answers[7], Answer::Items(items) if items.len() == 1));
+    assert_eq!(answers[8], Answer::NotServed);
     assert!(client.requests().reads >= 9);
     assert_eq!(client.requests().writes, 0);
     let versions = client.api_versions().await.expect("versions");
