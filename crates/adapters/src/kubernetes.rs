@@ -46,6 +46,9 @@ impl Client {
         let server = server.trim_end_matches('/').to_owned();
         let mut reading = found.config.clone();
         reading.connect_timeout = Some(std::time::Duration::from_secs(10));
+        // An audit log then says who it was.
+        let agent = http::HeaderValue::from_static(concat!("portolan/", env!("CARGO_PKG_VERSION")));
+        reading.headers.push((http::header::USER_AGENT, agent));
         let mut writing = reading.clone();
         writing.default_retry = false;
         let make = |config| kube::Client::try_from(config).map_err(|error| explain(&error, &server));
