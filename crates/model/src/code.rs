@@ -113,6 +113,16 @@ codes! {
         "a plan that deletes storage, or deletes what it did not archive, is never carried out", "report it with the recipe that made it";
     NotVisible = 210, Blocked, "this user may not read what the plan relies on",
         "what is not seen cannot be called safe", "ask for the rights named";
+    ValuesDropped = 231, Blocked, "values that are set today are not taken over",
+        "the new chart has another layout of values: what it is not given has its default", "give them in the new layout with --set or -f, or accept: --accept PL231 --reason TEXT";
+    NotThere = 232, Blocked, "an object that has to be there is not",
+        "the new version uses it, and people make it themselves", "make it, then plan again, or accept: --accept PL232 --reason TEXT";
+    LongJump = 233, Blocked, "the vendor advises against this jump",
+        "it was not tried by the vendor", "stop on the way with --via";
+    OtherPlatform = 234, Blocked, "the platform is not one that this version is made for",
+        "the vendor did not try it there", "upgrade the platform, or stop at a version that is made for it";
+    OtherHost = 235, Blocked, "the platform is not reached under its usual host",
+        "clusters and logins know it by the host that it has today", "the plan keeps the host of today; give another with --set";
     Moved = 301, NothingWritten, "the installation is not as it was when the plan was made",
         "the plan relies on it", "make the plan again: portolan plan";
     OtherCluster = 302, NothingWritten, "the plan was made for another cluster",
@@ -155,6 +165,14 @@ codes! {
         "in some order of events a volume is lost, or left behind", "see the story above; make the plan without --without";
     NeverFinishes = 502, Blocked, "the plan never reaches its end",
         "in every order of events it stops half-way", "see the story above";
+}
+
+impl Code {
+    /// Whether somebody may take a finding of this code upon themselves. A danger to data is never one of these.
+    #[must_use]
+    pub fn is_acceptable(self) -> bool {
+        matches!(self, Self::ValuesDropped | Self::NotThere)
+    }
 }
 
 impl fmt::Display for Code {

@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{ChartId, DatabaseRef, Digest, Finding, HelmClient, Ref, ReleaseId, Step, StepKind, Uid, canonical};
+use crate::{ChartId, Code, DatabaseRef, Digest, Finding, HelmClient, Ref, ReleaseId, Step, StepKind, Uid, canonical};
 
 /// A plan: data with no choices left. Applying it in a world that moved is refused.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -34,6 +34,8 @@ pub struct Plan {
     pub databases: Vec<DatabaseRef>,
     /// Recipe steps that were left out on request.
     pub without: Vec<String>,
+    /// Findings that somebody accepted by their code, with the reason.
+    pub accepted: Vec<Accepted>,
     /// What the planner has to say.
     pub findings: Vec<Finding>,
 }
@@ -53,6 +55,29 @@ pub struct Hop {
     pub changes: Vec<(Change, Ref, String)>,
     /// Claims that will be new and empty.
     pub new_claims: Vec<NewClaim>,
+    /// What becomes of each user-supplied value: its dotted path, never the value.
+    pub values: Vec<(String, Fate)>,
+}
+
+/// What becomes of a user-supplied value.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Fate {
+    /// It goes on as it is.
+    Carried,
+    /// Something else is in its place.
+    Replaced(String),
+    /// The new chart is not given it, nor anything in its place.
+    Dropped,
+}
+
+/// A finding that would stop a plan and that somebody took upon themselves.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Accepted {
+    /// The finding's code.
+    pub code: Code,
+    /// Why, in that person's words.
+    pub reason: String,
 }
 
 /// What helm will do to an object.

@@ -7,6 +7,7 @@
 
 mod command;
 mod expects;
+mod fates;
 mod ground;
 mod hop;
 mod leg;
@@ -23,8 +24,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use helm_compat::chart;
 use model::{
-    ChartId, Code, Digest, FORMAT, Finding, HelmClient, Inventory, Object, Plan, PlanFile, ReleaseId, ReleaseStatus,
-    SecretKey, VolumeAim,
+    Accepted, ChartId, Code, Digest, FORMAT, Finding, HelmClient, Inventory, Object, Plan, PlanFile, ReleaseId,
+    ReleaseStatus, SecretKey, Severity, VolumeAim,
 };
 use recipe::Book;
 use serde_json::Value;
@@ -44,6 +45,8 @@ pub struct Wish {
     pub values: Value,
     /// Ids of steps, or of values that a recipe gives, which are left out.
     pub without: Vec<String>,
+    /// Findings that the user takes upon themselves.
+    pub accepted: Vec<Accepted>,
 }
 
 /// A chart that was chosen.
@@ -151,6 +154,7 @@ pub fn plan(
         volumes: ground.in_use().map(aim).collect::<Result<_, _>>()?,
         databases: ground.databases.iter().map(|database| database.reference.clone()).collect(),
         without: wish.without.clone(),
+        accepted: wish.accepted.clone(),
         findings: notes::at_start(&ground, &legs),
     };
     let mut objects = Objects::default();
@@ -160,10 +164,36 @@ pub fn plan(
         plan.hops.push(made.hop);
         plan.findings.extend(made.findings);
     }
+    accept(&mut plan)?;
     plan.findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
     plan.findings.dedup();
     plan.expects = expects::of(inventory, &plan);
     Ok(PlanFile { plan, objects: objects.0 })
+}
+
+/// What the user takes upon themselves does not stop a plan; it stays in it, with the reason.
+fn accept(plan: &mut Plan) -> Result<(), Finding> {
+    for accepted in &plan.accepted {
+        let code = accepted.code;
+        if !code.is_acceptable() {
+            let open: Vec<String> =
+                Code::ALL.iter().filter(|code| code.is_acceptable()).map(ToString::to_string).collect();
+            return Err(Finding::blocking(Code::BadOption, format!("{code} cannot be accepted"))
+                .with(format!("{code}: {}", code.title()))
+                .next(format!("only {} can be; settle what the finding says", open.join(" and "))));
+        }
+        let mut found = plan.findings.iter_mut().filter(|finding| finding.code == code).peekable();
+        if found.peek().is_none() {
+            let what = format!("{code} is accepted, and this plan has no such finding");
+            return Err(Finding::blocking(Code::BadOption, what).next("leave the option out"));
+        }
+        for finding in found {
+            finding.severity = Severity::Warning;
+            finding.evidence.push(format!("accepted: {}", accepted.reason));
+            finding.next = "nothing: it was accepted".into();
+        }
+    }
+    Ok(())
 }
 
 /// The objects that a plan names by digest.

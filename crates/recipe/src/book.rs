@@ -138,14 +138,18 @@ fn check_ids(file: &str, raw: &RawBoundary) -> Result<(), Finding> {
 }
 
 fn check_pages(file: &str, raw: &RawBoundary, product: &Product) -> Result<(), Finding> {
+    let mut sources: Vec<_> = raw.requires.iter().map(|required| (&required.value.source, line(required))).collect();
     for step in &raw.steps {
         let settings = step.set.iter().flatten().map(|setting| (&setting.value.source, line(setting)));
-        for (source, at) in std::iter::once((&step.source.value, line(&step.source))).chain(settings) {
-            if source.page != OURS && !product.pages.contains_key(&source.page) {
-                let known: Vec<&str> = product.pages.keys().map(String::as_str).chain([OURS]).collect();
-                let finding = bad(file, at, format!("the product has no page `{}`", source.page));
-                return Err(finding.with(format!("there are: {}", known.join(", "))));
-            }
+        let retired = step.retired.iter().flatten().map(|retired| (&retired.value.source, line(retired)));
+        sources.push((&step.source.value, line(&step.source)));
+        sources.extend(settings.chain(retired));
+    }
+    for (source, at) in sources {
+        if source.page != OURS && !product.pages.contains_key(&source.page) {
+            let known: Vec<&str> = product.pages.keys().map(String::as_str).chain([OURS]).collect();
+            let finding = bad(file, at, format!("the product has no page `{}`", source.page));
+            return Err(finding.with(format!("there are: {}", known.join(", "))));
         }
     }
     Ok(())

@@ -16,8 +16,27 @@ pub struct Boundary {
     pub from_chart: Option<String>,
     /// The chart that it leads to; `None` for any.
     pub to_chart: Option<String>,
+    /// What has to be there before anything begins.
+    pub requires: Vec<Requirement>,
     /// What is to be done.
     pub steps: Vec<RecipeStep>,
+}
+
+/// An object that people make themselves and that has to be there.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Requirement {
+    /// The object, as [`crate::object`] reads it.
+    pub object: String,
+    /// On which platform only.
+    #[serde(default)]
+    pub platform: Option<Platform>,
+    /// How it is made, as a command.
+    pub make: String,
+    /// Where it comes from.
+    pub source: Origin,
+    /// Why, in one sentence.
+    pub why: String,
 }
 
 /// Which numbers cross a boundary.
@@ -35,6 +54,8 @@ pub struct RecipeStep {
     pub id: String,
     /// What it asks for.
     pub ask: Ask,
+    /// On which platform only.
+    pub platform: Option<Platform>,
     /// Where it comes from.
     pub source: Origin,
     /// Why, in one sentence.
@@ -84,6 +105,8 @@ pub enum Ask {
     DeleteObject {
         /// The objects, as [`crate::object`] reads them.
         objects: Vec<String>,
+        /// Only where helm marked them as this release's: somebody else's object of the same name stays.
+        of_release: bool,
     },
     /// Helm is to upgrade. The boundaries that a hop crosses say this together: one of them what becomes of the old
     /// values, each of them what is set.
@@ -92,6 +115,8 @@ pub enum Ask {
         values: Option<ValuesMode>,
         /// What is set.
         set: Vec<Setting>,
+        /// Old values that need no place in the new layout.
+        retired: Vec<Retired>,
     },
     /// The workloads and routes of the new manifest are to be waited for.
     WaitReady,
@@ -147,6 +172,18 @@ pub struct Setting {
     pub source: Origin,
     /// Why, in one sentence.
     pub why: String,
+}
+
+/// An old value that needs no place among the new ones.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Retired {
+    /// The dotted path; what lies below it is meant as well.
+    pub path: String,
+    /// What is in its place.
+    pub by: String,
+    /// Where it comes from.
+    pub source: Origin,
 }
 
 /// A platform.

@@ -15,7 +15,7 @@ mod read;
 mod tests;
 
 pub use book::Book;
-pub use boundary::{Ask, Boundary, Crosses, Origin, Platform, RecipeStep, Setting, Which};
+pub use boundary::{Ask, Boundary, Crosses, Origin, Platform, RecipeStep, Requirement, Retired, Setting, Which};
 pub use names::{fill, object};
 pub use page::{From, PageLine, PageOp, PageReading, PageScript};
-pub use product::{Database, Page, Password, Product, Refusal, ReleaseName, Route};
+pub use product::{Advice, Database, Minor, Page, Password, Product, Refusal, ReleaseName, Route, Store, Supported};

@@ -1,15 +1,20 @@
 use model::{Ref, ReleaseId};
 
 /// Kinds that recipes may name without their API group.
-const GROUPS: [(&str, &str); 7] = [
+const GROUPS: [(&str, &str); 9] = [
     ("DaemonSet", "apps"),
     ("Deployment", "apps"),
     ("Ingress", "networking.k8s.io"),
+    ("IngressClass", "networking.k8s.io"),
     ("Job", "batch"),
     ("NetworkPolicy", "networking.k8s.io"),
     ("Route", "route.openshift.io"),
     ("StatefulSet", "apps"),
+    ("ValidatingWebhookConfiguration", "admissionregistration.k8s.io"),
 ];
+
+/// Kinds among these that are in no namespace.
+const OF_THE_CLUSTER: [&str; 2] = ["IngressClass", "ValidatingWebhookConfiguration"];
 
 /// Puts the release's name and namespace into a recipe's text, in place of `{release}` and `{namespace}`.
 #[must_use]
@@ -17,7 +22,7 @@ pub fn fill(text: &str, release: &ReleaseId) -> String {
     text.replace("{release}", &release.name).replace("{namespace}", &release.namespace)
 }
 
-/// An object that a recipe names as `Kind/name` or `Kind.group/name`; it is in the release's namespace.
+/// An object that a recipe names as `Kind/name` or `Kind.group/name`; it is in the release's namespace, where its kind is in one.
 #[must_use]
 pub fn object(text: &str, release: &ReleaseId) -> Option<Ref> {
     let text = fill(text, release);
@@ -29,5 +34,6 @@ pub fn object(text: &str, release: &ReleaseId) -> Option<Ref> {
         let group = GROUPS.iter().find(|(known, _)| *known == kind).map_or("", |(_, group)| group);
         (kind, group)
     });
-    Some(Ref::new(group, kind, &release.namespace, name))
+    let namespace = if OF_THE_CLUSTER.contains(&kind) { "" } else { &release.namespace };
+    Some(Ref::new(group, kind, namespace, name))
 }

@@ -20,12 +20,96 @@ pub struct Product {
     /// The databases that hold the data.
     #[serde(default)]
     pub databases: Vec<Database>,
+    /// What holds data beside them.
+    #[serde(default)]
+    pub stores: Vec<Store>,
+    /// What the vendor says of jumps from version to version.
+    #[serde(default)]
+    pub advice: Option<Advice>,
     /// What the charts look up in the cluster and refuse.
     #[serde(default)]
     pub refusals: Vec<Refusal>,
     /// Where the platform is reached: the first that is there tells its domain.
     #[serde(default)]
     pub routes: Vec<Route>,
+}
+
+/// A workload that holds data and is no database.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Store {
+    /// How recipes name it.
+    pub name: String,
+    /// The `StatefulSet` that runs it.
+    pub set: String,
+}
+
+/// What the vendor says of jumps from version to version, and of the platforms below them.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Advice {
+    /// The versions that were released, in order, as `major.minor`.
+    pub versions: Vec<Minor>,
+    /// How many of them a hop may go up.
+    pub most: usize,
+    /// Where it comes from.
+    pub source: Page,
+    /// The platforms that a version is made for.
+    pub platforms: Vec<Supported>,
+    /// Where that comes from.
+    pub platforms_source: Page,
+}
+
+/// A version without its patch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Minor {
+    /// Its first number.
+    pub major: u64,
+    /// Its second.
+    pub minor: u64,
+}
+
+/// The platforms that a version is made for, the lowest and the highest.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Supported {
+    /// The version.
+    pub version: Minor,
+    /// Of Kubernetes.
+    pub kubernetes: (Minor, Minor),
+    /// Of `OpenShift`.
+    pub openshift: (Minor, Minor),
+}
+
+impl Minor {
+    /// The beginning of a version's text: `v1.29.4` is 1.29.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut parts = text.trim_start_matches('v').split('.');
+        let (major, minor) = (parts.next()?.parse().ok()?, parts.next()?);
+        // Some servers say `1.29+`.
+        let minor = minor.trim_end_matches(|c: char| !c.is_ascii_digit()).parse().ok()?;
+        Some(Self { major, minor })
+    }
+}
+
+impl From<&Version> for Minor {
+    fn from(version: &Version) -> Self {
+        Self { major: version.major, minor: version.minor }
+    }
+}
+
+impl std::fmt::Display for Minor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}.{}", self.major, self.minor)
+    }
+}
+
+impl<'de> Deserialize<'de> for Minor {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::parse(&text).ok_or_else(|| serde::de::Error::custom(format!("`{text}` is no version such as 2.20")))
+    }
 }
 
 /// The usual name of a release.

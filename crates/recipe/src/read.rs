@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_saphyr::Spanned;
 
-use crate::boundary::{Ask, Boundary, Crosses, Origin, RecipeStep, Setting, Which};
+use crate::boundary::{Ask, Boundary, Crosses, Origin, Platform, RecipeStep, Requirement, Retired, Setting, Which};
 
 /// A finding about a place in a file; line 0 for the file as a whole.
 pub(crate) fn bad(file: &str, line: u64, what: impl std::fmt::Display) -> Finding {
@@ -39,6 +39,8 @@ pub(crate) struct RawBoundary {
     from_chart: Option<String>,
     #[serde(default)]
     to_chart: Option<String>,
+    #[serde(default)]
+    pub(crate) requires: Vec<Spanned<Requirement>>,
     pub(crate) steps: Vec<RawStep>,
 }
 
@@ -51,15 +53,21 @@ pub(crate) struct RawStep {
     pub(crate) source: Spanned<Origin>,
     why: String,
     #[serde(default)]
+    platform: Option<Platform>,
+    #[serde(default)]
     claims: Option<Which>,
     #[serde(default)]
     database: Option<Spanned<String>>,
     #[serde(default)]
     objects: Option<Vec<Spanned<String>>>,
     #[serde(default)]
+    of_release: Option<bool>,
+    #[serde(default)]
     values: Option<ValuesMode>,
     #[serde(default)]
     pub(crate) set: Option<Vec<Spanned<Setting>>>,
+    #[serde(default)]
+    pub(crate) retired: Option<Vec<Spanned<Retired>>>,
     #[serde(default)]
     may_change: Option<Vec<String>>,
 }
@@ -78,6 +86,7 @@ impl RawBoundary {
             crosses: self.crosses,
             from_chart: self.from_chart,
             to_chart: self.to_chart,
+            requires: self.requires.into_iter().map(|required| required.value).collect(),
             steps,
         })
     }
@@ -93,10 +102,14 @@ impl RawStep {
             "record-database" => Ask::RecordDatabase { database: self.database(file, databases)? },
             "archive-object" => Ask::ArchiveObject { objects: self.objects(file)? },
             "carry-credentials" => Ask::CarryCredentials { database: self.database(file, databases)? },
-            "delete-object" => Ask::DeleteObject { objects: self.deletable(file)? },
+            "delete-object" => Ask::DeleteObject {
+                objects: self.deletable(file)?,
+                of_release: self.of_release.take().unwrap_or_default(),
+            },
             "helm-upgrade" => Ask::HelmUpgrade {
                 values: self.values.take(),
                 set: self.set.take().unwrap_or_default().into_iter().map(|setting| setting.value).collect(),
+                retired: self.retired.take().unwrap_or_default().into_iter().map(|retired| retired.value).collect(),
             },
             "wait-ready" => Ask::WaitReady,
             "verify-volume" => Ask::VerifyVolume { claims: self.claims(file)? },
@@ -112,7 +125,7 @@ impl RawStep {
         if let Some(left) = self.left_over() {
             return Err(bad(file, at, format!("a step of kind {kind} has no `{left}`")));
         }
-        Ok(RecipeStep { id: self.id.value, ask, source: self.source.value, why: self.why })
+        Ok(RecipeStep { id: self.id.value, ask, platform: self.platform, source: self.source.value, why: self.why })
     }
 
     fn missing(&self, file: &str, field: &str) -> Finding {
@@ -163,6 +176,8 @@ impl RawStep {
             ("objects", self.objects.is_some()),
             ("values", self.values.is_some()),
             ("set", self.set.is_some()),
+            ("retired", self.retired.is_some()),
+            ("of-release", self.of_release.is_some()),
             ("may-change", self.may_change.is_some()),
         ];
         given.into_iter().find_map(|(name, is_given)| is_given.then_some(name))

@@ -49,10 +49,16 @@ pub type Render<'a> = dyn Fn(&shelf::Chart, &ReleaseId, &Value) -> Result<shelf:
 struct Simulation {
     #[expect(dead_code, reason = "read by people and by later versions")]
     format: u32,
-    cluster: SimulatedCluster,
-    groups: Vec<String>,
+    platforms: BTreeMap<String, SimulatedPlatform>,
     databases: Vec<SimulatedDatabase>,
     migrations: Vec<SimulatedMigration>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+struct SimulatedPlatform {
+    cluster: SimulatedCluster,
+    groups: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -61,9 +67,16 @@ struct SimulatedCluster {
     server: String,
     user: String,
     version: String,
-    openshift: String,
-    apps_domain: String,
     default_class: String,
+    #[serde(default)]
+    openshift: Option<SimulatedOpenShift>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+struct SimulatedOpenShift {
+    version: String,
+    apps_domain: String,
 }
 
 #[derive(Deserialize)]
@@ -103,8 +116,14 @@ impl Installation {
         };
         let release = ReleaseId { namespace: starts.namespace.clone(), name: starts.release.clone() };
         let simulation = simulation();
-        let mut node =
-            Node { world: empty(&simulation, &release), actors: Vec::new(), faults: 0, crashes: false, stops: false };
+        let platform = simulation.platforms.get(&start.platform).expect("a start's platform is simulated");
+        let mut node = Node {
+            world: empty(&simulation, platform, &release),
+            actors: Vec::new(),
+            faults: 0,
+            crashes: false,
+            stops: false,
+        };
         for step in &start.steps {
             install_step(&mut node, step, &release, render)?;
             if let [first, ..] = &simulation.databases[..]
@@ -249,31 +268,33 @@ impl Installation {
     }
 }
 
+/// Whether a step is the one that makes the database: the first run of helm.
 fn is_first(step: &StartStep, start: &Start) -> bool {
-    start.steps.first().is_some_and(|first| std::ptr::eq(first, step))
+    let first = start.steps.iter().find(|step| matches!(step, StartStep::Helm { .. }));
+    first.is_some_and(|first| std::ptr::eq(first, step))
 }
 
 fn simulation() -> Simulation {
-    let text = shelf::simulation("openshift.yaml").expect("the simulation's file is embedded");
+    let text = shelf::simulation("installations.yaml").expect("the simulation's file is embedded");
     serde_saphyr::from_str(text).expect("the simulation's file is readable")
 }
 
-fn empty(simulation: &Simulation, release: &ReleaseId) -> World {
+fn empty(simulation: &Simulation, platform: &SimulatedPlatform, release: &ReleaseId) -> World {
     let set = |name: &str| Ref::set(&release.namespace, name);
-    let cluster = &simulation.cluster;
+    let cluster = &platform.cluster;
     let mut world = World::new(Facts {
         cluster: Cluster {
             server: cluster.server.clone(),
             user: cluster.user.clone(),
             uid: Uid::new(""),
             version: cluster.version.clone(),
-            platform: Platform::OpenShift {
-                version: cluster.openshift.clone(),
-                apps_domain: cluster.apps_domain.clone(),
-            },
+            platform: cluster.openshift.as_ref().map_or(Platform::Kubernetes, |openshift| Platform::OpenShift {
+                version: openshift.version.clone(),
+                apps_domain: openshift.apps_domain.clone(),
+            }),
             default_class: Some(cluster.default_class.clone()),
         },
-        groups: simulation.groups.clone(),
+        groups: platform.groups.clone(),
         release: release.clone(),
         databases: simulation
             .databases
@@ -308,8 +329,8 @@ fn empty(simulation: &Simulation, release: &ReleaseId) -> World {
 }
 
 /// What a cluster has before anything is installed on it.
-fn cluster_objects(cluster: &SimulatedCluster, release: &ReleaseId) -> [(Ref, Value); 5] {
-    [
+fn cluster_objects(cluster: &SimulatedCluster, release: &ReleaseId) -> Vec<(Ref, Value)> {
+    let mut objects = vec![
         (
             Ref::new("", "Namespace", "", "kube-system"),
             json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "kube-system"}}),
@@ -325,21 +346,24 @@ fn cluster_objects(cluster: &SimulatedCluster, release: &ReleaseId) -> [(Ref, Va
                 "metadata": {"name": cluster.default_class, "annotations": {"storageclass.kubernetes.io/is-default-class": "true"}}
             }),
         ),
-        (
+    ];
+    if let Some(openshift) = &cluster.openshift {
+        objects.push((
             Ref::new("config.openshift.io", "ClusterVersion", "", "version"),
             json!({
                 "apiVersion": "config.openshift.io/v1", "kind": "ClusterVersion", "metadata": {"name": "version"},
-                "status": {"desired": {"version": cluster.openshift}}
+                "status": {"desired": {"version": openshift.version}}
             }),
-        ),
-        (
+        ));
+        objects.push((
             Ref::new("config.openshift.io", "Ingress", "", "cluster"),
             json!({
                 "apiVersion": "config.openshift.io/v1", "kind": "Ingress", "metadata": {"name": "cluster"},
-                "spec": {"domain": cluster.apps_domain}
+                "spec": {"domain": openshift.apps_domain}
             }),
-        ),
-    ]
+        ));
+    }
+    objects
 }
 
 /// Puts the rows of a used platform into the database.
@@ -361,6 +385,12 @@ fn install_step(node: &mut Node, step: &StartStep, release: &ReleaseId, render: 
                 let mut json = (*live.0).clone();
                 crate::api::merge(&mut json, &json!({"metadata": {"annotations": annotate.annotations}}));
                 node.world.put(&name, json);
+            }
+        }
+        StartStep::Create { create } => {
+            let object = Object::new(shelf::in_namespace(create, &release.namespace));
+            if let Some(name) = object.name() {
+                drop(node.world.create(&name, (*object.0).clone()));
             }
         }
         StartStep::Helm { chart, values, set, .. } => {

@@ -36,23 +36,63 @@ pub struct Recorded {
     pub second: Option<String>,
 }
 
+/// A fixture chart: its name, its version, and the layers that it is made of.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Recipe {
+    name: String,
+    version: String,
+    layers: Vec<String>,
+}
+
+impl Recipe {
+    /// The chart's files. A file of a later layer takes the place of an earlier one's; sections of values are joined.
+    fn files(&self) -> BTreeMap<String, Vec<u8>> {
+        let Self { name, version, layers } = self;
+        let mut files: BTreeMap<String, Vec<u8>> = BTreeMap::new();
+        for layer in layers {
+            let folder = format!("layers/{layer}");
+            let mut own = BTreeMap::new();
+            collect(CHARTS.get_dir(&folder).expect("charts.yaml names layers that are there"), &folder, &mut own);
+            for (path, bytes) in own {
+                let file = files.entry(path.clone()).or_default();
+                if path != "values.yaml" {
+                    file.clear();
+                }
+                file.extend(bytes);
+            }
+        }
+        let about = format!(
+            "apiVersion: v2\nname: {name}\ndescription: >-\n  A test fixture of Portolan's own, shaped after the vendor's public \
+             descriptions of the Run:ai control plane {version}.\n  It is not the vendor's chart and runs none of the vendor's \
+             software.\ntype: application\nversion: {version}\nappVersion: \"{version}\"\n"
+        );
+        files.insert("Chart.yaml".into(), about.into_bytes());
+        files
+    }
+}
+
+fn recipes() -> Vec<Recipe> {
+    let text = CHARTS.get_file("charts.yaml").and_then(|file| file.contents_utf8()).expect("charts.yaml is there");
+    serde_saphyr::from_str(text).expect("charts.yaml is readable")
+}
+
 /// The fixture charts.
 ///
 /// # Panics
 /// Where a chart of ours is broken, which a test of ours would have seen.
 #[must_use]
 pub fn charts() -> Vec<Chart> {
-    let mut charts: Vec<Chart> = CHARTS
-        .dirs()
-        .filter(|dir| dir.get_file(dir.path().join("Chart.yaml")).is_some())
-        .map(|dir| {
-            let mut files = BTreeMap::new();
-            collect(dir, &dir.path().to_string_lossy(), &mut files);
-            pack(&files)
-        })
-        .collect();
+    let mut charts: Vec<Chart> = recipes().iter().map(|recipe| pack(&recipe.files())).collect();
     charts.sort_by(|a, b| (&a.id.name, &a.id.version).cmp(&(&b.id.name, &b.id.version)));
     charts
+}
+
+/// The files of a fixture chart, by name and version: `control-plane-2.20.41`.
+#[must_use]
+pub fn files(chart: &str) -> Option<BTreeMap<String, Vec<u8>>> {
+    let is = |recipe: &&Recipe| format!("{}-{}", recipe.name, recipe.version) == chart;
+    recipes().iter().find(is).map(Recipe::files)
 }
 
 /// A chart out of the files of its folder.
@@ -106,8 +146,6 @@ pub fn recordings() -> impl Iterator<Item = String> {
 /// The installations that an upgrade starts from.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Starts {
-    /// The platform they are on.
-    pub platform: String,
     /// The namespace of the release.
     pub namespace: String,
     /// The release's name.
@@ -121,6 +159,14 @@ pub struct Starts {
 pub struct Start {
     /// Its name.
     pub name: String,
+    /// The platform it is on: `openshift` or `kubernetes`.
+    pub platform: String,
+    /// Whether it has objects whose names are the cluster's, so that there can be one of these at a time.
+    #[serde(default)]
+    pub alone: bool,
+    /// The claim that the metrics lie on.
+    #[serde(default)]
+    pub metrics: Option<String>,
     /// The password in the database at the end.
     pub password: String,
     /// The claim that the database lies on.
@@ -150,6 +196,11 @@ pub enum StartStep {
     Annotate {
         /// What is annotated.
         annotate: Annotate,
+    },
+    /// An object that the site's people made in the release's namespace.
+    Create {
+        /// The object.
+        create: Value,
     },
 }
 
@@ -189,6 +240,14 @@ pub fn start_values(files: &[String], set: &[String]) -> Value {
         values::parse_set_into(argument, &mut all).expect("a --set argument of ours is readable");
     }
     all
+}
+
+/// An object as it stands in a namespace.
+#[must_use]
+pub fn in_namespace(object: &Value, namespace: &str) -> Value {
+    let mut object = object.clone();
+    object["metadata"]["namespace"] = namespace.into();
+    object
 }
 
 /// A file of the simulations.

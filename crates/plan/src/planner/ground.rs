@@ -56,6 +56,22 @@ impl<'a> Ground<'a> {
         self.databases.iter().find(|database| database.recipe.name == name)
     }
 
+    /// The claim that the set of a database or store names today; `None` where it makes its claim from a template, or the
+    /// release does not run it.
+    pub(super) fn claim(&self, name: &str) -> Option<String> {
+        if let Some(found) = self.database(name) {
+            return found.claim.clone();
+        }
+        let store = self.book.product.stores.iter().find(|store| store.name == name)?;
+        claim_of(self.form(&Ref::set(&self.release().namespace, &fill(&store.set, self.release())))?)
+    }
+
+    /// Whether the cluster is of a platform.
+    pub(super) fn is_on(&self, platform: recipe::Platform) -> bool {
+        let openshift = matches!(self.inventory.cluster.platform, Platform::OpenShift { .. });
+        (platform == recipe::Platform::OpenShift) == openshift
+    }
+
     /// Whether a workload mounts a claim today, or would if it ran.
     pub(super) fn is_in_use(&self, volume: &Volume) -> bool {
         let forms = self.inventory.objects.values().chain(&self.inventory.release.docs);
@@ -81,6 +97,11 @@ impl<'a> Ground<'a> {
             (None, _) => None,
         }
     }
+}
+
+/// Of several the first: a set may mount a claim for backups too, but none is known that does.
+fn claim_of(form: &Object) -> Option<String> {
+    form.claims().first().map(|claim| (*claim).to_owned()).filter(|_| is_kind(form, "StatefulSet"))
 }
 
 fn found<'a>(
@@ -116,8 +137,7 @@ fn found<'a>(
             password,
         },
         plaintext,
-        // Of several the one that holds data: a set may mount a claim for backups too, but none is known that does.
-        claim: form.claims().first().map(|claim| (*claim).to_owned()).filter(|_| is_kind(form, "StatefulSet")),
+        claim: claim_of(form),
         set,
     })
 }

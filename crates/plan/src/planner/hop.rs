@@ -11,7 +11,7 @@ use super::ground::Ground;
 use super::leg::Leg;
 use super::standing::Standing;
 use super::steps::Desk;
-use super::{Objects, Rendering, mounts, notes};
+use super::{Objects, Rendering, fates, mounts, notes};
 
 pub(super) struct Made {
     pub(super) hop: Hop,
@@ -51,7 +51,9 @@ pub(super) fn make(
         steps,
         changes,
         new_claims,
+        values: fates::of(ground, leg),
     };
+    findings.extend(fates::dropped(leg, &hop.values));
     standing.pass(&hop, live, &planned);
     Ok(Made { hop, findings })
 }

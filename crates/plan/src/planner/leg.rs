@@ -1,8 +1,8 @@
 //! One version to the next before anything is rendered: which boundaries it crosses, what helm is given.
 
 use helm_compat::values;
-use model::{Carried, ChartId, Code, Finding, Platform, ValuesMode};
-use recipe::{Ask, Boundary, Platform as On, RecipeStep, Setting};
+use model::{Carried, ChartId, Code, Finding, ValuesMode};
+use recipe::{Ask, Boundary, RecipeStep, Setting};
 use serde_json::{Value, json};
 
 use super::ground::Ground;
@@ -95,7 +95,7 @@ fn leg<'a>(
     let asks: Vec<(&Boundary, &RecipeStep)> = boundaries
         .iter()
         .flat_map(|boundary| boundary.steps.iter().map(|step| (*boundary, step)))
-        .filter(|(_, step)| is_wanted(&step.id))
+        .filter(|(_, step)| is_wanted(&step.id) && step.platform.is_none_or(|platform| ground.is_on(platform)))
         .collect();
     let mode = mode(&asks, &from, &pick.id)?;
     let mut given = json!({});
@@ -147,8 +147,7 @@ fn mode(asks: &[(&Boundary, &RecipeStep)], from: &ChartId, to: &ChartId) -> Resu
 
 /// What a recipe's value is here; `None` where it does not apply.
 fn value(ground: &Ground<'_>, setting: &Setting) -> Result<Option<Value>, Finding> {
-    let is_openshift = matches!(ground.inventory.cluster.platform, Platform::OpenShift { .. });
-    if setting.platform.is_some_and(|on| (on == On::OpenShift) != is_openshift) {
+    if setting.platform.is_some_and(|platform| !ground.is_on(platform)) {
         return Ok(None);
     }
     filled(ground, setting, &setting.value)
@@ -166,13 +165,13 @@ fn filled(ground: &Ground<'_>, setting: &Setting, value: &Value) -> Result<Optio
                 })?;
                 text = text.replace("{domain}", &domain);
             }
-            for database in &ground.book.product.databases {
-                let mark = format!("{{claim:{}}}", database.name);
+            let product = &ground.book.product;
+            let databases = product.databases.iter().map(|database| &database.name);
+            for name in databases.chain(product.stores.iter().map(|store| &store.name)) {
+                let mark = format!("{{claim:{name}}}");
                 if text.contains(&mark) {
                     // A set that makes its claim goes on making it; a database elsewhere has none.
-                    let Some(claim) = ground.database(&database.name).and_then(|found| found.claim.clone()) else {
-                        return Ok(None);
-                    };
+                    let Some(claim) = ground.claim(name) else { return Ok(None) };
                     text = text.replace(&mark, &claim);
                 }
             }

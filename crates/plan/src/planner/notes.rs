@@ -2,9 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use helm_compat::values;
-use model::{Code, Finding, HelmRun, Manifest, NewClaim, Object, Ref, ValuesMode};
-use recipe::fill;
+use model::{Code, Finding, HelmRun, Manifest, NewClaim, Object, Platform, Ref};
+use recipe::{Advice, Minor, fill};
 
 use super::ground::{FoundDatabase, Ground};
 use super::leg::Leg;
@@ -38,40 +37,76 @@ pub(super) fn at_start(ground: &Ground<'_>, legs: &[Leg<'_>]) -> Vec<Finding> {
                 .next("see whether it is left over from an earlier version"),
         );
     }
-    findings.extend(legs.iter().filter_map(|leg| dropped(ground, leg)));
+    findings.extend(missing(ground, legs));
+    findings.extend(other_host(ground));
+    if let Some(advice) = &ground.book.product.advice {
+        findings.extend(legs.iter().filter_map(|leg| long_jump(advice, leg)));
+        findings.extend(legs.iter().filter_map(|leg| other_platform(ground, advice, leg)));
+    }
     findings
 }
 
-/// Values of the installation that are not taken over: their paths, never the values.
-fn dropped(ground: &Ground<'_>, leg: &Leg<'_>) -> Option<Finding> {
-    if leg.mode != ValuesMode::Reset {
-        return None;
-    }
-    let replaced = leg.settings.iter().flat_map(|(_, setting)| &setting.replaces);
-    let is_carried =
-        |found: &&FoundDatabase<'_>| leg.carried.iter().any(|carried| carried.from == found.reference.password);
-    let passwords = ground.databases.iter().filter(is_carried).flat_map(|found| found.recipe.password.value.values());
-    let replaced: BTreeSet<&String> = replaced.chain(passwords).collect();
-    let paths: Vec<String> = values::flatten(&leg.before)
-        .into_iter()
-        .filter(|(path, value)| values::get(&leg.after, path) != Some(value))
-        .map(|(path, _)| path)
-        .filter(|path| !replaced.contains(path))
-        .collect();
-    if paths.is_empty() {
-        return None;
-    }
-    let how_many = if paths.len() == 1 {
-        "1 value that is set today is".into()
-    } else {
-        format!("{} values that are set today are", paths.len())
+/// What people have to make themselves and did not. What may not be listed is not known to be missing.
+fn missing(ground: &Ground<'_>, legs: &[Leg<'_>]) -> Vec<Finding> {
+    let namespace = &ground.release().namespace;
+    let required = legs.iter().flat_map(|leg| &leg.boundaries).flat_map(|boundary| &boundary.requires);
+    let here = required.filter(|required| required.platform.is_none_or(|platform| ground.is_on(platform)));
+    here.filter_map(|required| Some((required, recipe::object(&required.object, ground.release())?)))
+        .filter(|(_, name)| !ground.inventory.objects.contains_key(name))
+        .filter(|(_, name)| ground.inventory.is_complete(name.kind(), namespace))
+        .map(|(required, name)| {
+            Finding::blocking(Code::NotThere, format!("{name} is not there"))
+                .why(required.why.clone())
+                .next(format!("{}, or accept: --accept PL232 --reason TEXT", fill(&required.make, ground.release())))
+        })
+        .collect()
+}
+
+/// The page says `runai.<apps domain>`; a platform that is reached under another host keeps it.
+fn other_host(ground: &Ground<'_>) -> Option<Finding> {
+    let Platform::OpenShift { apps_domain, .. } = &ground.inventory.cluster.platform else { return None };
+    let (host, usual) = (ground.domain()?, format!("runai.{apps_domain}"));
+    (!apps_domain.is_empty() && host != usual).then(|| {
+        Finding::warning(Code::OtherHost, format!("the platform is reached under {host} today, not under {usual}"))
+    })
+}
+
+/// A hop over more versions than the vendor tries.
+fn long_jump(advice: &Advice, leg: &Leg<'_>) -> Option<Finding> {
+    let place = |version: &semver::Version| {
+        let minor = Minor::from(version);
+        advice.versions.iter().rposition(|known| *known <= minor)
     };
-    let found = format!("{how_many} not taken over to {}", leg.pick.id);
-    let mut finding = Finding::warning(Code::BadValues, found)
-        .why("the new chart has another layout of values: what it is not given has its default")
-        .next("see which of them still matter, and give them in the new layout with --set or -f");
-    finding.evidence = paths;
-    Some(finding)
+    let (from, to) = (place(&leg.from.version)?, place(&leg.pick.id.version)?);
+    let gap = to.saturating_sub(from);
+    (gap > advice.most).then(|| {
+        let found = format!("{} -> {} goes up {gap} versions in one hop", leg.from.version, leg.pick.id.version);
+        let stops: Vec<String> =
+            (from..to).step_by(advice.most).skip(1).map(|at| advice.versions[at].to_string()).collect();
+        Finding::warning(Code::LongJump, found)
+            .with(format!(
+                "the vendor's limit: {} versions, {} ({})",
+                advice.most, advice.source.title, advice.source.source
+            ))
+            .next(format!("the page allows it; to stop on the way: --via {}", stops.join(",")))
+    })
+}
+
+/// A platform that the target was not made for.
+fn other_platform(ground: &Ground<'_>, advice: &Advice, leg: &Leg<'_>) -> Option<Finding> {
+    let target = Minor::from(&leg.pick.id.version);
+    let supported = advice.platforms.iter().find(|supported| supported.version == target)?;
+    let cluster = &ground.inventory.cluster;
+    let (name, text, (low, high)) = match &cluster.platform {
+        Platform::OpenShift { version, .. } => ("OpenShift", version, supported.openshift),
+        Platform::Kubernetes => ("Kubernetes", &cluster.version, supported.kubernetes),
+    };
+    let is = Minor::parse(text)?;
+    let source = &advice.platforms_source;
+    (is < low || is > high).then(|| {
+        Finding::warning(Code::OtherPlatform, format!("{target} is made for {name} {low} to {high}, and this is {is}"))
+            .with(format!("{} ({})", source.title, source.source))
+    })
 }
 
 /// A hop as helm will meet it.

@@ -87,7 +87,7 @@ impl Desk<'_> {
                 if objects.is_empty() { Vec::new() } else { vec![StepKind::ArchiveObject { objects }] }
             }
             Ask::CarryCredentials { database } => self.carry(database).into_iter().collect(),
-            Ask::DeleteObject { objects } => self.deletions(objects),
+            Ask::DeleteObject { objects, of_release } => self.deletions(objects, *of_release),
             Ask::HelmUpgrade { .. } => vec![StepKind::HelmUpgrade { run: Box::new(self.run.clone()) }],
             Ask::WaitReady => vec![StepKind::WaitReady { workloads: waits(self.docs) }],
             Ask::VerifyVolume { claims } => {
@@ -163,11 +163,19 @@ impl Desk<'_> {
     }
 
     /// What an earlier hop made has no UID that is known now; it is of the new kind already and needs no deleting.
-    fn deletions(&self, objects: &[String]) -> Vec<StepKind> {
+    fn deletions(&self, objects: &[String], of_release: bool) -> Vec<StepKind> {
         self.there(objects)
+            .filter(|(_, live)| !of_release || self.is_of_release(live))
             .filter(|(_, live)| !live.uid().0.is_empty())
             .map(|(target, live)| StepKind::DeleteObject { uid: live.uid(), ends: self.pods_of(&target, live), target })
             .collect()
+    }
+
+    /// Whether helm marked a live object as this release's.
+    fn is_of_release(&self, live: &Object) -> bool {
+        let release = self.ground.release();
+        live.annotation("meta.helm.sh/release-name") == Some(release.name.as_str())
+            && live.annotation("meta.helm.sh/release-namespace") == Some(release.namespace.as_str())
     }
 
     fn pods_of(&self, owner: &Ref, live: &Object) -> Vec<Ref> {

@@ -117,6 +117,7 @@ pub(crate) struct Yard {
     pub(crate) book: Book,
     pub(crate) values: Value,
     pub(crate) without: Vec<String>,
+    pub(crate) accepted: Vec<model::Accepted>,
 }
 
 fn uid(name: &Ref) -> Uid {
@@ -217,6 +218,7 @@ fn installed(chart: &ChartId, config: Value, claim: &str) -> Yard {
         book: Book::builtin(),
         values: json!({}),
         without: Vec::new(),
+        accepted: Vec::new(),
     }
 }
 
@@ -256,7 +258,12 @@ impl Yard {
     }
 
     fn wish(&self, to: &[ChartId]) -> Wish {
-        Wish { to: to.iter().map(pick).collect(), values: self.values.clone(), without: self.without.clone() }
+        Wish {
+            to: to.iter().map(pick).collect(),
+            values: self.values.clone(),
+            without: self.without.clone(),
+            accepted: self.accepted.clone(),
+        }
     }
 
     pub(crate) fn jobs(&self, to: &[ChartId]) -> Result<Vec<RenderJob>, Finding> {

@@ -1,0 +1,75 @@
+//! What becomes of the user-supplied values.
+
+use std::collections::BTreeMap;
+
+use helm_compat::values;
+use model::{Code, Fate, Finding, ValuesMode};
+use recipe::Ask;
+use serde_json::Value;
+
+use super::ground::Ground;
+use super::leg::Leg;
+
+/// Each user-supplied value of before by its path.
+pub(super) fn of(ground: &Ground<'_>, leg: &Leg<'_>) -> Vec<(String, Fate)> {
+    let replacements = replacements(ground, leg);
+    values::flatten(&leg.before)
+        .into_iter()
+        .filter(|(_, value)| !value.is_null())
+        .map(|(path, value)| {
+            let fate = fate(leg, &replacements, &path, &value);
+            (path, fate)
+        })
+        .collect()
+}
+
+fn fate(leg: &Leg<'_>, replacements: &BTreeMap<String, String>, path: &str, value: &Value) -> Fate {
+    match values::get(&leg.after, path) {
+        Some(after) if after == value => return Fate::Carried,
+        // In one layout of values a path means the same before and after.
+        Some(_) if leg.mode == ValuesMode::ResetThenReuse => {
+            return Fate::Replaced("the value that is given now".into());
+        }
+        _ => {}
+    }
+    let covers = |whole: &str| path.strip_prefix(whole).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
+    match replacements.iter().find(|(whole, _)| covers(whole)) {
+        Some((_, by)) => Fate::Replaced(by.clone()),
+        None => Fate::Dropped,
+    }
+}
+
+/// The paths for which something else stands, with what it is.
+fn replacements(ground: &Ground<'_>, leg: &Leg<'_>) -> BTreeMap<String, String> {
+    let mut all = BTreeMap::new();
+    for (_, step) in &leg.asks {
+        if let Ask::HelmUpgrade { retired, .. } = &step.ask {
+            all.extend(retired.iter().map(|retired| (retired.path.clone(), retired.by.clone())));
+        }
+    }
+    for (_, setting) in &leg.settings {
+        all.extend(setting.replaces.iter().map(|path| (path.clone(), setting.path.clone())));
+    }
+    for found in &ground.databases {
+        let carried = leg.carried.iter().filter(|carried| carried.from == found.reference.password);
+        for carried in carried {
+            let by = format!("{}, out of {}", carried.path, carried.from.secret);
+            all.extend(found.recipe.password.value.values().map(|path| (path.clone(), by.clone())));
+        }
+    }
+    all
+}
+
+/// The values that are lost: their paths.
+pub(super) fn dropped(leg: &Leg<'_>, fates: &[(String, Fate)]) -> Option<Finding> {
+    let paths: Vec<String> =
+        fates.iter().filter(|(_, fate)| *fate == Fate::Dropped).map(|(path, _)| path.clone()).collect();
+    let how_many = match paths.len() {
+        0 => return None,
+        1 => "1 value that is set today is".into(),
+        more => format!("{more} values that are set today are"),
+    };
+    let mut finding = Finding::blocking(Code::ValuesDropped, format!("{how_many} not taken over to {}", leg.pick.id));
+    finding.evidence = paths;
+    Some(finding)
+}
