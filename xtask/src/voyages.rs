@@ -1,6 +1,6 @@
 //! The voyages that the simulations and the tests make: which renderings they need.
 
-use model::SecretKey;
+use model::{Code, SecretKey};
 use plan::planner::{self, ChartPick, Wish};
 use plan::survey;
 use recipe::Book;
@@ -10,8 +10,15 @@ use serde_json::json;
 use crate::render::Recorder;
 
 /// The ways from any start: the charts in order, and the steps left out that change what is rendered.
-const WAYS: &[(&[&str], &[&str])] =
-    &[(&["2.20"], &[]), (&["2.13", "2.20"], &[]), (&["2.13"], &[]), (&["2.20"], &["carry-credentials"])];
+const WAYS: &[(&[&str], &[&str])] = &[
+    (&["2.20"], &[]),
+    (&["2.13", "2.20"], &[]),
+    (&["2.13"], &[]),
+    (&["2.13", "2.17", "2.20"], &[]),
+    (&["2.20"], &["carry-credentials"]),
+    (&["2.20"], &["existing-claim"]),
+    (&["2.20"], &["existing-claim-of-metrics"]),
+];
 
 /// Records what the voyages from an installation need.
 pub(crate) fn record(recorder: &mut Recorder, installation: &Installation) -> anyhow::Result<()> {
@@ -34,10 +41,16 @@ pub(crate) fn record(recorder: &mut Recorder, installation: &Installation) -> an
             })
             .collect();
         let Ok(to) = picks else { continue };
-        let wish = Wish { to, values: json!({}), without: without.iter().map(|id| (*id).to_owned()).collect() };
+        let without = without.iter().map(|id| (*id).to_owned()).collect();
+        let wish = Wish { to, values: json!({}), without, accepted: Vec::new() };
         let secret = |key: &SecretKey| found.secrets.get(key).map(str::to_owned);
         let jobs = planner::jobs(&found.inventory, &secret, &Book::builtin(), &wish);
-        for job in jobs.map_err(|finding| anyhow::anyhow!("{finding}"))? {
+        // Not every way has every step.
+        let jobs = match jobs {
+            Err(finding) if finding.code == Code::BadOption => continue,
+            jobs => jobs.map_err(|finding| anyhow::anyhow!("{finding}"))?,
+        };
+        for job in jobs {
             let chart = charts.iter().find(|chart| chart.id == job.chart).expect("jobs are of offered charts");
             recorder.render(chart, &job.release, &job.values)?;
         }

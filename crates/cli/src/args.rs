@@ -132,7 +132,7 @@ pub(crate) enum Command {
 pub(crate) struct SurveyArgs {}
 
 /// The options of [`Target`]: a plan that is made already has no place for them.
-const TARGET: [&str; 6] = ["to", "via", "chart", "values", "set", "without"];
+const TARGET: [&str; 8] = ["to", "via", "chart", "values", "set", "without", "accept", "reason"];
 
 /// What to upgrade to.
 #[derive(Args, Clone, Debug, Default)]
@@ -155,6 +155,12 @@ pub(crate) struct Target {
     /// Leaves a step out, to see what it is for
     #[arg(long, value_name = "STEP", value_delimiter = ',')]
     pub(crate) without: Vec<String>,
+    /// Takes a finding upon oneself, by its code; it stays in the plan, with the reason
+    #[arg(long, value_name = "CODE", value_delimiter = ',', requires = "reason")]
+    pub(crate) accept: Vec<String>,
+    /// Why it is accepted
+    #[arg(long, value_name = "TEXT", requires = "accept")]
+    pub(crate) reason: Option<String>,
 }
 
 /// `plan`.

@@ -8,7 +8,7 @@ use std::time::Instant;
 use adapters::helm;
 use adapters::store::RunStore;
 use helm_compat::{chart, values};
-use model::{ChartId, Code, Digest, Finding, HelmClient, Plan, PlanFile, SecretKey, StepKind};
+use model::{Accepted, ChartId, Code, Digest, Finding, HelmClient, Plan, PlanFile, SecretKey, StepKind};
 use plan::planner::{self, ChartPick, RenderJob, Rendering, Wish};
 use plan::survey::Survey;
 use recipe::Book;
@@ -69,7 +69,7 @@ pub(crate) async fn plan(
         picks.push(ChartPick { id: id.clone(), archive: chart.archive.clone() });
         from = id;
     }
-    let wish = Wish { to: picks, values: given(target)?, without: target.without.clone() };
+    let wish = Wish { to: picks, values: given(target)?, without: target.without.clone(), accepted: accepted(target)? };
     let secret = |key: &SecretKey| survey.secrets.get(key).map(str::to_owned);
     let client = survey.inventory.helm.clone().unwrap_or_else(rehearse::simulated_helm);
     let mut renderings = Vec::new();
@@ -147,6 +147,17 @@ fn read_folder(root: &Path, folder: &Path, files: &mut BTreeMap<String, Vec<u8>>
         }
     }
     Ok(())
+}
+
+/// What the user takes upon themselves.
+fn accepted(target: &Target) -> Result<Vec<Accepted>, Finding> {
+    let Some(reason) = &target.reason else { return Ok(Vec::new()) };
+    let codes = target.accept.iter().map(|text| {
+        Code::parse(text).ok_or_else(|| {
+            Finding::blocking(Code::BadOption, format!("`{text}` is no code")).next("a code is PL and a number: PL231")
+        })
+    });
+    codes.map(|code| Ok(Accepted { code: code?, reason: reason.clone() })).collect()
 }
 
 /// The values that the user gives.

@@ -168,6 +168,12 @@ codes! {
 }
 
 impl Code {
+    /// A code as it is written: `PL231`.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|code| code.to_string().eq_ignore_ascii_case(text))
+    }
+
     /// Whether somebody may take a finding of this code upon themselves. A danger to data is never one of these.
     #[must_use]
     pub fn is_acceptable(self) -> bool {
@@ -190,11 +196,7 @@ impl Serialize for Code {
 impl<'de> Deserialize<'de> for Code {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        Self::ALL
-            .iter()
-            .copied()
-            .find(|code| code.to_string() == text)
-            .ok_or_else(|| serde::de::Error::custom(format!("`{text}` is no code of this version")))
+        Self::parse(&text).ok_or_else(|| serde::de::Error::custom(format!("`{text}` is no code of this version")))
     }
 }
 

@@ -255,12 +255,12 @@ impl Boundary {
         });
         crosses && is(&self.from_chart, from) && is(&self.to_chart, to)
     }
+}
 
-    /// The ids that can be left out of it: of steps, and of the values that helm is given.
+impl RecipeStep {
+    /// The ids that can be left out: its own, and those of the values that helm is given.
     pub fn ids(&self) -> impl Iterator<Item = &str> {
-        self.steps.iter().flat_map(|step| {
-            let set: &[Setting] = if let Ask::HelmUpgrade { set, .. } = &step.ask { set } else { &[] };
-            std::iter::once(step.id.as_str()).chain(set.iter().map(|setting| setting.id.as_str()))
-        })
+        let set: &[Setting] = if let Ask::HelmUpgrade { set, .. } = &self.ask { set } else { &[] };
+        std::iter::once(self.id.as_str()).chain(set.iter().map(|setting| setting.id.as_str()))
     }
 }

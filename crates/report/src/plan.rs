@@ -1,9 +1,9 @@
 //! What will be done, step by step.
 
-use model::{Change, Digest, Plan, Severity, StepKind};
+use model::{Change, Digest, Fate, Hop, Plan, Severity, StepKind};
 use rehearse::Forecast;
 
-use crate::page::{Block, Page};
+use crate::page::{Block, Page, Table};
 use crate::text::{Line, Tone};
 use crate::words::{all, count, journey, options, release, short, volume, with_sim};
 use crate::{ends, finding, steps, survey};
@@ -26,6 +26,7 @@ pub fn plan(plan: &Plan, digest: &Digest, rehearsed: Option<(&Forecast, f64)>) -
             page.push(Block::Heading(format!("Hop {} of {}   {} -> {}", at + 1, plan.hops.len(), hop.from, hop.to)));
         }
         page.push(Block::Steps(steps::items(plan, hop, before)));
+        values(&mut page, hop);
         before += hop.steps.len();
     }
     page.say(summary(plan));
@@ -63,10 +64,41 @@ fn facts(plan: &Plan, digest: &Digest) -> Vec<(&'static str, Line)> {
     if !crossed.is_empty() {
         facts.push(("Crosses", crossed.join(", ").into()));
     }
+    for accepted in &plan.accepted {
+        facts.push((
+            "Accepted",
+            Line::new(Tone::Warn, accepted.code.to_string()).and(format!("   {}", accepted.reason)),
+        ));
+    }
     if !plan.without.is_empty() {
         facts.push(("Left out", Line::new(Tone::Bad, plan.without.join(", ")).and("   by --without")));
     }
     facts
+}
+
+/// What becomes of the values that are set today; those that go on as they are are only counted.
+fn values(page: &mut Page, hop: &Hop) {
+    let carried = hop.values.iter().filter(|(_, fate)| *fate == Fate::Carried).count();
+    let mut table = Table::new(&["VALUE SET TODAY", "BECOMES"]);
+    for (path, fate) in &hop.values {
+        let becomes = match fate {
+            Fate::Carried => continue,
+            Fate::Replaced(by) => by.as_str().into(),
+            Fate::Dropped => Line::new(Tone::Bad, "dropped"),
+        };
+        table.rows.push(vec![path.as_str().into(), becomes]);
+    }
+    if !table.rows.is_empty() {
+        page.push(Block::Table(table));
+    }
+    if carried > 0 {
+        page.say(format!(
+            "{} set today {} on as {}.",
+            count(carried, "value"),
+            if carried == 1 { "goes" } else { "go" },
+            if carried == 1 { "it is" } else { "they are" }
+        ));
+    }
 }
 
 /// What is at stake.

@@ -85,6 +85,12 @@ impl<'a> Site<'a> {
 
     fn install_step(&self, step: &shelf::StartStep) -> Result<()> {
         match step {
+            shelf::StartStep::Create { create } => {
+                let object = Object::new(shelf::in_namespace(create, self.space.name()));
+                let plural = format!("{}s", object.text("/kind").to_lowercase());
+                let path = format!("/api/v1/namespaces/{}/{plural}", self.space.name());
+                self.rig.api().create(&path, &object.0)?;
+            }
             shelf::StartStep::Annotate { annotate } => {
                 let path = format!("/api/v1/namespaces/{}/persistentvolumeclaims/{}", self.space.name(), annotate.name);
                 self.rig.api().patch(&path, &json!({"metadata": {"annotations": annotate.annotations}}))?;
@@ -200,6 +206,7 @@ impl<'a> Site<'a> {
             to: sim::picks(&found.inventory.release.chart, to).map_err(told)?,
             values: json!({}),
             without: without.iter().map(|id| (*id).to_owned()).collect(),
+            accepted: Vec::new(),
         };
         let secret = |key: &SecretKey| found.secrets.get(key).map(str::to_owned);
         let book = Book::builtin();

@@ -73,6 +73,7 @@ pub fn plan(world: &World, to: &[&str], without: &[&str]) -> Result<PlanFile, Fi
         to: picks(&found.inventory.release.chart, to)?,
         values: json!({}),
         without: without.iter().map(|id| (*id).to_owned()).collect(),
+        accepted: Vec::new(),
     };
     plan_with(&found, &Book::builtin(), &wish, &|chart, release, values| recorded(chart, release, values))
 }

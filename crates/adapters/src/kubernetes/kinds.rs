@@ -72,6 +72,7 @@ const TABLE: &[Row] = &[
     ("", "v1", false, &["Namespace", "Node", "PersistentVolume"]),
     ("apps", "v1", true, &["ControllerRevision", "DaemonSet", "Deployment", "ReplicaSet", "StatefulSet"]),
     ("batch", "v1", true, &["CronJob", "Job"]),
+    ("admissionregistration.k8s.io", "v1", false, &["MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"]),
     ("networking.k8s.io", "v1", true, &["Ingress=ingresses", "NetworkPolicy=networkpolicies"]),
     ("networking.k8s.io", "v1", false, &["IngressClass=ingressclasses"]),
     ("rbac.authorization.k8s.io", "v1", true, &["Role", "RoleBinding"]),

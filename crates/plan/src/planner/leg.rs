@@ -38,7 +38,8 @@ pub(super) fn legs<'a>(ground: &Ground<'a>, wish: &'a Wish) -> Result<Vec<Leg<'a
             way.push((std::mem::replace(&mut from, pick.id.clone()), pick));
         }
     }
-    let crossed: Vec<&Boundary> = way.iter().flat_map(|(from, pick)| ground.book.boundaries(from, &pick.id)).collect();
+    let crossed = way.iter().flat_map(|(from, pick)| ground.book.boundaries(from, &pick.id));
+    let crossed: Vec<&RecipeStep> = crossed.flat_map(|boundary| steps_here(ground, boundary)).collect();
     if !way.is_empty() {
         check_without(&wish.without, &crossed)?;
     }
@@ -52,17 +53,24 @@ pub(super) fn legs<'a>(ground: &Ground<'a>, wish: &'a Wish) -> Result<Vec<Leg<'a
     Ok(legs)
 }
 
+/// A boundary's steps on this platform.
+fn steps_here<'a>(ground: &Ground<'_>, boundary: &'a Boundary) -> impl Iterator<Item = &'a RecipeStep> {
+    let here: Vec<bool> =
+        boundary.steps.iter().map(|step| step.platform.is_none_or(|platform| ground.is_on(platform))).collect();
+    boundary.steps.iter().zip(here).filter_map(|(step, here)| here.then_some(step))
+}
+
 /// What may be left out: any step or value of the plan, but helm itself; and the archive only together with what it
 /// is for. A deletion of what is not archived is never planned, and a password is carried out of the archive.
-fn check_without(without: &[String], crossed: &[&Boundary]) -> Result<(), Finding> {
-    let mut ids: Vec<&str> = crossed.iter().flat_map(|boundary| boundary.ids()).collect();
+fn check_without(without: &[String], crossed: &[&RecipeStep]) -> Result<(), Finding> {
+    let mut ids: Vec<&str> = crossed.iter().flat_map(|step| step.ids()).collect();
     ids.sort_unstable();
     ids.dedup();
     if let Some(unknown) = without.iter().find(|id| !ids.contains(&id.as_str())) {
         let finding = Finding::blocking(Code::BadOption, format!("this plan has no step `{unknown}` to leave out"));
         return Err(finding.with(format!("there are: {}", ids.join(", "))));
     }
-    let steps = || crossed.iter().flat_map(|boundary| &boundary.steps);
+    let steps = || crossed.iter().copied();
     let is_left_out = |step: &&RecipeStep| without.contains(&step.id);
     if let Some(helm) = steps().filter(is_left_out).find(|step| matches!(step.ask, Ask::HelmUpgrade { .. })) {
         return Err(Finding::blocking(Code::BadOption, format!("`{}` cannot be left out", helm.id))
@@ -94,8 +102,8 @@ fn leg<'a>(
     let is_wanted = |id: &String| !wish.without.contains(id);
     let asks: Vec<(&Boundary, &RecipeStep)> = boundaries
         .iter()
-        .flat_map(|boundary| boundary.steps.iter().map(|step| (*boundary, step)))
-        .filter(|(_, step)| is_wanted(&step.id) && step.platform.is_none_or(|platform| ground.is_on(platform)))
+        .flat_map(|boundary| steps_here(ground, boundary).map(|step| (*boundary, step)))
+        .filter(|(_, step)| is_wanted(&step.id))
         .collect();
     let mode = mode(&asks, &from, &pick.id)?;
     let mut given = json!({});

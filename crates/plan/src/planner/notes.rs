@@ -38,7 +38,7 @@ pub(super) fn at_start(ground: &Ground<'_>, legs: &[Leg<'_>]) -> Vec<Finding> {
         );
     }
     findings.extend(missing(ground, legs));
-    findings.extend(other_host(ground));
+    findings.extend(other_host(ground, legs));
     if let Some(advice) = &ground.book.product.advice {
         findings.extend(legs.iter().filter_map(|leg| long_jump(advice, leg)));
         findings.extend(legs.iter().filter_map(|leg| other_platform(ground, advice, leg)));
@@ -63,7 +63,9 @@ fn missing(ground: &Ground<'_>, legs: &[Leg<'_>]) -> Vec<Finding> {
 }
 
 /// The page says `runai.<apps domain>`; a platform that is reached under another host keeps it.
-fn other_host(ground: &Ground<'_>) -> Option<Finding> {
+fn other_host(ground: &Ground<'_>, legs: &[Leg<'_>]) -> Option<Finding> {
+    let mut settings = legs.iter().flat_map(|leg| &leg.settings);
+    settings.find(|(_, setting)| setting.value.as_str().is_some_and(|value| value.contains("{domain}")))?;
     let Platform::OpenShift { apps_domain, .. } = &ground.inventory.cluster.platform else { return None };
     let (host, usual) = (ground.domain()?, format!("runai.{apps_domain}"));
     (!apps_domain.is_empty() && host != usual).then(|| {

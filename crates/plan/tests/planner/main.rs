@@ -5,5 +5,6 @@
 mod lints;
 mod paths;
 mod refusals;
+mod values;
 mod without;
 mod yard;

@@ -68,9 +68,10 @@ fn credentials_left_out_are_not_given() {
     assert!(job.values["postgresql"].get("auth").is_none());
     let secret = manifest_of(&file, 0).docs.into_iter().find(|doc| doc.text("/kind") == "Secret").expect("a secret");
     assert_eq!(secret.text("/stringData/postgres-password"), model::Manifest::FREE);
-    assert_eq!(blocking(&file.plan), [Code::PasswordRefused]);
+    // The old value is then not taken over either.
+    assert_eq!(blocking(&file.plan), [Code::PasswordRefused, Code::ValuesDropped]);
     // Where the Secret stays, the chart looks the password up.
-    assert_eq!(blocking(&plan(at_2_11(), &["carry-credentials"])), []);
+    assert_eq!(blocking(&plan(at_2_11(), &["carry-credentials"])), [Code::ValuesDropped]);
 }
 
 #[test]
@@ -104,7 +105,7 @@ fn what_cannot_be_left_out() {
     assert_eq!(
         unknown.evidence,
         [
-            "there are: archive, carry-credentials, helm, keep-claims, record-database, retain-volumes, verify-database, \
+            "there are: archive, carry-credentials, existing-claim, existing-claim-of-metrics, helm, keep-claims, record-database, retain-volumes, verify-database, \
           verify-volumes, wait-ready"
         ]
     );

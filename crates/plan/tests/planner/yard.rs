@@ -174,7 +174,7 @@ fn installed(chart: &ChartId, config: Value, claim: &str) -> Yard {
             user: "jdoe".into(),
             uid: Uid::new("the-cluster"),
             version: "v1.27.8".into(),
-            platform: Platform::OpenShift { version: "4.14.31".into(), apps_domain: "apps.example.com".into() },
+            platform: Platform::OpenShift { version: "4.14.31".into(), apps_domain: "apps.rig.example.com".into() },
             default_class: Some("standard".into()),
         },
         helm: None,

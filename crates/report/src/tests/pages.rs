@@ -143,6 +143,12 @@ warning[PL210]: storage classes may not be read
               still on pvc-8a1f, mounted by postgresql-0
 8  = verify   database backend on postgresql-0      the same database, nothing gone    portolan
 
+VALUE SET TODAY    BECOMES
+deployment.domain  global.domain
+theme              dropped
+
+1 value set today goes on as it is.
+
 Plan: 1 to add, 2 to change, 2 to delete, 1 to keep; 1 step cannot be undone (6).
 Rehearsed: 1 volume Safe in 31,204 worlds, 2,118 crash points, 0.8 s.
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use model::{
-    Change, Code, DatabaseRef, Digest, Entry, Expect, Finding, HelmClient, HelmRun, Hop, Inventory, NewClaim,
+    Change, Code, DatabaseRef, Digest, Entry, Expect, Fate, Finding, HelmClient, HelmRun, Hop, Inventory, NewClaim,
     Observation, Outcome, Plan, Record, Ref, ReleaseId, ReleaseStatus, SecretKey, Snapshot, Source, Step, StepKind,
     StepRef, Table, Uid, Undo, ValuesMode, Verdict, VolumeAim, VolumeEnd,
 };
@@ -166,12 +166,18 @@ pub(super) fn plan() -> Plan {
             steps: steps(),
             changes,
             new_claims,
+            values: vec![
+                ("deployment.domain".into(), Fate::Replaced("global.domain".into())),
+                ("images.postgres".into(), Fate::Carried),
+                ("theme".into(), Fate::Dropped),
+            ],
         }],
         contingencies: Vec::new(),
         expects: BTreeMap::from([(claim(), Expect { uid: Some(Uid::new("c-1")), fields: Vec::new() })]),
         volumes: vec![aim()],
         databases: vec![database()],
         without: Vec::new(),
+        accepted: Vec::new(),
         findings: vec![Finding::warning(Code::NotVisible, "storage classes may not be read")],
     }
 }
