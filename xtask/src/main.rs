@@ -7,6 +7,7 @@ use testkit::rig;
 
 mod docs;
 mod fidelity;
+mod matrix;
 mod render;
 mod test;
 mod voyages;
@@ -37,6 +38,18 @@ enum Command {
         /// How many cases at once
         #[arg(long, default_value_t = 4)]
         jobs: usize,
+    },
+    /// Upgrades every pair of versions under every helm on real clusters, and writes docs/matrix.md
+    Matrix {
+        /// The helms; all of the rig's where none is named
+        #[arg(long)]
+        helm: Vec<String>,
+        /// How many at once
+        #[arg(long, default_value_t = 3)]
+        jobs: usize,
+        /// Only pairs with this in their names; nothing is written then
+        #[arg(long)]
+        only: Option<String>,
     },
     /// Writes docs/errors.md and docs/rules.md from the program's tables
     Docs {
@@ -93,6 +106,7 @@ fn main() -> anyhow::Result<()> {
         Command::Rig(command) => run_rig(command),
         Command::Test { need_rig } => test::run(root(), need_rig),
         Command::Fidelity { helm, jobs } => fidelity::run(root(), &helm, jobs),
+        Command::Matrix { helm, jobs, only } => matrix::run(root(), &helm, jobs, only.as_deref()),
         Command::Docs { check } => docs::write(root(), check),
         Command::Render { helm, check } => {
             let helm = match helm {

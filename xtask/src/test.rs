@@ -57,7 +57,9 @@ fn on_the_rig(root: &Path, build: &rig::Build) -> Result<Count> {
         ("PORTOLAN_TEST_POSTGRES", rig::POSTGRES.to_owned()),
     ];
     let count = cargo(root, &["test", "--workspace", "--no-fail-fast", "--", "--ignored"], &env);
-    Rig::down("main")?;
+    for shape in [rig::Shape::Openshift, rig::Shape::Kubernetes] {
+        Rig::down(Rig::shared_name(shape))?;
+    }
     count
 }
 

@@ -333,16 +333,28 @@ impl<'a> Site<'a> {
     /// # Errors
     /// Where the claim is not bound.
     pub fn aim(&self) -> Result<VolumeAim> {
-        let claim = self.space.find("api/v1", &format!("persistentvolumeclaims/{}", self.start.claim))?;
+        self.aim_of(&self.start.claim)
+    }
+
+    fn aim_of(&self, name: &str) -> Result<VolumeAim> {
+        let claim = self.space.find("api/v1", &format!("persistentvolumeclaims/{name}"))?;
         let claim = Object::new(claim.context("the claim is there")?);
         let volume = self.rig.api().get(&format!("/api/v1/persistentvolumes/{}", claim.text("/spec/volumeName")))?;
         let volume = Object::new(volume);
         Ok(VolumeAim {
-            claim: Ref::claim(self.space.name(), &self.start.claim),
+            claim: Ref::claim(self.space.name(), name),
             claim_uid: claim.uid(),
             volume: Ref::volume(volume.text("/metadata/name")),
             volume_uid: volume.uid(),
         })
+    }
+
+    /// That volume, then the one under the claim of the metrics where there is one.
+    ///
+    /// # Errors
+    /// Where a claim is not bound.
+    pub fn aims(&self) -> Result<Vec<VolumeAim>> {
+        std::iter::once(&self.start.claim).chain(&self.start.metrics).map(|claim| self.aim_of(claim)).collect()
     }
 
     /// The folder that the volume's bytes are in.

@@ -66,7 +66,32 @@ impl Rig {
     /// # Errors
     /// Where it is not built, or cannot be started.
     pub fn shared() -> Result<Self> {
-        Self::up("main", Shape::Openshift)
+        Self::shared_in(Shape::Openshift)
+    }
+
+    /// The rig that all test binaries share, of a shape: `main` or `kubernetes`; it is started where it does not run.
+    ///
+    /// # Errors
+    /// Where it is not built, or cannot be started.
+    pub fn shared_in(shape: Shape) -> Result<Self> {
+        Self::up(Self::shared_name(shape), shape)
+    }
+
+    /// The name of the shared rig of a shape.
+    #[must_use]
+    pub fn shared_name(shape: Shape) -> &'static str {
+        match shape {
+            Shape::Openshift => "main",
+            Shape::Kubernetes => "kubernetes",
+        }
+    }
+
+    /// Keeps others on this rig away from what is named, until it is dropped.
+    ///
+    /// # Errors
+    /// Where the lock cannot be taken.
+    pub fn lock(&self, what: &str) -> Result<std::fs::File> {
+        Cache::locate()?.lock(&format!("{}-{what}", self.state.name), || {})
     }
 
     /// A rig of this name, started where it does not run.
