@@ -4,24 +4,29 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Result, bail};
-use testkit::rig::{Rig, pins};
-use trials::fidelity::{self, CASES, Case};
+use testkit::rig::pins;
+use trials::fidelity::{self, Case};
 
 /// Runs every case under every helm and writes the page.
-pub(crate) fn run(root: &Path, helms: &[String], jobs: usize) -> Result<()> {
-    let rig = Rig::shared()?;
+pub(crate) fn run(root: &Path, helms: &[String], jobs: usize, only: Option<&str>) -> Result<()> {
     let helms: Vec<String> =
         if helms.is_empty() { pins::HELM.iter().map(|&helm| helm.to_owned()).collect() } else { helms.to_vec() };
     let cases: Vec<(Case, String)> =
-        helms.iter().flat_map(|helm| CASES.iter().map(move |case| (*case, helm.clone()))).collect();
+        helms.iter().flat_map(|helm| fidelity::cases().into_iter().map(move |case| (case, helm.clone()))).collect();
+    let cases: Vec<_> = cases
+        .into_iter()
+        .filter(|(case, _)| only.is_none_or(|only| format!("{} {}", case.start, case.name()).contains(only)))
+        .collect();
     println!("{} cases, {jobs} at a time", cases.len());
-    let rows = fidelity::run(&rig, &cases, jobs, &|row| {
+    let rows = fidelity::run(&cases, jobs, &|row| {
         let wrong = row.disagreements();
         let words = if wrong.is_empty() { "agrees".to_owned() } else { wrong.join("; ") };
         println!("{:<24} {:<40} helm {:<8} {words}", row.case.start, row.case.name(), row.helm);
     })?;
-    let date = Command::new("date").arg("+%Y-%m-%d").output()?;
-    fidelity::write(&rows, root, String::from_utf8_lossy(&date.stdout).trim())?;
+    if only.is_none() {
+        let date = Command::new("date").arg("+%Y-%m-%d").output()?;
+        fidelity::write(&rows, root, String::from_utf8_lossy(&date.stdout).trim())?;
+    }
     let wrong: usize = rows.iter().map(|row| row.disagreements().len()).sum();
     if wrong > 0 {
         bail!("{wrong} disagreements; see docs/fidelity.md");

@@ -38,6 +38,9 @@ enum Command {
         /// How many cases at once
         #[arg(long, default_value_t = 4)]
         jobs: usize,
+        /// Only cases with this in their names; nothing is written then
+        #[arg(long)]
+        only: Option<String>,
     },
     /// Upgrades every pair of versions under every helm on real clusters, and writes docs/matrix.md
     Matrix {
@@ -105,7 +108,7 @@ fn main() -> anyhow::Result<()> {
     match Cli::parse().command {
         Command::Rig(command) => run_rig(command),
         Command::Test { need_rig } => test::run(root(), need_rig),
-        Command::Fidelity { helm, jobs } => fidelity::run(root(), &helm, jobs),
+        Command::Fidelity { helm, jobs, only } => fidelity::run(root(), &helm, jobs, only.as_deref()),
         Command::Matrix { helm, jobs, only } => matrix::run(root(), &helm, jobs, only.as_deref()),
         Command::Docs { check } => docs::write(root(), check),
         Command::Render { helm, check } => {

@@ -11,65 +11,60 @@ use anyhow::{Context, Result};
 use model::{Action, Effect, End, Event, Outcome, PlanFile, Record, Ref, StepKind, Uid, Verdict, VolumeAim, VolumeEnd};
 use recipe::{Book, PageLine, PageOp, PageReading};
 use rehearse::{HelmJob, Op, Options, Script, ScriptLine, Subject, World};
+use serde::Deserialize;
 use serde_json::json;
 use testkit::proxy::Proxy;
 use testkit::rig::Rig;
 
-use crate::real::Site;
+use crate::matrix;
+use crate::real::{Data, Site, Watched};
 
 /// A start and a way to go from it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Case {
     /// The start.
-    pub start: &'static str,
-    /// The way.
-    pub way: Way,
+    pub start: String,
+    /// By a plan with these steps left out.
+    #[serde(default)]
+    pub without: Vec<String>,
+    /// By typing this reading of the page, in place of a plan.
+    #[serde(default)]
+    pub page: Option<String>,
+    /// Which volume is looked at.
+    #[serde(default)]
+    pub volume: Data,
+    /// What has to be seen at least once: a verdict, or `stopped`.
+    #[serde(default)]
+    pub harm: Option<String>,
+    /// Whether `cargo xtask test` carries it out as well.
+    #[serde(default = "yes")]
+    pub always: bool,
 }
 
-/// How an upgrade is done.
-#[derive(Clone, Copy, Debug)]
-pub enum Way {
-    /// By a plan, with these steps left out.
-    Plan(&'static [&'static str]),
-    /// By typing a reading of the page.
-    Page(&'static str),
+fn yes() -> bool {
+    true
 }
 
 /// All cases.
-pub const CASES: &[Case] = &[
-    Case { start: "openshift-2.8", way: Way::Plan(&[]) },
-    Case { start: "openshift-2.8", way: Way::Plan(&["keep-claims"]) },
-    Case { start: "openshift-2.8", way: Way::Plan(&["retain-volumes"]) },
-    Case { start: "openshift-2.8", way: Way::Plan(&["keep-claims", "retain-volumes"]) },
-    Case { start: "openshift-2.8", way: Way::Plan(&["delete-sets"]) },
-    Case { start: "openshift-2.8", way: Way::Plan(&["delete-secret"]) },
-    Case { start: "openshift-2.8", way: Way::Plan(&["existing-claim"]) },
-    Case { start: "openshift-2.8", way: Way::Plan(&["carry-credentials"]) },
-    Case { start: "openshift-2.8", way: Way::Page("block-alone") },
-    Case { start: "openshift-2.8", way: Way::Page("union") },
-    Case { start: "openshift-2.11", way: Way::Plan(&[]) },
-    Case { start: "openshift-2.11", way: Way::Plan(&["keep-claims"]) },
-    Case { start: "openshift-2.11", way: Way::Plan(&["retain-volumes"]) },
-    Case { start: "openshift-2.11", way: Way::Plan(&["keep-claims", "retain-volumes"]) },
-    Case { start: "openshift-2.11", way: Way::Plan(&["existing-claim"]) },
-    Case { start: "openshift-2.11", way: Way::Page("2.11") },
-    Case { start: "openshift-2.13", way: Way::Plan(&[]) },
-    Case { start: "openshift-2.13", way: Way::Plan(&["retain-volumes"]) },
-    Case { start: "openshift-2.13", way: Way::Page("2.13") },
-    Case { start: "openshift-2.13-adopted", way: Way::Plan(&[]) },
-    Case { start: "openshift-2.13-adopted", way: Way::Plan(&["retain-volumes"]) },
-    Case { start: "openshift-2.13-adopted", way: Way::Page("2.13") },
-];
+///
+/// # Panics
+/// Where our own file is broken, which a test has seen.
+#[must_use]
+pub fn cases() -> Vec<Case> {
+    serde_saphyr::from_str(include_str!("../fidelity.yaml")).expect("fidelity.yaml is readable")
+}
 
 impl Case {
     /// The case's name.
     #[must_use]
     pub fn name(&self) -> String {
-        match self.way {
-            Way::Plan([]) => "all steps".into(),
-            Way::Plan(without) => format!("without {}", without.join(", ")),
-            Way::Page(reading) => format!("the page, {reading}"),
-        }
+        let way = match &self.page {
+            Some(reading) => format!("the page, {reading}"),
+            None if self.without.is_empty() => "all steps".into(),
+            None => format!("without {}", self.without.join(", ")),
+        };
+        if self.volume == Data::Metrics { format!("metrics: {way}") } else { way }
     }
 }
 
@@ -132,7 +127,17 @@ impl Row {
         let seen: BTreeSet<Seen> = self.seen.values().copied().collect();
         let surprise = seen.difference(&self.predicted).map(|seen| format!("seen and not predicted: {seen}"));
         let missing = self.predicted.difference(&seen).map(|seen| format!("predicted and not seen: {seen}"));
-        surprise.chain(missing).collect()
+        surprise.chain(missing).chain(self.harmless()).collect()
+    }
+
+    /// Where a case has to do harm and none was seen.
+    fn harmless(&self) -> Option<String> {
+        let harm = self.case.harm.as_ref()?;
+        let does = |seen: &Seen| {
+            let verdicts = [seen.quiet.verdict, seen.drained].map(|verdict| verdict.to_string());
+            if harm == "stopped" { seen.quiet.end == End::Stopped } else { verdicts.contains(harm) }
+        };
+        (!self.seen.values().any(does)).then(|| format!("no harm was seen: {harm}"))
     }
 }
 
@@ -140,14 +145,22 @@ impl Row {
 ///
 /// # Errors
 /// Where the rig does not do what is asked of it.
-pub fn trial(rig: &Rig, case: Case, helm: &str) -> Result<Row> {
-    let mut row =
-        Row { case, helm: helm.into(), predicted: BTreeSet::new(), seen: BTreeMap::new(), rules: BTreeSet::new() };
+pub fn trial(case: &Case, helm: &str) -> Result<Row> {
+    let start = matrix::start(&case.start)?;
+    let rig = Rig::shared_in(matrix::shape(&start)?)?;
+    let _alone = start.alone.then(|| rig.lock("alone")).transpose()?;
+    let mut row = Row {
+        case: case.clone(),
+        helm: helm.into(),
+        predicted: BTreeSet::new(),
+        seen: BTreeMap::new(),
+        rules: BTreeSet::new(),
+    };
     for force in [Force::Nothing, Force::PodsHeld, Force::DeleteHeld] {
         if force != Force::Nothing && row.predicted.len() < 2 {
             break;
         }
-        let ((predicted, rules), seen) = once(rig, case, helm, force)
+        let ((predicted, rules), seen) = once(&rig, case, helm, force)
             .with_context(|| format!("{}, {}, helm {helm}, {force}", case.start, case.name()))?;
         row.predicted.extend(predicted);
         row.rules.extend(rules);
@@ -156,42 +169,39 @@ pub fn trial(rig: &Rig, case: Case, helm: &str) -> Result<Row> {
     Ok(row)
 }
 
-fn once(rig: &Rig, case: Case, helm: &str, force: Force) -> Result<(Prediction, Seen)> {
-    let mut site = Site::install(rig, case.start, helm)?;
+fn once(rig: &Rig, case: &Case, helm: &str, force: Force) -> Result<(Prediction, Seen)> {
+    let mut site = Site::install(rig, &case.start, helm)?;
     site.write_rows(100)?;
-    let aim = site.aim()?;
-    let disk = site.disk(&aim)?;
-    let (found, file) = match case.way {
-        Way::Plan(without) => site.plan(&["2.20"], without)?,
+    let watched = site.watched(case.volume)?;
+    let without: Vec<&str> = match case.page {
+        None => case.without.iter().map(String::as_str).collect(),
         // The page gives the chart no password.
-        Way::Page(_) => site.plan(&["2.20"], &["carry-credentials"])?,
+        Some(_) => vec!["carry-credentials"],
     };
+    let (found, file) = site.plan(&["2.20"], &without)?;
     let world = site.world(&found, &file);
-    let reading = match case.way {
-        Way::Page(name) => Some(reading(name)?),
-        Way::Plan(_) => None,
-    };
+    let reading = case.page.as_deref().map(reading).transpose()?;
     let lines = reading.as_ref().map(|reading| reading.filled("runai.apps.rig.example.com", &site.release()));
     let subject = match &lines {
         Some(lines) => Subject::Script(script(lines, &world, &file).context("the page upgrades with helm")?),
         None => Subject::Plan(Arc::new(file.plan.clone())),
     };
-    let predicted = predict(&world, &subject, &aim);
+    let predicted = predict(&world, &subject, &watched.aim);
     let proxy = Proxy::start(rig)?;
     site.through(proxy.kubeconfig())?;
     let over = AtomicBool::new(false);
-    let old = site.pod_uid()?;
+    let old = site.pod_uid(&watched)?;
     let end = std::thread::scope(|scope| {
         if force == Force::DeleteHeld {
-            scope.spawn(|| hold_delete(&site, &proxy, &aim, old.as_ref(), &over));
+            scope.spawn(|| hold_delete(&site, &proxy, &watched, old.as_ref(), &over));
         }
         let end = carry_out(&site, &file, lines.as_deref(), force);
         over.store(true, Ordering::SeqCst);
         end
     })?;
-    let quiet = site.look(&aim, &disk, end)?;
+    let quiet = site.look(&watched, end)?;
     site.delete_pods()?;
-    let drained = site.look(&aim, &disk, end)?.verdict;
+    let drained = site.look(&watched, end)?.verdict;
     Ok((predicted, Seen { quiet, drained }))
 }
 
@@ -272,12 +282,12 @@ fn is_helm(file: &PlanFile, index: u32) -> bool {
 }
 
 /// Holds helm's delete of the claim back until another pod runs on it. Where helm sends none, nothing is held.
-fn hold_delete(site: &Site<'_>, proxy: &Proxy, aim: &VolumeAim, old: Option<&Uid>, over: &AtomicBool) {
-    let path = format!("/persistentvolumeclaims/{}", aim.claim.name());
+fn hold_delete(site: &Site<'_>, proxy: &Proxy, watched: &Watched, old: Option<&Uid>, over: &AtomicBool) {
+    let path = format!("/persistentvolumeclaims/{}", watched.aim.claim.name());
     let hold = proxy.hold(move |seen| seen.method == "DELETE" && seen.path.ends_with(&path));
     while !over.load(Ordering::SeqCst) {
         if hold.wait_parked(Duration::from_millis(200)).is_ok() {
-            let runs = site.space().wait("the new pod", 60, |_| site.runs_anew(old));
+            let runs = site.space().wait("the new pod", 60, |_| site.runs_anew(watched, old));
             drop(runs);
             break;
         }
@@ -323,7 +333,7 @@ pub fn page(rows: &[Row], date: &str) -> String {
 ///
 /// # Errors
 /// The first error of any case.
-pub fn run(rig: &Rig, cases: &[(Case, String)], side_by_side: usize, told: &(dyn Fn(&Row) + Sync)) -> Result<Vec<Row>> {
+pub fn run(cases: &[(Case, String)], side_by_side: usize, told: &(dyn Fn(&Row) + Sync)) -> Result<Vec<Row>> {
     let next = std::sync::atomic::AtomicUsize::new(0);
     let rows = std::sync::Mutex::new(BTreeMap::new());
     std::thread::scope(|scope| {
@@ -332,7 +342,7 @@ pub fn run(rig: &Rig, cases: &[(Case, String)], side_by_side: usize, told: &(dyn
                 loop {
                     let at = next.fetch_add(1, Ordering::SeqCst);
                     let Some((case, helm)) = cases.get(at) else { return };
-                    let row = trial(rig, *case, helm);
+                    let row = trial(case, helm);
                     if let Ok(row) = &row {
                         told(row);
                     }

@@ -85,7 +85,7 @@ impl Row {
 /// # Errors
 /// Where the rig does not do what is asked of it, or nothing can be planned.
 pub fn trial(pair: &Pair, helm: &str) -> Result<Row> {
-    let start = start(pair)?;
+    let start = start(&pair.start)?;
     let rig = Rig::shared_in(shape(&start)?)?;
     // Objects whose names are the cluster's: one of these at a time, whoever asks.
     let _alone = start.alone.then(|| rig.lock("alone")).transpose()?;
@@ -115,12 +115,14 @@ pub fn trial(pair: &Pair, helm: &str) -> Result<Row> {
     })
 }
 
-fn start(pair: &Pair) -> Result<shelf::Start> {
+/// A start by its name.
+pub(crate) fn start(name: &str) -> Result<shelf::Start> {
     let all = shelf::starts().starts;
-    all.into_iter().find(|start| start.name == pair.start).with_context(|| format!("there is no start {}", pair.start))
+    all.into_iter().find(|start| start.name == name).with_context(|| format!("there is no start {name}"))
 }
 
-fn shape(start: &shelf::Start) -> Result<Shape> {
+/// The shape of the rig that a start needs.
+pub(crate) fn shape(start: &shelf::Start) -> Result<Shape> {
     start.platform.parse().map_err(|error| anyhow::anyhow!("{}: {error}", start.platform))
 }
 

@@ -20,6 +20,7 @@ use plan::planner::{self, Rendering, Wish};
 use plan::survey::{self, Survey};
 use recipe::Book;
 use rehearse::{Alive, KnownDatabase, World, judge, shelf};
+use serde::Deserialize;
 use serde_json::{Value, json};
 use testkit::rig::{Namespace, Rig};
 use tokio::runtime::Runtime;
@@ -28,6 +29,9 @@ use crate::sim;
 
 /// The database's pod in every fixture chart.
 pub const DATABASE: &str = "runai-backend-postgresql-0";
+
+/// The pod of the metrics, on plain Kubernetes.
+const METRICS: &str = "runai-backend-thanos-receive-0";
 
 /// Seconds that a trial waits for workloads: long enough for a migration, short enough where nothing will come.
 const READY_LIMIT: u64 = 40;
@@ -42,6 +46,29 @@ pub struct Site<'a> {
     runtime: Runtime,
     folder: tempfile::TempDir,
     groups: Vec<String>,
+}
+
+/// Which of the data of an installation.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Data {
+    /// The database.
+    #[default]
+    Database,
+    /// The metrics, on plain Kubernetes.
+    Metrics,
+}
+
+/// A volume that a trial looks at.
+pub struct Watched {
+    /// Claim and volume with their UIDs.
+    pub aim: VolumeAim,
+    /// The folder that its bytes are in.
+    disk: PathBuf,
+    /// A file in it that is there as long as the bytes are.
+    mark: &'static str,
+    /// The pod that mounts it.
+    pod: &'static str,
 }
 
 /// The rows that a trial wrote, as one number, and how many there are.
@@ -59,8 +86,7 @@ impl<'a> Site<'a> {
     /// # Errors
     /// What helm or the cluster says.
     pub fn install(rig: &'a Rig, name: &str, helm: &str) -> Result<Self> {
-        let starts = shelf::starts();
-        let start = starts.starts.into_iter().find(|start| start.name == name).context("there is no such start")?;
+        let start = crate::matrix::start(name)?;
         let space = rig.namespace("trial")?;
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
         let program = rig.helm(helm)?;
@@ -366,12 +392,30 @@ impl<'a> Site<'a> {
         self.rig.folder(&volume).context("it is a folder of the rig's provisioner")
     }
 
+    /// The volume of some data, to be looked at from now on.
+    ///
+    /// # Errors
+    /// Where there is none.
+    pub fn watched(&self, data: Data) -> Result<Watched> {
+        let (claim, pod, mark) = match data {
+            Data::Database => (Some(&self.start.claim), DATABASE, "data/PG_VERSION"),
+            Data::Metrics => (self.start.metrics.as_ref(), METRICS, "of-the-trial"),
+        };
+        let aim = self.aim_of(claim.context("this start has no such data")?)?;
+        let disk = self.disk(&aim)?;
+        if data == Data::Metrics {
+            fs_err::write(disk.join(mark), "portolan")?;
+        }
+        Ok(Watched { aim, disk, mark, pod })
+    }
+
     /// What has become of the volume once nothing moves any more.
     ///
     /// # Errors
     /// Where it never grows quiet.
-    pub fn look(&self, aim: &VolumeAim, disk: &Path, end: End) -> Result<VolumeEnd> {
-        self.wait_until_quiet(aim)?;
+    pub fn look(&self, watched: &Watched, end: End) -> Result<VolumeEnd> {
+        self.wait_until_quiet(watched)?;
+        let aim = &watched.aim;
         let mut objects: BTreeMap<Ref, Object> = BTreeMap::new();
         let api = self.rig.api();
         if let Some(claim) = self.space.find("api/v1", &format!("persistentvolumeclaims/{}", aim.claim.name()))? {
@@ -381,7 +425,7 @@ impl<'a> Site<'a> {
             objects.insert(aim.volume.clone(), Object::new(volume));
         }
         let pods: Vec<Object> = self.pods()?.into_iter().map(with_kind).collect();
-        let alive = if disk.join("data/PG_VERSION").exists() { Alive::Yes } else { Alive::No };
+        let alive = if watched.disk.join(watched.mark).exists() { Alive::Yes } else { Alive::No };
         let (verdict, _) = judge(aim, alive, &|name: &Ref| objects.get(name), &pods);
         Ok(VolumeEnd { verdict, end, release: self.release_status()? })
     }
@@ -401,14 +445,15 @@ impl<'a> Site<'a> {
     }
 
     /// Waits until claim, volume and pods have not changed for three seconds: controllers here act within one.
-    fn wait_until_quiet(&self, aim: &VolumeAim) -> Result<()> {
+    fn wait_until_quiet(&self, watched: &Watched) -> Result<()> {
+        let aim = &watched.aim;
         let until = Instant::now() + Duration::from_secs(90);
         let mut last = (String::new(), Instant::now());
         while Instant::now() < until {
             let version =
                 |value: &Value| format!("{}:{};", value["metadata"]["uid"], value["metadata"]["resourceVersion"]);
             let mut now = String::new();
-            for pod in self.pods()?.iter().filter(|pod| pod["metadata"]["name"] == DATABASE) {
+            for pod in self.pods()?.iter().filter(|pod| pod["metadata"]["name"] == watched.pod) {
                 now.push_str(&version(pod));
             }
             let claim = self.space.find("api/v1", &format!("persistentvolumeclaims/{}", aim.claim.name()))?;
@@ -469,24 +514,24 @@ impl<'a> Site<'a> {
         Ok(())
     }
 
-    /// Whether the database's pod runs, and is another one than this.
+    /// Whether the volume's pod runs, and is another one than this.
     ///
     /// # Errors
     /// Where it cannot be read.
-    pub fn runs_anew(&self, old: Option<&Uid>) -> Result<bool> {
-        let pod = self.space.find("api/v1", &format!("pods/{DATABASE}"))?;
+    pub fn runs_anew(&self, watched: &Watched, old: Option<&Uid>) -> Result<bool> {
+        let pod = self.space.find("api/v1", &format!("pods/{}", watched.pod))?;
         Ok(pod.is_some_and(|pod| {
             let uid = pod["metadata"]["uid"].as_str().unwrap_or_default();
             pod["status"]["phase"] == "Running" && old.is_none_or(|old| old.0.as_ref() != uid)
         }))
     }
 
-    /// The UID of the database's pod.
+    /// The UID of the volume's pod.
     ///
     /// # Errors
     /// Where it cannot be read.
-    pub fn pod_uid(&self) -> Result<Option<Uid>> {
-        let pod = self.space.find("api/v1", &format!("pods/{DATABASE}"))?;
+    pub fn pod_uid(&self, watched: &Watched) -> Result<Option<Uid>> {
+        let pod = self.space.find("api/v1", &format!("pods/{}", watched.pod))?;
         Ok(pod.map(|pod| Uid::new(pod["metadata"]["uid"].as_str().unwrap_or_default())))
     }
 }

@@ -1,21 +1,43 @@
-//! Rehearsal and reality agree: every outcome seen was predicted, and every predicted one was brought about.
+//! Rehearsal and reality agree: every outcome seen was predicted, and every predicted one was brought about; and what a
+//! step is there to prevent is seen where it is left out.
 
-use testkit::rig::{Rig, pins};
-use trials::fidelity::{self, CASES};
+use recipe::{Ask, Book};
+use testkit::rig::pins;
+use trials::fidelity;
+
+#[test]
+fn every_step_that_writes_is_left_out_in_some_case() {
+    let left_out: Vec<String> =
+        fidelity::cases().into_iter().filter(|case| case.harm.is_some()).flat_map(|case| case.without).collect();
+    // These are left out in tests/left_out.rs: a rehearsal knows no admission webhooks, and without the chart's own values
+    // no volume is touched.
+    let elsewhere = ["delete-nginx", "domain", "distribution", "thanos-stores"];
+    for step in Book::builtin().boundaries.iter().flat_map(|boundary| &boundary.steps) {
+        let writes = !matches!(
+            step.ask,
+            // What only looks, and what a later step needs: an archive cannot be left out alone.
+            Ask::RecordDatabase { .. }
+                | Ask::ArchiveObject { .. }
+                | Ask::WaitReady
+                | Ask::VerifyVolume { .. }
+                | Ask::VerifyDatabase { .. }
+        );
+        let ids = step.ids().filter(|id| *id != "helm");
+        for id in ids.filter(|_| writes) {
+            assert!(elsewhere.contains(&id) || left_out.iter().any(|left| left == id), "{id} is never left out");
+        }
+    }
+}
 
 #[test]
 #[ignore = "needs the rig: cargo xtask test"]
 fn rehearsal_and_reality_agree_on_one_helm() {
-    let rig = Rig::shared().expect("the rig");
-    // The newest helm 3: `cargo xtask fidelity` does the others too.
-    let cases: Vec<_> = CASES.iter().map(|case| (*case, pins::HELM[1].to_owned())).collect();
-    let rows = fidelity::run(&rig, &cases, 4, &|_| {}).expect("every case can be carried out");
+    // The newest helm 3: `cargo xtask fidelity` does the others, and more cases.
+    let cases = fidelity::cases().into_iter().filter(|case| case.always);
+    let cases: Vec<_> = cases.map(|case| (case, pins::HELM[1].to_owned())).collect();
+    let rows = fidelity::run(&cases, 4, &|_| {}).expect("every case can be carried out");
     for row in &rows {
         let wrong = row.disagreements();
         assert!(wrong.is_empty(), "{}, {}: {wrong:?}", row.case.start, row.case.name());
-    }
-    let seen = |word: &str| rows.iter().flat_map(|row| row.seen.values()).any(|seen| seen.to_string().contains(word));
-    for word in ["Lost", "Doomed", "Detached", "failed", "Safe"] {
-        assert!(seen(word), "no case shows {word}");
     }
 }

@@ -105,7 +105,7 @@ fn what_cannot_be_left_out() {
     assert_eq!(
         unknown.evidence,
         [
-            "there are: archive, carry-credentials, existing-claim, existing-claim-of-metrics, helm, keep-claims, record-database, retain-volumes, verify-database, \
+            "there are: archive, carry-credentials, helm, keep-claims, record-database, retain-volumes, verify-database, \
           verify-volumes, wait-ready"
         ]
     );
