@@ -111,6 +111,9 @@ pub(crate) enum Command {
     /// Surveys, plans, rehearses, applies and verifies in one go
     #[command(before_help = "Example:\n  portolan upgrade --sim openshift-2.8 --to 2.20 --yes")]
     Upgrade(UpgradeArgs),
+    /// Protects the data where nothing is upgraded today: volumes outlive their claims, claims outlive the chart
+    #[command(before_help = "Example:\n  portolan protect --dry-run\n  portolan protect --sim openshift-2.8 --yes")]
+    Protect(ProtectArgs),
     /// Shows where a run is, what is safe, what is down, and the next command
     #[command(before_help = "Example:\n  portolan status\n  portolan status 3f9c2a71")]
     Status(StatusArgs),
@@ -211,6 +214,17 @@ pub(crate) struct UpgradeArgs {
     /// What to upgrade to.
     #[command(flatten)]
     pub(crate) target: Target,
+    /// Does not ask
+    #[arg(long, short)]
+    pub(crate) yes: bool,
+}
+
+/// `protect`.
+#[derive(Args, Debug)]
+pub(crate) struct ProtectArgs {
+    /// Only shows what would be done
+    #[arg(long)]
+    pub(crate) dry_run: bool,
     /// Does not ask
     #[arg(long, short)]
     pub(crate) yes: bool,

@@ -3,6 +3,7 @@
 pub(crate) mod apply;
 pub(crate) mod page;
 pub(crate) mod plan;
+pub(crate) mod protect;
 pub(crate) mod rehearse;
 pub(crate) mod sim;
 pub(crate) mod status;

@@ -29,6 +29,7 @@ async fn main() -> ExitCode {
         Command::Rehearse(args) => commands::rehearse::run(&cli.global, args, &output).await,
         Command::Apply(args) => commands::apply::run(&cli.global, args, &output).await,
         Command::Upgrade(args) => commands::upgrade::run(&cli.global, args, &output).await,
+        Command::Protect(args) => commands::protect::run(&cli.global, args, &output).await,
         Command::Status(args) => commands::status::run(&cli.global, args, &output),
         Command::Verify(args) => commands::verify::run(&cli.global, args, &output).await,
         Command::Page(args) => commands::page::run(&cli.global, args, &output).await,

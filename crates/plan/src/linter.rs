@@ -118,7 +118,9 @@ fn order(hop: &Hop, findings: &mut Vec<Finding>) {
         }
     }
     let runs = hop.steps.iter().filter(|step| place(step) == 3).count();
-    if runs != 1 {
+    // A hop that only protects leads nowhere.
+    let protects = hop.from == hop.to && hop.steps.iter().all(|step| matches!(place(step), 0 | 4));
+    if runs != 1 && !protects {
         findings.push(bad(format!("the hop {} -> {} runs helm {runs} times", hop.from, hop.to)));
     }
 }

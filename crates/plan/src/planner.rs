@@ -14,6 +14,7 @@ mod leg;
 mod mounts;
 mod notes;
 mod pick;
+mod protect;
 mod standing;
 mod steps;
 
@@ -31,6 +32,7 @@ use recipe::Book;
 use serde_json::Value;
 
 pub use pick::pick;
+pub use protect::protect;
 
 use ground::Ground;
 use leg::Leg;

@@ -101,7 +101,16 @@ pub(crate) fn all(parts: &[String]) -> String {
 
 /// `runai-backend 2.8.20 -> control-plane 2.20.41`.
 pub(crate) fn journey(plan: &Plan) -> String {
-    format!("{} -> {}", plan.from, plan.to)
+    if protects(plan) {
+        format!("{}, its protections alone", plan.from)
+    } else {
+        format!("{} -> {}", plan.from, plan.to)
+    }
+}
+
+/// Whether a plan has nothing but protections.
+pub(crate) fn protects(plan: &Plan) -> bool {
+    plan.from == plan.to && !plan.hops.is_empty()
 }
 
 /// `namespace/name` of the release.

@@ -89,7 +89,11 @@ pub(crate) async fn carry_out(
         }
         rehearsed = Some((forecast, seconds));
         if !yes && !matches!(site, Site::Sim(_)) {
-            let what = format!("This upgrades {} on {}: {} -> {}.", plan.release.name, plan.server, plan.from, plan.to);
+            let what = if plan.from == plan.to {
+                format!("This protects the data of {} on {}.", plan.release.name, plan.server)
+            } else {
+                format!("This upgrades {} on {}: {} -> {}.", plan.release.name, plan.server, plan.from, plan.to)
+            };
             confirm::by_name(&what, &plan.release.name)?;
         }
     }

@@ -60,10 +60,13 @@ fn claim(inventory: &Inventory, volume: &Volume, plan: &Plan) -> Vec<Field> {
         Some(object) => object.at(KEEP).cloned().unwrap_or_default(),
         None => volume.keep_live.clone().map_or(Value::Null, Value::String),
     };
-    let helm = plan.forward_only().first().copied().unwrap_or_default();
+    let why = match plan.forward_only().first() {
+        Some(helm) => format!("step {helm} relies on it: helm deletes a claim, or keeps it, by this annotation"),
+        None => "helm deletes a claim, or keeps it, by this annotation".into(),
+    };
     let bound = volume.volume.as_ref().map_or("", |volume| volume.name());
     vec![
-        field(KEEP, keep, format!("step {helm} relies on it: helm deletes a claim, or keeps it, by this annotation")),
+        field(KEEP, keep, why),
         field("/spec/volumeName", bound.into(), "the data lies on this volume"),
         field("/metadata/deletionTimestamp", Value::Null, "a claim that is being deleted goes when its last pod goes"),
     ]

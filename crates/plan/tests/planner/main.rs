@@ -4,6 +4,7 @@
 
 mod lints;
 mod paths;
+mod protect;
 mod refusals;
 mod values;
 mod without;

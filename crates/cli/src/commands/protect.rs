@@ -1,0 +1,39 @@
+use model::{Code, Exit, Finding, Severity};
+use plan::{linter, planner};
+
+use crate::args::{Global, ProtectArgs};
+use crate::commands::apply;
+use crate::output::Output;
+use crate::prepare;
+use crate::site::Site;
+
+/// Carries out the protections alone.
+pub(crate) async fn run(global: &Global, args: &ProtectArgs, output: &Output) -> Result<Exit, Finding> {
+    let mut site = Site::open(global).await?;
+    if let Some(words) = site.simulated() {
+        output.say(&words);
+    }
+    let (_, survey) = prepare::survey(global, &mut site).await?;
+    let helm = survey.inventory.helm.clone().unwrap_or_else(rehearse::simulated_helm);
+    let file = planner::protect(&survey.inventory, &helm)?;
+    if let Some(finding) = linter::lint(&file.plan).into_iter().find(|finding| finding.severity == Severity::Blocking) {
+        return Err(finding);
+    }
+    if file.plan.hops.is_empty() {
+        output.findings(&file.plan.findings);
+        output.value(&[(); 0])?;
+        let volumes = file.plan.volumes.len();
+        output.say(&format!("Nothing to do: {volumes} of {volumes} volumes with data are protected already."));
+        return Ok(Exit::Done);
+    }
+    output.page(&report::plan(&file.plan, &file.plan.digest(), None))?;
+    if args.dry_run {
+        output.value(&file.plan)?;
+        return Ok(Exit::Done);
+    }
+    match apply::carry_out(global, site, &survey, &file, args.yes, output).await {
+        // What is not safe about a protection is not about this plan.
+        Err(finding) if finding.code == Code::NotSafe => Err(finding.next("see the story above")),
+        other => other,
+    }
+}
