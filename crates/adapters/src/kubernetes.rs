@@ -6,6 +6,7 @@ mod error;
 mod kinds;
 mod read;
 mod readiness;
+mod rights;
 mod wait;
 mod write;
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use adapters::{helm, kubernetes::Client, store};
 use engine::Engine;
-use model::{Answer, Ask, Code, Finding, HelmClient, Input, Outcome, Plan, Record, ReleaseId, Reply, Request};
+use model::{Answer, Ask, Code, Finding, HelmClient, Input, Outcome, Plan, Record, ReleaseId, Reply, Request, Right};
 use plan::survey::{self, Survey};
 use recipe::Book;
 use rehearse::{Installation, KnownDatabase, Saved, World, shelf};
@@ -105,6 +105,23 @@ impl Site {
             };
             engine.on(Input::Reply(reply));
         }
+    }
+
+    /// Whether this user may write all that a plan writes, helm's part included.
+    ///
+    /// # Errors
+    /// [`Code::MayNotWrite`] with what is missing.
+    pub(crate) async fn check_rights(&self, plan: &Plan) -> Result<(), Finding> {
+        let Self::Real(real) = self else { return Ok(()) };
+        let rights: Vec<Right> = plan.rights().into_iter().collect();
+        let missing = real.client.forbidden(&rights).await?;
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let found = format!("user {} may not write what the plan writes; nothing was written", real.client.user());
+        Err(missing
+            .iter()
+            .fold(Finding::blocking(Code::MayNotWrite, found), |finding, right| finding.with(right.to_string())))
     }
 
     /// Where runs on this installation are kept. A fresh simulated one is another one each time, so it has a folder

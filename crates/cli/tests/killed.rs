@@ -47,7 +47,7 @@ impl<'a> Upgrade<'a> {
     }
 
     fn begin(&self) -> Child {
-        let charts = Path::new(env!("CARGO_MANIFEST_DIR")).join("../testkit/charts");
+        let charts = self.site.charts().expect("the charts");
         self.portolan(&["upgrade", "--to", "2.20", "--chart", &charts.display().to_string()])
     }
 

@@ -123,6 +123,10 @@ codes! {
         "the vendor did not try it there", "upgrade the platform, or stop at a version that is made for it";
     OtherHost = 235, Blocked, "the platform is not reached under its usual host",
         "clusters and logins know it by the host that it has today", "the plan keeps the host of today; give another with --set";
+    ClaimGone = 236, Blocked, "a claim that a workload names is not there, or has lost its volume",
+        "the workload would start on nothing, or on something new and empty", "bind a claim of this name to the volume that holds the data, then plan again";
+    MayNotWrite = 237, NothingWritten, "this user may not write what the plan writes",
+        "the upgrade would stop half-way, and half-way is the worst place", "ask for the rights named, or let somebody apply the plan who has them";
     Moved = 301, NothingWritten, "the installation is not as it was when the plan was made",
         "the plan relies on it", "make the plan again: portolan plan";
     OtherCluster = 302, NothingWritten, "the plan was made for another cluster",

@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -162,6 +162,40 @@ impl Plan {
         self.steps().nth(index as usize)
     }
 
+    /// Every write of the plan's, helm's among them.
+    #[must_use]
+    pub fn rights(&self) -> BTreeSet<Right> {
+        let mut all = BTreeSet::new();
+        let mut put = |verb: &'static str, target: &Ref| {
+            all.insert(Right { verb, target: target.clone() });
+        };
+        for hop in &self.hops {
+            for step in &hop.steps {
+                match &step.kind {
+                    StepKind::RetainVolume { volume, .. } => put("patch", volume),
+                    StepKind::KeepClaim { claim, .. } => put("patch", claim),
+                    StepKind::DeleteObject { target, .. } => put("delete", target),
+                    StepKind::HelmUpgrade { run } => {
+                        // The release's record.
+                        put("create", &Ref::secret(&run.release.namespace, ""));
+                        put("update", &Ref::secret(&run.release.namespace, ""));
+                    }
+                    _ => {}
+                }
+            }
+            for (change, name, _) in &hop.changes {
+                match change {
+                    // Rights to create cannot be given for a name.
+                    Change::Create => put("create", &Ref::new(name.group(), name.kind(), name.namespace(), "")),
+                    Change::Change | Change::Adopt => put("patch", name),
+                    Change::Delete => put("delete", name),
+                    Change::Keep | Change::Same => {}
+                }
+            }
+        }
+        all
+    }
+
     /// How many steps cannot be undone, and which (from 1).
     #[must_use]
     pub fn forward_only(&self) -> Vec<usize> {
@@ -170,6 +204,21 @@ impl Plan {
             .filter(|(_, step)| matches!(step.kind, StepKind::HelmUpgrade { .. }))
             .map(|(index, _)| index + 1)
             .collect()
+    }
+}
+
+/// Something that a plan does to an object, as the API server's rights name it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Right {
+    /// `create`, `patch` or `delete`.
+    pub verb: &'static str,
+    /// The object.
+    pub target: Ref,
+}
+
+impl std::fmt::Display for Right {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}", self.verb, self.target)
     }
 }
 

@@ -5,6 +5,7 @@
 //! recipes' eyes. A `Leg` is one version to the next before anything is rendered: boundaries, values, credentials. `Standing`
 //! is the installation as it will be when a hop begins. A hop is made of a leg, a standing and a rendering.
 
+mod claims;
 mod command;
 mod expects;
 mod fates;
@@ -260,6 +261,7 @@ fn check(inventory: &Inventory, book: &Book, wish: &Wish) -> Result<(), Finding>
     if !inventory.is_complete("PersistentVolumeClaim", &release.id.namespace) {
         return Err(not_visible("PersistentVolumeClaim", &release.id.namespace));
     }
+    claims::check(inventory)?;
     for volume in inventory.data_volumes() {
         if volume.volume_uid.is_none() {
             return Err(not_visible("PersistentVolume", ""));

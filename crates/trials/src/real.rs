@@ -92,6 +92,15 @@ impl<'a> Site<'a> {
         let program = rig.helm(helm)?;
         let helm = runtime.block_on(helm::find(Some(&program))).map_err(told)?;
         let client = runtime.block_on(Client::connect(Some(&rig.kubeconfig()), None)).map_err(told)?;
+        if start.alone {
+            // What an upgrade that was stopped half-way has left.
+            for path in [
+                "/apis/networking.k8s.io/v1/ingressclasses/nginx",
+                "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/runai-backend-nginx-ingress-admission",
+            ] {
+                rig.api().delete(path)?;
+            }
+        }
         let site = Self { rig, space, start, helm, client, runtime, folder: tempfile::tempdir()?, groups: Vec::new() };
         for step in &site.start.steps {
             site.install_step(step)?;
@@ -147,6 +156,19 @@ impl<'a> Site<'a> {
                 adapters::kubernetes::readiness(&Object::new(set)).is_ok()
             }))
         })
+    }
+
+    /// A folder with every fixture chart as an archive.
+    ///
+    /// # Errors
+    /// Where it cannot be written.
+    pub fn charts(&self) -> Result<PathBuf> {
+        let folder = self.folder.path().join("charts");
+        fs_err::create_dir_all(&folder)?;
+        for chart in shelf::charts() {
+            fs_err::write(folder.join(format!("{}-{}.tgz", chart.id.name, chart.id.version)), chart.archive)?;
+        }
+        Ok(folder)
     }
 
     /// The archive of a fixture chart, on disk.

@@ -31,6 +31,11 @@ impl Endpoint {
         }
     }
 
+    /// The kind in the plural, as paths and rights name it.
+    pub(super) fn plural(&self) -> &str {
+        &self.plural
+    }
+
     /// The path of one object.
     pub(super) fn one(&self, namespace: &str, name: &str) -> String {
         format!("{}/{}", self.list(namespace), encode(name))

@@ -87,6 +87,7 @@ pub(crate) async fn carry_out(
         if let Some(finding) = plan.findings.iter().find(|finding| finding.severity == Severity::Blocking) {
             return Err(finding.clone());
         }
+        site.check_rights(&plan).await?;
         rehearsed = Some((forecast, seconds));
         if !yes && !matches!(site, Site::Sim(_)) {
             let what = if plan.from == plan.to {
