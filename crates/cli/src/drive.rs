@@ -170,7 +170,7 @@ mod tests {
             "format": 1, "cluster": "", "server": "", "release": {"namespace": "", "name": ""},
             "helm": {"version": "3.22.0", "path": "", "digest": null},
             "from": {"name": "", "version": "1.0.0"}, "to": {"name": "", "version": "1.0.0"},
-            "hops": [], "contingencies": [], "expects": {}, "volumes": [], "databases": [], "without": [],
+            "hops": [], "contingencies": [], "expects": {}, "volumes": [], "databases": [], "without": [], "accepted": [],
             "findings": [],
         }))
         .expect("an empty plan");

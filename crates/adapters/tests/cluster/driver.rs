@@ -26,7 +26,7 @@ fn store(folder: &std::path::Path, namespace: &str, blobs: &[&Blob]) -> RunStore
         "helm": { "version": "3.14.4", "path": "", "digest": null },
         "from": chart, "to": chart,
         "hops": [], "contingencies": [], "expects": {}, "volumes": [], "databases": [],
-        "without": [], "findings": [],
+        "without": [], "accepted": [], "findings": [],
     });
     let file = PlanFile {
         plan: serde_json::from_value(plan).expect("a plan"),

@@ -13,7 +13,7 @@ fn plan_file() -> PlanFile {
         "from": chart("2.8.20"),
         "to": chart("2.20.41"),
         "hops": [], "contingencies": [], "expects": {}, "volumes": [], "databases": [],
-        "without": [], "findings": [],
+        "without": [], "accepted": [], "findings": [],
     }))
     .expect("a plan");
     let blob = Blob::new(b"an archive".to_vec());
