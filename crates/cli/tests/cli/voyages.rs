@@ -4,7 +4,7 @@ use crate::support::{User, find};
 fn every_simulated_start_arrives_and_its_data_is_safe() {
     let user = User::new();
     let starts: Vec<String> = serde_json::from_str(&user.ok("sim list -o json")).expect("names");
-    assert_eq!(starts.len(), 4);
+    assert!(starts.len() > 10, "{starts:?}");
     for start in &starts {
         let text = user.ok(&format!("upgrade --sim {start} --to 2.20 --yes"));
         assert!(text.contains("Finished: all ") && text.contains("Safe"), "{start}\n{text}");
