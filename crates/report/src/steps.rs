@@ -169,6 +169,9 @@ fn names<'a>(names: impl IntoIterator<Item = &'a Ref>) -> String {
 }
 
 /// `page line 36`, `page lines 36, 67`, or `portolan` for a protection of ours, which no page has a line for.
+/// As recipes name the source of steps that no page asks for.
+const OURS: &str = "portolan";
+
 fn source(sources: &[Source]) -> String {
     let mut lines: Vec<u32> = sources.iter().filter_map(|source| source.line).collect();
     lines.sort_unstable();
@@ -176,7 +179,8 @@ fn source(sources: &[Source]) -> String {
     let text: Vec<String> = lines.iter().map(u32::to_string).collect();
     match text.as_slice() {
         [] if sources.is_empty() => String::new(),
-        [] => "portolan".into(),
+        [] if sources.iter().any(|source| source.page != OURS) => "the page".into(),
+        [] => OURS.into(),
         [line] => format!("page line {line}"),
         // The column stands at the right of every step: it stays narrow.
         lines => format!("page lines {}", crate::words::some(lines, 2)),

@@ -194,7 +194,7 @@ fn filled(ground: &Ground<'_>, setting: &Setting, value: &Value) -> Result<Optio
 }
 
 /// The values that come out of Secrets, and their plaintexts.
-#[allow(clippy::type_complexity, reason = "two lists that belong together, used once")]
+#[expect(clippy::type_complexity, reason = "two lists that belong together, used once")]
 fn carried(
     ground: &Ground<'_>,
     asks: &[(&Boundary, &RecipeStep)],

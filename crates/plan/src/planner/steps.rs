@@ -50,7 +50,7 @@ impl Desk<'_> {
         for step in &mut steps {
             step.command = command::of(&step.kind, &self.leg.given, step.limit);
             // What a page says comes before what we say.
-            step.sources.sort_by_key(|source| source.line.is_none());
+            step.sources.sort_by_key(|source| (source.line.is_none(), source.page == "portolan"));
             step.sources.dedup();
         }
         steps
