@@ -7,15 +7,17 @@ use anyhow::{Result, bail};
 /// Writes the pages; with `check` only says whether they are stale.
 pub(crate) fn write(root: &Path, check: bool) -> Result<()> {
     let folder = root.join("docs");
-    for (name, text) in [("errors.md", report::reference::errors()), ("rules.md", report::reference::rules())] {
-        let path = folder.join(name);
+    let pages = [("errors.md", report::reference::errors()), ("rules.md", report::reference::rules())];
+    let pages = pages.map(|(name, text)| (name.to_owned(), text)).into_iter();
+    for (name, text) in pages.chain(report::schema::all().map(|(name, text)| (format!("schema/{name}"), text))) {
+        let path = folder.join(&name);
         if fs_err::read_to_string(&path).is_ok_and(|there| there == text) {
             continue;
         }
         if check {
             bail!("docs/{name} is stale: cargo xtask docs");
         }
-        fs_err::create_dir_all(&folder)?;
+        fs_err::create_dir_all(path.parent().unwrap_or(&folder))?;
         fs_err::write(&path, text)?;
         println!("wrote docs/{name}");
     }

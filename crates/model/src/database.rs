@@ -1,11 +1,12 @@
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{Ref, SecretKey};
 
 /// Where a database is reached and as whom.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct DatabaseRef {
     /// The pod that runs the server.
     pub pod: Ref,
@@ -21,7 +22,7 @@ pub struct DatabaseRef {
 }
 
 /// What a look into a database saw.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct Snapshot {
     /// PostgreSQL's `system_identifier`: made by `initdb`, so another number is another database.
     pub system_identifier: String,
@@ -32,7 +33,7 @@ pub struct Snapshot {
 }
 
 /// What is known of one table.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct Table {
     /// How many rows it has.
     pub rows: u64,
@@ -41,7 +42,7 @@ pub struct Table {
 }
 
 /// What became of a table between two looks.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub enum TableChange {
     /// Same rows, same columns.
     Equal,
@@ -58,7 +59,7 @@ pub enum TableChange {
 }
 
 /// Why a database could not be looked into.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub enum DatabaseError {
     /// No server answers (yet).
     Unreachable(String),

@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -18,7 +19,7 @@ pub enum Input {
 }
 
 /// How soon a stop is wanted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub enum Urgency {
     /// After the step that is under way.
     AfterStep,
@@ -63,7 +64,7 @@ impl Blob {
 }
 
 /// A change of one object, guarded by its UID and the resourceVersion last read.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct Write {
     /// What is done.
     pub verb: Verb,
@@ -76,7 +77,7 @@ pub struct Write {
 }
 
 /// What is done to an object.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub enum Verb {
     /// A JSON merge patch (RFC 7386).
     MergePatch(Value),
@@ -85,7 +86,7 @@ pub enum Verb {
 }
 
 /// A wait that the engine asks for.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct Wait {
     /// All of these must hold.
     pub until: Vec<Cond>,
@@ -94,7 +95,7 @@ pub struct Wait {
 }
 
 /// A condition to wait for.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub enum Cond {
     /// The helm of this token does not run any more (and if it never ran, that holds too).
     HelmEnded(String),
@@ -105,7 +106,7 @@ pub enum Cond {
 }
 
 /// An object that is to be gone.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct Gone {
     /// The object.
     pub target: Ref,
@@ -150,7 +151,7 @@ pub enum Seen {
 }
 
 /// Why nothing happened.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub enum Refusal {
     /// The object has changed, or is another one (409).
     Conflict,
@@ -165,7 +166,7 @@ pub enum Refusal {
 }
 
 /// How far a condition is.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct Progress {
     /// The condition.
     pub cond: Cond,
@@ -174,7 +175,7 @@ pub struct Progress {
 }
 
 /// What the survey asks. It writes nothing and can ask nothing that writes.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 pub enum Ask {
     /// The server's version and the API groups that it serves.
     Server,

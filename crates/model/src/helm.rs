@@ -1,12 +1,13 @@
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{Digest, Object, Ref};
 
 /// A Helm release: its name and the namespace that holds its records.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct ReleaseId {
     /// The namespace.
     pub namespace: String,
@@ -15,7 +16,7 @@ pub struct ReleaseId {
 }
 
 /// A chart: name and version.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct ChartId {
     /// The chart's name.
     pub name: String,
@@ -30,7 +31,7 @@ impl std::fmt::Display for ChartId {
 }
 
 /// The helm client that renders and upgrades: the very program that the plan was made with.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct HelmClient {
     /// Its version.
     pub version: semver::Version,
@@ -41,7 +42,7 @@ pub struct HelmClient {
 }
 
 /// The status of a release record, as Helm writes it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum ReleaseStatus {
     /// `unknown`, or a word that we do not know.
@@ -111,7 +112,7 @@ impl std::fmt::Display for ReleaseStatus {
 }
 
 /// A key of a Secret.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct SecretKey {
     /// The Secret.
     pub secret: Ref,
@@ -121,7 +122,7 @@ pub struct SecretKey {
 
 /// A value that helm is given and that no plan, journal or screen may show: it is read from the archived
 /// Secret when helm is started, and handed over in a file of mode 0600.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct Carried {
     /// The dotted path among the chart's values.
     pub path: String,
@@ -130,7 +131,7 @@ pub struct Carried {
 }
 
 /// What helm does with the values of the revision before.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum ValuesMode {
     /// `--reset-values`: only what is given counts.
@@ -140,7 +141,7 @@ pub enum ValuesMode {
 }
 
 /// A Secret that the chart looks up in the live cluster and refuses to render without one of its keys.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct KeyGuard {
     /// The Secret: absent is fine, present without the key is not.
     pub key: SecretKey,
@@ -149,7 +150,7 @@ pub struct KeyGuard {
 }
 
 /// The documents of a rendering, by name; Secret data is never in it (see [`Manifest::secrets`]).
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Manifest {
     /// The documents in the order in which helm applies them. In a Secret every value of `data` and
     /// `stringData` is replaced by one of [`Manifest::CARRIED`], [`Manifest::FREE`], [`Manifest::HIDDEN`].
@@ -168,7 +169,7 @@ impl Manifest {
 }
 
 /// One run of helm, with nothing left to choose: helm's argv is a function of this value.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct HelmRun {
     /// The release.
     pub release: ReleaseId,
@@ -197,7 +198,7 @@ pub struct HelmRun {
 }
 
 /// A release record, read.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ReleaseFact {
     /// Its revision.
     pub revision: u32,

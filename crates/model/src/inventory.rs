@@ -1,12 +1,13 @@
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{ChartId, HelmClient, Object, Ref, ReleaseId, ReleaseStatus, Uid, Verdict};
 
 /// What was found: facts, and which facts could not be had. Secrets' data is not in it, only their keys.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Inventory {
     /// The version of this format.
     pub format: u32,
@@ -30,7 +31,7 @@ pub struct Inventory {
 }
 
 /// A cluster.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Cluster {
     /// The API server's address.
     pub server: String,
@@ -47,7 +48,7 @@ pub struct Cluster {
 }
 
 /// Which platform a cluster is.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "platform", rename_all = "kebab-case")]
 pub enum Platform {
     /// Plain Kubernetes.
@@ -62,7 +63,7 @@ pub enum Platform {
 }
 
 /// The release as its newest record says.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Release {
     /// Its name and namespace.
     pub id: ReleaseId,
@@ -83,7 +84,7 @@ pub struct Release {
 }
 
 /// A volume and the claim that holds it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Volume {
     /// The claim.
     pub claim: Ref,
@@ -114,7 +115,7 @@ pub struct Volume {
 }
 
 /// A pod that names a claim.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Mount {
     /// The pod.
     pub pod: Ref,
@@ -123,7 +124,7 @@ pub struct Mount {
 }
 
 /// A workload of the release.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Workload {
     /// The workload.
     pub name: Ref,
@@ -134,7 +135,7 @@ pub struct Workload {
 }
 
 /// A kind in a namespace.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct Scope {
     /// The kind.
     pub kind: String,
@@ -143,7 +144,7 @@ pub struct Scope {
 }
 
 /// What absence means.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Coverage {
     /// Everything was listed: what is not there does not exist.
@@ -155,7 +156,7 @@ pub enum Coverage {
 }
 
 /// What a survey cost.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Requests {
     /// Requests that read.
     pub reads: u32,

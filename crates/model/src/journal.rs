@@ -1,9 +1,10 @@
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{Code, Digest, Finding, HelmRun, Ref, Refusal, Snapshot, Uid, Urgency, Write};
 
 /// A line of the journal: a record with its place in the hash chain.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Entry {
     /// 0, 1, 2, ...
     pub seq: u64,
@@ -16,7 +17,7 @@ pub struct Entry {
 }
 
 /// What the journal says: decisions, whole. The engine's state is the fold of these.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "record", rename_all = "kebab-case")]
 pub enum Record {
     /// A run of this plan begins.
@@ -76,7 +77,7 @@ pub enum Record {
 }
 
 /// A step of a plan and which attempt at it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct StepRef {
     /// Its place among all steps of all hops, from 0.
     pub index: u32,
@@ -85,7 +86,7 @@ pub struct StepRef {
 }
 
 /// What an intent is about.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "action", rename_all = "kebab-case")]
 pub enum Action {
     /// A write.
@@ -100,7 +101,7 @@ pub enum Action {
 }
 
 /// What came back of an intent.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Effect {
     /// It was carried out (or helm was started).
@@ -116,7 +117,7 @@ pub enum Effect {
 }
 
 /// What was seen at the end of a step.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "observation", rename_all = "kebab-case")]
 pub enum Observation {
     /// It was so already; nothing was written.
@@ -144,7 +145,7 @@ pub enum Observation {
 }
 
 /// Which way a run goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Direction {
     /// To the target.
@@ -154,7 +155,7 @@ pub enum Direction {
 }
 
 /// How a run ended.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "outcome", rename_all = "kebab-case")]
 pub enum Outcome {
     /// Every step was done and verified.

@@ -1,10 +1,12 @@
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// The UID of a Kubernetes object: what "the same object" means.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct Uid(pub Arc<str>);
 
@@ -23,7 +25,7 @@ impl fmt::Display for Uid {
 }
 
 /// A resourceVersion: opaque, only ever compared for equality and sent back as a precondition.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct Rv(pub Arc<str>);
 
@@ -160,6 +162,20 @@ impl<'de> Deserialize<'de> for Ref {
         let text = String::deserialize(deserializer)?;
         Self::parse(&text)
             .ok_or_else(|| serde::de::Error::custom(format!("`{text}` is not Kind[.group]/[namespace/]name")))
+    }
+}
+
+impl JsonSchema for Ref {
+    fn schema_name() -> Cow<'static, str> {
+        "Ref".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "string",
+            "description": "An object: Kind[.group]/[namespace/]name",
+            "pattern": "^[A-Za-z]+(\\.[^/]+)?/([^/]+/)?[^/]*$",
+        })
     }
 }
 

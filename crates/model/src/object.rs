@@ -1,5 +1,6 @@
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -7,7 +8,7 @@ use crate::{Ref, Rv, Uid};
 
 /// A Kubernetes object as JSON, with readers for the fields that Portolan lives by. It is never turned
 /// into a typed struct and back: that would drop fields we do not know.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct Object(pub Arc<Value>);
 

@@ -1,12 +1,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{ChartId, Code, DatabaseRef, Digest, Finding, HelmClient, Ref, ReleaseId, Step, StepKind, Uid, canonical};
 
 /// A plan: data with no choices left. Applying it in a world that moved is refused.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Plan {
     /// The version of this format.
     pub format: u32,
@@ -41,7 +42,7 @@ pub struct Plan {
 }
 
 /// One version to the next.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Hop {
     /// From this chart.
     pub from: ChartId,
@@ -60,7 +61,7 @@ pub struct Hop {
 }
 
 /// What becomes of a user-supplied value.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Fate {
     /// It goes on as it is.
@@ -72,7 +73,7 @@ pub enum Fate {
 }
 
 /// A finding that would stop a plan and that somebody took upon themselves.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Accepted {
     /// The finding's code.
     pub code: Code,
@@ -81,7 +82,7 @@ pub struct Accepted {
 }
 
 /// What helm will do to an object.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Change {
     /// It is new.
@@ -99,7 +100,7 @@ pub enum Change {
 }
 
 /// A claim that will be new and empty.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct NewClaim {
     /// The claim.
     pub claim: Ref,
@@ -112,7 +113,7 @@ pub struct NewClaim {
 }
 
 /// What the plan relied on of one object.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Expect {
     /// The object's UID; `None` where the object is expected to be absent.
     pub uid: Option<Uid>,
@@ -121,7 +122,7 @@ pub struct Expect {
 }
 
 /// A field that the plan relied on.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Field {
     /// Where: a JSON pointer.
     pub pointer: String,
@@ -132,7 +133,7 @@ pub struct Field {
 }
 
 /// A volume that holds data and is to be Safe.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct VolumeAim {
     /// The claim.
     pub claim: Ref,
@@ -223,7 +224,7 @@ impl std::fmt::Display for Right {
 }
 
 /// A plan with the objects it refers to by digest: one file that another machine can apply.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct PlanFile {
     /// The plan.
     pub plan: Plan,

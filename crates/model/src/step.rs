@@ -1,9 +1,10 @@
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{Carried, DatabaseRef, HelmRun, Ref, Uid};
 
 /// One step of a plan: everything is decided.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Step {
     /// The recipe's id of it, as `--without` takes it. Several steps may come from one line of a recipe.
     pub id: String,
@@ -22,7 +23,7 @@ pub struct Step {
 }
 
 /// What a step does: a closed set. A recipe names one and gives arguments.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum StepKind {
     /// Sets a volume's reclaim policy to Retain.
@@ -130,7 +131,7 @@ impl StepKind {
 }
 
 /// Where a step comes from.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct Source {
     /// The page, or `portolan` for a protection of ours.
     pub page: String,
@@ -141,7 +142,7 @@ pub struct Source {
 }
 
 /// How a step is undone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Undo {
     /// Nothing was changed.

@@ -1,9 +1,10 @@
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::ReleaseStatus;
 
 /// What becomes of a volume. Ordered from best to worst: the headline of several ends is their maximum.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 pub enum Verdict {
     /// Alive, and the new workload mounts it.
     Safe,
@@ -30,7 +31,7 @@ impl std::fmt::Display for Verdict {
 }
 
 /// How a run came to its end in one order of events.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 pub enum End {
     /// Every step was done and verified.
     Finished,
@@ -52,7 +53,7 @@ impl std::fmt::Display for End {
 
 /// One way in which it can end for one volume: an element of the set that a rehearsal predicts and that a
 /// real run must fall into.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct VolumeEnd {
     /// What became of the volume.
     pub verdict: Verdict,

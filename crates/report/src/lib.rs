@@ -15,6 +15,7 @@ mod plan;
 pub mod reference;
 mod rehearsal;
 mod run;
+pub mod schema;
 mod script;
 mod status;
 mod steps;
