@@ -45,7 +45,6 @@ pub struct Site<'a> {
     client: Client,
     runtime: Runtime,
     folder: tempfile::TempDir,
-    groups: Vec<String>,
 }
 
 /// Which of the data of an installation.
@@ -92,7 +91,7 @@ impl<'a> Site<'a> {
         let program = rig.helm(helm)?;
         let helm = runtime.block_on(helm::find(Some(&program))).map_err(told)?;
         let client = runtime.block_on(Client::connect(Some(&rig.kubeconfig()), None)).map_err(told)?;
-        let site = Self { rig, space, start, helm, client, runtime, folder: tempfile::tempdir()?, groups: Vec::new() };
+        let site = Self { rig, space, start, helm, client, runtime, folder: tempfile::tempdir()? };
         for step in &site.start.steps {
             site.install_step(step)?;
         }
@@ -210,9 +209,6 @@ impl<'a> Site<'a> {
         let release = self.release();
         let mut answers = self.ask(survey::first(&release))?;
         answers.append(&mut self.ask(survey::second(&answers, &release))?);
-        if let Some(model::Answer::Server { groups, .. }) = answers.get(&Ask::Server) {
-            self.groups.clone_from(groups);
-        }
         survey::conclude(&release, &answers, self.client.server(), self.client.user(), Some(self.helm.clone()))
             .map_err(told)
     }
@@ -278,7 +274,7 @@ impl<'a> Site<'a> {
                 server_version: "15".into(),
             })
             .collect();
-        let mut world = rehearse::from_inventory(&found.inventory, &self.groups, &databases);
+        let mut world = rehearse::from_inventory(&found.inventory, &databases);
         sim::teach(&mut world, file);
         world
     }
