@@ -14,6 +14,7 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use helm_compat::credential::Known;
 use helm_compat::{manifest, record, redact};
 use model::{
     Answer, Ask, Cluster, Code, Coverage, FORMAT, Finding, HelmClient, Host, Inventory, Object, Platform, Ref, Release,
@@ -25,7 +26,7 @@ pub use records::upgradable;
 pub use saved::{read, saved};
 
 /// What was found, and beside it what no inventory may hold.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Survey {
     /// What was found.
     pub inventory: Inventory,
@@ -33,9 +34,17 @@ pub struct Survey {
     pub secrets: Secrets,
 }
 
+impl Survey {
+    /// What is to be hidden where this survey is shown to others.
+    #[must_use]
+    pub fn known(&self) -> Known {
+        Known::new(self.secrets.iter())
+    }
+}
+
 /// The plaintexts of a namespace's Secrets, for comparing and for handing to helm. They cannot be printed or
 /// written out as a whole.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Secrets(BTreeMap<SecretKey, String>);
 
 impl Secrets {

@@ -315,6 +315,7 @@ fn empty(simulation: &Simulation, platform: &SimulatedPlatform, release: &Releas
         },
         release: release.clone(),
         coverage: Vec::new(),
+        surveyed: false,
         helm: None,
         databases: simulation
             .databases

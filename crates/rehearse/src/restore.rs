@@ -19,6 +19,8 @@ pub fn from_inventory(inventory: &Inventory, databases: &[KnownDatabase]) -> Wor
         cluster: inventory.cluster.clone(),
         release: inventory.release.id.clone(),
         coverage: inventory.coverage.clone(),
+        // The helm of a simulation is no program.
+        surveyed: inventory.helm.as_ref().is_none_or(|helm| !helm.path.is_empty()),
         helm: inventory.helm.as_ref().map(|helm| helm.version.clone()),
         databases: databases.to_vec(),
         migrations: Vec::new(),

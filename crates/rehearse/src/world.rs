@@ -76,6 +76,9 @@ pub struct Facts {
     /// What this user may not list, and what the server has no kind for, where it is known.
     #[serde(default)]
     pub coverage: Vec<(Scope, Coverage)>,
+    /// Whether it is the image of a real installation: the charts that Portolan brings along are not its charts.
+    #[serde(default)]
+    pub surveyed: bool,
     /// The version of the helm that upgrades here; that of the recordings where it is not known.
     #[serde(default)]
     pub helm: Option<Version>,

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use helm_compat::credential::{Known, is_open, stand_in};
+use helm_compat::credential::{is_open, stand_in};
 use helm_compat::handout::Handout;
 use helm_compat::redact;
 use model::{Code, FORMAT, Finding, Inventory, Object, Ref, SavedInventory, SecretKey};
@@ -19,14 +19,18 @@ const ABOUT: &str = "Taken out: data of Secrets, data of ConfigMaps that are not
 #[must_use]
 pub fn saved(survey: &Survey) -> SavedInventory {
     let found = &survey.inventory;
-    let known = Known::new(survey.secrets.iter());
+    let known = survey.known();
     let mut handout = Handout::new(&known);
     let stored: BTreeSet<Ref> = found.release.docs.iter().filter_map(Object::name).collect();
     let values = handout.values(&found.release.config);
     let mut docs = |docs: &[Object]| docs.iter().map(|doc| handout.object(doc, true)).collect();
     let (manifest, hooks) = (docs(&found.release.docs), docs(&found.release.hooks));
     let objects = found.objects.iter().filter(|(name, object)| concerns(found, name, object));
-    let objects = objects.map(|(name, object)| (name.clone(), handout.object(object, stored.contains(name)))).collect();
+    let objects = objects.map(|(name, object)| {
+        let object = handout.object(object, stored.contains(name));
+        (name.clone(), with_empty(name, object, &survey.secrets))
+    });
+    let objects = objects.collect();
     SavedInventory {
         about: ABOUT.into(),
         inventory: found.clone(),
