@@ -254,7 +254,11 @@ impl Sim {
                 checked.helms.join(", ")
             )
         };
-        format!("Simulated installation {name}; its charts are Portolan's own, shaped after the vendor's; {how}.")
+        let rows = match self.found {
+            Some(_) => " It is made from an inventory: of its databases' rows nothing is known.",
+            None => "",
+        };
+        format!("Simulated installation {name}; its charts are Portolan's own, shaped after the vendor's; {how}.{rows}")
     }
 }
 

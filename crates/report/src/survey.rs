@@ -104,15 +104,16 @@ fn others(number: usize, one: &str, many: &str) -> String {
 
 /// What was taken out of a saved inventory, and what was not: for whoever writes it to a file.
 #[must_use]
-pub fn redacted(saved: &SavedInventory) -> String {
-    let mut text = match saved.redacted.len() {
-        0 => "No credential was found outside Secrets.".to_owned(),
-        number => format!("Redacted in {}:", count(number, "place")),
-    };
-    for place in &saved.redacted {
-        text.push_str(&format!("\n  {place}"));
+pub fn redacted(saved: &SavedInventory) -> Page {
+    let mut page = Page::default();
+    if saved.redacted.is_empty() {
+        page.say("No credential was found outside Secrets.");
+    } else {
+        let rows: Vec<Vec<String>> = saved.redacted.iter().map(|place| vec![place.clone()]).collect();
+        page = page.then(Page::table(&["REDACTED"], &rows));
     }
-    format!("{text}\n{}", saved.about)
+    page.say(saved.about.as_str());
+    page
 }
 
 fn server(cluster: &Cluster) -> Line {

@@ -224,6 +224,15 @@ impl<'a> Site<'a> {
     /// What the planner says.
     pub fn plan(&mut self, to: &[&str], without: &[&str]) -> Result<(Survey, PlanFile)> {
         let found = self.survey()?;
+        let file = self.plan_from(&found, to, without)?;
+        Ok((found, file))
+    }
+
+    /// The same from a survey that was made before.
+    ///
+    /// # Errors
+    /// What the planner says.
+    pub fn plan_from(&self, found: &Survey, to: &[&str], without: &[&str]) -> Result<PlanFile> {
         let wish = Wish {
             to: sim::picks(&found.inventory.release.chart, to).map_err(told)?,
             values: json!({}),
@@ -242,7 +251,7 @@ impl<'a> Site<'a> {
                 step.limit = READY_LIMIT;
             }
         }
-        Ok((found, file))
+        Ok(file)
     }
 
     fn render(&self, wish: &Wish, job: &planner::RenderJob) -> Result<Rendering> {

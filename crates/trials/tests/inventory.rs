@@ -8,6 +8,8 @@ use plan::survey::{self, Survey};
 use recipe::Book;
 use rehearse::{Forecast, KnownDatabase, Options, Subject, World, shelf};
 use serde_json::{Value, json};
+use testkit::rig::{Rig, pins};
+use trials::real::Site;
 use trials::sim;
 
 /// A survey, written to a file and read from it.
@@ -59,7 +61,7 @@ fn a_saved_inventory_of_every_start_gives_the_same_plan_and_the_same_forecast() 
         let world = rehearse::from_inventory(&again.inventory, &databases(installation.world()));
         let (ours, theirs) = (forecast(installation.world(), &live), forecast(&world, &saved));
         assert_eq!(ends(&ours), ends(&theirs), "{start}");
-        assert_eq!(ours.headline(), theirs.headline(), "{start}");
+        assert_eq!((ours.headline(), ours.worlds), (theirs.headline(), theirs.worlds), "{start}");
         assert!(theirs.is_safe(), "{start}");
     }
 }
@@ -92,4 +94,23 @@ fn an_upgrade_of_it_can_be_simulated_to_its_end() {
     assert_eq!(after.inventory.release.revision, 2);
     assert_eq!(after.inventory.release.history.len(), 2);
     assert!(planned(&after, &[]).plan.hops.is_empty());
+}
+
+#[test]
+#[ignore = "needs the rig: cargo xtask test"]
+fn a_real_installation_rehearses_from_its_file_as_it_does_live() {
+    let rig = Rig::shared().expect("the rig");
+    let mut site = Site::install(&rig, "openshift-2.8", pins::HELM[1]).expect("an installation");
+    for without in [&[][..], &["keep-claims"][..]] {
+        let (found, live) = site.plan(&["2.20"], without).expect("a plan");
+        let again = through_a_file(&found);
+        let saved = site.plan_from(&again, &["2.20"], without).expect("a plan");
+        assert_eq!(live.plan.hops[0].changes, saved.plan.hops[0].changes, "without {without:?}");
+        assert_eq!(live.plan, saved.plan, "without {without:?}");
+        let (ours, theirs) =
+            (forecast(&site.world(&found, &live), &live), forecast(&site.world(&again, &saved), &saved));
+        assert_eq!(ends(&ours), ends(&theirs), "without {without:?}");
+        assert_eq!(ours.worlds, theirs.worlds, "without {without:?}");
+        assert_eq!(ours.is_safe(), without.is_empty());
+    }
 }

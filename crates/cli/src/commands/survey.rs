@@ -13,7 +13,7 @@ pub(crate) async fn run(global: &Global, _args: &SurveyArgs, output: &Output) ->
     let saved = plan::survey::saved(&survey);
     output.result(&report::survey(&survey.inventory, simulated.as_deref()), &saved)?;
     if output.is_machine() {
-        output.say(&report::redacted(&saved));
+        output.note(&report::redacted(&saved));
     }
     Ok(Exit::Done)
 }
