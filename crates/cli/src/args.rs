@@ -35,8 +35,9 @@ pub(crate) struct Cli {
 /// Options that every command takes.
 #[derive(Args, Debug)]
 pub(crate) struct Global {
-    /// Work on a simulated installation: its name (see `portolan sim list`), or a folder made by `portolan sim new`
-    #[arg(long, global = true, value_name = "NAME|FOLDER", help_heading = "Where")]
+    /// Work on a simulated installation: its name (see `portolan sim list`), a folder made by `portolan sim new`, or an
+    /// inventory saved by `portolan survey -o yaml`
+    #[arg(long, global = true, value_name = "NAME|FOLDER|FILE", help_heading = "Where")]
     pub(crate) sim: Option<String>,
     /// The kubeconfig, in place of KUBECONFIG and ~/.kube/config
     #[arg(long, global = true, value_name = "FILE", help_heading = "Where")]
@@ -265,7 +266,8 @@ pub(crate) enum SimCommand {
     /// Makes one in a folder, for several commands after each other
     #[command(before_help = "Example:\n  portolan sim new openshift-2.8 ./practice")]
     New {
-        /// Its name
+        /// Its name, or the file of a saved inventory
+        #[arg(value_name = "NAME|FILE")]
         name: String,
         /// The folder; it is made
         folder: PathBuf,

@@ -70,7 +70,7 @@ fn serve_simulated(
             events(&Event::Waiting { progress: open.to_vec(), elapsed, limit });
         }
         if folder.is_some() {
-            let kept = Sim { installation: installation.clone(), folder: folder.clone() };
+            let kept = Sim { installation: installation.clone(), folder: folder.clone(), found: None };
             failed = kept.save().err();
         }
         failed.is_none()

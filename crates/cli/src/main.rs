@@ -33,7 +33,7 @@ async fn main() -> ExitCode {
         Command::Status(args) => commands::status::run(&cli.global, args, &output),
         Command::Verify(args) => commands::verify::run(&cli.global, args, &output).await,
         Command::Page(args) => commands::page::run(&cli.global, args, &output).await,
-        Command::Sim(args) => commands::sim::run(args, &output),
+        Command::Sim(args) => commands::sim::run(&cli.global, args, &output),
     };
     match result {
         Ok(exit) => ExitCode::from(exit as u8),

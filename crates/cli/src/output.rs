@@ -82,6 +82,11 @@ impl Output {
         drop(writeln!(std::io::stderr(), "{line}"));
     }
 
+    /// What has to be said beside a result, machines or not.
+    pub(crate) fn note(&self, page: &Page) {
+        drop(write!(std::io::stderr(), "{}", page.terminal(&self.stderr)));
+    }
+
     /// What went wrong.
     pub(crate) fn finding(&self, finding: &Finding) {
         self.findings(std::slice::from_ref(finding));

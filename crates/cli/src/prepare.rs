@@ -10,7 +10,7 @@ use adapters::store::RunStore;
 use helm_compat::{chart, values};
 use model::{Accepted, ChartId, Code, Digest, Finding, HelmClient, Plan, PlanFile, SecretKey, StepKind};
 use plan::planner::{self, ChartPick, RenderJob, Rendering, Wish};
-use plan::survey::Survey;
+use plan::survey::{self, Survey};
 use recipe::Book;
 use rehearse::{Forecast, KnownDatabase, Options, Subject, World, shelf};
 use serde_json::{Value, json};
@@ -33,7 +33,7 @@ pub(crate) struct Prepared {
 pub(crate) async fn survey(global: &Global, site: &mut Site) -> Result<(Book, Survey), Finding> {
     let book = site::book(global)?;
     let helm = site::helm(global, site).await?;
-    let release = site::release(global, &book);
+    let release = site::release(global, site, &book);
     let survey = site.survey(&release, helm).await?;
     Ok((book, survey))
 }
@@ -50,11 +50,9 @@ pub(crate) async fn plan(
         // A survey can do without; this says why there is none.
         helm::find(global.helm.as_deref()).await?;
     }
+    survey::upgradable(&survey.inventory)?;
     // Charts ask what the server has; a simulation's recordings have the answers in them.
-    let api_versions = match site {
-        Site::Real(real) => Some(real.client.api_versions().await?),
-        Site::Sim(_) => None,
-    };
+    let api_versions = &survey.inventory.cluster.api_versions;
     let offered = charts(site, target)?;
     let ids: Vec<ChartId> = offered.iter().map(|chart| chart.id.clone()).collect();
     let Some(to) = &target.to else {
@@ -74,8 +72,8 @@ pub(crate) async fn plan(
     let client = survey.inventory.helm.clone().unwrap_or_else(rehearse::simulated_helm);
     let mut renderings = Vec::new();
     for mut job in planner::jobs(&survey.inventory, &secret, &book, &wish)? {
-        if let Some(versions) = &api_versions {
-            job.api_versions.clone_from(versions);
+        if !api_versions.is_empty() {
+            job.api_versions.clone_from(api_versions);
         }
         renderings.push(render(global, site, &client, &wish, &job).await?);
     }
@@ -104,8 +102,8 @@ fn charts(site: &Site, target: &Target) -> Result<Vec<shelf::Chart>, Finding> {
         return Ok(all);
     }
     match site {
-        Site::Sim(_) => Ok(shelf::charts()),
-        Site::Real(_) => Err(Finding::blocking(Code::NoChart, "no chart was named")),
+        Site::Sim(sim) if sim.has_charts() => Ok(shelf::charts()),
+        _ => Err(Finding::blocking(Code::NoChart, "no chart was named")),
     }
 }
 
@@ -187,11 +185,14 @@ async fn render(
     wish: &Wish,
     job: &RenderJob,
 ) -> Result<Rendering, Finding> {
-    let key = shelf::key(&job.archive, &job.release, &job.values);
-    let recorded = if matches!(site, Site::Sim(_)) { shelf::recorded(&key) } else { None };
+    let namespace = job.release.namespace.clone();
+    let recorded = match site {
+        Site::Sim(_) => shelf::rendering(&job.archive, &job.release, &job.values),
+        Site::Real(_) => None,
+    };
     if let Some(recorded) = recorded {
         let second = recorded.second.unwrap_or_else(|| recorded.first.clone());
-        return Ok(Rendering { first: recorded.first, second });
+        return Ok(site.shown(Rendering { first: recorded.first, second }, &namespace));
     }
     let client = if client.path.is_empty() {
         helm::find(global.helm.as_deref()).await.map_err(|finding| {
@@ -212,7 +213,7 @@ async fn render(
     };
     let first = helm::template(&client, &job).await?;
     let second = helm::template(&client, &job).await?;
-    Ok(Rendering { first, second })
+    Ok(site.shown(Rendering { first, second }, &namespace))
 }
 
 /// The objects of a plan's file as bytes.

@@ -6,7 +6,13 @@ use std::sync::Arc;
 
 use adapters::{helm, kubernetes::Client, store};
 use engine::Engine;
-use model::{Answer, Ask, Code, Finding, HelmClient, Input, Outcome, Plan, Record, ReleaseId, Reply, Request, Right};
+use helm_compat::credential::Known;
+use helm_compat::handout::Handout;
+use model::{
+    Answer, Ask, Code, Finding, HelmClient, Input, Outcome, Plan, Record, Ref, ReleaseId, Reply, Request, Right,
+    SecretKey,
+};
+use plan::planner::Rendering;
 use plan::survey::{self, Survey};
 use recipe::Book;
 use rehearse::{Installation, KnownDatabase, Saved, World, shelf};
@@ -28,24 +34,32 @@ pub(crate) struct Sim {
     pub(crate) installation: Installation,
     /// The folder that it lies in; `None` for a fresh one of this command.
     pub(crate) folder: Option<PathBuf>,
+    /// The survey that it was made of, for one out of a saved inventory.
+    pub(crate) found: Option<Found>,
+}
+
+/// A saved inventory, read.
+pub(crate) struct Found {
+    /// What it says.
+    pub(crate) survey: Survey,
+    /// The texts that stand for its Secrets' values.
+    pub(crate) known: Known,
 }
 
 /// A real installation.
 pub(crate) struct Real {
     /// The client.
     pub(crate) client: Client,
-    /// The API groups that the server offers; known after the survey.
-    pub(crate) groups: Vec<String>,
 }
 
 impl Site {
     /// Finds the installation that the options name.
     pub(crate) async fn open(global: &Global) -> Result<Self, Finding> {
         match &global.sim {
-            Some(name) => Ok(Self::Sim(Box::new(Sim::open(name)?))),
+            Some(name) => Ok(Self::Sim(Box::new(Sim::open(name, &book(global)?)?))),
             None => {
                 let client = Client::connect(global.kubeconfig.as_deref(), global.context.as_deref()).await?;
-                Ok(Self::Real(Box::new(Real { client, groups: Vec::new() })))
+                Ok(Self::Real(Box::new(Real { client })))
             }
         }
     }
@@ -62,18 +76,23 @@ impl Site {
     pub(crate) async fn survey(&mut self, release: &ReleaseId, helm: Option<HelmClient>) -> Result<Survey, Finding> {
         match self {
             Self::Sim(sim) => {
+                let helm = helm.or_else(|| Some(sim.installation.helm()));
+                if let Some(found) = &sim.found {
+                    let mut survey = found.of(release)?;
+                    survey.inventory.helm = helm;
+                    return Ok(survey);
+                }
                 let world = sim.installation.world();
                 let cluster = &world.facts().cluster;
-                let helm = helm.or_else(|| Some(rehearse::simulated_helm()));
-                survey::look(release, &|ask| world.answer(ask), &cluster.server, &cluster.user, helm)
+                let mut survey = survey::look(release, &|ask| world.answer(ask), &cluster.server, &cluster.user, helm)?;
+                survey.inventory.cluster.api_versions.clone_from(&cluster.api_versions);
+                Ok(survey)
             }
             Self::Real(real) => {
                 let mut answers = real.ask(survey::first(release)).await?;
                 answers.append(&mut real.ask(survey::second(&answers, release)).await?);
-                if let Some(Answer::Server { groups, .. }) = answers.get(&Ask::Server) {
-                    real.groups.clone_from(groups);
-                }
                 let mut survey = survey::conclude(release, &answers, real.client.server(), real.client.user(), helm)?;
+                survey.inventory.cluster.api_versions = real.client.api_versions().await?;
                 survey.inventory.requests = real.client.requests();
                 Ok(survey)
             }
@@ -84,8 +103,17 @@ impl Site {
     pub(crate) fn world(&self, survey: &Survey, databases: &[KnownDatabase]) -> World {
         match self {
             Self::Sim(sim) => sim.installation.world().clone(),
-            Self::Real(real) => rehearse::from_inventory(&survey.inventory, &real.groups, databases),
+            Self::Real(_) => rehearse::from_inventory(&survey.inventory, databases),
         }
+    }
+
+    /// A rendering as the installation's own objects are shown: where these were redacted, so is it, or every redacted text
+    /// would look like a change.
+    pub(crate) fn shown(&self, rendering: Rendering, namespace: &str) -> Rendering {
+        let Self::Sim(sim) = self else { return rendering };
+        let Some(found) = &sim.found else { return rendering };
+        let shown = |text: &str| Handout::new(&found.known).rendering(text, namespace);
+        Rendering { first: shown(&rendering.first), second: shown(&rendering.second) }
     }
 
     /// What is not as the plan relied on it; empty where the plan can be begun. The engine itself looks.
@@ -153,11 +181,14 @@ impl Real {
 }
 
 impl Sim {
-    /// One by its name or its folder.
-    pub(crate) fn open(name: &str) -> Result<Self, Finding> {
+    /// One by its name, its folder, or the file of a saved inventory. The recipes say where its databases are.
+    pub(crate) fn open(name: &str, book: &Book) -> Result<Self, Finding> {
         let folder = Path::new(name);
+        if folder.is_file() {
+            return Self::of_inventory(folder, book);
+        }
         if Self::is_fresh(name) {
-            return Ok(Self { installation: Self::fresh(name)?, folder: None });
+            return Ok(Self { installation: Self::fresh(name)?, folder: None, found: None });
         }
         if !folder.join("installation.json").exists() {
             let finding = Finding::blocking(Code::NoSimulation, format!("there is no simulated installation `{name}`"));
@@ -166,9 +197,9 @@ impl Sim {
         Self::load(folder)
     }
 
-    /// Whether this names one that each command makes afresh; a folder of that name goes first.
+    /// Whether this names one that each command makes afresh, or the file of one; a folder of that name goes first.
     pub(crate) fn is_fresh(name: &str) -> bool {
-        let known = Installation::names().iter().any(|known| known == name);
+        let known = Installation::names().iter().any(|known| known == name) || Path::new(name).is_file();
         known && !Path::new(name).join("installation.json").exists()
     }
 
@@ -183,6 +214,16 @@ impl Sim {
         Installation::fresh(name, &render)
     }
 
+    /// The installation that a saved inventory shows.
+    fn of_inventory(path: &Path, book: &Book) -> Result<Self, Finding> {
+        let survey = read_inventory(path)?;
+        let name = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+        let databases = known_databases(book, &survey.inventory.release.id);
+        let installation = Installation::of_world(&name, rehearse::from_inventory(&survey.inventory, &databases));
+        let known = survey.known();
+        Ok(Self { installation, folder: None, found: Some(Found { survey, known }) })
+    }
+
     /// An installation out of its folder.
     pub(crate) fn load(folder: &Path) -> Result<Self, Finding> {
         let path = folder.join("installation.json");
@@ -191,7 +232,7 @@ impl Sim {
         };
         let text = fs_err::read_to_string(&path).map_err(|error| unusable(error.to_string()))?;
         let saved: Saved = serde_json::from_str(&text).map_err(|error| unusable(error.to_string()))?;
-        Ok(Self { installation: Installation::load(saved), folder: Some(folder.to_owned()) })
+        Ok(Self { installation: Installation::load(saved), folder: Some(folder.to_owned()), found: None })
     }
 
     /// Replaces what lies in the folder, whole or not at all.
@@ -206,7 +247,20 @@ impl Sim {
         fs_err::rename(&draft, folder.join("installation.json")).map_err(|error| unusable(error.to_string()))
     }
 
+    /// Whether the charts that Portolan brings along fit: they made every simulated installation, but none that was surveyed
+    /// elsewhere.
+    pub(crate) fn has_charts(&self) -> bool {
+        !self.installation.world().facts().surveyed
+    }
+
     fn words(&self) -> String {
+        let name = &self.installation.name;
+        if !self.has_charts() {
+            return format!(
+                "Simulated installation {name}, made from an inventory: the values of its Secrets stand for themselves, what was \
+                 redacted stays so, and of its databases' rows nothing is known."
+            );
+        }
         let checked = shelf::checked();
         let rules = rehearse::RULES.len() + rehearse::HELM_RULES.len();
         let how = if checked.helms.is_empty() {
@@ -218,17 +272,74 @@ impl Sim {
                 checked.helms.join(", ")
             )
         };
-        let name = &self.installation.name;
-        format!("Simulated installation {name}; its charts are Portolan's own, shaped after the vendor's; {how}.")
+        let rows = match self.found {
+            Some(_) => " It is made from an inventory: of its databases' rows nothing is known.",
+            None => "",
+        };
+        format!("Simulated installation {name}; its charts are Portolan's own, shaped after the vendor's; {how}.{rows}")
     }
 }
 
-/// The release that the options or the recipes name.
-pub(crate) fn release(global: &Global, book: &Book) -> ReleaseId {
-    let (namespace, name) = book.release();
+impl Found {
+    /// The survey, where it is of this release.
+    fn of(&self, release: &ReleaseId) -> Result<Survey, Finding> {
+        let found = &self.survey.inventory.release.id;
+        if found == release {
+            return Ok(self.survey.clone());
+        }
+        Err(Finding::blocking(
+            Code::NoRelease,
+            format!("the inventory is not of release {} in namespace {}", release.name, release.namespace),
+        )
+        .with(format!("it is of release {} in namespace {}", found.name, found.namespace)))
+    }
+}
+
+/// A saved inventory out of its file, YAML or JSON.
+fn read_inventory(path: &Path) -> Result<Survey, Finding> {
+    let unusable = |error: String| {
+        Finding::blocking(Code::NoSimulation, format!("{} is no saved inventory", path.display()))
+            .with(error)
+            .next("portolan survey -o yaml > FILE makes one")
+    };
+    let text = fs_err::read_to_string(path).map_err(|error| unusable(error.to_string()))?;
+    // A large inventory is read faster as what it is.
+    let file: Value = if text.trim_start().starts_with('{') {
+        serde_json::from_str(&text).map_err(|error| unusable(error.to_string()))?
+    } else {
+        serde_saphyr::from_str(&text).map_err(|error| unusable(error.to_string()))?
+    };
+    survey::read(file).map_err(|finding| unusable(finding.evidence.join("; ")))
+}
+
+/// The databases that the recipes know.
+fn known_databases(book: &Book, release: &ReleaseId) -> Vec<KnownDatabase> {
+    let databases = book.product.databases.iter();
+    databases
+        .map(|database| {
+            let secret = Ref::secret(&release.namespace, &recipe::fill(&database.password.secret, release));
+            let key = |key: &String| SecretKey { secret: secret.clone(), key: key.clone() };
+            KnownDatabase {
+                set: Ref::set(&release.namespace, &recipe::fill(&database.set, release)),
+                passwords: database.password.keys.iter().map(key).collect(),
+                server_version: String::new(),
+            }
+        })
+        .collect()
+}
+
+/// The release that the options name, else the one that a simulation has, else the recipes'.
+pub(crate) fn release(global: &Global, site: &Site, book: &Book) -> ReleaseId {
+    let usual = match site {
+        Site::Sim(sim) => sim.installation.world().facts().release.clone(),
+        Site::Real(_) => {
+            let (namespace, name) = book.release();
+            ReleaseId { namespace: namespace.to_owned(), name: name.to_owned() }
+        }
+    };
     ReleaseId {
-        namespace: global.namespace.clone().unwrap_or_else(|| namespace.to_owned()),
-        name: global.release.clone().unwrap_or_else(|| name.to_owned()),
+        namespace: global.namespace.clone().unwrap_or(usual.namespace),
+        name: global.release.clone().unwrap_or(usual.name),
     }
 }
 

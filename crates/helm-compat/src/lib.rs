@@ -7,6 +7,8 @@
 
 pub mod argv;
 pub mod chart;
+pub mod credential;
+pub mod handout;
 pub mod immutable;
 pub mod manifest;
 pub mod merge;

@@ -4,9 +4,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{ChartId, HelmClient, Object, Ref, ReleaseId, ReleaseStatus, Uid, Verdict};
+use crate::{ChartId, HelmClient, Object, Ref, ReleaseId, ReleaseStatus, SecretKey, Uid, Verdict};
 
-/// What was found: facts, and which facts could not be had. Secrets' data is not in it, only their keys.
+/// What was found: facts, and which facts could not be had. Secrets' data is not in it, only their keys. Written out by
+/// itself it has no values, no manifest and no objects, since these may show passwords: [`SavedInventory`] has them redacted.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Inventory {
     /// The version of this format.
@@ -21,6 +22,10 @@ pub struct Inventory {
     pub volumes: Vec<Volume>,
     /// The workloads of the release.
     pub workloads: Vec<Workload>,
+    /// The hosts of the namespace's Routes and Ingresses.
+    pub hosts: Vec<Host>,
+    /// The storage classes.
+    pub classes: Vec<StorageClass>,
     /// Every object that was read, Secrets without their data.
     #[serde(skip)]
     pub objects: BTreeMap<Ref, Object>,
@@ -45,6 +50,11 @@ pub struct Cluster {
     pub platform: Platform,
     /// The default storage class.
     pub default_class: Option<String>,
+    /// The API groups that the server offers; the core group is not among them.
+    pub groups: Vec<String>,
+    /// What helm calls the server's capabilities (`apps/v1`, `route.openshift.io/v1/Route`); empty where it was not asked.
+    #[serde(default)]
+    pub api_versions: Vec<String>,
 }
 
 /// Which platform a cluster is.
@@ -57,7 +67,7 @@ pub enum Platform {
     OpenShift {
         /// The version, from `ClusterVersion/version`; empty where that may not be read.
         version: String,
-        /// The domain of routes, from `ingresses.config.openshift.io/cluster`.
+        /// The domain of new routes, from `ingresses.config.openshift.io/cluster`.
         apps_domain: String,
     },
 }
@@ -75,12 +85,113 @@ pub struct Release {
     pub chart: ChartId,
     /// When it was deployed, as helm wrote it.
     pub deployed: String,
+    /// Where helm keeps its records.
+    pub driver: Driver,
+    /// Every record that can be read, newest first.
+    pub history: Vec<Revision>,
+    /// The records that cannot be read, newest first. The newest record of all is never among them.
+    pub damaged: Vec<DamagedRecord>,
     /// The user-supplied values: they may hold passwords, so they are not written out.
     #[serde(skip)]
     pub config: Value,
     /// The stored manifest, Secrets without their data.
     #[serde(skip)]
     pub docs: Vec<Object>,
+    /// The stored hooks, Secrets without their data.
+    #[serde(skip)]
+    pub hooks: Vec<Object>,
+}
+
+/// Where helm keeps its records (`HELM_DRIVER`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Driver {
+    /// In Secrets, as helm does unless it is told otherwise.
+    Secret,
+    /// In `ConfigMap`s: `HELM_DRIVER=configmap`.
+    ConfigMap,
+}
+
+/// A record of the release, in short.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Revision {
+    /// Its revision.
+    pub revision: u32,
+    /// Its status.
+    pub status: ReleaseStatus,
+    /// The chart.
+    pub chart: ChartId,
+    /// The version of what the chart installs.
+    pub app_version: String,
+    /// When it was deployed, as helm wrote it.
+    pub deployed: String,
+    /// What helm wrote about how it went.
+    pub description: String,
+}
+
+/// A record that cannot be read. Helm passes over it without a word.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct DamagedRecord {
+    /// Its revision, by the name of the object that holds it.
+    pub revision: u32,
+    /// What is wrong with it.
+    pub why: String,
+}
+
+/// A host under which something of the namespace is reached.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Host {
+    /// The Route or Ingress.
+    pub object: Ref,
+    /// The host.
+    pub host: String,
+}
+
+/// A storage class.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct StorageClass {
+    /// Its name.
+    pub name: String,
+    /// Who makes its volumes.
+    pub provisioner: String,
+    /// The reclaim policy of its volumes.
+    pub policy: String,
+}
+
+/// An inventory that may be written out and handed on: what looks like a credential was taken out of it. It is whole
+/// enough to plan and to rehearse with.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct SavedInventory {
+    /// What was taken out and what was not, for whoever opens the file.
+    pub about: String,
+    /// What was found.
+    #[serde(flatten)]
+    pub inventory: Inventory,
+    /// The user-supplied values, redacted.
+    pub values: Value,
+    /// The stored manifest, redacted.
+    pub manifest: Vec<Object>,
+    /// The stored hooks, redacted.
+    pub hooks: Vec<Object>,
+    /// The objects that were read, redacted.
+    pub objects: BTreeMap<Ref, Object>,
+    /// Keys of Secrets that hold the same text, a list for each text that is there more than once.
+    pub alike: Vec<Vec<SecretKey>>,
+    /// The places where something was taken out.
+    pub redacted: Vec<String>,
+}
+
+impl SavedInventory {
+    /// The inventory with its redacted parts back in place.
+    #[must_use]
+    pub fn into_inventory(self) -> Inventory {
+        let mut inventory = self.inventory;
+        inventory.release.config = self.values;
+        inventory.release.docs = self.manifest;
+        inventory.release.hooks = self.hooks;
+        inventory.objects = self.objects;
+        inventory
+    }
 }
 
 /// A volume and the claim that holds it.

@@ -30,7 +30,10 @@ pub use helm::{
     Carried, ChartId, HelmClient, HelmRun, KeyGuard, Manifest, ReleaseFact, ReleaseId, ReleaseStatus, SecretKey,
     ValuesMode,
 };
-pub use inventory::{Cluster, Coverage, Inventory, Mount, Platform, Release, Requests, Scope, Volume, Workload};
+pub use inventory::{
+    Cluster, Coverage, DamagedRecord, Driver, Host, Inventory, Mount, Platform, Release, Requests, Revision,
+    SavedInventory, Scope, StorageClass, Volume, Workload,
+};
 pub use journal::{Action, Direction, Effect, Entry, Observation, Outcome, Record, StepRef};
 pub use names::{Ref, Rv, Uid};
 pub use object::Object;

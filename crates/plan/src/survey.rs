@@ -3,6 +3,8 @@
 //! Two rounds of questions, then a conclusion. The second round exists because the stored manifest says which
 //! further kinds matter.
 
+mod records;
+mod saved;
 mod volumes;
 mod workloads;
 
@@ -12,16 +14,19 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use helm_compat::manifest;
-use helm_compat::record::{self, Record};
-use helm_compat::redact;
+use helm_compat::credential::Known;
+use helm_compat::{manifest, record, redact};
 use model::{
-    Answer, Ask, Cluster, Code, Coverage, FORMAT, Finding, HelmClient, Inventory, Object, Platform, Ref, Release,
-    ReleaseId, Requests, Scope, SecretKey, Uid,
+    Answer, Ask, Cluster, Code, Coverage, FORMAT, Finding, HelmClient, Host, Inventory, Object, Platform, Ref, Release,
+    ReleaseId, Requests, Scope, SecretKey, StorageClass, Uid,
 };
+use serde_json::Value;
+
+pub use records::upgradable;
+pub use saved::{read, saved};
 
 /// What was found, and beside it what no inventory may hold.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Survey {
     /// What was found.
     pub inventory: Inventory,
@@ -29,9 +34,17 @@ pub struct Survey {
     pub secrets: Secrets,
 }
 
+impl Survey {
+    /// What is to be hidden where this survey is shown to others.
+    #[must_use]
+    pub fn known(&self) -> Known {
+        Known::new(self.secrets.iter())
+    }
+}
+
 /// The plaintexts of a namespace's Secrets, for comparing and for handing to helm. They cannot be printed or
 /// written out as a whole.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Secrets(BTreeMap<SecretKey, String>);
 
 impl Secrets {
@@ -39,6 +52,11 @@ impl Secrets {
     #[must_use]
     pub fn get(&self, key: &SecretKey) -> Option<&str> {
         self.0.get(key).map(String::as_str)
+    }
+
+    /// All of them, in order.
+    fn iter(&self) -> impl Iterator<Item = (&SecretKey, &str)> {
+        self.0.iter().map(|(key, text)| (key, text.as_str()))
     }
 }
 
@@ -132,7 +150,7 @@ pub fn second(answers: &BTreeMap<Ask, Answer>, release: &ReleaseId) -> Vec<Ask> 
         asks.insert(list(group, kind, &release.namespace));
     }
     // A record that cannot be read is the conclusion's business.
-    let docs = newest(answers, release).ok().and_then(|record| record.docs().ok()).unwrap_or_default();
+    let docs = records::newest(answers, release).ok().and_then(|record| record.docs().ok()).unwrap_or_default();
     for name in docs.iter().filter_map(Object::name) {
         // Lists stay inside the release's namespace; of what lies elsewhere only the object itself is asked for.
         asks.insert(if name.namespace() == release.namespace {
@@ -171,9 +189,9 @@ pub fn conclude(
     user: &str,
     helm: Option<HelmClient>,
 ) -> Result<Survey, Finding> {
-    let record = newest(answers, release)?;
-    let damaged = |error: record::RecordError| damaged(&record.name, record.revision, &error.to_string());
-    let docs: Vec<Object> = record.docs().map_err(damaged)?.iter().map(redact::secret_keys_only).collect();
+    let records = records::of_release(answers, release)?;
+    let record = &records.newest;
+    let keys_only = |docs: Vec<Object>| docs.iter().map(redact::secret_keys_only).collect();
     let (objects, secrets) = objects(answers);
     let coverage = coverage(answers);
     let cluster = cluster(release, answers, &objects, server, user)?;
@@ -187,11 +205,17 @@ pub fn conclude(
             status: record.status,
             chart: record.chart.clone(),
             deployed: record.last_deployed.clone(),
+            driver: records.driver,
             config: record.config.clone(),
-            docs,
+            docs: keys_only(records.docs),
+            hooks: keys_only(records.hooks),
+            history: records.history,
+            damaged: records.damaged,
         },
         volumes: Vec::new(),
         workloads: Vec::new(),
+        hosts: hosts(&objects),
+        classes: classes(&objects),
         objects,
         coverage,
         requests: Requests { reads: u32::try_from(answers.len()).unwrap_or(u32::MAX), writes: 0 },
@@ -209,63 +233,6 @@ fn items<'a>(answers: &'a BTreeMap<Ask, Answer>, ask: &Ask) -> &'a [Object] {
     }
 }
 
-/// The newest record of the release.
-fn newest(answers: &BTreeMap<Ask, Answer>, release: &ReleaseId) -> Result<Record, Finding> {
-    let secrets = list("", "Secret", &release.namespace);
-    if let Some(Answer::Denied(reason)) = answers.get(&secrets) {
-        return Err(Finding::blocking(
-            Code::NotVisible,
-            format!("the Secrets of namespace {} may not be read", release.namespace),
-        )
-        .with(reason)
-        .why("a release is kept in Secrets: without them nothing is known of it")
-        .next(format!("ask for the right to list secrets in namespace {}", release.namespace)));
-    }
-    let maps = list("", "ConfigMap", &release.namespace);
-    let held: Vec<&Object> = items(answers, &secrets).iter().chain(items(answers, &maps)).collect();
-    let revision = |object: &Object| {
-        let name = object.text("/metadata/name");
-        name.rsplit_once(".v").and_then(|(_, number)| number.parse::<u32>().ok()).unwrap_or_default()
-    };
-    let newest = held
-        .iter()
-        .filter(|object| record::is_record(object, Some(&release.name)))
-        .max_by_key(|object| revision(object))
-        .ok_or_else(|| no_release(release, &held))?;
-    record::decode(newest, &release.namespace)
-        .map_err(|error| damaged(&release.name, revision(newest), &error.to_string()))
-}
-
-fn damaged(name: &str, revision: u32, error: &str) -> Finding {
-    Finding::blocking(Code::NotDeployed, format!("the record of {name}, revision {revision}, is damaged"))
-        .with(error)
-        .why("helm passes over such a record without a word, and takes an older one for the newest")
-}
-
-/// There is no such release; which there are is the most useful thing to say.
-fn no_release(release: &ReleaseId, held: &[&Object]) -> Finding {
-    let mut seen: BTreeMap<&str, (u32, &str)> = BTreeMap::new();
-    for object in held.iter().filter(|object| record::is_record(object, None)) {
-        let revision = object.label("version").and_then(|text| text.parse().ok()).unwrap_or_default();
-        let status = object.label("status").unwrap_or("unknown");
-        let newest = seen.entry(object.label("name").unwrap_or_default()).or_insert((revision, status));
-        if revision >= newest.0 {
-            *newest = (revision, status);
-        }
-    }
-    let mut finding = Finding::blocking(
-        Code::NoRelease,
-        format!("there is no release {} in namespace {}", release.name, release.namespace),
-    );
-    if seen.is_empty() {
-        finding = finding.with(format!("namespace {} has no release at all", release.namespace));
-    }
-    for (name, (revision, status)) in seen {
-        finding = finding.with(format!("there is: {name}, revision {revision}, {status}"));
-    }
-    finding
-}
-
 /// Every object that was read, Secrets without their values, and those values beside them. Release records are left
 /// out: they are read already, and hold the values of the whole release.
 fn objects(answers: &BTreeMap<Ask, Answer>) -> (BTreeMap<Ref, Object>, Secrets) {
@@ -276,7 +243,7 @@ fn objects(answers: &BTreeMap<Ask, Answer>) -> (BTreeMap<Ref, Object>, Secrets) 
         for item in items.iter().filter(|item| !record::is_record(item, None)) {
             let item = &named(ask, item);
             let Some(name) = item.name() else { continue };
-            if redact::is_secret(item) && item.text("/type") != "kubernetes.io/service-account-token" {
+            if saved::holds_texts(item) {
                 for (key, plaintext) in redact::plaintexts(item) {
                     secrets.insert(SecretKey { secret: name.clone(), key }, plaintext);
                 }
@@ -348,7 +315,9 @@ fn cluster(
     let platform = if groups.iter().any(|group| group == OPENSHIFT) {
         Platform::OpenShift {
             version: text(cluster_version(), &["/status/desired/version", "/status/history/0/version"]),
-            apps_domain: text(cluster_ingress(), &["/spec/domain"]),
+            // Routes without a host of their own get one under `appsDomain` where it is set (openshift/api,
+            // `config/v1/types_ingress.go`, `IngressSpec`).
+            apps_domain: text(cluster_ingress(), &["/spec/appsDomain", "/spec/domain"]),
         }
     } else {
         Platform::Kubernetes
@@ -360,7 +329,39 @@ fn cluster(
         version,
         platform,
         default_class: default_class(objects),
+        groups: groups.to_vec(),
+        api_versions: Vec::new(),
     })
+}
+
+/// The hosts of Routes and Ingresses, in order.
+fn hosts(objects: &BTreeMap<Ref, Object>) -> Vec<Host> {
+    let of = |name: &Ref, object: &Object| -> Vec<String> {
+        let texts: Vec<&str> = match (name.group(), name.kind()) {
+            ("route.openshift.io", "Route") => vec![object.text("/spec/host")],
+            ("networking.k8s.io", "Ingress") => {
+                let rules = object.list("/spec/rules").iter();
+                rules.filter_map(|rule| rule.get("host").and_then(Value::as_str)).collect()
+            }
+            _ => Vec::new(),
+        };
+        texts.into_iter().filter(|host| !host.is_empty()).map(str::to_owned).collect()
+    };
+    objects
+        .iter()
+        .flat_map(|(name, object)| of(name, object).into_iter().map(|host| Host { object: name.clone(), host }))
+        .collect()
+}
+
+fn classes(objects: &BTreeMap<Ref, Object>) -> Vec<StorageClass> {
+    let classes = objects.iter().filter(|(name, _)| name.kind() == "StorageClass");
+    classes
+        .map(|(name, class)| StorageClass {
+            name: name.name().to_owned(),
+            provisioner: class.text("/provisioner").to_owned(),
+            policy: class.text("/reclaimPolicy").to_owned(),
+        })
+        .collect()
 }
 
 /// The default class; of several the one made last, and of those made in one second the first by name (Kubernetes 1.33,

@@ -19,6 +19,9 @@ use crate::serve::{Served, progress, serve};
 use crate::shelf::{self, Start, StartStep};
 use crate::world::{Disk, Facts, KnownDatabase, Migration, Parts, World};
 
+/// The order of events that a fresh installation begins with.
+const SEED: u64 = 7;
+
 /// A simulated installation.
 #[derive(Clone, Debug)]
 pub struct Installation {
@@ -132,7 +135,21 @@ impl Installation {
                 fill(&mut node.world, first, &release);
             }
         }
-        Ok(Self { name: name.into(), node, clock: 0, seed: 7 })
+        Ok(Self { name: name.into(), node, clock: 0, seed: SEED })
+    }
+
+    /// An installation in a world that was made otherwise.
+    #[must_use]
+    pub fn of_world(name: &str, world: World) -> Self {
+        let node = Node { world, actors: Vec::new(), faults: 0, crashes: false, stops: false };
+        Self { name: name.into(), node, clock: 0, seed: SEED }
+    }
+
+    /// The helm that upgrades here. It is no program.
+    #[must_use]
+    pub fn helm(&self) -> HelmClient {
+        let version = self.world().facts().helm.clone();
+        HelmClient { version: version.unwrap_or(simulated_helm().version), ..simulated_helm() }
     }
 
     /// An installation out of its saved form.
@@ -293,9 +310,13 @@ fn empty(simulation: &Simulation, platform: &SimulatedPlatform, release: &Releas
                 apps_domain: openshift.apps_domain.clone(),
             }),
             default_class: Some(cluster.default_class.clone()),
+            groups: platform.groups.clone(),
+            api_versions: Vec::new(),
         },
-        groups: platform.groups.clone(),
         release: release.clone(),
+        coverage: Vec::new(),
+        surveyed: false,
+        helm: None,
         databases: simulation
             .databases
             .iter()

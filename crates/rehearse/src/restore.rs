@@ -1,21 +1,27 @@
-//! A world made from an inventory: what a rehearsal of a real installation starts from.
+//! A world made from an inventory, found a moment ago or read from a file: what a rehearsal of a real installation starts from.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use model::{Digest, Inventory, Manifest, Object, Ref, canonical};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use helm_compat::credential::stand_in;
+use model::{Digest, Inventory, Manifest, Object, Ref, SecretKey, canonical};
 use serde_json::{Value, json};
 
 use crate::helm::record_name;
 use crate::world::{Database, Disk, Facts, KnownDatabase, World};
 
 /// A world in the state that an inventory found. Secrets' data are not in an inventory, so each value stands
-/// for itself: it is known only to be the same value wherever it is carried.
+/// for itself: it is known only to be the same value wherever it is carried. Of a database's rows nothing is known.
 #[must_use]
-pub fn from_inventory(inventory: &Inventory, groups: &[String], databases: &[KnownDatabase]) -> World {
+pub fn from_inventory(inventory: &Inventory, databases: &[KnownDatabase]) -> World {
     let mut world = World::new(Facts {
         cluster: inventory.cluster.clone(),
-        groups: groups.to_vec(),
         release: inventory.release.id.clone(),
+        coverage: inventory.coverage.clone(),
+        // The helm of a simulation is no program.
+        surveyed: inventory.helm.as_ref().is_none_or(|helm| !helm.path.is_empty()),
+        helm: inventory.helm.as_ref().map(|helm| helm.version.clone()),
         databases: databases.to_vec(),
         migrations: Vec::new(),
     });
@@ -74,22 +80,29 @@ fn relate(world: &mut World, inventory: &Inventory) {
     }
 }
 
-/// The newest release record, in the simulation's form.
+/// The release's records, in the simulation's form. Of the older ones no manifest is known: helm reads the newest.
 fn record(world: &mut World, inventory: &Inventory) {
     let release = &inventory.release;
-    let manifest = canonical(&Manifest { docs: release.docs.clone(), free: BTreeMap::new() });
-    let digest = Digest::of(&manifest);
-    world.learn(&digest, &manifest);
-    let name = record_name(&release.id, release.revision);
-    world.put(
-        &name,
-        json!({
-            "apiVersion": "helm.sh/v1", "kind": "Release",
-            "metadata": {"name": name.name(), "namespace": name.namespace(), "uid": format!("release-{}", release.revision)},
-            "revision": release.revision, "status": release.status, "chart": release.chart,
-            "manifest": digest, "config": release.config
-        }),
-    );
+    for revision in &release.history {
+        let is_newest = revision.revision == release.revision;
+        let docs = if is_newest { release.docs.clone() } else { Vec::new() };
+        let manifest = canonical(&Manifest { docs, free: BTreeMap::new() });
+        let digest = Digest::of(&manifest);
+        world.learn(&digest, &manifest);
+        let name = record_name(&release.id, revision.revision);
+        world.put(
+            &name,
+            json!({
+                "apiVersion": "helm.sh/v1", "kind": "Release",
+                "metadata": {
+                    "name": name.name(), "namespace": name.namespace(), "uid": format!("release-{}", revision.revision)
+                },
+                "revision": revision.revision, "status": revision.status, "chart": revision.chart,
+                "app_version": revision.app_version, "description": revision.description, "deployed": revision.deployed,
+                "manifest": digest, "config": if is_newest { release.config.clone() } else { Value::Null },
+            }),
+        );
+    }
 }
 
 /// What the simulation reads of statuses that real controllers write in another form.
@@ -99,8 +112,9 @@ fn settled(name: &Ref, object: &Object) -> Value {
         "Deployment" => json["status"] = json!({"rolled": crate::face::revision(&json)}),
         "Secret" => {
             if let Some(Value::Object(data)) = json.get_mut("data") {
-                for (key, value) in data.iter_mut() {
-                    *value = json!(format!("the value of {} in {}", key, name.name()));
+                for (key, value) in data.iter_mut().filter(|(_, value)| *value != "") {
+                    let key = SecretKey { secret: name.clone(), key: key.clone() };
+                    *value = json!(STANDARD.encode(stand_in(&key)));
                 }
             }
         }

@@ -3,7 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use helm_compat::{chart, values};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use helm_compat::{chart, credential, values};
 use include_dir::{Dir, include_dir};
 use model::{ChartId, Digest, ReleaseId};
 use serde::{Deserialize, Serialize};
@@ -133,6 +135,37 @@ pub fn key(archive: &Digest, release: &ReleaseId, values: &Value) -> String {
 pub fn recorded(key: &str) -> Option<Recorded> {
     let file = SIMS.get_file(format!("renderings/{key}.json"))?;
     serde_json::from_slice(file.contents()).ok()
+}
+
+/// The recorded rendering of a chart with values. Where stand-ins for a password are among these, the rendering that was
+/// recorded with the password serves, with the stand-in in its place: to a chart a password is a text like any other.
+#[must_use]
+pub fn rendering(archive: &Digest, release: &ReleaseId, values: &Value) -> Option<Recorded> {
+    if let Some(recorded) = recorded(&key(archive, release, values)) {
+        return Some(recorded);
+    }
+    let mut stands = None;
+    let found = starts().starts.iter().find_map(|start| {
+        let mut filled = values.clone();
+        fill(&mut filled, &start.password, &mut stands);
+        Some((recorded(&key(archive, release, &filled))?, start.password.clone()))
+    });
+    let ((recorded, password), stands) = (found?, stands?);
+    let back =
+        |text: String| text.replace(&password, &stands).replace(&STANDARD.encode(&password), &STANDARD.encode(&stands));
+    Some(Recorded { first: back(recorded.first), second: recorded.second.map(back), ..recorded })
+}
+
+/// Puts a password in the place of stand-ins, and remembers the stand-in.
+fn fill(values: &mut Value, password: &str, stands: &mut Option<String>) {
+    match values {
+        Value::String(text) if credential::is_stand_in(text) => {
+            *stands = Some(std::mem::replace(text, password.to_owned()));
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| fill(item, password, stands)),
+        Value::Object(map) => map.values_mut().for_each(|value| fill(value, password, stands)),
+        _ => {}
+    }
 }
 
 /// The names of all recorded renderings.

@@ -1,7 +1,7 @@
 //! Answers the survey's questions from the simulated world.
 
 use helm_compat::record::{self, Record};
-use model::{Answer, Ask, Object, Ref, ReleaseStatus};
+use model::{Answer, Ask, Coverage, Object, Ref, ReleaseStatus};
 use serde_json::{Value, json};
 
 use crate::face::Kind;
@@ -9,14 +9,18 @@ use crate::helm::records;
 use crate::serve::{digest, readiness};
 use crate::world::World;
 
+/// When everything was deployed that no inventory says more of: a simulation has no time.
+const DEPLOYED: &str = "2024-02-11T09:00:00Z";
+
 impl World {
     /// What an API server would answer.
     #[must_use]
     pub fn answer(&self, ask: &Ask) -> Answer {
         match ask {
-            Ask::Server => {
-                Answer::Server { version: self.facts.cluster.version.clone(), groups: self.facts.groups.clone() }
-            }
+            Ask::Server => Answer::Server {
+                version: self.facts.cluster.version.clone(),
+                groups: self.facts.cluster.groups.clone(),
+            },
             Ask::Get(name) => {
                 if !self.serves(name.group()) {
                     return Answer::NotServed;
@@ -24,8 +28,13 @@ impl World {
                 Answer::Items(self.get(name).map(|object| self.with_status(name, object)).into_iter().collect())
             }
             Ask::List { group, kind, namespace } => {
-                if !self.serves(group) {
-                    return Answer::NotServed;
+                let known =
+                    self.facts.coverage.iter().find(|(scope, _)| scope.kind == *kind && scope.namespace == *namespace);
+                match known {
+                    Some((_, Coverage::Denied(reason))) => return Answer::Denied(reason.clone()),
+                    Some((_, Coverage::NotServed)) => return Answer::NotServed,
+                    _ if !self.serves(group) => return Answer::NotServed,
+                    _ => {}
                 }
                 let mut items: Vec<Object> = self
                     .objects()
@@ -42,7 +51,7 @@ impl World {
     }
 
     fn serves(&self, group: &str) -> bool {
-        group.is_empty() || self.facts.groups.iter().any(|served| served == group)
+        group.is_empty() || self.facts.cluster.groups.iter().any(|served| served == group)
     }
 
     /// Statuses that the real controllers keep and no rule of ours reads.
@@ -51,7 +60,7 @@ impl World {
         let status = match self.face(name).map(|face| &face.kind) {
             Some(Kind::Set(set)) => {
                 let ready = if readiness(self, name).is_ok() { set.replicas } else { 0 };
-                json!({"replicas": set.replicas, "readyReplicas": ready, "updatedReplicas": ready, "currentRevision": "1", "updateRevision": "1"})
+                json!({"replicas": set.replicas, "readyReplicas": ready, "updatedReplicas": ready, "currentRevision": set.revision, "updateRevision": set.revision})
             }
             Some(Kind::Deployment { rolled, .. }) => {
                 let replicas = object.at("/spec/replicas").and_then(Value::as_u64).unwrap_or(1);
@@ -78,16 +87,18 @@ impl World {
                     .iter()
                     .map(|(_, doc)| format!("---\n{}\n", serde_json::to_string(&*doc.0).unwrap_or_default()))
                     .collect();
+                let text = |key: &str| record.text(key).to_owned();
+                let or = |text: String, usual: &str| if text.is_empty() { usual.to_owned() } else { text };
                 Some(record::encode(&Record {
                     revision,
                     status: ReleaseStatus::parse(record.text("/status")),
                     name: release.name.clone(),
                     namespace: release.namespace.clone(),
                     chart: serde_json::from_value(record.at("/chart")?.clone()).ok()?,
-                    app_version: record.text("/chart/version").to_owned(),
+                    app_version: or(text("/app_version"), record.text("/chart/version")),
                     labels: std::collections::BTreeMap::new(),
-                    description: String::new(),
-                    last_deployed: String::from("2024-02-11T09:00:00Z"),
+                    description: text("/description"),
+                    last_deployed: or(text("/deployed"), DEPLOYED),
                     config: record.at("/config").cloned().unwrap_or_default(),
                     manifest,
                     hooks: Vec::new(),

@@ -2,7 +2,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use model::{Cluster, Digest, Manifest, Object, Ref, ReleaseId, SecretKey, Table, Uid};
+use model::{Cluster, Coverage, Digest, Manifest, Object, Ref, ReleaseId, Scope, SecretKey, Table, Uid};
+use semver::Version;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -70,10 +71,17 @@ pub struct Database {
 pub struct Facts {
     /// The cluster, as a survey reports it.
     pub cluster: Cluster,
-    /// The API groups that the server offers.
-    pub groups: Vec<String>,
     /// The release.
     pub release: ReleaseId,
+    /// What this user may not list, and what the server has no kind for, where it is known.
+    #[serde(default)]
+    pub coverage: Vec<(Scope, Coverage)>,
+    /// Whether it is the image of a real installation: the charts that Portolan brings along are not its charts.
+    #[serde(default)]
+    pub surveyed: bool,
+    /// The version of the helm that upgrades here; that of the recordings where it is not known.
+    #[serde(default)]
+    pub helm: Option<Version>,
     /// The databases.
     pub databases: Vec<KnownDatabase>,
     /// What a migration job does to the tables.

@@ -37,6 +37,6 @@ pub use rehearsal::rehearsal;
 pub use run::run;
 pub use script::page_script;
 pub use status::status;
-pub use survey::survey;
+pub use survey::{redacted, survey};
 pub use terminal::Style;
 pub use verification::verification;

@@ -1,6 +1,6 @@
 //! What is there, and what is at stake.
 
-use model::{Cluster, HelmClient, Inventory, Platform, Verdict, Volume};
+use model::{ChartId, Cluster, Driver, HelmClient, Inventory, Platform, Release, SavedInventory, Verdict, Volume};
 
 use crate::page::{Block, Page, Table};
 use crate::text::{Line, Tone};
@@ -27,6 +27,9 @@ pub fn survey(inventory: &Inventory, simulated: Option<&str>) -> Page {
             )
             .into(),
         ),
+        ("History", history(found)),
+        ("Hosts", hosts(inventory)),
+        ("Storage", storage(inventory)),
         ("Helm", helm(inventory.helm.as_ref())),
         ("Requests", requests(inventory)),
     ]));
@@ -39,6 +42,77 @@ pub fn survey(inventory: &Inventory, simulated: Option<&str>) -> Page {
     workloads(&mut page, inventory);
     not_seen(&mut page, inventory);
     next(&mut page, simulated.is_some());
+    page
+}
+
+/// How many records are named.
+const RECORDS: usize = 3;
+
+/// The newest records, and what of them is not as usual.
+fn history(release: &Release) -> Line {
+    let version = |chart: &ChartId| {
+        if chart.name == release.chart.name {
+            chart.version.to_string()
+        } else {
+            format!("{}-{}", chart.name, chart.version)
+        }
+    };
+    let named = release.history.iter().take(RECORDS);
+    let named: Vec<String> =
+        named.map(|record| format!("{} {} {}", record.revision, record.status, version(&record.chart))).collect();
+    let mut line = Line::from(named.join(", "));
+    if release.history.len() > RECORDS {
+        line = line.and(format!(", and {} older", release.history.len() - RECORDS));
+    }
+    if release.driver == Driver::ConfigMap {
+        line = line.with(Tone::Warn, "   kept in ConfigMaps: no upgrade can be planned");
+    }
+    if !release.damaged.is_empty() {
+        let revisions: Vec<String> = release.damaged.iter().map(|record| record.revision.to_string()).collect();
+        line = line.with(Tone::Warn, format!("   cannot be read: revision {}", revisions.join(", ")));
+    }
+    line
+}
+
+fn hosts(inventory: &Inventory) -> Line {
+    let mut hosts: Vec<String> = inventory.hosts.iter().map(|host| host.host.clone()).collect();
+    hosts.sort();
+    hosts.dedup();
+    if hosts.is_empty() { "none".into() } else { some(&hosts, 3).into() }
+}
+
+fn storage(inventory: &Inventory) -> Line {
+    let Some(default) = &inventory.cluster.default_class else {
+        return Line::new(Tone::Warn, "no default class").and(others(inventory.classes.len(), "class", "classes"));
+    };
+    let class = inventory.classes.iter().find(|class| class.name == *default);
+    let policy = class.map(|class| format!(", {}", class.policy)).unwrap_or_default();
+    Line::from(format!("{default} (default{policy})")).and(others(
+        inventory.classes.len().saturating_sub(1),
+        "other class",
+        "other classes",
+    ))
+}
+
+fn others(number: usize, one: &str, many: &str) -> String {
+    match number {
+        0 => String::new(),
+        1 => format!("   1 {one}"),
+        number => format!("   {number} {many}"),
+    }
+}
+
+/// What was taken out of a saved inventory, and what was not: for whoever writes it to a file.
+#[must_use]
+pub fn redacted(saved: &SavedInventory) -> Page {
+    let mut page = Page::default();
+    if saved.redacted.is_empty() {
+        page.say("No credential was found outside Secrets.");
+    } else {
+        let rows: Vec<Vec<String>> = saved.redacted.iter().map(|place| vec![place.clone()]).collect();
+        page = page.then(Page::table(&["REDACTED"], &rows));
+    }
+    page.say(saved.about.as_str());
     page
 }
 

@@ -45,7 +45,6 @@ pub struct Site<'a> {
     client: Client,
     runtime: Runtime,
     folder: tempfile::TempDir,
-    groups: Vec<String>,
 }
 
 /// Which of the data of an installation.
@@ -101,7 +100,7 @@ impl<'a> Site<'a> {
                 rig.api().delete(path)?;
             }
         }
-        let site = Self { rig, space, start, helm, client, runtime, folder: tempfile::tempdir()?, groups: Vec::new() };
+        let site = Self { rig, space, start, helm, client, runtime, folder: tempfile::tempdir()? };
         for step in &site.start.steps {
             site.install_step(step)?;
         }
@@ -232,9 +231,6 @@ impl<'a> Site<'a> {
         let release = self.release();
         let mut answers = self.ask(survey::first(&release))?;
         answers.append(&mut self.ask(survey::second(&answers, &release))?);
-        if let Some(model::Answer::Server { groups, .. }) = answers.get(&Ask::Server) {
-            self.groups.clone_from(groups);
-        }
         survey::conclude(&release, &answers, self.client.server(), self.client.user(), Some(self.helm.clone()))
             .map_err(told)
     }
@@ -250,6 +246,15 @@ impl<'a> Site<'a> {
     /// What the planner says.
     pub fn plan(&mut self, to: &[&str], without: &[&str]) -> Result<(Survey, PlanFile)> {
         let found = self.survey()?;
+        let file = self.plan_from(&found, to, without)?;
+        Ok((found, file))
+    }
+
+    /// The same from a survey that was made before.
+    ///
+    /// # Errors
+    /// What the planner says.
+    pub fn plan_from(&self, found: &Survey, to: &[&str], without: &[&str]) -> Result<PlanFile> {
         let wish = Wish {
             to: sim::picks(&found.inventory.release.chart, to).map_err(told)?,
             values: json!({}),
@@ -268,7 +273,7 @@ impl<'a> Site<'a> {
                 step.limit = READY_LIMIT;
             }
         }
-        Ok((found, file))
+        Ok(file)
     }
 
     fn render(&self, wish: &Wish, job: &planner::RenderJob) -> Result<Rendering> {
@@ -300,7 +305,7 @@ impl<'a> Site<'a> {
                 server_version: "15".into(),
             })
             .collect();
-        let mut world = rehearse::from_inventory(&found.inventory, &self.groups, &databases);
+        let mut world = rehearse::from_inventory(&found.inventory, &databases);
         sim::teach(&mut world, file);
         world
     }

@@ -65,6 +65,14 @@ pub(crate) async fn carry_out(
 ) -> Result<Exit, Finding> {
     let plan = Arc::new(file.plan.clone());
     same_cluster(&survey.inventory.cluster.uid, &plan)?;
+    if matches!(site, Site::Real(_)) && plan.helm.path.is_empty() {
+        return Err(Finding::blocking(
+            Code::OtherCluster,
+            "the plan was made on a simulated installation; nothing was written",
+        )
+        .why("an inventory has no passwords: what helm would apply was rendered without them")
+        .next("make the plan again without --sim"));
+    }
     let root = site.state_root(global)?;
     let _lock = store::lock(&root, &plan.cluster, &plan.release)?;
     let journal = journal(&root, &plan)?;

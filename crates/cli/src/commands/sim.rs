@@ -2,12 +2,12 @@ use model::{Code, Exit, Finding};
 use rehearse::Installation;
 use serde_json::json;
 
-use crate::args::{SimArgs, SimCommand};
+use crate::args::{Global, SimArgs, SimCommand};
 use crate::output::Output;
-use crate::site::Sim;
+use crate::site::{self, Sim};
 
 /// Makes and lists simulated installations.
-pub(crate) fn run(args: &SimArgs, output: &Output) -> Result<Exit, Finding> {
+pub(crate) fn run(global: &Global, args: &SimArgs, output: &Output) -> Result<Exit, Finding> {
     match &args.command {
         SimCommand::List => {
             let names = Installation::names();
@@ -18,12 +18,12 @@ pub(crate) fn run(args: &SimArgs, output: &Output) -> Result<Exit, Finding> {
                 let found = format!("{} holds a simulated installation already", folder.display());
                 return Err(Finding::blocking(Code::BadOption, found).next("choose another folder"));
             }
-            let installation = Sim::fresh(name)?;
+            let installation = Sim::open(name, &site::book(global)?)?.installation;
             fs_err::create_dir_all(folder).map_err(|error| {
                 Finding::blocking(Code::BadOption, format!("{} cannot be made", folder.display()))
                     .with(error.to_string())
             })?;
-            let sim = Sim { installation, folder: Some(folder.clone()) };
+            let sim = Sim { installation, folder: Some(folder.clone()), found: None };
             sim.save()?;
             output.value(&json!({"name": name, "folder": folder}))?;
             output.say(&format!("Next: portolan survey --sim {}", folder.display()));

@@ -57,7 +57,7 @@ fn root(global: &Global) -> Result<PathBuf, Finding> {
     match &global.sim {
         Some(name) if Sim::is_fresh(name) => Err(site::not_kept(name)),
         // It says where there is none.
-        Some(folder) => Sim::open(folder).map(|_| PathBuf::from(folder).join("state")),
+        Some(folder) => Sim::open(folder, &site::book(global)?).map(|_| PathBuf::from(folder).join("state")),
         None => store::root(global.state_dir.as_deref()),
     }
 }

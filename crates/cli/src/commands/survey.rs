@@ -10,6 +10,10 @@ pub(crate) async fn run(global: &Global, _args: &SurveyArgs, output: &Output) ->
     let mut site = Site::open(global).await?;
     let simulated = site.simulated();
     let (_, survey) = prepare::survey(global, &mut site).await?;
-    output.result(&report::survey(&survey.inventory, simulated.as_deref()), &survey.inventory)?;
+    let saved = plan::survey::saved(&survey);
+    output.result(&report::survey(&survey.inventory, simulated.as_deref()), &saved)?;
+    if output.is_machine() {
+        output.note(&report::redacted(&saved));
+    }
     Ok(Exit::Done)
 }

@@ -2,6 +2,7 @@
 
 mod crashes;
 mod help;
+mod inventory;
 mod machines;
 mod refusals;
 mod schema;

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use helm_compat::{chart, manifest, redact, values};
 use model::{
-    ChartId, Cluster, Coverage, Digest, FORMAT, Finding, HelmClient, HelmRun, Inventory, Manifest, Mount, Object, Plan,
-    PlanFile, Platform, Ref, Release, ReleaseId, ReleaseStatus, Requests, Scope, SecretKey, Step, StepKind, Uid,
-    Verdict, Volume,
+    ChartId, Cluster, Coverage, Digest, Driver, FORMAT, Finding, HelmClient, HelmRun, Inventory, Manifest, Mount,
+    Object, Plan, PlanFile, Platform, Ref, Release, ReleaseId, ReleaseStatus, Requests, Scope, SecretKey, Step,
+    StepKind, Uid, Verdict, Volume,
 };
 use portolan_plan::planner::{self, ChartPick, RenderJob, Rendering, Wish};
 use recipe::Book;
@@ -176,6 +176,8 @@ fn installed(chart: &ChartId, config: Value, claim: &str) -> Yard {
             version: "v1.27.8".into(),
             platform: Platform::OpenShift { version: "4.14.31".into(), apps_domain: "apps.rig.example.com".into() },
             default_class: Some("standard".into()),
+            groups: Vec::new(),
+            api_versions: Vec::new(),
         },
         helm: None,
         release: Release {
@@ -184,8 +186,12 @@ fn installed(chart: &ChartId, config: Value, claim: &str) -> Yard {
             status: ReleaseStatus::Deployed,
             chart: chart.clone(),
             deployed: String::new(),
+            driver: Driver::Secret,
+            history: Vec::new(),
+            damaged: Vec::new(),
             config,
             docs: docs.iter().map(redact::secret_keys_only).collect(),
+            hooks: Vec::new(),
         },
         volumes: vec![Volume {
             claim_uid: uid(&name),
@@ -203,6 +209,8 @@ fn installed(chart: &ChartId, config: Value, claim: &str) -> Yard {
             if_uninstalled: (Verdict::Lost, String::new()),
         }],
         workloads: Vec::new(),
+        hosts: Vec::new(),
+        classes: Vec::new(),
         objects,
         coverage: ["PersistentVolumeClaim", "Pod", "StatefulSet", "Deployment", "Secret"]
             .map(|kind| (scope(kind, NS), Coverage::Complete))

@@ -89,6 +89,10 @@ const SURVEY: &str = r#"Simulated installation openshift-2.8.
 
 Server    https://api.prod:6443   user jdoe   cluster 5c1e0f2a   OpenShift 4.14.31
 Release   runai-backend/runai-backend   chart runai-backend-2.8.20   revision 7, deployed 2024-02-11
+History   7 deployed 2.8.20, 6 superseded 2.8.20, 5 failed 2.8.20, and 1 older
+          cannot be read: revision 3
+Hosts     runai.apps.prod
+Storage   standard (default, Delete)   1 other class
 Helm      3.14.4  /usr/local/bin/helm
 Requests  38 reads, 0 writes   not seen: 1 kind
 

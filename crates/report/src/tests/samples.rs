@@ -46,18 +46,31 @@ fn database() -> DatabaseRef {
     }
 }
 
+/// Four records, the newest first.
+fn history() -> Vec<serde_json::Value> {
+    let record = |revision: u32, status: &str| {
+        json!({
+            "revision": revision, "status": status, "chart": {"name": "runai-backend", "version": "2.8.20"},
+            "app_version": "2.8", "deployed": "", "description": ""
+        })
+    };
+    vec![record(7, "deployed"), record(6, "superseded"), record(5, "failed"), record(4, "superseded")]
+}
+
 pub(super) fn inventory() -> Inventory {
     serde_json::from_value(json!({
         "format": 1,
         "cluster": {
             "server": "https://api.prod:6443", "user": "jdoe", "uid": "5c1e0f2a-1111", "version": "v1.27.8",
             "platform": {"platform": "open-shift", "version": "4.14.31", "apps_domain": "apps.prod"},
-            "default_class": "standard"
+            "default_class": "standard", "groups": ["apps", "config.openshift.io"]
         },
         "helm": {"version": "3.14.4", "path": "/usr/local/bin/helm", "digest": null},
         "release": {
             "id": {"namespace": NS, "name": "runai-backend"}, "revision": 7, "status": "deployed",
-            "chart": {"name": "runai-backend", "version": "2.8.20"}, "deployed": "2024-02-11"
+            "chart": {"name": "runai-backend", "version": "2.8.20"}, "deployed": "2024-02-11", "driver": "secret",
+            "history": history(),
+            "damaged": [{"revision": 3, "why": "its gzip is damaged"}]
         },
         "volumes": [{
             "claim": claim(), "claim_uid": "c-1", "volume": volume(), "volume_uid": "v-1", "policy": "Delete",
@@ -68,6 +81,10 @@ pub(super) fn inventory() -> Inventory {
         "workloads": [
             {"name": Ref::set(NS, "keycloak"), "ready": true, "state": "1 of 1 ready"},
             {"name": Ref::set(NS, "runai-backend-postgresql"), "ready": false, "state": "0 of 1 ready"}
+        ],
+        "hosts": [{"object": Ref::new("route.openshift.io", "Route", NS, "runai-backend"), "host": "runai.apps.prod"}],
+        "classes": [
+            {"name": "standard", "provisioner": "p", "policy": "Delete"}, {"name": "slow", "provisioner": "p", "policy": "Retain"}
         ],
         "coverage": [[{"kind": "StorageClass", "namespace": ""}, {"denied": "forbidden"}]],
         "requests": {"reads": 38, "writes": 0}

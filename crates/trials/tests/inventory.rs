@@ -1,0 +1,116 @@
+//! A saved inventory is the installation that it was taken of: the same plan, the same forecast.
+
+use std::sync::Arc;
+
+use model::{PlanFile, VolumeEnd};
+use plan::planner::Wish;
+use plan::survey::{self, Survey};
+use recipe::Book;
+use rehearse::{Forecast, KnownDatabase, Options, Subject, World, shelf};
+use serde_json::{Value, json};
+use testkit::rig::{Rig, pins};
+use trials::real::Site;
+use trials::sim;
+
+/// A survey, written to a file and read from it.
+fn through_a_file(found: &Survey) -> Survey {
+    let text = serde_saphyr::to_string(&survey::saved(found)).expect("it is YAML");
+    let file: Value = serde_saphyr::from_str(&text).expect("it reads back");
+    survey::read(file).expect("it is an inventory")
+}
+
+fn planned(found: &Survey, without: &[&str]) -> PlanFile {
+    let wish = Wish {
+        to: sim::picks(&found.inventory.release.chart, &["2.20"]).expect("charts"),
+        values: json!({}),
+        without: without.iter().map(|id| (*id).to_owned()).collect(),
+        accepted: Vec::new(),
+    };
+    let render = |chart: &shelf::Chart, release: &model::ReleaseId, values: &Value| {
+        let recorded = shelf::rendering(&chart.digest, release, values);
+        Ok(recorded.unwrap_or_else(|| panic!("no rendering of {} with {values}", chart.id)))
+    };
+    sim::plan_with(found, &Book::builtin(), &wish, &render).unwrap_or_else(|finding| panic!("{finding:?}"))
+}
+
+fn forecast(world: &World, file: &PlanFile) -> Forecast {
+    let mut world = world.clone();
+    sim::teach(&mut world, file);
+    let subject = Subject::Plan(Arc::new(file.plan.clone()));
+    rehearse::rehearse(&world, &subject, &file.plan.volumes, Options::default())
+}
+
+/// Every end of every volume, and whether it finishes.
+fn ends(forecast: &Forecast) -> Vec<(Vec<VolumeEnd>, bool, bool)> {
+    let volumes = forecast.volumes.iter();
+    volumes.map(|volume| (volume.ends.keys().copied().collect(), volume.finishes, volume.unknown.is_some())).collect()
+}
+
+fn databases(world: &World) -> Vec<KnownDatabase> {
+    world.facts().databases.clone()
+}
+
+#[test]
+fn a_saved_inventory_of_every_start_gives_the_same_plan_and_the_same_forecast() {
+    for start in rehearse::Installation::names() {
+        let installation = sim::installation(&start);
+        let found = sim::survey(installation.world());
+        let again = through_a_file(&found);
+        let (live, saved) = (planned(&found, &[]), planned(&again, &[]));
+        assert_eq!(live.plan, saved.plan, "{start}");
+        let world = rehearse::from_inventory(&again.inventory, &databases(installation.world()));
+        let (ours, theirs) = (forecast(installation.world(), &live), forecast(&world, &saved));
+        assert_eq!(ends(&ours), ends(&theirs), "{start}");
+        assert_eq!((ours.headline(), ours.worlds), (theirs.headline(), theirs.worlds), "{start}");
+        assert!(theirs.is_safe(), "{start}");
+    }
+}
+
+#[test]
+fn a_dangerous_plan_is_as_dangerous_on_a_saved_inventory() {
+    for without in ["keep-claims", "existing-claim", "carry-credentials"] {
+        let installation = sim::installation("openshift-2.8");
+        let found = sim::survey(installation.world());
+        let again = through_a_file(&found);
+        let (live, saved) = (planned(&found, &[without]), planned(&again, &[without]));
+        let world = rehearse::from_inventory(&again.inventory, &databases(installation.world()));
+        let (ours, theirs) = (forecast(installation.world(), &live), forecast(&world, &saved));
+        assert_eq!(ends(&ours), ends(&theirs), "without {without}");
+        assert!(!theirs.is_safe(), "without {without}");
+    }
+}
+
+#[test]
+fn an_upgrade_of_it_can_be_simulated_to_its_end() {
+    let installation = sim::installation("openshift-2.8");
+    let again = through_a_file(&sim::survey(installation.world()));
+    let file = planned(&again, &[]);
+    let world = rehearse::from_inventory(&again.inventory, &databases(installation.world()));
+    let mut installation = rehearse::Installation::of_world("saved", world);
+    let (outcome, _) = sim::run(&mut installation, &file, &mut |_| false);
+    assert_eq!(outcome, model::Outcome::Finished);
+    // What it has become can be surveyed, saved and planned from again: there is nothing left to do.
+    let after = through_a_file(&sim::survey(installation.world()));
+    assert_eq!(after.inventory.release.revision, 2);
+    assert_eq!(after.inventory.release.history.len(), 2);
+    assert!(planned(&after, &[]).plan.hops.is_empty());
+}
+
+#[test]
+#[ignore = "needs the rig: cargo xtask test"]
+fn a_real_installation_rehearses_from_its_file_as_it_does_live() {
+    let rig = Rig::shared().expect("the rig");
+    let mut site = Site::install(&rig, "openshift-2.8", pins::HELM[1]).expect("an installation");
+    for without in [&[][..], &["keep-claims"][..]] {
+        let (found, live) = site.plan(&["2.20"], without).expect("a plan");
+        let again = through_a_file(&found);
+        let saved = site.plan_from(&again, &["2.20"], without).expect("a plan");
+        assert_eq!(live.plan.hops[0].changes, saved.plan.hops[0].changes, "without {without:?}");
+        assert_eq!(live.plan, saved.plan, "without {without:?}");
+        let (ours, theirs) =
+            (forecast(&site.world(&found, &live), &live), forecast(&site.world(&again, &saved), &saved));
+        assert_eq!(ends(&ours), ends(&theirs), "without {without:?}");
+        assert_eq!(ours.worlds, theirs.worlds, "without {without:?}");
+        assert_eq!(ours.is_safe(), without.is_empty());
+    }
+}
