@@ -224,7 +224,7 @@ pub(crate) fn of_run(run: &RunStore) -> Result<PlanFile, Finding> {
             }
         }
     }
-    Ok(PlanFile { plan, objects })
+    Ok(PlanFile { plan, objects, fetched: Vec::new() })
 }
 
 /// What is not as it was when the plan was made; empty where it can be begun.

@@ -8,6 +8,7 @@
 pub mod argv;
 pub mod chart;
 pub mod immutable;
+pub mod index;
 pub mod manifest;
 pub mod merge;
 pub mod record;

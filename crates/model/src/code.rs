@@ -113,6 +113,20 @@ codes! {
         "a plan that deletes storage, or deletes what it did not archive, is never carried out", "report it with the recipe that made it";
     NotVisible = 210, Blocked, "this user may not read what the plan relies on",
         "what is not seen cannot be called safe", "ask for the rights named";
+    RepositoryUnreachable = 211, NothingWritten, "the chart repository does not answer",
+        "the chart is fetched from it", "check the address, the network and the proxy, or pass an archive with --chart";
+    RepositoryDenied = 212, NothingWritten, "the chart repository turns this login away",
+        "what is there is shown to known users only", "pass --username NAME --password-stdin, or log in with helm repo add or helm registry login";
+    NotInRepository = 213, NothingWritten, "the chart repository has no such chart",
+        "the product's charts are looked for by their names", "check the address; helm repo add and helm search repo show what is in it";
+    BadIndex = 214, NothingWritten, "what the chart repository answers is no index of charts",
+        "a login page or a proxy's message can stand in its place", "look at the address with curl";
+    OtherChart = 215, Blocked, "the archive is not the chart that the repository says it is",
+        "helm would install something else than was chosen", "tell whoever keeps the repository";
+    OtherArchive = 216, Blocked, "the archive is not the one that the repository's index was made of",
+        "it was exchanged, or damaged on the way", "tell whoever keeps the repository; do not install it";
+    OtherRepository = 217, NothingWritten, "helm knows another address under the repository's usual name",
+        "the page's commands fetch from that one, and helm repo add does not change it", "compare with helm repo list";
     Moved = 301, NothingWritten, "the installation is not as it was when the plan was made",
         "the plan relies on it", "make the plan again: portolan plan";
     OtherCluster = 302, NothingWritten, "the plan was made for another cluster",

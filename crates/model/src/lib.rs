@@ -34,7 +34,7 @@ pub use inventory::{Cluster, Coverage, Inventory, Mount, Platform, Release, Requ
 pub use journal::{Action, Direction, Effect, Entry, Observation, Outcome, Record, StepRef};
 pub use names::{Ref, Rv, Uid};
 pub use object::Object;
-pub use plan::{Change, Expect, Field, Hop, NewClaim, Plan, PlanFile, VolumeAim};
+pub use plan::{Change, Expect, Fetched, Field, Hop, NewClaim, Plan, PlanFile, VolumeAim};
 pub use step::{Source, Step, StepKind, Undo};
 pub use verdict::{End, Verdict, VolumeEnd};
 

@@ -163,7 +163,7 @@ pub fn plan(
     plan.findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
     plan.findings.dedup();
     plan.expects = expects::of(inventory, &plan);
-    Ok(PlanFile { plan, objects: objects.0 })
+    Ok(PlanFile { plan, objects: objects.0, fetched: Vec::new() })
 }
 
 /// The objects that a plan names by digest.

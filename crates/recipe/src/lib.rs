@@ -18,4 +18,4 @@ pub use book::Book;
 pub use boundary::{Ask, Boundary, Crosses, Origin, Platform, RecipeStep, Setting, Which};
 pub use names::{fill, object};
 pub use page::{From, PageLine, PageOp, PageReading, PageScript};
-pub use product::{Database, Page, Password, Product, Refusal, ReleaseName, Route};
+pub use product::{Database, Page, Password, Product, Refusal, ReleaseName, Repository, Route};

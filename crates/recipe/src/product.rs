@@ -3,6 +3,8 @@ use std::collections::BTreeMap;
 use semver::Version;
 use serde::Deserialize;
 
+use crate::boundary::Origin;
+
 /// What is the same whatever the version.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -15,6 +17,9 @@ pub struct Product {
     pub release: ReleaseName,
     /// The charts in order of era.
     pub charts: Vec<String>,
+    /// Where they are kept; `None` where that is not the same for everybody.
+    #[serde(default)]
+    pub repository: Option<Repository>,
     /// The pages that steps come from.
     pub pages: BTreeMap<String, Page>,
     /// The databases that hold the data.
@@ -26,6 +31,18 @@ pub struct Product {
     /// Where the platform is reached: the first that is there tells its domain.
     #[serde(default)]
     pub routes: Vec<Route>,
+}
+
+/// Where the vendor keeps the charts.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Repository {
+    /// The name under which the page adds it to helm's list.
+    pub name: String,
+    /// Its address.
+    pub url: String,
+    /// Where the page says so.
+    pub source: Origin,
 }
 
 /// The usual name of a release.
