@@ -97,7 +97,8 @@ entries:
         let mut text = String::from("apiVersion: v1\nentries:\n  control-plane:\n");
         for patch in 0..20_000 {
             let more = "    annotations: {a: b, c: d}\n    keywords: [e, f, g, h]\n    sources: [i, j, k]\n";
-            writeln!(text, "  - name: control-plane\n    version: 2.20.{patch}\n{more}    description: x").expect("memory");
+            writeln!(text, "  - name: control-plane\n    version: 2.20.{patch}\n{more}    description: x")
+                .expect("memory");
         }
         let listed = read(&text, &names(&["control-plane"])).expect("an index");
         assert_eq!(listed.len(), 20_000);
