@@ -226,6 +226,16 @@ mod tests {
     }
 
     #[test]
+    fn the_usual_repository_is_named_and_not_asked() {
+        let mut book = Book::builtin();
+        let finding = none_named(&book);
+        assert_eq!(finding.code, Code::NoChart);
+        assert!(finding.next.contains("--repo https://runai.jfrog.io/artifactory/cp-charts-prod"), "{}", finding.next);
+        book.product.repository = None;
+        assert_eq!(none_named(&book).next, Code::NoChart.next());
+    }
+
+    #[test]
     fn versions_are_shown_newest_first_and_one_for_each_minor() {
         let mut ids: Vec<ChartId> = (1..=20).map(|minor| id("new", &format!("2.{minor}.0"))).collect();
         ids.extend([id("new", "2.20.41"), id("new", "2.20.42-rc.1"), id("old", "2.9.1"), id("new", "3.0.0-rc.1")]);

@@ -87,7 +87,7 @@ codes! {
     StateFolder = 108, NothingWritten, "the run's folder cannot be used",
         "every write is recorded there before it is sent", "check the folder's permissions and free space";
     NoChart = 110, NothingWritten, "no chart to upgrade to",
-        "the plan carries the very chart that helm will apply", "pass --chart FILE or --chart FOLDER";
+        "the plan carries the very chart that helm will apply", "pass --chart FILE, --chart FOLDER or --repo URL";
     BadValues = 111, Usage, "the values are not usable",
         "helm would refuse them, or read something else than was meant", "mend the file at the place named";
     BadRecipe = 112, Usage, "a recipe is not usable",

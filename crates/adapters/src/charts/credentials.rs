@@ -36,12 +36,13 @@ impl Files {
     /// This user's files.
     #[must_use]
     pub fn of_user() -> Self {
-        Self::find(&|name| std::env::var_os(name).filter(|value| !value.is_empty()))
+        Self::by(&|name| std::env::var_os(name).filter(|value| !value.is_empty()))
     }
 
-    /// Where helm looks (helm 3.22.0, `pkg/cli/environment.go`, `pkg/helmpath/lazypath.go`): the variable of the file,
+    /// The files of somebody with these variables, where helm looks for them (helm 3.22.0, `pkg/cli/environment.go`, `pkg/helmpath/lazypath.go`): the variable of the file,
     /// else that of helm's folder, else that of all programs, else the system's usual place.
-    fn find(variable: &dyn Fn(&str) -> Option<OsString>) -> Self {
+    #[must_use]
+    pub fn by(variable: &dyn Fn(&str) -> Option<OsString>) -> Self {
         let path = |name: &str| variable(name).map(PathBuf::from);
         let home = path("HOME");
         let usual = if cfg!(target_os = "macos") { "Library/Preferences" } else { ".config" };
@@ -166,7 +167,7 @@ mod tests {
     fn found(variables: &[(&str, &str)]) -> Files {
         let all: Vec<(String, OsString)> =
             variables.iter().map(|(name, value)| ((*name).to_owned(), OsString::from(value))).collect();
-        Files::find(&|name| all.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone()))
+        Files::by(&|name| all.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone()))
     }
 
     #[test]

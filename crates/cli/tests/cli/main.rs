@@ -4,6 +4,7 @@ mod crashes;
 mod help;
 mod machines;
 mod refusals;
+mod repository;
 mod support;
 mod version;
 mod voyages;
