@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use helm_compat::record;
-use model::{Code, Finding, Object, Ref, ReleaseFact, ReleaseId};
+use model::{ChartId, Code, Finding, Object, Ref, ReleaseFact, ReleaseId};
 
 use crate::helm::{Launch, RenderJob};
 
@@ -56,4 +56,24 @@ pub(crate) fn template_argv(job: &RenderJob, chart: &Path, values: &Path) -> Vec
         &job.kube_version,
         &job.api_versions,
     )
+}
+
+/// The charts of these names in a repository's index.
+pub(crate) fn index(text: &str, names: &[String]) -> Result<Vec<helm_compat::index::Listed>, String> {
+    helm_compat::index::read(text, names)
+}
+
+/// Name and version of an archive.
+pub(crate) fn chart_id(archive: &[u8]) -> Result<ChartId, String> {
+    helm_compat::chart::read(archive).map(|chart| chart.id()).map_err(|error| error.to_string())
+}
+
+/// A chart's version, as helm reads it.
+pub(crate) fn chart_version(text: &str) -> Option<semver::Version> {
+    helm_compat::chart::version(text)
+}
+
+/// A file of helm's.
+pub(crate) fn yaml(text: &str) -> Result<serde_json::Value, String> {
+    helm_compat::values::parse(text, "it").map_err(|error| error.to_string())
 }

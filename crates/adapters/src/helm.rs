@@ -1,5 +1,6 @@
 //! The helm program: found, asked for renderings, and started so that it outlives us.
 
+mod home;
 mod process;
 mod template;
 
@@ -10,6 +11,7 @@ use std::time::Duration;
 use model::{Code, Digest, Finding, HelmClient};
 use tokio::process::Command;
 
+pub(crate) use home::Home;
 pub use process::{Launch, ended_text, is_alive, spawn, tidy, values_path};
 pub use template::{RenderJob, template};
 

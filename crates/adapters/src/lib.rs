@@ -1,8 +1,9 @@
-//! The real world: Kubernetes, the helm process, PostgreSQL and the file system.
+//! The real world: Kubernetes, the helm process, chart repositories, PostgreSQL and the file system.
 //!
-//! One module for each, and none knows another; [`driver`] alone wires them and answers the engine's
-//! requests. This is the only crate in which anything is asynchronous.
+//! One module for each, and none knows another, but for [`charts`], which lets helm fetch; [`driver`] alone wires
+//! them and answers the engine's requests. This is the only crate in which anything is asynchronous.
 
+pub mod charts;
 mod compat;
 pub mod driver;
 pub mod helm;

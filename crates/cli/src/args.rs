@@ -99,7 +99,9 @@ pub(crate) enum Command {
     )]
     Survey(SurveyArgs),
     /// Makes a plan: every step, what it writes, what helm will do; changes nothing
-    #[command(before_help = "Example:\n  portolan plan --to 2.20 --chart control-plane-2.20.41.tgz --out upgrade.plan")]
+    #[command(
+        before_help = "Example:\n  portolan plan --to 2.20 --chart control-plane-2.20.41.tgz --out upgrade.plan\n  portolan plan --to 2.20 --repo https://HOST/PATH --out upgrade.plan"
+    )]
     Plan(PlanArgs),
     /// Tries a plan in every order of events, crashes included, without touching the installation
     #[command(
@@ -136,7 +138,20 @@ pub(crate) enum Command {
 pub(crate) struct SurveyArgs {}
 
 /// The options of [`Target`]: a plan that is made already has no place for them.
-const TARGET: [&str; 8] = ["to", "via", "chart", "values", "set", "without", "accept", "reason"];
+const TARGET: [&str; 12] = [
+    "to",
+    "via",
+    "chart",
+    "repo",
+    "username",
+    "password_stdin",
+    "plain_http",
+    "values",
+    "set",
+    "without",
+    "accept",
+    "reason",
+];
 
 /// What to upgrade to.
 #[derive(Args, Clone, Debug, Default)]
@@ -147,9 +162,21 @@ pub(crate) struct Target {
     /// Versions to stop at on the way
     #[arg(long, value_name = "VERSION", value_delimiter = ',')]
     pub(crate) via: Vec<String>,
-    /// A chart: an archive, a chart's folder, or a folder of these
-    #[arg(long, value_name = "FILE|FOLDER")]
+    /// A chart: an archive, a chart's folder, a folder of these, or oci://REGISTRY/PATH
+    #[arg(long, value_name = "FILE|FOLDER|OCI")]
     pub(crate) chart: Vec<PathBuf>,
+    /// The repository to fetch charts from: https://HOST/PATH, or oci://REGISTRY/PATH with or without the chart's name
+    #[arg(long, value_name = "URL", conflicts_with = "chart")]
+    pub(crate) repo: Option<String>,
+    /// Who logs in there; without it, the logins that helm knows are used
+    #[arg(long, value_name = "NAME")]
+    pub(crate) username: Option<String>,
+    /// Reads the password from standard input; without it, it is taken from PORTOLAN_REPO_PASSWORD
+    #[arg(long, requires = "username")]
+    pub(crate) password_stdin: bool,
+    /// Speaks to a registry without TLS
+    #[arg(long)]
+    pub(crate) plain_http: bool,
     /// Values beside those of the recipes
     #[arg(long, short = 'f', value_name = "FILE")]
     pub(crate) values: Vec<PathBuf>,

@@ -6,6 +6,7 @@ use clap::Parser;
 use model::{Code, Finding};
 
 mod args;
+mod charts;
 mod commands;
 mod confirm;
 mod drive;

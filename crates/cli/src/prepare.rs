@@ -1,21 +1,23 @@
-//! From options to a plan: charts, values, renderings.
+//! From options to a plan: values, renderings.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
 use adapters::helm;
 use adapters::store::RunStore;
-use helm_compat::{chart, values};
-use model::{Accepted, ChartId, Code, Digest, Finding, HelmClient, Plan, PlanFile, SecretKey, StepKind};
-use plan::planner::{self, ChartPick, RenderJob, Rendering, Wish};
+use helm_compat::values;
+use model::{Accepted, Code, Digest, Finding, HelmClient, Plan, PlanFile, SecretKey, StepKind};
+use plan::planner::{self, RenderJob, Rendering, Wish};
 use plan::survey::{self, Survey};
 use recipe::Book;
 use rehearse::{Forecast, KnownDatabase, Options, Subject, World, shelf};
+use report::Page;
 use serde_json::{Value, json};
 
 use crate::args::{Global, Target};
+use crate::charts;
 use crate::output::Output;
 use crate::site::{self, Site};
 
@@ -27,6 +29,15 @@ pub(crate) struct Prepared {
     pub(crate) survey: Survey,
     /// The plan with the objects that it refers to.
     pub(crate) file: PlanFile,
+}
+
+impl Prepared {
+    /// The plan for people, and before it where its charts were fetched.
+    pub(crate) fn page(&self, rehearsed: Option<(&Forecast, f64)>) -> Page {
+        let name = self.book.product.repository.as_ref().map_or("charts", |repository| &repository.name);
+        let plan = &self.file.plan;
+        report::fetched(&self.file.fetched, name).then(report::plan(plan, &plan.digest(), rehearsed))
+    }
 }
 
 /// Surveys an installation.
@@ -53,20 +64,9 @@ pub(crate) async fn plan(
     survey::upgradable(&survey.inventory)?;
     // Charts ask what the server has; a simulation's recordings have the answers in them.
     let api_versions = &survey.inventory.cluster.api_versions;
-    let offered = charts(site, target)?;
-    let ids: Vec<ChartId> = offered.iter().map(|chart| chart.id.clone()).collect();
-    let Some(to) = &target.to else {
-        let finding = Finding::blocking(Code::NoTarget, "no version to upgrade to was named");
-        return Err(finding.next("add --to VERSION").with(format!("there are: {}", list(&ids))));
-    };
-    let mut picks = Vec::new();
-    let mut from = survey.inventory.release.chart.clone();
-    for spec in target.via.iter().chain([to]) {
-        let id = planner::pick(spec, &ids, &from)?;
-        let chart = offered.iter().find(|chart| chart.id == id).expect("pick chooses among what is offered");
-        picks.push(ChartPick { id: id.clone(), archive: chart.archive.clone() });
-        from = id;
-    }
+    let offered = charts::offered(global, site, target, &book, output).await?;
+    let chosen = offered.choose(target, &survey.inventory.release.chart)?;
+    let (picks, fetched) = offered.take(chosen).await?;
     let wish = Wish { to: picks, values: given(target)?, without: target.without.clone(), accepted: accepted(target)? };
     let secret = |key: &SecretKey| survey.secrets.get(key).map(str::to_owned);
     let client = survey.inventory.helm.clone().unwrap_or_else(rehearse::simulated_helm);
@@ -77,7 +77,8 @@ pub(crate) async fn plan(
         }
         renderings.push(render(global, site, &client, &wish, &job).await?);
     }
-    let file = planner::plan(&survey.inventory, &secret, &book, &wish, &client, &renderings)?;
+    let mut file = planner::plan(&survey.inventory, &secret, &book, &wish, &client, &renderings)?;
+    file.fetched = fetched;
     let (mut blocking, others): (Vec<Finding>, Vec<Finding>) =
         plan::linter::lint(&file.plan).into_iter().partition(|note| note.severity == model::Severity::Blocking);
     output.findings(&others);
@@ -86,65 +87,6 @@ pub(crate) async fn plan(
         return Err(last);
     }
     Ok(Prepared { book, survey, file })
-}
-
-fn list(ids: &[ChartId]) -> String {
-    if ids.is_empty() { "none".into() } else { ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ") }
-}
-
-/// The charts to choose from.
-fn charts(site: &Site, target: &Target) -> Result<Vec<shelf::Chart>, Finding> {
-    if !target.chart.is_empty() {
-        let mut all = Vec::new();
-        for path in &target.chart {
-            read_charts(path, &mut all)?;
-        }
-        return Ok(all);
-    }
-    match site {
-        Site::Sim(sim) if sim.has_charts() => Ok(shelf::charts()),
-        _ => Err(Finding::blocking(Code::NoChart, "no chart was named")),
-    }
-}
-
-fn read_charts(path: &Path, all: &mut Vec<shelf::Chart>) -> Result<(), Finding> {
-    let unusable =
-        |error: String| Finding::blocking(Code::NoChart, format!("{} is no chart", path.display())).with(error);
-    if path.is_dir() && path.join("Chart.yaml").exists() {
-        let mut files = BTreeMap::new();
-        read_folder(path, path, &mut files).map_err(|error| unusable(error.to_string()))?;
-        all.push(shelf::pack(&files));
-        return Ok(());
-    }
-    if path.is_dir() {
-        let mut paths: Vec<PathBuf> = fs_err::read_dir(path)
-            .and_then(|entries| entries.map(|entry| entry.map(|entry| entry.path())).collect())
-            .map_err(|error| unusable(error.to_string()))?;
-        paths.sort();
-        let is_chart =
-            |path: &Path| path.join("Chart.yaml").exists() || path.extension().is_some_and(|end| end == "tgz");
-        for inner in paths.iter().filter(|path| is_chart(path)) {
-            read_charts(inner, all)?;
-        }
-        return Ok(());
-    }
-    let archive = fs_err::read(path).map_err(|error| unusable(error.to_string()))?;
-    let id = chart::read(&archive).map_err(|error| unusable(error.to_string()))?.id();
-    all.push(shelf::Chart { id, digest: Digest::of(&archive), archive });
-    Ok(())
-}
-
-fn read_folder(root: &Path, folder: &Path, files: &mut BTreeMap<String, Vec<u8>>) -> std::io::Result<()> {
-    for entry in fs_err::read_dir(folder)? {
-        let path = entry?.path();
-        if path.is_dir() {
-            read_folder(root, &path, files)?;
-        } else {
-            let name = path.strip_prefix(root).unwrap_or(&path).to_string_lossy().into_owned();
-            files.insert(name, fs_err::read(&path)?);
-        }
-    }
-    Ok(())
 }
 
 /// What the user takes upon themselves.
@@ -236,7 +178,7 @@ pub(crate) fn of_run(run: &RunStore) -> Result<PlanFile, Finding> {
             }
         }
     }
-    Ok(PlanFile { plan, objects })
+    Ok(PlanFile { plan, objects, fetched: Vec::new() })
 }
 
 /// What is not as it was when the plan was made; empty where it can be begun.

@@ -10,6 +10,7 @@ pub mod chart;
 pub mod credential;
 pub mod handout;
 pub mod immutable;
+pub mod index;
 pub mod manifest;
 pub mod merge;
 pub mod record;

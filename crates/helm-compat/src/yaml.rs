@@ -21,6 +21,8 @@ pub(crate) fn documents(text: &str) -> Result<Vec<Value>, YamlError> {
         duplicate_keys: serde_saphyr::DuplicateKeyPolicy::LastWins,
         legacy_octal_numbers: true,
         with_snippet: false,
+        // The index of a large chart repository has more than the reader allows for by itself.
+        budget: serde_saphyr::budget! { max_events: 20_000_000, max_nodes: 5_000_000, max_total_scalar_bytes: 1 << 30 },
     };
     serde_saphyr::from_multiple_with_options::<Yaml>(text, options)
         .map(|docs| docs.into_iter().map(|doc| doc.0).filter(|doc| !doc.is_null()).collect())

@@ -89,7 +89,7 @@ codes! {
     StateFolder = 108, NothingWritten, "the run's folder cannot be used",
         "every write is recorded there before it is sent", "check the folder's permissions and free space";
     NoChart = 110, NothingWritten, "no chart to upgrade to",
-        "the plan carries the very chart that helm will apply", "pass --chart FILE or --chart FOLDER";
+        "the plan carries the very chart that helm will apply", "pass --chart FILE, --chart FOLDER or --repo URL";
     BadValues = 111, Usage, "the values are not usable",
         "helm would refuse them, or read something else than was meant", "mend the file at the place named";
     BadRecipe = 112, Usage, "a recipe is not usable",
@@ -117,6 +117,20 @@ codes! {
         "a plan that deletes storage, or deletes what it did not archive, is never carried out", "report it with the recipe that made it";
     NotVisible = 210, Blocked, "this user may not read what the plan relies on",
         "what is not seen cannot be called safe", "ask for the rights named";
+    RepositoryUnreachable = 211, NothingWritten, "the chart repository does not answer",
+        "the chart is fetched from it", "check the address, the network and the proxy, or pass an archive with --chart";
+    RepositoryDenied = 212, NothingWritten, "the chart repository turns this login away",
+        "what is there is shown to known users only", "pass --username NAME --password-stdin, or log in with helm repo add or helm registry login";
+    NotInRepository = 213, NothingWritten, "the chart repository has no such chart",
+        "the product's charts are looked for by their names", "check the address; helm repo add and helm search repo show what is in it";
+    BadIndex = 214, NothingWritten, "what the chart repository answers is no index of charts",
+        "a login page or a proxy's message can stand in its place", "look at the address with curl";
+    OtherChart = 215, Blocked, "the archive is not the chart that the repository says it is",
+        "helm would install something else than was chosen", "tell whoever keeps the repository";
+    OtherArchive = 216, Blocked, "the archive is not the one that the repository's index was made of",
+        "it was exchanged, or damaged on the way", "tell whoever keeps the repository; do not install it";
+    OtherRepository = 217, NothingWritten, "helm knows another address under the repository's usual name",
+        "the page's commands fetch from that one, and helm repo add does not change it", "compare with helm repo list";
     ValuesDropped = 231, Blocked, "values that are set today are not taken over",
         "the new chart has another layout of values: what it is not given has its default", "give them in the new layout with --set or -f, or accept: --accept PL231 --reason TEXT";
     NotThere = 232, Blocked, "an object that has to be there is not",

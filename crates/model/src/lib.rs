@@ -37,7 +37,7 @@ pub use inventory::{
 pub use journal::{Action, Direction, Effect, Entry, Observation, Outcome, Record, StepRef};
 pub use names::{Ref, Rv, Uid};
 pub use object::Object;
-pub use plan::{Accepted, Change, Expect, Fate, Field, Hop, NewClaim, Plan, PlanFile, Right, VolumeAim};
+pub use plan::{Accepted, Change, Expect, Fate, Fetched, Field, Hop, NewClaim, Plan, PlanFile, Right, VolumeAim};
 pub use step::{Source, Step, StepKind, Undo};
 pub use verdict::{End, Verdict, VolumeEnd};
 

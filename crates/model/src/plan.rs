@@ -230,4 +230,19 @@ pub struct PlanFile {
     pub plan: Plan,
     /// The objects: base64 by digest.
     pub objects: BTreeMap<Digest, String>,
+    /// Where the archives came from that were fetched. No part of the plan's digest: an archive is the same one
+    /// wherever it was.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fetched: Vec<Fetched>,
+}
+
+/// A chart's archive that was fetched.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Fetched {
+    /// The chart.
+    pub chart: ChartId,
+    /// The archive.
+    pub archive: Digest,
+    /// The repository's address; it holds no credentials.
+    pub from: String,
 }

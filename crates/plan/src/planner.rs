@@ -171,7 +171,7 @@ pub fn plan(
     plan.findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
     plan.findings.dedup();
     plan.expects = expects::of(inventory, &plan);
-    Ok(PlanFile { plan, objects: objects.0 })
+    Ok(PlanFile { plan, objects: objects.0, fetched: Vec::new() })
 }
 
 /// What the user takes upon themselves does not stop a plan; it stays in it, with the reason.

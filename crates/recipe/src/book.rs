@@ -52,6 +52,11 @@ impl Book {
         let text = files.get(PRODUCT).ok_or_else(|| bad(PRODUCT, 0, "there is no such file"))?;
         let product: Product = parse(PRODUCT, text)?;
         check_format(PRODUCT, product.format)?;
+        if let Some(repository) = &product.repository
+            && !product.pages.contains_key(&repository.source.page)
+        {
+            return Err(bad(PRODUCT, 0, format!("the product has no page `{}`", repository.source.page)));
+        }
         let databases: Vec<&str> = product.databases.iter().map(|database| database.name.as_str()).collect();
         let mut boundaries = Vec::new();
         let mut kinds = BTreeMap::new();

@@ -18,4 +18,6 @@ pub use book::Book;
 pub use boundary::{Ask, Boundary, Crosses, Origin, Platform, RecipeStep, Requirement, Retired, Setting, Which};
 pub use names::{fill, object};
 pub use page::{From, PageLine, PageOp, PageReading, PageScript};
-pub use product::{Advice, Database, Minor, Page, Password, Product, Refusal, ReleaseName, Route, Store, Supported};
+pub use product::{
+    Advice, Database, Minor, Page, Password, Product, Refusal, ReleaseName, Repository, Route, Store, Supported,
+};

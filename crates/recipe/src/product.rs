@@ -3,6 +3,8 @@ use std::collections::BTreeMap;
 use semver::Version;
 use serde::Deserialize;
 
+use crate::boundary::Origin;
+
 /// What is the same whatever the version.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -15,6 +17,9 @@ pub struct Product {
     pub release: ReleaseName,
     /// The charts in order of era.
     pub charts: Vec<String>,
+    /// Where they are kept; `None` where that is not the same for everybody.
+    #[serde(default)]
+    pub repository: Option<Repository>,
     /// The pages that steps come from.
     pub pages: BTreeMap<String, Page>,
     /// The databases that hold the data.
@@ -110,6 +115,18 @@ impl<'de> Deserialize<'de> for Minor {
         let text = String::deserialize(deserializer)?;
         Self::parse(&text).ok_or_else(|| serde::de::Error::custom(format!("`{text}` is no version such as 2.20")))
     }
+}
+
+/// Where the vendor keeps the charts.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Repository {
+    /// The name under which the page adds it to helm's list.
+    pub name: String,
+    /// Its address.
+    pub url: String,
+    /// Where the page says so.
+    pub source: Origin,
 }
 
 /// The usual name of a release.

@@ -82,6 +82,17 @@ fn refused(boundary: &str) -> String {
 }
 
 #[test]
+fn a_repository_comes_from_a_page_of_the_product() {
+    let repository = Book::builtin().product.repository.expect("the vendor has one");
+    assert_eq!(repository.name, "runai-backend");
+    let product = "format: 1\nproduct: p\nrelease: {name: r, namespace: n}\ncharts: []\npages: {}\n\
+        repository: {name: r, url: 'https://h', source: {page: nowhere}}\n";
+    let files = [("product.yaml".to_owned(), product.to_owned())].into();
+    let finding = Book::load(&files).expect_err("no such page");
+    assert_eq!(finding.found, "product.yaml: the product has no page `nowhere`");
+}
+
+#[test]
 fn a_mistake_is_refused_with_its_place() {
     let step = |rest: &str| format!("format: 1\nboundary: b\nsteps:\n  - id: one\n{rest}    why: w\n");
     let ours = "    source: {page: portolan}\n";

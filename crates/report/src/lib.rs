@@ -7,6 +7,7 @@
 mod course;
 mod ends;
 mod event;
+mod fetched;
 mod finding;
 pub mod json;
 mod markdown;
@@ -30,6 +31,7 @@ mod words;
 mod wrap;
 
 pub use event::event;
+pub use fetched::fetched;
 pub use finding::{finding, findings};
 pub use page::{Page, names};
 pub use plan::plan;

@@ -1,4 +1,5 @@
 //! What Portolan's tests stand on: above all the [`rig`], a real Kubernetes on this machine, and the [`proxy`] before it.
 
 pub mod proxy;
+pub mod repository;
 pub mod rig;

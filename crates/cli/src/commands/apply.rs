@@ -29,7 +29,7 @@ pub(crate) async fn run(global: &Global, args: &ApplyArgs, output: &Output) -> R
         }
         None => {
             let prepared = prepare::plan(global, &mut site, &args.target, output).await?;
-            output.page(&report::plan(&prepared.file.plan, &prepared.file.plan.digest(), None))?;
+            output.page(&prepared.page(None))?;
             (prepared.survey, prepared.file)
         }
     };

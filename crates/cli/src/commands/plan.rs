@@ -21,7 +21,7 @@ pub(crate) async fn run(global: &Global, args: &PlanArgs, output: &Output) -> Re
     });
     let plan = &prepared.file.plan;
     let shown = rehearsed.as_ref().map(|(forecast, seconds)| (forecast, *seconds));
-    output.result(&report::plan(plan, &plan.digest(), shown), plan)?;
+    output.result(&prepared.page(shown), plan)?;
     if let Some(path) = &args.out {
         save(path, &prepared.file)?;
         output.say(&format!("Saved to {}", path.display()));

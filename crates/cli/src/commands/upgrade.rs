@@ -19,6 +19,6 @@ pub(crate) async fn run(global: &Global, args: &UpgradeArgs, output: &Output) ->
         output.say(&format!("Nothing to do: {} is installed.", plan.from));
         return Ok(Exit::Done);
     }
-    output.page(&report::plan(plan, &plan.digest(), None))?;
+    output.page(&prepared.page(None))?;
     apply::carry_out(global, site, &prepared.survey, &prepared.file, args.yes, output).await
 }

@@ -5,6 +5,7 @@ mod help;
 mod inventory;
 mod machines;
 mod refusals;
+mod repository;
 mod schema;
 mod support;
 mod version;

@@ -66,7 +66,7 @@ pub fn protect(inventory: &Inventory, helm: &HelmClient) -> Result<PlanFile, Fin
         plan.findings.push(Finding::warning(Code::VolumeDiffers, found).why("there is nothing to protect"));
     }
     plan.expects = expects::of(inventory, &plan);
-    Ok(PlanFile { plan, objects: BTreeMap::new() })
+    Ok(PlanFile { plan, objects: BTreeMap::new(), fetched: Vec::new() })
 }
 
 /// What does not hold yet.

@@ -17,7 +17,7 @@ fn plan_file() -> PlanFile {
     }))
     .expect("a plan");
     let blob = Blob::new(b"an archive".to_vec());
-    PlanFile { plan, objects: [(blob.digest, STANDARD.encode(&blob.bytes))].into() }
+    PlanFile { plan, objects: [(blob.digest, STANDARD.encode(&blob.bytes))].into(), fetched: Vec::new() }
 }
 
 fn fresh() -> (tempfile::TempDir, RunStore) {

@@ -1,0 +1,166 @@
+//! A registry. Its tags are the versions of a chart.
+
+use std::error::Error as _;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use model::{ChartId, Code, Finding};
+use oci_client::client::{ClientConfig, ClientProtocol};
+use oci_client::errors::{OciDistributionError, OciErrorCode};
+use oci_client::secrets::RegistryAuth;
+use oci_client::{Client, Reference};
+
+use super::{Access, Files, Offer, source::OCI};
+use crate::helm::Home;
+
+/// How many tags are asked for at a time.
+const PAGE: usize = 500;
+
+/// Where the home keeps a login that was given.
+const REGISTRIES: &str = "config/registry/config.json";
+
+/// Asks for the tags of the charts of these names, and says which file of logins helm is to use; `None` for the one of
+/// its home. An address that ends with one of the names is that chart alone.
+pub(super) async fn list(
+    home: &Home,
+    host: &str,
+    path: &str,
+    names: &[String],
+    access: &Access,
+    files: &Files,
+) -> Result<(Vec<Offer>, Option<PathBuf>), Finding> {
+    let (login, registry) = match &access.login {
+        Some(login) => {
+            home.write(REGISTRIES, &login.file(host))?;
+            (Some(login.clone()), None)
+        }
+        None => (files.login(host)?, files.registries().map(PathBuf::from)),
+    };
+    let auth = login.map_or(RegistryAuth::Anonymous, |login| RegistryAuth::Basic(login.username, login.password));
+    let client = client(access.plain_http, host)?;
+    let (mut offers, mut refused) = (Vec::new(), None);
+    for (name, repository) in repositories(path, names) {
+        match tags(&client, host, &repository, &auth).await {
+            Ok(tags) => offers.extend(tags.iter().filter_map(|tag| offer(host, &repository, name, tag))),
+            Err(finding) if finding.code == Code::NotInRepository => {}
+            // Some registries say this of what they do not have, so another one of the names may still be there.
+            Err(finding) if finding.code == Code::RepositoryDenied => refused = Some(finding),
+            Err(finding) => return Err(finding),
+        }
+    }
+    match refused {
+        Some(finding) if offers.is_empty() => Err(finding),
+        _ => Ok((offers, registry)),
+    }
+}
+
+fn client(plain_http: bool, host: &str) -> Result<Client, Finding> {
+    // Two features of one dependency can leave rustls without a default; an earlier choice is kept.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let config = ClientConfig {
+        protocol: if plain_http { ClientProtocol::Http } else { ClientProtocol::Https },
+        connect_timeout: Some(Duration::from_secs(10)),
+        read_timeout: Some(Duration::from_secs(60)),
+        user_agent: concat!("portolan/", env!("CARGO_PKG_VERSION")),
+        ..ClientConfig::default()
+    };
+    Client::try_from(config).map_err(|error| explain(&error, host))
+}
+
+/// The charts to look for, and where.
+fn repositories<'a>(path: &str, names: &'a [String]) -> Vec<(&'a str, String)> {
+    let last = path.rsplit('/').next().unwrap_or_default();
+    match names.iter().find(|name| *name == last) {
+        Some(name) => vec![(name, path.to_owned())],
+        None if path.is_empty() => names.iter().map(|name| (name.as_str(), name.clone())).collect(),
+        None => names.iter().map(|name| (name.as_str(), format!("{path}/{name}"))).collect(),
+    }
+}
+
+/// A tag that is a version. A tag cannot hold a plus; helm writes an underscore in its place (helm 3.22.0,
+/// `pkg/registry/client.go`).
+fn offer(host: &str, repository: &str, name: &str, tag: &str) -> Option<Offer> {
+    let version = tag.replace('_', "+");
+    Some(Offer {
+        id: ChartId { name: name.to_owned(), version: crate::compat::chart_version(&version)? },
+        pull: format!("{OCI}{host}/{repository}"),
+        version,
+        digest: None,
+    })
+}
+
+async fn tags(client: &Client, host: &str, repository: &str, auth: &RegistryAuth) -> Result<Vec<String>, Finding> {
+    let reference = Reference::with_tag(host.to_owned(), repository.to_owned(), "latest".to_owned());
+    let mut all: Vec<String> = Vec::new();
+    loop {
+        let page = client.list_tags(&reference, auth, Some(PAGE), all.last().map(String::as_str)).await;
+        let page = page.map_err(|error| explain(&error, host))?.tags;
+        let (full, before) = (page.len() >= PAGE, all.len());
+        // A registry that knows no pages gives the same tags again.
+        all.extend(page.into_iter().filter(|tag| !all.contains(tag)).collect::<Vec<_>>());
+        if !full || all.len() == before {
+            return Ok(all);
+        }
+    }
+}
+
+fn explain(error: &OciDistributionError, host: &str) -> Finding {
+    use OciDistributionError as E;
+    let is = |wanted: &[OciErrorCode]| match error {
+        E::RegistryError { envelope, .. } => envelope.errors.iter().any(|error| wanted.contains(&error.code)),
+        _ => false,
+    };
+    let code = match error {
+        E::AuthenticationFailure(_) | E::UnauthorizedError { .. } | E::ServerError { code: 401 | 403, .. } => {
+            Code::RepositoryDenied
+        }
+        _ if is(&[OciErrorCode::Unauthorized, OciErrorCode::Denied]) => Code::RepositoryDenied,
+        E::ServerError { code: 404, .. } => Code::NotInRepository,
+        _ if is(&[OciErrorCode::NameUnknown, OciErrorCode::NotFound]) => Code::NotInRepository,
+        E::JsonError(_) | E::ManifestEncodingError(_) | E::RegistryTokenDecodeError(_) => Code::BadIndex,
+        _ => Code::RepositoryUnreachable,
+    };
+    let found = match code {
+        Code::RepositoryDenied => format!("{OCI}{host} turns this login away"),
+        Code::NotInRepository => format!("{OCI}{host} does not have it"),
+        Code::BadIndex => format!("{OCI}{host} does not speak as a registry"),
+        _ => format!("{OCI}{host} does not answer as it should"),
+    };
+    // The registry's page and the token's address are not evidence: the one is long, the other may hold a secret.
+    let evidence = match error {
+        E::ServerError { code, .. } => format!("HTTP status {code}"),
+        E::AuthenticationFailure(_) => "the login was refused".to_owned(),
+        E::RequestError(error) => {
+            let mut cause = error.source();
+            let mut said = String::new();
+            while let Some(error) = cause {
+                said = error.to_string();
+                cause = error.source();
+            }
+            if said.is_empty() { "the request failed".to_owned() } else { said }
+        }
+        error => error.to_string(),
+    };
+    Finding::blocking(code, found).with(evidence)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_names_a_chart_or_what_stands_before_it() {
+        let names = ["runai-backend".to_owned(), "control-plane".to_owned()];
+        let at = |path: &str| -> Vec<String> { repositories(path, &names).into_iter().map(|(_, at)| at).collect() };
+        assert_eq!(at("a/control-plane"), ["a/control-plane"]);
+        assert_eq!(at("a/b"), ["a/b/runai-backend", "a/b/control-plane"]);
+        assert_eq!(at(""), ["runai-backend", "control-plane"]);
+    }
+
+    #[test]
+    fn a_tag_is_a_version_or_nothing() {
+        let made = offer("h", "a/c", "c", "1.2.3_b4").expect("a version");
+        assert_eq!((made.id.to_string().as_str(), made.pull.as_str()), ("c 1.2.3+b4", "oci://h/a/c"));
+        assert!(offer("h", "a/c", "c", "latest").is_none());
+    }
+}

@@ -1,0 +1,145 @@
+//! Charts from a repository, fetched by real helms: `PORTOLAN_TEST_HELM` names them, with colons between them.
+
+use std::ffi::OsString;
+use std::path::Path;
+
+use model::{ChartId, Code, Digest, Finding, HelmClient};
+use portolan_adapters::charts::{Access, Files, Listing, Login, Source};
+use portolan_adapters::helm;
+use testkit::repository::{Repository, Shelf};
+
+const CHART: &str = "control-plane";
+
+async fn helms() -> Vec<HelmClient> {
+    let paths = std::env::var_os("PORTOLAN_TEST_HELM").expect("PORTOLAN_TEST_HELM");
+    let mut all = Vec::new();
+    for path in std::env::split_paths(&paths) {
+        all.push(helm::find(Some(&path)).await.expect("a helm"));
+    }
+    assert!(!all.is_empty(), "there is a helm");
+    all
+}
+
+/// The fixture charts.
+fn shelf() -> Shelf {
+    let archive = |chart: rehearse::shelf::Chart| (chart.id.name.clone(), chart.id.version.to_string(), chart.archive);
+    Shelf { archives: rehearse::shelf::charts().into_iter().map(archive).collect(), ..Shelf::default() }
+}
+
+fn id(version: &str) -> ChartId {
+    ChartId { name: CHART.into(), version: version.parse().expect("a version") }
+}
+
+fn names() -> Vec<String> {
+    vec!["runai-backend".into(), CHART.into()]
+}
+
+fn login(password: &str) -> Access {
+    Access { login: Some(Login { username: "me".into(), password: password.into() }), plain_http: false }
+}
+
+/// The files of a user whose list of repositories lies in a folder.
+fn files(folder: &Path) -> Files {
+    let list = OsString::from(folder.join("repositories.yaml"));
+    Files::by(&|name| (name == "HELM_REPOSITORY_CONFIG").then(|| list.clone()))
+}
+
+/// Lists a repository and fetches 2.20.41.
+async fn fetch(url: &str, access: &Access, files: &Files, helm: &HelmClient) -> Result<(Vec<u8>, String), Finding> {
+    let source = Source::parse(url).expect("an address");
+    let listing = Listing::of(&source, &names(), access, files, helm).await?;
+    listing.fetch(&id("2.20.41")).await
+}
+
+#[tokio::test]
+#[ignore = "needs the rig: cargo xtask test"]
+async fn what_is_chosen_is_fetched_and_nothing_else() {
+    for helm in helms().await {
+        let shelf = shelf();
+        let known = shelf.archives.clone();
+        let repository = Repository::start(shelf).expect("a repository");
+        let source = Source::parse(&repository.url()).expect("an address");
+        let access = Access::default();
+        let listing = Listing::of(&source, &names(), &access, &Files::default(), &helm).await.expect("a listing");
+        assert_eq!(listing.ids().count(), known.len());
+        let (archive, from) = listing.fetch(&id("2.20.41")).await.expect("an archive");
+        let wanted = known.iter().find(|its| its.1 == "2.20.41").expect("the chart");
+        assert_eq!(Digest::of(&archive), Digest::of(&wanted.2));
+        assert_eq!(from, repository.url());
+        let seen = repository.seen();
+        assert_eq!(
+            seen.iter().filter(|path| path.ends_with(".tgz")).collect::<Vec<_>>(),
+            ["/control-plane-2.20.41.tgz"]
+        );
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs the rig: cargo xtask test"]
+async fn a_login_is_given_or_known_to_helm() {
+    for helm in helms().await {
+        let folder = tempfile::tempdir().expect("a folder");
+        let files = files(folder.path());
+        let shelf = Shelf { login: Some(("me".into(), "hidden".into())), ..shelf() };
+        let repository = Repository::start(shelf).expect("a repository");
+        let url = repository.url();
+        for access in [Access::default(), login("wrong")] {
+            let denied = fetch(&url, &access, &files, &helm).await.expect_err("nobody is let in");
+            assert_eq!(denied.code, Code::RepositoryDenied, "{denied:?}");
+            assert!(denied.evidence.iter().any(|line| line.contains("401")), "{denied:?}");
+        }
+        fetch(&url, &login("hidden"), &files, &helm).await.expect("the login that was given");
+        let list = format!("repositories: [{{name: runai-backend, url: '{url}/', username: me, password: hidden}}]");
+        let path = folder.path().join("repositories.yaml");
+        std::fs::write(&path, &list).expect("a file");
+        fetch(&url, &Access::default(), &files, &helm).await.expect("the login that helm knows");
+        let denied = fetch(&url, &login("wrong"), &files, &helm).await.expect_err("the one that was given counts");
+        assert_eq!(denied.code, Code::RepositoryDenied);
+        assert!(!format!("{denied:?}").contains("hidden"), "{denied:?}");
+        assert_eq!(std::fs::read_to_string(path).expect("a file"), list);
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs the rig: cargo xtask test"]
+async fn what_is_wrong_with_a_repository_is_told() {
+    for helm in helms().await {
+        let answer = |path: &str, status: u16, body: &[u8]| {
+            let mut shelf = shelf();
+            shelf.instead.insert(path.into(), (status, body.to_vec()));
+            shelf
+        };
+        let page = b"<html><head><title>Log in</title></head><body>\n<p>Log in: here</p></body></html>";
+        let archive = "/control-plane-2.20.41.tgz";
+        let mut renamed = shelf();
+        for its in &mut renamed.archives {
+            if its.0 == CHART && its.1 == "2.13.19" {
+                its.1 = "2.20.41".into();
+            }
+        }
+        renamed.archives.retain(|its| its.1 == "2.20.41");
+        let cases = [
+            (answer("/index.yaml", 200, page), Code::BadIndex),
+            (answer("/index.yaml", 200, b""), Code::BadIndex),
+            (answer("/index.yaml", 404, page), Code::BadIndex),
+            (answer("/index.yaml", 403, page), Code::RepositoryDenied),
+            (answer("/index.yaml", 503, page), Code::RepositoryUnreachable),
+            (Shelf::default(), Code::NotInRepository),
+            (answer(archive, 404, page), Code::NotInRepository),
+            (answer(archive, 403, page), Code::RepositoryDenied),
+            (answer(archive, 200, page), Code::OtherArchive),
+            (renamed, Code::OtherChart),
+        ];
+        for (at, (shelf, code)) in cases.into_iter().enumerate() {
+            let repository = Repository::start(shelf).expect("a repository");
+            let finding = fetch(&repository.url(), &Access::default(), &Files::default(), &helm).await;
+            let finding = finding.expect_err("something is wrong");
+            assert_eq!(finding.code, code, "case {at}, helm {}: {finding:?}", helm.version);
+            assert!(!finding.evidence.is_empty(), "{finding:?}");
+        }
+        let finding = fetch("http://127.0.0.1:1", &Access::default(), &Files::default(), &helm).await;
+        let finding = finding.expect_err("nobody is there");
+        assert_eq!(finding.code, Code::RepositoryUnreachable, "{finding:?}");
+        assert!(finding.evidence.iter().any(|line| line.contains("connection refused")), "{finding:?}");
+    }
+}
