@@ -1,6 +1,6 @@
 //! What `-o json` and `-o yaml` print, as JSON Schemas made of the types themselves. They lie in `docs/schema/`.
 
-use model::{Entry, Inventory, Plan};
+use model::{Entry, Plan, SavedInventory};
 use schemars::{Schema, schema_for};
 
 /// The schemas, by the name of their file.
@@ -11,7 +11,7 @@ pub fn all() -> [(&'static str, String); 3] {
         format!("{json}\n")
     };
     [
-        ("inventory.json", text(schema_for!(Inventory))),
+        ("inventory.json", text(schema_for!(SavedInventory))),
         ("plan.json", text(schema_for!(Plan))),
         ("run.json", text(schema_for!(Vec<Entry>))),
     ]
