@@ -89,6 +89,11 @@ fn an_upgrade_of_it_can_be_simulated_to_its_end() {
     let mut installation = rehearse::Installation::of_world("saved", world);
     let (outcome, _) = sim::run(&mut installation, &file, &mut |_| false);
     assert_eq!(outcome, model::Outcome::Finished);
+    // The password that was never known was carried over.
+    let secret = model::Ref::secret("runai-backend", "runai-backend-postgresql");
+    let key = model::SecretKey { secret, key: "postgres-password".into() };
+    let stands = "the value of postgresql-password in runai-backend-postgresql";
+    assert_eq!(sim::survey(installation.world()).secrets.get(&key), Some(stands));
     // What it has become can be surveyed, saved and planned from again: there is nothing left to do.
     let after = through_a_file(&sim::survey(installation.world()));
     assert_eq!(after.inventory.release.revision, 2);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use adapters::driver::Driver;
 use adapters::store::{self, RunStore};
 use engine::Engine;
-use model::{Action, Code, Effect, Entry, Exit, Finding, Outcome, Plan, PlanFile, Record, Severity};
+use model::{Action, Code, Effect, Entry, Exit, Finding, HelmClient, Outcome, Plan, PlanFile, Record, Severity};
 use plan::survey::Survey;
 use rehearse::Forecast;
 
@@ -65,13 +65,8 @@ pub(crate) async fn carry_out(
 ) -> Result<Exit, Finding> {
     let plan = Arc::new(file.plan.clone());
     same_cluster(&survey.inventory.cluster.uid, &plan)?;
-    if matches!(site, Site::Real(_)) && plan.helm.path.is_empty() {
-        return Err(Finding::blocking(
-            Code::OtherCluster,
-            "the plan was made on a simulated installation; nothing was written",
-        )
-        .why("an inventory has no passwords: what helm would apply was rendered without them")
-        .next("make the plan again without --sim"));
+    if matches!(site, Site::Real(_)) {
+        for_real(&plan.helm)?;
     }
     let root = site.state_root(global)?;
     let _lock = store::lock(&root, &plan.cluster, &plan.release)?;
@@ -132,6 +127,16 @@ pub(crate) async fn carry_out(
     })
     .await?;
     finish(&drive, &plan, rehearsed.as_ref(), simulated.as_deref(), &outcome, output)
+}
+
+/// Whether a plan's helm is a program: that of a simulated installation is none.
+fn for_real(helm: &HelmClient) -> Result<(), Finding> {
+    if !helm.path.is_empty() {
+        return Ok(());
+    }
+    Err(Finding::blocking(Code::OtherCluster, "the plan was made on a simulated installation; nothing was written")
+        .why("an inventory has no passwords: what helm would apply was rendered without them")
+        .next("make the plan again without --sim"))
 }
 
 /// What the plan's run has written so far; nothing where there is none yet.
@@ -223,6 +228,13 @@ mod tests {
     use model::{Digest, Ref, Refusal, Rv, StepRef, Uid, Verb, Write};
 
     use super::*;
+
+    #[test]
+    fn a_plan_of_a_simulation_is_not_for_a_real_installation() {
+        let simulated = rehearse::simulated_helm();
+        assert_eq!(for_real(&simulated).expect_err("it is no program").code, Code::OtherCluster);
+        assert!(for_real(&HelmClient { path: "/usr/bin/helm".into(), ..simulated }).is_ok());
+    }
 
     #[test]
     fn nothing_is_written_only_where_every_intent_came_to_nothing() {
