@@ -79,7 +79,8 @@ pub(crate) async fn plan(
         }
         renderings.push(render(global, site, &client, &wish, &job).await?);
     }
-    let file = planner::plan(&survey.inventory, &secret, &book, &wish, &client, &renderings)?;
+    let servers = site.servers(&survey, &book).await?;
+    let file = planner::plan(&survey.inventory, &secret, &servers, &book, &wish, &client, &renderings)?;
     let (mut blocking, others): (Vec<Finding>, Vec<Finding>) =
         plan::linter::lint(&file.plan).into_iter().partition(|note| note.severity == model::Severity::Blocking);
     output.findings(&others);

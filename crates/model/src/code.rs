@@ -113,6 +113,14 @@ codes! {
         "a plan that deletes storage, or deletes what it did not archive, is never carried out", "report it with the recipe that made it";
     NotVisible = 210, Blocked, "this user may not read what the plan relies on",
         "what is not seen cannot be called safe", "ask for the rights named";
+    OtherMajor = 221, Blocked, "the new server is of another major version than the data",
+        "PostgreSQL refuses a data directory that another major version wrote", "stay on the old major version in this upgrade; change it apart from it, with pg_upgrade or with a dump that is restored";
+    OtherDataDirectory = 222, Blocked, "the new server looks for its data in another place",
+        "it makes a new, empty data directory there and starts on it; the old one lies unused", "give the chart the subPath, mountPath and PGDATA of today";
+    OtherUser = 223, Blocked, "the new server runs as another user than the one that owns the data",
+        "PostgreSQL does not start on a data directory that its user does not own; fsGroup changes the group of files, not their owner", "give the chart the user id of today, or an init container that hands the data over";
+    MayNotOpen = 224, Blocked, "whether the new server opens the data is not known",
+        "a volume that is Safe under a server that cannot open it is an outage", "find out what is named, before the upgrade";
     Moved = 301, NothingWritten, "the installation is not as it was when the plan was made",
         "the plan relies on it", "make the plan again: portolan plan";
     OtherCluster = 302, NothingWritten, "the plan was made for another cluster",

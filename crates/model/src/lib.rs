@@ -12,6 +12,7 @@ mod finding;
 mod helm;
 mod inventory;
 mod journal;
+mod major;
 mod names;
 mod object;
 mod plan;
@@ -32,6 +33,7 @@ pub use helm::{
 };
 pub use inventory::{Cluster, Coverage, Inventory, Mount, Platform, Release, Requests, Scope, Volume, Workload};
 pub use journal::{Action, Direction, Effect, Entry, Observation, Outcome, Record, StepRef};
+pub use major::Major;
 pub use names::{Ref, Rv, Uid};
 pub use object::Object;
 pub use plan::{Change, Expect, Field, Hop, NewClaim, Plan, PlanFile, VolumeAim};

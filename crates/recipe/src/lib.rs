@@ -10,6 +10,7 @@ mod names;
 mod page;
 mod product;
 mod read;
+mod server;
 
 #[cfg(test)]
 mod tests;
@@ -19,3 +20,4 @@ pub use boundary::{Ask, Boundary, Crosses, Origin, Platform, RecipeStep, Setting
 pub use names::{fill, object};
 pub use page::{From, PageLine, PageOp, PageReading, PageScript};
 pub use product::{Database, Page, Password, Product, Refusal, ReleaseName, Route};
+pub use server::{Image, ImagePattern, Server, image_name};

@@ -3,6 +3,8 @@ use std::collections::BTreeMap;
 use semver::Version;
 use serde::Deserialize;
 
+use crate::server::Server;
+
 /// What is the same whatever the version.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -64,6 +66,8 @@ pub struct Database {
     pub database: String,
     /// Its password.
     pub password: Password,
+    /// Its server.
+    pub server: Server,
 }
 
 /// Where a password is and where it goes.
