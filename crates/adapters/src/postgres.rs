@@ -18,6 +18,9 @@ use tokio_postgres::{Client, Connection, NoTls};
 /// How long a server may take to let us in: one that is only just starting turns everybody away.
 const CONNECT: Duration = Duration::from_secs(20);
 
+/// How long a server may take that is asked once.
+const ONCE: Duration = Duration::from_secs(5);
+
 /// The pause between two tries.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -51,6 +54,19 @@ const TABLES: &str = "SELECT n.nspname || '.' || c.relname, \
 /// Why it could not be looked into.
 pub async fn snapshot(client: kube::Client, database: &DatabaseRef, password: &str) -> Result<Snapshot, DatabaseError> {
     look(&connect(client, database, password).await?).await
+}
+
+/// What a server says of its version, as `SHOW server_version` prints it. It is asked once: who plans does not wait for
+/// a server that is down.
+///
+/// # Errors
+/// Why it could not be asked.
+pub async fn version(client: kube::Client, database: &DatabaseRef, password: &str) -> Result<String, DatabaseError> {
+    let ask = async {
+        let client = try_connect(client, database, password).await?;
+        Ok(client.query_one("SHOW server_version", &[]).await.map_err(judge)?.get(0))
+    };
+    timeout(ONCE, ask).await.unwrap_or_else(|_| Err(no_answer(ONCE)))
 }
 
 async fn look(client: &Client) -> Result<Snapshot, DatabaseError> {
@@ -88,10 +104,7 @@ async fn connect(client: kube::Client, database: &DatabaseRef, password: &str) -
         let error = match timeout(left, try_connect(client.clone(), database, password)).await {
             Ok(Ok(client)) => return Ok(client),
             Ok(Err(error)) => error,
-            Err(_) => {
-                let text = format!("no answer within {} s", CONNECT.as_secs());
-                return Err(DatabaseError::Unreachable(text));
-            }
+            Err(_) => return Err(no_answer(CONNECT)),
         };
         let again = matches!(error, DatabaseError::Unreachable(_));
         if !again || end.saturating_duration_since(Instant::now()) < PAUSE {
@@ -99,6 +112,10 @@ async fn connect(client: kube::Client, database: &DatabaseRef, password: &str) -
         }
         sleep(PAUSE).await;
     }
+}
+
+fn no_answer(within: Duration) -> DatabaseError {
+    DatabaseError::Unreachable(format!("no answer within {} s", within.as_secs()))
 }
 
 async fn try_connect(client: kube::Client, database: &DatabaseRef, password: &str) -> Result<Client, DatabaseError> {

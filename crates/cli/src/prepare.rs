@@ -77,7 +77,8 @@ pub(crate) async fn plan(
         }
         renderings.push(render(global, site, &client, &wish, &job).await?);
     }
-    let mut file = planner::plan(&survey.inventory, &secret, &book, &wish, &client, &renderings)?;
+    let servers = site.servers(&survey, &book).await?;
+    let mut file = planner::plan(&survey.inventory, &secret, &servers, &book, &wish, &client, &renderings)?;
     file.fetched = fetched;
     let (mut blocking, others): (Vec<Finding>, Vec<Finding>) =
         plan::linter::lint(&file.plan).into_iter().partition(|note| note.severity == model::Severity::Blocking);

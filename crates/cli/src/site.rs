@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use adapters::{helm, kubernetes::Client, store};
+use adapters::{helm, kubernetes::Client, postgres, store};
 use engine::Engine;
 use helm_compat::credential::Known;
 use helm_compat::handout::Handout;
@@ -12,7 +12,7 @@ use model::{
     Answer, Ask, Code, Finding, HelmClient, Input, Outcome, Plan, Record, Ref, ReleaseId, Reply, Request, Right,
     SecretKey,
 };
-use plan::planner::Rendering;
+use plan::planner::{self, Rendering, Servers};
 use plan::survey::{self, Survey};
 use recipe::Book;
 use rehearse::{Installation, KnownDatabase, Saved, World, shelf};
@@ -97,6 +97,23 @@ impl Site {
                 Ok(survey)
             }
         }
+    }
+
+    /// What the databases' servers say of their versions. One that does not answer is left out: the plan says so.
+    pub(crate) async fn servers(&self, survey: &Survey, book: &Book) -> Result<Servers, Finding> {
+        let secret = |key: &SecretKey| survey.secrets.get(key).map(str::to_owned);
+        let mut servers = Servers::new();
+        for database in planner::databases(&survey.inventory, &secret, book)? {
+            let said = match self {
+                Self::Sim(sim) => sim.installation.world().server_version(&database.pod),
+                Self::Real(real) => {
+                    let password = secret(&database.password).unwrap_or_default();
+                    postgres::version(real.client.raw(), &database, &password).await.ok()
+                }
+            };
+            servers.extend(said.map(|said| (database.pod, said)));
+        }
+        Ok(servers)
     }
 
     /// The world that a rehearsal starts from.

@@ -131,6 +131,14 @@ codes! {
         "it was exchanged, or damaged on the way", "tell whoever keeps the repository; do not install it";
     OtherRepository = 217, NothingWritten, "helm knows another address under the repository's usual name",
         "the page's commands fetch from that one, and helm repo add does not change it", "compare with helm repo list";
+    OtherMajor = 221, Blocked, "the new server is of another major version than the data",
+        "PostgreSQL refuses a data directory that another major version wrote", "stay on the old major version in this upgrade; change it apart from it, with pg_upgrade or with a dump that is restored";
+    OtherDataDirectory = 222, Blocked, "the new server looks for its data in another place",
+        "it makes a new, empty data directory there and starts on it; the old one lies unused", "give the chart the subPath, mountPath and PGDATA of today";
+    OtherUser = 223, Blocked, "the new server runs as another user than the one that owns the data",
+        "PostgreSQL does not start on a data directory that its user does not own; fsGroup changes the group of files, not their owner", "give the chart the user id of today, or an init container that hands the data over";
+    MayNotOpen = 224, Blocked, "whether the new server opens the data is not known",
+        "a volume that is Safe under a server that cannot open it is an outage", "find out what is named, before the upgrade";
     ValuesDropped = 231, Blocked, "values that are set today are not taken over",
         "the new chart has another layout of values: what it is not given has its default", "give them in the new layout with --set or -f, or accept: --accept PL231 --reason TEXT";
     NotThere = 232, Blocked, "an object that has to be there is not",

@@ -45,6 +45,12 @@ impl Finding {
         Self::new(code, Severity::Warning, found)
     }
 
+    /// A note.
+    #[must_use]
+    pub fn note(code: Code, found: impl Into<String>) -> Self {
+        Self::new(code, Severity::Note, found)
+    }
+
     fn new(code: Code, severity: Severity, found: impl Into<String>) -> Self {
         Self {
             code,

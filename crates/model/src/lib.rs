@@ -12,6 +12,7 @@ mod finding;
 mod helm;
 mod inventory;
 mod journal;
+mod major;
 mod names;
 mod object;
 mod plan;
@@ -35,6 +36,7 @@ pub use inventory::{
     SavedInventory, Scope, StorageClass, Volume, Workload,
 };
 pub use journal::{Action, Direction, Effect, Entry, Observation, Outcome, Record, StepRef};
+pub use major::Major;
 pub use names::{Ref, Rv, Uid};
 pub use object::Object;
 pub use plan::{Accepted, Change, Expect, Fate, Fetched, Field, Hop, NewClaim, Plan, PlanFile, Right, VolumeAim};

@@ -14,6 +14,7 @@ mod hop;
 mod leg;
 mod mounts;
 mod notes;
+mod opens;
 mod pick;
 mod protect;
 mod standing;
@@ -26,8 +27,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use helm_compat::chart;
 use model::{
-    Accepted, ChartId, Code, Digest, FORMAT, Finding, HelmClient, Inventory, Object, Plan, PlanFile, ReleaseId,
-    ReleaseStatus, SecretKey, Severity, VolumeAim,
+    Accepted, ChartId, Code, DatabaseRef, Digest, FORMAT, Finding, HelmClient, Inventory, Object, Plan, PlanFile, Ref,
+    ReleaseId, ReleaseStatus, SecretKey, Severity, VolumeAim,
 };
 use recipe::Book;
 use serde_json::Value;
@@ -103,6 +104,18 @@ pub struct Rendering {
 /// The plaintexts of the live Secrets.
 pub type Secrets<'a> = dyn Fn(&SecretKey) -> Option<String> + 'a;
 
+/// What each running server says of its version, by its pod. One that did not answer is not in it.
+pub type Servers = BTreeMap<Ref, String>;
+
+/// The databases that the release runs: whose servers can be asked before a plan is made.
+///
+/// # Errors
+/// [`Code::NoCredentials`].
+pub fn databases(inventory: &Inventory, secrets: &Secrets<'_>, book: &Book) -> Result<Vec<DatabaseRef>, Finding> {
+    let ground = Ground::find(inventory, secrets, book)?;
+    Ok(ground.databases.into_iter().map(|database| database.reference).collect())
+}
+
 /// What has to be rendered: one job a hop.
 ///
 /// # Errors
@@ -131,6 +144,7 @@ pub fn jobs(inventory: &Inventory, secrets: &Secrets<'_>, book: &Book, wish: &Wi
 pub fn plan(
     inventory: &Inventory,
     secrets: &Secrets<'_>,
+    servers: &Servers,
     book: &Book,
     wish: &Wish,
     helm: &HelmClient,
@@ -163,7 +177,7 @@ pub fn plan(
     let mut objects = Objects::default();
     let mut standing = Standing::of(inventory);
     for (leg, rendering) in legs.iter().zip(renderings) {
-        let made = hop::make(&ground, leg, &mut standing, helm, rendering, &mut objects)?;
+        let made = hop::make(&ground, leg, &mut standing, servers, helm, rendering, &mut objects)?;
         plan.hops.push(made.hop);
         plan.findings.extend(made.findings);
     }

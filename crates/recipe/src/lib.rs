@@ -10,6 +10,7 @@ mod names;
 mod page;
 mod product;
 mod read;
+mod server;
 
 #[cfg(test)]
 mod tests;
@@ -21,3 +22,4 @@ pub use page::{From, PageLine, PageOp, PageReading, PageScript};
 pub use product::{
     Advice, Database, Minor, Page, Password, Product, Refusal, ReleaseName, Repository, Route, Store, Supported,
 };
+pub use server::{Image, ImagePattern, Server, image_name};

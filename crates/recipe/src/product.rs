@@ -4,6 +4,7 @@ use semver::Version;
 use serde::Deserialize;
 
 use crate::boundary::Origin;
+use crate::server::Server;
 
 /// What is the same whatever the version.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -165,6 +166,8 @@ pub struct Database {
     pub database: String,
     /// Its password.
     pub password: Password,
+    /// Its server.
+    pub server: Server,
 }
 
 /// Where a password is and where it goes.

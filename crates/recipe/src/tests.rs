@@ -66,7 +66,8 @@ fn the_page_has_its_readings() {
 
 const PRODUCT: &str = "format: 1\nproduct: P\nrelease: {name: r, namespace: n}\ncharts: [c]\n\
     pages: {page: {title: T, source: S}}\n\
-    databases: [{name: db, set: s, port: 1, user: u, database: d, password: {secret: s, keys: [k], value: {c: p}}}]\n";
+    databases: [{name: db, set: s, port: 1, user: u, database: d, password: {secret: s, keys: [k], value: {c: p}}, \
+    server: {container: c, images: [{image: \"c:{version}\"}]}}]\n";
 
 fn load(boundary: &str) -> Result<Book, model::Finding> {
     Book::load(&BTreeMap::from([

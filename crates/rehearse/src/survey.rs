@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::face::Kind;
 use crate::helm::records;
+use crate::rules::running_database;
 use crate::serve::{digest, readiness};
 use crate::world::World;
 
@@ -48,6 +49,14 @@ impl World {
                 Answer::Items(items)
             }
         }
+    }
+
+    /// What the server in a pod would say of its version; `None` where none runs.
+    #[must_use]
+    pub fn server_version(&self, pod: &Ref) -> Option<String> {
+        let (set, _) = pod.name().rsplit_once('-')?;
+        let (_, database) = running_database(self, &Ref::set(pod.namespace(), set))?;
+        Some(database.server_version.clone())
     }
 
     fn serves(&self, group: &str) -> bool {

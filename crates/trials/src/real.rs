@@ -6,6 +6,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use ::plan::survey::{self, Survey};
 use adapters::driver::Driver;
 use adapters::helm;
 use adapters::kubernetes::Client;
@@ -14,11 +15,8 @@ use anyhow::{Context, Result, bail};
 use engine::Engine;
 use model::{
     Ask, Code, End, Event, Finding, HelmClient, Input, Object, Outcome, PlanFile, Record, Ref, ReleaseId,
-    ReleaseStatus, Request, SecretKey, StepKind, Uid, VolumeAim, VolumeEnd,
+    ReleaseStatus, Request, SecretKey, Uid, VolumeAim, VolumeEnd,
 };
-use plan::planner::{self, Rendering, Wish};
-use plan::survey::{self, Survey};
-use recipe::Book;
 use rehearse::{Alive, KnownDatabase, World, judge, shelf};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -27,14 +25,13 @@ use tokio::runtime::Runtime;
 
 use crate::sim;
 
+mod plan;
+
 /// The database's pod in every fixture chart.
 pub const DATABASE: &str = "runai-backend-postgresql-0";
 
 /// The pod of the metrics, on plain Kubernetes.
 const METRICS: &str = "runai-backend-thanos-receive-0";
-
-/// Seconds that a trial waits for workloads: long enough for a migration, short enough where nothing will come.
-const READY_LIMIT: u64 = 40;
 
 /// An installation on the rig, in a namespace of its own.
 pub struct Site<'a> {
@@ -238,56 +235,6 @@ impl<'a> Site<'a> {
     fn ask(&self, asks: Vec<Ask>) -> Result<BTreeMap<Ask, model::Answer>> {
         let answers = self.runtime.block_on(self.client.answers(&asks)).map_err(told)?;
         Ok(asks.into_iter().zip(answers).collect())
-    }
-
-    /// Plans a voyage with the built-in recipes. Waits that would be long where nothing comes are cut short.
-    ///
-    /// # Errors
-    /// What the planner says.
-    pub fn plan(&mut self, to: &[&str], without: &[&str]) -> Result<(Survey, PlanFile)> {
-        let found = self.survey()?;
-        let file = self.plan_from(&found, to, without)?;
-        Ok((found, file))
-    }
-
-    /// The same from a survey that was made before.
-    ///
-    /// # Errors
-    /// What the planner says.
-    pub fn plan_from(&self, found: &Survey, to: &[&str], without: &[&str]) -> Result<PlanFile> {
-        let wish = Wish {
-            to: sim::picks(&found.inventory.release.chart, to).map_err(told)?,
-            values: json!({}),
-            without: without.iter().map(|id| (*id).to_owned()).collect(),
-            accepted: Vec::new(),
-        };
-        let secret = |key: &SecretKey| found.secrets.get(key).map(str::to_owned);
-        let book = Book::builtin();
-        let mut renderings = Vec::new();
-        for job in planner::jobs(&found.inventory, &secret, &book, &wish).map_err(told)? {
-            renderings.push(self.render(&wish, &job)?);
-        }
-        let mut file = planner::plan(&found.inventory, &secret, &book, &wish, &self.helm, &renderings).map_err(told)?;
-        for step in file.plan.hops.iter_mut().flat_map(|hop| &mut hop.steps) {
-            if matches!(step.kind, StepKind::WaitReady { .. }) {
-                step.limit = READY_LIMIT;
-            }
-        }
-        Ok(file)
-    }
-
-    fn render(&self, wish: &Wish, job: &planner::RenderJob) -> Result<Rendering> {
-        let archive = wish.to.iter().find(|pick| pick.id == job.chart).map(|pick| pick.archive.clone());
-        let job = helm::RenderJob {
-            release: job.release.name.clone(),
-            namespace: job.release.namespace.clone(),
-            archive: archive.unwrap_or_default(),
-            values: job.values.clone(),
-            kube_version: job.kube_version.clone(),
-            api_versions: self.runtime.block_on(self.client.api_versions()).map_err(told)?,
-        };
-        let render = || self.runtime.block_on(helm::template(&self.helm, &job)).map_err(told);
-        Ok(Rendering { first: render()?, second: render()? })
     }
 
     /// The world that a rehearsal of a plan starts from.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use base64::Engine as _;
 use engine::Engine;
 use model::{ChartId, Finding, Input, Object, Outcome, PlanFile, Record, Ref, ReleaseId, Request, SecretKey};
-use plan::planner::{self, ChartPick, Rendering, Wish};
+use plan::planner::{self, ChartPick, Rendering, Servers, Wish};
 use plan::survey::{self, Survey};
 use recipe::Book;
 use rehearse::{Installation, World, shelf, simulated_helm};
@@ -75,7 +75,17 @@ pub fn plan(world: &World, to: &[&str], without: &[&str]) -> Result<PlanFile, Fi
         without: without.iter().map(|id| (*id).to_owned()).collect(),
         accepted: Vec::new(),
     };
-    plan_with(&found, &Book::builtin(), &wish, &|chart, release, values| recorded(chart, release, values))
+    let book = Book::builtin();
+    plan_with(&found, &servers(world, &found, &book)?, &book, &wish, &|chart, release, values| {
+        recorded(chart, release, values)
+    })
+}
+
+/// What the servers of a simulated world say of their versions.
+fn servers(world: &World, found: &Survey, book: &Book) -> Result<Servers, Finding> {
+    let secret = |key: &SecretKey| found.secrets.get(key).map(str::to_owned);
+    let databases = planner::databases(&found.inventory, &secret, book)?.into_iter();
+    Ok(databases.filter_map(|database| Some((database.pod.clone(), world.server_version(&database.pod)?))).collect())
 }
 
 /// How a chart is rendered.
@@ -85,7 +95,13 @@ pub type Render<'a> = dyn Fn(&shelf::Chart, &ReleaseId, &Value) -> Result<shelf:
 ///
 /// # Errors
 /// What the planner says.
-pub fn plan_with(found: &Survey, book: &Book, wish: &Wish, render: &Render<'_>) -> Result<PlanFile, Finding> {
+pub fn plan_with(
+    found: &Survey,
+    servers: &Servers,
+    book: &Book,
+    wish: &Wish,
+    render: &Render<'_>,
+) -> Result<PlanFile, Finding> {
     let secret = |key: &SecretKey| found.secrets.get(key).map(str::to_owned);
     let renderings: Result<Vec<Rendering>, Finding> = planner::jobs(&found.inventory, &secret, book, wish)?
         .iter()
@@ -101,7 +117,7 @@ pub fn plan_with(found: &Survey, book: &Book, wish: &Wish, render: &Render<'_>) 
             Ok(Rendering { first: recorded.first, second })
         })
         .collect();
-    planner::plan(&found.inventory, &secret, book, wish, &simulated_helm(), &renderings?)
+    planner::plan(&found.inventory, &secret, servers, book, wish, &simulated_helm(), &renderings?)
 }
 
 /// The objects of a plan's file as bytes.

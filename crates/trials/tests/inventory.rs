@@ -1,5 +1,7 @@
 //! A saved inventory is the installation that it was taken of: the same plan, the same forecast.
 
+use std::collections::BTreeMap;
+
 use std::sync::Arc;
 
 use model::{PlanFile, VolumeEnd};
@@ -30,7 +32,8 @@ fn planned(found: &Survey, without: &[&str]) -> PlanFile {
         let recorded = shelf::rendering(&chart.digest, release, values);
         Ok(recorded.unwrap_or_else(|| panic!("no rendering of {} with {values}", chart.id)))
     };
-    sim::plan_with(found, &Book::builtin(), &wish, &render).unwrap_or_else(|finding| panic!("{finding:?}"))
+    sim::plan_with(found, &BTreeMap::new(), &Book::builtin(), &wish, &render)
+        .unwrap_or_else(|finding| panic!("{finding:?}"))
 }
 
 fn forecast(world: &World, file: &PlanFile) -> Forecast {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use model::{Cond, DatabaseError, DatabaseRef, Ref, Reply, SecretKey, Wait};
 use portolan_adapters::kubernetes::Client;
-use portolan_adapters::postgres::snapshot;
+use portolan_adapters::postgres::{snapshot, version};
 use serde_json::json;
 
 use crate::{admin, namespace, post};
@@ -51,6 +51,9 @@ async fn a_database_is_looked_into_through_the_api_server() {
     let second = snapshot(client.raw(), &database, "hidden").await;
     assert_eq!(second.as_ref(), Ok(&first));
 
+    assert_eq!(version(client.raw(), &database, "hidden").await.as_ref(), Ok(&first.server_version));
+    assert_eq!(version(client.raw(), &database, "wrong").await, Err(DatabaseError::PasswordRefused));
+
     let refused = snapshot(client.raw(), &database, "wrong").await;
     assert_eq!(refused, Err(DatabaseError::PasswordRefused));
     let mut other = database.clone();
@@ -59,6 +62,8 @@ async fn a_database_is_looked_into_through_the_api_server() {
     assert!(matches!(refused, Err(DatabaseError::NoDatabase(_))), "{refused:?}");
     let mut closed = database;
     closed.port = 5999;
+    let refused = version(client.raw(), &closed, "hidden").await;
+    assert!(matches!(refused, Err(DatabaseError::Unreachable(_))), "{refused:?}");
     let refused = tokio::time::timeout(Duration::from_secs(40), snapshot(client.raw(), &closed, "hidden"));
     let refused = refused.await.expect("it gives up");
     assert!(matches!(refused, Err(DatabaseError::Unreachable(_))), "{refused:?}");

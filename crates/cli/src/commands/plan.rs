@@ -1,7 +1,7 @@
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-use model::{Code, Exit, Finding, PlanFile};
+use model::{Code, Exit, Finding, PlanFile, Severity};
 
 use crate::args::{Global, PlanArgs};
 use crate::output::Output;
@@ -26,11 +26,13 @@ pub(crate) async fn run(global: &Global, args: &PlanArgs, output: &Output) -> Re
         save(path, &prepared.file)?;
         output.say(&format!("Saved to {}", path.display()));
     }
-    Ok(match (plan.hops.is_empty(), &rehearsed) {
-        (true, _) => Exit::Done,
-        (false, Some((forecast, _))) if !forecast.is_safe() => Exit::Blocked,
-        (false, _) if args.detailed_exitcode => Exit::Changes,
-        (false, _) => Exit::Done,
+    let is_safe = rehearsed.as_ref().is_none_or(|(forecast, _)| forecast.is_safe());
+    let is_blocked = !is_safe || plan.findings.iter().any(|finding| finding.severity == Severity::Blocking);
+    Ok(match plan.hops.is_empty() {
+        true => Exit::Done,
+        false if is_blocked => Exit::Blocked,
+        false if args.detailed_exitcode => Exit::Changes,
+        false => Exit::Done,
     })
 }
 

@@ -19,8 +19,17 @@ fn with_saved(format: &str) -> User {
 fn a_saved_inventory_serves_every_command() {
     for format in ["yaml", "json"] {
         let user = with_saved(format);
-        let plan = |sim: &str| user.ok(&format!("plan --sim {sim} --to 2.20 --no-rehearsal -o json"));
-        assert_eq!(plan("found"), plan("openshift-2.8"), "the same plan");
+        let plan = |sim: &str| -> serde_json::Value {
+            let text = user.ok(&format!("plan --sim {sim} --to 2.20 --no-rehearsal -o json"));
+            serde_json::from_str(&text).expect("JSON")
+        };
+        // In a file there is no server that could be asked for its version; the plan says so, and is the same otherwise.
+        let mut saved = plan("found");
+        let notes = saved["findings"].as_array_mut().expect("findings");
+        let before = notes.len();
+        notes.retain(|note| note["code"] != "PL404");
+        assert_eq!(notes.len(), before - 1, "one note of the server that was not asked");
+        assert_eq!(saved, plan("openshift-2.8"), "the same plan");
         assert!(user.ok("survey --sim found").contains("would be lost"));
         user.ok("plan --sim found --to 2.20 --out kept.plan");
         assert!(user.ok("rehearse kept.plan --sim found").contains("Safe: 1 volume"));

@@ -97,3 +97,22 @@ fn a_plan_that_is_not_safe_is_not_applied() {
     assert_eq!(before, user.installation("here"));
     assert!(user.journal("here").is_empty());
 }
+
+#[test]
+fn a_database_that_would_not_open_stops_the_upgrade_before_anything_is_written() {
+    let user = User::new();
+    user.ok("sim new openshift-2.8 here");
+    let older = user.installation("here").replace("15.18", "14.22");
+    assert_ne!(older, user.installation("here"));
+    user.write("here/installation.json", &older);
+    for line in ["plan --sim here --to 2.20", "plan --sim here --to 2.20 --no-rehearsal --detailed-exitcode"] {
+        let came = user.run(line);
+        assert_eq!(came.code, 3, "{line}\n{}{}", came.stdout, came.stderr);
+        assert!(came.stdout.contains("error[PL221]"), "{}", came.stdout);
+    }
+    let came = user.run("upgrade --sim here --to 2.20 --yes");
+    assert_eq!(came.code, 3, "{}{}", came.stdout, came.stderr);
+    assert!(came.stderr.contains("PL221"), "{}", came.stderr);
+    assert_eq!(user.installation("here"), older);
+    assert_eq!(user.journal("here"), Vec::<String>::new());
+}

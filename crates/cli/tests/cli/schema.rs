@@ -10,7 +10,12 @@ use crate::support::User;
 fn wrong(schema: &Value, part: &Value, value: &Value, at: &str) -> Vec<String> {
     if let Some(target) = part["$ref"].as_str() {
         let target = schema.pointer(target.trim_start_matches('#')).expect("a reference leads somewhere");
-        return wrong(schema, target, value, at);
+        let mut all = wrong(schema, target, value, at);
+        // A tag stands beside what it tags.
+        if let Some(tags) = part["properties"].as_object() {
+            all.retain(|complaint| !tags.keys().any(|tag| *complaint == format!("{at}: {tag} is not in the schema")));
+        }
+        return all;
     }
     if let Some(choices) = ["anyOf", "oneOf"].iter().find_map(|word| part[*word].as_array()) {
         let fits = choices.iter().any(|choice| wrong(schema, choice, value, at).is_empty());

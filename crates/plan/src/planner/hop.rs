@@ -11,7 +11,7 @@ use super::ground::Ground;
 use super::leg::Leg;
 use super::standing::Standing;
 use super::steps::Desk;
-use super::{Objects, Rendering, fates, mounts, notes};
+use super::{Objects, Rendering, Servers, fates, mounts, notes, opens};
 
 pub(super) struct Made {
     pub(super) hop: Hop,
@@ -23,6 +23,7 @@ pub(super) fn make(
     ground: &Ground<'_>,
     leg: &Leg<'_>,
     standing: &mut Standing,
+    servers: &Servers,
     helm: &HelmClient,
     rendering: &Rendering,
     objects: &mut Objects,
@@ -44,6 +45,7 @@ pub(super) fn make(
         hooks: &hooks,
         run: &run,
     }));
+    findings.extend(opens::of_hop(ground, leg, standing, &planned, servers));
     let hop = Hop {
         from: leg.from.clone(),
         to: leg.pick.id.clone(),

@@ -3,6 +3,7 @@
 #![allow(clippy::expect_used, reason = "a test says what it expects")]
 
 mod lints;
+mod opens;
 mod paths;
 mod protect;
 mod refusals;

@@ -8,7 +8,7 @@ use model::{
     Object, Plan, PlanFile, Platform, Ref, Release, ReleaseId, ReleaseStatus, Requests, Scope, SecretKey, Step,
     StepKind, Uid, Verdict, Volume,
 };
-use portolan_plan::planner::{self, ChartPick, RenderJob, Rendering, Wish};
+use portolan_plan::planner::{self, ChartPick, RenderJob, Rendering, Servers, Wish};
 use recipe::Book;
 use semver::Version;
 use serde_json::{Value, json};
@@ -34,10 +34,20 @@ pub(crate) fn pick(id: &ChartId) -> ChartPick {
     ChartPick { id: id.clone(), archive }
 }
 
+const DATABASE: &str = "runai-backend-postgresql";
+
+/// The container of the database's server.
+pub(crate) const SERVER: &str = "name: postgresql, image: 'rig.local/postgres:15', \
+    env: [{name: PGDATA, value: /bitnami/postgresql/data}], volumeMounts: [{name: data, mountPath: /bitnami/postgresql}]";
+
+/// What the server says of its version.
+pub(crate) const VERSION: &str = "15.18 (Debian 15.18-0+deb12u1)";
+
 fn set(name: &str, service: &str, volumes: &str, more: &str) -> String {
+    let container = if name == DATABASE { SERVER } else { "name: c" };
     format!(
         "---\napiVersion: apps/v1\nkind: StatefulSet\nmetadata: {{name: {name}}}\nspec:\n  replicas: 1\n  \
-         serviceName: {service}\n  template: {{metadata: {{labels: {{app: {name}}}}}, spec: {{containers: [{{name: c}}]{volumes}}}}}\n{more}"
+         serviceName: {service}\n  template: {{metadata: {{labels: {{app: {name}}}}}, spec: {{containers: [{{{container}}}]{volumes}}}}}\n{more}"
     )
 }
 
@@ -115,6 +125,7 @@ pub(crate) struct Yard {
     pub(crate) inventory: Inventory,
     pub(crate) secrets: BTreeMap<SecretKey, String>,
     pub(crate) book: Book,
+    pub(crate) servers: Servers,
     pub(crate) values: Value,
     pub(crate) without: Vec<String>,
     pub(crate) accepted: Vec<model::Accepted>,
@@ -224,11 +235,15 @@ fn installed(chart: &ChartId, config: Value, claim: &str) -> Yard {
         inventory,
         secrets: BTreeMap::from([(secret, PASSWORD.to_owned())]),
         book: Book::builtin(),
+        servers: Servers::from([(Ref::pod(NS, "runai-backend-postgresql-0"), VERSION.to_owned())]),
         values: json!({}),
         without: Vec::new(),
         accepted: Vec::new(),
     }
 }
+
+/// What a test makes of a rendering.
+pub(crate) type Edit<'a> = dyn Fn(usize, String) -> String + 'a;
 
 fn old_values() -> Value {
     json!({"openshift": true, "deployment": {"domain": "runai.apps.rig.example.com"},
@@ -279,10 +294,19 @@ impl Yard {
     }
 
     pub(crate) fn file(&self, to: &[ChartId]) -> Result<PlanFile, Finding> {
-        let renderings: Vec<Rendering> = self.jobs(to)?.iter().map(render).collect();
+        self.file_of(to, &|_, text| text)
+    }
+
+    /// A plan whose charts render something else: `edit` is given the place of the hop and what the chart renders.
+    pub(crate) fn file_of(&self, to: &[ChartId], edit: &Edit<'_>) -> Result<PlanFile, Finding> {
+        let edited = |(hop, job): (usize, &RenderJob)| {
+            let Rendering { first, second } = render(job);
+            Rendering { first: edit(hop, first), second: edit(hop, second) }
+        };
+        let renderings: Vec<Rendering> = self.jobs(to)?.iter().enumerate().map(edited).collect();
         let helm = HelmClient { version: Version::new(3, 14, 4), path: String::new(), digest: None };
         let secret = |key: &SecretKey| self.secrets.get(key).cloned();
-        planner::plan(&self.inventory, &secret, &self.book, &self.wish(to), &helm, &renderings)
+        planner::plan(&self.inventory, &secret, &self.servers, &self.book, &self.wish(to), &helm, &renderings)
     }
 
     pub(crate) fn plan(&self, to: &[ChartId]) -> Plan {

@@ -1,0 +1,158 @@
+//! Whether the databases will open: the server that runs on the data today against the one of the planned manifest.
+//!
+//! A rehearsal follows volumes, and all three things that are looked at here leave the volume where it is: a server of
+//! another major version refuses the data, as does one of another user; one with another data directory makes an empty
+//! one beside the old one and starts on it. What cannot be told is a warning and says what is missing.
+//! Another password is seen in `notes.rs`, a claim that is not mounted any more as well.
+
+mod directory;
+mod server;
+mod user;
+
+use model::{Code, Finding, Major, Manifest, Object, Ref};
+
+use super::ground::{FoundDatabase, Ground};
+use super::leg::Leg;
+use super::standing::Standing;
+use super::{Servers, mounts};
+use server::Server;
+
+/// A database when a hop begins.
+struct Turn<'a> {
+    ground: &'a Ground<'a>,
+    leg: &'a Leg<'a>,
+    standing: &'a Standing,
+    planned: &'a Manifest,
+    servers: &'a Servers,
+    database: &'a FoundDatabase<'a>,
+}
+
+/// What can be said about the databases of a hop; `standing` is the installation before it.
+pub(super) fn of_hop(
+    ground: &Ground<'_>,
+    leg: &Leg<'_>,
+    standing: &Standing,
+    planned: &Manifest,
+    servers: &Servers,
+) -> Vec<Finding> {
+    let turns = ground.databases.iter().map(|database| Turn { ground, leg, standing, planned, servers, database });
+    turns.flat_map(|turn| turn.findings()).collect()
+}
+
+impl Turn<'_> {
+    fn findings(&self) -> Vec<Finding> {
+        let recipe = &self.database.recipe.server;
+        let Some(old) = self.today() else { return Vec::new() };
+        // Where nothing takes the data over, that is what is said.
+        let Some(new) = self.afterwards(old) else { return Vec::new() };
+        let (Some(old), Some(new)) = (Server::of(old, recipe), Server::of(new, recipe)) else {
+            return vec![
+                self.may_not_open(format!("which container of {} runs the server cannot be told", self.database.set))
+                    .with(format!("looked for a container named {}", recipe.container)),
+            ];
+        };
+        [self.major(&old, &new), directory::compare(self, &old, &new), user::compare(self, &old, &new)]
+            .into_iter()
+            .flatten()
+            .collect()
+    }
+
+    /// The workload that runs the server before the hop: as it lives, else as it is stored.
+    fn today(&self) -> Option<&Object> {
+        let set = &self.database.set;
+        let stored = || self.standing.docs.iter().find(|doc| doc.name().as_ref() == Some(set));
+        self.standing.objects.get(set).or_else(stored)
+    }
+
+    /// The workload that runs it afterwards: the one of the same name, else one that mounts a claim of the old one.
+    fn afterwards(&self, old: &Object) -> Option<&Object> {
+        let docs = &self.planned.docs;
+        let same = docs.iter().find(|doc| doc.name().as_ref() == Some(&self.database.set));
+        same.or_else(|| {
+            let named = old.claims().into_iter().map(|claim| Ref::claim(self.database.set.namespace(), claim));
+            let claims: Vec<Ref> = named.chain(mounts::made_by(old).into_iter().map(|made| made.claim)).collect();
+            docs.iter().find(|doc| claims.iter().any(|claim| mounts::is_mounted([*doc], claim)))
+        })
+    }
+
+    fn chart(&self) -> String {
+        self.leg.pick.id.to_string()
+    }
+
+    fn may_not_open(&self, found: impl Into<String>) -> Finding {
+        Finding::warning(Code::MayNotOpen, found).with(format!("in {}, for {}", self.chart(), self.database.set))
+    }
+
+    /// A server refuses the data of another major version: `ValidatePgVersion` in PostgreSQL's
+    /// src/backend/utils/init/miscinit.c (15.x), which compares its own with the file `PG_VERSION`.
+    fn major(&self, old: &Server<'_>, new: &Server<'_>) -> Option<Finding> {
+        // A digest is the same program, whatever its name says.
+        if old.image == new.image && new.image.contains('@') {
+            return None;
+        }
+        let Writer { major: wrote, source, asked } = self.writer(old);
+        let image = format!("the new image: {}", shown(new.image));
+        let (Some(wrote), Some(runs)) = (wrote, new.major()) else {
+            let of = if wrote.is_none() { "wrote the data" } else { "the new image has" };
+            let next = match wrote {
+                Some(wrote) => format!(
+                    "see what `postgres --version` says in the new image; it has to be {wrote}. A tag that begins with \
+                     the version would tell"
+                ),
+                None => {
+                    "see what SHOW server_version says today and `postgres --version` in the new image: the numbers \
+                         before the point have to be equal"
+                        .to_owned()
+                }
+            };
+            let finding = self.may_not_open(format!("which major version of PostgreSQL {of} is not known"));
+            return Some(finding.with(source).with(image).next(next));
+        };
+        if wrote != runs {
+            let found = format!("{} runs PostgreSQL {runs} on the data of PostgreSQL {wrote}", self.chart());
+            return Some(Finding::blocking(Code::OtherMajor, found).with(source).with(image));
+        }
+        (!asked && self.is_first()).then(|| {
+            Finding::note(Code::NoDatabase, format!("the server of {} did not say its version", self.database.set))
+                .with(source)
+                .why("a data directory is of the major version that wrote it, and an image's name is only a name")
+                .next("plan again while the database runs, if in doubt")
+        })
+    }
+
+    /// What wrote the data. In the first hop that is the server that runs; in a later one the image of the hop before says
+    /// it, and where it does not the data is still that of the first.
+    fn writer(&self, old: &Server<'_>) -> Writer {
+        let pod = &self.database.reference.pod;
+        let asked = self.servers.get(pod).map(|said| Writer {
+            major: Major::of(said),
+            source: format!("{pod} says that it is PostgreSQL {said}"),
+            asked: true,
+        });
+        let source = format!("the image today: {}", shown(old.image));
+        let by_image = Writer { major: old.major(), source, asked: false };
+        let mut all: Vec<Writer> = asked.into_iter().chain([by_image]).collect();
+        if !self.is_first() {
+            all.reverse();
+        }
+        let best = all.iter().position(|writer| writer.major.is_some()).unwrap_or(0);
+        all.swap_remove(best)
+    }
+
+    fn is_first(&self) -> bool {
+        self.standing.revision == self.ground.inventory.release.revision
+    }
+}
+
+/// Who wrote the data.
+struct Writer {
+    major: Option<Major>,
+    /// How that is known, or what was looked at in vain.
+    source: String,
+    /// Whether a server said it itself.
+    asked: bool,
+}
+
+fn shown(image: &str) -> &str {
+    if image.is_empty() { "none is named" } else { image }
+}
