@@ -8,6 +8,7 @@ use testkit::rig;
 mod docs;
 mod fidelity;
 mod matrix;
+mod program;
 mod render;
 mod test;
 mod voyages;
@@ -54,7 +55,7 @@ enum Command {
         #[arg(long)]
         only: Option<String>,
     },
-    /// Writes docs/errors.md and docs/rules.md from the program's tables
+    /// Writes the reference pages in docs/ from the program's tables, and removes those of what is gone
     Docs {
         /// Only says whether they are stale
         #[arg(long)]

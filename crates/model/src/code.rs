@@ -44,7 +44,7 @@ impl Exit {
 
 macro_rules! codes {
     ($($name:ident = $number:literal, $exit:ident, $title:literal, $why:literal, $next:literal;)*) => {
-        /// A stable code of something that is wrong. `docs/errors.md` is made from this table.
+        /// A stable code of something that is wrong. `docs/errors.md` and the pages in `docs/errors` are made from this table.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Code { $(#[doc = $title] $name = $number),* }
 

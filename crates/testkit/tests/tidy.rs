@@ -19,7 +19,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("engine", &["model"]),
     ("rehearse", &["model", "engine", "helm-compat"]),
     ("adapters", &["model", "helm-compat"]),
-    ("report", &["model", "engine", "rehearse"]),
+    ("report", &["model", "recipe", "engine", "rehearse"]),
 ];
 
 /// Lines above which a file is a failure.
@@ -128,6 +128,10 @@ fn every_code_has_its_entry_in_the_docs() {
         .collect();
     assert!(numbers.len() > 30, "the codes are found");
     for number in numbers {
-        assert!(errors.contains(&format!("## PL{number}")), "PL{number} is not in docs/errors.md: cargo xtask docs");
+        assert!(
+            errors.contains(&format!("errors/PL{number}.md")),
+            "PL{number} is not in docs/errors.md: cargo xtask docs"
+        );
+        assert!(root().join(format!("docs/errors/PL{number}.md")).exists(), "PL{number} has no page: cargo xtask docs");
     }
 }

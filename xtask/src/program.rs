@@ -1,0 +1,35 @@
+//! The program itself, as people run it: built through cargo, with nothing of this user's surroundings.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use anyhow::{Context, Result, bail};
+
+/// `portolan`, built.
+pub(crate) struct Program {
+    path: PathBuf,
+}
+
+impl Program {
+    /// Builds it, as quickly as it can be had.
+    pub(crate) fn build(root: &Path) -> Result<Self> {
+        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let mut command = Command::new(cargo);
+        command.args(["build", "--quiet", "--bin", "portolan", "--message-format", "json-render-diagnostics"]);
+        let out = command.current_dir(root).stderr(Stdio::inherit()).output().context("starting cargo")?;
+        if !out.status.success() {
+            bail!("portolan cannot be built");
+        }
+        let said = String::from_utf8_lossy(&out.stdout);
+        let artifacts = said.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+        let path = artifacts.filter_map(|artifact| artifact["executable"].as_str().map(PathBuf::from)).next_back();
+        Ok(Self { path: path.context("cargo names no program")? })
+    }
+
+    /// Runs it in a folder that is its home as well. It finds no helm and no kubeconfig there.
+    pub(crate) fn run(&self, folder: &Path, args: &[&str]) -> Result<Output> {
+        let mut command = Command::new(&self.path);
+        command.args(args).current_dir(folder).env_clear().env("HOME", folder).stdin(Stdio::null());
+        command.output().with_context(|| format!("starting {}", self.path.display()))
+    }
+}
