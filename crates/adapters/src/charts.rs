@@ -62,7 +62,7 @@ impl Listing {
         files: &Files,
         helm: &HelmClient,
     ) -> Result<Self, Finding> {
-        let home = Home::new(helm)?;
+        let home = Home::new(helm, "what is fetched")?;
         let (charts, registry) = match source {
             Source::Repository { url } => (http::list(&home, url, names, access, files).await?, None),
             Source::Registry { host, path } => oci::list(&home, host, path, names, access, files).await?,
@@ -95,7 +95,7 @@ impl Listing {
         if self.plain_http && offer.pull.starts_with(source::OCI) {
             arguments.push("--plain-http");
         }
-        let said = self.home.run(&arguments, self.registry.as_deref()).await?;
+        let said = said::fetch(&self.home, &arguments, self.registry.as_deref()).await?;
         let archive = if said.well { only_file(folder.path()) } else { None };
         let Some(archive) = archive else {
             return Err(said::of_pull(&said.text, id, &self.source));

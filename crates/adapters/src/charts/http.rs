@@ -27,7 +27,7 @@ pub(super) async fn list(
     // JSON is YAML. In this file, and not among the arguments, which every user of this machine can see.
     let list = json!({ "apiVersion": "", "generated": "1970-01-01T00:00:00Z", "repositories": [entry] });
     home.write("config/repositories.yaml", list.to_string().as_bytes())?;
-    let said = home.run(&["repo", "update", NAME], None).await?;
+    let said = said::fetch(home, &["repo", "update", NAME], None).await?;
     let source = Source::Repository { url: url.to_owned() };
     // Helm 3 ends well without an index too.
     let Ok(index) = std::fs::read_to_string(home.path(&format!("cache/repository/{NAME}-index.yaml"))) else {

@@ -2,9 +2,37 @@
 //! all there is: `failed to fetch URL : 401 Unauthorized` (helm 3.22.0, `pkg/getter/httpgetter.go`), or what Go's HTTP
 //! client says.
 
+use std::path::Path;
+use std::time::Duration;
+
 use model::{ChartId, Code, Finding};
 
 use super::Source;
+use crate::helm::Home;
+
+/// How long a request to a repository may take. An index of many megabytes takes less.
+const LIMIT: Duration = Duration::from_secs(300);
+
+/// What helm said in the end.
+pub(super) struct Said {
+    /// Whether it says that it went well.
+    pub(super) well: bool,
+    /// Both of its outputs.
+    pub(super) text: String,
+}
+
+/// Lets helm fetch.
+///
+/// # Errors
+/// Where helm cannot be run, or does not end.
+pub(super) async fn fetch(home: &Home, arguments: &[&str], registry: Option<&Path>) -> Result<Said, Finding> {
+    let output = home.run(arguments, registry, LIMIT).await?.ok_or_else(|| {
+        Finding::blocking(Code::RepositoryUnreachable, "the chart repository does not come to an end")
+            .with(format!("helm was given {} s", LIMIT.as_secs()))
+    })?;
+    let text = [output.stderr, output.stdout].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
+    Ok(Said { well: output.status.success(), text })
+}
 
 /// Of an index that did not come.
 pub(super) fn of_index(text: &str, source: &Source) -> Finding {

@@ -1,13 +1,10 @@
-use std::fs::OpenOptions;
-use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
-use std::process::Stdio;
 use std::time::Duration;
 
 use model::{Code, Finding, HelmClient};
 use serde_json::Value;
-use tokio::process::Command;
+
+use super::Home;
 
 /// How long a rendering may take. The largest charts take seconds.
 const LIMIT: Duration = Duration::from_secs(180);
@@ -34,41 +31,24 @@ pub struct RenderJob {
 /// # Errors
 /// [`Code::ChartRefuses`] with helm's own words where the chart does not render.
 pub async fn template(client: &HelmClient, job: &RenderJob) -> Result<String, Finding> {
-    let scratch = tempfile::tempdir().map_err(|error| no_room(&error))?;
-    let (chart, values) = (scratch.path().join("chart.tgz"), scratch.path().join("values.yaml"));
+    let home = Home::new(client, "a rendering")?;
+    let chart = home.write("chart.tgz", &job.archive)?;
     // JSON is YAML.
-    write(&chart, &job.archive)
-        .and_then(|()| write(&values, job.values.to_string().as_bytes()))
-        .map_err(|error| no_room(&error))?;
-    let mut command = Command::new(&client.path);
-    command.args(crate::compat::template_argv(job, &chart, &values)).stdin(Stdio::null()).kill_on_drop(true);
-    super::scrub(&mut command);
-    super::at_home(&mut command, scratch.path());
-    // There is no cluster for a rendering to fall back on.
-    command.env("KUBECONFIG", scratch.path().join("no-kubeconfig"));
-    let output = tokio::time::timeout(LIMIT, command.output())
-        .await
-        .map_err(|_| refuses("helm did not end").with(format!("it was given {} s", LIMIT.as_secs())))?
-        .map_err(|error| {
-            Finding::blocking(Code::NoHelm, format!("{} cannot be run", client.path)).with(error.to_string())
-        })?;
+    let values = home.write("values.yaml", job.values.to_string().as_bytes())?;
+    let arguments = crate::compat::template_argv(job, &chart, &values);
+    let output = home
+        .run(arguments, None, LIMIT)
+        .await?
+        .ok_or_else(|| refuses("helm did not end").with(format!("it was given {} s", LIMIT.as_secs())))?;
     if output.status.success() {
         return String::from_utf8(output.stdout).map_err(|_| refuses("the rendering is not UTF-8 text"));
     }
     let said = String::from_utf8_lossy(&output.stderr);
-    Err(evidence(&said, scratch.path()).into_iter().fold(refuses("helm does not render the chart"), Finding::with))
+    Err(evidence(&said, home.root()).into_iter().fold(refuses("helm does not render the chart"), Finding::with))
 }
 
 fn refuses(found: &str) -> Finding {
     Finding::blocking(Code::ChartRefuses, found)
-}
-
-fn no_room(error: &std::io::Error) -> Finding {
-    Finding::blocking(Code::StateFolder, "there is no folder for a rendering").with(error.to_string())
-}
-
-fn write(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?.write_all(bytes)
 }
 
 /// What helm said, without its advice and without a folder that is gone by the time it is read.
