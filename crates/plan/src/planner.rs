@@ -158,21 +158,13 @@ pub fn plan(
         return Err(Finding::blocking(Code::BadPlan, found).why("a rendering is needed for each hop"));
     }
     let mut plan = Plan {
-        format: FORMAT,
-        cluster: inventory.cluster.uid.clone(),
-        server: inventory.cluster.server.clone(),
-        release: inventory.release.id.clone(),
-        helm: helm.clone(),
-        from: inventory.release.chart.clone(),
         to: legs.last().map_or_else(|| inventory.release.chart.clone(), |leg| leg.pick.id.clone()),
-        hops: Vec::new(),
-        contingencies: Vec::new(),
-        expects: BTreeMap::new(),
         volumes: ground.in_use().map(aim).collect::<Result<_, _>>()?,
         databases: ground.databases.iter().map(|database| database.reference.clone()).collect(),
         without: wish.without.clone(),
         accepted: wish.accepted.clone(),
         findings: notes::at_start(&ground, &legs),
+        ..empty(inventory, helm)
     };
     let mut objects = Objects::default();
     let mut standing = Standing::of(inventory);
@@ -186,6 +178,28 @@ pub fn plan(
     plan.findings.dedup();
     plan.expects = expects::of(inventory, &plan);
     Ok(PlanFile { plan, objects: objects.0, fetched: Vec::new() })
+}
+
+/// A plan that does nothing to what was found.
+fn empty(inventory: &Inventory, helm: &HelmClient) -> Plan {
+    let Inventory { cluster, release, .. } = inventory;
+    Plan {
+        format: FORMAT,
+        cluster: cluster.uid.clone(),
+        server: cluster.server.clone(),
+        release: release.id.clone(),
+        helm: helm.clone(),
+        from: release.chart.clone(),
+        to: release.chart.clone(),
+        hops: Vec::new(),
+        contingencies: Vec::new(),
+        expects: BTreeMap::new(),
+        volumes: Vec::new(),
+        databases: Vec::new(),
+        without: Vec::new(),
+        accepted: Vec::new(),
+        findings: Vec::new(),
+    }
 }
 
 /// What the user takes upon themselves does not stop a plan; it stays in it, with the reason.
@@ -312,6 +326,13 @@ fn api_versions(inventory: &Inventory) -> Vec<String> {
         }
     }
     all.into_iter().collect()
+}
+
+/// An object as it lives, or where it does not, as the stored manifest has it: a set that somebody deleted by hand is still the
+/// release's.
+fn form<'a>(objects: &'a BTreeMap<Ref, Object>, docs: &'a [Object], name: &Ref) -> Option<&'a Object> {
+    let stored = || docs.iter().find(|doc| doc.name().as_ref() == Some(name));
+    objects.get(name).or_else(stored)
 }
 
 /// A document's kind, for the many places that ask for it.

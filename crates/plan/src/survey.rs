@@ -24,6 +24,7 @@ use serde_json::Value;
 
 pub use records::upgradable;
 pub use saved::{read, saved};
+pub(crate) use workloads::belongs;
 
 /// What was found, and beside it what no inventory may hold.
 #[derive(Clone, Debug)]
@@ -150,7 +151,7 @@ pub fn second(answers: &BTreeMap<Ask, Answer>, release: &ReleaseId) -> Vec<Ask> 
         asks.insert(list(group, kind, &release.namespace));
     }
     // A record that cannot be read is the conclusion's business.
-    let docs = records::newest(answers, release).ok().and_then(|record| record.docs().ok()).unwrap_or_default();
+    let docs = records::newest_docs(answers, release);
     for name in docs.iter().filter_map(Object::name) {
         // Lists stay inside the release's namespace; of what lies elsewhere only the object itself is asked for.
         asks.insert(if name.namespace() == release.namespace {

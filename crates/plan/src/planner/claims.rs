@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use model::{Code, Finding, Inventory, Object, Ref};
 
-use super::{is_kind, mounts};
+use super::{form, is_kind, mounts};
 
 /// Every claim that a set of the release names, or makes, is there and has its volume. What may not be listed is not known
 /// to be missing.
@@ -15,9 +15,7 @@ pub(super) fn check(inventory: &Inventory) -> Result<(), Finding> {
     let namespace = &inventory.release.id.namespace;
     let sets = inventory.release.docs.iter().filter(|doc| is_kind(doc, "StatefulSet"));
     let mut names: BTreeSet<Ref> = BTreeSet::new();
-    for stored in sets {
-        // The live form counts; a set that somebody deleted is still the release's.
-        let form = stored.name().and_then(|name| inventory.objects.get(&name)).unwrap_or(stored);
+    for form in sets.filter_map(|set| form(&inventory.objects, &inventory.release.docs, &set.name()?)) {
         names.extend(form.claims().into_iter().map(|claim| Ref::claim(namespace, claim)));
         names.extend(mounts::made_by(form).into_iter().map(|made| made.claim));
     }

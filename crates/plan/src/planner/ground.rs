@@ -4,7 +4,7 @@
 use model::{Code, DatabaseRef, Finding, Inventory, Object, Platform, Ref, ReleaseId, SecretKey, Volume};
 use recipe::{Book, Database, fill};
 
-use super::{Secrets, is_kind, mounts};
+use super::{Secrets, form, is_kind, mounts};
 
 pub(super) struct Ground<'a> {
     pub(super) inventory: &'a Inventory,
@@ -45,11 +45,8 @@ impl<'a> Ground<'a> {
         &self.inventory.release.id
     }
 
-    /// An object as it lives, or where it does not, as the stored manifest has it: a set that somebody deleted
-    /// by hand is still the release's.
     fn form(&self, name: &Ref) -> Option<&'a Object> {
-        let stored = || self.inventory.release.docs.iter().find(|doc| doc.name().as_ref() == Some(name));
-        self.inventory.objects.get(name).or_else(stored)
+        form(&self.inventory.objects, &self.inventory.release.docs, name)
     }
 
     pub(super) fn database(&self, name: &str) -> Option<&FoundDatabase<'a>> {
@@ -66,10 +63,10 @@ impl<'a> Ground<'a> {
         claim_of(self.form(&Ref::set(&self.release().namespace, &fill(&store.set, self.release())))?)
     }
 
-    /// Whether the cluster is of a platform.
-    pub(super) fn is_on(&self, platform: recipe::Platform) -> bool {
+    /// Whether what a recipe says for a platform, or for any, is for this cluster.
+    pub(super) fn is_for(&self, platform: Option<recipe::Platform>) -> bool {
         let openshift = matches!(self.inventory.cluster.platform, Platform::OpenShift { .. });
-        (platform == recipe::Platform::OpenShift) == openshift
+        platform.is_none_or(|platform| (platform == recipe::Platform::OpenShift) == openshift)
     }
 
     /// Whether a workload mounts a claim today, or would if it ran.

@@ -55,9 +55,7 @@ pub(super) fn legs<'a>(ground: &Ground<'a>, wish: &'a Wish) -> Result<Vec<Leg<'a
 
 /// A boundary's steps on this platform.
 fn steps_here<'a>(ground: &Ground<'_>, boundary: &'a Boundary) -> impl Iterator<Item = &'a RecipeStep> {
-    let here: Vec<bool> =
-        boundary.steps.iter().map(|step| step.platform.is_none_or(|platform| ground.is_on(platform))).collect();
-    boundary.steps.iter().zip(here).filter_map(|(step, here)| here.then_some(step))
+    boundary.steps.iter().filter(|step| ground.is_for(step.platform))
 }
 
 /// What may be left out: any step or value of the plan, but helm itself; and the archive only together with what it
@@ -155,7 +153,7 @@ fn mode(asks: &[(&Boundary, &RecipeStep)], from: &ChartId, to: &ChartId) -> Resu
 
 /// What a recipe's value is here; `None` where it does not apply.
 fn value(ground: &Ground<'_>, setting: &Setting) -> Result<Option<Value>, Finding> {
-    if setting.platform.is_some_and(|platform| !ground.is_on(platform)) {
+    if !ground.is_for(setting.platform) {
         return Ok(None);
     }
     filled(ground, setting, &setting.value)

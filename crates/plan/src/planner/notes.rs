@@ -50,7 +50,7 @@ pub(super) fn at_start(ground: &Ground<'_>, legs: &[Leg<'_>]) -> Vec<Finding> {
 fn missing(ground: &Ground<'_>, legs: &[Leg<'_>]) -> Vec<Finding> {
     let namespace = &ground.release().namespace;
     let required = legs.iter().flat_map(|leg| &leg.boundaries).flat_map(|boundary| &boundary.requires);
-    let here = required.filter(|required| required.platform.is_none_or(|platform| ground.is_on(platform)));
+    let here = required.filter(|required| ground.is_for(required.platform));
     here.filter_map(|required| Some((required, recipe::object(&required.object, ground.release())?)))
         .filter(|(_, name)| !ground.inventory.objects.contains_key(name))
         .filter(|(_, name)| ground.inventory.is_complete(name.kind(), namespace))

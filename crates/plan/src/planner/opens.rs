@@ -14,7 +14,7 @@ use model::{Code, Finding, Major, Manifest, Object, Ref};
 use super::ground::{FoundDatabase, Ground};
 use super::leg::Leg;
 use super::standing::Standing;
-use super::{Servers, mounts};
+use super::{Servers, form, mounts};
 use server::Server;
 
 /// A database when a hop begins.
@@ -57,11 +57,9 @@ impl Turn<'_> {
             .collect()
     }
 
-    /// The workload that runs the server before the hop: as it lives, else as it is stored.
+    /// The workload that runs the server before the hop.
     fn today(&self) -> Option<&Object> {
-        let set = &self.database.set;
-        let stored = || self.standing.docs.iter().find(|doc| doc.name().as_ref() == Some(set));
-        self.standing.objects.get(set).or_else(stored)
+        form(&self.standing.objects, &self.standing.docs, &self.database.set)
     }
 
     /// The workload that runs it afterwards: the one of the same name, else one that mounts a claim of the old one.

@@ -2,15 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use model::{
-    Code, FORMAT, Finding, HelmClient, Hop, Inventory, Plan, PlanFile, Source, Step, StepKind, Undo, Volume, VolumeAim,
-};
+use model::{Code, Finding, HelmClient, Hop, Inventory, Plan, PlanFile, Source, Step, StepKind, Volume, VolumeAim};
 use serde_json::Value;
 
-use super::{aim, command, expects, not_visible, terminating};
-
-/// Seconds: one write each.
-const LIMIT: u64 = 60;
+use super::{aim, command, empty, expects, not_visible, steps, terminating};
 
 /// A plan that makes every volume with data outlive its claim, and every claim outlive the release's next chart. It has no
 /// hops where all of that holds already. Secrets are not needed for it, nor a helm: `helm` only says which one there is.
@@ -44,23 +39,8 @@ pub fn protect(inventory: &Inventory, helm: &HelmClient) -> Result<PlanFile, Fin
         new_claims: Vec::new(),
         values: Vec::new(),
     };
-    let mut plan = Plan {
-        format: FORMAT,
-        cluster: inventory.cluster.uid.clone(),
-        server: inventory.cluster.server.clone(),
-        release: release.id.clone(),
-        helm: helm.clone(),
-        from: release.chart.clone(),
-        to: release.chart.clone(),
-        hops: if is_needed { vec![hop] } else { Vec::new() },
-        contingencies: Vec::new(),
-        expects: BTreeMap::new(),
-        volumes,
-        databases: Vec::new(),
-        without: Vec::new(),
-        accepted: Vec::new(),
-        findings: Vec::new(),
-    };
+    let hops = if is_needed { vec![hop] } else { Vec::new() };
+    let mut plan = Plan { hops, volumes, ..empty(inventory, helm) };
     if plan.volumes.is_empty() {
         let found = format!("no claim of release {} is bound to a volume", release.id.name);
         plan.findings.push(Finding::warning(Code::VolumeDiffers, found).why("there is nothing to protect"));
@@ -95,20 +75,18 @@ fn verify(aim: &VolumeAim) -> StepKind {
 }
 
 fn step(kind: StepKind) -> Step {
-    let (id, why, undo) = match &kind {
-        StepKind::RetainVolume { .. } => (
-            "retain-volumes",
-            "a volume whose policy is Retain outlives its claim, whatever becomes of the claim",
-            Undo::Reverse,
-        ),
+    let (id, why) = match &kind {
+        StepKind::RetainVolume { .. } => {
+            ("retain-volumes", "a volume whose policy is Retain outlives its claim, whatever becomes of the claim")
+        }
         StepKind::KeepClaim { .. } => (
             "keep-claims",
             "helm deletes a claim that a new chart does not have any more, unless the live claim says keep",
-            Undo::Reverse,
         ),
-        _ => ("verify-volumes", "a protection changes nothing but itself", Undo::Nothing),
+        _ => ("verify-volumes", "a protection changes nothing but itself"),
     };
     let source = Source { page: "portolan".into(), line: None, boundary: "protect".into() };
-    let command = command::of(&kind, &Value::Null, LIMIT);
-    Step { id: id.into(), kind, sources: vec![source], why: why.into(), command, undo, limit: LIMIT }
+    let mut step = steps::step(id, why, kind, vec![source]);
+    step.command = command::of(&step.kind, &Value::Null, step.limit);
+    step
 }

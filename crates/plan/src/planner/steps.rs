@@ -8,6 +8,7 @@ use super::ground::Ground;
 use super::leg::Leg;
 use super::standing::Standing;
 use super::{command, mounts};
+use crate::survey::belongs;
 
 /// Seconds: a pod is given 30 by default to end, and a database may be given more.
 const DELETE_LIMIT: u64 = 120;
@@ -165,17 +166,10 @@ impl Desk<'_> {
     /// What an earlier hop made has no UID that is known now; it is of the new kind already and needs no deleting.
     fn deletions(&self, objects: &[String], of_release: bool) -> Vec<StepKind> {
         self.there(objects)
-            .filter(|(_, live)| !of_release || self.is_of_release(live))
+            .filter(|(_, live)| !of_release || belongs(self.ground.inventory, live))
             .filter(|(_, live)| !live.uid().0.is_empty())
             .map(|(target, live)| StepKind::DeleteObject { uid: live.uid(), ends: self.pods_of(&target, live), target })
             .collect()
-    }
-
-    /// Whether helm marked a live object as this release's.
-    fn is_of_release(&self, live: &Object) -> bool {
-        let release = self.ground.release();
-        live.annotation("meta.helm.sh/release-name") == Some(release.name.as_str())
-            && live.annotation("meta.helm.sh/release-namespace") == Some(release.namespace.as_str())
     }
 
     fn pods_of(&self, owner: &Ref, live: &Object) -> Vec<Ref> {
@@ -191,7 +185,8 @@ impl Desk<'_> {
     }
 }
 
-fn step(id: &str, why: &str, kind: StepKind, sources: Vec<Source>) -> Step {
+/// A step without its command: what it takes to undo it and how long it may take follow from its kind.
+pub(super) fn step(id: &str, why: &str, kind: StepKind, sources: Vec<Source>) -> Step {
     let (undo, limit) = match kind {
         StepKind::RetainVolume { .. } | StepKind::KeepClaim { .. } => (Undo::Reverse, LIMIT),
         StepKind::DeleteObject { .. } => (Undo::Restore, DELETE_LIMIT),

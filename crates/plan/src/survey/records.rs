@@ -48,9 +48,11 @@ pub(super) fn of_release(answers: &BTreeMap<Ask, Answer>, release: &ReleaseId) -
     Ok(Records { driver, newest, docs, hooks, history, damaged })
 }
 
-/// The newest record of the release.
-pub(super) fn newest(answers: &BTreeMap<Ask, Answer>, release: &ReleaseId) -> Result<Record, Finding> {
-    of_release(answers, release).map(|records| records.newest)
+/// The manifest of the newest record, for what it makes worth asking; nothing where it cannot be read.
+pub(super) fn newest_docs(answers: &BTreeMap<Ask, Answer>, release: &ReleaseId) -> Vec<Object> {
+    let newest = held(answers, release).ok().and_then(|(_, held)| held.first().copied());
+    let record = newest.and_then(|newest| record::decode(newest, &release.namespace).ok());
+    record.and_then(|record| record.docs().ok()).unwrap_or_default()
 }
 
 /// Whether an upgrade of this release can be planned: the helm that would carry it out keeps its records in Secrets.
