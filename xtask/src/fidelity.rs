@@ -1,16 +1,13 @@
 //! `cargo xtask fidelity`: rehearsal and reality, side by side.
 
 use std::path::Path;
-use std::process::Command;
 
 use anyhow::{Result, bail};
-use testkit::rig::pins;
 use trials::fidelity::{self, Case};
 
 /// Runs every case under every helm and writes the page.
 pub(crate) fn run(root: &Path, helms: &[String], jobs: usize, only: Option<&str>) -> Result<()> {
-    let helms: Vec<String> =
-        if helms.is_empty() { pins::HELM.iter().map(|&helm| helm.to_owned()).collect() } else { helms.to_vec() };
+    let helms = crate::helms(helms);
     let cases: Vec<(Case, String)> =
         helms.iter().flat_map(|helm| fidelity::cases().into_iter().map(move |case| (case, helm.clone()))).collect();
     let cases: Vec<_> = cases
@@ -24,8 +21,7 @@ pub(crate) fn run(root: &Path, helms: &[String], jobs: usize, only: Option<&str>
         println!("{:<24} {:<40} helm {:<8} {words}", row.case.start, row.case.name(), row.helm);
     })?;
     if only.is_none() {
-        let date = Command::new("date").arg("+%Y-%m-%d").output()?;
-        fidelity::write(&rows, root, String::from_utf8_lossy(&date.stdout).trim())?;
+        fidelity::write(&rows, root, &crate::today()?)?;
     }
     let wrong: usize = rows.iter().map(|row| row.disagreements().len()).sum();
     if wrong > 0 {

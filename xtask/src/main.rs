@@ -129,6 +129,17 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("."))
 }
 
+/// The helms that were named; all of the rig's where none was.
+fn helms(named: &[String]) -> Vec<String> {
+    if named.is_empty() { rig::pins::HELM.iter().map(|&helm| helm.to_owned()).collect() } else { named.to_vec() }
+}
+
+/// Today, as a page of the docs has it.
+fn today() -> anyhow::Result<String> {
+    let date = std::process::Command::new("date").arg("+%Y-%m-%d").output()?;
+    Ok(String::from_utf8_lossy(&date.stdout).trim().to_owned())
+}
+
 fn run_rig(command: RigCommand) -> anyhow::Result<()> {
     match command {
         RigCommand::Build => {

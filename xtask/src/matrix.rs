@@ -1,17 +1,14 @@
 //! `cargo xtask matrix`: every pair of versions under every helm, on real clusters.
 
 use std::path::Path;
-use std::process::Command;
 
 use anyhow::{Result, bail};
-use testkit::rig::pins;
 use trials::matrix;
 
 /// Carries out every pair under every helm and writes the page; with `only` those whose start has this in its name, and
 /// no page.
 pub(crate) fn run(root: &Path, helms: &[String], jobs: usize, only: Option<&str>) -> Result<()> {
-    let helms: Vec<String> =
-        if helms.is_empty() { pins::HELM.iter().map(|&helm| helm.to_owned()).collect() } else { helms.to_vec() };
+    let helms = crate::helms(helms);
     let pairs = matrix::pairs().into_iter().filter(|pair| only.is_none_or(|only| pair.to_string().contains(only)));
     let trials: Vec<_> = pairs.flat_map(|pair| helms.iter().map(move |helm| (pair.clone(), helm.clone()))).collect();
     println!("{} upgrades, {jobs} at a time", trials.len());
@@ -29,8 +26,7 @@ pub(crate) fn run(root: &Path, helms: &[String], jobs: usize, only: Option<&str>
         );
     })?;
     if only.is_none() {
-        let date = Command::new("date").arg("+%Y-%m-%d").output()?;
-        matrix::write(&rows, root, String::from_utf8_lossy(&date.stdout).trim())?;
+        matrix::write(&rows, root, &crate::today()?)?;
     }
     let wrong = rows.iter().filter(|row| !row.complaints().is_empty()).count();
     if wrong > 0 {

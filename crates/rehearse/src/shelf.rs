@@ -258,6 +258,12 @@ pub fn starts() -> Starts {
     serde_saphyr::from_str(text).expect("starts.yaml is readable")
 }
 
+/// One of them by its name.
+#[must_use]
+pub fn start(name: &str) -> Option<Start> {
+    starts().starts.into_iter().find(|start| start.name == name)
+}
+
 /// The user-supplied values of a run of helm on the way to an installation.
 ///
 /// # Panics

@@ -16,8 +16,8 @@ use serde_json::json;
 use testkit::proxy::Proxy;
 use testkit::rig::Rig;
 
-use crate::matrix;
-use crate::real::{Data, Site, Watched};
+use crate::real::{Data, Place, Site, Watched};
+use crate::side_by_side;
 
 /// A start and a way to go from it.
 #[derive(Clone, Debug, Deserialize)]
@@ -146,9 +146,7 @@ impl Row {
 /// # Errors
 /// Where the rig does not do what is asked of it.
 pub fn trial(case: &Case, helm: &str) -> Result<Row> {
-    let start = matrix::start(&case.start)?;
-    let rig = Rig::shared_in(matrix::shape(&start)?)?;
-    let _alone = start.alone.then(|| rig.lock("alone")).transpose()?;
+    let place = Place::of(&case.start)?;
     let mut row = Row {
         case: case.clone(),
         helm: helm.into(),
@@ -160,7 +158,7 @@ pub fn trial(case: &Case, helm: &str) -> Result<Row> {
         if force != Force::Nothing && row.predicted.len() < 2 {
             break;
         }
-        let ((predicted, rules), seen) = once(&rig, case, helm, force)
+        let ((predicted, rules), seen) = once(&place.rig, case, helm, force)
             .with_context(|| format!("{}, {}, helm {helm}, {force}", case.start, case.name()))?;
         row.predicted.extend(predicted);
         row.rules.extend(rules);
@@ -333,25 +331,8 @@ pub fn page(rows: &[Row], date: &str) -> String {
 ///
 /// # Errors
 /// The first error of any case.
-pub fn run(cases: &[(Case, String)], side_by_side: usize, told: &(dyn Fn(&Row) + Sync)) -> Result<Vec<Row>> {
-    let next = std::sync::atomic::AtomicUsize::new(0);
-    let rows = std::sync::Mutex::new(BTreeMap::new());
-    std::thread::scope(|scope| {
-        for _ in 0..side_by_side {
-            scope.spawn(|| {
-                loop {
-                    let at = next.fetch_add(1, Ordering::SeqCst);
-                    let Some((case, helm)) = cases.get(at) else { return };
-                    let row = trial(case, helm);
-                    if let Ok(row) = &row {
-                        told(row);
-                    }
-                    rows.lock().unwrap_or_else(std::sync::PoisonError::into_inner).insert(at, row);
-                }
-            });
-        }
-    });
-    rows.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner).into_values().collect()
+pub fn run(cases: &[(Case, String)], at_once: usize, told: &(dyn Fn(&Row) + Sync)) -> Result<Vec<Row>> {
+    side_by_side::each(cases, at_once, &|(case, helm)| trial(case, helm), told)
 }
 
 /// Writes the page, and what of the rules was checked, into the tree.

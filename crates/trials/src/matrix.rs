@@ -1,17 +1,14 @@
 //! Pairs of versions, upgraded on the rig with real helm and a real database that holds rows of the trial's own.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use model::{Outcome, VolumeAim};
-use rehearse::shelf;
 use serde::Deserialize;
-use testkit::rig::{Rig, Shape};
 
-use crate::real::{Rows, Site};
+use crate::real::{Place, Rows, Site};
+use crate::side_by_side;
 
 /// How many rows a trial writes before.
 pub const ROWS: u32 = 10_000;
@@ -85,11 +82,8 @@ impl Row {
 /// # Errors
 /// Where the rig does not do what is asked of it, or nothing can be planned.
 pub fn trial(pair: &Pair, helm: &str) -> Result<Row> {
-    let start = start(&pair.start)?;
-    let rig = Rig::shared_in(shape(&start)?)?;
-    // Objects whose names are the cluster's: one of these at a time, whoever asks.
-    let _alone = start.alone.then(|| rig.lock("alone")).transpose()?;
-    let mut site = Site::install(&rig, &pair.start, helm)?;
+    let place = Place::of(&pair.start)?;
+    let mut site = Site::install(&place.rig, &pair.start, helm)?;
     let before = site.write_rows(ROWS)?;
     let aims = site.aims()?;
     let folders = folders(&site, &aims)?;
@@ -115,17 +109,6 @@ pub fn trial(pair: &Pair, helm: &str) -> Result<Row> {
     })
 }
 
-/// A start by its name.
-pub(crate) fn start(name: &str) -> Result<shelf::Start> {
-    let all = shelf::starts().starts;
-    all.into_iter().find(|start| start.name == name).with_context(|| format!("there is no start {name}"))
-}
-
-/// The shape of the rig that a start needs.
-pub(crate) fn shape(start: &shelf::Start) -> Result<Shape> {
-    start.platform.parse().map_err(|error| anyhow::anyhow!("{}: {error}", start.platform))
-}
-
 fn folders(site: &Site<'_>, aims: &[VolumeAim]) -> Result<Vec<PathBuf>> {
     aims.iter().map(|aim| site.disk(aim)).collect()
 }
@@ -134,27 +117,9 @@ fn folders(site: &Site<'_>, aims: &[VolumeAim]) -> Result<Vec<PathBuf>> {
 ///
 /// # Errors
 /// The first trial that could not be carried out.
-pub fn run(trials: &[(Pair, String)], side_by_side: usize, told: &(dyn Fn(&Row) + Sync)) -> Result<Vec<Row>> {
-    let next = AtomicUsize::new(0);
-    let rows = Mutex::new(Vec::new());
-    std::thread::scope(|scope| {
-        for _ in 0..side_by_side {
-            scope.spawn(|| {
-                loop {
-                    let at = next.fetch_add(1, Ordering::SeqCst);
-                    let Some((pair, helm)) = trials.get(at) else { return };
-                    let row = trial(pair, helm).with_context(|| format!("{pair}, helm {helm}"));
-                    if let Ok(row) = &row {
-                        told(row);
-                    }
-                    rows.lock().unwrap_or_else(PoisonError::into_inner).push((at, row));
-                }
-            });
-        }
-    });
-    let mut rows = rows.into_inner().unwrap_or_else(PoisonError::into_inner);
-    rows.sort_by_key(|(at, _)| *at);
-    rows.into_iter().map(|(_, row)| row).collect()
+pub fn run(trials: &[(Pair, String)], at_once: usize, told: &(dyn Fn(&Row) + Sync)) -> Result<Vec<Row>> {
+    let one = |(pair, helm): &(Pair, String)| trial(pair, helm).with_context(|| format!("{pair}, helm {helm}"));
+    side_by_side::each(trials, at_once, &one, told)
 }
 
 /// The rows as a page of the docs.

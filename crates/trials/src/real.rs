@@ -33,6 +33,27 @@ pub const DATABASE: &str = "runai-backend-postgresql-0";
 /// The pod of the metrics, on plain Kubernetes.
 const METRICS: &str = "runai-backend-thanos-receive-0";
 
+/// Where a start can be installed.
+pub struct Place {
+    /// The rig of its platform.
+    pub rig: Rig,
+    /// Where its objects have names that are the cluster's: one of these at a time, whoever asks.
+    _alone: Option<std::fs::File>,
+}
+
+impl Place {
+    /// The place for a start; waits until it is free.
+    ///
+    /// # Errors
+    /// Where there is no such start, or the rig cannot be had.
+    pub fn of(name: &str) -> Result<Self> {
+        let start = shelf::start(name).with_context(|| format!("there is no start {name}"))?;
+        let rig = Rig::shared_in(start.platform.parse()?)?;
+        let alone = start.alone.then(|| rig.lock("alone")).transpose()?;
+        Ok(Self { rig, _alone: alone })
+    }
+}
+
 /// An installation on the rig, in a namespace of its own.
 pub struct Site<'a> {
     rig: &'a Rig,
@@ -82,7 +103,7 @@ impl<'a> Site<'a> {
     /// # Errors
     /// What helm or the cluster says.
     pub fn install(rig: &'a Rig, name: &str, helm: &str) -> Result<Self> {
-        let start = crate::matrix::start(name)?;
+        let start = shelf::start(name).with_context(|| format!("there is no start {name}"))?;
         let space = rig.namespace("trial")?;
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
         let program = rig.helm(helm)?;

@@ -1,18 +1,18 @@
 //! Steps and values that no rehearsal can judge: left out on the rig, what they are there to prevent is seen.
 
 use model::{Code, Outcome};
-use testkit::rig::{Rig, Shape, pins};
-use trials::real::{Data, Site};
+use testkit::rig::{Rig, pins};
+use trials::real::{Data, Place, Site};
 
 const HELM: &str = pins::HELM[1];
 
 #[test]
 #[ignore = "needs the rig: cargo xtask test"]
 fn without_the_end_of_the_old_ingress_controller_helm_is_refused() {
-    let rig = Rig::shared_in(Shape::Kubernetes).expect("the rig");
-    let _alone = rig.lock("alone").expect("a lock");
-    let mut site = Site::install(&rig, "kubernetes-2.8-nginx", HELM).expect("an installation");
-    let before = site.write_rows(100).expect("rows are written");
+    const START: &str = "kubernetes-2.8-nginx";
+    let place = Place::of(START).expect("the rig");
+    let mut site = Site::install(&place.rig, START, HELM).expect("an installation");
+    site.write_rows(100).expect("rows are written");
     let watched = site.watched(Data::Database).expect("a bound claim");
     let (_, file) = site.plan(&["2.20"], &["delete-nginx"]).expect("a plan");
     let (outcome, folder) = site.apply(&file, &mut |_| {}).expect("a run");
@@ -21,7 +21,6 @@ fn without_the_end_of_the_old_ingress_controller_helm_is_refused() {
     let said = said(&folder);
     assert!(said.contains("failed calling webhook \"validate.nginx.ingress.kubernetes.io\""), "helm said: {said}");
     assert_eq!(site.aim().expect("the claim"), watched.aim, "the data is where it was");
-    drop(before);
 }
 
 /// What the helms of a run said.
