@@ -55,6 +55,7 @@ fn on_the_rig(root: &Path, build: &rig::Build) -> Result<Count> {
         ("PORTOLAN_TEST_KUBECONFIG", rig.kubeconfig().display().to_string()),
         ("PORTOLAN_TEST_HELM", helms.join(":")),
         ("PORTOLAN_TEST_POSTGRES", rig::POSTGRES.to_owned()),
+        ("PORTOLAN_TEST_REGISTRY", build.registry().display().to_string()),
     ];
     let count = cargo(root, &["test", "--workspace", "--no-fail-fast", "--", "--ignored"], &env);
     for shape in [rig::Shape::Openshift, rig::Shape::Kubernetes] {

@@ -1,11 +1,15 @@
-//! Charts from a repository, fetched by real helms: `PORTOLAN_TEST_HELM` names them, with colons between them.
+//! Charts from a repository and from a registry, fetched by real helms: `PORTOLAN_TEST_HELM` names them, with colons
+//! between them, and `PORTOLAN_TEST_REGISTRY` the registry's program.
 
 use std::ffi::OsString;
 use std::path::Path;
 
+use base64::Engine as _;
 use model::{ChartId, Code, Digest, Finding, HelmClient};
 use portolan_adapters::charts::{Access, Files, Listing, Login, Source};
 use portolan_adapters::helm;
+use serde_json::json;
+use testkit::registry::{LOGIN, Registry};
 use testkit::repository::{Repository, Shelf};
 
 const CHART: &str = "control-plane";
@@ -141,5 +145,83 @@ async fn what_is_wrong_with_a_repository_is_told() {
         let finding = finding.expect_err("nobody is there");
         assert_eq!(finding.code, Code::RepositoryUnreachable, "{finding:?}");
         assert!(finding.evidence.iter().any(|line| line.contains("connection refused")), "{finding:?}");
+    }
+}
+
+fn registry(login: bool) -> Registry {
+    let program = std::env::var_os("PORTOLAN_TEST_REGISTRY").expect("PORTOLAN_TEST_REGISTRY");
+    Registry::start(Path::new(&program), login).expect("a registry")
+}
+
+/// What helm and docker were told, in a folder: a file of logins for a registry.
+fn logins(folder: &Path, name: &str, host: &str) -> OsString {
+    let auth = base64::engine::general_purpose::STANDARD.encode(format!("{}:{}", LOGIN.0, LOGIN.1));
+    let path = folder.join(name);
+    std::fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+    std::fs::write(&path, json!({ "auths": { host: { "auth": auth } } }).to_string()).expect("a file");
+    path.into()
+}
+
+/// Pushes the fixture charts with helm itself.
+fn push(helm: &HelmClient, folder: &Path, host: &str, logins: &OsString) {
+    for (name, version, archive) in shelf().archives {
+        let path = folder.join(format!("{name}-{version}.tgz"));
+        std::fs::write(&path, archive).expect("a file");
+        let mut command = std::process::Command::new(&helm.path);
+        command.arg("push").arg(&path).arg(format!("oci://{host}/charts")).arg("--plain-http");
+        let output = command.env("HELM_REGISTRY_CONFIG", logins).env("HOME", folder).output().expect("helm");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs the rig: cargo xtask test"]
+async fn a_registry_is_asked_for_its_tags_and_helm_pulls() {
+    let open = |login| Access { login, plain_http: true };
+    for helm in helms().await {
+        let folder = tempfile::tempdir().expect("a folder");
+        let registry = registry(true);
+        let host = registry.address();
+        let helms_file = logins(folder.path(), "helm.json", host);
+        push(&helm, folder.path(), host, &helms_file);
+        let known = Files::by(&|name| (name == "HELM_REGISTRY_CONFIG").then(|| helms_file.clone()));
+        let wanted =
+            shelf().archives.into_iter().find(|its| its.0 == CHART && its.1 == "2.20.41").expect("the chart").2;
+        let given = Some(Login { username: LOGIN.0.into(), password: LOGIN.1.into() });
+        for (path, access, files) in [
+            ("charts", open(given.clone()), &Files::default()),
+            ("charts/control-plane", open(given), &Files::default()),
+            ("charts", open(None), &known),
+        ] {
+            let (archive, from) =
+                fetch(&format!("oci://{host}/{path}"), &access, files, &helm).await.expect("an archive");
+            assert_eq!(Digest::of(&archive), Digest::of(&wanted), "{path}, helm {}", helm.version);
+            assert_eq!(from, format!("oci://{host}/charts/control-plane"));
+        }
+        let wrong = open(Some(Login { username: LOGIN.0.into(), password: "wrong".into() }));
+        for access in [open(None), wrong] {
+            let denied = fetch(&format!("oci://{host}/charts"), &access, &Files::default(), &helm).await;
+            let denied = denied.expect_err("nobody is let in");
+            assert_eq!(denied.code, Code::RepositoryDenied, "{denied:?}");
+        }
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs the rig: cargo xtask test"]
+async fn what_is_wrong_with_a_registry_is_told() {
+    let helm = helms().await.pop().expect("a helm");
+    let registry = registry(false);
+    let page = Shelf { instead: [("/v2/".to_owned(), (200, b"<html>".to_vec()))].into(), ..Shelf::default() };
+    let no_registry = Repository::start(page).expect("a server").url();
+    for (url, code) in [
+        (format!("oci://{}/nothing", registry.address()), Code::NotInRepository),
+        ("oci://127.0.0.1:1/charts".to_owned(), Code::RepositoryUnreachable),
+        (no_registry.replace("http", "oci"), Code::NotInRepository),
+    ] {
+        let access = Access { login: None, plain_http: true };
+        let finding = fetch(&url, &access, &Files::default(), &helm).await.expect_err("something is wrong");
+        assert_eq!(finding.code, code, "{url}: {finding:?}");
+        assert!(!finding.evidence.is_empty(), "{finding:?}");
     }
 }

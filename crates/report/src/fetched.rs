@@ -40,7 +40,7 @@ mod tests {
     use super::*;
 
     fn at(version: &str, from: &str) -> Fetched {
-        let version = semver::Version::parse(version).expect("a version");
+        let version = version.parse().expect("a version");
         Fetched { chart: ChartId { name: "c".into(), version }, archive: Digest::of(b""), from: from.into() }
     }
 

@@ -1,5 +1,6 @@
 //! What Portolan's tests stand on: above all the [`rig`], a real Kubernetes on this machine, and the [`proxy`] before it.
 
 pub mod proxy;
+pub mod registry;
 pub mod repository;
 pub mod rig;

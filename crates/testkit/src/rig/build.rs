@@ -44,6 +44,7 @@ fn steps() -> Vec<Step> {
     for version in pins::HELM {
         steps.push(Step::new(&format!("helm/{version}"), format!("helm {version}"), 1.5, helm));
     }
+    steps.push(Step::new("registry", format!("registry {}", pins::REGISTRY), 2.0, registry));
     steps.push(Step::new("images", "images: pause, stub, PostgreSQL".into(), 0.2, write_images));
     steps
 }
@@ -239,6 +240,11 @@ fn helm(work: &Work<'_>, to: &Path) -> Result<()> {
     let module = format!("helm.sh/helm/v{}", version.split('.').next().unwrap_or_default());
     let ldflags = format!("-X {module}/internal/version.version=v{version}");
     work.run(go("install", &ldflags).env("GOBIN", to).arg(format!("{module}/cmd/helm@v{version}")))
+}
+
+fn registry(work: &Work<'_>, to: &Path) -> Result<()> {
+    let program = format!("github.com/distribution/distribution/v3/cmd/registry@v{}", pins::REGISTRY);
+    work.run(go("install", "").env("GOBIN", to).arg(program))
 }
 
 fn write_images(work: &Work<'_>, to: &Path) -> Result<()> {

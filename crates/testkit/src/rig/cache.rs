@@ -106,6 +106,12 @@ impl Build {
         self.dir.join("kubernetes").join(program)
     }
 
+    /// The registry for charts.
+    #[must_use]
+    pub fn registry(&self) -> PathBuf {
+        self.dir.join("registry").join("registry")
+    }
+
     /// etcd.
     #[must_use]
     pub fn etcd(&self) -> PathBuf {

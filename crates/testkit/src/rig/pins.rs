@@ -10,6 +10,8 @@ pub const ETCD: &str = "3.6.16";
 pub const COREDNS: &str = "1.12.4";
 /// The helm clients: an old Helm 3, the newest Helm 3 and the newest Helm 4.
 pub const HELM: [&str; 3] = ["3.14.4", "3.22.0", "4.3.1"];
+/// The registry that charts are pushed to and pulled from (`github.com/distribution/distribution`).
+pub const REGISTRY: &str = "3.1.2";
 /// The oldest Go that compiles all of the above.
 pub const GO: (u32, u32) = (1, 26);
 /// The Debian release whose packages supply the container runtime and the database.
@@ -115,7 +117,7 @@ pub fn key() -> String {
         digest.update((part.len() as u64).to_be_bytes());
         digest.update(part.as_bytes());
     };
-    for part in [RECIPE, std::env::consts::ARCH, KUBERNETES, ETCD, COREDNS, DEBIAN] {
+    for part in [RECIPE, std::env::consts::ARCH, KUBERNETES, ETCD, COREDNS, REGISTRY, DEBIAN] {
         add(part);
     }
     for part in HELM.iter().chain(&KUBERNETES_PROGRAMS).chain(NODE_PACKAGES).chain(POSTGRES_PACKAGES) {
