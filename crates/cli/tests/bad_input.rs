@@ -130,7 +130,7 @@ fn records(stage: &Stage<'_>) {
     }
     let path = stage.add_record(|_| ());
     stage.rig.api().patch(&path, &json!({"data": {"release": "bm90IGEgcmVsZWFzZQ=="}})).expect("it is damaged");
-    stage.upgrade().says("PL204", 13, &["the record of runai-backend, revision 2, is damaged"]);
+    stage.upgrade().says("PL204", 13, &["the newest record of runai-backend, revision 2, is damaged"]);
     stage.rig.api().delete(&path).expect("the record goes");
 }
 

@@ -72,6 +72,21 @@ fn another_major_version_does_not_open_it() {
     yard.servers.values_mut().for_each(|said| *said = "14.2".into());
     let finding = one(&yard, IMAGE, "rig.local/postgres:15.1");
     is(&finding, Code::OtherMajor, Severity::Blocking, &["says that it is PostgreSQL 14.2"]);
+    let finding = one(&yard, "replicas: 1", "replicas: 01");
+    is(&finding, Code::OtherMajor, Severity::Blocking, &["says that it is PostgreSQL 14.2"]);
+}
+
+#[test]
+fn a_set_of_another_name_that_takes_the_claim_is_looked_at() {
+    let edit = |_, text: String| {
+        let text = text.replace(
+            "kind: StatefulSet\nmetadata: {name: runai-backend-postgresql}",
+            "kind: StatefulSet\nmetadata: {name: db}",
+        );
+        text.replace(IMAGE, "rig.local/postgres:16")
+    };
+    let said = said(&at_2_8(), &[new("2.20.41")], &edit);
+    assert_eq!(said.iter().map(|finding| finding.code).collect::<Vec<_>>(), [Code::OtherMajor]);
 }
 
 #[test]
@@ -117,9 +132,21 @@ fn a_directory_on_no_volume_is_another_directory() {
     // A volume above the claim's mount is not the one that counts; one below it is.
     let tmp = "volumeMounts: [{name: tmp, mountPath: /bitnami}, ";
     none(&at_2_8(), "volumeMounts: [", tmp);
+    none(&at_2_8(), "volumeMounts: [", "volumeMounts: [{name: tmp, mountPath: /bitnami/postgresql/da}, ");
     let tmp = "volumeMounts: [{name: tmp, mountPath: /bitnami/postgresql/data}, ";
     let finding = one(&at_2_8(), "volumeMounts: [", tmp);
     is(&finding, Code::OtherDataDirectory, Severity::Blocking, &["volume `tmp` of the pod"]);
+    // What lies on no volume today is gone with its pod, whatever the chart.
+    let mut yard = at_2_8();
+    live(&mut yard, |pod| pod["containers"][0]["env"][0]["value"] = "/elsewhere".into());
+    none(&yard, IMAGE, "rig.local/postgres:15.20");
+}
+
+#[test]
+fn of_several_claims_that_a_set_makes_the_mounted_one_counts() {
+    let more =
+        "  volumeClaimTemplates:\n  - metadata: {name: wal}\n    spec: {resources: {requests: {storage: 8Gi}}}\n";
+    none(&at_2_13(), "  volumeClaimTemplates:\n", more);
 }
 
 #[test]
@@ -209,8 +236,9 @@ fn a_user_that_is_not_written_is_the_one_of_the_namespace_on_openshift() {
     yard.inventory.objects.insert(pod, Object::new(json));
     is(&one(&yard, &plain, &given(1001)), Code::OtherUser, Severity::Blocking, &["today: user 1000680000"]);
     // Elsewhere it is the image's, and another image may have another.
-    let mut yard = at_2_8();
+    yard.inventory.objects.remove(&Ref::pod(NS, "runai-backend-postgresql-0"));
     yard.inventory.cluster.platform = model::Platform::Kubernetes;
+    is(&one(&yard, &plain, &given(1001)), Code::MayNotOpen, Severity::Warning, &["today: the user of its image"]);
     none(&yard, IMAGE, "rig.local/postgres:15.20");
     let finding = one(&yard, IMAGE, "other/postgres:15");
     is(&finding, Code::MayNotOpen, Severity::Warning, &["the user of its image"]);

@@ -13,7 +13,7 @@ use fs_err as fs;
 
 use super::cache::{Build, Cache};
 use super::state::tail;
-use super::{debian, images, pins};
+use super::{debian, images, npm, pins};
 
 /// One step: the folder it makes, what it is called, the minutes it takes at first, and how it is done.
 struct Step {
@@ -37,6 +37,7 @@ fn steps() -> Vec<Step> {
             0.5,
             debian::unpack,
         ),
+        Step::new("postgres-16", "PostgreSQL 16 from npm".into(), 0.2, npm::unpack),
         Step::new("etcd", format!("etcd {}", pins::ETCD), 1.0, etcd),
         Step::new("kubernetes", format!("Kubernetes {}", pins::KUBERNETES), 6.0, kubernetes),
         Step::new("coredns", format!("CoreDNS {}", pins::COREDNS), 2.0, coredns),
@@ -93,7 +94,7 @@ pub(crate) fn missing_tool(tools: &[&str]) -> Option<String> {
 }
 
 /// The tools that a build calls.
-pub(crate) const BUILD_TOOLS: [&str; 3] = ["go", "apt-get", "dpkg"];
+pub(crate) const BUILD_TOOLS: [&str; 4] = ["go", "apt-get", "dpkg", "npm"];
 
 /// Whether `go version` reports one that compiles the rig; if not, why.
 pub(crate) fn go_is_new_enough() -> Result<()> {
@@ -177,8 +178,8 @@ fn clock(time: Duration) -> String {
     if seconds < 60 { format!("{seconds} s") } else { format!("{} min {:02} s", seconds / 60, seconds % 60) }
 }
 
-/// Puts the pinned sources of one Go module where it can be compiled: never into the source tree itself.
-fn sources(work: &Work<'_>, module: &str) -> Result<PathBuf> {
+/// Puts the pinned sources of one module where it can be built: never into the source tree itself.
+pub(crate) fn sources(work: &Work<'_>, module: &str) -> Result<PathBuf> {
     let root = work.build.dir().join("part").join("sources");
     for (path, text) in pins::SOURCES.iter().filter(|(path, _)| path.starts_with(module)) {
         let to = root.join(path);

@@ -144,6 +144,12 @@ impl Build {
         self.dir.join("debian").join("postgres")
     }
 
+    /// PostgreSQL 16: `bin`, `lib` and `share`.
+    #[must_use]
+    pub fn postgres_16(&self) -> PathBuf {
+        self.dir.join("postgres-16")
+    }
+
     /// The archive of an image.
     #[must_use]
     pub fn image(&self, name: &str) -> PathBuf {

@@ -93,7 +93,7 @@ pub const POSTGRES_PACKAGES: &[&str] = &[
     "zlib1g",
 ];
 
-/// The files that pin the Go builds, and the two small programs of our own, by their place under the build's folder.
+/// The files that pin the Go builds and the npm package, and the two small programs of our own, by their place under the build's folder.
 pub const SOURCES: &[(&str, &str)] = &[
     ("etcd/go.mod", include_str!("../../rig/etcd/go.mod")),
     ("etcd/go.sum", include_str!("../../rig/etcd/go.sum")),
@@ -103,6 +103,8 @@ pub const SOURCES: &[(&str, &str)] = &[
     ("images/pause/main.go", include_str!("../../rig/images/pause/main.go")),
     ("images/stub/main.go", include_str!("../../rig/images/stub/main.go")),
     ("images/postgres.sh", POSTGRES_ENTRYPOINT),
+    ("postgres-16/package.json", include_str!("../../rig/postgres-16/package.json")),
+    ("postgres-16/package-lock.json", include_str!("../../rig/postgres-16/package-lock.json")),
 ];
 
 /// What the PostgreSQL image starts.

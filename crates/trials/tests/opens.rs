@@ -1,0 +1,93 @@
+//! Upgrades after which every volume is where it was and the database is not: the plan stops them, and what it stops is
+//! shown by carrying the plan out all the same.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use fs_err as fs;
+use model::{Code, Finding, Outcome, PlanFile, Severity};
+use plan::planner::ChartPick;
+use rehearse::shelf;
+use serde_json::json;
+use testkit::rig::{self, Rig, pins};
+use trials::real::{DATABASE, Site};
+
+const CHART: &str = "control-plane-2.20.41";
+
+/// The newest fixture chart with another template of the database.
+fn chart(edit: impl Fn(String) -> String) -> ChartPick {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../testkit/charts").join(CHART);
+    let mut files = BTreeMap::new();
+    read(&root, &root, &mut files);
+    let template = files.get_mut("templates/postgresql.yaml").expect("the chart has a database");
+    *template = edit(String::from_utf8(template.clone()).expect("a template is text")).into_bytes();
+    let chart = shelf::pack(&files);
+    ChartPick { id: chart.id, archive: chart.archive }
+}
+
+fn read(root: &Path, folder: &Path, files: &mut BTreeMap<String, Vec<u8>>) {
+    for entry in fs::read_dir(folder).expect("a folder of the chart") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            read(root, &path, files);
+        } else {
+            let name = path.strip_prefix(root).expect("it lies below").to_string_lossy().into_owned();
+            files.insert(name, fs::read(&path).expect("a file of the chart"));
+        }
+    }
+}
+
+/// The finding for which a plan is not applied.
+fn blocking(file: &PlanFile) -> &Finding {
+    let all: Vec<&Finding> =
+        file.plan.findings.iter().filter(|finding| finding.severity == Severity::Blocking).collect();
+    let [finding] = all[..] else { panic!("{all:#?}") };
+    finding
+}
+
+#[test]
+#[ignore = "needs the rig: cargo xtask test"]
+fn a_server_of_another_major_version_is_stopped_at_the_plan() {
+    let rig = Rig::shared().expect("the rig");
+    let mut site = Site::install(&rig, "openshift-2.8", pins::HELM[1]).expect("an installation");
+    site.write_rows(100).expect("rows are written");
+    let values = json!({"images": {"postgres": rig::POSTGRES_16}});
+    let file = site.plan_to(chart(|template| template), values).expect("a plan");
+    let finding = blocking(&file);
+    assert_eq!(finding.code, Code::OtherMajor, "{finding:#?}");
+    assert!(finding.evidence[0].starts_with(&format!("Pod/{DATABASE} says that it is PostgreSQL 15.")), "{finding:#?}");
+
+    let (aim, (outcome, _)) = (site.aim().expect("a claim"), site.apply(&file, &mut |_| {}).expect("a run"));
+    assert_ne!(outcome, Outcome::Finished);
+    assert_eq!(site.aim().expect("a claim"), aim, "the volume is Safe");
+    let log = rig.kubectl().args(["-n", site.space().name(), "logs", DATABASE]).output().expect("kubectl");
+    let log = String::from_utf8_lossy(&log.stdout).into_owned();
+    assert!(log.contains("database files are incompatible with server"), "{log}");
+}
+
+#[test]
+#[ignore = "needs the rig: cargo xtask test"]
+fn another_directory_on_the_same_volume_is_stopped_at_the_plan() {
+    let rig = Rig::shared().expect("the rig");
+    let mut site = Site::install(&rig, "openshift-2.8", pins::HELM[1]).expect("an installation");
+    site.write_rows(100).expect("rows are written");
+    let mount = "mountPath: /bitnami/postgresql}";
+    let moved = chart(|template| {
+        assert_eq!(template.matches(mount).count(), 2, "the server's and that of its init container");
+        template.replace(mount, "mountPath: /bitnami/postgresql, subPath: pg}")
+    });
+    let file = site.plan_to(moved, json!({})).expect("a plan");
+    let finding = blocking(&file);
+    assert_eq!(finding.code, Code::OtherDataDirectory, "{finding:#?}");
+    assert!(finding.evidence.iter().any(|line| line.ends_with("pg/data on PersistentVolumeClaim/pvc-postgresql")));
+
+    let aim = site.aim().expect("a claim");
+    let disk = site.disk(&aim).expect("a folder");
+    let (outcome, _) = site.apply(&file, &mut |_| {}).expect("a run");
+    assert_ne!(outcome, Outcome::Finished);
+    assert_eq!(site.aim().expect("a claim"), aim, "the volume is Safe");
+    // The new database takes the old password, and has none of the rows.
+    let gone = site.rows().expect_err("there are no rows").to_string();
+    assert!(gone.contains("relation \"trial\" does not exist"), "{gone}");
+    assert!(disk.join("data/PG_VERSION").exists() && disk.join("pg/data/PG_VERSION").exists());
+}
