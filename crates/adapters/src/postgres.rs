@@ -72,7 +72,7 @@ async fn tables(client: &Client) -> Result<BTreeMap<String, Table>, DatabaseErro
                 .await
                 .map_err(|error| in_table(&name, error))?;
             let rows: i64 = counted.get(0);
-            let table = Table { rows: rows.unsigned_abs(), columns: row.get(2) };
+            let table = Table { rows: rows.unsigned_abs(), columns: row.get(2), ..Table::default() };
             Ok((name, table))
         })
         .buffered(AHEAD)

@@ -76,7 +76,8 @@ pub(crate) fn settle(step: &Step, fold: &Fold) -> Option<Request> {
 pub(crate) fn check(step: &Step, fold: &Fold) -> Request {
     match &step.kind {
         StepKind::VerifyVolume { claim, volume, mounted_by, .. } => {
-            Request::Read([claim, volume].into_iter().chain(mounted_by).cloned().collect())
+            let objects = [claim, volume].into_iter().chain(mounted_by).cloned().collect();
+            Request::ReadWithClaims(objects, claim.namespace().to_owned())
         }
         _ => look(step, fold),
     }

@@ -28,7 +28,7 @@ mod verification;
 mod words;
 mod wrap;
 
-pub use event::event;
+pub use event::{event, reading};
 pub use finding::{finding, findings};
 pub use page::{Page, names};
 pub use plan::plan;

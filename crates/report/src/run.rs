@@ -142,9 +142,12 @@ fn may_change(plan: &Plan, pod: &model::Ref) -> Vec<String> {
         .collect()
 }
 
-const CHANGES: [(TableChange, &str, Tone); 6] = [
+const CHANGES: [(TableChange, &str, Tone); 9] = [
     (TableChange::Gone, "gone", Tone::Bad),
     (TableChange::Shrunk, "shrunk or altered", Tone::Bad),
+    (TableChange::Replaced, "lost rows", Tone::Bad),
+    (TableChange::Rewritten, "other content", Tone::Bad),
+    (TableChange::Uncounted, "not counted in time", Tone::Warn),
     (TableChange::Migrated, "changed by the migration", Tone::Plain),
     (TableChange::Grew, "grew", Tone::Plain),
     (TableChange::New, "new", Tone::Plain),

@@ -56,27 +56,29 @@ fn compare(before: &Snapshot, after: &Snapshot, may_change: &[String]) -> Result
             )));
     }
     let changes = after.changes_since(before, may_change);
-    let named = |wanted: &TableChange| -> Vec<&str> {
-        changes.iter().filter(|(_, change)| *change == wanted).map(|(name, _)| name.as_str()).collect()
+    let named = |wanted: TableChange| -> Vec<&str> {
+        changes.iter().filter(|(_, change)| **change == wanted).map(|(name, _)| name.as_str()).collect()
     };
-    let (gone, shrunk) = (named(&TableChange::Gone), named(&TableChange::Shrunk));
-    if !gone.is_empty() || !shrunk.is_empty() {
-        let mut finding = Finding::blocking(Code::TablesLost, "tables are gone or have shrunk");
-        finding.evidence = gone.iter().map(|name| format!("{name} is gone")).collect();
-        finding.evidence.extend(shrunk.iter().map(|name| {
-            let rows = |snapshot: &Snapshot| snapshot.tables.get(*name).map_or(0, |table| table.rows);
-            format!("{name} has changed: {} rows -> {} rows", rows(before), rows(after))
-        }));
+    let lost: Vec<(&String, &TableChange)> = changes.iter().filter(|(_, change)| change.is_loss()).collect();
+    if !lost.is_empty() {
+        let hidden = lost.iter().all(|(_, change)| **change == TableChange::Replaced);
+        let code = if hidden { Code::RowsLost } else { Code::TablesLost };
+        let mut finding = Finding::blocking(code, code.title());
+        finding.evidence = lost.into_iter().map(|(name, change)| after.told(before, name, *change)).collect();
         return Err(finding);
     }
-    let migrated = named(&TableChange::Migrated);
+    let migrated = named(TableChange::Migrated);
     let mut note = format!(
         "same database; {}: {} equal, {} grew, {} new",
         count(changes.len(), "table"),
-        named(&TableChange::Equal).len(),
-        named(&TableChange::Grew).len(),
-        named(&TableChange::New).len()
+        named(TableChange::Equal).len(),
+        named(TableChange::Grew).len(),
+        named(TableChange::New).len()
     );
+    let uncounted = named(TableChange::Uncounted);
+    if !uncounted.is_empty() {
+        note.push_str(&format!(", not counted in time: {}", uncounted.join(", ")));
+    }
     if !migrated.is_empty() {
         note.push_str(&format!(", changed by the migration: {}", migrated.join(", ")));
     }
