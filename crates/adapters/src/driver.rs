@@ -137,7 +137,7 @@ impl Driver {
             },
         };
         let password = value_of(&secret, key).map_err(other)?;
-        postgres::snapshot(self.client.raw(), database, &password).await
+        postgres::snapshot(self.client.raw(), database, &password, postgres::Depth::Rows).await
     }
 
     /// The Secret as this run archived it first: before anything was touched, so that its password is the
