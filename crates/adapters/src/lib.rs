@@ -1,4 +1,4 @@
-//! The real world: Kubernetes, the helm process, PostgreSQL and the file system.
+//! The real world: Kubernetes, the helm process, PostgreSQL, routes over HTTP and the file system.
 //!
 //! One module for each, and none knows another; [`driver`] alone wires them and answers the engine's
 //! requests. This is the only crate in which anything is asynchronous.
@@ -8,4 +8,5 @@ pub mod driver;
 pub mod helm;
 pub mod kubernetes;
 pub mod postgres;
+pub mod routes;
 pub mod store;

@@ -15,6 +15,7 @@ mod journal;
 mod names;
 mod object;
 mod plan;
+pub mod route;
 mod step;
 mod verdict;
 
@@ -35,6 +36,7 @@ pub use journal::{Action, Direction, Effect, Entry, Observation, Outcome, Record
 pub use names::{Ref, Rv, Uid};
 pub use object::Object;
 pub use plan::{Change, Expect, Field, Hop, NewClaim, Plan, PlanFile, VolumeAim};
+pub use route::{RouteLook, RouteSeen};
 pub use step::{Source, Step, StepKind, Undo};
 pub use verdict::{End, Verdict, VolumeEnd};
 
