@@ -3,6 +3,7 @@
 //! Nothing here does anything: no I/O, no clock, no decisions. Formats that are kept on disk carry a
 //! version, and readers refuse a version they do not know.
 
+mod baseline;
 mod canonical;
 mod code;
 mod database;
@@ -19,6 +20,7 @@ pub mod route;
 mod step;
 mod verdict;
 
+pub use baseline::{Baseline, Check, CheckState, Comparison};
 pub use canonical::{Digest, canonical};
 pub use code::{Code, Exit};
 pub use database::{DatabaseError, DatabaseRef, Snapshot, Table, TableChange};

@@ -118,6 +118,19 @@ pub fn jobs(inventory: &Inventory, secrets: &Secrets<'_>, book: &Book, wish: &Wi
     Ok(leg::legs(&ground, wish)?.into_iter().map(job).collect())
 }
 
+/// Where the databases are that the recipes know and that the release runs.
+///
+/// # Errors
+/// [`Code::NoCredentials`] where the password of one cannot be found.
+pub fn databases(
+    inventory: &Inventory,
+    secrets: &Secrets<'_>,
+    book: &Book,
+) -> Result<Vec<model::DatabaseRef>, Finding> {
+    let ground = Ground::find(inventory, secrets, book)?;
+    Ok(ground.databases.into_iter().map(|database| database.reference).collect())
+}
+
 /// Makes the plan; `renderings` are those of [`jobs`], in order. A plan to what is installed has no hops.
 ///
 /// # Errors

@@ -38,4 +38,4 @@ pub use script::page_script;
 pub use status::status;
 pub use survey::survey;
 pub use terminal::Style;
-pub use verification::verification;
+pub use verification::{baseline, comparison, routes, verification};

@@ -13,7 +13,7 @@ fn ends_beside(claim: &str) -> Outcome {
     let file = sim::plan(installation.world(), &["2.20"], &[]).expect("a plan");
     sim::teach(installation.world_mut(), &file);
     let claim = Ref::claim(&file.plan.release.namespace, claim);
-    let mut engine = Engine::resume(Arc::new(file.plan.clone()), &[], "a test");
+    let mut engine = Engine::resume(Arc::new(file.plan), &[], "a test");
     loop {
         let request = engine.want();
         match &request {

@@ -45,7 +45,7 @@ fn observed(database: &model::DatabaseRef, snapshot: Snapshot, note: String) -> 
 }
 
 /// Same database, and nothing gone that no migration may take.
-fn compare(before: &Snapshot, after: &Snapshot, may_change: &[String]) -> Result<String, Finding> {
+pub(crate) fn compare(before: &Snapshot, after: &Snapshot, may_change: &[String]) -> Result<String, Finding> {
     if before.system_identifier != after.system_identifier {
         return Err(Finding::blocking(Code::OtherDatabase, "this is not the database that was there before")
             .with(format!("system_identifier {} -> {}", before.system_identifier, after.system_identifier))

@@ -168,7 +168,7 @@ fn claims(seen: &[Seen]) -> Result<Vec<&Object>, String> {
 
 /// Whether a claim has the name that a set gives to its own: `<template>-<set>-<ordinal>` (Kubernetes 1.33,
 /// `getPersistentVolumeClaimName` in `pkg/controller/statefulset/stateful_set_utils.go`).
-fn is_of_set(claim: &Ref, set: &Ref) -> bool {
+pub(crate) fn is_of_set(claim: &Ref, set: &Ref) -> bool {
     let of_set = || {
         let (before, ordinal) = claim.name().rsplit_once('-')?;
         let template = before.strip_suffix(set.name())?.strip_suffix('-')?;
