@@ -51,9 +51,10 @@ pub struct Table {
 }
 
 impl Table {
-    /// How many hashes of primary keys are kept. Of a table with no more rows than this, each row that goes is noticed.
-    /// Of a larger one a part `f` of its rows going is noticed with a probability of `1 - (1 - f)^256`: 72 % where one row
-    /// of a hundred goes, 92 % at one of forty, practically always from one of twenty on.
+    /// How many hashes of primary keys are kept. Where a table has no more rows than this at both looks, each row that goes
+    /// is noticed. Of a larger one it is a matter of chance: with `n` keys to look for (256, less where the table grew: half
+    /// of them where it doubled) a part `f` of its rows going is noticed with a probability of `1 - (1 - f)^n`. For 256 keys
+    /// that is 72 % where one row of 200 goes, 92 % for one of 100, and 99.999 % for one of 20.
     pub const KEYS: usize = 256;
 
     /// What became of it since `before`, whatever a recipe says.

@@ -15,8 +15,8 @@ use adapters::store::RunStore;
 use anyhow::{Context, Result, bail};
 use engine::Engine;
 use model::{
-    Ask, Code, End, Event, Finding, HelmClient, Input, Object, Outcome, PlanFile, Record, Ref, ReleaseId,
-    ReleaseStatus, Request, SecretKey, StepKind, Uid, VolumeAim, VolumeEnd,
+    Ask, Code, End, Event, Finding, HelmClient, Input, Object, Outcome, PlanFile, Record, Ref, ReleaseId, Request,
+    SecretKey, StepKind, Uid, VolumeAim, VolumeEnd,
 };
 use plan::planner::{self, Rendering, Wish};
 use plan::survey::{self, Survey};
