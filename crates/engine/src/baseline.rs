@@ -11,8 +11,7 @@ use crate::steps::{compare_databases, is_of_set};
 pub fn compare(before: &Baseline, now: &Baseline, may_change: &[String]) -> Vec<Check> {
     let mut checks = vec![release(before, now)];
     checks.extend(before.volumes.iter().filter(|volume| volume.volume.is_some()).map(|old| volume(old, now)));
-    let is_new = |new: &&Volume| !before.volumes.iter().any(|old| old.claim == new.claim);
-    checks.extend(now.volumes.iter().filter(is_new).map(|new| claim(new, before)));
+    checks.extend(now.claims.difference(&before.claims).filter_map(|name| claim(name, before, now)));
     for (database, old) in &before.databases {
         let what = format!("database {} on {}", database.database, database.pod.name());
         let found = now.databases.iter().find(|(its, _)| its.pod == database.pod && its.database == database.database);
@@ -82,19 +81,26 @@ fn volume(old: &Volume, now: &Baseline) -> Check {
     if lines.is_empty() { holds(what, format!("on {}, same UIDs", name(&new.volume))) } else { wrong(lines) }
 }
 
-/// A claim that was not there. It is wrong where a workload that has data on another claim also has this one.
-fn claim(new: &Volume, before: &Baseline) -> Check {
-    let what = new.claim.to_string();
+/// A claim that was not there. It is wrong where a workload that has data on another claim has this one too, or is about
+/// to have: a set takes over what has the name of its own.
+fn claim(name: &Ref, before: &Baseline, now: &Baseline) -> Option<Check> {
     let owners = |volume: &Volume| volume.mounts.iter().filter_map(|mount| mount.workload.clone()).collect::<Vec<_>>();
-    let beside = before.volumes.iter().find(|old| {
-        let owners_before = owners(old);
-        let is_of = |owner: &Ref| owners(new).contains(owner) || is_of_set(&new.claim, owner);
-        old.volume.is_some() && owners_before.iter().any(is_of)
+    let new = now.volumes.iter().find(|new| new.claim == *name);
+    let owned = new.map(owners).unwrap_or_default();
+    let beside = before.volumes.iter().filter(|old| old.volume.is_some()).find_map(|old| {
+        let owner = owners(old).into_iter().find(|owner| owned.contains(owner) || is_of_set(name, owner))?;
+        Some((&old.claim, owner))
     });
-    let Some(beside) = beside else { return changed(what, "new") };
-    let owner = owners(beside).first().map_or(String::new(), |owner| format!(" of {owner}"));
-    let finding = Finding::blocking(Code::StrangeClaim, format!("{what} is new, beside {}{owner}", beside.claim));
-    differs(what, finding.with(format!("it is on {}", new.volume.as_ref().map_or("no volume".into(), Ref::to_string))))
+    let Some((old, owner)) = beside else {
+        return new.map(|_| changed(name.to_string(), "new"));
+    };
+    let finding = Finding::blocking(Code::StrangeClaim, format!("{name} is new, beside {old} of {owner}"));
+    let finding = match new.map(|new| &new.volume) {
+        Some(Some(volume)) => finding.with(format!("it is on {volume}")),
+        Some(None) => finding.with("it is on no volume"),
+        None => finding.with("no pod of the release names it yet"),
+    };
+    Some(differs(name.to_string(), finding))
 }
 
 /// Workloads that came or went with another revision are nothing wrong.

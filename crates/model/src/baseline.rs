@@ -1,6 +1,8 @@
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
-use crate::{ChartId, DatabaseRef, Finding, ReleaseId, RouteLook, Snapshot, Uid, Volume, Workload};
+use crate::{ChartId, DatabaseRef, Finding, Ref, ReleaseId, RouteLook, Snapshot, Uid, Volume, Workload};
 
 /// What an installation was at a time: facts to compare with later. Made without a plan or a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -20,6 +22,8 @@ pub struct Baseline {
     pub revision: u32,
     /// Its chart.
     pub chart: ChartId,
+    /// Every claim of the release's namespace.
+    pub claims: BTreeSet<Ref>,
     /// The claims of the release, with their volumes and pods.
     pub volumes: Vec<Volume>,
     /// Its workloads.

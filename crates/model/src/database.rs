@@ -146,7 +146,10 @@ impl Snapshot {
         let (Some(old), Some(new)) = (before.tables.get(name), self.tables.get(name)) else {
             return format!("{name} is {}", if change == TableChange::New { "new" } else { "gone" });
         };
-        let rows = |table: &Table| format!("{}{} rows", if table.about { "about " } else { "" }, table.rows);
+        let rows = |table: &Table| {
+            let about = if table.about { "about " } else { "" };
+            format!("{about}{} {}", table.rows, if table.rows == 1 { "row" } else { "rows" })
+        };
         let numbers = format!("{} -> {}", rows(old), rows(new));
         match change {
             TableChange::Replaced => {

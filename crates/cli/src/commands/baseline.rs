@@ -64,6 +64,8 @@ async fn look(
             Err(error) => refused.push(unseen(&database, &error)),
         }
     }
+    let is_claim =
+        |name: &&Ref| name.kind() == "PersistentVolumeClaim" && name.namespace() == inventory.release.id.namespace;
     let taken = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
     let now = Baseline {
         format: FORMAT,
@@ -73,6 +75,7 @@ async fn look(
         release: inventory.release.id.clone(),
         revision: inventory.release.revision,
         chart: inventory.release.chart.clone(),
+        claims: inventory.objects.keys().filter(is_claim).cloned().collect(),
         volumes: inventory.volumes.clone(),
         workloads: inventory.workloads.clone(),
         databases,

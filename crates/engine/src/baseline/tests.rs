@@ -42,6 +42,7 @@ fn baseline() -> Baseline {
         release: ReleaseId { namespace: "ns".into(), name: "r".into() },
         revision: 7,
         chart: ChartId { name: "r".into(), version: "2.8.20".parse().expect("a version") },
+        claims: [Ref::claim("ns", "pvc-postgresql")].into(),
         volumes: vec![volume_of("pvc-postgresql", "postgresql")],
         workloads: vec![Workload { name: Ref::set("ns", "postgresql"), ready: true, state: "1 of 1 ready".into() }],
         databases: vec![(database, snapshot)],
@@ -75,10 +76,17 @@ fn a_volume_that_is_another_one_or_goes_is_seen() {
 
 #[test]
 fn a_new_claim_is_wrong_only_beside_data() {
-    assert_eq!(wrong(|now| now.volumes.push(volume_of("data-redis-0", "redis"))), []);
-    assert_eq!(wrong(|now| now.volumes.push(volume_of("fresh", "postgresql"))), [Code::StrangeClaim]);
-    let unmounted = Volume { mounts: Vec::new(), ..volume_of("data-postgresql-0", "postgresql") };
-    assert_eq!(wrong(|now| now.volumes.push(unmounted)), [Code::StrangeClaim]);
+    let with = |claim: &str, set: Option<&str>| {
+        wrong(|now| {
+            now.claims.insert(Ref::claim("ns", claim));
+            now.volumes.extend(set.map(|set| volume_of(claim, set)));
+        })
+    };
+    assert_eq!(with("data-redis-0", Some("redis")), []);
+    assert_eq!(with("backup", None), []);
+    assert_eq!(with("fresh", Some("postgresql")), [Code::StrangeClaim]);
+    // No pod names it, and the survey does not take it for the release's.
+    assert_eq!(with("data-postgresql-0", None), [Code::StrangeClaim]);
 }
 
 #[test]

@@ -61,9 +61,14 @@ pub(crate) fn compare(before: &Snapshot, after: &Snapshot, may_change: &[String]
     };
     let lost: Vec<(&String, &TableChange)> = changes.iter().filter(|(_, change)| change.is_loss()).collect();
     if !lost.is_empty() {
-        let hidden = lost.iter().all(|(_, change)| **change == TableChange::Replaced);
-        let code = if hidden { Code::RowsLost } else { Code::TablesLost };
-        let mut finding = Finding::blocking(code, code.title());
+        let has = |wanted: TableChange| lost.iter().any(|(_, change)| **change == wanted);
+        let mut finding = if has(TableChange::Gone) || has(TableChange::Shrunk) {
+            Finding::blocking(Code::TablesLost, Code::TablesLost.title())
+        } else if has(TableChange::Replaced) {
+            Finding::blocking(Code::RowsLost, Code::RowsLost.title())
+        } else {
+            Finding::blocking(Code::NotAsSaved, "rows have other content, and digests of it were asked for")
+        };
         finding.evidence = lost.into_iter().map(|(name, change)| after.told(before, name, *change)).collect();
         return Err(finding);
     }
