@@ -65,3 +65,30 @@ fn a_file_of_something_else_is_refused() {
     assert_eq!(user.run("verify --sim here --against before.json --digest").code, 64);
     assert_eq!(user.run("verify 12345678 --sim here --save x").code, 64);
 }
+
+#[test]
+fn a_route_that_leads_nowhere_ends_with_3() {
+    let user = User::new();
+    user.ok("sim new openshift-2.8 here");
+    let came = user.run("upgrade --sim here --to 2.20 --yes");
+    assert!(came.code == 0 && came.stdout.contains("1 of 1 route answers"), "{}", came.stdout);
+    user.ok("verify --sim here --save before.json");
+    let there = std::fs::read_to_string(user.path("here/installation.json")).expect("text");
+    let service = "\",\"weight\":100}";
+    assert!(there.contains(service), "the route's service is not in the installation");
+    user.write("here/installation.json", &there.replace(service, &format!("-gone{service}")));
+    for line in ["verify --sim here", "verify --sim here --against before.json"] {
+        let came = user.run(line);
+        assert_eq!(came.code, 3, "{line}: {}\n{}", came.stdout, came.stderr);
+        assert!(
+            came.stderr.contains("PL413") && came.stdout.contains("0 of 1 route answers"),
+            "{line}: {}",
+            came.stdout
+        );
+    }
+    // So does the end of a run, which has finished all the same.
+    let plan = user.run("status --sim here").stdout;
+    let id = plan.split_whitespace().nth(1).expect("the run's id").to_owned();
+    let came = user.run(&format!("apply {id} --sim here"));
+    assert!(came.code == 3 && came.stdout.contains("Finished"), "{}: {}\n{}", came.code, came.stdout, came.stderr);
+}
