@@ -54,6 +54,11 @@ impl Driver {
                 Reply::Appended
             }
             Request::Read(refs) => Reply::Seen(self.client.read(&refs).await),
+            Request::ReadWithClaims(refs, namespace) => {
+                let mut seen = self.client.read(&refs).await;
+                seen.extend(self.client.claims(&namespace).await);
+                Reply::Seen(seen)
+            }
             Request::Releases(id, free) => match self.client.releases(&id, &free).await {
                 Ok(facts) => Reply::Releases(facts),
                 Err(finding) => Reply::Unknown(words(&finding)),
@@ -64,7 +69,10 @@ impl Driver {
                 Err(text) => Reply::Refused(Refusal::NotSent(text)),
             },
             Request::Wait(wait) => self.wait(&wait, events).await,
-            Request::Query(database) => Reply::Rows(self.query(&database).await),
+            Request::Query(database) => {
+                events(&Event::Reading { pod: database.pod.clone() });
+                Reply::Rows(self.query(&database).await)
+            }
             // Nothing is asked, so there is nothing to answer; the loop ends before this.
             Request::End(_) => Reply::Met,
         })
@@ -129,7 +137,7 @@ impl Driver {
             },
         };
         let password = value_of(&secret, key).map_err(other)?;
-        postgres::snapshot(self.client.raw(), database, &password).await
+        postgres::snapshot(self.client.raw(), database, &password, postgres::Depth::Rows).await
     }
 
     /// The Secret as this run archived it first: before anything was touched, so that its password is the

@@ -1,4 +1,4 @@
-//! The real world: Kubernetes, the helm process, chart repositories, PostgreSQL and the file system.
+//! The real world: Kubernetes, the helm process, chart repositories, PostgreSQL, routes over HTTP and the file system.
 //!
 //! One module for each, and none knows another, but for [`charts`], which lets helm fetch; [`driver`] alone wires
 //! them and answers the engine's requests. This is the only crate in which anything is asynchronous.
@@ -9,4 +9,5 @@ pub mod driver;
 pub mod helm;
 pub mod kubernetes;
 pub mod postgres;
+pub mod routes;
 pub mod store;

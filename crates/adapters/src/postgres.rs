@@ -1,11 +1,10 @@
 //! A look into a PostgreSQL server through the API server's port-forward: no port is opened on this machine.
-//! Read-only, and nothing of the data leaves the server but counts and the names of columns.
+//! Read-only, and nothing of the data leaves the server but counts, the names of columns, and hashes of some keys.
 
 use std::collections::BTreeMap;
 use std::error::Error as _;
 use std::time::Duration;
 
-use futures::{StreamExt, TryStreamExt, stream};
 use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
 use model::{DatabaseError, DatabaseRef, Snapshot, Table};
@@ -13,7 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_postgres::error::SqlState;
 use tokio_postgres::tls::NoTlsStream;
-use tokio_postgres::{Client, Connection, NoTls};
+use tokio_postgres::{Client, Connection, NoTls, Row};
 
 /// How long a server may take to let us in: one that is only just starting turns everybody away.
 const CONNECT: Duration = Duration::from_secs(20);
@@ -24,36 +23,58 @@ const ONCE: Duration = Duration::from_secs(5);
 /// The pause between two tries.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// How many counts are sent ahead of their answers. The server still runs one at a time.
-const AHEAD: usize = 16;
-
-/// Everything is read in one snapshot. With `row_security` off a policy that hides rows is an error and no
-/// smaller count.
+/// Everything is read in one snapshot that writes nothing. A table that takes longer than the statement's limit, or that
+/// somebody holds locked, is not counted. With `row_security` off a policy that hides rows is an error and no smaller
+/// count. The rest makes a value the same text whatever the server or the role is set to.
 const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; \
-     SET LOCAL statement_timeout = '60s'; SET LOCAL lock_timeout = '10s'; SET LOCAL row_security = off";
+     SET LOCAL statement_timeout = '60s'; SET LOCAL lock_timeout = '5s'; SET LOCAL row_security = off; \
+     SET LOCAL TimeZone = 'UTC'; SET LOCAL DateStyle = 'ISO, YMD'; SET LOCAL IntervalStyle = 'postgres'; \
+     SET LOCAL extra_float_digits = 1; SET LOCAL bytea_output = 'hex'; \
+     SAVEPOINT portolan";
 
 const SERVER: &str = "SELECT system_identifier::text, current_setting('server_version') \
      FROM pg_catalog.pg_control_system()";
 
-/// Each table outside the system's schemas with the name to select from and its columns. Partitioned
-/// parents are left out: their rows are counted in the partitions.
+/// Each table outside the system's schemas with the name to select from, its columns, the row of its primary key (null
+/// where it has none) and the estimate of its rows. Partitioned parents are left out: their rows are counted in the
+/// partitions.
 const TABLES: &str = "SELECT n.nspname || '.' || c.relname, \
             pg_catalog.format('%I.%I', n.nspname, c.relname), \
             ARRAY(SELECT a.attname || ' ' || pg_catalog.format_type(a.atttypid, a.atttypmod) \
                   FROM pg_catalog.pg_attribute a \
                   WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped \
-                  ORDER BY a.attnum) \
+                  ORDER BY a.attnum), \
+            (SELECT 'ROW(' || pg_catalog.string_agg(pg_catalog.format('t.%I', a.attname), ', ' ORDER BY k.place) || ')' \
+             FROM pg_catalog.pg_index i, pg_catalog.unnest(i.indkey::int2[]) WITH ORDINALITY AS k (attnum, place), \
+                  pg_catalog.pg_attribute a \
+             WHERE i.indrelid = c.oid AND i.indisprimary AND a.attrelid = c.oid AND a.attnum = k.attnum \
+                   AND k.place <= i.indnkeyatts), \
+            greatest(c.reltuples, 0)::bigint \
      FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
      WHERE c.relkind = 'r' AND c.relpersistence <> 't' AND n.nspname <> 'information_schema' \
            AND n.nspname !~ '^pg_' \
      ORDER BY 1";
 
+/// How deep a look into a database goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Depth {
+    /// Tables, columns, numbers of rows and a sample of keys.
+    Rows,
+    /// A digest over the content of each table too: every row is read.
+    Content,
+}
+
 /// What is in a database.
 ///
 /// # Errors
 /// Why it could not be looked into.
-pub async fn snapshot(client: kube::Client, database: &DatabaseRef, password: &str) -> Result<Snapshot, DatabaseError> {
-    look(&connect(client, database, password).await?).await
+pub async fn snapshot(
+    client: kube::Client,
+    database: &DatabaseRef,
+    password: &str,
+    depth: Depth,
+) -> Result<Snapshot, DatabaseError> {
+    look(&connect(client, database, password).await?, depth).await
 }
 
 /// What a server says of its version, as `SHOW server_version` prints it. It is asked once: who plans does not wait for
@@ -69,31 +90,59 @@ pub async fn version(client: kube::Client, database: &DatabaseRef, password: &st
     timeout(ONCE, ask).await.unwrap_or_else(|_| Err(no_answer(ONCE)))
 }
 
-async fn look(client: &Client) -> Result<Snapshot, DatabaseError> {
+async fn look(client: &Client, depth: Depth) -> Result<Snapshot, DatabaseError> {
     client.batch_execute(BEGIN).await.map_err(judge)?;
     let server = client.query_one(SERVER, &[]).await.map_err(judge)?;
-    let tables = tables(client).await?;
+    let mut tables = BTreeMap::new();
+    for row in client.query(TABLES, &[]).await.map_err(judge)? {
+        let name: String = row.get(0);
+        let table = table(client, &row, depth).await.map_err(|error| in_table(&name, error))?;
+        tables.insert(name, table);
+    }
     // Nothing was written, so it does not matter how the transaction ends.
     let _ = client.batch_execute("ROLLBACK").await;
     Ok(Snapshot { system_identifier: server.get(0), server_version: server.get(1), tables })
 }
 
-async fn tables(client: &Client) -> Result<BTreeMap<String, Table>, DatabaseError> {
-    let rows = client.query(TABLES, &[]).await.map_err(judge)?;
-    stream::iter(rows)
-        .map(|row| async move {
-            let (name, quoted): (String, String) = (row.get(0), row.get(1));
-            let counted = client
-                .query_one(&format!("SELECT count(*) FROM {quoted}"), &[])
-                .await
-                .map_err(|error| in_table(&name, error))?;
-            let rows: i64 = counted.get(0);
-            let table = Table { rows: rows.unsigned_abs(), columns: row.get(2) };
-            Ok((name, table))
-        })
-        .buffered(AHEAD)
-        .try_collect()
-        .await
+/// One table. What takes too long is left out, and the number of rows is then the server's estimate.
+async fn table(client: &Client, row: &Row, depth: Depth) -> Result<Table, tokio_postgres::Error> {
+    let (quoted, key): (String, Option<String>) = (row.get(1), row.get(3));
+    let counted = in_time(client, &format!("SELECT count(*) FROM {quoted}")).await?;
+    let about = counted.is_none();
+    let estimate: i64 = row.get(4);
+    let rows = counted.and_then(|rows| rows.first()?.get(0)).unwrap_or(estimate).unsigned_abs();
+    let mut table = Table { rows, columns: row.get(2), about, ..Table::default() };
+    if let Some(key) = key {
+        let sql = format!(
+            "SELECT h FROM (SELECT pg_catalog.hashtextextended({key}::text, 0) AS h FROM {quoted} t) k ORDER BY h LIMIT {}",
+            Table::KEYS
+        );
+        let keys = in_time(client, &sql).await?.unwrap_or_default();
+        table.keys = keys.iter().map(|row| row.get(0)).collect();
+    }
+    if depth == Depth::Content {
+        // Of bigint the sum is numeric: it cannot overflow, and the order of the rows makes no difference.
+        let sql = format!("SELECT coalesce(sum(pg_catalog.hashtextextended(t::text, 0)), 0)::text FROM {quoted} t");
+        table.digest = in_time(client, &sql).await?.and_then(|rows| rows.first()?.get(0));
+    }
+    Ok(table)
+}
+
+/// The answer, or `None` where the table is locked or the statement takes too long.
+async fn in_time(client: &Client, sql: &str) -> Result<Option<Vec<Row>>, tokio_postgres::Error> {
+    match client.query(sql, &[]).await {
+        Ok(rows) => Ok(Some(rows)),
+        Err(error) if error.code().is_some_and(is_late) => {
+            client.batch_execute("ROLLBACK TO SAVEPOINT portolan").await?;
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// A lock that was not given, or a statement that the server cancelled.
+fn is_late(code: &SqlState) -> bool {
+    [SqlState::LOCK_NOT_AVAILABLE, SqlState::QUERY_CANCELED].contains(code)
 }
 
 /// A connection; a server that is starting, or a pod that is not there yet, is tried again for a while.

@@ -120,8 +120,10 @@ pub(crate) enum Command {
     /// Shows where a run is, what is safe, what is down, and the next command
     #[command(before_help = "Example:\n  portolan status\n  portolan status 3f9c2a71")]
     Status(StatusArgs),
-    /// Looks again at what a run was to keep: volumes, database, workloads
-    #[command(before_help = "Example:\n  portolan verify 3f9c2a71")]
+    /// Looks again at what was to be kept: volumes, database, workloads, routes
+    #[command(
+        before_help = "Example:\n  portolan verify 3f9c2a71            what that run was to keep\n  portolan verify --save today.json   what is there, without a run\n  portolan verify --against today.json"
+    )]
     Verify(VerifyArgs),
     /// Carries out the vendor's page as written on a simulated installation, and shows what becomes of the data
     #[command(before_help = "Example:\n  portolan page --sim openshift-2.8")]
@@ -269,7 +271,17 @@ pub(crate) struct StatusArgs {
 #[derive(Args, Debug)]
 pub(crate) struct VerifyArgs {
     /// The run; the newest one where none is named
+    #[arg(conflicts_with_all = ["save", "against"])]
     pub(crate) run: Option<String>,
+    /// Writes what is there now to a file, to compare with later
+    #[arg(long, value_name = "FILE")]
+    pub(crate) save: Option<PathBuf>,
+    /// Compares what is there now with such a file
+    #[arg(long, value_name = "FILE", conflicts_with = "save")]
+    pub(crate) against: Option<PathBuf>,
+    /// With --save: a digest of every table's rows too; reads all of them, now and at each comparison
+    #[arg(long, requires = "save", conflicts_with = "against")]
+    pub(crate) digest: bool,
 }
 
 /// `page`.

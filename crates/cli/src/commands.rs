@@ -1,6 +1,7 @@
 //! A file for each command.
 
 pub(crate) mod apply;
+pub(crate) mod baseline;
 pub(crate) mod page;
 pub(crate) mod plan;
 pub(crate) mod protect;

@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use adapters::driver::Driver;
+use adapters::kubernetes::Client;
 use adapters::store::RunStore;
 use engine::Engine;
-use model::{Event, Finding, Input, Outcome, Plan, Progress, Reply, Request, Urgency};
+use model::{Event, Finding, Input, Outcome, Plan, Progress, Ref, Reply, Request, RouteLook, Urgency};
 
 use crate::site::Sim;
 
@@ -35,6 +36,14 @@ impl Drive {
         }
     }
 
+    /// Asks routes whether they answer.
+    pub(crate) async fn ask_routes(&self, routes: &[Ref]) -> Vec<RouteLook> {
+        match self {
+            Self::Sim(sim, _) => sim.installation.world().ask_routes(routes),
+            Self::Real(driver) => ask_routes(driver.client(), routes).await,
+        }
+    }
+
     async fn serve(
         &mut self,
         engine: &Engine,
@@ -46,6 +55,12 @@ impl Drive {
             Self::Sim(sim, store) => serve_simulated(sim, store, engine, &request, events),
         }
     }
+}
+
+/// Asks real routes from here.
+pub(crate) async fn ask_routes(client: &Client, routes: &[Ref]) -> Vec<RouteLook> {
+    let seen = client.read(routes).await;
+    adapters::routes::look(routes.iter().cloned().zip(seen).collect()).await
 }
 
 fn serve_simulated(
@@ -160,7 +175,7 @@ pub(crate) async fn run(
 
 #[cfg(test)]
 mod tests {
-    use model::{Cond, Record, Ref};
+    use model::{Cond, Record};
 
     use super::*;
 

@@ -3,10 +3,12 @@
 //! It does no I/O, reads no clock and remembers nothing but the fold of its journal. Two drivers answer
 //! its requests: a real one, and a simulated one. A crash is a new engine from the same journal.
 
+mod baseline;
 mod engine;
 mod fold;
 mod guard;
 mod steps;
 
+pub use baseline::compare;
 pub use engine::Engine;
 pub use fold::{Fold, Phase, Pursuit};

@@ -12,6 +12,9 @@ use model::{
 
 use crate::fold::Fold;
 
+pub(crate) use database::compare as compare_databases;
+pub(crate) use volumes::is_of_set;
+
 /// What a step does next. Each becomes one record.
 pub(crate) enum Next {
     /// Set out to do something.
@@ -76,7 +79,8 @@ pub(crate) fn settle(step: &Step, fold: &Fold) -> Option<Request> {
 pub(crate) fn check(step: &Step, fold: &Fold) -> Request {
     match &step.kind {
         StepKind::VerifyVolume { claim, volume, mounted_by, .. } => {
-            Request::Read([claim, volume].into_iter().chain(mounted_by).cloned().collect())
+            let objects = [claim, volume].into_iter().chain(mounted_by).cloned().collect();
+            Request::ReadWithClaims(objects, claim.namespace().to_owned())
         }
         _ => look(step, fold),
     }

@@ -191,6 +191,18 @@ codes! {
     PasswordRefused = 405, Blocked, "the database refuses the kept password",
         "the workloads cannot log in either", "the password that fits is in the run's archive";
     NotReady = 406, Blocked, "a workload is not ready", "the platform does not work without it", "look at its pods";
+    StrangeClaim = 411, Blocked, "a claim of the release is new and not in the plan",
+        "new data may go to it while the old data lies on the old claim", "see which pod mounts it, and which volume it is on, before anybody writes; delete nothing";
+    RowsLost = 412, Blocked, "rows that were there are gone, though their table has not shrunk",
+        "as many or more new rows hide that", "compare with a backup; where the application deletes rows of this table by itself, name it under may-change of a recipe";
+    RouteDown = 413, Blocked, "a route does not lead to the platform",
+        "nobody can log in through it", "look at the route's service and its pods, and at the router's log";
+    RouteUnseen = 414, Done, "a route cannot be asked from here",
+        "it may still answer where its users are", "open it from a machine that reaches the platform";
+    NotAsSaved = 415, Blocked, "the installation is not as it was when the file was written",
+        "what is named above has changed since", "find out who changed it before anybody writes";
+    BadBaseline = 416, Usage, "this is no file of `portolan verify --save`",
+        "there is nothing to compare with", "portolan verify --save FILE makes one, while all is well";
     NotSafe = 501, Blocked, "the plan is not Safe",
         "in some order of events a volume is lost, or left behind", "see the story above; make the plan without --without";
     NeverFinishes = 502, Blocked, "the plan never reaches its end",

@@ -32,6 +32,9 @@ pub enum Request {
     Append(Record, Vec<Blob>),
     /// Read objects. The batch is not atomic: nothing may be concluded from two of them together.
     Read(Vec<Ref>),
+    /// Read objects as in [`Request::Read`], then every claim of a namespace: the answer has the objects in the order
+    /// asked and the claims behind them. Where the claims cannot be listed, one [`Seen::Unreadable`] stands for them.
+    ReadWithClaims(Vec<Ref>, String),
     /// Read the records of a release; the fields named are left out of the fingerprints.
     Releases(ReleaseId, BTreeMap<Ref, Vec<String>>),
     /// Change one object.

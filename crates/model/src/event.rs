@@ -1,6 +1,6 @@
 use serde::Serialize;
 
-use crate::{Progress, Record};
+use crate::{Progress, Record, Ref};
 
 /// What a run shows of itself. Terminal, journal and report read these and nothing else.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -16,5 +16,10 @@ pub enum Event {
         elapsed: u64,
         /// Seconds at most.
         limit: u64,
+    },
+    /// A database is looked into.
+    Reading {
+        /// The pod of its server.
+        pod: Ref,
     },
 }

@@ -3,6 +3,7 @@
 //! Nothing here does anything: no I/O, no clock, no decisions. Formats that are kept on disk carry a
 //! version, and readers refuse a version they do not know.
 
+mod baseline;
 mod canonical;
 mod code;
 mod database;
@@ -16,9 +17,11 @@ mod major;
 mod names;
 mod object;
 mod plan;
+pub mod route;
 mod step;
 mod verdict;
 
+pub use baseline::{Baseline, Check, CheckState, Comparison};
 pub use canonical::{Digest, canonical};
 pub use code::{Code, Exit};
 pub use database::{DatabaseError, DatabaseRef, Snapshot, Table, TableChange};
@@ -40,6 +43,7 @@ pub use major::Major;
 pub use names::{Ref, Rv, Uid};
 pub use object::Object;
 pub use plan::{Accepted, Change, Expect, Fate, Fetched, Field, Hop, NewClaim, Plan, PlanFile, Right, VolumeAim};
+pub use route::{RouteLook, RouteSeen};
 pub use step::{Source, Step, StepKind, Undo};
 pub use verdict::{End, Verdict, VolumeEnd};
 

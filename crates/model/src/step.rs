@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -78,7 +80,8 @@ pub enum StepKind {
         /// The workloads and routes.
         workloads: Vec<Ref>,
     },
-    /// Checks that a claim is the one it was, on the volume it was, and mounted.
+    /// Checks that a claim is the one it was, on the volume it was, and mounted, and that no claim stands beside it
+    /// that the plan does not have.
     VerifyVolume {
         /// The claim.
         claim: Ref,
@@ -90,6 +93,10 @@ pub enum StepKind {
         volume_uid: Uid,
         /// The pods that are to mount it.
         mounted_by: Vec<Ref>,
+        /// The release's sets: a claim named `<template>-<set>-<ordinal>` after one of them is the release's.
+        sets: Vec<Ref>,
+        /// The claims that may be there: those of plan time and those that the new manifests make.
+        known_claims: BTreeSet<Ref>,
     },
     /// Checks that a database is the recorded one and lost nothing.
     VerifyDatabase {

@@ -107,10 +107,10 @@ pub type Secrets<'a> = dyn Fn(&SecretKey) -> Option<String> + 'a;
 /// What each running server says of its version, by its pod. One that did not answer is not in it.
 pub type Servers = BTreeMap<Ref, String>;
 
-/// The databases that the release runs: whose servers can be asked before a plan is made.
+/// The databases that the recipes know and that the release runs: whose servers can be asked before a plan is made.
 ///
 /// # Errors
-/// [`Code::NoCredentials`].
+/// [`Code::NoCredentials`] where the password of one cannot be found.
 pub fn databases(inventory: &Inventory, secrets: &Secrets<'_>, book: &Book) -> Result<Vec<DatabaseRef>, Finding> {
     let ground = Ground::find(inventory, secrets, book)?;
     Ok(ground.databases.into_iter().map(|database| database.reference).collect())

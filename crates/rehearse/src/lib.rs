@@ -13,6 +13,7 @@ mod installation;
 mod judge;
 mod node;
 mod restore;
+mod routes;
 mod rules;
 mod script;
 mod search;

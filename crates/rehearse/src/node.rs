@@ -176,7 +176,7 @@ impl Node {
                     Cond::Gone(gone) => cone.has(&gone.target),
                 })
             }
-            Request::Read(names) => names.iter().any(|name| cone.has(name)),
+            Request::Read(names) | Request::ReadWithClaims(names, _) => names.iter().any(|name| cone.has(name)),
             Request::Write(write) => {
                 if self.crashes {
                     edges.extend([Edge::Crash(at), Edge::CrashSent(at)]);

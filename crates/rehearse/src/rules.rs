@@ -404,7 +404,7 @@ fn migrate(world: &mut World, name: &Ref) {
     let mut database = database.clone();
     for (table, after) in &migration.tables {
         let rows = database.tables.get(table).map_or(0, |before| before.rows);
-        database.tables.insert(table.clone(), model::Table { rows: rows + after.rows, columns: after.columns.clone() });
+        database.tables.insert(table.clone(), model::Table { rows: rows + after.rows, ..after.clone() });
     }
     world.set_disk(&volume, Disk { alive: true, database: Some(database) });
 }

@@ -32,12 +32,14 @@ pub(crate) fn serve(world: &mut World, engine: &Engine, request: &Request, helms
             world.keep(blobs);
             Reply::Appended
         }
-        Request::Read(names) => Reply::Seen(
-            names
-                .iter()
-                .map(|name| world.get(name).map_or(Seen::Absent, |object| Seen::There(object.clone())))
-                .collect(),
-        ),
+        Request::Read(names) => Reply::Seen(read(world, names)),
+        Request::ReadWithClaims(names, namespace) => {
+            let is_claim = |name: &Ref| name.kind() == "PersistentVolumeClaim" && name.namespace() == namespace;
+            let claims = world.objects().filter(|(name, _)| is_claim(name));
+            let mut seen = read(world, names);
+            seen.extend(claims.map(|(_, claim)| Seen::There(claim.clone())));
+            Reply::Seen(seen)
+        }
         Request::Releases(release, free) => Reply::Releases(releases(world, release, free)),
         Request::Write(write) => match world.write(write) {
             Ok(()) => Reply::Wrote,
@@ -57,6 +59,10 @@ pub(crate) fn serve(world: &mut World, engine: &Engine, request: &Request, helms
         Request::Query(database) => Reply::Rows(query(world, engine, database)),
         Request::End(_) => Reply::Unknown("the run is over".into()),
     })
+}
+
+fn read(world: &World, names: &[Ref]) -> Vec<Seen> {
+    names.iter().map(|name| world.get(name).map_or(Seen::Absent, |object| Seen::There(object.clone()))).collect()
 }
 
 /// The conditions of a wait that do not hold yet.
@@ -180,13 +186,26 @@ fn archived(world: &World, engine: &Engine, key: &SecretKey) -> Option<String> {
 }
 
 fn query(world: &World, engine: &Engine, database: &DatabaseRef) -> Result<Snapshot, DatabaseError> {
+    look_into(world, database, archived(world, engine, &database.password))
+}
+
+impl World {
+    /// A look into a database with the password that its Secret has now.
+    ///
+    /// # Errors
+    /// Why it could not be looked into.
+    pub fn look_into(&self, database: &DatabaseRef) -> Result<Snapshot, DatabaseError> {
+        look_into(self, database, None)
+    }
+}
+
+fn look_into(world: &World, database: &DatabaseRef, archived: Option<String>) -> Result<Snapshot, DatabaseError> {
     let unreachable = || DatabaseError::Unreachable(format!("{} does not run", database.pod));
     let set = database.pod.name().rsplit_once('-').map_or(database.pod.name(), |(set, _)| set);
     let set = Ref::set(database.pod.namespace(), set);
     let (_, found) = rules::running_database(world, &set).ok_or_else(unreachable)?;
-    let password = archived(world, engine, &database.password)
-        .or_else(|| rules::password(world, std::slice::from_ref(&database.password)))
-        .ok_or_else(|| {
+    let password =
+        archived.or_else(|| rules::password(world, std::slice::from_ref(&database.password))).ok_or_else(|| {
             DatabaseError::Other(format!("{} has no key {}", database.password.secret, database.password.key))
         })?;
     if password != found.password {

@@ -18,6 +18,7 @@ pub fn event(event: &Event, plan: &Plan) -> Option<String> {
             let text = format!("waits for {} ({elapsed} s of at most {limit} s)", waiting_for(progress));
             (waiting_step(progress, plan), text)
         }
+        Event::Reading { pod } => (None, reading(pod)),
     };
     let text = glyphs(Tone::Plain, &clean(&text), true);
     let Some(index) = step else { return Some(cut(&text)) };
@@ -25,6 +26,12 @@ pub fn event(event: &Event, plan: &Plan) -> Option<String> {
     let lines = leads(plan, index)?.map(|lead| if text.is_empty() { lead } else { format!("{lead}   {text}") });
     let fits = lines.iter().find(|line| width(line) <= ROOM);
     Some(fits.cloned().unwrap_or_else(|| cut(&lines[0])))
+}
+
+/// What is said while a database is looked into. A cluster's audit log has the port-forward, so it is announced.
+#[must_use]
+pub fn reading(pod: &Ref) -> String {
+    format!("reading {}/{} through a port-forward", pod.namespace(), pod.name())
 }
 
 /// The step that a record is about, and what there is to say.

@@ -30,7 +30,7 @@ mod verification;
 mod words;
 mod wrap;
 
-pub use event::event;
+pub use event::{event, reading};
 pub use fetched::fetched;
 pub use finding::{finding, findings};
 pub use page::{Page, names};
@@ -41,4 +41,4 @@ pub use script::page_script;
 pub use status::status;
 pub use survey::{redacted, survey};
 pub use terminal::Style;
-pub use verification::verification;
+pub use verification::{baseline, comparison, routes, verification};

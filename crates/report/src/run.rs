@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use model::{Change, Entry, Outcome, Plan, StepKind, TableChange, Undo, VolumeAim};
+use model::{Change, Entry, Outcome, Plan, RouteLook, StepKind, TableChange, Undo, VolumeAim};
 use rehearse::Forecast;
 
 use crate::course::Course;
 use crate::page::{Block, Page, Table};
 use crate::text::{Line, Tone};
 use crate::words::{all, count, journey, options, release, short, span, with_sim};
-use crate::{ends, finding, status, steps, survey};
+use crate::{ends, finding, status, steps, survey, verification};
 
 /// What was done, what became of every volume and database, what stays, what cannot be undone, and what is next.
 #[must_use]
@@ -19,6 +19,7 @@ pub fn run(
     rehearsed: Option<(&Forecast, f64)>,
     folder: &str,
     simulated: Option<&str>,
+    routes: &[RouteLook],
 ) -> Page {
     let course = Course::of(plan, entries);
     let mut page = simulated.map(Page::callout).unwrap_or_default();
@@ -34,6 +35,10 @@ pub fn run(
     page.push(Block::Heading("Volumes".into()));
     page.push(Block::Table(volumes(plan, &course)));
     databases(&mut page, plan, &course);
+    if !routes.is_empty() {
+        page.push(Block::Heading("Routes".into()));
+        page = page.then(verification::routes(routes));
+    }
     page.push(Block::Heading("Steps".into()));
     page.push(Block::Table(steps_table(plan, &course)));
     stays(&mut page, plan, &course, folder);
@@ -142,9 +147,12 @@ fn may_change(plan: &Plan, pod: &model::Ref) -> Vec<String> {
         .collect()
 }
 
-const CHANGES: [(TableChange, &str, Tone); 6] = [
+const CHANGES: [(TableChange, &str, Tone); 9] = [
     (TableChange::Gone, "gone", Tone::Bad),
     (TableChange::Shrunk, "shrunk or altered", Tone::Bad),
+    (TableChange::Replaced, "lost rows", Tone::Bad),
+    (TableChange::Rewritten, "other content", Tone::Bad),
+    (TableChange::Uncounted, "not counted in time", Tone::Warn),
     (TableChange::Migrated, "changed by the migration", Tone::Plain),
     (TableChange::Grew, "grew", Tone::Plain),
     (TableChange::New, "new", Tone::Plain),

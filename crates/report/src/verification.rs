@@ -1,11 +1,11 @@
 //! What a look after the run saw.
 
-use model::{Outcome, Plan};
+use model::{Baseline, CheckState, Comparison, Outcome, Plan, RouteLook, RouteSeen};
 
 use crate::page::{Block, Page, Table};
 use crate::steps;
 use crate::text::{Line, Tone};
-use crate::words::count;
+use crate::words::{count, release, short, thousands, time};
 
 /// What each verifying step saw. `notes` are those of the steps that are over, in order. What stopped it is told by
 /// its finding, which is not part of this page.
@@ -27,4 +27,82 @@ pub fn verification(plan: &Plan, notes: &[(bool, String)], outcome: &Outcome) ->
         _ => Line::new(Tone::Bad, "Not everything is as it was left.").and(held),
     };
     Page { blocks: vec![Block::Table(table), Block::Text(vec![words])] }
+}
+
+/// What the routes answer; nothing where there is none.
+#[must_use]
+pub fn routes(looks: &[RouteLook]) -> Page {
+    if looks.is_empty() {
+        return Page::default();
+    }
+    let mut table = Table::new(&["ROUTE", "ADDRESS", "STATE", "SEEN"]);
+    for look in looks {
+        let (state, seen) = match &look.seen {
+            RouteSeen::Answers { status, certificate } => {
+                let seen = match certificate {
+                    Some(why) => format!("status {status}; its certificate does not verify here: {why}"),
+                    None => format!("status {status}"),
+                };
+                (Line::new(Tone::Good, "answers"), seen)
+            }
+            RouteSeen::Fails { status } => (Line::new(Tone::Bad, "does not answer"), format!("status {status}")),
+            RouteSeen::Broken { why } => (Line::new(Tone::Bad, "does not answer"), why.clone()),
+            RouteSeen::Unseen { why } => (Line::new(Tone::Warn, "not asked"), format!("not reached from here: {why}")),
+        };
+        table.rows.push(vec![look.route.to_string().into(), look.address.as_str().into(), state, seen.into()]);
+    }
+    let answer = looks.iter().filter(|look| matches!(look.seen, RouteSeen::Answers { .. })).count();
+    let verb = if looks.len() == 1 { "answers" } else { "answer" };
+    let words = format!("{answer} of {} {verb}.", count(looks.len(), "route"));
+    Page { blocks: vec![Block::Table(table), Block::Text(vec![words.into()])] }
+}
+
+/// What was written to a baseline's file.
+#[must_use]
+pub fn baseline(baseline: &Baseline) -> Page {
+    let mut facts = vec![
+        ("Server", Line::from(format!("{}   cluster {}", baseline.server, short(&baseline.cluster)))),
+        (
+            "Release",
+            format!("{}   {} revision {}", release(&baseline.release), baseline.chart, baseline.revision).into(),
+        ),
+        ("Taken", time(baseline.taken).into()),
+    ];
+    for volume in &baseline.volumes {
+        let on = volume.volume.as_ref().map_or("not bound", |volume| volume.name());
+        facts.push(("Claim", format!("{}   {on}", volume.claim.name()).into()));
+    }
+    for (database, seen) in &baseline.databases {
+        let rows: u64 = seen.tables.values().map(|table| table.rows).sum();
+        let rows = thousands(usize::try_from(rows).unwrap_or(usize::MAX));
+        let digests = if seen.tables.values().any(|table| table.digest.is_some()) { ", with digests" } else { "" };
+        let tables = count(seen.tables.len(), "table");
+        facts.push(("Database", format!("{}   {tables}, {rows} rows{digests}", database.pod.name()).into()));
+    }
+    let ready = baseline.workloads.iter().filter(|workload| workload.ready).count();
+    facts.push(("Workloads", format!("{ready} of {} ready", baseline.workloads.len()).into()));
+    Page { blocks: vec![Block::Facts(facts)] }
+}
+
+/// What an installation is, compared with what it was. What is wrong is told by findings, which are not part of this page.
+#[must_use]
+pub fn comparison(compared: &Comparison) -> Page {
+    let mut table = Table::new(&["CHECK", "STATE", "SEEN"]);
+    for check in &compared.checks {
+        let state = match check.state {
+            CheckState::Holds => Line::new(Tone::Good, "holds"),
+            CheckState::Differs => Line::new(Tone::Bad, "does not hold"),
+            CheckState::Changed => Line::new(Tone::Plain, "changed"),
+        };
+        table.rows.push(vec![check.what.as_str().into(), state, check.seen.as_str().into()]);
+    }
+    let differ = compared.checks.iter().filter(|check| check.state == CheckState::Differs).count();
+    let since = format!(" since {}.", time(compared.taken));
+    let words = if differ == 0 {
+        Line::new(Tone::Good, "Nothing that was kept is missing or another one").and(since)
+    } else {
+        let verb = if differ == 1 { "does" } else { "do" };
+        Line::new(Tone::Bad, format!("{} {verb} not hold", count(differ, "check"))).and(since)
+    };
+    Page { blocks: vec![Block::Table(table), Block::Text(vec![words])] }.then(routes(&compared.routes))
 }

@@ -1,5 +1,7 @@
 //! Voyages on the rig: real API server, real node, real helm, real PostgreSQL.
 
+mod verify;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -14,8 +16,8 @@ use adapters::store::RunStore;
 use anyhow::{Context, Result, bail};
 use engine::Engine;
 use model::{
-    Ask, Code, End, Event, Finding, HelmClient, Input, Object, Outcome, PlanFile, Record, Ref, ReleaseId,
-    ReleaseStatus, Request, SecretKey, Uid, VolumeAim, VolumeEnd,
+    Ask, Code, End, Event, Finding, HelmClient, Input, Object, Outcome, PlanFile, Record, Ref, ReleaseId, Request,
+    SecretKey, Uid, VolumeAim, VolumeEnd,
 };
 use rehearse::{Alive, KnownDatabase, World, judge, shelf};
 use serde::Deserialize;
@@ -26,6 +28,7 @@ use tokio::runtime::Runtime;
 use crate::sim;
 
 mod plan;
+pub use verify::known;
 
 /// The database's pod in every fixture chart.
 pub const DATABASE: &str = "runai-backend-postgresql-0";
@@ -428,15 +431,6 @@ impl<'a> Site<'a> {
     fn pods(&self) -> Result<Vec<Value>> {
         let list = self.space.find("api/v1", "pods")?.context("pods can be listed")?;
         Ok(list["items"].as_array().cloned().unwrap_or_default())
-    }
-
-    /// The status of the newest release record.
-    ///
-    /// # Errors
-    /// Where the records cannot be read.
-    pub fn release_status(&self) -> Result<ReleaseStatus> {
-        let facts = self.runtime.block_on(self.client.releases(&self.release(), &BTreeMap::new())).map_err(told)?;
-        Ok(facts.last().map_or(ReleaseStatus::Unknown, |fact| fact.status))
     }
 
     /// Waits until claim, volume and pods have not changed for three seconds: controllers here act within one.

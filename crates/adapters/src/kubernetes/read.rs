@@ -65,6 +65,16 @@ impl Client {
         }
     }
 
+    /// Every claim of a namespace; one [`Seen::Unreadable`] where they cannot be listed.
+    pub async fn claims(&self, namespace: &str) -> Vec<Seen> {
+        let kind = "PersistentVolumeClaim";
+        match self.list_answer("", kind, namespace).await {
+            Ok(Answer::Items(items)) => items.into_iter().map(Seen::There).collect(),
+            Ok(_) => vec![Seen::Unreadable(format!("the server says that it has no {kind}"))],
+            Err(error) => vec![Seen::Unreadable(chain(&error))],
+        }
+    }
+
     /// The records of a release, oldest first; the fields named are left out of the fingerprints.
     ///
     /// # Errors

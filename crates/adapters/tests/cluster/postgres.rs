@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use model::{Cond, DatabaseError, DatabaseRef, Ref, Reply, SecretKey, Wait};
 use portolan_adapters::kubernetes::Client;
-use portolan_adapters::postgres::{snapshot, version};
+use portolan_adapters::postgres::{Depth, snapshot, version};
 use serde_json::json;
 
 use crate::{admin, namespace, post};
@@ -45,26 +45,26 @@ async fn a_database_is_looked_into_through_the_api_server() {
     let running = Wait { until: vec![Cond::Ready(database.pod.clone())], limit: 60 };
     assert_eq!(client.wait(&running, &|_| false, &mut |_, _| {}).await, Reply::Met);
     // The pod is ready before the server is: the look itself waits for it.
-    let first = snapshot(client.raw(), &database, "hidden").await.expect("a snapshot");
+    let first = snapshot(client.raw(), &database, "hidden", Depth::Rows).await.expect("a snapshot");
     assert!(first.system_identifier.parse::<u64>().is_ok(), "{first:?}");
     assert!(first.server_version.starts_with(|c: char| c.is_ascii_digit()));
-    let second = snapshot(client.raw(), &database, "hidden").await;
+    let second = snapshot(client.raw(), &database, "hidden", Depth::Rows).await;
     assert_eq!(second.as_ref(), Ok(&first));
 
     assert_eq!(version(client.raw(), &database, "hidden").await.as_ref(), Ok(&first.server_version));
     assert_eq!(version(client.raw(), &database, "wrong").await, Err(DatabaseError::PasswordRefused));
 
-    let refused = snapshot(client.raw(), &database, "wrong").await;
+    let refused = snapshot(client.raw(), &database, "wrong", Depth::Rows).await;
     assert_eq!(refused, Err(DatabaseError::PasswordRefused));
     let mut other = database.clone();
     other.database = "absent".into();
-    let refused = snapshot(client.raw(), &other, "hidden").await;
+    let refused = snapshot(client.raw(), &other, "hidden", Depth::Rows).await;
     assert!(matches!(refused, Err(DatabaseError::NoDatabase(_))), "{refused:?}");
     let mut closed = database;
     closed.port = 5999;
     let refused = version(client.raw(), &closed, "hidden").await;
     assert!(matches!(refused, Err(DatabaseError::Unreachable(_))), "{refused:?}");
-    let refused = tokio::time::timeout(Duration::from_secs(40), snapshot(client.raw(), &closed, "hidden"));
+    let refused = tokio::time::timeout(Duration::from_secs(40), snapshot(client.raw(), &closed, "hidden", Depth::Rows));
     let refused = refused.await.expect("it gives up");
     assert!(matches!(refused, Err(DatabaseError::Unreachable(_))), "{refused:?}");
 }

@@ -4,12 +4,15 @@ use std::sync::Arc;
 use adapters::driver::Driver;
 use adapters::store::{self, RunStore};
 use engine::Engine;
-use model::{Action, Code, Effect, Entry, Exit, Finding, HelmClient, Outcome, Plan, PlanFile, Record, Severity};
+use model::{
+    Action, Code, Effect, Entry, Exit, Finding, HelmClient, Outcome, Plan, PlanFile, Record, RouteLook, Severity,
+};
 use plan::survey::Survey;
 use rehearse::Forecast;
 
 use crate::args::{ApplyArgs, Global};
 use crate::commands::rehearse::same_cluster;
+use crate::commands::verify::tell_routes;
 use crate::drive::{self, Drive, Telling};
 use crate::output::Output;
 use crate::site::{self, Sim, Site};
@@ -126,7 +129,19 @@ pub(crate) async fn carry_out(
         }
     })
     .await?;
-    finish(&drive, &plan, rehearsed.as_ref(), simulated.as_deref(), &outcome, output)
+    let routes = if outcome == Outcome::Finished { drive.ask_routes(&plan.routes()).await } else { Vec::new() };
+    let end =
+        End { rehearsed: rehearsed.as_ref(), simulated: simulated.as_deref(), outcome: &outcome, routes: &routes };
+    finish(&drive, &plan, &end, output)
+}
+
+/// How a run ended, and what was seen beside its journal.
+struct End<'a> {
+    rehearsed: Option<&'a (Forecast, f64)>,
+    simulated: Option<&'a str>,
+    outcome: &'a Outcome,
+    /// Asked once the run has finished.
+    routes: &'a [RouteLook],
 }
 
 /// Whether a plan's helm is a program: that of a simulated installation is none.
@@ -177,23 +192,17 @@ fn not_safe(forecast: &Forecast) -> Finding {
 }
 
 /// The report, on the screen and in the run's folder, and how the command ends.
-fn finish(
-    drive: &Drive,
-    plan: &Plan,
-    rehearsed: Option<&(Forecast, f64)>,
-    simulated: Option<&str>,
-    outcome: &Outcome,
-    output: &Output,
-) -> Result<Exit, Finding> {
+fn finish(drive: &Drive, plan: &Plan, end: &End<'_>, output: &Output) -> Result<Exit, Finding> {
     let store = drive.store();
     let entries = store.entries()?;
     let folder = store.folder().display().to_string();
-    let shown = rehearsed.map(|(forecast, seconds)| (forecast, *seconds));
-    let page = report::run(plan, &entries, shown, &folder, simulated);
+    let shown = end.rehearsed.map(|(forecast, seconds)| (forecast, *seconds));
+    let page = report::run(plan, &entries, shown, &folder, end.simulated, end.routes);
     store.write_file("report.md", page.markdown().as_bytes())?;
     // What went wrong comes last, on standard error, and once.
     output.result(&page.without_findings(), &entries)?;
-    match outcome {
+    match end.outcome {
+        Outcome::Finished if tell_routes(end.routes, output) => Ok(Exit::Blocked),
         Outcome::Finished => Ok(Exit::Done),
         Outcome::StoppedSafely => Ok(Exit::StoppedSafely),
         Outcome::Moved { findings } => {

@@ -1,7 +1,8 @@
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-use model::{Code, Exit, Finding, PlanFile, Severity};
+use model::{Code, Exit, Finding, Severity};
+use serde::Serialize;
 
 use crate::args::{Global, PlanArgs};
 use crate::output::Output;
@@ -36,11 +37,11 @@ pub(crate) async fn run(global: &Global, args: &PlanArgs, output: &Output) -> Re
     })
 }
 
-fn save(path: &Path, file: &PlanFile) -> Result<(), Finding> {
+/// Writes a file for the user's eyes alone: of a plan, the chart and the values that were given are in it.
+pub(crate) fn save<T: Serialize>(path: &Path, value: &T) -> Result<(), Finding> {
     let unwritable =
         |error: String| Finding::blocking(Code::BadOption, format!("{} cannot be written", path.display())).with(error);
-    let text = serde_json::to_string(file).map_err(|error| unwritable(error.to_string()))?;
-    // The chart and the values that were given are in it: for the user's eyes alone.
+    let text = serde_json::to_string(value).map_err(|error| unwritable(error.to_string()))?;
     let mut options = std::fs::OpenOptions::new();
     options.write(true).create(true).truncate(true).mode(0o600);
     let written = options.open(path).and_then(|mut file| std::io::Write::write_all(&mut file, text.as_bytes()));

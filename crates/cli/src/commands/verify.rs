@@ -2,17 +2,29 @@ use std::sync::Arc;
 
 use adapters::driver::Driver;
 use engine::{Engine, Fold};
-use model::{Exit, Finding, Outcome};
+use model::{Exit, Finding, Outcome, RouteLook, Severity};
+use serde::Serialize;
 
 use crate::args::{Global, VerifyArgs};
-use crate::commands::{rehearse::same_cluster, status};
+use crate::commands::{baseline, rehearse::same_cluster, status};
 use crate::drive::{self, Drive, Telling};
 use crate::output::Output;
 use crate::prepare;
 use crate::site::Site;
 
+/// What machines get of it.
+#[derive(Serialize)]
+struct Verified<'a> {
+    #[serde(flatten)]
+    outcome: &'a Outcome,
+    routes: &'a [RouteLook],
+}
+
 /// Carries out the verifying steps of a run's plan again. Nothing is written, neither there nor to the journal.
 pub(crate) async fn run(global: &Global, args: &VerifyArgs, output: &Output) -> Result<Exit, Finding> {
+    if args.save.is_some() || args.against.is_some() {
+        return baseline::run(global, args, output).await;
+    }
     let run = status::open(global, args.run.as_deref())?;
     let plan = Arc::new(run.plan()?);
     let mut known = Fold::default();
@@ -38,8 +50,12 @@ pub(crate) async fn run(global: &Global, args: &VerifyArgs, output: &Output) -> 
     })
     .await?;
     let notes = engine.state().notes.clone();
-    output.result(&report::verification(engine.plan(), &notes, &outcome), &outcome)?;
+    let routes = drive.ask_routes(&plan.routes()).await;
+    let page = report::verification(engine.plan(), &notes, &outcome).then(report::routes(&routes));
+    output.result(&page, &Verified { outcome: &outcome, routes: &routes })?;
+    let down = tell_routes(&routes, output);
     Ok(match outcome {
+        Outcome::Finished if down => Exit::Blocked,
         Outcome::Finished => Exit::Done,
         other => {
             if let Outcome::Halted { finding } = &other {
@@ -48,4 +64,11 @@ pub(crate) async fn run(global: &Global, args: &VerifyArgs, output: &Output) -> 
             Exit::Blocked
         }
     })
+}
+
+/// Says which routes do not answer, and which could not be asked; whether one is down.
+pub(crate) fn tell_routes(routes: &[RouteLook], output: &Output) -> bool {
+    let findings: Vec<Finding> = routes.iter().filter_map(RouteLook::finding).collect();
+    output.findings(&findings);
+    findings.iter().any(|finding| finding.severity == Severity::Blocking)
 }

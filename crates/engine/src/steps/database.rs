@@ -45,7 +45,7 @@ fn observed(database: &model::DatabaseRef, snapshot: Snapshot, note: String) -> 
 }
 
 /// Same database, and nothing gone that no migration may take.
-fn compare(before: &Snapshot, after: &Snapshot, may_change: &[String]) -> Result<String, Finding> {
+pub(crate) fn compare(before: &Snapshot, after: &Snapshot, may_change: &[String]) -> Result<String, Finding> {
     if before.system_identifier != after.system_identifier {
         return Err(Finding::blocking(Code::OtherDatabase, "this is not the database that was there before")
             .with(format!("system_identifier {} -> {}", before.system_identifier, after.system_identifier))
@@ -56,27 +56,34 @@ fn compare(before: &Snapshot, after: &Snapshot, may_change: &[String]) -> Result
             )));
     }
     let changes = after.changes_since(before, may_change);
-    let named = |wanted: &TableChange| -> Vec<&str> {
-        changes.iter().filter(|(_, change)| *change == wanted).map(|(name, _)| name.as_str()).collect()
+    let named = |wanted: TableChange| -> Vec<&str> {
+        changes.iter().filter(|(_, change)| **change == wanted).map(|(name, _)| name.as_str()).collect()
     };
-    let (gone, shrunk) = (named(&TableChange::Gone), named(&TableChange::Shrunk));
-    if !gone.is_empty() || !shrunk.is_empty() {
-        let mut finding = Finding::blocking(Code::TablesLost, "tables are gone or have shrunk");
-        finding.evidence = gone.iter().map(|name| format!("{name} is gone")).collect();
-        finding.evidence.extend(shrunk.iter().map(|name| {
-            let rows = |snapshot: &Snapshot| snapshot.tables.get(*name).map_or(0, |table| table.rows);
-            format!("{name} has changed: {} rows -> {} rows", rows(before), rows(after))
-        }));
+    let lost: Vec<(&String, &TableChange)> = changes.iter().filter(|(_, change)| change.is_loss()).collect();
+    if !lost.is_empty() {
+        let has = |wanted: TableChange| lost.iter().any(|(_, change)| **change == wanted);
+        let mut finding = if has(TableChange::Gone) || has(TableChange::Shrunk) {
+            Finding::blocking(Code::TablesLost, Code::TablesLost.title())
+        } else if has(TableChange::Replaced) {
+            Finding::blocking(Code::RowsLost, Code::RowsLost.title())
+        } else {
+            Finding::blocking(Code::NotAsSaved, "rows have other content, and digests of it were asked for")
+        };
+        finding.evidence = lost.into_iter().map(|(name, change)| after.told(before, name, *change)).collect();
         return Err(finding);
     }
-    let migrated = named(&TableChange::Migrated);
+    let migrated = named(TableChange::Migrated);
     let mut note = format!(
         "same database; {}: {} equal, {} grew, {} new",
         count(changes.len(), "table"),
-        named(&TableChange::Equal).len(),
-        named(&TableChange::Grew).len(),
-        named(&TableChange::New).len()
+        named(TableChange::Equal).len(),
+        named(TableChange::Grew).len(),
+        named(TableChange::New).len()
     );
+    let uncounted = named(TableChange::Uncounted);
+    if !uncounted.is_empty() {
+        note.push_str(&format!(", not counted in time: {}", uncounted.join(", ")));
+    }
     if !migrated.is_empty() {
         note.push_str(&format!(", changed by the migration: {}", migrated.join(", ")));
     }

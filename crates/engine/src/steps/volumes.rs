@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use model::{Action, Blob, Code, Effect, Finding, Object, Ref, Seen, Step, StepKind, Uid, Verb, Write};
 use serde_json::{Value, json};
 
@@ -82,10 +84,11 @@ fn another(target: &Ref, how: &str) -> Finding {
     Finding::blocking(Code::OtherObject, format!("{target} is not as the plan has it: {how}"))
 }
 
-/// Is the claim the one it was, on the volume it was, and mounted? Each object is judged by itself, since a
-/// batch of reads is not atomic.
+/// Is the claim the one it was, on the volume it was, and mounted, and does none stand beside it that the plan does
+/// not have? Each object is judged by itself, since a batch of reads is not atomic.
 pub(super) fn on_verify(step: &Step, seen: &[Seen]) -> Next {
-    let StepKind::VerifyVolume { claim, claim_uid, volume, volume_uid, mounted_by } = &step.kind else {
+    let StepKind::VerifyVolume { claim, claim_uid, volume, volume_uid, mounted_by, sets, known_claims } = &step.kind
+    else {
         return Next::Halt(super::unreadable(step, &model::Reply::Met));
     };
     let mut wrong = Vec::new();
@@ -121,12 +124,28 @@ pub(super) fn on_verify(step: &Step, seen: &[Seen]) -> Next {
             wrong.push(format!("{volume} is {}", object.text("/status/phase")));
         }
     }
-    for (name, pod) in pods {
-        if pod.is_some_and(|pod| !pod.claims().contains(&claim.name())) {
+    for (name, pod) in &pods {
+        if pod.as_ref().is_some_and(|pod| !pod.claims().contains(&claim.name())) {
             wrong.push(format!("{name} does not mount {claim}"));
         }
     }
     if wrong.is_empty() {
+        let all = match claims(seen.get(2 + mounted_by.len()..).unwrap_or_default()) {
+            Ok(all) => all,
+            Err(text) => {
+                let found = format!("the claims beside {claim} cannot be listed");
+                return Next::Halt(Finding::blocking(Code::NotVisible, found).with(text));
+            }
+        };
+        let mounted: BTreeSet<&str> =
+            pods.iter().filter_map(|(_, pod)| pod.as_ref()).flat_map(Object::claims).collect();
+        let strange = |object: &&&Object| {
+            let is_named = |name: &Ref| mounted.contains(name.name()) || sets.iter().any(|set| is_of_set(name, set));
+            object.name().is_some_and(|name| !known_claims.contains(&name) && is_named(&name))
+        };
+        if let Some(object) = all.iter().find(strange) {
+            return Next::Halt(strange_claim(object, claim));
+        }
         return Next::was_done(format!("{claim} is on {volume}, same UIDs"));
     }
     let mut finding = Finding::blocking(Code::VolumeDiffers, format!("{claim} is not as it was"));
@@ -134,4 +153,35 @@ pub(super) fn on_verify(step: &Step, seen: &[Seen]) -> Next {
         finding = finding.with(line);
     }
     Next::Halt(finding)
+}
+
+/// The claims of a listing.
+fn claims(seen: &[Seen]) -> Result<Vec<&Object>, String> {
+    seen.iter()
+        .filter_map(|seen| match seen {
+            Seen::There(object) => Some(Ok(object)),
+            Seen::Unreadable(text) => Some(Err(text.clone())),
+            Seen::Absent => None,
+        })
+        .collect()
+}
+
+/// Whether a claim has the name that a set gives to its own: `<template>-<set>-<ordinal>` (Kubernetes 1.33,
+/// `getPersistentVolumeClaimName` in `pkg/controller/statefulset/stateful_set_utils.go`).
+pub(crate) fn is_of_set(claim: &Ref, set: &Ref) -> bool {
+    let of_set = || {
+        let (before, ordinal) = claim.name().rsplit_once('-')?;
+        let template = before.strip_suffix(set.name())?.strip_suffix('-')?;
+        Some(!template.is_empty() && !ordinal.is_empty() && ordinal.bytes().all(|byte| byte.is_ascii_digit()))
+    };
+    claim.namespace() == set.namespace() && of_set() == Some(true)
+}
+
+fn strange_claim(object: &Object, beside: &Ref) -> Finding {
+    let volume = match object.text("/spec/volumeName") {
+        "" => "it is not bound".to_owned(),
+        volume => format!("it is on PersistentVolume/{volume}"),
+    };
+    let found = format!("PersistentVolumeClaim/{} is new and not in the plan", object.text("/metadata/name"));
+    Finding::blocking(Code::StrangeClaim, found).with(volume).with(format!("{beside}, with the data, is as it was"))
 }

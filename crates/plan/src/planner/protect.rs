@@ -1,6 +1,6 @@
 //! The protections alone, for an installation that is not upgraded today.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use model::{Code, Finding, HelmClient, Hop, Inventory, Plan, PlanFile, Source, Step, StepKind, Volume, VolumeAim};
 use serde_json::Value;
@@ -69,8 +69,10 @@ fn verify(aim: &VolumeAim) -> StepKind {
         claim_uid: aim.claim_uid.clone(),
         volume: aim.volume.clone(),
         volume_uid: aim.volume_uid.clone(),
-        // Nothing is restarted, so who mounts it is not asked.
+        // Nothing is restarted, so neither who mounts it is asked nor what stands beside it.
         mounted_by: Vec::new(),
+        sets: Vec::new(),
+        known_claims: BTreeSet::new(),
     }
 }
 

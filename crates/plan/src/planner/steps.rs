@@ -1,5 +1,7 @@
 //! From what the recipes ask for to steps with everything decided.
 
+use std::collections::BTreeSet;
+
 use model::{Carried, Code, Finding, HelmRun, Object, Ref, Source, Step, StepKind, Undo, Volume};
 use recipe::{Ask, Boundary, Origin, Which, fill};
 use serde_json::Value;
@@ -7,7 +9,7 @@ use serde_json::Value;
 use super::ground::Ground;
 use super::leg::Leg;
 use super::standing::Standing;
-use super::{command, mounts};
+use super::{command, is_kind, mounts};
 use crate::survey::belongs;
 
 /// Seconds: a pod is given 30 by default to end, and a database may be given more.
@@ -140,7 +142,19 @@ impl Desk<'_> {
             volume: volume.volume.clone()?,
             volume_uid: volume.volume_uid.clone()?,
             mounted_by: mounts::pods(self.docs, &volume.claim),
+            sets: self.docs.iter().filter(|doc| is_kind(doc, "StatefulSet")).filter_map(Object::name).collect(),
+            known_claims: self.known_claims(),
         })
+    }
+
+    /// The claims of the release's namespace that stand when the hop begins, and those that its manifest makes.
+    fn known_claims(&self) -> BTreeSet<Ref> {
+        let is_claim =
+            |name: &&Ref| name.kind() == "PersistentVolumeClaim" && name.namespace() == self.ground.release().namespace;
+        let named: Vec<Ref> = self.docs.iter().filter_map(Object::name).collect();
+        let mut known: BTreeSet<Ref> = self.standing.objects.keys().chain(&named).filter(is_claim).cloned().collect();
+        known.extend(self.docs.iter().flat_map(mounts::made_by).map(|made| made.claim));
+        known
     }
 
     fn database(&self, name: &str) -> Option<model::DatabaseRef> {

@@ -28,7 +28,10 @@ fn all() -> Vec<(&'static str, Page)> {
         ("page", crate::page_script("The page", &lines, &lost, 0.8)),
         ("finding", crate::finding(&samples::moved())),
         ("status", crate::status(&plan, &samples::journal(5, Some(halted)), FOLDER)),
-        ("run", crate::run(&plan, &samples::journal(8, Some(Outcome::Finished)), Some((&safe, 0.8)), FOLDER, None)),
+        (
+            "run",
+            crate::run(&plan, &samples::journal(8, Some(Outcome::Finished)), Some((&safe, 0.8)), FOLDER, None, &[]),
+        ),
     ]
 }
 

@@ -81,7 +81,7 @@ fn a_status_of_a_run_that_stopped() {
 fn a_report_of_a_run() {
     let plan = samples::plan();
     let entries = samples::journal(8, Some(Outcome::Finished));
-    let page = crate::run(&plan, &entries, Some((&samples::safe(), 0.8)), FOLDER, None);
+    let page = crate::run(&plan, &entries, Some((&samples::safe(), 0.8)), FOLDER, None, &[]);
     reads(&page, &plan, REPORT_OF_A_RUN);
 }
 
@@ -411,7 +411,7 @@ fn a_forecast_for_programs() {
 #[test]
 fn a_written_report() {
     let plan = samples::plan();
-    let page = crate::run(&plan, &samples::journal(8, Some(Outcome::Finished)), None, FOLDER, None);
+    let page = crate::run(&plan, &samples::journal(8, Some(Outcome::Finished)), None, FOLDER, None, &[]);
     let text = page.markdown();
     let row = "| pvc-8a1f | pvc-postgresql | **Safe** | PersistentVolumeClaim/pvc-postgresql is on \
                PersistentVolume/pvc-8a1f, same UIDs (step 7, volume UID v-1) |";
@@ -433,7 +433,7 @@ fn a_run_that_halted_or_never_began() {
     assert!(text.contains("Next: portolan plan --to 2.20 --out new.plan\n      portolan apply 3f9c2a71"), "{text}");
     let text = shown(&crate::status(&plan, &[], FOLDER), &plan);
     assert!(text.contains("Not begun; nothing was written.\n"), "{text}");
-    let text = shown(&crate::run(&plan, &samples::journal(5, None), None, FOLDER, None), &plan);
+    let text = shown(&crate::run(&plan, &samples::journal(5, None), None, FOLDER, None, &[]), &plan);
     assert!(text.contains("not verified  guarded by Retain and keep; step 7 was not reached"), "{text}");
     assert!(text.contains("Database backend on postgresql-0 is DOWN"), "{text}");
 }

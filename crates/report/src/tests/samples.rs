@@ -133,8 +133,15 @@ fn steps() -> Vec<Step> {
     let retain = StepKind::RetainVolume { volume: volume(), uid: volume_uid.clone(), before: "Delete".into() };
     let keep = StepKind::KeepClaim { claim: claim(), uid: claim_uid.clone() };
     let delete = StepKind::DeleteObject { target: set.clone(), uid, ends: vec![pod.clone()] };
-    let verify =
-        StepKind::VerifyVolume { claim: claim(), claim_uid, volume: volume(), volume_uid, mounted_by: vec![pod] };
+    let verify = StepKind::VerifyVolume {
+        claim: claim(),
+        claim_uid,
+        volume: volume(),
+        volume_uid,
+        mounted_by: vec![pod],
+        sets: vec![],
+        known_claims: [claim()].into(),
+    };
     let check = StepKind::VerifyDatabase { database: database(), may_change: vec!["public.*".into()] };
     vec![
         step("retain", retain, Undo::Reverse, Some(36), patch_pv),
@@ -264,7 +271,7 @@ pub(super) fn unguarded() -> (Plan, Forecast) {
 
 fn snapshot(tables: &[(&str, u64, &str)]) -> Snapshot {
     let table = |(name, rows, column): &(&str, u64, &str)| {
-        ((*name).to_owned(), Table { rows: *rows, columns: vec![(*column).to_owned()] })
+        ((*name).to_owned(), Table { rows: *rows, columns: vec![(*column).to_owned()], ..Table::default() })
     };
     Snapshot {
         system_identifier: "7291000000000000001".into(),

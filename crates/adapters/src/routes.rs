@@ -1,0 +1,111 @@
+//! Asks Routes and Ingresses over HTTP, from where this runs. Nothing but a GET is sent, without credentials, and no
+//! redirect is followed. `HTTPS_PROXY` and its like are not used.
+
+mod tls;
+
+use std::time::Duration;
+
+use futures::{StreamExt, stream};
+use http::Uri;
+use http_body_util::Empty;
+use hyper::body::Bytes;
+use hyper_util::rt::TokioIo;
+use model::{Ref, RouteLook, RouteSeen, Seen, route};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, sleep, timeout};
+
+/// How long a host may take to take a connection.
+const CONNECT: Duration = Duration::from_secs(5);
+
+/// How long it may take to answer then.
+const ANSWER: Duration = Duration::from_secs(10);
+
+/// How long a router may take to hear of backends that have become ready.
+const READY: Duration = Duration::from_secs(20);
+
+/// How many are asked at once.
+const AT_ONCE: usize = 8;
+
+/// Asks routes under their addresses; with each comes what the API server said of it.
+pub async fn look(routes: Vec<(Ref, Seen)>) -> Vec<RouteLook> {
+    let mut looks = Vec::new();
+    for (name, seen) in routes {
+        let look = |address: String, seen| RouteLook { route: name.clone(), address, seen };
+        let broken = |why: String| look(String::new(), RouteSeen::Broken { why });
+        let unseen = |why: String| look(String::new(), RouteSeen::Unseen { why });
+        match seen {
+            Seen::Absent => looks.push(broken("it is not there".into())),
+            Seen::Unreadable(why) => looks.push(unseen(why)),
+            Seen::There(object) => {
+                let addresses = route::addresses(&object);
+                if let Some(why) = route::refused(&object) {
+                    looks.push(broken(why));
+                } else if addresses.is_empty() {
+                    looks.push(unseen("it names no host that could be asked".into()));
+                } else {
+                    let asked = stream::iter(addresses)
+                        .map(|address| async move { (ask(&address, READY).await, address) })
+                        .buffered(AT_ONCE);
+                    looks.extend(asked.map(|(seen, address)| look(address, seen)).collect::<Vec<_>>().await);
+                }
+            }
+        }
+    }
+    looks
+}
+
+/// Asks an address, and again for as long as `patience` where the answer is that nothing is ready.
+async fn ask(address: &str, patience: Duration) -> RouteSeen {
+    let end = Instant::now() + patience;
+    loop {
+        let seen = ask_once(address).await.unwrap_or_else(|why| RouteSeen::Unseen { why });
+        if !matches!(seen, RouteSeen::Fails { .. }) || Instant::now() >= end {
+            return seen;
+        }
+        sleep(Duration::from_secs(1)).await;
+    }
+}
+
+async fn ask_once(address: &str) -> Result<RouteSeen, String> {
+    let uri: Uri = address.parse().map_err(|error| format!("{error}"))?;
+    let host = uri.host().ok_or("it names no host")?.to_owned();
+    let is_secured = uri.scheme_str() == Some("https");
+    let port = uri.port_u16().unwrap_or(if is_secured { 443 } else { 80 });
+    let tcp = timeout(CONNECT, TcpStream::connect((host.as_str(), port))).await;
+    let tcp = tcp.map_err(|_| format!("no connection within {} s", CONNECT.as_secs()))?;
+    let tcp = tcp.map_err(|error| error.to_string())?;
+    let answer = async {
+        if is_secured {
+            let (stream, certificate) = tls::enter(tcp, &host).await?;
+            Ok::<_, String>((get(stream, &uri, &host).await?, certificate))
+        } else {
+            Ok((get(tcp, &uri, &host).await?, None))
+        }
+    };
+    let (status, certificate) =
+        timeout(ANSWER, answer).await.map_err(|_| format!("no answer within {} s", ANSWER.as_secs()))??;
+    Ok(if status < 500 { RouteSeen::Answers { status, certificate } } else { RouteSeen::Fails { status } })
+}
+
+/// The status of the answer to a GET.
+async fn get<S>(stream: S, uri: &Uri, host: &str) -> Result<u16, String>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let said = |error: hyper::Error| error.to_string();
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(said)?;
+    // Its errors come out at the sender too.
+    let connection = tokio::spawn(connection);
+    let request = http::Request::get(uri.path())
+        .header(http::header::HOST, host)
+        .header(http::header::USER_AGENT, concat!("portolan/", env!("CARGO_PKG_VERSION")))
+        .body(Empty::<Bytes>::new())
+        .map_err(|error| error.to_string())?;
+    let answer = sender.send_request(request).await.map_err(said);
+    connection.abort();
+    Ok(answer?.status().as_u16())
+}
+
+#[cfg(test)]
+mod tests;

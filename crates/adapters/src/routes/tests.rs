@@ -1,0 +1,85 @@
+use std::sync::Arc;
+
+use rustls::pki_types::PrivatePkcs8KeyDer;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
+
+use super::*;
+
+/// Answers each connection with the next of these statuses; the last one stays.
+async fn server(statuses: &'static [u16], tls: Option<TlsAcceptor>) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    let address = format!("{scheme}://localhost:{}/", listener.local_addr().expect("an address").port());
+    tokio::spawn(async move {
+        let mut number = 0;
+        while let Ok((stream, _)) = listener.accept().await {
+            let status = statuses[number.min(statuses.len() - 1)];
+            number += 1;
+            match &tls {
+                None => answer(stream, status).await,
+                Some(tls) => {
+                    if let Ok(stream) = tls.accept(stream).await {
+                        answer(stream, status).await;
+                    }
+                }
+            }
+        }
+    });
+    address
+}
+
+async fn answer(mut stream: impl AsyncRead + AsyncWrite + Unpin, status: u16) {
+    let mut asked = vec![0; 1024];
+    let read = stream.read(&mut asked).await.expect("a request");
+    assert!(asked[..read].starts_with(b"GET / HTTP/1.1"));
+    let text = format!("HTTP/1.1 {status} x\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+    stream.write_all(text.as_bytes()).await.expect("an answer");
+    drop(stream.shutdown().await);
+}
+
+#[tokio::test]
+async fn any_answer_below_500_is_one() {
+    for statuses in [&[200], &[302], &[401], &[404]] {
+        let address = server(statuses, None).await;
+        let seen = ask(&address, Duration::ZERO).await;
+        assert_eq!(seen, RouteSeen::Answers { status: statuses[0], certificate: None });
+    }
+    let address = server(&[503], None).await;
+    assert_eq!(ask(&address, Duration::ZERO).await, RouteSeen::Fails { status: 503 });
+}
+
+#[tokio::test]
+async fn a_router_is_given_time_to_hear_of_its_backends() {
+    let address = server(&[503, 503, 200], None).await;
+    assert_eq!(ask(&address, READY).await, RouteSeen::Answers { status: 200, certificate: None });
+}
+
+#[tokio::test]
+async fn a_certificate_that_does_not_verify_is_told_and_no_hindrance() {
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
+    let key = PrivatePkcs8KeyDer::from(made.signing_key.serialize_der());
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_no_client_auth()
+        .with_single_cert(vec![made.cert.der().clone()], key.into())
+        .expect("a certificate and its key");
+    let address = server(&[200], Some(TlsAcceptor::from(Arc::new(config)))).await;
+    let seen = ask(&address, Duration::ZERO).await;
+    let RouteSeen::Answers { status: 200, certificate: Some(why) } = &seen else { panic!("{seen:?}") };
+    assert!(why.contains("certificate"), "{why}");
+}
+
+#[tokio::test]
+async fn what_cannot_be_reached_from_here_is_not_called_broken() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let closed = format!("http://{}/", listener.local_addr().expect("an address"));
+    drop(listener);
+    for address in [closed.as_str(), "https://nothing.invalid/"] {
+        let seen = ask(address, Duration::ZERO).await;
+        assert!(matches!(seen, RouteSeen::Unseen { .. }), "{address}: {seen:?}");
+    }
+}

@@ -1,0 +1,74 @@
+//! Looks at an installation again.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use adapters::driver::Driver;
+use adapters::kubernetes::Client;
+use adapters::postgres::{self, Depth};
+use adapters::store::RunStore;
+use anyhow::Result;
+use engine::{Engine, Fold};
+use model::{DatabaseRef, Input, Outcome, ReleaseStatus, Reply, Request, Snapshot};
+
+use super::{Site, told};
+
+/// What a run's journal knows.
+///
+/// # Errors
+/// Where it cannot be read.
+pub fn known(folder: &Path) -> Result<Fold> {
+    let mut known = Fold::default();
+    for entry in RunStore::open(folder).map_err(told)?.entries().map_err(told)? {
+        known.apply(&entry.record);
+    }
+    Ok(known)
+}
+
+impl Site<'_> {
+    /// Carries out the verifying steps of a run again, as `portolan verify` does; with what each saw.
+    ///
+    /// # Errors
+    /// Where the run's folder cannot be read.
+    pub fn verify(&self, folder: &Path) -> Result<(Outcome, Vec<String>)> {
+        let store = RunStore::open(folder).map_err(told)?;
+        let mut engine = Engine::verifying(&store.plan().map_err(told)?, &known(folder)?);
+        let client = self.runtime.block_on(Client::connect(self.client.kubeconfig(), None)).map_err(told)?;
+        let mut driver = Driver::new(client, store);
+        loop {
+            let reply = match engine.want() {
+                Request::End(outcome) => {
+                    let notes = engine.state().notes.iter().map(|(_, note)| note.clone()).collect();
+                    return Ok((outcome, notes));
+                }
+                Request::Append(..) => Reply::Appended,
+                request => self.runtime.block_on(driver.serve(request, &mut |_| {})).map_err(told)?,
+            };
+            engine.on(Input::Reply(reply));
+        }
+    }
+
+    /// A look into the database as deep as it goes.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn look_deep(&self, database: &DatabaseRef) -> Result<Snapshot> {
+        let look = postgres::snapshot(self.client.raw(), database, self.password(), Depth::Content);
+        self.runtime.block_on(look).map_err(|error| anyhow::anyhow!("{error:?}"))
+    }
+
+    /// The password that the database was made with.
+    #[must_use]
+    pub fn password(&self) -> &str {
+        &self.start.password
+    }
+
+    /// The status of the newest release record.
+    ///
+    /// # Errors
+    /// Where the records cannot be read.
+    pub fn release_status(&self) -> Result<ReleaseStatus> {
+        let facts = self.runtime.block_on(self.client.releases(&self.release(), &BTreeMap::new())).map_err(told)?;
+        Ok(facts.last().map_or(ReleaseStatus::Unknown, |fact| fact.status))
+    }
+}

@@ -1,0 +1,47 @@
+//! A claim that comes up beside the old one, and that the plan does not have.
+
+use std::sync::Arc;
+
+use engine::Engine;
+use model::{Code, Input, Outcome, Ref, Request};
+use serde_json::json;
+use trials::sim;
+
+/// How an upgrade ends where somebody makes a claim of this name just before the volumes are verified.
+fn ends_beside(claim: &str) -> Outcome {
+    let mut installation = sim::installation("openshift-2.8");
+    let file = sim::plan(installation.world(), &["2.20"], &[]).expect("a plan");
+    sim::teach(installation.world_mut(), &file);
+    let claim = Ref::claim(&file.plan.release.namespace, claim);
+    let mut engine = Engine::resume(Arc::new(file.plan), &[], "a test");
+    loop {
+        let request = engine.want();
+        match &request {
+            Request::End(outcome) => return outcome.clone(),
+            Request::ReadWithClaims(..) if installation.world().get(&claim).is_none() => {
+                let metadata = json!({"name": claim.name(), "namespace": claim.namespace(), "uid": "new"});
+                let object = json!({"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": metadata});
+                installation.world_mut().put(&claim, object);
+            }
+            _ => {}
+        }
+        let reply = installation.serve(&engine, &request, &mut |_, _| true);
+        engine.on(Input::Reply(reply));
+    }
+}
+
+#[test]
+fn a_claim_of_the_release_that_the_plan_does_not_have_is_no_good_end() {
+    let Outcome::Halted { finding } = ends_beside("data-runai-backend-postgresql-0") else { panic!("it finishes") };
+    assert_eq!(finding.code, Code::StrangeClaim);
+    assert!(finding.found.contains("data-runai-backend-postgresql-0"), "{finding:?}");
+    assert!(finding.evidence.iter().any(|line| line.contains("pvc-postgresql")), "{finding:?}");
+}
+
+#[test]
+fn other_claims_of_the_namespace_are_nobodys_business() {
+    // Made by hand, for a backup; made after a set that the release does not have.
+    for claim in ["backup", "data-other-0", "data-runai-backend-postgresql-new"] {
+        assert_eq!(ends_beside(claim), Outcome::Finished, "{claim}");
+    }
+}
