@@ -8,6 +8,7 @@ use testkit::rig;
 mod docs;
 mod fidelity;
 mod matrix;
+mod picture;
 mod program;
 mod render;
 mod test;
@@ -58,6 +59,12 @@ enum Command {
     /// Writes the reference pages in docs/ from the program's tables, and removes those of what is gone
     Docs {
         /// Only says whether they are stale
+        #[arg(long)]
+        check: bool,
+    },
+    /// Draws what the program prints on a simulated installation, for the README
+    Picture {
+        /// Only says whether the pictures are stale
         #[arg(long)]
         check: bool,
     },
@@ -112,6 +119,7 @@ fn main() -> anyhow::Result<()> {
         Command::Fidelity { helm, jobs, only } => fidelity::run(root(), &helm, jobs, only.as_deref()),
         Command::Matrix { helm, jobs, only } => matrix::run(root(), &helm, jobs, only.as_deref()),
         Command::Docs { check } => docs::write(root(), check),
+        Command::Picture { check } => picture::write(root(), check),
         Command::Render { helm, check } => {
             let helm = match helm {
                 Some(helm) => helm,

@@ -1,7 +1,8 @@
 //! The program itself, as people run it: built through cargo, with nothing of this user's surroundings.
 
+use std::io::{Read, Seek};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
@@ -26,10 +27,17 @@ impl Program {
         Ok(Self { path: path.context("cargo names no program")? })
     }
 
-    /// Runs it in a folder that is its home as well. It finds no helm and no kubeconfig there.
-    pub(crate) fn run(&self, folder: &Path, args: &[&str]) -> Result<Output> {
+    /// Runs it in a folder that is its home as well, and returns what it prints, in the order in which it does. It finds no
+    /// helm and no kubeconfig there.
+    pub(crate) fn run(&self, folder: &Path, args: &[&str]) -> Result<String> {
+        let mut said = tempfile::tempfile()?;
         let mut command = Command::new(&self.path);
         command.args(args).current_dir(folder).env_clear().env("HOME", folder).stdin(Stdio::null());
-        command.output().with_context(|| format!("starting {}", self.path.display()))
+        command.stdout(said.try_clone()?).stderr(said.try_clone()?);
+        command.status().with_context(|| format!("starting {}", self.path.display()))?;
+        said.rewind()?;
+        let mut text = String::new();
+        said.read_to_string(&mut text)?;
+        Ok(text)
     }
 }
