@@ -9,7 +9,7 @@ use model::{ChartId, Code, Finding, Object, Ref, ReleaseFact, ReleaseId};
 
 use crate::helm::{Launch, RenderJob};
 
-pub(crate) use helm_compat::values::set;
+pub(crate) use helm_compat::values::{file as values_file, set};
 
 /// The records of a release out of its Secrets, oldest first.
 pub(crate) fn releases(

@@ -107,7 +107,7 @@ impl Driver {
             let secret = self.archived(from)?.ok_or_else(|| format!("{} is not in this run's archive", from.secret))?;
             compat::set(&mut values, path, value_of(&secret, from)?.into());
         }
-        serde_json::to_vec(&values).map_err(|error| error.to_string())
+        Ok(compat::values_file(&values).into_bytes())
     }
 
     async fn wait(&self, wait: &Wait, events: &mut dyn FnMut(&Event)) -> Reply {

@@ -1,5 +1,7 @@
 //! Values: reading, merging and setting them as Helm does.
 
+use std::fmt::Write as _;
+
 use serde_json::{Map, Value};
 
 use crate::{set, yaml};
@@ -142,6 +144,22 @@ fn keys(path: &str) -> Vec<String> {
     keys
 }
 
+/// Values as a file for helm: JSON, which is YAML but for the characters that YAML does not take as they are, or takes for
+/// the end of a line (`is_printable` and `is_break` in `yamlprivateh.go` of go-yaml 2.4). Those are escaped.
+#[must_use]
+pub fn file(values: &Value) -> String {
+    let mut text = String::new();
+    for c in values.to_string().chars() {
+        match c {
+            '\u{7f}'..='\u{9f}' | '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}' => {
+                let _ = write!(text, "\\u{:04x}", u32::from(c));
+            }
+            _ => text.push(c),
+        }
+    }
+    text
+}
+
 /// Reads one `--set`.
 ///
 /// # Errors
@@ -231,6 +249,14 @@ mod tests {
             set(&mut again, &path, leaf);
         }
         assert_eq!(again, value);
+    }
+
+    #[test]
+    fn a_file_has_nothing_that_yaml_does_not_take() {
+        let values = json!({"a\u{7f}": "\u{85}\u{2028}\u{feff} \u{e9}\u{1f6a2}\n"});
+        let text = file(&values);
+        assert_eq!(text, r#"{"a\u007f":"\u0085\u2028\ufeff é🚢\n"}"#);
+        assert_eq!(serde_json::from_str::<Value>(&text).expect("it is JSON"), values);
     }
 
     #[test]

@@ -1,10 +1,6 @@
 //! Upgrades after which every volume is where it was and the database is not: the plan stops them, and what it stops is
 //! shown by carrying the plan out all the same.
 
-use std::collections::BTreeMap;
-use std::path::Path;
-
-use fs_err as fs;
 use model::{Code, Finding, Outcome, PlanFile, Severity};
 use plan::planner::ChartPick;
 use rehearse::shelf;
@@ -16,25 +12,11 @@ const CHART: &str = "control-plane-2.20.41";
 
 /// The newest fixture chart with another template of the database.
 fn chart(edit: impl Fn(String) -> String) -> ChartPick {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../testkit/charts").join(CHART);
-    let mut files = BTreeMap::new();
-    read(&root, &root, &mut files);
+    let mut files = shelf::files(CHART).expect("the chart is there");
     let template = files.get_mut("templates/postgresql.yaml").expect("the chart has a database");
     *template = edit(String::from_utf8(template.clone()).expect("a template is text")).into_bytes();
     let chart = shelf::pack(&files);
     ChartPick { id: chart.id, archive: chart.archive }
-}
-
-fn read(root: &Path, folder: &Path, files: &mut BTreeMap<String, Vec<u8>>) {
-    for entry in fs::read_dir(folder).expect("a folder of the chart") {
-        let path = entry.expect("an entry").path();
-        if path.is_dir() {
-            read(root, &path, files);
-        } else {
-            let name = path.strip_prefix(root).expect("it lies below").to_string_lossy().into_owned();
-            files.insert(name, fs::read(&path).expect("a file of the chart"));
-        }
-    }
 }
 
 /// The finding for which a plan is not applied.

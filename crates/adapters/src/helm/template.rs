@@ -33,8 +33,7 @@ pub struct RenderJob {
 pub async fn template(client: &HelmClient, job: &RenderJob) -> Result<String, Finding> {
     let home = Home::new(client, "a rendering")?;
     let chart = home.write("chart.tgz", &job.archive)?;
-    // JSON is YAML.
-    let values = home.write("values.yaml", job.values.to_string().as_bytes())?;
+    let values = home.write("values.yaml", crate::compat::values_file(&job.values).as_bytes())?;
     let arguments = crate::compat::template_argv(job, &chart, &values);
     let output = home
         .run(arguments, None, LIMIT)

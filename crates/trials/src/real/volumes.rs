@@ -1,0 +1,237 @@
+//! The volumes that a trial looks at, what it does to their pods, and what has become of them.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use model::{End, Object, Ref, Uid, VolumeAim, VolumeEnd};
+use rehearse::{Alive, judge};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{DATABASE, Site};
+
+/// The pod of the metrics, on plain Kubernetes.
+const METRICS: &str = "runai-backend-thanos-receive-0";
+
+/// Which of the data of an installation.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Data {
+    /// The database.
+    #[default]
+    Database,
+    /// The metrics, on plain Kubernetes.
+    Metrics,
+}
+
+/// A volume that a trial looks at.
+pub struct Watched {
+    /// Claim and volume with their UIDs.
+    pub aim: VolumeAim,
+    /// The folder that its bytes are in.
+    disk: PathBuf,
+    /// A file in it that is there as long as the bytes are.
+    mark: &'static str,
+    /// The pod that mounts it.
+    pod: &'static str,
+}
+
+impl Site<'_> {
+    /// The volume under the database's claim, as it is now.
+    ///
+    /// # Errors
+    /// Where the claim is not bound.
+    pub fn aim(&self) -> Result<VolumeAim> {
+        self.aim_of(&self.start.claim)
+    }
+
+    fn aim_of(&self, name: &str) -> Result<VolumeAim> {
+        let claim = self.space.find("api/v1", &format!("persistentvolumeclaims/{name}"))?;
+        let claim = Object::new(claim.context("the claim is there")?);
+        let volume = self.rig.api().get(&format!("/api/v1/persistentvolumes/{}", claim.text("/spec/volumeName")))?;
+        let volume = Object::new(volume);
+        Ok(VolumeAim {
+            claim: Ref::claim(self.space.name(), name),
+            claim_uid: claim.uid(),
+            volume: Ref::volume(volume.text("/metadata/name")),
+            volume_uid: volume.uid(),
+        })
+    }
+
+    /// That volume, then the one under the claim of the metrics where there is one.
+    ///
+    /// # Errors
+    /// Where a claim is not bound.
+    pub fn aims(&self) -> Result<Vec<VolumeAim>> {
+        std::iter::once(&self.start.claim).chain(&self.start.metrics).map(|claim| self.aim_of(claim)).collect()
+    }
+
+    /// The folder that the volume's bytes are in.
+    ///
+    /// # Errors
+    /// Where it is no folder of the rig's.
+    pub fn disk(&self, aim: &VolumeAim) -> Result<PathBuf> {
+        let volume = self.rig.api().get(&format!("/api/v1/persistentvolumes/{}", aim.volume.name()))?;
+        self.rig.folder(&volume).context("it is a folder of the rig's provisioner")
+    }
+
+    /// The volume of some data, to be looked at from now on.
+    ///
+    /// # Errors
+    /// Where there is none.
+    pub fn watched(&self, data: Data) -> Result<Watched> {
+        let (claim, pod, mark) = match data {
+            Data::Database => (Some(&self.start.claim), DATABASE, "data/PG_VERSION"),
+            Data::Metrics => (self.start.metrics.as_ref(), METRICS, "of-the-trial"),
+        };
+        let aim = self.aim_of(claim.context("this start has no such data")?)?;
+        let disk = self.disk(&aim)?;
+        if data == Data::Metrics {
+            fs_err::write(disk.join(mark), "portolan")?;
+        }
+        Ok(Watched { aim, disk, mark, pod })
+    }
+
+    /// What has become of the volume once nothing moves any more.
+    ///
+    /// # Errors
+    /// Where it never grows quiet.
+    pub fn look(&self, watched: &Watched, end: End) -> Result<VolumeEnd> {
+        self.wait_until_quiet(watched)?;
+        let aim = &watched.aim;
+        let mut objects: BTreeMap<Ref, Object> = BTreeMap::new();
+        let api = self.rig.api();
+        if let Some(claim) = self.space.find("api/v1", &format!("persistentvolumeclaims/{}", aim.claim.name()))? {
+            objects.insert(aim.claim.clone(), Object::new(claim));
+        }
+        if let Some(volume) = api.find(&format!("/api/v1/persistentvolumes/{}", aim.volume.name()))? {
+            objects.insert(aim.volume.clone(), Object::new(volume));
+        }
+        let pods: Vec<Object> = self.pods()?.into_iter().map(with_kind).collect();
+        let alive = if watched.disk.join(watched.mark).exists() { Alive::Yes } else { Alive::No };
+        let (verdict, _) = judge(aim, alive, &|name: &Ref| objects.get(name), &pods);
+        Ok(VolumeEnd { verdict, end, release: self.release_status()? })
+    }
+
+    fn pods(&self) -> Result<Vec<Value>> {
+        let list = self.space.find("api/v1", "pods")?.context("pods can be listed")?;
+        Ok(list["items"].as_array().cloned().unwrap_or_default())
+    }
+
+    /// Waits until claim, volume and pod have not changed for three seconds: controllers here act within one. A pod that
+    /// its set is about to make is given longer, for on a machine with much to do that takes its time.
+    fn wait_until_quiet(&self, watched: &Watched) -> Result<()> {
+        let aim = &watched.aim;
+        let until = Instant::now() + Duration::from_secs(90);
+        let mut last = (String::new(), Instant::now());
+        while Instant::now() < until {
+            let version =
+                |value: &Value| format!("{}:{};", value["metadata"]["uid"], value["metadata"]["resourceVersion"]);
+            let mut now = String::new();
+            for pod in self.pods()?.iter().filter(|pod| pod["metadata"]["name"] == watched.pod) {
+                now.push_str(&version(pod));
+            }
+            let claim = self.space.find("api/v1", &format!("persistentvolumeclaims/{}", aim.claim.name()))?;
+            let volume = self.rig.api().find(&format!("/api/v1/persistentvolumes/{}", aim.volume.name()))?;
+            claim.iter().chain(&volume).for_each(|value| now.push_str(&version(value)));
+            if now != last.0 {
+                last = (now, Instant::now());
+            } else if last.1.elapsed() > Duration::from_secs(30)
+                || last.1.elapsed() > Duration::from_secs(3) && !self.is_due(watched)?
+            {
+                return Ok(());
+            }
+            std::thread::sleep(Duration::from_millis(200));
+        }
+        bail!("{} never grows quiet", self.space.name())
+    }
+
+    /// Whether the volume's pod is not there and its set will make it, or the set has not seen its newest template.
+    fn is_due(&self, watched: &Watched) -> Result<bool> {
+        let set = watched.pod.rsplit_once('-').map_or(watched.pod, |(set, _)| set);
+        let Some(set) = self.space.find("apis/apps/v1", &format!("statefulsets/{set}"))? else {
+            return Ok(false);
+        };
+        if set["status"]["observedGeneration"] != set["metadata"]["generation"] {
+            return Ok(true);
+        }
+        let is_held = self.space.find("api/v1", "resourcequotas/none")?.is_some();
+        let is_wanted = set["spec"]["replicas"].as_u64().unwrap_or(1) > 0;
+        Ok(is_wanted && !is_held && self.space.find("api/v1", &format!("pods/{}", watched.pod))?.is_none())
+    }
+
+    /// Deletes every pod of the namespace, as a drained node would.
+    ///
+    /// # Errors
+    /// Where the API server refuses.
+    pub fn delete_pods(&self) -> Result<()> {
+        let before: Vec<String> =
+            self.pods()?.iter().filter_map(|pod| pod["metadata"]["uid"].as_str().map(str::to_owned)).collect();
+        self.rig.api().delete(&format!("/api/v1/namespaces/{}/pods", self.space.name()))?;
+        self.space.wait("the end of the pods", 60, |_| {
+            Ok(!self.pods()?.iter().any(|pod| before.iter().any(|uid| pod["metadata"]["uid"] == uid.as_str())))
+        })
+    }
+
+    /// Forbids new pods in the namespace.
+    ///
+    /// # Errors
+    /// Where the API server refuses.
+    pub fn hold_pods(&self) -> Result<()> {
+        let path = format!("/api/v1/namespaces/{}/resourcequotas", self.space.name());
+        let quota = json!({
+            "apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "none"}, "spec": {"hard": {"pods": "0"}},
+        });
+        self.rig.api().create(&path, &quota)?;
+        // The quota counts only once the controller has looked at it.
+        self.space.wait("the quota", 30, |space| {
+            let quota = space.find("api/v1", "resourcequotas/none")?;
+            Ok(quota.is_some_and(|quota| quota["status"]["hard"]["pods"] == "0"))
+        })
+    }
+
+    /// Allows new pods again, and makes controllers that gave up try at once.
+    ///
+    /// # Errors
+    /// Where the API server refuses.
+    pub fn release_pods(&self) -> Result<()> {
+        self.rig.api().delete(&format!("/api/v1/namespaces/{}/resourcequotas/none", self.space.name()))?;
+        let sets = self.space.find("apis/apps/v1", "statefulsets")?.context("sets can be listed")?;
+        for set in sets["items"].as_array().into_iter().flatten() {
+            let name = set["metadata"]["name"].as_str().unwrap_or_default();
+            let path = format!("/apis/apps/v1/namespaces/{}/statefulsets/{name}", self.space.name());
+            self.rig.api().patch(&path, &json!({"metadata": {"annotations": {"trial": "go on"}}}))?;
+        }
+        Ok(())
+    }
+
+    /// Whether the volume's pod runs, and is another one than this.
+    ///
+    /// # Errors
+    /// Where it cannot be read.
+    pub fn runs_anew(&self, watched: &Watched, old: Option<&Uid>) -> Result<bool> {
+        let pod = self.space.find("api/v1", &format!("pods/{}", watched.pod))?;
+        Ok(pod.is_some_and(|pod| {
+            let uid = pod["metadata"]["uid"].as_str().unwrap_or_default();
+            pod["status"]["phase"] == "Running" && old.is_none_or(|old| old.0.as_ref() != uid)
+        }))
+    }
+
+    /// The UID of the volume's pod.
+    ///
+    /// # Errors
+    /// Where it cannot be read.
+    pub fn pod_uid(&self, watched: &Watched) -> Result<Option<Uid>> {
+        let pod = self.space.find("api/v1", &format!("pods/{}", watched.pod))?;
+        Ok(pod.map(|pod| Uid::new(pod["metadata"]["uid"].as_str().unwrap_or_default())))
+    }
+}
+
+/// Items of a list carry no kind of their own.
+fn with_kind(mut pod: Value) -> Object {
+    pod["kind"] = json!("Pod");
+    pod["apiVersion"] = json!("v1");
+    Object::new(pod)
+}

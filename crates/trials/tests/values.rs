@@ -1,0 +1,351 @@
+//! Values, random ones: what is read of a file and of `--set`, what helm is handed, and what a person is shown to type
+//! are all what `helm get values` gives back.
+//!
+//! `PROPTEST_CASES` is the number of cases for each helm; they are the same ones each time.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::process::{Command, Output};
+
+use helm_compat::{argv, values};
+use model::{ChartId, Digest, HelmClient, HelmRun, ReleaseId, ValuesMode};
+use proptest::prelude::*;
+use proptest::sample::select;
+use proptest::test_runner::{Config, TestRng, TestRunner};
+use semver::Version;
+use serde_json::{Map, Value};
+use testkit::rig::{Namespace, Rig, pins};
+
+/// What `--set`, YAML or a shell could take for their own, and what they should leave alone.
+const PIECES: [&str; 41] = [
+    "a", "b", "Z", "7", "0", "-", " ", "  ", ",", "{", "}", ".", "=", "[", "]", "\\", "\"", "'", "$", "$HOME", "`id`",
+    "#", ": ", "&", "*", "!", "%", "@", "|", ">", "~", "?", "\n", "\t", "ü", "🚢", "\u{7f}", "\u{2028}", "null",
+    "true", "()",
+];
+
+/// Words that the two YAMLs, Go and `--set` read in ways of their own.
+const WORDS: [&str; 38] = [
+    "yes",
+    "No",
+    "on",
+    "OFF",
+    "y",
+    "n",
+    "true",
+    "False",
+    "~",
+    "null",
+    "Null",
+    "NULL",
+    "0",
+    "007",
+    "08",
+    "0o17",
+    "0x1F",
+    "0b11",
+    "1_000",
+    "1e3",
+    "1E3",
+    "+1",
+    "-0",
+    ".5",
+    "5.",
+    "1.50",
+    ".inf",
+    ".nan",
+    "12:30:45",
+    "2001-01-01",
+    "<<",
+    "=",
+    "1.2.3",
+    "",
+    "9007199254740993",
+    "-12",
+    "3.0",
+    "1e400",
+];
+
+fn text() -> impl Strategy<Value = String> {
+    prop_oneof![
+        3 => prop::collection::vec(select(&PIECES[..]), 0..6).prop_map(|pieces| pieces.concat()),
+        1 => select(&WORDS[..]).prop_map(str::to_owned),
+    ]
+}
+
+/// Few, so that those of two maps meet. None is empty: `--set` cannot say such a one.
+fn key() -> impl Strategy<Value = String> {
+    prop_oneof![
+        4 => select(vec!["a", "b", "c", "A"]).prop_map(str::to_owned),
+        1 => text().prop_filter("a key has a name", |key| !key.is_empty()),
+    ]
+}
+
+fn tree() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        1 => Just(Value::Null),
+        1 => any::<bool>().prop_map(Value::from),
+        1 => (-1_000_000..1_000_000_i64).prop_map(Value::from),
+        1 => (-1.0e9..1.0e9_f64).prop_map(Value::from),
+        5 => text().prop_map(Value::from),
+    ];
+    leaf.prop_recursive(3, 24, 4, |inner| {
+        prop_oneof![
+            1 => prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            2 => prop::collection::btree_map(key(), inner, 0..4).prop_map(object),
+        ]
+    })
+}
+
+fn object(map: BTreeMap<String, Value>) -> Value {
+    Value::Object(map.into_iter().collect())
+}
+
+fn map() -> impl Strategy<Value = Value> {
+    prop::collection::btree_map(key(), tree(), 0..5).prop_map(object)
+}
+
+/// A values file, in one of the ways in which such a file is written.
+fn file() -> impl Strategy<Value = String> {
+    let words = prop::collection::vec(select(&WORDS[..]), 0..6);
+    (map(), words, any::<bool>()).prop_map(|(map, words, json)| {
+        let mut map = map;
+        map.as_object_mut().expect("it is a map").remove("words");
+        let text = if json || map == Value::Object(Map::new()) {
+            format!("{}\n", serde_json::to_string(&map).expect("it is JSON"))
+        } else {
+            let words: Vec<String> = words.iter().map(|word| format!("- {word}\n")).collect();
+            format!("{}words:\n{}", serde_saphyr::to_string(&map).expect("it is YAML"), words.concat())
+        };
+        text
+    })
+}
+
+/// An argument of `--set`, which helm may refuse.
+fn setting() -> impl Strategy<Value = String> {
+    let pieces = prop_oneof![
+        4 => select(vec!["a", "b", "c", "7"]),
+        2 => select(vec![".", ",", "=", "[0]", "[1]", "{", "}", "\\", "{a,b}", "null", "true", "007", "1.5", " "]),
+        1 => select(&PIECES[..]).prop_filter("a null byte cannot be an argument", |_| true),
+    ];
+    let anything = prop::collection::vec(pieces, 0..10).prop_map(|pieces| pieces.concat());
+    let path = select(vec!["a", "b.c", "a.b.c", "l[0]", "l[1].x", r"d\.e", "n"]);
+    let usual = (path, text()).prop_map(|(path, text)| format!("{path}={text}"));
+    prop_oneof![anything, usual]
+}
+
+#[derive(Clone, Debug)]
+struct Case {
+    /// The file that the release was installed with.
+    old: String,
+    /// And what was set beside it.
+    sets: Vec<String>,
+    /// What an upgrade is given.
+    given: Value,
+}
+
+fn case() -> impl Strategy<Value = Case> {
+    (file(), prop::collection::vec(setting(), 0..3), map()).prop_map(|(old, sets, given)| Case { old, sets, given })
+}
+
+/// A helm, and a release of its own to try it with.
+struct Bench<'a> {
+    rig: &'a Rig,
+    space: Namespace<'a>,
+    version: Version,
+    folder: tempfile::TempDir,
+}
+
+impl<'a> Bench<'a> {
+    fn new(rig: &'a Rig, version: &str) -> Self {
+        let bench = Self {
+            rig,
+            space: rig.namespace("values").expect("a namespace"),
+            version: version.parse().expect("a version"),
+            folder: tempfile::tempdir().expect("a folder"),
+        };
+        // Found under its name alone, as by whoever types the command.
+        let bin = bench.folder.path().join("bin");
+        fs_err::create_dir(&bin).expect("a folder");
+        fs_err::os::unix::fs::symlink(rig.helm(version).expect("a helm"), bin.join("helm")).expect("a link");
+        for (name, content) in [
+            ("Chart.yaml", "apiVersion: v2\nname: chart\nversion: 1.0.0\n"),
+            ("templates/map.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: {{ .Release.Name }}}\n"),
+        ] {
+            let path = bench.folder.path().join("chart").join(name);
+            fs_err::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+            fs_err::write(path, content).expect("a file");
+        }
+        bench
+    }
+
+    fn command(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
+        let path = std::env::var("PATH").unwrap_or_default();
+        command
+            .current_dir(self.folder.path())
+            .env("PATH", format!("{}/bin:{path}", self.folder.path().display()))
+            .env("HOME", self.folder.path())
+            .env("KUBECONFIG", self.rig.kubeconfig());
+        command
+    }
+
+    fn helm(&self, arguments: &[String]) -> Output {
+        self.command("helm").args(arguments).output().expect("helm runs")
+    }
+
+    fn write(&self, name: &str, content: &str) -> String {
+        let path: PathBuf = self.folder.path().join(name);
+        fs_err::write(&path, content).expect("a file");
+        path.display().to_string()
+    }
+
+    /// Makes the release have these values and no others.
+    fn reset(&self, file: &str, sets: &[String]) -> Output {
+        let mut arguments: Vec<String> = [
+            "upgrade",
+            "--install",
+            "rel",
+            "chart",
+            "-n",
+            self.space.name(),
+            "--history-max",
+            "2",
+            "--reset-values",
+            "-f",
+        ]
+        .map(str::to_owned)
+        .into();
+        arguments.push(file.to_owned());
+        for set in sets {
+            arguments.extend(["--set".to_owned(), set.clone()]);
+        }
+        self.helm(&arguments)
+    }
+
+    fn stored(&self) -> Value {
+        let out = self.helm(&["get", "values", "rel", "-o", "json", "-n", self.space.name()].map(str::to_owned));
+        assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+        match serde_json::from_slice(&out.stdout).expect("it is JSON") {
+            // So helm prints no values.
+            Value::Null => Value::Object(Map::new()),
+            values => values,
+        }
+    }
+
+    fn run(&self) -> HelmRun {
+        let none = Digest::of(b"");
+        HelmRun {
+            release: ReleaseId { namespace: self.space.name().into(), name: "rel".into() },
+            base_revision: 1,
+            client: HelmClient { version: self.version.clone(), path: "helm".into(), digest: None },
+            chart: ChartId { name: "chart".into(), version: Version::new(1, 0, 0) },
+            archive: none.clone(),
+            values: none.clone(),
+            carried: Vec::new(),
+            mode: ValuesMode::ResetThenReuse,
+            manifest: none,
+            docs: BTreeMap::new(),
+            free: BTreeMap::new(),
+            guards: Vec::new(),
+        }
+    }
+
+    fn check(&self, case: &Case) -> Result<(), TestCaseError> {
+        let file = self.write("old.yaml", &case.old);
+        let ours = values::parse(&case.old, "old.yaml").map_err(|error| error.to_string()).and_then(|mut all| {
+            for set in &case.sets {
+                values::parse_set_into(set, &mut all).map_err(|error| error.to_string())?;
+            }
+            Ok(all)
+        });
+        let out = self.reset(&file, &case.sets);
+        let said = String::from_utf8_lossy(&out.stderr);
+        prop_assert_eq!(ours.is_ok(), out.status.success(), "we say {:?}, helm says {}", ours, said);
+        let Ok(old) = ours else {
+            return Ok(());
+        };
+        self.is_stored("what was read", &old)?;
+
+        let meant = self.merged(&old, &case.given);
+        let given = self.write("given.yaml", &values::file(&case.given));
+        let out = self.helm(&argv::upgrade_argv(&self.run(), "token", "", "chart", &given));
+        prop_assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+        self.is_stored("what helm was handed", &meant)?;
+
+        prop_assert!(self.reset(&file, &case.sets).status.success());
+        let shown = argv::show_command(&self.run(), &case.given).join("\n");
+        let out = self.command("sh").args(["-c", &shown]).output().expect("a shell");
+        prop_assert!(out.status.success(), "{}\n{}", shown, String::from_utf8_lossy(&out.stderr));
+        self.is_stored(&shown, &meant)
+    }
+
+    fn is_stored(&self, what: &str, meant: &Value) -> Result<(), TestCaseError> {
+        let stored = self.stored();
+        prop_assert!(same(&stored, meant), "{what}:\n stored {stored}\n meant  {meant}");
+        Ok(())
+    }
+
+    /// As [`values::merge`], and as helm did before 3.20.1: a null over a null went away.
+    fn merged(&self, old: &Value, given: &Value) -> Value {
+        let mut merged = values::merge(old, given);
+        if self.version < Version::new(3, 20, 1) {
+            forget_nulls(&mut merged, old, given);
+        }
+        merged
+    }
+}
+
+fn forget_nulls(merged: &mut Value, old: &Value, given: &Value) {
+    let (Value::Object(merged), Value::Object(old), Value::Object(given)) = (merged, old, given) else {
+        return;
+    };
+    for (key, old) in old {
+        match given.get(key) {
+            Some(Value::Null) if old.is_null() => {
+                merged.remove(key);
+            }
+            Some(given) => {
+                if let Some(merged) = merged.get_mut(key) {
+                    forget_nulls(merged, old, given);
+                }
+            }
+            None => {}
+        }
+    }
+}
+
+/// Equal, where a number is what it is worth: helm keeps all of them as floats and writes them in its own way.
+fn same(one: &Value, other: &Value) -> bool {
+    match (one, other) {
+        (Value::Number(one), Value::Number(other)) => one.as_f64() == other.as_f64(),
+        (Value::Array(one), Value::Array(other)) => {
+            one.len() == other.len() && one.iter().zip(other).all(|(one, other)| same(one, other))
+        }
+        (Value::Object(one), Value::Object(other)) => {
+            one.len() == other.len()
+                && one.iter().all(|(key, one)| other.get(key).is_some_and(|other| same(one, other)))
+        }
+        _ => one == other,
+    }
+}
+
+#[test]
+#[ignore = "needs the rig: cargo xtask test"]
+fn values_arrive_as_they_were_meant() {
+    let rig = Rig::shared().expect("the rig");
+    std::thread::scope(|scope| {
+        for version in pins::HELM {
+            let rig = &rig;
+            scope.spawn(move || {
+                let bench = Bench::new(rig, version);
+                let cases = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(12);
+                let config = Config { cases, failure_persistence: None, max_shrink_iters: 200, ..Config::default() };
+                let rng = TestRng::deterministic_rng(config.rng_algorithm);
+                let found = TestRunner::new_with_rng(config, rng).run(&case(), |case| bench.check(&case));
+                if let Err(error) = found {
+                    panic!("helm {version}: {error}");
+                }
+            });
+        }
+    });
+}
