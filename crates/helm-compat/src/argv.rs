@@ -122,6 +122,8 @@ fn setting(path: &str, value: &Value) -> String {
     if value.is_string() && SECRET.iter().any(|end| last.ends_with(end)) && !last.contains("existing") {
         return placeholder(path);
     }
+    // A dot and a backslash inside a key are escaped already.
+    let path = [',', '=', '['].iter().fold(path.to_owned(), |path, c| path.replace(*c, &format!("\\{c}")));
     let (flag, text) = match value {
         Value::String(text) if reads_as_text(text) => ("--set", escape(text)),
         Value::String(text) => ("--set-string", escape(text)),
@@ -242,7 +244,7 @@ mod tests {
             "global": {"domain": "runai.apps.example.com", "registry": {"password": "hunter2"}},
             "postgresql": {"auth": {"password": "also-not"}, "primary": {"persistence": {"existingClaim": "pvc-postgresql"}}},
             "thanos": {"query": {"stores": ["thanos-grpc-port-forwarder:10901"]}},
-            "odd": {"text": "a,b {c}", "number": "007", "int": "5", "list": [], "maps": [{"a": 1}], "float": 1.5, "no": null, "on": true},
+            "odd": {"a,b=[c.d]": 1, "text": "a,b {c}", "number": "007", "int": "5", "list": [], "maps": [{"a": 1}], "float": 1.5, "no": null, "on": true},
         });
         assert_eq!(
             show_command(&run(ValuesMode::Reset), &given),
@@ -251,6 +253,7 @@ mod tests {
                 r"  -n runai-backend --reset-values \",
                 r"  --set global.domain=runai.apps.example.com \",
                 r#"  --set-string global.registry.password="$GLOBAL_REGISTRY_PASSWORD" \"#,
+                r"  --set 'odd.a\,b\=\[c\.d]=1' \",
                 r"  --set-json odd.float=1.5 \",
                 r"  --set-string odd.int=5 \",
                 r"  --set-json 'odd.list=[]' \",

@@ -24,7 +24,7 @@ const PIECES: [&str; 41] = [
 ];
 
 /// Words that the two YAMLs, Go and `--set` read in ways of their own.
-const WORDS: [&str; 38] = [
+const WORDS: [&str; 37] = [
     "yes",
     "No",
     "on",
@@ -62,7 +62,6 @@ const WORDS: [&str; 38] = [
     "9007199254740993",
     "-12",
     "3.0",
-    "1e400",
 ];
 
 fn text() -> impl Strategy<Value = String> {
@@ -110,13 +109,12 @@ fn file() -> impl Strategy<Value = String> {
     (map(), words, any::<bool>()).prop_map(|(map, words, json)| {
         let mut map = map;
         map.as_object_mut().expect("it is a map").remove("words");
-        let text = if json || map == Value::Object(Map::new()) {
+        if json || map == Value::Object(Map::new()) {
             format!("{}\n", serde_json::to_string(&map).expect("it is JSON"))
         } else {
             let words: Vec<String> = words.iter().map(|word| format!("- {word}\n")).collect();
             format!("{}words:\n{}", serde_saphyr::to_string(&map).expect("it is YAML"), words.concat())
-        };
-        text
+        }
     })
 }
 
@@ -125,7 +123,7 @@ fn setting() -> impl Strategy<Value = String> {
     let pieces = prop_oneof![
         4 => select(vec!["a", "b", "c", "7"]),
         2 => select(vec![".", ",", "=", "[0]", "[1]", "{", "}", "\\", "{a,b}", "null", "true", "007", "1.5", " "]),
-        1 => select(&PIECES[..]).prop_filter("a null byte cannot be an argument", |_| true),
+        1 => select(&PIECES[..]),
     ];
     let anything = prop::collection::vec(pieces, 0..10).prop_map(|pieces| pieces.concat());
     let path = select(vec!["a", "b.c", "a.b.c", "l[0]", "l[1].x", r"d\.e", "n"]);
@@ -338,7 +336,7 @@ fn values_arrive_as_they_were_meant() {
             let rig = &rig;
             scope.spawn(move || {
                 let bench = Bench::new(rig, version);
-                let cases = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(12);
+                let cases = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(24);
                 let config = Config { cases, failure_persistence: None, max_shrink_iters: 200, ..Config::default() };
                 let rng = TestRng::deterministic_rng(config.rng_algorithm);
                 let found = TestRunner::new_with_rng(config, rng).run(&case(), |case| bench.check(&case));
