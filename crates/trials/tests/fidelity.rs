@@ -10,7 +10,7 @@ fn every_step_that_writes_is_left_out_in_some_case() {
     let left_out: Vec<String> =
         fidelity::cases().into_iter().filter(|case| case.harm.is_some()).flat_map(|case| case.without).collect();
     // These are left out in tests/left_out.rs: a rehearsal knows no admission webhooks, and without the chart's own values
-    // no volume is touched. What `delete-ingress` prevents needs an ingress controller, which the rig has not.
+    // no volume is touched.
     let elsewhere = ["delete-nginx", "domain", "distribution", "thanos-stores", "delete-ingress"];
     for step in Book::builtin().boundaries.iter().flat_map(|boundary| &boundary.steps) {
         let writes = !matches!(

@@ -1,6 +1,7 @@
 //! Steps and values that no rehearsal can judge: left out on the rig, what they are there to prevent is seen.
 
 use model::{Code, Outcome};
+use serde_json::json;
 use testkit::rig::{Rig, pins};
 use trials::real::{Data, Place, Site};
 
@@ -21,6 +22,84 @@ fn without_the_end_of_the_old_ingress_controller_helm_is_refused() {
     let said = said(&folder);
     assert!(said.contains("failed calling webhook \"validate.nginx.ingress.kubernetes.io\""), "helm said: {said}");
     assert_eq!(site.aim().expect("the claim"), watched.aim, "the data is where it was");
+}
+
+/// Forbids a second Ingress for a host, as the admission webhook of ingress-nginx does (`checkOverlap` in
+/// `internal/ingress/controller/controller.go`, controller 1.11), with the API server's own means: a stand-in for a
+/// controller that the rig has not.
+fn forbid_second_ingress(rig: &Rig, namespace: &str) {
+    let api = rig.api();
+    let base = "/apis/admissionregistration.k8s.io/v1";
+    let policy = json!({
+        "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicy",
+        "metadata": {"name": namespace},
+        "spec": {
+            "paramKind": {"apiVersion": "networking.k8s.io/v1", "kind": "Ingress"},
+            "matchConstraints": {"resourceRules": [{
+                "apiGroups": ["networking.k8s.io"], "apiVersions": ["v1"], "operations": ["CREATE", "UPDATE"],
+                "resources": ["ingresses"],
+            }]},
+            "validations": [{
+                "expression": "object.metadata.name == params.metadata.name || \
+                    !object.spec.rules.exists(one, params.spec.rules.exists(other, one.host == other.host))",
+                "message": "this host is defined in another ingress already",
+            }],
+        },
+    });
+    api.create(&format!("{base}/validatingadmissionpolicies"), &policy).expect("a policy");
+    let binding = json!({
+        "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicyBinding",
+        "metadata": {"name": namespace},
+        "spec": {
+            "policyName": namespace,
+            "validationActions": ["Deny"],
+            "paramRef": {"selector": {}, "parameterNotFoundAction": "Allow"},
+            "matchResources": {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace}}},
+        },
+    });
+    api.create(&format!("{base}/validatingadmissionpolicybindings"), &binding).expect("a binding");
+}
+
+/// Waits until a second Ingress for the host of the old one is refused.
+fn wait_until_forbidden(rig: &Rig, site: &Site<'_>) {
+    let path = format!("/apis/networking.k8s.io/v1/namespaces/{}/ingresses", site.space().name());
+    let old = site.space().find("apis/networking.k8s.io/v1", "ingresses/runai-backend-ingress").expect("an answer");
+    let mut second = old.expect("the old chart's ingress");
+    second["metadata"] = json!({"name": "second"});
+    site.space()
+        .wait("the policy", 60, |_| match rig.api().create(&path, &second) {
+            Ok(_) => rig.api().delete(&format!("{path}/second")).map(|_| false),
+            Err(error) => {
+                anyhow::ensure!(error.to_string().contains("another ingress already"), error);
+                Ok(true)
+            }
+        })
+        .expect("it is forbidden");
+}
+
+#[test]
+#[ignore = "needs the rig: cargo xtask test"]
+fn without_the_end_of_the_old_ingress_helm_is_refused() {
+    const START: &str = "kubernetes-2.9";
+    let place = Place::of(START).expect("the rig");
+    for (without, refused) in [(&["delete-ingress"][..], true), (&[], false)] {
+        let mut site = Site::install(&place.rig, START, HELM).expect("an installation");
+        site.write_rows(100).expect("rows are written");
+        let watched = site.watched(Data::Database).expect("a bound claim");
+        forbid_second_ingress(&place.rig, site.space().name());
+        wait_until_forbidden(&place.rig, &site);
+        let (_, file) = site.plan(&["2.20"], without).expect("a plan");
+        let (outcome, folder) = site.apply(&file, &mut |_| {}).expect("a run");
+        if refused {
+            let Outcome::Halted { finding } = outcome else { panic!("it ended as {outcome:?}") };
+            assert_eq!(finding.code, Code::HelmFailed);
+            let said = said(&folder);
+            assert!(said.contains("this host is defined in another ingress already"), "helm said: {said}");
+        } else {
+            assert_eq!(outcome, Outcome::Finished);
+        }
+        assert_eq!(site.aim().expect("the claim"), watched.aim, "the data is where it was");
+    }
 }
 
 /// What the helms of a run said.
