@@ -4,7 +4,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{ChartId, Code, DatabaseRef, Digest, Finding, HelmClient, Ref, ReleaseId, Step, StepKind, Uid, canonical};
+use crate::{
+    ChartId, Code, DatabaseRef, Digest, Finding, HelmClient, Ref, ReleaseId, Severity, Step, StepKind, Uid, canonical,
+};
 
 /// A plan: data with no choices left. Applying it in a world that moved is refused.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -150,6 +152,11 @@ impl Plan {
     #[must_use]
     pub fn digest(&self) -> Digest {
         Digest::of(&canonical(self))
+    }
+
+    /// What was found for which the plan is not applied.
+    pub fn blocking(&self) -> impl Iterator<Item = &Finding> {
+        self.findings.iter().filter(|finding| finding.severity == Severity::Blocking)
     }
 
     /// All steps of all hops, in order.

@@ -197,6 +197,14 @@ pub enum Platform {
     Kubernetes,
 }
 
+impl Platform {
+    /// Whether a cluster is of it.
+    #[must_use]
+    pub fn is_of(self, cluster: &model::Platform) -> bool {
+        (self == Self::OpenShift) == matches!(cluster, model::Platform::OpenShift { .. })
+    }
+}
+
 impl Ask {
     /// The words of all kinds, in the order in which a hop carries them out.
     pub const KINDS: [&'static str; 10] = [

@@ -5,7 +5,7 @@ use semver::Version;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::names;
+use crate::{Platform, names};
 
 /// A page as a script: its commands as written, for a simulated installation.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -15,6 +15,8 @@ pub struct PageScript {
     pub format: u32,
     /// Which page of the product it is.
     pub page: String,
+    /// The platform that it is written for.
+    pub platform: Platform,
     /// The ways in which a person may read it.
     pub readings: Vec<PageReading>,
 }

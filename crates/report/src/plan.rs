@@ -1,6 +1,6 @@
 //! What will be done, step by step.
 
-use model::{Change, Digest, Fate, Hop, Plan, Severity, StepKind};
+use model::{Change, Digest, Fate, Hop, Plan, StepKind};
 use rehearse::Forecast;
 
 use crate::page::{Block, Page, Table};
@@ -141,7 +141,7 @@ fn summary(plan: &Plan) -> Line {
 
 /// A plan that was only shown has no name that a command could find it by, so it is made again from its options.
 fn next(page: &mut Page, plan: &Plan, forecast: Option<&Forecast>) {
-    if let Some(blocking) = plan.findings.iter().find(|finding| finding.severity == Severity::Blocking) {
+    if let Some(blocking) = plan.blocking().next() {
         return page.then_next(blocking.next.clone(), "");
     }
     match forecast {

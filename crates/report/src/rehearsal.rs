@@ -34,6 +34,13 @@ pub fn rehearsal(plan: &Plan, forecast: &Forecast, took: f64) -> Page {
 fn next(page: &mut Page, plan: &Plan, forecast: &Forecast) {
     if forecast.is_safe() {
         page.say(verdict(forecast));
+        if let Some(blocking) = plan.blocking().next() {
+            page.say(Line::new(Tone::Bad, "Blocked").and(format!(
+                ": [{}] {}; no rehearsal shows it, and this plan is not applied.",
+                blocking.code, blocking.found
+            )));
+            return page.then_next(blocking.next.clone(), "");
+        }
         let note = with_sim(plan, "or with the file of --out");
         return page.then_next(format!("portolan apply {}", options(plan)), note);
     }

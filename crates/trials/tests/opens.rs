@@ -1,7 +1,7 @@
 //! Upgrades after which every volume is where it was and the database is not: the plan stops them, and what it stops is
 //! shown by carrying the plan out all the same.
 
-use model::{Code, Finding, Outcome, PlanFile, Severity};
+use model::{Code, Finding, Outcome, PlanFile};
 use plan::planner::ChartPick;
 use rehearse::shelf;
 use serde_json::json;
@@ -21,8 +21,7 @@ fn chart(edit: impl Fn(String) -> String) -> ChartPick {
 
 /// The finding for which a plan is not applied.
 fn blocking(file: &PlanFile) -> &Finding {
-    let all: Vec<&Finding> =
-        file.plan.findings.iter().filter(|finding| finding.severity == Severity::Blocking).collect();
+    let all: Vec<&Finding> = file.plan.blocking().collect();
     let [finding] = all[..] else { panic!("{all:#?}") };
     finding
 }

@@ -4,9 +4,7 @@ use std::sync::Arc;
 use adapters::driver::Driver;
 use adapters::store::{self, RunStore};
 use engine::Engine;
-use model::{
-    Action, Code, Effect, Entry, Exit, Finding, HelmClient, Outcome, Plan, PlanFile, Record, RouteLook, Severity,
-};
+use model::{Action, Code, Effect, Entry, Exit, Finding, HelmClient, Outcome, Plan, PlanFile, Record, RouteLook};
 use plan::survey::Survey;
 use rehearse::Forecast;
 
@@ -90,7 +88,7 @@ pub(crate) async fn carry_out(
             return Err(not_safe(&forecast));
         }
         // What the planner found and no rehearsal shows, such as a hook that takes a claim with it.
-        if let Some(finding) = plan.findings.iter().find(|finding| finding.severity == Severity::Blocking) {
+        if let Some(finding) = plan.blocking().next() {
             return Err(finding.clone());
         }
         site.check_rights(&plan).await?;

@@ -22,17 +22,18 @@ pub(crate) async fn run(global: &Global, _args: &PageArgs, output: &Output) -> R
     if let Some(words) = site.simulated() {
         output.say(&words);
     }
+    // Its survey says which platform it is; the page's words are asked for before a plan is made.
+    let (book, survey) = prepare::survey(global, &mut site).await?;
+    let Some(page) = book.page.filter(|page| page.platform.is_of(&survey.inventory.cluster.platform)) else {
+        return Err(Finding::blocking(Code::BadOption, "no recipe has a page with commands for this platform")
+            .why("the commands are those of the page for OpenShift; on plain Kubernetes another page has others")
+            .next("portolan page --sim openshift-2.8, or portolan plan --sim, which knows both platforms"));
+    };
     // The page gives the chart no password and names no version; ours is the newest chart that there is.
     let target = Target { to: Some("2.20".into()), without: vec!["carry-credentials".into()], ..Target::default() };
     let prepared = prepare::plan(global, &mut site, &target, output).await?;
     let installed = &prepared.survey.inventory.release.chart;
-    let readings: Vec<&PageReading> = prepared
-        .book
-        .page
-        .iter()
-        .flat_map(|page| &page.readings)
-        .filter(|reading| reading.from.is(installed))
-        .collect();
+    let readings = page.readings.iter().filter(|reading| reading.from.is(installed));
     let Some(run) = helm_run(&prepared) else {
         output.value(&json!([]))?;
         output.say(&format!("Nothing to do: {installed} is installed."));

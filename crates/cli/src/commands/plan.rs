@@ -1,7 +1,7 @@
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-use model::{Code, Exit, Finding, Severity};
+use model::{Code, Exit, Finding};
 use serde::Serialize;
 
 use crate::args::{Global, PlanArgs};
@@ -28,7 +28,7 @@ pub(crate) async fn run(global: &Global, args: &PlanArgs, output: &Output) -> Re
         output.say(&format!("Saved to {}", path.display()));
     }
     let is_safe = rehearsed.as_ref().is_none_or(|(forecast, _)| forecast.is_safe());
-    let is_blocked = !is_safe || plan.findings.iter().any(|finding| finding.severity == Severity::Blocking);
+    let is_blocked = !is_safe || plan.blocking().next().is_some();
     Ok(match plan.hops.is_empty() {
         true => Exit::Done,
         false if is_blocked => Exit::Blocked,

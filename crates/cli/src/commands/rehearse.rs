@@ -33,7 +33,10 @@ pub(crate) async fn run(global: &Global, args: &RehearseArgs, output: &Output) -
     let world = site.world(&survey, &prepare::databases(&file.plan));
     let (forecast, seconds) = prepare::rehearse(&world, &file);
     output.result(&report::rehearsal(&file.plan, &forecast, seconds), &report::json::forecast(&forecast))?;
-    Ok(if forecast.is_safe() { Exit::Done } else { Exit::Blocked })
+    // What no rehearsal shows blocks the plan all the same.
+    let blocking: Vec<Finding> = file.plan.blocking().cloned().collect();
+    output.findings(&blocking);
+    Ok(if forecast.is_safe() && blocking.is_empty() { Exit::Done } else { Exit::Blocked })
 }
 
 /// A plan is for one cluster.

@@ -50,6 +50,7 @@ const WRONG: &[(&str, i32, &str, &str)] = &[
     ("verify --sim openshift-2.8", 64, "PL310", "sim new openshift-2.8"),
     ("verify", 64, "PL310", "no runs"),
     ("page", 64, "PL114", "--sim"),
+    ("page --sim kubernetes-2.8", 64, "PL113", "openshift-2.8"),
 ];
 
 const UNREACHABLE: &str = r#"{"apiVersion": "v1", "kind": "Config", "current-context": "a",
@@ -110,6 +111,11 @@ fn a_database_that_would_not_open_stops_the_upgrade_before_anything_is_written()
         assert_eq!(came.code, 3, "{line}\n{}{}", came.stdout, came.stderr);
         assert!(came.stdout.contains("error[PL221]"), "{}", came.stdout);
     }
+    // What a rehearsal does not see blocks it all the same, and it does not send anybody on to apply.
+    let came = user.run("rehearse --sim here --to 2.20");
+    assert_eq!(came.code, 3, "{}{}", came.stdout, came.stderr);
+    assert!(came.stderr.contains("error[PL221]"), "{}", came.stderr);
+    assert!(came.stdout.contains("Blocked: [PL221]") && !came.stdout.contains("portolan apply"), "{}", came.stdout);
     let came = user.run("upgrade --sim here --to 2.20 --yes");
     assert_eq!(came.code, 3, "{}{}", came.stdout, came.stderr);
     assert!(came.stderr.contains("PL221"), "{}", came.stderr);

@@ -65,8 +65,7 @@ impl<'a> Ground<'a> {
 
     /// Whether what a recipe says for a platform, or for any, is for this cluster.
     pub(super) fn is_for(&self, platform: Option<recipe::Platform>) -> bool {
-        let openshift = matches!(self.inventory.cluster.platform, Platform::OpenShift { .. });
-        platform.is_none_or(|platform| (platform == recipe::Platform::OpenShift) == openshift)
+        platform.is_none_or(|platform| platform.is_of(&self.inventory.cluster.platform))
     }
 
     /// Whether a workload mounts a claim today, or would if it ran.
