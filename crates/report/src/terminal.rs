@@ -115,14 +115,22 @@ fn table_lines(table: &Table, style: &Style) -> Vec<Line> {
     let columns = table.head.len();
     let rows: Vec<Vec<Line>> =
         table.rows.iter().map(|row| row.iter().map(|cell| cell.set(style.ascii)).collect()).collect();
-    let mut wants: Vec<usize> = table.head.iter().map(|head| width(head)).collect();
-    for row in &rows {
-        for (want, cell) in wants.iter_mut().zip(row) {
-            *want = (*want).max(cell.width());
+    let wants = |of_head: fn(&str) -> usize| -> Vec<usize> {
+        let mut wants: Vec<usize> = table.head.iter().map(|head| of_head(head)).collect();
+        for row in &rows {
+            for (want, cell) in wants.iter_mut().zip(row) {
+                *want = (*want).max(cell.width());
+            }
         }
-    }
+        wants
+    };
     let room = style.room().saturating_sub(2 * columns.saturating_sub(1));
-    let Some(widths) = share(&wants, room) else {
+    let mut widths = wants(width);
+    if widths.iter().sum::<usize>() > room {
+        // Where room is scarce a head is broken rather than a name.
+        widths = wants(|head| head.split(' ').map(width).max().unwrap_or(0));
+    }
+    let Some(widths) = share(&widths, room) else {
         return stacked(&table.head, &rows, style);
     };
     let head: Vec<Line> = table.head.iter().map(|head| Line::from(head.as_str())).collect();

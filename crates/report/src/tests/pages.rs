@@ -96,9 +96,10 @@ Storage   standard (default, Delete)   1 other class
 Helm      3.14.4  /usr/local/bin/helm
 Requests  38 reads, 0 writes   not seen: 1 kind
 
-VOLUME    CLAIM           RECLAIM  KEEP live/stored  MOUNTED BY    IF UNINSTALLED TODAY
-pvc-8a1f  pvc-postgresql  Delete   no / no           postgresql-0  Lost: the claim is the release's,
-                                                                   and the volume's policy is Delete
+VOLUME    CLAIM           RECLAIM  KEEP         MOUNTED BY    IF UNINSTALLED TODAY
+                                   live/stored
+pvc-8a1f  pvc-postgresql  Delete   no / no      postgresql-0  Lost: the claim is the release's, and
+                                                              the volume's policy is Delete
 
 1 volume holds data and would be lost if the release were uninstalled today.
 
