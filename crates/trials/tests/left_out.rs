@@ -1,6 +1,6 @@
 //! Steps and values that no rehearsal can judge: left out on the rig, what they are there to prevent is seen.
 
-use model::{Code, Outcome};
+use model::{Code, End, Outcome, Verdict};
 use serde_json::json;
 use testkit::rig::{Rig, pins};
 use trials::real::{Data, Place, Site};
@@ -99,6 +99,29 @@ fn without_the_end_of_the_old_ingress_helm_is_refused() {
             assert_eq!(outcome, Outcome::Finished);
         }
         assert_eq!(site.aim().expect("the claim"), watched.aim, "the data is where it was");
+    }
+}
+
+#[test]
+#[ignore = "needs the rig: cargo xtask test"]
+fn retain_alone_saves_the_disk_when_the_claim_is_deleted_by_hand() {
+    let rig = Rig::shared().expect("the rig");
+    for (without, verdict) in [(&[][..], Verdict::Detached), (&["retain-volumes"], Verdict::Lost)] {
+        let mut site = Site::install(&rig, "openshift-2.11", HELM).expect("an installation");
+        site.write_rows(100).expect("rows are written");
+        let watched = site.watched(Data::Database).expect("a bound claim");
+        let (_, file) = site.plan(&["2.20"], without).expect("a plan");
+        assert_eq!(site.apply(&file, &mut |_| {}).expect("a run").0, Outcome::Finished);
+        // The set first: a claim is not deleted while a pod mounts it.
+        let base = format!("/apis/apps/v1/namespaces/{}/statefulsets", site.space().name());
+        rig.api().delete(&format!("{base}/runai-backend-postgresql")).expect("the set goes");
+        let claim = format!("persistentvolumeclaims/{}", watched.aim.claim.name());
+        rig.api().delete(&format!("/api/v1/namespaces/{}/{claim}", site.space().name())).expect("the claim goes");
+        site.space()
+            .wait("the end of the claim", 60, |space| Ok(space.find("api/v1", &claim)?.is_none()))
+            .expect("it is gone");
+        let seen = site.look(&watched, End::Finished).expect("it grows quiet");
+        assert_eq!(seen.verdict, verdict, "without {without:?}");
     }
 }
 
