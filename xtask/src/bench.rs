@@ -10,7 +10,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
-use recipe::Book;
+use recipe::{Book, PageOp};
 use testkit::proxy::{Proxy, Seen};
 use testkit::rig::{Rig, Shape};
 use trials::matrix::ROWS;
@@ -153,8 +153,15 @@ impl<'a> Bench<'a> {
         let mut site = self.install(helm)?;
         let domain = format!("runai.{}", testkit::rig::APPS_DOMAIN);
         let page = Book::builtin().page.context("there is a page")?;
-        let reading = page.readings.iter().find(|reading| reading.name == READING).context("there is such a reading")?;
-        let lines = reading.filled(&domain, &site.release());
+        let reading =
+            page.readings.iter().find(|reading| reading.name == READING).context("there is such a reading")?;
+        let mut lines = reading.filled(&domain, &site.release());
+        let (found, file) = site.plan(&[TO], &[])?;
+        for line in &mut lines {
+            if let PageOp::HelmUpgrade { set, .. } = &mut line.op {
+                set.extend(site.passwords(&found, &file)?);
+            }
+        }
         let begin = Instant::now();
         site.type_page(&lines, &mut |_| {})?;
         site.wait_until_ready()?;

@@ -160,23 +160,24 @@ impl<'a> Site<'a> {
                 let mut command = self.helm_command(&self.rig.kubeconfig());
                 command.args([helm.as_str(), "runai-backend"]).arg(archive).arg("-f").arg(file);
                 run(&mut command)?;
-                self.wait_for(&[("statefulsets", "StatefulSet")])?;
+                self.wait_for(&[("apps/v1", "statefulsets", "StatefulSet")])?;
                 self.space.wait_for_psql(DATABASE, &self.start.password)?;
             }
         }
         Ok(())
     }
 
-    /// Waits until every workload of some kinds, in the plural, runs what its template says: a roll that is under way is an
-    /// order of events by itself.
-    fn wait_for(&self, kinds: &[(&str, &str)]) -> Result<()> {
-        kinds.iter().try_for_each(|(plural, kind)| {
+    /// Waits until every workload of some kinds runs what its template says: a roll that is under way is an order of events
+    /// by itself.
+    fn wait_for(&self, kinds: &[(&str, &str, &str)]) -> Result<()> {
+        kinds.iter().try_for_each(|(api, plural, kind)| {
             self.space.wait(&format!("the {plural}"), 120, |space| {
-                let list = space.find("apis/apps/v1", plural)?.with_context(|| format!("{plural} can be listed"))?;
+                let list =
+                    space.find(&format!("apis/{api}"), plural)?.with_context(|| format!("{plural} can be listed"))?;
                 let items = list["items"].as_array().cloned().unwrap_or_default();
                 let is_ready = items.into_iter().all(|mut item| {
                     item["kind"] = json!(kind);
-                    item["apiVersion"] = json!("apps/v1");
+                    item["apiVersion"] = json!(api);
                     adapters::kubernetes::readiness(&Object::new(item)).is_ok()
                 });
                 Ok(is_ready)
@@ -184,12 +185,16 @@ impl<'a> Site<'a> {
         })
     }
 
-    /// Waits until every workload runs what its template says and is ready.
+    /// Waits until every workload runs what its template says and is ready, and every Job is done.
     ///
     /// # Errors
     /// Where one is not in time.
     pub fn wait_until_ready(&self) -> Result<()> {
-        self.wait_for(&[("statefulsets", "StatefulSet"), ("deployments", "Deployment")])
+        self.wait_for(&[
+            ("apps/v1", "statefulsets", "StatefulSet"),
+            ("apps/v1", "deployments", "Deployment"),
+            ("batch/v1", "jobs", "Job"),
+        ])
     }
 
     /// A folder with every fixture chart as an archive.

@@ -53,7 +53,9 @@ pub(crate) fn add(rig: &Rig, space: &Namespace<'_>, other: &Namespace<'_>) -> Re
     for space in [space, other] {
         space.wait("the claims", 120, |space| {
             let claims = space.find("api/v1", "persistentvolumeclaims")?.context("claims can be listed")?;
-            Ok(claims["items"].as_array().is_some_and(|all| all.iter().all(|claim| claim["status"]["phase"] == "Bound")))
+            Ok(claims["items"]
+                .as_array()
+                .is_some_and(|all| all.iter().all(|claim| claim["status"]["phase"] == "Bound")))
         })?;
     }
     Ok(())

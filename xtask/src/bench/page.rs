@@ -66,7 +66,7 @@ pub(crate) fn page(rows: &[Row], machine: &Machine, date: &str) -> String {
     let mut text = format!(
         "# What it costs\n\nWritten by `cargo xtask bench` on {date}; no number by hand. Each row is a ratio or a limit, measured in \
          one run on one machine ({processors} × {model}, load {load} before), with a release build of `portolan` against a Kubernetes \
-         {} of the run's own on the same machine, with our own charts (shaped after the vendor's): {} to {}. Numbers are medians, with \
+         {} of the run's own on the same machine, with our own charts (shaped after the vendor's), from {} to {}. Numbers are medians, with \
          the smallest and the largest behind them. What stands beside each other was measured in turns.\n\n\
          {met} of {} aims are met.\n\n{}\n",
         pins::KUBERNETES,
@@ -85,7 +85,8 @@ pub(crate) fn page(rows: &[Row], machine: &Machine, date: &str) -> String {
          the same chart and the same values.\n\
          - **`portolan apply`** is given a plan; it surveys and rehearses again, asks for its rights, looks into the database before and after, \
          and asks the routes. The page is its reading `{}`: its commands typed one after the other without a pause, by the real kubectl and \
-         helm. Both on a fresh installation, and both end when every Deployment and StatefulSet is ready.\n\
+         helm, and with the database's password given to helm, which the page has lost by then: without it the migration \
+         never ends. Both on a fresh installation, and both end when every Deployment and StatefulSet is ready and every Job is done.\n\
          - **A plan among {} objects**: ConfigMaps, Secrets, records of other releases, claims with their volumes, Deployments and StatefulSets \
          scaled to 0, Services and pods that are not scheduled; three quarters of them in the release's own namespace. Time on a \
          processor is that of `portolan` and of the helms that it runs; memory is the peak of `portolan` alone, and beside it that of one \

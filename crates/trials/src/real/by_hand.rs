@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use helm_compat::{upgrade_argv, values};
-use model::{HelmRun, PlanFile, StepKind};
+use model::{Carried, HelmRun, PlanFile, StepKind};
 use serde_json::{Value, json};
 
 use super::{Site, run};
@@ -73,9 +73,8 @@ impl Site<'_> {
             Ok(STANDARD.decode(file.objects.get(digest).context("the plan has its objects with it")?)?)
         };
         let mut given: Value = serde_json::from_slice(&object(&run.values)?)?;
-        for carried in &run.carried {
-            let value = found.secrets.get(&carried.from).context("the Secret has the value that is carried")?;
-            values::set(&mut given, &carried.path, value.into());
+        for (path, value) in carried(found, run)? {
+            values::set(&mut given, path, value.into());
         }
         let (chart, values) = (self.folder.path().join("planned.tgz"), self.folder.path().join("planned.json"));
         fs_err::write(&chart, object(&run.archive)?)?;
@@ -84,6 +83,15 @@ impl Site<'_> {
         command.args(upgrade_argv(run, "dry", "", &chart.to_string_lossy(), &values.to_string_lossy()));
         command.arg("--dry-run=server");
         Ok(command)
+    }
+
+    /// What a person has to add to the page's `--set`, or the chart makes up a password that does not open the database.
+    ///
+    /// # Errors
+    /// Where the plan does not upgrade, or a value of it is not there.
+    pub fn passwords(&self, found: &Survey, file: &PlanFile) -> Result<Vec<String>> {
+        let run = upgrade(file).context("the plan upgrades")?;
+        Ok(carried(found, run)?.into_iter().map(|(path, value)| format!("{path}={value}")).collect())
     }
 
     /// Does something while the chart finds in live Secrets what it would refuse to render without, which the plan's steps
@@ -105,6 +113,12 @@ impl Site<'_> {
         fill(Value::Null)?;
         done
     }
+}
+
+/// The values that come out of Secrets, by their paths.
+fn carried<'a>(found: &'a Survey, run: &'a HelmRun) -> Result<Vec<(&'a str, &'a str)>> {
+    let value = |carried: &'a Carried| found.secrets.get(&carried.from).context("the Secret has what is carried");
+    run.carried.iter().map(|carried| Ok((carried.path.as_str(), value(carried)?))).collect()
 }
 
 /// The run of helm of a plan with one hop.
