@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::{Parser, Subcommand};
 use testkit::rig;
 
+mod bench;
 mod docs;
 mod fidelity;
 mod matrix;
@@ -55,6 +56,15 @@ enum Command {
         /// Only pairs with this in their names; nothing is written then
         #[arg(long)]
         only: Option<String>,
+    },
+    /// Measures on a real cluster what planning and applying cost beside helm and the page alone, and writes docs/bench.md
+    Bench {
+        /// How many pairs of planning and helm's dry run
+        #[arg(long, default_value_t = 7)]
+        plans: usize,
+        /// How many pairs of applying and typing the page
+        #[arg(long, default_value_t = 3)]
+        upgrades: usize,
     },
     /// Writes the reference pages in docs/ from the program's tables, and removes those of what is gone
     Docs {
@@ -118,6 +128,7 @@ fn main() -> anyhow::Result<()> {
         Command::Test { need_rig } => test::run(root(), need_rig),
         Command::Fidelity { helm, jobs, only } => fidelity::run(root(), &helm, jobs, only.as_deref()),
         Command::Matrix { helm, jobs, only } => matrix::run(root(), &helm, jobs, only.as_deref()),
+        Command::Bench { plans, upgrades } => bench::run(root(), plans, upgrades),
         Command::Docs { check } => docs::write(root(), check),
         Command::Picture { check } => picture::write(root(), check),
         Command::Render { helm, check } => {

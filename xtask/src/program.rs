@@ -14,9 +14,19 @@ pub(crate) struct Program {
 impl Program {
     /// Builds it, as quickly as it can be had.
     pub(crate) fn build(root: &Path) -> Result<Self> {
+        Self::build_as(root, &[])
+    }
+
+    /// Builds it as people are given it.
+    pub(crate) fn build_release(root: &Path) -> Result<Self> {
+        Self::build_as(root, &["--release"])
+    }
+
+    fn build_as(root: &Path, how: &[&str]) -> Result<Self> {
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let mut command = Command::new(cargo);
         command.args(["build", "--quiet", "--bin", "portolan", "--message-format", "json-render-diagnostics"]);
+        command.args(how);
         let out = command.current_dir(root).stderr(Stdio::inherit()).output().context("starting cargo")?;
         if !out.status.success() {
             bail!("portolan cannot be built");
@@ -27,13 +37,18 @@ impl Program {
         Ok(Self { path: path.context("cargo names no program")? })
     }
 
-    /// Runs it in a folder that is its home as well, and returns what it prints, in the order in which it does. It finds no
-    /// helm and no kubeconfig there.
+    /// It, to be run in a folder that is its home as well: it finds no helm and no kubeconfig there.
+    pub(crate) fn command(&self, folder: &Path) -> Command {
+        let mut command = Command::new(&self.path);
+        command.current_dir(folder).env_clear().env("HOME", folder).stdin(Stdio::null());
+        command
+    }
+
+    /// Runs it there, and returns what it prints, in the order in which it does.
     pub(crate) fn run(&self, folder: &Path, args: &[&str]) -> Result<String> {
         let mut said = tempfile::tempfile()?;
-        let mut command = Command::new(&self.path);
-        command.args(args).current_dir(folder).env_clear().env("HOME", folder).stdin(Stdio::null());
-        command.stdout(said.try_clone()?).stderr(said.try_clone()?);
+        let mut command = self.command(folder);
+        command.args(args).stdout(said.try_clone()?).stderr(said.try_clone()?);
         command.status().with_context(|| format!("starting {}", self.path.display()))?;
         said.rewind()?;
         let mut text = String::new();

@@ -4,7 +4,7 @@
 //! by a stand-in that names Secret and key, the same in every place, so that what was equal stays equal; anything else by
 //! [`REDACTED`]. The lists here are the whole rule.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -141,8 +141,10 @@ fn words(name: &str) -> Vec<String> {
 /// The texts of a namespace's live Secrets with what stands in their place.
 #[derive(Clone, Default)]
 pub struct Known {
-    /// Text and stand-in, the longest text first.
-    texts: Vec<(String, String)>,
+    /// Each text with its stand-in.
+    texts: BTreeMap<String, String>,
+    /// The texts that are looked for inside others, plain and in base64, by their first bytes; of each the longest first.
+    forms: BTreeMap<[u8; SHORTEST], Vec<(String, String)>>,
     /// The names of the Secrets, and of their keys: a value that is one of these is a name.
     names: BTreeSet<String>,
 }
@@ -155,11 +157,18 @@ impl Known {
         for (key, text) in secrets {
             known.names.insert(key.secret.name().to_owned());
             known.names.insert(key.key.clone());
-            if !text.is_empty() && !is_open(&key.key) && !known.texts.iter().any(|(known, _)| known == text) {
-                known.texts.push((text.to_owned(), stand_in(key)));
+            if !text.is_empty() && !is_open(&key.key) && !known.texts.contains_key(text) {
+                known.texts.insert(text.to_owned(), stand_in(key));
             }
         }
-        known.texts.sort_by_key(|(text, _)| std::cmp::Reverse(text.len()));
+        for (text, stands) in known.texts.iter().filter(|(text, _)| text.len() >= SHORTEST) {
+            for (form, stands) in [(text.clone(), stands.clone()), (STANDARD.encode(text), STANDARD.encode(stands))] {
+                if let Some(first) = form.as_bytes().first_chunk() {
+                    known.forms.entry(*first).or_default().push((form, stands));
+                }
+            }
+        }
+        known.forms.values_mut().for_each(|forms| forms.sort_by_key(|(form, _)| std::cmp::Reverse(form.len())));
         known
     }
 
@@ -167,7 +176,7 @@ impl Known {
     /// named like a credential.
     #[must_use]
     pub fn value(&self, name: &str, inside: bool, text: &str) -> Option<String> {
-        if let Some((_, stands)) = self.texts.iter().find(|(known, _)| known == text) {
+        if let Some(stands) = self.texts.get(text) {
             return Some(stands.clone());
         }
         if text.is_empty() || text == REDACTED || is_stand_in(text) {
@@ -200,21 +209,12 @@ impl Known {
 
     /// The texts of Secrets inside a text, plain and in base64, each as a word of its own.
     fn cover(&self, text: &str) -> String {
-        let long = || self.texts.iter().filter(|(known, _)| known.len() >= SHORTEST);
-        let forms: Vec<(String, String)> = long()
-            .flat_map(|(known, stands)| {
-                [(known.clone(), stands.clone()), (STANDARD.encode(known), STANDARD.encode(stands))]
-            })
-            .filter(|(known, _)| text.contains(known.as_str()))
-            .collect();
-        if forms.is_empty() {
-            return text.to_owned();
-        }
         let mut covered = String::with_capacity(text.len());
         let mut rest = text;
         while let Some(letter) = rest.chars().next() {
             let begins = !covered.ends_with(char::is_alphanumeric);
-            let found = forms.iter().filter(|_| begins).find(|(known, _)| {
+            let forms = rest.as_bytes().first_chunk().filter(|_| begins).and_then(|first| self.forms.get(first));
+            let found = forms.into_iter().flatten().find(|(known, _)| {
                 rest.strip_prefix(known.as_str()).is_some_and(|after| !after.starts_with(char::is_alphanumeric))
             });
             if let Some((known, stands)) = found {

@@ -286,6 +286,17 @@ impl Inventory {
         })
     }
 
+    /// Whether an object concerns the release: of the cluster's volumes only those that its namespace holds, and those that
+    /// nobody holds and a new claim may take.
+    #[must_use]
+    pub fn concerns(&self, name: &Ref, object: &Object) -> bool {
+        let holder = object.text("/spec/claimRef/namespace");
+        name.kind() != "PersistentVolume"
+            || holder.is_empty()
+            || holder == self.release.id.namespace
+            || self.volumes.iter().any(|volume| volume.volume.as_ref() == Some(name))
+    }
+
     /// What this user may not read.
     pub fn denied(&self) -> impl Iterator<Item = &Scope> {
         self.coverage.iter().filter_map(|(scope, coverage)| matches!(coverage, Coverage::Denied(_)).then_some(scope))

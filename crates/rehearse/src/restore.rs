@@ -26,7 +26,8 @@ pub fn from_inventory(inventory: &Inventory, databases: &[KnownDatabase]) -> Wor
         migrations: Vec::new(),
     });
     for (name, object) in &inventory.objects {
-        if object.text("/type") != "helm.sh/release.v1" {
+        // A volume that is held elsewhere would look as if its claim were gone: that claim was not asked for.
+        if object.text("/type") != "helm.sh/release.v1" && inventory.concerns(name, object) {
             world.put(name, settled(name, object));
         }
     }

@@ -16,7 +16,7 @@ use serde_json::json;
 use testkit::proxy::Proxy;
 use testkit::rig::Rig;
 
-use crate::real::{Data, Place, Site, Watched};
+use crate::real::{Data, Place, Site, Watched, upgrade};
 use crate::side_by_side;
 
 /// A start and a way to go from it.
@@ -219,10 +219,7 @@ fn reading(name: &str) -> Result<PageReading> {
 }
 
 fn script(lines: &[PageLine], world: &World, file: &PlanFile) -> Option<Script> {
-    let run = file.plan.steps().find_map(|step| match &step.kind {
-        StepKind::HelmUpgrade { run } => Some(&**run),
-        _ => None,
-    })?;
+    let run = upgrade(file)?;
     let release = &file.plan.release;
     let op = |op: &PageOp| match op {
         PageOp::Nothing => Some(Op::Nothing),

@@ -3,5 +3,5 @@
 pub mod fidelity;
 pub mod matrix;
 pub mod real;
-mod side_by_side;
+pub mod side_by_side;
 pub mod sim;

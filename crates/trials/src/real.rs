@@ -1,5 +1,6 @@
 //! Voyages on the rig: real API server, real node, real helm, real PostgreSQL.
 
+mod by_hand;
 mod plan;
 mod verify;
 mod volumes;
@@ -26,6 +27,7 @@ use tokio::runtime::Runtime;
 
 use crate::sim;
 
+pub(crate) use by_hand::upgrade;
 pub use verify::known;
 pub use volumes::{Data, Watched};
 
@@ -131,24 +133,41 @@ impl<'a> Site<'a> {
                 let mut command = self.helm_command(&self.rig.kubeconfig());
                 command.args([helm.as_str(), "runai-backend"]).arg(archive).arg("-f").arg(file);
                 run(&mut command)?;
-                self.wait_for_sets()?;
+                self.wait_for(&[("apps/v1", "statefulsets", "StatefulSet")])?;
                 self.space.wait_for_psql(DATABASE, &self.start.password)?;
             }
         }
         Ok(())
     }
 
-    /// Waits until every set runs what its template says: a roll that is under way is an order of events by itself.
-    fn wait_for_sets(&self) -> Result<()> {
-        self.space.wait("the sets", 120, |space| {
-            let sets = space.find("apis/apps/v1", "statefulsets")?.context("sets can be listed")?;
-            let sets = sets["items"].as_array().cloned().unwrap_or_default();
-            Ok(sets.into_iter().all(|mut set| {
-                set["kind"] = json!("StatefulSet");
-                set["apiVersion"] = json!("apps/v1");
-                adapters::kubernetes::readiness(&Object::new(set)).is_ok()
-            }))
+    /// Waits until every workload of some kinds runs what its template says: a roll that is under way is an order of events
+    /// by itself.
+    fn wait_for(&self, kinds: &[(&str, &str, &str)]) -> Result<()> {
+        kinds.iter().try_for_each(|(api, plural, kind)| {
+            self.space.wait(&format!("the {plural}"), 120, |space| {
+                let list =
+                    space.find(&format!("apis/{api}"), plural)?.with_context(|| format!("{plural} can be listed"))?;
+                let items = list["items"].as_array().cloned().unwrap_or_default();
+                let is_ready = items.into_iter().all(|mut item| {
+                    item["kind"] = json!(kind);
+                    item["apiVersion"] = json!(api);
+                    adapters::kubernetes::readiness(&Object::new(item)).is_ok()
+                });
+                Ok(is_ready)
+            })
         })
+    }
+
+    /// Waits until every workload runs what its template says and is ready, and every Job is done.
+    ///
+    /// # Errors
+    /// Where one is not in time.
+    pub fn wait_until_ready(&self) -> Result<()> {
+        self.wait_for(&[
+            ("apps/v1", "statefulsets", "StatefulSet"),
+            ("apps/v1", "deployments", "Deployment"),
+            ("batch/v1", "jobs", "Job"),
+        ])
     }
 
     /// A folder with every fixture chart as an archive.
@@ -165,7 +184,10 @@ impl<'a> Site<'a> {
     }
 
     /// The archive of a fixture chart, on disk.
-    fn archive(&self, chart: &str) -> Result<PathBuf> {
+    ///
+    /// # Errors
+    /// Where there is no such chart.
+    pub fn archive(&self, chart: &str) -> Result<PathBuf> {
         let found = shelf::charts()
             .into_iter()
             .find(|known| format!("{}-{}", known.id.name, known.id.version) == chart)
@@ -274,55 +296,6 @@ impl<'a> Site<'a> {
             let reply = self.runtime.block_on(driver.serve(request, hear)).map_err(told)?;
             engine.on(Input::Reply(reply));
         }
-    }
-
-    /// Types the page's commands that a script has, one after another, whatever came of the last.
-    ///
-    /// # Errors
-    /// Where the commands are not those of a page.
-    pub fn type_page(&self, lines: &[recipe::PageLine], hear: &mut dyn FnMut(&recipe::PageLine)) -> Result<()> {
-        let release = self.release();
-        for line in lines {
-            hear(line);
-            let mut kubectl = self.rig.kubectl();
-            kubectl.args(["-n", self.space.name()]);
-            match &line.op {
-                recipe::PageOp::Nothing => continue,
-                recipe::PageOp::PatchVolumeOf { claim, patch } => {
-                    let claim = self.space.find("api/v1", &format!("persistentvolumeclaims/{claim}"))?;
-                    let volume =
-                        claim.as_ref().and_then(|claim| claim["spec"]["volumeName"].as_str()).unwrap_or_default();
-                    kubectl.args(["patch", "pv", volume, "-p", &patch.to_string()]);
-                }
-                recipe::PageOp::Annotate { claim, annotations } => {
-                    let patch = json!({"metadata": {"annotations": annotations}});
-                    kubectl.args(["patch", "pvc", claim, "-p", &patch.to_string()]);
-                }
-                recipe::PageOp::Delete(objects) => {
-                    let names = objects.iter().filter_map(|text| recipe::object(text, &release));
-                    kubectl
-                        .arg("delete")
-                        .args(names.map(|name| format!("{}/{}", name.kind().to_lowercase(), name.name())));
-                }
-                recipe::PageOp::HelmUpgrade { values, set } => {
-                    let kubeconfig =
-                        self.client.kubeconfig().map(Path::to_owned).unwrap_or_else(|| self.rig.kubeconfig());
-                    let mut command = self.helm_command(&kubeconfig);
-                    command.args(["upgrade", "runai-backend"]).arg(self.archive("control-plane-2.20.41")?);
-                    if *values == model::ValuesMode::ResetThenReuse {
-                        command.arg("--reset-then-reuse-values");
-                    }
-                    for setting in set {
-                        command.args(["--set", setting]);
-                    }
-                    drop(run(&mut command));
-                    continue;
-                }
-            }
-            // A paste goes on after a command that failed.
-            drop(run(&mut kubectl));
-        }
-        Ok(())
     }
 }
 

@@ -10,7 +10,7 @@ use anyhow::Result;
 ///
 /// # Errors
 /// The first, in that order, of all that could not be carried out; the others are carried out all the same.
-pub(crate) fn each<T: Sync, R: Send>(
+pub fn each<T: Sync, R: Send>(
     items: &[T],
     at_once: usize,
     one: &(dyn Fn(&T) -> Result<R> + Sync),

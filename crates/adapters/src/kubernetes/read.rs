@@ -257,8 +257,12 @@ fn is_missing(error: &kube::Error) -> bool {
     status(error).is_some_and(|status| status.code == 404)
 }
 
-/// An item of a list, with the kind and version that the API leaves out there.
+/// An item of a list, with the kind and version that the API leaves out there, and without who wrote which field: nobody
+/// here asks for it, and of a usual object it is the larger half.
 fn whole(mut item: Value, endpoint: &Endpoint) -> Object {
+    if let Some(Value::Object(metadata)) = item.get_mut("metadata") {
+        metadata.remove("managedFields");
+    }
     if let Value::Object(map) = &mut item {
         map.insert("kind".into(), endpoint.kind.as_str().into());
         map.insert("apiVersion".into(), endpoint.api_version.as_str().into());

@@ -8,8 +8,9 @@ use tokio::time::Instant;
 use super::Client;
 use super::readiness::{pod_state, readiness};
 
-/// The pause between two looks: short at first, for what is quick, and then longer, to be no burden.
-const FIRST_PAUSE: Duration = Duration::from_millis(250);
+/// The pause between two looks: an eighth of the wait so far, so that a short wait stays short and a long one is no burden,
+/// and within these.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LAST_PAUSE: Duration = Duration::from_secs(2);
 
 /// How many conditions are looked at at once.
@@ -29,7 +30,6 @@ impl Client {
     ) -> Reply {
         let begin = Instant::now();
         let limit = Duration::from_secs(wait.limit);
-        let mut pause = FIRST_PAUSE;
         let mut open: Vec<&Cond> = wait.until.iter().collect();
         loop {
             let mut progress = self.look(&open, helm_lives).await;
@@ -46,8 +46,8 @@ impl Client {
                 return Reply::TimedOut(progress);
             }
             open = wait.until.iter().filter(|cond| progress.iter().any(|open| open.cond == **cond)).collect();
+            let pause = (elapsed / 8).clamp(FIRST_PAUSE, LAST_PAUSE);
             tokio::time::sleep(pause.min(limit - elapsed)).await;
-            pause = (pause * 3 / 2).min(LAST_PAUSE);
         }
     }
 

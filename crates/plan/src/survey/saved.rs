@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use helm_compat::credential::{is_open, stand_in};
 use helm_compat::handout::Handout;
 use helm_compat::redact;
-use model::{Code, FORMAT, Finding, Inventory, Object, Ref, SavedInventory, SecretKey};
+use model::{Code, FORMAT, Finding, Object, Ref, SavedInventory, SecretKey};
 use serde_json::Value;
 
 use super::{Secrets, Survey};
@@ -25,7 +25,7 @@ pub fn saved(survey: &Survey) -> SavedInventory {
     let values = handout.values(&found.release.config);
     let mut docs = |docs: &[Object]| docs.iter().map(|doc| handout.object(doc, true)).collect();
     let (manifest, hooks) = (docs(&found.release.docs), docs(&found.release.hooks));
-    let objects = found.objects.iter().filter(|(name, object)| concerns(found, name, object));
+    let objects = found.objects.iter().filter(|(name, object)| found.concerns(name, object));
     let objects = objects.map(|(name, object)| {
         let object = handout.object(object, stored.contains(name));
         (name.clone(), with_empty(name, object, &survey.secrets))
@@ -41,16 +41,6 @@ pub fn saved(survey: &Survey) -> SavedInventory {
         alike: alike(&survey.secrets),
         redacted: handout.into_places(),
     }
-}
-
-/// Whether an object concerns the release: of the cluster's volumes only those that its namespace holds, and those that
-/// nobody holds and a new claim may take.
-fn concerns(inventory: &Inventory, name: &Ref, object: &Object) -> bool {
-    let holder = object.text("/spec/claimRef/namespace");
-    name.kind() != "PersistentVolume"
-        || holder.is_empty()
-        || holder == inventory.release.id.namespace
-        || inventory.volumes.iter().any(|volume| volume.volume.as_ref() == Some(name))
 }
 
 /// A Secret in which a key without a value shows that it has none: nothing is carried from there.

@@ -1,0 +1,245 @@
+//! `cargo xtask bench`: what planning and applying cost beside helm and the page alone, on a real cluster of its own.
+
+mod crowd;
+mod page;
+mod series;
+mod spent;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use recipe::{Book, PageOp};
+use testkit::proxy::{Proxy, Seen};
+use testkit::rig::{Rig, Shape};
+use trials::matrix::ROWS;
+use trials::real::Site;
+
+use self::page::{Machine, Row};
+use self::series::{Pairs, Series};
+use crate::program::Program;
+
+/// The helms that are measured; upgrades, which take minutes, under the first alone.
+const HELMS: [&str; 2] = ["3.22.0", "4.3.1"];
+
+/// What is upgraded, and to what.
+const START: &str = "openshift-2.8";
+const TO: &str = "2.20";
+const CHART: &str = "control-plane-2.20.41";
+
+/// The reading of the page that does all of it.
+const READING: &str = "union";
+
+/// How often a plan among other people's objects is measured.
+const CROWDED: usize = 5;
+
+/// The aims: how many times helm's dry run, how many seconds more than the page, and for a plan among
+/// [`crowd::SIZE`] objects seconds on a processor, megabytes and requests.
+const TIMES: f64 = 1.2;
+const MORE: f64 = 2.0;
+const PROCESSOR: f64 = 1.0;
+const MEMORY: f64 = 150.0;
+const REQUESTS: usize = 60;
+
+/// Measures and writes the page.
+pub(crate) fn run(root: &Path, plans: usize, upgrades: usize) -> Result<()> {
+    ensure!(plans > 0 && upgrades > 0, "there is nothing to measure");
+    let program = Program::build_release(root)?;
+    let machine = Machine::look()?;
+    // A rig that others work on would be measured with their work.
+    let rig = Rig::up("bench", Shape::Openshift)?;
+    let bench = Bench { program, rig: &rig, home: tempfile::tempdir()? };
+    let measured = bench.measure(plans, upgrades);
+    Rig::down("bench")?;
+    let rows = measured?;
+    fs_err::write(root.join("docs/bench.md"), page::page(&rows, &machine, &crate::today()?))?;
+    let missed: Vec<&str> = rows.iter().filter(|row| !row.is_met).map(|row| row.what.as_str()).collect();
+    if !missed.is_empty() {
+        bail!("{} of {} aims are missed: {}; see docs/bench.md", missed.len(), rows.len(), missed.join("; "));
+    }
+    Ok(())
+}
+
+struct Bench<'a> {
+    program: Program,
+    rig: &'a Rig,
+    home: tempfile::TempDir,
+}
+
+impl<'a> Bench<'a> {
+    fn measure(&self, plans: usize, upgrades: usize) -> Result<Vec<Row>> {
+        println!("{}", page::HEAD);
+        let mut rows = Vec::new();
+        let mut tell = |row: Row| {
+            println!("{row}");
+            rows.push(row);
+        };
+        for helm in HELMS {
+            let mut site = self.install(helm)?;
+            tell(self.plans(&mut site, helm, plans)?);
+            let other = self.rig.namespace("other")?;
+            crowd::add(self.rig, site.space(), &other)?;
+            self.crowded(&site, helm)?.into_iter().for_each(&mut tell);
+        }
+        tell(self.upgrades(HELMS[0], upgrades)?);
+        Ok(rows)
+    }
+
+    fn install(&self, helm: &str) -> Result<Site<'a>> {
+        let site = Site::install(self.rig, START, helm)?;
+        site.write_rows(ROWS)?;
+        site.wait_until_ready()?;
+        Ok(site)
+    }
+
+    /// Survey, plan and rehearsal in one process, beside helm's own dry run of the same upgrade.
+    fn plans(&self, site: &mut Site<'_>, helm: &str, count: usize) -> Result<Row> {
+        let (found, file) = site.plan(&[TO], &[])?;
+        let mut plan = self.plan(site, helm, &self.rig.kubeconfig())?;
+        let mut dry_run = site.dry_run(&found, &file)?;
+        let mut plan = || spent::time(&mut plan);
+        // Without what the page has people do first, the new chart does not render on the old installation.
+        let mut dry_run = || site.past_guards(&file, || spent::time(&mut dry_run));
+        // The first of each finds what it reads still on the disk.
+        plan()?;
+        dry_run()?;
+        let pairs = Pairs::measure(count, plan, dry_run)?;
+        let times = pairs.ours.median() / pairs.theirs.median();
+        Ok(Row {
+            what: "survey, plan and rehearsal, beside `helm upgrade --dry-run=server`".into(),
+            helm: helm.into(),
+            count,
+            ours: pairs.ours.show("s"),
+            theirs: pairs.theirs.show("s"),
+            measured: format!("{times:.2} times"),
+            aim: format!("at most {TIMES:.1} times"),
+            is_met: times <= TIMES,
+        })
+    }
+
+    /// A plan carried out, beside the page's commands typed, each from its first second until everything is ready.
+    fn upgrades(&self, helm: &str, count: usize) -> Result<Row> {
+        let pairs = Pairs::measure(count, || self.apply(helm), || self.type_page(helm))?;
+        let more = pairs.ours.median() - pairs.theirs.median();
+        Ok(Row {
+            what: "`portolan apply`, beside the page typed".into(),
+            helm: helm.into(),
+            count,
+            ours: pairs.ours.show("s"),
+            theirs: pairs.theirs.show("s"),
+            measured: format!("{more:.2} s more"),
+            aim: format!("at most {MORE:.0} s more"),
+            is_met: more <= MORE,
+        })
+    }
+
+    fn apply(&self, helm: &str) -> Result<Duration> {
+        let mut site = self.install(helm)?;
+        let plan = self.home.path().join("upgrade.plan");
+        let kubeconfig = self.rig.kubeconfig();
+        spent::time(self.plan(&site, helm, &kubeconfig)?.arg("--out").arg(&plan))?;
+        let mut apply = self.portolan(&site, helm, &kubeconfig, "apply")?;
+        apply.arg(&plan).arg("--yes");
+        let begin = Instant::now();
+        spent::time(&mut apply)?;
+        site.wait_until_ready()?;
+        let took = begin.elapsed();
+        is_upgraded(&mut site)?;
+        Ok(took)
+    }
+
+    fn type_page(&self, helm: &str) -> Result<Duration> {
+        let mut site = self.install(helm)?;
+        let domain = format!("runai.{}", testkit::rig::APPS_DOMAIN);
+        let page = Book::builtin().page.context("there is a page")?;
+        let reading =
+            page.readings.iter().find(|reading| reading.name == READING).context("there is such a reading")?;
+        let mut lines = reading.filled(&domain, &site.release());
+        let (found, file) = site.plan(&[TO], &[])?;
+        for line in &mut lines {
+            if let PageOp::HelmUpgrade { set, .. } = &mut line.op {
+                set.extend(site.passwords(&found, &file)?);
+            }
+        }
+        let begin = Instant::now();
+        site.type_page(&lines, &mut |_| {})?;
+        site.wait_until_ready()?;
+        let took = begin.elapsed();
+        is_upgraded(&mut site)?;
+        Ok(took)
+    }
+
+    /// What a plan costs where the cluster is full of other people's objects.
+    fn crowded(&self, site: &Site<'_>, helm: &str) -> Result<Vec<Row>> {
+        let mut plan = self.plan(site, helm, &self.rig.kubeconfig())?;
+        let spent: Vec<_> = (0..CROWDED).map(|_| spent::spend(&mut plan)).collect::<Result<_>>()?;
+        let seconds = |part: fn(&spent::Spent) -> Duration| Series::new(spent.iter().map(|s| part(s).as_secs_f64()));
+        let megabytes = |part: fn(&spent::Spent) -> u64| Series::new(spent.iter().map(|s| part(s) as f64 / 1e6));
+        let row = |what: &str, ours: String, theirs: String, measured: String, aim: String, is_met: bool| Row {
+            what: format!("plan among {} objects: {what}", crowd::SIZE),
+            helm: helm.into(),
+            count: CROWDED,
+            ours,
+            theirs,
+            measured,
+            aim,
+            is_met,
+        };
+        let both = seconds(|spent| spent.own + spent.children).median();
+        let memory = megabytes(|spent| spent.peak);
+        let proxy = Proxy::start(self.rig)?;
+        spent::time(&mut self.plan(site, helm, proxy.kubeconfig())?)?;
+        let log = proxy.log();
+        let is_helms = |seen: &&Seen| seen.agent.to_lowercase().starts_with("helm");
+        let of_helm = log.iter().filter(is_helms).count();
+        Ok(vec![
+            row(
+                "time on a processor",
+                seconds(|spent| spent.own).show("s"),
+                seconds(|spent| spent.children).show("s"),
+                format!("{both:.2} s in all"),
+                format!("less than {PROCESSOR:.0} s"),
+                both < PROCESSOR,
+            ),
+            row(
+                "memory at its peak",
+                memory.show("MB"),
+                megabytes(|spent| spent.peak_of_children).show("MB"),
+                format!("{:.0} MB", memory.median()),
+                format!("at most {MEMORY:.0} MB"),
+                memory.median() <= MEMORY,
+            ),
+            row(
+                "requests to the API server",
+                (log.len() - of_helm).to_string(),
+                of_helm.to_string(),
+                format!("{} in all", log.len()),
+                format!("at most {REQUESTS}"),
+                log.len() <= REQUESTS,
+            ),
+        ])
+    }
+
+    fn plan(&self, site: &Site<'_>, helm: &str, kubeconfig: &Path) -> Result<Command> {
+        let mut command = self.portolan(site, helm, kubeconfig, "plan")?;
+        command.args(["--to", TO, "--chart"]).arg(site.archive(CHART)?);
+        Ok(command)
+    }
+
+    fn portolan(&self, site: &Site<'_>, helm: &str, kubeconfig: &Path, what: &str) -> Result<Command> {
+        let helm: PathBuf = self.rig.helm(helm)?;
+        let mut command = self.program.command(self.home.path());
+        command.arg(what).args(["--namespace", site.space().name(), "--kubeconfig"]).arg(kubeconfig);
+        command.arg("--helm").arg(helm);
+        Ok(command)
+    }
+}
+
+/// Whether what was measured did what it was to do.
+fn is_upgraded(site: &mut Site<'_>) -> Result<()> {
+    let found = site.survey()?.inventory.release;
+    let chart = format!("{}-{}", found.chart.name, found.chart.version);
+    ensure!(chart == CHART && found.status == model::ReleaseStatus::Deployed, "{chart} is {}", found.status);
+    Ok(())
+}
