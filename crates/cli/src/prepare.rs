@@ -8,11 +8,11 @@ use std::time::Instant;
 use adapters::helm;
 use adapters::store::RunStore;
 use helm_compat::values;
-use model::{Accepted, Code, Digest, Finding, HelmClient, Plan, PlanFile, SecretKey, StepKind};
+use model::{Accepted, Code, Content, Finding, HelmClient, Plan, PlanFile, SecretKey, StepKind};
 use plan::planner::{self, RenderJob, Rendering, Wish};
 use plan::survey::{self, Survey};
 use recipe::Book;
-use rehearse::{Forecast, KnownDatabase, Options, Subject, World, shelf};
+use rehearse::{Forecast, Options, Subject, World, shelf};
 use report::Page;
 use serde_json::{Value, json};
 
@@ -159,23 +159,14 @@ async fn render(
     Ok(site.shown(Rendering { first, second }, &namespace))
 }
 
-/// The objects of a plan's file as bytes.
-pub(crate) fn objects(file: &PlanFile) -> Vec<(Digest, Vec<u8>)> {
-    use base64::Engine as _;
-    let decode = |text: &String| base64::engine::general_purpose::STANDARD.decode(text).unwrap_or_default();
-    file.objects.iter().map(|(digest, text)| (digest.clone(), decode(text))).collect()
-}
-
 /// A run's plan with the objects that it names, out of the run's folder.
 pub(crate) fn of_run(run: &RunStore) -> Result<PlanFile, Finding> {
-    use base64::Engine as _;
     let plan = run.plan()?;
     let mut objects = BTreeMap::new();
     for step in plan.steps() {
         if let StepKind::HelmUpgrade { run: helm } = &step.kind {
             for digest in [&helm.archive, &helm.values, &helm.manifest] {
-                let text = base64::engine::general_purpose::STANDARD.encode(run.blob(digest)?);
-                objects.insert(digest.clone(), text);
+                objects.insert(digest.clone(), Content(run.blob(digest)?));
             }
         }
     }
@@ -200,37 +191,11 @@ pub(crate) async fn moved(site: &Site, survey: &Survey, plan: &Arc<Plan>) -> Vec
     site.moved(plan).await
 }
 
-/// The databases that the recipes know, for a rehearsal.
-pub(crate) fn databases(plan: &Plan) -> Vec<KnownDatabase> {
-    plan.databases
-        .iter()
-        .map(|database| {
-            let set = database.pod.name().rsplit_once('-').map_or(database.pod.name(), |(set, _)| set);
-            let mut keys = vec![database.password.clone()];
-            keys.extend(
-                plan.steps()
-                    .filter_map(|step| match &step.kind {
-                        StepKind::HelmUpgrade { run } => Some(run.guards.iter().map(|guard| guard.key.clone())),
-                        _ => None,
-                    })
-                    .flatten(),
-            );
-            KnownDatabase {
-                set: model::Ref::set(database.pod.namespace(), set),
-                passwords: keys,
-                server_version: String::new(),
-            }
-        })
-        .collect()
-}
-
 /// Rehearses a plan; how long it took comes with it.
 pub(crate) fn rehearse(world: &World, file: &PlanFile) -> (Forecast, f64) {
     let begin = Instant::now();
     let mut world = world.clone();
-    for (digest, bytes) in objects(file) {
-        world.learn(&digest, &bytes);
-    }
+    world.learn_plan(file);
     let subject = Subject::Plan(Arc::new(file.plan.clone()));
     let forecast = rehearse::rehearse(&world, &subject, &file.plan.volumes, Options::default());
     (forecast, begin.elapsed().as_secs_f64())

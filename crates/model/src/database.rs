@@ -21,6 +21,15 @@ pub struct DatabaseRef {
     pub password: SecretKey,
 }
 
+impl DatabaseRef {
+    /// The set whose pod runs the server: a set names its pods after itself and a number.
+    #[must_use]
+    pub fn set(&self) -> Ref {
+        let name = self.pod.name();
+        Ref::set(self.pod.namespace(), name.rsplit_once('-').map_or(name, |(set, _)| set))
+    }
+}
+
 /// What a look into a database saw.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct Snapshot {

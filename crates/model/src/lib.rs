@@ -6,6 +6,7 @@
 mod baseline;
 mod canonical;
 mod code;
+mod content;
 mod database;
 mod effect;
 mod event;
@@ -24,6 +25,7 @@ mod verdict;
 pub use baseline::{Baseline, Check, CheckState, Comparison};
 pub use canonical::{Digest, canonical};
 pub use code::{Code, Exit};
+pub use content::Content;
 pub use database::{DatabaseError, DatabaseRef, Snapshot, Table, TableChange};
 pub use effect::{
     Answer, Ask, Blob, Cond, Gone, Input, Progress, Refusal, Reply, Request, Seen, Urgency, Verb, Wait, Write,

@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
-    ChartId, Code, DatabaseRef, Digest, Finding, HelmClient, Ref, ReleaseId, Severity, Step, StepKind, Uid, canonical,
+    ChartId, Code, Content, DatabaseRef, Digest, Finding, HelmClient, Ref, ReleaseId, Severity, Step, StepKind, Uid,
+    canonical,
 };
 
 /// A plan: data with no choices left. Applying it in a world that moved is refused.
@@ -235,8 +236,8 @@ impl std::fmt::Display for Right {
 pub struct PlanFile {
     /// The plan.
     pub plan: Plan,
-    /// The objects: base64 by digest.
-    pub objects: BTreeMap<Digest, String>,
+    /// The objects by digest.
+    pub objects: BTreeMap<Digest, Content>,
     /// Where the archives came from that were fetched. No part of the plan's digest: an archive is the same one
     /// wherever it was.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -23,12 +23,10 @@ mod steps;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use helm_compat::chart;
 use model::{
-    Accepted, ChartId, Code, DatabaseRef, Digest, FORMAT, Finding, HelmClient, Inventory, Object, Plan, PlanFile, Ref,
-    ReleaseId, ReleaseStatus, SecretKey, Severity, VolumeAim,
+    Accepted, ChartId, Code, Content, DatabaseRef, Digest, FORMAT, Finding, HelmClient, Inventory, Object, Plan,
+    PlanFile, Ref, ReleaseId, ReleaseStatus, SecretKey, Severity, VolumeAim,
 };
 use recipe::Book;
 use serde_json::Value;
@@ -229,12 +227,12 @@ fn accept(plan: &mut Plan) -> Result<(), Finding> {
 
 /// The objects that a plan names by digest.
 #[derive(Default)]
-struct Objects(BTreeMap<Digest, String>);
+struct Objects(BTreeMap<Digest, Content>);
 
 impl Objects {
     fn keep(&mut self, bytes: &[u8]) -> Digest {
         let digest = Digest::of(bytes);
-        self.0.entry(digest.clone()).or_insert_with(|| STANDARD.encode(bytes));
+        self.0.entry(digest.clone()).or_insert_with(|| Content(bytes.to_vec()));
         digest
     }
 }

@@ -201,9 +201,7 @@ impl World {
 
 fn look_into(world: &World, database: &DatabaseRef, archived: Option<String>) -> Result<Snapshot, DatabaseError> {
     let unreachable = || DatabaseError::Unreachable(format!("{} does not run", database.pod));
-    let set = database.pod.name().rsplit_once('-').map_or(database.pod.name(), |(set, _)| set);
-    let set = Ref::set(database.pod.namespace(), set);
-    let (_, found) = rules::running_database(world, &set).ok_or_else(unreachable)?;
+    let (_, found) = rules::running_database(world, &database.set()).ok_or_else(unreachable)?;
     let password =
         archived.or_else(|| rules::password(world, std::slice::from_ref(&database.password))).ok_or_else(|| {
             DatabaseError::Other(format!("{} has no key {}", database.password.secret, database.password.key))

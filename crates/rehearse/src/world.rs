@@ -2,7 +2,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use model::{Cluster, Coverage, Digest, Manifest, Object, Ref, ReleaseId, Scope, SecretKey, Table, Uid};
+use model::{
+    Cluster, Coverage, DatabaseRef, Digest, Manifest, Object, Plan, PlanFile, Ref, ReleaseId, Scope, SecretKey,
+    StepKind, Table, Uid,
+};
 use semver::Version;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -97,6 +100,24 @@ pub struct KnownDatabase {
     pub passwords: Vec<SecretKey>,
     /// The server that the set runs.
     pub server_version: String,
+}
+
+impl KnownDatabase {
+    /// Those of a plan. What the new chart looks up is a place of the password too.
+    #[must_use]
+    pub fn of_plan(plan: &Plan) -> Vec<Self> {
+        let guards = plan.steps().filter_map(|step| match &step.kind {
+            StepKind::HelmUpgrade { run } => Some(run.guards.iter().map(|guard| guard.key.clone())),
+            _ => None,
+        });
+        let guards: Vec<SecretKey> = guards.flatten().collect();
+        let of = |database: &DatabaseRef| Self {
+            set: database.set(),
+            passwords: std::iter::once(&database.password).chain(&guards).cloned().collect(),
+            server_version: String::new(),
+        };
+        plan.databases.iter().map(of).collect()
+    }
 }
 
 /// What a job does to the tables of a database.
@@ -267,6 +288,13 @@ impl World {
     }
 
     /// Takes in what a plan refers to by digest: manifests, values.
+    pub fn learn_plan(&mut self, file: &PlanFile) {
+        for (digest, content) in &file.objects {
+            self.learn(digest, &content.0);
+        }
+    }
+
+    /// Takes in one thing that a plan refers to by digest.
     pub fn learn(&mut self, digest: &Digest, bytes: &[u8]) {
         Arc::make_mut(&mut self.archive).entry(digest.clone()).or_insert_with(|| Arc::new(bytes.to_vec()));
         if let Ok(manifest) = serde_json::from_slice::<Manifest>(bytes) {

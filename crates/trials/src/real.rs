@@ -17,15 +17,11 @@ use adapters::kubernetes::Client;
 use adapters::store::RunStore;
 use anyhow::{Context, Result, bail};
 use engine::Engine;
-use model::{
-    Ask, Code, Event, Finding, HelmClient, Input, Object, Outcome, PlanFile, Record, Ref, ReleaseId, Request, SecretKey,
-};
+use model::{Ask, Code, Event, Finding, HelmClient, Input, Object, Outcome, PlanFile, Record, ReleaseId, Request};
 use rehearse::{KnownDatabase, World, shelf};
 use serde_json::json;
 use testkit::rig::{Namespace, Rig};
 use tokio::runtime::Runtime;
-
-use crate::sim;
 
 pub(crate) use by_hand::upgrade;
 pub use verify::known;
@@ -259,20 +255,9 @@ impl<'a> Site<'a> {
     /// The world that a rehearsal of a plan starts from.
     #[must_use]
     pub fn world(&self, found: &Survey, file: &PlanFile) -> World {
-        let databases: Vec<KnownDatabase> = file
-            .plan
-            .databases
-            .iter()
-            .map(|database| KnownDatabase {
-                set: Ref::set(database.pod.namespace(), "runai-backend-postgresql"),
-                passwords: ["postgres-password", "postgresql-password"]
-                    .map(|key| SecretKey { secret: database.password.secret.clone(), key: key.into() })
-                    .to_vec(),
-                server_version: "15".into(),
-            })
-            .collect();
+        let databases = KnownDatabase::of_plan(&file.plan);
         let mut world = rehearse::from_inventory(&found.inventory, &databases);
-        sim::teach(&mut world, file);
+        world.learn_plan(file);
         world
     }
 

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use base64::Engine as _;
 use engine::Engine;
 use model::{ChartId, Finding, Input, Object, Outcome, PlanFile, Record, Ref, ReleaseId, Request, SecretKey};
 use plan::planner::{self, ChartPick, Rendering, Servers, Wish};
@@ -120,26 +119,12 @@ pub fn plan_with(
     planner::plan(&found.inventory, &secret, servers, book, wish, &simulated_helm(), &renderings?)
 }
 
-/// The objects of a plan's file as bytes.
-#[must_use]
-pub fn objects(file: &PlanFile) -> Vec<(model::Digest, Vec<u8>)> {
-    let decode = |text: &String| base64::engine::general_purpose::STANDARD.decode(text).unwrap_or_default();
-    file.objects.iter().map(|(digest, text)| (digest.clone(), decode(text))).collect()
-}
-
-/// Teaches a world what a plan refers to.
-pub fn teach(world: &mut World, file: &PlanFile) {
-    for (digest, bytes) in objects(file) {
-        world.learn(&digest, &bytes);
-    }
-}
-
 /// What a test does to a run: it is asked after each record and may kill the engine.
 pub type Killer<'a> = dyn FnMut(&[Record]) -> bool + 'a;
 
 /// Runs a plan on an installation to its end, through every kill that `kill` asks for. The journal is returned.
 pub fn run(installation: &mut Installation, file: &PlanFile, kill: &mut Killer<'_>) -> (Outcome, Vec<Record>) {
-    teach(installation.world_mut(), file);
+    installation.world_mut().learn_plan(file);
     let plan = Arc::new(file.plan.clone());
     let mut journal: Vec<Record> = Vec::new();
     let mut engine = Engine::resume(plan.clone(), &journal, "a test");

@@ -11,7 +11,7 @@ use trials::sim;
 fn ends_beside(claim: &str) -> Outcome {
     let mut installation = sim::installation("openshift-2.8");
     let file = sim::plan(installation.world(), &["2.20"], &[]).expect("a plan");
-    sim::teach(installation.world_mut(), &file);
+    installation.world_mut().learn_plan(&file);
     let claim = Ref::claim(&file.plan.release.namespace, claim);
     let mut engine = Engine::resume(Arc::new(file.plan), &[], "a test");
     loop {

@@ -38,7 +38,7 @@ fn planned(found: &Survey, without: &[&str]) -> PlanFile {
 
 fn forecast(world: &World, file: &PlanFile) -> Forecast {
     let mut world = world.clone();
-    sim::teach(&mut world, file);
+    world.learn_plan(file);
     let subject = Subject::Plan(Arc::new(file.plan.clone()));
     rehearse::rehearse(&world, &subject, &file.plan.volumes, Options::default())
 }

@@ -153,8 +153,8 @@ fn without_the_values_of_openshift_the_platform_is_not_reached() {
     // Without the store the metrics are not found, without the platform there is no route: the plan shows both.
     let stores = |site: &mut Site<'_>, without: &[&str]| {
         let (_, file) = site.plan(&["2.20"], without).expect("a plan");
-        let manifests = trials::sim::objects(&file).into_iter().map(|(_, bytes)| bytes);
-        manifests.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).find(|text| text.contains("stores.yaml"))
+        let mut texts = file.objects.values().map(|content| String::from_utf8_lossy(&content.0).into_owned());
+        texts.find(|text| text.contains("stores.yaml"))
     };
     let port = "thanos-grpc-port-forwarder:10901";
     assert!(stores(&mut site, &[]).expect("a manifest").contains(port));

@@ -10,7 +10,7 @@ use trials::sim;
 /// Rehearses a plan.
 fn forecast(installation: &Installation, file: &model::PlanFile, options: Options) -> rehearse::Forecast {
     let mut world = installation.world().clone();
-    sim::teach(&mut world, file);
+    world.learn_plan(file);
     rehearse::rehearse(&world, &Subject::Plan(Arc::new(file.plan.clone())), &file.plan.volumes, options)
 }
 
@@ -190,7 +190,7 @@ fn every_end_that_finishes_after_crashes_is_the_undisturbed_end() {
     let installation = sim::installation("openshift-2.8");
     let file = sim::plan(installation.world(), &["2.20"], &[]).expect("a plan");
     let mut world = installation.world().clone();
-    sim::teach(&mut world, &file);
+    world.learn_plan(&file);
     let options = Options { faults: 0, stops: false, ..Options::default() };
     let subject = Subject::Plan(Arc::new(file.plan.clone()));
     let (ends, _) = rehearse::ends(&world, &subject, &file.plan.volumes[0], options);

@@ -22,15 +22,14 @@ fn small(start: &str, without: &[&str]) -> (World, Plan) {
     let mut installation = sim::installation(start);
     let file = sim::plan(installation.world(), &["2.20"], without).expect("a plan");
     let world = installation.world_mut();
-    sim::teach(world, &file);
+    world.learn_plan(&file);
     world.retain(&is_kept);
     let mut plan = file.plan.clone();
-    let objects = sim::objects(&file);
     for step in plan.hops.iter_mut().flat_map(|hop| &mut hop.steps) {
         match &mut step.kind {
             StepKind::HelmUpgrade { run } => {
-                let bytes = &objects.iter().find(|(digest, _)| *digest == run.manifest).expect("the manifest").1;
-                let mut manifest: Manifest = serde_json::from_slice(bytes).expect("a manifest");
+                let content = &file.objects[&run.manifest];
+                let mut manifest: Manifest = serde_json::from_slice(&content.0).expect("a manifest");
                 manifest.docs.retain(|doc| doc.name().is_some_and(|name| is_kept(&name)));
                 let bytes = canonical(&manifest);
                 run.manifest = Digest::of(&bytes);

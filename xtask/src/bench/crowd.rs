@@ -101,7 +101,7 @@ fn config_map(number: usize) -> Value {
 
 fn secret(number: usize) -> Value {
     let value = |what: &str, size: usize| format!("{what}-{number}-").repeat(size / (what.len() + 5) + 1);
-    let size = if number % 6 == 0 { 4_000 } else { 40 };
+    let size = if number.is_multiple_of(6) { 4_000 } else { 40 };
     json!({
         "apiVersion": "v1", "kind": "Secret", "metadata": about(&format!("credentials-{number}")), "type": "Opaque",
         "stringData": {"username": value("name", 1), "password": value("pass", 20), "certificate": value("cert", size)},
@@ -131,7 +131,11 @@ fn claim(number: usize, space: &str) -> Value {
 
 /// Two of three are those of the sets.
 fn claim_name(number: usize) -> String {
-    if number % 3 == 0 { format!("files-{number}") } else { format!("data-set-{}-0", number / 3 * 2 + number % 3 - 1) }
+    if number.is_multiple_of(3) {
+        format!("files-{number}")
+    } else {
+        format!("data-set-{}-0", number / 3 * 2 + number % 3 - 1)
+    }
 }
 
 fn volume(number: usize, space: &str) -> Value {
@@ -139,7 +143,7 @@ fn volume(number: usize, space: &str) -> Value {
         "apiVersion": "v1", "kind": "PersistentVolume", "metadata": about(&format!("{space}-{number}")),
         "spec": {
             "accessModes": ["ReadWriteOnce"], "capacity": {"storage": "1Gi"}, "storageClassName": "others",
-            "persistentVolumeReclaimPolicy": if number % 2 == 0 { "Retain" } else { "Delete" },
+            "persistentVolumeReclaimPolicy": if number.is_multiple_of(2) { "Retain" } else { "Delete" },
             "claimRef": {"namespace": space, "name": claim_name(number)},
             "csi": {"driver": "others.example.com", "volumeHandle": format!("{space}-{number}")},
         },

@@ -258,7 +258,7 @@ fn is_missing(error: &kube::Error) -> bool {
 }
 
 /// An item of a list, with the kind and version that the API leaves out there, and without who wrote which field: nobody
-/// here asks for it, and of a usual object it is the larger half.
+/// here asks for it, and a survey keeps every object in memory.
 fn whole(mut item: Value, endpoint: &Endpoint) -> Object {
     if let Some(Value::Object(metadata)) = item.get_mut("metadata") {
         metadata.remove("managedFields");

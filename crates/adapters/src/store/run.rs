@@ -2,8 +2,6 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use model::{Blob, ChartId, Code, Digest, Entry, FORMAT, Finding, Plan, PlanFile, Record, ReleaseId, Uid, canonical};
 use serde::{Deserialize, Serialize};
 
@@ -61,15 +59,14 @@ impl RunStore {
             for part in ["objects", "helm"] {
                 make_folder(&folder.join(part))?;
             }
-            for (digest, text) in &file.objects {
-                let bytes = STANDARD.decode(text).unwrap_or_default();
-                if Digest::of(&bytes) != *digest {
+            for (digest, content) in &file.objects {
+                if Digest::of(&content.0) != *digest {
                     return Err(Finding::blocking(
                         Code::NoPlan,
                         format!("object {} of the plan's file is damaged", digest.short()),
                     ));
                 }
-                write_blob(&folder, &Blob::new(bytes))?;
+                write_blob(&folder, &Blob::new(content.0.clone()))?;
             }
             let meta = meta(&file.plan, &digest);
             write_durably(&folder.join("meta.json"), &canonical(&meta))?;

@@ -2,11 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use model::{
-    Blob, Cond, DatabaseError, DatabaseRef, Event, HelmRun, Observation, PlanFile, Record, Ref, Refusal, ReleaseStatus,
-    Reply, Request, Seen, StepRef, Verb, Wait, Write,
+    Blob, Cond, Content, DatabaseError, DatabaseRef, Event, HelmRun, Observation, PlanFile, Record, Ref, Refusal,
+    ReleaseStatus, Reply, Request, Seen, StepRef, Verb, Wait, Write,
 };
 use portolan_adapters::driver::Driver;
 use portolan_adapters::helm;
@@ -30,7 +28,7 @@ fn store(folder: &std::path::Path, namespace: &str, blobs: &[&Blob]) -> RunStore
     });
     let file = PlanFile {
         plan: serde_json::from_value(plan).expect("a plan"),
-        objects: blobs.iter().map(|blob| (blob.digest.clone(), STANDARD.encode(&blob.bytes))).collect(),
+        objects: blobs.iter().map(|blob| (blob.digest.clone(), Content(blob.bytes.clone()))).collect(),
         fetched: Vec::new(),
     };
     RunStore::create_or_open(folder, &file.plan.cluster, &file.plan.release, &file).expect("a run")

@@ -81,7 +81,7 @@ pub(crate) async fn carry_out(
             output.findings(&moved);
             return Ok(Exit::NothingWritten);
         }
-        let world = site.world(survey, &prepare::databases(&plan));
+        let world = site.world(survey, &rehearse::KnownDatabase::of_plan(&plan));
         let (forecast, seconds) = prepare::rehearse(&world, file);
         if !forecast.is_safe() {
             output.page(&report::rehearsal(&plan, &forecast, seconds))?;
@@ -110,9 +110,7 @@ pub(crate) async fn carry_out(
     let simulated = site.simulated();
     let mut drive = match site {
         Site::Sim(mut sim) => {
-            for (digest, bytes) in prepare::objects(file) {
-                sim.installation.world_mut().learn(&digest, &bytes);
-            }
+            sim.installation.world_mut().learn_plan(file);
             sim.save()?;
             Drive::Sim(sim, run)
         }

@@ -40,9 +40,7 @@ pub(crate) async fn run(global: &Global, _args: &PageArgs, output: &Output) -> R
         return Ok(Exit::Done);
     };
     let mut world = site.world(&prepared.survey, &[]);
-    for (digest, bytes) in prepare::objects(&prepared.file) {
-        world.learn(&digest, &bytes);
-    }
+    world.learn_plan(&prepared.file);
     let mut told = Vec::new();
     for reading in readings {
         let begin = Instant::now();

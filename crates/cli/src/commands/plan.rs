@@ -17,7 +17,7 @@ pub(crate) async fn run(global: &Global, args: &PlanArgs, output: &Output) -> Re
     }
     let prepared = prepare::plan(global, &mut site, &args.target, output).await?;
     let rehearsed = (!args.no_rehearsal && !prepared.file.plan.hops.is_empty()).then(|| {
-        let world = site.world(&prepared.survey, &prepare::databases(&prepared.file.plan));
+        let world = site.world(&prepared.survey, &rehearse::KnownDatabase::of_plan(&prepared.file.plan));
         prepare::rehearse(&world, &prepared.file)
     });
     let plan = &prepared.file.plan;

@@ -30,7 +30,7 @@ pub(crate) async fn run(global: &Global, args: &RehearseArgs, output: &Output) -
             (prepared.survey, prepared.file)
         }
     };
-    let world = site.world(&survey, &prepare::databases(&file.plan));
+    let world = site.world(&survey, &rehearse::KnownDatabase::of_plan(&file.plan));
     let (forecast, seconds) = prepare::rehearse(&world, &file);
     output.result(&report::rehearsal(&file.plan, &forecast, seconds), &report::json::forecast(&forecast))?;
     // What no rehearsal shows blocks the plan all the same.

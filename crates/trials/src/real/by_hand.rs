@@ -70,7 +70,7 @@ impl Site<'_> {
     pub fn dry_run(&self, found: &Survey, file: &PlanFile) -> Result<Command> {
         let run = upgrade(file).context("the plan upgrades")?;
         let object = |digest| -> Result<Vec<u8>> {
-            Ok(STANDARD.decode(file.objects.get(digest).context("the plan has its objects with it")?)?)
+            Ok(file.objects.get(digest).context("the plan has its objects with it")?.0.clone())
         };
         let mut given: Value = serde_json::from_slice(&object(&run.values)?)?;
         for (path, value) in carried(found, run)? {
