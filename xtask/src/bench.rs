@@ -9,10 +9,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail, ensure};
-use recipe::{Book, PageOp};
+use anyhow::{Result, bail, ensure};
+use recipe::PageOp;
 use testkit::proxy::{Proxy, Seen};
 use testkit::rig::{Rig, Shape};
+use trials::fidelity;
 use trials::matrix::ROWS;
 use trials::real::Site;
 
@@ -106,32 +107,18 @@ impl<'a> Bench<'a> {
         dry_run()?;
         let pairs = Pairs::measure(count, plan, dry_run)?;
         let times = pairs.ours.median() / pairs.theirs.median();
-        Ok(Row {
-            what: "survey, plan and rehearsal, beside `helm upgrade --dry-run=server`".into(),
-            helm: helm.into(),
-            count,
-            ours: pairs.ours.show("s"),
-            theirs: pairs.theirs.show("s"),
-            measured: format!("{times:.2} times"),
-            aim: format!("at most {TIMES:.1} times"),
-            is_met: times <= TIMES,
-        })
+        let what = "survey, plan and rehearsal, beside `helm upgrade --dry-run=server`";
+        let measured = format!("{times:.2} times");
+        Ok(pairs.row(what, helm, measured, format!("at most {TIMES:.1} times"), times <= TIMES))
     }
 
     /// A plan carried out, beside the page's commands typed, each from its first second until everything is ready.
     fn upgrades(&self, helm: &str, count: usize) -> Result<Row> {
         let pairs = Pairs::measure(count, || self.apply(helm), || self.type_page(helm))?;
         let more = pairs.ours.median() - pairs.theirs.median();
-        Ok(Row {
-            what: "`portolan apply`, beside the page typed".into(),
-            helm: helm.into(),
-            count,
-            ours: pairs.ours.show("s"),
-            theirs: pairs.theirs.show("s"),
-            measured: format!("{more:.2} s more"),
-            aim: format!("at most {MORE:.0} s more"),
-            is_met: more <= MORE,
-        })
+        let what = "`portolan apply`, beside the page typed";
+        let measured = format!("{more:.2} s more");
+        Ok(pairs.row(what, helm, measured, format!("at most {MORE:.0} s more"), more <= MORE))
     }
 
     fn apply(&self, helm: &str) -> Result<Duration> {
@@ -152,10 +139,7 @@ impl<'a> Bench<'a> {
     fn type_page(&self, helm: &str) -> Result<Duration> {
         let mut site = self.install(helm)?;
         let domain = format!("runai.{}", testkit::rig::APPS_DOMAIN);
-        let page = Book::builtin().page.context("there is a page")?;
-        let reading =
-            page.readings.iter().find(|reading| reading.name == READING).context("there is such a reading")?;
-        let mut lines = reading.filled(&domain, &site.release());
+        let mut lines = fidelity::reading(READING)?.filled(&domain, &site.release());
         let (found, file) = site.plan(&[TO], &[])?;
         for line in &mut lines {
             if let PageOp::HelmUpgrade { set, .. } = &mut line.op {

@@ -8,7 +8,7 @@ use std::time::Instant;
 use adapters::helm;
 use adapters::store::RunStore;
 use helm_compat::values;
-use model::{Accepted, Code, Content, Finding, HelmClient, Plan, PlanFile, SecretKey, StepKind};
+use model::{Accepted, Code, Content, Finding, HelmClient, Plan, PlanFile, SecretKey};
 use plan::planner::{self, RenderJob, Rendering, Wish};
 use plan::survey::{self, Survey};
 use recipe::Book;
@@ -163,12 +163,8 @@ async fn render(
 pub(crate) fn of_run(run: &RunStore) -> Result<PlanFile, Finding> {
     let plan = run.plan()?;
     let mut objects = BTreeMap::new();
-    for step in plan.steps() {
-        if let StepKind::HelmUpgrade { run: helm } = &step.kind {
-            for digest in [&helm.archive, &helm.values, &helm.manifest] {
-                objects.insert(digest.clone(), Content(run.blob(digest)?));
-            }
-        }
+    for digest in plan.helm_runs().flat_map(|helm| [&helm.archive, &helm.values, &helm.manifest]) {
+        objects.insert(digest.clone(), Content(run.blob(digest)?));
     }
     Ok(PlanFile { plan, objects, fetched: Vec::new() })
 }
@@ -176,10 +172,7 @@ pub(crate) fn of_run(run: &RunStore) -> Result<PlanFile, Finding> {
 /// What is not as it was when the plan was made; empty where it can be begun.
 pub(crate) async fn moved(site: &Site, survey: &Survey, plan: &Arc<Plan>) -> Vec<Finding> {
     let release = &survey.inventory.release;
-    let before = plan.steps().find_map(|step| match &step.kind {
-        StepKind::HelmUpgrade { run } => Some(run.base_revision),
-        _ => None,
-    });
+    let before = plan.helm_runs().next().map(|run| run.base_revision);
     if release.chart != plan.from || before.is_some_and(|revision| revision != release.revision) {
         let found = "the installation is not as it was when the plan was made; nothing was written";
         let revision = before.map_or_else(String::new, |revision| format!(" revision {revision}"));

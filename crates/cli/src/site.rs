@@ -105,7 +105,7 @@ impl Site {
         let mut servers = Servers::new();
         for database in planner::databases(&survey.inventory, &secret, book)? {
             let said = match self {
-                Self::Sim(sim) => sim.installation.world().server_version(&database.pod),
+                Self::Sim(sim) => sim.installation.world().server_version(&database),
                 Self::Real(real) => {
                     let password = secret(&database.password).unwrap_or_default();
                     postgres::version(real.client.raw(), &database, &password).await.ok()

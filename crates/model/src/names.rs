@@ -55,6 +55,12 @@ impl Ref {
         Self::new("", "PersistentVolumeClaim", namespace, name)
     }
 
+    /// Whether this is a claim of a namespace.
+    #[must_use]
+    pub fn is_claim_in(&self, namespace: &str) -> bool {
+        self.group().is_empty() && self.kind() == "PersistentVolumeClaim" && self.namespace() == namespace
+    }
+
     /// A `PersistentVolume`.
     #[must_use]
     pub fn volume(name: &str) -> Self {

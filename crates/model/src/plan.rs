@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
-    ChartId, Code, Content, DatabaseRef, Digest, Finding, HelmClient, Ref, ReleaseId, Severity, Step, StepKind, Uid,
-    canonical,
+    ChartId, Code, Content, DatabaseRef, Digest, Finding, HelmClient, HelmRun, Ref, ReleaseId, Severity, Step,
+    StepKind, Uid, canonical,
 };
 
 /// A plan: data with no choices left. Applying it in a world that moved is refused.
@@ -163,6 +163,11 @@ impl Plan {
     /// All steps of all hops, in order.
     pub fn steps(&self) -> impl Iterator<Item = &Step> {
         self.hops.iter().flat_map(|hop| &hop.steps)
+    }
+
+    /// The runs of helm of all hops, in order.
+    pub fn helm_runs(&self) -> impl Iterator<Item = &HelmRun> {
+        self.steps().filter_map(|step| if let StepKind::HelmUpgrade { run } = &step.kind { Some(&**run) } else { None })
     }
 
     /// The step at a place among all steps.

@@ -127,10 +127,7 @@ fn order(hop: &Hop, findings: &mut Vec<Finding>) {
 
 /// Each run of helm goes on from the revision that the one before makes.
 fn revisions(plan: &Plan, findings: &mut Vec<Finding>) {
-    let bases: Vec<u32> = plan
-        .steps()
-        .filter_map(|step| if let StepKind::HelmUpgrade { run } = &step.kind { Some(run.base_revision) } else { None })
-        .collect();
+    let bases: Vec<u32> = plan.helm_runs().map(|run| run.base_revision).collect();
     if bases.windows(2).any(|pair| pair[1] != pair[0] + 1) {
         findings.push(bad(format!("helm is to go on from revisions {bases:?}, which do not follow each other")));
     }

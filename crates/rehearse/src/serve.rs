@@ -34,8 +34,7 @@ pub(crate) fn serve(world: &mut World, engine: &Engine, request: &Request, helms
         }
         Request::Read(names) => Reply::Seen(read(world, names)),
         Request::ReadWithClaims(names, namespace) => {
-            let is_claim = |name: &Ref| name.kind() == "PersistentVolumeClaim" && name.namespace() == namespace;
-            let claims = world.objects().filter(|(name, _)| is_claim(name));
+            let claims = world.objects().filter(|(name, _)| name.is_claim_in(namespace));
             let mut seen = read(world, names);
             seen.extend(claims.map(|(_, claim)| Seen::There(claim.clone())));
             Reply::Seen(seen)

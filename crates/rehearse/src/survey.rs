@@ -1,7 +1,7 @@
 //! Answers the survey's questions from the simulated world.
 
 use helm_compat::record::{self, Record};
-use model::{Answer, Ask, Coverage, Object, Ref, ReleaseStatus};
+use model::{Answer, Ask, Coverage, DatabaseRef, Object, Ref, ReleaseStatus};
 use serde_json::{Value, json};
 
 use crate::face::Kind;
@@ -51,11 +51,10 @@ impl World {
         }
     }
 
-    /// What the server in a pod would say of its version; `None` where none runs.
+    /// What a database's server would say of its version; `None` where none runs.
     #[must_use]
-    pub fn server_version(&self, pod: &Ref) -> Option<String> {
-        let (set, _) = pod.name().rsplit_once('-')?;
-        let (_, database) = running_database(self, &Ref::set(pod.namespace(), set))?;
+    pub fn server_version(&self, database: &DatabaseRef) -> Option<String> {
+        let (_, database) = running_database(self, &database.set())?;
         Some(database.server_version.clone())
     }
 

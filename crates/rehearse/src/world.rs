@@ -3,8 +3,8 @@ use std::hash::Hash;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use model::{
-    Cluster, Coverage, DatabaseRef, Digest, Manifest, Object, Plan, PlanFile, Ref, ReleaseId, Scope, SecretKey,
-    StepKind, Table, Uid,
+    Cluster, Coverage, DatabaseRef, Digest, Manifest, Object, Plan, PlanFile, Ref, ReleaseId, Scope, SecretKey, Table,
+    Uid,
 };
 use semver::Version;
 use serde::{Deserialize, Serialize};
@@ -106,11 +106,8 @@ impl KnownDatabase {
     /// Those of a plan. What the new chart looks up is a place of the password too.
     #[must_use]
     pub fn of_plan(plan: &Plan) -> Vec<Self> {
-        let guards = plan.steps().filter_map(|step| match &step.kind {
-            StepKind::HelmUpgrade { run } => Some(run.guards.iter().map(|guard| guard.key.clone())),
-            _ => None,
-        });
-        let guards: Vec<SecretKey> = guards.flatten().collect();
+        let guards: Vec<SecretKey> =
+            plan.helm_runs().flat_map(|run| &run.guards).map(|guard| guard.key.clone()).collect();
         let of = |database: &DatabaseRef| Self {
             set: database.set(),
             passwords: std::iter::once(&database.password).chain(&guards).cloned().collect(),

@@ -115,22 +115,23 @@ fn table_lines(table: &Table, style: &Style) -> Vec<Line> {
     let columns = table.head.len();
     let rows: Vec<Vec<Line>> =
         table.rows.iter().map(|row| row.iter().map(|cell| cell.set(style.ascii)).collect()).collect();
-    let wants = |of_head: fn(&str) -> usize| -> Vec<usize> {
-        let mut wants: Vec<usize> = table.head.iter().map(|head| of_head(head)).collect();
-        for row in &rows {
-            for (want, cell) in wants.iter_mut().zip(row) {
-                *want = (*want).max(cell.width());
-            }
+    let mut cells = vec![0; columns];
+    for row in &rows {
+        for (widest, cell) in cells.iter_mut().zip(row) {
+            *widest = (*widest).max(cell.width());
         }
-        wants
+    }
+    let wants = |of_head: fn(&str) -> usize| -> Vec<usize> {
+        table.head.iter().zip(&cells).map(|(head, widest)| of_head(head).max(*widest)).collect()
     };
     let room = style.room().saturating_sub(2 * columns.saturating_sub(1));
-    let mut widths = wants(width);
-    if widths.iter().sum::<usize>() > room {
+    let whole = wants(width);
+    let wants = match whole.iter().sum::<usize>() <= room {
+        true => whole,
         // Where room is scarce a head is broken rather than a name.
-        widths = wants(|head| head.split(' ').map(width).max().unwrap_or(0));
-    }
-    let Some(widths) = share(&widths, room) else {
+        false => wants(|head| head.split(' ').map(width).max().unwrap_or(0)),
+    };
+    let Some(widths) = share(&wants, room) else {
         return stacked(&table.head, &rows, style);
     };
     let head: Vec<Line> = table.head.iter().map(|head| Line::from(head.as_str())).collect();

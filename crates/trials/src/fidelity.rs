@@ -16,7 +16,7 @@ use serde_json::json;
 use testkit::proxy::Proxy;
 use testkit::rig::Rig;
 
-use crate::real::{Data, Place, Site, Watched, upgrade};
+use crate::real::{Data, Place, Site, Watched};
 use crate::side_by_side;
 
 /// A start and a way to go from it.
@@ -213,13 +213,17 @@ fn predict(world: &World, subject: &Subject, aim: &VolumeAim) -> Prediction {
     (seen.collect(), rules)
 }
 
-fn reading(name: &str) -> Result<PageReading> {
+/// A reading of the page by its name.
+///
+/// # Errors
+/// Where there is none.
+pub fn reading(name: &str) -> Result<PageReading> {
     let page = Book::builtin().page.context("there is a page")?;
     page.readings.into_iter().find(|reading| reading.name == name).context("there is such a reading")
 }
 
 fn script(lines: &[PageLine], world: &World, file: &PlanFile) -> Option<Script> {
-    let run = upgrade(file)?;
+    let run = file.plan.helm_runs().next()?;
     let release = &file.plan.release;
     let op = |op: &PageOp| match op {
         PageOp::Nothing => Some(Op::Nothing),

@@ -23,7 +23,6 @@ use serde_json::json;
 use testkit::rig::{Namespace, Rig};
 use tokio::runtime::Runtime;
 
-pub(crate) use by_hand::upgrade;
 pub use verify::known;
 pub use volumes::{Data, Watched};
 

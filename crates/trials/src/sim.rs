@@ -84,7 +84,7 @@ pub fn plan(world: &World, to: &[&str], without: &[&str]) -> Result<PlanFile, Fi
 fn servers(world: &World, found: &Survey, book: &Book) -> Result<Servers, Finding> {
     let secret = |key: &SecretKey| found.secrets.get(key).map(str::to_owned);
     let databases = planner::databases(&found.inventory, &secret, book)?.into_iter();
-    Ok(databases.filter_map(|database| Some((database.pod.clone(), world.server_version(&database.pod)?))).collect())
+    Ok(databases.filter_map(|database| Some((database.pod.clone(), world.server_version(&database)?))).collect())
 }
 
 /// How a chart is rendered.

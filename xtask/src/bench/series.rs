@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use anyhow::Result;
 
+use super::page::Row;
+
 /// Measurements of one thing, in order of size.
 pub(crate) struct Series(Vec<f64>);
 
@@ -50,6 +52,20 @@ impl Pairs {
             all.1.push(theirs()?.as_secs_f64());
         }
         Ok(Self { ours: Series::new(all.0), theirs: Series::new(all.1) })
+    }
+
+    /// What was measured of them, in seconds, as a row.
+    pub(crate) fn row(&self, what: &str, helm: &str, measured: String, aim: String, is_met: bool) -> Row {
+        Row {
+            what: what.into(),
+            helm: helm.into(),
+            count: self.ours.0.len(),
+            ours: self.ours.show("s"),
+            theirs: self.theirs.show("s"),
+            measured,
+            aim,
+            is_met,
+        }
     }
 }
 

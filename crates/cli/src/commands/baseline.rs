@@ -64,8 +64,7 @@ async fn look(
             Err(error) => refused.push(unseen(&database, &error)),
         }
     }
-    let is_claim =
-        |name: &&Ref| name.kind() == "PersistentVolumeClaim" && name.namespace() == inventory.release.id.namespace;
+    let is_claim = |name: &&Ref| name.is_claim_in(&inventory.release.id.namespace);
     let taken = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
     let now = Baseline {
         format: FORMAT,

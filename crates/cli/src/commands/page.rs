@@ -1,6 +1,6 @@
 use std::time::Instant;
 
-use model::{Code, Exit, Finding, HelmRun, Ref, ReleaseId, StepKind};
+use model::{Code, Exit, Finding, HelmRun, Ref, ReleaseId};
 use recipe::{PageLine, PageOp, PageReading};
 use rehearse::{HelmJob, Op, Options, Script, ScriptLine, Subject, World};
 use serde_json::json;
@@ -22,19 +22,19 @@ pub(crate) async fn run(global: &Global, _args: &PageArgs, output: &Output) -> R
     if let Some(words) = site.simulated() {
         output.say(&words);
     }
-    // Its survey says which platform it is; the page's words are asked for before a plan is made.
-    let (book, survey) = prepare::survey(global, &mut site).await?;
-    let Some(page) = book.page.filter(|page| page.platform.is_of(&survey.inventory.cluster.platform)) else {
-        return Err(Finding::blocking(Code::BadOption, "no recipe has a page with commands for this platform")
-            .why("the commands are those of the page for OpenShift; on plain Kubernetes another page has others")
-            .next("portolan page --sim openshift-2.8, or portolan plan --sim, which knows both platforms"));
-    };
     // The page gives the chart no password and names no version; ours is the newest chart that there is.
     let target = Target { to: Some("2.20".into()), without: vec!["carry-credentials".into()], ..Target::default() };
     let prepared = prepare::plan(global, &mut site, &target, output).await?;
-    let installed = &prepared.survey.inventory.release.chart;
+    let inventory = &prepared.survey.inventory;
+    let page = prepared.book.page.as_ref().filter(|page| page.platform.is_of(&inventory.cluster.platform));
+    let page = page.ok_or_else(|| {
+        Finding::blocking(Code::BadOption, "no recipe has a page with commands for this platform")
+            .why("the commands are those of the page for OpenShift; on plain Kubernetes another page has others")
+            .next("portolan page --sim openshift-2.8, or portolan plan --sim, which knows both platforms")
+    })?;
+    let installed = &inventory.release.chart;
     let readings = page.readings.iter().filter(|reading| reading.from.is(installed));
-    let Some(run) = helm_run(&prepared) else {
+    let Some(run) = prepared.file.plan.helm_runs().next() else {
         output.value(&json!([]))?;
         output.say(&format!("Nothing to do: {installed} is installed."));
         return Ok(Exit::Done);
@@ -56,13 +56,6 @@ pub(crate) async fn run(global: &Global, _args: &PageArgs, output: &Output) -> R
     }
     output.value(&told)?;
     Ok(Exit::Done)
-}
-
-fn helm_run(prepared: &Prepared) -> Option<&HelmRun> {
-    prepared.file.plan.steps().find_map(|step| match &step.kind {
-        StepKind::HelmUpgrade { run } => Some(&**run),
-        _ => None,
-    })
 }
 
 /// The commands of a reading, and what they do to this world.

@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use helm_compat::{upgrade_argv, values};
-use model::{Carried, HelmRun, PlanFile, StepKind};
+use model::{Carried, HelmRun, PlanFile};
 use serde_json::{Value, json};
 
 use super::{Site, run};
@@ -68,7 +68,7 @@ impl Site<'_> {
     /// # Errors
     /// Where the plan does not upgrade, or a value of it is not there.
     pub fn dry_run(&self, found: &Survey, file: &PlanFile) -> Result<Command> {
-        let run = upgrade(file).context("the plan upgrades")?;
+        let run = file.plan.helm_runs().next().context("the plan upgrades")?;
         let object = |digest| -> Result<Vec<u8>> {
             Ok(file.objects.get(digest).context("the plan has its objects with it")?.0.clone())
         };
@@ -76,11 +76,11 @@ impl Site<'_> {
         for (path, value) in carried(found, run)? {
             values::set(&mut given, path, value.into());
         }
-        let (chart, values) = (self.folder.path().join("planned.tgz"), self.folder.path().join("planned.json"));
+        let (chart, file) = (self.folder.path().join("planned.tgz"), self.folder.path().join("planned.json"));
         fs_err::write(&chart, object(&run.archive)?)?;
-        fs_err::write(&values, given.to_string())?;
+        fs_err::write(&file, values::file(&given))?;
         let mut command = self.helm_command(&self.rig.kubeconfig());
-        command.args(upgrade_argv(run, "dry", "", &chart.to_string_lossy(), &values.to_string_lossy()));
+        command.args(upgrade_argv(run, "dry", "", &chart.to_string_lossy(), &file.to_string_lossy()));
         command.arg("--dry-run=server");
         Ok(command)
     }
@@ -90,7 +90,7 @@ impl Site<'_> {
     /// # Errors
     /// Where the plan does not upgrade, or a value of it is not there.
     pub fn passwords(&self, found: &Survey, file: &PlanFile) -> Result<Vec<String>> {
-        let run = upgrade(file).context("the plan upgrades")?;
+        let run = file.plan.helm_runs().next().context("the plan upgrades")?;
         Ok(carried(found, run)?.into_iter().map(|(path, value)| format!("{path}={value}")).collect())
     }
 
@@ -100,7 +100,7 @@ impl Site<'_> {
     /// # Errors
     /// Where the plan does not upgrade, a Secret cannot be changed, or what is done fails.
     pub fn past_guards<R>(&self, file: &PlanFile, mut act: impl FnMut() -> Result<R>) -> Result<R> {
-        let run = upgrade(file).context("the plan upgrades")?;
+        let run = file.plan.helm_runs().next().context("the plan upgrades")?;
         let fill = |value: Value| {
             run.guards.iter().try_for_each(|guard| {
                 let secret = &guard.key.secret;
@@ -119,12 +119,4 @@ impl Site<'_> {
 fn carried<'a>(found: &'a Survey, run: &'a HelmRun) -> Result<Vec<(&'a str, &'a str)>> {
     let value = |carried: &'a Carried| found.secrets.get(&carried.from).context("the Secret has what is carried");
     run.carried.iter().map(|carried| Ok((carried.path.as_str(), value(carried)?))).collect()
-}
-
-/// The run of helm of a plan with one hop.
-pub(crate) fn upgrade(file: &PlanFile) -> Option<&HelmRun> {
-    file.plan.steps().find_map(|step| match &step.kind {
-        StepKind::HelmUpgrade { run } => Some(&**run),
-        _ => None,
-    })
 }
