@@ -63,7 +63,7 @@ enum Command {
         #[arg(long, default_value_t = 7)]
         plans: usize,
         /// How many pairs of applying and typing the page
-        #[arg(long, default_value_t = 3)]
+        #[arg(long, default_value_t = 7)]
         upgrades: usize,
     },
     /// Writes the reference pages in docs/ from the program's tables, and removes those of what is gone

@@ -122,7 +122,7 @@ impl Engine {
         };
         match self.fold.phase {
             Phase::Look => steps::look(step, &self.fold),
-            Phase::Go => match self.fold.pursuit.as_ref().map(|pursuit| &pursuit.action) {
+            Phase::Go => match self.fold.pursuit.as_deref() {
                 Some(Action::Write(write)) => Request::Write(write.clone()),
                 Some(Action::Helm { run, token }) => Request::Spawn(run.clone(), token.clone()),
                 // invariant: an intent is what leads to Go
@@ -204,9 +204,9 @@ impl Engine {
         self.pending = Some(match next {
             Next::Effect(effect) => (Record::Effect { step: at, effect }, Vec::new()),
             Next::Observed(observation, blobs) => (Record::Observed { step: at, observation }, blobs),
-            Next::Intent { action, before, ends } => {
+            Next::Intent { action, before } => {
                 let digest = before.as_ref().map(|blob| blob.digest.clone());
-                let record = Record::Intent { step: at, action: Box::new(action), before: digest, ends };
+                let record = Record::Intent { step: at, action: Box::new(action), before: digest };
                 (record, before.into_iter().collect())
             }
             Next::Halt(finding) => (Record::Ended { outcome: Outcome::Halted { finding } }, Vec::new()),

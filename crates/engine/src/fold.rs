@@ -17,15 +17,6 @@ pub enum Phase {
     Check,
 }
 
-/// What a step has set out to do.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Pursuit {
-    /// The action.
-    pub action: Action,
-    /// What will be gone at its end.
-    pub ends: Vec<(Ref, Uid)>,
-}
-
 /// The state of a run: the fold of its journal. Folding decides nothing; it only takes over what the
 /// records say.
 #[derive(Clone, Debug, PartialEq)]
@@ -45,7 +36,7 @@ pub struct Fold {
     /// Where that step is.
     pub phase: Phase,
     /// What it has set out to do.
-    pub pursuit: Option<Arc<Pursuit>>,
+    pub pursuit: Option<Arc<Action>>,
     /// Whether the effect is known to have gone out.
     pub sent: bool,
     /// Whether a person started it again after it had halted.
@@ -94,8 +85,8 @@ impl Fold {
             Record::Started { .. } => self.started = true,
             Record::Bound => self.bound = true,
             Record::Resumed { .. } => self.resume(),
-            Record::Intent { action, ends, .. } => {
-                self.pursuit = Some(Arc::new(Pursuit { action: (**action).clone(), ends: ends.clone() }));
+            Record::Intent { action, .. } => {
+                self.pursuit = Some(Arc::new((**action).clone()));
                 (self.phase, self.sent) = (Phase::Go, false);
             }
             Record::Effect { effect, .. } => match effect {
@@ -125,7 +116,7 @@ impl Fold {
         self.outcome = None;
         self.stop = false;
         self.again |= halted;
-        let helm = self.pursuit.as_ref().is_some_and(|pursuit| matches!(pursuit.action, Action::Helm { .. }));
+        let helm = matches!(self.pursuit.as_deref(), Some(Action::Helm { .. }));
         if halted {
             self.since = self.attempt;
         }
@@ -168,12 +159,10 @@ impl Fold {
         (self.started, self.bound, self.step, self.attempt - self.since, self.phase).hash(state);
         (self.sent, self.again, self.stop).hash(state);
         self.outcome.hash(state);
-        if let Some(pursuit) = &self.pursuit {
-            match &pursuit.action {
-                Action::Write(write) => (&write.target, &write.rv).hash(state),
-                Action::Helm { token, .. } => token.hash(state),
-            }
-            pursuit.ends.hash(state);
+        match self.pursuit.as_deref() {
+            Some(Action::Write(write)) => (&write.target, &write.rv).hash(state),
+            Some(Action::Helm { token, .. }) => token.hash(state),
+            None => {}
         }
         for (name, (_, digest)) in &self.archived {
             (name.name(), digest.short()).hash(state);

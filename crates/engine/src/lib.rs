@@ -11,4 +11,4 @@ mod steps;
 
 pub use baseline::compare;
 pub use engine::Engine;
-pub use fold::{Fold, Phase, Pursuit};
+pub use fold::{Fold, Phase};

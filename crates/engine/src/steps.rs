@@ -6,8 +6,8 @@ mod objects;
 mod volumes;
 
 use model::{
-    Action, Blob, Code, Cond, Effect, Finding, Gone, Observation, Progress, Reply, Request, Seen, Step, StepKind, Uid,
-    Wait,
+    Action, Blob, Code, Cond, Effect, Finding, Gone, Observation, Orphan, Progress, Reply, Request, Seen, Step,
+    StepKind, Wait,
 };
 
 use crate::fold::Fold;
@@ -18,7 +18,7 @@ pub(crate) use volumes::is_of_set;
 /// What a step does next. Each becomes one record.
 pub(crate) enum Next {
     /// Set out to do something.
-    Intent { action: Action, before: Option<Blob>, ends: Vec<(model::Ref, Uid)> },
+    Intent { action: Action, before: Option<Blob> },
     /// Note what came back.
     Effect(Effect),
     /// The step is over.
@@ -43,8 +43,10 @@ pub(crate) fn look(step: &Step, fold: &Fold) -> Request {
         StepKind::RetainVolume { volume, .. } => Request::Read(vec![volume.clone()]),
         StepKind::KeepClaim { claim, .. } => Request::Read(vec![claim.clone()]),
         StepKind::ArchiveObject { objects } => Request::Read(objects.clone()),
-        StepKind::DeleteObject { target, ends, .. } => {
-            Request::Read(std::iter::once(target).chain(ends).cloned().collect())
+        StepKind::DeleteObject { target, .. } => Request::Read(vec![target.clone()]),
+        StepKind::WaitGone { pods } => {
+            let until = pods.iter().cloned().map(Cond::Ended).collect();
+            Request::Wait(Wait { until, limit: step.limit })
         }
         StepKind::RecordDatabase { database }
         | StepKind::CarryCredentials { database, .. }
@@ -61,18 +63,12 @@ pub(crate) fn look(step: &Step, fold: &Fold) -> Request {
 /// What a step waits for once its effect is out; `None` where there is nothing to wait for.
 pub(crate) fn settle(step: &Step, fold: &Fold) -> Option<Request> {
     let pursuit = fold.pursuit.as_ref()?;
-    let until = match (&step.kind, &pursuit.action) {
-        (StepKind::DeleteObject { .. }, _) => pursuit
-            .ends
-            .iter()
-            .map(|(target, uid)| Cond::Gone(Gone { target: target.clone(), uid: uid.clone() }))
-            .collect(),
-        (StepKind::HelmUpgrade { .. }, Action::Helm { token, .. }) => {
-            vec![Cond::HelmEnded(token.clone())]
-        }
+    let cond = match (&step.kind, &**pursuit) {
+        (StepKind::DeleteObject { target, uid }, _) => Cond::Gone(Gone { target: target.clone(), uid: uid.clone() }),
+        (StepKind::HelmUpgrade { .. }, Action::Helm { token, .. }) => Cond::HelmEnded(token.clone()),
         _ => return None,
     };
-    Some(Request::Wait(Wait { until, limit: step.limit }))
+    Some(Request::Wait(Wait { until: vec![cond], limit: step.limit }))
 }
 
 /// What a step reads to see that it is done.
@@ -103,7 +99,12 @@ pub(crate) fn on_look(step: &Step, fold: &Fold, mark: &str, reply: Reply) -> Nex
         (StepKind::WaitReady { workloads }, Reply::Met) => {
             Next::was_done(format!("{} ready", crate::fold::count(workloads.len(), "workload")))
         }
-        (StepKind::WaitReady { .. }, Reply::TimedOut(progress)) => Next::Halt(timed_out(step, &progress)),
+        (StepKind::WaitGone { pods }, Reply::Met) => {
+            Next::was_done(format!("{} ended", crate::fold::count(pods.len(), "pod")))
+        }
+        (StepKind::WaitGone { .. } | StepKind::WaitReady { .. }, Reply::TimedOut(progress)) => {
+            Next::Halt(timed_out(step, &progress))
+        }
         (_, reply) => Next::Halt(unreadable(step, &reply)),
     }
 }
@@ -115,7 +116,7 @@ pub(crate) fn on_check(step: &Step, fold: &Fold, reply: Reply) -> Next {
             volumes::on_check(step, &seen)
         }
         (StepKind::DeleteObject { target, .. }, Reply::Seen(seen)) => match seen.first() {
-            Some(Seen::Absent) => Next::done(format!("{target} and its pods are gone")),
+            Some(Seen::Absent) => Next::done(format!("{target} is gone")),
             _ => Next::Effect(Effect::Unknown(format!("{target} is still there"))),
         },
         (StepKind::HelmUpgrade { run }, Reply::Releases(facts)) => helm::on_check(run, fold, &facts),
@@ -130,7 +131,9 @@ pub(crate) fn timed_out(step: &Step, progress: &[Progress]) -> Finding {
     for item in progress {
         let what = match &item.cond {
             Cond::HelmEnded(_) => "helm".to_owned(),
-            Cond::Ready(target) | Cond::Gone(Gone { target, .. }) => target.to_string(),
+            Cond::Ready(target) | Cond::Gone(Gone { target, .. }) | Cond::Ended(Orphan { pod: target, .. }) => {
+                target.to_string()
+            }
         };
         finding = finding.with(format!("{what}: {}", item.seen));
     }

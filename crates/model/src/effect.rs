@@ -106,6 +106,8 @@ pub enum Cond {
     Ready(Ref),
     /// The object is gone, or is another one.
     Gone(Gone),
+    /// The pod has ended: it is gone, or is somebody else's.
+    Ended(Orphan),
 }
 
 /// An object that is to be gone.
@@ -115,6 +117,15 @@ pub struct Gone {
     pub target: Ref,
     /// Its UID.
     pub uid: Uid,
+}
+
+/// A pod whose owner is deleted, and which ends with it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+pub struct Orphan {
+    /// The pod.
+    pub pod: Ref,
+    /// The UID of its owner. A pod of this name that another owner has is not waited for.
+    pub owner: Uid,
 }
 
 /// What the world answers.

@@ -42,8 +42,6 @@ pub enum Record {
         action: Box<Action>,
         /// The digest of the object before, kept in the run's folder.
         before: Option<Digest>,
-        /// What the step will wait to see gone, as seen before.
-        ends: Vec<(Ref, Uid)>,
     },
     /// What came back.
     Effect {

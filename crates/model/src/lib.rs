@@ -28,7 +28,7 @@ pub use code::{Code, Exit};
 pub use content::Content;
 pub use database::{DatabaseError, DatabaseRef, Snapshot, Table, TableChange};
 pub use effect::{
-    Answer, Ask, Blob, Cond, Gone, Input, Progress, Refusal, Reply, Request, Seen, Urgency, Verb, Wait, Write,
+    Answer, Ask, Blob, Cond, Gone, Input, Orphan, Progress, Refusal, Reply, Request, Seen, Urgency, Verb, Wait, Write,
 };
 pub use event::Event;
 pub use finding::{Finding, Severity};

@@ -81,6 +81,13 @@ impl Object {
         self.at(pointer).and_then(Value::as_array).map_or(&[], Vec::as_slice)
     }
 
+    /// Whether an object of this UID owns it.
+    #[must_use]
+    pub fn is_owned_by(&self, owner: &Uid) -> bool {
+        let owners = self.list("/metadata/ownerReferences").iter();
+        owners.filter_map(|its| its.get("uid")?.as_str()).any(|uid| uid == &*owner.0)
+    }
+
     /// The names of the claims that a pod, or a workload's pod template, names as volumes.
     #[must_use]
     pub fn claims(&self) -> Vec<&str> {

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
-    ChartId, Code, Content, DatabaseRef, Digest, Finding, HelmClient, HelmRun, Ref, ReleaseId, Severity, Step,
+    ChartId, Code, Content, DatabaseRef, Digest, Finding, HelmClient, HelmRun, Orphan, Ref, ReleaseId, Severity, Step,
     StepKind, Uid, canonical,
 };
 
@@ -163,6 +163,13 @@ impl Plan {
     /// All steps of all hops, in order.
     pub fn steps(&self) -> impl Iterator<Item = &Step> {
         self.hops.iter().flat_map(|hop| &hop.steps)
+    }
+
+    /// The pods that end with what the plan deletes.
+    pub fn orphans(&self) -> impl Iterator<Item = &Orphan> {
+        self.steps()
+            .filter_map(|step| if let StepKind::WaitGone { pods } = &step.kind { Some(pods) } else { None })
+            .flatten()
     }
 
     /// The runs of helm of all hops, in order.

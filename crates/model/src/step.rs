@@ -3,7 +3,7 @@ use std::collections::BTreeSet;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Carried, DatabaseRef, HelmRun, Ref, Uid};
+use crate::{Carried, DatabaseRef, HelmRun, Orphan, Ref, Uid};
 
 /// One step of a plan: everything is decided.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -61,14 +61,17 @@ pub enum StepKind {
         /// The database that they open.
         database: DatabaseRef,
     },
-    /// Deletes an object that was archived, and waits until its pods are gone. Never a claim or a volume.
+    /// Deletes an object that was archived. Never a claim or a volume.
     DeleteObject {
         /// The object.
         target: Ref,
         /// Its UID.
         uid: Uid,
-        /// The pods that end with it.
-        ends: Vec<Ref>,
+    },
+    /// Waits until the pods of what was deleted have ended: all at once, since they end beside each other.
+    WaitGone {
+        /// The pods.
+        pods: Vec<Orphan>,
     },
     /// Runs `helm upgrade`.
     HelmUpgrade {
@@ -118,6 +121,7 @@ impl StepKind {
             Self::ArchiveObject { .. } => "archive-object",
             Self::CarryCredentials { .. } => "carry-credentials",
             Self::DeleteObject { .. } => "delete-object",
+            Self::WaitGone { .. } => "wait-gone",
             Self::HelmUpgrade { .. } => "helm-upgrade",
             Self::WaitReady { .. } => "wait-ready",
             Self::VerifyVolume { .. } => "verify-volume",

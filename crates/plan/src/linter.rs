@@ -102,14 +102,15 @@ fn archive(plan: &Plan, findings: &mut Vec<Finding>) {
     }
 }
 
-/// In a hop protections come before deletions, these before helm, and verification after helm.
+/// In a hop protections come before deletions, these and the wait for their pods before helm, and verification after helm.
 fn order(hop: &Hop, findings: &mut Vec<Finding>) {
     let place = |step: &Step| match step.kind {
         StepKind::RetainVolume { .. } | StepKind::KeepClaim { .. } => 0,
         StepKind::RecordDatabase { .. } | StepKind::ArchiveObject { .. } | StepKind::CarryCredentials { .. } => 1,
         StepKind::DeleteObject { .. } => 2,
-        StepKind::HelmUpgrade { .. } => 3,
-        StepKind::WaitReady { .. } | StepKind::VerifyVolume { .. } | StepKind::VerifyDatabase { .. } => 4,
+        StepKind::WaitGone { .. } => 3,
+        StepKind::HelmUpgrade { .. } => 4,
+        StepKind::WaitReady { .. } | StepKind::VerifyVolume { .. } | StepKind::VerifyDatabase { .. } => 5,
     };
     // Among themselves protections and records may come in any order; none may come after what they guard against.
     for pair in hop.steps.windows(2) {
@@ -117,9 +118,9 @@ fn order(hop: &Hop, findings: &mut Vec<Finding>) {
             findings.push(bad(format!("step {} comes too late, after {}", pair[1].id, pair[0].id)));
         }
     }
-    let runs = hop.steps.iter().filter(|step| place(step) == 3).count();
+    let runs = hop.steps.iter().filter(|step| place(step) == 4).count();
     // A hop that only protects leads nowhere.
-    let protects = hop.from == hop.to && hop.steps.iter().all(|step| matches!(place(step), 0 | 4));
+    let protects = hop.from == hop.to && hop.steps.iter().all(|step| matches!(place(step), 0 | 5));
     if runs != 1 && !protects {
         findings.push(bad(format!("the hop {} -> {} runs helm {runs} times", hop.from, hop.to)));
     }

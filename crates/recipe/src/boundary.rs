@@ -243,10 +243,11 @@ impl Ask {
         }
     }
 
-    /// The place of a plan's step in a hop.
+    /// The place of a plan's step in a hop. That pods have gone is waited for among the deletions that end them.
     #[must_use]
     pub fn place_of(kind: &StepKind) -> usize {
-        Self::KINDS.iter().position(|word| *word == kind.word()).unwrap_or(Self::KINDS.len())
+        let word = if matches!(kind, StepKind::WaitGone { .. }) { "delete-object" } else { kind.word() };
+        Self::KINDS.iter().position(|known| *known == word).unwrap_or(Self::KINDS.len())
     }
 }
 

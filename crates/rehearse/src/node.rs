@@ -174,6 +174,7 @@ impl Node {
                     Cond::HelmEnded(_) => false,
                     Cond::Ready(name) => cone.has(name),
                     Cond::Gone(gone) => cone.has(&gone.target),
+                    Cond::Ended(orphan) => cone.has(&orphan.pod),
                 })
             }
             Request::Read(names) | Request::ReadWithClaims(names, _) => names.iter().any(|name| cone.has(name)),

@@ -74,6 +74,10 @@ pub(crate) fn progress(world: &World, wait: &Wait, helms: &[&str]) -> Vec<Progre
                 Cond::Gone(gone) => {
                     world.face(&gone.target).filter(|face| face.uid == gone.uid).map(|_| "still there".to_owned())
                 }
+                Cond::Ended(orphan) => world
+                    .face(&orphan.pod)
+                    .filter(|pod| pod.owners.contains(&orphan.owner))
+                    .map(|_| "still there".to_owned()),
                 Cond::Ready(name) => readiness(world, name).err(),
             };
             seen.map(|seen| Progress { cond: cond.clone(), seen })

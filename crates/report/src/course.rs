@@ -116,12 +116,13 @@ impl<'a> Course<'a> {
         let steps: Vec<_> = plan.steps().collect();
         let mut down = Vec::new();
         for (at, step) in steps.iter().enumerate() {
-            let StepKind::DeleteObject { ends, .. } = &step.kind else { continue };
+            let StepKind::DeleteObject { uid, .. } = &step.kind else { continue };
             let under_way = at == self.done() && self.fold.pursuit.is_some() && self.fold.phase != Phase::Look;
             let back = steps[at..].iter().position(|step| matches!(step.kind, StepKind::HelmUpgrade { .. }));
             let back = back.map(|after| at + after);
             if (self.is_over(at) || under_way) && !back.is_some_and(|back| self.is_over(back)) {
-                down.extend(ends.iter().map(|pod| (pod, back.map(|back| back + 1))));
+                let ended = plan.orphans().filter(|orphan| orphan.owner == *uid);
+                down.extend(ended.map(|orphan| (&orphan.pod, back.map(|back| back + 1))));
             }
         }
         down

@@ -1,6 +1,6 @@
 //! A run while it goes: one line for what is worth one.
 
-use model::{Cond, Effect, Event, Gone, Observation, Plan, Progress, Record, Ref, Refusal, StepKind, StepRef};
+use model::{Cond, Effect, Event, Gone, Observation, Orphan, Plan, Progress, Record, Ref, Refusal, StepKind, StepRef};
 
 use crate::steps;
 use crate::text::{Tone, clean, glyphs};
@@ -66,6 +66,7 @@ fn leads(plan: &Plan, index: u32) -> Option<[String; 3]> {
     // A list of many objects leaves no room for what is happening.
     let thing = match &step.kind {
         StepKind::ArchiveObject { objects } if objects.len() > 1 => count(objects.len(), "object"),
+        StepKind::WaitGone { pods } if pods.len() > 1 => count(pods.len(), "pod"),
         kind => steps::thing(kind),
     };
     let name = thing.split_once('/').map_or(thing.as_str(), |(_, name)| name);
@@ -95,9 +96,8 @@ fn waiting_step(progress: &[Progress], plan: &Plan) -> Option<u32> {
         return token.rsplit('-').nth(1)?.parse().ok();
     }
     let waits = |kind: &StepKind| match (kind, &first.cond) {
-        (StepKind::DeleteObject { target, ends, .. }, Cond::Gone(gone)) => {
-            *target == gone.target || ends.contains(&gone.target)
-        }
+        (StepKind::DeleteObject { target, .. }, Cond::Gone(gone)) => *target == gone.target,
+        (StepKind::WaitGone { pods }, Cond::Ended(orphan)) => pods.contains(orphan),
         (StepKind::WaitReady { workloads }, Cond::Ready(name)) => workloads.contains(name),
         _ => false,
     };
@@ -117,7 +117,9 @@ fn waiting_for(progress: &[Progress]) -> String {
             let what = match &item.cond {
                 Cond::HelmEnded(_) => "helm to end".into(),
                 Cond::Ready(name) => format!("{} to be ready", small(name)),
-                Cond::Gone(Gone { target, .. }) => format!("{} to end", small(target)),
+                Cond::Gone(Gone { target, .. }) | Cond::Ended(Orphan { pod: target, .. }) => {
+                    format!("{} to end", small(target))
+                }
             };
             if item.seen.is_empty() { what } else { format!("{what}: {}", item.seen) }
         })

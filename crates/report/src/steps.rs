@@ -16,7 +16,7 @@ pub(crate) fn word(kind: &StepKind) -> &'static str {
         StepKind::CarryCredentials { .. } => "carry",
         StepKind::DeleteObject { .. } => "delete",
         StepKind::HelmUpgrade { .. } => "helm",
-        StepKind::WaitReady { .. } => "wait",
+        StepKind::WaitGone { .. } | StepKind::WaitReady { .. } => "wait",
         StepKind::VerifyVolume { .. } | StepKind::VerifyDatabase { .. } => "verify",
     }
 }
@@ -38,6 +38,7 @@ pub(crate) fn thing(kind: &StepKind) -> String {
         }
         StepKind::DeleteObject { target, .. } => target.to_string(),
         StepKind::HelmUpgrade { run } => format!("upgrade {} {}", run.release.name, run.chart),
+        StepKind::WaitGone { pods } => names(pods.iter().map(|orphan| &orphan.pod)),
         StepKind::WaitReady { workloads } => kinds(workloads),
     }
 }
@@ -95,17 +96,14 @@ fn note(plan: &Plan, hop: &Hop, step: &Step, index: usize) -> String {
         StepKind::CarryCredentials { carried, database } => {
             format!("opens {}; {} for helm", database.database, count(carried.len(), "value"))
         }
-        StepKind::DeleteObject { target, ends, .. } => {
+        StepKind::DeleteObject { target, .. } => {
             let archived = plan
                 .steps()
                 .take(index)
                 .position(|step| matches!(&step.kind, StepKind::ArchiveObject { objects } if objects.contains(target)));
-            let archived = archived.map(|at| format!("archived in step {}", at + 1));
-            let pods: Vec<&str> = ends.iter().map(Ref::name).collect();
-            let waits = (!pods.is_empty()).then(|| format!("waits for {} to end", pods.join(", ")));
-            let parts: Vec<String> = archived.into_iter().chain(waits).collect();
-            parts.join("; ")
+            archived.map_or_else(String::new, |at| format!("archived in step {}", at + 1))
         }
+        StepKind::WaitGone { .. } => format!("ended, in at most {}", crate::words::span(step.limit)),
         StepKind::HelmUpgrade { .. } => {
             let parts = [
                 (tally(hop, Change::Create), "add"),
@@ -168,10 +166,10 @@ fn names<'a>(names: impl IntoIterator<Item = &'a Ref>) -> String {
     names.join(", ")
 }
 
-/// `page line 36`, `page lines 36, 67`, or `portolan` for a protection of ours, which no page has a line for.
 /// As recipes name the source of steps that no page asks for.
 const OURS: &str = "portolan";
 
+/// `page line 36`, `page lines 36, 67`, or `portolan` for a protection of ours, which no page has a line for.
 fn source(sources: &[Source]) -> String {
     let mut lines: Vec<u32> = sources.iter().filter_map(|source| source.line).collect();
     lines.sort_unstable();

@@ -8,10 +8,13 @@ use tokio::time::Instant;
 use super::Client;
 use super::readiness::{pod_state, readiness};
 
-/// The pause between two looks: an eighth of the wait so far, so that a short wait stays short and a long one is no burden,
-/// and within these.
+/// The pause between two looks: a sixteenth of the wait so far, so that a short wait stays short and a long one is no
+/// burden, and within these.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LAST_PAUSE: Duration = Duration::from_secs(2);
+
+/// The pause where no request is made: whether helm runs is asked of a file.
+const LOCAL_PAUSE: Duration = Duration::from_millis(20);
 
 /// How many conditions are looked at at once.
 const AT_ONCE: usize = 8;
@@ -46,7 +49,8 @@ impl Client {
                 return Reply::TimedOut(progress);
             }
             open = wait.until.iter().filter(|cond| progress.iter().any(|open| open.cond == **cond)).collect();
-            let pause = (elapsed / 8).clamp(FIRST_PAUSE, LAST_PAUSE);
+            let is_local = open.iter().all(|cond| matches!(cond, Cond::HelmEnded(_)));
+            let pause = if is_local { LOCAL_PAUSE } else { (elapsed / 16).clamp(FIRST_PAUSE, LAST_PAUSE) };
             tokio::time::sleep(pause.min(limit - elapsed)).await;
         }
     }
@@ -60,6 +64,11 @@ impl Client {
                     Cond::Ready(target) => self.unready(target).await,
                     Cond::Gone(gone) => match self.see(&gone.target).await {
                         Seen::There(object) if object.uid() == gone.uid => Some(still_there(&object)),
+                        Seen::There(_) | Seen::Absent => None,
+                        Seen::Unreadable(text) => Some(unreadable(&text)),
+                    },
+                    Cond::Ended(orphan) => match self.see(&orphan.pod).await {
+                        Seen::There(pod) if pod.is_owned_by(&orphan.owner) => Some(still_there(&pod)),
                         Seen::There(_) | Seen::Absent => None,
                         Seen::Unreadable(text) => Some(unreadable(&text)),
                     },

@@ -246,8 +246,7 @@ mod tests {
         let step = StepRef { index: 0, attempt: 0 };
         let write =
             Write { verb: Verb::Delete, target: Ref::set("ns", "keycloak"), uid: Uid::new("1"), rv: Rv("1".into()) };
-        let intent =
-            || Record::Intent { step, action: Box::new(Action::Write(write.clone())), before: None, ends: Vec::new() };
+        let intent = || Record::Intent { step, action: Box::new(Action::Write(write.clone())), before: None };
         let effect = |effect| Record::Effect { step, effect };
         let refused = || effect(Effect::Refused(Refusal::Conflict));
         let ends = |records: Vec<Record>| {

@@ -15,15 +15,15 @@ pub(super) fn on_look(run: &HelmRun, fold: &Fold, mark: &str, facts: &[ReleaseFa
         return Next::Halt(somebody_else(run, newest));
     }
     let token = format!("{mark}-{}-{}", fold.step, fold.attempt);
-    Next::Intent { action: Action::Helm { run: Box::new(run.clone()), token }, before: None, ends: Vec::new() }
+    Next::Intent { action: Action::Helm { run: Box::new(run.clone()), token }, before: None }
 }
 
 /// Helm has ended; the release's records decide how. Its exit code and text are evidence only.
 pub(super) fn on_check(run: &HelmRun, fold: &Fold, facts: &[ReleaseFact]) -> Next {
-    let token = fold.pursuit.as_ref().and_then(|pursuit| match &pursuit.action {
-        Action::Helm { token, .. } => Some(token.as_str()),
-        Action::Write(_) => None,
-    });
+    let token = match fold.pursuit.as_deref() {
+        Some(Action::Helm { token, .. }) => Some(token.as_str()),
+        Some(Action::Write(_)) | None => None,
+    };
     let Some(newest) = facts.last() else {
         return Next::Halt(no_release(run));
     };

@@ -24,7 +24,7 @@ pub(super) fn on_archive(names: &[Ref], seen: &[Seen]) -> Next {
 }
 
 pub(super) fn on_delete(step: &Step, fold: &Fold, seen: &[Seen]) -> Next {
-    let StepKind::DeleteObject { target, uid, ends } = &step.kind else {
+    let StepKind::DeleteObject { target, uid } = &step.kind else {
         return Next::Halt(super::unreadable(step, &model::Reply::Met));
     };
     if target.is_storage() {
@@ -33,7 +33,7 @@ pub(super) fn on_delete(step: &Step, fold: &Fold, seen: &[Seen]) -> Next {
     }
     let object = match seen.first() {
         Some(Seen::There(object)) => object,
-        // Our own delete went through before we heard of it: its pods may still be ending.
+        // Our own delete went through before we heard of it.
         Some(Seen::Absent) if fold.pursuit.is_some() => return Next::Effect(Effect::Done),
         Some(Seen::Absent) => return Next::was_done(format!("{target} is not there")),
         _ => return Next::Halt(super::unreadable(step, &model::Reply::Seen(seen.to_vec()))),
@@ -49,15 +49,8 @@ pub(super) fn on_delete(step: &Step, fold: &Fold, seen: &[Seen]) -> Next {
         let found = format!("{target} is not in the archive, so it is not deleted");
         return Next::Halt(Finding::blocking(Code::BadPlan, found));
     }
-    let mut gone = vec![(target.clone(), uid.clone())];
-    for (name, seen) in ends.iter().zip(&seen[1..]) {
-        if let Seen::There(pod) = seen {
-            gone.push((name.clone(), pod.uid()));
-        }
-    }
     Next::Intent {
         action: Action::Write(Write { verb: Verb::Delete, target: target.clone(), uid: uid.clone(), rv: object.rv() }),
         before: Some(Blob::new(object.canonical())),
-        ends: gone,
     }
 }

@@ -65,7 +65,6 @@ pub(super) fn on_look(step: &Step, seen: &[Seen]) -> Next {
             rv: object.rv(),
         }),
         before: Some(Blob::new(object.canonical())),
-        ends: Vec::new(),
     }
 }
 

@@ -24,11 +24,11 @@ pub(super) fn of(kind: &StepKind, given: &Value, limit: u64) -> Vec<String> {
             .map(|name| format!("kubectl get {} -o json > {}-{}.json", words(name), word(name), name.name()))
             .collect(),
         StepKind::CarryCredentials { carried, .. } => carried.iter().map(carry).collect(),
-        StepKind::DeleteObject { target, ends, .. } => {
-            let mut lines = vec![format!("kubectl delete {}", words(target))];
-            lines.extend(ends.iter().map(|pod| format!("kubectl wait --for=delete {} --timeout={limit}s", words(pod))));
-            lines
-        }
+        StepKind::DeleteObject { target, .. } => vec![format!("kubectl delete {}", words(target))],
+        StepKind::WaitGone { pods } => pods
+            .iter()
+            .map(|orphan| format!("kubectl wait --for=delete {} --timeout={limit}s", words(&orphan.pod)))
+            .collect(),
         StepKind::HelmUpgrade { run } => argv::show_command(run, given),
         StepKind::WaitReady { workloads } => workloads.iter().map(|name| wait(name, limit)).collect(),
         StepKind::VerifyVolume { claim, volume, .. } => {

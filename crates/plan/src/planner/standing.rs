@@ -47,10 +47,12 @@ impl Standing {
                         *object = kept(object);
                     }
                 }
-                StepKind::DeleteObject { target, ends, .. } => {
+                StepKind::DeleteObject { target, .. } => {
                     live.remove(target);
-                    for pod in ends {
-                        live.remove(pod);
+                }
+                StepKind::WaitGone { pods } => {
+                    for orphan in pods {
+                        live.remove(&orphan.pod);
                     }
                 }
                 _ => {}

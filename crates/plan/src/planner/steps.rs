@@ -2,9 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use model::{Carried, Code, Finding, HelmRun, Object, Ref, Source, Step, StepKind, Undo, Volume};
+use model::{Carried, Code, Finding, HelmRun, Object, Orphan, Ref, Source, Step, StepKind, Uid, Undo, Volume};
 use recipe::{Ask, Boundary, Origin, Which, fill};
-use serde_json::Value;
 
 use super::ground::Ground;
 use super::leg::Leg;
@@ -20,6 +19,9 @@ const READY_LIMIT: u64 = 600;
 const HELM_LIMIT: u64 = 600;
 /// Seconds for everything else.
 const LIMIT: u64 = 60;
+
+/// Why the pods of what was deleted are waited for.
+const GONE: &str = "what helm makes anew is not to start beside the old pods, on the same disks";
 
 /// What the steps of a hop are made from.
 pub(super) struct Desk<'a> {
@@ -45,11 +47,14 @@ impl Desk<'_> {
                 let taken = steps.iter_mut().position(|step| take_up(&mut step.kind, step.id == asked.id, &kind));
                 match taken {
                     Some(at) => steps[at].sources.extend(sources),
-                    None => steps.push(step(&asked.id, &asked.why, kind, sources)),
+                    None => {
+                        let why = if matches!(kind, StepKind::WaitGone { .. }) { GONE } else { &asked.why };
+                        steps.push(step(&asked.id, why, kind, sources));
+                    }
                 }
             }
         }
-        steps.sort_by_key(|step| Ask::place_of(&step.kind));
+        steps.sort_by_key(|step| (Ask::place_of(&step.kind), matches!(step.kind, StepKind::WaitGone { .. })));
         for step in &mut steps {
             step.command = command::of(&step.kind, &self.leg.given, step.limit);
             // What a page says comes before what we say.
@@ -178,23 +183,26 @@ impl Desk<'_> {
 
     /// What an earlier hop made has no UID that is known now; it is of the new kind already and needs no deleting.
     fn deletions(&self, objects: &[String], of_release: bool) -> Vec<StepKind> {
-        self.there(objects)
-            .filter(|(_, live)| !of_release || belongs(self.ground.inventory, live))
-            .filter(|(_, live)| !live.uid().0.is_empty())
-            .map(|(target, live)| StepKind::DeleteObject { uid: live.uid(), ends: self.pods_of(&target, live), target })
-            .collect()
+        let mut pods = Vec::new();
+        let mut kinds = Vec::new();
+        for (target, live) in self.there(objects) {
+            let uid = live.uid();
+            if uid.0.is_empty() || (of_release && !belongs(self.ground.inventory, live)) {
+                continue;
+            }
+            pods.extend(self.pods_of(&target, &uid));
+            kinds.push(StepKind::DeleteObject { target, uid });
+        }
+        if !pods.is_empty() {
+            kinds.push(StepKind::WaitGone { pods });
+        }
+        kinds
     }
 
-    fn pods_of(&self, owner: &Ref, live: &Object) -> Vec<Ref> {
-        let uid = live.uid();
-        let owns = |pod: &Object| {
-            let owners = pod.list("/metadata/ownerReferences");
-            owners.iter().any(|owner| owner.get("uid").and_then(Value::as_str) == Some(&*uid.0))
-        };
+    fn pods_of(&self, owner: &Ref, uid: &Uid) -> impl Iterator<Item = Orphan> {
         let pods = self.standing.objects.iter();
-        pods.filter(|(name, pod)| name.kind() == "Pod" && name.namespace() == owner.namespace() && owns(pod))
-            .map(|(name, _)| name.clone())
-            .collect()
+        pods.filter(|(name, pod)| name.kind() == "Pod" && name.namespace() == owner.namespace() && pod.is_owned_by(uid))
+            .map(|(name, _)| Orphan { pod: name.clone(), owner: uid.clone() })
     }
 }
 
@@ -203,6 +211,7 @@ pub(super) fn step(id: &str, why: &str, kind: StepKind, sources: Vec<Source>) ->
     let (undo, limit) = match kind {
         StepKind::RetainVolume { .. } | StepKind::KeepClaim { .. } => (Undo::Reverse, LIMIT),
         StepKind::DeleteObject { .. } => (Undo::Restore, DELETE_LIMIT),
+        StepKind::WaitGone { .. } => (Undo::Nothing, DELETE_LIMIT),
         StepKind::HelmUpgrade { .. } => (Undo::ForwardOnly, HELM_LIMIT),
         StepKind::WaitReady { .. } => (Undo::Nothing, READY_LIMIT),
         _ => (Undo::Nothing, LIMIT),
@@ -214,25 +223,25 @@ pub(super) fn step(id: &str, why: &str, kind: StepKind, sources: Vec<Source>) ->
 fn take_up(kind: &mut StepKind, same_id: bool, asked: &StepKind) -> bool {
     match (&mut *kind, asked) {
         (StepKind::ArchiveObject { objects }, StepKind::ArchiveObject { objects: more }) if same_id => {
-            for name in more {
-                if !objects.contains(name) {
-                    objects.push(name.clone());
-                }
-            }
-            true
+            add(objects, more);
         }
+        // They end beside each other, whoever asked for it.
+        (StepKind::WaitGone { pods }, StepKind::WaitGone { pods: more }) => add(pods, more),
         (
             StepKind::VerifyDatabase { database, may_change },
             StepKind::VerifyDatabase { database: other, may_change: more },
-        ) if same_id && database == other => {
-            for table in more {
-                if !may_change.contains(table) {
-                    may_change.push(table.clone());
-                }
-            }
-            true
+        ) if same_id && database == other => add(may_change, more),
+        _ => return kind == asked,
+    }
+    true
+}
+
+/// Adds what is not there yet.
+fn add<T: Clone + PartialEq>(all: &mut Vec<T>, more: &[T]) {
+    for item in more {
+        if !all.contains(item) {
+            all.push(item.clone());
         }
-        _ => kind == asked,
     }
 }
 

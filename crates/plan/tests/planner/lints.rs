@@ -25,7 +25,7 @@ fn storage_is_never_deleted() {
         let mut plan = plan();
         let step = at(&plan, "delete-object");
         let text = format!("step delete-secret deletes {target}");
-        plan.hops[0].steps[step].kind = StepKind::DeleteObject { target, uid: Uid::new("u"), ends: Vec::new() };
+        plan.hops[0].steps[step].kind = StepKind::DeleteObject { target, uid: Uid::new("u") };
         let lints = lint(&plan);
         assert!(lints.iter().any(|finding| finding.code == Code::BadPlan && finding.found == text), "{lints:#?}");
         // In the steps for what may go wrong too.

@@ -28,9 +28,10 @@ fn from_2_8_the_union_of_the_blocks() {
             "record Pod/runai-backend-postgresql-0",
             "archive Secret/runai-backend-postgresql,StatefulSet/keycloak,StatefulSet/runai-backend-postgresql",
             "carry postgresql.auth.postgresPassword",
-            "delete Secret/runai-backend-postgresql ends ",
-            "delete StatefulSet/keycloak ends Pod/keycloak-0",
-            "delete StatefulSet/runai-backend-postgresql ends Pod/runai-backend-postgresql-0",
+            "delete Secret/runai-backend-postgresql",
+            "delete StatefulSet/keycloak",
+            "delete StatefulSet/runai-backend-postgresql",
+            "wait gone Pod/keycloak-0,Pod/runai-backend-postgresql-0",
             "helm control-plane 2.20.41 on 7",
             WAITS,
             "verify PersistentVolumeClaim/pvc-postgresql in Pod/runai-backend-postgresql-0",
@@ -44,7 +45,8 @@ fn from_2_8_the_union_of_the_blocks() {
     assert_eq!(lines[1], [Some(67), None]);
     assert_eq!(lines[5], [Some(46)]);
     assert_eq!(lines[7], [Some(47)]);
-    assert_eq!(lines[8], [100, 101, 102, 103, 104].map(Some));
+    assert_eq!(lines[8], [Some(47)]);
+    assert_eq!(lines[9], [100, 101, 102, 103, 104].map(Some));
     assert_eq!(plan.hops[0].steps[0].sources[0].boundary, "into 2.9");
     assert_eq!(lint(plan), []);
 }
@@ -93,7 +95,7 @@ fn what_will_change_and_what_was_relied_on() {
     let claims: Vec<&str> = hop.new_claims.iter().map(|new| new.claim.name()).collect();
     assert_eq!(claims, ["data-runai-backend-redis-queue-master-0"]);
     let undo: Vec<Undo> = hop.steps.iter().map(|step| step.undo).collect();
-    assert_eq!((undo[0], undo[5], undo[8], undo[9]), (Undo::Reverse, Undo::Restore, Undo::ForwardOnly, Undo::Nothing));
+    assert_eq!((undo[0], undo[5], undo[9], undo[10]), (Undo::Reverse, Undo::Restore, Undo::ForwardOnly, Undo::Nothing));
 
     let names: Vec<String> = plan.expects.keys().map(ToString::to_string).collect();
     let mut want = [
@@ -193,8 +195,8 @@ fn two_hops() {
     let plan = yard.plan(&way);
     assert_eq!(plan.hops.len(), 2);
     assert_eq!((&plan.from, &plan.to), (&old("2.8.20"), &new("2.20.41")));
-    assert_eq!(words(&plan, 0).len(), 12);
-    assert_eq!(words(&plan, 0)[11], "verify database but ");
+    assert_eq!(words(&plan, 0).len(), 13);
+    assert_eq!(words(&plan, 0)[12], "verify database but ");
     assert_eq!(
         words(&plan, 1),
         [
@@ -301,7 +303,7 @@ fn a_folder_with_a_further_version() {
     assert_eq!(plan.hops[0].boundaries.last().map(String::as_str), Some("into 2.21"));
     let words = words(plan, 0);
     assert!(words.contains(&"archive Secret/runai-backend-postgresql,StatefulSet/keycloak".to_owned()), "{words:#?}");
-    assert!(words.contains(&"delete StatefulSet/keycloak ends Pod/keycloak-0".to_owned()));
+    assert!(words.contains(&"wait gone Pod/keycloak-0".to_owned()));
     assert_eq!(object(&file, &run(plan, 0).values), json!({"queue": {"kind": "nats"}}));
     assert_eq!(run(plan, 0).mode, ValuesMode::ResetThenReuse);
     assert_eq!(lint(plan), []);

@@ -28,7 +28,8 @@ fn each_step_can_be_left_out() {
         ("carry-credentials", "carry"),
         ("delete-secret", "delete Secret"),
         ("delete-sets", "delete StatefulSet"),
-        ("wait-ready", "wait"),
+        ("delete-sets", "wait gone"),
+        ("wait-ready", "wait StatefulSet"),
         ("verify-volumes", "verify PersistentVolumeClaim"),
         ("verify-database", "verify database"),
     ] {

@@ -327,7 +327,10 @@ pub(crate) fn word(step: &Step) -> String {
         StepKind::RecordDatabase { database } => format!("record {}", database.pod),
         StepKind::ArchiveObject { objects } => format!("archive {}", list(objects)),
         StepKind::CarryCredentials { carried, .. } => format!("carry {}", carried[0].path),
-        StepKind::DeleteObject { target, ends, .. } => format!("delete {target} ends {}", list(ends)),
+        StepKind::DeleteObject { target, .. } => format!("delete {target}"),
+        StepKind::WaitGone { pods } => {
+            format!("wait gone {}", list(&pods.iter().map(|gone| gone.pod.clone()).collect::<Vec<_>>()))
+        }
         StepKind::HelmUpgrade { run } => format!("helm {} on {}", run.chart, run.base_revision),
         StepKind::WaitReady { workloads } => format!("wait {}", list(workloads)),
         StepKind::VerifyVolume { claim, mounted_by, .. } => format!("verify {claim} in {}", list(mounted_by)),

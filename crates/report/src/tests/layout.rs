@@ -98,7 +98,7 @@ fn ascii_is_ascii_and_the_tone_is_quiet() {
         let text = page.terminal(&plain(100));
         assert!(text.is_ascii(), "{name}");
         // The legend and its mark are the only exclamation marks.
-        let marks = text.replace("! cannot be undone", "").replace("6  ! helm", "").replace("5  ! helm", "");
+        let marks = text.replace("! cannot be undone", "").replace("7  ! helm", "").replace("6  ! helm", "");
         assert!(!marks.contains('!'), "{name}: {marks}");
         assert!(!text.contains("successfully"), "{name}");
     }

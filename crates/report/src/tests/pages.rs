@@ -72,7 +72,7 @@ fn a_refusal() {
 #[test]
 fn a_status_of_a_run_that_stopped() {
     let plan = samples::plan();
-    let entries = samples::journal(5, Some(Outcome::StoppedSafely));
+    let entries = samples::journal(6, Some(Outcome::StoppedSafely));
     let page = crate::status(&plan, &entries, FOLDER);
     reads(&page, &plan, STATUS_OF_A_RUN_THAT_STOPPED);
 }
@@ -80,7 +80,7 @@ fn a_status_of_a_run_that_stopped() {
 #[test]
 fn a_report_of_a_run() {
     let plan = samples::plan();
-    let entries = samples::journal(8, Some(Outcome::Finished));
+    let entries = samples::journal(9, Some(Outcome::Finished));
     let page = crate::run(&plan, &entries, Some((&samples::safe(), 0.8)), FOLDER, None, &[]);
     reads(&page, &plan, REPORT_OF_A_RUN);
 }
@@ -134,19 +134,20 @@ warning[PL210]: storage classes may not be read
 3  = record   database backend on postgresql-0                                         portolan
               identity, and the rows of every table
 4  = archive  Secret/runai-backend-postgresql, StatefulSet/runai-backend-postgresql    portolan
-5  - delete   StatefulSet/runai-backend-postgresql                                     page line 39
-              archived in step 4; waits for postgresql-0 to end
+5  - delete   StatefulSet/runai-backend-postgresql  archived in step 4                 page line 39
    kubectl delete sts -n runai-backend runai-backend-postgresql
-6  ! helm     upgrade runai-backend control-plane 2.20.41 (sha256:cc57fc19)            page line 113
+6  = wait     Pod/postgresql-0                      ended, in at most 2 min 0 s        page line 39
+   kubectl wait --for=delete pod -n runai-backend postgresql-0
+7  ! helm     upgrade runai-backend control-plane 2.20.41 (sha256:cc57fc19)            page line 113
               1 add, 0 change, 1 delete
    helm upgrade runai-backend control-plane-2.20.41.tgz -n runai-backend --reset-then-reuse-values \
      -f values.yaml --set postgresql.primary.persistence.existingClaim=pvc-postgresql
      = PersistentVolumeClaim/pvc-postgresql  held back by keep (step 2)
      - Route/old                             the new chart does not have it
      + PersistentVolumeClaim/data-redis-0    new and empty, 8Gi, the default class
-7  = verify   PersistentVolumeClaim/pvc-postgresql                                     portolan
+8  = verify   PersistentVolumeClaim/pvc-postgresql                                     portolan
               still on pvc-8a1f, mounted by postgresql-0
-8  = verify   database backend on postgresql-0      the same database, nothing gone    portolan
+9  = verify   database backend on postgresql-0      the same database, nothing gone    portolan
 
 VALUE SET TODAY    BECOMES
 deployment.domain  global.domain
@@ -154,7 +155,7 @@ theme              dropped
 
 1 value set today goes on as it is.
 
-Plan: 1 to add, 2 to change, 2 to delete, 1 to keep; 1 step cannot be undone (6).
+Plan: 1 to add, 2 to change, 2 to delete, 1 to keep; 1 step cannot be undone (7).
 Rehearsed: 1 volume Safe in 31,204 worlds, 2,118 crash points, 0.8 s.
 
 Next: portolan apply --to 2.20.41      or with the file of --out
@@ -252,21 +253,21 @@ Next: portolan plan --to VERSION      sets Retain and keep before anything is de
 const REFUSAL: &str = r#"error[PL301]: the installation is not as it was when the plan was made; nothing was written
   PersistentVolumeClaim/pvc-postgresql
     metadata.annotations[helm.sh/resource-policy]: keep -> (absent)
-  why: step 7 relies on it: without it helm deletes the claim
+  why: step 8 relies on it: without it helm deletes the claim
   next: portolan plan --to 2.20 --out new.plan
 "#;
 
-const STATUS_OF_A_RUN_THAT_STOPPED: &str = r#"Run      3f9c2a71   runai-backend 2.8.20 -> control-plane 2.20.41   5 of 8 steps done
+const STATUS_OF_A_RUN_THAT_STOPPED: &str = r#"Run      3f9c2a71   runai-backend 2.8.20 -> control-plane 2.20.41   6 of 9 steps done
 Release  runai-backend/runai-backend   https://api.prod:6443
 Folder   ~/.local/state/portolan/5c1e0f2a/runai-backend/7f3a
-Times    2025-08-01T10:00:00Z to 2025-08-01T10:01:03Z   63 s   on bastion
+Times    2025-08-01T10:00:00Z to 2025-08-01T10:01:12Z   72 s   on bastion
 
-Stopped safely after step 5 of 8.
-Database backend on postgresql-0 is DOWN; its data is on pvc-8a1f (Retain, keep). Step 6 brings it
+Stopped safely after step 6 of 9.
+Database backend on postgresql-0 is DOWN; its data is on pvc-8a1f (Retain, keep). Step 7 brings it
   back.
 
 VOLUME    CLAIM           GUARDED BY                      VERIFIED
-pvc-8a1f  pvc-postgresql  Retain (step 1), keep (step 2)  not yet: step 7
+pvc-8a1f  pvc-postgresql  Retain (step 1), keep (step 2)  not yet: step 8
 
 STEP  WHAT                                                   STATE    NOTE
    1  retain PersistentVolume/pvc-8a1f                       done     reclaim policy is Retain
@@ -276,30 +277,30 @@ STEP  WHAT                                                   STATE    NOTE
    4  archive Secret/runai-backend-postgresql,               done     2 objects in the archive
       StatefulSet/runai-backend-postgresql
    5  delete StatefulSet/runai-backend-postgresql            done     StatefulSet/runai-backend-
-                                                                      postgresql and its pods are
-                                                                      gone
-   6  helm upgrade runai-backend control-plane 2.20.41       here
-   7  verify PersistentVolumeClaim/pvc-postgresql            to come
-   8  verify database backend on postgresql-0                to come
+                                                                      postgresql is gone
+   6  wait Pod/postgresql-0                                  done     1 pod ended
+   7  helm upgrade runai-backend control-plane 2.20.41       here
+   8  verify PersistentVolumeClaim/pvc-postgresql            to come
+   9  verify database backend on postgresql-0                to come
 
-Next: portolan apply 3f9c2a71      goes on at step 6
+Next: portolan apply 3f9c2a71      goes on at step 7
 "#;
 
 const REPORT_OF_A_RUN: &str = r#"Run      3f9c2a71   runai-backend 2.8.20 -> control-plane 2.20.41
 Release  runai-backend/runai-backend
 Server   https://api.prod:6443   cluster 5c1e0f2a
 Helm     3.14.4  /usr/local/bin/helm
-Times    2025-08-01T10:00:00Z to 2025-08-01T10:01:30Z   90 s   on bastion
+Times    2025-08-01T10:00:00Z to 2025-08-01T10:01:39Z   99 s   on bastion
 Folder   ~/.local/state/portolan/5c1e0f2a/runai-backend/7f3a
 
-Finished: all 8 steps are done and verified.
+Finished: all 9 steps are done and verified.
 Rehearsed: 1 volume Safe in 31,204 worlds, 2,118 crash points, 0.8 s.
 
 Volumes
 
 VOLUME    CLAIM           VERDICT  WHY
 pvc-8a1f  pvc-postgresql  Safe     PersistentVolumeClaim/pvc-postgresql is on
-                                   PersistentVolume/pvc-8a1f, same UIDs (step 7, volume UID v-1)
+                                   PersistentVolume/pvc-8a1f, same UIDs (step 8, volume UID v-1)
 
 Database backend on postgresql-0
 
@@ -322,16 +323,16 @@ STEP  WHAT                                              STATE   TOOK  NOTE
    4  archive Secret/runai-backend-postgresql,          done     9 s  2 objects in the archive
       StatefulSet/runai-backend-postgresql
    5  delete StatefulSet/runai-backend-postgresql       done     9 s  StatefulSet/runai-backend-
-                                                                      postgresql and its pods are
-                                                                      gone
-   6  helm upgrade runai-backend control-plane 2.20.41  done     9 s  revision 8 deployed; the
+                                                                      postgresql is gone
+   6  wait Pod/postgresql-0                             done     9 s  1 pod ended
+   7  helm upgrade runai-backend control-plane 2.20.41  done     9 s  revision 8 deployed; the
                                                                       stored manifest is the planned
                                                                       one (41 objects)
-   7  verify PersistentVolumeClaim/pvc-postgresql       done     9 s  PersistentVolumeClaim/pvc-
+   8  verify PersistentVolumeClaim/pvc-postgresql       done     9 s  PersistentVolumeClaim/pvc-
                                                                       postgresql is on
                                                                       PersistentVolume/pvc-8a1f,
                                                                       same UIDs
-   8  verify database backend on postgresql-0           done     9 s  same database; 4 tables: 1
+   9  verify database backend on postgresql-0           done     9 s  same database; 4 tables: 1
                                                                       equal, 1 grew, 1 new, changed
                                                                       by the migration:
                                                                       public.clusters
@@ -345,7 +346,7 @@ With Retain the disk outlives its claim; with keep a later upgrade leaves the cl
 
 The way back
 
-Step 6 cannot be undone: what the migrations changed in a database stays changed under an older
+Step 7 cannot be undone: what the migrations changed in a database stays changed under an older
   chart.
 
 The way back is `helm upgrade` to the old chart runai-backend 2.8.20 with its old values, while keep
@@ -368,14 +369,14 @@ fn a_run_in_lines() {
     let waiting = |cond, seen: &str| {
         line(Event::Waiting { progress: vec![Progress { cond, seen: seen.into() }], elapsed: 12, limit: 120 })
     };
-    let pod = model::Ref::pod("runai-backend", "postgresql-0");
+    let orphan = plan.orphans().next().expect("a pod is waited for").clone();
     assert_eq!(
-        waiting(Cond::Gone(model::Gone { target: pod, uid: model::Uid::new("p-1") }), "").as_deref(),
-        Some("[5/8] delete runai-backend-postgresql   waits for pod postgresql-0 to end (12 s of at most 120 s)")
+        waiting(Cond::Ended(orphan), "").as_deref(),
+        Some("[6/9] wait Pod/postgresql-0   waits for pod postgresql-0 to end (12 s of at most 120 s)")
     );
     assert_eq!(
-        waiting(Cond::HelmEnded("3f9c2a71-5-0".into()), "").as_deref(),
-        Some("[6/8] helm   waits for helm to end (12 s of at most 120 s)")
+        waiting(Cond::HelmEnded("3f9c2a71-6-0".into()), "").as_deref(),
+        Some("[7/9] helm   waits for helm to end (12 s of at most 120 s)")
     );
     assert_eq!(
         recorded(Record::Observed {
@@ -383,15 +384,15 @@ fn a_run_in_lines() {
             observation: Observation::Done { note: "reclaim policy is Retain".into() }
         })
         .as_deref(),
-        Some("[1/8] retain PersistentVolume/pvc-8a1f   reclaim policy is Retain")
+        Some("[1/9] retain PersistentVolume/pvc-8a1f   reclaim policy is Retain")
     );
     assert_eq!(
         recorded(Record::Effect { step: step(1), effect: Effect::Refused(Refusal::Conflict) }).as_deref(),
-        Some("[2/8] keep pvc-postgresql   not written: the object has changed since it was read; looks again")
+        Some("[2/9] keep pvc-postgresql   not written: the object has changed since it was read; looks again")
     );
     let long = Effect::Unknown("timeout ".repeat(20));
     let line = recorded(Record::Effect { step: step(1), effect: long }).expect("a line");
-    assert!(line.len() == 100 && line.starts_with("[2/8] keep") && line.ends_with("; looks again"), "{line}");
+    assert!(line.len() == 100 && line.starts_with("[2/9] keep") && line.ends_with("; looks again"), "{line}");
     assert_eq!(recorded(Record::Effect { step: step(1), effect: Effect::Done }), None);
     assert_eq!(recorded(Record::Ended { outcome: Outcome::Finished }), None);
 }
@@ -412,10 +413,10 @@ fn a_forecast_for_programs() {
 #[test]
 fn a_written_report() {
     let plan = samples::plan();
-    let page = crate::run(&plan, &samples::journal(8, Some(Outcome::Finished)), None, FOLDER, None, &[]);
+    let page = crate::run(&plan, &samples::journal(9, Some(Outcome::Finished)), None, FOLDER, None, &[]);
     let text = page.markdown();
     let row = "| pvc-8a1f | pvc-postgresql | **Safe** | PersistentVolumeClaim/pvc-postgresql is on \
-               PersistentVolume/pvc-8a1f, same UIDs (step 7, volume UID v-1) |";
+               PersistentVolume/pvc-8a1f, same UIDs (step 8, volume UID v-1) |";
     assert!(text.contains("## Volumes\n\n| VOLUME | CLAIM | VERDICT | WHY |\n|---|---|---|---|\n"), "{text}");
     assert!(text.contains(row), "{text}");
     assert!(text.contains("**Never `helm rollback`**"), "{text}");
@@ -430,21 +431,21 @@ fn a_run_that_halted_or_never_began() {
     let plan = samples::plan();
     let halted = Some(Outcome::Halted { finding: samples::moved() });
     let text = shown(&crate::status(&plan, &samples::journal(2, halted), FOLDER), &plan);
-    assert!(text.contains("Halted in step 3 of 8 (record database backend on postgresql-0).\n"), "{text}");
+    assert!(text.contains("Halted in step 3 of 9 (record database backend on postgresql-0).\n"), "{text}");
     assert!(text.contains("Next: portolan plan --to 2.20 --out new.plan\n      portolan apply 3f9c2a71"), "{text}");
     let text = shown(&crate::status(&plan, &[], FOLDER), &plan);
     assert!(text.contains("Not begun; nothing was written.\n"), "{text}");
-    let text = shown(&crate::run(&plan, &samples::journal(5, None), None, FOLDER, None, &[]), &plan);
-    assert!(text.contains("not verified  guarded by Retain and keep; step 7 was not reached"), "{text}");
+    let text = shown(&crate::run(&plan, &samples::journal(6, None), None, FOLDER, None, &[]), &plan);
+    assert!(text.contains("not verified  guarded by Retain and keep; step 8 was not reached"), "{text}");
     assert!(text.contains("Database backend on postgresql-0 is DOWN"), "{text}");
 }
 
 #[test]
 fn a_second_look() {
     let plan = samples::plan();
-    let page = crate::verification(&plan, &vec![(false, "fine".to_owned()); 8], &Outcome::Finished);
+    let page = crate::verification(&plan, &vec![(false, "fine".to_owned()); 9], &Outcome::Finished);
     assert!(
-        shown(&page, &plan).ends_with("Everything is as it was left. 8 of 8 checks hold.\n"),
+        shown(&page, &plan).ends_with("Everything is as it was left. 9 of 9 checks hold.\n"),
         "{}",
         shown(&page, &plan)
     );

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use model::{
     Change, Code, DatabaseRef, Digest, Entry, Expect, Fate, Finding, HelmClient, HelmRun, Hop, Inventory, NewClaim,
-    Observation, Outcome, Plan, Record, Ref, ReleaseId, ReleaseStatus, SecretKey, Snapshot, Source, Step, StepKind,
-    StepRef, Table, Uid, Undo, ValuesMode, Verdict, VolumeAim, VolumeEnd,
+    Observation, Orphan, Outcome, Plan, Record, Ref, ReleaseId, ReleaseStatus, SecretKey, Snapshot, Source, Step,
+    StepKind, StepRef, Table, Uid, Undo, ValuesMode, Verdict, VolumeAim, VolumeEnd,
 };
 use rehearse::{Forecast, Tale, VolumeForecast};
 use serde_json::json;
@@ -132,7 +132,8 @@ fn steps() -> Vec<Step> {
                    -f values.yaml --set postgresql.primary.persistence.existingClaim=pvc-postgresql";
     let retain = StepKind::RetainVolume { volume: volume(), uid: volume_uid.clone(), before: "Delete".into() };
     let keep = StepKind::KeepClaim { claim: claim(), uid: claim_uid.clone() };
-    let delete = StepKind::DeleteObject { target: set.clone(), uid, ends: vec![pod.clone()] };
+    let gone = StepKind::WaitGone { pods: vec![Orphan { pod: pod.clone(), owner: uid.clone() }] };
+    let delete = StepKind::DeleteObject { target: set.clone(), uid };
     let verify = StepKind::VerifyVolume {
         claim: claim(),
         claim_uid,
@@ -154,6 +155,13 @@ fn steps() -> Vec<Step> {
             Undo::Restore,
             Some(39),
             "kubectl delete sts -n runai-backend runai-backend-postgresql",
+        ),
+        step(
+            "delete-set",
+            gone,
+            Undo::Nothing,
+            Some(39),
+            "kubectl wait --for=delete pod -n runai-backend postgresql-0",
         ),
         step("upgrade", StepKind::HelmUpgrade { run: Box::new(helm_run()) }, Undo::ForwardOnly, Some(113), upgrade),
         step("verify-volume", verify, Undo::Nothing, None, ""),
@@ -303,7 +311,8 @@ pub(super) fn journal(over: usize, outcome: Option<Outcome>) -> Vec<Entry> {
         Observation::WasDone { note: "annotation is keep".into() },
         look(before, "PostgreSQL 15.20, 3 tables, 15 rows"),
         Observation::Archived { objects: archived },
-        done("StatefulSet/runai-backend-postgresql and its pods are gone"),
+        done("StatefulSet/runai-backend-postgresql is gone"),
+        Observation::WasDone { note: "1 pod ended".into() },
         done("revision 8 deployed; the stored manifest is the planned one (41 objects)"),
         Observation::WasDone {
             note: "PersistentVolumeClaim/pvc-postgresql is on PersistentVolume/pvc-8a1f, same UIDs".into(),
@@ -323,6 +332,6 @@ pub(super) fn journal(over: usize, outcome: Option<Outcome>) -> Vec<Entry> {
 pub(super) fn moved() -> Finding {
     Finding::blocking(Code::Moved, "the installation is not as it was when the plan was made; nothing was written")
         .with("PersistentVolumeClaim/pvc-postgresql  metadata.annotations[helm.sh/resource-policy]: keep -> (absent)")
-        .why("step 7 relies on it: without it helm deletes the claim")
+        .why("step 8 relies on it: without it helm deletes the claim")
         .next("portolan plan --to 2.20 --out new.plan")
 }
