@@ -6,8 +6,15 @@ use serde_json::Value;
 pub(crate) struct Face {
     pub(crate) uid: Uid,
     pub(crate) terminating: bool,
-    pub(crate) owners: Vec<Uid>,
+    pub(crate) owners: Vec<Owner>,
     pub(crate) kind: Kind,
+}
+
+/// An owner as the object names it. It may be an object of the cluster's.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Owner {
+    pub(crate) name: Ref,
+    pub(crate) uid: Uid,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -71,7 +78,7 @@ impl Face {
         let owners = json
             .pointer("/metadata/ownerReferences")
             .and_then(Value::as_array)
-            .map(|owners| owners.iter().filter_map(|owner| owner.get("uid")?.as_str()).map(Uid::new).collect())
+            .map(|owners| owners.iter().filter_map(|owner| self::owner(owner, name.namespace())).collect())
             .unwrap_or_default();
         let kind = match (name.group(), name.kind()) {
             ("", "PersistentVolumeClaim") => Kind::Claim(Claim {
@@ -118,6 +125,16 @@ impl Face {
         let terminating = json.pointer("/metadata/deletionTimestamp").is_some_and(|at| !at.is_null());
         Self { uid: Uid::new(text("/metadata/uid").unwrap_or_default()), terminating, owners, kind }
     }
+
+    pub(crate) fn is_owned_by(&self, uid: &Uid) -> bool {
+        self.owners.iter().any(|owner| owner.uid == *uid)
+    }
+}
+
+fn owner(json: &Value, namespace: &str) -> Option<Owner> {
+    let text = |field: &str| json.get(field).and_then(Value::as_str);
+    let group = text("apiVersion").and_then(|version| version.split_once('/')).map_or("", |(group, _)| group);
+    Some(Owner { name: Ref::new(group, text("kind")?, namespace, text("name")?), uid: Uid::new(text("uid")?) })
 }
 
 fn set(json: &Value) -> Set {

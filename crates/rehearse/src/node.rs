@@ -98,6 +98,7 @@ impl Node {
         for (name, thing) in self.world.things() {
             rules::enabled(&self.world, name, thing, &mut out);
         }
+        debug_assert!(self.world.is_still(), "what was set aside moves");
         out
     }
 

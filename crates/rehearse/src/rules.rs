@@ -6,7 +6,7 @@
 use model::{Ref, SecretKey, Uid};
 use serde_json::{Value, json};
 
-use crate::face::{Kind, Pod, Policy, REVISION, Set};
+use crate::face::{Face, Kind, Owner, Pod, Policy, REVISION, Set};
 use crate::world::{Database, Disk, Thing, World};
 
 /// A rule.
@@ -113,7 +113,7 @@ impl RuleId {
 /// The rules that an object invites to fire now.
 pub(crate) fn enabled(world: &World, name: &Ref, thing: &Thing, out: &mut Vec<(RuleId, Ref)>) {
     let face = &thing.face;
-    if !face.owners.is_empty() && !face.terminating && !face.owners.iter().any(|uid| world.has_uid(uid)) {
+    if !face.owners.is_empty() && !face.terminating && !face.owners.iter().any(|owner| world.has_owner(owner)) {
         out.push((RuleId::Collect, name.clone()));
     }
     let rule = match &face.kind {
@@ -143,6 +143,43 @@ pub(crate) fn enabled(world: &World, name: &Ref, thing: &Thing, out: &mut Vec<(R
         Kind::Set(_) | Kind::Other => None,
     };
     out.extend(rule.map(|rule| (rule, name.clone())));
+}
+
+/// The objects that the rules of this one look at, where they are by name: where none of them changes, nor the object
+/// itself, no rule that does not fire now ever will. Of what a rule reads only now and then (the pods on a claim that is
+/// being deleted, the password that a pod waits for) [`is_at_rest`] says that it does not read it.
+pub(crate) fn reads(name: &Ref, face: &Face) -> Vec<Ref> {
+    let mut names: Vec<Ref> = face.owners.iter().flat_map(|owner| [owner.name.clone(), of_cluster(owner)]).collect();
+    match &face.kind {
+        Kind::Pod(pod) => names.extend(pod.claims.iter().cloned()),
+        Kind::Volume(volume) => names.extend(volume.claim.iter().map(|(claim, _)| claim.clone())),
+        Kind::Set(set) => {
+            for ordinal in 0..set.replicas {
+                let claim = |template: &str| format!("{template}-{}-{ordinal}", name.name());
+                names.push(Ref::pod(name.namespace(), &format!("{}-{ordinal}", name.name())));
+                names.extend(set.templates.iter().map(|(one, _)| Ref::claim(name.namespace(), &claim(one))));
+            }
+        }
+        Kind::Claim(_) | Kind::Deployment { .. } | Kind::Job { .. } | Kind::Other => {}
+    }
+    names
+}
+
+/// Whether no rule of an object fires now, nor waits for something that [`reads`] does not name.
+pub(crate) fn is_at_rest(world: &World, name: &Ref, thing: &Thing) -> bool {
+    let waits = match &thing.face.kind {
+        Kind::Pod(pod) => !pod.running,
+        Kind::Job { complete, .. } => !complete,
+        _ => false,
+    };
+    let mut fires = Vec::new();
+    enabled(world, name, thing, &mut fires);
+    !waits && !thing.face.terminating && fires.is_empty()
+}
+
+/// An owner's name where it is an object of the cluster's.
+pub(crate) fn of_cluster(owner: &Owner) -> Ref {
+    Ref::new(owner.name.group(), owner.name.kind(), "", owner.name.name())
 }
 
 fn pod_rule(world: &World, name: &Ref, pod: &Pod, terminating: bool) -> Option<RuleId> {
@@ -265,7 +302,7 @@ fn set_step(world: &World, name: &Ref, uid: &Uid, set: &Set) -> Option<(RuleId, 
             return Some((RuleId::SetPod, SetStep::Pod { name: pod, ordinal }));
         };
         let ready = matches!(&face.kind, Kind::Pod(pod) if pod.running);
-        if face.terminating || !face.owners.contains(uid) || !ready {
+        if face.terminating || !face.is_owned_by(uid) || !ready {
             return None;
         }
     }
@@ -288,8 +325,7 @@ fn take_set_step(world: &mut World, name: &Ref, thing: &Thing, set: &Set, step: 
                 "metadata": {"name": claim.name(), "namespace": claim.namespace()}, "spec": spec
             });
             if set.when_deleted {
-                json["metadata"]["ownerReferences"] =
-                    json!([{"kind": "StatefulSet", "name": name.name(), "uid": thing.face.uid.to_string()}]);
+                json["metadata"]["ownerReferences"] = json!([{"apiVersion": "apps/v1", "kind": "StatefulSet", "name": name.name(), "uid": thing.face.uid.to_string()}]);
             }
             drop(world.create(claim, json));
         }
@@ -309,7 +345,10 @@ fn take_set_step(world: &mut World, name: &Ref, thing: &Thing, set: &Set, step: 
                     "apiVersion": "v1", "kind": "Pod",
                     "metadata": {
                         "name": pod.name(), "namespace": pod.namespace(), "labels": labels,
-                        "ownerReferences": [{"kind": "StatefulSet", "name": name.name(), "uid": thing.face.uid.to_string(), "controller": true}]
+                        "ownerReferences": [{
+                            "apiVersion": "apps/v1", "kind": "StatefulSet", "name": name.name(),
+                            "uid": thing.face.uid.to_string(), "controller": true
+                        }]
                     },
                     "spec": spec
                 }),

@@ -37,6 +37,17 @@ pub enum Op {
     Nothing,
 }
 
+impl Op {
+    /// The objects that the command itself writes to; what helm writes is in its manifests.
+    pub(crate) fn writes(&self) -> Vec<&Ref> {
+        match self {
+            Self::Patch(target, _) => vec![target],
+            Self::Delete(targets) => targets.iter().collect(),
+            Self::Helm(_) | Self::Nothing => Vec::new(),
+        }
+    }
+}
+
 /// A script that is being typed.
 #[derive(Clone, Debug)]
 pub struct ScriptActor {

@@ -113,13 +113,22 @@ fn start(world: &World, subject: &Subject, options: Options) -> Node {
         Subject::Plan(plan) => Actor::Engine(Box::new(Engine::resume(plan.clone(), &[], "here"))),
         Subject::Script(script) => Actor::Script(ScriptActor::new(script.clone())),
     };
-    Node {
-        world: world.clone(),
-        actors: vec![actor],
-        faults: options.faults,
-        crashes: options.crashes,
-        stops: options.stops,
-    }
+    let mut world = world.clone();
+    let touched = touched(&world, subject);
+    world.settle(touched);
+    Node { world, actors: vec![actor], faults: options.faults, crashes: options.crashes, stops: options.stops }
+}
+
+/// What a subject writes to: what its steps name, what is in a manifest that helm applies or has applied, and helm's
+/// records.
+fn touched(world: &World, subject: &Subject) -> Vec<Ref> {
+    let docs = world.library.values().flat_map(|docs| docs.iter().map(|(name, _)| name));
+    let records = world.objects().map(|(name, _)| name).filter(|name| name.kind() == "Release");
+    let named: Vec<&Ref> = match subject {
+        Subject::Plan(plan) => plan.steps().flat_map(|step| step.kind.writes()).collect(),
+        Subject::Script(script) => script.iter().flat_map(|line| line.op.writes()).collect(),
+    };
+    docs.chain(records).chain(named).cloned().collect()
 }
 
 /// What has become of a volume in a world.

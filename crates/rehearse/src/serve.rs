@@ -76,7 +76,7 @@ pub(crate) fn progress(world: &World, wait: &Wait, helms: &[&str]) -> Vec<Progre
                 }
                 Cond::Ended(orphan) => world
                     .face(&orphan.pod)
-                    .filter(|pod| pod.owners.contains(&orphan.owner))
+                    .filter(|pod| pod.is_owned_by(&orphan.owner))
                     .map(|_| "still there".to_owned()),
                 Cond::Ready(name) => readiness(world, name).err(),
             };
@@ -95,7 +95,7 @@ pub(crate) fn readiness(world: &World, name: &Ref) -> Result<String, String> {
                     let pod = Ref::pod(name.namespace(), &format!("{}-{ordinal}", name.name()));
                     world.face(&pod).is_some_and(|pod| {
                         !pod.terminating
-                            && pod.owners.contains(&face.uid)
+                            && pod.is_owned_by(&face.uid)
                             && matches!(&pod.kind, Kind::Pod(pod) if pod.running && pod.revision == set.revision)
                     })
                 })

@@ -10,8 +10,9 @@ use semver::Version;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::face::{Face, Kind};
+use crate::face::{Face, Kind, Owner};
 use crate::fingerprint::{self, Print};
+use crate::rules;
 
 /// An object in the simulated world: immutable, its print and its face computed once. Its resourceVersion is
 /// its content's digest, so that two ways to the same content are one world.
@@ -131,7 +132,11 @@ pub struct Migration {
 /// A state of the simulated world.
 #[derive(Clone, Debug)]
 pub struct World {
+    /// The objects that may change.
     things: Arc<BTreeMap<Ref, Arc<Thing>>>,
+    /// Those that no rule can reach, set aside by [`Self::settle`]: a rule is not asked for, nor are they copied when
+    /// another object changes.
+    still: Arc<BTreeMap<Ref, Arc<Thing>>>,
     disks: Arc<BTreeMap<Ref, Disk>>,
     /// How many objects of a name there were before: a UID is a name and its incarnation.
     incarnations: Arc<BTreeMap<Ref, u32>>,
@@ -154,6 +159,7 @@ impl World {
     pub fn new(facts: Facts) -> Self {
         Self {
             things: Arc::default(),
+            still: Arc::default(),
             disks: Arc::default(),
             incarnations: Arc::default(),
             archive: Arc::default(),
@@ -174,12 +180,12 @@ impl World {
     /// An object.
     #[must_use]
     pub fn get(&self, name: &Ref) -> Option<&Object> {
-        self.things.get(name).map(|thing| &thing.object)
+        self.thing(name).map(|thing| &thing.object)
     }
 
-    /// All objects, by name.
+    /// All objects.
     pub fn objects(&self) -> impl Iterator<Item = (&Ref, &Object)> {
-        self.things.iter().map(|(name, thing)| (name, &thing.object))
+        self.all().map(|(name, thing)| (name, &thing.object))
     }
 
     /// The disk behind a volume: it outlives the volume object.
@@ -194,25 +200,73 @@ impl World {
     }
 
     pub(crate) fn thing(&self, name: &Ref) -> Option<&Arc<Thing>> {
-        self.things.get(name)
+        self.things.get(name).or_else(|| self.still.get(name))
     }
 
+    /// The objects that may change: those whose rules can fire.
     pub(crate) fn things(&self) -> impl Iterator<Item = (&Ref, &Arc<Thing>)> {
         self.things.iter()
     }
 
-    pub(crate) fn face(&self, name: &Ref) -> Option<&Face> {
-        self.things.get(name).map(|thing| &thing.face)
+    fn all(&self) -> impl Iterator<Item = (&Ref, &Arc<Thing>)> {
+        self.things.iter().chain(self.still.iter())
     }
 
-    /// Whether an object of this UID is there.
-    pub(crate) fn has_uid(&self, uid: &Uid) -> bool {
-        self.things.values().any(|thing| thing.face.uid == *uid)
+    /// Sets aside what no rule can reach from what will be `touched`. It makes no difference to what happens, only to
+    /// how long that takes: a write to what was set aside brings everything back.
+    pub(crate) fn settle(&mut self, touched: impl IntoIterator<Item = Ref>) {
+        self.wake();
+        let mut readers: HashMap<Ref, Vec<&Ref>> = HashMap::new();
+        for (name, thing) in self.things.iter() {
+            for read in rules::reads(name, &thing.face) {
+                readers.entry(read).or_default().push(name);
+            }
+        }
+        let restless = self.things.iter().filter(|(name, thing)| !rules::is_at_rest(self, name, thing));
+        let mut next: Vec<Ref> = touched.into_iter().chain(restless.map(|(name, _)| name.clone())).collect();
+        let mut reached: BTreeSet<Ref> = BTreeSet::new();
+        while let Some(name) = next.pop() {
+            if !reached.insert(name.clone()) {
+                continue;
+            }
+            next.extend(readers.get(&name).into_iter().flatten().map(|reader| (*reader).clone()));
+            // What it looks at it may write to as well.
+            next.extend(self.things.get(&name).into_iter().flat_map(|thing| rules::reads(&name, &thing.face)));
+        }
+        let (things, still) = self
+            .things
+            .iter()
+            .map(|(name, thing)| (name.clone(), thing.clone()))
+            .partition(|(name, _)| reached.contains(name));
+        (self.things, self.still) = (Arc::new(things), Arc::new(still));
+    }
+
+    /// Whether no rule of what was set aside can fire.
+    pub(crate) fn is_still(&self) -> bool {
+        self.still.iter().all(|(name, thing)| rules::is_at_rest(self, name, thing))
+    }
+
+    /// Brings back what was set aside.
+    fn wake(&mut self) {
+        if !self.still.is_empty() {
+            let still = std::mem::take(&mut self.still);
+            Arc::make_mut(&mut self.things).extend(still.iter().map(|(name, thing)| (name.clone(), thing.clone())));
+        }
+    }
+
+    pub(crate) fn face(&self, name: &Ref) -> Option<&Face> {
+        self.thing(name).map(|thing| &thing.face)
+    }
+
+    /// Whether an owner is there.
+    pub(crate) fn has_owner(&self, owner: &Owner) -> bool {
+        let is = |name: &Ref| self.face(name).is_some_and(|face| face.uid == owner.uid);
+        is(&owner.name) || is(&rules::of_cluster(owner))
     }
 
     /// The pods that name a claim.
     pub(crate) fn pods_on<'a>(&'a self, claim: &'a Ref) -> impl Iterator<Item = (&'a Ref, &'a crate::face::Pod)> {
-        self.things.iter().filter_map(move |(name, thing)| match &thing.face.kind {
+        self.all().filter_map(move |(name, thing)| match &thing.face.kind {
             Kind::Pod(pod) if pod.claims.contains(claim) => Some((name, pod)),
             _ => None,
         })
@@ -243,6 +297,9 @@ impl World {
     }
 
     fn put_thing(&mut self, name: &Ref, thing: Arc<Thing>) {
+        if self.still.contains_key(name) {
+            self.wake();
+        }
         self.print ^= thing.print;
         if let Some(before) = Arc::make_mut(&mut self.things).insert(name.clone(), thing) {
             self.print ^= before.print;
@@ -251,6 +308,9 @@ impl World {
 
     /// Takes an object away.
     pub(crate) fn remove(&mut self, name: &Ref) {
+        if self.still.contains_key(name) {
+            self.wake();
+        }
         if let Some(before) = Arc::make_mut(&mut self.things).remove(name) {
             self.print ^= before.print;
         }
@@ -317,7 +377,7 @@ impl World {
     /// The names of all objects, for counting what is modelled.
     #[must_use]
     pub fn names(&self) -> BTreeSet<Ref> {
-        self.things.keys().cloned().collect()
+        self.all().map(|(name, _)| name.clone()).collect()
     }
 
     /// Everything that is to be kept of a world on disk.
@@ -325,7 +385,7 @@ impl World {
     pub(crate) fn parts(&self) -> Parts {
         Parts {
             facts: (*self.facts).clone(),
-            objects: self.things.iter().map(|(name, thing)| (name.clone(), thing.object.clone())).collect(),
+            objects: self.all().map(|(name, thing)| (name.clone(), thing.object.clone())).collect(),
             disks: (*self.disks).clone(),
             incarnations: (*self.incarnations).clone(),
             archive: self
@@ -368,4 +428,71 @@ pub(crate) struct Parts {
 
 fn keyed(name: &Ref, print: Print) -> Print {
     fingerprint::of(&(name, print))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn set(world: &mut World, name: &str) {
+        let pod = format!("{name}-0");
+        world.put(
+            &Ref::set("ns", name),
+            json!({"metadata": {"uid": name}, "spec": {"replicas": 1, "updateStrategy": {"type": "OnDelete"}}}),
+        );
+        let owner = json!([{"apiVersion": "apps/v1", "kind": "StatefulSet", "name": name, "uid": name}]);
+        world.put(
+            &Ref::pod("ns", &pod),
+            json!({
+                "metadata": {"ownerReferences": owner},
+                "spec": {"nodeName": "n", "volumes": [{"persistentVolumeClaim": {"claimName": name}}]},
+                "status": {"phase": "Running"},
+            }),
+        );
+        world.put(
+            &Ref::claim("ns", name),
+            json!({"metadata": {"uid": name}, "spec": {"volumeName": name}, "status": {"phase": "Bound"}}),
+        );
+        let claim = json!({"namespace": "ns", "name": name, "uid": name});
+        world.put(&Ref::volume(name), json!({"spec": {"claimRef": claim}}));
+    }
+
+    #[test]
+    fn what_nothing_reaches_is_set_aside_and_a_write_brings_it_back() {
+        let facts = json!({
+            "cluster": {
+                "server": "", "user": "", "uid": "", "version": "", "platform": {"platform": "kubernetes"},
+                "default_class": null, "groups": [],
+            },
+            "release": {"namespace": "ns", "name": "a"}, "databases": [], "migrations": [],
+        });
+        let mut world = World::new(serde_json::from_value(facts).expect("facts"));
+        set(&mut world, "a");
+        set(&mut world, "b");
+        world.put(&Ref::new("", "ConfigMap", "ns", "c"), json!({}));
+        // A pod that is somebody's own and names the claim is reached over it.
+        world.put(
+            &Ref::pod("ns", "guest"),
+            json!({
+                "spec": {"nodeName": "n", "volumes": [{"persistentVolumeClaim": {"claimName": "a"}}]},
+                "status": {"phase": "Running"},
+            }),
+        );
+        let moves = |world: &World| world.things().map(|(name, _)| name.name().to_owned()).collect::<Vec<_>>();
+        let (all, print) = (world.names(), world.print());
+        for touched in [Ref::set("ns", "a"), Ref::volume("a"), Ref::pod("ns", "guest")] {
+            world.settle([touched]);
+            let mut names = moves(&world);
+            names.sort();
+            assert_eq!(names, ["a", "a", "a", "a-0", "guest"]);
+            assert_eq!((world.names(), world.print()), (all.clone(), print));
+            assert!(world.get(&Ref::set("ns", "b")).is_some());
+        }
+        // What waits for something is not set aside.
+        world.put(&Ref::pod("ns", "late"), json!({"spec": {}, "status": {"phase": "Pending"}}));
+        world.settle([]);
+        assert_eq!(moves(&world), ["late"]);
+        world.remove(&Ref::claim("ns", "b"));
+        assert_eq!(moves(&world).len(), all.len());
+    }
 }

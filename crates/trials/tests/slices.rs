@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use model::{Digest, Manifest, Plan, Ref, StepKind, VolumeEnd, canonical};
+use model::{Digest, Manifest, Object, Plan, Ref, StepKind, VolumeEnd, canonical};
 use rehearse::{Options, Subject, World};
+use serde_json::json;
 use trials::sim;
 
 /// What a small world has: a database with its claim, a Secret, and something outside the cone.
@@ -76,5 +77,55 @@ fn a_slice_finds_what_the_whole_finds() {
             assert_eq!(slice, whole, "{start} without {without:?}, {options:?}");
             assert!(!slice.is_empty() && few <= many, "{few} worlds in the slice, {many} in the whole");
         }
+    }
+}
+
+/// What a namespace has beside the release: a set that runs on a claim of its own, each with its volume.
+fn beside(world: &mut World, number: usize) {
+    let (space, name, uid) = ("runai-backend", format!("other-{number}"), |kind: &str| format!("{kind}-{number}"));
+    let claim = format!("data-{name}-0");
+    let set = json!({
+        "apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {"name": name, "namespace": space, "uid": uid("set")},
+        "spec": {"replicas": 1, "updateStrategy": {"type": "OnDelete"}, "volumeClaimTemplates": [{"metadata": {"name": "data"}, "spec": {}}]},
+    });
+    let objects = [
+        set,
+        json!({
+            "apiVersion": "v1", "kind": "Pod",
+            "metadata": {
+                "name": format!("{name}-0"), "namespace": space, "uid": uid("pod"),
+                "ownerReferences": [{"apiVersion": "apps/v1", "kind": "StatefulSet", "name": name, "uid": uid("set")}],
+            },
+            "spec": {"nodeName": "node-1", "volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": claim}}]},
+            "status": {"phase": "Running"},
+        }),
+        json!({
+            "apiVersion": "v1", "kind": "PersistentVolumeClaim",
+            "metadata": {"name": claim, "namespace": space, "uid": uid("claim")},
+            "spec": {"volumeName": uid("volume"), "storageClassName": "standard"}, "status": {"phase": "Bound"},
+        }),
+        json!({
+            "apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": uid("volume"), "uid": uid("volume")},
+            "spec": {
+                "persistentVolumeReclaimPolicy": "Delete",
+                "claimRef": {"namespace": space, "name": claim, "uid": uid("claim")},
+            },
+            "status": {"phase": "Bound"},
+        }),
+    ];
+    for object in objects.map(Object::new) {
+        world.put(&object.name().expect("it has a name"), (*object.0).clone());
+    }
+}
+
+#[test]
+fn what_stands_beside_a_release_changes_nothing() {
+    for without in [&[][..], &["keep-claims"], &["keep-claims", "retain-volumes"]] {
+        let (mut world, plan) = small("openshift-2.8", without);
+        let alone = outcomes(&world, &plan, Options::default());
+        for number in 0..20 {
+            beside(&mut world, number);
+        }
+        assert_eq!(outcomes(&world, &plan, Options::default()), alone, "without {without:?}");
     }
 }
