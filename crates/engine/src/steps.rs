@@ -6,8 +6,7 @@ mod objects;
 mod volumes;
 
 use model::{
-    Action, Blob, Code, Cond, Effect, Finding, Gone, Observation, Orphan, Progress, Reply, Request, Seen, Step,
-    StepKind, Wait,
+    Action, Blob, Code, Cond, Effect, Finding, Gone, Observation, Progress, Reply, Request, Seen, Step, StepKind, Wait,
 };
 
 use crate::fold::Fold;
@@ -129,12 +128,7 @@ pub(crate) fn timed_out(step: &Step, progress: &[Progress]) -> Finding {
     let code = if matches!(step.kind, StepKind::WaitReady { .. }) { Code::NotReady } else { Code::TimedOut };
     let mut finding = Finding::blocking(code, format!("step {} was not over after {} s", step.id, step.limit));
     for item in progress {
-        let what = match &item.cond {
-            Cond::HelmEnded(_) => "helm".to_owned(),
-            Cond::Ready(target) | Cond::Gone(Gone { target, .. }) | Cond::Ended(Orphan { pod: target, .. }) => {
-                target.to_string()
-            }
-        };
+        let what = item.cond.target().map_or_else(|| "helm".to_owned(), model::Ref::to_string);
         finding = finding.with(format!("{what}: {}", item.seen));
     }
     finding

@@ -110,6 +110,19 @@ pub enum Cond {
     Ended(Orphan),
 }
 
+impl Cond {
+    /// The object that is looked at; helm is none.
+    #[must_use]
+    pub fn target(&self) -> Option<&Ref> {
+        match self {
+            Self::HelmEnded(_) => None,
+            Self::Ready(target) => Some(target),
+            Self::Gone(gone) => Some(&gone.target),
+            Self::Ended(orphan) => Some(&orphan.pod),
+        }
+    }
+}
+
 /// An object that is to be gone.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct Gone {

@@ -243,11 +243,13 @@ impl Ask {
         }
     }
 
-    /// The place of a plan's step in a hop. That pods have gone is waited for among the deletions that end them.
+    /// The place of a plan's step in a hop, and whether it comes after the others there: that pods are gone is waited for
+    /// after all the deletions that end them.
     #[must_use]
-    pub fn place_of(kind: &StepKind) -> usize {
-        let word = if matches!(kind, StepKind::WaitGone { .. }) { "delete-object" } else { kind.word() };
-        Self::KINDS.iter().position(|known| *known == word).unwrap_or(Self::KINDS.len())
+    pub fn place_of(kind: &StepKind) -> (usize, bool) {
+        let waits = matches!(kind, StepKind::WaitGone { .. });
+        let word = if waits { "delete-object" } else { kind.word() };
+        (Self::KINDS.iter().position(|known| *known == word).unwrap_or(Self::KINDS.len()), waits)
     }
 }
 

@@ -171,12 +171,7 @@ impl Node {
                 if open {
                     return (true, self.stop_edge(at, engine));
                 }
-                wait.until.iter().any(|cond| match cond {
-                    Cond::HelmEnded(_) => false,
-                    Cond::Ready(name) => cone.has(name),
-                    Cond::Gone(gone) => cone.has(&gone.target),
-                    Cond::Ended(orphan) => cone.has(&orphan.pod),
-                })
+                wait.until.iter().filter_map(Cond::target).any(|name| cone.has(name))
             }
             Request::Read(names) | Request::ReadWithClaims(names, _) => names.iter().any(|name| cone.has(name)),
             Request::Write(write) => {

@@ -145,8 +145,8 @@ pub(crate) fn enabled(world: &World, name: &Ref, thing: &Thing, out: &mut Vec<(R
     out.extend(rule.map(|rule| (rule, name.clone())));
 }
 
-/// The objects that the rules of this one look at, where they are by name: where none of them changes, nor the object
-/// itself, no rule that does not fire now ever will. Of what a rule reads only now and then (the pods on a claim that is
+/// The names of the objects that the rules of this one look at: where none of them changes, nor the object itself, no
+/// rule that does not fire now ever will. Of what a rule reads only now and then (the pods on a claim that is
 /// being deleted, the password that a pod waits for) [`is_at_rest`] says that it does not read it.
 pub(crate) fn reads(name: &Ref, face: &Face) -> Vec<Ref> {
     let mut names: Vec<Ref> = face.owners.iter().flat_map(|owner| [owner.name.clone(), of_cluster(owner)]).collect();
@@ -318,6 +318,9 @@ fn set_step(world: &World, name: &Ref, uid: &Uid, set: &Set) -> Option<(RuleId, 
 }
 
 fn take_set_step(world: &mut World, name: &Ref, thing: &Thing, set: &Set, step: &SetStep) {
+    let mut owner = json!({
+        "apiVersion": "apps/v1", "kind": "StatefulSet", "name": name.name(), "uid": thing.face.uid.to_string()
+    });
     match step {
         SetStep::Claim { name: claim, spec } => {
             let mut json = json!({
@@ -325,7 +328,7 @@ fn take_set_step(world: &mut World, name: &Ref, thing: &Thing, set: &Set, step: 
                 "metadata": {"name": claim.name(), "namespace": claim.namespace()}, "spec": spec
             });
             if set.when_deleted {
-                json["metadata"]["ownerReferences"] = json!([{"apiVersion": "apps/v1", "kind": "StatefulSet", "name": name.name(), "uid": thing.face.uid.to_string()}]);
+                json["metadata"]["ownerReferences"] = json!([owner]);
             }
             drop(world.create(claim, json));
         }
@@ -339,16 +342,14 @@ fn take_set_step(world: &mut World, name: &Ref, thing: &Thing, set: &Set, step: 
             spec["volumes"] = json!(all);
             let mut labels = thing.object.at("/spec/template/metadata/labels").cloned().unwrap_or(json!({}));
             labels[REVISION] = json!(set.revision);
+            owner["controller"] = json!(true);
             drop(world.create(
                 pod,
                 json!({
                     "apiVersion": "v1", "kind": "Pod",
                     "metadata": {
                         "name": pod.name(), "namespace": pod.namespace(), "labels": labels,
-                        "ownerReferences": [{
-                            "apiVersion": "apps/v1", "kind": "StatefulSet", "name": name.name(),
-                            "uid": thing.face.uid.to_string(), "controller": true
-                        }]
+                        "ownerReferences": [owner]
                     },
                     "spec": spec
                 }),

@@ -296,22 +296,24 @@ impl World {
         known.map(|thing| self.put_thing(name, thing)).is_some()
     }
 
-    fn put_thing(&mut self, name: &Ref, thing: Arc<Thing>) {
+    /// The objects that may change, this one among them.
+    fn changing(&mut self, name: &Ref) -> &mut BTreeMap<Ref, Arc<Thing>> {
         if self.still.contains_key(name) {
             self.wake();
         }
+        Arc::make_mut(&mut self.things)
+    }
+
+    fn put_thing(&mut self, name: &Ref, thing: Arc<Thing>) {
         self.print ^= thing.print;
-        if let Some(before) = Arc::make_mut(&mut self.things).insert(name.clone(), thing) {
+        if let Some(before) = self.changing(name).insert(name.clone(), thing) {
             self.print ^= before.print;
         }
     }
 
     /// Takes an object away.
     pub(crate) fn remove(&mut self, name: &Ref) {
-        if self.still.contains_key(name) {
-            self.wake();
-        }
-        if let Some(before) = Arc::make_mut(&mut self.things).remove(name) {
+        if let Some(before) = self.changing(name).remove(name) {
             self.print ^= before.print;
         }
     }

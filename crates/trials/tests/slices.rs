@@ -86,7 +86,10 @@ fn beside(world: &mut World, number: usize) {
     let claim = format!("data-{name}-0");
     let set = json!({
         "apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {"name": name, "namespace": space, "uid": uid("set")},
-        "spec": {"replicas": 1, "updateStrategy": {"type": "OnDelete"}, "volumeClaimTemplates": [{"metadata": {"name": "data"}, "spec": {}}]},
+        "spec": {
+            "replicas": 1, "updateStrategy": {"type": "OnDelete"},
+            "volumeClaimTemplates": [{"metadata": {"name": "data"}, "spec": {}}],
+        },
     });
     let objects = [
         set,

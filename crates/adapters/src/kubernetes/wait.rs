@@ -62,16 +62,8 @@ impl Client {
                 let seen = match cond {
                     Cond::HelmEnded(token) => helm_lives(token).then(|| "helm is at work".into()),
                     Cond::Ready(target) => self.unready(target).await,
-                    Cond::Gone(gone) => match self.see(&gone.target).await {
-                        Seen::There(object) if object.uid() == gone.uid => Some(still_there(&object)),
-                        Seen::There(_) | Seen::Absent => None,
-                        Seen::Unreadable(text) => Some(unreadable(&text)),
-                    },
-                    Cond::Ended(orphan) => match self.see(&orphan.pod).await {
-                        Seen::There(pod) if pod.is_owned_by(&orphan.owner) => Some(still_there(&pod)),
-                        Seen::There(_) | Seen::Absent => None,
-                        Seen::Unreadable(text) => Some(unreadable(&text)),
-                    },
+                    Cond::Gone(gone) => self.there(&gone.target, |object| object.uid() == gone.uid).await,
+                    Cond::Ended(orphan) => self.there(&orphan.pod, |pod| pod.is_owned_by(&orphan.owner)).await,
                 };
                 seen.map(|seen| Progress { cond: (*cond).clone(), seen })
             })
@@ -79,6 +71,15 @@ impl Client {
             .filter_map(|progress| async { progress })
             .collect()
             .await
+    }
+
+    /// How an object is still there; `None` where it is gone, or is not the one that is meant.
+    async fn there(&self, target: &Ref, is_meant: impl Fn(&Object) -> bool) -> Option<String> {
+        match self.see(target).await {
+            Seen::There(object) if is_meant(&object) => Some(still_there(&object)),
+            Seen::There(_) | Seen::Absent => None,
+            Seen::Unreadable(text) => Some(unreadable(&text)),
+        }
     }
 
     /// What an object lacks to be ready; `None` where it is ready.

@@ -54,7 +54,7 @@ impl Desk<'_> {
                 }
             }
         }
-        steps.sort_by_key(|step| (Ask::place_of(&step.kind), matches!(step.kind, StepKind::WaitGone { .. })));
+        steps.sort_by_key(|step| Ask::place_of(&step.kind));
         for step in &mut steps {
             step.command = command::of(&step.kind, &self.leg.given, step.limit);
             // What a page says comes before what we say.
