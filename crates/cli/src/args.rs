@@ -188,8 +188,8 @@ pub(crate) struct Target {
     /// Leaves a step out, to see what it is for
     #[arg(long, value_name = "STEP", value_delimiter = ',')]
     pub(crate) without: Vec<String>,
-    /// Takes a finding upon oneself, by its code; it stays in the plan, with the reason
-    #[arg(long, value_name = "CODE", value_delimiter = ',', requires = "reason")]
+    /// Accepts a finding by its code, for one volume by CODE=PVC; it stays in the plan, with the reason
+    #[arg(long, value_name = "CODE[=PVC]", value_delimiter = ',', requires = "reason")]
     pub(crate) accept: Vec<String>,
     /// Why it is accepted
     #[arg(long, value_name = "TEXT", requires = "accept")]

@@ -93,12 +93,18 @@ pub(crate) async fn plan(
 /// What the user takes upon themselves.
 fn accepted(target: &Target) -> Result<Vec<Accepted>, Finding> {
     let Some(reason) = &target.reason else { return Ok(Vec::new()) };
-    let codes = target.accept.iter().map(|text| {
-        Code::parse(text).ok_or_else(|| {
-            Finding::blocking(Code::BadOption, format!("`{text}` is no code")).next("a code is PL and a number: PL231")
-        })
+    let accepted = target.accept.iter().map(|text| {
+        let (code, claim) = match text.split_once('=') {
+            Some((code, claim)) => (code, Some(claim.to_owned())),
+            None => (text.as_str(), None),
+        };
+        let code = Code::parse(code).ok_or_else(|| {
+            Finding::blocking(Code::BadOption, format!("unknown code `{code}`"))
+                .next("a code is PL and a number: PL231")
+        })?;
+        Ok(Accepted { code, claim, reason: reason.clone() })
     });
-    codes.map(|code| Ok(Accepted { code: code?, reason: reason.clone() })).collect()
+    accepted.collect()
 }
 
 /// The values that the user gives.

@@ -42,6 +42,17 @@ impl Exit {
     ];
 }
 
+/// For what `--accept` takes a code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Acceptance {
+    /// It cannot be accepted.
+    Never,
+    /// All findings of the code at once: `--accept PL231`.
+    Whole,
+    /// The findings about one volume: `--accept PL255=PVC`. The volume's verdict stays Unknown in the output.
+    PerVolume,
+}
+
 macro_rules! codes {
     ($($name:ident = $number:literal, $exit:ident, $title:literal, $why:literal, $next:literal;)*) => {
         /// A stable code of something that is wrong. `docs/errors.md` and the pages in `docs/errors` are made from this table.
@@ -153,6 +164,36 @@ codes! {
         "the workload would start on nothing, or on something new and empty", "bind a claim of this name to the volume that holds the data, then plan again";
     MayNotWrite = 237, NothingWritten, "this user may not write what the plan writes",
         "the upgrade would stop half-way, and half-way is the worst place", "ask for the rights named, or let somebody apply the plan who has them";
+    DeletedWith = 241, Blocked, "a volume is deleted with another object that the upgrade deletes",
+        "keep on the PVC does not stop it: a deleted namespace, CRD or owner takes everything below it along", "keep that object in the new chart, or move the data first";
+    HookReachesStorage = 242, Blocked, "a hook can delete or change storage",
+        "Portolan does not model what a hook's program does", "read what the hook does; disable it, or accept it for each volume: --accept PL242=PVC --reason TEXT";
+    HookNeedsStopped = 243, Blocked, "a hook needs something that the plan has deleted or stopped by then",
+        "helm waits for the hook and fails half-way, with the database down", "disable the hook in the values, or run its job by hand before the upgrade";
+    ForeignOwner = 244, Blocked, "an object of the new chart exists and does not belong to the release",
+        "helm refuses the upgrade when it finds it, after the preparations were done", "remove that object from one of the two, or give it another name";
+    ServerRefuses = 245, Blocked, "the API server refuses an object of the new chart",
+        "helm would fail half-way in the same way", "change the value that sets the field named, then plan again";
+    MissingReference = 246, Blocked, "the new chart refers to an object that does not exist",
+        "the new pods would never start, after the old ones are gone", "create the object named, then plan again";
+    FieldConflict = 247, Blocked, "another field manager owns a field that the new chart sets",
+        "helm 4 applies on the server side and fails half-way at a conflict", "give the chart the live value, or run the upgrade with helm 3";
+    RecordTooLarge = 248, Blocked, "the release record would be larger than the API server accepts",
+        "helm fails after the preparations, when it stores the record in a Secret of at most 1 MiB", "make the values or the chart smaller";
+    KeyChanges = 249, Blocked, "a key in a Secret becomes another random value",
+        "what was encrypted or signed with the old key cannot be read with the new one", "give the chart the key of today, or accept: --accept PL249 --reason TEXT";
+    WithoutEffect = 251, Blocked, "a value that is set today has no effect in the new chart",
+        "the setting is lost without a message", "give it under its new name with --set or -f, or accept: --accept PL251 --reason TEXT";
+    RendersOtherwise = 252, Blocked, "a value renders as other text than was set",
+        "helm prints large numbers in scientific notation, which is another port, tag or user ID", "give it as a string: --set-string or quotes in the values file, or accept: --accept PL252 --reason TEXT";
+    NotReadyBefore = 253, Blocked, "a workload is not ready before the upgrade",
+        "an ordered StatefulSet does not replace a pod that is not ready, so the new version never starts", "repair the workload first, or accept: --accept PL253 --reason TEXT";
+    NotChecked = 254, Done, "an object was not checked by the API server",
+        "what the server would refuse is then found by helm, half-way", "see the reason; apply asks once more";
+    NotModelled = 255, Blocked, "something that Portolan does not model can reach a volume",
+        "what becomes of the volume is Unknown", "remove what is named, or accept it for each volume: --accept PL255=PVC --reason TEXT";
+    OtherPlace = 256, Blocked, "the new version looks for its data in another place",
+        "it starts on an empty folder; the old data lies unused", "give the chart the mountPath, subPath and data directory of today";
     Moved = 301, NothingWritten, "the installation is not as it was when the plan was made",
         "the plan relies on it", "make the plan again: portolan plan";
     OtherCluster = 302, NothingWritten, "the plan was made for another cluster",
@@ -216,10 +257,19 @@ impl Code {
         Self::ALL.iter().copied().find(|code| code.to_string().eq_ignore_ascii_case(text))
     }
 
-    /// Whether somebody may take a finding of this code upon themselves. A danger to data is never one of these.
+    /// Whether a finding of this code can be accepted, and for what. What makes a volume Lost, Doomed or Detached never can.
     #[must_use]
-    pub fn is_acceptable(self) -> bool {
-        matches!(self, Self::ValuesDropped | Self::NotThere)
+    pub fn acceptance(self) -> Acceptance {
+        match self {
+            Self::ValuesDropped
+            | Self::NotThere
+            | Self::KeyChanges
+            | Self::WithoutEffect
+            | Self::RendersOtherwise
+            | Self::NotReadyBefore => Acceptance::Whole,
+            Self::HookReachesStorage | Self::NotModelled => Acceptance::PerVolume,
+            _ => Acceptance::Never,
+        }
     }
 }
 

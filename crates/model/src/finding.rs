@@ -1,7 +1,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::Code;
+use crate::{Code, Ref};
 
 /// How much a finding weighs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
@@ -24,6 +24,12 @@ pub struct Finding {
     pub severity: Severity,
     /// What was found, in one sentence.
     pub found: String,
+    /// The object that it is about, for programs; `found` names it for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub object: Option<Ref>,
+    /// The field of that object: a JSON pointer such as `/spec/template/spec/volumes/0`, or a dotted path of a value.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub field: Option<String>,
     /// Details, a line each.
     pub evidence: Vec<String>,
     /// Why it matters.
@@ -56,10 +62,26 @@ impl Finding {
             code,
             severity,
             found: found.into(),
+            object: None,
+            field: None,
             evidence: Vec::new(),
             why: code.why().into(),
             next: code.next().into(),
         }
+    }
+
+    /// Names the object that it is about.
+    #[must_use]
+    pub fn about(mut self, object: &Ref) -> Self {
+        self.object = Some(object.clone());
+        self
+    }
+
+    /// Names the field that it is about.
+    #[must_use]
+    pub fn at(mut self, field: impl Into<String>) -> Self {
+        self.field = Some(field.into());
+        self
     }
 
     /// Adds a line of evidence.

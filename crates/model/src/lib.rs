@@ -24,7 +24,7 @@ mod verdict;
 
 pub use baseline::{Baseline, Check, CheckState, Comparison};
 pub use canonical::{Digest, canonical};
-pub use code::{Code, Exit};
+pub use code::{Acceptance, Code, Exit};
 pub use content::Content;
 pub use database::{DatabaseError, DatabaseRef, Snapshot, Table, TableChange};
 pub use effect::{
@@ -44,7 +44,9 @@ pub use journal::{Action, Direction, Effect, Entry, Observation, Outcome, Record
 pub use major::Major;
 pub use names::{Ref, Rv, Uid};
 pub use object::Object;
-pub use plan::{Accepted, Change, Expect, Fate, Fetched, Field, Hop, NewClaim, Plan, PlanFile, Right, VolumeAim};
+pub use plan::{
+    Accepted, Change, Expect, Fate, Fetched, Field, Hop, NewClaim, Plan, PlanFile, Right, Unmodelled, VolumeAim,
+};
 pub use route::{RouteLook, RouteSeen};
 pub use step::{Source, Step, StepKind, Undo};
 pub use verdict::{End, Verdict, VolumeEnd};

@@ -34,6 +34,9 @@ pub struct Plan {
     pub expects: BTreeMap<Ref, Expect>,
     /// The volumes that hold data.
     pub volumes: Vec<VolumeAim>,
+    /// What can reach a volume and is not modelled: each makes the volume Unknown.
+    #[serde(default)]
+    pub unmodelled: Vec<Unmodelled>,
     /// The databases on them.
     pub databases: Vec<DatabaseRef>,
     /// Recipe steps that were left out on request.
@@ -75,11 +78,42 @@ pub enum Fate {
     Dropped,
 }
 
+/// Something that can reach a volume and that no rule of the simulation covers.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+pub struct Unmodelled {
+    /// [`Code::HookReachesStorage`] or [`Code::NotModelled`].
+    pub code: Code,
+    /// The PVC of the volume.
+    pub claim: Ref,
+    /// The object that can reach it: a hook, a CronJob, an owner.
+    pub object: Ref,
+    /// The field of that object by which it can: a JSON pointer; empty for the whole object.
+    pub field: String,
+    /// What is not modelled, in one clause: `what the hook's program does is not known`.
+    pub reason: String,
+    /// How the user can get rid of it, in one clause: `disable the hook in the values`.
+    pub way_out: String,
+    /// Whether somebody accepted it for this volume: the verdict stays Unknown and does not block.
+    pub accepted: bool,
+}
+
+impl Unmodelled {
+    /// In one line, as a forecast shows it.
+    #[must_use]
+    pub fn line(&self) -> String {
+        let field = if self.field.is_empty() { String::new() } else { format!(" {}", self.field) };
+        format!("{}{field}: {}", self.object, self.reason)
+    }
+}
+
 /// A finding that would stop a plan and that somebody took upon themselves.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Accepted {
     /// The finding's code.
     pub code: Code,
+    /// The PVC whose findings are accepted; `None` for a code that is accepted as a whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claim: Option<String>,
     /// Why, in that person's words.
     pub reason: String,
 }

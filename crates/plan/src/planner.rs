@@ -25,8 +25,8 @@ use std::fmt;
 
 use helm_compat::chart;
 use model::{
-    Accepted, ChartId, Code, Content, DatabaseRef, Digest, FORMAT, Finding, HelmClient, Inventory, Object, Plan,
-    PlanFile, Ref, ReleaseId, ReleaseStatus, SecretKey, Severity, VolumeAim,
+    Acceptance, Accepted, ChartId, Code, Content, DatabaseRef, Digest, FORMAT, Finding, HelmClient, Inventory, Object,
+    Plan, PlanFile, Ref, ReleaseId, ReleaseStatus, SecretKey, Severity, VolumeAim,
 };
 use recipe::Book;
 use serde_json::Value;
@@ -170,7 +170,12 @@ pub fn plan(
         let made = hop::make(&ground, leg, &mut standing, servers, helm, rendering, &mut objects)?;
         plan.hops.push(made.hop);
         plan.findings.extend(made.findings);
+        plan.unmodelled.extend(made.unmodelled);
     }
+    plan.unmodelled.sort();
+    plan.unmodelled.dedup();
+    let unknown: Vec<Finding> = plan.unmodelled.iter().map(unmodelled).collect();
+    plan.findings.extend(unknown);
     accept(&mut plan)?;
     plan.findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
     plan.findings.dedup();
@@ -191,6 +196,7 @@ fn empty(inventory: &Inventory, helm: &HelmClient) -> Plan {
         to: release.chart.clone(),
         hops: Vec::new(),
         contingencies: Vec::new(),
+        unmodelled: Vec::new(),
         expects: BTreeMap::new(),
         volumes: Vec::new(),
         databases: Vec::new(),
@@ -200,26 +206,61 @@ fn empty(inventory: &Inventory, helm: &HelmClient) -> Plan {
     }
 }
 
-/// What the user takes upon themselves does not stop a plan; it stays in it, with the reason.
+/// What can reach a volume and is not modelled, as a finding about that volume.
+fn unmodelled(one: &model::Unmodelled) -> Finding {
+    let mut finding = Finding::blocking(one.code, format!("{} can reach {}", one.object, one.claim))
+        .about(&one.claim)
+        .with(one.line())
+        .next(format!("{}, or accept it: --accept {}={} --reason TEXT", one.way_out, one.code, one.claim.name()));
+    finding.field = Some(one.field.clone()).filter(|field| !field.is_empty());
+    finding
+}
+
+/// An accepted finding does not block the plan; it stays in it as a warning, with the reason.
 fn accept(plan: &mut Plan) -> Result<(), Finding> {
     for accepted in &plan.accepted {
         let code = accepted.code;
-        if !code.is_acceptable() {
-            let open: Vec<String> =
-                Code::ALL.iter().filter(|code| code.is_acceptable()).map(ToString::to_string).collect();
-            return Err(Finding::blocking(Code::BadOption, format!("{code} cannot be accepted"))
-                .with(format!("{code}: {}", code.title()))
-                .next(format!("only {} can be; settle what the finding says", open.join(" and "))));
+        let option = accepted.claim.as_ref().map_or_else(|| code.to_string(), |claim| format!("{code}={claim}"));
+        match (code.acceptance(), &accepted.claim) {
+            (Acceptance::Whole, None) | (Acceptance::PerVolume, Some(_)) => {}
+            (Acceptance::PerVolume, None) => {
+                return Err(Finding::blocking(Code::BadOption, format!("{code} is accepted for one volume at a time"))
+                    .next(format!("name the PVC: --accept {code}=PVC --reason TEXT")));
+            }
+            (Acceptance::Whole, Some(_)) => {
+                return Err(Finding::blocking(Code::BadOption, format!("{code} is not about a volume"))
+                    .next(format!("--accept {code} --reason TEXT")));
+            }
+            (Acceptance::Never, _) => {
+                let open: Vec<String> = Code::ALL
+                    .iter()
+                    .filter(|code| code.acceptance() != Acceptance::Never)
+                    .map(ToString::to_string)
+                    .collect();
+                return Err(Finding::blocking(Code::BadOption, format!("{code} cannot be accepted"))
+                    .with(format!("{code}: {}", code.title()))
+                    .next(format!("only {} can be; settle what the finding says", open.join(", "))));
+            }
         }
-        let mut found = plan.findings.iter_mut().filter(|finding| finding.code == code).peekable();
+        let is_meant = |found: &&mut Finding| {
+            let claim = || found.object.as_ref().filter(|object| object.kind() == "PersistentVolumeClaim");
+            found.code == code
+                && accepted.claim.as_deref().is_none_or(|name| claim().is_some_and(|it| it.name() == name))
+        };
+        let mut found = plan.findings.iter_mut().filter(is_meant).peekable();
         if found.peek().is_none() {
-            let what = format!("{code} is accepted, and this plan has no such finding");
+            let what = format!("{option} is accepted, and this plan has no such finding");
             return Err(Finding::blocking(Code::BadOption, what).next("leave the option out"));
         }
         for finding in found {
             finding.severity = Severity::Warning;
             finding.evidence.push(format!("accepted: {}", accepted.reason));
             finding.next = "nothing: it was accepted".into();
+        }
+        if let Some(claim) = &accepted.claim {
+            for unmodelled in plan.unmodelled.iter_mut().filter(|it| it.code == code && it.claim.name() == claim) {
+                unmodelled.accepted = true;
+            }
         }
     }
     Ok(())

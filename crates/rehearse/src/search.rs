@@ -5,7 +5,7 @@ use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
 use engine::Engine;
-use model::{End, Object, Outcome, Plan, Ref, StepKind, Verdict, VolumeAim, VolumeEnd};
+use model::{Code, End, Object, Outcome, Plan, Ref, StepKind, Unmodelled, Verdict, VolumeAim, VolumeEnd};
 
 use crate::actor::Actor;
 use crate::fingerprint::Print;
@@ -71,8 +71,17 @@ pub struct VolumeForecast {
     pub ends: BTreeMap<VolumeEnd, Tale>,
     /// Whether any order of events reaches the plan's end.
     pub finishes: bool,
-    /// Why the verdict is Unknown, where it is.
-    pub unknown: Option<String>,
+    /// Why the verdict is Unknown; empty where it is not.
+    pub unknown: Vec<Unmodelled>,
+}
+
+impl VolumeForecast {
+    /// Whether nothing about this volume stops the plan: it is Safe, or Unknown for reasons that were all accepted.
+    #[must_use]
+    pub fn may_be_applied(&self) -> bool {
+        let accepted = !self.unknown.is_empty() && self.unknown.iter().all(|one| one.accepted);
+        self.finishes && (self.headline == Verdict::Safe || (self.headline == Verdict::Unknown && accepted))
+    }
 }
 
 /// One way to an end.
@@ -93,10 +102,16 @@ impl Forecast {
         self.volumes.iter().map(|volume| volume.headline).max().unwrap_or(Verdict::Safe)
     }
 
-    /// Whether the plan can be applied: every volume Safe, and an end that is reached.
+    /// Whether every volume is Safe, and an end that is reached.
     #[must_use]
     pub fn is_safe(&self) -> bool {
         self.headline() == Verdict::Safe && self.volumes.iter().all(|volume| volume.finishes)
+    }
+
+    /// Whether the plan can be applied: see [`VolumeForecast::may_be_applied`].
+    #[must_use]
+    pub fn may_be_applied(&self) -> bool {
+        self.volumes.iter().all(VolumeForecast::may_be_applied)
     }
 }
 
@@ -181,14 +196,20 @@ pub fn rehearse(world: &World, subject: &Subject, aims: &[VolumeAim], options: O
         Forecast { volumes: Vec::new(), worlds: 0, edges: 0, crashes: 0, unmodelled: unmodelled(world, &manifests) };
     for aim in aims {
         let names = cone(aim, world, &manifests);
-        let unknown = reach(aim, world, &manifests, &names);
+        let mut unknown = reach(aim, world, &manifests, &names);
+        if let Subject::Plan(plan) = subject {
+            unknown.extend(plan.unmodelled.iter().filter(|one| one.claim == aim.claim).cloned());
+        }
         let cone = if options.whole { Cone::Whole } else { Cone::Of(names) };
         let mut search = Search::new(aim, &cone, subject);
         let (worlds, complete) = search.run(&begin, options.limit, &mut |_, _| {});
         forecast.worlds += worlds;
         forecast.edges += search.edges;
         forecast.crashes += search.crashes;
-        let unknown = unknown.or_else(|| (!complete).then(|| format!("more than {} worlds", options.limit)));
+        if !complete {
+            let reason = format!("the rehearsal has more than {} states and was cut off", options.limit);
+            unknown.push(not_modelled(aim, &aim.claim, "", reason));
+        }
         forecast.volumes.push(search.conclude(unknown));
     }
     forecast
@@ -308,9 +329,9 @@ impl<'a> Search<'a> {
         (VolumeEnd { verdict, end, release: newest_status(world, &world.facts.release) }, holds)
     }
 
-    fn conclude(self, unknown: Option<String>) -> VolumeForecast {
+    fn conclude(self, unknown: Vec<Unmodelled>) -> VolumeForecast {
         let mut headline = self.holds.iter().map(|(end, holds)| weigh(end, *holds)).max().unwrap_or(Verdict::Unknown);
-        if unknown.is_some() {
+        if !unknown.is_empty() {
             headline = headline.max(Verdict::Unknown);
         }
         VolumeForecast {
@@ -395,18 +416,46 @@ fn mounts(object: &Object, name: &Ref, claim: &Ref) -> bool {
     made || object.claims().contains(&claim.name())
 }
 
-/// Why something that is not modelled can reach the volume.
-fn reach(aim: &VolumeAim, world: &World, manifests: &[crate::world::Docs], cone: &BTreeSet<Ref>) -> Option<String> {
+/// What is not modelled and can reach the volume.
+fn reach(aim: &VolumeAim, world: &World, manifests: &[crate::world::Docs], cone: &BTreeSet<Ref>) -> Vec<Unmodelled> {
     let planned = manifests.iter().flat_map(|docs| docs.iter().map(|(name, _)| name));
-    let foreign = world.objects().map(|(name, _)| name).chain(planned).find(|name| {
-        cone.contains(*name)
-            && !matches!(name.kind(), "PersistentVolumeClaim" | "PersistentVolume" | "Pod" | "StatefulSet")
-    });
-    if let Some(name) = foreign {
-        return Some(format!("{name} mounts the claim, and how a {} handles it is not modelled", name.kind()));
+    let foreign: BTreeSet<&Ref> = world
+        .objects()
+        .map(|(name, _)| name)
+        .chain(planned)
+        .filter(|name| {
+            cone.contains(*name)
+                && !matches!(name.kind(), "PersistentVolumeClaim" | "PersistentVolume" | "Pod" | "StatefulSet")
+        })
+        .collect();
+    let mut all: Vec<Unmodelled> = foreign
+        .into_iter()
+        .map(|name| {
+            let reason = format!("it mounts the PVC, and the behaviour of a {} is not modelled", name.kind());
+            not_modelled(aim, name, "", reason)
+        })
+        .collect();
+    let owners = world.get(&aim.claim).map_or(&[] as &[_], |claim| claim.list("/metadata/ownerReferences"));
+    for (at, owner) in owners.iter().enumerate() {
+        let kind = owner.get("kind").and_then(serde_json::Value::as_str).unwrap_or_default();
+        if kind != "StatefulSet" {
+            let reason = format!("the PVC is owned by a {kind}, which is not modelled");
+            all.push(not_modelled(aim, &aim.claim, &format!("/metadata/ownerReferences/{at}"), reason));
+        }
     }
-    let owner = world.get(&aim.claim)?.list("/metadata/ownerReferences").first()?.get("kind")?.as_str()?.to_owned();
-    (owner != "StatefulSet").then(|| format!("the claim is owned by a {owner}, which is not modelled"))
+    all
+}
+
+fn not_modelled(aim: &VolumeAim, object: &Ref, field: &str, reason: String) -> Unmodelled {
+    Unmodelled {
+        code: Code::NotModelled,
+        claim: aim.claim.clone(),
+        object: object.clone(),
+        field: field.into(),
+        reason,
+        way_out: "stop it before the upgrade".into(),
+        accepted: false,
+    }
 }
 
 /// The kinds with rules, or whose content no rule reads.

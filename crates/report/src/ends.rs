@@ -12,7 +12,7 @@ use crate::words::{all, count, seconds, thousands, tone, volume};
 /// What an end counts as. A run that stopped leaves a claim that nobody mounts yet; the headline has weighed
 /// whether it still holds its volume, and where the headline is better, it does.
 pub(crate) fn counted(forecast: &VolumeForecast, end: &VolumeEnd) -> Verdict {
-    if forecast.unknown.is_some() || end.end == End::Finished || end.verdict != Verdict::Detached {
+    if !forecast.unknown.is_empty() || end.end == End::Finished || end.verdict != Verdict::Detached {
         return end.verdict;
     }
     if forecast.headline < Verdict::Detached { Verdict::Safe } else { end.verdict }
@@ -54,8 +54,8 @@ fn verdict(item: &VolumeForecast) -> Line {
 }
 
 fn why(item: &VolumeForecast) -> Line {
-    if let Some(unknown) = &item.unknown {
-        return unknown.as_str().into();
+    if let Some(unknown) = item.unknown.first() {
+        return unknown.line().into();
     }
     if item.headline > Verdict::Safe {
         return tally(item);

@@ -22,7 +22,7 @@ struct VolumeView<'a> {
     aim: &'a model::VolumeAim,
     headline: model::Verdict,
     finishes: bool,
-    unknown: Option<&'a str>,
+    unknown: &'a [model::Unmodelled],
     ends: Vec<EndView<'a>>,
 }
 
@@ -59,7 +59,7 @@ fn volume(item: &VolumeForecast) -> VolumeView<'_> {
         aim: &item.aim,
         headline: item.headline,
         finishes: item.finishes,
-        unknown: item.unknown.as_deref(),
+        unknown: &item.unknown,
         ends: item
             .ends
             .iter()

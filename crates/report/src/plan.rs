@@ -145,7 +145,7 @@ fn next(page: &mut Page, plan: &Plan, forecast: Option<&Forecast>) {
         return page.then_next(blocking.next.clone(), "");
     }
     match forecast {
-        Some(forecast) if forecast.is_safe() => {
+        Some(forecast) if forecast.may_be_applied() => {
             let note = with_sim(plan, "or with the file of --out");
             page.then_next(format!("portolan apply {}", options(plan)), note);
         }

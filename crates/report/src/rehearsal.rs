@@ -32,7 +32,7 @@ pub fn rehearsal(plan: &Plan, forecast: &Forecast, took: f64) -> Page {
 }
 
 fn next(page: &mut Page, plan: &Plan, forecast: &Forecast) {
-    if forecast.is_safe() {
+    if forecast.may_be_applied() {
         page.say(verdict(forecast));
         if let Some(blocking) = plan.blocking().next() {
             page.say(Line::new(Tone::Bad, "Blocked").and(format!(
@@ -77,7 +77,7 @@ pub(crate) fn unmodelled(page: &mut Page, forecast: &Forecast) {
     if forecast.unmodelled.is_empty() {
         return;
     }
-    let why = if forecast.volumes.iter().any(|item| item.unknown.is_some()) {
+    let why = if forecast.volumes.iter().any(|item| !item.unknown.is_empty()) {
         "Those that can reach a volume are named above, and make it Unknown; the others can not."
     } else {
         "None of them is one of these claims or volumes, names one of these claims, or owns a pod that does, so \

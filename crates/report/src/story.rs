@@ -47,8 +47,8 @@ fn shortest(item: &VolumeForecast) -> Option<&Tale> {
 
 /// How it comes to the headline, which rule bites, and what would hold it.
 pub(crate) fn tell(page: &mut Page, item: &VolumeForecast, plan: Option<&Plan>) {
-    if let Some(unknown) = &item.unknown {
-        page.say(Line::new(Tone::Warn, "Unknown").and(": ").and(unknown).and("."));
+    for unknown in &item.unknown {
+        page.say(Line::new(Tone::Warn, "Unknown").and(": ").and(unknown.line()).and("."));
     }
     let Some(tale) = shortest(item) else {
         return;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Crates that decide: they may not reach the world.
-const PURE: &[&str] = &["model", "helm-compat", "recipe", "plan", "engine", "rehearse", "report"];
+const PURE: &[&str] = &["model", "kube-facts", "helm-compat", "recipe", "plan", "engine", "rehearse", "report"];
 
 /// What reaches the world.
 const WORLD: &[&str] = &["tokio", "kube", "kube-client", "hyper", "reqwest", "rustls", "tokio-postgres", "rustix"];
@@ -13,13 +13,14 @@ const WORLD: &[&str] = &["tokio", "kube", "kube-client", "hyper", "reqwest", "ru
 /// Which of our crates each of our crates may name.
 const MAY_USE: &[(&str, &[&str])] = &[
     ("model", &[]),
-    ("helm-compat", &["model"]),
+    ("kube-facts", &["model"]),
+    ("helm-compat", &["model", "kube-facts"]),
     ("recipe", &["model"]),
-    ("plan", &["model", "recipe", "helm-compat"]),
-    ("engine", &["model"]),
-    ("rehearse", &["model", "engine", "helm-compat"]),
-    ("adapters", &["model", "helm-compat"]),
-    ("report", &["model", "recipe", "engine", "rehearse"]),
+    ("plan", &["model", "kube-facts", "recipe", "helm-compat"]),
+    ("engine", &["model", "kube-facts"]),
+    ("rehearse", &["model", "kube-facts", "engine", "helm-compat"]),
+    ("adapters", &["model", "kube-facts", "helm-compat"]),
+    ("report", &["model", "kube-facts", "recipe", "engine", "rehearse"]),
 ];
 
 /// Lines above which a file is a failure.

@@ -46,7 +46,7 @@ fn forecast(world: &World, file: &PlanFile) -> Forecast {
 /// Every end of every volume, and whether it finishes.
 fn ends(forecast: &Forecast) -> Vec<(Vec<VolumeEnd>, bool, bool)> {
     let volumes = forecast.volumes.iter();
-    volumes.map(|volume| (volume.ends.keys().copied().collect(), volume.finishes, volume.unknown.is_some())).collect()
+    volumes.map(|volume| (volume.ends.keys().copied().collect(), volume.finishes, !volume.unknown.is_empty())).collect()
 }
 
 fn databases(world: &World) -> Vec<KnownDatabase> {

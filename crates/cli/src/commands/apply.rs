@@ -83,7 +83,7 @@ pub(crate) async fn carry_out(
         }
         let world = site.world(survey, &rehearse::KnownDatabase::of_plan(&plan));
         let (forecast, seconds) = prepare::rehearse(&world, file);
-        if !forecast.is_safe() {
+        if !forecast.may_be_applied() {
             output.page(&report::rehearsal(&plan, &forecast, seconds))?;
             return Err(not_safe(&forecast));
         }

@@ -27,7 +27,7 @@ pub(crate) async fn run(global: &Global, args: &PlanArgs, output: &Output) -> Re
         save(path, &prepared.file)?;
         output.say(&format!("Saved to {}", path.display()));
     }
-    let is_safe = rehearsed.as_ref().is_none_or(|(forecast, _)| forecast.is_safe());
+    let is_safe = rehearsed.as_ref().is_none_or(|(forecast, _)| forecast.may_be_applied());
     let is_blocked = !is_safe || plan.blocking().next().is_some();
     Ok(match plan.hops.is_empty() {
         true => Exit::Done,

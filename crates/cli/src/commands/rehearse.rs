@@ -36,7 +36,7 @@ pub(crate) async fn run(global: &Global, args: &RehearseArgs, output: &Output) -
     // What no rehearsal shows blocks the plan all the same.
     let blocking: Vec<Finding> = file.plan.blocking().cloned().collect();
     output.findings(&blocking);
-    Ok(if forecast.is_safe() && blocking.is_empty() { Exit::Done } else { Exit::Blocked })
+    Ok(if forecast.may_be_applied() && blocking.is_empty() { Exit::Done } else { Exit::Blocked })
 }
 
 /// A plan is for one cluster.

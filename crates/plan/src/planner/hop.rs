@@ -16,6 +16,8 @@ use super::{Objects, Rendering, Servers, fates, mounts, notes, opens};
 pub(super) struct Made {
     pub(super) hop: Hop,
     pub(super) findings: Vec<Finding>,
+    /// What can reach a volume in this hop and is not modelled.
+    pub(super) unmodelled: Vec<model::Unmodelled>,
 }
 
 /// Makes a hop, and moves the standing behind it.
@@ -37,14 +39,18 @@ pub(super) fn make(
     let changes = upgrade::changes(&standing.docs, &planned.docs, &|name| live.get(name).cloned());
     let new_claims = new_claims(&planned.docs, &live);
     notes::check_class(ground, &new_claims, &planned.docs, &live)?;
-    findings.extend(notes::of_hop(&notes::Scene {
+    let scene = notes::Scene {
         ground,
         leg,
+        before: standing,
         live: &live,
         planned: &planned,
         hooks: &hooks,
         run: &run,
-    }));
+        steps: &steps,
+    };
+    findings.extend(notes::of_hop(&scene));
+    let unmodelled = notes::unmodelled(&scene);
     findings.extend(opens::of_hop(ground, leg, standing, &planned, servers));
     let hop = Hop {
         from: leg.from.clone(),
@@ -57,7 +63,7 @@ pub(super) fn make(
     };
     findings.extend(fates::dropped(leg, &hop.values));
     standing.pass(&hop, live, &planned);
-    Ok(Made { hop, findings })
+    Ok(Made { hop, findings, unmodelled })
 }
 
 /// The planned manifest and, apart from it, the hooks.

@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use model::{Code, Finding, HelmRun, Manifest, NewClaim, Object, Platform, Ref};
+use model::{Code, Finding, HelmRun, Manifest, NewClaim, Object, Platform, Ref, Step, Unmodelled};
 use recipe::{Advice, Minor, fill};
 
 use super::ground::{FoundDatabase, Ground};
 use super::leg::Leg;
+use super::standing::Standing;
 use super::{is_kind, mounts, not_visible};
 
 /// What can be said before anything is rendered.
@@ -115,11 +116,21 @@ fn other_platform(ground: &Ground<'_>, advice: &Advice, leg: &Leg<'_>) -> Option
 pub(super) struct Scene<'a> {
     pub(super) ground: &'a Ground<'a>,
     pub(super) leg: &'a Leg<'a>,
+    /// The installation before the hop's first step.
+    pub(super) before: &'a Standing,
     /// What lives when helm starts.
     pub(super) live: &'a BTreeMap<Ref, Object>,
     pub(super) planned: &'a Manifest,
     pub(super) hooks: &'a [Object],
     pub(super) run: &'a HelmRun,
+    /// The hop's steps.
+    pub(super) steps: &'a [Step],
+}
+
+/// What can reach a volume in this hop and is not modelled.
+pub(super) fn unmodelled(scene: &Scene<'_>) -> Vec<Unmodelled> {
+    let _ = (scene.before, scene.steps);
+    Vec::new()
 }
 
 /// What can be said about a hop.

@@ -44,7 +44,8 @@ fn a_value_that_is_lost_stops_the_plan_until_it_is_accepted() {
     assert_eq!(fate(&yard, "frontend.theme"), Fate::Dropped);
     let found = of(&yard);
     assert_eq!((found.severity, found.evidence), (Severity::Blocking, vec!["frontend.theme".to_owned()]));
-    yard.accepted = vec![Accepted { code: Code::ValuesDropped, reason: "the new one has no themes".into() }];
+    yard.accepted =
+        vec![Accepted { code: Code::ValuesDropped, claim: None, reason: "the new one has no themes".into() }];
     let found = of(&yard);
     assert_eq!(found.severity, Severity::Warning);
     assert_eq!(found.evidence, ["frontend.theme", "accepted: the new one has no themes"]);
@@ -55,7 +56,7 @@ fn a_value_that_is_lost_stops_the_plan_until_it_is_accepted() {
 fn what_is_not_there_and_what_is_a_danger_cannot_be_accepted() {
     let mut yard = at_2_8();
     for code in [Code::ValuesDropped, Code::NotSafe, Code::PasswordRefused] {
-        yard.accepted = vec![Accepted { code, reason: "because".into() }];
+        yard.accepted = vec![Accepted { code, claim: None, reason: "because".into() }];
         assert_eq!(yard.refusal(&[new("2.20.41")]).code, Code::BadOption, "{code}");
     }
 }

@@ -79,7 +79,7 @@ fn page(code: Code, example: Option<&Example>) -> String {
     for (title, text) in parts {
         let _ = write!(out, "\n## {title}\n\n{text}\n");
     }
-    if code.is_acceptable() {
+    if code.acceptance() != model::Acceptance::Never {
         out.push_str(ACCEPTABLE);
     }
     if let Some(example) = example {

@@ -205,6 +205,7 @@ pub(super) fn plan() -> Plan {
             ],
         }],
         contingencies: Vec::new(),
+        unmodelled: Vec::new(),
         expects: BTreeMap::from([(claim(), Expect { uid: Some(Uid::new("c-1")), fields: Vec::new() })]),
         volumes: vec![aim()],
         databases: vec![database()],
@@ -233,7 +234,13 @@ pub(super) fn safe() -> Forecast {
         (end(Verdict::Detached, model::End::Stopped, ReleaseStatus::Deployed), tale(30, &[])),
     ]);
     Forecast {
-        volumes: vec![VolumeForecast { aim: aim(), headline: Verdict::Safe, ends, finishes: true, unknown: None }],
+        volumes: vec![VolumeForecast {
+            aim: aim(),
+            headline: Verdict::Safe,
+            ends,
+            finishes: true,
+            unknown: Vec::new(),
+        }],
         worlds: 31_204,
         edges: 61_000,
         crashes: 2_118,
@@ -254,7 +261,7 @@ pub(super) fn lost() -> Forecast {
         (end(Verdict::Lost, model::End::Finished, ReleaseStatus::Deployed), tale(212, &story)),
         (end(Verdict::Doomed, model::End::Finished, ReleaseStatus::Deployed), tale(94, &story[..3])),
     ]);
-    let volume = VolumeForecast { aim: aim(), headline: Verdict::Lost, ends, finishes: true, unknown: None };
+    let volume = VolumeForecast { aim: aim(), headline: Verdict::Lost, ends, finishes: true, unknown: Vec::new() };
     Forecast { volumes: vec![volume], ..safe() }
 }
 

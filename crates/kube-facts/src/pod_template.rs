@@ -1,0 +1,142 @@
+use model::Object;
+use serde_json::Value;
+
+/// The pod that a Pod is, or that a workload creates: its spec and where it is in the object.
+#[derive(Clone, Copy, Debug)]
+pub struct PodTemplate<'a> {
+    /// The JSON pointer of the pod's spec: `/spec/template/spec` in a Deployment.
+    pub pointer: &'static str,
+    /// The pod's spec.
+    pub spec: &'a Value,
+    /// The pod's labels and annotations; `None` where the template has none.
+    pub metadata: Option<&'a Value>,
+}
+
+/// Which list of a pod a container is in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ContainerKind {
+    /// `initContainers`.
+    Init,
+    /// `containers`.
+    Main,
+}
+
+/// A container of a pod.
+#[derive(Clone, Copy, Debug)]
+pub struct Container<'a> {
+    /// Which list it is in.
+    pub kind: ContainerKind,
+    /// Its index in that list.
+    pub index: usize,
+    /// Its name.
+    pub name: &'a str,
+    /// Its JSON.
+    pub json: &'a Value,
+}
+
+/// A mount of a volume in a container.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mount<'a> {
+    /// The name of the volume in the pod.
+    pub volume: &'a str,
+    /// Where the container sees it.
+    pub path: &'a str,
+    /// The folder of the volume that it sees: `subPath`, or `subPathExpr` unexpanded; empty for the whole volume.
+    pub sub_path: &'a str,
+}
+
+impl<'a> PodTemplate<'a> {
+    /// The pod template of an object; `None` for kinds that create no pods themselves.
+    #[must_use]
+    pub fn of(object: &'a Object) -> Option<Self> {
+        let (pointer, metadata) = match object.text("/kind") {
+            "Pod" => ("/spec", "/metadata"),
+            "Deployment" | "StatefulSet" | "DaemonSet" | "ReplicaSet" | "Job" | "ReplicationController" => {
+                ("/spec/template/spec", "/spec/template/metadata")
+            }
+            "CronJob" => ("/spec/jobTemplate/spec/template/spec", "/spec/jobTemplate/spec/template/metadata"),
+            _ => return None,
+        };
+        Some(Self { pointer, spec: object.at(pointer)?, metadata: object.at(metadata) })
+    }
+
+    /// The names of the PVCs that its volumes name. The PVCs of a StatefulSet's `volumeClaimTemplates` are not among them.
+    pub fn claims(self) -> impl Iterator<Item = &'a str> {
+        self.volumes().filter_map(|volume| volume.pointer("/persistentVolumeClaim/claimName")?.as_str())
+    }
+
+    /// Its volumes.
+    pub fn volumes(self) -> impl Iterator<Item = &'a Value> {
+        list(self.spec, "volumes").iter()
+    }
+
+    /// Its containers, init containers first.
+    pub fn containers(self) -> impl Iterator<Item = Container<'a>> {
+        [(ContainerKind::Init, "initContainers"), (ContainerKind::Main, "containers")].into_iter().flat_map(
+            move |(kind, key)| {
+                list(self.spec, key).iter().enumerate().map(move |(index, json)| Container {
+                    kind,
+                    index,
+                    name: json.get("name").and_then(Value::as_str).unwrap_or_default(),
+                    json,
+                })
+            },
+        )
+    }
+}
+
+impl<'a> Container<'a> {
+    /// The container's volume mounts.
+    pub fn mounts(self) -> impl Iterator<Item = Mount<'a>> {
+        list(self.json, "volumeMounts").iter().map(|mount| {
+            let text = |key: &str| mount.get(key).and_then(Value::as_str).unwrap_or_default();
+            let sub_path = if text("subPath").is_empty() { text("subPathExpr") } else { text("subPath") };
+            Mount { volume: text("name"), path: text("mountPath"), sub_path }
+        })
+    }
+
+    /// The list it is in, as a JSON pointer below the pod's spec: `/containers/0`.
+    #[must_use]
+    pub fn pointer(self) -> String {
+        let list = match self.kind {
+            ContainerKind::Init => "initContainers",
+            ContainerKind::Main => "containers",
+        };
+        format!("/{list}/{}", self.index)
+    }
+}
+
+fn list<'a>(json: &'a Value, key: &str) -> &'a [Value] {
+    json.get(key).and_then(Value::as_array).map_or(&[], Vec::as_slice)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn every_kind_that_creates_pods_shows_its_claims() {
+        let spec = json!({"volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": "c"}}, {"name": "tmp", "emptyDir": {}}]});
+        let template = json!({"spec": {"template": {"spec": spec}}});
+        let cases = [
+            ("Pod", json!({"spec": spec})),
+            ("Deployment", template.clone()),
+            ("StatefulSet", template.clone()),
+            ("DaemonSet", template.clone()),
+            ("ReplicaSet", template.clone()),
+            ("ReplicationController", template.clone()),
+            ("Job", template.clone()),
+            ("CronJob", json!({"spec": {"jobTemplate": template}})),
+        ];
+        for (kind, mut json) in cases {
+            json["kind"] = json!(kind);
+            let object = Object::new(json);
+            let found: Vec<&str> = PodTemplate::of(&object).expect(kind).claims().collect();
+            assert_eq!(found, ["c"], "{kind}");
+        }
+        let service = Object::new(json!({"kind": "Service", "spec": {"template": {"spec": spec}}}));
+        assert!(PodTemplate::of(&service).is_none());
+    }
+}
