@@ -15,6 +15,17 @@ pub enum Severity {
     Blocking,
 }
 
+/// What a finding is about.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+pub struct FindingSubject {
+    /// The object.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub object: Option<Ref>,
+    /// The field: a JSON pointer such as `/spec/template/spec/volumes/0` in the object, or a dotted path of a value.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub field: Option<String>,
+}
+
 /// The answer of a check: what was found, why it matters, what to do next.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct Finding {
@@ -24,12 +35,9 @@ pub struct Finding {
     pub severity: Severity,
     /// What was found, in one sentence.
     pub found: String,
-    /// The object that it is about, for programs; `found` names it for people.
+    /// What it is about, for programs; `found` says it for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub object: Option<Ref>,
-    /// The field of that object: a JSON pointer such as `/spec/template/spec/volumes/0`, or a dotted path of a value.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub field: Option<String>,
+    pub subject: Option<Box<FindingSubject>>,
     /// Details, a line each.
     pub evidence: Vec<String>,
     /// Why it matters.
@@ -62,8 +70,7 @@ impl Finding {
             code,
             severity,
             found: found.into(),
-            object: None,
-            field: None,
+            subject: None,
             evidence: Vec::new(),
             why: code.why().into(),
             next: code.next().into(),
@@ -73,15 +80,27 @@ impl Finding {
     /// Names the object that it is about.
     #[must_use]
     pub fn about(mut self, object: &Ref) -> Self {
-        self.object = Some(object.clone());
+        self.subject.get_or_insert_default().object = Some(object.clone());
         self
     }
 
     /// Names the field that it is about.
     #[must_use]
     pub fn at(mut self, field: impl Into<String>) -> Self {
-        self.field = Some(field.into());
+        self.subject.get_or_insert_default().field = Some(field.into());
         self
+    }
+
+    /// The object that it is about.
+    #[must_use]
+    pub fn object(&self) -> Option<&Ref> {
+        self.subject.as_ref()?.object.as_ref()
+    }
+
+    /// The field that it is about.
+    #[must_use]
+    pub fn field(&self) -> Option<&str> {
+        self.subject.as_ref()?.field.as_deref()
     }
 
     /// Adds a line of evidence.

@@ -208,12 +208,11 @@ fn empty(inventory: &Inventory, helm: &HelmClient) -> Plan {
 
 /// What can reach a volume and is not modelled, as a finding about that volume.
 fn unmodelled(one: &model::Unmodelled) -> Finding {
-    let mut finding = Finding::blocking(one.code, format!("{} can reach {}", one.object, one.claim))
+    let finding = Finding::blocking(one.code, format!("{} can reach {}", one.object, one.claim))
         .about(&one.claim)
         .with(one.line())
         .next(format!("{}, or accept it: --accept {}={} --reason TEXT", one.way_out, one.code, one.claim.name()));
-    finding.field = Some(one.field.clone()).filter(|field| !field.is_empty());
-    finding
+    if one.field.is_empty() { finding } else { finding.at(one.field.clone()) }
 }
 
 /// An accepted finding does not block the plan; it stays in it as a warning, with the reason.
@@ -243,7 +242,7 @@ fn accept(plan: &mut Plan) -> Result<(), Finding> {
             }
         }
         let is_meant = |found: &&mut Finding| {
-            let claim = || found.object.as_ref().filter(|object| object.kind() == "PersistentVolumeClaim");
+            let claim = || found.object().filter(|object| object.kind() == "PersistentVolumeClaim");
             found.code == code
                 && accepted.claim.as_deref().is_none_or(|name| claim().is_some_and(|it| it.name() == name))
         };
