@@ -11,4 +11,4 @@ pub use claim_mount::{ClaimMount, claim_mounts, volumes_of_claim};
 pub use identity::{
     FsGroupSupport, HandOver, fs_group, fs_group_support, hand_over, run_as_group, run_as_user, supplemental_groups,
 };
-pub use pod_template::{Container, ContainerKind, Mount, PodTemplate};
+pub use pod_template::{Container, ContainerKind, Mount, PodTemplate, list};
