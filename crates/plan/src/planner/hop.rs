@@ -12,7 +12,7 @@ use super::leg::Leg;
 use super::planning::HopRendering;
 use super::standing::Standing;
 use super::steps::Desk;
-use super::{Objects, fates, mounts, notes};
+use super::{Objects, checks, fates, mounts, notes};
 
 /// A hop, and what a plan says of it.
 pub(super) struct PlannedHop {
@@ -85,7 +85,9 @@ pub(super) fn make(
         steps: &steps,
     };
     findings.extend(notes::of_hop(&scene));
-    let unmodelled = notes::unmodelled(&scene);
+    let checks::Report { findings: more, mut unmodelled } = checks::of_hop(&scene);
+    findings.extend(more);
+    unmodelled.extend(notes::unmodelled(&scene));
     let hop = Hop {
         from: leg.from.clone(),
         to: leg.pick.id.clone(),

@@ -111,10 +111,7 @@ async fn an_object_is_hidden_shown_or_the_servers() {
     assert_eq!(fixture.get("/apis").await.0, 200);
     assert_eq!(fixture.get("/apis/x.example/v1/namespaces/n/geese/g").await.0, 200);
     let reads: Vec<String> = fixture.view.reads().iter().map(|read| format!("{read:?}")).collect();
-    assert_eq!(
-        reads,
-        ["Secret/deleted (absent)", "Secret/made", "Secret/live", "Secret/nothing (absent)", "Goose/g"]
-    );
+    assert_eq!(reads, ["Secret/deleted (absent)", "Secret/made", "Secret/live", "Secret/nothing (absent)", "Goose/g"]);
 }
 
 #[tokio::test]
