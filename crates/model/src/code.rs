@@ -194,6 +194,8 @@ codes! {
         "what becomes of the volume is Unknown", "remove what is named, or accept it for each volume: --accept PL255=PVC --reason TEXT";
     OtherPlace = 256, Blocked, "the new version looks for its data in another place",
         "it starts on an empty folder; the old data lies unused", "give the chart the mountPath, subPath and data directory of today";
+    NotForeseen = 260, Blocked, "a later hop looks up an object whose state after the earlier hop is not known",
+        "what the chart renders from it may be something else than the plan shows", "stop at the version before with --to, and plan again from there; or accept: --accept PL260 --reason TEXT";
     Moved = 301, NothingWritten, "the installation is not as it was when the plan was made",
         "the plan relies on it", "make the plan again: portolan plan";
     OtherCluster = 302, NothingWritten, "the plan was made for another cluster",
@@ -266,7 +268,8 @@ impl Code {
             | Self::KeyChanges
             | Self::WithoutEffect
             | Self::RendersOtherwise
-            | Self::NotReadyBefore => Acceptance::Whole,
+            | Self::NotReadyBefore
+            | Self::NotForeseen => Acceptance::Whole,
             Self::HookReachesStorage | Self::NotModelled => Acceptance::PerVolume,
             _ => Acceptance::Never,
         }

@@ -13,6 +13,7 @@ mod fates;
 mod ground;
 mod hop;
 mod leg;
+mod lookups;
 mod mounts;
 mod notes;
 mod opens;
@@ -98,6 +99,7 @@ fn empty(inventory: &Inventory, helm: &HelmClient) -> Plan {
         contingencies: Vec::new(),
         unmodelled: Vec::new(),
         expects: BTreeMap::new(),
+        lookups: BTreeMap::new(),
         volumes: Vec::new(),
         databases: Vec::new(),
         without: Vec::new(),
