@@ -2,6 +2,7 @@
 //! `PORTOLAN_TEST_HELM` programs of helm, with colons between them.
 
 mod driver;
+mod dry_run;
 mod helm;
 mod postgres;
 mod reads;

@@ -9,6 +9,7 @@ mod paths;
 mod place;
 mod protect;
 mod refusals;
+mod renders;
 mod store;
 mod values;
 mod without;

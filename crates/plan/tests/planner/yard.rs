@@ -273,13 +273,22 @@ pub(crate) fn at_2_13_adopted() -> Yard {
     installed(&new("2.13.19"), config, "pvc-postgresql")
 }
 
+pub(crate) fn helm() -> HelmClient {
+    HelmClient { version: Version::new(3, 14, 4), path: String::new(), digest: None }
+}
+
 impl Yard {
     pub(crate) fn without(mut self, ids: &[&str]) -> Self {
         self.without = ids.iter().map(|id| (*id).to_owned()).collect();
         self
     }
 
-    fn wish(&self, to: &[ChartId]) -> Wish {
+    pub(crate) fn survey(&self) -> Survey {
+        let secrets = self.secrets.iter().map(|(key, text)| (key.clone(), text.clone())).collect();
+        Survey { inventory: self.inventory.clone(), secrets }
+    }
+
+    pub(crate) fn wish(&self, to: &[ChartId]) -> Wish {
         Wish {
             to: to.iter().map(pick).collect(),
             values: self.values.clone(),
@@ -303,10 +312,7 @@ impl Yard {
     }
 
     fn planned(&self, to: &[ChartId], edit: &Edit<'_>) -> Result<(Vec<RenderJob>, Result<PlanFile, Finding>), Finding> {
-        let helm = HelmClient { version: Version::new(3, 14, 4), path: String::new(), digest: None };
-        let secrets = self.secrets.iter().map(|(key, text)| (key.clone(), text.clone())).collect();
-        let survey = Survey { inventory: self.inventory.clone(), secrets };
-        let wish = self.wish(to);
+        let (survey, wish, helm) = (self.survey(), self.wish(to), helm());
         let mut planning = Planning::new(&survey, &self.book, &wish, &helm)?;
         let mut jobs = Vec::new();
         while let Some(job) = planning.job() {
