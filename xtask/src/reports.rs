@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Result, bail};
 use testkit::rig::Rig;
 use trials::program::Program;
-use trials::reports::{self, Case, Row};
+use trials::reports::{self, Case, Outcome, Row, Standing};
 
 /// What to run.
 pub(crate) struct Options<'a> {
@@ -34,17 +34,17 @@ pub(crate) fn run(root: &Path, options: &Options<'_>) -> Result<()> {
     let trials = reports::trials(&all, Some(&helms));
     println!("{} upgrades for Portolan, {} at a time", trials.len(), options.jobs);
     let plans = reports::plans(&rig, &program, &trials, options.jobs, &|outcome| {
-        let word = match (&outcome.complaint, pending.contains_key(&outcome.trial.name)) {
-            (None, false) => "right",
-            (None, true) => "right, no longer pending",
-            (Some(_), true) => "pending",
-            (Some(_), false) => "WRONG",
+        let word = match outcome.standing(&pending) {
+            Standing::Right => "right",
+            Standing::NoLongerPending => "right, no longer pending",
+            Standing::Pending => "pending",
+            Standing::Wrong => "WRONG",
         };
         let said = outcome.complaint.as_ref().unwrap_or(&outcome.said);
         println!("{:<44} helm {:<8} {word:<8} {said}", outcome.trial.name, outcome.trial.helm);
     })?;
-    let mut wrong =
-        plans.iter().filter(|outcome| outcome.complaint.is_some() != pending.contains_key(&outcome.trial.name)).count();
+    let is_expected = |outcome: &&Outcome| matches!(outcome.standing(&pending), Standing::Right | Standing::Pending);
+    let mut wrong = plans.len() - plans.iter().filter(is_expected).count();
     if !options.plans_alone {
         let cases = rows.iter().flat_map(|row| &row.cases).cloned();
         let cases: Vec<(Case, String)> =

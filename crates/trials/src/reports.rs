@@ -18,7 +18,7 @@ use serde_json::{Map, Value};
 pub use chart::{Chart, Delta, Frame};
 pub use harm::Harm;
 pub use page::write;
-pub use run::{HarmSeen, Outcome, Trial, harms, plans, trials};
+pub use run::{HarmSeen, Outcome, Standing, Trial, harms, plans, trials};
 
 /// A row of the reports: one cause, and cases of it.
 #[derive(Clone, Debug)]
@@ -52,6 +52,8 @@ pub struct Case {
     pub twin: Option<Value>,
     /// Whether the harmless side is applied, not only planned.
     pub apply: bool,
+    /// Whether the harmful side is applied: what it does is said only afterwards.
+    pub afterwards: bool,
 }
 
 /// What Portolan has to say.
@@ -217,6 +219,7 @@ fn case(mut map: Map<String, Value>) -> Result<Case> {
             harm: take(&mut map, "harm")?.unwrap_or_default(),
             note: take(&mut map, "note")?,
             apply: take(&mut map, "apply")?.unwrap_or_default(),
+            afterwards: take(&mut map, "afterwards")?.unwrap_or_default(),
             twin: None,
             upgrade: Value::Null,
         };

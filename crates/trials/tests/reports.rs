@@ -7,7 +7,7 @@ use std::path::Path;
 
 use testkit::rig::{Rig, pins};
 use trials::program::Program;
-use trials::reports::{self, Case, Chart, Harm, Outcome, Upgrade};
+use trials::reports::{self, Case, Chart, Harm, Outcome, Standing, Upgrade};
 
 /// Installations at once.
 const AT_ONCE: usize = 3;
@@ -69,10 +69,12 @@ fn harm_is_refused_and_its_twin_is_safe_under_each_helm_that_matters() {
 
 /// What is wrong and not known to be, and what is right and known to be wrong.
 fn unexpected(outcomes: &[Outcome], pending: &BTreeMap<String, String>) -> Vec<String> {
-    let judge = |outcome: &Outcome| match (&outcome.complaint, pending.contains_key(&outcome.trial.name)) {
-        (Some(complaint), false) => Some(format!("{}, helm {}: {complaint}", outcome.trial.name, outcome.trial.helm)),
-        (None, true) => Some(format!("{} is right now and no longer pending: {}", outcome.trial.name, outcome.said)),
-        _ => None,
+    let judge = |outcome: &Outcome| match outcome.standing(pending) {
+        Standing::Right | Standing::Pending => None,
+        Standing::NoLongerPending => Some(format!("{}: right now, no longer pending", outcome.trial.name)),
+        Standing::Wrong => {
+            Some(format!("{}, helm {}: {:?}", outcome.trial.name, outcome.trial.helm, outcome.complaint))
+        }
     };
     outcomes.iter().filter_map(judge).collect()
 }

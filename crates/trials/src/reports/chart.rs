@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::LazyLock;
 
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
@@ -32,6 +33,18 @@ struct Objects {
     template: Delta,
 }
 
+/// The frames, read once.
+///
+/// # Panics
+/// Where our own file is broken, which a test has seen.
+fn frames() -> &'static Objects {
+    static FRAMES: LazyLock<Objects> = LazyLock::new(|| {
+        let text = include_str!("../../reports/frame.yaml");
+        serde_saphyr::from_str(text).expect("frame.yaml is readable")
+    });
+    &FRAMES
+}
+
 /// Folders and files of a chart; every other key of a [`Delta`] is an object's.
 const FILES: [&str; 6] = ["templates", "crds", "files", "charts", "values.yaml", "values.schema.json"];
 
@@ -48,9 +61,10 @@ impl Chart {
     /// # Errors
     /// Where a change does not fit.
     pub fn new(version: &str, frame: Frame, deltas: &[&Delta]) -> Result<Self> {
-        let frames: Objects = serde_saphyr::from_str(&fs_err::read_to_string(super::folder().join("frame.yaml"))?)?;
+        let frames = frames();
         let about = json!({"apiVersion": "v2", "name": "control-plane", "version": version, "appVersion": version});
-        let mut chart = Self { objects: frames.both, files: [("Chart.yaml".to_owned(), about.to_string())].into() };
+        let mut chart =
+            Self { objects: frames.both.clone(), files: [("Chart.yaml".to_owned(), about.to_string())].into() };
         let own = if frame == Frame::Claim { &frames.claim } else { &frames.template };
         for delta in std::iter::once(own).chain(deltas.iter().copied()) {
             for (key, value) in delta {
@@ -134,9 +148,9 @@ fn set(object: &mut Value, pointer: &str, value: &Value) -> Result<()> {
             let index: usize = last.parse()?;
             let item = list.get_mut(index).with_context(|| format!("no item {index}"))?;
             if value.is_null() {
-                drop(list.remove(index))
+                drop(list.remove(index));
             } else {
-                *item = value.clone()
+                *item = value.clone();
             }
             Ok(())
         }

@@ -39,6 +39,40 @@ pub struct Outcome {
     pub said: String,
     /// What is wrong with it.
     pub complaint: Option<String>,
+    /// Whether it could not be tried at all.
+    pub is_broken: bool,
+}
+
+/// How an outcome compares with what is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// As it has to be.
+    Right,
+    /// Wrong, and known to be.
+    Pending,
+    /// Right, and said to be wrong.
+    NoLongerPending,
+    /// Wrong.
+    Wrong,
+}
+
+impl Outcome {
+    fn broken(trial: &Trial, error: &anyhow::Error) -> Self {
+        let complaint = Some(format!("cannot be tried: {error:#}"));
+        Self { trial: trial.clone(), said: String::new(), complaint, is_broken: true }
+    }
+
+    /// Compares it with what is known to be wrong, by the names of trials.
+    #[must_use]
+    pub fn standing(&self, pending: &BTreeMap<String, String>) -> Standing {
+        match (&self.complaint, pending.contains_key(&self.trial.name)) {
+            (Some(_), _) if self.is_broken => Standing::Wrong,
+            (None, false) => Standing::Right,
+            (None, true) => Standing::NoLongerPending,
+            (Some(_), true) => Standing::Pending,
+            (Some(_), false) => Standing::Wrong,
+        }
+    }
 }
 
 /// What bare helm did.
@@ -69,7 +103,12 @@ pub fn trials(rows: &[Row], helms: Option<&[String]>) -> Vec<Trial> {
                 apply,
                 upgrade: upgrade.clone(),
             };
-            all.push(trial(case.name.clone(), &case.upgrade, case.expect.clone(), case.apply && case.twin.is_none()));
+            all.push(trial(
+                case.name.clone(),
+                &case.upgrade,
+                case.expect.clone(),
+                case.afterwards || (case.apply && case.twin.is_none()),
+            ));
             if let Some(twin) = &case.twin {
                 all.push(trial(format!("{} (twin)", case.name), twin, None, case.apply));
             }
@@ -113,12 +152,14 @@ pub fn plans(
     let groups: Vec<Vec<&Trial>> = groups.into_values().collect();
     let one = |group: &Vec<&Trial>| -> Result<Vec<Outcome>> {
         let first = group.first().context("a group has a trial")?;
-        let site = Site::install(rig, &first.helm, &first.upgrade)
-            .with_context(|| format!("{}, helm {}", first.name, first.helm))?;
-        let each = |(at, trial): (usize, &&Trial)| {
-            ask(&site, program, at, trial).with_context(|| format!("{}, helm {}", trial.name, trial.helm))
+        let site = match Site::install(rig, &first.helm, &first.upgrade) {
+            Ok(site) => site,
+            Err(error) => return Ok(group.iter().map(|trial| Outcome::broken(trial, &error)).collect()),
         };
-        group.iter().enumerate().map(each).collect()
+        let each = |(at, trial): (usize, &&Trial)| {
+            ask(&site, program, at, trial).unwrap_or_else(|error| Outcome::broken(trial, &error))
+        };
+        Ok(group.iter().enumerate().map(each).collect())
     };
     let outcomes = side_by_side::each(&groups, at_once, &one, &|all| all.iter().for_each(told))?;
     Ok(outcomes.into_iter().flatten().collect())
@@ -142,7 +183,7 @@ fn ask(site: &Site<'_>, program: &Program, at: usize, trial: &Trial) -> Result<O
         }
         None => answer.is_safe(&upgrade, trial.apply),
     };
-    Ok(Outcome { trial: trial.clone(), said: answer.line(site.namespace()), complaint })
+    Ok(Outcome { trial: trial.clone(), said: answer.line(site.namespace()), complaint, is_broken: false })
 }
 
 /// Something that Portolan holds against a plan.
@@ -271,16 +312,16 @@ fn short(full: &str) -> String {
 fn applied(site: &Site<'_>, out: &Output) -> Result<Answer> {
     let exit = out.status.code().unwrap_or(-1);
     let stderr = String::from_utf8_lossy(&out.stderr).split_whitespace().collect::<Vec<_>>().join(" ");
+    let stdout = String::from_utf8_lossy(&out.stdout).split_whitespace().collect::<Vec<_>>().join(" ");
     let errors = stderr.split("error[").skip(1).filter_map(|part| part.split_once(']'));
     let objections = errors.map(|(code, rest)| Objection {
         code: code.into(),
         object: String::new(),
         field: String::new(),
-        text: rest.into(),
+        text: format!("{rest} {stdout}"),
     });
     let mut answer = Answer { exit, objections: objections.collect(), volumes: Vec::new(), broken: None };
     if exit != 0 && answer.objections.is_empty() {
-        let stdout = String::from_utf8_lossy(&out.stdout).into_owned();
         answer.broken = Some(format!("exit {exit}: {stdout} {stderr}"));
     }
     if exit == 0 {
