@@ -62,9 +62,8 @@ impl Chart {
     /// Where a change does not fit.
     pub fn new(version: &str, frame: Frame, deltas: &[&Delta]) -> Result<Self> {
         let frames = frames();
-        let about = json!({"apiVersion": "v2", "name": "control-plane", "version": version, "appVersion": version});
-        let mut chart =
-            Self { objects: frames.both.clone(), files: [("Chart.yaml".to_owned(), about.to_string())].into() };
+        let about = format!("apiVersion: v2\nname: control-plane\nversion: {version}\nappVersion: {version}\n");
+        let mut chart = Self { objects: frames.both.clone(), files: [("Chart.yaml".to_owned(), about)].into() };
         let own = if frame == Frame::Claim { &frames.claim } else { &frames.template };
         for delta in std::iter::once(own).chain(deltas.iter().copied()) {
             for (key, value) in delta {
@@ -109,17 +108,26 @@ impl Chart {
     }
 }
 
-/// An object as a template. JSON is YAML, and `{{` does not occur in it by itself. A text that begins with `=` is a
-/// template that renders something else than a text: `={{ .Values.replicas }}`.
+/// An object as a template. JSON is YAML, and `{{` does not occur in it by itself; between `{{` and `}}` quotes are the
+/// template's. A text that begins with `=` is a template that renders something else than a text:
+/// `={{ .Values.replicas }}`.
 fn template(object: &Value) -> String {
-    let text = format!("{object:#}");
-    let line =
-        |line: &str| match line.split_once("\"={{").and_then(|(before, rest)| Some((before, rest.split_once("}}\"")?)))
-        {
-            Some((before, (inside, after))) => format!("{before}{{{{{}}}}}{after}", inside.replace("\\\"", "\"")),
-            None => line.to_owned(),
+    let mut text = String::new();
+    let whole = format!("{object:#}\n");
+    let mut rest = whole.as_str();
+    while let Some((before, (inside, after))) =
+        rest.split_once("{{").and_then(|(before, rest)| Some((before, rest.split_once("}}")?)))
+    {
+        let inside = inside.replace("\\\"", "\"");
+        // A text that is a template as a whole loses its quotes.
+        let (before, after) = match (before.strip_suffix("\"="), after.strip_prefix('"')) {
+            (Some(before), Some(after)) => (before, after),
+            _ => (before, after),
         };
-    text.lines().map(line).collect::<Vec<_>>().join("\n") + "\n"
+        text.push_str(&format!("{before}{{{{{inside}}}}}"));
+        rest = after;
+    }
+    text + rest
 }
 
 /// Sets or, with null, removes what is at a JSON pointer (without its first `/`), and makes what is missing on the way.

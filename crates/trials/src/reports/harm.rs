@@ -112,10 +112,7 @@ impl Before {
                 let now = volumes(site)?;
                 self.volumes.iter().any(|uid| !now.contains(uid))
             }
-            Harm::OtherRows => {
-                let runs = site.get("pod/store-0")?.is_some_and(|pod| pod["metadata"]["deletionTimestamp"].is_null());
-                runs && site.rows_of_pod()?.is_some_and(|now| !site.first_rows().any(|first| first == now))
-            }
+            Harm::OtherRows => site.rows_of_pod()?.is_some_and(|now| !site.first_rows().any(|first| first == now)),
             Harm::RowsGone => !site.lost_rows().is_empty(),
             Harm::NotReady(text) => {
                 !site.is_ready()?

@@ -152,7 +152,8 @@ impl<'a> Site<'a> {
 
     /// What the frame's pod sees as its rows; `None` where it does not run or has none.
     pub(super) fn rows_of_pod(&self) -> Result<Option<String>> {
-        let is_store = |pod: &&Value| pod["metadata"]["name"] == "store-0";
+        let ends = |pod: &Value| pod["metadata"]["deletionTimestamp"].is_string();
+        let is_store = |pod: &&Value| pod["metadata"]["name"] == "store-0" && !ends(pod);
         let pods = self.get_all("pods")?;
         let Some(space) = pods.iter().find(is_store).and_then(|pod| pod["metadata"]["namespace"].as_str()) else {
             return Ok(None);
