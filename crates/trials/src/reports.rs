@@ -3,6 +3,7 @@
 
 mod chart;
 mod harm;
+mod live;
 mod page;
 mod run;
 mod site;

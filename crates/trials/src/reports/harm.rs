@@ -116,7 +116,11 @@ impl Before {
             Harm::RowsGone => !site.lost_rows().is_empty(),
             Harm::NotReady(text) => {
                 !site.is_ready()?
-                    && site.get_all("pods,events,statefulsets,jobs")?.iter().any(|item| item.to_string().contains(text))
+                    && site
+                        .live()
+                        .list(&["pod", "event", "statefulset", "job"])?
+                        .iter()
+                        .any(|item| item.to_string().contains(text))
             }
             Harm::Shows(Shown { object, field, text }) => {
                 value(site, object, field)?.is_some_and(|value| value.to_string().contains(text))
@@ -140,6 +144,6 @@ fn value(site: &Site<'_>, object: &str, field: &str) -> Result<Option<Value>> {
 
 /// The UIDs of the site's volumes.
 fn volumes(site: &Site<'_>) -> Result<Vec<String>> {
-    let all = site.volumes()?;
+    let all = site.live().volumes()?;
     Ok(all.iter().filter_map(|volume| volume["metadata"]["uid"].as_str().map(str::to_owned)).collect())
 }

@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use model::Object;
 use serde_json::{Value, json};
 use testkit::rig::{Namespace, Rig};
 
+use super::live::Live;
 use super::{Chart, Prepare, Upgrade};
 use crate::program::Program;
 
@@ -22,14 +24,11 @@ pub(super) const MIDDLE: &str = "2.17.0";
 /// The version to upgrade to.
 pub(super) const NEW: &str = "2.20.0";
 
-/// Kinds of the whole cluster that a case may make; its names have the namespace's name in them.
-const CLUSTER_KINDS: &str =
-    "clusterroles,clusterrolebindings,customresourcedefinitions,priorityclasses,storageclasses,persistentvolumes";
-
 /// A release in a namespace of its own.
 pub(super) struct Site<'a> {
     rig: &'a Rig,
     space: Namespace<'a>,
+    live: Live<'a>,
     helm: PathBuf,
     folder: tempfile::TempDir,
     /// What each file `rows` on a volume of this site held when it was installed, by its place on the host.
@@ -41,7 +40,8 @@ impl<'a> Site<'a> {
     pub(super) fn install(rig: &'a Rig, helm: &str, raw: &Value) -> Result<Self> {
         let space = rig.namespace("report")?;
         let helm = rig.helm(helm)?;
-        let mut site = Self { rig, space, helm, folder: tempfile::tempdir()?, rows: BTreeMap::new() };
+        let live = Live::new(rig, space.name());
+        let mut site = Self { rig, live, space, helm, folder: tempfile::tempdir()?, rows: BTreeMap::new() };
         // What an upgrade takes from the live cluster is not there yet.
         let begins = |key: &&str| !matches!(*key, "new" | "middle" | "prepare" | "options" | "more");
         let map = raw.as_object().context("an upgrade is a map")?;
@@ -58,7 +58,7 @@ impl<'a> Site<'a> {
         command.args(upgrade.set.iter().flat_map(|set| ["--set", set]));
         said(command.output()?)?;
         if upgrade.ready {
-            site.space.wait("the installation", 90, |_| site.is_ready())?;
+            site.wait("the installation", 120, || site.is_ready())?;
         }
         site.prepare(&steps)?;
         site.rows = site.rows_on_volumes()?;
@@ -132,29 +132,39 @@ impl<'a> Site<'a> {
         self.space.name()
     }
 
-    /// Waits for a condition.
+    /// Waits for a condition; at most five times a second, as many wait at once.
     pub(super) fn wait(&self, what: &str, seconds: u64, mut holds: impl FnMut() -> Result<bool>) -> Result<()> {
-        self.space.wait(what, seconds, |_| holds())
+        let until = Instant::now() + Duration::from_secs(seconds);
+        loop {
+            match holds() {
+                Ok(true) => return Ok(()),
+                Ok(false) if Instant::now() > until => bail!("{what}: not within {seconds} s"),
+                Err(error) if Instant::now() > until => return Err(error.context(what.to_owned())),
+                Ok(false) | Err(_) => std::thread::sleep(Duration::from_millis(200)),
+            }
+        }
     }
 
     /// Whether every workload of the site's namespaces is ready, and the frame's pod has written its data.
     pub(super) fn is_ready(&self) -> Result<bool> {
-        let list = self.get_all("statefulsets,deployments,jobs,pods")?;
+        let list = self.live.list(&["pod", "statefulset", "deployment", "job"])?;
         // A pod of a Job, or one that nobody owns, is no workload.
-        let is_workload = |item: &&Value| item["kind"] != "Pod" || item["metadata"]["name"] == "store-0";
-        let ready = |item: &Value| adapters::kubernetes::readiness(&Object::new(item.clone())).is_ok();
-        if !list.iter().filter(is_workload).all(ready) {
+        let is_store = |item: &Value| item["kind"] == "Pod" && item["metadata"]["name"] == "store-0";
+        let ready = |item: &&Value| {
+            (item["kind"] == "Pod" && !is_store(item))
+                || adapters::kubernetes::readiness(&Object::new((*item).clone())).is_ok()
+        };
+        if !list.iter().all(|item| ready(&item)) {
             return Ok(false);
         }
-        let has_store = list.iter().any(|item| item["kind"] == "Pod" && item["metadata"]["name"] == "store-0");
-        Ok(!has_store || self.rows_of_pod()?.is_some())
+        Ok(!list.iter().any(is_store) || !self.rows_on_volumes()?.is_empty())
     }
 
     /// What the frame's pod sees as its rows; `None` where it does not run or has none.
     pub(super) fn rows_of_pod(&self) -> Result<Option<String>> {
         let ends = |pod: &Value| pod["metadata"]["deletionTimestamp"].is_string();
         let is_store = |pod: &&Value| pod["metadata"]["name"] == "store-0" && !ends(pod);
-        let pods = self.get_all("pods")?;
+        let pods = self.live.list(&["pod"])?;
         let Some(space) = pods.iter().find(is_store).and_then(|pod| pod["metadata"]["namespace"].as_str()) else {
             return Ok(None);
         };
@@ -178,47 +188,21 @@ impl<'a> Site<'a> {
 
     fn rows_on_volumes(&self) -> Result<BTreeMap<PathBuf, String>> {
         let mut all = BTreeMap::new();
-        for volume in self.volumes()? {
+        for volume in self.live.volumes()? {
             let Some(folder) = self.rig.folder(&volume) else { continue };
             find_rows(&folder, &mut all)?;
         }
         Ok(all)
     }
 
-    /// The volumes of this site's PVCs, in every namespace of its own.
-    pub(super) fn volumes(&self) -> Result<Vec<Value>> {
-        let list = self.rig.api().get("/api/v1/persistentvolumes")?;
-        let ours = |volume: &Value| self.is_ours(volume["spec"]["claimRef"]["namespace"].as_str().unwrap_or_default());
-        Ok(items(&list).into_iter().filter(ours).collect())
-    }
-
-    fn is_ours(&self, namespace: &str) -> bool {
-        namespace.strip_prefix(self.namespace()).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+    /// What is on the cluster of this site.
+    pub(super) fn live(&self) -> &Live<'a> {
+        &self.live
     }
 
     /// An object of the site, as `Kind/name` or `Kind/namespace/name`.
     pub(super) fn get(&self, object: &str) -> Result<Option<Value>> {
-        let object = self.filled_text(object)?;
-        let parts: Vec<&str> = object.split('/').collect();
-        let (kind, namespace, name) = match parts[..] {
-            [kind, name] => (kind, self.namespace(), name),
-            [kind, namespace, name] => (kind, namespace, name),
-            _ => bail!("{object} is not Kind/name"),
-        };
-        let args = ["get", kind, name, "-n", namespace, "-o", "json", "--ignore-not-found"];
-        let out = self.rig.kubectl().args(args).output()?;
-        if !out.status.success() {
-            // A kind that the server does not have any more has no objects.
-            return Ok(None);
-        }
-        Ok(serde_json::from_slice(&out.stdout).ok())
-    }
-
-    /// All objects of some kinds in the site's namespaces.
-    pub(super) fn get_all(&self, kinds: &str) -> Result<Vec<Value>> {
-        let text = self.kubectl(&["get", kinds, "-A", "-o", "json"])?;
-        let ours = |item: &Value| self.is_ours(item["metadata"]["namespace"].as_str().unwrap_or_default());
-        Ok(items(&serde_json::from_str(&text)?).into_iter().filter(ours).collect())
+        self.live.get(&self.filled_text(object)?)
     }
 
     fn kubectl_command(&self, args: &[&str]) -> Command {
@@ -314,67 +298,16 @@ impl<'a> Site<'a> {
         command.arg("--kubeconfig").arg(self.rig.kubeconfig()).arg("--helm").arg(&self.helm);
         Ok(serde_json::from_slice(&command.output()?.stdout)?)
     }
-
-    /// Removes what a case has made outside the namespace.
-    fn clean(&self) -> Result<()> {
-        let list = items(&serde_json::from_str(&self.kubectl(&["get", CLUSTER_KINDS, "-o", "json"])?)?);
-        let volumes = self.volumes()?;
-        for space in items(&self.rig.api().get("/api/v1/namespaces")?) {
-            let name = space["metadata"]["name"].as_str().unwrap_or_default();
-            if name != self.namespace() && self.is_ours(name) {
-                self.rig.api().delete(&format!("/api/v1/namespaces/{name}"))?;
-            }
-        }
-        for item in list.iter().chain(&volumes) {
-            let (kind, name) = (item["kind"].as_str(), item["metadata"]["name"].as_str().unwrap_or_default());
-            let elsewhere =
-                item["spec"]["claimRef"]["namespace"].as_str().is_some_and(|space| space != self.namespace());
-            if mentions(name, self.namespace()) || (kind.is_none() && elsewhere) {
-                self.kubectl(&[
-                    "delete",
-                    kind.unwrap_or("persistentvolume"),
-                    name,
-                    "--wait=false",
-                    "--ignore-not-found",
-                ])?;
-            }
-        }
-        // Finalizers of a case are not to hold up the end of its namespace.
-        for claim in self.get_all("persistentvolumeclaims")? {
-            if claim["metadata"]["finalizers"].as_array().is_some_and(|all| all.iter().any(|one| one == "test/hold")) {
-                let name = claim["metadata"]["name"].as_str().unwrap_or_default();
-                self.kubectl(&[
-                    "patch",
-                    "pvc",
-                    name,
-                    "--type=merge",
-                    "-p",
-                    &json!({"metadata": {"finalizers": null}}).to_string(),
-                ])?;
-            }
-        }
-        Ok(())
-    }
 }
 
 impl Drop for Site<'_> {
     fn drop(&mut self) {
-        if let Err(error) = self.clean()
+        if let Err(error) = self.live.clean()
             && !std::thread::panicking()
         {
             panic!("{} was not cleaned up: {error:#}", self.namespace());
         }
     }
-}
-
-/// Whether a name has a namespace's name in it, and not one that only begins so.
-fn mentions(name: &str, namespace: &str) -> bool {
-    name.split_once(namespace).is_some_and(|(_, rest)| !rest.starts_with(|next: char| next.is_ascii_digit()))
-}
-
-/// The items of a list.
-fn items(list: &Value) -> Vec<Value> {
-    list["items"].as_array().cloned().unwrap_or_default()
 }
 
 /// What a command printed; its error output is the error.
