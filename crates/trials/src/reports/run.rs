@@ -231,7 +231,7 @@ impl Answer {
         }
         if exit != 0 && objections.is_empty() && said.is_object() {
             let forecast = site.rehearse(program, plan)?;
-            for volume in list(&forecast["volumes"]).iter().filter(|volume| volume["headline"] != "safe") {
+            for volume in list(&forecast["volumes"]).iter().filter(|volume| volume["headline"] != "Safe") {
                 objections.push(Objection {
                     code: text(&volume["headline"]),
                     object: text(&volume["claim"]),
