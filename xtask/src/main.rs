@@ -65,12 +65,12 @@ enum Command {
         /// How many installations at once
         #[arg(long, default_value_t = 3)]
         jobs: usize,
-        /// Only cases with this in their names; nothing is written then
+        /// Only cases with this in their names
         #[arg(long)]
         only: Option<String>,
-        /// Leaves bare helm out; nothing is written then
+        /// One side only
         #[arg(long)]
-        plans_alone: bool,
+        side: Option<reports::Side>,
     },
     /// Measures on a real cluster what planning and applying cost beside helm and the page alone, and writes docs/bench.md
     Bench {
@@ -143,8 +143,8 @@ fn main() -> anyhow::Result<()> {
         Command::Test { need_rig } => test::run(root(), need_rig),
         Command::Fidelity { helm, jobs, only } => fidelity::run(root(), &helm, jobs, only.as_deref()),
         Command::Matrix { helm, jobs, only } => matrix::run(root(), &helm, jobs, only.as_deref()),
-        Command::Reports { helm, jobs, only, plans_alone } => {
-            let options = reports::Options { helms: &helm, jobs, only: only.as_deref(), plans_alone };
+        Command::Reports { helm, jobs, only, side } => {
+            let options = reports::Options { helms: &helm, jobs, only: only.as_deref(), side };
             reports::run(root(), &options)
         }
         Command::Bench { plans, upgrades } => bench::run(root(), plans, upgrades),

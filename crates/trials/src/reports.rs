@@ -5,6 +5,7 @@ mod chart;
 mod harm;
 mod live;
 mod page;
+mod results;
 mod run;
 mod site;
 
@@ -12,13 +13,14 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, ensure};
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 pub use chart::{Chart, Delta, Frame};
 pub use harm::Harm;
-pub use page::write;
+pub use page::page;
+pub use results::Results;
 pub use run::{HarmSeen, Outcome, Standing, Trial, harms, plans, trials};
 
 /// A row of the reports: one cause, and cases of it.
@@ -58,7 +60,7 @@ pub struct Case {
 }
 
 /// What Portolan has to say.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Expect {
     /// The code.

@@ -1,11 +1,8 @@
 //! The page of the docs.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 
-use anyhow::{Result, ensure};
-
-use super::{Case, HarmSeen, Outcome, Row};
+use super::{Case, HarmSeen, Outcome, Results, Row};
 
 /// All that was seen, to be looked up.
 struct Seen<'a> {
@@ -14,28 +11,18 @@ struct Seen<'a> {
     helms: BTreeSet<&'a str>,
 }
 
-/// Writes the page into the tree.
-///
-/// # Errors
-/// Where it cannot be written.
-pub fn write(
-    rows: &[Row],
-    harmless: &Row,
-    seen: (&[Outcome], &[HarmSeen]),
-    pending: &BTreeMap<String, String>,
-    (root, date): (&Path, &str),
-) -> Result<()> {
-    ensure!(!seen.0.is_empty(), "nothing was planned");
+/// The page of the docs.
+#[must_use]
+pub fn page(rows: &[Row], harmless: &Row, results: &Results, pending: &BTreeMap<String, String>, date: &str) -> String {
     let seen = Seen {
-        plans: seen.0.iter().map(|one| ((one.trial.name.as_str(), one.trial.helm.as_str()), one)).collect(),
-        harms: seen.1.iter().map(|one| ((one.name.as_str(), one.helm.as_str()), one)).collect(),
-        helms: seen.0.iter().map(|one| one.trial.helm.as_str()).collect(),
+        plans: results.plans.iter().map(|one| ((one.trial.name.as_str(), one.trial.helm.as_str()), one)).collect(),
+        harms: results.harms.iter().map(|one| ((one.name.as_str(), one.helm.as_str()), one)).collect(),
+        helms: results.plans.iter().map(|one| one.trial.helm.as_str()).collect(),
     };
-    fs_err::write(root.join("docs/reports.md"), page(rows, harmless, &seen, pending, date))?;
-    Ok(())
+    text(rows, harmless, &seen, pending, date)
 }
 
-fn page(rows: &[Row], harmless: &Row, seen: &Seen<'_>, pending: &BTreeMap<String, String>, date: &str) -> String {
+fn text(rows: &[Row], harmless: &Row, seen: &Seen<'_>, pending: &BTreeMap<String, String>, date: &str) -> String {
     let cases: usize = rows.iter().map(|row| row.cases.len()).sum();
     let wrong: Vec<&&Outcome> = seen.plans.values().filter(|outcome| outcome.complaint.is_some()).collect();
     let applied = seen.plans.values().filter(|outcome| outcome.trial.apply).count();

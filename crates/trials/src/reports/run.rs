@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::process::Output;
 
 use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use testkit::rig::Rig;
 
@@ -17,7 +18,7 @@ use crate::side_by_side;
 const HARM: u64 = 90;
 
 /// One upgrade that Portolan is asked about.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Trial {
     /// The case's name, with `(twin)` behind it where it is the harmless side.
     pub name: String,
@@ -31,7 +32,7 @@ pub struct Trial {
 }
 
 /// What came of a trial.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Outcome {
     /// The trial.
     pub trial: Trial,
@@ -76,7 +77,7 @@ impl Outcome {
 }
 
 /// What bare helm did.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct HarmSeen {
     /// The case's name.
     pub name: String,
