@@ -35,23 +35,21 @@ impl Results {
     }
 
     /// Puts newer ones in the place of older ones.
-    pub fn update(&mut self, newer: Self) {
+    pub fn update(&mut self, mut newer: Self) {
         let plans: BTreeSet<_> = newer.plans.iter().map(Outcome::key).collect();
         let harms: BTreeSet<_> = newer.harms.iter().map(HarmSeen::key).collect();
         self.plans.retain(|old| !plans.contains(&old.key()));
         self.harms.retain(|old| !harms.contains(&old.key()));
-        self.plans.extend(newer.plans.iter().cloned());
-        self.harms.extend(newer.harms.iter().cloned());
+        self.plans.append(&mut newer.plans);
+        self.harms.append(&mut newer.harms);
     }
 
     /// Leaves what is no trial any more out, and says what is missing.
     pub fn complete(&mut self, trials: &[Trial], harms: &[(Case, String)]) -> Vec<String> {
         let mut wanted: BTreeSet<_> = trials.iter().map(|trial| (trial.name.clone(), trial.helm.clone())).collect();
-        self.plans.retain(|one| wanted.contains(&one.key()));
-        self.plans.iter().for_each(|one| drop(wanted.remove(&one.key())));
+        self.plans.retain(|one| wanted.remove(&one.key()));
         let mut harmed: BTreeSet<_> = harms.iter().map(|(case, helm)| (case.name.clone(), helm.clone())).collect();
-        self.harms.retain(|one| harmed.contains(&one.key()));
-        self.harms.iter().for_each(|one| drop(harmed.remove(&one.key())));
+        self.harms.retain(|one| harmed.remove(&one.key()));
         let portolan = wanted.into_iter().map(|(name, helm)| format!("{name}, helm {helm}, by Portolan"));
         portolan.chain(harmed.into_iter().map(|(name, helm)| format!("{name}, by helm {helm}"))).collect()
     }
