@@ -13,7 +13,7 @@ use tokio::process::Command;
 
 pub(crate) use home::Home;
 pub use process::{Launch, ended_text, is_alive, spawn, tidy, values_path};
-pub use template::{RenderJob, template};
+pub use template::template;
 
 /// The first helm with `--reset-then-reuse-values`.
 const OLDEST: semver::Version = semver::Version::new(3, 14, 0);
