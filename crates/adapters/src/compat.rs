@@ -57,6 +57,11 @@ pub(crate) fn template_argv(job: &RenderJob, chart: &Path, values: &Path) -> Vec
     )
 }
 
+/// The arguments of a rendering as the upgrade will be.
+pub(crate) fn dry_run_argv(job: &RenderJob, chart: &Path, values: &Path) -> Vec<String> {
+    helm_compat::dry_run_argv(&job.release, job.mode, &chart.to_string_lossy(), &values.to_string_lossy())
+}
+
 /// The charts of these names in a repository's index.
 pub(crate) fn index(text: &str, names: &[String]) -> Result<Vec<helm_compat::index::Listed>, String> {
     helm_compat::index::read(text, names)

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use adapters::helm;
+use adapters::helm::{self, DryRun};
 use adapters::store::RunStore;
 use helm_compat::values;
 use model::{Accepted, Code, Content, Finding, HelmClient, Plan, PlanFile, RenderJob, Rendering};
@@ -69,10 +69,19 @@ pub(crate) async fn plan(
     let wish = Wish { to: picks, values: given(target)?, without: target.without.clone(), accepted: accepted(target)? };
     let client = survey.inventory.helm.clone().unwrap_or_else(rehearse::simulated_helm);
     let mut planning = Planning::new(&survey, &book, &wish, &client)?;
+    let site = &*site;
     let servers = site.servers(&survey, planning.databases());
+    let dry_run = match site {
+        Site::Real(real) => Some(DryRun::of_cluster(&real.client)),
+        Site::Sim(_) => None,
+    };
     let renderings = async {
         while let Some(job) = planning.job() {
-            planning.rendered(&render(global, site, &client, &job).await?)?;
+            let rendering = match &dry_run {
+                Some(dry_run) => dry_run.render(&client, &job).await?,
+                None => render(global, site, &client, &job).await?,
+            };
+            planning.rendered(&rendering)?;
         }
         Ok(())
     };
@@ -120,14 +129,11 @@ fn given(target: &Target) -> Result<Value, Finding> {
     Ok(all)
 }
 
-/// Two renderings of a chart. A simulation has them recorded; others are made by the helm of this machine.
+/// Two renderings of a chart for a simulated installation: recorded ones, else such as the helm of this machine makes without a
+/// cluster.
 async fn render(global: &Global, site: &Site, client: &HelmClient, job: &RenderJob) -> Result<Rendering, Finding> {
     let namespace = &job.release.namespace;
-    let recorded = match site {
-        Site::Sim(_) => shelf::rendering(&job.digest(), &job.release, &job.values),
-        Site::Real(_) => None,
-    };
-    if let Some(recorded) = recorded {
+    if let Some(recorded) = shelf::rendering(&job.digest(), &job.release, &job.values) {
         return Ok(site.shown(recorded.rendering(), namespace));
     }
     let client = if client.path.is_empty() {

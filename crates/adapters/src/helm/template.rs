@@ -33,12 +33,12 @@ async fn once(client: &HelmClient, job: &RenderJob) -> Result<String, Finding> {
     Err(evidence(&said, home.root()).into_iter().fold(refuses("helm does not render the chart"), Finding::with))
 }
 
-fn refuses(found: &str) -> Finding {
+pub(super) fn refuses(found: &str) -> Finding {
     Finding::blocking(Code::ChartRefuses, found)
 }
 
 /// What helm said, without its advice and without a folder that is gone by the time it is read.
-fn evidence(said: &str, scratch: &Path) -> Vec<String> {
+pub(super) fn evidence(said: &str, scratch: &Path) -> Vec<String> {
     let scratch = format!("{}/", scratch.display());
     said.lines()
         .map(|line| line.trim_end().replace(&scratch, ""))

@@ -3,7 +3,8 @@
 use ::plan::Planning;
 use ::plan::planner::{ChartPick, Servers, Wish};
 use ::plan::survey::Survey;
-use adapters::{helm, postgres};
+use adapters::helm::DryRun;
+use adapters::postgres;
 use anyhow::{Context, Result};
 use model::{DatabaseRef, PlanFile, StepKind};
 use recipe::Book;
@@ -53,8 +54,9 @@ impl Site<'_> {
     fn plan_found(&self, found: &Survey, wish: &Wish) -> Result<PlanFile> {
         let book = Book::builtin();
         let mut planning = Planning::new(found, &book, wish, &self.helm).map_err(told)?;
+        let dry_run = DryRun::of_cluster(&self.client);
         while let Some(job) = planning.job() {
-            let rendering = self.runtime.block_on(helm::template(&self.helm, &job)).map_err(told)?;
+            let rendering = self.runtime.block_on(dry_run.render(&self.helm, &job)).map_err(told)?;
             planning.rendered(&rendering).map_err(told)?;
         }
         let databases = planning.databases();
