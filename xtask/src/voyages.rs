@@ -42,7 +42,8 @@ pub(crate) fn record(recorder: &mut Recorder, installation: &Installation) -> an
             .collect();
         let Ok(to) = picks else { continue };
         let without = without.iter().map(|id| (*id).to_owned()).collect();
-        let wish = Wish { to, values: json!({}), without, accepted: Vec::new() };
+        let wish =
+            Wish { to, values: json!({}), without, accepted: Vec::new(), limits: ::plan::planner::Limits::default() };
         let secret = |key: &SecretKey| found.secrets.get(key).map(str::to_owned);
         let jobs = planner::jobs(&found.inventory, &secret, &Book::builtin(), &wish);
         // Not every way has every step.

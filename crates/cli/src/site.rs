@@ -10,7 +10,7 @@ use helm_compat::credential::Known;
 use helm_compat::handout::Handout;
 use model::{
     Answer, Ask, Code, Finding, HelmClient, Input, Outcome, Plan, Record, Ref, ReleaseId, Reply, Request, Right,
-    SecretKey,
+    SecretKey, Seen, Uid,
 };
 use plan::planner::{self, Rendering, Servers};
 use plan::survey::{self, Survey};
@@ -96,6 +96,17 @@ impl Site {
                 survey.inventory.requests = real.client.requests();
                 Ok(survey)
             }
+        }
+    }
+
+    /// The cluster: the UID of its namespace kube-system, which a survey takes too.
+    pub(crate) async fn cluster(&self) -> Option<Uid> {
+        match self {
+            Self::Sim(sim) => Some(sim.installation.world().facts().cluster.uid.clone()),
+            Self::Real(real) => match real.client.see(&Ref::new("", "Namespace", "", "kube-system")).await {
+                Seen::There(namespace) => Some(namespace.uid()),
+                Seen::Absent | Seen::Unreadable(_) => None,
+            },
         }
     }
 

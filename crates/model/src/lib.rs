@@ -19,6 +19,7 @@ mod names;
 mod object;
 mod plan;
 pub mod route;
+mod server;
 mod step;
 mod verdict;
 
@@ -48,6 +49,7 @@ pub use plan::{
     Accepted, Change, Expect, Fate, Fetched, Field, Hop, NewClaim, Plan, PlanFile, Right, Unmodelled, VolumeAim,
 };
 pub use route::{RouteLook, RouteSeen};
+pub use server::{DatabaseChange, OtherDatabase};
 pub use step::{Source, Step, StepKind, Undo};
 pub use verdict::{End, Verdict, VolumeEnd};
 

@@ -286,6 +286,7 @@ impl Yard {
             values: self.values.clone(),
             without: self.without.clone(),
             accepted: self.accepted.clone(),
+            limits: planner::Limits::default(),
         }
     }
 
