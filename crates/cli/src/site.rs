@@ -9,8 +9,8 @@ use engine::Engine;
 use helm_compat::credential::Known;
 use helm_compat::handout::Handout;
 use model::{
-    Answer, Ask, Code, Finding, HelmClient, Input, Outcome, Plan, Record, Ref, ReleaseId, Reply, Request, Right,
-    SecretKey, Seen, Uid,
+    Answer, Ask, Code, Finding, HelmClient, Input, Object, Outcome, Plan, Record, Ref, ReleaseId, Reply, Request,
+    Right, SecretKey, Seen, Uid,
 };
 use plan::planner::{self, Rendering, Servers};
 use plan::survey::{self, Survey};
@@ -101,9 +101,10 @@ impl Site {
 
     /// The cluster: the UID of its namespace kube-system, which a survey takes too.
     pub(crate) async fn cluster(&self) -> Option<Uid> {
+        let namespace = Ref::new("", "Namespace", "", "kube-system");
         match self {
-            Self::Sim(sim) => Some(sim.installation.world().facts().cluster.uid.clone()),
-            Self::Real(real) => match real.client.see(&Ref::new("", "Namespace", "", "kube-system")).await {
+            Self::Sim(sim) => sim.installation.world().get(&namespace).map(Object::uid),
+            Self::Real(real) => match real.client.see(&namespace).await {
                 Seen::There(namespace) => Some(namespace.uid()),
                 Seen::Absent | Seen::Unreadable(_) => None,
             },

@@ -43,6 +43,8 @@ pub(crate) async fn run(global: &Global, args: &VerifyArgs, output: &Output) -> 
     if args.save.is_some() || args.against.is_some() {
         return baseline::run(global, args, output).await;
     }
+    // Where there is none at all, no cluster is asked.
+    runs::open(global, args.run.as_deref(), None)?;
     let site = Site::open(global).await?;
     let cluster = site.cluster().await;
     let run = runs::open(global, args.run.as_deref(), cluster.as_ref())?;
