@@ -3,6 +3,12 @@
 //!
 //! Nothing here does I/O or reads a clock.
 
+mod claim_mount;
+mod identity;
 mod pod_template;
 
-pub use pod_template::{Container, ContainerKind, Mount, PodTemplate};
+pub use claim_mount::{ClaimMount, claim_mounts, volumes_of_claim};
+pub use identity::{
+    FsGroupSupport, HandOver, fs_group, fs_group_support, hand_over, run_as_group, run_as_user, supplemental_groups,
+};
+pub use pod_template::{Container, ContainerKind, Mount, PodTemplate, list};
