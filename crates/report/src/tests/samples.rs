@@ -374,7 +374,7 @@ pub(super) fn now() -> crate::Now {
     });
     let pod = serde_json::json!({"kind": "Pod", "status": {"phase": "Running"}});
     let pods = plan().databases.into_iter().map(|database| (database.pod, object(pod.clone())));
-    [(aim.claim.clone(), object(claim)), (aim.volume.clone(), object(volume))].into_iter().chain(pods).collect()
+    [(aim.claim.clone(), object(claim)), (aim.volume, object(volume))].into_iter().chain(pods).collect()
 }
 
 /// The same with the database stopped.
