@@ -38,6 +38,12 @@ pub struct Survey {
 }
 
 impl Survey {
+    /// What was found, where the newest revision is the one that an upgrade goes on from.
+    #[must_use]
+    pub fn new(inventory: Inventory, secrets: Secrets) -> Self {
+        Self { inventory, secrets, deployed: None }
+    }
+
     /// Where the newest revision is failed, lets the release be as its newest deployed record says, as helm does: its chart,
     /// values and manifest are what the next upgrade goes on from (`prepareUpgrade` in `pkg/action/upgrade.go`, helm 3.14.4
     /// to 4.3.1). Revision and status stay those of the newest record.
