@@ -6,9 +6,11 @@
 mod claim_mount;
 mod identity;
 mod pod_template;
+mod rbac;
 
 pub use claim_mount::{ClaimMount, claim_mounts, volumes_of_claim};
 pub use identity::{
     FsGroupSupport, HandOver, fs_group, fs_group_support, hand_over, run_as_group, run_as_user, supplemental_groups,
 };
 pub use pod_template::{Container, ContainerKind, Mount, PodTemplate, list};
+pub use rbac::{Grant, Rule, grants};

@@ -194,6 +194,8 @@ codes! {
         "what becomes of the volume is Unknown", "remove what is named, or accept it for each volume: --accept PL255=PVC --reason TEXT";
     OtherPlace = 256, Blocked, "the new version looks for its data in another place",
         "it starts on an empty folder; the old data lies unused", "give the chart the mountPath, subPath and data directory of today";
+    BecomesHook = 275, Blocked, "an object of the release becomes a hook and is then deleted by the same upgrade",
+        "helm deletes what only the old manifest has, after the hooks made it anew", "take the hook annotation off in the chart, or give the hook helm.sh/resource-policy: keep";
     Moved = 301, NothingWritten, "the installation is not as it was when the plan was made",
         "the plan relies on it", "make the plan again: portolan plan";
     OtherCluster = 302, NothingWritten, "the plan was made for another cluster",
