@@ -9,7 +9,7 @@ use model::{
     Scope, SecretKey, Step, StepKind, Uid, Verdict, Volume,
 };
 use portolan_plan::Planning;
-use portolan_plan::planner::{ChartPick, Servers, Wish};
+use portolan_plan::planner::{ChartPick, Limits, Servers, Wish};
 use portolan_plan::survey::Survey;
 use recipe::Book;
 use semver::Version;
@@ -285,7 +285,7 @@ impl Yard {
 
     pub(crate) fn survey(&self) -> Survey {
         let secrets = self.secrets.iter().map(|(key, text)| (key.clone(), text.clone())).collect();
-        Survey { inventory: self.inventory.clone(), secrets }
+        Survey::new(self.inventory.clone(), secrets)
     }
 
     pub(crate) fn wish(&self, to: &[ChartId]) -> Wish {
@@ -294,6 +294,7 @@ impl Yard {
             values: self.values.clone(),
             without: self.without.clone(),
             accepted: self.accepted.clone(),
+            limits: Limits::default(),
         }
     }
 

@@ -38,6 +38,7 @@ impl Site<'_> {
             values: json!({}),
             without: without.iter().map(|id| (*id).to_owned()).collect(),
             accepted: Vec::new(),
+            limits: ::plan::planner::Limits::default(),
         };
         self.plan_found(found, &wish)
     }
@@ -48,7 +49,16 @@ impl Site<'_> {
     /// What the planner says.
     pub fn plan_to(&mut self, chart: ChartPick, values: Value) -> Result<PlanFile> {
         let found = self.survey()?;
-        self.plan_found(&found, &Wish { to: vec![chart], values, without: Vec::new(), accepted: Vec::new() })
+        self.plan_found(
+            &found,
+            &Wish {
+                to: vec![chart],
+                values,
+                without: Vec::new(),
+                accepted: Vec::new(),
+                limits: ::plan::planner::Limits::default(),
+            },
+        )
     }
 
     /// What the hops of a voyage render, Secrets in clear.
@@ -61,6 +71,7 @@ impl Site<'_> {
             values: json!({}),
             without: Vec::new(),
             accepted: Vec::new(),
+            limits: ::plan::planner::Limits::default(),
         };
         let book = Book::builtin();
         Ok(self.rendered(found, &book, &wish)?.renderings().to_vec())
@@ -69,7 +80,7 @@ impl Site<'_> {
     /// A plan with all its renderings.
     fn rendered<'b>(&'b self, found: &'b Survey, book: &'b Book, wish: &'b Wish) -> Result<Planning<'b>> {
         let mut planning = Planning::new(found, book, wish, &self.helm).map_err(told)?;
-        let dry_run = DryRun::of_cluster(&self.client);
+        let dry_run = DryRun::of_surveyed(&self.client, &found.inventory);
         while let Some(job) = planning.job() {
             let rendering = self.runtime.block_on(dry_run.render(&self.helm, &job)).map_err(told)?;
             planning.rendered(&rendering).map_err(told)?;
