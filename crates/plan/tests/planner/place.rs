@@ -158,3 +158,14 @@ fn the_platforms_own_upgrade_says_nothing() {
     assert!(plan.unmodelled.is_empty(), "{:#?}", plan.unmodelled);
     assert!(plan.findings.iter().all(|finding| finding.code.to_string() != "PL256"), "{:#?}", plan.findings);
 }
+
+#[test]
+fn another_database_of_the_server_is_named() {
+    let env = PLAIN
+        .replace("args:", "env: [{name: POSTGRES_DB, value: app}, {name: URL, value: 'postgres://u:p@h/app'}], args:");
+    assert_eq!(moved(&env, &env.replace("store:1", "store:2")), Vec::<String>::new());
+    let field = |at: u8| format!("Blocking PL276 StatefulSet/store {POD}/containers/0/env/{at}/value");
+    assert_eq!(moved(&env, &env.replace("value: app}", "value: other}")), [field(0)]);
+    assert_eq!(moved(&env, &env.replace("@h/app", "@h2/other")), [field(1)]);
+    assert_eq!(moved(&env, &env.replace("@h/app", "@h2/app")), Vec::<String>::new());
+}

@@ -302,12 +302,22 @@ impl Yard {
         self.planned(to, edit)?.1
     }
 
+    /// A plan to 2.20 whose chart is another archive.
+    pub(crate) fn file_with(&self, archive: Vec<u8>, edit: &Edit<'_>) -> Result<PlanFile, Finding> {
+        let mut wish = self.wish(&[new("2.20.41")]);
+        wish.to[0].archive = archive;
+        self.planned_of(&wish, edit)?.1
+    }
+
     fn planned(&self, to: &[ChartId], edit: &Edit<'_>) -> Result<(Vec<RenderJob>, Result<PlanFile, Finding>), Finding> {
+        self.planned_of(&self.wish(to), edit)
+    }
+
+    fn planned_of(&self, wish: &Wish, edit: &Edit<'_>) -> Result<(Vec<RenderJob>, Result<PlanFile, Finding>), Finding> {
         let helm = HelmClient { version: Version::new(3, 14, 4), path: String::new(), digest: None };
         let secrets = self.secrets.iter().map(|(key, text)| (key.clone(), text.clone())).collect();
         let survey = Survey { inventory: self.inventory.clone(), secrets };
-        let wish = self.wish(to);
-        let mut planning = Planning::new(&survey, &self.book, &wish, &helm)?;
+        let mut planning = Planning::new(&survey, &self.book, wish, &helm)?;
         let mut jobs = Vec::new();
         while let Some(job) = planning.job() {
             let [first, second] = render(&job).map(|text| Rendered::of_text(edit(jobs.len(), text)));
