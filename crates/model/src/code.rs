@@ -198,6 +198,8 @@ codes! {
         "what the chart renders from it may be something else than the plan shows", "stop at the version before with --to, and plan again from there; or accept: --accept PL260 --reason TEXT";
     BecomesHook = 275, Blocked, "an object of the release becomes a hook and is then deleted by the same upgrade",
         "helm deletes what only the old manifest has, after the hooks made it anew", "take the hook annotation off in the chart, or give the hook helm.sh/resource-policy: keep";
+    OtherDatabaseName = 276, Blocked, "a workload uses a database of another name",
+        "the server makes or finds another database of that name, and the data of today lies unused beside it", "give the chart the name of today, or accept: --accept PL276 --reason TEXT";
     Moved = 301, NothingWritten, "the installation is not as it was when the plan was made",
         "the plan relies on it", "make the plan again: portolan plan";
     OtherCluster = 302, NothingWritten, "the plan was made for another cluster",
@@ -282,6 +284,7 @@ impl Code {
             | Self::KeyChanges
             | Self::WithoutEffect
             | Self::RendersOtherwise
+            | Self::OtherDatabaseName
             | Self::NotReadyBefore
             | Self::NotForeseen => Acceptance::Whole,
             Self::HookReachesStorage | Self::NotModelled => Acceptance::PerVolume,

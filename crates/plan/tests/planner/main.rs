@@ -2,8 +2,10 @@
 
 #![allow(clippy::expect_used, reason = "a test says what it expects")]
 
+mod effects;
 mod hooks;
 mod identity;
+mod keys;
 mod lints;
 mod opens;
 mod paths;

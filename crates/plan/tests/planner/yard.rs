@@ -312,9 +312,20 @@ impl Yard {
         self.planned(to, edit)?.1
     }
 
+    /// A plan to 2.20 whose chart is another archive.
+    pub(crate) fn file_with(&self, archive: Vec<u8>, edit: &Edit<'_>) -> Result<PlanFile, Finding> {
+        let mut wish = self.wish(&[new("2.20.41")]);
+        wish.to[0].archive = archive;
+        self.planned_of(&wish, edit)?.1
+    }
+
     fn planned(&self, to: &[ChartId], edit: &Edit<'_>) -> Result<(Vec<RenderJob>, Result<PlanFile, Finding>), Finding> {
-        let (survey, wish, helm) = (self.survey(), self.wish(to), helm());
-        let mut planning = Planning::new(&survey, &self.book, &wish, &helm)?;
+        self.planned_of(&self.wish(to), edit)
+    }
+
+    fn planned_of(&self, wish: &Wish, edit: &Edit<'_>) -> Result<(Vec<RenderJob>, Result<PlanFile, Finding>), Finding> {
+        let (survey, helm) = (self.survey(), helm());
+        let mut planning = Planning::new(&survey, &self.book, wish, &helm)?;
         let mut jobs = Vec::new();
         while let Some(job) = planning.job() {
             let [first, second] = render(&job).map(|text| Rendered::of_text(edit(jobs.len(), text)));
