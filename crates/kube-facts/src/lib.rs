@@ -3,6 +3,12 @@
 //!
 //! Nothing here does I/O or reads a clock.
 
+mod claim_use;
+mod ownership;
 mod pod_template;
+mod stateful_set;
 
+pub use claim_use::{ClaimUse, Reach, mounts, reach};
+pub use ownership::{Ancestor, Owner, ancestors, is_ephemeral, owners};
 pub use pod_template::{Container, ContainerKind, Mount, PodTemplate};
+pub use stateful_set::{StatefulSet, TemplateClaim};

@@ -1,0 +1,168 @@
+use std::collections::BTreeSet;
+
+use model::{Object, Ref, Uid};
+use serde_json::Value;
+
+/// An owner as an object's `ownerReferences` name it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Owner {
+    /// The owner, if it is in the namespace of what it owns.
+    pub name: Ref,
+    /// Its UID: an object of the name with another UID is not the owner.
+    pub uid: Uid,
+    /// The index in `/metadata/ownerReferences`.
+    pub index: usize,
+    /// Whether it is the controller.
+    pub is_controller: bool,
+}
+
+impl Owner {
+    /// The names under which it may be found: in the namespace of what it owns, or in none.
+    #[must_use]
+    pub fn names(&self) -> [Ref; 2] {
+        [self.name.clone(), Ref::new(self.name.group(), self.name.kind(), "", self.name.name())]
+    }
+
+    /// Where the object names it, as a JSON pointer.
+    #[must_use]
+    pub fn field(&self) -> String {
+        format!("/metadata/ownerReferences/{}", self.index)
+    }
+
+    /// The owner's name where it lives; `get` gives live objects.
+    pub fn find<'a>(&self, get: &dyn Fn(&Ref) -> Option<&'a Object>) -> Option<Ref> {
+        self.names().into_iter().find(|name| get(name).is_some_and(|object| object.uid() == self.uid))
+    }
+}
+
+/// The owners that an object names, in order.
+#[must_use]
+pub fn owners(object: &Object) -> Vec<Owner> {
+    let namespace = object.text("/metadata/namespace");
+    let owner = |(index, json): (usize, &Value)| {
+        let text = |key: &str| json.get(key).and_then(Value::as_str);
+        let group = text("apiVersion").and_then(|version| version.split_once('/')).map_or("", |(group, _)| group);
+        Some(Owner {
+            name: Ref::new(group, text("kind")?, namespace, text("name")?),
+            uid: Uid::new(text("uid").unwrap_or_default()),
+            index,
+            is_controller: json.get("controller") == Some(&Value::Bool(true)),
+        })
+    };
+    object.list("/metadata/ownerReferences").iter().enumerate().filter_map(owner).collect()
+}
+
+/// An owner on the way up from an object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ancestor {
+    /// What it owns.
+    pub dependent: Ref,
+    /// How that names it.
+    pub owner: Owner,
+    /// Its name where it was read; `None` where no object of its UID was.
+    pub found: Option<Ref>,
+}
+
+/// The owners of an object, their owners, and so on; each once.
+#[must_use]
+pub fn ancestors<'a>(name: &Ref, object: &Object, get: &dyn Fn(&Ref) -> Option<&'a Object>) -> Vec<Ancestor> {
+    let mut all: Vec<Ancestor> = Vec::new();
+    let mut seen = BTreeSet::from([object.uid()]);
+    let mut next = vec![(name.clone(), owners(object))];
+    while let Some((dependent, owners)) = next.pop() {
+        for owner in owners {
+            if !seen.insert(owner.uid.clone()) {
+                continue;
+            }
+            let found = owner.find(get);
+            if let Some(object) = found.as_ref().and_then(get) {
+                next.push((found.clone().unwrap_or_else(|| owner.name.clone()), self::owners(object)));
+            }
+            all.push(Ancestor { dependent: dependent.clone(), owner, found });
+        }
+    }
+    all
+}
+
+/// Whether a PVC is the generic ephemeral volume of the pod that owns it: it is meant to go with its pod.
+#[must_use]
+pub fn is_ephemeral<'a>(claim: &Object, get: &dyn Fn(&Ref) -> Option<&'a Object>) -> bool {
+    owners(claim).iter().filter(|owner| owner.name.kind() == "Pod" && owner.is_controller).any(|owner| {
+        let name = claim.text("/metadata/name").strip_prefix(owner.name.name()).and_then(|rest| rest.strip_prefix('-'));
+        get(&owner.name).filter(|pod| pod.uid() == owner.uid).is_some_and(|pod| {
+            pod.list("/spec/volumes")
+                .iter()
+                .any(|volume| volume.get("ephemeral").is_some() && volume.get("name").and_then(Value::as_str) == name)
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use serde_json::json;
+
+    use super::*;
+
+    fn object(group: &str, kind: &str, name: &str, owners: Value) -> (Ref, Object) {
+        let version = if group.is_empty() { "v1".to_owned() } else { format!("{group}/v1") };
+        let object = Object::new(json!({"apiVersion": version, "kind": kind,
+            "metadata": {"name": name, "namespace": "n", "uid": format!("uid-{name}"), "ownerReferences": owners}}));
+        (object.name().expect("it has one"), object)
+    }
+
+    fn owner(version: &str, kind: &str, name: &str) -> Value {
+        json!({"apiVersion": version, "kind": kind, "name": name, "uid": format!("uid-{name}"), "controller": true})
+    }
+
+    #[test]
+    fn the_way_up_ends_where_nothing_was_read() {
+        let (claim, pvc) = object("", "PersistentVolumeClaim", "c", json!([owner("apps/v1", "StatefulSet", "s")]));
+        let all: BTreeMap<Ref, Object> = [
+            (claim.clone(), pvc.clone()),
+            object(
+                "apps",
+                "StatefulSet",
+                "s",
+                json!([owner("db.example.com/v1", "Cluster", "x"), owner("v1", "Pod", "unread")]),
+            ),
+            object("db.example.com", "Cluster", "x", json!([])),
+        ]
+        .into();
+        let found = ancestors(&claim, &pvc, &|name| all.get(name));
+        let said: Vec<String> = found
+            .iter()
+            .map(|one| format!("{} {} {}", one.dependent, one.owner.name.full(), one.found.is_some()))
+            .collect();
+        assert_eq!(
+            said,
+            [
+                "PersistentVolumeClaim/c StatefulSet.apps/n/s true",
+                "StatefulSet/s Cluster.db.example.com/n/x true",
+                "StatefulSet/s Pod/n/unread false"
+            ]
+        );
+    }
+
+    #[test]
+    fn an_object_of_another_uid_is_not_the_owner() {
+        let mut reference = owner("apps/v1", "StatefulSet", "s");
+        reference["uid"] = json!("an earlier one");
+        let (claim, pvc) = object("", "PersistentVolumeClaim", "c", json!([reference]));
+        let all: BTreeMap<Ref, Object> = [object("apps", "StatefulSet", "s", json!([]))].into();
+        assert_eq!(ancestors(&claim, &pvc, &|name| all.get(name))[0].found, None);
+    }
+
+    #[test]
+    fn an_ephemeral_volume_is_known_by_its_pod() {
+        let (name, pod) = object("", "Pod", "p", json!([]));
+        let mut json = (*pod.0).clone();
+        json["spec"] = json!({"volumes": [{"name": "tmp", "ephemeral": {"volumeClaimTemplate": {}}}]});
+        let all: BTreeMap<Ref, Object> = [(name, Object::new(json))].into();
+        for (claim, ephemeral) in [("p-tmp", true), ("p-data", false)] {
+            let (_, pvc) = object("", "PersistentVolumeClaim", claim, json!([owner("v1", "Pod", "p")]));
+            assert_eq!(is_ephemeral(&pvc, &|name| all.get(name)), ephemeral, "{claim}");
+        }
+    }
+}
