@@ -6,9 +6,11 @@
 mod claim_use;
 mod ownership;
 mod pod_template;
+mod readiness;
 mod stateful_set;
 
 pub use claim_use::{ClaimUse, Reach, mounts, reach};
-pub use ownership::{Ancestor, Owner, ancestors, is_ephemeral, owners};
+pub use ownership::{Ancestor, Owner, OwnerFate, ancestors, fate, is_ephemeral, owners, reach_by_owners};
 pub use pod_template::{Container, ContainerKind, Mount, PodTemplate};
+pub use readiness::{is_ready, unready_reason};
 pub use stateful_set::{StatefulSet, TemplateClaim};

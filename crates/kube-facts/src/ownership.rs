@@ -3,6 +3,8 @@ use std::collections::BTreeSet;
 use model::{Object, Ref, Uid};
 use serde_json::Value;
 
+use crate::Reach;
+
 /// An owner as an object's `ownerReferences` name it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Owner {
@@ -84,6 +86,86 @@ pub fn ancestors<'a>(name: &Ref, object: &Object, get: &dyn Fn(&Ref) -> Option<&
     all
 }
 
+/// What an upgrade does to an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OwnerFate {
+    /// Nothing but its metadata changes.
+    Untouched,
+    /// Its content changes.
+    Changed,
+}
+
+/// What an upgrade from one manifest to the next does to an object that neither creates.
+#[must_use]
+pub fn fate(stored: Option<&Object>, planned: Option<&Object>) -> OwnerFate {
+    let content = |object: &Object| {
+        let fields = object.0.as_object().cloned().unwrap_or_default();
+        fields.into_iter().filter(|(key, _)| !matches!(key.as_str(), "metadata" | "status")).collect::<Vec<_>>()
+    };
+    match (stored, planned) {
+        (Some(stored), Some(planned)) if content(stored) != content(planned) => OwnerFate::Changed,
+        (None, Some(_)) => OwnerFate::Changed,
+        _ => OwnerFate::Untouched,
+    }
+}
+
+/// What can reach a PVC through its owners, or those of a workload that mounts it, and is not modelled: an owner that was not
+/// read, and one whose controller is not modelled and that the upgrade changes. An owner that is deleted takes along what it
+/// owns, which is modelled. `objects` are the live ones.
+pub fn reach_by_owners<'a>(
+    claim: &Ref,
+    objects: impl Iterator<Item = (&'a Ref, &'a Object)>,
+    get: &dyn Fn(&Ref) -> Option<&'a Object>,
+    fate: &dyn Fn(&Ref) -> OwnerFate,
+) -> Vec<(Ref, Reach)> {
+    let mut all: Vec<(Ref, Reach)> = Vec::new();
+    for (name, object) in objects {
+        if name != claim && crate::ClaimUse::of(object, claim).is_none() {
+            continue;
+        }
+        for ancestor in ancestors(name, object, get) {
+            let found = match &ancestor.found {
+                // Of a pod the controller matters, which is looked at by itself.
+                None if name.kind() == "Pod" => continue,
+                None => (
+                    ancestor.dependent.clone(),
+                    Reach {
+                        field: ancestor.owner.field(),
+                        reason: format!(
+                            "its owner {} was not read: what becomes of it is not known",
+                            ancestor.owner.name
+                        ),
+                        way_out: "ask for the right to get that kind",
+                    },
+                ),
+                Some(owner) if is_modelled(owner) || fate(owner) == OwnerFate::Untouched => continue,
+                Some(owner) => (
+                    owner.clone(),
+                    Reach {
+                        field: "/spec".into(),
+                        reason: format!(
+                            "the upgrade changes it, it owns {name}, and what the controller of a {} does is not modelled",
+                            owner.kind()
+                        ),
+                        way_out: "leave it as it is in this upgrade",
+                    },
+                ),
+            };
+            if !all.contains(&found) {
+                all.push(found);
+            }
+        }
+    }
+    all
+}
+
+/// Whether the rehearsal knows what the controller of an owner does, or [`crate::reach`] names it for what it mounts.
+fn is_modelled(owner: &Ref) -> bool {
+    let kinds =
+        ["Pod", "StatefulSet", "Deployment", "ReplicaSet", "DaemonSet", "Job", "CronJob", "ConfigMap", "Secret"];
+    matches!(owner.group(), "" | "apps" | "batch") && kinds.contains(&owner.kind())
+}
+
 /// Whether a PVC is the generic ephemeral volume of the pod that owns it: it is meant to go with its pod.
 #[must_use]
 pub fn is_ephemeral<'a>(claim: &Object, get: &dyn Fn(&Ref) -> Option<&'a Object>) -> bool {
@@ -105,7 +187,7 @@ mod tests {
 
     use super::*;
 
-    fn object(group: &str, kind: &str, name: &str, owners: Value) -> (Ref, Object) {
+    fn object(group: &str, kind: &str, name: &str, owners: &Value) -> (Ref, Object) {
         let version = if group.is_empty() { "v1".to_owned() } else { format!("{group}/v1") };
         let object = Object::new(json!({"apiVersion": version, "kind": kind,
             "metadata": {"name": name, "namespace": "n", "uid": format!("uid-{name}"), "ownerReferences": owners}}));
@@ -118,16 +200,16 @@ mod tests {
 
     #[test]
     fn the_way_up_ends_where_nothing_was_read() {
-        let (claim, pvc) = object("", "PersistentVolumeClaim", "c", json!([owner("apps/v1", "StatefulSet", "s")]));
+        let (claim, pvc) = object("", "PersistentVolumeClaim", "c", &json!([owner("apps/v1", "StatefulSet", "s")]));
         let all: BTreeMap<Ref, Object> = [
             (claim.clone(), pvc.clone()),
             object(
                 "apps",
                 "StatefulSet",
                 "s",
-                json!([owner("db.example.com/v1", "Cluster", "x"), owner("v1", "Pod", "unread")]),
+                &json!([owner("db.example.com/v1", "Cluster", "x"), owner("v1", "Pod", "unread")]),
             ),
-            object("db.example.com", "Cluster", "x", json!([])),
+            object("db.example.com", "Cluster", "x", &json!([])),
         ]
         .into();
         let found = ancestors(&claim, &pvc, &|name| all.get(name));
@@ -149,19 +231,19 @@ mod tests {
     fn an_object_of_another_uid_is_not_the_owner() {
         let mut reference = owner("apps/v1", "StatefulSet", "s");
         reference["uid"] = json!("an earlier one");
-        let (claim, pvc) = object("", "PersistentVolumeClaim", "c", json!([reference]));
-        let all: BTreeMap<Ref, Object> = [object("apps", "StatefulSet", "s", json!([]))].into();
+        let (claim, pvc) = object("", "PersistentVolumeClaim", "c", &json!([reference]));
+        let all: BTreeMap<Ref, Object> = [object("apps", "StatefulSet", "s", &json!([]))].into();
         assert_eq!(ancestors(&claim, &pvc, &|name| all.get(name))[0].found, None);
     }
 
     #[test]
     fn an_ephemeral_volume_is_known_by_its_pod() {
-        let (name, pod) = object("", "Pod", "p", json!([]));
+        let (name, pod) = object("", "Pod", "p", &json!([]));
         let mut json = (*pod.0).clone();
         json["spec"] = json!({"volumes": [{"name": "tmp", "ephemeral": {"volumeClaimTemplate": {}}}]});
         let all: BTreeMap<Ref, Object> = [(name, Object::new(json))].into();
         for (claim, ephemeral) in [("p-tmp", true), ("p-data", false)] {
-            let (_, pvc) = object("", "PersistentVolumeClaim", claim, json!([owner("v1", "Pod", "p")]));
+            let (_, pvc) = object("", "PersistentVolumeClaim", claim, &json!([owner("v1", "Pod", "p")]));
             assert_eq!(is_ephemeral(&pvc, &|name| all.get(name)), ephemeral, "{claim}");
         }
     }

@@ -28,8 +28,13 @@ impl<'a> StatefulSet<'a> {
     /// The StatefulSet that an object is; `None` for other kinds.
     #[must_use]
     pub fn of(object: &'a Object) -> Option<Self> {
-        let name = object.name().filter(|name| name.kind() == "StatefulSet")?;
-        Some(Self { name, spec: object.at("/spec") })
+        Self::named(&object.name()?, object)
+    }
+
+    /// As [`Self::of`], for an object that does not say its name itself.
+    #[must_use]
+    pub fn named(name: &Ref, object: &'a Object) -> Option<Self> {
+        (name.kind() == "StatefulSet").then(|| Self { name: name.clone(), spec: object.at("/spec") })
     }
 
     fn at(&self, pointer: &str) -> Option<&'a Value> {
@@ -138,7 +143,7 @@ mod tests {
 
     use super::*;
 
-    fn set(spec: Value) -> Object {
+    fn set(spec: &Value) -> Object {
         Object::new(
             json!({"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {"name": "db", "namespace": "n"}, "spec": spec}),
         )
@@ -155,7 +160,7 @@ mod tests {
         ] {
             let mut spec = extra.clone();
             spec["volumeClaimTemplates"] = templates.clone();
-            let object = set(spec);
+            let object = set(&spec);
             let set = StatefulSet::of(&object).expect("it is one");
             assert_eq!(set.ordinals(), ordinals, "{extra}");
             let want: Vec<String> = ordinals.flat_map(|at| [format!("data-db-{at}"), format!("wal-db-{at}")]).collect();
@@ -167,7 +172,7 @@ mod tests {
     #[test]
     fn a_claims_name_says_where_it_comes_from() {
         let object =
-            set(json!({"volumeClaimTemplates": [{"metadata": {"name": "data"}}, {"metadata": {"name": "wal"}}]}));
+            set(&json!({"volumeClaimTemplates": [{"metadata": {"name": "data"}}, {"metadata": {"name": "wal"}}]}));
         let set = StatefulSet::of(&object).expect("it is one");
         for (namespace, name, want) in [
             ("n", "data-db-0", Some((0, 0))),

@@ -18,6 +18,7 @@ mod rules;
 mod script;
 mod search;
 mod serve;
+mod sets;
 pub mod shelf;
 mod story;
 mod survey;
