@@ -10,7 +10,7 @@ mod readiness;
 mod stateful_set;
 
 pub use claim_use::{ClaimUse, Reach, mounts, reach};
-pub use ownership::{Ancestor, Owner, OwnerFate, ancestors, fate, is_ephemeral, owners, reach_by_owners};
+pub use ownership::{Ancestor, Owner, OwnerFate, ancestors, falls_with, fate, is_ephemeral, owners, reach_by_owners};
 pub use pod_template::{Container, ContainerKind, Mount, PodTemplate};
 pub use readiness::{is_ready, unready_reason};
 pub use stateful_set::{StatefulSet, TemplateClaim};

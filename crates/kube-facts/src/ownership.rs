@@ -1,9 +1,9 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use model::{Object, Ref, Uid};
 use serde_json::Value;
 
-use crate::Reach;
+use crate::{Reach, StatefulSet};
 
 /// An owner as an object's `ownerReferences` name it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -84,6 +84,55 @@ pub fn ancestors<'a>(name: &Ref, object: &Object, get: &dyn Fn(&Ref) -> Option<&
         }
     }
     all
+}
+
+/// What goes when objects are deleted: everything in a namespace, every custom resource of a `CustomResourceDefinition`, what is
+/// owned by nothing else, and the PVCs of a StatefulSet that deletes them with itself. Each object is given with the root that
+/// takes it along; the roots themselves are not in it.
+#[must_use]
+pub fn falls_with(objects: &BTreeMap<Ref, Object>, roots: &[Ref]) -> BTreeMap<Ref, Ref> {
+    let mut gone: BTreeMap<Ref, Ref> = roots.iter().map(|root| (root.clone(), root.clone())).collect();
+    loop {
+        let held =
+            |name: &Ref| gone.iter().find(|(holder, _)| holds(objects, holder, name)).map(|(_, root)| root.clone());
+        let owned = |object: &Object| {
+            let owners = owners(object);
+            let root = |owner: &Owner| {
+                let is = |name: &&Ref| objects.get(*name).is_some_and(|object| object.uid() == owner.uid);
+                owner.names().iter().find(is).and_then(|name| gone.get(name)).cloned()
+            };
+            let roots: Option<Vec<Ref>> = owners.iter().map(root).collect();
+            roots?.into_iter().next()
+        };
+        let new: Vec<(Ref, Ref)> = objects
+            .iter()
+            .filter(|(name, _)| !gone.contains_key(*name))
+            .filter_map(|(name, object)| Some((name.clone(), held(name).or_else(|| owned(object))?)))
+            .collect();
+        if new.is_empty() {
+            break;
+        }
+        gone.extend(new);
+    }
+    gone.into_iter().filter(|(name, _)| !roots.contains(name)).collect()
+}
+
+/// Whether an object takes another one along that does not name it as its owner.
+fn holds(objects: &BTreeMap<Ref, Object>, holder: &Ref, name: &Ref) -> bool {
+    let Some(object) = objects.get(holder) else { return false };
+    match holder.kind() {
+        "Namespace" if holder.group().is_empty() => name.namespace() == holder.name(),
+        "CustomResourceDefinition" => {
+            name.kind() == object.text("/spec/names/kind") && name.group() == object.text("/spec/group")
+        }
+        "StatefulSet" => {
+            StatefulSet::named(holder, object).filter(StatefulSet::deletes_claims_with_itself).is_some_and(|set| {
+                name.kind() == "PersistentVolumeClaim"
+                    && set.origin_of(name).is_some_and(|(_, ordinal)| set.ordinals().contains(&ordinal))
+            })
+        }
+        _ => false,
+    }
 }
 
 /// What an upgrade does to an object.
@@ -225,6 +274,51 @@ mod tests {
                 "StatefulSet/s Pod/n/unread false"
             ]
         );
+    }
+
+    #[test]
+    fn what_falls_with_an_object_is_found_however_it_is_tied_to_it() {
+        let no = json!([]);
+        let mut all: BTreeMap<Ref, Object> = [
+            object("db.example.com", "Cluster", "x", &no),
+            object("apps", "StatefulSet", "s", &json!([owner("db.example.com/v1", "Cluster", "x")])),
+            object("", "PersistentVolumeClaim", "c", &json!([owner("apps/v1", "StatefulSet", "s")])),
+            object("", "PersistentVolumeClaim", "data-t-0", &no),
+            object("", "PersistentVolumeClaim", "data-t-1", &no),
+            object(
+                "",
+                "PersistentVolumeClaim",
+                "two",
+                &json!([owner("apps/v1", "StatefulSet", "s"), owner("apps/v1", "StatefulSet", "t")]),
+            ),
+            object("", "PersistentVolumeClaim", "free", &no),
+        ]
+        .into();
+        let mut put = |json: Value| {
+            let object = Object::new(json);
+            all.insert(object.name().expect("it has one"), object);
+        };
+        put(
+            json!({"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {"name": "t", "namespace": "n", "uid": "uid-t"},
+            "spec": {"persistentVolumeClaimRetentionPolicy": {"whenDeleted": "Delete"}, "volumeClaimTemplates": [{"metadata": {"name": "data"}}]}}),
+        );
+        put(json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "n", "uid": "uid-n"}}));
+        put(
+            json!({"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", "metadata": {"name": "d"},
+            "spec": {"group": "db.example.com", "names": {"kind": "Cluster"}}}),
+        );
+        let claims = |roots: &[&str]| -> Vec<String> {
+            let roots: Vec<Ref> = roots.iter().map(|root| Ref::parse(root).expect("a name")).collect();
+            let gone = falls_with(&all, &roots).into_keys();
+            gone.filter(|name| name.kind() == "PersistentVolumeClaim").map(|name| name.name().to_owned()).collect()
+        };
+        assert_eq!(claims(&["StatefulSet.apps/n/s"]), ["c"]);
+        assert_eq!(claims(&["Cluster.db.example.com/n/x"]), ["c"]);
+        assert_eq!(claims(&["CustomResourceDefinition.apiextensions.k8s.io/d"]), ["c"]);
+        assert_eq!(claims(&["StatefulSet.apps/n/t"]), ["data-t-0"], "ordinal 1 is not one that it runs");
+        assert_eq!(claims(&["StatefulSet.apps/n/s", "StatefulSet.apps/n/t"]), ["c", "data-t-0", "two"]);
+        assert_eq!(claims(&["Namespace/n"]), ["c", "data-t-0", "data-t-1", "free", "two"]);
+        assert_eq!(claims(&["Secret/n/x"]), [""; 0]);
     }
 
     #[test]
