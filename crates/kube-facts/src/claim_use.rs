@@ -82,13 +82,15 @@ enum Kind {
     Custom,
 }
 
-/// API groups whose controllers route traffic, watch, or hand out certificates, and do not touch PVCs.
-const INERT_GROUPS: [&str; 9] = [
+/// API groups whose controllers route traffic, watch, or hand out certificates, and do not touch PVCs. `helm.sh` is the group of
+/// release records in a simulation.
+const INERT_GROUPS: [&str; 10] = [
     "apps",
     "autoscaling",
     "batch",
     "policy",
     "monitoring.coreos.com",
+    "helm.sh",
     "cert-manager.io",
     "acme.cert-manager.io",
     "networking.istio.io",
@@ -111,7 +113,7 @@ impl Kind {
                 if group.is_empty()
                     || INERT_GROUPS.contains(&group)
                     || group.ends_with(".k8s.io")
-                    || group.ends_with(".openshift.io") =>
+                    || (group.ends_with(".openshift.io") && group != "apps.openshift.io") =>
             {
                 Self::Inert
             }
@@ -267,6 +269,10 @@ mod tests {
             (with("apps/v1", "Deployment", "/spec/strategy", json!({"type": "Recreate"})), pod),
             (user("apps/v1", "DaemonSet"), pod),
             (user("apps/v1", "ReplicaSet"), pod),
+            (
+                user("apps.openshift.io/v1", "DeploymentConfig"),
+                "/spec/template/spec/volumes/1/persistentVolumeClaim/claimName",
+            ),
             (user("v1", "ReplicationController"), pod),
             (user("batch/v1", "Job"), pod),
             (user("batch/v1", "CronJob"), "/spec/jobTemplate/spec/template/spec/volumes/1"),
@@ -308,6 +314,7 @@ mod tests {
             json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "x", "namespace": "n"}, "data": {"k": "store"}}),
             json!({"apiVersion": "monitoring.coreos.com/v1", "kind": "ServiceMonitor", "metadata": {"name": "x", "namespace": "n"},
                 "spec": {"endpoints": [{"port": "store"}]}}),
+            json!({"apiVersion": "route.openshift.io/v1", "kind": "Route", "metadata": {"name": "x", "namespace": "n"}, "spec": {"to": {"name": "store"}}}),
             json!({"apiVersion": "db.example.com/v1", "kind": "Cluster", "metadata": {"name": "store", "namespace": "n", "labels": {"app": "store"}},
                 "spec": {"selector": {"matchLabels": {"app": "store"}}}, "status": {"claim": "store"}}),
         ];

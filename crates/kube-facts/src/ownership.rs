@@ -93,8 +93,11 @@ pub fn ancestors<'a>(name: &Ref, object: &Object, get: &dyn Fn(&Ref) -> Option<&
 pub fn falls_with(objects: &BTreeMap<Ref, Object>, roots: &[Ref]) -> BTreeMap<Ref, Ref> {
     let mut gone: BTreeMap<Ref, Ref> = roots.iter().map(|root| (root.clone(), root.clone())).collect();
     loop {
-        let held =
-            |name: &Ref| gone.iter().find(|(holder, _)| holds(objects, holder, name)).map(|(_, root)| root.clone());
+        let holders: Vec<(&Ref, &Ref)> = gone.iter().filter(|(name, _)| is_holder(name)).collect();
+        let held = |name: &Ref| {
+            let holder = holders.iter().find(|(holder, _)| holds(objects, holder, name));
+            holder.map(|(_, root)| (*root).clone())
+        };
         let owned = |object: &Object| {
             let owners = owners(object);
             let root = |owner: &Owner| {
@@ -115,6 +118,10 @@ pub fn falls_with(objects: &BTreeMap<Ref, Object>, roots: &[Ref]) -> BTreeMap<Re
         gone.extend(new);
     }
     gone.into_iter().filter(|(name, _)| !roots.contains(name)).collect()
+}
+
+fn is_holder(name: &Ref) -> bool {
+    matches!(name.kind(), "Namespace" | "CustomResourceDefinition" | "StatefulSet")
 }
 
 /// Whether an object takes another one along that does not name it as its owner.

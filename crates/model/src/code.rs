@@ -194,6 +194,8 @@ codes! {
         "what becomes of the volume is Unknown", "remove what is named, or accept it for each volume: --accept PL255=PVC --reason TEXT";
     OtherPlace = 256, Blocked, "the new version looks for its data in another place",
         "it starts on an empty folder; the old data lies unused", "give the chart the mountPath, subPath and data directory of today";
+    SharedVolume = 270, Done, "a pod of somebody else mounts a volume of the release",
+        "it may write to the data, and it holds the PVC while it runs", "find out what it is for; stop it before the upgrade if it writes";
     Moved = 301, NothingWritten, "the installation is not as it was when the plan was made",
         "the plan relies on it", "make the plan again: portolan plan";
     OtherCluster = 302, NothingWritten, "the plan was made for another cluster",

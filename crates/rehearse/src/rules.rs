@@ -93,8 +93,7 @@ pub const RULES: &[(RuleId, &str, &str, &str)] = &[
     (
         RuleId::SetRoll,
         "R11c",
-        "a set deletes a pod of an older template, the last ordinal first; unless podManagementPolicy is Parallel it waits until \
-         all its pods are ready, so a pod that never becomes ready is never replaced",
+        "a set deletes a pod of an older template; unless podManagementPolicy is Parallel, only while all its pods are ready",
         "pkg/controller/statefulset/stateful_set_control.go",
     ),
     (

@@ -202,7 +202,8 @@ pub fn rehearse(world: &World, subject: &Subject, aims: &[VolumeAim], options: O
         Forecast { volumes: Vec::new(), worlds: 0, edges: 0, crashes: 0, unmodelled: unmodelled(world, &manifests) };
     for aim in aims {
         let names = cone(aim, world, &manifests);
-        let mut unknown = reach(aim, world, &manifests);
+        // Protections alone can only help, whoever else reaches the volume.
+        let mut unknown = if only_protects(subject) { Vec::new() } else { reach(aim, world, &manifests) };
         if let Subject::Plan(plan) = subject {
             let planned = plan.unmodelled.iter().filter(|one| one.claim == aim.claim);
             for one in planned {
@@ -346,7 +347,9 @@ impl<'a> Search<'a> {
     }
 
     fn conclude(self, unknown: Vec<Unmodelled>) -> VolumeForecast {
-        let mut headline = self.holds.iter().map(|(end, holds)| weigh(end, *holds)).max().unwrap_or(Verdict::Unknown);
+        let protects = only_protects(self.subject);
+        let weighed = self.holds.iter().map(|(end, holds)| weigh(end, *holds, protects));
+        let mut headline = weighed.max().unwrap_or(Verdict::Unknown);
         if !unknown.is_empty() {
             headline = headline.max(Verdict::Unknown);
         }
@@ -360,10 +363,19 @@ impl<'a> Search<'a> {
     }
 }
 
-/// How much an end counts. Where the run stopped, a claim that holds its volume is all that is asked; nobody
-/// need mount it yet.
-fn weigh(end: &VolumeEnd, holds: bool) -> Verdict {
+/// Whether a plan writes nothing but protections.
+fn only_protects(subject: &Subject) -> bool {
+    let protects = |kind: &StepKind| {
+        matches!(kind, StepKind::RetainVolume { .. } | StepKind::KeepClaim { .. } | StepKind::VerifyVolume { .. })
+    };
+    matches!(subject, Subject::Plan(plan) if plan.steps().all(|step| protects(&step.kind)))
+}
+
+/// How much an end counts. Where the run stopped, or only protects, a claim that holds its volume is all that is asked; nobody
+/// need mount it.
+fn weigh(end: &VolumeEnd, holds: bool, protects: bool) -> Verdict {
     match (end.end, end.verdict) {
+        (End::Finished, Verdict::Detached) if holds && protects => Verdict::Safe,
         (End::Stopped | End::Stranded, Verdict::Detached) if holds => Verdict::Safe,
         (_, verdict) => verdict,
     }

@@ -241,7 +241,13 @@ impl<'a> Site<'a> {
     pub fn survey(&mut self) -> Result<Survey> {
         let release = self.release();
         let mut answers = self.ask(survey::first(&release))?;
-        answers.append(&mut self.ask(survey::second(&answers, &release))?);
+        loop {
+            let more = survey::further(&answers, &release);
+            if more.is_empty() {
+                break;
+            }
+            answers.append(&mut self.ask(more)?);
+        }
         survey::conclude(&release, &answers, self.client.server(), self.client.user(), Some(self.helm.clone()))
             .map_err(told)
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use helm_compat::manifest;
 use helm_compat::record::{self, Record, RecordError};
-use model::{Answer, Ask, Code, DamagedRecord, Driver, Finding, Inventory, Object, ReleaseId, Revision};
+use model::{Answer, Ask, Code, DamagedRecord, Driver, Finding, Inventory, Object, Ref, ReleaseId, Revision};
 
 use super::{items, list};
 
@@ -16,6 +16,8 @@ pub(super) struct Records {
     pub(super) docs: Vec<Object>,
     /// The newest one's hooks.
     pub(super) hooks: Vec<Object>,
+    /// What an uninstall reads of the newest one's objects.
+    pub(super) uninstall_policies: BTreeMap<Ref, String>,
     pub(super) history: Vec<Revision>,
     pub(super) damaged: Vec<DamagedRecord>,
 }
@@ -45,14 +47,17 @@ pub(super) fn of_release(answers: &BTreeMap<Ask, Answer>, release: &ReleaseId) -
     let docs = newest.docs().map_err(|error| unreadable(error.to_string()))?;
     let hooks = newest.hooks.iter().map(|hook| manifest::parse(hook, &newest.namespace)).collect::<Result<Vec<_>, _>>();
     let hooks = hooks.map_err(|error| unreadable(RecordError::from(error).to_string()))?.concat();
-    Ok(Records { driver, newest, docs, hooks, history, damaged })
+    let uninstall_policies = manifest::uninstall_policies(&newest.manifest, &newest.namespace);
+    Ok(Records { driver, newest, docs, hooks, uninstall_policies, history, damaged })
 }
 
-/// The manifest of the newest record, for what it makes worth asking; nothing where it cannot be read.
+/// The manifest of the newest record and its hooks, for what they make worth asking; nothing where it cannot be read.
 pub(super) fn newest_docs(answers: &BTreeMap<Ask, Answer>, release: &ReleaseId) -> Vec<Object> {
     let newest = held(answers, release).ok().and_then(|(_, held)| held.first().copied());
     let record = newest.and_then(|newest| record::decode(newest, &release.namespace).ok());
-    record.and_then(|record| record.docs().ok()).unwrap_or_default()
+    let Some(record) = record else { return Vec::new() };
+    let hooks = record.hooks.iter().filter_map(|hook| manifest::parse(hook, &record.namespace).ok());
+    record.docs().ok().into_iter().chain(hooks).flatten().collect()
 }
 
 /// Whether an upgrade of this release can be planned: the helm that would carry it out keeps its records in Secrets.

@@ -207,12 +207,12 @@ fn survey(answers: &BTreeMap<Ask, Answer>) -> Survey {
 }
 
 #[test]
-fn the_second_round_asks_what_the_manifest_and_the_platform_raise() {
+fn the_next_round_asks_what_the_manifest_and_the_platform_raise() {
     let mut known = answers();
     known.remove(&Ask::Get(cluster_version()));
     known.remove(&Ask::Get(cluster_ingress()));
     assert_eq!(
-        second(&known, &id()),
+        further(&known, &id()),
         [
             list("monitoring.coreos.com", "ServiceMonitor", NS),
             list("route.openshift.io", "Route", NS),

@@ -9,7 +9,7 @@ use crate::yard::{Yard, at_2_8, at_2_13, words};
 
 fn protect(yard: &Yard) -> Plan {
     let helm = HelmClient { version: Version::new(3, 14, 4), path: String::new(), digest: None };
-    planner::protect(&yard.inventory, &helm).expect("it can be protected").plan
+    planner::protect(&yard.inventory, &helm).expect("it can be protected").file.plan
 }
 
 #[test]
