@@ -16,6 +16,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use model::{Finding, Requests};
 
 pub use error::explain;
+pub(crate) use kinds::kind_of;
 pub use readiness::{pod_state, readiness};
 
 /// A client of one API server, as one user.

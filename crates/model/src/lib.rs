@@ -18,6 +18,7 @@ mod major;
 mod names;
 mod object;
 mod plan;
+mod rendering;
 pub mod route;
 mod step;
 mod verdict;
@@ -47,6 +48,7 @@ pub use object::Object;
 pub use plan::{
     Accepted, Change, Expect, Fate, Fetched, Field, Hop, NewClaim, Plan, PlanFile, Right, Unmodelled, VolumeAim,
 };
+pub use rendering::{ClusterRead, Overlay, RenderJob, Rendered, Rendering};
 pub use route::{RouteLook, RouteSeen};
 pub use step::{Source, Step, StepKind, Undo};
 pub use verdict::{End, Verdict, VolumeEnd};

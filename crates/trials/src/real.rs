@@ -248,8 +248,10 @@ impl<'a> Site<'a> {
             }
             answers.append(&mut self.ask(more)?);
         }
-        survey::conclude(&release, &answers, self.client.server(), self.client.user(), Some(self.helm.clone()))
-            .map_err(told)
+        let (server, user) = (self.client.server(), self.client.user());
+        let mut found = survey::conclude(&release, &answers, server, user, Some(self.helm.clone())).map_err(told)?;
+        found.inventory.cluster.api_versions = self.runtime.block_on(self.client.api_versions()).map_err(told)?;
+        Ok(found)
     }
 
     fn ask(&self, asks: Vec<Ask>) -> Result<BTreeMap<Ask, model::Answer>> {

@@ -109,6 +109,13 @@ fn well_known(group: &str, kind: &str) -> Option<Endpoint> {
     })
 }
 
+/// The kind of a group's plural, where it is one of the usual ones.
+pub(crate) fn kind_of(group: &str, plural: &str) -> Option<String> {
+    let kinds = TABLE.iter().filter(|(its, ..)| *its == group).flat_map(|(.., kinds)| kinds.iter());
+    let mut kinds = kinds.map(|row| row.split_once('=').map_or(*row, |(kind, _)| kind));
+    kinds.find(|kind| well_known(group, kind).is_some_and(|it| it.plural == plural)).map(str::to_owned)
+}
+
 fn join(group: &str, version: &str) -> String {
     if group.is_empty() { version.into() } else { format!("{group}/{version}") }
 }
