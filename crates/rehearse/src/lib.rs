@@ -22,6 +22,8 @@ mod sets;
 pub mod shelf;
 mod story;
 mod survey;
+#[cfg(test)]
+mod tests;
 mod world;
 
 pub use actor::Actor;

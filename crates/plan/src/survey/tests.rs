@@ -9,6 +9,7 @@ use super::*;
 
 mod records;
 mod saved;
+mod storage;
 
 const NS: &str = "runai-backend";
 
@@ -59,8 +60,9 @@ kind: ClusterRole
 metadata: {name: r}
 ";
 
-fn held(revision: u32, status: ReleaseStatus) -> Value {
-    let record = Record {
+/// A record of the release with the manifest above.
+fn record_of(revision: u32, status: ReleaseStatus) -> Record {
+    Record {
         revision,
         status,
         name: id().name,
@@ -73,7 +75,11 @@ fn held(revision: u32, status: ReleaseStatus) -> Value {
         config: json!({"global": {"domain": "d"}}),
         manifest: MANIFEST.into(),
         hooks: Vec::new(),
-    };
+    }
+}
+
+fn held(revision: u32, status: ReleaseStatus) -> Value {
+    let record = record_of(revision, status);
     (*record::encode(&record).0).clone()
 }
 

@@ -10,6 +10,7 @@ mod place;
 mod protect;
 mod refusals;
 mod store;
+mod taken;
 mod values;
 mod without;
 mod yard;
