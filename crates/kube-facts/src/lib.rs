@@ -8,6 +8,7 @@ mod claim_use;
 mod identity;
 mod ownership;
 mod pod_template;
+mod rbac;
 mod readiness;
 mod stateful_set;
 
@@ -18,5 +19,6 @@ pub use identity::{
 };
 pub use ownership::{Ancestor, Owner, OwnerFate, ancestors, falls_with, fate, is_ephemeral, owners, reach_by_owners};
 pub use pod_template::{Container, ContainerKind, Mount, PodTemplate, list};
+pub use rbac::{Grant, Rule, grants};
 pub use readiness::{is_ready, unready_reason};
 pub use stateful_set::{StatefulSet, TemplateClaim};

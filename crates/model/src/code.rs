@@ -196,6 +196,8 @@ codes! {
         "it starts on an empty folder; the old data lies unused", "give the chart the mountPath, subPath and data directory of today";
     SharedVolume = 270, Done, "a pod of somebody else mounts a volume of the release",
         "it may write to the data, and it holds the PVC while it runs", "find out what it is for; stop it before the upgrade if it writes";
+    BecomesHook = 275, Blocked, "an object of the release becomes a hook and is then deleted by the same upgrade",
+        "helm deletes what only the old manifest has, after the hooks made it anew", "take the hook annotation off in the chart, or give the hook helm.sh/resource-policy: keep";
     Moved = 301, NothingWritten, "the installation is not as it was when the plan was made",
         "the plan relies on it", "make the plan again: portolan plan";
     OtherCluster = 302, NothingWritten, "the plan was made for another cluster",

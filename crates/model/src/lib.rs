@@ -12,6 +12,7 @@ mod effect;
 mod event;
 mod finding;
 mod helm;
+mod hook;
 mod inventory;
 mod journal;
 mod major;
@@ -37,6 +38,7 @@ pub use helm::{
     Carried, ChartId, HelmClient, HelmRun, KeyGuard, Manifest, ReleaseFact, ReleaseId, ReleaseStatus, SecretKey,
     ValuesMode,
 };
+pub use hook::{HookDeletePolicy, HookEvent, PlannedHook};
 pub use inventory::{
     Cluster, Coverage, DamagedRecord, Driver, Host, Inventory, Mount, Platform, Release, Requests, Revision,
     SavedInventory, Scope, StorageClass, Volume, Workload,

@@ -7,6 +7,7 @@ use recipe::{Advice, Minor, fill};
 
 use super::ground::{FoundDatabase, Ground};
 use super::leg::Leg;
+use super::planning::HopRendering;
 use super::standing::Standing;
 use super::{is_kind, mounts, not_visible};
 
@@ -123,6 +124,8 @@ pub(super) struct Scene<'a> {
     pub(super) live: &'a BTreeMap<Ref, Object>,
     pub(super) planned: &'a Manifest,
     pub(super) hooks: &'a [Object],
+    /// What helm rendered, twice, Secrets in clear: nothing of it may be shown.
+    pub(super) renderings: [&'a HopRendering; 2],
     pub(super) run: &'a HelmRun,
     /// The hop's steps.
     pub(super) steps: &'a [Step],

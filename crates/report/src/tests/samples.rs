@@ -198,6 +198,7 @@ pub(super) fn plan() -> Plan {
             steps: steps(),
             changes,
             new_claims,
+            hooks: Vec::new(),
             values: vec![
                 ("deployment.domain".into(), Fate::Replaced("global.domain".into())),
                 ("images.postgres".into(), Fate::Carried),
