@@ -90,7 +90,13 @@ impl Site {
             }
             Self::Real(real) => {
                 let mut answers = real.ask(survey::first(release)).await?;
-                answers.append(&mut real.ask(survey::second(&answers, release)).await?);
+                loop {
+                    let more = survey::further(&answers, release);
+                    if more.is_empty() {
+                        break;
+                    }
+                    answers.append(&mut real.ask(more).await?);
+                }
                 let mut survey = survey::conclude(release, &answers, real.client.server(), real.client.user(), helm)?;
                 survey.inventory.cluster.api_versions = real.client.api_versions().await?;
                 survey.inventory.requests = real.client.requests();

@@ -196,6 +196,8 @@ codes! {
         "it starts on an empty folder; the old data lies unused", "give the chart the mountPath, subPath and data directory of today";
     NotForeseen = 260, Blocked, "a later hop looks up an object whose state after the earlier hop is not known",
         "what the chart renders from it may be something else than the plan shows", "stop at the version before with --to, and plan again from there; or accept: --accept PL260 --reason TEXT";
+    SharedVolume = 270, Done, "a pod of somebody else mounts a volume of the release",
+        "it may write to the data, and it holds the PVC while it runs", "find out what it is for; stop it before the upgrade if it writes";
     BecomesHook = 275, Blocked, "an object of the release becomes a hook and is then deleted by the same upgrade",
         "helm deletes what only the old manifest has, after the hooks made it anew", "take the hook annotation off in the chart, or give the hook helm.sh/resource-policy: keep";
     OtherDatabaseName = 276, Blocked, "a workload uses a database of another name",

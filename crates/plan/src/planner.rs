@@ -22,8 +22,10 @@ mod overlay;
 mod pick;
 mod planning;
 mod protect;
+mod reach;
 mod standing;
 mod steps;
+mod taken;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -39,7 +41,7 @@ use serde_json::Value;
 pub use limits::Limits;
 pub use pick::pick;
 pub use planning::{HopRendering, Planning};
-pub use protect::protect;
+pub use protect::{Protection, protect};
 
 use ground::Ground;
 
@@ -235,21 +237,31 @@ fn check(inventory: &Inventory, book: &Book, wish: &Wish) -> Result<(), Finding>
         if volume.volume_uid.is_none() {
             return Err(not_visible("PersistentVolume", ""));
         }
-        if volume.terminating {
+        if volume.terminating || volume.volume_terminating {
             return Err(terminating(volume));
         }
     }
     Ok(())
 }
 
-/// A claim that is being deleted goes when its last pod goes, and no step of ours can take that back.
+/// A PVC that is being deleted goes when its last pod goes, a PV when its PVC goes, and no step of ours can take that back.
 fn terminating(volume: &model::Volume) -> Finding {
     let name = volume.volume.as_ref().map_or("", |volume| volume.name());
-    let retained = volume.policy.as_deref() == Some("Retain");
+    if !volume.terminating {
+        return Finding::blocking(Code::NotSafe, format!("PersistentVolume/{name} of {} is being deleted", volume.claim))
+            .about(&Ref::volume(name))
+            .at("/metadata/deletionTimestamp")
+            .why("it goes when its PVC goes, whatever its reclaim policy, and then nothing names the disk; that cannot be taken back")
+            .next("copy the data to another volume before anybody deletes the PVC or the release");
+    }
     let finding = Finding::blocking(Code::NotSafe, format!("{} is being deleted", volume.claim))
+        .about(&volume.claim)
+        .at("/metadata/deletionTimestamp")
         .why("it goes when its last pod goes, and that cannot be taken back");
-    if retained {
-        return finding.next(format!("its volume {name} is Retain and stays: bind a new claim to it, then plan again"));
+    if volume.policy.as_deref() == Some("Retain") {
+        return finding.next(format!(
+            "let the pods that mount it run until the data is copied to another volume; its volume {name} is Retain and outlives it"
+        ));
     }
     finding.next(format!(
         "kubectl patch pv {name} -p '{{\"spec\":{{\"persistentVolumeReclaimPolicy\":\"Retain\"}}}}', now, before that pod goes"

@@ -18,10 +18,13 @@ mod rules;
 mod script;
 mod search;
 mod serve;
+mod sets;
 pub mod shelf;
 mod story;
 mod stuck;
 mod survey;
+#[cfg(test)]
+mod tests;
 mod world;
 
 pub use actor::Actor;

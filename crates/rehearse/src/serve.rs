@@ -90,18 +90,29 @@ pub(crate) fn readiness(world: &World, name: &Ref) -> Result<String, String> {
     let Some(face) = world.face(name) else { return Err("not there".into()) };
     match &face.kind {
         Kind::Set(set) => {
-            let ready = (0..set.replicas)
+            let first = set.ordinals.start;
+            let ready = set
+                .ordinals
+                .clone()
                 .filter(|ordinal| {
                     let pod = Ref::pod(name.namespace(), &format!("{}-{ordinal}", name.name()));
                     world.face(&pod).is_some_and(|pod| {
                         !pod.terminating
                             && pod.is_owned_by(&face.uid)
-                            && matches!(&pod.kind, Kind::Pod(pod) if pod.running && pod.revision == set.revision)
+                            && matches!(&pod.kind, Kind::Pod(pod) if pod.running
+                                && (pod.revision == set.revision || set.on_delete || ordinal - first < set.partition))
                     })
                 })
                 .count();
-            let text = format!("{ready} of {} ready", set.replicas);
-            if ready == set.replicas as usize { Ok(text) } else { Err(text) }
+            let wanted = set.ordinals.len();
+            let text = format!("{ready} of {wanted} ready");
+            if ready != wanted {
+                return Err(text);
+            }
+            match world.pods_of_set(name, &face.uid).find(|(ordinal, _)| !set.ordinals.contains(ordinal)) {
+                Some((_, pod)) => Err(format!("{pod} is one pod too many")),
+                None => Ok(text),
+            }
         }
         Kind::Deployment { rolled, .. } => {
             if *rolled {

@@ -124,6 +124,11 @@ fn event(rule: RuleId, name: &str) -> String {
         RuleId::JobDone => format!("{name} is complete"),
         RuleId::Schedule => format!("{name} is scheduled and holds its claims"),
         RuleId::Run => format!("{name} runs"),
+        RuleId::SetOwn => format!("{name} changes the owners of a PVC of its templates"),
+        RuleId::SetScale => format!("{name} deletes a pod that it does not want any more"),
+        RuleId::Vacate => format!("{name} is deleted with what holds it"),
+        RuleId::Finish => format!("{name} is gone"),
+        RuleId::Forget => format!("{name} is gone, and nothing names its disk any more"),
         RuleId::PodEnd => format!("{name} ends"),
     }
 }

@@ -19,6 +19,8 @@ pub(super) struct Records {
     pub(super) docs: Vec<Object>,
     /// The newest one's hooks.
     pub(super) hooks: Vec<Object>,
+    /// What an uninstall reads of the newest one's objects.
+    pub(super) uninstall_policies: BTreeMap<Ref, String>,
     pub(super) history: Vec<Revision>,
     pub(super) damaged: Vec<DamagedRecord>,
     /// The newest deployed record, where the newest one of all is failed.
@@ -64,7 +66,8 @@ pub(super) fn of_release(answers: &BTreeMap<Ask, Answer>, release: &ReleaseId) -
         let (docs, hooks) = documents(&record).ok()?;
         Some(Deployed { record, docs, hooks })
     });
-    Ok(Records { driver, newest, docs, hooks, history, damaged, deployed })
+    let uninstall_policies = manifest::uninstall_policies(&newest.manifest, &newest.namespace);
+    Ok(Records { driver, newest, docs, hooks, uninstall_policies, history, damaged, deployed })
 }
 
 /// A record's manifest and hooks.
@@ -74,11 +77,13 @@ fn documents(record: &Record) -> Result<(Vec<Object>, Vec<Object>), RecordError>
     Ok((record.docs()?, hooks.concat()))
 }
 
-/// The manifest of the newest record, for what it makes worth asking; nothing where it cannot be read.
+/// The manifest of the newest record and its hooks, for what they make worth asking; nothing where it cannot be read.
 pub(super) fn newest_docs(answers: &BTreeMap<Ask, Answer>, release: &ReleaseId) -> Vec<Object> {
     let newest = held(answers, release).ok().and_then(|(_, held)| held.first().copied());
     let record = newest.and_then(|newest| record::decode(newest, &release.namespace).ok());
-    record.and_then(|record| record.docs().ok()).unwrap_or_default()
+    let Some(record) = record else { return Vec::new() };
+    let hooks = record.hooks.iter().filter_map(|hook| manifest::parse(hook, &record.namespace).ok());
+    record.docs().ok().into_iter().chain(hooks).flatten().collect()
 }
 
 /// Whether an upgrade of this release can be planned: the helm that would carry it out keeps its records in Secrets.

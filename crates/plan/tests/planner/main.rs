@@ -14,6 +14,7 @@ mod protect;
 mod refusals;
 mod renders;
 mod store;
+mod taken;
 mod values;
 mod without;
 mod yard;
