@@ -7,8 +7,8 @@ use std::time::Instant;
 
 use adapters::helm;
 use adapters::store::RunStore;
-use helm_compat::values;
-use model::{Accepted, Code, Content, Finding, HelmClient, Plan, PlanFile, SecretKey};
+use helm_compat::{manifest, values};
+use model::{Accepted, Code, Content, Finding, HelmClient, Plan, PlanFile, SecretKey, StepKind};
 use plan::planner::{self, RenderJob, Rendering, Wish};
 use plan::survey::{self, Survey};
 use recipe::Book;
@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 
 use crate::args::{Global, Target};
 use crate::charts;
+use crate::objects::{self, HopObjects};
 use crate::output::Output;
 use crate::site::{self, Site};
 
@@ -80,6 +81,7 @@ pub(crate) async fn plan(
     let servers = site.servers(&survey, &book).await?;
     let mut file = planner::plan(&survey.inventory, &secret, &servers, &book, &wish, &client, &renderings)?;
     file.fetched = fetched;
+    objects::check(site, &survey, objects_of(&renderings, &survey)?, &mut file).await;
     let (mut blocking, others): (Vec<Finding>, Vec<Finding>) =
         plan::linter::lint(&file.plan).into_iter().partition(|note| note.severity == model::Severity::Blocking);
     output.findings(&others);
@@ -88,6 +90,20 @@ pub(crate) async fn plan(
         return Err(last);
     }
     Ok(Prepared { book, survey, file })
+}
+
+/// What each hop's chart renders, in clear.
+fn objects_of(renderings: &[Rendering], survey: &Survey) -> Result<Vec<HopObjects>, Finding> {
+    let namespace = &survey.inventory.release.id.namespace;
+    let hop = |rendering: &Rendering| {
+        let docs = manifest::parse(&rendering.first, namespace).map_err(|error| {
+            Finding::blocking(Code::ChartRefuses, "the rendering is no manifest").with(error.to_string())
+        })?;
+        let (mut planned, hooks) = manifest::split_hooks(docs);
+        manifest::install_order(&mut planned);
+        Ok(HopObjects { planned, hooks, record: None })
+    };
+    renderings.iter().map(hop).collect()
 }
 
 /// What the user takes upon themselves.
@@ -169,7 +185,12 @@ async fn render(
 pub(crate) fn of_run(run: &RunStore) -> Result<PlanFile, Finding> {
     let plan = run.plan()?;
     let mut objects = BTreeMap::new();
-    for digest in plan.helm_runs().flat_map(|helm| [&helm.archive, &helm.values, &helm.manifest]) {
+    let hooks = plan.steps().filter_map(|step| match &step.kind {
+        StepKind::CheckObjects { check } => Some(&check.hooks),
+        _ => None,
+    });
+    let of_helm = plan.helm_runs().flat_map(|helm| [&helm.archive, &helm.values, &helm.manifest]);
+    for digest in of_helm.chain(hooks) {
         objects.insert(digest.clone(), Content(run.blob(digest)?));
     }
     Ok(PlanFile { plan, objects, fetched: Vec::new() })

@@ -9,7 +9,7 @@ use std::io::{Read as _, Write as _};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use model::{ChartId, Object, Ref, ReleaseFact, ReleaseStatus};
+use model::{ApplyMethod, ChartId, Object, Ref, ReleaseFact, ReleaseStatus};
 use serde_json::{Value, json};
 
 use crate::manifest::{self, ManifestError};
@@ -55,6 +55,8 @@ pub struct Record {
     pub manifest: String,
     /// The manifests of the hooks.
     pub hooks: Vec<String>,
+    /// How its objects were written; records of helm 3 do not say, and mean the client.
+    pub apply: ApplyMethod,
 }
 
 /// Values and manifest hold passwords: they are not printed.
@@ -171,6 +173,7 @@ fn read(release: &Value, object: &Object, namespace: &str) -> Result<Record, Rec
             .flatten()
             .filter_map(|hook| Some(hook.get("manifest")?.as_str()?.to_owned()))
             .collect(),
+        apply: if text("/apply_method") == "ssa" { ApplyMethod::Server } else { ApplyMethod::Client },
     })
 }
 
@@ -202,7 +205,7 @@ fn gunzip(bytes: Vec<u8>) -> Result<Vec<u8>, RecordError> {
 #[must_use]
 pub fn encode(record: &Record) -> Object {
     let hooks: Vec<Value> = record.hooks.iter().map(|manifest| json!({ "manifest": manifest })).collect();
-    let release = json!({
+    let mut release = json!({
         "name": record.name,
         "namespace": record.namespace,
         "version": record.revision,
@@ -220,6 +223,9 @@ pub fn encode(record: &Record) -> Object {
         "manifest": record.manifest,
         "hooks": hooks,
     });
+    if record.apply == ApplyMethod::Server {
+        release["apply_method"] = "ssa".into();
+    }
     let mut gzip =
         flate2::GzBuilder::new().mtime(0).operating_system(255).write(Vec::new(), flate2::Compression::new(6));
     gzip.write_all(release.to_string().as_bytes()).expect("memory takes it");
@@ -290,6 +296,7 @@ mod tests {
             config: json!({"global": {"domain": "a.b"}}),
             manifest: "---\nkind: Service\napiVersion: v1\nmetadata: {name: a}\n".into(),
             hooks: vec!["kind: Job\n".into()],
+            apply: ApplyMethod::Server,
         }
     }
 

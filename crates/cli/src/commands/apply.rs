@@ -4,7 +4,9 @@ use std::sync::Arc;
 use adapters::driver::Driver;
 use adapters::store::{self, RunStore};
 use engine::Engine;
-use model::{Action, Code, Effect, Entry, Exit, Finding, HelmClient, Outcome, Plan, PlanFile, Record, RouteLook};
+use model::{
+    Action, Code, Effect, Entry, Exit, Finding, HelmClient, Outcome, Plan, PlanFile, Record, RouteLook, StepKind,
+};
 use plan::survey::Survey;
 use rehearse::Forecast;
 
@@ -174,6 +176,15 @@ fn nothing_written(entries: &[Entry]) -> bool {
     !open
 }
 
+/// Whether a run is at the step that checks a hop's objects, before anything of the hop is written.
+fn is_at_check(plan: &Plan, entries: &[Entry]) -> bool {
+    let mut fold = engine::Fold::default();
+    for entry in entries {
+        fold.apply(&entry.record);
+    }
+    plan.step(fold.step).is_some_and(|step| matches!(step.kind, StepKind::CheckObjects { .. }))
+}
+
 fn host() -> String {
     let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     format!("{} pid {}", name.trim(), std::process::id())
@@ -220,8 +231,12 @@ fn finish(drive: &Drive, plan: &Plan, end: &End<'_>, output: &Output) -> Result<
                 finding.evidence.extend(drive.helm_said(&token).lines().map(|line| format!("helm: {line}")));
             }
             output.finding(&finding);
+            let is_safe_point = is_at_check(plan, &entries);
             Ok(match finding.code.exit() {
                 Exit::NeedsPerson if nothing_written(&entries) => Exit::NothingWritten,
+                // What the check before a hop finds stops the run before anything of that hop is written.
+                _ if is_safe_point && nothing_written(&entries) => Exit::NothingWritten,
+                _ if is_safe_point => Exit::StoppedSafely,
                 exit => exit,
             })
         }

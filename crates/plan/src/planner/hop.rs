@@ -11,7 +11,7 @@ use super::ground::Ground;
 use super::leg::Leg;
 use super::standing::Standing;
 use super::steps::Desk;
-use super::{Objects, Rendering, Servers, fates, mounts, notes, opens};
+use super::{Objects, Rendering, Servers, check_objects, fates, mounts, notes, opens};
 
 pub(super) struct Made {
     pub(super) hop: Hop,
@@ -34,7 +34,8 @@ pub(super) fn make(
     let run = run(ground, leg, standing, helm, &planned, objects);
     let mut findings = Vec::new();
     let desk = Desk { ground, leg, standing, docs: &planned.docs, run: &run };
-    let steps = desk.steps(&mut findings);
+    let mut steps = desk.steps(&mut findings);
+    steps.insert(0, check_objects::step(&desk, &redact::planned(&hooks, &hooks, &leg.plain), &steps, objects));
     let live = standing.when_helm_starts(&steps);
     let changes = upgrade::changes(&standing.docs, &planned.docs, &|name| live.get(name).cloned());
     let new_claims = new_claims(&planned.docs, &live);

@@ -3,8 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use helm_compat::{manifest, upgrade};
-use model::{Change, Hop, Inventory, Manifest, Object, Ref, Step, StepKind};
+use model::{Change, Hop, Inventory, Manifest, Object, OwnField, Ref, Step, StepKind};
 use serde_json::{Value, json};
+
+use super::check_objects;
 
 /// Claims and volumes are the same objects in every hop. What helm makes in one is not known by UID in the next: such an
 /// object stands here without one.
@@ -19,6 +21,8 @@ pub(super) struct Standing {
     /// Objects that an earlier hop put into the archive. The first copy counts: of a password it is the one that the data
     /// directory knows.
     pub(super) archived: BTreeSet<Ref>,
+    /// The fields that earlier hops wrote.
+    pub(super) own: Vec<OwnField>,
 }
 
 impl Standing {
@@ -29,6 +33,7 @@ impl Standing {
             objects: inventory.objects.clone(),
             retained: BTreeSet::new(),
             archived: BTreeSet::new(),
+            own: Vec::new(),
         }
     }
 
@@ -63,6 +68,7 @@ impl Standing {
 
     /// What stands after a hop.
     pub(super) fn pass(&mut self, hop: &Hop, mut live: BTreeMap<Ref, Object>, planned: &Manifest) {
+        self.own.extend(hop.steps.iter().filter_map(check_objects::own_field));
         for step in &hop.steps {
             match &step.kind {
                 StepKind::RetainVolume { volume, .. } => {

@@ -1,7 +1,7 @@
 //! The survey on small answers made by hand.
 
 use helm_compat::record::{self, Record};
-use model::{ChartId, ReleaseStatus, Verdict};
+use model::{ApplyMethod, ChartId, ReleaseStatus, Verdict};
 use semver::Version;
 use serde_json::{Value, json};
 
@@ -73,6 +73,7 @@ fn held(revision: u32, status: ReleaseStatus) -> Value {
         config: json!({"global": {"domain": "d"}}),
         manifest: MANIFEST.into(),
         hooks: Vec::new(),
+        apply: ApplyMethod::Server,
     };
     (*record::encode(&record).0).clone()
 }

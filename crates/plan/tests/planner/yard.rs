@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use helm_compat::{chart, manifest, redact, values};
 use model::{
-    ChartId, Cluster, Coverage, Digest, Driver, FORMAT, Finding, HelmClient, HelmRun, Inventory, Manifest, Mount,
-    Object, Plan, PlanFile, Platform, Ref, Release, ReleaseId, ReleaseStatus, Requests, Scope, SecretKey, Step,
+    ApplyMethod, ChartId, Cluster, Coverage, Digest, Driver, FORMAT, Finding, HelmClient, HelmRun, Inventory, Manifest,
+    Mount, Object, Plan, PlanFile, Platform, Ref, Release, ReleaseId, ReleaseStatus, Requests, Scope, SecretKey, Step,
     StepKind, Uid, Verdict, Volume,
 };
 use portolan_plan::planner::{self, ChartPick, RenderJob, Rendering, Servers, Wish};
@@ -177,7 +177,6 @@ fn installed(chart: &ChartId, config: Value, claim: &str) -> Yard {
     let in_manifest = docs.iter().any(|doc| doc.name().as_ref() == Some(&name));
     let key = docs.iter().find(|doc| redact::is_secret(doc)).map(|doc| doc.data_keys()[0].to_owned()).expect("a key");
     let pod = Ref::pod(NS, "runai-backend-postgresql-0");
-    let scope = |kind: &str, namespace: &str| Scope { kind: kind.into(), namespace: namespace.into() };
     let inventory = Inventory {
         format: FORMAT,
         cluster: Cluster {
@@ -198,6 +197,7 @@ fn installed(chart: &ChartId, config: Value, claim: &str) -> Yard {
             chart: chart.clone(),
             deployed: String::new(),
             driver: Driver::Secret,
+            apply: ApplyMethod::Client,
             history: Vec::new(),
             damaged: Vec::new(),
             config,
@@ -224,9 +224,11 @@ fn installed(chart: &ChartId, config: Value, claim: &str) -> Yard {
         classes: Vec::new(),
         objects,
         coverage: ["PersistentVolumeClaim", "Pod", "StatefulSet", "Deployment", "Secret"]
-            .map(|kind| (scope(kind, NS), Coverage::Complete))
+            .map(|kind| (kind, NS))
             .into_iter()
-            .chain([(scope("StorageClass", ""), Coverage::Complete)])
+            .chain([("StorageClass", "")])
+            .map(|(kind, namespace)| Scope { kind: kind.into(), namespace: namespace.into() })
+            .map(|scope| (scope, Coverage::Complete))
             .collect(),
         requests: Requests::default(),
     };
@@ -322,6 +324,7 @@ impl Yard {
 pub(crate) fn word(step: &Step) -> String {
     let list = |names: &[Ref]| names.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
     match &step.kind {
+        StepKind::CheckObjects { .. } => "check".into(),
         StepKind::RetainVolume { volume, .. } => format!("retain {volume}"),
         StepKind::KeepClaim { claim, .. } => format!("keep {claim}"),
         StepKind::RecordDatabase { database } => format!("record {}", database.pod),
@@ -338,8 +341,12 @@ pub(crate) fn word(step: &Step) -> String {
     }
 }
 
+/// The steps of a hop but the first, which checks the objects.
 pub(crate) fn words(plan: &Plan, hop: usize) -> Vec<String> {
-    plan.hops[hop].steps.iter().map(word).collect()
+    let mut words: Vec<String> = plan.hops[hop].steps.iter().map(word).collect();
+    // A plan that only protects has no upgrade to check.
+    words.retain(|word| word != "check");
+    words
 }
 
 pub(crate) fn run(plan: &Plan, hop: usize) -> &HelmRun {
