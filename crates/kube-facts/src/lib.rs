@@ -3,12 +3,18 @@
 //!
 //! Nothing here does I/O or reads a clock.
 
+mod claim_mount;
 mod claim_resize;
 mod created_pod;
+mod identity;
 mod pod_template;
 mod references;
 
+pub use claim_mount::{ClaimMount, claim_mounts, volumes_of_claim};
 pub use claim_resize::{ClassKnown, ResizeRefusal, Sizes, class_of, refuses_resize};
 pub use created_pod::created_pod;
-pub use pod_template::{Container, ContainerKind, Mount, PodTemplate};
+pub use identity::{
+    FsGroupSupport, HandOver, fs_group, fs_group_support, hand_over, run_as_group, run_as_user, supplemental_groups,
+};
+pub use pod_template::{Container, ContainerKind, Mount, PodTemplate, list};
 pub use references::{Reference, references};

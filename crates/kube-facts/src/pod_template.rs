@@ -106,7 +106,9 @@ impl<'a> Container<'a> {
     }
 }
 
-fn list<'a>(json: &'a Value, key: &str) -> &'a [Value] {
+/// The list at a key; empty where there is none.
+#[must_use]
+pub fn list<'a>(json: &'a Value, key: &str) -> &'a [Value] {
     json.get(key).and_then(Value::as_array).map_or(&[], Vec::as_slice)
 }
 

@@ -6,6 +6,7 @@
 //! is the installation as it will be when a hop begins. A hop is made of a leg, a standing and a rendering.
 
 mod check_objects;
+mod checks;
 mod claims;
 mod command;
 mod expects;

@@ -11,7 +11,7 @@ use super::ground::Ground;
 use super::leg::Leg;
 use super::standing::Standing;
 use super::steps::Desk;
-use super::{Objects, Rendering, Servers, check_objects, fates, mounts, notes, opens};
+use super::{Objects, Rendering, Servers, check_objects, checks, fates, mounts, notes, opens};
 
 pub(super) struct Made {
     pub(super) hop: Hop,
@@ -51,7 +51,9 @@ pub(super) fn make(
         steps: &steps,
     };
     findings.extend(notes::of_hop(&scene));
-    let unmodelled = notes::unmodelled(&scene);
+    let checks::Report { findings: more, mut unmodelled } = checks::of_hop(&scene);
+    findings.extend(more);
+    unmodelled.extend(notes::unmodelled(&scene));
     findings.extend(opens::of_hop(ground, leg, standing, &planned, servers));
     let hop = Hop {
         from: leg.from.clone(),

@@ -149,6 +149,7 @@ fn unmounted(scene: &Scene<'_>) -> Vec<Finding> {
     left.map(|volume| {
         let mut finding =
             Finding::blocking(Code::NotSafe, format!("nothing in {} mounts {}", scene.leg.pick.id, volume.claim))
+                .about(&volume.claim)
                 .why("the data stays behind, and the new workload starts on something else")
                 .next("give the chart the claim's name (an `existingClaim` value), or leave nothing out");
         for mount in &volume.mounts {

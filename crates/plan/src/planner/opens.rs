@@ -13,6 +13,7 @@ use model::{Code, Finding, Major, Manifest, Object, Ref};
 
 use super::ground::{FoundDatabase, Ground};
 use super::leg::Leg;
+use super::notes::Scene;
 use super::standing::Standing;
 use super::{Servers, form, mounts};
 use server::Server;
@@ -39,7 +40,34 @@ pub(super) fn of_hop(
     turns.flat_map(|turn| turn.findings()).collect()
 }
 
-impl Turn<'_> {
+/// Whether the recipe tells, of a container that runs a known database's server, where its data lies before and after a hop.
+pub(super) fn knows_place(scene: &Scene<'_>, workload: &Ref, container: &str) -> bool {
+    servers(scene, workload, container).is_some_and(|(old, new)| directory::is_known(&old) && directory::is_known(&new))
+}
+
+/// Whether a container runs a known database's server before and after a hop, so that its user is compared here.
+pub(super) fn judges_user(scene: &Scene<'_>, workload: &Ref, container: &str) -> bool {
+    servers(scene, workload, container).is_some()
+}
+
+/// The user that OpenShift gives to the pods of the release's namespace.
+pub(super) fn user_of_range(ground: &Ground<'_>) -> Option<u64> {
+    user::first_of_range(ground)
+}
+
+/// The server in a container, before and after a hop.
+fn servers<'a>(scene: &'a Scene<'_>, workload: &Ref, container: &str) -> Option<(Server<'a>, Server<'a>)> {
+    let database = scene.ground.databases.iter().find(|database| database.set == *workload)?;
+    static NONE: Servers = Servers::new();
+    let Scene { ground, leg, before: standing, planned, .. } = *scene;
+    let turn = Turn { ground, leg, standing, planned, servers: &NONE, database };
+    let (old, recipe) = (turn.today()?, &database.recipe.server);
+    let new = turn.afterwards(old)?;
+    let pair = (Server::of(old, recipe)?, Server::of(new, recipe)?);
+    (pair.0.container["name"] == container).then_some(pair)
+}
+
+impl<'a> Turn<'a> {
     fn findings(&self) -> Vec<Finding> {
         let recipe = &self.database.recipe.server;
         let Some(old) = self.today() else { return Vec::new() };
@@ -58,12 +86,12 @@ impl Turn<'_> {
     }
 
     /// The workload that runs the server before the hop.
-    fn today(&self) -> Option<&Object> {
+    fn today(&self) -> Option<&'a Object> {
         form(&self.standing.objects, &self.standing.docs, &self.database.set)
     }
 
     /// The workload that runs it afterwards: the one of the same name, else one that mounts a claim of the old one.
-    fn afterwards(&self, old: &Object) -> Option<&Object> {
+    fn afterwards(&self, old: &Object) -> Option<&'a Object> {
         let docs = &self.planned.docs;
         let same = docs.iter().find(|doc| doc.name().as_ref() == Some(&self.database.set));
         same.or_else(|| {

@@ -2,11 +2,14 @@
 
 #![allow(clippy::expect_used, reason = "a test says what it expects")]
 
+mod identity;
 mod lints;
 mod opens;
 mod paths;
+mod place;
 mod protect;
 mod refusals;
+mod store;
 mod values;
 mod without;
 mod yard;

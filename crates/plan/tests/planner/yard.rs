@@ -168,6 +168,19 @@ fn objects(docs: &[Object], name: &Ref, volume: &Ref) -> BTreeMap<Ref, Object> {
     objects
 }
 
+fn cluster() -> Cluster {
+    Cluster {
+        server: "https://api.example.com:6443".into(),
+        user: "jdoe".into(),
+        uid: Uid::new("the-cluster"),
+        version: "v1.27.8".into(),
+        platform: Platform::OpenShift { version: "4.14.31".into(), apps_domain: "apps.rig.example.com".into() },
+        default_class: Some("standard".into()),
+        groups: Vec::new(),
+        api_versions: Vec::new(),
+    }
+}
+
 /// What was installed with a chart and some values; `claim` is the one that the database lies on.
 fn installed(chart: &ChartId, config: Value, claim: &str) -> Yard {
     let text = chart_of(chart, &config, PASSWORD);
@@ -179,16 +192,7 @@ fn installed(chart: &ChartId, config: Value, claim: &str) -> Yard {
     let pod = Ref::pod(NS, "runai-backend-postgresql-0");
     let inventory = Inventory {
         format: FORMAT,
-        cluster: Cluster {
-            server: "https://api.example.com:6443".into(),
-            user: "jdoe".into(),
-            uid: Uid::new("the-cluster"),
-            version: "v1.27.8".into(),
-            platform: Platform::OpenShift { version: "4.14.31".into(), apps_domain: "apps.rig.example.com".into() },
-            default_class: Some("standard".into()),
-            groups: Vec::new(),
-            api_versions: Vec::new(),
-        },
+        cluster: cluster(),
         helm: None,
         release: Release {
             id: ReleaseId { namespace: NS.into(), name: NS.into() },

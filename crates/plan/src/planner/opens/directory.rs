@@ -45,6 +45,11 @@ pub(super) fn compare(turn: &Turn<'_>, old: &Server<'_>, new: &Server<'_>) -> Op
     Some(finding)
 }
 
+/// Whether it can be told where a server's data lies.
+pub(super) fn is_known(server: &Server<'_>) -> bool {
+    !matches!(place(server), Place::Unknown(_))
+}
+
 fn place(server: &Server<'_>) -> Place {
     match pgdata(server) {
         Ok(path) => on_volume(server, path.trim_end_matches('/')),

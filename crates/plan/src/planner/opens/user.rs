@@ -8,6 +8,7 @@ use std::fmt;
 use model::{Code, Finding, Platform, Ref};
 use serde_json::Value;
 
+use super::super::ground::Ground;
 use super::Turn;
 use super::server::{Server, list, text};
 
@@ -82,11 +83,15 @@ fn is_openshift(turn: &Turn<'_>) -> bool {
 
 /// What OpenShift gives to a pod that leaves it open.
 fn of_range(turn: &Turn<'_>) -> User {
-    let namespace = Ref::new("", "Namespace", "", &turn.ground.release().namespace);
-    let range = turn.ground.inventory.objects.get(&namespace).and_then(|object| object.annotation(RANGE));
+    first_of_range(turn.ground).filter(|_| is_openshift(turn)).map_or(User::Unsaid, User::Given)
+}
+
+/// The first number of the namespace's range.
+pub(super) fn first_of_range(ground: &Ground<'_>) -> Option<u64> {
+    let namespace = Ref::new("", "Namespace", "", &ground.release().namespace);
+    let range = ground.inventory.objects.get(&namespace).and_then(|object| object.annotation(RANGE));
     // `1000680000/10000`, or `1000680000-1000689999`.
-    let first = range.and_then(|range| range.split(['/', '-']).next()?.parse().ok());
-    first.filter(|_| is_openshift(turn)).map_or(User::Unsaid, User::Given)
+    range.and_then(|range| range.split(['/', '-']).next()?.parse().ok())
 }
 
 /// What may give the data to the new user before the server looks at it.

@@ -1,0 +1,69 @@
+//! Checks of a hop beyond what a rehearsal follows: the volume is where it was, and the new pods do not find its data.
+//!
+//! Each check reads a [`Scene`] and gives findings, or names what can reach a volume and is not modelled.
+
+mod identity;
+mod paths;
+mod place;
+mod uses;
+
+use std::collections::BTreeMap;
+
+use model::{Code, Finding, Ref, Unmodelled, Volume};
+
+use super::notes::Scene;
+use uses::Workloads;
+
+/// What the checks of a hop say.
+#[derive(Default)]
+pub(super) struct Report {
+    pub(super) findings: Vec<Finding>,
+    pub(super) unmodelled: Vec<Unmodelled>,
+}
+
+/// Runs every check on a hop.
+pub(super) fn of_hop(scene: &Scene<'_>) -> Report {
+    let mut report = Report::default();
+    let workloads = Workloads::of(scene);
+    place::check(scene, &workloads, &mut report);
+    identity::check(scene, &workloads, &mut report);
+    report.merge();
+    report
+}
+
+impl Report {
+    /// Says what can reach a volume and is not modelled.
+    fn unknown(&mut self, volume: &Volume, object: &Ref, field: &str, (reason, way_out): (String, &str)) {
+        self.unmodelled.push(Unmodelled {
+            code: Code::NotModelled,
+            claim: volume.claim.clone(),
+            object: object.clone(),
+            field: field.to_owned(),
+            reason,
+            way_out: way_out.to_owned(),
+            accepted: false,
+        });
+    }
+
+    /// Makes one finding of those with the same text: the PVCs of a StatefulSet's replicas share their pod template.
+    fn merge(&mut self) {
+        let mut all: Vec<Finding> = Vec::new();
+        let mut places: BTreeMap<(Code, Option<Ref>, Option<String>), usize> = BTreeMap::new();
+        for finding in std::mem::take(&mut self.findings) {
+            let key = (finding.code, finding.object().cloned(), finding.field().map(str::to_owned));
+            match places.get(&key) {
+                Some(at) => {
+                    let first = &mut all[*at];
+                    let new = finding.evidence.into_iter().filter(|line| !first.evidence.contains(line));
+                    let new: Vec<String> = new.collect();
+                    first.evidence.extend(new);
+                }
+                None => {
+                    places.insert(key, all.len());
+                    all.push(finding);
+                }
+            }
+        }
+        self.findings = all;
+    }
+}

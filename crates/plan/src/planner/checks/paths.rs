@@ -1,0 +1,417 @@
+//! Paths that a container's settings name, and where on a volume they lie.
+
+use std::collections::BTreeMap;
+
+use kube_facts::{Container, PodTemplate, list};
+use model::{Object, Ref};
+use serde_json::Value;
+
+use super::uses::Use;
+
+/// Something that names a path on the volume.
+#[derive(Clone, Debug)]
+pub(super) struct Setting {
+    /// What it is, without the path: `env PGDATA`, `--data=<>`.
+    pub(super) key: String,
+    /// The path as it is written.
+    pub(super) path: String,
+    /// Where on the volume the path lies: its parts from the volume's root.
+    pub(super) location: String,
+    /// The mount that it lies below: an index into the container's mounts of the volume.
+    pub(super) mount: usize,
+    /// The object that has the text.
+    pub(super) object: Ref,
+    /// Where in that object: a JSON pointer.
+    pub(super) field: String,
+    /// Whether the program is given it; what stands in a file may or may not be read.
+    pub(super) is_given: bool,
+}
+
+/// Finds an object before the hop, or after it.
+pub(super) type Find<'a> = dyn Fn(&Ref) -> Option<Object> + 'a;
+
+/// A text of a container and where it stands.
+struct Text {
+    key: String,
+    text: String,
+    object: Ref,
+    field: String,
+    is_given: bool,
+}
+
+/// A folder of a volume inside a container.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Folder {
+    /// Where the container sees it, in parts.
+    path: Vec<String>,
+    /// What of the volume it sees; what is known only when the pod starts stands as it is written.
+    pub(super) sub_path: String,
+    /// Whether it is the volume that is looked at.
+    is_its: bool,
+    /// The index among the container's mounts of the volume that is looked at.
+    mount: usize,
+}
+
+impl Folder {
+    /// Whether two folders are seen at the same path.
+    pub(super) fn is_at(&self, other: &Self) -> bool {
+        self.path == other.path
+    }
+}
+
+/// A container with its environment, as far as that is known.
+pub(super) struct Room<'a> {
+    user: &'a Use<'a>,
+    find: &'a Find<'a>,
+    /// The plain text of each variable, or where it comes from.
+    env: Vec<(String, Text)>,
+    folders: Vec<Folder>,
+}
+
+impl<'a> Room<'a> {
+    pub(super) fn of(user: &'a Use<'a>, find: &'a Find<'a>) -> Self {
+        let mut room = Self { user, find, env: Vec::new(), folders: Vec::new() };
+        room.env = room.environment();
+        room.folders = room.folders();
+        room
+    }
+
+    /// The folders of the volume, in the order of the container's mounts of it.
+    pub(super) fn mounted(&self) -> Vec<&Folder> {
+        let mut all: Vec<&Folder> = self.folders.iter().filter(|folder| folder.is_its).collect();
+        all.sort_by_key(|folder| folder.mount);
+        all
+    }
+
+    /// Everything that names a path on the volume.
+    pub(super) fn settings(&self) -> Vec<Setting> {
+        let mut all = Vec::new();
+        for text in self.texts() {
+            self.read(&text, &mut all);
+        }
+        all
+    }
+
+    /// Volumes that hide a folder of this one: pod volumes with content of their own, mounted below it.
+    pub(super) fn hidden(&self) -> Vec<(String, String)> {
+        let files = ["configMap", "secret", "projected", "downwardAPI"];
+        let is_of_files = |name: &str| {
+            let volume = self.user.template.volumes().find(|volume| volume["name"] == name);
+            volume.is_some_and(|volume| files.iter().any(|kind| volume.get(*kind).is_some()))
+        };
+        let mounts = self.user.container.mounts().filter(|mount| !self.user.volumes().contains(&mount.volume));
+        let below = mounts.filter(|mount| {
+            let path = parts(mount.path);
+            let is_below = |folder: &&Folder| path.len() > folder.path.len() && path.starts_with(&folder.path);
+            self.mounted().iter().any(is_below) && !is_of_files(mount.volume)
+        });
+        below.map(|mount| (mount.volume.to_owned(), mount.path.to_owned())).collect()
+    }
+
+    fn object(&self, kind: &str, name: &str) -> Option<Object> {
+        (self.find)(&Ref::new("", kind, self.user.name.namespace(), name))
+    }
+
+    /// The variables in the order in which they are set; of several of a name the last counts, as for the kubelet.
+    fn environment(&self) -> Vec<(String, Text)> {
+        let mut all = Vec::new();
+        for from in list(self.user.container.json, "envFrom") {
+            let prefix = from.get("prefix").and_then(Value::as_str).unwrap_or_default();
+            let Some(map) = from.pointer("/configMapRef/name").and_then(Value::as_str) else { continue };
+            let Some(object) = self.object("ConfigMap", map) else { continue };
+            for (key, text) in strings(object.at("/data")) {
+                all.push((format!("{prefix}{key}"), self.of_map(map, key, text, true)));
+            }
+        }
+        for (index, env) in list(self.user.container.json, "env").iter().enumerate() {
+            let Some(name) = env.get("name").and_then(Value::as_str) else { continue };
+            let field = self.user.field(&format!("/env/{index}"));
+            let text = |text: String, field: String| Text {
+                key: format!("env {name}"),
+                text,
+                object: self.user.name.clone(),
+                field,
+                is_given: true,
+            };
+            let map = env.pointer("/valueFrom/configMapKeyRef").and_then(|from| {
+                let (map, key) = (from.get("name")?.as_str()?, from.get("key")?.as_str()?);
+                let object = self.object("ConfigMap", map)?;
+                let value = object.at("/data")?.get(key)?.as_str()?.to_owned();
+                Some(self.of_map(map, key, &value, true))
+            });
+            all.push((
+                name.to_owned(),
+                match (env.get("value").and_then(Value::as_str), map) {
+                    (Some(value), _) => text(self.expand(value, &all), format!("{field}/value")),
+                    (None, Some(map)) => Text { key: format!("env {name}"), ..map },
+                    // Known when the pod starts: the same source gives the same text.
+                    (None, None) => text(format!("({})", env.get("valueFrom").unwrap_or(&Value::Null)), field),
+                },
+            ));
+        }
+        all
+    }
+
+    fn of_map(&self, map: &str, key: &str, text: &str, is_given: bool) -> Text {
+        Text {
+            key: format!("env {key}"),
+            text: text.to_owned(),
+            object: Ref::new("", "ConfigMap", self.user.name.namespace(), map),
+            field: format!("/data/{}", key.replace('~', "~0").replace('/', "~1")),
+            is_given,
+        }
+    }
+
+    /// Replaces `$(NAME)` as the kubelet does; what is not known stays.
+    fn expand(&self, text: &str, env: &[(String, Text)]) -> String {
+        let known: BTreeMap<&str, &str> = env.iter().map(|(name, text)| (name.as_str(), text.text.as_str())).collect();
+        let mut all = String::new();
+        let mut rest = text;
+        while let Some((before, after)) = rest.split_once("$(") {
+            all.push_str(before);
+            match after.split_once(')') {
+                Some((name, after)) => {
+                    match known.get(name) {
+                        Some(value) => all.push_str(value),
+                        None => all.push_str(&format!("$({name})")),
+                    }
+                    rest = after;
+                }
+                None => {
+                    all.push_str("$(");
+                    rest = after;
+                }
+            }
+        }
+        all + rest
+    }
+
+    fn folders(&self) -> Vec<Folder> {
+        let its = self.user.volumes();
+        let mut mount = 0;
+        let json = list(self.user.container.json, "volumeMounts");
+        let all = self.user.container.mounts().zip(json);
+        all.map(|(one, json)| {
+            let is_its = its.contains(&one.volume);
+            mount += usize::from(is_its);
+            let is_expression = json.get("subPathExpr").and_then(Value::as_str).is_some_and(|text| !text.is_empty());
+            let sub_path = if is_expression { self.expand(one.sub_path, &self.env) } else { one.sub_path.to_owned() };
+            Folder {
+                path: parts(one.path),
+                sub_path: parts(&sub_path).join("/"),
+                is_its,
+                mount: mount.saturating_sub(1),
+            }
+        })
+        .collect()
+    }
+
+    /// The texts that a container is given, and those of the files that it is.
+    fn texts(&self) -> Vec<Text> {
+        let mut all: Vec<Text> = Vec::new();
+        let mut seen = Vec::new();
+        for (name, text) in self.env.iter().rev() {
+            if !seen.contains(&name) {
+                seen.push(name);
+                all.push(Text {
+                    key: text.key.clone(),
+                    text: text.text.clone(),
+                    object: text.object.clone(),
+                    field: text.field.clone(),
+                    is_given: true,
+                });
+            }
+        }
+        all.reverse();
+        for list_key in ["command", "args"] {
+            let words = list(self.user.container.json, list_key);
+            for (index, word) in words.iter().enumerate().filter_map(|(index, word)| Some((index, word.as_str()?))) {
+                let before =
+                    index.checked_sub(1).and_then(|at| words[at].as_str()).filter(|word| word.starts_with('-'));
+                all.push(Text {
+                    key: before.filter(|_| !word.starts_with('-')).map_or_else(String::new, |flag| format!("{flag} ")),
+                    text: self.expand(word, &self.env),
+                    object: self.user.name.clone(),
+                    field: self.user.field(&format!("/{list_key}/{index}")),
+                    is_given: true,
+                });
+            }
+        }
+        if let Some(folder) = self.user.container.json.get("workingDir").and_then(Value::as_str) {
+            all.push(Text {
+                key: "workingDir".into(),
+                text: folder.to_owned(),
+                object: self.user.name.clone(),
+                field: self.user.field("/workingDir"),
+                is_given: true,
+            });
+        }
+        all.extend(self.files());
+        all
+    }
+
+    /// The lines of the `ConfigMap`s that the container has as files.
+    fn files(&self) -> Vec<Text> {
+        let mounted: Vec<&str> = self.user.container.mounts().map(|mount| mount.volume).collect();
+        let volumes =
+            self.user.template.volumes().filter(|volume| {
+                volume.get("name").and_then(Value::as_str).is_some_and(|name| mounted.contains(&name))
+            });
+        let maps = volumes.flat_map(|volume| {
+            let own = volume.pointer("/configMap/name").into_iter();
+            let projected = volume.pointer("/projected/sources").and_then(Value::as_array).into_iter().flatten();
+            own.chain(projected.filter_map(|source| source.pointer("/configMap/name"))).filter_map(Value::as_str)
+        });
+        let mut all = Vec::new();
+        for map in maps {
+            let Some(object) = self.object("ConfigMap", map) else { continue };
+            for (key, text) in strings(object.at("/data")) {
+                for line in text.lines().map(str::trim).filter(|line| line.contains('/') && !line.starts_with('#')) {
+                    all.push(Text { key: format!("{key}: "), ..self.of_map(map, key, line, false) });
+                }
+            }
+        }
+        all
+    }
+
+    /// The paths on the volume that a text names.
+    fn read(&self, text: &Text, all: &mut Vec<Setting>) {
+        let found: Vec<(std::ops::Range<usize>, &Folder, String)> = tokens(&text.text)
+            .into_iter()
+            .filter_map(|range| {
+                let (folder, location) = self.locate(&text.text[range.clone()])?;
+                Some((range, folder, location))
+            })
+            .collect();
+        let mut key = text.text.clone();
+        for (range, ..) in found.iter().rev() {
+            key.replace_range(range.clone(), "<>");
+        }
+        // The name of a variable says what it is, whatever else its text has.
+        let key = if text.key.starts_with("env ") || text.key == "workingDir" {
+            text.key.clone()
+        } else {
+            format!("{}{key}", text.key)
+        };
+        all.extend(found.into_iter().map(|(range, folder, location)| Setting {
+            key: key.clone(),
+            path: text.text[range].to_owned(),
+            location,
+            mount: folder.mount,
+            object: text.object.clone(),
+            field: text.field.clone(),
+            is_given: text.is_given,
+        }));
+    }
+
+    /// Where on the volume a path of the container lies; `None` where it lies elsewhere.
+    fn locate(&self, path: &str) -> Option<(&Folder, String)> {
+        let path = parts(path);
+        let above = self.folders.iter().filter(|folder| path.starts_with(&folder.path));
+        let folder = above.max_by_key(|folder| folder.path.len()).filter(|folder| folder.is_its)?;
+        let rest = &path[folder.path.len()..];
+        let all: Vec<&str> = std::iter::once(folder.sub_path.as_str())
+            .chain(rest.iter().map(String::as_str))
+            .filter(|part| !part.is_empty())
+            .collect();
+        Some((folder, all.join("/")))
+    }
+}
+
+/// The texts of a map.
+fn strings(map: Option<&Value>) -> impl Iterator<Item = (&str, &str)> {
+    map.and_then(Value::as_object).into_iter().flatten().filter_map(|(key, text)| Some((key.as_str(), text.as_str()?)))
+}
+
+/// The parts of a path, without what does not count: `/a//./b/` is `a` and `b`.
+fn parts(path: &str) -> Vec<String> {
+    let mut all: Vec<String> = Vec::new();
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => {
+                all.pop();
+            }
+            part => all.push(part.to_owned()),
+        }
+    }
+    all
+}
+
+/// The absolute paths in a text: `--data=/a/b`, `-D/a`, `cp /a "/b"`, `file:///a`.
+fn tokens(text: &str) -> Vec<std::ops::Range<usize>> {
+    let bytes = text.as_bytes();
+    let ends = |c: u8| c.is_ascii_whitespace() || b"\"'`,;:=&|<>()[]{}?*!".contains(&c);
+    let mut all = Vec::new();
+    let mut at = 0;
+    while let Some(slash) = text[at..].find('/').map(|offset| at + offset) {
+        let before = slash.checked_sub(1).map(|at| bytes[at]);
+        // A flag of one letter takes its argument without a blank.
+        let is_flag = slash >= 2
+            && bytes[slash - 1].is_ascii_alphabetic()
+            && bytes[slash - 2] == b'-'
+            && slash.checked_sub(3).is_none_or(|at| ends(bytes[at]));
+        let end = bytes[slash..].iter().position(|c| ends(*c)).map_or(bytes.len(), |length| slash + length);
+        if before.is_none_or(|c| ends(c) || c == b'@') || is_flag {
+            all.push(slash..end);
+        }
+        at = end.max(slash + 1);
+    }
+    all
+}
+
+/// Whether a setting is about something beside the data: logs, temporary files, sockets.
+pub(super) fn is_aside(key: &str) -> bool {
+    const ASIDE: [&str; 15] = [
+        "log", "logs", "logfile", "tmp", "tmpdir", "temp", "cache", "pid", "pidfile", "sock", "socket", "lock",
+        "backup", "backups", "metrics",
+    ];
+    let words = key.split(|c: char| !c.is_ascii_alphanumeric()).map(str::to_lowercase);
+    key.len() <= 60 && words.into_iter().any(|word| ASIDE.contains(&word.as_str()))
+}
+
+/// Which container of a pod this is, for people.
+pub(super) fn shown(template: PodTemplate<'_>, container: Container<'_>) -> String {
+    if template.containers().count() < 2 { "its container".into() } else { format!("container {}", container.name) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_found_in_settings() {
+        let cases: [(&str, &[&str]); 9] = [
+            ("/data", &["/data"]),
+            ("--data=/data/db", &["/data/db"]),
+            ("-D/data/db", &["/data/db"]),
+            ("exec server --a /x --b '/y'", &["/x", "/y"]),
+            ("file:///data/x", &["///data/x"]),
+            ("http://host/data", &["//host/data"]),
+            ("./data/x and a/b", &[]),
+            ("/a:/b", &["/a", "/b"]),
+            ("dir /data\n", &["/data"]),
+        ];
+        for (text, paths) in cases {
+            let found: Vec<&str> = tokens(text).into_iter().map(|range| &text[range]).collect();
+            assert_eq!(found, paths, "{text}");
+        }
+    }
+
+    #[test]
+    fn parts_of_a_path() {
+        assert_eq!(parts("/a//./b/"), ["a", "b"]);
+        assert_eq!(parts("/a/../b"), ["b"]);
+        assert!(parts("/").is_empty());
+    }
+
+    #[test]
+    fn what_is_beside_the_data() {
+        for key in ["env LOG_DIR", "--pidfile=<>", "--log-path=<>", "env BACKUP_DIR"] {
+            assert!(is_aside(key), "{key}");
+        }
+        for key in ["env PGDATA", "--data=<>", "--wal-dir=<>", "env CATALOG"] {
+            assert!(!is_aside(key), "{key}");
+        }
+    }
+}

@@ -1,0 +1,272 @@
+//! Whether the new containers find the data where the old ones left it on the volume: mount path, sub path, and every
+//! setting that names a path on it.
+//!
+//! A path and the settings that name it may move together: what counts is where on the volume they lie.
+
+use model::{Code, Finding, Ref};
+
+use super::super::opens;
+use super::paths::{Find, Folder, Room, Setting, is_aside, shown};
+use super::uses::{Left, Pair, Workloads};
+use super::{Report, Scene};
+
+pub(super) fn check(scene: &Scene<'_>, workloads: &Workloads, report: &mut Report) {
+    let before = |name: &Ref| workloads.before(name).or_else(|| scene.before.objects.get(name)).cloned();
+    let after = |name: &Ref| workloads.after(name).or_else(|| scene.live.get(name)).cloned();
+    for volume in scene.ground.in_use() {
+        let (pairs, left) = workloads.pairs(volume);
+        for left in &left {
+            report.findings.push(unmounted(scene, left));
+        }
+        for pair in &pairs {
+            let is_judged = opens::knows_place(scene, pair.before.name, pair.before.container.name);
+            if !is_judged {
+                Place { scene, pair }.check((&before, &after), report);
+            }
+        }
+    }
+}
+
+/// The volume stays in the pod, or goes from it, and no container has it any more.
+fn unmounted(scene: &Scene<'_>, left: &Left<'_>) -> Finding {
+    let (chart, claim) = (&scene.leg.pick.id, &left.volume.claim);
+    let found = format!("no container of {} in {chart} mounts {claim}", left.workload);
+    Finding::blocking(Code::OtherPlace, found)
+        .about(left.workload)
+        .at(left.field.clone())
+        .with(format!("{} of {} mounts it today", left.before.container.name, left.before.name))
+        .why("the program writes into the container's own layer or another volume, and its data lies unused")
+        .next("give the chart the volume mount of today")
+}
+
+struct Place<'a> {
+    scene: &'a Scene<'a>,
+    pair: &'a Pair<'a>,
+}
+
+/// A setting of before and what became of it.
+enum Fate {
+    Kept,
+    /// Another path under the same name.
+    Moved(usize),
+    Gone,
+}
+
+impl Place<'_> {
+    fn check(&self, (before, after): (&Find<'_>, &Find<'_>), report: &mut Report) {
+        let (old, new) = (Room::of(&self.pair.before, before), Room::of(&self.pair.after, after));
+        let (had, has) = (old.settings(), new.settings());
+        let (fates, added) = compare(&had, &has);
+        let moved = self.mounts((&old, &new), &had, &fates, report);
+        self.read_only(report);
+        if moved {
+            // The settings below a mount that moved are told by it.
+            return;
+        }
+        for (setting, fate) in had.iter().zip(&fates) {
+            match fate {
+                Fate::Kept => {}
+                Fate::Moved(at) if is_aside(&setting.key) || !has[*at].is_given || !setting.is_given => {
+                    self.unknown(&has[*at], setting, report);
+                }
+                Fate::Moved(at) => report.findings.push(self.other_path(&has[*at], setting)),
+                Fate::Gone if is_aside(&setting.key) => {}
+                Fate::Gone if setting.is_given => report.findings.push(self.gone(setting)),
+                Fate::Gone => self.unknown(&Setting { location: String::new(), ..setting.clone() }, setting, report),
+            }
+        }
+        for setting in added.iter().map(|at| &has[*at]).filter(|setting| !is_aside(&setting.key)) {
+            self.appeared(setting, had.is_empty(), report);
+        }
+        if had.is_empty() && has.is_empty() {
+            let known = old.hidden();
+            for (volume, path) in new.hidden().into_iter().filter(|new| !known.contains(new)) {
+                let reason = format!("volume {volume} is mounted at {path} and hides that folder of the PVC");
+                let field = self.pair.after.field("/volumeMounts");
+                let way_out = "mount that volume in a folder outside the PVC's";
+                report.unknown(self.pair.volume, self.pair.after.name, &field, (reason, way_out));
+            }
+        }
+    }
+
+    /// Whether a mount moved and the settings did not go with it.
+    fn mounts(&self, (old, new): (&Room<'_>, &Room<'_>), had: &[Setting], fates: &[Fate], report: &mut Report) -> bool {
+        let (olds, news) = (old.mounted(), new.mounted());
+        let is_same = |a: &Folder, b: &Folder| a.is_at(b) && a.sub_path == b.sub_path;
+        let mut moved = false;
+        for (at, folder) in olds.iter().enumerate() {
+            if news.iter().any(|new| is_same(folder, new)) {
+                continue;
+            }
+            let mut below = had.iter().zip(fates).filter(|(setting, _)| setting.mount == at).peekable();
+            let is_named = below.peek().is_some();
+            if is_named && below.all(|(_, fate)| matches!(fate, Fate::Kept)) {
+                continue;
+            }
+            moved = true;
+            let free: Vec<usize> =
+                (0..news.len()).filter(|at| !olds.iter().any(|old| is_same(old, news[*at]))).collect();
+            report.findings.push(self.other_mount(at, folder, &news, &free));
+        }
+        moved
+    }
+
+    fn other_mount(&self, at: usize, folder: &Folder, news: &[&Folder], free: &[usize]) -> Finding {
+        let (before, after) = (&self.pair.before, &self.pair.after);
+        let was = &before.mounts[at];
+        let same_path = free.iter().copied().find(|new| news[*new].is_at(folder));
+        let will = same_path.or(free.first().copied()).map(|at| &after.mounts[at]);
+        let (chart, claim) = (&self.scene.leg.pick.id, &self.pair.volume.claim);
+        let who = format!("{} of {}", shown(after.template, after.container), after.name);
+        let finding = match (will, same_path) {
+            (Some(will), Some(_)) => {
+                let key = if will.is_expression || (was.is_expression && will.mount.sub_path.is_empty()) {
+                    "subPathExpr"
+                } else {
+                    "subPath"
+                };
+                let found = format!("{who} in {chart} mounts another folder of {claim} at {}", will.mount.path);
+                Finding::blocking(Code::OtherPlace, found).at(format!(
+                    "{}{}/{key}",
+                    after.template.pointer,
+                    will.pointer()
+                ))
+            }
+            (Some(will), None) => {
+                let found =
+                    format!("{who} in {chart} mounts {claim} at {}, not at {}", will.mount.path, was.mount.path);
+                Finding::blocking(Code::OtherPlace, found).at(format!(
+                    "{}{}/mountPath",
+                    after.template.pointer,
+                    will.pointer()
+                ))
+            }
+            (None, _) => {
+                let found = format!("{who} in {chart} does not mount {claim} at {} any more", was.mount.path);
+                Finding::blocking(Code::OtherPlace, found).at(after.field("/volumeMounts"))
+            }
+        };
+        let text =
+            |path: &str, sub: &str| if sub.is_empty() { path.to_owned() } else { format!("{path} (subPath {sub})") };
+        let finding =
+            finding.about(after.name).with(format!("today: {claim} at {}", text(was.mount.path, was.mount.sub_path)));
+        match will {
+            Some(will) => finding.with(format!("{chart}: at {}", text(will.mount.path, will.mount.sub_path))),
+            None => finding,
+        }
+    }
+
+    /// A container that wrote to the volume and may not any more.
+    fn read_only(&self, report: &mut Report) {
+        let (before, after) = (&self.pair.before, &self.pair.after);
+        if before.mounts.iter().all(|mount| mount.is_read_only) || !after.mounts.iter().all(|mount| mount.is_read_only)
+        {
+            return;
+        }
+        let Some(mount) = after.mounts.first() else { return };
+        let found = format!(
+            "{} of {} in {} may not write to {} any more",
+            shown(after.template, after.container),
+            after.name,
+            self.scene.leg.pick.id,
+            self.pair.volume.claim
+        );
+        report.findings.push(
+            Finding::blocking(Code::OtherPlace, found)
+                .about(after.name)
+                .at(format!("{}{}/readOnly", after.template.pointer, mount.pointer()))
+                .why("a program that keeps its data there fails, or writes somewhere else")
+                .next("give the chart the volume mount of today"),
+        );
+    }
+
+    fn other_path(&self, now: &Setting, was: &Setting) -> Finding {
+        let found =
+            format!("{} in {} names another path on {}", now.object, self.scene.leg.pick.id, self.pair.volume.claim);
+        Finding::blocking(Code::OtherPlace, found)
+            .about(&now.object)
+            .at(now.field.clone())
+            .with(self.today(was))
+            .with(format!("{}: {}", self.scene.leg.pick.id, place(now)))
+    }
+
+    fn gone(&self, was: &Setting) -> Finding {
+        let after = &self.pair.after;
+        let list = ["/env", "/command", "/workingDir"].into_iter().find(|list| was.field.contains(list));
+        let (object, field) = if was.object == *self.pair.before.name {
+            (after.name, after.field(list.unwrap_or("/args")))
+        } else {
+            (&was.object, was.field.clone())
+        };
+        let chart = &self.scene.leg.pick.id;
+        let found = format!(
+            "nothing in {} of {chart} names the path {} on {} any more",
+            after.name, was.path, self.pair.volume.claim
+        );
+        Finding::blocking(Code::OtherPlace, found)
+            .about(object)
+            .at(field)
+            .with(self.today(was))
+            .with("where the program looks by default is not known")
+    }
+
+    fn appeared(&self, now: &Setting, was_silent: bool, report: &mut Report) {
+        if was_silent && now.is_given && !now.location.is_empty() {
+            let (chart, claim) = (&self.scene.leg.pick.id, &self.pair.volume.claim);
+            let found = format!("{} in {chart} names a path on {claim}, which it does not today", now.object);
+            report.findings.push(
+                Finding::blocking(Code::OtherPlace, found)
+                    .about(&now.object)
+                    .at(now.field.clone())
+                    .with(format!("{chart}: {}", place(now)))
+                    .with("today the program looks where its image says"),
+            );
+        } else {
+            let reason = format!("it names {} on the PVC, which it does not today", now.path);
+            let way_out = "give the chart the settings of today";
+            report.unknown(self.pair.volume, &now.object, &now.field, (reason, way_out));
+        }
+    }
+
+    /// A setting in a file, or one beside the data.
+    fn unknown(&self, now: &Setting, was: &Setting, report: &mut Report) {
+        let reason = format!("what it says of {} on the PVC changes", was.path);
+        report.unknown(self.pair.volume, &now.object, &now.field, (reason, "give the chart the settings of today"));
+    }
+
+    fn today(&self, was: &Setting) -> String {
+        format!("today: {} of {}", place(was), self.pair.volume.claim)
+    }
+}
+
+fn place(setting: &Setting) -> String {
+    let folder = if setting.location.is_empty() { "the root" } else { setting.location.as_str() };
+    format!("{}, which is {folder}", setting.path)
+}
+
+/// What became of each setting of before, and which of the new ones name something new.
+fn compare(had: &[Setting], has: &[Setting]) -> (Vec<Fate>, Vec<usize>) {
+    let mut free: Vec<usize> = (0..has.len()).collect();
+    let mut fates: Vec<Option<Fate>> = had.iter().map(|_| None).collect();
+    let rounds: [fn(&Setting, &Setting) -> bool; 3] = [
+        |old, new| old.key == new.key && old.location == new.location,
+        |old, new| old.location == new.location,
+        |old, new| old.key == new.key,
+    ];
+    for (round, is_same) in rounds.into_iter().enumerate() {
+        for (old, fate) in had.iter().zip(&mut fates).filter(|(_, fate)| fate.is_none()) {
+            if let Some(at) = free.iter().position(|new| is_same(old, &has[*new])) {
+                let new = free.remove(at);
+                *fate = Some(if round == 2 { Fate::Moved(new) } else { Fate::Kept });
+            }
+        }
+    }
+    let is_named = |all: &[Setting], location: &str| all.iter().any(|setting| setting.location == location);
+    free.retain(|new| !is_named(had, &has[*new].location));
+    let fates = fates.into_iter().zip(had).map(|(fate, old)| match fate {
+        Some(fate) => fate,
+        None if is_named(has, &old.location) => Fate::Kept,
+        None => Fate::Gone,
+    });
+    (fates.collect(), free)
+}

@@ -1,0 +1,201 @@
+//! Who uses a PVC today, and who takes their place in the new manifest.
+
+use std::collections::BTreeMap;
+
+use helm_compat::upgrade;
+use kube_facts::{ClaimMount, Container, ContainerKind, PodTemplate, claim_mounts, volumes_of_claim};
+use model::{Object, Ref, Volume};
+use serde_json::Value;
+
+use super::super::form;
+use super::Scene;
+
+/// The objects of the release before and after the hop.
+pub(super) struct Workloads {
+    before: BTreeMap<Ref, Object>,
+    /// What helm's patch makes of the live objects, or the planned documents where they are new.
+    after: BTreeMap<Ref, Object>,
+}
+
+/// A container that mounts a PVC.
+#[derive(Clone)]
+pub(super) struct Use<'a> {
+    pub(super) name: &'a Ref,
+    pub(super) template: PodTemplate<'a>,
+    pub(super) container: Container<'a>,
+    pub(super) mounts: Vec<ClaimMount<'a>>,
+}
+
+/// A container that mounts a PVC today, and the one in its place.
+pub(super) struct Pair<'a> {
+    pub(super) volume: &'a Volume,
+    pub(super) before: Use<'a>,
+    pub(super) after: Use<'a>,
+}
+
+/// A container that mounts a PVC today and has nobody in its place, though its workload stays.
+pub(super) struct Left<'a> {
+    pub(super) volume: &'a Volume,
+    pub(super) before: Use<'a>,
+    /// The workload that stays.
+    pub(super) workload: &'a Ref,
+    /// Where in it the mount is missing.
+    pub(super) field: String,
+}
+
+impl<'a> Use<'a> {
+    /// A field of the container as a JSON pointer in the workload.
+    pub(super) fn field(&self, rest: &str) -> String {
+        format!("{}{}{rest}", self.template.pointer, self.container.pointer())
+    }
+
+    /// The container's image, without tag and digest.
+    pub(super) fn image(&self) -> &'a str {
+        recipe::image_name(self.container.json.get("image").and_then(Value::as_str).unwrap_or_default())
+    }
+
+    /// The pod's volumes that are the PVC.
+    pub(super) fn volumes(&self) -> Vec<&'a str> {
+        self.mounts.iter().map(|mount| mount.mount.volume).collect()
+    }
+}
+
+impl Workloads {
+    pub(super) fn of(scene: &Scene<'_>) -> Self {
+        let stored = |name: &Ref| scene.before.docs.iter().find(|doc| doc.name().as_ref() == Some(name));
+        let planned = scene.planned.docs.iter().filter_map(|doc| Some((doc.name()?, doc)));
+        let after: BTreeMap<Ref, Object> = planned
+            .map(|(name, doc)| {
+                let object = match scene.live.get(&name) {
+                    Some(live) => upgrade::patched(stored(&name), doc, live),
+                    None => doc.clone(),
+                };
+                (name, object)
+            })
+            .collect();
+        let names = scene.before.docs.iter().filter_map(Object::name).chain(after.keys().cloned());
+        let today = |name: Ref| {
+            let object = form(&scene.before.objects, &scene.before.docs, &name)?.clone();
+            Some((name, object))
+        };
+        Self { before: names.filter_map(today).collect(), after }
+    }
+
+    /// An object before the hop.
+    pub(super) fn before(&self, name: &Ref) -> Option<&Object> {
+        self.before.get(name)
+    }
+
+    /// An object of the release after the hop.
+    pub(super) fn after(&self, name: &Ref) -> Option<&Object> {
+        self.after.get(name)
+    }
+
+    /// The containers that use a PVC today, each with the one in its place.
+    pub(super) fn pairs<'a>(&'a self, volume: &'a Volume) -> (Vec<Pair<'a>>, Vec<Left<'a>>) {
+        let (mut pairs, mut left) = (Vec::new(), Vec::new());
+        for (name, object) in self.before.iter().filter(|(_, object)| runs_on(object)) {
+            let before = users(name, object, volume);
+            if before.is_empty() {
+                continue;
+            }
+            let Some((name, after)) = self.successor(name, volume) else {
+                // Where nothing mounts the PVC any more, that is said as a whole.
+                if let Some((name, after)) = self.after.get_key_value(name).filter(|_| self.is_mounted(volume))
+                    && let Some(template) = PodTemplate::of(after)
+                {
+                    let field = format!("{}/volumes", template.pointer);
+                    left.extend(before.into_iter().map(|before| Left {
+                        volume,
+                        before,
+                        workload: name,
+                        field: field.clone(),
+                    }));
+                }
+                continue;
+            };
+            pair(volume, before, (name, after), &mut pairs, &mut left);
+        }
+        (pairs, left)
+    }
+
+    /// The workload of the same name, else one that is new to the PVC.
+    fn successor<'a>(&'a self, name: &Ref, volume: &Volume) -> Option<(&'a Ref, &'a Object)> {
+        let mounts = |object: &Object| runs_on(object) && !volumes_of_claim(object, &volume.claim).is_empty();
+        if let Some((name, object)) = self.after.get_key_value(name) {
+            return mounts(object).then_some((name, object));
+        }
+        let is_new = |name: &Ref| self.before.get(name).is_none_or(|before| !mounts(before));
+        self.after.iter().find(|(name, object)| is_new(name) && mounts(object))
+    }
+
+    fn is_mounted(&self, volume: &Volume) -> bool {
+        self.after.values().any(|object| !volumes_of_claim(object, &volume.claim).is_empty())
+    }
+}
+
+/// Whether a workload's pods go on running. Jobs and `CronJob`s copy data; they are not where a program expects its own.
+fn runs_on(object: &Object) -> bool {
+    PodTemplate::of(object).is_some() && !matches!(object.text("/kind"), "Job" | "CronJob")
+}
+
+/// The containers that mount a PVC: the main ones, or the init ones where no main one does.
+fn users<'a>(name: &'a Ref, object: &'a Object, volume: &Volume) -> Vec<Use<'a>> {
+    let Some(template) = PodTemplate::of(object) else { return Vec::new() };
+    let all = claim_mounts(object, &volume.claim);
+    let of_kind = |kind: ContainerKind| {
+        let mut users: Vec<Use<'a>> = Vec::new();
+        for mount in all.iter().filter(|mount| mount.container.kind == kind) {
+            match users.iter_mut().find(|user| user.container.index == mount.container.index) {
+                Some(user) => user.mounts.push(*mount),
+                None => users.push(Use { name, template, container: mount.container, mounts: vec![*mount] }),
+            }
+        }
+        users
+    };
+    let main = of_kind(ContainerKind::Main);
+    if main.is_empty() { of_kind(ContainerKind::Init) } else { main }
+}
+
+/// Finds each container's place: by its name, then by its image, then by order.
+fn pair<'a>(
+    volume: &'a Volume,
+    before: Vec<Use<'a>>,
+    (name, after): (&'a Ref, &'a Object),
+    pairs: &mut Vec<Pair<'a>>,
+    left: &mut Vec<Left<'a>>,
+) {
+    let Some(template) = PodTemplate::of(after) else { return };
+    let mut free = users(name, after, volume);
+    let mut open = before;
+    // What an init container did a main one may do, not the other way round.
+    free.retain(|user| user.container.kind >= open[0].container.kind);
+    let by: [fn(&Use<'_>, &Use<'_>) -> bool; 3] = [
+        |old, new| old.container.name == new.container.name,
+        |old, new| !old.image().is_empty() && old.image() == new.image(),
+        |_, _| true,
+    ];
+    let (first, known) = (open[0].container.index, pairs.len());
+    for (round, is_same) in by.into_iter().enumerate() {
+        // Names that are all new say nothing; beside a container that stays, another one that comes is no successor.
+        if round == 2 && pairs.len() > known {
+            break;
+        }
+        // A container that is still there and mounts nothing has no successor.
+        let stays = |old: &Use<'_>| template.containers().any(|new| new.name == old.container.name);
+        open.retain(|old| match free.iter().position(|new| (round == 0 || !stays(old)) && is_same(old, new)) {
+            Some(at) => {
+                pairs.push(Pair { volume, before: old.clone(), after: free.remove(at) });
+                false
+            }
+            None => true,
+        });
+    }
+    // A second container goes without harm: the first one has the data.
+    open.retain(|old| old.container.index == first || pairs.len() == known);
+    for old in open {
+        let same = template.containers().find(|new| new.kind == old.container.kind && new.name == old.container.name);
+        let field = same.map_or_else(|| "/containers".to_owned(), |same| format!("{}/volumeMounts", same.pointer()));
+        left.push(Left { volume, before: old, workload: name, field: format!("{}{field}", template.pointer) });
+    }
+}

@@ -1,0 +1,81 @@
+//! Whether the new pods of a store may read and write what the old ones left.
+
+use serde_json::json;
+
+use crate::store::{PLAIN, installed, plan, said, set};
+
+const CONTEXT: &str = "/spec/template/spec/securityContext";
+
+fn changed(source: &str, old: &str, new: &str) -> Vec<String> {
+    let pod = |context: &str| set(&format!("{context}, "), PLAIN);
+    said(&plan(&installed(&pod(old), &json!({source: {}})), &pod(new)))
+}
+
+const INIT: &str = "initContainers: [{name: own, securityContext: {runAsUser: 0}, command: [sh, -c, chown -R 2 /d], volumeMounts: [{name: data, mountPath: /d}]}]";
+
+#[test]
+fn the_same_identity_says_nothing() {
+    let one = "securityContext: {runAsUser: 1, runAsGroup: 1, fsGroup: 1}";
+    for (old, new) in [
+        (one, one.to_owned()),
+        ("dnsPolicy: Default", "dnsPolicy: ClusterFirst".to_owned()),
+        // What handed the data over once is not needed twice.
+        (&format!("{one}, {INIT}"), one.to_owned()),
+        (one, one.replace("fsGroup: 1", "fsGroup: 1, fsGroupChangePolicy: OnRootMismatch")),
+        (one, one.replace("fsGroup: 1", "fsGroup: 1, supplementalGroups: [5]")),
+        ("hostNetwork: false", "securityContext: {runAsUser: 0}".to_owned()),
+    ] {
+        assert_eq!(changed("hostPath", old, &new), Vec::<String>::new(), "{old} -> {new}");
+    }
+}
+
+#[test]
+fn another_user_is_refused_unless_it_is_given_the_data() {
+    let user = |user: u32| format!("securityContext: {{runAsUser: {user}}}");
+    let none = "hostNetwork: false";
+    let refused = [format!("Blocking PL223 StatefulSet/store {CONTEXT}/runAsUser")];
+    let warned = [format!("Warning PL223 StatefulSet/store {CONTEXT}/runAsUser")];
+    assert_eq!(changed("csi", &user(1), &user(2)), refused);
+    assert_eq!(changed("csi", &format!("{}, {INIT}", user(1)), &user(2)), refused);
+    assert_eq!(changed("csi", none, &user(2)), refused);
+    assert_eq!(changed("csi", &user(1), none), refused);
+    assert_eq!(changed("csi", &user(0), &user(2)), refused);
+    assert_eq!(changed("csi", &user(1), &format!("{}, {INIT}", user(2))), warned);
+    assert_eq!(changed("csi", &user(1), &user(0)), warned);
+    // It gives the data to somebody else, or to nobody, or cannot.
+    for init in [
+        INIT.replace("-R 2", "-R 7"),
+        INIT.replace("chown -R 2 /d", "ls /d"),
+        INIT.replace("runAsUser: 0", "runAsUser: 9"),
+    ] {
+        assert_eq!(changed("csi", &user(1), &format!("{}, {init}", user(2))), refused, "{init}");
+    }
+    let own = PLAIN.replace("name: store,", "name: store, securityContext: {runAsUser: 3},");
+    let said = said(&plan(&installed(&set("", PLAIN), &json!({"csi": {}})), &set("", &own)));
+    assert_eq!(said, ["Blocking PL223 StatefulSet/store /spec/template/spec/containers/0/securityContext/runAsUser"]);
+}
+
+#[test]
+fn a_group_of_files_helps_where_the_volume_knows_it() {
+    let pod = |user: u32| format!("securityContext: {{runAsUser: {user}, fsGroup: 5}}");
+    let field = format!("StatefulSet/store {CONTEXT}/runAsUser");
+    assert_eq!(changed("csi", &pod(1), &pod(2)), [format!("Unknown PL255 {field}")]);
+    for source in ["hostPath", "nfs"] {
+        assert_eq!(changed(source, &pod(1), &pod(2)), [format!("Blocking PL223 {field}")], "{source}");
+    }
+}
+
+#[test]
+fn another_group_is_unknown() {
+    let base = "runAsUser: 1, runAsGroup: 1, fsGroup: 1, supplementalGroups: [1]";
+    for (from, to, field) in [
+        ("runAsGroup: 1", "runAsGroup: 2", "runAsGroup"),
+        ("fsGroup: 1", "fsGroup: 2", "fsGroup"),
+        (", fsGroup: 1", "", "fsGroup"),
+        ("[1]", "[2]", "supplementalGroups"),
+    ] {
+        let context = |text: &str| format!("securityContext: {{{text}}}");
+        let said = changed("csi", &context(base), &context(&base.replace(from, to)));
+        assert_eq!(said, [format!("Unknown PL255 StatefulSet/store {CONTEXT}/{field}")], "{to}");
+    }
+}

@@ -1,0 +1,160 @@
+//! Whether the new containers of a store find its data where the old ones left it.
+
+use serde_json::json;
+
+use crate::store::{PLAIN, installed, plan, said, set};
+use crate::yard::at_2_13;
+
+const POD: &str = "/spec/template/spec";
+
+/// What is said of an upgrade from one container to another.
+fn moved(old: &str, new: &str) -> Vec<String> {
+    said(&plan(&installed(&set("", old), &json!({"csi": {}})), &set("", new)))
+}
+
+fn refused(field: &str) -> Vec<String> {
+    vec![format!("Blocking PL256 StatefulSet/store {POD}{field}")]
+}
+
+fn unknown(field: &str) -> Vec<String> {
+    vec![format!("Unknown PL255 StatefulSet/store {POD}{field}")]
+}
+
+const BARE: &str = "name: store, image: 'x/store:1', volumeMounts: [{name: data, mountPath: /data}]";
+
+#[test]
+fn the_same_place_is_found() {
+    let rename = |from: &str, to: &str| PLAIN.replace(from, to);
+    let same = [
+        PLAIN.to_owned(),
+        rename("x/store:1", "y/store:2"),
+        rename("name: store", "name: server"),
+        rename("--data=", "--quiet', '--data="),
+        rename("'--data=/data/db'", "'--data', '/data/db'"),
+        rename("args:", "env: [{name: A, value: b}], resources: {limits: {cpu: 1}}, args:"),
+        // The path and what names it move together.
+        rename("/data", "/var/lib/store"),
+        rename("mountPath: /data", "mountPath: /data/db, subPath: db"),
+        rename("'--data=/data/db'", "'--data=/d/'").replace("mountPath: /data", "mountPath: /d, subPath: ./db"),
+        rename("args: ['--data=/data/db']", "env: [{name: DATA, value: /data/db}], args: ['--data=$(DATA)']"),
+        rename("args: ['--data=/data/db']", "command: [sh, -c, 'exec store --data=/data/db --more']"),
+        // Beside the data.
+        rename("args:", "env: [{name: LOG_DIR, value: /data/logs}], args:"),
+        rename("volumeMounts: [", "volumeMounts: [{name: cfg, mountPath: /data/store.conf}, "),
+        rename("mountPath: /data}", "mountPath: /data}, {name: data, mountPath: /backup, subPath: backup}"),
+    ];
+    for new in same {
+        assert_eq!(moved(PLAIN, &new), Vec::<String>::new(), "{new}");
+    }
+    assert_eq!(moved(BARE, &BARE.replace("store:1", "store:2")), Vec::<String>::new());
+}
+
+#[test]
+fn another_place_is_refused() {
+    let mount = "/containers/0/volumeMounts/0";
+    let cases = [
+        (PLAIN, "mountPath: /data", "mountPath: /other", format!("{mount}/mountPath")),
+        (PLAIN, "mountPath: /data", "mountPath: /data, subPath: db", format!("{mount}/subPath")),
+        (PLAIN, "mountPath: /data", "mountPath: /data, subPathExpr: $(POD)", format!("{mount}/subPathExpr")),
+        (PLAIN, "mountPath: /data}", "mountPath: /data, readOnly: true}", format!("{mount}/readOnly")),
+        (PLAIN, "/data/db", "/data/db2", "/containers/0/args/0".into()),
+        (PLAIN, "args: ['--data=/data/db'], ", "", "/containers/0/args".into()),
+        (PLAIN, "'--data=/data/db'", "'--data=/var/db'", "/containers/0/args".into()),
+        (BARE, "mountPath: /data", "mountPath: /other", format!("{mount}/mountPath")),
+        (BARE, "mountPath: /data", "mountPath: /data, subPath: x", format!("{mount}/subPath")),
+        (
+            BARE,
+            "volumeMounts: [{name: data, mountPath: /data}]",
+            "volumeMounts: []",
+            "/containers/0/volumeMounts".into(),
+        ),
+        (
+            BARE,
+            "volumeMounts:",
+            "env: [{name: DATA_DIR, value: /data/x}], volumeMounts:",
+            "/containers/0/env/0/value".into(),
+        ),
+        (BARE, "volumeMounts:", "command: [store, --dir, /data/x], volumeMounts:", "/containers/0/command/2".into()),
+    ];
+    for (old, from, to, field) in cases {
+        assert_eq!(moved(old, &old.replace(from, to)), refused(&field), "{to}");
+    }
+    // The mount goes to a sidecar.
+    let sidecar = BARE.replace("1', ", "1'}, {name: backup, image: 'x/backup:1', ");
+    assert_eq!(moved(BARE, &sidecar), refused("/containers/0/volumeMounts"));
+    let env = PLAIN.replace("args: ['--data=/data/db']", "env: [{name: DATA, value: /data/db}]");
+    assert_eq!(moved(&env, &env.replace("/data/db", "/data/other")), refused("/containers/0/env/0/value"));
+    assert_eq!(moved(&env, &env.replace("env: [{name: DATA, value: /data/db}], ", "")), refused("/containers/0/env"));
+    let work = BARE.replace("volumeMounts:", "workingDir: /data, volumeMounts:");
+    assert_eq!(moved(&work, &work.replace("workingDir: /data, ", "")), refused("/containers/0/workingDir"));
+}
+
+#[test]
+fn what_may_matter_is_unknown() {
+    let cases = [
+        (PLAIN, "args:", "env: [{name: WAL_DIR, value: /data/wal}], args:", "/containers/0/env/0/value"),
+        (BARE, "volumeMounts:", "args: ['--dir=/data'], volumeMounts:", "/containers/0/args/0"),
+        (BARE, "volumeMounts: [", "volumeMounts: [{name: tmp, mountPath: /data/db}, ", "/containers/0/volumeMounts"),
+    ];
+    for (old, from, to, field) in cases {
+        assert_eq!(moved(old, &old.replace(from, to)), unknown(field), "{to}");
+    }
+}
+
+#[test]
+fn a_file_that_names_the_path_counts() {
+    let map = |text: &str| {
+        format!("---\napiVersion: v1\nkind: ConfigMap\nmetadata: {{name: cfg}}\ndata: {{store.conf: '{text}'}}\n")
+    };
+    let mounted = |path: &str| {
+        BARE.replace("volumeMounts: [", "volumeMounts: [{name: cfg, mountPath: /etc/store}, ").replace("/data", path)
+    };
+    let said = |old: (&str, &str), new: (&str, &str)| {
+        let yard = installed(&(set("", &mounted(old.0)) + &map(old.1)), &json!({"csi": {}}));
+        said(&plan(&yard, &(set("", &mounted(new.0)) + &map(new.1))))
+    };
+    let nothing = Vec::<String>::new();
+    assert_eq!(said(("/data", "dir /data/db"), ("/data", "port 1\n\n  dir /data/db")), nothing);
+    assert_eq!(said(("/data", "dir /data/db"), ("/store", "dir /store/db")), nothing);
+    assert_eq!(said(("/data", "port 1"), ("/data", "port 2")), nothing);
+    let unknown = vec!["Unknown PL255 ConfigMap/cfg /data/store.conf".to_owned()];
+    assert_eq!(said(("/data", "dir /data/db"), ("/data", "dir /data/other")), unknown);
+    assert_eq!(said(("/data", "dir /data/db"), ("/data", "port 1")), unknown);
+    assert_eq!(said(("/data", "port 1"), ("/data", "dir /data/db")), unknown);
+    assert_eq!(
+        said(("/data", "dir /data/db"), ("/store", "dir /data/db")),
+        refused("/containers/0/volumeMounts/1/mountPath")
+    );
+    // A variable out of a map is given to the program.
+    let env = BARE.replace("volumeMounts:", "envFrom: [{configMapRef: {name: cfg}}], volumeMounts:");
+    let yard = installed(&(set("", &env) + &map("/data/db").replace("store.conf", "DATA")), &json!({"csi": {}}));
+    let plan = plan(&yard, &(set("", &env) + &map("/data/x").replace("store.conf", "DATA")));
+    assert_eq!(crate::store::said(&plan), ["Blocking PL256 ConfigMap/cfg /data/DATA"]);
+}
+
+#[test]
+fn the_volume_must_stay_in_the_workload() {
+    let gone = set("", BARE).replace("claimName: store", "claimName: other");
+    let other = set("", BARE).replace("metadata: {name: store}", "metadata: {name: reader}");
+    let said = said(&plan(&installed(&(set("", BARE) + &other), &json!({"csi": {}})), &(gone + &other)));
+    assert_eq!(said, refused("/volumes"));
+    // A workload of another name takes its place.
+    let renamed = set("", BARE).replace("metadata: {name: store}", "metadata: {name: store-v2}");
+    assert_eq!(moved_to(&renamed), Vec::<String>::new());
+    let elsewhere = renamed.replace("mountPath: /data", "mountPath: /other");
+    assert_eq!(
+        moved_to(&elsewhere),
+        [format!("Blocking PL256 StatefulSet/store-v2 {POD}/containers/0/volumeMounts/0/mountPath")]
+    );
+}
+
+fn moved_to(text: &str) -> Vec<String> {
+    said(&plan(&installed(&set("", BARE), &json!({"csi": {}})), text))
+}
+
+#[test]
+fn the_platforms_own_upgrade_says_nothing() {
+    let plan = at_2_13().plan(&[crate::yard::new("2.20.41")]);
+    assert!(plan.unmodelled.is_empty(), "{:#?}", plan.unmodelled);
+    assert!(plan.findings.iter().all(|finding| finding.code.to_string() != "PL256"), "{:#?}", plan.findings);
+}
