@@ -17,6 +17,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use model::{Finding, Requests};
 
 pub use error::explain;
+pub use helm_compat::precheck::{Known, PlannedWrites};
 pub use readiness::{pod_state, readiness};
 
 /// A client of one API server, as one user.

@@ -72,11 +72,14 @@ fn exists(check: &Precheck, purpose: Purpose, asked: &ServerCheck) -> Meaning {
     if goes_first || check.writes.deletes.contains(target) {
         return Meaning::Pass;
     }
+    let next = match purpose {
+        Purpose::Hook(_) => "give the hook the delete policy before-hook-creation, or switch it off in the values",
+        _ => "find out whose it is: this user may not read it",
+    };
     let finding = Finding::blocking(Code::ServerRefuses, format!("{target} exists, and the upgrade creates it"))
         .about(target)
-        .at("/metadata/name")
-        .next("give the hook the delete policy before-hook-creation, or switch it off in the values");
-    Meaning::Found(vec![finding])
+        .at("/metadata/name");
+    Meaning::Found(vec![finding.next(next)])
 }
 
 fn is_conflict(cause: &RefusalCause) -> bool {
