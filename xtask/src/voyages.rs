@@ -1,6 +1,7 @@
 //! The voyages that the simulations and the tests make: which renderings they need.
 
-use model::{Code, SecretKey};
+use model::Code;
+use plan::Planning;
 use plan::planner::{self, ChartPick, Wish};
 use plan::survey;
 use recipe::Book;
@@ -43,16 +44,16 @@ pub(crate) fn record(recorder: &mut Recorder, installation: &Installation) -> an
         let Ok(to) = picks else { continue };
         let without = without.iter().map(|id| (*id).to_owned()).collect();
         let wish = Wish { to, values: json!({}), without, accepted: Vec::new() };
-        let secret = |key: &SecretKey| found.secrets.get(key).map(str::to_owned);
-        let jobs = planner::jobs(&found.inventory, &secret, &Book::builtin(), &wish);
+        let (book, helm) = (Book::builtin(), simulated_helm());
         // Not every way has every step.
-        let jobs = match jobs {
+        let mut planning = match Planning::new(&found, &book, &wish, &helm) {
             Err(finding) if finding.code == Code::BadOption => continue,
-            jobs => jobs.map_err(|finding| anyhow::anyhow!("{finding}"))?,
+            planning => planning.map_err(|finding| anyhow::anyhow!("{finding}"))?,
         };
-        for job in jobs {
+        while let Some(job) = planning.job() {
             let chart = charts.iter().find(|chart| chart.id == job.chart).expect("jobs are of offered charts");
-            recorder.render(chart, &job.release, &job.values)?;
+            let recorded = recorder.render(chart, &job.release, &job.values)?;
+            planning.rendered(&recorded.rendering()).map_err(|finding| anyhow::anyhow!("{finding}"))?;
         }
     }
     Ok(())

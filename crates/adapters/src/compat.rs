@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use helm_compat::record;
-use model::{ChartId, Code, Finding, Object, Ref, ReleaseFact, ReleaseId};
+use model::{ChartId, Code, Finding, Object, Ref, ReleaseFact, ReleaseId, RenderJob};
 
 pub(crate) use helm_compat::precheck::{Known, PlannedWrites};
 
-use crate::helm::{Launch, RenderJob};
+use crate::helm::Launch;
 
 pub(crate) use helm_compat::values::{file as values_file, set};
 
@@ -58,14 +58,18 @@ pub(crate) fn upgrade_argv(launch: &Launch<'_>, values: &Path) -> Vec<String> {
 
 /// The arguments of a rendering.
 pub(crate) fn template_argv(job: &RenderJob, chart: &Path, values: &Path) -> Vec<String> {
-    let release = ReleaseId { namespace: job.namespace.clone(), name: job.release.clone() };
     helm_compat::template_argv(
-        &release,
+        &job.release,
         &chart.to_string_lossy(),
         &values.to_string_lossy(),
         &job.kube_version,
         &job.api_versions,
     )
+}
+
+/// The arguments of a rendering as the upgrade will be.
+pub(crate) fn dry_run_argv(job: &RenderJob, chart: &Path, values: &Path) -> Vec<String> {
+    helm_compat::dry_run_argv(&job.release, job.mode, &chart.to_string_lossy(), &values.to_string_lossy())
 }
 
 /// The charts of these names in a repository's index.

@@ -1,8 +1,13 @@
 //! The helm program: found, asked for renderings, and started so that it outlives us.
 
+mod dry_run;
+mod foreign;
 mod home;
+mod place;
 mod process;
+mod proxy;
 mod template;
+mod view;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -11,9 +16,10 @@ use std::time::Duration;
 use model::{Code, Digest, Finding, HelmClient};
 use tokio::process::Command;
 
+pub use dry_run::DryRun;
 pub(crate) use home::Home;
 pub use process::{Launch, ended_text, is_alive, spawn, tidy, values_path};
-pub use template::{RenderJob, template};
+pub use template::template;
 
 /// The first helm with `--reset-then-reuse-values`.
 const OLDEST: semver::Version = semver::Version::new(3, 14, 0);

@@ -1,41 +1,33 @@
 //! The planned objects against the live cluster, when a plan is made.
 
 use helm_compat::precheck::{Known, PlannedWrites};
+use helm_compat::record;
 use helm_compat::record_size::{self, RecordSize};
-use model::{CheckAnswer, CheckAsk, Finding, Object, ObjectCheck, PlanFile, ReleaseId, ServerCheck, StepKind};
+use model::{CheckAnswer, CheckAsk, Finding, ObjectCheck, PlanFile, ReleaseId, ServerCheck, StepKind};
+use plan::planner::HopRendering;
 use plan::survey::Survey;
 use serde_json::Value;
 
 use crate::site::Site;
 
-/// What a hop's chart renders, Secrets in clear.
-pub(crate) struct HopObjects {
-    /// The documents of the manifest.
-    pub(crate) planned: Vec<Object>,
-    /// The hooks.
-    pub(crate) hooks: Vec<Object>,
-    /// The release as helm will store it; `None` where it was rendered without a cluster.
-    pub(crate) record: Option<Value>,
-}
-
 /// Checks every hop of a plan, as far as it can be known now, and adds what is found to the plan. A simulated installation has
 /// nobody to ask.
-pub(crate) async fn check(site: &Site, survey: &Survey, hops: Vec<HopObjects>, file: &mut PlanFile) {
+pub(crate) async fn check(site: &Site, survey: &Survey, hops: Vec<HopRendering>, file: &mut PlanFile) {
     let Site::Real(real) = site else { return };
     let mut known = Known::of_inventory(&survey.inventory);
     let mut stored = survey.inventory.release.docs.clone();
     let checks: Vec<ObjectCheck> = file.plan.steps().filter_map(|step| of_step(&step.kind)).cloned().collect();
     for (index, (check, objects)) in checks.into_iter().zip(hops).enumerate() {
-        if let Some(record) = &objects.record {
-            let finding = record_fits(&real.client, record, &check.release).await;
+        if let Some(release) = objects.record.as_ref().and_then(|record| record::release(record).ok()) {
+            let finding = record_fits(&real.client, &release, &check.release).await;
             file.plan.findings.extend(finding);
         }
         let writes = PlannedWrites {
             release: check.release,
             client: check.client,
             apply: check.apply,
-            stored: std::mem::replace(&mut stored, objects.planned.clone()),
-            planned: objects.planned,
+            stored: std::mem::replace(&mut stored, objects.objects.clone()),
+            planned: objects.objects,
             hooks: objects.hooks,
             deletes: check.deletes,
             own: check.own,

@@ -5,11 +5,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use adapters::helm;
+use adapters::helm::{self, DryRun};
 use adapters::store::RunStore;
-use helm_compat::{manifest, values};
-use model::{Accepted, Code, Content, Finding, HelmClient, Plan, PlanFile, SecretKey, StepKind};
-use plan::planner::{self, RenderJob, Rendering, Wish};
+use helm_compat::values;
+use model::{Accepted, Code, Content, Finding, HelmClient, Plan, PlanFile, RenderJob, Rendering, StepKind};
+use plan::Planning;
+use plan::planner::Wish;
 use plan::survey::{self, Survey};
 use recipe::Book;
 use rehearse::{Forecast, Options, Subject, World, shelf};
@@ -18,7 +19,7 @@ use serde_json::{Value, json};
 
 use crate::args::{Global, Target};
 use crate::charts;
-use crate::objects::{self, HopObjects};
+use crate::objects;
 use crate::output::Output;
 use crate::site::{self, Site};
 
@@ -63,47 +64,36 @@ pub(crate) async fn plan(
         helm::find(global.helm.as_deref()).await?;
     }
     survey::upgradable(&survey.inventory)?;
-    // Charts ask what the server has; a simulation's recordings have the answers in them.
-    let api_versions = &survey.inventory.cluster.api_versions;
     let offered = charts::offered(global, site, target, &book, output).await?;
     let chosen = offered.choose(target, &survey.inventory.release.chart)?;
     let (picks, fetched) = offered.take(chosen).await?;
     let wish = Wish { to: picks, values: given(target)?, without: target.without.clone(), accepted: accepted(target)? };
-    let secret = |key: &SecretKey| survey.secrets.get(key).map(str::to_owned);
     let client = survey.inventory.helm.clone().unwrap_or_else(rehearse::simulated_helm);
-    let mut renderings = Vec::new();
-    for mut job in planner::jobs(&survey.inventory, &secret, &book, &wish)? {
-        if !api_versions.is_empty() {
-            job.api_versions.clone_from(api_versions);
-        }
-        renderings.push(render(global, site, &client, &wish, &job).await?);
-    }
-    let servers = site.servers(&survey, &book).await?;
-    let mut file = planner::plan(&survey.inventory, &secret, &servers, &book, &wish, &client, &renderings)?;
-    file.fetched = fetched;
-    objects::check(site, &survey, objects_of(&renderings, &survey)?, &mut file).await;
-    let (mut blocking, others): (Vec<Finding>, Vec<Finding>) =
-        plan::linter::lint(&file.plan).into_iter().partition(|note| note.severity == model::Severity::Blocking);
-    output.findings(&others);
-    if let Some(last) = blocking.pop() {
-        output.findings(&blocking);
-        return Err(last);
-    }
-    Ok(Prepared { book, survey, file })
-}
-
-/// What each hop's chart renders, in clear.
-fn objects_of(renderings: &[Rendering], survey: &Survey) -> Result<Vec<HopObjects>, Finding> {
-    let namespace = &survey.inventory.release.id.namespace;
-    let hop = |rendering: &Rendering| {
-        let docs = manifest::parse(&rendering.first, namespace).map_err(|error| {
-            Finding::blocking(Code::ChartRefuses, "the rendering is no manifest").with(error.to_string())
-        })?;
-        let (mut planned, hooks) = manifest::split_hooks(docs);
-        manifest::install_order(&mut planned);
-        Ok(HopObjects { planned, hooks, record: None })
+    let mut planning = Planning::new(&survey, &book, &wish, &client)?;
+    let site = &*site;
+    let servers = site.servers(&survey, planning.databases());
+    let dry_run = match site {
+        Site::Real(real) => Some(DryRun::of_cluster(&real.client)),
+        Site::Sim(_) => None,
     };
-    renderings.iter().map(hop).collect()
+    let renderings = async {
+        while let Some(job) = planning.job() {
+            let rendering = match &dry_run {
+                Some(dry_run) => dry_run.render(&client, &job).await?,
+                None => render(global, site, &client, &job).await?,
+            };
+            planning.rendered(&rendering)?;
+        }
+        Ok(())
+    };
+    // Helm does not wait for the databases, nor they for helm.
+    let (servers, rendered) = tokio::join!(servers, renderings);
+    rendered?;
+    let objects = planning.renderings().to_vec();
+    let mut file = planning.finish(&servers)?;
+    file.fetched = fetched;
+    objects::check(site, &survey, objects, &mut file).await;
+    Ok(Prepared { book, survey, file })
 }
 
 /// What the user takes upon themselves.
@@ -142,22 +132,12 @@ fn given(target: &Target) -> Result<Value, Finding> {
     Ok(all)
 }
 
-/// Two renderings of a chart. A simulation has them recorded; others are made by the helm of this machine.
-async fn render(
-    global: &Global,
-    site: &Site,
-    client: &HelmClient,
-    wish: &Wish,
-    job: &RenderJob,
-) -> Result<Rendering, Finding> {
-    let namespace = job.release.namespace.clone();
-    let recorded = match site {
-        Site::Sim(_) => shelf::rendering(&job.archive, &job.release, &job.values),
-        Site::Real(_) => None,
-    };
-    if let Some(recorded) = recorded {
-        let second = recorded.second.unwrap_or_else(|| recorded.first.clone());
-        return Ok(site.shown(Rendering { first: recorded.first, second }, &namespace));
+/// Two renderings of a chart for a simulated installation: recorded ones, else such as the helm of this machine makes without a
+/// cluster.
+async fn render(global: &Global, site: &Site, client: &HelmClient, job: &RenderJob) -> Result<Rendering, Finding> {
+    let namespace = &job.release.namespace;
+    if let Some(recorded) = shelf::rendering(&job.digest(), &job.release, &job.values) {
+        return Ok(site.shown(recorded.rendering(), namespace));
     }
     let client = if client.path.is_empty() {
         helm::find(global.helm.as_deref()).await.map_err(|finding| {
@@ -167,18 +147,7 @@ async fn render(
     } else {
         client.clone()
     };
-    let archive = wish.to.iter().find(|pick| pick.id == job.chart).map(|pick| pick.archive.clone()).unwrap_or_default();
-    let job = helm::RenderJob {
-        release: job.release.name.clone(),
-        namespace: job.release.namespace.clone(),
-        archive,
-        values: job.values.clone(),
-        kube_version: job.kube_version.clone(),
-        api_versions: job.api_versions.clone(),
-    };
-    let first = helm::template(&client, &job).await?;
-    let second = helm::template(&client, &job).await?;
-    Ok(site.shown(Rendering { first, second }, &namespace))
+    Ok(site.shown(helm::template(&client, job).await?, namespace))
 }
 
 /// A run's plan with the objects that it names, out of the run's folder.

@@ -9,10 +9,10 @@ use engine::Engine;
 use helm_compat::credential::Known;
 use helm_compat::handout::Handout;
 use model::{
-    Answer, Ask, Code, Finding, HelmClient, Input, Outcome, Plan, Record, Ref, ReleaseId, Reply, Request, Right,
-    SecretKey,
+    Answer, Ask, Code, DatabaseRef, Finding, HelmClient, Input, Outcome, Plan, Record, Ref, ReleaseId, Rendered,
+    Rendering, Reply, Request, Right, SecretKey,
 };
-use plan::planner::{self, Rendering, Servers};
+use plan::planner::Servers;
 use plan::survey::{self, Survey};
 use recipe::Book;
 use rehearse::{Installation, KnownDatabase, Saved, World, shelf};
@@ -100,20 +100,19 @@ impl Site {
     }
 
     /// What the databases' servers say of their versions. One that does not answer is left out: the plan says so.
-    pub(crate) async fn servers(&self, survey: &Survey, book: &Book) -> Result<Servers, Finding> {
-        let secret = |key: &SecretKey| survey.secrets.get(key).map(str::to_owned);
+    pub(crate) async fn servers(&self, survey: &Survey, databases: Vec<DatabaseRef>) -> Servers {
         let mut servers = Servers::new();
-        for database in planner::databases(&survey.inventory, &secret, book)? {
+        for database in databases {
             let said = match self {
                 Self::Sim(sim) => sim.installation.world().server_version(&database),
                 Self::Real(real) => {
-                    let password = secret(&database.password).unwrap_or_default();
-                    postgres::version(real.client.raw(), &database, &password).await.ok()
+                    let password = survey.secrets.get(&database.password).unwrap_or_default();
+                    postgres::version(real.client.raw(), &database, password).await.ok()
                 }
             };
             servers.extend(said.map(|said| (database.pod, said)));
         }
-        Ok(servers)
+        servers
     }
 
     /// The world that a rehearsal starts from.
@@ -129,8 +128,15 @@ impl Site {
     pub(crate) fn shown(&self, rendering: Rendering, namespace: &str) -> Rendering {
         let Self::Sim(sim) = self else { return rendering };
         let Some(found) = &sim.found else { return rendering };
-        let shown = |text: &str| Handout::new(&found.known).rendering(text, namespace);
-        Rendering { first: shown(&rendering.first), second: shown(&rendering.second) }
+        let shown = |rendered: Rendered| {
+            let text = |text: &String| Handout::new(&found.known).rendering(text, namespace);
+            Rendered {
+                manifest: text(&rendered.manifest),
+                hooks: rendered.hooks.iter().map(text).collect(),
+                record: rendered.record,
+            }
+        };
+        Rendering { first: shown(rendering.first), second: shown(rendering.second), reads: rendering.reads }
     }
 
     /// What is not as the plan relied on it; empty where the plan can be begun. The engine itself looks.

@@ -23,5 +23,5 @@ pub mod upgrade;
 pub mod values;
 mod yaml;
 
-pub use argv::{show_command, template_argv, upgrade_argv};
+pub use argv::{dry_run_argv, show_command, template_argv, upgrade_argv};
 pub use record::{Record, TOKEN_LABEL};

@@ -117,6 +117,14 @@ pub fn is_record(object: &Object, release: Option<&str>) -> bool {
 /// # Errors
 /// Where a layer is damaged, or a field is missing.
 pub fn decode(object: &Object, namespace: &str) -> Result<Record, RecordError> {
+    read(&release(object)?, object, namespace)
+}
+
+/// The release as the Secret or `ConfigMap` holds it, passwords and all.
+///
+/// # Errors
+/// Where a layer is damaged.
+pub fn release(object: &Object) -> Result<Value, RecordError> {
     let text = object.text("/data/release");
     if text.is_empty() {
         return Err(RecordError::NoRelease);
@@ -125,8 +133,7 @@ pub fn decode(object: &Object, namespace: &str) -> Result<Record, RecordError> {
     if object.text("/kind") != "ConfigMap" {
         bytes = unbase64(&bytes)?;
     }
-    let release: Value = serde_json::from_slice(&gunzip(bytes)?).map_err(|error| damaged("JSON", &error))?;
-    read(&release, object, namespace)
+    serde_json::from_slice(&gunzip(bytes)?).map_err(|error| damaged("JSON", &error))
 }
 
 fn read(release: &Value, object: &Object, namespace: &str) -> Result<Record, RecordError> {
@@ -226,30 +233,41 @@ pub fn encode(record: &Record) -> Object {
     if record.apply == ApplyMethod::Server {
         release["apply_method"] = "ssa".into();
     }
+    store(&release, &record.labels).expect("a record has a name and a revision")
+}
+
+/// The Secret that will hold a release's record when its upgrade has gone well, of what `helm upgrade --dry-run=server
+/// --output json` prints; `None` where that is no release.
+#[must_use]
+pub fn deployed(release: &Value) -> Option<Object> {
+    let mut release = release.clone();
+    *release.pointer_mut("/info/status")? = ReleaseStatus::Deployed.word().into();
+    store(&release, &BTreeMap::new())
+}
+
+fn store(release: &Value, labels: &BTreeMap<String, String>) -> Option<Object> {
+    let text = |pointer: &str| release.pointer(pointer).and_then(Value::as_str);
+    let (name, namespace, status) = (text("/name")?, text("/namespace")?, text("/info/status")?);
+    let revision = release.get("version")?.as_u64()?.to_string();
     let mut gzip =
         flate2::GzBuilder::new().mtime(0).operating_system(255).write(Vec::new(), flate2::Compression::new(6));
-    gzip.write_all(release.to_string().as_bytes()).expect("memory takes it");
-    let bytes = gzip.finish().expect("memory takes it");
-    let mut labels = record.labels.clone();
-    for (key, value) in [
-        ("name", record.name.clone()),
-        ("owner", "helm".into()),
-        ("status", record.status.word().into()),
-        ("version", record.revision.to_string()),
-    ] {
-        labels.insert(key.into(), value);
+    gzip.write_all(release.to_string().as_bytes()).ok()?;
+    let bytes = gzip.finish().ok()?;
+    let mut labels = labels.clone();
+    for (key, value) in [("name", name), ("owner", "helm"), ("status", status), ("version", revision.as_str())] {
+        labels.insert(key.into(), value.to_owned());
     }
-    Object::new(json!({
+    Some(Object::new(json!({
         "apiVersion": "v1",
         "kind": "Secret",
         "type": SECRET_TYPE,
         "metadata": {
-            "name": format!("sh.helm.release.v1.{}.v{}", record.name, record.revision),
-            "namespace": record.namespace,
+            "name": format!("sh.helm.release.v1.{name}.v{revision}"),
+            "namespace": namespace,
             "labels": labels,
         },
         "data": {"release": STANDARD.encode(STANDARD.encode(bytes))},
-    }))
+    })))
 }
 
 impl Record {

@@ -19,6 +19,7 @@ mod major;
 mod names;
 mod object;
 mod plan;
+mod rendering;
 pub mod route;
 mod step;
 mod verdict;
@@ -51,6 +52,7 @@ pub use object::Object;
 pub use plan::{
     Accepted, Change, Expect, Fate, Fetched, Field, Hop, NewClaim, Plan, PlanFile, Right, Unmodelled, VolumeAim,
 };
+pub use rendering::{ClusterRead, Overlay, RenderJob, Rendered, Rendering};
 pub use route::{RouteLook, RouteSeen};
 pub use step::{Source, Step, StepKind, Undo};
 pub use verdict::{End, Verdict, VolumeEnd};

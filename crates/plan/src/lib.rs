@@ -3,3 +3,5 @@
 pub mod linter;
 pub mod planner;
 pub mod survey;
+
+pub use planner::Planning;

@@ -1,5 +1,5 @@
-//! The planner: an inventory, recipes, charts and their renderings in; a plan out. It changes nothing and asks nothing:
-//! what it needs rendered it says first ([`jobs`]).
+//! The planner: a survey, recipes, charts and their renderings in; a plan out. It changes nothing and asks nothing:
+//! [`Planning`] says what it needs rendered.
 //!
 //! What goes through here, in order: [`pick`] chooses among the charts on offer. `Ground` is what was found, seen with the
 //! recipes' eyes. A `Leg` is one version to the next before anything is rendered: boundaries, values, credentials. `Standing`
@@ -17,7 +17,9 @@ mod leg;
 mod mounts;
 mod notes;
 mod opens;
+mod overlay;
 mod pick;
+mod planning;
 mod protect;
 mod standing;
 mod steps;
@@ -28,17 +30,16 @@ use std::fmt;
 use helm_compat::chart;
 use model::{
     Acceptance, Accepted, ChartId, Code, Content, DatabaseRef, Digest, FORMAT, Finding, HelmClient, Inventory, Object,
-    Plan, PlanFile, Ref, ReleaseId, ReleaseStatus, SecretKey, Severity, VolumeAim,
+    Plan, Ref, ReleaseStatus, SecretKey, Severity, VolumeAim,
 };
 use recipe::Book;
 use serde_json::Value;
 
 pub use pick::pick;
+pub use planning::{HopRendering, Planning};
 pub use protect::protect;
 
 use ground::Ground;
-use leg::Leg;
-use standing::Standing;
 
 /// What the user wants.
 #[derive(Clone, Debug)]
@@ -68,39 +69,6 @@ impl fmt::Debug for ChartPick {
     }
 }
 
-/// A rendering that the planner needs.
-#[derive(Clone)]
-pub struct RenderJob {
-    /// The chart.
-    pub chart: ChartId,
-    /// The digest of its archive.
-    pub archive: Digest,
-    /// The release.
-    pub release: ReleaseId,
-    /// The complete user-supplied values, passwords included.
-    pub values: Value,
-    /// The server's version.
-    pub kube_version: String,
-    /// The API versions that the installation is known to use: `apps/v1`, `route.openshift.io/v1/Route`.
-    pub api_versions: Vec<String>,
-}
-
-/// Without the values: they hold passwords.
-impl fmt::Debug for RenderJob {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "RenderJob({}, {:?}, {}/{})", self.chart, self.archive, self.release.namespace, self.release.name)
-    }
-}
-
-/// Two renderings of a job: what differs between them is another one each time.
-#[derive(Clone)]
-pub struct Rendering {
-    /// The first.
-    pub first: String,
-    /// The second.
-    pub second: String,
-}
-
 /// The plaintexts of the live Secrets.
 pub type Secrets<'a> = dyn Fn(&SecretKey) -> Option<String> + 'a;
 
@@ -114,75 +82,6 @@ pub type Servers = BTreeMap<Ref, String>;
 pub fn databases(inventory: &Inventory, secrets: &Secrets<'_>, book: &Book) -> Result<Vec<DatabaseRef>, Finding> {
     let ground = Ground::find(inventory, secrets, book)?;
     Ok(ground.databases.into_iter().map(|database| database.reference).collect())
-}
-
-/// What has to be rendered: one job a hop.
-///
-/// # Errors
-/// Where the installation cannot be upgraded as wished: [`Code::NotDeployed`], [`Code::Downgrade`], [`Code::NoTarget`],
-/// [`Code::NotVisible`], [`Code::NotSafe`] (a claim with data is being deleted), [`Code::NoCredentials`],
-/// [`Code::BadOption`] (`without` names what the plan does not have), [`Code::BadValues`], [`Code::BadRecipe`].
-pub fn jobs(inventory: &Inventory, secrets: &Secrets<'_>, book: &Book, wish: &Wish) -> Result<Vec<RenderJob>, Finding> {
-    check(inventory, book, wish)?;
-    let ground = Ground::find(inventory, secrets, book)?;
-    let api_versions = api_versions(inventory);
-    let job = |leg: Leg<'_>| RenderJob {
-        chart: leg.pick.id.clone(),
-        archive: Digest::of(&leg.pick.archive),
-        release: inventory.release.id.clone(),
-        values: leg.after,
-        kube_version: inventory.cluster.version.clone(),
-        api_versions: api_versions.clone(),
-    };
-    Ok(leg::legs(&ground, wish)?.into_iter().map(job).collect())
-}
-
-/// Makes the plan; `renderings` are those of [`jobs`], in order. A plan to what is installed has no hops.
-///
-/// # Errors
-/// As [`jobs`]; also [`Code::ChartRefuses`] where a rendering is no manifest, and [`Code::NoStorageClass`].
-pub fn plan(
-    inventory: &Inventory,
-    secrets: &Secrets<'_>,
-    servers: &Servers,
-    book: &Book,
-    wish: &Wish,
-    helm: &HelmClient,
-    renderings: &[Rendering],
-) -> Result<PlanFile, Finding> {
-    check(inventory, book, wish)?;
-    let ground = Ground::find(inventory, secrets, book)?;
-    let legs = leg::legs(&ground, wish)?;
-    if legs.len() != renderings.len() {
-        let found = format!("{} hops and {} renderings", legs.len(), renderings.len());
-        return Err(Finding::blocking(Code::BadPlan, found).why("a rendering is needed for each hop"));
-    }
-    let mut plan = Plan {
-        to: legs.last().map_or_else(|| inventory.release.chart.clone(), |leg| leg.pick.id.clone()),
-        volumes: ground.in_use().map(aim).collect::<Result<_, _>>()?,
-        databases: ground.databases.iter().map(|database| database.reference.clone()).collect(),
-        without: wish.without.clone(),
-        accepted: wish.accepted.clone(),
-        findings: notes::at_start(&ground, &legs),
-        ..empty(inventory, helm)
-    };
-    let mut objects = Objects::default();
-    let mut standing = Standing::of(inventory);
-    for (leg, rendering) in legs.iter().zip(renderings) {
-        let made = hop::make(&ground, leg, &mut standing, servers, helm, rendering, &mut objects)?;
-        plan.hops.push(made.hop);
-        plan.findings.extend(made.findings);
-        plan.unmodelled.extend(made.unmodelled);
-    }
-    plan.unmodelled.sort();
-    plan.unmodelled.dedup();
-    let unknown: Vec<Finding> = plan.unmodelled.iter().map(unmodelled).collect();
-    plan.findings.extend(unknown);
-    accept(&mut plan)?;
-    plan.findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
-    plan.findings.dedup();
-    plan.expects = expects::of(inventory, &plan);
-    Ok(PlanFile { plan, objects: objects.0, fetched: Vec::new() })
 }
 
 /// A plan that does nothing to what was found.

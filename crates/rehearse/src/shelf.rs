@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use helm_compat::{chart, credential, values};
 use include_dir::{Dir, include_dir};
-use model::{ChartId, Digest, ReleaseId};
+use model::{ChartId, Digest, ReleaseId, Rendered, Rendering};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -36,6 +36,16 @@ pub struct Recorded {
     pub first: String,
     /// A second one, where it differs.
     pub second: Option<String>,
+}
+
+impl Recorded {
+    /// What a plan is given.
+    #[must_use]
+    pub fn rendering(self) -> Rendering {
+        let second = self.second.unwrap_or_else(|| self.first.clone());
+        let [first, second] = [self.first, second].map(Rendered::of_text);
+        Rendering { first, second, reads: Vec::new() }
+    }
 }
 
 /// A fixture chart: its name, its version, and the layers that it is made of.

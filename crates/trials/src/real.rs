@@ -242,8 +242,10 @@ impl<'a> Site<'a> {
         let release = self.release();
         let mut answers = self.ask(survey::first(&release))?;
         answers.append(&mut self.ask(survey::second(&answers, &release))?);
-        survey::conclude(&release, &answers, self.client.server(), self.client.user(), Some(self.helm.clone()))
-            .map_err(told)
+        let (server, user) = (self.client.server(), self.client.user());
+        let mut found = survey::conclude(&release, &answers, server, user, Some(self.helm.clone())).map_err(told)?;
+        found.inventory.cluster.api_versions = self.runtime.block_on(self.client.api_versions()).map_err(told)?;
+        Ok(found)
     }
 
     fn ask(&self, asks: Vec<Ask>) -> Result<BTreeMap<Ask, model::Answer>> {

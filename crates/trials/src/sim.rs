@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use engine::Engine;
 use model::{ChartId, Finding, Input, Object, Outcome, PlanFile, Record, Ref, ReleaseId, Request, SecretKey};
-use plan::planner::{self, ChartPick, Rendering, Servers, Wish};
+use plan::Planning;
+use plan::planner::{self, ChartPick, Servers, Wish};
 use plan::survey::{self, Survey};
 use recipe::Book;
 use rehearse::{Installation, World, shelf, simulated_helm};
@@ -101,22 +102,13 @@ pub fn plan_with(
     wish: &Wish,
     render: &Render<'_>,
 ) -> Result<PlanFile, Finding> {
-    let secret = |key: &SecretKey| found.secrets.get(key).map(str::to_owned);
-    let renderings: Result<Vec<Rendering>, Finding> = planner::jobs(&found.inventory, &secret, book, wish)?
-        .iter()
-        .map(|job| {
-            let archive = wish.to.iter().find(|pick| pick.id == job.chart).map(|pick| pick.archive.clone());
-            let chart = shelf::Chart {
-                id: job.chart.clone(),
-                archive: archive.unwrap_or_default(),
-                digest: job.archive.clone(),
-            };
-            let recorded = render(&chart, &job.release, &job.values)?;
-            let second = recorded.second.unwrap_or_else(|| recorded.first.clone());
-            Ok(Rendering { first: recorded.first, second })
-        })
-        .collect();
-    planner::plan(&found.inventory, &secret, servers, book, wish, &simulated_helm(), &renderings?)
+    let helm = simulated_helm();
+    let mut planning = Planning::new(found, book, wish, &helm)?;
+    while let Some(job) = planning.job() {
+        let chart = shelf::Chart { id: job.chart.clone(), archive: job.archive.to_vec(), digest: job.digest() };
+        planning.rendered(&render(&chart, &job.release, &job.values)?.rendering())?;
+    }
+    planning.finish(servers)
 }
 
 /// What a test does to a run: it is asked after each record and may kill the engine.

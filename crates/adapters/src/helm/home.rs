@@ -10,7 +10,7 @@ use model::{Code, Finding, HelmClient};
 use tokio::process::Command;
 
 /// Helm in a home of its own, which is gone when this is dropped. What the user has told helm stays as it is, and no
-/// cluster is reached.
+/// cluster is reached but that of a file `kubeconfig` in it.
 pub(crate) struct Home {
     client: HelmClient,
     folder: tempfile::TempDir,
@@ -78,8 +78,9 @@ impl Home {
         if let Some(path) = registry {
             command.env("HELM_REGISTRY_CONFIG", path);
         }
-        // There is no cluster to fall back on.
-        command.env("KUBECONFIG", self.path("no-kubeconfig"));
+        // The cluster of a kubeconfig that was written here, else none: there is nothing to fall back on.
+        command.env("KUBECONFIG", self.path("kubeconfig"));
+        command.env("KUBECACHEDIR", self.path("kube-cache"));
         let Ok(output) = tokio::time::timeout(limit, command.output()).await else { return Ok(None) };
         output.map(Some).map_err(|error| {
             Finding::blocking(Code::NoHelm, format!("{} cannot be run", self.client.path)).with(error.to_string())

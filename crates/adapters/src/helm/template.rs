@@ -1,36 +1,23 @@
 use std::path::Path;
 use std::time::Duration;
 
-use model::{Code, Finding, HelmClient};
-use serde_json::Value;
+use model::{Code, Finding, HelmClient, RenderJob, Rendered, Rendering};
 
 use super::Home;
 
 /// How long a rendering may take. The largest charts take seconds.
 const LIMIT: Duration = Duration::from_secs(180);
 
-/// What is to be rendered.
-#[derive(Clone, Debug)]
-pub struct RenderJob {
-    /// The release's name.
-    pub release: String,
-    /// Its namespace.
-    pub namespace: String,
-    /// The chart's archive.
-    pub archive: Vec<u8>,
-    /// The values, passwords included.
-    pub values: Value,
-    /// The version of Kubernetes that the chart is told.
-    pub kube_version: String,
-    /// The APIs that the chart is told: `apps/v1`, `route.openshift.io/v1/Route`.
-    pub api_versions: Vec<String>,
-}
-
-/// Renders a chart as an upgrade. No cluster is reached, and nothing is left on the disk.
+/// Renders a chart twice as an upgrade. No cluster is reached, and nothing is left on the disk.
 ///
 /// # Errors
 /// [`Code::ChartRefuses`] with helm's own words where the chart does not render.
-pub async fn template(client: &HelmClient, job: &RenderJob) -> Result<String, Finding> {
+pub async fn template(client: &HelmClient, job: &RenderJob) -> Result<Rendering, Finding> {
+    let (first, second) = tokio::try_join!(once(client, job), once(client, job))?;
+    Ok(Rendering { first: Rendered::of_text(first), second: Rendered::of_text(second), reads: Vec::new() })
+}
+
+async fn once(client: &HelmClient, job: &RenderJob) -> Result<String, Finding> {
     let home = Home::new(client, "a rendering")?;
     let chart = home.write("chart.tgz", &job.archive)?;
     let values = home.write("values.yaml", crate::compat::values_file(&job.values).as_bytes())?;
@@ -46,12 +33,12 @@ pub async fn template(client: &HelmClient, job: &RenderJob) -> Result<String, Fi
     Err(evidence(&said, home.root()).into_iter().fold(refuses("helm does not render the chart"), Finding::with))
 }
 
-fn refuses(found: &str) -> Finding {
+pub(super) fn refuses(found: &str) -> Finding {
     Finding::blocking(Code::ChartRefuses, found)
 }
 
 /// What helm said, without its advice and without a folder that is gone by the time it is read.
-fn evidence(said: &str, scratch: &Path) -> Vec<String> {
+pub(super) fn evidence(said: &str, scratch: &Path) -> Vec<String> {
     let scratch = format!("{}/", scratch.display());
     said.lines()
         .map(|line| line.trim_end().replace(&scratch, ""))

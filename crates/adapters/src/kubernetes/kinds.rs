@@ -118,6 +118,18 @@ pub(super) fn well_known(group: &str, kind: &str) -> Option<Endpoint> {
     })
 }
 
+/// The kind of a group's plural, where it is one of the usual ones.
+pub(crate) fn kind_of(group: &str, plural: &str) -> Option<String> {
+    let kinds = TABLE.iter().filter(|(its, ..)| *its == group).flat_map(|(.., kinds)| kinds.iter());
+    let mut kinds = kinds.map(|row| row.split_once('=').map_or(*row, |(kind, _)| kind));
+    kinds.find(|kind| well_known(group, kind).is_some_and(|it| it.plural == plural)).map(str::to_owned)
+}
+
+/// The group of a kind, where it is one of the usual ones; else the core group.
+pub(crate) fn group_of(kind: &str) -> &'static str {
+    TABLE.iter().find(|(group, ..)| well_known(group, kind).is_some()).map_or("", |(group, ..)| group)
+}
+
 fn join(group: &str, version: &str) -> String {
     if group.is_empty() { version.into() } else { format!("{group}/{version}") }
 }

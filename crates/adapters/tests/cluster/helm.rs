@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use model::{
-    Carried, ChartId, Code, Cond, Digest, HelmClient, HelmRun, Object, Ref, ReleaseId, ReleaseStatus, Reply, SecretKey,
-    Seen, ValuesMode, Wait,
+    Carried, ChartId, Code, Cond, Digest, HelmClient, HelmRun, Object, Overlay, Ref, ReleaseId, ReleaseStatus,
+    RenderJob, Reply, SecretKey, Seen, ValuesMode, Wait,
 };
-use portolan_adapters::helm::{self, Launch, RenderJob};
+use portolan_adapters::helm::{self, Launch};
 use serde_json::json;
 
 use crate::{admin, kubeconfig, namespace};
@@ -101,10 +101,14 @@ pub(crate) fn run_of(client: HelmClient, namespace: &str) -> HelmRun {
 
 fn job(archive: &[u8], values: serde_json::Value) -> RenderJob {
     RenderJob {
-        release: "rel".into(),
-        namespace: "ns".into(),
-        archive: archive.to_vec(),
+        chart: ChartId { name: "cp".into(), version: semver::Version::new(1, 2, 3) },
+        archive: archive.into(),
+        release: ReleaseId { namespace: "ns".into(), name: "rel".into() },
+        revision: 2,
+        mode: ValuesMode::Reset,
+        given: values.clone(),
         values,
+        overlays: [Overlay::default(), Overlay::default()],
         kube_version: "v1.27.8".into(),
         api_versions: vec!["route.openshift.io/v1/Route".into()],
     }
@@ -118,7 +122,8 @@ async fn a_rendering_is_that_of_an_upgrade() {
         let archive = pack(&program, folder.path());
         let client = helm::find(Some(&program)).await.expect("a helm");
         let values = json!({ "color": "red", "auth": { "password": "hidden" } });
-        let text = helm::template(&client, &job(&archive, values)).await.expect("a rendering");
+        let rendering = helm::template(&client, &job(&archive, values)).await.expect("a rendering");
+        let text = rendering.first.manifest;
         for line in ["upgrade: \"true\"", "route: \"true\"", "version: v1.27.8", "color: red"] {
             assert!(text.contains(line), "{line} in {text}");
         }

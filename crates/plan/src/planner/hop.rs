@@ -2,40 +2,76 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use helm_compat::{manifest, redact, upgrade};
+use helm_compat::{redact, upgrade};
 use model::{Code, Finding, HelmClient, HelmRun, Hop, KeyGuard, Manifest, NewClaim, Object, Ref, SecretKey, canonical};
 use recipe::fill;
 use serde_json::Value;
 
 use super::ground::Ground;
 use super::leg::Leg;
+use super::planning::HopRendering;
 use super::standing::Standing;
 use super::steps::Desk;
-use super::{Objects, Rendering, Servers, check_objects, checks, fates, mounts, notes, opens};
+use super::{Objects, check_objects, checks, fates, mounts, notes};
 
-pub(super) struct Made {
+/// A hop, and what a plan says of it.
+pub(super) struct PlannedHop {
     pub(super) hop: Hop,
     pub(super) findings: Vec<Finding>,
     /// What can reach a volume in this hop and is not modelled.
     pub(super) unmodelled: Vec<model::Unmodelled>,
+    /// The installation before it.
+    pub(super) before: Standing,
+    pub(super) manifest: Manifest,
 }
 
-/// Makes a hop, and moves the standing behind it.
+/// A hop that was made, before the installation moves on.
+pub(super) struct Made {
+    pub(super) hop: Hop,
+    /// What lives when helm starts.
+    pub(super) live: BTreeMap<Ref, Object>,
+    manifest: Manifest,
+    findings: Vec<Finding>,
+    unmodelled: Vec<model::Unmodelled>,
+}
+
+impl Made {
+    /// The installation after the hop, and the hop.
+    pub(super) fn pass(self, before: Standing) -> (Standing, PlannedHop) {
+        let after = before.after(&self.hop, self.live, &self.manifest);
+        let Self { hop, manifest, findings, unmodelled, .. } = self;
+        (after, PlannedHop { hop, findings, unmodelled, before, manifest })
+    }
+}
+
+/// What lives when helm starts. No step before helm depends on what it renders.
+pub(super) fn before_helm(
+    ground: &Ground<'_>,
+    leg: &Leg<'_>,
+    standing: &Standing,
+    helm: &HelmClient,
+) -> BTreeMap<Ref, Object> {
+    let run = run(ground, leg, standing, helm, &Manifest::default(), &mut Objects::default());
+    let desk = Desk { ground, leg, standing, docs: &[], run: &run };
+    standing.when_helm_starts(&desk.steps(&mut Vec::new()))
+}
+
+/// Makes a hop of its two renderings.
 pub(super) fn make(
     ground: &Ground<'_>,
     leg: &Leg<'_>,
-    standing: &mut Standing,
-    servers: &Servers,
+    standing: &Standing,
     helm: &HelmClient,
-    rendering: &Rendering,
+    [first, second]: &[HopRendering; 2],
     objects: &mut Objects,
 ) -> Result<Made, Finding> {
-    let (planned, hooks) = read(ground, leg, rendering)?;
+    let planned = manifest(leg, first, second)?;
     let run = run(ground, leg, standing, helm, &planned, objects);
     let mut findings = Vec::new();
     let desk = Desk { ground, leg, standing, docs: &planned.docs, run: &run };
     let mut steps = desk.steps(&mut findings);
-    steps.insert(0, check_objects::step(&desk, &redact::planned(&hooks, &hooks, &leg.plain), &steps, objects));
+    let hooks = redact::planned(&first.hooks, &second.hooks, &leg.plain);
+    steps.insert(0, check_objects::step(&desk, &hooks, &steps, objects));
     let live = standing.when_helm_starts(&steps);
     let changes = upgrade::changes(&standing.docs, &planned.docs, &|name| live.get(name).cloned());
     let new_claims = new_claims(&planned.docs, &live);
@@ -46,7 +82,7 @@ pub(super) fn make(
         before: standing,
         live: &live,
         planned: &planned,
-        hooks: &hooks,
+        hooks: &first.hooks,
         run: &run,
         steps: &steps,
     };
@@ -54,7 +90,6 @@ pub(super) fn make(
     let checks::Report { findings: more, mut unmodelled } = checks::of_hop(&scene);
     findings.extend(more);
     unmodelled.extend(notes::unmodelled(&scene));
-    findings.extend(opens::of_hop(ground, leg, standing, &planned, servers));
     let hop = Hop {
         from: leg.from.clone(),
         to: leg.pick.id.clone(),
@@ -65,30 +100,22 @@ pub(super) fn make(
         values: fates::of(ground, leg),
     };
     findings.extend(fates::dropped(leg, &hop.values));
-    standing.pass(&hop, live, &planned);
-    Ok(Made { hop, findings, unmodelled })
+    Ok(Made { hop, live, manifest: planned, findings, unmodelled })
 }
 
-/// The planned manifest and, apart from it, the hooks.
-fn read(ground: &Ground<'_>, leg: &Leg<'_>, rendering: &Rendering) -> Result<(Manifest, Vec<Object>), Finding> {
+/// The planned manifest, hooks not included.
+fn manifest(leg: &Leg<'_>, first: &HopRendering, second: &HopRendering) -> Result<Manifest, Finding> {
     let refuses = |what: String| {
         Finding::blocking(Code::ChartRefuses, format!("the rendering of {} is no manifest", leg.pick.id)).with(what)
     };
-    let parse = |text: &str| {
-        manifest::parse(text, &ground.release().namespace)
-            .map(manifest::split_hooks)
-            .map_err(|error| refuses(error.to_string()))
-    };
-    let ((mut first, hooks), (second, _)) = (parse(&rendering.first)?, parse(&rendering.second)?);
     let mut seen = BTreeSet::new();
-    for doc in &first {
+    for doc in &first.objects {
         let name = doc.name().ok_or_else(|| refuses(format!("an object of kind {} has no name", doc.text("/kind"))))?;
         if !seen.insert(name.clone()) {
             return Err(refuses(format!("{name} stands in it twice")));
         }
     }
-    manifest::install_order(&mut first);
-    Ok((redact::planned(&first, &second, &leg.plain), hooks))
+    Ok(redact::planned(&first.objects, &second.objects, &leg.plain))
 }
 
 fn run(

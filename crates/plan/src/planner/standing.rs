@@ -10,6 +10,7 @@ use super::check_objects;
 
 /// Claims and volumes are the same objects in every hop. What helm makes in one is not known by UID in the next: such an
 /// object stands here without one.
+#[derive(Default)]
 pub(super) struct Standing {
     pub(super) revision: u32,
     /// The stored manifest.
@@ -52,6 +53,11 @@ impl Standing {
                         *object = kept(object);
                     }
                 }
+                StepKind::RetainVolume { volume, .. } => {
+                    if let Some(object) = live.get_mut(volume) {
+                        *object = retained(object);
+                    }
+                }
                 StepKind::DeleteObject { target, .. } => {
                     live.remove(target);
                 }
@@ -67,14 +73,14 @@ impl Standing {
     }
 
     /// What stands after a hop.
-    pub(super) fn pass(&mut self, hop: &Hop, mut live: BTreeMap<Ref, Object>, planned: &Manifest) {
-        self.own.extend(hop.steps.iter().filter_map(check_objects::own_field));
+    pub(super) fn after(&self, hop: &Hop, mut live: BTreeMap<Ref, Object>, planned: &Manifest) -> Self {
+        let (mut retained, mut archived) = (self.retained.clone(), self.archived.clone());
         for step in &hop.steps {
             match &step.kind {
                 StepKind::RetainVolume { volume, .. } => {
-                    self.retained.insert(volume.clone());
+                    retained.insert(volume.clone());
                 }
-                StepKind::ArchiveObject { objects } => self.archived.extend(objects.iter().cloned()),
+                StepKind::ArchiveObject { objects } => archived.extend(objects.iter().cloned()),
                 _ => {}
             }
         }
@@ -103,10 +109,18 @@ impl Standing {
             });
             live.insert(new.claim.clone(), Object::new(claim));
         }
-        self.objects = live;
-        self.docs = planned.docs.clone();
-        self.revision += 1;
+        let mut own = self.own.clone();
+        own.extend(hop.steps.iter().filter_map(check_objects::own_field));
+        Self { revision: self.revision + 1, docs: planned.docs.clone(), objects: live, retained, archived, own }
     }
+}
+
+fn retained(volume: &Object) -> Object {
+    let mut json = (*volume.0).clone();
+    if let Some(Value::Object(spec)) = json.get_mut("spec") {
+        spec.insert("persistentVolumeReclaimPolicy".into(), "Retain".into());
+    }
+    Object::new(json)
 }
 
 fn kept(claim: &Object) -> Object {

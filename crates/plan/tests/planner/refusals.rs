@@ -47,10 +47,11 @@ fn the_password_must_be_known() {
     yard.secrets.clear();
     assert_eq!(code(&yard), Code::NoCredentials);
     let secret = Ref::secret(NS, "runai-backend-postgresql");
-    yard.inventory.objects.remove(&secret);
+    let live = yard.inventory.objects.remove(&secret).expect("the Secret lives");
     let finding = yard.refusal(&[new("2.20.41")]);
     assert_eq!(finding.evidence, ["Secret/runai-backend-postgresql is not there"]);
     // The first key that the Secret has.
+    yard.inventory.objects.insert(secret.clone(), live);
     for key in ["postgresql-password", "postgres-password"] {
         yard.secrets.insert(SecretKey { secret: secret.clone(), key: key.into() }, key.into());
     }

@@ -5,10 +5,12 @@ use std::collections::BTreeMap;
 use helm_compat::{chart, manifest, redact, values};
 use model::{
     ApplyMethod, ChartId, Cluster, Coverage, Digest, Driver, FORMAT, Finding, HelmClient, HelmRun, Inventory, Manifest,
-    Mount, Object, Plan, PlanFile, Platform, Ref, Release, ReleaseId, ReleaseStatus, Requests, Scope, SecretKey, Step,
-    StepKind, Uid, Verdict, Volume,
+    Mount, Object, Plan, PlanFile, Platform, Ref, Release, ReleaseId, ReleaseStatus, RenderJob, Rendered, Rendering,
+    Requests, Scope, SecretKey, Step, StepKind, Uid, Verdict, Volume,
 };
-use portolan_plan::planner::{self, ChartPick, RenderJob, Rendering, Servers, Wish};
+use portolan_plan::Planning;
+use portolan_plan::planner::{ChartPick, Servers, Wish};
+use portolan_plan::survey::Survey;
 use recipe::Book;
 use semver::Version;
 use serde_json::{Value, json};
@@ -113,11 +115,8 @@ fn chart_of(chart: &ChartId, given: &Value, random: &str) -> String {
     all.concat()
 }
 
-pub(crate) fn render(job: &RenderJob) -> Rendering {
-    Rendering {
-        first: chart_of(&job.chart, &job.values, "random-one"),
-        second: chart_of(&job.chart, &job.values, "random-two"),
-    }
+pub(crate) fn render(job: &RenderJob) -> [String; 2] {
+    ["random-one", "random-two"].map(|random| chart_of(&job.chart, &job.values, random))
 }
 
 /// An installation.
@@ -295,8 +294,9 @@ impl Yard {
         }
     }
 
+    /// Every rendering that is asked for.
     pub(crate) fn jobs(&self, to: &[ChartId]) -> Result<Vec<RenderJob>, Finding> {
-        planner::jobs(&self.inventory, &|key| self.secrets.get(key).cloned(), &self.book, &self.wish(to))
+        self.planned(to, &|_, text| text).map(|(jobs, _)| jobs)
     }
 
     pub(crate) fn file(&self, to: &[ChartId]) -> Result<PlanFile, Finding> {
@@ -305,14 +305,22 @@ impl Yard {
 
     /// A plan whose charts render something else: `edit` is given the place of the hop and what the chart renders.
     pub(crate) fn file_of(&self, to: &[ChartId], edit: &Edit<'_>) -> Result<PlanFile, Finding> {
-        let edited = |(hop, job): (usize, &RenderJob)| {
-            let Rendering { first, second } = render(job);
-            Rendering { first: edit(hop, first), second: edit(hop, second) }
-        };
-        let renderings: Vec<Rendering> = self.jobs(to)?.iter().enumerate().map(edited).collect();
+        self.planned(to, edit)?.1
+    }
+
+    fn planned(&self, to: &[ChartId], edit: &Edit<'_>) -> Result<(Vec<RenderJob>, Result<PlanFile, Finding>), Finding> {
         let helm = HelmClient { version: Version::new(3, 14, 4), path: String::new(), digest: None };
-        let secret = |key: &SecretKey| self.secrets.get(key).cloned();
-        planner::plan(&self.inventory, &secret, &self.servers, &self.book, &self.wish(to), &helm, &renderings)
+        let secrets = self.secrets.iter().map(|(key, text)| (key.clone(), text.clone())).collect();
+        let survey = Survey { inventory: self.inventory.clone(), secrets };
+        let wish = self.wish(to);
+        let mut planning = Planning::new(&survey, &self.book, &wish, &helm)?;
+        let mut jobs = Vec::new();
+        while let Some(job) = planning.job() {
+            let [first, second] = render(&job).map(|text| Rendered::of_text(edit(jobs.len(), text)));
+            planning.rendered(&Rendering { first, second, reads: Vec::new() })?;
+            jobs.push(job);
+        }
+        Ok((jobs, planning.finish(&self.servers)))
     }
 
     pub(crate) fn plan(&self, to: &[ChartId]) -> Plan {

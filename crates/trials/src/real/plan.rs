@@ -1,10 +1,12 @@
 //! Planning on the rig.
 
-use ::plan::planner::{self, ChartPick, Rendering, Servers, Wish};
+use ::plan::Planning;
+use ::plan::planner::{ChartPick, Servers, Wish};
 use ::plan::survey::Survey;
-use adapters::{helm, postgres};
+use adapters::helm::DryRun;
+use adapters::postgres;
 use anyhow::{Context, Result};
-use model::{PlanFile, SecretKey, StepKind};
+use model::{DatabaseRef, PlanFile, StepKind};
 use recipe::Book;
 use serde_json::{Value, json};
 
@@ -50,15 +52,16 @@ impl Site<'_> {
     }
 
     fn plan_found(&self, found: &Survey, wish: &Wish) -> Result<PlanFile> {
-        let secret = |key: &SecretKey| found.secrets.get(key).map(str::to_owned);
         let book = Book::builtin();
-        let mut renderings = Vec::new();
-        for job in planner::jobs(&found.inventory, &secret, &book, wish).map_err(told)? {
-            renderings.push(self.render(wish, &job)?);
+        let mut planning = Planning::new(found, &book, wish, &self.helm).map_err(told)?;
+        let dry_run = DryRun::of_cluster(&self.client);
+        while let Some(job) = planning.job() {
+            let rendering = self.runtime.block_on(dry_run.render(&self.helm, &job)).map_err(told)?;
+            planning.rendered(&rendering).map_err(told)?;
         }
-        let servers = self.servers(found, &book)?;
-        let mut file =
-            planner::plan(&found.inventory, &secret, &servers, &book, wish, &self.helm, &renderings).map_err(told)?;
+        let databases = planning.databases();
+        let servers = self.servers(found, databases)?;
+        let mut file = planning.finish(&servers).map_err(told)?;
         for step in file.plan.hops.iter_mut().flat_map(|hop| &mut hop.steps) {
             if matches!(step.kind, StepKind::WaitReady { .. }) {
                 step.limit = READY_LIMIT;
@@ -67,28 +70,13 @@ impl Site<'_> {
         Ok(file)
     }
 
-    fn servers(&self, found: &Survey, book: &Book) -> Result<Servers> {
-        let secret = |key: &SecretKey| found.secrets.get(key).map(str::to_owned);
+    fn servers(&self, found: &Survey, databases: Vec<DatabaseRef>) -> Result<Servers> {
         let mut servers = Servers::new();
-        for database in planner::databases(&found.inventory, &secret, book).map_err(told)? {
-            let password = secret(&database.password).context("the password is among the secrets")?;
-            let asked = self.runtime.block_on(postgres::version(self.client.raw(), &database, &password));
+        for database in databases {
+            let password = found.secrets.get(&database.password).context("the password is among the secrets")?;
+            let asked = self.runtime.block_on(postgres::version(self.client.raw(), &database, password));
             servers.extend(asked.ok().map(|said| (database.pod, said)));
         }
         Ok(servers)
-    }
-
-    fn render(&self, wish: &Wish, job: &planner::RenderJob) -> Result<Rendering> {
-        let archive = wish.to.iter().find(|pick| pick.id == job.chart).map(|pick| pick.archive.clone());
-        let job = helm::RenderJob {
-            release: job.release.name.clone(),
-            namespace: job.release.namespace.clone(),
-            archive: archive.unwrap_or_default(),
-            values: job.values.clone(),
-            kube_version: job.kube_version.clone(),
-            api_versions: self.runtime.block_on(self.client.api_versions()).map_err(told)?,
-        };
-        let render = || self.runtime.block_on(helm::template(&self.helm, &job)).map_err(told);
-        Ok(Rendering { first: render()?, second: render()? })
     }
 }

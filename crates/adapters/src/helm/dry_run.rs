@@ -1,0 +1,168 @@
+//! Rendering as the real upgrade will: `helm upgrade --dry-run=server` against a read-only view of the cluster.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{HeaderValue, Request, header};
+use http_body_util::BodyExt;
+use model::{Code, Finding, HelmClient, Overlay, RenderJob, Rendered, Rendering};
+use serde_json::{Value, json};
+
+use super::Home;
+use super::proxy::Proxy;
+use super::template::{evidence, refuses};
+use super::view::{Answer, Ask, Upstream, View};
+use crate::kubernetes::Client;
+
+/// How long a rendering may take. The largest charts take seconds.
+const LIMIT: Duration = Duration::from_secs(180);
+
+/// Renders charts as a release's next revisions. What one rendering asked the API server, the next does not ask again.
+pub struct DryRun {
+    upstream: Arc<Upstream>,
+}
+
+impl DryRun {
+    /// Against a cluster, with the rights of the client's user. Nothing is sent yet.
+    #[must_use]
+    pub fn of_cluster(client: &Client) -> Self {
+        let kube = client.raw();
+        let ask = move |path: String, accept: String| {
+            let kube = kube.clone();
+            Box::pin(async move { forward(&kube, &path, &accept).await }) as _
+        };
+        Self::of(Box::new(ask))
+    }
+
+    fn of(ask: Box<Ask>) -> Self {
+        Self { upstream: Arc::new(Upstream::new(ask)) }
+    }
+
+    /// Renders twice, side by side.
+    ///
+    /// # Errors
+    /// [`Code::ChartRefuses`] with helm's own words where the chart does not render; [`Code::NotVisible`] where this user may not
+    /// read what helm has to; [`Code::Unreachable`]; [`Code::Moved`] where the release has another revision by now.
+    pub async fn render(&self, helm: &HelmClient, job: &RenderJob) -> Result<Rendering, Finding> {
+        let [first, second] = job.overlays.each_ref();
+        let ((first, reads), (second, _)) =
+            tokio::try_join!(self.once(helm, job, first), self.once(helm, job, second))?;
+        Ok(Rendering { first, second, reads })
+    }
+
+    async fn once(
+        &self,
+        helm: &HelmClient,
+        job: &RenderJob,
+        overlay: &Overlay,
+    ) -> Result<(Rendered, Vec<model::ClusterRead>), Finding> {
+        let home = Home::new(helm, "a rendering")?;
+        let view = Arc::new(View::new(self.upstream.clone(), overlay.clone()));
+        let proxy = Proxy::start(view.clone()).await.map_err(|error| {
+            Finding::blocking(Code::StateFolder, "there is no port on 127.0.0.1 for helm to read the cluster through")
+                .with(error.to_string())
+        })?;
+        home.write("kubeconfig", kubeconfig(proxy.address()).to_string().as_bytes())?;
+        let chart = home.write("chart.tgz", &job.archive)?;
+        let values = home.write("values.yaml", crate::compat::values_file(&job.given).as_bytes())?;
+        let output = home
+            .run(crate::compat::dry_run_argv(job, &chart, &values), None, LIMIT)
+            .await?
+            .ok_or_else(|| refuses("helm did not end").with(format!("it was given {} s", LIMIT.as_secs())))?;
+        if !output.status.success() {
+            return Err(self.explain(&view, &evidence(&String::from_utf8_lossy(&output.stderr), home.root())));
+        }
+        Ok((read(&output.stdout, job)?, view.reads()))
+    }
+
+    /// Why helm did not render.
+    fn explain(&self, view: &View, said: &[String]) -> Finding {
+        let all = |finding: Finding| said.iter().cloned().fold(finding, Finding::with);
+        if let Some(refused) = view.refused().first() {
+            let found = format!("helm asked for {refused} while it rendered");
+            return all(Finding::blocking(Code::BadPlan, found)
+                .why("a rendering only reads; it was refused, and nothing was written")
+                .next("report it with the version of helm"));
+        }
+        if let Some(finding) = super::foreign::owner(said) {
+            return finding;
+        }
+        let denied = self.upstream.denied();
+        // A right that is missing matters only where helm stopped at it.
+        if let Some(message) = denied.iter().find(|message| said.iter().any(|line| line.contains(*message))) {
+            return all(not_allowed(message));
+        }
+        if let Some(error) = self.upstream.failed() {
+            return all(
+                Finding::blocking(Code::Unreachable, "the API server did not answer what helm asked").with(error)
+            );
+        }
+        all(refuses("helm does not render the chart"))
+    }
+}
+
+/// A message of the API server's such as `secrets is forbidden: User "u" cannot list resource "secrets" in API group "" in the
+/// namespace "n"`.
+fn not_allowed(message: &str) -> Finding {
+    let right = message.split_once(" cannot ").map_or(message, |(_, right)| right);
+    let mut words = right.split('"');
+    let verb = words.next().and_then(|verb| verb.split(' ').next()).unwrap_or_default();
+    let resource = words.next().unwrap_or_default();
+    Finding::blocking(
+        Code::NotVisible,
+        format!("this user may not {verb} {resource}, which helm reads to render the chart"),
+    )
+    .why("helm lists the Secrets of the release's namespace and reads each object that it will create")
+    .next(format!("ask for the right to {right}"))
+}
+
+/// One GET. The answer comes whole, whatever its status.
+async fn forward(kube: &kube::Client, path: &str, accept: &str) -> Result<Answer, String> {
+    let accept = HeaderValue::from_str(accept).map_err(|error| error.to_string())?;
+    let request = Request::get(path).header(header::ACCEPT, accept).body(kube::client::Body::empty());
+    let response = kube.send(request.map_err(|error| error.to_string())?).await.map_err(|error| error.to_string())?;
+    let (parts, body) = response.into_parts();
+    let content_type = parts.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let content_type = content_type.unwrap_or_default().to_owned();
+    let body = body.collect().await.map_err(|error| error.to_string())?.to_bytes().to_vec();
+    Ok(Answer { status: parts.status, content_type, body })
+}
+
+fn kubeconfig(server: &str) -> Value {
+    json!({
+        "apiVersion": "v1", "kind": "Config", "current-context": "view",
+        "clusters": [{"name": "view", "cluster": {"server": server}}],
+        "users": [{"name": "view", "user": {}}],
+        "contexts": [{"name": "view", "context": {"cluster": "view", "user": "view"}}],
+    })
+}
+
+/// What helm printed.
+fn read(stdout: &[u8], job: &RenderJob) -> Result<Rendered, Finding> {
+    let unusable = |what: &str| refuses("helm does not print the release that it would make").with(what);
+    let record: Value = serde_json::from_slice(stdout).map_err(|error| unusable(&error.to_string()))?;
+    let revision = record["version"].as_u64().ok_or_else(|| unusable("it has no version"))?;
+    if revision != u64::from(job.revision) {
+        let found =
+            format!("helm would make revision {revision} of release {}, not {}", job.release.name, job.revision);
+        return Err(Finding::blocking(Code::Moved, found).next("portolan plan"));
+    }
+    let manifest = record["manifest"].as_str().ok_or_else(|| unusable("it has no manifest"))?.to_owned();
+    let hooks = record["hooks"].as_array().into_iter().flatten();
+    let hooks = hooks.filter_map(|hook| hook["manifest"].as_str().map(str::to_owned)).collect();
+    Ok(Rendered { manifest, hooks, record: Some(record) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_right_is_named() {
+        let message = "secrets is forbidden: User \"u\" cannot list resource \"secrets\" in API group \"\" in the namespace \"n\"";
+        let finding = not_allowed(message);
+        assert_eq!(finding.code, Code::NotVisible);
+        assert!(finding.found.contains("may not list secrets"), "{}", finding.found);
+        assert!(finding.next.ends_with("list resource \"secrets\" in API group \"\" in the namespace \"n\""));
+    }
+}

@@ -1,0 +1,250 @@
+//! Planning, one rendering after the other. Nothing here reaches a cluster or starts a helm: the caller does what it asks for.
+
+use std::fmt;
+use std::sync::Arc;
+
+use helm_compat::{manifest, record, values};
+use model::{
+    Code, DatabaseRef, Finding, HelmClient, Object, Overlay, Plan, PlanFile, Ref, ReleaseId, RenderJob, Rendered,
+    Rendering, Severity,
+};
+use recipe::Book;
+use serde_json::json;
+
+use super::ground::Ground;
+use super::hop::{self, PlannedHop};
+use super::leg::{self, Leg};
+use super::standing::Standing;
+use super::{
+    Objects, Servers, Wish, accept, aim, api_versions, check, empty, expects, notes, opens, overlay, unmodelled,
+};
+use crate::linter;
+use crate::survey::Survey;
+
+/// A plan that is being made: it asks for one rendering after the other, since what a hop renders depends on what the hop before
+/// rendered, and is then finished with what the databases' servers say.
+///
+/// ```ignore
+/// let mut planning = Planning::new(&survey, &book, &wish, &helm)?;
+/// while let Some(job) = planning.job() {
+///     planning.rendered(&render(&job)?)?;
+/// }
+/// let file = planning.finish(&servers(planning.databases()))?;
+/// ```
+pub struct Planning<'a> {
+    survey: &'a Survey,
+    wish: &'a Wish,
+    helm: &'a HelmClient,
+    ground: Ground<'a>,
+    legs: Vec<Leg<'a>>,
+    /// The installation when the next hop begins.
+    standing: Standing,
+    /// What the hops before leave, for the first and for the second rendering.
+    left: [Overlay; 2],
+    hops: Vec<PlannedHop>,
+    renderings: Vec<HopRendering>,
+    objects: Objects,
+    findings: Vec<Finding>,
+}
+
+/// What a hop renders, Secrets in clear: for checks that need the objects as helm will send them. It stays in memory; the
+/// plan holds the same objects without what nobody may see.
+#[derive(Clone)]
+pub struct HopRendering {
+    /// The objects in the order in which helm applies them.
+    pub objects: Vec<Object>,
+    /// The hooks.
+    pub hooks: Vec<Object>,
+    /// The Secret that will hold the release's record; `None` for a rendering without a cluster.
+    pub record: Option<Object>,
+}
+
+impl HopRendering {
+    /// The planned object of a name.
+    #[must_use]
+    pub fn object(&self, name: &Ref) -> Option<&Object> {
+        self.objects.iter().find(|object| object.name().as_ref() == Some(name))
+    }
+
+    /// Reads what helm rendered.
+    ///
+    /// # Errors
+    /// [`Code::ChartRefuses`] where it is no manifest.
+    pub(super) fn read(rendered: &Rendered, leg: &Leg<'_>, release: &ReleaseId) -> Result<Self, Finding> {
+        let refuses = |what: String| {
+            Finding::blocking(Code::ChartRefuses, format!("the rendering of {} is no manifest", leg.pick.id)).with(what)
+        };
+        let parse = |text: &str| manifest::parse(text, &release.namespace).map_err(|error| refuses(error.to_string()));
+        let (mut objects, mut hooks) = manifest::split_hooks(parse(&rendered.manifest)?);
+        for text in &rendered.hooks {
+            hooks.extend(parse(text)?);
+        }
+        manifest::install_order(&mut objects);
+        let record = rendered.record.as_ref().and_then(record::deployed);
+        Ok(Self { objects, hooks, record })
+    }
+}
+
+/// Without the objects: they hold passwords.
+impl fmt::Debug for HopRendering {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "HopRendering({} objects, {} hooks)", self.objects.len(), self.hooks.len())
+    }
+}
+
+impl<'a> Planning<'a> {
+    /// Looks at what was found and what is wished. A plan to what is installed needs no rendering and has no hops.
+    ///
+    /// # Errors
+    /// Where the installation cannot be upgraded as wished: [`Code::NotDeployed`], [`Code::Downgrade`], [`Code::NoTarget`],
+    /// [`Code::NotVisible`], [`Code::NotSafe`] (a PVC with data is being deleted), [`Code::NoCredentials`],
+    /// [`Code::BadOption`] (`without` names what the plan does not have), [`Code::BadValues`], [`Code::BadRecipe`].
+    pub fn new(survey: &'a Survey, book: &'a Book, wish: &'a Wish, helm: &'a HelmClient) -> Result<Self, Finding> {
+        let inventory = &survey.inventory;
+        check(inventory, book, wish)?;
+        let ground = Ground::find(inventory, &|key| survey.secrets.get(key).map(str::to_owned), book)?;
+        let legs = leg::legs(&ground, wish)?;
+        Ok(Self {
+            survey,
+            wish,
+            helm,
+            ground,
+            legs,
+            standing: Standing::of(inventory),
+            left: [Overlay::default(), Overlay::default()],
+            hops: Vec::new(),
+            renderings: Vec::new(),
+            objects: Objects::default(),
+            findings: Vec::new(),
+        })
+    }
+
+    /// The databases whose servers are asked for their version.
+    pub fn databases(&self) -> Vec<DatabaseRef> {
+        self.ground.databases.iter().map(|database| database.reference.clone()).collect()
+    }
+
+    /// The rendering that is needed next; `None` when there are all.
+    #[must_use]
+    pub fn job(&self) -> Option<RenderJob> {
+        let leg = self.legs.get(self.hops.len())?;
+        let inventory = &self.survey.inventory;
+        let mut given = leg.given.clone();
+        for (path, text) in &leg.plain {
+            values::set(&mut given, path, json!(text));
+        }
+        let told = &inventory.cluster.api_versions;
+        Some(RenderJob {
+            chart: leg.pick.id.clone(),
+            archive: Arc::from(leg.pick.archive.as_slice()),
+            release: inventory.release.id.clone(),
+            revision: self.standing.revision + 1,
+            mode: leg.mode,
+            given,
+            values: leg.after.clone(),
+            kube_version: inventory.cluster.version.clone(),
+            api_versions: if told.is_empty() { api_versions(inventory) } else { told.clone() },
+            overlays: self.overlays(leg),
+        })
+    }
+
+    fn overlays(&self, leg: &Leg<'_>) -> [Overlay; 2] {
+        let live = hop::before_helm(&self.ground, leg, &self.standing, self.helm);
+        self.left.each_ref().map(|left| overlay::before_helm(left, &self.standing, &live))
+    }
+
+    /// Takes the rendering of [`Self::job`].
+    ///
+    /// # Errors
+    /// [`Code::ChartRefuses`] where it is no manifest, and [`Code::NoStorageClass`].
+    pub fn rendered(&mut self, rendering: &Rendering) -> Result<(), Finding> {
+        let Some(leg) = self.legs.get(self.hops.len()) else {
+            return Err(Finding::blocking(Code::BadPlan, "a rendering that was not asked for"));
+        };
+        let release = &self.survey.inventory.release.id;
+        let read = |rendered: &Rendered| HopRendering::read(rendered, leg, release);
+        let both = [read(&rendering.first)?, read(&rendering.second)?];
+        let made = hop::make(&self.ground, leg, &self.standing, self.helm, &both, &mut self.objects)?;
+        let [first, second] = self.overlays(leg);
+        let after = |rendered: &HopRendering, before: Overlay| {
+            let after = overlay::After {
+                release,
+                secrets: &self.survey.secrets,
+                before: &self.standing,
+                live: &made.live,
+                changes: &made.hop.changes,
+                rendered,
+            };
+            after.overlay(before)
+        };
+        self.left = [after(&both[0], first), after(&both[1], second)];
+        let (next, planned) = made.pass(std::mem::take(&mut self.standing));
+        self.standing = next;
+        self.hops.push(planned);
+        let [first, _] = both;
+        self.renderings.push(first);
+        Ok(())
+    }
+
+    /// What was rendered until now, a hop each, Secrets in clear.
+    #[must_use]
+    pub fn renderings(&self) -> &[HopRendering] {
+        &self.renderings
+    }
+
+    /// Adds what somebody who looked at the renderings has found.
+    pub fn note(&mut self, findings: impl IntoIterator<Item = Finding>) {
+        self.findings.extend(findings);
+    }
+
+    /// The plan, when every rendering is there. It keeps the rules of the [linter]: what is not safe because steps were left out
+    /// is among its findings.
+    ///
+    /// # Errors
+    /// [`Code::BadOption`] where a finding is accepted that cannot be or that there is not; [`Code::BadPlan`] where a rendering is
+    /// missing or the linter refuses the plan.
+    pub fn finish(mut self, servers: &Servers) -> Result<PlanFile, Finding> {
+        if self.hops.len() != self.legs.len() {
+            let found = format!("{} hops and {} renderings", self.legs.len(), self.hops.len());
+            return Err(Finding::blocking(Code::BadPlan, found).why("a rendering is needed for each hop"));
+        }
+        let inventory = &self.survey.inventory;
+        let mut plan = Plan {
+            to: self.legs.last().map_or_else(|| inventory.release.chart.clone(), |leg| leg.pick.id.clone()),
+            volumes: self.ground.in_use().map(aim).collect::<Result<_, _>>()?,
+            databases: self.databases(),
+            without: self.wish.without.clone(),
+            accepted: self.wish.accepted.clone(),
+            findings: notes::at_start(&self.ground, &self.legs),
+            ..empty(inventory, self.helm)
+        };
+        plan.findings.append(&mut self.findings);
+        for (leg, planned) in self.legs.iter().zip(self.hops) {
+            plan.findings.extend(planned.findings);
+            plan.findings.extend(opens::of_hop(&self.ground, leg, &planned.before, &planned.manifest, servers));
+            plan.unmodelled.extend(planned.unmodelled);
+            plan.hops.push(planned.hop);
+        }
+        plan.unmodelled.sort();
+        plan.unmodelled.dedup();
+        let unknown: Vec<Finding> = plan.unmodelled.iter().map(unmodelled).collect();
+        plan.findings.extend(unknown);
+        accept(&mut plan)?;
+        plan.expects = expects::of(inventory, &plan);
+        plan.findings.extend(linted(&plan)?);
+        plan.findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
+        plan.findings.dedup();
+        Ok(PlanFile { plan, objects: self.objects.0, fetched: Vec::new() })
+    }
+}
+
+/// What the linter says of a plan that it does not refuse.
+fn linted(plan: &Plan) -> Result<Vec<Finding>, Finding> {
+    let (blocking, others): (Vec<Finding>, Vec<Finding>) =
+        linter::lint(plan).into_iter().partition(|finding| finding.severity == Severity::Blocking);
+    let mut blocking = blocking.into_iter();
+    match blocking.next() {
+        Some(first) => Err(blocking.fold(first, |first, more| first.with(more.found))),
+        None => Ok(others),
+    }
+}
