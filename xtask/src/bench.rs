@@ -19,7 +19,7 @@ use trials::real::Site;
 
 use self::page::{Machine, Row};
 use self::series::{Pairs, Series};
-use crate::program::Program;
+use trials::program::Program;
 
 /// The helms that are measured; upgrades, which take minutes, under the first alone.
 const HELMS: [&str; 2] = ["3.22.0", "4.3.1"];

@@ -8,7 +8,7 @@ use model::Code;
 use recipe::Book;
 use report::reference::{self, Example};
 
-use crate::program::Program;
+use trials::program::Program;
 
 /// How a code can be had on any machine: commands typed one after another in an empty folder, the last of which says it.
 const EXAMPLES: &[(Code, &[&str])] = &[

@@ -10,8 +10,8 @@ mod docs;
 mod fidelity;
 mod matrix;
 mod picture;
-mod program;
 mod render;
+mod reports;
 mod test;
 mod voyages;
 
@@ -56,6 +56,21 @@ enum Command {
         /// Only pairs with this in their names; nothing is written then
         #[arg(long)]
         only: Option<String>,
+    },
+    /// Carries out reported upgrades by bare helm, asks Portolan about them, under every helm, and writes docs/reports.md
+    Reports {
+        /// The helms; all of the rig's where none is named
+        #[arg(long)]
+        helm: Vec<String>,
+        /// How many installations at once
+        #[arg(long, default_value_t = 3)]
+        jobs: usize,
+        /// Only cases with this in their names
+        #[arg(long)]
+        only: Option<String>,
+        /// One side only
+        #[arg(long)]
+        side: Option<reports::Side>,
     },
     /// Measures on a real cluster what planning and applying cost beside helm and the page alone, and writes docs/bench.md
     Bench {
@@ -128,6 +143,10 @@ fn main() -> anyhow::Result<()> {
         Command::Test { need_rig } => test::run(root(), need_rig),
         Command::Fidelity { helm, jobs, only } => fidelity::run(root(), &helm, jobs, only.as_deref()),
         Command::Matrix { helm, jobs, only } => matrix::run(root(), &helm, jobs, only.as_deref()),
+        Command::Reports { helm, jobs, only, side } => {
+            let options = reports::Options { helms: &helm, jobs, only: only.as_deref(), side };
+            reports::run(root(), &options)
+        }
         Command::Bench { plans, upgrades } => bench::run(root(), plans, upgrades),
         Command::Docs { check } => docs::write(root(), check),
         Command::Picture { check } => picture::write(root(), check),

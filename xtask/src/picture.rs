@@ -7,7 +7,7 @@ use anstyle::{Color, RgbColor};
 use anstyle_svg::{Palette, Term};
 use anyhow::{Context, Result, bail};
 
-use crate::program::Program;
+use trials::program::Program;
 
 /// A picture: a command, and the parts of its output that tell the story.
 struct Picture {

@@ -9,8 +9,8 @@ use engine::Engine;
 use helm_compat::credential::Known;
 use helm_compat::handout::Handout;
 use model::{
-    Answer, Ask, Code, DatabaseRef, Finding, HelmClient, Input, Outcome, Plan, Record, Ref, ReleaseId, Rendered,
-    Rendering, Reply, Request, Right, SecretKey,
+    Answer, Ask, Code, DatabaseRef, Finding, HelmClient, Input, Object, Outcome, Plan, Record, Ref, ReleaseId,
+    Rendered, Rendering, Reply, Request, Right, SecretKey, Seen, Uid,
 };
 use plan::planner::Servers;
 use plan::survey::{self, Survey};
@@ -96,6 +96,18 @@ impl Site {
                 survey.inventory.requests = real.client.requests();
                 Ok(survey)
             }
+        }
+    }
+
+    /// The cluster: the UID of its namespace kube-system, which a survey takes too.
+    pub(crate) async fn cluster(&self) -> Option<Uid> {
+        let namespace = Ref::new("", "Namespace", "", "kube-system");
+        match self {
+            Self::Sim(sim) => sim.installation.world().get(&namespace).map(Object::uid),
+            Self::Real(real) => match real.client.see(&namespace).await {
+                Seen::There(namespace) => Some(namespace.uid()),
+                Seen::Absent | Seen::Unreadable(_) => None,
+            },
         }
     }
 

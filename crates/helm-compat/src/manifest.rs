@@ -149,13 +149,16 @@ pub fn split_hooks(docs: Vec<Object>) -> (Vec<Object>, Vec<Object>) {
 /// their names. Documents of one kind keep their order (helm 3.14.4 and 3.22.0,
 /// `pkg/releaseutil/kind_sorter.go`; 4.3.1 knows two webhook kinds more, which come last there too).
 pub fn install_order(docs: &mut [Object]) {
-    docs.sort_by_cached_key(|doc| {
-        let kind = doc.text("/kind");
-        match INSTALL_ORDER.iter().position(|known| *known == kind) {
-            Some(place) => (place, String::new()),
-            None => (INSTALL_ORDER.len(), kind.to_owned()),
-        }
-    });
+    docs.sort_by_cached_key(install_place);
+}
+
+/// Where in that order a document stands.
+pub(crate) fn install_place(doc: &Object) -> (usize, String) {
+    let kind = doc.text("/kind");
+    match INSTALL_ORDER.iter().position(|known| *known == kind) {
+        Some(place) => (place, String::new()),
+        None => (INSTALL_ORDER.len(), kind.to_owned()),
+    }
 }
 
 const INSTALL_ORDER: [&str; 36] = [

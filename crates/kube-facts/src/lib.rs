@@ -8,6 +8,7 @@ mod claim_resize;
 mod created_pod;
 mod identity;
 mod pod_template;
+mod rbac;
 mod references;
 
 pub use claim_mount::{ClaimMount, claim_mounts, volumes_of_claim};
@@ -17,4 +18,5 @@ pub use identity::{
     FsGroupSupport, HandOver, fs_group, fs_group_support, hand_over, run_as_group, run_as_user, supplemental_groups,
 };
 pub use pod_template::{Container, ContainerKind, Mount, PodTemplate, list};
+pub use rbac::{Grant, Rule, grants};
 pub use references::{Reference, references};

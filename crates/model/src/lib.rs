@@ -13,6 +13,7 @@ mod effect;
 mod event;
 mod finding;
 mod helm;
+mod hook;
 mod inventory;
 mod journal;
 mod major;
@@ -21,6 +22,7 @@ mod object;
 mod plan;
 mod rendering;
 pub mod route;
+mod server;
 mod step;
 mod verdict;
 
@@ -41,6 +43,7 @@ pub use helm::{
     Carried, ChartId, HelmClient, HelmRun, KeyGuard, Manifest, ReleaseFact, ReleaseId, ReleaseStatus, SecretKey,
     ValuesMode,
 };
+pub use hook::{HookDeletePolicy, HookEvent, PlannedHook};
 pub use inventory::{
     Cluster, Coverage, DamagedRecord, Driver, Host, Inventory, Mount, Platform, Release, Requests, Revision,
     SavedInventory, Scope, StorageClass, Volume, Workload,
@@ -54,6 +57,7 @@ pub use plan::{
 };
 pub use rendering::{ClusterRead, Overlay, RenderJob, Rendered, Rendering};
 pub use route::{RouteLook, RouteSeen};
+pub use server::{DatabaseChange, OtherDatabase};
 pub use step::{Source, Step, StepKind, Undo};
 pub use verdict::{End, Verdict, VolumeEnd};
 

@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
-    ChartId, Code, Content, DatabaseRef, Digest, Finding, HelmClient, HelmRun, Orphan, Ref, ReleaseId, Severity, Step,
-    StepKind, Uid, canonical,
+    ChartId, Code, Content, DatabaseRef, Digest, Finding, HelmClient, HelmRun, Orphan, PlannedHook, Ref, ReleaseId,
+    Severity, Step, StepKind, Uid, canonical,
 };
 
 /// A plan: data with no choices left. Applying it in a world that moved is refused.
@@ -62,6 +62,9 @@ pub struct Hop {
     pub changes: Vec<(Change, Ref, String)>,
     /// Claims that will be new and empty.
     pub new_claims: Vec<NewClaim>,
+    /// The hooks of the new chart, in the order in which helm runs those of one event.
+    #[serde(default)]
+    pub hooks: Vec<PlannedHook>,
     /// What becomes of each user-supplied value: its dotted path, never the value.
     pub values: Vec<(String, Fate)>,
 }
@@ -70,8 +73,12 @@ pub struct Hop {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Fate {
-    /// It goes on as it is.
+    /// It goes on as it is, and does what it does today.
     Carried,
+    /// It goes on, and nothing in the new chart reads it.
+    WithoutEffect,
+    /// It goes on, and helm prints it as other text: that text.
+    RendersAs(String),
     /// Something else is in its place.
     Replaced(String),
     /// The new chart is not given it, nor anything in its place.

@@ -14,6 +14,7 @@ mod fates;
 mod ground;
 mod hop;
 mod leg;
+mod limits;
 mod mounts;
 mod notes;
 mod opens;
@@ -30,11 +31,12 @@ use std::fmt;
 use helm_compat::chart;
 use model::{
     Acceptance, Accepted, ChartId, Code, Content, DatabaseRef, Digest, FORMAT, Finding, HelmClient, Inventory, Object,
-    Plan, Ref, ReleaseStatus, SecretKey, Severity, VolumeAim,
+    Plan, Ref, SecretKey, Severity, VolumeAim,
 };
 use recipe::Book;
 use serde_json::Value;
 
+pub use limits::Limits;
 pub use pick::pick;
 pub use planning::{HopRendering, Planning};
 pub use protect::protect;
@@ -52,6 +54,8 @@ pub struct Wish {
     pub without: Vec<String>,
     /// Findings that the user takes upon themselves.
     pub accepted: Vec<Accepted>,
+    /// Time limits of waits, where the usual ones do not fit.
+    pub limits: Limits,
 }
 
 /// A chart that was chosen.
@@ -199,10 +203,7 @@ fn not_visible(kind: &str, namespace: &str) -> Finding {
 /// What makes any plan impossible.
 fn check(inventory: &Inventory, book: &Book, wish: &Wish) -> Result<(), Finding> {
     let release = &inventory.release;
-    if release.status != ReleaseStatus::Deployed {
-        let found = format!("revision {} of release {} is {}", release.revision, release.id.name, release.status);
-        return Err(Finding::blocking(Code::NotDeployed, found));
-    }
+    crate::survey::settled(release)?;
     let mut from = &release.chart;
     for id in std::iter::once(from).chain(wish.to.iter().map(|pick| &pick.id)) {
         let Some(era) = book.era(&id.name) else {

@@ -22,7 +22,7 @@ use model::{
 };
 use serde_json::Value;
 
-pub use records::upgradable;
+pub use records::{settled, upgradable};
 pub use saved::{read, saved};
 pub(crate) use workloads::belongs;
 
@@ -33,9 +33,31 @@ pub struct Survey {
     pub inventory: Inventory,
     /// The values of the namespace's Secrets.
     pub secrets: Secrets,
+    /// The newest deployed record, where the newest one of all is failed.
+    deployed: Option<records::Deployed>,
 }
 
 impl Survey {
+    /// What was found, where the newest revision is the one that an upgrade goes on from.
+    #[must_use]
+    pub fn new(inventory: Inventory, secrets: Secrets) -> Self {
+        Self { inventory, secrets, deployed: None }
+    }
+
+    /// Where the newest revision is failed, lets the release be as its newest deployed record says, as helm does: its chart,
+    /// values and manifest are what the next upgrade goes on from (`prepareUpgrade` in `pkg/action/upgrade.go`, helm 3.14.4
+    /// to 4.3.1). Revision and status stay those of the newest record.
+    pub fn go_on_from_deployed(&mut self) {
+        let Some(deployed) = self.deployed.take() else { return };
+        let release = &mut self.inventory.release;
+        release.chart = deployed.record.chart;
+        release.config = deployed.record.config;
+        release.docs = deployed.docs.iter().map(redact::secret_keys_only).collect();
+        release.hooks = deployed.hooks.iter().map(redact::secret_keys_only).collect();
+        self.inventory.workloads = workloads::of_release(&self.inventory);
+        self.inventory.volumes = volumes::of_release(&self.inventory);
+    }
+
     /// What is to be hidden where this survey is shown to others.
     #[must_use]
     pub fn known(&self) -> Known {
@@ -224,7 +246,7 @@ pub fn conclude(
     };
     inventory.workloads = workloads::of_release(&inventory);
     inventory.volumes = volumes::of_release(&inventory);
-    Ok(Survey { inventory, secrets })
+    Ok(Survey { inventory, secrets, deployed: records.deployed })
 }
 
 /// The objects of an answer; none where it was refused.

@@ -67,6 +67,11 @@ impl World {
         Ok(())
     }
 
+    /// The fields of an object that the server lets nobody change and that this would change.
+    pub(crate) fn immutable_fields(&self, name: &Ref, json: &Value) -> Vec<String> {
+        self.thing(name).map(|thing| immutable::violations(name, &thing.object.0, json)).unwrap_or_default()
+    }
+
     /// Whether the server accepts this in place of what is there.
     pub(crate) fn admit(&self, name: &Ref, json: &Value) -> Result<(), Refused> {
         let thing = self.thing(name).ok_or(Refusal::NotFound)?;

@@ -20,6 +20,7 @@ mod search;
 mod serve;
 pub mod shelf;
 mod story;
+mod stuck;
 mod survey;
 mod world;
 
@@ -32,4 +33,5 @@ pub use restore::from_inventory;
 pub use rules::{RULES, RuleId};
 pub use script::{Op, Script, ScriptLine};
 pub use search::{Forecast, Options, Subject, Tale, VolumeForecast, drained, ends, rehearse};
+pub use stuck::Stuck;
 pub use world::{Database, Disk, Facts, KnownDatabase, Migration, World};

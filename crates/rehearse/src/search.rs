@@ -14,6 +14,7 @@ use crate::judge::{Alive, judge};
 use crate::node::{Cone, Edge, Node};
 use crate::script::{Script, ScriptActor};
 use crate::story;
+use crate::stuck::{self, Stuck};
 use crate::world::World;
 
 /// How far a search goes.
@@ -73,6 +74,8 @@ pub struct VolumeForecast {
     pub finishes: bool,
     /// Why the verdict is Unknown; empty where it is not.
     pub unknown: Vec<Unmodelled>,
+    /// Why no order of events reaches the plan's end, where none does.
+    pub stuck: Option<Stuck>,
 }
 
 impl VolumeForecast {
@@ -203,6 +206,7 @@ pub fn rehearse(world: &World, subject: &Subject, aims: &[VolumeAim], options: O
         let cone = if options.whole { Cone::Whole } else { Cone::Of(names) };
         let mut search = Search::new(aim, &cone, subject);
         let (worlds, complete) = search.run(&begin, options.limit, &mut |_, _| {});
+        let stuck = (complete && !search.finishes()).then(|| unhindered(world, subject, aim, &cone, options)).flatten();
         forecast.worlds += worlds;
         forecast.edges += search.edges;
         forecast.crashes += search.crashes;
@@ -210,9 +214,18 @@ pub fn rehearse(world: &World, subject: &Subject, aims: &[VolumeAim], options: O
             let reason = format!("the rehearsal has more than {} states and was cut off", options.limit);
             unknown.push(not_modelled(aim, &aim.claim, "", reason));
         }
-        forecast.volumes.push(search.conclude(unknown));
+        forecast.volumes.push(VolumeForecast { stuck, ..search.conclude(unknown) });
     }
     forecast
+}
+
+/// Why a subject does not finish although nobody dies, nothing fails and nobody asks for a stop: the shortest way there.
+fn unhindered(world: &World, subject: &Subject, aim: &VolumeAim, cone: &Cone, options: Options) -> Option<Stuck> {
+    let begin = start(world, subject, Options { whole: options.whole, limit: options.limit, ..Options::orders() });
+    let mut search = Search::new(aim, cone, subject);
+    let parents = search.explore(&begin, options.limit, &mut |_, _| {});
+    let told = search.ends.values().map(|(_, print)| story::tell(&begin, &path(&parents, *print), cone));
+    told.min_by_key(|told| told.lines.len()).map(stuck::of)
 }
 
 /// A map keyed by prints needs no second hash.
@@ -267,6 +280,23 @@ impl<'a> Search<'a> {
     /// Ways with fewer mishaps first, so that the first way found to an end is one that needs no more of them than it
     /// must. `ended` hears of each end.
     fn run(&mut self, start: &Node, limit: usize, ended: &mut dyn FnMut(&VolumeEnd, &Node)) -> (usize, bool) {
+        let parents = self.explore(start, limit, ended);
+        if parents.len() > limit {
+            return (parents.len(), false);
+        }
+        for (end, (worlds, print)) in &self.ends {
+            let told = story::tell(start, &path(&parents, *print), self.cone);
+            self.tales.insert(*end, Tale { worlds: *worlds, lines: told.lines, at_step: told.at_step });
+        }
+        (parents.len(), true)
+    }
+
+    fn finishes(&self) -> bool {
+        self.ends.keys().any(|end| end.end == End::Finished)
+    }
+
+    /// Follows every edge; where there are more nodes than `limit`, only so many.
+    fn explore(&mut self, start: &Node, limit: usize, ended: &mut dyn FnMut(&VolumeEnd, &Node)) -> Parents {
         let mut parents = Parents::default();
         let mut queue = VecDeque::new();
         let mut first = start.clone();
@@ -307,14 +337,10 @@ impl<'a> Search<'a> {
                 }
             }
             if parents.len() > limit {
-                return (parents.len(), false);
+                break;
             }
         }
-        for (end, (worlds, print)) in &self.ends {
-            let told = story::tell(start, &path(&parents, *print), self.cone);
-            self.tales.insert(*end, Tale { worlds: *worlds, lines: told.lines, at_step: told.at_step });
-        }
-        (parents.len(), true)
+        parents
     }
 
     /// How a node without a next event has ended.
@@ -337,9 +363,10 @@ impl<'a> Search<'a> {
         VolumeForecast {
             aim: self.aim.clone(),
             headline,
-            finishes: self.ends.keys().any(|end| end.end == End::Finished),
+            finishes: self.finishes(),
             ends: self.tales,
             unknown,
+            stuck: None,
         }
     }
 }

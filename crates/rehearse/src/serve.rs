@@ -12,7 +12,7 @@ use model::{
 use serde_json::{Value, json};
 
 use crate::face::Kind;
-use crate::helm::{HelmActor, HelmJob, records};
+use crate::helm::{HelmActor, HelmJob, base, records};
 use crate::rules;
 use crate::world::World;
 
@@ -154,7 +154,7 @@ pub(crate) fn digest(text: &str) -> Option<Digest> {
 
 /// A run of helm with its documents at hand.
 pub(crate) fn job(world: &World, engine: &Engine, run: &HelmRun, token: &str) -> Result<HelmJob, String> {
-    let stored = match records(world, &run.release).last() {
+    let stored = match base(world, &run.release) {
         Some((_, record)) => {
             let manifest = digest(record.text("/manifest")).ok_or("the release record names no manifest")?;
             world.library.get(&manifest).cloned().ok_or("the stored manifest is not known")?
@@ -176,7 +176,7 @@ pub(crate) fn job(world: &World, engine: &Engine, run: &HelmRun, token: &str) ->
         carried.insert(item.path.clone(), raw);
     }
     if run.mode == ValuesMode::ResetThenReuse
-        && let Some((_, record)) = records(world, &run.release).last()
+        && let Some((_, record)) = base(world, &run.release)
     {
         config = values::merge(record.at("/config").unwrap_or(&Value::Null), &config);
     }
@@ -217,6 +217,8 @@ fn look_into(world: &World, database: &DatabaseRef, archived: Option<String>) ->
     Ok(Snapshot {
         system_identifier: found.system_identifier.clone(),
         server_version: found.server_version.clone(),
+        database: database.database.clone(),
         tables: found.tables.clone(),
+        others: BTreeMap::new(),
     })
 }

@@ -1,6 +1,6 @@
 //! What will be done, step by step.
 
-use model::{Change, Digest, Fate, Hop, Plan, StepKind};
+use model::{Change, Digest, Fate, HookEvent, Hop, Plan, StepKind};
 use rehearse::Forecast;
 
 use crate::page::{Block, Page, Table};
@@ -26,6 +26,7 @@ pub fn plan(plan: &Plan, digest: &Digest, rehearsed: Option<(&Forecast, f64)>) -
             page.push(Block::Heading(format!("Hop {} of {}   {} -> {}", at + 1, plan.hops.len(), hop.from, hop.to)));
         }
         page.push(Block::Steps(steps::items(plan, hop, before)));
+        hooks(&mut page, hop);
         values(&mut page, hop);
         before += hop.steps.len();
     }
@@ -76,6 +77,25 @@ fn facts(plan: &Plan, digest: &Digest) -> Vec<(&'static str, Line)> {
     facts
 }
 
+/// The hooks that the upgrade runs.
+fn hooks(page: &mut Page, hop: &Hop) {
+    let mut table = Table::new(&["HOOK", "RUNS", "DELETED", "IMAGE"]);
+    for hook in hop.hooks.iter().filter(|hook| hook.runs_in_upgrade()) {
+        let runs = hook.events.iter().filter(|event| matches!(event, HookEvent::PreUpgrade | HookEvent::PostUpgrade));
+        let runs: Vec<&str> = runs.map(|event| event.word()).collect();
+        let delete: Vec<&str> = hook.delete.iter().map(|policy| policy.word()).collect();
+        table.rows.push(vec![
+            hook.object.to_string().into(),
+            format!("{}, weight {}", runs.join(", "), hook.weight).into(),
+            if delete.is_empty() { "never".into() } else { delete.join(", ").into() },
+            hook.images.join(", ").into(),
+        ]);
+    }
+    if !table.rows.is_empty() {
+        page.push(Block::Table(table));
+    }
+}
+
 /// What becomes of the values that are set today; those that go on as they are are only counted.
 fn values(page: &mut Page, hop: &Hop) {
     let carried = hop.values.iter().filter(|(_, fate)| *fate == Fate::Carried).count();
@@ -85,6 +105,8 @@ fn values(page: &mut Page, hop: &Hop) {
             Fate::Carried => continue,
             Fate::Replaced(by) => by.as_str().into(),
             Fate::Dropped => Line::new(Tone::Bad, "dropped"),
+            Fate::WithoutEffect => Line::new(Tone::Bad, "without effect in the new chart"),
+            Fate::RendersAs(text) => Line::new(Tone::Bad, format!("printed as {text}")),
         };
         table.rows.push(vec![path.as_str().into(), becomes]);
     }

@@ -2,6 +2,8 @@
 
 pub mod fidelity;
 pub mod matrix;
+pub mod program;
 pub mod real;
+pub mod reports;
 pub mod side_by_side;
 pub mod sim;

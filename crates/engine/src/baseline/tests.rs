@@ -32,7 +32,9 @@ fn baseline() -> Baseline {
     let snapshot = Snapshot {
         system_identifier: "7".into(),
         server_version: "15".into(),
+        database: "backend".into(),
         tables: [("public.a".to_owned(), rows)].into(),
+        others: std::collections::BTreeMap::new(),
     };
     Baseline {
         format: 1,

@@ -180,13 +180,20 @@ fn made<'a>(check: &'a Precheck, by: By<'_>, target: &Ref) -> Option<&'a Object>
         check.hooks.iter().find(|hook| is_it(&hook.object) && fits(hook)).map(|hook| &hook.object)
     };
     match by {
-        By::Document(_) => check.planned(target).or_else(|| of_hooks(&|hook| !hook.is_deleted_after)),
+        By::Document(_) => check.planned(target).or_else(|| of_hooks(&|hook| stays(check, hook))),
         By::Hook(user) => {
             let planned = check.planned(target).filter(|_| !user.is_before);
             // Hooks of the same weight run in the order of their kinds and names.
             planned.or_else(|| of_hooks(&|hook| hook.is_run_before(user) || hook.object.text("/kind") != "Job"))
         }
     }
+}
+
+/// Whether the object of a hook is there after the upgrade. One that the manifest had before and has no more is made by the hook
+/// and then deleted by the same upgrade, unless it says `keep`.
+fn stays(check: &Precheck, hook: &Hook) -> bool {
+    let leaves = hook.object.name().is_some_and(|name| check.is_stored(&name) && check.planned(&name).is_none());
+    !hook.is_deleted_after && (!leaves || hook.object.annotation(manifest::POLICY) == Some("keep"))
 }
 
 /// Whether a live object is still there when the pods of the new chart start.

@@ -62,7 +62,7 @@ pub(super) fn is_taken(cause: &RefusalCause) -> bool {
     cause.message.contains("already allocated")
 }
 
-/// What a taken port means; `None` where our own steps delete the Service that has it.
+/// What a taken port means; `None` where our own steps delete the Service that has it, or it is this Service, which lives.
 pub(super) fn port(check: &Precheck, target: &Ref, doc: &Object, cause: &RefusalCause) -> Option<Finding> {
     let field = fields::pointer(&cause.field, &doc.0);
     let wanted = doc.at(&field).and_then(Value::as_u64)?;
@@ -71,8 +71,10 @@ pub(super) fn port(check: &Precheck, target: &Ref, doc: &Object, cause: &Refusal
         ports.filter_map(|port| port.get("nodePort")?.as_u64()).any(|port| port == wanted)
             || service.at("/spec/healthCheckNodePort").and_then(Value::as_u64) == Some(wanted)
     };
-    let gives_back =
-        check.known.of_kind("Service").any(|(name, service)| check.writes.deletes.contains(name) && ports(service));
+    let gives_back = check
+        .known
+        .of_kind("Service")
+        .any(|(name, service)| (check.writes.deletes.contains(name) || name == target) && ports(service));
     if gives_back {
         return None;
     }

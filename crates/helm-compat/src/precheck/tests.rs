@@ -358,6 +358,11 @@ fn a_reference_may_be_made_by_something_else() {
         Case::new("", "", &web).hooks(&hook(", helm.sh/hook-delete-policy: hook-succeeded")).found(),
         blocks(Code::MissingReference, DEPLOYMENT, ENV_FIELD)
     );
+    // Plain before and a hook now: the same upgrade makes it, and deletes it at its end.
+    assert_eq!(
+        Case::new(&secret("k"), &secret("k"), &web).hooks(&hook("")).found(),
+        blocks(Code::MissingReference, DEPLOYMENT, ENV_FIELD)
+    );
     // A workload that does not change and lacks it today goes on as it is.
     assert_eq!(Case::new(&web, &live_deployment("web", ENV), &web).found(), warns);
 }

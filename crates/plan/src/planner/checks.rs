@@ -2,7 +2,9 @@
 //!
 //! Each check reads a [`Scene`] and gives findings, or names what can reach a volume and is not modelled.
 
+mod hooks;
 mod identity;
+mod needs;
 mod paths;
 mod place;
 mod uses;
@@ -27,6 +29,8 @@ pub(super) fn of_hop(scene: &Scene<'_>) -> Report {
     let workloads = Workloads::of(scene);
     place::check(scene, &workloads, &mut report);
     identity::check(scene, &workloads, &mut report);
+    hooks::check(scene, &workloads, &mut report);
+    needs::check(scene, &mut report);
     report.merge();
     report
 }

@@ -5,10 +5,13 @@ use model::{Code, DatabaseRef, Finding, Inventory, Object, Platform, Ref, Releas
 use recipe::{Book, Database, fill};
 
 use super::{Secrets, form, is_kind, mounts};
+use crate::survey;
 
 pub(super) struct Ground<'a> {
     pub(super) inventory: &'a Inventory,
     pub(super) book: &'a Book,
+    /// The values of live Secrets; `None` where only databases are looked for.
+    pub(super) secrets: Option<&'a survey::Secrets>,
     /// The databases that the release runs.
     pub(super) databases: Vec<FoundDatabase<'a>>,
     /// Databases of the recipes that it does not run.
@@ -27,7 +30,7 @@ pub(super) struct FoundDatabase<'a> {
 
 impl<'a> Ground<'a> {
     pub(super) fn find(inventory: &'a Inventory, secrets: &Secrets<'_>, book: &'a Book) -> Result<Self, Finding> {
-        let mut ground = Self { inventory, book, databases: Vec::new(), elsewhere: Vec::new() };
+        let mut ground = Self { inventory, book, secrets: None, databases: Vec::new(), elsewhere: Vec::new() };
         for recipe in &book.product.databases {
             let set = Ref::set(&ground.release().namespace, &fill(&recipe.set, ground.release()));
             match ground.form(&set) {
@@ -39,6 +42,11 @@ impl<'a> Ground<'a> {
             }
         }
         Ok(ground)
+    }
+
+    /// The value of a live Secret's key.
+    pub(super) fn plaintext(&self, key: &SecretKey) -> Option<&'a str> {
+        self.secrets?.get(key)
     }
 
     pub(super) fn release(&self) -> &'a ReleaseId {

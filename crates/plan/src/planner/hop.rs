@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use helm_compat::{redact, upgrade};
+use helm_compat::{hooks, redact, upgrade};
 use model::{Code, Finding, HelmClient, HelmRun, Hop, KeyGuard, Manifest, NewClaim, Object, Ref, SecretKey, canonical};
 use recipe::fill;
 use serde_json::Value;
@@ -83,6 +83,7 @@ pub(super) fn make(
         live: &live,
         planned: &planned,
         hooks: &first.hooks,
+        renderings: [first, second],
         run: &run,
         steps: &steps,
     };
@@ -97,6 +98,7 @@ pub(super) fn make(
         steps,
         changes,
         new_claims,
+        hooks: hooks::of(&first.hooks).iter().filter_map(hooks::Hook::planned).collect(),
         values: fates::of(ground, leg),
     };
     findings.extend(fates::dropped(leg, &hop.values));

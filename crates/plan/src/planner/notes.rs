@@ -7,6 +7,7 @@ use recipe::{Advice, Minor, fill};
 
 use super::ground::{FoundDatabase, Ground};
 use super::leg::Leg;
+use super::planning::HopRendering;
 use super::standing::Standing;
 use super::{is_kind, mounts, not_visible};
 
@@ -122,6 +123,8 @@ pub(super) struct Scene<'a> {
     pub(super) live: &'a BTreeMap<Ref, Object>,
     pub(super) planned: &'a Manifest,
     pub(super) hooks: &'a [Object],
+    /// What helm rendered, twice, Secrets in clear: nothing of it may be shown.
+    pub(super) renderings: [&'a HopRendering; 2],
     pub(super) run: &'a HelmRun,
     /// The hop's steps.
     pub(super) steps: &'a [Step],
@@ -129,7 +132,7 @@ pub(super) struct Scene<'a> {
 
 /// What can reach a volume in this hop and is not modelled.
 pub(super) fn unmodelled(scene: &Scene<'_>) -> Vec<Unmodelled> {
-    let _ = (scene.before, scene.steps);
+    let _ = scene;
     Vec::new()
 }
 

@@ -102,7 +102,8 @@ impl<'a> Planning<'a> {
     pub fn new(survey: &'a Survey, book: &'a Book, wish: &'a Wish, helm: &'a HelmClient) -> Result<Self, Finding> {
         let inventory = &survey.inventory;
         check(inventory, book, wish)?;
-        let ground = Ground::find(inventory, &|key| survey.secrets.get(key).map(str::to_owned), book)?;
+        let mut ground = Ground::find(inventory, &|key| survey.secrets.get(key).map(str::to_owned), book)?;
+        ground.secrets = Some(&survey.secrets);
         let legs = leg::legs(&ground, wish)?;
         Ok(Self {
             survey,

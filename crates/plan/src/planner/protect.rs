@@ -37,6 +37,7 @@ pub fn protect(inventory: &Inventory, helm: &HelmClient) -> Result<PlanFile, Fin
         steps,
         changes: Vec::new(),
         new_claims: Vec::new(),
+        hooks: Vec::new(),
         values: Vec::new(),
     };
     let hops = if is_needed { vec![hop] } else { Vec::new() };

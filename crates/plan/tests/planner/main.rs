@@ -2,6 +2,7 @@
 
 #![allow(clippy::expect_used, reason = "a test says what it expects")]
 
+mod hooks;
 mod identity;
 mod lints;
 mod opens;

@@ -22,7 +22,9 @@ pub(crate) const PLAIN: &str =
 /// An installation whose stored manifest and cluster have `text` too, and the PVC `store` on a volume of `source`.
 pub(crate) fn installed(text: &str, source: &Value) -> Yard {
     let mut yard = at_2_13();
-    for doc in manifest::parse(text, NS).expect("a manifest") {
+    let (docs, hooks) = manifest::split_hooks(manifest::parse(text, NS).expect("a manifest"));
+    yard.inventory.release.hooks = hooks;
+    for doc in docs {
         let name = doc.name().expect("a name");
         let mut live = (*doc.0).clone();
         live["metadata"]["uid"] = format!("uid-{}", name.name()).into();

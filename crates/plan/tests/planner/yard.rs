@@ -9,7 +9,7 @@ use model::{
     Requests, Scope, SecretKey, Step, StepKind, Uid, Verdict, Volume,
 };
 use portolan_plan::Planning;
-use portolan_plan::planner::{ChartPick, Servers, Wish};
+use portolan_plan::planner::{ChartPick, Limits, Servers, Wish};
 use portolan_plan::survey::Survey;
 use recipe::Book;
 use semver::Version;
@@ -291,6 +291,7 @@ impl Yard {
             values: self.values.clone(),
             without: self.without.clone(),
             accepted: self.accepted.clone(),
+            limits: Limits::default(),
         }
     }
 
@@ -311,7 +312,7 @@ impl Yard {
     fn planned(&self, to: &[ChartId], edit: &Edit<'_>) -> Result<(Vec<RenderJob>, Result<PlanFile, Finding>), Finding> {
         let helm = HelmClient { version: Version::new(3, 14, 4), path: String::new(), digest: None };
         let secrets = self.secrets.iter().map(|(key, text)| (key.clone(), text.clone())).collect();
-        let survey = Survey { inventory: self.inventory.clone(), secrets };
+        let survey = Survey::new(self.inventory.clone(), secrets);
         let wish = self.wish(to);
         let mut planning = Planning::new(&survey, &self.book, &wish, &helm)?;
         let mut jobs = Vec::new();

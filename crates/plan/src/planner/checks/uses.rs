@@ -91,6 +91,12 @@ impl Workloads {
         self.after.get(name)
     }
 
+    /// The workloads that mount a PVC, before the hop or after it.
+    pub(super) fn users(&self, claim: &Ref) -> impl Iterator<Item = &Ref> {
+        let all = self.before.iter().chain(&self.after);
+        all.filter(|(_, object)| !volumes_of_claim(object, claim).is_empty()).map(|(name, _)| name)
+    }
+
     /// The containers that use a PVC today, each with the one in its place.
     pub(super) fn pairs<'a>(&'a self, volume: &'a Volume) -> (Vec<Pair<'a>>, Vec<Left<'a>>) {
         let (mut pairs, mut left) = (Vec::new(), Vec::new());

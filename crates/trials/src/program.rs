@@ -7,18 +7,24 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, bail};
 
 /// `portolan`, built.
-pub(crate) struct Program {
+pub struct Program {
     path: PathBuf,
 }
 
 impl Program {
     /// Builds it, as quickly as it can be had.
-    pub(crate) fn build(root: &Path) -> Result<Self> {
+    ///
+    /// # Errors
+    /// What cargo says.
+    pub fn build(root: &Path) -> Result<Self> {
         Self::build_as(root, &[])
     }
 
     /// Builds it as people are given it.
-    pub(crate) fn build_release(root: &Path) -> Result<Self> {
+    ///
+    /// # Errors
+    /// What cargo says.
+    pub fn build_release(root: &Path) -> Result<Self> {
         Self::build_as(root, &["--release"])
     }
 
@@ -38,14 +44,18 @@ impl Program {
     }
 
     /// It, to be run in a folder that is its home as well: it finds no helm and no kubeconfig there.
-    pub(crate) fn command(&self, folder: &Path) -> Command {
+    #[must_use]
+    pub fn command(&self, folder: &Path) -> Command {
         let mut command = Command::new(&self.path);
         command.current_dir(folder).env_clear().env("HOME", folder).stdin(Stdio::null());
         command
     }
 
     /// Runs it there, and returns what it prints, in the order in which it does.
-    pub(crate) fn run(&self, folder: &Path, args: &[&str]) -> Result<String> {
+    ///
+    /// # Errors
+    /// Where it cannot be started.
+    pub fn run(&self, folder: &Path, args: &[&str]) -> Result<String> {
         let mut said = tempfile::tempfile()?;
         let mut command = self.command(folder);
         command.args(args).stdout(said.try_clone()?).stderr(said.try_clone()?);

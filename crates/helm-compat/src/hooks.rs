@@ -1,0 +1,121 @@
+//! Hooks: when helm runs them, in which order, and when it deletes them (`pkg/action/hooks.go` and
+//! `pkg/releaseutil/manifest_sorter.go`, helm 3.14.4).
+
+use kube_facts::PodTemplate;
+use model::{HookDeletePolicy, HookEvent, Object, PlannedHook};
+use serde_json::Value;
+
+use crate::manifest;
+
+const WEIGHT: &str = "helm.sh/hook-weight";
+const DELETE: &str = "helm.sh/hook-delete-policy";
+
+/// A hook as its annotations say.
+#[derive(Clone, Debug)]
+pub struct Hook<'a> {
+    /// Its object.
+    pub object: &'a Object,
+    /// When helm runs it.
+    pub events: Vec<HookEvent>,
+    /// Its weight; 0 where it has none that is a number.
+    pub weight: i64,
+    /// When helm deletes its object; before it is created again where nothing else is said. A CRD is never deleted.
+    pub delete: Vec<HookDeletePolicy>,
+}
+
+impl Hook<'_> {
+    /// Whether helm runs it at an event.
+    #[must_use]
+    pub fn is_at(&self, event: HookEvent) -> bool {
+        self.events.contains(&event)
+    }
+
+    /// Whether an upgrade runs it.
+    #[must_use]
+    pub fn runs_in_upgrade(&self) -> bool {
+        self.is_at(HookEvent::PreUpgrade) || self.is_at(HookEvent::PostUpgrade)
+    }
+
+    /// The hook for a plan; `None` where its object has no name.
+    #[must_use]
+    pub fn planned(&self) -> Option<PlannedHook> {
+        let images = PodTemplate::of(self.object).map_or_else(Vec::new, |template| {
+            let images =
+                template.containers().filter_map(|container| container.json.get("image").and_then(Value::as_str));
+            images.map(str::to_owned).collect()
+        });
+        let Self { object, events, weight, delete } = self;
+        Some(PlannedHook {
+            object: object.name()?,
+            events: events.clone(),
+            weight: *weight,
+            delete: delete.clone(),
+            images,
+        })
+    }
+}
+
+/// The hooks in the order in which helm runs those of one event: by weight, kind and name. A document whose annotation names no
+/// event that helm knows is left out, as by helm.
+#[must_use]
+pub fn of(docs: &[Object]) -> Vec<Hook<'_>> {
+    let mut hooks: Vec<Hook<'_>> = docs.iter().filter_map(hook).collect();
+    hooks.sort_by_cached_key(|hook| {
+        (hook.weight, manifest::install_place(hook.object), hook.object.text("/metadata/name").to_owned())
+    });
+    hooks
+}
+
+fn hook(object: &Object) -> Option<Hook<'_>> {
+    let words = |text: &'_ str| text.split(',').map(|word| word.trim().to_lowercase()).collect::<Vec<String>>();
+    let events: Option<Vec<HookEvent>> =
+        words(object.annotation(manifest::HOOK)?).iter().map(|word| HookEvent::parse(word)).collect();
+    let named: Vec<HookDeletePolicy> = object
+        .annotation(DELETE)
+        .map(words)
+        .unwrap_or_default()
+        .iter()
+        .filter_map(|word| HookDeletePolicy::parse(word))
+        .collect();
+    let delete = match (object.text("/kind"), named.is_empty()) {
+        ("CustomResourceDefinition", _) => Vec::new(),
+        (_, true) => vec![HookDeletePolicy::BeforeHookCreation],
+        (_, false) => named,
+    };
+    let weight = object.annotation(WEIGHT).and_then(|text| text.trim().parse().ok()).unwrap_or(0);
+    Some(Hook { object, events: events?, weight, delete })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn doc(kind: &str, name: &str, annotations: &Value) -> Object {
+        Object::new(json!({"apiVersion": "v1", "kind": kind, "metadata": {"name": name, "annotations": annotations}}))
+    }
+
+    #[test]
+    fn annotations_are_read_as_by_helm() {
+        let docs = [
+            doc("Job", "b", &json!({"helm.sh/hook": "pre-upgrade, post-upgrade", "helm.sh/hook-weight": "5"})),
+            doc(
+                "Job",
+                "a",
+                &json!({"helm.sh/hook": "pre-upgrade", "helm.sh/hook-delete-policy": "hook-succeeded,hook-failed"}),
+            ),
+            doc("ServiceAccount", "z", &json!({"helm.sh/hook": "pre-upgrade", "helm.sh/hook-weight": "x"})),
+            doc("Secret", "first", &json!({"helm.sh/hook": "pre-install", "helm.sh/hook-weight": "-5"})),
+            doc("Job", "unknown", &json!({"helm.sh/hook": "pre-upgrade,sometimes"})),
+            doc("CustomResourceDefinition", "crd", &json!({"helm.sh/hook": "pre-upgrade", "helm.sh/hook-weight": "9"})),
+        ];
+        let hooks = of(&docs);
+        let names: Vec<&str> = hooks.iter().map(|hook| hook.object.text("/metadata/name")).collect();
+        assert_eq!(names, ["first", "z", "a", "b", "crd"]);
+        assert_eq!(hooks[2].delete, [HookDeletePolicy::HookSucceeded, HookDeletePolicy::HookFailed]);
+        assert_eq!(hooks[3].delete, [HookDeletePolicy::BeforeHookCreation]);
+        assert!(hooks[4].delete.is_empty());
+        assert!(hooks[3].is_at(HookEvent::PostUpgrade) && !hooks[0].runs_in_upgrade());
+    }
+}

@@ -1,0 +1,138 @@
+//! What a ServiceAccount may do, as far as given Roles and bindings say.
+
+use model::{Object, Ref};
+use serde_json::Value;
+
+/// What a binding gives a ServiceAccount.
+#[derive(Clone, Copy, Debug)]
+pub enum Grant<'a> {
+    /// A rule of a role that is known.
+    Rule(Rule<'a>),
+    /// A role that is not among the objects: its name, and its binding.
+    UnknownRole(&'a str, &'a Object),
+}
+
+/// A rule of a role, where its binding applies it.
+#[derive(Clone, Copy, Debug)]
+pub struct Rule<'a> {
+    /// The rule's JSON.
+    pub json: &'a Value,
+    /// The role.
+    pub role: &'a Object,
+    /// The namespace of the binding; `None` for the whole cluster.
+    pub namespace: Option<&'a str>,
+}
+
+impl Rule<'_> {
+    /// Whether the rule allows one of the verbs on a resource of this name. A rule in a namespace allows nothing on the
+    /// cluster's own resources but on that namespace itself.
+    #[must_use]
+    pub fn allows(&self, verbs: &[&str], (group, resource): (&str, &str), name: &str) -> bool {
+        let words = |key: &str| crate::list(self.json, key).iter().filter_map(Value::as_str);
+        let has = |key: &str, wanted: &str| words(key).any(|word| word == "*" || word == wanted);
+        let names: Vec<&str> = words("resourceNames").collect();
+        verbs.iter().any(|verb| has("verbs", verb))
+            && has("apiGroups", group)
+            && has("resources", resource)
+            && (names.is_empty() || names.contains(&name))
+    }
+}
+
+/// What the bindings among the objects give a ServiceAccount.
+pub fn grants<'a>(account: &Ref, objects: &[&'a Object]) -> Vec<Grant<'a>> {
+    let mut all = Vec::new();
+    for binding in objects.iter().filter(|object| is_of_rbac(object, &["RoleBinding", "ClusterRoleBinding"])) {
+        if !binding.list("/subjects").iter().any(|subject| is_subject(subject, account, binding)) {
+            continue;
+        }
+        let namespace = (binding.text("/kind") == "RoleBinding").then(|| binding.text("/metadata/namespace"));
+        let (kind, name) = (binding.text("/roleRef/kind"), binding.text("/roleRef/name"));
+        let is_role = |object: &&&Object| {
+            is_of_rbac(object, &[kind])
+                && object.text("/metadata/name") == name
+                && (kind == "ClusterRole" || Some(object.text("/metadata/namespace")) == namespace)
+        };
+        match objects.iter().find(is_role) {
+            Some(role) => {
+                let rules = role.list("/rules").iter().map(|json| Grant::Rule(Rule { json, role, namespace }));
+                all.extend(rules);
+            }
+            None => all.push(Grant::UnknownRole(name, binding)),
+        }
+    }
+    all
+}
+
+fn is_of_rbac(object: &Object, kinds: &[&str]) -> bool {
+    object.text("/apiVersion").starts_with("rbac.authorization.k8s.io/") && kinds.contains(&object.text("/kind"))
+}
+
+fn is_subject(subject: &Value, account: &Ref, binding: &Object) -> bool {
+    let text = |key: &str| subject.get(key).and_then(Value::as_str).unwrap_or_default();
+    let namespace = if text("namespace").is_empty() { binding.text("/metadata/namespace") } else { text("namespace") };
+    match text("kind") {
+        "ServiceAccount" => text("name") == account.name() && namespace == account.namespace(),
+        "User" => text("name") == format!("system:serviceaccount:{}:{}", account.namespace(), account.name()),
+        "Group" => {
+            let own = format!("system:serviceaccounts:{}", account.namespace());
+            [own.as_str(), "system:serviceaccounts", "system:authenticated"].contains(&text("name"))
+        }
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn object(kind: &str, namespace: &str, name: &str, more: &Value) -> Object {
+        let mut json = json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": kind, "metadata": {"name": name, "namespace": namespace}});
+        json.as_object_mut().expect("a map").extend(more.as_object().expect("a map").clone());
+        Object::new(json)
+    }
+
+    #[test]
+    fn a_rule_is_found_through_its_binding() {
+        let rules = json!({"rules": [{"apiGroups": [""], "resources": ["persistentvolumeclaims"], "verbs": ["delete"], "resourceNames": ["a"]}]});
+        let account = Ref::new("", "ServiceAccount", "ns", "hook");
+        let subject = json!({"kind": "ServiceAccount", "name": "hook"});
+        let role = object("Role", "ns", "r", &rules);
+        let cases = [
+            (subject.clone(), "Role", "r", 1),
+            (json!({"kind": "ServiceAccount", "name": "other"}), "Role", "r", 0),
+            (json!({"kind": "ServiceAccount", "name": "hook", "namespace": "other"}), "Role", "r", 0),
+            (json!({"kind": "Group", "name": "system:serviceaccounts:ns"}), "Role", "r", 1),
+            (json!({"kind": "User", "name": "system:serviceaccount:ns:hook"}), "Role", "r", 1),
+        ];
+        for (subject, kind, name, found) in cases {
+            let binding = object(
+                "RoleBinding",
+                "ns",
+                "b",
+                &json!({"subjects": [subject], "roleRef": {"kind": kind, "name": name}}),
+            );
+            assert_eq!(grants(&account, &[&role, &binding]).len(), found, "{subject}");
+        }
+        let binding = object(
+            "RoleBinding",
+            "ns",
+            "b",
+            &json!({"subjects": [subject], "roleRef": {"kind": "ClusterRole", "name": "edit"}}),
+        );
+        assert!(matches!(grants(&account, &[&role, &binding])[..], [Grant::UnknownRole("edit", _)]));
+        let binding = object(
+            "RoleBinding",
+            "ns",
+            "b",
+            &json!({"subjects": [{"kind": "ServiceAccount", "name": "hook"}], "roleRef": {"kind": "Role", "name": "r"}}),
+        );
+        let objects = [&role, &binding];
+        let [Grant::Rule(rule)] = grants(&account, &objects)[..] else { panic!("one rule") };
+        let claims = ("", "persistentvolumeclaims");
+        assert!(rule.allows(&["patch", "delete"], claims, "a"));
+        assert!(!rule.allows(&["patch"], claims, "a") && !rule.allows(&["delete"], claims, "b"));
+        assert!(!rule.allows(&["delete"], ("apps", "persistentvolumeclaims"), "a"));
+    }
+}

@@ -1,0 +1,203 @@
+//! Hooks: what they can reach, and what they need when they run.
+
+use model::{Code, HookDeletePolicy, HookEvent, Plan};
+use serde_json::json;
+
+use crate::store::{PLAIN, installed, plan, set};
+use crate::yard::{at_2_8, new};
+
+fn job(events: &str, more: &str, pod: &str) -> String {
+    format!(
+        "---\napiVersion: batch/v1\nkind: Job\nmetadata: {{name: hook, annotations: {{helm.sh/hook: '{events}'{more}}}}}\nspec: {{template: {{spec: {{\
+         restartPolicy: Never, {pod}}}}}}}\n"
+    )
+}
+
+const CONTAINER: &str = "containers: [{name: c, image: 'x/tool:1', command: [sh, -c, exit 0]}]";
+
+fn account(rules: &str) -> String {
+    let rbac = "apiVersion: rbac.authorization.k8s.io/v1";
+    format!(
+        "---\napiVersion: v1\nkind: ServiceAccount\nmetadata: {{name: hook}}\n---\n{rbac}\nkind: Role\nmetadata: {{name: hook}}\nrules: {rules}\n\
+         ---\n{rbac}\nkind: RoleBinding\nmetadata: {{name: hook}}\nsubjects: [{{kind: ServiceAccount, name: hook}}]\n\
+         roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: Role, name: hook}}\n"
+    )
+}
+
+fn with(hook: &str) -> Plan {
+    plan(&installed(&set("", PLAIN), &json!({"hostPath": {"path": "/srv/pv"}})), &(set("", PLAIN) + hook))
+}
+
+/// The volumes that hooks reach: PVC and field.
+fn reached(plan: &Plan) -> Vec<String> {
+    let all = plan.unmodelled.iter().filter(|it| it.code == Code::HookReachesStorage);
+    all.map(|it| format!("{} {}", it.claim.name(), it.field)).collect()
+}
+
+const ACCOUNT: &str = "/spec/template/spec/serviceAccountName";
+
+#[test]
+fn harmless_hooks_reach_nothing() {
+    let own = format!("serviceAccountName: hook, {CONTAINER}");
+    let read = account(
+        "[{apiGroups: ['', apps], resources: [persistentvolumeclaims, pods, statefulsets], verbs: [get, list, watch]}]",
+    );
+    let others = account(
+        "[{apiGroups: ['', apps], resources: [configmaps, secrets], verbs: ['*']}, {apiGroups: [apps], resources: [deployments], verbs: [patch, delete]}, {apiGroups: [''], resources: [pods], verbs: [delete]}]",
+    );
+    let named =
+        account("[{apiGroups: [''], resources: [persistentvolumeclaims], resourceNames: [other], verbs: [delete]}]");
+    let strong = account("[{apiGroups: ['*'], resources: ['*'], verbs: ['*']}]");
+    let cases = [
+        job("pre-upgrade", "", CONTAINER),
+        job(
+            "pre-upgrade,post-upgrade",
+            "",
+            &format!("{CONTAINER}, volumes: [{{name: x, emptyDir: {{}}}}, {{name: y, hostPath: {{path: /etc}}}}]"),
+        ),
+        job("post-upgrade", "", &own) + &read,
+        job("pre-upgrade", "", &own) + &others,
+        job("pre-upgrade", "", &own) + &named,
+        job("pre-upgrade", "", &format!("automountServiceAccountToken: false, {own}")) + &strong,
+        job("pre-upgrade", "", CONTAINER) + &strong,
+        // The upgrade does not run it.
+        job("test", "", &own) + &strong,
+        job("pre-rollback,pre-delete,pre-install", "", &own) + &strong,
+    ];
+    for hook in cases {
+        assert_eq!(reached(&with(&hook)), Vec::<String>::new(), "{hook}");
+    }
+}
+
+#[test]
+fn a_hook_that_can_reach_a_volume_makes_it_unknown() {
+    let own = format!("serviceAccountName: hook, {CONTAINER}");
+    for rules in [
+        "[{apiGroups: [''], resources: [persistentvolumeclaims], verbs: [delete]}]",
+        "[{apiGroups: ['*'], resources: ['*'], verbs: ['*']}]",
+        "[{apiGroups: [apps], resources: [statefulsets], resourceNames: [store], verbs: [patch]}]",
+        "[{apiGroups: [''], resources: [pods/exec], verbs: [create]}]",
+        "[{apiGroups: [batch], resources: [jobs], verbs: [create]}]",
+        "[{apiGroups: [rbac.authorization.k8s.io], resources: [roles], verbs: [escalate]}]",
+    ] {
+        let found = reached(&with(&(job("pre-upgrade", "", &own) + &account(rules))));
+        assert!(found.contains(&format!("store {ACCOUNT}")), "{rules}: {found:?}");
+    }
+    // An account that the chart does not bring, and a role that it does not bring.
+    assert!(reached(&with(&job("post-upgrade", "", &own))).contains(&format!("store {ACCOUNT}")));
+    let bound = account("[]").replace("kind: Role, name: hook}", "kind: ClusterRole, name: edit}");
+    assert!(reached(&with(&(job("pre-upgrade", "", &own) + &bound))).contains(&format!("store {ACCOUNT}")));
+    let viewer = bound.replace("name: edit", "name: view");
+    assert!(reached(&with(&(job("pre-upgrade", "", &own) + &viewer))).is_empty());
+    // By its mounts.
+    let mount = "containers: [{name: c, volumeMounts: [{name: d, mountPath: /d}]}], volumes: ";
+    let mounts =
+        with(&job("pre-upgrade", "", &format!("{mount}[{{name: d, persistentVolumeClaim: {{claimName: store}}}}]")));
+    assert_eq!(reached(&mounts), ["store /spec/template/spec/volumes/0"]);
+    let node = with(&job("pre-upgrade", "", &format!("{mount}[{{name: d, hostPath: {{path: /srv}}}}]")));
+    assert_eq!(reached(&node), ["store /spec/template/spec/volumes/0/hostPath/path"]);
+    // By its own object.
+    let set = set("", PLAIN)
+        .replace("metadata: {name: store}", "metadata: {name: store, annotations: {helm.sh/hook: pre-upgrade}}");
+    let yard = installed(&crate::store::set("", PLAIN), &json!({"csi": {}}));
+    assert!(reached(&plan(&yard, &set)).contains(&"store /spec/template/spec/volumes/0".to_owned()));
+}
+
+#[test]
+fn a_namespace_as_a_hook_takes_the_volume_along() {
+    let space = "---\napiVersion: v1\nkind: Namespace\nmetadata: {name: runai-backend, annotations: {helm.sh/hook: pre-upgrade}}\n";
+    let is_deleted = |plan: &Plan| plan.findings.iter().any(|finding| finding.code == Code::DeletedWith);
+    assert!(is_deleted(&with(space)));
+    assert!(!is_deleted(&with(&space.replace("name: runai-backend", "name: other"))));
+}
+
+#[test]
+fn every_hook_is_in_the_plan() {
+    let plan =
+        with(&job("pre-upgrade", ", helm.sh/hook-weight: '-3', helm.sh/hook-delete-policy: hook-succeeded", CONTAINER));
+    let hook = plan.hops[0].hooks.iter().find(|hook| hook.object.name() == "hook").expect("it is there");
+    assert_eq!((hook.weight, &hook.events[..]), (-3, &[HookEvent::PreUpgrade][..]));
+    assert_eq!(
+        (&hook.delete[..], &hook.images[..]),
+        (&[HookDeletePolicy::HookSucceeded][..], &["x/tool:1".to_owned()][..])
+    );
+}
+
+/// What a hook needs and does not find: found, field and why.
+fn needs(hook: &str) -> Vec<String> {
+    let plan = at_2_8().file_of(&[new("2.20.41")], &|_, chart| chart + hook).expect("it can be planned").plan;
+    let all = plan.findings.iter().filter(|finding| finding.code == Code::HookNeedsStopped);
+    all.map(|finding| format!("{} {}", finding.field().expect("a field"), finding.evidence.join(" "))).collect()
+}
+
+#[test]
+fn what_a_step_deleted_is_not_there_for_a_hook() {
+    let pod = |container: &str| format!("containers: [{{name: c, {container}}}]");
+    let secret = "env: [{name: P, valueFrom: {secretKeyRef: {name: runai-backend-postgresql, key: password}}}]";
+    let found = needs(&job("pre-upgrade", "", &pod(secret)));
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(
+        found[0].starts_with("/spec/template/spec/containers/0/env/0 step delete-secret deletes Secret/"),
+        "{found:?}"
+    );
+    let optional = secret.replace("key: password", "key: password, optional: true");
+    let service =
+        "---\napiVersion: v1\nkind: Service\nmetadata: {name: db}\nspec: {selector: {app: runai-backend-postgresql}}\n";
+    for container in [
+        "command: [sh, -c, 'pg_isready -h db']",
+        "env: [{name: H, value: 'postgres://u@db.runai-backend.svc:5432/x'}]",
+        "args: [--host=db]",
+        "args: [wait, statefulset/runai-backend-postgresql]",
+    ] {
+        let found = needs(&(job("pre-upgrade", "", &pod(container)) + service));
+        assert_eq!(found.len(), 1, "{container}: {found:?}");
+        assert!(found[0].contains("deletes StatefulSet/runai-backend-postgresql before helm runs"), "{found:?}");
+    }
+    for container in [
+        optional.as_str(),
+        "command: [db, migrate]",
+        "command: [sh, -c, 'db --help']",
+        "args: [--host=db.example.com]",
+        "env: [{name: H, value: my-db}]",
+    ] {
+        assert_eq!(needs(&(job("pre-upgrade", "", &pod(container)) + service)), Vec::<String>::new(), "{container}");
+    }
+    // After the upgrade everything is there again.
+    assert_eq!(needs(&job("post-upgrade", "", &pod(secret))), Vec::<String>::new());
+}
+
+#[test]
+fn what_the_manifest_brings_comes_after_the_hook() {
+    let pod = "serviceAccountName: fresh, containers: [{name: c}]";
+    let account = "---\napiVersion: v1\nkind: ServiceAccount\nmetadata: {name: fresh}\n";
+    let found = needs(&(job("pre-upgrade", "", pod) + account));
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].contains("is new, and helm creates it after the pre-upgrade hooks"), "{found:?}");
+    let hook = account
+        .replace("{name: fresh}", "{name: fresh, annotations: {helm.sh/hook: pre-upgrade, helm.sh/hook-weight: '-1'}}");
+    assert_eq!(needs(&(job("pre-upgrade", "", pod) + &hook)), Vec::<String>::new());
+    // A hook of a later weight comes too late, and there is nothing else of that name.
+    let late = job("pre-upgrade", ", helm.sh/hook-weight: '-2'", pod);
+    assert_eq!(needs(&(late + &hook)).len(), 1);
+}
+
+#[test]
+fn an_object_that_becomes_a_hook_is_gone_afterwards() {
+    let plain = "---\napiVersion: v1\nkind: Secret\nmetadata: {name: key}\nstringData: {key: abcdef}\n";
+    let hook = |annotations: &str| {
+        plain.replace("{name: key}", &format!("{{name: key, annotations: {{helm.sh/hook: {annotations}}}}}"))
+    };
+    let said = |old: &str, new: &str| {
+        let plan = plan(&installed(&(set("", PLAIN) + old), &json!({"csi": {}})), &(set("", PLAIN) + new));
+        let gone = plan.findings.iter().filter(|finding| finding.found.contains("becomes a hook"));
+        gone.map(|finding| finding.code).collect::<Vec<_>>()
+    };
+    assert_eq!(said(plain, &hook("pre-upgrade")), [Code::KeyChanges]);
+    assert_eq!(
+        said(&plain.replace("Secret", "ConfigMap"), &hook("pre-upgrade").replace("Secret", "ConfigMap")),
+        [Code::BecomesHook]
+    );
+    assert_eq!(said(plain, plain), []);
+    assert_eq!(said(plain, &hook("pre-upgrade, helm.sh/resource-policy: keep")), []);
+    assert_eq!(said(&hook("pre-upgrade"), &hook("pre-upgrade")), []);
+}

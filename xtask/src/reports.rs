@@ -1,0 +1,98 @@
+//! `cargo xtask reports`: reported upgrades, by bare helm and by Portolan, under every helm on a real cluster.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use anyhow::{Result, bail};
+use testkit::rig::Rig;
+use trials::program::Program;
+use trials::reports::{self, Case, Harm, HarmSeen, Outcome, Results, Row, Standing, Trial};
+
+/// What to run.
+pub(crate) struct Options<'a> {
+    /// The helms; all of the rig's where none is named.
+    pub(crate) helms: &'a [String],
+    /// How many installations at once.
+    pub(crate) jobs: usize,
+    /// Only cases with this in their names.
+    pub(crate) only: Option<&'a str>,
+    /// One side only.
+    pub(crate) side: Option<Side>,
+}
+
+/// A side of the comparison.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Side {
+    /// What Portolan says
+    Portolan,
+    /// What bare helm does
+    Helm,
+}
+
+/// Runs every case under every helm, and writes the page once both sides of all have been seen.
+pub(crate) fn run(root: &Path, options: &Options<'_>) -> Result<()> {
+    let helms = crate::helms(options.helms);
+    let (rig, program) = (Rig::shared()?, Program::build(root)?);
+    let (rows, harmless, pending) = (reports::rows()?, reports::harmless()?, reports::pending()?);
+    let wanted = |name: &str| options.only.is_none_or(|only| name.contains(only));
+    let mut newer = Results::default();
+    if options.side != Some(Side::Helm) {
+        let mut trials = trials(&rows, &harmless, &helms);
+        trials.retain(|trial| wanted(&trial.name));
+        println!("{} upgrades for Portolan, {} at a time", trials.len(), options.jobs);
+        newer.plans = reports::plans(&rig, &program, &trials, options.jobs, &|outcome| show_plan(outcome, &pending))?;
+    }
+    if options.side != Some(Side::Portolan) {
+        let mut cases = harmful(&rows, &helms);
+        cases.retain(|(case, _)| wanted(&case.name));
+        println!("{} upgrades for bare helm, {} at a time", cases.len(), options.jobs);
+        newer.harms = reports::harms(&rig, &cases, options.jobs, &show_harm)?;
+    }
+    let is_expected = |outcome: &&Outcome| matches!(outcome.standing(&pending), Standing::Right | Standing::Pending);
+    let wrong = newer.plans.len() - newer.plans.iter().filter(is_expected).count()
+        + newer.harms.iter().filter(|seen| !seen.missing.is_empty()).count();
+    let path = root.join("target/reports.json");
+    let mut results = Results::read(&path)?;
+    results.update(newer);
+    results.write(&path)?;
+    let all = crate::helms(&[]);
+    let missing = results.complete(&trials(&rows, &harmless, &all), &harmful(&rows, &all));
+    if let Some(first) = missing.first() {
+        println!("docs/reports.md is not written: {} not seen yet, the first is {first}", missing.len());
+    } else {
+        let page = reports::page(&rows, &harmless, &results, &pending, &crate::today()?);
+        fs_err::write(root.join("docs/reports.md"), page)?;
+    }
+    if wrong > 0 {
+        bail!("{wrong} answers are not what they have to be");
+    }
+    Ok(())
+}
+
+fn trials(rows: &[Row], harmless: &Row, helms: &[String]) -> Vec<Trial> {
+    reports::trials(&[rows, std::slice::from_ref(harmless)].concat(), Some(helms))
+}
+
+/// What bare helm is to be seen with.
+fn harmful(rows: &[Row], helms: &[String]) -> Vec<(Case, String)> {
+    let cases = rows.iter().flat_map(|row| &row.cases).filter(|case| !case.harm.is_empty());
+    cases.flat_map(|case| case.helms(Some(helms)).into_iter().map(|helm| (case.clone(), helm))).collect()
+}
+
+fn show_plan(outcome: &Outcome, pending: &BTreeMap<String, String>) {
+    let word = match outcome.standing(pending) {
+        Standing::Right => "right",
+        Standing::NoLongerPending => "right, no longer pending",
+        Standing::Pending => "pending",
+        Standing::Wrong => "WRONG",
+    };
+    let said = outcome.complaint.as_ref().unwrap_or(&outcome.said);
+    println!("{:<44} helm {:<8} {word:<8} {said}", outcome.trial.name, outcome.trial.helm);
+}
+
+fn show_harm(seen: &HarmSeen) {
+    let list = |harms: &[Harm]| harms.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+    let failed = seen.failed.as_ref().map(|said| format!(" [helm: {said}]")).unwrap_or_default();
+    let missing = if seen.missing.is_empty() { String::new() } else { format!(" NOT SEEN: {}", list(&seen.missing)) };
+    println!("{:<44} helm {:<8} {}{missing}{failed}", seen.name, seen.helm, list(&seen.seen));
+}
