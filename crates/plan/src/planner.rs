@@ -5,6 +5,7 @@
 //! recipes' eyes. A `Leg` is one version to the next before anything is rendered: boundaries, values, credentials. `Standing`
 //! is the installation as it will be when a hop begins. A hop is made of a leg, a standing and a rendering.
 
+mod check_objects;
 mod checks;
 mod claims;
 mod command;

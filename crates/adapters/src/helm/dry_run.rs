@@ -99,6 +99,9 @@ impl DryRun {
                 .why("a rendering only reads; it was refused, and nothing was written")
                 .next("report it with the version of helm"));
         }
+        if let Some(finding) = super::foreign::owner(said) {
+            return finding;
+        }
         let denied = self.upstream.denied();
         // A right that is missing matters only where helm stopped at it.
         if let Some(message) = denied.iter().find(|message| said.iter().any(|line| line.contains(*message))) {

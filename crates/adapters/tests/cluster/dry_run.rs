@@ -169,6 +169,7 @@ async fn what_helm_refuses_is_said_in_its_words() {
             config: json!({}),
             manifest: String::new(),
             hooks: Vec::new(),
+            apply: model::ApplyMethod::Client,
         });
         let shown: BTreeMap<Ref, Object> = pending.name().map(|name| (name, pending)).into_iter().collect();
         let pending = RenderJob { overlays: both(Overlay { shown, ..Overlay::default() }), ..job };

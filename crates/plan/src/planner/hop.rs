@@ -12,7 +12,7 @@ use super::leg::Leg;
 use super::planning::HopRendering;
 use super::standing::Standing;
 use super::steps::Desk;
-use super::{Objects, checks, fates, mounts, notes};
+use super::{Objects, check_objects, checks, fates, mounts, notes};
 
 /// A hop, and what a plan says of it.
 pub(super) struct PlannedHop {
@@ -70,6 +70,8 @@ pub(super) fn make(
     let mut findings = Vec::new();
     let desk = Desk { ground, leg, standing, docs: &planned.docs, run: &run };
     let mut steps = desk.steps(&mut findings);
+    let hooks = redact::planned(&first.hooks, &second.hooks, &leg.plain);
+    steps.insert(0, check_objects::step(&desk, &hooks, &steps, objects));
     let live = standing.when_helm_starts(&steps);
     desk.archive(&mut steps, checks::removed_secrets(standing, &planned, &first.hooks, &live));
     let changes = upgrade::changes(&standing.docs, &planned.docs, &|name| live.get(name).cloned());

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use helm_compat::{chart, manifest, redact, values};
 use model::{
-    ChartId, Cluster, Coverage, Digest, Driver, FORMAT, Finding, HelmClient, HelmRun, Inventory, Manifest, Mount,
-    Object, Plan, PlanFile, Platform, Ref, Release, ReleaseId, ReleaseStatus, RenderJob, Rendered, Rendering, Requests,
-    Scope, SecretKey, Step, StepKind, Uid, Verdict, Volume,
+    ApplyMethod, ChartId, Cluster, Coverage, Digest, Driver, FORMAT, Finding, HelmClient, HelmRun, Inventory, Manifest,
+    Mount, Object, Plan, PlanFile, Platform, Ref, Release, ReleaseId, ReleaseStatus, RenderJob, Rendered, Rendering,
+    Requests, Scope, SecretKey, Step, StepKind, Uid, Verdict, Volume,
 };
 use portolan_plan::Planning;
 use portolan_plan::planner::{ChartPick, Limits, Servers, Wish};
@@ -189,6 +189,19 @@ fn database_volume(name: Ref, volume: Ref, in_manifest: bool) -> Volume {
     }
 }
 
+fn cluster() -> Cluster {
+    Cluster {
+        server: "https://api.example.com:6443".into(),
+        user: "jdoe".into(),
+        uid: Uid::new("the-cluster"),
+        version: "v1.27.8".into(),
+        platform: Platform::OpenShift { version: "4.14.31".into(), apps_domain: "apps.rig.example.com".into() },
+        default_class: Some("standard".into()),
+        groups: Vec::new(),
+        api_versions: Vec::new(),
+    }
+}
+
 /// What was installed with a chart and some values; `claim` is the one that the database lies on.
 fn installed(chart: &ChartId, config: Value, claim: &str) -> Yard {
     let text = chart_of(chart, &config, PASSWORD);
@@ -197,19 +210,9 @@ fn installed(chart: &ChartId, config: Value, claim: &str) -> Yard {
     let objects = objects(&docs, &name, &volume);
     let in_manifest = docs.iter().any(|doc| doc.name().as_ref() == Some(&name));
     let key = docs.iter().find(|doc| redact::is_secret(doc)).map(|doc| doc.data_keys()[0].to_owned()).expect("a key");
-    let scope = |kind: &str, namespace: &str| Scope { kind: kind.into(), namespace: namespace.into() };
     let inventory = Inventory {
         format: FORMAT,
-        cluster: Cluster {
-            server: "https://api.example.com:6443".into(),
-            user: "jdoe".into(),
-            uid: Uid::new("the-cluster"),
-            version: "v1.27.8".into(),
-            platform: Platform::OpenShift { version: "4.14.31".into(), apps_domain: "apps.rig.example.com".into() },
-            default_class: Some("standard".into()),
-            groups: Vec::new(),
-            api_versions: Vec::new(),
-        },
+        cluster: cluster(),
         helm: None,
         release: Release {
             id: ReleaseId { namespace: NS.into(), name: NS.into() },
@@ -218,6 +221,7 @@ fn installed(chart: &ChartId, config: Value, claim: &str) -> Yard {
             chart: chart.clone(),
             deployed: String::new(),
             driver: Driver::Secret,
+            apply: ApplyMethod::Client,
             history: Vec::new(),
             damaged: Vec::new(),
             config,
@@ -231,9 +235,11 @@ fn installed(chart: &ChartId, config: Value, claim: &str) -> Yard {
         classes: Vec::new(),
         objects,
         coverage: ["PersistentVolumeClaim", "Pod", "StatefulSet", "Deployment", "Secret"]
-            .map(|kind| (scope(kind, NS), Coverage::Complete))
+            .map(|kind| (kind, NS))
             .into_iter()
-            .chain([(scope("StorageClass", ""), Coverage::Complete)])
+            .chain([("StorageClass", "")])
+            .map(|(kind, namespace)| Scope { kind: kind.into(), namespace: namespace.into() })
+            .map(|scope| (scope, Coverage::Complete))
             .collect(),
         requests: Requests::default(),
     };
@@ -356,6 +362,7 @@ impl Yard {
 pub(crate) fn word(step: &Step) -> String {
     let list = |names: &[Ref]| names.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
     match &step.kind {
+        StepKind::CheckObjects { .. } => "check".into(),
         StepKind::RetainVolume { volume, .. } => format!("retain {volume}"),
         StepKind::KeepClaim { claim, .. } => format!("keep {claim}"),
         StepKind::RecordDatabase { database } => format!("record {}", database.pod),
@@ -372,8 +379,12 @@ pub(crate) fn word(step: &Step) -> String {
     }
 }
 
+/// The steps of a hop but the first, which checks the objects.
 pub(crate) fn words(plan: &Plan, hop: usize) -> Vec<String> {
-    plan.hops[hop].steps.iter().map(word).collect()
+    let mut words: Vec<String> = plan.hops[hop].steps.iter().map(word).collect();
+    // A plan that only protects has no upgrade to check.
+    words.retain(|word| word != "check");
+    words
 }
 
 pub(crate) fn run(plan: &Plan, hop: usize) -> &HelmRun {

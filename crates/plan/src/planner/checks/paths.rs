@@ -120,7 +120,7 @@ impl<'a> Room<'a> {
             let Some(map) = from.pointer("/configMapRef/name").and_then(Value::as_str) else { continue };
             let Some(object) = self.object("ConfigMap", map) else { continue };
             for (key, text) in strings(object.at("/data")) {
-                let text = self.variable(&format!("{prefix}{key}"), text.to_owned(), format!("/envFrom/{index}"));
+                let text = self.variable(&format!("{prefix}{key}"), text.to_owned(), &format!("/envFrom/{index}"));
                 all.push((format!("{prefix}{key}"), text));
             }
         }
@@ -136,13 +136,13 @@ impl<'a> Room<'a> {
                 // Known when the pod starts: the same source gives the same text.
                 (None, None) => (format!("({})", env.get("valueFrom").unwrap_or(&Value::Null)), ""),
             };
-            all.push((name.to_owned(), self.variable(name, text, format!("/env/{index}{part}"))));
+            all.push((name.to_owned(), self.variable(name, text, &format!("/env/{index}{part}"))));
         }
         all
     }
 
-    fn variable(&self, name: &str, text: String, field: String) -> Text {
-        let (object, field) = (self.user.name.clone(), self.user.field(&field));
+    fn variable(&self, name: &str, text: String, field: &str) -> Text {
+        let (object, field) = (self.user.name.clone(), self.user.field(field));
         Text { key: format!("env {name}"), text, object, field, is_given: true }
     }
 
