@@ -33,7 +33,7 @@ const PICTURES: [Picture; 2] = [
     Picture {
         file: "upgrade.svg",
         command: "upgrade --sim openshift-2.8 --to 2.20 --yes",
-        parts: &[("[1/13]", "Simulated"), ("Finished", "Volumes"), ("VOLUME  ", "Database"), ("identity", "CHANGE")],
+        parts: &[("[1/14]", "Simulated"), ("Finished", "Volumes"), ("VOLUME  ", "Database"), ("identity", "CHANGE")],
     },
 ];
 
