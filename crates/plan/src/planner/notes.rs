@@ -24,6 +24,7 @@ pub(super) fn at_start(ground: &Ground<'_>, legs: &[Leg<'_>]) -> Vec<Finding> {
             findings.push(not_visible(kind, namespace));
         }
     }
+    findings.extend(super::reach::unseen(ground));
     findings.extend(super::reach::shared(ground));
     for database in &ground.elsewhere {
         let set = fill(&database.set, ground.release());

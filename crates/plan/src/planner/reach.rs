@@ -126,6 +126,19 @@ fn elsewhere(scene: &Scene<'_>) -> Vec<Finding> {
     findings
 }
 
+/// Kinds whose pods may mount a volume of the release, and that this user may not list. Pods, StatefulSets and Deployments of the
+/// release's namespace are asked for apart.
+pub(super) fn unseen(ground: &Ground<'_>) -> Vec<Finding> {
+    const KINDS: [&str; 4] = ["CronJob", "DaemonSet", "Job", "ReplicaSet"];
+    let used: BTreeSet<&str> = ground.in_use().map(|volume| volume.claim.namespace()).collect();
+    let denied = ground.inventory.denied().filter(|scope| {
+        let is_elsewhere = scope.namespace != ground.release().namespace
+            && ["Pod", "StatefulSet", "Deployment"].contains(&scope.kind.as_str());
+        used.contains(scope.namespace.as_str()) && (is_elsewhere || KINDS.contains(&scope.kind.as_str()))
+    });
+    denied.map(|scope| not_visible(&scope.kind, &scope.namespace)).collect()
+}
+
 /// The PVCs that an object is, names or makes.
 pub(super) fn claims_of(name: &Ref, object: &Object) -> BTreeSet<Ref> {
     let template = PodTemplate::of_kind(name.kind(), object);

@@ -405,3 +405,15 @@ fn uids_tell_an_owner_from_its_namesake() {
     let found = findings(&yard, CLUSTER);
     assert_eq!(said(&found)[0].0, Code::NotModelled);
 }
+
+#[test]
+fn a_kind_that_may_mount_a_volume_and_may_not_be_listed_is_named() {
+    for (kind, named) in [("CronJob", true), ("DaemonSet", true), ("Service", false)] {
+        let mut yard = at_2_13();
+        let scope = Scope { kind: kind.into(), namespace: NS.into() };
+        yard.inventory.coverage.push((scope, Coverage::Denied("403".into())));
+        let blocks =
+            findings(&yard, "").iter().any(|it| it.code == Code::NotVisible && it.severity == Severity::Blocking);
+        assert_eq!(blocks, named, "{kind}");
+    }
+}
