@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use model::{End, Plan, StepKind, Verdict};
-use rehearse::{HELM_RULES, RULES, Tale, VolumeForecast};
+use rehearse::{HELM_RULES, RULES, RuleId, Tale, VolumeForecast};
 
 use crate::page::{Block, Happening, Page};
 use crate::text::{Line, Tone};
@@ -58,8 +58,14 @@ pub(crate) fn tell(page: &mut Page, item: &VolumeForecast, plan: Option<&Plan>) 
     page.push(Block::Story(told.clone()));
     rules(page, &told);
     if let Some(plan) = plan {
-        hold(page, item, plan);
+        let is_collected = told.iter().any(|told| told.rule.strip_prefix("rule ") == Some(collected()));
+        hold(page, item, plan, is_collected);
     }
+}
+
+/// The number of the rule by which an object goes with its owner.
+fn collected() -> &'static str {
+    RULES.iter().find(|(rule, ..)| *rule == RuleId::Collect).map_or("", |(_, code, ..)| code)
 }
 
 /// The rules of a story in words, the one that decided it first.
@@ -83,12 +89,13 @@ fn rule(code: &str) -> Option<(&'static str, &'static str, &'static str)> {
 }
 
 /// What the plan has against it, and what was left out of it.
-fn hold(page: &mut Page, item: &VolumeForecast, plan: &Plan) {
+fn hold(page: &mut Page, item: &VolumeForecast, plan: &Plan, is_collected: bool) {
     let at = |wanted: &dyn Fn(&StepKind) -> bool| plan.steps().position(|step| wanted(&step.kind)).map(|at| at + 1);
     let keep = at(&|kind| matches!(kind, StepKind::KeepClaim { claim, .. } if *claim == item.aim.claim));
     let retain = at(&|kind| matches!(kind, StepKind::RetainVolume { volume, .. } if *volume == item.aim.volume));
     let missing: Vec<String> = [
-        keep.is_none().then(|| "keep on the claim".to_owned()),
+        // Helm reads keep; the garbage collector does not.
+        (keep.is_none() && !is_collected).then(|| "keep on the claim".to_owned()),
         retain.is_none().then(|| "Retain on the volume (then Detached, not Lost)".to_owned()),
     ]
     .into_iter()

@@ -90,3 +90,27 @@ fn two_runs_of_a_release_exclude_each_other() {
     drop(lock);
     user.ok("apply --sim here --to 2.20");
 }
+
+#[test]
+fn a_run_that_has_written_never_says_that_nothing_was_written() {
+    let user = User::new();
+    user.ok("sim new openshift-2.8 here");
+    user.ok("plan --sim here --to 2.20 --out kept.plan");
+    let apply = "apply kept.plan --sim here";
+    let mut child = user.command(apply).spawn().expect("it starts");
+    assert!(until(&user, &mut child, "here", 6), "it ended before it could be stopped");
+    send(&child, Signal::TERM);
+    assert_eq!(came(&child.wait_with_output().expect("it ends")).code, 11);
+    // From here on no object can be kept, as on a full disk.
+    let objects = find(&user.path("here"), "plan.json").expect("a run").with_file_name("objects");
+    let aside = objects.with_file_name("aside");
+    std::fs::rename(&objects, &aside).expect("a folder");
+    std::fs::write(&objects, "").expect("a file in its place");
+    let broken = user.run(apply);
+    assert_eq!(broken.code, 13, "{}{}", broken.stdout, broken.stderr);
+    assert!(broken.stderr.contains("error[PL316]") && broken.stderr.contains("protected by"), "{}", broken.stderr);
+    assert!(broken.stderr.contains("portolan apply "), "{}", broken.stderr);
+    std::fs::remove_file(&objects).expect("the file");
+    std::fs::rename(&aside, &objects).expect("the folder");
+    assert!(user.ok(apply).contains("Finished"));
+}

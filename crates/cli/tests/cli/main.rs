@@ -5,6 +5,7 @@ mod crashes;
 mod help;
 mod inventory;
 mod machines;
+mod operations;
 mod refusals;
 mod repository;
 mod schema;

@@ -14,6 +14,10 @@ pub(super) fn on_rows(step: &Step, fold: &Fold, rows: Result<Snapshot, DatabaseE
         StepKind::RecordDatabase { database } => {
             let tables = snapshot.all_tables();
             let rows: u64 = tables.values().map(|table| table.rows).sum();
+            if snapshot.server_version.is_empty() {
+                // A simulated installation that was made from an inventory.
+                return observed(database, snapshot, "the database answers; its version and rows are not known".into());
+            }
             let mut note = format!(
                 "PostgreSQL {}, system_identifier {}, {}, {rows} rows",
                 snapshot.server_version,

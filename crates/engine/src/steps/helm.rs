@@ -171,3 +171,6 @@ fn somebody_else(run: &HelmRun, newest: &ReleaseFact, mark: &str) -> Finding {
         "helm history shows who did what; if you ran the plan's helm command by hand: portolan verify {mark}; else make a new plan"
     ))
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,98 @@
+//! Where a run may be stopped.
+
+use std::sync::Arc;
+
+use model::{Action, Effect, Input, Outcome, Plan, Record, Reply, Request, StepRef, Urgency};
+use portolan_engine::Engine;
+use serde_json::{Value, json};
+
+fn plan(kind: &Value) -> Arc<Plan> {
+    let chart = json!({"name": "r", "version": "1.0.0"});
+    let step = json!({
+        "id": "s", "kind": kind, "sources": [], "why": "", "command": [], "undo": "nothing", "limit": 600,
+    });
+    let hop = json!({
+        "from": chart, "to": chart, "boundaries": [], "steps": [step], "changes": [], "new_claims": [], "values": [],
+    });
+    let plan = json!({
+        "format": 1, "cluster": "", "server": "", "release": {"namespace": "ns", "name": "r"},
+        "helm": {"version": "3.22.0", "path": "", "digest": null}, "from": chart, "to": chart, "hops": [hop],
+        "contingencies": [], "expects": {}, "volumes": [], "databases": [], "without": [], "accepted": [], "findings": [],
+    });
+    Arc::new(serde_json::from_value(plan).expect("a plan"))
+}
+
+/// An engine in the only step of a plan, after these records.
+fn engine(kind: &Value, records: Vec<Record>) -> Engine {
+    let plan = plan(kind);
+    let start = vec![Record::Started { plan: plan.digest(), host: "here".into() }, Record::Bound];
+    let journal: Vec<Record> = start.into_iter().chain(records).collect();
+    let mut engine = Engine::resume(plan, &journal, "here");
+    // It says that it goes on.
+    engine.on(Input::Reply(Reply::Appended));
+    engine
+}
+
+/// How the run ends where it is asked to stop now; `None` where it goes on.
+fn stopped(engine: &mut Engine, urgency: Urgency) -> Option<Outcome> {
+    engine.on(Input::Stop(urgency));
+    loop {
+        match engine.want() {
+            Request::Append(..) => engine.on(Input::Reply(Reply::Appended)),
+            Request::End(outcome) => return Some(outcome),
+            _ => return None,
+        }
+    }
+}
+
+const AT: StepRef = StepRef { index: 0, attempt: 0 };
+
+#[test]
+fn a_wait_for_workloads_ends_at_once() {
+    let mut engine = engine(&json!({"kind": "wait-ready", "workloads": []}), Vec::new());
+    assert!(matches!(engine.want(), Request::Wait(_)));
+    assert_eq!(stopped(&mut engine, Urgency::AfterStep), Some(Outcome::StoppedSafely));
+}
+
+#[test]
+fn a_wait_for_the_end_of_what_was_deleted_ends_at_once_and_is_taken_up_again() {
+    let target = "StatefulSet.apps/ns/store";
+    let kind = json!({"kind": "delete-object", "target": target, "uid": "u"});
+    let write = json!({"action": "write", "verb": "Delete", "target": target, "uid": "u", "rv": "1"});
+    let action: Box<Action> = Box::new(serde_json::from_value(write).expect("an action"));
+    let sent =
+        vec![Record::Intent { step: AT, action, before: None }, Record::Effect { step: AT, effect: Effect::Done }];
+    // A run that goes on looks again first, so this one is led to its wait by hand.
+    let mut waiting = engine(&kind, sent);
+    assert!(matches!(waiting.want(), Request::Read(_)), "it looks at what it has deleted");
+    waiting.on(Input::Reply(Reply::Seen(vec![model::Seen::Absent])));
+    waiting.on(Input::Reply(Reply::Appended));
+    assert!(matches!(waiting.want(), Request::Wait(_)), "{:?}", waiting.want());
+    assert_eq!(stopped(&mut waiting, Urgency::AfterStep), Some(Outcome::StoppedSafely));
+}
+
+#[test]
+fn a_running_helm_is_left_only_on_the_second_request() {
+    let digest = model::Digest::of(b"");
+    let chart = json!({"name": "r", "version": "1.0.0"});
+    let run = json!({
+        "release": {"namespace": "ns", "name": "r"}, "base_revision": 7,
+        "client": {"version": "3.22.0", "path": "", "digest": null}, "chart": chart, "archive": digest, "values": digest,
+        "carried": [], "mode": "reset", "manifest": digest, "docs": {}, "free": {}, "guards": [],
+    });
+    let action = json!({"action": "helm", "run": run, "token": "t-0-0"});
+    let action: Box<Action> = Box::new(serde_json::from_value(action).expect("an action"));
+    let sent =
+        vec![Record::Intent { step: AT, action, before: None }, Record::Effect { step: AT, effect: Effect::Done }];
+    let mut engine = engine(&json!({"kind": "helm-upgrade", "run": run}), sent);
+    assert!(matches!(engine.want(), Request::Wait(_)));
+    assert_eq!(stopped(&mut engine, Urgency::AfterStep), None, "helm is not interrupted");
+    assert!(matches!(engine.want(), Request::Wait(_)), "it still waits for helm");
+    assert_eq!(stopped(&mut engine, Urgency::LeaveHelm), Some(Outcome::StoppedSafely));
+    // Applied again, it waits for the same helm.
+    let again = engine.crashed("here");
+    let mut again = again;
+    again.on(Input::Reply(Reply::Appended));
+    let Request::Wait(wait) = again.want() else { panic!("it waits: {:?}", again.want()) };
+    assert_eq!(wait.until, [model::Cond::HelmEnded("t-0-0".into())]);
+}
