@@ -122,7 +122,8 @@ impl Driver {
         let mut tell = |progress: &[Progress], elapsed: Duration| {
             events(&Event::Waiting { progress: progress.to_vec(), elapsed: elapsed.as_secs(), limit: wait.limit });
         };
-        self.client.wait(wait, &lives, &mut tell).await
+        let namespace = self.store.plan().map(|plan| plan.release.namespace).unwrap_or_default();
+        self.client.wait(wait, &namespace, &lives, &mut tell).await
     }
 
     async fn query(&self, database: &DatabaseRef) -> Result<Snapshot, DatabaseError> {

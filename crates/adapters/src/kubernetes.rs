@@ -1,6 +1,7 @@
 //! The API server: JSON in, JSON out. Objects are never turned into typed structs and back, and nothing
 //! here knows which release or database it reads for.
 
+mod causes;
 mod config;
 mod error;
 mod kinds;

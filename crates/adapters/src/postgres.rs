@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
-use model::{DatabaseError, DatabaseRef, Snapshot, Table};
+use model::{DatabaseError, DatabaseRef, OtherDatabase, Snapshot, Table};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_postgres::error::SqlState;
@@ -35,9 +35,13 @@ const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; \
 const SERVER: &str = "SELECT system_identifier::text, current_setting('server_version') \
      FROM pg_catalog.pg_control_system()";
 
+/// The server's other databases and whether they take connections; templates hold nobody's data.
+const DATABASES: &str = "SELECT datname, datallowconn FROM pg_catalog.pg_database \
+     WHERE NOT datistemplate AND datname <> pg_catalog.current_database() ORDER BY 1";
+
 /// Each table outside the system's schemas with the name to select from, its columns, the row of its primary key (null
 /// where it has none) and the estimate of its rows. Partitioned parents are left out: their rows are counted in the
-/// partitions.
+/// partitions. Unlogged tables are left out: the server empties them itself after a crash.
 const TABLES: &str = "SELECT n.nspname || '.' || c.relname, \
             pg_catalog.format('%I.%I', n.nspname, c.relname), \
             ARRAY(SELECT a.attname || ' ' || pg_catalog.format_type(a.atttypid, a.atttypmod) \
@@ -51,7 +55,7 @@ const TABLES: &str = "SELECT n.nspname || '.' || c.relname, \
                    AND k.place <= i.indnkeyatts), \
             greatest(c.reltuples, 0)::bigint \
      FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
-     WHERE c.relkind = 'r' AND c.relpersistence <> 't' AND n.nspname <> 'information_schema' \
+     WHERE c.relkind = 'r' AND c.relpersistence = 'p' AND n.nspname <> 'information_schema' \
            AND n.nspname !~ '^pg_' \
      ORDER BY 1";
 
@@ -74,7 +78,52 @@ pub async fn snapshot(
     password: &str,
     depth: Depth,
 ) -> Result<Snapshot, DatabaseError> {
-    look(&connect(client, database, password).await?, depth).await
+    let session = connect(client.clone(), database, password).await?;
+    session.batch_execute(BEGIN).await.map_err(judge)?;
+    let server = session.query_one(SERVER, &[]).await.map_err(judge)?;
+    let tables = tables(&session, depth).await?;
+    let mut others = BTreeMap::new();
+    for row in session.query(DATABASES, &[]).await.map_err(judge)? {
+        let name: String = row.get(0);
+        let other = if row.get(1) {
+            another(client.clone(), &DatabaseRef { database: name.clone(), ..database.clone() }, password, depth)
+                .await?
+        } else {
+            OtherDatabase::Closed("it does not allow connections".into())
+        };
+        others.insert(name, other);
+    }
+    // Nothing was written, so it does not matter how the transaction ends.
+    let _ = session.batch_execute("ROLLBACK").await;
+    Ok(Snapshot {
+        system_identifier: server.get(0),
+        server_version: server.get(1),
+        database: database.database.clone(),
+        tables,
+        others,
+    })
+}
+
+/// Another database of the same server. That this role may not open it is an answer; that the server does not answer is none.
+async fn another(
+    client: kube::Client,
+    database: &DatabaseRef,
+    password: &str,
+    depth: Depth,
+) -> Result<OtherDatabase, DatabaseError> {
+    let look = async {
+        let session = connect(client, database, password).await?;
+        session.batch_execute(BEGIN).await.map_err(judge)?;
+        let tables = tables(&session, depth).await?;
+        let _ = session.batch_execute("ROLLBACK").await;
+        Ok(tables)
+    };
+    match look.await {
+        Ok(tables) => Ok(OtherDatabase::Tables(tables)),
+        Err(DatabaseError::PasswordRefused) => Ok(OtherDatabase::Closed("the server refuses this role".into())),
+        Err(DatabaseError::NoDatabase(text) | DatabaseError::Other(text)) => Ok(OtherDatabase::Closed(text)),
+        Err(error @ DatabaseError::Unreachable(_)) => Err(error),
+    }
 }
 
 /// What a server says of its version, as `SHOW server_version` prints it. It is asked once: who plans does not wait for
@@ -90,28 +139,29 @@ pub async fn version(client: kube::Client, database: &DatabaseRef, password: &st
     timeout(ONCE, ask).await.unwrap_or_else(|_| Err(no_answer(ONCE)))
 }
 
-async fn look(client: &Client, depth: Depth) -> Result<Snapshot, DatabaseError> {
-    client.batch_execute(BEGIN).await.map_err(judge)?;
-    let server = client.query_one(SERVER, &[]).await.map_err(judge)?;
+/// The tables of the database that a session is in.
+async fn tables(client: &Client, depth: Depth) -> Result<BTreeMap<String, Table>, DatabaseError> {
     let mut tables = BTreeMap::new();
     for row in client.query(TABLES, &[]).await.map_err(judge)? {
         let name: String = row.get(0);
         let table = table(client, &row, depth).await.map_err(|error| in_table(&name, error))?;
         tables.insert(name, table);
     }
-    // Nothing was written, so it does not matter how the transaction ends.
-    let _ = client.batch_execute("ROLLBACK").await;
-    Ok(Snapshot { system_identifier: server.get(0), server_version: server.get(1), tables })
+    Ok(tables)
 }
 
 /// One table. What takes too long is left out, and the number of rows is then the server's estimate.
 async fn table(client: &Client, row: &Row, depth: Depth) -> Result<Table, tokio_postgres::Error> {
     let (quoted, key): (String, Option<String>) = (row.get(1), row.get(3));
     let counted = in_time(client, &format!("SELECT count(*) FROM {quoted}")).await?;
-    let about = counted.is_none();
+    let (about, locked) = (counted.is_err(), counted.as_ref().is_err_and(|late| *late == Late::Locked));
     let estimate: i64 = row.get(4);
-    let rows = counted.and_then(|rows| rows.first()?.get(0)).unwrap_or(estimate).unsigned_abs();
-    let mut table = Table { rows, columns: row.get(2), about, ..Table::default() };
+    let rows = counted.ok().and_then(|rows| rows.first()?.get(0)).unwrap_or(estimate).unsigned_abs();
+    let mut table = Table { rows, columns: row.get(2), about, locked, ..Table::default() };
+    if locked {
+        // Each statement would wait for the same lock.
+        return Ok(table);
+    }
     if let Some(key) = key {
         let sql = format!(
             "SELECT h FROM (SELECT pg_catalog.hashtextextended({key}::text, 0) AS h FROM {quoted} t) k ORDER BY h LIMIT {}",
@@ -123,26 +173,40 @@ async fn table(client: &Client, row: &Row, depth: Depth) -> Result<Table, tokio_
     if depth == Depth::Content {
         // Of bigint the sum is numeric: it cannot overflow, and the order of the rows makes no difference.
         let sql = format!("SELECT coalesce(sum(pg_catalog.hashtextextended(t::text, 0)), 0)::text FROM {quoted} t");
-        table.digest = in_time(client, &sql).await?.and_then(|rows| rows.first()?.get(0));
+        table.digest = in_time(client, &sql).await?.ok().and_then(|rows| rows.first()?.get(0));
     }
     Ok(table)
 }
 
-/// The answer, or `None` where the table is locked or the statement takes too long.
-async fn in_time(client: &Client, sql: &str) -> Result<Option<Vec<Row>>, tokio_postgres::Error> {
-    match client.query(sql, &[]).await {
-        Ok(rows) => Ok(Some(rows)),
-        Err(error) if error.code().is_some_and(is_late) => {
-            client.batch_execute("ROLLBACK TO SAVEPOINT portolan").await?;
-            Ok(None)
+/// Why a table could not be read in time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Late {
+    /// Somebody holds a lock on it: `lock_timeout` ran out.
+    Locked,
+    /// The statement took too long: `statement_timeout` ran out.
+    Slow,
+}
+
+impl Late {
+    fn of(code: &SqlState) -> Option<Self> {
+        match *code {
+            SqlState::LOCK_NOT_AVAILABLE => Some(Self::Locked),
+            SqlState::QUERY_CANCELED => Some(Self::Slow),
+            _ => None,
         }
-        Err(error) => Err(error),
     }
 }
 
-/// A lock that was not given, or a statement that the server cancelled.
-fn is_late(code: &SqlState) -> bool {
-    [SqlState::LOCK_NOT_AVAILABLE, SqlState::QUERY_CANCELED].contains(code)
+/// The answer, or why it did not come in time.
+async fn in_time(client: &Client, sql: &str) -> Result<Result<Vec<Row>, Late>, tokio_postgres::Error> {
+    match client.query(sql, &[]).await {
+        Ok(rows) => Ok(Ok(rows)),
+        Err(error) => {
+            let Some(late) = error.code().and_then(Late::of) else { return Err(error) };
+            client.batch_execute("ROLLBACK TO SAVEPOINT portolan").await?;
+            Ok(Err(late))
+        }
+    }
 }
 
 /// A connection; a server that is starting, or a pod that is not there yet, is tried again for a while.
@@ -258,6 +322,8 @@ mod tests {
         assert_eq!(judge(&SqlState::INVALID_AUTHORIZATION_SPECIFICATION), DatabaseError::PasswordRefused);
         assert_eq!(judge(&SqlState::INVALID_CATALOG_NAME), DatabaseError::NoDatabase("text".into()));
         assert_eq!(judge(&SqlState::CANNOT_CONNECT_NOW), DatabaseError::Unreachable("text".into()));
+        assert_eq!(Late::of(&SqlState::from_code("55P03")), Some(Late::Locked));
+        assert_eq!(Late::of(&SqlState::from_code("57014")), Some(Late::Slow));
         assert_eq!(judge(&SqlState::INSUFFICIENT_PRIVILEGE), DatabaseError::Other("text (42501)".into()));
     }
 }

@@ -125,6 +125,11 @@ pub(crate) enum Command {
         before_help = "Example:\n  portolan verify 3f9c2a71            what that run was to keep\n  portolan verify --save today.json   what is there, without a run\n  portolan verify --against today.json"
     )]
     Verify(VerifyArgs),
+    /// Lists what a run archived before it changed anything, or writes it to files
+    #[command(
+        before_help = "Example:\n  portolan archive list 3f9c2a71\n  portolan archive export 3f9c2a71 --to ./restored"
+    )]
+    Archive(ArchiveArgs),
     /// Carries out the vendor's page as written on a simulated installation, and shows what becomes of the data
     #[command(before_help = "Example:\n  portolan page --sim openshift-2.8")]
     Page(PageArgs),
@@ -140,7 +145,7 @@ pub(crate) enum Command {
 pub(crate) struct SurveyArgs {}
 
 /// The options of [`Target`]: a plan that is made already has no place for them.
-const TARGET: [&str; 12] = [
+const TARGET: [&str; 13] = [
     "to",
     "via",
     "chart",
@@ -151,6 +156,7 @@ const TARGET: [&str; 12] = [
     "values",
     "set",
     "without",
+    "timeout",
     "accept",
     "reason",
 ];
@@ -188,6 +194,9 @@ pub(crate) struct Target {
     /// Leaves a step out, to see what it is for
     #[arg(long, value_name = "STEP", value_delimiter = ',')]
     pub(crate) without: Vec<String>,
+    /// How long a wait may take: KIND is `ready` (10m), `delete` (2m) or `helm` (10m)
+    #[arg(long, value_name = "KIND=DURATION", value_delimiter = ',')]
+    pub(crate) timeout: Vec<String>,
     /// Accepts a finding by its code, for one volume by CODE=PVC; it stays in the plan, with the reason
     #[arg(long, value_name = "CODE[=PVC]", value_delimiter = ',', requires = "reason")]
     pub(crate) accept: Vec<String>,
@@ -282,6 +291,34 @@ pub(crate) struct VerifyArgs {
     /// With --save: a digest of every table's rows too; reads all of them, now and at each comparison
     #[arg(long, requires = "save", conflicts_with = "against")]
     pub(crate) digest: bool,
+}
+
+/// `archive`.
+#[derive(Args, Debug)]
+pub(crate) struct ArchiveArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: ArchiveCommand,
+}
+
+/// The commands of `archive`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ArchiveCommand {
+    /// Shows which objects are in the archive, from which step and when
+    #[command(before_help = "Example:\n  portolan archive list 3f9c2a71")]
+    List {
+        /// The run; the newest one where none is named
+        run: Option<String>,
+    },
+    /// Writes each object to a file that `kubectl create -f` takes; Secrets among them, so only you can read them
+    #[command(before_help = "Example:\n  portolan archive export 3f9c2a71 --to ./restored")]
+    Export {
+        /// The run; the newest one where none is named
+        run: Option<String>,
+        /// The folder; it is made
+        #[arg(long, value_name = "FOLDER", default_value = "archive")]
+        to: PathBuf,
+    },
 }
 
 /// `page`.

@@ -1,13 +1,11 @@
 //! The loop: the engine asks, the world answers.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-
 use adapters::driver::Driver;
 use adapters::kubernetes::Client;
 use adapters::store::RunStore;
 use engine::Engine;
-use model::{Event, Finding, Input, Outcome, Plan, Progress, Ref, Reply, Request, RouteLook, Urgency};
+use model::{Cond, Event, Finding, Input, Outcome, Plan, Progress, Ref, Reply, Request, RouteLook, Seen, Urgency};
+use tokio::sync::watch;
 
 use crate::site::Sim;
 
@@ -33,6 +31,17 @@ impl Drive {
         match self {
             Self::Sim(..) => String::new(),
             Self::Real(driver) => driver.helm_said(token),
+        }
+    }
+
+    /// Reads objects; those of a simulation are read from its world.
+    pub(crate) async fn read(&self, names: &[Ref]) -> Vec<Seen> {
+        match self {
+            Self::Sim(sim, _) => {
+                let world = sim.installation.world();
+                names.iter().map(|name| world.get(name).map_or(Seen::Absent, |it| Seen::There(it.clone()))).collect()
+            }
+            Self::Real(driver) => driver.client().read(names).await,
         }
     }
 
@@ -100,8 +109,9 @@ fn serve_simulated(
 }
 
 /// What a run says while it goes: a line for what is new, and for a wait one now and then.
-#[derive(Default)]
 pub(crate) struct Telling {
+    /// The width of the terminal; lines for a file are not cut.
+    room: Option<usize>,
     last: String,
     waiting: Option<(Vec<Progress>, u64)>,
 }
@@ -109,6 +119,11 @@ pub(crate) struct Telling {
 impl Telling {
     /// Seconds (events, in a simulation) after which a wait that is as it was is told again.
     const EVERY: u64 = 10;
+
+    /// For a reader: a terminal, or what takes lines of any length.
+    pub(crate) fn new(room: Option<usize>) -> Self {
+        Self { room, last: String::new(), waiting: None }
+    }
 
     /// The line for an event, where it is worth one.
     pub(crate) fn line(&mut self, event: &Event, plan: &Plan) -> Option<String> {
@@ -123,7 +138,7 @@ impl Telling {
         } else {
             self.waiting = None;
         }
-        let line = report::event(event, plan)?;
+        let line = report::event(event, plan, self.room)?;
         if line == self.last {
             return None;
         }
@@ -132,40 +147,74 @@ impl Telling {
     }
 }
 
-/// Whether somebody asked for a stop: set by the first SIGINT, SIGTERM or SIGHUP.
-pub(crate) fn listen() -> Arc<AtomicBool> {
+/// How often somebody asked for a stop: by SIGINT, SIGTERM or SIGHUP.
+pub(crate) type Stops = watch::Receiver<u32>;
+
+/// Listens for the signals that ask for a stop.
+pub(crate) fn listen() -> Stops {
     use tokio::signal::unix::{SignalKind, signal};
-    let asked = Arc::new(AtomicBool::new(false));
+    let (asked, stops) = watch::channel(0);
     for kind in [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()] {
         let asked = asked.clone();
         if let Ok(mut stream) = signal(kind) {
             tokio::spawn(async move {
                 while stream.recv().await.is_some() {
-                    asked.store(true, Ordering::SeqCst);
+                    asked.send_modify(|times| *times += 1);
                 }
             });
         }
     }
-    asked
+    stops
+}
+
+/// Comes when a stop is asked for.
+async fn asked(stops: &mut Stops) {
+    if stops.changed().await.is_err() {
+        // Nobody listens any more: it never comes.
+        std::future::pending::<()>().await;
+    }
 }
 
 /// Runs an engine to its end. With `dry` nothing is recorded: for a look that is no run.
 pub(crate) async fn run(
     engine: &mut Engine,
     drive: &mut Drive,
-    stop: &AtomicBool,
+    stops: &Stops,
     dry: bool,
     events: &mut dyn FnMut(&Event),
 ) -> Result<Outcome, Finding> {
-    let mut told = false;
+    let mut stops = stops.clone();
+    let mut heard = 0;
+    // What the wait under way saw last.
+    let mut seen: Vec<Progress> = Vec::new();
     loop {
-        if !told && stop.load(Ordering::SeqCst) {
-            told = true;
-            engine.on(Input::Stop(Urgency::AfterStep));
+        let times = *stops.borrow_and_update();
+        if times > heard {
+            // A second signal means it: a helm that runs is left running.
+            let urgency = if times == 1 { Urgency::AfterStep } else { Urgency::LeaveHelm };
+            heard = times;
+            let runs_helm = matches!(engine.want(), Request::Wait(wait) if wait.until.iter().any(is_helm));
+            engine.on(Input::Stop(urgency));
+            if runs_helm && urgency == Urgency::AfterStep {
+                events(&Event::HelmHolds { progress: std::mem::take(&mut seen) });
+            }
         }
         let reply = match engine.want() {
             Request::End(outcome) => return Ok(outcome),
             Request::Append(..) if dry => Reply::Appended,
+            // Neither writes, so both may be dropped half-way.
+            request @ (Request::Wait(_) | Request::Query(_)) => {
+                let mut keep = |event: &Event| {
+                    if let Event::Waiting { progress, .. } = event {
+                        seen.clone_from(progress);
+                    }
+                    events(event);
+                };
+                tokio::select! {
+                    reply = drive.serve(engine, request, &mut keep) => reply?,
+                    () = asked(&mut stops) => continue,
+                }
+            }
             request => drive.serve(engine, request, events).await?,
         };
         engine.on(Input::Reply(reply));
@@ -173,9 +222,13 @@ pub(crate) async fn run(
     }
 }
 
+fn is_helm(cond: &Cond) -> bool {
+    matches!(cond, Cond::HelmEnded(_))
+}
+
 #[cfg(test)]
 mod tests {
-    use model::{Cond, Record};
+    use model::Record;
 
     use super::*;
 
@@ -189,7 +242,7 @@ mod tests {
             "findings": [],
         }))
         .expect("an empty plan");
-        let mut telling = Telling::default();
+        let mut telling = Telling::new(None);
         let mut told = |seen: &str, elapsed| {
             let progress = vec![Progress { cond: Cond::Ready(Ref::set("ns", "keycloak")), seen: seen.into() }];
             telling.line(&Event::Waiting { progress, elapsed, limit: 60 }, &plan).is_some()

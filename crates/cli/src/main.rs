@@ -33,6 +33,7 @@ async fn main() -> ExitCode {
         Command::Protect(args) => commands::protect::run(&cli.global, args, &output).await,
         Command::Status(args) => commands::status::run(&cli.global, args, &output),
         Command::Verify(args) => commands::verify::run(&cli.global, args, &output).await,
+        Command::Archive(args) => commands::archive::run(&cli.global, args, &output),
         Command::Page(args) => commands::page::run(&cli.global, args, &output).await,
         Command::Sim(args) => commands::sim::run(&cli.global, args, &output),
     };

@@ -76,6 +76,11 @@ impl Output {
         if self.is_machine() { Ok(()) } else { print("\n") }
     }
 
+    /// The room of a line of progress: none where it does not go to a terminal.
+    pub(crate) fn room(&self) -> Option<usize> {
+        std::io::stderr().is_terminal().then_some(self.stderr.width)
+    }
+
     /// Progress, or a question.
     pub(crate) fn say(&self, line: &str) {
         // A reader that has gone away is no reason to stop an upgrade.

@@ -10,7 +10,7 @@ use adapters::store::RunStore;
 use helm_compat::values;
 use model::{Accepted, Code, Content, Finding, HelmClient, Plan, PlanFile, RenderJob, Rendering};
 use plan::Planning;
-use plan::planner::Wish;
+use plan::planner::{Limits, Wish};
 use plan::survey::{self, Survey};
 use recipe::Book;
 use rehearse::{Forecast, Options, Subject, World, shelf};
@@ -57,7 +57,8 @@ pub(crate) async fn plan(
     target: &Target,
     output: &Output,
 ) -> Result<Prepared, Finding> {
-    let (book, survey) = survey(global, site).await?;
+    let (book, mut survey) = survey(global, site).await?;
+    survey.go_on_from_deployed();
     if survey.inventory.helm.is_none() {
         // A survey can do without; this says why there is none.
         helm::find(global.helm.as_deref()).await?;
@@ -66,7 +67,13 @@ pub(crate) async fn plan(
     let offered = charts::offered(global, site, target, &book, output).await?;
     let chosen = offered.choose(target, &survey.inventory.release.chart)?;
     let (picks, fetched) = offered.take(chosen).await?;
-    let wish = Wish { to: picks, values: given(target)?, without: target.without.clone(), accepted: accepted(target)? };
+    let wish = Wish {
+        to: picks,
+        values: given(target)?,
+        without: target.without.clone(),
+        accepted: accepted(target)?,
+        limits: limits(target)?,
+    };
     let client = survey.inventory.helm.clone().unwrap_or_else(rehearse::simulated_helm);
     let mut planning = Planning::new(&survey, &book, &wish, &client)?;
     let site = &*site;
@@ -91,6 +98,39 @@ pub(crate) async fn plan(
     let mut file = planning.finish(&servers)?;
     file.fetched = fetched;
     Ok(Prepared { book, survey, file })
+}
+
+/// The time limits that the user gives.
+fn limits(target: &Target) -> Result<Limits, Finding> {
+    let mut limits = Limits::default();
+    for text in &target.timeout {
+        let bad = |what: &str| {
+            Finding::blocking(Code::BadOption, format!("--timeout {text} cannot be used: {what}"))
+                .next("KIND=DURATION, KIND is ready, delete or helm, DURATION is a number with s, m or h: --timeout ready=90s")
+        };
+        let (kind, duration) = text.split_once('=').ok_or_else(|| bad("it has no `=`"))?;
+        let seconds = seconds(duration).ok_or_else(|| bad(&format!("`{duration}` is no duration")))?;
+        let limit = match kind {
+            "ready" => &mut limits.ready,
+            "delete" => &mut limits.delete,
+            "helm" => &mut limits.helm,
+            other => return Err(bad(&format!("unknown kind `{other}`"))),
+        };
+        *limit = Some(seconds);
+    }
+    Ok(limits)
+}
+
+/// `90s`, `5m`, `1h`; at least a second.
+fn seconds(text: &str) -> Option<u64> {
+    let unit = text.chars().last()?;
+    let (number, factor) = match unit {
+        's' => (&text[..text.len() - 1], 1),
+        'm' => (&text[..text.len() - 1], 60),
+        'h' => (&text[..text.len() - 1], 3600),
+        _ => return None,
+    };
+    number.parse::<u64>().ok()?.checked_mul(factor).filter(|seconds| *seconds > 0)
 }
 
 /// What the user takes upon themselves.

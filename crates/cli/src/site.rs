@@ -9,8 +9,8 @@ use engine::Engine;
 use helm_compat::credential::Known;
 use helm_compat::handout::Handout;
 use model::{
-    Answer, Ask, Code, DatabaseRef, Finding, HelmClient, Input, Outcome, Plan, Record, Ref, ReleaseId, Rendered,
-    Rendering, Reply, Request, Right, SecretKey,
+    Answer, Ask, Code, DatabaseRef, Finding, HelmClient, Input, Object, Outcome, Plan, Record, Ref, ReleaseId,
+    Rendered, Rendering, Reply, Request, Right, SecretKey, Seen, Uid,
 };
 use plan::planner::Servers;
 use plan::survey::{self, Survey};
@@ -90,12 +90,30 @@ impl Site {
             }
             Self::Real(real) => {
                 let mut answers = real.ask(survey::first(release)).await?;
-                answers.append(&mut real.ask(survey::second(&answers, release)).await?);
+                loop {
+                    let more = survey::further(&answers, release);
+                    if more.is_empty() {
+                        break;
+                    }
+                    answers.append(&mut real.ask(more).await?);
+                }
                 let mut survey = survey::conclude(release, &answers, real.client.server(), real.client.user(), helm)?;
                 survey.inventory.cluster.api_versions = real.client.api_versions().await?;
                 survey.inventory.requests = real.client.requests();
                 Ok(survey)
             }
+        }
+    }
+
+    /// The cluster: the UID of its namespace kube-system, which a survey takes too.
+    pub(crate) async fn cluster(&self) -> Option<Uid> {
+        let namespace = Ref::new("", "Namespace", "", "kube-system");
+        match self {
+            Self::Sim(sim) => sim.installation.world().get(&namespace).map(Object::uid),
+            Self::Real(real) => match real.client.see(&namespace).await {
+                Seen::There(namespace) => Some(namespace.uid()),
+                Seen::Absent | Seen::Unreadable(_) => None,
+            },
         }
     }
 

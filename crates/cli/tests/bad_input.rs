@@ -120,7 +120,6 @@ fn records(stage: &Stage<'_>) {
         (ReleaseStatus::PendingUpgrade, "pending-upgrade"),
         (ReleaseStatus::PendingInstall, "pending-install"),
         (ReleaseStatus::PendingRollback, "pending-rollback"),
-        (ReleaseStatus::Failed, "failed"),
         (ReleaseStatus::Uninstalled, "uninstalled"),
     ];
     for (status, word) in states {

@@ -155,15 +155,14 @@ impl Engine {
             return;
         }
         if let Some(urgency) = self.stop.take()
-            && !self.fold.stop
+            && self.fold.stop < Some(urgency)
         {
             self.pending = Some((Record::StopAsked { urgency }, Vec::new()));
             return;
         }
-        let between = self.fold.phase == Phase::Look && self.fold.pursuit.is_none();
         if self.fold.bound && self.step().is_none() {
             self.end(Outcome::Finished);
-        } else if self.fold.stop && between {
+        } else if self.fold.stop.is_some_and(|urgency| self.may_stop(urgency)) {
             self.end(Outcome::StoppedSafely);
         } else if self.fold.phase == Phase::Look && self.fold.attempt - self.fold.since > ATTEMPTS {
             let target = self.step().map(|step| step.id.clone()).unwrap_or_default();
@@ -173,6 +172,20 @@ impl Engine {
                     format!("step {target} was tried {ATTEMPTS} times in vain"),
                 ),
             });
+        }
+    }
+
+    /// Whether this is a safe point: between two steps, and during a wait, which the next start takes up again. A wait for
+    /// helm is one only for who leaves helm running.
+    #[must_use]
+    pub fn may_stop(&self, urgency: Urgency) -> bool {
+        match (self.fold.phase, self.fold.pursuit.as_deref()) {
+            (Phase::Look, None) => true,
+            (Phase::Sent, Some(Action::Write(_))) => {
+                self.step().is_some_and(|step| steps::settle(step, &self.fold).is_some())
+            }
+            (Phase::Sent, Some(Action::Helm { .. })) => urgency == Urgency::LeaveHelm,
+            _ => false,
         }
     }
 
@@ -199,7 +212,7 @@ impl Engine {
             Phase::Look => steps::on_look(step, &self.fold, self.digest.short(), reply),
             Phase::Go => on_sent(step, reply),
             Phase::Sent if steps::settle(step, &self.fold).is_some() => on_settled(step, reply),
-            Phase::Sent | Phase::Check => steps::on_check(step, &self.fold, reply),
+            Phase::Sent | Phase::Check => steps::on_check(step, &self.fold, self.digest.short(), reply),
         };
         self.pending = Some(match next {
             Next::Effect(effect) => (Record::Effect { step: at, effect }, Vec::new()),

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use model::{Action, Digest, Direction, Effect, Observation, Outcome, Record, Ref, Snapshot, Uid};
+use model::{Action, Digest, Direction, Effect, Observation, Outcome, Record, Ref, Snapshot, Uid, Urgency};
 
 /// Where a step is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -49,8 +49,8 @@ pub struct Fold {
     pub latest: BTreeMap<Ref, Arc<Snapshot>>,
     /// What each step that is over ended with, in order.
     pub notes: Arc<Vec<(bool, String)>>,
-    /// Whether a stop was asked for.
-    pub stop: bool,
+    /// The stop that was asked for.
+    pub stop: Option<Urgency>,
     /// How it ended.
     pub outcome: Option<Outcome>,
 }
@@ -72,7 +72,7 @@ impl Default for Fold {
             baseline: BTreeMap::new(),
             latest: BTreeMap::new(),
             notes: Arc::default(),
-            stop: false,
+            stop: None,
             outcome: None,
         }
     }
@@ -100,7 +100,7 @@ impl Fold {
                 }
             },
             Record::Observed { observation, .. } => self.observe(observation),
-            Record::StopAsked { .. } => self.stop = true,
+            Record::StopAsked { urgency } => self.stop = self.stop.max(Some(*urgency)),
             Record::Turned { direction } => self.direction = *direction,
             Record::Ended { outcome } => self.outcome = Some(outcome.clone()),
         }
@@ -114,7 +114,7 @@ impl Fold {
         }
         let halted = matches!(self.outcome, Some(Outcome::Halted { .. }));
         self.outcome = None;
-        self.stop = false;
+        self.stop = None;
         self.again |= halted;
         let helm = matches!(self.pursuit.as_deref(), Some(Action::Helm { .. }));
         if halted {

@@ -3,6 +3,7 @@
 //! It does no I/O, reads no clock and remembers nothing but the fold of its journal. Two drivers answer
 //! its requests: a real one, and a simulated one. A crash is a new engine from the same journal.
 
+pub mod archive;
 mod baseline;
 mod engine;
 mod fold;

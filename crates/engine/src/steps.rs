@@ -109,7 +109,7 @@ pub(crate) fn on_look(step: &Step, fold: &Fold, mark: &str, reply: Reply) -> Nex
 }
 
 /// Decides on what was read back.
-pub(crate) fn on_check(step: &Step, fold: &Fold, reply: Reply) -> Next {
+pub(crate) fn on_check(step: &Step, fold: &Fold, mark: &str, reply: Reply) -> Next {
     match (&step.kind, reply) {
         (StepKind::RetainVolume { .. } | StepKind::KeepClaim { .. }, Reply::Seen(seen)) => {
             volumes::on_check(step, &seen)
@@ -118,7 +118,7 @@ pub(crate) fn on_check(step: &Step, fold: &Fold, reply: Reply) -> Next {
             Some(Seen::Absent) => Next::done(format!("{target} is gone")),
             _ => Next::Effect(Effect::Unknown(format!("{target} is still there"))),
         },
-        (StepKind::HelmUpgrade { run }, Reply::Releases(facts)) => helm::on_check(run, fold, &facts),
+        (StepKind::HelmUpgrade { run }, Reply::Releases(facts)) => helm::on_check(run, fold, mark, &facts),
         (_, reply) => Next::Halt(unreadable(step, &reply)),
     }
 }

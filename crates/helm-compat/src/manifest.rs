@@ -1,6 +1,8 @@
 //! Manifests: the documents that `helm template` prints and that a release record stores.
 
-use model::Object;
+use std::collections::BTreeMap;
+
+use model::{Object, Ref};
 use serde_json::Value;
 
 use crate::yaml;
@@ -27,28 +29,117 @@ fn in_template(template: &str) -> String {
     if template.is_empty() { String::new() } else { format!(" ({template})") }
 }
 
-/// Reads a manifest: YAML documents in the order in which they stand. Empty ones are left out, a `List` gives
-/// its items, and `metadata.namespace` is filled in where a namespaced kind leaves it out (and taken off
+/// Reads a manifest: YAML documents in the order in which they stand. Empty ones are left out, whatever has `items` gives
+/// its items in its place, and `metadata.namespace` is filled in where a namespaced kind leaves it out (and taken off
 /// where a cluster-scoped kind has one), so that the same document has the same name wherever it comes from.
 ///
 /// # Errors
 /// Where a document is no YAML, no object, or has no kind.
 pub fn parse(text: &str, namespace: &str) -> Result<Vec<Object>, ManifestError> {
-    let mut objects = Vec::new();
+    Ok(documents(text, namespace)?.into_iter().flat_map(|document| document.objects).collect())
+}
+
+/// What `helm uninstall` reads as `helm.sh/resource-policy` for each object of a stored manifest that it deletes or leaves: the
+/// annotation of the whole document, which of a list is not that of its items (`filterManifestsToKeep` of
+/// `pkg/action/resource_policy.go`, helm 3.14.4 to 4.3.1). Empty where the manifest cannot be read.
+#[must_use]
+pub fn uninstall_policies(text: &str, namespace: &str) -> BTreeMap<Ref, String> {
+    let documents = documents(text, namespace).unwrap_or_default();
+    let policies =
+        documents.into_iter().filter_map(|document| Some((document.annotation(POLICY)?.to_owned(), document)));
+    policies
+        .flat_map(|(policy, document)| {
+            let names: Vec<Ref> = document.objects.iter().filter_map(Object::name).collect();
+            names.into_iter().map(move |name| (name, policy.clone()))
+        })
+        .collect()
+}
+
+/// A document of a manifest.
+struct Document {
+    /// The annotations of the document itself.
+    annotations: Value,
+    /// The object that it is, or the items of the list that it is.
+    objects: Vec<Object>,
+}
+
+impl Document {
+    fn annotation(&self, key: &str) -> Option<&str> {
+        self.annotations.get(key)?.as_str()
+    }
+}
+
+fn documents(text: &str, namespace: &str) -> Result<Vec<Document>, ManifestError> {
+    let mut all = Vec::new();
     for (index, chunk) in chunks(text).into_iter().enumerate() {
         let failed =
             |message: String| ManifestError { document: index + 1, template: template(&chunk).to_owned(), message };
         let docs =
             yaml::documents(&chunk).map_err(|error| failed(format!("line {}: {}", error.line, error.message)))?;
         for doc in docs {
-            take(doc, namespace, &mut objects).map_err(|message| failed(message.to_owned()))?;
+            let annotations = doc.pointer("/metadata/annotations").cloned().unwrap_or_default();
+            let is_list = doc.get("items").is_some();
+            let mut objects = Vec::new();
+            for item in flattened(doc) {
+                let mut object = object(item, namespace).map_err(|message| failed(message.to_owned()))?;
+                if is_list {
+                    hook_as_the_list(&mut object, &annotations);
+                }
+                objects.push(Object::new(object));
+            }
+            all.push(Document { annotations, objects });
         }
     }
-    Ok(objects)
+    Ok(all)
 }
 
-/// Puts a document, or the items of a list, among the objects.
-fn take(doc: Value, namespace: &str, objects: &mut Vec<Object>) -> Result<(), &'static str> {
+/// The items of whatever has `items`, and of lists among them, nearer ones first; anything else as it is (`FlattenListVisitor`
+/// of cli-runtime, `pkg/resource/visitor.go`, and the decoder of `unstructured` of apimachinery, which gives items of a typed
+/// list without a kind the kind of the list; 0.29 and 0.34).
+fn flattened(doc: Value) -> Vec<Value> {
+    let mut found = Vec::new();
+    let mut next = std::collections::VecDeque::from([doc]);
+    while let Some(mut doc) = next.pop_front() {
+        let Some(items) = doc.as_object_mut().and_then(|map| map.remove("items")) else {
+            found.push(doc);
+            continue;
+        };
+        let text = |key: &str| doc.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let (kind, version) = (text("kind"), text("apiVersion"));
+        let Value::Array(items) = items else { continue };
+        for mut item in items {
+            if let Value::Object(item) = &mut item
+                && !item.contains_key("kind")
+                && !item.contains_key("apiVersion")
+            {
+                item.insert("kind".into(), kind.strip_suffix("List").unwrap_or(&kind).into());
+                item.insert("apiVersion".into(), version.clone().into());
+            }
+            next.push_back(item);
+        }
+    }
+    found
+}
+
+/// Helm reads the annotations of a hook from the document (`sort` of `pkg/releaseutil/manifest_sorter.go`): the items of a list
+/// are hooks where the list is one, whatever they say themselves.
+fn hook_as_the_list(item: &mut Value, list: &Value) {
+    let is_hook = |key: &str| key == HOOK || key.starts_with("helm.sh/hook-");
+    if let Some(Value::Object(own)) = item.pointer_mut("/metadata/annotations") {
+        own.retain(|key, _| !is_hook(key));
+    }
+    for (key, value) in list.as_object().into_iter().flatten().filter(|(key, _)| is_hook(key)) {
+        if let Some(metadata) = item.get_mut("metadata").filter(|metadata| metadata.is_object()) {
+            if !metadata["annotations"].is_object() {
+                metadata["annotations"] = Value::Object(serde_json::Map::new());
+            }
+            metadata["annotations"][key] = value.clone();
+        }
+    }
+}
+
+/// An object of a manifest, in the namespace in which helm puts it.
+fn object(doc: Value, namespace: &str) -> Result<Value, &'static str> {
     let Value::Object(mut map) = doc else {
         return Err("it is not an object");
     };
@@ -56,12 +147,6 @@ fn take(doc: Value, namespace: &str, objects: &mut Vec<Object>) -> Result<(), &'
         Some(kind) if !kind.is_empty() => kind.to_owned(),
         _ => return Err("it has no kind"),
     };
-    // Helm's builder flattens these (cli-runtime's resource visitor).
-    if kind == "List"
-        && let Some(Value::Array(items)) = map.remove("items")
-    {
-        return items.into_iter().try_for_each(|item| take(item, namespace, objects));
-    }
     let cluster_scoped = is_cluster_scoped(&kind);
     if let Some(Value::Object(metadata)) = map.get_mut("metadata") {
         let written = metadata.get("namespace").and_then(Value::as_str).unwrap_or_default();
@@ -71,8 +156,7 @@ fn take(doc: Value, namespace: &str, objects: &mut Vec<Object>) -> Result<(), &'
             metadata.insert("namespace".into(), namespace.into());
         }
     }
-    objects.push(Object::new(Value::Object(map)));
-    Ok(())
+    Ok(Value::Object(map))
 }
 
 /// Splits at lines that begin with `---`. Done on the text, so that an error names its document.
@@ -217,6 +301,42 @@ mod tests {
         let docs = parse(text, "ns").expect("it is a manifest");
         assert_eq!(names(&docs), ["Service/ns/a", "PersistentVolume/b", "StatefulSet.apps/other/c", "Secret/ns/d"]);
         assert_eq!(parse("", "ns"), Ok(Vec::new()));
+    }
+
+    #[test]
+    fn whatever_has_items_is_a_list_and_its_items_are_hooks_or_kept_as_the_list_says() {
+        let typed = "apiVersion: v1\nkind: PersistentVolumeClaimList\nitems:\n- metadata: {name: a}\n\
+                     - {apiVersion: v1, kind: PersistentVolumeClaim, metadata: {name: b, namespace: other}}\n";
+        assert_eq!(
+            names(&parse(typed, "ns").expect("it is a manifest")),
+            ["PersistentVolumeClaim/ns/a", "PersistentVolumeClaim/other/b"]
+        );
+        let nested = "apiVersion: v1\nkind: List\nitems:\n- {apiVersion: v1, kind: List, items: [{apiVersion: v1, kind: Secret, metadata: {name: c}}]}\n\
+                      - {apiVersion: v1, kind: Secret, metadata: {name: d}}\n";
+        assert_eq!(names(&parse(nested, "ns").expect("it is a manifest")), ["Secret/ns/d", "Secret/ns/c"]);
+        assert_eq!(parse("apiVersion: v1\nkind: List\nitems: []\n", "ns"), Ok(Vec::new()));
+
+        let with = |list: &str, item: &str| {
+            format!(
+                "apiVersion: v1\nkind: List\nmetadata: {{annotations: {{{list}}}}}\nitems:\n\
+                 - {{apiVersion: v1, kind: PersistentVolumeClaim, metadata: {{name: a, annotations: {{{item}}}}}}}\n"
+            )
+        };
+        for (list, item, hooks, policy) in [
+            ("", "helm.sh/hook: pre-upgrade", 0, None),
+            ("helm.sh/hook: pre-upgrade", "", 1, None),
+            ("", "helm.sh/resource-policy: keep", 0, None),
+            ("helm.sh/resource-policy: keep", "", 0, Some("keep")),
+        ] {
+            let text = with(list, item);
+            let (docs, found) = split_hooks(parse(&text, "ns").expect("it is a manifest"));
+            assert_eq!((docs.len(), found.len()), (1 - hooks, hooks), "{text}");
+            let claim = Ref::claim("ns", "a");
+            assert_eq!(uninstall_policies(&text, "ns").get(&claim).map(String::as_str), policy, "{text}");
+        }
+        // What an upgrade writes to the live object is the item's own annotation.
+        let docs = parse(&with("", "helm.sh/resource-policy: keep"), "ns").expect("it is a manifest");
+        assert_eq!(docs[0].annotation(POLICY), Some("keep"));
     }
 
     #[test]

@@ -4,13 +4,21 @@
 //! Nothing here does I/O or reads a clock.
 
 mod claim_mount;
+mod claim_use;
 mod identity;
+mod ownership;
 mod pod_template;
 mod rbac;
+mod readiness;
+mod stateful_set;
 
 pub use claim_mount::{ClaimMount, claim_mounts, volumes_of_claim};
+pub use claim_use::{ClaimUse, Reach, mounts, reach};
 pub use identity::{
     FsGroupSupport, HandOver, fs_group, fs_group_support, hand_over, run_as_group, run_as_user, supplemental_groups,
 };
+pub use ownership::{Ancestor, Owner, OwnerFate, ancestors, falls_with, fate, is_ephemeral, owners, reach_by_owners};
 pub use pod_template::{Container, ContainerKind, Mount, PodTemplate, list};
 pub use rbac::{Grant, Rule, grants};
+pub use readiness::{is_ready, unready_reason};
+pub use stateful_set::{StatefulSet, TemplateClaim};

@@ -49,7 +49,13 @@ impl<'a> PodTemplate<'a> {
     /// The pod template of an object; `None` for kinds that create no pods themselves.
     #[must_use]
     pub fn of(object: &'a Object) -> Option<Self> {
-        let (pointer, metadata) = match object.text("/kind") {
+        Self::of_kind(object.text("/kind"), object)
+    }
+
+    /// As [`Self::of`], for an object that does not say its kind itself.
+    #[must_use]
+    pub fn of_kind(kind: &str, object: &'a Object) -> Option<Self> {
+        let (pointer, metadata) = match kind {
             "Pod" => ("/spec", "/metadata"),
             "Deployment" | "StatefulSet" | "DaemonSet" | "ReplicaSet" | "Job" | "ReplicationController" => {
                 ("/spec/template/spec", "/spec/template/metadata")

@@ -115,7 +115,7 @@ codes! {
     NoStorageClass = 203, Blocked, "no default storage class for the new claims",
         "the new claims would stay Pending while helm says deployed", "mark a class as default, or set the chart's storageClass value";
     NotDeployed = 204, NeedsPerson, "the release is not in the state deployed",
-        "a helm is at work, or one died half-way", "helm history shows how it came to this; settle it first";
+        "a helm process is running, or was interrupted: helm refuses to upgrade while the newest record is pending", "wait for it; `helm history` shows how it came to this";
     ChartRefuses = 205, Blocked, "the chart does not render with these values",
         "helm would refuse it in the same way, after the preparations were done", "mend the values as the message says";
     NotRecorded = 206, Blocked, "this rendering was not recorded and no helm is here to make it",
@@ -194,6 +194,8 @@ codes! {
         "what becomes of the volume is Unknown", "remove what is named, or accept it for each volume: --accept PL255=PVC --reason TEXT";
     OtherPlace = 256, Blocked, "the new version looks for its data in another place",
         "it starts on an empty folder; the old data lies unused", "give the chart the mountPath, subPath and data directory of today";
+    SharedVolume = 270, Done, "a pod of somebody else mounts a volume of the release",
+        "it may write to the data, and it holds the PVC while it runs", "find out what it is for; stop it before the upgrade if it writes";
     BecomesHook = 275, Blocked, "an object of the release becomes a hook and is then deleted by the same upgrade",
         "helm deletes what only the old manifest has, after the hooks made it anew", "take the hook annotation off in the chart, or give the hook helm.sh/resource-policy: keep";
     Moved = 301, NothingWritten, "the installation is not as it was when the plan was made",
@@ -203,9 +205,9 @@ codes! {
     WriteRefused = 304, NeedsPerson, "the API server refused a write",
         "the step cannot be carried out as planned", "see what the server says, settle it, and run it again";
     HelmFailed = 305, NeedsPerson, "helm did not carry out the upgrade",
-        "some objects may be new and some old; nothing is deleted by helm in a failed upgrade", "read what helm says, settle it, then make a new plan";
+        "some objects may be new and some old; nothing is deleted by helm in a failed upgrade", "remove the cause that helm names, then apply the same plan again";
     HelmPending = 306, NeedsPerson, "a release record is pending and no helm of this run holds it",
-        "somebody else upgrades this release, or a helm was killed", "wait for the other one, or settle the pending record, then run it again";
+        "somebody else upgrades this release, or a helm was killed", "wait for that helm to end; the finding names the record";
     ManifestDiffers = 307, NeedsPerson, "helm stored something else than was planned",
         "what was rehearsed is not what was applied", "compare the objects named";
     TimedOut = 308, NeedsPerson, "what was waited for did not come in time",
@@ -223,6 +225,12 @@ codes! {
         "it was deleted and made again since", "make the plan again";
     ReleaseMoved = 315, NeedsPerson, "the release was changed by somebody else",
         "the plan was made for the revision before", "helm history shows who did what; then make the plan again";
+    FolderFailed = 316, NeedsPerson, "the run's folder cannot be written, after writes were sent",
+        "every write is recorded there before it is sent, so the run does not go on; what it stopped may be down", "make room or mend the folder, then run the same command again";
+    NoRunFits = 317, Error, "no run fits",
+        "what is looked at has to be the run that was meant", "portolan status lists the runs; name one, or give its --namespace and --release";
+    StoppedAfterWrites = 318, NeedsPerson, "the command ended early, in a run that has written before",
+        "what the run stopped may be down until it goes on", "see the cause, then run the same command again";
     VolumeDiffers = 401, Blocked, "a claim is not on the volume that it was on",
         "the data lies on the old volume", "do not write to the new one; the old volume is named above";
     OtherDatabase = 402, Blocked, "this is not the same database",
@@ -246,10 +254,16 @@ codes! {
         "what is named above has changed since", "find out who changed it before anybody writes";
     BadBaseline = 416, Usage, "this is no file of `portolan verify --save`",
         "there is nothing to compare with", "portolan verify --save FILE makes one, while all is well";
+    DatabaseGone = 417, Blocked, "a database of the server is gone or cannot be opened",
+        "its tables were there before", "look at the server's databases with psql before anybody writes; the run's journal has their tables";
+    EmptyDatabase = 418, Blocked, "a database of the server is new and empty, beside one with the data",
+        "the new version may use it in place of the one with the data", "see which database the new workload's settings name; give the chart the name of today";
+    NotAsVerified = 419, Blocked, "what the run verified does not hold any more",
+        "something changed it after the check", "see what is named; portolan verify looks at everything again";
     NotSafe = 501, Blocked, "the plan is not Safe",
-        "in some order of events a volume is lost, or left behind", "see the story above; make the plan without --without";
+        "in some order of events a volume is lost, or left behind", "see the story; change the values or the chart so that the volume stays where it is";
     NeverFinishes = 502, Blocked, "the plan never reaches its end",
-        "in every order of events it stops half-way", "see the story above";
+        "in every order of events it stops half-way", "see what is refused, and change the value that sets it";
 }
 
 impl Code {

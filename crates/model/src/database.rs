@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Ref, SecretKey};
+use crate::{OtherDatabase, Ref, SecretKey};
 
 /// Where a database is reached and as whom.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
@@ -37,8 +37,15 @@ pub struct Snapshot {
     pub system_identifier: String,
     /// The server's version.
     pub server_version: String,
-    /// Every table outside the system's schemas, by `schema.table`.
+    /// The database that was logged into.
+    #[serde(default)]
+    pub database: String,
+    /// Every logged table of that database outside the system's schemas, by `schema.table`. Unlogged tables are left out: the
+    /// server empties them itself after a crash.
     pub tables: BTreeMap<String, Table>,
+    /// The other databases of the server, by name; templates are left out.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub others: BTreeMap<String, OtherDatabase>,
 }
 
 /// What is known of one table.
@@ -51,6 +58,9 @@ pub struct Table {
     /// Whether `rows` is the server's estimate: the table could not be counted in time.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub about: bool,
+    /// Whether somebody held it locked, so that it was not read at all.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub locked: bool,
     /// The [`Table::KEYS`] smallest hashes of its primary keys, ascending: a sample that new rows do not disturb. Empty
     /// where it has no primary key or could not be read in time.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -153,7 +163,8 @@ impl Snapshot {
     /// A change of one table in a few words, with the numbers.
     #[must_use]
     pub fn told(&self, before: &Self, name: &str, change: TableChange) -> String {
-        let (Some(old), Some(new)) = (before.tables.get(name), self.tables.get(name)) else {
+        let (before, now) = (before.all_tables(), self.all_tables());
+        let (Some(old), Some(new)) = (before.get(name), now.get(name)) else {
             return format!("{name} is {}", if change == TableChange::New { "new" } else { "gone" });
         };
         let rows = |table: &Table| {
@@ -176,17 +187,24 @@ impl Snapshot {
     /// `schema.*`) that a migration may change.
     #[must_use]
     pub fn changes_since(&self, before: &Self, may_change: &[String]) -> BTreeMap<String, TableChange> {
+        let gone = |name: &str| {
+            before.others.contains_key(name) && !matches!(self.others.get(name), Some(OtherDatabase::Tables(_)))
+        };
+        // Of a database that is gone, or cannot be opened, its name says enough.
+        let in_gone = |name: &&String| name.split_once('/').is_some_and(|(database, _)| gone(database));
+        let (before, now) = (before.all_tables(), self.all_tables());
         let allowed = |name: &str| {
             may_change.iter().any(|pattern| match pattern.strip_suffix(".*") {
                 Some(schema) => name.split_once('.').is_some_and(|(its, _)| its == schema),
                 None => pattern == name,
             })
         };
-        let names: std::collections::BTreeSet<&String> = before.tables.keys().chain(self.tables.keys()).collect();
+        let names: std::collections::BTreeSet<&String> = before.keys().chain(now.keys()).collect();
         names
             .into_iter()
+            .filter(|name| !in_gone(name))
             .map(|name| {
-                let change = match (before.tables.get(name), self.tables.get(name)) {
+                let change = match (before.get(name), now.get(name)) {
                     (None, _) => TableChange::New,
                     (Some(_), None) if allowed(name) => TableChange::Migrated,
                     (Some(_), None) => TableChange::Gone,
@@ -223,7 +241,9 @@ mod tests {
         let snapshot = |table: &Table| Snapshot {
             system_identifier: "1".into(),
             server_version: "15".into(),
+            database: String::new(),
             tables: [("public.a".to_owned(), table.clone())].into(),
+            others: BTreeMap::new(),
         };
         let of = |may: &[String]| snapshot(after).changes_since(&snapshot(before), may)["public.a"];
         let allowed = of(&["public.*".into()]);

@@ -19,10 +19,12 @@ pub enum Input {
 }
 
 /// How soon a stop is wanted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 pub enum Urgency {
-    /// After the step that is under way.
+    /// At the next safe point: after the current write, or at once during a wait. A running helm is waited for.
     AfterStep,
+    /// A running helm is left running; the next start of the run waits for it again.
+    LeaveHelm,
 }
 
 /// What the engine asks of the world. One request has at most one effect.

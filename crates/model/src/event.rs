@@ -17,6 +17,11 @@ pub enum Event {
         /// Seconds at most.
         limit: u64,
     },
+    /// A stop was asked for while helm runs: it is not interrupted.
+    HelmHolds {
+        /// What it waits for, as last seen.
+        progress: Vec<Progress>,
+    },
     /// A database is looked into.
     Reading {
         /// The pod of its server.

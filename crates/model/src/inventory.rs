@@ -100,6 +100,10 @@ pub struct Release {
     /// The stored hooks, Secrets without their data.
     #[serde(skip)]
     pub hooks: Vec<Object>,
+    /// What an uninstall reads as `helm.sh/resource-policy` of an object of the stored manifest. For an item of a list that is the
+    /// annotation of the list, not its own.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub uninstall_policies: BTreeMap<Ref, String>,
 }
 
 /// Where helm keeps its records (`HELM_DRIVER`).
@@ -219,6 +223,9 @@ pub struct Volume {
     pub in_manifest: bool,
     /// Whether the claim is being deleted.
     pub terminating: bool,
+    /// Whether the volume is being deleted: it then goes with its claim, whatever its policy.
+    #[serde(default)]
+    pub volume_terminating: bool,
     /// The pods that mount it.
     pub mounts: Vec<Mount>,
     /// What an uninstall today would do to it, and why.

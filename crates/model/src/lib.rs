@@ -21,6 +21,7 @@ mod object;
 mod plan;
 mod rendering;
 pub mod route;
+mod server;
 mod step;
 mod verdict;
 
@@ -52,6 +53,7 @@ pub use plan::{
 };
 pub use rendering::{ClusterRead, Overlay, RenderJob, Rendered, Rendering};
 pub use route::{RouteLook, RouteSeen};
+pub use server::{DatabaseChange, OtherDatabase};
 pub use step::{Source, Step, StepKind, Undo};
 pub use verdict::{End, Verdict, VolumeEnd};
 

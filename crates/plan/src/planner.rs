@@ -13,6 +13,7 @@ mod fates;
 mod ground;
 mod hop;
 mod leg;
+mod limits;
 mod mounts;
 mod notes;
 mod opens;
@@ -20,8 +21,10 @@ mod overlay;
 mod pick;
 mod planning;
 mod protect;
+mod reach;
 mod standing;
 mod steps;
+mod taken;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -29,14 +32,15 @@ use std::fmt;
 use helm_compat::chart;
 use model::{
     Acceptance, Accepted, ChartId, Code, Content, DatabaseRef, Digest, FORMAT, Finding, HelmClient, Inventory, Object,
-    Plan, Ref, ReleaseStatus, SecretKey, Severity, VolumeAim,
+    Plan, Ref, SecretKey, Severity, VolumeAim,
 };
 use recipe::Book;
 use serde_json::Value;
 
+pub use limits::Limits;
 pub use pick::pick;
 pub use planning::{HopRendering, Planning};
-pub use protect::protect;
+pub use protect::{Protection, protect};
 
 use ground::Ground;
 
@@ -51,6 +55,8 @@ pub struct Wish {
     pub without: Vec<String>,
     /// Findings that the user takes upon themselves.
     pub accepted: Vec<Accepted>,
+    /// Time limits of waits, where the usual ones do not fit.
+    pub limits: Limits,
 }
 
 /// A chart that was chosen.
@@ -198,10 +204,7 @@ fn not_visible(kind: &str, namespace: &str) -> Finding {
 /// What makes any plan impossible.
 fn check(inventory: &Inventory, book: &Book, wish: &Wish) -> Result<(), Finding> {
     let release = &inventory.release;
-    if release.status != ReleaseStatus::Deployed {
-        let found = format!("revision {} of release {} is {}", release.revision, release.id.name, release.status);
-        return Err(Finding::blocking(Code::NotDeployed, found));
-    }
+    crate::survey::settled(release)?;
     let mut from = &release.chart;
     for id in std::iter::once(from).chain(wish.to.iter().map(|pick| &pick.id)) {
         let Some(era) = book.era(&id.name) else {
@@ -232,21 +235,31 @@ fn check(inventory: &Inventory, book: &Book, wish: &Wish) -> Result<(), Finding>
         if volume.volume_uid.is_none() {
             return Err(not_visible("PersistentVolume", ""));
         }
-        if volume.terminating {
+        if volume.terminating || volume.volume_terminating {
             return Err(terminating(volume));
         }
     }
     Ok(())
 }
 
-/// A claim that is being deleted goes when its last pod goes, and no step of ours can take that back.
+/// A PVC that is being deleted goes when its last pod goes, a PV when its PVC goes, and no step of ours can take that back.
 fn terminating(volume: &model::Volume) -> Finding {
     let name = volume.volume.as_ref().map_or("", |volume| volume.name());
-    let retained = volume.policy.as_deref() == Some("Retain");
+    if !volume.terminating {
+        return Finding::blocking(Code::NotSafe, format!("PersistentVolume/{name} of {} is being deleted", volume.claim))
+            .about(&Ref::volume(name))
+            .at("/metadata/deletionTimestamp")
+            .why("it goes when its PVC goes, whatever its reclaim policy, and then nothing names the disk; that cannot be taken back")
+            .next("copy the data to another volume before anybody deletes the PVC or the release");
+    }
     let finding = Finding::blocking(Code::NotSafe, format!("{} is being deleted", volume.claim))
+        .about(&volume.claim)
+        .at("/metadata/deletionTimestamp")
         .why("it goes when its last pod goes, and that cannot be taken back");
-    if retained {
-        return finding.next(format!("its volume {name} is Retain and stays: bind a new claim to it, then plan again"));
+    if volume.policy.as_deref() == Some("Retain") {
+        return finding.next(format!(
+            "let the pods that mount it run until the data is copied to another volume; its volume {name} is Retain and outlives it"
+        ));
     }
     finding.next(format!(
         "kubectl patch pv {name} -p '{{\"spec\":{{\"persistentVolumeReclaimPolicy\":\"Retain\"}}}}', now, before that pod goes"

@@ -1,8 +1,9 @@
 //! The survey: what to ask a cluster, and what the answers say. Nothing here can write.
 //!
-//! Two rounds of questions, then a conclusion. The second round exists because the stored manifest says which
-//! further kinds matter.
+//! Rounds of questions, then a conclusion. There are further rounds because the stored manifest says which kinds and namespaces
+//! matter, and PVCs say who owns them.
 
+mod questions;
 mod records;
 mod saved;
 mod volumes;
@@ -11,7 +12,7 @@ mod workloads;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
 
 use helm_compat::credential::Known;
@@ -22,7 +23,10 @@ use model::{
 };
 use serde_json::Value;
 
-pub use records::upgradable;
+pub(crate) use questions::namespaces;
+use questions::{OPENSHIFT, cluster_ingress, cluster_version, list, namespace};
+pub use questions::{first, further};
+pub use records::{settled, upgradable};
 pub use saved::{read, saved};
 pub(crate) use workloads::belongs;
 
@@ -33,9 +37,31 @@ pub struct Survey {
     pub inventory: Inventory,
     /// The values of the namespace's Secrets.
     pub secrets: Secrets,
+    /// The newest deployed record, where the newest one of all is failed.
+    deployed: Option<records::Deployed>,
 }
 
 impl Survey {
+    /// What was found, where the newest revision is the one that an upgrade goes on from.
+    #[must_use]
+    pub fn new(inventory: Inventory, secrets: Secrets) -> Self {
+        Self { inventory, secrets, deployed: None }
+    }
+
+    /// Where the newest revision is failed, lets the release be as its newest deployed record says, as helm does: its chart,
+    /// values and manifest are what the next upgrade goes on from (`prepareUpgrade` in `pkg/action/upgrade.go`, helm 3.14.4
+    /// to 4.3.1). Revision and status stay those of the newest record.
+    pub fn go_on_from_deployed(&mut self) {
+        let Some(deployed) = self.deployed.take() else { return };
+        let release = &mut self.inventory.release;
+        release.chart = deployed.record.chart;
+        release.config = deployed.record.config;
+        release.docs = deployed.docs.iter().map(redact::secret_keys_only).collect();
+        release.hooks = deployed.hooks.iter().map(redact::secret_keys_only).collect();
+        self.inventory.workloads = workloads::of_release(&self.inventory);
+        self.inventory.volumes = volumes::of_release(&self.inventory);
+    }
+
     /// What is to be hidden where this survey is shown to others.
     #[must_use]
     pub fn known(&self) -> Known {
@@ -73,41 +99,6 @@ impl FromIterator<(SecretKey, String)> for Secrets {
     }
 }
 
-/// Kinds of the release's namespace that are always listed: group and kind.
-const NAMESPACED: [(&str, &str); 10] = [
-    ("", "ConfigMap"),
-    ("", "PersistentVolumeClaim"),
-    ("", "Pod"),
-    ("", "Secret"),
-    ("", "Service"),
-    ("", "ServiceAccount"),
-    ("apps", "DaemonSet"),
-    ("apps", "Deployment"),
-    ("apps", "StatefulSet"),
-    ("batch", "Job"),
-];
-
-/// Kinds of the whole cluster that are always listed.
-const CLUSTER: [(&str, &str); 2] = [("", "PersistentVolume"), ("storage.k8s.io", "StorageClass")];
-
-const OPENSHIFT: &str = "config.openshift.io";
-
-fn list(group: &str, kind: &str, namespace: &str) -> Ask {
-    Ask::List { group: group.into(), kind: kind.into(), namespace: namespace.into() }
-}
-
-fn namespace(name: &str) -> Ref {
-    Ref::new("", "Namespace", "", name)
-}
-
-fn cluster_version() -> Ref {
-    Ref::new(OPENSHIFT, "ClusterVersion", "", "version")
-}
-
-fn cluster_ingress() -> Ref {
-    Ref::new(OPENSHIFT, "Ingress", "", "cluster")
-}
-
 /// A whole survey of something that answers at once, such as a simulated world.
 ///
 /// # Errors
@@ -121,60 +112,14 @@ pub fn look(
 ) -> Result<Survey, Finding> {
     let ask = |asks: Vec<Ask>| asks.into_iter().map(|ask| (ask.clone(), answer(&ask))).collect::<BTreeMap<_, _>>();
     let mut answers = ask(first(release));
-    answers.append(&mut ask(second(&answers, release)));
-    conclude(release, &answers, server, user, helm)
-}
-
-/// The first questions.
-#[must_use]
-pub fn first(release: &ReleaseId) -> Vec<Ask> {
-    let mut asks = vec![Ask::Server, Ask::Get(namespace("kube-system")), Ask::Get(namespace(&release.namespace))];
-    asks.extend(NAMESPACED.iter().map(|(group, kind)| list(group, kind, &release.namespace)));
-    asks.extend(CLUSTER.iter().map(|(group, kind)| list(group, kind, "")));
-    asks
-}
-
-/// The questions that the first answers raise: the platform, routes, and the kinds of the stored manifest that were
-/// not asked for yet. Groups that the server does not have are left out.
-#[must_use]
-pub fn second(answers: &BTreeMap<Ask, Answer>, release: &ReleaseId) -> Vec<Ask> {
-    let groups: BTreeSet<&str> = match answers.get(&Ask::Server) {
-        Some(Answer::Server { groups, .. }) => groups.iter().map(String::as_str).collect(),
-        _ => BTreeSet::new(),
-    };
-    let mut asks = BTreeSet::new();
-    if groups.contains(OPENSHIFT) {
-        asks.insert(Ask::Get(cluster_version()));
-        asks.insert(Ask::Get(cluster_ingress()));
-    }
-    for (group, kind) in [("route.openshift.io", "Route"), ("networking.k8s.io", "Ingress")] {
-        asks.insert(list(group, kind, &release.namespace));
-    }
-    // A record that cannot be read is the conclusion's business.
-    let docs = records::newest_docs(answers, release);
-    for name in docs.iter().filter_map(Object::name) {
-        // Lists stay inside the release's namespace; of what lies elsewhere only the object itself is asked for.
-        asks.insert(if name.namespace() == release.namespace {
-            list(name.group(), name.kind(), name.namespace())
-        } else {
-            Ask::Get(name)
-        });
-    }
-    let served = |ask: &Ask| match ask {
-        Ask::List { group, .. } => group.is_empty() || groups.contains(group.as_str()),
-        Ask::Get(name) => name.group().is_empty() || groups.contains(name.group()),
-        Ask::Server => false,
-    };
-    asks.into_iter().filter(|ask| served(ask) && !is_answered(answers, ask)).collect()
-}
-
-/// Whether an answer is there already; of one object also in the list of its kind.
-fn is_answered(answers: &BTreeMap<Ask, Answer>, ask: &Ask) -> bool {
-    answers.contains_key(ask)
-        || match ask {
-            Ask::Get(name) => answers.contains_key(&list(name.group(), name.kind(), "")),
-            _ => false,
+    loop {
+        let more = further(&answers, release);
+        if more.is_empty() {
+            break;
         }
+        answers.append(&mut ask(more));
+    }
+    conclude(release, &answers, server, user, helm)
 }
 
 /// What the answers say. `server`, `user` and `helm` are facts of whoever asked.
@@ -210,6 +155,7 @@ pub fn conclude(
             config: record.config.clone(),
             docs: keys_only(records.docs),
             hooks: keys_only(records.hooks),
+            uninstall_policies: records.uninstall_policies,
             history: records.history,
             damaged: records.damaged,
         },
@@ -223,7 +169,7 @@ pub fn conclude(
     };
     inventory.workloads = workloads::of_release(&inventory);
     inventory.volumes = volumes::of_release(&inventory);
-    Ok(Survey { inventory, secrets })
+    Ok(Survey { inventory, secrets, deployed: records.deployed })
 }
 
 /// The objects of an answer; none where it was refused.

@@ -32,6 +32,9 @@ impl World {
         if self.thing(name).is_some() {
             return Err(Refusal::Conflict);
         }
+        if self.is_closing(name) {
+            return Err(Refusal::Invalid(format!("{name} is forbidden: what holds it is being terminated")));
+        }
         let uid = self.next_uid(name);
         if !json.get("metadata").is_some_and(Value::is_object) {
             json["metadata"] = json!({});
@@ -67,6 +70,11 @@ impl World {
         Ok(())
     }
 
+    /// The fields of an object that the server lets nobody change and that this would change.
+    pub(crate) fn immutable_fields(&self, name: &Ref, json: &Value) -> Vec<String> {
+        self.thing(name).map(|thing| immutable::violations(name, &thing.object.0, json)).unwrap_or_default()
+    }
+
     /// Whether the server accepts this in place of what is there.
     pub(crate) fn admit(&self, name: &Ref, json: &Value) -> Result<(), Refused> {
         let thing = self.thing(name).ok_or(Refusal::NotFound)?;
@@ -91,6 +99,8 @@ impl World {
         let graceful = match &thing.face.kind {
             // A pod that was never scheduled has no kubelet to wait for.
             Kind::Pod(pod) => pod.scheduled,
+            // It goes when nothing is left in it.
+            Kind::Container(_) => true,
             _ => !thing.object.list("/metadata/finalizers").is_empty(),
         };
         if graceful {

@@ -1,4 +1,5 @@
-use model::{Ref, Uid};
+use kube_facts::{PodTemplate, StatefulSet};
+use model::{Object, Ref, Uid};
 use serde_json::Value;
 
 /// What the rules read of an object, parsed once when the object comes into the world.
@@ -15,6 +16,7 @@ pub(crate) struct Face {
 pub(crate) struct Owner {
     pub(crate) name: Ref,
     pub(crate) uid: Uid,
+    pub(crate) controller: bool,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -25,7 +27,28 @@ pub(crate) enum Kind {
     Set(Set),
     Deployment { rolled: bool, claims: Vec<String> },
     Job { complete: bool, claims: Vec<String> },
+    Container(Container),
     Other,
+}
+
+/// An object that takes others along when it is deleted, whoever owns them.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Container {
+    Namespace(String),
+    /// A `CustomResourceDefinition`: its custom resources.
+    Resources {
+        group: String,
+        kind: String,
+    },
+}
+
+impl Container {
+    pub(crate) fn holds(&self, name: &Ref) -> bool {
+        match self {
+            Self::Namespace(namespace) => name.namespace() == namespace,
+            Self::Resources { group, kind } => name.group() == group && name.kind() == kind,
+        }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -54,27 +77,43 @@ pub(crate) enum Policy {
 pub(crate) struct Pod {
     pub(crate) scheduled: bool,
     pub(crate) running: bool,
+    /// It is not ready today, and nothing says that it becomes so by itself.
+    pub(crate) stuck: bool,
     pub(crate) claims: Vec<Ref>,
     pub(crate) revision: String,
 }
 
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Set {
-    pub(crate) replicas: u32,
+    /// The ordinals of its pods.
+    pub(crate) ordinals: std::ops::Range<u32>,
+    /// Whether it does not wait for one pod before it sees to the next.
+    pub(crate) parallel: bool,
+    /// Pods below this place among the ordinals are not replaced.
+    pub(crate) partition: u32,
     /// Names of the claim templates, with the claim's spec.
     pub(crate) templates: Vec<(String, Value)>,
     /// The digest of the pod template: a pod of another revision is replaced.
     pub(crate) revision: String,
     pub(crate) on_delete: bool,
     pub(crate) when_deleted: bool,
+    pub(crate) when_scaled: bool,
 }
+
+/// The phase of a pod that was not ready when it was surveyed.
+pub(crate) const STUCK: &str = "NotReady";
 
 /// The label that says which pod template a pod was made from (as in Kubernetes).
 pub(crate) const REVISION: &str = "controller-revision-hash";
 
 impl Face {
-    pub(crate) fn parse(name: &Ref, json: &Value) -> Self {
+    pub(crate) fn parse(name: &Ref, object: &Object) -> Self {
+        let json = &*object.0;
         let text = |pointer: &str| json.pointer(pointer).and_then(Value::as_str);
+        let claims = || {
+            let template = PodTemplate::of_kind(name.kind(), object);
+            template.into_iter().flat_map(PodTemplate::claims).map(str::to_owned).collect::<Vec<_>>()
+        };
         let owners = json
             .pointer("/metadata/ownerReferences")
             .and_then(Value::as_array)
@@ -101,24 +140,26 @@ impl Face {
             ("", "Pod") => Kind::Pod(Pod {
                 scheduled: text("/spec/nodeName").is_some_and(|node| !node.is_empty()),
                 running: text("/status/phase") == Some("Running"),
-                claims: claims(json.pointer("/spec/volumes"))
-                    .into_iter()
-                    .map(|claim| Ref::claim(name.namespace(), &claim))
-                    .collect(),
+                stuck: text("/status/phase") == Some(STUCK),
+                claims: claims().into_iter().map(|claim| Ref::claim(name.namespace(), &claim)).collect(),
                 revision: json
                     .pointer("/metadata/labels")
                     .and_then(|labels| labels.get(REVISION)?.as_str())
                     .unwrap_or_default()
                     .to_owned(),
             }),
-            ("apps", "StatefulSet") => Kind::Set(set(json)),
-            ("apps", "Deployment") => Kind::Deployment {
-                rolled: text("/status/rolled") == Some(&revision(json)),
-                claims: claims(json.pointer("/spec/template/spec/volumes")),
-            },
+            ("apps", "StatefulSet") => Kind::Set(set(name, object)),
+            ("apps", "Deployment") => {
+                Kind::Deployment { rolled: text("/status/rolled") == Some(&revision(json)), claims: claims() }
+            }
+            ("", "Namespace") => Kind::Container(Container::Namespace(name.name().to_owned())),
+            ("apiextensions.k8s.io", "CustomResourceDefinition") => Kind::Container(Container::Resources {
+                group: text("/spec/group").unwrap_or_default().to_owned(),
+                kind: text("/spec/names/kind").unwrap_or_default().to_owned(),
+            }),
             ("batch", "Job") => Kind::Job {
                 complete: json.pointer("/status/succeeded").and_then(Value::as_u64).unwrap_or(0) > 0,
-                claims: claims(json.pointer("/spec/template/spec/volumes")),
+                claims: claims(),
             },
             _ => Kind::Other,
         };
@@ -134,30 +175,25 @@ impl Face {
 fn owner(json: &Value, namespace: &str) -> Option<Owner> {
     let text = |field: &str| json.get(field).and_then(Value::as_str);
     let group = text("apiVersion").and_then(|version| version.split_once('/')).map_or("", |(group, _)| group);
-    Some(Owner { name: Ref::new(group, text("kind")?, namespace, text("name")?), uid: Uid::new(text("uid")?) })
+    Some(Owner {
+        name: Ref::new(group, text("kind")?, namespace, text("name")?),
+        uid: Uid::new(text("uid")?),
+        controller: json.get("controller") == Some(&Value::Bool(true)),
+    })
 }
 
-fn set(json: &Value) -> Set {
-    let text = |pointer: &str| json.pointer(pointer).and_then(Value::as_str);
-    let templates = json
-        .pointer("/spec/volumeClaimTemplates")
-        .and_then(Value::as_array)
-        .map(|templates| {
-            templates
-                .iter()
-                .filter_map(|template| {
-                    Some((template.pointer("/metadata/name")?.as_str()?.to_owned(), template.get("spec")?.clone()))
-                })
-                .collect()
-        })
-        .unwrap_or_default();
-    let replicas = json.pointer("/spec/replicas").and_then(Value::as_u64).unwrap_or(1);
+fn set(name: &Ref, object: &Object) -> Set {
+    let set = StatefulSet::named(name, object);
+    let templates = set.iter().flat_map(StatefulSet::templates);
     Set {
-        replicas: u32::try_from(replicas).unwrap_or(u32::MAX),
-        templates,
-        revision: revision(json),
-        on_delete: text("/spec/updateStrategy/type") == Some("OnDelete"),
-        when_deleted: text("/spec/persistentVolumeClaimRetentionPolicy/whenDeleted") == Some("Delete"),
+        ordinals: set.as_ref().map_or(0..1, StatefulSet::ordinals),
+        parallel: set.as_ref().is_some_and(StatefulSet::is_parallel),
+        partition: set.as_ref().map_or(0, StatefulSet::partition),
+        templates: templates.filter_map(|(name, json)| Some((name.to_owned(), json.get("spec")?.clone()))).collect(),
+        revision: revision(&object.0),
+        on_delete: set.as_ref().is_some_and(StatefulSet::is_on_delete),
+        when_deleted: set.as_ref().is_some_and(StatefulSet::deletes_claims_with_itself),
+        when_scaled: set.as_ref().is_some_and(StatefulSet::deletes_claims_when_scaled),
     }
 }
 
@@ -166,17 +202,4 @@ pub(crate) fn revision(json: &Value) -> String {
     let template = json.pointer("/spec/template").unwrap_or(&Value::Null);
     let bytes = serde_json::to_vec(template).unwrap_or_default();
     format!("{:08x}", crate::fingerprint::of_bytes(&bytes) as u32)
-}
-
-fn claims(volumes: Option<&Value>) -> Vec<String> {
-    volumes
-        .and_then(Value::as_array)
-        .map(|volumes| {
-            volumes
-                .iter()
-                .filter_map(|volume| volume.pointer("/persistentVolumeClaim/claimName")?.as_str())
-                .map(str::to_owned)
-                .collect()
-        })
-        .unwrap_or_default()
 }

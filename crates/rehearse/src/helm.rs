@@ -72,7 +72,7 @@ impl HelmJob {
     /// A run of helm that a person types: nothing is carried, and no token marks it.
     #[must_use]
     pub fn typed(world: &World, run: &HelmRun) -> Option<Self> {
-        let (_, record) = records(world, &run.release).pop()?;
+        let (_, record) = base(world, &run.release)?;
         let stored = world.library.get(&crate::serve::digest(record.text("/manifest"))?)?.clone();
         Some(Self {
             target: world.library.get(&run.manifest)?.clone(),
@@ -102,8 +102,21 @@ pub struct HelmActor {
     pub(crate) job: Arc<HelmJob>,
     at: At,
     adopted: Arc<BTreeSet<Ref>>,
+    /// The revision that it makes: known once it has made the record.
+    revision: u32,
     /// What went wrong so far. The first of it is what the record will say.
-    errors: Option<Arc<str>>,
+    errors: Option<Arc<HelmError>>,
+}
+
+/// Why helm does not carry out an upgrade.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct HelmError {
+    /// The object that was refused, or that helm stumbled over.
+    pub(crate) object: Ref,
+    /// Its field, as a dotted path.
+    pub(crate) field: Option<String>,
+    /// The rule, as the server or helm says it.
+    pub(crate) text: String,
 }
 
 /// A helm as it lies on disk.
@@ -115,7 +128,8 @@ pub(crate) struct Kept {
     config: Value,
     at: At,
     adopted: BTreeSet<Ref>,
-    errors: Option<String>,
+    revision: u32,
+    errors: Option<HelmError>,
 }
 
 /// How helm's next write ends.
@@ -132,7 +146,7 @@ pub(crate) enum Fate {
 
 impl HelmActor {
     pub(crate) fn new(job: HelmJob) -> Self {
-        Self { job: Arc::new(job), at: At::Start, adopted: Arc::default(), errors: None }
+        Self { job: Arc::new(job), at: At::Start, adopted: Arc::default(), revision: 0, errors: None }
     }
 
     /// What has to be kept of it.
@@ -144,16 +158,15 @@ impl HelmActor {
             config: self.job.config.clone(),
             at: self.at.clone(),
             adopted: (*self.adopted).clone(),
-            errors: self.errors.as_deref().map(str::to_owned),
+            revision: self.revision,
+            errors: self.errors.as_deref().cloned(),
         }
     }
 
     /// The helm that was kept, at the place where it was.
     pub(crate) fn revive(kept: Kept, world: &World) -> Option<Self> {
-        let base = record_name(&kept.run.release, kept.run.base_revision);
-        let stored = world
-            .get(&base)
-            .and_then(|record| world.library.get(&crate::serve::digest(record.text("/manifest"))?).cloned())
+        let stored = base(world, &kept.run.release)
+            .and_then(|(_, record)| world.library.get(&crate::serve::digest(record.text("/manifest"))?).cloned())
             .unwrap_or_default();
         let target = world.library.get(&kept.run.manifest)?.clone();
         let job =
@@ -162,7 +175,8 @@ impl HelmActor {
             job: Arc::new(job),
             at: kept.at,
             adopted: Arc::new(kept.adopted),
-            errors: kept.errors.map(Into::into),
+            revision: kept.revision,
+            errors: kept.errors.map(Arc::new),
         })
     }
 
@@ -188,7 +202,7 @@ impl HelmActor {
     pub(crate) fn next_in_words(&self, world: &World) -> String {
         let exists = |name: &Ref| world.thing(name).is_some();
         match self.at {
-            At::Start => format!("helm starts revision {}", self.job.run.base_revision + 1),
+            At::Start => format!("helm starts revision {}", next_revision(world, &self.job.run.release)),
             At::Apply(at) => self.job.target.get(at).map_or("helm goes on to removals".into(), |(name, _)| {
                 format!("helm {} {name}", if exists(name) { "patches" } else { "creates" })
             }),
@@ -205,7 +219,7 @@ impl HelmActor {
             }
             At::Supersede => "helm marks the old revision superseded".into(),
             At::Deployed => "helm marks the new revision deployed".into(),
-            At::Failed => format!("helm gives up: {}", self.errors.as_deref().unwrap_or("it failed")),
+            At::Failed => format!("helm gives up: {}", self.errors.as_deref().map_or("it failed", |error| &error.text)),
         }
     }
 
@@ -238,18 +252,18 @@ impl HelmActor {
             At::Apply(at) => self.apply(world, at, fate),
             At::Remove(at) => self.remove(world, at, fate),
             At::Supersede => {
-                let base = self.job.run.base_revision;
-                if base > 0 {
-                    set_status(world, &self.job.run.release, base, ReleaseStatus::Superseded);
+                let old = base(world, &self.job.run.release).map(|(revision, _)| revision);
+                if let Some(old) = old.filter(|old| *old != self.revision) {
+                    set_status(world, &self.job.run.release, old, ReleaseStatus::Superseded);
                 }
                 self.at = At::Deployed;
             }
             At::Deployed => {
-                set_status(world, &self.job.run.release, self.job.run.base_revision + 1, ReleaseStatus::Deployed);
+                set_status(world, &self.job.run.release, self.revision, ReleaseStatus::Deployed);
                 return false;
             }
             At::Failed => {
-                set_status(world, &self.job.run.release, self.job.run.base_revision + 1, ReleaseStatus::Failed);
+                set_status(world, &self.job.run.release, self.revision, ReleaseStatus::Failed);
                 return false;
             }
         }
@@ -259,25 +273,13 @@ impl HelmActor {
     /// Renders (which looks up Secrets), checks ownership, and makes the record that is helm's lock.
     fn start(&mut self, world: &mut World) -> bool {
         let job = self.job.clone();
-        for guard in &job.run.guards {
-            let refuses = world
-                .get(&guard.key.secret)
-                .is_some_and(|secret| !secret.data_keys().contains(&guard.key.key.as_str()));
-            if refuses {
-                return false;
-            }
+        if self.refusal(world).is_some() {
+            return false;
         }
-        let mut adopted = BTreeSet::new();
-        for (name, _) in job.target.iter().filter(|(name, _)| !job.stored.iter().any(|(stored, _)| stored == name)) {
-            if let Some(live) = world.get(name) {
-                if !is_owned(live, &job.run.release) {
-                    return false;
-                }
-                adopted.insert(name.clone());
-            }
-        }
+        let adopted = self.new_names().filter(|name| world.get(name).is_some()).cloned().collect();
         self.adopted = Arc::new(adopted);
-        let revision = job.run.base_revision + 1;
+        let revision = next_revision(world, &job.run.release);
+        self.revision = revision;
         let name = record_name(&job.run.release, revision);
         let status = if revision == 1 { ReleaseStatus::PendingInstall } else { ReleaseStatus::PendingUpgrade };
         let made = world.create(
@@ -291,6 +293,57 @@ impl HelmActor {
         );
         self.at = At::Apply(0);
         made.is_ok()
+    }
+
+    /// The objects that the stored manifest does not have.
+    fn new_names(&self) -> impl Iterator<Item = &Ref> {
+        let is_stored = |name: &Ref| self.job.stored.iter().any(|(stored, _)| stored == name);
+        self.job.target.iter().map(|(name, _)| name).filter(move |name| !is_stored(name))
+    }
+
+    /// Why helm refuses the upgrade before it writes anything; what went wrong, once it has begun.
+    pub(crate) fn refusal(&self, world: &World) -> Option<HelmError> {
+        if self.at != At::Start {
+            return self.errors.as_deref().cloned();
+        }
+        let run = &self.job.run;
+        let lacks_key = run.guards.iter().find(|guard| {
+            let secret = world.get(&guard.key.secret);
+            secret.is_some_and(|secret| !secret.data_keys().contains(&guard.key.key.as_str()))
+        });
+        if let Some(guard) = lacks_key {
+            let field = Some(format!("data.{}", guard.key.key));
+            return Some(HelmError { object: guard.key.secret.clone(), field, text: guard.message.clone() });
+        }
+        let foreign =
+            self.new_names().find(|name| world.get(name).is_some_and(|live| !is_owned(live, &run.release)))?.clone();
+        let text = format!(
+            "{foreign} exists and cannot be imported into the release: it lacks the labels and annotations of release {}",
+            run.release.name
+        );
+        Some(HelmError { object: foreign, field: Some("metadata.annotations".into()), text })
+    }
+
+    /// What is refused in the next turn; `None` once something was.
+    pub(crate) fn next_refusal(&self, world: &World) -> Option<HelmError> {
+        let before = self.refusal(world);
+        if self.at == At::Start || before.is_some() {
+            return before.filter(|_| self.at == At::Start);
+        }
+        let (mut probe, mut world) = (self.clone(), world.clone());
+        probe.turn(&mut world, Fate::Served);
+        probe.refusal(&world)
+    }
+
+    fn fail(&mut self, object: &Ref, failed: Failed) {
+        if self.errors.is_some() {
+            return;
+        }
+        let text = match failed.refusal {
+            Refusal::Invalid(text) => text,
+            other => format!("{object}: {other:?}"),
+        };
+        self.errors = Some(Arc::new(HelmError { object: object.clone(), field: failed.field, text }));
     }
 
     fn apply(&mut self, world: &mut World, at: usize, fate: Fate) {
@@ -307,32 +360,27 @@ impl HelmActor {
             };
             // A create that fails ends the loop at once.
             if let Err(refusal) = made {
-                self.errors = Some(format!("{name}: {refusal:?}").into());
+                self.fail(name, Failed { refusal, field: None });
                 self.at = At::Failed;
             }
             return;
         };
         let wrote = match fate {
-            Fate::Failing => Err(Refusal::Invalid("the server did not answer".into())),
+            Fate::Failing => Err(Failed::of("the server did not answer")),
             Fate::Served => self.patch(world, name, doc, &thing),
             Fate::Lost => {
                 drop(self.patch(world, name, doc, &thing));
-                Err(Refusal::Invalid("the answer was lost".into()))
+                Err(Failed::of("the answer was lost"))
             }
         };
         // A patch that fails is remembered; the others are still sent.
-        if let Err(refusal) = wrote
-            && self.errors.is_none()
-        {
-            self.errors = Some(match refusal {
-                Refusal::Invalid(text) => text.into(),
-                other => format!("{name}: {other:?}").into(),
-            });
+        if let Err(failed) = wrote {
+            self.fail(name, failed);
         }
     }
 
     /// Helm's patch of an object that is there.
-    fn patch(&self, world: &mut World, name: &Ref, doc: &Object, thing: &Thing) -> Result<(), Refusal> {
+    fn patch(&self, world: &mut World, name: &Ref, doc: &Object, thing: &Thing) -> Result<(), Failed> {
         let live = &thing.object;
         // The same patch of the same content was tried before, or it is worked out now.
         let made = (self.job.run.base_revision, &self.job.run.manifest);
@@ -349,9 +397,13 @@ impl HelmActor {
         };
         if name.kind() == "Secret" {
             // What is in it depends on more than on what was there before.
-            return world.update(name, patched);
+            let field = world.immutable_fields(name, &patched).into_iter().next();
+            return world.update(name, patched).map_err(|refusal| Failed { refusal, field });
         }
-        world.admit(name, &patched)?;
+        world.admit(name, &patched).map_err(|refusal| {
+            let field = world.immutable_fields(name, &patched).into_iter().next();
+            Failed { refusal, field }
+        })?;
         world.put_made(name, made, thing.print(), || patched);
         Ok(())
     }
@@ -406,6 +458,19 @@ impl HelmActor {
     }
 }
 
+/// A write of helm's that was refused.
+struct Failed {
+    refusal: Refusal,
+    /// The field that the server lets nobody change, as a dotted path.
+    field: Option<String>,
+}
+
+impl Failed {
+    fn of(text: &str) -> Self {
+        Self { refusal: Refusal::Invalid(text.into()), field: None }
+    }
+}
+
 /// What a chart makes up where nothing is given: another value than any that is known.
 fn random(name: &Ref, key: &str) -> String {
     base64::engine::general_purpose::STANDARD.encode(format!("random-{}-{key}", name.name()))
@@ -441,6 +506,20 @@ pub(crate) fn records<'a>(world: &'a World, release: &ReleaseId) -> Vec<(u32, &'
         .collect();
     records.sort_by_key(|(revision, _)| *revision);
     records
+}
+
+/// The record that helm goes on from: the newest deployed one, else the newest one (`prepareUpgrade` in
+/// `pkg/action/upgrade.go`, helm 3.14.4).
+pub(crate) fn base<'a>(world: &'a World, release: &ReleaseId) -> Option<(u32, &'a Object)> {
+    let records = records(world, release);
+    let is_deployed =
+        |(_, record): &&(u32, &Object)| ReleaseStatus::parse(record.text("/status")) == ReleaseStatus::Deployed;
+    records.iter().rev().find(is_deployed).or(records.last()).copied()
+}
+
+/// The revision that the next helm makes.
+fn next_revision(world: &World, release: &ReleaseId) -> u32 {
+    records(world, release).last().map_or(1, |(revision, _)| revision + 1)
 }
 
 /// The status of the newest record.

@@ -1,6 +1,7 @@
 //! What has become of a volume, from the objects and its disk alone: the same judgement for a simulated world
 //! and for a real cluster.
 
+use kube_facts::PodTemplate;
 use model::{Object, Ref, Verdict, VolumeAim};
 
 /// Whether the bytes of a volume are still there.
@@ -33,8 +34,12 @@ pub fn judge<'a>(
     if claim.is_terminating() {
         return (if policy == Some("Retain") { Verdict::Detached } else { Verdict::Doomed }, false);
     }
+    // A volume that is being deleted goes with its claim, Retain or not: the disk is then nobody's.
+    if volume.is_none_or(Object::is_terminating) {
+        return (if policy == Some("Delete") { Verdict::Doomed } else { Verdict::Detached }, false);
+    }
     let mounted = pods.into_iter().any(|pod| {
-        pod.claims().contains(&aim.claim.name())
+        PodTemplate::of_kind("Pod", pod).is_some_and(|pod| pod.claims().any(|claim| claim == aim.claim.name()))
             && pod.text("/metadata/namespace") == aim.claim.namespace()
             && !pod.is_terminating()
             && !pod.text("/spec/nodeName").is_empty()

@@ -18,9 +18,13 @@ mod rules;
 mod script;
 mod search;
 mod serve;
+mod sets;
 pub mod shelf;
 mod story;
+mod stuck;
 mod survey;
+#[cfg(test)]
+mod tests;
 mod world;
 
 pub use actor::Actor;
@@ -32,4 +36,5 @@ pub use restore::from_inventory;
 pub use rules::{RULES, RuleId};
 pub use script::{Op, Script, ScriptLine};
 pub use search::{Forecast, Options, Subject, Tale, VolumeForecast, drained, ends, rehearse};
+pub use stuck::Stuck;
 pub use world::{Database, Disk, Facts, KnownDatabase, Migration, World};

@@ -55,6 +55,13 @@ pub enum Edge {
     Timeout(usize),
 }
 
+impl Edge {
+    /// The actor whose turn it is.
+    pub(crate) fn actor(&self) -> Option<usize> {
+        if let Self::Turn(at) = self { Some(*at) } else { None }
+    }
+}
+
 /// Which objects' events are ordered in every way. The others happen at once, in one order.
 #[derive(Clone, Debug)]
 pub(crate) enum Cone {
@@ -201,10 +208,11 @@ impl Node {
         (inside, edges)
     }
 
-    /// A stop changes something only where the engine listens: between two steps, and while it waits.
+    /// A stop changes something only where the engine listens: between two steps, and while it waits. Leaving a running helm
+    /// is a crash as far as the world is concerned.
     fn stop_edge(&self, at: usize, engine: &Engine) -> Vec<Edge> {
         let fold = engine.state();
-        let listens = self.stops && fold.bound && !fold.stop && fold.phase == Phase::Look && fold.pursuit.is_none();
+        let listens = self.stops && fold.bound && fold.stop.is_none() && engine.may_stop(Urgency::AfterStep);
         if listens { vec![Edge::Stop(at)] } else { Vec::new() }
     }
 

@@ -58,18 +58,20 @@ pub fn from_inventory(inventory: &Inventory, databases: &[KnownDatabase]) -> Wor
 }
 
 /// Puts the relations between objects into the simulation's form. A real revision of a pod is named by a
-/// counter, ours by content: a pod of its set's current template gets ours. Owners that were not read (the
-/// ReplicaSets of deployments) are left out: nothing may be concluded from their absence.
+/// counter, ours by content: a pod of its set's current template gets ours. Owners that were not read are left out: nothing may
+/// be concluded from their absence. The planner names the PVCs that have such an owner.
 fn relate(world: &mut World, inventory: &Inventory) {
     let uids: BTreeSet<String> = inventory.objects.values().map(|object| object.uid().to_string()).collect();
-    let pods = inventory.objects.iter().filter(|(name, _)| name.kind() == "Pod");
-    for (name, object) in pods {
-        let mut json = (*object.0).clone();
+    let owned = |object: &Object| !object.list("/metadata/ownerReferences").is_empty();
+    let related = inventory.objects.iter().filter(|(name, object)| name.kind() == "Pod" || owned(object));
+    for (name, object) in related.filter(|(name, _)| world.get(name).is_some()).collect::<Vec<_>>() {
+        let mut json = settled(name, object);
         let owners: Vec<Value> = object.list("/metadata/ownerReferences").to_vec();
         let known = |owner: &Value| owner.get("uid").and_then(Value::as_str).is_some_and(|uid| uids.contains(uid));
         json["metadata"]["ownerReferences"] = json!(owners.iter().filter(|owner| known(owner)).collect::<Vec<_>>());
         let set = owners
             .iter()
+            .filter(|_| name.kind() == "Pod")
             .filter_map(|owner| owner.get("name")?.as_str())
             .find_map(|owner| inventory.objects.get(&Ref::set(name.namespace(), owner)));
         if let Some(set) = set {
@@ -110,6 +112,7 @@ fn record(world: &mut World, inventory: &Inventory) {
 fn settled(name: &Ref, object: &Object) -> Value {
     let mut json = (*object.0).clone();
     match name.kind() {
+        "Pod" if is_stuck(object) => json["status"]["phase"] = json!(crate::face::STUCK),
         "Deployment" => json["status"] = json!({"rolled": crate::face::revision(&json)}),
         "Secret" => {
             if let Some(Value::Object(data)) = json.get_mut("data") {
@@ -122,4 +125,13 @@ fn settled(name: &Ref, object: &Object) -> Value {
         _ => {}
     }
     json
+}
+
+/// Whether a pod has a node and its containers do not get ready.
+fn is_stuck(pod: &Object) -> bool {
+    let (phase, has_node) = (pod.text("/status/phase"), !pod.text("/spec/nodeName").is_empty());
+    has_node
+        && !pod.is_terminating()
+        && matches!(phase, "Running" | "Pending")
+        && kube_facts::is_ready(pod) == Some(false)
 }

@@ -3,10 +3,11 @@
 //! Each rule looks at one object and changes the world in one step, as one API write of the real controller
 //! does. The sources are the controllers of Kubernetes 1.27 to 1.34.
 
-use model::{Ref, SecretKey, Uid};
+use model::{Ref, SecretKey};
 use serde_json::{Value, json};
 
-use crate::face::{Face, Kind, Owner, Pod, Policy, REVISION, Set};
+use crate::face::{Face, Kind, Owner, Pod, Policy};
+use crate::sets::{set_step, take_set_step};
 use crate::world::{Database, Disk, Thing, World};
 
 /// A rule.
@@ -26,6 +27,10 @@ pub enum RuleId {
     SetClaim,
     /// A set makes a pod.
     SetPod,
+    /// A set brings the owners of a claim in line with its retention policy.
+    SetOwn,
+    /// A set deletes a pod whose ordinal it does not want any more.
+    SetScale,
     /// A set replaces a pod of an older template.
     SetRoll,
     /// A deployment rolls out.
@@ -38,6 +43,12 @@ pub enum RuleId {
     Run,
     /// A pod that is being deleted ends.
     PodEnd,
+    /// An object in a namespace, or of a custom kind, that is being deleted is deleted.
+    Vacate,
+    /// An object that is being deleted goes when its controller has removed the finalizers.
+    Finish,
+    /// A retained volume that is being deleted goes when its claim is gone.
+    Forget,
 }
 
 /// Every rule: its number, what it says, and where it was read.
@@ -82,7 +93,21 @@ pub const RULES: &[(RuleId, &str, &str, &str)] = &[
     (
         RuleId::SetRoll,
         "R11c",
-        "a set deletes a ready pod of an older template",
+        "a set deletes a pod of an older template; unless podManagementPolicy is Parallel, only while all its pods are ready",
+        "pkg/controller/statefulset/stateful_set_control.go",
+    ),
+    (
+        RuleId::SetOwn,
+        "R11d",
+        "a StatefulSet takes ownership of the PVCs of its templates, older ones included, while whenDeleted is Delete, and gives it \
+         up when the policy changes, but only for ordinals that it runs; with whenScaled: Delete the pod of a dropped ordinal \
+         becomes the owner",
+        "pkg/controller/statefulset/stateful_set_utils.go",
+    ),
+    (
+        RuleId::SetScale,
+        "R11e",
+        "a StatefulSet deletes the pods of ordinals that it does not want any more, once the others are ready",
         "pkg/controller/statefulset/stateful_set_control.go",
     ),
     (RuleId::Roll, "R12", "a deployment without claims rolls out", "pkg/controller/deployment"),
@@ -100,6 +125,25 @@ pub const RULES: &[(RuleId, &str, &str, &str)] = &[
         "pkg/kubelet",
     ),
     (RuleId::PodEnd, "R9p", "a scheduled pod that is being deleted ends", "pkg/kubelet"),
+    (
+        RuleId::Vacate,
+        "R14",
+        "everything in a namespace that is being deleted is deleted, and every custom resource of a CustomResourceDefinition that is",
+        "pkg/controller/namespace/deletion/namespaced_resources_deleter.go; crd_finalizer.go of apiextensions-apiserver",
+    ),
+    (
+        RuleId::Finish,
+        "R9f",
+        "an object that is being deleted goes when its controller has removed the finalizers; a namespace or a \
+         CustomResourceDefinition when nothing is left in it",
+        "pkg/registry/generic/registry/store.go of apiserver",
+    ),
+    (
+        RuleId::Forget,
+        "R8t",
+        "a volume with policy Retain that is being deleted goes when its claim is gone, and leaves a disk that no volume names",
+        "pkg/controller/volume/pvprotection/pv_protection_controller.go",
+    ),
 ];
 
 impl RuleId {
@@ -113,6 +157,10 @@ impl RuleId {
 /// The rules that an object invites to fire now.
 pub(crate) fn enabled(world: &World, name: &Ref, thing: &Thing, out: &mut Vec<(RuleId, Ref)>) {
     let face = &thing.face;
+    let closing = world.is_closing(name);
+    if closing && !face.terminating {
+        out.push((RuleId::Vacate, name.clone()));
+    }
     if !face.owners.is_empty() && !face.terminating && !face.owners.iter().any(|owner| world.has_owner(owner)) {
         out.push((RuleId::Collect, name.clone()));
     }
@@ -123,13 +171,14 @@ pub(crate) fn enabled(world: &World, name: &Ref, thing: &Thing, out: &mut Vec<(R
         Kind::Claim(claim) => {
             (!claim.bound && claim.volume.is_none() && claim.class.is_some()).then_some(RuleId::Provision)
         }
-        Kind::Volume(volume) if volume.released => (volume.policy != Policy::Retain).then_some(RuleId::Reclaim),
+        Kind::Volume(volume) if volume.released && volume.policy != Policy::Retain => Some(RuleId::Reclaim),
+        Kind::Volume(volume) if volume.released || volume.claim.is_none() => face.terminating.then_some(RuleId::Forget),
         Kind::Volume(volume) => volume
             .claim
             .as_ref()
             .is_some_and(|(claim, uid)| world.face(claim).is_none_or(|face| face.uid != *uid))
             .then_some(RuleId::Release),
-        Kind::Set(set) if !face.terminating => {
+        Kind::Set(set) if !face.terminating && !closing => {
             if let Some((rule, _)) = set_step(world, name, &face.uid, set) {
                 out.push((rule, name.clone()));
             }
@@ -140,7 +189,9 @@ pub(crate) fn enabled(world: &World, name: &Ref, thing: &Thing, out: &mut Vec<(R
             (!complete && claims.is_empty() && job_can_end(world, name)).then_some(RuleId::JobDone)
         }
         Kind::Pod(pod) => pod_rule(world, name, pod, face.terminating),
-        Kind::Set(_) | Kind::Other => None,
+        Kind::Container(container) if face.terminating => (!world.is_occupied(container)).then_some(RuleId::Finish),
+        Kind::Other => face.terminating.then_some(RuleId::Finish),
+        Kind::Set(_) | Kind::Container(_) => None,
     };
     out.extend(rule.map(|rule| (rule, name.clone())));
 }
@@ -154,13 +205,13 @@ pub(crate) fn reads(name: &Ref, face: &Face) -> Vec<Ref> {
         Kind::Pod(pod) => names.extend(pod.claims.iter().cloned()),
         Kind::Volume(volume) => names.extend(volume.claim.iter().map(|(claim, _)| claim.clone())),
         Kind::Set(set) => {
-            for ordinal in 0..set.replicas {
+            for ordinal in set.ordinals.clone() {
                 let claim = |template: &str| format!("{template}-{}-{ordinal}", name.name());
                 names.push(Ref::pod(name.namespace(), &format!("{}-{ordinal}", name.name())));
                 names.extend(set.templates.iter().map(|(one, _)| Ref::claim(name.namespace(), &claim(one))));
             }
         }
-        Kind::Claim(_) | Kind::Deployment { .. } | Kind::Job { .. } | Kind::Other => {}
+        Kind::Claim(_) | Kind::Deployment { .. } | Kind::Job { .. } | Kind::Container(_) | Kind::Other => {}
     }
     names
 }
@@ -194,7 +245,7 @@ fn pod_rule(world: &World, name: &Ref, pod: &Pod, terminating: bool) -> Option<R
         });
         return schedulable.then_some(RuleId::Schedule);
     }
-    if pod.running {
+    if pod.running || pod.stuck {
         return None;
     }
     match database_of(world, name) {
@@ -215,8 +266,8 @@ pub(crate) fn fire(world: &mut World, rule: RuleId, name: &Ref) {
             world.set_disk(name, Disk { alive: false, database: None });
             world.remove(name);
         }
-        (RuleId::Collect, _) => drop(world.delete(name)),
-        (RuleId::SetClaim | RuleId::SetPod | RuleId::SetRoll, Kind::Set(set)) => {
+        (RuleId::Collect | RuleId::Vacate, _) => drop(world.delete(name)),
+        (RuleId::SetClaim | RuleId::SetPod | RuleId::SetOwn | RuleId::SetScale | RuleId::SetRoll, Kind::Set(set)) => {
             if let Some((_, step)) = set_step(world, name, &thing.face.uid, set) {
                 take_set_step(world, name, &thing, set, &step);
             }
@@ -234,7 +285,7 @@ pub(crate) fn fire(world: &mut World, rule: RuleId, name: &Ref) {
             init_database(world, name, pod);
             edit(world, name, rule, &thing, |json| json["status"]["phase"] = json!("Running"));
         }
-        (RuleId::PodEnd, _) => world.remove(name),
+        (RuleId::PodEnd | RuleId::Finish | RuleId::Forget, _) => world.remove(name),
         _ => {}
     }
 }
@@ -276,87 +327,6 @@ fn provision(world: &mut World, name: &Ref, thing: &Thing) {
         json["spec"]["volumeName"] = json!(volume.name());
         json["status"]["phase"] = json!("Bound");
     });
-}
-
-/// What a set does next.
-pub(crate) enum SetStep {
-    Claim { name: Ref, spec: Value },
-    Pod { name: Ref, ordinal: u32 },
-    Replace { pod: Ref },
-}
-
-fn set_step(world: &World, name: &Ref, uid: &Uid, set: &Set) -> Option<(RuleId, SetStep)> {
-    for ordinal in 0..set.replicas {
-        let pod = Ref::pod(name.namespace(), &format!("{}-{ordinal}", name.name()));
-        for (template, spec) in &set.templates {
-            let claim = Ref::claim(name.namespace(), &format!("{template}-{}-{ordinal}", name.name()));
-            match world.face(&claim) {
-                None => return Some((RuleId::SetClaim, SetStep::Claim { name: claim, spec: spec.clone() })),
-                Some(face) if face.terminating && world.face(&pod).is_none() => return None,
-                Some(_) => {}
-            }
-        }
-        let Some(face) = world.face(&pod) else {
-            // A plain claim that is being deleted stops the set too (createPersistentVolumeClaims looks at templates
-            // only; the pod of a plain claim is made and stays unscheduled).
-            return Some((RuleId::SetPod, SetStep::Pod { name: pod, ordinal }));
-        };
-        let ready = matches!(&face.kind, Kind::Pod(pod) if pod.running);
-        if face.terminating || !face.is_owned_by(uid) || !ready {
-            return None;
-        }
-    }
-    if set.on_delete {
-        return None;
-    }
-    (0..set.replicas).rev().map(|ordinal| Ref::pod(name.namespace(), &format!("{}-{ordinal}", name.name()))).find_map(
-        |pod| match &world.face(&pod)?.kind {
-            Kind::Pod(face) if face.revision != set.revision => Some((RuleId::SetRoll, SetStep::Replace { pod })),
-            _ => None,
-        },
-    )
-}
-
-fn take_set_step(world: &mut World, name: &Ref, thing: &Thing, set: &Set, step: &SetStep) {
-    let mut owner = json!({
-        "apiVersion": "apps/v1", "kind": "StatefulSet", "name": name.name(), "uid": thing.face.uid.to_string()
-    });
-    match step {
-        SetStep::Claim { name: claim, spec } => {
-            let mut json = json!({
-                "apiVersion": "v1", "kind": "PersistentVolumeClaim",
-                "metadata": {"name": claim.name(), "namespace": claim.namespace()}, "spec": spec
-            });
-            if set.when_deleted {
-                json["metadata"]["ownerReferences"] = json!([owner]);
-            }
-            drop(world.create(claim, json));
-        }
-        SetStep::Pod { name: pod, ordinal } => {
-            let mut spec = thing.object.at("/spec/template/spec").cloned().unwrap_or(json!({}));
-            let volumes = set.templates.iter().map(|(template, _)| {
-                json!({"name": template, "persistentVolumeClaim": {"claimName": format!("{template}-{}-{ordinal}", name.name())}})
-            });
-            let mut all: Vec<Value> = spec.get("volumes").and_then(Value::as_array).cloned().unwrap_or_default();
-            all.extend(volumes);
-            spec["volumes"] = json!(all);
-            let mut labels = thing.object.at("/spec/template/metadata/labels").cloned().unwrap_or(json!({}));
-            labels[REVISION] = json!(set.revision);
-            owner["controller"] = json!(true);
-            drop(world.create(
-                pod,
-                json!({
-                    "apiVersion": "v1", "kind": "Pod",
-                    "metadata": {
-                        "name": pod.name(), "namespace": pod.namespace(), "labels": labels,
-                        "ownerReferences": [owner]
-                    },
-                    "spec": spec
-                }),
-            ));
-        }
-        SetStep::Replace { pod } => drop(world.delete(pod)),
-    }
 }
 
 fn database_of<'a>(world: &'a World, pod: &Ref) -> Option<&'a crate::world::KnownDatabase> {

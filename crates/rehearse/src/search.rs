@@ -5,15 +5,17 @@ use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
 use engine::Engine;
+use kube_facts::{ClaimUse, OwnerFate, Reach, StatefulSet};
 use model::{Code, End, Object, Outcome, Plan, Ref, StepKind, Unmodelled, Verdict, VolumeAim, VolumeEnd};
 
 use crate::actor::Actor;
 use crate::fingerprint::Print;
-use crate::helm::newest_status;
+use crate::helm::{newest_status, records};
 use crate::judge::{Alive, judge};
 use crate::node::{Cone, Edge, Node};
 use crate::script::{Script, ScriptActor};
 use crate::story;
+use crate::stuck::{self, Stuck};
 use crate::world::World;
 
 /// How far a search goes.
@@ -73,6 +75,8 @@ pub struct VolumeForecast {
     pub finishes: bool,
     /// Why the verdict is Unknown; empty where it is not.
     pub unknown: Vec<Unmodelled>,
+    /// Why no order of events reaches the plan's end, where none does.
+    pub stuck: Option<Stuck>,
 }
 
 impl VolumeForecast {
@@ -129,6 +133,11 @@ fn start(world: &World, subject: &Subject, options: Options) -> Node {
         Subject::Script(script) => Actor::Script(ScriptActor::new(script.clone())),
     };
     let mut world = world.clone();
+    if let Subject::Plan(plan) = subject
+        && plan.accepted.iter().any(|accepted| accepted.code == Code::NotReadyBefore)
+    {
+        world.unstick();
+    }
     let touched = touched(&world, subject);
     world.settle(touched);
     Node { world, actors: vec![actor], faults: options.faults, crashes: options.crashes, stops: options.stops }
@@ -196,23 +205,44 @@ pub fn rehearse(world: &World, subject: &Subject, aims: &[VolumeAim], options: O
         Forecast { volumes: Vec::new(), worlds: 0, edges: 0, crashes: 0, unmodelled: unmodelled(world, &manifests) };
     for aim in aims {
         let names = cone(aim, world, &manifests);
-        let mut unknown = reach(aim, world, &manifests, &names);
+        // Protections alone can only help, whoever else reaches the volume.
+        let mut unknown = if only_protects(subject) { Vec::new() } else { reach(aim, world, &manifests) };
         if let Subject::Plan(plan) = subject {
-            unknown.extend(plan.unmodelled.iter().filter(|one| one.claim == aim.claim).cloned());
+            let planned = plan.unmodelled.iter().filter(|one| one.claim == aim.claim);
+            for one in planned {
+                // What both found, the plan may have accepted.
+                unknown.retain(|own| (own.code, &own.object, &own.field) != (one.code, &one.object, &one.field));
+                unknown.push(one.clone());
+            }
+            unknown.sort();
         }
         let cone = if options.whole { Cone::Whole } else { Cone::Of(names) };
         let mut search = Search::new(aim, &cone, subject);
         let (worlds, complete) = search.run(&begin, options.limit, &mut |_, _| {});
+        let stuck = (complete && !search.finishes()).then(|| unhindered(world, subject, aim, &cone, options)).flatten();
         forecast.worlds += worlds;
         forecast.edges += search.edges;
         forecast.crashes += search.crashes;
         if !complete {
             let reason = format!("the rehearsal has more than {} states and was cut off", options.limit);
-            unknown.push(not_modelled(aim, &aim.claim, "", reason));
+            unknown.push(not_modelled(
+                aim,
+                aim.claim.clone(),
+                Reach { field: String::new(), reason, way_out: "rehearse fewer hops at once" },
+            ));
         }
-        forecast.volumes.push(search.conclude(unknown));
+        forecast.volumes.push(VolumeForecast { stuck, ..search.conclude(unknown) });
     }
     forecast
+}
+
+/// Why a subject does not finish although nobody dies, nothing fails and nobody asks for a stop: the shortest way there.
+fn unhindered(world: &World, subject: &Subject, aim: &VolumeAim, cone: &Cone, options: Options) -> Option<Stuck> {
+    let begin = start(world, subject, Options { whole: options.whole, limit: options.limit, ..Options::orders() });
+    let mut search = Search::new(aim, cone, subject);
+    let parents = search.explore(&begin, options.limit, &mut |_, _| {});
+    let told = search.ends.values().map(|(_, print)| story::tell(&begin, &path(&parents, *print), cone));
+    told.min_by_key(|told| told.lines.len()).map(stuck::of)
 }
 
 /// A map keyed by prints needs no second hash.
@@ -267,6 +297,23 @@ impl<'a> Search<'a> {
     /// Ways with fewer mishaps first, so that the first way found to an end is one that needs no more of them than it
     /// must. `ended` hears of each end.
     fn run(&mut self, start: &Node, limit: usize, ended: &mut dyn FnMut(&VolumeEnd, &Node)) -> (usize, bool) {
+        let parents = self.explore(start, limit, ended);
+        if parents.len() > limit {
+            return (parents.len(), false);
+        }
+        for (end, (worlds, print)) in &self.ends {
+            let told = story::tell(start, &path(&parents, *print), self.cone);
+            self.tales.insert(*end, Tale { worlds: *worlds, lines: told.lines, at_step: told.at_step });
+        }
+        (parents.len(), true)
+    }
+
+    fn finishes(&self) -> bool {
+        self.ends.keys().any(|end| end.end == End::Finished)
+    }
+
+    /// Follows every edge; where there are more nodes than `limit`, only so many.
+    fn explore(&mut self, start: &Node, limit: usize, ended: &mut dyn FnMut(&VolumeEnd, &Node)) -> Parents {
         let mut parents = Parents::default();
         let mut queue = VecDeque::new();
         let mut first = start.clone();
@@ -307,14 +354,10 @@ impl<'a> Search<'a> {
                 }
             }
             if parents.len() > limit {
-                return (parents.len(), false);
+                break;
             }
         }
-        for (end, (worlds, print)) in &self.ends {
-            let told = story::tell(start, &path(&parents, *print), self.cone);
-            self.tales.insert(*end, Tale { worlds: *worlds, lines: told.lines, at_step: told.at_step });
-        }
-        (parents.len(), true)
+        parents
     }
 
     /// How a node without a next event has ended.
@@ -330,24 +373,36 @@ impl<'a> Search<'a> {
     }
 
     fn conclude(self, unknown: Vec<Unmodelled>) -> VolumeForecast {
-        let mut headline = self.holds.iter().map(|(end, holds)| weigh(end, *holds)).max().unwrap_or(Verdict::Unknown);
+        let protects = only_protects(self.subject);
+        let weighed = self.holds.iter().map(|(end, holds)| weigh(end, *holds, protects));
+        let mut headline = weighed.max().unwrap_or(Verdict::Unknown);
         if !unknown.is_empty() {
             headline = headline.max(Verdict::Unknown);
         }
         VolumeForecast {
             aim: self.aim.clone(),
             headline,
-            finishes: self.ends.keys().any(|end| end.end == End::Finished),
+            finishes: self.finishes(),
             ends: self.tales,
             unknown,
+            stuck: None,
         }
     }
 }
 
-/// How much an end counts. Where the run stopped, a claim that holds its volume is all that is asked; nobody
-/// need mount it yet.
-fn weigh(end: &VolumeEnd, holds: bool) -> Verdict {
+/// Whether a plan writes nothing but protections.
+fn only_protects(subject: &Subject) -> bool {
+    let protects = |kind: &StepKind| {
+        matches!(kind, StepKind::RetainVolume { .. } | StepKind::KeepClaim { .. } | StepKind::VerifyVolume { .. })
+    };
+    matches!(subject, Subject::Plan(plan) if plan.steps().all(|step| protects(&step.kind)))
+}
+
+/// How much an end counts. Where the run stopped, or only protects, a claim that holds its volume is all that is asked; nobody
+/// need mount it.
+fn weigh(end: &VolumeEnd, holds: bool, protects: bool) -> Verdict {
     match (end.end, end.verdict) {
+        (End::Finished, Verdict::Detached) if holds && protects => Verdict::Safe,
         (End::Stopped | End::Stranded, Verdict::Detached) if holds => Verdict::Safe,
         (_, verdict) => verdict,
     }
@@ -388,72 +443,54 @@ fn cone(aim: &VolumeAim, world: &World, manifests: &[crate::world::Docs]) -> BTr
     let live = world.objects();
     let planned = manifests.iter().flat_map(|docs| docs.iter().map(|(name, doc)| (name, doc)));
     for (name, object) in live.chain(planned) {
-        if mounts(object, name, &aim.claim) {
+        if ClaimUse::of(object, &aim.claim).is_some() {
             names.insert(name.clone());
-            if name.kind() == "StatefulSet" {
-                let replicas = object.at("/spec/replicas").and_then(serde_json::Value::as_u64).unwrap_or(1);
-                names.extend(
-                    (0..replicas.max(1)).map(|at| Ref::pod(name.namespace(), &format!("{}-{at}", name.name()))),
-                );
+            if let Some(set) = StatefulSet::of(object) {
+                let first = set.ordinals().start;
+                names.extend((first..set.ordinals().end.max(first + 1)).map(|ordinal| set.pod(ordinal)));
             }
         }
     }
     names
 }
 
-/// Whether a workload or pod names the claim, or makes it from a template.
-fn mounts(object: &Object, name: &Ref, claim: &Ref) -> bool {
-    if name.namespace() != claim.namespace() {
-        return false;
-    }
-    let made = object.list("/spec/volumeClaimTemplates").iter().any(|template| {
-        let template = template.pointer("/metadata/name").and_then(serde_json::Value::as_str).unwrap_or_default();
-        claim
-            .name()
-            .strip_prefix(&format!("{template}-{}-", name.name()))
-            .is_some_and(|ordinal| ordinal.parse::<u32>().is_ok())
-    });
-    made || object.claims().contains(&claim.name())
-}
-
 /// What is not modelled and can reach the volume.
-fn reach(aim: &VolumeAim, world: &World, manifests: &[crate::world::Docs], cone: &BTreeSet<Ref>) -> Vec<Unmodelled> {
-    let planned = manifests.iter().flat_map(|docs| docs.iter().map(|(name, _)| name));
-    let foreign: BTreeSet<&Ref> = world
-        .objects()
-        .map(|(name, _)| name)
-        .chain(planned)
-        .filter(|name| {
-            cone.contains(*name)
-                && !matches!(name.kind(), "PersistentVolumeClaim" | "PersistentVolume" | "Pod" | "StatefulSet")
-        })
-        .collect();
-    let mut all: Vec<Unmodelled> = foreign
-        .into_iter()
-        .map(|name| {
-            let reason = format!("it mounts the PVC, and the behaviour of a {} is not modelled", name.kind());
-            not_modelled(aim, name, "", reason)
-        })
-        .collect();
-    let owners = world.get(&aim.claim).map_or(&[] as &[_], |claim| claim.list("/metadata/ownerReferences"));
-    for (at, owner) in owners.iter().enumerate() {
-        let kind = owner.get("kind").and_then(serde_json::Value::as_str).unwrap_or_default();
-        if kind != "StatefulSet" {
-            let reason = format!("the PVC is owned by a {kind}, which is not modelled");
-            all.push(not_modelled(aim, &aim.claim, &format!("/metadata/ownerReferences/{at}"), reason));
-        }
+fn reach(aim: &VolumeAim, world: &World, manifests: &[crate::world::Docs]) -> Vec<Unmodelled> {
+    let planned = manifests.iter().flat_map(|docs| docs.iter().map(|(name, doc)| (name, doc)));
+    let mut all: Vec<(Ref, Reach)> = Vec::new();
+    for (name, object) in world.objects().chain(planned) {
+        all.extend(kube_facts::reach(object, &aim.claim).into_iter().map(|reach| (name.clone(), reach)));
     }
+    let stored = newest_docs(world);
+    let fate = |owner: &Ref| {
+        let doc =
+            |docs: &'_ crate::world::Docs| docs.iter().find(|(name, _)| name == owner).map(|(_, doc)| doc.clone());
+        let forms: Vec<Option<Object>> = stored.iter().chain(manifests).map(doc).collect();
+        let changes =
+            forms.windows(2).any(|pair| kube_facts::fate(pair[0].as_ref(), pair[1].as_ref()) == OwnerFate::Changed);
+        if changes { OwnerFate::Changed } else { OwnerFate::Untouched }
+    };
+    all.extend(kube_facts::reach_by_owners(&aim.claim, world.objects(), &|name| world.get(name), &fate));
+    let mut all: Vec<Unmodelled> = all.into_iter().map(|(name, reach)| not_modelled(aim, name, reach)).collect();
+    all.sort();
+    all.dedup_by(|a, b| (&a.object, &a.field) == (&b.object, &b.field));
     all
 }
 
-fn not_modelled(aim: &VolumeAim, object: &Ref, field: &str, reason: String) -> Unmodelled {
+/// The manifest that the newest record holds.
+fn newest_docs(world: &World) -> Option<crate::world::Docs> {
+    let (_, record) = records(world, &world.facts.release).pop()?;
+    world.library.get(&crate::serve::digest(record.text("/manifest"))?).cloned()
+}
+
+fn not_modelled(aim: &VolumeAim, object: Ref, reach: Reach) -> Unmodelled {
     Unmodelled {
         code: Code::NotModelled,
         claim: aim.claim.clone(),
-        object: object.clone(),
-        field: field.into(),
-        reason,
-        way_out: "stop it before the upgrade".into(),
+        object,
+        field: reach.field,
+        reason: reach.reason,
+        way_out: reach.way_out.into(),
         accepted: false,
     }
 }
@@ -470,6 +507,7 @@ const MODELLED: &[&str] = &[
     "StorageClass",
     "Release",
     "Namespace",
+    "CustomResourceDefinition",
 ];
 
 fn unmodelled(world: &World, manifests: &[crate::world::Docs]) -> Vec<Ref> {

@@ -12,7 +12,7 @@ use model::{
 use serde_json::{Value, json};
 
 use crate::face::Kind;
-use crate::helm::{HelmActor, HelmJob, records};
+use crate::helm::{HelmActor, HelmJob, base, records};
 use crate::rules;
 use crate::world::World;
 
@@ -90,18 +90,29 @@ pub(crate) fn readiness(world: &World, name: &Ref) -> Result<String, String> {
     let Some(face) = world.face(name) else { return Err("not there".into()) };
     match &face.kind {
         Kind::Set(set) => {
-            let ready = (0..set.replicas)
+            let first = set.ordinals.start;
+            let ready = set
+                .ordinals
+                .clone()
                 .filter(|ordinal| {
                     let pod = Ref::pod(name.namespace(), &format!("{}-{ordinal}", name.name()));
                     world.face(&pod).is_some_and(|pod| {
                         !pod.terminating
                             && pod.is_owned_by(&face.uid)
-                            && matches!(&pod.kind, Kind::Pod(pod) if pod.running && pod.revision == set.revision)
+                            && matches!(&pod.kind, Kind::Pod(pod) if pod.running
+                                && (pod.revision == set.revision || set.on_delete || ordinal - first < set.partition))
                     })
                 })
                 .count();
-            let text = format!("{ready} of {} ready", set.replicas);
-            if ready == set.replicas as usize { Ok(text) } else { Err(text) }
+            let wanted = set.ordinals.len();
+            let text = format!("{ready} of {wanted} ready");
+            if ready != wanted {
+                return Err(text);
+            }
+            match world.pods_of_set(name, &face.uid).find(|(ordinal, _)| !set.ordinals.contains(ordinal)) {
+                Some((_, pod)) => Err(format!("{pod} is one pod too many")),
+                None => Ok(text),
+            }
         }
         Kind::Deployment { rolled, .. } => {
             if *rolled {
@@ -152,7 +163,7 @@ pub(crate) fn digest(text: &str) -> Option<Digest> {
 
 /// A run of helm with its documents at hand.
 pub(crate) fn job(world: &World, engine: &Engine, run: &HelmRun, token: &str) -> Result<HelmJob, String> {
-    let stored = match records(world, &run.release).last() {
+    let stored = match base(world, &run.release) {
         Some((_, record)) => {
             let manifest = digest(record.text("/manifest")).ok_or("the release record names no manifest")?;
             world.library.get(&manifest).cloned().ok_or("the stored manifest is not known")?
@@ -174,7 +185,7 @@ pub(crate) fn job(world: &World, engine: &Engine, run: &HelmRun, token: &str) ->
         carried.insert(item.path.clone(), raw);
     }
     if run.mode == ValuesMode::ResetThenReuse
-        && let Some((_, record)) = records(world, &run.release).last()
+        && let Some((_, record)) = base(world, &run.release)
     {
         config = values::merge(record.at("/config").unwrap_or(&Value::Null), &config);
     }
@@ -215,6 +226,8 @@ fn look_into(world: &World, database: &DatabaseRef, archived: Option<String>) ->
     Ok(Snapshot {
         system_identifier: found.system_identifier.clone(),
         server_version: found.server_version.clone(),
+        database: database.database.clone(),
         tables: found.tables.clone(),
+        others: BTreeMap::new(),
     })
 }

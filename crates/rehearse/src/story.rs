@@ -1,8 +1,9 @@
 //! A path through the worlds in plain words: only what touches the volume, and what the engine sets out to do.
 
-use model::Request;
+use model::{Finding, Outcome, Record, Request};
 
 use crate::actor::Actor;
+use crate::helm::HelmError;
 use crate::node::{Cone, Edge, Node};
 use crate::rules::{RULES, RuleId};
 
@@ -10,6 +11,10 @@ use crate::rules::{RULES, RuleId};
 pub(crate) struct Told {
     pub(crate) lines: Vec<String>,
     pub(crate) at_step: Option<u32>,
+    /// What helm, or the server to helm, refused first.
+    pub(crate) refused: Option<HelmError>,
+    /// Why the engine halted.
+    pub(crate) halted: Option<Finding>,
 }
 
 /// Tells a path from a start.
@@ -17,6 +22,7 @@ pub(crate) fn tell(start: &Node, path: &[Edge], cone: &Cone) -> Told {
     let mut node = start.clone();
     let mut lines: Vec<String> = Vec::new();
     let mut at_step = None;
+    let (mut refused, mut halted) = (None, None);
     let mut hear = |node: &Node, edge: &Edge| {
         let step = node.engine().filter(|engine| engine.state().bound).map(|engine| engine.state().step + 1);
         at_step = step.or(at_step);
@@ -24,6 +30,12 @@ pub(crate) fn tell(start: &Node, path: &[Edge], cone: &Cone) -> Told {
             let lead = step.map_or("         ".into(), |step| format!("step {step:<3} "));
             lines.push(format!("{lead}{line}"));
         }
+        if let Some(error) = refusal(node, edge) {
+            let lead = step.map_or("         ".into(), |step| format!("step {step:<3} "));
+            lines.push(format!("{lead}refused: {}", error.text));
+            refused.get_or_insert(error);
+        }
+        halted = halting(node, edge).or(halted.take());
     };
     node.run_on(cone, &mut hear);
     for edge in path {
@@ -31,7 +43,26 @@ pub(crate) fn tell(start: &Node, path: &[Edge], cone: &Cone) -> Told {
         node.take(edge);
         node.run_on(cone, &mut hear);
     }
-    Told { lines, at_step }
+    Told { lines, at_step, refused, halted }
+}
+
+/// What is refused in a turn of helm's.
+fn refusal(node: &Node, edge: &Edge) -> Option<HelmError> {
+    match (edge, edge.actor().and_then(|at| node.actors.get(at))) {
+        (Edge::Turn(_), Some(Actor::Helm(helm))) => helm.next_refusal(&node.world),
+        _ => None,
+    }
+}
+
+/// Why the engine halts in its turn.
+fn halting(node: &Node, edge: &Edge) -> Option<Finding> {
+    match (edge, edge.actor().and_then(|at| node.actors.get(at))) {
+        (Edge::Turn(_), Some(Actor::Engine(engine))) => match engine.want() {
+            Request::Append(Record::Ended { outcome: Outcome::Halted { finding } }, _) => Some(finding),
+            _ => None,
+        },
+        _ => None,
+    }
 }
 
 fn say(node: &Node, edge: &Edge, cone: &Cone) -> Option<String> {
@@ -93,6 +124,11 @@ fn event(rule: RuleId, name: &str) -> String {
         RuleId::JobDone => format!("{name} is complete"),
         RuleId::Schedule => format!("{name} is scheduled and holds its claims"),
         RuleId::Run => format!("{name} runs"),
+        RuleId::SetOwn => format!("{name} changes the owners of a PVC of its templates"),
+        RuleId::SetScale => format!("{name} deletes a pod that it does not want any more"),
+        RuleId::Vacate => format!("{name} is deleted with what holds it"),
+        RuleId::Finish => format!("{name} is gone"),
+        RuleId::Forget => format!("{name} is gone, and nothing names its disk any more"),
         RuleId::PodEnd => format!("{name} ends"),
     }
 }

@@ -67,8 +67,9 @@ impl World {
         let mut json = (*object.0).clone();
         let status = match self.face(name).map(|face| &face.kind) {
             Some(Kind::Set(set)) => {
-                let ready = if readiness(self, name).is_ok() { set.replicas } else { 0 };
-                json!({"replicas": set.replicas, "readyReplicas": ready, "updatedReplicas": ready, "currentRevision": set.revision, "updateRevision": set.revision})
+                let wanted = set.ordinals.len();
+                let ready = if readiness(self, name).is_ok() { wanted } else { 0 };
+                json!({"replicas": wanted, "readyReplicas": ready, "updatedReplicas": ready, "currentRevision": set.revision, "updateRevision": set.revision})
             }
             Some(Kind::Deployment { rolled, .. }) => {
                 let replicas = object.at("/spec/replicas").and_then(Value::as_u64).unwrap_or(1);

@@ -10,7 +10,7 @@ use semver::Version;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::face::{Face, Kind, Owner};
+use crate::face::{Container, Face, Kind, Owner};
 use crate::fingerprint::{self, Print};
 use crate::rules;
 
@@ -38,8 +38,9 @@ impl Thing {
         if let Some(meta) = json.get_mut("metadata").and_then(Value::as_object_mut) {
             meta.insert("resourceVersion".into(), json!(format!("{:016x}", print as u64)));
         }
-        let face = Face::parse(name, &json);
-        Self { object: Object::new(json), face, print: keyed(name, print) }
+        let object = Object::new(json);
+        let face = Face::parse(name, &object);
+        Self { object, face, print: keyed(name, print) }
     }
 
     /// What tells this content from another one.
@@ -138,6 +139,8 @@ pub struct World {
     /// another object changes.
     still: Arc<BTreeMap<Ref, Arc<Thing>>>,
     disks: Arc<BTreeMap<Ref, Disk>>,
+    /// What is being deleted and takes others along; a part of `things`, kept beside it because every rule asks for it.
+    closing: Arc<BTreeSet<Container>>,
     /// How many objects of a name there were before: a UID is a name and its incarnation.
     incarnations: Arc<BTreeMap<Ref, u32>>,
     /// What `Append` was given to keep.
@@ -161,6 +164,7 @@ impl World {
             things: Arc::default(),
             still: Arc::default(),
             disks: Arc::default(),
+            closing: Arc::default(),
             incarnations: Arc::default(),
             archive: Arc::default(),
             library: Arc::default(),
@@ -229,6 +233,10 @@ impl World {
             if !reached.insert(name.clone()) {
                 continue;
             }
+            // Nobody looks at a container, so it is reached only where somebody writes to it, or it is being deleted.
+            if let Some(Kind::Container(container)) = self.things.get(&name).map(|thing| &thing.face.kind) {
+                next.extend(self.things.keys().filter(|name| container.holds(name)).cloned());
+            }
             next.extend(readers.get(&name).into_iter().flatten().map(|reader| (*reader).clone()));
             // What it looks at it may write to as well.
             next.extend(self.things.get(&name).into_iter().flat_map(|thing| rules::reads(&name, &thing.face)));
@@ -256,6 +264,34 @@ impl World {
 
     pub(crate) fn face(&self, name: &Ref) -> Option<&Face> {
         self.thing(name).map(|thing| &thing.face)
+    }
+
+    /// Whether an object is in a namespace, or of a custom kind, that is being deleted.
+    pub(crate) fn is_closing(&self, name: &Ref) -> bool {
+        !self.closing.is_empty() && self.closing.iter().any(|container| container.holds(name))
+    }
+
+    /// Whether anything is left in a container.
+    pub(crate) fn is_occupied(&self, container: &Container) -> bool {
+        self.all().any(|(name, _)| container.holds(name))
+    }
+
+    /// The pods that a set made, by their ordinals.
+    pub(crate) fn pods_of_set<'a>(&'a self, set: &'a Ref, uid: &'a Uid) -> impl Iterator<Item = (u32, Ref)> + 'a {
+        let from = Ref::pod(set.namespace(), &format!("{}-", set.name()));
+        let place = move |name: &Ref| {
+            let rest = name.name().strip_prefix(set.name())?.strip_prefix('-')?;
+            rest.parse::<u32>().ok()
+        };
+        [&self.things, &self.still].into_iter().flat_map(move |things| {
+            things
+                .range(from.clone()..)
+                .take_while(|(name, _)| {
+                    name.kind() == "Pod" && name.namespace() == set.namespace() && name.name().starts_with(set.name())
+                })
+                .filter(|(_, thing)| thing.face.is_owned_by(uid))
+                .filter_map(move |(name, _)| Some((place(name)?, name.clone())))
+        })
     }
 
     /// Whether an owner is there.
@@ -306,6 +342,16 @@ impl World {
 
     fn put_thing(&mut self, name: &Ref, thing: Arc<Thing>) {
         self.print ^= thing.print;
+        if let Kind::Container(container) = &thing.face.kind
+            && thing.face.terminating != self.closing.contains(container)
+        {
+            let closing = Arc::make_mut(&mut self.closing);
+            if thing.face.terminating {
+                closing.insert(container.clone());
+            } else {
+                closing.remove(container);
+            }
+        }
         if let Some(before) = self.changing(name).insert(name.clone(), thing) {
             self.print ^= before.print;
         }
@@ -315,6 +361,9 @@ impl World {
     pub(crate) fn remove(&mut self, name: &Ref) {
         if let Some(before) = self.changing(name).remove(name) {
             self.print ^= before.print;
+            if let Kind::Container(container) = &before.face.kind {
+                Arc::make_mut(&mut self.closing).remove(container);
+            }
         }
     }
 
@@ -380,6 +429,21 @@ impl World {
     #[must_use]
     pub fn names(&self) -> BTreeSet<Ref> {
         self.all().map(|(name, _)| name.clone()).collect()
+    }
+
+    /// Takes it that every pod that was not ready when it was surveyed becomes ready by itself.
+    pub(crate) fn unstick(&mut self) {
+        let stuck = |thing: &Thing| matches!(&thing.face.kind, Kind::Pod(pod) if pod.stuck);
+        let pods: Vec<(Ref, Object)> = self
+            .all()
+            .filter(|(_, thing)| stuck(thing))
+            .map(|(name, thing)| (name.clone(), thing.object.clone()))
+            .collect();
+        for (name, pod) in pods {
+            let mut json = (*pod.0).clone();
+            json["status"]["phase"] = json!("Running");
+            self.put(&name, json);
+        }
     }
 
     /// Everything that is to be kept of a world on disk.

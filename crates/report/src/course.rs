@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use engine::{Fold, Phase};
-use model::{Entry, Observation, Plan, Record, Ref, StepKind, VolumeAim};
+use model::{Action, Entry, Observation, Plan, Record, Ref, StepKind, VolumeAim};
 
 /// A step that is over.
 pub(crate) struct Passed {
@@ -77,6 +77,11 @@ impl<'a> Course<'a> {
     /// Whether a step (from 0) is over.
     pub(crate) fn is_over(&self, index: usize) -> bool {
         index < self.done()
+    }
+
+    /// Whether a helm was started that the run did not wait for to its end.
+    pub(crate) fn leaves_helm(&self) -> bool {
+        self.fold.phase == Phase::Sent && matches!(self.fold.pursuit.as_deref(), Some(Action::Helm { .. }))
     }
 
     /// Whether the step under way may have changed something already.

@@ -7,25 +7,34 @@ use crate::text::{Tone, clean, glyphs};
 use crate::words::{count, some};
 use crate::wrap::width;
 
-const ROOM: usize = 100;
-
-/// One line of progress in plain ASCII, at most 100 columns wide; `None` for what is not worth a line.
+/// One line of progress in plain ASCII; `None` for what is not worth a line. Where there is little room, names are shortened
+/// first; what does not fit then goes on in further lines.
 #[must_use]
-pub fn event(event: &Event, plan: &Plan) -> Option<String> {
+pub fn event(event: &Event, plan: &Plan, room: Option<usize>) -> Option<String> {
     let (step, text) = match event {
         Event::Recorded(record) => told(record, plan)?,
         Event::Waiting { progress, elapsed, limit } => {
             let text = format!("waits for {} ({elapsed} s of at most {limit} s)", waiting_for(progress));
             (waiting_step(progress, plan), text)
         }
+        Event::HelmHolds { progress } => {
+            let waits =
+                if progress.is_empty() { String::new() } else { format!(" Waits for {}.", waiting_for(progress)) };
+            let text = format!(
+                "A stop was asked for, but helm is running and is not interrupted; the run stops when it has ended.{waits} \
+                 A second signal leaves helm running and ends with 11; portolan apply {} waits for it again",
+                plan.digest().short()
+            );
+            (None, text)
+        }
         Event::Reading { pod } => (None, reading(pod)),
     };
     let text = glyphs(Tone::Plain, &clean(&text), true);
-    let Some(index) = step else { return Some(cut(&text)) };
+    let Some(index) = step else { return Some(broken(&text, room)) };
     // What happens counts more than the whole name of the thing, which the plan has.
     let lines = leads(plan, index)?.map(|lead| if text.is_empty() { lead } else { format!("{lead}   {text}") });
-    let fits = lines.iter().find(|line| width(line) <= ROOM);
-    Some(fits.cloned().unwrap_or_else(|| cut(&lines[0])))
+    let fits = lines.iter().find(|line| room.is_none_or(|room| width(line) <= room));
+    Some(fits.cloned().unwrap_or_else(|| broken(&lines[0], room)))
 }
 
 /// What is said while a database is looked into. A cluster's audit log has the port-forward, so it is announced.
@@ -53,7 +62,7 @@ fn told(record: &Record, plan: &Plan) -> Option<(Option<u32>, String)> {
             Effect::Void => at(step, "had not gone out; looks again".into()),
         },
         Record::Observed { step, observation } => at(step, seen(observation)),
-        Record::StopAsked { .. } => alone("A stop was asked for: it ends after this step".into()),
+        Record::StopAsked { .. } => alone("A stop was asked for: the run stops at the next safe point".into()),
         // What comes last is told by the report, in full.
         Record::Turned { .. } | Record::Ended { .. } => None,
     }
@@ -131,11 +140,20 @@ fn waiting_for(progress: &[Progress]) -> String {
     }
 }
 
-/// Cuts the middle out, since the end says how long it has been and what came of it. The text is ASCII.
-fn cut(text: &str) -> String {
-    if text.len() <= ROOM {
-        return text.to_owned();
+/// Breaks a line between words; what follows is indented.
+fn broken(text: &str, room: Option<usize>) -> String {
+    let Some(room) = room.filter(|room| width(text) > *room) else { return text.to_owned() };
+    let mut lines = vec![String::new()];
+    for word in text.split(' ') {
+        let at = lines.len() - 1;
+        if !lines[at].trim().is_empty() && width(&lines[at]) + 1 + width(word) > room {
+            lines.push(format!("    {word}"));
+        } else if at == 0 && lines[0].is_empty() {
+            lines[0].push_str(word);
+        } else {
+            lines[at].push(' ');
+            lines[at].push_str(word);
+        }
     }
-    let tail = 33;
-    format!("{}...{}", &text[..ROOM - 3 - tail], &text[text.len() - tail..])
+    lines.join("\n")
 }

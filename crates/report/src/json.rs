@@ -14,6 +14,7 @@ struct ForecastView<'a> {
     crashes: usize,
     unmodelled: &'a [model::Ref],
     volumes: Vec<VolumeView<'a>>,
+    findings: Vec<model::Finding>,
 }
 
 #[derive(Serialize)]
@@ -50,6 +51,7 @@ pub fn forecast(forecast: &Forecast) -> Value {
         crashes: forecast.crashes,
         unmodelled: &forecast.unmodelled,
         volumes: forecast.volumes.iter().map(volume).collect(),
+        findings: forecast.findings(),
     };
     serde_json::to_value(view).expect("the view is JSON")
 }

@@ -4,6 +4,7 @@
 //! is always: what is at stake, what will be done, what is not known, what to do next. The JSON output of a
 //! command is the serialised model itself; [`json`] has the one view that the model does not serialise.
 
+mod archive;
 mod course;
 mod ends;
 mod event;
@@ -11,6 +12,7 @@ mod fetched;
 mod finding;
 pub mod json;
 mod markdown;
+mod now;
 mod page;
 mod plan;
 pub mod reference;
@@ -30,15 +32,17 @@ mod verification;
 mod words;
 mod wrap;
 
+pub use archive::archive;
 pub use event::{event, reading};
 pub use fetched::fetched;
 pub use finding::{finding, findings};
+pub use now::{Now, at_risk, problems, watched};
 pub use page::{Page, names};
 pub use plan::plan;
 pub use rehearsal::rehearsal;
-pub use run::run;
+pub use run::{RunEnd, run};
 pub use script::page_script;
 pub use status::status;
 pub use survey::{redacted, survey};
 pub use terminal::Style;
-pub use verification::{baseline, comparison, routes, verification};
+pub use verification::{baseline, comparison, looked_at, routes, verification};

@@ -2,38 +2,54 @@
 
 use std::collections::BTreeMap;
 
-use model::{Change, Entry, Outcome, Plan, RouteLook, StepKind, TableChange, Undo, VolumeAim};
+use model::{Change, Code, Entry, Outcome, Plan, RouteLook, StepKind, TableChange, Undo, VolumeAim};
 use rehearse::Forecast;
 
 use crate::course::Course;
+use crate::now::{self, Now};
 use crate::page::{Block, Page, Table};
 use crate::text::{Line, Tone};
 use crate::words::{all, count, journey, options, release, short, span, with_sim};
 use crate::{ends, finding, status, steps, survey, verification};
 
-/// What was done, what became of every volume and database, what stays, what cannot be undone, and what is next.
+/// What is known of a run beside its plan and its journal.
+#[derive(Clone, Copy, Debug)]
+pub struct RunEnd<'a> {
+    /// What the rehearsal before it said, and how many seconds that took.
+    pub rehearsed: Option<(&'a Forecast, f64)>,
+    /// The run's folder.
+    pub folder: &'a str,
+    /// What a simulated installation says of itself.
+    pub simulated: Option<&'a str>,
+    /// What the routes answered at the end.
+    pub routes: &'a [RouteLook],
+    /// The objects of [`crate::watched`] as they were at the end.
+    pub now: &'a Now,
+}
+
+/// What was done, how every volume and database is now, what stays, what cannot be undone, and what is next.
 #[must_use]
-pub fn run(
-    plan: &Plan,
-    entries: &[Entry],
-    rehearsed: Option<(&Forecast, f64)>,
-    folder: &str,
-    simulated: Option<&str>,
-    routes: &[RouteLook],
-) -> Page {
+pub fn run(plan: &Plan, entries: &[Entry], end: &RunEnd<'_>) -> Page {
+    let RunEnd { folder, routes, now, .. } = *end;
     let course = Course::of(plan, entries);
-    let mut page = simulated.map(Page::callout).unwrap_or_default();
+    let mut page = end.simulated.map(Page::callout).unwrap_or_default();
     page.push(Block::Facts(facts(plan, &course, folder)));
-    page.say(status::assessment(plan, &course));
-    for line in status::down(plan, &course) {
+    let changed = now::problems(plan, now);
+    if changed.is_empty() || course.fold.outcome != Some(Outcome::Finished) {
+        page.say(status::assessment(plan, &course));
+    } else {
+        page.say(Line::new(Tone::Bad, "Not as verified").and(": all steps are done, and something has changed since."));
+    }
+    for line in now::down(plan, &course, now) {
         page.also(line);
     }
-    if let Some((forecast, seconds)) = rehearsed {
+    if let Some((forecast, seconds)) = end.rehearsed {
         page.also(ends::summary(forecast, seconds));
     }
+    page = page.then(finding::findings(&changed));
     page = page.then(finding::findings(&status::findings(&course)));
     page.push(Block::Heading("Volumes".into()));
-    page.push(Block::Table(volumes(plan, &course)));
+    page.push(Block::Table(volumes(plan, &course, now)));
     databases(&mut page, plan, &course);
     if !routes.is_empty() {
         page.push(Block::Heading("Routes".into()));
@@ -41,8 +57,8 @@ pub fn run(
     }
     page.push(Block::Heading("Steps".into()));
     page.push(Block::Table(steps_table(plan, &course)));
-    stays(&mut page, plan, &course, folder);
-    way_back(&mut page, plan, &course, folder);
+    stays(&mut page, plan, &course, now);
+    way_back(&mut page, plan, &course, now);
     next(&mut page, plan, &course);
     page
 }
@@ -63,21 +79,23 @@ fn facts(plan: &Plan, course: &Course<'_>, folder: &str) -> Vec<(&'static str, L
     facts
 }
 
-/// A verdict comes from a check of this run; a rehearsal is no check.
-fn volumes(plan: &Plan, course: &Course<'_>) -> Table {
+/// A verdict comes from a check of this run, and from the look at its end; a rehearsal is no check.
+fn volumes(plan: &Plan, course: &Course<'_>, now: &Now) -> Table {
     let mut table = Table::new(&["VOLUME", "CLAIM", "VERDICT", "WHY"]);
     for aim in &plan.volumes {
+        let guarded = now::guarded(aim, now);
+        let wrong = now::wrong(aim, now);
         let (verdict, why) = match course.verified(aim) {
+            _ if !wrong.is_empty() => (Line::new(Tone::Bad, "not as it was"), wrong.join("; ")),
             Some(Ok(step)) if is_mounted(plan, step) => (Line::new(Tone::Good, "Safe"), verified(course, aim, step)),
             // Safe means that somebody mounts it, and nobody was asked.
             Some(Ok(step)) => {
                 (Line::new(Tone::Warn, "alive"), format!("{}; no pod was to mount it", verified(course, aim, step)))
             }
-            Some(Err(step)) => (
-                Line::new(Tone::Warn, "not verified"),
-                format!("{}; step {step} was not reached", guarded(course, aim)),
-            ),
-            None => (Line::new(Tone::Warn, "not verified"), format!("{}; no step verifies it", guarded(course, aim))),
+            Some(Err(step)) => {
+                (Line::new(Tone::Warn, "not verified"), format!("{guarded}; step {step} was not reached"))
+            }
+            None => (Line::new(Tone::Warn, "not verified"), format!("{guarded}; no step verifies it")),
         };
         table.rows.push(vec![aim.volume.name().into(), aim.claim.name().into(), verdict, why.into()]);
     }
@@ -95,11 +113,6 @@ fn verified(course: &Course<'_>, aim: &VolumeAim, step: usize) -> String {
     format!("{note} (step {step}, volume UID {})", short(&aim.volume_uid))
 }
 
-fn guarded(course: &Course<'_>, aim: &VolumeAim) -> String {
-    let guards: Vec<String> = course.guards(aim).iter().map(|(guard, _)| (*guard).to_owned()).collect();
-    if guards.is_empty() { "guarded by nothing of this run".into() } else { format!("guarded by {}", all(&guards)) }
-}
-
 fn databases(page: &mut Page, plan: &Plan, course: &Course<'_>) {
     for database in &plan.databases {
         page.push(Block::Heading(format!("Database {} on {}", database.database, database.pod.name())));
@@ -112,7 +125,7 @@ fn databases(page: &mut Page, plan: &Plan, course: &Course<'_>) {
                 "system_identifier {}, PostgreSQL {}, {}. ",
                 first.system_identifier,
                 first.server_version,
-                count(first.tables.len(), "table")
+                count(first.all_tables().len(), "table")
             ));
             page.also(Line::new(Tone::Warn, "Looked into once").and(": there is nothing to compare it with."));
             continue;
@@ -129,6 +142,10 @@ fn databases(page: &mut Page, plan: &Plan, course: &Course<'_>) {
             format!("PostgreSQL {} -> {}", before.server_version, after.server_version)
         };
         let changes = after.changes_since(&before, &may_change(plan, &database.pod));
+        for (name, change) in after.databases_since(&before) {
+            let tone = if change.is_loss() { Tone::Bad } else { Tone::Plain };
+            page.say(Line::new(tone, format!("Database {name} of the same server {}", change.words())).and("."));
+        }
         page.push(Block::Facts(vec![("identity", same), ("server", version.into()), ("tables", tables(&changes))]));
         let named = named(&changes);
         if !named.rows.is_empty() {
@@ -200,12 +217,13 @@ fn steps_table(plan: &Plan, course: &Course<'_>) -> Table {
     table
 }
 
-fn stays(page: &mut Page, plan: &Plan, course: &Course<'_>, folder: &str) {
+/// What stays on the cluster, as read at the end, and what is kept here.
+fn stays(page: &mut Page, plan: &Plan, course: &Course<'_>, now: &Now) {
     let guarded: Vec<String> = plan
         .volumes
         .iter()
         .filter_map(|aim| {
-            let guards: Vec<&str> = course.guards(aim).iter().map(|(guard, _)| *guard).collect();
+            let guards = now::guards(aim, now);
             let verb = if guards.len() == 1 { "stays" } else { "stay" };
             (!guards.is_empty())
                 .then(|| format!("{} {verb} on {} ({})", guards.join(" and "), aim.claim.name(), aim.volume.name()))
@@ -218,15 +236,18 @@ fn stays(page: &mut Page, plan: &Plan, course: &Course<'_>, folder: &str) {
     if !guarded.is_empty() {
         page.say(format!("{}.", guarded.join("; ")));
         page.also(
-            "With Retain the disk outlives its claim; with keep a later upgrade leaves the claim. Leave both on.",
+            "With Retain the disk outlives its PVC; with keep a later helm upgrade leaves the PVC. Leave both on.",
         );
     }
     if !course.fold.archived.is_empty() {
-        page.say(format!("{} as before the run: {folder}/objects", count(course.fold.archived.len(), "object")));
+        let archived = count(course.fold.archived.len(), "object");
+        let run = plan.digest();
+        page.say(format!("{archived} as before the run: `portolan archive list {}`.", run.short()));
     }
 }
 
-fn way_back(page: &mut Page, plan: &Plan, course: &Course<'_>, folder: &str) {
+/// What can be taken back. Only what was tried is advised.
+fn way_back(page: &mut Page, plan: &Plan, course: &Course<'_>, now: &Now) {
     let over = |undo: Undo| -> Vec<String> {
         plan.steps()
             .enumerate()
@@ -239,25 +260,36 @@ fn way_back(page: &mut Page, plan: &Plan, course: &Course<'_>, folder: &str) {
     if forward.is_empty() && restore.is_empty() && reverse.is_empty() {
         return;
     }
-    page.push(Block::Heading("The way back".into()));
+    page.push(Block::Heading("Rolling back".into()));
     if !forward.is_empty() {
         page.say(
             Line::new(Tone::Warn, format!("{} cannot be undone", step(&forward)))
                 .and(": what the migrations changed in a database stays changed under an older chart."),
         );
         page.say(format!(
-            "The way back is `helm upgrade` to the old chart {} with its old values, while keep and Retain stay.",
+            "There is no tested way back to {}: the API server refuses the older chart where it changes a field that \
+             cannot be changed, such as a StatefulSet's volumeClaimTemplates, and helm then stops half-way.",
             plan.from
         ));
         let kept = plan.hops.iter().flat_map(|hop| &hop.changes).any(|(change, ..)| *change == Change::Keep);
         page.also(Line::new(Tone::Bad, "Never `helm rollback`").and(if kept {
-            ": it does not take over a claim that was kept, and can fail half-way."
+            ": it does not take over a PVC that was kept, and can fail half-way."
         } else {
-            ": it does not take over objects that are there already, and can fail half-way."
+            ": it does not take over objects that exist already, and can fail half-way."
         }));
+        let guards: Vec<String> = plan
+            .volumes
+            .iter()
+            .map(|aim| format!("{} ({}) is {}", aim.volume.name(), aim.claim.name(), now::guarded(aim, now)))
+            .collect();
+        if !guards.is_empty() {
+            page.also(format!("Whatever is tried: {}.", guards.join("; ")));
+        }
     }
     if !restore.is_empty() {
-        page.say(format!("{}: what was deleted is in {folder}/objects as it was.", step(&restore)));
+        let run = plan.digest();
+        let objects = if restore.len() == 1 { "the deleted object" } else { "the deleted objects" };
+        page.say(format!("{}: `portolan archive export {}` writes {objects} to files.", step(&restore), run.short()));
     }
     if !reverse.is_empty() {
         page.also(format!("{}: can be taken back by hand; nothing needs it.", step(&reverse)));
@@ -275,10 +307,22 @@ fn next(page: &mut Page, plan: &Plan, course: &Course<'_>) {
             let note = with_sim(plan, "makes the plan for what is there now");
             page.then_next(format!("portolan plan {}", options(plan)), note);
         }
-        Some(Outcome::Halted { finding }) => page.push(Block::Next(vec![
-            (finding.next.clone(), String::new()),
-            (apply, with_sim(plan, format!("looks again at step {}", course.done() + 1))),
-        ])),
+        Some(Outcome::Halted { finding }) => page.push(Block::Next(ways_on(plan, finding, course.done() + 1))),
         _ => page.then_next(apply, with_sim(plan, format!("goes on at step {}", course.done() + 1))),
     }
+}
+
+/// What to do where a run halted at a step, from 1.
+pub(crate) fn ways_on(plan: &Plan, finding: &model::Finding, step: usize) -> Vec<(String, String)> {
+    let run = plan.digest();
+    let mut ways = vec![(finding.next.clone(), String::new())];
+    if !finding.next.contains("portolan apply") {
+        let note = with_sim(plan, format!("looks again at step {step}"));
+        ways.push((format!("portolan apply {}", run.short()), note));
+    }
+    if finding.code == Code::HelmFailed {
+        let note = with_sim(plan, "checks everything where the plan's helm command was run by hand");
+        ways.push((format!("portolan verify {}", run.short()), note));
+    }
+    ways
 }

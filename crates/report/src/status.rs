@@ -7,7 +7,7 @@ use crate::course::Course;
 use crate::page::{Block, Page, Table};
 use crate::text::{Line, Tone};
 use crate::words::{all, count, journey, options, release, span, time, with_sim};
-use crate::{finding, steps};
+use crate::{finding, run, steps};
 
 /// What is done, what is safe, what is down, and what to do next. `folder` is the run's.
 #[must_use]
@@ -73,6 +73,8 @@ pub(crate) fn assessment(plan: &Plan, course: &Course<'_>) -> Line {
         Some(Outcome::StoppedSafely) if done == 0 => {
             "Stopped safely before the first step; nothing was written.".into()
         }
+        Some(Outcome::StoppedSafely) if course.leaves_helm() => Line::new(Tone::Warn, "Stopped")
+            .and(format!(" in {step}; helm was left running, and applying the run again waits for it.")),
         Some(Outcome::StoppedSafely) => {
             Line::new(Tone::Warn, "Stopped safely").and(format!(" after step {done} of {total}."))
         }
@@ -96,17 +98,21 @@ pub(crate) fn assessment(plan: &Plan, course: &Course<'_>) -> Line {
     }
 }
 
-/// What does not run, and where its data is.
-pub(crate) fn down(plan: &Plan, course: &Course<'_>) -> Vec<Line> {
+/// What the run has stopped and not started again, by its journal: the cluster is not asked.
+fn down(plan: &Plan, course: &Course<'_>) -> Vec<Line> {
     let down = course.down();
     let mut lines = Vec::new();
     for database in &plan.databases {
         let Some((_, back)) = down.iter().find(|(pod, _)| **pod == database.pod) else { continue };
-        let mut line = Line::from(format!("Database {} on {} is ", database.database, database.pod.name()))
-            .with(Tone::Bad, "DOWN");
+        let mut line = Line::from(format!("Database {} on {} ", database.database, database.pod.name()))
+            .with(Tone::Bad, "was stopped by this run");
         if let Some(aim) = course.volume_of(&database.pod) {
             let guards: Vec<&str> = course.guards(aim).iter().map(|(guard, _)| *guard).collect();
-            let guards = if guards.is_empty() { "no guard yet".into() } else { guards.join(", ") };
+            let guards = if guards.is_empty() {
+                "nothing set by this run".into()
+            } else {
+                format!("this run set {}", guards.join(", "))
+            };
             line = line.and(format!("; its data is on {} ({guards})", aim.volume.name()));
         }
         let back = back.map_or_else(String::new, |step| format!(" Step {step} brings it back."));
@@ -120,7 +126,7 @@ pub(crate) fn down(plan: &Plan, course: &Course<'_>) -> Vec<Line> {
     others.dedup();
     if !others.is_empty() {
         let what = if others.len() == 1 { "Pod" } else { "Pods" };
-        lines.push(Line::from(format!("{what} {} ", all(&others))).with(Tone::Bad, "DOWN").and(", ended by this run."));
+        lines.push(Line::from(format!("{what} {} ", all(&others))).with(Tone::Bad, "stopped by this run").and("."));
     }
     lines
 }
@@ -135,14 +141,14 @@ pub(crate) fn findings(course: &Course<'_>) -> Vec<Finding> {
 }
 
 fn volumes(plan: &Plan, course: &Course<'_>) -> Table {
-    let mut table = Table::new(&["VOLUME", "CLAIM", "GUARDED BY", "VERIFIED"]);
+    let mut table = Table::new(&["VOLUME", "PVC", "SET BY THIS RUN", "VERIFIED"]);
     for aim in &plan.volumes {
         let guards: Vec<String> =
             course.guards(aim).iter().map(|(guard, step)| format!("{guard} (step {step})")).collect();
         table.rows.push(vec![
             aim.volume.name().into(),
             aim.claim.name().into(),
-            if guards.is_empty() { Line::new(Tone::Warn, "nothing of this run yet") } else { guards.join(", ").into() },
+            if guards.is_empty() { Line::new(Tone::Warn, "nothing yet") } else { guards.join(", ").into() },
             match course.verified(aim) {
                 Some(Ok(step)) => Line::new(Tone::Good, format!("in step {step}")),
                 Some(Err(step)) => format!("not yet: step {step}").into(),
@@ -182,10 +188,7 @@ fn next(page: &mut Page, plan: &Plan, course: &Course<'_>, folder: &str) {
             let note = with_sim(plan, "makes the plan for what is there now");
             page.then_next(format!("portolan plan {}", options(plan)), note);
         }
-        Some(Outcome::Halted { finding }) => page.push(Block::Next(vec![
-            (finding.next.clone(), String::new()),
-            (apply, with_sim(plan, format!("looks again at step {step}"))),
-        ])),
+        Some(Outcome::Halted { finding }) => page.push(Block::Next(run::ways_on(plan, finding, step))),
         _ if course.fold.started => page.then_next(apply, with_sim(plan, format!("goes on at step {step}"))),
         _ => page.then_next(apply, with_sim(plan, "begins")),
     }

@@ -159,7 +159,11 @@ fn volumes(volumes: &[Volume]) -> Table {
             None => Line::new(Tone::Warn, "not seen"),
         };
         table.rows.push(vec![
-            volume.volume.as_ref().map_or_else(|| Line::new(Tone::Warn, "not bound"), |volume| volume.name().into()),
+            match &volume.volume {
+                Some(name) if volume.volume_terminating => Line::from(name.name()).with(Tone::Bad, " (Terminating)"),
+                Some(name) => name.name().into(),
+                None => Line::new(Tone::Warn, "not bound"),
+            },
             if volume.terminating { claim.with(Tone::Bad, " (Terminating)") } else { claim },
             policy,
             kept(volume.keep_live.as_deref()).and(" / ").append(kept(volume.keep_stored.as_deref())),

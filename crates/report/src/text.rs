@@ -35,6 +35,11 @@ impl Line {
         self.with(Tone::Plain, text)
     }
 
+    /// The text without tones.
+    pub(crate) fn plain(&self) -> String {
+        self.0.iter().map(|(_, text)| text.as_str()).collect()
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

@@ -5,7 +5,19 @@ use model::{Baseline, CheckState, Comparison, Outcome, Plan, RouteLook, RouteSee
 use crate::page::{Block, Page, Table};
 use crate::steps;
 use crate::text::{Line, Tone};
-use crate::words::{count, release, short, thousands, time};
+use crate::words::{count, journey, release, short, thousands, time};
+
+/// Which cluster, release and run a look is about.
+#[must_use]
+pub fn looked_at(plan: &Plan, folder: &std::path::Path) -> Page {
+    let digest = plan.digest();
+    let facts = vec![
+        ("Run", Line::new(Tone::Strong, digest.short()).and(format!("   {}   {}", journey(plan), folder.display()))),
+        ("Release", format!("{} in namespace {}", plan.release.name, plan.release.namespace).into()),
+        ("Server", format!("{}   cluster {}", plan.server, short(&plan.cluster)).into()),
+    ];
+    Page { blocks: vec![Block::Facts(facts)] }
+}
 
 /// What each verifying step saw. `notes` are those of the steps that are over, in order. What stopped it is told by
 /// its finding, which is not part of this page.
@@ -24,6 +36,7 @@ pub fn verification(plan: &Plan, notes: &[(bool, String)], outcome: &Outcome) ->
     let held = format!(" {} of {} hold.", notes.len(), count(table.rows.len(), "check"));
     let words = match outcome {
         Outcome::Finished => Line::new(Tone::Good, "Everything is as it was left.").and(held),
+        Outcome::StoppedSafely => Line::new(Tone::Warn, "Stopped before everything was looked at.").and(held),
         _ => Line::new(Tone::Bad, "Not everything is as it was left.").and(held),
     };
     Page { blocks: vec![Block::Table(table), Block::Text(vec![words])] }

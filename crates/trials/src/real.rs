@@ -241,7 +241,13 @@ impl<'a> Site<'a> {
     pub fn survey(&mut self) -> Result<Survey> {
         let release = self.release();
         let mut answers = self.ask(survey::first(&release))?;
-        answers.append(&mut self.ask(survey::second(&answers, &release))?);
+        loop {
+            let more = survey::further(&answers, &release);
+            if more.is_empty() {
+                break;
+            }
+            answers.append(&mut self.ask(more)?);
+        }
         let (server, user) = (self.client.server(), self.client.user());
         let mut found = survey::conclude(&release, &answers, server, user, Some(self.helm.clone())).map_err(told)?;
         found.inventory.cluster.api_versions = self.runtime.block_on(self.client.api_versions()).map_err(told)?;

@@ -74,6 +74,7 @@ pub fn plan(world: &World, to: &[&str], without: &[&str]) -> Result<PlanFile, Fi
         values: json!({}),
         without: without.iter().map(|id| (*id).to_owned()).collect(),
         accepted: Vec::new(),
+        limits: ::plan::planner::Limits::default(),
     };
     let book = Book::builtin();
     plan_with(&found, &servers(world, &found, &book)?, &book, &wish, &|chart, release, values| {

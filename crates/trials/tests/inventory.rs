@@ -27,6 +27,7 @@ fn planned(found: &Survey, without: &[&str]) -> PlanFile {
         values: json!({}),
         without: without.iter().map(|id| (*id).to_owned()).collect(),
         accepted: Vec::new(),
+        limits: ::plan::planner::Limits::default(),
     };
     let render = |chart: &shelf::Chart, release: &model::ReleaseId, values: &Value| {
         let recorded = shelf::rendering(&chart.digest, release, values);

@@ -51,7 +51,13 @@ fn look(client: &Client, runtime: &Runtime, space: &Namespace<'_>) -> Result<Sur
         asks.into_iter().zip(answers).collect()
     };
     let mut answers = ask(survey::first(&release));
-    answers.append(&mut ask(survey::second(&answers, &release)));
+    loop {
+        let more = survey::further(&answers, &release);
+        if more.is_empty() {
+            break;
+        }
+        answers.append(&mut ask(more));
+    }
     survey::conclude(&release, &answers, "s", "u", None)
 }
 

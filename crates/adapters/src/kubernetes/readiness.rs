@@ -158,7 +158,7 @@ fn words(condition: &Value) -> String {
         .to_owned()
 }
 
-/// What a pod that is not ready is at: `ContainerCreating`, `CrashLoopBackOff`, `Unschedulable: ...`.
+/// What a pod that is not ready is at, with the server's own words: `ContainerCreating`, `ImagePullBackOff: Back-off pulling ...`.
 #[must_use]
 pub fn pod_state(pod: &Object) -> String {
     if pod.is_terminating() {
@@ -179,11 +179,19 @@ pub fn pod_state(pod: &Object) -> String {
         .filter(|container| container["ready"] != true)
         .filter_map(|container| {
             let state = &container["state"];
-            let waiting = state["waiting"]["reason"].as_str();
-            waiting.or(state["terminated"]["reason"].as_str().filter(|reason| *reason != "Completed"))
+            let ended = |state: &Value| {
+                let reason = state["terminated"]["reason"].as_str().filter(|reason| *reason != "Completed")?;
+                Some(format!("{reason}, exit code {}", state["terminated"]["exitCode"]))
+            };
+            let reason = state["waiting"]["reason"].as_str().map(|reason| {
+                let message = state["waiting"]["message"].as_str().unwrap_or_default().trim();
+                if message.is_empty() { reason.to_owned() } else { format!("{reason}: {message}") }
+            });
+            let before = ended(&container["lastState"]).map(|before| format!(" (before: {before})"));
+            reason.map(|reason| reason + &before.unwrap_or_default()).or_else(|| ended(state))
         });
     match (states.next(), pod.text("/status/phase")) {
-        (Some(reason), _) => reason.to_owned(),
+        (Some(reason), _) => reason,
         (None, "Running") => "running, not ready".into(),
         (None, "") => "Pending".into(),
         (None, phase) => phase.to_owned(),

@@ -6,7 +6,8 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::Client;
-use super::readiness::{pod_state, readiness};
+use super::causes::Causes;
+use super::readiness::readiness;
 
 /// The pause between two looks: a sixteenth of the wait so far, so that a short wait stays short and a long one is no
 /// burden, and within these.
@@ -19,21 +20,20 @@ const LOCAL_PAUSE: Duration = Duration::from_millis(20);
 /// How many conditions are looked at at once.
 const AT_ONCE: usize = 8;
 
-/// How many pods a line of progress names.
-const NAMED: usize = 3;
-
 impl Client {
-    /// Waits until every condition holds, or the limit is over. `helm_lives` says whether the helm of a
-    /// token still runs; `on_progress` is told after each look what does not hold yet.
+    /// Waits until every condition holds, or the limit is over. `namespace` is the release's; `helm_lives` says whether the helm
+    /// of a token still runs; `on_progress` is told after each look what does not hold yet, and after a while why.
     pub async fn wait(
         &self,
         wait: &Wait,
+        namespace: &str,
         helm_lives: &dyn Fn(&str) -> bool,
         on_progress: &mut dyn FnMut(&[Progress], Duration),
     ) -> Reply {
         let begin = Instant::now();
         let limit = Duration::from_secs(wait.limit);
         let mut open: Vec<&Cond> = wait.until.iter().collect();
+        let mut causes = Causes::default();
         loop {
             let mut progress = self.look(&open, helm_lives).await;
             if progress.is_empty() && open.len() < wait.until.len() {
@@ -44,6 +44,7 @@ impl Client {
                 return Reply::Met;
             }
             let elapsed = begin.elapsed();
+            causes.explain(self, namespace, &mut progress, elapsed, elapsed >= limit).await;
             on_progress(&progress, elapsed);
             if elapsed >= limit {
                 return Reply::TimedOut(progress);
@@ -51,7 +52,7 @@ impl Client {
             open = wait.until.iter().filter(|cond| progress.iter().any(|open| open.cond == **cond)).collect();
             let is_local = open.iter().all(|cond| matches!(cond, Cond::HelmEnded(_)));
             let pause = if is_local { LOCAL_PAUSE } else { (elapsed / 16).clamp(FIRST_PAUSE, LAST_PAUSE) };
-            tokio::time::sleep(pause.min(limit - elapsed)).await;
+            tokio::time::sleep(pause.min(limit.saturating_sub(elapsed))).await;
         }
     }
 
@@ -89,19 +90,11 @@ impl Client {
             Seen::Absent => return Some("is not there".into()),
             Seen::Unreadable(text) => return Some(unreadable(&text)),
         };
-        let text = readiness(&object).err()?;
-        let pods = self.pods_of(&object).await;
-        let waiting: Vec<String> = pods
-            .iter()
-            .filter(|pod| readiness(pod).is_err())
-            .take(NAMED)
-            .map(|pod| format!("pod {}: {}", pod.text("/metadata/name"), pod_state(pod)))
-            .collect();
-        Some(if waiting.is_empty() { text } else { format!("{text}; {}", waiting.join(", ")) })
+        readiness(&object).err()
     }
 
     /// The pods of a workload; none where they may not be read, for they only explain.
-    async fn pods_of(&self, workload: &Object) -> Vec<Object> {
+    pub(super) async fn pods_of(&self, workload: &Object) -> Vec<Object> {
         let Some(labels) = workload.at("/spec/selector/matchLabels").and_then(Value::as_object) else {
             return Vec::new();
         };
@@ -113,7 +106,12 @@ impl Client {
 }
 
 fn still_there(object: &Object) -> String {
-    if object.is_terminating() { "is ending".into() } else { "is still there".into() }
+    let finalizers: Vec<&str> = object.list("/metadata/finalizers").iter().filter_map(Value::as_str).collect();
+    match (object.is_terminating(), finalizers.as_slice()) {
+        (false, _) => "is still there".into(),
+        (true, []) => "is ending".into(),
+        (true, held) => format!("is ending, held by {}", held.join(", ")),
+    }
 }
 
 fn unreadable(text: &str) -> String {

@@ -173,7 +173,7 @@ async fn an_upgrade_leaves_a_record_with_its_token() {
         .expect("started");
         let wait = Wait { until: vec![Cond::HelmEnded("t-0".into())], limit: 60 };
         let lives = |token: &str| helm::is_alive(folder, token);
-        assert_eq!(client.wait(&wait, &lives, &mut |_, _| {}).await, Reply::Met);
+        assert_eq!(client.wait(&wait, "default", &lives, &mut |_, _| {}).await, Reply::Met);
         helm::tidy(folder, "t-0");
         assert!(!helm::values_path(folder, "t-0").exists());
 

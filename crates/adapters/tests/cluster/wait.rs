@@ -29,7 +29,7 @@ async fn a_wait_tells_how_far_it_is_and_ends() {
         let request = http::Request::delete(path).body(Vec::new()).expect("a request");
         client.raw().request_text(request).await.expect("deleted");
     };
-    let (reply, ()) = tokio::join!(client.wait(&wait, &lives, &mut tell), delete);
+    let (reply, ()) = tokio::join!(client.wait(&wait, "default", &lives, &mut tell), delete);
     assert_eq!(reply, Reply::Met);
     assert_eq!(seen[0].len(), 2);
     assert_eq!(seen[0][0].seen, "helm is at work");
@@ -66,7 +66,7 @@ async fn what_does_not_come_is_named_at_the_end() {
         ],
         limit: 2,
     };
-    let reply = client.wait(&wait, &|_| false, &mut |_, _| {}).await;
+    let reply = client.wait(&wait, "default", &|_| false, &mut |_, _| {}).await;
     let Reply::TimedOut(progress) = reply else {
         panic!("{reply:?}");
     };

@@ -4,13 +4,17 @@ use std::sync::Arc;
 use adapters::driver::Driver;
 use adapters::store::{self, RunStore};
 use engine::Engine;
-use model::{Action, Code, Effect, Entry, Exit, Finding, HelmClient, Outcome, Plan, PlanFile, Record, RouteLook};
+use model::{
+    Action, Code, Effect, Exit, Finding, HelmClient, Outcome, Plan, PlanFile, Record, RouteLook, Severity, Verdict,
+};
 use plan::survey::Survey;
 use rehearse::Forecast;
+use report::{Now, RunEnd};
 
 use crate::args::{ApplyArgs, Global};
 use crate::commands::rehearse::same_cluster;
 use crate::commands::verify::tell_routes;
+use crate::commands::{runs, unfinished};
 use crate::drive::{self, Drive, Telling};
 use crate::output::Output;
 use crate::site::{self, Sim, Site};
@@ -18,6 +22,38 @@ use crate::{confirm, prepare};
 
 /// Carries out a plan.
 pub(crate) async fn run(global: &Global, args: &ApplyArgs, output: &Output) -> Result<Exit, Finding> {
+    match begin(global, args, output).await {
+        // `Nothing was written` is not true of a run that has written before.
+        Err(finding) if finding.code.exit() == Exit::NothingWritten && has_written(global, args) => {
+            output.finding(&after_writes(&finding));
+            Ok(Exit::NeedsPerson)
+        }
+        other => other,
+    }
+}
+
+/// Whether the run that is named has written before. What cannot be read is told by the command itself.
+fn has_written(global: &Global, args: &ApplyArgs) -> bool {
+    let named = || {
+        let name = args.plan.as_deref()?;
+        let id = match prepare::load(Path::new(name)) {
+            Ok(file) => file.plan.digest().hex().to_owned(),
+            Err(_) => name.to_owned(),
+        };
+        let store = RunStore::open(&store::find(&runs::root(global).ok()?, &id).ok()?.folder).ok()?;
+        Some(!nothing_written(store.entries().ok()?.iter().map(|entry| &entry.record)))
+    };
+    named() == Some(true)
+}
+
+/// The finding of a command that ended early, for a run that has written.
+fn after_writes(cause: &Finding) -> Finding {
+    let code = if cause.code == Code::StateFolder { Code::FolderFailed } else { Code::StoppedAfterWrites };
+    let finding = Finding::blocking(code, code.title()).with(format!("[{}] {}", cause.code, cause.found));
+    cause.evidence.iter().fold(finding, |finding, line| finding.with(line.clone()))
+}
+
+async fn begin(global: &Global, args: &ApplyArgs, output: &Output) -> Result<Exit, Finding> {
     let mut site = Site::open(global).await?;
     if let Some(words) = site.simulated() {
         output.say(&words);
@@ -25,11 +61,12 @@ pub(crate) async fn run(global: &Global, args: &ApplyArgs, output: &Output) -> R
     let (survey, file) = match &args.plan {
         Some(name) => {
             let file = named(global, &site, name)?;
-            let (_, survey) = prepare::survey(global, &mut site).await?;
+            let (_, mut survey) = prepare::survey(global, &mut site).await?;
+            survey.go_on_from_deployed();
             (survey, file)
         }
         None => {
-            let prepared = prepare::plan(global, &mut site, &args.target, output).await?;
+            let prepared = unfinished::plan(global, &mut site, &args.target, output).await?;
             output.page(&prepared.page(None))?;
             (prepared.survey, prepared.file)
         }
@@ -85,7 +122,7 @@ pub(crate) async fn carry_out(
         let (forecast, seconds) = prepare::rehearse(&world, file);
         if !forecast.may_be_applied() {
             output.page(&report::rehearsal(&plan, &forecast, seconds))?;
-            return Err(not_safe(&forecast));
+            return Err(not_safe(&plan, &forecast));
         }
         // What the planner found and no rehearsal shows, such as a hook that takes a claim with it.
         if let Some(finding) = plan.blocking().next() {
@@ -94,12 +131,7 @@ pub(crate) async fn carry_out(
         site.check_rights(&plan).await?;
         rehearsed = Some((forecast, seconds));
         if !yes && !matches!(site, Site::Sim(_)) {
-            let what = if plan.from == plan.to {
-                format!("This protects the data of {} on {}.", plan.release.name, plan.server)
-            } else {
-                format!("This upgrades {} on {}: {} -> {}.", plan.release.name, plan.server, plan.from, plan.to)
-            };
-            confirm::by_name(&what, &plan.release.name)?;
+            confirm(&plan)?;
         }
     }
     let run = RunStore::create_or_open(&root, &plan.cluster, &plan.release, file)?;
@@ -118,17 +150,58 @@ pub(crate) async fn carry_out(
     };
     let mut engine = Engine::resume(plan.clone(), &journal, &host());
     let stop = drive::listen();
-    let mut telling = Telling::default();
+    let mut telling = Telling::new(output.room());
     let outcome = drive::run(&mut engine, &mut drive, &stop, false, &mut |event| {
         if let Some(line) = telling.line(event, &plan) {
             output.say(&line);
         }
     })
-    .await?;
+    .await;
+    let outcome = match outcome {
+        Ok(outcome) => outcome,
+        Err(finding) => return broken_off(&drive, &plan, finding, output).await,
+    };
     let routes = if outcome == Outcome::Finished { drive.ask_routes(&plan.routes()).await } else { Vec::new() };
-    let end =
-        End { rehearsed: rehearsed.as_ref(), simulated: simulated.as_deref(), outcome: &outcome, routes: &routes };
+    let now = look(&drive, &plan).await;
+    let end = End {
+        rehearsed: rehearsed.as_ref(),
+        simulated: simulated.as_deref(),
+        outcome: &outcome,
+        routes: &routes,
+        now: &now,
+    };
     finish(&drive, &plan, &end, output)
+}
+
+fn confirm(plan: &Plan) -> Result<(), Finding> {
+    let what = if plan.from == plan.to {
+        format!("This protects the data of {} on {}.", plan.release.name, plan.server)
+    } else {
+        format!("This upgrades {} on {}: {} -> {}.", plan.release.name, plan.server, plan.from, plan.to)
+    };
+    confirm::by_name(&what, &plan.release.name)
+}
+
+/// The objects that say how volumes and databases are now.
+async fn look(drive: &Drive, plan: &Plan) -> Now {
+    let names = report::watched(plan);
+    let seen = drive.read(&names).await;
+    names.into_iter().zip(seen).collect()
+}
+
+/// The run cannot go on, such as where its folder is full: after a write that is no `nothing was written`.
+async fn broken_off(drive: &Drive, plan: &Plan, cause: Finding, output: &Output) -> Result<Exit, Finding> {
+    // A journal that cannot be read may have any write in it.
+    let entries = drive.store().entries();
+    if entries.as_ref().is_ok_and(|entries| nothing_written(entries.iter().map(|entry| &entry.record))) {
+        return Err(cause);
+    }
+    let now = look(drive, plan).await;
+    let lines = report::at_risk(plan, &entries.unwrap_or_default(), &now);
+    let finding = lines.into_iter().fold(after_writes(&cause), Finding::with);
+    let run = plan.digest();
+    output.finding(&finding.next(format!("{}: portolan apply {}", Code::FolderFailed.next(), run.short())));
+    Ok(Exit::NeedsPerson)
 }
 
 /// How a run ended, and what was seen beside its journal.
@@ -138,6 +211,8 @@ struct End<'a> {
     outcome: &'a Outcome,
     /// Asked once the run has finished.
     routes: &'a [RouteLook],
+    /// Read once the run has ended.
+    now: &'a Now,
 }
 
 /// Whether a plan's helm is a program: that of a simulated installation is none.
@@ -160,10 +235,10 @@ fn journal(root: &Path, plan: &Plan) -> Result<Vec<Record>, Finding> {
 }
 
 /// Whether the journal shows that no write went out: each intent was refused, or had not been sent.
-fn nothing_written(entries: &[Entry]) -> bool {
+fn nothing_written<'a>(records: impl Iterator<Item = &'a Record>) -> bool {
     let mut open = false;
-    for entry in entries {
-        match &entry.record {
+    for record in records {
+        match record {
             Record::Intent { .. } if open => return false,
             Record::Intent { .. } => open = true,
             Record::Effect { effect: Effect::Refused(_) | Effect::Void, .. } => open = false,
@@ -179,12 +254,19 @@ fn host() -> String {
     format!("{} pid {}", name.trim(), std::process::id())
 }
 
-fn not_safe(forecast: &Forecast) -> Finding {
-    if forecast.volumes.iter().all(|volume| volume.finishes) {
-        Finding::blocking(Code::NotSafe, format!("the plan is {}, not Safe; nothing was written", forecast.headline()))
-    } else {
-        Finding::blocking(Code::NeverFinishes, "the plan never reaches its end; nothing was written")
+fn not_safe(plan: &Plan, forecast: &Forecast) -> Finding {
+    let findings = forecast.findings();
+    let stuck = findings.iter().find(|finding| finding.code == Code::NeverFinishes);
+    if let Some(stuck) = stuck.filter(|_| forecast.headline() <= Verdict::Unknown) {
+        return Finding { found: format!("{}; nothing was written", stuck.found), ..stuck.clone() };
     }
+    let found = format!("the plan is {}, not Safe; nothing was written", forecast.headline());
+    let finding = Finding::blocking(Code::NotSafe, found);
+    let finding = match findings.iter().find_map(Finding::object) {
+        Some(object) => finding.about(object),
+        None => finding,
+    };
+    if plan.without.is_empty() { finding } else { finding.next("see the story above; make the plan without --without") }
 }
 
 /// The report, on the screen and in the run's folder, and how the command ends.
@@ -193,11 +275,23 @@ fn finish(drive: &Drive, plan: &Plan, end: &End<'_>, output: &Output) -> Result<
     let entries = store.entries()?;
     let folder = store.folder().display().to_string();
     let shown = end.rehearsed.map(|(forecast, seconds)| (forecast, *seconds));
-    let page = report::run(plan, &entries, shown, &folder, end.simulated, end.routes);
-    store.write_file("report.md", page.markdown().as_bytes())?;
+    let page = report::run(
+        plan,
+        &entries,
+        &RunEnd { rehearsed: shown, folder: &folder, simulated: end.simulated, routes: end.routes, now: end.now },
+    );
+    // The run is over, and its journal says how: a report that cannot be written changes nothing of that.
+    if let Err(finding) = store.write_file("report.md", page.markdown().as_bytes()) {
+        output.finding(&Finding { severity: Severity::Warning, ..finding });
+    }
     // What went wrong comes last, on standard error, and once.
     output.result(&page.without_findings(), &entries)?;
+    let changed = report::problems(plan, end.now);
     match end.outcome {
+        Outcome::Finished if !changed.is_empty() => {
+            output.findings(&changed);
+            Ok(Exit::Blocked)
+        }
         Outcome::Finished if tell_routes(end.routes, output) => Ok(Exit::Blocked),
         Outcome::Finished => Ok(Exit::Done),
         Outcome::StoppedSafely => Ok(Exit::StoppedSafely),
@@ -220,8 +314,10 @@ fn finish(drive: &Drive, plan: &Plan, end: &End<'_>, output: &Output) -> Result<
                 finding.evidence.extend(drive.helm_said(&token).lines().map(|line| format!("helm: {line}")));
             }
             output.finding(&finding);
+            let has_written = !nothing_written(entries.iter().map(|entry| &entry.record));
             Ok(match finding.code.exit() {
-                Exit::NeedsPerson if nothing_written(&entries) => Exit::NothingWritten,
+                Exit::NeedsPerson if !has_written => Exit::NothingWritten,
+                Exit::NothingWritten if has_written => Exit::NeedsPerson,
                 exit => exit,
             })
         }
@@ -230,7 +326,7 @@ fn finish(drive: &Drive, plan: &Plan, end: &End<'_>, output: &Output) -> Result<
 
 #[cfg(test)]
 mod tests {
-    use model::{Digest, Ref, Refusal, Rv, StepRef, Uid, Verb, Write};
+    use model::{Ref, Refusal, Rv, StepRef, Uid, Verb, Write};
 
     use super::*;
 
@@ -249,10 +345,7 @@ mod tests {
         let intent = || Record::Intent { step, action: Box::new(Action::Write(write.clone())), before: None };
         let effect = |effect| Record::Effect { step, effect };
         let refused = || effect(Effect::Refused(Refusal::Conflict));
-        let ends = |records: Vec<Record>| {
-            let entry = |record| Entry { seq: 0, prev: Digest::of(b""), at: 0, record };
-            nothing_written(&records.into_iter().map(entry).collect::<Vec<_>>())
-        };
+        let ends = |records: Vec<Record>| nothing_written(records.iter());
         assert!(ends(vec![Record::Bound]));
         assert!(ends(vec![intent(), refused(), intent(), effect(Effect::Void)]));
         assert!(!ends(vec![intent(), refused(), intent(), effect(Effect::Done)]));

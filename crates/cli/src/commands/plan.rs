@@ -1,10 +1,11 @@
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-use model::{Code, Exit, Finding};
+use model::{Code, Exit, Finding, Severity};
 use serde::Serialize;
 
 use crate::args::{Global, PlanArgs};
+use crate::commands::unfinished;
 use crate::output::Output;
 use crate::prepare;
 use crate::site::Site;
@@ -15,14 +16,24 @@ pub(crate) async fn run(global: &Global, args: &PlanArgs, output: &Output) -> Re
     if let Some(words) = site.simulated() {
         output.say(&words);
     }
-    let prepared = prepare::plan(global, &mut site, &args.target, output).await?;
+    let prepared = unfinished::plan(global, &mut site, &args.target, output).await?;
+    if let Err(finding) = site.check_rights(&prepared.file.plan).await {
+        // Whoever plans need not be who applies; apply refuses it.
+        output.finding(&Finding { severity: Severity::Warning, ..finding });
+    }
     let rehearsed = (!args.no_rehearsal && !prepared.file.plan.hops.is_empty()).then(|| {
         let world = site.world(&prepared.survey, &rehearse::KnownDatabase::of_plan(&prepared.file.plan));
         prepare::rehearse(&world, &prepared.file)
     });
-    let plan = &prepared.file.plan;
+    let found = rehearsed.as_ref().map(|(forecast, _)| forecast.findings()).unwrap_or_default();
     let shown = rehearsed.as_ref().map(|(forecast, seconds)| (forecast, *seconds));
-    output.result(&prepared.page(shown), plan)?;
+    output.page(&prepared.page(shown))?;
+    let plan = &prepared.file.plan;
+    // What a rehearsal found is no part of the plan, and programs read it with the other findings.
+    let mut told = plan.clone();
+    told.findings.extend(found.iter().cloned());
+    output.value(&told)?;
+    output.findings(&found);
     if let Some(path) = &args.out {
         save(path, &prepared.file)?;
         output.say(&format!("Saved to {}", path.display()));

@@ -15,25 +15,31 @@ pub(crate) async fn run(global: &Global, args: &ProtectArgs, output: &Output) ->
     }
     let (_, survey) = prepare::survey(global, &mut site).await?;
     let helm = survey.inventory.helm.clone().unwrap_or_else(rehearse::simulated_helm);
-    let file = planner::protect(&survey.inventory, &helm)?;
+    let planner::Protection { file, open } = planner::protect(&survey.inventory, &helm)?;
+    // A volume that cannot be protected does not keep the others from it; the exit code says that there is one.
+    let cannot = open.iter().any(|finding| finding.severity == Severity::Blocking);
+    let done = |exit: Exit| if exit == Exit::Done && cannot { Exit::Blocked } else { exit };
+    output.findings(&open);
     if let Some(finding) = linter::lint(&file.plan).into_iter().find(|finding| finding.severity == Severity::Blocking) {
         return Err(finding);
     }
     if file.plan.hops.is_empty() {
         output.findings(&file.plan.findings);
-        output.value(&[(); 0])?;
-        let volumes = file.plan.volumes.len();
-        output.say(&format!("Nothing to do: {volumes} of {volumes} volumes with data are protected already."));
-        return Ok(Exit::Done);
+        output.value(&open)?;
+        let all = survey.inventory.data_volumes().count();
+        let is_open = |claim: &model::Ref| open.iter().any(|finding| finding.object() == Some(claim));
+        let protected = file.plan.volumes.iter().filter(|aim| !is_open(&aim.claim)).count();
+        output.say(&format!("Nothing to do: {protected} of {all} volumes with data are protected already."));
+        return Ok(done(Exit::Done));
     }
     output.page(&report::plan(&file.plan, &file.plan.digest(), None))?;
     if args.dry_run {
         output.value(&file.plan)?;
-        return Ok(Exit::Done);
+        return Ok(done(Exit::Done));
     }
     match apply::carry_out(global, site, &survey, &file, args.yes, output).await {
         // What is not safe about a protection is not about this plan.
         Err(finding) if finding.code == Code::NotSafe => Err(finding.next("see the story above")),
-        other => other,
+        other => other.map(done),
     }
 }

@@ -3,6 +3,7 @@ use std::sync::Arc;
 use model::{Code, Exit, Finding};
 
 use crate::args::{Global, RehearseArgs};
+use crate::commands::unfinished;
 use crate::output::Output;
 use crate::prepare;
 use crate::site::Site;
@@ -16,7 +17,8 @@ pub(crate) async fn run(global: &Global, args: &RehearseArgs, output: &Output) -
     let (survey, file) = match &args.plan {
         Some(path) => {
             let file = prepare::load(path)?;
-            let (_, survey) = prepare::survey(global, &mut site).await?;
+            let (_, mut survey) = prepare::survey(global, &mut site).await?;
+            survey.go_on_from_deployed();
             same_cluster(&survey.inventory.cluster.uid, &file.plan)?;
             let moved = prepare::moved(&site, &survey, &Arc::new(file.plan.clone())).await;
             if !moved.is_empty() {
@@ -26,7 +28,7 @@ pub(crate) async fn run(global: &Global, args: &RehearseArgs, output: &Output) -
             (survey, file)
         }
         None => {
-            let prepared = prepare::plan(global, &mut site, &args.target, output).await?;
+            let prepared = unfinished::plan(global, &mut site, &args.target, output).await?;
             (prepared.survey, prepared.file)
         }
     };
@@ -35,7 +37,7 @@ pub(crate) async fn run(global: &Global, args: &RehearseArgs, output: &Output) -
     output.result(&report::rehearsal(&file.plan, &forecast, seconds), &report::json::forecast(&forecast))?;
     // What no rehearsal shows blocks the plan all the same.
     let blocking: Vec<Finding> = file.plan.blocking().cloned().collect();
-    output.findings(&blocking);
+    output.findings(&[forecast.findings(), blocking.clone()].concat());
     Ok(if forecast.may_be_applied() && blocking.is_empty() { Exit::Done } else { Exit::Blocked })
 }
 

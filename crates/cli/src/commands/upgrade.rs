@@ -1,16 +1,15 @@
 use model::{Exit, Finding};
 
 use crate::args::{Global, UpgradeArgs};
-use crate::commands::apply;
+use crate::commands::{apply, unfinished};
 use crate::output::Output;
-use crate::prepare;
 use crate::site::Site;
 
 /// Survey, plan, rehearsal, apply, verification.
 pub(crate) async fn run(global: &Global, args: &UpgradeArgs, output: &Output) -> Result<Exit, Finding> {
     let mut site = Site::open(global).await?;
     let simulated = site.simulated();
-    let prepared = prepare::plan(global, &mut site, &args.target, output).await?;
+    let prepared = unfinished::plan(global, &mut site, &args.target, output).await?;
     output.page(&report::survey(&prepared.survey.inventory, simulated.as_deref()))?;
     output.gap()?;
     let plan = &prepared.file.plan;

@@ -2,19 +2,37 @@ use std::sync::Arc;
 
 use adapters::driver::Driver;
 use engine::{Engine, Fold};
-use model::{Exit, Finding, Outcome, RouteLook, Severity};
+use model::{Code, Exit, Finding, Outcome, Plan, Ref, ReleaseId, RouteLook, Seen, Severity, Uid};
 use serde::Serialize;
 
 use crate::args::{Global, VerifyArgs};
-use crate::commands::{baseline, rehearse::same_cluster, status};
+use crate::commands::{baseline, rehearse::same_cluster, runs};
 use crate::drive::{self, Drive, Telling};
 use crate::output::Output;
-use crate::prepare;
 use crate::site::Site;
+
+/// The cluster as a survey of the plan's release says, where its namespace kube-system may not be read.
+async fn surveyed(global: &Global, site: &Site, plan: &Plan) -> Result<Uid, Finding> {
+    let Site::Real(real) = site else { return Ok(plan.cluster.clone()) };
+    let namespace = Ref::new("", "Namespace", "", &plan.release.namespace);
+    match real.client.see(&namespace).await {
+        Seen::There(namespace) => Ok(namespace.uid()),
+        Seen::Absent => Err(Finding::blocking(Code::NoRunFits, format!("{namespace} does not exist on this cluster"))
+            .with(format!("the run is of release {}", runs::named(&plan.release)))),
+        Seen::Unreadable(text) => Err(Finding::blocking(Code::NotVisible, format!("{namespace} cannot be read"))
+            .with(text)
+            .with(format!("context: {}", global.context.as_deref().unwrap_or("the current one")))),
+    }
+}
 
 /// What machines get of it.
 #[derive(Serialize)]
 struct Verified<'a> {
+    /// What was looked at.
+    run: &'a str,
+    cluster: &'a Uid,
+    server: &'a str,
+    release: &'a ReleaseId,
     #[serde(flatten)]
     outcome: &'a Outcome,
     routes: &'a [RouteLook],
@@ -25,15 +43,22 @@ pub(crate) async fn run(global: &Global, args: &VerifyArgs, output: &Output) -> 
     if args.save.is_some() || args.against.is_some() {
         return baseline::run(global, args, output).await;
     }
-    let run = status::open(global, args.run.as_deref())?;
+    // Where there is none at all, no cluster is asked.
+    runs::open(global, args.run.as_deref(), None)?;
+    let site = Site::open(global).await?;
+    let cluster = site.cluster().await;
+    let run = runs::open(global, args.run.as_deref(), cluster.as_ref())?;
     let plan = Arc::new(run.plan()?);
     let mut known = Fold::default();
     for entry in run.entries()? {
         known.apply(&entry.record);
     }
-    let mut site = Site::open(global).await?;
-    let (_, survey) = prepare::survey(global, &mut site).await?;
-    same_cluster(&survey.inventory.cluster.uid, &plan)?;
+    let cluster = match cluster {
+        Some(cluster) => cluster,
+        None => surveyed(global, &site, &plan).await?,
+    };
+    same_cluster(&cluster, &plan)?;
+    output.page(&report::looked_at(&plan, run.folder()))?;
     let mut drive = match site {
         Site::Sim(sim) => Drive::Sim(sim, run),
         Site::Real(real) => Drive::Real(Box::new(Driver::new(real.client, run))),
@@ -42,7 +67,7 @@ pub(crate) async fn run(global: &Global, args: &VerifyArgs, output: &Output) -> 
     let stop = drive::listen();
     // The engine numbers the checks that it has, not the steps of the whole plan.
     let checks = engine.plan().clone();
-    let mut telling = Telling::default();
+    let mut telling = Telling::new(output.room());
     let outcome = drive::run(&mut engine, &mut drive, &stop, true, &mut |event| {
         if let Some(line) = telling.line(event, &checks) {
             output.say(&line);
@@ -52,11 +77,22 @@ pub(crate) async fn run(global: &Global, args: &VerifyArgs, output: &Output) -> 
     let notes = engine.state().notes.clone();
     let routes = drive.ask_routes(&plan.routes()).await;
     let page = report::verification(engine.plan(), &notes, &outcome).then(report::routes(&routes));
-    output.result(&page, &Verified { outcome: &outcome, routes: &routes })?;
+    output.result(
+        &page,
+        &Verified {
+            run: plan.digest().short(),
+            cluster: &plan.cluster,
+            server: &plan.server,
+            release: &plan.release,
+            outcome: &outcome,
+            routes: &routes,
+        },
+    )?;
     let down = tell_routes(&routes, output);
     Ok(match outcome {
         Outcome::Finished if down => Exit::Blocked,
         Outcome::Finished => Exit::Done,
+        Outcome::StoppedSafely => Exit::StoppedSafely,
         other => {
             if let Outcome::Halted { finding } = &other {
                 output.finding(finding);

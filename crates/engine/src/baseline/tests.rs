@@ -15,6 +15,7 @@ fn volume_of(claim: &str, set: &str) -> Volume {
         keep_stored: None,
         in_manifest: true,
         terminating: false,
+        volume_terminating: false,
         mounts: vec![Mount { pod: Ref::pod("ns", &format!("{set}-0")), workload: Some(Ref::set("ns", set)) }],
         if_uninstalled: (Verdict::Detached, String::new()),
     }
@@ -32,7 +33,9 @@ fn baseline() -> Baseline {
     let snapshot = Snapshot {
         system_identifier: "7".into(),
         server_version: "15".into(),
+        database: "backend".into(),
         tables: [("public.a".to_owned(), rows)].into(),
+        others: std::collections::BTreeMap::new(),
     };
     Baseline {
         format: 1,

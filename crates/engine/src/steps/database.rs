@@ -1,4 +1,6 @@
-use model::{Code, DatabaseError, Finding, Observation, Snapshot, Step, StepKind, TableChange};
+use model::{
+    Code, DatabaseChange, DatabaseError, Finding, Observation, OtherDatabase, Snapshot, Step, StepKind, TableChange,
+};
 
 use super::Next;
 use crate::fold::{Fold, count};
@@ -10,13 +12,20 @@ pub(super) fn on_rows(step: &Step, fold: &Fold, rows: Result<Snapshot, DatabaseE
     };
     match &step.kind {
         StepKind::RecordDatabase { database } => {
-            let rows: u64 = snapshot.tables.values().map(|table| table.rows).sum();
-            let note = format!(
+            let tables = snapshot.all_tables();
+            let rows: u64 = tables.values().map(|table| table.rows).sum();
+            let mut note = format!(
                 "PostgreSQL {}, system_identifier {}, {}, {rows} rows",
                 snapshot.server_version,
                 snapshot.system_identifier,
-                count(snapshot.tables.len(), "table")
+                count(tables.len(), "table")
             );
+            for (name, other) in &snapshot.others {
+                match other {
+                    OtherDatabase::Tables(_) => note.push_str(&format!("; database {name} too")),
+                    OtherDatabase::Closed(why) => note.push_str(&format!("; database {name} may not be opened: {why}")),
+                }
+            }
             observed(database, snapshot, note)
         }
         StepKind::CarryCredentials { database, carried } => {
@@ -55,6 +64,15 @@ pub(crate) fn compare(before: &Snapshot, after: &Snapshot, may_change: &[String]
                 count(after.tables.len(), "table")
             )));
     }
+    let databases = after.databases_since(before);
+    if let Some((name, change)) = databases.iter().find(|(_, change)| change.is_loss()) {
+        let code = match change {
+            DatabaseChange::EmptyBeside(_) => Code::EmptyDatabase,
+            _ => Code::DatabaseGone,
+        };
+        let all = databases.iter().map(|(name, change)| format!("database {name} {}", change.words()));
+        return Err(all.fold(Finding::blocking(code, format!("database {name} {}", change.words())), Finding::with));
+    }
     let changes = after.changes_since(before, may_change);
     let named = |wanted: TableChange| -> Vec<&str> {
         changes.iter().filter(|(_, change)| **change == wanted).map(|(name, _)| name.as_str()).collect()
@@ -80,12 +98,19 @@ pub(crate) fn compare(before: &Snapshot, after: &Snapshot, may_change: &[String]
         named(TableChange::Grew).len(),
         named(TableChange::New).len()
     );
-    let uncounted = named(TableChange::Uncounted);
-    if !uncounted.is_empty() {
-        note.push_str(&format!(", not counted in time: {}", uncounted.join(", ")));
+    let tables = after.all_tables();
+    let (locked, slow): (Vec<&str>, Vec<&str>) =
+        named(TableChange::Uncounted).into_iter().partition(|name| tables.get(*name).is_some_and(|table| table.locked));
+    for (names, what) in [(locked, "locked by somebody, not counted"), (slow, "not counted in time")] {
+        if !names.is_empty() {
+            note.push_str(&format!(", {what}: {}", names.join(", ")));
+        }
     }
     if !migrated.is_empty() {
         note.push_str(&format!(", changed by the migration: {}", migrated.join(", ")));
+    }
+    for (name, change) in &databases {
+        note.push_str(&format!("; database {name} {}", change.words()));
     }
     Ok(note)
 }

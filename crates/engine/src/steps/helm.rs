@@ -1,25 +1,50 @@
-use model::{Action, Code, Effect, Finding, HelmRun, ReleaseFact, ReleaseStatus};
+use model::{Action, Code, Effect, Finding, HelmRun, Ref, ReleaseFact, ReleaseStatus};
 
 use super::Next;
 use crate::fold::Fold;
 
-/// Starts helm where the release is at the revision that the plan was made for, and nowhere else.
+/// Starts helm where the release is at the revision that the plan was made for, or where earlier attempts of this run failed
+/// since then: helm goes on from the newest deployed record in both cases (`prepareUpgrade` in `pkg/action/upgrade.go`,
+/// helm 3.14.4 to 4.3.1).
 pub(super) fn on_look(run: &HelmRun, fold: &Fold, mark: &str, facts: &[ReleaseFact]) -> Next {
     let Some(newest) = facts.last() else {
         return Next::Halt(no_release(run));
     };
     if newest.status.is_pending() {
-        return Next::Halt(pending(newest));
+        return Next::Halt(pending_of_others(run, newest));
     }
-    if newest.revision != run.base_revision || newest.status != ReleaseStatus::Deployed {
-        return Next::Halt(somebody_else(run, newest));
+    if !is_start(run, newest) && !is_own(run, fold, mark, facts) {
+        return Next::Halt(somebody_else(run, newest, mark));
     }
     let token = format!("{mark}-{}-{}", fold.step, fold.attempt);
     Next::Intent { action: Action::Helm { run: Box::new(run.clone()), token }, before: None }
 }
 
+/// The record that the plan goes on from. Helm upgrades a failed release too.
+fn is_start(run: &HelmRun, newest: &ReleaseFact) -> bool {
+    newest.revision == run.base_revision && matches!(newest.status, ReleaseStatus::Deployed | ReleaseStatus::Failed)
+}
+
+/// Whether the newest record was made by this run: by a failed attempt at this step, or by an earlier hop, whose failed attempts
+/// counted the revision up. Later revisions inherit labels, so of those with one token only the first was made with it.
+fn is_own(run: &HelmRun, fold: &Fold, mark: &str, facts: &[ReleaseFact]) -> bool {
+    let own = || {
+        let newest = facts.last()?;
+        let token = newest.token.as_deref()?;
+        let made = facts.iter().find(|fact| fact.token.as_deref() == Some(token))?;
+        let step: u32 = token.strip_prefix(mark)?.strip_prefix('-')?.split('-').next()?.parse().ok()?;
+        let fits = match newest.status {
+            ReleaseStatus::Failed => step == fold.step,
+            ReleaseStatus::Deployed => step < fold.step,
+            _ => false,
+        };
+        Some(fits && made.revision == newest.revision && newest.revision > run.base_revision)
+    };
+    own() == Some(true)
+}
+
 /// Helm has ended; the release's records decide how. Its exit code and text are evidence only.
-pub(super) fn on_check(run: &HelmRun, fold: &Fold, facts: &[ReleaseFact]) -> Next {
+pub(super) fn on_check(run: &HelmRun, fold: &Fold, mark: &str, facts: &[ReleaseFact]) -> Next {
     let token = match fold.pursuit.as_deref() {
         Some(Action::Helm { token, .. }) => Some(token.as_str()),
         Some(Action::Write(_)) | None => None,
@@ -27,7 +52,11 @@ pub(super) fn on_check(run: &HelmRun, fold: &Fold, facts: &[ReleaseFact]) -> Nex
     let Some(newest) = facts.last() else {
         return Next::Halt(no_release(run));
     };
-    if newest.revision == run.base_revision {
+    // Later revisions inherit labels, so of those with our token only the first one is ours.
+    let Some(made) = facts.iter().find(|fact| token.is_some() && fact.token.as_deref() == token) else {
+        if !is_start(run, newest) && !is_own(run, fold, mark, facts) {
+            return Next::Halt(somebody_else(run, newest, mark));
+        }
         // Either helm was never started (we died before), or it refused before its first write.
         if !fold.sent {
             return Next::Effect(Effect::Void);
@@ -36,63 +65,109 @@ pub(super) fn on_check(run: &HelmRun, fold: &Fold, facts: &[ReleaseFact]) -> Nex
             return Next::Effect(Effect::Unknown("helm left no record".into()));
         }
         let found = "helm refused the upgrade before it wrote anything";
-        return Next::Halt(Finding::blocking(Code::HelmFailed, found));
-    }
-    // Later revisions inherit labels, so the token counts only with the expected revision.
-    if newest.revision != run.base_revision + 1 || newest.token.as_deref() != token {
-        return Next::Halt(somebody_else(run, newest));
+        return Next::Halt(again(Finding::blocking(Code::HelmFailed, found), mark));
+    };
+    if made.revision != newest.revision {
+        return Next::Halt(somebody_else(run, newest, mark));
     }
     match newest.status {
         ReleaseStatus::Deployed => compare(run, newest),
-        status if status.is_pending() => Next::Halt(pending(newest)),
-        status => Next::Halt(
-            Finding::blocking(Code::HelmFailed, format!("revision {} is {status}", newest.revision))
-                .with(newest.description.clone()),
-        ),
+        status if status.is_pending() => Next::Halt(pending_of_ours(run, newest, mark)),
+        // Somebody started the run again after it had halted here: the cause may be gone.
+        status if fold.again => {
+            Next::Effect(Effect::Unknown(format!("revision {} of the attempt before is {status}", newest.revision)))
+        }
+        status => {
+            let found = format!("helm did not finish the upgrade: revision {} is {status}", newest.revision);
+            let finding = Finding::blocking(Code::HelmFailed, found).about(&record(run, newest.revision));
+            let finding =
+                if newest.description.is_empty() { finding } else { finding.with(newest.description.clone()) };
+            Next::Halt(again(finding, mark))
+        }
     }
 }
 
 /// Helm stored exactly what was planned, free fields apart.
 fn compare(run: &HelmRun, stored: &ReleaseFact) -> Next {
     let mut differing: Vec<String> = Vec::new();
+    let mut first: Option<&Ref> = None;
     for (name, digest) in &run.docs {
-        match stored.docs.get(name) {
-            None => differing.push(format!("{name} was planned and is not stored")),
-            Some(other) if other != digest => differing.push(format!("{name} is stored in another form than planned")),
-            Some(_) => {}
-        }
+        let line = match stored.docs.get(name) {
+            None => format!("{name} was planned and is not stored"),
+            Some(other) if other != digest => format!("{name} is stored in another form than planned"),
+            Some(_) => continue,
+        };
+        differing.push(line);
+        first.get_or_insert(name);
     }
-    differing.extend(
-        stored.docs.keys().filter(|name| !run.docs.contains_key(*name)).map(|name| format!("{name} was not planned")),
-    );
-    if differing.is_empty() {
+    for name in stored.docs.keys().filter(|name| !run.docs.contains_key(*name)) {
+        differing.push(format!("{name} was not planned"));
+        first.get_or_insert(name);
+    }
+    let Some(first) = first else {
         return Next::done(format!(
             "revision {} deployed; the stored manifest is the planned one ({} objects)",
             stored.revision,
             run.docs.len()
         ));
-    }
-    let mut finding =
-        Finding::blocking(Code::ManifestDiffers, format!("{} objects differ from the plan", differing.len()));
+    };
+    let found =
+        format!("helm deployed revision {}, and {} objects differ from the plan", stored.revision, differing.len());
+    let mut finding = Finding::blocking(Code::ManifestDiffers, found).about(first);
     finding.evidence = differing;
     Next::Halt(finding)
+}
+
+/// The Secret that holds a record (`makeKey` in `pkg/storage/storage.go`, helm 3.14.4 to 4.3.1).
+fn record(run: &HelmRun, revision: u32) -> Ref {
+    Ref::secret(&run.release.namespace, &format!("sh.helm.release.v1.{}.v{revision}", run.release.name))
+}
+
+/// What helps after helm failed: the same plan. Making a new one is refused where our own steps deleted what a plan needs.
+fn again(finding: Finding, mark: &str) -> Finding {
+    finding.next(format!("remove the cause that helm names, then apply the same plan again: portolan apply {mark}"))
 }
 
 fn no_release(run: &HelmRun) -> Finding {
     Finding::blocking(Code::NoRelease, format!("the records of release {} are gone", run.release.name))
 }
 
-fn pending(newest: &ReleaseFact) -> Finding {
-    Finding::blocking(Code::HelmPending, format!("revision {} is {}", newest.revision, newest.status))
-        .with(newest.description.clone())
+/// A record that our own helm left behind: it has ended, and the record has its token.
+fn pending_of_ours(run: &HelmRun, newest: &ReleaseFact, mark: &str) -> Finding {
+    let record = record(run, newest.revision);
+    let found = format!("helm was killed: revision {} is {}, and its helm has ended", newest.revision, newest.status);
+    let finding = Finding::blocking(Code::HelmPending, found)
+        .about(&record)
+        .with(format!("{record} has the token of this run, and no process holds the lock of that helm"))
+        .why("helm refuses every upgrade while the newest record is pending; objects may be partly upgraded");
+    finding.next(format!("{}, then portolan apply {mark}", delete(&record)))
 }
 
-fn somebody_else(run: &HelmRun, newest: &ReleaseFact) -> Finding {
-    Finding::blocking(
-        Code::ReleaseMoved,
-        format!(
-            "the newest revision is {} ({}), the plan goes on from {}",
-            newest.revision, newest.status, run.base_revision
-        ),
-    )
+/// A pending record that this run did not make: only its owner knows whether a helm works on it.
+fn pending_of_others(run: &HelmRun, newest: &ReleaseFact) -> Finding {
+    let record = record(run, newest.revision);
+    let found = format!("revision {} is {}, and no helm of this run made it", newest.revision, newest.status);
+    let mut finding = Finding::blocking(Code::HelmPending, found).about(&record);
+    if !newest.description.is_empty() {
+        finding = finding.with(newest.description.clone());
+    }
+    finding.next(format!(
+        "wait for that helm to end; only if its owner confirms that no helm process runs (`ps -ef | grep helm` where it was \
+         started): {}",
+        delete(&record)
+    ))
+}
+
+fn delete(record: &Ref) -> String {
+    format!("kubectl delete secret -n {} {}", record.namespace(), record.name())
+}
+
+fn somebody_else(run: &HelmRun, newest: &ReleaseFact, mark: &str) -> Finding {
+    let found = format!(
+        "the newest revision is {} ({}), the plan goes on from {}",
+        newest.revision, newest.status, run.base_revision
+    );
+    Finding::blocking(Code::ReleaseMoved, found).about(&record(run, newest.revision)).next(format!(
+        "helm history shows who did what; if you ran the plan's helm command by hand: portolan verify {mark}; else make a new plan"
+    ))
 }

@@ -1,5 +1,6 @@
 use std::collections::BTreeSet;
 
+use kube_facts::{Container, ContainerKind, PodTemplate};
 use model::{Action, Blob, Code, Effect, Finding, Object, Ref, Seen, Step, StepKind, Uid, Verb, Write};
 use serde_json::{Value, json};
 
@@ -52,7 +53,10 @@ pub(super) fn on_look(step: &Step, seen: &[Seen]) -> Next {
     };
     if object.is_terminating() {
         let finding = another(protection.target, "it is being deleted, and that cannot be taken back");
-        return Next::Halt(finding.next("set its volume to Retain now, before its last pod goes"));
+        return Next::Halt(
+            finding
+                .next("set the reclaim policy of its PV to Retain before its last pod ends; the PVC cannot be saved"),
+        );
     }
     if (protection.holds)(object) {
         return Next::was_done(protection.note);
@@ -105,27 +109,17 @@ pub(super) fn on_verify(step: &Step, seen: &[Seen]) -> Next {
     let (bound, disk) = (there(0, claim), there(1, volume));
     let pods: Vec<_> = mounted_by.iter().enumerate().map(|(at, pod)| (pod, there(at + 2, pod))).collect();
     if let Some(object) = bound {
-        if object.uid() != *claim_uid {
-            wrong.push(format!("{claim} was deleted and made again"));
-        }
-        if object.is_terminating() {
-            wrong.push(format!("{claim} is being deleted: it goes when its last pod goes"));
-        }
-        if object.text("/spec/volumeName") != volume.name() {
-            wrong.push(format!("{claim} is on {} now", object.text("/spec/volumeName")));
-        }
+        wrong.extend(wrong_claim(&object, claim, claim_uid, volume));
     }
     if let Some(object) = disk {
-        if object.uid() != *volume_uid {
-            wrong.push(format!("{volume} was deleted and made again"));
-        }
-        if object.text("/status/phase") != "Bound" {
-            wrong.push(format!("{volume} is {}", object.text("/status/phase")));
-        }
+        wrong.extend(wrong_volume(&object, volume, volume_uid, claim_uid));
     }
     for (name, pod) in &pods {
-        if pod.as_ref().is_some_and(|pod| !pod.claims().contains(&claim.name())) {
-            wrong.push(format!("{name} does not mount {claim}"));
+        let Some(pod) = pod else { continue };
+        if !pod.claims().contains(&claim.name()) {
+            wrong.push(format!("{name} does not name {claim}"));
+        } else if !is_mounted(pod, claim.name()) {
+            wrong.push(format!("no container of {name} mounts {claim}"));
         }
     }
     if wrong.is_empty() {
@@ -147,11 +141,69 @@ pub(super) fn on_verify(step: &Step, seen: &[Seen]) -> Next {
         }
         return Next::was_done(format!("{claim} is on {volume}, same UIDs"));
     }
-    let mut finding = Finding::blocking(Code::VolumeDiffers, format!("{claim} is not as it was"));
+    let mut finding = Finding::blocking(Code::VolumeDiffers, format!("{claim} is not as it was")).about(claim);
     for line in wrong {
         finding = finding.with(line);
     }
     Next::Halt(finding)
+}
+
+/// What is wrong with a PVC that is to be the one it was, on its volume.
+fn wrong_claim(object: &Object, claim: &Ref, uid: &Uid, volume: &Ref) -> Vec<String> {
+    let mut wrong = Vec::new();
+    if object.uid() != *uid {
+        wrong.push(format!("{claim} was deleted and made again"));
+    }
+    if object.is_terminating() {
+        wrong.push(format!("{claim} is being deleted: it goes when its last pod goes"));
+    }
+    if object.text("/status/phase") == "Lost" {
+        wrong.push(format!("{claim} is Lost: its volume is gone or bound to another PVC"));
+    }
+    if object.text("/spec/volumeName") != volume.name() {
+        wrong.push(format!("{claim} is on {} now", object.text("/spec/volumeName")));
+    }
+    wrong
+}
+
+/// What is wrong with a PV that is to be the one it was, bound to its PVC.
+fn wrong_volume(object: &Object, volume: &Ref, uid: &Uid, claim_uid: &Uid) -> Vec<String> {
+    let mut wrong = Vec::new();
+    if object.uid() != *uid {
+        wrong.push(format!("{volume} was deleted and made again"));
+    }
+    if object.is_terminating() {
+        wrong.push(format!("{volume} is being deleted: it goes when its PVC goes"));
+    }
+    let holder = object.text("/spec/claimRef/uid");
+    if !holder.is_empty() && holder != &*claim_uid.0 {
+        wrong.push(format!("{volume} belongs to another PVC now"));
+    }
+    if object.text("/status/phase") != "Bound" {
+        wrong.push(format!("{volume} is {}", object.text("/status/phase")));
+    }
+    wrong
+}
+
+/// Whether a container of a pod mounts a PVC, as a file system or as a block device; init containers do not count.
+fn is_mounted(pod: &Object, claim: &str) -> bool {
+    let Some(template) = PodTemplate::of(pod) else { return false };
+    let volumes: BTreeSet<&str> = template
+        .volumes()
+        .filter(|volume| volume.pointer("/persistentVolumeClaim/claimName").and_then(Value::as_str) == Some(claim))
+        .filter_map(|volume| volume.get("name")?.as_str())
+        .collect();
+    let is_block = |container: &Container<'_>| {
+        let devices = container.json.get("volumeDevices").and_then(Value::as_array);
+        devices
+            .into_iter()
+            .flatten()
+            .any(|device| device.get("name").and_then(Value::as_str).is_some_and(|name| volumes.contains(name)))
+    };
+    template
+        .containers()
+        .filter(|container| container.kind == ContainerKind::Main)
+        .any(|container| container.mounts().any(|mount| volumes.contains(mount.volume)) || is_block(&container))
 }
 
 /// The claims of a listing.
@@ -182,5 +234,7 @@ fn strange_claim(object: &Object, beside: &Ref) -> Finding {
         volume => format!("it is on PersistentVolume/{volume}"),
     };
     let found = format!("PersistentVolumeClaim/{} is new and not in the plan", object.text("/metadata/name"));
-    Finding::blocking(Code::StrangeClaim, found).with(volume).with(format!("{beside}, with the data, is as it was"))
+    let finding = Finding::blocking(Code::StrangeClaim, found);
+    let finding = if let Some(name) = object.name() { finding.about(&name) } else { finding };
+    finding.with(volume).with(format!("{beside}, with the data, is as it was"))
 }

@@ -2,53 +2,99 @@
 
 use std::collections::BTreeSet;
 
+use kube_facts::{PodTemplate, StatefulSet};
 use model::{Code, Finding, Inventory, Object, Ref};
 
-use super::{form, is_kind, mounts};
+use super::{form, is_kind, not_visible};
 
-/// Every claim that a set of the release names, or makes, is there and has its volume. What may not be listed is not known
-/// to be missing.
+/// Every claim that a set of the release names is there and has its volume, and so has every claim that it makes; one that it
+/// has not made yet it makes. What may not be listed is not known to be missing.
 ///
 /// # Errors
-/// [`Code::ClaimGone`], with the volume that holds the data where one is seen.
+/// [`Code::ClaimGone`], with the volume that holds the data where one is seen; [`Code::NotVisible`] where the claims of a namespace
+/// that the stored manifest names may not be listed.
 pub(super) fn check(inventory: &Inventory) -> Result<(), Finding> {
-    let namespace = &inventory.release.id.namespace;
-    let sets = inventory.release.docs.iter().filter(|doc| is_kind(doc, "StatefulSet"));
-    let mut names: BTreeSet<Ref> = BTreeSet::new();
-    for form in sets.filter_map(|set| form(&inventory.objects, &inventory.release.docs, &set.name()?)) {
-        names.extend(form.claims().into_iter().map(|claim| Ref::claim(namespace, claim)));
-        names.extend(mounts::made_by(form).into_iter().map(|made| made.claim));
+    let docs = &inventory.release.docs;
+    for set in docs.iter().filter(|doc| is_kind(doc, "StatefulSet")) {
+        let Some(name) = set.name() else { continue };
+        let Some(form) = form(&inventory.objects, docs, &name) else { continue };
+        let (named, made) = claims_of(&name, form);
+        if (!named.is_empty() || !made.is_empty()) && !inventory.is_complete("PersistentVolumeClaim", name.namespace())
+        {
+            return Err(not_visible("PersistentVolumeClaim", name.namespace()).about(&name));
+        }
+        let all = named.iter().map(|claim| (claim, false)).chain(made.iter().map(|claim| (claim, true)));
+        for (claim, is_made) in all {
+            if let Some(found) = fault(inventory, claim, is_made) {
+                return Err(with_way_out(inventory, claim, Finding::blocking(Code::ClaimGone, found).about(claim)));
+            }
+        }
     }
-    let lost = names.iter().find_map(|name| match inventory.objects.get(name) {
-        None => Some((name, format!("{name} is not there, and a workload of the release mounts it"))),
+    Ok(())
+}
+
+/// The claims that a set names, and those that it makes.
+fn claims_of(name: &Ref, set: &Object) -> (BTreeSet<Ref>, BTreeSet<Ref>) {
+    let template = PodTemplate::of_kind(name.kind(), set);
+    let named = template.into_iter().flat_map(PodTemplate::claims).map(|claim| Ref::claim(name.namespace(), claim));
+    let made = StatefulSet::named(name, set).map(|set| set.claims()).unwrap_or_default();
+    (named.collect(), made.into_iter().map(|made| made.claim).collect())
+}
+
+/// What is wrong with a claim.
+fn fault(inventory: &Inventory, name: &Ref, is_made: bool) -> Option<String> {
+    let place = if name.namespace() == inventory.release.id.namespace {
+        String::new()
+    } else {
+        format!(" in namespace {}", name.namespace())
+    };
+    match inventory.objects.get(name) {
+        // A replica that was never created has no claim yet; its StatefulSet makes it.
+        None if is_made && volumes_of(inventory, name).is_empty() => None,
+        None => Some(format!("{name}{place} is not there, and a workload of the release mounts it")),
         Some(claim) if claim.text("/status/phase") == "Lost" => {
-            Some((name, format!("{name} has lost its volume {}", claim.text("/spec/volumeName"))))
+            Some(format!("{name}{place} has lost its volume {}", claim.text("/spec/volumeName")))
         }
         Some(claim) if is_without_volume(inventory, claim) => {
-            Some((name, format!("{name} names the volume {}, which is not there", claim.text("/spec/volumeName"))))
+            Some(format!("{name}{place} names the volume {}, which is not there", claim.text("/spec/volumeName")))
         }
         Some(_) => None,
+    }
+}
+
+/// Names the volumes that were bound to a claim. How to bind one again is said only where the claim is not there and the
+/// volume was read as Released or Available: else it would take the volume from a claim that holds it.
+fn with_way_out(inventory: &Inventory, name: &Ref, finding: Finding) -> Finding {
+    let volumes = volumes_of(inventory, name);
+    if volumes.is_empty() {
+        return finding.with("no volume is seen that was bound to it");
+    }
+    let finding = volumes.iter().fold(finding, |finding, (volume, object)| {
+        let (phase, policy) = (object.text("/status/phase"), object.text("/spec/persistentVolumeReclaimPolicy"));
+        let going = if object.is_terminating() { ", being deleted" } else { "" };
+        finding.with(format!("{volume} was bound to it: {phase}, {policy}{going}"))
     });
-    let Some((name, found)) = lost else { return Ok(()) };
-    let finding = Finding::blocking(Code::ClaimGone, found);
-    let released =
-        inventory.objects.iter().filter(|(volume, object)| volume.kind() == "PersistentVolume" && was_of(object, name));
-    let released: Vec<&Ref> = released.map(|(volume, _)| volume).collect();
-    let Some(volume) = released.first() else {
-        return Err(finding.with("no volume is seen that was bound to it"));
+    let is_free =
+        |object: &Object| matches!(object.text("/status/phase"), "Released" | "Available") && !object.is_terminating();
+    let [(volume, object)] = volumes.as_slice() else {
+        return finding.next("find out which of these volumes holds the data before anybody binds a PVC to one");
     };
-    let evidence = |volume: &Ref| {
-        let object = inventory.objects.get(volume);
-        let text = |pointer: &str| object.map_or("", |object| object.text(pointer)).to_owned();
-        format!("{volume} was bound to it: {}, {}", text("/status/phase"), text("/spec/persistentVolumeReclaimPolicy"))
-    };
-    Err(released.iter().fold(finding, |finding, volume| finding.with(evidence(volume))).next(format!(
-        "kubectl patch pv {} -p '{{\"spec\":{{\"claimRef\":{{\"uid\":null,\"resourceVersion\":null}}}}}}', then make a claim {} with \
-         volumeName {}, and plan again",
-        volume.name(),
+    if inventory.objects.contains_key(name) || !is_free(object) {
+        return finding
+            .next(format!("find out what became of {volume}; do not change its claimRef, and delete nothing"));
+    }
+    finding.next(format!(
+        "kubectl patch pv {volume} -p '{{\"spec\":{{\"claimRef\":{{\"uid\":null,\"resourceVersion\":null}}}}}}', then make a claim {} in namespace {} with \
+         volumeName {volume}, and plan again",
         name.name(),
-        volume.name()
-    )))
+        name.namespace(),
+        volume = volume.name(),
+    ))
+}
+
+fn volumes_of<'a>(inventory: &'a Inventory, claim: &Ref) -> Vec<(&'a Ref, &'a Object)> {
+    let volumes = inventory.objects.iter().filter(|(name, _)| name.kind() == "PersistentVolume");
+    volumes.filter(|(_, object)| was_of(object, claim)).collect()
 }
 
 fn is_without_volume(inventory: &Inventory, claim: &Object) -> bool {
@@ -59,6 +105,6 @@ fn is_without_volume(inventory: &Inventory, claim: &Object) -> bool {
 }
 
 /// Whether a volume was bound to a claim of this name.
-fn was_of(volume: &Object, claim: &Ref) -> bool {
+pub(super) fn was_of(volume: &Object, claim: &Ref) -> bool {
     volume.text("/spec/claimRef/name") == claim.name() && volume.text("/spec/claimRef/namespace") == claim.namespace()
 }

@@ -105,7 +105,8 @@ impl<'a> Ground<'a> {
 
 /// Of several the first: a set may mount a claim for backups too, but none is known that does.
 fn claim_of(form: &Object) -> Option<String> {
-    form.claims().first().map(|claim| (*claim).to_owned()).filter(|_| is_kind(form, "StatefulSet"))
+    let template = kube_facts::PodTemplate::of(form).filter(|_| is_kind(form, "StatefulSet"))?;
+    template.claims().next().map(str::to_owned)
 }
 
 fn found<'a>(

@@ -6,6 +6,7 @@ use recipe::{Ask, Boundary, RecipeStep, Setting};
 use serde_json::{Value, json};
 
 use super::ground::Ground;
+use super::limits::Limits;
 use super::{ChartPick, Wish};
 
 pub(super) struct Leg<'a> {
@@ -26,6 +27,8 @@ pub(super) struct Leg<'a> {
     pub(super) before: Value,
     /// The user-supplied values after, carried ones included.
     pub(super) after: Value,
+    /// How long the waits may take.
+    pub(super) limits: Limits,
 }
 
 /// The legs of the way that the user wishes; charts that are installed already are left out.
@@ -129,7 +132,7 @@ fn leg<'a>(
         ValuesMode::Reset => all,
         ValuesMode::ResetThenReuse => values::merge(&before, &all),
     };
-    Ok(Leg { from, pick, boundaries, asks, settings, mode, given, carried, plain, before, after })
+    Ok(Leg { from, pick, boundaries, asks, settings, mode, given, carried, plain, before, after, limits: wish.limits })
 }
 
 /// What becomes of the old values: exactly one thing.

@@ -24,6 +24,7 @@ pub(super) fn at_start(ground: &Ground<'_>, legs: &[Leg<'_>]) -> Vec<Finding> {
             findings.push(not_visible(kind, namespace));
         }
     }
+    findings.extend(super::reach::shared(ground));
     for database in &ground.elsewhere {
         let set = fill(&database.set, ground.release());
         findings.push(
@@ -132,8 +133,7 @@ pub(super) struct Scene<'a> {
 
 /// What can reach a volume in this hop and is not modelled.
 pub(super) fn unmodelled(scene: &Scene<'_>) -> Vec<Unmodelled> {
-    let _ = scene;
-    Vec::new()
+    super::reach::unmodelled(scene)
 }
 
 /// What can be said about a hop.
@@ -143,6 +143,7 @@ pub(super) fn of_hop(scene: &Scene<'_>) -> Vec<Finding> {
     findings.extend(refused(scene));
     findings.extend(scene.ground.databases.iter().filter_map(|database| locked_out(scene, database)));
     findings.extend(not_seen(scene));
+    findings.extend(super::reach::of_hop(scene));
     findings
 }
 

@@ -2,28 +2,54 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use model::{Code, Finding, HelmClient, Hop, Inventory, Plan, PlanFile, Source, Step, StepKind, Volume, VolumeAim};
+use model::{
+    Code, Finding, HelmClient, Hop, Inventory, Object, Plan, PlanFile, Ref, Source, Step, StepKind, Volume, VolumeAim,
+};
 use serde_json::Value;
 
 use super::{aim, command, empty, expects, not_visible, steps, terminating};
 
-/// A plan that makes every volume with data outlive its claim, and every claim outlive the release's next chart. It has no
-/// hops where all of that holds already. Secrets are not needed for it, nor a helm: `helm` only says which one there is.
+/// The protections of a release.
+#[derive(Clone, Debug)]
+pub struct Protection {
+    /// The plan that makes every volume with data outlive its claim, and every claim outlive the release's next chart. It has no
+    /// hops where all of that holds already.
+    pub file: PlanFile,
+    /// What protects nothing: volumes that cannot be protected, and what takes a PVC along although it is protected. The
+    /// others are protected all the same.
+    pub open: Vec<Finding>,
+}
+
+/// The protections of a release. Secrets are not needed for it, nor a helm: `helm` only says which one there is.
 ///
 /// # Errors
-/// [`Code::NotVisible`] where claims or volumes may not be read, [`Code::NotSafe`] where a claim is being deleted.
-pub fn protect(inventory: &Inventory, helm: &HelmClient) -> Result<PlanFile, Finding> {
+/// [`Code::NotVisible`] where claims may not be listed.
+pub fn protect(inventory: &Inventory, helm: &HelmClient) -> Result<Protection, Finding> {
     let release = &inventory.release;
     if !inventory.is_complete("PersistentVolumeClaim", &release.id.namespace) {
         return Err(not_visible("PersistentVolumeClaim", &release.id.namespace));
     }
     let mut volumes: Vec<VolumeAim> = Vec::new();
     let mut steps = Vec::new();
+    let mut open_still = Vec::new();
     for volume in inventory.data_volumes() {
-        if volume.terminating {
-            return Err(terminating(volume));
+        if volume.terminating || volume.volume_terminating {
+            open_still.push(terminating(volume));
         }
-        let aim = aim(volume)?;
+        // Retain holds the disk of a PVC that is being deleted; nothing holds a PV that is.
+        let aim = match aim(volume) {
+            Ok(aim) if !volume.volume_terminating => aim,
+            Ok(_) => continue,
+            Err(finding) => {
+                open_still.push(finding.about(&volume.claim));
+                continue;
+            }
+        };
+        open_still.extend(taken_along(inventory, volume));
+        if volume.terminating {
+            steps.extend(retain(volume, &aim).map(step));
+            continue;
+        }
         steps.extend(open(volume, &aim).into_iter().map(step));
         volumes.push(aim);
     }
@@ -42,21 +68,46 @@ pub fn protect(inventory: &Inventory, helm: &HelmClient) -> Result<PlanFile, Fin
     };
     let hops = if is_needed { vec![hop] } else { Vec::new() };
     let mut plan = Plan { hops, volumes, ..empty(inventory, helm) };
-    if plan.volumes.is_empty() {
+    if plan.volumes.is_empty() && open_still.is_empty() {
         let found = format!("no claim of release {} is bound to a volume", release.id.name);
         plan.findings.push(Finding::warning(Code::VolumeDiffers, found).why("there is nothing to protect"));
     }
     plan.expects = expects::of(inventory, &plan);
-    Ok(PlanFile { plan, objects: BTreeMap::new(), fetched: Vec::new() })
+    let file = PlanFile { plan, objects: BTreeMap::new(), fetched: Vec::new() };
+    Ok(Protection { file, open: open_still })
+}
+
+/// What takes a PVC along although it is kept: an owner, a StatefulSet's retention policy, its namespace. Retain then saves the
+/// disk, not the PVC.
+fn taken_along(inventory: &Inventory, volume: &Volume) -> Option<Finding> {
+    let docs = inventory.release.docs.iter().filter_map(Object::name);
+    let docs: Vec<Ref> = docs.filter(|name| name.kind() != "PersistentVolumeClaim").collect();
+    let falls = kube_facts::falls_with(&inventory.objects, &docs);
+    let root = falls.get(&volume.claim)?;
+    let how = match root.kind() {
+        "Namespace" => "an uninstall, or a chart without it, deletes it with everything in it",
+        "StatefulSet" => "its retention policy or an ownerReference deletes the PVC when the StatefulSet is deleted",
+        _ => "it owns the PVC, directly or through others",
+    };
+    Some(
+        Finding::warning(Code::DeletedWith, format!("{} goes with {root}, keep or not", volume.claim))
+            .about(&volume.claim)
+            .with(how)
+            .next("Retain saves the disk, not the PVC: do not uninstall the release before that tie is gone"),
+    )
+}
+
+fn retain(volume: &Volume, aim: &VolumeAim) -> Option<StepKind> {
+    (volume.policy.as_deref() != Some("Retain")).then(|| StepKind::RetainVolume {
+        volume: aim.volume.clone(),
+        uid: aim.volume_uid.clone(),
+        before: volume.policy.clone().unwrap_or_default(),
+    })
 }
 
 /// What does not hold yet.
 fn open(volume: &Volume, aim: &VolumeAim) -> Vec<StepKind> {
-    let mut open = Vec::new();
-    if volume.policy.as_deref() != Some("Retain") {
-        let before = volume.policy.clone().unwrap_or_default();
-        open.push(StepKind::RetainVolume { volume: aim.volume.clone(), uid: aim.volume_uid.clone(), before });
-    }
+    let mut open: Vec<StepKind> = retain(volume, aim).into_iter().collect();
     // Helm deletes what its stored manifest has; a claim that it does not know needs no word to it.
     if volume.in_manifest && volume.keep_live.as_deref() != Some("keep") {
         open.push(StepKind::KeepClaim { claim: aim.claim.clone(), uid: aim.claim_uid.clone() });

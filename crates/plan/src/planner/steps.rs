@@ -7,18 +7,10 @@ use recipe::{Ask, Boundary, Origin, Which, fill};
 
 use super::ground::Ground;
 use super::leg::Leg;
+use super::limits::Limits;
 use super::standing::Standing;
 use super::{command, is_kind, mounts};
 use crate::survey::belongs;
-
-/// Seconds: a pod is given 30 by default to end, and a database may be given more.
-const DELETE_LIMIT: u64 = 120;
-/// Seconds: images are pulled and migrations run.
-const READY_LIMIT: u64 = 600;
-/// Seconds: without `--wait` helm only writes objects, a few a second.
-const HELM_LIMIT: u64 = 600;
-/// Seconds for everything else.
-const LIMIT: u64 = 60;
 
 /// Why the pods of what was deleted are waited for.
 const GONE: &str = "what helm makes anew is not to start beside the old pods, on the same disks";
@@ -56,6 +48,7 @@ impl Desk<'_> {
         }
         steps.sort_by_key(|step| Ask::place_of(&step.kind));
         for step in &mut steps {
+            step.limit = self.leg.limits.of(&step.kind);
             step.command = command::of(&step.kind, &self.leg.given, step.limit);
             // What a page says comes before what we say.
             step.sources.sort_by_key(|source| (source.line.is_none(), source.page == "portolan"));
@@ -206,16 +199,15 @@ impl Desk<'_> {
     }
 }
 
-/// A step without its command: what it takes to undo it and how long it may take follow from its kind.
+/// A step without its command: what it takes to undo it and how long it may take, as a rule, follow from its kind.
 pub(super) fn step(id: &str, why: &str, kind: StepKind, sources: Vec<Source>) -> Step {
-    let (undo, limit) = match kind {
-        StepKind::RetainVolume { .. } | StepKind::KeepClaim { .. } => (Undo::Reverse, LIMIT),
-        StepKind::DeleteObject { .. } => (Undo::Restore, DELETE_LIMIT),
-        StepKind::WaitGone { .. } => (Undo::Nothing, DELETE_LIMIT),
-        StepKind::HelmUpgrade { .. } => (Undo::ForwardOnly, HELM_LIMIT),
-        StepKind::WaitReady { .. } => (Undo::Nothing, READY_LIMIT),
-        _ => (Undo::Nothing, LIMIT),
+    let undo = match kind {
+        StepKind::RetainVolume { .. } | StepKind::KeepClaim { .. } => Undo::Reverse,
+        StepKind::DeleteObject { .. } => Undo::Restore,
+        StepKind::HelmUpgrade { .. } => Undo::ForwardOnly,
+        _ => Undo::Nothing,
     };
+    let limit = Limits::default().of(&kind);
     Step { id: id.into(), kind, sources, why: why.into(), command: Vec::new(), undo, limit }
 }
 

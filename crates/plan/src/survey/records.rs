@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use helm_compat::manifest;
 use helm_compat::record::{self, Record, RecordError};
-use model::{Answer, Ask, Code, DamagedRecord, Driver, Finding, Inventory, Object, ReleaseId, Revision};
+use model::{
+    Answer, Ask, Code, DamagedRecord, Driver, Finding, Inventory, Object, Ref, Release, ReleaseId, ReleaseStatus,
+    Revision,
+};
 
 use super::{items, list};
 
@@ -16,20 +19,36 @@ pub(super) struct Records {
     pub(super) docs: Vec<Object>,
     /// The newest one's hooks.
     pub(super) hooks: Vec<Object>,
+    /// What an uninstall reads of the newest one's objects.
+    pub(super) uninstall_policies: BTreeMap<Ref, String>,
     pub(super) history: Vec<Revision>,
     pub(super) damaged: Vec<DamagedRecord>,
+    /// The newest deployed record, where the newest one of all is failed.
+    pub(super) deployed: Option<Deployed>,
+}
+
+/// A record with its manifest and hooks.
+#[derive(Clone, Debug)]
+pub(super) struct Deployed {
+    pub(super) record: Record,
+    pub(super) docs: Vec<Object>,
+    pub(super) hooks: Vec<Object>,
 }
 
 /// Every record of the release.
 pub(super) fn of_release(answers: &BTreeMap<Ask, Answer>, release: &ReleaseId) -> Result<Records, Finding> {
     let (driver, held) = held(answers, release)?;
     let (mut history, mut damaged) = (Vec::new(), Vec::new());
-    let mut newest = None;
+    let (mut newest, mut deployed): (Option<Record>, Option<Record>) = (None, None);
     for object in &held {
         match record::decode(object, &release.namespace) {
             Ok(record) => {
                 history.push(in_short(&record));
-                newest.get_or_insert(record);
+                if newest.is_none() {
+                    newest = Some(record);
+                } else if record.status == ReleaseStatus::Deployed {
+                    deployed.get_or_insert(record);
+                }
             }
             Err(error) => damaged.push(DamagedRecord { revision: revision(object), why: error.to_string() }),
         }
@@ -42,17 +61,29 @@ pub(super) fn of_release(answers: &BTreeMap<Ask, Answer>, release: &ReleaseId) -
         (Some(record), first) if first.is_none_or(|first| first.revision < record.revision) => record,
         (_, first) => return Err(unreadable(first.map(|first| first.why.clone()).unwrap_or_default())),
     };
-    let docs = newest.docs().map_err(|error| unreadable(error.to_string()))?;
-    let hooks = newest.hooks.iter().map(|hook| manifest::parse(hook, &newest.namespace)).collect::<Result<Vec<_>, _>>();
-    let hooks = hooks.map_err(|error| unreadable(RecordError::from(error).to_string()))?.concat();
-    Ok(Records { driver, newest, docs, hooks, history, damaged })
+    let (docs, hooks) = documents(&newest).map_err(|error| unreadable(error.to_string()))?;
+    let deployed = deployed.filter(|_| newest.status == ReleaseStatus::Failed).and_then(|record| {
+        let (docs, hooks) = documents(&record).ok()?;
+        Some(Deployed { record, docs, hooks })
+    });
+    let uninstall_policies = manifest::uninstall_policies(&newest.manifest, &newest.namespace);
+    Ok(Records { driver, newest, docs, hooks, uninstall_policies, history, damaged, deployed })
 }
 
-/// The manifest of the newest record, for what it makes worth asking; nothing where it cannot be read.
+/// A record's manifest and hooks.
+fn documents(record: &Record) -> Result<(Vec<Object>, Vec<Object>), RecordError> {
+    let hooks =
+        record.hooks.iter().map(|hook| manifest::parse(hook, &record.namespace)).collect::<Result<Vec<_>, _>>()?;
+    Ok((record.docs()?, hooks.concat()))
+}
+
+/// The manifest of the newest record and its hooks, for what they make worth asking; nothing where it cannot be read.
 pub(super) fn newest_docs(answers: &BTreeMap<Ask, Answer>, release: &ReleaseId) -> Vec<Object> {
     let newest = held(answers, release).ok().and_then(|(_, held)| held.first().copied());
     let record = newest.and_then(|newest| record::decode(newest, &release.namespace).ok());
-    record.and_then(|record| record.docs().ok()).unwrap_or_default()
+    let Some(record) = record else { return Vec::new() };
+    let hooks = record.hooks.iter().filter_map(|hook| manifest::parse(hook, &record.namespace).ok());
+    record.docs().ok().into_iter().chain(hooks).flatten().collect()
 }
 
 /// Whether an upgrade of this release can be planned: the helm that would carry it out keeps its records in Secrets.
@@ -69,6 +100,37 @@ pub fn upgradable(inventory: &Inventory) -> Result<(), Finding> {
                 .with(format!("the newest record is ConfigMap/{}", object_name(&release.id.name, release.revision))))
         }
     }
+}
+
+/// Whether helm would upgrade this release now: it goes on from a failed revision where one was deployed before, and from no
+/// pending one.
+///
+/// # Errors
+/// [`Code::NotDeployed`] with the record that stands in the way.
+pub fn settled(release: &Release) -> Result<(), Finding> {
+    let was_deployed = release.history.iter().any(|revision| revision.status == ReleaseStatus::Deployed);
+    match release.status {
+        ReleaseStatus::Deployed => return Ok(()),
+        ReleaseStatus::Failed if was_deployed => return Ok(()),
+        _ => {}
+    }
+    let record = Ref::secret(&release.id.namespace, &object_name(&release.id.name, release.revision));
+    let found = format!("revision {} of release {} is {}", release.revision, release.id.name, release.status);
+    let finding = Finding::blocking(Code::NotDeployed, found).about(&record);
+    Err(match release.status {
+        ReleaseStatus::PendingUpgrade | ReleaseStatus::PendingRollback => finding
+            .with(format!("its record {record} was written at {}", release.deployed))
+            .next(format!(
+                "if a run of Portolan started that helm: portolan apply RUN (portolan status lists the runs) says whether it still \
+                 runs; else wait, and only if its owner confirms that no helm process runs: kubectl delete secret -n {} {}",
+                record.namespace(),
+                record.name()
+            )),
+        ReleaseStatus::Failed => finding
+            .why("no revision was ever deployed, so there is nothing that an upgrade goes on from")
+            .next("repair the installation with helm first"),
+        _ => finding.why("helm does not upgrade a release in this state").next("helm history shows how it came to this"),
+    })
 }
 
 /// The name of the object that holds a record (`makeKey` in `pkg/storage/storage.go`, helm 3.14.4 to 4.3.1).

@@ -99,7 +99,7 @@ pub fn read(file: Value) -> Result<Survey, Finding> {
         })
     });
     let secrets = secrets.collect();
-    Ok(Survey { inventory: saved.into_inventory(), secrets })
+    Ok(Survey::new(saved.into_inventory(), secrets))
 }
 
 /// Whether the texts of a Secret are among those that a survey keeps.

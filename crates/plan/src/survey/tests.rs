@@ -9,6 +9,7 @@ use super::*;
 
 mod records;
 mod saved;
+mod storage;
 
 const NS: &str = "runai-backend";
 
@@ -59,8 +60,9 @@ kind: ClusterRole
 metadata: {name: r}
 ";
 
-fn held(revision: u32, status: ReleaseStatus) -> Value {
-    let record = Record {
+/// A record of the release with the manifest above.
+fn record_of(revision: u32, status: ReleaseStatus) -> Record {
+    Record {
         revision,
         status,
         name: id().name,
@@ -73,7 +75,11 @@ fn held(revision: u32, status: ReleaseStatus) -> Value {
         config: json!({"global": {"domain": "d"}}),
         manifest: MANIFEST.into(),
         hooks: Vec::new(),
-    };
+    }
+}
+
+fn held(revision: u32, status: ReleaseStatus) -> Value {
+    let record = record_of(revision, status);
     (*record::encode(&record).0).clone()
 }
 
@@ -207,12 +213,12 @@ fn survey(answers: &BTreeMap<Ask, Answer>) -> Survey {
 }
 
 #[test]
-fn the_second_round_asks_what_the_manifest_and_the_platform_raise() {
+fn the_next_round_asks_what_the_manifest_and_the_platform_raise() {
     let mut known = answers();
     known.remove(&Ask::Get(cluster_version()));
     known.remove(&Ask::Get(cluster_ingress()));
     assert_eq!(
-        second(&known, &id()),
+        further(&known, &id()),
         [
             list("monitoring.coreos.com", "ServiceMonitor", NS),
             list("route.openshift.io", "Route", NS),

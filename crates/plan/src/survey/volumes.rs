@@ -1,14 +1,15 @@
 //! The volumes that a release's claims and workloads touch, and what an uninstall today would do to them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
+use kube_facts::{PodTemplate, StatefulSet};
 use model::{Inventory, Mount, Object, Ref, Uid, Verdict, Volume};
 use serde_json::Value;
 
 use super::{policy, workloads};
 
 /// Every claim that is in the stored manifest, that helm marked as this release's, that a pod or a workload of the
-/// release names, or that one of its sets made from a template.
+/// release names, that one of its sets made from a template, or that an object of the release owns, directly or through others.
 pub(super) fn of_release(inventory: &Inventory) -> Vec<Volume> {
     let release = Owned::of(inventory);
     inventory
@@ -28,6 +29,8 @@ struct Owned<'a> {
     named: BTreeSet<Ref>,
     /// The release's sets, live and as stored.
     sets: Vec<&'a Object>,
+    /// What an uninstall today takes along beside what it deletes, with what takes it.
+    falls: BTreeMap<Ref, Ref>,
 }
 
 impl<'a> Owned<'a> {
@@ -37,11 +40,16 @@ impl<'a> Owned<'a> {
             let stored = inventory.release.docs.iter().filter(|doc| doc.name().as_ref() == Some(name));
             inventory.objects.get(name).into_iter().chain(stored).collect()
         };
+        let claims = |kind: &str, namespace: &str, object: &Object| -> Vec<Ref> {
+            let template = PodTemplate::of_kind(kind, object);
+            let names = template.into_iter().flat_map(PodTemplate::claims);
+            names.map(|claim| Ref::claim(namespace, claim)).collect()
+        };
         let mut named = BTreeSet::new();
         let mut sets = Vec::new();
         for name in &workloads {
             for form in forms(name) {
-                named.extend(form.claims().into_iter().map(|claim| Ref::claim(name.namespace(), claim)));
+                named.extend(claims(name.kind(), name.namespace(), form));
                 if name.kind() == "StatefulSet" {
                     sets.push(form);
                 }
@@ -50,10 +58,11 @@ impl<'a> Owned<'a> {
         for (name, pod) in inventory.objects.iter().filter(|(name, _)| name.kind() == "Pod") {
             let owner = workloads::owner(inventory, pod);
             if owner.is_some_and(|owner| workloads.contains(&owner)) || workloads::belongs(inventory, pod) {
-                named.extend(pod.claims().into_iter().map(|claim| Ref::claim(name.namespace(), claim)));
+                named.extend(claims("Pod", name.namespace(), pod));
             }
         }
-        Self { inventory, workloads, named, sets }
+        let falls = kube_facts::falls_with(&inventory.objects, &uninstalled(inventory));
+        Self { inventory, workloads, named, sets, falls }
     }
 
     fn has(&self, name: &Ref, claim: &Object) -> bool {
@@ -61,6 +70,21 @@ impl<'a> Owned<'a> {
             || self.named.contains(name)
             || self.made_by(name).is_some()
             || workloads::belongs(self.inventory, claim)
+            || self.owns(name, claim)
+    }
+
+    /// Whether something of the release owns a claim: an object of its manifest, or a custom resource whose definition is in it.
+    fn owns(&self, name: &Ref, claim: &Object) -> bool {
+        let get = |name: &Ref| self.inventory.objects.get(name);
+        let docs = &self.inventory.release.docs;
+        let defines = |doc: &Object, owner: &Ref| {
+            doc.text("/kind") == "CustomResourceDefinition"
+                && doc.text("/spec/names/kind") == owner.kind()
+                && doc.text("/spec/group") == owner.group()
+        };
+        let is_ours = |owner: &Ref| docs.iter().any(|doc| doc.name().as_ref() == Some(owner) || defines(doc, owner));
+        kube_facts::ancestors(name, claim, &get).into_iter().filter_map(|it| it.found).any(|owner| is_ours(&owner))
+            && !kube_facts::is_ephemeral(claim, &get)
     }
 
     fn stored(&self, name: &Ref) -> Option<&Object> {
@@ -68,26 +92,26 @@ impl<'a> Owned<'a> {
     }
 
     /// The set from whose template a claim was made: `<template>-<set>-<ordinal>`.
-    fn made_by(&self, claim: &Ref) -> Option<&'a Object> {
-        self.sets.iter().copied().find(|set| {
-            let set_name = set.text("/metadata/name");
-            set.text("/metadata/namespace") == claim.namespace()
-                && set.list("/spec/volumeClaimTemplates").iter().any(|template| {
-                    let template = template.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
-                    claim
-                        .name()
-                        .strip_prefix(&format!("{template}-{set_name}-"))
-                        .is_some_and(|ordinal| !ordinal.is_empty() && ordinal.bytes().all(|b| b.is_ascii_digit()))
-                })
-        })
+    fn made_by(&self, claim: &Ref) -> Option<StatefulSet<'a>> {
+        self.sets.iter().filter_map(|set| StatefulSet::of(set)).find(|set| set.origin_of(claim).is_some())
     }
 
     fn mounts(&self, claim: &Ref) -> Vec<Mount> {
         let pods = self.inventory.objects.iter().filter(|(name, pod)| {
-            name.kind() == "Pod" && name.namespace() == claim.namespace() && pod.claims().contains(&claim.name())
+            name.kind() == "Pod" && name.namespace() == claim.namespace() && is_named(pod, claim)
         });
         pods.map(|(name, pod)| Mount { pod: name.clone(), workload: workloads::owner(self.inventory, pod) }).collect()
     }
+}
+
+fn is_named(pod: &Object, claim: &Ref) -> bool {
+    PodTemplate::of_kind("Pod", pod).is_some_and(|template| template.claims().any(|name| name == claim.name()))
+}
+
+/// What an uninstall deletes: the stored manifest without what says keep there, or anything else that helm passes over.
+fn uninstalled(inventory: &Inventory) -> Vec<Ref> {
+    let names = inventory.release.docs.iter().filter_map(Object::name);
+    names.filter(|name| !inventory.release.uninstall_policies.contains_key(name)).collect()
 }
 
 fn volume(release: &Owned<'_>, name: &Ref, claim: &Object) -> Volume {
@@ -105,29 +129,50 @@ fn volume(release: &Owned<'_>, name: &Ref, claim: &Object) -> Volume {
         class: claim.at("/spec/storageClassName").and_then(Value::as_str).map(str::to_owned),
         size: size.unwrap_or_default(),
         keep_live: policy(claim),
-        keep_stored: stored.and_then(policy),
+        keep_stored: release.inventory.release.uninstall_policies.get(name).cloned(),
         in_manifest: stored.is_some(),
         terminating: claim.is_terminating(),
+        volume_terminating: live.is_some_and(Object::is_terminating),
         mounts: release.mounts(name),
         if_uninstalled: (Verdict::Unknown, String::new()),
     };
-    volume.if_uninstalled = if_uninstalled(release, &volume, claim);
+    volume.if_uninstalled = if_uninstalled(release, &volume);
     volume
 }
 
 /// What an uninstall today would do. It reads the annotation of the *stored* manifest, not of the live object
 /// (`pkg/action/uninstall.go` and `resource_policy.go`, helm 3.14.4 to 4.3.1), trimmed and in lower case; any other value
 /// makes helm pass the object over as well.
-fn if_uninstalled(release: &Owned<'_>, volume: &Volume, claim: &Object) -> (Verdict, String) {
+fn if_uninstalled(release: &Owned<'_>, volume: &Volume) -> (Verdict, String) {
     if volume.volume.is_none() {
         return (Verdict::Detached, "the claim is not bound: it holds no data".into());
     }
     if volume.terminating {
         return goes(release, volume, "the claim is being deleted already");
     }
-    if let Some(owner) = collected_with(release, claim) {
-        return goes(release, volume, &format!("the claim is owned by {owner} and goes with it"));
+    // Keep on the claim does not hold against what it is in, or owned by.
+    if let Some(root) = release.falls.get(&volume.claim) {
+        let sets_own = release.made_by(&volume.claim).filter(|set| set.name == *root);
+        let why = match sets_own {
+            Some(set) if set.deletes_claims_with_itself() => {
+                format!("StatefulSet/{} deletes its claims when it is deleted", set.name.name())
+            }
+            _ if root.kind() == "Namespace" => {
+                format!("the claim is in {root}, which the release has, and goes with it")
+            }
+            _ => format!("the claim is owned by {root} and goes with it"),
+        };
+        return goes(release, volume, &why);
     }
+    let (verdict, why) = left_to_helm(release, volume);
+    if volume.volume_terminating && verdict == Verdict::Detached {
+        return (verdict, format!("{why}, but its volume is being deleted and goes with it"));
+    }
+    (verdict, why)
+}
+
+/// What an uninstall does to a claim that goes with nothing else.
+fn left_to_helm(release: &Owned<'_>, volume: &Volume) -> (Verdict, String) {
     if volume.in_manifest {
         return match volume.keep_stored.as_deref() {
             None => goes(release, volume, "claim is the release's"),
@@ -141,25 +186,9 @@ fn if_uninstalled(release: &Owned<'_>, volume: &Volume, claim: &Object) -> (Verd
         };
     }
     if let Some(set) = release.made_by(&volume.claim) {
-        let name = set.text("/metadata/name");
-        if set.text("/spec/persistentVolumeClaimRetentionPolicy/whenDeleted") == "Delete" {
-            return goes(release, volume, &format!("StatefulSet/{name} deletes its claims when it is deleted"));
-        }
-        return (Verdict::Detached, format!("the claim was made by StatefulSet/{name} and stays"));
+        return (Verdict::Detached, format!("the claim was made by StatefulSet/{} and stays", set.name.name()));
     }
     (Verdict::Detached, "the claim is not in the stored manifest and stays".into())
-}
-
-/// An object of the release that owns the claim: the garbage collector takes the claim after it.
-fn collected_with(release: &Owned<'_>, claim: &Object) -> Option<Ref> {
-    let owners = claim.list("/metadata/ownerReferences").iter();
-    owners
-        .map(|owner| {
-            let text = |key: &str| owner.get(key).and_then(Value::as_str).unwrap_or_default();
-            let group = text("apiVersion").rsplit_once('/').map_or("", |(group, _)| group);
-            Ref::new(group, text("kind"), claim.text("/metadata/namespace"), text("name"))
-        })
-        .find(|owner| release.workloads.contains(owner) || release.stored(owner).is_some())
 }
 
 /// The claim goes: what becomes of its volume then depends on its policy, and on who else holds the claim.
@@ -170,6 +199,10 @@ fn goes(release: &Owned<'_>, volume: &Volume, why: &str) -> (Verdict, String) {
     });
     match (volume.policy.as_deref(), held_by) {
         (None, _) => (Verdict::Unknown, format!("{why}; its volume may not be read")),
+        (Some("Retain"), _) if volume.volume_terminating => (
+            Verdict::Detached,
+            format!("{why}, and its volume is being deleted too: the disk stays and nothing names it"),
+        ),
         (Some("Retain"), _) => (Verdict::Detached, format!("{why}, policy is Retain")),
         (Some(policy), Some(mount)) => {
             (Verdict::Doomed, format!("{why}, policy is {policy}; alive until pod {} ends", mount.pod.name()))

@@ -86,7 +86,7 @@ fn job(object: &Object) -> (bool, String) {
     }
 }
 
-/// The workload that owns a pod. A pod of a Deployment is owned by a `ReplicaSet`, which is not asked for: its name is the
+/// The workload that owns a pod. A pod of a Deployment is owned by a `ReplicaSet`, which need not have been read: its name is the
 /// Deployment's with a hash, and the Deployment itself was listed.
 pub(super) fn owner(inventory: &Inventory, pod: &Object) -> Option<Ref> {
     let owner = pod

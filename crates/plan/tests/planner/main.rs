@@ -11,6 +11,7 @@ mod place;
 mod protect;
 mod refusals;
 mod store;
+mod taken;
 mod values;
 mod without;
 mod yard;

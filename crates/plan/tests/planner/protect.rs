@@ -1,15 +1,15 @@
 //! The protections alone.
 
-use model::{Code, Coverage, HelmClient, Plan, Ref};
+use model::{Code, Coverage, HelmClient, Plan, Ref, Severity};
 use portolan_plan::linter::lint;
 use portolan_plan::planner;
 use semver::Version;
 
-use crate::yard::{Yard, at_2_8, at_2_13, words};
+use crate::yard::{NS, Yard, at_2_8, at_2_13, words};
 
 fn protect(yard: &Yard) -> Plan {
     let helm = HelmClient { version: Version::new(3, 14, 4), path: String::new(), digest: None };
-    planner::protect(&yard.inventory, &helm).expect("it can be protected").plan
+    planner::protect(&yard.inventory, &helm).expect("it can be protected").file.plan
 }
 
 #[test]
@@ -43,4 +43,54 @@ fn a_release_that_cannot_be_upgraded_can_be_protected() {
     let helm = HelmClient { version: Version::new(3, 14, 4), path: String::new(), digest: None };
     let finding = planner::protect(&yard.inventory, &helm).expect_err("what is not seen cannot be protected");
     assert_eq!(finding.code, Code::NotVisible);
+}
+
+#[test]
+fn a_volume_that_cannot_be_protected_does_not_keep_the_others_from_it() {
+    let helm = HelmClient { version: Version::new(3, 14, 4), path: String::new(), digest: None };
+    let mut yard = at_2_8();
+    let mut other = yard.inventory.volumes[0].clone();
+    other.claim = Ref::claim(NS, "other");
+    other.volume = Some(Ref::volume("pv-2"));
+    (other.terminating, other.in_manifest) = (true, false);
+    yard.inventory.volumes.push(other);
+    let planner::Protection { file, open } = planner::protect(&yard.inventory, &helm).expect("it can be protected");
+    let verify = "verify PersistentVolumeClaim/pvc-postgresql in ";
+    let guards = [
+        "retain PersistentVolume/pv-1",
+        "retain PersistentVolume/pv-2",
+        "keep PersistentVolumeClaim/pvc-postgresql",
+        verify,
+    ];
+    assert_eq!(words(&file.plan, 0), guards);
+    assert_eq!(
+        open.iter().map(|finding| (finding.code, finding.severity)).collect::<Vec<_>>(),
+        [(Code::NotSafe, Severity::Blocking)]
+    );
+    // Nothing holds a volume that is being deleted itself.
+    yard.inventory.volumes[1].terminating = false;
+    yard.inventory.volumes[1].volume_terminating = true;
+    let planner::Protection { file, open } = planner::protect(&yard.inventory, &helm).expect("it can be protected");
+    assert_eq!(
+        words(&file.plan, 0),
+        ["retain PersistentVolume/pv-1", "keep PersistentVolumeClaim/pvc-postgresql", verify]
+    );
+    assert_eq!(open[0].object(), Some(&Ref::volume("pv-2")));
+}
+
+#[test]
+fn what_takes_a_protected_claim_along_is_told() {
+    let helm = HelmClient { version: Version::new(3, 14, 4), path: String::new(), digest: None };
+    for (policy, told) in [("Delete", true), ("Retain", false)] {
+        let mut yard = at_2_13();
+        let name = Ref::set(NS, "runai-backend-postgresql");
+        let mut json = (*yard.inventory.objects[&name].0).clone();
+        json["spec"]["persistentVolumeClaimRetentionPolicy"] = serde_json::json!({"whenDeleted": policy});
+        yard.inventory.objects.insert(name, model::Object::new(json));
+        let open = planner::protect(&yard.inventory, &helm).expect("it can be protected").open;
+        assert_eq!(
+            open.iter().map(|finding| finding.code).collect::<Vec<_>>(),
+            [Code::DeletedWith][..usize::from(told)]
+        );
+    }
 }

@@ -19,12 +19,31 @@ fn lower_is_refused() {
 }
 
 #[test]
-fn a_release_must_be_deployed() {
-    for status in [ReleaseStatus::Failed, ReleaseStatus::PendingUpgrade] {
+fn a_release_must_be_one_that_helm_goes_on_from() {
+    let with = |status| {
         let mut yard = at_2_8();
         yard.inventory.release.status = status;
-        assert_eq!(code(&yard), Code::NotDeployed);
-    }
+        yard
+    };
+    let pending = with(ReleaseStatus::PendingUpgrade).refusal(&[new("2.20.41")]);
+    assert_eq!(pending.code, Code::NotDeployed);
+    assert!(pending.next.contains("kubectl delete secret -n "), "it names the record: {}", pending.next);
+    assert!(pending.object().is_some_and(|object| object.name().starts_with("sh.helm.release.v1.")));
+    // Of a failed revision helm goes on from the newest deployed one; without one there is nothing to go on from.
+    let mut failed = with(ReleaseStatus::Failed);
+    failed.inventory.release.history.clear();
+    assert_eq!(failed.refusal(&[new("2.20.41")]).code, Code::NotDeployed);
+    let mut failed = with(ReleaseStatus::Failed);
+    let chart = failed.inventory.release.chart.clone();
+    failed.inventory.release.history = vec![model::Revision {
+        revision: 1,
+        status: ReleaseStatus::Deployed,
+        chart,
+        app_version: String::new(),
+        deployed: String::new(),
+        description: String::new(),
+    }];
+    assert_eq!(failed.plan(&[new("2.20.41")]).hops.len(), 1);
 }
 
 #[test]

@@ -56,6 +56,7 @@ pub(crate) fn installed(text: &str, source: &Value) -> Yard {
         keep_stored: None,
         in_manifest: false,
         terminating: false,
+        volume_terminating: false,
         mounts: vec![Mount { pod: Ref::pod(NS, "store-0"), workload: Some(Ref::set(NS, "store")) }],
         if_uninstalled: (Verdict::Lost, String::new()),
     });

@@ -9,7 +9,7 @@ use model::{
     Scope, SecretKey, Step, StepKind, Uid, Verdict, Volume,
 };
 use portolan_plan::Planning;
-use portolan_plan::planner::{ChartPick, Servers, Wish};
+use portolan_plan::planner::{ChartPick, Limits, Servers, Wish};
 use portolan_plan::survey::Survey;
 use recipe::Book;
 use semver::Version;
@@ -167,6 +167,28 @@ fn objects(docs: &[Object], name: &Ref, volume: &Ref) -> BTreeMap<Ref, Object> {
     objects
 }
 
+fn database_volume(name: Ref, volume: Ref, in_manifest: bool) -> Volume {
+    Volume {
+        claim_uid: uid(&name),
+        claim: name,
+        volume_uid: Some(uid(&volume)),
+        volume: Some(volume),
+        policy: Some("Delete".into()),
+        class: None,
+        size: "8Gi".into(),
+        keep_live: None,
+        keep_stored: None,
+        in_manifest,
+        terminating: false,
+        volume_terminating: false,
+        mounts: vec![Mount {
+            pod: Ref::pod(NS, "runai-backend-postgresql-0"),
+            workload: Some(Ref::set(NS, "runai-backend-postgresql")),
+        }],
+        if_uninstalled: (Verdict::Lost, String::new()),
+    }
+}
+
 /// What was installed with a chart and some values; `claim` is the one that the database lies on.
 fn installed(chart: &ChartId, config: Value, claim: &str) -> Yard {
     let text = chart_of(chart, &config, PASSWORD);
@@ -175,7 +197,6 @@ fn installed(chart: &ChartId, config: Value, claim: &str) -> Yard {
     let objects = objects(&docs, &name, &volume);
     let in_manifest = docs.iter().any(|doc| doc.name().as_ref() == Some(&name));
     let key = docs.iter().find(|doc| redact::is_secret(doc)).map(|doc| doc.data_keys()[0].to_owned()).expect("a key");
-    let pod = Ref::pod(NS, "runai-backend-postgresql-0");
     let scope = |kind: &str, namespace: &str| Scope { kind: kind.into(), namespace: namespace.into() };
     let inventory = Inventory {
         format: FORMAT,
@@ -202,22 +223,9 @@ fn installed(chart: &ChartId, config: Value, claim: &str) -> Yard {
             config,
             docs: docs.iter().map(redact::secret_keys_only).collect(),
             hooks: Vec::new(),
+            uninstall_policies: BTreeMap::new(),
         },
-        volumes: vec![Volume {
-            claim_uid: uid(&name),
-            claim: name,
-            volume_uid: Some(uid(&volume)),
-            volume: Some(volume),
-            policy: Some("Delete".into()),
-            class: None,
-            size: "8Gi".into(),
-            keep_live: None,
-            keep_stored: None,
-            in_manifest,
-            terminating: false,
-            mounts: vec![Mount { pod, workload: Some(Ref::set(NS, "runai-backend-postgresql")) }],
-            if_uninstalled: (Verdict::Lost, String::new()),
-        }],
+        volumes: vec![database_volume(name, volume, in_manifest)],
         workloads: Vec::new(),
         hosts: Vec::new(),
         classes: Vec::new(),
@@ -285,6 +293,7 @@ impl Yard {
             values: self.values.clone(),
             without: self.without.clone(),
             accepted: self.accepted.clone(),
+            limits: Limits::default(),
         }
     }
 
@@ -305,7 +314,7 @@ impl Yard {
     fn planned(&self, to: &[ChartId], edit: &Edit<'_>) -> Result<(Vec<RenderJob>, Result<PlanFile, Finding>), Finding> {
         let helm = HelmClient { version: Version::new(3, 14, 4), path: String::new(), digest: None };
         let secrets = self.secrets.iter().map(|(key, text)| (key.clone(), text.clone())).collect();
-        let survey = Survey { inventory: self.inventory.clone(), secrets };
+        let survey = Survey::new(self.inventory.clone(), secrets);
         let wish = self.wish(to);
         let mut planning = Planning::new(&survey, &self.book, &wish, &helm)?;
         let mut jobs = Vec::new();

@@ -36,9 +36,11 @@ to a write is lost, a write of helm fails, helm is killed. A request to stop is 
 
 What can reach a volume and is not modelled makes the volume Unknown, and a plan with an Unknown volume is not applied:
 
-- a claim that something other than a pod or a StatefulSet mounts: a Deployment, a Job, a CronJob, a DaemonSet, or a kind of
-  some operator
-- a claim that is owned by something other than a StatefulSet
+- a PVC that something other than a pod or a StatefulSet mounts: a Deployment, a Job, a CronJob that is not suspended, a
+  DaemonSet, a ReplicaSet; workloads with 0 replicas and Jobs that have ended do not count
+- a PVC that a custom resource names anywhere in its spec
+- a PVC, or a workload that mounts it, whose owner was not read, or whose owner is a custom resource that the upgrade changes
+- a StatefulSet with a `partition` above 0 that mounts it
 - a search that was broken off because there were too many worlds
 
 What is simplified, always to the worse side:
@@ -47,8 +49,6 @@ What is simplified, always to the worse side:
 
 What is left out, and no verdict tells you:
 
-- scale-down: a StatefulSet with fewer replicas than before keeps its pods, and `whenScaled` of its claim retention policy
-  does nothing (`whenDeleted` is modelled)
 - server-side apply, which Helm 4 can use: the rehearsal patches from three sides, as Helm 3 does, and as Helm 4 does for a
   release that Helm 3 made
 - hooks of a chart: a rehearsal does not carry them out. Helm deletes a hook's object before it makes it again, so a plan

@@ -2,13 +2,11 @@
 
 use model::{Code, Finding, Outcome};
 
-use super::samples;
+use super::samples::{self, FOLDER};
 use crate::text::clean;
 use crate::words::{span, thousands, time};
 use crate::wrap::{width, wrap, wrap_command};
 use crate::{Page, Style};
-
-const FOLDER: &str = "~/.local/state/portolan/5c1e0f2a/runai-backend/7f3a";
 
 fn all() -> Vec<(&'static str, Page)> {
     let (plan, safe, lost) = (samples::plan(), samples::safe(), samples::lost());
@@ -30,7 +28,11 @@ fn all() -> Vec<(&'static str, Page)> {
         ("status", crate::status(&plan, &samples::journal(5, Some(halted)), FOLDER)),
         (
             "run",
-            crate::run(&plan, &samples::journal(8, Some(Outcome::Finished)), Some((&safe, 0.8)), FOLDER, None, &[]),
+            crate::run(
+                &plan,
+                &samples::journal(8, Some(Outcome::Finished)),
+                &samples::run_end(Some(&safe), &samples::now()),
+            ),
         ),
     ]
 }

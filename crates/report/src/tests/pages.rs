@@ -2,10 +2,8 @@
 
 use model::{Cond, Effect, Event, Observation, Outcome, Progress, Record, Refusal, StepRef};
 
-use super::samples;
+use super::samples::{self, FOLDER};
 use crate::{Page, Style};
-
-const FOLDER: &str = "~/.local/state/portolan/5c1e0f2a/runai-backend/7f3a";
 
 /// The page without colours; the plan's digest is of no interest.
 fn shown(page: &Page, plan: &model::Plan) -> String {
@@ -81,7 +79,7 @@ fn a_status_of_a_run_that_stopped() {
 fn a_report_of_a_run() {
     let plan = samples::plan();
     let entries = samples::journal(9, Some(Outcome::Finished));
-    let page = crate::run(&plan, &entries, Some((&samples::safe(), 0.8)), FOLDER, None, &[]);
+    let page = crate::run(&plan, &entries, &samples::run_end(Some(&samples::safe()), &samples::now()));
     reads(&page, &plan, REPORT_OF_A_RUN);
 }
 
@@ -263,10 +261,10 @@ Folder   ~/.local/state/portolan/5c1e0f2a/runai-backend/7f3a
 Times    2025-08-01T10:00:00Z to 2025-08-01T10:01:12Z   72 s   on bastion
 
 Stopped safely after step 6 of 9.
-Database backend on postgresql-0 is DOWN; its data is on pvc-8a1f (Retain, keep). Step 7 brings it
-  back.
+Database backend on postgresql-0 was stopped by this run; its data is on pvc-8a1f (this run set
+  Retain, keep). Step 7 brings it back.
 
-VOLUME    CLAIM           GUARDED BY                      VERIFIED
+VOLUME    PVC             SET BY THIS RUN                 VERIFIED
 pvc-8a1f  pvc-postgresql  Retain (step 1), keep (step 2)  not yet: step 8
 
 STEP  WHAT                                                   STATE    NOTE
@@ -340,21 +338,22 @@ STEP  WHAT                                              STATE   TOOK  NOTE
 What stays
 
 Retain and keep stay on pvc-postgresql (pvc-8a1f).
-With Retain the disk outlives its claim; with keep a later upgrade leaves the claim. Leave both on.
+With Retain the disk outlives its PVC; with keep a later helm upgrade leaves the PVC. Leave both on.
 
-2 objects as before the run: ~/.local/state/portolan/5c1e0f2a/runai-backend/7f3a/objects
+2 objects as before the run: `portolan archive list 3f9c2a71`.
 
-The way back
+Rolling back
 
 Step 7 cannot be undone: what the migrations changed in a database stays changed under an older
   chart.
 
-The way back is `helm upgrade` to the old chart runai-backend 2.8.20 with its old values, while keep
-  and Retain stay.
-Never `helm rollback`: it does not take over a claim that was kept, and can fail half-way.
+There is no tested way back to runai-backend 2.8.20: the API server refuses the older chart where it
+  changes a field that cannot be changed, such as a StatefulSet's volumeClaimTemplates, and helm
+  then stops half-way.
+Never `helm rollback`: it does not take over a PVC that was kept, and can fail half-way.
+Whatever is tried: pvc-8a1f (pvc-postgresql) is protected by Retain and keep.
 
-Step 5: what was deleted is in ~/.local/state/portolan/5c1e0f2a/runai-backend/7f3a/objects as it
-  was.
+Step 5: `portolan archive export 3f9c2a71` writes the deleted object to files.
 Step 1: can be taken back by hand; nothing needs it.
 
 Next: portolan verify 3f9c2a71      looks again, whenever you like
@@ -364,7 +363,7 @@ Next: portolan verify 3f9c2a71      looks again, whenever you like
 fn a_run_in_lines() {
     let plan = samples::plan();
     let step = |index| StepRef { index, attempt: 0 };
-    let line = |event: Event| crate::event(&event, &plan);
+    let line = |event: Event| crate::event(&event, &plan, Some(100));
     let recorded = |record| line(Event::Recorded(Box::new(record)));
     let waiting = |cond, seen: &str| {
         line(Event::Waiting { progress: vec![Progress { cond, seen: seen.into() }], elapsed: 12, limit: 120 })
@@ -392,7 +391,14 @@ fn a_run_in_lines() {
     );
     let long = Effect::Unknown("timeout ".repeat(20));
     let line = recorded(Record::Effect { step: step(1), effect: long }).expect("a line");
-    assert!(line.len() == 100 && line.starts_with("[2/9] keep") && line.ends_with("; looks again"), "{line}");
+    assert!(line.starts_with("[2/9] keep") && line.ends_with("; looks again"), "{line}");
+    assert!(
+        line.lines().count() > 1 && line.lines().all(|line| line.len() <= 100),
+        "on a terminal it is broken: {line}"
+    );
+    let long = Effect::Unknown("timeout ".repeat(20));
+    let whole = crate::event(&Event::Recorded(Box::new(Record::Effect { step: step(1), effect: long })), &plan, None);
+    assert_eq!(whole.expect("a line").lines().count(), 1, "a file takes lines of any length");
     assert_eq!(recorded(Record::Effect { step: step(1), effect: Effect::Done }), None);
     assert_eq!(recorded(Record::Ended { outcome: Outcome::Finished }), None);
 }
@@ -413,7 +419,8 @@ fn a_forecast_for_programs() {
 #[test]
 fn a_written_report() {
     let plan = samples::plan();
-    let page = crate::run(&plan, &samples::journal(9, Some(Outcome::Finished)), None, FOLDER, None, &[]);
+    let page =
+        crate::run(&plan, &samples::journal(9, Some(Outcome::Finished)), &samples::run_end(None, &samples::now()));
     let text = page.markdown();
     let row = "| pvc-8a1f | pvc-postgresql | **Safe** | PersistentVolumeClaim/pvc-postgresql is on \
                PersistentVolume/pvc-8a1f, same UIDs (step 8, volume UID v-1) |";
@@ -435,9 +442,20 @@ fn a_run_that_halted_or_never_began() {
     assert!(text.contains("Next: portolan plan --to 2.20 --out new.plan\n      portolan apply 3f9c2a71"), "{text}");
     let text = shown(&crate::status(&plan, &[], FOLDER), &plan);
     assert!(text.contains("Not begun; nothing was written.\n"), "{text}");
-    let text = shown(&crate::run(&plan, &samples::journal(6, None), None, FOLDER, None, &[]), &plan);
-    assert!(text.contains("not verified  guarded by Retain and keep; step 8 was not reached"), "{text}");
-    assert!(text.contains("Database backend on postgresql-0 is DOWN"), "{text}");
+    let text =
+        shown(&crate::run(&plan, &samples::journal(6, None), &samples::run_end(None, &samples::stopped())), &plan);
+    assert!(text.contains("not verified  protected by Retain and keep; step 8 was not reached"), "{text}");
+    assert!(text.contains("Database backend on postgresql-0 is DOWN: its pod is gone; its data is on"), "{text}");
+    // What nobody has read is not said.
+    let blind = crate::Now::new();
+    let text = shown(&crate::run(&plan, &samples::journal(6, None), &samples::run_end(None, &blind)), &plan);
+    assert!(!text.contains("DOWN") && text.contains("how it is protected now was not read"), "{text}");
+    // What has changed since it was verified is no `Finished`.
+    let mut gone = samples::now();
+    gone.insert(plan.volumes[0].claim.clone(), model::Seen::Absent);
+    let finished = samples::journal(9, Some(Outcome::Finished));
+    let text = shown(&crate::run(&plan, &finished, &samples::run_end(None, &gone)), &plan);
+    assert!(!text.contains("Finished") && text.contains("error[PL419]") && text.contains("not as it was"), "{text}");
 }
 
 #[test]

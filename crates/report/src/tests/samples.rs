@@ -241,6 +241,7 @@ pub(super) fn safe() -> Forecast {
             ends,
             finishes: true,
             unknown: Vec::new(),
+            stuck: None,
         }],
         worlds: 31_204,
         edges: 61_000,
@@ -262,7 +263,8 @@ pub(super) fn lost() -> Forecast {
         (end(Verdict::Lost, model::End::Finished, ReleaseStatus::Deployed), tale(212, &story)),
         (end(Verdict::Doomed, model::End::Finished, ReleaseStatus::Deployed), tale(94, &story[..3])),
     ]);
-    let volume = VolumeForecast { aim: aim(), headline: Verdict::Lost, ends, finishes: true, unknown: Vec::new() };
+    let volume =
+        VolumeForecast { aim: aim(), headline: Verdict::Lost, ends, finishes: true, unknown: Vec::new(), stuck: None };
     Forecast { volumes: vec![volume], ..safe() }
 }
 
@@ -292,7 +294,9 @@ fn snapshot(tables: &[(&str, u64, &str)]) -> Snapshot {
     Snapshot {
         system_identifier: "7291000000000000001".into(),
         server_version: "15.20".into(),
+        database: "backend".into(),
         tables: tables.iter().map(table).collect(),
+        others: BTreeMap::new(),
     }
 }
 
@@ -342,4 +346,40 @@ pub(super) fn moved() -> Finding {
         .with("PersistentVolumeClaim/pvc-postgresql  metadata.annotations[helm.sh/resource-policy]: keep -> (absent)")
         .why("step 8 relies on it: without it helm deletes the claim")
         .next("portolan plan --to 2.20 --out new.plan")
+}
+
+/// The folder of the run.
+pub(super) const FOLDER: &str = "~/.local/state/portolan/5c1e0f2a/runai-backend/7f3a";
+
+/// What a report is given beside plan and journal.
+pub(super) fn run_end<'a>(forecast: Option<&'a Forecast>, now: &'a crate::Now) -> crate::RunEnd<'a> {
+    crate::RunEnd {
+        rehearsed: forecast.map(|forecast| (forecast, 0.8)),
+        folder: FOLDER,
+        simulated: None,
+        routes: &[],
+        now,
+    }
+}
+
+/// The end of a run as it is read once more: everything runs and is protected.
+pub(super) fn now() -> crate::Now {
+    let aim = aim();
+    let object = |json: serde_json::Value| model::Seen::There(model::Object::new(json));
+    let claim = serde_json::json!({
+        "kind": "PersistentVolumeClaim", "spec": {"volumeName": aim.volume.name()},
+        "metadata": {"uid": aim.claim_uid, "annotations": {"helm.sh/resource-policy": "keep"}},
+    });
+    let volume = serde_json::json!({
+        "kind": "PersistentVolume", "metadata": {"uid": aim.volume_uid}, "spec": {"persistentVolumeReclaimPolicy": "Retain"},
+    });
+    let pod = serde_json::json!({"kind": "Pod", "status": {"phase": "Running"}});
+    let pods = plan().databases.into_iter().map(|database| (database.pod, object(pod.clone())));
+    [(aim.claim.clone(), object(claim)), (aim.volume, object(volume))].into_iter().chain(pods).collect()
+}
+
+/// The same with the database stopped.
+pub(super) fn stopped() -> crate::Now {
+    let pods = plan().databases.into_iter().map(|database| (database.pod, model::Seen::Absent));
+    now().into_iter().chain(pods).collect()
 }

@@ -38,6 +38,7 @@ impl Site<'_> {
             values: json!({}),
             without: without.iter().map(|id| (*id).to_owned()).collect(),
             accepted: Vec::new(),
+            limits: ::plan::planner::Limits::default(),
         };
         self.plan_found(found, &wish)
     }
@@ -48,7 +49,16 @@ impl Site<'_> {
     /// What the planner says.
     pub fn plan_to(&mut self, chart: ChartPick, values: Value) -> Result<PlanFile> {
         let found = self.survey()?;
-        self.plan_found(&found, &Wish { to: vec![chart], values, without: Vec::new(), accepted: Vec::new() })
+        self.plan_found(
+            &found,
+            &Wish {
+                to: vec![chart],
+                values,
+                without: Vec::new(),
+                accepted: Vec::new(),
+                limits: ::plan::planner::Limits::default(),
+            },
+        )
     }
 
     fn plan_found(&self, found: &Survey, wish: &Wish) -> Result<PlanFile> {

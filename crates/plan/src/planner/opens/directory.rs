@@ -111,8 +111,9 @@ fn below<'a>(path: &'a str, mount: &str) -> Option<&'a str> {
 /// (`updateStorage` in Kubernetes' pkg/controller/statefulset/stateful_set_utils.go, 1.27 to 1.34).
 fn claim(server: &Server<'_>, volume: &str) -> Option<Ref> {
     let made = mounts::made_by(server.workload).into_iter();
-    let of_template =
-        |made: &mounts::Made<'_>| made.template.pointer("/metadata/name").is_some_and(|name| name == volume);
+    let of_template = |made: &kube_facts::TemplateClaim<'_>| {
+        made.template.pointer("/metadata/name").is_some_and(|name| name == volume)
+    };
     made.filter(of_template).map(|made| made.claim).next().or_else(|| {
         let volume = list(server.pod, "volumes").iter().find(|known| text(known, "name") == volume)?;
         let name = volume.pointer("/persistentVolumeClaim/claimName")?.as_str()?;

@@ -1,0 +1,343 @@
+use model::{Object, Ref};
+use serde_json::Value;
+
+use crate::{PodTemplate, StatefulSet};
+
+/// How an object uses a PVC.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ClaimUse {
+    /// Its pods name it as a volume. The field is a JSON pointer.
+    Named(String),
+    /// It is a StatefulSet that makes it from a template, or has made it: the template's JSON pointer, and the ordinal, which
+    /// need not be one of today's.
+    Made(String, u32),
+}
+
+impl ClaimUse {
+    /// How an object uses a PVC; `None` where it does not.
+    #[must_use]
+    pub fn of(object: &Object, claim: &Ref) -> Option<Self> {
+        if object.text("/metadata/namespace") != claim.namespace() {
+            return None;
+        }
+        if let Some(template) = PodTemplate::of(object) {
+            let is_it = |volume: &Value| {
+                volume.pointer("/persistentVolumeClaim/claimName").and_then(Value::as_str) == Some(claim.name())
+            };
+            if let Some(index) = template.volumes().position(is_it) {
+                return Some(Self::Named(format!("{}/volumes/{index}", template.pointer)));
+            }
+        }
+        let (index, ordinal) = StatefulSet::of(object)?.origin_of(claim)?;
+        Some(Self::Made(format!("/spec/volumeClaimTemplates/{index}"), ordinal))
+    }
+
+    /// The field by which it uses it.
+    #[must_use]
+    pub fn field(&self) -> &str {
+        match self {
+            Self::Named(field) | Self::Made(field, _) => field,
+        }
+    }
+}
+
+/// Whether an object's pods mount a PVC once its controller has done its work: as [`ClaimUse::of`], and the ordinal is one that
+/// the StatefulSet wants.
+#[must_use]
+pub fn mounts(object: &Object, claim: &Ref) -> bool {
+    match ClaimUse::of(object, claim) {
+        Some(ClaimUse::Named(_)) => true,
+        Some(ClaimUse::Made(_, ordinal)) => {
+            StatefulSet::of(object).is_some_and(|set| set.ordinals().contains(&ordinal))
+        }
+        None => false,
+    }
+}
+
+/// What can reach a PVC in a way that Portolan does not model.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reach {
+    /// The field by which it can: a JSON pointer.
+    pub field: String,
+    /// What is not modelled, in one clause.
+    pub reason: String,
+    /// How to get rid of it, in one clause.
+    pub way_out: &'static str,
+}
+
+/// A kind as far as it can reach a PVC. A kind that is added here has to be decided in [`reach`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Pod,
+    StatefulSet,
+    Deployment,
+    DaemonSet,
+    ReplicaSet,
+    ReplicationController,
+    Job,
+    CronJob,
+    /// A kind of Kubernetes itself that creates no pods, or of a controller that is known not to touch storage.
+    Inert,
+    /// A kind of some operator.
+    Custom,
+}
+
+/// API groups whose controllers route traffic, watch, or hand out certificates, and do not touch PVCs. `helm.sh` is the group of
+/// release records in a simulation.
+const INERT_GROUPS: [&str; 10] = [
+    "apps",
+    "autoscaling",
+    "batch",
+    "policy",
+    "monitoring.coreos.com",
+    "helm.sh",
+    "cert-manager.io",
+    "acme.cert-manager.io",
+    "networking.istio.io",
+    "security.istio.io",
+];
+
+impl Kind {
+    fn of(object: &Object) -> Self {
+        let group = object.text("/apiVersion").rsplit_once('/').map_or("", |(group, _)| group);
+        match (group, object.text("/kind")) {
+            ("", "Pod") => Self::Pod,
+            ("apps", "StatefulSet") => Self::StatefulSet,
+            ("apps", "Deployment") => Self::Deployment,
+            ("apps", "DaemonSet") => Self::DaemonSet,
+            ("apps", "ReplicaSet") => Self::ReplicaSet,
+            ("", "ReplicationController") => Self::ReplicationController,
+            ("batch", "Job") => Self::Job,
+            ("batch", "CronJob") => Self::CronJob,
+            (group, _)
+                if group.is_empty()
+                    || INERT_GROUPS.contains(&group)
+                    || group.ends_with(".k8s.io")
+                    || (group.ends_with(".openshift.io") && group != "apps.openshift.io") =>
+            {
+                Self::Inert
+            }
+            _ => Self::Custom,
+        }
+    }
+}
+
+/// Every way in which an object can reach a PVC and that is not modelled; empty where there is none.
+#[must_use]
+pub fn reach(object: &Object, claim: &Ref) -> Vec<Reach> {
+    let kind = Kind::of(object);
+    if kind == Kind::Custom {
+        return custom(object, claim).into_iter().collect();
+    }
+    let Some(field) = ClaimUse::of(object, claim).map(|it| it.field().to_owned()) else { return Vec::new() };
+    let is_true = |pointer: &str| object.at(pointer) == Some(&Value::Bool(true));
+    let is_scaled_down = object.at("/spec/replicas").and_then(Value::as_u64) == Some(0);
+    let owned_by =
+        |kind: &str| crate::owners(object).iter().any(|owner| owner.is_controller && owner.name.kind() == kind);
+    let found =
+        |reason: &str, way_out: &'static str| vec![Reach { field: field.clone(), reason: reason.into(), way_out }];
+    match kind {
+        Kind::Pod | Kind::Inert | Kind::Custom => Vec::new(),
+        Kind::StatefulSet => partition(object).into_iter().collect(),
+        Kind::Deployment if is_scaled_down => Vec::new(),
+        Kind::Deployment if object.text("/spec/strategy/type") == "Recreate" => found(
+            "its pods mount the PVC, and how a Deployment replaces its pods is not modelled",
+            "scale it to 0 before the upgrade, or run it as a StatefulSet",
+        ),
+        Kind::Deployment => found(
+            "its pods mount the PVC, and a rolling update of a Deployment runs the old and the new pod on it at once",
+            "set its strategy to Recreate and scale it to 0 before the upgrade",
+        ),
+        // Its Deployment is named in its place.
+        Kind::ReplicaSet if owned_by("Deployment") => Vec::new(),
+        Kind::ReplicaSet | Kind::ReplicationController if is_scaled_down => Vec::new(),
+        Kind::ReplicaSet | Kind::ReplicationController => found(
+            "its pods mount the PVC, and when it creates them is not modelled",
+            "scale it to 0 before the upgrade",
+        ),
+        Kind::DaemonSet => found(
+            "its pods mount the PVC on every node, and how a DaemonSet replaces them is not modelled",
+            "give the DaemonSet another volume",
+        ),
+        // A Job that has ended creates no pods any more.
+        Kind::Job if has_ended(object) || is_true("/spec/suspend") || owned_by("CronJob") => Vec::new(),
+        Kind::Job => found(
+            "its pods mount the PVC, and what the program of a Job does to the data is not known",
+            "wait until it has ended, or leave it out of the new chart",
+        ),
+        Kind::CronJob if is_true("/spec/suspend") => Vec::new(),
+        Kind::CronJob => found(
+            "its pods mount the PVC, start at any time, and what their program does to the data is not known",
+            "suspend it (spec.suspend: true) before the upgrade and in the new chart",
+        ),
+    }
+}
+
+/// Pods below the partition are created from an older template, which is kept in a ControllerRevision.
+fn partition(object: &Object) -> Option<Reach> {
+    let set = StatefulSet::of(object)?;
+    (set.partition() > 0 && !set.is_on_delete()).then(|| Reach {
+        field: "/spec/updateStrategy/rollingUpdate/partition".into(),
+        reason: "pods below the partition keep the old pod template, which is not modelled".into(),
+        way_out: "set the partition to 0",
+    })
+}
+
+fn has_ended(job: &Object) -> bool {
+    let ended = |condition: &Value| {
+        matches!(condition.get("type").and_then(Value::as_str), Some("Complete" | "Failed"))
+            && condition.get("status").and_then(Value::as_str) == Some("True")
+    };
+    job.list("/status/conditions").iter().any(ended)
+}
+
+/// A custom resource that names the PVC somewhere in its spec. Labels and selectors name other things.
+fn custom(object: &Object, claim: &Ref) -> Option<Reach> {
+    let namespace = object.text("/metadata/namespace");
+    if !namespace.is_empty() && namespace != claim.namespace() {
+        return None;
+    }
+    let top = object.0.as_object()?;
+    let parts = top.iter().filter(|(key, _)| !matches!(key.as_str(), "metadata" | "status" | "kind" | "apiVersion"));
+    let field =
+        parts.into_iter().find_map(|(key, value)| naming(value, claim.name(), &format!("/{}", escaped(key))))?;
+    Some(Reach {
+        field,
+        reason: format!(
+            "it names the PVC, and what the controller of a {} does to it is not modelled",
+            object.text("/kind")
+        ),
+        way_out: "stop its controller before the upgrade",
+    })
+}
+
+fn naming(value: &Value, text: &str, at: &str) -> Option<String> {
+    match value {
+        Value::String(is) => (is == text).then(|| at.to_owned()),
+        Value::Array(items) => {
+            items.iter().enumerate().find_map(|(index, item)| naming(item, text, &format!("{at}/{index}")))
+        }
+        Value::Object(map) => map
+            .iter()
+            .filter(|(key, _)| !is_about_labels(key))
+            .find_map(|(key, value)| naming(value, text, &format!("{at}/{}", escaped(key)))),
+        _ => None,
+    }
+}
+
+fn is_about_labels(key: &str) -> bool {
+    matches!(key, "labels" | "annotations" | "matchLabels" | "selector" | "labelSelector" | "podSelector")
+}
+
+fn escaped(key: &str) -> String {
+    key.replace('~', "~0").replace('/', "~1")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// An object of a kind whose pods mount the PVC `store`.
+    pub(crate) fn user(version: &str, kind: &str) -> Value {
+        let pod = json!({"volumes": [{"name": "tmp", "emptyDir": {}}, {"name": "data", "persistentVolumeClaim": {"claimName": "store"}}]});
+        let template = json!({"template": {"spec": pod}});
+        let spec = match kind {
+            "Pod" => pod,
+            "CronJob" => json!({"jobTemplate": {"spec": template}}),
+            _ => template,
+        };
+        json!({"apiVersion": version, "kind": kind, "metadata": {"name": "user", "namespace": "n"}, "spec": spec})
+    }
+
+    fn with(version: &str, kind: &str, pointer: &str, value: Value) -> Value {
+        let mut json = user(version, kind);
+        let mut at = &mut json;
+        for key in pointer.split('/').skip(1) {
+            at = &mut at[key];
+        }
+        *at = value;
+        json
+    }
+
+    #[test]
+    fn every_kind_and_form_that_is_not_modelled_is_named_with_its_field() {
+        let pod = "/spec/template/spec/volumes/1";
+        let cases = [
+            (user("apps/v1", "Deployment"), pod),
+            (with("apps/v1", "Deployment", "/spec/strategy", json!({"type": "Recreate"})), pod),
+            (user("apps/v1", "DaemonSet"), pod),
+            (user("apps/v1", "ReplicaSet"), pod),
+            (
+                user("apps.openshift.io/v1", "DeploymentConfig"),
+                "/spec/template/spec/volumes/1/persistentVolumeClaim/claimName",
+            ),
+            (user("v1", "ReplicationController"), pod),
+            (user("batch/v1", "Job"), pod),
+            (user("batch/v1", "CronJob"), "/spec/jobTemplate/spec/template/spec/volumes/1"),
+            (
+                with("apps/v1", "StatefulSet", "/spec/updateStrategy", json!({"rollingUpdate": {"partition": 1}})),
+                "/spec/updateStrategy/rollingUpdate/partition",
+            ),
+            (
+                json!({"apiVersion": "db.example.com/v1", "kind": "Cluster", "metadata": {"name": "x", "namespace": "n"},
+                    "spec": {"storage": [{"a/b": "other"}, {"a/b": "store"}]}}),
+                "/spec/storage/1/a~1b",
+            ),
+        ];
+        for (json, field) in cases {
+            let found = reach(&Object::new(json.clone()), &Ref::claim("n", "store"));
+            assert_eq!(found.iter().map(|one| one.field.as_str()).collect::<Vec<_>>(), [field], "{json}");
+            for claim in [Ref::claim("other", "store"), Ref::claim("n", "another")] {
+                assert_eq!(reach(&Object::new(json.clone()), &claim), [], "{claim:?} {json}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_modelled_or_at_rest_is_not() {
+        let complete = json!({"conditions": [{"type": "Complete", "status": "True"}]});
+        let owner =
+            |kind: &str| json!([{"apiVersion": "apps/v1", "kind": kind, "name": "o", "uid": "u", "controller": true}]);
+        let cases = [
+            user("v1", "Pod"),
+            user("apps/v1", "StatefulSet"),
+            with("apps/v1", "StatefulSet", "/spec/podManagementPolicy", json!("Parallel")),
+            with("apps/v1", "StatefulSet", "/spec/ordinals", json!({"start": 1})),
+            with("apps/v1", "StatefulSet", "/spec/updateStrategy", json!({"rollingUpdate": {"partition": 0}})),
+            with("apps/v1", "Deployment", "/spec/replicas", json!(0)),
+            with("apps/v1", "ReplicaSet", "/metadata/ownerReferences", owner("Deployment")),
+            with("batch/v1", "Job", "/status", complete),
+            with("batch/v1", "Job", "/metadata/ownerReferences", owner("CronJob")),
+            with("batch/v1", "CronJob", "/spec/suspend", json!(true)),
+            json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "x", "namespace": "n"}, "data": {"k": "store"}}),
+            json!({"apiVersion": "monitoring.coreos.com/v1", "kind": "ServiceMonitor", "metadata": {"name": "x", "namespace": "n"},
+                "spec": {"endpoints": [{"port": "store"}]}}),
+            json!({"apiVersion": "route.openshift.io/v1", "kind": "Route", "metadata": {"name": "x", "namespace": "n"}, "spec": {"to": {"name": "store"}}}),
+            json!({"apiVersion": "db.example.com/v1", "kind": "Cluster", "metadata": {"name": "store", "namespace": "n", "labels": {"app": "store"}},
+                "spec": {"selector": {"matchLabels": {"app": "store"}}}, "status": {"claim": "store"}}),
+        ];
+        for json in cases {
+            assert_eq!(reach(&Object::new(json.clone()), &Ref::claim("n", "store")), [], "{json}");
+        }
+    }
+
+    #[test]
+    fn a_set_mounts_the_claims_of_its_ordinals() {
+        let mut json = user("apps/v1", "StatefulSet");
+        json["spec"]["volumeClaimTemplates"] = json!([{"metadata": {"name": "data"}}]);
+        json["spec"]["ordinals"] = json!({"start": 1});
+        let set = Object::new(json);
+        for (claim, uses, mounted) in [
+            ("store", Some("/spec/template/spec/volumes/1"), true),
+            ("data-user-0", Some("/spec/volumeClaimTemplates/0"), false),
+            ("data-user-1", Some("/spec/volumeClaimTemplates/0"), true),
+            ("data-user-x", None, false),
+        ] {
+            let claim = Ref::claim("n", claim);
+            assert_eq!(ClaimUse::of(&set, &claim).as_ref().map(ClaimUse::field), uses, "{claim}");
+            assert_eq!(mounts(&set, &claim), mounted, "{claim}");
+        }
+    }
+}

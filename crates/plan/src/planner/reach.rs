@@ -1,0 +1,163 @@
+//! What else becomes of volumes in a hop: who can reach them, what does not move, what is not seen.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use helm_compat::upgrade;
+use kube_facts::{PodTemplate, StatefulSet};
+use model::{Code, Finding, Inventory, Object, Ref, Unmodelled, Volume};
+
+use super::ground::Ground;
+use super::notes::Scene;
+use super::{is_kind, not_visible, taken};
+use crate::survey::belongs;
+
+/// What can reach a volume in use in this hop and is not modelled.
+pub(super) fn unmodelled(scene: &Scene<'_>) -> Vec<Unmodelled> {
+    let live = &scene.before.objects;
+    let planned: BTreeMap<Ref, &Object> =
+        scene.planned.docs.iter().filter_map(|doc| Some((doc.name()?, doc))).collect();
+    let fate = |name: &Ref| kube_facts::fate(stored(scene, name), planned.get(name).copied());
+    let mut all: Vec<Unmodelled> = Vec::new();
+    for volume in scene.ground.in_use() {
+        let claim = &volume.claim;
+        let objects = live.iter().chain(planned.iter().map(|(name, doc)| (name, *doc)));
+        let mut found: Vec<(Ref, kube_facts::Reach)> = Vec::new();
+        for (name, object) in objects {
+            found.extend(kube_facts::reach(object, claim).into_iter().map(|reach| (name.clone(), reach)));
+        }
+        found.extend(kube_facts::reach_by_owners(claim, live.iter(), &|name| live.get(name), &fate));
+        for (object, reach) in found {
+            let is_it = |one: &Unmodelled| one.claim == *claim && one.object == object && one.field == reach.field;
+            if !all.iter().any(is_it) {
+                all.push(Unmodelled {
+                    code: Code::NotModelled,
+                    claim: claim.clone(),
+                    object,
+                    field: reach.field,
+                    reason: reach.reason,
+                    way_out: reach.way_out.into(),
+                    accepted: false,
+                });
+            }
+        }
+    }
+    all
+}
+
+/// The document of an object in the manifest before.
+pub(super) fn stored<'a>(scene: &'a Scene<'_>, name: &Ref) -> Option<&'a Object> {
+    scene.before.docs.iter().find(|doc| doc.name().as_ref() == Some(name))
+}
+
+/// What can be said about a hop.
+pub(super) fn of_hop(scene: &Scene<'_>) -> Vec<Finding> {
+    let mut findings = taken::of_hop(scene);
+    findings.extend(not_rolling(scene));
+    findings.extend(elsewhere(scene));
+    findings
+}
+
+/// Workloads that are not ready today. An ordered StatefulSet does not replace its pods then.
+fn not_rolling(scene: &Scene<'_>) -> Vec<Finding> {
+    let inventory = scene.ground.inventory;
+    if scene.before.revision != inventory.release.revision {
+        return Vec::new();
+    }
+    let mut findings = Vec::new();
+    for workload in inventory.workloads.iter().filter(|workload| !workload.ready && workload.name.kind() != "Job") {
+        let name = &workload.name;
+        let Some(live) = inventory.objects.get(name) else { continue };
+        let why = |(pod, object): (&Ref, &Object)| Some(format!("{pod}: {}", kube_facts::unready_reason(object)?));
+        let unready: Vec<String> = pods_of(inventory, live).filter_map(why).collect();
+        let found = format!("{name} is not ready before the upgrade: {}", workload.state);
+        let finding = if !unready.is_empty() && waits_for_its_pods(name, live) && gets_new_pods(scene, name) {
+            Finding::blocking(Code::NotReadyBefore, found).at("/status/readyReplicas")
+        } else {
+            Finding::warning(Code::NotReadyBefore, found)
+                .why("if it is not ready afterwards, nobody can tell whether the upgrade is the cause")
+                .next("find out why it is not ready")
+        };
+        findings.push(unready.into_iter().fold(finding.about(name), Finding::with));
+    }
+    findings
+}
+
+/// Whether a StatefulSet replaces pods only while all of them are ready.
+fn waits_for_its_pods(name: &Ref, live: &Object) -> bool {
+    StatefulSet::named(name, live).is_some_and(|set| !set.is_parallel() && !set.is_on_delete())
+}
+
+/// Whether helm changes the pod template of a workload that no step deletes before.
+fn gets_new_pods(scene: &Scene<'_>, name: &Ref) -> bool {
+    let planned = scene.planned.docs.iter().find(|doc| doc.name().as_ref() == Some(name));
+    let (Some(doc), Some(live)) = (planned, scene.live.get(name)) else { return false };
+    let after = upgrade::patched(stored(scene, name), doc, live);
+    after.at("/spec/template") != live.at("/spec/template")
+}
+
+fn pods_of<'a>(inventory: &'a Inventory, owner: &Object) -> impl Iterator<Item = (&'a Ref, &'a Object)> + use<'a> {
+    let uid = owner.uid();
+    inventory.objects.iter().filter(move |(name, pod)| name.kind() == "Pod" && pod.is_owned_by(&uid))
+}
+
+/// What the new manifest has in namespaces whose PVCs were not listed, where a volume says that there is such a PVC.
+fn elsewhere(scene: &Scene<'_>) -> Vec<Finding> {
+    let inventory = scene.ground.inventory;
+    let unseen: BTreeSet<String> = crate::survey::namespaces(&scene.planned.docs)
+        .into_iter()
+        .filter(|namespace| !inventory.is_complete("PersistentVolumeClaim", namespace))
+        .collect();
+    let is_held = |claim: &Ref| {
+        let mut volumes = inventory.objects.iter().filter(|(name, _)| name.kind() == "PersistentVolume");
+        !inventory.is_complete("PersistentVolume", "")
+            || volumes.any(|(_, volume)| super::claims::was_of(volume, claim))
+    };
+    let mut findings = Vec::new();
+    for doc in &scene.planned.docs {
+        let Some(name) = doc.name().filter(|name| unseen.contains(name.namespace())) else { continue };
+        if let Some(claim) = claims_of(&name, doc).iter().find(|claim| is_held(claim)) {
+            findings.push(
+                not_visible("PersistentVolumeClaim", name.namespace())
+                    .about(&name)
+                    .with(format!("{name} uses {claim} in namespace {}", name.namespace())),
+            );
+        }
+    }
+    findings
+}
+
+/// The PVCs that an object is, names or makes.
+pub(super) fn claims_of(name: &Ref, object: &Object) -> BTreeSet<Ref> {
+    let template = PodTemplate::of_kind(name.kind(), object);
+    let named = template.into_iter().flat_map(PodTemplate::claims).map(|claim| Ref::claim(name.namespace(), claim));
+    let made = StatefulSet::named(name, object).map(|set| set.claims()).unwrap_or_default();
+    let own = is_kind(object, "PersistentVolumeClaim").then(|| name.clone());
+    named.chain(made.into_iter().map(|made| made.claim)).chain(own).collect()
+}
+
+/// Pods of somebody else on a volume of the release. Workloads that can do harm are named by [`unmodelled`].
+pub(super) fn shared(ground: &Ground<'_>) -> Vec<Finding> {
+    let inventory = ground.inventory;
+    let mounts = inventory.data_volumes().flat_map(|volume| volume.mounts.iter().map(move |mount| (volume, mount)));
+    mounts
+        .filter(|(volume, mount)| !is_ours(inventory, volume, mount))
+        .map(|(volume, mount)| {
+            let owner = mount.workload.as_ref().map_or_else(|| "nothing".to_owned(), ToString::to_string);
+            let found = format!("{} mounts {} and is not of the release", mount.pod, volume.claim);
+            Finding::warning(Code::SharedVolume, found).about(&mount.pod).with(format!("it is owned by {owner}"))
+        })
+        .collect()
+}
+
+/// Whether a pod is of the release, or of what owns the PVC as well.
+fn is_ours(inventory: &Inventory, volume: &Volume, mount: &model::Mount) -> bool {
+    let pod = inventory.objects.get(&mount.pod);
+    let by_workload = mount.workload.as_ref().is_some_and(|owner| {
+        let claim = inventory.objects.get(&volume.claim);
+        inventory.workloads.iter().any(|known| known.name == *owner)
+            || inventory.release.docs.iter().any(|doc| doc.name().as_ref() == Some(owner))
+            || inventory.objects.get(owner).is_some_and(|owner| belongs(inventory, owner))
+            || claim.is_some_and(|claim| kube_facts::owners(claim).iter().any(|its| its.name == *owner))
+    });
+    by_workload || pod.is_some_and(|pod| belongs(inventory, pod))
+}

@@ -1,0 +1,147 @@
+//! Volumes that go with something else that a hop deletes: a namespace, a `CustomResourceDefinition`, an owner, a PV.
+
+use helm_compat::upgrade;
+use kube_facts::StatefulSet;
+use model::{Change, Code, Coverage, Finding, Ref, StepKind};
+
+use super::is_kind;
+use super::notes::Scene;
+use super::reach::stored;
+
+/// What can be said about a hop.
+pub(super) fn of_hop(scene: &Scene<'_>) -> Vec<Finding> {
+    let roots = deleted(scene);
+    let mut findings = with_roots(scene, &roots);
+    findings.extend(scaled_down(scene, &roots));
+    findings.extend(volumes(scene, &roots));
+    findings
+}
+
+/// What the steps and helm delete in this hop.
+fn deleted(scene: &Scene<'_>) -> Vec<Ref> {
+    let changes = upgrade::changes(&scene.before.docs, &scene.planned.docs, &|name| scene.live.get(name).cloned());
+    let by_helm = changes.into_iter().filter(|(change, ..)| *change == Change::Delete).map(|(_, name, _)| name);
+    let by_steps = scene.steps.iter().filter_map(|step| match &step.kind {
+        StepKind::DeleteObject { target, .. } => Some(target.clone()),
+        _ => None,
+    });
+    by_steps.chain(by_helm).collect()
+}
+
+/// PVCs that go with a root, or with what goes with it.
+fn with_roots(scene: &Scene<'_>, roots: &[Ref]) -> Vec<Finding> {
+    let live = |name: &Ref| scene.before.objects.get(name);
+    let falls = kube_facts::falls_with(&scene.before.objects, roots);
+    let counts = |claim: &Ref| {
+        claim.is_claim_in(claim.namespace())
+            && live(claim).is_some_and(|object| !kube_facts::is_ephemeral(object, &live))
+    };
+    let mut findings = Vec::new();
+    for root in roots {
+        let claims: Vec<&Ref> =
+            falls.iter().filter(|(claim, by)| *by == root && counts(claim)).map(|(claim, _)| claim).collect();
+        let unseen = unseen_below(scene, root);
+        let found = match claims.as_slice() {
+            [] if unseen.is_none() => continue,
+            [] => format!("{root} is deleted, and what goes with it is not known"),
+            [one] => format!("{one} is deleted with {root}"),
+            more => format!("{} PVCs are deleted with {root}", more.len()),
+        };
+        let mut finding = Finding::blocking(Code::DeletedWith, found).about(root).next(way_out(scene, root));
+        if live(root).and_then(StatefulSet::of).is_some_and(|set| set.deletes_claims_with_itself()) {
+            finding = finding.at("/spec/persistentVolumeClaimRetentionPolicy/whenDeleted");
+        }
+        let evidence = claims.into_iter().map(|claim| evidence(scene, claim)).chain(unseen);
+        findings.push(evidence.fold(finding, Finding::with));
+    }
+    findings
+}
+
+fn evidence(scene: &Scene<'_>, claim: &Ref) -> String {
+    let known = scene.ground.inventory.volumes.iter().find(|volume| volume.claim == *claim);
+    let live = scene.before.objects.get(claim);
+    let place = format!("{claim} in namespace {}", claim.namespace());
+    match (live.map_or("", |claim| claim.text("/spec/volumeName")), known.and_then(|volume| volume.policy.as_deref())) {
+        ("", _) => format!("{place}, which is not bound"),
+        (name, Some(policy)) => format!("{place}, on volume {name} with policy {policy}"),
+        (name, None) => format!("{place}, on volume {name}"),
+    }
+}
+
+fn way_out(scene: &Scene<'_>, root: &Ref) -> String {
+    let name = root.name();
+    match root.kind() {
+        "Namespace" => format!(
+            "keep it in the new chart, or annotate it, so that helm leaves it: \
+             kubectl annotate namespace {name} helm.sh/resource-policy=keep"
+        ),
+        "CustomResourceDefinition" => format!(
+            "annotate it, so that helm leaves it: kubectl annotate crd {name} helm.sh/resource-policy=keep; then plan again"
+        ),
+        "StatefulSet" => {
+            "set persistentVolumeClaimRetentionPolicy to Retain while the StatefulSet has at least one replica, \
+                          see that the ownerReferences of its PVCs are gone, then plan again"
+                .into()
+        }
+        _ => format!("give {} the values with which it still has {root}", scene.leg.pick.id),
+    }
+}
+
+/// What goes with a root and may not be listed.
+fn unseen_below(scene: &Scene<'_>, root: &Ref) -> Option<String> {
+    let inventory = scene.ground.inventory;
+    let (kind, namespace) = match root.kind() {
+        "Namespace" => ("PersistentVolumeClaim", root.name()),
+        "CustomResourceDefinition" => (scene.before.objects.get(root)?.text("/spec/names/kind"), ""),
+        _ => return None,
+    };
+    let is_served = !inventory.coverage.iter().any(|(scope, coverage)| {
+        scope.kind == kind && scope.namespace == namespace && *coverage == Coverage::NotServed
+    });
+    let place = if namespace.is_empty() { String::new() } else { format!(" in namespace {namespace}") };
+    (is_served && !inventory.is_complete(kind, namespace))
+        .then(|| format!("objects of kind {kind}{place} may not be listed"))
+}
+
+/// PVCs of ordinals that a StatefulSet drops while `whenScaled` is Delete.
+fn scaled_down(scene: &Scene<'_>, deleted: &[Ref]) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for doc in scene.planned.docs.iter().filter(|doc| is_kind(doc, "StatefulSet")) {
+        let Some(name) = doc.name().filter(|name| !deleted.contains(name)) else { continue };
+        let Some(live) = scene.live.get(&name) else { continue };
+        let patched = upgrade::patched(stored(scene, &name), doc, live);
+        let sets = (StatefulSet::named(&name, live), StatefulSet::named(&name, &patched));
+        let (Some(before), Some(after)) = sets else { continue };
+        let kept = after.ordinals();
+        let dropped = before.claims().into_iter().filter(|made| !kept.contains(&made.ordinal)).map(|made| made.claim);
+        let claims: Vec<Ref> = dropped.filter(|claim| scene.before.objects.contains_key(claim)).collect();
+        if claims.is_empty() || !after.deletes_claims_when_scaled() {
+            continue;
+        }
+        let found = format!("{name} gets fewer replicas and deletes the PVCs of those that it drops");
+        let finding = Finding::blocking(Code::DeletedWith, found)
+            .about(&name)
+            .at("/spec/persistentVolumeClaimRetentionPolicy/whenScaled")
+            .next("keep the number of replicas, or set whenScaled to Retain in the new chart");
+        findings.push(claims.iter().map(|claim| evidence(scene, claim)).fold(finding, Finding::with));
+    }
+    findings
+}
+
+/// PVs of the release that this hop deletes.
+fn volumes(scene: &Scene<'_>, deleted: &[Ref]) -> Vec<Finding> {
+    let volumes = deleted.iter().filter(|name| name.kind() == "PersistentVolume");
+    volumes
+        .map(|name| {
+            let finding = Finding::blocking(Code::DeletedWith, format!("{} deletes {name}", scene.leg.pick.id))
+                .about(name)
+                .why("it stays Terminating while its PVC is there and goes with it, whatever its reclaim policy; then nothing names its disk")
+                .next(format!(
+                    "keep it in the new chart, or annotate it, so that helm leaves it: kubectl annotate pv {} helm.sh/resource-policy=keep",
+                    name.name()
+                ));
+            let held = scene.ground.inventory.volumes.iter().find(|volume| volume.volume.as_ref() == Some(name));
+            held.into_iter().map(|volume| format!("{} is bound to it", volume.claim)).fold(finding, Finding::with)
+        })
+        .collect()
+}

@@ -1,0 +1,407 @@
+//! What else becomes of volumes: what takes them along, who else reaches them, what does not move. Each harmful form has a
+//! twin that says nothing.
+
+use model::{Code, Coverage, Finding, Object, Ref, Scope, Severity, Uid};
+use serde_json::{Value, json};
+
+use crate::yard::{NS, Yard, at_2_13, new};
+
+const CLAIM: &str = "data-runai-backend-postgresql-0";
+const SET: &str = "runai-backend-postgresql";
+
+/// Puts an object among those that live, and, where it is the chart's, into the stored manifest.
+fn put(yard: &mut Yard, is_stored: bool, json: Value) -> Ref {
+    let object = Object::new(json);
+    let name = object.name().expect("an object has a name");
+    if is_stored {
+        yard.inventory.release.docs.push(object.clone());
+    }
+    yard.inventory.objects.insert(name.clone(), object);
+    name
+}
+
+fn edit(yard: &mut Yard, name: &Ref, change: impl FnOnce(&mut Value)) {
+    let mut json = (*yard.inventory.objects[name].0).clone();
+    change(&mut json);
+    yard.inventory.objects.insert(name.clone(), Object::new(json));
+}
+
+fn owner(version: &str, kind: &str, name: &str, uid: &str) -> Value {
+    json!({"apiVersion": version, "kind": kind, "name": name, "uid": uid, "controller": true})
+}
+
+/// The PVC of the database is owned by this.
+fn owned_by(yard: &mut Yard, owner: &Value) {
+    edit(yard, &Ref::claim(NS, CLAIM), |json| json["metadata"]["ownerReferences"] = json!([owner]));
+}
+
+fn seen(yard: &mut Yard, kind: &str, namespace: &str) {
+    let scope = Scope { kind: kind.into(), namespace: namespace.into() };
+    yard.inventory.coverage.push((scope, Coverage::Complete));
+}
+
+fn cluster_json(size: u32) -> Value {
+    json!({"apiVersion": "db.example.com/v1", "kind": "Cluster",
+        "metadata": {"name": "x", "namespace": NS, "uid": "uid-x"}, "spec": {"size": size}})
+}
+
+fn crd_json() -> Value {
+    json!({"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+        "metadata": {"name": "clusters.db.example.com", "uid": "uid-crd"},
+        "spec": {"group": "db.example.com", "names": {"kind": "Cluster"}}})
+}
+
+const CLUSTER: &str =
+    "---\napiVersion: db.example.com/v1\nkind: Cluster\nmetadata: {name: x, labels: {chart: newer}}\nspec: {size: 1}\n";
+const CRD: &str = "---\napiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {name: clusters.db.example.com}\n\
+                   spec: {group: db.example.com, names: {kind: Cluster}}\n";
+
+/// The findings of a plan to 2.20 about what is looked for here.
+fn findings(yard: &Yard, more: &str) -> Vec<Finding> {
+    let file = yard.file_of(&[new("2.20.41")], &|_, text| text + more).expect("it can be planned");
+    let ours = [Code::DeletedWith, Code::NotModelled, Code::NotReadyBefore, Code::SharedVolume, Code::NotVisible];
+    let all = file.plan.findings.into_iter();
+    all.filter(|finding| ours.contains(&finding.code)).collect()
+}
+
+fn said(findings: &[Finding]) -> Vec<(Code, bool, String, &str)> {
+    let word = |finding: &Finding| finding.object().map(Ref::to_string).unwrap_or_default();
+    findings
+        .iter()
+        .map(|it| (it.code, it.severity == Severity::Blocking, word(it), it.field().unwrap_or_default()))
+        .collect()
+}
+
+type Case = (&'static str, fn(&mut Yard), &'static str, Option<(Code, &'static str, &'static str)>);
+
+const POLICY: &str = "/spec/persistentVolumeClaimRetentionPolicy/whenDeleted";
+
+const FAR: &str = "---\napiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: {name: store, namespace: far}\n";
+
+const OTHER: &str = "---\napiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: {name: other, namespace: far}\n";
+
+const STAYS: &str = "---\napiVersion: v1\nkind: Namespace\nmetadata: {name: store-data}\n";
+
+const PV: &str = "---\napiVersion: v1\nkind: PersistentVolume\nmetadata: {name: pv-1}\n";
+
+fn with_crd(yard: &mut Yard) {
+    put(yard, true, crd_json());
+    put(yard, false, cluster_json(1));
+    seen(yard, "Cluster", "");
+    owned_by(yard, &owner("db.example.com/v1", "Cluster", "x", "uid-x"));
+}
+
+fn with_resource(yard: &mut Yard) {
+    put(yard, true, cluster_json(1));
+    owned_by(yard, &owner("db.example.com/v1", "Cluster", "x", "uid-x"));
+}
+
+fn with_bigger_resource(yard: &mut Yard) {
+    put(yard, true, cluster_json(2));
+    owned_by(yard, &owner("db.example.com/v1", "Cluster", "x", "uid-x"));
+}
+
+fn over_a_set(yard: &mut Yard) {
+    put(yard, true, cluster_json(1));
+    let set = json!({"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {"name": "made", "namespace": NS,
+            "uid": "uid-made", "ownerReferences": [owner("db.example.com/v1", "Cluster", "x", "uid-x")]},
+            "spec": {"replicas": 1}});
+    put(yard, false, set);
+    owned_by(yard, &owner("apps/v1", "StatefulSet", "made", "uid-made"));
+}
+
+fn with_namespace(yard: &mut Yard) {
+    put(yard, true, json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "store-data"}}));
+    put(
+        yard,
+        false,
+        json!({"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "far", "namespace": "store-data"},
+                "spec": {"volumeName": "pv-9"}}),
+    );
+    seen(yard, "PersistentVolumeClaim", "store-data");
+}
+
+fn with_volume(yard: &mut Yard) {
+    let pv = yard.inventory.objects[&Ref::volume("pv-1")].clone();
+    yard.inventory.release.docs.push(pv);
+}
+
+fn with_policy(yard: &mut Yard) {
+    edit(yard, &Ref::set(NS, "keycloak"), |json| {
+        json["spec"]["persistentVolumeClaimRetentionPolicy"] = json!({"whenDeleted": "Delete"});
+        json["spec"]["volumeClaimTemplates"] = json!([{"metadata": {"name": "data"}}]);
+    });
+    put(
+        yard,
+        false,
+        json!({"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "data-keycloak-0", "namespace": NS}}),
+    );
+}
+
+fn owned_by_keycloak(yard: &mut Yard) {
+    owned_by(yard, &owner("apps/v1", "StatefulSet", "keycloak", "uid-statefulset-keycloak"));
+}
+
+fn with_unread_owner(yard: &mut Yard) {
+    owned_by(yard, &owner("db.example.com/v1", "Cluster", "y", "uid-y"));
+}
+
+fn with_cron_job(yard: &mut Yard) {
+    put(
+        yard,
+        false,
+        json!({"apiVersion": "batch/v1", "kind": "CronJob", "metadata": {"name": "backup", "namespace": NS},
+                "spec": {"jobTemplate": {"spec": {"template": {"spec": {"volumes": [{"persistentVolumeClaim": {"claimName": CLAIM}}]}}}}}}),
+    );
+}
+
+fn used_elsewhere(yard: &mut Yard) {
+    put(
+        yard,
+        false,
+        json!({"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": "pv-9"},
+                "spec": {"claimRef": {"namespace": "far", "name": "store"}}}),
+    );
+    seen(yard, "PersistentVolume", "");
+}
+
+fn nothing(_: &mut Yard) {}
+
+#[test]
+fn what_takes_a_claim_along_is_named_and_its_twin_is_not() {
+    let gone = Code::DeletedWith;
+    let cases: [Case; 19] = [
+        ("nothing", nothing, "", None),
+        ("a CRD leaves the chart", with_crd, "", Some((gone, "CustomResourceDefinition/clusters.db.example.com", ""))),
+        ("a CRD stays", with_crd, CRD, None),
+        ("a custom resource leaves the chart", with_resource, "", Some((gone, "Cluster/x", ""))),
+        ("a custom resource stays", with_resource, CLUSTER, None),
+        ("a custom resource changes", with_bigger_resource, CLUSTER, Some((Code::NotModelled, CLAIM, "/spec"))),
+        ("what owns its owner leaves the chart", over_a_set, "", Some((gone, "Cluster/x", ""))),
+        ("what owns its owner stays", over_a_set, CLUSTER, None),
+        ("a namespace leaves the chart", with_namespace, "", Some((gone, "Namespace/store-data", ""))),
+        ("a namespace stays", with_namespace, STAYS, None),
+        ("its PV leaves the chart", with_volume, "", Some((gone, "PersistentVolume/pv-1", ""))),
+        ("its PV stays", with_volume, PV, None),
+        ("a StatefulSet stays whose policy is Delete", with_policy, "", None),
+        ("it is owned by a StatefulSet that stays", owned_by_keycloak, "", None),
+        (
+            "its owner was not read",
+            with_unread_owner,
+            "",
+            Some((Code::NotModelled, CLAIM, "/metadata/ownerReferences/0")),
+        ),
+        (
+            "a CronJob mounts it",
+            with_cron_job,
+            "",
+            Some((Code::NotModelled, CLAIM, "/spec/jobTemplate/spec/template/spec/volumes/0")),
+        ),
+        (
+            "it is used in a namespace that was not listed",
+            used_elsewhere,
+            FAR,
+            Some((Code::NotVisible, "PersistentVolumeClaim/store", "")),
+        ),
+        ("another one is, which no volume is of", used_elsewhere, OTHER, None),
+        (
+            "keycloak with a policy of Delete is left out",
+            with_policy,
+            "\u{0}",
+            Some((gone, "StatefulSet/keycloak", POLICY)),
+        ),
+    ];
+    for (what, before, more, want) in cases {
+        let mut yard = at_2_13();
+        before(&mut yard);
+        let found = if more == "\u{0}" {
+            let without =
+                |_: usize, text: String| text.replace("metadata: {name: keycloak}", "metadata: {name: renamed}");
+            let file = yard.file_of(&[new("2.20.41")], &without).expect("it can be planned");
+            file.plan.findings.into_iter().filter(|it| it.code == Code::DeletedWith).collect()
+        } else {
+            findings(&yard, more)
+        };
+        let want = want.map(|(code, object, field)| {
+            let object = if object == CLAIM { format!("PersistentVolumeClaim/{CLAIM}") } else { object.to_owned() };
+            (code, true, object, field)
+        });
+        assert_eq!(said(&found), want.into_iter().collect::<Vec<_>>(), "{what}: {found:#?}");
+    }
+}
+
+#[test]
+fn a_policy_that_turns_to_delete_on_the_way_is_found_in_the_hop_after() {
+    let hops = [new("2.17.8"), new("2.20.41")];
+    let plan = |first: &str| {
+        let edit = |hop: usize, text: String| match hop {
+            0 => text.replacen(
+                "  volumeClaimTemplates:",
+                &format!("  persistentVolumeClaimRetentionPolicy: {{whenDeleted: {first}}}\n  volumeClaimTemplates:"),
+                1,
+            ),
+            _ => text.replace(
+                &format!("metadata: {{name: {SET}}}\nspec:\n  replicas"),
+                "metadata: {name: renamed}\nspec:\n  replicas",
+            ),
+        };
+        at_2_13().file_of(&hops, &edit).expect("it can be planned").plan
+    };
+    let of = |first: &str| {
+        let found: Vec<Finding> = plan(first).findings.into_iter().filter(|it| it.code == Code::DeletedWith).collect();
+        said(&found)
+            .into_iter()
+            .map(|(_, blocks, object, field)| (blocks, object, field.to_owned()))
+            .collect::<Vec<_>>()
+    };
+    let field = "/spec/persistentVolumeClaimRetentionPolicy/whenDeleted".to_owned();
+    assert_eq!(of("Delete"), [(true, format!("StatefulSet/{SET}"), field)]);
+    assert_eq!(of("Retain"), []);
+}
+
+#[test]
+fn fewer_replicas_delete_claims_where_the_policy_says_so() {
+    let of = |policy: &str| {
+        let mut yard = at_2_13();
+        edit(&mut yard, &Ref::set(NS, SET), |json| json["spec"]["replicas"] = json!(2));
+        put(
+            &mut yard,
+            false,
+            json!({"apiVersion": "v1", "kind": "PersistentVolumeClaim",
+                "metadata": {"name": format!("data-{SET}-1"), "namespace": NS}}),
+        );
+        let edit = |_: usize, text: String| {
+            text.replacen(
+                "  volumeClaimTemplates:",
+                &format!("  persistentVolumeClaimRetentionPolicy: {{whenScaled: {policy}}}\n  volumeClaimTemplates:"),
+                1,
+            )
+        };
+        let file = yard.file_of(&[new("2.20.41")], &edit).expect("it can be planned");
+        let found: Vec<Finding> = file.plan.findings.into_iter().filter(|it| it.code == Code::DeletedWith).collect();
+        said(&found).into_iter().map(|(_, _, object, field)| (object, field.to_owned())).collect::<Vec<_>>()
+    };
+    let field = "/spec/persistentVolumeClaimRetentionPolicy/whenScaled".to_owned();
+    assert_eq!(of("Delete"), [(format!("StatefulSet/{SET}"), field)]);
+    assert_eq!(of("Retain"), []);
+}
+
+#[test]
+fn a_workload_that_is_not_ready_blocks_only_where_it_would_not_roll() {
+    let of = |ready: &str, management: &str| {
+        let mut yard = at_2_13();
+        let name = Ref::set(NS, SET);
+        yard.inventory.workloads.push(model::Workload {
+            name: name.clone(),
+            ready: ready == "True",
+            state: "0 of 1 ready".into(),
+        });
+        edit(&mut yard, &name, |json| {
+            json["spec"]["podManagementPolicy"] = json!(management);
+            json["spec"]["template"]["metadata"]["labels"]["version"] = json!("older");
+        });
+        yard.inventory.release.docs.iter_mut().filter(|doc| doc.name().as_ref() == Some(&name)).for_each(|doc| {
+            let mut json = (*doc.0).clone();
+            json["spec"]["template"]["metadata"]["labels"]["version"] = json!("older");
+            *doc = Object::new(json);
+        });
+        edit(&mut yard, &Ref::pod(NS, &format!("{SET}-0")), |json| {
+            json["status"] =
+                json!({"conditions": [{"type": "Ready", "status": ready, "reason": "ContainersNotReady"}]});
+        });
+        let found = findings(&yard, "");
+        said(&found).into_iter().map(|(code, blocks, object, _)| (code, blocks, object)).collect::<Vec<_>>()
+    };
+    let name = format!("StatefulSet/{SET}");
+    assert_eq!(of("False", "OrderedReady"), [(Code::NotReadyBefore, true, name.clone())]);
+    assert_eq!(of("False", "Parallel"), [(Code::NotReadyBefore, false, name)]);
+    assert_eq!(of("True", "OrderedReady"), []);
+}
+
+#[test]
+fn a_pod_of_somebody_else_on_a_volume_is_named() {
+    let mut yard = at_2_13();
+    let guest = put(
+        &mut yard,
+        false,
+        json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "guest", "namespace": NS}}),
+    );
+    yard.inventory.volumes[0].mounts.push(model::Mount { pod: guest, workload: None });
+    assert_eq!(said(&findings(&yard, "")), [(Code::SharedVolume, false, "Pod/guest".to_owned(), "")]);
+}
+
+#[test]
+fn a_claim_that_was_never_made_is_not_gone() {
+    let claim = Ref::claim(NS, CLAIM);
+    let released = |phase: &str| {
+        json!({"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": "pv-7"},
+            "spec": {"persistentVolumeReclaimPolicy": "Retain", "claimRef": {"namespace": NS, "name": CLAIM, "uid": "before"}},
+            "status": {"phase": phase}})
+    };
+    for (volume, refused, unbinds) in
+        [(None, false, false), (Some("Released"), true, true), (Some("Bound"), true, false)]
+    {
+        let mut yard = at_2_13();
+        yard.inventory.volumes.clear();
+        yard.inventory.objects.remove(&claim);
+        if let Some(phase) = volume {
+            put(&mut yard, false, released(phase));
+        }
+        match yard.file(&[new("2.20.41")]) {
+            Ok(_) => assert!(!refused, "{volume:?}"),
+            Err(finding) => {
+                assert!(refused && finding.code == Code::ClaimGone, "{volume:?}: {finding:?}");
+                assert_eq!(finding.object(), Some(&claim));
+                assert_eq!(finding.next.contains("kubectl patch pv"), unbinds, "{volume:?}: {}", finding.next);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_claim_in_another_namespace_is_looked_for_there() {
+    let set = json!({"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {"name": "store", "namespace": "store-data"},
+        "spec": {"template": {"spec": {"volumes": [{"name": "d", "persistentVolumeClaim": {"claimName": "store"}}]}}}});
+    let claim = json!({"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "store", "namespace": "store-data"}});
+    let code = |is_listed: bool, is_there: bool| {
+        let mut yard = at_2_13();
+        put(&mut yard, true, set.clone());
+        if is_there {
+            put(&mut yard, false, claim.clone());
+        }
+        if is_listed {
+            seen(&mut yard, "PersistentVolumeClaim", "store-data");
+        }
+        yard.file(&[new("2.20.41")]).err().map(|finding| finding.code)
+    };
+    assert_eq!(code(true, true), None);
+    assert_eq!(code(true, false), Some(Code::ClaimGone));
+    assert_eq!(code(false, true), Some(Code::NotVisible));
+}
+
+#[test]
+fn what_is_being_deleted_is_refused() {
+    for (claim, volume, object) in
+        [(true, false, format!("PersistentVolumeClaim/{CLAIM}")), (false, true, "PersistentVolume/pv-1".to_owned())]
+    {
+        for policy in ["Delete", "Retain"] {
+            let mut yard = at_2_13();
+            let it = &mut yard.inventory.volumes[0];
+            (it.terminating, it.volume_terminating, it.policy) = (claim, volume, Some(policy.into()));
+            let finding = yard.refusal(&[new("2.20.41")]);
+            assert_eq!(finding.code, Code::NotSafe);
+            assert_eq!(finding.object().map(Ref::to_string), Some(object.clone()));
+            assert!(!finding.next.contains("bind"), "{}", finding.next);
+        }
+    }
+}
+
+#[test]
+fn uids_tell_an_owner_from_its_namesake() {
+    let mut yard = at_2_13();
+    put(&mut yard, true, cluster_json(1));
+    owned_by(&mut yard, &owner("db.example.com/v1", "Cluster", "x", "another"));
+    assert_eq!(yard.inventory.objects[&Ref::new("db.example.com", "Cluster", NS, "x")].uid(), Uid::new("uid-x"));
+    let found = findings(&yard, CLUSTER);
+    assert_eq!(said(&found)[0].0, Code::NotModelled);
+}

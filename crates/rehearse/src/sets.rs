@@ -1,0 +1,208 @@
+//! What the StatefulSet controller does next: `UpdateStatefulSet` of `pkg/controller/statefulset/stateful_set_control.go` and
+//! `updateClaimOwnerRefForSetAndPod` of `stateful_set_utils.go` (Kubernetes 1.34).
+
+use model::{Ref, Uid};
+use serde_json::{Value, json};
+
+use crate::face::{Face, Kind, REVISION, Set};
+use crate::rules::RuleId;
+use crate::world::{Thing, World};
+
+/// What a set does next.
+pub(crate) enum SetStep {
+    Claim { name: Ref, spec: Value },
+    Pod { name: Ref, ordinal: u32 },
+    Own { claim: Ref, by: Option<Claimant>, pod: Ref },
+    Delete { pod: Ref },
+}
+
+/// Who becomes the owner of a claim.
+pub(crate) enum Claimant {
+    Set,
+    Pod(Uid),
+}
+
+/// How an ordinal is.
+enum Replica {
+    Step(RuleId, SetStep),
+    /// Something has to happen first.
+    Waits,
+    Runs,
+}
+
+pub(crate) fn set_step(world: &World, name: &Ref, uid: &Uid, set: &Set) -> Option<(RuleId, SetStep)> {
+    for ordinal in set.ordinals.clone() {
+        match replica(world, name, uid, set, ordinal) {
+            Replica::Step(rule, step) => return Some((rule, step)),
+            Replica::Waits if !set.parallel => return None,
+            Replica::Waits | Replica::Runs => {}
+        }
+    }
+    let mut dropped: Vec<(u32, Ref)> =
+        world.pods_of_set(name, uid).filter(|(ordinal, _)| !set.ordinals.contains(ordinal)).collect();
+    if !dropped.is_empty() {
+        dropped.sort_unstable();
+        return drop_step(world, name, uid, set, &dropped);
+    }
+    if set.on_delete { None } else { roll_step(world, name, set) }
+}
+
+fn replica(world: &World, name: &Ref, uid: &Uid, set: &Set, ordinal: u32) -> Replica {
+    let pod = pod_of(name, ordinal);
+    let face = world.face(&pod);
+    let is_ready = face.is_some_and(|face| !face.terminating && matches!(&face.kind, Kind::Pod(pod) if pod.running));
+    for (template, spec) in &set.templates {
+        let claim = claim_of(name, template, ordinal);
+        match world.face(&claim) {
+            None => return Replica::Step(RuleId::SetClaim, SetStep::Claim { name: claim, spec: spec.clone() }),
+            Some(claim) if claim.terminating && face.is_none() => return Replica::Waits,
+            Some(is) if face.is_none() || is_ready || set.parallel => {
+                let wanted = set.when_deleted && !has_other_controller(is, uid);
+                if is.is_owned_by(uid) != wanted || owned_by_pod(is, &pod) {
+                    let by = wanted.then_some(Claimant::Set);
+                    return Replica::Step(RuleId::SetOwn, SetStep::Own { claim, by, pod });
+                }
+            }
+            Some(_) => {}
+        }
+    }
+    let Some(face) = face else {
+        // A plain claim that is being deleted stops the set too (createPersistentVolumeClaims looks at templates
+        // only; the pod of a plain claim is made and stays unscheduled).
+        return Replica::Step(RuleId::SetPod, SetStep::Pod { name: pod, ordinal });
+    };
+    if is_ready && face.is_owned_by(uid) { Replica::Runs } else { Replica::Waits }
+}
+
+/// The pods of ordinals that are not wanted any more go, the last one first. With `whenScaled: Delete` they take their claims
+/// along: each first becomes the owner of its claims.
+fn drop_step(world: &World, name: &Ref, uid: &Uid, set: &Set, dropped: &[(u32, Ref)]) -> Option<(RuleId, SetStep)> {
+    for (ordinal, pod) in dropped {
+        let Some(pod_uid) = world.face(pod).map(|face| face.uid.clone()) else { continue };
+        for (template, _) in &set.templates {
+            let claim = claim_of(name, template, *ordinal);
+            let Some(is) = world.face(&claim) else { continue };
+            let (by_pod, by_set) = (is.is_owned_by(&pod_uid), is.is_owned_by(uid));
+            let other = has_other_controller(is, uid) && !by_pod;
+            let (wants_pod, wants_set) = (set.when_scaled && !other, set.when_deleted && !set.when_scaled && !other);
+            if (by_pod, by_set) != (wants_pod, wants_set) {
+                let by = if wants_pod { Some(Claimant::Pod(pod_uid)) } else { wants_set.then_some(Claimant::Set) };
+                return Some((RuleId::SetOwn, SetStep::Own { claim, by, pod: pod.clone() }));
+            }
+        }
+    }
+    for (_, pod) in dropped.iter().rev() {
+        match world.face(pod) {
+            Some(face) if face.terminating && !set.parallel => return None,
+            Some(face) if face.terminating => {}
+            _ => return Some((RuleId::SetScale, SetStep::Delete { pod: pod.clone() })),
+        }
+    }
+    None
+}
+
+fn roll_step(world: &World, name: &Ref, set: &Set) -> Option<(RuleId, SetStep)> {
+    let first = set.ordinals.start.saturating_add(set.partition);
+    for ordinal in (first..set.ordinals.end).rev() {
+        let pod = pod_of(name, ordinal);
+        let face = world.face(&pod)?;
+        let Kind::Pod(is) = &face.kind else { return None };
+        if is.revision != set.revision && !face.terminating {
+            return Some((RuleId::SetRoll, SetStep::Delete { pod }));
+        }
+        if !is.running || face.terminating {
+            return None;
+        }
+    }
+    None
+}
+
+fn pod_of(set: &Ref, ordinal: u32) -> Ref {
+    Ref::pod(set.namespace(), &format!("{}-{ordinal}", set.name()))
+}
+
+fn claim_of(set: &Ref, template: &str, ordinal: u32) -> Ref {
+    Ref::claim(set.namespace(), &format!("{template}-{}-{ordinal}", set.name()))
+}
+
+fn has_other_controller(claim: &Face, set: &Uid) -> bool {
+    claim.owners.iter().any(|owner| owner.controller && owner.uid != *set && owner.name.kind() != "Pod")
+}
+
+fn owned_by_pod(claim: &Face, pod: &Ref) -> bool {
+    claim.owners.iter().any(|owner| owner.name == *pod)
+}
+
+pub(crate) fn take_set_step(world: &mut World, name: &Ref, thing: &Thing, set: &Set, step: &SetStep) {
+    let mut owner = json!({
+        "apiVersion": "apps/v1", "kind": "StatefulSet", "name": name.name(), "uid": thing.face.uid.to_string()
+    });
+    match step {
+        SetStep::Claim { name: claim, spec } => {
+            let mut json = json!({
+                "apiVersion": "v1", "kind": "PersistentVolumeClaim",
+                "metadata": {"name": claim.name(), "namespace": claim.namespace()}, "spec": spec
+            });
+            if set.when_deleted {
+                json["metadata"]["ownerReferences"] = json!([owner]);
+            }
+            drop(world.create(claim, json));
+        }
+        SetStep::Pod { name: pod, ordinal } => {
+            let mut spec = thing.object.at("/spec/template/spec").cloned().unwrap_or(json!({}));
+            let volumes = set.templates.iter().map(|(template, _)| {
+                json!({"name": template, "persistentVolumeClaim": {"claimName": format!("{template}-{}-{ordinal}", name.name())}})
+            });
+            let mut all: Vec<Value> = spec.get("volumes").and_then(Value::as_array).cloned().unwrap_or_default();
+            all.extend(volumes);
+            spec["volumes"] = json!(all);
+            let mut labels = thing.object.at("/spec/template/metadata/labels").cloned().unwrap_or(json!({}));
+            labels[REVISION] = json!(set.revision);
+            owner["controller"] = json!(true);
+            drop(world.create(
+                pod,
+                json!({
+                    "apiVersion": "v1", "kind": "Pod",
+                    "metadata": {
+                        "name": pod.name(), "namespace": pod.namespace(), "labels": labels,
+                        "ownerReferences": [owner]
+                    },
+                    "spec": spec
+                }),
+            ));
+        }
+        SetStep::Own { claim, by, pod } => own(world, claim, by.as_ref(), pod, &owner),
+        SetStep::Delete { pod } => drop(world.delete(pod)),
+    }
+}
+
+/// Takes the set and the pod from the owners of a claim, and makes one of them its controller.
+fn own(world: &mut World, claim: &Ref, by: Option<&Claimant>, pod: &Ref, set: &Value) {
+    let Some(thing) = world.thing(claim).cloned() else { return };
+    let becomes = match by {
+        Some(Claimant::Set) => format!("{}", set["uid"]),
+        Some(Claimant::Pod(uid)) => uid.to_string(),
+        None => String::new(),
+    };
+    world.put_made(claim, (RuleId::SetOwn, becomes), thing.print(), || {
+        let mut json = (*thing.object.0).clone();
+        let mut owners: Vec<Value> = thing.object.list("/metadata/ownerReferences").to_vec();
+        owners.retain(|owner| {
+            let is_pod = owner["kind"] == "Pod" && owner["name"] == pod.name();
+            owner["uid"] != set["uid"] && !is_pod
+        });
+        match by {
+            Some(Claimant::Set) => {
+                let mut owner = set.clone();
+                owner["controller"] = json!(true);
+                owners.push(owner);
+            }
+            Some(Claimant::Pod(uid)) => owners.push(json!({
+                "apiVersion": "v1", "kind": "Pod", "name": pod.name(), "uid": uid.to_string(), "controller": true
+            })),
+            None => {}
+        }
+        json["metadata"]["ownerReferences"] = json!(owners);
+        json
+    });
+}

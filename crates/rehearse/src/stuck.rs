@@ -1,0 +1,77 @@
+//! Why a plan cannot finish, and what is not Safe about it, as findings.
+
+use model::{Code, Finding, Verdict};
+
+use crate::search::{Forecast, VolumeForecast};
+use crate::story::Told;
+
+/// Why no order of events reaches the end of a plan.
+#[derive(Clone, Debug)]
+pub struct Stuck {
+    /// What is refused, or what the run halts at: [`Code::NeverFinishes`] with object, field and rule.
+    pub finding: Finding,
+    /// The shortest way there without stops, crashes and faults, a line each.
+    pub lines: Vec<String>,
+}
+
+/// A story that ends too early, concluded.
+pub(crate) fn of(told: Told) -> Stuck {
+    let step = told.at_step.map_or_else(String::new, |step| format!(" in step {step}"));
+    let finding = match (&told.refused, &told.halted) {
+        (Some(refused), _) => {
+            let field = refused.field.as_ref().map_or_else(String::new, |field| format!(" {field} of"));
+            let found = format!("the plan cannot finish: helm's write to{field} {} is refused{step}", refused.object);
+            let finding = Finding::blocking(Code::NeverFinishes, found).about(&refused.object);
+            let finding = finding.with(format!("rule: {}", refused.text));
+            match &refused.field {
+                Some(field) => finding
+                    .at(format!("/{}", field.replace('.', "/")))
+                    .next(format!("give the chart values that leave {field} of {} as it is", refused.object)),
+                None => finding.next("remove what is named under rule, then plan again"),
+            }
+        }
+        (None, Some(halted)) => {
+            let found = format!("the plan cannot finish: it halts{step}: {}", halted.found);
+            let mut finding = Finding::blocking(Code::NeverFinishes, found).with(format!("[{}]", halted.code));
+            finding.evidence.extend(halted.evidence.iter().cloned());
+            finding.subject.clone_from(&halted.subject);
+            finding.next(halted.next.clone())
+        }
+        (None, None) => Finding::blocking(
+            Code::NeverFinishes,
+            format!("the plan cannot finish: it waits for what never comes{step}"),
+        ),
+    };
+    Stuck { finding, lines: told.lines }
+}
+
+impl Forecast {
+    /// What stops the plan: each volume that is not Safe, and why the plan cannot finish. Empty where it may be applied.
+    #[must_use]
+    pub fn findings(&self) -> Vec<Finding> {
+        let mut findings: Vec<Finding> = self.volumes.iter().filter_map(not_safe).collect();
+        for item in self.volumes.iter().filter(|item| !item.finishes) {
+            let finding = match &item.stuck {
+                Some(stuck) => {
+                    stuck.lines.iter().fold(stuck.finding.clone(), |finding, line| finding.with(line.trim_end()))
+                }
+                None => Finding::blocking(Code::NeverFinishes, Code::NeverFinishes.title()).about(&item.aim.claim),
+            };
+            // The same refusal is seen from each volume.
+            if !findings.iter().any(|other| other.code == finding.code && other.subject == finding.subject) {
+                findings.push(finding);
+            }
+        }
+        findings
+    }
+}
+
+fn not_safe(item: &VolumeForecast) -> Option<Finding> {
+    if item.headline == Verdict::Safe || (item.may_be_applied() && item.finishes) {
+        return None;
+    }
+    // Why it is Unknown is in the plan's own findings; here a rehearsal alone may have found it.
+    let found = format!("{} of {} is {}", item.aim.volume, item.aim.claim, item.headline);
+    let finding = Finding::blocking(Code::NotSafe, found).about(&item.aim.claim);
+    Some(item.unknown.iter().filter(|one| !one.accepted).fold(finding, |finding, one| finding.with(one.line())))
+}

@@ -1,0 +1,315 @@
+//! Each rule on a world of a few objects: the harmful form, and a harmless twin.
+
+use model::{Object, Ref, Uid, Verdict, VolumeAim};
+use serde_json::{Value, json};
+
+use crate::script::{Op, ScriptLine};
+use crate::{Options, Script, Subject, World, ends, rehearse};
+
+const NS: &str = "n";
+
+fn set() -> Ref {
+    Ref::set(NS, "db")
+}
+
+fn claim() -> Ref {
+    Ref::claim(NS, "data-db-0")
+}
+
+fn pod() -> Ref {
+    Ref::pod(NS, "db-0")
+}
+
+fn crd() -> Ref {
+    Ref::new("apiextensions.k8s.io", "CustomResourceDefinition", "", "clusters.db.example.com")
+}
+
+fn cluster() -> Ref {
+    Ref::new("db.example.com", "Cluster", NS, "x")
+}
+
+fn namespace() -> Ref {
+    Ref::new("", "Namespace", "", NS)
+}
+
+fn aim() -> VolumeAim {
+    VolumeAim { claim: claim(), claim_uid: Uid::new("claim"), volume: Ref::volume("pv"), volume_uid: Uid::new("pv") }
+}
+
+fn owner(name: &Ref, uid: &str) -> Value {
+    let version = if name.group().is_empty() { "v1".to_owned() } else { format!("{}/v1", name.group()) };
+    json!({"apiVersion": version, "kind": name.kind(), "name": name.name(), "uid": uid, "controller": true})
+}
+
+/// A StatefulSet with one pod on one PVC, beside a CRD with one custom resource.
+fn world(policy: &str) -> World {
+    let facts = json!({
+        "cluster": {
+            "server": "", "user": "", "uid": "", "version": "", "platform": {"platform": "kubernetes"},
+            "default_class": "standard", "groups": [],
+        },
+        "release": {"namespace": NS, "name": "a"}, "databases": [], "migrations": [],
+    });
+    let mut world = World::new(serde_json::from_value(facts).expect("facts"));
+    let mut put = |name: Ref, extra: Value| {
+        let mut json = extra;
+        json["apiVersion"] = json!(if name.group().is_empty() { "v1".into() } else { format!("{}/v1", name.group()) });
+        json["kind"] = json!(name.kind());
+        json["metadata"]["name"] = json!(name.name());
+        if !name.namespace().is_empty() {
+            json["metadata"]["namespace"] = json!(name.namespace());
+        }
+        world.put(&name, json);
+    };
+    let spec = json!({"replicas": 1, "template": {"spec": {}},
+        "volumeClaimTemplates": [{"metadata": {"name": "data"}, "spec": {"storageClassName": "standard"}}]});
+    let revision = crate::face::revision(&json!({"spec": spec}));
+    put(namespace(), json!({"metadata": {"uid": "namespace"}}));
+    put(Ref::new("storage.k8s.io", "StorageClass", "", "standard"), json!({"reclaimPolicy": "Delete"}));
+    put(set(), json!({"metadata": {"uid": "set"}, "spec": spec}));
+    put(
+        claim(),
+        json!({"metadata": {"uid": "claim", "finalizers": ["kubernetes.io/pvc-protection"]},
+            "spec": {"volumeName": "pv", "storageClassName": "standard"}, "status": {"phase": "Bound"}}),
+    );
+    put(
+        Ref::volume("pv"),
+        json!({"metadata": {"uid": "pv", "finalizers": ["kubernetes.io/pv-protection"]},
+            "spec": {"persistentVolumeReclaimPolicy": policy, "claimRef": {"namespace": NS, "name": "data-db-0", "uid": "claim"}},
+            "status": {"phase": "Bound"}}),
+    );
+    put(
+        pod(),
+        json!({"metadata": {"uid": "pod", "ownerReferences": [owner(&set(), "set")], "labels": {crate::face::REVISION: revision}},
+            "spec": {"nodeName": "node", "volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": "data-db-0"}}]},
+            "status": {"phase": "Running"}}),
+    );
+    put(crd(), json!({"metadata": {"uid": "crd"}, "spec": {"group": "db.example.com", "names": {"kind": "Cluster"}}}));
+    put(cluster(), json!({"metadata": {"uid": "cluster"}, "spec": {"size": 1}}));
+    world.set_disk(&Ref::volume("pv"), crate::Disk { alive: true, database: None });
+    world
+}
+
+fn edit(world: &mut World, name: &Ref, change: impl FnOnce(&mut Value)) {
+    let mut json = (*world.get(name).expect("it is there").0).clone();
+    change(&mut json);
+    world.put(name, json);
+}
+
+fn script(ops: Vec<Op>) -> Script {
+    let line = |(at, op)| ScriptLine { line: at, text: String::new(), op };
+    (1..).zip(ops).map(line).collect()
+}
+
+fn delete(name: Ref) -> Op {
+    Op::Delete(vec![name])
+}
+
+fn patch(name: Ref, patch: Value) -> Op {
+    Op::Patch(name, patch)
+}
+
+fn retention(deleted: &str, scaled: &str) -> Value {
+    json!({"spec": {"persistentVolumeClaimRetentionPolicy": {"whenDeleted": deleted, "whenScaled": scaled}}})
+}
+
+/// The worst end of some commands, and the worlds in which they end.
+fn outcome(world: &World, ops: Vec<Op>) -> (Verdict, Vec<World>) {
+    let (ends, _) = ends(world, &Subject::Script(script(ops)), &aim(), Options::orders());
+    let worst = ends.iter().map(|(end, _)| end.verdict).max().expect("it ends");
+    (worst, ends.into_iter().map(|(_, world)| world).collect())
+}
+
+type Case = (&'static str, fn(&mut World), fn() -> Vec<Op>, Verdict, Verdict);
+
+/// What becomes of the volume with policy Delete, and with Retain.
+#[test]
+fn what_takes_a_volume_along_is_followed() {
+    let owned_by_cluster = |world: &mut World| {
+        edit(world, &claim(), |json| json["metadata"]["ownerReferences"] = json!([owner(&cluster(), "cluster")]));
+    };
+    let owned_by_owned_set = |world: &mut World| {
+        edit(world, &set(), |json| json["metadata"]["ownerReferences"] = json!([owner(&cluster(), "cluster")]));
+        edit(world, &set(), |json| {
+            json["spec"]["persistentVolumeClaimRetentionPolicy"] = json!({"whenDeleted": "Delete"});
+        });
+        edit(world, &claim(), |json| json["metadata"]["ownerReferences"] = json!([owner(&set(), "set")]));
+    };
+    // As a StatefulSet leaves them whose policy was changed while it had no replicas.
+    let left_owned = |world: &mut World| {
+        edit(world, &set(), |json| json["spec"]["replicas"] = json!(0));
+        edit(world, &claim(), |json| json["metadata"]["ownerReferences"] = json!([owner(&set(), "set")]));
+        world.remove(&pod());
+    };
+    let no = |_: &mut World| {};
+    use Verdict::{Detached, Doomed, Lost, Safe};
+    let cases: [Case; 15] = [
+        ("nothing happens", no, || vec![Op::Nothing], Safe, Safe),
+        ("the namespace goes", no, || vec![delete(namespace())], Lost, Detached),
+        ("the custom resource that owns it goes", owned_by_cluster, || vec![delete(cluster())], Doomed, Detached),
+        ("the CRD of its owner goes", owned_by_cluster, || vec![delete(crd())], Doomed, Detached),
+        ("a CRD goes whose resources own nothing", no, || vec![delete(crd())], Safe, Safe),
+        ("the owner of its owner goes", owned_by_owned_set, || vec![delete(cluster())], Lost, Detached),
+        (
+            "its PV goes",
+            no,
+            || vec![patch(Ref::volume("pv"), json!({"metadata": {"deletionTimestamp": "set"}}))],
+            Doomed,
+            Detached,
+        ),
+        (
+            "whenDeleted becomes Delete, and the StatefulSet goes later",
+            no,
+            || vec![patch(set(), retention("Delete", "Retain")), delete(set())],
+            Lost,
+            Detached,
+        ),
+        ("whenDeleted becomes Delete", no, || vec![patch(set(), retention("Delete", "Retain"))], Safe, Safe),
+        ("the StatefulSet goes, the PVC stays", no, || vec![delete(set())], Detached, Detached),
+        ("the StatefulSet goes that still owns it", left_owned, || vec![delete(set())], Lost, Detached),
+        (
+            "scaled down with whenScaled: Delete",
+            no,
+            || vec![patch(set(), retention("Retain", "Delete")), patch(set(), json!({"spec": {"replicas": 0}}))],
+            Lost,
+            Detached,
+        ),
+        ("scaled down", no, || vec![patch(set(), json!({"spec": {"replicas": 0}}))], Detached, Detached),
+        ("scaled up", no, || vec![patch(set(), json!({"spec": {"replicas": 2}}))], Safe, Safe),
+        (
+            "the ordinals begin at 1",
+            no,
+            || vec![patch(set(), json!({"spec": {"ordinals": {"start": 1}}}))],
+            Detached,
+            Detached,
+        ),
+    ];
+    for (what, before, ops, with_delete, with_retain) in cases {
+        for (policy, verdict) in [("Delete", with_delete), ("Retain", with_retain)] {
+            let mut world = world(policy);
+            before(&mut world);
+            let (worst, _) = outcome(&world, ops());
+            assert_eq!(worst, verdict, "{what}, {policy}");
+        }
+    }
+}
+
+#[test]
+fn a_disk_that_no_volume_names_is_there_and_detached() {
+    let ops = vec![
+        patch(Ref::volume("pv"), json!({"metadata": {"deletionTimestamp": "set"}})),
+        delete(set()),
+        delete(claim()),
+    ];
+    let (worst, worlds) = outcome(&world("Retain"), ops);
+    assert_eq!(worst, Verdict::Detached);
+    for world in worlds {
+        assert!(world.get(&Ref::volume("pv")).is_none());
+        assert!(world.disk(&Ref::volume("pv")).is_some_and(|disk| disk.alive));
+    }
+}
+
+#[test]
+fn a_set_takes_claims_over_and_gives_them_up_again() {
+    let owners = |policy: Value, replicas: u32, owned: bool| -> Vec<usize> {
+        let mut world = world("Delete");
+        edit(&mut world, &set(), |json| json["spec"]["replicas"] = json!(replicas));
+        if replicas == 0 {
+            world.remove(&pod());
+        }
+        if owned {
+            edit(&mut world, &claim(), |json| json["metadata"]["ownerReferences"] = json!([owner(&set(), "set")]));
+        }
+        let (_, worlds) = outcome(&world, vec![patch(set(), policy)]);
+        let count = |world: World| world.get(&claim()).map(|claim| claim.list("/metadata/ownerReferences").len());
+        worlds.into_iter().filter_map(count).collect()
+    };
+    assert_eq!(owners(retention("Delete", "Retain"), 1, false), [1]);
+    assert_eq!(owners(retention("Retain", "Retain"), 1, true), [0]);
+    assert_eq!(owners(retention("Retain", "Retain"), 0, true), [1], "it looks only at ordinals that it runs");
+}
+
+#[test]
+fn a_pod_that_never_becomes_ready_is_not_replaced_in_order() {
+    let template = || json!({"spec": {"template": {"metadata": {"labels": {"v": "2"}}}}});
+    let replaced = |management: &str, phase: &str| -> bool {
+        let mut world = world("Delete");
+        edit(&mut world, &set(), |json| json["spec"]["podManagementPolicy"] = json!(management));
+        edit(&mut world, &pod(), |json| json["status"]["phase"] = json!(phase));
+        let (_, worlds) = outcome(&world, vec![patch(set(), template())]);
+        worlds.iter().all(|world| world.get(&pod()).is_some_and(|pod| pod.label("v") == Some("2")))
+    };
+    assert!(replaced("OrderedReady", "Running"));
+    assert!(!replaced("OrderedReady", crate::face::STUCK));
+    assert!(replaced("Parallel", crate::face::STUCK));
+}
+
+/// An object whose pods mount the PVC, or that names it.
+fn user(version: &str, kind: &str, spec: &Value) -> (Ref, Value) {
+    let json = json!({"apiVersion": version, "kind": kind, "metadata": {"name": "user", "namespace": NS, "uid": "user"}, "spec": spec});
+    (Object::new(json.clone()).name().expect("it has one"), json)
+}
+
+#[test]
+fn what_is_not_modelled_makes_a_forecast_unknown() {
+    let pod = json!({"volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": "data-db-0"}}]});
+    let template = json!({"template": {"spec": pod}});
+    let with = |key: &str, value: Value| {
+        let mut spec = template.clone();
+        spec[key] = value;
+        spec
+    };
+    let partition = json!({"rollingUpdate": {"partition": 1}});
+    let cases = [
+        (user("apps/v1", "Deployment", &template), Some("/spec/template/spec/volumes/0")),
+        (user("apps/v1", "Deployment", &with("replicas", json!(0))), None),
+        (user("apps/v1", "DaemonSet", &template), Some("/spec/template/spec/volumes/0")),
+        (user("apps/v1", "ReplicaSet", &template), Some("/spec/template/spec/volumes/0")),
+        (user("v1", "ReplicationController", &template), Some("/spec/template/spec/volumes/0")),
+        (user("batch/v1", "Job", &template), Some("/spec/template/spec/volumes/0")),
+        (user("batch/v1", "Job", &with("suspend", json!(true))), None),
+        (
+            user("batch/v1", "CronJob", &json!({"jobTemplate": {"spec": template}})),
+            Some("/spec/jobTemplate/spec/template/spec/volumes/0"),
+        ),
+        (user("batch/v1", "CronJob", &json!({"suspend": true, "jobTemplate": {"spec": template}})), None),
+        (
+            user("apps.openshift.io/v1", "DeploymentConfig", &template),
+            Some("/spec/template/spec/volumes/0/persistentVolumeClaim/claimName"),
+        ),
+        (user("db.example.com/v1", "Backup", &json!({"of": "data-db-0"})), Some("/spec/of")),
+        (user("db.example.com/v1", "Backup", &json!({"of": "another"})), None),
+        (user("v1", "ConfigMap", &json!({"of": "data-db-0"})), None),
+        (
+            user("apps/v1", "StatefulSet", &with("updateStrategy", partition)),
+            Some("/spec/updateStrategy/rollingUpdate/partition"),
+        ),
+    ];
+    for ((name, json), field) in cases {
+        let mut world = world("Delete");
+        world.put(&name, json.clone());
+        if name.kind() == "StatefulSet" {
+            // Its pod waits for nothing.
+            world.put(&Ref::pod(NS, "user-0"), json!({"kind": "Pod", "metadata": {"ownerReferences": [owner(&name, "user")]}, "status": {"phase": "Running"}}));
+        }
+        let forecast = rehearse(&world, &Subject::Script(script(vec![Op::Nothing])), &[aim()], Options::orders());
+        let found: Vec<(&Ref, &str)> =
+            forecast.volumes[0].unknown.iter().map(|one| (&one.object, one.field.as_str())).collect();
+        assert_eq!(found, field.map(|field| (&name, field)).into_iter().collect::<Vec<_>>(), "{json}");
+        let verdict = if field.is_some() { Verdict::Unknown } else { Verdict::Safe };
+        assert_eq!(forecast.headline(), verdict, "{json}");
+    }
+}
+
+#[test]
+fn an_owner_that_was_not_read_makes_a_forecast_unknown() {
+    for (uid, unknown) in [("cluster", false), ("another", true)] {
+        let mut world = world("Delete");
+        edit(&mut world, &set(), |json| json["metadata"]["ownerReferences"] = json!([owner(&cluster(), uid)]));
+        // The garbage collector's part is looked at elsewhere.
+        let reach = kube_facts::reach_by_owners(&claim(), world.objects(), &|name| world.get(name), &|_| {
+            kube_facts::OwnerFate::Untouched
+        });
+        assert_eq!(!reach.is_empty(), unknown, "{reach:?}");
+    }
+}

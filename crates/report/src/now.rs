@@ -1,0 +1,151 @@
+//! What is true at the end of a run: its objects, read once more. What the steps did is not enough to say so.
+
+use std::collections::BTreeMap;
+
+use model::{Code, Finding, Object, Plan, Ref, Seen, VolumeAim};
+
+use crate::course::Course;
+use crate::text::{Line, Tone};
+use crate::words::all;
+
+/// The objects of [`watched`] as they are now. Empty where nothing was read.
+pub type Now = BTreeMap<Ref, Seen>;
+
+/// What has to be read to say how a plan's volumes and databases are now.
+#[must_use]
+pub fn watched(plan: &Plan) -> Vec<Ref> {
+    let volumes = plan.volumes.iter().flat_map(|aim| [aim.claim.clone(), aim.volume.clone()]);
+    let databases = plan.databases.iter().map(|database| database.pod.clone());
+    let mut all: Vec<Ref> = volumes.chain(databases).chain(plan.orphans().map(|orphan| orphan.pod.clone())).collect();
+    all.sort();
+    all.dedup();
+    all
+}
+
+/// What is wrong with the volumes now: for a run that has finished, something changed them after their check.
+#[must_use]
+pub fn problems(plan: &Plan, now: &Now) -> Vec<Finding> {
+    let wrong = |aim: &VolumeAim| {
+        let lines = wrong(aim, now);
+        let finding = Finding::blocking(Code::NotAsVerified, format!("{} is not as it was verified", aim.claim));
+        (!lines.is_empty()).then(|| lines.into_iter().fold(finding.about(&aim.claim), Finding::with))
+    };
+    plan.volumes.iter().filter_map(wrong).collect()
+}
+
+/// What is wrong with a volume now, a line each. What was not read is not wrong.
+pub(crate) fn wrong(aim: &VolumeAim, now: &Now) -> Vec<String> {
+    let mut lines = Vec::new();
+    match now.get(&aim.claim) {
+        Some(Seen::Absent) => lines.push(format!("{} is gone", aim.claim)),
+        Some(Seen::There(claim)) => {
+            if claim.uid() != aim.claim_uid {
+                lines.push(format!("{} was deleted and created again", aim.claim));
+            }
+            if claim.is_terminating() {
+                lines.push(format!("{} is being deleted", aim.claim));
+            }
+            if claim.text("/spec/volumeName") != aim.volume.name() {
+                lines.push(format!("{} is bound to `{}`", aim.claim, claim.text("/spec/volumeName")));
+            }
+        }
+        Some(Seen::Unreadable(_)) | None => {}
+    }
+    match now.get(&aim.volume) {
+        Some(Seen::Absent) => lines.push(format!("{} is gone", aim.volume)),
+        Some(Seen::There(volume)) => {
+            if volume.uid() != aim.volume_uid {
+                lines.push(format!("{} was deleted and created again", aim.volume));
+            }
+            if volume.is_terminating() {
+                lines.push(format!("{} is being deleted", aim.volume));
+            }
+        }
+        Some(Seen::Unreadable(_)) | None => {}
+    }
+    lines
+}
+
+/// What protects a volume now, as read: `Retain`, `keep`.
+pub(crate) fn guards(aim: &VolumeAim, now: &Now) -> Vec<&'static str> {
+    let mut guards = Vec::new();
+    let is_retained = |volume: &Object| volume.text("/spec/persistentVolumeReclaimPolicy") == "Retain";
+    if matches!(now.get(&aim.volume), Some(Seen::There(volume)) if is_retained(volume)) {
+        guards.push("Retain");
+    }
+    let is_kept = |claim: &Object| claim.annotation("helm.sh/resource-policy") == Some("keep");
+    if matches!(now.get(&aim.claim), Some(Seen::There(claim)) if is_kept(claim)) {
+        guards.push("keep");
+    }
+    guards
+}
+
+/// `Retain and keep`, `nothing`, `not read`.
+pub(crate) fn guarded(aim: &VolumeAim, now: &Now) -> String {
+    let is_read = |name: &Ref| matches!(now.get(name), Some(Seen::There(_) | Seen::Absent));
+    let guards: Vec<String> = guards(aim, now).into_iter().map(str::to_owned).collect();
+    match guards.as_slice() {
+        [] if is_read(&aim.volume) && is_read(&aim.claim) => "protected by nothing".into(),
+        [] => "how it is protected now was not read".into(),
+        guards => format!("protected by {}", all(guards)),
+    }
+}
+
+/// How a pod is now; `None` where it runs, or was not read.
+fn down_because(pod: &Ref, now: &Now) -> Option<String> {
+    match now.get(pod)? {
+        Seen::Absent => Some("its pod is gone".into()),
+        Seen::Unreadable(_) => None,
+        Seen::There(pod) if pod.is_terminating() => Some("its pod is ending".into()),
+        Seen::There(pod) => {
+            let ready = pod.list("/status/conditions").iter().find(|condition| condition["type"] == "Ready");
+            let is_ready = match ready {
+                Some(condition) => condition["status"] == "True",
+                None => matches!(pod.text("/status/phase"), "Running" | "Succeeded"),
+            };
+            (!is_ready).then(|| format!("its pod is {} and not ready", pod.text("/status/phase")))
+        }
+    }
+}
+
+/// What does not run now, and where its data is.
+pub(crate) fn down(plan: &Plan, course: &Course<'_>, now: &Now) -> Vec<Line> {
+    let ended = course.down();
+    let mut lines = Vec::new();
+    for database in &plan.databases {
+        let Some(why) = down_because(&database.pod, now) else { continue };
+        let mut line = Line::from(format!("Database {} on {} is ", database.database, database.pod.name()))
+            .with(Tone::Bad, "DOWN")
+            .and(format!(": {why}"));
+        if let Some(aim) = course.volume_of(&database.pod) {
+            line = line.and(format!("; its data is on {} ({})", aim.volume.name(), guarded(aim, now)));
+        }
+        let back = ended.iter().find(|(pod, _)| **pod == database.pod).and_then(|(_, back)| *back);
+        let back = back.map_or_else(String::new, |step| format!(" Step {step} brings it back."));
+        lines.push(line.and(format!(".{back}")));
+    }
+    let is_database = |pod: &Ref| plan.databases.iter().any(|database| database.pod == *pod);
+    let mut others: Vec<String> = ended
+        .iter()
+        .filter(|(pod, _)| !is_database(pod) && down_because(pod, now).is_some())
+        .map(|(pod, _)| pod.name().to_owned())
+        .collect();
+    others.dedup();
+    if !others.is_empty() {
+        let what = if others.len() == 1 { "Pod" } else { "Pods" };
+        lines.push(Line::from(format!("{what} {} ", all(&others))).with(Tone::Bad, "DOWN").and(", ended by this run."));
+    }
+    lines
+}
+
+/// For who stops in the middle of a run: what does not run, and how each volume is protected.
+#[must_use]
+pub fn at_risk(plan: &Plan, entries: &[model::Entry], now: &Now) -> Vec<String> {
+    let course = Course::of(plan, entries);
+    let down = down(plan, &course, now);
+    let mut lines: Vec<String> = down.iter().map(Line::plain).collect();
+    lines.extend(
+        plan.volumes.iter().map(|aim| format!("{} ({}) is {}", aim.volume.name(), aim.claim.name(), guarded(aim, now))),
+    );
+    lines
+}
