@@ -197,8 +197,15 @@ pub fn harms(
     at_once: usize,
     told: &(dyn Fn(&HarmSeen) + Sync),
 ) -> Result<Vec<HarmSeen>> {
-    let one =
-        |(case, helm): &(Case, String)| harm(rig, case, helm).with_context(|| format!("{}, helm {helm}", case.name));
+    let one = |(case, helm): &(Case, String)| {
+        Ok(harm(rig, case, helm).unwrap_or_else(|error| HarmSeen {
+            name: case.name.clone(),
+            helm: helm.clone(),
+            seen: Vec::new(),
+            missing: case.harm.clone(),
+            failed: Some(format!("cannot be tried: {error:#}")),
+        }))
+    };
     side_by_side::each(cases, at_once, &one, told)
 }
 
