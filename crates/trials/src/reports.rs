@@ -1,6 +1,7 @@
 //! Public reports of data lost, locked or stranded by an upgrade, as small charts of ours: what bare helm does with them, and
 //! that Portolan refuses, with object and field, while the same chart without the harmful field stays Safe.
 
+mod answer;
 mod chart;
 mod harm;
 mod live;

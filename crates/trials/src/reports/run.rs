@@ -1,16 +1,16 @@
 //! Running the cases.
 
 use std::collections::BTreeMap;
-use std::process::Output;
 
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use testkit::rig::Rig;
 
+use super::answer::Answer;
 use super::harm::Before;
 use super::site::Site;
-use super::{Case, Expect, Harm, Row, Upgrade};
+use super::{Case, Expect, Harm, Row};
 use crate::program::Program;
 use crate::side_by_side;
 
@@ -170,11 +170,11 @@ fn ask(site: &Site<'_>, program: &Program, at: usize, trial: &Trial) -> Result<O
     let upgrade = site.upgrade(&trial.upgrade)?;
     let name = format!("charts-{at}");
     let answer = if trial.apply {
-        applied(site, &site.portolan(program, &name, &upgrade, &["upgrade", "--yes"])?)?
+        Answer::applied(site, &site.portolan(program, &name, &upgrade, &["upgrade", "--yes"])?)?
     } else {
         let plan = format!("plan-{at}.json");
         let out = site.portolan(program, &name, &upgrade, &["plan", "-o", "json", "--out", &plan])?;
-        Answer::of(site, program, &out, &plan)?
+        Answer::planned(site, program, &out, &plan)?
     };
     let complaint = match &trial.expect {
         Some(expect) => {
@@ -187,155 +187,6 @@ fn ask(site: &Site<'_>, program: &Program, at: usize, trial: &Trial) -> Result<O
     Ok(Outcome { trial: trial.clone(), said: answer.line(site.namespace()), complaint, is_broken: false })
 }
 
-/// Something that Portolan holds against a plan.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Objection {
-    code: String,
-    object: String,
-    field: String,
-    text: String,
-}
-
-/// What Portolan answered.
-struct Answer {
-    exit: i32,
-    objections: Vec<Objection>,
-    volumes: Vec<String>,
-    broken: Option<String>,
-}
-
-impl Answer {
-    /// Out of what `portolan plan -o json` printed; where the plan alone says nothing against itself, a rehearsal is asked.
-    fn of(site: &Site<'_>, program: &Program, out: &Output, plan: &str) -> Result<Self> {
-        let exit = out.status.code().unwrap_or(-1);
-        let stderr = String::from_utf8_lossy(&out.stderr).split_whitespace().collect::<Vec<_>>().join(" ");
-        let said: Value = serde_json::from_slice(&out.stdout).unwrap_or_default();
-        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
-        let mut objections = Vec::new();
-        for finding in list(&said["findings"]).iter().filter(|finding| finding["severity"] == "blocking") {
-            let subject = &finding["subject"];
-            objections.push(Objection {
-                code: text(&finding["code"]),
-                object: text(&subject["object"]),
-                field: text(&subject["field"]),
-                text: format!("{} {}", text(&finding["found"]), finding["evidence"]),
-            });
-        }
-        for unmodelled in &list(&said["unmodelled"]) {
-            objections.push(Objection {
-                code: text(&unmodelled["code"]),
-                object: text(&unmodelled["object"]),
-                field: text(&unmodelled["field"]),
-                text: text(&unmodelled["reason"]),
-            });
-        }
-        if exit != 0 && objections.is_empty() && said.is_object() {
-            let forecast = site.rehearse(program, plan)?;
-            for volume in list(&forecast["volumes"]).iter().filter(|volume| volume["headline"] != "Safe") {
-                objections.push(Objection {
-                    code: text(&volume["headline"]),
-                    object: text(&volume["claim"]),
-                    field: String::new(),
-                    text: String::new(),
-                });
-            }
-            if objections.is_empty() {
-                objections.push(Objection {
-                    code: "never finishes".into(),
-                    object: String::new(),
-                    field: String::new(),
-                    text: forecast.to_string(),
-                });
-            }
-        }
-        for (code, rest) in stderr.split("error[").skip(1).filter_map(|part| part.split_once(']')) {
-            objections.push(Objection {
-                code: code.into(),
-                object: String::new(),
-                field: String::new(),
-                text: rest.into(),
-            });
-        }
-        let volumes = list(&said["volumes"]).iter().map(|volume| text(&volume["claim"])).collect();
-        Ok(Self { exit, objections, volumes, broken: None })
-    }
-
-    /// What is wrong where an upgrade has to be refused.
-    fn refuses(&self, expect: &Expect, namespace: &str) -> Option<String> {
-        if self.exit == 0 {
-            return Some(format!("called Safe: {}", self.line(namespace)));
-        }
-        let Expect { code, object, field } = expect;
-        let is_object = |objection: &Objection| object.is_empty() || short(&objection.object) == *object;
-        let names = |objection: &&Objection| is_object(objection) && objection.field.contains(field);
-        // What ends a command early has no subject, only words.
-        let says = |objection: &&Objection| {
-            objection.object.is_empty() && objection.text.contains(object) && objection.text.contains(field)
-        };
-        let of_code: Vec<&Objection> = self.objections.iter().filter(|one| one.code == *code).collect();
-        let fits = of_code.iter().any(|one| names(one) || says(one));
-        (!fits).then(|| format!("not {code} {object} {field}: {}", self.line(namespace)))
-    }
-
-    /// What is wrong where an upgrade has to be Safe.
-    fn is_safe(&self, upgrade: &Upgrade, applied: bool) -> Option<String> {
-        if let Some(broken) = &self.broken {
-            return Some(broken.clone());
-        }
-        if self.exit != 0 || !self.objections.is_empty() {
-            return Some(format!("not Safe: {}", self.line("")));
-        }
-        let has = |claim: &&String| self.volumes.iter().any(|volume| volume.ends_with(&format!("/{claim}")));
-        let missing = upgrade.data().iter().find(|claim| !has(claim)).cloned();
-        missing.filter(|_| !applied).map(|claim| format!("the plan says nothing of PVC {claim}"))
-    }
-
-    fn line(&self, namespace: &str) -> String {
-        let mut line = format!("exit {}", self.exit);
-        for one in &self.objections {
-            line.push_str(&format!("; {} {} {}", one.code, short(&one.object), one.field));
-            if one.object.is_empty() {
-                line.push_str(&one.text.chars().take(160).collect::<String>());
-            }
-        }
-        if namespace.is_empty() { line } else { line.replace(namespace, "NAMESPACE") }
-    }
-}
-
-/// `Kind/name` out of `Kind.group/namespace/name`.
-fn short(full: &str) -> String {
-    let kind = full.split(['.', '/']).next().unwrap_or_default();
-    full.rsplit_once('/').map_or_else(String::new, |(_, name)| format!("{kind}/{name}"))
-}
-
-/// What a real upgrade by Portolan did.
-fn applied(site: &Site<'_>, out: &Output) -> Result<Answer> {
-    let exit = out.status.code().unwrap_or(-1);
-    let stderr = String::from_utf8_lossy(&out.stderr).split_whitespace().collect::<Vec<_>>().join(" ");
-    let stdout = String::from_utf8_lossy(&out.stdout).split_whitespace().collect::<Vec<_>>().join(" ");
-    let errors = stderr.split("error[").skip(1).filter_map(|part| part.split_once(']'));
-    let objections = errors.map(|(code, rest)| Objection {
-        code: code.into(),
-        object: String::new(),
-        field: String::new(),
-        text: format!("{rest} {stdout}"),
-    });
-    let mut answer = Answer { exit, objections: objections.collect(), volumes: Vec::new(), broken: None };
-    if exit != 0 && answer.objections.is_empty() {
-        answer.broken = Some(format!("exit {exit}: {stdout} {stderr}"));
-    }
-    if exit == 0 {
-        let lost = site.lost_rows();
-        let sees = site.rows_of_pod()?;
-        let same = sees.as_ref().is_some_and(|now| site.first_rows().any(|first| first == now));
-        if !lost.is_empty() || !same {
-            answer.broken = Some(format!("finished with other data: {lost:?} changed, the pod sees {sees:?}"));
-        }
-    }
-    Ok(answer)
-}
-
 /// Upgrades with helm alone, each in a namespace of its own, and waits for the harm.
 ///
 /// # Errors
@@ -346,8 +197,15 @@ pub fn harms(
     at_once: usize,
     told: &(dyn Fn(&HarmSeen) + Sync),
 ) -> Result<Vec<HarmSeen>> {
-    let one =
-        |(case, helm): &(Case, String)| harm(rig, case, helm).with_context(|| format!("{}, helm {helm}", case.name));
+    let one = |(case, helm): &(Case, String)| {
+        Ok(harm(rig, case, helm).unwrap_or_else(|error| HarmSeen {
+            name: case.name.clone(),
+            helm: helm.clone(),
+            seen: Vec::new(),
+            missing: case.harm.clone(),
+            failed: Some(format!("cannot be tried: {error:#}")),
+        }))
+    };
     side_by_side::each(cases, at_once, &one, told)
 }
 
