@@ -7,6 +7,8 @@ use std::path::Path;
 use helm_compat::record;
 use model::{ChartId, Code, Finding, Object, Ref, ReleaseFact, ReleaseId, RenderJob};
 
+pub(crate) use helm_compat::precheck::{Known, PlannedWrites};
+
 use crate::helm::Launch;
 
 pub(crate) use helm_compat::values::{file as values_file, set};
@@ -33,6 +35,14 @@ pub(crate) fn releases(
     }
     facts.sort_by_key(|fact| fact.revision);
     Ok(facts)
+}
+
+/// The documents of the newest record's manifest.
+pub(crate) fn newest_docs(secrets: &[Object], id: &ReleaseId) -> Result<Vec<Object>, String> {
+    let records = secrets.iter().filter(|secret| record::is_record(secret, Some(&id.name)));
+    let records = records.map(|secret| record::decode(secret, &id.namespace).map_err(|error| error.to_string()));
+    let newest = records.collect::<Result<Vec<_>, _>>()?.into_iter().max_by_key(|record| record.revision);
+    newest.map_or_else(|| Ok(Vec::new()), |record| record.docs().map_err(|error| error.to_string()))
 }
 
 /// The arguments of an upgrade.

@@ -5,12 +5,12 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use model::{
-    Carried, DatabaseError, DatabaseRef, Digest, Event, Finding, HelmRun, Object, Observation, Progress, Record,
-    Refusal, Reply, Request, SecretKey, Seen, Snapshot, Wait,
+    Carried, CheckReport, DatabaseError, DatabaseRef, Digest, Event, Finding, HelmRun, Manifest, Object, ObjectCheck,
+    Observation, Progress, Record, Refusal, Reply, Request, SecretKey, Seen, Snapshot, Wait,
 };
 use serde_json::Value;
 
-use crate::compat;
+use crate::compat::{self, Known, PlannedWrites};
 use crate::helm::{self, Launch};
 use crate::kubernetes::Client;
 use crate::postgres;
@@ -73,6 +73,10 @@ impl Driver {
                 events(&Event::Reading { pod: database.pod.clone() });
                 Reply::Rows(self.query(&database).await)
             }
+            Request::Check(check) => match self.check(&check).await {
+                Ok(report) => Reply::Checked(report),
+                Err(text) => Reply::Unknown(text),
+            },
             // Nothing is asked, so there is nothing to answer; the loop ends before this.
             Request::End(_) => Reply::Met,
         })
@@ -108,6 +112,28 @@ impl Driver {
             compat::set(&mut values, path, value_of(&secret, from)?.into());
         }
         Ok(compat::values_file(&values).into_bytes())
+    }
+
+    /// Checks what helm will write in a hop, with what the run's folder has of it.
+    async fn check(&self, check: &ObjectCheck) -> Result<CheckReport, String> {
+        let manifest = |digest: &Digest| -> Result<Manifest, String> {
+            let bytes = self.store.blob(digest).map_err(|finding| words(&finding))?;
+            serde_json::from_slice(&bytes).map_err(|error| format!("a planned manifest is no JSON: {error}"))
+        };
+        let records = self.client.release_secrets(&check.release).await.map_err(|finding| words(&finding))?;
+        let writes = PlannedWrites {
+            release: check.release.clone(),
+            client: check.client.clone(),
+            apply: check.apply,
+            stored: compat::newest_docs(&records, &check.release)?,
+            planned: manifest(&check.manifest)?.docs,
+            hooks: manifest(&check.hooks)?.docs,
+            deletes: check.deletes.clone(),
+            own: check.own.clone(),
+            is_next: true,
+        };
+        let (report, _) = self.client.precheck(writes, Known::default()).await;
+        Ok(report)
     }
 
     async fn wait(&self, wait: &Wait, events: &mut dyn FnMut(&Event)) -> Reply {

@@ -1,6 +1,7 @@
 //! The helm program: found, asked for renderings, and started so that it outlives us.
 
 mod dry_run;
+mod foreign;
 mod home;
 mod place;
 mod process;

@@ -2,6 +2,7 @@
 //! here knows which release or database it reads for.
 
 mod causes;
+mod checks;
 mod config;
 mod error;
 mod kinds;
@@ -17,7 +18,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use model::{Finding, Requests};
 
 pub use error::explain;
-pub(crate) use kinds::kind_of;
+pub use helm_compat::precheck::{Known, PlannedWrites};
+pub(crate) use kinds::{group_of, kind_of};
 pub use readiness::{pod_state, readiness};
 
 /// A client of one API server, as one user.

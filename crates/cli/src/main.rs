@@ -10,6 +10,7 @@ mod charts;
 mod commands;
 mod confirm;
 mod drive;
+mod objects;
 mod output;
 mod prepare;
 mod site;

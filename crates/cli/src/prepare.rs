@@ -8,7 +8,7 @@ use std::time::Instant;
 use adapters::helm::{self, DryRun};
 use adapters::store::RunStore;
 use helm_compat::values;
-use model::{Accepted, Code, Content, Finding, HelmClient, Plan, PlanFile, RenderJob, Rendering};
+use model::{Accepted, Code, Content, Finding, HelmClient, Plan, PlanFile, RenderJob, Rendering, StepKind};
 use plan::Planning;
 use plan::planner::{Limits, Wish};
 use plan::survey::{self, Survey};
@@ -19,6 +19,7 @@ use serde_json::{Value, json};
 
 use crate::args::{Global, Target};
 use crate::charts;
+use crate::objects;
 use crate::output::Output;
 use crate::site::{self, Site};
 
@@ -79,7 +80,7 @@ pub(crate) async fn plan(
     let site = &*site;
     let servers = site.servers(&survey, planning.databases());
     let dry_run = match site {
-        Site::Real(real) => Some(DryRun::of_cluster(&real.client)),
+        Site::Real(real) => Some(DryRun::of_surveyed(&real.client, &survey.inventory)),
         Site::Sim(_) => None,
     };
     let renderings = async {
@@ -95,8 +96,10 @@ pub(crate) async fn plan(
     // Helm does not wait for the databases, nor they for helm.
     let (servers, rendered) = tokio::join!(servers, renderings);
     rendered?;
+    let objects = planning.renderings().to_vec();
     let mut file = planning.finish(&servers)?;
     file.fetched = fetched;
+    objects::check(site, &survey, objects, &mut file).await;
     Ok(Prepared { book, survey, file })
 }
 
@@ -191,7 +194,12 @@ async fn render(global: &Global, site: &Site, client: &HelmClient, job: &RenderJ
 pub(crate) fn of_run(run: &RunStore) -> Result<PlanFile, Finding> {
     let plan = run.plan()?;
     let mut objects = BTreeMap::new();
-    for digest in plan.helm_runs().flat_map(|helm| [&helm.archive, &helm.values, &helm.manifest]) {
+    let hooks = plan.steps().filter_map(|step| match &step.kind {
+        StepKind::CheckObjects { check } => Some(&check.hooks),
+        _ => None,
+    });
+    let of_helm = plan.helm_runs().flat_map(|helm| [&helm.archive, &helm.values, &helm.manifest]);
+    for digest in of_helm.chain(hooks) {
         objects.insert(digest.clone(), Content(run.blob(digest)?));
     }
     Ok(PlanFile { plan, objects, fetched: Vec::new() })

@@ -115,7 +115,7 @@ impl Engine {
             return Request::End(outcome.clone());
         }
         if !self.fold.bound {
-            return Request::Read(self.plan.expects.keys().cloned().collect());
+            return Request::Read(guard::relied_on(&self.plan).map(|(name, _)| name.clone()).collect());
         }
         let Some(step) = self.step() else {
             return Request::End(Outcome::Finished);

@@ -3,17 +3,22 @@
 use model::{Code, Expect, Finding, Object, Plan, Ref, Seen};
 use serde_json::Value;
 
-/// What differs from what the plan relied on; `seen` is in the order of `plan.expects`.
+const LOOKED_UP: &str = "helm looked it up: the chart may render something else now";
+
+/// What the plan relied on, in the order in which it is read.
+pub(crate) fn relied_on(plan: &Plan) -> impl Iterator<Item = (&Ref, &Expect)> {
+    plan.expects.iter().chain(&plan.lookups)
+}
+
+/// What differs from what the plan relied on; `seen` is in the order of [`relied_on`].
 pub(crate) fn moved(plan: &Plan, seen: &[Seen]) -> Vec<Finding> {
-    let same =
-        plan.expects.iter().zip(seen).filter(|((name, expect), seen)| check(name, expect, seen).is_none()).count();
-    plan.expects
-        .iter()
-        .zip(seen)
-        .filter_map(|((name, expect), seen)| check(name, expect, seen))
-        .map(|finding| {
-            finding.next(format!("portolan plan   ({same} of {} objects are unchanged)", plan.expects.len()))
-        })
+    let all = plan.expects.len() + plan.lookups.len();
+    let findings: Vec<Finding> =
+        relied_on(plan).zip(seen).filter_map(|((name, expect), seen)| check(name, expect, seen)).collect();
+    let same = all - findings.len();
+    findings
+        .into_iter()
+        .map(|finding| finding.next(format!("portolan plan   ({same} of {all} objects are unchanged)")))
         .collect()
 }
 
@@ -46,7 +51,11 @@ fn check(name: &Ref, expect: &Expect, seen: &Seen) -> Option<Finding> {
 }
 
 fn differing(object: &Object, expect: &Expect) -> Option<(String, String)> {
-    let field = expect.fields.iter().find(|field| object.at(&field.pointer).unwrap_or(&Value::Null) != &field.value)?;
+    let is_other = |field: &&model::Field| object.at(&field.pointer).unwrap_or(&Value::Null) != &field.value;
+    let Some(field) = expect.fields.iter().find(is_other) else {
+        let content = expect.content.as_ref().filter(|content| object.content_digest() != **content);
+        return content.map(|_| ("its content has changed".into(), LOOKED_UP.into()));
+    };
     let show = |value: &Value| match value {
         Value::Null => "(absent)".to_owned(),
         Value::String(text) => text.clone(),

@@ -1,5 +1,6 @@
 //! What each kind of step looks at, sets out to do, waits for and checks.
 
+mod check_objects;
 mod database;
 mod helm;
 mod objects;
@@ -39,6 +40,7 @@ impl Next {
 /// What a step reads before it does anything.
 pub(crate) fn look(step: &Step, fold: &Fold) -> Request {
     match &step.kind {
+        StepKind::CheckObjects { check } => Request::Check(check.clone()),
         StepKind::RetainVolume { volume, .. } => Request::Read(vec![volume.clone()]),
         StepKind::KeepClaim { claim, .. } => Request::Read(vec![claim.clone()]),
         StepKind::ArchiveObject { objects } => Request::Read(objects.clone()),
@@ -87,6 +89,7 @@ pub(crate) fn on_look(step: &Step, fold: &Fold, mark: &str, reply: Reply) -> Nex
         (StepKind::RetainVolume { .. } | StepKind::KeepClaim { .. }, Reply::Seen(seen)) => {
             volumes::on_look(step, &seen)
         }
+        (StepKind::CheckObjects { .. }, Reply::Checked(report)) => check_objects::on_report(report),
         (StepKind::ArchiveObject { objects }, Reply::Seen(seen)) => objects::on_archive(objects, &seen),
         (StepKind::DeleteObject { .. }, Reply::Seen(seen)) => objects::on_delete(step, fold, &seen),
         (StepKind::HelmUpgrade { run }, Reply::Releases(facts)) => helm::on_look(run, fold, mark, &facts),

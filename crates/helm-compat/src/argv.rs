@@ -155,7 +155,7 @@ fn setting(path: &str, value: &Value) -> String {
             ("--set", format!("{{{}}}", items.join(",")))
         }
         Value::Null | Value::Bool(_) => ("--set", value.to_string()),
-        Value::Number(number) if number.is_i64() => ("--set", value.to_string()),
+        Value::Number(number) if is_small(number) => ("--set", value.to_string()),
         _ => ("--set-json", value.to_string()),
     };
     format!("{flag} {}", word(&format!("{path}={text}")))
@@ -171,9 +171,14 @@ fn is_simple(value: &Value) -> bool {
     match value {
         Value::String(text) => reads_as_text(text),
         Value::Null | Value::Bool(_) => true,
-        Value::Number(number) => number.is_i64(),
+        Value::Number(number) => is_small(number),
         _ => false,
     }
+}
+
+/// Whether `--set` and a values file give the same: a larger number is printed with an exponent out of a file.
+fn is_small(number: &serde_json::Number) -> bool {
+    number.is_i64() && values::printed(number) == Some(number.to_string())
 }
 
 fn item(value: &Value) -> String {
@@ -277,7 +282,7 @@ mod tests {
             "global": {"domain": "runai.apps.example.com", "registry": {"password": "hunter2"}},
             "postgresql": {"auth": {"password": "also-not"}, "primary": {"persistence": {"existingClaim": "pvc-postgresql"}}},
             "thanos": {"query": {"stores": ["thanos-grpc-port-forwarder:10901"]}},
-            "odd": {"a,b=[c.d]": 1, "text": "a,b {c}", "number": "007", "int": "5", "list": [], "maps": [{"a": 1}], "float": 1.5, "no": null, "on": true},
+            "odd": {"a,b=[c.d]": 1, "text": "a,b {c}", "number": "007", "int": "5", "list": [], "maps": [{"a": 1}], "float": 1.5, "large": 20_260_131, "ids": [1, 20_260_131], "no": null, "on": true},
         });
         assert_eq!(
             show_command(&run(ValuesMode::Reset), &given),
@@ -288,7 +293,9 @@ mod tests {
                 r#"  --set-string global.registry.password="$GLOBAL_REGISTRY_PASSWORD" \"#,
                 r"  --set 'odd.a\,b\=\[c\.d]=1' \",
                 r"  --set-json odd.float=1.5 \",
+                r"  --set-json 'odd.ids=[1,20260131]' \",
                 r"  --set-string odd.int=5 \",
+                r"  --set-json odd.large=20260131 \",
                 r"  --set-json 'odd.list=[]' \",
                 r#"  --set-json 'odd.maps=[{"a":1}]' \"#,
                 r"  --set odd.no=null \",

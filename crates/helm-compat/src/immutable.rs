@@ -1,6 +1,7 @@
 //! Fields that the API server lets nobody change.
 
-use model::Ref;
+use kube_facts::{ClassKnown, Sizes};
+use model::{Object, Ref};
 use serde_json::{Map, Value, json};
 
 use crate::semantics;
@@ -97,7 +98,7 @@ impl Check<'_> {
         text.unwrap_or_default().to_owned()
     }
 
-    /// A claim's spec: its request may grow, its attributes class may change, and volume and class may be set once
+    /// A claim's spec: its request may grow, and shrink as long as it stays above the capacity, its attributes class may change, and volume and class may be set once
     /// while they are empty.
     fn claim(&self) -> Vec<String> {
         let mut found =
@@ -114,17 +115,22 @@ impl Check<'_> {
                 found.push(format!("spec.{field}"));
             }
         }
-        let storage = |value: &Value| {
-            let request = value.pointer("/spec/resources/requests/storage")?;
-            semantics::quantity(request)
-        };
-        if let Some(was) = storage(self.old)
-            && storage(self.new).is_none_or(|is| is < was)
-        {
+        if self.refuses_size() {
             found.push("spec.resources.requests.storage".into());
         }
         found.sort();
         found
+    }
+
+    /// Whether the storage request cannot become the new one, whatever the storage class allows.
+    fn refuses_size(&self) -> bool {
+        let size = |value: &Value, pointer: &str| semantics::quantity(value.pointer(pointer)?);
+        let request = |value: &Value| size(value, "/spec/resources/requests/storage");
+        let Some(was) = request(self.old) else { return false };
+        let Some(wanted) = request(self.new) else { return true };
+        let capacity = size(self.old, "/status/capacity/storage").unwrap_or(was);
+        let sizes = Sizes { request: was, wanted, capacity };
+        kube_facts::refuses_resize(&Object::new(self.old.clone()), sizes, ClassKnown::Unknown).is_some()
     }
 
     fn job(&self) -> Vec<String> {
@@ -184,6 +190,9 @@ mod tests {
         let mut bound = claim("8Gi", json!("fast"));
         bound["spec"]["volumeName"] = json!("pv");
         bound["spec"]["volumeMode"] = json!("Filesystem");
+        let mut grown = bound.clone();
+        grown["spec"]["resources"]["requests"]["storage"] = json!("30Gi");
+        grown["status"] = json!({"phase": "Bound", "capacity": {"storage": "8Gi"}});
         vec![
             ("StatefulSet.apps/n/a", live_set.clone(), set(json!([template]), "x"), vec![]),
             (
@@ -200,6 +209,8 @@ mod tests {
                 claim("4Gi", json!("slow")),
                 vec!["spec.resources.requests.storage", "spec.storageClassName"],
             ),
+            ("PersistentVolumeClaim/n/a", grown.clone(), claim("20Gi", json!("fast")), vec![]),
+            ("PersistentVolumeClaim/n/a", grown, claim("8Gi", json!("fast")), vec!["spec.resources.requests.storage"]),
             (
                 "PersistentVolumeClaim/n/a",
                 json!({"spec": {}}),

@@ -9,7 +9,7 @@ use std::io::{Read as _, Write as _};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use model::{ChartId, Object, Ref, ReleaseFact, ReleaseStatus};
+use model::{ApplyMethod, ChartId, Object, Ref, ReleaseFact, ReleaseStatus};
 use serde_json::{Value, json};
 
 use crate::manifest::{self, ManifestError};
@@ -55,6 +55,8 @@ pub struct Record {
     pub manifest: String,
     /// The manifests of the hooks.
     pub hooks: Vec<String>,
+    /// How its objects were written; records of helm 3 do not say, and mean the client.
+    pub apply: ApplyMethod,
 }
 
 /// Values and manifest hold passwords: they are not printed.
@@ -115,6 +117,14 @@ pub fn is_record(object: &Object, release: Option<&str>) -> bool {
 /// # Errors
 /// Where a layer is damaged, or a field is missing.
 pub fn decode(object: &Object, namespace: &str) -> Result<Record, RecordError> {
+    read(&release(object)?, object, namespace)
+}
+
+/// The release as the Secret or `ConfigMap` holds it, passwords and all.
+///
+/// # Errors
+/// Where a layer is damaged.
+pub fn release(object: &Object) -> Result<Value, RecordError> {
     let text = object.text("/data/release");
     if text.is_empty() {
         return Err(RecordError::NoRelease);
@@ -123,8 +133,7 @@ pub fn decode(object: &Object, namespace: &str) -> Result<Record, RecordError> {
     if object.text("/kind") != "ConfigMap" {
         bytes = unbase64(&bytes)?;
     }
-    let release: Value = serde_json::from_slice(&gunzip(bytes)?).map_err(|error| damaged("JSON", &error))?;
-    read(&release, object, namespace)
+    serde_json::from_slice(&gunzip(bytes)?).map_err(|error| damaged("JSON", &error))
 }
 
 fn read(release: &Value, object: &Object, namespace: &str) -> Result<Record, RecordError> {
@@ -171,6 +180,7 @@ fn read(release: &Value, object: &Object, namespace: &str) -> Result<Record, Rec
             .flatten()
             .filter_map(|hook| Some(hook.get("manifest")?.as_str()?.to_owned()))
             .collect(),
+        apply: if text("/apply_method") == "ssa" { ApplyMethod::Server } else { ApplyMethod::Client },
     })
 }
 
@@ -202,7 +212,7 @@ fn gunzip(bytes: Vec<u8>) -> Result<Vec<u8>, RecordError> {
 #[must_use]
 pub fn encode(record: &Record) -> Object {
     let hooks: Vec<Value> = record.hooks.iter().map(|manifest| json!({ "manifest": manifest })).collect();
-    let release = json!({
+    let mut release = json!({
         "name": record.name,
         "namespace": record.namespace,
         "version": record.revision,
@@ -220,6 +230,9 @@ pub fn encode(record: &Record) -> Object {
         "manifest": record.manifest,
         "hooks": hooks,
     });
+    if record.apply == ApplyMethod::Server {
+        release["apply_method"] = "ssa".into();
+    }
     store(&release, &record.labels).expect("a record has a name and a revision")
 }
 
@@ -301,6 +314,7 @@ mod tests {
             config: json!({"global": {"domain": "a.b"}}),
             manifest: "---\nkind: Service\napiVersion: v1\nmetadata: {name: a}\n".into(),
             hooks: vec!["kind: Job\n".into()],
+            apply: ApplyMethod::Server,
         }
     }
 

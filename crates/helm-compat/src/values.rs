@@ -6,6 +6,10 @@ use serde_json::{Map, Value};
 
 use crate::{set, yaml};
 
+mod references;
+
+pub use references::References;
+
 /// Why a values file or a `--set` is not usable.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{file}{}: {message}", place(*.line, *.column))]
@@ -127,6 +131,23 @@ pub fn flatten(value: &Value) -> Vec<(String, Value)> {
     let mut all = Vec::new();
     walk(value, "", &mut all);
     all
+}
+
+/// A number as helm prints it where a template puts it into a text: `12345678` is `1.2345678e+07` there, since values are read
+/// as JSON and Go prints a `float64` of seven digits or more with an exponent (`strconv.FormatFloat` with format `g`). `None` where
+/// it is no number that can be told.
+#[must_use]
+pub fn printed(number: &serde_json::Number) -> Option<String> {
+    let float = number.as_f64()?;
+    let text = format!("{float:e}");
+    let (digits, exponent) = text.split_once('e')?;
+    let exponent: i32 = exponent.parse().ok()?;
+    Some(if (-4..6).contains(&exponent) || float == 0.0 {
+        float.to_string()
+    } else {
+        let sign = if exponent < 0 { '-' } else { '+' };
+        format!("{digits}e{sign}{:02}", exponent.abs())
+    })
 }
 
 /// The keys of a dotted path.
@@ -266,5 +287,23 @@ mod tests {
         assert_eq!(value, json!({"a": ["x", "y"], "b": {"c": 1, "d": 2}}));
         let error = parse_set("a").expect_err("it has no value");
         assert_eq!(error.to_string(), r#"--set: key "a" has no value"#);
+    }
+
+    #[test]
+    fn numbers_are_printed_as_by_go() {
+        let cases = [
+            (json!(0), "0"),
+            (json!(999_999), "999999"),
+            (json!(1_000_000), "1e+06"),
+            (json!(12_345_678), "1.2345678e+07"),
+            (json!(-20_260_131), "-2.0260131e+07"),
+            (json!(1.5), "1.5"),
+            (json!(1_000_650_000), "1.00065e+09"),
+            (json!(0.00001), "1e-05"),
+        ];
+        for (number, expected) in cases {
+            let Value::Number(number) = number else { continue };
+            assert_eq!(printed(&number).as_deref(), Some(expected));
+        }
     }
 }

@@ -194,10 +194,14 @@ codes! {
         "what becomes of the volume is Unknown", "remove what is named, or accept it for each volume: --accept PL255=PVC --reason TEXT";
     OtherPlace = 256, Blocked, "the new version looks for its data in another place",
         "it starts on an empty folder; the old data lies unused", "give the chart the mountPath, subPath and data directory of today";
+    NotForeseen = 260, Blocked, "a later hop looks up an object whose state after the earlier hop is not known",
+        "what the chart renders from it may be something else than the plan shows", "stop at the version before with --to, and plan again from there; or accept: --accept PL260 --reason TEXT";
     SharedVolume = 270, Done, "a pod of somebody else mounts a volume of the release",
         "it may write to the data, and it holds the PVC while it runs", "find out what it is for; stop it before the upgrade if it writes";
     BecomesHook = 275, Blocked, "an object of the release becomes a hook and is then deleted by the same upgrade",
         "helm deletes what only the old manifest has, after the hooks made it anew", "take the hook annotation off in the chart, or give the hook helm.sh/resource-policy: keep";
+    OtherDatabaseName = 276, Blocked, "a workload uses a database of another name",
+        "the server makes or finds another database of that name, and the data of today lies unused beside it", "give the chart the name of today, or accept: --accept PL276 --reason TEXT";
     Moved = 301, NothingWritten, "the installation is not as it was when the plan was made",
         "the plan relies on it", "make the plan again: portolan plan";
     OtherCluster = 302, NothingWritten, "the plan was made for another cluster",
@@ -282,7 +286,9 @@ impl Code {
             | Self::KeyChanges
             | Self::WithoutEffect
             | Self::RendersOtherwise
-            | Self::NotReadyBefore => Acceptance::Whole,
+            | Self::OtherDatabaseName
+            | Self::NotReadyBefore
+            | Self::NotForeseen => Acceptance::Whole,
             Self::HookReachesStorage | Self::NotModelled => Acceptance::PerVolume,
             _ => Acceptance::Never,
         }

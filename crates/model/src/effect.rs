@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
-    DatabaseError, DatabaseRef, Digest, HelmRun, Object, Outcome, Record, Ref, ReleaseFact, ReleaseId, Rv, Snapshot,
-    Uid,
+    CheckReport, DatabaseError, DatabaseRef, Digest, HelmRun, Object, ObjectCheck, Outcome, Record, Ref, ReleaseFact,
+    ReleaseId, Rv, Snapshot, Uid,
 };
 
 /// What the engine is told.
@@ -47,6 +47,8 @@ pub enum Request {
     Wait(Wait),
     /// Look into a database, read-only.
     Query(DatabaseRef),
+    /// Check the objects that helm will write against the cluster, without writing.
+    Check(Box<ObjectCheck>),
     /// Nothing more is asked.
     End(Outcome),
 }
@@ -164,6 +166,8 @@ pub enum Reply {
     Met,
     /// The limit is over; the conditions that do not hold yet, with what was last seen.
     TimedOut(Vec<Progress>),
+    /// What came of checking objects.
+    Checked(CheckReport),
     /// What the database said.
     Rows(Result<Snapshot, DatabaseError>),
 }

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{ChartId, HelmClient, Object, Ref, ReleaseId, ReleaseStatus, SecretKey, Uid, Verdict};
+use crate::{ApplyMethod, ChartId, HelmClient, Object, Ref, ReleaseId, ReleaseStatus, SecretKey, Uid, Verdict};
 
 /// What was found: facts, and which facts could not be had. Secrets' data is not in it, only their keys. Written out by
 /// itself it has no values, no manifest and no objects, since these may show passwords: [`SavedInventory`] has them redacted.
@@ -87,6 +87,9 @@ pub struct Release {
     pub deployed: String,
     /// Where helm keeps its records.
     pub driver: Driver,
+    /// How helm wrote the newest revision.
+    #[serde(default)]
+    pub apply: ApplyMethod,
     /// Every record that can be read, newest first.
     pub history: Vec<Revision>,
     /// The records that cannot be read, newest first. The newest record of all is never among them.

@@ -5,6 +5,7 @@
 
 mod baseline;
 mod canonical;
+mod check;
 mod code;
 mod content;
 mod database;
@@ -27,6 +28,9 @@ mod verdict;
 
 pub use baseline::{Baseline, Check, CheckState, Comparison};
 pub use canonical::{Digest, canonical};
+pub use check::{
+    ApplyMethod, CheckAnswer, CheckAsk, CheckReport, ObjectCheck, OwnField, RefusalCause, ServerCheck, ServerRefusal,
+};
 pub use code::{Acceptance, Code, Exit};
 pub use content::Content;
 pub use database::{DatabaseError, DatabaseRef, Snapshot, Table, TableChange};

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{Ref, Rv, Uid};
+use crate::{Digest, Ref, Rv, Uid};
 
 /// A Kubernetes object as JSON, with readers for the fields that Portolan lives by. It is never turned
 /// into a typed struct and back: that would drop fields we do not know.
@@ -23,6 +23,21 @@ impl Object {
     #[must_use]
     pub fn canonical(&self) -> Vec<u8> {
         serde_json::to_vec(&*self.0).unwrap_or_default()
+    }
+
+    /// The digest of what people and controllers decide: without the status, the resourceVersion and the list of who wrote which
+    /// field, so that an object that only lives on has the same one.
+    #[must_use]
+    pub fn content_digest(&self) -> Digest {
+        let mut json = (*self.0).clone();
+        if let Value::Object(map) = &mut json {
+            map.remove("status");
+            if let Some(Value::Object(metadata)) = map.get_mut("metadata") {
+                metadata.remove("resourceVersion");
+                metadata.remove("managedFields");
+            }
+        }
+        Digest::of_value(&json)
     }
 
     /// The field at a JSON pointer.

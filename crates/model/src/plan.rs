@@ -32,6 +32,9 @@ pub struct Plan {
     pub contingencies: Vec<Step>,
     /// The objects that the plan looked at, and what it relied on.
     pub expects: BTreeMap<Ref, Expect>,
+    /// The objects that helm looked up while it rendered, and their absence: what it rendered depends on them.
+    #[serde(default)]
+    pub lookups: BTreeMap<Ref, Expect>,
     /// The volumes that hold data.
     pub volumes: Vec<VolumeAim>,
     /// What can reach a volume and is not modelled: each makes the volume Unknown.
@@ -163,6 +166,9 @@ pub struct Expect {
     pub uid: Option<Uid>,
     /// The fields.
     pub fields: Vec<Field>,
+    /// The whole content; see [`crate::Object::content_digest`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content: Option<Digest>,
 }
 
 /// A field that the plan relied on.

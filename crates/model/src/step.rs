@@ -3,7 +3,7 @@ use std::collections::BTreeSet;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Carried, DatabaseRef, HelmRun, Orphan, Ref, Uid};
+use crate::{Carried, DatabaseRef, HelmRun, ObjectCheck, Orphan, Ref, Uid};
 
 /// One step of a plan: everything is decided.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -28,6 +28,12 @@ pub struct Step {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum StepKind {
+    /// Checks every object that helm will write in the hop against the cluster: existence, owner, references, and the API
+    /// server's dry run of each write and of each pod. Writes nothing.
+    CheckObjects {
+        /// What is checked.
+        check: Box<ObjectCheck>,
+    },
     /// Sets a volume's reclaim policy to Retain.
     RetainVolume {
         /// The volume.
@@ -115,6 +121,7 @@ impl StepKind {
     #[must_use]
     pub fn word(&self) -> &'static str {
         match self {
+            Self::CheckObjects { .. } => "check-objects",
             Self::RetainVolume { .. } => "retain-volume",
             Self::KeepClaim { .. } => "keep-claim",
             Self::RecordDatabase { .. } => "record-database",

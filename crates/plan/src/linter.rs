@@ -105,7 +105,7 @@ fn archive(plan: &Plan, findings: &mut Vec<Finding>) {
 /// In a hop protections come before deletions, these and the wait for their pods before helm, and verification after helm.
 fn order(hop: &Hop, findings: &mut Vec<Finding>) {
     let place = |step: &Step| match step.kind {
-        StepKind::RetainVolume { .. } | StepKind::KeepClaim { .. } => 0,
+        StepKind::CheckObjects { .. } | StepKind::RetainVolume { .. } | StepKind::KeepClaim { .. } => 0,
         StepKind::RecordDatabase { .. } | StepKind::ArchiveObject { .. } | StepKind::CarryCredentials { .. } => 1,
         StepKind::DeleteObject { .. } => 2,
         StepKind::WaitGone { .. } => 3,

@@ -5,6 +5,7 @@
 //! recipes' eyes. A `Leg` is one version to the next before anything is rendered: boundaries, values, credentials. `Standing`
 //! is the installation as it will be when a hop begins. A hop is made of a leg, a standing and a rendering.
 
+mod check_objects;
 mod checks;
 mod claims;
 mod command;
@@ -14,6 +15,7 @@ mod ground;
 mod hop;
 mod leg;
 mod limits;
+mod lookups;
 mod mounts;
 mod notes;
 mod opens;
@@ -104,6 +106,7 @@ fn empty(inventory: &Inventory, helm: &HelmClient) -> Plan {
         contingencies: Vec::new(),
         unmodelled: Vec::new(),
         expects: BTreeMap::new(),
+        lookups: BTreeMap::new(),
         volumes: Vec::new(),
         databases: Vec::new(),
         without: Vec::new(),

@@ -152,6 +152,7 @@ pub fn conclude(
             chart: record.chart.clone(),
             deployed: record.last_deployed.clone(),
             driver: records.driver,
+            apply: record.apply,
             config: record.config.clone(),
             docs: keys_only(records.docs),
             hooks: keys_only(records.hooks),

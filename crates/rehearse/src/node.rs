@@ -197,7 +197,7 @@ impl Node {
                 false
             }
             Request::Query(database) => cone.has(&database.pod),
-            Request::Releases(..) | Request::Append(..) => false,
+            Request::Releases(..) | Request::Append(..) | Request::Check(_) => false,
         };
         if self.crashes && fold.phase == Phase::Check {
             edges.push(Edge::Crash(at));

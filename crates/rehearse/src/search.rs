@@ -127,6 +127,17 @@ pub enum Subject {
     Script(Script),
 }
 
+/// A subject without what helm looked up when the plan was made: that is not part of the world, and was as it has to be.
+fn without_lookups(subject: &Subject) -> Subject {
+    match subject {
+        Subject::Plan(plan) if !plan.lookups.is_empty() => {
+            Subject::Plan(Arc::new(Plan { lookups: BTreeMap::new(), ..(**plan).clone() }))
+        }
+        Subject::Plan(plan) => Subject::Plan(plan.clone()),
+        Subject::Script(script) => Subject::Script(script.clone()),
+    }
+}
+
 fn start(world: &World, subject: &Subject, options: Options) -> Node {
     let actor = match subject {
         Subject::Plan(plan) => Actor::Engine(Box::new(Engine::resume(plan.clone(), &[], "here"))),
@@ -199,6 +210,7 @@ pub fn ends(
 /// Rehearses a subject on a world.
 #[must_use]
 pub fn rehearse(world: &World, subject: &Subject, aims: &[VolumeAim], options: Options) -> Forecast {
+    let subject = &without_lookups(subject);
     let begin = start(world, subject, options);
     let manifests = manifests(world, subject);
     let mut forecast =

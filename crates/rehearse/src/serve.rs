@@ -6,8 +6,8 @@ use base64::Engine as _;
 use engine::Engine;
 use helm_compat::values;
 use model::{
-    Cond, DatabaseError, DatabaseRef, Digest, HelmRun, Progress, Ref, Refusal, ReleaseFact, ReleaseId, ReleaseStatus,
-    Reply, Request, SecretKey, Seen, Snapshot, ValuesMode, Wait,
+    CheckReport, Cond, DatabaseError, DatabaseRef, Digest, HelmRun, Progress, Ref, Refusal, ReleaseFact, ReleaseId,
+    ReleaseStatus, Reply, Request, SecretKey, Seen, Snapshot, ValuesMode, Wait,
 };
 use serde_json::{Value, json};
 
@@ -56,6 +56,8 @@ pub(crate) fn serve(world: &mut World, engine: &Engine, request: &Request, helms
             Reply::Met
         }
         Request::Query(database) => Reply::Rows(query(world, engine, database)),
+        // The simulated API server has no admission: what it would say is not known, and the plan does not rely on it.
+        Request::Check(_) => Reply::Checked(CheckReport::default()),
         Request::End(_) => Reply::Unknown("the run is over".into()),
     })
 }

@@ -1,7 +1,7 @@
 //! Answers the survey's questions from the simulated world.
 
 use helm_compat::record::{self, Record};
-use model::{Answer, Ask, Coverage, DatabaseRef, Object, Ref, ReleaseStatus};
+use model::{Answer, ApplyMethod, Ask, Coverage, DatabaseRef, Object, Ref, ReleaseStatus};
 use serde_json::{Value, json};
 
 use crate::face::Kind;
@@ -111,6 +111,7 @@ impl World {
                     config: record.at("/config").cloned().unwrap_or_default(),
                     manifest,
                     hooks: Vec::new(),
+                    apply: ApplyMethod::default(),
                 }))
             })
             .collect()

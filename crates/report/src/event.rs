@@ -50,9 +50,10 @@ fn told(record: &Record, plan: &Plan) -> Option<(Option<u32>, String)> {
     match record {
         Record::Started { plan: digest, host } => alone(format!("Plan {} begins on {host}", digest.short())),
         Record::Resumed { host } => alone(format!("Goes on, on {host}")),
-        Record::Bound => {
-            alone(format!("The installation is as the plan has it ({})", count(plan.expects.len(), "object")))
-        }
+        Record::Bound => alone(format!(
+            "The installation is as the plan has it ({})",
+            count(plan.expects.len() + plan.lookups.len(), "object")
+        )),
         Record::Intent { step, .. } if step.attempt > 0 => at(step, format!("attempt {}", step.attempt + 1)),
         Record::Intent { step, .. } => at(step, String::new()),
         Record::Effect { step, effect } => match effect {

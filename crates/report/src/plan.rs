@@ -53,7 +53,7 @@ fn facts(plan: &Plan, digest: &Digest) -> Vec<(&'static str, Line)> {
                 journey(plan),
                 count(plan.hops.len(), "hop"),
                 short(&plan.cluster),
-                count(plan.expects.len(), "object")
+                count(plan.expects.len() + plan.lookups.len(), "object")
             )),
         ),
         ("Release", release(&plan.release).into()),

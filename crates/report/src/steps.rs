@@ -9,6 +9,7 @@ use crate::words::{count, kinds};
 /// What a step does, in a word.
 pub(crate) fn word(kind: &StepKind) -> &'static str {
     match kind {
+        StepKind::CheckObjects { .. } => "check",
         StepKind::RetainVolume { .. } => "retain",
         StepKind::KeepClaim { .. } => "keep",
         StepKind::RecordDatabase { .. } => "record",
@@ -24,6 +25,7 @@ pub(crate) fn word(kind: &StepKind) -> &'static str {
 /// To what.
 pub(crate) fn thing(kind: &StepKind) -> String {
     match kind {
+        StepKind::CheckObjects { .. } => "the objects of the upgrade".into(),
         StepKind::RetainVolume { volume, .. } => volume.to_string(),
         StepKind::KeepClaim { claim, .. } | StepKind::VerifyVolume { claim, .. } => claim.to_string(),
         StepKind::RecordDatabase { database } | StepKind::VerifyDatabase { database, .. } => {
@@ -88,6 +90,7 @@ pub(crate) fn items(plan: &Plan, hop: &Hop, before: usize) -> Vec<StepItem> {
 
 fn note(plan: &Plan, hop: &Hop, step: &Step, index: usize) -> String {
     match &step.kind {
+        StepKind::CheckObjects { .. } => "owners, references, and the API server's dry run".into(),
         StepKind::RetainVolume { before, .. } if before == "Retain" => "reclaim policy is Retain already".into(),
         StepKind::RetainVolume { before, .. } => format!("reclaim policy {before} -> Retain"),
         StepKind::KeepClaim { .. } => "helm.sh/resource-policy: keep".into(),

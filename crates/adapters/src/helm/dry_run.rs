@@ -1,17 +1,18 @@
 //! Rendering as the real upgrade will: `helm upgrade --dry-run=server` against a read-only view of the cluster.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderValue, Request, header};
 use http_body_util::BodyExt;
-use model::{Code, Finding, HelmClient, Overlay, RenderJob, Rendered, Rendering};
+use model::{Code, Coverage, Finding, HelmClient, Inventory, Overlay, Ref, RenderJob, Rendered, Rendering, Scope};
 use serde_json::{Value, json};
 
 use super::Home;
 use super::proxy::Proxy;
 use super::template::{evidence, refuses};
-use super::view::{Answer, Ask, Upstream, View};
+use super::view::{Answer, IsAbsent, Upstream, View};
 use crate::kubernetes::Client;
 
 /// How long a rendering may take. The largest charts take seconds.
@@ -26,16 +27,30 @@ impl DryRun {
     /// Against a cluster, with the rights of the client's user. Nothing is sent yet.
     #[must_use]
     pub fn of_cluster(client: &Client) -> Self {
+        Self::of(client, Box::new(|_| false))
+    }
+
+    /// Against a cluster that was surveyed just now: what was not found there, the server is not asked for again.
+    #[must_use]
+    pub fn of_surveyed(client: &Client, found: &Inventory) -> Self {
+        let objects: BTreeSet<Ref> = found.objects.keys().cloned().collect();
+        let listed = found.coverage.iter().filter(|(_, coverage)| *coverage == Coverage::Complete);
+        let listed: BTreeSet<Scope> = listed.map(|(scope, _)| scope.clone()).collect();
+        let is_absent = move |name: &Ref| {
+            let scope = Scope { kind: name.kind().into(), namespace: name.namespace().into() };
+            // A scope has no group: only of a kind that no two groups have is anything concluded.
+            name.kind() != "Ingress" && listed.contains(&scope) && !objects.contains(name)
+        };
+        Self::of(client, Box::new(is_absent))
+    }
+
+    fn of(client: &Client, is_absent: Box<IsAbsent>) -> Self {
         let kube = client.raw();
         let ask = move |path: String, accept: String| {
             let kube = kube.clone();
             Box::pin(async move { forward(&kube, &path, &accept).await }) as _
         };
-        Self::of(Box::new(ask))
-    }
-
-    fn of(ask: Box<Ask>) -> Self {
-        Self { upstream: Arc::new(Upstream::new(ask)) }
+        Self { upstream: Arc::new(Upstream::new(Box::new(ask), is_absent)) }
     }
 
     /// Renders twice, side by side.
@@ -83,6 +98,9 @@ impl DryRun {
             return all(Finding::blocking(Code::BadPlan, found)
                 .why("a rendering only reads; it was refused, and nothing was written")
                 .next("report it with the version of helm"));
+        }
+        if let Some(finding) = super::foreign::owner(said) {
+            return finding;
         }
         let denied = self.upstream.denied();
         // A right that is missing matters only where helm stopped at it.

@@ -46,9 +46,13 @@ pub(super) type Ask = dyn Fn(String, String) -> BoxFuture<'static, Result<Answer
 /// What is asked: a path with its query, and what is accepted.
 type Asked = (String, String);
 
+/// Whether it is known that an object is not there.
+pub(super) type IsAbsent = dyn Fn(&Ref) -> bool + Send + Sync;
+
 /// What the server answered until now.
 pub(super) struct Upstream {
     ask: Box<Ask>,
+    is_absent: Box<IsAbsent>,
     answers: Mutex<HashMap<Asked, Arc<OnceCell<Answer>>>>,
     /// Kinds by group and plural, as discovery told them.
     kinds: Mutex<BTreeMap<(String, String), String>>,
@@ -64,9 +68,10 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Upstream {
-    pub(super) fn new(ask: Box<Ask>) -> Self {
+    pub(super) fn new(ask: Box<Ask>, is_absent: Box<IsAbsent>) -> Self {
         Self {
             ask,
+            is_absent,
             answers: Mutex::default(),
             kinds: Mutex::default(),
             denied: Mutex::default(),
@@ -201,7 +206,7 @@ impl View {
                 self.saw(ClusterRead::Object(target, Some(shown.clone())));
                 return Answer::json(StatusCode::OK, &shown.0);
             }
-            if self.overlay.hidden.contains(&target) {
+            if self.overlay.hidden.contains(&target) || (self.upstream.is_absent)(&target) {
                 self.saw(ClusterRead::Object(target, None));
                 return not_found(resource, name);
             }

@@ -31,6 +31,15 @@ impl Endpoint {
         }
     }
 
+    /// The same kind in another version of its API; in this one where the version is empty.
+    pub(super) fn at_version(&self, api_version: &str) -> Self {
+        let mut other = self.clone();
+        if !api_version.is_empty() {
+            api_version.clone_into(&mut other.api_version);
+        }
+        other
+    }
+
     /// The kind in the plural, as paths and rights name it.
     pub(super) fn plural(&self) -> &str {
         &self.plural
@@ -92,7 +101,7 @@ const TABLE: &[Row] = &[
     ("security.openshift.io", "v1", false, &["SecurityContextConstraints=securitycontextconstraints"]),
 ];
 
-fn well_known(group: &str, kind: &str) -> Option<Endpoint> {
+pub(super) fn well_known(group: &str, kind: &str) -> Option<Endpoint> {
     TABLE.iter().filter(|(its, ..)| *its == group).find_map(|(_, version, namespaced, kinds)| {
         kinds.iter().find_map(|row| {
             let (name, plural) = match row.split_once('=') {
@@ -114,6 +123,11 @@ pub(crate) fn kind_of(group: &str, plural: &str) -> Option<String> {
     let kinds = TABLE.iter().filter(|(its, ..)| *its == group).flat_map(|(.., kinds)| kinds.iter());
     let mut kinds = kinds.map(|row| row.split_once('=').map_or(*row, |(kind, _)| kind));
     kinds.find(|kind| well_known(group, kind).is_some_and(|it| it.plural == plural)).map(str::to_owned)
+}
+
+/// The group of a kind, where it is one of the usual ones; else the core group.
+pub(crate) fn group_of(kind: &str) -> &'static str {
+    TABLE.iter().find(|(group, ..)| well_known(group, kind).is_some()).map_or("", |(group, ..)| group)
 }
 
 fn join(group: &str, version: &str) -> String {

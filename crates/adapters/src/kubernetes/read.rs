@@ -153,7 +153,7 @@ impl Client {
         })
     }
 
-    async fn list_answer(&self, group: &str, kind: &str, namespace: &str) -> Result<Answer, kube::Error> {
+    pub(super) async fn list_answer(&self, group: &str, kind: &str, namespace: &str) -> Result<Answer, kube::Error> {
         let Some(endpoint) = self.endpoint(group, kind).await? else {
             return Ok(Answer::NotServed);
         };
@@ -165,7 +165,7 @@ impl Client {
         }
     }
 
-    async fn get_answer(&self, target: &Ref) -> Result<Answer, kube::Error> {
+    pub(super) async fn get_answer(&self, target: &Ref) -> Result<Answer, kube::Error> {
         let Some(endpoint) = self.endpoint(target.group(), target.kind()).await? else {
             return Ok(Answer::NotServed);
         };

@@ -1,7 +1,9 @@
 //! Against a real API server: `PORTOLAN_TEST_KUBECONFIG` names an administrator's kubeconfig, and
 //! `PORTOLAN_TEST_HELM` programs of helm, with colons between them.
 
+mod checks;
 mod driver;
+mod dry_run;
 mod helm;
 mod postgres;
 mod reads;

@@ -5,7 +5,8 @@ use adapters::driver::Driver;
 use adapters::store::{self, RunStore};
 use engine::Engine;
 use model::{
-    Action, Code, Effect, Exit, Finding, HelmClient, Outcome, Plan, PlanFile, Record, RouteLook, Severity, Verdict,
+    Action, Code, Effect, Exit, Finding, HelmClient, Outcome, Plan, PlanFile, Record, RouteLook, Severity, StepKind,
+    Verdict,
 };
 use plan::survey::Survey;
 use rehearse::Forecast;
@@ -249,6 +250,15 @@ fn nothing_written<'a>(records: impl Iterator<Item = &'a Record>) -> bool {
     !open
 }
 
+/// Whether a run is at the step that checks a hop's objects, before anything of the hop is written.
+fn is_at_check(plan: &Plan, entries: &[model::Entry]) -> bool {
+    let mut fold = engine::Fold::default();
+    for entry in entries {
+        fold.apply(&entry.record);
+    }
+    plan.step(fold.step).is_some_and(|step| matches!(step.kind, StepKind::CheckObjects { .. }))
+}
+
 fn host() -> String {
     let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     format!("{} pid {}", name.trim(), std::process::id())
@@ -315,8 +325,12 @@ fn finish(drive: &Drive, plan: &Plan, end: &End<'_>, output: &Output) -> Result<
             }
             output.finding(&finding);
             let has_written = !nothing_written(entries.iter().map(|entry| &entry.record));
+            let is_safe_point = is_at_check(plan, &entries);
             Ok(match finding.code.exit() {
                 Exit::NeedsPerson if !has_written => Exit::NothingWritten,
+                // What the check before a hop finds stops the run before anything of that hop is written.
+                _ if is_safe_point && has_written => Exit::StoppedSafely,
+                _ if is_safe_point => Exit::NothingWritten,
                 Exit::NothingWritten if has_written => Exit::NeedsPerson,
                 exit => exit,
             })

@@ -27,14 +27,14 @@ fn a_folder_carries_a_voyage_from_command_to_command() {
     assert!(user.ok("rehearse kept.plan --sim here").contains("Safe: 1 volume"));
     let came = user.run("apply kept.plan --sim here");
     assert_eq!(came.code, 0, "{}", came.stderr);
-    assert!(came.stdout.contains("Finished") && !came.stdout.contains("[1/13]"), "{}", came.stdout);
+    assert!(came.stdout.contains("Finished") && !came.stdout.contains("[1/14]"), "{}", came.stdout);
     let waits = came.stderr.lines().filter(|line| line.contains("waits for helm")).count();
     assert!((1..12).contains(&waits), "{waits} lines of waiting for helm");
-    assert!(user.ok("status --sim here").contains("13 of 13 steps done"));
+    assert!(user.ok("status --sim here").contains("14 of 14 steps done"));
     let came = user.run("verify --sim here");
     assert_eq!(came.code, 0, "{}", came.stderr);
     assert!(came.stdout.contains("3 of 3 checks hold"), "{}", came.stdout);
-    assert!(!came.stderr.contains("/13]"), "a check is numbered among the checks\n{}", came.stderr);
+    assert!(!came.stderr.contains("/14]"), "a check is numbered among the checks\n{}", came.stderr);
     let report = find(&user.path("here"), "report.md").expect("a report");
     assert!(std::fs::read_to_string(report).expect("text").contains("Safe"));
 

@@ -2,18 +2,23 @@
 //!
 //! Each check reads a [`Scene`] and gives findings, or names what can reach a volume and is not modelled.
 
+mod database;
+mod effect;
 mod hooks;
 mod identity;
+mod keys;
 mod needs;
+mod numbers;
 mod paths;
 mod place;
 mod uses;
 
 use std::collections::BTreeMap;
 
-use model::{Code, Finding, Ref, Unmodelled, Volume};
+use model::{Code, Fate, Finding, Ref, Unmodelled, Volume};
 
 use super::notes::Scene;
+pub(super) use keys::removed as removed_secrets;
 use uses::Workloads;
 
 /// What the checks of a hop say.
@@ -21,6 +26,8 @@ use uses::Workloads;
 pub(super) struct Report {
     pub(super) findings: Vec<Finding>,
     pub(super) unmodelled: Vec<Unmodelled>,
+    /// Values that go on and do not do what they do today, by path.
+    pub(super) fates: BTreeMap<String, Fate>,
 }
 
 /// Runs every check on a hop.
@@ -31,6 +38,10 @@ pub(super) fn of_hop(scene: &Scene<'_>) -> Report {
     identity::check(scene, &workloads, &mut report);
     hooks::check(scene, &workloads, &mut report);
     needs::check(scene, &mut report);
+    keys::check(scene, &mut report);
+    database::check(scene, &workloads, &mut report);
+    numbers::check(scene, &mut report);
+    effect::check(scene, &mut report);
     report.merge();
     report
 }

@@ -11,7 +11,7 @@ const KEEP: &str = "/metadata/annotations/helm.sh~1resource-policy";
 pub(super) fn of(inventory: &Inventory, plan: &Plan) -> BTreeMap<Ref, Expect> {
     let mut all = BTreeMap::new();
     let mut put = |name: Ref, uid: &Uid, fields: Vec<Field>| {
-        all.entry(name).or_insert_with(|| Expect { uid: Some(uid.clone()), fields });
+        all.entry(name).or_insert_with(|| Expect { uid: Some(uid.clone()), fields, content: None });
     };
     put(cluster(inventory), &inventory.cluster.uid, Vec::new());
     if plan.hops.is_empty() {

@@ -11,13 +11,17 @@ use super::ground::Ground;
 use super::leg::Leg;
 
 /// Each user-supplied value of before by its path.
-pub(super) fn of(ground: &Ground<'_>, leg: &Leg<'_>) -> Vec<(String, Fate)> {
+/// `other` has those that go on and do not do what they do today.
+pub(super) fn of(ground: &Ground<'_>, leg: &Leg<'_>, other: &BTreeMap<String, Fate>) -> Vec<(String, Fate)> {
     let replacements = replacements(ground, leg);
     values::flatten(&leg.before)
         .into_iter()
         .filter(|(_, value)| !value.is_null())
         .map(|(path, value)| {
-            let fate = fate(leg, &replacements, &path, &value);
+            let fate = match fate(leg, &replacements, &path, &value) {
+                Fate::Carried => other.get(&path).cloned().unwrap_or(Fate::Carried),
+                fate => fate,
+            };
             (path, fate)
         })
         .collect()

@@ -12,7 +12,7 @@ use super::leg::Leg;
 use super::planning::HopRendering;
 use super::standing::Standing;
 use super::steps::Desk;
-use super::{Objects, checks, fates, mounts, notes};
+use super::{Objects, check_objects, checks, fates, mounts, notes};
 
 /// A hop, and what a plan says of it.
 pub(super) struct PlannedHop {
@@ -69,8 +69,11 @@ pub(super) fn make(
     let run = run(ground, leg, standing, helm, &planned, objects);
     let mut findings = Vec::new();
     let desk = Desk { ground, leg, standing, docs: &planned.docs, run: &run };
-    let steps = desk.steps(&mut findings);
+    let mut steps = desk.steps(&mut findings);
+    let hooks = redact::planned(&first.hooks, &second.hooks, &leg.plain);
+    steps.insert(0, check_objects::step(&desk, &hooks, &steps, objects));
     let live = standing.when_helm_starts(&steps);
+    desk.archive(&mut steps, checks::removed_secrets(standing, &planned, &first.hooks, &live));
     let changes = upgrade::changes(&standing.docs, &planned.docs, &|name| live.get(name).cloned());
     let new_claims = new_claims(&planned.docs, &live);
     notes::check_class(ground, &new_claims, &planned.docs, &live)?;
@@ -86,7 +89,7 @@ pub(super) fn make(
         steps: &steps,
     };
     findings.extend(notes::of_hop(&scene));
-    let checks::Report { findings: more, mut unmodelled } = checks::of_hop(&scene);
+    let checks::Report { findings: more, mut unmodelled, fates: other } = checks::of_hop(&scene);
     findings.extend(more);
     unmodelled.extend(notes::unmodelled(&scene));
     let hop = Hop {
@@ -97,7 +100,7 @@ pub(super) fn make(
         changes,
         new_claims,
         hooks: hooks::of(&first.hooks).iter().filter_map(hooks::Hook::planned).collect(),
-        values: fates::of(ground, leg),
+        values: fates::of(ground, leg, &other),
     };
     findings.extend(fates::dropped(leg, &hop.values));
     Ok(Made { hop, live, manifest: planned, findings, unmodelled })

@@ -159,9 +159,22 @@ fn unmounted(scene: &Scene<'_>) -> Vec<Finding> {
         for mount in &volume.mounts {
             finding = finding.with(format!("{} mounts it today", mount.pod));
         }
-        finding
+        uses_revision(scene).into_iter().fold(finding, Finding::with)
     })
     .collect()
+}
+
+/// The templates that render something else in each revision: a PVC that is named after the revision is another one after each
+/// upgrade.
+fn uses_revision(scene: &Scene<'_>) -> Vec<String> {
+    let Ok(chart) = helm_compat::chart::read(&scene.leg.pick.archive) else { return Vec::new() };
+    let is_template = |name: &str| name.starts_with("templates/") || name.contains("/templates/");
+    let revision = scene.before.revision + 1;
+    let files = chart.files.iter().filter(|(name, _)| is_template(name));
+    files
+        .filter(|(_, bytes)| String::from_utf8_lossy(bytes).contains("Release.Revision"))
+        .map(|(name, _)| format!("{name} uses .Release.Revision, which is {revision} in this upgrade"))
+        .collect()
 }
 
 /// Helm deletes a hook's object before it makes it again, whatever its annotations say.

@@ -1,12 +1,13 @@
 //! Planning, one rendering after the other. Nothing here reaches a cluster or starts a helm: the caller does what it asks for.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
 use helm_compat::{manifest, record, values};
 use model::{
-    Code, DatabaseRef, Finding, HelmClient, Object, Overlay, Plan, PlanFile, Ref, ReleaseId, RenderJob, Rendered,
-    Rendering, Severity,
+    Code, DatabaseRef, Expect, Finding, HelmClient, Object, Overlay, Plan, PlanFile, Ref, ReleaseId, RenderJob,
+    Rendered, Rendering, Severity,
 };
 use recipe::Book;
 use serde_json::json;
@@ -14,6 +15,7 @@ use serde_json::json;
 use super::ground::Ground;
 use super::hop::{self, PlannedHop};
 use super::leg::{self, Leg};
+use super::lookups::Lookups;
 use super::standing::Standing;
 use super::{
     Objects, Servers, Wish, accept, aim, api_versions, check, empty, expects, notes, opens, overlay, unmodelled,
@@ -24,7 +26,7 @@ use crate::survey::Survey;
 /// A plan that is being made: it asks for one rendering after the other, since what a hop renders depends on what the hop before
 /// rendered, and is then finished with what the databases' servers say.
 ///
-/// ```ignore
+/// ```text
 /// let mut planning = Planning::new(&survey, &book, &wish, &helm)?;
 /// while let Some(job) = planning.job() {
 ///     planning.rendered(&render(&job)?)?;
@@ -45,6 +47,7 @@ pub struct Planning<'a> {
     renderings: Vec<HopRendering>,
     objects: Objects,
     findings: Vec<Finding>,
+    lookups: BTreeMap<Ref, Expect>,
 }
 
 /// What a hop renders, Secrets in clear: for checks that need the objects as helm will send them. It stays in memory; the
@@ -117,6 +120,7 @@ impl<'a> Planning<'a> {
             renderings: Vec::new(),
             objects: Objects::default(),
             findings: Vec::new(),
+            lookups: BTreeMap::new(),
         })
     }
 
@@ -167,6 +171,15 @@ impl<'a> Planning<'a> {
         let both = [read(&rendering.first)?, read(&rendering.second)?];
         let made = hop::make(&self.ground, leg, &self.standing, self.helm, &both, &mut self.objects)?;
         let [first, second] = self.overlays(leg);
+        let lookups = Lookups {
+            reads: &rendering.reads,
+            overlay: &first,
+            left: &self.left[0],
+            is_first: self.hops.is_empty(),
+            rendered: &both[0],
+        };
+        self.lookups.extend(lookups.expects());
+        self.findings.extend(lookups.findings());
         let after = |rendered: &HopRendering, before: Overlay| {
             let after = overlay::After {
                 release,
@@ -232,6 +245,9 @@ impl<'a> Planning<'a> {
         plan.findings.extend(unknown);
         accept(&mut plan)?;
         plan.expects = expects::of(inventory, &plan);
+        // What the plan relies on by itself it looks at more closely.
+        self.lookups.retain(|name, _| !plan.expects.contains_key(name));
+        plan.lookups = self.lookups;
         plan.findings.extend(linted(&plan)?);
         plan.findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
         plan.findings.dedup();

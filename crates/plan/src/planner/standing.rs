@@ -3,8 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use helm_compat::{manifest, upgrade};
-use model::{Change, Hop, Inventory, Manifest, Object, Ref, Step, StepKind};
+use model::{Change, Hop, Inventory, Manifest, Object, OwnField, Ref, Step, StepKind};
 use serde_json::{Value, json};
+
+use super::check_objects;
 
 /// Claims and volumes are the same objects in every hop. What helm makes in one is not known by UID in the next: such an
 /// object stands here without one.
@@ -20,6 +22,8 @@ pub(super) struct Standing {
     /// Objects that an earlier hop put into the archive. The first copy counts: of a password it is the one that the data
     /// directory knows.
     pub(super) archived: BTreeSet<Ref>,
+    /// The fields that earlier hops wrote.
+    pub(super) own: Vec<OwnField>,
 }
 
 impl Standing {
@@ -30,6 +34,7 @@ impl Standing {
             objects: inventory.objects.clone(),
             retained: BTreeSet::new(),
             archived: BTreeSet::new(),
+            own: Vec::new(),
         }
     }
 
@@ -104,7 +109,9 @@ impl Standing {
             });
             live.insert(new.claim.clone(), Object::new(claim));
         }
-        Self { revision: self.revision + 1, docs: planned.docs.clone(), objects: live, retained, archived }
+        let mut own = self.own.clone();
+        own.extend(hop.steps.iter().filter_map(check_objects::own_field));
+        Self { revision: self.revision + 1, docs: planned.docs.clone(), objects: live, retained, archived, own }
     }
 }
 

@@ -57,6 +57,30 @@ impl Desk<'_> {
         steps
     }
 
+    /// Archives more objects: in the step that archives already, else in one of its own.
+    pub(super) fn archive(&self, steps: &mut Vec<Step>, mut more: Vec<Ref>) {
+        more.retain(|name| !self.standing.archived.contains(name));
+        if more.is_empty() {
+            return;
+        }
+        let is_archive = |step: &&mut Step| matches!(step.kind, StepKind::ArchiveObject { .. });
+        if let Some(archive) = steps.iter_mut().find(is_archive) {
+            if let StepKind::ArchiveObject { objects } = &mut archive.kind {
+                add(objects, &more);
+            }
+            archive.command = command::of(&archive.kind, &self.leg.given, archive.limit);
+            return;
+        }
+        let source = Source { page: "portolan".into(), line: None, boundary: "every upgrade".into() };
+        let kind = StepKind::ArchiveObject { objects: more };
+        let mut archive =
+            step("archive-removed", "what helm deletes and cannot be made again is archived first", kind, vec![source]);
+        archive.command = command::of(&archive.kind, &self.leg.given, archive.limit);
+        let place = Ask::place_of(&archive.kind);
+        let at = steps.iter().position(|step| Ask::place_of(&step.kind) > place).unwrap_or(steps.len());
+        steps.insert(at, archive);
+    }
+
     fn source(&self, boundary: &Boundary, origin: &Origin) -> Source {
         let title = self.ground.book.source(&origin.page).map(|page| page.title.clone());
         Source {

@@ -1,7 +1,7 @@
 //! The survey on small answers made by hand.
 
 use helm_compat::record::{self, Record};
-use model::{ChartId, ReleaseStatus, Verdict};
+use model::{ApplyMethod, ChartId, ReleaseStatus, Verdict};
 use semver::Version;
 use serde_json::{Value, json};
 
@@ -75,6 +75,7 @@ fn record_of(revision: u32, status: ReleaseStatus) -> Record {
         config: json!({"global": {"domain": "d"}}),
         manifest: MANIFEST.into(),
         hooks: Vec::new(),
+        apply: ApplyMethod::Server,
     }
 }
 

@@ -97,6 +97,8 @@ fn a_hook_that_can_reach_a_volume_makes_it_unknown() {
     let node = with(&job("pre-upgrade", "", &format!("{mount}[{{name: d, hostPath: {{path: /srv}}}}]")));
     assert_eq!(reached(&node), ["store /spec/template/spec/volumes/0/hostPath/path"]);
     // By its own object.
+    let claim = "---\napiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: {name: store, annotations: {helm.sh/hook: pre-upgrade}}\n";
+    assert_eq!(reached(&with(claim)), ["store /metadata/annotations/helm.sh~1hook"]);
     let set = set("", PLAIN)
         .replace("metadata: {name: store}", "metadata: {name: store, annotations: {helm.sh/hook: pre-upgrade}}");
     let yard = installed(&crate::store::set("", PLAIN), &json!({"csi": {}}));

@@ -56,7 +56,7 @@ fn nothing_is_deleted_that_was_not_archived() {
 #[test]
 fn protections_come_first_and_verification_last() {
     let mut late = plan();
-    let step = late.hops[0].steps.remove(0);
+    let step = late.hops[0].steps.remove(1);
     let helm = at(&late, "helm-upgrade");
     late.hops[0].steps.insert(helm + 1, step);
     let found_late = found(&late);
@@ -88,7 +88,9 @@ fn protections_come_first_and_verification_last() {
 fn objects_are_named_by_uid() {
     let mut plan = plan();
     let none = Uid::new("");
-    let StepKind::KeepClaim { uid, .. } = &mut plan.hops[0].steps[1].kind else { panic!("it keeps second") };
+    let StepKind::KeepClaim { uid, .. } = &mut plan.hops[0].steps[2].kind else {
+        panic!("it checks, retains and keeps")
+    };
     *uid = none.clone();
     plan.volumes[0].volume_uid = none;
     let found = found(&plan);

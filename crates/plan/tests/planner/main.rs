@@ -2,14 +2,17 @@
 
 #![allow(clippy::expect_used, reason = "a test says what it expects")]
 
+mod effects;
 mod hooks;
 mod identity;
+mod keys;
 mod lints;
 mod opens;
 mod paths;
 mod place;
 mod protect;
 mod refusals;
+mod renders;
 mod store;
 mod taken;
 mod values;

@@ -41,13 +41,13 @@ fn from_2_8_the_union_of_the_blocks() {
     assert_eq!(plan.hops[0].boundaries, ["every upgrade", "into 2.9", "into 2.12", "into 2.20"]);
     let lines: Vec<Vec<Option<u32>>> =
         plan.steps().map(|step| step.sources.iter().map(|source| source.line).collect()).collect();
-    assert_eq!(lines[0], [Some(44), None]);
-    assert_eq!(lines[1], [Some(67), None]);
-    assert_eq!(lines[5], [Some(46)]);
-    assert_eq!(lines[7], [Some(47)]);
+    assert_eq!(lines[1], [Some(44), None]);
+    assert_eq!(lines[2], [Some(67), None]);
+    assert_eq!(lines[6], [Some(46)]);
     assert_eq!(lines[8], [Some(47)]);
-    assert_eq!(lines[9], [100, 101, 102, 103, 104].map(Some));
-    assert_eq!(plan.hops[0].steps[0].sources[0].boundary, "into 2.9");
+    assert_eq!(lines[9], [Some(47)]);
+    assert_eq!(lines[10], [100, 101, 102, 103, 104].map(Some));
+    assert_eq!(plan.hops[0].steps[1].sources[0].boundary, "into 2.9");
     assert_eq!(lint(plan), []);
 }
 
@@ -95,7 +95,10 @@ fn what_will_change_and_what_was_relied_on() {
     let claims: Vec<&str> = hop.new_claims.iter().map(|new| new.claim.name()).collect();
     assert_eq!(claims, ["data-runai-backend-redis-queue-master-0"]);
     let undo: Vec<Undo> = hop.steps.iter().map(|step| step.undo).collect();
-    assert_eq!((undo[0], undo[5], undo[9], undo[10]), (Undo::Reverse, Undo::Restore, Undo::ForwardOnly, Undo::Nothing));
+    assert_eq!(
+        (undo[1], undo[6], undo[10], undo[11]),
+        (Undo::Reverse, Undo::Restore, Undo::ForwardOnly, Undo::Nothing)
+    );
 
     let names: Vec<String> = plan.expects.keys().map(ToString::to_string).collect();
     let mut want = [
@@ -141,7 +144,8 @@ fn what_a_person_would_type() {
     ] {
         assert!(lines.contains(&want), "{want}\nin {lines:#?}");
     }
-    assert!(plan.steps().all(|step| !step.command.is_empty() && !step.why.is_empty()));
+    // Helm has no command for the check.
+    assert!(plan.steps().all(|step| (step.id == "check-objects" || !step.command.is_empty()) && !step.why.is_empty()));
 }
 
 #[test]
@@ -209,7 +213,7 @@ fn two_hops() {
             "verify database but public.tenants",
         ]
     );
-    let StepKind::RetainVolume { before, .. } = &plan.hops[1].steps[0].kind else { panic!("it retains first") };
+    let StepKind::RetainVolume { before, .. } = &plan.hops[1].steps[1].kind else { panic!("it checks and retains") };
     assert_eq!(before, "Retain");
     // The second hop goes on from what the first one makes.
     let jobs = yard.jobs(&way).expect("two jobs");
@@ -324,4 +328,21 @@ fn a_chart_is_picked() {
     assert_eq!((none.code, none.evidence.len()), (model::Code::NoTarget, 6));
     let lower = planner::pick("2.13", &offered, &new("2.20.9")).expect_err("lower");
     assert_eq!(lower.code, model::Code::Downgrade);
+}
+
+#[test]
+fn each_hop_begins_with_a_check_of_its_objects() {
+    let plan = at_2_8().plan(&[new("2.20.41")]);
+    let StepKind::CheckObjects { check } = &plan.hops[0].steps[0].kind else { panic!("it checks first") };
+    let deletes: Vec<String> = check.deletes.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        deletes,
+        ["Secret/runai-backend-postgresql", "StatefulSet/keycloak", "StatefulSet/runai-backend-postgresql"]
+    );
+    let own: Vec<(String, &str)> = check.own.iter().map(|own| (own.object.to_string(), own.value.as_str())).collect();
+    assert_eq!(
+        own,
+        [("PersistentVolume/pv-1".into(), "Retain"), ("PersistentVolumeClaim/pvc-postgresql".into(), "keep")]
+    );
+    assert_eq!(check.manifest, run(&plan, 0).manifest);
 }

@@ -84,6 +84,8 @@ fn another_place_is_refused() {
     assert_eq!(moved(BARE, &sidecar), refused("/containers/0/volumeMounts"));
     let env = PLAIN.replace("args: ['--data=/data/db']", "env: [{name: DATA, value: /data/db}]");
     assert_eq!(moved(&env, &env.replace("/data/db", "/data/other")), refused("/containers/0/env/0/value"));
+    let script = env.replace("volumeMounts:", "command: [sh, -c, 'DATA=/data/next exec store'], volumeMounts:");
+    assert_eq!(moved(&env, &script), refused("/containers/0/command/2"));
     assert_eq!(moved(&env, &env.replace("env: [{name: DATA, value: /data/db}], ", "")), refused("/containers/0/env"));
     let work = BARE.replace("volumeMounts:", "workingDir: /data, volumeMounts:");
     assert_eq!(moved(&work, &work.replace("workingDir: /data, ", "")), refused("/containers/0/workingDir"));
@@ -129,7 +131,7 @@ fn a_file_that_names_the_path_counts() {
     let env = BARE.replace("volumeMounts:", "envFrom: [{configMapRef: {name: cfg}}], volumeMounts:");
     let yard = installed(&(set("", &env) + &map("/data/db").replace("store.conf", "DATA")), &json!({"csi": {}}));
     let plan = plan(&yard, &(set("", &env) + &map("/data/x").replace("store.conf", "DATA")));
-    assert_eq!(crate::store::said(&plan), ["Blocking PL256 ConfigMap/cfg /data/DATA"]);
+    assert_eq!(crate::store::said(&plan), refused("/containers/0/envFrom/0"));
 }
 
 #[test]
@@ -137,7 +139,10 @@ fn the_volume_must_stay_in_the_workload() {
     let gone = set("", BARE).replace("claimName: store", "claimName: other");
     let other = set("", BARE).replace("metadata: {name: store}", "metadata: {name: reader}");
     let said = said(&plan(&installed(&(set("", BARE) + &other), &json!({"csi": {}})), &(gone + &other)));
-    assert_eq!(said, refused("/volumes"));
+    assert_eq!(said, refused("/volumes/0/persistentVolumeClaim/claimName"));
+    // Nothing mounts it any more: the volume's end is said, and where it went.
+    let empty = set("", BARE).replace("persistentVolumeClaim: {claimName: store}", "emptyDir: {}");
+    assert!(moved_to(&empty).contains(&refused("/volumes/0")[0]), "{:?}", moved_to(&empty));
     // A workload of another name takes its place.
     let renamed = set("", BARE).replace("metadata: {name: store}", "metadata: {name: store-v2}");
     assert_eq!(moved_to(&renamed), Vec::<String>::new());
@@ -157,4 +162,15 @@ fn the_platforms_own_upgrade_says_nothing() {
     let plan = at_2_13().plan(&[crate::yard::new("2.20.41")]);
     assert!(plan.unmodelled.is_empty(), "{:#?}", plan.unmodelled);
     assert!(plan.findings.iter().all(|finding| finding.code.to_string() != "PL256"), "{:#?}", plan.findings);
+}
+
+#[test]
+fn another_database_of_the_server_is_named() {
+    let env = PLAIN
+        .replace("args:", "env: [{name: POSTGRES_DB, value: app}, {name: URL, value: 'postgres://u:p@h/app'}], args:");
+    assert_eq!(moved(&env, &env.replace("store:1", "store:2")), Vec::<String>::new());
+    let field = |at: u8| format!("Blocking PL276 StatefulSet/store {POD}/containers/0/env/{at}/value");
+    assert_eq!(moved(&env, &env.replace("value: app}", "value: other}")), [field(0)]);
+    assert_eq!(moved(&env, &env.replace("@h/app", "@h2/other")), [field(1)]);
+    assert_eq!(moved(&env, &env.replace("@h/app", "@h2/app")), Vec::<String>::new());
 }

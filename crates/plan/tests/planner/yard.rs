@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use helm_compat::{chart, manifest, redact, values};
 use model::{
-    ChartId, Cluster, Coverage, Digest, Driver, FORMAT, Finding, HelmClient, HelmRun, Inventory, Manifest, Mount,
-    Object, Plan, PlanFile, Platform, Ref, Release, ReleaseId, ReleaseStatus, RenderJob, Rendered, Rendering, Requests,
-    Scope, SecretKey, Step, StepKind, Uid, Verdict, Volume,
+    ApplyMethod, ChartId, Cluster, Coverage, Digest, Driver, FORMAT, Finding, HelmClient, HelmRun, Inventory, Manifest,
+    Mount, Object, Plan, PlanFile, Platform, Ref, Release, ReleaseId, ReleaseStatus, RenderJob, Rendered, Rendering,
+    Requests, Scope, SecretKey, Step, StepKind, Uid, Verdict, Volume,
 };
 use portolan_plan::Planning;
 use portolan_plan::planner::{ChartPick, Limits, Servers, Wish};
@@ -189,6 +189,19 @@ fn database_volume(name: Ref, volume: Ref, in_manifest: bool) -> Volume {
     }
 }
 
+fn cluster() -> Cluster {
+    Cluster {
+        server: "https://api.example.com:6443".into(),
+        user: "jdoe".into(),
+        uid: Uid::new("the-cluster"),
+        version: "v1.27.8".into(),
+        platform: Platform::OpenShift { version: "4.14.31".into(), apps_domain: "apps.rig.example.com".into() },
+        default_class: Some("standard".into()),
+        groups: Vec::new(),
+        api_versions: Vec::new(),
+    }
+}
+
 /// What was installed with a chart and some values; `claim` is the one that the database lies on.
 fn installed(chart: &ChartId, config: Value, claim: &str) -> Yard {
     let text = chart_of(chart, &config, PASSWORD);
@@ -197,19 +210,9 @@ fn installed(chart: &ChartId, config: Value, claim: &str) -> Yard {
     let objects = objects(&docs, &name, &volume);
     let in_manifest = docs.iter().any(|doc| doc.name().as_ref() == Some(&name));
     let key = docs.iter().find(|doc| redact::is_secret(doc)).map(|doc| doc.data_keys()[0].to_owned()).expect("a key");
-    let scope = |kind: &str, namespace: &str| Scope { kind: kind.into(), namespace: namespace.into() };
     let inventory = Inventory {
         format: FORMAT,
-        cluster: Cluster {
-            server: "https://api.example.com:6443".into(),
-            user: "jdoe".into(),
-            uid: Uid::new("the-cluster"),
-            version: "v1.27.8".into(),
-            platform: Platform::OpenShift { version: "4.14.31".into(), apps_domain: "apps.rig.example.com".into() },
-            default_class: Some("standard".into()),
-            groups: Vec::new(),
-            api_versions: Vec::new(),
-        },
+        cluster: cluster(),
         helm: None,
         release: Release {
             id: ReleaseId { namespace: NS.into(), name: NS.into() },
@@ -218,6 +221,7 @@ fn installed(chart: &ChartId, config: Value, claim: &str) -> Yard {
             chart: chart.clone(),
             deployed: String::new(),
             driver: Driver::Secret,
+            apply: ApplyMethod::Client,
             history: Vec::new(),
             damaged: Vec::new(),
             config,
@@ -231,9 +235,11 @@ fn installed(chart: &ChartId, config: Value, claim: &str) -> Yard {
         classes: Vec::new(),
         objects,
         coverage: ["PersistentVolumeClaim", "Pod", "StatefulSet", "Deployment", "Secret"]
-            .map(|kind| (scope(kind, NS), Coverage::Complete))
+            .map(|kind| (kind, NS))
             .into_iter()
-            .chain([(scope("StorageClass", ""), Coverage::Complete)])
+            .chain([("StorageClass", "")])
+            .map(|(kind, namespace)| Scope { kind: kind.into(), namespace: namespace.into() })
+            .map(|scope| (scope, Coverage::Complete))
             .collect(),
         requests: Requests::default(),
     };
@@ -281,13 +287,22 @@ pub(crate) fn at_2_13_adopted() -> Yard {
     installed(&new("2.13.19"), config, "pvc-postgresql")
 }
 
+pub(crate) fn helm() -> HelmClient {
+    HelmClient { version: Version::new(3, 14, 4), path: String::new(), digest: None }
+}
+
 impl Yard {
     pub(crate) fn without(mut self, ids: &[&str]) -> Self {
         self.without = ids.iter().map(|id| (*id).to_owned()).collect();
         self
     }
 
-    fn wish(&self, to: &[ChartId]) -> Wish {
+    pub(crate) fn survey(&self) -> Survey {
+        let secrets = self.secrets.iter().map(|(key, text)| (key.clone(), text.clone())).collect();
+        Survey::new(self.inventory.clone(), secrets)
+    }
+
+    pub(crate) fn wish(&self, to: &[ChartId]) -> Wish {
         Wish {
             to: to.iter().map(pick).collect(),
             values: self.values.clone(),
@@ -311,12 +326,20 @@ impl Yard {
         self.planned(to, edit)?.1
     }
 
+    /// A plan to 2.20 whose chart is another archive.
+    pub(crate) fn file_with(&self, archive: Vec<u8>, edit: &Edit<'_>) -> Result<PlanFile, Finding> {
+        let mut wish = self.wish(&[new("2.20.41")]);
+        wish.to[0].archive = archive;
+        self.planned_of(&wish, edit)?.1
+    }
+
     fn planned(&self, to: &[ChartId], edit: &Edit<'_>) -> Result<(Vec<RenderJob>, Result<PlanFile, Finding>), Finding> {
-        let helm = HelmClient { version: Version::new(3, 14, 4), path: String::new(), digest: None };
-        let secrets = self.secrets.iter().map(|(key, text)| (key.clone(), text.clone())).collect();
-        let survey = Survey::new(self.inventory.clone(), secrets);
-        let wish = self.wish(to);
-        let mut planning = Planning::new(&survey, &self.book, &wish, &helm)?;
+        self.planned_of(&self.wish(to), edit)
+    }
+
+    fn planned_of(&self, wish: &Wish, edit: &Edit<'_>) -> Result<(Vec<RenderJob>, Result<PlanFile, Finding>), Finding> {
+        let (survey, helm) = (self.survey(), helm());
+        let mut planning = Planning::new(&survey, &self.book, wish, &helm)?;
         let mut jobs = Vec::new();
         while let Some(job) = planning.job() {
             let [first, second] = render(&job).map(|text| Rendered::of_text(edit(jobs.len(), text)));
@@ -339,6 +362,7 @@ impl Yard {
 pub(crate) fn word(step: &Step) -> String {
     let list = |names: &[Ref]| names.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
     match &step.kind {
+        StepKind::CheckObjects { .. } => "check".into(),
         StepKind::RetainVolume { volume, .. } => format!("retain {volume}"),
         StepKind::KeepClaim { claim, .. } => format!("keep {claim}"),
         StepKind::RecordDatabase { database } => format!("record {}", database.pod),
@@ -355,8 +379,12 @@ pub(crate) fn word(step: &Step) -> String {
     }
 }
 
+/// The steps of a hop but the first, which checks the objects.
 pub(crate) fn words(plan: &Plan, hop: usize) -> Vec<String> {
-    plan.hops[hop].steps.iter().map(word).collect()
+    let mut words: Vec<String> = plan.hops[hop].steps.iter().map(word).collect();
+    // A plan that only protects has no upgrade to check.
+    words.retain(|word| word != "check");
+    words
 }
 
 pub(crate) fn run(plan: &Plan, hop: usize) -> &HelmRun {

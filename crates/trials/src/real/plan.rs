@@ -1,7 +1,7 @@
 //! Planning on the rig.
 
 use ::plan::Planning;
-use ::plan::planner::{ChartPick, Servers, Wish};
+use ::plan::planner::{ChartPick, HopRendering, Servers, Wish};
 use ::plan::survey::Survey;
 use adapters::helm::DryRun;
 use adapters::postgres;
@@ -61,14 +61,36 @@ impl Site<'_> {
         )
     }
 
-    fn plan_found(&self, found: &Survey, wish: &Wish) -> Result<PlanFile> {
+    /// What the hops of a voyage render, Secrets in clear.
+    ///
+    /// # Errors
+    /// What the planner says.
+    pub fn renderings(&self, found: &Survey, to: &[&str]) -> Result<Vec<HopRendering>> {
+        let wish = Wish {
+            to: sim::picks(&found.inventory.release.chart, to).map_err(told)?,
+            values: json!({}),
+            without: Vec::new(),
+            accepted: Vec::new(),
+            limits: ::plan::planner::Limits::default(),
+        };
         let book = Book::builtin();
-        let mut planning = Planning::new(found, &book, wish, &self.helm).map_err(told)?;
-        let dry_run = DryRun::of_cluster(&self.client);
+        Ok(self.rendered(found, &book, &wish)?.renderings().to_vec())
+    }
+
+    /// A plan with all its renderings.
+    fn rendered<'b>(&'b self, found: &'b Survey, book: &'b Book, wish: &'b Wish) -> Result<Planning<'b>> {
+        let mut planning = Planning::new(found, book, wish, &self.helm).map_err(told)?;
+        let dry_run = DryRun::of_surveyed(&self.client, &found.inventory);
         while let Some(job) = planning.job() {
             let rendering = self.runtime.block_on(dry_run.render(&self.helm, &job)).map_err(told)?;
             planning.rendered(&rendering).map_err(told)?;
         }
+        Ok(planning)
+    }
+
+    fn plan_found(&self, found: &Survey, wish: &Wish) -> Result<PlanFile> {
+        let book = Book::builtin();
+        let planning = self.rendered(found, &book, wish)?;
         let databases = planning.databases();
         let servers = self.servers(found, databases)?;
         let mut file = planning.finish(&servers).map_err(told)?;

@@ -14,7 +14,7 @@ fn secret(name: &str, label: &str) -> Value {
 
 /// A server with two Secrets and a kind of its own, and how often it was asked.
 fn upstream(asked: Arc<AtomicUsize>) -> Upstream {
-    Upstream::new(Box::new(move |path, _| {
+    let ask = move |path: String, _: String| -> futures::future::BoxFuture<'static, Result<Answer, String>> {
         asked.fetch_add(1, Ordering::Relaxed);
         let (path, query) = path.split_once('?').unwrap_or((&path, ""));
         let found = match path {
@@ -41,7 +41,8 @@ fn upstream(asked: Arc<AtomicUsize>) -> Upstream {
             }
         };
         Box::pin(async move { Ok(answer) })
-    }))
+    };
+    Upstream::new(Box::new(ask), Box::new(|name| name.name() == "not-found"))
 }
 
 fn overlay() -> Overlay {
@@ -170,9 +171,11 @@ async fn nobody_else_reads_through_it() {
 async fn the_server_is_asked_once() {
     let fixture = Fixture::new().await;
     let path = "/api/v1/namespaces/n/secrets/live";
+    // What is known to be absent is not asked for at all.
+    assert_eq!(fixture.get("/api/v1/namespaces/n/secrets/not-found").await.0, 404);
     let three = tokio::join!(fixture.get(path), fixture.get(path), fixture.get(path));
     assert_eq!((three.0.0, three.1.0, three.2.0), (200, 200, 200));
     assert_eq!(fixture.asked.load(Ordering::Relaxed), 1);
     let reads = fixture.view.reads();
-    assert!(matches!(reads.as_slice(), [ClusterRead::Object(_, Some(_))]), "{reads:?}");
+    assert!(matches!(reads.as_slice(), [ClusterRead::Object(_, None), ClusterRead::Object(_, Some(_))]), "{reads:?}");
 }

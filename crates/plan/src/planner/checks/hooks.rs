@@ -67,8 +67,12 @@ struct Reach<'a> {
 
 impl Reach<'_> {
     fn found(&self, known: &[&Object]) -> Option<Unmodelled> {
-        let (field, reason) =
-            self.mounts().or_else(|| self.on_node()).or_else(|| self.own()).or_else(|| self.may(known))?;
+        let (field, reason) = self
+            .is_storage()
+            .or_else(|| self.mounts())
+            .or_else(|| self.on_node())
+            .or_else(|| self.own())
+            .or_else(|| self.may(known))?;
         Some(Unmodelled {
             code: Code::HookReachesStorage,
             claim: self.volume.claim.clone(),
@@ -77,6 +81,14 @@ impl Reach<'_> {
             reason,
             way_out: WAY_OUT.into(),
             accepted: false,
+        })
+    }
+
+    /// It is the PVC itself, or its PV.
+    fn is_storage(&self) -> Option<(String, String)> {
+        let is_its = *self.name == self.volume.claim || Some(self.name) == self.volume.volume.as_ref();
+        (is_its && !self.hook.delete.is_empty()).then(|| {
+            ("/metadata/annotations/helm.sh~1hook".into(), "helm deletes this object before it makes it anew".into())
         })
     }
 

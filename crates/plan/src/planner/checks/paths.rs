@@ -115,50 +115,45 @@ impl<'a> Room<'a> {
     /// The variables in the order in which they are set; of several of a name the last counts, as for the kubelet.
     fn environment(&self) -> Vec<(String, Text)> {
         let mut all = Vec::new();
-        for from in list(self.user.container.json, "envFrom") {
+        for (index, from) in list(self.user.container.json, "envFrom").iter().enumerate() {
             let prefix = from.get("prefix").and_then(Value::as_str).unwrap_or_default();
             let Some(map) = from.pointer("/configMapRef/name").and_then(Value::as_str) else { continue };
             let Some(object) = self.object("ConfigMap", map) else { continue };
             for (key, text) in strings(object.at("/data")) {
-                all.push((format!("{prefix}{key}"), self.of_map(map, key, text, true)));
+                let text = self.variable(&format!("{prefix}{key}"), text.to_owned(), &format!("/envFrom/{index}"));
+                all.push((format!("{prefix}{key}"), text));
             }
         }
         for (index, env) in list(self.user.container.json, "env").iter().enumerate() {
             let Some(name) = env.get("name").and_then(Value::as_str) else { continue };
-            let field = self.user.field(&format!("/env/{index}"));
-            let text = |text: String, field: String| Text {
-                key: format!("env {name}"),
-                text,
-                object: self.user.name.clone(),
-                field,
-                is_given: true,
-            };
             let map = env.pointer("/valueFrom/configMapKeyRef").and_then(|from| {
                 let (map, key) = (from.get("name")?.as_str()?, from.get("key")?.as_str()?);
-                let object = self.object("ConfigMap", map)?;
-                let value = object.at("/data")?.get(key)?.as_str()?.to_owned();
-                Some(self.of_map(map, key, &value, true))
+                Some(self.object("ConfigMap", map)?.at("/data")?.get(key)?.as_str()?.to_owned())
             });
-            all.push((
-                name.to_owned(),
-                match (env.get("value").and_then(Value::as_str), map) {
-                    (Some(value), _) => text(self.expand(value, &all), format!("{field}/value")),
-                    (None, Some(map)) => Text { key: format!("env {name}"), ..map },
-                    // Known when the pod starts: the same source gives the same text.
-                    (None, None) => text(format!("({})", env.get("valueFrom").unwrap_or(&Value::Null)), field),
-                },
-            ));
+            let (text, part) = match (env.get("value").and_then(Value::as_str), map) {
+                (Some(value), _) => (self.expand(value, &all), "/value"),
+                (None, Some(text)) => (text, "/valueFrom/configMapKeyRef"),
+                // Known when the pod starts: the same source gives the same text.
+                (None, None) => (format!("({})", env.get("valueFrom").unwrap_or(&Value::Null)), ""),
+            };
+            all.push((name.to_owned(), self.variable(name, text, &format!("/env/{index}{part}"))));
         }
         all
     }
 
-    fn of_map(&self, map: &str, key: &str, text: &str, is_given: bool) -> Text {
+    fn variable(&self, name: &str, text: String, field: &str) -> Text {
+        let (object, field) = (self.user.name.clone(), self.user.field(field));
+        Text { key: format!("env {name}"), text, object, field, is_given: true }
+    }
+
+    /// A line of a file.
+    fn of_map(&self, map: &str, key: &str, text: &str) -> Text {
         Text {
-            key: format!("env {key}"),
+            key: format!("{key}: "),
             text: text.to_owned(),
             object: Ref::new("", "ConfigMap", self.user.name.namespace(), map),
             field: format!("/data/{}", key.replace('~', "~0").replace('/', "~1")),
-            is_given,
+            is_given: false,
         }
     }
 
@@ -267,7 +262,7 @@ impl<'a> Room<'a> {
             let Some(object) = self.object("ConfigMap", map) else { continue };
             for (key, text) in strings(object.at("/data")) {
                 for line in text.lines().map(str::trim).filter(|line| line.contains('/') && !line.starts_with('#')) {
-                    all.push(Text { key: format!("{key}: "), ..self.of_map(map, key, line, false) });
+                    all.push(self.of_map(map, key, line));
                 }
             }
         }

@@ -5,7 +5,7 @@
 
 use model::{Code, Finding, Ref};
 
-use super::super::opens;
+use super::super::{mounts, opens};
 use super::paths::{Find, Folder, Room, Setting, is_aside, shown};
 use super::uses::{Left, Pair, Workloads};
 use super::{Report, Scene};
@@ -15,7 +15,12 @@ pub(super) fn check(scene: &Scene<'_>, workloads: &Workloads, report: &mut Repor
     let after = |name: &Ref| workloads.after(name).or_else(|| scene.live.get(name)).cloned();
     for volume in scene.ground.in_use() {
         let (pairs, left) = workloads.pairs(volume);
-        for left in &left {
+        // Of a known database it is enough to say that nothing mounts the PVC any more.
+        let is_told = |left: &&Left<'_>| {
+            let is_database = scene.ground.databases.iter().any(|database| database.set == *left.before.name);
+            is_database && !mounts::is_mounted(&scene.planned.docs, &volume.claim)
+        };
+        for left in left.iter().filter(|left| !is_told(left)) {
             report.findings.push(unmounted(scene, left));
         }
         for pair in &pairs {
@@ -192,7 +197,7 @@ impl Place<'_> {
 
     fn gone(&self, was: &Setting) -> Finding {
         let after = &self.pair.after;
-        let list = ["/env", "/command", "/workingDir"].into_iter().find(|list| was.field.contains(list));
+        let list = ["/envFrom", "/env", "/command", "/workingDir"].into_iter().find(|list| was.field.contains(list));
         let (object, field) = if was.object == *self.pair.before.name {
             (after.name, after.field(list.unwrap_or("/args")))
         } else {
@@ -211,7 +216,8 @@ impl Place<'_> {
     }
 
     fn appeared(&self, now: &Setting, was_silent: bool, report: &mut Report) {
-        if was_silent && now.is_given && !now.location.is_empty() {
+        let is_of_command = now.field.contains("/command/");
+        if (was_silent || is_of_command) && now.is_given && !now.location.is_empty() {
             let (chart, claim) = (&self.scene.leg.pick.id, &self.pair.volume.claim);
             let found = format!("{} in {chart} names a path on {claim}, which it does not today", now.object);
             report.findings.push(
@@ -219,7 +225,7 @@ impl Place<'_> {
                     .about(&now.object)
                     .at(now.field.clone())
                     .with(format!("{chart}: {}", place(now)))
-                    .with("today the program looks where its image says"),
+                    .with("where the program looks for its data today is not said by this"),
             );
         } else {
             let reason = format!("it names {} on the PVC, which it does not today", now.path);

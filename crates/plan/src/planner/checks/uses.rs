@@ -106,16 +106,12 @@ impl Workloads {
                 continue;
             }
             let Some((name, after)) = self.successor(name, volume) else {
-                // Where nothing mounts the PVC any more, that is said as a whole.
-                if let Some((name, after)) = self.after.get_key_value(name).filter(|_| self.is_mounted(volume))
+                if let Some((name, after)) = self.after.get_key_value(name)
                     && let Some(template) = PodTemplate::of(after)
                 {
-                    let field = format!("{}/volumes", template.pointer);
-                    left.extend(before.into_iter().map(|before| Left {
-                        volume,
-                        before,
-                        workload: name,
-                        field: field.clone(),
+                    left.extend(before.into_iter().map(|before| {
+                        let field = format!("{}{}", template.pointer, place_of_volume(template, &before));
+                        Left { volume, before, workload: name, field }
                     }));
                 }
                 continue;
@@ -134,15 +130,27 @@ impl Workloads {
         let is_new = |name: &Ref| self.before.get(name).is_none_or(|before| !mounts(before));
         self.after.iter().find(|(name, object)| is_new(name) && mounts(object))
     }
-
-    fn is_mounted(&self, volume: &Volume) -> bool {
-        self.after.values().any(|object| !volumes_of_claim(object, &volume.claim).is_empty())
-    }
 }
 
 /// Whether a workload's pods go on running. Jobs and `CronJob`s copy data; they are not where a program expects its own.
 fn runs_on(object: &Object) -> bool {
     PodTemplate::of(object).is_some() && !matches!(object.text("/kind"), "Job" | "CronJob")
+}
+
+/// Where in a pod's spec the volume is that had the PVC: another PVC may be in its place, or nothing.
+fn place_of_volume(template: PodTemplate<'_>, before: &Use<'_>) -> String {
+    let names = before.volumes();
+    let volume = template
+        .volumes()
+        .enumerate()
+        .find(|(_, volume)| volume.get("name").and_then(Value::as_str).is_some_and(|name| names.contains(&name)));
+    match volume {
+        Some((at, volume)) if volume.get("persistentVolumeClaim").is_some() => {
+            format!("/volumes/{at}/persistentVolumeClaim/claimName")
+        }
+        Some((at, _)) => format!("/volumes/{at}"),
+        None => "/volumes".into(),
+    }
 }
 
 /// The containers that mount a PVC: the main ones, or the init ones where no main one does.

@@ -1,0 +1,54 @@
+//! The hooks that an upgrade runs.
+
+use model::Object;
+
+use crate::manifest;
+
+/// A hook that an upgrade runs.
+#[derive(Clone, Debug)]
+pub(super) struct Hook {
+    pub(super) object: Object,
+    /// Whether it runs before the manifest is applied.
+    pub(super) is_before: bool,
+    /// Hooks with a lower weight run first.
+    weight: i64,
+    /// Whether helm deletes an object of this name before it makes it.
+    pub(super) is_deleted_first: bool,
+    /// Whether helm deletes it once all hooks of its event are done.
+    pub(super) is_deleted_after: bool,
+}
+
+impl Hook {
+    /// Whether this hook has run when the other one does.
+    pub(super) fn is_run_before(&self, other: &Self) -> bool {
+        let place = |hook: &Self| (!hook.is_before, hook.weight);
+        place(self) < place(other) && !(self.is_deleted_after && self.is_before && !other.is_before)
+    }
+}
+
+/// The hooks of an upgrade's two events (`execHook` in `pkg/action/hooks.go`, helm 3.14.4 to 4.3.1). Without a policy helm deletes
+/// the object of before; a CRD never.
+pub(super) fn executed(hooks: &[Object]) -> Vec<Hook> {
+    let parts = |hook: &Object, key: &str| -> Vec<String> {
+        let text = hook.annotation(key).unwrap_or_default();
+        text.split(',').map(|part| part.trim().to_lowercase()).filter(|part| !part.is_empty()).collect()
+    };
+    let one = |hook: &Object| {
+        let events = parts(hook, manifest::HOOK);
+        let is_before = events.iter().any(|event| event == "pre-upgrade");
+        if !is_before && !events.iter().any(|event| event == "post-upgrade") {
+            return None;
+        }
+        let policies = parts(hook, "helm.sh/hook-delete-policy");
+        let has = |policy: &str| policies.iter().any(|its| its == policy);
+        let can_go = hook.text("/kind") != "CustomResourceDefinition";
+        Some(Hook {
+            object: hook.clone(),
+            is_before,
+            weight: hook.annotation("helm.sh/hook-weight").and_then(|text| text.parse().ok()).unwrap_or_default(),
+            is_deleted_first: can_go && (policies.is_empty() || has("before-hook-creation")),
+            is_deleted_after: can_go && has("hook-succeeded"),
+        })
+    };
+    hooks.iter().filter_map(one).collect()
+}

@@ -1,0 +1,46 @@
+//! The step that checks a hop's objects against the cluster, before anything of the hop is written.
+
+use model::{ApplyMethod, HelmClient, Inventory, Manifest, ObjectCheck, OwnField, Source, Step, StepKind, canonical};
+
+use super::Objects;
+use super::steps::{self, Desk};
+
+const WHY: &str = "helm finds out half-way what the API server refuses, with the database stopped";
+
+/// The first step of a hop; `rest` are the others.
+pub(super) fn step(desk: &Desk<'_>, hooks: &Manifest, rest: &[Step], objects: &mut Objects) -> Step {
+    let deletes = rest.iter().filter_map(|step| match &step.kind {
+        StepKind::DeleteObject { target, .. } => Some(target.clone()),
+        _ => None,
+    });
+    let check = ObjectCheck {
+        release: desk.run.release.clone(),
+        client: desk.run.client.clone(),
+        apply: apply(desk.ground.inventory, &desk.run.client),
+        manifest: desk.run.manifest.clone(),
+        hooks: objects.keep(&canonical(hooks)),
+        deletes: deletes.collect(),
+        own: desk.standing.own.iter().cloned().chain(rest.iter().filter_map(own_field)).collect(),
+    };
+    let boundary = desk.leg.boundaries.first().map_or_else(String::new, |boundary| boundary.name.clone());
+    let source = Source { page: "portolan".into(), line: None, boundary };
+    steps::step("check-objects", WHY, StepKind::CheckObjects { check: Box::new(check) }, vec![source])
+}
+
+/// How helm will write: as the newest record was written (`getUpgradeServerSideValue` in `pkg/action/upgrade.go`, helm 4.3.1);
+/// helm 3 always works patches out itself.
+fn apply(inventory: &Inventory, helm: &HelmClient) -> ApplyMethod {
+    if helm.version.major >= 4 { inventory.release.apply } else { ApplyMethod::Client }
+}
+
+/// The field that a step writes and that stays.
+pub(super) fn own_field(step: &Step) -> Option<OwnField> {
+    let (object, field, value) = match &step.kind {
+        StepKind::RetainVolume { volume, before, .. } if before != "Retain" => {
+            (volume, "/spec/persistentVolumeReclaimPolicy", "Retain")
+        }
+        StepKind::KeepClaim { claim, .. } => (claim, "/metadata/annotations/helm.sh~1resource-policy", "keep"),
+        _ => return None,
+    };
+    Some(OwnField { object: object.clone(), field: field.into(), value: value.into() })
+}

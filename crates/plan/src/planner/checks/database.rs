@@ -1,0 +1,107 @@
+//! The name of a database inside its server: under another name the server has, or makes, another one, and the old one lies
+//! unused beside it.
+
+use kube_facts::{PodTemplate, list};
+use model::{Code, Finding, Object, Ref};
+use serde_json::Value;
+
+use super::uses::Workloads;
+use super::{Report, Scene};
+
+/// A setting that names a database.
+struct Named {
+    key: String,
+    database: String,
+    field: String,
+}
+
+pub(super) fn check(scene: &Scene<'_>, workloads: &Workloads, report: &mut Report) {
+    for name in scene.planned.docs.iter().filter_map(Object::name) {
+        let (Some(before), Some(after)) = (workloads.before(&name), workloads.after(&name)) else { continue };
+        let old = settings(before);
+        for new in settings(after) {
+            let other = old.iter().find(|old| old.key == new.key).filter(|old| old.database != new.database);
+            report.findings.extend(other.map(|old| renamed(scene, &name, old, &new)));
+        }
+    }
+}
+
+fn renamed(scene: &Scene<'_>, object: &Ref, old: &Named, new: &Named) -> Finding {
+    Finding::blocking(Code::OtherDatabaseName, format!("{object} in {} uses another database", scene.leg.pick.id))
+        .about(object)
+        .at(new.field.clone())
+        .with(format!("{}: {} today, then {}", new.key, old.database, new.database))
+}
+
+/// What an object says about the names of databases.
+fn settings(object: &Object) -> Vec<Named> {
+    let mut all = Vec::new();
+    if object.text("/kind") == "ConfigMap" && object.text("/apiVersion") == "v1" {
+        for (key, value) in object.at("/data").and_then(Value::as_object).into_iter().flatten() {
+            let field = format!("/data/{}", key.replace('~', "~0").replace('/', "~1"));
+            all.extend(value.as_str().and_then(|value| named(key, value)).map(|database| Named {
+                key: key.clone(),
+                database,
+                field,
+            }));
+        }
+    }
+    let Some(template) = PodTemplate::of(object) else { return all };
+    for container in template.containers() {
+        for (at, env) in list(container.json, "env").iter().enumerate() {
+            let text = |key: &str| env.get(key).and_then(Value::as_str);
+            let (Some(name), Some(value)) = (text("name"), text("value")) else { continue };
+            let field = format!("{}{}/env/{at}/value", template.pointer, container.pointer());
+            let key = format!("{} {name}", container.name);
+            all.extend(named(name, value).map(|database| Named { key, database, field }));
+        }
+    }
+    all
+}
+
+/// The database that a setting names, by its key or in an address.
+fn named(key: &str, value: &str) -> Option<String> {
+    let key = key.to_lowercase();
+    let is_name = |text: &str| {
+        !text.is_empty()
+            && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'))
+            && !text.chars().all(|c| c.is_ascii_digit())
+            && !matches!(text, "true" | "false" | "yes" | "no" | "on" | "off")
+    };
+    if ["database", "dbname", "db_name", "db-name", "databasename", "database_name", "db"]
+        .iter()
+        .any(|end| key.ends_with(end))
+        && is_name(value)
+    {
+        return Some(value.to_owned());
+    }
+    let (scheme, rest) = value.split_once("://")?;
+    let scheme = scheme.rsplit(':').next().unwrap_or(scheme);
+    let is_database =
+        ["postgres", "postgresql", "mysql", "mariadb", "mongodb"].iter().any(|known| scheme.starts_with(known));
+    let database = rest.split_once('/')?.1.split(['?', ';']).next()?;
+    (is_database && is_name(database)).then(|| database.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::named;
+
+    #[test]
+    fn a_database_is_named() {
+        let cases = [
+            ("POSTGRES_DB", "app", Some("app")),
+            ("dbName", "mlpipeline", Some("mlpipeline")),
+            ("MYSQL_DATABASE", "app", Some("app")),
+            ("DATABASE_URL", "postgres://u:p@h:5432/app?sslmode=off", Some("app")),
+            ("URL", "jdbc:postgresql://h/app", Some("app")),
+            ("ENABLE_DB", "true", None),
+            ("URL", "https://h/app", None),
+            ("DB_HOST", "app", None),
+            ("DATABASE", "$(OTHER)", None),
+        ];
+        for (key, value, expected) in cases {
+            assert_eq!(named(key, value).as_deref(), expected, "{key}={value}");
+        }
+    }
+}

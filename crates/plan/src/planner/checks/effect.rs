@@ -1,0 +1,84 @@
+//! Values that go on and that nothing in the new chart reads.
+
+use helm_compat::{chart, values, values::References};
+use model::{Code, Fate, Finding, Object, Ref, Severity};
+use serde_json::Value;
+
+use super::{Report, Scene};
+
+pub(super) fn check(scene: &Scene<'_>, report: &mut Report) {
+    let Ok(archive) = chart::read(&scene.leg.pick.archive) else { return };
+    let read = References::of(&archive);
+    let leg = scene.leg;
+    let of_recipe = |path: &str| {
+        leg.settings.iter().any(|(_, setting)| setting.path == path)
+            || leg.carried.iter().any(|carried| carried.path == path)
+    };
+    for (path, value) in values::flatten(&leg.after) {
+        if value.is_null() || of_recipe(&path) || read.reads(&path) {
+            continue;
+        }
+        let is_old = values::get(&leg.before, &path) == Some(&value);
+        let shown = if is_old { effect(scene, &value) } else { None };
+        let found = if is_old {
+            format!("{path}, which is set today, has no effect in {}", leg.pick.id)
+        } else {
+            format!("{path} is given and has no effect in {}", leg.pick.id)
+        };
+        let mut finding = Finding::blocking(Code::WithoutEffect, found)
+            .at(path.clone())
+            .with("no template of the chart reads it, and its values.yaml does not have it");
+        match shown {
+            Some((object, pointer)) => {
+                finding = finding.with(format!("today it is seen in {object} {pointer}, and not in the new one"));
+            }
+            // Whether it ever had one is not known.
+            None => finding.severity = Severity::Warning,
+        }
+        report.findings.push(finding);
+        report.fates.insert(path, Fate::WithoutEffect);
+    }
+}
+
+/// A field of the stored manifest that shows a value, and does not in the new one.
+fn effect(scene: &Scene<'_>, value: &Value) -> Option<(Ref, String)> {
+    let [first, _] = scene.renderings;
+    scene.before.docs.iter().find_map(|old| {
+        let name = old.name()?;
+        let new: &Object = first.object(&name)?;
+        let pointer = differs(&old.0, Some(&new.0), value, &mut String::new())?;
+        Some((name, pointer))
+    })
+}
+
+/// Where a value stands in one JSON and not in the other.
+fn differs(old: &Value, new: Option<&Value>, wanted: &Value, pointer: &mut String) -> Option<String> {
+    let mut below = |key: &str, old: &Value, new: Option<&Value>| {
+        let length = pointer.len();
+        pointer.push('/');
+        pointer.push_str(&key.replace('~', "~0").replace('/', "~1"));
+        let found = differs(old, new, wanted, pointer);
+        pointer.truncate(length);
+        found
+    };
+    match old {
+        Value::Object(map) => map.iter().find_map(|(key, old)| below(key, old, new.and_then(|new| new.get(key)))),
+        Value::Array(items) => {
+            items.iter().enumerate().find_map(|(at, old)| below(&at.to_string(), old, new.and_then(|new| new.get(at))))
+        }
+        leaf => (shows(leaf, wanted) && new != Some(leaf)).then(|| pointer.clone()),
+    }
+}
+
+/// Whether a field shows a value: as itself, or a text of some length in a text.
+fn shows(leaf: &Value, wanted: &Value) -> bool {
+    match (leaf, wanted) {
+        (leaf, Value::Array(items)) => items.iter().any(|item| shows(leaf, item)),
+        (leaf, Value::Object(map)) => map.values().any(|item| shows(leaf, item)),
+        (Value::String(leaf), Value::String(wanted)) => {
+            leaf == wanted || (wanted.len() >= 4 && leaf.contains(wanted.as_str()))
+        }
+        (Value::String(leaf), Value::Number(number)) => *leaf == number.to_string(),
+        (leaf, wanted) => leaf == wanted,
+    }
+}

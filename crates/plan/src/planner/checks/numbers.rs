@@ -1,0 +1,90 @@
+//! Numbers among the values that helm prints as other text than was set.
+
+use helm_compat::{credential, redact, values};
+use model::{Code, Fate, Finding, Object, Ref};
+use serde_json::Value;
+
+use super::{Report, Scene};
+
+pub(super) fn check(scene: &Scene<'_>, report: &mut Report) {
+    for (path, value) in values::flatten(&scene.leg.after) {
+        for number in numbers(&value) {
+            let Some(printed) = values::printed(&number).filter(|printed| *printed != number.to_string()) else {
+                continue;
+            };
+            // It was like that before, wherever it stands.
+            if scene.before.docs.iter().any(|doc| find(&doc.0, &printed, &mut String::new()).is_some()) {
+                continue;
+            }
+            let Some((object, pointer)) = place(scene, &printed) else { continue };
+            let mut finding = Finding::blocking(
+                Code::RendersOtherwise,
+                format!("{path} is printed in scientific notation in {object} of {}", scene.leg.pick.id),
+            )
+            .about(&object)
+            .at(path.clone())
+            .with(format!("{object} {pointer}"));
+            let text = if credential::is_named(&path) { "VALUE".to_owned() } else { number.to_string() };
+            if !credential::is_named(&path) {
+                finding = finding.with(format!("set: {number}; in the manifest: {printed}"));
+            }
+            report.findings.push(finding.next(format!(
+                "give it as a string: --set-string {path}={text}, or accept: --accept PL252 --reason TEXT"
+            )));
+            report.fates.insert(path.clone(), Fate::RendersAs(printed));
+        }
+    }
+}
+
+fn numbers(value: &Value) -> Vec<serde_json::Number> {
+    match value {
+        Value::Number(number) => vec![number.clone()],
+        Value::Array(items) => items.iter().flat_map(numbers).collect(),
+        Value::Object(map) => map.values().flat_map(numbers).collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// The first text of the rendering in which a printed number stands.
+fn place(scene: &Scene<'_>, printed: &str) -> Option<(Ref, String)> {
+    let [first, _] = scene.renderings;
+    first.objects.iter().chain(&first.hooks).find_map(|object| {
+        let name = object.name()?;
+        let pointer = find(&object.0, printed, &mut String::new()).or_else(|| in_secret(object, printed))?;
+        Some((name, pointer))
+    })
+}
+
+fn in_secret(object: &Object, printed: &str) -> Option<String> {
+    let texts = redact::is_secret(object).then(|| redact::plaintexts(object))?;
+    texts.into_iter().find(|(_, text)| has(text, printed)).map(|(key, _)| format!("/data/{key}"))
+}
+
+/// Where in a value a text has the printed number, as a JSON pointer.
+fn find(value: &Value, printed: &str, pointer: &mut String) -> Option<String> {
+    match value {
+        Value::String(text) => has(text, printed).then(|| pointer.clone()),
+        Value::Array(items) => {
+            items.iter().enumerate().find_map(|(at, item)| below(pointer, &at.to_string(), item, printed))
+        }
+        Value::Object(map) => map.iter().find_map(|(key, item)| below(pointer, key, item, printed)),
+        _ => None,
+    }
+}
+
+fn below(pointer: &mut String, key: &str, value: &Value, printed: &str) -> Option<String> {
+    let length = pointer.len();
+    pointer.push('/');
+    pointer.push_str(&key.replace('~', "~0").replace('/', "~1"));
+    let found = find(value, printed, pointer);
+    pointer.truncate(length);
+    found
+}
+
+/// Whether a text has the number as a whole.
+fn has(text: &str, printed: &str) -> bool {
+    let is_of_number = |c: char| c.is_ascii_digit() || c == '.';
+    text.match_indices(printed).any(|(at, _)| {
+        !text[..at].ends_with(is_of_number) && !text[at + printed.len()..].starts_with(|c: char| c.is_ascii_digit())
+    })
+}

@@ -1,0 +1,89 @@
+//! Values that go on and do not do what they do today.
+
+use std::collections::BTreeMap;
+
+use helm_compat::{chart, values};
+use model::{Code, Fate, Plan};
+use serde_json::{Value, json};
+
+use crate::store::{PLAIN, installed, set};
+use crate::yard::{Yard, new};
+
+fn yard(path: &str, value: &Value) -> Yard {
+    let old = set("nodeSelector: {disk: ssd}, ", PLAIN).replace("replicas: 1", "replicas: 2");
+    let mut yard = installed(&old, &json!({"csi": {}}));
+    values::set(&mut yard.inventory.release.config, path, value.clone());
+    yard
+}
+
+/// The plan with a chart that has a template, rendering the store with another tag.
+fn plan(yard: &Yard, template: &str, tag: &str) -> Plan {
+    let id = new("2.20.41");
+    let files = BTreeMap::from([
+        ("Chart.yaml".to_owned(), format!("apiVersion: v2\nname: {}\nversion: {}\n", id.name, id.version).into_bytes()),
+        (
+            "templates/a.yaml".to_owned(),
+            format!("{{{{ .Values.global }}}}{{{{ .Values.postgresql }}}}{template}").into_bytes(),
+        ),
+    ]);
+    let archive = chart::pack(&files, &id.name);
+    yard.file_with(archive, &|_, chart| chart + &set("", &PLAIN.replace("x/store:1", &format!("x/store:{tag}"))))
+        .expect("it can be planned")
+        .plan
+}
+
+fn said(plan: &Plan) -> Vec<String> {
+    let codes = [Code::WithoutEffect, Code::RendersOtherwise];
+    let all = plan.findings.iter().filter(|finding| codes.contains(&finding.code));
+    all.map(|finding| format!("{:?} {} {}", finding.severity, finding.code, finding.field().expect("a path"))).collect()
+}
+
+fn fate(plan: &Plan, path: &str) -> Fate {
+    plan.hops[0].values.iter().find(|(it, _)| it == path).map(|(_, fate)| fate.clone()).expect("a fate")
+}
+
+#[test]
+fn a_value_that_nothing_reads_has_no_effect() {
+    let yard = yard("nodeSelector", &json!({"disk": "ssd"}));
+    let gone = plan(&yard, "{{ .Values.store.nodeSelector }}", "1");
+    assert_eq!(said(&gone), ["Blocking PL251 nodeSelector.disk"]);
+    assert_eq!(fate(&gone, "nodeSelector.disk"), Fate::WithoutEffect);
+    let read = plan(&yard, "{{ toYaml .Values.nodeSelector }}", "1");
+    assert_eq!(said(&read), Vec::<String>::new());
+    assert_eq!(fate(&read, "nodeSelector.disk"), Fate::Carried);
+}
+
+#[test]
+fn a_value_without_a_visible_effect_is_a_warning() {
+    let never = self::yard("neverRead", &json!("text"));
+    assert_eq!(said(&plan(&never, "", "1")), ["Warning PL251 neverRead"]);
+    // A number that is seen in a field, and is not any more.
+    let replicas = self::yard("count", &json!(2));
+    assert_eq!(said(&plan(&replicas, "", "1")), ["Blocking PL251 count"]);
+    let null = self::yard("gone", &Value::Null);
+    assert_eq!(said(&plan(&null, "", "1")), Vec::<String>::new());
+}
+
+#[test]
+fn a_number_that_is_printed_otherwise_is_named() {
+    let yard = yard("tag", &json!(20_260_131));
+    let other = plan(&yard, "{{ .Values.tag }}", "2.0260131e+07");
+    assert_eq!(said(&other), ["Blocking PL252 tag"]);
+    assert_eq!(fate(&other, "tag"), Fate::RendersAs("2.0260131e+07".into()));
+    let finding = other.findings.iter().find(|finding| finding.code == Code::RendersOtherwise).expect("it");
+    assert_eq!(finding.object().map(ToString::to_string).as_deref(), Some("StatefulSet/store"));
+    assert!(finding.next.contains("--set-string tag=20260131"), "{finding:#?}");
+    assert_eq!(said(&plan(&yard, "{{ .Values.tag }}", "20260131")), Vec::<String>::new());
+    // It is like that today.
+    let mut same = installed(&set("", &PLAIN.replace("x/store:1", "x/store:2.0260131e+07")), &json!({"csi": {}}));
+    values::set(&mut same.inventory.release.config, "tag", json!(20_260_131));
+    assert_eq!(said(&plan(&same, "{{ .Values.tag }}", "2.0260131e+07")), Vec::<String>::new());
+}
+
+#[test]
+fn a_number_that_is_given_now_is_named_too() {
+    let mut yard = yard("x", &json!("y"));
+    yard.values = json!({"tag": 20_260_131, "typo": "z"});
+    let said = said(&plan(&yard, "{{ .Values.tag }}{{ .Values.x }}", "2.0260131e+07"));
+    assert_eq!(said, ["Blocking PL252 tag", "Warning PL251 typo"]);
+}
