@@ -24,6 +24,9 @@ pub(super) const MIDDLE: &str = "2.17.0";
 /// The version to upgrade to.
 pub(super) const NEW: &str = "2.20.0";
 
+/// How long the waits of an upgrade by Portolan may take: nothing of these charts takes long.
+const LIMITS: &str = "ready=90s,delete=60s,helm=60s";
+
 /// A release in a namespace of its own.
 pub(super) struct Site<'a> {
     rig: &'a Rig,
@@ -286,6 +289,7 @@ impl<'a> Site<'a> {
         if versions.len() > 1 {
             command.args(["--via", MIDDLE]);
         }
+        command.args(["--timeout", LIMITS]);
         command.arg("--chart").arg(folder).arg("--kubeconfig").arg(self.rig.kubeconfig());
         command.arg("--helm").arg(&self.helm).arg("--state-dir").arg(self.folder.path().join("state"));
         Ok(command.output()?)
