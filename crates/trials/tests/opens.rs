@@ -6,7 +6,7 @@ use plan::planner::ChartPick;
 use rehearse::shelf;
 use serde_json::json;
 use testkit::rig::{self, Rig, pins};
-use trials::real::{DATABASE, Site};
+use trials::real::{DATABASE, Site, past_checks};
 
 const CHART: &str = "control-plane-2.20.41";
 
@@ -38,7 +38,8 @@ fn a_server_of_another_major_version_is_stopped_at_the_plan() {
     assert_eq!(finding.code, Code::OtherMajor, "{finding:#?}");
     assert!(finding.evidence[0].starts_with(&format!("Pod/{DATABASE} says that it is PostgreSQL 15.")), "{finding:#?}");
 
-    let (aim, (outcome, _)) = (site.aim().expect("a claim"), site.apply(&file, &mut |_| {}).expect("a run"));
+    let (aim, (outcome, _)) =
+        (site.aim().expect("a claim"), site.apply(&past_checks(file), &mut |_| {}).expect("a run"));
     assert_ne!(outcome, Outcome::Finished);
     assert_eq!(site.aim().expect("a claim"), aim, "the volume is Safe");
     let log = rig.kubectl().args(["-n", site.space().name(), "logs", DATABASE]).output().expect("kubectl");
@@ -64,7 +65,7 @@ fn another_directory_on_the_same_volume_is_stopped_at_the_plan() {
 
     let aim = site.aim().expect("a claim");
     let disk = site.disk(&aim).expect("a folder");
-    let (outcome, _) = site.apply(&file, &mut |_| {}).expect("a run");
+    let (outcome, _) = site.apply(&past_checks(file), &mut |_| {}).expect("a run");
     assert_ne!(outcome, Outcome::Finished);
     assert_eq!(site.aim().expect("a claim"), aim, "the volume is Safe");
     // The new database takes the old password, and has none of the rows.

@@ -201,7 +201,9 @@ fn survives(check: &Precheck, by: By<'_>, target: &Ref) -> bool {
     if check.writes.deletes.contains(target) {
         return false;
     }
-    let is_kept = check.known.get(target).is_some_and(|live| live.annotation(manifest::POLICY) == Some("keep"));
+    let will_be_kept = check.writes.own.iter().any(|own| own.object == *target && own.value == "keep");
+    let is_kept =
+        will_be_kept || check.known.get(target).is_some_and(|live| live.annotation(manifest::POLICY) == Some("keep"));
     let helm_deletes = check.is_stored(target) && check.planned(target).is_none() && !is_kept;
     // Helm deletes last.
     !helm_deletes || matches!(by, By::Hook(hook) if hook.is_before)

@@ -44,6 +44,9 @@ pub(super) fn meaning(check: &Precheck, purpose: Purpose, asked: &ServerCheck, a
         )),
         (403, _) if message.contains("exceeded quota") => quota(check, purpose, asked, refused),
         (404, _) => namespace(check, asked, refused),
+        _ if is_admission(message) && changes_admission(check, asked) => {
+            Meaning::NotChecked(format!("{}: that may change with what the plan deletes first", first_line(message)))
+        }
         _ => Meaning::Found(refusals(check, purpose, asked, refused)),
     }
 }
@@ -67,6 +70,8 @@ fn exists(check: &Precheck, purpose: Purpose, asked: &ServerCheck) -> Meaning {
         Purpose::Hook(index) => check.hooks[index].is_deleted_first,
         // The next question is the patch, or the owner is named.
         Purpose::Document(_) => check.writes.deletes.contains(target) || check.known.get(target).is_some(),
+        // A controller deletes its pod before it makes the new one of that name; a pod that nobody owns stays in the way.
+        Purpose::DocumentPod(_) => check.known.get(target).is_none_or(|pod| !kube_facts::owners(pod).is_empty()),
         _ => false,
     };
     if goes_first || check.writes.deletes.contains(target) {
@@ -80,6 +85,21 @@ fn exists(check: &Precheck, purpose: Purpose, asked: &ServerCheck) -> Meaning {
         .about(target)
         .at("/metadata/name");
     Meaning::Found(vec![finding.next(next)])
+}
+
+/// Whether a webhook or a policy answered, and not the API server's own validation.
+fn is_admission(message: &str) -> bool {
+    ["denied request", "denied the request", "failed calling webhook"].iter().any(|words| message.contains(words))
+}
+
+/// Whether the hop deletes, before helm writes, something that admission may judge by: an object of the same kind (two Ingresses for
+/// a host), or the webhook or policy itself.
+fn changes_admission(check: &Precheck, asked: &ServerCheck) -> bool {
+    check.writes.deletes.iter().any(|gone| {
+        gone.kind() == asked.target.kind()
+            || gone.kind().ends_with("WebhookConfiguration")
+            || gone.kind().starts_with("ValidatingAdmissionPolicy")
+    })
 }
 
 fn is_conflict(cause: &RefusalCause) -> bool {

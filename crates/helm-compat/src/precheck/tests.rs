@@ -175,6 +175,42 @@ fn an_object_that_exists_passes_where_it_goes_first() {
 }
 
 #[test]
+fn a_controller_replaces_its_pod_and_nobody_elses() {
+    let set = |image: &str| {
+        format!(
+            "apiVersion: apps/v1\nkind: StatefulSet\nmetadata: {{name: s, namespace: n}}\nspec: {{serviceName: s, template: \
+             {{spec: {{containers: [{{name: c, image: {image}}}]}}}}}}\n"
+        )
+    };
+    let taken = |owners: &str| {
+        let pod = format!("apiVersion: v1\nkind: Pod\nmetadata: {{name: s-0, namespace: n{owners}}}\n");
+        let live = format!("{}---\n{pod}", set("old"));
+        Case::new(&set("old"), &live, &set("new"))
+            .answers("create", "Pod/n/s-0", refusal(409, "AlreadyExists", "already exists"))
+            .found()
+    };
+    let owned = ", ownerReferences: [{apiVersion: apps/v1, kind: StatefulSet, name: s, uid: u, controller: true}]";
+    assert_eq!(taken(owned), []);
+    assert_eq!(taken(""), blocks(Code::ServerRefuses, "Pod/n/s-0", "/metadata/name"));
+}
+
+#[test]
+fn what_admission_denies_is_open_where_the_plan_deletes_what_it_may_judge_by() {
+    let denied = || {
+        let words = "admission webhook \"w\" denied the request: this host is defined already";
+        Case::new("", "", &map("a", "x")).answers("create", "ConfigMap/n/a", refusal(400, "BadRequest", words))
+    };
+    assert_eq!(denied().found(), blocks(Code::ServerRefuses, "ConfigMap/n/a", ""));
+    let codes = |deletes: &str| {
+        let (_, found) = denied().deletes(&[deletes]).run();
+        found.iter().map(|finding| finding.code).collect::<Vec<_>>()
+    };
+    assert_eq!(codes("ConfigMap/n/b"), [Code::NotChecked]);
+    assert_eq!(codes("ValidatingWebhookConfiguration.admissionregistration.k8s.io/w"), [Code::NotChecked]);
+    assert_eq!(codes("Secret/n/b"), [Code::ServerRefuses]);
+}
+
+#[test]
 fn somebody_elses_object_is_refused_and_names_its_owner() {
     let foreign = live_map("a", "x").replace("release-name: r", "release-name: other");
     let unmarked = map("a", "x");
