@@ -38,7 +38,7 @@ pub struct Seen {
 }
 
 impl Seen {
-    /// Whether it changes something in the cluster. Questions that have to be posted and ways into a pod do not.
+    /// Whether it changes something in the cluster. Questions that have to be posted, dry runs and ways into a pod do not.
     #[must_use]
     pub fn is_write(&self) -> bool {
         const QUESTIONS: [&str; 6] = [
@@ -52,7 +52,11 @@ impl Seen {
         const WAYS_IN: [&str; 3] = ["exec", "portforward", "attach"];
         let last = self.path.rsplit('/').next().unwrap_or_default();
         let into_pod = WAYS_IN.contains(&last) && self.path.rsplit('/').nth(2) == Some("pods");
-        !["GET", "HEAD", "OPTIONS"].contains(&self.method.as_str()) && !into_pod && !QUESTIONS.contains(&last)
+        let is_dry = self.query.split('&').any(|pair| pair == "dryRun=All");
+        !["GET", "HEAD", "OPTIONS"].contains(&self.method.as_str())
+            && !into_pod
+            && !is_dry
+            && !QUESTIONS.contains(&last)
     }
 }
 

@@ -137,7 +137,7 @@ fn a_locked_table_is_told(rig: &Rig, site: &Site<'_>, folder: &std::path::Path) 
     assert_eq!(said, "locked\n");
     let (outcome, notes) = site.verify(folder).expect("a look");
     assert_eq!(outcome, Outcome::Finished);
-    assert!(notes.iter().any(|note| note.contains(&format!("not counted in time: {TABLE}"))), "{notes:?}");
+    assert!(notes.iter().any(|note| note.contains(&format!("locked by somebody, not counted: {TABLE}"))), "{notes:?}");
     // Its end is the end of the lock.
     drop(input);
     psql.wait().expect("psql ends");

@@ -44,7 +44,7 @@ pub(super) fn meaning(check: &Precheck, purpose: Purpose, asked: &ServerCheck, a
         )),
         (403, _) if message.contains("exceeded quota") => quota(check, purpose, asked, refused),
         (404, _) => namespace(check, asked, refused),
-        _ if is_admission(message) && changes_admission(check, asked) => {
+        _ if is_admission(message) && changes_admission(check, asked, message) => {
             Meaning::NotChecked(format!("{}: that may change with what the plan deletes first", first_line(message)))
         }
         _ => Meaning::Found(refusals(check, purpose, asked, refused)),
@@ -92,11 +92,12 @@ fn is_admission(message: &str) -> bool {
     ["denied request", "denied the request", "failed calling webhook"].iter().any(|words| message.contains(words))
 }
 
-/// Whether the hop deletes, before helm writes, something that admission may judge by: an object of the same kind (two Ingresses for
-/// a host), or the webhook or policy itself.
-fn changes_admission(check: &Precheck, asked: &ServerCheck) -> bool {
+/// Whether the hop deletes, before helm writes, something that this answer of admission may depend on: the webhook or policy itself, or
+/// an object of the same kind, which a webhook that answered may have judged by (two Ingresses for a host).
+fn changes_admission(check: &Precheck, asked: &ServerCheck, message: &str) -> bool {
+    let answered = !message.contains("failed calling webhook");
     check.writes.deletes.iter().any(|gone| {
-        gone.kind() == asked.target.kind()
+        (answered && gone.kind() == asked.target.kind())
             || gone.kind().ends_with("WebhookConfiguration")
             || gone.kind().starts_with("ValidatingAdmissionPolicy")
     })

@@ -211,6 +211,19 @@ fn what_admission_denies_is_open_where_the_plan_deletes_what_it_may_judge_by() {
 }
 
 #[test]
+fn a_webhook_that_does_not_answer_is_changed_by_its_own_end_alone() {
+    let codes = |deletes: &str| {
+        let words = "Internal error occurred: failed calling webhook \"w\": failed to call webhook: no answer";
+        let silent =
+            Case::new("", "", &map("a", "x")).answers("create", "ConfigMap/n/a", refusal(500, "InternalError", words));
+        let (_, found) = silent.deletes(&[deletes]).run();
+        found.iter().map(|finding| finding.code).collect::<Vec<_>>()
+    };
+    assert_eq!(codes("ConfigMap/n/b"), [Code::ServerRefuses]);
+    assert_eq!(codes("ValidatingWebhookConfiguration.admissionregistration.k8s.io/w"), [Code::NotChecked]);
+}
+
+#[test]
 fn somebody_elses_object_is_refused_and_names_its_owner() {
     let foreign = live_map("a", "x").replace("release-name: r", "release-name: other");
     let unmarked = map("a", "x");
