@@ -2,7 +2,7 @@
 //! `pkg/releaseutil/manifest_sorter.go`, helm 3.14.4).
 
 use kube_facts::PodTemplate;
-use model::{HookDeletePolicy, HookEvent, Object, PlannedHook};
+use model::{HookDeletePolicy, HookEvent, Object, PlannedHook, Ref};
 use serde_json::Value;
 
 use crate::manifest;
@@ -36,6 +36,18 @@ impl Hook<'_> {
         self.is_at(HookEvent::PreUpgrade) || self.is_at(HookEvent::PostUpgrade)
     }
 
+    /// Its name; where the API server gives it one, what that begins with.
+    #[must_use]
+    pub fn name(&self) -> Option<Ref> {
+        let object = self.object;
+        let begin = object.text("/metadata/generateName");
+        let like = || {
+            let group = object.text("/apiVersion").rsplit_once('/').map_or("", |(group, _)| group);
+            Ref::new(group, object.text("/kind"), object.text("/metadata/namespace"), begin)
+        };
+        object.name().or_else(|| (!begin.is_empty()).then(like))
+    }
+
     /// The hook for a plan; `None` where its object has no name.
     #[must_use]
     pub fn planned(&self) -> Option<PlannedHook> {
@@ -44,9 +56,9 @@ impl Hook<'_> {
                 template.containers().filter_map(|container| container.json.get("image").and_then(Value::as_str));
             images.map(str::to_owned).collect()
         });
-        let Self { object, events, weight, delete } = self;
+        let Self { events, weight, delete, .. } = self;
         Some(PlannedHook {
-            object: object.name()?,
+            object: self.name()?,
             events: events.clone(),
             weight: *weight,
             delete: delete.clone(),

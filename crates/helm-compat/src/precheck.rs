@@ -8,6 +8,7 @@ mod body;
 mod fields;
 mod hooks;
 mod known;
+mod limits;
 mod owner;
 mod references;
 mod refusal;
@@ -129,6 +130,8 @@ impl Precheck {
         findings.extend(references::findings(self));
         findings.extend(services::taken_addresses(self));
         findings.extend(self.own_fields());
+        findings.extend(limits::findings(self));
+        findings.extend(hooks::nameless(&self.hooks));
         findings.extend(self.sizes());
         let mut not_checked: BTreeMap<String, Vec<(Ref, String)>> = BTreeMap::new();
         let asked = self.answered.iter().filter(|(purpose, ..)| *purpose != Purpose::Read);

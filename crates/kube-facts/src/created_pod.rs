@@ -29,7 +29,9 @@ pub fn created_pod(workload: &Object) -> Option<Object> {
     }
     let (name, namespace) = (workload.text("/metadata/name"), workload.text("/metadata/namespace"));
     pod["metadata"]["namespace"] = namespace.into();
-    pod["metadata"]["generateName"] = format!("{name}-").into();
+    // A workload whose name the API server makes has five letters more.
+    let begin = if name.is_empty() { format!("{}xxxxx", workload.text("/metadata/generateName")) } else { name.into() };
+    pod["metadata"]["generateName"] = format!("{begin}-").into();
     match kind {
         "StatefulSet" => of_set(workload, &mut pod),
         "DaemonSet" => label(&mut pod, "controller-revision-hash", HASH),

@@ -3,6 +3,7 @@
 //!
 //! Nothing here does I/O or reads a clock.
 
+mod autoscaler;
 mod claim_mount;
 mod claim_resize;
 mod claim_use;
@@ -15,6 +16,7 @@ mod readiness;
 mod references;
 mod stateful_set;
 
+pub use autoscaler::scales_away;
 pub use claim_mount::{ClaimMount, claim_mounts, volumes_of_claim};
 pub use claim_resize::{ClassKnown, ResizeRefusal, Sizes, class_of, refuses_resize};
 pub use claim_use::{ClaimUse, Reach, mounts, reach};

@@ -1,6 +1,6 @@
 //! The hooks that an upgrade runs.
 
-use model::Object;
+use model::{Code, Finding, Object};
 
 use crate::manifest;
 
@@ -51,4 +51,20 @@ pub(super) fn executed(hooks: &[Object]) -> Vec<Hook> {
         })
     };
     hooks.iter().filter_map(one).collect()
+}
+
+/// Hooks with `generateName` that helm would delete: it looks for them by a name that they do not have, and fails ("resource name may not
+/// be empty": `deleteHookByPolicy` in `pkg/action/hooks.go`, helm 3.14.4 to 4.3.1).
+pub(super) fn nameless(hooks: &[Hook]) -> impl Iterator<Item = Finding> {
+    let deleted = hooks.iter().filter(|hook| hook.is_deleted_first || hook.is_deleted_after);
+    deleted.filter(|hook| hook.object.name().is_none()).filter_map(|hook| {
+        let name = crate::hooks::of(std::slice::from_ref(&hook.object)).first()?.name()?;
+        let found = format!("helm deletes the hook {name} by its name, and it has none");
+        let finding = Finding::blocking(Code::ServerRefuses, found).about(&name).at("/metadata/generateName");
+        let finding = finding.why("helm fails when it comes to the hook, with the release half upgraded");
+        Some(
+            finding
+                .next("give the hook a name, or helm.sh/hook-delete-policy: hook-failed; or disable it in the values"),
+        )
+    })
 }

@@ -600,3 +600,57 @@ fn a_later_hop_waits_with_its_patches() {
     assert_eq!(asked, ["create ConfigMap/n/a", "create Pod/n"]);
     assert_eq!((found[0].code, found[0].severity), (Code::NotChecked, Severity::Note));
 }
+
+#[test]
+fn what_the_chart_itself_forbids_its_pods_is_found() {
+    let found = |brought: &str, spec: &str| {
+        let spec_today = "{containers: [{name: a, image: old}]}";
+        let (stored, live) = (deployment("web", spec_today), live_deployment("web", spec_today));
+        Case::new(&stored, &live, &(deployment("web", spec) + "apiVersion: v1\n" + brought)).found()
+    };
+    let (pods, inside) = ("/spec/template/spec", "/spec/template/spec/containers/0");
+    let limited = "{containers: [{name: a, image: i, resources: {limits: {memory: 64Mi}}}]}";
+    let range = "kind: LimitRange\nmetadata: {name: l}\nspec: {limits: [{type: Container, max: {memory: 64Mi}}]}\n";
+    let tight = range.replace("64Mi", "32Mi");
+    let quota = |hard: &str| format!("kind: ResourceQuota\nmetadata: {{name: q}}\nspec: {{hard: {{{hard}}}}}\n");
+    let level = |level: &str| {
+        format!("kind: Namespace\nmetadata: {{name: 'n', labels: {{pod-security.kubernetes.io/enforce: {level}}}}}\n")
+    };
+    let host = "{hostNetwork: true, containers: [{name: a, image: i}]}";
+    let good = "{securityContext: {runAsNonRoot: true, seccompProfile: {type: RuntimeDefault}}, containers: [{name: a, image: i, \
+        securityContext: {allowPrivilegeEscalation: false, capabilities: {drop: [ALL]}}}]}";
+    let cases: [(String, &str, &str, String); 5] = [
+        (tight, limited, DEPLOYMENT, format!("{inside}/resources/limits/memory")),
+        (quota("pods: 0"), SPEC, "ResourceQuota/n/q", "/spec/hard/pods".into()),
+        (quota("limits.memory: 1Gi"), SPEC, DEPLOYMENT, format!("{inside}/resources/limits")),
+        (level("baseline"), host, DEPLOYMENT, format!("{pods}/hostNetwork")),
+        (level("restricted"), SPEC, DEPLOYMENT, format!("{inside}/securityContext/runAsNonRoot")),
+    ];
+    for (brought, spec, object, field) in cases {
+        assert_eq!(found(&brought, spec), blocks(Code::ServerRefuses, object, &field), "{brought}");
+    }
+    for (brought, spec) in [
+        (range.to_owned(), limited),
+        (quota("pods: 2, services: 0"), SPEC),
+        (quota("limits.memory: 64Mi"), limited),
+        (level("baseline"), SPEC),
+        (level("restricted"), good),
+    ] {
+        assert_eq!(found(&brought, spec), Vec::new(), "{brought}");
+    }
+}
+
+#[test]
+fn a_hook_without_a_name_that_helm_deletes_is_found() {
+    let found = |policy: &str| {
+        let hook = format!(
+            "apiVersion: batch/v1\nkind: Job\nmetadata: {{generateName: a-, annotations: {{helm.sh/hook: pre-upgrade{policy}}}}}\n\
+             spec: {{template: {{spec: {SPEC}}}}}\n"
+        );
+        Case::new("", "", "").hooks(&hook).found()
+    };
+    for policy in ["", ", helm.sh/hook-delete-policy: hook-succeeded"] {
+        assert_eq!(found(policy), blocks(Code::ServerRefuses, "Job.batch/n/a-", "/metadata/generateName"), "{policy}");
+    }
+    assert_eq!(found(", helm.sh/hook-delete-policy: hook-failed"), Vec::new());
+}

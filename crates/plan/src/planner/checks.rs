@@ -11,6 +11,7 @@ mod needs;
 mod numbers;
 mod paths;
 mod place;
+mod programs;
 mod uses;
 
 use std::collections::BTreeMap;
@@ -35,6 +36,7 @@ pub(super) fn of_hop(scene: &Scene<'_>) -> Report {
     let mut report = Report::default();
     let workloads = Workloads::of(scene);
     place::check(scene, &workloads, &mut report);
+    programs::check(scene, &workloads, &mut report);
     identity::check(scene, &workloads, &mut report);
     hooks::check(scene, &workloads, &mut report);
     needs::check(scene, &mut report);

@@ -23,8 +23,11 @@ pub(super) fn unmodelled(scene: &Scene<'_>) -> Vec<Unmodelled> {
         let objects = live.iter().chain(planned.iter().map(|(name, doc)| (name, *doc)));
         let mut found: Vec<(Ref, kube_facts::Reach)> = Vec::new();
         for (name, object) in objects {
-            found.extend(kube_facts::reach(object, claim).into_iter().map(|reach| (name.clone(), reach)));
+            if !keeps_its_pods(scene, name) {
+                found.extend(kube_facts::reach(object, claim).into_iter().map(|reach| (name.clone(), reach)));
+            }
         }
+        found.extend(scaled(scene, claim));
         found.extend(kube_facts::reach_by_owners(claim, live.iter(), &|name| live.get(name), &fate));
         for (object, reach) in found {
             let is_it = |one: &Unmodelled| one.claim == *claim && one.object == object && one.field == reach.field;
@@ -42,6 +45,19 @@ pub(super) fn unmodelled(scene: &Scene<'_>) -> Vec<Unmodelled> {
         }
     }
     all
+}
+
+/// Autoscalers of the new manifest that take replicas away from a StatefulSet of the PVC, as those of today do not.
+fn scaled(scene: &Scene<'_>, claim: &Ref) -> Vec<(Ref, kube_facts::Reach)> {
+    let (before, after) = (&scene.before.docs, &scene.planned.docs);
+    let scalers = after.iter().filter_map(|doc| Some((doc.name()?, doc)));
+    scalers
+        .filter_map(|(name, scaler)| {
+            let reach = kube_facts::scales_away(scaler, claim, after)?;
+            let was = stored(scene, &name).and_then(|scaler| kube_facts::scales_away(scaler, claim, before));
+            (was.as_ref() != Some(&reach)).then_some((name, reach))
+        })
+        .collect()
 }
 
 /// The document of an object in the manifest before.
@@ -93,6 +109,16 @@ fn gets_new_pods(scene: &Scene<'_>, name: &Ref) -> bool {
     let (Some(doc), Some(live)) = (planned, scene.live.get(name)) else { return false };
     let after = upgrade::patched(stored(scene, name), doc, live);
     after.at("/spec/template") != live.at("/spec/template")
+}
+
+/// Whether the upgrade leaves the pods of a Deployment as they are: their template stays, and it runs as many of them.
+fn keeps_its_pods(scene: &Scene<'_>, name: &Ref) -> bool {
+    let planned = scene.planned.docs.iter().find(|doc| doc.name().as_ref() == Some(name));
+    let (Some(doc), Some(live)) = (planned, scene.live.get(name).filter(|_| name.kind() == "Deployment")) else {
+        return false;
+    };
+    let after = upgrade::patched(stored(scene, name), doc, live);
+    ["/spec/template", "/spec/replicas"].iter().all(|field| after.at(field) == live.at(field))
 }
 
 fn pods_of<'a>(inventory: &'a Inventory, owner: &Object) -> impl Iterator<Item = (&'a Ref, &'a Object)> + use<'a> {

@@ -169,9 +169,9 @@ impl Desk<'_> {
         })
     }
 
-    /// The claims of the release's namespace that stand when the hop begins, and those that its manifest makes.
+    /// The PVCs that stand when the hop begins, and those that its manifest makes.
     fn known_claims(&self) -> BTreeSet<Ref> {
-        let is_claim = |name: &&Ref| name.is_claim_in(&self.ground.release().namespace);
+        let is_claim = |name: &&Ref| name.is_claim_in(name.namespace());
         let named: Vec<Ref> = self.docs.iter().filter_map(Object::name).collect();
         let mut known: BTreeSet<Ref> = self.standing.objects.keys().chain(&named).filter(is_claim).cloned().collect();
         known.extend(self.docs.iter().flat_map(mounts::made_by).map(|made| made.claim));

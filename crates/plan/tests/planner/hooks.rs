@@ -89,11 +89,19 @@ fn a_hook_that_can_reach_a_volume_makes_it_unknown() {
     assert!(reached(&with(&(job("pre-upgrade", "", &own) + &bound))).contains(&format!("store {ACCOUNT}")));
     let viewer = bound.replace("name: edit", "name: view");
     assert!(reached(&with(&(job("pre-upgrade", "", &own) + &viewer))).is_empty());
+    // A Job that is no hook and comes with the upgrade.
+    let plain = job("x", "", &own).replace(", annotations: {helm.sh/hook: 'x'}", "");
+    let all = with(&(plain + &account("[{apiGroups: [''], resources: [persistentvolumeclaims], verbs: [delete]}]")));
+    assert!(all.unmodelled.iter().any(|it| it.code == Code::NotModelled && it.field == ACCOUNT));
     // By its mounts.
     let mount = "containers: [{name: c, volumeMounts: [{name: d, mountPath: /d}]}], volumes: ";
     let mounts =
         with(&job("pre-upgrade", "", &format!("{mount}[{{name: d, persistentVolumeClaim: {{claimName: store}}}}]")));
     assert_eq!(reached(&mounts), ["store /spec/template/spec/volumes/0"]);
+    let nameless =
+        job("pre-upgrade", "", &format!("{mount}[{{name: d, persistentVolumeClaim: {{claimName: store}}}}]"));
+    let nameless = with(&nameless.replace("metadata: {name: hook", "metadata: {generateName: hook-"));
+    assert_eq!(reached(&nameless), ["store /spec/template/spec/volumes/0"]);
     let node = with(&job("pre-upgrade", "", &format!("{mount}[{{name: d, hostPath: {{path: /srv}}}}]")));
     assert_eq!(reached(&node), ["store /spec/template/spec/volumes/0/hostPath/path"]);
     // By its own object.

@@ -10,6 +10,7 @@ mod lints;
 mod opens;
 mod paths;
 mod place;
+mod programs;
 mod protect;
 mod refusals;
 mod renders;

@@ -92,6 +92,23 @@ fn another_place_is_refused() {
 }
 
 #[test]
+fn a_path_out_of_the_pods_own_labels_is_followed() {
+    let env = "env: [{name: V, valueFrom: {fieldRef: {fieldPath: \"metadata.labels['v']\"}}}, {name: DATA, value: /data/$(V)}]";
+    let by_env = set("", &BARE.replace("volumeMounts:", &format!("{env}, volumeMounts:")));
+    let by_folder =
+        by_env.replace("mountPath: /data}", "mountPath: /data, subPathExpr: $(V)}").replace("/data/$(V)", "x");
+    for (text, field) in
+        [(by_env, "/containers/0/env/1/value"), (by_folder, "/containers/0/volumeMounts/0/subPathExpr")]
+    {
+        let labelled =
+            |version: &str| text.replace("labels: {app: store}", &format!("labels: {{app: store, v: '{version}'}}"));
+        let yard = installed(&labelled("1"), &json!({"csi": {}}));
+        assert_eq!(said(&plan(&yard, &labelled("2"))), refused(field));
+        assert_eq!(said(&plan(&yard, &labelled("1"))), Vec::<String>::new());
+    }
+}
+
+#[test]
 fn what_may_matter_is_unknown() {
     let cases = [
         (PLAIN, "args:", "env: [{name: WAL_DIR, value: /data/wal}], args:", "/containers/0/env/0/value"),

@@ -41,7 +41,7 @@ pub(super) fn check(scene: &Scene<'_>, workloads: &Workloads, report: &mut Repor
     let all = hooks::of(scene.hooks);
     let known = known(scene);
     for hook in all.iter().filter(|hook| hook.runs_in_upgrade()) {
-        let Some(name) = hook.object.name() else { continue };
+        let Some(name) = hook.name() else { continue };
         for volume in scene.ground.in_use() {
             let reach = Reach { scene, workloads, hook, name: &name, volume };
             report.findings.extend(reach.deletes_namespace());
@@ -49,6 +49,22 @@ pub(super) fn check(scene: &Scene<'_>, workloads: &Workloads, report: &mut Repor
         }
         report.findings.extend(becomes_hook(scene, hook, &name));
     }
+    for name in scene.planned.docs.iter().filter(|doc| runs_once(scene, doc)).filter_map(Object::name) {
+        let Some(object) = workloads.after(&name) else { continue };
+        let hook = &Hook { object, events: Vec::new(), weight: 0, delete: Vec::new() };
+        for volume in scene.ground.in_use() {
+            let reach = Reach { scene, workloads, hook, name: &name, volume };
+            if let Some((field, reason)) = reach.may(&known) {
+                report.unknown(volume, &name, &field, (reason, "leave it out of the new chart"));
+            }
+        }
+    }
+}
+
+/// Whether an object is as good as a hook: a Job or a pod that the upgrade brings, whose program runs once.
+fn runs_once(scene: &Scene<'_>, doc: &Object) -> bool {
+    let is_new = doc.name().is_some_and(|name| !scene.live.contains_key(&name));
+    is_new && matches!(doc.text("/kind"), "Job" | "CronJob" | "Pod")
 }
 
 /// The objects that say what accounts may do: of the chart, and of the installation before it.

@@ -29,7 +29,7 @@ pub(super) fn check(scene: &Scene<'_>, report: &mut Report) {
     let before: Vec<&Hook<'_>> = all.iter().filter(|hook| hook.is_at(HookEvent::PreUpgrade)).collect();
     let stopped = stopped(scene);
     for (at, hook) in before.iter().enumerate() {
-        let (Some(name), Some(template)) = (hook.object.name(), PodTemplate::of(hook.object)) else { continue };
+        let (Some(name), Some(template)) = (hook.name(), PodTemplate::of(hook.object)) else { continue };
         let made: BTreeSet<Ref> = before[..at].iter().filter_map(|hook| hook.object.name()).collect();
         let pod = Pod { scene, template, namespace: hook.object.text("/metadata/namespace") };
         let missing = pod.needs().into_iter().filter(|need| !made.contains(&need.name));

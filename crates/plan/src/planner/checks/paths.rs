@@ -130,15 +130,22 @@ impl<'a> Room<'a> {
                 let (map, key) = (from.get("name")?.as_str()?, from.get("key")?.as_str()?);
                 Some(self.object("ConfigMap", map)?.at("/data")?.get(key)?.as_str()?.to_owned())
             });
-            let (text, part) = match (env.get("value").and_then(Value::as_str), map) {
+            let (text, part) = match (env.get("value").and_then(Value::as_str), map.or_else(|| self.of_pod(env))) {
                 (Some(value), _) => (self.expand(value, &all), "/value"),
-                (None, Some(text)) => (text, "/valueFrom/configMapKeyRef"),
+                (None, Some(text)) => (text, "/valueFrom"),
                 // Known when the pod starts: the same source gives the same text.
                 (None, None) => (format!("({})", env.get("valueFrom").unwrap_or(&Value::Null)), ""),
             };
             all.push((name.to_owned(), self.variable(name, text, &format!("/env/{index}{part}"))));
         }
         all
+    }
+
+    /// A label or an annotation of the pod, as far as its template has it.
+    fn of_pod(&self, env: &Value) -> Option<String> {
+        let path = env.pointer("/valueFrom/fieldRef/fieldPath")?.as_str()?;
+        let (map, key) = path.strip_prefix("metadata.")?.strip_suffix("']")?.split_once("['")?;
+        Some(self.user.template.metadata?.get(map)?.get(key)?.as_str()?.to_owned())
     }
 
     fn variable(&self, name: &str, text: String, field: &str) -> Text {
