@@ -150,7 +150,9 @@ pub(super) fn of_hop(scene: &Scene<'_>) -> Vec<Finding> {
 
 /// Volumes in use that nothing of the new manifest mounts. The rehearsal judges what becomes of them.
 fn unmounted(scene: &Scene<'_>) -> Vec<Finding> {
-    let left = scene.ground.in_use().filter(|volume| !mounts::is_mounted(&scene.planned.docs, &volume.claim));
+    let left = scene.ground.in_use().filter(|volume| {
+        !mounts::is_mounted(&scene.planned.docs, &volume.claim) && !super::reach::is_of_others(scene, &volume.claim)
+    });
     left.map(|volume| {
         let mut finding =
             Finding::blocking(Code::NotSafe, format!("nothing in {} mounts {}", scene.leg.pick.id, volume.claim))

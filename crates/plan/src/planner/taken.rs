@@ -18,7 +18,7 @@ pub(super) fn of_hop(scene: &Scene<'_>) -> Vec<Finding> {
 }
 
 /// What the steps and helm delete in this hop.
-fn deleted(scene: &Scene<'_>) -> Vec<Ref> {
+pub(super) fn deleted(scene: &Scene<'_>) -> Vec<Ref> {
     let changes = upgrade::changes(&scene.before.docs, &scene.planned.docs, &|name| scene.live.get(name).cloned());
     let by_helm = changes.into_iter().filter(|(change, ..)| *change == Change::Delete).map(|(_, name, _)| name);
     let by_steps = scene.steps.iter().filter_map(|step| match &step.kind {
