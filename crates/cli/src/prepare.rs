@@ -19,6 +19,7 @@ use serde_json::{Value, json};
 
 use crate::args::{Global, Target};
 use crate::charts;
+use crate::commands::runs;
 use crate::objects;
 use crate::output::Output;
 use crate::site::{self, Site};
@@ -49,6 +50,15 @@ pub(crate) async fn survey(global: &Global, site: &mut Site) -> Result<(Book, Su
     let release = site::release(global, site, &book);
     let survey = site.survey(&release, helm).await?;
     Ok((book, survey))
+}
+
+/// Surveys the release that a plan is for, whatever the usual one is.
+pub(crate) async fn survey_for(global: &Global, site: &mut Site, plan: &Plan) -> Result<Survey, Finding> {
+    runs::check_meant(global, &plan.release, "the plan")?;
+    let helm = site::helm(global, site).await?;
+    let mut survey = site.survey(&plan.release, helm).await?;
+    survey.go_on_from_deployed();
+    Ok(survey)
 }
 
 /// Surveys an installation and plans its upgrade.
