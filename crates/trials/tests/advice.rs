@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use testkit::rig::{Rig, pins};
 use trials::program::Program;
 use trials::reports::{self, Site, Upgrade};
-use trials::shell::{Said, Shell};
+use trials::shell::{Said, Shell, signal};
 
 /// A release of a small chart, and somebody who types commands about it.
 struct Trial<'a> {
@@ -203,4 +203,95 @@ fn what_is_told_about_a_claim_saves_its_volume() {
     let rig = Rig::shared().expect("the rig");
     bound_again(&rig).expect("the volume is bound again");
     saved_from_its_end(&rig).expect("the volume outlives its PVC");
+}
+
+/// A hook that reads what it is to do from a ConfigMap that is not of the chart.
+fn hooked() -> Value {
+    json!({
+        "prepare": [{"create": {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "go", "namespace": "$NS"},
+            "data": {"go": "wait"}}}],
+        "new": {"hook": {
+            "apiVersion": "batch/v1", "kind": "Job",
+            "metadata": {"name": "hook", "annotations": {"helm.sh/hook": "pre-upgrade"}},
+            "spec": {"backoffLimit": 0, "template": {"spec": {
+                "restartPolicy": "Never", "terminationGracePeriodSeconds": 1,
+                "containers": [{
+                    "name": "hook", "image": "rig.local/postgres:15",
+                    "env": [{"name": "GO", "valueFrom": {"configMapKeyRef": {"name": "go", "key": "go"}}}],
+                    "command": ["/bin/sh", "-c", "case $GO in wait) sleep 1000;; fail) exit 1;; esac"],
+                }],
+            }}},
+        }},
+    })
+}
+
+impl Trial<'_> {
+    fn tell_hook(&self, what: &str) -> Result<()> {
+        let patch = json!({"data": {"go": what}}).to_string();
+        self.site.kubectl(&["patch", "configmap", "go", "-p", &patch]).map(drop)
+    }
+
+    fn wait_for_record(&self, revision: u32) -> Result<()> {
+        let name = format!("Secret/sh.helm.release.v1.store.v{revision}");
+        self.site.wait(&name, 90, || {
+            Ok(self.site.get(&name)?.is_some_and(|record| record["metadata"]["labels"]["status"] == "pending-upgrade"))
+        })
+    }
+}
+
+/// Helm was killed in the middle: by hand, and under Portolan; then it fails. Each time what is printed leads on.
+fn goes_on_after_helm(rig: &Rig) -> Result<()> {
+    let trial = Trial::new(rig, &hooked())?;
+    let before = trial.data("store")?;
+    let namespace = trial.site.namespace();
+    // Somebody's helm, killed: its owner says that no helm runs.
+    let by_hand = trial.shell.start(&format!("exec helm upgrade store {}/2.20.0 -n {namespace}", trial.charts))?;
+    trial.wait_for_record(2)?;
+    by_hand.signal("KILL")?;
+    by_hand.end()?;
+    let advice = trial.plan()?.advice("PL204")?;
+    println!("pending: {advice}");
+    trial.follow(&advice)?;
+    ensure!(trial.plan()?.code == 0, "{:?}", trial.plan()?);
+    // Portolan's own.
+    let run = trial.shell.start(&format!("exec {}", trial.line("upgrade --yes")))?;
+    trial.wait_for_record(2)?;
+    run.signal("KILL")?;
+    run.end()?;
+    signal(helm_of(trial.shell.home())?, "KILL")?;
+    let advice = trial.plan()?.advice("PL204")?;
+    println!("ours, by plan: {advice}");
+    let apply = advice.split("go on with that run: ").nth(1).context("the run is named")?.to_owned();
+    let halted = trial.shell.run(&format!("{apply} -o json"))?;
+    ensure!(halted.code == 13, "{halted:?}");
+    let printed = halted.stderr.split_whitespace().collect::<Vec<_>>().join(" ");
+    let next = printed.split("next: ").nth(1).context("it says what is next")?;
+    println!("ours: {next}");
+    trial.follow(next)?;
+    // It goes on, and now helm fails.
+    trial.tell_hook("fail")?;
+    let failed = trial.shell.run(&apply)?;
+    ensure!(failed.code == 13 && failed.stderr.contains("error[PL305]"), "{failed:?}");
+    ensure!(failed.stderr.contains("apply the same plan again") && failed.stderr.contains(&apply), "{failed:?}");
+    // The cause is removed, and what is printed works; so would a new plan.
+    trial.tell_hook("go")?;
+    let anew = trial.plan()?;
+    ensure!(anew.code == 0, "helm goes on from a failed revision: {anew:?}");
+    let finished = trial.shell.ok(&apply)?;
+    ensure!(finished.stdout.contains("Finished"), "{}", finished.stdout);
+    ensure!(trial.data("store")? == before, "another PVC or PV");
+    trial.has_its_rows()
+}
+
+/// The helm that a run started.
+fn helm_of(home: &Path) -> Result<u32> {
+    let found = std::process::Command::new("find").arg(home).args(["-name", "*.pid"]).output()?;
+    let path = String::from_utf8(found.stdout)?;
+    Ok(fs_err::read_to_string(path.trim())?.trim().parse()?)
+}
+
+#[test]
+#[ignore = "needs the rig: cargo xtask test"]
+fn what_is_told_after_a_helm_that_was_killed_or_failed_leads_on() {
+    goes_on_after_helm(&Rig::shared().expect("the rig")).expect("it goes on");
 }
