@@ -7,6 +7,7 @@ use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 use testkit::rig::{Rig, pins};
 use trials::program::Program;
+use trials::real;
 use trials::reports::{self, Site, Upgrade};
 use trials::shell::{Said, Shell, signal};
 
@@ -294,4 +295,45 @@ fn helm_of(home: &Path) -> Result<u32> {
 #[ignore = "needs the rig: cargo xtask test"]
 fn what_is_told_after_a_helm_that_was_killed_or_failed_leads_on() {
     goes_on_after_helm(&Rig::shared().expect("the rig")).expect("it goes on");
+}
+
+/// The run stops when it has deleted the database's StatefulSets and its Secret. What it deleted is put back from the archive,
+/// as is printed, and the installation is what it was; then the upgrade goes through.
+fn the_archive_leads_back(rig: &Rig) -> Result<()> {
+    let helm = pins::HELM[1];
+    let program = Program::build(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../.."))?;
+    let shell = Shell::new(rig, &program, &rig.helm(helm)?)?;
+    let site = real::Site::install(rig, "openshift-2.8", helm)?;
+    let (rows, aim) = (site.write_rows(1_000)?, site.aim()?);
+    let line = |command: &str| -> Result<String> {
+        let charts = site.charts()?;
+        Ok(format!("portolan {command} --to 2.20 -n {} --chart {}", site.space().name(), charts.display()))
+    };
+    let mut run = shell.start(&format!("exec {}", line("upgrade --yes")?))?;
+    run.wait_for("waits for pod", 120)?;
+    run.signal("TERM")?;
+    let stopped = run.end()?;
+    ensure!(stopped.code == 11 && stopped.stdout.contains("DOWN"), "{stopped:?}");
+    ensure!(stopped.stdout.contains("portolan archive export "), "the report names the archive: {}", stopped.stdout);
+    let advice = shell.run(&line("plan -o json")?)?.advice("PL208")?;
+    println!("put back: {advice}");
+    let export = advice.split("what it deleted: ").nth(1).and_then(|rest| rest.split(", ").next());
+    shell.ok(export.context("the archive is named")?)?;
+    for command in report::commands(&advice) {
+        shell.ok(command)?;
+    }
+    site.space().wait_for_psql(real::DATABASE, site.password())?;
+    site.wait_until_ready()?;
+    ensure!(site.rows()? == rows && site.aim()? == aim, "the data is what it was");
+    let planned = shell.run(&line("plan")?)?;
+    ensure!(planned.code == 0, "{planned:?}");
+    shell.ok(&line("upgrade --yes")?)?;
+    ensure!(site.rows()? == rows && site.aim()? == aim, "the data is what it was");
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs the rig: cargo xtask test"]
+fn what_a_run_deleted_is_put_back_as_is_told() {
+    the_archive_leads_back(&Rig::shared().expect("the rig")).expect("it is put back");
 }
