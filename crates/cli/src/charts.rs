@@ -183,7 +183,7 @@ fn read_charts(path: &Path, all: &mut Vec<shelf::Chart>) -> Result<(), Finding> 
     if path.is_dir() && path.join("Chart.yaml").exists() {
         let mut files = BTreeMap::new();
         read_folder(path, path, &mut files).map_err(|error| unusable(error.to_string()))?;
-        all.push(shelf::pack(&files));
+        all.push(shelf::pack(files).map_err(|error| unusable(error.to_string()))?);
         return Ok(());
     }
     if path.is_dir() {

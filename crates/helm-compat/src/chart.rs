@@ -109,7 +109,14 @@ pub fn pack(files: &BTreeMap<String, Vec<u8>>, name: &str) -> Vec<u8> {
 /// # Errors
 /// Where it is no archive, is too large, has links or paths that lead outside, or lacks a usable `Chart.yaml`.
 pub fn read(archive: &[u8]) -> Result<ChartArchive, ChartError> {
-    let files = unpack(archive)?;
+    of_files(unpack(archive)?)
+}
+
+/// Reads a chart's files (paths inside the chart), as they are in an archive or in the chart's folder.
+///
+/// # Errors
+/// If `Chart.yaml` or `values.yaml` is not usable.
+pub fn of_files(files: BTreeMap<String, Vec<u8>>) -> Result<ChartArchive, ChartError> {
     let chart = document(&files, "Chart.yaml")?.ok_or(ChartError::Missing("Chart.yaml"))?;
     let values = document(&files, "values.yaml")?.unwrap_or_else(|| json!({}));
     let text = |at: &Value, key: &str| match at.get(key) {
@@ -119,7 +126,7 @@ pub fn read(archive: &[u8]) -> Result<ChartArchive, ChartError> {
     };
     let bad = |message: &str| ChartError::BadFile { file: "Chart.yaml", message: message.to_owned() };
     let name = text(&chart, "name");
-    if name.is_empty() || name.contains(['/', '\\']) {
+    if matches!(name.as_str(), "" | "." | "..") || name.contains(['/', '\\', '\0']) {
         return Err(bad("it has no usable name"));
     }
     let version = version(&text(&chart, "version")).ok_or_else(|| bad("it has no usable version"))?;
@@ -293,6 +300,36 @@ mod tests {
         }
         assert!(matches!(read(&odd("c/x", tar::EntryType::Regular)), Err(ChartError::Missing("Chart.yaml"))));
         assert!(matches!(read(b"no"), Err(ChartError::NotAnArchive(_))));
+    }
+
+    #[test]
+    fn a_chart_file_is_read_as_yaml_and_what_is_wrong_with_it_is_said() {
+        let of = |text: &str| {
+            let chart = of_files(BTreeMap::from([("Chart.yaml".into(), text.as_bytes().to_vec())]));
+            chart.map(|chart| chart.id().to_string()).map_err(|error| error.to_string())
+        };
+        for text in [
+            "{\"apiVersion\": \"v2\", \"name\": \"c\", \"version\": \"1.2.3\"}",
+            "'name': 'c' # ours\nversion: 1.2.3\n",
+            "\"name\" :  \"c\"\n\"version\": v1.2.3\n",
+        ] {
+            assert_eq!(of(text), Ok("c 1.2.3".into()), "{text}");
+        }
+        for (text, wrong) in [
+            ("version: 1.2.3\n", "name"),
+            ("name: ''\nversion: 1.2.3\n", "name"),
+            ("name: ..\nversion: 1.2.3\n", "name"),
+            ("name: a/b\nversion: 1.2.3\n", "name"),
+            ("name: \"a\\0b\"\nversion: 1.2.3\n", "name"),
+            ("name: c\n", "version"),
+            ("name: c\nversion: new\n", "version"),
+            ("- name: c\n", "not a map"),
+            ("name: [c\n", "line"),
+            ("", "no `Chart.yaml`"),
+        ] {
+            let said = of(text).expect_err(text);
+            assert!(said.contains(wrong), "{text}: {said}");
+        }
     }
 
     #[test]

@@ -1,14 +1,14 @@
 use model::Object;
 use serde_json::Value;
 
-/// Whether a pod says that it is ready; `None` where it does not say.
+/// Whether a pod is ready; `None` where its status does not say. A pod that has no node yet has no condition `Ready` (Kubernetes 1.34:
+/// the scheduler writes `PodScheduled` alone, and the kubelet the others).
 #[must_use]
 pub fn is_ready(pod: &Object) -> Option<bool> {
-    let condition = pod
-        .list("/status/conditions")
-        .iter()
-        .find(|condition| condition.get("type").and_then(Value::as_str) == Some("Ready"))?;
-    Some(condition.get("status").and_then(Value::as_str) == Some("True"))
+    match condition(pod, "Ready") {
+        Some(ready) => Some(text(ready, "/status").as_deref() == Some("True")),
+        None => has_no_node(pod).then_some(false),
+    }
 }
 
 /// Why a pod is not ready, in a few words: what its containers wait for, or the condition's own reason.
@@ -17,15 +17,24 @@ pub fn unready_reason(pod: &Object) -> Option<String> {
     if is_ready(pod) != Some(false) {
         return None;
     }
-    let text = |value: &Value, pointer: &str| {
-        value.pointer(pointer).and_then(Value::as_str).filter(|text| !text.is_empty()).map(str::to_owned)
-    };
     let statuses = ["/status/initContainerStatuses", "/status/containerStatuses"];
     let waits =
         statuses.iter().flat_map(|list| pod.list(list)).find_map(|status| text(status, "/state/waiting/reason"));
-    let condition =
-        pod.list("/status/conditions").iter().find(|condition| text(condition, "/type").as_deref() == Some("Ready"));
-    waits.or_else(|| text(condition?, "/reason")).or_else(|| Some("not ready".into()))
+    let reason = |kind| text(condition(pod, kind)?, "/reason");
+    waits.or_else(|| reason("Ready")).or_else(|| reason("PodScheduled")).or_else(|| Some("not ready".into()))
+}
+
+fn has_no_node(pod: &Object) -> bool {
+    let scheduled = condition(pod, "PodScheduled").and_then(|condition| text(condition, "/status"));
+    scheduled.as_deref() == Some("False")
+}
+
+fn condition<'a>(pod: &'a Object, kind: &str) -> Option<&'a Value> {
+    pod.list("/status/conditions").iter().find(|condition| text(condition, "/type").as_deref() == Some(kind))
+}
+
+fn text(value: &Value, pointer: &str) -> Option<String> {
+    value.pointer(pointer).and_then(Value::as_str).filter(|text| !text.is_empty()).map(str::to_owned)
 }
 
 #[cfg(test)]
@@ -47,6 +56,12 @@ mod tests {
                 Some(false),
                 Some("CrashLoopBackOff"),
             ),
+            (
+                json!({"phase": "Pending", "conditions": [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable"}]}),
+                Some(false),
+                Some("Unschedulable"),
+            ),
+            (json!({"conditions": [{"type": "PodScheduled", "status": "True"}]}), None, None),
         ] {
             let pod = pod(status.clone());
             assert_eq!((is_ready(&pod), unready_reason(&pod).as_deref()), (is, why), "{status}");

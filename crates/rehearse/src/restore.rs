@@ -127,11 +127,9 @@ fn settled(name: &Ref, object: &Object) -> Value {
     json
 }
 
-/// Whether a pod has a node and its containers do not get ready.
+/// Whether a pod finds no node, or its containers do not get ready.
 fn is_stuck(pod: &Object) -> bool {
-    let (phase, has_node) = (pod.text("/status/phase"), !pod.text("/spec/nodeName").is_empty());
-    has_node
-        && !pod.is_terminating()
-        && matches!(phase, "Running" | "Pending")
+    !pod.is_terminating()
+        && matches!(pod.text("/status/phase"), "Running" | "Pending")
         && kube_facts::is_ready(pod) == Some(false)
 }

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use helm_compat::{chart, credential, values};
+use helm_compat::chart::{self, ChartError};
+use helm_compat::{credential, values};
 use include_dir::{Dir, include_dir};
 use model::{ChartId, Digest, ReleaseId, Rendered, Rendering};
 use serde::{Deserialize, Serialize};
@@ -95,7 +96,8 @@ fn recipes() -> Vec<Recipe> {
 /// Where a chart of ours is broken, which a test of ours would have seen.
 #[must_use]
 pub fn charts() -> Vec<Chart> {
-    let mut charts: Vec<Chart> = recipes().iter().map(|recipe| pack(&recipe.files())).collect();
+    let pack = |recipe: &Recipe| pack(recipe.files()).expect("a chart of ours is readable");
+    let mut charts: Vec<Chart> = recipes().iter().map(pack).collect();
     charts.sort_by(|a, b| (&a.id.name, &a.id.version).cmp(&(&b.id.name, &b.id.version)));
     charts
 }
@@ -109,19 +111,12 @@ pub fn files(chart: &str) -> Option<BTreeMap<String, Vec<u8>>> {
 
 /// A chart out of the files of its folder.
 ///
-/// # Panics
-/// Where there is no readable `Chart.yaml` among them.
-#[must_use]
-pub fn pack(files: &BTreeMap<String, Vec<u8>>) -> Chart {
-    let name = files
-        .get("Chart.yaml")
-        .and_then(|text| std::str::from_utf8(text).ok())
-        .and_then(|text| text.lines().find_map(|line| line.strip_prefix("name:")))
-        .map(|name| name.trim().to_owned())
-        .expect("a chart has a Chart.yaml with a name");
-    let archive = chart::pack(files, &name);
-    let id = chart::read(&archive).expect("a chart of ours is readable").id();
-    Chart { id, digest: Digest::of(&archive), archive }
+/// # Errors
+/// If `Chart.yaml` or `values.yaml` is not usable.
+pub fn pack(files: BTreeMap<String, Vec<u8>>) -> Result<Chart, ChartError> {
+    let chart = chart::of_files(files)?;
+    let archive = chart::pack(&chart.files, &chart.name);
+    Ok(Chart { id: chart.id(), digest: Digest::of(&archive), archive })
 }
 
 fn collect(dir: &Dir<'_>, root: &str, files: &mut BTreeMap<String, Vec<u8>>) {

@@ -15,7 +15,7 @@ fn chart(edit: impl Fn(String) -> String) -> ChartPick {
     let mut files = shelf::files(CHART).expect("the chart is there");
     let template = files.get_mut("templates/postgresql.yaml").expect("the chart has a database");
     *template = edit(String::from_utf8(template.clone()).expect("a template is text")).into_bytes();
-    let chart = shelf::pack(&files);
+    let chart = shelf::pack(files).expect("a chart");
     ChartPick { id: chart.id, archive: chart.archive }
 }
 

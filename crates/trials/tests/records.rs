@@ -19,12 +19,13 @@ fn chart(version: &str) -> shelf::Chart {
     let about = format!("apiVersion: v2\nname: small\nversion: {version}\nappVersion: \"app-{version}\"\n");
     let map = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: small}\ndata: {a: {{ .Values.a | quote }}}\n";
     let hook = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: hooked, annotations: {helm.sh/hook: pre-upgrade}}\n";
-    shelf::pack(&BTreeMap::from([
+    shelf::pack(BTreeMap::from([
         ("Chart.yaml".to_owned(), about.into_bytes()),
         ("values.yaml".to_owned(), b"a: default\n".to_vec()),
         ("templates/map.yaml".to_owned(), map.as_bytes().to_vec()),
         ("templates/hook.yaml".to_owned(), hook.as_bytes().to_vec()),
     ]))
+    .expect("a chart")
 }
 
 fn helm(rig: &Rig, space: &Namespace<'_>, program: &Path, driver: &str, arguments: &[&str], version: &str) {

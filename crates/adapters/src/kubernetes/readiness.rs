@@ -23,7 +23,7 @@ pub fn readiness(object: &Object) -> Result<(), String> {
             "" => Err("not bound yet".into()),
             phase => Err(format!("phase {phase}")),
         },
-        "Route" => route(object),
+        "Route" => model::route::refused(object).map_or(Ok(()), Err),
         _ => Ok(()),
     }
 }
@@ -124,20 +124,6 @@ fn pod(pod: &Object) -> Result<(), String> {
         return Ok(());
     }
     Err(pod_state(pod))
-}
-
-fn route(route: &Object) -> Result<(), String> {
-    for ingress in route.list("/status/ingress") {
-        let ingress = Object::new(ingress.clone());
-        let refused = ingress
-            .list("/conditions")
-            .iter()
-            .find(|condition| condition["type"] == "Admitted" && condition["status"] == "False");
-        if let Some(refused) = refused {
-            return Err(format!("not admitted: {}", words(refused)));
-        }
-    }
-    Ok(())
 }
 
 /// Reason (or message) of a condition that has this status.

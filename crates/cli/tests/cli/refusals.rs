@@ -29,6 +29,9 @@ const WRONG: &[(&str, i32, &str, &str)] = &[
     ("plan --sim here --to 2.20 --without nonsense", 64, "PL113", "keep-claims"),
     ("plan --sim here --to 2.20 --recipes nothing", 64, "PL112", "nothing"),
     ("plan --sim here --to 2.20 --chart nothing", 10, "PL110", "nothing"),
+    ("plan --sim here --to 2.20 --chart unnamed", 10, "PL110", "no usable name"),
+    ("plan --sim here --to 2.20 --chart unversioned", 10, "PL110", "no usable version"),
+    ("plan --sim here --to 2.20 --chart json", 3, "PL202", "control-plane 2.19.1"),
     ("plan --sim here --to 2.20 --repo nonsense", 64, "PL113", "--repo https://HOST/PATH"),
     ("plan --sim here --to 2.20 --repo https://me:x@h/c", 64, "PL113", "--password-stdin"),
     ("plan --sim here --to 2.20 --repo http://h --chart c", 64, "PL113", "--chart"),
@@ -68,6 +71,14 @@ fn what_is_wrong_is_refused_in_three_parts_and_changes_nothing() {
     user.write("list.yaml", "- a\n");
     user.write("garbage", "garbage\n");
     user.write("unreachable", UNREACHABLE);
+    for (folder, chart) in [
+        ("unnamed", r#"{"version": "2.20.1"}"#),
+        ("unversioned", "name: control-plane\nversion: latest\n"),
+        ("json", r#"{"apiVersion": "v2", "name": "control-plane", "version": "2.19.1"}"#),
+    ] {
+        std::fs::create_dir(user.path(folder)).expect("a folder");
+        user.write(&format!("{folder}/Chart.yaml"), chart);
+    }
     let before = (user.installation("here"), user.installation("newer"));
     for (line, exit, code, named) in WRONG {
         let came = user.run(line);

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::Precheck;
 use super::hooks::Hook;
-use crate::{manifest, merge};
+use crate::{manifest, merge, upgrade};
 
 /// Who refers: a document of the manifest, or a hook.
 #[derive(Clone, Copy)]
@@ -166,6 +166,11 @@ fn there(check: &Precheck, by: By<'_>, reference: &Reference) -> There {
                 () if is_gone || check.known.is_absent(target) => There::No,
                 () => There::Unknown,
             }
+        }
+        // Helm's patch takes out of the live object what the stored document has and the new one has not.
+        (Some(new), Some(live)) if check.planned(target) == Some(new) => {
+            let after = upgrade::patched(check.stored(target), new, live);
+            if has_key(&after) { There::Yes } else { There::NoKey }
         }
         (Some(object), _) if has_key(object) => There::Yes,
         (_, Some(object)) if has_key(object) => There::Yes,

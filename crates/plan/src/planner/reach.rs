@@ -188,6 +188,26 @@ pub(super) fn shared(ground: &Ground<'_>) -> Vec<Finding> {
         .collect()
 }
 
+/// Whether only objects that are no workloads of the release use a PVC, and all of them stay: the pods that an operator creates
+/// for a custom resource, for example. What changes among their owners is named by [`unmodelled`].
+pub(super) fn is_of_others(scene: &Scene<'_>, claim: &Ref) -> bool {
+    let live = &scene.before.objects;
+    let falls = kube_facts::falls_with(live, &taken::deleted(scene));
+    let is_planned = |name: &Ref| scene.planned.docs.iter().any(|doc| doc.name().as_ref() == Some(name));
+    let stays = |name: &Ref| {
+        let is_other = stored(scene, name).is_none_or(|doc| PodTemplate::of(doc).is_none() && is_planned(name));
+        is_other && scene.live.contains_key(name) && !falls.contains_key(name)
+    };
+    let stored = scene.before.docs.iter().filter_map(|doc| Some((doc.name()?, doc)));
+    let all = live.iter().map(|(name, object)| (name.clone(), object)).chain(stored);
+    let mut users = all.filter(|(_, object)| kube_facts::ClaimUse::of(object, claim).is_some()).peekable();
+    users.peek().is_some()
+        && users.all(|(name, object)| {
+            let owners = kube_facts::ancestors(&name, object, &|name| live.get(name));
+            stays(&name) && owners.iter().all(|owner| owner.found.as_ref().is_some_and(stays))
+        })
+}
+
 /// Whether a pod is of the release, or of what owns the PVC as well.
 fn is_ours(inventory: &Inventory, volume: &Volume, mount: &model::Mount) -> bool {
     let pod = inventory.objects.get(&mount.pod);

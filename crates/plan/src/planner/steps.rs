@@ -165,13 +165,13 @@ impl Desk<'_> {
             volume_uid: volume.volume_uid.clone()?,
             mounted_by: mounts::pods(self.docs, &volume.claim),
             sets: self.docs.iter().filter(|doc| is_kind(doc, "StatefulSet")).filter_map(Object::name).collect(),
-            known_claims: self.known_claims(),
+            known_claims: self.known_claims(volume.claim.namespace()),
         })
     }
 
-    /// The PVCs that stand when the hop begins, and those that its manifest makes.
-    fn known_claims(&self) -> BTreeSet<Ref> {
-        let is_claim = |name: &&Ref| name.is_claim_in(name.namespace());
+    /// The claims of a namespace that stand when the hop begins, and those that its manifest makes.
+    fn known_claims(&self, namespace: &str) -> BTreeSet<Ref> {
+        let is_claim = |name: &&Ref| name.is_claim_in(namespace);
         let named: Vec<Ref> = self.docs.iter().filter_map(Object::name).collect();
         let mut known: BTreeSet<Ref> = self.standing.objects.keys().chain(&named).filter(is_claim).cloned().collect();
         known.extend(self.docs.iter().flat_map(mounts::made_by).map(|made| made.claim));

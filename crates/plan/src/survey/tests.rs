@@ -358,6 +358,22 @@ fn workloads_say_how_they_are() {
 }
 
 #[test]
+fn a_stateful_set_that_keeps_two_revisions_on_purpose_is_not_rolling_out() {
+    for (strategy, ready) in [
+        (json!({"rollingUpdate": {"partition": 1}}), true),
+        (json!({"type": "OnDelete"}), true),
+        (json!({"rollingUpdate": {"partition": 0}}), false),
+    ] {
+        let mut all = answers();
+        let mut set = sets()[0].clone();
+        set["spec"]["updateStrategy"] = strategy.clone();
+        set["status"] = json!({"readyReplicas": 1, "currentRevision": "one", "updateRevision": "two"});
+        all.insert(list("apps", "StatefulSet", NS), items(vec![set]));
+        assert_eq!(survey(&all).inventory.workloads[0].ready, ready, "{strategy}");
+    }
+}
+
+#[test]
 fn a_pod_of_a_deployment_is_the_deployments() {
     let mut all = answers();
     let deployment =

@@ -1,5 +1,6 @@
 //! The workloads of a release, and which of them a pod belongs to.
 
+use kube_facts::StatefulSet;
 use model::{Inventory, Object, Ref, Workload};
 use serde_json::Value;
 
@@ -51,9 +52,10 @@ fn state(object: &Object) -> (bool, String) {
         }
         "StatefulSet" => {
             let wanted = number("/spec/replicas", 1);
-            let on_delete = object.text("/spec/updateStrategy/type") == "OnDelete";
+            // A StatefulSet that does not replace all its pods keeps two revisions.
+            let rolls = StatefulSet::of(object).is_none_or(|set| !set.is_on_delete() && set.partition() == 0);
             let same = object.text("/status/currentRevision") == object.text("/status/updateRevision");
-            (number("/status/readyReplicas", 0), wanted, on_delete || same || wanted == 0)
+            (number("/status/readyReplicas", 0), wanted, !rolls || same || wanted == 0)
         }
         _ => {
             let wanted = number("/spec/replicas", 1);

@@ -330,6 +330,51 @@ fn a_pod_of_somebody_else_on_a_volume_is_named() {
     assert_eq!(said(&findings(&yard, "")), [(Code::SharedVolume, false, "Pod/guest".to_owned(), "")]);
 }
 
+/// An installation whose operator runs a pod on a PVC `operated`, for the custom resource `x` of the release.
+fn operated() -> Yard {
+    let mut yard = at_2_13();
+    put(&mut yard, true, cluster_json(1));
+    let claim = json!({"apiVersion": "v1", "kind": "PersistentVolumeClaim",
+        "metadata": {"name": "operated", "namespace": NS, "uid": "uid-operated"}, "spec": {"volumeName": "pv-2"}});
+    let claim = put(&mut yard, false, claim);
+    let mut volume = yard.inventory.volumes[0].clone();
+    (volume.claim, volume.claim_uid) = (claim, Uid::new("uid-operated"));
+    volume.volume = Some(Ref::volume("pv-2"));
+    volume.mounts.clear();
+    yard.inventory.volumes.push(volume);
+    mounted(&mut yard, "x-0", &json!([owner("db.example.com/v1", "Cluster", "x", "uid-x")]));
+    yard
+}
+
+/// A pod mounts the PVC `operated`.
+fn mounted(yard: &mut Yard, pod: &str, owners: &Value) {
+    let json = json!({"apiVersion": "v1", "kind": "Pod",
+        "metadata": {"name": pod, "namespace": NS, "uid": format!("uid-{pod}"), "ownerReferences": owners},
+        "spec": {"volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": "operated"}}]}});
+    let pod = put(yard, false, json);
+    yard.inventory.volumes[1].mounts.push(model::Mount { pod, workload: None });
+}
+
+#[test]
+fn a_volume_that_only_others_mount_is_left_behind_only_where_they_go() {
+    let left = |yard: &Yard, more: &str| {
+        let file = yard.file_of(&[new("2.20.41")], &|_, text| text + more).expect("it can be planned");
+        let found: Vec<Finding> = file.plan.findings.into_iter().filter(|it| it.code == Code::NotSafe).collect();
+        found.iter().filter_map(|it| it.object().map(Ref::to_string)).collect::<Vec<_>>()
+    };
+    let claim = ["PersistentVolumeClaim/operated".to_owned()];
+    assert_eq!(left(&operated(), CLUSTER), [""; 0], "the custom resource stays");
+    assert_eq!(left(&operated(), ""), claim, "the custom resource leaves the chart");
+    let mut yard = operated();
+    mounted(&mut yard, "shell", &json!([]));
+    assert_eq!(left(&yard, CLUSTER), [""; 0], "a pod of nobody mounts it too");
+    mounted(&mut yard, "y-0", &json!([owner("db.example.com/v1", "Cluster", "y", "uid-y")]));
+    assert_eq!(left(&yard, CLUSTER), claim, "the owner of a pod was not read");
+    let mut yard = operated();
+    mounted(&mut yard, "keycloak-0", &json!([owner("apps/v1", "StatefulSet", "keycloak", "uid-statefulset-keycloak")]));
+    assert_eq!(left(&yard, CLUSTER), claim, "a StatefulSet of the release mounted it, and does not any more");
+}
+
 #[test]
 fn a_claim_that_was_never_made_is_not_gone() {
     let claim = Ref::claim(NS, CLAIM);
@@ -384,14 +429,17 @@ fn what_is_being_deleted_is_refused() {
     for (claim, volume, object) in
         [(true, false, format!("PersistentVolumeClaim/{CLAIM}")), (false, true, "PersistentVolume/pv-1".to_owned())]
     {
-        for policy in ["Delete", "Retain"] {
+        for policy in [Some("Delete"), Some("Retain"), None] {
             let mut yard = at_2_13();
             let it = &mut yard.inventory.volumes[0];
-            (it.terminating, it.volume_terminating, it.policy) = (claim, volume, Some(policy.into()));
+            (it.terminating, it.volume_terminating, it.policy) = (claim, volume, policy.map(str::to_owned));
             let finding = yard.refusal(&[new("2.20.41")]);
             assert_eq!(finding.code, Code::NotSafe);
             assert_eq!(finding.object().map(Ref::to_string), Some(object.clone()));
             assert!(!finding.next.contains("bind"), "{}", finding.next);
+            // A policy that was not read is not changed.
+            let acts = finding.next.contains("kubectl patch pv");
+            assert_eq!(acts, claim && policy == Some("Delete"), "{policy:?}: {}", finding.next);
         }
     }
 }

@@ -110,13 +110,13 @@ fn claims_routes_and_the_rest() {
     let claim = |phase: &str| json!({ "kind": "PersistentVolumeClaim", "status": { "phase": phase } });
     assert_eq!(says(claim("Bound")), "ready");
     assert_eq!(says(claim("Lost")), "phase Lost");
-    let route = |status: &str| {
-        json!({ "kind": "Route", "status": { "ingress": [{ "conditions": [
-            { "type": "Admitted", "status": status, "reason": "HostAlreadyClaimed" },
-        ] }] } })
+    let route = |statuses: &[&str]| {
+        let of = |status: &&str| json!({ "conditions": [{ "type": "Admitted", "status": status, "reason": "HostAlreadyClaimed" }] });
+        json!({ "kind": "Route", "status": { "ingress": statuses.iter().map(of).collect::<Vec<_>>() } })
     };
-    assert_eq!(says(route("True")), "ready");
-    assert_eq!(says(route("False")), "not admitted: HostAlreadyClaimed");
+    assert_eq!(says(route(&["True"])), "ready");
+    assert_eq!(says(route(&["False"])), "its router does not admit it: HostAlreadyClaimed");
+    assert_eq!(says(route(&["False", "True"])), "ready", "one router is enough");
     assert_eq!(says(json!({ "kind": "Ingress" })), "ready");
     assert_eq!(
         says(json!({ "kind": "Ingress", "metadata": { "deletionTimestamp": "2024-01-01T00:00:00Z" } })),
