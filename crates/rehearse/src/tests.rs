@@ -143,10 +143,21 @@ fn what_takes_a_volume_along_is_followed() {
     };
     let no = |_: &mut World| {};
     use Verdict::{Detached, Doomed, Lost, Safe};
-    let cases: [Case; 15] = [
+    let owned_by_held_cluster = |world: &mut World| {
+        edit(world, &claim(), |json| json["metadata"]["ownerReferences"] = json!([owner(&cluster(), "cluster")]));
+        edit(world, &cluster(), |json| json["metadata"]["finalizers"] = json!(["db.example.com/operator"]));
+    };
+    let cases: [Case; 16] = [
         ("nothing happens", no, || vec![Op::Nothing], Safe, Safe),
         ("the namespace goes", no, || vec![delete(namespace())], Lost, Detached),
         ("the custom resource that owns it goes", owned_by_cluster, || vec![delete(cluster())], Doomed, Detached),
+        (
+            "its owner goes once the operator has let it go",
+            owned_by_held_cluster,
+            || vec![delete(cluster())],
+            Doomed,
+            Detached,
+        ),
         ("the CRD of its owner goes", owned_by_cluster, || vec![delete(crd())], Doomed, Detached),
         ("a CRD goes whose resources own nothing", no, || vec![delete(crd())], Safe, Safe),
         ("the owner of its owner goes", owned_by_owned_set, || vec![delete(cluster())], Lost, Detached),
@@ -227,6 +238,19 @@ fn a_set_takes_claims_over_and_gives_them_up_again() {
     assert_eq!(owners(retention("Delete", "Retain"), 1, false), [1]);
     assert_eq!(owners(retention("Retain", "Retain"), 1, true), [0]);
     assert_eq!(owners(retention("Retain", "Retain"), 0, true), [1], "it looks only at ordinals that it runs");
+    let owned = |by: Value, policy: Value| -> Vec<usize> {
+        let mut world = world("Delete");
+        edit(&mut world, &claim(), |json| json["metadata"]["ownerReferences"] = json!([by]));
+        let (_, worlds) = outcome(&world, vec![patch(set(), policy)]);
+        let count = |world: World| world.get(&claim()).map(|claim| claim.list("/metadata/ownerReferences").len());
+        worlds.into_iter().filter_map(count).collect()
+    };
+    assert_eq!(owned(owner(&cluster(), "cluster"), retention("Delete", "Retain")), [1], "another controller has it");
+    assert_eq!(
+        owned(owner(&pod(), "pod"), retention("Retain", "Retain")),
+        [0],
+        "it was scaled down, and is not any more"
+    );
 }
 
 #[test]
