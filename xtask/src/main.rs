@@ -71,6 +71,9 @@ enum Command {
         /// One side only
         #[arg(long)]
         side: Option<reports::Side>,
+        /// Only what target/reports.json does not have yet, or has as not right
+        #[arg(long)]
+        rest: bool,
     },
     /// Measures on a real cluster what planning and applying cost beside helm and the page alone, and writes docs/bench.md
     Bench {
@@ -143,8 +146,8 @@ fn main() -> anyhow::Result<()> {
         Command::Test { need_rig } => test::run(root(), need_rig),
         Command::Fidelity { helm, jobs, only } => fidelity::run(root(), &helm, jobs, only.as_deref()),
         Command::Matrix { helm, jobs, only } => matrix::run(root(), &helm, jobs, only.as_deref()),
-        Command::Reports { helm, jobs, only, side } => {
-            let options = reports::Options { helms: &helm, jobs, only: only.as_deref(), side };
+        Command::Reports { helm, jobs, only, side, rest } => {
+            let options = reports::Options { helms: &helm, jobs, only: only.as_deref(), side, rest };
             reports::run(root(), &options)
         }
         Command::Bench { plans, upgrades } => bench::run(root(), plans, upgrades),

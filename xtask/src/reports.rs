@@ -18,6 +18,8 @@ pub(crate) struct Options<'a> {
     pub(crate) only: Option<&'a str>,
     /// One side only.
     pub(crate) side: Option<Side>,
+    /// Only what was not yet seen to be right.
+    pub(crate) rest: bool,
 }
 
 /// A side of the comparison.
@@ -35,24 +37,24 @@ pub(crate) fn run(root: &Path, options: &Options<'_>) -> Result<()> {
     let (rig, program) = (Rig::shared()?, Program::build(root)?);
     let (rows, harmless, pending) = (reports::rows()?, reports::harmless()?, reports::pending()?);
     let wanted = |name: &str| options.only.is_none_or(|only| name.contains(only));
+    let path = root.join("target/reports.json");
+    let mut results = Results::read(&path)?;
     let mut newer = Results::default();
     if options.side != Some(Side::Helm) {
         let mut trials = trials(&rows, &harmless, &helms);
-        trials.retain(|trial| wanted(&trial.name));
+        trials.retain(|trial| wanted(&trial.name) && !(options.rest && results.has(trial)));
         println!("{} upgrades for Portolan, {} at a time", trials.len(), options.jobs);
         newer.plans = reports::plans(&rig, &program, &trials, options.jobs, &|outcome| show_plan(outcome, &pending))?;
     }
     if options.side != Some(Side::Portolan) {
         let mut cases = harmful(&rows, &helms);
-        cases.retain(|(case, _)| wanted(&case.name));
+        cases.retain(|(case, helm)| wanted(&case.name) && !(options.rest && results.has_harm(case, helm)));
         println!("{} upgrades for bare helm, {} at a time", cases.len(), options.jobs);
         newer.harms = reports::harms(&rig, &cases, options.jobs, &show_harm)?;
     }
     let is_expected = |outcome: &&Outcome| matches!(outcome.standing(&pending), Standing::Right | Standing::Pending);
     let wrong = newer.plans.len() - newer.plans.iter().filter(is_expected).count()
         + newer.harms.iter().filter(|seen| !seen.missing.is_empty()).count();
-    let path = root.join("target/reports.json");
-    let mut results = Results::read(&path)?;
     results.update(newer);
     results.write(&path)?;
     let all = crate::helms(&[]);

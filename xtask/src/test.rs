@@ -1,12 +1,19 @@
 //! `cargo xtask test`: everything that this machine allows, and a count of what it does not.
 
 use std::io::{BufRead, BufReader, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 use std::time::Instant;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use serde_json::Value;
 use testkit::rig::{self, Availability, Rig};
+
+/// More make pods so slow on two processors that time limits are met.
+const BINARIES_AT_ONCE: usize = 2;
 
 /// What test runners said, added up.
 #[derive(Default)]
@@ -25,7 +32,7 @@ pub(crate) fn run(root: &Path, need_rig: bool) -> Result<()> {
         Availability::Ready | Availability::CanBuild => Ok(rig::build(&rig::Cache::locate()?)?),
     };
     println!("== tests that need Rust alone");
-    let mut count = cargo(root, &["test", "--workspace", "--no-fail-fast"], &[])?;
+    let mut count = cargo(root, &["test", "--workspace", "--no-fail-fast"])?;
     let skipped = match rig {
         Ok(build) => {
             println!("== tests on a real cluster");
@@ -57,23 +64,80 @@ fn on_the_rig(root: &Path, build: &rig::Build) -> Result<Count> {
         ("PORTOLAN_TEST_POSTGRES", rig::POSTGRES.to_owned()),
         ("PORTOLAN_TEST_REGISTRY", build.registry().display().to_string()),
     ];
-    let count = cargo(root, &["test", "--workspace", "--no-fail-fast", "--", "--ignored"], &env);
+    let count = side_by_side(&binaries(root)?, &env);
     for shape in [rig::Shape::Openshift, rig::Shape::Kubernetes] {
         Rig::down(Rig::shared_name(shape))?;
     }
     count
 }
 
+/// A test binary, and the folder of its package, where cargo runs it.
+struct Binary {
+    executable: PathBuf,
+    folder: PathBuf,
+}
+
+/// The test binaries of the workspace, built.
+fn binaries(root: &Path) -> Result<Vec<Binary>> {
+    let mut command = command(root);
+    command.args(["test", "--workspace", "--no-run", "--message-format", "json-render-diagnostics"]);
+    let output = command.stderr(Stdio::inherit()).output().context("starting cargo")?;
+    ensure!(output.status.success(), "the tests do not build");
+    let mut binaries = Vec::new();
+    for line in output.stdout.lines() {
+        let message: Value = serde_json::from_str(&line?).context("a message of cargo")?;
+        let text = |pointer: &str| message.pointer(pointer).and_then(Value::as_str);
+        if message.pointer("/profile/test") != Some(&Value::Bool(true)) {
+            continue;
+        }
+        if let (Some(executable), Some(manifest)) = (text("/executable"), text("/manifest_path")) {
+            let folder = Path::new(manifest).parent().context("a manifest is in a folder")?;
+            binaries.push(Binary { executable: executable.into(), folder: folder.into() });
+        }
+    }
+    Ok(binaries)
+}
+
+/// Runs the tests of the rig, of a few binaries at a time, since most of them wait for pods; prints what each says at its end.
+fn side_by_side(binaries: &[Binary], env: &[(&str, String)]) -> Result<Count> {
+    let (next, count) = (AtomicUsize::new(0), Mutex::new(Count::default()));
+    let work = || -> Result<()> {
+        while let Some(binary) = binaries.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let begin = Instant::now();
+            let mut command = Command::new(&binary.executable);
+            command.arg("--ignored").current_dir(&binary.folder).envs(env.iter().map(|(name, value)| (name, value)));
+            let output = command.output().with_context(|| format!("starting {}", binary.executable.display()))?;
+            let mut count = count.lock().map_err(|_| anyhow!("a thread of the tests has panicked"))?;
+            let before = (count.passed, count.failed);
+            let said = String::from_utf8_lossy(&output.stdout);
+            said.lines().for_each(|line| count.hear(line));
+            if !output.status.success() && count.failed == before.1 {
+                bail!("{} ended with {}", binary.executable.display(), output.status);
+            }
+            if (count.passed, count.failed) != before {
+                let name = binary.executable.file_name().unwrap_or_default().to_string_lossy();
+                println!("     {name}, {:.0} s", begin.elapsed().as_secs_f64());
+                print!("{}{said}", String::from_utf8_lossy(&output.stderr));
+            }
+        }
+        Ok(())
+    };
+    thread::scope(|scope| {
+        let workers: Vec<_> = (0..BINARIES_AT_ONCE).map(|_| scope.spawn(work)).collect();
+        workers.into_iter().try_for_each(|worker| worker.join().map_err(|_| anyhow!("a thread has panicked"))?)
+    })?;
+    count.into_inner().map_err(|_| anyhow!("a thread of the tests has panicked"))
+}
+
+fn command(root: &Path) -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(root);
+    command
+}
+
 /// Runs cargo, shows what it prints, and adds up the runners' closing lines.
-fn cargo(root: &Path, args: &[&str], env: &[(&str, String)]) -> Result<Count> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut child = Command::new(cargo)
-        .args(args)
-        .current_dir(root)
-        .envs(env.iter().map(|(name, value)| (name, value)))
-        .stdout(Stdio::piped())
-        .spawn()
-        .context("starting cargo")?;
+fn cargo(root: &Path, args: &[&str]) -> Result<Count> {
+    let mut child = command(root).args(args).stdout(Stdio::piped()).spawn().context("starting cargo")?;
     let mut count = Count::default();
     for line in BufReader::new(child.stdout.take().context("cargo has an output")?).lines() {
         let line = line?;

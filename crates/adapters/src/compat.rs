@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use helm_compat::record;
-use model::{ChartId, Code, Finding, Object, Ref, ReleaseFact, ReleaseId, RenderJob};
+use helm_compat::record::{self, Record};
+use model::{ChartId, Code, Finding, Object, Ref, Release, ReleaseFact, ReleaseId, ReleaseStatus, RenderJob};
 
 pub(crate) use helm_compat::precheck::{Known, PlannedWrites};
 
@@ -56,17 +56,6 @@ pub(crate) fn upgrade_argv(launch: &Launch<'_>, values: &Path) -> Vec<String> {
     )
 }
 
-/// The arguments of a rendering.
-pub(crate) fn template_argv(job: &RenderJob, chart: &Path, values: &Path) -> Vec<String> {
-    helm_compat::template_argv(
-        &job.release,
-        &chart.to_string_lossy(),
-        &values.to_string_lossy(),
-        &job.kube_version,
-        &job.api_versions,
-    )
-}
-
 /// The arguments of a rendering as the upgrade will be.
 pub(crate) fn dry_run_argv(job: &RenderJob, chart: &Path, values: &Path) -> Vec<String> {
     helm_compat::dry_run_argv(&job.release, job.mode, &chart.to_string_lossy(), &values.to_string_lossy())
@@ -90,4 +79,23 @@ pub(crate) fn chart_version(text: &str) -> Option<semver::Version> {
 /// A file of helm's.
 pub(crate) fn yaml(text: &str) -> Result<serde_json::Value, String> {
     helm_compat::values::parse(text, "it").map_err(|error| error.to_string())
+}
+
+/// The record from which a simulated installation's helm renders: that of the revision before, with the stored manifest.
+pub(crate) fn record_before(release: &Release, job: &RenderJob) -> Object {
+    record::encode(&Record {
+        revision: job.revision.saturating_sub(1),
+        status: ReleaseStatus::Deployed,
+        name: job.release.name.clone(),
+        namespace: job.release.namespace.clone(),
+        chart: release.chart.clone(),
+        app_version: String::new(),
+        labels: BTreeMap::new(),
+        description: String::new(),
+        last_deployed: release.deployed.clone(),
+        config: job.values.clone(),
+        manifest: release.docs.iter().map(|doc| format!("---\n{}\n", doc.0)).collect(),
+        hooks: Vec::new(),
+        apply: release.apply,
+    })
 }

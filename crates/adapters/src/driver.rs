@@ -152,6 +152,13 @@ impl Driver {
         self.client.wait(wait, &namespace, &lives, &mut tell).await
     }
 
+    /// What a wait waits for now, and why.
+    pub async fn explain(&self, wait: &Wait) -> Vec<Progress> {
+        let folder = self.store.folder();
+        let namespace = self.store.plan().map(|plan| plan.release.namespace).unwrap_or_default();
+        self.client.explain(wait, &namespace, &|token| helm::is_alive(folder, token)).await
+    }
+
     async fn query(&self, database: &DatabaseRef) -> Result<Snapshot, DatabaseError> {
         let other = DatabaseError::Other;
         let key = &database.password;

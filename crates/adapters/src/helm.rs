@@ -6,7 +6,7 @@ mod home;
 mod place;
 mod process;
 mod proxy;
-mod template;
+mod simulated;
 mod view;
 
 use std::ffi::OsString;
@@ -19,7 +19,6 @@ use tokio::process::Command;
 pub use dry_run::DryRun;
 pub(crate) use home::Home;
 pub use process::{Launch, ended_text, is_alive, spawn, tidy, values_path};
-pub use template::template;
 
 /// The first helm with `--reset-then-reuse-values`.
 const OLDEST: semver::Version = semver::Version::new(3, 14, 0);

@@ -19,7 +19,7 @@ use model::{Finding, Requests};
 
 pub use error::explain;
 pub use helm_compat::precheck::{Known, PlannedWrites};
-pub(crate) use kinds::{group_of, kind_of};
+pub(crate) use kinds::{Kind, group_of, kind_of, kinds};
 pub use readiness::{pod_state, readiness};
 
 /// A client of one API server, as one user.

@@ -4,7 +4,9 @@ use adapters::driver::Driver;
 use adapters::kubernetes::Client;
 use adapters::store::RunStore;
 use engine::Engine;
-use model::{Cond, Event, Finding, Input, Outcome, Plan, Progress, Ref, Reply, Request, RouteLook, Seen, Urgency};
+use model::{
+    Cond, Event, Finding, Input, Outcome, Plan, Progress, Ref, Reply, Request, RouteLook, Seen, Urgency, Wait,
+};
 use tokio::sync::watch;
 
 use crate::site::Sim;
@@ -50,6 +52,14 @@ impl Drive {
         match self {
             Self::Sim(sim, _) => sim.installation.world().ask_routes(routes),
             Self::Real(driver) => ask_routes(driver.client(), routes).await,
+        }
+    }
+
+    /// What a wait waits for, and why; of a simulated installation what it saw last.
+    async fn explain(&self, wait: &Wait, seen: &mut Vec<Progress>) -> Vec<Progress> {
+        match self {
+            Self::Sim(..) => std::mem::take(seen),
+            Self::Real(driver) => driver.explain(wait).await,
         }
     }
 
@@ -175,6 +185,13 @@ async fn asked(stops: &mut Stops) {
     }
 }
 
+/// Comes when a stop was asked for more than so many times.
+async fn another(stops: &Stops, times: u32) {
+    if stops.clone().wait_for(|now| *now > times).await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
 /// Runs an engine to its end. With `dry` nothing is recorded: for a look that is no run.
 pub(crate) async fn run(
     engine: &mut Engine,
@@ -193,10 +210,18 @@ pub(crate) async fn run(
             // A second signal means it: a helm that runs is left running.
             let urgency = if times == 1 { Urgency::AfterStep } else { Urgency::LeaveHelm };
             heard = times;
-            let runs_helm = matches!(engine.want(), Request::Wait(wait) if wait.until.iter().any(is_helm));
+            let wait = match engine.want() {
+                Request::Wait(wait) if wait.until.iter().any(is_helm) => Some(wait),
+                _ => None,
+            };
             engine.on(Input::Stop(urgency));
-            if runs_helm && urgency == Urgency::AfterStep {
-                events(&Event::HelmHolds { progress: std::mem::take(&mut seen) });
+            if let Some(wait) = wait.filter(|_| urgency == Urgency::AfterStep) {
+                // A second signal does not wait for the answer.
+                let progress = tokio::select! {
+                    progress = drive.explain(&wait, &mut seen) => progress,
+                    () = another(&stops, times) => Vec::new(),
+                };
+                events(&Event::HelmHolds { progress });
             }
         }
         let reply = match engine.want() {

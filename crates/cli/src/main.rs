@@ -38,13 +38,12 @@ async fn main() -> ExitCode {
         Command::Page(args) => commands::page::run(&cli.global, args, &output).await,
         Command::Sim(args) => commands::sim::run(&cli.global, args, &output),
     };
-    match result {
-        Ok(exit) => ExitCode::from(exit as u8),
-        Err(finding) => {
-            output.finding(&finding);
-            ExitCode::from(finding.code.exit() as u8)
-        }
-    }
+    let exit = result.unwrap_or_else(|finding| {
+        output.finding(&finding);
+        finding.code.exit()
+    });
+    output.end();
+    ExitCode::from(exit as u8)
 }
 
 /// Help and version are results; what cannot be understood is told like everything else that goes wrong.

@@ -1,6 +1,7 @@
 //! Results to standard output, progress and errors to standard error.
 
 use std::io::{IsTerminal, Write};
+use std::sync::{Mutex, PoisonError};
 
 use model::{Code, Finding};
 use report::{Page, Style};
@@ -13,6 +14,20 @@ pub(crate) struct Output {
     format: Format,
     stdout: Style,
     stderr: Style,
+    told: Mutex<Told>,
+}
+
+/// What a machine was told so far.
+#[derive(Default)]
+struct Told {
+    has_value: bool,
+    findings: Vec<Finding>,
+}
+
+/// The value of a command that ends before it has one.
+#[derive(Serialize)]
+struct EndedEarly<'a> {
+    findings: &'a [Finding],
 }
 
 impl Output {
@@ -38,7 +53,8 @@ impl Output {
             ascii,
             width: 100,
         };
-        Self { format, stdout: style(std::io::stdout().is_terminal()), stderr: style(std::io::stderr().is_terminal()) }
+        let (stdout, stderr) = (style(std::io::stdout().is_terminal()), style(std::io::stderr().is_terminal()));
+        Self { format, stdout, stderr, told: Mutex::default() }
     }
 
     /// Whether a machine reads.
@@ -63,7 +79,20 @@ impl Output {
             }
             Format::Yaml => serde_saphyr::to_string(value).map_err(unwritable)?,
         };
+        self.told.lock().unwrap_or_else(PoisonError::into_inner).has_value = true;
         print(&text)
+    }
+
+    /// For machines, where a command has ended without a value: what it found, as `{"findings": [...]}`.
+    pub(crate) fn end(&self) {
+        let findings = {
+            let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+            if told.has_value { Vec::new() } else { std::mem::take(&mut told.findings) }
+        };
+        if !findings.is_empty() {
+            // Standard error has them, and the exit code says that the command failed.
+            drop(self.value(&EndedEarly { findings: &findings }));
+        }
     }
 
     /// A page on the way to a result; machines do not get it.
@@ -99,6 +128,7 @@ impl Output {
 
     /// What went wrong, or is worth knowing.
     pub(crate) fn findings(&self, findings: &[Finding]) {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner).findings.extend_from_slice(findings);
         drop(write!(std::io::stderr(), "{}", report::findings(findings).terminal(&self.stderr)));
     }
 }

@@ -8,7 +8,7 @@ use std::time::Instant;
 use adapters::helm::{self, DryRun};
 use adapters::store::RunStore;
 use helm_compat::values;
-use model::{Accepted, Code, Content, Finding, HelmClient, Plan, PlanFile, RenderJob, Rendering, StepKind};
+use model::{Accepted, Code, Content, Finding, HelmClient, Inventory, Plan, PlanFile, RenderJob, Rendering, StepKind};
 use plan::Planning;
 use plan::planner::{Limits, Wish};
 use plan::survey::{self, Survey};
@@ -19,6 +19,7 @@ use serde_json::{Value, json};
 
 use crate::args::{Global, Target};
 use crate::charts;
+use crate::commands::runs;
 use crate::objects;
 use crate::output::Output;
 use crate::site::{self, Site};
@@ -49,6 +50,15 @@ pub(crate) async fn survey(global: &Global, site: &mut Site) -> Result<(Book, Su
     let release = site::release(global, site, &book);
     let survey = site.survey(&release, helm).await?;
     Ok((book, survey))
+}
+
+/// Surveys the release that a plan is for, whatever the usual one is.
+pub(crate) async fn survey_for(global: &Global, site: &mut Site, plan: &Plan) -> Result<Survey, Finding> {
+    runs::check_meant(global, &plan.release, "the plan")?;
+    let helm = site::helm(global, site).await?;
+    let mut survey = site.survey(&plan.release, helm).await?;
+    survey.go_on_from_deployed();
+    Ok(survey)
 }
 
 /// Surveys an installation and plans its upgrade.
@@ -87,7 +97,7 @@ pub(crate) async fn plan(
         while let Some(job) = planning.job() {
             let rendering = match &dry_run {
                 Some(dry_run) => dry_run.render(&client, &job).await?,
-                None => render(global, site, &client, &job).await?,
+                None => render(global, site, &survey.inventory, &client, &job).await?,
             };
             planning.rendered(&rendering)?;
         }
@@ -172,9 +182,15 @@ fn given(target: &Target) -> Result<Value, Finding> {
     Ok(all)
 }
 
-/// Two renderings of a chart for a simulated installation: recorded ones, else such as the helm of this machine makes without a
-/// cluster.
-async fn render(global: &Global, site: &Site, client: &HelmClient, job: &RenderJob) -> Result<Rendering, Finding> {
+/// Two renderings of a chart for a simulated installation: recorded ones, else such as the helm of this machine makes of what the
+/// installation holds.
+async fn render(
+    global: &Global,
+    site: &Site,
+    found: &Inventory,
+    client: &HelmClient,
+    job: &RenderJob,
+) -> Result<Rendering, Finding> {
     let namespace = &job.release.namespace;
     if let Some(recorded) = shelf::rendering(&job.digest(), &job.release, &job.values) {
         return Ok(site.shown(recorded.rendering(), namespace));
@@ -187,7 +203,7 @@ async fn render(global: &Global, site: &Site, client: &HelmClient, job: &RenderJ
     } else {
         client.clone()
     };
-    Ok(site.shown(helm::template(&client, job).await?, namespace))
+    Ok(site.shown(DryRun::of_simulated(found, job).render(&client, job).await?, namespace))
 }
 
 /// A run's plan with the objects that it names, out of the run's folder.

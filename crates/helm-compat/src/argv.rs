@@ -63,37 +63,6 @@ pub fn dry_run_argv(release: &ReleaseId, mode: ValuesMode, chart_path: &str, val
     .into()
 }
 
-/// The arguments of a rendering as for an upgrade, hooks included, without a cluster. `values_path` holds what
-/// [`values::merge`] made of the old values and the given ones: `helm template` knows no release.
-#[must_use]
-pub fn template_argv(
-    release: &ReleaseId,
-    chart_path: &str,
-    values_path: &str,
-    kube_version: &str,
-    api_versions: &[String],
-) -> Vec<String> {
-    let mut argv: Vec<String> = [
-        "template",
-        &release.name,
-        chart_path,
-        "--namespace",
-        &release.namespace,
-        "--is-upgrade",
-        "--values",
-        values_path,
-    ]
-    .map(str::to_owned)
-    .into();
-    if !kube_version.is_empty() {
-        argv.extend(["--kube-version".to_owned(), kube_version.to_owned()]);
-    }
-    for version in api_versions {
-        argv.extend(["--api-versions".to_owned(), version.clone()]);
-    }
-    argv
-}
-
 /// The flag for what becomes of the old values.
 #[must_use]
 pub fn mode_flag(mode: ValuesMode) -> &'static str {
@@ -262,17 +231,6 @@ mod tests {
             argv.join(" "),
             "upgrade runai-backend c.tgz --namespace runai-backend --values v.yaml --reset-values --dry-run=server \
              --disable-openapi-validation --output json"
-        );
-    }
-
-    #[test]
-    fn a_rendering_asks_no_cluster() {
-        let argv =
-            template_argv(&run(ValuesMode::Reset).release, "c.tgz", "v", "1.27.8", &["route.openshift.io/v1".into()]);
-        assert_eq!(
-            argv.join(" "),
-            "template runai-backend c.tgz --namespace runai-backend --is-upgrade --values v \
-             --kube-version 1.27.8 --api-versions route.openshift.io/v1"
         );
     }
 

@@ -24,5 +24,5 @@ pub mod upgrade;
 pub mod values;
 mod yaml;
 
-pub use argv::{dry_run_argv, show_command, template_argv, upgrade_argv};
+pub use argv::{dry_run_argv, show_command, upgrade_argv};
 pub use record::{Record, TOKEN_LABEL};

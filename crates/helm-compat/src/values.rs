@@ -6,8 +6,10 @@ use serde_json::{Map, Value};
 
 use crate::{set, yaml};
 
+mod claim_names;
 mod references;
 
+pub use claim_names::claim_names;
 pub use references::References;
 
 /// Why a values file or a `--set` is not usable.

@@ -161,17 +161,17 @@ codes! {
     OtherHost = 235, Blocked, "the platform is not reached under its usual host",
         "clusters and logins know it by the host that it has today", "the plan keeps the host of today; give another with --set";
     ClaimGone = 236, Blocked, "a claim that a workload names is not there, or has lost its volume",
-        "the workload would start on nothing, or on something new and empty", "bind a claim of this name to the volume that holds the data, then plan again";
+        "the workload would start on nothing, or on something new and empty", "find out what became of the PVC and its volume before anybody creates or binds one";
     MayNotWrite = 237, NothingWritten, "this user may not write what the plan writes",
         "the upgrade would stop half-way, and half-way is the worst place", "ask for the rights named, or let somebody apply the plan who has them";
     DeletedWith = 241, Blocked, "a volume is deleted with another object that the upgrade deletes",
-        "keep on the PVC does not stop it: a deleted namespace, CRD or owner takes everything below it along", "keep that object in the new chart, or move the data first";
+        "keep on the PVC does not stop it: a deleted namespace, CRD or owner takes everything below it along", "keep that object in the new chart";
     HookReachesStorage = 242, Blocked, "a hook can delete or change storage",
         "Portolan does not model what a hook's program does", "read what the hook does; disable it, or accept it for each volume: --accept PL242=PVC --reason TEXT";
     HookNeedsStopped = 243, Blocked, "a hook needs something that the plan has deleted or stopped by then",
         "helm waits for the hook and fails half-way, with the database down", "disable the hook in the values, or run its job by hand before the upgrade";
     ForeignOwner = 244, Blocked, "an object of the new chart exists and does not belong to the release",
-        "helm refuses the upgrade when it finds it, after the preparations were done", "remove that object from one of the two, or give it another name";
+        "helm refuses the upgrade when it finds it, after the preparations were done", "give the chart's object another name, or switch it off in the values";
     ServerRefuses = 245, Blocked, "the API server refuses an object of the new chart",
         "helm would fail half-way in the same way", "change the value that sets the field named, then plan again";
     MissingReference = 246, Blocked, "the new chart refers to an object that does not exist",
@@ -191,7 +191,7 @@ codes! {
     NotChecked = 254, Done, "an object was not checked by the API server",
         "what the server would refuse is then found by helm, half-way", "see the reason; apply asks once more";
     NotModelled = 255, Blocked, "something that Portolan does not model can reach a volume",
-        "what becomes of the volume is Unknown", "remove what is named, or accept it for each volume: --accept PL255=PVC --reason TEXT";
+        "what becomes of the volume is Unknown", "see what is named, or accept it for each volume: --accept PL255=PVC --reason TEXT";
     OtherPlace = 256, Blocked, "the new version looks for its data in another place",
         "it starts on an empty folder; the old data lies unused", "give the chart the mountPath, subPath and data directory of today";
     KeepRemoved = 257, Done, "the upgrade removes helm.sh/resource-policy: keep from a PVC",

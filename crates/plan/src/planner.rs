@@ -264,6 +264,10 @@ fn terminating(volume: &model::Volume) -> Finding {
             "let the pods that mount it run until the data is copied to another volume; its volume {name} is Retain and outlives it"
         ));
     }
+    if volume.policy.is_none() || name.is_empty() {
+        return finding
+            .next("ask for the right to get its PV: whether the data outlives the PVC depends on its reclaim policy");
+    }
     finding.next(format!(
         "kubectl patch pv {name} -p '{{\"spec\":{{\"persistentVolumeReclaimPolicy\":\"Retain\"}}}}', now, before that pod goes"
     ))

@@ -27,7 +27,7 @@ pub(crate) fn of(told: Told) -> Stuck {
                 Some(field) => finding
                     .at(format!("/{}", field.replace('.', "/")))
                     .next(format!("give the chart values that leave {field} of {} as it is", refused.object)),
-                None => finding.next("remove what is named under rule, then plan again"),
+                None => finding.next("give the chart values with which helm does not write that object, or with which the rule allows it"),
             }
         }
         (None, Some(halted)) => {

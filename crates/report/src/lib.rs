@@ -45,4 +45,5 @@ pub use script::page_script;
 pub use status::status;
 pub use survey::{redacted, survey};
 pub use terminal::Style;
+pub use text::commands;
 pub use verification::{baseline, comparison, looked_at, routes, verification};

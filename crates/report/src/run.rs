@@ -292,7 +292,7 @@ fn way_back(page: &mut Page, plan: &Plan, course: &Course<'_>, now: &Now) {
         page.say(format!("{}: `portolan archive export {}` writes {objects} to files.", step(&restore), run.short()));
     }
     if !reverse.is_empty() {
-        page.also(format!("{}: can be taken back by hand; nothing needs it.", step(&reverse)));
+        page.also(format!("{} protected the data: leave that on.", step(&reverse)));
     }
 }
 

@@ -5,8 +5,8 @@ use model::Severity;
 
 use crate::finding::{label, tone_of};
 use crate::page::{Block, Happening, Page, StepItem, Table};
-use crate::text::{Line, Tone, clean};
-use crate::wrap::{beside, width, wrap, wrap_command, wrap_hanging};
+use crate::text::{Line, Tone, clean, commands};
+use crate::wrap::{UNBROKEN, beside, width, wrap, wrap_command, wrap_hanging};
 
 /// How a terminal is written to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,7 +70,7 @@ fn next_lines(next: &[(String, String)], style: &Style) -> Vec<Line> {
     let column = noted.map(|(command, _)| width(command)).max().unwrap_or(0);
     let mut out = Vec::new();
     for (at, (command, note)) in next.iter().enumerate() {
-        let mut line = Line::from(if at == 0 { "Next: " } else { "      " }).with(tone_of_next(command), command);
+        let mut line = Line::from(if at == 0 { "Next: " } else { "      " }).append(next_line(command));
         if !note.is_empty() {
             line = line.pad(6 + column).and("      ").and(note);
         }
@@ -85,17 +85,32 @@ pub(crate) fn tone_of_next(next: &str) -> Tone {
     if typed { Tone::Command } else { Tone::Plain }
 }
 
+/// What to do next. A command of kubectl in it stays whole: what is copied has to run.
+fn next_line(next: &str) -> Line {
+    let tone = tone_of_next(next);
+    let mut line = Line::default();
+    let mut rest = next;
+    for command in commands(next) {
+        let Some((before, after)) = rest.split_once(command) else { break };
+        line = line.with(tone, before).with(Tone::Command, command.replace(' ', UNBROKEN));
+        rest = after;
+    }
+    line.with(tone, rest)
+}
+
 /// A line at an indent, its rest at a deeper one.
 fn hang(line: &Line, indent: usize, deeper: usize, style: &Style) -> Vec<Line> {
     let room = style.room().saturating_sub(indent + deeper);
     let line = line.set(style.ascii);
     if line.width() + indent <= style.room() {
-        return vec![Line::default().pad(indent).append(line)];
+        return vec![Line::default().pad(indent).append(line.with_spaces())];
     }
     wrap_hanging(&line, style.room() - indent, room)
         .into_iter()
         .enumerate()
-        .map(|(at, part)| Line::default().pad(if at == 0 { indent } else { indent + deeper }).append(part))
+        .map(|(at, part)| {
+            Line::default().pad(if at == 0 { indent } else { indent + deeper }).append(part.with_spaces())
+        })
         .collect()
 }
 
@@ -259,7 +274,7 @@ fn finding_lines(finding: &model::Finding, style: &Style) -> Vec<Line> {
         out.extend(hang(&Line::from("why: ").and(&finding.why), 2, 5, style));
     }
     if !finding.next.is_empty() {
-        out.extend(hang(&Line::from("next: ").with(tone_of_next(&finding.next), &finding.next), 2, 6, style));
+        out.extend(hang(&Line::from("next: ").append(next_line(&finding.next)), 2, 6, style));
     }
     out
 }

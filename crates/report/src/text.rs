@@ -70,6 +70,33 @@ pub(crate) fn clean(text: &str) -> String {
         .collect()
 }
 
+/// The commands of kubectl in an advice, pipes and all: each from its first word to the next comma, semicolon or bracket
+/// that is outside quotes and set off by a space.
+#[must_use]
+pub fn commands(advice: &str) -> Vec<&str> {
+    let mut all = Vec::new();
+    let mut rest = advice;
+    while let Some(at) = rest.find("kubectl ") {
+        let command = &rest[at..];
+        let end = end_of(command);
+        all.push(&command[..end]);
+        rest = &command[end..];
+    }
+    all
+}
+
+fn end_of(command: &str) -> usize {
+    let mut is_quoted = false;
+    for (at, c) in command.char_indices() {
+        is_quoted ^= c == '\'';
+        let rest = &command[at..];
+        if !is_quoted && ([", ", "; ", " ("].iter().any(|end| rest.starts_with(end)) || matches!(rest, "," | ";")) {
+            return at;
+        }
+    }
+    command.len()
+}
+
 /// The symbols of a terminal: an arrow where it has one, ASCII where it has not. Commands stay as they are, since
 /// they are there to be copied.
 pub(crate) fn glyphs(tone: Tone, text: &str, ascii: bool) -> String {

@@ -4,6 +4,9 @@ use unicode_width::UnicodeWidthStr;
 
 use crate::text::{Line, Tone, glyphs};
 
+/// A space at which no line is broken.
+pub(crate) const UNBROKEN: &str = "\u{a0}";
+
 pub(crate) fn width(text: &str) -> usize {
     UnicodeWidthStr::width(text)
 }
@@ -39,6 +42,11 @@ impl Line {
     pub(crate) fn append(mut self, other: Self) -> Self {
         self.0.extend(other.0);
         self
+    }
+
+    /// The line, once it is wrapped, with a space for each [`UNBROKEN`].
+    pub(crate) fn with_spaces(self) -> Self {
+        Self(self.0.into_iter().map(|(tone, text)| (tone, text.replace(UNBROKEN, " "))).collect())
     }
 }
 
@@ -119,7 +127,7 @@ pub(crate) fn wrap_hanging(line: &Line, first: usize, rest: usize) -> Vec<Line> 
 
 /// Breaks a word that no line can hold, behind a mark that joins its parts where there is one.
 fn broken(word: &Line, room: usize) -> Vec<Line> {
-    if word.width() <= room {
+    if word.width() <= room || word.plain().contains(UNBROKEN) {
         return vec![word.clone()];
     }
     let letters: Vec<(Tone, char)> =

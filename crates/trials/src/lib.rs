@@ -5,5 +5,6 @@ pub mod matrix;
 pub mod program;
 pub mod real;
 pub mod reports;
+pub mod shell;
 pub mod side_by_side;
 pub mod sim;

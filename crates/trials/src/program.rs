@@ -43,6 +43,18 @@ impl Program {
         Ok(Self { path: path.context("cargo names no program")? })
     }
 
+    /// One that is built already.
+    #[must_use]
+    pub fn at(path: &Path) -> Self {
+        Self { path: path.to_owned() }
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// It, to be run in a folder that is its home as well: it finds no helm and no kubeconfig there.
     #[must_use]
     pub fn command(&self, folder: &Path) -> Command {

@@ -10,7 +10,7 @@ mod results;
 mod run;
 mod site;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, ensure};
@@ -23,6 +23,7 @@ pub use harm::Harm;
 pub use page::page;
 pub use results::Results;
 pub use run::{HarmSeen, Outcome, Standing, Trial, harms, plans, trials};
+pub use site::Site;
 
 /// A row of the reports: one cause, and cases of it.
 #[derive(Clone, Debug)]
@@ -203,14 +204,6 @@ pub fn harmless() -> Result<Row> {
 /// Where its file cannot be used.
 pub fn pending() -> Result<BTreeMap<String, String>> {
     Ok(serde_saphyr::from_str(&fs_err::read_to_string(folder().join("pending.yaml"))?)?)
-}
-
-/// The names of the trials that the test command makes, a few of each kind; `cargo xtask reports` makes all.
-///
-/// # Errors
-/// Where its file cannot be used.
-pub fn always() -> Result<BTreeSet<String>> {
-    Ok(serde_saphyr::from_str(&fs_err::read_to_string(folder().join("always.yaml"))?)?)
 }
 
 fn row(text: &str) -> Result<Row> {

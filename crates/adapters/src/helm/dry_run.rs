@@ -1,6 +1,7 @@
 //! Rendering as the real upgrade will: `helm upgrade --dry-run=server` against a read-only view of the cluster.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::Home;
 use super::proxy::Proxy;
-use super::template::{evidence, refuses};
+use super::simulated::Simulated;
 use super::view::{Answer, IsAbsent, Upstream, View};
 use crate::kubernetes::Client;
 
@@ -42,6 +43,17 @@ impl DryRun {
             name.kind() != "Ingress" && listed.contains(&scope) && !objects.contains(name)
         };
         Self::of(client, Box::new(is_absent))
+    }
+
+    /// Against a simulated installation, whose objects these are, for one rendering.
+    #[must_use]
+    pub fn of_simulated(found: &Inventory, job: &RenderJob) -> Self {
+        let simulated = Simulated::new(found, job);
+        let ask = move |path: String, _| {
+            let answer = simulated.answer(&path);
+            Box::pin(async move { Ok(answer) }) as _
+        };
+        Self { upstream: Arc::new(Upstream::new(Box::new(ask), Box::new(|_| false))) }
     }
 
     fn of(client: &Client, is_absent: Box<IsAbsent>) -> Self {
@@ -168,9 +180,33 @@ fn read(stdout: &[u8], job: &RenderJob) -> Result<Rendered, Finding> {
     Ok(Rendered { manifest, hooks, record: Some(record) })
 }
 
+fn refuses(found: &str) -> Finding {
+    Finding::blocking(Code::ChartRefuses, found)
+}
+
+/// What helm said, without its advice and without a folder that is gone by the time it is read.
+fn evidence(said: &str, scratch: &Path) -> Vec<String> {
+    let scratch = format!("{}/", scratch.display());
+    said.lines()
+        .map(|line| line.trim_end().replace(&scratch, ""))
+        .map(|line| line.strip_prefix("Error: ").map(str::to_owned).unwrap_or(line))
+        .filter(|line| !line.trim().is_empty() && !line.starts_with("Use --debug flag"))
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_helm_said_is_told_without_its_advice() {
+        let said = "Error: values don't meet the specifications of the schema(s):\nx: y in /s/values.yaml\n\n\
+                    Use --debug flag to render out invalid YAML\n";
+        assert_eq!(
+            evidence(said, Path::new("/s")),
+            ["values don't meet the specifications of the schema(s):", "x: y in values.yaml"]
+        );
+    }
 
     #[test]
     fn a_missing_right_is_named() {

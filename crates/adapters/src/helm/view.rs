@@ -288,7 +288,7 @@ fn whole(item: &Value, resource: &Resource, kind: &str) -> Value {
     item
 }
 
-fn not_found(resource: &Resource, name: &str) -> Answer {
+pub(super) fn not_found(resource: &Resource, name: &str) -> Answer {
     let group = resource.group();
     let kind = if group.is_empty() { resource.plural.clone() } else { format!("{}.{group}", resource.plural) };
     let details = json!({"name": name, "group": group, "kind": resource.plural});

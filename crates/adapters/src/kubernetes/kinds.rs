@@ -86,7 +86,21 @@ const TABLE: &[Row] = &[
     ("", "v1", false, &["Namespace", "Node", "PersistentVolume"]),
     ("apps", "v1", true, &["ControllerRevision", "DaemonSet", "Deployment", "ReplicaSet", "StatefulSet"]),
     ("batch", "v1", true, &["CronJob", "Job"]),
-    ("admissionregistration.k8s.io", "v1", false, &["MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"]),
+    ("autoscaling", "v2", true, &["HorizontalPodAutoscaler"]),
+    ("discovery.k8s.io", "v1", true, &["EndpointSlice"]),
+    ("node.k8s.io", "v1", false, &["RuntimeClass=runtimeclasses"]),
+    ("apiregistration.k8s.io", "v1", false, &["APIService"]),
+    (
+        "admissionregistration.k8s.io",
+        "v1",
+        false,
+        &[
+            "MutatingWebhookConfiguration",
+            "ValidatingAdmissionPolicy=validatingadmissionpolicies",
+            "ValidatingAdmissionPolicyBinding",
+            "ValidatingWebhookConfiguration",
+        ],
+    ),
     ("networking.k8s.io", "v1", true, &["Ingress=ingresses", "NetworkPolicy=networkpolicies"]),
     ("networking.k8s.io", "v1", false, &["IngressClass=ingressclasses"]),
     ("rbac.authorization.k8s.io", "v1", true, &["Role", "RoleBinding"]),
@@ -102,20 +116,66 @@ const TABLE: &[Row] = &[
 ];
 
 pub(super) fn well_known(group: &str, kind: &str) -> Option<Endpoint> {
-    TABLE.iter().filter(|(its, ..)| *its == group).find_map(|(_, version, namespaced, kinds)| {
-        kinds.iter().find_map(|row| {
-            let (name, plural) = match row.split_once('=') {
-                Some((name, plural)) => (name, plural.to_owned()),
-                None => (*row, format!("{}s", row.to_lowercase())),
+    usual().find(|(its, endpoint)| *its == group && endpoint.kind == kind).map(|(_, endpoint)| endpoint)
+}
+
+/// The usual kinds, each with its group.
+fn usual() -> impl Iterator<Item = (&'static str, Endpoint)> {
+    TABLE.iter().flat_map(|(group, version, namespaced, kinds)| {
+        kinds.iter().map(move |row| {
+            let (kind, plural) = match row.split_once('=') {
+                Some((kind, plural)) => (kind, plural.to_owned()),
+                None => (*row, plural(row)),
             };
-            (name == kind).then(|| Endpoint {
-                kind: kind.into(),
-                api_version: join(group, version),
-                plural,
-                namespaced: *namespaced,
-            })
+            let api_version = join(group, version);
+            (*group, Endpoint { kind: kind.into(), api_version, plural, namespaced: *namespaced })
         })
     })
+}
+
+/// The plural that a kind has where its maker chose nothing else.
+fn plural(kind: &str) -> String {
+    format!("{}s", kind.to_lowercase())
+}
+
+/// A kind that a server has.
+pub(crate) struct Kind {
+    pub(crate) name: String,
+    /// `v1`, `apps/v1`.
+    pub(crate) api_version: String,
+    pub(crate) plural: String,
+    pub(crate) is_namespaced: bool,
+}
+
+/// The kinds of a server that cannot be asked: those that every Kubernetes has, and what is known of this one, as helm calls it
+/// (`route.openshift.io/v1/Route`). A plural that is not usual is guessed, and whether a kind is namespaced is said by the caller.
+pub(crate) fn kinds(api_versions: &[String], is_namespaced: &dyn Fn(&str) -> bool) -> Vec<Kind> {
+    let mut all: Vec<Kind> = usual()
+        .filter(|(group, _)| !group.ends_with(".openshift.io"))
+        .map(|(_, usual)| Kind {
+            name: usual.kind,
+            api_version: usual.api_version,
+            plural: usual.plural,
+            is_namespaced: usual.namespaced,
+        })
+        .collect();
+    for (api_version, name) in api_versions.iter().filter_map(|it| it.rsplit_once('/')) {
+        // `apps/v1` is a version, `v1/Pod` and `apps/v1/Deployment` are kinds.
+        if !name.starts_with(char::is_uppercase)
+            || all.iter().any(|it| it.name == name && it.api_version == api_version)
+        {
+            continue;
+        }
+        let group = api_version.rsplit_once('/').map_or("", |(group, _)| group);
+        let usual = well_known(group, name);
+        all.push(Kind {
+            name: name.to_owned(),
+            api_version: api_version.to_owned(),
+            is_namespaced: usual.as_ref().map_or_else(|| is_namespaced(name), |usual| usual.namespaced),
+            plural: usual.map_or_else(|| plural(name), |usual| usual.plural),
+        });
+    }
+    all
 }
 
 /// The kind of a group's plural, where it is one of the usual ones.

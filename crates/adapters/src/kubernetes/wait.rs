@@ -56,6 +56,14 @@ impl Client {
         }
     }
 
+    /// The conditions of a wait that do not hold now, and why, as far as can be told; `namespace` and `helm_lives` are as in
+    /// [`Self::wait`].
+    pub async fn explain(&self, wait: &Wait, namespace: &str, helm_lives: &dyn Fn(&str) -> bool) -> Vec<Progress> {
+        let mut progress = self.look(&wait.until.iter().collect::<Vec<_>>(), helm_lives).await;
+        Causes::default().explain(self, namespace, &mut progress, Duration::ZERO, true).await;
+        progress
+    }
+
     /// The conditions that do not hold, with what was seen.
     async fn look(&self, conds: &[&Cond], helm_lives: &dyn Fn(&str) -> bool) -> Vec<Progress> {
         stream::iter(conds)

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use model::{
-    Carried, ChartId, Code, Cond, Digest, HelmClient, HelmRun, Object, Overlay, Ref, ReleaseId, ReleaseStatus,
-    RenderJob, Reply, SecretKey, Seen, ValuesMode, Wait,
+    Carried, ChartId, Cond, Digest, HelmClient, HelmRun, Object, Ref, ReleaseId, ReleaseStatus, Reply, SecretKey, Seen,
+    ValuesMode, Wait,
 };
 use portolan_adapters::helm::{self, Launch};
 use serde_json::json;
@@ -19,9 +19,6 @@ kind: ConfigMap
 metadata:
   name: {{ .Release.Name }}
 data:
-  upgrade: {{ .Release.IsUpgrade | quote }}
-  route: {{ .Capabilities.APIVersions.Has "route.openshift.io/v1/Route" | quote }}
-  version: {{ .Capabilities.KubeVersion.Version }}
   color: {{ required "a color is needed" .Values.color }}
 ---
 apiVersion: v1
@@ -96,41 +93,6 @@ pub(crate) fn run_of(client: HelmClient, namespace: &str) -> HelmRun {
         docs: BTreeMap::new(),
         free: BTreeMap::new(),
         guards: Vec::new(),
-    }
-}
-
-fn job(archive: &[u8], values: serde_json::Value) -> RenderJob {
-    RenderJob {
-        chart: ChartId { name: "cp".into(), version: semver::Version::new(1, 2, 3) },
-        archive: archive.into(),
-        release: ReleaseId { namespace: "ns".into(), name: "rel".into() },
-        revision: 2,
-        mode: ValuesMode::Reset,
-        given: values.clone(),
-        values,
-        overlays: [Overlay::default(), Overlay::default()],
-        kube_version: "v1.27.8".into(),
-        api_versions: vec!["route.openshift.io/v1/Route".into()],
-    }
-}
-
-#[tokio::test]
-#[ignore = "needs the rig: cargo xtask test"]
-async fn a_rendering_is_that_of_an_upgrade() {
-    for program in helms() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let archive = pack(&program, folder.path());
-        let client = helm::find(Some(&program)).await.expect("a helm");
-        let values = json!({ "color": "red", "auth": { "password": "hidden" } });
-        let rendering = helm::template(&client, &job(&archive, values)).await.expect("a rendering");
-        let text = rendering.first.manifest;
-        for line in ["upgrade: \"true\"", "route: \"true\"", "version: v1.27.8", "color: red"] {
-            assert!(text.contains(line), "{line} in {text}");
-        }
-        let refused = helm::template(&client, &job(&archive, json!({}))).await;
-        let refused = refused.expect_err("no color");
-        assert_eq!(refused.code, Code::ChartRefuses);
-        assert!(refused.evidence.iter().any(|line| line.contains("a color is needed")), "{refused:?}");
     }
 }
 

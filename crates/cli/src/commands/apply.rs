@@ -62,8 +62,7 @@ async fn begin(global: &Global, args: &ApplyArgs, output: &Output) -> Result<Exi
     let (survey, file) = match &args.plan {
         Some(name) => {
             let file = named(global, &site, name)?;
-            let (_, mut survey) = prepare::survey(global, &mut site).await?;
-            survey.go_on_from_deployed();
+            let survey = prepare::survey_for(global, &mut site, &file.plan).await?;
             (survey, file)
         }
         None => {

@@ -55,7 +55,7 @@ pub(crate) fn run(global: &Global, args: &ArchiveArgs, output: &Output) -> Resul
 }
 
 /// `Secret-runai-backend-runai-backend-postgresql.yaml`. The names of Kubernetes hold no character that a path minds.
-fn file_name(archived: &Archived) -> String {
+pub(crate) fn file_name(archived: &Archived) -> String {
     let name = &archived.object;
     let namespace = if name.namespace().is_empty() { String::new() } else { format!("{}-", name.namespace()) };
     format!("{}-{namespace}{}.yaml", name.kind(), name.name().replace(['/', ':'], "_"))

@@ -17,8 +17,7 @@ pub(crate) async fn run(global: &Global, args: &RehearseArgs, output: &Output) -
     let (survey, file) = match &args.plan {
         Some(path) => {
             let file = prepare::load(path)?;
-            let (_, mut survey) = prepare::survey(global, &mut site).await?;
-            survey.go_on_from_deployed();
+            let survey = prepare::survey_for(global, &mut site, &file.plan).await?;
             same_cluster(&survey.inventory.cluster.uid, &file.plan)?;
             let moved = prepare::moved(&site, &survey, &Arc::new(file.plan.clone())).await;
             if !moved.is_empty() {

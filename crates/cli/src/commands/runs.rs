@@ -14,16 +14,21 @@ pub(crate) fn open(global: &Global, id: Option<&str>, cluster: Option<&Uid>) -> 
     let info = match id {
         Some(id) => {
             let info = store::find(&root, id)?;
-            if !is_meant(global, &info.meta.release) {
-                let found =
-                    format!("run {id} is of release {}, not of the one that is named", named(&info.meta.release));
-                return Err(Finding::blocking(Code::NoRunFits, found).with(wanted(global)));
-            }
+            check_meant(global, &info.meta.release, &format!("run {id}"))?;
             info
         }
         None => newest(global, cluster)?,
     };
     RunStore::open(&info.folder)
+}
+
+/// Whether a release is the one that the options name, where they name one. `what` is of that release.
+pub(crate) fn check_meant(global: &Global, release: &ReleaseId, what: &str) -> Result<(), Finding> {
+    if is_meant(global, release) {
+        return Ok(());
+    }
+    let found = format!("{what} is of release {}, not of the one that is named", named(release));
+    Err(Finding::blocking(Code::NoRunFits, found).with(wanted(global)))
 }
 
 /// The newest run that fits.

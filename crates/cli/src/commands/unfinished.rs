@@ -1,9 +1,11 @@
 //! A run of the same release that has written and is not over.
 
 use adapters::store::RunStore;
+use engine::archive;
 use model::{Finding, Outcome, Record};
 
 use crate::args::{Global, Target};
+use crate::commands::archive::file_name;
 use crate::commands::runs;
 use crate::output::Output;
 use crate::prepare::{self, Prepared};
@@ -20,21 +22,50 @@ pub(crate) async fn plan(
     match prepare::plan(global, site, target, output).await {
         Ok(prepared) => Ok(prepared),
         Err(finding) => Err(match of_release(global, site).await {
-            Some(run) => finding
-                .with(format!("run {run} of this release has written and is not finished"))
-                .next(format!("go on with that run: portolan apply {run}")),
+            Some(run) => {
+                let next = run.ways_on();
+                finding.with(format!("run {} of this release has written and is not finished", run.id)).next(next)
+            }
             None => finding,
         }),
     }
 }
 
+/// A run that has written and is not over.
+struct Unfinished {
+    id: String,
+    /// The files that an export of its archive writes for what it deleted.
+    deleted: Vec<String>,
+}
+
+impl Unfinished {
+    /// The same plan, or what it deleted put back for another one. An object that is there again is not touched by `create`.
+    fn ways_on(&self) -> String {
+        let id = &self.id;
+        let mut next = format!("go on with that run: portolan apply {id}");
+        if !self.deleted.is_empty() {
+            let files: String = self.deleted.iter().map(|file| format!(" -f {id}/{file}")).collect();
+            next.push_str(&format!(
+                "; or put back what it deleted: portolan archive export {id} --to {id}, then kubectl create{files}, then plan again"
+            ));
+        }
+        next
+    }
+}
+
 /// The newest run of the release that is asked for, if it has written and is not over.
-async fn of_release(global: &Global, site: &Site) -> Option<String> {
+async fn of_release(global: &Global, site: &Site) -> Option<Unfinished> {
     let book = site::book(global).ok()?;
     let release = site::release(global, site, &book);
     let newest = runs::of_release(global, &site.cluster().await?, &release).into_iter().next()?;
-    let entries = RunStore::open(&newest.folder).ok()?.entries().ok()?;
+    let store = RunStore::open(&newest.folder).ok()?;
+    let entries = store.entries().ok()?;
     let wrote = entries.iter().any(|entry| matches!(entry.record, Record::Intent { .. }));
     let finished = entries.iter().any(|entry| matches!(entry.record, Record::Ended { outcome: Outcome::Finished }));
-    (wrote && !finished).then(|| newest.meta.plan.short().to_owned())
+    if !wrote || finished {
+        return None;
+    }
+    let archived = archive::of(&store.plan().ok()?, &entries);
+    let deleted = archived.iter().filter(|archived| archived.deleted_in.is_some()).map(file_name).collect();
+    Some(Unfinished { id: newest.meta.plan.short().to_owned(), deleted })
 }

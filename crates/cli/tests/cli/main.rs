@@ -7,6 +7,7 @@ mod inventory;
 mod machines;
 mod operations;
 mod refusals;
+mod renders;
 mod repository;
 mod schema;
 mod support;

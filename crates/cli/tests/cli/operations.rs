@@ -96,3 +96,69 @@ fn the_time_limits_of_waits_are_the_plans() {
         assert!(came.stderr.contains("--timeout"), "{}", came.stderr);
     }
 }
+
+#[test]
+fn what_ends_a_command_early_is_json_for_a_machine() {
+    let user = User::new();
+    user.ok("sim new openshift-2.8 here");
+    user.ok("sim new openshift-2.11 newer");
+    user.ok("plan --sim here --to 2.20 --out kept.plan");
+    for (line, code, exit) in [
+        ("plan --sim here --to 9.9", "PL202", 3),
+        ("plan --sim newer --to 2.8", "PL201", 3),
+        ("plan --sim here --to 2.20 --set a=b", "PL206", 3),
+        ("plan --kubeconfig nowhere --to 2.20", "PL101", 10),
+        ("apply kept.plan --sim newer", "PL301", 10),
+        ("rehearse kept.plan --sim newer", "PL301", 10),
+        ("apply --sim here --to 2.20 --without keep-claims,retain-volumes", "PL501", 3),
+        ("verify --sim here", "PL317", 1),
+        ("survey --kubeconfig nowhere", "PL101", 10),
+    ] {
+        let came = user.run(&format!("{line} -o json"));
+        assert_eq!(came.code, exit, "{line}\n{}{}", came.stdout, came.stderr);
+        let value: Value = serde_json::from_str(&came.stdout).unwrap_or_else(|error| panic!("{line}: {error}"));
+        let found = value["findings"].as_array().expect("findings");
+        assert!(found.iter().any(|finding| finding["code"] == code), "{line}\n{value:#}");
+        for part in ["severity", "found", "why", "next"] {
+            assert!(found[0][part].as_str().is_some_and(|text| !text.is_empty()), "{line}: {part}\n{value:#}");
+        }
+        assert!(came.stderr.contains(&format!("error[{code}]")), "people read it too: {}", came.stderr);
+        assert!(user.run(line).stdout.is_empty() || code == "PL501", "{line}: no JSON was asked for");
+    }
+    let came = user.run("plan --sim here --to 9.9 -o yaml");
+    assert!(came.stdout.starts_with("findings:\n- code: PL202\n"), "{}", came.stdout);
+    // A value that was printed is the only one.
+    let came = user.run("plan --sim here --to 2.20 --without delete-sets -o json");
+    assert!(serde_json::from_str::<Value>(&came.stdout).expect("one value")["hops"].is_array());
+}
+
+#[test]
+fn what_ends_a_plan_early_names_object_and_field() {
+    let user = User::new();
+    user.ok("sim new openshift-2.8 here");
+    let mut saved: Value = serde_json::from_str(&user.installation("here")).expect("JSON");
+    let objects = saved["world"]["objects"].as_object_mut().expect("objects");
+    let claim = objects.iter_mut().find(|(name, _)| name.ends_with("/pvc-postgresql")).expect("the claim").1;
+    claim["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z".into();
+    user.write("here/installation.json", &saved.to_string());
+    let came = user.run("plan --sim here --to 2.20 -o json");
+    assert_eq!(came.code, 3, "{}{}", came.stdout, came.stderr);
+    let value: Value = serde_json::from_str(&came.stdout).expect("JSON");
+    let found = &value["findings"][0];
+    assert_eq!((&found["code"], &found["subject"]["field"]), (&"PL501".into(), &"/metadata/deletionTimestamp".into()));
+    assert_eq!(found["subject"]["object"], "PersistentVolumeClaim/runai-backend/pvc-postgresql");
+}
+
+#[test]
+fn a_run_is_gone_on_with_whatever_the_usual_release_is() {
+    let user = User::new();
+    user.ok("sim new openshift-2.8 here");
+    let text = user.ok("apply --sim here --to 2.13 -o json");
+    assert!(text.starts_with('['), "{text}");
+    let id = user.ok("status --sim here").split_whitespace().nth(1).expect("the run's id").to_owned();
+    for (more, code) in [("", 0), ("-n runai-backend", 0), ("-n elsewhere", 1), ("--release another", 1)] {
+        let came = user.run(&format!("apply {id} --sim here {more}"));
+        assert_eq!(came.code, code, "{more}\n{}{}", came.stdout, came.stderr);
+        assert_eq!(came.stderr.contains("error[PL317]"), code == 1, "{}", came.stderr);
+    }
+}

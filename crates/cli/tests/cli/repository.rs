@@ -1,28 +1,26 @@
 //! Charts out of a repository on this machine, fetched by a real helm: the last one that `PORTOLAN_TEST_HELM` names.
 
 use std::io::Write as _;
-use std::path::PathBuf;
 use std::process::Stdio;
 
 use serde_json::Value;
 use testkit::repository::{Repository, Shelf};
 
-use crate::support::{Came, User, came};
+use crate::support::{Came, User, came, helms};
 
 fn shelf() -> Shelf {
     let archive = |chart: rehearse::shelf::Chart| (chart.id.name.clone(), chart.id.version.to_string(), chart.archive);
     Shelf { archives: rehearse::shelf::charts().into_iter().map(archive).collect(), ..Shelf::default() }
 }
 
-fn helm() -> PathBuf {
-    let paths = std::env::var_os("PORTOLAN_TEST_HELM").expect("PORTOLAN_TEST_HELM");
-    std::env::split_paths(&paths).last().expect("a helm")
-}
-
 /// A command of a user who has helm, with something on its standard input.
 fn run(user: &User, line: &str, input: &str) -> Came {
     let mut command = user.command(line);
-    let mut child = command.env("PORTOLAN_HELM", helm()).stdin(Stdio::piped()).spawn().expect("the program starts");
+    let mut child = command
+        .env("PORTOLAN_HELM", helms().pop().expect("a helm"))
+        .stdin(Stdio::piped())
+        .spawn()
+        .expect("the program starts");
     child.stdin.take().expect("an input").write_all(input.as_bytes()).expect("it reads");
     came(&child.wait_with_output().expect("it ends"))
 }
@@ -80,7 +78,7 @@ fn another_address_under_the_usual_name_is_told() {
     let url = repository.url();
     user.write("list.yaml", "repositories: [{name: runai-backend, url: 'https://old.example.com/charts'}]");
     let mut command = user.command(&format!("plan --sim openshift-2.8 --to 2.20 --repo {url}"));
-    command.env("PORTOLAN_HELM", helm()).env("HELM_REPOSITORY_CONFIG", user.path("list.yaml"));
+    command.env("PORTOLAN_HELM", helms().pop().expect("a helm")).env("HELM_REPOSITORY_CONFIG", user.path("list.yaml"));
     let came = came(&command.output().expect("the program starts"));
     assert_eq!(came.code, 0, "{}", came.stderr);
     assert!(came.stderr.contains("warning[PL217]"), "{}", came.stderr);

@@ -111,3 +111,9 @@ pub(crate) fn normalised(installation: &str) -> String {
     }
     text
 }
+
+/// The helms of the rig.
+pub(crate) fn helms() -> Vec<PathBuf> {
+    let paths = std::env::var_os("PORTOLAN_TEST_HELM").expect("PORTOLAN_TEST_HELM");
+    std::env::split_paths(&paths).collect()
+}

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use kube_facts::{PodTemplate, StatefulSet};
 use model::{Code, Finding, Inventory, Object, Ref};
+use serde_json::{Value, json};
 
 use super::{form, is_kind, not_visible};
 
@@ -67,7 +68,9 @@ fn fault(inventory: &Inventory, name: &Ref, is_made: bool) -> Option<String> {
 fn with_way_out(inventory: &Inventory, name: &Ref, finding: Finding) -> Finding {
     let volumes = volumes_of(inventory, name);
     if volumes.is_empty() {
-        return finding.with("no volume is seen that was bound to it");
+        return finding
+            .with("no volume is seen that was bound to it")
+            .next("find out which volume held its data, if any, before anybody creates a PVC of this name");
     }
     let finding = volumes.iter().fold(finding, |finding, (volume, object)| {
         let (phase, policy) = (object.text("/status/phase"), object.text("/spec/persistentVolumeReclaimPolicy"));
@@ -83,13 +86,37 @@ fn with_way_out(inventory: &Inventory, name: &Ref, finding: Finding) -> Finding 
         return finding
             .next(format!("find out what became of {volume}; do not change its claimRef, and delete nothing"));
     }
+    let patch = json!({"spec": {
+        "persistentVolumeReclaimPolicy": "Retain",
+        "claimRef": {"uid": null, "resourceVersion": null},
+    }});
     finding.next(format!(
-        "kubectl patch pv {volume} -p '{{\"spec\":{{\"claimRef\":{{\"uid\":null,\"resourceVersion\":null}}}}}}', then make a claim {} in namespace {} with \
-         volumeName {volume}, and plan again",
-        name.name(),
-        name.namespace(),
-        volume = volume.name(),
+        "kubectl patch pv {} -p '{patch}' && echo '{}' | kubectl create -f -, then plan again",
+        volume.name(),
+        bound_to(inventory, name, volume, object)
     ))
+}
+
+/// A PVC that takes over a free volume. It asks for what the release's manifest asks for: helm cannot shrink it later.
+fn bound_to(inventory: &Inventory, name: &Ref, volume: &Ref, object: &Object) -> Value {
+    let doc = inventory.release.docs.iter().find(|doc| doc.name().as_ref() == Some(name));
+    let asked = doc.and_then(|doc| doc.at("/spec/resources/requests/storage"));
+    let storage = asked.or_else(|| object.at("/spec/capacity/storage"));
+    let mut claim = json!({
+        "apiVersion": "v1",
+        "kind": "PersistentVolumeClaim",
+        "metadata": {"name": name.name(), "namespace": name.namespace()},
+        "spec": {
+            "accessModes": object.at("/spec/accessModes"),
+            "resources": {"requests": {"storage": storage}},
+            "storageClassName": object.text("/spec/storageClassName"),
+            "volumeName": volume.name(),
+        },
+    });
+    if let Some(mode) = object.at("/spec/volumeMode") {
+        claim["spec"]["volumeMode"] = mode.clone();
+    }
+    claim
 }
 
 fn volumes_of<'a>(inventory: &'a Inventory, claim: &Ref) -> Vec<(&'a Ref, &'a Object)> {

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use helm_compat::values;
 use model::{Code, Finding, HelmRun, Manifest, NewClaim, Object, Platform, Ref, Step, Unmodelled};
 use recipe::{Advice, Minor, fill};
 
@@ -158,13 +159,27 @@ fn unmounted(scene: &Scene<'_>) -> Vec<Finding> {
             Finding::blocking(Code::NotSafe, format!("nothing in {} mounts {}", scene.leg.pick.id, volume.claim))
                 .about(&volume.claim)
                 .why("the data stays behind, and the new workload starts on something else")
-                .next("give the chart the claim's name (an `existingClaim` value), or leave nothing out");
+                .next(name_it(scene, &volume.claim));
         for mount in &volume.mounts {
             finding = finding.with(format!("{} mounts it today", mount.pod));
         }
         uses_revision(scene).into_iter().fold(finding, Finding::with)
     })
     .collect()
+}
+
+/// How a chart is told the name of a PVC that exists.
+fn name_it(scene: &Scene<'_>, claim: &Ref) -> String {
+    let chart = &scene.leg.pick.id;
+    let paths = helm_compat::chart::read(&scene.leg.pick.archive).map(|chart| values::claim_names(&chart));
+    let paths: Vec<String> =
+        paths.unwrap_or_default().into_iter().map(|path| format!("--set {path}={}", claim.name())).collect();
+    if paths.is_empty() {
+        return format!(
+            "give {chart} values with which a pod of the workload mounts {claim}; no value `existingClaim` was found in it"
+        );
+    }
+    format!("give {chart} the name of the PVC where its workload takes it: {}", paths.join(" or "))
 }
 
 /// The templates that render something else in each revision: a PVC that is named after the revision is another one after each

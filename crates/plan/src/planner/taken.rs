@@ -73,18 +73,36 @@ fn way_out(scene: &Scene<'_>, root: &Ref) -> String {
     match root.kind() {
         "Namespace" => format!(
             "keep it in the new chart, or annotate it, so that helm leaves it: \
-             kubectl annotate namespace {name} helm.sh/resource-policy=keep"
+             kubectl annotate namespace {name} helm.sh/resource-policy=keep, then plan again"
         ),
         "CustomResourceDefinition" => format!(
-            "annotate it, so that helm leaves it: kubectl annotate crd {name} helm.sh/resource-policy=keep; then plan again"
+            "annotate it, so that helm leaves it: kubectl annotate crd {name} helm.sh/resource-policy=keep, then plan again"
         ),
-        "StatefulSet" => {
-            "set persistentVolumeClaimRetentionPolicy to Retain while the StatefulSet has at least one replica, \
-                          see that the ownerReferences of its PVCs are gone, then plan again"
-                .into()
-        }
+        "StatefulSet" => of_set(scene, root),
         _ => format!("give {} the values with which it still has {root}", scene.leg.pick.id),
     }
+}
+
+/// Its controller takes its ownerReferences off the PVCs of the replicas that it has, and of no others (Kubernetes 1.34,
+/// `pkg/controller/statefulset/stateful_pod_control.go`).
+fn of_set(scene: &Scene<'_>, root: &Ref) -> String {
+    let live = scene.ground.inventory.objects.get(root);
+    let is_told = live.and_then(StatefulSet::of).is_some_and(|set| set.deletes_claims_with_itself());
+    let replicas = live.and_then(|live| live.at("/spec/replicas")).and_then(serde_json::Value::as_u64);
+    if !is_told {
+        return format!("give {} the values with which it still has {root}", scene.leg.pick.id);
+    }
+    if replicas.unwrap_or(1) == 0 {
+        return "its controller takes the ownerReferences off the PVCs of the replicas that it has, and it has none: leave it in the \
+                new chart"
+            .into();
+    }
+    format!(
+        "kubectl patch statefulset {} -n {} -p '{{\"spec\":{{\"persistentVolumeClaimRetentionPolicy\":{{\"whenDeleted\":\"Retain\"}}}}}}', wait \
+         until its PVCs have no ownerReferences, then plan again",
+        root.name(),
+        root.namespace()
+    )
 }
 
 /// What goes with a root and may not be listed.
@@ -137,7 +155,7 @@ fn volumes(scene: &Scene<'_>, deleted: &[Ref]) -> Vec<Finding> {
                 .about(name)
                 .why("it stays Terminating while its PVC is there and goes with it, whatever its reclaim policy; then nothing names its disk")
                 .next(format!(
-                    "keep it in the new chart, or annotate it, so that helm leaves it: kubectl annotate pv {} helm.sh/resource-policy=keep",
+                    "keep it in the new chart, or annotate it, so that helm leaves it: kubectl annotate pv {} helm.sh/resource-policy=keep, then plan again",
                     name.name()
                 ));
             let held = scene.ground.inventory.volumes.iter().find(|volume| volume.volume.as_ref() == Some(name));

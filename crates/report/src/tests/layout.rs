@@ -152,3 +152,18 @@ fn numbers_and_times_read_well() {
     assert_eq!(time(951_782_400), "2000-02-29T00:00:00Z");
     assert_eq!(time(1_754_042_400), "2025-08-01T10:00:00Z");
 }
+
+#[test]
+fn an_advised_command_stays_whole() {
+    let patch = "kubectl patch pv pvc-b709c5bd-94d2-7398 -p '{\"spec\":{\"claimRef\":{\"uid\":null, \"a\":1}}}' && echo '{\"kind\":\"X (y)\"}' \
+                 | kubectl create -f -";
+    let advice = format!("do this: {patch}, then plan again; or kubectl get pv (as an admin)");
+    assert_eq!(crate::commands(&advice), [patch, "kubectl get pv"]);
+    assert_eq!(crate::commands("portolan apply 3f9c2a71"), Vec::<&str>::new());
+    let finding = model::Finding::blocking(model::Code::ClaimGone, "it is gone").next(advice);
+    for ascii in [true, false] {
+        let style = crate::Style { color: false, ascii, width: 60 };
+        let text = crate::finding(&finding).terminal(&style);
+        assert!(text.lines().any(|line| line.contains(patch)), "{text}");
+    }
+}

@@ -354,7 +354,7 @@ Never `helm rollback`: it does not take over a PVC that was kept, and can fail h
 Whatever is tried: pvc-8a1f (pvc-postgresql) is protected by Retain and keep.
 
 Step 5: `portolan archive export 3f9c2a71` writes the deleted object to files.
-Step 1: can be taken back by hand; nothing needs it.
+Step 1 protected the data: leave that on.
 
 Next: portolan verify 3f9c2a71      looks again, whenever you like
 "#;

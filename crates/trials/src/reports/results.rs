@@ -44,6 +44,18 @@ impl Results {
         self.harms.append(&mut newer.harms);
     }
 
+    /// Whether a trial, as it is today, has been seen and was right.
+    #[must_use]
+    pub fn has(&self, trial: &Trial) -> bool {
+        self.plans.iter().any(|seen| seen.trial == *trial && seen.complaint.is_none())
+    }
+
+    /// Whether all that bare helm does with a case has been seen.
+    #[must_use]
+    pub fn has_harm(&self, case: &Case, helm: &str) -> bool {
+        self.harms.iter().any(|seen| seen.name == case.name && seen.helm == helm && seen.missing.is_empty())
+    }
+
     /// Leaves what is no trial any more out, and says what is missing.
     pub fn complete(&mut self, trials: &[Trial], harms: &[(Case, String)]) -> Vec<String> {
         let mut wanted: BTreeSet<_> = trials.iter().map(|trial| (trial.name.clone(), trial.helm.clone())).collect();

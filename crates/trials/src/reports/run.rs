@@ -18,7 +18,7 @@ use crate::side_by_side;
 const HARM: u64 = 90;
 
 /// One upgrade that Portolan is asked about.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Trial {
     /// The case's name, with `(twin)` behind it where it is the harmless side.
     pub name: String,

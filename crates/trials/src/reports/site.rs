@@ -28,7 +28,7 @@ pub(super) const NEW: &str = "2.20.0";
 const LIMITS: &str = "ready=90s,delete=60s,helm=60s";
 
 /// A release in a namespace of its own.
-pub(super) struct Site<'a> {
+pub struct Site<'a> {
     rig: &'a Rig,
     space: Namespace<'a>,
     live: Live<'a>,
@@ -40,7 +40,10 @@ pub(super) struct Site<'a> {
 
 impl<'a> Site<'a> {
     /// Installs 2.13.0 with a real helm, waits until it is ready, and does what the case prepares.
-    pub(super) fn install(rig: &'a Rig, helm: &str, raw: &Value) -> Result<Self> {
+    ///
+    /// # Errors
+    /// What helm or the cluster says.
+    pub fn install(rig: &'a Rig, helm: &str, raw: &Value) -> Result<Self> {
         let space = rig.namespace("report")?;
         let helm = rig.helm(helm)?;
         let live = Live::new(rig, space.name());
@@ -92,7 +95,10 @@ impl<'a> Site<'a> {
     }
 
     /// An upgrade with what is said of this site in it.
-    pub(super) fn upgrade(&self, raw: &Value) -> Result<Upgrade> {
+    ///
+    /// # Errors
+    /// Where it is no upgrade.
+    pub fn upgrade(&self, raw: &Value) -> Result<Upgrade> {
         Ok(serde_json::from_value(self.filled(raw)?)?)
     }
 
@@ -115,7 +121,10 @@ impl<'a> Site<'a> {
     }
 
     /// `$NS` becomes the namespace, and `$GET:Kind/name:POINTER` at the end what is at that place of a live object.
-    pub(super) fn filled_text(&self, text: &str) -> Result<String> {
+    ///
+    /// # Errors
+    /// Where there is no such object.
+    pub fn filled_text(&self, text: &str) -> Result<String> {
         let text = text.replace("$NS", self.namespace());
         let Some((before, place)) = text.split_once("$GET:") else { return Ok(text) };
         let (object, pointer) = place.split_once(':').context("$GET: is Kind/name:POINTER")?;
@@ -131,12 +140,16 @@ impl<'a> Site<'a> {
     }
 
     /// The namespace's name.
-    pub(super) fn namespace(&self) -> &str {
+    #[must_use]
+    pub fn namespace(&self) -> &str {
         self.space.name()
     }
 
     /// Waits for a condition; at most five times a second, as many wait at once.
-    pub(super) fn wait(&self, what: &str, seconds: u64, mut holds: impl FnMut() -> Result<bool>) -> Result<()> {
+    ///
+    /// # Errors
+    /// Where it does not hold in time.
+    pub fn wait(&self, what: &str, seconds: u64, mut holds: impl FnMut() -> Result<bool>) -> Result<()> {
         let until = Instant::now() + Duration::from_secs(seconds);
         loop {
             match holds() {
@@ -149,7 +162,10 @@ impl<'a> Site<'a> {
     }
 
     /// Whether every workload of the site's namespaces is ready, and the frame's pod has written its data.
-    pub(super) fn is_ready(&self) -> Result<bool> {
+    ///
+    /// # Errors
+    /// Where the cluster cannot be asked.
+    pub fn is_ready(&self) -> Result<bool> {
         let list = self.live.list(&["pod", "statefulset", "deployment", "job"])?;
         // A pod of a Job, or one that nobody owns, is no workload.
         let is_store = |item: &Value| item["kind"] == "Pod" && item["metadata"]["name"] == "store-0";
@@ -164,7 +180,10 @@ impl<'a> Site<'a> {
     }
 
     /// What the frame's pod sees as its rows; `None` where it does not run or has none.
-    pub(super) fn rows_of_pod(&self) -> Result<Option<String>> {
+    ///
+    /// # Errors
+    /// Where the cluster cannot be asked.
+    pub fn rows_of_pod(&self) -> Result<Option<String>> {
         let ends = |pod: &Value| pod["metadata"]["deletionTimestamp"].is_string();
         let is_store = |pod: &&Value| pod["metadata"]["name"] == "store-0" && !ends(pod);
         let pods = self.live.list(&["pod"])?;
@@ -178,12 +197,13 @@ impl<'a> Site<'a> {
     }
 
     /// What the files `rows` held when the site was installed.
-    pub(super) fn first_rows(&self) -> impl Iterator<Item = &str> {
+    pub fn first_rows(&self) -> impl Iterator<Item = &str> {
         self.rows.values().map(String::as_str)
     }
 
     /// The files that were on the volumes at the beginning and are gone or hold something else.
-    pub(super) fn lost_rows(&self) -> Vec<&Path> {
+    #[must_use]
+    pub fn lost_rows(&self) -> Vec<&Path> {
         let same =
             |(path, text): &(&PathBuf, &String)| fs_err::read_to_string(path).is_ok_and(|now| now.trim() == *text);
         self.rows.iter().filter(|file| !same(file)).map(|(path, _)| path.as_path()).collect()
@@ -204,7 +224,10 @@ impl<'a> Site<'a> {
     }
 
     /// An object of the site, as `Kind/name` or `Kind/namespace/name`.
-    pub(super) fn get(&self, object: &str) -> Result<Option<Value>> {
+    ///
+    /// # Errors
+    /// Where the cluster cannot be asked.
+    pub fn get(&self, object: &str) -> Result<Option<Value>> {
         self.live.get(&self.filled_text(object)?)
     }
 
@@ -214,7 +237,11 @@ impl<'a> Site<'a> {
         command
     }
 
-    fn kubectl(&self, args: &[&str]) -> Result<String> {
+    /// What kubectl prints, in the release's namespace.
+    ///
+    /// # Errors
+    /// What it says where it fails.
+    pub fn kubectl(&self, args: &[&str]) -> Result<String> {
         said(self.kubectl_command(args).output()?).with_context(|| format!("kubectl {}", args.join(" ")))
     }
 
@@ -242,6 +269,14 @@ impl<'a> Site<'a> {
             versions.push(version);
         }
         Ok((folder, versions))
+    }
+
+    /// Writes the charts that an upgrade leads to; their folder.
+    ///
+    /// # Errors
+    /// Where they cannot be written.
+    pub fn write_charts(&self, upgrade: &Upgrade, name: &str) -> Result<PathBuf> {
+        Ok(self.charts(upgrade, name)?.0)
     }
 
     /// The options that helm and Portolan both take.

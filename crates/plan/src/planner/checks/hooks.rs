@@ -231,7 +231,7 @@ impl Reach<'_> {
             Finding::blocking(Code::DeletedWith, found)
                 .about(&self.volume.claim)
                 .with(format!("{} is in it", self.volume.claim))
-                .next("this chart cannot be applied over this installation; take the Namespace out of it")
+                .next("this chart cannot be applied over this installation")
         })
     }
 }
