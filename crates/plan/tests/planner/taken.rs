@@ -505,14 +505,17 @@ fn what_is_being_deleted_is_refused() {
     for (claim, volume, object) in
         [(true, false, format!("PersistentVolumeClaim/{CLAIM}")), (false, true, "PersistentVolume/pv-1".to_owned())]
     {
-        for policy in ["Delete", "Retain"] {
+        for policy in [Some("Delete"), Some("Retain"), None] {
             let mut yard = at_2_13();
             let it = &mut yard.inventory.volumes[0];
-            (it.terminating, it.volume_terminating, it.policy) = (claim, volume, Some(policy.into()));
+            (it.terminating, it.volume_terminating, it.policy) = (claim, volume, policy.map(str::to_owned));
             let finding = yard.refusal(&[new("2.20.41")]);
             assert_eq!(finding.code, Code::NotSafe);
             assert_eq!(finding.object().map(Ref::to_string), Some(object.clone()));
             assert!(!finding.next.contains("bind"), "{}", finding.next);
+            // A policy that was not read is not changed.
+            let acts = finding.next.contains("kubectl patch pv");
+            assert_eq!(acts, claim && policy == Some("Delete"), "{policy:?}: {}", finding.next);
         }
     }
 }
