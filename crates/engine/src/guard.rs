@@ -65,3 +65,40 @@ fn differing(object: &Object, expect: &Expect) -> Option<(String, String)> {
     let line = format!("{path}: {} -> {}", show(&field.value), show(object.at(&field.pointer).unwrap_or(&Value::Null)));
     Some((line, field.why.clone()))
 }
+
+#[cfg(test)]
+mod tests {
+    use model::{Field, Uid};
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_moved_since_the_plan_is_found() {
+        let secret = |uid: &str, policy: &str| {
+            Seen::There(Object::new(json!({"kind": "Secret", "metadata": {"name": "s", "uid": uid}, "policy": policy})))
+        };
+        let field = Field { pointer: "/policy".into(), value: json!("Retain"), why: "it protects the data".into() };
+        let content = Object::new(json!({"kind": "Secret", "policy": "Retain"})).content_digest();
+        let was_there = Expect { uid: Some(Uid::new("u")), fields: vec![field], content: None };
+        let looked_up = Expect { uid: Some(Uid::new("u")), fields: Vec::new(), content: Some(content) };
+        let absent = Expect { uid: None, fields: Vec::new(), content: None };
+        let cases = [
+            (&was_there, secret("u", "Retain"), None),
+            (&was_there, secret("u", "Delete"), Some(Code::Moved)),
+            (&was_there, secret("other", "Retain"), Some(Code::Moved)),
+            (&was_there, Seen::Absent, Some(Code::Moved)),
+            (&was_there, Seen::Unreadable("no".into()), Some(Code::NotVisible)),
+            (&looked_up, secret("u", "Delete"), Some(Code::Moved)),
+            (&absent, Seen::Absent, None),
+            (&absent, secret("u", "Retain"), Some(Code::Moved)),
+        ];
+        for (expect, seen, code) in cases {
+            let found = check(&Ref::secret("n", "s"), expect, &seen);
+            assert_eq!(found.map(|finding| finding.code), code, "{expect:?} {seen:?}");
+        }
+        let other = Seen::There(Object::new(json!({"metadata": {"uid": "other"}})));
+        let cluster = check(&Ref::new("", "Namespace", "", "kube-system"), &was_there, &other);
+        assert_eq!(cluster.map(|finding| finding.code), Some(Code::OtherCluster));
+    }
+}

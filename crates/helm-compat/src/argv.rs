@@ -7,8 +7,8 @@ use serde_json::Value;
 
 use crate::{TOKEN_LABEL, values};
 
-/// How long helm waits for a single hook. We wait for workloads ourselves, so this bounds nothing else.
-const HOOK_LIMIT: &str = "15m0s";
+/// How long helm waits for a single hook, in seconds. We wait for workloads ourselves, so this bounds nothing else.
+pub const HOOK_LIMIT: u64 = 900;
 
 /// The arguments of the upgrade (the program itself not included). The flags are the same in helm 3.14.4, 3.22.0,
 /// 4.0.4 and 4.3.1.
@@ -35,7 +35,7 @@ pub fn upgrade_argv(run: &HelmRun, token: &str, context: &str, chart_path: &str,
         "--labels".to_owned(),
         format!("{TOKEN_LABEL}={token}"),
         "--timeout".to_owned(),
-        HOOK_LIMIT.to_owned(),
+        format!("{HOOK_LIMIT}s"),
     ]);
     argv
 }
@@ -214,7 +214,7 @@ mod tests {
         assert_eq!(
             argv.join(" "),
             "upgrade runai-backend c.tgz --namespace runai-backend --kube-context prod --values v.json \
-             --reset-values --labels portolan-token=t1 --timeout 15m0s"
+             --reset-values --labels portolan-token=t1 --timeout 900s"
         );
         let argv = upgrade_argv(&run(ValuesMode::ResetThenReuse), "t1", "", "c.tgz", "v");
         assert!(argv.contains(&"--reset-then-reuse-values".to_owned()));

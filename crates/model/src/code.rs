@@ -194,6 +194,8 @@ codes! {
         "what becomes of the volume is Unknown", "see what is named, or accept it for each volume: --accept PL255=PVC --reason TEXT";
     OtherPlace = 256, Blocked, "the new version looks for its data in another place",
         "it starts on an empty folder; the old data lies unused", "give the chart the mountPath, subPath and data directory of today";
+    KeepRemoved = 257, Done, "the upgrade removes helm.sh/resource-policy: keep from a PVC",
+        "a later helm upgrade or uninstall may delete the PVC", "after the upgrade: kubectl annotate pvc NAME helm.sh/resource-policy=keep";
     NotForeseen = 260, Blocked, "a later hop looks up an object whose state after the earlier hop is not known",
         "what the chart renders from it may be something else than the plan shows", "stop at the version before with --to, and plan again from there; or accept: --accept PL260 --reason TEXT";
     SharedVolume = 270, Done, "a pod of somebody else mounts a volume of the release",

@@ -195,6 +195,16 @@ fn what_takes_a_volume_along_is_followed() {
 }
 
 #[test]
+fn an_owner_with_a_finalizer_goes_once_its_controller_has_let_it_go() {
+    for (policy, verdict) in [("Delete", Verdict::Doomed), ("Retain", Verdict::Detached)] {
+        let mut world = world(policy);
+        edit(&mut world, &claim(), |json| json["metadata"]["ownerReferences"] = json!([owner(&cluster(), "cluster")]));
+        edit(&mut world, &cluster(), |json| json["metadata"]["finalizers"] = json!(["db.example.com/operator"]));
+        assert_eq!(outcome(&world, vec![delete(cluster())]).0, verdict, "{policy}");
+    }
+}
+
+#[test]
 fn a_disk_that_no_volume_names_is_there_and_detached() {
     let ops = vec![
         patch(Ref::volume("pv"), json!({"metadata": {"deletionTimestamp": "set"}})),
@@ -227,6 +237,19 @@ fn a_set_takes_claims_over_and_gives_them_up_again() {
     assert_eq!(owners(retention("Delete", "Retain"), 1, false), [1]);
     assert_eq!(owners(retention("Retain", "Retain"), 1, true), [0]);
     assert_eq!(owners(retention("Retain", "Retain"), 0, true), [1], "it looks only at ordinals that it runs");
+    let owned = |by: Value, policy: Value| -> Vec<usize> {
+        let mut world = world("Delete");
+        edit(&mut world, &claim(), |json| json["metadata"]["ownerReferences"] = json!([by]));
+        let (_, worlds) = outcome(&world, vec![patch(set(), policy)]);
+        let count = |world: World| world.get(&claim()).map(|claim| claim.list("/metadata/ownerReferences").len());
+        worlds.into_iter().filter_map(count).collect()
+    };
+    assert_eq!(owned(owner(&cluster(), "cluster"), retention("Delete", "Retain")), [1], "another controller has it");
+    assert_eq!(
+        owned(owner(&pod(), "pod"), retention("Retain", "Retain")),
+        [0],
+        "it was scaled down, and is not any more"
+    );
 }
 
 #[test]

@@ -238,3 +238,6 @@ fn strange_claim(object: &Object, beside: &Ref) -> Finding {
     let finding = if let Some(name) = object.name() { finding.about(&name) } else { finding };
     finding.with(volume).with(format!("{beside}, with the data, is as it was"))
 }
+
+#[cfg(test)]
+mod tests;

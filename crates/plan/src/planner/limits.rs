@@ -1,13 +1,15 @@
 //! How long the waits of a plan may take.
 
+use helm_compat::argv::HOOK_LIMIT;
 use model::StepKind;
 
 /// Seconds: a pod is given 30 by default to end, and a database may be given more.
 const DELETE: u64 = 120;
 /// Seconds: images are pulled and migrations run.
 const READY: u64 = 600;
-/// Seconds: without `--wait` helm only writes objects, a few a second; it does wait for hooks.
-const HELM: u64 = 600;
+/// Seconds: without `--wait` helm only writes objects, a few a second. It waits for each hook, and names the one that takes too
+/// long: this wait must not end before.
+const HELM: u64 = HOOK_LIMIT + 60;
 /// Seconds for everything else.
 const OTHER: u64 = 60;
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use helm_compat::upgrade;
+use helm_compat::{manifest, upgrade};
 use kube_facts::{PodTemplate, StatefulSet};
 use model::{Code, Finding, Inventory, Object, Ref, Unmodelled, Volume};
 
@@ -70,7 +70,34 @@ pub(super) fn of_hop(scene: &Scene<'_>) -> Vec<Finding> {
     let mut findings = taken::of_hop(scene);
     findings.extend(not_rolling(scene));
     findings.extend(elsewhere(scene));
+    findings.extend(unkept(scene));
     findings
+}
+
+/// PVCs that lose `keep`: the stored document has it and the new one has not, so that helm's patch removes it, whoever set it too.
+/// Helm 4 leaves it where another field manager owns it.
+fn unkept(scene: &Scene<'_>) -> Vec<Finding> {
+    let keep = |object: &Object| object.annotation(manifest::POLICY) == Some("keep");
+    let volumes = scene.ground.inventory.data_volumes();
+    let unkept = volumes.filter_map(|volume| {
+        let claim = &volume.claim;
+        let doc = scene.planned.docs.iter().find(|doc| doc.name().as_ref() == Some(claim))?;
+        let live = scene.live.get(claim).filter(|live| keep(live))?;
+        let after = upgrade::patched(stored(scene, claim), doc, live);
+        (!keep(&after)).then(|| {
+            let (old, new) = (&scene.leg.from, &scene.leg.pick.id);
+            Finding::warning(Code::KeepRemoved, format!("{new} takes helm.sh/resource-policy: keep off {claim}"))
+                .about(claim)
+                .at("/metadata/annotations/helm.sh~1resource-policy")
+                .with(format!("the manifest of {old} has it, and that of {new} has not"))
+                .next(format!(
+                    "after the upgrade: kubectl annotate pvc -n {} {} helm.sh/resource-policy=keep",
+                    claim.namespace(),
+                    claim.name()
+                ))
+        })
+    });
+    unkept.collect()
 }
 
 /// Workloads that are not ready today. An ordered StatefulSet does not replace its pods then.

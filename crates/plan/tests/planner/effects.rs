@@ -87,3 +87,21 @@ fn a_number_that_is_given_now_is_named_too() {
     let said = said(&plan(&yard, "{{ .Values.tag }}{{ .Values.x }}", "2.0260131e+07"));
     assert_eq!(said, ["Blocking PL252 tag", "Warning PL251 typo"]);
 }
+
+#[test]
+fn a_template_that_uses_the_revision_is_named_where_a_volume_is_left_behind() {
+    let yard = installed(&set("", PLAIN), &json!({"csi": {}}));
+    let of = |name: &str, template: &str| {
+        let id = new("2.20.41");
+        let about = format!("apiVersion: v2\nname: {}\nversion: {}\n", id.name, id.version).into_bytes();
+        let template = (name.to_owned(), template.as_bytes().to_vec());
+        let archive = chart::pack(&BTreeMap::from([("Chart.yaml".to_owned(), about), template]), &id.name);
+        let plan = yard.file_with(archive, &|_, chart| chart).expect("it can be planned").plan;
+        let left = plan.findings.into_iter().filter(|it| it.code == Code::NotSafe).flat_map(|it| it.evidence);
+        left.filter(|line| line.contains("Release.Revision")).collect::<Vec<_>>()
+    };
+    let said = ["templates/a.yaml uses .Release.Revision, which is 8 in this upgrade"];
+    assert_eq!(of("templates/a.yaml", "name: store-{{ .Release.Revision }}"), said);
+    assert_eq!(of("templates/a.yaml", "name: store"), [""; 0]);
+    assert_eq!(of("README.md", "uses .Release.Revision"), [""; 0]);
+}

@@ -1,10 +1,10 @@
 //! Hooks: what they can reach, and what they need when they run.
 
-use model::{Code, HookDeletePolicy, HookEvent, Plan};
+use model::{Code, HookDeletePolicy, HookEvent, Object, Plan, Ref};
 use serde_json::json;
 
 use crate::store::{PLAIN, installed, plan, set};
-use crate::yard::{at_2_8, new};
+use crate::yard::{NS, Yard, at_2_8, new};
 
 fn job(events: &str, more: &str, pod: &str) -> String {
     format!(
@@ -210,4 +210,56 @@ fn an_object_that_becomes_a_hook_is_gone_afterwards() {
     assert_eq!(said(plain, plain), []);
     assert_eq!(said(plain, &hook("pre-upgrade, helm.sh/resource-policy: keep")), []);
     assert_eq!(said(&hook("pre-upgrade"), &hook("pre-upgrade")), []);
+}
+
+/// The PVC of the store is owned by this.
+fn owned_by(version: &str, kind: &str) -> Yard {
+    let mut yard = installed(&set("", PLAIN), &json!({"csi": {}}));
+    let owner = json!({"apiVersion": version, "kind": kind, "metadata": {"name": "owner", "namespace": NS, "uid": "uid-owner"}});
+    let claim = yard.inventory.objects.get_mut(&Ref::claim(NS, "store")).expect("it is there");
+    let mut json = (*claim.0).clone();
+    json["metadata"]["ownerReferences"] =
+        json!([{"apiVersion": version, "kind": kind, "name": "owner", "uid": "uid-owner"}]);
+    *claim = Object::new(json);
+    let owner = Object::new(owner);
+    yard.inventory.objects.insert(owner.name().expect("a name"), owner);
+    yard
+}
+
+#[test]
+fn a_hook_that_owns_a_volume_reaches_it() {
+    let yard = owned_by("v1", "ConfigMap");
+    let hook = |name: &str| {
+        format!(
+            "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}, annotations: {{helm.sh/hook: pre-upgrade}}}}\n"
+        )
+    };
+    let of = |name: &str| reached(&plan(&yard, &(set("", PLAIN) + &hook(name))));
+    assert_eq!(of("owner"), ["store "]);
+    assert_eq!(of("other"), Vec::<String>::new());
+}
+
+#[test]
+fn a_hook_that_may_delete_crds_reaches_what_a_custom_resource_owns() {
+    let rules = "[{apiGroups: [apiextensions.k8s.io], resources: [customresourcedefinitions], verbs: [delete]}]";
+    let hook = job("pre-upgrade", "", &format!("serviceAccountName: hook, {CONTAINER}"))
+        + &account(rules).replace("kind: Role", "kind: ClusterRole").replace(
+            "subjects: [{kind: ServiceAccount, name: hook}]",
+            &format!("subjects: [{{kind: ServiceAccount, name: hook, namespace: {NS}}}]"),
+        );
+    let of = |version: &str, kind: &str| reached(&plan(&owned_by(version, kind), &(set("", PLAIN) + &hook)));
+    assert_eq!(of("db.example.com/v1", "Cluster"), [format!("store {ACCOUNT}")]);
+    assert_eq!(of("v1", "ConfigMap"), Vec::<String>::new());
+}
+
+#[test]
+fn a_claim_as_a_hook_is_refused() {
+    let said = |name: &str| {
+        let claim = "---\napiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: {name: NAME, annotations: {helm.sh/hook: post-upgrade}}\n";
+        let plan = with(&claim.replace("NAME", name));
+        let as_hook = |finding: &&model::Finding| finding.code == Code::NotSafe && finding.found.contains("as a hook");
+        plan.findings.iter().filter(as_hook).count()
+    };
+    assert_eq!(said("store"), 1);
+    assert_eq!(said("fresh"), 0);
 }

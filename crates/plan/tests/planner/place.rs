@@ -191,3 +191,13 @@ fn another_database_of_the_server_is_named() {
     assert_eq!(moved(&env, &env.replace("@h/app", "@h2/other")), [field(1)]);
     assert_eq!(moved(&env, &env.replace("@h/app", "@h2/app")), Vec::<String>::new());
 }
+
+#[test]
+fn a_variable_in_a_sub_path_is_followed() {
+    let of = |folder: &str| {
+        BARE.replace("volumeMounts:", &format!("env: [{{name: DIR, value: {folder}}}], volumeMounts:"))
+            .replace("mountPath: /data", "mountPath: /data, subPathExpr: $(DIR)")
+    };
+    assert_eq!(moved(&of("a"), &of("a")), Vec::<String>::new());
+    assert_eq!(moved(&of("a"), &of("b")), refused("/containers/0/volumeMounts/0/subPathExpr"));
+}

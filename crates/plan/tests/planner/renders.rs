@@ -114,3 +114,18 @@ fn a_later_hop_that_reads_what_an_earlier_one_writes_is_named() {
     assert_eq!(of([vec![absent.clone()], Vec::new()]), []);
     assert_eq!(of([Vec::new(), vec![absent]]), [(Severity::Warning, Some(Ref::secret(NS, "made-by-an-operator")))]);
 }
+
+#[test]
+fn a_list_is_not_compared_for_what_is_added() {
+    let list = ClusterRead::List {
+        group: String::new(),
+        kind: "ConfigMap".into(),
+        namespace: NS.into(),
+        selector: String::new(),
+        items: vec![object("ConfigMap", "settings")],
+    };
+    let (_, file) = planned(&at_2_8(), [vec![list], Vec::new()]);
+    let said: Vec<_> = file.plan.findings.iter().filter(|finding| finding.code == Code::NotForeseen).collect();
+    assert_eq!((said.len(), said[0].severity), (1, Severity::Note));
+    assert!(said[0].found.contains("ConfigMap in namespace runai-backend: 1 today"), "{}", said[0].found);
+}

@@ -1,7 +1,7 @@
 //! What else becomes of volumes: what takes them along, who else reaches them, what does not move. Each harmful form has a
 //! twin that says nothing.
 
-use model::{Code, Coverage, Finding, Object, Ref, Scope, Severity, Uid};
+use model::{Code, Coverage, Finding, Object, Ref, Scope, Severity, StepKind, Uid};
 use serde_json::{Value, json};
 
 use crate::yard::{NS, Yard, at_2_13, new};
@@ -121,6 +121,10 @@ fn with_namespace(yard: &mut Yard) {
     seen(yard, "PersistentVolumeClaim", "store-data");
 }
 
+fn with_unseen_namespace(yard: &mut Yard) {
+    put(yard, true, json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "store-data"}}));
+}
+
 fn with_volume(yard: &mut Yard) {
     let pv = yard.inventory.objects[&Ref::volume("pv-1")].clone();
     yard.inventory.release.docs.push(pv);
@@ -170,7 +174,7 @@ fn nothing(_: &mut Yard) {}
 #[test]
 fn what_takes_a_claim_along_is_named_and_its_twin_is_not() {
     let gone = Code::DeletedWith;
-    let cases: [Case; 19] = [
+    let cases: [Case; 21] = [
         ("nothing", nothing, "", None),
         ("a CRD leaves the chart", with_crd, "", Some((gone, "CustomResourceDefinition/clusters.db.example.com", ""))),
         ("a CRD stays", with_crd, CRD, None),
@@ -181,6 +185,13 @@ fn what_takes_a_claim_along_is_named_and_its_twin_is_not() {
         ("what owns its owner stays", over_a_set, CLUSTER, None),
         ("a namespace leaves the chart", with_namespace, "", Some((gone, "Namespace/store-data", ""))),
         ("a namespace stays", with_namespace, STAYS, None),
+        (
+            "a namespace leaves whose PVCs were not listed",
+            with_unseen_namespace,
+            "",
+            Some((gone, "Namespace/store-data", "")),
+        ),
+        ("such a namespace stays", with_unseen_namespace, STAYS, None),
         ("its PV leaves the chart", with_volume, "", Some((gone, "PersistentVolume/pv-1", ""))),
         ("its PV stays", with_volume, PV, None),
         ("a StatefulSet stays whose policy is Delete", with_policy, "", None),
@@ -257,6 +268,71 @@ fn a_policy_that_turns_to_delete_on_the_way_is_found_in_the_hop_after() {
     let field = "/spec/persistentVolumeClaimRetentionPolicy/whenDeleted".to_owned();
     assert_eq!(of("Delete"), [(true, format!("StatefulSet/{SET}"), field)]);
     assert_eq!(of("Retain"), []);
+}
+
+#[test]
+fn a_policy_that_turns_to_retain_on_the_way_helps_only_claims_that_are_not_owned() {
+    let hops = [new("2.17.8"), new("2.20.41")];
+    let of = |is_owned: bool| {
+        let mut yard = at_2_13();
+        edit(&mut yard, &Ref::set(NS, SET), |json| {
+            json["spec"]["persistentVolumeClaimRetentionPolicy"] = json!({"whenDeleted": "Delete"});
+        });
+        if is_owned {
+            owned_by(&mut yard, &owner("apps/v1", "StatefulSet", SET, &format!("uid-statefulset-{SET}")));
+        }
+        let edit = |hop: usize, text: String| match hop {
+            0 => text.replacen(
+                "  volumeClaimTemplates:",
+                "  persistentVolumeClaimRetentionPolicy: {whenDeleted: Retain}\n  volumeClaimTemplates:",
+                1,
+            ),
+            _ => text.replace(
+                &format!("metadata: {{name: {SET}}}\nspec:\n  replicas"),
+                "metadata: {name: renamed}\nspec:\n  replicas",
+            ),
+        };
+        let found = yard.file_of(&hops, &edit).expect("it can be planned").plan.findings;
+        found.iter().filter(|it| it.code == Code::DeletedWith).count()
+    };
+    // The controller takes the owner out some time after the first hop, and no step waits for that.
+    assert_eq!(of(true), 1);
+    assert_eq!(of(false), 0);
+}
+
+#[test]
+fn keep_that_only_the_old_manifest_has_is_taken_off() {
+    let claim = |annotations: &str| {
+        format!(
+            "---\napiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: {{name: {CLAIM}{annotations}}}\nspec: {{resources: {{requests: {{storage: 8Gi}}}}}}\n"
+        )
+    };
+    let [with, without] = [", annotations: {helm.sh/resource-policy: keep}", ""].map(claim);
+    let of = |first: &str, second: &str| {
+        let edit = |hop: usize, text: String| text + if hop == 0 { first } else { second };
+        let mut yard = at_2_13();
+        let stored =
+            json!({"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": CLAIM, "namespace": NS}});
+        yard.inventory.release.docs.push(Object::new(stored));
+        let plan = yard.file_of(&[new("2.17.8"), new("2.20.41")], &edit).expect("it can be planned").plan;
+        let found = plan.findings.into_iter().filter(|it| it.code == Code::KeepRemoved);
+        found.map(|it| (it.severity, it.object().map(Ref::to_string), it.found)).collect::<Vec<_>>()
+    };
+    let [(severity, object, found)] = &of(&with, &without)[..] else { panic!("one finding") };
+    assert_eq!((*severity, object.as_deref()), (Severity::Warning, Some(&*format!("PersistentVolumeClaim/{CLAIM}"))));
+    assert!(found.starts_with("control-plane 2.20.41 takes"), "{found}");
+    assert_eq!(of(&with, &with), []);
+    assert_eq!(of(&without, &without), [], "keep that only Portolan sets stays");
+    assert_eq!(of(&without, &with), []);
+    assert_eq!(of(&with, ""), [], "a PVC that leaves the chart is kept by the live annotation");
+}
+
+#[test]
+fn helm_names_a_hook_that_takes_too_long_before_the_wait_for_helm_ends() {
+    let plan = at_2_13().plan(&[new("2.20.41")]);
+    let mut steps = plan.hops[0].steps.iter();
+    let helm = steps.find(|step| matches!(step.kind, StepKind::HelmUpgrade { .. })).expect("helm runs");
+    assert!(helm.limit > helm_compat::argv::HOOK_LIMIT, "{}", helm.limit);
 }
 
 #[test]
@@ -464,4 +540,19 @@ fn a_kind_that_may_mount_a_volume_and_may_not_be_listed_is_named() {
             findings(&yard, "").iter().any(|it| it.code == Code::NotVisible && it.severity == Severity::Blocking);
         assert_eq!(blocks, named, "{kind}");
     }
+}
+
+#[test]
+fn a_claim_whose_volume_is_gone_is_refused() {
+    let planned = |is_listed: bool| {
+        let mut yard = at_2_13();
+        yard.inventory.volumes.clear();
+        yard.inventory.objects.remove(&Ref::volume("pv-1"));
+        if is_listed {
+            seen(&mut yard, "PersistentVolume", "");
+        }
+        yard.file(&[new("2.20.41")]).map(|_| ()).map_err(|finding| finding.code)
+    };
+    assert_eq!(planned(true), Err(Code::ClaimGone));
+    assert_eq!(planned(false), Ok(()), "volumes that may not be listed may be there");
 }
