@@ -23,9 +23,7 @@ pub(super) fn unmodelled(scene: &Scene<'_>) -> Vec<Unmodelled> {
         let objects = live.iter().chain(planned.iter().map(|(name, doc)| (name, *doc)));
         let mut found: Vec<(Ref, kube_facts::Reach)> = Vec::new();
         for (name, object) in objects {
-            if !keeps_its_pods(scene, name) {
-                found.extend(kube_facts::reach(object, claim).into_iter().map(|reach| (name.clone(), reach)));
-            }
+            found.extend(kube_facts::reach(object, claim).into_iter().map(|reach| (name.clone(), reach)));
         }
         found.extend(scaled(scene, claim));
         found.extend(kube_facts::reach_by_owners(claim, live.iter(), &|name| live.get(name), &fate));
@@ -136,16 +134,6 @@ fn gets_new_pods(scene: &Scene<'_>, name: &Ref) -> bool {
     let (Some(doc), Some(live)) = (planned, scene.live.get(name)) else { return false };
     let after = upgrade::patched(stored(scene, name), doc, live);
     after.at("/spec/template") != live.at("/spec/template")
-}
-
-/// Whether the upgrade leaves the pods of a Deployment as they are: their template stays, and it runs as many of them.
-fn keeps_its_pods(scene: &Scene<'_>, name: &Ref) -> bool {
-    let planned = scene.planned.docs.iter().find(|doc| doc.name().as_ref() == Some(name));
-    let (Some(doc), Some(live)) = (planned, scene.live.get(name).filter(|_| name.kind() == "Deployment")) else {
-        return false;
-    };
-    let after = upgrade::patched(stored(scene, name), doc, live);
-    ["/spec/template", "/spec/replicas"].iter().all(|field| after.at(field) == live.at(field))
 }
 
 fn pods_of<'a>(inventory: &'a Inventory, owner: &Object) -> impl Iterator<Item = (&'a Ref, &'a Object)> + use<'a> {
