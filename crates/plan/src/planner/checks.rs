@@ -12,6 +12,7 @@ mod numbers;
 mod paths;
 mod place;
 mod programs;
+mod secrets;
 mod uses;
 
 use std::collections::BTreeMap;
@@ -37,6 +38,7 @@ pub(super) fn of_hop(scene: &Scene<'_>) -> Report {
     let workloads = Workloads::of(scene);
     place::check(scene, &workloads, &mut report);
     programs::check(scene, &workloads, &mut report);
+    secrets::check(scene, &workloads, &mut report);
     identity::check(scene, &workloads, &mut report);
     hooks::check(scene, &workloads, &mut report);
     needs::check(scene, &mut report);

@@ -14,6 +14,7 @@ mod programs;
 mod protect;
 mod refusals;
 mod renders;
+mod secrets;
 mod store;
 mod taken;
 mod values;

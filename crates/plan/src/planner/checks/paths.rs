@@ -1,6 +1,6 @@
 //! Paths that a container's settings name, and where on a volume they lie.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use kube_facts::{Container, PodTemplate, list};
 use model::{Object, Ref};
@@ -28,7 +28,7 @@ pub(super) struct Setting {
 }
 
 /// Finds an object before the hop, or after it.
-pub(super) type Find<'a> = dyn Fn(&Ref) -> Option<Object> + 'a;
+pub(super) type FindObject<'a> = dyn Fn(&Ref) -> Option<Object> + 'a;
 
 /// A text of a container and where it stands.
 struct Text {
@@ -60,20 +60,25 @@ impl Folder {
 }
 
 /// A container with its environment, as far as that is known.
-pub(super) struct Room<'a> {
+pub(super) struct ContainerPaths<'a> {
     user: &'a Use<'a>,
-    find: &'a Find<'a>,
+    find: &'a FindObject<'a>,
     /// The plain text of each variable, or where it comes from.
     env: Vec<(String, Text)>,
     folders: Vec<Folder>,
 }
 
-impl<'a> Room<'a> {
-    pub(super) fn of(user: &'a Use<'a>, find: &'a Find<'a>) -> Self {
-        let mut room = Self { user, find, env: Vec::new(), folders: Vec::new() };
-        room.env = room.environment();
-        room.folders = room.folders();
-        room
+impl<'a> ContainerPaths<'a> {
+    pub(super) fn of(user: &'a Use<'a>, find: &'a FindObject<'a>) -> Self {
+        let mut paths = Self { user, find, env: Vec::new(), folders: Vec::new() };
+        paths.env = paths.environment();
+        paths.folders = paths.folders();
+        paths
+    }
+
+    /// Where on the volume the paths lie that a text names.
+    pub(super) fn locations(&self, text: &str) -> BTreeSet<String> {
+        tokens(text).into_iter().filter_map(|range| Some(self.locate(&text[range])?.1)).collect()
     }
 
     /// The folders of the volume, in the order of the container's mounts of it.

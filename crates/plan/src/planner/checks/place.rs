@@ -6,7 +6,7 @@
 use model::{Code, Finding, Ref};
 
 use super::super::{mounts, opens};
-use super::paths::{Find, Folder, Room, Setting, is_aside, shown};
+use super::paths::{ContainerPaths, FindObject, Folder, Setting, is_aside, shown};
 use super::uses::{Left, Pair, Workloads};
 use super::{Report, Scene};
 
@@ -50,7 +50,7 @@ struct Place<'a> {
 }
 
 /// A setting of before and what became of it.
-enum Fate {
+enum SettingChange {
     Kept,
     /// Another path under the same name.
     Moved(usize),
@@ -58,26 +58,28 @@ enum Fate {
 }
 
 impl Place<'_> {
-    fn check(&self, (before, after): (&Find<'_>, &Find<'_>), report: &mut Report) {
-        let (old, new) = (Room::of(&self.pair.before, before), Room::of(&self.pair.after, after));
+    fn check(&self, (before, after): (&FindObject<'_>, &FindObject<'_>), report: &mut Report) {
+        let (old, new) = (ContainerPaths::of(&self.pair.before, before), ContainerPaths::of(&self.pair.after, after));
         let (had, has) = (old.settings(), new.settings());
-        let (fates, added) = compare(&had, &has);
-        let moved = self.mounts((&old, &new), &had, &fates, report);
+        let (changes, added) = compare(&had, &has);
+        let moved = self.mounts((&old, &new), &had, &changes, report);
         self.read_only(report);
         if moved {
             // The settings below a mount that moved are told by it.
             return;
         }
-        for (setting, fate) in had.iter().zip(&fates) {
-            match fate {
-                Fate::Kept => {}
-                Fate::Moved(at) if is_aside(&setting.key) || !has[*at].is_given || !setting.is_given => {
+        for (setting, change) in had.iter().zip(&changes) {
+            match change {
+                SettingChange::Kept => {}
+                SettingChange::Moved(at) if is_aside(&setting.key) || !has[*at].is_given || !setting.is_given => {
                     self.unknown(&has[*at], setting, report);
                 }
-                Fate::Moved(at) => report.findings.push(self.other_path(&has[*at], setting)),
-                Fate::Gone if is_aside(&setting.key) => {}
-                Fate::Gone if setting.is_given => report.findings.push(self.gone(setting)),
-                Fate::Gone => self.unknown(&Setting { location: String::new(), ..setting.clone() }, setting, report),
+                SettingChange::Moved(at) => report.findings.push(self.other_path(&has[*at], setting)),
+                SettingChange::Gone if is_aside(&setting.key) => {}
+                SettingChange::Gone if setting.is_given => report.findings.push(self.gone(setting)),
+                SettingChange::Gone => {
+                    self.unknown(&Setting { location: String::new(), ..setting.clone() }, setting, report)
+                }
             }
         }
         for setting in added.iter().map(|at| &has[*at]).filter(|setting| !is_aside(&setting.key)) {
@@ -95,7 +97,13 @@ impl Place<'_> {
     }
 
     /// Whether a mount moved and the settings did not go with it.
-    fn mounts(&self, (old, new): (&Room<'_>, &Room<'_>), had: &[Setting], fates: &[Fate], report: &mut Report) -> bool {
+    fn mounts(
+        &self,
+        (old, new): (&ContainerPaths<'_>, &ContainerPaths<'_>),
+        had: &[Setting],
+        changes: &[SettingChange],
+        report: &mut Report,
+    ) -> bool {
         let (olds, news) = (old.mounted(), new.mounted());
         let is_same = |a: &Folder, b: &Folder| a.is_at(b) && a.sub_path == b.sub_path;
         let mut moved = false;
@@ -103,9 +111,9 @@ impl Place<'_> {
             if news.iter().any(|new| is_same(folder, new)) {
                 continue;
             }
-            let mut below = had.iter().zip(fates).filter(|(setting, _)| setting.mount == at).peekable();
+            let mut below = had.iter().zip(changes).filter(|(setting, _)| setting.mount == at).peekable();
             let is_named = below.peek().is_some();
-            if is_named && below.all(|(_, fate)| matches!(fate, Fate::Kept)) {
+            if is_named && below.all(|(_, change)| matches!(change, SettingChange::Kept)) {
                 continue;
             }
             moved = true;
@@ -251,28 +259,28 @@ fn place(setting: &Setting) -> String {
 }
 
 /// What became of each setting of before, and which of the new ones name something new.
-fn compare(had: &[Setting], has: &[Setting]) -> (Vec<Fate>, Vec<usize>) {
+fn compare(had: &[Setting], has: &[Setting]) -> (Vec<SettingChange>, Vec<usize>) {
     let mut free: Vec<usize> = (0..has.len()).collect();
-    let mut fates: Vec<Option<Fate>> = had.iter().map(|_| None).collect();
+    let mut changes: Vec<Option<SettingChange>> = had.iter().map(|_| None).collect();
     let rounds: [fn(&Setting, &Setting) -> bool; 3] = [
         |old, new| old.key == new.key && old.location == new.location,
         |old, new| old.location == new.location,
         |old, new| old.key == new.key,
     ];
     for (round, is_same) in rounds.into_iter().enumerate() {
-        for (old, fate) in had.iter().zip(&mut fates).filter(|(_, fate)| fate.is_none()) {
+        for (old, change) in had.iter().zip(&mut changes).filter(|(_, change)| change.is_none()) {
             if let Some(at) = free.iter().position(|new| is_same(old, &has[*new])) {
                 let new = free.remove(at);
-                *fate = Some(if round == 2 { Fate::Moved(new) } else { Fate::Kept });
+                *change = Some(if round == 2 { SettingChange::Moved(new) } else { SettingChange::Kept });
             }
         }
     }
     let is_named = |all: &[Setting], location: &str| all.iter().any(|setting| setting.location == location);
     free.retain(|new| !is_named(had, &has[*new].location));
-    let fates = fates.into_iter().zip(had).map(|(fate, old)| match fate {
-        Some(fate) => fate,
-        None if is_named(has, &old.location) => Fate::Kept,
-        None => Fate::Gone,
+    let changes = changes.into_iter().zip(had).map(|(change, old)| match change {
+        Some(change) => change,
+        None if is_named(has, &old.location) => SettingChange::Kept,
+        None => SettingChange::Gone,
     });
-    (fates.collect(), free)
+    (changes.collect(), free)
 }

@@ -7,7 +7,7 @@ use kube_facts::{ClaimMount, Container, PodTemplate, claim_mounts, list};
 use model::{Object, Ref, Volume};
 use serde_json::Value;
 
-use super::paths::Find;
+use super::paths::FindObject;
 use super::uses::{Pair, Workloads};
 use super::{Report, Scene};
 
@@ -77,7 +77,7 @@ impl<'a> Writers<'a> {
     }
 
     /// Scripts of the containers that change.
-    fn scripts(&self, (before, after): (&Find<'_>, &Find<'_>), report: &mut Report) {
+    fn scripts(&self, (before, after): (&FindObject<'_>, &FindObject<'_>), report: &mut Report) {
         let (Some(was), Some(will)) = (PodTemplate::of(self.old), PodTemplate::of(self.new)) else { return };
         let mut seen = BTreeSet::new();
         for container in self.of(self.new).iter().map(|mount| mount.container) {
@@ -111,7 +111,7 @@ struct Script {
     field: String,
 }
 
-fn scripts(name: &Ref, template: PodTemplate<'_>, container: Container<'_>, find: &Find<'_>) -> Vec<Script> {
+fn scripts(name: &Ref, template: PodTemplate<'_>, container: Container<'_>, find: &FindObject<'_>) -> Vec<Script> {
     let at = format!("{}{}", template.pointer, container.pointer());
     let own = |key: &str, text: String, field: String| Script { key: key.into(), text, object: name.clone(), field };
     let mut all = Vec::new();

@@ -1,0 +1,112 @@
+//! Paths on a volume that a Secret gives to a program. Its values are compared and never shown.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use kube_facts::list;
+use model::{Code, Finding, Object, Ref, SecretKey};
+use serde_json::Value;
+
+use super::paths::ContainerPaths;
+use super::uses::{Pair, Use, Workloads};
+use super::{Report, Scene};
+
+/// The texts that a container gets from Secrets: by what it is to the program, an environment variable or a file.
+type Texts = BTreeMap<String, (SecretKey, String)>;
+
+pub(super) fn check(scene: &Scene<'_>, workloads: &Workloads, report: &mut Report) {
+    let today = |key: &SecretKey| scene.ground.secrets.and_then(|secrets| secrets.get(key)).map(str::to_owned);
+    let after = |key: &SecretKey| match scene.renderings[0].object(&key.secret) {
+        Some(rendered) => value(rendered, &key.key).or_else(|| today(key)),
+        None => today(key),
+    };
+    for volume in scene.ground.in_use() {
+        for pair in workloads.pairs(volume).0 {
+            report.findings.extend(of_pair(scene, &pair, &today, &after));
+        }
+    }
+}
+
+fn of_pair(
+    scene: &Scene<'_>,
+    pair: &Pair<'_>,
+    today: &dyn Fn(&SecretKey) -> Option<String>,
+    after: &dyn Fn(&SecretKey) -> Option<String>,
+) -> Vec<Finding> {
+    let keys = |object: &Ref, read: &dyn Fn(&Ref) -> Option<Object>| -> Vec<String> {
+        let of = |object: Object| {
+            let parts = ["data", "stringData"].into_iter().filter_map(|part| object.0.get(part)?.as_object().cloned());
+            parts.flat_map(|map| map.into_iter().map(|(key, _)| key)).collect()
+        };
+        read(object).map(of).unwrap_or_default()
+    };
+    let live = |name: &Ref| scene.before.objects.get(name).cloned();
+    let rendered = |name: &Ref| scene.renderings[0].object(name).cloned().or_else(|| live(name));
+    let old = texts(&pair.before, &|name| keys(name, &live), today);
+    let new = texts(&pair.after, &|name| keys(name, &rendered), after);
+    let nothing = |_: &Ref| None;
+    let (container, next) = (ContainerPaths::of(&pair.before, &nothing), ContainerPaths::of(&pair.after, &nothing));
+    let named = |container: &ContainerPaths<'_>, texts: &Texts, what: &str| -> BTreeSet<String> {
+        texts.get(what).map(|(_, text)| container.locations(text)).unwrap_or_default()
+    };
+    let all: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
+    let changed = all.into_iter().filter(|what| named(&container, &old, what) != named(&next, &new, what));
+    changed
+        .filter_map(|what| {
+            let key = &new.get(what).or_else(|| old.get(what))?.0;
+            let (chart, claim) = (&scene.leg.pick.id, &pair.volume.claim);
+            let found = format!("{} in {chart} names another path on {claim} than today", key.secret);
+            Some(
+                Finding::blocking(Code::OtherPlace, found)
+                    .about(&key.secret)
+                    .at(format!("/data/{}", key.key.replace('~', "~0").replace('/', "~1")))
+                    .with(format!("{} has it as {what}; the values of a Secret are not shown", pair.after.name)),
+            )
+        })
+        .collect()
+}
+
+/// What a container gets: variables out of keys, variables out of whole Secrets, and files.
+fn texts(user: &Use<'_>, keys: &dyn Fn(&Ref) -> Vec<String>, read: &dyn Fn(&SecretKey) -> Option<String>) -> Texts {
+    let secret = |name: &str| Ref::secret(user.name.namespace(), name);
+    let mut all = Texts::new();
+    let mut take = |what: String, name: &str, key: &str| {
+        let key = SecretKey { secret: secret(name), key: key.to_owned() };
+        if let Some(text) = read(&key) {
+            all.insert(what, (key, text));
+        }
+    };
+    for from in list(user.container.json, "envFrom") {
+        let Some(name) = from.pointer("/secretRef/name").and_then(Value::as_str) else { continue };
+        let prefix = from.get("prefix").and_then(Value::as_str).unwrap_or_default();
+        keys(&secret(name)).iter().for_each(|key| take(format!("variable {prefix}{key}"), name, key));
+    }
+    for env in list(user.container.json, "env") {
+        let text = |pointer: &str| env.pointer(pointer).and_then(Value::as_str);
+        if let (Some(variable), Some(name), Some(key)) =
+            (text("/name"), text("/valueFrom/secretKeyRef/name"), text("/valueFrom/secretKeyRef/key"))
+        {
+            take(format!("variable {variable}"), name, key);
+        }
+    }
+    let mounted: Vec<&str> = user.container.mounts().map(|mount| mount.volume).collect();
+    let is_mounted =
+        |volume: &&Value| volume.get("name").and_then(Value::as_str).is_some_and(|name| mounted.contains(&name));
+    for volume in user.template.volumes().filter(is_mounted) {
+        let own = volume.pointer("/secret/secretName").into_iter();
+        let projected = volume.pointer("/projected/sources").and_then(Value::as_array).into_iter().flatten();
+        let names = own.chain(projected.filter_map(|source| source.pointer("/secret/name")));
+        for name in names.filter_map(Value::as_str) {
+            keys(&secret(name)).iter().for_each(|key| take(format!("file {key}"), name, key));
+        }
+    }
+    all
+}
+
+/// A value of a rendered Secret; `stringData` wins, as in the API server.
+fn value(secret: &Object, key: &str) -> Option<String> {
+    let of = |part: &str| secret.0.get(part)?.get(key)?.as_str();
+    let decode = |text: &str| String::from_utf8(STANDARD.decode(text).ok()?).ok();
+    of("stringData").map(str::to_owned).or_else(|| of("data").and_then(decode))
+}
