@@ -34,40 +34,13 @@ enum Command {
         need_rig: bool,
     },
     /// Carries out every case that is rehearsed on a real cluster, and writes docs/fidelity.md
-    Fidelity {
-        /// The helms; all of the rig's where none is named
-        #[arg(long)]
-        helm: Vec<String>,
-        /// How many cases at once
-        #[arg(long, default_value_t = 4)]
-        jobs: usize,
-        /// Only cases with this in their names; nothing is written then
-        #[arg(long)]
-        only: Option<String>,
-    },
+    Fidelity(Runs),
     /// Upgrades every pair of versions under every helm on real clusters, and writes docs/matrix.md
-    Matrix {
-        /// The helms; all of the rig's where none is named
-        #[arg(long)]
-        helm: Vec<String>,
-        /// How many at once
-        #[arg(long, default_value_t = 3)]
-        jobs: usize,
-        /// Only pairs with this in their names; nothing is written then
-        #[arg(long)]
-        only: Option<String>,
-    },
+    Matrix(Runs),
     /// Carries out reported upgrades by bare helm, asks Portolan about them, under every helm, and writes docs/reports.md
     Reports {
-        /// The helms; all of the rig's where none is named
-        #[arg(long)]
-        helm: Vec<String>,
-        /// How many installations at once
-        #[arg(long, default_value_t = 3)]
-        jobs: usize,
-        /// Only cases with this in their names
-        #[arg(long)]
-        only: Option<String>,
+        #[command(flatten)]
+        runs: Runs,
         /// One side only
         #[arg(long)]
         side: Option<reports::Side>,
@@ -107,6 +80,20 @@ enum Command {
     },
 }
 
+/// Which cases to run on a real cluster.
+#[derive(clap::Args)]
+struct Runs {
+    /// The helms; all of the rig's where none is named
+    #[arg(long)]
+    helm: Vec<String>,
+    /// How many at once
+    #[arg(long, default_value_t = 3)]
+    jobs: usize,
+    /// Only cases with this in their names; no page is written then, unless all have been seen before
+    #[arg(long)]
+    only: Option<String>,
+}
+
 #[derive(Subcommand)]
 enum RigCommand {
     /// Builds every program and image, once per machine
@@ -144,9 +131,9 @@ fn main() -> anyhow::Result<()> {
     match Cli::parse().command {
         Command::Rig(command) => run_rig(command),
         Command::Test { need_rig } => test::run(root(), need_rig),
-        Command::Fidelity { helm, jobs, only } => fidelity::run(root(), &helm, jobs, only.as_deref()),
-        Command::Matrix { helm, jobs, only } => matrix::run(root(), &helm, jobs, only.as_deref()),
-        Command::Reports { helm, jobs, only, side, rest } => {
+        Command::Fidelity(Runs { helm, jobs, only }) => fidelity::run(root(), &helm, jobs, only.as_deref()),
+        Command::Matrix(Runs { helm, jobs, only }) => matrix::run(root(), &helm, jobs, only.as_deref()),
+        Command::Reports { runs: Runs { helm, jobs, only }, side, rest } => {
             let options = reports::Options { helms: &helm, jobs, only: only.as_deref(), side, rest };
             reports::run(root(), &options)
         }

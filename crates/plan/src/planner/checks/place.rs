@@ -78,7 +78,7 @@ impl Place<'_> {
                 SettingChange::Gone if is_aside(&setting.key) => {}
                 SettingChange::Gone if setting.is_given => report.findings.push(self.gone(setting)),
                 SettingChange::Gone => {
-                    self.unknown(&Setting { location: String::new(), ..setting.clone() }, setting, report)
+                    self.unknown(&Setting { location: String::new(), ..setting.clone() }, setting, report);
                 }
             }
         }
