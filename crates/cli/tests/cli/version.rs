@@ -3,7 +3,7 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::support::User;
 
@@ -51,12 +51,19 @@ fn a_further_version_needs_a_chart_and_a_recipe_only() {
         std::fs::copy(&path, user.path("recipes").join(path.file_name().expect("a name"))).expect("a copy");
     }
     user.write("recipes/into-2.21.yaml", BOUNDARY);
-    user.write("rendering.yaml", &rendering());
+    let found = user.ok("survey --sim openshift-2.13 -o json");
+    let found: Value = serde_json::from_str(&found).expect("an inventory");
+    let revision = found["release"]["revision"].as_u64().expect("a revision") + 1;
+    let release = json!({
+        "name": "runai-backend", "namespace": "runai-backend", "version": revision,
+        "info": {"status": "pending-upgrade"}, "manifest": rendering(), "hooks": [],
+    });
+    user.write("release.json", &format!("{release}\n"));
     let helm = user.path("helm");
     let script = format!(
-        "#!/bin/sh\ncase $1 in\nversion) echo v3.22.0 ;;\ntemplate) while IFS= read -r line; do printf '%s\\n' \"$line\"; \
-         done < {} ;;\n*) exit 1 ;;\nesac\n",
-        user.path("rendering.yaml").display()
+        "#!/bin/sh\ncase $1 in\nversion) echo v3.22.0 ;;\nupgrade) IFS= read -r line < {}; printf '%s' \"$line\" ;;\n\
+         *) exit 1 ;;\nesac\n",
+        user.path("release.json").display()
     );
     std::fs::write(&helm, script).expect("a script");
     std::fs::set_permissions(&helm, std::fs::Permissions::from_mode(0o755)).expect("ours");
