@@ -131,7 +131,7 @@ impl Precheck {
         findings.extend(services::taken_addresses(self));
         findings.extend(self.own_fields());
         findings.extend(limits::findings(self));
-        findings.extend(hooks::nameless(&self.hooks));
+        findings.extend(hooks::nameless(&self.hooks, self.writes.apply));
         findings.extend(self.sizes());
         let mut not_checked: BTreeMap<String, Vec<(Ref, String)>> = BTreeMap::new();
         let asked = self.answered.iter().filter(|(purpose, ..)| *purpose != Purpose::Read);

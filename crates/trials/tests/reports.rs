@@ -7,10 +7,10 @@ use std::path::Path;
 
 use testkit::rig::Rig;
 use trials::program::Program;
-use trials::reports::{self, Case, Chart, Harm, Outcome, Standing, Upgrade};
+use trials::reports::{self, Case, Chart, Harm, Outcome, Row, Standing, Trial, Upgrade};
 
 /// Installations at once.
-const AT_ONCE: usize = 4;
+const AT_ONCE: usize = 3;
 
 fn cases() -> Vec<Case> {
     reports::rows().expect("the rows are readable").into_iter().flat_map(|row| row.cases).collect()
@@ -61,9 +61,20 @@ fn harm_is_refused_and_its_twin_is_safe() {
     let rows = [reports::rows().expect("rows"), vec![reports::harmless().expect("harmless")]].concat();
     let (rig, root) = (Rig::shared().expect("the rig"), Path::new(env!("CARGO_MANIFEST_DIR")).join("../.."));
     let program = Program::build(&root).expect("portolan");
-    let trials = reports::trials(&rows, None);
+    let trials: Vec<Trial> = rows.iter().flat_map(trials_of_the_test_command).collect();
     let outcomes = reports::plans(&rig, &program, &trials, AT_ONCE, &|_| {}).expect("every trial can be made");
     assert_eq!(unexpected(&outcomes, &reports::pending().expect("the pending ones")), Vec::<String>::new());
+}
+
+/// Every trial of a row. Of its harmless upgrades only the first is applied; `cargo xtask reports` applies all.
+fn trials_of_the_test_command(row: &Row) -> Vec<Trial> {
+    let mut trials = reports::trials(std::slice::from_ref(row), None);
+    trials
+        .iter_mut()
+        .filter(|trial| trial.apply && trial.expect.is_none())
+        .skip(1)
+        .for_each(|trial| trial.apply = false);
+    trials
 }
 
 /// What is wrong and not known to be, and what is right and known to be wrong.

@@ -1,6 +1,6 @@
 //! The hooks that an upgrade runs.
 
-use model::{Code, Finding, Object};
+use model::{ApplyMethod, Code, Finding, Object};
 
 use crate::manifest;
 
@@ -54,17 +54,21 @@ pub(super) fn executed(hooks: &[Object]) -> Vec<Hook> {
 }
 
 /// Hooks with `generateName` that helm would delete: it looks for them by a name that they do not have, and fails ("resource name may not
-/// be empty": `deleteHookByPolicy` in `pkg/action/hooks.go`, helm 3.14.4 to 4.3.1).
-pub(super) fn nameless(hooks: &[Hook]) -> impl Iterator<Item = Finding> {
-    let deleted = hooks.iter().filter(|hook| hook.is_deleted_first || hook.is_deleted_after);
-    deleted.filter(|hook| hook.object.name().is_none()).filter_map(|hook| {
+/// be empty": `deleteHookByPolicy` in `pkg/action/hooks.go`, helm 3.14.4 to 4.3.1). Where it applies on the server side, it does not create
+/// them either: an apply is a patch of a name (`pkg/kube/client.go`, helm 4.3.1).
+pub(super) fn nameless(hooks: &[Hook], apply: ApplyMethod) -> impl Iterator<Item = Finding> {
+    hooks.iter().filter(|hook| hook.object.name().is_none()).filter_map(move |hook| {
         let name = crate::hooks::of(std::slice::from_ref(&hook.object)).first()?.name()?;
-        let found = format!("helm deletes the hook {name} by its name, and it has none");
-        let finding = Finding::blocking(Code::ServerRefuses, found).about(&name).at("/metadata/generateName");
-        let finding = finding.why("helm fails when it comes to the hook, with the release half upgraded");
-        Some(
-            finding
-                .next("give the hook a name, or helm.sh/hook-delete-policy: hook-failed; or disable it in the values"),
-        )
+        let (found, next) = if apply == ApplyMethod::Server {
+            ("helm applies the hook on the server by its name", "give the hook a name, or disable it in the values")
+        } else if hook.is_deleted_first || hook.is_deleted_after {
+            let next = "give the hook a name, or helm.sh/hook-delete-policy: hook-failed; or disable it in the values";
+            ("helm deletes the hook by its name", next)
+        } else {
+            return None;
+        };
+        let finding = Finding::blocking(Code::ServerRefuses, format!("{found}, and {name} has none"));
+        let finding = finding.about(&name).at("/metadata/generateName");
+        Some(finding.why("helm fails when it comes to the hook, with the release half upgraded").next(next))
     })
 }

@@ -647,15 +647,19 @@ fn what_the_chart_itself_forbids_its_pods_is_found() {
 
 #[test]
 fn a_hook_without_a_name_that_helm_deletes_is_found() {
-    let found = |policy: &str| {
+    let found = |policy: &str, apply: ApplyMethod| {
         let hook = format!(
             "apiVersion: batch/v1\nkind: Job\nmetadata: {{generateName: a-, annotations: {{helm.sh/hook: pre-upgrade{policy}}}}}\n\
              spec: {{template: {{spec: {SPEC}}}}}\n"
         );
-        Case::new("", "", "").hooks(&hook).found()
+        Case::new("", "", "").hooks(&hook).with(|writes| writes.apply = apply).found()
     };
+    let refused = blocks(Code::ServerRefuses, "Job.batch/n/a-", "/metadata/generateName");
     for policy in ["", ", helm.sh/hook-delete-policy: hook-succeeded"] {
-        assert_eq!(found(policy), blocks(Code::ServerRefuses, "Job.batch/n/a-", "/metadata/generateName"), "{policy}");
+        assert_eq!(found(policy, ApplyMethod::Client), refused, "{policy}");
     }
-    assert_eq!(found(", helm.sh/hook-delete-policy: hook-failed"), Vec::new());
+    let stays = ", helm.sh/hook-delete-policy: hook-failed";
+    assert_eq!(found(stays, ApplyMethod::Client), Vec::new());
+    // An apply is a patch of a name.
+    assert_eq!(found(stays, ApplyMethod::Server), refused);
 }
