@@ -86,10 +86,10 @@ struct Runs {
     /// The helms; all of the rig's where none is named
     #[arg(long)]
     helm: Vec<String>,
-    /// How many at once
-    #[arg(long, default_value_t = 3)]
-    jobs: usize,
-    /// Only cases with this in their names; no page is written then, unless all have been seen before
+    /// How many at once: 4 for `fidelity`, 3 for the others where no number is given
+    #[arg(long)]
+    jobs: Option<usize>,
+    /// Only cases with this in their names; `fidelity` and `matrix` write nothing then
     #[arg(long)]
     only: Option<String>,
 }
@@ -131,10 +131,12 @@ fn main() -> anyhow::Result<()> {
     match Cli::parse().command {
         Command::Rig(command) => run_rig(command),
         Command::Test { need_rig } => test::run(root(), need_rig),
-        Command::Fidelity(Runs { helm, jobs, only }) => fidelity::run(root(), &helm, jobs, only.as_deref()),
-        Command::Matrix(Runs { helm, jobs, only }) => matrix::run(root(), &helm, jobs, only.as_deref()),
+        Command::Fidelity(Runs { helm, jobs, only }) => {
+            fidelity::run(root(), &helm, jobs.unwrap_or(4), only.as_deref())
+        }
+        Command::Matrix(Runs { helm, jobs, only }) => matrix::run(root(), &helm, jobs.unwrap_or(3), only.as_deref()),
         Command::Reports { runs: Runs { helm, jobs, only }, side, rest } => {
-            let options = reports::Options { helms: &helm, jobs, only: only.as_deref(), side, rest };
+            let options = reports::Options { helms: &helm, jobs: jobs.unwrap_or(3), only: only.as_deref(), side, rest };
             reports::run(root(), &options)
         }
         Command::Bench { plans, upgrades } => bench::run(root(), plans, upgrades),

@@ -3,14 +3,12 @@
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
 use std::time::Instant;
 
-use anyhow::{Context, Result, anyhow, bail, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 use testkit::rig::{self, Availability, Rig};
+use trials::side_by_side::each;
 
 /// More make pods so slow on two processors that time limits are met.
 const BINARIES_AT_ONCE: usize = 2;
@@ -100,33 +98,29 @@ fn binaries(root: &Path) -> Result<Vec<Binary>> {
 
 /// Runs the tests of the rig, of a few binaries at a time, since most of them wait for pods; prints what each says at its end.
 fn side_by_side(binaries: &[Binary], env: &[(&str, String)]) -> Result<Count> {
-    let (next, count) = (AtomicUsize::new(0), Mutex::new(Count::default()));
-    let work = || -> Result<()> {
-        while let Some(binary) = binaries.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let begin = Instant::now();
-            let mut command = Command::new(&binary.executable);
-            command.arg("--ignored").current_dir(&binary.folder).envs(env.iter().map(|(name, value)| (name, value)));
-            let output = command.output().with_context(|| format!("starting {}", binary.executable.display()))?;
-            let mut count = count.lock().map_err(|_| anyhow!("a thread of the tests has panicked"))?;
-            let before = (count.passed, count.failed);
-            let said = String::from_utf8_lossy(&output.stdout);
-            said.lines().for_each(|line| count.hear(line));
-            if !output.status.success() && count.failed == before.1 {
-                bail!("{} ended with {}", binary.executable.display(), output.status);
-            }
-            if (count.passed, count.failed) != before {
-                let name = binary.executable.file_name().unwrap_or_default().to_string_lossy();
-                println!("     {name}, {:.0} s", begin.elapsed().as_secs_f64());
-                print!("{}{said}", String::from_utf8_lossy(&output.stderr));
-            }
+    let run = |binary: &Binary| -> Result<(Count, String)> {
+        let begin = Instant::now();
+        let mut command = Command::new(&binary.executable);
+        command.arg("--ignored").current_dir(&binary.folder).envs(env.iter().map(|(name, value)| (name, value)));
+        let output = command.output().with_context(|| format!("starting {}", binary.executable.display()))?;
+        let said = String::from_utf8_lossy(&output.stdout);
+        let mut count = Count::default();
+        said.lines().for_each(|line| count.hear(line));
+        if !output.status.success() && count.failed == 0 {
+            bail!("{} ended with {}", binary.executable.display(), output.status);
         }
-        Ok(())
+        let name = binary.executable.file_name().unwrap_or_default().to_string_lossy();
+        let head = format!("     {name}, {:.0} s\n", begin.elapsed().as_secs_f64());
+        Ok((count, format!("{head}{}{said}", String::from_utf8_lossy(&output.stderr))))
     };
-    thread::scope(|scope| {
-        let workers: Vec<_> = (0..BINARIES_AT_ONCE).map(|_| scope.spawn(work)).collect();
-        workers.into_iter().try_for_each(|worker| worker.join().map_err(|_| anyhow!("a thread has panicked"))?)
-    })?;
-    count.into_inner().map_err(|_| anyhow!("a thread of the tests has panicked"))
+    let told = |(count, said): &(Count, String)| {
+        if count.passed + count.failed > 0 {
+            print!("{said}");
+        }
+    };
+    let mut all = Count::default();
+    each(binaries, BINARIES_AT_ONCE, &run, &told)?.iter().for_each(|(count, _)| all.add(count));
+    Ok(all)
 }
 
 fn command(root: &Path) -> Command {

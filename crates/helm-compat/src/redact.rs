@@ -36,7 +36,7 @@ pub fn planned(first: &[Object], second: &[Object], carried: &[(String, String)]
             // Values are compared by their marks; only a key that comes and goes counts as free.
             free.retain(|pointer| !is_value_of_both(pointer, &json, other));
             hide(&mut json, |part, key, value| {
-                let again = other.and_then(|other| other.at(&format!("/{part}/{}", escape(key))));
+                let again = other.and_then(|other| other.at(&format!("/{part}/{}", model::pointer_part(key))));
                 mark(part, value, again, carried)
             });
         }
@@ -134,7 +134,7 @@ fn differ(a: &Value, b: &Value, pointer: &mut String, free: &mut Vec<String>) {
     match (a, b) {
         (Value::Object(a), Value::Object(b)) => {
             for key in a.keys().chain(b.keys().filter(|key| !a.contains_key(*key))) {
-                within(pointer, &escape(key), |pointer| match (a.get(key), b.get(key)) {
+                within(pointer, &model::pointer_part(key), |pointer| match (a.get(key), b.get(key)) {
                     (Some(a), Some(b)) => differ(a, b, pointer, free),
                     _ => free.push(pointer.clone()),
                 });
@@ -178,7 +178,7 @@ fn cover(json: &mut Value, carried: &[(String, String)], pointer: &mut String, f
         }
         Value::Object(map) => {
             for (key, value) in map.iter_mut().filter(|(key, _)| !is_name(key)) {
-                within(pointer, &escape(key), |pointer| {
+                within(pointer, &model::pointer_part(key), |pointer| {
                     cover(value, carried, pointer, free);
                 });
             }
@@ -201,11 +201,6 @@ fn within(pointer: &mut String, part: &str, run: impl FnOnce(&mut String)) {
     pointer.push_str(part);
     run(pointer);
     pointer.truncate(length);
-}
-
-/// A key as part of a JSON pointer (RFC 6901).
-pub(crate) fn escape(key: &str) -> String {
-    key.replace('~', "~0").replace('/', "~1")
 }
 
 /// Takes a field off. An item of a list becomes null instead: the others must keep their places.

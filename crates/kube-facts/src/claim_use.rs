@@ -199,8 +199,9 @@ fn custom(object: &Object, claim: &Ref) -> Option<Reach> {
     }
     let top = object.0.as_object()?;
     let parts = top.iter().filter(|(key, _)| !matches!(key.as_str(), "metadata" | "status" | "kind" | "apiVersion"));
-    let field =
-        parts.into_iter().find_map(|(key, value)| naming(value, claim.name(), &format!("/{}", escaped(key))))?;
+    let field = parts
+        .into_iter()
+        .find_map(|(key, value)| naming(value, claim.name(), &format!("/{}", model::pointer_part(key))))?;
     Some(Reach {
         field,
         reason: format!(
@@ -220,17 +221,13 @@ fn naming(value: &Value, text: &str, at: &str) -> Option<String> {
         Value::Object(map) => map
             .iter()
             .filter(|(key, _)| !is_about_labels(key))
-            .find_map(|(key, value)| naming(value, text, &format!("{at}/{}", escaped(key)))),
+            .find_map(|(key, value)| naming(value, text, &format!("{at}/{}", model::pointer_part(key)))),
         _ => None,
     }
 }
 
 fn is_about_labels(key: &str) -> bool {
     matches!(key, "labels" | "annotations" | "matchLabels" | "selector" | "labelSelector" | "podSelector")
-}
-
-fn escaped(key: &str) -> String {
-    key.replace('~', "~0").replace('/', "~1")
 }
 
 #[cfg(test)]

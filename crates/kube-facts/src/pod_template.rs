@@ -46,6 +46,31 @@ pub struct Mount<'a> {
 }
 
 impl<'a> PodTemplate<'a> {
+    /// The names of the `ConfigMap`s whose keys a container has as files.
+    pub fn config_maps_in(self, container: Container<'a>) -> impl Iterator<Item = &'a str> {
+        self.sources_in(container, "/configMap/name", "/configMap/name")
+    }
+
+    /// The names of the Secrets whose keys a container has as files.
+    pub fn secrets_in(self, container: Container<'a>) -> impl Iterator<Item = &'a str> {
+        self.sources_in(container, "/secret/secretName", "/secret/name")
+    }
+
+    /// What the volumes that a container mounts name at a pointer, or their projected sources at another.
+    fn sources_in(
+        self,
+        container: Container<'a>,
+        own: &'static str,
+        projected: &'static str,
+    ) -> impl Iterator<Item = &'a str> {
+        let mounted = move |volume: &&Value| container.mounts().any(|mount| volume["name"] == mount.volume);
+        let names = self.volumes().filter(mounted).flat_map(move |volume| {
+            let sources = volume.pointer("/projected/sources").and_then(Value::as_array).into_iter().flatten();
+            volume.pointer(own).into_iter().chain(sources.filter_map(move |source| source.pointer(projected)))
+        });
+        names.filter_map(Value::as_str)
+    }
+
     /// The pod template of an object; `None` for kinds that create no pods themselves.
     #[must_use]
     pub fn of(object: &'a Object) -> Option<Self> {

@@ -130,3 +130,9 @@ impl std::fmt::Display for Finding {
         write!(f, "[{}] {}", self.code, self.found)
     }
 }
+
+/// A key as part of a JSON pointer (RFC 6901).
+#[must_use]
+pub fn pointer_part(key: &str) -> String {
+    key.replace('~', "~0").replace('/', "~1")
+}

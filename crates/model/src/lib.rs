@@ -38,7 +38,7 @@ pub use effect::{
     Answer, Ask, Blob, Cond, Gone, Input, Orphan, Progress, Refusal, Reply, Request, Seen, Urgency, Verb, Wait, Write,
 };
 pub use event::Event;
-pub use finding::{Finding, FindingSubject, Severity};
+pub use finding::{Finding, FindingSubject, Severity, pointer_part};
 pub use helm::{
     Carried, ChartId, HelmClient, HelmRun, KeyGuard, Manifest, ReleaseFact, ReleaseId, ReleaseStatus, SecretKey,
     ValuesMode,

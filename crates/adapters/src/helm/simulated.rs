@@ -47,9 +47,12 @@ impl Simulated {
         }
     }
 
+    fn kind(&self, resource: &Resource) -> Option<&Kind> {
+        self.kinds.iter().find(|kind| kind.api_version == resource.api_version && kind.plural == resource.plural)
+    }
+
     fn of<'a>(&'a self, resource: &'a Resource) -> impl Iterator<Item = &'a Object> {
-        let kind =
-            self.kinds.iter().find(|kind| kind.api_version == resource.api_version && kind.plural == resource.plural);
+        let kind = self.kind(resource);
         self.objects.iter().filter(move |object| {
             kind.is_some_and(|kind| object.text("/kind") == kind.name && object.text("/apiVersion") == kind.api_version)
                 && (resource.namespace.is_empty() || object.text("/metadata/namespace") == resource.namespace)
@@ -57,9 +60,7 @@ impl Simulated {
     }
 
     fn list(&self, resource: &Resource, query: &str) -> Answer {
-        let kind =
-            self.kinds.iter().find(|kind| kind.api_version == resource.api_version && kind.plural == resource.plural);
-        let Some(kind) = kind else { return missing(&resource.plural) };
+        let Some(kind) = self.kind(resource) else { return missing(&resource.plural) };
         let selector = parameter(query, "labelSelector");
         let chosen = self.of(resource).filter(|it| selects(&selector, |key| it.label(key).map(str::to_owned)));
         let items: Vec<&Value> = chosen.map(|object| &*object.0).collect();

@@ -118,7 +118,7 @@ fn of_quota(check: &Precheck, quota: &Ref, doc: &Object) -> Vec<Finding> {
             }
         }
         if wanted > room {
-            let key = key.replace('/', "~1");
+            let key = model::pointer_part(key);
             let why = format!("{quota} of the same chart allows {hard} in all, which is too little for its own pods");
             all.push(refused(quota, format!("/spec/hard/{key}"), why));
         }

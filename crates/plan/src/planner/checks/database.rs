@@ -38,7 +38,7 @@ fn settings(object: &Object) -> Vec<Named> {
     let mut all = Vec::new();
     if object.text("/kind") == "ConfigMap" && object.text("/apiVersion") == "v1" {
         for (key, value) in object.at("/data").and_then(Value::as_object).into_iter().flatten() {
-            let field = format!("/data/{}", key.replace('~', "~0").replace('/', "~1"));
+            let field = format!("/data/{}", model::pointer_part(key));
             all.extend(value.as_str().and_then(|value| named(key, value)).map(|database| Named {
                 key: key.clone(),
                 database,

@@ -56,7 +56,7 @@ fn differs(old: &Value, new: Option<&Value>, wanted: &Value, pointer: &mut Strin
     let mut below = |key: &str, old: &Value, new: Option<&Value>| {
         let length = pointer.len();
         pointer.push('/');
-        pointer.push_str(&key.replace('~', "~0").replace('/', "~1"));
+        pointer.push_str(&model::pointer_part(key));
         let found = differs(old, new, wanted, pointer);
         pointer.truncate(length);
         found

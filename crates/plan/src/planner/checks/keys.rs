@@ -66,7 +66,7 @@ impl Change<'_> {
             format!("{} of {} becomes {how} in {}", self.key, self.name, self.scene.leg.pick.id),
         )
         .about(self.name)
-        .at(format!("/data/{}", self.key.replace('~', "~0").replace('/', "~1")));
+        .at(format!("/data/{}", model::pointer_part(self.key)));
         if is_random {
             finding = finding.with("each rendering of the chart has another value here");
         }

@@ -75,7 +75,7 @@ fn find(value: &Value, printed: &str, pointer: &mut String) -> Option<String> {
 fn below(pointer: &mut String, key: &str, value: &Value, printed: &str) -> Option<String> {
     let length = pointer.len();
     pointer.push('/');
-    pointer.push_str(&key.replace('~', "~0").replace('/', "~1"));
+    pointer.push_str(&model::pointer_part(key));
     let found = find(value, printed, pointer);
     pointer.truncate(length);
     found

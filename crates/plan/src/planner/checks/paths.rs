@@ -164,7 +164,7 @@ impl<'a> ContainerPaths<'a> {
             key: format!("{key}: "),
             text: text.to_owned(),
             object: Ref::new("", "ConfigMap", self.user.name.namespace(), map),
-            field: format!("/data/{}", key.replace('~', "~0").replace('/', "~1")),
+            field: format!("/data/{}", model::pointer_part(key)),
             is_given: false,
         }
     }
@@ -259,18 +259,8 @@ impl<'a> ContainerPaths<'a> {
 
     /// The lines of the `ConfigMap`s that the container has as files.
     fn files(&self) -> Vec<Text> {
-        let mounted: Vec<&str> = self.user.container.mounts().map(|mount| mount.volume).collect();
-        let volumes =
-            self.user.template.volumes().filter(|volume| {
-                volume.get("name").and_then(Value::as_str).is_some_and(|name| mounted.contains(&name))
-            });
-        let maps = volumes.flat_map(|volume| {
-            let own = volume.pointer("/configMap/name").into_iter();
-            let projected = volume.pointer("/projected/sources").and_then(Value::as_array).into_iter().flatten();
-            own.chain(projected.filter_map(|source| source.pointer("/configMap/name"))).filter_map(Value::as_str)
-        });
         let mut all = Vec::new();
-        for map in maps {
+        for map in self.user.template.config_maps_in(self.user.container) {
             let Some(object) = self.object("ConfigMap", map) else { continue };
             for (key, text) in strings(object.at("/data")) {
                 for line in text.lines().map(str::trim).filter(|line| line.contains('/') && !line.starts_with('#')) {

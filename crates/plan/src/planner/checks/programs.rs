@@ -129,18 +129,14 @@ fn scripts(name: &Ref, template: PodTemplate<'_>, container: Container<'_>, find
             all.push(own(event, words, format!("{at}/lifecycle/{event}")));
         }
     }
-    for map in template.volumes().filter(|volume| container.mounts().any(|mount| volume["name"] == mount.volume)) {
-        let projected = map.pointer("/projected/sources").and_then(Value::as_array).into_iter().flatten();
-        let names = std::iter::once(map).chain(projected).filter_map(|map| map.pointer("/configMap/name")?.as_str());
-        for map in names.map(|map| Ref::new("", "ConfigMap", name.namespace(), map)) {
-            let Some(object) = find(&map) else { continue };
-            for (key, text) in object.at("/data").and_then(Value::as_object).into_iter().flatten() {
-                let Some(text) = text.as_str().filter(|text| key.ends_with(".sh") || text.starts_with("#!")) else {
-                    continue;
-                };
-                let field = format!("/data/{}", key.replace('~', "~0").replace('/', "~1"));
-                all.push(Script { key: format!("file {key}"), text: text.to_owned(), object: map.clone(), field });
-            }
+    for map in template.config_maps_in(container).map(|map| Ref::new("", "ConfigMap", name.namespace(), map)) {
+        let Some(object) = find(&map) else { continue };
+        for (key, text) in object.at("/data").and_then(Value::as_object).into_iter().flatten() {
+            let Some(text) = text.as_str().filter(|text| key.ends_with(".sh") || text.starts_with("#!")) else {
+                continue;
+            };
+            let field = format!("/data/{}", model::pointer_part(key));
+            all.push(Script { key: format!("file {key}"), text: text.to_owned(), object: map.clone(), field });
         }
     }
     all

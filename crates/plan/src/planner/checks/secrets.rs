@@ -53,16 +53,14 @@ fn of_pair(
     let all: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
     let changed = all.into_iter().filter(|what| named(&container, &old, what) != named(&next, &new, what));
     changed
-        .filter_map(|what| {
-            let key = &new.get(what).or_else(|| old.get(what))?.0;
+        .filter_map(|what| Some((what, &new.get(what).or_else(|| old.get(what))?.0)))
+        .map(|(what, key)| {
             let (chart, claim) = (&scene.leg.pick.id, &pair.volume.claim);
             let found = format!("{} in {chart} names another path on {claim} than today", key.secret);
-            Some(
-                Finding::blocking(Code::OtherPlace, found)
-                    .about(&key.secret)
-                    .at(format!("/data/{}", key.key.replace('~', "~0").replace('/', "~1")))
-                    .with(format!("{} has it as {what}; the values of a Secret are not shown", pair.after.name)),
-            )
+            Finding::blocking(Code::OtherPlace, found)
+                .about(&key.secret)
+                .at(format!("/data/{}", model::pointer_part(&key.key)))
+                .with(format!("{} has it as {what}; the values of a Secret are not shown", pair.after.name))
         })
         .collect()
 }
@@ -90,16 +88,8 @@ fn texts(user: &Use<'_>, keys: &dyn Fn(&Ref) -> Vec<String>, read: &dyn Fn(&Secr
             take(format!("variable {variable}"), name, key);
         }
     }
-    let mounted: Vec<&str> = user.container.mounts().map(|mount| mount.volume).collect();
-    let is_mounted =
-        |volume: &&Value| volume.get("name").and_then(Value::as_str).is_some_and(|name| mounted.contains(&name));
-    for volume in user.template.volumes().filter(is_mounted) {
-        let own = volume.pointer("/secret/secretName").into_iter();
-        let projected = volume.pointer("/projected/sources").and_then(Value::as_array).into_iter().flatten();
-        let names = own.chain(projected.filter_map(|source| source.pointer("/secret/name")));
-        for name in names.filter_map(Value::as_str) {
-            keys(&secret(name)).iter().for_each(|key| take(format!("file {key}"), name, key));
-        }
+    for name in user.template.secrets_in(user.container) {
+        keys(&secret(name)).iter().for_each(|key| take(format!("file {key}"), name, key));
     }
     all
 }
