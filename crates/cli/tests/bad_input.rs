@@ -215,13 +215,13 @@ fn claims(stage: &Stage<'_>) {
         .expect("the set is scaled down");
     let space = stage.site.space();
     space
-        .wait("the end of the claim", 60, |space| {
+        .wait("the end of the claim", |space| {
             Ok(space.find("api/v1", "persistentvolumeclaims/pvc-postgresql")?.is_none())
         })
         .expect("it ends");
     assert_eq!(space.find("api/v1", &format!("pods/{DATABASE}")).expect("an answer"), None);
     space
-        .wait("the release of the volume", 60, |_| Ok(stage.rig.api().get(&volume)?["status"]["phase"] == "Released"))
+        .wait("the release of the volume", |_| Ok(stage.rig.api().get(&volume)?["status"]["phase"] == "Released"))
         .expect("it is released");
     let released = format!("PersistentVolume/{} was bound to it: Released, Retain", aim.volume.name());
     stage.upgrade().says("PL236", 3, &["PersistentVolumeClaim/pvc-postgresql is not there", &released]);
@@ -234,7 +234,7 @@ fn claims(stage: &Stage<'_>) {
     });
     api.create(&stage.path("api/v1", "persistentvolumeclaims"), &lost).expect("the claim is made");
     space
-        .wait("a lost claim", 60, |space| {
+        .wait("a lost claim", |space| {
             let claim = space.find("api/v1", "persistentvolumeclaims/pvc-postgresql")?;
             Ok(claim.is_some_and(|claim| claim["status"]["phase"] == "Lost"))
         })

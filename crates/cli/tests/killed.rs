@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use testkit::proxy::Proxy;
-use testkit::rig::Rig;
+use testkit::rig::{PATIENCE, Rig};
 use trials::real::Site;
 
 const START: &str = "openshift-2.8";
@@ -67,7 +67,7 @@ impl<'a> Upgrade<'a> {
 
     /// Kills the program as soon as the journal has so many lines.
     fn kill_at_line(&self, mut child: Child, lines: usize) {
-        let until = Instant::now() + Duration::from_secs(120);
+        let until = Instant::now() + PATIENCE;
         while self.journal().len() < lines {
             assert!(child.try_wait().expect("its state").is_none(), "it ended before line {lines}");
             assert!(Instant::now() < until, "line {lines} never came");

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use fs_err as fs;
 use portolan_testkit::proxy::{Proxy, Seen};
-use portolan_testkit::rig::{Namespace, POSTGRES, Rig, STUB, Shape, pins};
+use portolan_testkit::rig::{Namespace, PATIENCE, POSTGRES, Rig, STUB, Shape, pins};
 use serde_json::{Value, json};
 
 const PASSWORD: &str = "first-password";
@@ -57,7 +57,7 @@ fn run_shell(rig: &Rig, space: &Namespace<'_>) {
     });
     rig.api().create(&format!("/api/v1/namespaces/{}/pods", space.name()), &pod).unwrap();
     space
-        .wait("the pod", 60, |space| {
+        .wait("the pod", |space| {
             Ok(space.find("api/v1", "pods/shell")?.is_some_and(|pod| pod["status"]["phase"] == "Running"))
         })
         .unwrap();
@@ -101,7 +101,7 @@ fn rows_outlive_the_pod() {
     };
     let old = uid(&space).unwrap();
     rig.api().delete(&format!("/api/v1/namespaces/{}/pods/db-0", space.name())).unwrap();
-    space.wait("another pod", 60, |space| Ok(uid(space).is_some_and(|new| new != old))).unwrap();
+    space.wait("another pod", |space| Ok(uid(space).is_some_and(|new| new != old))).unwrap();
     space.wait_for_psql("db-0", PASSWORD).unwrap();
     assert_eq!(space.psql("db-0", PASSWORD, digest).unwrap(), before);
 }
@@ -148,12 +148,12 @@ fn the_proxy_carries_logs_and_shells() {
         .spawn()
         .unwrap();
     let is_open = |seen: &Seen| seen.path.ends_with("/configmaps") && seen.query.contains("watch=true");
-    space.wait("the watch", 20, |_| Ok(proxy.log().iter().any(is_open))).unwrap();
+    space.wait("the watch", |_| Ok(proxy.log().iter().any(is_open))).unwrap();
     said(&through(&rig, &proxy, &space).args(["create", "configmap", "late"]).output().unwrap());
     let (tell, told) = mpsc::channel();
     let lines = BufReader::new(watching.stdout.take().unwrap()).lines();
     let reader = std::thread::spawn(move || lines.map_while(Result::ok).for_each(|line| drop(tell.send(line))));
-    let mut heard = std::iter::from_fn(|| told.recv_timeout(Duration::from_secs(20)).ok());
+    let mut heard = std::iter::from_fn(|| told.recv_timeout(PATIENCE).ok());
     let late = heard.find(|line| line == "configmap/late");
     watching.kill().unwrap();
     watching.wait().unwrap();
@@ -173,7 +173,7 @@ fn the_proxy_counts_holds_and_fails() {
         command.args(["create", "configmap", name]);
         command
     };
-    let limit = Duration::from_secs(20);
+    let limit = PATIENCE;
 
     let hold = proxy.hold(creates_map(&space));
     let held = create("held").stdout(Stdio::piped()).spawn().unwrap();

@@ -288,7 +288,7 @@ fn hold_delete(site: &Site<'_>, proxy: &Proxy, watched: &Watched, old: Option<&U
     let hold = proxy.hold(move |seen| seen.method == "DELETE" && seen.path.ends_with(&path));
     while !over.load(Ordering::SeqCst) {
         if hold.wait_parked(Duration::from_millis(200)).is_ok() {
-            let runs = site.space().wait("the new pod", 60, |_| site.runs_anew(watched, old));
+            let runs = site.space().wait("the new pod", |_| site.runs_anew(watched, old));
             drop(runs);
             break;
         }

@@ -140,7 +140,7 @@ impl<'a> Site<'a> {
     /// by itself.
     fn wait_for(&self, kinds: &[(&str, &str, &str)]) -> Result<()> {
         kinds.iter().try_for_each(|(api, plural, kind)| {
-            self.space.wait(&format!("the {plural}"), 120, |space| {
+            self.space.wait(&format!("the {plural}"), |space| {
                 let list =
                     space.find(&format!("apis/{api}"), plural)?.with_context(|| format!("{plural} can be listed"))?;
                 let items = list["items"].as_array().cloned().unwrap_or_default();

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
-use testkit::rig::Rig;
+use testkit::rig::{PATIENCE, Rig};
 
 use crate::program::Program;
 
@@ -117,8 +117,8 @@ impl Running {
     ///
     /// # Errors
     /// Where it ends before, or the text does not come in time.
-    pub fn wait_for(&mut self, text: &str, seconds: u64) -> Result<()> {
-        let until = Instant::now() + Duration::from_secs(seconds);
+    pub fn wait_for(&mut self, text: &str) -> Result<()> {
+        let until = Instant::now() + PATIENCE;
         loop {
             let ended = self.child.try_wait()?;
             let said = fs_err::read_to_string(&self.stderr)?;
@@ -129,7 +129,7 @@ impl Running {
                 bail!("ended with {status} before `{text}`: {said}{}", fs_err::read_to_string(&self.stdout)?);
             }
             if Instant::now() > until {
-                bail!("no `{text}` within {seconds} s: {said}");
+                bail!("no `{text}` within {} s: {said}", PATIENCE.as_secs());
             }
             std::thread::sleep(Duration::from_millis(20));
         }

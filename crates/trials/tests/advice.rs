@@ -49,7 +49,7 @@ impl<'a> Trial<'a> {
     fn line(&self, command: &str) -> String {
         let middle = if self.upgrade.middle.is_some() { " --via 2.17.0" } else { "" };
         format!(
-            "portolan {command} --to 2.20.0{middle} -n {} --release store --chart {} --timeout ready=90s,delete=60s,helm=90s",
+            "portolan {command} --to 2.20.0{middle} -n {} --release store --chart {} --timeout ready=300s,delete=300s,helm=300s",
             self.site.namespace(),
             self.charts
         )
@@ -122,7 +122,7 @@ fn followed(rig: &Rig, case: &str, code: &str, claim: &str) -> Result<()> {
     println!("{case}: {advice}");
     trial.follow(&advice)?;
     ensure!(trial.data(&claim)? == before, "{case}: another PVC or PV after the advice");
-    trial.site.wait("the PVC has no owner", 60, || {
+    trial.site.wait("the PVC has no owner", || {
         let live = trial.site.get(&format!("PersistentVolumeClaim/{claim}"))?.context("the PVC is there")?;
         Ok(!advice.contains("ownerReferences")
             || live["metadata"]["ownerReferences"].as_array().is_none_or(Vec::is_empty))
@@ -160,22 +160,22 @@ fn bound_again(rig: &Rig) -> Result<()> {
     let retain = r#"{"spec":{"persistentVolumeReclaimPolicy":"Retain"}}"#;
     trial.site.kubectl(&["patch", "pv", &before.volume, "-p", retain])?;
     trial.site.kubectl(&["scale", "statefulset", "store", "--replicas=0"])?;
-    trial.site.kubectl(&["wait", "--for=delete", "pod/store-0", "--timeout=60s"])?;
+    trial.site.kubectl(&["wait", "--for=delete", "pod/store-0", "--timeout=5m"])?;
     trial.site.kubectl(&["delete", "pvc", "store"])?;
-    trial.site.wait("the PV is Released", 60, || {
+    trial.site.wait("the PV is Released", || {
         let volume = trial.site.get(&format!("PersistentVolume/{}", before.volume))?;
         Ok(volume.is_some_and(|volume| volume["status"]["phase"] == "Released"))
     })?;
     let advice = trial.plan()?.advice("PL236")?;
     println!("bind again: {advice}");
     trial.follow(&advice)?;
-    trial.site.wait("the PVC is bound", 60, || {
+    trial.site.wait("the PVC is bound", || {
         Ok(trial.site.get("PersistentVolumeClaim/store")?.is_some_and(|claim| claim["status"]["phase"] == "Bound"))
     })?;
     let bound = trial.data("store")?;
     ensure!((&bound.volume, &bound.volume_uid) == (&before.volume, &before.volume_uid), "{bound:?} is not {before:?}");
     trial.site.kubectl(&["scale", "statefulset", "store", "--replicas=1"])?;
-    trial.site.wait("the pod", 60, || trial.site.is_ready())?;
+    trial.site.wait("the pod", || trial.site.is_ready())?;
     trial.upgrades_with("store", &bound)?;
     let seen = trial.site.rows_of_pod()?.context("the pod has rows")?;
     ensure!(rows.contains(&seen), "the pod sees {seen}, not {rows:?}");
@@ -193,7 +193,7 @@ fn saved_from_its_end(rig: &Rig) -> Result<()> {
     trial.follow(&advice)?;
     // What the advice warns of.
     trial.site.kubectl(&["delete", "pod", "store-0"])?;
-    trial.site.wait("the PVC is gone", 60, || Ok(trial.site.get("PersistentVolumeClaim/store")?.is_none()))?;
+    trial.site.wait("the PVC is gone", || Ok(trial.site.get("PersistentVolumeClaim/store")?.is_none()))?;
     ensure!(trial.volume_uid(&volume)? == uid, "another PV");
     trial.has_its_rows()
 }
@@ -234,7 +234,7 @@ impl Trial<'_> {
 
     fn wait_for_record(&self, revision: u32) -> Result<()> {
         let name = format!("Secret/sh.helm.release.v1.store.v{revision}");
-        self.site.wait(&name, 90, || {
+        self.site.wait(&name, || {
             Ok(self.site.get(&name)?.is_some_and(|record| record["metadata"]["labels"]["status"] == "pending-upgrade"))
         })
     }
@@ -310,7 +310,7 @@ fn the_archive_leads_back(rig: &Rig) -> Result<()> {
         Ok(format!("portolan {command} --to 2.20 -n {} --chart {}", site.space().name(), charts.display()))
     };
     let mut run = shell.start(&format!("exec {}", line("upgrade --yes")?))?;
-    run.wait_for("waits for pod", 120)?;
+    run.wait_for("waits for pod")?;
     run.signal("TERM")?;
     let stopped = run.end()?;
     ensure!(stopped.code == 11 && stopped.stdout.contains("DOWN"), "{stopped:?}");

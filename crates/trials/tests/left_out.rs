@@ -69,7 +69,7 @@ fn wait_until_forbidden(rig: &Rig, site: &Site<'_>) {
     let mut second = old.expect("the old chart's ingress");
     second["metadata"] = json!({"name": "second"});
     site.space()
-        .wait("the policy", 60, |_| match rig.api().create(&path, &second) {
+        .wait("the policy", |_| match rig.api().create(&path, &second) {
             Ok(_) => rig.api().delete(&format!("{path}/second")).map(|_| false),
             Err(error) => {
                 anyhow::ensure!(error.to_string().contains("another ingress already"), error);
@@ -125,7 +125,7 @@ fn retain_alone_saves_the_disk_when_the_claim_is_deleted_by_hand() {
         let claim = format!("persistentvolumeclaims/{}", watched.aim.claim.name());
         rig.api().delete(&format!("/api/v1/namespaces/{}/{claim}", site.space().name())).expect("the claim goes");
         site.space()
-            .wait("the end of the claim", 60, |space| Ok(space.find("api/v1", &claim)?.is_none()))
+            .wait("the end of the claim", |space| Ok(space.find("api/v1", &claim)?.is_none()))
             .expect("it is gone");
         let seen = site.look(&watched, End::Finished).expect("it grows quiet");
         assert_eq!(seen.verdict, verdict, "without {without:?}");

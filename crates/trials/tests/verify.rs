@@ -29,10 +29,10 @@ fn looks_again(rig: &Rig) -> Result<()> {
     shell.ok(&format!("portolan upgrade --yes --to 2.20.0 -n {namespace} --release store --chart {charts}"))?;
     let verify = format!("portolan verify -n {namespace} --release store");
     ensure!(shell.ok(&verify)?.stdout.contains("Everything is as it was left"), "nothing has happened yet");
-    let settled = || site.wait("the pod", 60, || site.is_ready());
+    let settled = || site.wait("the pod", || site.is_ready());
     let roll = |patch: &str| -> Result<()> {
         site.kubectl(&["patch", "statefulset", "store", "--type=json", "-p", patch])?;
-        site.kubectl(&["rollout", "status", "statefulset/store", "--timeout=60s"]).map(drop)
+        site.kubectl(&["rollout", "status", "statefulset/store", "--timeout=5m"]).map(drop)
     };
 
     // The pod names the PVC, and no container mounts it.
@@ -53,7 +53,7 @@ fn looks_again(rig: &Rig) -> Result<()> {
 
     // Another PVC and PV of the same name and a new folder.
     site.kubectl(&["scale", "statefulset", "store", "--replicas=0"])?;
-    site.wait("the PVC is gone", 60, || Ok(site.get("PersistentVolumeClaim/store")?.is_none()))?;
+    site.wait("the PVC is gone", || Ok(site.get("PersistentVolumeClaim/store")?.is_none()))?;
     differs(&site, &shell, "PersistentVolumeClaim/store is gone")?;
     let again = json!({"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "store", "namespace": namespace},
         "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}});

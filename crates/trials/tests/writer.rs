@@ -88,7 +88,7 @@ fn a_client_that_writes_until_the_end_is_no_alarm_and_missing_rows_are() {
         &format!("create table ledger (id bigint primary key); insert into ledger select generate_series(1, {SEEDS})"),
     );
     let client = Client::start(&rig, &site);
-    site.space().wait("the client's rows", 30, |_| Ok(rows(&site) > SEEDS + 100)).expect("the client writes");
+    site.space().wait("the client's rows", |_| Ok(rows(&site) > SEEDS + 100)).expect("the client writes");
 
     let (_, file) = site.plan(&["2.20"], &[]).expect("a plan");
     let (outcome, folder) = site.apply(&file, &mut |_| {}).expect("a run");

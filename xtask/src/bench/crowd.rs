@@ -51,7 +51,7 @@ pub(crate) fn add(rig: &Rig, space: &Namespace<'_>, other: &Namespace<'_>) -> Re
     anyhow::ensure!(objects.len() == SIZE, "{} objects", objects.len());
     side_by_side::each(&objects, 4, &|(path, object)| rig.api().create(path, object).map(drop), &|()| {})?;
     for space in [space, other] {
-        space.wait("the claims", 120, |space| {
+        space.wait("the claims", |space| {
             let claims = space.find("api/v1", "persistentvolumeclaims")?.context("claims can be listed")?;
             Ok(claims["items"]
                 .as_array()

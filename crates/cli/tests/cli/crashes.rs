@@ -8,7 +8,7 @@ use crate::support::{User, came, find, normalised};
 
 /// Waits until a journal has so many lines, or the program has ended; whether it still runs.
 fn until(user: &User, child: &mut Child, folder: &str, lines: usize) -> bool {
-    let limit = Instant::now() + Duration::from_secs(30);
+    let limit = Instant::now() + Duration::from_secs(300);
     while Instant::now() < limit {
         if child.try_wait().expect("it can be asked").is_some() {
             return false;

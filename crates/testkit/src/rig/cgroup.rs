@@ -1,7 +1,6 @@
 //! The rig's folder in the machine's cgroup hierarchies, of either version.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use anyhow::{Context, Result};
 use fs_err as fs;
@@ -71,7 +70,7 @@ fn delegate(dir: &Path) -> Result<()> {
 pub(crate) fn remove(name: &str) -> Result<()> {
     for (root, _) in mounted(&fs::read_to_string("/proc/self/mountinfo")?) {
         let dir = root.join(name);
-        poll(&format!("removing {}", dir.display()), Duration::from_secs(10), || {
+        poll(&format!("removing {}", dir.display()), || {
             if !dir.exists() {
                 return Ok(Some(()));
             }

@@ -1,7 +1,5 @@
 //! What a cluster has before anything is installed on it: a default storage class, and the shape of OpenShift.
 
-use std::time::Duration;
-
 use anyhow::Result;
 use serde_json::{Value, json};
 
@@ -20,9 +18,7 @@ pub(crate) fn prepare(api: &Api, state: &State) -> Result<()> {
     if state.shape == Shape::Openshift {
         openshift(api)?;
     }
-    poll("the default service account", Duration::from_secs(30), || {
-        api.find("/api/v1/namespaces/default/serviceaccounts/default")
-    })?;
+    poll("the default service account", || api.find("/api/v1/namespaces/default/serviceaccounts/default"))?;
     Ok(())
 }
 
@@ -71,12 +67,10 @@ fn openshift(api: &Api) -> Result<()> {
         "spec": {"domain": APPS_DOMAIN},
     });
     for (plural, object) in [("clusterversions", &version), ("ingresses", &ingress)] {
-        poll(&format!("the resource {plural}"), Duration::from_secs(30), || {
+        poll(&format!("the resource {plural}"), || {
             api.create(&format!("/apis/config.openshift.io/v1/{plural}"), object).map(Some)
         })?;
     }
-    poll("the resource routes", Duration::from_secs(30), || {
-        api.get("/apis/route.openshift.io/v1/namespaces/default/routes").map(Some)
-    })?;
+    poll("the resource routes", || api.get("/apis/route.openshift.io/v1/namespaces/default/routes").map(Some))?;
     Ok(())
 }

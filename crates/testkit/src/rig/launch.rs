@@ -2,7 +2,6 @@
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use fs_err as fs;
@@ -86,7 +85,7 @@ fn start(run: &Path, build: &Build, state: &State) -> Result<Vec<Program>> {
     let mut children = control_plane(run, build, net)?;
     let api = Api::new(Upstream::new(std::net::Ipv4Addr::LOCALHOST, run)?);
     children.push(containerd(run, build)?);
-    poll("the API server", Duration::from_secs(60), || Ok(api.is_ready().then_some(())))
+    poll("the API server", || Ok(api.is_ready().then_some(())))
         .with_context(|| tail(&run.join("log/apiserver.log"), 5))?;
     children.append(&mut controllers(run, build)?);
     images(run, build)?;
@@ -94,9 +93,9 @@ fn start(run: &Path, build: &Build, state: &State) -> Result<Vec<Program>> {
     super::cluster::prepare(&api, state)?;
     let dns = Command::new(build.coredns()).arg("-conf").arg(run.join("Corefile")).spawn_in(run, build, "coredns")?;
     children.push(dns);
-    poll("the node", Duration::from_secs(60), || Ok(api.node_is_ready(NODE)?.then_some(())))
+    poll("the node", || Ok(api.node_is_ready(NODE)?.then_some(())))
         .with_context(|| tail(&run.join("log/kubelet.log"), 5))?;
-    poll("CoreDNS", Duration::from_secs(30), || {
+    poll("CoreDNS", || {
         use std::io::{Read as _, Write as _};
         let mut stream = std::net::TcpStream::connect(("127.0.0.1", READY_PORT))?;
         stream.write_all(b"GET /ready HTTP/1.0\r\n\r\n")?;
@@ -138,7 +137,7 @@ fn mounts(run: &Path) -> Result<()> {
 fn network(net: Net) -> Result<()> {
     let ip = |args: &str| output(Command::new("ip").args(args.split(' '))).map(drop);
     ip("link set lo up")?;
-    poll("the host's link", Duration::from_secs(10), || {
+    poll("the host's link", || {
         Ok(Path::new("/sys/class/net").join(net.inner_link()).exists().then_some(()).or_else(|| {
             // `/sys` is the host's: ask the kernel for this namespace.
             ip(&format!("link show {}", net.inner_link())).is_ok().then_some(())
@@ -211,8 +210,7 @@ fn containerd(run: &Path, build: &Build) -> Result<Program> {
 fn images(run: &Path, build: &Build) -> Result<()> {
     let socket = run.join("containerd.sock");
     let ctr = |args: &[&str]| output(packaged(build, "ctr").arg("-a").arg(&socket).args(args)).map(drop);
-    poll("containerd", Duration::from_secs(30), || ctr(&["version"]).map(Some))
-        .with_context(|| tail(&run.join("log/containerd.log"), 5))?;
+    poll("containerd", || ctr(&["version"]).map(Some)).with_context(|| tail(&run.join("log/containerd.log"), 5))?;
     for name in ARCHIVES {
         ctr(&["-n", "k8s.io", "images", "import", &build.image(name).display().to_string()])?;
     }

@@ -31,4 +31,4 @@ pub use net::Net;
 pub(crate) use pki::{kubeconfig, write_secret};
 pub use running::{Availability, Rig, availability};
 pub use space::Namespace;
-pub use state::{Shape, State};
+pub use state::{PATIENCE, Shape, State};

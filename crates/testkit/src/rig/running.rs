@@ -14,7 +14,7 @@ use super::cache::{Build, Cache};
 use super::config::{NODE, VOLUMES};
 use super::launch::{FAILED, NAMESPACES, READY};
 use super::net::{Net, RIGS};
-use super::state::{Process, Shape, State, check_name, output, poll, tail};
+use super::state::{PATIENCE, Process, Shape, State, check_name, output, poll, tail};
 use super::{cgroup, pki};
 
 /// A running rig.
@@ -245,13 +245,13 @@ fn start(run: &Path, state: &State) -> Result<()> {
         .spawn()
         .context("starting setsid unshare")?;
     let parent = i32::try_from(child.id())?;
-    let init = poll("the rig's first process", Duration::from_secs(10), || Ok(first_child(parent)))
+    let init = poll("the rig's first process", || Ok(first_child(parent)))
         .with_context(|| tail(&run.join("log/inside.log"), 5))?;
     init.write(run)?;
     let dead = |child: &mut std::process::Child| child.try_wait().ok().flatten().is_some();
-    wait_for(run, NAMESPACES, 10, &mut || dead(&mut child))?;
+    wait_for(run, NAMESPACES, &mut || dead(&mut child))?;
     link(net, init.pid)?;
-    wait_for(run, READY, 120, &mut || dead(&mut child))?;
+    wait_for(run, READY, &mut || dead(&mut child))?;
     Ok(())
 }
 
@@ -267,8 +267,8 @@ fn first_child(parent: i32) -> Option<Process> {
     Process::of(children.split_whitespace().next()?.parse().ok()?)
 }
 
-fn wait_for(run: &Path, file: &str, seconds: u64, dead: &mut dyn FnMut() -> bool) -> Result<()> {
-    let until = Instant::now() + Duration::from_secs(seconds);
+fn wait_for(run: &Path, file: &str, dead: &mut dyn FnMut() -> bool) -> Result<()> {
+    let until = Instant::now() + PATIENCE;
     while !run.join(file).exists() {
         if let Ok(why) = fs::read_to_string(run.join(FAILED)) {
             bail!("{why}");
@@ -296,14 +296,12 @@ fn take_down(run: &Path, name: &str) -> Result<()> {
         && let Some(pid) = Pid::from_raw(init.pid)
     {
         rustix::process::kill_process(pid, Signal::KILL).context("killing the rig's first process")?;
-        poll("the end of the rig's first process", Duration::from_secs(20), || Ok((!init.lives()).then_some(())))?;
+        poll("the end of the rig's first process", || Ok((!init.lives()).then_some(())))?;
     }
     if let Some(state) = State::read(run) {
         let net = state.net();
         let link = net.host_link();
-        poll("the end of the rig's link", Duration::from_secs(10), || {
-            Ok((!Path::new("/sys/class/net").join(&link).exists()).then_some(()))
-        })?;
+        poll("the end of the rig's link", || Ok((!Path::new("/sys/class/net").join(&link).exists()).then_some(())))?;
     }
     cgroup::remove(&super::state::cgroup(name))?;
     restore_settings(run);
@@ -336,7 +334,7 @@ fn restore_settings(run: &Path) {
 
 /// Removes a run folder. What was mounted below it went with its namespace.
 fn remove_all(run: &Path) -> Result<()> {
-    poll("removing the run folder", Duration::from_secs(10), || match fs::remove_dir_all(run) {
+    poll("removing the run folder", || match fs::remove_dir_all(run) {
         Ok(()) => Ok(Some(())),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Some(())),
         Err(error) => Err(error.into()),

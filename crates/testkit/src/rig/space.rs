@@ -1,7 +1,6 @@
 //! A namespace of a test's own, with what was in it, gone when the test ends.
 
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use fs_err as fs;
@@ -29,7 +28,7 @@ impl Rig {
         self.api().create("/api/v1/namespaces", &object)?;
         let space = Namespace { rig: self, name };
         let account = format!("/api/v1/namespaces/{}/serviceaccounts/default", space.name);
-        poll("the namespace's service account", Duration::from_secs(30), || self.api().find(&account))?;
+        poll("the namespace's service account", || self.api().find(&account))?;
         Ok(space)
     }
 }
@@ -89,9 +88,7 @@ impl Namespace<'_> {
     /// # Errors
     /// Where it does not in time.
     pub fn wait_for_psql(&self, pod: &str, password: &str) -> Result<()> {
-        poll(&format!("the database in {pod}"), Duration::from_secs(90), || {
-            self.psql(pod, password, "select 1").map(Some)
-        })?;
+        poll(&format!("the database in {pod}"), || self.psql(pod, password, "select 1").map(Some))?;
         Ok(())
     }
 
@@ -99,14 +96,14 @@ impl Namespace<'_> {
     ///
     /// # Errors
     /// Where it does not hold in time.
-    pub fn wait(&self, what: &str, seconds: u64, mut holds: impl FnMut(&Self) -> Result<bool>) -> Result<()> {
-        poll(what, Duration::from_secs(seconds), || Ok(holds(self)?.then_some(())))
+    pub fn wait(&self, what: &str, mut holds: impl FnMut(&Self) -> Result<bool>) -> Result<()> {
+        poll(what, || Ok(holds(self)?.then_some(())))
     }
 
     fn clean(&self) -> Result<()> {
         let volumes = self.volumes()?;
         self.rig.api().delete(&format!("/api/v1/namespaces/{}", self.name))?;
-        poll("the end of the namespace", Duration::from_secs(60), || {
+        poll("the end of the namespace", || {
             Ok(self.rig.api().find(&format!("/api/v1/namespaces/{}", self.name))?.is_none().then_some(()))
         })?;
         let mut all = volumes;
@@ -115,9 +112,7 @@ impl Namespace<'_> {
             let Some(name) = volume["metadata"]["name"].as_str() else { continue };
             let path = format!("/api/v1/persistentvolumes/{name}");
             self.rig.api().delete(&path)?;
-            poll("the end of a volume", Duration::from_secs(30), || {
-                Ok(self.rig.api().find(&path)?.is_none().then_some(()))
-            })?;
+            poll("the end of a volume", || Ok(self.rig.api().find(&path)?.is_none().then_some(())))?;
             if let Some(folder) = self.rig.folder(volume).filter(|folder| folder.exists()) {
                 fs::remove_dir_all(folder)?;
             }

@@ -148,9 +148,13 @@ pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
     Ok(())
 }
 
-/// Asks again and again until there is an answer; `what` is named when there is none in time.
-pub(crate) fn poll<T>(what: &str, limit: Duration, mut ask: impl FnMut() -> Result<Option<T>>) -> Result<T> {
-    let until = Instant::now() + limit;
+/// How long something that comes by itself is waited for: far longer than it takes on a slow machine with much to do, so that only
+/// what never comes meets it.
+pub const PATIENCE: Duration = Duration::from_secs(300);
+
+/// Asks again and again until there is an answer; `what` is named when there is none within [`PATIENCE`].
+pub(crate) fn poll<T>(what: &str, mut ask: impl FnMut() -> Result<Option<T>>) -> Result<T> {
+    let until = Instant::now() + PATIENCE;
     let mut last = None;
     loop {
         match ask() {
@@ -159,7 +163,7 @@ pub(crate) fn poll<T>(what: &str, limit: Duration, mut ask: impl FnMut() -> Resu
             Err(error) => last = Some(error),
         }
         if Instant::now() >= until {
-            let late = format!("{what}: not within {} s", limit.as_secs());
+            let late = format!("{what}: not within {} s", PATIENCE.as_secs());
             return Err(match last {
                 Some(error) => error.context(late),
                 None => anyhow!(late),

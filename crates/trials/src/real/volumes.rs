@@ -9,6 +9,7 @@ use model::{End, Object, Ref, Uid, VolumeAim, VolumeEnd};
 use rehearse::{Alive, judge};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use testkit::rig::PATIENCE;
 
 use super::{DATABASE, Site};
 
@@ -124,7 +125,7 @@ impl Site<'_> {
     /// its set is about to make is given longer, for on a machine with much to do that takes its time.
     fn wait_until_quiet(&self, watched: &Watched) -> Result<()> {
         let aim = &watched.aim;
-        let until = Instant::now() + Duration::from_secs(90);
+        let until = Instant::now() + PATIENCE;
         let mut last = (String::new(), Instant::now());
         while Instant::now() < until {
             let version =
@@ -170,7 +171,7 @@ impl Site<'_> {
         let before: Vec<String> =
             self.pods()?.iter().filter_map(|pod| pod["metadata"]["uid"].as_str().map(str::to_owned)).collect();
         self.rig.api().delete(&format!("/api/v1/namespaces/{}/pods", self.space.name()))?;
-        self.space.wait("the end of the pods", 60, |_| {
+        self.space.wait("the end of the pods", |_| {
             Ok(!self.pods()?.iter().any(|pod| before.iter().any(|uid| pod["metadata"]["uid"] == uid.as_str())))
         })
     }
@@ -186,7 +187,7 @@ impl Site<'_> {
         });
         self.rig.api().create(&path, &quota)?;
         // The quota counts only once the controller has looked at it.
-        self.space.wait("the quota", 30, |space| {
+        self.space.wait("the quota", |space| {
             let quota = space.find("api/v1", "resourcequotas/none")?;
             Ok(quota.is_some_and(|quota| quota["status"]["hard"]["pods"] == "0"))
         })

@@ -14,9 +14,6 @@ use super::{Case, Expect, Harm, Row};
 use crate::program::Program;
 use crate::side_by_side;
 
-/// Seconds that a harm may take to come.
-const HARM: u64 = 90;
-
 /// One upgrade that Portolan is asked about.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Trial {
@@ -217,7 +214,7 @@ fn harm(rig: &Rig, case: &Case, helm: &str) -> Result<HarmSeen> {
     let failed = (!out.status.success())
         .then(|| String::from_utf8_lossy(&out.stderr).trim().replace(site.namespace(), "NAMESPACE"));
     let mut missing = Vec::new();
-    let waited = site.wait("the harm", HARM, || {
+    let waited = site.wait("the harm", || {
         missing.clear();
         for harm in &case.harm {
             if !before.has_come(&site, harm, failed.as_deref())? {

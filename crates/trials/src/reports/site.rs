@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use model::Object;
 use serde_json::{Value, json};
-use testkit::rig::{Namespace, Rig};
+use testkit::rig::{Namespace, PATIENCE, Rig};
 
 use super::live::Live;
 use super::{Chart, Prepare, Upgrade};
@@ -25,7 +25,7 @@ pub(super) const MIDDLE: &str = "2.17.0";
 pub(super) const NEW: &str = "2.20.0";
 
 /// How long the waits of an upgrade by Portolan may take: nothing of these charts takes long.
-const LIMITS: &str = "ready=90s,delete=60s,helm=60s";
+const LIMITS: &str = "ready=300s,delete=300s,helm=300s";
 
 /// A release in a namespace of its own.
 pub struct Site<'a> {
@@ -60,15 +60,26 @@ impl<'a> Site<'a> {
         let values = site.folder.path().join("values.json");
         fs_err::write(&values, if upgrade.values.is_null() { "{}".into() } else { upgrade.values.to_string() })?;
         let mut command = site.helm();
-        command.args(["install", RELEASE, "--timeout", "60s"]).arg(&chart).arg("-f").arg(values);
+        command.args(["install", RELEASE, "--timeout", "5m"]).arg(&chart).arg("-f").arg(values);
         command.args(upgrade.set.iter().flat_map(|set| ["--set", set]));
         said(command.output()?)?;
         if upgrade.ready {
-            site.wait("the installation", 120, || site.is_ready())?;
+            site.wait("the installation", || site.is_ready())?;
         }
         site.prepare(&steps)?;
         site.rows = site.rows_on_volumes()?;
         Ok(site)
+    }
+
+    /// `kubectl wait` does not wait for an object that is not there yet; this does.
+    fn kubectl_after_its_objects(&self, args: &[&str]) -> Result<()> {
+        if let ["wait", rest @ ..] = args
+            && !rest.contains(&"--for=delete")
+        {
+            let objects = rest.iter().filter(|arg| !arg.starts_with("--for"));
+            drop(self.kubectl(&[&["wait", "--for=create"], &*objects.copied().collect::<Vec<_>>()].concat())?);
+        }
+        self.kubectl(args).map(drop)
     }
 
     fn prepare(&self, steps: &[Prepare]) -> Result<()> {
@@ -87,7 +98,7 @@ impl<'a> Site<'a> {
                 }
                 Prepare::Kubectl(args) => {
                     let args = args.iter().map(|arg| self.filled_text(arg)).collect::<Result<Vec<_>>>()?;
-                    drop(self.kubectl(&args.iter().map(String::as_str).collect::<Vec<_>>())?);
+                    self.kubectl_after_its_objects(&args.iter().map(String::as_str).collect::<Vec<_>>())?;
                 }
             }
         }
@@ -145,16 +156,16 @@ impl<'a> Site<'a> {
         self.space.name()
     }
 
-    /// Waits for a condition; at most five times a second, as many wait at once.
+    /// Waits for a condition, asking at most five times a second, as many wait at once.
     ///
     /// # Errors
     /// Where it does not hold in time.
-    pub fn wait(&self, what: &str, seconds: u64, mut holds: impl FnMut() -> Result<bool>) -> Result<()> {
-        let until = Instant::now() + Duration::from_secs(seconds);
+    pub fn wait(&self, what: &str, mut holds: impl FnMut() -> Result<bool>) -> Result<()> {
+        let until = Instant::now() + PATIENCE;
         loop {
             match holds() {
                 Ok(true) => return Ok(()),
-                Ok(false) if Instant::now() > until => bail!("{what}: not within {seconds} s"),
+                Ok(false) if Instant::now() > until => bail!("{what}: not within {} s", PATIENCE.as_secs()),
                 Err(error) if Instant::now() > until => return Err(error.context(what.to_owned())),
                 Ok(false) | Err(_) => std::thread::sleep(Duration::from_millis(200)),
             }
@@ -296,7 +307,7 @@ impl<'a> Site<'a> {
         let mut last = None;
         for version in versions {
             if last.is_some() {
-                self.wait("the release on the way", 90, || self.is_ready())?;
+                self.wait("the release on the way", || self.is_ready())?;
             }
             let mut command = self.helm();
             command.args(["upgrade", RELEASE, "--reset-then-reuse-values", "--timeout", "20s"]);
