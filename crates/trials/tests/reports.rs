@@ -10,7 +10,7 @@ use trials::program::Program;
 use trials::reports::{self, Case, Chart, Harm, Outcome, Row, Standing, Trial, Upgrade};
 
 /// Installations at once.
-const AT_ONCE: usize = 3;
+const AT_ONCE: usize = 5;
 
 fn cases() -> Vec<Case> {
     reports::rows().expect("the rows are readable").into_iter().flat_map(|row| row.cases).collect()

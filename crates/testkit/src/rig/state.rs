@@ -154,7 +154,7 @@ pub const PATIENCE: Duration = Duration::from_secs(300);
 
 /// Asks again and again until there is an answer; `what` is named when there is none within [`PATIENCE`].
 pub(crate) fn poll<T>(what: &str, mut ask: impl FnMut() -> Result<Option<T>>) -> Result<T> {
-    let until = Instant::now() + PATIENCE;
+    let begin = Instant::now();
     let mut last = None;
     loop {
         match ask() {
@@ -162,14 +162,16 @@ pub(crate) fn poll<T>(what: &str, mut ask: impl FnMut() -> Result<Option<T>>) ->
             Ok(None) => {}
             Err(error) => last = Some(error),
         }
-        if Instant::now() >= until {
+        let so_far = begin.elapsed();
+        if so_far >= PATIENCE {
             let late = format!("{what}: not within {} s", PATIENCE.as_secs());
             return Err(match last {
                 Some(error) => error.context(late),
                 None => anyhow!(late),
             });
         }
-        std::thread::sleep(Duration::from_millis(30));
+        // Each request costs a handshake, and many tests wait at once.
+        std::thread::sleep((so_far / 16).clamp(Duration::from_millis(30), Duration::from_secs(1)));
     }
 }
 

@@ -4,12 +4,11 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use model::Object;
 use serde_json::{Value, json};
-use testkit::rig::{Namespace, PATIENCE, Rig};
+use testkit::rig::{Namespace, Rig};
 
 use super::live::Live;
 use super::{Chart, Prepare, Upgrade};
@@ -156,20 +155,12 @@ impl<'a> Site<'a> {
         self.space.name()
     }
 
-    /// Waits for a condition, asking at most five times a second, as many wait at once.
+    /// Waits for a condition.
     ///
     /// # Errors
     /// Where it does not hold in time.
     pub fn wait(&self, what: &str, mut holds: impl FnMut() -> Result<bool>) -> Result<()> {
-        let until = Instant::now() + PATIENCE;
-        loop {
-            match holds() {
-                Ok(true) => return Ok(()),
-                Ok(false) if Instant::now() > until => bail!("{what}: not within {} s", PATIENCE.as_secs()),
-                Err(error) if Instant::now() > until => return Err(error.context(what.to_owned())),
-                Ok(false) | Err(_) => std::thread::sleep(Duration::from_millis(200)),
-            }
-        }
+        self.space.wait(what, |_| holds())
     }
 
     /// Whether every workload of the site's namespaces is ready, and the frame's pod has written its data.
