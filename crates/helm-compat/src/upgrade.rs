@@ -97,6 +97,12 @@ pub fn patched(stored: Option<&Object>, target: &Object, live: &Object) -> Objec
     Object::new(if typed { merge::three_way(&old.0, &new, &is) } else { merge::two_way(&old.0, &new, &is) })
 }
 
+/// Whether helm's patch leaves an object's `spec` as it is.
+#[must_use]
+pub fn leaves_spec(stored: Option<&Object>, target: &Object, live: &Object) -> bool {
+    patched(stored, target, live).at("/spec") == live.at("/spec")
+}
+
 /// Brings the three forms of a Secret to one: everything in `data`; and where one of them shows marks in place of its
 /// values, marks in all of them, of which only [`Manifest::FREE`] says that the value becomes another one.
 fn comparable(three: [&Object; 3]) -> [Object; 3] {

@@ -20,8 +20,9 @@ pub fn scales_away(scaler: &Object, claim: &Ref, docs: &[Object]) -> Option<Reac
     let name = Ref::set(claim.namespace(), text("name")?);
     let set = docs.iter().find(|doc| doc.name().as_ref() == Some(&name)).and_then(StatefulSet::of)?;
     let (_, ordinal) = set.origin_of(claim)?;
-    let found =
-        |field: &str, reason: String, way_out: &'static str| Some(Reach { field: field.into(), reason, way_out });
+    let found = |field: &str, reason: String, way_out: &'static str| {
+        Some(Reach { field: field.into(), reason, way_out, by_change: false })
+    };
     if set.deletes_claims_when_scaled() {
         let reason = format!("it scales {name}, whose whenScaled: Delete deletes the PVCs of the replicas that go");
         return found("/spec/scaleTargetRef", reason, "set persistentVolumeClaimRetentionPolicy.whenScaled to Retain");

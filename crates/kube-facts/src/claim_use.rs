@@ -63,6 +63,8 @@ pub struct Reach {
     pub reason: String,
     /// How to get rid of it, in one clause.
     pub way_out: &'static str,
+    /// Whether it comes about only where the object's `spec` changes: its controller leaves its pods alone otherwise.
+    pub by_change: bool,
 }
 
 /// A kind as far as it can reach a PVC. A kind that is added here has to be decided in [`reach`].
@@ -134,8 +136,10 @@ pub fn reach(object: &Object, claim: &Ref) -> Vec<Reach> {
     let is_scaled_down = object.at("/spec/replicas").and_then(Value::as_u64) == Some(0);
     let owned_by =
         |kind: &str| crate::owners(object).iter().any(|owner| owner.is_controller && owner.name.kind() == kind);
-    let found =
-        |reason: &str, way_out: &'static str| vec![Reach { field: field.clone(), reason: reason.into(), way_out }];
+    let by_change = matches!(kind, Kind::Deployment | Kind::DaemonSet | Kind::ReplicaSet | Kind::ReplicationController);
+    let found = |reason: &str, way_out: &'static str| {
+        vec![Reach { field: field.clone(), reason: reason.into(), way_out, by_change }]
+    };
     match kind {
         Kind::Pod | Kind::Inert | Kind::Custom => Vec::new(),
         Kind::StatefulSet => partition(object).into_iter().collect(),
@@ -180,6 +184,7 @@ fn partition(object: &Object) -> Option<Reach> {
         field: "/spec/updateStrategy/rollingUpdate/partition".into(),
         reason: "pods below the partition keep the old pod template, which is not modelled".into(),
         way_out: "set the partition to 0",
+        by_change: false,
     })
 }
 
@@ -209,6 +214,7 @@ fn custom(object: &Object, claim: &Ref) -> Option<Reach> {
             object.text("/kind")
         ),
         way_out: "stop its controller before the upgrade",
+        by_change: false,
     })
 }
 
@@ -317,6 +323,22 @@ mod tests {
         ];
         for json in cases {
             assert_eq!(reach(&Object::new(json.clone()), &Ref::claim("n", "store")), [], "{json}");
+        }
+    }
+
+    #[test]
+    fn controllers_that_only_replace_pods_do_so_where_their_spec_changes() {
+        for (version, kind, by_change) in [
+            ("apps/v1", "Deployment", true),
+            ("apps/v1", "DaemonSet", true),
+            ("apps/v1", "ReplicaSet", true),
+            ("v1", "ReplicationController", true),
+            ("batch/v1", "Job", false),
+            ("batch/v1", "CronJob", false),
+            ("apps.openshift.io/v1", "DeploymentConfig", false),
+        ] {
+            let found = reach(&Object::new(user(version, kind)), &Ref::claim("n", "store"));
+            assert_eq!(found.iter().map(|one| one.by_change).collect::<Vec<_>>(), [by_change], "{kind}");
         }
     }
 

@@ -192,6 +192,7 @@ pub fn reach_by_owners<'a>(
                             ancestor.owner.name
                         ),
                         way_out: "ask for the right to get that kind",
+                        by_change: false,
                     },
                 ),
                 Some(owner) if is_modelled(owner) || fate(owner) == OwnerFate::Untouched => continue,
@@ -204,6 +205,7 @@ pub fn reach_by_owners<'a>(
                             owner.kind()
                         ),
                         way_out: "leave it as it is in this upgrade",
+                        by_change: false,
                     },
                 ),
             };

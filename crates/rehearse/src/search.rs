@@ -5,6 +5,7 @@ use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
 use engine::Engine;
+use helm_compat::upgrade;
 use kube_facts::{ClaimUse, OwnerFate, Reach, StatefulSet};
 use model::{Code, End, Object, Outcome, Plan, Ref, StepKind, Unmodelled, Verdict, VolumeAim, VolumeEnd};
 
@@ -218,7 +219,7 @@ pub fn rehearse(world: &World, subject: &Subject, aims: &[VolumeAim], options: O
     for aim in aims {
         let names = cone(aim, world, &manifests);
         // Protections alone can only help, whoever else reaches the volume.
-        let mut unknown = if only_protects(subject) { Vec::new() } else { reach(aim, world, &manifests) };
+        let mut unknown = if only_protects(subject) { Vec::new() } else { reach(aim, world, &manifests, subject) };
         if let Subject::Plan(plan) = subject {
             let planned = plan.unmodelled.iter().filter(|one| one.claim == aim.claim);
             for one in planned {
@@ -240,7 +241,7 @@ pub fn rehearse(world: &World, subject: &Subject, aims: &[VolumeAim], options: O
             unknown.push(not_modelled(
                 aim,
                 aim.claim.clone(),
-                Reach { field: String::new(), reason, way_out: "rehearse fewer hops at once" },
+                Reach { field: String::new(), reason, way_out: "rehearse fewer hops at once", by_change: false },
             ));
         }
         forecast.volumes.push(VolumeForecast { stuck, ..search.conclude(unknown) });
@@ -467,13 +468,16 @@ fn cone(aim: &VolumeAim, world: &World, manifests: &[crate::world::Docs]) -> BTr
 }
 
 /// What is not modelled and can reach the volume.
-fn reach(aim: &VolumeAim, world: &World, manifests: &[crate::world::Docs]) -> Vec<Unmodelled> {
+fn reach(aim: &VolumeAim, world: &World, manifests: &[crate::world::Docs], subject: &Subject) -> Vec<Unmodelled> {
+    let stored = newest_docs(world);
     let planned = manifests.iter().flat_map(|docs| docs.iter().map(|(name, doc)| (name, doc)));
     let mut all: Vec<(Ref, Reach)> = Vec::new();
     for (name, object) in world.objects().chain(planned) {
-        all.extend(kube_facts::reach(object, &aim.claim).into_iter().map(|reach| (name.clone(), reach)));
+        let found = kube_facts::reach(object, &aim.claim).into_iter();
+        let found =
+            found.filter(|reach| !(reach.by_change && is_left_alone(name, world, stored.as_ref(), manifests, subject)));
+        all.extend(found.map(|reach| (name.clone(), reach)));
     }
-    let stored = newest_docs(world);
     let fate = |owner: &Ref| {
         let doc =
             |docs: &'_ crate::world::Docs| docs.iter().find(|(name, _)| name == owner).map(|(_, doc)| doc.clone());
@@ -487,6 +491,32 @@ fn reach(aim: &VolumeAim, world: &World, manifests: &[crate::world::Docs]) -> Ve
     all.sort();
     all.dedup_by(|a, b| (&a.object, &a.field) == (&b.object, &b.field));
     all
+}
+
+/// Whether nothing but helm writes to an object, and no helm changes its spec.
+fn is_left_alone(
+    name: &Ref,
+    world: &World,
+    stored: Option<&crate::world::Docs>,
+    manifests: &[crate::world::Docs],
+    subject: &Subject,
+) -> bool {
+    let deletes = match subject {
+        Subject::Plan(plan) => {
+            plan.steps().any(|step| matches!(&step.kind, StepKind::DeleteObject { target, .. } if target == name))
+        }
+        Subject::Script(script) => script.iter().any(|line| line.op.writes().contains(&name)),
+    };
+    let Some(live) = world.get(name).filter(|_| !deletes) else { return false };
+    let find = |docs: &'_ crate::world::Docs| docs.iter().find(|(is, _)| is == name).map(|(_, doc)| doc.clone());
+    let Some(mut before) = stored.and_then(find) else { return false };
+    manifests.iter().all(|docs| {
+        find(docs).is_some_and(|doc| {
+            let stays = upgrade::leaves_spec(Some(&before), &doc, live);
+            before = doc;
+            stays
+        })
+    })
 }
 
 /// The manifest that the newest record holds.

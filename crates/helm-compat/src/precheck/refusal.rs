@@ -66,13 +66,15 @@ pub(super) fn not_checked(why: &str, objects: &[(Ref, String)]) -> Finding {
 /// Validation and admission come before the look for an object of the same name, so this says that they passed.
 fn exists(check: &Precheck, purpose: Purpose, asked: &ServerCheck) -> Meaning {
     let target = &asked.target;
+    let is_owned = || check.known.get(target).is_none_or(|pod| !kube_facts::owners(pod).is_empty());
     let goes_first = match purpose {
         Purpose::Hook(index) => check.hooks[index].is_deleted_first,
         // The next question is the patch, or the owner is named.
         Purpose::Document(_) => check.writes.deletes.contains(target) || check.known.get(target).is_some(),
         // A controller deletes its pod before it makes the new one of that name; a pod that nobody owns stays in the way.
-        Purpose::DocumentPod(_) => check.known.get(target).is_none_or(|pod| !kube_facts::owners(pod).is_empty()),
-        _ => false,
+        Purpose::DocumentPod(_) => is_owned(),
+        Purpose::HookPod(index) => check.hooks[index].is_deleted_first && is_owned(),
+        Purpose::Read => false,
     };
     if goes_first || check.writes.deletes.contains(target) {
         return Meaning::Pass;

@@ -195,6 +195,24 @@ fn a_controller_replaces_its_pod_and_nobody_elses() {
 }
 
 #[test]
+fn a_set_that_is_a_hook_goes_first_with_its_pods() {
+    let found = |policy: &str| {
+        let set = format!(
+            "apiVersion: apps/v1\nkind: StatefulSet\nmetadata: {{name: s, namespace: n, annotations: {{helm.sh/hook: pre-upgrade, \
+             helm.sh/hook-delete-policy: {policy}}}}}\nspec: {{serviceName: s, template: {{spec: {{containers: [{{name: c, image: \
+             i}}]}}}}}}\n"
+        );
+        let owner = "{apiVersion: apps/v1, kind: StatefulSet, name: s, uid: u, controller: true}";
+        let pod =
+            format!("apiVersion: v1\nkind: Pod\nmetadata: {{name: s-0, namespace: n, ownerReferences: [{owner}]}}\n");
+        let case = Case::new("", &format!("{set}---\n{pod}"), "").hooks(&set);
+        case.answers("create", "Pod/n/s-0", refusal(409, "AlreadyExists", "already exists")).found()
+    };
+    assert_eq!(found("before-hook-creation"), []);
+    assert_eq!(found("hook-failed"), blocks(Code::ServerRefuses, "Pod/n/s-0", "/metadata/name"));
+}
+
+#[test]
 fn what_admission_denies_is_open_where_the_plan_deletes_what_it_may_judge_by() {
     let denied = || {
         let words = "admission webhook \"w\" denied the request: this host is defined already";

@@ -23,7 +23,9 @@ pub(super) fn unmodelled(scene: &Scene<'_>) -> Vec<Unmodelled> {
         let objects = live.iter().chain(planned.iter().map(|(name, doc)| (name, *doc)));
         let mut found: Vec<(Ref, kube_facts::Reach)> = Vec::new();
         for (name, object) in objects {
-            found.extend(kube_facts::reach(object, claim).into_iter().map(|reach| (name.clone(), reach)));
+            let reaches = kube_facts::reach(object, claim).into_iter();
+            let reaches = reaches.filter(|reach| !(reach.by_change && is_left_alone(scene, name)));
+            found.extend(reaches.map(|reach| (name.clone(), reach)));
         }
         found.extend(scaled(scene, claim));
         found.extend(kube_facts::reach_by_owners(claim, live.iter(), &|name| live.get(name), &fate));
@@ -43,6 +45,13 @@ pub(super) fn unmodelled(scene: &Scene<'_>) -> Vec<Unmodelled> {
         }
     }
     all
+}
+
+/// Whether an object is there when helm runs, in both manifests, and helm leaves its spec as it is.
+fn is_left_alone(scene: &Scene<'_>, name: &Ref) -> bool {
+    let planned = scene.planned.docs.iter().find(|doc| doc.name().as_ref() == Some(name));
+    let (Some(old), Some(doc), Some(live)) = (stored(scene, name), planned, scene.live.get(name)) else { return false };
+    upgrade::leaves_spec(Some(old), doc, live)
 }
 
 /// Autoscalers of the new manifest that take replicas away from a StatefulSet of the PVC, as those of today do not.

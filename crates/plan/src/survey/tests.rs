@@ -289,6 +289,37 @@ fn every_claim_of_the_release_is_found_with_its_fate() {
     assert_eq!(mounts, ["Pod/postgresql-0 Some(StatefulSet.apps/runai-backend/postgresql)"]);
 }
 
+/// Helm marks what a hook makes in no way, and no manifest has it.
+#[test]
+fn what_a_hook_made_and_what_it_keeps_are_the_releases() {
+    let hooks = [
+        "{apiVersion: apps/v1, kind: StatefulSet, metadata: {name: store}}",
+        "{apiVersion: v1, kind: PersistentVolumeClaim, metadata: {name: alone}}",
+        "{apiVersion: batch/v1, kind: Job, metadata: {name: once}}",
+    ];
+    let mut all = answers();
+    let mut record = record_of(10, ReleaseStatus::Deployed);
+    record.hooks = hooks.map(str::to_owned).into();
+    all.insert(list("", "Secret", NS), items(vec![(*record::encode(&record).0).clone()]));
+    let set = json!({"kind": "StatefulSet", "apiVersion": "apps/v1", "metadata": {"name": "store", "namespace": NS},
+        "spec": {"replicas": 1, "volumeClaimTemplates": [{"metadata": {"name": "data"}}],
+            "persistentVolumeClaimRetentionPolicy": {"whenDeleted": "Delete", "whenScaled": "Retain"}}});
+    all.insert(list("apps", "StatefulSet", NS), items(vec![set]));
+    let once = json!({"kind": "Job", "apiVersion": "batch/v1", "metadata": {"name": "once", "namespace": NS}});
+    all.insert(list("batch", "Job", NS), items(vec![once]));
+    let claims = ["data-store-0", "alone", "strange"];
+    all.insert(list("", "PersistentVolumeClaim", NS), items(claims.map(|name| claim(name, json!({}))).into()));
+    let inventory = survey(&all).inventory;
+    let found = |workload: &&model::Workload| matches!(workload.name.name(), "store" | "once");
+    let workloads = inventory.workloads.iter().filter(found).map(|workload| workload.name.name());
+    assert_eq!(workloads.collect::<Vec<_>>(), ["store"], "a Job has its end");
+    let fate = |name: &str| {
+        let volume = inventory.volumes.iter().find(|volume| volume.claim.name() == name);
+        volume.map(|volume| volume.if_uninstalled.0)
+    };
+    assert_eq!(claims.map(fate), [Some(Verdict::Detached), Some(Verdict::Detached), None], "no uninstall deletes them");
+}
+
 /// One change of the answers, and the verdict on `pvc-postgresql` (or another claim) with it.
 #[test]
 fn the_fate_depends_on_policy_holders_owners_and_sets() {

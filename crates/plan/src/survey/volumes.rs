@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::{policy, workloads};
 
-/// Every claim that is in the stored manifest, that helm marked as this release's, that a pod or a workload of the
+/// Every claim that is in the stored manifest, that helm marked as this release's, that is one of its hooks, that a pod or a workload of the
 /// release names, that one of its sets made from a template, or that an object of the release owns, directly or through others.
 pub(super) fn of_release(inventory: &Inventory) -> Vec<Volume> {
     let release = Owned::of(inventory);
@@ -70,6 +70,7 @@ impl<'a> Owned<'a> {
             || self.named.contains(name)
             || self.made_by(name).is_some()
             || workloads::belongs(self.inventory, claim)
+            || workloads::is_of_hook(self.inventory, name)
             || self.owns(name, claim)
     }
 

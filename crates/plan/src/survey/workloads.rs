@@ -12,11 +12,14 @@ fn is_workload(name: &Ref) -> bool {
 }
 
 /// The workloads of the stored manifest, with how they are; then those that live and that helm marked as this
-/// release's although the manifest does not have them.
+/// release's although the manifest does not have them, or that a hook made and that stay.
 pub(super) fn of_release(inventory: &Inventory) -> Vec<Workload> {
     let mut names: Vec<Ref> = inventory.release.docs.iter().filter_map(Object::name).filter(is_workload).collect();
     for (name, object) in &inventory.objects {
-        if is_workload(name) && !names.contains(name) && belongs(inventory, object) {
+        if is_workload(name)
+            && !names.contains(name)
+            && (belongs(inventory, object) || stays_from_hook(inventory, name))
+        {
             names.push(name.clone());
         }
     }
@@ -38,6 +41,16 @@ pub(crate) fn belongs(inventory: &Inventory, object: &Object) -> bool {
     let id = &inventory.release.id;
     object.annotation("meta.helm.sh/release-name") == Some(id.name.as_str())
         && object.annotation("meta.helm.sh/release-namespace") == Some(id.namespace.as_str())
+}
+
+/// Whether a live object is one that a hook made. Helm marks those in no way, and no manifest has them.
+pub(super) fn is_of_hook(inventory: &Inventory, name: &Ref) -> bool {
+    inventory.release.hooks.iter().any(|hook| hook.name().as_ref() == Some(name))
+}
+
+/// Whether a hook made a workload that goes on running. A Job has its end.
+fn stays_from_hook(inventory: &Inventory, name: &Ref) -> bool {
+    name.kind() != "Job" && is_of_hook(inventory, name)
 }
 
 /// Whether a workload is as its spec asks, and that in a few words.

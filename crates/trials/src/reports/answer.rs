@@ -90,14 +90,24 @@ impl Answer {
         missing.filter(|_| !applied).map(|claim| format!("the plan says nothing of PVC {claim}"))
     }
 
+    /// The exit code, and each objection once: words only where no object is named for that code.
     pub(super) fn line(&self, namespace: &str) -> String {
-        let mut line = format!("exit {}", self.exit);
+        let mut parts = vec![format!("exit {}", self.exit)];
+        let named = |code: &str| self.objections.iter().any(|one| one.code == code && !one.object.is_empty());
         for one in &self.objections {
-            line.push_str(&format!("; {} {} {}", one.code, short(&one.object), one.field));
-            if one.object.is_empty() {
-                line.push_str(&one.text.chars().take(160).collect::<String>());
+            let part = match one.object.is_empty() {
+                true if named(&one.code) => continue,
+                true => {
+                    format!("{} {}", one.code, one.text.trim_matches([' ', ':']).chars().take(160).collect::<String>())
+                }
+                false => format!("{} {} {}", one.code, short(&one.object), one.field),
+            };
+            let part = part.trim_end().to_owned();
+            if !parts.contains(&part) {
+                parts.push(part);
             }
         }
+        let line = parts.join("; ");
         if namespace.is_empty() { line } else { line.replace(namespace, "NAMESPACE") }
     }
 }
