@@ -90,19 +90,6 @@ impl<'a> Trial<'a> {
         Ok(())
     }
 
-    /// Whatever else stands against a plan, helm alone leaves the data.
-    fn helm_leaves(&self, code: &str, claim: &str, before: &Data) -> Result<()> {
-        let findings = self.plan()?.findings()?;
-        ensure!(!findings.iter().any(|finding| finding["code"] == code), "{code} again: {findings:#?}");
-        self.shell.ok(&format!(
-            "helm upgrade store {}/2.20.0 -n {} --reset-then-reuse-values",
-            self.charts,
-            self.site.namespace()
-        ))?;
-        ensure!(self.data(claim)? == *before, "{:?} is not {before:?}", self.data(claim)?);
-        self.has_its_rows()
-    }
-
     /// The upgrade goes through, and the data is the same.
     fn upgrades_with(&self, claim: &str, before: &Data) -> Result<()> {
         let planned = self.plan()?;
@@ -127,9 +114,6 @@ fn followed(rig: &Rig, case: &str, code: &str, claim: &str) -> Result<()> {
         Ok(!advice.contains("ownerReferences")
             || live["metadata"]["ownerReferences"].as_array().is_none_or(Vec::is_empty))
     })?;
-    if case == "crd-moves-to-crds" {
-        return trial.helm_leaves(code, &claim, &before);
-    }
     trial.upgrades_with(&claim, &before)
 }
 
