@@ -167,37 +167,67 @@ impl Merge<'_> {
         modified: &'v [Value],
         current: &[Value],
     ) -> Option<Vec<Value>> {
-        let find = |list: &'v [Value], key: &Value| list.iter().find(|item| item.get(field) == Some(key));
         let old = original.map_or(&[] as &[Value], Vec::as_slice);
-        if current.iter().any(|item| item.get(field).is_none()) {
+        if current.iter().chain(modified).any(|item| item.get(field).is_none()) {
             return None;
         }
-        let place = |key: &Value| current.iter().position(|item| item.get(field) == Some(key));
-        let mut given = Vec::new();
-        for item in modified {
-            let key = item.get(field)?;
-            let at = place(key);
-            let merged = self.value(path, find(old, key), item, at.map(|at| &current[at]))?;
-            given.push((at, merged));
+        let key = |item: &Value| item.get(field).cloned().unwrap_or_default();
+        let place = |wanted: &Value| current.iter().position(|item| item.get(field) == Some(wanted));
+        let mut given: Vec<(Option<usize>, Vec<Value>)> = Vec::new();
+        for (index, item) in modified.iter().enumerate() {
+            let key = key(item);
+            if modified[..index].iter().any(|earlier| earlier.get(field) == Some(&key)) {
+                continue;
+            }
+            let same = |list: &'v [Value]| with_key(list, field, &key);
+            let live = with_key(current, field, &key);
+            given.push((place(&key), self.of_one_key(path, &same(old), &same(modified), &live)));
         }
         // Items that only the live list has stay where they were, relative to the given ones.
         let mut kept = current
             .iter()
             .enumerate()
-            .filter(|(_, item)| {
-                let key = item.get(field).unwrap_or(&Value::Null);
-                find(modified, key).is_none() && find(old, key).is_none()
-            })
+            .filter(|(_, item)| [modified, old].iter().all(|list| with_key(list, field, &key(item)).is_empty()))
             .peekable();
         let mut result = Vec::new();
-        for (at, item) in given {
+        for (at, items) in given {
             while let Some((_, live)) = kept.next_if(|(index, _)| at.is_some_and(|at| *index < at)) {
                 result.push(live.clone());
             }
-            result.push(item);
+            result.extend(items);
         }
         result.extend(kept.map(|(_, live)| live.clone()));
         Some(result)
+    }
+
+    /// The items of one key. A key should be there once; where it is there more often, the patch pairs its items from the last to the
+    /// first, writes each that differs into the first live one, and deletes all as soon as the old list has more than the new one
+    /// (`diffListsOfMaps`, `SortableSliceOfMaps` and `mergeSliceWithoutSpecialElements` of apimachinery's `strategicpatch`,
+    /// 0.34.1; lists of more than twelve items are sorted in another way).
+    fn of_one_key<'v>(
+        &self,
+        path: &mut Vec<&'v str>,
+        old: &[&'v Value],
+        new: &[&'v Value],
+        live: &[&Value],
+    ) -> Vec<Value> {
+        if old.len() > new.len() {
+            return Vec::new();
+        }
+        let mut result: Vec<Value> = live.iter().copied().cloned().collect();
+        for (index, item) in new.iter().rev().enumerate() {
+            let was = old.iter().rev().nth(index).copied();
+            let is = live.iter().rev().nth(index);
+            if is.is_some_and(|is| self.value(path, was, item, Some(is)).as_ref() == Some(is)) {
+                continue;
+            }
+            let Some(merged) = self.value(path, was, item, result.first()) else { continue };
+            match result.first_mut() {
+                Some(first) => *first = merged,
+                None => result.push(merged),
+            }
+        }
+        result
     }
 
     /// The `patchStrategy: merge` lists of the Go types (k8s.io/api 0.29, `types.go` of core, apps, batch,
@@ -247,6 +277,10 @@ impl Merge<'_> {
             _ => self.kind == "Deployment" && path == ["spec", "strategy"],
         }
     }
+}
+
+fn with_key<'v>(list: &'v [Value], field: &str, key: &Value) -> Vec<&'v Value> {
+    list.iter().filter(|item| item.get(field) == Some(key)).collect()
 }
 
 /// A list of plain values, merged as a set.
@@ -326,6 +360,26 @@ mod tests {
                 }),
             );
             assert_eq!(three_way(&original, &modified, &current), want, "{kind}");
+        }
+    }
+
+    /// As `CreateThreeWayMergePatch` and `StrategicMergePatch` of apimachinery 0.34.1 answered.
+    #[test]
+    fn a_key_that_is_there_more_than_once_is_merged_as_kubernetes_does() {
+        let env = |values: &[&str]| {
+            let env: Vec<Value> = values.iter().map(|value| json!({"name": "DIR", "value": value})).collect();
+            pod("StatefulSet", json!({"containers": [{"name": "c", "env": env}]}))
+        };
+        for (stored, chart, live, after) in [
+            (&["/a"][..], &["/a", "/b"][..], &["/a"][..], &["/a"][..]),
+            (&["/a"], &["/b", "/a"], &["/a"], &["/b"]),
+            (&["/a", "/b"], &["/a", "/b"], &["/a", "/b"], &["/a", "/b"]),
+            (&["/a", "/b"], &["/a", "/b"], &["/a"], &["/a"]),
+            (&["/a", "/b"], &["/a"], &["/a", "/b"], &[]),
+            (&["/a", "/a"], &["/a"], &["/a", "/a"], &[]),
+            (&["/a"], &["/b"], &["/a"], &["/b"]),
+        ] {
+            assert_eq!(three_way(&env(stored), &env(chart), &env(live)), env(after), "{stored:?} {chart:?} {live:?}");
         }
     }
 
