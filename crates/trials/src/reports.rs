@@ -158,6 +158,12 @@ impl Upgrade {
             Frame::Template => vec!["data-store-0".into()],
         }
     }
+
+    /// The folder of its recipes; `None` for the built-in ones.
+    #[must_use]
+    pub fn recipes(&self) -> Option<PathBuf> {
+        self.recipes.as_ref().map(|name| folder().join("recipes").join(name))
+    }
 }
 
 /// The file of one row.

@@ -48,8 +48,10 @@ impl<'a> Trial<'a> {
     /// A command line of Portolan about the upgrade, as its owner types it.
     fn line(&self, command: &str) -> String {
         let middle = if self.upgrade.middle.is_some() { " --via 2.17.0" } else { "" };
+        let recipes =
+            self.upgrade.recipes().map(|folder| format!(" --recipes {}", folder.display())).unwrap_or_default();
         format!(
-            "portolan {command} --to 2.20.0{middle} -n {} --release store --chart {} --timeout ready=300s,delete=300s,helm=300s",
+            "portolan {command} --to 2.20.0{middle}{recipes} -n {} --release store --chart {} --timeout ready=300s,delete=300s,helm=300s",
             self.site.namespace(),
             self.charts
         )

@@ -8,6 +8,7 @@ mod hooks;
 mod identity;
 mod keys;
 mod needs;
+mod newcomers;
 mod numbers;
 mod paths;
 mod place;
@@ -38,6 +39,7 @@ pub(super) fn of_hop(scene: &Scene<'_>) -> Report {
     let workloads = Workloads::of(scene);
     place::check(scene, &workloads, &mut report);
     programs::check(scene, &workloads, &mut report);
+    newcomers::check(scene, &workloads, &mut report);
     secrets::check(scene, &workloads, &mut report);
     identity::check(scene, &workloads, &mut report);
     hooks::check(scene, &workloads, &mut report);

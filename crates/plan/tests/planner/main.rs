@@ -7,6 +7,7 @@ mod hooks;
 mod identity;
 mod keys;
 mod lints;
+mod newcomers;
 mod opens;
 mod paths;
 mod place;

@@ -160,12 +160,14 @@ fn the_volume_must_stay_in_the_workload() {
     // Nothing mounts it any more: the volume's end is said, and where it went.
     let empty = set("", BARE).replace("persistentVolumeClaim: {claimName: store}", "emptyDir: {}");
     assert!(moved_to(&empty).contains(&refused("/volumes/0")[0]), "{:?}", moved_to(&empty));
-    // A workload of another name takes its place.
+    // A workload of another name takes its place, once its pods have gone.
+    let stopped = set("", BARE).replace("replicas: 1", "replicas: 0");
+    let taken_over = |text: &str| crate::store::said(&plan(&installed(&stopped, &json!({"csi": {}})), text));
     let renamed = set("", BARE).replace("metadata: {name: store}", "metadata: {name: store-v2}");
-    assert_eq!(moved_to(&renamed), Vec::<String>::new());
+    assert_eq!(taken_over(&renamed), Vec::<String>::new());
     let elsewhere = renamed.replace("mountPath: /data", "mountPath: /other");
     assert_eq!(
-        moved_to(&elsewhere),
+        taken_over(&elsewhere),
         [format!("Blocking PL256 StatefulSet/store-v2 {POD}/containers/0/volumeMounts/0/mountPath")]
     );
 }

@@ -320,8 +320,8 @@ impl<'a> Site<'a> {
             .args(words)
             .args(["--to", NEW, "-n", self.namespace(), "--release", RELEASE])
             .args(self.options(upgrade)?);
-        if let Some(recipes) = &upgrade.recipes {
-            command.arg("--recipes").arg(super::folder().join("recipes").join(recipes));
+        if let Some(recipes) = upgrade.recipes() {
+            command.arg("--recipes").arg(recipes);
         }
         if versions.len() > 1 {
             command.args(["--via", MIDDLE]);

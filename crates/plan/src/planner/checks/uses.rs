@@ -91,6 +91,11 @@ impl Workloads {
         self.after.get(name)
     }
 
+    /// The objects of the release after the hop.
+    pub(super) fn all_after(&self) -> impl Iterator<Item = (&Ref, &Object)> {
+        self.after.iter()
+    }
+
     /// The workloads that mount a PVC, before the hop or after it.
     pub(super) fn users(&self, claim: &Ref) -> impl Iterator<Item = &Ref> {
         let all = self.before.iter().chain(&self.after);
