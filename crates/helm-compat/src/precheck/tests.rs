@@ -449,6 +449,36 @@ fn a_reference_may_be_made_by_something_else() {
 }
 
 #[test]
+fn a_hook_deletes_what_pods_need() {
+    let goes = |events: &str, what: &str| {
+        let policy = "'before-hook-creation,hook-succeeded'";
+        let all = format!("annotations: {{helm.sh/hook: '{events}', helm.sh/hook-delete-policy: {policy}}}");
+        what.replace("{name: ", &format!("{{{all}, name: "))
+    };
+    let account = "apiVersion: v1\nkind: ServiceAccount\nmetadata: {name: a}\n";
+    let class = "apiVersion: scheduling.k8s.io/v1\nkind: PriorityClass\nmetadata: {name: p}\nvalue: 1\n";
+    for (what, spec, field) in [
+        (account, "{serviceAccountName: a}", "serviceAccountName"),
+        (class, "{priorityClassName: p}", "priorityClassName"),
+    ] {
+        let web = deployment("web", spec);
+        let found = |hook: &str| Case::new("", what, &web).hooks(hook).found();
+        let missing = blocks(Code::MissingReference, DEPLOYMENT, &format!("/spec/template/spec/{field}"));
+        for events in ["pre-upgrade", "post-upgrade", "pre-install,pre-upgrade"] {
+            assert_eq!(found(&goes(events, what)), missing, "{events}: {what}");
+        }
+        assert_eq!(found(&goes("pre-install,test", what)), [], "{what}");
+        assert_eq!(found(&goes("pre-upgrade", what).replace(",hook-succeeded", "")), [], "{what}");
+        let planned = Case::new(what, what, &format!("{web}{what}"));
+        assert_eq!(planned.found(), [], "{what}");
+    }
+    // A later hook that needs it is a finding of the planner.
+    let job = "apiVersion: batch/v1\nkind: Job\nmetadata: {name: j, annotations: {helm.sh/hook: post-upgrade}}\nspec: {template: {spec: {serviceAccountName: a, containers: []}}}\n";
+    let hooks = format!("{}---\n{job}", goes("pre-upgrade", account));
+    assert_eq!(Case::new("", account, "").hooks(&hooks).found(), []);
+}
+
+#[test]
 fn accounts_and_classes_that_the_chart_brings_are_left_out_of_the_pod() {
     let web = deployment("web", "{serviceAccountName: a}");
     let account = "apiVersion: v1\nkind: ServiceAccount\nmetadata: {name: a}\n";
