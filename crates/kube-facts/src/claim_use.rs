@@ -146,18 +146,18 @@ pub fn reach(object: &Object, claim: &Ref) -> Vec<Reach> {
         Kind::Deployment if is_scaled_down => Vec::new(),
         Kind::Deployment if object.text("/spec/strategy/type") == "Recreate" => found(
             "its pods mount the PVC, and how a Deployment replaces its pods is not modelled",
-            "scale it to 0 before the upgrade, or run it as a StatefulSet",
+            "scale it to 0, leave it at 0 in the new chart's values and scale it up afterwards, or run it as a StatefulSet",
         ),
         Kind::Deployment => found(
             "its pods mount the PVC, and a rolling update of a Deployment runs the old and the new pod on it at once",
-            "set its strategy to Recreate and scale it to 0 before the upgrade",
+            "scale it to 0, leave it at 0 in the new chart's values and scale it up afterwards",
         ),
         // Its Deployment is named in its place.
         Kind::ReplicaSet if owned_by("Deployment") => Vec::new(),
         Kind::ReplicaSet | Kind::ReplicationController if is_scaled_down => Vec::new(),
         Kind::ReplicaSet | Kind::ReplicationController => found(
             "its pods mount the PVC, and when it creates them is not modelled",
-            "scale it to 0 before the upgrade",
+            "scale it to 0, leave it at 0 in the new chart's values and scale it up afterwards",
         ),
         Kind::DaemonSet => found(
             "its pods mount the PVC on every node, and how a DaemonSet replaces them is not modelled",

@@ -25,8 +25,15 @@ pub(crate) enum Kind {
     Volume(Volume),
     Pod(Pod),
     Set(Set),
-    Deployment { rolled: bool, claims: Vec<String> },
-    Job { complete: bool, claims: Vec<String> },
+    /// `rolls`: whether its controller makes what is modelled: it has no pods, or none that mount a PVC, and is not paused.
+    Deployment {
+        rolled: bool,
+        rolls: bool,
+    },
+    Job {
+        complete: bool,
+        claims: Vec<String>,
+    },
     Container(Container),
     Other,
 }
@@ -150,7 +157,12 @@ impl Face {
             }),
             ("apps", "StatefulSet") => Kind::Set(set(name, object)),
             ("apps", "Deployment") => {
-                Kind::Deployment { rolled: text("/status/rolled") == Some(&revision(json)), claims: claims() }
+                let is_paused = json.pointer("/spec/paused") == Some(&Value::Bool(true));
+                let has_pods = json.pointer("/spec/replicas").and_then(Value::as_u64) != Some(0);
+                Kind::Deployment {
+                    rolled: text("/status/rolled") == Some(&revision(json)),
+                    rolls: !is_paused && (!has_pods || claims().is_empty()),
+                }
             }
             ("", "Namespace") => Kind::Container(Container::Namespace(name.name().to_owned())),
             ("apiextensions.k8s.io", "CustomResourceDefinition") => Kind::Container(Container::Resources {

@@ -110,7 +110,12 @@ pub const RULES: &[(RuleId, &str, &str, &str)] = &[
         "a StatefulSet deletes the pods of ordinals that it does not want any more, once the others are ready",
         "pkg/controller/statefulset/stateful_set_control.go",
     ),
-    (RuleId::Roll, "R12", "a deployment without claims rolls out", "pkg/controller/deployment"),
+    (
+        RuleId::Roll,
+        "R12",
+        "a deployment without claims or without pods rolls out, unless it is paused",
+        "pkg/controller/deployment",
+    ),
     (RuleId::JobDone, "R12j", "a job ends when what it waits for is there", "pkg/controller/job"),
     (
         RuleId::Schedule,
@@ -184,7 +189,7 @@ pub(crate) fn enabled(world: &World, name: &Ref, thing: &Thing, out: &mut Vec<(R
             }
             None
         }
-        Kind::Deployment { rolled, claims } => (!rolled && claims.is_empty()).then_some(RuleId::Roll),
+        Kind::Deployment { rolled, rolls } => (!rolled && *rolls).then_some(RuleId::Roll),
         Kind::Job { complete, claims } => {
             (!complete && claims.is_empty() && job_can_end(world, name)).then_some(RuleId::JobDone)
         }

@@ -177,6 +177,19 @@ fn look(world: &World, aim: &VolumeAim) -> (Verdict, bool) {
     judge(aim, alive, &|name: &Ref| world.get(name), pods)
 }
 
+/// Whether a workload of the volume's claim wants no pods, and nobody else mounts it.
+fn rests(world: &World, aim: &VolumeAim) -> bool {
+    let uses = |object: &Object| ClaimUse::of(object, &aim.claim).is_some();
+    let mut at_rest = false;
+    for (name, object) in world.objects().filter(|(_, object)| uses(object)) {
+        match name.kind() {
+            "Pod" => return false,
+            _ => at_rest |= object.at("/spec/replicas").and_then(serde_json::Value::as_u64) == Some(0),
+        }
+    }
+    at_rest
+}
+
 /// What becomes of a volume when every pod is deleted once more, as by a drained node, and nothing moves any more.
 #[must_use]
 pub fn drained(world: &World, aim: &VolumeAim) -> Verdict {
@@ -283,6 +296,8 @@ struct Search<'a> {
     aim: &'a VolumeAim,
     cone: &'a Cone,
     subject: &'a Subject,
+    /// Whether nobody mounts the volume at the beginning, because its workload wants no pods.
+    rests: bool,
     ends: BTreeMap<VolumeEnd, (usize, Print)>,
     /// The ends in which the claim held its volume.
     holds: BTreeSet<(VolumeEnd, bool)>,
@@ -298,6 +313,7 @@ impl<'a> Search<'a> {
             aim,
             cone,
             subject,
+            rests: false,
             ends: BTreeMap::new(),
             holds: BTreeSet::new(),
             tales: BTreeMap::new(),
@@ -310,6 +326,7 @@ impl<'a> Search<'a> {
     /// Ways with fewer mishaps first, so that the first way found to an end is one that needs no more of them than it
     /// must. `ended` hears of each end.
     fn run(&mut self, start: &Node, limit: usize, ended: &mut dyn FnMut(&VolumeEnd, &Node)) -> (usize, bool) {
+        self.rests = rests(&start.world, self.aim);
         let parents = self.explore(start, limit, ended);
         if parents.len() > limit {
             return (parents.len(), false);
@@ -376,7 +393,10 @@ impl<'a> Search<'a> {
     /// How a node without a next event has ended.
     fn end(&self, node: &Node) -> (VolumeEnd, bool) {
         let world = &node.world;
-        let (verdict, holds) = look(world, self.aim);
+        let (mut verdict, holds) = look(world, self.aim);
+        if self.rests && verdict == Verdict::Detached && holds && rests(world, self.aim) {
+            verdict = Verdict::Safe;
+        }
         let end = match (self.subject, node.engine().and_then(|engine| engine.state().outcome.clone())) {
             (Subject::Script(_), _) | (_, Some(Outcome::Finished)) => End::Finished,
             (_, Some(_)) => End::Stopped,

@@ -120,7 +120,8 @@ pub(crate) fn readiness(world: &World, name: &Ref) -> Result<String, String> {
             if *rolled {
                 Ok("rolled out".into())
             } else {
-                Err("rolling out".into())
+                let is_paused = world.get(name).is_some_and(|live| live.at("/spec/paused") == Some(&Value::Bool(true)));
+                Err(if is_paused { "paused, so that its pods are not replaced" } else { "rolling out" }.into())
             }
         }
         Kind::Job { complete, .. } => {

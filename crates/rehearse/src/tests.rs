@@ -324,6 +324,47 @@ fn what_is_not_modelled_makes_a_forecast_unknown() {
     }
 }
 
+/// A Deployment rolls out unless it is paused or has pods that mount a PVC, which is not modelled.
+#[test]
+fn a_deployment_rolls_out_where_its_pods_are_modelled() {
+    let pod = json!({"volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": "data-db-0"}}]});
+    for (spec, rolls) in [
+        (json!({"template": {"spec": {}}}), true),
+        (json!({"template": {"spec": {}}, "paused": true}), false),
+        (json!({"template": {"spec": pod}}), false),
+        (json!({"template": {"spec": pod}, "replicas": 0}), true),
+        (json!({"template": {"spec": pod}, "replicas": 0, "paused": true}), false),
+    ] {
+        let mut world = world("Delete");
+        let (name, json) = user("apps/v1", "Deployment", &spec);
+        world.put(&name, json);
+        let (_, ends) = outcome(&world, vec![Op::Nothing]);
+        assert!(!ends.is_empty());
+        for end in ends {
+            assert_eq!(crate::serve::readiness(&end, &name).is_ok(), rolls, "{spec}");
+        }
+    }
+}
+
+/// A volume that nobody mounts because its set wants no pods is Safe as long as that stays so; one that a set lets go of is not.
+#[test]
+fn a_volume_at_rest_is_safe_and_one_that_is_let_go_is_detached() {
+    let scaled = |world: &mut World, replicas: u64| {
+        edit(world, &set(), |json| json["spec"]["replicas"] = json!(replicas));
+        if replicas == 0 {
+            world.remove(&pod());
+        }
+    };
+    let none = || patch(set(), json!({"spec": {"replicas": 0}}));
+    for (replicas, op, verdict) in
+        [(0, Op::Nothing, Verdict::Safe), (1, Op::Nothing, Verdict::Safe), (1, none(), Verdict::Detached)]
+    {
+        let mut world = world("Delete");
+        scaled(&mut world, replicas);
+        assert_eq!(outcome(&world, vec![op]).0, verdict, "{replicas}");
+    }
+}
+
 #[test]
 fn an_owner_that_was_not_read_makes_a_forecast_unknown() {
     for (uid, unknown) in [("cluster", false), ("another", true)] {
