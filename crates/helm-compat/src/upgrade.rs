@@ -127,16 +127,23 @@ fn missing(want: &Value, have: &Value, at: &str, all: &mut Vec<String>) {
             }
         }
         (Value::Array(want), Value::Array(have)) => {
-            let is_there = |item: &Value| {
-                let mut lacks = Vec::new();
-                have.iter().any(|have| {
-                    lacks.clear();
-                    missing(item, have, "", &mut lacks);
-                    lacks.is_empty()
-                })
-            };
-            let gone = want.iter().enumerate().filter(|(_, item)| !is_there(item));
-            all.extend(gone.map(|(index, _)| format!("{at}/{index}")));
+            for (index, item) in want.iter().enumerate() {
+                let at = format!("{at}/{index}");
+                let lacks = |have: &Value| {
+                    let mut lacks = Vec::new();
+                    missing(item, have, &at, &mut lacks);
+                    lacks
+                };
+                let closest = have.iter().map(|have| (have, lacks(have))).min_by_key(|(_, lacks)| lacks.len());
+                match closest {
+                    // A part of an item of its name is told exactly.
+                    Some((have, lacks)) if have.get("name").is_some() && have.get("name") == item.get("name") => {
+                        all.extend(lacks);
+                    }
+                    Some((_, lacks)) if lacks.is_empty() => {}
+                    _ => all.push(at),
+                }
+            }
         }
         _ if want == have => {}
         _ => all.push(at.to_owned()),
