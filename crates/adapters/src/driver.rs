@@ -126,6 +126,7 @@ impl Driver {
             client: check.client.clone(),
             apply: check.apply,
             stored: compat::newest_docs(&records, &check.release)?,
+            records: records.len(),
             planned: manifest(&check.manifest)?.docs,
             hooks: manifest(&check.hooks)?.docs,
             deletes: check.deletes.clone(),

@@ -36,6 +36,12 @@ impl Hook<'_> {
         self.is_at(HookEvent::PreUpgrade) || self.is_at(HookEvent::PostUpgrade)
     }
 
+    /// Whether helm deletes its object once the hooks of its event have succeeded.
+    #[must_use]
+    pub fn is_deleted_after(&self) -> bool {
+        self.delete.contains(&HookDeletePolicy::HookSucceeded)
+    }
+
     /// Its name; where the API server gives it one, what that begins with.
     #[must_use]
     pub fn name(&self) -> Option<Ref> {
@@ -78,6 +84,15 @@ pub fn of(docs: &[Object]) -> Vec<Hook<'_>> {
     hooks
 }
 
+/// What the hooks of an upgrade leave under a name: `None` where none of them has it, an empty answer where helm deletes it.
+#[must_use]
+pub fn left<'a>(docs: &'a [Object], name: &Ref) -> Option<Option<&'a Object>> {
+    let its: Vec<Hook<'_>> = of(docs).into_iter().filter(|hook| hook.object.name().as_ref() == Some(name)).collect();
+    let at = |event: HookEvent| its.iter().rev().find(|hook| hook.is_at(event));
+    let last = at(HookEvent::PostUpgrade).or_else(|| at(HookEvent::PreUpgrade))?;
+    Some((!last.is_deleted_after()).then_some(last.object))
+}
+
 fn hook(object: &Object) -> Option<Hook<'_>> {
     let words = |text: &'_ str| text.split(',').map(|word| word.trim().to_lowercase()).collect::<Vec<String>>();
     let events: Option<Vec<HookEvent>> =
@@ -106,6 +121,25 @@ mod tests {
 
     fn doc(kind: &str, name: &str, annotations: &Value) -> Object {
         Object::new(json!({"apiVersion": "v1", "kind": kind, "metadata": {"name": name, "annotations": annotations}}))
+    }
+
+    #[test]
+    fn hooks_of_an_upgrade_leave_their_objects() {
+        let hook = |name: &str, events: &str, policy: &str| {
+            doc("ConfigMap", name, &json!({"helm.sh/hook": events, "helm.sh/hook-delete-policy": policy}))
+        };
+        let docs = [
+            hook("install", "pre-install,test", ""),
+            hook("stays", "pre-upgrade", "before-hook-creation"),
+            hook("goes", "pre-install,post-upgrade", "before-hook-creation,hook-succeeded"),
+            hook("again", "pre-upgrade", "hook-succeeded"),
+            hook("again", "post-upgrade", ""),
+        ];
+        let of = |name: &str| left(&docs, &Ref::new("", "ConfigMap", "", name));
+        assert_eq!(of("install"), None);
+        assert_eq!(of("stays"), Some(Some(&docs[1])));
+        assert_eq!(of("goes"), Some(None));
+        assert_eq!(of("again"), Some(Some(&docs[4])));
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod hooks;
 mod known;
 mod limits;
 mod owner;
+mod quotas;
 mod references;
 mod refusal;
 mod services;
@@ -43,6 +44,8 @@ pub struct PlannedWrites {
     pub apply: ApplyMethod,
     /// The documents of the manifest before: the stored one, or that of the hop before.
     pub stored: Vec<Object>,
+    /// How many records helm has of the release.
+    pub records: usize,
     /// The documents of the new manifest, Secrets in clear or with the marks of [`model::Manifest`].
     pub planned: Vec<Object>,
     /// The hooks of the new chart.
@@ -129,6 +132,7 @@ impl Precheck {
         let mut findings = owner::findings(self);
         findings.extend(references::findings(self));
         findings.extend(services::taken_addresses(self));
+        findings.extend(services::asked_twice(self));
         findings.extend(self.own_fields());
         findings.extend(limits::findings(self));
         findings.extend(hooks::nameless(&self.hooks, self.writes.apply));
@@ -145,6 +149,11 @@ impl Precheck {
                 }
             }
         }
+        // What the server refuses alone needs no sum.
+        let is_refused =
+            |sum: &Finding| findings.iter().any(|own| own.code == sum.code && own.object() == sum.object());
+        let sums: Vec<Finding> = quotas::findings(self).into_iter().filter(|sum| !is_refused(sum)).collect();
+        findings.extend(sums);
         findings.extend(not_checked.into_iter().map(|(why, objects)| refusal::not_checked(&why, &objects)));
         if self.later > 0 {
             findings.push(self.at_its_time());
@@ -186,15 +195,18 @@ impl Precheck {
         let read = |target| (Purpose::Read, ServerCheck { target, ask: CheckAsk::Read });
         let mut asks: Vec<_> = targets.into_iter().map(read).collect();
         if services::has_fixed_address(self) {
-            asks.extend(self.list_services());
+            asks.extend(self.list("Service", ""));
+        }
+        if self.writes.is_next {
+            asks.extend(self.list("ResourceQuota", &self.writes.release.namespace));
         }
         asks
     }
 
-    fn list_services(&self) -> Option<(Purpose, ServerCheck)> {
-        let target = Ref::new("", "Service", "", "");
-        let ask = (Purpose::Read, ServerCheck { target, ask: CheckAsk::List });
-        (!self.known.is_complete("Service", "")).then_some(ask)
+    /// All objects of a kind; namespace empty for the whole cluster.
+    fn list(&self, kind: &str, namespace: &str) -> Option<(Purpose, ServerCheck)> {
+        let ask = (Purpose::Read, ServerCheck { target: Ref::new("", kind, namespace, ""), ask: CheckAsk::List });
+        (!self.known.is_complete(kind, namespace)).then_some(ask)
     }
 
     fn dry_runs(&mut self) -> Vec<(Purpose, ServerCheck)> {
@@ -293,7 +305,7 @@ impl Precheck {
             }
         }
         if services::is_port_taken(self) {
-            asks.extend(self.list_services());
+            asks.extend(self.list("Service", ""));
         }
         asks
     }

@@ -46,4 +46,4 @@ pub use status::status;
 pub use survey::{redacted, survey};
 pub use terminal::Style;
 pub use text::commands;
-pub use verification::{baseline, comparison, looked_at, routes, verification};
+pub use verification::{baseline, comparison, looked_at, routes, undone, verification};

@@ -1,6 +1,10 @@
 //! What a look after the run saw.
 
-use model::{Baseline, CheckState, Comparison, Outcome, Plan, RouteLook, RouteSeen};
+use engine::Fold;
+use model::{
+    Baseline, CheckState, Code, Comparison, Finding, Outcome, Plan, ReleaseFact, ReleaseStatus, RouteLook, RouteSeen,
+    Step, StepKind,
+};
 
 use crate::page::{Block, Page, Table};
 use crate::steps;
@@ -20,9 +24,9 @@ pub fn looked_at(plan: &Plan, folder: &std::path::Path) -> Page {
 }
 
 /// What each verifying step saw. `notes` are those of the steps that are over, in order. What stopped it is told by
-/// its finding, which is not part of this page.
+/// its finding, which is not part of this page; so is `undone`, why the run that was looked at has not done its work.
 #[must_use]
-pub fn verification(plan: &Plan, notes: &[(bool, String)], outcome: &Outcome) -> Page {
+pub fn verification(plan: &Plan, notes: &[(bool, String)], outcome: &Outcome, undone: Option<&Finding>) -> Page {
     let mut table = Table::new(&["CHECK", "STATE", "SEEN"]);
     for (at, step) in plan.steps().enumerate() {
         let halted = at == notes.len() && matches!(outcome, Outcome::Halted { .. });
@@ -35,11 +39,41 @@ pub fn verification(plan: &Plan, notes: &[(bool, String)], outcome: &Outcome) ->
     }
     let held = format!(" {} of {} hold.", notes.len(), count(table.rows.len(), "check"));
     let words = match outcome {
+        Outcome::Finished if undone.is_some() => Line::new(Tone::Bad, "The upgrade is not done: see below.").and(held),
         Outcome::Finished => Line::new(Tone::Good, "Everything is as it was left.").and(held),
         Outcome::StoppedSafely => Line::new(Tone::Warn, "Stopped before everything was looked at.").and(held),
         _ => Line::new(Tone::Bad, "Not everything is as it was left.").and(held),
     };
     Page { blocks: vec![Block::Table(table), Block::Text(vec![words])] }
+}
+
+/// Why a run that halted has not done its work; `None` where the newest revision says that it is done all the same, as after the plan's
+/// helm command was run by hand. `newest` is that revision, where it can be read.
+#[must_use]
+pub fn undone(plan: &Plan, known: &Fold, newest: Option<&ReleaseFact>) -> Option<Finding> {
+    let Some(Outcome::Halted { finding: halt }) = &known.outcome else { return None };
+    let base = plan.helm_runs().last()?.base_revision;
+    let is_target =
+        |fact: &ReleaseFact| fact.revision > base && fact.status == ReleaseStatus::Deployed && fact.chart == plan.to;
+    let is_helm = |step: &Step| matches!(step.kind, StepKind::HelmUpgrade { .. });
+    let was_helm = plan.steps().skip(known.step as usize).all(|step| !is_helm(step));
+    if newest.map_or(was_helm, is_target) {
+        return None;
+    }
+    let here = plan.step(known.step).map(steps::title).unwrap_or_default();
+    let found = format!("the run halted in step {} of {} ({here})", known.step + 1, plan.steps().count());
+    let revision = match newest {
+        Some(fact) => format!("the newest revision is {}: {}, {}", fact.revision, fact.status, fact.chart),
+        None => "the newest revision could not be read".to_owned(),
+    };
+    let digest = plan.digest();
+    Some(
+        Finding::blocking(Code::HelmFailed, found)
+            .with(revision)
+            .with(format!("it halted with {}: {}", halt.code, halt.found))
+            .why("what is verified holds, but the release is not the one that the plan leads to")
+            .next(format!("portolan status {0} says what to do, then portolan apply {0}", digest.short())),
+    )
 }
 
 /// What the routes answer; nothing where there is none.

@@ -39,6 +39,7 @@ fn writes(namespace: &str, stored: &[Value], planned: &[Value]) -> PlannedWrites
         client: HelmClient { version: Version::new(3, 22, 0), path: format!("/bin/{MANAGER}"), digest: None },
         apply: ApplyMethod::Client,
         stored: docs(stored),
+        records: 1,
         planned: docs(planned),
         hooks: Vec::new(),
         deletes: [].into(),

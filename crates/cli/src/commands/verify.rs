@@ -35,7 +35,19 @@ struct Verified<'a> {
     release: &'a ReleaseId,
     #[serde(flatten)]
     outcome: &'a Outcome,
+    /// Why the run has not done its work, where it halted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    undone: Option<&'a Finding>,
     routes: &'a [RouteLook],
+}
+
+/// Why a run that halted has not done its work: what the newest revision of its release says.
+async fn undone(site: &Site, plan: &Plan, known: &Fold) -> Option<Finding> {
+    let facts = match site {
+        Site::Real(real) => real.client.releases(&plan.release, &[].into()).await.unwrap_or_default(),
+        Site::Sim(_) => Vec::new(),
+    };
+    report::undone(plan, known, facts.last())
 }
 
 /// Carries out the verifying steps of a run's plan again. Nothing is written, neither there nor to the journal.
@@ -59,6 +71,7 @@ pub(crate) async fn run(global: &Global, args: &VerifyArgs, output: &Output) -> 
     };
     same_cluster(&cluster, &plan)?;
     output.page(&report::looked_at(&plan, run.folder()))?;
+    let undone = undone(&site, &plan, &known).await;
     let mut drive = match site {
         Site::Sim(sim) => Drive::Sim(sim, run),
         Site::Real(real) => Drive::Real(Box::new(Driver::new(real.client, run))),
@@ -76,7 +89,7 @@ pub(crate) async fn run(global: &Global, args: &VerifyArgs, output: &Output) -> 
     .await?;
     let notes = engine.state().notes.clone();
     let routes = drive.ask_routes(&plan.routes()).await;
-    let page = report::verification(engine.plan(), &notes, &outcome).then(report::routes(&routes));
+    let page = report::verification(engine.plan(), &notes, &outcome, undone.as_ref()).then(report::routes(&routes));
     output.result(
         &page,
         &Verified {
@@ -85,12 +98,16 @@ pub(crate) async fn run(global: &Global, args: &VerifyArgs, output: &Output) -> 
             server: &plan.server,
             release: &plan.release,
             outcome: &outcome,
+            undone: undone.as_ref(),
             routes: &routes,
         },
     )?;
     let down = tell_routes(&routes, output);
+    if let Some(finding) = &undone {
+        output.finding(finding);
+    }
     Ok(match outcome {
-        Outcome::Finished if down => Exit::Blocked,
+        Outcome::Finished if down || undone.is_some() => Exit::Blocked,
         Outcome::Finished => Exit::Done,
         Outcome::StoppedSafely => Exit::StoppedSafely,
         other => {

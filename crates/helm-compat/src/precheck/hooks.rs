@@ -10,6 +10,8 @@ pub(super) struct Hook {
     pub(super) object: Object,
     /// Whether it runs before the manifest is applied.
     pub(super) is_before: bool,
+    /// Whether it runs after that, perhaps once more.
+    pub(super) is_after: bool,
     /// Hooks with a lower weight run first.
     weight: i64,
     /// Whether helm deletes an object of this name before it makes it.
@@ -36,7 +38,8 @@ pub(super) fn executed(hooks: &[Object]) -> Vec<Hook> {
     let one = |hook: &Object| {
         let events = parts(hook, manifest::HOOK);
         let is_before = events.iter().any(|event| event == "pre-upgrade");
-        if !is_before && !events.iter().any(|event| event == "post-upgrade") {
+        let is_after = events.iter().any(|event| event == "post-upgrade");
+        if !is_before && !is_after {
             return None;
         }
         let policies = parts(hook, "helm.sh/hook-delete-policy");
@@ -45,6 +48,7 @@ pub(super) fn executed(hooks: &[Object]) -> Vec<Hook> {
         Some(Hook {
             object: hook.clone(),
             is_before,
+            is_after,
             weight: hook.annotation("helm.sh/hook-weight").and_then(|text| text.parse().ok()).unwrap_or_default(),
             is_deleted_first: can_go && (policies.is_empty() || has("before-hook-creation")),
             is_deleted_after: can_go && has("hook-succeeded"),

@@ -5,7 +5,7 @@ use kube_facts::{PodTemplate, created_pod};
 use model::{Code, Finding, Object, Ref};
 use serde_json::Value;
 
-use super::Precheck;
+use super::{Precheck, quotas};
 use crate::semantics::{self, quantity};
 
 /// A pod that the upgrade makes, and what makes it.
@@ -80,7 +80,7 @@ fn bounds(item: &Value) -> impl Iterator<Item = (&'static str, &String, &Value)>
 
 /// What a ResourceQuota without scopes does not leave room for (`pkg/quota/v1/evaluator/core/pods.go`, Kubernetes 1.34).
 fn of_quota(check: &Precheck, quota: &Ref, doc: &Object) -> Vec<Finding> {
-    if doc.at("/spec/scopes").is_some() || doc.at("/spec/scopeSelector").is_some() {
+    if quotas::is_scoped(doc) {
         return Vec::new();
     }
     let pods = new_pods(check, quota.namespace());
@@ -92,7 +92,10 @@ fn of_quota(check: &Precheck, quota: &Ref, doc: &Object) -> Vec<Finding> {
             "cpu" | "memory" => ("requests", key.as_str()),
             other => match other.split_once('.') {
                 Some((list @ ("requests" | "limits"), resource @ ("cpu" | "memory"))) => (list, resource),
-                _ => continue,
+                _ => {
+                    all.extend(of_count(check, quota, key, hard));
+                    continue;
+                }
             },
         };
         let mut wanted = 0;
@@ -124,6 +127,29 @@ fn of_quota(check: &Precheck, quota: &Ref, doc: &Object) -> Vec<Finding> {
         }
     }
     all
+}
+
+/// The first object after the quota for which a limit of objects or storage leaves no room. What is known to be in the namespace
+/// counts first.
+fn of_count(check: &Precheck, quota: &Ref, key: &str, hard: &Value) -> Option<Finding> {
+    let limit = quantity(hard)?;
+    let taken = |object: &Object| quotas::of_object(check, object).get(key).copied().unwrap_or_default();
+    let is_here = |name: &Ref| name.namespace() == quota.namespace() && name != quota;
+    let live = check.known.objects.iter().filter(|(name, _)| is_here(name) && !check.writes.deletes.contains(*name));
+    let mut used: i128 = live.map(|(_, object)| taken(object)).sum();
+    let after = check.writes.planned.iter().skip_while(|doc| doc.name().as_ref() != Some(quota));
+    let mut new = after
+        .filter_map(|doc| Some((doc.name()?, doc)))
+        .filter(|(name, _)| is_here(name) && (check.writes.deletes.contains(name) || !check.exists(name)));
+    let (name, _) = new.find(|(_, doc)| {
+        used += taken(doc);
+        taken(doc) > 0 && used > limit
+    })?;
+    let why = format!("{quota} of the same chart limits {key} to {hard}");
+    let finding = Finding::blocking(Code::ServerRefuses, format!("{quota} of the new chart has no room for {name}"));
+    let finding = finding.about(&name).at("/metadata/name").with(why);
+    let finding = finding.why("helm writes the quota first: the upgrade would stop half-way");
+    Some(finding.next("raise the limit in the values of the chart, or leave the object out"))
 }
 
 /// Whether a LimitRange gives containers what they do not name: one of the chart, or one that has done so for a live pod.

@@ -63,6 +63,9 @@ pub(super) fn findings(check: &Precheck) -> Vec<Finding> {
     for (by, reference) in all(check) {
         let missing = match there(check, by, &reference) {
             There::Yes | There::Unknown => continue,
+            There::No if is_deleted_by_hook(check, by, &reference.target) => {
+                format!("{}, which is a hook that helm deletes in this upgrade", reference.target)
+            }
             There::No => format!("{}, which does not exist", reference.target),
             There::NoKey => {
                 let key = reference.key.as_deref().unwrap_or_default();
@@ -70,8 +73,13 @@ pub(super) fn findings(check: &Precheck) -> Vec<Finding> {
             }
         };
         let Some(name) = by.object().name() else { continue };
-        // What our own steps have stopped or deleted by then is a finding of its own.
-        if matches!(by, By::Hook(hook) if hook.is_before) && check.writes.deletes.contains(&reference.target) {
+        // What our own steps, or hooks before this one, have deleted by then is a finding of its own.
+        let is_told = match by {
+            By::Hook(hook) if hook.is_before => check.writes.deletes.contains(&reference.target),
+            By::Hook(_) => is_deleted_by_hook(check, by, &reference.target),
+            By::Document(_) => false,
+        };
+        if is_told {
             continue;
         }
         found.push(finding(check, by, &reference, &name, &missing));
@@ -154,6 +162,9 @@ fn there(check: &Precheck, by: By<'_>, reference: &Reference) -> There {
     if target.kind() == "PersistentVolumeClaim" && is_of_template(check, target) {
         return There::Yes;
     }
+    if is_deleted_by_hook(check, by, target) {
+        return There::No;
+    }
     let made = made(check, by, target);
     let live = check.known.get(target).filter(|_| survives(check, by, target));
     let has_key = |object: &Object| reference.key.as_ref().is_none_or(|key| keys(object).any(|its| its == key));
@@ -191,6 +202,19 @@ fn made<'a>(check: &'a Precheck, by: By<'_>, target: &Ref) -> Option<&'a Object>
             // Hooks of the same weight run in the order of their kinds and names.
             planned.or_else(|| of_hooks(&|hook| hook.is_run_before(user) || hook.object.text("/kind") != "Job"))
         }
+    }
+}
+
+/// Whether hooks of the upgrade delete what is referred to, and nothing makes it again before it is needed.
+fn is_deleted_by_hook(check: &Precheck, by: By<'_>, target: &Ref) -> bool {
+    let mut its = check.hooks.iter().filter(|hook| hook.object.name().as_ref() == Some(target)).peekable();
+    if its.peek().is_none() || check.planned(target).is_some() {
+        return false;
+    }
+    match by {
+        By::Document(_) => its.all(|hook| hook.is_deleted_after),
+        By::Hook(user) if user.is_before => false,
+        By::Hook(_) => its.all(|hook| hook.is_deleted_after && !hook.is_after),
     }
 }
 

@@ -1,9 +1,12 @@
 //! Addresses and ports that a Service asks for by number, and who has them.
 
+use std::collections::BTreeMap;
+
 use model::{CheckAnswer, Code, Finding, Object, Ref, RefusalCause};
 use serde_json::Value;
 
-use super::{Precheck, fields};
+use super::{Precheck, Purpose, body, fields};
+use crate::upgrade;
 
 /// The fixed addresses of a Service: the field and the address.
 fn addresses(service: &Object) -> Vec<(String, &str)> {
@@ -66,16 +69,19 @@ pub(super) fn is_taken(cause: &RefusalCause) -> bool {
 pub(super) fn port(check: &Precheck, target: &Ref, doc: &Object, cause: &RefusalCause) -> Option<Finding> {
     let field = fields::pointer(&cause.field, &doc.0);
     let wanted = doc.at(&field).and_then(Value::as_u64)?;
-    let ports = |service: &Object| -> bool {
-        let ports = service.list("/spec/ports").iter();
-        ports.filter_map(|port| port.get("nodePort")?.as_u64()).any(|port| port == wanted)
-            || service.at("/spec/healthCheckNodePort").and_then(Value::as_u64) == Some(wanted)
-    };
+    let ports = |service: &Object| node_ports(service).iter().any(|(_, port)| *port == wanted);
     let gives_back = check
         .known
         .of_kind("Service")
         .any(|(name, service)| (check.writes.deletes.contains(name) || name == target) && ports(service));
     if gives_back {
+        return None;
+    }
+    let moves = check
+        .known
+        .of_kind("Service")
+        .any(|(name, service)| name != target && ports(service) && gives_up(check, name, service, target, ports));
+    if moves {
         return None;
     }
     let holder = holder(check, target, ports);
@@ -85,7 +91,77 @@ pub(super) fn port(check: &Precheck, target: &Ref, doc: &Object, cause: &Refusal
 fn holder(check: &Precheck, target: &Ref, has: impl Fn(&Object) -> bool) -> Option<Ref> {
     let others = check.known.of_kind("Service");
     let mut others = others.filter(|(name, _)| *name != target && !check.writes.deletes.contains(*name));
-    others.find(|(_, service)| has(service)).map(|(name, _)| name.clone())
+    others
+        .find(|(name, service)| has(service) && !gives_up(check, name, service, target, &has))
+        .map(|(name, _)| name.clone())
+}
+
+/// Whether helm writes a Service before another one, and so that it gives up what it has.
+fn gives_up(check: &Precheck, name: &Ref, live: &Object, before: &Ref, has: impl Fn(&Object) -> bool) -> bool {
+    let place = |name: &Ref| check.writes.planned.iter().position(|doc| doc.name().as_ref() == Some(name));
+    let (Some(its), Some(other)) = (place(name), place(before)) else { return false };
+    let marked = body::marked(&check.writes.planned[its], &check.writes.release);
+    its < other && check.writes.is_next && !has(&upgrade::patched(check.stored(name), &marked, live))
+}
+
+/// The node ports of a Service: the field and the port. One of a type that has none keeps none.
+fn node_ports(service: &Object) -> Vec<(String, u64)> {
+    if !matches!(service.text("/spec/type"), "NodePort" | "LoadBalancer") {
+        return Vec::new();
+    }
+    let ports = service.list("/spec/ports").iter().enumerate();
+    let of = |(index, port): (usize, &Value)| {
+        Some((format!("/spec/ports/{index}/nodePort"), port.get("nodePort")?.as_u64().filter(|port| *port > 0)?))
+    };
+    let health = service.at("/spec/healthCheckNodePort").and_then(Value::as_u64);
+    let health = health.map(|port| ("/spec/healthCheckNodePort".to_owned(), port));
+    ports.filter_map(of).chain(health).collect()
+}
+
+/// Addresses and ports that two Services of the hop ask for by number and that neither has: the second does not get them.
+pub(super) fn asked_twice(check: &Precheck) -> Vec<Finding> {
+    let mut asked: BTreeMap<String, Ref> = BTreeMap::new();
+    let mut found = Vec::new();
+    for (index, doc) in check.writes.planned.iter().enumerate().filter(|(_, doc)| doc.text("/kind") == "Service") {
+        let Some(name) = doc.name() else { continue };
+        let is_new = check.writes.deletes.contains(&name) || !check.exists(&name);
+        if is_taken_by_another(check, index) || (!is_new && !check.writes.is_next) {
+            continue;
+        }
+        let own = if is_new { None } else { check.known.get(&name) };
+        let ports = node_ports(doc).into_iter().map(|(field, port)| (field, format!("port {port}")));
+        let fixed = addresses(doc).into_iter().map(|(field, ip)| (field, format!("address {ip}")));
+        let has = own.map(|own| {
+            let ports = node_ports(own).into_iter().map(|(_, port)| format!("port {port}"));
+            ports.chain(addresses(own).into_iter().map(|(_, ip)| format!("address {ip}"))).collect::<Vec<_>>()
+        });
+        for (field, what) in ports.chain(fixed).filter(|(_, what)| !has.iter().flatten().any(|has| has == what)) {
+            match asked.get(&what).filter(|first| **first != name) {
+                Some(first) => found.push(
+                    Finding::blocking(Code::ServerRefuses, format!("two Services of the chart ask for {what}"))
+                        .about(&name)
+                        .at(field)
+                        .with(format!("also asked for by {first}, which helm writes first"))
+                        .why("the first one gets it, and the upgrade stops at the second")
+                        .next(format!("give the chart another number, or none, in place of {what}")),
+                ),
+                None => drop(asked.insert(what, name.clone())),
+            }
+        }
+    }
+    found
+}
+
+/// Whether the server has refused a document's port already.
+fn is_taken_by_another(check: &Precheck, index: usize) -> bool {
+    check.answered.iter().any(|(purpose, asked, answer)| match answer {
+        CheckAnswer::Refused(refused) if *purpose == Purpose::Document(index) => {
+            let doc = &check.writes.planned[index];
+            let taken = refused.causes.iter().filter(|cause| is_taken(cause));
+            taken.filter_map(|cause| port(check, &asked.target, doc, cause)).next().is_some()
+        }
+        _ => false,
+    })
 }
 
 fn taken(target: &Ref, field: String, what: &str, holder: Option<&Ref>) -> Finding {

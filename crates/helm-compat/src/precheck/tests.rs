@@ -7,6 +7,8 @@ use serde_json::{Value, json};
 
 use super::{Known, PlannedWrites, Precheck};
 
+mod sums;
+
 const MARKS: &str = "labels: {app.kubernetes.io/managed-by: Helm}, annotations: {meta.helm.sh/release-name: r, meta.helm.sh/release-namespace: 'n'}";
 
 /// A cluster of the test's, and a server that refuses what the test says.
@@ -34,12 +36,18 @@ fn invalid(reason: &str, field: &str, message: &str) -> CheckAnswer {
 impl Case {
     /// A release with a stored manifest, its twin that lives, and a new manifest.
     fn new(stored: &str, live: &str, planned: &str) -> Self {
-        let complete = ["Secret", "ConfigMap", "ServiceAccount", "PersistentVolumeClaim", "StatefulSet", "Deployment"]
-            .map(|kind| Scope { kind: kind.into(), namespace: "n".into() })
-            .into_iter()
-            .chain(
-                ["StorageClass", "PersistentVolume"].map(|kind| Scope { kind: kind.into(), namespace: String::new() }),
-            );
+        let complete = [
+            "Secret",
+            "ConfigMap",
+            "ServiceAccount",
+            "PersistentVolumeClaim",
+            "StatefulSet",
+            "Deployment",
+            "ResourceQuota",
+        ]
+        .map(|kind| Scope { kind: kind.into(), namespace: "n".into() })
+        .into_iter()
+        .chain(["StorageClass", "PersistentVolume"].map(|kind| Scope { kind: kind.into(), namespace: String::new() }));
         let objects = docs(live).into_iter().filter_map(|object| Some((object.name()?, object))).collect();
         Self {
             writes: PlannedWrites {
@@ -47,6 +55,7 @@ impl Case {
                 client: HelmClient { version: Version::new(3, 22, 0), path: "/bin/helm-x".into(), digest: None },
                 apply: ApplyMethod::Client,
                 stored: docs(stored),
+                records: 1,
                 planned: docs(planned),
                 hooks: Vec::new(),
                 deletes: [].into(),
@@ -440,6 +449,36 @@ fn a_reference_may_be_made_by_something_else() {
 }
 
 #[test]
+fn a_hook_deletes_what_pods_need() {
+    let goes = |events: &str, what: &str| {
+        let policy = "'before-hook-creation,hook-succeeded'";
+        let all = format!("annotations: {{helm.sh/hook: '{events}', helm.sh/hook-delete-policy: {policy}}}");
+        what.replace("{name: ", &format!("{{{all}, name: "))
+    };
+    let account = "apiVersion: v1\nkind: ServiceAccount\nmetadata: {name: a}\n";
+    let class = "apiVersion: scheduling.k8s.io/v1\nkind: PriorityClass\nmetadata: {name: p}\nvalue: 1\n";
+    for (what, spec, field) in [
+        (account, "{serviceAccountName: a}", "serviceAccountName"),
+        (class, "{priorityClassName: p}", "priorityClassName"),
+    ] {
+        let web = deployment("web", spec);
+        let found = |hook: &str| Case::new("", what, &web).hooks(hook).found();
+        let missing = blocks(Code::MissingReference, DEPLOYMENT, &format!("/spec/template/spec/{field}"));
+        for events in ["pre-upgrade", "post-upgrade", "pre-install,pre-upgrade"] {
+            assert_eq!(found(&goes(events, what)), missing, "{events}: {what}");
+        }
+        assert_eq!(found(&goes("pre-install,test", what)), [], "{what}");
+        assert_eq!(found(&goes("pre-upgrade", what).replace(",hook-succeeded", "")), [], "{what}");
+        let planned = Case::new(what, what, &format!("{web}{what}"));
+        assert_eq!(planned.found(), [], "{what}");
+    }
+    // A later hook that needs it is a finding of the planner.
+    let job = "apiVersion: batch/v1\nkind: Job\nmetadata: {name: j, annotations: {helm.sh/hook: post-upgrade}}\nspec: {template: {spec: {serviceAccountName: a, containers: []}}}\n";
+    let hooks = format!("{}---\n{job}", goes("pre-upgrade", account));
+    assert_eq!(Case::new("", account, "").hooks(&hooks).found(), []);
+}
+
+#[test]
 fn accounts_and_classes_that_the_chart_brings_are_left_out_of_the_pod() {
     let web = deployment("web", "{serviceAccountName: a}");
     let account = "apiVersion: v1\nkind: ServiceAccount\nmetadata: {name: a}\n";
@@ -537,6 +576,8 @@ fn our_own_writes_are_foreseen_as_conflicts() {
     assert_eq!(case("Delete", "Delete", ApplyMethod::Client), []);
 }
 
+const NODE: &str = "type: NodePort, ports: [{nodePort: 30001}]";
+
 fn service(name: &str, spec: &str) -> String {
     format!("apiVersion: v1\nkind: Service\nmetadata: {{name: {name}}}\nspec: {{{spec}}}\n---\n")
 }
@@ -552,7 +593,7 @@ fn a_fixed_address_or_port_must_be_free() {
     assert_eq!(address(&held, &[]), blocks(Code::ServerRefuses, "Service/n/a", "/spec/clusterIP"));
     assert_eq!(address(&held, &["Service/n/b"]), []);
     assert_eq!(address("", &[]), []);
-    let (fixed, held) = (service("a", "ports: [{nodePort: 30001}]"), service("b", "ports: [{nodePort: 30001}]"));
+    let (fixed, held) = (service("a", NODE), service("b", NODE));
     let port = |held: &str, deletes: &[&str]| {
         Case::new("", "", &fixed)
             .deletes(deletes)
@@ -566,7 +607,7 @@ fn a_fixed_address_or_port_must_be_free() {
     assert_eq!(found[0].evidence, ["taken by Service b in namespace n"]);
     assert_eq!(port(&held, &["Service/n/b"]), []);
     // The Service itself is deleted and made again with its own port.
-    assert_eq!(port(&service("a", "ports: [{nodePort: 30001}]"), &["Service/n/a"]), []);
+    assert_eq!(port(&service("a", NODE), &["Service/n/a"]), []);
 }
 
 #[test]

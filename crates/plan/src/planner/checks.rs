@@ -3,6 +3,7 @@
 //! Each check reads a [`Scene`] and gives findings, or names what can reach a volume and is not modelled.
 
 mod database;
+mod downward;
 mod effect;
 mod hooks;
 mod identity;

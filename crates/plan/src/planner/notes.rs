@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use helm_compat::hooks::Hook;
 use helm_compat::values;
 use model::{Code, Finding, HelmRun, Manifest, NewClaim, Object, Platform, Ref, Step, Unmodelled};
 use recipe::{Advice, Minor, fill};
@@ -133,6 +134,13 @@ pub(super) struct Scene<'a> {
     pub(super) steps: &'a [Step],
 }
 
+impl Scene<'_> {
+    /// What there is after the hop of an object that helm does not apply: what a hook leaves, else what lives.
+    pub(super) fn beside(&self, name: &Ref) -> Option<&Object> {
+        helm_compat::hooks::left(&self.renderings[0].hooks, name).unwrap_or_else(|| self.live.get(name))
+    }
+}
+
 /// What can reach a volume in this hop and is not modelled.
 pub(super) fn unmodelled(scene: &Scene<'_>) -> Vec<Unmodelled> {
     super::reach::unmodelled(scene)
@@ -195,9 +203,10 @@ fn uses_revision(scene: &Scene<'_>) -> Vec<String> {
         .collect()
 }
 
-/// Helm deletes a hook's object before it makes it again, whatever its annotations say.
+/// Helm deletes the object of a hook that the upgrade runs before it makes it again, whatever its annotations say.
 fn hooks(scene: &Scene<'_>) -> Vec<Finding> {
-    let storage = scene.hooks.iter().filter_map(Object::name).filter(Ref::is_storage);
+    let running = helm_compat::hooks::of(scene.hooks).into_iter().filter(Hook::runs_in_upgrade);
+    let storage = running.filter_map(|hook| hook.object.name()).filter(Ref::is_storage);
     storage
         .filter(|name| scene.live.contains_key(name))
         .map(|name| {

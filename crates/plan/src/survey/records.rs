@@ -117,6 +117,17 @@ pub fn settled(release: &Release) -> Result<(), Finding> {
     let record = Ref::secret(&release.id.namespace, &object_name(&release.id.name, release.revision));
     let found = format!("revision {} of release {} is {}", release.revision, release.id.name, release.status);
     let finding = Finding::blocking(Code::NotDeployed, found).about(&record);
+    if release.history.len() < 2 && release.status.is_pending() {
+        return Err(finding
+            .with(format!("its record {record} was written at {}, and is the only one", release.deployed))
+            .why("helm does not upgrade it, and a rollback has nothing to go back to")
+            .next(format!(
+                "find out whether that installation came to its end: whether a helm process still runs where it was started \
+                 (`ps -ef | grep helm`), and what `helm get manifest -n {0} {1}` lists is there and ready (`kubectl get all,pvc -n {0}`). \
+                 Keep the record: without it helm does not know the release, and `helm uninstall` would delete what holds the data",
+                release.id.namespace, release.id.name
+            )));
+    }
     Err(match release.status {
         ReleaseStatus::PendingUpgrade | ReleaseStatus::PendingRollback => finding
             .with(format!("its record {record} was written at {}", release.deployed))

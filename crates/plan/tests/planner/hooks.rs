@@ -263,3 +263,39 @@ fn a_claim_as_a_hook_is_refused() {
     assert_eq!(said("store"), 1);
     assert_eq!(said("fresh"), 0);
 }
+
+#[test]
+fn a_claim_as_a_hook_of_another_event_is_left_alone() {
+    let claim = |events: &str| {
+        format!(
+            "---\napiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: {{name: store, annotations: {{helm.sh/hook: '{events}'}}}}\n"
+        )
+    };
+    for events in ["pre-install", "post-install,test", "pre-rollback,post-delete", "sometimes"] {
+        let plan = with(&claim(events));
+        assert!(plan.findings.iter().all(|finding| finding.code != Code::NotSafe), "{events}: {:?}", plan.findings);
+    }
+}
+
+#[test]
+fn what_a_hook_deleted_is_not_there_for_a_later_one() {
+    let map = |annotations: &str| {
+        format!(
+            "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {{name: hk, annotations: {{{annotations}}}}}\ndata: {{a: b}}\n"
+        )
+    };
+    let gone = map("helm.sh/hook: pre-upgrade, helm.sh/hook-delete-policy: hook-succeeded");
+    let pod = "containers: [{name: c, image: 'x/tool:1', envFrom: [{configMapRef: {name: hk}}]}]";
+    let found = needs(&(job("post-upgrade", "", pod) + &gone));
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].starts_with("/spec/template/spec/containers/0/envFrom/0 ConfigMap/hk is a pre-upgrade hook"));
+    for (job, map) in [
+        (job("pre-upgrade", "", pod), gone.clone()),
+        (job("post-upgrade", "", pod), map("helm.sh/hook: pre-upgrade")),
+        (job("post-upgrade", "", pod), gone.replace("pre-upgrade", "'pre-upgrade,post-upgrade'")),
+        (job("post-upgrade", "", pod), gone.replace("pre-upgrade", "pre-install")),
+    ] {
+        // A Job runs last of its weight, whatever the order of the texts.
+        assert_eq!(needs(&(job + &map)), Vec::<String>::new(), "{map}");
+    }
+}

@@ -1,9 +1,10 @@
 //! Whether the new containers of a store find its data where the old ones left it.
 
+use helm_compat::manifest;
 use serde_json::json;
 
 use crate::store::{PLAIN, installed, plan, said, set};
-use crate::yard::at_2_13;
+use crate::yard::{NS, at_2_13};
 
 const POD: &str = "/spec/template/spec";
 
@@ -106,6 +107,105 @@ fn a_path_out_of_the_pods_own_labels_is_followed() {
         assert_eq!(said(&plan(&yard, &labelled("2"))), refused(field));
         assert_eq!(said(&plan(&yard, &labelled("1"))), Vec::<String>::new());
     }
+}
+
+/// What is said where both charts have a container, and the pods are replaced for another reason.
+fn replaced(kind: &str, container: &str) -> Vec<String> {
+    let chart = |version: u8| {
+        let text = set("", container).replace("kind: StatefulSet", &format!("kind: {kind}"));
+        text.replace(
+            "labels: {app: store}}",
+            &format!("labels: {{app: store}}, annotations: {{version: '{version}'}}}}"),
+        )
+    };
+    let yard = installed(&chart(1), &json!({"csi": {}}));
+    let said = |version: u8| -> Vec<String> {
+        said(&plan(&yard, &chart(version))).into_iter().filter(|text| text.contains("PL256")).collect()
+    };
+    assert_eq!(said(1), Vec::<String>::new(), "the pods stay: {kind} {container}");
+    said(2)
+}
+
+#[test]
+fn what_each_new_pod_has_anew_is_another_place() {
+    let of = |field: &str| format!("env: [{{name: V, valueFrom: {{fieldRef: {{fieldPath: \"{field}\"}}}}}}");
+    let by_env = |field: &str| {
+        BARE.replace("volumeMounts:", &format!("{}, {{name: DIR, value: /data/$(V)}}], volumeMounts:", of(field)))
+    };
+    let by = |field: &str, more: &str| BARE.replace("volumeMounts:", &format!("{}], {more}, volumeMounts:", of(field)));
+    for (kind, field) in [
+        ("StatefulSet", "metadata.uid"),
+        ("StatefulSet", "status.podIP"),
+        ("StatefulSet", "status.podIPs"),
+        ("StatefulSet", "status.hostIP"),
+        ("StatefulSet", "spec.nodeName"),
+        ("StatefulSet", "metadata.labels['controller-revision-hash']"),
+        ("Deployment", "metadata.labels['pod-template-hash']"),
+        ("Deployment", "metadata.name"),
+    ] {
+        let refused = |at: &str| vec![format!("Blocking PL256 {kind}/store {POD}{at}")];
+        assert_eq!(replaced(kind, &by_env(field)), refused("/containers/0/env/1/value"), "{kind} {field}");
+        let args = by(field, "args: ['--dir=/data/$(V)']");
+        assert_eq!(replaced(kind, &args), refused("/containers/0/args/0"), "{kind} {field}");
+        let script = by(field, "command: [sh, -c, 'exec store --dir=/data/${V}/db']");
+        assert_eq!(replaced(kind, &script), refused("/containers/0/command/2"), "{kind} {field}");
+        let folder = by(field, "args: [a]").replace("mountPath: /data}", "mountPath: /data, subPathExpr: d-$(V)}");
+        assert_eq!(replaced(kind, &folder), refused("/containers/0/volumeMounts/0/subPathExpr"), "{kind} {field}");
+        let logs = BARE
+            .replace("volumeMounts:", &format!("{}, {{name: LOG_DIR, value: /data/$(V)}}], volumeMounts:", of(field)));
+        assert_eq!(replaced(kind, &logs), Vec::<String>::new(), "{kind} {field}");
+    }
+    for (kind, field) in [
+        ("StatefulSet", "metadata.name"),
+        ("StatefulSet", "metadata.namespace"),
+        ("StatefulSet", "metadata.labels['apps.kubernetes.io/pod-index']"),
+        ("StatefulSet", "metadata.labels['statefulset.kubernetes.io/pod-name']"),
+        ("StatefulSet", "metadata.labels['app']"),
+        ("StatefulSet", "spec.serviceAccountName"),
+        ("DaemonSet", "spec.nodeName"),
+    ] {
+        for container in [by_env(field), by(field, "args: ['--dir=/data/$(V)']")] {
+            assert_eq!(replaced(kind, &container), Vec::<String>::new(), "{kind} {field}");
+        }
+    }
+}
+
+#[test]
+fn a_path_out_of_resources_or_the_account_follows_them() {
+    let from = "{resourceFieldRef: {resource: limits.memory}}";
+    let container = |from: &str, memory: &str| {
+        let env = format!(
+            "resources: {{limits: {{memory: {memory}}}}}, env: [{{name: V, valueFrom: {from}}}, {{name: DIR, value: /data/$(V)}}], volumeMounts:"
+        );
+        BARE.replace("volumeMounts:", &env)
+    };
+    assert_eq!(moved(&container(from, "1Gi"), &container(from, "2Gi")), refused("/containers/0/env/1/value"));
+    let other = container("{fieldRef: {fieldPath: metadata.namespace}}", "1Gi");
+    assert_eq!(moved(&other, &other.replace("1Gi", "2Gi")), Vec::<String>::new());
+}
+
+#[test]
+fn a_map_that_a_hook_writes_counts() {
+    let env = BARE.replace(
+        "volumeMounts:",
+        "env: [{name: DATA, valueFrom: {configMapKeyRef: {name: paths, key: dir}}}], volumeMounts:",
+    );
+    let map = |events: &str, dir: &str| {
+        format!(
+            "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {{name: paths, annotations: {{helm.sh/hook: '{events}'}}}}\ndata: {{dir: {dir}}}\n"
+        )
+    };
+    let said = |events: &str, dir: &str| {
+        let mut yard = installed(&set("", &env), &json!({"csi": {}}));
+        let live = manifest::parse(&map("pre-install", "/data/db"), NS).expect("a manifest").remove(0);
+        yard.inventory.objects.insert(live.name().expect("a name"), live);
+        said(&plan(&yard, &(set("", &env) + &map(events, dir))))
+    };
+    for events in ["pre-install,pre-upgrade", "post-upgrade"] {
+        assert_eq!(said(events, "/data/next"), refused("/containers/0/env/0/valueFrom"), "{events}");
+        assert_eq!(said(events, "/data/db"), Vec::<String>::new(), "{events}");
+    }
+    assert_eq!(said("pre-install", "/data/next"), Vec::<String>::new());
 }
 
 #[test]

@@ -25,7 +25,23 @@ fn a_release_must_be_one_that_helm_goes_on_from() {
         yard.inventory.release.status = status;
         yard
     };
-    let pending = with(ReleaseStatus::PendingUpgrade).refusal(&[new("2.20.41")]);
+    // The only record is never to be deleted: helm would not know the release any more.
+    let mut only = with(ReleaseStatus::PendingInstall);
+    only.inventory.release.history.truncate(1);
+    let only = only.refusal(&[new("2.20.41")]);
+    assert_eq!(only.code, Code::NotDeployed);
+    assert!(!only.next.contains("delete secret") && only.next.contains("Keep the record"), "{}", only.next);
+    let mut pending = with(ReleaseStatus::PendingUpgrade);
+    let newest = model::Revision {
+        revision: 1,
+        status: ReleaseStatus::Deployed,
+        chart: pending.inventory.release.chart.clone(),
+        app_version: String::new(),
+        deployed: String::new(),
+        description: String::new(),
+    };
+    pending.inventory.release.history = vec![newest.clone(), newest];
+    let pending = pending.refusal(&[new("2.20.41")]);
     assert_eq!(pending.code, Code::NotDeployed);
     assert!(pending.next.contains("kubectl delete secret -n "), "it names the record: {}", pending.next);
     assert!(pending.object().is_some_and(|object| object.name().starts_with("sh.helm.release.v1.")));

@@ -461,10 +461,53 @@ fn a_run_that_halted_or_never_began() {
 #[test]
 fn a_second_look() {
     let plan = samples::plan();
-    let page = crate::verification(&plan, &vec![(false, "fine".to_owned()); 9], &Outcome::Finished);
+    let page = crate::verification(&plan, &vec![(false, "fine".to_owned()); 9], &Outcome::Finished, None);
     assert!(
         shown(&page, &plan).ends_with("Everything is as it was left. 9 of 9 checks hold.\n"),
         "{}",
         shown(&page, &plan)
+    );
+}
+
+#[test]
+fn a_look_after_a_halt_says_what_the_release_is() {
+    let plan = samples::plan();
+    let at =
+        plan.steps().position(|step| matches!(step.kind, model::StepKind::HelmUpgrade { .. })).expect("a helm step");
+    let outcome = Some(Outcome::Halted { finding: samples::moved() });
+    let known = |step: usize| engine::Fold {
+        step: u32::try_from(step).unwrap_or_default(),
+        outcome: outcome.clone(),
+        ..engine::Fold::default()
+    };
+    let base = plan.helm_runs().last().expect("a helm").base_revision;
+    let newest = |revision, status, chart: &model::ChartId| model::ReleaseFact {
+        revision,
+        status,
+        token: None,
+        chart: chart.clone(),
+        description: String::new(),
+        docs: [].into(),
+        config: serde_json::Value::Null,
+    };
+    let (deployed, pending) = (model::ReleaseStatus::Deployed, model::ReleaseStatus::PendingUpgrade);
+    let before = newest(base, deployed, &plan.from);
+    let found = crate::undone(&plan, &known(at), Some(&before)).expect("helm wrote nothing");
+    assert_eq!((found.code, found.severity), (model::Code::HelmFailed, model::Severity::Blocking));
+    assert!(found.found.contains(&format!("halted in step {}", at + 1)), "{}", found.found);
+    assert!(found.evidence[0].contains(&format!("newest revision is {base}: deployed")), "{:?}", found.evidence);
+    let text = shown(
+        &crate::verification(&plan, &vec![(false, "fine".to_owned()); 9], &Outcome::Finished, Some(&found)),
+        &plan,
+    );
+    assert!(!text.contains("as it was left") && text.contains("The upgrade is not done"), "{text}");
+    assert!(crate::undone(&plan, &known(at), Some(&newest(base + 1, pending, &plan.to))).is_some());
+    assert!(crate::undone(&plan, &known(at), None).is_some());
+    // Somebody ran the plan's helm command, or the halt came after helm.
+    assert_eq!(crate::undone(&plan, &known(at), Some(&newest(base + 1, deployed, &plan.to))), None);
+    assert_eq!(crate::undone(&plan, &known(at + 1), None), None);
+    assert_eq!(
+        crate::undone(&plan, &engine::Fold { outcome: Some(Outcome::Finished), ..known(at) }, Some(&before)),
+        None
     );
 }

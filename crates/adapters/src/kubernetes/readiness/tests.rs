@@ -103,6 +103,8 @@ fn a_failed_job_says_so() {
         "the job failed: BackoffLimitExceeded"
     );
     assert_eq!(says(json!({ "kind": "Job", "status": { "failed": 2 } })), "0 of 1 done, 2 tries failed");
+    let suspended = |is: bool| json!({ "kind": "Job", "spec": { "suspend": is } });
+    assert_eq!((says(suspended(true)), says(suspended(false))), ("ready".into(), "0 of 1 done".into()));
 }
 
 #[test]

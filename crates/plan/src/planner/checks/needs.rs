@@ -1,5 +1,6 @@
-//! Pre-upgrade hooks that need what is not there when they run: deleted by a step, brought by the manifest that helm applies
-//! after them, or served by pods that a step has stopped. Helm waits for the hook, and fails half-way.
+//! Hooks that need what is not there when they run: deleted by a step, brought by the manifest that helm applies after them, served
+//! by pods that a step has stopped, or the object of an earlier hook that helm has deleted. Helm waits for the hook, and fails
+//! half-way.
 
 use std::collections::BTreeSet;
 
@@ -45,6 +46,33 @@ pub(super) fn check(scene: &Scene<'_>, report: &mut Report) {
                 let found = format!("{name} asks for {host}, whose pods do not run then");
                 report.findings.push(refused(&name, found, told.field, stopped.why.clone()));
             }
+        }
+    }
+    after_the_manifest(scene, &all, report);
+}
+
+/// Post-upgrade hooks that need the object of a pre-upgrade hook, which helm has deleted by then.
+fn after_the_manifest(scene: &Scene<'_>, all: &[Hook<'_>], report: &mut Report) {
+    let is_planned = |name: &Ref| scene.planned.docs.iter().any(|doc| doc.name().as_ref() == Some(name));
+    let is_at = |event: HookEvent, name: &Ref| {
+        all.iter().find(|hook| hook.is_at(event) && hook.object.name().as_ref() == Some(name))
+    };
+    for hook in all.iter().filter(|hook| hook.is_at(HookEvent::PostUpgrade)) {
+        let (Some(name), Some(template)) = (hook.name(), PodTemplate::of(hook.object)) else { continue };
+        let pod = Pod { scene, template, namespace: hook.object.text("/metadata/namespace") };
+        for need in pod.needs() {
+            let is_deleted = is_at(HookEvent::PreUpgrade, &need.name).is_some_and(Hook::is_deleted_after);
+            if !is_deleted || is_at(HookEvent::PostUpgrade, &need.name).is_some() || is_planned(&need.name) {
+                continue;
+            }
+            let found = format!("{name} needs {}, which is not there when it runs", need.name);
+            let why =
+                format!("{} is a pre-upgrade hook, which helm deletes as soon as those have succeeded", need.name);
+            report.findings.push(
+                refused(&name, found, need.field, why)
+                    .why("helm fails after the manifest is applied: the new pods run, and the release is failed")
+                    .next("give the earlier hook another helm.sh/hook-delete-policy, or disable the later one in the values"),
+            );
         }
     }
 }

@@ -6,6 +6,7 @@ use kube_facts::{Container, PodTemplate, list};
 use model::{Object, Ref};
 use serde_json::Value;
 
+use super::downward::{self, Pods};
 use super::uses::Use;
 
 /// Something that names a path on the volume.
@@ -63,14 +64,15 @@ impl Folder {
 pub(super) struct ContainerPaths<'a> {
     user: &'a Use<'a>,
     find: &'a FindObject<'a>,
+    pods: Pods,
     /// The plain text of each variable, or where it comes from.
     env: Vec<(String, Text)>,
     folders: Vec<Folder>,
 }
 
 impl<'a> ContainerPaths<'a> {
-    pub(super) fn of(user: &'a Use<'a>, find: &'a FindObject<'a>) -> Self {
-        let mut paths = Self { user, find, env: Vec::new(), folders: Vec::new() };
+    pub(super) fn of(user: &'a Use<'a>, find: &'a FindObject<'a>, pods: Pods) -> Self {
+        let mut paths = Self { user, find, pods, env: Vec::new(), folders: Vec::new() };
         paths.env = paths.environment();
         paths.folders = paths.folders();
         paths
@@ -135,22 +137,14 @@ impl<'a> ContainerPaths<'a> {
                 let (map, key) = (from.get("name")?.as_str()?, from.get("key")?.as_str()?);
                 Some(self.object("ConfigMap", map)?.at("/data")?.get(key)?.as_str()?.to_owned())
             });
-            let (text, part) = match (env.get("value").and_then(Value::as_str), map.or_else(|| self.of_pod(env))) {
+            let (text, part) = match (env.get("value").and_then(Value::as_str), map) {
                 (Some(value), _) => (self.expand(value, &all), "/value"),
                 (None, Some(text)) => (text, "/valueFrom"),
-                // Known when the pod starts: the same source gives the same text.
-                (None, None) => (format!("({})", env.get("valueFrom").unwrap_or(&Value::Null)), ""),
+                (None, None) => (downward::text(self.user, env, self.pods), "/valueFrom"),
             };
             all.push((name.to_owned(), self.variable(name, text, &format!("/env/{index}{part}"))));
         }
         all
-    }
-
-    /// A label or an annotation of the pod, as far as its template has it.
-    fn of_pod(&self, env: &Value) -> Option<String> {
-        let path = env.pointer("/valueFrom/fieldRef/fieldPath")?.as_str()?;
-        let (map, key) = path.strip_prefix("metadata.")?.strip_suffix("']")?.split_once("['")?;
-        Some(self.user.template.metadata?.get(map)?.get(key)?.as_str()?.to_owned())
     }
 
     fn variable(&self, name: &str, text: String, field: &str) -> Text {
@@ -191,6 +185,16 @@ impl<'a> ContainerPaths<'a> {
             }
         }
         all + rest
+    }
+
+    /// Replaces what a shell puts in for variables whose text is known only when the pod starts.
+    fn in_shell(&self, text: &str) -> String {
+        let host =
+            self.env.iter().all(|(name, _)| name != downward::HOST).then(|| downward::host(self.user, self.pods));
+        let known = self.env.iter().rev().map(|(name, text)| (name.as_str(), text.text.as_str()));
+        let known = known.filter(|(_, value)| value.starts_with('$'));
+        let known = known.chain(host.as_deref().map(|host| (downward::HOST, host)));
+        known.fold(text.to_owned(), |text, (name, value)| downward::in_shell(&text, name, value))
     }
 
     fn folders(&self) -> Vec<Folder> {
@@ -237,7 +241,7 @@ impl<'a> ContainerPaths<'a> {
                     index.checked_sub(1).and_then(|at| words[at].as_str()).filter(|word| word.starts_with('-'));
                 all.push(Text {
                     key: before.filter(|_| !word.starts_with('-')).map_or_else(String::new, |flag| format!("{flag} ")),
-                    text: self.expand(word, &self.env),
+                    text: self.in_shell(&self.expand(word, &self.env)),
                     object: self.user.name.clone(),
                     field: self.user.field(&format!("/{list_key}/{index}")),
                     is_given: true,
@@ -264,7 +268,7 @@ impl<'a> ContainerPaths<'a> {
             let Some(object) = self.object("ConfigMap", map) else { continue };
             for (key, text) in strings(object.at("/data")) {
                 for line in text.lines().map(str::trim).filter(|line| line.contains('/') && !line.starts_with('#')) {
-                    all.push(self.of_map(map, key, line));
+                    all.push(self.of_map(map, key, &self.in_shell(line)));
                 }
             }
         }

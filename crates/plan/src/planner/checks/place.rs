@@ -6,13 +6,14 @@
 use model::{Code, Finding, Ref};
 
 use super::super::{mounts, opens};
+use super::downward::{Pods, anew_in};
 use super::paths::{ContainerPaths, FindObject, Folder, Setting, is_aside, shown};
 use super::uses::{Left, Pair, Workloads};
 use super::{Report, Scene};
 
 pub(super) fn check(scene: &Scene<'_>, workloads: &Workloads, report: &mut Report) {
     let before = |name: &Ref| workloads.before(name).or_else(|| scene.before.objects.get(name)).cloned();
-    let after = |name: &Ref| workloads.after(name).or_else(|| scene.live.get(name)).cloned();
+    let after = |name: &Ref| workloads.after(name).or_else(|| scene.beside(name)).cloned();
     for volume in scene.ground.in_use() {
         let (pairs, left) = workloads.pairs(volume);
         // Of a known database it is enough to say that nothing mounts the PVC any more.
@@ -59,7 +60,9 @@ enum SettingChange {
 
 impl Place<'_> {
     fn check(&self, (before, after): (&FindObject<'_>, &FindObject<'_>), report: &mut Report) {
-        let (old, new) = (ContainerPaths::of(&self.pair.before, before), ContainerPaths::of(&self.pair.after, after));
+        let old = ContainerPaths::of(&self.pair.before, before, Pods::Today);
+        let pods = if self.pair.replaces_pods(self.scene) { Pods::New } else { Pods::Today };
+        let new = ContainerPaths::of(&self.pair.after, after, pods);
         let (had, has) = (old.settings(), new.settings());
         let (changes, added) = compare(&had, &has);
         let moved = self.mounts((&old, &new), &had, &changes, report);
@@ -71,6 +74,8 @@ impl Place<'_> {
         for (setting, change) in had.iter().zip(&changes) {
             match change {
                 SettingChange::Kept => {}
+                // What is beside the data is meant for its pod alone.
+                SettingChange::Moved(at) if is_aside(&setting.key) && anew_in(&has[*at].location).is_some() => {}
                 SettingChange::Moved(at) if is_aside(&setting.key) || !has[*at].is_given || !setting.is_given => {
                     self.unknown(&has[*at], setting, report);
                 }
@@ -114,6 +119,11 @@ impl Place<'_> {
             let mut below = had.iter().zip(changes).filter(|(setting, _)| setting.mount == at).peekable();
             let is_named = below.peek().is_some();
             if is_named && below.all(|(_, change)| matches!(change, SettingChange::Kept)) {
+                continue;
+            }
+            // A folder of the pod's own for what is beside the data.
+            let is_of_pod = |new: &&Folder| new.is_at(folder) && anew_in(&new.sub_path).is_some();
+            if is_aside(self.pair.before.mounts[at].mount.path) && news.iter().copied().any(|new| is_of_pod(&new)) {
                 continue;
             }
             moved = true;
@@ -163,10 +173,12 @@ impl Place<'_> {
             |path: &str, sub: &str| if sub.is_empty() { path.to_owned() } else { format!("{path} (subPath {sub})") };
         let finding =
             finding.about(after.name).with(format!("today: {claim} at {}", text(was.mount.path, was.mount.sub_path)));
-        match will {
+        let new = same_path.or(free.first().copied()).and_then(|at| anew_in(&news[at].sub_path));
+        let finding = match will {
             Some(will) => finding.with(format!("{chart}: at {}", text(will.mount.path, will.mount.sub_path))),
             None => finding,
-        }
+        };
+        new.map(anew).into_iter().fold(finding, Finding::with)
     }
 
     /// A container that wrote to the volume and may not any more.
@@ -196,11 +208,12 @@ impl Place<'_> {
     fn other_path(&self, now: &Setting, was: &Setting) -> Finding {
         let found =
             format!("{} in {} names another path on {}", now.object, self.scene.leg.pick.id, self.pair.volume.claim);
-        Finding::blocking(Code::OtherPlace, found)
+        let finding = Finding::blocking(Code::OtherPlace, found)
             .about(&now.object)
             .at(now.field.clone())
             .with(self.today(was))
-            .with(format!("{}: {}", self.scene.leg.pick.id, place(now)))
+            .with(format!("{}: {}", self.scene.leg.pick.id, place(now)));
+        anew_in(&now.location).map(anew).into_iter().fold(finding, Finding::with)
     }
 
     fn gone(&self, was: &Setting) -> Finding {
@@ -251,6 +264,10 @@ impl Place<'_> {
     fn today(&self, was: &Setting) -> String {
         format!("today: {} of {}", place(was), self.pair.volume.claim)
     }
+}
+
+fn anew(field: &str) -> String {
+    format!("{field} is another one in each new pod, and this upgrade replaces the pods")
 }
 
 fn place(setting: &Setting) -> String {

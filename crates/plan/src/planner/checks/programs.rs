@@ -13,7 +13,7 @@ use super::{Report, Scene};
 
 pub(super) fn check(scene: &Scene<'_>, workloads: &Workloads, report: &mut Report) {
     let before = |name: &Ref| workloads.before(name).or_else(|| scene.before.objects.get(name)).cloned();
-    let after = |name: &Ref| workloads.after(name).or_else(|| scene.live.get(name)).cloned();
+    let after = |name: &Ref| workloads.after(name).or_else(|| scene.beside(name)).cloned();
     for volume in scene.ground.in_use() {
         let (pairs, _) = workloads.pairs(volume);
         let mut seen: BTreeSet<(&Ref, &Ref)> = BTreeSet::new();

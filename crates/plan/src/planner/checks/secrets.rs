@@ -4,10 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use helm_compat::hooks;
 use kube_facts::list;
 use model::{Code, Finding, Object, Ref, SecretKey};
 use serde_json::Value;
 
+use super::downward::Pods;
 use super::paths::ContainerPaths;
 use super::uses::{Pair, Use, Workloads};
 use super::{Report, Scene};
@@ -19,7 +21,11 @@ pub(super) fn check(scene: &Scene<'_>, workloads: &Workloads, report: &mut Repor
     let today = |key: &SecretKey| scene.ground.secrets.and_then(|secrets| secrets.get(key)).map(str::to_owned);
     let after = |key: &SecretKey| match scene.renderings[0].object(&key.secret) {
         Some(rendered) => value(rendered, &key.key).or_else(|| today(key)),
-        None => today(key),
+        None => match hooks::left(&scene.renderings[0].hooks, &key.secret) {
+            // Helm makes it anew: what it had before is gone.
+            Some(left) => left.and_then(|left| value(left, &key.key)),
+            None => today(key),
+        },
     };
     for volume in scene.ground.in_use() {
         for pair in workloads.pairs(volume).0 {
@@ -42,11 +48,12 @@ fn of_pair(
         read(object).map(of).unwrap_or_default()
     };
     let live = |name: &Ref| scene.before.objects.get(name).cloned();
-    let rendered = |name: &Ref| scene.renderings[0].object(name).cloned().or_else(|| live(name));
+    let rendered = |name: &Ref| scene.renderings[0].object(name).or_else(|| scene.beside(name)).cloned();
     let old = texts(&pair.before, &|name| keys(name, &live), today);
     let new = texts(&pair.after, &|name| keys(name, &rendered), after);
     let nothing = |_: &Ref| None;
-    let (container, next) = (ContainerPaths::of(&pair.before, &nothing), ContainerPaths::of(&pair.after, &nothing));
+    let container = ContainerPaths::of(&pair.before, &nothing, Pods::Today);
+    let next = ContainerPaths::of(&pair.after, &nothing, Pods::Today);
     let named = |container: &ContainerPaths<'_>, texts: &Texts, what: &str| -> BTreeSet<String> {
         texts.get(what).map(|(_, text)| container.locations(text)).unwrap_or_default()
     };

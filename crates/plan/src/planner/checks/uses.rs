@@ -43,6 +43,15 @@ pub(super) struct Left<'a> {
     pub(super) field: String,
 }
 
+impl Pair<'_> {
+    /// Whether the hop puts new pods in the place of those that run.
+    pub(super) fn replaces_pods(&self, scene: &Scene<'_>) -> bool {
+        let (was, will) = (&self.before, &self.after);
+        let is_changed = was.template.spec != will.template.spec || was.template.metadata != will.template.metadata;
+        was.name != will.name || !scene.live.contains_key(will.name) || is_changed
+    }
+}
+
 impl<'a> Use<'a> {
     /// A field of the container as a JSON pointer in the workload.
     pub(super) fn field(&self, rest: &str) -> String {

@@ -1,0 +1,150 @@
+//! What the writes of a hop come to together.
+
+use super::*;
+
+fn quota(hard: &str, used: &str) -> String {
+    format!(
+        "apiVersion: v1\nkind: ResourceQuota\nmetadata: {{name: q}}\nstatus: {{hard: {{{hard}}}, used: {{{used}}}}}\n---\n"
+    )
+}
+
+fn claim(name: &str, class: &str) -> String {
+    format!(
+        "apiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: {{name: {name}}}\n\
+         spec: {{{class}resources: {{requests: {{storage: 1Gi}}}}}}\n---\n"
+    )
+}
+
+fn web(replicas: u8) -> String {
+    let spec = "{containers: [{name: a, image: i, resources: {requests: {memory: 64Mi}, limits: {cpu: 1}}}]}";
+    deployment("web", spec).replace("spec: {template", &format!("spec: {{replicas: {replicas}, template"))
+}
+
+/// The object that goes over.
+fn over(live: &str, stored: &str, planned: &str) -> Option<String> {
+    let found = Case::new(stored, live, planned).run().1;
+    assert!(found.len() < 2 && found.iter().all(|finding| finding.code == Code::ServerRefuses), "{found:?}");
+    found.first().and_then(|finding| finding.object()).map(Ref::full)
+}
+
+#[test]
+fn all_writes_together_have_to_fit_a_quota() {
+    let set = "apiVersion: apps/v1\nkind: StatefulSet\nmetadata: {name: s}\nspec: {replicas: 2, template: {spec: {containers: []}}, \
+               volumeClaimTemplates: [{metadata: {name: d}, spec: {resources: {requests: {storage: 1Gi}}}}]}\n---\n";
+    let port = "apiVersion: v1\nkind: Service\nmetadata: {name: p}\nspec: {type: NodePort, ports: [{port: 80}, {port: 81}]}\n---\n";
+    let (maps, web3) = (map("a", "1") + &map("b", "1"), web(3));
+    let claims = claim("a", "") + &claim("b", "");
+    let fast = claim("a", "storageClassName: fast, ") + &claim("b", "storageClassName: fast, ");
+    let cases: [(&str, &str, &str, &str, &str); 12] = [
+        ("count/configmaps", "3", "2", &maps, "ConfigMap/n/b"),
+        ("configmaps", "2", "1", &maps, "ConfigMap/n/b"),
+        ("requests.storage", "2Gi", "1Gi", &claims, "PersistentVolumeClaim/n/b"),
+        ("fast.storageclass.storage.k8s.io/requests.storage", "2Gi", "1Gi", &fast, "PersistentVolumeClaim/n/b"),
+        ("fast.storageclass.storage.k8s.io/persistentvolumeclaims", "2", "1", &fast, "PersistentVolumeClaim/n/b"),
+        ("persistentvolumeclaims", "2", "1", set, "StatefulSet.apps/n/s"),
+        ("requests.storage", "2Gi", "1Gi", set, "StatefulSet.apps/n/s"),
+        ("services.nodeports", "2", "1", port, "Service/n/p"),
+        ("pods", "3", "1", &web3, DEPLOYMENT),
+        ("requests.memory", "256Mi", "65Mi", &web3, DEPLOYMENT),
+        ("limits.cpu", "3", "1m", &web3, DEPLOYMENT),
+        ("secrets", "1", "1", "", "ResourceQuota/n/q"),
+    ];
+    for (key, hard, used, planned, object) in cases {
+        let class = "apiVersion: storage.k8s.io/v1\nkind: StorageClass\nmetadata: {name: fast}\n";
+        let at = |used: &str| over(&(quota(&format!("{key}: {hard}"), &format!("{key}: {used}")) + class), "", planned);
+        assert_eq!(at(used).as_deref(), Some(object), "{key}");
+        assert_eq!(at("0"), None, "{key}");
+    }
+}
+
+#[test]
+fn what_is_there_or_ends_is_not_counted_again() {
+    let full = quota(
+        "pods: 1, count/configmaps: 1, count/deployments.apps: 1",
+        "pods: 1, count/configmaps: 1, count/deployments.apps: 1",
+    );
+    let live = |text: &str| full.clone() + &text.replacen("metadata: {", &format!("metadata: {{{MARKS}, "), 1);
+    assert_eq!(over(&live(&web(1)), &web(1), &web(1)), None);
+    assert_eq!(over(&live(&web(1)), &web(1), &web(2)).as_deref(), Some(DEPLOYMENT));
+    // The pods of a Deployment that goes leave room for those of another one.
+    let renamed = "apiVersion: v1\nkind: ReplicationController\nmetadata: {name: x}\nspec: {template: {spec: {containers: []}}}\n";
+    assert_eq!(over(&live(&web(1)), &web(1), renamed), None);
+    assert_eq!(over(&full, "", renamed).as_deref(), Some("ReplicationController/n/x"));
+    // Helm deletes what it drops last.
+    let gone = Case::new(&map("a", "1"), &live(&live_map("a", "1")), &map("b", "1"));
+    assert_eq!(gone.found(), blocks(Code::ServerRefuses, "ConfigMap/n/b", "/metadata/name"));
+    let deleted = || Case::new(&map("a", "1"), &live(&live_map("a", "1")), &map("a", "2"));
+    assert_eq!(deleted().deletes(&["ConfigMap/n/a"]).found(), []);
+    // A scoped quota counts some pods alone; a later hop is asked at its time; the oldest record makes room for the new one.
+    let scoped = full.replace("status:", "spec: {scopes: [BestEffort]}\nstatus:");
+    assert_eq!(over(&scoped, "", &map("b", "1")), None);
+    assert_eq!(Case::new("", &full, &map("b", "1")).with(|writes| writes.is_next = false).found(), []);
+    let records = |count: usize| {
+        Case::new("", &quota("secrets: 9", "secrets: 9"), "").with(|writes| writes.records = count).found().len()
+    };
+    assert_eq!((records(9), records(10)), (1, 0));
+}
+
+#[test]
+fn a_quota_of_the_chart_counts_objects_too() {
+    let own = |hard: &str| {
+        format!("apiVersion: v1\nkind: ResourceQuota\nmetadata: {{name: q}}\nspec: {{hard: {{{hard}}}}}\n---\n")
+    };
+    let cases = [
+        ("persistentvolumeclaims", claim("a", ""), claim("b", "")),
+        ("count/configmaps", live_map("a", "1"), map("b", "1")),
+    ];
+    for (key, live, new) in cases {
+        let found =
+            |limit: u8| over(&live, "", &(own(&format!("{key}: {limit}")) + &new)).map(|name| name.ends_with("/b"));
+        assert_eq!((found(1), found(2)), (Some(true), None), "{key}");
+    }
+    let raised = |limit: u8| {
+        let live = quota("count/configmaps: 1", "count/configmaps: 1");
+        let planned = own(&format!("count/configmaps: {limit}")) + &map("b", "1");
+        over(&live, &own("count/configmaps: 1"), &planned)
+    };
+    assert_eq!((raised(1).as_deref(), raised(2)), (Some("ConfigMap/n/b"), None));
+}
+
+#[test]
+fn hooks_take_of_a_quota_while_they_are_there() {
+    let found = |policy: &str| {
+        let hook = map("h", "1")
+            .replace("{name: h}", &format!("{{name: h, annotations: {{helm.sh/hook: pre-upgrade{policy}}}}}"));
+        Case::new("", &quota("configmaps: 2", "configmaps: 1"), &map("b", "1")).hooks(&hook).found().len()
+    };
+    assert_eq!((found(""), found(", helm.sh/hook-delete-policy: hook-succeeded")), (1, 0));
+}
+
+#[test]
+fn two_services_cannot_have_one_number() {
+    let node =
+        |name: &str, port: u16| service(name, &format!("type: NodePort, ports: [{{port: 80, nodePort: {port}}}]"));
+    let of = |planned: &str| Case::new("", "", planned).found();
+    let port = "/spec/ports/0/nodePort";
+    assert_eq!(of(&(node("a", 30001) + &node("b", 30001))), blocks(Code::ServerRefuses, "Service/n/b", port));
+    assert_eq!(of(&(node("a", 30001) + &node("b", 30002))), []);
+    let ip = |name: &str, last: u8| service(name, &format!("clusterIP: 10.0.0.{last}"));
+    assert_eq!(of(&(ip("a", 7) + &ip("b", 7))), blocks(Code::ServerRefuses, "Service/n/b", "/spec/clusterIP"));
+    assert_eq!(of(&(ip("a", 7) + &ip("b", 8))), []);
+    // One number for two protocols of one Service.
+    let both = "type: NodePort, ports: [{port: 53, protocol: UDP, nodePort: 30053}, {port: 53, protocol: TCP, nodePort: 30053}]";
+    assert_eq!(of(&service("a", both)), []);
+}
+
+#[test]
+fn a_port_that_is_given_up_first_is_free() {
+    let node = |name: &str| service(name, "type: NodePort, ports: [{port: 80, nodePort: 30001}]");
+    let plain = |name: &str| service(name, "ports: [{port: 80}]");
+    let live = |text: &str| text.replacen("metadata: {", &format!("metadata: {{{MARKS}, "), 1);
+    let moves = |from: &'static str, to: &'static str| {
+        let in_order = |with: &str| if with == "a" { node("a") + &plain("b") } else { plain("a") + &node("b") };
+        let today = live(&node(from)) + &live(&plain(to));
+        let taken = invalid("FieldValueInvalid", "spec.ports[0].nodePort", "provided port is already allocated");
+        let target: &'static str = if to == "a" { "Service/n/a" } else { "Service/n/b" };
+        Case::new(&in_order(from), &today, &in_order(to)).answers("patch", target, taken).found()
+    };
+    assert_eq!(moves("a", "b"), []);
+    assert_eq!(moves("b", "a"), blocks(Code::ServerRefuses, "Service/n/a", "/spec/ports/0/nodePort"));
+}
