@@ -103,6 +103,53 @@ pub fn leaves_spec(stored: Option<&Object>, target: &Object, live: &Object) -> b
     patched(stored, target, live).at("/spec") == live.at("/spec")
 }
 
+/// What the new document says and helm's patch leaves out, as JSON pointers into the document: items of a merged list that share a key.
+#[must_use]
+pub fn left_out(stored: Option<&Object>, target: &Object, live: &Object) -> Vec<String> {
+    let mut all = Vec::new();
+    // A JSON merge patch leaves what somebody has changed by hand.
+    if !target.name().is_some_and(|name| merge::is_typed(name.group())) {
+        return all;
+    }
+    missing(&target.0, &patched(stored, target, live).0, "", &mut all);
+    all
+}
+
+fn missing(want: &Value, have: &Value, at: &str, all: &mut Vec<String>) {
+    match (want, have) {
+        (Value::Object(want), Value::Object(have)) => {
+            for (key, value) in want.iter().filter(|(_, value)| !value.is_null()) {
+                let at = format!("{at}/{}", model::pointer_part(key));
+                match have.get(key) {
+                    Some(have) => missing(value, have, &at, all),
+                    None => all.push(at),
+                }
+            }
+        }
+        (Value::Array(want), Value::Array(have)) => {
+            for (index, item) in want.iter().enumerate() {
+                let at = format!("{at}/{index}");
+                let lacks = |have: &Value| {
+                    let mut lacks = Vec::new();
+                    missing(item, have, &at, &mut lacks);
+                    lacks
+                };
+                let closest = have.iter().map(|have| (have, lacks(have))).min_by_key(|(_, lacks)| lacks.len());
+                match closest {
+                    // A part of an item of its name is told exactly.
+                    Some((have, lacks)) if have.get("name").is_some() && have.get("name") == item.get("name") => {
+                        all.extend(lacks);
+                    }
+                    Some((_, lacks)) if lacks.is_empty() => {}
+                    _ => all.push(at),
+                }
+            }
+        }
+        _ if want == have => {}
+        _ => all.push(at.to_owned()),
+    }
+}
+
 /// Brings the three forms of a Secret to one: everything in `data`; and where one of them shows marks in place of its
 /// values, marks in all of them, of which only [`Manifest::FREE`] says that the value becomes another one.
 fn comparable(three: [&Object; 3]) -> [Object; 3] {
@@ -252,6 +299,39 @@ mod tests {
             assert_eq!(found[0].0, change, "{target} {live}");
             assert!(!found[0].2.contains("YQ"), "{found:?}");
         }
+    }
+
+    #[test]
+    fn what_shares_a_key_is_left_out() {
+        let service = |ports: &str| {
+            docs(&format!(
+                "apiVersion: v1
+kind: Service
+metadata: {{name: a}}
+spec: {{ports: [{ports}]}}
+"
+            ))
+            .remove(0)
+        };
+        let (udp, tcp) = ("{name: u, port: 53, protocol: UDP}", "{name: t, port: 53, protocol: TCP}");
+        let (one, two) = (service(udp), service(&format!("{udp}, {tcp}")));
+        assert_eq!(left_out(Some(&one), &two, &one), ["/spec/ports/1"]);
+        assert_eq!(left_out(Some(&two), &two, &two), Vec::<String>::new());
+        assert_eq!(left_out(Some(&two), &one, &two), ["/spec/ports/0"]);
+        let other = service(&format!("{udp}, {}", tcp.replace("53", "54")));
+        assert_eq!(left_out(Some(&one), &other, &one), Vec::<String>::new());
+        // A kind without a type is patched by what differs between the manifests.
+        let route = |host: &str| {
+            docs(&format!(
+                "apiVersion: route.openshift.io/v1
+kind: Route
+metadata: {{name: a}}
+spec: {{host: {host}}}
+"
+            ))
+            .remove(0)
+        };
+        assert_eq!(left_out(Some(&route("a")), &route("a"), &route("by-hand")), Vec::<String>::new());
     }
 
     #[test]

@@ -196,6 +196,8 @@ codes! {
         "it starts on an empty folder; the old data lies unused", "give the chart the mountPath, subPath and data directory of today";
     KeepRemoved = 257, Done, "the upgrade removes helm.sh/resource-policy: keep from a PVC",
         "a later helm upgrade or uninstall may delete the PVC", "after the upgrade: kubectl annotate pvc NAME helm.sh/resource-policy=keep";
+    LeftOut = 258, Blocked, "helm's patch leaves something out that the new chart says",
+        "items of a list that share a key are merged into one, and helm says deployed all the same", "delete the object before the upgrade, so that helm makes it anew, or accept: --accept PL258 --reason TEXT";
     NotForeseen = 260, Blocked, "a later hop looks up an object whose state after the earlier hop is not known",
         "what the chart renders from it may be something else than the plan shows", "stop at the version before with --to, and plan again from there; or accept: --accept PL260 --reason TEXT";
     SharedVolume = 270, Done, "a pod of somebody else mounts a volume of the release",
@@ -290,6 +292,7 @@ impl Code {
             | Self::RendersOtherwise
             | Self::OtherDatabaseName
             | Self::NotReadyBefore
+            | Self::LeftOut
             | Self::NotForeseen => Acceptance::Whole,
             Self::HookReachesStorage | Self::NotModelled => Acceptance::PerVolume,
             _ => Acceptance::Never,

@@ -71,7 +71,7 @@ pub fn undone(plan: &Plan, known: &Fold, newest: Option<&ReleaseFact>) -> Option
         Finding::blocking(Code::HelmFailed, found)
             .with(revision)
             .with(format!("it halted with {}: {}", halt.code, halt.found))
-            .why("what is verified holds, but the release is not the one that the plan leads to")
+            .why("the checks are about the data; the release is not the one that the plan leads to")
             .next(format!("portolan status {0} says what to do, then portolan apply {0}", digest.short())),
     )
 }

@@ -151,6 +151,10 @@ fn pending_of_others(run: &HelmRun, newest: &ReleaseFact) -> Finding {
     if !newest.description.is_empty() {
         finding = finding.with(newest.description.clone());
     }
+    if newest.revision == 1 {
+        let next = "keep this record, the only one of a new installation; when its owner confirms that it came to its end, plan again";
+        return finding.next(next);
+    }
     finding.next(format!(
         "wait for that helm to end; only if its owner confirms that no helm process runs (`ps -ef | grep helm` where it was \
          started): {}",

@@ -8,6 +8,7 @@ mod effect;
 mod hooks;
 mod identity;
 mod keys;
+mod left_out;
 mod needs;
 mod newcomers;
 mod numbers;
@@ -48,6 +49,7 @@ pub(super) fn of_hop(scene: &Scene<'_>) -> Report {
     keys::check(scene, &mut report);
     database::check(scene, &workloads, &mut report);
     numbers::check(scene, &mut report);
+    left_out::check(scene, &mut report);
     effect::check(scene, &mut report);
     report.merge();
     report

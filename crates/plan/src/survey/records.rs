@@ -124,7 +124,7 @@ pub fn settled(release: &Release) -> Result<(), Finding> {
             .next(format!(
                 "find out whether that installation came to its end: whether a helm process still runs where it was started \
                  (`ps -ef | grep helm`), and what `helm get manifest -n {0} {1}` lists is there and ready (`kubectl get all,pvc -n {0}`). \
-                 Keep the record: without it helm does not know the release, and `helm uninstall` would delete what holds the data",
+                 Keep the record: without it helm does not know the release, and the next installation stops at what is there",
                 release.id.namespace, release.id.name
             )));
     }

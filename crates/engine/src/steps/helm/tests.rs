@@ -111,4 +111,8 @@ fn a_pending_record_is_named_with_what_is_known_of_its_helm() {
     let next = on_look(&run(), &Fold::default(), MARK, &foreign);
     let finding = halts(&next).expect("it halts");
     assert!(finding.next.starts_with("wait for that helm to end; only if its owner confirms"), "{}", finding.next);
+    // The only record of a release is not to be deleted.
+    let next = on_look(&run(), &Fold::default(), MARK, &[fact(1, ReleaseStatus::PendingInstall, None)]);
+    let finding = halts(&next).expect("it halts");
+    assert!(!finding.next.contains("delete"), "{}", finding.next);
 }
