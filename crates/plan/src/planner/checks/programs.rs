@@ -157,7 +157,18 @@ fn is_flags(word: &str) -> bool {
 /// Whether everything that one script has and the other has not does nothing to data.
 fn is_harmless_change(old: &str, new: &str) -> bool {
     let (old, new): (BTreeSet<&str>, BTreeSet<&str>) = (commands(old).collect(), commands(new).collect());
-    old.symmetric_difference(&new).all(|command| is_harmless(command))
+    // The same program with other arguments is judged by what it is told of the data elsewhere.
+    let started =
+        |commands: &BTreeSet<&'_ str>| commands.iter().filter_map(|one| started(one)).map(str::to_owned).collect();
+    let (was, is): (BTreeSet<String>, BTreeSet<String>) = (started(&old), started(&new));
+    old.symmetric_difference(&new)
+        .all(|command| is_harmless(command) || (was == is && self::started(command).is_some()))
+}
+
+/// The program that a command puts in the shell's place.
+fn started(command: &str) -> Option<&str> {
+    let mut words = command.split_whitespace().skip_while(|word| is_assignment(word));
+    (words.next() == Some("exec")).then(|| words.next()).flatten()
 }
 
 /// The commands of a script.
@@ -168,15 +179,15 @@ fn commands(script: &str) -> impl Iterator<Item = &str> {
         .filter(|command| !command.is_empty() && !command.starts_with('#'))
 }
 
-/// Whether commands only start a program, wait, write to the screen, make a folder or hand files over.
+/// Whether commands only wait, write to the screen, make a folder or hand files over.
 fn is_harmless(script: &str) -> bool {
-    const TOOLS: [&str; 18] = [
-        "exec", "sleep", "echo", "printf", "true", ":", "set", "umask", "ulimit", "date", "id", "ls", "mkdir", "chown",
+    const TOOLS: [&str; 17] = [
+        "sleep", "echo", "printf", "true", ":", "set", "umask", "ulimit", "date", "id", "ls", "mkdir", "chown",
         "chmod", "chgrp", "setfacl", "wait",
     ];
     commands(script).all(|command| {
         let mut words = command.split_whitespace().skip_while(|word| is_assignment(word));
-        let tool = words.next().and_then(|tool| tool.rsplit('/').next());
+        let tool = words.find(|word| *word != "exec").and_then(|tool| tool.rsplit('/').next());
         let is_tool = tool.is_none_or(|tool| TOOLS.contains(&tool));
         is_tool && !command.contains(['>', '`']) && !command.contains("$(")
     })
@@ -199,6 +210,8 @@ mod tests {
             ("mkdir -p /data", "mkdir -p /data && chown -R 1:1 /data", true),
             ("# none", "", true),
             ("exec", "rm -rf /data/*; exec", false),
+            ("exec server", "exec rm -rf", false),
+            ("exec server", "exec other", false),
             ("test -s /data/db || ", "", false),
             ("mkdir", "echo > /data/db\nmkdir", false),
             ("mkdir", "A=1 /bin/wipe /data\nmkdir", false),
