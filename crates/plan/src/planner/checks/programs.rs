@@ -157,18 +157,25 @@ fn is_flags(word: &str) -> bool {
 /// Whether everything that one script has and the other has not does nothing to data.
 fn is_harmless_change(old: &str, new: &str) -> bool {
     let (old, new): (BTreeSet<&str>, BTreeSet<&str>) = (commands(old).collect(), commands(new).collect());
-    // The same program with other arguments is judged by what it is told of the data elsewhere.
-    let started =
-        |commands: &BTreeSet<&'_ str>| commands.iter().filter_map(|one| started(one)).map(str::to_owned).collect();
-    let (was, is): (BTreeSet<String>, BTreeSet<String>) = (started(&old), started(&new));
-    old.symmetric_difference(&new)
-        .all(|command| is_harmless(command) || (was == is && self::started(command).is_some()))
+    let programs = |commands: &BTreeSet<&'_ str>| -> BTreeSet<String> {
+        commands.iter().filter_map(|one| started(one)).map(str::to_owned).collect()
+    };
+    let (was, is) = (programs(&old), programs(&new));
+    // The same program with other arguments, or one that the image started by itself: what it is told of the data is judged elsewhere.
+    let is_program = |command: &str| {
+        started(command).is_some_and(|tool| was == is || (was.is_empty() && !FILE_TOOLS.contains(&tool)))
+    };
+    old.symmetric_difference(&new).all(|command| is_harmless(command) || is_program(command))
 }
+
+/// Programs that are no server, and change files or run a script.
+const FILE_TOOLS: [&str; 14] =
+    ["rm", "mv", "cp", "dd", "find", "truncate", "shred", "rsync", "tee", "unlink", "sh", "bash", "busybox", "install"];
 
 /// The program that a command puts in the shell's place.
 fn started(command: &str) -> Option<&str> {
     let mut words = command.split_whitespace().skip_while(|word| is_assignment(word));
-    (words.next() == Some("exec")).then(|| words.next()).flatten()
+    (words.next() == Some("exec")).then(|| words.next()?.rsplit('/').next()).flatten()
 }
 
 /// The commands of a script.
