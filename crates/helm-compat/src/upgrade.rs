@@ -304,14 +304,8 @@ mod tests {
     #[test]
     fn what_shares_a_key_is_left_out() {
         let service = |ports: &str| {
-            docs(&format!(
-                "apiVersion: v1
-kind: Service
-metadata: {{name: a}}
-spec: {{ports: [{ports}]}}
-"
-            ))
-            .remove(0)
+            docs(&format!("apiVersion: v1\nkind: Service\nmetadata: {{name: a}}\nspec: {{ports: [{ports}]}}\n"))
+                .remove(0)
         };
         let (udp, tcp) = ("{name: u, port: 53, protocol: UDP}", "{name: t, port: 53, protocol: TCP}");
         let (one, two) = (service(udp), service(&format!("{udp}, {tcp}")));
@@ -322,14 +316,8 @@ spec: {{ports: [{ports}]}}
         assert_eq!(left_out(Some(&one), &other, &one), Vec::<String>::new());
         // A kind without a type is patched by what differs between the manifests.
         let route = |host: &str| {
-            docs(&format!(
-                "apiVersion: route.openshift.io/v1
-kind: Route
-metadata: {{name: a}}
-spec: {{host: {host}}}
-"
-            ))
-            .remove(0)
+            let head = "apiVersion: route.openshift.io/v1\nkind: Route\nmetadata: {name: a}";
+            docs(&format!("{head}\nspec: {{host: {host}}}\n")).remove(0)
         };
         assert_eq!(left_out(Some(&route("a")), &route("a"), &route("by-hand")), Vec::<String>::new());
     }

@@ -1,14 +1,11 @@
 //! What the API server refuses, brought about, and each case's twin that it accepts.
 
-use std::time::{Duration, Instant};
-
 use model::{ApplyMethod, Code, Finding, HelmClient, Object, Ref, ReleaseId, Seen, Severity};
 use portolan_adapters::kubernetes::{Client, Known, PlannedWrites};
 use semver::Version;
 use serde_json::{Value, json};
-use testkit::rig::PATIENCE;
 
-use crate::{admin, namespace, post, there};
+use crate::{admin, in_time, namespace, post, there};
 
 const MANAGER: &str = "helm-of-the-test";
 
@@ -54,14 +51,13 @@ type Blocking = Vec<(Code, String, String)>;
 /// Asks until what blocks is this: the plugins that admit an object read copies of quotas, labels and classes that come a little
 /// later than the objects themselves.
 async fn come_to_block(client: &Client, writes: PlannedWrites, want: Blocking) {
-    let limit = Instant::now() + PATIENCE;
-    loop {
-        let found = blocks(client, writes.clone()).await;
-        if found == want || Instant::now() > limit {
-            return assert_eq!(found, want);
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
+    let mut found = Blocking::new();
+    in_time(async || {
+        found = blocks(client, writes.clone()).await;
+        found == want
+    })
+    .await;
+    assert_eq!(found, want);
 }
 
 async fn blocks(client: &Client, writes: PlannedWrites) -> Blocking {
@@ -101,11 +97,8 @@ async fn patch(client: &Client, path: &str, content_type: &str, body: Value) {
 
 /// Waits until an object is as it should be.
 async fn until(client: &Client, target: &Ref, holds: impl Fn(&Object) -> bool) {
-    let limit = Instant::now() + PATIENCE;
-    while !matches!(client.see(target).await, Seen::There(object) if holds(&object)) {
-        assert!(Instant::now() < limit, "{target:?} does not come to be as it should");
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
+    let is_so = in_time(async || matches!(client.see(target).await, Seen::There(object) if holds(&object))).await;
+    assert!(is_so, "{target:?} does not come to be as it should");
 }
 
 #[tokio::test]

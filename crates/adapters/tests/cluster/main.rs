@@ -12,11 +12,13 @@ mod writes;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
 
 use kube::config::Kubeconfig;
 use model::{Object, Ref, Seen};
 use portolan_adapters::kubernetes::Client;
 use serde_json::{Value, json};
+use testkit::rig::PATIENCE;
 
 /// The administrator's kubeconfig.
 fn kubeconfig() -> PathBuf {
@@ -45,6 +47,21 @@ async fn namespace(client: &Client) -> String {
     let name = format!("adapters-{}-{count}", std::process::id());
     post(client, "/api/v1/namespaces", json!({ "metadata": { "name": name } })).await;
     name
+}
+
+/// Asks again and again until something is so, for [`PATIENCE`] at most; whether it came to be. There is nothing to watch where
+/// the API server's own copies of objects are behind.
+async fn in_time(mut holds: impl AsyncFnMut() -> bool) -> bool {
+    let limit = Instant::now() + PATIENCE;
+    loop {
+        if holds().await {
+            return true;
+        }
+        if Instant::now() > limit {
+            return false;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
 }
 
 async fn post(client: &Client, path: &str, body: Value) -> Object {

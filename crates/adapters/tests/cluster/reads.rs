@@ -1,14 +1,12 @@
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 use futures::{StreamExt, stream};
 use kube::config::Kubeconfig;
 use model::{Answer, Ask, Code, Finding, Ref, Seen};
 use portolan_adapters::kubernetes::Client;
 use serde_json::{Value, json};
-use testkit::rig::PATIENCE;
 
-use crate::{admin, changed, namespace, post, secret};
+use crate::{admin, changed, in_time, namespace, post, secret};
 
 fn list(group: &str, kind: &str, namespace: &str) -> Ask {
     Ask::List { group: group.into(), kind: kind.into(), namespace: namespace.into() }
@@ -106,14 +104,11 @@ async fn a_kind_that_is_not_in_the_table_is_asked_for_once() {
     });
     post(&client, "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", body).await;
     let path = format!("/apis/{group}/v1alpha1/namespaces/{namespace}/oddities");
-    let limit = Instant::now() + PATIENCE;
-    loop {
+    let is_served = in_time(async || {
         let request = http::Request::get(path.clone()).body(Vec::new()).expect("a request");
-        if client.raw().request_text(request).await.is_ok() || Instant::now() > limit {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
+        client.raw().request_text(request).await.is_ok()
+    });
+    assert!(is_served.await, "{path} is not served");
     let body = json!({
         "apiVersion": format!("{group}/v1alpha1"), "kind": "Oddity", "metadata": { "name": "o" },
     });

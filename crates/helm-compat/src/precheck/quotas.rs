@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use kube_facts::{ContainerKind, PodTemplate};
+use kube_facts::{ContainerKind, PodTemplate, StatefulSet};
 use model::{Code, Finding, Object, Ref};
 use serde_json::Value;
 
@@ -174,22 +174,13 @@ fn after(check: &Precheck, name: &Ref, doc: &Object, live: &Object) -> Object {
 
 /// The PVCs that a StatefulSet makes of its templates.
 fn of_claims(check: &Precheck, name: &Ref, set: &Object) -> Usage {
-    let number = |pointer: &str, missing: u64| set.at(pointer).and_then(Value::as_u64).unwrap_or(missing);
-    let (first, count) = (number("/spec/ordinals/start", 0), number("/spec/replicas", 1));
     let mut usage = Usage::new();
-    for template in set.list("/spec/volumeClaimTemplates") {
-        let prefix = template.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
-        let is_new = |ordinal: &u64| {
-            let claim = format!("{prefix}-{}-{ordinal}", name.name());
-            check.known.is_absent(&Ref::claim(name.namespace(), &claim))
-        };
-        let new = (first..first.saturating_add(count)).filter(is_new).count();
-        let mut claim = template.clone();
+    let claims = StatefulSet::named(name, set).map(|set| set.claims()).unwrap_or_default();
+    for made in claims.into_iter().filter(|made| check.known.is_absent(&made.claim)) {
+        let mut claim = made.template.clone();
         claim["kind"] = "PersistentVolumeClaim".into();
         claim["apiVersion"] = "v1".into();
-        let one = of_object(check, &Object::new(claim));
-        let new = i128::try_from(new).unwrap_or_default();
-        add(&mut usage, &one.into_iter().map(|(key, taken)| (key, taken * new)).collect());
+        add(&mut usage, &of_object(check, &Object::new(claim)));
     }
     usage
 }

@@ -236,7 +236,7 @@ fn refused(scene: &Scene<'_>) -> Vec<Finding> {
 /// rendering has another value in its place.
 fn locked_out(scene: &Scene<'_>, database: &FoundDatabase<'_>) -> Option<Finding> {
     let secret = &database.reference.password.secret;
-    let doc = scene.planned.docs.iter().find(|doc| doc.name().as_ref() == Some(secret))?;
+    let doc = super::reach::planned(scene, secret)?;
     if scene.live.contains_key(secret) || !mounts_today(scene, database) {
         return None;
     }

@@ -49,8 +49,9 @@ pub(super) fn unmodelled(scene: &Scene<'_>) -> Vec<Unmodelled> {
 
 /// Whether an object is there when helm runs, in both manifests, and helm leaves its spec as it is.
 fn is_left_alone(scene: &Scene<'_>, name: &Ref) -> bool {
-    let planned = scene.planned.docs.iter().find(|doc| doc.name().as_ref() == Some(name));
-    let (Some(old), Some(doc), Some(live)) = (stored(scene, name), planned, scene.live.get(name)) else { return false };
+    let (Some(old), Some(doc), Some(live)) = (stored(scene, name), planned(scene, name), scene.live.get(name)) else {
+        return false;
+    };
     upgrade::leaves_spec(Some(old), doc, live)
 }
 
@@ -72,6 +73,11 @@ pub(super) fn stored<'a>(scene: &'a Scene<'_>, name: &Ref) -> Option<&'a Object>
     scene.before.docs.iter().find(|doc| doc.name().as_ref() == Some(name))
 }
 
+/// The document of an object in the new manifest.
+pub(super) fn planned<'a>(scene: &'a Scene<'_>, name: &Ref) -> Option<&'a Object> {
+    scene.planned.docs.iter().find(|doc| doc.name().as_ref() == Some(name))
+}
+
 /// What can be said about a hop.
 pub(super) fn of_hop(scene: &Scene<'_>) -> Vec<Finding> {
     let mut findings = taken::of_hop(scene);
@@ -88,7 +94,7 @@ fn unkept(scene: &Scene<'_>) -> Vec<Finding> {
     let volumes = scene.ground.inventory.data_volumes();
     let unkept = volumes.filter_map(|volume| {
         let claim = &volume.claim;
-        let doc = scene.planned.docs.iter().find(|doc| doc.name().as_ref() == Some(claim))?;
+        let doc = planned(scene, claim)?;
         let live = scene.live.get(claim).filter(|live| keep(live))?;
         let after = upgrade::patched(stored(scene, claim), doc, live);
         (!keep(&after)).then(|| {
@@ -139,8 +145,7 @@ fn waits_for_its_pods(name: &Ref, live: &Object) -> bool {
 
 /// Whether helm changes the pod template of a workload that no step deletes before.
 fn gets_new_pods(scene: &Scene<'_>, name: &Ref) -> bool {
-    let planned = scene.planned.docs.iter().find(|doc| doc.name().as_ref() == Some(name));
-    let (Some(doc), Some(live)) = (planned, scene.live.get(name)) else { return false };
+    let (Some(doc), Some(live)) = (planned(scene, name), scene.live.get(name)) else { return false };
     let after = upgrade::patched(stored(scene, name), doc, live);
     after.at("/spec/template") != live.at("/spec/template")
 }

@@ -84,8 +84,9 @@ impl Change<'_> {
 
     /// Whether the value is put in from the archived Secret.
     fn is_carried(&self) -> bool {
-        let doc = self.scene.planned.docs.iter().find(|doc| doc.name().as_ref() == Some(self.name));
-        doc.and_then(|doc| value(doc, self.key)?.as_str()).is_some_and(|text| text.starts_with(Manifest::CARRIED))
+        super::super::reach::planned(self.scene, self.name)
+            .and_then(|doc| value(doc, self.key)?.as_str())
+            .is_some_and(|text| text.starts_with(Manifest::CARRIED))
     }
 
     /// Whether it is a known database's password, which the planner carries, or says that it does not.
