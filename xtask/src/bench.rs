@@ -208,7 +208,7 @@ impl<'a> Bench<'a> {
                 seconds(|spent| spent.own).show("s"),
                 seconds(|spent| spent.children).show("s"),
                 format!("{both:.2} s in all"),
-                format!("less than {PROCESSOR:.0} s"),
+                format!("less than {PROCESSOR:.1} s"),
                 both < PROCESSOR,
             ),
             row(

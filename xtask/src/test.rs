@@ -13,12 +13,19 @@ use trials::side_by_side::each;
 /// More make pods so slow on two processors that time limits are met.
 const BINARIES_AT_ONCE: usize = 2;
 
+/// The tests on the rig that take longest: they begin first, so that none is left to run alone at the end.
+const LONGEST: [&str; 3] = ["reports", "fidelity", "real"];
+
 /// What test runners said, added up.
 #[derive(Default)]
 struct Count {
     passed: usize,
     failed: usize,
     ignored: usize,
+    /// What the tests that failed said.
+    failures: String,
+    /// Whether the runner is telling what its failed tests said.
+    in_failures: bool,
 }
 
 /// Runs all tests; with `need_rig` a machine without the rig fails.
@@ -42,6 +49,9 @@ pub(crate) fn run(root: &Path, need_rig: bool) -> Result<()> {
             count.ignored
         }
     };
+    if !count.failures.is_empty() {
+        println!("== what failed\n{}", count.failures);
+    }
     println!("{:.0} minutes", begin.elapsed().as_secs_f64() / 60.0);
     println!("{} passed, {} failed, {skipped} skipped", count.passed, count.failed);
     if count.failed > 0 {
@@ -69,8 +79,9 @@ fn on_the_rig(root: &Path, build: &rig::Build) -> Result<Count> {
     count
 }
 
-/// A test binary, and the folder of its package, where cargo runs it.
+/// A test binary by the name of its target, and the folder of its package, where cargo runs it.
 struct Binary {
+    name: String,
     executable: PathBuf,
     folder: PathBuf,
 }
@@ -89,10 +100,13 @@ fn binaries(root: &Path) -> Result<Vec<Binary>> {
             continue;
         }
         if let (Some(executable), Some(manifest)) = (text("/executable"), text("/manifest_path")) {
+            let name = text("/target/name").unwrap_or_default().to_owned();
             let folder = Path::new(manifest).parent().context("a manifest is in a folder")?;
-            binaries.push(Binary { executable: executable.into(), folder: folder.into() });
+            binaries.push(Binary { name, executable: executable.into(), folder: folder.into() });
         }
     }
+    let place = |binary: &Binary| LONGEST.iter().position(|name| *name == binary.name).unwrap_or(LONGEST.len());
+    binaries.sort_by_key(place);
     Ok(binaries)
 }
 
@@ -102,6 +116,7 @@ fn side_by_side(binaries: &[Binary], env: &[(&str, String)]) -> Result<Count> {
         let begin = Instant::now();
         let mut command = Command::new(&binary.executable);
         command.arg("--ignored").current_dir(&binary.folder).envs(env.iter().map(|(name, value)| (name, value)));
+        command.env("RUST_BACKTRACE", "0");
         let output = command.output().with_context(|| format!("starting {}", binary.executable.display()))?;
         let said = String::from_utf8_lossy(&output.stdout);
         let mut count = Count::default();
@@ -125,7 +140,8 @@ fn side_by_side(binaries: &[Binary], env: &[(&str, String)]) -> Result<Count> {
 
 fn command(root: &Path) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command.current_dir(root);
+    // A failed test says what is wrong; where a runner calls it from says nothing.
+    command.current_dir(root).env("RUST_BACKTRACE", "0");
     command
 }
 
@@ -146,7 +162,18 @@ fn cargo(root: &Path, args: &[&str]) -> Result<Count> {
 }
 
 impl Count {
+    /// Hears a line of a test runner: what failed tests said is kept, between its headings `---- NAME stdout ----` and the bare
+    /// list of names.
     fn hear(&mut self, line: &str) {
+        if line.starts_with("---- ") {
+            self.in_failures = true;
+        } else if line == "failures:" || line.starts_with("test result: ") {
+            self.in_failures = false;
+        }
+        if self.in_failures && !line.is_empty() {
+            self.failures.push_str(line);
+            self.failures.push('\n');
+        }
         let Some(rest) = line.strip_prefix("test result: ") else { return };
         let number = |word: &str| -> usize {
             let before = rest.split(word).next().unwrap_or_default().trim_end();
@@ -160,5 +187,22 @@ impl Count {
     fn add(&mut self, other: &Self) {
         self.passed += other.passed;
         self.failed += other.failed;
+        self.failures.push_str(&other.failures);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Count;
+
+    #[test]
+    fn what_failed_is_told_again_at_the_end() {
+        let said = "running 2 tests\ntest a ... ok\ntest b ... FAILED\n\nfailures:\n\n---- b stdout ----\n\n\
+                    thread 'b' panicked at src/b.rs:1:1:\nno\n\n\nfailures:\n    b\n\n\
+                    test result: FAILED. 1 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.01s";
+        let mut count = Count::default();
+        said.lines().for_each(|line| count.hear(line));
+        assert_eq!((count.passed, count.failed), (1, 1));
+        assert_eq!(count.failures, "---- b stdout ----\nthread 'b' panicked at src/b.rs:1:1:\nno\n");
     }
 }

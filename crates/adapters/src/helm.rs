@@ -32,6 +32,8 @@ const LIMIT: Duration = Duration::from_secs(30);
 /// Where there is none, or it is too old.
 pub async fn find(program: Option<&Path>) -> Result<HelmClient, Finding> {
     let path = locate(program)?;
+    let program = path.clone();
+    let digest = tokio::task::spawn_blocking(move || digest(&program));
     let said = version_text(&path).await?;
     let version = semver::Version::parse(said.trim().trim_start_matches('v')).map_err(|error| {
         no_helm(&path, &format!("it says its version is `{}`", said.trim())).with(error.to_string())
@@ -39,9 +41,10 @@ pub async fn find(program: Option<&Path>) -> Result<HelmClient, Finding> {
     if version < OLDEST {
         return Err(Finding::blocking(Code::OldHelm, format!("{} is helm {version}", path.display())));
     }
+    let digest = digest.await.map_err(std::io::Error::from).flatten();
     Ok(HelmClient {
         version,
-        digest: Some(digest(&path).map_err(|error| no_helm(&path, &error.to_string()))?),
+        digest: Some(digest.map_err(|error| no_helm(&path, &error.to_string()))?),
         path: path.to_string_lossy().into_owned(),
     })
 }
@@ -61,7 +64,7 @@ fn no_helm(path: &Path, why: &str) -> Finding {
 
 /// The digest of a program: the same helm is the same bytes, whatever it says of itself.
 fn digest(path: &Path) -> std::io::Result<Digest> {
-    std::fs::read(path).map(|bytes| Digest::of(&bytes))
+    Digest::of_reader(std::fs::File::open(path)?)
 }
 
 async fn version_text(path: &Path) -> Result<String, Finding> {

@@ -45,7 +45,7 @@ impl Client {
     /// Where there is no usable kubeconfig.
     pub async fn connect(kubeconfig: Option<&Path>, context: Option<&str>) -> Result<Self, Finding> {
         // Two features of one dependency can leave rustls without a default; an earlier choice is kept.
-        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let found = config::load(kubeconfig, context).await?;
         let server = found.config.cluster_url.to_string();
         let server = server.trim_end_matches('/').to_owned();

@@ -8,12 +8,14 @@ use std::time::Instant;
 use adapters::helm::{self, DryRun};
 use adapters::store::RunStore;
 use helm_compat::values;
-use model::{Accepted, Code, Content, Finding, HelmClient, Inventory, Plan, PlanFile, RenderJob, Rendering, StepKind};
+use model::{
+    Accepted, Code, Content, Finding, HelmClient, Inventory, Plan, PlanFile, ReleaseId, RenderJob, Rendering, StepKind,
+};
 use plan::Planning;
 use plan::planner::{Limits, Wish};
 use plan::survey::{self, Survey};
 use recipe::Book;
-use rehearse::{Forecast, Options, Subject, World, shelf};
+use rehearse::{Forecast, KnownDatabase, Options, Subject, World, shelf};
 use report::Page;
 use serde_json::{Value, json};
 
@@ -32,40 +34,49 @@ pub(crate) struct Prepared {
     pub(crate) survey: Survey,
     /// The plan with the objects that it refers to.
     pub(crate) file: PlanFile,
+    /// Its rehearsal, and the seconds that it took, where one was asked for and there is something to do.
+    pub(crate) rehearsed: Option<(Forecast, f64)>,
 }
 
 impl Prepared {
     /// The plan for people, and before it where its charts were fetched.
-    pub(crate) fn page(&self, rehearsed: Option<(&Forecast, f64)>) -> Page {
+    pub(crate) fn page(&self) -> Page {
         let name = self.book.product.repository.as_ref().map_or("charts", |repository| &repository.name);
         let plan = &self.file.plan;
+        let rehearsed = self.rehearsed.as_ref().map(|(forecast, seconds)| (forecast, *seconds));
         report::fetched(&self.file.fetched, name).then(report::plan(plan, &plan.digest(), rehearsed))
     }
 }
 
 /// Surveys an installation.
-pub(crate) async fn survey(global: &Global, site: &mut Site) -> Result<(Book, Survey), Finding> {
+pub(crate) async fn survey(global: &Global, site: &Site) -> Result<(Book, Survey), Finding> {
     let book = site::book(global)?;
-    let helm = site::helm(global, site).await?;
     let release = site::release(global, site, &book);
-    let survey = site.survey(&release, helm).await?;
+    let survey = survey_of(global, site, &release).await?;
     Ok((book, survey))
 }
 
+/// What is there of a release, and the helm of this machine, which is looked for meanwhile.
+async fn survey_of(global: &Global, site: &Site, release: &ReleaseId) -> Result<Survey, Finding> {
+    let (helm, mut survey) = tokio::try_join!(site::helm(global, site), site.survey(release))?;
+    survey.inventory.helm = helm.or(survey.inventory.helm);
+    Ok(survey)
+}
+
 /// Surveys the release that a plan is for, whatever the usual one is.
-pub(crate) async fn survey_for(global: &Global, site: &mut Site, plan: &Plan) -> Result<Survey, Finding> {
+pub(crate) async fn survey_for(global: &Global, site: &Site, plan: &Plan) -> Result<Survey, Finding> {
     runs::check_meant(global, &plan.release, "the plan")?;
-    let helm = site::helm(global, site).await?;
-    let mut survey = site.survey(&plan.release, helm).await?;
+    let mut survey = survey_of(global, site, &plan.release).await?;
     survey.go_on_from_deployed();
     Ok(survey)
 }
 
-/// Surveys an installation and plans its upgrade.
+/// Surveys an installation, plans its upgrade, and rehearses the plan where that is asked for.
 pub(crate) async fn plan(
     global: &Global,
-    site: &mut Site,
+    site: &Site,
     target: &Target,
+    rehearses: bool,
     output: &Output,
 ) -> Result<Prepared, Finding> {
     let (book, mut survey) = survey(global, site).await?;
@@ -87,7 +98,6 @@ pub(crate) async fn plan(
     };
     let client = survey.inventory.helm.clone().unwrap_or_else(rehearse::simulated_helm);
     let mut planning = Planning::new(&survey, &book, &wish, &client)?;
-    let site = &*site;
     let servers = site.servers(&survey, planning.databases());
     let dry_run = match site {
         Site::Real(real) => Some(DryRun::of_surveyed(&real.client, &survey.inventory)),
@@ -109,8 +119,18 @@ pub(crate) async fn plan(
     let objects = planning.renderings().to_vec();
     let mut file = planning.finish(&servers)?;
     file.fetched = fetched;
+    // The API server is asked meanwhile; its answers change nothing that is rehearsed.
+    let rehearsing = (rehearses && !file.plan.hops.is_empty()).then(|| {
+        let world = site.world(&survey, &KnownDatabase::of_plan(&file.plan));
+        let file = file.clone();
+        tokio::task::spawn_blocking(move || rehearse(&world, &file))
+    });
     objects::check(site, &survey, objects, &mut file).await;
-    Ok(Prepared { book, survey, file })
+    let rehearsed = match rehearsing {
+        Some(task) => Some(task.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))),
+        None => None,
+    };
+    Ok(Prepared { book, survey, file, rehearsed })
 }
 
 /// The time limits that the user gives.

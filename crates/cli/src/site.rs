@@ -72,11 +72,11 @@ impl Site {
         }
     }
 
-    /// Looks at the installation; writes nothing.
-    pub(crate) async fn survey(&mut self, release: &ReleaseId, helm: Option<HelmClient>) -> Result<Survey, Finding> {
+    /// Looks at the installation; writes nothing. Of helms only that of a simulation is in it.
+    pub(crate) async fn survey(&self, release: &ReleaseId) -> Result<Survey, Finding> {
         match self {
             Self::Sim(sim) => {
-                let helm = helm.or_else(|| Some(sim.installation.helm()));
+                let helm = Some(sim.installation.helm());
                 if let Some(found) = &sim.found {
                     let mut survey = found.of(release)?;
                     survey.inventory.helm = helm;
@@ -89,16 +89,9 @@ impl Site {
                 Ok(survey)
             }
             Self::Real(real) => {
-                let mut answers = real.ask(survey::first(release)).await?;
-                loop {
-                    let more = survey::further(&answers, release);
-                    if more.is_empty() {
-                        break;
-                    }
-                    answers.append(&mut real.ask(more).await?);
-                }
-                let mut survey = survey::conclude(release, &answers, real.client.server(), real.client.user(), helm)?;
-                survey.inventory.cluster.api_versions = real.client.api_versions().await?;
+                let (answers, api_versions) = tokio::try_join!(real.answers(release), real.client.api_versions())?;
+                let mut survey = survey::conclude(release, &answers, real.client.server(), real.client.user(), None)?;
+                survey.inventory.cluster.api_versions = api_versions;
                 survey.inventory.requests = real.client.requests();
                 Ok(survey)
             }
@@ -215,6 +208,18 @@ impl Site {
 }
 
 impl Real {
+    /// All that a survey of a release asks.
+    async fn answers(&self, release: &ReleaseId) -> Result<BTreeMap<Ask, Answer>, Finding> {
+        let mut answers = self.ask(survey::first(release)).await?;
+        loop {
+            let more = survey::further(&answers, release);
+            if more.is_empty() {
+                return Ok(answers);
+            }
+            answers.append(&mut self.ask(more).await?);
+        }
+    }
+
     async fn ask(&self, asks: Vec<Ask>) -> Result<BTreeMap<Ask, Answer>, Finding> {
         let answers = self.client.answers(&asks).await?;
         Ok(asks.into_iter().zip(answers).collect())

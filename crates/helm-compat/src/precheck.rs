@@ -133,6 +133,7 @@ impl Precheck {
         findings.extend(references::findings(self));
         findings.extend(services::taken_addresses(self));
         findings.extend(services::asked_twice(self));
+        findings.extend(services::out_of_range(self));
         findings.extend(self.own_fields());
         findings.extend(limits::findings(self));
         findings.extend(hooks::nameless(&self.hooks, self.writes.apply));
@@ -194,7 +195,7 @@ impl Precheck {
         }
         let read = |target| (Purpose::Read, ServerCheck { target, ask: CheckAsk::Read });
         let mut asks: Vec<_> = targets.into_iter().map(read).collect();
-        if services::has_fixed_address(self) {
+        if services::asks_for_a_number(self) {
             asks.extend(self.list("Service", ""));
         }
         if self.writes.is_next {

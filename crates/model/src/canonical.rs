@@ -16,6 +16,20 @@ impl Digest {
         Self(format!("sha256:{}", hex::encode(Sha256::digest(bytes))))
     }
 
+    /// The digest of everything that a reader has; little of it is in memory at once.
+    ///
+    /// # Errors
+    /// What the reader says.
+    pub fn of_reader(mut reader: impl std::io::Read) -> std::io::Result<Self> {
+        let (mut hash, mut part) = (Sha256::new(), vec![0; 1 << 18]);
+        loop {
+            match reader.read(&mut part)? {
+                0 => return Ok(Self(format!("sha256:{}", hex::encode(hash.finalize())))),
+                read => hash.update(&part[..read]),
+            }
+        }
+    }
+
     /// The digest of a value's canonical JSON.
     ///
     /// # Panics

@@ -43,7 +43,15 @@ impl Object {
     /// The field at a JSON pointer.
     #[must_use]
     pub fn at(&self, pointer: &str) -> Option<&Value> {
-        self.0.pointer(pointer)
+        // Without an escape nothing has to be put together, and most of what a search asks is such a pointer.
+        if pointer.contains('~') {
+            return self.0.pointer(pointer);
+        }
+        pointer.split('/').skip(1).try_fold(&*self.0, |value, part| match value {
+            Value::Object(map) => map.get(part),
+            Value::Array(list) => list.get(part.parse::<usize>().ok()?),
+            _ => None,
+        })
     }
 
     /// The text at a JSON pointer; empty where there is none.

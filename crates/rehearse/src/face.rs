@@ -115,14 +115,13 @@ pub(crate) const REVISION: &str = "controller-revision-hash";
 
 impl Face {
     pub(crate) fn parse(name: &Ref, object: &Object) -> Self {
-        let json = &*object.0;
-        let text = |pointer: &str| json.pointer(pointer).and_then(Value::as_str);
+        let text = |pointer: &str| object.at(pointer).and_then(Value::as_str);
         let claims = || {
             let template = PodTemplate::of_kind(name.kind(), object);
             template.into_iter().flat_map(PodTemplate::claims).map(str::to_owned).collect::<Vec<_>>()
         };
-        let owners = json
-            .pointer("/metadata/ownerReferences")
+        let owners = object
+            .at("/metadata/ownerReferences")
             .and_then(Value::as_array)
             .map(|owners| owners.iter().filter_map(|owner| self::owner(owner, name.namespace())).collect())
             .unwrap_or_default();
@@ -149,18 +148,18 @@ impl Face {
                 running: text("/status/phase") == Some("Running"),
                 stuck: text("/status/phase") == Some(STUCK),
                 claims: claims().into_iter().map(|claim| Ref::claim(name.namespace(), &claim)).collect(),
-                revision: json
-                    .pointer("/metadata/labels")
+                revision: object
+                    .at("/metadata/labels")
                     .and_then(|labels| labels.get(REVISION)?.as_str())
                     .unwrap_or_default()
                     .to_owned(),
             }),
             ("apps", "StatefulSet") => Kind::Set(set(name, object)),
             ("apps", "Deployment") => {
-                let is_paused = json.pointer("/spec/paused") == Some(&Value::Bool(true));
-                let has_pods = json.pointer("/spec/replicas").and_then(Value::as_u64) != Some(0);
+                let is_paused = object.at("/spec/paused") == Some(&Value::Bool(true));
+                let has_pods = object.at("/spec/replicas").and_then(Value::as_u64) != Some(0);
                 Kind::Deployment {
-                    rolled: text("/status/rolled") == Some(&revision(json)),
+                    rolled: text("/status/rolled") == Some(&revision(&object.0)),
                     rolls: !is_paused && (!has_pods || claims().is_empty()),
                 }
             }
@@ -170,12 +169,12 @@ impl Face {
                 kind: text("/spec/names/kind").unwrap_or_default().to_owned(),
             }),
             ("batch", "Job") => Kind::Job {
-                complete: json.pointer("/status/succeeded").and_then(Value::as_u64).unwrap_or(0) > 0,
+                complete: object.at("/status/succeeded").and_then(Value::as_u64).unwrap_or(0) > 0,
                 claims: claims(),
             },
             _ => Kind::Other,
         };
-        let terminating = json.pointer("/metadata/deletionTimestamp").is_some_and(|at| !at.is_null());
+        let terminating = object.at("/metadata/deletionTimestamp").is_some_and(|at| !at.is_null());
         Self { uid: Uid::new(text("/metadata/uid").unwrap_or_default()), terminating, owners, kind }
     }
 
@@ -211,7 +210,7 @@ fn set(name: &Ref, object: &Object) -> Set {
 
 /// A short digest of the pod template. The generation of a StatefulSet's history, in a form that has no counter.
 pub(crate) fn revision(json: &Value) -> String {
-    let template = json.pointer("/spec/template").unwrap_or(&Value::Null);
+    let template = json.get("spec").and_then(|spec| spec.get("template")).unwrap_or(&Value::Null);
     let bytes = serde_json::to_vec(template).unwrap_or_default();
     format!("{:08x}", crate::fingerprint::of_bytes(&bytes) as u32)
 }

@@ -16,7 +16,7 @@ use serde_json::json;
 use testkit::proxy::Proxy;
 use testkit::rig::Rig;
 
-use crate::real::{Data, Place, Site, Watched, past_checks};
+use crate::real::{Data, Place, Site, Watched, past_checks, waiting_in_vain};
 use crate::side_by_side;
 
 /// A start and a way to go from it.
@@ -187,6 +187,8 @@ fn once(rig: &Rig, case: &Case, helm: &str, force: Force) -> Result<(Prediction,
         None => Subject::Plan(Arc::new(file.plan.clone())),
     };
     let predicted = predict(&world, &subject, &watched.aim);
+    let may_stop = predicted.0.iter().any(|seen| seen.quiet.end == End::Stopped);
+    let file = if may_stop { waiting_in_vain(file) } else { file };
     let proxy = Proxy::start(rig)?;
     site.through(proxy.kubeconfig())?;
     let over = AtomicBool::new(false);

@@ -23,7 +23,7 @@ use serde_json::json;
 use testkit::rig::{Namespace, Rig};
 use tokio::runtime::Runtime;
 
-pub use plan::past_checks;
+pub use plan::{past_checks, waiting_in_vain};
 pub use verify::known;
 pub use volumes::{Data, Watched};
 

@@ -56,7 +56,7 @@ pub(super) async fn list(
 
 fn client(plain_http: bool, host: &str) -> Result<Client, Finding> {
     // Two features of one dependency can leave rustls without a default; an earlier choice is kept.
-    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let config = ClientConfig {
         protocol: if plain_http { ClientProtocol::Http } else { ClientProtocol::Https },
         connect_timeout: Some(Duration::from_secs(10)),

@@ -47,7 +47,7 @@ impl Drop for Proxy {
 /// 128 random bits.
 fn token() -> std::io::Result<String> {
     let mut bytes = [0_u8; 16];
-    let random = rustls::crypto::aws_lc_rs::default_provider().secure_random;
+    let random = rustls::crypto::ring::default_provider().secure_random;
     random.fill(&mut bytes).map_err(|_| std::io::Error::other("there are no random numbers"))?;
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }

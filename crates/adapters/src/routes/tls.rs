@@ -4,7 +4,7 @@
 use std::sync::{Arc, Mutex};
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::aws_lc_rs;
+use rustls::crypto::ring;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
 use rustls_platform_verifier::Verifier;
@@ -14,7 +14,7 @@ use tokio_rustls::client::TlsStream;
 
 /// A connection, and why the certificate would not verify against the roots of this machine.
 pub(super) async fn enter(tcp: TcpStream, host: &str) -> Result<(TlsStream<TcpStream>, Option<String>), String> {
-    let provider = Arc::new(aws_lc_rs::default_provider());
+    let provider = Arc::new(ring::default_provider());
     let strict = Verifier::new(provider.clone()).map_err(|error| error.to_string())?;
     let lenient = Arc::new(Lenient { strict, refused: Mutex::default() });
     let config = ClientConfig::builder_with_provider(provider)

@@ -55,19 +55,19 @@ fn after_writes(cause: &Finding) -> Finding {
 }
 
 async fn begin(global: &Global, args: &ApplyArgs, output: &Output) -> Result<Exit, Finding> {
-    let mut site = Site::open(global).await?;
+    let site = Site::open(global).await?;
     if let Some(words) = site.simulated() {
         output.say(&words);
     }
     let (survey, file) = match &args.plan {
         Some(name) => {
             let file = named(global, &site, name)?;
-            let survey = prepare::survey_for(global, &mut site, &file.plan).await?;
+            let survey = prepare::survey_for(global, &site, &file.plan).await?;
             (survey, file)
         }
         None => {
-            let prepared = unfinished::plan(global, &mut site, &args.target, output).await?;
-            output.page(&prepared.page(None))?;
+            let prepared = unfinished::plan(global, &site, &args.target, false, output).await?;
+            output.page(&prepared.page())?;
             (prepared.survey, prepared.file)
         }
     };

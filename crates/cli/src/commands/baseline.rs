@@ -20,8 +20,8 @@ use crate::site::Site;
 /// `verify --save` and `verify --against`: facts of an installation, without a plan or a run. Nothing is written there.
 pub(crate) async fn run(global: &Global, args: &VerifyArgs, output: &Output) -> Result<Exit, Finding> {
     let before = args.against.as_deref().map(load).transpose()?;
-    let mut site = Site::open(global).await?;
-    let (book, survey) = prepare::survey(global, &mut site).await?;
+    let site = Site::open(global).await?;
+    let (book, survey) = prepare::survey(global, &site).await?;
     if let Some(before) = &before {
         same_installation(before, &survey)?;
     }

@@ -18,13 +18,13 @@ pub(crate) async fn run(global: &Global, _args: &PageArgs, output: &Output) -> R
             "the page's commands are carried out on simulated installations",
         ));
     }
-    let mut site = Site::open(global).await?;
+    let site = Site::open(global).await?;
     if let Some(words) = site.simulated() {
         output.say(&words);
     }
     // The page gives the chart no password and names no version; ours is the newest chart that there is.
     let target = Target { to: Some("2.20".into()), without: vec!["carry-credentials".into()], ..Target::default() };
-    let prepared = prepare::plan(global, &mut site, &target, output).await?;
+    let prepared = prepare::plan(global, &site, &target, false, output).await?;
     let inventory = &prepared.survey.inventory;
     let page = prepared.book.page.as_ref().filter(|page| page.platform.is_of(&inventory.cluster.platform));
     let page = page.ok_or_else(|| {

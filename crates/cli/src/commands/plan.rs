@@ -7,27 +7,22 @@ use serde::Serialize;
 use crate::args::{Global, PlanArgs};
 use crate::commands::unfinished;
 use crate::output::Output;
-use crate::prepare;
 use crate::site::Site;
 
 /// Makes a plan, shows it, and saves it where asked.
 pub(crate) async fn run(global: &Global, args: &PlanArgs, output: &Output) -> Result<Exit, Finding> {
-    let mut site = Site::open(global).await?;
+    let site = Site::open(global).await?;
     if let Some(words) = site.simulated() {
         output.say(&words);
     }
-    let prepared = unfinished::plan(global, &mut site, &args.target, output).await?;
+    let prepared = unfinished::plan(global, &site, &args.target, !args.no_rehearsal, output).await?;
     if let Err(finding) = site.check_rights(&prepared.file.plan).await {
         // Whoever plans need not be who applies; apply refuses it.
         output.finding(&Finding { severity: Severity::Warning, ..finding });
     }
-    let rehearsed = (!args.no_rehearsal && !prepared.file.plan.hops.is_empty()).then(|| {
-        let world = site.world(&prepared.survey, &rehearse::KnownDatabase::of_plan(&prepared.file.plan));
-        prepare::rehearse(&world, &prepared.file)
-    });
-    let found = rehearsed.as_ref().map(|(forecast, _)| forecast.findings()).unwrap_or_default();
-    let shown = rehearsed.as_ref().map(|(forecast, seconds)| (forecast, *seconds));
-    output.page(&prepared.page(shown))?;
+    let rehearsed = prepared.rehearsed.as_ref();
+    let found = rehearsed.map(|(forecast, _)| forecast.findings()).unwrap_or_default();
+    output.page(&prepared.page())?;
     let plan = &prepared.file.plan;
     // What a rehearsal found is no part of the plan, and programs read it with the other findings.
     let mut told = plan.clone();
@@ -38,7 +33,7 @@ pub(crate) async fn run(global: &Global, args: &PlanArgs, output: &Output) -> Re
         save(path, &prepared.file)?;
         output.say(&format!("Saved to {}", path.display()));
     }
-    let is_safe = rehearsed.as_ref().is_none_or(|(forecast, _)| forecast.may_be_applied());
+    let is_safe = rehearsed.is_none_or(|(forecast, _)| forecast.may_be_applied());
     let is_blocked = !is_safe || plan.blocking().next().is_some();
     Ok(match plan.hops.is_empty() {
         true => Exit::Done,

@@ -9,11 +9,11 @@ use crate::site::Site;
 
 /// Carries out the protections alone.
 pub(crate) async fn run(global: &Global, args: &ProtectArgs, output: &Output) -> Result<Exit, Finding> {
-    let mut site = Site::open(global).await?;
+    let site = Site::open(global).await?;
     if let Some(words) = site.simulated() {
         output.say(&words);
     }
-    let (_, survey) = prepare::survey(global, &mut site).await?;
+    let (_, survey) = prepare::survey(global, &site).await?;
     let helm = survey.inventory.helm.clone().unwrap_or_else(rehearse::simulated_helm);
     let planner::Protection { file, open } = planner::protect(&survey.inventory, &helm)?;
     // A volume that cannot be protected does not keep the others from it; the exit code says that there is one.

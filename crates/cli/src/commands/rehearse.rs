@@ -10,14 +10,14 @@ use crate::site::Site;
 
 /// Rehearses a plan.
 pub(crate) async fn run(global: &Global, args: &RehearseArgs, output: &Output) -> Result<Exit, Finding> {
-    let mut site = Site::open(global).await?;
+    let site = Site::open(global).await?;
     if let Some(words) = site.simulated() {
         output.say(&words);
     }
     let (survey, file) = match &args.plan {
         Some(path) => {
             let file = prepare::load(path)?;
-            let survey = prepare::survey_for(global, &mut site, &file.plan).await?;
+            let survey = prepare::survey_for(global, &site, &file.plan).await?;
             same_cluster(&survey.inventory.cluster.uid, &file.plan)?;
             let moved = prepare::moved(&site, &survey, &Arc::new(file.plan.clone())).await;
             if !moved.is_empty() {
@@ -27,7 +27,7 @@ pub(crate) async fn run(global: &Global, args: &RehearseArgs, output: &Output) -
             (survey, file)
         }
         None => {
-            let prepared = unfinished::plan(global, &mut site, &args.target, output).await?;
+            let prepared = unfinished::plan(global, &site, &args.target, false, output).await?;
             (prepared.survey, prepared.file)
         }
     };

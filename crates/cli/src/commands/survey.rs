@@ -7,9 +7,9 @@ use crate::site::Site;
 
 /// Shows what is installed.
 pub(crate) async fn run(global: &Global, _args: &SurveyArgs, output: &Output) -> Result<Exit, Finding> {
-    let mut site = Site::open(global).await?;
+    let site = Site::open(global).await?;
     let simulated = site.simulated();
-    let (_, survey) = prepare::survey(global, &mut site).await?;
+    let (_, survey) = prepare::survey(global, &site).await?;
     let saved = plan::survey::saved(&survey);
     output.result(&report::survey(&survey.inventory, simulated.as_deref()), &saved)?;
     if output.is_machine() {

@@ -15,11 +15,12 @@ use crate::site::{self, Site};
 /// what helps.
 pub(crate) async fn plan(
     global: &Global,
-    site: &mut Site,
+    site: &Site,
     target: &Target,
+    rehearses: bool,
     output: &Output,
 ) -> Result<Prepared, Finding> {
-    match prepare::plan(global, site, target, output).await {
+    match prepare::plan(global, site, target, rehearses, output).await {
         Ok(prepared) => Ok(prepared),
         Err(finding) => Err(match of_release(global, site).await {
             Some(run) => {

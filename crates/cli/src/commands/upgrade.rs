@@ -7,9 +7,9 @@ use crate::site::Site;
 
 /// Survey, plan, rehearsal, apply, verification.
 pub(crate) async fn run(global: &Global, args: &UpgradeArgs, output: &Output) -> Result<Exit, Finding> {
-    let mut site = Site::open(global).await?;
+    let site = Site::open(global).await?;
     let simulated = site.simulated();
-    let prepared = unfinished::plan(global, &mut site, &args.target, output).await?;
+    let prepared = unfinished::plan(global, &site, &args.target, false, output).await?;
     output.page(&report::survey(&prepared.survey.inventory, simulated.as_deref()))?;
     output.gap()?;
     let plan = &prepared.file.plan;
@@ -18,6 +18,6 @@ pub(crate) async fn run(global: &Global, args: &UpgradeArgs, output: &Output) ->
         output.say(&format!("Nothing to do: {} is installed.", plan.from));
         return Ok(Exit::Done);
     }
-    output.page(&prepared.page(None))?;
+    output.page(&prepared.page())?;
     apply::carry_out(global, site, &prepared.survey, &prepared.file, args.yes, output).await
 }

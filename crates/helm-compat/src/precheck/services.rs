@@ -33,9 +33,42 @@ fn created(check: &Precheck) -> impl Iterator<Item = (Ref, &Object)> {
     })
 }
 
-/// Whether a Service that will be created asks for an address by number: no dry run says whether it is free.
-pub(super) fn has_fixed_address(check: &Precheck) -> bool {
-    created(check).any(|(_, doc)| !addresses(doc).is_empty())
+/// Whether a Service asks for a number of which no dry run says whether it can be had: an address that may be taken, or a port that
+/// may be out of range.
+pub(super) fn asks_for_a_number(check: &Precheck) -> bool {
+    created(check).any(|(_, doc)| !addresses(doc).is_empty()) || unusual_ports(check).next().is_some()
+}
+
+/// The node ports that a server hands out unless it is told otherwise (`--service-node-port-range` of kube-apiserver, Kubernetes 1.34).
+const USUAL_PORTS: std::ops::RangeInclusive<u64> = 30_000..=32_767;
+
+/// Node ports out of the usual range that a Service does not have yet, and their fields.
+fn unusual_ports(check: &Precheck) -> impl Iterator<Item = (Ref, String, u64)> {
+    check.writes.planned.iter().filter(|doc| doc.text("/kind") == "Service").flat_map(|doc| {
+        let name = doc.name();
+        let own = name.as_ref().and_then(|name| check.known.get(name)).map(node_ports).unwrap_or_default();
+        let is_new = move |port: &u64| !USUAL_PORTS.contains(port) && !own.iter().any(|(_, has)| has == port);
+        let ports = node_ports(doc).into_iter().filter(move |(_, port)| is_new(port));
+        ports.filter_map(move |(field, port)| Some((name.clone()?, field, port)))
+    })
+}
+
+/// Node ports out of range, which a dry run accepts. The range is an option of the server's that nobody can read; a Service that has
+/// a port out of the usual one shows that it is another one.
+pub(super) fn out_of_range(check: &Precheck) -> Vec<Finding> {
+    let shows = |service: &Object| node_ports(service).iter().any(|(_, port)| !USUAL_PORTS.contains(port));
+    if check.known.of_kind("Service").any(|(_, service)| shows(service)) {
+        return Vec::new();
+    }
+    let (first, last) = (USUAL_PORTS.start(), USUAL_PORTS.end());
+    let finding = |(name, field, port): (Ref, String, u64)| {
+        Finding::blocking(Code::ServerRefuses, format!("{name} asks for port {port}, which is out of range"))
+            .about(&name)
+            .at(field)
+            .with(format!("node ports are {first} to {last}, and no Service of this cluster has another one"))
+            .next("give the chart a port in that range, or none; where the server has another range, a Service with such a port shows it")
+    };
+    unusual_ports(check).map(finding).collect()
 }
 
 /// Fixed addresses that another Service has. One that our own steps delete gives its address back first.

@@ -57,7 +57,7 @@ impl Upstream {
 
 /// The cryptography all of the kit's connections use. Named outright, as a process may hold more than one.
 pub(crate) fn provider() -> Arc<rustls::crypto::CryptoProvider> {
-    Arc::new(rustls::crypto::aws_lc_rs::default_provider())
+    Arc::new(rustls::crypto::ring::default_provider())
 }
 
 /// A blocking client with an administrator's rights.

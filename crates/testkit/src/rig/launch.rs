@@ -192,6 +192,8 @@ fn controllers(run: &Path, build: &Build) -> Result<Vec<Program>> {
         .arg(format!("--root-ca-file={}", run.join("pki/ca.crt").display()))
         .args(["--use-service-account-credentials", "--leader-elect=false", "--enable-hostpath-provisioner=true"])
         .args(["--bind-address=127.0.0.1", "--secure-port=10257", "--kube-api-qps=200", "--kube-api-burst=400"])
+        // A machine that stands still for a minute is no node that is lost.
+        .arg("--node-monitor-grace-period=10m")
         .spawn_in(run, build, "controller-manager")?;
     let scheduler = Command::new(build.kubernetes("kube-scheduler"))
         .arg(kubeconfig("scheduler"))
@@ -199,6 +201,8 @@ fn controllers(run: &Path, build: &Build) -> Result<Vec<Program>> {
         // With it a pod is tried again the moment its claim is bound, at times before the scheduler's own copy of the claim
         // is (pkg/scheduler/util/assumecache has a handler of its own): it fails, and is next looked at after 5 minutes.
         .arg("--feature-gates=SchedulerPopFromBackoffQ=false")
+        // Whatever else keeps a pod back that could run is not kept for those 5 minutes either.
+        .arg("--pod-max-in-unschedulable-pods-duration=10s")
         .spawn_in(run, build, "scheduler")?;
     Ok(vec![manager, scheduler])
 }

@@ -9,12 +9,28 @@ use anyhow::{Context, Result};
 use model::{DatabaseRef, PlanFile, StepKind};
 use recipe::Book;
 use serde_json::{Value, json};
+use testkit::rig::PATIENCE;
 
 use super::{Site, told};
 use crate::sim;
 
-/// Seconds that a trial waits for workloads: long enough for a migration, short enough where nothing will come.
-const READY_LIMIT: u64 = 40;
+/// Seconds that a run waits for workloads that will not become ready.
+const IN_VAIN: u64 = 40;
+
+/// The plan with a short wait for workloads: where it is known that they will not become ready.
+#[must_use]
+pub fn waiting_in_vain(mut file: PlanFile) -> PlanFile {
+    set_ready_limit(&mut file, IN_VAIN);
+    file
+}
+
+fn set_ready_limit(file: &mut PlanFile, seconds: u64) {
+    for step in file.plan.hops.iter_mut().flat_map(|hop| &mut hop.steps) {
+        if matches!(step.kind, StepKind::WaitReady { .. }) {
+            step.limit = seconds;
+        }
+    }
+}
 
 /// The plan without the steps that ask the API server beforehand: to see what these prevent, and what comes then.
 #[must_use]
@@ -26,8 +42,7 @@ pub fn past_checks(mut file: PlanFile) -> PlanFile {
 }
 
 impl Site<'_> {
-    /// Plans a voyage to fixture charts with the built-in recipes. Waits that would be long where nothing comes are cut
-    /// short.
+    /// Plans a voyage to fixture charts with the built-in recipes.
     ///
     /// # Errors
     /// What the planner says.
@@ -103,11 +118,7 @@ impl Site<'_> {
         let databases = planning.databases();
         let servers = self.servers(found, databases)?;
         let mut file = planning.finish(&servers).map_err(told)?;
-        for step in file.plan.hops.iter_mut().flat_map(|hop| &mut hop.steps) {
-            if matches!(step.kind, StepKind::WaitReady { .. }) {
-                step.limit = READY_LIMIT;
-            }
-        }
+        set_ready_limit(&mut file, PATIENCE.as_secs());
         Ok(file)
     }
 

@@ -121,8 +121,8 @@ impl Site<'_> {
         Ok(list["items"].as_array().cloned().unwrap_or_default())
     }
 
-    /// Waits until claim, volume and pod have not changed for three seconds: controllers here act within one. A pod that
-    /// its set is about to make is given longer, for on a machine with much to do that takes its time.
+    /// Waits until claim, volume and pod have not changed for three seconds: controllers here act within one. What is on its way
+    /// is given longer, for on a machine with much to do that takes its time.
     fn wait_until_quiet(&self, watched: &Watched) -> Result<()> {
         let aim = &watched.aim;
         let until = Instant::now() + PATIENCE;
@@ -139,9 +139,7 @@ impl Site<'_> {
             claim.iter().chain(&volume).for_each(|value| now.push_str(&version(value)));
             if now != last.0 {
                 last = (now, Instant::now());
-            } else if last.1.elapsed() > Duration::from_secs(30)
-                || last.1.elapsed() > Duration::from_secs(3) && !self.is_due(watched)?
-            {
+            } else if last.1.elapsed() > Duration::from_secs(3) && last.1.elapsed() > self.on_its_way(watched)? {
                 return Ok(());
             }
             std::thread::sleep(Duration::from_millis(200));
@@ -149,18 +147,30 @@ impl Site<'_> {
         bail!("{} never grows quiet", self.space.name())
     }
 
-    /// Whether the volume's pod is not there and its set will make it, or the set has not seen its newest template.
-    fn is_due(&self, watched: &Watched) -> Result<bool> {
+    /// How long something that moves without a change is waited for: a pod that ends does so by itself; one that has not started
+    /// although its claim is there, or that its set wants, or will want once it has seen its newest template, may be one that
+    /// never comes.
+    fn on_its_way(&self, watched: &Watched) -> Result<Duration> {
+        const MAYBE: Duration = Duration::from_secs(60);
+        let pod = self.space.find("api/v1", &format!("pods/{}", watched.pod))?;
+        let ends = |object: &Value| object["metadata"]["deletionTimestamp"].is_string();
+        if pod.as_ref().is_some_and(ends) {
+            return Ok(PATIENCE);
+        }
+        if pod.as_ref().is_some_and(|pod| pod["status"]["phase"] == "Pending") {
+            let claim = format!("persistentvolumeclaims/{}", watched.aim.claim.name());
+            let is_there = self.space.find("api/v1", &claim)?.is_some_and(|claim| !ends(&claim));
+            return Ok(if is_there { MAYBE } else { Duration::ZERO });
+        }
         let set = watched.pod.rsplit_once('-').map_or(watched.pod, |(set, _)| set);
         let Some(set) = self.space.find("apis/apps/v1", &format!("statefulsets/{set}"))? else {
-            return Ok(false);
+            return Ok(Duration::ZERO);
         };
-        if set["status"]["observedGeneration"] != set["metadata"]["generation"] {
-            return Ok(true);
-        }
+        let is_new = set["status"]["observedGeneration"] != set["metadata"]["generation"];
         let is_held = self.space.find("api/v1", "resourcequotas/none")?.is_some();
         let is_wanted = set["spec"]["replicas"].as_u64().unwrap_or(1) > 0;
-        Ok(is_wanted && !is_held && self.space.find("api/v1", &format!("pods/{}", watched.pod))?.is_none())
+        let comes = is_new || is_wanted && !is_held && pod.is_none();
+        Ok(if comes { MAYBE } else { Duration::ZERO })
     }
 
     /// Deletes every pod of the namespace, as a drained node would.

@@ -134,6 +134,19 @@ fn two_services_cannot_have_one_number() {
 }
 
 #[test]
+fn a_port_out_of_range_is_found_unless_the_server_has_another_range() {
+    let node =
+        |name: &str, port: u16| service(name, &format!("type: NodePort, ports: [{{port: 80, nodePort: {port}}}]"));
+    let of = |live: &str, port: u16| {
+        Case::new("", "", &node("a", port)).answers("list", "Service", CheckAnswer::Found(docs(live))).found()
+    };
+    assert_eq!(of("", 8080), blocks(Code::ServerRefuses, "Service/n/a", "/spec/ports/0/nodePort"));
+    assert_eq!(of(&node("b", 30001), 32768), blocks(Code::ServerRefuses, "Service/n/a", "/spec/ports/0/nodePort"));
+    assert_eq!(of(&node("b", 8081), 8080), []);
+    assert_eq!(of("", 30000), []);
+}
+
+#[test]
 fn a_port_that_is_given_up_first_is_free() {
     let node = |name: &str| service(name, "type: NodePort, ports: [{port: 80, nodePort: 30001}]");
     let plain = |name: &str| service(name, "ports: [{port: 80}]");
