@@ -127,8 +127,18 @@ enum RigCommand {
     },
 }
 
-fn main() -> anyhow::Result<()> {
-    match Cli::parse().command {
+fn main() -> std::process::ExitCode {
+    match run(Cli::parse().command) {
+        Ok(()) => std::process::ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            std::process::ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> anyhow::Result<()> {
+    match command {
         Command::Rig(command) => run_rig(command),
         Command::Test { need_rig } => test::run(root(), need_rig),
         Command::Fidelity(Runs { helm, jobs, only }) => {

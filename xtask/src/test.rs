@@ -162,15 +162,16 @@ fn cargo(root: &Path, args: &[&str]) -> Result<Count> {
 }
 
 impl Count {
-    /// Hears a line of a test runner: what failed tests said is kept, between its headings `---- NAME stdout ----` and the bare
-    /// list of names.
+    /// Hears a line of a test runner: of a failed test its heading `---- NAME stdout ----` is kept, and what it said from its panic
+    /// on.
     fn hear(&mut self, line: &str) {
-        if line.starts_with("---- ") {
+        let is_heading = line.starts_with("---- ");
+        if line.starts_with("thread '") || line.starts_with("Error: ") {
             self.in_failures = true;
-        } else if line == "failures:" || line.starts_with("test result: ") {
+        } else if is_heading || line == "failures:" || line.starts_with("test result: ") {
             self.in_failures = false;
         }
-        if self.in_failures && !line.is_empty() {
+        if (is_heading || self.in_failures) && !line.is_empty() {
             self.failures.push_str(line);
             self.failures.push('\n');
         }
@@ -197,7 +198,7 @@ mod tests {
 
     #[test]
     fn what_failed_is_told_again_at_the_end() {
-        let said = "running 2 tests\ntest a ... ok\ntest b ... FAILED\n\nfailures:\n\n---- b stdout ----\n\n\
+        let said = "running 2 tests\ntest a ... ok\ntest b ... FAILED\n\nfailures:\n\n---- b stdout ----\nmuch\n\n\
                     thread 'b' panicked at src/b.rs:1:1:\nno\n\n\nfailures:\n    b\n\n\
                     test result: FAILED. 1 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.01s";
         let mut count = Count::default();

@@ -53,6 +53,18 @@ impl<'a> Trial<'a> {
     }
 }
 
+impl Trial<'_> {
+    /// Makes `/tmp/go` in a pod, once its container runs: one that ends, or is of the old template, is not told.
+    fn tell(&self, pod: &str, is_new: impl Fn(&Value) -> bool) -> Result<()> {
+        self.site.wait("the new container", || {
+            let pod = self.site.get(&format!("Pod/{pod}"))?.unwrap_or_default();
+            let runs = pod["status"]["containerStatuses"][0]["state"]["running"].is_object();
+            Ok(runs && pod["metadata"]["deletionTimestamp"].is_null() && is_new(&pod))
+        })?;
+        self.site.kubectl(&["exec", pod, "--", "touch", "/tmp/go"]).map(drop)
+    }
+}
+
 /// `portolan apply RUN` out of what was printed.
 fn printed_apply(said: &str) -> Result<String> {
     let words: Vec<&str> = said.split_whitespace().collect();
@@ -90,7 +102,7 @@ fn stopped_in_a_wait_for_a_workload(rig: &Rig) -> Result<()> {
         line = printed_apply(&said.stdout)?;
     }
     let running = trial.until(&line, waits)?;
-    trial.site.kubectl(&["exec", "store-0", "--", "touch", "/tmp/go"])?;
+    trial.tell("store-0", |pod| pod["spec"]["containers"][0]["readinessProbe"].is_object())?;
     let said = running.end()?;
     ensure!(said.code == 0, "exit {}\n{}{}", said.code, said.stdout, said.stderr);
     trial.ends_with_its_rows(&line)?;
@@ -131,7 +143,7 @@ fn stopped_while_helm_runs(rig: &Rig) -> Result<()> {
     let apply = printed_apply(&said.stdout)?;
     let running = trial.until(&apply, "waits for helm to end")?;
     let pod = trial.site.kubectl(&["get", "pods", "-l", "job-name=hook", "-o", "name"])?;
-    trial.site.kubectl(&["exec", pod.trim(), "--", "touch", "/tmp/go"])?;
+    trial.tell(pod.trim().trim_start_matches("pod/"), |_| true)?;
     let said = running.end()?;
     ensure!(said.code == 0, "exit {}\n{}{}", said.code, said.stdout, said.stderr);
     let records = trial.site.kubectl(&["get", "secrets", "-l", "owner=helm", "-o", "name"])?;

@@ -6,7 +6,7 @@ use plan::planner::ChartPick;
 use rehearse::shelf;
 use serde_json::json;
 use testkit::rig::{self, Rig, pins};
-use trials::real::{DATABASE, Site, past_checks};
+use trials::real::{DATABASE, Site, past_checks, waiting_in_vain};
 
 const CHART: &str = "control-plane-2.20.41";
 
@@ -39,12 +39,15 @@ fn a_server_of_another_major_version_is_stopped_at_the_plan() {
     assert!(finding.evidence[0].starts_with(&format!("Pod/{DATABASE} says that it is PostgreSQL 15.")), "{finding:#?}");
 
     let (aim, (outcome, _)) =
-        (site.aim().expect("a claim"), site.apply(&past_checks(file), &mut |_| {}).expect("a run"));
+        (site.aim().expect("a claim"), site.apply(&waiting_in_vain(past_checks(file)), &mut |_| {}).expect("a run"));
     assert_ne!(outcome, Outcome::Finished);
     assert_eq!(site.aim().expect("a claim"), aim, "the volume is Safe");
-    let log = rig.kubectl().args(["-n", site.space().name(), "logs", DATABASE]).output().expect("kubectl");
-    let log = String::from_utf8_lossy(&log.stdout).into_owned();
-    assert!(log.contains("database files are incompatible with server"), "{log}");
+    site.space()
+        .wait("the server's complaint", |space| {
+            let log = rig.kubectl().args(["-n", space.name(), "logs", DATABASE]).output()?;
+            Ok(String::from_utf8_lossy(&log.stdout).contains("database files are incompatible with server"))
+        })
+        .expect("it says why it does not start");
 }
 
 #[test]
