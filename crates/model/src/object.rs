@@ -44,14 +44,13 @@ impl Object {
     #[must_use]
     pub fn at(&self, pointer: &str) -> Option<&Value> {
         // Without an escape nothing has to be put together, and most of what a search asks is such a pointer.
-        if pointer.contains('~') {
-            return self.0.pointer(pointer);
+        match pointer.strip_prefix('/').filter(|path| !path.contains('~')) {
+            Some(path) => path.split('/').try_fold(&*self.0, |value, part| match value {
+                Value::Object(map) => map.get(part),
+                _ => value.pointer(&format!("/{part}")),
+            }),
+            None => self.0.pointer(pointer),
         }
-        pointer.split('/').skip(1).try_fold(&*self.0, |value, part| match value {
-            Value::Object(map) => map.get(part),
-            Value::Array(list) => list.get(part.parse::<usize>().ok()?),
-            _ => None,
-        })
     }
 
     /// The text at a JSON pointer; empty where there is none.
@@ -129,5 +128,24 @@ impl Object {
             .filter_map(|part| self.at(part)?.as_object())
             .flat_map(|map| map.keys().map(String::as_str))
             .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::Object;
+
+    #[test]
+    fn a_pointer_is_read_as_json_pointers_are() {
+        let json = json!({"a": {"b": [{"c": 1}, 2]}, "x/y": 3, "m~n": 4, "": {"": 5}, "0": 6});
+        let object = Object::new(json.clone());
+        for pointer in [
+            "", "/", "//", "a", "a/b", "/a", "/a/b", "/a/b/0/c", "/a/b/1", "/a/b/2", "/a/b/01", "/a/b/+1", "/a/b/-1",
+            "/a/b/1/c", "/x~1y", "/m~0n", "/x/y", "/0", "/a/", "/none",
+        ] {
+            assert_eq!(object.at(pointer), json.pointer(pointer), "{pointer}");
+        }
     }
 }
