@@ -139,9 +139,9 @@ fn pending_of_ours(run: &HelmRun, newest: &ReleaseFact, mark: &str) -> Finding {
     let finding = Finding::blocking(Code::HelmPending, found)
         .about(&record)
         .with(format!("{record} has the token of this run, and no process holds the lock of that helm"))
-        .with("it was killed, or the API server refused its last write to the record")
+        .with("it was killed, or the API server refused its last write to the record: a cause that helm names has to go first")
         .why("helm refuses every upgrade while the newest record is pending; objects may be partly upgraded");
-    finding.next(format!("remove the cause, where helm names one; {}, then portolan apply {mark}", delete(&record)))
+    finding.next(format!("{}, then portolan apply {mark}", delete(&record)))
 }
 
 /// A pending record that this run did not make: only its owner knows whether a helm works on it.
