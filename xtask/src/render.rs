@@ -1,22 +1,24 @@
 //! `cargo xtask render`: records what the real helm renders, so that a simulation needs nothing but Rust.
 
+use fixtures::RecordedRendering;
+use helm_compat::chart::PackedChart;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, bail};
 use model::{Finding, ReleaseId};
-use rehearse::{Installation, shelf};
+use rehearse::Installation;
 use serde_json::Value;
 
 /// Where the recordings lie, from the workspace's root.
-const FOLDER: &str = "crates/rehearse/sims/renderings";
+const FOLDER: &str = "crates/fixtures/sims/renderings";
 
 /// Renders with a real helm and remembers what it rendered.
 pub(crate) struct Recorder {
     helm: PathBuf,
     version: String,
-    recorded: BTreeMap<String, shelf::Recorded>,
+    recorded: BTreeMap<String, RecordedRendering>,
 }
 
 impl Recorder {
@@ -29,17 +31,17 @@ impl Recorder {
     /// One rendering; twice, so that what is random shows.
     pub(crate) fn render(
         &mut self,
-        chart: &shelf::Chart,
+        chart: &PackedChart,
         release: &ReleaseId,
         values: &Value,
-    ) -> anyhow::Result<shelf::Recorded> {
-        let key = shelf::key(&chart.digest, release, values);
+    ) -> anyhow::Result<RecordedRendering> {
+        let key = fixtures::rendering_key(&chart.digest, release, values);
         if let Some(recorded) = self.recorded.get(&key) {
             return Ok(recorded.clone());
         }
         let first = self.template(chart, release, values)?;
         let second = self.template(chart, release, values)?;
-        let recorded = shelf::Recorded {
+        let recorded = RecordedRendering {
             chart: chart.id.to_string(),
             helm: self.version.clone(),
             second: (second != first).then_some(second),
@@ -49,7 +51,7 @@ impl Recorder {
         Ok(recorded)
     }
 
-    fn template(&self, chart: &shelf::Chart, release: &ReleaseId, values: &Value) -> anyhow::Result<String> {
+    fn template(&self, chart: &PackedChart, release: &ReleaseId, values: &Value) -> anyhow::Result<String> {
         let folder = tempfile::tempdir()?;
         let archive = folder.path().join("chart.tgz");
         let file = folder.path().join("values.json");
@@ -70,7 +72,7 @@ impl Recorder {
 
     /// Every rendering that the simulated installations and their upgrades need.
     pub(crate) fn record_all(&mut self) -> anyhow::Result<()> {
-        for name in Installation::names() {
+        for name in fixtures::installation_names() {
             let installation = self.installation(&name)?;
             crate::voyages::record(self, &installation)?;
         }
@@ -79,7 +81,7 @@ impl Recorder {
 
     fn installation(&mut self, name: &str) -> anyhow::Result<Installation> {
         let cell = std::cell::RefCell::new(self);
-        Installation::fresh(name, &|chart, release, values| {
+        fixtures::installation(name, &|chart, release, values| {
             cell.borrow_mut()
                 .render(chart, release, values)
                 .map_err(|error| Finding::blocking(model::Code::ChartRefuses, error.to_string()))
@@ -93,7 +95,7 @@ impl Recorder {
         let mut stale = Vec::new();
         for (key, recorded) in &self.recorded {
             let path = folder.join(format!("{key}.json"));
-            let there: Option<shelf::Recorded> =
+            let there: Option<RecordedRendering> =
                 fs_err::read(&path).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
             // What is random differs each time: a recording with a second rendering is fresh if it is there.
             let fresh = there.is_some_and(|there| there.second.is_some() || there.first == recorded.first);

@@ -5,7 +5,7 @@ use plan::Planning;
 use plan::planner::{self, ChartPick, Wish};
 use plan::survey;
 use recipe::Book;
-use rehearse::{Installation, shelf, simulated_helm};
+use rehearse::{Installation, simulated_helm};
 use serde_json::json;
 
 use crate::render::Recorder;
@@ -28,7 +28,7 @@ pub(crate) fn record(recorder: &mut Recorder, installation: &Installation) -> an
     let (server, user) = (&facts.cluster.server, &facts.cluster.user);
     let found = survey::look(&facts.release, &|ask| world.answer(ask), server, user, Some(simulated_helm()));
     let found = found.map_err(|finding| anyhow::anyhow!("{finding}"))?;
-    let charts = shelf::charts();
+    let charts = fixtures::charts();
     let ids: Vec<_> = charts.iter().map(|chart| chart.id.clone()).collect();
     let installed = &found.inventory.release.chart;
     for (specs, without) in WAYS {

@@ -1,16 +1,15 @@
 //! The charts to choose from: files, a repository, or those that a simulation brings along.
 
+use helm_compat::chart::PackedChart;
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use adapters::charts::{Access, Files, Listing, Login, Source};
 use adapters::helm;
-use helm_compat::chart;
 use model::{ChartId, Code, Digest, Fetched, Finding};
 use plan::planner::{self, ChartPick};
 use recipe::Book;
-use rehearse::shelf;
 
 use crate::args::{Global, Target};
 use crate::output::Output;
@@ -24,7 +23,7 @@ const LINES: usize = 12;
 
 /// The charts to choose from.
 pub(crate) struct Offered {
-    here: Vec<shelf::Chart>,
+    here: Vec<PackedChart>,
     /// What is fetched once it is chosen.
     there: Option<Listing>,
 }
@@ -52,7 +51,7 @@ pub(crate) async fn offered(
     };
     match site {
         _ if there.is_some() || !paths.is_empty() => {}
-        Site::Sim(sim) if sim.has_charts() => here = shelf::charts(),
+        Site::Sim(sim) if sim.has_charts() => here = fixtures::charts(),
         _ => return Err(none_named(book)),
     }
     if there.is_none() && (target.username.is_some() || target.plain_http) {
@@ -177,13 +176,13 @@ fn shortened(ids: &[ChartId]) -> Vec<String> {
     if lines.is_empty() { vec!["there is: none".to_owned()] } else { lines }
 }
 
-fn read_charts(path: &Path, all: &mut Vec<shelf::Chart>) -> Result<(), Finding> {
+fn read_charts(path: &Path, all: &mut Vec<PackedChart>) -> Result<(), Finding> {
     let unusable =
         |error: String| Finding::blocking(Code::NoChart, format!("{} is no chart", path.display())).with(error);
     if path.is_dir() && path.join("Chart.yaml").exists() {
         let mut files = BTreeMap::new();
         read_folder(path, path, &mut files).map_err(|error| unusable(error.to_string()))?;
-        all.push(shelf::pack(files).map_err(|error| unusable(error.to_string()))?);
+        all.push(PackedChart::of_files(files).map_err(|error| unusable(error.to_string()))?);
         return Ok(());
     }
     if path.is_dir() {
@@ -199,8 +198,7 @@ fn read_charts(path: &Path, all: &mut Vec<shelf::Chart>) -> Result<(), Finding> 
         return Ok(());
     }
     let archive = fs_err::read(path).map_err(|error| unusable(error.to_string()))?;
-    let id = chart::read(&archive).map_err(|error| unusable(error.to_string()))?.id();
-    all.push(shelf::Chart { id, digest: Digest::of(&archive), archive });
+    all.push(PackedChart::of_archive(archive).map_err(|error| unusable(error.to_string()))?);
     Ok(())
 }
 

@@ -15,7 +15,7 @@ use plan::Planning;
 use plan::planner::{Limits, Wish};
 use plan::survey::{self, Survey};
 use recipe::Book;
-use rehearse::{Forecast, KnownDatabase, Options, Subject, World, shelf};
+use rehearse::{Forecast, KnownDatabase, Options, Subject, World};
 use report::Page;
 use serde_json::{Value, json};
 
@@ -212,7 +212,7 @@ async fn render(
     job: &RenderJob,
 ) -> Result<Rendering, Finding> {
     let namespace = &job.release.namespace;
-    if let Some(recorded) = shelf::rendering(&job.digest(), &job.release, &job.values) {
+    if let Some(recorded) = fixtures::rendering(&job.digest(), &job.release, &job.values) {
         return Ok(site.shown(recorded.rendering(), namespace));
     }
     let client = if client.path.is_empty() {

@@ -1,5 +1,7 @@
 //! Where a command works: a real installation, or a simulated one.
 
+use fixtures::RecordedRendering;
+use helm_compat::chart::PackedChart;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,7 +17,7 @@ use model::{
 use plan::planner::Servers;
 use plan::survey::{self, Survey};
 use recipe::Book;
-use rehearse::{Installation, KnownDatabase, Saved, World, shelf};
+use rehearse::{Installation, KnownDatabase, Saved, World};
 use serde_json::Value;
 
 use crate::args::Global;
@@ -238,26 +240,26 @@ impl Sim {
         }
         if !folder.join("installation.json").exists() {
             let finding = Finding::blocking(Code::NoSimulation, format!("there is no simulated installation `{name}`"));
-            return Err(finding.with(format!("there are: {}", Installation::names().join(", "))));
+            return Err(finding.with(format!("there are: {}", fixtures::installation_names().join(", "))));
         }
         Self::load(folder)
     }
 
     /// Whether this names one that each command makes afresh, or the file of one; a folder of that name goes first.
     pub(crate) fn is_fresh(name: &str) -> bool {
-        let known = Installation::names().iter().any(|known| known == name) || Path::new(name).is_file();
+        let known = fixtures::installation_names().iter().any(|known| known == name) || Path::new(name).is_file();
         known && !Path::new(name).join("installation.json").exists()
     }
 
     /// A fresh installation by its name.
     pub(crate) fn fresh(name: &str) -> Result<Installation, Finding> {
-        let render = |chart: &shelf::Chart, release: &ReleaseId, values: &Value| -> Result<shelf::Recorded, Finding> {
-            let key = shelf::key(&chart.digest, release, values);
-            shelf::recorded(&key).ok_or_else(|| {
+        let render = |chart: &PackedChart, release: &ReleaseId, values: &Value| -> Result<RecordedRendering, Finding> {
+            let key = fixtures::rendering_key(&chart.digest, release, values);
+            fixtures::recorded(&key).ok_or_else(|| {
                 Finding::blocking(Code::NotRecorded, format!("the rendering {key} of {} is not recorded", chart.id))
             })
         };
-        Installation::fresh(name, &render)
+        fixtures::installation(name, &render)
     }
 
     /// The installation that a saved inventory shows.
@@ -307,7 +309,7 @@ impl Sim {
                  redacted stays so, and of its databases' rows nothing is known."
             );
         }
-        let checked = shelf::checked();
+        let checked = fixtures::checked_rules();
         let rules = rehearse::RULES.len() + rehearse::HELM_RULES.len();
         let how = if checked.helms.is_empty() {
             format!("none of its {rules} rules was checked against a real helm yet")

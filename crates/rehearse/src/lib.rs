@@ -19,7 +19,6 @@ mod script;
 mod search;
 mod serve;
 mod sets;
-pub mod shelf;
 mod story;
 mod stuck;
 mod survey;
@@ -29,7 +28,7 @@ mod world;
 
 pub use actor::Actor;
 pub use helm::{HELM_RULES, HelmJob};
-pub use installation::{Installation, Render, Saved, simulated_helm};
+pub use installation::{Installation, Saved, simulated_helm};
 pub use judge::{Alive, judge};
 pub use node::{Edge, Node};
 pub use restore::from_inventory;

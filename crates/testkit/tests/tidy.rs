@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Crates that decide: they may not reach the world.
-const PURE: &[&str] = &["model", "kube-facts", "helm-compat", "recipe", "plan", "engine", "rehearse", "report"];
+const PURE: &[&str] =
+    &["model", "kube-facts", "helm-compat", "recipe", "plan", "engine", "rehearse", "fixtures", "report"];
 
 /// What reaches the world.
 const WORLD: &[&str] = &["tokio", "kube", "kube-client", "hyper", "reqwest", "rustls", "tokio-postgres", "rustix"];
@@ -19,6 +20,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("plan", &["model", "kube-facts", "recipe", "helm-compat"]),
     ("engine", &["model", "kube-facts"]),
     ("rehearse", &["model", "kube-facts", "engine", "helm-compat"]),
+    ("fixtures", &["model", "helm-compat", "rehearse"]),
     ("adapters", &["model", "kube-facts", "helm-compat"]),
     ("report", &["model", "kube-facts", "recipe", "engine", "rehearse"]),
 ];

@@ -5,6 +5,7 @@ mod plan;
 mod verify;
 mod volumes;
 
+use fixtures::ScenarioStep;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -18,7 +19,7 @@ use adapters::store::RunStore;
 use anyhow::{Context, Result, bail};
 use engine::Engine;
 use model::{Ask, Code, Event, Finding, HelmClient, Input, Object, Outcome, PlanFile, Record, ReleaseId, Request};
-use rehearse::{KnownDatabase, World, shelf};
+use rehearse::{KnownDatabase, World};
 use serde_json::json;
 use testkit::rig::{Namespace, Rig};
 use tokio::runtime::Runtime;
@@ -44,7 +45,7 @@ impl Place {
     /// # Errors
     /// Where there is no such start, or the rig cannot be had.
     pub fn of(name: &str) -> Result<Self> {
-        let start = shelf::start(name).with_context(|| format!("there is no start {name}"))?;
+        let start = fixtures::scenario(name).with_context(|| format!("there is no start {name}"))?;
         let rig = Rig::shared_in(start.platform.parse()?)?;
         let alone = start.alone.then(|| rig.lock("alone")).transpose()?;
         Ok(Self { rig, _alone: alone })
@@ -55,7 +56,7 @@ impl Place {
 pub struct Site<'a> {
     rig: &'a Rig,
     space: Namespace<'a>,
-    start: shelf::Start,
+    start: fixtures::Scenario,
     helm: HelmClient,
     client: Client,
     runtime: Runtime,
@@ -77,7 +78,7 @@ impl<'a> Site<'a> {
     /// # Errors
     /// What helm or the cluster says.
     pub fn install(rig: &'a Rig, name: &str, helm: &str) -> Result<Self> {
-        let start = shelf::start(name).with_context(|| format!("there is no start {name}"))?;
+        let start = fixtures::scenario(name).with_context(|| format!("there is no start {name}"))?;
         let space = rig.namespace("trial")?;
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
         let program = rig.helm(helm)?;
@@ -109,23 +110,23 @@ impl<'a> Site<'a> {
         Ok(())
     }
 
-    fn install_step(&self, step: &shelf::StartStep) -> Result<()> {
+    fn install_step(&self, step: &ScenarioStep) -> Result<()> {
         match step {
-            shelf::StartStep::Create { create } => {
-                let object = Object::new(shelf::in_namespace(create, self.space.name()));
+            ScenarioStep::Create { create } => {
+                let object = Object::new(fixtures::in_namespace(create, self.space.name()));
                 let plural = format!("{}s", object.text("/kind").to_lowercase());
                 let path = format!("/api/v1/namespaces/{}/{plural}", self.space.name());
                 self.rig.api().create(&path, &object.0)?;
             }
-            shelf::StartStep::Annotate { annotate } => {
+            ScenarioStep::Annotate { annotate } => {
                 let path = format!("/api/v1/namespaces/{}/persistentvolumeclaims/{}", self.space.name(), annotate.name);
                 self.rig.api().patch(&path, &json!({"metadata": {"annotations": annotate.annotations}}))?;
             }
-            shelf::StartStep::Helm { helm, chart, values, set } => {
+            ScenarioStep::Helm { helm, chart, values, set } => {
                 // The database is waited for: the next step may look it up.
                 let archive = self.archive(chart)?;
                 let file = self.folder.path().join("values.json");
-                fs_err::write(&file, shelf::start_values(values, set).to_string())?;
+                fs_err::write(&file, fixtures::values_of(values, set).to_string())?;
                 let mut command = self.helm_command(&self.rig.kubeconfig());
                 command.args([helm.as_str(), "runai-backend"]).arg(archive).arg("-f").arg(file);
                 run(&mut command)?;
@@ -173,7 +174,7 @@ impl<'a> Site<'a> {
     pub fn charts(&self) -> Result<PathBuf> {
         let folder = self.folder.path().join("charts");
         fs_err::create_dir_all(&folder)?;
-        for chart in shelf::charts() {
+        for chart in fixtures::charts() {
             fs_err::write(folder.join(format!("{}-{}.tgz", chart.id.name, chart.id.version)), chart.archive)?;
         }
         Ok(folder)
@@ -184,7 +185,7 @@ impl<'a> Site<'a> {
     /// # Errors
     /// Where there is no such chart.
     pub fn archive(&self, chart: &str) -> Result<PathBuf> {
-        let found = shelf::charts()
+        let found = fixtures::charts()
             .into_iter()
             .find(|known| format!("{}-{}", known.id.name, known.id.version) == chart)
             .with_context(|| format!("there is no chart {chart}"))?;

@@ -1,5 +1,7 @@
 //! Voyages on simulated installations.
 
+use fixtures::RecordedRendering;
+use helm_compat::chart::PackedChart;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -9,16 +11,16 @@ use plan::Planning;
 use plan::planner::{self, ChartPick, Servers, Wish};
 use plan::survey::{self, Survey};
 use recipe::Book;
-use rehearse::{Installation, World, shelf, simulated_helm};
+use rehearse::{Installation, World, simulated_helm};
 use serde_json::{Value, json};
 
 /// A recorded rendering, as a simulation asks for it.
 ///
 /// # Errors
 /// Where it was not recorded: `cargo xtask render`.
-pub fn recorded(chart: &shelf::Chart, release: &ReleaseId, values: &Value) -> Result<shelf::Recorded, Finding> {
-    let key = shelf::key(&chart.digest, release, values);
-    shelf::recorded(&key).ok_or_else(|| {
+pub fn recorded(chart: &PackedChart, release: &ReleaseId, values: &Value) -> Result<RecordedRendering, Finding> {
+    let key = fixtures::rendering_key(&chart.digest, release, values);
+    fixtures::recorded(&key).ok_or_else(|| {
         Finding::blocking(
             model::Code::NotRecorded,
             format!("{key} of {} is not recorded: cargo xtask render", chart.id),
@@ -32,7 +34,7 @@ pub fn recorded(chart: &shelf::Chart, release: &ReleaseId, values: &Value) -> Re
 /// Where there is none of this name.
 #[must_use]
 pub fn installation(name: &str) -> Installation {
-    Installation::fresh(name, &recorded).unwrap_or_else(|finding| panic!("{finding}: {:?}", finding.evidence))
+    fixtures::installation(name, &recorded).unwrap_or_else(|finding| panic!("{finding}: {:?}", finding.evidence))
 }
 
 /// A survey of a simulated world.
@@ -52,7 +54,7 @@ pub fn survey(world: &World) -> Survey {
 /// # Errors
 /// Where one of them is not among the fixture charts.
 pub fn picks(installed: &ChartId, to: &[&str]) -> Result<Vec<ChartPick>, Finding> {
-    let charts = shelf::charts();
+    let charts = fixtures::charts();
     let ids: Vec<ChartId> = charts.iter().map(|chart| chart.id.clone()).collect();
     to.iter()
         .map(|spec| {
@@ -90,7 +92,7 @@ fn servers(world: &World, found: &Survey, book: &Book) -> Result<Servers, Findin
 }
 
 /// How a chart is rendered.
-pub type Render<'a> = dyn Fn(&shelf::Chart, &ReleaseId, &Value) -> Result<shelf::Recorded, Finding> + 'a;
+pub type Render<'a> = dyn Fn(&PackedChart, &ReleaseId, &Value) -> Result<RecordedRendering, Finding> + 'a;
 
 /// Plans a voyage with recipes and renderings of one's own.
 ///
@@ -106,7 +108,7 @@ pub fn plan_with(
     let helm = simulated_helm();
     let mut planning = Planning::new(found, book, wish, &helm)?;
     while let Some(job) = planning.job() {
-        let chart = shelf::Chart { id: job.chart.clone(), archive: job.archive.to_vec(), digest: job.digest() };
+        let chart = PackedChart { id: job.chart.clone(), archive: job.archive.to_vec(), digest: job.digest() };
         planning.rendered(&render(&chart, &job.release, &job.values)?.rendering())?;
     }
     planning.finish(servers)

@@ -1,5 +1,6 @@
 //! A saved inventory is the installation that it was taken of: the same plan, the same forecast.
 
+use helm_compat::chart::PackedChart;
 use std::collections::BTreeMap;
 
 use std::sync::Arc;
@@ -8,7 +9,7 @@ use model::{Code, Finding, PlanFile, Severity, VolumeEnd};
 use plan::planner::Wish;
 use plan::survey::{self, Survey};
 use recipe::Book;
-use rehearse::{Forecast, KnownDatabase, Options, Subject, World, shelf};
+use rehearse::{Forecast, KnownDatabase, Options, Subject, World};
 use serde_json::{Value, json};
 use testkit::rig::{Rig, pins};
 use trials::real::Site;
@@ -29,8 +30,8 @@ fn planned(found: &Survey, without: &[&str]) -> PlanFile {
         accepted: Vec::new(),
         limits: ::plan::planner::Limits::default(),
     };
-    let render = |chart: &shelf::Chart, release: &model::ReleaseId, values: &Value| {
-        let recorded = shelf::rendering(&chart.digest, release, values);
+    let render = |chart: &PackedChart, release: &model::ReleaseId, values: &Value| {
+        let recorded = fixtures::rendering(&chart.digest, release, values);
         Ok(recorded.unwrap_or_else(|| panic!("no rendering of {} with {values}", chart.id)))
     };
     sim::plan_with(found, &BTreeMap::new(), &Book::builtin(), &wish, &render)
@@ -56,7 +57,7 @@ fn databases(world: &World) -> Vec<KnownDatabase> {
 
 #[test]
 fn a_saved_inventory_of_every_start_gives_the_same_plan_and_the_same_forecast() {
-    for start in rehearse::Installation::names() {
+    for start in fixtures::installation_names() {
         let installation = sim::installation(&start);
         let found = sim::survey(installation.world());
         let again = through_a_file(&found);

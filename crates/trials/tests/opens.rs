@@ -1,9 +1,9 @@
 //! Upgrades after which every volume is where it was and the database is not: the plan stops them, and what it stops is
 //! shown by carrying the plan out all the same.
 
+use helm_compat::chart::PackedChart;
 use model::{Code, Finding, Outcome, PlanFile};
 use plan::planner::ChartPick;
-use rehearse::shelf;
 use serde_json::json;
 use testkit::rig::{self, Rig, pins};
 use trials::real::{DATABASE, Site, past_checks, waiting_in_vain};
@@ -12,10 +12,10 @@ const CHART: &str = "control-plane-2.20.41";
 
 /// The newest fixture chart with another template of the database.
 fn chart(edit: impl Fn(String) -> String) -> ChartPick {
-    let mut files = shelf::files(CHART).expect("the chart is there");
+    let mut files = fixtures::chart_files(CHART).expect("the chart is there");
     let template = files.get_mut("templates/postgresql.yaml").expect("the chart has a database");
     *template = edit(String::from_utf8(template.clone()).expect("a template is text")).into_bytes();
-    let chart = shelf::pack(files).expect("a chart");
+    let chart = PackedChart::of_files(files).expect("a chart");
     ChartPick { id: chart.id, archive: chart.archive }
 }
 

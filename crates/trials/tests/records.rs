@@ -1,5 +1,6 @@
 //! The records that real helms make: read from Secrets and from `ConfigMap`s, whole and damaged.
 
+use helm_compat::chart::PackedChart;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
@@ -7,7 +8,6 @@ use std::process::Command;
 use adapters::kubernetes::Client;
 use model::{Answer, Ask, Code, Driver, Finding, ReleaseId, ReleaseStatus};
 use plan::survey::{self, Survey};
-use rehearse::shelf;
 use serde_json::json;
 use testkit::rig::{Namespace, Rig, pins};
 use tokio::runtime::Runtime;
@@ -15,11 +15,11 @@ use tokio::runtime::Runtime;
 const RELEASE: &str = "small";
 
 /// A chart with one object and one hook.
-fn chart(version: &str) -> shelf::Chart {
+fn chart(version: &str) -> PackedChart {
     let about = format!("apiVersion: v2\nname: small\nversion: {version}\nappVersion: \"app-{version}\"\n");
     let map = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: small}\ndata: {a: {{ .Values.a | quote }}}\n";
     let hook = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: hooked, annotations: {helm.sh/hook: pre-upgrade}}\n";
-    shelf::pack(BTreeMap::from([
+    PackedChart::of_files(BTreeMap::from([
         ("Chart.yaml".to_owned(), about.into_bytes()),
         ("values.yaml".to_owned(), b"a: default\n".to_vec()),
         ("templates/map.yaml".to_owned(), map.as_bytes().to_vec()),

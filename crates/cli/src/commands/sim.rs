@@ -1,5 +1,4 @@
 use model::{Code, Exit, Finding};
-use rehearse::Installation;
 use serde_json::json;
 
 use crate::args::{Global, SimArgs, SimCommand};
@@ -10,7 +9,7 @@ use crate::site::{self, Sim};
 pub(crate) fn run(global: &Global, args: &SimArgs, output: &Output) -> Result<Exit, Finding> {
     match &args.command {
         SimCommand::List => {
-            let names = Installation::names();
+            let names = fixtures::installation_names();
             output.result(&report::names("Simulated installations", &names), &names)?;
         }
         SimCommand::New { name, folder } => {
