@@ -1,9 +1,9 @@
 //! The voyages that the simulations and the tests make: which renderings they need.
 
+use inventory::survey;
 use model::Code;
 use plan::Planning;
 use plan::planner::{self, ChartPick, Wish};
-use plan::survey;
 use recipe::Book;
 use rehearse::{Installation, simulated_helm};
 use serde_json::json;

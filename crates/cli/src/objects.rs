@@ -3,9 +3,9 @@
 use helm_compat::precheck::{Known, PlannedWrites};
 use helm_compat::record;
 use helm_compat::record_size::{self, RecordSize};
+use inventory::survey::Survey;
 use model::{CheckAnswer, CheckAsk, Finding, ObjectCheck, PlanFile, ReleaseId, ServerCheck, StepKind};
 use plan::planner::HopRendering;
-use plan::survey::Survey;
 use serde_json::Value;
 
 use crate::site::Site;

@@ -8,12 +8,12 @@ use std::time::Instant;
 use adapters::helm::{self, DryRun};
 use adapters::store::RunStore;
 use helm_compat::values;
+use inventory::survey::{self, Survey};
 use model::{
     Accepted, Code, Content, Finding, HelmClient, Inventory, Plan, PlanFile, ReleaseId, RenderJob, Rendering, StepKind,
 };
 use plan::Planning;
 use plan::planner::{Limits, Wish};
-use plan::survey::{self, Survey};
 use recipe::Book;
 use rehearse::{Forecast, KnownDatabase, Options, Subject, World};
 use report::Page;

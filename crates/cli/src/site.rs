@@ -8,14 +8,14 @@ use std::sync::Arc;
 
 use adapters::{helm, kubernetes::Client, postgres, store};
 use engine::Engine;
-use helm_compat::credential::Known;
-use helm_compat::handout::Handout;
+use inventory::credential::KnownSecrets;
+use inventory::redaction::Redactor;
+use inventory::survey::{self, Survey};
 use model::{
     Answer, Ask, Code, DatabaseRef, Finding, HelmClient, Input, Object, Outcome, Plan, Record, Ref, ReleaseId,
     Rendered, Rendering, Reply, Request, Right, SecretKey, Seen, Uid,
 };
 use plan::planner::Servers;
-use plan::survey::{self, Survey};
 use recipe::Book;
 use rehearse::{Installation, KnownDatabase, Saved, World};
 use serde_json::Value;
@@ -45,7 +45,7 @@ pub(crate) struct Found {
     /// What it says.
     pub(crate) survey: Survey,
     /// The texts that stand for its Secrets' values.
-    pub(crate) known: Known,
+    pub(crate) known: KnownSecrets,
 }
 
 /// A real installation.
@@ -142,7 +142,7 @@ impl Site {
         let Self::Sim(sim) = self else { return rendering };
         let Some(found) = &sim.found else { return rendering };
         let shown = |rendered: Rendered| {
-            let text = |text: &String| Handout::new(&found.known).rendering(text, namespace);
+            let text = |text: &String| Redactor::new(&found.known).rendering(text, namespace);
             Rendered {
                 manifest: text(&rendered.manifest),
                 hooks: rendered.hooks.iter().map(text).collect(),
@@ -357,7 +357,7 @@ fn read_inventory(path: &Path) -> Result<Survey, Finding> {
     } else {
         serde_saphyr::from_str(&text).map_err(|error| unusable(error.to_string()))?
     };
-    survey::read(file).map_err(|finding| unusable(finding.evidence.join("; ")))
+    inventory::read_saved(file).map_err(|finding| unusable(finding.evidence.join("; ")))
 }
 
 /// The databases that the recipes know.

@@ -207,7 +207,7 @@ fn not_visible(kind: &str, namespace: &str) -> Finding {
 /// What makes any plan impossible.
 fn check(inventory: &Inventory, book: &Book, wish: &Wish) -> Result<(), Finding> {
     let release = &inventory.release;
-    crate::survey::settled(release)?;
+    inventory::survey::settled(release)?;
     let mut from = &release.chart;
     for id in std::iter::once(from).chain(wish.to.iter().map(|pick| &pick.id)) {
         let Some(era) = book.era(&id.name) else {

@@ -6,7 +6,7 @@ use std::process::Command;
 
 /// Crates that decide: they may not reach the world.
 const PURE: &[&str] =
-    &["model", "kube-facts", "helm-compat", "recipe", "plan", "engine", "rehearse", "fixtures", "report"];
+    &["model", "kube-facts", "helm-compat", "inventory", "recipe", "plan", "engine", "rehearse", "fixtures", "report"];
 
 /// What reaches the world.
 const WORLD: &[&str] = &["tokio", "kube", "kube-client", "hyper", "reqwest", "rustls", "tokio-postgres", "rustix"];
@@ -17,10 +17,11 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("kube-facts", &["model"]),
     ("helm-compat", &["model", "kube-facts"]),
     ("recipe", &["model"]),
-    ("plan", &["model", "kube-facts", "recipe", "helm-compat"]),
+    ("inventory", &["model", "kube-facts", "helm-compat"]),
+    ("plan", &["model", "kube-facts", "recipe", "helm-compat", "inventory"]),
     ("engine", &["model", "kube-facts"]),
-    ("rehearse", &["model", "kube-facts", "engine", "helm-compat"]),
-    ("fixtures", &["model", "helm-compat", "rehearse"]),
+    ("rehearse", &["model", "kube-facts", "engine", "helm-compat", "inventory"]),
+    ("fixtures", &["model", "helm-compat", "inventory", "rehearse"]),
     ("adapters", &["model", "kube-facts", "helm-compat"]),
     ("report", &["model", "kube-facts", "recipe", "engine", "rehearse"]),
 ];

@@ -11,13 +11,13 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
-use ::plan::survey::{self, Survey};
 use adapters::driver::Driver;
 use adapters::helm;
 use adapters::kubernetes::Client;
 use adapters::store::RunStore;
 use anyhow::{Context, Result, bail};
 use engine::Engine;
+use inventory::survey::{self, Survey};
 use model::{Ask, Code, Event, Finding, HelmClient, Input, Object, Outcome, PlanFile, Record, ReleaseId, Request};
 use rehearse::{KnownDatabase, World};
 use serde_json::json;

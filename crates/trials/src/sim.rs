@@ -6,10 +6,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use engine::Engine;
+use inventory::survey::{self, Survey};
 use model::{ChartId, Finding, Input, Object, Outcome, PlanFile, Record, Ref, ReleaseId, Request, SecretKey};
 use plan::Planning;
 use plan::planner::{self, ChartPick, Servers, Wish};
-use plan::survey::{self, Survey};
 use recipe::Book;
 use rehearse::{Installation, World, simulated_helm};
 use serde_json::{Value, json};

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 
 use std::sync::Arc;
 
+use inventory::Survey;
 use model::{Code, Finding, PlanFile, Severity, VolumeEnd};
 use plan::planner::Wish;
-use plan::survey::{self, Survey};
 use recipe::Book;
 use rehearse::{Forecast, KnownDatabase, Options, Subject, World};
 use serde_json::{Value, json};
@@ -17,9 +17,9 @@ use trials::sim;
 
 /// A survey, written to a file and read from it.
 fn through_a_file(found: &Survey) -> Survey {
-    let text = serde_saphyr::to_string(&survey::saved(found)).expect("it is YAML");
+    let text = serde_saphyr::to_string(&inventory::saved(found)).expect("it is YAML");
     let file: Value = serde_saphyr::from_str(&text).expect("it reads back");
-    survey::read(file).expect("it is an inventory")
+    inventory::read_saved(file).expect("it is an inventory")
 }
 
 fn planned(found: &Survey, without: &[&str]) -> PlanFile {

@@ -6,8 +6,8 @@ use std::path::Path;
 use std::process::Command;
 
 use adapters::kubernetes::Client;
+use inventory::survey::{self, Survey};
 use model::{Answer, Ask, Code, Driver, Finding, ReleaseId, ReleaseStatus};
-use plan::survey::{self, Survey};
 use serde_json::json;
 use testkit::rig::{Namespace, Rig, pins};
 use tokio::runtime::Runtime;

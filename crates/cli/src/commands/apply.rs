@@ -4,11 +4,11 @@ use std::sync::Arc;
 use adapters::driver::Driver;
 use adapters::store::{self, RunStore};
 use engine::Engine;
+use inventory::survey::Survey;
 use model::{
     Action, Code, Effect, Exit, Finding, HelmClient, Outcome, Plan, PlanFile, Record, RouteLook, Severity, StepKind,
     Verdict,
 };
-use plan::survey::Survey;
 use rehearse::Forecast;
 use report::{Now, RunEnd};
 

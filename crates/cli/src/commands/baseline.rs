@@ -2,12 +2,12 @@ use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use adapters::postgres::{self, Depth};
+use inventory::survey::Survey;
 use model::{
     Baseline, Code, Comparison, DatabaseError, DatabaseRef, Exit, FORMAT, Finding, Object, Ref, RouteLook, SecretKey,
     Severity, Snapshot, route,
 };
 use plan::planner;
-use plan::survey::Survey;
 use recipe::{Ask, Book};
 
 use crate::args::{Global, VerifyArgs};

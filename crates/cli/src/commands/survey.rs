@@ -10,7 +10,7 @@ pub(crate) async fn run(global: &Global, _args: &SurveyArgs, output: &Output) ->
     let site = Site::open(global).await?;
     let simulated = site.simulated();
     let (_, survey) = prepare::survey(global, &site).await?;
-    let saved = plan::survey::saved(&survey);
+    let saved = inventory::saved(&survey);
     output.result(&report::survey(&survey.inventory, simulated.as_deref()), &saved)?;
     if output.is_machine() {
         output.note(&report::redacted(&saved));

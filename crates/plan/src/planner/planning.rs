@@ -21,7 +21,7 @@ use super::{
     Objects, Servers, Wish, accept, aim, api_versions, check, empty, expects, notes, opens, overlay, unmodelled,
 };
 use crate::linter;
-use crate::survey::Survey;
+use inventory::survey::Survey;
 
 /// A plan that is being made: it asks for one rendering after the other, since what a hop renders depends on what the hop before
 /// rendered, and is then finished with what the databases' servers say.

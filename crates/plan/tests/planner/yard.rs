@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use helm_compat::{chart, manifest, redact, values};
+use inventory::survey::Survey;
 use model::{
     ApplyMethod, ChartId, Cluster, Coverage, Digest, Driver, FORMAT, Finding, HelmClient, HelmRun, Inventory, Manifest,
     Mount, Object, Plan, PlanFile, Platform, Ref, Release, ReleaseId, ReleaseStatus, RenderJob, Rendered, Rendering,
@@ -10,7 +11,6 @@ use model::{
 };
 use portolan_plan::Planning;
 use portolan_plan::planner::{ChartPick, Limits, Servers, Wish};
-use portolan_plan::survey::Survey;
 use recipe::Book;
 use semver::Version;
 use serde_json::{Value, json};

@@ -3,11 +3,11 @@
 use std::path::Path;
 use std::process::Command;
 
-use ::plan::survey::Survey;
 use anyhow::{Context, Result};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use helm_compat::{upgrade_argv, values};
+use inventory::survey::Survey;
 use model::{Carried, HelmRun, PlanFile};
 use serde_json::{Value, json};
 

@@ -2,10 +2,10 @@
 
 use ::plan::Planning;
 use ::plan::planner::{ChartPick, HopRendering, Servers, Wish};
-use ::plan::survey::Survey;
 use adapters::helm::DryRun;
 use adapters::postgres;
 use anyhow::{Context, Result};
+use inventory::survey::Survey;
 use model::{DatabaseRef, PlanFile, StepKind};
 use recipe::Book;
 use serde_json::{Value, json};
