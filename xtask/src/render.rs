@@ -1,55 +1,58 @@
 //! `cargo xtask render`: records what the real helm renders, so that a simulation needs nothing but Rust.
 
+use fixtures::RecordedRendering;
+use helm_compat::chart::PackedChart;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use anyhow::{Context, bail};
 use model::{Finding, ReleaseId};
-use rehearse::{Installation, shelf};
+use rehearse::Installation;
 use serde_json::Value;
 
 /// Where the recordings lie, from the workspace's root.
-const FOLDER: &str = "crates/rehearse/sims/renderings";
+const FOLDER: &str = "crates/fixtures/sims/renderings";
 
 /// Renders with a real helm and remembers what it rendered.
 pub(crate) struct Recorder {
     helm: PathBuf,
     version: String,
-    recorded: BTreeMap<String, shelf::Recorded>,
+    recorded: Mutex<BTreeMap<String, RecordedRendering>>,
 }
 
 impl Recorder {
     pub(crate) fn new(helm: &Path) -> anyhow::Result<Self> {
         let out = Command::new(helm).args(["version", "--template", "{{.Version}}"]).output()?;
         let version = String::from_utf8_lossy(&out.stdout).trim().to_owned();
-        Ok(Self { helm: helm.to_owned(), version, recorded: BTreeMap::new() })
+        Ok(Self { helm: helm.to_owned(), version, recorded: Mutex::default() })
     }
 
     /// One rendering; twice, so that what is random shows.
     pub(crate) fn render(
-        &mut self,
-        chart: &shelf::Chart,
+        &self,
+        chart: &PackedChart,
         release: &ReleaseId,
         values: &Value,
-    ) -> anyhow::Result<shelf::Recorded> {
-        let key = shelf::key(&chart.digest, release, values);
-        if let Some(recorded) = self.recorded.get(&key) {
+    ) -> anyhow::Result<RecordedRendering> {
+        let key = fixtures::rendering_key(&chart.digest, release, values);
+        if let Some(recorded) = self.all().get(&key) {
             return Ok(recorded.clone());
         }
         let first = self.template(chart, release, values)?;
         let second = self.template(chart, release, values)?;
-        let recorded = shelf::Recorded {
+        let recorded = RecordedRendering {
             chart: chart.id.to_string(),
             helm: self.version.clone(),
             second: (second != first).then_some(second),
             first,
         };
-        self.recorded.insert(key, recorded.clone());
+        self.all().insert(key, recorded.clone());
         Ok(recorded)
     }
 
-    fn template(&self, chart: &shelf::Chart, release: &ReleaseId, values: &Value) -> anyhow::Result<String> {
+    fn template(&self, chart: &PackedChart, release: &ReleaseId, values: &Value) -> anyhow::Result<String> {
         let folder = tempfile::tempdir()?;
         let archive = folder.path().join("chart.tgz");
         let file = folder.path().join("values.json");
@@ -69,19 +72,21 @@ impl Recorder {
     }
 
     /// Every rendering that the simulated installations and their upgrades need.
-    pub(crate) fn record_all(&mut self) -> anyhow::Result<()> {
-        for name in Installation::names() {
+    pub(crate) fn record_all(self: &Arc<Self>) -> anyhow::Result<()> {
+        for name in fixtures::installation_names() {
             let installation = self.installation(&name)?;
             crate::voyages::record(self, &installation)?;
         }
         Ok(())
     }
 
-    fn installation(&mut self, name: &str) -> anyhow::Result<Installation> {
-        let cell = std::cell::RefCell::new(self);
-        Installation::fresh(name, &|chart, release, values| {
-            cell.borrow_mut()
-                .render(chart, release, values)
+    fn all(&self) -> MutexGuard<'_, BTreeMap<String, RecordedRendering>> {
+        self.recorded.lock().expect("one thread records")
+    }
+
+    fn installation(&self, name: &str) -> anyhow::Result<Installation> {
+        fixtures::installation(name, &|chart, release, values| {
+            self.render(chart, release, values)
                 .map_err(|error| Finding::blocking(model::Code::ChartRefuses, error.to_string()))
         })
         .map_err(|finding| anyhow::anyhow!("{finding}: {}", finding.evidence.join("; ")))
@@ -91,9 +96,9 @@ impl Recorder {
     pub(crate) fn finish(&self, root: &Path, check: bool) -> anyhow::Result<()> {
         let folder = root.join(FOLDER);
         let mut stale = Vec::new();
-        for (key, recorded) in &self.recorded {
+        for (key, recorded) in self.all().iter() {
             let path = folder.join(format!("{key}.json"));
-            let there: Option<shelf::Recorded> =
+            let there: Option<RecordedRendering> =
                 fs_err::read(&path).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
             // What is random differs each time: a recording with a second rendering is fresh if it is there.
             let fresh = there.is_some_and(|there| there.second.is_some() || there.first == recorded.first);
@@ -108,7 +113,7 @@ impl Recorder {
         for entry in fs_err::read_dir(&folder).with_context(|| format!("{FOLDER} is missing"))? {
             let path = entry?.path();
             let key = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
-            if !self.recorded.contains_key(&key) {
+            if !self.all().contains_key(&key) {
                 stale.push(format!("{key} is not needed any more"));
                 if !check {
                     fs_err::remove_file(&path)?;
@@ -120,7 +125,7 @@ impl Recorder {
         }
         println!(
             "{} renderings by helm {}, {} written",
-            self.recorded.len(),
+            self.all().len(),
             self.version,
             if check { 0 } else { stale.len() }
         );

@@ -26,8 +26,9 @@ async fn helms() -> Vec<HelmClient> {
 
 /// The fixture charts.
 fn shelf() -> Shelf {
-    let archive = |chart: rehearse::shelf::Chart| (chart.id.name.clone(), chart.id.version.to_string(), chart.archive);
-    Shelf { archives: rehearse::shelf::charts().into_iter().map(archive).collect(), ..Shelf::default() }
+    let archive =
+        |chart: helm_compat::chart::PackedChart| (chart.id.name.clone(), chart.id.version.to_string(), chart.archive);
+    Shelf { archives: fixtures::charts().into_iter().map(archive).collect(), ..Shelf::default() }
 }
 
 fn id(version: &str) -> ChartId {

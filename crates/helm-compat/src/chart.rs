@@ -1,9 +1,10 @@
 //! Chart archives.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::io::{Read as _, Write as _};
 
-use model::ChartId;
+use model::{ChartId, Digest};
 use semver::Version;
 use serde_json::{Value, json};
 
@@ -77,6 +78,43 @@ impl ChartArchive {
     #[must_use]
     pub fn id(&self) -> ChartId {
         ChartId { name: self.name.clone(), version: self.version.clone() }
+    }
+}
+
+/// A chart as the archive that helm is given.
+#[derive(Clone)]
+pub struct PackedChart {
+    /// The chart's name and version.
+    pub id: ChartId,
+    /// The archive: a gzipped tar.
+    pub archive: Vec<u8>,
+    /// The archive's digest.
+    pub digest: Digest,
+}
+
+impl fmt::Debug for PackedChart {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PackedChart({}, {} bytes)", self.id, self.archive.len())
+    }
+}
+
+impl PackedChart {
+    /// Packs the files of a chart's folder, by their paths inside the chart. The same files give the same archive.
+    ///
+    /// # Errors
+    /// If `Chart.yaml` or `values.yaml` is not usable.
+    pub fn of_files(files: BTreeMap<String, Vec<u8>>) -> Result<Self, ChartError> {
+        let chart = of_files(files)?;
+        let archive = pack(&chart.files, &chart.name);
+        Ok(Self { id: chart.id(), digest: Digest::of(&archive), archive })
+    }
+
+    /// Takes an archive as it is.
+    ///
+    /// # Errors
+    /// As [`read`].
+    pub fn of_archive(archive: Vec<u8>) -> Result<Self, ChartError> {
+        Ok(Self { id: read(&archive)?.id(), digest: Digest::of(&archive), archive })
     }
 }
 

@@ -7,8 +7,6 @@
 
 pub mod argv;
 pub mod chart;
-pub mod credential;
-pub mod handout;
 pub mod hooks;
 pub mod immutable;
 pub mod index;

@@ -1,7 +1,6 @@
-//! The planner, the survey and the linter.
+//! The planner and the linter.
 
 pub mod linter;
 pub mod planner;
-pub mod survey;
 
 pub use planner::Planning;

@@ -4,10 +4,11 @@
 use std::collections::BTreeMap;
 
 use engine::Engine;
+use helm_compat::chart::PackedChart;
 use helm_compat::{manifest, redact};
 use model::{
-    Cluster, Code, Digest, Finding, HelmClient, HelmRun, KeyGuard, Manifest, Object, Platform, Progress, Ref,
-    ReleaseId, Reply, Request, SecretKey, Table, Uid, ValuesMode, canonical,
+    Code, Digest, Finding, HelmClient, HelmRun, KeyGuard, Manifest, Object, Progress, Ref, ReleaseId, Rendering, Reply,
+    Request, SecretKey, Table, ValuesMode, canonical,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -16,8 +17,7 @@ use crate::actor::Actor;
 use crate::helm::{HelmActor, HelmJob, Kept};
 use crate::node::{Cone, Edge, Node};
 use crate::serve::{Served, progress, serve};
-use crate::shelf::{self, Start, StartStep};
-use crate::world::{Disk, Facts, KnownDatabase, Migration, Parts, World};
+use crate::world::{Disk, Parts, World};
 
 /// The order of events that a fresh installation begins with.
 const SEED: u64 = 7;
@@ -44,100 +44,7 @@ pub struct Saved {
     helms: Vec<Kept>,
 }
 
-/// Renders a chart for a release with values; the error is a finding for the user.
-pub type Render<'a> = dyn Fn(&shelf::Chart, &ReleaseId, &Value) -> Result<shelf::Recorded, Finding> + 'a;
-
-#[derive(Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-struct Simulation {
-    #[expect(dead_code, reason = "read by people and by later versions")]
-    format: u32,
-    platforms: BTreeMap<String, SimulatedPlatform>,
-    databases: Vec<SimulatedDatabase>,
-    migrations: Vec<SimulatedMigration>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-struct SimulatedPlatform {
-    cluster: SimulatedCluster,
-    groups: Vec<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-struct SimulatedCluster {
-    server: String,
-    user: String,
-    version: String,
-    default_class: String,
-    #[serde(default)]
-    openshift: Option<SimulatedOpenShift>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-struct SimulatedOpenShift {
-    version: String,
-    apps_domain: String,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-struct SimulatedDatabase {
-    set: String,
-    server_version: String,
-    secret: String,
-    keys: Vec<String>,
-    tables: BTreeMap<String, Table>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-struct SimulatedMigration {
-    job: String,
-    set: String,
-    tables: BTreeMap<String, Table>,
-}
-
 impl Installation {
-    /// The names of the installations that can be made.
-    #[must_use]
-    pub fn names() -> Vec<String> {
-        shelf::starts().starts.into_iter().map(|start| start.name).collect()
-    }
-
-    /// A fresh installation; the same name gives the same world each time.
-    ///
-    /// # Errors
-    /// Where there is no such installation, or a chart cannot be rendered.
-    pub fn fresh(name: &str, render: &Render<'_>) -> Result<Self, Finding> {
-        let starts = shelf::starts();
-        let Some(start) = starts.starts.iter().find(|start| start.name == name) else {
-            let finding = Finding::blocking(Code::NoSimulation, format!("`{name}` is no simulated installation"));
-            return Err(finding.with(format!("there are: {}", Self::names().join(", "))));
-        };
-        let release = ReleaseId { namespace: starts.namespace.clone(), name: starts.release.clone() };
-        let simulation = simulation();
-        let platform = simulation.platforms.get(&start.platform).expect("a start's platform is simulated");
-        let mut node = Node {
-            world: empty(&simulation, platform, &release),
-            actors: Vec::new(),
-            faults: 0,
-            crashes: false,
-            stops: false,
-        };
-        for step in &start.steps {
-            install_step(&mut node, step, &release, render)?;
-            if let [first, ..] = &simulation.databases[..]
-                && is_first(step, start)
-            {
-                fill(&mut node.world, first, &release);
-            }
-        }
-        Ok(Self { name: name.into(), node, clock: 0, seed: SEED })
-    }
-
     /// An installation in a world that was made otherwise.
     #[must_use]
     pub fn of_world(name: &str, world: World) -> Self {
@@ -279,175 +186,79 @@ impl Installation {
         while self.step() {}
     }
 
+    /// Runs everything that can happen, in a fixed order that no seed changes: how the past of an installation is made.
+    fn run_to_rest(&mut self) {
+        let can_happen = |edge: &Edge| matches!(edge, Edge::Fire(..) | Edge::Turn(_));
+        while let Some(edge) = self.node.edges(&Cone::Whole).into_iter().find(can_happen) {
+            self.node.take(&edge);
+        }
+    }
+
+    /// Installs or upgrades a release with helm, as it was done before Portolan came, and waits until nothing moves.
+    ///
+    /// # Errors
+    /// If the rendering is no manifest.
+    pub fn run_helm(
+        &mut self,
+        chart: &PackedChart,
+        release: &ReleaseId,
+        values: &Value,
+        rendering: &Rendering,
+    ) -> Result<(), Finding> {
+        let (docs, guards) = documents(rendering, &release.namespace)?;
+        let manifest = canonical(&Manifest { docs, free: BTreeMap::new() });
+        let digest = Digest::of(&manifest);
+        self.node.world.learn(&digest, &manifest);
+        let mut job = helm_job(self.world(), chart, release, values, digest);
+        job.run.guards = guards;
+        self.node.actors.push(Actor::Helm(HelmActor::new(job)));
+        self.run_to_rest();
+        Ok(())
+    }
+
+    /// Annotates an object, as `kubectl annotate --overwrite` does. An object that does not exist is left out.
+    pub fn annotate(&mut self, name: &Ref, annotations: &BTreeMap<String, String>) {
+        if let Some(live) = self.node.world.get(name) {
+            let mut json = (*live.0).clone();
+            crate::api::merge(&mut json, &json!({"metadata": {"annotations": annotations}}));
+            self.node.world.put(name, json);
+        }
+        self.run_to_rest();
+    }
+
+    /// Creates an object, as `kubectl create` does. One that exists stays as it is.
+    pub fn create(&mut self, object: &Object) {
+        if let Some(name) = object.name() {
+            let _ = self.node.world.create(&name, (*object.0).clone());
+        }
+        self.run_to_rest();
+    }
+
+    /// Adds tables to the database of a StatefulSet, in place of those of the same name. Without a running database
+    /// nothing happens.
+    pub fn fill_database(&mut self, set: &Ref, tables: &BTreeMap<String, Table>) {
+        let Some((volume, found)) = crate::rules::running_database(self.world(), set) else { return };
+        let mut database = found.clone();
+        database.tables.extend(tables.clone());
+        self.node.world.set_disk(&volume, Disk { alive: true, database: Some(database) });
+    }
+
     /// Deletes an object, as somebody with kubectl would.
     pub fn delete(&mut self, name: &Ref) {
         drop(self.node.world.delete(name));
     }
 }
 
-/// Whether a step is the one that makes the database: the first run of helm.
-fn is_first(step: &StartStep, start: &Start) -> bool {
-    let first = start.steps.iter().find(|step| matches!(step, StartStep::Helm { .. }));
-    first.is_some_and(|first| std::ptr::eq(first, step))
-}
-
-fn simulation() -> Simulation {
-    let text = shelf::simulation("installations.yaml").expect("the simulation's file is embedded");
-    serde_saphyr::from_str(text).expect("the simulation's file is readable")
-}
-
-fn empty(simulation: &Simulation, platform: &SimulatedPlatform, release: &ReleaseId) -> World {
-    let set = |name: &str| Ref::set(&release.namespace, name);
-    let cluster = &platform.cluster;
-    let mut world = World::new(Facts {
-        cluster: Cluster {
-            server: cluster.server.clone(),
-            user: cluster.user.clone(),
-            uid: Uid::new(""),
-            version: cluster.version.clone(),
-            platform: cluster.openshift.as_ref().map_or(Platform::Kubernetes, |openshift| Platform::OpenShift {
-                version: openshift.version.clone(),
-                apps_domain: openshift.apps_domain.clone(),
-            }),
-            default_class: Some(cluster.default_class.clone()),
-            groups: platform.groups.clone(),
-            api_versions: Vec::new(),
-        },
-        release: release.clone(),
-        coverage: Vec::new(),
-        surveyed: false,
-        helm: None,
-        databases: simulation
-            .databases
-            .iter()
-            .map(|database| KnownDatabase {
-                set: set(&database.set),
-                server_version: database.server_version.clone(),
-                passwords: database
-                    .keys
-                    .iter()
-                    .map(|key| SecretKey {
-                        secret: Ref::secret(&release.namespace, &database.secret),
-                        key: key.clone(),
-                    })
-                    .collect(),
-            })
-            .collect(),
-        migrations: simulation
-            .migrations
-            .iter()
-            .map(|migration| Migration {
-                job: migration.job.clone(),
-                set: set(&migration.set),
-                tables: migration.tables.clone(),
-            })
-            .collect(),
-    });
-    for (name, json) in cluster_objects(cluster, release) {
-        drop(world.create(&name, json));
-    }
-    world
-}
-
-/// What a cluster has before anything is installed on it.
-fn cluster_objects(cluster: &SimulatedCluster, release: &ReleaseId) -> Vec<(Ref, Value)> {
-    let mut objects = vec![
-        (
-            Ref::new("", "Namespace", "", "kube-system"),
-            json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "kube-system"}}),
-        ),
-        (
-            Ref::new("", "Namespace", "", &release.namespace),
-            json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": release.namespace}}),
-        ),
-        (
-            Ref::new("storage.k8s.io", "StorageClass", "", &cluster.default_class),
-            json!({
-                "apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "provisioner": "sim.example.com/disk", "reclaimPolicy": "Delete",
-                "metadata": {"name": cluster.default_class, "annotations": {"storageclass.kubernetes.io/is-default-class": "true"}}
-            }),
-        ),
-    ];
-    if let Some(openshift) = &cluster.openshift {
-        objects.push((
-            Ref::new("config.openshift.io", "ClusterVersion", "", "version"),
-            json!({
-                "apiVersion": "config.openshift.io/v1", "kind": "ClusterVersion", "metadata": {"name": "version"},
-                "status": {"desired": {"version": openshift.version}}
-            }),
-        ));
-        objects.push((
-            Ref::new("config.openshift.io", "Ingress", "", "cluster"),
-            json!({
-                "apiVersion": "config.openshift.io/v1", "kind": "Ingress", "metadata": {"name": "cluster"},
-                "spec": {"domain": openshift.apps_domain}
-            }),
-        ));
-    }
-    objects
-}
-
-/// Puts the rows of a used platform into the database.
-fn fill(world: &mut World, database: &SimulatedDatabase, release: &ReleaseId) {
-    let set = Ref::set(&release.namespace, &database.set);
-    let Some((volume, found)) = crate::rules::running_database(world, &set) else { return };
-    let mut found = found.clone();
-    for (name, table) in &database.tables {
-        found.tables.insert(name.clone(), table.clone());
-    }
-    world.set_disk(&volume, Disk { alive: true, database: Some(found) });
-}
-
-fn install_step(node: &mut Node, step: &StartStep, release: &ReleaseId, render: &Render<'_>) -> Result<(), Finding> {
-    match step {
-        StartStep::Annotate { annotate } => {
-            let name = Ref::new("", &annotate.kind, &release.namespace, &annotate.name);
-            if let Some(live) = node.world.get(&name) {
-                let mut json = (*live.0).clone();
-                crate::api::merge(&mut json, &json!({"metadata": {"annotations": annotate.annotations}}));
-                node.world.put(&name, json);
-            }
-        }
-        StartStep::Create { create } => {
-            let object = Object::new(shelf::in_namespace(create, &release.namespace));
-            if let Some(name) = object.name() {
-                drop(node.world.create(&name, (*object.0).clone()));
-            }
-        }
-        StartStep::Helm { chart, values, set, .. } => {
-            let chart = shelf::charts()
-                .into_iter()
-                .find(|known| format!("{}-{}", known.id.name, known.id.version) == *chart)
-                .ok_or_else(|| Finding::blocking(Code::NoChart, format!("there is no chart {chart}")))?;
-            let values = shelf::start_values(values, set);
-            let recorded = render(&chart, release, &values)?;
-            let (docs, looked_up) = documents(&recorded, release)?;
-            let manifest = canonical(&Manifest { docs, free: BTreeMap::new() });
-            node.world.learn(&Digest::of(&manifest), &manifest);
-            let mut job = installing(&node.world, &chart, release, &values, Digest::of(&manifest));
-            job.run.guards = looked_up;
-            node.actors.push(Actor::Helm(HelmActor::new(job)));
-        }
-    }
-    // In the plain order, without a seed: the same world each time.
-    while let Some(edge) =
-        node.edges(&Cone::Whole).into_iter().find(|edge| matches!(edge, Edge::Fire(..) | Edge::Turn(_)))
-    {
-        node.take(&edge);
-    }
-    Ok(())
-}
-
 /// The documents of a rendering. A Secret's value that is random at each rendering is one that the chart looks
 /// up in the live Secret first.
-fn documents(recorded: &shelf::Recorded, release: &ReleaseId) -> Result<(Vec<Object>, Vec<KeyGuard>), Finding> {
+fn documents(rendering: &Rendering, namespace: &str) -> Result<(Vec<Object>, Vec<KeyGuard>), Finding> {
     let parse = |text: &str| {
-        manifest::parse(text, &release.namespace)
+        manifest::parse(text, namespace)
             .map(|docs| manifest::split_hooks(docs).0)
             .map_err(|error| Finding::blocking(Code::ChartRefuses, error.to_string()))
     };
-    let first = parse(&recorded.first)?;
-    let second = parse(recorded.second.as_ref().unwrap_or(&recorded.first))?;
+    let first = parse(&rendering.first.manifest)?;
+    let second = parse(&rendering.second.manifest)?;
     let planned = redact::planned(&first, &second, &[]);
     let mut guards = Vec::new();
     let docs = first.into_iter().zip(planned.docs).map(|(doc, planned)| {
@@ -469,8 +280,8 @@ fn documents(recorded: &shelf::Recorded, release: &ReleaseId) -> Result<(Vec<Obj
     Ok((docs, guards))
 }
 
-/// The run of helm that made, or changed, the installation before Portolan came.
-fn installing(world: &World, chart: &shelf::Chart, release: &ReleaseId, values: &Value, manifest: Digest) -> HelmJob {
+/// A run of helm before Portolan came. It applies the manifest of this digest, which the world knows.
+fn helm_job(world: &World, chart: &PackedChart, release: &ReleaseId, values: &Value, manifest: Digest) -> HelmJob {
     let base = crate::helm::records(world, release).last().map_or(0, |(revision, _)| *revision);
     let stored = crate::helm::records(world, release)
         .last()

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use helm_compat::credential::stand_in;
+use inventory::credential::placeholder;
 use model::{Digest, Inventory, Manifest, Object, Ref, SecretKey, canonical};
 use serde_json::{Value, json};
 
@@ -118,7 +118,7 @@ fn settled(name: &Ref, object: &Object) -> Value {
             if let Some(Value::Object(data)) = json.get_mut("data") {
                 for (key, value) in data.iter_mut().filter(|(_, value)| *value != "") {
                     let key = SecretKey { secret: name.clone(), key: key.clone() };
-                    *value = json!(STANDARD.encode(stand_in(&key)));
+                    *value = json!(STANDARD.encode(placeholder(&key)));
                 }
             }
         }

@@ -1,6 +1,6 @@
 //! What becomes of the volumes when a page is followed by hand.
 
-use rehearse::Forecast;
+use rehearse::Rehearsal;
 
 use crate::page::{Block, Page};
 use crate::text::{Line, Tone};
@@ -9,12 +9,13 @@ use crate::{ends, rehearsal, story};
 
 /// The commands of a page by line, then what becomes of each volume in every order of events.
 #[must_use]
-pub fn page_script(title: &str, lines: &[(u32, String)], forecast: &Forecast, seconds: f64) -> Page {
+pub fn page_script(title: &str, lines: &[(u32, String)], rehearsal: &Rehearsal) -> Page {
+    let forecast = &rehearsal.forecast;
     let mut page = Page::heading(title);
     let commands: Vec<(String, String)> =
         lines.iter().map(|(line, command)| (format!("line {line}"), command.clone())).collect();
     page.push(Block::Commands(commands));
-    page.push(Block::Facts(vec![("Looked at", rehearsal::looked(forecast, seconds))]));
+    page.push(Block::Facts(vec![("Looked at", rehearsal::looked(rehearsal))]));
     for item in &forecast.volumes {
         page.push(Block::Heading(volume(&item.aim)));
         page.say(ends::tally(item));

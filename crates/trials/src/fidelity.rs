@@ -356,6 +356,6 @@ pub fn write(rows: &[Row], root: &Path, date: &str) -> Result<()> {
         list(helms),
         list(rules)
     );
-    fs_err::write(root.join("crates/rehearse/sims/checked.yaml"), text)?;
+    fs_err::write(root.join("crates/fixtures/sims/checked.yaml"), text)?;
     Ok(())
 }

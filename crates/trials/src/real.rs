@@ -5,23 +5,22 @@ mod plan;
 mod verify;
 mod volumes;
 
-use std::collections::BTreeMap;
+use fixtures::ScenarioStep;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
-use ::plan::survey::{self, Survey};
-use adapters::driver::Driver;
 use adapters::helm;
 use adapters::kubernetes::Client;
 use adapters::store::RunStore;
 use anyhow::{Context, Result, bail};
-use engine::Engine;
-use model::{Ask, Code, Event, Finding, HelmClient, Input, Object, Outcome, PlanFile, Record, ReleaseId, Request};
-use rehearse::{KnownDatabase, World, shelf};
+use inventory::Survey;
+use model::{Code, Event, Finding, HelmClient, Object, Outcome, PlanFile, Record, ReleaseId};
+use rehearse::{KnownDatabase, World};
 use serde_json::json;
 use testkit::rig::{Namespace, Rig};
 use tokio::runtime::Runtime;
+use workflow::{RunDriver, Stops, Target};
 
 pub use plan::{past_checks, waiting_in_vain};
 pub use verify::known;
@@ -44,7 +43,7 @@ impl Place {
     /// # Errors
     /// Where there is no such start, or the rig cannot be had.
     pub fn of(name: &str) -> Result<Self> {
-        let start = shelf::start(name).with_context(|| format!("there is no start {name}"))?;
+        let start = fixtures::scenario(name).with_context(|| format!("there is no start {name}"))?;
         let rig = Rig::shared_in(start.platform.parse()?)?;
         let alone = start.alone.then(|| rig.lock("alone")).transpose()?;
         Ok(Self { rig, _alone: alone })
@@ -55,9 +54,9 @@ impl Place {
 pub struct Site<'a> {
     rig: &'a Rig,
     space: Namespace<'a>,
-    start: shelf::Start,
+    start: fixtures::Scenario,
     helm: HelmClient,
-    client: Client,
+    target: Target,
     runtime: Runtime,
     folder: tempfile::TempDir,
 }
@@ -77,7 +76,7 @@ impl<'a> Site<'a> {
     /// # Errors
     /// What helm or the cluster says.
     pub fn install(rig: &'a Rig, name: &str, helm: &str) -> Result<Self> {
-        let start = shelf::start(name).with_context(|| format!("there is no start {name}"))?;
+        let start = fixtures::scenario(name).with_context(|| format!("there is no start {name}"))?;
         let space = rig.namespace("trial")?;
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
         let program = rig.helm(helm)?;
@@ -92,7 +91,8 @@ impl<'a> Site<'a> {
                 rig.api().delete(path)?;
             }
         }
-        let site = Self { rig, space, start, helm, client, runtime, folder: tempfile::tempdir()? };
+        let target = Target::cluster(client, Some(program));
+        let site = Self { rig, space, start, helm, target, runtime, folder: tempfile::tempdir()? };
         for step in &site.start.steps {
             site.install_step(step)?;
         }
@@ -105,27 +105,28 @@ impl<'a> Site<'a> {
     /// # Errors
     /// Where it is no kubeconfig.
     pub fn through(&mut self, kubeconfig: &Path) -> Result<()> {
-        self.client = self.runtime.block_on(Client::connect(Some(kubeconfig), None)).map_err(told)?;
+        let client = self.runtime.block_on(Client::connect(Some(kubeconfig), None)).map_err(told)?;
+        self.target = Target::cluster(client, Some(self.helm.path.clone().into()));
         Ok(())
     }
 
-    fn install_step(&self, step: &shelf::StartStep) -> Result<()> {
+    fn install_step(&self, step: &ScenarioStep) -> Result<()> {
         match step {
-            shelf::StartStep::Create { create } => {
-                let object = Object::new(shelf::in_namespace(create, self.space.name()));
+            ScenarioStep::Create { create } => {
+                let object = Object::new(fixtures::in_namespace(create, self.space.name()));
                 let plural = format!("{}s", object.text("/kind").to_lowercase());
                 let path = format!("/api/v1/namespaces/{}/{plural}", self.space.name());
                 self.rig.api().create(&path, &object.0)?;
             }
-            shelf::StartStep::Annotate { annotate } => {
+            ScenarioStep::Annotate { annotate } => {
                 let path = format!("/api/v1/namespaces/{}/persistentvolumeclaims/{}", self.space.name(), annotate.name);
                 self.rig.api().patch(&path, &json!({"metadata": {"annotations": annotate.annotations}}))?;
             }
-            shelf::StartStep::Helm { helm, chart, values, set } => {
+            ScenarioStep::Helm { helm, chart, values, set } => {
                 // The database is waited for: the next step may look it up.
                 let archive = self.archive(chart)?;
                 let file = self.folder.path().join("values.json");
-                fs_err::write(&file, shelf::start_values(values, set).to_string())?;
+                fs_err::write(&file, fixtures::values_of(values, set).to_string())?;
                 let mut command = self.helm_command(&self.rig.kubeconfig());
                 command.args([helm.as_str(), "runai-backend"]).arg(archive).arg("-f").arg(file);
                 run(&mut command)?;
@@ -173,7 +174,7 @@ impl<'a> Site<'a> {
     pub fn charts(&self) -> Result<PathBuf> {
         let folder = self.folder.path().join("charts");
         fs_err::create_dir_all(&folder)?;
-        for chart in shelf::charts() {
+        for chart in fixtures::charts() {
             fs_err::write(folder.join(format!("{}-{}.tgz", chart.id.name, chart.id.version)), chart.archive)?;
         }
         Ok(folder)
@@ -184,7 +185,7 @@ impl<'a> Site<'a> {
     /// # Errors
     /// Where there is no such chart.
     pub fn archive(&self, chart: &str) -> Result<PathBuf> {
-        let found = shelf::charts()
+        let found = fixtures::charts()
             .into_iter()
             .find(|known| format!("{}-{}", known.id.name, known.id.version) == chart)
             .with_context(|| format!("there is no chart {chart}"))?;
@@ -235,29 +236,20 @@ impl<'a> Site<'a> {
         Ok(Rows { count: count.into(), checksum: checksum.into() })
     }
 
+    /// The client of the kubeconfig that this installation is reached by now.
+    fn client(&self) -> &Client {
+        match &self.target {
+            Target::Cluster(cluster) => &cluster.client,
+            Target::Simulated(_) => unreachable!("this one is on the rig"),
+        }
+    }
+
     /// A survey of the installation.
     ///
     /// # Errors
     /// What the survey says.
-    pub fn survey(&mut self) -> Result<Survey> {
-        let release = self.release();
-        let mut answers = self.ask(survey::first(&release))?;
-        loop {
-            let more = survey::further(&answers, &release);
-            if more.is_empty() {
-                break;
-            }
-            answers.append(&mut self.ask(more)?);
-        }
-        let (server, user) = (self.client.server(), self.client.user());
-        let mut found = survey::conclude(&release, &answers, server, user, Some(self.helm.clone())).map_err(told)?;
-        found.inventory.cluster.api_versions = self.runtime.block_on(self.client.api_versions()).map_err(told)?;
-        Ok(found)
-    }
-
-    fn ask(&self, asks: Vec<Ask>) -> Result<BTreeMap<Ask, model::Answer>> {
-        let answers = self.runtime.block_on(self.client.answers(&asks)).map_err(told)?;
-        Ok(asks.into_iter().zip(answers).collect())
+    pub fn survey(&self) -> Result<Survey> {
+        self.runtime.block_on(workflow::survey(&self.target, &self.release())).map_err(told)
     }
 
     /// The world that a rehearsal of a plan starts from.
@@ -278,17 +270,13 @@ impl<'a> Site<'a> {
         let store = RunStore::create_or_open(&root, &file.plan.cluster, &file.plan.release, file).map_err(told)?;
         let folder = store.folder().to_owned();
         let journal: Vec<Record> = store.entries().map_err(told)?.into_iter().map(|entry| entry.record).collect();
-        let mut engine = Engine::resume(Arc::new(file.plan.clone()), &journal, "a trial");
-        let client = self.runtime.block_on(Client::connect(self.client.kubeconfig(), None)).map_err(told)?;
-        let mut driver = Driver::new(client, store);
-        loop {
-            let request = engine.want();
-            if let Request::End(outcome) = request {
-                return Ok((outcome, folder));
-            }
-            let reply = self.runtime.block_on(driver.serve(request, hear)).map_err(told)?;
-            engine.on(Input::Reply(reply));
-        }
+        let client = self.runtime.block_on(Client::connect(self.client().kubeconfig(), None)).map_err(told)?;
+        let mut driver = RunDriver::new(Target::cluster(client, None), store);
+        let plan = Arc::new(file.plan.clone());
+        let stops = Stops::never();
+        let run = workflow::apply(&mut driver, &plan, &journal, "a trial", &stops, hear);
+        let outcome = self.runtime.block_on(run).map_err(told)?;
+        Ok((outcome.context("nobody kills this run")?, folder))
     }
 }
 

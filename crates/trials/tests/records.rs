@@ -1,13 +1,13 @@
 //! The records that real helms make: read from Secrets and from `ConfigMap`s, whole and damaged.
 
+use helm_compat::chart::PackedChart;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
 
 use adapters::kubernetes::Client;
-use model::{Answer, Ask, Code, Driver, Finding, ReleaseId, ReleaseStatus};
-use plan::survey::{self, Survey};
-use rehearse::shelf;
+use inventory::survey::{self, Survey};
+use model::{Code, Driver, Finding, ReleaseId, ReleaseStatus};
 use serde_json::json;
 use testkit::rig::{Namespace, Rig, pins};
 use tokio::runtime::Runtime;
@@ -15,11 +15,11 @@ use tokio::runtime::Runtime;
 const RELEASE: &str = "small";
 
 /// A chart with one object and one hook.
-fn chart(version: &str) -> shelf::Chart {
+fn chart(version: &str) -> PackedChart {
     let about = format!("apiVersion: v2\nname: small\nversion: {version}\nappVersion: \"app-{version}\"\n");
     let map = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: small}\ndata: {a: {{ .Values.a | quote }}}\n";
     let hook = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: hooked, annotations: {helm.sh/hook: pre-upgrade}}\n";
-    shelf::pack(BTreeMap::from([
+    PackedChart::of_files(BTreeMap::from([
         ("Chart.yaml".to_owned(), about.into_bytes()),
         ("values.yaml".to_owned(), b"a: default\n".to_vec()),
         ("templates/map.yaml".to_owned(), map.as_bytes().to_vec()),
@@ -47,19 +47,7 @@ fn helm(rig: &Rig, space: &Namespace<'_>, program: &Path, driver: &str, argument
 
 fn look(client: &Client, runtime: &Runtime, space: &Namespace<'_>) -> Result<Survey, Finding> {
     let release = ReleaseId { namespace: space.name().into(), name: RELEASE.into() };
-    let ask = |asks: Vec<Ask>| -> BTreeMap<Ask, Answer> {
-        let answers = runtime.block_on(client.answers(&asks)).expect("answers");
-        asks.into_iter().zip(answers).collect()
-    };
-    let mut answers = ask(survey::first(&release));
-    loop {
-        let more = survey::further(&answers, &release);
-        if more.is_empty() {
-            break;
-        }
-        answers.append(&mut ask(more));
-    }
-    survey::conclude(&release, &answers, "s", "u", None)
+    runtime.block_on(workflow::survey_cluster(client, &release))
 }
 
 #[test]

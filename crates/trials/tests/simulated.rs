@@ -16,7 +16,7 @@ fn forecast(installation: &Installation, file: &model::PlanFile, options: Option
 
 #[test]
 fn every_start_reaches_the_target_with_all_its_rows() {
-    for name in Installation::names() {
+    for name in fixtures::installation_names() {
         let mut installation = sim::installation(&name);
         let file = sim::plan(installation.world(), &["2.20"], &[]).expect("a plan");
         let aim = file.plan.volumes[0].clone();
@@ -48,7 +48,7 @@ fn a_plan_of_two_hops_runs() {
 
 #[test]
 fn every_start_is_safe_in_every_order_with_crashes_and_a_fault() {
-    for name in Installation::names() {
+    for name in fixtures::installation_names() {
         let installation = sim::installation(&name);
         let file = sim::plan(installation.world(), &["2.20"], &[]).expect("a plan");
         let found = forecast(&installation, &file, Options::default());

@@ -2,13 +2,14 @@ use std::time::Instant;
 
 use model::{Code, Exit, Finding, HelmRun, Ref, ReleaseId};
 use recipe::{PageLine, PageOp, PageReading};
-use rehearse::{HelmJob, Op, Options, Script, ScriptLine, Subject, World};
+use rehearse::{HelmJob, Op, Options, Rehearsal, Script, ScriptLine, Subject, World};
 use serde_json::json;
+use workflow::Rehearse;
 
-use crate::args::{Global, PageArgs, Target};
+use crate::args::{Global, PageArgs, UpgradeOptions};
+use crate::options;
 use crate::output::Output;
 use crate::prepare::{self, Prepared};
-use crate::site::Site;
 
 /// Carries out the page as written, in every order of events, on a simulated installation.
 pub(crate) async fn run(global: &Global, _args: &PageArgs, output: &Output) -> Result<Exit, Finding> {
@@ -18,13 +19,17 @@ pub(crate) async fn run(global: &Global, _args: &PageArgs, output: &Output) -> R
             "the page's commands are carried out on simulated installations",
         ));
     }
-    let site = Site::open(global).await?;
-    if let Some(words) = site.simulated() {
+    let target = options::open(global).await?;
+    if let Some(words) = options::simulated(&target) {
         output.say(&words);
     }
     // The page gives the chart no password and names no version; ours is the newest chart that there is.
-    let target = Target { to: Some("2.20".into()), without: vec!["carry-credentials".into()], ..Target::default() };
-    let prepared = prepare::plan(global, &site, &target, false, output).await?;
+    let options = UpgradeOptions {
+        to: Some("2.20".into()),
+        without: vec!["carry-credentials".into()],
+        ..UpgradeOptions::default()
+    };
+    let prepared = prepare::plan(global, &target, &options, Rehearse::No, output).await?;
     let inventory = &prepared.survey.inventory;
     let page = prepared.book.page.as_ref().filter(|page| page.platform.is_of(&inventory.cluster.platform));
     let page = page.ok_or_else(|| {
@@ -39,7 +44,7 @@ pub(crate) async fn run(global: &Global, _args: &PageArgs, output: &Output) -> R
         output.say(&format!("Nothing to do: {installed} is installed."));
         return Ok(Exit::Done);
     };
-    let mut world = site.world(&prepared.survey, &[]);
+    let mut world = target.world(&prepared.survey, &[]);
     world.learn_plan(&prepared.file);
     let mut told = Vec::new();
     for reading in readings {
@@ -47,12 +52,15 @@ pub(crate) async fn run(global: &Global, _args: &PageArgs, output: &Output) -> R
         let (script, lines) = script(reading, &prepared, &world, run);
         let options = Options::orders();
         let forecast = rehearse::rehearse(&world, &Subject::Script(script), &prepared.file.plan.volumes, options);
-        let page = report::page_script(&reading.name, &lines, &forecast, begin.elapsed().as_secs_f64());
+        let rehearsal = Rehearsal { forecast, took: begin.elapsed() };
+        let page = report::page_script(&reading.name, &lines, &rehearsal);
         if !told.is_empty() {
             output.gap()?;
         }
         output.page(&page)?;
-        told.push(json!({"reading": reading.name, "lines": lines, "forecast": report::json::forecast(&forecast)}));
+        told.push(
+            json!({"reading": reading.name, "lines": lines, "forecast": report::json::forecast(&rehearsal.forecast)}),
+        );
     }
     output.value(&told)?;
     Ok(Exit::Done)

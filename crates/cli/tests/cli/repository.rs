@@ -9,8 +9,9 @@ use testkit::repository::{Repository, Shelf};
 use crate::support::{Came, User, came, helms};
 
 fn shelf() -> Shelf {
-    let archive = |chart: rehearse::shelf::Chart| (chart.id.name.clone(), chart.id.version.to_string(), chart.archive);
-    Shelf { archives: rehearse::shelf::charts().into_iter().map(archive).collect(), ..Shelf::default() }
+    let archive =
+        |chart: helm_compat::chart::PackedChart| (chart.id.name.clone(), chart.id.version.to_string(), chart.archive);
+    Shelf { archives: fixtures::charts().into_iter().map(archive).collect(), ..Shelf::default() }
 }
 
 /// A command of a user who has helm, with something on its standard input.

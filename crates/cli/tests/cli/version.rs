@@ -25,7 +25,7 @@ fn root() -> PathBuf {
 
 /// The recorded rendering of 2.20 with the usual values, as 2.21.
 fn rendering() -> String {
-    let folder = root().join("crates/rehearse/sims/renderings");
+    let folder = root().join("crates/fixtures/sims/renderings");
     let all: Vec<Value> = std::fs::read_dir(folder)
         .expect("recordings")
         .map(|entry| std::fs::read_to_string(entry.expect("an entry").path()).expect("text"))
@@ -40,7 +40,7 @@ fn rendering() -> String {
 #[test]
 fn a_further_version_needs_a_chart_and_a_recipe_only() {
     let user = User::new();
-    for (name, bytes) in rehearse::shelf::files("control-plane-2.20.41").expect("a chart of 2.20") {
+    for (name, bytes) in fixtures::chart_files("control-plane-2.20.41").expect("a chart of 2.20") {
         let path = user.path("chart").join(name);
         std::fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
         std::fs::write(path, String::from_utf8(bytes).expect("text").replace("2.20.41", "2.21.0")).expect("a file");

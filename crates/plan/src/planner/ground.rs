@@ -5,7 +5,7 @@ use model::{Code, DatabaseRef, Finding, Inventory, Object, Platform, Ref, Releas
 use recipe::{Book, Database, fill};
 
 use super::{Secrets, form, is_kind, mounts};
-use crate::survey;
+use inventory::survey;
 
 pub(super) struct Ground<'a> {
     pub(super) inventory: &'a Inventory,

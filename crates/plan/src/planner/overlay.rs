@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::planning::HopRendering;
 use super::standing::Standing;
-use crate::survey::Secrets;
+use inventory::survey::Secrets;
 
 /// An overlay of a hop: the one that the hop before left, and what this hop's steps change before helm starts. `live` is what
 /// lives when helm starts.

@@ -9,7 +9,7 @@ use model::{Code, Finding, Inventory, Object, Ref, Unmodelled, Volume};
 use super::ground::Ground;
 use super::notes::Scene;
 use super::{is_kind, not_visible, taken};
-use crate::survey::belongs;
+use inventory::survey::belongs;
 
 /// What can reach a volume in use in this hop and is not modelled.
 pub(super) fn unmodelled(scene: &Scene<'_>) -> Vec<Unmodelled> {
@@ -158,7 +158,7 @@ fn pods_of<'a>(inventory: &'a Inventory, owner: &Object) -> impl Iterator<Item =
 /// What the new manifest has in namespaces whose PVCs were not listed, where a volume says that there is such a PVC.
 fn elsewhere(scene: &Scene<'_>) -> Vec<Finding> {
     let inventory = scene.ground.inventory;
-    let unseen: BTreeSet<String> = crate::survey::namespaces(&scene.planned.docs)
+    let unseen: BTreeSet<String> = inventory::survey::namespaces(&scene.planned.docs)
         .into_iter()
         .filter(|namespace| !inventory.is_complete("PersistentVolumeClaim", namespace))
         .collect();

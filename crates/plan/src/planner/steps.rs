@@ -10,7 +10,7 @@ use super::leg::Leg;
 use super::limits::Limits;
 use super::standing::Standing;
 use super::{command, is_kind, mounts};
-use crate::survey::belongs;
+use inventory::survey::belongs;
 
 /// Why the pods of what was deleted are waited for.
 const GONE: &str = "what helm makes anew is not to start beside the old pods, on the same disks";

@@ -3,11 +3,11 @@
 use std::path::Path;
 use std::process::Command;
 
-use ::plan::survey::Survey;
 use anyhow::{Context, Result};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use helm_compat::{upgrade_argv, values};
+use inventory::survey::Survey;
 use model::{Carried, HelmRun, PlanFile};
 use serde_json::{Value, json};
 
@@ -44,7 +44,7 @@ impl Site<'_> {
                 }
                 recipe::PageOp::HelmUpgrade { values, set } => {
                     let kubeconfig =
-                        self.client.kubeconfig().map(Path::to_owned).unwrap_or_else(|| self.rig.kubeconfig());
+                        self.client().kubeconfig().map(Path::to_owned).unwrap_or_else(|| self.rig.kubeconfig());
                     let mut command = self.helm_command(&kubeconfig);
                     command.args(["upgrade", "runai-backend"]).arg(self.archive("control-plane-2.20.41")?);
                     if *values == model::ValuesMode::ResetThenReuse {

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use helm_compat::{credential, hooks, manifest, redact, values};
+use helm_compat::{hooks, manifest, redact, values};
+use inventory::credential;
 use model::{Code, Finding, Manifest, Object, Ref, SecretKey, Severity};
 use serde_json::Value;
 

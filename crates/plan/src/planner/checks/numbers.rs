@@ -1,6 +1,7 @@
 //! Numbers among the values that helm prints as other text than was set.
 
-use helm_compat::{credential, redact, values};
+use helm_compat::{redact, values};
+use inventory::credential;
 use model::{Code, Fate, Finding, Object, Ref};
 use serde_json::Value;
 

@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use helm_compat::credential::{is_open, stand_in};
-use helm_compat::handout::Handout;
+use crate::credential::{is_open, placeholder};
+use crate::redaction::Redactor;
 use helm_compat::redact;
 use model::{Code, FORMAT, Finding, Object, Ref, SavedInventory, SecretKey};
 use serde_json::Value;
 
-use super::{Secrets, Survey};
+use crate::survey::{Secrets, Survey};
 
 /// What stands at the head of the file.
 const ABOUT: &str = "Taken out: data of Secrets, data of ConfigMaps that are not the release's, and what looks like a \
@@ -20,7 +20,7 @@ const ABOUT: &str = "Taken out: data of Secrets, data of ConfigMaps that are not
 pub fn saved(survey: &Survey) -> SavedInventory {
     let found = &survey.inventory;
     let known = survey.known();
-    let mut handout = Handout::new(&known);
+    let mut handout = Redactor::new(&known);
     let stored: BTreeSet<Ref> = found.release.docs.iter().filter_map(Object::name).collect();
     let values = handout.values(&found.release.config);
     let mut docs = |docs: &[Object]| docs.iter().map(|doc| handout.object(doc, true)).collect();
@@ -76,7 +76,7 @@ fn alike(secrets: &Secrets) -> Vec<Vec<SecretKey>> {
 ///
 /// # Errors
 /// [`Code::NoSimulation`] where it is no inventory, or one of another format.
-pub fn read(file: Value) -> Result<Survey, Finding> {
+pub fn read_saved(file: Value) -> Result<Survey, Finding> {
     let unusable = |error: String| Finding::blocking(Code::NoSimulation, "it is no saved inventory").with(error);
     match file.get("format").and_then(Value::as_u64) {
         Some(format) if format == u64::from(FORMAT) => {}
@@ -94,7 +94,7 @@ pub fn read(file: Value) -> Result<Survey, Finding> {
         let keys = object.data_keys().into_iter().map(|key| SecretKey { secret: name.clone(), key: key.to_owned() });
         keys.map(|key| {
             let is_empty = object.at("/data").and_then(|data| data.get(&key.key)).is_some_and(|value| value == "");
-            let text = if is_empty { String::new() } else { stand_in(same.get(&key).copied().unwrap_or(&key)) };
+            let text = if is_empty { String::new() } else { placeholder(same.get(&key).copied().unwrap_or(&key)) };
             (key, text)
         })
     });
@@ -103,6 +103,6 @@ pub fn read(file: Value) -> Result<Survey, Finding> {
 }
 
 /// Whether the texts of a Secret are among those that a survey keeps.
-pub(super) fn holds_texts(object: &Object) -> bool {
+pub(crate) fn holds_texts(object: &Object) -> bool {
     redact::is_secret(object) && object.text("/type") != "kubernetes.io/service-account-token"
 }

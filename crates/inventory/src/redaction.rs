@@ -7,15 +7,15 @@ use std::collections::BTreeSet;
 use model::{Manifest, Object};
 use serde_json::{Map, Value};
 
-use crate::credential::{self, Known, REDACTED};
-use crate::{manifest, redact};
+use crate::credential::{self, KnownSecrets, REDACTED};
+use helm_compat::{manifest, redact};
 
 /// Annotation in which `kubectl apply` keeps a copy of the whole object.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
 /// Takes credentials out, and remembers where.
-pub struct Handout<'a> {
-    known: &'a Known,
+pub struct Redactor<'a> {
+    known: &'a KnownSecrets,
     places: BTreeSet<String>,
 }
 
@@ -31,10 +31,10 @@ struct At<'a> {
     inside: bool,
 }
 
-impl<'a> Handout<'a> {
+impl<'a> Redactor<'a> {
     /// With the texts of the live Secrets.
     #[must_use]
-    pub fn new(known: &'a Known) -> Self {
+    pub fn new(known: &'a KnownSecrets) -> Self {
         Self { known, places: BTreeSet::new() }
     }
 
@@ -229,9 +229,9 @@ mod tests {
 
     use super::*;
 
-    fn known() -> Known {
+    fn known() -> KnownSecrets {
         let key = SecretKey { secret: Ref::secret("ns", "db"), key: "password".into() };
-        Known::new([(&key, "Old-pg-7f3a")].into_iter())
+        KnownSecrets::new([(&key, "Old-pg-7f3a")].into_iter())
     }
 
     const STANDS: &str = "the value of password in db";
@@ -239,7 +239,7 @@ mod tests {
     #[test]
     fn values_lose_their_credentials_and_keep_their_shape() {
         let known = known();
-        let mut handout = Handout::new(&known);
+        let mut handout = Redactor::new(&known);
         let values = json!({
             "postgresql": {"password": "Old-pg-7f3a", "auth": {"database": "d", "replicationPassword": 12345}},
             "credentials": {"user": "u", "enabled": true, "existingSecret": "db", "list": ["a"]},
@@ -262,7 +262,7 @@ mod tests {
     #[test]
     fn a_workload_loses_env_and_arguments_and_keeps_its_references() {
         let known = known();
-        let mut handout = Handout::new(&known);
+        let mut handout = Redactor::new(&known);
         let container = |password: &str, plain: &str, argument: &str, url: &str| {
             json!({
                 "name": "c", "image": "postgres:15", "args": ["--user=u", argument, "--token", plain, "-c", url],
@@ -292,7 +292,7 @@ mod tests {
     #[test]
     fn data_of_config_maps_goes_unless_it_is_asked_for() {
         let known = known();
-        let mut handout = Handout::new(&known);
+        let mut handout = Redactor::new(&known);
         let map = Object::new(json!({
             "apiVersion": "v1", "kind": "ConfigMap",
             "metadata": {"name": "c", "managedFields": [1], "annotations": {LAST_APPLIED: "Old-pg-7f3a", "a": "b"}},
@@ -311,7 +311,7 @@ mod tests {
     #[test]
     fn in_other_kinds_the_names_of_fields_count() {
         let known = known();
-        let mut handout = Handout::new(&known);
+        let mut handout = Redactor::new(&known);
         let route = Object::new(json!({
             "apiVersion": "route.openshift.io/v1", "kind": "Route", "metadata": {"name": "r", "annotations": {"checksum/secret": "c"}},
             "spec": {"host": "h", "tls": {"key": "k", "certificate": "c", "termination": "edge"}},

@@ -94,7 +94,7 @@ pub fn further(answers: &BTreeMap<Ask, Answer>, release: &ReleaseId) -> Vec<Ask>
 }
 
 /// The namespaces that a manifest names: those of its objects, and those that are its objects.
-pub(crate) fn namespaces(docs: &[Object]) -> BTreeSet<String> {
+pub fn namespaces(docs: &[Object]) -> BTreeSet<String> {
     let of = |name: Ref| match (name.group(), name.kind()) {
         ("", "Namespace") => name.name().to_owned(),
         _ => name.namespace().to_owned(),

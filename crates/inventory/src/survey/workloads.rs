@@ -37,7 +37,7 @@ pub(super) fn of_release(inventory: &Inventory) -> Vec<Workload> {
 }
 
 /// Whether helm marked a live object as this release's.
-pub(crate) fn belongs(inventory: &Inventory, object: &Object) -> bool {
+pub fn belongs(inventory: &Inventory, object: &Object) -> bool {
     let id = &inventory.release.id;
     object.annotation("meta.helm.sh/release-name") == Some(id.name.as_str())
         && object.annotation("meta.helm.sh/release-namespace") == Some(id.namespace.as_str())

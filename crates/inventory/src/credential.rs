@@ -82,13 +82,13 @@ const SHORTEST: usize = 6;
 
 /// What stands in place of the value of a live Secret's key.
 #[must_use]
-pub fn stand_in(key: &SecretKey) -> String {
+pub fn placeholder(key: &SecretKey) -> String {
     format!("the value of {} in {}", key.key, key.secret.name())
 }
 
 /// Whether a text is a stand-in.
 #[must_use]
-pub fn is_stand_in(text: &str) -> bool {
+pub fn is_placeholder(text: &str) -> bool {
     text.strip_prefix("the value of ").and_then(|rest| rest.split_once(" in ")).is_some_and(|(key, secret)| {
         !key.is_empty() && !secret.is_empty() && !key.contains(' ') && !secret.contains(' ')
     })
@@ -140,7 +140,7 @@ fn words(name: &str) -> Vec<String> {
 
 /// The texts of a namespace's live Secrets with what stands in their place.
 #[derive(Clone, Default)]
-pub struct Known {
+pub struct KnownSecrets {
     /// Each text with its stand-in.
     texts: BTreeMap<String, String>,
     /// The texts that are looked for inside others, plain and in base64, by their first bytes; of each the longest first.
@@ -149,7 +149,7 @@ pub struct Known {
     names: BTreeSet<String>,
 }
 
-impl Known {
+impl KnownSecrets {
     /// The texts that are to be hidden. Of keys with the same text the first one stands in for all.
     #[must_use]
     pub fn new<'a>(secrets: impl Iterator<Item = (&'a SecretKey, &'a str)>) -> Self {
@@ -158,7 +158,7 @@ impl Known {
             known.names.insert(key.secret.name().to_owned());
             known.names.insert(key.key.clone());
             if !text.is_empty() && !is_open(&key.key) && !known.texts.contains_key(text) {
-                known.texts.insert(text.to_owned(), stand_in(key));
+                known.texts.insert(text.to_owned(), placeholder(key));
             }
         }
         for (text, stands) in known.texts.iter().filter(|(text, _)| text.len() >= SHORTEST) {
@@ -179,7 +179,7 @@ impl Known {
         if let Some(stands) = self.texts.get(text) {
             return Some(stands.clone());
         }
-        if text.is_empty() || text == REDACTED || is_stand_in(text) {
+        if text.is_empty() || text == REDACTED || is_placeholder(text) {
             return None;
         }
         if is_named(name) || (inside && !is_about(name)) {
@@ -269,7 +269,7 @@ fn without_assigned(line: &str) -> String {
         let (begin, end) = extent(line, begin, before.trim_start().len() == name.len());
         let value = &line[begin..end];
         if matches!(value, "" | "true" | "false" | "null" | "|" | ">" | "|-" | REDACTED)
-            || is_stand_in(value)
+            || is_placeholder(value)
             || value.starts_with(['{', '[', '$', '/'])
         {
             continue;
@@ -306,14 +306,14 @@ mod tests {
         SecretKey { secret: Ref::secret("ns", secret), key: key.into() }
     }
 
-    fn known() -> Known {
+    fn known() -> KnownSecrets {
         let all = [
             (key("db", "password"), "Old-pg-7f3a"),
             (key("db", "username"), "postgres"),
             (key("other", "copy"), "Old-pg-7f3a"),
             (key("short", "pin"), "1234"),
         ];
-        Known::new(all.iter().map(|(key, text)| (key, *text)))
+        KnownSecrets::new(all.iter().map(|(key, text)| (key, *text)))
     }
 
     #[test]
@@ -366,7 +366,7 @@ mod tests {
         assert_eq!(known.value("anything", false, "Old-pg-7f3a").as_deref(), Some(stands));
         assert_eq!(known.text("a=Old-pg-7f3a;").as_deref(), Some(format!("a={stands};").as_str()));
         assert_eq!(known.text("T2xkLXBnLTdmM2E=").as_deref(), Some(STANDARD.encode(stands).as_str()));
-        assert!(is_stand_in(stands) && !is_stand_in("the value of it"));
+        assert!(is_placeholder(stands) && !is_placeholder("the value of it"));
         // No word of its own, a short one inside another, and the name of an account.
         for text in ["xOld-pg-7f3a", "a 1234 b", "postgres"] {
             assert_eq!(known.text(text), None, "{text}");

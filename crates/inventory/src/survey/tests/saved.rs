@@ -1,8 +1,9 @@
 //! What is written out, and what is read back.
 
-use helm_compat::credential::REDACTED;
+use crate::credential::REDACTED;
 
 use super::*;
+use crate::{read_saved, saved};
 
 fn written(answers: &BTreeMap<Ask, Answer>) -> (Survey, Value) {
     let found = survey(answers);
@@ -13,7 +14,7 @@ fn written(answers: &BTreeMap<Ask, Answer>) -> (Survey, Value) {
 #[test]
 fn it_reads_back_as_it_was() {
     let (found, file) = written(&answers());
-    let back = read(file.clone()).expect("it reads");
+    let back = read_saved(file.clone()).expect("it reads");
     assert_eq!(back.inventory.volumes, found.inventory.volumes);
     assert_eq!(back.inventory.release.docs, found.inventory.release.docs);
     assert_eq!(back.inventory.release.history, found.inventory.release.history);
@@ -60,7 +61,7 @@ fn no_text_of_a_secret_is_in_it() {
     assert_eq!(file["objects"][format!("ConfigMap/{NS}/m")]["data"]["whole"], model::Manifest::HIDDEN);
     assert_eq!(file["redacted"], json!(["Pod/p A", "Pod/p B", "Pod/p MY_KEY"]));
     assert_eq!(file["alike"].as_array().map(Vec::len), Some(1));
-    let back = read(file).expect("it reads");
+    let back = read_saved(file).expect("it reads");
     let text = |key: &str| back.secrets.get(&SecretKey { secret: Ref::secret(NS, "s"), key: key.into() });
     assert_eq!(text("password"), text("copy"), "what was equal is equal");
     assert_eq!(text("none"), Some(""), "what was empty is empty");
@@ -73,7 +74,7 @@ fn another_file_is_refused() {
     for (file, said) in
         [(json!({}), "no `format`"), (later, "it has format"), (json!({"format": FORMAT}), "missing field")]
     {
-        let finding = read(file).expect_err("it is no inventory");
+        let finding = read_saved(file).expect_err("it is no inventory");
         assert_eq!(finding.code, Code::NoSimulation);
         assert!(finding.evidence[0].contains(said), "{finding:?}");
     }

@@ -5,7 +5,6 @@
 
 mod questions;
 mod records;
-mod saved;
 mod volumes;
 mod workloads;
 
@@ -15,7 +14,7 @@ mod tests;
 use std::collections::BTreeMap;
 use std::fmt;
 
-use helm_compat::credential::Known;
+use crate::credential::KnownSecrets;
 use helm_compat::{manifest, record, redact};
 use model::{
     Answer, Ask, Cluster, Code, Coverage, FORMAT, Finding, HelmClient, Host, Inventory, Object, Platform, Ref, Release,
@@ -23,12 +22,10 @@ use model::{
 };
 use serde_json::Value;
 
-pub(crate) use questions::namespaces;
 use questions::{OPENSHIFT, cluster_ingress, cluster_version, list, namespace};
-pub use questions::{first, further};
+pub use questions::{first, further, namespaces};
 pub use records::{settled, upgradable};
-pub use saved::{read, saved};
-pub(crate) use workloads::belongs;
+pub use workloads::belongs;
 
 /// What was found, and beside it what no inventory may hold.
 #[derive(Clone, Debug)]
@@ -64,8 +61,8 @@ impl Survey {
 
     /// What is to be hidden where this survey is shown to others.
     #[must_use]
-    pub fn known(&self) -> Known {
-        Known::new(self.secrets.iter())
+    pub fn known(&self) -> KnownSecrets {
+        KnownSecrets::new(self.secrets.iter())
     }
 }
 
@@ -82,7 +79,7 @@ impl Secrets {
     }
 
     /// All of them, in order.
-    fn iter(&self) -> impl Iterator<Item = (&SecretKey, &str)> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&SecretKey, &str)> {
         self.0.iter().map(|(key, text)| (key, text.as_str()))
     }
 }
@@ -191,7 +188,7 @@ fn objects(answers: &BTreeMap<Ask, Answer>) -> (BTreeMap<Ref, Object>, Secrets) 
         for item in items.iter().filter(|item| !record::is_record(item, None)) {
             let item = &named(ask, item);
             let Some(name) = item.name() else { continue };
-            if saved::holds_texts(item) {
+            if crate::saved::holds_texts(item) {
                 for (key, plaintext) in redact::plaintexts(item) {
                     secrets.insert(SecretKey { secret: name.clone(), key }, plaintext);
                 }

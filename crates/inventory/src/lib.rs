@@ -1,0 +1,10 @@
+//! An installation as it was found: the survey (questions out, an Inventory in), inventories saved to a file, and what is
+//! redacted in whatever leaves this machine. Nothing here can reach a cluster.
+
+pub mod credential;
+pub mod redaction;
+mod saved;
+pub mod survey;
+
+pub use saved::{read_saved, saved};
+pub use survey::{Secrets, Survey};
