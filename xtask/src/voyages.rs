@@ -43,8 +43,14 @@ pub(crate) fn record(recorder: &mut Recorder, installation: &Installation) -> an
             .collect();
         let Ok(to) = picks else { continue };
         let without = without.iter().map(|id| (*id).to_owned()).collect();
-        let wish =
-            Wish { to, values: json!({}), without, accepted: Vec::new(), limits: ::plan::planner::Limits::default() };
+        let wish = Wish {
+            to,
+            offered: Vec::new(),
+            values: json!({}),
+            without,
+            accepted: Vec::new(),
+            limits: ::plan::planner::Limits::default(),
+        };
         let (book, helm) = (Book::builtin(), simulated_helm());
         // Not every way has every step.
         let mut planning = match Planning::new(&found, &book, &wish, &helm) {

@@ -55,6 +55,12 @@ impl Drive {
         }
     }
 
+    /// Asks the routes that a plan leaves.
+    pub(crate) async fn ask_routes_of(&self, plan: &Plan) -> Vec<RouteLook> {
+        let routes: Vec<Ref> = plan.objects_at_end().filter(|name| kube_facts::is_route(name)).cloned().collect();
+        self.ask_routes(&routes).await
+    }
+
     /// What a wait waits for, and why; of a simulated installation what it saw last.
     async fn explain(&self, wait: &Wait, seen: &mut Vec<Progress>) -> Vec<Progress> {
         match self {

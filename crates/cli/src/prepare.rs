@@ -91,6 +91,7 @@ pub(crate) async fn plan(
     let (picks, fetched) = offered.take(chosen).await?;
     let wish = Wish {
         to: picks,
+        offered: offered.ids(),
         values: given(target)?,
         without: target.without.clone(),
         accepted: accepted(target)?,

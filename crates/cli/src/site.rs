@@ -164,8 +164,9 @@ impl Site {
                 (request @ Request::Read(_), Self::Sim(sim)) => {
                     sim.installation.clone().serve(&engine, &request, &mut |_, _| true)
                 }
-                // invariant: before it is bound, an engine appends, reads or ends
-                (..) => return Vec::new(),
+                // Before it is bound, an engine appends, reads or ends. If it asks for anything else, nobody knows whether the
+                // cluster is still as planned.
+                (..) => return vec![not_compared()],
             };
             engine.on(Input::Reply(reply));
         }
@@ -207,6 +208,13 @@ impl Site {
             Self::Real(_) => store::root(global.state_dir.as_deref()),
         }
     }
+}
+
+/// What a plan relies on was not compared with the installation, because the engine asked for something else first.
+fn not_compared() -> Finding {
+    Finding::blocking(Code::Moved, "what the plan relies on was not compared with the installation")
+        .with("the engine asked for something else first")
+        .next("report it: this is an error of Portolan")
 }
 
 impl Real {

@@ -51,6 +51,8 @@ use ground::Ground;
 pub struct Wish {
     /// The charts to upgrade to, one after the other.
     pub to: Vec<ChartPick>,
+    /// What else could be chosen: a stop on the way is advised only where it is among these.
+    pub offered: Vec<ChartId>,
     /// Values beside those of the recipes.
     pub values: Value,
     /// Ids of steps, or of values that a recipe gives, which are left out.

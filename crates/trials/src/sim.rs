@@ -73,6 +73,7 @@ pub fn plan(world: &World, to: &[&str], without: &[&str]) -> Result<PlanFile, Fi
     let found = survey(world);
     let wish = Wish {
         to: picks(&found.inventory.release.chart, to)?,
+        offered: Vec::new(),
         values: json!({}),
         without: without.iter().map(|id| (*id).to_owned()).collect(),
         accepted: Vec::new(),

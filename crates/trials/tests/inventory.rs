@@ -25,6 +25,7 @@ fn through_a_file(found: &Survey) -> Survey {
 fn planned(found: &Survey, without: &[&str]) -> PlanFile {
     let wish = Wish {
         to: sim::picks(&found.inventory.release.chart, &["2.20"]).expect("charts"),
+        offered: Vec::new(),
         values: json!({}),
         without: without.iter().map(|id| (*id).to_owned()).collect(),
         accepted: Vec::new(),

@@ -161,7 +161,7 @@ pub(crate) async fn carry_out(
         Ok(outcome) => outcome,
         Err(finding) => return broken_off(&drive, &plan, finding, output).await,
     };
-    let routes = if outcome == Outcome::Finished { drive.ask_routes(&plan.routes()).await } else { Vec::new() };
+    let routes = if outcome == Outcome::Finished { drive.ask_routes_of(&plan).await } else { Vec::new() };
     let now = look(&drive, &plan).await;
     let end = End {
         rehearsed: rehearsed.as_ref(),

@@ -5,7 +5,7 @@ use adapters::postgres::{self, Depth};
 use inventory::survey::Survey;
 use model::{
     Baseline, Code, Comparison, DatabaseError, DatabaseRef, Exit, FORMAT, Finding, Object, Ref, RouteLook, SecretKey,
-    Severity, Snapshot, route,
+    Severity, Snapshot,
 };
 use plan::planner;
 use recipe::{Ask, Book};
@@ -116,7 +116,7 @@ async fn compare(
         }
     }
     let names: Vec<Ref> =
-        survey.inventory.release.docs.iter().filter_map(Object::name).filter(route::is_route).collect();
+        survey.inventory.release.docs.iter().filter_map(Object::name).filter(kube_facts::is_route).collect();
     let routes: Vec<RouteLook> = match site {
         Site::Sim(sim) => sim.installation.world().ask_routes(&names),
         Site::Real(real) => drive::ask_routes(&real.client, &names).await,

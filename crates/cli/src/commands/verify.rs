@@ -88,7 +88,7 @@ pub(crate) async fn run(global: &Global, args: &VerifyArgs, output: &Output) -> 
     })
     .await?;
     let notes = engine.state().notes.clone();
-    let routes = drive.ask_routes(&plan.routes()).await;
+    let routes = drive.ask_routes_of(&plan).await;
     let page = report::verification(engine.plan(), &notes, &outcome, undone.as_ref()).then(report::routes(&routes));
     output.result(
         &page,

@@ -229,7 +229,7 @@ impl<'a> Planning<'a> {
             databases: self.databases(),
             without: self.wish.without.clone(),
             accepted: self.wish.accepted.clone(),
-            findings: notes::at_start(&self.ground, &self.legs),
+            findings: notes::at_start(&self.ground, &self.legs, &self.wish.offered),
             ..empty(inventory, self.helm)
         };
         plan.findings.append(&mut self.findings);

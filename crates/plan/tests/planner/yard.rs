@@ -128,6 +128,8 @@ pub(crate) struct Yard {
     pub(crate) values: Value,
     pub(crate) without: Vec<String>,
     pub(crate) accepted: Vec<model::Accepted>,
+    /// What else could be chosen.
+    pub(crate) offered: Vec<ChartId>,
 }
 
 fn uid(name: &Ref) -> Uid {
@@ -252,6 +254,7 @@ fn installed(chart: &ChartId, config: Value, claim: &str) -> Yard {
         values: json!({}),
         without: Vec::new(),
         accepted: Vec::new(),
+        offered: ["2.12.1", "2.14.0", "2.17.3", "2.18.2"].map(new).to_vec(),
     }
 }
 
@@ -305,6 +308,7 @@ impl Yard {
     pub(crate) fn wish(&self, to: &[ChartId]) -> Wish {
         Wish {
             to: to.iter().map(pick).collect(),
+            offered: self.offered.clone(),
             values: self.values.clone(),
             without: self.without.clone(),
             accepted: self.accepted.clone(),

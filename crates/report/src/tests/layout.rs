@@ -23,7 +23,7 @@ fn all() -> Vec<(&'static str, Page)> {
         ("plan, not Safe", crate::plan(&bare, &bare.digest(), Some((&detached, 0.8)))),
         ("rehearsal", crate::rehearsal(&plan, &safe, 0.8)),
         ("rehearsal, not Safe", crate::rehearsal(&bare, &detached, 0.8)),
-        ("page", crate::page_script("The page", &lines, &lost, 0.8)),
+        ("page", crate::page_script("The page", &lines, (&lost, 0.8), &[])),
         ("finding", crate::finding(&samples::moved())),
         ("status", crate::status(&plan, &samples::journal(5, Some(halted)), FOLDER)),
         (

@@ -56,7 +56,7 @@ fn a_page_followed_by_hand() {
                 .to_owned(),
         ),
     ];
-    let page = crate::page_script("The page, followed by hand", &lines, &samples::lost(), 0.8);
+    let page = crate::page_script("The page, followed by hand", &lines, (&samples::lost(), 0.8), &[]);
     reads(&page, &plan, PAGE_FOLLOWED_BY_HAND);
 }
 

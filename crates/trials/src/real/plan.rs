@@ -59,6 +59,7 @@ impl Site<'_> {
     pub fn plan_from(&self, found: &Survey, to: &[&str], without: &[&str]) -> Result<PlanFile> {
         let wish = Wish {
             to: sim::picks(&found.inventory.release.chart, to).map_err(told)?,
+            offered: Vec::new(),
             values: json!({}),
             without: without.iter().map(|id| (*id).to_owned()).collect(),
             accepted: Vec::new(),
@@ -77,6 +78,7 @@ impl Site<'_> {
             &found,
             &Wish {
                 to: vec![chart],
+                offered: Vec::new(),
                 values,
                 without: Vec::new(),
                 accepted: Vec::new(),
@@ -92,6 +94,7 @@ impl Site<'_> {
     pub fn renderings(&self, found: &Survey, to: &[&str]) -> Result<Vec<HopRendering>> {
         let wish = Wish {
             to: sim::picks(&found.inventory.release.chart, to).map_err(told)?,
+            offered: Vec::new(),
             values: json!({}),
             without: Vec::new(),
             accepted: Vec::new(),
