@@ -157,7 +157,7 @@ fn run(command: Command) -> anyhow::Result<()> {
                 Some(helm) => helm,
                 None => rig::Cache::locate()?.build().helm("3.22.0")?,
             };
-            let mut recorder = render::Recorder::new(&helm)?;
+            let recorder = std::sync::Arc::new(render::Recorder::new(&helm)?);
             recorder.record_all()?;
             recorder.finish(root(), check)
         }

@@ -5,6 +5,7 @@ use helm_compat::chart::PackedChart;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use anyhow::{Context, bail};
 use model::{Finding, ReleaseId};
@@ -18,25 +19,25 @@ const FOLDER: &str = "crates/fixtures/sims/renderings";
 pub(crate) struct Recorder {
     helm: PathBuf,
     version: String,
-    recorded: BTreeMap<String, RecordedRendering>,
+    recorded: Mutex<BTreeMap<String, RecordedRendering>>,
 }
 
 impl Recorder {
     pub(crate) fn new(helm: &Path) -> anyhow::Result<Self> {
         let out = Command::new(helm).args(["version", "--template", "{{.Version}}"]).output()?;
         let version = String::from_utf8_lossy(&out.stdout).trim().to_owned();
-        Ok(Self { helm: helm.to_owned(), version, recorded: BTreeMap::new() })
+        Ok(Self { helm: helm.to_owned(), version, recorded: Mutex::default() })
     }
 
     /// One rendering; twice, so that what is random shows.
     pub(crate) fn render(
-        &mut self,
+        &self,
         chart: &PackedChart,
         release: &ReleaseId,
         values: &Value,
     ) -> anyhow::Result<RecordedRendering> {
         let key = fixtures::rendering_key(&chart.digest, release, values);
-        if let Some(recorded) = self.recorded.get(&key) {
+        if let Some(recorded) = self.all().get(&key) {
             return Ok(recorded.clone());
         }
         let first = self.template(chart, release, values)?;
@@ -47,7 +48,7 @@ impl Recorder {
             second: (second != first).then_some(second),
             first,
         };
-        self.recorded.insert(key, recorded.clone());
+        self.all().insert(key, recorded.clone());
         Ok(recorded)
     }
 
@@ -71,7 +72,7 @@ impl Recorder {
     }
 
     /// Every rendering that the simulated installations and their upgrades need.
-    pub(crate) fn record_all(&mut self) -> anyhow::Result<()> {
+    pub(crate) fn record_all(self: &Arc<Self>) -> anyhow::Result<()> {
         for name in fixtures::installation_names() {
             let installation = self.installation(&name)?;
             crate::voyages::record(self, &installation)?;
@@ -79,11 +80,13 @@ impl Recorder {
         Ok(())
     }
 
-    fn installation(&mut self, name: &str) -> anyhow::Result<Installation> {
-        let cell = std::cell::RefCell::new(self);
+    fn all(&self) -> MutexGuard<'_, BTreeMap<String, RecordedRendering>> {
+        self.recorded.lock().expect("one thread records")
+    }
+
+    fn installation(&self, name: &str) -> anyhow::Result<Installation> {
         fixtures::installation(name, &|chart, release, values| {
-            cell.borrow_mut()
-                .render(chart, release, values)
+            self.render(chart, release, values)
                 .map_err(|error| Finding::blocking(model::Code::ChartRefuses, error.to_string()))
         })
         .map_err(|finding| anyhow::anyhow!("{finding}: {}", finding.evidence.join("; ")))
@@ -93,7 +96,7 @@ impl Recorder {
     pub(crate) fn finish(&self, root: &Path, check: bool) -> anyhow::Result<()> {
         let folder = root.join(FOLDER);
         let mut stale = Vec::new();
-        for (key, recorded) in &self.recorded {
+        for (key, recorded) in self.all().iter() {
             let path = folder.join(format!("{key}.json"));
             let there: Option<RecordedRendering> =
                 fs_err::read(&path).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
@@ -110,7 +113,7 @@ impl Recorder {
         for entry in fs_err::read_dir(&folder).with_context(|| format!("{FOLDER} is missing"))? {
             let path = entry?.path();
             let key = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
-            if !self.recorded.contains_key(&key) {
+            if !self.all().contains_key(&key) {
                 stale.push(format!("{key} is not needed any more"));
                 if !check {
                     fs_err::remove_file(&path)?;
@@ -122,7 +125,7 @@ impl Recorder {
         }
         println!(
             "{} renderings by helm {}, {} written",
-            self.recorded.len(),
+            self.all().len(),
             self.version,
             if check { 0 } else { stale.len() }
         );

@@ -1,12 +1,13 @@
-//! The voyages that the simulations and the tests make: which renderings they need.
+//! The upgrades that the simulations and the tests make: which renderings they need.
 
-use inventory::survey;
-use model::Code;
-use plan::Planning;
-use plan::planner::{self, ChartPick, Wish};
-use recipe::Book;
-use rehearse::{Installation, simulated_helm};
-use serde_json::json;
+use std::sync::Arc;
+
+use fixtures::RecordedRendering;
+use helm_compat::chart::PackedChart;
+use model::{Code, Finding, RenderJob};
+use rehearse::Installation;
+use trials::sim;
+use workflow::{Simulated, Target};
 
 use crate::render::Recorder;
 
@@ -21,46 +22,24 @@ const WAYS: &[(&[&str], &[&str])] = &[
     (&["2.20"], &["existing-claim-of-metrics"]),
 ];
 
-/// Records what the voyages from an installation need.
-pub(crate) fn record(recorder: &mut Recorder, installation: &Installation) -> anyhow::Result<()> {
-    let world = installation.world();
-    let facts = world.facts();
-    let (server, user) = (&facts.cluster.server, &facts.cluster.user);
-    let found = survey::look(&facts.release, &|ask| world.answer(ask), server, user, Some(simulated_helm()));
-    let found = found.map_err(|finding| anyhow::anyhow!("{finding}"))?;
-    let charts = fixtures::charts();
-    let ids: Vec<_> = charts.iter().map(|chart| chart.id.clone()).collect();
-    let installed = &found.inventory.release.chart;
-    for (specs, without) in WAYS {
-        let picks: Result<Vec<ChartPick>, _> = specs
-            .iter()
-            .map(|spec| {
-                planner::pick(spec, &ids, installed).map(|id| {
-                    let archive = charts.iter().find(|chart| chart.id == id).map(|chart| chart.archive.clone());
-                    ChartPick { id, archive: archive.unwrap_or_default() }
-                })
-            })
-            .collect();
-        let Ok(to) = picks else { continue };
-        let without = without.iter().map(|id| (*id).to_owned()).collect();
-        let wish = Wish {
-            to,
-            offered: Vec::new(),
-            values: json!({}),
-            without,
-            accepted: Vec::new(),
-            limits: ::plan::planner::Limits::default(),
-        };
-        let (book, helm) = (Book::builtin(), simulated_helm());
-        // Not every way has every step.
-        let mut planning = match Planning::new(&found, &book, &wish, &helm) {
-            Err(finding) if finding.code == Code::BadOption => continue,
-            planning => planning.map_err(|finding| anyhow::anyhow!("{finding}"))?,
-        };
-        while let Some(job) = planning.job() {
-            let chart = charts.iter().find(|chart| chart.id == job.chart).expect("jobs are of offered charts");
-            let recorded = recorder.render(chart, &job.release, &job.values)?;
-            planning.rendered(&recorded.rendering()).map_err(|finding| anyhow::anyhow!("{finding}"))?;
+/// Records what the upgrades of an installation need.
+pub(crate) fn record(recorder: &Arc<Recorder>, installation: &Installation) -> anyhow::Result<()> {
+    let found = sim::survey(installation.world());
+    let recorder = recorder.clone();
+    let renders = move |job: &RenderJob| {
+        let chart = PackedChart { id: job.chart.clone(), archive: job.archive.to_vec(), digest: job.digest() };
+        let recorded = recorder.render(&chart, &job.release, &job.values);
+        recorded
+            .map(RecordedRendering::rendering)
+            .map_err(|error| Finding::blocking(Code::ChartRefuses, error.to_string()))
+    };
+    let target =
+        Target::simulated(Simulated { renders: Some(Box::new(renders)), ..Simulated::new(installation.clone()) });
+    for (to, without) in WAYS {
+        match sim::plan_on(&target, &found, to, without) {
+            // Not every start has every way, nor every way every step.
+            Err(finding) if matches!(finding.code, Code::BadOption | Code::NoTarget | Code::Downgrade) => {}
+            planned => drop(planned.map_err(|finding| anyhow::anyhow!("{finding}: {}", finding.evidence.join("; ")))?),
         }
     }
     Ok(())

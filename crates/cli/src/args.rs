@@ -144,7 +144,7 @@ pub(crate) enum Command {
 #[derive(Args, Debug)]
 pub(crate) struct SurveyArgs {}
 
-/// The options of [`Target`]: a plan that is made already has no place for them.
+/// The options of [`UpgradeOptions`]: a plan that is made already has no place for them.
 const TARGET: [&str; 13] = [
     "to",
     "via",
@@ -163,7 +163,7 @@ const TARGET: [&str; 13] = [
 
 /// What to upgrade to.
 #[derive(Args, Clone, Debug, Default)]
-pub(crate) struct Target {
+pub(crate) struct UpgradeOptions {
     /// The version to upgrade to: `2.20` is the highest 2.20.x among the charts
     #[arg(long, value_name = "VERSION")]
     pub(crate) to: Option<String>,
@@ -210,7 +210,7 @@ pub(crate) struct Target {
 pub(crate) struct PlanArgs {
     /// What to upgrade to.
     #[command(flatten)]
-    pub(crate) target: Target,
+    pub(crate) target: UpgradeOptions,
     /// Saves the plan to a file
     #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
@@ -230,7 +230,7 @@ pub(crate) struct RehearseArgs {
     pub(crate) plan: Option<PathBuf>,
     /// What to upgrade to.
     #[command(flatten)]
-    pub(crate) target: Target,
+    pub(crate) target: UpgradeOptions,
 }
 
 /// `apply`.
@@ -241,7 +241,7 @@ pub(crate) struct ApplyArgs {
     pub(crate) plan: Option<String>,
     /// What to upgrade to.
     #[command(flatten)]
-    pub(crate) target: Target,
+    pub(crate) target: UpgradeOptions,
     /// Does not ask
     #[arg(long, short)]
     pub(crate) yes: bool,
@@ -252,7 +252,7 @@ pub(crate) struct ApplyArgs {
 pub(crate) struct UpgradeArgs {
     /// What to upgrade to.
     #[command(flatten)]
-    pub(crate) target: Target,
+    pub(crate) target: UpgradeOptions,
     /// Does not ask
     #[arg(long, short)]
     pub(crate) yes: bool,

@@ -9,11 +9,10 @@ mod args;
 mod charts;
 mod commands;
 mod confirm;
-mod drive;
-mod objects;
+mod options;
 mod output;
 mod prepare;
-mod site;
+mod telling;
 
 use args::{Cli, Command};
 use output::Output;

@@ -1,6 +1,7 @@
 //! Chart archives.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::io::{Read as _, Write as _};
 
 use model::{ChartId, Digest};
@@ -81,7 +82,7 @@ impl ChartArchive {
 }
 
 /// A chart as the archive that helm is given.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct PackedChart {
     /// The chart's name and version.
     pub id: ChartId,
@@ -89,6 +90,12 @@ pub struct PackedChart {
     pub archive: Vec<u8>,
     /// The archive's digest.
     pub digest: Digest,
+}
+
+impl fmt::Debug for PackedChart {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PackedChart({}, {} bytes)", self.id, self.archive.len())
+    }
 }
 
 impl PackedChart {

@@ -41,6 +41,6 @@ pub use rbac::{Grant, Rule, grants};
 pub use readiness::{is_ready, pod_state, readiness, readiness_of};
 pub use references::{Reference, references};
 pub use resource_policy::{KEEP, RESOURCE_POLICY, RESOURCE_POLICY_POINTER, is_kept};
-pub use route::{addresses, is_route, refusal, services};
+pub use route::{addresses, is_route, refusal, routes, services};
 pub use scope::{UsualKind, group_of, is_cluster_scoped, kind_of_plural, plural, usual_kind, usual_kinds};
 pub use stateful_set::{StatefulSet, TemplateClaim};

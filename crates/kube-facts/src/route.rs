@@ -1,4 +1,4 @@
-use model::{Object, Ref};
+use model::{Change, Object, Plan, Ref};
 use serde_json::Value;
 
 use crate::Kind;
@@ -7,6 +7,18 @@ use crate::Kind;
 #[must_use]
 pub fn is_route(name: &Ref) -> bool {
     matches!(Kind::named(name), Kind::Route | Kind::Ingress)
+}
+
+/// The Routes and Ingresses of the release at a plan's end.
+#[must_use]
+pub fn routes(plan: &Plan) -> Vec<Ref> {
+    let changes = plan.hops.last().map_or(&[][..], |hop| &hop.changes[..]);
+    let stays = |change: Change| !matches!(change, Change::Delete | Change::Keep);
+    changes
+        .iter()
+        .filter(|(change, name, _)| stays(*change) && is_route(name))
+        .map(|(_, name, _)| name.clone())
+        .collect()
 }
 
 /// The addresses under which a Route or an Ingress is reached: one for each host that is a name and no pattern.

@@ -196,13 +196,6 @@ pub struct VolumeAim {
 }
 
 impl Plan {
-    /// What the release has at the plan's end.
-    pub fn objects_at_end(&self) -> impl Iterator<Item = &Ref> {
-        let changes = self.hops.last().map_or(&[][..], |hop| &hop.changes[..]);
-        let stays = |change: Change| !matches!(change, Change::Delete | Change::Keep);
-        changes.iter().filter(move |(change, ..)| stays(*change)).map(|(_, name, _)| name)
-    }
-
     /// The plan's digest: its name.
     #[must_use]
     pub fn digest(&self) -> Digest {

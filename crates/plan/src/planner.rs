@@ -29,12 +29,11 @@ mod steps;
 mod taken;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 
-use helm_compat::chart;
+use helm_compat::chart::{self, PackedChart};
 use model::{
-    Acceptance, Accepted, ChartId, Code, Content, DatabaseRef, Digest, FORMAT, Finding, HelmClient, Inventory, Object,
-    Plan, Ref, SecretKey, Severity, VolumeAim,
+    Acceptance, Accepted, Code, Content, DatabaseRef, Digest, FORMAT, Finding, HelmClient, Inventory, Object, Plan,
+    Ref, SecretKey, Severity, VolumeAim,
 };
 use recipe::Book;
 use serde_json::Value;
@@ -48,11 +47,11 @@ use ground::Ground;
 
 /// What the user wants.
 #[derive(Clone, Debug)]
-pub struct Wish {
+pub struct UpgradeRequest {
     /// The charts to upgrade to, one after the other.
-    pub to: Vec<ChartPick>,
+    pub to: Vec<PackedChart>,
     /// What else could be chosen: a stop on the way is advised only where it is among these.
-    pub offered: Vec<ChartId>,
+    pub offered: Vec<model::ChartId>,
     /// Values beside those of the recipes.
     pub values: Value,
     /// Ids of steps, or of values that a recipe gives, which are left out.
@@ -61,21 +60,6 @@ pub struct Wish {
     pub accepted: Vec<Accepted>,
     /// Time limits of waits, where the usual ones do not fit.
     pub limits: Limits,
-}
-
-/// A chart that was chosen.
-#[derive(Clone)]
-pub struct ChartPick {
-    /// Its name and version.
-    pub id: ChartId,
-    /// Its archive.
-    pub archive: Vec<u8>,
-}
-
-impl fmt::Debug for ChartPick {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "ChartPick({}, {} bytes)", self.id, self.archive.len())
-    }
 }
 
 /// The plaintexts of the live Secrets.
@@ -207,11 +191,11 @@ fn not_visible(kind: &str, namespace: &str) -> Finding {
 }
 
 /// What makes any plan impossible.
-fn check(inventory: &Inventory, book: &Book, wish: &Wish) -> Result<(), Finding> {
+fn check(inventory: &Inventory, book: &Book, request: &UpgradeRequest) -> Result<(), Finding> {
     let release = &inventory.release;
     inventory::survey::settled(release)?;
     let mut from = &release.chart;
-    for id in std::iter::once(from).chain(wish.to.iter().map(|pick| &pick.id)) {
+    for id in std::iter::once(from).chain(request.to.iter().map(|pick| &pick.id)) {
         let Some(era) = book.era(&id.name) else {
             let found = format!("{} is no chart of {}", id.name, book.product.product);
             return Err(Finding::blocking(Code::NoTarget, found)
@@ -223,7 +207,7 @@ fn check(inventory: &Inventory, book: &Book, wish: &Wish) -> Result<(), Finding>
         }
         from = id;
     }
-    for pick in &wish.to {
+    for pick in &request.to {
         let read = chart::read(&pick.archive).map(|chart| chart.id());
         if read.as_ref() != Ok(&pick.id) {
             let said = read.map_or_else(|error| error.to_string(), |id| format!("it is {id}"));

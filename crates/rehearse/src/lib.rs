@@ -36,6 +36,6 @@ pub use page::{DatabaseEnd, databases_at_end, page_script};
 pub use restore::from_inventory;
 pub use rules::{RULES, RuleId};
 pub use script::{Op, Script, ScriptLine};
-pub use search::{Forecast, Options, Subject, Tale, VolumeForecast, drained, ends, rehearse};
+pub use search::{Forecast, Options, Rehearsal, Subject, Tale, VolumeForecast, drained, ends, rehearse};
 pub use stuck::Stuck;
 pub use world::{Database, Disk, Facts, KnownDatabase, Migration, World};

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
+use std::time::Duration;
 
 use engine::Engine;
 use helm_compat::upgrade;
@@ -46,6 +47,15 @@ impl Default for Options {
     fn default() -> Self {
         Self { faults: 1, crashes: true, stops: true, whole: false, limit: 3_000_000 }
     }
+}
+
+/// A forecast, and how long it took to make.
+#[derive(Clone, Debug)]
+pub struct Rehearsal {
+    /// What will become of every volume.
+    pub forecast: Forecast,
+    /// The wall time of the search.
+    pub took: Duration,
 }
 
 /// What will become of every volume.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use model::{End, Verdict, VolumeEnd};
-use rehearse::{Forecast, Tale, VolumeForecast};
+use rehearse::{Forecast, Rehearsal, Tale, VolumeForecast};
 
 use crate::page::Table;
 use crate::text::{Line, Tone};
@@ -97,7 +97,8 @@ pub(crate) fn ways(item: &VolumeForecast, at: impl Fn(&Tale) -> String) -> Table
 }
 
 /// `Rehearsed: 4 volumes Safe in 31,204 worlds, 2,118 crash points, 0.8 s.`
-pub(crate) fn summary(forecast: &Forecast, took: f64) -> Line {
+pub(crate) fn summary(rehearsal: &Rehearsal) -> Line {
+    let (forecast, took) = (&rehearsal.forecast, rehearsal.took.as_secs_f64());
     let verdicts: BTreeSet<Verdict> = forecast.volumes.iter().map(|volume| volume.headline).collect();
     let mut line = Line::from("Rehearsed: ");
     for (at, verdict) in verdicts.iter().rev().enumerate() {

@@ -1,7 +1,7 @@
 //! What will be done, step by step.
 
 use model::{Change, Digest, Fate, HookEvent, Hop, Plan, StepKind};
-use rehearse::Forecast;
+use rehearse::{Forecast, Rehearsal};
 
 use crate::page::{Block, Page, Table};
 use crate::text::{Line, Tone};
@@ -12,7 +12,7 @@ const LEGEND: &str = "+ create  ~ change  - delete  = no change, or kept  @ adop
 
 /// A plan: what it is about, what stands against it, every step, and what a rehearsal says of it.
 #[must_use]
-pub fn plan(plan: &Plan, digest: &Digest, rehearsed: Option<(&Forecast, f64)>) -> Page {
+pub fn plan(plan: &Plan, digest: &Digest, rehearsal: Option<&Rehearsal>) -> Page {
     let mut page = Page { blocks: vec![Block::Facts(facts(plan, digest))] };
     page = page.then(finding::findings(&plan.findings));
     if plan.hops.is_empty() {
@@ -31,16 +31,16 @@ pub fn plan(plan: &Plan, digest: &Digest, rehearsed: Option<(&Forecast, f64)>) -
         before += hop.steps.len();
     }
     page.say(summary(plan));
-    match rehearsed {
-        Some((forecast, seconds)) => {
-            page.also(ends::summary(forecast, seconds));
-            if let Some(line) = ends::unfinished(forecast) {
+    match rehearsal {
+        Some(rehearsal) => {
+            page.also(ends::summary(rehearsal));
+            if let Some(line) = ends::unfinished(&rehearsal.forecast) {
                 page.also(line);
             }
         }
         None => page.also(Line::new(Tone::Warn, "Not rehearsed yet").and("; apply does so before its first write.")),
     }
-    next(&mut page, plan, rehearsed.map(|(forecast, _)| forecast));
+    next(&mut page, plan, rehearsal.map(|rehearsal| &rehearsal.forecast));
     page
 }
 

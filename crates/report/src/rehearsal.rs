@@ -1,7 +1,7 @@
 //! What becomes of every volume, in every order of events.
 
 use model::{Plan, Verdict};
-use rehearse::{Forecast, VolumeForecast};
+use rehearse::{Forecast, Rehearsal, VolumeForecast};
 
 use crate::page::{Block, Page};
 use crate::text::{Line, Tone};
@@ -10,13 +10,14 @@ use crate::{ends, story};
 
 /// The verdict on every volume, what was looked at, and for what is not Safe the shortest way there.
 #[must_use]
-pub fn rehearsal(plan: &Plan, forecast: &Forecast, took: f64) -> Page {
+pub fn rehearsal(plan: &Plan, rehearsal: &Rehearsal) -> Page {
+    let forecast = &rehearsal.forecast;
     let digest = plan.digest();
     let mut page = Page::default();
     page.push(Block::Facts(vec![
         ("Plan", Line::new(Tone::Strong, digest.short()).and(format!("   {}", journey(plan)))),
         ("Release", release(&plan.release).into()),
-        ("Looked at", looked(forecast, took)),
+        ("Looked at", looked(rehearsal)),
     ]));
     page.push(Block::Table(ends::table(forecast)));
     for item in forecast.volumes.iter().filter(|item| is_told(item)) {
@@ -58,7 +59,8 @@ pub(crate) fn is_told(item: &VolumeForecast) -> bool {
     item.headline > Verdict::Safe || !item.finishes
 }
 
-pub(crate) fn looked(forecast: &Forecast, took: f64) -> Line {
+pub(crate) fn looked(rehearsal: &Rehearsal) -> Line {
+    let (forecast, took) = (&rehearsal.forecast, rehearsal.took.as_secs_f64());
     let mut text = count(forecast.worlds, "world");
     if took > 0.0 {
         text.push_str(&format!(" ({} a second)", thousands((forecast.worlds as f64 / took).round() as usize)));

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use model::{Change, Code, Entry, Outcome, Plan, RouteLook, StepKind, TableChange, Undo, VolumeAim};
-use rehearse::Forecast;
+use rehearse::Rehearsal;
 
 use crate::course::Course;
 use crate::now::{self, Now};
@@ -15,8 +15,8 @@ use crate::{ends, finding, status, steps, survey, verification};
 /// What is known of a run beside its plan and its journal.
 #[derive(Clone, Copy, Debug)]
 pub struct RunEnd<'a> {
-    /// What the rehearsal before it said, and how many seconds that took.
-    pub rehearsed: Option<(&'a Forecast, f64)>,
+    /// The rehearsal before it.
+    pub rehearsal: Option<&'a Rehearsal>,
     /// The run's folder.
     pub folder: &'a str,
     /// What a simulated installation says of itself.
@@ -43,8 +43,8 @@ pub fn run(plan: &Plan, entries: &[Entry], end: &RunEnd<'_>) -> Page {
     for line in now::down(plan, &course, now) {
         page.also(line);
     }
-    if let Some((forecast, seconds)) = end.rehearsed {
-        page.also(ends::summary(forecast, seconds));
+    if let Some(rehearsal) = end.rehearsal {
+        page.also(ends::summary(rehearsal));
     }
     page = page.then(finding::findings(&changed));
     page = page.then(finding::findings(&status::findings(&course)));

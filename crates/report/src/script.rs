@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use model::DatabaseRef;
-use rehearse::{DatabaseEnd, Forecast};
+use rehearse::{DatabaseEnd, Rehearsal};
 
 use crate::page::{Block, Page};
 use crate::text::{Line, Tone};
@@ -16,14 +16,15 @@ use crate::{ends, rehearsal, story};
 pub fn page_script(
     title: &str,
     lines: &[(u32, String)],
-    (forecast, seconds): (&Forecast, f64),
+    rehearsal: &Rehearsal,
     databases: &[(DatabaseRef, BTreeSet<DatabaseEnd>)],
 ) -> Page {
+    let forecast = &rehearsal.forecast;
     let mut page = Page::heading(title);
     let commands: Vec<(String, String)> =
         lines.iter().map(|(line, command)| (format!("line {line}"), command.clone())).collect();
     page.push(Block::Commands(commands));
-    page.push(Block::Facts(vec![("Looked at", rehearsal::looked(forecast, seconds))]));
+    page.push(Block::Facts(vec![("Looked at", rehearsal::looked(rehearsal))]));
     for item in &forecast.volumes {
         page.push(Block::Heading(volume(&item.aim)));
         page.say(ends::tally(item));

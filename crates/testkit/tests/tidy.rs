@@ -24,6 +24,28 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("fixtures", &["model", "helm-compat", "inventory", "rehearse"]),
     ("adapters", &["model", "kube-facts", "helm-compat"]),
     ("report", &["model", "kube-facts", "recipe", "engine", "rehearse"]),
+    (
+        "workflow",
+        &["model", "helm-compat", "inventory", "recipe", "plan", "engine", "rehearse", "fixtures", "adapters"],
+    ),
+    ("cli", &["model", "helm-compat", "inventory", "recipe", "rehearse", "fixtures", "adapters", "report", "workflow"]),
+    (
+        "trials",
+        &["model", "helm-compat", "inventory", "recipe", "rehearse", "fixtures", "adapters", "workflow", "testkit"],
+    ),
+    ("testkit", &["helm-compat"]),
+];
+
+/// What a crate that decides does not write, whatever it depends on: files, network, processes, clocks, the environment.
+const EFFECTS: &[&str] =
+    &["std::fs", "std::net", "std::process", "std::env", "std::thread", "fs_err", "SystemTime", "Instant::now"];
+
+/// What plans or runs, and the crates that may name it: everybody else calls `workflow`. The engine is also driven by the search.
+const DRIVEN: &[(&str, &[&str])] = &[
+    ("Engine::resume", &["engine", "rehearse", "workflow"]),
+    ("Engine::verifying", &["engine", "workflow"]),
+    ("Planning::new", &["plan", "workflow"]),
+    ("linter::lint", &["plan", "workflow"]),
 ];
 
 /// Lines above which a file is a failure.
@@ -106,6 +128,45 @@ fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
             sources(&path, found);
         } else if path.extension().is_some_and(|end| end == "rs") {
             found.push(path);
+        }
+    }
+}
+
+/// The sources of a crate, its tests included.
+fn sources_of(name: &str) -> Vec<(PathBuf, String)> {
+    let mut found = Vec::new();
+    sources(&root().join("crates").join(name), &mut found);
+    found.into_iter().map(|path| (path.clone(), fs_err::read_to_string(&path).expect("a source is text"))).collect()
+}
+
+#[test]
+fn what_decides_writes_no_effects() {
+    for name in PURE {
+        let sources = sources_of(name);
+        assert!(!sources.is_empty(), "{name} has sources");
+        for (path, text) in sources {
+            let effect = EFFECTS.iter().find(|effect| text.contains(**effect));
+            assert_eq!(effect, None, "{}", path.display());
+        }
+    }
+}
+
+#[test]
+fn plans_and_runs_are_made_in_one_place() {
+    let folders = fs_err::read_dir(root().join("crates")).expect("the crates are there");
+    let mut names: Vec<String> =
+        folders.map(|entry| entry.expect("readable").file_name().to_string_lossy().into_owned()).collect();
+    names.retain(|name| name != "testkit");
+    let mut all: Vec<(String, PathBuf, String)> = Vec::new();
+    for name in names {
+        all.extend(sources_of(&name).into_iter().map(|(path, text)| (name.clone(), path, text)));
+    }
+    all.extend(sources_of("../xtask").into_iter().map(|(path, text)| ("xtask".to_owned(), path, text)));
+    for (what, allowed) in DRIVEN {
+        let users: Vec<_> = all.iter().filter(|(_, _, text)| text.contains(what)).collect();
+        assert!(!users.is_empty(), "{what} exists");
+        for (name, path, _) in users {
+            assert!(allowed.contains(&name.as_str()), "{} names {what}", path.display());
         }
     }
 }

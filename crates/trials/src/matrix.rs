@@ -83,7 +83,7 @@ impl Row {
 /// Where the rig does not do what is asked of it, or nothing can be planned.
 pub fn trial(pair: &Pair, helm: &str) -> Result<Row> {
     let place = Place::of(&pair.start)?;
-    let mut site = Site::install(&place.rig, &pair.start, helm)?;
+    let site = Site::install(&place.rig, &pair.start, helm)?;
     let before = site.write_rows(ROWS)?;
     let aims = site.aims()?;
     let folders = folders(&site, &aims)?;

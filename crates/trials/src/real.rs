@@ -6,23 +6,21 @@ mod verify;
 mod volumes;
 
 use fixtures::ScenarioStep;
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
-use adapters::driver::Driver;
 use adapters::helm;
 use adapters::kubernetes::Client;
 use adapters::store::RunStore;
 use anyhow::{Context, Result, bail};
-use engine::Engine;
-use inventory::survey::{self, Survey};
-use model::{Ask, Code, Event, Finding, HelmClient, Input, Object, Outcome, PlanFile, Record, ReleaseId, Request};
+use inventory::Survey;
+use model::{Code, Event, Finding, HelmClient, Object, Outcome, PlanFile, Record, ReleaseId};
 use rehearse::{KnownDatabase, World};
 use serde_json::json;
 use testkit::rig::{Namespace, Rig};
 use tokio::runtime::Runtime;
+use workflow::{RunDriver, Stops, Target};
 
 pub use plan::{past_checks, waiting_in_vain};
 pub use verify::known;
@@ -58,7 +56,7 @@ pub struct Site<'a> {
     space: Namespace<'a>,
     start: fixtures::Scenario,
     helm: HelmClient,
-    client: Client,
+    target: Target,
     runtime: Runtime,
     folder: tempfile::TempDir,
 }
@@ -93,7 +91,8 @@ impl<'a> Site<'a> {
                 rig.api().delete(path)?;
             }
         }
-        let site = Self { rig, space, start, helm, client, runtime, folder: tempfile::tempdir()? };
+        let target = Target::cluster(client, Some(program));
+        let site = Self { rig, space, start, helm, target, runtime, folder: tempfile::tempdir()? };
         for step in &site.start.steps {
             site.install_step(step)?;
         }
@@ -106,7 +105,8 @@ impl<'a> Site<'a> {
     /// # Errors
     /// Where it is no kubeconfig.
     pub fn through(&mut self, kubeconfig: &Path) -> Result<()> {
-        self.client = self.runtime.block_on(Client::connect(Some(kubeconfig), None)).map_err(told)?;
+        let client = self.runtime.block_on(Client::connect(Some(kubeconfig), None)).map_err(told)?;
+        self.target = Target::cluster(client, Some(self.helm.path.clone().into()));
         Ok(())
     }
 
@@ -236,29 +236,20 @@ impl<'a> Site<'a> {
         Ok(Rows { count: count.into(), checksum: checksum.into() })
     }
 
+    /// The client of the kubeconfig that this installation is reached by now.
+    fn client(&self) -> &Client {
+        match &self.target {
+            Target::Cluster(cluster) => &cluster.client,
+            Target::Simulated(_) => unreachable!("this one is on the rig"),
+        }
+    }
+
     /// A survey of the installation.
     ///
     /// # Errors
     /// What the survey says.
-    pub fn survey(&mut self) -> Result<Survey> {
-        let release = self.release();
-        let mut answers = self.ask(survey::first(&release))?;
-        loop {
-            let more = survey::further(&answers, &release);
-            if more.is_empty() {
-                break;
-            }
-            answers.append(&mut self.ask(more)?);
-        }
-        let (server, user) = (self.client.server(), self.client.user());
-        let mut found = survey::conclude(&release, &answers, server, user, Some(self.helm.clone())).map_err(told)?;
-        found.inventory.cluster.api_versions = self.runtime.block_on(self.client.api_versions()).map_err(told)?;
-        Ok(found)
-    }
-
-    fn ask(&self, asks: Vec<Ask>) -> Result<BTreeMap<Ask, model::Answer>> {
-        let answers = self.runtime.block_on(self.client.answers(&asks)).map_err(told)?;
-        Ok(asks.into_iter().zip(answers).collect())
+    pub fn survey(&self) -> Result<Survey> {
+        self.runtime.block_on(workflow::survey(&self.target, &self.release())).map_err(told)
     }
 
     /// The world that a rehearsal of a plan starts from.
@@ -279,17 +270,13 @@ impl<'a> Site<'a> {
         let store = RunStore::create_or_open(&root, &file.plan.cluster, &file.plan.release, file).map_err(told)?;
         let folder = store.folder().to_owned();
         let journal: Vec<Record> = store.entries().map_err(told)?.into_iter().map(|entry| entry.record).collect();
-        let mut engine = Engine::resume(Arc::new(file.plan.clone()), &journal, "a trial");
-        let client = self.runtime.block_on(Client::connect(self.client.kubeconfig(), None)).map_err(told)?;
-        let mut driver = Driver::new(client, store);
-        loop {
-            let request = engine.want();
-            if let Request::End(outcome) = request {
-                return Ok((outcome, folder));
-            }
-            let reply = self.runtime.block_on(driver.serve(request, hear)).map_err(told)?;
-            engine.on(Input::Reply(reply));
-        }
+        let client = self.runtime.block_on(Client::connect(self.client().kubeconfig(), None)).map_err(told)?;
+        let mut driver = RunDriver::new(Target::cluster(client, None), store);
+        let plan = Arc::new(file.plan.clone());
+        let stops = Stops::never();
+        let run = workflow::apply(&mut driver, &plan, &journal, "a trial", &stops, hear);
+        let outcome = self.runtime.block_on(run).map_err(told)?;
+        Ok((outcome.context("nobody kills this run")?, folder))
     }
 }
 

@@ -1,147 +1,124 @@
-//! Voyages on simulated installations.
+//! Upgrades of simulated installations.
 
-use fixtures::RecordedRendering;
-use helm_compat::chart::PackedChart;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use engine::Engine;
-use inventory::survey::{self, Survey};
-use model::{ChartId, Finding, Input, Object, Outcome, PlanFile, Record, Ref, ReleaseId, Request, SecretKey};
-use plan::Planning;
-use plan::planner::{self, ChartPick, Servers, Wish};
+use helm_compat::chart::PackedChart;
+use inventory::Survey;
+use model::{ChartId, Finding, Object, Outcome, PlanFile, Record, Ref, Request};
 use recipe::Book;
-use rehearse::{Installation, World, simulated_helm};
+use rehearse::{Installation, World};
 use serde_json::{Value, json};
-
-/// A recorded rendering, as a simulation asks for it.
-///
-/// # Errors
-/// Where it was not recorded: `cargo xtask render`.
-pub fn recorded(chart: &PackedChart, release: &ReleaseId, values: &Value) -> Result<RecordedRendering, Finding> {
-    let key = fixtures::rendering_key(&chart.digest, release, values);
-    fixtures::recorded(&key).ok_or_else(|| {
-        Finding::blocking(
-            model::Code::NotRecorded,
-            format!("{key} of {} is not recorded: cargo xtask render", chart.id),
-        )
-    })
-}
+use workflow::{Catalog, InMemory, Limits, Rehearse, Simulated, Stops, Target, UpgradeRequest};
 
 /// A fresh installation.
 ///
 /// # Panics
-/// Where there is none of this name.
+/// If there is none of this name.
 #[must_use]
 pub fn installation(name: &str) -> Installation {
-    fixtures::installation(name, &recorded).unwrap_or_else(|finding| panic!("{finding}: {:?}", finding.evidence))
+    Simulated::fresh(name).unwrap_or_else(|finding| panic!("{finding}: {:?}", finding.evidence))
+}
+
+/// A world as a target.
+fn target(world: &World) -> Target {
+    Target::simulated(Simulated::new(Installation::of_world("trial", world.clone())))
+}
+
+/// The result of a future that waits for nothing, as every future of a simulation.
+fn now<F: Future>(future: F) -> F::Output {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    runtime.block_on(future)
 }
 
 /// A survey of a simulated world.
 ///
 /// # Panics
-/// Where there is no release in it.
+/// If there is no release in it.
 #[must_use]
 pub fn survey(world: &World) -> Survey {
-    let facts = world.facts();
-    let (server, user) = (&facts.cluster.server, &facts.cluster.user);
-    survey::look(&facts.release, &|ask| world.answer(ask), server, user, Some(simulated_helm()))
+    now(workflow::survey(&target(world), &world.facts().release))
         .unwrap_or_else(|finding| panic!("{finding}: {:?}", finding.evidence))
 }
 
-/// The charts of a voyage, by their short versions.
+/// The fixture charts of a way, by their short versions.
 ///
 /// # Errors
-/// Where one of them is not among the fixture charts.
-pub fn picks(installed: &ChartId, to: &[&str]) -> Result<Vec<ChartPick>, Finding> {
-    let charts = fixtures::charts();
-    let ids: Vec<ChartId> = charts.iter().map(|chart| chart.id.clone()).collect();
-    to.iter()
-        .map(|spec| {
-            let id = planner::pick(spec, &ids, installed)?;
-            let archive = charts.iter().find(|chart| chart.id == id).map(|chart| chart.archive.clone());
-            Ok(ChartPick { id, archive: archive.unwrap_or_default() })
-        })
-        .collect()
+/// If one of them is not among the fixture charts.
+pub fn charts(installed: &ChartId, to: &[&str]) -> Result<Vec<PackedChart>, Finding> {
+    let catalog = Catalog::of_fixtures();
+    let way = catalog.choose(installed, to)?;
+    now(catalog.take(way)).map(|(charts, _)| charts)
 }
 
-/// Plans a voyage with the built-in recipes and the recorded renderings.
+/// An upgrade to fixture charts, with steps left out.
 ///
 /// # Errors
-/// What the planner says.
-pub fn plan(world: &World, to: &[&str], without: &[&str]) -> Result<PlanFile, Finding> {
-    let found = survey(world);
-    let wish = Wish {
-        to: picks(&found.inventory.release.chart, to)?,
+/// As [`charts`].
+pub fn request(installed: &ChartId, to: &[&str], without: &[&str]) -> Result<UpgradeRequest, Finding> {
+    Ok(UpgradeRequest {
+        to: charts(installed, to)?,
         offered: Vec::new(),
         values: json!({}),
         without: without.iter().map(|id| (*id).to_owned()).collect(),
         accepted: Vec::new(),
-        limits: ::plan::planner::Limits::default(),
-    };
-    let book = Book::builtin();
-    plan_with(&found, &servers(world, &found, &book)?, &book, &wish, &|chart, release, values| {
-        recorded(chart, release, values)
+        limits: Limits::default(),
     })
 }
 
-/// What the servers of a simulated world say of their versions.
-fn servers(world: &World, found: &Survey, book: &Book) -> Result<Servers, Finding> {
-    let secret = |key: &SecretKey| found.secrets.get(key).map(str::to_owned);
-    let databases = planner::databases(&found.inventory, &secret, book)?.into_iter();
-    Ok(databases.filter_map(|database| Some((database.pod.clone(), world.server_version(&database)?))).collect())
-}
-
-/// How a chart is rendered.
-pub type Render<'a> = dyn Fn(&PackedChart, &ReleaseId, &Value) -> Result<RecordedRendering, Finding> + 'a;
-
-/// Plans a voyage with recipes and renderings of one's own.
+/// Plans an upgrade with the built-in recipes and the recorded renderings.
 ///
 /// # Errors
 /// What the planner says.
-pub fn plan_with(
-    found: &Survey,
-    servers: &Servers,
-    book: &Book,
-    wish: &Wish,
-    render: &Render<'_>,
-) -> Result<PlanFile, Finding> {
-    let helm = simulated_helm();
-    let mut planning = Planning::new(found, book, wish, &helm)?;
-    while let Some(job) = planning.job() {
-        let chart = PackedChart { id: job.chart.clone(), archive: job.archive.to_vec(), digest: job.digest() };
-        planning.rendered(&render(&chart, &job.release, &job.values)?.rendering())?;
-    }
-    planning.finish(servers)
+pub fn plan(world: &World, to: &[&str], without: &[&str]) -> Result<PlanFile, Finding> {
+    plan_surveyed(&survey(world), world, to, without)
 }
 
-/// What a test does to a run: it is asked after each record and may kill the engine.
-pub type Killer<'a> = dyn FnMut(&[Record]) -> bool + 'a;
+/// Plans an upgrade of what a survey found, in the world that it was found in.
+///
+/// # Errors
+/// What the planner says.
+pub fn plan_surveyed(found: &Survey, world: &World, to: &[&str], without: &[&str]) -> Result<PlanFile, Finding> {
+    plan_on(&target(world), found, to, without)
+}
+
+/// The same on a target that is simulated.
+///
+/// # Errors
+/// What the planner says.
+pub fn plan_on(target: &Target, found: &Survey, to: &[&str], without: &[&str]) -> Result<PlanFile, Finding> {
+    let request = request(&found.inventory.release.chart, to, without)?;
+    now(workflow::plan(target, found, &Book::builtin(), &request, Rehearse::No)).map(|planned| planned.file)
+}
+
+/// What a test does to a run: it is asked after each request and may kill the process.
+pub type Killer<'a> = workflow::Kill<'a>;
 
 /// Runs a plan on an installation to its end, through every kill that `kill` asks for. The journal is returned.
 pub fn run(installation: &mut Installation, file: &PlanFile, kill: &mut Killer<'_>) -> (Outcome, Vec<Record>) {
+    run_among(installation, file, kill, &mut |_, _| {})
+}
+
+/// The same, with somebody else who changes the installation just before a request is answered.
+///
+/// # Panics
+/// If the loop fails, which in memory it cannot.
+pub fn run_among(
+    installation: &mut Installation,
+    file: &PlanFile,
+    kill: &mut Killer<'_>,
+    meddle: &mut dyn FnMut(&Request, &mut Installation),
+) -> (Outcome, Vec<Record>) {
     installation.world_mut().learn_plan(file);
     let plan = Arc::new(file.plan.clone());
     let mut journal: Vec<Record> = Vec::new();
-    let mut engine = Engine::resume(plan.clone(), &journal, "a test");
     loop {
-        let request = engine.want();
-        if let Request::End(outcome) = request {
+        let before = journal.clone();
+        let mut driver = InMemory { installation, journal: &mut journal, kill, meddle };
+        let ended = now(workflow::apply(&mut driver, &plan, &before, "a test", &Stops::never(), &mut |_| {}));
+        if let Some(outcome) = ended.expect("memory can be written") {
             return (outcome, journal);
         }
-        let reply = installation.serve(&engine, &request, &mut |_, _| true);
-        if let Request::Append(record, _) = &request {
-            journal.push(record.clone());
-            if kill(&journal) {
-                engine = Engine::resume(plan.clone(), &journal, "a test");
-                continue;
-            }
-        } else if kill(&journal) {
-            // The request went out, and its answer is not heard any more.
-            engine = Engine::resume(plan.clone(), &journal, "a test");
-            continue;
-        }
-        engine.on(Input::Reply(reply));
     }
 }
 

@@ -1,33 +1,23 @@
-//! A claim that comes up beside the old one, and that the plan does not have.
+//! A PVC that appears beside the old one, and that the plan does not have.
 
-use std::sync::Arc;
-
-use engine::Engine;
-use model::{Code, Input, Outcome, Ref, Request};
+use model::{Code, Outcome, Ref, Request};
+use rehearse::Installation;
 use serde_json::json;
 use trials::sim;
 
-/// How an upgrade ends where somebody makes a claim of this name just before the volumes are verified.
+/// How an upgrade ends if somebody creates a PVC of this name just before the volumes are verified.
 fn ends_beside(claim: &str) -> Outcome {
     let mut installation = sim::installation("openshift-2.8");
     let file = sim::plan(installation.world(), &["2.20"], &[]).expect("a plan");
-    installation.world_mut().learn_plan(&file);
     let claim = Ref::claim(&file.plan.release.namespace, claim);
-    let mut engine = Engine::resume(Arc::new(file.plan), &[], "a test");
-    loop {
-        let request = engine.want();
-        match &request {
-            Request::End(outcome) => return outcome.clone(),
-            Request::ReadWithClaims(..) if installation.world().get(&claim).is_none() => {
-                let metadata = json!({"name": claim.name(), "namespace": claim.namespace(), "uid": "new"});
-                let object = json!({"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": metadata});
-                installation.world_mut().put(&claim, object);
-            }
-            _ => {}
+    let mut create = |request: &Request, installation: &mut Installation| {
+        if matches!(request, Request::ReadWithClaims(..)) && installation.world().get(&claim).is_none() {
+            let metadata = json!({"name": claim.name(), "namespace": claim.namespace(), "uid": "new"});
+            let object = json!({"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": metadata});
+            installation.world_mut().put(&claim, object);
         }
-        let reply = installation.serve(&engine, &request, &mut |_, _| true);
-        engine.on(Input::Reply(reply));
-    }
+    };
+    sim::run_among(&mut installation, &file, &mut |_| false, &mut create).0
 }
 
 #[test]

@@ -1,16 +1,11 @@
 //! A saved inventory is the installation that it was taken of: the same plan, the same forecast.
 
-use helm_compat::chart::PackedChart;
-use std::collections::BTreeMap;
-
 use std::sync::Arc;
 
 use inventory::Survey;
 use model::{Code, Finding, PlanFile, Severity, VolumeEnd};
-use plan::planner::Wish;
-use recipe::Book;
 use rehearse::{Forecast, KnownDatabase, Options, Subject, World};
-use serde_json::{Value, json};
+use serde_json::Value;
 use testkit::rig::{Rig, pins};
 use trials::real::Site;
 use trials::sim;
@@ -22,21 +17,8 @@ fn through_a_file(found: &Survey) -> Survey {
     inventory::read_saved(file).expect("it is an inventory")
 }
 
-fn planned(found: &Survey, without: &[&str]) -> PlanFile {
-    let wish = Wish {
-        to: sim::picks(&found.inventory.release.chart, &["2.20"]).expect("charts"),
-        offered: Vec::new(),
-        values: json!({}),
-        without: without.iter().map(|id| (*id).to_owned()).collect(),
-        accepted: Vec::new(),
-        limits: ::plan::planner::Limits::default(),
-    };
-    let render = |chart: &PackedChart, release: &model::ReleaseId, values: &Value| {
-        let recorded = fixtures::rendering(&chart.digest, release, values);
-        Ok(recorded.unwrap_or_else(|| panic!("no rendering of {} with {values}", chart.id)))
-    };
-    sim::plan_with(found, &BTreeMap::new(), &Book::builtin(), &wish, &render)
-        .unwrap_or_else(|finding| panic!("{finding:?}"))
+fn planned(found: &Survey, world: &World, without: &[&str]) -> PlanFile {
+    sim::plan_surveyed(found, world, &["2.20"], without).unwrap_or_else(|finding| panic!("{finding:?}"))
 }
 
 fn forecast(world: &World, file: &PlanFile) -> Forecast {
@@ -62,7 +44,7 @@ fn a_saved_inventory_of_every_start_gives_the_same_plan_and_the_same_forecast() 
         let installation = sim::installation(&start);
         let found = sim::survey(installation.world());
         let again = through_a_file(&found);
-        let (live, saved) = (planned(&found, &[]), planned(&again, &[]));
+        let (live, saved) = (planned(&found, installation.world(), &[]), planned(&again, installation.world(), &[]));
         assert_eq!(live.plan, saved.plan, "{start}");
         let world = rehearse::from_inventory(&again.inventory, &databases(installation.world()));
         let (ours, theirs) = (forecast(installation.world(), &live), forecast(&world, &saved));
@@ -78,7 +60,8 @@ fn a_dangerous_plan_is_as_dangerous_on_a_saved_inventory() {
         let installation = sim::installation("openshift-2.8");
         let found = sim::survey(installation.world());
         let again = through_a_file(&found);
-        let (live, saved) = (planned(&found, &[without]), planned(&again, &[without]));
+        let (live, saved) =
+            (planned(&found, installation.world(), &[without]), planned(&again, installation.world(), &[without]));
         let world = rehearse::from_inventory(&again.inventory, &databases(installation.world()));
         let (ours, theirs) = (forecast(installation.world(), &live), forecast(&world, &saved));
         assert_eq!(ends(&ours), ends(&theirs), "without {without}");
@@ -90,7 +73,7 @@ fn a_dangerous_plan_is_as_dangerous_on_a_saved_inventory() {
 fn an_upgrade_of_it_can_be_simulated_to_its_end() {
     let installation = sim::installation("openshift-2.8");
     let again = through_a_file(&sim::survey(installation.world()));
-    let file = planned(&again, &[]);
+    let file = planned(&again, installation.world(), &[]);
     let world = rehearse::from_inventory(&again.inventory, &databases(installation.world()));
     let mut installation = rehearse::Installation::of_world("saved", world);
     let (outcome, _) = sim::run(&mut installation, &file, &mut |_| false);
@@ -104,14 +87,14 @@ fn an_upgrade_of_it_can_be_simulated_to_its_end() {
     let after = through_a_file(&sim::survey(installation.world()));
     assert_eq!(after.inventory.release.revision, 2);
     assert_eq!(after.inventory.release.history.len(), 2);
-    assert!(planned(&after, &[]).plan.hops.is_empty());
+    assert!(planned(&after, installation.world(), &[]).plan.hops.is_empty());
 }
 
 #[test]
 #[ignore = "needs the rig: cargo xtask test"]
 fn a_real_installation_rehearses_from_its_file_as_it_does_live() {
     let rig = Rig::shared().expect("the rig");
-    let mut site = Site::install(&rig, "openshift-2.8", pins::HELM[1]).expect("an installation");
+    let site = Site::install(&rig, "openshift-2.8", pins::HELM[1]).expect("an installation");
     for without in [&[][..], &["keep-claims"][..]] {
         let (found, live) = site.plan(&["2.20"], without).expect("a plan");
         let again = through_a_file(&found);

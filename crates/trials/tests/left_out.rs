@@ -12,7 +12,7 @@ const HELM: &str = pins::HELM[1];
 fn without_the_end_of_the_old_ingress_controller_helm_is_refused() {
     const START: &str = "kubernetes-2.8-nginx";
     let place = Place::of(START).expect("the rig");
-    let mut site = Site::install(&place.rig, START, HELM).expect("an installation");
+    let site = Site::install(&place.rig, START, HELM).expect("an installation");
     site.write_rows(100).expect("rows are written");
     let watched = site.watched(Data::Database).expect("a bound claim");
     let (_, file) = site.plan(&["2.20"], &["delete-nginx"]).expect("a plan");
@@ -85,7 +85,7 @@ fn without_the_end_of_the_old_ingress_helm_is_refused() {
     const START: &str = "kubernetes-2.9";
     let place = Place::of(START).expect("the rig");
     for (without, refused) in [(&["delete-ingress"][..], true), (&[], false)] {
-        let mut site = Site::install(&place.rig, START, HELM).expect("an installation");
+        let site = Site::install(&place.rig, START, HELM).expect("an installation");
         site.write_rows(100).expect("rows are written");
         let watched = site.watched(Data::Database).expect("a bound claim");
         forbid_second_ingress(&place.rig, site.space().name());
@@ -114,7 +114,7 @@ fn without_the_end_of_the_old_ingress_helm_is_refused() {
 fn retain_alone_saves_the_disk_when_the_claim_is_deleted_by_hand() {
     let rig = Rig::shared().expect("the rig");
     for (without, verdict) in [(&[][..], Verdict::Detached), (&["retain-volumes"], Verdict::Lost)] {
-        let mut site = Site::install(&rig, "openshift-2.11", HELM).expect("an installation");
+        let site = Site::install(&rig, "openshift-2.11", HELM).expect("an installation");
         site.write_rows(100).expect("rows are written");
         let watched = site.watched(Data::Database).expect("a bound claim");
         let (_, file) = site.plan(&["2.20"], without).expect("a plan");
@@ -176,7 +176,7 @@ fn without_the_values_of_openshift_the_platform_is_not_reached() {
 #[ignore = "needs the rig: cargo xtask test"]
 fn without_the_end_of_the_old_secret_there_is_no_plan() {
     let rig = Rig::shared().expect("the rig");
-    let mut site = Site::install(&rig, "openshift-2.8", HELM).expect("an installation");
+    let site = Site::install(&rig, "openshift-2.8", HELM).expect("an installation");
     let refused = site.plan(&["2.20"], &["delete-secret"]).expect_err("the chart does not render");
     assert!(refused.to_string().contains("does not contain the key"), "{refused}");
 }

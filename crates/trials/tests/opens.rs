@@ -3,7 +3,6 @@
 
 use helm_compat::chart::PackedChart;
 use model::{Code, Finding, Outcome, PlanFile};
-use plan::planner::ChartPick;
 use serde_json::json;
 use testkit::rig::{self, Rig, pins};
 use trials::real::{DATABASE, Site, past_checks, waiting_in_vain};
@@ -11,12 +10,11 @@ use trials::real::{DATABASE, Site, past_checks, waiting_in_vain};
 const CHART: &str = "control-plane-2.20.41";
 
 /// The newest fixture chart with another template of the database.
-fn chart(edit: impl Fn(String) -> String) -> ChartPick {
+fn chart(edit: impl Fn(String) -> String) -> PackedChart {
     let mut files = fixtures::chart_files(CHART).expect("the chart is there");
     let template = files.get_mut("templates/postgresql.yaml").expect("the chart has a database");
     *template = edit(String::from_utf8(template.clone()).expect("a template is text")).into_bytes();
-    let chart = PackedChart::of_files(files).expect("a chart");
-    ChartPick { id: chart.id, archive: chart.archive }
+    PackedChart::of_files(files).expect("a chart")
 }
 
 /// The finding for which a plan is not applied.
@@ -30,7 +28,7 @@ fn blocking(file: &PlanFile) -> &Finding {
 #[ignore = "needs the rig: cargo xtask test"]
 fn a_server_of_another_major_version_is_stopped_at_the_plan() {
     let rig = Rig::shared().expect("the rig");
-    let mut site = Site::install(&rig, "openshift-2.8", pins::HELM[1]).expect("an installation");
+    let site = Site::install(&rig, "openshift-2.8", pins::HELM[1]).expect("an installation");
     site.write_rows(100).expect("rows are written");
     let values = json!({"images": {"postgres": rig::POSTGRES_16}});
     let file = site.plan_to(chart(|template| template), values).expect("a plan");
@@ -54,7 +52,7 @@ fn a_server_of_another_major_version_is_stopped_at_the_plan() {
 #[ignore = "needs the rig: cargo xtask test"]
 fn another_directory_on_the_same_volume_is_stopped_at_the_plan() {
     let rig = Rig::shared().expect("the rig");
-    let mut site = Site::install(&rig, "openshift-2.8", pins::HELM[1]).expect("an installation");
+    let site = Site::install(&rig, "openshift-2.8", pins::HELM[1]).expect("an installation");
     site.write_rows(100).expect("rows are written");
     let mount = "mountPath: /bitnami/postgresql}";
     let moved = chart(|template| {

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use adapters::kubernetes::Client;
 use inventory::survey::{self, Survey};
-use model::{Answer, Ask, Code, Driver, Finding, ReleaseId, ReleaseStatus};
+use model::{Code, Driver, Finding, ReleaseId, ReleaseStatus};
 use serde_json::json;
 use testkit::rig::{Namespace, Rig, pins};
 use tokio::runtime::Runtime;
@@ -47,19 +47,7 @@ fn helm(rig: &Rig, space: &Namespace<'_>, program: &Path, driver: &str, argument
 
 fn look(client: &Client, runtime: &Runtime, space: &Namespace<'_>) -> Result<Survey, Finding> {
     let release = ReleaseId { namespace: space.name().into(), name: RELEASE.into() };
-    let ask = |asks: Vec<Ask>| -> BTreeMap<Ask, Answer> {
-        let answers = runtime.block_on(client.answers(&asks)).expect("answers");
-        asks.into_iter().zip(answers).collect()
-    };
-    let mut answers = ask(survey::first(&release));
-    loop {
-        let more = survey::further(&answers, &release);
-        if more.is_empty() {
-            break;
-        }
-        answers.append(&mut ask(more));
-    }
-    survey::conclude(&release, &answers, "s", "u", None)
+    runtime.block_on(workflow::survey_cluster(client, &release))
 }
 
 #[test]

@@ -12,7 +12,7 @@ fn shown(objects: &[Object]) -> Vec<String> {
 #[ignore = "needs the rig: cargo xtask test"]
 fn a_hop_renders_the_same_after_the_hop_before_was_carried_out() {
     let place = Place::of("openshift-2.8").expect("the rig");
-    let mut site = Site::install(&place.rig, "openshift-2.8", pins::HELM[1]).expect("an installation");
+    let site = Site::install(&place.rig, "openshift-2.8", pins::HELM[1]).expect("an installation");
     let found = site.survey().expect("a survey");
     let planned = site.renderings(&found, &["2.13", "2.20"]).expect("two hops");
     assert_eq!(planned.len(), 2);

@@ -82,7 +82,7 @@ fn sql(site: &Site<'_>, sql: &str) -> String {
 #[ignore = "needs the rig: cargo xtask test"]
 fn a_client_that_writes_until_the_end_is_no_alarm_and_missing_rows_are() {
     let rig = Rig::shared().expect("the rig");
-    let mut site = Site::install(&rig, "openshift-2.8", pins::HELM[1]).expect("an installation");
+    let site = Site::install(&rig, "openshift-2.8", pins::HELM[1]).expect("an installation");
     sql(
         &site,
         &format!("create table ledger (id bigint primary key); insert into ledger select generate_series(1, {SEEDS})"),

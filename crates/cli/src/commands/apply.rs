@@ -1,24 +1,23 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use adapters::driver::Driver;
 use adapters::store::{self, RunStore};
-use engine::Engine;
-use inventory::survey::Survey;
+use inventory::Survey;
 use model::{
     Action, Code, Effect, Exit, Finding, HelmClient, Outcome, Plan, PlanFile, Record, RouteLook, Severity, StepKind,
     Verdict,
 };
-use rehearse::Forecast;
+use rehearse::{Forecast, Rehearsal};
 use report::{Now, RunEnd};
+use workflow::{Fold, Rehearse, RunDriver, Simulated, Stops, Target};
 
 use crate::args::{ApplyArgs, Global};
 use crate::commands::rehearse::same_cluster;
 use crate::commands::verify::tell_routes;
 use crate::commands::{runs, unfinished};
-use crate::drive::{self, Drive, Telling};
+use crate::options;
 use crate::output::Output;
-use crate::site::{self, Sim, Site};
+use crate::telling::Telling;
 use crate::{confirm, prepare};
 
 /// Carries out a plan.
@@ -55,18 +54,18 @@ fn after_writes(cause: &Finding) -> Finding {
 }
 
 async fn begin(global: &Global, args: &ApplyArgs, output: &Output) -> Result<Exit, Finding> {
-    let site = Site::open(global).await?;
-    if let Some(words) = site.simulated() {
+    let target = options::open(global).await?;
+    if let Some(words) = options::simulated(&target) {
         output.say(&words);
     }
     let (survey, file) = match &args.plan {
         Some(name) => {
-            let file = named(global, &site, name)?;
-            let survey = prepare::survey_for(global, &site, &file.plan).await?;
+            let file = named(global, &target, name)?;
+            let survey = prepare::survey_for(global, &target, &file.plan).await?;
             (survey, file)
         }
         None => {
-            let prepared = unfinished::plan(global, &site, &args.target, false, output).await?;
+            let prepared = unfinished::plan(global, &target, &args.target, Rehearse::No, output).await?;
             output.page(&prepared.page())?;
             (prepared.survey, prepared.file)
         }
@@ -76,26 +75,26 @@ async fn begin(global: &Global, args: &ApplyArgs, output: &Output) -> Result<Exi
         output.say(&format!("Nothing to do: {} is installed.", file.plan.from));
         return Ok(Exit::Done);
     }
-    carry_out(global, site, &survey, &file, args.yes, output).await
+    carry_out(global, target, &survey, &file, args.yes, output).await
 }
 
 /// A plan by its file, or by the id of a run.
-fn named(global: &Global, site: &Site, name: &str) -> Result<PlanFile, Finding> {
+fn named(global: &Global, target: &Target, name: &str) -> Result<PlanFile, Finding> {
     let path = Path::new(name);
     if path.is_file() {
         return prepare::load(path);
     }
-    if let Some(sim) = global.sim.as_deref().filter(|sim| Sim::is_fresh(sim)) {
-        return Err(site::not_kept(sim).with(format!("{name} is no file")));
+    if let Some(sim) = global.sim.as_deref().filter(|sim| Simulated::is_fresh(sim)) {
+        return Err(options::not_kept(sim).with(format!("{name} is no file")));
     }
-    let info = store::find(&site.state_root(global)?, name)?;
+    let info = store::find(&options::state_root(target, global)?, name)?;
     prepare::of_run(&RunStore::open(&info.folder)?)
 }
 
 /// Rehearses, asks, and runs; shared with `upgrade`.
 pub(crate) async fn carry_out(
     global: &Global,
-    site: Site,
+    target: Target,
     survey: &Survey,
     file: &PlanFile,
     yes: bool,
@@ -103,34 +102,35 @@ pub(crate) async fn carry_out(
 ) -> Result<Exit, Finding> {
     let plan = Arc::new(file.plan.clone());
     same_cluster(&survey.inventory.cluster.uid, &plan)?;
-    if matches!(site, Site::Real(_)) {
+    if matches!(target, Target::Cluster(_)) {
         for_real(&plan.helm)?;
     }
-    let root = site.state_root(global)?;
+    let root = options::state_root(&target, global)?;
     let _lock = store::lock(&root, &plan.cluster, &plan.release)?;
     let journal = journal(&root, &plan)?;
     let begun = journal.iter().any(|record| matches!(record, Record::Bound));
     let mut rehearsed = None;
     if !begun {
         // First, since a rehearsal in another world says nothing.
-        let moved = prepare::moved(&site, survey, &plan).await;
+        let moved = workflow::drift(&target, survey, &plan).await?;
         if !moved.is_empty() {
             output.findings(&moved);
             return Ok(Exit::NothingWritten);
         }
-        let world = site.world(survey, &rehearse::KnownDatabase::of_plan(&plan));
-        let (forecast, seconds) = prepare::rehearse(&world, file);
+        let world = target.world(survey, &rehearse::KnownDatabase::of_plan(&plan));
+        let rehearsal = workflow::rehearse(&world, file);
+        let forecast = &rehearsal.forecast;
         if !forecast.may_be_applied() {
-            output.page(&report::rehearsal(&plan, &forecast, seconds))?;
-            return Err(not_safe(&plan, &forecast));
+            output.page(&report::rehearsal(&plan, &rehearsal))?;
+            return Err(not_safe(&plan, forecast));
         }
         // What the planner found and no rehearsal shows, such as a hook that takes a claim with it.
         if let Some(finding) = plan.blocking().next() {
             return Err(finding.clone());
         }
-        site.check_rights(&plan).await?;
-        rehearsed = Some((forecast, seconds));
-        if !yes && !matches!(site, Site::Sim(_)) {
+        target.check_rights(&plan).await?;
+        rehearsed = Some(rehearsal);
+        if !yes && !matches!(target, Target::Simulated(_)) {
             confirm(&plan)?;
         }
     }
@@ -139,38 +139,36 @@ pub(crate) async fn carry_out(
     if journal.iter().any(|record| matches!(record, Record::Ended { outcome: Outcome::Finished })) {
         output.say("This run has finished; nothing is left to do.");
     }
-    let simulated = site.simulated();
-    let mut drive = match site {
-        Site::Sim(mut sim) => {
-            sim.installation.world_mut().learn_plan(file);
-            sim.save()?;
-            Drive::Sim(sim, run)
-        }
-        Site::Real(real) => Drive::Real(Box::new(Driver::new(real.client, run))),
-    };
-    let mut engine = Engine::resume(plan.clone(), &journal, &host());
-    let stop = drive::listen();
+    let simulated = options::simulated(&target);
+    let mut target = target;
+    if let Target::Simulated(simulated) = &mut target {
+        simulated.installation.world_mut().learn_plan(file);
+        simulated.save()?;
+    }
+    let mut driver = RunDriver::new(target, run);
     let mut telling = Telling::new(output.room());
-    let outcome = drive::run(&mut engine, &mut drive, &stop, false, &mut |event| {
+    let outcome = workflow::apply(&mut driver, &plan, &journal, &host(), &Stops::listen(), &mut |event| {
         if let Some(line) = telling.line(event, &plan) {
             output.say(&line);
         }
     })
     .await;
     let outcome = match outcome {
-        Ok(outcome) => outcome,
-        Err(finding) => return broken_off(&drive, &plan, finding, output).await,
+        // invariant: only a journal in memory comes with somebody who kills
+        Ok(outcome) => outcome.unwrap_or(Outcome::StoppedSafely),
+        Err(finding) => return broken_off(&driver, &plan, finding, output).await,
     };
-    let routes = if outcome == Outcome::Finished { drive.ask_routes_of(&plan).await } else { Vec::new() };
-    let now = look(&drive, &plan).await;
+    let routes =
+        if outcome == Outcome::Finished { driver.ask_routes(&kube_facts::routes(&plan)).await } else { Vec::new() };
+    let now = look(&driver, &plan).await;
     let end = End {
-        rehearsed: rehearsed.as_ref(),
+        rehearsal: rehearsed.as_ref(),
         simulated: simulated.as_deref(),
         outcome: &outcome,
         routes: &routes,
         now: &now,
     };
-    finish(&drive, &plan, &end, output)
+    finish(&driver, &plan, &end, output)
 }
 
 fn confirm(plan: &Plan) -> Result<(), Finding> {
@@ -183,20 +181,20 @@ fn confirm(plan: &Plan) -> Result<(), Finding> {
 }
 
 /// The objects that say how volumes and databases are now.
-async fn look(drive: &Drive, plan: &Plan) -> Now {
+async fn look(driver: &RunDriver, plan: &Plan) -> Now {
     let names = report::watched(plan);
-    let seen = drive.read(&names).await;
+    let seen = driver.read(&names).await;
     names.into_iter().zip(seen).collect()
 }
 
 /// The run cannot go on, such as where its folder is full: after a write that is no `nothing was written`.
-async fn broken_off(drive: &Drive, plan: &Plan, cause: Finding, output: &Output) -> Result<Exit, Finding> {
+async fn broken_off(driver: &RunDriver, plan: &Plan, cause: Finding, output: &Output) -> Result<Exit, Finding> {
     // A journal that cannot be read may have any write in it.
-    let entries = drive.store().entries();
+    let entries = driver.store().entries();
     if entries.as_ref().is_ok_and(|entries| nothing_written(entries.iter().map(|entry| &entry.record))) {
         return Err(cause);
     }
-    let now = look(drive, plan).await;
+    let now = look(driver, plan).await;
     let lines = report::at_risk(plan, &entries.unwrap_or_default(), &now);
     let finding = lines.into_iter().fold(after_writes(&cause), Finding::with);
     let run = plan.digest();
@@ -206,7 +204,7 @@ async fn broken_off(drive: &Drive, plan: &Plan, cause: Finding, output: &Output)
 
 /// How a run ended, and what was seen beside its journal.
 struct End<'a> {
-    rehearsed: Option<&'a (Forecast, f64)>,
+    rehearsal: Option<&'a Rehearsal>,
     simulated: Option<&'a str>,
     outcome: &'a Outcome,
     /// Asked once the run has finished.
@@ -251,7 +249,7 @@ fn nothing_written<'a>(records: impl Iterator<Item = &'a Record>) -> bool {
 
 /// Whether a run is at the step that checks a hop's objects, before anything of the hop is written.
 fn is_at_check(plan: &Plan, entries: &[model::Entry]) -> bool {
-    let mut fold = engine::Fold::default();
+    let mut fold = Fold::default();
     for entry in entries {
         fold.apply(&entry.record);
     }
@@ -279,15 +277,20 @@ fn not_safe(plan: &Plan, forecast: &Forecast) -> Finding {
 }
 
 /// The report, on the screen and in the run's folder, and how the command ends.
-fn finish(drive: &Drive, plan: &Plan, end: &End<'_>, output: &Output) -> Result<Exit, Finding> {
-    let store = drive.store();
+fn finish(driver: &RunDriver, plan: &Plan, end: &End<'_>, output: &Output) -> Result<Exit, Finding> {
+    let store = driver.store();
     let entries = store.entries()?;
     let folder = store.folder().display().to_string();
-    let shown = end.rehearsed.map(|(forecast, seconds)| (forecast, *seconds));
     let page = report::run(
         plan,
         &entries,
-        &RunEnd { rehearsed: shown, folder: &folder, simulated: end.simulated, routes: end.routes, now: end.now },
+        &RunEnd {
+            rehearsal: end.rehearsal,
+            folder: &folder,
+            simulated: end.simulated,
+            routes: end.routes,
+            now: end.now,
+        },
     );
     // The run is over, and its journal says how: a report that cannot be written changes nothing of that.
     if let Err(finding) = store.write_file("report.md", page.markdown().as_bytes()) {
@@ -320,7 +323,7 @@ fn finish(drive: &Drive, plan: &Plan, end: &End<'_>, output: &Output) -> Result<
             if matches!(finding.code, Code::HelmFailed | Code::HelmPending)
                 && let Some(token) = token
             {
-                finding.evidence.extend(drive.helm_said(&token).lines().map(|line| format!("helm: {line}")));
+                finding.evidence.extend(driver.helm_said(&token).lines().map(|line| format!("helm: {line}")));
             }
             output.finding(&finding);
             let has_written = !nothing_written(entries.iter().map(|entry| &entry.record));

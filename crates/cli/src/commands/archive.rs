@@ -4,9 +4,9 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 
 use adapters::store::RunStore;
-use engine::archive::{self, Archived};
 use model::{Code, Exit, Finding, Object};
 use serde::Serialize;
+use workflow::archive::{self, Archived};
 
 use crate::args::{ArchiveArgs, ArchiveCommand, Global};
 use crate::commands::runs;

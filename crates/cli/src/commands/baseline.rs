@@ -1,27 +1,23 @@
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use adapters::postgres::{self, Depth};
+use adapters::postgres::Depth;
 use inventory::survey::Survey;
-use model::{
-    Baseline, Code, Comparison, DatabaseError, DatabaseRef, Exit, FORMAT, Finding, Object, Ref, RouteLook, SecretKey,
-    Severity, Snapshot,
-};
-use plan::planner;
+use model::{Baseline, Code, Comparison, DatabaseError, DatabaseRef, Exit, FORMAT, Finding, Object, Ref, Severity};
 use recipe::{Ask, Book};
+use workflow::Target;
 
 use crate::args::{Global, VerifyArgs};
 use crate::commands::plan::save;
-use crate::drive;
+use crate::options;
 use crate::output::Output;
 use crate::prepare;
-use crate::site::Site;
 
 /// `verify --save` and `verify --against`: facts of an installation, without a plan or a run. Nothing is written there.
 pub(crate) async fn run(global: &Global, args: &VerifyArgs, output: &Output) -> Result<Exit, Finding> {
     let before = args.against.as_deref().map(load).transpose()?;
-    let site = Site::open(global).await?;
-    let (book, survey) = prepare::survey(global, &site).await?;
+    let target = options::open(global).await?;
+    let (book, survey) = prepare::survey(global, &target).await?;
     if let Some(before) = &before {
         same_installation(before, &survey)?;
     }
@@ -30,9 +26,9 @@ pub(crate) async fn run(global: &Global, args: &VerifyArgs, output: &Output) -> 
     };
     // A comparison looks as deep as the file does.
     let depth = if args.digest || before.as_ref().is_some_and(is_digested) { Depth::Content } else { Depth::Rows };
-    let (now, refused) = look(&site, &survey, &book, depth, output).await?;
+    let (now, refused) = look(&target, &survey, &book, depth, output).await?;
     match (before, &args.save) {
-        (Some(before), _) => compare(&site, &survey, &book, &before, &now, &refused, output).await,
+        (Some(before), _) => compare(&target, &survey, &book, &before, &now, &refused, output).await,
         (None, Some(path)) => {
             if let Some(finding) = refused.into_iter().next() {
                 return Err(finding);
@@ -49,17 +45,19 @@ pub(crate) async fn run(global: &Global, args: &VerifyArgs, output: &Output) -> 
 
 /// What is there now, and which databases could not be looked into.
 async fn look(
-    site: &Site,
+    target: &Target,
     survey: &Survey,
     book: &Book,
     depth: Depth,
     output: &Output,
 ) -> Result<(Baseline, Vec<Finding>), Finding> {
     let inventory = &survey.inventory;
-    let secret = |key: &SecretKey| survey.secrets.get(key).map(str::to_owned);
     let (mut databases, mut refused) = (Vec::new(), Vec::new());
-    for database in planner::databases(inventory, &secret, book)? {
-        match look_into(site, &database, &secret(&database.password).unwrap_or_default(), depth, output).await {
+    for database in workflow::databases(survey, book)? {
+        if matches!(target, Target::Cluster(_)) {
+            output.say(&report::reading(&database.pod));
+        }
+        match workflow::look_into(target, survey, &database, depth).await {
             Ok(snapshot) => databases.push((database, snapshot)),
             Err(error) => refused.push(unseen(&database, &error)),
         }
@@ -82,24 +80,8 @@ async fn look(
     Ok((now, refused))
 }
 
-async fn look_into(
-    site: &Site,
-    database: &DatabaseRef,
-    password: &str,
-    depth: Depth,
-    output: &Output,
-) -> Result<Snapshot, DatabaseError> {
-    match site {
-        Site::Sim(sim) => sim.installation.world().look_into(database),
-        Site::Real(real) => {
-            output.say(&report::reading(&database.pod));
-            postgres::snapshot(real.client.raw(), database, password, depth).await
-        }
-    }
-}
-
 async fn compare(
-    site: &Site,
+    target: &Target,
     survey: &Survey,
     book: &Book,
     before: &Baseline,
@@ -107,7 +89,7 @@ async fn compare(
     refused: &[Finding],
     output: &Output,
 ) -> Result<Exit, Finding> {
-    let mut checks = engine::compare(before, now, &may_change(book, before, now));
+    let mut checks = workflow::compare(before, now, &may_change(book, before, now));
     // Why a database could not be looked into says more than that it could not be.
     for finding in refused {
         let open = checks.iter_mut().filter_map(|check| check.finding.as_mut());
@@ -117,10 +99,7 @@ async fn compare(
     }
     let names: Vec<Ref> =
         survey.inventory.release.docs.iter().filter_map(Object::name).filter(kube_facts::is_route).collect();
-    let routes: Vec<RouteLook> = match site {
-        Site::Sim(sim) => sim.installation.world().ask_routes(&names),
-        Site::Real(real) => drive::ask_routes(&real.client, &names).await,
-    };
+    let routes = target.ask_routes(&names).await;
     let compared = Comparison { taken: before.taken, checks, routes };
     output.result(&report::comparison(&compared), &compared)?;
     let findings = compared.findings();

@@ -1,14 +1,15 @@
 use std::time::Instant;
 
-use model::{Code, Exit, Finding, Ref, ReleaseId, SecretKey};
+use model::{Code, Exit, Finding, Ref, ReleaseId};
 use recipe::{PageLine, PageReading};
-use rehearse::{Options, Subject, World};
+use rehearse::{Options, Rehearsal, Subject, World};
 use serde_json::json;
+use workflow::Rehearse;
 
-use crate::args::{Global, PageArgs, Target};
+use crate::args::{Global, PageArgs, UpgradeOptions};
+use crate::options;
 use crate::output::Output;
 use crate::prepare;
-use crate::site::Site;
 
 /// Carries out the page as written, in every order of events, on a simulated installation.
 pub(crate) async fn run(global: &Global, _args: &PageArgs, output: &Output) -> Result<Exit, Finding> {
@@ -18,13 +19,17 @@ pub(crate) async fn run(global: &Global, _args: &PageArgs, output: &Output) -> R
             "the page's commands are carried out on simulated installations",
         ));
     }
-    let site = Site::open(global).await?;
-    if let Some(words) = site.simulated() {
+    let target = options::open(global).await?;
+    if let Some(words) = options::simulated(&target) {
         output.say(&words);
     }
     // The page gives the chart no password and names no version; ours is the newest chart that there is.
-    let target = Target { to: Some("2.20".into()), without: vec!["carry-credentials".into()], ..Target::default() };
-    let prepared = prepare::plan(global, &site, &target, false, output).await?;
+    let options = UpgradeOptions {
+        to: Some("2.20".into()),
+        without: vec!["carry-credentials".into()],
+        ..UpgradeOptions::default()
+    };
+    let prepared = prepare::plan(global, &target, &options, Rehearse::No, output).await?;
     let inventory = &prepared.survey.inventory;
     let page = prepared.book.page.as_ref().filter(|page| page.platform.is_of(&inventory.cluster.platform));
     let page = page.ok_or_else(|| {
@@ -39,10 +44,9 @@ pub(crate) async fn run(global: &Global, _args: &PageArgs, output: &Output) -> R
         output.say(&format!("Nothing to do: {installed} is installed."));
         return Ok(Exit::Done);
     };
-    let mut world = site.world(&prepared.survey, &[]);
+    let mut world = target.world(&prepared.survey, &[]);
     world.learn_plan(&prepared.file);
-    let secret = |key: &SecretKey| prepared.survey.secrets.get(key).map(str::to_owned);
-    let databases = plan::planner::databases(inventory, &secret, &prepared.book)?;
+    let databases = workflow::databases(&prepared.survey, &prepared.book)?;
     let mut told = Vec::new();
     for reading in readings {
         let begin = Instant::now();
@@ -50,17 +54,20 @@ pub(crate) async fn run(global: &Global, _args: &PageArgs, output: &Output) -> R
         let script = rehearse::page_script(&lines, &world, run).ok_or_else(|| {
             Finding::blocking(Code::NotRecorded, "the manifest of the installed release is not known")
         })?;
-        let aims = &prepared.file.plan.volumes;
-        let opens = rehearse::databases_at_end(&world, &script, aims, &databases);
-        let forecast = rehearse::rehearse(&world, &Subject::Script(script), aims, Options::orders());
+        let volumes = &prepared.file.plan.volumes;
+        let opens = rehearse::databases_at_end(&world, &script, volumes, &databases);
+        let forecast = rehearse::rehearse(&world, &Subject::Script(script), volumes, Options::orders());
         let lines: Vec<(u32, String)> = lines.into_iter().map(|line| (line.line, line.text)).collect();
-        let page = report::page_script(&reading.name, &lines, (&forecast, begin.elapsed().as_secs_f64()), &opens);
+        let rehearsal = Rehearsal { forecast, took: begin.elapsed() };
+        let page = report::page_script(&reading.name, &lines, &rehearsal, &opens);
         if !told.is_empty() {
             output.gap()?;
         }
         output.page(&page)?;
-        let databases = report::json::databases(&opens);
-        told.push(json!({"reading": reading.name, "lines": lines, "forecast": report::json::forecast(&forecast), "databases": databases}));
+        told.push(json!({
+            "reading": reading.name, "lines": lines, "forecast": report::json::forecast(&rehearsal.forecast),
+            "databases": report::json::databases(&opens),
+        }));
     }
     output.value(&told)?;
     Ok(Exit::Done)

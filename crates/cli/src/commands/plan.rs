@@ -3,25 +3,27 @@ use std::path::Path;
 
 use model::{Code, Exit, Finding, Severity};
 use serde::Serialize;
+use workflow::Rehearse;
 
 use crate::args::{Global, PlanArgs};
 use crate::commands::unfinished;
+use crate::options;
 use crate::output::Output;
-use crate::site::Site;
 
 /// Makes a plan, shows it, and saves it where asked.
 pub(crate) async fn run(global: &Global, args: &PlanArgs, output: &Output) -> Result<Exit, Finding> {
-    let site = Site::open(global).await?;
-    if let Some(words) = site.simulated() {
+    let target = options::open(global).await?;
+    if let Some(words) = options::simulated(&target) {
         output.say(&words);
     }
-    let prepared = unfinished::plan(global, &site, &args.target, !args.no_rehearsal, output).await?;
-    if let Err(finding) = site.check_rights(&prepared.file.plan).await {
+    let rehearses = if args.no_rehearsal { Rehearse::No } else { Rehearse::BesideChecks };
+    let prepared = unfinished::plan(global, &target, &args.target, rehearses, output).await?;
+    if let Err(finding) = target.check_rights(&prepared.file.plan).await {
         // Whoever plans need not be who applies; apply refuses it.
         output.finding(&Finding { severity: Severity::Warning, ..finding });
     }
-    let rehearsed = prepared.rehearsed.as_ref();
-    let found = rehearsed.map(|(forecast, _)| forecast.findings()).unwrap_or_default();
+    let rehearsed = prepared.rehearsal.as_ref();
+    let found = rehearsed.map(|rehearsal| rehearsal.forecast.findings()).unwrap_or_default();
     output.page(&prepared.page())?;
     let plan = &prepared.file.plan;
     // What a rehearsal found is no part of the plan, and programs read it with the other findings.
@@ -33,7 +35,7 @@ pub(crate) async fn run(global: &Global, args: &PlanArgs, output: &Output) -> Re
         save(path, &prepared.file)?;
         output.say(&format!("Saved to {}", path.display()));
     }
-    let is_safe = rehearsed.is_none_or(|(forecast, _)| forecast.may_be_applied());
+    let is_safe = rehearsed.is_none_or(|rehearsal| rehearsal.forecast.may_be_applied());
     let is_blocked = !is_safe || plan.blocking().next().is_some();
     Ok(match plan.hops.is_empty() {
         true => Exit::Done,

@@ -1,28 +1,24 @@
 use model::{Code, Exit, Finding, Severity};
-use plan::{linter, planner};
+use workflow::Protection;
 
 use crate::args::{Global, ProtectArgs};
 use crate::commands::apply;
+use crate::options;
 use crate::output::Output;
 use crate::prepare;
-use crate::site::Site;
 
 /// Carries out the protections alone.
 pub(crate) async fn run(global: &Global, args: &ProtectArgs, output: &Output) -> Result<Exit, Finding> {
-    let site = Site::open(global).await?;
-    if let Some(words) = site.simulated() {
+    let target = options::open(global).await?;
+    if let Some(words) = options::simulated(&target) {
         output.say(&words);
     }
-    let (_, survey) = prepare::survey(global, &site).await?;
-    let helm = survey.inventory.helm.clone().unwrap_or_else(rehearse::simulated_helm);
-    let planner::Protection { file, open } = planner::protect(&survey.inventory, &helm)?;
+    let (_, survey) = prepare::survey(global, &target).await?;
+    let Protection { file, open } = workflow::protect(&survey)?;
     // A volume that cannot be protected does not keep the others from it; the exit code says that there is one.
     let cannot = open.iter().any(|finding| finding.severity == Severity::Blocking);
     let done = |exit: Exit| if exit == Exit::Done && cannot { Exit::Blocked } else { exit };
     output.findings(&open);
-    if let Some(finding) = linter::lint(&file.plan).into_iter().find(|finding| finding.severity == Severity::Blocking) {
-        return Err(finding);
-    }
     if file.plan.hops.is_empty() {
         output.findings(&file.plan.findings);
         output.value(&open)?;
@@ -37,7 +33,7 @@ pub(crate) async fn run(global: &Global, args: &ProtectArgs, output: &Output) ->
         output.value(&file.plan)?;
         return Ok(done(Exit::Done));
     }
-    match apply::carry_out(global, site, &survey, &file, args.yes, output).await {
+    match apply::carry_out(global, target, &survey, &file, args.yes, output).await {
         // What is not safe about a protection is not about this plan.
         Err(finding) if finding.code == Code::NotSafe => Err(finding.next("see the story above")),
         other => other.map(done),

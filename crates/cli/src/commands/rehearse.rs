@@ -1,25 +1,26 @@
 use std::sync::Arc;
 
 use model::{Code, Exit, Finding};
+use workflow::Rehearse;
 
 use crate::args::{Global, RehearseArgs};
 use crate::commands::unfinished;
+use crate::options;
 use crate::output::Output;
 use crate::prepare;
-use crate::site::Site;
 
 /// Rehearses a plan.
 pub(crate) async fn run(global: &Global, args: &RehearseArgs, output: &Output) -> Result<Exit, Finding> {
-    let site = Site::open(global).await?;
-    if let Some(words) = site.simulated() {
+    let target = options::open(global).await?;
+    if let Some(words) = options::simulated(&target) {
         output.say(&words);
     }
     let (survey, file) = match &args.plan {
         Some(path) => {
             let file = prepare::load(path)?;
-            let survey = prepare::survey_for(global, &site, &file.plan).await?;
+            let survey = prepare::survey_for(global, &target, &file.plan).await?;
             same_cluster(&survey.inventory.cluster.uid, &file.plan)?;
-            let moved = prepare::moved(&site, &survey, &Arc::new(file.plan.clone())).await;
+            let moved = workflow::drift(&target, &survey, &Arc::new(file.plan.clone())).await?;
             if !moved.is_empty() {
                 output.findings(&moved);
                 return Ok(Exit::NothingWritten);
@@ -27,13 +28,14 @@ pub(crate) async fn run(global: &Global, args: &RehearseArgs, output: &Output) -
             (survey, file)
         }
         None => {
-            let prepared = unfinished::plan(global, &site, &args.target, false, output).await?;
+            let prepared = unfinished::plan(global, &target, &args.target, Rehearse::No, output).await?;
             (prepared.survey, prepared.file)
         }
     };
-    let world = site.world(&survey, &rehearse::KnownDatabase::of_plan(&file.plan));
-    let (forecast, seconds) = prepare::rehearse(&world, &file);
-    output.result(&report::rehearsal(&file.plan, &forecast, seconds), &report::json::forecast(&forecast))?;
+    let world = target.world(&survey, &rehearse::KnownDatabase::of_plan(&file.plan));
+    let rehearsal = workflow::rehearse(&world, &file);
+    let forecast = &rehearsal.forecast;
+    output.result(&report::rehearsal(&file.plan, &rehearsal), &report::json::forecast(forecast))?;
     // What no rehearsal shows blocks the plan all the same.
     let blocking: Vec<Finding> = file.plan.blocking().cloned().collect();
     output.findings(&[forecast.findings(), blocking.clone()].concat());

@@ -4,9 +4,10 @@ use std::path::PathBuf;
 
 use adapters::store::{self, RunInfo, RunStore};
 use model::{Code, Finding, ReleaseId, Uid};
+use workflow::Simulated;
 
 use crate::args::Global;
-use crate::site::{self, Sim};
+use crate::options;
 
 /// The run that is named, else the newest one that fits the options and, where it is known, the cluster.
 pub(crate) fn open(global: &Global, id: Option<&str>, cluster: Option<&Uid>) -> Result<RunStore, Finding> {
@@ -63,9 +64,9 @@ pub(crate) fn of_release(global: &Global, cluster: &Uid, release: &ReleaseId) ->
 /// Where runs lie: of a simulated installation's folder in it.
 pub(crate) fn root(global: &Global) -> Result<PathBuf, Finding> {
     match &global.sim {
-        Some(name) if Sim::is_fresh(name) => Err(site::not_kept(name)),
+        Some(name) if Simulated::is_fresh(name) => Err(options::not_kept(name)),
         // It says where there is none.
-        Some(folder) => Sim::open(folder, &site::book(global)?).map(|_| PathBuf::from(folder).join("state")),
+        Some(folder) => Simulated::open(folder, &options::book(global)?).map(|_| PathBuf::from(folder).join("state")),
         None => store::root(global.state_dir.as_deref()),
     }
 }

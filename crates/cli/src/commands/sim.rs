@@ -1,9 +1,10 @@
 use model::{Code, Exit, Finding};
 use serde_json::json;
+use workflow::Simulated;
 
 use crate::args::{Global, SimArgs, SimCommand};
+use crate::options;
 use crate::output::Output;
-use crate::site::{self, Sim};
 
 /// Makes and lists simulated installations.
 pub(crate) fn run(global: &Global, args: &SimArgs, output: &Output) -> Result<Exit, Finding> {
@@ -17,18 +18,18 @@ pub(crate) fn run(global: &Global, args: &SimArgs, output: &Output) -> Result<Ex
                 let found = format!("{} holds a simulated installation already", folder.display());
                 return Err(Finding::blocking(Code::BadOption, found).next("choose another folder"));
             }
-            let installation = Sim::open(name, &site::book(global)?)?.installation;
+            let installation = Simulated::open(name, &options::book(global)?)?.installation;
             fs_err::create_dir_all(folder).map_err(|error| {
                 Finding::blocking(Code::CannotWrite, format!("{} cannot be made", folder.display()))
                     .with(error.to_string())
             })?;
-            let sim = Sim { installation, folder: Some(folder.clone()), found: None };
+            let sim = Simulated { folder: Some(folder.clone()), ..Simulated::new(installation) };
             sim.save()?;
             output.value(&json!({"name": name, "folder": folder}))?;
             output.say(&format!("Next: portolan survey --sim {}", folder.display()));
         }
         SimCommand::Settle { folder } => {
-            let mut sim = Sim::load(folder)?;
+            let mut sim = Simulated::load(folder)?;
             sim.installation.settle();
             sim.save()?;
             output.value(&json!({"name": sim.installation.name, "folder": folder}))?;

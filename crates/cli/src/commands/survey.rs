@@ -1,15 +1,15 @@
 use model::{Exit, Finding};
 
 use crate::args::{Global, SurveyArgs};
+use crate::options;
 use crate::output::Output;
 use crate::prepare;
-use crate::site::Site;
 
 /// Shows what is installed.
 pub(crate) async fn run(global: &Global, _args: &SurveyArgs, output: &Output) -> Result<Exit, Finding> {
-    let site = Site::open(global).await?;
-    let simulated = site.simulated();
-    let (_, survey) = prepare::survey(global, &site).await?;
+    let target = options::open(global).await?;
+    let simulated = options::simulated(&target);
+    let (_, survey) = prepare::survey(global, &target).await?;
     let saved = inventory::saved(&survey);
     output.result(&report::survey(&survey.inventory, simulated.as_deref()), &saved)?;
     if output.is_machine() {

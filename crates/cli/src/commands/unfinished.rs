@@ -1,28 +1,28 @@
 //! A run of the same release that has written and is not over.
 
 use adapters::store::RunStore;
-use engine::archive;
 use model::{Finding, Outcome, Record};
+use workflow::{Rehearse, Target, archive};
 
-use crate::args::{Global, Target};
+use crate::args::{Global, UpgradeOptions};
 use crate::commands::archive::file_name;
 use crate::commands::runs;
+use crate::options;
 use crate::output::Output;
 use crate::prepare::{self, Prepared};
-use crate::site::{self, Site};
 
 /// Makes a plan. Where that is refused, an earlier run may be why: its steps delete what a plan needs, and going on with it is
 /// what helps.
 pub(crate) async fn plan(
     global: &Global,
-    site: &Site,
     target: &Target,
-    rehearses: bool,
+    options: &UpgradeOptions,
+    rehearses: Rehearse,
     output: &Output,
 ) -> Result<Prepared, Finding> {
-    match prepare::plan(global, site, target, rehearses, output).await {
+    match prepare::plan(global, target, options, rehearses, output).await {
         Ok(prepared) => Ok(prepared),
-        Err(finding) => Err(match of_release(global, site).await {
+        Err(finding) => Err(match of_release(global, target).await {
             Some(run) => {
                 let next = run.ways_on();
                 finding.with(format!("run {} of this release has written and is not finished", run.id)).next(next)
@@ -55,10 +55,10 @@ impl Unfinished {
 }
 
 /// The newest run of the release that is asked for, if it has written and is not over.
-async fn of_release(global: &Global, site: &Site) -> Option<Unfinished> {
-    let book = site::book(global).ok()?;
-    let release = site::release(global, site, &book);
-    let newest = runs::of_release(global, &site.cluster().await?, &release).into_iter().next()?;
+async fn of_release(global: &Global, target: &Target) -> Option<Unfinished> {
+    let book = options::book(global).ok()?;
+    let release = options::release(global, target, &book);
+    let newest = runs::of_release(global, &target.cluster_uid().await?, &release).into_iter().next()?;
     let store = RunStore::open(&newest.folder).ok()?;
     let entries = store.entries().ok()?;
     let wrote = entries.iter().any(|entry| matches!(entry.record, Record::Intent { .. }));

@@ -1,15 +1,16 @@
 use model::{Exit, Finding};
+use workflow::Rehearse;
 
 use crate::args::{Global, UpgradeArgs};
 use crate::commands::{apply, unfinished};
+use crate::options;
 use crate::output::Output;
-use crate::site::Site;
 
 /// Survey, plan, rehearsal, apply, verification.
 pub(crate) async fn run(global: &Global, args: &UpgradeArgs, output: &Output) -> Result<Exit, Finding> {
-    let site = Site::open(global).await?;
-    let simulated = site.simulated();
-    let prepared = unfinished::plan(global, &site, &args.target, false, output).await?;
+    let target = options::open(global).await?;
+    let simulated = options::simulated(&target);
+    let prepared = unfinished::plan(global, &target, &args.target, Rehearse::No, output).await?;
     output.page(&report::survey(&prepared.survey.inventory, simulated.as_deref()))?;
     output.gap()?;
     let plan = &prepared.file.plan;
@@ -19,5 +20,5 @@ pub(crate) async fn run(global: &Global, args: &UpgradeArgs, output: &Output) ->
         return Ok(Exit::Done);
     }
     output.page(&prepared.page())?;
-    apply::carry_out(global, site, &prepared.survey, &prepared.file, args.yes, output).await
+    apply::carry_out(global, target, &prepared.survey, &prepared.file, args.yes, output).await
 }

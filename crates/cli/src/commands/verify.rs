@@ -1,21 +1,20 @@
 use std::sync::Arc;
 
-use adapters::driver::Driver;
-use engine::{Engine, Fold};
 use model::{Code, Exit, Finding, Outcome, Plan, Ref, ReleaseId, RouteLook, Seen, Severity, Uid};
 use serde::Serialize;
+use workflow::{Fold, RunDriver, Stops, Target};
 
 use crate::args::{Global, VerifyArgs};
 use crate::commands::{baseline, rehearse::same_cluster, runs};
-use crate::drive::{self, Drive, Telling};
+use crate::options;
 use crate::output::Output;
-use crate::site::Site;
+use crate::telling::Telling;
 
 /// The cluster as a survey of the plan's release says, where its namespace kube-system may not be read.
-async fn surveyed(global: &Global, site: &Site, plan: &Plan) -> Result<Uid, Finding> {
-    let Site::Real(real) = site else { return Ok(plan.cluster.clone()) };
+async fn surveyed(global: &Global, target: &Target, plan: &Plan) -> Result<Uid, Finding> {
+    let Target::Cluster(cluster) = target else { return Ok(plan.cluster.clone()) };
     let namespace = Ref::new("", "Namespace", "", &plan.release.namespace);
-    match real.client.see(&namespace).await {
+    match cluster.client.see(&namespace).await {
         Seen::There(namespace) => Ok(namespace.uid()),
         Seen::Absent => Err(Finding::blocking(Code::NoRunFits, format!("{namespace} does not exist on this cluster"))
             .with(format!("the run is of release {}", runs::named(&plan.release)))),
@@ -42,10 +41,10 @@ struct Verified<'a> {
 }
 
 /// Why a run that halted has not done its work: what the newest revision of its release says.
-async fn undone(site: &Site, plan: &Plan, known: &Fold) -> Option<Finding> {
-    let facts = match site {
-        Site::Real(real) => real.client.releases(&plan.release, &[].into()).await.unwrap_or_default(),
-        Site::Sim(_) => Vec::new(),
+async fn undone(target: &Target, plan: &Plan, known: &Fold) -> Option<Finding> {
+    let facts = match target {
+        Target::Cluster(cluster) => cluster.client.releases(&plan.release, &[].into()).await.unwrap_or_default(),
+        Target::Simulated(_) => Vec::new(),
     };
     report::undone(plan, known, facts.last())
 }
@@ -57,8 +56,8 @@ pub(crate) async fn run(global: &Global, args: &VerifyArgs, output: &Output) -> 
     }
     // Where there is none at all, no cluster is asked.
     runs::open(global, args.run.as_deref(), None)?;
-    let site = Site::open(global).await?;
-    let cluster = site.cluster().await;
+    let target = options::open(global).await?;
+    let cluster = target.cluster_uid().await;
     let run = runs::open(global, args.run.as_deref(), cluster.as_ref())?;
     let plan = Arc::new(run.plan()?);
     let mut known = Fold::default();
@@ -67,29 +66,23 @@ pub(crate) async fn run(global: &Global, args: &VerifyArgs, output: &Output) -> 
     }
     let cluster = match cluster {
         Some(cluster) => cluster,
-        None => surveyed(global, &site, &plan).await?,
+        None => surveyed(global, &target, &plan).await?,
     };
     same_cluster(&cluster, &plan)?;
     output.page(&report::looked_at(&plan, run.folder()))?;
-    let undone = undone(&site, &plan, &known).await;
-    let mut drive = match site {
-        Site::Sim(sim) => Drive::Sim(sim, run),
-        Site::Real(real) => Drive::Real(Box::new(Driver::new(real.client, run))),
-    };
-    let mut engine = Engine::verifying(&plan, &known);
-    let stop = drive::listen();
-    // The engine numbers the checks that it has, not the steps of the whole plan.
-    let checks = engine.plan().clone();
+    let undone = undone(&target, &plan, &known).await;
+    let mut driver = RunDriver::new(target, run);
     let mut telling = Telling::new(output.room());
-    let outcome = drive::run(&mut engine, &mut drive, &stop, true, &mut |event| {
-        if let Some(line) = telling.line(event, &checks) {
+    let verified = workflow::verify(&mut driver, &plan, &known, &Stops::listen(), &mut |event, checks| {
+        if let Some(line) = telling.line(event, checks) {
             output.say(&line);
         }
     })
     .await?;
-    let notes = engine.state().notes.clone();
-    let routes = drive.ask_routes_of(&plan).await;
-    let page = report::verification(engine.plan(), &notes, &outcome, undone.as_ref()).then(report::routes(&routes));
+    let outcome = verified.outcome;
+    let routes = driver.ask_routes(&kube_facts::routes(&plan)).await;
+    let page = report::verification(&verified.checks, &verified.notes, &outcome, undone.as_ref())
+        .then(report::routes(&routes));
     output.result(
         &page,
         &Verified {

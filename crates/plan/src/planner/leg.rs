@@ -5,13 +5,14 @@ use model::{Carried, ChartId, Code, Finding, ValuesMode};
 use recipe::{Ask, Boundary, RecipeStep, Setting};
 use serde_json::{Value, json};
 
+use super::UpgradeRequest;
 use super::ground::Ground;
 use super::limits::Limits;
-use super::{ChartPick, Wish};
+use helm_compat::chart::PackedChart;
 
 pub(super) struct Leg<'a> {
     pub(super) from: ChartId,
-    pub(super) pick: &'a ChartPick,
+    pub(super) pick: &'a PackedChart,
     pub(super) boundaries: Vec<&'a Boundary>,
     /// What is asked for, without what is left out.
     pub(super) asks: Vec<(&'a Boundary, &'a RecipeStep)>,
@@ -32,11 +33,11 @@ pub(super) struct Leg<'a> {
 }
 
 /// The legs of the way that the user wishes; charts that are installed already are left out.
-pub(super) fn legs<'a>(ground: &Ground<'a>, wish: &'a Wish) -> Result<Vec<Leg<'a>>, Finding> {
+pub(super) fn legs<'a>(ground: &Ground<'a>, request: &'a UpgradeRequest) -> Result<Vec<Leg<'a>>, Finding> {
     let release = &ground.inventory.release;
     let mut from = release.chart.clone();
     let mut way = Vec::new();
-    for pick in &wish.to {
+    for pick in &request.to {
         if pick.id != from {
             way.push((std::mem::replace(&mut from, pick.id.clone()), pick));
         }
@@ -44,12 +45,12 @@ pub(super) fn legs<'a>(ground: &Ground<'a>, wish: &'a Wish) -> Result<Vec<Leg<'a
     let crossed = way.iter().flat_map(|(from, pick)| ground.book.boundaries(from, &pick.id));
     let crossed: Vec<&RecipeStep> = crossed.flat_map(|boundary| steps_here(ground, boundary)).collect();
     if !way.is_empty() {
-        check_without(&wish.without, &crossed)?;
+        check_without(&request.without, &crossed)?;
     }
     let mut config = release.config.clone();
     let mut legs = Vec::new();
     for (from, pick) in way {
-        let leg = leg(ground, wish, from, pick, config)?;
+        let leg = leg(ground, request, from, pick, config)?;
         config = leg.after.clone();
         legs.push(leg);
     }
@@ -94,13 +95,13 @@ fn check_without(without: &[String], crossed: &[&RecipeStep]) -> Result<(), Find
 
 fn leg<'a>(
     ground: &Ground<'a>,
-    wish: &Wish,
+    request: &UpgradeRequest,
     from: ChartId,
-    pick: &'a ChartPick,
+    pick: &'a PackedChart,
     before: Value,
 ) -> Result<Leg<'a>, Finding> {
     let boundaries = ground.book.boundaries(&from, &pick.id);
-    let is_wanted = |id: &String| !wish.without.contains(id);
+    let is_wanted = |id: &String| !request.without.contains(id);
     let asks: Vec<(&Boundary, &RecipeStep)> = boundaries
         .iter()
         .flat_map(|boundary| steps_here(ground, boundary).map(|step| (*boundary, step)))
@@ -115,15 +116,15 @@ fn leg<'a>(
     }) {
         // What the user gives goes before what a recipe gives.
         if is_wanted(&setting.id)
-            && values::get(&wish.values, &setting.path).is_none()
+            && values::get(&request.values, &setting.path).is_none()
             && let Some(value) = value(ground, setting)?
         {
             values::set(&mut given, &setting.path, value);
             settings.push((boundary, setting));
         }
     }
-    let given = values::layer(&given, &wish.values);
-    let (carried, plain) = carried(ground, &asks, &pick.id, &wish.values)?;
+    let given = values::layer(&given, &request.values);
+    let (carried, plain) = carried(ground, &asks, &pick.id, &request.values)?;
     let mut all = given.clone();
     for (path, text) in &plain {
         values::set(&mut all, path, json!(text));
@@ -132,7 +133,20 @@ fn leg<'a>(
         ValuesMode::Reset => all,
         ValuesMode::ResetThenReuse => values::merge(&before, &all),
     };
-    Ok(Leg { from, pick, boundaries, asks, settings, mode, given, carried, plain, before, after, limits: wish.limits })
+    Ok(Leg {
+        from,
+        pick,
+        boundaries,
+        asks,
+        settings,
+        mode,
+        given,
+        carried,
+        plain,
+        before,
+        after,
+        limits: request.limits,
+    })
 }
 
 /// What becomes of the old values: exactly one thing.

@@ -18,7 +18,8 @@ use super::leg::{self, Leg};
 use super::lookups::Lookups;
 use super::standing::Standing;
 use super::{
-    Objects, Servers, Wish, accept, aim, api_versions, check, empty, expects, notes, opens, overlay, unmodelled,
+    Objects, Servers, UpgradeRequest, accept, aim, api_versions, check, empty, expects, notes, opens, overlay,
+    unmodelled,
 };
 use crate::linter;
 use inventory::survey::Survey;
@@ -27,7 +28,7 @@ use inventory::survey::Survey;
 /// rendered, and is then finished with what the databases' servers say.
 ///
 /// ```text
-/// let mut planning = Planning::new(&survey, &book, &wish, &helm)?;
+/// let mut planning = Planning::new(&survey, &book, &request, &helm)?;
 /// while let Some(job) = planning.job() {
 ///     planning.rendered(&render(&job)?)?;
 /// }
@@ -35,7 +36,7 @@ use inventory::survey::Survey;
 /// ```
 pub struct Planning<'a> {
     survey: &'a Survey,
-    wish: &'a Wish,
+    request: &'a UpgradeRequest,
     helm: &'a HelmClient,
     ground: Ground<'a>,
     legs: Vec<Leg<'a>>,
@@ -102,15 +103,20 @@ impl<'a> Planning<'a> {
     /// Where the installation cannot be upgraded as wished: [`Code::NotDeployed`], [`Code::Downgrade`], [`Code::NoTarget`],
     /// [`Code::NotVisible`], [`Code::NotSafe`] (a PVC with data is being deleted), [`Code::NoCredentials`],
     /// [`Code::BadOption`] (`without` names what the plan does not have), [`Code::BadValues`], [`Code::BadRecipe`].
-    pub fn new(survey: &'a Survey, book: &'a Book, wish: &'a Wish, helm: &'a HelmClient) -> Result<Self, Finding> {
+    pub fn new(
+        survey: &'a Survey,
+        book: &'a Book,
+        request: &'a UpgradeRequest,
+        helm: &'a HelmClient,
+    ) -> Result<Self, Finding> {
         let inventory = &survey.inventory;
-        check(inventory, book, wish)?;
+        check(inventory, book, request)?;
         let mut ground = Ground::find(inventory, &|key| survey.secrets.get(key).map(str::to_owned), book)?;
         ground.secrets = Some(&survey.secrets);
-        let legs = leg::legs(&ground, wish)?;
+        let legs = leg::legs(&ground, request)?;
         Ok(Self {
             survey,
-            wish,
+            request,
             helm,
             ground,
             legs,
@@ -227,9 +233,9 @@ impl<'a> Planning<'a> {
             to: self.legs.last().map_or_else(|| inventory.release.chart.clone(), |leg| leg.pick.id.clone()),
             volumes: self.ground.in_use().map(aim).collect::<Result<_, _>>()?,
             databases: self.databases(),
-            without: self.wish.without.clone(),
-            accepted: self.wish.accepted.clone(),
-            findings: notes::at_start(&self.ground, &self.legs, &self.wish.offered),
+            without: self.request.without.clone(),
+            accepted: self.request.accepted.clone(),
+            findings: notes::at_start(&self.ground, &self.legs, &self.request.offered),
             ..empty(inventory, self.helm)
         };
         plan.findings.append(&mut self.findings);

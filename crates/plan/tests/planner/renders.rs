@@ -10,8 +10,8 @@ use crate::yard::{self, NS, PASSWORD, Yard, at_2_8, new};
 
 /// Plans through 2.13 to 2.20; `reads` are what helm looks up in each hop.
 fn planned(yard: &Yard, reads: [Vec<ClusterRead>; 2]) -> (Vec<RenderJob>, PlanFile) {
-    let (survey, wish, helm) = (yard.survey(), yard.wish(&[new("2.13.19"), new("2.20.41")]), yard::helm());
-    let mut planning = Planning::new(&survey, &yard.book, &wish, &helm).expect("it can be planned");
+    let (survey, request, helm) = (yard.survey(), yard.request(&[new("2.13.19"), new("2.20.41")]), yard::helm());
+    let mut planning = Planning::new(&survey, &yard.book, &request, &helm).expect("it can be planned");
     let mut jobs = Vec::new();
     for reads in reads {
         let job = planning.job().expect("two hops");

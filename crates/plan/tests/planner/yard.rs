@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use helm_compat::chart::PackedChart;
 use helm_compat::{chart, manifest, redact, values};
 use inventory::survey::Survey;
 use model::{
@@ -10,7 +11,7 @@ use model::{
     Requests, Scope, SecretKey, Step, StepKind, Uid, Verdict, Volume,
 };
 use portolan_plan::Planning;
-use portolan_plan::planner::{ChartPick, Limits, Servers, Wish};
+use portolan_plan::planner::{Limits, Servers, UpgradeRequest};
 use recipe::Book;
 use semver::Version;
 use serde_json::{Value, json};
@@ -30,10 +31,10 @@ pub(crate) fn new(version: &str) -> ChartId {
     id("control-plane", version)
 }
 
-pub(crate) fn pick(id: &ChartId) -> ChartPick {
+pub(crate) fn pick(id: &ChartId) -> PackedChart {
     let text = format!("apiVersion: v2\nname: {}\nversion: {}\n", id.name, id.version);
     let archive = chart::pack(&BTreeMap::from([("Chart.yaml".to_owned(), text.into_bytes())]), &id.name);
-    ChartPick { id: id.clone(), archive }
+    PackedChart { id: id.clone(), digest: Digest::of(&archive), archive }
 }
 
 const DATABASE: &str = "runai-backend-postgresql";
@@ -305,8 +306,8 @@ impl Yard {
         Survey::new(self.inventory.clone(), secrets)
     }
 
-    pub(crate) fn wish(&self, to: &[ChartId]) -> Wish {
-        Wish {
+    pub(crate) fn request(&self, to: &[ChartId]) -> UpgradeRequest {
+        UpgradeRequest {
             to: to.iter().map(pick).collect(),
             offered: self.offered.clone(),
             values: self.values.clone(),
@@ -332,18 +333,22 @@ impl Yard {
 
     /// A plan to 2.20 whose chart is another archive.
     pub(crate) fn file_with(&self, archive: Vec<u8>, edit: &Edit<'_>) -> Result<PlanFile, Finding> {
-        let mut wish = self.wish(&[new("2.20.41")]);
-        wish.to[0].archive = archive;
-        self.planned_of(&wish, edit)?.1
+        let mut request = self.request(&[new("2.20.41")]);
+        request.to[0].archive = archive;
+        self.planned_of(&request, edit)?.1
     }
 
     fn planned(&self, to: &[ChartId], edit: &Edit<'_>) -> Result<(Vec<RenderJob>, Result<PlanFile, Finding>), Finding> {
-        self.planned_of(&self.wish(to), edit)
+        self.planned_of(&self.request(to), edit)
     }
 
-    fn planned_of(&self, wish: &Wish, edit: &Edit<'_>) -> Result<(Vec<RenderJob>, Result<PlanFile, Finding>), Finding> {
+    fn planned_of(
+        &self,
+        request: &UpgradeRequest,
+        edit: &Edit<'_>,
+    ) -> Result<(Vec<RenderJob>, Result<PlanFile, Finding>), Finding> {
         let (survey, helm) = (self.survey(), helm());
-        let mut planning = Planning::new(&survey, &self.book, wish, &helm)?;
+        let mut planning = Planning::new(&survey, &self.book, request, &helm)?;
         let mut jobs = Vec::new();
         while let Some(job) = planning.job() {
             let [first, second] = render(&job).map(|text| Rendered::of_text(edit(jobs.len(), text)));

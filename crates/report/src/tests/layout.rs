@@ -2,7 +2,7 @@
 
 use model::{Code, Finding, Outcome};
 
-use super::samples::{self, FOLDER};
+use super::samples::{self, FOLDER, rehearsed};
 use crate::text::clean;
 use crate::words::{span, thousands, time};
 use crate::wrap::{width, wrap, wrap_command};
@@ -19,11 +19,11 @@ fn all() -> Vec<(&'static str, Page)> {
     vec![
         ("survey", crate::survey(&samples::inventory(), Some("Simulated installation openshift-2.8."))),
         ("survey, long names", crate::survey(&inventory, None)),
-        ("plan", crate::plan(&plan, &plan.digest(), Some((&safe, 0.8)))),
-        ("plan, not Safe", crate::plan(&bare, &bare.digest(), Some((&detached, 0.8)))),
-        ("rehearsal", crate::rehearsal(&plan, &safe, 0.8)),
-        ("rehearsal, not Safe", crate::rehearsal(&bare, &detached, 0.8)),
-        ("page", crate::page_script("The page", &lines, (&lost, 0.8), &[])),
+        ("plan", crate::plan(&plan, &plan.digest(), Some(&rehearsed(&safe)))),
+        ("plan, not Safe", crate::plan(&bare, &bare.digest(), Some(&rehearsed(&detached)))),
+        ("rehearsal", crate::rehearsal(&plan, &rehearsed(&safe))),
+        ("rehearsal, not Safe", crate::rehearsal(&bare, &rehearsed(&detached))),
+        ("page", crate::page_script("The page", &lines, &rehearsed(&lost), &[])),
         ("finding", crate::finding(&samples::moved())),
         ("status", crate::status(&plan, &samples::journal(5, Some(halted)), FOLDER)),
         (
@@ -31,7 +31,7 @@ fn all() -> Vec<(&'static str, Page)> {
             crate::run(
                 &plan,
                 &samples::journal(8, Some(Outcome::Finished)),
-                &samples::run_end(Some(&safe), &samples::now()),
+                &samples::run_end(Some(&rehearsed(&safe)), &samples::now()),
             ),
         ),
     ]
@@ -79,9 +79,11 @@ fn colours_only_where_they_are_asked_for_and_without_a_meaning_of_their_own() {
     let (bare, detached) = samples::unguarded();
     let style = Style { color: true, ..plain(100) };
     assert!(
-        crate::rehearsal(&samples::plan(), &samples::safe(), 0.8).terminal(&style).contains("\u{1b}[32mSafe\u{1b}[0m")
+        crate::rehearsal(&samples::plan(), &rehearsed(&samples::safe()))
+            .terminal(&style)
+            .contains("\u{1b}[32mSafe\u{1b}[0m")
     );
-    assert!(crate::rehearsal(&bare, &detached, 0.8).terminal(&style).contains("\u{1b}[31mDetached\u{1b}[0m"));
+    assert!(crate::rehearsal(&bare, &rehearsed(&detached)).terminal(&style).contains("\u{1b}[31mDetached\u{1b}[0m"));
 }
 
 fn stripped(text: &str) -> String {

@@ -26,21 +26,21 @@ fn a_survey() {
 #[test]
 fn a_plan() {
     let plan = samples::plan();
-    let page = crate::plan(&plan, &plan.digest(), Some((&samples::safe(), 0.8)));
+    let page = crate::plan(&plan, &plan.digest(), Some(&samples::rehearsed(&samples::safe())));
     reads(&page, &plan, PLAN);
 }
 
 #[test]
 fn a_rehearsal() {
     let plan = samples::plan();
-    let page = crate::rehearsal(&plan, &samples::safe(), 0.8);
+    let page = crate::rehearsal(&plan, &samples::rehearsed(&samples::safe()));
     reads(&page, &plan, REHEARSAL);
 }
 
 #[test]
 fn a_rehearsal_that_is_not_safe() {
     let (plan, forecast) = samples::unguarded();
-    let page = crate::rehearsal(&plan, &forecast, 0.8);
+    let page = crate::rehearsal(&plan, &samples::rehearsed(&forecast));
     reads(&page, &plan, REHEARSAL_THAT_IS_NOT_SAFE);
 }
 
@@ -56,7 +56,7 @@ fn a_page_followed_by_hand() {
                 .to_owned(),
         ),
     ];
-    let page = crate::page_script("The page, followed by hand", &lines, (&samples::lost(), 0.8), &[]);
+    let page = crate::page_script("The page, followed by hand", &lines, &samples::rehearsed(&samples::lost()), &[]);
     reads(&page, &plan, PAGE_FOLLOWED_BY_HAND);
 }
 
@@ -79,7 +79,8 @@ fn a_status_of_a_run_that_stopped() {
 fn a_report_of_a_run() {
     let plan = samples::plan();
     let entries = samples::journal(9, Some(Outcome::Finished));
-    let page = crate::run(&plan, &entries, &samples::run_end(Some(&samples::safe()), &samples::now()));
+    let page =
+        crate::run(&plan, &entries, &samples::run_end(Some(&samples::rehearsed(&samples::safe())), &samples::now()));
     reads(&page, &plan, REPORT_OF_A_RUN);
 }
 

@@ -7,7 +7,7 @@ use model::{
     Observation, Orphan, Outcome, Plan, Record, Ref, ReleaseId, ReleaseStatus, SecretKey, Snapshot, Source, Step,
     StepKind, StepRef, Table, Uid, Undo, ValuesMode, Verdict, VolumeAim, VolumeEnd,
 };
-use rehearse::{Forecast, Tale, VolumeForecast};
+use rehearse::{Forecast, Rehearsal, Tale, VolumeForecast};
 use serde_json::json;
 
 const NS: &str = "runai-backend";
@@ -352,15 +352,14 @@ pub(super) fn moved() -> Finding {
 /// The folder of the run.
 pub(super) const FOLDER: &str = "~/.local/state/portolan/5c1e0f2a/runai-backend/7f3a";
 
+/// A rehearsal that took 0.8 s.
+pub(super) fn rehearsed(forecast: &Forecast) -> Rehearsal {
+    Rehearsal { forecast: forecast.clone(), took: std::time::Duration::from_millis(800) }
+}
+
 /// What a report is given beside plan and journal.
-pub(super) fn run_end<'a>(forecast: Option<&'a Forecast>, now: &'a crate::Now) -> crate::RunEnd<'a> {
-    crate::RunEnd {
-        rehearsed: forecast.map(|forecast| (forecast, 0.8)),
-        folder: FOLDER,
-        simulated: None,
-        routes: &[],
-        now,
-    }
+pub(super) fn run_end<'a>(rehearsal: Option<&'a Rehearsal>, now: &'a crate::Now) -> crate::RunEnd<'a> {
+    crate::RunEnd { rehearsal, folder: FOLDER, simulated: None, routes: &[], now }
 }
 
 /// The end of a run as it is read once more: everything runs and is protected.

@@ -44,7 +44,7 @@ impl Site<'_> {
                 }
                 recipe::PageOp::HelmUpgrade { values, set } => {
                     let kubeconfig =
-                        self.client.kubeconfig().map(Path::to_owned).unwrap_or_else(|| self.rig.kubeconfig());
+                        self.client().kubeconfig().map(Path::to_owned).unwrap_or_else(|| self.rig.kubeconfig());
                     let mut command = self.helm_command(&kubeconfig);
                     command.args(["upgrade", "runai-backend"]).arg(self.archive("control-plane-2.20.41")?);
                     if *values == model::ValuesMode::ResetThenReuse {

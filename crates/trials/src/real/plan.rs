@@ -1,15 +1,13 @@
 //! Planning on the rig.
 
-use ::plan::Planning;
-use ::plan::planner::{ChartPick, HopRendering, Servers, Wish};
-use adapters::helm::DryRun;
-use adapters::postgres;
-use anyhow::{Context, Result};
-use inventory::survey::Survey;
-use model::{DatabaseRef, PlanFile, StepKind};
+use anyhow::Result;
+use helm_compat::chart::PackedChart;
+use inventory::Survey;
+use model::{PlanFile, StepKind};
 use recipe::Book;
-use serde_json::{Value, json};
+use serde_json::Value;
 use testkit::rig::PATIENCE;
+use workflow::{HopRendering, Limits, Rehearse, UpgradeRequest};
 
 use super::{Site, told};
 use crate::sim;
@@ -42,11 +40,11 @@ pub fn past_checks(mut file: PlanFile) -> PlanFile {
 }
 
 impl Site<'_> {
-    /// Plans a voyage to fixture charts with the built-in recipes.
+    /// Plans an upgrade to fixture charts with the built-in recipes.
     ///
     /// # Errors
     /// What the planner says.
-    pub fn plan(&mut self, to: &[&str], without: &[&str]) -> Result<(Survey, PlanFile)> {
+    pub fn plan(&self, to: &[&str], without: &[&str]) -> Result<(Survey, PlanFile)> {
         let found = self.survey()?;
         let file = self.plan_from(&found, to, without)?;
         Ok((found, file))
@@ -57,81 +55,39 @@ impl Site<'_> {
     /// # Errors
     /// What the planner says.
     pub fn plan_from(&self, found: &Survey, to: &[&str], without: &[&str]) -> Result<PlanFile> {
-        let wish = Wish {
-            to: sim::picks(&found.inventory.release.chart, to).map_err(told)?,
-            offered: Vec::new(),
-            values: json!({}),
-            without: without.iter().map(|id| (*id).to_owned()).collect(),
-            accepted: Vec::new(),
-            limits: ::plan::planner::Limits::default(),
-        };
-        self.plan_found(found, &wish)
+        self.plan_found(found, &sim::request(&found.inventory.release.chart, to, without).map_err(told)?)
     }
 
     /// The same to one chart, whichever, with values of the user's.
     ///
     /// # Errors
     /// What the planner says.
-    pub fn plan_to(&mut self, chart: ChartPick, values: Value) -> Result<PlanFile> {
-        let found = self.survey()?;
-        self.plan_found(
-            &found,
-            &Wish {
-                to: vec![chart],
-                offered: Vec::new(),
-                values,
-                without: Vec::new(),
-                accepted: Vec::new(),
-                limits: ::plan::planner::Limits::default(),
-            },
-        )
+    pub fn plan_to(&self, chart: PackedChart, values: Value) -> Result<PlanFile> {
+        let request = UpgradeRequest {
+            to: vec![chart],
+            offered: Vec::new(),
+            values,
+            without: Vec::new(),
+            accepted: Vec::new(),
+            limits: Limits::default(),
+        };
+        self.plan_found(&self.survey()?, &request)
     }
 
-    /// What the hops of a voyage render, Secrets in clear.
+    /// What the hops of an upgrade render, Secrets in clear.
     ///
     /// # Errors
     /// What the planner says.
     pub fn renderings(&self, found: &Survey, to: &[&str]) -> Result<Vec<HopRendering>> {
-        let wish = Wish {
-            to: sim::picks(&found.inventory.release.chart, to).map_err(told)?,
-            offered: Vec::new(),
-            values: json!({}),
-            without: Vec::new(),
-            accepted: Vec::new(),
-            limits: ::plan::planner::Limits::default(),
-        };
-        let book = Book::builtin();
-        Ok(self.rendered(found, &book, &wish)?.renderings().to_vec())
+        let request = sim::request(&found.inventory.release.chart, to, &[]).map_err(told)?;
+        self.runtime.block_on(workflow::rendered(&self.target, found, &Book::builtin(), &request)).map_err(told)
     }
 
-    /// A plan with all its renderings.
-    fn rendered<'b>(&'b self, found: &'b Survey, book: &'b Book, wish: &'b Wish) -> Result<Planning<'b>> {
-        let mut planning = Planning::new(found, book, wish, &self.helm).map_err(told)?;
-        let dry_run = DryRun::of_surveyed(&self.client, &found.inventory);
-        while let Some(job) = planning.job() {
-            let rendering = self.runtime.block_on(dry_run.render(&self.helm, &job)).map_err(told)?;
-            planning.rendered(&rendering).map_err(told)?;
-        }
-        Ok(planning)
-    }
-
-    fn plan_found(&self, found: &Survey, wish: &Wish) -> Result<PlanFile> {
+    fn plan_found(&self, found: &Survey, request: &UpgradeRequest) -> Result<PlanFile> {
         let book = Book::builtin();
-        let planning = self.rendered(found, &book, wish)?;
-        let databases = planning.databases();
-        let servers = self.servers(found, databases)?;
-        let mut file = planning.finish(&servers).map_err(told)?;
+        let planned = workflow::plan(&self.target, found, &book, request, Rehearse::No);
+        let mut file = self.runtime.block_on(planned).map_err(told)?.file;
         set_ready_limit(&mut file, PATIENCE.as_secs());
         Ok(file)
-    }
-
-    fn servers(&self, found: &Survey, databases: Vec<DatabaseRef>) -> Result<Servers> {
-        let mut servers = Servers::new();
-        for database in databases {
-            let password = found.secrets.get(&database.password).context("the password is among the secrets")?;
-            let asked = self.runtime.block_on(postgres::version(self.client.raw(), &database, password));
-            servers.extend(asked.ok().map(|said| (database.pod, said)));
-        }
-        Ok(servers)
     }
 }

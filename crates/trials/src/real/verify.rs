@@ -3,13 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use adapters::driver::Driver;
 use adapters::kubernetes::Client;
 use adapters::postgres::{self, Depth};
 use adapters::store::RunStore;
 use anyhow::Result;
-use engine::{Engine, Fold};
-use model::{DatabaseRef, Input, Outcome, ReleaseStatus, Reply, Request, Snapshot};
+use model::{DatabaseRef, Event, Outcome, Plan, ReleaseStatus, Snapshot};
+use workflow::{Fold, RunDriver, Stops, Target};
 
 use super::{Site, told};
 
@@ -32,20 +31,13 @@ impl Site<'_> {
     /// Where the run's folder cannot be read.
     pub fn verify(&self, folder: &Path) -> Result<(Outcome, Vec<String>)> {
         let store = RunStore::open(folder).map_err(told)?;
-        let mut engine = Engine::verifying(&store.plan().map_err(told)?, &known(folder)?);
-        let client = self.runtime.block_on(Client::connect(self.client.kubeconfig(), None)).map_err(told)?;
-        let mut driver = Driver::new(client, store);
-        loop {
-            let reply = match engine.want() {
-                Request::End(outcome) => {
-                    let notes = engine.state().notes.iter().map(|(_, note)| note.clone()).collect();
-                    return Ok((outcome, notes));
-                }
-                Request::Append(..) => Reply::Appended,
-                request => self.runtime.block_on(driver.serve(request, &mut |_| {})).map_err(told)?,
-            };
-            engine.on(Input::Reply(reply));
-        }
+        let (plan, known) = (store.plan().map_err(told)?, known(folder)?);
+        let client = self.runtime.block_on(Client::connect(self.client().kubeconfig(), None)).map_err(told)?;
+        let mut driver = RunDriver::new(Target::cluster(client, None), store);
+        let (stops, mut silent) = (Stops::never(), |_: &Event, _: &Plan| {});
+        let verified = workflow::verify(&mut driver, &plan, &known, &stops, &mut silent);
+        let verified = self.runtime.block_on(verified).map_err(told)?;
+        Ok((verified.outcome, verified.notes.iter().map(|(_, note)| note.clone()).collect()))
     }
 
     /// A look into the database as deep as it goes.
@@ -53,7 +45,7 @@ impl Site<'_> {
     /// # Errors
     /// What the database says.
     pub fn look_deep(&self, database: &DatabaseRef) -> Result<Snapshot> {
-        let look = postgres::snapshot(self.client.raw(), database, self.password(), Depth::Content);
+        let look = postgres::snapshot(self.client().raw(), database, self.password(), Depth::Content);
         self.runtime.block_on(look).map_err(|error| anyhow::anyhow!("{error:?}"))
     }
 
@@ -68,7 +60,7 @@ impl Site<'_> {
     /// # Errors
     /// Where the records cannot be read.
     pub fn release_status(&self) -> Result<ReleaseStatus> {
-        let facts = self.runtime.block_on(self.client.releases(&self.release(), &BTreeMap::new())).map_err(told)?;
+        let facts = self.runtime.block_on(self.client().releases(&self.release(), &BTreeMap::new())).map_err(told)?;
         Ok(facts.last().map_or(ReleaseStatus::Unknown, |fact| fact.status))
     }
 }

@@ -3,23 +3,23 @@
 use helm_compat::precheck::{Known, PlannedWrites};
 use helm_compat::record;
 use helm_compat::record_size::{self, RecordSize};
-use inventory::survey::Survey;
+use inventory::Survey;
 use model::{CheckAnswer, CheckAsk, Finding, ObjectCheck, PlanFile, ReleaseId, ServerCheck, StepKind};
 use plan::planner::HopRendering;
 use serde_json::Value;
 
-use crate::site::Site;
+use crate::target::Target;
 
 /// Checks every hop of a plan, as far as it can be known now, and adds what is found to the plan. A simulated installation has
 /// nobody to ask.
-pub(crate) async fn check(site: &Site, survey: &Survey, hops: Vec<HopRendering>, file: &mut PlanFile) {
-    let Site::Real(real) = site else { return };
+pub(crate) async fn check_objects(target: &Target, survey: &Survey, hops: Vec<HopRendering>, file: &mut PlanFile) {
+    let Target::Cluster(cluster) = target else { return };
     let mut known = Known::of_inventory(&survey.inventory);
     let mut stored = survey.inventory.release.docs.clone();
     let checks: Vec<ObjectCheck> = file.plan.steps().filter_map(|step| of_step(&step.kind)).cloned().collect();
     for (index, (check, objects)) in checks.into_iter().zip(hops).enumerate() {
         if let Some(release) = objects.record.as_ref().and_then(|record| record::release(record).ok()) {
-            let finding = record_fits(&real.client, &release, &check.release).await;
+            let finding = record_fits(&cluster.client, &release, &check.release).await;
             file.plan.findings.extend(finding);
         }
         let writes = PlannedWrites {
@@ -34,7 +34,7 @@ pub(crate) async fn check(site: &Site, survey: &Survey, hops: Vec<HopRendering>,
             own: check.own,
             is_next: index == 0,
         };
-        let (report, learned) = real.client.precheck(writes, known).await;
+        let (report, learned) = cluster.client.precheck(writes, known).await;
         known = learned;
         file.plan.findings.extend(report.findings);
     }

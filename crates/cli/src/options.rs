@@ -1,0 +1,140 @@
+//! What the options name: an installation, a release, recipes, folders.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use adapters::kubernetes::Client;
+use adapters::store;
+use model::{Code, Finding, ReleaseId};
+use recipe::Book;
+use workflow::{Simulated, Target};
+
+use crate::args::Global;
+
+/// The installation that the options name.
+pub(crate) async fn open(global: &Global) -> Result<Target, Finding> {
+    match &global.sim {
+        Some(name) => {
+            let simulated = Simulated::open(name, &book(global)?)?;
+            Ok(Target::simulated(Simulated { helm: global.helm.clone(), ..simulated }))
+        }
+        None => {
+            let client = Client::connect(global.kubeconfig.as_deref(), global.context.as_deref()).await?;
+            Ok(Target::cluster(client, global.helm.clone()))
+        }
+    }
+}
+
+/// What a simulated run says of itself in its first line; `None` for a real one.
+pub(crate) fn simulated(target: &Target) -> Option<String> {
+    match target {
+        Target::Simulated(simulated) => Some(words(simulated)),
+        Target::Cluster(_) => None,
+    }
+}
+
+fn words(simulated: &Simulated) -> String {
+    let name = &simulated.installation.name;
+    if !simulated.has_charts() {
+        return format!(
+            "Simulated installation {name}, made from an inventory: the values of its Secrets stand for themselves, what was \
+             redacted stays so, and of its databases' rows nothing is known."
+        );
+    }
+    let checked = fixtures::checked_rules();
+    let rules = rehearse::RULES.len() + rehearse::HELM_RULES.len();
+    let how = if checked.helms.is_empty() {
+        format!("none of its {rules} rules was checked against a real helm yet")
+    } else {
+        format!("{} of its {rules} rules were checked against helm {}", checked.rules.len(), checked.helms.join(", "))
+    };
+    let rows = match simulated.saved {
+        Some(_) => " It is made from an inventory: of its databases' rows nothing is known.",
+        None => "",
+    };
+    format!("Simulated installation {name}; its charts are Portolan's own, shaped after the vendor's; {how}.{rows}")
+}
+
+/// Where runs on this installation are kept. A fresh simulated one is another one each time, so it has a folder
+/// of its own.
+pub(crate) fn state_root(target: &Target, global: &Global) -> Result<PathBuf, Finding> {
+    match target {
+        Target::Simulated(simulated) => match &simulated.folder {
+            Some(folder) => Ok(folder.join("state")),
+            None => {
+                let root = store::root(global.state_dir.as_deref())?.join("simulated");
+                let id = std::process::id();
+                let now = std::time::SystemTime::now()
+                    .duration_since(std::time::UNIX_EPOCH)
+                    .map_or(0, |since| since.as_secs());
+                prune(&root);
+                Ok(root.join(format!("{}-{now}-{id}", simulated.installation.name)))
+            }
+        },
+        Target::Cluster(_) => store::root(global.state_dir.as_deref()),
+    }
+}
+
+/// The release that the options name, else the one that a simulation has, else the recipes'.
+pub(crate) fn release(global: &Global, target: &Target, book: &Book) -> ReleaseId {
+    let usual = match target {
+        Target::Simulated(simulated) => simulated.installation.world().facts().release.clone(),
+        Target::Cluster(_) => {
+            let (namespace, name) = book.release();
+            ReleaseId { namespace: namespace.to_owned(), name: name.to_owned() }
+        }
+    };
+    ReleaseId {
+        namespace: global.namespace.clone().unwrap_or(usual.namespace),
+        name: global.release.clone().unwrap_or(usual.name),
+    }
+}
+
+/// A fresh simulated installation is gone when its command ends.
+pub(crate) fn not_kept(name: &str) -> Finding {
+    Finding::blocking(Code::NoPlan, format!("no run is kept of {name}: each command makes it afresh"))
+        .why("only a simulated installation in a folder is there for the next command")
+        .next(format!("portolan sim new {name} FOLDER, then --sim FOLDER"))
+}
+
+/// How many folders of runs on fresh simulated installations are kept.
+const KEPT: usize = 5;
+
+/// Removes the folders of runs on fresh simulated installations, but for the newest and those of living commands.
+fn prune(simulated: &Path) {
+    let Ok(entries) = fs_err::read_dir(simulated) else { return };
+    let mut folders: Vec<(std::time::SystemTime, PathBuf)> = entries
+        .filter_map(|entry| {
+            let path = entry.ok()?.path();
+            Some((fs_err::metadata(&path).ok()?.modified().ok()?, path))
+        })
+        .collect();
+    folders.sort();
+    let alive = |path: &Path| {
+        let pid = path.file_name()?.to_str()?.rsplit_once('-')?.1.to_owned();
+        Some(Path::new("/proc").join(pid).exists())
+    };
+    for (_, path) in folders.iter().rev().skip(KEPT) {
+        if alive(path) == Some(false) {
+            // What cannot be removed is in nobody's way.
+            drop(fs_err::remove_dir_all(path));
+        }
+    }
+}
+
+/// The recipes: the built-in ones, or those of a folder.
+pub(crate) fn book(global: &Global) -> Result<Book, Finding> {
+    let Some(folder) = &global.recipes else { return Ok(Book::builtin()) };
+    let mut files = BTreeMap::new();
+    let unusable = |error: std::io::Error| {
+        Finding::blocking(Code::BadRecipe, format!("{} cannot be read", folder.display())).with(error.to_string())
+    };
+    for entry in fs_err::read_dir(folder).map_err(unusable)? {
+        let path = entry.map_err(unusable)?.path();
+        if path.extension().is_some_and(|extension| extension == "yaml") {
+            let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+            files.insert(name, fs_err::read_to_string(&path).map_err(unusable)?);
+        }
+    }
+    Book::load(&files)
+}

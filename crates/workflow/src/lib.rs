@@ -1,0 +1,22 @@
+//! What Portolan does with an installation, in order: survey, choose charts, plan, rehearse, check for drift, run, verify.
+//!
+//! Each exists once, over a [`Target`]: a cluster or a simulated installation. The planner, the linter and the engine are
+//! driven from here (and the engine from the search of `rehearse`); whoever needs them calls these functions.
+
+mod charts;
+mod checks;
+mod planning;
+mod run;
+mod simulated;
+mod survey;
+mod target;
+
+pub use charts::{Catalog, read_charts};
+pub use planning::{Planned, Protection, Rehearse, plan, protect, rehearse, rendered};
+pub use run::{InMemory, Kill, Meddle, RunDriver, Serve, Stops, Verified, apply, ask_routes, drift, verify};
+pub use simulated::{Render, SavedSurvey, Simulated};
+pub use survey::{databases, look_into, survey, survey_cluster};
+pub use target::{Cluster, Target};
+
+pub use engine::{Fold, archive, compare};
+pub use plan::planner::{HopRendering, Limits, UpgradeRequest};

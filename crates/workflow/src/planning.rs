@@ -1,0 +1,155 @@
+//! Plans and rehearsals.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use adapters::helm::DryRun;
+use inventory::{Survey, survey as questions};
+use model::{Finding, HelmClient, Inventory, PlanFile, RenderJob, Rendering, Severity};
+use plan::planner::{self, HopRendering, UpgradeRequest};
+use plan::{Planning, linter};
+use recipe::Book;
+use rehearse::{KnownDatabase, Options, Rehearsal, Subject, World};
+
+pub use plan::planner::Protection;
+
+use crate::checks::check_objects;
+use crate::simulated::Simulated;
+use crate::target::Target;
+
+/// A plan, and its rehearsal.
+pub struct Planned {
+    /// The plan with the objects that it refers to.
+    pub file: PlanFile,
+    /// `None` if none was asked for, or if there is nothing to do.
+    pub rehearsal: Option<Rehearsal>,
+}
+
+/// Whether a plan is rehearsed while the API server is asked about its objects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rehearse {
+    /// It is.
+    BesideChecks,
+    /// It is not.
+    No,
+}
+
+/// Plans an upgrade: renders every hop, asks the databases' servers for their versions meanwhile, checks the planned objects
+/// against the cluster.
+///
+/// # Errors
+/// As [`Planning::new`]; and if a chart cannot be rendered.
+pub async fn plan(
+    target: &Target,
+    survey: &Survey,
+    book: &Book,
+    request: &UpgradeRequest,
+    rehearses: Rehearse,
+) -> Result<Planned, Finding> {
+    let helm = helm(target, survey).await?;
+    let mut planning = Planning::new(survey, book, request, &helm)?;
+    let servers = target.servers(survey, planning.databases());
+    let renderings = render_all(&mut planning, target, survey, &helm);
+    // Helm does not wait for the databases, nor they for helm.
+    let (servers, rendered) = tokio::join!(servers, renderings);
+    rendered?;
+    let objects = planning.renderings().to_vec();
+    let mut file = planning.finish(&servers)?;
+    // The answers of the API server change nothing that is rehearsed.
+    let rehearsal = (rehearses == Rehearse::BesideChecks && !file.plan.hops.is_empty()).then(|| {
+        let world = target.world(survey, &KnownDatabase::of_plan(&file.plan));
+        let file = file.clone();
+        tokio::task::spawn_blocking(move || rehearse(&world, &file))
+    });
+    check_objects(target, survey, objects, &mut file).await;
+    let rehearsal = match rehearsal {
+        Some(task) => Some(task.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))),
+        None => None,
+    };
+    Ok(Planned { file, rehearsal })
+}
+
+/// What each hop of an upgrade renders, Secrets in clear.
+///
+/// # Errors
+/// As [`plan`].
+pub async fn rendered(
+    target: &Target,
+    survey: &Survey,
+    book: &Book,
+    request: &UpgradeRequest,
+) -> Result<Vec<HopRendering>, Finding> {
+    let helm = helm(target, survey).await?;
+    let mut planning = Planning::new(survey, book, request, &helm)?;
+    render_all(&mut planning, target, survey, &helm).await?;
+    Ok(planning.renderings().to_vec())
+}
+
+/// The helm of a survey, if its release can be upgraded with it.
+async fn helm(target: &Target, survey: &Survey) -> Result<HelmClient, Finding> {
+    let helm = target.helm_of(survey).await?;
+    questions::upgradable(&survey.inventory)?;
+    Ok(helm)
+}
+
+async fn render_all(
+    planning: &mut Planning<'_>,
+    target: &Target,
+    survey: &Survey,
+    helm: &HelmClient,
+) -> Result<(), Finding> {
+    let renderer = Renderer::of(target, &survey.inventory);
+    while let Some(job) = planning.job() {
+        planning.rendered(&renderer.render(&survey.inventory, helm, &job).await?)?;
+    }
+    Ok(())
+}
+
+/// What renders the charts of one plan.
+enum Renderer<'a> {
+    /// Helm, against the cluster; what it asked for one job it does not ask for the next.
+    Cluster(DryRun),
+    /// The simulated installation.
+    Simulated(&'a Simulated),
+}
+
+impl<'a> Renderer<'a> {
+    fn of(target: &'a Target, found: &Inventory) -> Self {
+        match target {
+            Target::Cluster(cluster) => Self::Cluster(DryRun::of_surveyed(&cluster.client, found)),
+            Target::Simulated(simulated) => Self::Simulated(simulated),
+        }
+    }
+
+    async fn render(&self, found: &Inventory, helm: &HelmClient, job: &RenderJob) -> Result<Rendering, Finding> {
+        match self {
+            Self::Cluster(dry_run) => dry_run.render(helm, job).await,
+            Self::Simulated(simulated) => simulated.render(found, helm, job).await,
+        }
+    }
+}
+
+/// The protections of a release alone, linted.
+///
+/// # Errors
+/// [`model::Code::NotVisible`] if PVCs may not be listed; the finding of a broken safety rule.
+pub fn protect(survey: &Survey) -> Result<Protection, Finding> {
+    let helm = survey.inventory.helm.clone().unwrap_or_else(rehearse::simulated_helm);
+    let protection = planner::protect(&survey.inventory, &helm)?;
+    let broken = linter::lint(&protection.file.plan);
+    match broken.into_iter().find(|finding| finding.severity == Severity::Blocking) {
+        Some(finding) => Err(finding),
+        None => Ok(protection),
+    }
+}
+
+/// Rehearses a plan in a world.
+#[must_use]
+pub fn rehearse(world: &World, file: &PlanFile) -> Rehearsal {
+    let begin = Instant::now();
+    let mut world = world.clone();
+    world.learn_plan(file);
+    let subject = Subject::Plan(Arc::new(file.plan.clone()));
+    let forecast = rehearse::rehearse(&world, &subject, &file.plan.volumes, Options::default());
+    Rehearsal { forecast, took: begin.elapsed() }
+}

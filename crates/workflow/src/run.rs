@@ -1,0 +1,382 @@
+//! The loop: the engine asks, the installation answers.
+
+use std::sync::Arc;
+
+use adapters::driver::Driver;
+use adapters::kubernetes::Client;
+use adapters::store::RunStore;
+use engine::{Engine, Fold};
+use inventory::Survey;
+use model::{
+    Code, Cond, Event, Finding, Input, Outcome, Plan, Progress, Record, Ref, Reply, Request, RouteLook, Seen, Urgency,
+    Wait,
+};
+use rehearse::Installation;
+use tokio::sync::watch;
+
+use crate::simulated::{self, Simulated};
+use crate::target::Target;
+
+/// Answers the requests of an engine.
+pub trait Serve {
+    /// The answer to a request; `None` if the process that asked is killed now.
+    fn serve(
+        &mut self,
+        engine: &Engine,
+        request: Request,
+        events: &mut dyn FnMut(&Event),
+    ) -> impl Future<Output = Result<Option<Reply>, Finding>>;
+
+    /// What a wait still waits for, and why. `seen` is what it saw last.
+    fn explain(&self, wait: &Wait, seen: Vec<Progress>) -> impl Future<Output = Vec<Progress>> {
+        let _ = wait;
+        std::future::ready(seen)
+    }
+}
+
+/// An installation that a run works on, with the run's folder.
+pub enum RunDriver {
+    /// A cluster.
+    Cluster(Box<Driver>),
+    /// A simulated installation.
+    Simulated(Box<Simulated>, RunStore),
+}
+
+impl RunDriver {
+    /// The driver of a run on a target.
+    #[must_use]
+    pub fn new(target: Target, store: RunStore) -> Self {
+        match target {
+            Target::Cluster(cluster) => Self::Cluster(Box::new(Driver::new(cluster.client, store))),
+            Target::Simulated(simulated) => Self::Simulated(simulated, store),
+        }
+    }
+
+    /// The run's folder.
+    #[must_use]
+    pub fn store(&self) -> &RunStore {
+        match self {
+            Self::Simulated(_, store) => store,
+            Self::Cluster(driver) => driver.store(),
+        }
+    }
+
+    /// What the helm of a token printed last; empty in a simulation.
+    #[must_use]
+    pub fn helm_said(&self, token: &str) -> String {
+        match self {
+            Self::Simulated(..) => String::new(),
+            Self::Cluster(driver) => driver.helm_said(token),
+        }
+    }
+
+    /// Objects by their names.
+    pub async fn read(&self, names: &[Ref]) -> Vec<Seen> {
+        match self {
+            Self::Simulated(simulated, _) => names.iter().map(|name| simulated.see(name)).collect(),
+            Self::Cluster(driver) => driver.client().read(names).await,
+        }
+    }
+
+    /// Sends a request to each Route and Ingress.
+    pub async fn ask_routes(&self, routes: &[Ref]) -> Vec<RouteLook> {
+        match self {
+            Self::Simulated(simulated, _) => simulated.installation.world().ask_routes(routes),
+            Self::Cluster(driver) => ask_routes(driver.client(), routes).await,
+        }
+    }
+}
+
+impl Serve for RunDriver {
+    async fn serve(
+        &mut self,
+        engine: &Engine,
+        request: Request,
+        events: &mut dyn FnMut(&Event),
+    ) -> Result<Option<Reply>, Finding> {
+        match self {
+            Self::Cluster(driver) => driver.serve(request, events).await.map(Some),
+            Self::Simulated(simulated, store) => serve_simulated(simulated, store, engine, &request, events).map(Some),
+        }
+    }
+
+    async fn explain(&self, wait: &Wait, seen: Vec<Progress>) -> Vec<Progress> {
+        match self {
+            Self::Simulated(..) => seen,
+            Self::Cluster(driver) => driver.explain(wait).await,
+        }
+    }
+}
+
+/// Sends a request to each Route and Ingress of a cluster, from this machine.
+pub async fn ask_routes(client: &Client, routes: &[Ref]) -> Vec<RouteLook> {
+    let seen = client.read(routes).await;
+    adapters::routes::look(routes.iter().cloned().zip(seen).collect()).await
+}
+
+fn serve_simulated(
+    simulated: &mut Simulated,
+    store: &mut RunStore,
+    engine: &Engine,
+    request: &Request,
+    events: &mut dyn FnMut(&Event),
+) -> Result<Reply, Finding> {
+    let mut recorded = None;
+    if let Request::Append(record, blobs) = request {
+        store.append(record.clone(), blobs)?;
+        recorded = Some(record.clone());
+    }
+    let limit = if let Request::Wait(wait) = request { wait.limit } else { 0 };
+    let folder = simulated.folder.as_deref();
+    let mut failed = None;
+    let mut elapsed = 0;
+    let reply = simulated.installation.serve(engine, request, &mut |installation, open: &[Progress]| {
+        if !open.is_empty() {
+            elapsed += 1;
+            events(&Event::Waiting { progress: open.to_vec(), elapsed, limit });
+        }
+        if let Some(folder) = folder {
+            failed = simulated::save(installation, folder).err();
+        }
+        failed.is_none()
+    });
+    if let Some(finding) = failed {
+        return Err(finding);
+    }
+    if let Some(record) = recorded {
+        events(&Event::Recorded(Box::new(record)));
+    }
+    Ok(reply)
+}
+
+/// Whether a process is killed, told after each of its requests from the journal so far.
+pub type Kill<'a> = dyn FnMut(&[Record]) -> bool + 'a;
+
+/// What happens to an installation just before a request is answered.
+pub type Meddle<'a> = dyn FnMut(&Request, &mut Installation) + 'a;
+
+/// A simulated installation with a journal in memory: what a trial drives, kills and meddles with.
+pub struct InMemory<'a> {
+    /// The installation.
+    pub installation: &'a mut Installation,
+    /// The journal so far.
+    pub journal: &'a mut Vec<Record>,
+    /// When the process is killed. An answer on its way is lost with it.
+    pub kill: &'a mut Kill<'a>,
+    /// What others do meanwhile.
+    pub meddle: &'a mut Meddle<'a>,
+}
+
+impl Serve for InMemory<'_> {
+    async fn serve(
+        &mut self,
+        engine: &Engine,
+        request: Request,
+        _: &mut dyn FnMut(&Event),
+    ) -> Result<Option<Reply>, Finding> {
+        (self.meddle)(&request, self.installation);
+        let reply = self.installation.serve(engine, &request, &mut |_, _| true);
+        if let Request::Append(record, _) = request {
+            self.journal.push(record);
+        }
+        Ok((!(self.kill)(self.journal)).then_some(reply))
+    }
+}
+
+/// How often somebody asked for a stop, by SIGINT, SIGTERM or SIGHUP.
+#[derive(Clone)]
+pub struct Stops(watch::Receiver<u32>);
+
+impl Stops {
+    /// Listens for the signals.
+    #[must_use]
+    pub fn listen() -> Self {
+        use tokio::signal::unix::{SignalKind, signal};
+        let (asked, stops) = watch::channel(0);
+        for kind in [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()] {
+            let asked = asked.clone();
+            if let Ok(mut stream) = signal(kind) {
+                tokio::spawn(async move {
+                    while stream.recv().await.is_some() {
+                        asked.send_modify(|times| *times += 1);
+                    }
+                });
+            }
+        }
+        Self(stops)
+    }
+
+    /// Nobody asks for a stop.
+    #[must_use]
+    pub fn never() -> Self {
+        Self(watch::channel(0).1)
+    }
+
+    /// How often so far.
+    fn times(&mut self) -> u32 {
+        *self.0.borrow_and_update()
+    }
+
+    /// Comes when a stop is asked for.
+    async fn asked(&mut self) {
+        if self.0.changed().await.is_err() {
+            // Nobody listens any more: it never comes.
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// Comes when a stop was asked for more than so many times.
+    async fn another(&self, times: u32) {
+        if self.0.clone().wait_for(|now| *now > times).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+/// Carries out a plan from where its journal ends; `None` if the process was killed. `host` goes into the journal.
+///
+/// # Errors
+/// If the journal cannot be written, or a simulated installation cannot be saved.
+pub async fn apply(
+    driver: &mut impl Serve,
+    plan: &Arc<Plan>,
+    journal: &[Record],
+    host: &str,
+    stops: &Stops,
+    events: &mut dyn FnMut(&Event),
+) -> Result<Option<Outcome>, Finding> {
+    let mut engine = Engine::resume(plan.clone(), journal, host);
+    drive(&mut engine, driver, stops, Journal::Kept, events).await
+}
+
+/// What the verifying steps of a plan found.
+pub struct Verified {
+    /// The verifying steps, as a plan. Events and notes are about these.
+    pub checks: Arc<Plan>,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// What each step ended with, in order: whether something was done, and what was seen.
+    pub notes: Arc<Vec<(bool, String)>>,
+}
+
+/// Carries out the verifying steps of a plan again. Nothing is written, nor recorded. `events` is also told the plan that the
+/// events are about.
+///
+/// # Errors
+/// If the installation cannot be asked.
+pub async fn verify(
+    driver: &mut RunDriver,
+    plan: &Plan,
+    known: &Fold,
+    stops: &Stops,
+    events: &mut dyn FnMut(&Event, &Plan),
+) -> Result<Verified, Finding> {
+    let mut engine = Engine::verifying(plan, known);
+    let checks = engine.plan().clone();
+    let outcome = drive(&mut engine, driver, stops, Journal::None, &mut |event| events(event, &checks)).await?;
+    // invariant: only a journal in memory comes with somebody who kills
+    let outcome = outcome.unwrap_or(Outcome::StoppedSafely);
+    Ok(Verified { notes: engine.state().notes.clone(), checks, outcome })
+}
+
+/// Whether records become durable.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Journal {
+    /// They do.
+    Kept,
+    /// There is none: a look that is no run.
+    None,
+}
+
+/// Runs an engine to its end, which is `None` if its process was killed.
+async fn drive(
+    engine: &mut Engine,
+    driver: &mut impl Serve,
+    stops: &Stops,
+    journal: Journal,
+    events: &mut dyn FnMut(&Event),
+) -> Result<Option<Outcome>, Finding> {
+    let mut stops = stops.clone();
+    let mut heard = 0;
+    // What the wait under way saw last.
+    let mut seen: Vec<Progress> = Vec::new();
+    loop {
+        let times = stops.times();
+        if times > heard {
+            // A second signal means it: a helm that runs is left running.
+            let urgency = if times == 1 { Urgency::AfterStep } else { Urgency::LeaveHelm };
+            heard = times;
+            let wait = match engine.want() {
+                Request::Wait(wait) if wait.until.iter().any(is_helm) => Some(wait),
+                _ => None,
+            };
+            engine.on(Input::Stop(urgency));
+            if let Some(wait) = wait.filter(|_| urgency == Urgency::AfterStep) {
+                // A second signal does not wait for the answer.
+                let progress = tokio::select! {
+                    progress = driver.explain(&wait, std::mem::take(&mut seen)) => progress,
+                    () = stops.another(times) => Vec::new(),
+                };
+                events(&Event::HelmHolds { progress });
+            }
+        }
+        let reply = match engine.want() {
+            Request::End(outcome) => return Ok(Some(outcome)),
+            Request::Append(..) if journal == Journal::None => Some(Reply::Appended),
+            // Neither writes, so both may be dropped half-way.
+            request @ (Request::Wait(_) | Request::Query(_)) => {
+                let mut keep = |event: &Event| {
+                    if let Event::Waiting { progress, .. } = event {
+                        seen.clone_from(progress);
+                    }
+                    events(event);
+                };
+                tokio::select! {
+                    reply = driver.serve(engine, request, &mut keep) => reply?,
+                    () = stops.asked() => continue,
+                }
+            }
+            request => driver.serve(engine, request, events).await?,
+        };
+        let Some(reply) = reply else { return Ok(None) };
+        engine.on(Input::Reply(reply));
+        tokio::task::yield_now().await;
+    }
+}
+
+fn is_helm(cond: &Cond) -> bool {
+    matches!(cond, Cond::HelmEnded(_))
+}
+
+/// What is not as it was when the plan was made; empty if the plan can be begun. The engine looks again itself.
+///
+/// # Errors
+/// If the state that the plan relies on cannot be told.
+pub async fn drift(target: &Target, survey: &Survey, plan: &Arc<Plan>) -> Result<Vec<Finding>, Finding> {
+    let release = &survey.inventory.release;
+    let before = plan.helm_runs().next().map(|run| run.base_revision);
+    if release.chart != plan.from || before.is_some_and(|revision| revision != release.revision) {
+        let found = "the installation is not as it was when the plan was made; nothing was written";
+        let revision = before.map_or_else(String::new, |revision| format!(" revision {revision}"));
+        return Ok(vec![Finding::blocking(Code::Moved, found).with(format!(
+            "release {}  {}{revision} -> {} revision {}",
+            release.id.name, plan.from, release.chart, release.revision
+        ))]);
+    }
+    let mut engine = Engine::resume(plan.clone(), &[], "");
+    loop {
+        let reply = match engine.want() {
+            Request::Append(Record::Bound, _) => return Ok(Vec::new()),
+            Request::Append(..) => Reply::Appended,
+            Request::End(Outcome::Moved { findings }) => return Ok(findings),
+            Request::Read(names) => Reply::Seen(target.read(&names).await),
+            // A check that cannot be made is not one that was passed.
+            other => {
+                let found =
+                    "Portolan cannot tell whether the installation is as the plan needs it; nothing was written";
+                return Err(Finding::blocking(Code::Moved, found).with(format!("the engine asked for {other:?}")));
+            }
+        };
+        engine.on(Input::Reply(reply));
+    }
+}

@@ -1,0 +1,95 @@
+//! What is installed.
+
+use std::collections::BTreeMap;
+
+use adapters::kubernetes::Client;
+use adapters::postgres::{self, Depth};
+use inventory::{Survey, survey as questions};
+use model::{Answer, Ask, DatabaseError, DatabaseRef, Finding, Inventory, ReleaseId, SecretKey, Snapshot};
+use plan::planner;
+use recipe::Book;
+
+use crate::target::Target;
+
+/// Surveys a release; writes nothing. The helm of this machine is looked for meanwhile.
+///
+/// # Errors
+/// As [`inventory::survey::conclude`]; and if the API server does not answer, or the helm that the user named cannot be used.
+pub async fn survey(target: &Target, release: &ReleaseId) -> Result<Survey, Finding> {
+    match target {
+        Target::Simulated(simulated) => {
+            let helm = Some(simulated.installation.helm());
+            if let Some(saved) = simulated.saved_survey(release) {
+                let mut survey = saved?;
+                survey.inventory.helm = helm;
+                return Ok(survey);
+            }
+            let world = simulated.installation.world();
+            let cluster = &world.facts().cluster;
+            let answers = rounds(release, async |asks| Ok(asks.iter().map(|ask| world.answer(ask)).collect())).await?;
+            let mut survey = questions::conclude(release, &answers, &cluster.server, &cluster.user, helm)?;
+            survey.inventory.cluster.api_versions.clone_from(&cluster.api_versions);
+            Ok(survey)
+        }
+        Target::Cluster(cluster) => {
+            let (helm, mut survey) = tokio::try_join!(target.find_helm(), survey_cluster(&cluster.client, release))?;
+            survey.inventory.helm = helm;
+            Ok(survey)
+        }
+    }
+}
+
+/// Surveys a release on a cluster, without a helm.
+///
+/// # Errors
+/// As [`survey`].
+pub async fn survey_cluster(client: &Client, release: &ReleaseId) -> Result<Survey, Finding> {
+    let answers = rounds(release, async |asks| client.answers(&asks).await);
+    let (answers, api_versions) = tokio::try_join!(answers, client.api_versions())?;
+    let mut survey = questions::conclude(release, &answers, client.server(), client.user(), None)?;
+    survey.inventory.cluster.api_versions = api_versions;
+    survey.inventory.requests = client.requests();
+    Ok(survey)
+}
+
+/// Asks until the survey has no further question.
+async fn rounds(
+    release: &ReleaseId,
+    answer: impl AsyncFn(Vec<Ask>) -> Result<Vec<Answer>, Finding>,
+) -> Result<BTreeMap<Ask, Answer>, Finding> {
+    let mut answers = BTreeMap::new();
+    let mut asks = questions::first(release);
+    while !asks.is_empty() {
+        answers.extend(asks.clone().into_iter().zip(answer(asks).await?));
+        asks = questions::further(&answers, release);
+    }
+    Ok(answers)
+}
+
+/// The databases that the recipes know and that the release runs.
+///
+/// # Errors
+/// [`model::Code::NoCredentials`] if the password of one cannot be found.
+pub fn databases(survey: &Survey, book: &Book) -> Result<Vec<DatabaseRef>, Finding> {
+    let inventory: &Inventory = &survey.inventory;
+    planner::databases(inventory, &|key: &SecretKey| survey.secrets.get(key).map(str::to_owned), book)
+}
+
+/// Looks into a database with the password of the survey.
+///
+/// # Errors
+/// What the server says.
+pub async fn look_into(
+    target: &Target,
+    survey: &Survey,
+    database: &DatabaseRef,
+    depth: Depth,
+) -> Result<Snapshot, DatabaseError> {
+    match target {
+        Target::Simulated(simulated) => simulated.installation.world().look_into(database),
+        Target::Cluster(cluster) => {
+            let password = survey.secrets.get(&database.password).unwrap_or_default();
+            postgres::snapshot(cluster.client.raw(), database, password, depth).await
+        }
+    }
+}
