@@ -124,8 +124,7 @@ pub fn kind_of_plural(group: &str, plural: &str) -> Option<&'static str> {
 /// The first group that has a kind, where it is a usual one; else the core group.
 #[must_use]
 pub fn group_of(kind: &str) -> &'static str {
-    let has = |row: &&str| row.split_once('=').map_or(*row, |(kind, _)| kind) == kind;
-    USUAL.iter().find(|(.., kinds)| kinds.iter().any(|row| has(&row))).map_or("", |(group, ..)| group)
+    USUAL.iter().find(|(.., kinds)| kinds.iter().any(|row| is_of(row, kind))).map_or("", |(group, ..)| group)
 }
 
 /// The plural that a kind has where its maker chose nothing else.
@@ -137,11 +136,15 @@ pub fn plural(kind: &str) -> String {
 /// Whether a kind lives outside namespaces. A kind that is not known is taken for a namespaced one.
 #[must_use]
 pub fn is_cluster_scoped(group: &str, kind: &str) -> bool {
-    let has = |row: &&str| row.split_once('=').map_or(*row, |(kind, _)| kind) == kind;
-    let is_usual = USUAL
-        .iter()
-        .any(|(its, _, is_namespaced, kinds)| !is_namespaced && *its == group && kinds.iter().any(|row| has(&row)));
+    let is_usual = USUAL.iter().any(|(its, _, is_namespaced, kinds)| {
+        !is_namespaced && *its == group && kinds.iter().any(|row| is_of(row, kind))
+    });
     is_usual || ALSO_OF_THE_CLUSTER.contains(&(group, kind))
+}
+
+/// Whether a row of the table is of a kind.
+fn is_of(row: &str, kind: &str) -> bool {
+    row.split_once('=').map_or(row, |(its, _)| its) == kind
 }
 
 #[cfg(test)]

@@ -72,7 +72,7 @@ fn opens(end: DatabaseEnd, database: &DatabaseRef) -> Line {
         DatabaseEnd::RefusesPassword => Line::new(Tone::Bad, "Cannot be opened")
             .and(format!(": {secret} has another password than the one that the data directory keeps")),
         DatabaseEnd::Another => {
-            Line::new(Tone::Bad, "Is another database").and(": a new and empty one, beside the data".to_owned())
+            Line::new(Tone::Bad, "Is another database").and(": a new and empty one, beside the data")
         }
     }
 }

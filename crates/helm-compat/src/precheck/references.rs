@@ -231,7 +231,7 @@ fn survives(check: &Precheck, by: By<'_>, target: &Ref) -> bool {
         return false;
     }
     let will_be_kept = check.writes.own.iter().any(|own| own.object == *target && own.value == "keep");
-    let is_kept = will_be_kept || check.known.get(target).is_some_and(|live| kube_facts::is_kept(live));
+    let is_kept = will_be_kept || check.known.get(target).is_some_and(kube_facts::is_kept);
     let helm_deletes = check.is_stored(target) && check.planned(target).is_none() && !is_kept;
     // Helm deletes last.
     !helm_deletes || matches!(by, By::Hook(hook) if hook.is_before)

@@ -268,7 +268,7 @@ fn has_token(template: PodTemplate<'_>, account: Option<&Object>) -> bool {
 fn becomes_hook(scene: &Scene<'_>, hook: &Hook<'_>, name: &Ref) -> Option<Finding> {
     let was_plain = scene.before.is_stored(name);
     let is_before = hook.is_at(HookEvent::PreUpgrade) && !hook.is_at(HookEvent::PostUpgrade);
-    let is_kept = kube_facts::is_kept(&hook.object);
+    let is_kept = kube_facts::is_kept(hook.object);
     if !was_plain || !is_before || is_kept || name.is_storage() {
         return None;
     }
