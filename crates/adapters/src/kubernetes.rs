@@ -7,7 +7,6 @@ mod config;
 mod error;
 mod kinds;
 mod read;
-mod readiness;
 mod rights;
 mod wait;
 mod write;
@@ -19,8 +18,7 @@ use model::{Finding, Requests};
 
 pub use error::explain;
 pub use helm_compat::precheck::{Known, PlannedWrites};
-pub(crate) use kinds::{Kind, group_of, kind_of, kinds};
-pub use readiness::{pod_state, readiness};
+pub(crate) use kinds::{Kind, kinds};
 
 /// A client of one API server, as one user.
 pub struct Client {

@@ -142,5 +142,5 @@ fn print(text: &str) -> Result<(), Finding> {
 }
 
 fn unwritable(error: impl std::fmt::Display) -> Finding {
-    Finding::blocking(Code::BadOption, format!("the result cannot be written: {error}"))
+    Finding::blocking(Code::CannotWrite, format!("the result cannot be written: {error}"))
 }

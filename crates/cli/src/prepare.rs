@@ -76,6 +76,7 @@ pub(crate) async fn plan(
     let (to, fetched) = catalog.take(way).await?;
     let request = UpgradeRequest {
         to,
+        offered: catalog.ids(),
         values: given(options)?,
         without: options.without.clone(),
         accepted: accepted(options)?,

@@ -1,9 +1,10 @@
 //! An installation compared with what it was, without a plan: nothing says what should have changed, so what daily work
 //! and an upgrade bring is told, and what touches the data is wrong.
 
+use kube_facts::StatefulSet;
 use model::{Baseline, Check, CheckState, Code, Finding, Ref, Volume};
 
-use crate::steps::{compare_databases, is_of_set};
+use crate::steps::compare_databases;
 
 /// What became of everything that a baseline has. `may_change` names tables that a migration on the way from its chart to
 /// the present one may change. A database that `now` does not have does not hold.
@@ -88,7 +89,8 @@ fn claim(name: &Ref, before: &Baseline, now: &Baseline) -> Option<Check> {
     let new = now.volumes.iter().find(|new| new.claim == *name);
     let owned = new.map(owners).unwrap_or_default();
     let beside = before.volumes.iter().filter(|old| old.volume.is_some()).find_map(|old| {
-        let owner = owners(old).into_iter().find(|owner| owned.contains(owner) || is_of_set(name, owner))?;
+        let owner =
+            owners(old).into_iter().find(|owner| owned.contains(owner) || StatefulSet::could_create(owner, name))?;
         Some((&old.claim, owner))
     });
     let Some((old, owner)) = beside else {

@@ -13,7 +13,6 @@ use model::{
 use crate::fold::Fold;
 
 pub(crate) use database::compare as compare_databases;
-pub(crate) use volumes::is_of_set;
 
 /// What a step does next. Each becomes one record.
 pub(crate) enum Next {

@@ -7,8 +7,8 @@
 
 pub mod argv;
 pub mod chart;
+pub mod helmignore;
 pub mod hooks;
-pub mod immutable;
 pub mod index;
 pub mod manifest;
 pub mod merge;
@@ -16,7 +16,6 @@ pub mod precheck;
 pub mod record;
 pub mod record_size;
 pub mod redact;
-mod semantics;
 mod set;
 pub mod upgrade;
 pub mod values;

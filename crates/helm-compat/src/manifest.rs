@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use kube_facts::RESOURCE_POLICY;
 use model::{Object, Ref};
 use serde_json::Value;
 
@@ -9,9 +10,6 @@ use crate::yaml;
 
 /// The annotation that makes a document a hook.
 pub const HOOK: &str = "helm.sh/hook";
-
-/// The annotation that keeps an object when helm would delete it.
-pub const POLICY: &str = "helm.sh/resource-policy";
 
 /// Why a manifest cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -46,7 +44,7 @@ pub fn parse(text: &str, namespace: &str) -> Result<Vec<Object>, ManifestError> 
 pub fn uninstall_policies(text: &str, namespace: &str) -> BTreeMap<Ref, String> {
     let documents = documents(text, namespace).unwrap_or_default();
     let policies =
-        documents.into_iter().filter_map(|document| Some((document.annotation(POLICY)?.to_owned(), document)));
+        documents.into_iter().filter_map(|document| Some((document.annotation(RESOURCE_POLICY)?.to_owned(), document)));
     policies
         .flat_map(|(policy, document)| {
             let names: Vec<Ref> = document.objects.iter().filter_map(Object::name).collect();
@@ -147,7 +145,8 @@ fn object(doc: Value, namespace: &str) -> Result<Value, &'static str> {
         Some(kind) if !kind.is_empty() => kind.to_owned(),
         _ => return Err("it has no kind"),
     };
-    let cluster_scoped = is_cluster_scoped(&kind);
+    let version = map.get("apiVersion").and_then(Value::as_str).unwrap_or_default();
+    let cluster_scoped = kube_facts::is_cluster_scoped(version.rsplit_once('/').map_or("", |(group, _)| group), &kind);
     if let Some(Value::Object(metadata)) = map.get_mut("metadata") {
         let written = metadata.get("namespace").and_then(Value::as_str).unwrap_or_default();
         if cluster_scoped {
@@ -180,47 +179,6 @@ fn chunks(text: &str) -> Vec<String> {
 /// The template that a document says it comes from (`# Source: ..`, written by helm's renderer).
 fn template(chunk: &str) -> &str {
     chunk.lines().find_map(|line| line.strip_prefix("# Source: ")).map_or("", str::trim)
-}
-
-/// Whether a kind lives outside namespaces. A kind that is not listed is taken for a namespaced one.
-#[must_use]
-pub fn is_cluster_scoped(kind: &str) -> bool {
-    const KINDS: &[&str] = &[
-        "APIService",
-        "CSIDriver",
-        "CSINode",
-        "CertificateSigningRequest",
-        "ClusterIssuer",
-        "ClusterRole",
-        "ClusterRoleBinding",
-        "ClusterVersion",
-        "ComponentStatus",
-        "ConsoleLink",
-        "ConsolePlugin",
-        "CustomResourceDefinition",
-        "FlowSchema",
-        "IngressClass",
-        "MutatingWebhookConfiguration",
-        "Namespace",
-        "Node",
-        "OAuthClient",
-        "PersistentVolume",
-        "PodSecurityPolicy",
-        "PriorityClass",
-        "PriorityLevelConfiguration",
-        "Project",
-        "RuntimeClass",
-        "SecurityContextConstraints",
-        "StorageClass",
-        "ValidatingAdmissionPolicy",
-        "ValidatingAdmissionPolicyBinding",
-        "ValidatingWebhookConfiguration",
-        "VolumeAttachment",
-        "VolumeAttributesClass",
-        "VolumeSnapshotClass",
-        "VolumeSnapshotContent",
-    ];
-    KINDS.binary_search(&kind).is_ok()
 }
 
 /// Parts the documents of a rendering into the manifest and the hooks.
@@ -336,7 +294,7 @@ mod tests {
         }
         // What an upgrade writes to the live object is the item's own annotation.
         let docs = parse(&with("", "helm.sh/resource-policy: keep"), "ns").expect("it is a manifest");
-        assert_eq!(docs[0].annotation(POLICY), Some("keep"));
+        assert_eq!(docs[0].annotation(RESOURCE_POLICY), Some("keep"));
     }
 
     #[test]
@@ -376,13 +334,5 @@ mod tests {
                 "Zebra/n/z"
             ]
         );
-    }
-
-    #[test]
-    fn the_list_of_cluster_scoped_kinds_is_sorted() {
-        for kind in ["PersistentVolume", "StorageClass", "ClusterRole", "APIService", "VolumeSnapshotContent"] {
-            assert!(is_cluster_scoped(kind), "{kind}");
-        }
-        assert!(!is_cluster_scoped("PersistentVolumeClaim"));
     }
 }

@@ -309,6 +309,8 @@ fn without_nulls(value: &Value) -> Value {
 }
 
 #[cfg(test)]
+mod immutable_tests;
+#[cfg(test)]
 mod tests {
     use serde_json::json;
 

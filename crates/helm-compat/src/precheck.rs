@@ -29,7 +29,7 @@ use model::{
     ServerCheck,
 };
 
-use crate::{semantics, upgrade};
+use crate::upgrade;
 
 pub use known::Known;
 
@@ -294,7 +294,7 @@ impl Precheck {
         let differs = |before: &Object, after: &Object| {
             let at = |object: &Object, pointer: &str| object.at(pointer).cloned().unwrap_or_default();
             let metadata = template.pointer.replace("/template/spec", "/template/metadata");
-            let is = |pointer: &str| !semantics::equal(&at(before, pointer), &at(after, pointer));
+            let is = |pointer: &str| !kube_facts::semantics::equal(&at(before, pointer), &at(after, pointer));
             is(template.pointer) || (metadata != template.pointer && is(&metadata))
         };
         match self.known.get(&name).filter(|_| self.writes.is_next) {

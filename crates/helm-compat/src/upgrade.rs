@@ -1,69 +1,135 @@
 //! What an upgrade does to each object: `Update` in `pkg/kube/client.go` (helm 3.14.4 to 4.3.1) with the adoption
 //! of `pkg/action/upgrade.go` before it.
 
-use std::collections::BTreeSet;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use kube_facts::{KEEP, RESOURCE_POLICY};
 use model::{Change, Manifest, Object, Ref};
 use semver::Version;
 use serde_json::{Value, json};
 
-use crate::{manifest, merge, redact, semantics};
+use crate::{merge, redact};
 
 /// How many differing fields are named at most.
 const NAMED: usize = 3;
+
+/// Which documents a helm takes for the same object, beside their names and namespaces (`isMatchingInfo` in
+/// `pkg/kube/resource.go`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Matching {
+    /// Those of the same kind, whatever its group: before 3.17.1.
+    Kind,
+    /// Those of the same group and kind.
+    GroupKind,
+    /// Those of the same version, group and kind: 4.0.0 to 4.1.0.
+    GroupVersionKind,
+}
+
+impl Matching {
+    /// That of a helm of this version.
+    #[must_use]
+    pub fn of(helm: &Version) -> Self {
+        let at_least = |major, minor, patch| *helm >= Version::new(major, minor, patch);
+        if !at_least(3, 17, 1) {
+            Self::Kind
+        } else if at_least(4, 0, 0) && !at_least(4, 1, 1) {
+            Self::GroupVersionKind
+        } else {
+            Self::GroupKind
+        }
+    }
+
+    /// Whether helm takes two documents for the same object.
+    #[must_use]
+    pub fn is_same(self, (left, a): (&Ref, &Object), (right, b): (&Ref, &Object)) -> bool {
+        let same_place =
+            left.name() == right.name() && left.kind() == right.kind() && left.namespace() == right.namespace();
+        same_place
+            && match self {
+                Self::Kind => true,
+                Self::GroupKind => left.group() == right.group(),
+                Self::GroupVersionKind => a.text("/apiVersion") == b.text("/apiVersion"),
+            }
+    }
+}
 
 /// What helm will do to each object, in helm's order: first the documents of the new manifest, then what is only in
 /// the stored one and still lives. `live` gives the object as it is now; `None` where it is not there.
 ///
 /// Helm deletes last, and only when everything before went well; an object is held back where its *live* annotation
-/// `helm.sh/resource-policy` is the four letters `keep` and nothing else.
+/// `helm.sh/resource-policy` is the four letters `keep` and nothing else. What counts as only in the stored manifest depends on
+/// the helm ([`Matching`]): one that compares versions deletes what it has just patched in another version of its API.
 #[must_use]
 pub fn changes(
     stored: &[Object],
     target: &[Object],
+    helm: &Version,
     live: &dyn Fn(&Ref) -> Option<Object>,
 ) -> Vec<(Change, Ref, String)> {
-    let mut all = Vec::new();
-    let mut named = BTreeSet::new();
-    for new in target {
-        let Some(name) = new.name() else { continue };
-        let old = stored.iter().find(|old| old.name().as_ref() == Some(&name));
-        let (change, reason) = match (live(&name), old) {
+    let matching = Matching::of(helm);
+    let named = |docs: &'_ [Object]| -> Vec<(Ref, Object)> {
+        docs.iter().filter_map(|doc| Some((doc.name()?, doc.clone()))).collect()
+    };
+    let (stored, target) = (named(stored), named(target));
+    let mut all: Vec<(Change, Ref, String)> = Vec::new();
+    for (name, new) in &target {
+        let old = stored.iter().find(|(its, old)| matching.is_same((its, old), (name, new)));
+        let (change, reason) = match (live(name), old) {
             (None, _) => (Change::Create, "it is new".to_owned()),
             (Some(_), None) => (Change::Adopt, "it is there already and becomes the release's".to_owned()),
-            (Some(is), Some(old)) => changed(old, new, &is),
+            (Some(is), Some((_, old))) => changed(old, new, &is),
         };
-        named.insert(name.clone());
-        all.push((change, name, reason));
+        all.push((change, name.clone(), reason));
     }
-    for old in stored {
-        let Some(name) = old.name().filter(|name| !named.contains(name)) else {
-            continue;
-        };
-        let Some(is) = live(&name) else { continue };
-        all.push(match is.annotation(manifest::POLICY) {
-            Some("keep") => (
-                Change::Keep,
-                name,
-                "the new chart does not have it; held back by helm.sh/resource-policy: keep".into(),
-            ),
-            Some(other) => (
-                Change::Delete,
-                name,
-                format!("the new chart does not have it; helm.sh/resource-policy is `{other}`, not exactly `keep`"),
-            ),
-            None => (Change::Delete, name, "the new chart does not have it".into()),
-        });
+    for (name, old) in &stored {
+        let Some(is) = live(name) else { continue };
+        let twin = target.iter().find(|(its, new)| matching.is_same((name, old), (its, new)));
+        let is_named = all.iter().any(|(_, its, _)| its == name);
+        match (twin, is_named) {
+            (Some(_), true) => {}
+            (Some((twin, _)), false) => {
+                let reason = format!("helm {helm} takes {} for it, and leaves it as it is", twin.full());
+                all.push((Change::Same, name.clone(), reason));
+            }
+            (None, is_named) => removed(name, (old, &is), is_named.then_some((helm, &target)), &mut all),
+        }
     }
     all
+}
+
+/// What helm does to a live object that no document of the new manifest is for. `again` is the new manifest, where it does have
+/// the object, in another version of its API.
+fn removed(
+    name: &Ref,
+    (old, live): (&Object, &Object),
+    again: Option<(&Version, &Vec<(Ref, Object)>)>,
+    all: &mut Vec<(Change, Ref, String)>,
+) {
+    let found = match again {
+        None => "the new chart does not have it".to_owned(),
+        Some((helm, target)) => {
+            let new = target.iter().find(|(its, _)| its == name).map_or("", |(_, new)| new.text("/apiVersion"));
+            let was = old.text("/apiVersion");
+            format!(
+                "the new chart has it as {new} and not as {was}: helm {helm} takes these for two objects, and deletes it"
+            )
+        }
+    };
+    let (change, reason) = match live.annotation(RESOURCE_POLICY) {
+        // What was said of it already stays true.
+        Some(KEEP) if again.is_some() => return,
+        Some(KEEP) => (Change::Keep, format!("{found}; held back by helm.sh/resource-policy: keep")),
+        Some(other) => (Change::Delete, format!("{found}; helm.sh/resource-policy is `{other}`, not exactly `keep`")),
+        None => (Change::Delete, found),
+    };
+    all.retain(|(_, its, _)| its != name);
+    all.push((change, name.clone(), reason));
 }
 
 fn changed(old: &Object, new: &Object, live: &Object) -> (Change, String) {
     let [old, new, live] = comparable([old, new, live]);
     let result = patched(Some(&old), &new, &live);
-    let mut found = semantics::differences(&live.0, &result.0);
+    let mut found = kube_facts::semantics::differences(&live.0, &result.0);
     // The chart's name is among the labels of nearly everything; what does something is named first.
     found.sort_by_key(|path| path.starts_with("metadata."));
     if found.is_empty() {
@@ -183,40 +249,25 @@ fn in_data(secret: &Object, marked: bool) -> Object {
     Object::new(json)
 }
 
-/// Whether a helm of this version takes two documents for the same object: name and namespace, and of the rest the
-/// kind alone (before 3.17.1), all of version, group and kind (4.0.0 to 4.1.0), or group and kind (all others).
-#[must_use]
-pub fn matches(a: &Object, b: &Object, helm: &Version) -> bool {
-    let (Some(left), Some(right)) = (a.name(), b.name()) else {
-        return false;
-    };
-    let same_place =
-        left.kind() == right.kind() && left.namespace() == right.namespace() && left.name() == right.name();
-    let at_least = |major, minor, patch| *helm >= Version::new(major, minor, patch);
-    same_place
-        && if !at_least(3, 17, 1) {
-            true
-        } else if at_least(4, 0, 0) && !at_least(4, 1, 1) {
-            a.text("/apiVersion") == b.text("/apiVersion")
-        } else {
-            left.group() == right.group()
-        }
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
+    use crate::manifest;
 
     fn docs(text: &str) -> Vec<Object> {
         manifest::parse(text, "n").expect("the test's manifest")
     }
 
     fn run(stored: &str, target: &str, live: &str) -> Vec<(Change, String, String)> {
+        run_by(&Version::new(3, 22, 0), stored, target, live)
+    }
+
+    fn run_by(helm: &Version, stored: &str, target: &str, live: &str) -> Vec<(Change, String, String)> {
         let live: BTreeMap<Ref, Object> =
             docs(live).into_iter().filter_map(|object| Some((object.name()?, object))).collect();
-        changes(&docs(stored), &docs(target), &|name| live.get(name).cloned())
+        changes(&docs(stored), &docs(target), helm, &|name| live.get(name).cloned())
             .into_iter()
             .map(|(change, name, reason)| (change, name.full(), reason))
             .collect()
@@ -323,20 +374,35 @@ mod tests {
     }
 
     #[test]
-    fn matching_depends_on_the_version() {
-        let of =
-            |version: &str| docs(&format!("apiVersion: {version}\nkind: Ingress\nmetadata: {{name: a}}\n")).remove(0);
-        let (old, new, other) = (of("networking.k8s.io/v1beta1"), of("networking.k8s.io/v1"), of("extensions/v1"));
+    fn what_is_the_same_object_depends_on_the_helm() {
+        let of = |version: &str, kind: &str, policy: &str| {
+            format!(
+                "apiVersion: {version}\nkind: {kind}\nmetadata: {{name: a, annotations: {{{policy}}}, labels: {{app.kubernetes.io/managed-by: Helm}}}}\n---\n"
+            )
+        };
+        let hpa =
+            |version: &str, policy: &str| of(&format!("autoscaling/{version}"), "HorizontalPodAutoscaler", policy);
+        let other = of("b.example.com/v1", "Store", "");
+        let own = of("a.example.com/v1", "Store", "");
         for (helm, version_differs, group_differs) in [
-            ((3, 14, 4), true, true),
-            ((3, 17, 0), true, true),
-            ((3, 17, 1), true, false),
-            ((4, 0, 4), false, false),
-            ((4, 1, 1), true, false),
+            ((3, 14, 4), Change::Same, Change::Same),
+            ((3, 17, 0), Change::Same, Change::Same),
+            ((3, 17, 1), Change::Same, Change::Delete),
+            ((3, 22, 0), Change::Same, Change::Delete),
+            ((4, 0, 0), Change::Delete, Change::Delete),
+            ((4, 1, 0), Change::Delete, Change::Delete),
+            ((4, 1, 1), Change::Same, Change::Delete),
+            ((4, 3, 1), Change::Same, Change::Delete),
         ] {
             let helm = Version::new(helm.0, helm.1, helm.2);
-            assert_eq!(matches(&old, &new, &helm), version_differs, "{helm}");
-            assert_eq!(matches(&other, &new, &helm), group_differs, "{helm}");
+            let found = run_by(&helm, &hpa("v1", ""), &hpa("v2", ""), &hpa("v2", ""));
+            assert_eq!(found.iter().map(|it| it.0).collect::<Vec<_>>(), [version_differs], "{helm}: {found:?}");
+            let kept = run_by(&helm, &hpa("v1", ""), &hpa("v2", ""), &hpa("v2", "helm.sh/resource-policy: keep"));
+            assert!(kept.iter().all(|it| it.0 != Change::Delete), "{helm}: {kept:?}");
+            // Two kinds of one name: helm may take the new one for the old one, which then stays.
+            let found = run_by(&helm, &own, &other, &own);
+            let fate = found.iter().find(|(_, name, _)| name.contains("a.example.com")).map(|it| it.0);
+            assert_eq!(fate, Some(group_differs), "{helm}: {found:?}");
         }
     }
 }

@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::credential::KnownSecrets;
-use helm_compat::{manifest, record, redact};
+use helm_compat::{record, redact};
 use model::{
     Answer, Ask, Cluster, Code, Coverage, FORMAT, Finding, HelmClient, Host, Inventory, Object, Platform, Ref, Release,
     ReleaseId, Requests, Scope, SecretKey, StorageClass, Uid,
@@ -331,5 +331,5 @@ fn default_class(objects: &BTreeMap<Ref, Object>) -> Option<String> {
 
 /// The value of `helm.sh/resource-policy`.
 fn policy(object: &Object) -> Option<String> {
-    object.annotation(manifest::POLICY).map(str::to_owned)
+    object.annotation(kube_facts::RESOURCE_POLICY).map(str::to_owned)
 }

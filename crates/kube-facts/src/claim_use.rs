@@ -1,7 +1,9 @@
+use std::collections::BTreeSet;
+
 use model::{Object, Ref};
 use serde_json::Value;
 
-use crate::{PodTemplate, StatefulSet};
+use crate::{Kind, PodTemplate, StatefulSet};
 
 /// How an object uses a PVC.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,6 +43,31 @@ impl ClaimUse {
     }
 }
 
+/// The PVCs of a workload or pod.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Claims {
+    /// Those that its pods name as volumes.
+    pub named: BTreeSet<Ref>,
+    /// Those of its templates and ordinals, as a StatefulSet creates them.
+    pub created: BTreeSet<Ref>,
+}
+
+impl Claims {
+    /// The PVCs of an object that need not say its kind itself.
+    #[must_use]
+    pub fn of(name: &Ref, object: &Object) -> Self {
+        let template = PodTemplate::of_kind(Kind::named(name), object);
+        let named = template.into_iter().flat_map(PodTemplate::claims).map(|claim| Ref::claim(name.namespace(), claim));
+        let created = StatefulSet::named(name, object).map(|set| set.claims()).unwrap_or_default();
+        Self { named: named.collect(), created: created.into_iter().map(|one| one.claim).collect() }
+    }
+
+    /// All of them.
+    pub fn into_all(self) -> impl Iterator<Item = Ref> {
+        self.named.into_iter().chain(self.created)
+    }
+}
+
 /// Whether an object's pods mount a PVC once its controller has done its work: as [`ClaimUse::of`], and the ordinal is one that
 /// the StatefulSet wants.
 #[must_use]
@@ -67,63 +94,6 @@ pub struct Reach {
     pub by_change: bool,
 }
 
-/// A kind as far as it can reach a PVC. A kind that is added here has to be decided in [`reach`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    Pod,
-    StatefulSet,
-    Deployment,
-    DaemonSet,
-    ReplicaSet,
-    ReplicationController,
-    Job,
-    CronJob,
-    /// A kind of Kubernetes itself that creates no pods, or of a controller that is known not to touch storage.
-    Inert,
-    /// A kind of some operator.
-    Custom,
-}
-
-/// API groups whose controllers route traffic, watch, or hand out certificates, and do not touch PVCs. `helm.sh` is the group of
-/// release records in a simulation.
-const INERT_GROUPS: [&str; 10] = [
-    "apps",
-    "autoscaling",
-    "batch",
-    "policy",
-    "monitoring.coreos.com",
-    "helm.sh",
-    "cert-manager.io",
-    "acme.cert-manager.io",
-    "networking.istio.io",
-    "security.istio.io",
-];
-
-impl Kind {
-    fn of(object: &Object) -> Self {
-        let group = object.text("/apiVersion").rsplit_once('/').map_or("", |(group, _)| group);
-        match (group, object.text("/kind")) {
-            ("", "Pod") => Self::Pod,
-            ("apps", "StatefulSet") => Self::StatefulSet,
-            ("apps", "Deployment") => Self::Deployment,
-            ("apps", "DaemonSet") => Self::DaemonSet,
-            ("apps", "ReplicaSet") => Self::ReplicaSet,
-            ("", "ReplicationController") => Self::ReplicationController,
-            ("batch", "Job") => Self::Job,
-            ("batch", "CronJob") => Self::CronJob,
-            (group, _)
-                if group.is_empty()
-                    || INERT_GROUPS.contains(&group)
-                    || group.ends_with(".k8s.io")
-                    || (group.ends_with(".openshift.io") && group != "apps.openshift.io") =>
-            {
-                Self::Inert
-            }
-            _ => Self::Custom,
-        }
-    }
-}
-
 /// Every way in which an object can reach a PVC and that is not modelled; empty where there is none.
 #[must_use]
 pub fn reach(object: &Object, claim: &Ref) -> Vec<Reach> {
@@ -141,7 +111,15 @@ pub fn reach(object: &Object, claim: &Ref) -> Vec<Reach> {
         vec![Reach { field: field.clone(), reason: reason.into(), way_out, by_change }]
     };
     match kind {
-        Kind::Pod | Kind::Inert | Kind::Custom => Vec::new(),
+        Kind::Pod
+        | Kind::PersistentVolumeClaim
+        | Kind::PersistentVolume
+        | Kind::Namespace
+        | Kind::CustomResourceDefinition
+        | Kind::Route
+        | Kind::Ingress
+        | Kind::Inert
+        | Kind::Custom => Vec::new(),
         Kind::StatefulSet => partition(object).into_iter().collect(),
         Kind::Deployment if is_scaled_down => Vec::new(),
         Kind::Deployment if object.text("/spec/strategy/type") == "Recreate" => found(
@@ -204,9 +182,14 @@ fn custom(object: &Object, claim: &Ref) -> Option<Reach> {
     }
     let top = object.0.as_object()?;
     let parts = top.iter().filter(|(key, _)| !matches!(key.as_str(), "metadata" | "status" | "kind" | "apiVersion"));
-    let field = parts
+    let named = parts
         .into_iter()
-        .find_map(|(key, value)| naming(value, claim.name(), &format!("/{}", model::pointer_part(key))))?;
+        .find_map(|(key, value)| naming(value, claim.name(), &format!("/{}", model::pointer_part(key))));
+    // One that is made like a StatefulSet names its PVCs like one.
+    let field = named.or_else(|| {
+        let (index, _) = StatefulSet::alike(object.name()?, object).origin_of(claim)?;
+        Some(format!("/spec/volumeClaimTemplates/{index}"))
+    })?;
     Some(Reach {
         field,
         reason: format!(
@@ -288,6 +271,10 @@ mod tests {
                     "spec": {"storage": [{"a/b": "other"}, {"a/b": "store"}]}}),
                 "/spec/storage/1/a~1b",
             ),
+            (
+                user("apps.kruise.io/v1beta1", "StatefulSet"),
+                "/spec/template/spec/volumes/1/persistentVolumeClaim/claimName",
+            ),
         ];
         for (json, field) in cases {
             let found = reach(&Object::new(json.clone()), &Ref::claim("n", "store"));
@@ -295,6 +282,19 @@ mod tests {
             for claim in [Ref::claim("other", "store"), Ref::claim("n", "another")] {
                 assert_eq!(reach(&Object::new(json.clone()), &claim), [], "{claim:?} {json}");
             }
+        }
+    }
+
+    #[test]
+    fn a_custom_kind_that_makes_pvcs_as_a_stateful_set_does_is_named() {
+        let object = Object::new(
+            json!({"apiVersion": "apps.kruise.io/v1beta1", "kind": "StatefulSet", "metadata": {"name": "db", "namespace": "n"},
+            "spec": {"volumeClaimTemplates": [{"metadata": {"name": "data"}}]}}),
+        );
+        for (claim, named) in [("data-db-0", true), ("data-db-x", false), ("data-other-0", false)] {
+            let found = reach(&object, &Ref::claim("n", claim));
+            let field = named.then_some("/spec/volumeClaimTemplates/0");
+            assert_eq!(found.first().map(|one| one.field.as_str()), field, "{claim}");
         }
     }
 

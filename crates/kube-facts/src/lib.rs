@@ -9,24 +9,38 @@ mod claim_resize;
 mod claim_use;
 mod created_pod;
 mod identity;
+mod immutable;
+mod kind;
 mod ownership;
 mod pod_template;
 mod rbac;
 mod readiness;
 mod references;
+mod resource_policy;
+mod route;
+mod scope;
+pub mod semantics;
 mod stateful_set;
 
 pub use autoscaler::scales_away;
 pub use claim_mount::{ClaimMount, claim_mounts, volumes_of_claim};
 pub use claim_resize::{ClassKnown, ResizeRefusal, Sizes, class_of, refuses_resize};
-pub use claim_use::{ClaimUse, Reach, mounts, reach};
+pub use claim_use::{ClaimUse, Claims, Reach, mounts, reach};
 pub use created_pod::created_pod;
 pub use identity::{
     FsGroupSupport, HandOver, fs_group, fs_group_support, hand_over, run_as_group, run_as_user, supplemental_groups,
 };
-pub use ownership::{Ancestor, Owner, OwnerFate, ancestors, falls_with, fate, is_ephemeral, owners, reach_by_owners};
-pub use pod_template::{Container, ContainerKind, Mount, PodTemplate, list};
+pub use immutable::immutable_violations;
+pub use kind::Kind;
+pub use ownership::{
+    Ancestor, Owner, OwnerFate, ancestors, controller, falls_with, fate, is_ephemeral, is_owned_by, owners, owners_in,
+    reach_by_owners,
+};
+pub use pod_template::{Container, ContainerKind, Mount, PodTemplate, claim_of, list};
 pub use rbac::{Grant, Rule, grants};
-pub use readiness::{is_ready, unready_reason};
+pub use readiness::{is_ready, pod_state, readiness, readiness_of};
 pub use references::{Reference, references};
+pub use resource_policy::{KEEP, RESOURCE_POLICY, RESOURCE_POLICY_POINTER, is_kept};
+pub use route::{addresses, is_route, refusal, routes, services};
+pub use scope::{UsualKind, group_of, is_cluster_scoped, kind_of_plural, plural, usual_kind, usual_kinds};
 pub use stateful_set::{StatefulSet, TemplateClaim};

@@ -3,7 +3,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use model::{Object, Ref, Uid};
 use serde_json::Value;
 
-use crate::{Reach, StatefulSet};
+use crate::{Kind, Reach, StatefulSet};
 
 /// An owner as an object's `ownerReferences` name it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -40,7 +40,12 @@ impl Owner {
 /// The owners that an object names, in order.
 #[must_use]
 pub fn owners(object: &Object) -> Vec<Owner> {
-    let namespace = object.text("/metadata/namespace");
+    owners_in(object.text("/metadata/namespace"), object)
+}
+
+/// As [`owners`], for an object that does not say its namespace itself.
+#[must_use]
+pub fn owners_in(namespace: &str, object: &Object) -> Vec<Owner> {
     let owner = |(index, json): (usize, &Value)| {
         let text = |key: &str| json.get(key).and_then(Value::as_str);
         let group = text("apiVersion").and_then(|version| version.split_once('/')).map_or("", |(group, _)| group);
@@ -52,6 +57,20 @@ pub fn owners(object: &Object) -> Vec<Owner> {
         })
     };
     object.list("/metadata/ownerReferences").iter().enumerate().filter_map(owner).collect()
+}
+
+/// Whether an object of this UID owns it.
+#[must_use]
+pub fn is_owned_by(object: &Object, owner: &Uid) -> bool {
+    let owners = object.list("/metadata/ownerReferences").iter();
+    owners.filter_map(|its| its.get("uid")?.as_str()).any(|uid| uid == &*owner.0)
+}
+
+/// The owner that controls an object, else the first that it names.
+#[must_use]
+pub fn controller(object: &Object) -> Option<Owner> {
+    let all = owners(object);
+    all.iter().find(|owner| owner.is_controller).or_else(|| all.first()).cloned()
 }
 
 /// An owner on the way up from an object.
@@ -121,24 +140,37 @@ pub fn falls_with(objects: &BTreeMap<Ref, Object>, roots: &[Ref]) -> BTreeMap<Re
 }
 
 fn is_holder(name: &Ref) -> bool {
-    matches!(name.kind(), "Namespace" | "CustomResourceDefinition" | "StatefulSet")
+    matches!(Kind::named(name), Kind::Namespace | Kind::CustomResourceDefinition | Kind::StatefulSet)
 }
 
 /// Whether an object takes another one along that does not name it as its owner.
 fn holds(objects: &BTreeMap<Ref, Object>, holder: &Ref, name: &Ref) -> bool {
     let Some(object) = objects.get(holder) else { return false };
-    match holder.kind() {
-        "Namespace" if holder.group().is_empty() => name.namespace() == holder.name(),
-        "CustomResourceDefinition" => {
+    match Kind::named(holder) {
+        Kind::Namespace => name.namespace() == holder.name(),
+        Kind::CustomResourceDefinition => {
             name.kind() == object.text("/spec/names/kind") && name.group() == object.text("/spec/group")
         }
-        "StatefulSet" => {
+        Kind::StatefulSet => {
             StatefulSet::named(holder, object).filter(StatefulSet::deletes_claims_with_itself).is_some_and(|set| {
-                name.kind() == "PersistentVolumeClaim"
+                Kind::named(name) == Kind::PersistentVolumeClaim
                     && set.origin_of(name).is_some_and(|(_, ordinal)| set.ordinals().contains(&ordinal))
             })
         }
-        _ => false,
+        Kind::Pod
+        | Kind::Deployment
+        | Kind::DaemonSet
+        | Kind::ReplicaSet
+        | Kind::ReplicationController
+        | Kind::Job
+        | Kind::CronJob
+        | Kind::PersistentVolumeClaim
+        | Kind::PersistentVolume
+        | Kind::Route
+        | Kind::Ingress
+        | Kind::Inert
+        // What its controller deletes along is told by the owners that the objects name.
+        | Kind::Custom => false,
     }
 }
 
@@ -182,7 +214,7 @@ pub fn reach_by_owners<'a>(
         for ancestor in ancestors(name, object, get) {
             let found = match &ancestor.found {
                 // Of a pod the controller matters, which is looked at by itself.
-                None if name.kind() == "Pod" => continue,
+                None if Kind::named(name) == Kind::Pod => continue,
                 None => (
                     ancestor.dependent.clone(),
                     Reach {
@@ -219,9 +251,23 @@ pub fn reach_by_owners<'a>(
 
 /// Whether the rehearsal knows what the controller of an owner does, or [`crate::reach`] names it for what it mounts.
 fn is_modelled(owner: &Ref) -> bool {
-    let kinds =
-        ["Pod", "StatefulSet", "Deployment", "ReplicaSet", "DaemonSet", "Job", "CronJob", "ConfigMap", "Secret"];
-    matches!(owner.group(), "" | "apps" | "batch") && kinds.contains(&owner.kind())
+    match Kind::named(owner) {
+        Kind::Pod
+        | Kind::StatefulSet
+        | Kind::Deployment
+        | Kind::ReplicaSet
+        | Kind::DaemonSet
+        | Kind::ReplicationController
+        | Kind::Job
+        | Kind::CronJob
+        | Kind::PersistentVolumeClaim
+        | Kind::PersistentVolume
+        | Kind::Namespace
+        | Kind::CustomResourceDefinition => true,
+        // Nobody's controller acts on these.
+        Kind::Inert => matches!((owner.group(), owner.kind()), ("", "ConfigMap" | "Secret")),
+        Kind::Route | Kind::Ingress | Kind::Custom => false,
+    }
 }
 
 /// Whether a PVC is the generic ephemeral volume of the pod that owns it: it is meant to go with its pod.

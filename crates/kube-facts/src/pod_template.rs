@@ -1,6 +1,8 @@
 use model::Object;
 use serde_json::Value;
 
+use crate::Kind;
+
 /// The pod that a Pod is, or that a workload creates: its spec and where it is in the object.
 #[derive(Clone, Copy, Debug)]
 pub struct PodTemplate<'a> {
@@ -74,26 +76,36 @@ impl<'a> PodTemplate<'a> {
     /// The pod template of an object; `None` for kinds that create no pods themselves.
     #[must_use]
     pub fn of(object: &'a Object) -> Option<Self> {
-        Self::of_kind(object.text("/kind"), object)
+        Self::of_kind(Kind::of(object), object)
     }
 
     /// As [`Self::of`], for an object that does not say its kind itself.
     #[must_use]
-    pub fn of_kind(kind: &str, object: &'a Object) -> Option<Self> {
+    pub fn of_kind(kind: Kind, object: &'a Object) -> Option<Self> {
         let (pointer, metadata) = match kind {
-            "Pod" => ("/spec", "/metadata"),
-            "Deployment" | "StatefulSet" | "DaemonSet" | "ReplicaSet" | "Job" | "ReplicationController" => {
-                ("/spec/template/spec", "/spec/template/metadata")
-            }
-            "CronJob" => ("/spec/jobTemplate/spec/template/spec", "/spec/jobTemplate/spec/template/metadata"),
-            _ => return None,
+            Kind::Pod => ("/spec", "/metadata"),
+            Kind::Deployment
+            | Kind::StatefulSet
+            | Kind::DaemonSet
+            | Kind::ReplicaSet
+            | Kind::ReplicationController
+            | Kind::Job => ("/spec/template/spec", "/spec/template/metadata"),
+            Kind::CronJob => ("/spec/jobTemplate/spec/template/spec", "/spec/jobTemplate/spec/template/metadata"),
+            Kind::PersistentVolumeClaim
+            | Kind::PersistentVolume
+            | Kind::Namespace
+            | Kind::CustomResourceDefinition
+            | Kind::Route
+            | Kind::Ingress
+            | Kind::Inert
+            | Kind::Custom => return None,
         };
         Some(Self { pointer, spec: object.at(pointer)?, metadata: object.at(metadata) })
     }
 
     /// The names of the PVCs that its volumes name. The PVCs of a StatefulSet's `volumeClaimTemplates` are not among them.
     pub fn claims(self) -> impl Iterator<Item = &'a str> {
-        self.volumes().filter_map(|volume| volume.pointer("/persistentVolumeClaim/claimName")?.as_str())
+        self.volumes().filter_map(claim_of)
     }
 
     /// Its volumes.
@@ -135,6 +147,12 @@ impl<'a> Container<'a> {
         };
         format!("/{list}/{}", self.index)
     }
+}
+
+/// The name of the PVC that a pod's volume is.
+#[must_use]
+pub fn claim_of(volume: &Value) -> Option<&str> {
+    volume.pointer("/persistentVolumeClaim/claimName")?.as_str()
 }
 
 /// The list at a key; empty where there is none.

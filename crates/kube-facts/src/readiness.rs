@@ -1,70 +1,215 @@
-use model::Object;
+use model::{Object, Ref};
 use serde_json::Value;
+
+use crate::{Kind, StatefulSet, refusal};
+
+/// How far an object is, in a few words: `Ok` where it is as its spec asks, `Err` where something is missing.
+///
+/// # Errors
+/// What is missing.
+pub fn readiness(object: &Object) -> Result<String, String> {
+    readiness_of(Kind::of(object), object)
+}
+
+/// As [`readiness`], for an object that does not say its kind itself.
+///
+/// # Errors
+/// What is missing.
+pub fn readiness_of(kind: Kind, object: &Object) -> Result<String, String> {
+    if object.is_terminating() {
+        return Err("is being deleted".into());
+    }
+    match kind {
+        Kind::StatefulSet => stateful_set(object),
+        Kind::Deployment => deployment(object),
+        Kind::DaemonSet => daemon_set(object),
+        Kind::ReplicaSet | Kind::ReplicationController => {
+            count(number(object, "/status/readyReplicas", 0), replicas(object))
+        }
+        Kind::Job => job(object),
+        Kind::Pod => pod(object),
+        Kind::PersistentVolumeClaim => match object.text("/status/phase") {
+            "Bound" => Ok("bound".into()),
+            "" => Err("not bound yet".into()),
+            phase => Err(format!("phase {phase}")),
+        },
+        Kind::Route | Kind::Ingress => refusal(object).map_or_else(|| Ok("there".into()), Err),
+        Kind::CronJob
+        | Kind::PersistentVolume
+        | Kind::Namespace
+        | Kind::CustomResourceDefinition
+        | Kind::Inert
+        | Kind::Custom => Ok("there".into()),
+    }
+}
+
+fn number(object: &Object, pointer: &str, missing: u64) -> u64 {
+    object.at(pointer).and_then(Value::as_u64).unwrap_or(missing)
+}
+
+fn replicas(object: &Object) -> u64 {
+    number(object, "/spec/replicas", 1)
+}
+
+/// The controller has seen the spec as it is now; until then its counts are about an older one.
+fn is_observed(object: &Object) -> Result<(), String> {
+    let observed = number(object, "/status/observedGeneration", 0);
+    if observed < number(object, "/metadata/generation", 0) {
+        return Err("the controller has not seen the change yet".into());
+    }
+    Ok(())
+}
+
+fn count(ready: u64, wanted: u64) -> Result<String, String> {
+    let text = format!("{ready} of {wanted} ready");
+    if ready == wanted { Ok(text) } else { Err(text) }
+}
+
+fn stateful_set(object: &Object) -> Result<String, String> {
+    is_observed(object)?;
+    let wanted = replicas(object);
+    let ready = number(object, "/status/readyReplicas", 0);
+    let updated = number(object, "/status/updatedReplicas", 0);
+    let set = StatefulSet::alike(Ref::set(object.text("/metadata/namespace"), object.text("/metadata/name")), object);
+    let (partition, rolls) = (set.partition(), !set.is_on_delete());
+    // Below the partition the pods keep the old revision, and with OnDelete all of them may.
+    if rolls && updated < wanted.saturating_sub(partition.into()) {
+        return Err(format!("{ready} of {wanted} ready, {updated} updated"));
+    }
+    let text = count(ready, wanted)?;
+    if number(object, "/status/replicas", wanted) > wanted {
+        return Err("a pod too many is still there".into());
+    }
+    if rolls && partition == 0 && object.text("/status/currentRevision") != object.text("/status/updateRevision") {
+        return Err(format!("{ready} of {wanted} ready, the old revision is not gone yet"));
+    }
+    Ok(text)
+}
+
+fn deployment(object: &Object) -> Result<String, String> {
+    is_observed(object)?;
+    let wanted = replicas(object);
+    let at = |field: &str| number(object, &format!("/status/{field}"), 0);
+    let (updated, available) = (at("updatedReplicas"), at("availableReplicas"));
+    let result = if updated < wanted {
+        Err(format!("{available} of {wanted} available, {updated} updated"))
+    } else if at("replicas") > wanted {
+        Err(format!("{} old pods are still there", at("replicas") - wanted))
+    } else if at("unavailableReplicas") > 0 {
+        count(available, wanted).and(Err(format!("{} unavailable", at("unavailableReplicas"))))
+    } else {
+        count(available, wanted)
+    };
+    let late =
+        condition(object, "Progressing", "False").map(words).filter(|reason| reason == "ProgressDeadlineExceeded");
+    result.map_err(|text| match late {
+        Some(reason) => format!("{text} ({reason})"),
+        None => text,
+    })
+}
+
+fn daemon_set(object: &Object) -> Result<String, String> {
+    is_observed(object)?;
+    let at = |field: &str| number(object, &format!("/status/{field}"), 0);
+    let wanted = at("desiredNumberScheduled");
+    if at("updatedNumberScheduled") < wanted {
+        return Err(format!("{} of {wanted} ready, {} updated", at("numberReady"), at("updatedNumberScheduled")));
+    }
+    count(at("numberReady"), wanted)
+}
+
+fn job(object: &Object) -> Result<String, String> {
+    if condition(object, "Complete", "True").is_some() {
+        return Ok("complete".into());
+    }
+    if let Some(condition) = condition(object, "Failed", "True") {
+        return Err(format!("the job failed: {}", words(condition)));
+    }
+    // Somebody starts it later; until then there is nothing to wait for.
+    if object.at("/spec/suspend") == Some(&Value::Bool(true)) {
+        return Ok("suspended".into());
+    }
+    let wanted = number(object, "/spec/completions", 1);
+    let done = number(object, "/status/succeeded", 0);
+    Err(match number(object, "/status/failed", 0) {
+        0 => format!("{done} of {wanted} done"),
+        failed => format!("{done} of {wanted} done, {failed} tries failed"),
+    })
+}
+
+fn pod(object: &Object) -> Result<String, String> {
+    match object.text("/status/phase") {
+        "Succeeded" => Ok("ended".into()),
+        _ if condition(object, "Ready", "True").is_some() => Ok("ready".into()),
+        _ => Err(pod_state(object)),
+    }
+}
 
 /// Whether a pod is ready; `None` where its status does not say. A pod that has no node yet has no condition `Ready` (Kubernetes 1.34:
 /// the scheduler writes `PodScheduled` alone, and the kubelet the others).
 #[must_use]
 pub fn is_ready(pod: &Object) -> Option<bool> {
-    match condition(pod, "Ready") {
-        Some(ready) => Some(text(ready, "/status").as_deref() == Some("True")),
-        None => has_no_node(pod).then_some(false),
+    let says = |kind, status| condition(pod, kind, status).is_some();
+    match says("Ready", "True") {
+        true => Some(true),
+        false => (says("Ready", "False") || says("Ready", "Unknown") || says("PodScheduled", "False")).then_some(false),
     }
 }
 
-/// Why a pod is not ready, in a few words: what its containers wait for, or the condition's own reason.
+/// A condition that has this status.
+fn condition<'a>(object: &'a Object, kind: &str, status: &str) -> Option<&'a Value> {
+    let mut conditions = object.list("/status/conditions").iter();
+    conditions.find(|condition| condition["type"] == kind && condition["status"] == status)
+}
+
+/// A condition's reason, else its message.
+fn words(condition: &Value) -> String {
+    ["reason", "message"]
+        .iter()
+        .filter_map(|field| condition[field].as_str())
+        .find(|text| !text.is_empty())
+        .unwrap_or("no reason given")
+        .to_owned()
+}
+
+/// What a pod that is not ready is at, with the server's own words: `ContainerCreating`, `ImagePullBackOff: Back-off pulling ...`.
 #[must_use]
-pub fn unready_reason(pod: &Object) -> Option<String> {
-    if is_ready(pod) != Some(false) {
-        return None;
+pub fn pod_state(pod: &Object) -> String {
+    if pod.is_terminating() {
+        return "Terminating".into();
     }
-    let statuses = ["/status/initContainerStatuses", "/status/containerStatuses"];
-    let waits =
-        statuses.iter().flat_map(|list| pod.list(list)).find_map(|status| text(status, "/state/waiting/reason"));
-    let reason = |kind| text(condition(pod, kind)?, "/reason");
-    waits.or_else(|| reason("Ready")).or_else(|| reason("PodScheduled")).or_else(|| Some("not ready".into()))
+    if let Some(condition) = condition(pod, "PodScheduled", "False") {
+        let reason = condition["reason"].as_str().unwrap_or("Pending");
+        let message = condition["message"].as_str().filter(|message| !message.is_empty());
+        return message.map_or_else(|| reason.to_owned(), |message| format!("{reason}: {message}"));
+    }
+    let containers = ["/status/initContainerStatuses", "/status/containerStatuses"];
+    let mut states = containers
+        .iter()
+        .flat_map(|pointer| pod.list(pointer))
+        .filter(|container| container["ready"] != true)
+        .filter_map(container_state);
+    match (states.next(), pod.text("/status/phase")) {
+        (Some(reason), _) => reason,
+        (None, "Running") => "running, not ready".into(),
+        (None, "") => "Pending".into(),
+        (None, phase) => phase.to_owned(),
+    }
 }
 
-fn has_no_node(pod: &Object) -> bool {
-    let scheduled = condition(pod, "PodScheduled").and_then(|condition| text(condition, "/status"));
-    scheduled.as_deref() == Some("False")
-}
-
-fn condition<'a>(pod: &'a Object, kind: &str) -> Option<&'a Value> {
-    pod.list("/status/conditions").iter().find(|condition| text(condition, "/type").as_deref() == Some(kind))
-}
-
-fn text(value: &Value, pointer: &str) -> Option<String> {
-    value.pointer(pointer).and_then(Value::as_str).filter(|text| !text.is_empty()).map(str::to_owned)
+/// What a container waits for, or how it ended; `None` where it runs or has done its work.
+fn container_state(container: &Value) -> Option<String> {
+    let state = &container["state"];
+    let ended = |state: &Value| {
+        let reason = state["terminated"]["reason"].as_str().filter(|reason| *reason != "Completed")?;
+        Some(format!("{reason}, exit code {}", state["terminated"]["exitCode"]))
+    };
+    let Some(reason) = state["waiting"]["reason"].as_str() else { return ended(state) };
+    let message = state["waiting"]["message"].as_str().unwrap_or_default().trim();
+    let text = if message.is_empty() { reason.to_owned() } else { format!("{reason}: {message}") };
+    let before = ended(&container["lastState"]).map(|before| format!(" (before: {before})"));
+    Some(text + &before.unwrap_or_default())
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn a_pod_says_whether_it_is_ready_and_why_not() {
-        let pod = |status: Value| Object::new(json!({"kind": "Pod", "status": status}));
-        let ready = |status: &str| json!([{"type": "Ready", "status": status, "reason": "ContainersNotReady"}]);
-        for (status, is, why) in [
-            (json!({}), None, None),
-            (json!({"conditions": ready("True")}), Some(true), None),
-            (json!({"conditions": ready("False")}), Some(false), Some("ContainersNotReady")),
-            (
-                json!({"conditions": ready("False"), "containerStatuses": [{"state": {"waiting": {"reason": "CrashLoopBackOff"}}}]}),
-                Some(false),
-                Some("CrashLoopBackOff"),
-            ),
-            (
-                json!({"phase": "Pending", "conditions": [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable"}]}),
-                Some(false),
-                Some("Unschedulable"),
-            ),
-            (json!({"conditions": [{"type": "PodScheduled", "status": "True"}]}), None, None),
-        ] {
-            let pod = pod(status.clone());
-            assert_eq!((is_ready(&pod), unready_reason(&pod).as_deref()), (is, why), "{status}");
-        }
-    }
-}
+mod tests;

@@ -3,6 +3,8 @@ use std::ops::Range;
 use model::{Object, Ref};
 use serde_json::Value;
 
+use crate::Kind;
+
 /// What a StatefulSet's spec says: which pods and PVCs it creates, under which names, and what becomes of them.
 #[derive(Clone, Debug)]
 pub struct StatefulSet<'a> {
@@ -34,7 +36,43 @@ impl<'a> StatefulSet<'a> {
     /// As [`Self::of`], for an object that does not say its name itself.
     #[must_use]
     pub fn named(name: &Ref, object: &'a Object) -> Option<Self> {
-        (name.kind() == "StatefulSet").then(|| Self { name: name.clone(), spec: object.at("/spec") })
+        (Kind::named(name) == Kind::StatefulSet).then(|| Self { name: name.clone(), spec: object.at("/spec") })
+    }
+
+    /// An object of whatever kind, read as if it were one: some operators bring kinds with the same fields.
+    pub(crate) fn alike(name: Ref, object: &'a Object) -> Self {
+        Self { name, spec: object.at("/spec") }
+    }
+
+    /// The pod of an ordinal of the StatefulSet of this name.
+    #[must_use]
+    pub fn pod_of(name: &Ref, ordinal: u32) -> Ref {
+        Ref::pod(name.namespace(), &format!("{}-{ordinal}", name.name()))
+    }
+
+    /// The PVC that the StatefulSet of this name creates from a template: `<template>-<set>-<ordinal>` (Kubernetes 1.33,
+    /// `getPersistentVolumeClaimName` in `pkg/controller/statefulset/stateful_set_utils.go`).
+    #[must_use]
+    pub fn claim_of(name: &Ref, template: &str, ordinal: u32) -> Ref {
+        Ref::claim(name.namespace(), &format!("{template}-{}-{ordinal}", name.name()))
+    }
+
+    /// The ordinal that a pod's name says, where it is a name that the StatefulSet of this name gives.
+    #[must_use]
+    pub fn ordinal_of(name: &Ref, pod: &Ref) -> Option<u32> {
+        let rest = pod.name().strip_prefix(name.name())?.strip_prefix('-')?;
+        (pod.namespace() == name.namespace()).then(|| ordinal(rest)).flatten()
+    }
+
+    /// Whether a PVC has a name that the StatefulSet of this name could give it, from whatever template.
+    #[must_use]
+    pub fn could_create(name: &Ref, claim: &Ref) -> bool {
+        let template = || {
+            let (before, rest) = claim.name().rsplit_once('-')?;
+            ordinal(rest)?;
+            before.strip_suffix(name.name())?.strip_suffix('-').filter(|template| !template.is_empty())
+        };
+        claim.namespace() == name.namespace() && template().is_some()
     }
 
     fn at(&self, pointer: &str) -> Option<&'a Value> {
@@ -95,7 +133,7 @@ impl<'a> StatefulSet<'a> {
     /// The pod of an ordinal.
     #[must_use]
     pub fn pod(&self, ordinal: u32) -> Ref {
-        Ref::pod(self.name.namespace(), &format!("{}-{ordinal}", self.name.name()))
+        Self::pod_of(&self.name, ordinal)
     }
 
     /// The names of its PVC templates, with the templates.
@@ -108,7 +146,7 @@ impl<'a> StatefulSet<'a> {
     #[must_use]
     pub fn claims_of(&self, ordinal: u32) -> Vec<TemplateClaim<'a>> {
         let claim = |(index, (name, template)): (usize, (&str, &'a Value))| TemplateClaim {
-            claim: Ref::claim(self.name.namespace(), &format!("{name}-{}-{ordinal}", self.name.name())),
+            claim: Self::claim_of(&self.name, name, ordinal),
             ordinal,
             index,
             template,
@@ -130,11 +168,15 @@ impl<'a> StatefulSet<'a> {
         }
         self.templates().enumerate().find_map(|(index, (template, _))| {
             let rest = claim.name().strip_prefix(template)?.strip_prefix('-')?;
-            let ordinal = rest.strip_prefix(self.name.name())?.strip_prefix('-')?;
-            let plain = ordinal == "0" || !ordinal.starts_with(['0', '+']);
-            Some((index, ordinal.parse().ok().filter(|_| plain)?))
+            Some((index, ordinal(rest.strip_prefix(self.name.name())?.strip_prefix('-')?)?))
         })
     }
+}
+
+/// An ordinal as Kubernetes writes it.
+fn ordinal(text: &str) -> Option<u32> {
+    let is_plain = text == "0" || !text.starts_with(['0', '+']);
+    text.parse().ok().filter(|_| is_plain)
 }
 
 #[cfg(test)]
@@ -184,6 +226,32 @@ mod tests {
             ("other", "data-db-0", None),
         ] {
             assert_eq!(set.origin_of(&Ref::claim(namespace, name)), want, "{name}");
+        }
+    }
+
+    #[test]
+    fn names_say_what_a_set_could_have_made() {
+        let set = Ref::set("n", "db");
+        for (namespace, pod, want) in [
+            ("n", "db-0", Some(0)),
+            ("n", "db-12", Some(12)),
+            ("n", "db-01", None),
+            ("n", "db-x-0", None),
+            ("m", "db-0", None),
+        ] {
+            assert_eq!(StatefulSet::ordinal_of(&set, &Ref::pod(namespace, pod)), want, "{namespace}/{pod}");
+        }
+        for (namespace, claim, want) in [
+            ("n", "data-db-0", true),
+            ("n", "old-data-db-3", true),
+            ("n", "db-0", false),
+            ("n", "-db-0", false),
+            ("n", "data-db-", false),
+            ("n", "data-db-x", false),
+            ("n", "data-xdb-0", false),
+            ("m", "data-db-0", false),
+        ] {
+            assert_eq!(StatefulSet::could_create(&set, &Ref::claim(namespace, claim)), want, "{namespace}/{claim}");
         }
     }
 }

@@ -99,6 +99,8 @@ codes! {
         "a simulated installation is one of those that Portolan brings along, or a folder made by `portolan sim new`", "portolan sim list";
     StateFolder = 108, NothingWritten, "the run's folder cannot be used",
         "every write is recorded there before it is sent", "check the folder's permissions and free space";
+    CannotWrite = 109, Error, "a result cannot be written",
+        "what the command found, or the file that was asked for, is not kept", "check the path, its permissions and the free space, then run it again";
     NoChart = 110, NothingWritten, "no chart to upgrade to",
         "the plan carries the very chart that helm will apply", "pass --chart FILE, --chart FOLDER or --repo URL";
     BadValues = 111, Usage, "the values are not usable",

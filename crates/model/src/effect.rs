@@ -203,7 +203,7 @@ pub enum Refusal {
 pub struct Progress {
     /// The condition.
     pub cond: Cond,
-    /// What was last seen, in a few words: `1 of 3 pods ready`.
+    /// What was last seen, in a few words: `1 of 3 ready`.
     pub seen: String,
 }
 

@@ -103,23 +103,6 @@ impl Object {
         self.at(pointer).and_then(Value::as_array).map_or(&[], Vec::as_slice)
     }
 
-    /// Whether an object of this UID owns it.
-    #[must_use]
-    pub fn is_owned_by(&self, owner: &Uid) -> bool {
-        let owners = self.list("/metadata/ownerReferences").iter();
-        owners.filter_map(|its| its.get("uid")?.as_str()).any(|uid| uid == &*owner.0)
-    }
-
-    /// The names of the claims that a pod, or a workload's pod template, names as volumes.
-    #[must_use]
-    pub fn claims(&self) -> Vec<&str> {
-        let spec = if self.text("/kind") == "Pod" { "/spec/volumes" } else { "/spec/template/spec/volumes" };
-        self.list(spec)
-            .iter()
-            .filter_map(|volume| volume.pointer("/persistentVolumeClaim/claimName")?.as_str())
-            .collect()
-    }
-
     /// The keys of a Secret's or `ConfigMap`'s data.
     #[must_use]
     pub fn data_keys(&self) -> Vec<&str> {

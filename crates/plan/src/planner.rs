@@ -50,6 +50,8 @@ use ground::Ground;
 pub struct UpgradeRequest {
     /// The charts to upgrade to, one after the other.
     pub to: Vec<PackedChart>,
+    /// What else could be chosen: a stop on the way is advised only where it is among these.
+    pub offered: Vec<model::ChartId>,
     /// Values beside those of the recipes.
     pub values: Value,
     /// Ids of steps, or of values that a recipe gives, which are left out.

@@ -1,6 +1,6 @@
 //! The one way by which anybody changes the simulated world: the rules of the API server.
 
-use helm_compat::immutable;
+use kube_facts::immutable_violations;
 use model::{Ref, Refusal, Rv, Uid, Verb, Write};
 use serde_json::{Value, json};
 
@@ -72,13 +72,13 @@ impl World {
 
     /// The fields of an object that the server lets nobody change and that this would change.
     pub(crate) fn immutable_fields(&self, name: &Ref, json: &Value) -> Vec<String> {
-        self.thing(name).map(|thing| immutable::violations(name, &thing.object.0, json)).unwrap_or_default()
+        self.thing(name).map(|thing| immutable_violations(name, &thing.object.0, json)).unwrap_or_default()
     }
 
     /// Whether the server accepts this in place of what is there.
     pub(crate) fn admit(&self, name: &Ref, json: &Value) -> Result<(), Refused> {
         let thing = self.thing(name).ok_or(Refusal::NotFound)?;
-        let broken = immutable::violations(name, &thing.object.0, json);
+        let broken = immutable_violations(name, &thing.object.0, json);
         if !broken.is_empty() {
             return Err(Refusal::Invalid(format!(
                 "cannot patch \"{}\" with kind {}: field is immutable: {}",

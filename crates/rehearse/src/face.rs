@@ -1,4 +1,4 @@
-use kube_facts::{PodTemplate, StatefulSet};
+use kube_facts::{Owner, PodTemplate, StatefulSet};
 use model::{Object, Ref, Uid};
 use serde_json::Value;
 
@@ -9,14 +9,6 @@ pub(crate) struct Face {
     pub(crate) terminating: bool,
     pub(crate) owners: Vec<Owner>,
     pub(crate) kind: Kind,
-}
-
-/// An owner as the object names it. It may be an object of the cluster's.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Owner {
-    pub(crate) name: Ref,
-    pub(crate) uid: Uid,
-    pub(crate) controller: bool,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -115,23 +107,20 @@ pub(crate) const REVISION: &str = "controller-revision-hash";
 
 impl Face {
     pub(crate) fn parse(name: &Ref, object: &Object) -> Self {
+        let of = kube_facts::Kind::named(name);
         let text = |pointer: &str| object.at(pointer).and_then(Value::as_str);
         let claims = || {
-            let template = PodTemplate::of_kind(name.kind(), object);
+            let template = PodTemplate::of_kind(of, object);
             template.into_iter().flat_map(PodTemplate::claims).map(str::to_owned).collect::<Vec<_>>()
         };
-        let owners = object
-            .at("/metadata/ownerReferences")
-            .and_then(Value::as_array)
-            .map(|owners| owners.iter().filter_map(|owner| self::owner(owner, name.namespace())).collect())
-            .unwrap_or_default();
-        let kind = match (name.group(), name.kind()) {
-            ("", "PersistentVolumeClaim") => Kind::Claim(Claim {
+        let owners = kube_facts::owners_in(name.namespace(), object);
+        let kind = match of {
+            kube_facts::Kind::PersistentVolumeClaim => Kind::Claim(Claim {
                 volume: text("/spec/volumeName").filter(|name| !name.is_empty()).map(Ref::volume),
                 bound: text("/status/phase") == Some("Bound"),
                 class: text("/spec/storageClassName").map(str::to_owned),
             }),
-            ("", "PersistentVolume") => Kind::Volume(Volume {
+            kube_facts::Kind::PersistentVolume => Kind::Volume(Volume {
                 policy: match text("/spec/persistentVolumeReclaimPolicy") {
                     Some("Retain") => Policy::Retain,
                     Some("Delete") => Policy::Delete,
@@ -143,7 +132,7 @@ impl Face {
                 }),
                 released: text("/status/phase") == Some("Released"),
             }),
-            ("", "Pod") => Kind::Pod(Pod {
+            kube_facts::Kind::Pod => Kind::Pod(Pod {
                 scheduled: text("/spec/nodeName").is_some_and(|node| !node.is_empty()),
                 running: text("/status/phase") == Some("Running"),
                 stuck: text("/status/phase") == Some(STUCK),
@@ -154,8 +143,8 @@ impl Face {
                     .unwrap_or_default()
                     .to_owned(),
             }),
-            ("apps", "StatefulSet") => Kind::Set(set(name, object)),
-            ("apps", "Deployment") => {
+            kube_facts::Kind::StatefulSet => Kind::Set(set(name, object)),
+            kube_facts::Kind::Deployment => {
                 let is_paused = object.at("/spec/paused") == Some(&Value::Bool(true));
                 let has_pods = object.at("/spec/replicas").and_then(Value::as_u64) != Some(0);
                 Kind::Deployment {
@@ -163,16 +152,22 @@ impl Face {
                     rolls: !is_paused && (!has_pods || claims().is_empty()),
                 }
             }
-            ("", "Namespace") => Kind::Container(Container::Namespace(name.name().to_owned())),
-            ("apiextensions.k8s.io", "CustomResourceDefinition") => Kind::Container(Container::Resources {
+            kube_facts::Kind::Namespace => Kind::Container(Container::Namespace(name.name().to_owned())),
+            kube_facts::Kind::CustomResourceDefinition => Kind::Container(Container::Resources {
                 group: text("/spec/group").unwrap_or_default().to_owned(),
                 kind: text("/spec/names/kind").unwrap_or_default().to_owned(),
             }),
-            ("batch", "Job") => Kind::Job {
+            kube_facts::Kind::Job => Kind::Job {
                 complete: object.at("/status/succeeded").and_then(Value::as_u64).unwrap_or(0) > 0,
                 claims: claims(),
             },
-            _ => Kind::Other,
+            // Their pods are objects of the world, and what they do to a volume is told by `kube_facts::reach`.
+            kube_facts::Kind::DaemonSet
+            | kube_facts::Kind::ReplicaSet
+            | kube_facts::Kind::ReplicationController
+            | kube_facts::Kind::CronJob
+            | kube_facts::Kind::Custom => Kind::Other,
+            kube_facts::Kind::Route | kube_facts::Kind::Ingress | kube_facts::Kind::Inert => Kind::Other,
         };
         let terminating = object.at("/metadata/deletionTimestamp").is_some_and(|at| !at.is_null());
         Self { uid: Uid::new(text("/metadata/uid").unwrap_or_default()), terminating, owners, kind }
@@ -181,16 +176,6 @@ impl Face {
     pub(crate) fn is_owned_by(&self, uid: &Uid) -> bool {
         self.owners.iter().any(|owner| owner.uid == *uid)
     }
-}
-
-fn owner(json: &Value, namespace: &str) -> Option<Owner> {
-    let text = |field: &str| json.get(field).and_then(Value::as_str);
-    let group = text("apiVersion").and_then(|version| version.split_once('/')).map_or("", |(group, _)| group);
-    Some(Owner {
-        name: Ref::new(group, text("kind")?, namespace, text("name")?),
-        uid: Uid::new(text("uid")?),
-        controller: json.get("controller") == Some(&Value::Bool(true)),
-    })
 }
 
 fn set(name: &Ref, object: &Object) -> Set {

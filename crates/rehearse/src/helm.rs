@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use helm_compat::merge;
+use helm_compat::upgrade::Matching;
 use model::{HelmRun, Manifest, Object, Ref, Refusal, ReleaseId, ReleaseStatus};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -43,7 +44,8 @@ pub const HELM_RULES: &[(&str, &str, &str)] = &[
     ),
     (
         "H12",
-        "what only the old manifest has is deleted last, unless its live annotation is exactly keep",
+        "what only the old manifest has is deleted last, unless its live annotation is exactly keep; helm 3 before 3.17.1 compares \
+         kinds without their groups, and helm 4.0.0 to 4.1.0 versions too",
         "pkg/kube/client.go",
     ),
     (
@@ -207,9 +209,9 @@ impl HelmActor {
                 format!("helm {} {name}", if exists(name) { "patches" } else { "creates" })
             }),
             At::Remove(at) => {
-                self.job.stored.get(at).map_or("helm has removed what is to go".into(), |(name, _)| {
-                    match (self.removes(name), world.get(name)) {
-                        (true, Some(live)) if live.annotation("helm.sh/resource-policy") == Some("keep") => {
+                self.job.stored.get(at).map_or("helm has removed what is to go".into(), |(name, stored)| {
+                    match (self.removes(name, stored), world.get(name)) {
+                        (true, Some(live)) if kube_facts::is_kept(live) => {
                             format!("helm leaves {name}: its live annotation says keep")
                         }
                         (true, Some(_)) => format!("helm deletes {name}: the new chart does not have it"),
@@ -234,15 +236,17 @@ impl HelmActor {
                 None => &[],
             },
             At::Remove(at) => {
-                let removed = self.job.stored.get(at).is_some_and(|(name, _)| self.removes(name));
+                let removed = self.job.stored.get(at).is_some_and(|(name, stored)| self.removes(name, stored));
                 if removed { &["H12"] } else { &[] }
             }
             At::Supersede | At::Deployed | At::Failed => &["H13"],
         }
     }
 
-    fn removes(&self, name: &Ref) -> bool {
-        !self.job.target.iter().any(|(target, _)| target == name)
+    /// Whether no document of the new manifest is for a stored one, as this helm sees it.
+    fn removes(&self, name: &Ref, stored: &Object) -> bool {
+        let matching = Matching::of(&self.job.run.client.version);
+        !self.job.target.iter().any(|(its, target)| matching.is_same((name, stored), (its, target)))
     }
 
     /// One turn; `false` when helm has ended.
@@ -297,8 +301,11 @@ impl HelmActor {
 
     /// The objects that the stored manifest does not have.
     fn new_names(&self) -> impl Iterator<Item = &Ref> {
-        let is_stored = |name: &Ref| self.job.stored.iter().any(|(stored, _)| stored == name);
-        self.job.target.iter().map(|(name, _)| name).filter(move |name| !is_stored(name))
+        let matching = Matching::of(&self.job.run.client.version);
+        let is_new = move |(name, doc): &&(Ref, Object)| {
+            !self.job.stored.iter().any(|(its, stored)| matching.is_same((its, stored), (name, doc)))
+        };
+        self.job.target.iter().filter(is_new).map(|(name, _)| name)
     }
 
     /// Why helm refuses the upgrade before it writes anything; what went wrong, once it has begun.
@@ -388,7 +395,9 @@ impl HelmActor {
             return Ok(());
         }
         let modified = self.resolved(world, name, doc);
-        let original = self.job.stored.iter().find(|(stored, _)| stored == name).map(|(_, doc)| (*doc.0).clone());
+        let matching = Matching::of(&self.job.run.client.version);
+        let original = self.job.stored.iter().find(|(its, stored)| matching.is_same((its, stored), (name, doc)));
+        let original = original.map(|(_, doc)| (*doc.0).clone());
         let original = original.unwrap_or_else(|| (*doc.0).clone());
         let patched = if merge::is_typed(name.group()) {
             merge::three_way(&original, &modified, &live.0)
@@ -410,14 +419,14 @@ impl HelmActor {
 
     fn remove(&mut self, world: &mut World, at: usize, fate: Fate) {
         let job = self.job.clone();
-        let Some((name, _)) = job.stored.get(at) else {
+        let Some((name, stored)) = job.stored.get(at) else {
             self.at = At::Supersede;
             return;
         };
         self.at = At::Remove(at + 1);
-        let kept = world.get(name).is_some_and(|live| live.annotation("helm.sh/resource-policy") == Some("keep"));
+        let kept = world.get(name).is_some_and(kube_facts::is_kept);
         // Helm 3 only logs a failed delete; the upgrade still ends as deployed.
-        if self.removes(name) && !kept && fate == Fate::Served {
+        if self.removes(name, stored) && !kept && fate == Fate::Served {
             drop(world.delete(name));
         }
     }

@@ -39,7 +39,8 @@ pub fn judge<'a>(
         return (if policy == Some("Delete") { Verdict::Doomed } else { Verdict::Detached }, false);
     }
     let mounted = pods.into_iter().any(|pod| {
-        PodTemplate::of_kind("Pod", pod).is_some_and(|pod| pod.claims().any(|claim| claim == aim.claim.name()))
+        PodTemplate::of_kind(kube_facts::Kind::Pod, pod)
+            .is_some_and(|pod| pod.claims().any(|claim| claim == aim.claim.name()))
             && pod.text("/metadata/namespace") == aim.claim.namespace()
             && !pod.is_terminating()
             && !pod.text("/spec/nodeName").is_empty()

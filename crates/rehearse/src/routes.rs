@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use model::{Object, Ref, RouteLook, RouteSeen, route};
+use kube_facts::services;
+use model::{Object, Ref, RouteLook, RouteSeen};
 use serde_json::Value;
 
 use crate::serve::readiness;
@@ -23,7 +24,7 @@ impl World {
             } else {
                 RouteSeen::Fails { status: 503 }
             };
-            RouteLook { route: name.clone(), address: route::addresses(object).join(", "), seen }
+            RouteLook { route: name.clone(), address: kube_facts::addresses(object).join(", "), seen }
         };
         routes.iter().map(look).collect()
     }
@@ -44,15 +45,4 @@ impl World {
 fn labels(object: &Object, pointer: &str) -> Option<BTreeMap<String, Value>> {
     let labels = object.at(pointer)?.as_object()?;
     Some(labels.iter().map(|(key, value)| (key.clone(), value.clone())).collect())
-}
-
-/// The services behind a Route or an Ingress.
-fn services(route: &Object) -> Vec<String> {
-    if route.text("/kind") == "Route" {
-        return vec![route.text("/spec/to/name").to_owned()];
-    }
-    let rules = route.list("/spec/rules").iter().filter_map(|rule| rule.pointer("/http/paths")?.as_array()).flatten();
-    let named = rules.filter_map(|path| path.pointer("/backend/service/name")?.as_str());
-    let fallback = route.at("/spec/defaultBackend/service/name").and_then(Value::as_str);
-    named.chain(fallback).map(str::to_owned).collect()
 }

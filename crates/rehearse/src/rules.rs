@@ -3,10 +3,11 @@
 //! Each rule looks at one object and changes the world in one step, as one API write of the real controller
 //! does. The sources are the controllers of Kubernetes 1.27 to 1.34.
 
+use kube_facts::{Owner, StatefulSet};
 use model::{Ref, SecretKey};
 use serde_json::{Value, json};
 
-use crate::face::{Face, Kind, Owner, Pod, Policy};
+use crate::face::{Face, Kind, Pod, Policy};
 use crate::sets::{set_step, take_set_step};
 use crate::world::{Database, Disk, Thing, World};
 
@@ -211,9 +212,8 @@ pub(crate) fn reads(name: &Ref, face: &Face) -> Vec<Ref> {
         Kind::Volume(volume) => names.extend(volume.claim.iter().map(|(claim, _)| claim.clone())),
         Kind::Set(set) => {
             for ordinal in set.ordinals.clone() {
-                let claim = |template: &str| format!("{template}-{}-{ordinal}", name.name());
-                names.push(Ref::pod(name.namespace(), &format!("{}-{ordinal}", name.name())));
-                names.extend(set.templates.iter().map(|(one, _)| Ref::claim(name.namespace(), &claim(one))));
+                names.push(StatefulSet::pod_of(name, ordinal));
+                names.extend(set.templates.iter().map(|(one, _)| StatefulSet::claim_of(name, one, ordinal)));
             }
         }
         Kind::Claim(_) | Kind::Deployment { .. } | Kind::Job { .. } | Kind::Container(_) | Kind::Other => {}
@@ -335,13 +335,7 @@ fn provision(world: &mut World, name: &Ref, thing: &Thing) {
 }
 
 fn database_of<'a>(world: &'a World, pod: &Ref) -> Option<&'a crate::world::KnownDatabase> {
-    world.facts.databases.iter().find(|known| {
-        known.set.namespace() == pod.namespace()
-            && pod
-                .name()
-                .strip_prefix(known.set.name())
-                .is_some_and(|rest| rest.starts_with('-') && rest[1..].parse::<u32>().is_ok())
-    })
+    world.facts.databases.iter().find(|known| StatefulSet::ordinal_of(&known.set, pod).is_some())
 }
 
 /// The raw data of the first of these keys that is there.
@@ -379,8 +373,7 @@ fn init_database(world: &mut World, name: &Ref, pod: &Pod) {
 
 /// The running pod of a database's set, with the volume under it.
 pub(crate) fn running_database<'a>(world: &'a World, set: &Ref) -> Option<(Ref, &'a Database)> {
-    let pod = Ref::pod(set.namespace(), &format!("{}-0", set.name()));
-    let face = world.face(&pod)?;
+    let face = world.face(&StatefulSet::pod_of(set, 0))?;
     let Kind::Pod(face) = &face.kind else { return None };
     if !face.running {
         return None;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use base64::Engine as _;
 use engine::Engine;
 use helm_compat::values;
+use kube_facts::StatefulSet;
 use model::{
     CheckReport, Cond, DatabaseError, DatabaseRef, Digest, HelmRun, Progress, Ref, Refusal, ReleaseFact, ReleaseId,
     ReleaseStatus, Reply, Request, SecretKey, Seen, Snapshot, ValuesMode, Wait,
@@ -97,7 +98,7 @@ pub(crate) fn readiness(world: &World, name: &Ref) -> Result<String, String> {
                 .ordinals
                 .clone()
                 .filter(|ordinal| {
-                    let pod = Ref::pod(name.namespace(), &format!("{}-{ordinal}", name.name()));
+                    let pod = StatefulSet::pod_of(name, *ordinal);
                     world.face(&pod).is_some_and(|pod| {
                         !pod.terminating
                             && pod.is_owned_by(&face.uid)

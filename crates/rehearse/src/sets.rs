@@ -1,6 +1,7 @@
 //! What the StatefulSet controller does next: `UpdateStatefulSet` of `pkg/controller/statefulset/stateful_set_control.go` and
 //! `updateClaimOwnerRefForSetAndPod` of `stateful_set_utils.go` (Kubernetes 1.34).
 
+use kube_facts::StatefulSet;
 use model::{Ref, Uid};
 use serde_json::{Value, json};
 
@@ -48,11 +49,11 @@ pub(crate) fn set_step(world: &World, name: &Ref, uid: &Uid, set: &Set) -> Optio
 }
 
 fn replica(world: &World, name: &Ref, uid: &Uid, set: &Set, ordinal: u32) -> Replica {
-    let pod = pod_of(name, ordinal);
+    let pod = StatefulSet::pod_of(name, ordinal);
     let face = world.face(&pod);
     let is_ready = face.is_some_and(|face| !face.terminating && matches!(&face.kind, Kind::Pod(pod) if pod.running));
     for (template, spec) in &set.templates {
-        let claim = claim_of(name, template, ordinal);
+        let claim = StatefulSet::claim_of(name, template, ordinal);
         match world.face(&claim) {
             None => return Replica::Step(RuleId::SetClaim, SetStep::Claim { name: claim, spec: spec.clone() }),
             Some(claim) if claim.terminating && face.is_none() => return Replica::Waits,
@@ -80,7 +81,7 @@ fn drop_step(world: &World, name: &Ref, uid: &Uid, set: &Set, dropped: &[(u32, R
     for (ordinal, pod) in dropped {
         let Some(pod_uid) = world.face(pod).map(|face| face.uid.clone()) else { continue };
         for (template, _) in &set.templates {
-            let claim = claim_of(name, template, *ordinal);
+            let claim = StatefulSet::claim_of(name, template, *ordinal);
             let Some(is) = world.face(&claim) else { continue };
             let (by_pod, by_set) = (is.is_owned_by(&pod_uid), is.is_owned_by(uid));
             let other = has_other_controller(is, uid) && !by_pod;
@@ -104,7 +105,7 @@ fn drop_step(world: &World, name: &Ref, uid: &Uid, set: &Set, dropped: &[(u32, R
 fn roll_step(world: &World, name: &Ref, set: &Set) -> Option<(RuleId, SetStep)> {
     let first = set.ordinals.start.saturating_add(set.partition);
     for ordinal in (first..set.ordinals.end).rev() {
-        let pod = pod_of(name, ordinal);
+        let pod = StatefulSet::pod_of(name, ordinal);
         let face = world.face(&pod)?;
         let Kind::Pod(is) = &face.kind else { return None };
         if is.revision != set.revision && !face.terminating {
@@ -117,16 +118,8 @@ fn roll_step(world: &World, name: &Ref, set: &Set) -> Option<(RuleId, SetStep)> 
     None
 }
 
-fn pod_of(set: &Ref, ordinal: u32) -> Ref {
-    Ref::pod(set.namespace(), &format!("{}-{ordinal}", set.name()))
-}
-
-fn claim_of(set: &Ref, template: &str, ordinal: u32) -> Ref {
-    Ref::claim(set.namespace(), &format!("{template}-{}-{ordinal}", set.name()))
-}
-
 fn has_other_controller(claim: &Face, set: &Uid) -> bool {
-    claim.owners.iter().any(|owner| owner.controller && owner.uid != *set && owner.name.kind() != "Pod")
+    claim.owners.iter().any(|owner| owner.is_controller && owner.uid != *set && owner.name.kind() != "Pod")
 }
 
 fn owned_by_pod(claim: &Face, pod: &Ref) -> bool {
@@ -151,7 +144,8 @@ pub(crate) fn take_set_step(world: &mut World, name: &Ref, thing: &Thing, set: &
         SetStep::Pod { name: pod, ordinal } => {
             let mut spec = thing.object.at("/spec/template/spec").cloned().unwrap_or(json!({}));
             let volumes = set.templates.iter().map(|(template, _)| {
-                json!({"name": template, "persistentVolumeClaim": {"claimName": format!("{template}-{}-{ordinal}", name.name())}})
+                let claim = StatefulSet::claim_of(name, template, *ordinal);
+                json!({"name": template, "persistentVolumeClaim": {"claimName": claim.name()}})
             });
             let mut all: Vec<Value> = spec.get("volumes").and_then(Value::as_array).cloned().unwrap_or_default();
             all.extend(volumes);

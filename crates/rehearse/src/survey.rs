@@ -82,6 +82,10 @@ impl World {
             _ => return object.clone(),
         };
         json["status"] = status;
+        // The real controller says which change of the spec it has seen.
+        if let Some(generation) = object.at("/metadata/generation") {
+            json["status"]["observedGeneration"] = generation.clone();
+        }
         Object::new(json)
     }
 

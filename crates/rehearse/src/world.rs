@@ -2,6 +2,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use kube_facts::Owner;
 use model::{
     Cluster, Coverage, DatabaseRef, Digest, Manifest, Object, Plan, PlanFile, Ref, ReleaseId, Scope, SecretKey, Table,
     Uid,
@@ -10,7 +11,7 @@ use semver::Version;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::face::{Container, Face, Kind, Owner};
+use crate::face::{Container, Face, Kind};
 use crate::fingerprint::{self, Print};
 use crate::rules;
 

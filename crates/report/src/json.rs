@@ -1,8 +1,11 @@
 //! The view of a forecast for programs. Field names are stable; fields may be added.
 
-use rehearse::{Forecast, VolumeForecast};
+use std::collections::BTreeSet;
+
+use model::DatabaseRef;
+use rehearse::{DatabaseEnd, Forecast, VolumeForecast};
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 #[derive(Serialize)]
 struct ForecastView<'a> {
@@ -34,6 +37,19 @@ struct EndView<'a> {
     worlds: usize,
     at_step: Option<u32>,
     story: &'a [String],
+}
+
+/// What looks into databases show in the ends of a page, as JSON.
+#[must_use]
+pub fn databases(databases: &[(DatabaseRef, BTreeSet<DatabaseEnd>)]) -> Value {
+    let word = |end: &DatabaseEnd| match end {
+        DatabaseEnd::Opens => "opens",
+        DatabaseEnd::Down => "down",
+        DatabaseEnd::RefusesPassword => "refuses-password",
+        DatabaseEnd::Another => "another",
+    };
+    let one = |(database, ends): &(DatabaseRef, BTreeSet<DatabaseEnd>)| json!({"database": database.database, "pod": database.pod, "ends": ends.iter().map(word).collect::<Vec<_>>()});
+    databases.iter().map(one).collect()
 }
 
 /// A forecast as JSON.

@@ -73,8 +73,7 @@ pub(crate) fn guards(aim: &VolumeAim, now: &Now) -> Vec<&'static str> {
     if matches!(now.get(&aim.volume), Some(Seen::There(volume)) if is_retained(volume)) {
         guards.push("Retain");
     }
-    let is_kept = |claim: &Object| claim.annotation("helm.sh/resource-policy") == Some("keep");
-    if matches!(now.get(&aim.claim), Some(Seen::There(claim)) if is_kept(claim)) {
+    if matches!(now.get(&aim.claim), Some(Seen::There(claim)) if kube_facts::is_kept(claim)) {
         guards.push("keep");
     }
     guards

@@ -8,11 +8,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use model::{Action, Effect, End, Event, Outcome, PlanFile, Record, Ref, StepKind, Uid, Verdict, VolumeAim, VolumeEnd};
+use model::{Action, Effect, End, Event, Outcome, PlanFile, Record, StepKind, Uid, Verdict, VolumeAim, VolumeEnd};
 use recipe::{Book, PageLine, PageOp, PageReading};
-use rehearse::{HelmJob, Op, Options, Script, ScriptLine, Subject, World};
+use rehearse::{Options, Subject, World};
 use serde::Deserialize;
-use serde_json::json;
 use testkit::proxy::Proxy;
 use testkit::rig::Rig;
 
@@ -183,7 +182,10 @@ fn once(rig: &Rig, case: &Case, helm: &str, force: Force) -> Result<(Prediction,
     let reading = case.page.as_deref().map(reading).transpose()?;
     let lines = reading.as_ref().map(|reading| reading.filled("runai.apps.rig.example.com", &site.release()));
     let subject = match &lines {
-        Some(lines) => Subject::Script(script(lines, &world, &file).context("the page upgrades with helm")?),
+        Some(lines) => {
+            let run = file.plan.helm_runs().next().context("the page upgrades with helm")?;
+            Subject::Script(rehearse::page_script(lines, &world, run).context("the stored manifest is known")?)
+        }
         None => Subject::Plan(Arc::new(file.plan.clone())),
     };
     let predicted = predict(&world, &subject, &watched.aim);
@@ -224,27 +226,6 @@ fn predict(world: &World, subject: &Subject, aim: &VolumeAim) -> Prediction {
 pub fn reading(name: &str) -> Result<PageReading> {
     let page = Book::builtin().page.context("there is a page")?;
     page.readings.into_iter().find(|reading| reading.name == name).context("there is such a reading")
-}
-
-fn script(lines: &[PageLine], world: &World, file: &PlanFile) -> Option<Script> {
-    let run = file.plan.helm_runs().next()?;
-    let release = &file.plan.release;
-    let op = |op: &PageOp| match op {
-        PageOp::Nothing => Some(Op::Nothing),
-        PageOp::PatchVolumeOf { claim, patch } => {
-            let claim = world.get(&Ref::claim(&release.namespace, claim))?;
-            Some(Op::Patch(Ref::volume(claim.text("/spec/volumeName")), patch.clone()))
-        }
-        PageOp::Annotate { claim, annotations } => {
-            let patch = json!({"metadata": {"annotations": annotations}});
-            Some(Op::Patch(Ref::claim(&release.namespace, claim), patch))
-        }
-        PageOp::Delete(objects) => {
-            Some(Op::Delete(objects.iter().filter_map(|text| recipe::object(text, release)).collect()))
-        }
-        PageOp::HelmUpgrade { .. } => HelmJob::typed(world, run).map(|job| Op::Helm(Box::new(job))),
-    };
-    lines.iter().map(|line| Some(ScriptLine { line: line.line, text: line.text.clone(), op: op(&line.op)? })).collect()
 }
 
 fn carry_out(site: &Site<'_>, file: &PlanFile, lines: Option<&[PageLine]>, force: Force) -> Result<End> {

@@ -148,7 +148,7 @@ impl<'a> Site<'a> {
                 let is_ready = items.into_iter().all(|mut item| {
                     item["kind"] = json!(kind);
                     item["apiVersion"] = json!(api);
-                    adapters::kubernetes::readiness(&Object::new(item)).is_ok()
+                    kube_facts::readiness(&Object::new(item)).is_ok()
                 });
                 Ok(is_ready)
             })

@@ -58,6 +58,7 @@ pub fn charts(installed: &ChartId, to: &[&str]) -> Result<Vec<PackedChart>, Find
 pub fn request(installed: &ChartId, to: &[&str], without: &[&str]) -> Result<UpgradeRequest, Finding> {
     Ok(UpgradeRequest {
         to: charts(installed, to)?,
+        offered: Vec::new(),
         values: json!({}),
         without: without.iter().map(|id| (*id).to_owned()).collect(),
         accepted: Vec::new(),

@@ -7,7 +7,7 @@ use trials::sim;
 fn a_route_answers_while_what_is_behind_it_is_ready() {
     let mut installation = sim::installation("openshift-2.8");
     let file = sim::plan(installation.world(), &["2.20"], &[]).expect("a plan");
-    let routes = file.plan.routes();
+    let routes = kube_facts::routes(&file.plan);
     assert_eq!(routes.len(), 1, "{routes:?}");
     let ask = |installation: &rehearse::Installation| installation.world().ask_routes(&routes).remove(0);
     let look = ask(&installation);

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use adapters::charts::Listing;
 use helm_compat::chart::PackedChart;
+use helm_compat::helmignore::{self, IgnoreRules};
 use model::{ChartId, Code, Digest, Fetched, Finding};
 use plan::planner;
 
@@ -32,7 +33,9 @@ impl Catalog {
         Self::new(fixtures::charts(), None)
     }
 
-    fn ids(&self) -> Vec<ChartId> {
+    /// Name and version of each.
+    #[must_use]
+    pub fn ids(&self) -> Vec<ChartId> {
         let there = self.there.iter().flat_map(Listing::ids);
         self.here.iter().map(|chart| &chart.id).chain(there).cloned().collect()
     }
@@ -117,8 +120,14 @@ pub fn read_charts(path: &Path, all: &mut Vec<PackedChart>) -> Result<(), Findin
     let unusable =
         |error: String| Finding::blocking(Code::NoChart, format!("{} is no chart", path.display())).with(error);
     if path.is_dir() && path.join("Chart.yaml").exists() {
+        let rules = match fs_err::read_to_string(path.join(helmignore::FILE)) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+            Err(error) => return Err(unusable(error.to_string())),
+        };
         let mut files = BTreeMap::new();
-        read_folder(path, path, &mut files).map_err(|error| unusable(error.to_string()))?;
+        let folder = ChartFolder { root: path, ignored: IgnoreRules::parse(&rules).map_err(&unusable)? };
+        folder.read(path, &mut files).map_err(|error| unusable(error.to_string()))?;
         all.push(PackedChart::of_files(files).map_err(|error| unusable(error.to_string()))?);
         return Ok(());
     }
@@ -139,17 +148,32 @@ pub fn read_charts(path: &Path, all: &mut Vec<PackedChart>) -> Result<(), Findin
     Ok(())
 }
 
-fn read_folder(root: &Path, folder: &Path, files: &mut BTreeMap<String, Vec<u8>>) -> std::io::Result<()> {
-    for entry in fs_err::read_dir(folder)? {
-        let path = entry?.path();
-        if path.is_dir() {
-            read_folder(root, &path, files)?;
-        } else {
-            let name = path.strip_prefix(root).unwrap_or(&path).to_string_lossy().into_owned();
-            files.insert(name, fs_err::read(&path)?);
+/// A chart's folder, read as helm reads it.
+struct ChartFolder<'a> {
+    root: &'a Path,
+    ignored: IgnoreRules,
+}
+
+impl ChartFolder<'_> {
+    fn read(&self, folder: &Path, files: &mut BTreeMap<String, Vec<u8>>) -> std::io::Result<()> {
+        for entry in fs_err::read_dir(folder)? {
+            let path = entry?.path();
+            let name = path.strip_prefix(self.root).unwrap_or(&path).to_string_lossy().into_owned();
+            let kind = fs_err::metadata(&path)?;
+            if self.ignored.ignores(&name, kind.is_dir()) {
+                continue;
+            }
+            if kind.is_dir() {
+                self.read(&path, files)?;
+            } else if kind.is_file() {
+                files.insert(name, fs_err::read(&path)?);
+            } else {
+                let text = format!("{} is neither a file nor a folder", path.display());
+                return Err(std::io::Error::other(text));
+            }
         }
+        Ok(())
     }
-    Ok(())
 }
 
 #[cfg(test)]

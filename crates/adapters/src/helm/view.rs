@@ -11,7 +11,6 @@ use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
 use super::place::{Place, Resource, parameter, selects};
-use crate::kubernetes::kind_of;
 
 /// An answer, whole.
 #[derive(Clone, Debug)]
@@ -125,7 +124,7 @@ impl Upstream {
     fn kind(&self, resource: &Resource) -> Option<String> {
         let key = (resource.group().to_owned(), resource.plural.clone());
         let learnt = lock(&self.kinds).get(&key).cloned();
-        learnt.or_else(|| kind_of(resource.group(), &resource.plural))
+        learnt.or_else(|| kube_facts::kind_of_plural(resource.group(), &resource.plural).map(str::to_owned))
     }
 }
 

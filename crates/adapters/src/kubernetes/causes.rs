@@ -4,13 +4,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use kube_facts::{PodTemplate, pod_state, readiness};
 use model::{Cond, Object, Progress, Ref, Seen};
 use serde_json::Value;
 use tokio::time::Instant;
 
 use super::Client;
 use super::kinds::encode;
-use super::readiness::{pod_state, readiness};
 
 /// A wait that is over sooner needs no explanation.
 const FIRST: Duration = Duration::from_secs(3);
@@ -86,7 +86,8 @@ impl Client {
         let mut lines = Vec::new();
         for job in jobs.iter().filter(|job| is_hook(job)) {
             let Err(text) = readiness(job) else { continue };
-            let own: Vec<Object> = pods.iter().filter(|pod| pod.is_owned_by(&job.uid())).cloned().collect();
+            let own: Vec<Object> =
+                pods.iter().filter(|pod| kube_facts::is_owned_by(pod, &job.uid())).cloned().collect();
             let why = causes(job, &own, &events);
             let why = if why.is_empty() { String::new() } else { format!(" ({})", why.join("; ")) };
             lines.push(format!("hook Job {}: {text}{why}", job.text("/metadata/name")));
@@ -122,7 +123,8 @@ fn causes(workload: &Object, pods: &[Object], events: &[Object]) -> Vec<String> 
         .collect();
     let uids: BTreeSet<String> =
         waiting.iter().map(|pod| pod.uid()).chain([workload.uid()]).map(|uid| uid.0.to_string()).collect();
-    let claims: BTreeSet<&str> = waiting.iter().flat_map(|pod| pod.claims()).collect();
+    let claims: BTreeSet<&str> =
+        waiting.iter().filter_map(|pod| PodTemplate::of(pod)).flat_map(PodTemplate::claims).collect();
     let replica_set = format!("{}-", workload.text("/metadata/name"));
     let is_about = |event: &&Object| match event.text("/involvedObject/kind") {
         "PersistentVolumeClaim" => claims.contains(event.text("/involvedObject/name")),

@@ -61,81 +61,14 @@ pub(super) fn encode(text: &str) -> String {
         .collect()
 }
 
-/// Group, version, whether namespaced, and kinds with their plurals where those are not lower case and `s`.
-type Row = (&'static str, &'static str, bool, &'static [&'static str]);
-
-const TABLE: &[Row] = &[
-    (
-        "",
-        "v1",
-        true,
-        &[
-            "ConfigMap",
-            "Endpoints=endpoints",
-            "Event",
-            "LimitRange",
-            "PersistentVolumeClaim",
-            "Pod",
-            "ReplicationController",
-            "ResourceQuota",
-            "Secret",
-            "Service",
-            "ServiceAccount",
-        ],
-    ),
-    ("", "v1", false, &["Namespace", "Node", "PersistentVolume"]),
-    ("apps", "v1", true, &["ControllerRevision", "DaemonSet", "Deployment", "ReplicaSet", "StatefulSet"]),
-    ("batch", "v1", true, &["CronJob", "Job"]),
-    ("autoscaling", "v2", true, &["HorizontalPodAutoscaler"]),
-    ("discovery.k8s.io", "v1", true, &["EndpointSlice"]),
-    ("node.k8s.io", "v1", false, &["RuntimeClass=runtimeclasses"]),
-    ("apiregistration.k8s.io", "v1", false, &["APIService"]),
-    (
-        "admissionregistration.k8s.io",
-        "v1",
-        false,
-        &[
-            "MutatingWebhookConfiguration",
-            "ValidatingAdmissionPolicy=validatingadmissionpolicies",
-            "ValidatingAdmissionPolicyBinding",
-            "ValidatingWebhookConfiguration",
-        ],
-    ),
-    ("networking.k8s.io", "v1", true, &["Ingress=ingresses", "NetworkPolicy=networkpolicies"]),
-    ("networking.k8s.io", "v1", false, &["IngressClass=ingressclasses"]),
-    ("rbac.authorization.k8s.io", "v1", true, &["Role", "RoleBinding"]),
-    ("rbac.authorization.k8s.io", "v1", false, &["ClusterRole", "ClusterRoleBinding"]),
-    ("storage.k8s.io", "v1", false, &["CSIDriver", "CSINode", "StorageClass=storageclasses", "VolumeAttachment"]),
-    ("policy", "v1", true, &["PodDisruptionBudget"]),
-    ("coordination.k8s.io", "v1", true, &["Lease"]),
-    ("scheduling.k8s.io", "v1", false, &["PriorityClass=priorityclasses"]),
-    ("apiextensions.k8s.io", "v1", false, &["CustomResourceDefinition"]),
-    ("route.openshift.io", "v1", true, &["Route"]),
-    ("config.openshift.io", "v1", false, &["ClusterVersion", "Infrastructure", "Ingress=ingresses"]),
-    ("security.openshift.io", "v1", false, &["SecurityContextConstraints=securitycontextconstraints"]),
-];
-
 pub(super) fn well_known(group: &str, kind: &str) -> Option<Endpoint> {
-    usual().find(|(its, endpoint)| *its == group && endpoint.kind == kind).map(|(_, endpoint)| endpoint)
-}
-
-/// The usual kinds, each with its group.
-fn usual() -> impl Iterator<Item = (&'static str, Endpoint)> {
-    TABLE.iter().flat_map(|(group, version, namespaced, kinds)| {
-        kinds.iter().map(move |row| {
-            let (kind, plural) = match row.split_once('=') {
-                Some((kind, plural)) => (kind, plural.to_owned()),
-                None => (*row, plural(row)),
-            };
-            let api_version = join(group, version);
-            (*group, Endpoint { kind: kind.into(), api_version, plural, namespaced: *namespaced })
-        })
+    let known = kube_facts::usual_kind(group, kind)?;
+    Some(Endpoint {
+        kind: known.kind.into(),
+        api_version: known.api_version(),
+        plural: known.plural,
+        namespaced: known.is_namespaced,
     })
-}
-
-/// The plural that a kind has where its maker chose nothing else.
-fn plural(kind: &str) -> String {
-    format!("{}s", kind.to_lowercase())
 }
 
 /// A kind that a server has.
@@ -150,13 +83,13 @@ pub(crate) struct Kind {
 /// The kinds of a server that cannot be asked: those that every Kubernetes has, and what is known of this one, as helm calls it
 /// (`route.openshift.io/v1/Route`). A plural that is not usual is guessed, and whether a kind is namespaced is said by the caller.
 pub(crate) fn kinds(api_versions: &[String], is_namespaced: &dyn Fn(&str) -> bool) -> Vec<Kind> {
-    let mut all: Vec<Kind> = usual()
-        .filter(|(group, _)| !group.ends_with(".openshift.io"))
-        .map(|(_, usual)| Kind {
-            name: usual.kind,
-            api_version: usual.api_version,
+    let usual = kube_facts::usual_kinds().filter(|usual| !usual.group.ends_with(".openshift.io"));
+    let mut all: Vec<Kind> = usual
+        .map(|usual| Kind {
+            name: usual.kind.into(),
+            api_version: usual.api_version(),
             plural: usual.plural,
-            is_namespaced: usual.namespaced,
+            is_namespaced: usual.is_namespaced,
         })
         .collect();
     for (api_version, name) in api_versions.iter().filter_map(|it| it.rsplit_once('/')) {
@@ -172,22 +105,10 @@ pub(crate) fn kinds(api_versions: &[String], is_namespaced: &dyn Fn(&str) -> boo
             name: name.to_owned(),
             api_version: api_version.to_owned(),
             is_namespaced: usual.as_ref().map_or_else(|| is_namespaced(name), |usual| usual.namespaced),
-            plural: usual.map_or_else(|| plural(name), |usual| usual.plural),
+            plural: usual.map_or_else(|| kube_facts::plural(name), |usual| usual.plural),
         });
     }
     all
-}
-
-/// The kind of a group's plural, where it is one of the usual ones.
-pub(crate) fn kind_of(group: &str, plural: &str) -> Option<String> {
-    let kinds = TABLE.iter().filter(|(its, ..)| *its == group).flat_map(|(.., kinds)| kinds.iter());
-    let mut kinds = kinds.map(|row| row.split_once('=').map_or(*row, |(kind, _)| kind));
-    kinds.find(|kind| well_known(group, kind).is_some_and(|it| it.plural == plural)).map(str::to_owned)
-}
-
-/// The group of a kind, where it is one of the usual ones; else the core group.
-pub(crate) fn group_of(kind: &str) -> &'static str {
-    TABLE.iter().find(|(group, ..)| well_known(group, kind).is_some()).map_or("", |(group, ..)| group)
 }
 
 fn join(group: &str, version: &str) -> String {

@@ -7,7 +7,6 @@ use tokio::time::Instant;
 
 use super::Client;
 use super::causes::Causes;
-use super::readiness::readiness;
 
 /// The pause between two looks: a sixteenth of the wait so far, so that a short wait stays short and a long one is no
 /// burden, and within these.
@@ -72,7 +71,9 @@ impl Client {
                     Cond::HelmEnded(token) => helm_lives(token).then(|| "helm is at work".into()),
                     Cond::Ready(target) => self.unready(target).await,
                     Cond::Gone(gone) => self.there(&gone.target, |object| object.uid() == gone.uid).await,
-                    Cond::Ended(orphan) => self.there(&orphan.pod, |pod| pod.is_owned_by(&orphan.owner)).await,
+                    Cond::Ended(orphan) => {
+                        self.there(&orphan.pod, |pod| kube_facts::is_owned_by(pod, &orphan.owner)).await
+                    }
                 };
                 seen.map(|seen| Progress { cond: (*cond).clone(), seen })
             })
@@ -98,7 +99,7 @@ impl Client {
             Seen::Absent => return Some("is not there".into()),
             Seen::Unreadable(text) => return Some(unreadable(&text)),
         };
-        readiness(&object).err()
+        kube_facts::readiness_of(kube_facts::Kind::named(target), &object).err()
     }
 
     /// The pods of a workload; none where they may not be read, for they only explain.

@@ -72,6 +72,6 @@ async fn what_does_not_come_is_named_at_the_end() {
     };
     let seen: Vec<&str> = progress.iter().map(|progress| progress.seen.as_str()).collect();
     assert_eq!(seen[0], "phase Pending");
-    assert_eq!(seen[1], "0 of 1 pods ready; pod s-0: Pending");
+    assert_eq!(seen[1], "0 of 1 ready; pod s-0: Pending");
     assert_eq!(seen[2], "is not there");
 }

@@ -158,7 +158,8 @@ pub(crate) async fn carry_out(
         Ok(outcome) => outcome.unwrap_or(Outcome::StoppedSafely),
         Err(finding) => return broken_off(&driver, &plan, finding, output).await,
     };
-    let routes = if outcome == Outcome::Finished { driver.ask_routes(&plan.routes()).await } else { Vec::new() };
+    let routes =
+        if outcome == Outcome::Finished { driver.ask_routes(&kube_facts::routes(&plan)).await } else { Vec::new() };
     let now = look(&driver, &plan).await;
     let end = End {
         rehearsal: rehearsed.as_ref(),

@@ -84,6 +84,8 @@ fn write(path: &Path, text: &str) -> Result<(), Finding> {
 }
 
 fn unwritable(path: &Path, error: &std::io::Error) -> Finding {
-    let finding = Finding::blocking(Code::BadOption, format!("{} cannot be written", path.display()));
+    // A file that is there is a wrong choice of the user's, not a failure of the system's.
+    let code = if error.kind() == std::io::ErrorKind::AlreadyExists { Code::BadOption } else { Code::CannotWrite };
+    let finding = Finding::blocking(code, format!("{} cannot be written", path.display()));
     finding.with(error.to_string()).next("name another folder with --to")
 }

@@ -3,9 +3,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use adapters::postgres::Depth;
 use inventory::survey::Survey;
-use model::{
-    Baseline, Code, Comparison, DatabaseError, DatabaseRef, Exit, FORMAT, Finding, Object, Ref, Severity, route,
-};
+use model::{Baseline, Code, Comparison, DatabaseError, DatabaseRef, Exit, FORMAT, Finding, Object, Ref, Severity};
 use recipe::{Ask, Book};
 use workflow::Target;
 
@@ -100,7 +98,7 @@ async fn compare(
         }
     }
     let names: Vec<Ref> =
-        survey.inventory.release.docs.iter().filter_map(Object::name).filter(route::is_route).collect();
+        survey.inventory.release.docs.iter().filter_map(Object::name).filter(kube_facts::is_route).collect();
     let routes = target.ask_routes(&names).await;
     let compared = Comparison { taken: before.taken, checks, routes };
     output.result(&report::comparison(&compared), &compared)?;

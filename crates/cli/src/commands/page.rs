@@ -1,15 +1,15 @@
 use std::time::Instant;
 
-use model::{Code, Exit, Finding, HelmRun, Ref, ReleaseId};
-use recipe::{PageLine, PageOp, PageReading};
-use rehearse::{HelmJob, Op, Options, Rehearsal, Script, ScriptLine, Subject, World};
+use model::{Code, Exit, Finding, Ref, ReleaseId};
+use recipe::{PageLine, PageReading};
+use rehearse::{Options, Rehearsal, Subject, World};
 use serde_json::json;
 use workflow::Rehearse;
 
 use crate::args::{Global, PageArgs, UpgradeOptions};
 use crate::options;
 use crate::output::Output;
-use crate::prepare::{self, Prepared};
+use crate::prepare;
 
 /// Carries out the page as written, in every order of events, on a simulated installation.
 pub(crate) async fn run(global: &Global, _args: &PageArgs, output: &Output) -> Result<Exit, Finding> {
@@ -38,7 +38,7 @@ pub(crate) async fn run(global: &Global, _args: &PageArgs, output: &Output) -> R
             .next("portolan page --sim openshift-2.8, or portolan plan --sim, which knows both platforms")
     })?;
     let installed = &inventory.release.chart;
-    let readings = page.readings.iter().filter(|reading| reading.from.is(installed));
+    let readings = page.readings_for(installed);
     let Some(run) = prepared.file.plan.helm_runs().next() else {
         output.value(&json!([]))?;
         output.say(&format!("Nothing to do: {installed} is installed."));
@@ -46,58 +46,37 @@ pub(crate) async fn run(global: &Global, _args: &PageArgs, output: &Output) -> R
     };
     let mut world = target.world(&prepared.survey, &[]);
     world.learn_plan(&prepared.file);
+    let databases = workflow::databases(&prepared.survey, &prepared.book)?;
     let mut told = Vec::new();
     for reading in readings {
         let begin = Instant::now();
-        let (script, lines) = script(reading, &prepared, &world, run);
-        let options = Options::orders();
-        let forecast = rehearse::rehearse(&world, &Subject::Script(script), &prepared.file.plan.volumes, options);
+        let lines = lines(reading, &world, &inventory.release.id);
+        let script = rehearse::page_script(&lines, &world, run).ok_or_else(|| {
+            Finding::blocking(Code::NotRecorded, "the manifest of the installed release is not known")
+        })?;
+        let volumes = &prepared.file.plan.volumes;
+        let opens = rehearse::databases_at_end(&world, &script, volumes, &databases);
+        let forecast = rehearse::rehearse(&world, &Subject::Script(script), volumes, Options::orders());
+        let lines: Vec<(u32, String)> = lines.into_iter().map(|line| (line.line, line.text)).collect();
         let rehearsal = Rehearsal { forecast, took: begin.elapsed() };
-        let page = report::page_script(&reading.name, &lines, &rehearsal);
+        let page = report::page_script(&reading.name, &lines, &rehearsal, &opens);
         if !told.is_empty() {
             output.gap()?;
         }
         output.page(&page)?;
-        told.push(
-            json!({"reading": reading.name, "lines": lines, "forecast": report::json::forecast(&rehearsal.forecast)}),
-        );
+        told.push(json!({
+            "reading": reading.name, "lines": lines, "forecast": report::json::forecast(&rehearsal.forecast),
+            "databases": report::json::databases(&opens),
+        }));
     }
     output.value(&told)?;
     Ok(Exit::Done)
 }
 
-/// The commands of a reading, and what they do to this world.
-fn script(reading: &PageReading, prepared: &Prepared, world: &World, run: &HelmRun) -> (Script, Vec<(u32, String)>) {
-    let release = &prepared.survey.inventory.release.id;
+/// A reading's commands for this installation.
+fn lines(reading: &PageReading, world: &World, release: &ReleaseId) -> Vec<PageLine> {
     let domain = world
         .get(&Ref::new("route.openshift.io", "Route", &release.namespace, &release.name))
         .map_or("", |route| route.text("/spec/host"));
-    let script: Script = reading
-        .filled(domain, release)
-        .into_iter()
-        .map(|line| ScriptLine { op: op(&line, release, world, run), line: line.line, text: line.text })
-        .collect();
-    let lines = script.iter().map(|line| (line.line, line.text.clone())).collect();
-    (script, lines)
-}
-
-fn op(line: &PageLine, release: &ReleaseId, world: &World, run: &HelmRun) -> Op {
-    match &line.op {
-        PageOp::Nothing => Op::Nothing,
-        PageOp::PatchVolumeOf { claim, patch } => {
-            let claim = world.get(&Ref::claim(&release.namespace, claim));
-            match claim.map(|claim| claim.text("/spec/volumeName")).filter(|volume| !volume.is_empty()) {
-                Some(volume) => Op::Patch(Ref::volume(volume), patch.clone()),
-                // An empty variable: kubectl refuses, and the paste goes on.
-                None => Op::Nothing,
-            }
-        }
-        PageOp::Annotate { claim, annotations } => {
-            Op::Patch(Ref::claim(&release.namespace, claim), json!({"metadata": {"annotations": annotations}}))
-        }
-        PageOp::Delete(objects) => {
-            Op::Delete(objects.iter().filter_map(|text| recipe::object(text, release)).collect())
-        }
-        PageOp::HelmUpgrade { .. } => HelmJob::typed(world, run).map_or(Op::Nothing, |job| Op::Helm(Box::new(job))),
-    }
+    reading.filled(domain, release)
 }

@@ -47,8 +47,9 @@ pub(crate) async fn run(global: &Global, args: &PlanArgs, output: &Output) -> Re
 
 /// Writes a file for the user's eyes alone: of a plan, the chart and the values that were given are in it.
 pub(crate) fn save<T: Serialize>(path: &Path, value: &T) -> Result<(), Finding> {
-    let unwritable =
-        |error: String| Finding::blocking(Code::BadOption, format!("{} cannot be written", path.display())).with(error);
+    let unwritable = |error: String| {
+        Finding::blocking(Code::CannotWrite, format!("{} cannot be written", path.display())).with(error)
+    };
     let text = serde_json::to_string(value).map_err(|error| unwritable(error.to_string()))?;
     let mut options = std::fs::OpenOptions::new();
     options.write(true).create(true).truncate(true).mode(0o600);

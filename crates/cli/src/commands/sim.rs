@@ -20,7 +20,7 @@ pub(crate) fn run(global: &Global, args: &SimArgs, output: &Output) -> Result<Ex
             }
             let installation = Simulated::open(name, &options::book(global)?)?.installation;
             fs_err::create_dir_all(folder).map_err(|error| {
-                Finding::blocking(Code::BadOption, format!("{} cannot be made", folder.display()))
+                Finding::blocking(Code::CannotWrite, format!("{} cannot be made", folder.display()))
                     .with(error.to_string())
             })?;
             let sim = Simulated { folder: Some(folder.clone()), ..Simulated::new(installation) };

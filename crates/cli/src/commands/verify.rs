@@ -80,7 +80,7 @@ pub(crate) async fn run(global: &Global, args: &VerifyArgs, output: &Output) -> 
     })
     .await?;
     let outcome = verified.outcome;
-    let routes = driver.ask_routes(&plan.routes()).await;
+    let routes = driver.ask_routes(&kube_facts::routes(&plan)).await;
     let page = report::verification(&verified.checks, &verified.notes, &outcome, undone.as_ref())
         .then(report::routes(&routes));
     output.result(

@@ -98,6 +98,49 @@ fn what_is_wrong_is_refused_in_three_parts_and_changes_nothing() {
 }
 
 #[test]
+fn what_cannot_be_written_is_no_wrong_command_line() {
+    let user = User::new();
+    user.write("file", "");
+    for line in [
+        "plan --sim openshift-2.8 --to 2.20 --no-rehearsal --out /dev/full",
+        "plan --sim openshift-2.8 --to 2.20 --no-rehearsal --out file/plan",
+        "verify --sim openshift-2.8 --save /dev/full",
+        "sim new openshift-2.8 file/folder",
+    ] {
+        let came = user.run(line);
+        assert_eq!(came.code, 1, "{line}\n{}", came.stderr);
+        assert!(
+            came.stderr.contains("error[PL109]") && came.stderr.contains("next: check the path"),
+            "{}",
+            came.stderr
+        );
+    }
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").expect("it is there");
+    let output = user.command("sim list").stdout(full).output().expect("the program starts");
+    assert_eq!(output.status.code(), Some(1), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn a_charts_folder_is_read_as_helm_reads_it() {
+    let user = User::new();
+    user.ok("sim new openshift-2.8 here");
+    std::fs::create_dir_all(user.path("chart/templates")).expect("a folder");
+    user.write("chart/Chart.yaml", "apiVersion: v2\nname: control-plane\nversion: 2.19.1\n");
+    user.write("chart/.helmignore", "*.socket\nrun/\n");
+    // A chart that was made would not be a file of the chart, and what is neither file nor folder is refused.
+    let listener = std::os::unix::net::UnixListener::bind(user.path("chart/a.socket")).expect("a socket");
+    let came = user.run("plan --sim here --to 2.20 --chart chart");
+    assert!(came.stderr.contains("control-plane 2.19.1"), "{}", came.stderr);
+    user.write("chart/.helmignore", "run/\n");
+    let came = user.run("plan --sim here --to 2.20 --chart chart");
+    assert!(came.code == 10 && came.stderr.contains("a.socket is neither a file nor a folder"), "{}", came.stderr);
+    user.write("chart/.helmignore", "**/x\n");
+    let came = user.run("plan --sim here --to 2.20 --chart chart");
+    assert!(came.code == 10 && came.stderr.contains(".helmignore:1"), "{}", came.stderr);
+    drop(listener);
+}
+
+#[test]
 fn a_plan_that_is_not_safe_is_not_applied() {
     let user = User::new();
     user.ok("sim new openshift-2.8 here");

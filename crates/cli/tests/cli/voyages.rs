@@ -66,5 +66,9 @@ fn the_page_as_written_does_not_keep_the_claim() {
     let verdict = reading.lines().find(|line| line.contains(" finished ")).expect("an end");
     assert!(verdict.contains("Detached") || verdict.contains("Lost"), "{verdict}");
     assert!(verdict.contains("line 100"), "{verdict}");
-    assert!(text.contains("\n\nunion\n"), "pages are a blank line apart");
+    let union = text.split("\n\nunion\n").nth(1).expect("pages are a blank line apart");
+    // The volume is kept, and the Secret that the page deletes comes back with another password.
+    let said = union.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(said.contains("Cannot be opened: Secret/runai-backend-postgresql has another password"), "{union}");
+    assert!(said.contains("Safe but locked: the volumes are kept"), "{union}");
 }

@@ -1,14 +1,10 @@
 use std::collections::BTreeSet;
 
-use kube_facts::{Container, ContainerKind, PodTemplate};
+use kube_facts::{Container, ContainerKind, KEEP, Kind, PodTemplate, RESOURCE_POLICY, StatefulSet};
 use model::{Action, Blob, Code, Effect, Finding, Object, Ref, Seen, Step, StepKind, Uid, Verb, Write};
 use serde_json::{Value, json};
 
 use super::Next;
-
-/// The annotation that keeps an object when helm upgrades, and its only value: the comparison on the upgrade
-/// path is exact (helm, pkg/kube/client.go, 3.10 to 4.2).
-const KEEP: (&str, &str) = ("helm.sh/resource-policy", "keep");
 
 /// One protection: on which object, and what it must look like.
 struct Protection<'a> {
@@ -31,8 +27,8 @@ fn protection(step: &Step) -> Option<Protection<'_>> {
         StepKind::KeepClaim { claim, uid } => Some(Protection {
             target: claim,
             uid,
-            patch: json!({"metadata": {"annotations": {KEEP.0: KEEP.1}}}),
-            holds: |object| object.annotation(KEEP.0) == Some(KEEP.1),
+            patch: json!({"metadata": {"annotations": {RESOURCE_POLICY: KEEP}}}),
+            holds: kube_facts::is_kept,
             note: "annotation is keep",
         }),
         _ => None,
@@ -116,7 +112,7 @@ pub(super) fn on_verify(step: &Step, seen: &[Seen]) -> Next {
     }
     for (name, pod) in &pods {
         let Some(pod) = pod else { continue };
-        if !pod.claims().contains(&claim.name()) {
+        if !names(pod).any(|name| name == claim.name()) {
             wrong.push(format!("{name} does not name {claim}"));
         } else if !is_mounted(pod, claim.name()) {
             wrong.push(format!("no container of {name} mounts {claim}"));
@@ -130,10 +126,11 @@ pub(super) fn on_verify(step: &Step, seen: &[Seen]) -> Next {
                 return Next::Halt(Finding::blocking(Code::NotVisible, found).with(text));
             }
         };
-        let mounted: BTreeSet<&str> =
-            pods.iter().filter_map(|(_, pod)| pod.as_ref()).flat_map(Object::claims).collect();
+        let mounted: BTreeSet<&str> = pods.iter().filter_map(|(_, pod)| pod.as_ref()).flat_map(names).collect();
         let strange = |object: &&&Object| {
-            let is_named = |name: &Ref| mounted.contains(name.name()) || sets.iter().any(|set| is_of_set(name, set));
+            let is_named = |name: &Ref| {
+                mounted.contains(name.name()) || sets.iter().any(|set| StatefulSet::could_create(set, name))
+            };
             object.name().is_some_and(|name| !known_claims.contains(&name) && is_named(&name))
         };
         if let Some(object) = all.iter().find(strange) {
@@ -185,12 +182,17 @@ fn wrong_volume(object: &Object, volume: &Ref, uid: &Uid, claim_uid: &Uid) -> Ve
     wrong
 }
 
+/// The PVCs that a pod names.
+fn names(pod: &Object) -> impl Iterator<Item = &str> {
+    PodTemplate::of_kind(Kind::Pod, pod).into_iter().flat_map(PodTemplate::claims)
+}
+
 /// Whether a container of a pod mounts a PVC, as a file system or as a block device; init containers do not count.
 fn is_mounted(pod: &Object, claim: &str) -> bool {
     let Some(template) = PodTemplate::of(pod) else { return false };
     let volumes: BTreeSet<&str> = template
         .volumes()
-        .filter(|volume| volume.pointer("/persistentVolumeClaim/claimName").and_then(Value::as_str) == Some(claim))
+        .filter(|volume| kube_facts::claim_of(volume) == Some(claim))
         .filter_map(|volume| volume.get("name")?.as_str())
         .collect();
     let is_block = |container: &Container<'_>| {
@@ -215,17 +217,6 @@ fn claims(seen: &[Seen]) -> Result<Vec<&Object>, String> {
             Seen::Absent => None,
         })
         .collect()
-}
-
-/// Whether a claim has the name that a set gives to its own: `<template>-<set>-<ordinal>` (Kubernetes 1.33,
-/// `getPersistentVolumeClaimName` in `pkg/controller/statefulset/stateful_set_utils.go`).
-pub(crate) fn is_of_set(claim: &Ref, set: &Ref) -> bool {
-    let of_set = || {
-        let (before, ordinal) = claim.name().rsplit_once('-')?;
-        let template = before.strip_suffix(set.name())?.strip_suffix('-')?;
-        Some(!template.is_empty() && !ordinal.is_empty() && ordinal.bytes().all(|byte| byte.is_ascii_digit()))
-    };
-    claim.namespace() == set.namespace() && of_set() == Some(true)
 }
 
 fn strange_claim(object: &Object, beside: &Ref) -> Finding {

@@ -6,7 +6,7 @@ use model::{Code, Finding, Object, Ref};
 use serde_json::Value;
 
 use super::{Precheck, quotas};
-use crate::semantics::{self, quantity};
+use kube_facts::semantics::{self, quantity};
 
 /// A pod that the upgrade makes, and what makes it.
 struct NewPod<'a> {

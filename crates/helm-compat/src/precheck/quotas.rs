@@ -7,8 +7,8 @@ use model::{Code, Finding, Object, Ref};
 use serde_json::Value;
 
 use super::{Precheck, Purpose, body};
-use crate::semantics::quantity;
 use crate::upgrade;
+use kube_facts::semantics::quantity;
 
 /// By the keys of a quota's `hard`, in thousandths.
 pub(super) type Usage = BTreeMap<String, i128>;

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::Precheck;
 use super::hooks::Hook;
-use crate::{manifest, merge, upgrade};
+use crate::{merge, upgrade};
 
 /// Who refers: a document of the manifest, or a hook.
 #[derive(Clone, Copy)]
@@ -229,7 +229,7 @@ fn is_deleted_by_hook(check: &Precheck, by: By<'_>, target: &Ref) -> bool {
 /// and then deleted by the same upgrade, unless it says `keep`.
 fn stays(check: &Precheck, hook: &Hook) -> bool {
     let leaves = hook.object.name().is_some_and(|name| check.is_stored(&name) && check.planned(&name).is_none());
-    !hook.is_deleted_after && (!leaves || hook.object.annotation(manifest::POLICY) == Some("keep"))
+    !hook.is_deleted_after && (!leaves || kube_facts::is_kept(&hook.object))
 }
 
 /// Whether a live object is still there when the pods of the new chart start.
@@ -238,8 +238,7 @@ fn survives(check: &Precheck, by: By<'_>, target: &Ref) -> bool {
         return false;
     }
     let will_be_kept = check.writes.own.iter().any(|own| own.object == *target && own.value == "keep");
-    let is_kept =
-        will_be_kept || check.known.get(target).is_some_and(|live| live.annotation(manifest::POLICY) == Some("keep"));
+    let is_kept = will_be_kept || check.known.get(target).is_some_and(kube_facts::is_kept);
     let helm_deletes = check.is_stored(target) && check.planned(target).is_none() && !is_kept;
     // Helm deletes last.
     !helm_deletes || matches!(by, By::Hook(hook) if hook.is_before)

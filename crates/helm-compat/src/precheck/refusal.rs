@@ -5,7 +5,7 @@ use model::{CheckAnswer, CheckAsk, Code, Finding, Object, Ref, RefusalCause, Ser
 use serde_json::Value;
 
 use super::{Known, Precheck, Purpose, admission, fields, services};
-use crate::{immutable, redact, semantics, upgrade};
+use crate::{redact, upgrade};
 
 /// How many lines of an answer are shown.
 const SHOWN: usize = 6;
@@ -183,7 +183,9 @@ fn quota(check: &Precheck, purpose: Purpose, asked: &ServerCheck, refused: &Serv
         let text = refused.message.split_once(&format!("{name}: ")).map_or("", |(_, rest)| rest);
         let end = [", used:", ", limited:"].iter().filter_map(|end| text.find(end)).min().unwrap_or(text.len());
         let items = text[..end].split(',').filter_map(|item| item.trim().split_once('='));
-        items.filter_map(|(key, value)| Some((key.to_owned(), semantics::quantity(&value.into())?))).collect()
+        items
+            .filter_map(|(key, value)| Some((key.to_owned(), kube_facts::semantics::quantity(&value.into())?)))
+            .collect()
     };
     let limits = list("limited");
     let alone =
@@ -255,7 +257,7 @@ fn of_object(check: &Precheck, asked: &ServerCheck, refused: &ServerRefusal) -> 
 fn frozen(check: &Precheck, target: &Ref, doc: &Object) -> Option<String> {
     let live = check.known.get(target).filter(|_| !check.writes.deletes.contains(target))?;
     let after = upgrade::patched(check.stored(target), doc, live);
-    immutable::violations(target, &live.0, &after.0).into_iter().next()
+    kube_facts::immutable_violations(target, &live.0, &after.0).into_iter().next()
 }
 
 /// A pod that its controller could not create. The finding is about the workload.
@@ -304,7 +306,7 @@ pub(super) fn of_size(target: &Ref, doc: &Object, live: &Object, known: &Known) 
         return None;
     }
     const FIELD: &str = "/spec/resources/requests/storage";
-    let size = |object: &Object, pointer: &str| semantics::quantity(object.at(pointer)?);
+    let size = |object: &Object, pointer: &str| kube_facts::semantics::quantity(object.at(pointer)?);
     let (request, wanted) = (size(live, FIELD)?, size(doc, FIELD)?);
     let capacity = size(live, "/status/capacity/storage").unwrap_or_default();
     let name = kube_facts::class_of(live);

@@ -3,8 +3,6 @@
 
 use serde_json::{Map, Value};
 
-use crate::semantics;
-
 /// What a schema says of an object.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Verdict {
@@ -179,7 +177,7 @@ fn short(value: &Value) -> String {
 
 /// Whether two versions of a CRD say the same of an object.
 pub(super) fn is_same(a: &Value, b: &Value) -> bool {
-    a["served"] == b["served"] && semantics::equal(&a["schema"], &b["schema"])
+    a["served"] == b["served"] && kube_facts::semantics::equal(&a["schema"], &b["schema"])
 }
 
 #[cfg(test)]

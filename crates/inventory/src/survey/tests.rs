@@ -122,10 +122,10 @@ fn sets() -> Value {
     json!([
         {"kind": "StatefulSet", "apiVersion": "apps/v1", "metadata": {"name": "postgresql", "namespace": NS, "generation": 1},
          "spec": {"replicas": 1, "template": {"spec": {"volumes": [{"name": "d", "persistentVolumeClaim": {"claimName": "pvc-postgresql"}}]}}},
-         "status": {"observedGeneration": 1, "readyReplicas": 1, "currentRevision": "a", "updateRevision": "a"}},
+         "status": {"observedGeneration": 1, "readyReplicas": 1, "updatedReplicas": 1, "currentRevision": "a", "updateRevision": "a"}},
         {"kind": "StatefulSet", "apiVersion": "apps/v1", "metadata": {"name": "redis", "namespace": NS},
          "spec": {"replicas": 3, "volumeClaimTemplates": [{"metadata": {"name": "data"}}]},
-         "status": {"readyReplicas": 1, "currentRevision": "a", "updateRevision": "b"}}
+         "status": {"readyReplicas": 1, "updatedReplicas": 1, "currentRevision": "a", "updateRevision": "b"}}
     ])
 }
 
@@ -382,7 +382,7 @@ fn workloads_say_how_they_are() {
         states,
         [
             ("StatefulSet/postgresql".to_owned(), true, "1 of 1 ready"),
-            ("StatefulSet/redis".to_owned(), false, "1 of 3 ready"),
+            ("StatefulSet/redis".to_owned(), false, "1 of 3 ready, 1 updated"),
             ("Deployment/gone".to_owned(), false, "not there"),
         ]
     );
@@ -390,15 +390,16 @@ fn workloads_say_how_they_are() {
 
 #[test]
 fn a_stateful_set_that_keeps_two_revisions_on_purpose_is_not_rolling_out() {
-    for (strategy, ready) in [
-        (json!({"rollingUpdate": {"partition": 1}}), true),
-        (json!({"type": "OnDelete"}), true),
-        (json!({"rollingUpdate": {"partition": 0}}), false),
+    for (strategy, observed, ready) in [
+        (json!({"rollingUpdate": {"partition": 1}}), 1, true),
+        (json!({"type": "OnDelete"}), 1, true),
+        (json!({"rollingUpdate": {"partition": 0}}), 1, false),
+        (json!({"rollingUpdate": {"partition": 1}}), 0, false),
     ] {
         let mut all = answers();
         let mut set = sets()[0].clone();
         set["spec"]["updateStrategy"] = strategy.clone();
-        set["status"] = json!({"readyReplicas": 1, "currentRevision": "one", "updateRevision": "two"});
+        set["status"] = json!({"observedGeneration": observed, "readyReplicas": 1, "currentRevision": "one", "updateRevision": "two"});
         all.insert(list("apps", "StatefulSet", NS), items(vec![set]));
         assert_eq!(survey(&all).inventory.workloads[0].ready, ready, "{strategy}");
     }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use kube_facts::{PodTemplate, StatefulSet};
+use kube_facts::{Claims, Kind, PodTemplate, StatefulSet};
 use model::{Inventory, Mount, Object, Ref, Uid, Verdict, Volume};
 use serde_json::Value;
 
@@ -40,16 +40,11 @@ impl<'a> Owned<'a> {
             let stored = inventory.release.docs.iter().filter(|doc| doc.name().as_ref() == Some(name));
             inventory.objects.get(name).into_iter().chain(stored).collect()
         };
-        let claims = |kind: &str, namespace: &str, object: &Object| -> Vec<Ref> {
-            let template = PodTemplate::of_kind(kind, object);
-            let names = template.into_iter().flat_map(PodTemplate::claims);
-            names.map(|claim| Ref::claim(namespace, claim)).collect()
-        };
         let mut named = BTreeSet::new();
         let mut sets = Vec::new();
         for name in &workloads {
             for form in forms(name) {
-                named.extend(claims(name.kind(), name.namespace(), form));
+                named.extend(Claims::of(name, form).named);
                 if name.kind() == "StatefulSet" {
                     sets.push(form);
                 }
@@ -58,7 +53,7 @@ impl<'a> Owned<'a> {
         for (name, pod) in inventory.objects.iter().filter(|(name, _)| name.kind() == "Pod") {
             let owner = workloads::owner(inventory, pod);
             if owner.is_some_and(|owner| workloads.contains(&owner)) || workloads::belongs(inventory, pod) {
-                named.extend(claims("Pod", name.namespace(), pod));
+                named.extend(Claims::of(name, pod).named);
             }
         }
         let falls = kube_facts::falls_with(&inventory.objects, &uninstalled(inventory));
@@ -106,7 +101,7 @@ impl<'a> Owned<'a> {
 }
 
 fn is_named(pod: &Object, claim: &Ref) -> bool {
-    PodTemplate::of_kind("Pod", pod).is_some_and(|template| template.claims().any(|name| name == claim.name()))
+    PodTemplate::of_kind(Kind::Pod, pod).is_some_and(|template| template.claims().any(|name| name == claim.name()))
 }
 
 /// What an uninstall deletes: the stored manifest without what says keep there, or anything else that helm passes over.

@@ -39,7 +39,7 @@ pub(super) fn own_field(step: &Step) -> Option<OwnField> {
         StepKind::RetainVolume { volume, before, .. } if before != "Retain" => {
             (volume, "/spec/persistentVolumeReclaimPolicy", "Retain")
         }
-        StepKind::KeepClaim { claim, .. } => (claim, "/metadata/annotations/helm.sh~1resource-policy", "keep"),
+        StepKind::KeepClaim { claim, .. } => (claim, kube_facts::RESOURCE_POLICY_POINTER, kube_facts::KEEP),
         _ => return None,
     };
     Some(OwnField { object: object.clone(), field: field.into(), value: value.into() })

@@ -1,12 +1,10 @@
 //! Claims that the release's workloads name and that are not as they have to be.
 
-use std::collections::BTreeSet;
-
-use kube_facts::{PodTemplate, StatefulSet};
+use kube_facts::{Claims, Kind};
 use model::{Code, Finding, Inventory, Object, Ref};
 use serde_json::{Value, json};
 
-use super::{form, is_kind, not_visible};
+use super::{form, not_visible};
 
 /// Every claim that a set of the release names is there and has its volume, and so has every claim that it makes; one that it
 /// has not made yet it makes. What may not be listed is not known to be missing.
@@ -16,10 +14,10 @@ use super::{form, is_kind, not_visible};
 /// that the stored manifest names may not be listed.
 pub(super) fn check(inventory: &Inventory) -> Result<(), Finding> {
     let docs = &inventory.release.docs;
-    for set in docs.iter().filter(|doc| is_kind(doc, "StatefulSet")) {
+    for set in docs.iter().filter(|doc| Kind::of(doc) == Kind::StatefulSet) {
         let Some(name) = set.name() else { continue };
         let Some(form) = form(&inventory.objects, docs, &name) else { continue };
-        let (named, made) = claims_of(&name, form);
+        let Claims { named, created: made } = Claims::of(&name, form);
         if (!named.is_empty() || !made.is_empty()) && !inventory.is_complete("PersistentVolumeClaim", name.namespace())
         {
             return Err(not_visible("PersistentVolumeClaim", name.namespace()).about(&name));
@@ -32,14 +30,6 @@ pub(super) fn check(inventory: &Inventory) -> Result<(), Finding> {
         }
     }
     Ok(())
-}
-
-/// The claims that a set names, and those that it makes.
-fn claims_of(name: &Ref, set: &Object) -> (BTreeSet<Ref>, BTreeSet<Ref>) {
-    let template = PodTemplate::of_kind(name.kind(), set);
-    let named = template.into_iter().flat_map(PodTemplate::claims).map(|claim| Ref::claim(name.namespace(), claim));
-    let made = StatefulSet::named(name, set).map(|set| set.claims()).unwrap_or_default();
-    (named.collect(), made.into_iter().map(|made| made.claim).collect())
 }
 
 /// What is wrong with a claim.

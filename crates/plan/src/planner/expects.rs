@@ -5,8 +5,6 @@ use std::collections::BTreeMap;
 use model::{Expect, Field, Inventory, Object, Plan, Ref, StepKind, Uid, Volume};
 use serde_json::Value;
 
-const KEEP: &str = "/metadata/annotations/helm.sh~1resource-policy";
-
 /// The objects that a plan looked at and the fields that it relied on. A plan without hops relies on the cluster alone.
 pub(super) fn of(inventory: &Inventory, plan: &Plan) -> BTreeMap<Ref, Expect> {
     let mut all = BTreeMap::new();
@@ -57,7 +55,7 @@ fn field(pointer: &str, value: Value, why: impl Into<String>) -> Field {
 
 fn claim(inventory: &Inventory, volume: &Volume, plan: &Plan) -> Vec<Field> {
     let keep = match inventory.objects.get(&volume.claim) {
-        Some(object) => object.at(KEEP).cloned().unwrap_or_default(),
+        Some(object) => object.at(kube_facts::RESOURCE_POLICY_POINTER).cloned().unwrap_or_default(),
         None => volume.keep_live.clone().map_or(Value::Null, Value::String),
     };
     let why = match plan.forward_only().first() {
@@ -66,7 +64,7 @@ fn claim(inventory: &Inventory, volume: &Volume, plan: &Plan) -> Vec<Field> {
     };
     let bound = volume.volume.as_ref().map_or("", |volume| volume.name());
     vec![
-        field(KEEP, keep, why),
+        field(kube_facts::RESOURCE_POLICY_POINTER, keep, why),
         field("/spec/volumeName", bound.into(), "the data lies on this volume"),
         field("/metadata/deletionTimestamp", Value::Null, "a claim that is being deleted goes when its last pod goes"),
     ]

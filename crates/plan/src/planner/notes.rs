@@ -4,17 +4,17 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use helm_compat::hooks::Hook;
 use helm_compat::values;
-use model::{Code, Finding, HelmRun, Manifest, NewClaim, Object, Platform, Ref, Step, Unmodelled};
+use model::{ChartId, Code, Finding, HelmRun, Manifest, NewClaim, Object, Platform, Ref, Step, Unmodelled};
 use recipe::{Advice, Minor, fill};
 
 use super::ground::{FoundDatabase, Ground};
 use super::leg::Leg;
 use super::planning::HopRendering;
 use super::standing::Standing;
-use super::{is_kind, mounts, not_visible};
+use super::{is_kind, mounts, not_visible, pick};
 
 /// What can be said before anything is rendered.
-pub(super) fn at_start(ground: &Ground<'_>, legs: &[Leg<'_>]) -> Vec<Finding> {
+pub(super) fn at_start(ground: &Ground<'_>, legs: &[Leg<'_>], offered: &[ChartId]) -> Vec<Finding> {
     if legs.is_empty() {
         return Vec::new();
     }
@@ -46,7 +46,7 @@ pub(super) fn at_start(ground: &Ground<'_>, legs: &[Leg<'_>]) -> Vec<Finding> {
     findings.extend(missing(ground, legs));
     findings.extend(other_host(ground, legs));
     if let Some(advice) = &ground.book.product.advice {
-        findings.extend(legs.iter().filter_map(|leg| long_jump(advice, leg)));
+        findings.extend(legs.iter().filter_map(|leg| long_jump(advice, leg, offered)));
         findings.extend(legs.iter().filter_map(|leg| other_platform(ground, advice, leg)));
     }
     findings
@@ -80,7 +80,7 @@ fn other_host(ground: &Ground<'_>, legs: &[Leg<'_>]) -> Option<Finding> {
 }
 
 /// A hop over more versions than the vendor tries.
-fn long_jump(advice: &Advice, leg: &Leg<'_>) -> Option<Finding> {
+fn long_jump(advice: &Advice, leg: &Leg<'_>, offered: &[ChartId]) -> Option<Finding> {
     let place = |version: &semver::Version| {
         let minor = Minor::from(version);
         advice.versions.iter().rposition(|known| *known <= minor)
@@ -89,15 +89,28 @@ fn long_jump(advice: &Advice, leg: &Leg<'_>) -> Option<Finding> {
     let gap = to.saturating_sub(from);
     (gap > advice.most).then(|| {
         let found = format!("{} -> {} goes up {gap} versions in one hop", leg.from.version, leg.pick.id.version);
-        let stops: Vec<String> =
-            (from..to).step_by(advice.most).skip(1).map(|at| advice.versions[at].to_string()).collect();
         Finding::warning(Code::LongJump, found)
             .with(format!(
                 "the vendor's limit: {} versions, {} ({})",
                 advice.most, advice.source.title, advice.source.source
             ))
-            .next(format!("the page allows it; to stop on the way: --via {}", stops.join(",")))
+            .next(match stops(advice, (from, to), leg, offered) {
+                Some(stops) => format!("the page allows it; to stop on the way: --via {}", stops.join(",")),
+                None => "the page allows it; no charts on offer would keep each hop within that limit".into(),
+            })
     })
+}
+
+/// Versions on offer that keep each hop within the limit: places among the released ones. `None` where there are none.
+fn stops(advice: &Advice, (from, to): (usize, usize), leg: &Leg<'_>, offered: &[ChartId]) -> Option<Vec<String>> {
+    let spec = |at: usize| advice.versions.get(at).map(ToString::to_string);
+    let (mut at, mut stops) = (from, Vec::new());
+    while to - at > advice.most {
+        let is_offered = |at: &usize| spec(*at).is_some_and(|spec| pick(&spec, offered, &leg.from).is_ok());
+        at = (at + 1..=at + advice.most).rev().find(is_offered)?;
+        stops.extend(spec(at));
+    }
+    Some(stops)
 }
 
 /// A platform that the target was not made for.

@@ -9,6 +9,7 @@ mod directory;
 mod server;
 mod user;
 
+use kube_facts::Claims;
 use model::{Code, Finding, Major, Manifest, Object, Ref};
 
 use super::ground::{FoundDatabase, Ground};
@@ -95,8 +96,7 @@ impl<'a> Turn<'a> {
         let docs = &self.planned.docs;
         let same = docs.iter().find(|doc| doc.name().as_ref() == Some(&self.database.set));
         same.or_else(|| {
-            let named = old.claims().into_iter().map(|claim| Ref::claim(self.database.set.namespace(), claim));
-            let claims: Vec<Ref> = named.chain(mounts::made_by(old).into_iter().map(|made| made.claim)).collect();
+            let claims: Vec<Ref> = Claims::of(&self.database.set, old).into_all().collect();
             docs.iter().find(|doc| claims.iter().any(|claim| mounts::is_mounted([*doc], claim)))
         })
     }

@@ -235,7 +235,7 @@ impl<'a> Planning<'a> {
             databases: self.databases(),
             without: self.request.without.clone(),
             accepted: self.request.accepted.clone(),
-            findings: notes::at_start(&self.ground, &self.legs),
+            findings: notes::at_start(&self.ground, &self.legs, &self.request.offered),
             ..empty(inventory, self.helm)
         };
         plan.findings.append(&mut self.findings);

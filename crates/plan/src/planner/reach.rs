@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use helm_compat::{manifest, upgrade};
-use kube_facts::{PodTemplate, StatefulSet};
+use helm_compat::upgrade;
+use kube_facts::{Claims, PodTemplate, RESOURCE_POLICY_POINTER, StatefulSet, is_kept};
 use model::{Code, Finding, Inventory, Object, Ref, Unmodelled, Volume};
 
 use super::ground::Ground;
@@ -90,18 +90,17 @@ pub(super) fn of_hop(scene: &Scene<'_>) -> Vec<Finding> {
 /// PVCs that lose `keep`: the stored document has it and the new one has not, so that helm's patch removes it, whoever set it too.
 /// Helm 4 leaves it where another field manager owns it.
 fn unkept(scene: &Scene<'_>) -> Vec<Finding> {
-    let keep = |object: &Object| object.annotation(manifest::POLICY) == Some("keep");
     let volumes = scene.ground.inventory.data_volumes();
     let unkept = volumes.filter_map(|volume| {
         let claim = &volume.claim;
         let doc = planned(scene, claim)?;
-        let live = scene.live.get(claim).filter(|live| keep(live))?;
+        let live = scene.live.get(claim).filter(|live| is_kept(live))?;
         let after = upgrade::patched(stored(scene, claim), doc, live);
-        (!keep(&after)).then(|| {
+        (!is_kept(&after)).then(|| {
             let (old, new) = (&scene.leg.from, &scene.leg.pick.id);
             Finding::warning(Code::KeepRemoved, format!("{new} takes helm.sh/resource-policy: keep off {claim}"))
                 .about(claim)
-                .at("/metadata/annotations/helm.sh~1resource-policy")
+                .at(RESOURCE_POLICY_POINTER)
                 .with(format!("the manifest of {old} has it, and that of {new} has not"))
                 .next(format!(
                     "after the upgrade: kubectl annotate pvc -n {} {} helm.sh/resource-policy=keep",
@@ -123,8 +122,10 @@ fn not_rolling(scene: &Scene<'_>) -> Vec<Finding> {
     for workload in inventory.workloads.iter().filter(|workload| !workload.ready && workload.name.kind() != "Job") {
         let name = &workload.name;
         let Some(live) = inventory.objects.get(name) else { continue };
-        let why = |(pod, object): (&Ref, &Object)| Some(format!("{pod}: {}", kube_facts::unready_reason(object)?));
-        let unready: Vec<String> = pods_of(inventory, live).filter_map(why).collect();
+        let is_unready = |(_, pod): &(&Ref, &Object)| kube_facts::is_ready(pod) == Some(false);
+        let unready = pods_of(inventory, live).filter(is_unready);
+        let unready: Vec<String> =
+            unready.map(|(name, pod)| format!("{name}: {}", kube_facts::pod_state(pod))).collect();
         let found = format!("{name} is not ready before the upgrade: {}", workload.state);
         let finding = if !unready.is_empty() && waits_for_its_pods(name, live) && gets_new_pods(scene, name) {
             Finding::blocking(Code::NotReadyBefore, found).at("/status/readyReplicas")
@@ -152,7 +153,7 @@ fn gets_new_pods(scene: &Scene<'_>, name: &Ref) -> bool {
 
 fn pods_of<'a>(inventory: &'a Inventory, owner: &Object) -> impl Iterator<Item = (&'a Ref, &'a Object)> + use<'a> {
     let uid = owner.uid();
-    inventory.objects.iter().filter(move |(name, pod)| name.kind() == "Pod" && pod.is_owned_by(&uid))
+    inventory.objects.iter().filter(move |(name, pod)| name.kind() == "Pod" && kube_facts::is_owned_by(pod, &uid))
 }
 
 /// What the new manifest has in namespaces whose PVCs were not listed, where a volume says that there is such a PVC.
@@ -196,11 +197,8 @@ pub(super) fn unseen(ground: &Ground<'_>) -> Vec<Finding> {
 
 /// The PVCs that an object is, names or makes.
 pub(super) fn claims_of(name: &Ref, object: &Object) -> BTreeSet<Ref> {
-    let template = PodTemplate::of_kind(name.kind(), object);
-    let named = template.into_iter().flat_map(PodTemplate::claims).map(|claim| Ref::claim(name.namespace(), claim));
-    let made = StatefulSet::named(name, object).map(|set| set.claims()).unwrap_or_default();
     let own = is_kind(object, "PersistentVolumeClaim").then(|| name.clone());
-    named.chain(made.into_iter().map(|made| made.claim)).chain(own).collect()
+    Claims::of(name, object).into_all().chain(own).collect()
 }
 
 /// Pods of somebody else on a volume of the release. Workloads that can do harm are named by [`unmodelled`].

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use helm_compat::{manifest, upgrade};
+use helm_compat::upgrade;
 use model::{Change, Hop, Inventory, Manifest, Object, OwnField, Ref, Step, StepKind};
 use serde_json::{Value, json};
 
@@ -131,7 +131,7 @@ fn kept(claim: &Object) -> Object {
             *annotations = json!({});
         }
         if let Value::Object(annotations) = annotations {
-            annotations.insert(manifest::POLICY.into(), "keep".into());
+            annotations.insert(kube_facts::RESOURCE_POLICY.into(), kube_facts::KEEP.into());
         }
     }
     Object::new(json)

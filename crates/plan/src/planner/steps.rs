@@ -218,8 +218,10 @@ impl Desk<'_> {
 
     fn pods_of(&self, owner: &Ref, uid: &Uid) -> impl Iterator<Item = Orphan> {
         let pods = self.standing.objects.iter();
-        pods.filter(|(name, pod)| name.kind() == "Pod" && name.namespace() == owner.namespace() && pod.is_owned_by(uid))
-            .map(|(name, _)| Orphan { pod: name.clone(), owner: uid.clone() })
+        pods.filter(|(name, pod)| {
+            name.kind() == "Pod" && name.namespace() == owner.namespace() && kube_facts::is_owned_by(pod, uid)
+        })
+        .map(|(name, _)| Orphan { pod: name.clone(), owner: uid.clone() })
     }
 }
 

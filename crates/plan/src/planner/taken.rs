@@ -19,7 +19,9 @@ pub(super) fn of_hop(scene: &Scene<'_>) -> Vec<Finding> {
 
 /// What the steps and helm delete in this hop.
 pub(super) fn deleted(scene: &Scene<'_>) -> Vec<Ref> {
-    let changes = upgrade::changes(&scene.before.docs, &scene.planned.docs, &|name| scene.live.get(name).cloned());
+    let helm = &scene.run.client.version;
+    let live = |name: &Ref| scene.live.get(name).cloned();
+    let changes = upgrade::changes(&scene.before.docs, &scene.planned.docs, helm, &live);
     let by_helm = changes.into_iter().filter(|(change, ..)| *change == Change::Delete).map(|(_, name, _)| name);
     let by_steps = scene.steps.iter().filter_map(|step| match &step.kind {
         StepKind::DeleteObject { target, .. } => Some(target.clone()),

@@ -82,6 +82,16 @@ fn the_vendors_advice_is_a_warning() {
     let jump = of(&at_2_8(), Code::LongJump).expect("eleven versions in one hop");
     assert_eq!(jump.severity, Severity::Warning);
     assert!(jump.next.ends_with("--via 2.12,2.17"), "{}", jump.next);
+    // Nothing is advised that is not on offer.
+    for (offered, next) in [
+        (vec!["2.11.0", "2.16.1"], "--via 2.11,2.16"),
+        (vec!["2.12.1"], "no charts on offer would keep each hop within that limit"),
+        (vec![], "no charts on offer would keep each hop within that limit"),
+    ] {
+        let yard = Yard { offered: offered.into_iter().map(new).collect(), ..at_2_8() };
+        let jump = of(&yard, Code::LongJump).expect("eleven versions in one hop");
+        assert!(jump.next.ends_with(next), "{}", jump.next);
+    }
     let mut yard = at_2_13();
     assert_eq!(of(&yard, Code::OtherPlatform), None);
     yard.inventory.cluster.platform =

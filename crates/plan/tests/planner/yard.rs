@@ -129,6 +129,8 @@ pub(crate) struct Yard {
     pub(crate) values: Value,
     pub(crate) without: Vec<String>,
     pub(crate) accepted: Vec<model::Accepted>,
+    /// What else could be chosen.
+    pub(crate) offered: Vec<ChartId>,
 }
 
 fn uid(name: &Ref) -> Uid {
@@ -253,6 +255,7 @@ fn installed(chart: &ChartId, config: Value, claim: &str) -> Yard {
         values: json!({}),
         without: Vec::new(),
         accepted: Vec::new(),
+        offered: ["2.12.1", "2.14.0", "2.17.3", "2.18.2"].map(new).to_vec(),
     }
 }
 
@@ -306,6 +309,7 @@ impl Yard {
     pub(crate) fn request(&self, to: &[ChartId]) -> UpgradeRequest {
         UpgradeRequest {
             to: to.iter().map(pick).collect(),
+            offered: self.offered.clone(),
             values: self.values.clone(),
             without: self.without.clone(),
             accepted: self.accepted.clone(),

@@ -23,7 +23,7 @@ fn all() -> Vec<(&'static str, Page)> {
         ("plan, not Safe", crate::plan(&bare, &bare.digest(), Some(&rehearsed(&detached)))),
         ("rehearsal", crate::rehearsal(&plan, &rehearsed(&safe))),
         ("rehearsal, not Safe", crate::rehearsal(&bare, &rehearsed(&detached))),
-        ("page", crate::page_script("The page", &lines, &rehearsed(&lost))),
+        ("page", crate::page_script("The page", &lines, &rehearsed(&lost), &[])),
         ("finding", crate::finding(&samples::moved())),
         ("status", crate::status(&plan, &samples::journal(5, Some(halted)), FOLDER)),
         (

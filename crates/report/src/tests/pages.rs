@@ -56,7 +56,7 @@ fn a_page_followed_by_hand() {
                 .to_owned(),
         ),
     ];
-    let page = crate::page_script("The page, followed by hand", &lines, &samples::rehearsed(&samples::lost()));
+    let page = crate::page_script("The page, followed by hand", &lines, &samples::rehearsed(&samples::lost()), &[]);
     reads(&page, &plan, PAGE_FOLLOWED_BY_HAND);
 }
 

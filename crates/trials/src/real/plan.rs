@@ -63,8 +63,15 @@ impl Site<'_> {
     /// # Errors
     /// What the planner says.
     pub fn plan_to(&self, chart: PackedChart, values: Value) -> Result<PlanFile> {
-        let (without, accepted, limits) = (Vec::new(), Vec::new(), Limits::default());
-        self.plan_found(&self.survey()?, &UpgradeRequest { to: vec![chart], values, without, accepted, limits })
+        let request = UpgradeRequest {
+            to: vec![chart],
+            offered: Vec::new(),
+            values,
+            without: Vec::new(),
+            accepted: Vec::new(),
+            limits: Limits::default(),
+        };
+        self.plan_found(&self.survey()?, &request)
     }
 
     /// What the hops of an upgrade render, Secrets in clear.

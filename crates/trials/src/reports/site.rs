@@ -172,8 +172,7 @@ impl<'a> Site<'a> {
         // A pod of a Job, or one that nobody owns, is no workload.
         let is_store = |item: &Value| item["kind"] == "Pod" && item["metadata"]["name"] == "store-0";
         let ready = |item: &&Value| {
-            (item["kind"] == "Pod" && !is_store(item))
-                || adapters::kubernetes::readiness(&Object::new((*item).clone())).is_ok()
+            (item["kind"] == "Pod" && !is_store(item)) || kube_facts::readiness(&Object::new((*item).clone())).is_ok()
         };
         if !list.iter().all(|item| ready(&item)) {
             return Ok(false);

@@ -140,7 +140,7 @@ impl Reach<'_> {
     fn own(&self) -> Option<(String, String)> {
         let live = self.scene.live.get(self.name).filter(|_| !self.hook.delete.is_empty())?;
         let claim = self.scene.live.get(&self.volume.claim);
-        let owns = claim.is_some_and(|claim| claim.is_owned_by(&live.uid()));
+        let owns = claim.is_some_and(|claim| kube_facts::is_owned_by(claim, &live.uid()));
         let mounts = !volumes_of_claim(live, &self.volume.claim).is_empty() && live.text("/kind") != "Pod";
         (owns || mounts)
             .then(|| (String::new(), "helm deletes this object, to which the PVC belongs, and makes it anew".into()))
@@ -268,7 +268,7 @@ fn has_token(template: PodTemplate<'_>, account: Option<&Object>) -> bool {
 fn becomes_hook(scene: &Scene<'_>, hook: &Hook<'_>, name: &Ref) -> Option<Finding> {
     let was_plain = scene.before.is_stored(name);
     let is_before = hook.is_at(HookEvent::PreUpgrade) && !hook.is_at(HookEvent::PostUpgrade);
-    let is_kept = hook.object.annotation(helm_compat::manifest::POLICY) == Some("keep");
+    let is_kept = kube_facts::is_kept(hook.object);
     if !was_plain || !is_before || is_kept || name.is_storage() {
         return None;
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use helm_compat::{hooks, manifest, redact, values};
+use helm_compat::{hooks, redact, values};
 use inventory::credential;
 use model::{Code, Finding, Manifest, Object, Ref, SecretKey, Severity};
 use serde_json::Value;
@@ -134,7 +134,7 @@ pub(in crate::planner) fn removed(
     let gone = secrets.filter_map(Object::name).filter(|name| !is_there(name));
     gone.filter(|name| {
         live.get(name).is_some_and(|live| {
-            live.annotation(manifest::POLICY) != Some("keep")
+            !kube_facts::is_kept(live)
                 && live.data_keys().iter().any(|key| credential::is_named(key) || credential::is_named(name.name()))
         })
     })

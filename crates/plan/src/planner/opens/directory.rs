@@ -116,8 +116,7 @@ fn claim(server: &Server<'_>, volume: &str) -> Option<Ref> {
     };
     made.filter(of_template).map(|made| made.claim).next().or_else(|| {
         let volume = list(server.pod, "volumes").iter().find(|known| text(known, "name") == volume)?;
-        let name = volume.pointer("/persistentVolumeClaim/claimName")?.as_str()?;
-        Some(Ref::claim(server.workload.text("/metadata/namespace"), name))
+        Some(Ref::claim(server.workload.text("/metadata/namespace"), kube_facts::claim_of(volume)?))
     })
 }
 

@@ -4,7 +4,7 @@ use super::*;
 
 fn says(object: Value) -> String {
     match readiness(&Object::new(object)) {
-        Ok(()) => "ready".into(),
+        Ok(_) => "ready".into(),
         Err(text) => text,
     }
 }
@@ -28,7 +28,7 @@ fn a_set_is_ready_when_all_its_pods_are_of_the_new_revision() {
     let cases = [
         ("observedGeneration", json!(1), "the controller has not seen the change yet"),
         ("updatedReplicas", json!(0), "1 of 1 ready, 0 updated"),
-        ("readyReplicas", json!(0), "0 of 1 pods ready"),
+        ("readyReplicas", json!(0), "0 of 1 ready"),
         ("currentRevision", json!("r1"), "1 of 1 ready, the old revision is not gone yet"),
     ];
     for (field, value, text) in cases {
@@ -62,7 +62,7 @@ fn a_deployment_is_ready_when_no_old_pod_is_left() {
     let cases = [
         ("updatedReplicas", json!(1), "2 of 2 available, 1 updated"),
         ("replicas", json!(3), "1 old pods are still there"),
-        ("availableReplicas", json!(1), "1 of 2 pods ready"),
+        ("availableReplicas", json!(1), "1 of 2 ready"),
     ];
     for (field, value, text) in cases {
         let mut status = rolled_out.clone();
@@ -76,7 +76,7 @@ fn a_deployment_is_ready_when_no_old_pod_is_left() {
             { "type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded" },
         ],
     });
-    assert_eq!(says(deployment(late)), "1 of 2 pods ready (ProgressDeadlineExceeded)");
+    assert_eq!(says(deployment(late)), "1 of 2 ready (ProgressDeadlineExceeded)");
 }
 
 #[test]
@@ -91,7 +91,7 @@ fn a_daemon_set_counts_its_nodes() {
         })
     };
     assert_eq!(says(set(3)), "ready");
-    assert_eq!(says(set(2)), "2 of 3 pods ready");
+    assert_eq!(says(set(2)), "2 of 3 ready");
 }
 
 #[test]
@@ -114,14 +114,16 @@ fn claims_routes_and_the_rest() {
     assert_eq!(says(claim("Lost")), "phase Lost");
     let route = |statuses: &[&str]| {
         let of = |status: &&str| json!({ "conditions": [{ "type": "Admitted", "status": status, "reason": "HostAlreadyClaimed" }] });
-        json!({ "kind": "Route", "status": { "ingress": statuses.iter().map(of).collect::<Vec<_>>() } })
+        json!({ "apiVersion": "route.openshift.io/v1", "kind": "Route", "status": { "ingress": statuses.iter().map(of).collect::<Vec<_>>() } })
     };
     assert_eq!(says(route(&["True"])), "ready");
     assert_eq!(says(route(&["False"])), "its router does not admit it: HostAlreadyClaimed");
     assert_eq!(says(route(&["False", "True"])), "ready", "one router is enough");
-    assert_eq!(says(json!({ "kind": "Ingress" })), "ready");
+    assert_eq!(says(json!({ "apiVersion": "networking.k8s.io/v1", "kind": "Ingress" })), "ready");
     assert_eq!(
-        says(json!({ "kind": "Ingress", "metadata": { "deletionTimestamp": "2024-01-01T00:00:00Z" } })),
+        says(
+            json!({ "apiVersion": "networking.k8s.io/v1", "kind": "Ingress", "metadata": { "deletionTimestamp": "2024-01-01T00:00:00Z" } })
+        ),
         "is being deleted"
     );
 }
@@ -147,4 +149,46 @@ fn a_pod_says_what_it_is_at() {
         ] })),
         "running, not ready"
     );
+}
+
+#[test]
+fn a_pod_says_whether_it_is_ready() {
+    let ready = |status: &str| json!([{"type": "Ready", "status": status, "reason": "ContainersNotReady"}]);
+    for (status, is, why) in [
+        (json!({}), None, "Pending"),
+        (json!({"conditions": ready("True")}), Some(true), "ready"),
+        (json!({"phase": "Running", "conditions": ready("False")}), Some(false), "running, not ready"),
+        (
+            json!({"conditions": ready("False"), "containerStatuses": [{"state": {"waiting": {"reason": "CrashLoopBackOff"}}}]}),
+            Some(false),
+            "CrashLoopBackOff",
+        ),
+        (
+            json!({"phase": "Pending", "conditions": [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable"}]}),
+            Some(false),
+            "Unschedulable",
+        ),
+        (json!({"conditions": [{"type": "PodScheduled", "status": "True"}]}), None, "Pending"),
+    ] {
+        let pod = json!({"kind": "Pod", "status": status});
+        assert_eq!((is_ready(&Object::new(pod.clone())), says(pod).as_str()), (is, why), "{status}");
+    }
+}
+
+#[test]
+fn below_the_partition_the_old_revision_may_stay() {
+    let partitioned = |partition: u64, updated: u64, strategy: &str| {
+        let mut object = set(json!({
+            "observedGeneration": 2, "replicas": 3, "readyReplicas": 3, "updatedReplicas": updated,
+            "currentRevision": "r1", "updateRevision": "r2",
+        }));
+        object["spec"]["replicas"] = json!(3);
+        object["spec"]["updateStrategy"] = json!({ "type": strategy, "rollingUpdate": { "partition": partition } });
+        says(object)
+    };
+    assert_eq!(partitioned(2, 1, "RollingUpdate"), "ready");
+    assert_eq!(partitioned(2, 0, "RollingUpdate"), "3 of 3 ready, 0 updated");
+    assert_eq!(partitioned(5, 0, "RollingUpdate"), "ready");
+    assert_eq!(partitioned(0, 3, "RollingUpdate"), "3 of 3 ready, the old revision is not gone yet");
+    assert_eq!(partitioned(0, 0, "OnDelete"), "ready");
 }

@@ -4,14 +4,16 @@ use serde_json::{Map, Value};
 
 /// The places in which two values differ, as dotted paths; items of lists are named where they have a name.
 /// A field that only one side has is no difference where it is empty or has the server's default.
-pub(crate) fn differences(a: &Value, b: &Value) -> Vec<String> {
+#[must_use]
+pub fn differences(a: &Value, b: &Value) -> Vec<String> {
     let mut found = Vec::new();
     compare("", a, b, false, &mut found);
     found
 }
 
 /// Whether two values mean the same.
-pub(crate) fn equal(a: &Value, b: &Value) -> bool {
+#[must_use]
+pub fn equal(a: &Value, b: &Value) -> bool {
     differences(a, b).is_empty()
 }
 
@@ -165,7 +167,8 @@ fn same_quantity(a: &Value, b: &Value) -> bool {
 }
 
 /// A quantity in thousandths (apimachinery's `resource.Quantity`; below a thousandth it rounds up, as there).
-pub(crate) fn quantity(value: &Value) -> Option<i128> {
+#[must_use]
+pub fn quantity(value: &Value) -> Option<i128> {
     let text = match value {
         Value::String(text) => text.trim().to_owned(),
         Value::Number(number) => number.to_string(),
