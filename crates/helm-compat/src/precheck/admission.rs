@@ -172,7 +172,7 @@ fn webhooks<'a>(check: &'a Precheck, name: &Ref, doc: &'a Object, today: Option<
         let is_there = service.is_none()
             || check.planned(&target).is_some()
             || check.hooks.iter().any(|hook| hook.object.name().as_ref() == Some(&target))
-            || !(check.known.is_absent(&target) || !stays);
+            || (stays && !check.known.is_absent(&target));
         // Nobody is there to say no, and then it passes.
         if !is_there && webhook["failurePolicy"] == "Ignore" {
             return None;
