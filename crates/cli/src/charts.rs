@@ -36,14 +36,14 @@ pub(crate) async fn offered(
         [address] => Some(listing(global, options, book, address, output).await?),
         _ => return Err(Finding::blocking(Code::BadOption, "more than one registry is named").next("name one of them")),
     };
+    if there.is_none() && (options.username.is_some() || options.plain_http) {
+        let found = "a login or --plain-http without a repository";
+        return Err(Finding::blocking(Code::BadOption, found).next("add --repo URL"));
+    }
     match target {
         _ if there.is_some() || !paths.is_empty() => {}
         Target::Simulated(simulated) if simulated.has_charts() => return Ok(Catalog::of_fixtures()),
         _ => return Err(none_named(book)),
-    }
-    if there.is_none() && (options.username.is_some() || options.plain_http) {
-        let found = "a login or --plain-http without a repository";
-        return Err(Finding::blocking(Code::BadOption, found).next("add --repo URL"));
     }
     Ok(Catalog::new(here, there))
 }

@@ -4,7 +4,9 @@
 //! (helm 3.14.4 to 4.3.1). Nothing here sends anything: [`Precheck::ask`] says what is to be asked, [`Precheck::take`] takes the
 //! answers, until nothing more is asked.
 
+mod admission;
 mod body;
+mod crds;
 mod fields;
 mod hooks;
 mod known;
@@ -13,6 +15,7 @@ mod owner;
 mod quotas;
 mod references;
 mod refusal;
+mod schema;
 mod services;
 
 #[cfg(test)]
@@ -120,10 +123,13 @@ impl Precheck {
         }
     }
 
-    /// What is known of the cluster after all answers.
+    /// What is known of the cluster after all answers, and after this hop.
     #[must_use]
     pub fn into_known(self) -> Known {
-        self.known
+        let Self { mut known, writes, hooks, .. } = self;
+        let written = writes.planned.into_iter().chain(hooks.into_iter().map(|hook| hook.object));
+        known.brought.extend(written.filter(|doc| doc.text("/kind") == crds::KIND || admission::is_config(doc)));
+        known
     }
 
     /// What was found.
@@ -136,12 +142,16 @@ impl Precheck {
         findings.extend(services::out_of_range(self));
         findings.extend(self.own_fields());
         findings.extend(limits::findings(self));
+        findings.extend(admission::findings(self));
+        findings.extend(crds::of_later_hops(self));
+        findings.extend(services::stay_headless(self));
         findings.extend(hooks::nameless(&self.hooks, self.writes.apply));
         findings.extend(self.sizes());
         let mut not_checked: BTreeMap<String, Vec<(Ref, String)>> = BTreeMap::new();
         let asked = self.answered.iter().filter(|(purpose, ..)| *purpose != Purpose::Read);
         for (purpose, check, answer) in asked.clone() {
-            match refusal::meaning(self, *purpose, check, answer) {
+            let meaning = crds::meaning(self, *purpose, &check.target, answer);
+            match meaning.unwrap_or_else(|| refusal::meaning(self, *purpose, check, answer)) {
                 Meaning::Pass => {}
                 Meaning::Found(found) => findings.extend(found),
                 Meaning::NotChecked(why) => {
@@ -186,6 +196,7 @@ impl Precheck {
     /// What has to be read before anything can be asked.
     fn reads(&self) -> Vec<(Purpose, ServerCheck)> {
         let mut targets: BTreeSet<Ref> = references::unread(self);
+        targets.extend(admission::unread(self));
         for doc in &self.writes.planned {
             let Some(name) = doc.name().filter(|name| !self.known.knows(name)) else { continue };
             // A create finds out by itself; a server-side apply would write to whatever is there.

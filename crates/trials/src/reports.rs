@@ -59,6 +59,8 @@ pub struct Case {
     pub apply: bool,
     /// Whether the harmful side is applied: what it does is said only afterwards.
     pub afterwards: bool,
+    /// Whether the test command runs it; `cargo xtask reports` runs every case.
+    pub always: bool,
 }
 
 /// What Portolan has to say.
@@ -72,6 +74,9 @@ pub struct Expect {
     /// A part of the field's pointer or path; empty where the whole object is meant.
     #[serde(default)]
     pub field: String,
+    /// Whether the plan is refused for it, which it is where nothing is said; otherwise it is a warning or a note.
+    #[serde(default = "yes")]
+    pub blocks: bool,
 }
 
 /// An upgrade of the frame's chart from 2.13.0 to 2.20.0.
@@ -231,6 +236,7 @@ fn case(mut map: Map<String, Value>) -> Result<Case> {
             note: take(&mut map, "note")?,
             apply: take(&mut map, "apply")?.unwrap_or_default(),
             afterwards: take(&mut map, "afterwards")?.unwrap_or_default(),
+            always: take(&mut map, "always")?.unwrap_or(true),
             twin: None,
             upgrade: Value::Null,
         };

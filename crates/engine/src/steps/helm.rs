@@ -135,10 +135,11 @@ fn no_release(run: &HelmRun) -> Finding {
 /// A record that our own helm left behind: it has ended, and the record has its token.
 fn pending_of_ours(run: &HelmRun, newest: &ReleaseFact, mark: &str) -> Finding {
     let record = record(run, newest.revision);
-    let found = format!("helm was killed: revision {} is {}, and its helm has ended", newest.revision, newest.status);
+    let found = format!("helm ended and left revision {} as {}", newest.revision, newest.status);
     let finding = Finding::blocking(Code::HelmPending, found)
         .about(&record)
         .with(format!("{record} has the token of this run, and no process holds the lock of that helm"))
+        .with("it was killed, or the API server refused its last write to the record: a cause that helm names has to go first")
         .why("helm refuses every upgrade while the newest record is pending; objects may be partly upgraded");
     finding.next(format!("{}, then portolan apply {mark}", delete(&record)))
 }

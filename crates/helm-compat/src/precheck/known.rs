@@ -11,6 +11,8 @@ pub struct Known {
     pub(super) complete: BTreeSet<Scope>,
     /// What was asked for and may not be read.
     pub(super) denied: BTreeSet<Ref>,
+    /// CRDs and admission that the hops before write, in their order.
+    pub(super) brought: Vec<Object>,
 }
 
 impl Known {

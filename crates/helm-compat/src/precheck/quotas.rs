@@ -241,7 +241,7 @@ fn counts(group: &str, kind: &str) -> Usage {
     }
 }
 
-fn plural(kind: &str) -> String {
+pub(super) fn plural(kind: &str) -> String {
     let lower = kind.to_lowercase();
     match lower.strip_suffix('y') {
         _ if lower == "endpoints" => lower,

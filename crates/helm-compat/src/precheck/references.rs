@@ -32,6 +32,8 @@ enum There {
     Yes,
     /// The object is there, and has no such key.
     NoKey,
+    /// The object is there until its finalizers are done, and helm does not make it again.
+    Ends,
     No,
     Unknown,
 }
@@ -67,6 +69,7 @@ pub(super) fn findings(check: &Precheck) -> Vec<Finding> {
                 format!("{}, which is a hook that helm deletes in this upgrade", reference.target)
             }
             There::No => format!("{}, which does not exist", reference.target),
+            There::Ends => format!("{}, which is being deleted", reference.target),
             There::NoKey => {
                 let key = reference.key.as_deref().unwrap_or_default();
                 format!("key `{key}` of {}, which has no such key", reference.target)
@@ -106,7 +109,7 @@ fn finding(check: &Precheck, by: By<'_>, reference: &Reference, name: &Ref, miss
             .next("see that it is made when the upgrade runs");
     }
     let is_workload = PodTemplate::of(object).is_some();
-    let was_there = check.known.get(target).is_some();
+    let was_there = check.known.get(target).is_some_and(|live| !live.is_terminating());
     if is_workload && matches!(by, By::Document(_)) && !check.makes_pods(object) && !was_there {
         return finding.why("the pods that run go on; a new one would not start").next(
             "nothing for the upgrade: it makes no new pods of this workload. Create the object before a pod is replaced",
@@ -168,6 +171,10 @@ fn there(check: &Precheck, by: By<'_>, reference: &Reference) -> There {
     let made = made(check, by, target);
     let live = check.known.get(target).filter(|_| survives(check, by, target));
     let has_key = |object: &Object| reference.key.as_ref().is_none_or(|key| keys(object).any(|its| its == key));
+    // Helm's patch of it does not stop its end, and is lost with it.
+    if matches!(target.kind(), "ConfigMap" | "Secret") && live.is_some_and(Object::is_terminating) {
+        return There::Ends;
+    }
     match (made, live) {
         (None, None) => {
             let is_gone = check.writes.deletes.contains(target) || check.known.get(target).is_some();

@@ -4,7 +4,7 @@ use kube_facts::{ClassKnown, PodTemplate, ResizeRefusal, Sizes};
 use model::{CheckAnswer, CheckAsk, Code, Finding, Object, Ref, RefusalCause, ServerCheck, ServerRefusal};
 use serde_json::Value;
 
-use super::{Known, Precheck, Purpose, fields, services};
+use super::{Known, Precheck, Purpose, admission, fields, services};
 use crate::{redact, upgrade};
 
 /// How many lines of an answer are shown.
@@ -44,6 +44,9 @@ pub(super) fn meaning(check: &Precheck, purpose: Purpose, asked: &ServerCheck, a
         )),
         (403, _) if message.contains("exceeded quota") => quota(check, purpose, asked, refused),
         (404, _) => namespace(check, asked, refused),
+        _ if is_admission(message) && admission::is_changed(check, message) => {
+            Meaning::NotChecked(format!("{}: the upgrade changes what says so", first_line(message)))
+        }
         _ if is_admission(message) && changes_admission(check, asked, message) => {
             Meaning::NotChecked(format!("{}: that may change with what the plan deletes first", first_line(message)))
         }

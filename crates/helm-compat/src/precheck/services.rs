@@ -85,6 +85,27 @@ pub(super) fn taken_addresses(check: &Precheck) -> Vec<Finding> {
     found
 }
 
+/// Headless Services that the new chart does not call headless any more, and that stay so: the server puts the address of before in
+/// where a write has none (`patchAllocatedValues` in `pkg/registry/core/service/storage`, Kubernetes 1.34).
+pub(super) fn stay_headless(check: &Precheck) -> Vec<Finding> {
+    let docs =
+        check.writes.planned.iter().filter(|doc| doc.text("/kind") == "Service" && doc.text("/apiVersion") == "v1");
+    let one = |doc: &Object| {
+        let name = doc.name().filter(|name| !check.writes.deletes.contains(name))?;
+        let is = |service: &Object| service.text("/spec/clusterIP") == "None";
+        let was = check.stored(&name).is_some_and(is) && check.known.get(&name).is_none_or(is);
+        let leaves = doc.text("/spec/clusterIP").is_empty() && doc.text("/spec/type") != "ExternalName";
+        (was && leaves).then(|| {
+            Finding::warning(Code::LeftOut, format!("{name} stays headless, although the new chart does not say so any more"))
+                .about(&name)
+                .at("/spec/clusterIP")
+                .why("the API server keeps the clusterIP None of before and reports no error; clients get no address of the Service")
+                .next("where an address is needed, delete the Service before the upgrade, so that helm makes it anew")
+        })
+    };
+    docs.filter_map(one).collect()
+}
+
 /// Whether a create was refused because a port is taken.
 pub(super) fn is_port_taken(check: &Precheck) -> bool {
     check.answered.iter().any(|(_, _, answer)| match answer {

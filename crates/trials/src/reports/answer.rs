@@ -22,6 +22,8 @@ struct Objection {
 pub(super) struct Answer {
     exit: i32,
     objections: Vec<Objection>,
+    /// Warnings and notes of the plan.
+    remarks: Vec<Objection>,
     volumes: Vec<String>,
     broken: Option<String>,
 }
@@ -31,23 +33,25 @@ impl Answer {
     pub(super) fn planned(site: &Site<'_>, program: &Program, out: &Output, plan: &str) -> Result<Self> {
         let exit = out.status.code().unwrap_or(-1);
         let said: Value = serde_json::from_slice(&out.stdout).unwrap_or_default();
-        let findings = list(&said["findings"]).filter(|finding| finding["severity"] == "blocking");
-        let mut objections: Vec<Objection> = findings.map(Objection::of_finding).collect();
+        let (blocking, others): (Vec<&Value>, Vec<&Value>) =
+            list(&said["findings"]).partition(|finding| finding["severity"] == "blocking");
+        let mut objections: Vec<Objection> = blocking.into_iter().map(Objection::of_finding).collect();
+        let remarks = others.into_iter().map(Objection::of_finding).collect();
         objections.extend(list(&said["unmodelled"]).map(Objection::of_unmodelled));
         if exit != 0 && objections.is_empty() && said.is_object() {
             objections = rehearsed(&site.rehearse(program, plan)?);
         }
         objections.extend(errors(&words(&out.stderr), ""));
         let volumes = list(&said["volumes"]).map(|volume| text(&volume["claim"])).collect();
-        Ok(Self { exit, objections, volumes, broken: None })
+        Ok(Self { exit, objections, remarks, volumes, broken: None })
     }
 
     /// Out of what a real upgrade by Portolan printed, and what became of the rows.
     pub(super) fn applied(site: &Site<'_>, out: &Output) -> Result<Self> {
         let exit = out.status.code().unwrap_or(-1);
         let (stdout, stderr) = (words(&out.stdout), words(&out.stderr));
-        let mut answer =
-            Self { exit, objections: errors(&stderr, &stdout).collect(), volumes: Vec::new(), broken: None };
+        let objections = errors(&stderr, &stdout).collect();
+        let mut answer = Self { exit, objections, remarks: Vec::new(), volumes: Vec::new(), broken: None };
         if exit == 0 {
             let (lost, sees) = (site.lost_rows(), site.rows_of_pod()?);
             let same = sees.as_ref().is_some_and(|now| site.first_rows().any(|first| first == now));
@@ -60,19 +64,20 @@ impl Answer {
         Ok(answer)
     }
 
-    /// What is wrong where an upgrade has to be refused.
-    pub(super) fn refuses(&self, expect: &Expect, namespace: &str) -> Option<String> {
-        if self.exit == 0 {
+    /// What is wrong where something has to be said of an upgrade: that it is refused for it, or that it was remarked.
+    pub(super) fn says(&self, expect: &Expect, namespace: &str) -> Option<String> {
+        if self.exit == 0 && expect.blocks {
             return Some(format!("called Safe: {}", self.line(namespace)));
         }
-        let Expect { code, object, field } = expect;
+        let Expect { code, object, field, blocks } = expect;
+        let said = if *blocks { &self.objections } else { &self.remarks };
         let is_object = |objection: &Objection| object.is_empty() || short(&objection.object) == *object;
         let names = |objection: &&Objection| is_object(objection) && objection.field.contains(field);
         // What ends a command early has no subject, only words.
         let says = |objection: &&Objection| {
             objection.object.is_empty() && objection.text.contains(object) && objection.text.contains(field)
         };
-        let of_code: Vec<&Objection> = self.objections.iter().filter(|one| one.code == *code).collect();
+        let of_code: Vec<&Objection> = said.iter().filter(|one| one.code == *code).collect();
         let fits = of_code.iter().any(|one| names(one) || says(one));
         (!fits).then(|| format!("not {code} {object} {field}: {}", self.line(namespace)))
     }

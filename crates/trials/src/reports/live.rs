@@ -28,11 +28,45 @@ const KINDS: &[Kind] = &[
         "apis/apiextensions.k8s.io/v1/customresourcedefinitions",
         false,
     ),
+    (
+        &["validatingwebhookconfiguration"],
+        "ValidatingWebhookConfiguration",
+        "apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations",
+        false,
+    ),
+    (
+        &["mutatingwebhookconfiguration"],
+        "MutatingWebhookConfiguration",
+        "apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations",
+        false,
+    ),
+    (
+        &["validatingadmissionpolicybinding"],
+        "ValidatingAdmissionPolicyBinding",
+        "apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings",
+        false,
+    ),
+    (
+        &["validatingadmissionpolicy"],
+        "ValidatingAdmissionPolicy",
+        "apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies",
+        false,
+    ),
 ];
 
 /// What a case may make that is in no namespace; its names have the namespace's name in them.
-const CLUSTER_KINDS: [&str; 5] =
-    ["clusterrole", "customresourcedefinition", "priorityclass", "storageclass", "persistentvolume"];
+/// Admission goes first: while it is there it may keep the rest from being cleaned up.
+const CLUSTER_KINDS: [&str; 9] = [
+    "validatingwebhookconfiguration",
+    "mutatingwebhookconfiguration",
+    "validatingadmissionpolicybinding",
+    "validatingadmissionpolicy",
+    "clusterrole",
+    "customresourcedefinition",
+    "priorityclass",
+    "storageclass",
+    "persistentvolume",
+];
 
 fn kind(name: &str) -> Option<&'static Kind> {
     let small = name.to_lowercase();
@@ -106,6 +140,14 @@ impl<'a> Live<'a> {
 
     /// Deletes what a case has made beside the release's namespace.
     pub(super) fn clean(&self) -> Result<()> {
+        // A finalizer of a case keeps its namespace for ever.
+        for held in self.list(&["configmap", "secret"])? {
+            if held["metadata"]["finalizers"].is_array() {
+                let (name, space) = (text(&held["metadata"]["name"]), text(&held["metadata"]["namespace"]));
+                let (kind, free) = (text(&held["kind"]), r#"{"metadata":{"finalizers":null}}"#);
+                self.rig.kubectl().args(["patch", kind, name, "-n", space, "--type=merge", "-p", free]).output()?;
+            }
+        }
         for space in self.every("namespace")? {
             let name = text(&space["metadata"]["name"]);
             if name != self.namespace && self.is_ours(name) {

@@ -177,7 +177,7 @@ fn ask(site: &Site<'_>, program: &Program, at: usize, trial: &Trial) -> Result<O
         Some(expect) => {
             let fill = |text: &str| site.filled_text(text);
             let (object, field) = (fill(&expect.object)?, fill(&expect.field)?);
-            answer.refuses(&Expect { code: expect.code.clone(), object, field }, site.namespace())
+            answer.says(&Expect { object, field, ..expect.clone() }, site.namespace())
         }
         None => answer.is_safe(&upgrade, trial.apply),
     };

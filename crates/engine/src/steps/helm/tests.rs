@@ -105,6 +105,7 @@ fn a_pending_record_is_named_with_what_is_known_of_its_helm() {
     let next = on_check(&run(), &fold("3f9c2a71-4-0", true), MARK, &ours);
     let finding = halts(&next).expect("it halts");
     assert_eq!(finding.code, Code::HelmPending);
+    assert_eq!(finding.found, "helm ended and left revision 8 as pending-upgrade");
     assert_eq!(finding.next, "kubectl delete secret -n ns sh.helm.release.v1.r.v8, then portolan apply 3f9c2a71");
     // Whether somebody else's helm still runs is not known here: the command comes after the question.
     let foreign = [fact(7, ReleaseStatus::Deployed, None), fact(8, ReleaseStatus::PendingUpgrade, None)];
