@@ -95,7 +95,7 @@ fn a_protection_is_written_once_and_only_to_the_object_of_the_plan() {
         let on = |seen: Seen| looked(&kind, &Fold::default(), Reply::Seen(vec![seen]));
         assert_eq!(on(there(&[])), write);
         assert_eq!(on(there(&[other])), write);
-        assert_eq!(on(there(&[holds.clone()])), "was done");
+        assert_eq!(on(there(std::slice::from_ref(&holds))), "was done");
         assert_eq!(on(there(&[holds.clone(), ("/metadata/uid", json!("other"))])), "halt PL314", "{kind}");
         assert_eq!(on(there(&[holds.clone(), terminating.clone()])), "halt PL314", "{kind}");
         assert_eq!(on(Seen::Absent), "halt PL314", "{kind}");
