@@ -105,7 +105,7 @@ impl<'a> Upgrade<'a> {
             for item in list["items"].as_array().into_iter().flatten() {
                 // Records are compared by what they brought about; their number differs after a failed attempt.
                 if item["type"] != "helm.sh/release.v1" {
-                    lines.push(format!("{kind} {}", plain(item.clone())));
+                    lines.push(format!("{kind} {}", plain(kind, item.clone())));
                 }
             }
         }
@@ -122,7 +122,7 @@ fn find(folder: &Path, name: &str) -> Option<PathBuf> {
 }
 
 /// An object without identities, times and what the server chose.
-fn plain(mut object: Value) -> Value {
+fn plain(kind: &str, mut object: Value) -> Value {
     let without = |object: &mut Value, part: &str, fields: &[&str]| {
         if let Some(part) = object.pointer_mut(part).and_then(Value::as_object_mut) {
             fields.iter().for_each(|field| drop(part.remove(*field)));
@@ -130,7 +130,11 @@ fn plain(mut object: Value) -> Value {
     };
     let meta = ["uid", "resourceVersion", "managedFields", "creationTimestamp", "generation", "ownerReferences"];
     without(&mut object, "/metadata", &meta);
-    without(&mut object, "/spec", &["clusterIP", "clusterIPs", "selector", "volumeName"]);
+    without(&mut object, "/spec", &["clusterIP", "clusterIPs", "volumeName"]);
+    // The selector of a Job has its controller's UID; of all other kinds it says whose pods an object has.
+    if kind == "jobs" {
+        without(&mut object, "/spec", &["selector"]);
+    }
     without(&mut object, "", &["status"]);
     // A job's labels carry its controller's UID.
     for labels in ["/metadata/labels", "/spec/template/metadata/labels"] {
@@ -146,7 +150,7 @@ fn plain(mut object: Value) -> Value {
 
 #[test]
 #[ignore = "needs the rig: cargo xtask test"]
-fn killed_at_four_points_it_ends_as_the_undisturbed_run() {
+fn killed_at_five_points_it_ends_as_the_undisturbed_run() {
     let rig = Rig::shared().expect("the rig");
     let (expected, lines) = {
         let upgrade = Upgrade::new(&rig);
@@ -165,16 +169,13 @@ fn killed_at_four_points_it_ends_as_the_undisturbed_run() {
                 assert_eq!(upgrade.go_on(), *expected, "killed at line {point}");
             }
         });
-        scope.spawn(move || killed_at_a_request_of_helms(rig, expected));
+        // Helm makes about three requests an object, and there are 25: one while it reads, one while it writes.
+        scope.spawn(move || [12, 37].into_iter().for_each(|n| killed_at_a_request_of_helms(rig, expected, n)));
     });
 }
 
 /// Helm goes on when its parent is killed at helm's n-th request; the next run waits for it.
-fn killed_at_a_request_of_helms(rig: &Rig, expected: &str) {
-    let seed = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |now| now.subsec_nanos());
-    // Helm makes about three requests an object, and there are 25.
-    let n = 10 + seed as usize % 40;
-    println!("seed {seed}: killed at helm's request {n}");
+fn killed_at_a_request_of_helms(rig: &Rig, expected: &str, n: usize) {
     let upgrade = Upgrade::new(rig);
     let pid = Arc::new(AtomicU32::new(0));
     let target = pid.clone();
@@ -189,5 +190,5 @@ fn killed_at_a_request_of_helms(rig: &Rig, expected: &str) {
     pid.store(child.id(), Ordering::SeqCst);
     let status = child.wait().expect("it is gone");
     assert!(!status.success(), "it was killed at helm's request {n}");
-    assert_eq!(upgrade.go_on(), expected, "killed at helm's request {n} (seed {seed})");
+    assert_eq!(upgrade.go_on(), expected, "killed at helm's request {n}");
 }

@@ -148,3 +148,6 @@ fn unreadable(step: &Step, reply: &Reply) -> Finding {
     };
     Finding::blocking(Code::NotVisible, format!("step {} could not read what it needs", step.id)).with(text)
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,7 @@
 //! Each rule on a world of a few objects: the harmful form, and a harmless twin.
 
+mod unknown;
+
 use model::{Object, Ref, Uid, Verdict, VolumeAim};
 use serde_json::{Value, json};
 

@@ -19,13 +19,23 @@ fn every_start_reaches_the_target_with_all_its_rows() {
     for name in fixtures::installation_names() {
         let mut installation = sim::installation(&name);
         let file = sim::plan(installation.world(), &["2.20"], &[]).expect("a plan");
-        let aim = file.plan.volumes[0].clone();
-        let before = sim::rows(installation.world(), &aim.volume);
+        let rows = |installation: &Installation| -> BTreeMap<String, u64> {
+            let of = |aim: &model::VolumeAim| sim::rows(installation.world(), &aim.volume);
+            file.plan.volumes.iter().flat_map(of).collect()
+        };
+        let before = rows(&installation);
+        assert!(before.values().sum::<u64>() > 0, "{name}: there are rows to lose");
         let (outcome, _) = sim::run(&mut installation, &file, &mut |_| false);
         assert_eq!(outcome, Outcome::Finished, "{name}");
-        let after = sim::rows(installation.world(), &aim.volume);
+        let after = rows(&installation);
+        // A table without its old rows: another database on the volume, or none.
         for (table, rows) in before {
-            assert!(after[&table] >= rows, "{name}: {table} had {rows} rows and has {}", after[&table]);
+            let now = after.get(&table).copied().unwrap_or_default();
+            assert!(now >= rows, "{name}: {table} had {rows} rows and has {now}");
+        }
+        for aim in &file.plan.volumes {
+            let is_alive = installation.world().disk(&aim.volume).is_some_and(|disk| disk.alive);
+            assert!(is_alive, "{name}: the disk of {} is erased", aim.claim);
         }
     }
 }
@@ -162,21 +172,29 @@ fn killed_at_every_record_and_at_every_request_it_ends_as_if_undisturbed() {
             installation.settle();
             (sim::normalised(installation.world()), journal.len())
         };
-        // A turn is a record or another request; there are at most four turns to a record.
-        for point in 0..undisturbed.1 * 4 {
+        // A turn is a record or another request. Beyond the last one nobody is killed.
+        let mut point = 0;
+        loop {
             let mut installation = sim::installation(name);
             let file = sim::plan(installation.world(), &["2.20"], &[]).expect("a plan");
-            let mut turn = 0;
+            let (mut turn, mut killed) = (0, false);
             let before = revisions(&installation);
             let (outcome, _) = sim::run(&mut installation, &file, &mut |_| {
                 turn += 1;
+                killed |= turn == point + 1;
                 turn == point + 1
             });
             assert_eq!(outcome, Outcome::Finished, "{name}, killed at turn {point}");
             installation.settle();
             assert_eq!(sim::normalised(installation.world()), undisturbed.0, "{name}, killed at turn {point}");
             assert_eq!(revisions(&installation), before + 1, "{name}, killed at turn {point}");
+            if !killed {
+                break;
+            }
+            point += 1;
         }
+        let records = undisturbed.1;
+        assert!(point > records, "{name}: {point} turns for {records} records");
     }
 }
 

@@ -95,7 +95,8 @@ fn a_client_that_writes_until_the_end_is_no_alarm_and_missing_rows_are() {
     let (acknowledged, span) = client.end();
     let rate = acknowledged.len() as f64 / span.as_secs_f64();
     println!("{} rows acknowledged, {rate:.0} a second", acknowledged.len());
-    assert!((50.0..150.0).contains(&rate), "{rate:.0} rows a second");
+    // How fast it is depends on the machine; that it wrote all along is what matters.
+    assert!(acknowledged.len() > 200, "{} rows acknowledged, {rate:.0} a second", acknowledged.len());
     assert_eq!(outcome, Outcome::Finished);
     let there = ids(&site);
     let missing: Vec<&u64> = acknowledged.iter().filter(|id| !there.contains(id)).collect();

@@ -11,7 +11,7 @@ use model::{
 use portolan_adapters::helm::{self, Launch};
 use serde_json::json;
 
-use crate::{admin, kubeconfig, namespace};
+use crate::{admin, in_time, kubeconfig, namespace};
 
 const TEMPLATE: &str = r#"
 apiVersion: v1
@@ -207,13 +207,11 @@ async fn helm_lives_on_when_we_are_killed_and_is_known_to() {
             let facts = client.releases(&release, &BTreeMap::new()).await.expect("records");
             facts.last().cloned().expect("a record")
         };
-        while newest().await.revision < 2 {
-            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-        }
+        assert!(in_time(async || newest().await.revision >= 2).await, "helm makes its record");
         assert!(helm::is_alive(folder, "t-0"));
         victim.kill().expect("killed");
         victim.wait().expect("dead");
-        tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+        // Whoever held the lock for it is gone: helm itself holds it.
         assert!(helm::is_alive(folder, "t-0"), "it went on");
         let fact = newest().await;
         assert_eq!((fact.status, fact.token.as_deref()), (ReleaseStatus::PendingUpgrade, Some("t-0")));
@@ -221,9 +219,7 @@ async fn helm_lives_on_when_we_are_killed_and_is_known_to() {
         let pid = std::fs::read_to_string(folder.join("helm/t-0.pid")).expect("its number");
         let pid = pid.trim().parse().ok().and_then(rustix::process::Pid::from_raw);
         rustix::process::kill_process(pid.expect("a number"), rustix::process::Signal::KILL).expect("it was there");
-        while helm::is_alive(folder, "t-0") {
-            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-        }
+        assert!(in_time(async || !helm::is_alive(folder, "t-0")).await, "helm ends");
         assert_eq!(newest().await.status, ReleaseStatus::PendingUpgrade);
     }
 }

@@ -18,13 +18,20 @@ async fn a_wait_tells_how_far_it_is_and_ends() {
     };
     let mut seen: Vec<Vec<Progress>> = Vec::new();
     let looks = Cell::new(0);
+    let looked = tokio::sync::Notify::new();
     let lives = |_: &str| {
         looks.set(looks.get() + 1);
         looks.get() < 3
     };
-    let mut tell = |progress: &[Progress], _| seen.push(progress.to_vec());
+    let mut tell = |progress: &[Progress], _| {
+        seen.push(progress.to_vec());
+        if progress.len() == 1 {
+            // Only the object is waited for now.
+            looked.notify_one();
+        }
+    };
     let delete = async {
-        tokio::time::sleep(std::time::Duration::from_millis(900)).await;
+        looked.notified().await;
         let path = format!("/api/v1/namespaces/{namespace}/secrets/pg");
         let request = http::Request::delete(path).body(Vec::new()).expect("a request");
         client.raw().request_text(request).await.expect("deleted");
