@@ -2,6 +2,7 @@
 
 mod crowd;
 mod page;
+pub(crate) mod search;
 mod series;
 mod spent;
 
@@ -57,7 +58,11 @@ pub(crate) fn run(root: &Path, plans: usize, upgrades: usize) -> Result<()> {
     let measured = bench.measure(plans, upgrades);
     Rig::down("bench")?;
     let rows = measured?;
-    fs_err::write(root.join("docs/bench.md"), page::page(&rows, &machine, &crate::today()?))?;
+    let path = root.join("docs/bench.md");
+    // What `bench-search` wrote stays.
+    let old = fs_err::read_to_string(&path).unwrap_or_default();
+    let page = page::page(&rows, &machine, &crate::today()?);
+    fs_err::write(&path, format!("{page}{}", search::section_of(&old)))?;
     let missed: Vec<&str> = rows.iter().filter(|row| !row.is_met).map(|row| row.what.as_str()).collect();
     if !missed.is_empty() {
         bail!("{} of {} aims are missed: {}; see docs/bench.md", missed.len(), rows.len(), missed.join("; "));

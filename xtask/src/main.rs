@@ -57,6 +57,18 @@ enum Command {
         #[arg(long, default_value_t = 7)]
         upgrades: usize,
     },
+    /// Measures rehearsals beside an older build of the program, and writes their section in docs/bench.md
+    BenchSearch {
+        /// The older build: a release build of another commit, made in a worktree of it
+        #[arg(long)]
+        against: PathBuf,
+        /// A release build of this commit; without it, one is made
+        #[arg(long)]
+        built: Option<PathBuf>,
+        /// How many pairs of each rehearsal
+        #[arg(long, default_value_t = 21)]
+        runs: usize,
+    },
     /// Writes the reference pages in docs/ from the program's tables, and removes those of what is gone
     Docs {
         /// Only says whether they are stale
@@ -150,6 +162,7 @@ fn run(command: Command) -> anyhow::Result<()> {
             reports::run(root(), &options)
         }
         Command::Bench { plans, upgrades } => bench::run(root(), plans, upgrades),
+        Command::BenchSearch { against, built, runs } => bench::search::run(root(), &against, built.as_deref(), runs),
         Command::Docs { check } => docs::write(root(), check),
         Command::Picture { check } => picture::write(root(), check),
         Command::Render { helm, check } => {

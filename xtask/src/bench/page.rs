@@ -59,13 +59,19 @@ impl Machine {
     }
 }
 
+impl fmt::Display for Machine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { processors, model, load } = self;
+        write!(f, "one machine ({processors} × {model}, load {load} before)")
+    }
+}
+
 /// The rows as a page of the docs.
 pub(crate) fn page(rows: &[Row], machine: &Machine, date: &str) -> String {
     let met = rows.iter().filter(|row| row.is_met).count();
-    let Machine { processors, model, load } = machine;
     let mut text = format!(
         "# What it costs\n\nWritten by `cargo xtask bench` on {date}; no number by hand. Each row is a ratio or a limit, measured in \
-         one run on one machine ({processors} × {model}, load {load} before), with a release build of `portolan` against a Kubernetes \
+         one run on {machine}, with a release build of `portolan` against a Kubernetes \
          {} of the run's own on the same machine, with our own charts (shaped after the vendor's), from {} to {}. Numbers are medians, with \
          the smallest and the largest behind them. What stands beside each other was measured in turns.\n\n\
          {met} of {} aims are met.\n\n{}\n",

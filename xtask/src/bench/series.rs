@@ -26,6 +26,11 @@ impl Series {
         }
     }
 
+    /// The same in another unit.
+    pub(crate) fn scaled(&self, by: f64) -> Self {
+        Self(self.0.iter().map(|value| value * by).collect())
+    }
+
     /// The median, and from where to where the others go.
     pub(crate) fn show(&self, unit: &str) -> String {
         let (first, last) = (self.0.first().unwrap_or(&f64::NAN), self.0.last().unwrap_or(&f64::NAN));
@@ -52,6 +57,11 @@ impl Pairs {
             all.1.push(theirs()?.as_secs_f64());
         }
         Ok(Self { ours: Series::new(all.0), theirs: Series::new(all.1) })
+    }
+
+    /// How many times theirs takes as long as ours.
+    pub(crate) fn times_faster(&self) -> f64 {
+        self.theirs.median() / self.ours.median()
     }
 
     /// What was measured of them, in seconds, as a row.
