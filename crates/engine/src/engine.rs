@@ -2,11 +2,11 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use model::{
-    Action, Blob, Code, Digest, Effect, Finding, Input, Outcome, Plan, Record, Refusal, Reply, Request, Step, StepKind,
-    StepRef, Urgency,
+    Action, Blob, Code, Digest, Effect, Finding, Input, Observation, Outcome, Plan, Record, Refusal, Reply, Request,
+    Step, StepKind, StepRef, Urgency,
 };
 
-use crate::fold::{Fold, Phase};
+use crate::fold::{self, Fold, Phase};
 use crate::guard;
 use crate::steps::{self, Next};
 
@@ -230,22 +230,35 @@ impl Engine {
         self.pending = Some((Record::Ended { outcome }, Vec::new()));
     }
 
-    /// Hashes what the engine's future depends on: for a search, not for keeping.
+    /// Hashes what the engine's future depends on, whatever the world is: for a search, not for keeping.
     pub fn hash_into(&self, state: &mut impl Hasher) {
         self.fold.hash_into(state);
-        self.stop.is_some().hash(state);
+        self.stop.hash(state);
         if let Some((record, _)) = &self.pending {
             std::mem::discriminant(record).hash(state);
             match record {
-                Record::Intent { action, .. } => match &**action {
-                    Action::Write(write) => write.rv.hash(state),
-                    Action::Helm { token, .. } => token.hash(state),
-                },
+                Record::Intent { action, .. } => fold::hash_action(action, state),
                 Record::Effect { effect, .. } => std::mem::discriminant(effect).hash(state),
-                Record::Ended { outcome } => outcome.code().hash(state),
-                _ => {}
+                Record::Observed { observation, .. } => hash_observation(observation, state),
+                Record::StopAsked { urgency } => urgency.hash(state),
+                Record::Turned { direction } => direction.hash(state),
+                Record::Ended { outcome } => outcome.hash(state),
+                Record::Started { .. } | Record::Resumed { .. } | Record::Bound => {}
             }
         }
+    }
+}
+
+/// What the fold takes over of an observation and reads again; the notes are for people.
+fn hash_observation(observation: &Observation, state: &mut impl Hasher) {
+    match observation {
+        Observation::Archived { objects } => {
+            for (name, _, digest) in objects {
+                (name, digest).hash(state);
+            }
+        }
+        Observation::Database { snapshot: (pod, snapshot), .. } => fold::hash_snapshot(pod, snapshot, state),
+        Observation::WasDone { .. } | Observation::Done { .. } => {}
     }
 }
 

@@ -42,11 +42,11 @@ pub struct Fold {
     /// Whether a person started it again after it had halted.
     pub again: bool,
     /// What is in the archive.
-    pub archived: BTreeMap<Ref, (Uid, Digest)>,
+    pub archived: Arc<BTreeMap<Ref, (Uid, Digest)>>,
     /// The first look into each database, by its pod.
-    pub baseline: BTreeMap<Ref, Arc<Snapshot>>,
+    pub baseline: Arc<BTreeMap<Ref, Arc<Snapshot>>>,
     /// The latest look into each database.
-    pub latest: BTreeMap<Ref, Arc<Snapshot>>,
+    pub latest: Arc<BTreeMap<Ref, Arc<Snapshot>>>,
     /// What each step that is over ended with, in order.
     pub notes: Arc<Vec<(bool, String)>>,
     /// The stop that was asked for.
@@ -68,9 +68,9 @@ impl Default for Fold {
             pursuit: None,
             sent: false,
             again: false,
-            archived: BTreeMap::new(),
-            baseline: BTreeMap::new(),
-            latest: BTreeMap::new(),
+            archived: Arc::default(),
+            baseline: Arc::default(),
+            latest: Arc::default(),
             notes: Arc::default(),
             stop: None,
             outcome: None,
@@ -132,8 +132,9 @@ impl Fold {
             Observation::WasDone { note } => (false, note.clone()),
             Observation::Done { note } => (true, note.clone()),
             Observation::Archived { objects } => {
+                let archived = Arc::make_mut(&mut self.archived);
                 for (name, uid, digest) in objects {
-                    self.archived.entry(name.clone()).or_insert_with(|| (uid.clone(), digest.clone()));
+                    archived.entry(name.clone()).or_insert_with(|| (uid.clone(), digest.clone()));
                 }
                 (false, format!("{} in the archive", count(objects.len(), "object")))
             }
@@ -149,8 +150,8 @@ impl Fold {
     fn keep_snapshot(&mut self, seen: &(Ref, Snapshot), note: &str) -> String {
         let (pod, snapshot) = seen;
         let snapshot = Arc::new(snapshot.clone());
-        self.baseline.entry(pod.clone()).or_insert_with(|| snapshot.clone());
-        self.latest.insert(pod.clone(), snapshot);
+        Arc::make_mut(&mut self.baseline).entry(pod.clone()).or_insert_with(|| snapshot.clone());
+        Arc::make_mut(&mut self.latest).insert(pod.clone(), snapshot);
         note.to_owned()
     }
 
@@ -159,18 +160,31 @@ impl Fold {
         (self.started, self.bound, self.step, self.attempt - self.since, self.phase).hash(state);
         (self.sent, self.again, self.stop).hash(state);
         self.outcome.hash(state);
-        match self.pursuit.as_deref() {
-            Some(Action::Write(write)) => (&write.target, &write.rv).hash(state),
-            Some(Action::Helm { token, .. }) => token.hash(state),
-            None => {}
+        self.pursuit.is_some().hash(state);
+        if let Some(action) = &self.pursuit {
+            hash_action(action, state);
         }
-        for (name, (_, digest)) in &self.archived {
-            (name.name(), digest.short()).hash(state);
+        self.archived.len().hash(state);
+        for (name, (_, digest)) in self.archived.iter() {
+            (name, digest).hash(state);
         }
-        for (pod, snapshot) in self.baseline.iter().chain(&self.latest) {
-            (pod.name(), &snapshot.system_identifier, snapshot.tables.len()).hash(state);
+        self.baseline.len().hash(state);
+        for (pod, snapshot) in self.baseline.iter().chain(&*self.latest) {
+            hash_snapshot(pod, snapshot, state);
         }
     }
+}
+
+/// The plan says the rest of an action.
+pub(crate) fn hash_action(action: &Action, state: &mut impl Hasher) {
+    match action {
+        Action::Write(write) => (&write.target, &write.rv).hash(state),
+        Action::Helm { token, .. } => token.hash(state),
+    }
+}
+
+pub(crate) fn hash_snapshot(pod: &Ref, snapshot: &Snapshot, state: &mut impl Hasher) {
+    (pod, &snapshot.system_identifier, &snapshot.server_version, &snapshot.tables).hash(state);
 }
 
 pub(crate) fn count(number: usize, noun: &str) -> String {

@@ -1,4 +1,5 @@
 use std::fmt;
+use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -7,13 +8,13 @@ use sha2::{Digest as _, Sha256};
 /// A SHA-256 digest, written `sha256:<64 hex digits>`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
-pub struct Digest(String);
+pub struct Digest(Arc<str>);
 
 impl Digest {
     /// The digest of some bytes.
     #[must_use]
     pub fn of(bytes: &[u8]) -> Self {
-        Self(format!("sha256:{}", hex::encode(Sha256::digest(bytes))))
+        Self(format!("sha256:{}", hex::encode(Sha256::digest(bytes))).into())
     }
 
     /// The digest of everything that a reader has; little of it is in memory at once.
@@ -24,7 +25,7 @@ impl Digest {
         let (mut hash, mut part) = (Sha256::new(), vec![0; 1 << 18]);
         loop {
             match reader.read(&mut part)? {
-                0 => return Ok(Self(format!("sha256:{}", hex::encode(hash.finalize())))),
+                0 => return Ok(Self(format!("sha256:{}", hex::encode(hash.finalize())).into())),
                 read => hash.update(&part[..read]),
             }
         }

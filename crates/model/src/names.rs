@@ -1,4 +1,5 @@
 use std::borrow::Cow;
+use std::cmp::Ordering;
 use std::fmt;
 use std::sync::Arc;
 
@@ -31,8 +32,21 @@ pub struct Rv(pub Arc<str>);
 
 /// The name of an object: API group, kind, namespace (empty where cluster-scoped) and name. The version
 /// of the API is left out on purpose: it says how an object is read, not which object it is.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Ref(Arc<Parts>);
+
+impl Ord for Ref {
+    fn cmp(&self, other: &Self) -> Ordering {
+        // Most names that are compared are copies of each other.
+        if Arc::ptr_eq(&self.0, &other.0) { Ordering::Equal } else { self.0.cmp(&other.0) }
+    }
+}
+
+impl PartialOrd for Ref {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
 
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 struct Parts {

@@ -1,10 +1,13 @@
 //! The one way by which anybody changes the simulated world: the rules of the API server.
 
+use std::hash::Hash;
+
 use kube_facts::immutable_violations;
 use model::{Ref, Refusal, Rv, Uid, Verb, Write};
 use serde_json::{Value, json};
 
 use crate::face::Kind;
+use crate::state_hash::StateHash;
 use crate::world::World;
 
 /// Why the server refuses.
@@ -27,39 +30,37 @@ impl World {
         }
     }
 
-    /// R1: creation. The admission plugins put their finalizers, and the default class on a claim without one.
-    pub(crate) fn create(&mut self, name: &Ref, mut json: Value) -> Result<Uid, Refused> {
+    /// R1: creation.
+    pub(crate) fn create(&mut self, name: &Ref, json: Value) -> Result<Uid, Refused> {
+        let uid = self.admit_new(name)?;
+        self.put(name, admitted(name, &uid, json, self.facts.cluster.default_class.as_deref()));
+        Ok(uid)
+    }
+
+    /// Creates an object that is made of `from` by the step `how`; what was made of the same before is taken again.
+    pub(crate) fn create_made(
+        &mut self,
+        name: &Ref,
+        how: impl Hash,
+        from: StateHash,
+        make: impl FnOnce() -> Value,
+    ) -> Result<(), Refused> {
+        let uid = self.admit_new(name)?;
+        let facts = self.facts.clone();
+        let class = facts.cluster.default_class.as_deref();
+        self.put_made(name, ("create", how, &uid), from, || admitted(name, &uid, make(), class));
+        Ok(())
+    }
+
+    /// The UID of an object that may be created.
+    fn admit_new(&mut self, name: &Ref) -> Result<Uid, Refused> {
         if self.thing(name).is_some() {
             return Err(Refusal::Conflict);
         }
         if self.is_closing(name) {
             return Err(Refusal::Invalid(format!("{name} is forbidden: what holds it is being terminated")));
         }
-        let uid = self.next_uid(name);
-        if !json.get("metadata").is_some_and(Value::is_object) {
-            json["metadata"] = json!({});
-        }
-        json["metadata"]["uid"] = json!(uid.0.as_ref());
-        if !name.namespace().is_empty() {
-            json["metadata"]["namespace"] = json!(name.namespace());
-        }
-        strings_to_data(&mut json);
-        match (name.group(), name.kind()) {
-            ("", "PersistentVolumeClaim") => {
-                json["metadata"]["finalizers"] = json!(["kubernetes.io/pvc-protection"]);
-                json["status"] = json!({"phase": "Pending"});
-                if json.pointer("/spec/storageClassName").is_none()
-                    && let Some(class) = &self.facts.cluster.default_class
-                {
-                    json["spec"]["storageClassName"] = json!(class);
-                }
-            }
-            ("", "PersistentVolume") => json["metadata"]["finalizers"] = json!(["kubernetes.io/pv-protection"]),
-            ("", "Pod") => json["status"] = json!({"phase": "Pending"}),
-            _ => {}
-        }
-        self.put(name, json);
-        Ok(uid)
+        Ok(self.next_uid(name))
     }
 
     /// An update of an object that is there; immutable fields are refused.
@@ -104,7 +105,7 @@ impl World {
             _ => !thing.object.list("/metadata/finalizers").is_empty(),
         };
         if graceful {
-            self.put_made(name, "delete", thing.print(), || {
+            self.put_made(name, "delete", thing.state_hash(), || {
                 let mut json = (*thing.object.0).clone();
                 json["metadata"]["deletionTimestamp"] = json!("set");
                 json
@@ -119,6 +120,31 @@ impl World {
     pub(crate) fn would_meet(&self, target: &Ref, uid: &Uid, rv: &Rv) -> bool {
         self.thing(target).is_some_and(|thing| thing.face.uid == *uid && thing.object.rv() == *rv)
     }
+}
+
+/// An object as it is after its creation: the admission plugins put their finalizers, and the default class on a claim without one.
+fn admitted(name: &Ref, uid: &Uid, mut json: Value, default_class: Option<&str>) -> Value {
+    if !json.get("metadata").is_some_and(Value::is_object) {
+        json["metadata"] = json!({});
+    }
+    json["metadata"]["uid"] = json!(uid.0.as_ref());
+    if !name.namespace().is_empty() {
+        json["metadata"]["namespace"] = json!(name.namespace());
+    }
+    strings_to_data(&mut json);
+    match (name.group(), name.kind()) {
+        ("", "PersistentVolumeClaim") => {
+            json["metadata"]["finalizers"] = json!(["kubernetes.io/pvc-protection"]);
+            json["status"] = json!({"phase": "Pending"});
+            if let (None, Some(class)) = (json.pointer("/spec/storageClassName"), default_class) {
+                json["spec"]["storageClassName"] = json!(class);
+            }
+        }
+        ("", "PersistentVolume") => json["metadata"]["finalizers"] = json!(["kubernetes.io/pv-protection"]),
+        ("", "Pod") => json["status"] = json!({"phase": "Pending"}),
+        _ => {}
+    }
+    json
 }
 
 /// A JSON merge patch (RFC 7386).

@@ -1,5 +1,5 @@
 use kube_facts::{Owner, PodTemplate, StatefulSet};
-use model::{Object, Ref, Uid};
+use model::{Object, Ref, SecretKey, Uid};
 use serde_json::Value;
 
 /// What the rules read of an object, parsed once when the object comes into the world.
@@ -22,10 +22,7 @@ pub(crate) enum Kind {
         rolled: bool,
         rolls: bool,
     },
-    Job {
-        complete: bool,
-        claims: Vec<String>,
-    },
+    Job(Job),
     Container(Container),
     Other,
 }
@@ -83,7 +80,28 @@ pub(crate) struct Pod {
 }
 
 #[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Job {
+    pub(crate) complete: bool,
+    pub(crate) claims: Vec<String>,
+    /// The keys of Secrets that its containers get as environment variables.
+    pub(crate) secrets: Vec<SecretKey>,
+}
+
+/// What a StatefulSet has for one ordinal.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Replica {
+    pub(crate) ordinal: u32,
+    pub(crate) pod: Ref,
+    /// The PVCs of its templates, in the order of the templates.
+    pub(crate) claims: Vec<Ref>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Set {
+    /// What it wants, by ordinal.
+    pub(crate) replicas: Vec<Replica>,
+    /// What comes before the names of all its pods, as the name of a pod.
+    pub(crate) pod_prefix: Ref,
     /// The ordinals of its pods.
     pub(crate) ordinals: std::ops::Range<u32>,
     /// Whether it does not wait for one pod before it sees to the next.
@@ -157,10 +175,11 @@ impl Face {
                 group: text("/spec/group").unwrap_or_default().to_owned(),
                 kind: text("/spec/names/kind").unwrap_or_default().to_owned(),
             }),
-            kube_facts::Kind::Job => Kind::Job {
+            kube_facts::Kind::Job => Kind::Job(Job {
                 complete: object.at("/status/succeeded").and_then(Value::as_u64).unwrap_or(0) > 0,
                 claims: claims(),
-            },
+                secrets: secrets(name, object),
+            }),
             // Their pods are objects of the world, and what they do to a volume is told by `kube_facts::reach`.
             kube_facts::Kind::DaemonSet
             | kube_facts::Kind::ReplicaSet
@@ -178,14 +197,33 @@ impl Face {
     }
 }
 
+fn secrets(name: &Ref, job: &Object) -> Vec<SecretKey> {
+    let containers = job.list("/spec/template/spec/containers").iter();
+    let variables = containers.filter_map(|container| container.get("env")?.as_array()).flatten();
+    let keys = variables.filter_map(|variable| {
+        let key = variable.pointer("/valueFrom/secretKeyRef")?;
+        let secret = Ref::secret(name.namespace(), key.get("name")?.as_str()?);
+        Some(SecretKey { secret, key: key.get("key")?.as_str()?.to_owned() })
+    });
+    keys.collect()
+}
+
 fn set(name: &Ref, object: &Object) -> Set {
     let set = StatefulSet::named(name, object);
     let templates = set.iter().flat_map(StatefulSet::templates);
+    let templates: Vec<(String, Value)> =
+        templates.filter_map(|(name, json)| Some((name.to_owned(), json.get("spec")?.clone()))).collect();
+    let ordinals = set.as_ref().map_or(0..1, StatefulSet::ordinals);
+    let claims =
+        |ordinal: u32| templates.iter().map(|(template, _)| StatefulSet::claim_of(name, template, ordinal)).collect();
+    let replica = |ordinal: u32| Replica { ordinal, pod: StatefulSet::pod_of(name, ordinal), claims: claims(ordinal) };
     Set {
-        ordinals: set.as_ref().map_or(0..1, StatefulSet::ordinals),
+        replicas: ordinals.clone().map(replica).collect(),
+        pod_prefix: Ref::pod(name.namespace(), &format!("{}-", name.name())),
+        ordinals,
         parallel: set.as_ref().is_some_and(StatefulSet::is_parallel),
         partition: set.as_ref().map_or(0, StatefulSet::partition),
-        templates: templates.filter_map(|(name, json)| Some((name.to_owned(), json.get("spec")?.clone()))).collect(),
+        templates,
         revision: revision(&object.0),
         on_delete: set.as_ref().is_some_and(StatefulSet::is_on_delete),
         when_deleted: set.as_ref().is_some_and(StatefulSet::deletes_claims_with_itself),
@@ -197,5 +235,5 @@ fn set(name: &Ref, object: &Object) -> Set {
 pub(crate) fn revision(json: &Value) -> String {
     let template = json.get("spec").and_then(|spec| spec.get("template")).unwrap_or(&Value::Null);
     let bytes = serde_json::to_vec(template).unwrap_or_default();
-    format!("{:08x}", crate::fingerprint::of_bytes(&bytes) as u32)
+    format!("{:08x}", crate::state_hash::of_bytes(&bytes) as u32)
 }

@@ -8,10 +8,11 @@ use std::sync::Arc;
 use base64::Engine as _;
 use helm_compat::merge;
 use helm_compat::upgrade::Matching;
-use model::{HelmRun, Manifest, Object, Ref, Refusal, ReleaseId, ReleaseStatus};
+use model::{Digest, HelmRun, Manifest, Object, Ref, Refusal, ReleaseId, ReleaseStatus};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use crate::state_hash::{self, StateHash};
 use crate::world::{Docs, Thing, World};
 
 /// The rules of helm that the simulation follows: number, what it says, where it was read (helm 3.14.4).
@@ -64,6 +65,8 @@ pub struct HelmJob {
     pub(crate) target: Docs,
     /// The manifest of the revision before, in order; empty for an installation.
     pub(crate) stored: Docs,
+    /// The digest of that manifest.
+    pub(crate) stored_digest: Option<Digest>,
     /// The values that come out of Secrets, as the Secrets' data have them.
     pub(crate) carried: BTreeMap<String, String>,
     /// The user-supplied values that it will store.
@@ -75,15 +78,32 @@ impl HelmJob {
     #[must_use]
     pub fn typed(world: &World, run: &HelmRun) -> Option<Self> {
         let (_, record) = base(world, &run.release)?;
-        let stored = world.library.get(&crate::serve::digest(record.text("/manifest"))?)?.clone();
+        let stored_digest = crate::serve::digest(record.text("/manifest"))?;
         Some(Self {
             target: world.library.get(&run.manifest)?.clone(),
             run: run.clone(),
             token: None,
-            stored,
+            stored: world.library.get(&stored_digest)?.clone(),
+            stored_digest: Some(stored_digest),
             carried: BTreeMap::new(),
             config: json!({}),
         })
+    }
+
+    /// Which documents of the stored manifest no document of the target is for, as this helm sees it.
+    fn removed(&self) -> Arc<[bool]> {
+        let matching = Matching::of(&self.run.client.version);
+        let is_removed = |(name, stored): &(Ref, Object)| {
+            !self.target.iter().any(|(its, doc)| matching.is_same((name, stored), (its, doc)))
+        };
+        self.stored.iter().map(is_removed).collect()
+    }
+
+    /// Tells it from every other job of a search.
+    fn state_hash(&self) -> StateHash {
+        let run = &self.run;
+        let planned = (&run.manifest, &run.values, run.base_revision, &run.release, &run.client.version);
+        state_hash::of(&(planned, &self.token, &self.stored_digest, &self.carried, &self.config))
     }
 }
 
@@ -100,8 +120,11 @@ enum At {
 
 /// A running helm. It goes on when whoever started it dies.
 #[derive(Clone, Debug)]
-pub struct HelmActor {
+pub(crate) struct HelmActor {
     pub(crate) job: Arc<HelmJob>,
+    job_hash: StateHash,
+    /// Which documents of the stored manifest the target does not have.
+    removed: Arc<[bool]>,
     at: At,
     adopted: Arc<BTreeSet<Ref>>,
     /// The revision that it makes: known once it has made the record.
@@ -136,19 +159,26 @@ pub(crate) struct Kept {
 
 /// How helm's next write ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Fate {
+pub(crate) enum WriteResult {
     /// As the API server decides.
     Served,
     /// The API server answers with an error.
-    Failing,
-    /// The API server carries it out and answers with an error. For a patch of an object that no verdict depends on
-    /// this stands for `Failing` too: what helm does next is the same, and fewer worlds differ.
-    Lost,
+    Rejected,
+    /// The API server carries it out and answers with an error.
+    ResponseLost,
 }
 
 impl HelmActor {
     pub(crate) fn new(job: HelmJob) -> Self {
-        Self { job: Arc::new(job), at: At::Start, adopted: Arc::default(), revision: 0, errors: None }
+        Self {
+            job_hash: job.state_hash(),
+            removed: job.removed(),
+            job: Arc::new(job),
+            at: At::Start,
+            adopted: Arc::default(),
+            revision: 0,
+            errors: None,
+        }
     }
 
     /// What has to be kept of it.
@@ -167,13 +197,20 @@ impl HelmActor {
 
     /// The helm that was kept, at the place where it was.
     pub(crate) fn revive(kept: Kept, world: &World) -> Option<Self> {
-        let stored = base(world, &kept.run.release)
-            .and_then(|(_, record)| world.library.get(&crate::serve::digest(record.text("/manifest"))?).cloned())
-            .unwrap_or_default();
-        let target = world.library.get(&kept.run.manifest)?.clone();
-        let job =
-            HelmJob { target, stored, run: kept.run, token: kept.token, carried: kept.carried, config: kept.config };
+        let stored_digest =
+            base(world, &kept.run.release).and_then(|(_, record)| crate::serve::digest(record.text("/manifest")));
+        let job = HelmJob {
+            target: world.library.get(&kept.run.manifest)?.clone(),
+            stored: stored_digest.as_ref().and_then(|digest| world.library.get(digest).cloned()).unwrap_or_default(),
+            stored_digest,
+            run: kept.run,
+            token: kept.token,
+            carried: kept.carried,
+            config: kept.config,
+        };
         Some(Self {
+            job_hash: job.state_hash(),
+            removed: job.removed(),
             job: Arc::new(job),
             at: kept.at,
             adopted: Arc::new(kept.adopted),
@@ -187,8 +224,14 @@ impl HelmActor {
         self.job.token.as_deref()
     }
 
+    /// Hashes what its future depends on. What went wrong is told by the record of it alone, so that it did is enough.
     pub(crate) fn hash_into(&self, state: &mut impl Hasher) {
-        (&self.job.token, &self.at, self.errors.is_some(), self.adopted.len()).hash(state);
+        (self.job_hash, &self.at, self.errors.is_some(), &self.adopted, self.revision).hash(state);
+    }
+
+    /// Whether it has begun to write.
+    pub(crate) fn has_started(&self) -> bool {
+        self.at != At::Start
     }
 
     /// The object that the next turn is about; `None` for helm's own records.
@@ -200,8 +243,8 @@ impl HelmActor {
         }
     }
 
-    /// In words, what the next turn does.
-    pub(crate) fn next_in_words(&self, world: &World) -> String {
+    /// In words, what the next turn does; `refused` is what went wrong so far.
+    pub(crate) fn next_in_words(&self, world: &World, refused: Option<&HelmError>) -> String {
         let exists = |name: &Ref| world.thing(name).is_some();
         match self.at {
             At::Start => format!("helm starts revision {}", next_revision(world, &self.job.run.release)),
@@ -209,8 +252,8 @@ impl HelmActor {
                 format!("helm {} {name}", if exists(name) { "patches" } else { "creates" })
             }),
             At::Remove(at) => {
-                self.job.stored.get(at).map_or("helm has removed what is to go".into(), |(name, stored)| {
-                    match (self.removes(name, stored), world.get(name)) {
+                self.job.stored.get(at).map_or("helm has removed what is to go".into(), |(name, _)| {
+                    match (self.removes(at), world.get(name)) {
                         (true, Some(live)) if kube_facts::is_kept(live) => {
                             format!("helm leaves {name}: its live annotation says keep")
                         }
@@ -221,7 +264,7 @@ impl HelmActor {
             }
             At::Supersede => "helm marks the old revision superseded".into(),
             At::Deployed => "helm marks the new revision deployed".into(),
-            At::Failed => format!("helm gives up: {}", self.errors.as_deref().map_or("it failed", |error| &error.text)),
+            At::Failed => format!("helm gives up: {}", refused.map_or("it failed", |error| &error.text)),
         }
     }
 
@@ -236,25 +279,27 @@ impl HelmActor {
                 None => &[],
             },
             At::Remove(at) => {
-                let removed = self.job.stored.get(at).is_some_and(|(name, stored)| self.removes(name, stored));
-                if removed { &["H12"] } else { &[] }
+                if self.removes(at) {
+                    &["H12"]
+                } else {
+                    &[]
+                }
             }
             At::Supersede | At::Deployed | At::Failed => &["H13"],
         }
     }
 
-    /// Whether no document of the new manifest is for a stored one, as this helm sees it.
-    fn removes(&self, name: &Ref, stored: &Object) -> bool {
-        let matching = Matching::of(&self.job.run.client.version);
-        !self.job.target.iter().any(|(its, target)| matching.is_same((name, stored), (its, target)))
+    /// Whether a document of the stored manifest is one that the target does not have.
+    fn removes(&self, at: usize) -> bool {
+        self.removed.get(at) == Some(&true)
     }
 
     /// One turn; `false` when helm has ended.
-    pub(crate) fn turn(&mut self, world: &mut World, fate: Fate) -> bool {
+    pub(crate) fn turn(&mut self, world: &mut World, result: WriteResult) -> bool {
         match self.at {
             At::Start => return self.start(world),
-            At::Apply(at) => self.apply(world, at, fate),
-            At::Remove(at) => self.remove(world, at, fate),
+            At::Apply(at) => self.apply(world, at, result),
+            At::Remove(at) => self.remove(world, at, result),
             At::Supersede => {
                 let old = base(world, &self.job.run.release).map(|(revision, _)| revision);
                 if let Some(old) = old.filter(|old| *old != self.revision) {
@@ -331,17 +376,6 @@ impl HelmActor {
         Some(HelmError { object: foreign, field: Some("metadata.annotations".into()), text })
     }
 
-    /// What is refused in the next turn; `None` once something was.
-    pub(crate) fn next_refusal(&self, world: &World) -> Option<HelmError> {
-        let before = self.refusal(world);
-        if self.at == At::Start || before.is_some() {
-            return before.filter(|_| self.at == At::Start);
-        }
-        let (mut probe, mut world) = (self.clone(), world.clone());
-        probe.turn(&mut world, Fate::Served);
-        probe.refusal(&world)
-    }
-
     fn fail(&mut self, object: &Ref, failed: Failed) {
         if self.errors.is_some() {
             return;
@@ -353,7 +387,7 @@ impl HelmActor {
         self.errors = Some(Arc::new(HelmError { object: object.clone(), field: failed.field, text }));
     }
 
-    fn apply(&mut self, world: &mut World, at: usize, fate: Fate) {
+    fn apply(&mut self, world: &mut World, at: usize, result: WriteResult) {
         let job = self.job.clone();
         let Some((name, doc)) = job.target.get(at) else {
             self.at = if self.errors.is_some() { At::Failed } else { At::Remove(0) };
@@ -361,9 +395,11 @@ impl HelmActor {
         };
         self.at = At::Apply(at + 1);
         let Some(thing) = world.thing(name).cloned() else {
-            let made = match fate {
-                Fate::Served => world.create(name, self.resolved(world, name, doc)).map(drop),
-                Fate::Failing | Fate::Lost => Err(Refusal::Invalid("the server did not answer".into())),
+            let made = match result {
+                WriteResult::Served => self.create(world, name, doc),
+                WriteResult::Rejected | WriteResult::ResponseLost => {
+                    Err(Refusal::Invalid("the server did not answer".into()))
+                }
             };
             // A create that fails ends the loop at once.
             if let Err(refusal) = made {
@@ -372,10 +408,10 @@ impl HelmActor {
             }
             return;
         };
-        let wrote = match fate {
-            Fate::Failing => Err(Failed::of("the server did not answer")),
-            Fate::Served => self.patch(world, name, doc, &thing),
-            Fate::Lost => {
+        let wrote = match result {
+            WriteResult::Rejected => Err(Failed::of("the server did not answer")),
+            WriteResult::Served => self.patch(world, name, doc, &thing),
+            WriteResult::ResponseLost => {
                 drop(self.patch(world, name, doc, &thing));
                 Err(Failed::of("the answer was lost"))
             }
@@ -386,12 +422,22 @@ impl HelmActor {
         }
     }
 
+    /// Helm's create of an object that is not there.
+    fn create(&self, world: &mut World, name: &Ref, doc: &Object) -> Result<(), Refusal> {
+        if name.kind() == "Secret" {
+            // What is in it depends on more than on the document.
+            return world.create(name, self.resolved(world, name, doc)).map(drop);
+        }
+        let made = (self.job.run.base_revision, &self.job.run.manifest);
+        world.create_made(name, made, 0, || self.marked(doc))
+    }
+
     /// Helm's patch of an object that is there.
     fn patch(&self, world: &mut World, name: &Ref, doc: &Object, thing: &Thing) -> Result<(), Failed> {
         let live = &thing.object;
         // The same patch of the same content was tried before, or it is worked out now.
         let made = (self.job.run.base_revision, &self.job.run.manifest);
-        if name.kind() != "Secret" && world.take_made(name, made, thing.print()) {
+        if name.kind() != "Secret" && world.take_made(name, made, thing.state_hash()) {
             return Ok(());
         }
         let modified = self.resolved(world, name, doc);
@@ -413,31 +459,37 @@ impl HelmActor {
             let field = world.immutable_fields(name, &patched).into_iter().next();
             Failed { refusal, field }
         })?;
-        world.put_made(name, made, thing.print(), || patched);
+        world.put_made(name, made, thing.state_hash(), || patched);
         Ok(())
     }
 
-    fn remove(&mut self, world: &mut World, at: usize, fate: Fate) {
+    fn remove(&mut self, world: &mut World, at: usize, result: WriteResult) {
         let job = self.job.clone();
-        let Some((name, stored)) = job.stored.get(at) else {
+        let Some((name, _)) = job.stored.get(at) else {
             self.at = At::Supersede;
             return;
         };
         self.at = At::Remove(at + 1);
         let kept = world.get(name).is_some_and(kube_facts::is_kept);
         // Helm 3 only logs a failed delete; the upgrade still ends as deployed.
-        if self.removes(name, stored) && !kept && fate == Fate::Served {
+        if self.removes(at) && !kept && result == WriteResult::Served {
             drop(world.delete(name));
         }
     }
 
-    /// The document with helm's ownership marks and with the Secrets' values that this run was given.
-    fn resolved(&self, world: &World, name: &Ref, doc: &Object) -> Value {
+    /// The document with helm's ownership marks.
+    fn marked(&self, doc: &Object) -> Value {
         let mut json = (*doc.0).clone();
         let release = &self.job.run.release;
         json["metadata"]["labels"]["app.kubernetes.io/managed-by"] = json!("Helm");
         json["metadata"]["annotations"]["meta.helm.sh/release-name"] = json!(release.name);
         json["metadata"]["annotations"]["meta.helm.sh/release-namespace"] = json!(release.namespace);
+        json
+    }
+
+    /// The document with helm's ownership marks and with the Secrets' values that this run was given.
+    fn resolved(&self, world: &World, name: &Ref, doc: &Object) -> Value {
+        let mut json = self.marked(doc);
         if name.kind() != "Secret" {
             return json;
         }
@@ -499,22 +551,31 @@ pub(crate) fn record_name(release: &ReleaseId, revision: u32) -> Ref {
 fn set_status(world: &mut World, release: &ReleaseId, revision: u32, status: ReleaseStatus) {
     let name = record_name(release, revision);
     if let Some(record) = world.get(&name) {
-        let mut json = (*record.0).clone();
-        json["status"] = json!(status);
-        world.put(&name, json);
+        let record = record.clone();
+        let from = world.hash_of(std::slice::from_ref(&name));
+        world.put_made(&name, ("status", status), from, || {
+            let mut json = (*record.0).clone();
+            json["status"] = json!(status);
+            json
+        });
     }
 }
 
 /// The records of a release, oldest first: revision and object.
 pub(crate) fn records<'a>(world: &'a World, release: &ReleaseId) -> Vec<(u32, &'a Object)> {
     let prefix = format!("{}.v", release.name);
-    let mut records: Vec<(u32, &Object)> = world
-        .objects()
-        .filter(|(name, _)| name.kind() == "Release" && name.namespace() == release.namespace)
-        .filter_map(|(name, object)| Some((name.name().strip_prefix(&prefix)?.parse().ok()?, object)))
+    let mut records: Vec<(u32, &Object)> = record_names(world, release)
+        .iter()
+        .filter_map(|name| Some((name.name().strip_prefix(&prefix)?.parse().ok()?, world.get(name)?)))
         .collect();
     records.sort_by_key(|(revision, _)| *revision);
     records
+}
+
+/// The names of the records of the releases in a release's namespace.
+pub(crate) fn record_names(world: &World, release: &ReleaseId) -> Vec<Ref> {
+    let first = Ref::new("", "Release", &release.namespace, "");
+    world.names_of(&first).cloned().collect()
 }
 
 /// The record that helm goes on from: the newest deployed one, else the newest one (`prepareUpgrade` in
@@ -537,3 +598,6 @@ pub(crate) fn newest_status(world: &World, release: &ReleaseId) -> ReleaseStatus
         .last()
         .map_or(ReleaseStatus::Unknown, |(_, record)| ReleaseStatus::parse(record.text("/status")))
 }
+
+#[cfg(test)]
+mod tests;

@@ -15,8 +15,8 @@ use serde_json::{Value, json};
 
 use crate::actor::Actor;
 use crate::helm::{HelmActor, HelmJob, Kept};
-use crate::node::{Cone, Edge, Node};
 use crate::serve::{Served, progress, serve};
+use crate::simulation::Simulation;
 use crate::world::{Disk, Parts, World};
 
 /// The order of events that a fresh installation begins with.
@@ -27,7 +27,7 @@ const SEED: u64 = 7;
 pub struct Installation {
     /// Its name.
     pub name: String,
-    node: Node,
+    simulation: Simulation,
     /// Events so far: the clock of a simulation.
     clock: u64,
     seed: u64,
@@ -48,8 +48,7 @@ impl Installation {
     /// An installation in a world that was made otherwise.
     #[must_use]
     pub fn of_world(name: &str, world: World) -> Self {
-        let node = Node { world, actors: Vec::new(), faults: 0, crashes: false, stops: false };
-        Self { name: name.into(), node, clock: 0, seed: SEED }
+        Self { name: name.into(), simulation: Simulation::new(world), clock: 0, seed: SEED }
     }
 
     /// The helm that upgrades here. It is no program.
@@ -65,19 +64,14 @@ impl Installation {
         let world = World::from_parts(saved.world);
         let helms =
             saved.helms.into_iter().filter_map(|kept| HelmActor::revive(kept, &world)).map(Actor::Helm).collect();
-        Self {
-            name: saved.name,
-            node: Node { world, actors: helms, faults: 0, crashes: false, stops: false },
-            clock: saved.clock,
-            seed: saved.seed,
-        }
+        Self { name: saved.name, simulation: Simulation { world, actors: helms }, clock: saved.clock, seed: saved.seed }
     }
 
     /// Everything that has to be kept of it.
     #[must_use]
     pub fn save(&self) -> Saved {
         let helms = self
-            .node
+            .simulation
             .actors
             .iter()
             .filter_map(|actor| if let Actor::Helm(helm) = actor { Some(helm.keep()) } else { None });
@@ -86,7 +80,7 @@ impl Installation {
             name: self.name.clone(),
             clock: self.clock,
             seed: self.seed,
-            world: self.node.world.parts(),
+            world: self.simulation.world.parts(),
             helms: helms.collect(),
         }
     }
@@ -94,12 +88,12 @@ impl Installation {
     /// The world.
     #[must_use]
     pub fn world(&self) -> &World {
-        &self.node.world
+        &self.simulation.world
     }
 
     /// The world, to teach it what a plan refers to.
     pub fn world_mut(&mut self) -> &mut World {
-        &mut self.node.world
+        &mut self.simulation.world
     }
 
     /// Another order of events than the usual one.
@@ -122,15 +116,14 @@ impl Installation {
             self.step();
         }
         loop {
-            let helms = self.helms();
-            let tokens: Vec<&str> = helms.iter().map(String::as_str).collect();
-            match serve(&mut self.node.world, engine, request, &tokens) {
+            let helms = self.simulation.helms();
+            match serve(&mut self.simulation.world, engine, request, &helms.tokens) {
                 Served::Reply(reply) => {
                     tick(self, &[]);
                     return reply;
                 }
                 Served::Spawned(helm) => {
-                    self.node.actors.push(Actor::Helm(*helm));
+                    self.simulation.actors.push(Actor::Helm(*helm));
                     tick(self, &[]);
                     return Reply::Spawned;
                 }
@@ -149,34 +142,19 @@ impl Installation {
     /// How far a wait is.
     #[must_use]
     pub fn progress(&self, wait: &model::Wait) -> Vec<Progress> {
-        let helms = self.helms();
-        let tokens: Vec<&str> = helms.iter().map(String::as_str).collect();
-        progress(&self.node.world, wait, &tokens)
-    }
-
-    fn helms(&self) -> Vec<String> {
-        self.node
-            .actors
-            .iter()
-            .filter_map(|actor| if let Actor::Helm(helm) = actor { helm.token().map(str::to_owned) } else { None })
-            .collect()
+        progress(&self.simulation.world, wait, &self.simulation.helms().tokens)
     }
 
     /// One event, chosen by the seed among all that can happen; `false` when nothing can.
     pub fn step(&mut self) -> bool {
-        let edges: Vec<Edge> = self
-            .node
-            .edges(&Cone::Whole)
-            .into_iter()
-            .filter(|edge| matches!(edge, Edge::Fire(..) | Edge::Turn(_)))
-            .collect();
-        if edges.is_empty() {
+        let events = self.simulation.events();
+        if events.is_empty() {
             return false;
         }
         // A 64-bit linear congruential step (Knuth's constants): the order must be the same on every machine.
         self.seed = self.seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        let choice = (self.seed >> 33) as usize % edges.len();
-        self.node.take(&edges[choice]);
+        let choice = (self.seed >> 33) as usize % events.len();
+        self.simulation.take(&events[choice]);
         self.clock += 1;
         true
     }
@@ -188,9 +166,8 @@ impl Installation {
 
     /// Runs everything that can happen, in a fixed order that no seed changes: how the past of an installation is made.
     fn run_to_rest(&mut self) {
-        let can_happen = |edge: &Edge| matches!(edge, Edge::Fire(..) | Edge::Turn(_));
-        while let Some(edge) = self.node.edges(&Cone::Whole).into_iter().find(can_happen) {
-            self.node.take(&edge);
+        while let Some(event) = self.simulation.events().into_iter().next() {
+            self.simulation.take(&event);
         }
     }
 
@@ -208,20 +185,20 @@ impl Installation {
         let (docs, guards) = documents(rendering, &release.namespace)?;
         let manifest = canonical(&Manifest { docs, free: BTreeMap::new() });
         let digest = Digest::of(&manifest);
-        self.node.world.learn(&digest, &manifest);
+        self.simulation.world.learn(&digest, &manifest);
         let mut job = helm_job(self.world(), chart, release, values, digest);
         job.run.guards = guards;
-        self.node.actors.push(Actor::Helm(HelmActor::new(job)));
+        self.simulation.actors.push(Actor::Helm(HelmActor::new(job)));
         self.run_to_rest();
         Ok(())
     }
 
     /// Annotates an object, as `kubectl annotate --overwrite` does. An object that does not exist is left out.
     pub fn annotate(&mut self, name: &Ref, annotations: &BTreeMap<String, String>) {
-        if let Some(live) = self.node.world.get(name) {
+        if let Some(live) = self.simulation.world.get(name) {
             let mut json = (*live.0).clone();
             crate::api::merge(&mut json, &json!({"metadata": {"annotations": annotations}}));
-            self.node.world.put(name, json);
+            self.simulation.world.put(name, json);
         }
         self.run_to_rest();
     }
@@ -229,7 +206,7 @@ impl Installation {
     /// Creates an object, as `kubectl create` does. One that exists stays as it is.
     pub fn create(&mut self, object: &Object) {
         if let Some(name) = object.name() {
-            let _ = self.node.world.create(&name, (*object.0).clone());
+            let _ = self.simulation.world.create(&name, (*object.0).clone());
         }
         self.run_to_rest();
     }
@@ -240,12 +217,12 @@ impl Installation {
         let Some((volume, found)) = crate::rules::running_database(self.world(), set) else { return };
         let mut database = found.clone();
         database.tables.extend(tables.clone());
-        self.node.world.set_disk(&volume, Disk { alive: true, database: Some(database) });
+        self.simulation.world.set_disk(&volume, Disk { alive: true, database: Some(database) });
     }
 
     /// Deletes an object, as somebody with kubectl would.
     pub fn delete(&mut self, name: &Ref) {
-        drop(self.node.world.delete(name));
+        drop(self.simulation.world.delete(name));
     }
 }
 
@@ -283,10 +260,9 @@ fn documents(rendering: &Rendering, namespace: &str) -> Result<(Vec<Object>, Vec
 /// A run of helm before Portolan came. It applies the manifest of this digest, which the world knows.
 fn helm_job(world: &World, chart: &PackedChart, release: &ReleaseId, values: &Value, manifest: Digest) -> HelmJob {
     let base = crate::helm::records(world, release).last().map_or(0, |(revision, _)| *revision);
-    let stored = crate::helm::records(world, release)
+    let stored_digest = crate::helm::records(world, release)
         .last()
-        .and_then(|(_, record)| world.library.get(&crate::serve::digest(record.text("/manifest"))?).cloned())
-        .unwrap_or_default();
+        .and_then(|(_, record)| crate::serve::digest(record.text("/manifest")));
     HelmJob {
         target: world.library.get(&manifest).cloned().unwrap_or_default(),
         run: HelmRun {
@@ -304,7 +280,8 @@ fn helm_job(world: &World, chart: &PackedChart, release: &ReleaseId, values: &Va
             guards: Vec::new(),
         },
         token: None,
-        stored,
+        stored: stored_digest.as_ref().and_then(|digest| world.library.get(digest).cloned()).unwrap_or_default(),
+        stored_digest,
         carried: BTreeMap::new(),
         config: values.clone(),
     }

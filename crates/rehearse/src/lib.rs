@@ -6,13 +6,16 @@
 
 mod actor;
 mod api;
+mod archive;
+mod engine_actor;
+mod explore;
 mod face;
-mod fingerprint;
 mod helm;
 mod installation;
 mod judge;
-mod node;
 mod page;
+mod reach;
+mod relevant;
 mod restore;
 mod routes;
 mod rules;
@@ -20,18 +23,21 @@ mod script;
 mod search;
 mod serve;
 mod sets;
-mod story;
+mod simulation;
+mod space;
+mod state_hash;
 mod stuck;
 mod survey;
 #[cfg(test)]
+mod test_world;
+#[cfg(test)]
 mod tests;
+mod trace;
 mod world;
 
-pub use actor::Actor;
 pub use helm::{HELM_RULES, HelmJob};
 pub use installation::{Installation, Saved, simulated_helm};
 pub use judge::{Alive, judge};
-pub use node::{Edge, Node};
 pub use page::{DatabaseEnd, databases_at_end, page_script};
 pub use restore::from_inventory;
 pub use rules::{RULES, RuleId};

@@ -7,7 +7,7 @@ use kube_facts::{Owner, StatefulSet};
 use model::{Ref, SecretKey};
 use serde_json::{Value, json};
 
-use crate::face::{Face, Kind, Pod, Policy};
+use crate::face::{Face, Job, Kind, Pod, Policy};
 use crate::sets::{set_step, take_set_step};
 use crate::world::{Database, Disk, Thing, World};
 
@@ -191,8 +191,8 @@ pub(crate) fn enabled(world: &World, name: &Ref, thing: &Thing, out: &mut Vec<(R
             None
         }
         Kind::Deployment { rolled, rolls } => (!rolled && *rolls).then_some(RuleId::Roll),
-        Kind::Job { complete, claims } => {
-            (!complete && claims.is_empty() && job_can_end(world, name)).then_some(RuleId::JobDone)
+        Kind::Job(job) => {
+            (!job.complete && job.claims.is_empty() && job_can_end(world, job)).then_some(RuleId::JobDone)
         }
         Kind::Pod(pod) => pod_rule(world, name, pod, face.terminating),
         Kind::Container(container) if face.terminating => (!world.is_occupied(container)).then_some(RuleId::Finish),
@@ -205,18 +205,15 @@ pub(crate) fn enabled(world: &World, name: &Ref, thing: &Thing, out: &mut Vec<(R
 /// The names of the objects that the rules of this one look at: where none of them changes, nor the object itself, no
 /// rule that does not fire now ever will. Of what a rule reads only now and then (the pods on a claim that is
 /// being deleted, the password that a pod waits for) [`is_at_rest`] says that it does not read it.
-pub(crate) fn reads(name: &Ref, face: &Face) -> Vec<Ref> {
+pub(crate) fn reads(face: &Face) -> Vec<Ref> {
     let mut names: Vec<Ref> = face.owners.iter().flat_map(|owner| [owner.name.clone(), of_cluster(owner)]).collect();
     match &face.kind {
         Kind::Pod(pod) => names.extend(pod.claims.iter().cloned()),
         Kind::Volume(volume) => names.extend(volume.claim.iter().map(|(claim, _)| claim.clone())),
         Kind::Set(set) => {
-            for ordinal in set.ordinals.clone() {
-                names.push(StatefulSet::pod_of(name, ordinal));
-                names.extend(set.templates.iter().map(|(one, _)| StatefulSet::claim_of(name, one, ordinal)));
-            }
+            names.extend(set.replicas.iter().flat_map(|replica| replica.claims.iter().chain([&replica.pod])).cloned());
         }
-        Kind::Claim(_) | Kind::Deployment { .. } | Kind::Job { .. } | Kind::Container(_) | Kind::Other => {}
+        Kind::Claim(_) | Kind::Deployment { .. } | Kind::Job(_) | Kind::Container(_) | Kind::Other => {}
     }
     names
 }
@@ -225,7 +222,7 @@ pub(crate) fn reads(name: &Ref, face: &Face) -> Vec<Ref> {
 pub(crate) fn is_at_rest(world: &World, name: &Ref, thing: &Thing) -> bool {
     let waits = match &thing.face.kind {
         Kind::Pod(pod) => !pod.running,
-        Kind::Job { complete, .. } => !complete,
+        Kind::Job(job) => !job.complete,
         _ => false,
     };
     let mut fires = Vec::new();
@@ -296,7 +293,7 @@ pub(crate) fn fire(world: &mut World, rule: RuleId, name: &Ref) {
 }
 
 fn edit(world: &mut World, name: &Ref, rule: RuleId, thing: &Thing, change: impl FnOnce(&mut Value)) {
-    world.put_made(name, rule, thing.print(), || {
+    world.put_made(name, rule, thing.state_hash(), || {
         let mut json = (*thing.object.0).clone();
         change(&mut json);
         json
@@ -360,7 +357,7 @@ fn init_database(world: &mut World, name: &Ref, pod: &Pod) {
     let (Some(volume), Some(password)) = (disk_under(world, pod), password(world, &known.passwords)) else { return };
     let Some(disk) = world.disk(&volume).cloned() else { return };
     if disk.alive && disk.database.is_none() {
-        let print = crate::fingerprint::of(&volume.full());
+        let print = crate::state_hash::of(&volume.full());
         let database = Database {
             system_identifier: format!("{}", 7_000_000_000_000_000_000_u64 + (print as u64 % 999_999_999_999_999_999)),
             server_version: known.server_version,
@@ -384,21 +381,13 @@ pub(crate) fn running_database<'a>(world: &'a World, set: &Ref) -> Option<(Ref, 
 }
 
 /// A job that is given a database's password waits until the database takes it.
-fn job_can_end(world: &World, name: &Ref) -> bool {
-    let Some(job) = world.get(name) else { return false };
-    let env =
-        job.list("/spec/template/spec/containers").iter().filter_map(|container| container.get("env")?.as_array());
-    let mut keys = env.flatten().filter_map(|env| {
-        let key = env.pointer("/valueFrom/secretKeyRef")?;
-        let secret = Ref::secret(name.namespace(), key.get("name")?.as_str()?);
-        Some(SecretKey { secret, key: key.get("key")?.as_str()?.to_owned() })
-    });
-    keys.all(|key| {
+fn job_can_end(world: &World, job: &Job) -> bool {
+    job.secrets.iter().all(|key| {
         let known =
             world.facts.databases.iter().find(|known| known.passwords.iter().any(|known| known.secret == key.secret));
         known.is_none_or(|known| {
             running_database(world, &known.set).is_some_and(|(_, database)| {
-                password(world, std::slice::from_ref(&key)).as_ref() == Some(&database.password)
+                password(world, std::slice::from_ref(key)).as_ref() == Some(&database.password)
             })
         })
     })
@@ -416,3 +405,6 @@ fn migrate(world: &mut World, name: &Ref) {
     }
     world.set_disk(&volume, Disk { alive: true, database: Some(database) });
 }
+
+#[cfg(test)]
+mod tests;

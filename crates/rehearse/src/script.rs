@@ -50,7 +50,7 @@ impl Op {
 
 /// A script that is being typed.
 #[derive(Clone, Debug)]
-pub struct ScriptActor {
+pub(crate) struct ScriptActor {
     script: Arc<Script>,
     at: usize,
     /// Which of a delete's objects is next.

@@ -1,24 +1,27 @@
-//! The search over all orders of events, one volume's cone at a time.
+//! The search over all orders of events, one volume's cone of influence at a time.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
-use std::hash::{BuildHasherDefault, Hasher};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use engine::Engine;
-use helm_compat::upgrade;
-use kube_facts::{ClaimUse, OwnerFate, Reach, StatefulSet};
-use model::{Code, End, Object, Outcome, Plan, Ref, StepKind, Unmodelled, Verdict, VolumeAim, VolumeEnd};
+use kube_facts::{ClaimUse, Reach};
+use model::{
+    Code, End, Object, Outcome, Plan, Ref, ReleaseStatus, StepKind, Unmodelled, Verdict, VolumeAim, VolumeEnd,
+};
 
-use crate::actor::Actor;
-use crate::fingerprint::Print;
-use crate::helm::{newest_status, records};
+use crate::actor::{Actor, ActorEvent, Mishaps};
+use crate::explore::{Explorer, StateId};
+use crate::helm::newest_status;
 use crate::judge::{Alive, judge};
-use crate::node::{Cone, Edge, Node};
+use crate::reach::{not_modelled, reach, unmodelled};
+use crate::relevant::RelevantSet;
+use crate::rules;
 use crate::script::{Script, ScriptActor};
-use crate::story;
+use crate::space::{NumberMap, State, StateSpace, Transition, WorldId};
 use crate::stuck::{self, Stuck};
-use crate::world::World;
+use crate::trace::{self, Trace};
+use crate::world::{Docs, World};
 
 /// How far a search goes.
 #[derive(Clone, Copy, Debug)]
@@ -149,12 +152,13 @@ fn without_lookups(subject: &Subject) -> Subject {
     }
 }
 
-fn start(world: &World, subject: &Subject, options: Options) -> Node {
+/// Where a search starts.
+fn start(world: &World, subject: &Subject) -> (World, Actor) {
     let actor = match subject {
         Subject::Plan(plan) => Actor::Engine(Box::new(Engine::resume(plan.clone(), &[], "here"))),
         Subject::Script(script) => Actor::Script(ScriptActor::new(script.clone())),
     };
-    let mut world = world.clone();
+    let mut world = world.detached();
     if let Subject::Plan(plan) = subject
         && plan.accepted.iter().any(|accepted| accepted.code == Code::NotReadyBefore)
     {
@@ -162,7 +166,7 @@ fn start(world: &World, subject: &Subject, options: Options) -> Node {
     }
     let touched = touched(&world, subject);
     world.settle(touched);
-    Node { world, actors: vec![actor], faults: options.faults, crashes: options.crashes, stops: options.stops }
+    (world, actor)
 }
 
 /// What a subject writes to: what its steps name, what is in a manifest that helm applies or has applied, and helm's
@@ -188,7 +192,7 @@ fn look(world: &World, aim: &VolumeAim) -> (Verdict, bool) {
 }
 
 /// Whether a workload of the volume's claim wants no pods, and nobody else mounts it.
-fn rests(world: &World, aim: &VolumeAim) -> bool {
+fn is_at_rest(world: &World, aim: &VolumeAim) -> bool {
     let uses = |object: &Object| ClaimUse::of(object, &aim.claim).is_some();
     let mut at_rest = false;
     for (name, object) in world.objects().filter(|(_, object)| uses(object)) {
@@ -203,15 +207,15 @@ fn rests(world: &World, aim: &VolumeAim) -> bool {
 /// What becomes of a volume when every pod is deleted once more, as by a drained node, and nothing moves any more.
 #[must_use]
 pub fn drained(world: &World, aim: &VolumeAim) -> Verdict {
-    let mut node = Node { world: world.clone(), actors: Vec::new(), faults: 0, crashes: false, stops: false };
+    let mut world = world.clone();
     let pods: Vec<Ref> = world.names().into_iter().filter(|name| name.kind() == "Pod").collect();
     for pod in &pods {
-        drop(node.world.delete(pod));
+        drop(world.delete(pod));
     }
-    while let Some((rule, name)) = node.rules().into_iter().next() {
-        node.take(&Edge::Fire(rule, name));
+    while let Some((rule, name)) = world.enabled_rules().into_iter().next() {
+        rules::fire(&mut world, rule, &name);
     }
-    look(&node.world, aim).0
+    look(&world, aim).0
 }
 
 /// Every world in which a subject can end as far as one volume is concerned, with how it ended there.
@@ -223,43 +227,34 @@ pub fn ends(
     aim: &VolumeAim,
     options: Options,
 ) -> (Vec<(VolumeEnd, World)>, BTreeSet<&'static str>) {
-    let manifests = manifests(world, subject);
-    let cone = if options.whole { Cone::Whole } else { Cone::Of(cone(aim, world, &manifests)) };
-    let mut search = Search::new(aim, &cone, subject);
+    let relevant = relevant(aim, world, &manifests(world, subject), options);
+    let start = start(world, subject);
+    let mut space = StateSpace::default();
     let mut all = Vec::new();
-    search.run(&start(world, subject, options), options.limit, &mut |end, node| all.push((*end, node.world.clone())));
-    (all, search.rules)
+    Search::new(aim, &relevant, subject, &start, &mut space, options)
+        .explore(options.limit, &mut |end, world| all.push((*end, world.clone())));
+    (all, space.into_followed())
 }
 
 /// Rehearses a subject on a world.
 #[must_use]
 pub fn rehearse(world: &World, subject: &Subject, aims: &[VolumeAim], options: Options) -> Forecast {
     let subject = &without_lookups(subject);
-    let begin = start(world, subject, options);
+    let start = start(world, subject);
     let manifests = manifests(world, subject);
     let mut forecast =
         Forecast { volumes: Vec::new(), worlds: 0, edges: 0, crashes: 0, unmodelled: unmodelled(world, &manifests) };
+    // What comes of an event does not depend on the volume that is looked at.
+    let mut space = StateSpace::default();
     for aim in aims {
-        let names = cone(aim, world, &manifests);
-        // Protections alone can only help, whoever else reaches the volume.
-        let mut unknown = if only_protects(subject) { Vec::new() } else { reach(aim, world, &manifests, subject) };
-        if let Subject::Plan(plan) = subject {
-            let planned = plan.unmodelled.iter().filter(|one| one.claim == aim.claim);
-            for one in planned {
-                // What both found, the plan may have accepted.
-                unknown.retain(|own| (own.code, &own.object, &own.field) != (one.code, &one.object, &one.field));
-                unknown.push(one.clone());
-            }
-            unknown.sort();
-        }
-        let cone = if options.whole { Cone::Whole } else { Cone::Of(names) };
-        let mut search = Search::new(aim, &cone, subject);
-        let (worlds, complete) = search.run(&begin, options.limit, &mut |_, _| {});
-        let stuck = (complete && !search.finishes()).then(|| unhindered(world, subject, aim, &cone, options)).flatten();
-        forecast.worlds += worlds;
-        forecast.edges += search.edges;
+        let mut unknown = unknown_of(aim, world, &manifests, subject);
+        let relevant = relevant(aim, world, &manifests, options);
+        let mut search = Search::new(aim, &relevant, subject, &start, &mut space, options);
+        let is_complete = search.explore(options.limit, &mut |_, _| {});
+        forecast.worlds += search.visited;
+        forecast.edges += search.explorer.followed;
         forecast.crashes += search.crashes;
-        if !complete {
+        if !is_complete {
             let reason = format!("the rehearsal has more than {} states and was cut off", options.limit);
             unknown.push(not_modelled(
                 aim,
@@ -267,169 +262,180 @@ pub fn rehearse(world: &World, subject: &Subject, aims: &[VolumeAim], options: O
                 Reach { field: String::new(), reason, way_out: "rehearse fewer hops at once", by_change: false },
             ));
         }
-        forecast.volumes.push(VolumeForecast { stuck, ..search.conclude(unknown) });
+        let mut volume = search.conclude(unknown, is_complete);
+        if is_complete && !volume.finishes {
+            volume.stuck = unhindered(aim, &relevant, subject, &start, &mut space, options);
+        }
+        forecast.volumes.push(volume);
     }
     forecast
 }
 
-/// Why a subject does not finish although nobody dies, nothing fails and nobody asks for a stop: the shortest way there.
-fn unhindered(world: &World, subject: &Subject, aim: &VolumeAim, cone: &Cone, options: Options) -> Option<Stuck> {
-    let begin = start(world, subject, Options { whole: options.whole, limit: options.limit, ..Options::orders() });
-    let mut search = Search::new(aim, cone, subject);
-    let parents = search.explore(&begin, options.limit, &mut |_, _| {});
-    let told = search.ends.values().map(|(_, print)| story::tell(&begin, &path(&parents, *print), cone));
-    told.min_by_key(|told| told.lines.len()).map(stuck::of)
+fn relevant(aim: &VolumeAim, world: &World, manifests: &[Docs], options: Options) -> RelevantSet {
+    if options.whole { RelevantSet::Whole } else { RelevantSet::of_volume(aim, world, manifests) }
 }
 
-/// A map keyed by prints needs no second hash.
-#[derive(Default)]
-struct AsIs(u64);
-
-impl Hasher for AsIs {
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+/// What the rehearsal or the plan found that is not modelled and can reach a volume.
+fn unknown_of(aim: &VolumeAim, world: &World, manifests: &[Docs], subject: &Subject) -> Vec<Unmodelled> {
+    // Protections alone can only help, whoever else reaches the volume.
+    let mut unknown = if only_protects(subject) { Vec::new() } else { reach(aim, world, manifests, subject) };
+    if let Subject::Plan(plan) = subject {
+        for one in plan.unmodelled.iter().filter(|one| one.claim == aim.claim) {
+            // What both found, the plan may have accepted.
+            unknown.retain(|own| (own.code, &own.object, &own.field) != (one.code, &one.object, &one.field));
+            unknown.push(one.clone());
         }
+        unknown.sort();
     }
-    fn write_u128(&mut self, print: u128) {
-        self.0 = print as u64;
-    }
-    fn finish(&self) -> u64 {
-        self.0
-    }
+    unknown
 }
 
-/// From which node, by which edge.
-type Parents = HashMap<Print, Option<(Print, Edge)>, BuildHasherDefault<AsIs>>;
+/// Why a subject does not finish although nobody dies, nothing fails and nobody asks for a stop: the shortest way there.
+fn unhindered(
+    aim: &VolumeAim,
+    relevant: &RelevantSet,
+    subject: &Subject,
+    start: &(World, Actor),
+    space: &mut StateSpace,
+    options: Options,
+) -> Option<Stuck> {
+    let options = Options { whole: options.whole, limit: options.limit, ..Options::orders() };
+    let mut search = Search::new(aim, relevant, subject, start, space, options);
+    search.explore(options.limit, &mut |_, _| {});
+    let ends: Vec<StateId> = search.ends.values().map(|(_, state)| *state).collect();
+    let traces = ends.into_iter().map(|state| search.trace(state));
+    traces.min_by_key(|trace| trace.lines.len()).map(stuck::of)
+}
 
 struct Search<'a> {
     aim: &'a VolumeAim,
-    cone: &'a Cone,
+    relevant: &'a RelevantSet,
     subject: &'a Subject,
+    explorer: Explorer<'a>,
+    start: StateId,
     /// Whether nobody mounts the volume at the beginning, because its workload wants no pods.
-    rests: bool,
-    ends: BTreeMap<VolumeEnd, (usize, Print)>,
-    /// The ends in which the claim held its volume.
+    starts_at_rest: bool,
+    /// How many states end so, and the first that was found.
+    ends: BTreeMap<VolumeEnd, (usize, StateId)>,
+    /// The ends, with whether the claim held its volume in them.
     holds: BTreeSet<(VolumeEnd, bool)>,
-    tales: BTreeMap<VolumeEnd, Tale>,
+    /// What has become of the volume in a world that a run ended in.
+    looks: NumberMap<WorldId, (Verdict, bool, ReleaseStatus)>,
     crashes: usize,
-    edges: usize,
-    rules: BTreeSet<&'static str>,
+    /// How many states with a choice, or ends, there are.
+    visited: usize,
 }
 
 impl<'a> Search<'a> {
-    fn new(aim: &'a VolumeAim, cone: &'a Cone, subject: &'a Subject) -> Self {
+    fn new(
+        aim: &'a VolumeAim,
+        relevant: &'a RelevantSet,
+        subject: &'a Subject,
+        (world, actor): &(World, Actor),
+        space: &'a mut StateSpace,
+        options: Options,
+    ) -> Self {
+        let state = space.state(world, std::slice::from_ref(actor), options.faults);
+        let mishaps = Mishaps { faults: options.faults > 0, crashes: options.crashes, stops: options.stops };
+        let mut explorer = Explorer::new(space, relevant, mishaps);
         Self {
             aim,
-            cone,
+            relevant,
             subject,
-            rests: false,
+            start: explorer.id(state),
+            explorer,
+            starts_at_rest: is_at_rest(world, aim),
             ends: BTreeMap::new(),
             holds: BTreeSet::new(),
-            tales: BTreeMap::new(),
+            looks: NumberMap::default(),
             crashes: 0,
-            edges: 0,
-            rules: BTreeSet::new(),
+            visited: 0,
         }
     }
 
-    /// Ways with fewer mishaps first, so that the first way found to an end is one that needs no more of them than it
-    /// must. `ended` hears of each end.
-    fn run(&mut self, start: &Node, limit: usize, ended: &mut dyn FnMut(&VolumeEnd, &Node)) -> (usize, bool) {
-        self.rests = rests(&start.world, self.aim);
-        let parents = self.explore(start, limit, ended);
-        if parents.len() > limit {
-            return (parents.len(), false);
-        }
-        for (end, (worlds, print)) in &self.ends {
-            let told = story::tell(start, &path(&parents, *print), self.cone);
-            self.tales.insert(*end, Tale { worlds: *worlds, lines: told.lines, at_step: told.at_step });
-        }
-        (parents.len(), true)
-    }
-
-    fn finishes(&self) -> bool {
-        self.ends.keys().any(|end| end.end == End::Finished)
-    }
-
-    /// Follows every edge; where there are more nodes than `limit`, only so many.
-    fn explore(&mut self, start: &Node, limit: usize, ended: &mut dyn FnMut(&VolumeEnd, &Node)) -> Parents {
-        let mut parents = Parents::default();
-        let mut queue = VecDeque::new();
-        let mut first = start.clone();
-        let edges = first.run_on(self.cone, &mut |node, edge| self.rules.extend(node.rules_of(edge)));
-        queue.push_back((first.print(), None, first, edges));
-        while let Some((print, parent, node, edges)) = queue.pop_front() {
-            let std::collections::hash_map::Entry::Vacant(entry) = parents.entry(print) else { continue };
-            entry.insert(parent);
-            if edges.is_empty() {
-                let (end, holds) = self.end(&node);
-                ended(&end, &node);
+    /// Follows every transition; where there are more states than `limit`, only so many, and says so. `ended` hears of each end.
+    /// Ways with fewer mishaps come first, so that the first way found to an end is one that needs no more of them than it must.
+    fn explore(&mut self, limit: usize, ended: &mut dyn FnMut(&VolumeEnd, &World)) -> bool {
+        let first = self.explorer.run_on(self.start);
+        let mut queue = VecDeque::from([(first, None)]);
+        while let Some((id, came_from)) = queue.pop_front() {
+            if !self.explorer.visit(id, came_from) {
+                continue;
+            }
+            self.visited += 1;
+            let transitions = self.explorer.transitions(id);
+            if transitions.is_empty() {
+                let state = self.explorer.state(id);
+                let (end, holds) = self.end(state);
+                ended(&end, self.explorer.space.world(state.world));
                 self.holds.insert((end, holds));
-                let entry = self.ends.entry(end).or_insert((0, print));
-                entry.0 += 1;
+                self.ends.entry(end).or_insert((0, id)).0 += 1;
                 continue;
             }
             // In reverse, since what is put in front last is taken first.
-            for edge in edges.into_iter().rev() {
-                self.edges += 1;
-                self.crashes += usize::from(matches!(edge, Edge::Crash(_) | Edge::CrashSent(_)));
-                self.rules.extend(node.rules_of(&edge));
-                let mut next = node.clone();
-                next.take(&edge);
-                let more = next.run_on(self.cone, &mut |node, edge| {
-                    self.edges += 1;
-                    self.rules.extend(node.rules_of(edge));
-                });
-                let to = next.print();
-                if parents.contains_key(&to) {
+            for place in transitions.rev() {
+                let transition = self.explorer.transition(place);
+                self.explorer.followed += 1;
+                let next = self.explorer.take(id, transition);
+                let next = self.explorer.run_on(next);
+                let event = if let Transition::Actor(_, event) = transition { Some(event) } else { None };
+                self.crashes += usize::from(event.is_some_and(ActorEvent::is_crash));
+                if self.explorer.is_visited(next) {
                     continue;
                 }
-                let mishap = !matches!(edge, Edge::Fire(..) | Edge::Turn(_));
-                let found = (to, Some((print, edge)), next, more);
-                if mishap {
-                    queue.push_back(found);
-                } else {
+                let found = (next, Some((id, transition)));
+                if event.is_none_or(|event| event == ActorEvent::Turn) {
                     queue.push_front(found);
+                } else {
+                    queue.push_back(found);
                 }
             }
-            if parents.len() > limit {
-                break;
+            if self.visited > limit {
+                return false;
             }
         }
-        parents
+        true
     }
 
-    /// How a node without a next event has ended.
-    fn end(&self, node: &Node) -> (VolumeEnd, bool) {
-        let world = &node.world;
-        let (mut verdict, holds) = look(world, self.aim);
-        if self.rests && verdict == Verdict::Detached && holds && rests(world, self.aim) {
-            verdict = Verdict::Safe;
-        }
-        let end = match (self.subject, node.engine().and_then(|engine| engine.state().outcome.clone())) {
+    fn trace(&mut self, end: StateId) -> Trace {
+        trace::tell(&self.explorer.moments(self.start, end), self.relevant)
+    }
+
+    /// How a state without a transition has ended.
+    fn end(&mut self, state: State) -> (VolumeEnd, bool) {
+        let space = &*self.explorer.space;
+        let (verdict, holds, release) = *self.looks.entry(state.world).or_insert_with(|| {
+            let world = space.world(state.world);
+            let (mut verdict, holds) = look(world, self.aim);
+            if self.starts_at_rest && verdict == Verdict::Detached && holds && is_at_rest(world, self.aim) {
+                verdict = Verdict::Safe;
+            }
+            (verdict, holds, newest_status(world, &world.facts.release))
+        });
+        let outcome = space.engine(state.actors).and_then(|engine| engine.state().outcome.as_ref());
+        let end = match (self.subject, outcome) {
             (Subject::Script(_), _) | (_, Some(Outcome::Finished)) => End::Finished,
             (_, Some(_)) => End::Stopped,
             (_, None) => End::Stranded,
         };
-        (VolumeEnd { verdict, end, release: newest_status(world, &world.facts.release) }, holds)
+        (VolumeEnd { verdict, end, release }, holds)
     }
 
-    fn conclude(self, unknown: Vec<Unmodelled>) -> VolumeForecast {
+    /// The forecast; where the search was cut off, without ways to the ends.
+    fn conclude(mut self, unknown: Vec<Unmodelled>, is_complete: bool) -> VolumeForecast {
         let protects = only_protects(self.subject);
         let weighed = self.holds.iter().map(|(end, holds)| weigh(end, *holds, protects));
         let mut headline = weighed.max().unwrap_or(Verdict::Unknown);
         if !unknown.is_empty() {
             headline = headline.max(Verdict::Unknown);
         }
-        VolumeForecast {
-            aim: self.aim.clone(),
-            headline,
-            finishes: self.finishes(),
-            ends: self.tales,
-            unknown,
-            stuck: None,
+        let finishes = self.ends.keys().any(|end| end.end == End::Finished);
+        let mut ends = BTreeMap::new();
+        for (end, (worlds, state)) in std::mem::take(&mut self.ends).into_iter().filter(|_| is_complete) {
+            let trace = self.trace(state);
+            ends.insert(end, Tale { worlds, lines: trace.lines, at_step: trace.at_step });
         }
+        VolumeForecast { aim: self.aim.clone(), headline, finishes, ends, unknown, stuck: None }
     }
 }
 
@@ -451,18 +457,8 @@ fn weigh(end: &VolumeEnd, holds: bool, protects: bool) -> Verdict {
     }
 }
 
-fn path(parents: &Parents, mut at: Print) -> Vec<Edge> {
-    let mut edges = Vec::new();
-    while let Some(Some((from, edge))) = parents.get(&at) {
-        edges.push(edge.clone());
-        at = *from;
-    }
-    edges.reverse();
-    edges
-}
-
 /// Every manifest that will be applied.
-fn manifests(world: &World, subject: &Subject) -> Vec<crate::world::Docs> {
+fn manifests(world: &World, subject: &Subject) -> Vec<Docs> {
     match subject {
         Subject::Plan(plan) => plan
             .steps()
@@ -478,113 +474,4 @@ fn manifests(world: &World, subject: &Subject) -> Vec<crate::world::Docs> {
             )
             .collect(),
     }
-}
-
-/// A volume, its claim, the workloads that may mount it, and their pods.
-fn cone(aim: &VolumeAim, world: &World, manifests: &[crate::world::Docs]) -> BTreeSet<Ref> {
-    let mut names = BTreeSet::from([aim.claim.clone(), aim.volume.clone()]);
-    let live = world.objects();
-    let planned = manifests.iter().flat_map(|docs| docs.iter().map(|(name, doc)| (name, doc)));
-    for (name, object) in live.chain(planned) {
-        if ClaimUse::of(object, &aim.claim).is_some() {
-            names.insert(name.clone());
-            if let Some(set) = StatefulSet::of(object) {
-                let first = set.ordinals().start;
-                names.extend((first..set.ordinals().end.max(first + 1)).map(|ordinal| set.pod(ordinal)));
-            }
-        }
-    }
-    names
-}
-
-/// What is not modelled and can reach the volume.
-fn reach(aim: &VolumeAim, world: &World, manifests: &[crate::world::Docs], subject: &Subject) -> Vec<Unmodelled> {
-    let stored = newest_docs(world);
-    let planned = manifests.iter().flat_map(|docs| docs.iter().map(|(name, doc)| (name, doc)));
-    let mut all: Vec<(Ref, Reach)> = Vec::new();
-    for (name, object) in world.objects().chain(planned) {
-        let found = kube_facts::reach(object, &aim.claim).into_iter();
-        let found =
-            found.filter(|reach| !(reach.by_change && is_left_alone(name, world, stored.as_ref(), manifests, subject)));
-        all.extend(found.map(|reach| (name.clone(), reach)));
-    }
-    let fate = |owner: &Ref| {
-        let doc =
-            |docs: &'_ crate::world::Docs| docs.iter().find(|(name, _)| name == owner).map(|(_, doc)| doc.clone());
-        let forms: Vec<Option<Object>> = stored.iter().chain(manifests).map(doc).collect();
-        let changes =
-            forms.windows(2).any(|pair| kube_facts::fate(pair[0].as_ref(), pair[1].as_ref()) == OwnerFate::Changed);
-        if changes { OwnerFate::Changed } else { OwnerFate::Untouched }
-    };
-    all.extend(kube_facts::reach_by_owners(&aim.claim, world.objects(), &|name| world.get(name), &fate));
-    let mut all: Vec<Unmodelled> = all.into_iter().map(|(name, reach)| not_modelled(aim, name, reach)).collect();
-    all.sort();
-    all.dedup_by(|a, b| (&a.object, &a.field) == (&b.object, &b.field));
-    all
-}
-
-/// Whether nothing but helm writes to an object, and no helm changes its spec.
-fn is_left_alone(
-    name: &Ref,
-    world: &World,
-    stored: Option<&crate::world::Docs>,
-    manifests: &[crate::world::Docs],
-    subject: &Subject,
-) -> bool {
-    let deletes = match subject {
-        Subject::Plan(plan) => {
-            plan.steps().any(|step| matches!(&step.kind, StepKind::DeleteObject { target, .. } if target == name))
-        }
-        Subject::Script(script) => script.iter().any(|line| line.op.writes().contains(&name)),
-    };
-    let Some(live) = world.get(name).filter(|_| !deletes) else { return false };
-    let find = |docs: &'_ crate::world::Docs| docs.iter().find(|(is, _)| is == name).map(|(_, doc)| doc.clone());
-    let Some(mut before) = stored.and_then(find) else { return false };
-    manifests.iter().all(|docs| {
-        find(docs).is_some_and(|doc| {
-            let stays = upgrade::leaves_spec(Some(&before), &doc, live);
-            before = doc;
-            stays
-        })
-    })
-}
-
-/// The manifest that the newest record holds.
-fn newest_docs(world: &World) -> Option<crate::world::Docs> {
-    let (_, record) = records(world, &world.facts.release).pop()?;
-    world.library.get(&crate::serve::digest(record.text("/manifest"))?).cloned()
-}
-
-fn not_modelled(aim: &VolumeAim, object: Ref, reach: Reach) -> Unmodelled {
-    Unmodelled {
-        code: Code::NotModelled,
-        claim: aim.claim.clone(),
-        object,
-        field: reach.field,
-        reason: reach.reason,
-        way_out: reach.way_out.into(),
-        accepted: false,
-    }
-}
-
-/// The kinds with rules, or whose content no rule reads.
-const MODELLED: &[&str] = &[
-    "PersistentVolumeClaim",
-    "PersistentVolume",
-    "Pod",
-    "StatefulSet",
-    "Deployment",
-    "Job",
-    "Secret",
-    "StorageClass",
-    "Release",
-    "Namespace",
-    "CustomResourceDefinition",
-];
-
-fn unmodelled(world: &World, manifests: &[crate::world::Docs]) -> Vec<Ref> {
-    let planned = manifests.iter().flat_map(|docs| docs.iter().map(|(name, _)| name));
-    let names: BTreeSet<&Ref> =
-        world.objects().map(|(name, _)| name).chain(planned).filter(|name| !MODELLED.contains(&name.kind())).collect();
-    names.into_iter().cloned().collect()
 }

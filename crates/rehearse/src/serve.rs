@@ -5,14 +5,13 @@ use std::collections::BTreeMap;
 use base64::Engine as _;
 use engine::Engine;
 use helm_compat::values;
-use kube_facts::StatefulSet;
 use model::{
     CheckReport, Cond, DatabaseError, DatabaseRef, Digest, HelmRun, Progress, Ref, Refusal, ReleaseFact, ReleaseId,
     ReleaseStatus, Reply, Request, SecretKey, Seen, Snapshot, ValuesMode, Wait,
 };
 use serde_json::{Value, json};
 
-use crate::face::Kind;
+use crate::face::{Kind, Replica};
 use crate::helm::{HelmActor, HelmJob, base, records};
 use crate::rules;
 use crate::world::World;
@@ -27,7 +26,7 @@ pub(crate) enum Served {
 }
 
 /// Serves one request. `helms` are the tokens of the helms that run.
-pub(crate) fn serve(world: &mut World, engine: &Engine, request: &Request, helms: &[&str]) -> Served {
+pub(crate) fn serve(world: &mut World, engine: &Engine, request: &Request, helms: &[String]) -> Served {
     Served::Reply(match request {
         Request::Append(_, blobs) => {
             world.keep(blobs);
@@ -68,24 +67,28 @@ fn read(world: &World, names: &[Ref]) -> Vec<Seen> {
 }
 
 /// The conditions of a wait that do not hold yet.
-pub(crate) fn progress(world: &World, wait: &Wait, helms: &[&str]) -> Vec<Progress> {
-    wait.until
-        .iter()
-        .filter_map(|cond| {
-            let seen = match cond {
-                Cond::HelmEnded(token) => helms.contains(&token.as_str()).then(|| "helm is at work".to_owned()),
-                Cond::Gone(gone) => {
-                    world.face(&gone.target).filter(|face| face.uid == gone.uid).map(|_| "still there".to_owned())
-                }
-                Cond::Ended(orphan) => world
-                    .face(&orphan.pod)
-                    .filter(|pod| pod.is_owned_by(&orphan.owner))
-                    .map(|_| "still there".to_owned()),
-                Cond::Ready(name) => readiness(world, name).err(),
-            };
-            seen.map(|seen| Progress { cond: cond.clone(), seen })
-        })
-        .collect()
+pub(crate) fn progress(world: &World, wait: &Wait, helms: &[String]) -> Vec<Progress> {
+    let open = wait.until.iter().filter_map(|cond| Some((cond, unmet(world, cond, helms)?)));
+    open.map(|(cond, seen)| Progress { cond: cond.clone(), seen }).collect()
+}
+
+/// Whether every condition of a wait holds.
+pub(crate) fn is_over(world: &World, wait: &Wait, helms: &[String]) -> bool {
+    wait.until.iter().all(|cond| unmet(world, cond, helms).is_none())
+}
+
+/// What keeps a condition from being met.
+fn unmet(world: &World, cond: &Cond, helms: &[String]) -> Option<String> {
+    match cond {
+        Cond::HelmEnded(token) => helms.contains(token).then(|| "helm is at work".to_owned()),
+        Cond::Gone(gone) => {
+            world.face(&gone.target).filter(|face| face.uid == gone.uid).map(|_| "still there".to_owned())
+        }
+        Cond::Ended(orphan) => {
+            world.face(&orphan.pod).filter(|pod| pod.is_owned_by(&orphan.owner)).map(|_| "still there".to_owned())
+        }
+        Cond::Ready(name) => readiness(world, name).err(),
+    }
 }
 
 /// Whether a workload is as its spec asks; the error says how far it is.
@@ -95,11 +98,10 @@ pub(crate) fn readiness(world: &World, name: &Ref) -> Result<String, String> {
         Kind::Set(set) => {
             let first = set.ordinals.start;
             let ready = set
-                .ordinals
-                .clone()
-                .filter(|ordinal| {
-                    let pod = StatefulSet::pod_of(name, *ordinal);
-                    world.face(&pod).is_some_and(|pod| {
+                .replicas
+                .iter()
+                .filter(|Replica { ordinal, pod, .. }| {
+                    world.face(pod).is_some_and(|pod| {
                         !pod.terminating
                             && pod.is_owned_by(&face.uid)
                             && matches!(&pod.kind, Kind::Pod(pod) if pod.running
@@ -112,7 +114,7 @@ pub(crate) fn readiness(world: &World, name: &Ref) -> Result<String, String> {
             if ready != wanted {
                 return Err(text);
             }
-            match world.pods_of_set(name, &face.uid).find(|(ordinal, _)| !set.ordinals.contains(ordinal)) {
+            match world.pods_of_set(set, &face.uid).find(|(ordinal, _)| !set.ordinals.contains(ordinal)) {
                 Some((_, pod)) => Err(format!("{pod} is one pod too many")),
                 None => Ok(text),
             }
@@ -125,8 +127,8 @@ pub(crate) fn readiness(world: &World, name: &Ref) -> Result<String, String> {
                 Err(if is_paused { "paused, so that its pods are not replaced" } else { "rolling out" }.into())
             }
         }
-        Kind::Job { complete, .. } => {
-            if *complete {
+        Kind::Job(job) => {
+            if job.complete {
                 Ok("complete".into())
             } else {
                 Err("running".into())
@@ -167,16 +169,17 @@ pub(crate) fn digest(text: &str) -> Option<Digest> {
 
 /// A run of helm with its documents at hand.
 pub(crate) fn job(world: &World, engine: &Engine, run: &HelmRun, token: &str) -> Result<HelmJob, String> {
-    let stored = match base(world, &run.release) {
+    let (stored, stored_digest) = match base(world, &run.release) {
         Some((_, record)) => {
             let manifest = digest(record.text("/manifest")).ok_or("the release record names no manifest")?;
-            world.library.get(&manifest).cloned().ok_or("the stored manifest is not known")?
+            let docs = world.library.get(&manifest).cloned().ok_or("the stored manifest is not known")?;
+            (docs, Some(manifest))
         }
-        None => std::sync::Arc::default(),
+        None => (std::sync::Arc::default(), None),
     };
     let target = world.library.get(&run.manifest).cloned().ok_or("the planned manifest is not known")?;
-    let given = world.archive.get(&run.values).ok_or("the planned values are not known")?;
-    let mut config: Value = serde_json::from_slice(given).map_err(|error| error.to_string())?;
+    let given = world.kept(&run.values).ok_or("the planned values are not known")?;
+    let mut config: Value = serde_json::from_slice(&given).map_err(|error| error.to_string())?;
     let mut carried = BTreeMap::new();
     for item in &run.carried {
         let raw = archived(world, engine, &item.from).ok_or("a carried value is not in the archive")?;
@@ -193,13 +196,13 @@ pub(crate) fn job(world: &World, engine: &Engine, run: &HelmRun, token: &str) ->
     {
         config = values::merge(record.at("/config").unwrap_or(&Value::Null), &config);
     }
-    Ok(HelmJob { run: run.clone(), token: Some(token.to_owned()), target, stored, carried, config })
+    Ok(HelmJob { run: run.clone(), token: Some(token.to_owned()), target, stored, stored_digest, carried, config })
 }
 
 /// A key of a Secret as the run's archive has it, raw.
 fn archived(world: &World, engine: &Engine, key: &SecretKey) -> Option<String> {
     let (_, digest) = engine.state().archived.get(&key.secret)?;
-    let secret: Value = serde_json::from_slice(world.archive.get(digest)?).ok()?;
+    let secret: Value = serde_json::from_slice(&world.kept(digest)?).ok()?;
     secret.pointer("/data")?.get(&key.key)?.as_str().map(str::to_owned)
 }
 

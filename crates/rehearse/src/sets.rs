@@ -5,7 +5,7 @@ use kube_facts::StatefulSet;
 use model::{Ref, Uid};
 use serde_json::{Value, json};
 
-use crate::face::{Face, Kind, REVISION, Set};
+use crate::face::{Face, Kind, REVISION, Replica, Set};
 use crate::rules::RuleId;
 use crate::world::{Thing, World};
 
@@ -24,7 +24,7 @@ pub(crate) enum Claimant {
 }
 
 /// How an ordinal is.
-enum Replica {
+enum ReplicaState {
     Step(RuleId, SetStep),
     /// Something has to happen first.
     Waits,
@@ -32,36 +32,39 @@ enum Replica {
 }
 
 pub(crate) fn set_step(world: &World, name: &Ref, uid: &Uid, set: &Set) -> Option<(RuleId, SetStep)> {
-    for ordinal in set.ordinals.clone() {
-        match replica(world, name, uid, set, ordinal) {
-            Replica::Step(rule, step) => return Some((rule, step)),
-            Replica::Waits if !set.parallel => return None,
-            Replica::Waits | Replica::Runs => {}
+    for replica in &set.replicas {
+        match state_of(world, uid, set, replica) {
+            ReplicaState::Step(rule, step) => return Some((rule, step)),
+            ReplicaState::Waits if !set.parallel => return None,
+            ReplicaState::Waits | ReplicaState::Runs => {}
         }
     }
     let mut dropped: Vec<(u32, Ref)> =
-        world.pods_of_set(name, uid).filter(|(ordinal, _)| !set.ordinals.contains(ordinal)).collect();
+        world.pods_of_set(set, uid).filter(|(ordinal, _)| !set.ordinals.contains(ordinal)).collect();
     if !dropped.is_empty() {
         dropped.sort_unstable();
         return drop_step(world, name, uid, set, &dropped);
     }
-    if set.on_delete { None } else { roll_step(world, name, set) }
+    if set.on_delete { None } else { roll_step(world, set) }
 }
 
-fn replica(world: &World, name: &Ref, uid: &Uid, set: &Set, ordinal: u32) -> Replica {
-    let pod = StatefulSet::pod_of(name, ordinal);
-    let face = world.face(&pod);
+fn state_of(world: &World, uid: &Uid, set: &Set, replica: &Replica) -> ReplicaState {
+    let pod = &replica.pod;
+    let face = world.face(pod);
     let is_ready = face.is_some_and(|face| !face.terminating && matches!(&face.kind, Kind::Pod(pod) if pod.running));
-    for (template, spec) in &set.templates {
-        let claim = StatefulSet::claim_of(name, template, ordinal);
-        match world.face(&claim) {
-            None => return Replica::Step(RuleId::SetClaim, SetStep::Claim { name: claim, spec: spec.clone() }),
-            Some(claim) if claim.terminating && face.is_none() => return Replica::Waits,
+    for (claim, (_, spec)) in replica.claims.iter().zip(&set.templates) {
+        match world.face(claim) {
+            None => {
+                let step = SetStep::Claim { name: claim.clone(), spec: spec.clone() };
+                return ReplicaState::Step(RuleId::SetClaim, step);
+            }
+            Some(claim) if claim.terminating && face.is_none() => return ReplicaState::Waits,
             Some(is) if face.is_none() || is_ready || set.parallel => {
                 let wanted = set.when_deleted && !has_other_controller(is, uid);
-                if is.is_owned_by(uid) != wanted || owned_by_pod(is, &pod) {
+                if is.is_owned_by(uid) != wanted || owned_by_pod(is, pod) {
                     let by = wanted.then_some(Claimant::Set);
-                    return Replica::Step(RuleId::SetOwn, SetStep::Own { claim, by, pod });
+                    let step = SetStep::Own { claim: claim.clone(), by, pod: pod.clone() };
+                    return ReplicaState::Step(RuleId::SetOwn, step);
                 }
             }
             Some(_) => {}
@@ -70,9 +73,10 @@ fn replica(world: &World, name: &Ref, uid: &Uid, set: &Set, ordinal: u32) -> Rep
     let Some(face) = face else {
         // A plain claim that is being deleted stops the set too (createPersistentVolumeClaims looks at templates
         // only; the pod of a plain claim is made and stays unscheduled).
-        return Replica::Step(RuleId::SetPod, SetStep::Pod { name: pod, ordinal });
+        let step = SetStep::Pod { name: pod.clone(), ordinal: replica.ordinal };
+        return ReplicaState::Step(RuleId::SetPod, step);
     };
-    if is_ready && face.is_owned_by(uid) { Replica::Runs } else { Replica::Waits }
+    if is_ready && face.is_owned_by(uid) { ReplicaState::Runs } else { ReplicaState::Waits }
 }
 
 /// The pods of ordinals that are not wanted any more go, the last one first. With `whenScaled: Delete` they take their claims
@@ -102,14 +106,13 @@ fn drop_step(world: &World, name: &Ref, uid: &Uid, set: &Set, dropped: &[(u32, R
     None
 }
 
-fn roll_step(world: &World, name: &Ref, set: &Set) -> Option<(RuleId, SetStep)> {
+fn roll_step(world: &World, set: &Set) -> Option<(RuleId, SetStep)> {
     let first = set.ordinals.start.saturating_add(set.partition);
-    for ordinal in (first..set.ordinals.end).rev() {
-        let pod = StatefulSet::pod_of(name, ordinal);
-        let face = world.face(&pod)?;
+    for Replica { pod, .. } in set.replicas.iter().rev().take_while(|replica| replica.ordinal >= first) {
+        let face = world.face(pod)?;
         let Kind::Pod(is) = &face.kind else { return None };
         if is.revision != set.revision && !face.terminating {
-            return Some((RuleId::SetRoll, SetStep::Delete { pod }));
+            return Some((RuleId::SetRoll, SetStep::Delete { pod: pod.clone() }));
         }
         if !is.running || face.terminating {
             return None;
@@ -127,11 +130,11 @@ fn owned_by_pod(claim: &Face, pod: &Ref) -> bool {
 }
 
 pub(crate) fn take_set_step(world: &mut World, name: &Ref, thing: &Thing, set: &Set, step: &SetStep) {
-    let mut owner = json!({
+    let owner = json!({
         "apiVersion": "apps/v1", "kind": "StatefulSet", "name": name.name(), "uid": thing.face.uid.to_string()
     });
     match step {
-        SetStep::Claim { name: claim, spec } => {
+        SetStep::Claim { name: claim, spec } => drop(world.create_made(claim, "claim", thing.state_hash(), || {
             let mut json = json!({
                 "apiVersion": "v1", "kind": "PersistentVolumeClaim",
                 "metadata": {"name": claim.name(), "namespace": claim.namespace()}, "spec": spec
@@ -139,9 +142,9 @@ pub(crate) fn take_set_step(world: &mut World, name: &Ref, thing: &Thing, set: &
             if set.when_deleted {
                 json["metadata"]["ownerReferences"] = json!([owner]);
             }
-            drop(world.create(claim, json));
-        }
-        SetStep::Pod { name: pod, ordinal } => {
+            json
+        })),
+        SetStep::Pod { name: pod, ordinal } => drop(world.create_made(pod, "pod", thing.state_hash(), || {
             let mut spec = thing.object.at("/spec/template/spec").cloned().unwrap_or(json!({}));
             let volumes = set.templates.iter().map(|(template, _)| {
                 let claim = StatefulSet::claim_of(name, template, *ordinal);
@@ -152,19 +155,17 @@ pub(crate) fn take_set_step(world: &mut World, name: &Ref, thing: &Thing, set: &
             spec["volumes"] = json!(all);
             let mut labels = thing.object.at("/spec/template/metadata/labels").cloned().unwrap_or(json!({}));
             labels[REVISION] = json!(set.revision);
+            let mut owner = owner;
             owner["controller"] = json!(true);
-            drop(world.create(
-                pod,
-                json!({
-                    "apiVersion": "v1", "kind": "Pod",
-                    "metadata": {
-                        "name": pod.name(), "namespace": pod.namespace(), "labels": labels,
-                        "ownerReferences": [owner]
-                    },
-                    "spec": spec
-                }),
-            ));
-        }
+            json!({
+                "apiVersion": "v1", "kind": "Pod",
+                "metadata": {
+                    "name": pod.name(), "namespace": pod.namespace(), "labels": labels,
+                    "ownerReferences": [owner]
+                },
+                "spec": spec
+            })
+        })),
         SetStep::Own { claim, by, pod } => own(world, claim, by.as_ref(), pod, &owner),
         SetStep::Delete { pod } => drop(world.delete(pod)),
     }
@@ -178,7 +179,7 @@ fn own(world: &mut World, claim: &Ref, by: Option<&Claimant>, pod: &Ref, set: &V
         Some(Claimant::Pod(uid)) => uid.to_string(),
         None => String::new(),
     };
-    world.put_made(claim, (RuleId::SetOwn, becomes), thing.print(), || {
+    world.put_made(claim, (RuleId::SetOwn, becomes), thing.state_hash(), || {
         let mut json = (*thing.object.0).clone();
         let mut owners: Vec<Value> = thing.object.list("/metadata/ownerReferences").to_vec();
         owners.retain(|owner| {

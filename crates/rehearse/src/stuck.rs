@@ -3,7 +3,7 @@
 use model::{Code, Finding, Verdict};
 
 use crate::search::{Forecast, VolumeForecast};
-use crate::story::Told;
+use crate::trace::Trace;
 
 /// Why no order of events reaches the end of a plan.
 #[derive(Clone, Debug)]
@@ -14,10 +14,10 @@ pub struct Stuck {
     pub lines: Vec<String>,
 }
 
-/// A story that ends too early, concluded.
-pub(crate) fn of(told: Told) -> Stuck {
-    let step = told.at_step.map_or_else(String::new, |step| format!(" in step {step}"));
-    let finding = match (&told.refused, &told.halted) {
+/// A path that ends too early, concluded.
+pub(crate) fn of(trace: Trace) -> Stuck {
+    let step = trace.at_step.map_or_else(String::new, |step| format!(" in step {step}"));
+    let finding = match (&trace.refused, &trace.halted) {
         (Some(refused), _) => {
             let field = refused.field.as_ref().map_or_else(String::new, |field| format!(" {field} of"));
             let found = format!("the plan cannot finish: helm's write to{field} {} is refused{step}", refused.object);
@@ -42,7 +42,7 @@ pub(crate) fn of(told: Told) -> Stuck {
             format!("the plan cannot finish: it waits for what never comes{step}"),
         ),
     };
-    Stuck { finding, lines: told.lines }
+    Stuck { finding, lines: trace.lines }
 }
 
 impl Forecast {

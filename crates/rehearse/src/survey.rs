@@ -76,7 +76,7 @@ impl World {
                 let ready = if *rolled { replicas } else { 0 };
                 json!({"replicas": replicas, "readyReplicas": ready, "availableReplicas": ready, "updatedReplicas": ready})
             }
-            Some(Kind::Job { complete: true, .. }) => {
+            Some(Kind::Job(job)) if job.complete => {
                 json!({"succeeded": 1, "conditions": [{"type": "Complete", "status": "True"}]})
             }
             _ => return object.clone(),

@@ -2,101 +2,12 @@
 
 mod unknown;
 
-use model::{Object, Ref, Uid, Verdict, VolumeAim};
+use model::{Object, Ref, Verdict};
 use serde_json::{Value, json};
 
 use crate::script::{Op, ScriptLine};
+use crate::test_world::{NS, aim, claim, cluster, crd, edit, namespace, owner, pod, set, world};
 use crate::{Options, Script, Subject, World, ends, rehearse};
-
-const NS: &str = "n";
-
-fn set() -> Ref {
-    Ref::set(NS, "db")
-}
-
-fn claim() -> Ref {
-    Ref::claim(NS, "data-db-0")
-}
-
-fn pod() -> Ref {
-    Ref::pod(NS, "db-0")
-}
-
-fn crd() -> Ref {
-    Ref::new("apiextensions.k8s.io", "CustomResourceDefinition", "", "clusters.db.example.com")
-}
-
-fn cluster() -> Ref {
-    Ref::new("db.example.com", "Cluster", NS, "x")
-}
-
-fn namespace() -> Ref {
-    Ref::new("", "Namespace", "", NS)
-}
-
-fn aim() -> VolumeAim {
-    VolumeAim { claim: claim(), claim_uid: Uid::new("claim"), volume: Ref::volume("pv"), volume_uid: Uid::new("pv") }
-}
-
-fn owner(name: &Ref, uid: &str) -> Value {
-    let version = if name.group().is_empty() { "v1".to_owned() } else { format!("{}/v1", name.group()) };
-    json!({"apiVersion": version, "kind": name.kind(), "name": name.name(), "uid": uid, "controller": true})
-}
-
-/// A StatefulSet with one pod on one PVC, beside a CRD with one custom resource.
-fn world(policy: &str) -> World {
-    let facts = json!({
-        "cluster": {
-            "server": "", "user": "", "uid": "", "version": "", "platform": {"platform": "kubernetes"},
-            "default_class": "standard", "groups": [],
-        },
-        "release": {"namespace": NS, "name": "a"}, "databases": [], "migrations": [],
-    });
-    let mut world = World::new(serde_json::from_value(facts).expect("facts"));
-    let mut put = |name: Ref, extra: Value| {
-        let mut json = extra;
-        json["apiVersion"] = json!(if name.group().is_empty() { "v1".into() } else { format!("{}/v1", name.group()) });
-        json["kind"] = json!(name.kind());
-        json["metadata"]["name"] = json!(name.name());
-        if !name.namespace().is_empty() {
-            json["metadata"]["namespace"] = json!(name.namespace());
-        }
-        world.put(&name, json);
-    };
-    let spec = json!({"replicas": 1, "template": {"spec": {}},
-        "volumeClaimTemplates": [{"metadata": {"name": "data"}, "spec": {"storageClassName": "standard"}}]});
-    let revision = crate::face::revision(&json!({"spec": spec}));
-    put(namespace(), json!({"metadata": {"uid": "namespace"}}));
-    put(Ref::new("storage.k8s.io", "StorageClass", "", "standard"), json!({"reclaimPolicy": "Delete"}));
-    put(set(), json!({"metadata": {"uid": "set"}, "spec": spec}));
-    put(
-        claim(),
-        json!({"metadata": {"uid": "claim", "finalizers": ["kubernetes.io/pvc-protection"]},
-            "spec": {"volumeName": "pv", "storageClassName": "standard"}, "status": {"phase": "Bound"}}),
-    );
-    put(
-        Ref::volume("pv"),
-        json!({"metadata": {"uid": "pv", "finalizers": ["kubernetes.io/pv-protection"]},
-            "spec": {"persistentVolumeReclaimPolicy": policy, "claimRef": {"namespace": NS, "name": "data-db-0", "uid": "claim"}},
-            "status": {"phase": "Bound"}}),
-    );
-    put(
-        pod(),
-        json!({"metadata": {"uid": "pod", "ownerReferences": [owner(&set(), "set")], "labels": {crate::face::REVISION: revision}},
-            "spec": {"nodeName": "node", "volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": "data-db-0"}}]},
-            "status": {"phase": "Running"}}),
-    );
-    put(crd(), json!({"metadata": {"uid": "crd"}, "spec": {"group": "db.example.com", "names": {"kind": "Cluster"}}}));
-    put(cluster(), json!({"metadata": {"uid": "cluster"}, "spec": {"size": 1}}));
-    world.set_disk(&Ref::volume("pv"), crate::Disk { alive: true, database: None });
-    world
-}
-
-fn edit(world: &mut World, name: &Ref, change: impl FnOnce(&mut Value)) {
-    let mut json = (*world.get(name).expect("it is there").0).clone();
-    change(&mut json);
-    world.put(name, json);
-}
 
 fn script(ops: Vec<Op>) -> Script {
     let line = |(at, op)| ScriptLine { line: at, text: String::new(), op };

@@ -11,9 +11,11 @@ use semver::Version;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::face::{Container, Face, Kind};
-use crate::fingerprint::{self, Print};
-use crate::rules;
+use crate::archive::Archive;
+use crate::face::{Container, Face, Kind, Set};
+use crate::rules::{self, RuleId};
+use crate::space::NumberMap;
+use crate::state_hash::{self, StateHash};
 
 /// An object in the simulated world: immutable, its print and its face computed once. Its resourceVersion is
 /// its content's digest, so that two ways to the same content are one world.
@@ -21,7 +23,7 @@ use crate::rules;
 pub(crate) struct Thing {
     pub(crate) object: Object,
     pub(crate) face: Face,
-    print: Print,
+    print: StateHash,
 }
 
 /// The documents of a manifest, in helm's order.
@@ -35,7 +37,7 @@ impl Thing {
         if let Some(meta) = json.get_mut("metadata").and_then(Value::as_object_mut) {
             meta.remove("resourceVersion");
         }
-        let print = fingerprint::of_bytes(&serde_json::to_vec(&json).unwrap_or_default());
+        let print = state_hash::of_bytes(&serde_json::to_vec(&json).unwrap_or_default());
         if let Some(meta) = json.get_mut("metadata").and_then(Value::as_object_mut) {
             meta.insert("resourceVersion".into(), json!(format!("{:016x}", print as u64)));
         }
@@ -45,7 +47,7 @@ impl Thing {
     }
 
     /// What tells this content from another one.
-    pub(crate) fn print(&self) -> Print {
+    pub(crate) fn state_hash(&self) -> StateHash {
         self.print
     }
 }
@@ -145,16 +147,16 @@ pub struct World {
     /// How many objects of a name there were before: a UID is a name and its incarnation.
     incarnations: Arc<BTreeMap<Ref, u32>>,
     /// What `Append` was given to keep.
-    pub(crate) archive: Arc<BTreeMap<Digest, Arc<Vec<u8>>>>,
+    archive: Archive,
     /// The manifests among it, parsed once.
     pub(crate) library: Arc<BTreeMap<Digest, Docs>>,
     /// Their fingerprints.
     pub(crate) prints: Arc<BTreeMap<Digest, Prints>>,
     /// Objects made before, by what they were made of. A search makes the same few hundred over and over; this is
     /// shared by all its worlds and is no part of any.
-    made: Arc<Mutex<HashMap<Print, Arc<Thing>>>>,
+    made: Arc<Mutex<NumberMap<StateHash, Arc<Thing>>>>,
     pub(crate) facts: Arc<Facts>,
-    print: Print,
+    print: StateHash,
 }
 
 impl World {
@@ -167,7 +169,7 @@ impl World {
             disks: Arc::default(),
             closing: Arc::default(),
             incarnations: Arc::default(),
-            archive: Arc::default(),
+            archive: Archive::default(),
             library: Arc::default(),
             prints: Arc::default(),
             made: Arc::default(),
@@ -208,13 +210,18 @@ impl World {
         self.things.get(name).or_else(|| self.still.get(name))
     }
 
-    /// The objects that may change: those whose rules can fire.
-    pub(crate) fn things(&self) -> impl Iterator<Item = (&Ref, &Arc<Thing>)> {
-        self.things.iter()
-    }
-
     fn all(&self) -> impl Iterator<Item = (&Ref, &Arc<Thing>)> {
         self.things.iter().chain(self.still.iter())
+    }
+
+    /// The rules that can fire.
+    pub(crate) fn enabled_rules(&self) -> Vec<(RuleId, Ref)> {
+        let mut enabled = Vec::new();
+        for (name, thing) in self.things.iter() {
+            rules::enabled(self, name, thing, &mut enabled);
+        }
+        debug_assert!(self.is_still(), "what was set aside moves");
+        enabled
     }
 
     /// Sets aside what no rule can reach from what will be `touched`. It makes no difference to what happens, only to
@@ -223,7 +230,7 @@ impl World {
         self.wake();
         let mut readers: HashMap<Ref, Vec<&Ref>> = HashMap::new();
         for (name, thing) in self.things.iter() {
-            for read in rules::reads(name, &thing.face) {
+            for read in rules::reads(&thing.face) {
                 readers.entry(read).or_default().push(name);
             }
         }
@@ -240,7 +247,7 @@ impl World {
             }
             next.extend(readers.get(&name).into_iter().flatten().map(|reader| (*reader).clone()));
             // What it looks at it may write to as well.
-            next.extend(self.things.get(&name).into_iter().flat_map(|thing| rules::reads(&name, &thing.face)));
+            next.extend(self.things.get(&name).into_iter().flat_map(|thing| rules::reads(&thing.face)));
         }
         let (things, still) = self
             .things
@@ -278,20 +285,20 @@ impl World {
     }
 
     /// The pods that a set made, by their ordinals.
-    pub(crate) fn pods_of_set<'a>(&'a self, set: &'a Ref, uid: &'a Uid) -> impl Iterator<Item = (u32, Ref)> + 'a {
-        let from = Ref::pod(set.namespace(), &format!("{}-", set.name()));
-        let place = move |name: &Ref| {
-            let rest = name.name().strip_prefix(set.name())?.strip_prefix('-')?;
-            rest.parse::<u32>().ok()
-        };
+    pub(crate) fn pods_of_set<'a>(&'a self, set: &'a Set, uid: &'a Uid) -> impl Iterator<Item = (u32, Ref)> + 'a {
+        let prefix = &set.pod_prefix;
         [&self.things, &self.still].into_iter().flat_map(move |things| {
             things
-                .range(from.clone()..)
+                .range(prefix.clone()..)
                 .take_while(|(name, _)| {
-                    name.kind() == "Pod" && name.namespace() == set.namespace() && name.name().starts_with(set.name())
+                    name.kind() == "Pod"
+                        && name.namespace() == prefix.namespace()
+                        && name.name().starts_with(prefix.name())
                 })
                 .filter(|(_, thing)| thing.face.is_owned_by(uid))
-                .filter_map(move |(name, _)| Some((place(name)?, name.clone())))
+                .filter_map(|(name, _)| {
+                    Some((name.name().strip_prefix(prefix.name())?.parse::<u32>().ok()?, name.clone()))
+                })
         })
     }
 
@@ -315,8 +322,8 @@ impl World {
     }
 
     /// Puts an object that is made of `from` by the step `how`; what was made of the same before is taken again.
-    pub(crate) fn put_made(&mut self, name: &Ref, how: impl Hash, from: Print, make: impl FnOnce() -> Value) {
-        let key = fingerprint::of(&(name, how, from));
+    pub(crate) fn put_made(&mut self, name: &Ref, how: impl Hash, from: StateHash, make: impl FnOnce() -> Value) {
+        let key = state_hash::of(&(name, how, from));
         let known = self.made.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
         let thing = known.unwrap_or_else(|| {
             let thing = Arc::new(Thing::new(name, make()));
@@ -327,8 +334,8 @@ impl World {
     }
 
     /// Takes what was made of the same before, if it was.
-    pub(crate) fn take_made(&mut self, name: &Ref, how: impl Hash, from: Print) -> bool {
-        let key = fingerprint::of(&(name, how, from));
+    pub(crate) fn take_made(&mut self, name: &Ref, how: impl Hash, from: StateHash) -> bool {
+        let key = state_hash::of(&(name, how, from));
         let known = self.made.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
         known.map(|thing| self.put_thing(name, thing)).is_some()
     }
@@ -371,29 +378,36 @@ impl World {
     /// The UID of the next object of this name.
     pub(crate) fn next_uid(&mut self, name: &Ref) -> Uid {
         let count = Arc::make_mut(&mut self.incarnations).entry(name.clone()).or_insert(0);
-        self.print ^= keyed(name, Print::from(*count) + 1);
+        self.print ^= keyed(name, StateHash::from(*count) + 1);
         *count += 1;
-        self.print ^= keyed(name, Print::from(*count) + 1);
-        let print = fingerprint::of(&(name.full(), *count));
+        self.print ^= keyed(name, StateHash::from(*count) + 1);
+        let print = state_hash::of(&(name.full(), *count));
         Uid::new(&format!("{:08x}-{:04x}-{:04x}", (print >> 96) as u32, (print >> 80) as u16, print as u16))
     }
 
     /// Changes a disk.
     pub fn set_disk(&mut self, volume: &Ref, disk: Disk) {
-        self.print ^= keyed(volume, fingerprint::of(&disk));
+        self.print ^= keyed(volume, state_hash::of(&disk));
         if let Some(before) = Arc::make_mut(&mut self.disks).insert(volume.clone(), disk) {
-            self.print ^= keyed(volume, fingerprint::of(&before));
+            self.print ^= keyed(volume, state_hash::of(&before));
         }
     }
 
     /// Keeps bytes under their digest, as the run's folder does.
-    pub(crate) fn keep(&mut self, blobs: &[model::Blob]) {
-        if !blobs.is_empty() {
-            let archive = Arc::make_mut(&mut self.archive);
-            for blob in blobs {
-                archive.entry(blob.digest.clone()).or_insert_with(|| Arc::new(blob.bytes.clone()));
-            }
+    pub(crate) fn keep(&self, blobs: &[model::Blob]) {
+        for blob in blobs {
+            self.archive.keep(&blob.digest, &blob.bytes);
         }
+    }
+
+    /// The bytes that were kept under a digest.
+    pub(crate) fn kept(&self, digest: &Digest) -> Option<Arc<Vec<u8>>> {
+        self.archive.get(digest)
+    }
+
+    /// The same world with an archive of its own.
+    pub(crate) fn detached(&self) -> Self {
+        Self { archive: self.archive.detached(), ..self.clone() }
     }
 
     /// Takes in what a plan refers to by digest: manifests, values.
@@ -405,7 +419,7 @@ impl World {
 
     /// Takes in one thing that a plan refers to by digest.
     pub fn learn(&mut self, digest: &Digest, bytes: &[u8]) {
-        Arc::make_mut(&mut self.archive).entry(digest.clone()).or_insert_with(|| Arc::new(bytes.to_vec()));
+        self.archive.keep(digest, bytes);
         if let Ok(manifest) = serde_json::from_slice::<Manifest>(bytes) {
             let prints = helm_compat::redact::fingerprint(&manifest.docs, &BTreeMap::new());
             Arc::make_mut(&mut self.prints).insert(digest.clone(), Arc::new(prints));
@@ -422,8 +436,21 @@ impl World {
     }
 
     /// What tells this world from another one.
-    pub(crate) fn print(&self) -> Print {
+    pub(crate) fn state_hash(&self) -> StateHash {
         self.print
+    }
+
+    /// What tells some of the objects from others, their absence included.
+    pub(crate) fn hash_of(&self, names: &[Ref]) -> StateHash {
+        names.iter().fold(0, |all, name| all ^ self.thing(name).map_or(0, |thing| thing.state_hash()))
+    }
+
+    /// The names of the objects of a kind in a namespace.
+    pub(crate) fn names_of<'a>(&'a self, first: &'a Ref) -> impl Iterator<Item = &'a Ref> + 'a {
+        [&self.things, &self.still].into_iter().flat_map(move |things| {
+            let from = things.range(first.clone()..).map(|(name, _)| name);
+            from.take_while(|name| name.kind() == first.kind() && name.namespace() == first.namespace())
+        })
     }
 
     /// The names of all objects, for counting what is modelled.
@@ -455,11 +482,7 @@ impl World {
             objects: self.all().map(|(name, thing)| (name.clone(), thing.object.clone())).collect(),
             disks: (*self.disks).clone(),
             incarnations: (*self.incarnations).clone(),
-            archive: self
-                .archive
-                .iter()
-                .map(|(digest, bytes)| (digest.clone(), String::from_utf8_lossy(bytes).into_owned()))
-                .collect(),
+            archive: self.archive.texts(),
         }
     }
 
@@ -473,7 +496,7 @@ impl World {
             world.set_disk(&volume, disk);
         }
         for (name, count) in &parts.incarnations {
-            world.print ^= keyed(name, Print::from(*count) + 1);
+            world.print ^= keyed(name, StateHash::from(*count) + 1);
         }
         world.incarnations = Arc::new(parts.incarnations);
         for (digest, text) in &parts.archive {
@@ -493,8 +516,8 @@ pub(crate) struct Parts {
     archive: BTreeMap<Digest, String>,
 }
 
-fn keyed(name: &Ref, print: Print) -> Print {
-    fingerprint::of(&(name, print))
+fn keyed(name: &Ref, print: StateHash) -> StateHash {
+    state_hash::of(&(name, print))
 }
 
 #[cfg(test)]
@@ -545,14 +568,14 @@ mod tests {
                 "status": {"phase": "Running"},
             }),
         );
-        let moves = |world: &World| world.things().map(|(name, _)| name.name().to_owned()).collect::<Vec<_>>();
-        let (all, print) = (world.names(), world.print());
+        let moves = |world: &World| world.things.iter().map(|(name, _)| name.name().to_owned()).collect::<Vec<_>>();
+        let (all, print) = (world.names(), world.state_hash());
         for touched in [Ref::set("ns", "a"), Ref::volume("a"), Ref::pod("ns", "guest")] {
             world.settle([touched]);
             let mut names = moves(&world);
             names.sort();
             assert_eq!(names, ["a", "a", "a", "a-0", "guest"]);
-            assert_eq!((world.names(), world.print()), (all.clone(), print));
+            assert_eq!((world.names(), world.state_hash()), (all.clone(), print));
             assert!(world.get(&Ref::set("ns", "b")).is_some());
         }
         // What waits for something is not set aside.

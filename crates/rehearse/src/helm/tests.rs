@@ -1,0 +1,317 @@
+//! Each rule of helm's where it applies, where it does not, and where an object or a field that it reads is missing.
+
+use std::collections::BTreeSet;
+
+use model::{ChartId, KeyGuard, SecretKey, ValuesMode};
+
+use super::*;
+use crate::test_world::{NS, edit, namespace, set, world};
+
+const APPLIES: &str = "applies";
+const DOES_NOT: &str = "does not apply";
+const MISSING: &str = "missing";
+
+/// A run of helm on a world with an old ConfigMap `old`, which only the stored manifest has, and a ConfigMap `both`, which the
+/// target has too. The target has ConfigMaps `new` and `last` besides, which do not exist.
+struct Case {
+    rule: &'static str,
+    how: &'static str,
+    change: fn(&mut World, &mut HelmJob),
+    /// What is so in the end.
+    after: fn(&World) -> bool,
+}
+
+fn release() -> ReleaseId {
+    ReleaseId { namespace: NS.into(), name: "a".into() }
+}
+
+fn map(name: &str) -> Ref {
+    Ref::new("", "ConfigMap", NS, name)
+}
+
+fn secret() -> Ref {
+    Ref::secret(NS, "db")
+}
+
+fn doc(name: &Ref, data: &Value) -> (Ref, Object) {
+    let json = json!({
+        "apiVersion": "v1", "kind": name.kind(), "metadata": {"name": name.name(), "namespace": NS}, "data": data,
+    });
+    (name.clone(), Object::new(json))
+}
+
+fn owned() -> Value {
+    json!({
+        "labels": {"app.kubernetes.io/managed-by": "Helm"},
+        "annotations": {"meta.helm.sh/release-name": "a", "meta.helm.sh/release-namespace": NS},
+    })
+}
+
+fn put(world: &mut World, name: &Ref, data: &Value) {
+    let mut json = (*doc(name, data).1.0).clone();
+    json["metadata"]["labels"] = owned()["labels"].clone();
+    json["metadata"]["annotations"] = owned()["annotations"].clone();
+    json["metadata"]["uid"] = json!(format!("old-{}", name.name()));
+    world.put(name, json);
+}
+
+fn start() -> (World, HelmJob) {
+    let mut world = world("Delete");
+    put(&mut world, &map("old"), &json!({"a": "1"}));
+    put(&mut world, &map("both"), &json!({"a": "1", "dropped": "1", "live": "1"}));
+    put_record(&mut world, "deployed");
+    let run = HelmRun {
+        release: release(),
+        base_revision: 1,
+        client: crate::simulated_helm(),
+        chart: ChartId { name: "chart".into(), version: semver::Version::new(1, 0, 0) },
+        archive: Digest::of(b"archive"),
+        values: Digest::of(b"values"),
+        carried: Vec::new(),
+        mode: ValuesMode::Reset,
+        manifest: Digest::of(b"target"),
+        docs: BTreeMap::new(),
+        free: BTreeMap::new(),
+        guards: vec![KeyGuard {
+            key: SecretKey { secret: secret(), key: "password".into() },
+            message: "no key".into(),
+        }],
+    };
+    let job = HelmJob {
+        run,
+        token: Some("token".into()),
+        target: Arc::new(vec![
+            doc(&map("both"), &json!({"a": "2"})),
+            doc(&map("new"), &json!({})),
+            doc(&map("last"), &json!({})),
+        ]),
+        stored: Arc::new(vec![
+            doc(&map("old"), &json!({"a": "1"})),
+            doc(&map("both"), &json!({"a": "1", "dropped": "1"})),
+        ]),
+        stored_digest: Some(Digest::of(b"stored")),
+        carried: BTreeMap::new(),
+        config: json!({}),
+    };
+    (world, job)
+}
+
+fn put_record(world: &mut World, status: &str) {
+    let json =
+        json!({"metadata": {"uid": "record"}, "revision": 1, "status": status, "manifest": Digest::of(b"stored")});
+    world.put(&record_name(&release(), 1), json);
+}
+
+/// What helm did to a ConfigMap.
+fn data<'a>(world: &'a World, name: &str, key: &str) -> &'a str {
+    world.get(&map(name)).map_or("", |object| object.text(&format!("/data/{key}")))
+}
+
+fn exists(world: &World, name: &str) -> bool {
+    world.get(&map(name)).is_some()
+}
+
+fn status(world: &World, revision: u32) -> &str {
+    world.get(&record_name(&release(), revision)).map_or("", |record| record.text("/status"))
+}
+
+/// A document of a StatefulSet whose immutable field differs: the server refuses the patch.
+fn refused_first(job: &mut HelmJob) {
+    let json = json!({
+        "apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {"name": "db", "namespace": NS},
+        "spec": {"serviceName": "other"},
+    });
+    let target = Arc::make_mut(&mut job.target);
+    target.insert(0, (set(), Object::new(json.clone())));
+    Arc::make_mut(&mut job.stored).push((set(), Object::new(json!({"spec": {}}))));
+}
+
+fn guarded(world: &mut World, data: &Value) {
+    put(world, &secret(), data);
+}
+
+const CASES: &[Case] = &[
+    Case {
+        rule: "H1",
+        how: APPLIES,
+        change: |world, _| guarded(world, &json!({"other": "eA=="})),
+        after: |world| status(world, 2).is_empty() && !exists(world, "new"),
+    },
+    Case {
+        rule: "H1",
+        how: DOES_NOT,
+        change: |world, _| guarded(world, &json!({"password": "eA=="})),
+        after: |world| status(world, 2) == "deployed",
+    },
+    Case { rule: "H1", how: MISSING, change: |_, _| {}, after: |world| status(world, 2) == "deployed" },
+    Case {
+        rule: "H2",
+        how: APPLIES,
+        change: |world, _| {
+            put(world, &map("new"), &json!({}));
+            edit(world, &map("new"), |json| json["metadata"]["labels"] = json!({}));
+        },
+        after: |world| status(world, 2).is_empty() && data(world, "both", "a") == "1",
+    },
+    Case {
+        rule: "H2",
+        how: DOES_NOT,
+        change: |world, _| put(world, &map("new"), &json!({"mine": "1"})),
+        after: |world| status(world, 2) == "deployed" && data(world, "new", "mine") == "1",
+    },
+    Case { rule: "H2", how: MISSING, change: |_, _| {}, after: |world| status(world, 2) == "deployed" },
+    Case {
+        rule: "H3",
+        how: APPLIES,
+        change: |_, _| {},
+        after: |world| world.get(&record_name(&release(), 2)).is_some_and(|record| record.text("/token") == "token"),
+    },
+    Case {
+        rule: "H3",
+        how: DOES_NOT,
+        change: |world, _| guarded(world, &json!({})),
+        after: |world| world.get(&record_name(&release(), 2)).is_none(),
+    },
+    Case {
+        rule: "H3",
+        how: MISSING,
+        change: |world, _| world.remove(&record_name(&release(), 1)),
+        after: |world| status(world, 1) == "deployed" && status(world, 2).is_empty(),
+    },
+    Case {
+        rule: "H4",
+        how: APPLIES,
+        change: |_, _| {},
+        after: |world| {
+            let made = world.get(&map("new"));
+            made.is_some_and(|made| {
+                made.label("app.kubernetes.io/managed-by") == Some("Helm") && !made.uid().0.is_empty()
+            })
+        },
+    },
+    Case {
+        rule: "H4",
+        how: DOES_NOT,
+        change: |world, _| put(world, &map("new"), &json!({})),
+        after: |world| world.get(&map("new")).is_some_and(|new| &*new.uid().0 == "old-new"),
+    },
+    // The namespace takes nothing new: the first create fails, and nothing that comes after it is tried.
+    Case {
+        rule: "H4",
+        how: MISSING,
+        change: |world, _| {
+            edit(world, &namespace(), |json| json["metadata"]["deletionTimestamp"] = json!("set"));
+            put(world, &map("last"), &json!({"a": "1"}));
+        },
+        after: |world| !exists(world, "new") && exists(world, "old"),
+    },
+    Case {
+        rule: "H5",
+        how: APPLIES,
+        change: |_, _| {},
+        after: |world| {
+            let of = |key| data(world, "both", key);
+            (of("a"), of("dropped"), of("live")) == ("2", "", "1")
+        },
+    },
+    Case {
+        rule: "H5",
+        how: DOES_NOT,
+        change: |world, job| {
+            Arc::make_mut(&mut job.target).remove(0);
+            Arc::make_mut(&mut job.stored).remove(1);
+            edit(world, &map("both"), |json| json["data"]["a"] = json!("3"));
+        },
+        after: |world| data(world, "both", "a") == "3",
+    },
+    Case {
+        rule: "H5",
+        how: MISSING,
+        change: |world, _| world.remove(&map("both")),
+        after: |world| data(world, "both", "a") == "2" && data(world, "both", "live").is_empty(),
+    },
+    Case {
+        rule: "H6",
+        how: APPLIES,
+        change: |_, job| refused_first(job),
+        after: |world| data(world, "both", "a") == "2" && exists(world, "last") && exists(world, "old"),
+    },
+    Case { rule: "H6", how: DOES_NOT, change: |_, _| {}, after: |world| !exists(world, "old") },
+    Case {
+        rule: "H6",
+        how: MISSING,
+        change: |world, job| {
+            refused_first(job);
+            world.remove(&set());
+        },
+        after: |world| !exists(world, "old"),
+    },
+    Case { rule: "H12", how: APPLIES, change: |_, _| {}, after: |world| !exists(world, "old") },
+    // Another case of the word is another word.
+    Case { rule: "H12", how: APPLIES, change: |world, _| keep(world, "Keep"), after: |world| !exists(world, "old") },
+    Case { rule: "H12", how: DOES_NOT, change: |world, _| keep(world, "keep"), after: |world| exists(world, "old") },
+    Case {
+        rule: "H12",
+        how: MISSING,
+        change: |world, _| world.remove(&map("old")),
+        after: |world| status(world, 2) == "deployed",
+    },
+    Case {
+        rule: "H13",
+        how: APPLIES,
+        change: |_, _| {},
+        after: |world| (status(world, 1), status(world, 2)) == ("superseded", "deployed"),
+    },
+    Case {
+        rule: "H13",
+        how: DOES_NOT,
+        change: |_, job| refused_first(job),
+        after: |world| (status(world, 1), status(world, 2)) == ("deployed", "failed"),
+    },
+    Case {
+        rule: "H13",
+        how: MISSING,
+        change: |world, _| put_record(world, "failed"),
+        after: |world| status(world, 2) == "deployed",
+    },
+];
+
+fn keep(world: &mut World, word: &str) {
+    edit(world, &map("old"), |json| json["metadata"]["annotations"]["helm.sh/resource-policy"] = json!(word));
+}
+
+/// Runs helm to its end; what it followed comes with the world.
+fn run(case: &Case) -> (World, BTreeSet<&'static str>) {
+    let (mut world, mut job) = start();
+    (case.change)(&mut world, &mut job);
+    let mut helm = HelmActor::new(job);
+    let mut followed = BTreeSet::new();
+    loop {
+        followed.extend(helm.rules(&world));
+        let starts = !helm.has_started();
+        if !helm.turn(&mut world, WriteResult::Served) {
+            return (world, followed);
+        }
+        if starts {
+            // The record comes before the first object.
+            let revision = newest_status(&world, &release());
+            assert!(revision.is_pending() && data(&world, "both", "a") != "2", "{} {}", case.rule, case.how);
+        }
+    }
+}
+
+#[test]
+fn a_rule_of_helms_is_followed_where_it_applies() {
+    for case in CASES {
+        let (world, followed) = run(case);
+        assert!((case.after)(&world), "{} {}: {:?}", case.rule, case.how, world.objects().collect::<Vec<_>>());
+        assert!(case.how != APPLIES || followed.contains(case.rule), "{} {}: {followed:?}", case.rule, case.how);
+    }
+}
+
+#[test]
+fn every_rule_of_helms_has_its_cases() {
+    let tested: BTreeSet<(&str, &str)> = CASES.iter().map(|case| (case.rule, case.how)).collect();
+    let all = HELM_RULES.iter().flat_map(|(rule, _, _)| [APPLIES, DOES_NOT, MISSING].map(|how| (*rule, how)));
+    assert_eq!(tested, all.collect());
+}

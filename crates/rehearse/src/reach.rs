@@ -1,0 +1,96 @@
+//! What has no rules, and whether it can reach a volume.
+
+use std::collections::BTreeSet;
+
+use helm_compat::upgrade;
+use kube_facts::{OwnerFate, Reach};
+use model::{Code, Object, Ref, StepKind, Unmodelled, VolumeAim};
+
+use crate::helm::records;
+use crate::search::Subject;
+use crate::world::{Docs, World};
+
+/// What is not modelled and can reach the volume.
+pub(crate) fn reach(aim: &VolumeAim, world: &World, manifests: &[Docs], subject: &Subject) -> Vec<Unmodelled> {
+    let stored = newest_docs(world);
+    let planned = manifests.iter().flat_map(|docs| docs.iter().map(|(name, doc)| (name, doc)));
+    let mut all: Vec<(Ref, Reach)> = Vec::new();
+    for (name, object) in world.objects().chain(planned) {
+        let found = kube_facts::reach(object, &aim.claim).into_iter();
+        let found =
+            found.filter(|reach| !(reach.by_change && is_left_alone(name, world, stored.as_ref(), manifests, subject)));
+        all.extend(found.map(|reach| (name.clone(), reach)));
+    }
+    let fate = |owner: &Ref| {
+        let doc = |docs: &'_ Docs| docs.iter().find(|(name, _)| name == owner).map(|(_, doc)| doc.clone());
+        let forms: Vec<Option<Object>> = stored.iter().chain(manifests).map(doc).collect();
+        let changes =
+            forms.windows(2).any(|pair| kube_facts::fate(pair[0].as_ref(), pair[1].as_ref()) == OwnerFate::Changed);
+        if changes { OwnerFate::Changed } else { OwnerFate::Untouched }
+    };
+    all.extend(kube_facts::reach_by_owners(&aim.claim, world.objects(), &|name| world.get(name), &fate));
+    let mut all: Vec<Unmodelled> = all.into_iter().map(|(name, reach)| not_modelled(aim, name, reach)).collect();
+    all.sort();
+    all.dedup_by(|a, b| (&a.object, &a.field) == (&b.object, &b.field));
+    all
+}
+
+/// Whether nothing but helm writes to an object, and no helm changes its spec.
+fn is_left_alone(name: &Ref, world: &World, stored: Option<&Docs>, manifests: &[Docs], subject: &Subject) -> bool {
+    let deletes = match subject {
+        Subject::Plan(plan) => {
+            plan.steps().any(|step| matches!(&step.kind, StepKind::DeleteObject { target, .. } if target == name))
+        }
+        Subject::Script(script) => script.iter().any(|line| line.op.writes().contains(&name)),
+    };
+    let Some(live) = world.get(name).filter(|_| !deletes) else { return false };
+    let find = |docs: &'_ Docs| docs.iter().find(|(is, _)| is == name).map(|(_, doc)| doc.clone());
+    let Some(mut before) = stored.and_then(find) else { return false };
+    manifests.iter().all(|docs| {
+        find(docs).is_some_and(|doc| {
+            let stays = upgrade::leaves_spec(Some(&before), &doc, live);
+            before = doc;
+            stays
+        })
+    })
+}
+
+/// The manifest that the newest record holds.
+fn newest_docs(world: &World) -> Option<Docs> {
+    let (_, record) = records(world, &world.facts.release).pop()?;
+    world.library.get(&crate::serve::digest(record.text("/manifest"))?).cloned()
+}
+
+pub(crate) fn not_modelled(aim: &VolumeAim, object: Ref, reach: Reach) -> Unmodelled {
+    Unmodelled {
+        code: Code::NotModelled,
+        claim: aim.claim.clone(),
+        object,
+        field: reach.field,
+        reason: reach.reason,
+        way_out: reach.way_out.into(),
+        accepted: false,
+    }
+}
+
+/// The kinds with rules, or whose content no rule reads.
+const MODELLED: &[&str] = &[
+    "PersistentVolumeClaim",
+    "PersistentVolume",
+    "Pod",
+    "StatefulSet",
+    "Deployment",
+    "Job",
+    "Secret",
+    "StorageClass",
+    "Release",
+    "Namespace",
+    "CustomResourceDefinition",
+];
+
+pub(crate) fn unmodelled(world: &World, manifests: &[Docs]) -> Vec<Ref> {
+    let planned = manifests.iter().flat_map(|docs| docs.iter().map(|(name, _)| name));
+    let names: BTreeSet<&Ref> =
+        world.objects().map(|(name, _)| name).chain(planned).filter(|name| !MODELLED.contains(&name.kind())).collect();
+    names.into_iter().cloned().collect()
+}

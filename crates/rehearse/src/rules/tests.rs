@@ -1,0 +1,387 @@
+//! Each rule where it fires, where something keeps it from firing, and where an object or a field that it reads is missing.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::*;
+use crate::test_world::{NS, claim, cluster, crd, edit, namespace, owner, pod, set, world};
+use crate::world::KnownDatabase;
+
+/// A rule on one object of [`world`], whose volume has policy Delete.
+struct Case {
+    rule: RuleId,
+    on: fn() -> Ref,
+    /// Changes the world so that it fires.
+    fires: fn(&mut World),
+    /// What is so after it fired.
+    after: fn(&World) -> bool,
+    /// Changes the world so that it does not fire.
+    prevented: fn(&mut World),
+    /// Takes away something that it reads besides what `fires` does, and whether it fires then.
+    missing: (fn(&mut World), bool),
+}
+
+fn volume() -> Ref {
+    Ref::volume("pv")
+}
+
+fn deployment() -> Ref {
+    Ref::new("apps", "Deployment", NS, "web")
+}
+
+fn job() -> Ref {
+    Ref::new("batch", "Job", NS, "migrate")
+}
+
+fn secret() -> Ref {
+    Ref::secret(NS, "db")
+}
+
+fn terminate(world: &mut World, name: &Ref) {
+    edit(world, name, |json| json["metadata"]["deletionTimestamp"] = json!("set"));
+}
+
+fn set_field(world: &mut World, name: &Ref, pointer: &str, value: Value) {
+    edit(world, name, |json| {
+        let (parent, field) = pointer.rsplit_once('/').expect("a pointer has a slash");
+        json.pointer_mut(parent).expect("its parent is there")[field] = value;
+    });
+}
+
+fn take_field(world: &mut World, name: &Ref, pointer: &str) {
+    edit(world, name, |json| {
+        let (parent, field) = pointer.rsplit_once('/').expect("a pointer has a slash");
+        let parent = json.pointer_mut(parent).and_then(Value::as_object_mut).expect("its parent is there");
+        parent.remove(field).expect("it is there");
+    });
+}
+
+fn text<'a>(world: &'a World, name: &Ref, pointer: &str) -> &'a str {
+    world.get(name).map_or("", |object| object.text(pointer))
+}
+
+fn is_terminating(world: &World, name: &Ref) -> bool {
+    world.face(name).is_some_and(|face| face.terminating)
+}
+
+/// The StatefulSet runs a database whose password is in a Secret.
+fn with_database(world: &mut World) {
+    let key = SecretKey { secret: secret(), key: "password".into() };
+    let known = KnownDatabase { set: set(), passwords: vec![key], server_version: "15".into() };
+    world.facts = Arc::new(crate::Facts { databases: vec![known], ..(*world.facts).clone() });
+    world.put(&secret(), json!({"data": {"password": "cGFzcw=="}}));
+}
+
+fn pending_claim(world: &mut World) {
+    take_field(world, &claim(), "/spec/volumeName");
+    set_field(world, &claim(), "/status/phase", json!("Pending"));
+}
+
+fn released(world: &mut World) {
+    set_field(world, &volume(), "/status/phase", json!("Released"));
+}
+
+fn put_deployment(world: &mut World) {
+    world.put(&deployment(), json!({"spec": {"replicas": 1, "template": {"spec": {"containers": []}}}, "status": {}}));
+}
+
+fn put_job(world: &mut World) {
+    let env = json!([{"name": "P", "valueFrom": {"secretKeyRef": {"name": "db", "key": "password"}}}]);
+    world.put(&job(), json!({"spec": {"template": {"spec": {"containers": [{"env": env}]}}}, "status": {}}));
+}
+
+fn unscheduled(world: &mut World) {
+    take_field(world, &pod(), "/spec/nodeName");
+    set_field(world, &pod(), "/status/phase", json!("Pending"));
+}
+
+fn not_started(world: &mut World) {
+    set_field(world, &pod(), "/status/phase", json!("Pending"));
+}
+
+fn keeps_claims_of_its_own(world: &mut World) {
+    set_field(world, &set(), "/spec/persistentVolumeClaimRetentionPolicy", json!({"whenDeleted": "Delete"}));
+}
+
+fn forgotten(world: &mut World) {
+    set_field(world, &volume(), "/spec/persistentVolumeReclaimPolicy", json!("Retain"));
+    released(world);
+    terminate(world, &volume());
+}
+
+const CASES: &[Case] = &[
+    Case {
+        rule: RuleId::Provision,
+        on: claim,
+        fires: pending_claim,
+        after: |world| {
+            let made = Ref::volume(text(world, &claim(), "/spec/volumeName"));
+            text(world, &made, "/spec/persistentVolumeReclaimPolicy") == "Delete"
+                && world.disk(&made).is_some_and(|disk| disk.alive && disk.database.is_none())
+        },
+        prevented: |world| {
+            pending_claim(world);
+            take_field(world, &claim(), "/spec/storageClassName");
+        },
+        missing: (|world| world.remove(&Ref::new("storage.k8s.io", "StorageClass", "", "standard")), true),
+    },
+    Case {
+        rule: RuleId::Unprotect,
+        on: claim,
+        fires: |world| {
+            terminate(world, &claim());
+            world.remove(&pod());
+        },
+        after: |world| world.get(&claim()).is_none(),
+        prevented: |world| terminate(world, &claim()),
+        missing: (|world| world.remove(&volume()), true),
+    },
+    Case {
+        rule: RuleId::Release,
+        on: volume,
+        fires: |world| world.remove(&claim()),
+        after: |world| text(world, &volume(), "/status/phase") == "Released",
+        prevented: |world| terminate(world, &claim()),
+        missing: (|world| take_field(world, &volume(), "/spec/claimRef"), false),
+    },
+    Case {
+        rule: RuleId::Reclaim,
+        on: volume,
+        fires: released,
+        after: |world| world.get(&volume()).is_none() && world.disk(&volume()).is_some_and(|disk| !disk.alive),
+        prevented: |world| {
+            released(world);
+            set_field(world, &volume(), "/spec/persistentVolumeReclaimPolicy", json!("Retain"));
+        },
+        // Nothing good is assumed of a policy that is not known.
+        missing: (|world| take_field(world, &volume(), "/spec/persistentVolumeReclaimPolicy"), true),
+    },
+    Case {
+        rule: RuleId::Collect,
+        on: pod,
+        fires: |world| world.remove(&set()),
+        after: |world| is_terminating(world, &pod()),
+        prevented: |world| {
+            world.remove(&set());
+            let owners = json!([owner(&set(), "set"), owner(&cluster(), "cluster")]);
+            set_field(world, &pod(), "/metadata/ownerReferences", owners);
+        },
+        missing: (|world| take_field(world, &pod(), "/metadata/ownerReferences"), false),
+    },
+    Case {
+        rule: RuleId::SetClaim,
+        on: set,
+        fires: |world| {
+            world.remove(&pod());
+            world.remove(&claim());
+        },
+        after: |world| text(world, &claim(), "/status/phase") == "Pending",
+        // The PVC of that name is taken over, whoever made it.
+        prevented: |world| world.remove(&pod()),
+        missing: (|world| take_field(world, &set(), "/spec/volumeClaimTemplates"), false),
+    },
+    Case {
+        rule: RuleId::SetPod,
+        on: set,
+        fires: |world| world.remove(&pod()),
+        after: |world| {
+            world.face(&pod()).is_some_and(|pod| pod.is_owned_by(&model::Uid::new("set")))
+                && world.pods_on(&claim()).count() == 1
+        },
+        prevented: |world| {
+            world.remove(&pod());
+            terminate(world, &claim());
+        },
+        missing: (|world| world.remove(&claim()), false),
+    },
+    Case {
+        rule: RuleId::SetRoll,
+        on: set,
+        fires: |world| set_field(world, &set(), "/spec/template/spec/image", json!("new")),
+        after: |world| is_terminating(world, &pod()),
+        prevented: |world| {
+            set_field(world, &set(), "/spec/template/spec/image", json!("new"));
+            set_field(world, &set(), "/spec/updateStrategy", json!({"type": "OnDelete"}));
+        },
+        missing: (|world| take_field(world, &pod(), "/metadata/labels"), true),
+    },
+    Case {
+        rule: RuleId::SetOwn,
+        on: set,
+        fires: keeps_claims_of_its_own,
+        after: |world| world.face(&claim()).is_some_and(|claim| claim.is_owned_by(&model::Uid::new("set"))),
+        prevented: |world| {
+            keeps_claims_of_its_own(world);
+            set_field(world, &claim(), "/metadata/ownerReferences", json!([owner(&cluster(), "cluster")]));
+        },
+        missing: (|world| world.remove(&claim()), false),
+    },
+    Case {
+        rule: RuleId::SetScale,
+        on: set,
+        fires: |world| set_field(world, &set(), "/spec/replicas", json!(0)),
+        after: |world| is_terminating(world, &pod()),
+        prevented: |world| {
+            set_field(world, &set(), "/spec/replicas", json!(0));
+            terminate(world, &pod());
+        },
+        missing: (|world| take_field(world, &pod(), "/metadata/ownerReferences"), false),
+    },
+    Case {
+        rule: RuleId::Roll,
+        on: deployment,
+        fires: put_deployment,
+        after: |world| {
+            matches!(world.face(&deployment()).map(|face| &face.kind), Some(Kind::Deployment { rolled: true, .. }))
+        },
+        prevented: |world| {
+            put_deployment(world);
+            set_field(world, &deployment(), "/spec/paused", json!(true));
+        },
+        missing: (|world| take_field(world, &deployment(), "/spec/replicas"), true),
+    },
+    Case {
+        rule: RuleId::JobDone,
+        on: job,
+        fires: put_job,
+        after: |world| world.get(&job()).and_then(|job| job.at("/status/succeeded")?.as_u64()) == Some(1),
+        prevented: |world| {
+            put_job(world);
+            let volumes = json!([{"persistentVolumeClaim": {"claimName": "data-db-0"}}]);
+            set_field(world, &job(), "/spec/template/spec/volumes", volumes);
+        },
+        // A job that gets the password of a database waits for it, and the disk has none.
+        missing: (with_database, false),
+    },
+    Case {
+        rule: RuleId::Schedule,
+        on: pod,
+        fires: unscheduled,
+        after: |world| !text(world, &pod(), "/spec/nodeName").is_empty(),
+        prevented: |world| {
+            unscheduled(world);
+            terminate(world, &claim());
+        },
+        missing: (|world| world.remove(&claim()), false),
+    },
+    Case {
+        rule: RuleId::Run,
+        on: pod,
+        fires: |world| {
+            not_started(world);
+            with_database(world);
+        },
+        after: |world| {
+            let database = world.disk(&volume()).and_then(|disk| disk.database.as_ref());
+            text(world, &pod(), "/status/phase") == "Running"
+                && database.is_some_and(|database| database.password == "cGFzcw==")
+        },
+        prevented: |world| set_field(world, &pod(), "/status/phase", json!(crate::face::STUCK)),
+        missing: (|world| world.remove(&secret()), false),
+    },
+    Case {
+        rule: RuleId::PodEnd,
+        on: pod,
+        fires: |world| terminate(world, &pod()),
+        after: |world| world.get(&pod()).is_none(),
+        prevented: |_| {},
+        missing: (|world| world.remove(&set()), true),
+    },
+    Case {
+        rule: RuleId::Vacate,
+        on: pod,
+        fires: |world| terminate(world, &namespace()),
+        after: |world| is_terminating(world, &pod()),
+        prevented: |world| {
+            terminate(world, &namespace());
+            terminate(world, &pod());
+        },
+        missing: (|world| world.remove(&namespace()), false),
+    },
+    Case {
+        rule: RuleId::Vacate,
+        on: cluster,
+        fires: |world| terminate(world, &crd()),
+        after: |world| world.get(&cluster()).is_none(),
+        prevented: |world| {
+            set_field(world, &crd(), "/spec/names/kind", json!("Other"));
+            terminate(world, &crd());
+        },
+        missing: (|world| world.remove(&crd()), false),
+    },
+    Case {
+        rule: RuleId::Finish,
+        on: cluster,
+        fires: |world| terminate(world, &cluster()),
+        after: |world| world.get(&cluster()).is_none(),
+        prevented: |_| {},
+        missing: (|world| world.remove(&crd()), true),
+    },
+    Case {
+        rule: RuleId::Finish,
+        on: crd,
+        fires: |world| {
+            terminate(world, &crd());
+            world.remove(&cluster());
+        },
+        after: |world| world.get(&crd()).is_none(),
+        prevented: |world| terminate(world, &crd()),
+        missing: (|world| world.remove(&namespace()), true),
+    },
+    Case {
+        rule: RuleId::Forget,
+        on: volume,
+        fires: forgotten,
+        after: |world| world.get(&volume()).is_none() && world.disk(&volume()).is_some_and(|disk| disk.alive),
+        prevented: |world| {
+            forgotten(world);
+            set_field(world, &volume(), "/status/phase", json!("Bound"));
+        },
+        missing: (|world| take_field(world, &volume(), "/metadata/deletionTimestamp"), false),
+    },
+];
+
+fn fires(case: &Case, world: &World) -> bool {
+    world.enabled_rules().contains(&(case.rule, (case.on)()))
+}
+
+#[test]
+fn a_rule_fires_where_it_is_said_to() {
+    for case in CASES {
+        let mut world = world("Delete");
+        assert!(!fires(case, &world), "{:?} fires where nothing changed", case.rule);
+        (case.fires)(&mut world);
+        assert!(fires(case, &world), "{:?} on {}", case.rule, (case.on)());
+        fire(&mut world, case.rule, &(case.on)());
+        assert!((case.after)(&world), "{:?} on {}: {:?}", case.rule, (case.on)(), world.get(&(case.on)()));
+        assert!(!fires(case, &world), "{:?} on {} fires once", case.rule, (case.on)());
+    }
+}
+
+#[test]
+fn a_rule_that_is_prevented_does_not_fire() {
+    for case in CASES {
+        let mut world = world("Delete");
+        (case.prevented)(&mut world);
+        assert!(!fires(case, &world), "{:?} on {}", case.rule, (case.on)());
+    }
+}
+
+#[test]
+fn a_rule_knows_what_is_missing() {
+    for case in CASES {
+        let mut world = world("Delete");
+        (case.fires)(&mut world);
+        (case.missing.0)(&mut world);
+        assert_eq!(fires(case, &world), case.missing.1, "{:?} on {}", case.rule, (case.on)());
+    }
+}
+
+#[test]
+fn every_rule_has_a_case() {
+    let tested: BTreeSet<RuleId> = CASES.iter().map(|case| case.rule).collect();
+    let known: BTreeSet<RuleId> = RULES.iter().map(|rule| rule.0).collect();
+    assert_eq!(tested, known);
+}
