@@ -210,7 +210,7 @@ impl Precheck {
             asks.extend(self.list("Service", ""));
         }
         if self.writes.is_next {
-            asks.extend(self.list("ResourceQuota", &self.writes.release.namespace));
+            asks.extend(quotas::namespaces(self).iter().filter_map(|namespace| self.list("ResourceQuota", namespace)));
         }
         asks
     }
@@ -237,6 +237,15 @@ impl Precheck {
             asks.push((Purpose::Hook(index), ServerCheck { target, ask }));
         }
         asks.extend(self.pods());
+        // What containers take that do not say it themselves matters where a quota counts them.
+        let has_quota = |namespace: &String| {
+            let mut quotas = self.known.of_kind("ResourceQuota");
+            quotas.any(|(name, _)| name.namespace() == namespace)
+        };
+        if self.writes.is_next {
+            let namespaces = quotas::namespaces(self).into_iter().filter(has_quota);
+            asks.extend(namespaces.filter_map(|namespace| self.list("LimitRange", &namespace)));
+        }
         asks
     }
 

@@ -124,8 +124,26 @@ impl DryRun {
                 Finding::blocking(Code::Unreachable, "the API server did not answer what helm asked").with(error)
             );
         }
+        if said.iter().any(|line| names_stored_manifest(line)) {
+            return all(stored_manifest());
+        }
         all(refuses("helm does not render the chart"))
     }
+}
+
+/// Whether helm cannot read the manifest of today: it names a kind or version that the API server no longer has (`performUpgrade` in
+/// `pkg/action/upgrade.go`, helm 3.14.4 to 4.3.1).
+fn names_stored_manifest(line: &str) -> bool {
+    line.contains("current release manifest")
+}
+
+fn stored_manifest() -> Finding {
+    refuses("helm cannot read the manifest of the installed release")
+        .why("it has objects in an API version that this Kubernetes no longer serves; helm refuses every upgrade, whatever the chart and values")
+        .next(
+            "rewrite the API versions in the release's newest record, as the helm plugin mapkubeapis does (helm's documentation, \
+             \"Deprecated Kubernetes APIs\"), then plan again",
+        )
 }
 
 /// A message of the API server's such as `secrets is forbidden: User "u" cannot list resource "secrets" in API group "" in the
@@ -206,6 +224,16 @@ mod tests {
             evidence(said, Path::new("/s")),
             ["values don't meet the specifications of the schema(s):", "x: y in values.yaml"]
         );
+    }
+
+    #[test]
+    fn a_stored_manifest_of_an_old_api_is_no_fault_of_the_values() {
+        let said = "UPGRADE FAILED: unable to build kubernetes objects from current release manifest: resource mapping not found for \
+                    name: \"a\": no matches for kind \"PodDisruptionBudget\" in version \"policy/v1beta1\"";
+        assert!(names_stored_manifest(said) && stored_manifest().next.contains("mapkubeapis"));
+        assert!(!names_stored_manifest(
+            "unable to build kubernetes objects from new release manifest: no matches for kind"
+        ));
     }
 
     #[test]

@@ -43,7 +43,7 @@ fn new_pods<'a>(check: &'a Precheck, namespace: &str) -> Vec<NewPod<'a>> {
     let all = check.writes.planned.iter().filter(|doc| doc.text("/metadata/namespace") == namespace);
     all.filter(|doc| check.makes_pods(doc) && (doc.text("/kind") == "Pod" || created_pod(doc).is_some()))
         .filter_map(|doc| {
-            let count = doc.at("/spec/replicas").and_then(Value::as_u64).map_or(1, i128::from);
+            let count = quotas::count(doc).max(i128::from(doc.text("/kind") == "DaemonSet"));
             Some(NewPod { name: doc.name()?, template: PodTemplate::of(doc)?, count })
         })
         .collect()
@@ -78,12 +78,10 @@ fn bounds(item: &Value) -> impl Iterator<Item = (&'static str, &String, &Value)>
     of("max").chain(of("min"))
 }
 
-/// What a ResourceQuota without scopes does not leave room for (`pkg/quota/v1/evaluator/core/pods.go`, Kubernetes 1.34).
+/// What a ResourceQuota does not leave room for (`pkg/quota/v1/evaluator/core/pods.go`, Kubernetes 1.34).
 fn of_quota(check: &Precheck, quota: &Ref, doc: &Object) -> Vec<Finding> {
-    if quotas::is_scoped(doc) {
-        return Vec::new();
-    }
     let pods = new_pods(check, quota.namespace());
+    let sum = quotas::Sum::of(check, quota, doc);
     let mut all = Vec::new();
     for (key, hard) in doc.at("/spec/hard").and_then(Value::as_object).into_iter().flatten() {
         let Some(room) = quantity(hard) else { continue };
@@ -100,23 +98,22 @@ fn of_quota(check: &Precheck, quota: &Ref, doc: &Object) -> Vec<Finding> {
         };
         let mut wanted = 0;
         for pod in &pods {
-            if list.is_empty() {
-                wanted += 1_000 * pod.count;
+            let usage = sum.usage(pod.template, pod.count);
+            wanted += usage.get(key).copied().unwrap_or_default();
+            // What the quota does not count need not name anything.
+            if usage.is_empty()
+                || list.is_empty()
+                || pod.template.spec.pointer(&format!("/resources/{list}/{resource}")).is_some()
+            {
                 continue;
             }
             for container in pod.template.containers() {
                 let at = |list: &str| container.json.pointer(&format!("/resources/{list}/{resource}"));
-                let own = at(list).or_else(|| at("limits").filter(|_| list == "requests"));
-                match own.and_then(quantity) {
-                    Some(own) if container.kind == kube_facts::ContainerKind::Main => wanted += own * pod.count,
-                    Some(_) => {}
-                    None if has_defaults(check, quota.namespace()) => {}
-                    None => {
-                        let field = format!("{}{}/resources/{list}", pod.template.pointer, container.pointer());
-                        let why =
-                            format!("{quota} of the same chart limits {key}, and the container names no {resource}");
-                        all.push(refused(&pod.name, field, why));
-                    }
+                let is_named = at(list).or_else(|| at("limits").filter(|_| list == "requests")).is_some();
+                if !is_named && !has_defaults(check, quota.namespace()) {
+                    let field = format!("{}{}/resources/{list}", pod.template.pointer, container.pointer());
+                    let why = format!("{quota} of the same chart limits {key}, and the container names no {resource}");
+                    all.push(refused(&pod.name, field, why));
                 }
             }
         }
@@ -158,7 +155,8 @@ fn has_defaults(check: &Precheck, namespace: &str) -> bool {
     let is_given = |(name, pod): (&Ref, &Object)| {
         name.kind() == "Pod" && name.namespace() == namespace && pod.annotation("kubernetes.io/limit-ranger").is_some()
     };
-    check.writes.planned.iter().any(is_range) || check.known.objects.iter().any(is_given)
+    let is_there = check.known.of_kind("LimitRange").any(|(_, range)| is_range(range));
+    is_there || check.writes.planned.iter().any(is_range) || check.known.objects.iter().any(is_given)
 }
 
 /// What a pod security level that a Namespace of the chart begins to enforce forbids: the controls that a pod breaks most often, not
