@@ -43,10 +43,15 @@ fn words(simulated: &Simulated) -> String {
     }
     let checked = fixtures::checked_rules();
     let rules = rehearse::RULES.len() + rehearse::HELM_RULES.len();
-    let how = if checked.helms.is_empty() {
-        format!("none of its {rules} rules was checked against a real helm yet")
+    let helms = checked.helms.join(", ");
+    let how = if !checked.seen.is_empty() {
+        let seen = checked.seen.len();
+        format!("{seen} of its {rules} rules were seen at work in the audit log of a real cluster, with helm {helms}")
+    } else if !checked.rules.is_empty() {
+        let followed = checked.rules.len();
+        format!("{followed} of its {rules} rules led to ends that a real cluster showed too, with helm {helms}")
     } else {
-        format!("{} of its {rules} rules were checked against helm {}", checked.rules.len(), checked.helms.join(", "))
+        format!("none of its {rules} rules was compared with a real cluster yet")
     };
     let rows = match simulated.saved {
         Some(_) => " It is made from an inventory: of its databases' rows nothing is known.",

@@ -568,7 +568,7 @@ mod tests {
                 "status": {"phase": "Running"},
             }),
         );
-        let moves = |world: &World| world.things.iter().map(|(name, _)| name.name().to_owned()).collect::<Vec<_>>();
+        let moves = |world: &World| world.things.keys().map(|name| name.name().to_owned()).collect::<Vec<_>>();
         let (all, print) = (world.names(), world.state_hash());
         for touched in [Ref::set("ns", "a"), Ref::volume("a"), Ref::pod("ns", "guest")] {
             world.settle([touched]);

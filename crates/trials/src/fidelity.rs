@@ -15,6 +15,7 @@ use serde::Deserialize;
 use testkit::proxy::Proxy;
 use testkit::rig::Rig;
 
+use crate::effects::{AuditLog, UNSEEN};
 use crate::real::{Data, Place, Site, Watched, past_checks, waiting_in_vain};
 use crate::side_by_side;
 
@@ -117,6 +118,8 @@ pub struct Row {
     pub seen: BTreeMap<Force, Seen>,
     /// The rules that the rehearsals followed.
     pub rules: BTreeSet<&'static str>,
+    /// Those whose effects the API server's audit log has.
+    pub effects: BTreeSet<&'static str>,
 }
 
 impl Row {
@@ -152,21 +155,23 @@ pub fn trial(case: &Case, helm: &str) -> Result<Row> {
         predicted: BTreeSet::new(),
         seen: BTreeMap::new(),
         rules: BTreeSet::new(),
+        effects: BTreeSet::new(),
     };
     for force in [Force::Nothing, Force::PodsHeld, Force::DeleteHeld] {
         if force != Force::Nothing && row.predicted.len() < 2 {
             break;
         }
-        let ((predicted, rules), seen) = once(&place.rig, case, helm, force)
+        let ((predicted, rules), seen, effects) = once(&place.rig, case, helm, force)
             .with_context(|| format!("{}, {}, helm {helm}, {force}", case.start, case.name()))?;
         row.predicted.extend(predicted);
         row.rules.extend(rules);
+        row.effects.extend(effects);
         row.seen.insert(force, seen);
     }
     Ok(row)
 }
 
-fn once(rig: &Rig, case: &Case, helm: &str, force: Force) -> Result<(Prediction, Seen)> {
+fn once(rig: &Rig, case: &Case, helm: &str, force: Force) -> Result<(Prediction, Seen, BTreeSet<&'static str>)> {
     let mut site = Site::install(rig, &case.start, helm)?;
     site.write_rows(100)?;
     let watched = site.watched(case.volume)?;
@@ -191,6 +196,7 @@ fn once(rig: &Rig, case: &Case, helm: &str, force: Force) -> Result<(Prediction,
     let predicted = predict(&world, &subject, &watched.aim);
     let may_stop = predicted.0.iter().any(|seen| seen.quiet.end == End::Stopped);
     let file = if may_stop { waiting_in_vain(file) } else { file };
+    let log = AuditLog::beside(&rig.kubeconfig(), volumes_of(&site)?);
     let proxy = Proxy::start(rig)?;
     site.through(proxy.kubeconfig())?;
     let over = AtomicBool::new(false);
@@ -206,7 +212,15 @@ fn once(rig: &Rig, case: &Case, helm: &str, force: Force) -> Result<(Prediction,
     let quiet = site.look(&watched, end)?;
     site.delete_pods()?;
     let drained = site.look(&watched, end)?.verdict;
-    Ok((predicted, Seen { quiet, drained }))
+    let effects = log.rules(site.space().name(), &volumes_of(&site)?)?;
+    Ok((predicted, Seen { quiet, drained }, effects))
+}
+
+/// The names of the volumes that are bound to the site's PVCs.
+fn volumes_of(site: &Site<'_>) -> Result<BTreeSet<String>> {
+    let list = site.space().find("api/v1", "persistentvolumeclaims")?.context("PVCs can be listed")?;
+    let claims = list["items"].as_array().cloned().unwrap_or_default();
+    Ok(claims.iter().filter_map(|claim| claim["spec"]["volumeName"].as_str().map(str::to_owned)).collect())
 }
 
 /// The outcomes, and the rules that led to them.
@@ -295,6 +309,7 @@ pub fn page(rows: &[Row], date: &str) -> String {
         rows.len(),
         rows.iter().map(|row| row.seen.len()).sum::<usize>()
     ));
+    text.push_str(&rules_seen(rows));
     text.push_str("| start | case | helm | predicted | seen | agrees |\n|---|---|---|---|---|---|\n");
     for row in rows {
         let predicted: Vec<String> = row.predicted.iter().map(ToString::to_string).collect();
@@ -311,6 +326,22 @@ pub fn page(rows: &[Row], date: &str) -> String {
         ));
     }
     text
+}
+
+/// Which rules the audit logs show, and which they do not.
+fn rules_seen(rows: &[Row]) -> String {
+    let known = rehearse::RULES.iter().map(|rule| rule.1).chain(rehearse::HELM_RULES.iter().map(|rule| rule.0));
+    let seen: BTreeSet<&str> = rows.iter().flat_map(|row| row.effects.iter().copied()).collect();
+    let (shown, others): (Vec<&str>, Vec<&str>) = known.partition(|code| seen.contains(code));
+    let (silent, missing): (Vec<&str>, Vec<&str>) = others.into_iter().partition(|code| UNSEEN.contains(code));
+    format!(
+        "The effects of {} rules are in the API server's audit logs of these runs: {}. {} write nothing, so that no log shows them. \
+         In none of these runs: {}.\n\n",
+        shown.len(),
+        shown.join(", "),
+        silent.join(" and "),
+        if missing.is_empty() { "none".into() } else { missing.join(", ") }
+    )
 }
 
 /// Runs cases side by side and returns their rows in order; `told` hears of each that is over.
@@ -331,11 +362,13 @@ pub fn write(rows: &[Row], root: &Path, date: &str) -> Result<()> {
     let agreeing = || rows.iter().filter(|row| row.disagreements().is_empty());
     let helms: BTreeSet<&str> = agreeing().map(|row| row.helm.as_str()).collect();
     let rules: BTreeSet<&str> = agreeing().flat_map(|row| row.rules.iter().copied()).collect();
+    let effects: BTreeSet<&str> = agreeing().flat_map(|row| row.effects.iter().copied()).collect();
     let list = |all: BTreeSet<&str>| all.into_iter().map(|item| format!("\"{item}\"")).collect::<Vec<_>>().join(", ");
     let text = format!(
-        "# Written by `cargo xtask fidelity`: what agreed with a real cluster.\ndate: \"{date}\"\nhelms: [{}]\nrules: [{}]\n",
+        "# Written by `cargo xtask fidelity`: what agreed with a real cluster.\ndate: \"{date}\"\nhelms: [{}]\n# Followed by the rehearsals.\nrules: [{}]\n# With effects in the API server's audit log.\nseen: [{}]\n",
         list(helms),
-        list(rules)
+        list(rules),
+        list(effects)
     );
     fs_err::write(root.join("crates/fixtures/sims/checked.yaml"), text)?;
     Ok(())

@@ -1,6 +1,8 @@
 //! Rehearsal and reality agree: every outcome seen was predicted, and every predicted one was brought about; and what a
 //! step is there to prevent is seen where it is left out.
 
+use std::collections::BTreeSet;
+
 use recipe::{Ask, Book};
 use testkit::rig::pins;
 use trials::fidelity;
@@ -39,5 +41,10 @@ fn rehearsal_and_reality_agree_on_one_helm() {
     for row in &rows {
         let wrong = row.disagreements();
         assert!(wrong.is_empty(), "{}, {}: {wrong:?}", row.case.start, row.case.name());
+    }
+    // What the rehearsals follow is what the API server wrote down.
+    let seen: BTreeSet<&str> = rows.iter().flat_map(|row| row.effects.iter().copied()).collect();
+    for rule in ["R3", "R5", "R6", "R8", "R9p", "R11a", "R11b", "R13", "R13r", "H3", "H4", "H5", "H12", "H13"] {
+        assert!(seen.contains(rule), "{rule} is not in the audit log: {seen:?}");
     }
 }

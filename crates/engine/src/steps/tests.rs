@@ -115,7 +115,7 @@ fn pursuing() -> Fold {
 }
 
 fn with_archive(fold: Fold, uid: &str) -> Fold {
-    let archived = [(Ref::set("n", "o"), (Uid::new(uid), Digest::of(b"")))].into();
+    let archived = Arc::new([(Ref::set("n", "o"), (Uid::new(uid), Digest::of(b"")))].into());
     Fold { archived, ..fold }
 }
 
@@ -145,7 +145,7 @@ fn only_what_is_in_the_archive_is_deleted_and_it_is_waited_for() {
     for storage in ["PersistentVolumeClaim/n/o", "PersistentVolume/o"] {
         let kind = json!({"kind": "delete-object", "target": storage, "uid": "u"});
         let target = Ref::parse(storage).expect("a name");
-        let fold = Fold { archived: [(target, (Uid::new("u"), Digest::of(b"")))].into(), ..Fold::default() };
+        let fold = Fold { archived: Arc::new([(target, (Uid::new("u"), Digest::of(b"")))].into()), ..Fold::default() };
         assert_eq!(looked(&kind, &fold, Reply::Seen(vec![there(&[])])), "halt PL209", "{storage}");
     }
 }
@@ -193,7 +193,8 @@ fn a_database_is_recorded_and_then_has_to_be_the_one_that_was_there() {
     let verify = json!({"kind": "verify-database", "database": database(), "may_change": []});
     let recorded = looked(&record, &Fold::default(), Reply::Rows(Ok(snapshot("1", 5))));
     assert_eq!(recorded, "PostgreSQL 15.1, system_identifier 1, 1 table, 5 rows");
-    let before = Fold { baseline: [(Ref::pod("n", "db-0"), Arc::new(snapshot("1", 5)))].into(), ..Fold::default() };
+    let before =
+        Fold { baseline: Arc::new([(Ref::pod("n", "db-0"), Arc::new(snapshot("1", 5)))].into()), ..Fold::default() };
     let on = |fold: &Fold, rows| looked(&verify, fold, Reply::Rows(rows));
     assert_eq!(on(&before, Ok(snapshot("1", 5))), "same database; 1 table: 1 equal, 0 grew, 0 new");
     assert_eq!(on(&before, Ok(snapshot("1", 6))), "same database; 1 table: 0 equal, 1 grew, 0 new");
@@ -212,8 +213,10 @@ fn a_database_is_recorded_and_then_has_to_be_the_one_that_was_there() {
 fn a_password_is_carried_only_out_of_the_archive_and_if_it_opens_the_database() {
     let carried = json!([{"path": "a.b", "from": {"secret": "Secret/n/db", "key": "password"}}]);
     let kind = json!({"kind": "carry-credentials", "carried": carried, "database": database()});
-    let archived =
-        Fold { archived: [(Ref::secret("n", "db"), (Uid::new("u"), Digest::of(b"")))].into(), ..Fold::default() };
+    let archived = Fold {
+        archived: Arc::new([(Ref::secret("n", "db"), (Uid::new("u"), Digest::of(b"")))].into()),
+        ..Fold::default()
+    };
     assert_eq!(looked(&kind, &archived, Reply::Rows(Ok(snapshot("1", 5)))), "was done");
     assert_eq!(looked(&kind, &Fold::default(), Reply::Rows(Ok(snapshot("1", 5)))), "halt PL208");
     assert_eq!(looked(&kind, &archived, Reply::Rows(Err(DatabaseError::PasswordRefused))), "halt PL405");

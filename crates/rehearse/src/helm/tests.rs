@@ -122,7 +122,7 @@ fn refused_first(job: &mut HelmJob) {
         "spec": {"serviceName": "other"},
     });
     let target = Arc::make_mut(&mut job.target);
-    target.insert(0, (set(), Object::new(json.clone())));
+    target.insert(0, (set(), Object::new(json)));
     Arc::make_mut(&mut job.stored).push((set(), Object::new(json!({"spec": {}}))));
 }
 
