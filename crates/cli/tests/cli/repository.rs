@@ -67,7 +67,7 @@ fn without_a_version_it_is_told_what_there_is() {
     let url = repository.url();
     let came = run(&user, &format!("plan --sim openshift-2.8 --repo {url}"), "");
     assert_eq!(came.code, 3, "{}", came.stderr);
-    assert!(came.stderr.contains("error[PL202]") && came.stderr.contains("there is: control-plane 2.20.41"));
+    assert!(came.stderr.contains("error[PL202]") && came.stderr.contains("available: control-plane 2.20.41"));
     assert_eq!(repository.seen(), ["/index.yaml"]);
 }
 
