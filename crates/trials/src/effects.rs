@@ -1,9 +1,10 @@
 //! Which rules were seen at work: by what the API server's audit log says of writes, who sent them and to what.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Result, ensure};
 use serde_json::Value;
 
 /// Rules that write nothing, so that no log of writes shows them.
@@ -12,7 +13,8 @@ pub const UNSEEN: [&str; 2] = ["H1", "H2"];
 /// The audit log of an API server, from a moment on.
 pub struct AuditLog {
     path: PathBuf,
-    from: usize,
+    /// In bytes.
+    from: u64,
     /// The names of the volumes that were bound by then.
     bound: BTreeSet<String>,
 }
@@ -22,7 +24,7 @@ impl AuditLog {
     #[must_use]
     pub fn beside(kubeconfig: &Path, bound: BTreeSet<String>) -> Self {
         let path = kubeconfig.with_file_name("audit.log");
-        let from = fs_err::metadata(&path).map_or(0, |log| usize::try_from(log.len()).unwrap_or_default());
+        let from = fs_err::metadata(&path).map_or(0, |log| log.len());
         Self { path, from, bound }
     }
 
@@ -31,8 +33,13 @@ impl AuditLog {
     /// # Errors
     /// Where the log cannot be read.
     pub fn rules(&self, namespace: &str, others: &BTreeSet<String>) -> Result<BTreeSet<&'static str>> {
-        let bytes = fs_err::read(&self.path)?;
-        let text = String::from_utf8_lossy(bytes.get(self.from..).context("the audit log was cut")?).into_owned();
+        // Only what came since: the log of a rig grows with everything that ever ran on it.
+        let mut log = fs_err::File::open(&self.path)?;
+        ensure!(log.metadata()?.len() >= self.from, "the audit log was cut");
+        log.seek(SeekFrom::Start(self.from))?;
+        let mut bytes = Vec::new();
+        log.read_to_end(&mut bytes)?;
+        let text = String::from_utf8_lossy(&bytes);
         let events = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
         let of_site: Vec<Write> = events
             .filter_map(|event| Write::of(&event))
@@ -195,6 +202,20 @@ mod tests {
     fn seen(events: &[(&str, &str, &str, &str, &str, u64)]) -> Vec<&'static str> {
         let writes: Vec<Write> = events.iter().filter_map(|one| Write::of(&event(*one))).collect();
         rules(&writes, &BTreeSet::from(["old".to_owned()])).into_iter().collect()
+    }
+
+    #[test]
+    fn only_what_the_log_has_since_then_counts() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (kubeconfig, path) = (folder.path().join("kubeconfig"), folder.path().join("audit.log"));
+        let before = event(("generic-garbage-collector", "", "delete", "pods", "db-0", 200));
+        fs_err::write(&path, format!("{before}\n")).expect("written");
+        let log = AuditLog::beside(&kubeconfig, BTreeSet::new());
+        let since = event(("statefulset-controller", "", "create", "pods", "db-0", 201));
+        fs_err::write(&path, format!("{before}\n{since}\n")).expect("written");
+        assert_eq!(log.rules("n", &BTreeSet::new()).expect("it is read"), BTreeSet::from(["R11b"]));
+        fs_err::write(&path, "").expect("written");
+        assert!(log.rules("n", &BTreeSet::new()).is_err(), "a log that was cut is no log without writes");
     }
 
     #[test]
