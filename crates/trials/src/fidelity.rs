@@ -297,7 +297,7 @@ fn hold_delete(site: &Site<'_>, proxy: &Proxy, watched: &Watched, old: Option<&U
 #[must_use]
 pub fn page(rows: &[Row], date: &str) -> String {
     let mut text = format!(
-        "# Rehearsal and reality\n\nWritten by `cargo xtask fidelity` on {date}; no row by hand. Each case was rehearsed from a \
+        "# Rehearsal and reality\n\nWritten by `cargo xtask fidelity` on {date}; do not edit it. Each case was rehearsed from a \
          survey of a real installation (every order of events, nobody dies) and then carried out on a real cluster with a real \
          helm: as it comes, and where more than one outcome was predicted by force, so that each was seen once. An outcome is the \
          verdict of the volume when nothing moves any more, how the run ended, the status of the newest release record, and what \

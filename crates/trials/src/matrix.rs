@@ -127,7 +127,7 @@ pub fn run(trials: &[(Pair, String)], at_once: usize, told: &(dyn Fn(&Row) + Syn
 pub fn page(rows: &[Row], date: &str) -> String {
     let kept = rows.iter().filter(|row| row.complaints().is_empty()).count();
     let mut text = format!(
-        "# What was upgraded\n\nWritten by `cargo xtask matrix` on {date} from `crates/trials/matrix.yaml`; no row by hand. Each row \
+        "# What was upgraded\n\nWritten by `cargo xtask matrix` on {date} from `crates/trials/matrix.yaml`; do not edit it. Each row \
          is an upgrade on a real cluster by a real helm, of our own charts (shaped after the vendor's) with a real PostgreSQL that \
          held {ROWS} rows which the trial wrote itself. Kept means: the run finished, each claim is on the same volume (UIDs \
          and folder), and a checksum over all of those rows is the same. Seconds are those of survey, plan and run.\n\n\

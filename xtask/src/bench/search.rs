@@ -83,7 +83,7 @@ fn section(rows: &str, theirs: &Program, machine: &Machine, date: &str) -> Resul
     let version = theirs.command(Path::new("/")).arg("--version").output()?;
     let version = String::from_utf8_lossy(&version.stdout);
     Ok(format!(
-        "{HEADING}\nWritten by `cargo xtask bench-search` on {date}; no number by hand. A rehearsal of a plan to {TO} on a simulated \
+        "{HEADING}\nWritten by `cargo xtask bench-search` on {date}; do not edit it. A rehearsal of a plan to {TO} on a simulated \
          installation, by a release build of `portolan` and by an older build ({}), in turns, on {machine}. The time is the one that the \
          program prints for the rehearsal, which runs in one thread; medians, with the smallest and the largest behind them. The aim is at \
          most {PART} of the older build's time. Both came to the same ends: the same verdicts in the same ways, for every volume.\n\n\

@@ -28,7 +28,7 @@ fn text(rows: &[Row], harmless: &Row, seen: &Seen<'_>, pending: &BTreeMap<String
     let applied = seen.plans.values().filter(|outcome| outcome.trial.apply).count();
     let helms = seen.helms.iter().copied().collect::<Vec<_>>().join(", ");
     let mut text = format!(
-        "# Reported upgrades\n\nWritten by `cargo xtask reports` on {date} from `crates/trials/reports`; no row by hand. Each case is a \
+        "# Reported upgrades\n\nWritten by `cargo xtask reports` on {date} from `crates/trials/reports`; do not edit it. Each case is a \
          pair of small charts of our own that rebuilds an upgrade which cost somebody data or time, on a real cluster with a real \
          helm ({helms}). *Bare helm* is what `helm upgrade` alone did in a namespace of its own. *Portolan* is what `portolan plan` \
          said before the first write. The *twin* is the same pair without what is harmful: it has to be Safe.\n\n\
