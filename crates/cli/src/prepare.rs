@@ -66,9 +66,8 @@ pub(crate) async fn plan(
 ) -> Result<Prepared, Finding> {
     let (book, mut survey) = survey(global, target).await?;
     survey.go_on_from_deployed();
-    // A survey can do without a helm; this says why there is none.
-    target.helm_of(&survey).await?;
-    inventory::survey::upgradable(&survey.inventory)?;
+    // Before charts are fetched. A survey can do without a helm; this says why there is none.
+    workflow::usable_helm(target, &survey).await?;
     let catalog = charts::offered(global, target, options, &book, output).await?;
     let stops: Vec<&String> =
         if options.to.is_some() { options.via.iter().chain(&options.to).collect() } else { Vec::new() };

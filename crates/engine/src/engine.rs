@@ -30,10 +30,7 @@ impl Engine {
     /// The state that a journal says; the first run is a resume from an empty one.
     #[must_use]
     pub fn resume(plan: Arc<Plan>, journal: &[Record], host: &str) -> Self {
-        let mut fold = Fold::default();
-        for record in journal {
-            fold.apply(record);
-        }
+        let fold = Fold::of(journal);
         let digest = plan.digest();
         let mut engine = Self { plan, digest, fold, pending: None, stop: None };
         engine.wake(host);

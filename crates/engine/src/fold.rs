@@ -79,6 +79,14 @@ impl Default for Fold {
 }
 
 impl Fold {
+    /// The state that a journal says.
+    #[must_use]
+    pub fn of<'a>(journal: impl IntoIterator<Item = &'a Record>) -> Self {
+        let mut fold = Self::default();
+        journal.into_iter().for_each(|record| fold.apply(record));
+        fold
+    }
+
     /// Takes over one record.
     pub fn apply(&mut self, record: &Record) {
         match record {

@@ -46,7 +46,7 @@ pub async fn plan(
     request: &UpgradeRequest,
     rehearses: Rehearse,
 ) -> Result<Planned, Finding> {
-    let helm = helm(target, survey).await?;
+    let helm = usable_helm(target, survey).await?;
     let mut planning = Planning::new(survey, book, request, &helm)?;
     let servers = target.servers(survey, planning.databases());
     let renderings = render_all(&mut planning, target, survey, &helm);
@@ -79,14 +79,17 @@ pub async fn rendered(
     book: &Book,
     request: &UpgradeRequest,
 ) -> Result<Vec<HopRendering>, Finding> {
-    let helm = helm(target, survey).await?;
+    let helm = usable_helm(target, survey).await?;
     let mut planning = Planning::new(survey, book, request, &helm)?;
     render_all(&mut planning, target, survey, &helm).await?;
     Ok(planning.renderings().to_vec())
 }
 
 /// The helm of a survey, if its release can be upgraded with it.
-async fn helm(target: &Target, survey: &Survey) -> Result<HelmClient, Finding> {
+///
+/// # Errors
+/// [`model::Code::NoHelm`]; as [`inventory::survey::upgradable`].
+pub async fn usable_helm(target: &Target, survey: &Survey) -> Result<HelmClient, Finding> {
     let helm = target.helm_of(survey).await?;
     questions::upgradable(&survey.inventory)?;
     Ok(helm)

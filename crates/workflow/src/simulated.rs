@@ -188,7 +188,7 @@ pub(crate) fn save(installation: &Installation, folder: &Path) -> Result<(), Fin
         Finding::blocking(Code::StateFolder, format!("{} cannot be written", folder.display())).with(error)
     };
     let text = serde_json::to_string(&installation.save()).map_err(|error| unusable(error.to_string()))?;
-    let draft = folder.join("installation.json.new");
+    let draft = folder.join(format!("{FILE}.new"));
     fs_err::write(&draft, text).map_err(|error| unusable(error.to_string()))?;
     fs_err::rename(&draft, folder.join(FILE)).map_err(|error| unusable(error.to_string()))
 }

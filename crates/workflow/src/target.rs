@@ -60,7 +60,7 @@ impl Target {
     ///
     /// # Errors
     /// [`Code::NoHelm`] if this machine has no usable helm.
-    pub async fn helm_of(&self, survey: &Survey) -> Result<HelmClient, Finding> {
+    pub(crate) async fn helm_of(&self, survey: &Survey) -> Result<HelmClient, Finding> {
         match (&survey.inventory.helm, self) {
             (Some(helm), _) => Ok(helm.clone()),
             (None, Self::Simulated(simulated)) => Ok(simulated.installation.helm()),

@@ -249,10 +249,7 @@ fn nothing_written<'a>(records: impl Iterator<Item = &'a Record>) -> bool {
 
 /// Whether a run is at the step that checks a hop's objects, before anything of the hop is written.
 fn is_at_check(plan: &Plan, entries: &[model::Entry]) -> bool {
-    let mut fold = Fold::default();
-    for entry in entries {
-        fold.apply(&entry.record);
-    }
+    let fold = Fold::of(entries.iter().map(|entry| &entry.record));
     plan.step(fold.step).is_some_and(|step| matches!(step.kind, StepKind::CheckObjects { .. }))
 }
 

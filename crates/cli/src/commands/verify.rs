@@ -60,10 +60,7 @@ pub(crate) async fn run(global: &Global, args: &VerifyArgs, output: &Output) -> 
     let cluster = target.cluster_uid().await;
     let run = runs::open(global, args.run.as_deref(), cluster.as_ref())?;
     let plan = Arc::new(run.plan()?);
-    let mut known = Fold::default();
-    for entry in run.entries()? {
-        known.apply(&entry.record);
-    }
+    let known = Fold::of(run.entries()?.iter().map(|entry| &entry.record));
     let cluster = match cluster {
         Some(cluster) => cluster,
         None => surveyed(global, &target, &plan).await?,

@@ -17,11 +17,8 @@ use super::{Site, told};
 /// # Errors
 /// Where it cannot be read.
 pub fn known(folder: &Path) -> Result<Fold> {
-    let mut known = Fold::default();
-    for entry in RunStore::open(folder).map_err(told)?.entries().map_err(told)? {
-        known.apply(&entry.record);
-    }
-    Ok(known)
+    let entries = RunStore::open(folder).map_err(told)?.entries().map_err(told)?;
+    Ok(Fold::of(entries.iter().map(|entry| &entry.record)))
 }
 
 impl Site<'_> {
