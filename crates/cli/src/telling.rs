@@ -59,7 +59,8 @@ mod tests {
         .expect("an empty plan");
         let mut telling = Telling::new(None);
         let mut told = |seen: &str, elapsed| {
-            let progress = vec![Progress { cond: Cond::Ready(Ref::set("ns", "keycloak")), seen: seen.into() }];
+            let progress =
+                vec![Progress { cond: Cond::Ready(Ref::set("ns", "keycloak")), seen: seen.into(), is_at_work: false }];
             telling.line(&Event::Waiting { progress, elapsed, limit: 60 }, &plan).is_some()
         };
         let seen: Vec<u64> = (1..30).filter(|&elapsed| told("0 of 1", elapsed)).collect();

@@ -91,7 +91,9 @@ fn deployment(object: &Object) -> Result<String, String> {
     let wanted = replicas(object);
     let at = |field: &str| number(object, &format!("/status/{field}"), 0);
     let (updated, available) = (at("updatedReplicas"), at("availableReplicas"));
-    let result = if updated < wanted {
+    let result = if updated < wanted && is_paused(object) {
+        Err(format!("paused, so that its pods are not replaced: {available} of {wanted} available, {updated} updated"))
+    } else if updated < wanted {
         Err(format!("{available} of {wanted} available, {updated} updated"))
     } else if at("replicas") > wanted {
         Err(format!("{} old pods are still there", at("replicas") - wanted))
@@ -106,6 +108,13 @@ fn deployment(object: &Object) -> Result<String, String> {
         Some(reason) => format!("{text} ({reason})"),
         None => text,
     })
+}
+
+/// Whether a Deployment is paused: its controller then makes no pods of a changed template, and none at all for a new Deployment
+/// (`syncDeployment` in `pkg/controller/deployment/deployment_controller.go`, Kubernetes 1.34).
+#[must_use]
+pub fn is_paused(deployment: &Object) -> bool {
+    deployment.at("/spec/paused") == Some(&Value::Bool(true))
 }
 
 fn daemon_set(object: &Object) -> Result<String, String> {
@@ -135,6 +144,19 @@ fn job(object: &Object) -> Result<String, String> {
         0 => format!("{done} of {wanted} done"),
         failed => format!("{done} of {wanted} done, {failed} tries failed"),
     })
+}
+
+/// Whether an object is a Job that is not done yet and whose pods all run and are ready (`status.ready`: Kubernetes 1.24 and later).
+/// A Job may be meant to run for ever: `helm --wait` does not wait for it (`pkg/kube/ready.go`, helm 3.14.4 to 3.22.0, and
+/// `pkg/kube/statuswait.go`, 4.3.1: only with `--wait-for-jobs`).
+#[must_use]
+pub fn is_at_work(kind: Kind, object: &Object) -> bool {
+    let at = |field: &str| number(object, &format!("/status/{field}"), 0);
+    kind == Kind::Job
+        && !object.is_terminating()
+        && ["Complete", "Failed", "FailureTarget"].iter().all(|end| condition(object, end, "True").is_none())
+        && at("active") > 0
+        && at("ready") == at("active")
 }
 
 fn pod(object: &Object) -> Result<String, String> {

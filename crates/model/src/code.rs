@@ -188,8 +188,8 @@ codes! {
         "the setting is lost without a message", "give it under its new name with --set or -f, or accept: --accept PL251 --reason TEXT";
     RendersOtherwise = 252, Blocked, "a value renders as other text than was set",
         "helm prints large numbers in scientific notation, which is another port, tag or user ID", "give it as a string: --set-string or quotes in the values file, or accept: --accept PL252 --reason TEXT";
-    NotReadyBefore = 253, Blocked, "a workload is not ready before the upgrade",
-        "an ordered StatefulSet does not replace a pod that is not ready, so the new version never starts", "repair the workload first, or accept: --accept PL253 --reason TEXT";
+    NotReadyBefore = 253, Blocked, "a workload is not ready before the upgrade, or is paused",
+        "an ordered StatefulSet does not replace a pod that is not ready, and a paused Deployment replaces none, so the new version never starts", "repair or resume the workload first, or accept: --accept PL253 --reason TEXT";
     NotChecked = 254, Done, "an object was not checked by the API server",
         "what the server would refuse is then found by helm, half-way", "see the reason; apply asks once more";
     NotModelled = 255, Blocked, "something that Portolan does not model can reach a volume",
@@ -215,7 +215,7 @@ codes! {
     WriteRefused = 304, NeedsPerson, "the API server refused a write",
         "the step cannot be carried out as planned", "see what the server says, settle it, and run it again";
     HelmFailed = 305, NeedsPerson, "helm did not carry out the upgrade",
-        "some objects may be new and some old; nothing is deleted by helm in a failed upgrade", "remove the cause that helm names, then apply the same plan again";
+        "some objects may be of the new chart and some of the old one: helm creates and patches them first, and then deletes what the new chart leaves out", "remove the cause that helm names, then apply the same plan again";
     HelmPending = 306, NeedsPerson, "a release record is pending and no helm of this run holds it",
         "somebody else upgrades this release, or a helm was killed", "wait for that helm to end; the finding names the record";
     ManifestDiffers = 307, NeedsPerson, "helm stored something else than was planned",

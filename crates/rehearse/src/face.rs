@@ -163,7 +163,7 @@ impl Face {
             }),
             kube_facts::Kind::StatefulSet => Kind::Set(set(name, object)),
             kube_facts::Kind::Deployment => {
-                let is_paused = object.at("/spec/paused") == Some(&Value::Bool(true));
+                let is_paused = kube_facts::is_paused(object);
                 let has_pods = object.at("/spec/replicas").and_then(Value::as_u64) != Some(0);
                 Kind::Deployment {
                     rolled: text("/status/rolled") == Some(&revision(&object.0)),

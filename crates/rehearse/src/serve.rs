@@ -69,7 +69,7 @@ fn read(world: &World, names: &[Ref]) -> Vec<Seen> {
 /// The conditions of a wait that do not hold yet.
 pub(crate) fn progress(world: &World, wait: &Wait, helms: &[String]) -> Vec<Progress> {
     let open = wait.until.iter().filter_map(|cond| Some((cond, unmet(world, cond, helms)?)));
-    open.map(|(cond, seen)| Progress { cond: cond.clone(), seen }).collect()
+    open.map(|(cond, seen)| Progress { cond: cond.clone(), seen, is_at_work: false }).collect()
 }
 
 /// Whether every condition of a wait holds.
@@ -123,7 +123,7 @@ pub(crate) fn readiness(world: &World, name: &Ref) -> Result<String, String> {
             if *rolled {
                 Ok("rolled out".into())
             } else {
-                let is_paused = world.get(name).is_some_and(|live| live.at("/spec/paused") == Some(&Value::Bool(true)));
+                let is_paused = world.get(name).is_some_and(kube_facts::is_paused);
                 Err(if is_paused { "paused, so that its pods are not replaced" } else { "rolling out" }.into())
             }
         }

@@ -65,7 +65,9 @@ pub(super) fn on_check(run: &HelmRun, fold: &Fold, mark: &str, facts: &[ReleaseF
             return Next::Effect(Effect::Unknown("helm left no record".into()));
         }
         let found = "helm refused the upgrade before it wrote anything";
-        return Next::Halt(again(Finding::blocking(Code::HelmFailed, found), mark));
+        let finding = Finding::blocking(Code::HelmFailed, found)
+            .why("the objects of the release are as they were before helm started; helm stores a record before it writes anything else");
+        return Next::Halt(again(finding, mark));
     };
     if made.revision != newest.revision {
         return Next::Halt(somebody_else(run, newest, mark));

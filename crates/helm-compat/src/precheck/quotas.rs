@@ -282,7 +282,7 @@ impl Writes<'_> {
         let before = count(live).min(count(&after));
         let is_rolling = name.kind() == "Deployment"
             && matches!(after.text("/spec/strategy/type"), "" | "RollingUpdate")
-            && after.at("/spec/paused") != Some(&Value::Bool(true));
+            && !kube_facts::is_paused(&after);
         if !is_rolling || before == 0 || !self.check.makes_pods(doc) || unavailable(&after) > 0 {
             return;
         }

@@ -140,6 +140,14 @@ pub fn settled(release: &Release) -> Result<(), Finding> {
         ReleaseStatus::Failed => finding
             .why("no revision was ever deployed, so there is nothing that an upgrade goes on from")
             .next("repair the installation with helm first"),
+        // `helm rollback` makes the objects of an uninstalled revision again (seen with 3.22.0).
+        ReleaseStatus::Uninstalled => finding
+            .why("its objects were deleted and its records kept, and helm upgrades only what has a deployed revision")
+            .next(format!(
+                "see which PVCs are left: kubectl get pvc -n {0} (one that is gone comes back new and empty); to run the release \
+                 again on them: helm rollback -n {0} {1} {2}, then make the plan",
+                release.id.namespace, release.id.name, release.revision
+            )),
         _ => finding.why("helm does not upgrade a release in this state").next("helm history shows how it came to this"),
     })
 }

@@ -192,3 +192,26 @@ fn below_the_partition_the_old_revision_may_stay() {
     assert_eq!(partitioned(0, 3, "RollingUpdate"), "3 of 3 ready, the old revision is not gone yet");
     assert_eq!(partitioned(0, 0, "OnDelete"), "ready");
 }
+
+#[test]
+fn a_job_is_at_work_while_its_pods_run() {
+    let job = |status: Value| is_at_work(Kind::Job, &Object::new(json!({"kind": "Job", "status": status})));
+    assert!(job(json!({"active": 2, "ready": 2})));
+    assert!(!job(json!({"active": 2, "ready": 1})));
+    assert!(!job(json!({"active": 1})));
+    assert!(!job(json!({})));
+    let ends = |end: &str| json!({"active": 1, "ready": 1, "conditions": [{"type": end, "status": "True"}]});
+    assert!(!job(ends("Failed")) && !job(ends("FailureTarget")) && !job(ends("Complete")));
+    let pods = Object::new(json!({"status": {"active": 1, "ready": 1}}));
+    assert!(!is_at_work(Kind::Deployment, &pods));
+}
+
+#[test]
+fn a_paused_deployment_says_so() {
+    let of = |paused: bool| {
+        says(json!({"kind": "Deployment", "spec": {"replicas": 1, "paused": paused},
+            "status": {"replicas": 1, "availableReplicas": 1}}))
+    };
+    assert_eq!(of(true), "paused, so that its pods are not replaced: 1 of 1 available, 0 updated");
+    assert_eq!(of(false), "1 of 1 available, 0 updated");
+}

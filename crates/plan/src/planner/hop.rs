@@ -18,6 +18,8 @@ use super::{Objects, check_objects, checks, fates, mounts, notes};
 pub(super) struct PlannedHop {
     pub(super) hop: Hop,
     pub(super) findings: Vec<Finding>,
+    /// The volumes in use that nothing of its manifest mounts.
+    pub(super) unmounted: Vec<Finding>,
     /// What can reach a volume in this hop and is not modelled.
     pub(super) unmodelled: Vec<model::Unmodelled>,
     /// The installation before it.
@@ -32,6 +34,7 @@ pub(super) struct Made {
     pub(super) live: BTreeMap<Ref, Object>,
     manifest: Manifest,
     findings: Vec<Finding>,
+    unmounted: Vec<Finding>,
     unmodelled: Vec<model::Unmodelled>,
 }
 
@@ -39,8 +42,8 @@ impl Made {
     /// The installation after the hop, and the hop.
     pub(super) fn pass(self, before: Standing) -> (Standing, PlannedHop) {
         let after = before.after(&self.hop, self.live, &self.manifest);
-        let Self { hop, manifest, findings, unmodelled, .. } = self;
-        (after, PlannedHop { hop, findings, unmodelled, before, manifest })
+        let Self { hop, manifest, findings, unmounted, unmodelled, .. } = self;
+        (after, PlannedHop { hop, findings, unmounted, unmodelled, before, manifest })
     }
 }
 
@@ -89,6 +92,7 @@ pub(super) fn make(
         steps: &steps,
     };
     findings.extend(notes::of_hop(&scene));
+    let unmounted = notes::unmounted(&scene);
     let checks::Report { findings: more, mut unmodelled, fates: other } = checks::of_hop(&scene);
     findings.extend(more);
     unmodelled.extend(notes::unmodelled(&scene));
@@ -103,7 +107,7 @@ pub(super) fn make(
         values: fates::of(ground, leg, &other),
     };
     findings.extend(fates::dropped(leg, &hop.values));
-    Ok(Made { hop, live, manifest: planned, findings, unmodelled })
+    Ok(Made { hop, live, manifest: planned, findings, unmounted, unmodelled })
 }
 
 /// The planned manifest, hooks not included.

@@ -161,8 +161,7 @@ pub(super) fn unmodelled(scene: &Scene<'_>) -> Vec<Unmodelled> {
 
 /// What can be said about a hop.
 pub(super) fn of_hop(scene: &Scene<'_>) -> Vec<Finding> {
-    let mut findings = unmounted(scene);
-    findings.extend(hooks(scene));
+    let mut findings = hooks(scene);
     findings.extend(refused(scene));
     findings.extend(scene.ground.databases.iter().filter_map(|database| locked_out(scene, database)));
     findings.extend(not_seen(scene));
@@ -171,7 +170,7 @@ pub(super) fn of_hop(scene: &Scene<'_>) -> Vec<Finding> {
 }
 
 /// Volumes in use that nothing of the new manifest mounts. The rehearsal judges what becomes of them.
-fn unmounted(scene: &Scene<'_>) -> Vec<Finding> {
+pub(super) fn unmounted(scene: &Scene<'_>) -> Vec<Finding> {
     let left = scene.ground.in_use().filter(|volume| {
         !mounts::is_mounted(&scene.planned.docs, &volume.claim) && !super::reach::is_of_others(scene, &volume.claim)
     });

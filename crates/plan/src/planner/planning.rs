@@ -18,7 +18,7 @@ use super::leg::{self, Leg};
 use super::lookups::Lookups;
 use super::standing::Standing;
 use super::{
-    Objects, Servers, UpgradeRequest, accept, aim, api_versions, check, empty, expects, notes, opens, overlay,
+    Objects, Servers, UpgradeRequest, accept, aim, api_versions, check, empty, expects, mounts, notes, opens, overlay,
     unmodelled,
 };
 use crate::linter;
@@ -239,7 +239,9 @@ impl<'a> Planning<'a> {
             ..empty(inventory, self.helm)
         };
         plan.findings.append(&mut self.findings);
+        stopped_on_the_way(&mut self.hops);
         for (leg, planned) in self.legs.iter().zip(self.hops) {
+            plan.findings.extend(planned.unmounted);
             plan.findings.extend(planned.findings);
             plan.findings.extend(opens::of_hop(&self.ground, leg, &planned.before, &planned.manifest, servers));
             plan.unmodelled.extend(planned.unmodelled);
@@ -258,6 +260,30 @@ impl<'a> Planning<'a> {
         plan.findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
         plan.findings.dedup();
         Ok(PlanFile { plan, objects: self.objects.0, fetched: Vec::new() })
+    }
+}
+
+/// A volume that nothing mounts after a hop, because its workload has no replicas there, and that a later hop mounts again: nothing
+/// else starts in its place, and the rehearsal judges the end.
+fn stopped_on_the_way(hops: &mut [PlannedHop]) {
+    for at in 0..hops.len() {
+        let (until, later) = hops.split_at_mut(at + 1);
+        let Some(hop) = until.last_mut() else { continue };
+        let docs = &hop.manifest.docs;
+        for finding in &mut hop.unmounted {
+            let Some(claim) = finding.object().cloned() else { continue };
+            let has_no_replicas = |doc: &Object| {
+                doc.at("/spec/replicas").and_then(serde_json::Value::as_u64) == Some(0)
+                    && kube_facts::ClaimUse::of(doc, &claim).is_some()
+            };
+            let again = later.iter().find(|hop| mounts::is_mounted(&hop.manifest.docs, &claim));
+            if let Some(again) = again.filter(|_| docs.iter().any(has_no_replicas)) {
+                finding.severity = Severity::Warning;
+                *finding = std::mem::replace(finding, Finding::warning(Code::NotSafe, ""))
+                    .why("its workload has no replicas there: it is down, and its data waits, until the hop that mounts it again")
+                    .next(format!("nothing: {} mounts it again", again.hop.to));
+            }
+        }
     }
 }
 

@@ -82,6 +82,7 @@ pub(super) fn planned<'a>(scene: &'a Scene<'_>, name: &Ref) -> Option<&'a Object
 pub(super) fn of_hop(scene: &Scene<'_>) -> Vec<Finding> {
     let mut findings = taken::of_hop(scene);
     findings.extend(not_rolling(scene));
+    findings.extend(paused(scene));
     findings.extend(elsewhere(scene));
     findings.extend(unkept(scene));
     findings
@@ -135,6 +136,49 @@ fn not_rolling(scene: &Scene<'_>) -> Vec<Finding> {
                 .next("find out why it is not ready")
         };
         findings.push(unready.into_iter().fold(finding.about(name), Finding::with));
+    }
+    findings
+}
+
+/// Whether a Deployment is paused once helm has written it, so that nothing makes or replaces its pods. `helm --wait` takes it as
+/// ready (`PausedAsReady` in `pkg/kube/client.go`, helm 3.14.4 to 3.22.0).
+pub(super) fn is_paused_after(stored: Option<&Object>, doc: &Object, live: Option<&Object>) -> bool {
+    let after = live.map_or_else(|| doc.clone(), |live| upgrade::patched(stored, doc, live));
+    is_kind(doc, "Deployment")
+        && kube_facts::is_paused(&after)
+        && after.at("/spec/replicas").and_then(serde_json::Value::as_u64) != Some(0)
+}
+
+/// Deployments whose new pods do not come because they are paused: by hand today, or by the new chart.
+fn paused(scene: &Scene<'_>) -> Vec<Finding> {
+    let is_first = scene.before.revision == scene.ground.inventory.release.revision;
+    let mut findings = Vec::new();
+    for doc in &scene.planned.docs {
+        let Some(name) = doc.name() else { continue };
+        let live = scene.live.get(&name);
+        let has_new_pods = live.is_none() || gets_new_pods(scene, &name);
+        if !has_new_pods || !is_paused_after(stored(scene, &name), doc, live) {
+            continue;
+        }
+        let finding = if kube_facts::is_paused(doc) {
+            let what = if live.is_none() { "no pods are made for it" } else { "its pods are not replaced" };
+            let chart = &scene.leg.pick.id;
+            Finding::warning(Code::NotReadyBefore, format!("{chart} pauses {name}: {what} until somebody resumes it"))
+                .why("helm says deployed, and the new version does not run there; Portolan does not wait for it either")
+                .next("nothing, if that is meant; else give the chart values that leave spec.paused out")
+        } else if is_first {
+            let found = format!("{name} is paused, and the upgrade changes its pod template");
+            Finding::blocking(Code::NotReadyBefore, found)
+                .why("helm says deployed, and the pods of the old version go on running until somebody resumes it")
+                .next(format!(
+                    "kubectl rollout resume -n {} deployment/{}, or accept that its pods stay: --accept PL253 --reason TEXT",
+                    name.namespace(),
+                    name.name()
+                ))
+        } else {
+            continue;
+        };
+        findings.push(finding.about(&name).at("/spec/paused"));
     }
     findings
 }

@@ -9,7 +9,7 @@ use super::ground::Ground;
 use super::leg::Leg;
 use super::limits::Limits;
 use super::standing::Standing;
-use super::{command, is_kind, mounts};
+use super::{command, is_kind, mounts, reach};
 use inventory::survey::belongs;
 
 /// Why the pods of what was deleted are waited for.
@@ -81,6 +81,25 @@ impl Desk<'_> {
         steps.insert(at, archive);
     }
 
+    /// What is waited for: the workloads of a manifest, and its routes. A Job that is removed once it is done is not there to
+    /// be asked, and a Deployment that is paused gets no new pods.
+    fn waits(&self) -> Vec<Ref> {
+        let is_paused = |doc: &Object| {
+            let Some(name) = doc.name() else { return false };
+            let stored = self.standing.docs.iter().find(|stored| stored.name().as_ref() == Some(&name));
+            reach::is_paused_after(stored, doc, self.standing.objects.get(&name))
+        };
+        let is_waited_for = |doc: &&Object| match (doc.text("/apiVersion"), doc.text("/kind")) {
+            (_, "StatefulSet" | "DaemonSet") => true,
+            (_, "Deployment") => !is_paused(doc),
+            (_, "Job") => doc.at("/spec/ttlSecondsAfterFinished").is_none(),
+            (version, "Route") => version.starts_with("route.openshift.io/"),
+            (version, "Ingress") => version.starts_with("networking.k8s.io/"),
+            _ => false,
+        };
+        self.docs.iter().filter(is_waited_for).filter_map(Object::name).collect()
+    }
+
     fn source(&self, boundary: &Boundary, origin: &Origin) -> Source {
         let title = self.ground.book.source(&origin.page).map(|page| page.title.clone());
         Source {
@@ -114,7 +133,7 @@ impl Desk<'_> {
             Ask::CarryCredentials { database } => self.carry(database).into_iter().collect(),
             Ask::DeleteObject { objects, of_release } => self.deletions(objects, *of_release),
             Ask::HelmUpgrade { .. } => vec![StepKind::HelmUpgrade { run: Box::new(self.run.clone()) }],
-            Ask::WaitReady => vec![StepKind::WaitReady { workloads: waits(self.docs) }],
+            Ask::WaitReady => vec![StepKind::WaitReady { workloads: self.waits() }],
             Ask::VerifyVolume { claims } => {
                 self.volumes(claims, findings).filter_map(|volume| self.verify(volume)).collect()
             }
@@ -261,17 +280,4 @@ fn add<T: Clone + PartialEq>(all: &mut Vec<T>, more: &[T]) {
             all.push(item.clone());
         }
     }
-}
-
-/// What is waited for: the workloads of a manifest, and its routes. A job that is removed once it is done is not there to
-/// be asked.
-fn waits(docs: &[Object]) -> Vec<Ref> {
-    let is_waited_for = |doc: &&Object| match (doc.text("/apiVersion"), doc.text("/kind")) {
-        (_, "StatefulSet" | "Deployment" | "DaemonSet") => true,
-        (_, "Job") => doc.at("/spec/ttlSecondsAfterFinished").is_none(),
-        (version, "Route") => version.starts_with("route.openshift.io/"),
-        (version, "Ingress") => version.starts_with("networking.k8s.io/"),
-        _ => false,
-    };
-    docs.iter().filter(is_waited_for).filter_map(Object::name).collect()
 }

@@ -45,6 +45,11 @@ fn a_release_must_be_one_that_helm_goes_on_from() {
     assert_eq!(pending.code, Code::NotDeployed);
     assert!(pending.next.contains("kubectl delete secret -n "), "it names the record: {}", pending.next);
     assert!(pending.object().is_some_and(|object| object.name().starts_with("sh.helm.release.v1.")));
+    // One that was uninstalled and whose records were kept can be run again; what is left of its data is looked at first.
+    let uninstalled = with(ReleaseStatus::Uninstalled).refusal(&[new("2.20.41")]);
+    assert_eq!(uninstalled.code, Code::NotDeployed);
+    let way = uninstalled.next.split_once("kubectl get pvc -n ").map(|(_, rest)| rest.contains("helm rollback -n "));
+    assert_eq!(way, Some(true), "{}", uninstalled.next);
     // Of a failed revision helm goes on from the newest deployed one; without one there is nothing to go on from.
     let mut failed = with(ReleaseStatus::Failed);
     failed.inventory.release.history.clear();

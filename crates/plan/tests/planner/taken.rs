@@ -395,6 +395,38 @@ fn a_workload_that_is_not_ready_blocks_only_where_it_would_not_roll() {
 }
 
 #[test]
+fn a_deployment_that_stays_paused_is_told_and_not_waited_for() {
+    let of = |is_live: bool, is_in_chart: bool, template: &str| {
+        let mut yard = at_2_13();
+        let json = |paused: bool, version: &str| {
+            json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web", "namespace": NS, "uid": "uid-web"},
+                "spec": {"paused": paused, "template": {"metadata": {"labels": {"version": version}}, "spec": {"containers": []}}}})
+        };
+        let mut stored = json(false, "old");
+        stored["spec"].as_object_mut().expect("a map").remove("paused");
+        let name = put(&mut yard, false, json(is_live, "old"));
+        yard.inventory.release.docs.push(Object::new(stored));
+        let paused = if is_in_chart { "paused: true, " } else { "" };
+        let doc = format!(
+            "---\napiVersion: apps/v1\nkind: Deployment\nmetadata: {{name: web}}\nspec: {{{paused}template: {{metadata: {{labels: \
+             {{version: {template}}}}}, spec: {{containers: []}}}}}}\n"
+        );
+        let file = yard.file_of(&[new("2.20.41")], &|_, text| text + &doc).expect("it can be planned");
+        let waits = file
+            .plan
+            .steps()
+            .any(|step| matches!(&step.kind, StepKind::WaitReady { workloads } if workloads.contains(&name)));
+        let found = file.plan.findings.into_iter().find(|it| it.code == Code::NotReadyBefore);
+        (found.map(|it| (it.severity, it.field().unwrap_or_default().to_owned())), waits)
+    };
+    let at = |severity| Some((severity, "/spec/paused".to_owned()));
+    assert_eq!(of(true, false, "new"), (at(Severity::Blocking), false));
+    assert_eq!(of(false, true, "new"), (at(Severity::Warning), false));
+    assert_eq!(of(false, false, "new"), (None, true));
+    assert_eq!(of(true, false, "old"), (None, false));
+}
+
+#[test]
 fn a_pod_of_somebody_else_on_a_volume_is_named() {
     let mut yard = at_2_13();
     let guest = put(

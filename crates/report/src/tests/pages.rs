@@ -367,7 +367,11 @@ fn a_run_in_lines() {
     let line = |event: Event| crate::event(&event, &plan, Some(100));
     let recorded = |record| line(Event::Recorded(Box::new(record)));
     let waiting = |cond, seen: &str| {
-        line(Event::Waiting { progress: vec![Progress { cond, seen: seen.into() }], elapsed: 12, limit: 120 })
+        line(Event::Waiting {
+            progress: vec![Progress { cond, seen: seen.into(), is_at_work: false }],
+            elapsed: 12,
+            limit: 120,
+        })
     };
     let orphan = plan.orphans().next().expect("a pod is waited for").clone();
     assert_eq!(

@@ -59,6 +59,16 @@ fn halts(next: &Next) -> Option<&Finding> {
 }
 
 #[test]
+fn a_helm_that_wrote_nothing_is_said_to_have_changed_nothing() {
+    let untouched = [fact(7, ReleaseStatus::Deployed, None)];
+    let refused = on_check(&run(), &fold("3f9c2a71-4-0", false), MARK, &untouched);
+    let finding = halts(&refused).expect("it halts");
+    assert_eq!(finding.code, Code::HelmFailed);
+    assert!(finding.found.contains("before it wrote anything"), "{finding}");
+    assert!(finding.why.contains("as they were") && !finding.why.contains("some objects"), "{}", finding.why);
+}
+
+#[test]
 fn a_failed_upgrade_is_tried_again_with_the_same_plan() {
     let failed = [fact(7, ReleaseStatus::Deployed, None), fact(8, ReleaseStatus::Failed, Some("3f9c2a71-4-0"))];
     let first = on_check(&run(), &fold("3f9c2a71-4-0", false), MARK, &failed);

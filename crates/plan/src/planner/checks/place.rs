@@ -267,6 +267,11 @@ impl Place<'_> {
 }
 
 fn anew(field: &str) -> String {
+    if field.ends_with("-hash") {
+        return format!(
+            "{field} is made from the pod template, with what the API server fills in: it stays only while all of it does"
+        );
+    }
     format!("{field} is another one in each new pod, and this upgrade replaces the pods")
 }
 
