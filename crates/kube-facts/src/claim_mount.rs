@@ -3,15 +3,17 @@
 use model::{Object, Ref};
 use serde_json::Value;
 
-use crate::{Container, Mount, PodTemplate};
+use crate::{Container, Mount, PodTemplate, list};
 
 /// A container's mount of a PVC.
 #[derive(Clone, Copy, Debug)]
 pub struct ClaimMount<'a> {
     /// The container.
     pub container: Container<'a>,
-    /// Its index among the container's `volumeMounts`.
+    /// Its index among the container's `volumeMounts`, or its `volumeDevices`.
     pub index: usize,
+    /// Whether it is a block device.
+    pub is_device: bool,
     /// The mount.
     pub mount: Mount<'a>,
     /// Whether the folder is given as `subPathExpr`.
@@ -24,7 +26,14 @@ impl ClaimMount<'_> {
     /// The mount as a JSON pointer below the pod's spec: `/containers/0/volumeMounts/1`.
     #[must_use]
     pub fn pointer(&self) -> String {
-        format!("{}/volumeMounts/{}", self.container.pointer(), self.index)
+        let list = if self.is_device { "volumeDevices" } else { "volumeMounts" };
+        format!("{}/{list}/{}", self.container.pointer(), self.index)
+    }
+
+    /// The field that says where in the container it is.
+    #[must_use]
+    pub fn path_field(&self) -> &'static str {
+        if self.is_device { "devicePath" } else { "mountPath" }
     }
 }
 
@@ -60,8 +69,7 @@ pub fn claim_mounts<'a>(workload: &'a Object, claim: &Ref) -> Vec<ClaimMount<'a>
         .filter_map(|volume| volume.get("name")?.as_str())
         .collect();
     let of_container = |container: Container<'a>| {
-        let json = container.json.get("volumeMounts").and_then(Value::as_array);
-        let all = container.mounts().zip(json.into_iter().flatten()).enumerate();
+        let all = container.mounts().zip(container.mounts_as_json()).enumerate();
         all.map(move |(index, (mount, json))| (index, mount, json))
             .map(move |(index, mount, json)| (container, index, mount, json))
     };
@@ -69,9 +77,13 @@ pub fn claim_mounts<'a>(workload: &'a Object, claim: &Ref) -> Vec<ClaimMount<'a>
         .containers()
         .flat_map(of_container)
         .filter(|(_, _, mount, _)| volumes.contains(&mount.volume))
-        .map(|(container, index, mount, json)| ClaimMount {
+        .map(|(container, index, mount, json)| {
+            (container, index, mount, json, list(container.json, "volumeMounts").len())
+        })
+        .map(|(container, index, mount, json, mounts)| ClaimMount {
             container,
-            index,
+            index: index.checked_sub(mounts).unwrap_or(index),
+            is_device: index >= mounts,
             mount,
             is_expression: json.get("subPathExpr").and_then(Value::as_str).is_some_and(|text| !text.is_empty()),
             is_read_only: is_true(json.get("readOnly")) || read_only.contains(&mount.volume),
@@ -140,5 +152,21 @@ mod tests {
         assert_eq!(mounts[1].pointer(), "/containers/0/volumeMounts/1");
         assert!(mounts[1].is_read_only && mounts[1].is_expression);
         assert_eq!((mounts[1].mount.path, mounts[1].mount.sub_path), ("/data", "$(A)"));
+    }
+
+    #[test]
+    fn a_block_device_is_a_mount() {
+        let claim = json!({"name": "data", "persistentVolumeClaim": {"claimName": "c"}});
+        let container = json!({"name": "c", "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}],
+            "volumeDevices": [{"name": "data", "devicePath": "/dev/data"}]});
+        let pod = Object::new(json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p", "namespace": "ns"},
+            "spec": {"volumes": [claim], "containers": [container]}}));
+        let mounts = claim_mounts(&pod, &Ref::claim("ns", "c"));
+        assert_eq!(mounts.len(), 1);
+        assert_eq!(
+            (mounts[0].pointer().as_str(), mounts[0].mount.path),
+            ("/containers/0/volumeDevices/0", "/dev/data")
+        );
+        assert_eq!(mounts[0].path_field(), "devicePath");
     }
 }

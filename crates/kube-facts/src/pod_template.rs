@@ -129,13 +129,19 @@ impl<'a> PodTemplate<'a> {
 }
 
 impl<'a> Container<'a> {
-    /// The container's volume mounts.
+    /// The container's volume mounts, and then the block devices that it has: those of a PVC with `volumeMode: Block`.
     pub fn mounts(self) -> impl Iterator<Item = Mount<'a>> {
-        list(self.json, "volumeMounts").iter().map(|mount| {
+        self.mounts_as_json().map(|mount| {
             let text = |key: &str| mount.get(key).and_then(Value::as_str).unwrap_or_default();
             let sub_path = if text("subPath").is_empty() { text("subPathExpr") } else { text("subPath") };
-            Mount { volume: text("name"), path: text("mountPath"), sub_path }
+            let path = if text("devicePath").is_empty() { text("mountPath") } else { text("devicePath") };
+            Mount { volume: text("name"), path, sub_path }
         })
+    }
+
+    /// As [`Self::mounts`], in the same order.
+    pub fn mounts_as_json(self) -> impl Iterator<Item = &'a Value> {
+        list(self.json, "volumeMounts").iter().chain(list(self.json, "volumeDevices"))
     }
 
     /// The list it is in, as a JSON pointer below the pod's spec: `/containers/0`.

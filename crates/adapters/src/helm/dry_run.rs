@@ -192,7 +192,8 @@ fn read(stdout: &[u8], job: &RenderJob) -> Result<Rendered, Finding> {
             format!("helm would make revision {revision} of release {}, not {}", job.release.name, job.revision);
         return Err(Finding::blocking(Code::Moved, found).next("portolan plan"));
     }
-    let manifest = record["manifest"].as_str().ok_or_else(|| unusable("it has no manifest"))?.to_owned();
+    // A manifest without objects is left out (`json:"manifest,omitempty"` in `pkg/release/release.go`, helm 3.14.4 to 3.22.0).
+    let manifest = record["manifest"].as_str().unwrap_or_default().to_owned();
     let hooks = record["hooks"].as_array().into_iter().flatten();
     let hooks = hooks.filter_map(|hook| hook["manifest"].as_str().map(str::to_owned)).collect();
     Ok(Rendered { manifest, hooks, record: Some(record) })

@@ -1,6 +1,6 @@
 use std::collections::BTreeSet;
 
-use kube_facts::{Container, ContainerKind, KEEP, Kind, PodTemplate, RESOURCE_POLICY, StatefulSet};
+use kube_facts::{ContainerKind, KEEP, Kind, PodTemplate, RESOURCE_POLICY, StatefulSet};
 use model::{Action, Blob, Code, Effect, Finding, Object, Ref, Seen, Step, StepKind, Uid, Verb, Write};
 use serde_json::{Value, json};
 
@@ -195,17 +195,10 @@ fn is_mounted(pod: &Object, claim: &str) -> bool {
         .filter(|volume| kube_facts::claim_of(volume) == Some(claim))
         .filter_map(|volume| volume.get("name")?.as_str())
         .collect();
-    let is_block = |container: &Container<'_>| {
-        let devices = container.json.get("volumeDevices").and_then(Value::as_array);
-        devices
-            .into_iter()
-            .flatten()
-            .any(|device| device.get("name").and_then(Value::as_str).is_some_and(|name| volumes.contains(name)))
-    };
     template
         .containers()
         .filter(|container| container.kind == ContainerKind::Main)
-        .any(|container| container.mounts().any(|mount| volumes.contains(mount.volume)) || is_block(&container))
+        .any(|container| container.mounts().any(|mount| volumes.contains(mount.volume)))
 }
 
 /// The claims of a listing.

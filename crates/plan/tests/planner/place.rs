@@ -80,6 +80,14 @@ fn another_place_is_refused() {
     for (old, from, to, field) in cases {
         assert_eq!(moved(old, &old.replace(from, to)), refused(&field), "{to}");
     }
+    // A block device.
+    let device = BARE
+        .replace("volumeMounts: [{name: data, mountPath: /data}]", "volumeDevices: [{name: data, devicePath: /dev/d}]");
+    let path = "/containers/0/volumeDevices/0/devicePath";
+    assert_eq!(moved(&device, &device.replace("store:1", "store:2")), Vec::<String>::new());
+    assert_eq!(moved(&device, &device.replace("/dev/d", "/dev/e")), refused(path));
+    let without = device.replace(", volumeDevices: [{name: data, devicePath: /dev/d}]", "");
+    assert_eq!(moved(&device, &without), refused("/containers/0/volumeMounts"));
     // The mount goes to a sidecar.
     let sidecar = BARE.replace("1', ", "1'}, {name: backup, image: 'x/backup:1', ");
     assert_eq!(moved(BARE, &sidecar), refused("/containers/0/volumeMounts"));

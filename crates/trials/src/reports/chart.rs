@@ -46,7 +46,7 @@ fn frames() -> &'static Objects {
 }
 
 /// Folders and files of a chart; every other key of a [`Delta`] is an object's.
-const FILES: [&str; 6] = ["templates", "crds", "files", "charts", "values.yaml", "values.schema.json"];
+const FILES: [&str; 7] = ["Chart.yaml", "templates", "crds", "files", "charts", "values.yaml", "values.schema.json"];
 
 /// A chart as the texts of its files.
 #[derive(Clone, Debug)]

@@ -200,8 +200,7 @@ impl<'a> ContainerPaths<'a> {
     fn folders(&self) -> Vec<Folder> {
         let its = self.user.volumes();
         let mut mount = 0;
-        let json = list(self.user.container.json, "volumeMounts");
-        let all = self.user.container.mounts().zip(json);
+        let all = self.user.container.mounts().zip(self.user.container.mounts_as_json());
         all.map(|(one, json)| {
             let is_its = its.contains(&one.volume);
             mount += usize::from(is_its);

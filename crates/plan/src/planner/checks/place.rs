@@ -159,9 +159,10 @@ impl Place<'_> {
                 let found =
                     format!("{who} in {chart} mounts {claim} at {}, not at {}", will.mount.path, was.mount.path);
                 Finding::blocking(Code::OtherPlace, found).at(format!(
-                    "{}{}/mountPath",
+                    "{}{}/{}",
                     after.template.pointer,
-                    will.pointer()
+                    will.pointer(),
+                    will.path_field()
                 ))
             }
             (None, _) => {
