@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read, Seek, SeekFrom};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, ensure};
@@ -10,22 +11,42 @@ use serde_json::Value;
 /// Rules that write nothing, so that no log of writes shows them.
 pub const UNSEEN: [&str; 2] = ["H1", "H2"];
 
-/// The audit log of an API server, from a moment on.
+/// The audit log of an API server, from a moment on. The server puts a log of 100 MB aside under another name and begins a new
+/// one (`--audit-log-maxsize`, Kubernetes 1.34).
 pub struct AuditLog {
     path: PathBuf,
-    /// In bytes.
-    from: u64,
+    /// The log of that moment, read up to its end then. It stays the same file when it is put aside.
+    then: fs_err::File,
     /// The names of the volumes that were bound by then.
     bound: BTreeSet<String>,
 }
 
 impl AuditLog {
     /// The log beside a kubeconfig of the rig, from now on; `bound` are the names of the volumes that are bound already.
-    #[must_use]
-    pub fn beside(kubeconfig: &Path, bound: BTreeSet<String>) -> Self {
+    ///
+    /// # Errors
+    /// Where there is none.
+    pub fn beside(kubeconfig: &Path, bound: BTreeSet<String>) -> Result<Self> {
         let path = kubeconfig.with_file_name("audit.log");
-        let from = fs_err::metadata(&path).map_or(0, |log| log.len());
-        Self { path, from, bound }
+        let mut then = fs_err::File::open(&path)?;
+        then.seek(SeekFrom::End(0))?;
+        Ok(Self { path, then, bound })
+    }
+
+    /// What was written since then.
+    fn since(&self) -> Result<Vec<u8>> {
+        // Only what came since: the log of a rig grows with everything that ever ran on it.
+        let mut then = &self.then;
+        let from = then.stream_position()?;
+        ensure!(then.metadata()?.len() >= from, "the audit log was cut");
+        let mut bytes = Vec::new();
+        then.read_to_end(&mut bytes)?;
+        then.seek(SeekFrom::Start(from))?;
+        let mut now = fs_err::File::open(&self.path)?;
+        if now.metadata()?.ino() != then.metadata()?.ino() {
+            now.read_to_end(&mut bytes)?;
+        }
+        Ok(bytes)
     }
 
     /// The rules whose effects the log has since then, in a namespace, on the volumes of then and on others by their names.
@@ -33,12 +54,7 @@ impl AuditLog {
     /// # Errors
     /// Where the log cannot be read.
     pub fn rules(&self, namespace: &str, others: &BTreeSet<String>) -> Result<BTreeSet<&'static str>> {
-        // Only what came since: the log of a rig grows with everything that ever ran on it.
-        let mut log = fs_err::File::open(&self.path)?;
-        ensure!(log.metadata()?.len() >= self.from, "the audit log was cut");
-        log.seek(SeekFrom::Start(self.from))?;
-        let mut bytes = Vec::new();
-        log.read_to_end(&mut bytes)?;
+        let bytes = self.since()?;
         let text = String::from_utf8_lossy(&bytes);
         let events = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
         let of_site: Vec<Write> = events
@@ -210,11 +226,16 @@ mod tests {
         let (kubeconfig, path) = (folder.path().join("kubeconfig"), folder.path().join("audit.log"));
         let before = event(("generic-garbage-collector", "", "delete", "pods", "db-0", 200));
         fs_err::write(&path, format!("{before}\n")).expect("written");
-        let log = AuditLog::beside(&kubeconfig, BTreeSet::new());
+        let log = AuditLog::beside(&kubeconfig, BTreeSet::new()).expect("there is one");
         let since = event(("statefulset-controller", "", "create", "pods", "db-0", 201));
         fs_err::write(&path, format!("{before}\n{since}\n")).expect("written");
         assert_eq!(log.rules("n", &BTreeSet::new()).expect("it is read"), BTreeSet::from(["R11b"]));
-        fs_err::write(&path, "").expect("written");
+        // The server puts the log aside and begins another one.
+        fs_err::rename(&path, folder.path().join("audit-1.log")).expect("renamed");
+        let later = event(("system:kube-scheduler", "", "create", "pods/binding", "db-0", 201));
+        fs_err::write(&path, format!("{later}\n")).expect("written");
+        assert_eq!(log.rules("n", &BTreeSet::new()).expect("it is read"), BTreeSet::from(["R11b", "R13"]));
+        fs_err::write(folder.path().join("audit-1.log"), "").expect("written");
         assert!(log.rules("n", &BTreeSet::new()).is_err(), "a log that was cut is no log without writes");
     }
 

@@ -196,7 +196,7 @@ fn once(rig: &Rig, case: &Case, helm: &str, force: Force) -> Result<(Prediction,
     let predicted = predict(&world, &subject, &watched.aim);
     let may_stop = predicted.0.iter().any(|seen| seen.quiet.end == End::Stopped);
     let file = if may_stop { waiting_in_vain(file) } else { file };
-    let log = AuditLog::beside(&rig.kubeconfig(), volumes_of(&site)?);
+    let log = AuditLog::beside(&rig.kubeconfig(), volumes_of(&site)?)?;
     let proxy = Proxy::start(rig)?;
     site.through(proxy.kubeconfig())?;
     let over = AtomicBool::new(false);
