@@ -102,7 +102,7 @@ pub fn usual_kinds() -> impl Iterator<Item = UsualKind> {
         kinds.iter().map(move |row| {
             let (kind, plural) = match row.split_once('=') {
                 Some((kind, plural)) => (kind, plural.to_owned()),
-                None => (*row, plural(row)),
+                None => (*row, guessed_plural(row)),
             };
             UsualKind { group, version, kind, plural, is_namespaced: *is_namespaced }
         })
@@ -127,10 +127,20 @@ pub fn group_of(kind: &str) -> &'static str {
     USUAL.iter().find(|(.., kinds)| kinds.iter().any(|row| is_of(row, kind))).map_or("", |(group, ..)| group)
 }
 
-/// The plural that a kind has where its maker chose nothing else.
+/// The plural of a kind, as API paths, quotas and webhook rules name it. For a kind that is not a usual one it is the plural
+/// that an English word has, which its maker need not have chosen.
 #[must_use]
-pub fn plural(kind: &str) -> String {
-    format!("{}s", kind.to_lowercase())
+pub fn plural(group: &str, kind: &str) -> String {
+    usual_kind(group, kind).map_or_else(|| guessed_plural(kind), |usual| usual.plural)
+}
+
+fn guessed_plural(kind: &str) -> String {
+    let lower = kind.to_lowercase();
+    match lower.strip_suffix('y') {
+        Some(stem) if !stem.ends_with(['a', 'e', 'o', 'u']) => format!("{stem}ies"),
+        _ if lower.ends_with(['s', 'x']) || lower.ends_with("ch") || lower.ends_with("sh") => format!("{lower}es"),
+        _ => format!("{lower}s"),
+    }
 }
 
 /// Whether a kind lives outside namespaces. A kind that is not known is taken for a namespaced one.
@@ -180,6 +190,18 @@ mod tests {
             ("Nonsense", ""),
         ] {
             assert_eq!(group_of(kind), group, "{kind}");
+        }
+        for (group, kind, wanted) in [
+            ("networking.k8s.io", "Ingress", "ingresses"),
+            ("networking.k8s.io", "NetworkPolicy", "networkpolicies"),
+            ("", "Endpoints", "endpoints"),
+            ("apps", "StatefulSet", "statefulsets"),
+            ("example.com", "Policy", "policies"),
+            ("gateway.networking.k8s.io", "Gateway", "gateways"),
+            ("example.com", "Class", "classes"),
+            ("example.com", "Sandbox", "sandboxes"),
+        ] {
+            assert_eq!(plural(group, kind), wanted, "{kind}");
         }
         assert_eq!(kind_of_plural("networking.k8s.io", "ingresses"), Some("Ingress"));
         assert_eq!(kind_of_plural("", "endpoints"), Some("Endpoints"));

@@ -105,7 +105,7 @@ pub(crate) fn kinds(api_versions: &[String], is_namespaced: &dyn Fn(&str) -> boo
             name: name.to_owned(),
             api_version: api_version.to_owned(),
             is_namespaced: usual.as_ref().map_or_else(|| is_namespaced(name), |usual| usual.namespaced),
-            plural: usual.map_or_else(|| kube_facts::plural(name), |usual| usual.plural),
+            plural: kube_facts::plural(group, name),
         });
     }
     all

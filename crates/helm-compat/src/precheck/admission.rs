@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use model::{Code, Finding, Object, Ref};
 use serde_json::{Map, Value};
 
-use super::{Precheck, body, quotas};
+use super::{Precheck, body};
 
 /// How many writes are named.
 const SHOWN: usize = 8;
@@ -299,7 +299,7 @@ fn of_rule(rule: &Value, write: &Write) -> bool {
         let list = rule[key].as_array();
         list.is_some_and(|list| list.iter().any(|item| item == "*" || item == wanted))
     };
-    let plural = quotas::plural(write.target.kind());
+    let plural = kube_facts::plural(write.target.group(), write.target.kind());
     let is_resource = has("resources", &plural) || has("resources", "*/*");
     let is_scope = match rule["scope"].as_str() {
         Some("Namespaced") => !write.target.namespace().is_empty(),

@@ -386,20 +386,10 @@ fn class(check: &Precheck, claim: &Object) -> Option<String> {
 
 /// One object of a kind, as quotas count it.
 fn counts(group: &str, kind: &str) -> Usage {
-    let plural = plural(kind);
+    let plural = kube_facts::plural(group, kind);
     match group {
         "" => [(format!("count/{plural}"), 1_000), (plural, 1_000)].into(),
         group => [(format!("count/{plural}.{group}"), 1_000)].into(),
-    }
-}
-
-pub(super) fn plural(kind: &str) -> String {
-    let lower = kind.to_lowercase();
-    match lower.strip_suffix('y') {
-        _ if lower == "endpoints" => lower,
-        Some(stem) if !stem.ends_with(['a', 'e', 'o', 'u']) => format!("{stem}ies"),
-        _ if lower.ends_with('s') => format!("{lower}es"),
-        _ => format!("{lower}s"),
     }
 }
 
