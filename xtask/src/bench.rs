@@ -253,9 +253,9 @@ impl<'a> Bench<'a> {
 /// How many objects helm writes, each pod template among them once more.
 fn written(plan: &Plan) -> usize {
     let changes = plan.hops.iter().flat_map(|hop| &hop.changes);
-    let written = changes.filter(|(change, ..)| matches!(change, Change::Create | Change::Change | Change::Adopt));
+    let written = changes.filter(|one| matches!(one.change, Change::Create | Change::Change | Change::Adopt));
     let has_pods = |kind: &str| matches!(kind, "CronJob" | "DaemonSet" | "Deployment" | "Job" | "StatefulSet");
-    written.map(|(_, name, _)| if has_pods(name.kind()) { 2 } else { 1 }).sum()
+    written.map(|one| if has_pods(one.object.kind()) { 2 } else { 1 }).sum()
 }
 
 /// Whether what was measured did what it was to do.

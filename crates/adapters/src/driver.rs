@@ -5,8 +5,8 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use model::{
-    Carried, CheckReport, DatabaseError, DatabaseRef, Digest, Event, Finding, HelmRun, Manifest, Object, ObjectCheck,
-    Observation, Progress, Record, Refusal, Reply, Request, SecretKey, Seen, Snapshot, Wait,
+    Carried, CheckReport, DatabaseError, DatabaseRef, Digest, Elapsed, Event, Finding, HelmRun, HelmToken, Manifest,
+    Object, ObjectCheck, Observation, Progress, Record, Refusal, Reply, Request, SecretKey, Seen, Snapshot, Wait,
 };
 use serde_json::Value;
 
@@ -84,11 +84,11 @@ impl Driver {
 
     /// What the helm of a token said last: evidence where an upgrade failed.
     #[must_use]
-    pub fn helm_said(&self, token: &str) -> String {
+    pub fn helm_said(&self, token: &HelmToken) -> String {
         helm::ended_text(self.store.folder(), token)
     }
 
-    fn spawn(&self, run: &HelmRun, token: &str) -> Result<(), String> {
+    fn spawn(&self, run: &HelmRun, token: &HelmToken) -> Result<(), String> {
         let chart = self.store.blob_file(&run.archive).map_err(|finding| words(&finding))?;
         let values = self.values(run)?;
         helm::spawn(&Launch {
@@ -109,7 +109,7 @@ impl Driver {
             serde_json::from_slice(&bytes).map_err(|error| format!("the plan's values are no JSON: {error}"))?;
         for Carried { path, from } in &run.carried {
             let secret = self.archived(from)?.ok_or_else(|| format!("{} is not in this run's archive", from.secret))?;
-            compat::set(&mut values, path, value_of(&secret, from)?.into());
+            compat::set(&mut values, path.as_str(), value_of(&secret, from)?.into());
         }
         Ok(compat::values_file(&values).into_bytes())
     }
@@ -139,7 +139,7 @@ impl Driver {
 
     async fn wait(&self, wait: &Wait, events: &mut dyn FnMut(&Event)) -> Reply {
         let folder = self.store.folder();
-        let lives = |token: &str| {
+        let lives = |token: &HelmToken| {
             let lives = helm::is_alive(folder, token);
             if !lives {
                 helm::tidy(folder, token);
@@ -147,7 +147,12 @@ impl Driver {
             lives
         };
         let mut tell = |progress: &[Progress], elapsed: Duration| {
-            events(&Event::Waiting { progress: progress.to_vec(), elapsed: elapsed.as_secs(), limit: wait.limit });
+            events(&Event::Waiting {
+                step: wait.step,
+                progress: progress.to_vec(),
+                elapsed: Elapsed::Seconds(elapsed.as_secs()),
+                limit: wait.limit,
+            });
         };
         let namespace = self.store.plan().map(|plan| plan.release.namespace).unwrap_or_default();
         self.client.wait(wait, &namespace, &lives, &mut tell).await
@@ -193,7 +198,7 @@ fn archived_as<'a>(record: &'a Record, key: &SecretKey) -> Option<&'a Digest> {
     let Record::Observed { observation: Observation::Archived { objects }, .. } = record else {
         return None;
     };
-    objects.iter().find(|(name, ..)| *name == key.secret).map(|(.., digest)| digest)
+    objects.iter().find(|archived| archived.object == key.secret).map(|archived| &archived.digest)
 }
 
 /// The value of a Secret's key. What goes wrong is told without the value.

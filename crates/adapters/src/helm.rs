@@ -42,9 +42,9 @@ pub async fn find(program: Option<&Path>) -> Result<HelmClient, Finding> {
         return Err(Finding::blocking(Code::OldHelm, format!("{} is helm {version}", path.display())));
     }
     let digest = digest.await.map_err(std::io::Error::from).flatten();
-    Ok(HelmClient {
+    Ok(HelmClient::Program {
         version,
-        digest: Some(digest.map_err(|error| no_helm(&path, &error.to_string()))?),
+        digest: digest.map_err(|error| no_helm(&path, &error.to_string()))?,
         path: path.to_string_lossy().into_owned(),
     })
 }
@@ -116,8 +116,10 @@ mod tests {
         let fake = |version: &str| process::tests::script(folder.path(), &format!("echo {version}"));
         let path = fake("v3.14.4");
         let client = find(Some(&path)).await.expect("a helm");
-        assert_eq!(client.version, semver::Version::new(3, 14, 4));
-        assert_eq!(client.digest, Some(digest(&path).expect("a file")));
+        assert_eq!(*client.version(), semver::Version::new(3, 14, 4));
+        assert!(
+            matches!(&client, HelmClient::Program { digest: found, .. } if *found == digest(&path).expect("a file"))
+        );
         let old = find(Some(&fake("v3.13.3"))).await.expect_err("too old");
         assert_eq!(old.code, Code::OldHelm);
         let none = find(Some(Path::new("/nowhere/helm"))).await;

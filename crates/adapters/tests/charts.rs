@@ -139,7 +139,7 @@ async fn what_is_wrong_with_a_repository_is_told() {
             let repository = Repository::start(shelf).expect("a repository");
             let finding = fetch(&repository.url(), &Access::default(), &Files::default(), &helm).await;
             let finding = finding.expect_err("something is wrong");
-            assert_eq!(finding.code, code, "case {at}, helm {}: {finding:?}", helm.version);
+            assert_eq!(finding.code, code, "case {at}, helm {}: {finding:?}", helm.version());
             assert!(!finding.evidence.is_empty(), "{finding:?}");
         }
         let finding = fetch("http://127.0.0.1:1", &Access::default(), &Files::default(), &helm).await;
@@ -168,7 +168,7 @@ fn push(helm: &HelmClient, folder: &Path, host: &str, logins: &OsString) {
     for (name, version, archive) in shelf().archives {
         let path = folder.join(format!("{name}-{version}.tgz"));
         std::fs::write(&path, archive).expect("a file");
-        let mut command = std::process::Command::new(&helm.path);
+        let mut command = std::process::Command::new(helm.path().expect("a program"));
         command.arg("push").arg(&path).arg(format!("oci://{host}/charts")).arg("--plain-http");
         let output = command.env("HELM_REGISTRY_CONFIG", logins).env("HOME", folder).output().expect("helm");
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -196,7 +196,7 @@ async fn a_registry_is_asked_for_its_tags_and_helm_pulls() {
         ] {
             let (archive, from) =
                 fetch(&format!("oci://{host}/{path}"), &access, files, &helm).await.expect("an archive");
-            assert_eq!(Digest::of(&archive), Digest::of(&wanted), "{path}, helm {}", helm.version);
+            assert_eq!(Digest::of(&archive), Digest::of(&wanted), "{path}, helm {}", helm.version());
             assert_eq!(from, format!("oci://{host}/charts/control-plane"));
         }
         let wrong = open(Some(Login { username: LOGIN.0.into(), password: "wrong".into() }));

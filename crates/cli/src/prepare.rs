@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::time::Duration;
 
 use adapters::store::RunStore;
 use helm_compat::values;
@@ -102,7 +103,7 @@ fn limits(options: &UpgradeOptions) -> Result<Limits, Finding> {
             "helm" => &mut limits.helm,
             other => return Err(bad(&format!("unknown kind `{other}`"))),
         };
-        *limit = Some(seconds);
+        *limit = Some(Duration::from_secs(seconds));
     }
     Ok(limits)
 }
@@ -174,9 +175,7 @@ pub(crate) fn of_run(run: &RunStore) -> Result<PlanFile, Finding> {
 pub(crate) fn load(path: &Path) -> Result<PlanFile, Finding> {
     let bad = |error: String| Finding::blocking(Code::NoPlan, format!("{} is no plan", path.display())).with(error);
     let text = fs_err::read_to_string(path).map_err(|error| bad(error.to_string()))?;
-    let file: PlanFile = serde_json::from_str(&text).map_err(|error| bad(error.to_string()))?;
-    if file.plan.format != model::FORMAT {
-        return Err(bad(format!("it has format {}, this portolan reads {}", file.plan.format, model::FORMAT)));
-    }
-    Ok(file)
+    let file: serde_json::Value = serde_json::from_str(&text).map_err(|error| bad(error.to_string()))?;
+    model::check_format(&file["plan"]).map_err(|error| bad(error.to_string()))?;
+    serde_json::from_value(file).map_err(|error| bad(error.to_string()))
 }

@@ -24,11 +24,11 @@ impl Telling {
         if let Event::Waiting { progress, elapsed, .. } = event {
             if let Some((before, told)) = &self.waiting
                 && before == progress
-                && (*told..*told + Self::EVERY).contains(elapsed)
+                && (*told..*told + Self::EVERY).contains(&elapsed.count())
             {
                 return None;
             }
-            self.waiting = Some((progress.clone(), *elapsed));
+            self.waiting = Some((progress.clone(), elapsed.count()));
         } else {
             self.waiting = None;
         }
@@ -43,17 +43,19 @@ impl Telling {
 
 #[cfg(test)]
 mod tests {
-    use model::{Cond, Record, Ref};
+    use std::time::Duration;
+
+    use model::{Cond, Elapsed, Record, Ref};
 
     use super::*;
 
     #[test]
     fn a_wait_is_told_when_it_changes_and_now_and_then() {
         let plan: Plan = serde_json::from_value(serde_json::json!({
-            "format": 1, "cluster": "", "server": "", "release": {"namespace": "", "name": ""},
-            "helm": {"version": "3.22.0", "path": "", "digest": null},
+            "format": model::FORMAT, "cluster": "", "server": "", "release": {"namespace": "", "name": ""},
+            "helm": {"helm": "simulated", "version": "3.22.0"},
             "from": {"name": "", "version": "1.0.0"}, "to": {"name": "", "version": "1.0.0"},
-            "hops": [], "contingencies": [], "expects": {}, "volumes": [], "databases": [], "without": [], "accepted": [],
+            "hops": [], "expects": {}, "volumes": [], "databases": [], "without": [], "accepted": [],
             "findings": [],
         }))
         .expect("an empty plan");
@@ -61,7 +63,17 @@ mod tests {
         let mut told = |seen: &str, elapsed| {
             let progress =
                 vec![Progress { cond: Cond::Ready(Ref::set("ns", "keycloak")), seen: seen.into(), is_at_work: false }];
-            telling.line(&Event::Waiting { progress, elapsed, limit: 60 }, &plan).is_some()
+            telling
+                .line(
+                    &Event::Waiting {
+                        step: 0,
+                        progress,
+                        elapsed: Elapsed::Seconds(elapsed),
+                        limit: Duration::from_secs(60),
+                    },
+                    &plan,
+                )
+                .is_some()
         };
         let seen: Vec<u64> = (1..30).filter(|&elapsed| told("0 of 1", elapsed)).collect();
         assert_eq!(seen, [1, 11, 21]);

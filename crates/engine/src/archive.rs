@@ -1,6 +1,6 @@
 //! What a run has put into its archive, by its journal.
 
-use model::{Action, Digest, Entry, Object, Observation, Plan, Record, Ref, Uid, Verb};
+use model::{Action, ArchivedObject, Digest, Entry, Object, Observation, Plan, Record, Ref, Uid, Verb};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -30,7 +30,7 @@ pub fn of(plan: &Plan, entries: &[Entry]) -> Vec<Archived> {
     for entry in entries {
         match &entry.record {
             Record::Observed { step, observation: Observation::Archived { objects } } => {
-                for (object, uid, digest) in objects {
+                for ArchivedObject { object, uid, digest } in objects {
                     if all.iter().any(|archived| archived.object == *object) {
                         continue;
                     }

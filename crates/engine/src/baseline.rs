@@ -2,7 +2,7 @@
 //! and an upgrade bring is told, and what touches the data is wrong.
 
 use kube_facts::StatefulSet;
-use model::{Baseline, Check, CheckState, Code, Finding, Ref, Volume};
+use model::{Baseline, Check, CheckState, Code, Finding, RecordedDatabase, Ref, Volume};
 
 use crate::steps::compare_databases;
 
@@ -13,9 +13,13 @@ pub fn compare(before: &Baseline, now: &Baseline, may_change: &[String]) -> Vec<
     let mut checks = vec![release(before, now)];
     checks.extend(before.volumes.iter().filter(|volume| volume.volume.is_some()).map(|old| volume(old, now)));
     checks.extend(now.claims.difference(&before.claims).filter_map(|name| claim(name, before, now)));
-    for (database, old) in &before.databases {
+    for RecordedDatabase { database, snapshot: old } in &before.databases {
         let what = format!("database {} on {}", database.database, database.pod.name());
-        let found = now.databases.iter().find(|(its, _)| its.pod == database.pod && its.database == database.database);
+        let found = now
+            .databases
+            .iter()
+            .map(|one| (&one.database, &one.snapshot))
+            .find(|(its, _)| its.pod == database.pod && its.database == database.database);
         checks.push(match found.map(|(_, new)| compare_databases(old, new, may_change)) {
             Some(Ok(note)) => holds(what, note),
             Some(Err(finding)) => differs(what, finding),

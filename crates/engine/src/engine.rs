@@ -2,8 +2,8 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use model::{
-    Action, Blob, Code, Digest, Effect, Finding, Input, Observation, Outcome, Plan, Record, Refusal, Reply, Request,
-    Step, StepKind, StepRef, Urgency,
+    Action, ArchivedObject, Blob, Code, Digest, Effect, Finding, Input, Observation, Outcome, Plan, Record, Refusal,
+    Reply, Request, Step, StepKind, StepRef, Urgency,
 };
 
 use crate::fold::{self, Fold, Phase};
@@ -238,7 +238,6 @@ impl Engine {
                 Record::Effect { effect, .. } => std::mem::discriminant(effect).hash(state),
                 Record::Observed { observation, .. } => hash_observation(observation, state),
                 Record::StopAsked { urgency } => urgency.hash(state),
-                Record::Turned { direction } => direction.hash(state),
                 Record::Ended { outcome } => outcome.hash(state),
                 Record::Started { .. } | Record::Resumed { .. } | Record::Bound => {}
             }
@@ -250,11 +249,11 @@ impl Engine {
 fn hash_observation(observation: &Observation, state: &mut impl Hasher) {
     match observation {
         Observation::Archived { objects } => {
-            for (name, _, digest) in objects {
-                (name, digest).hash(state);
+            for ArchivedObject { object, digest, .. } in objects {
+                (object, digest).hash(state);
             }
         }
-        Observation::Database { snapshot: (pod, snapshot), .. } => fold::hash_snapshot(pod, snapshot, state),
+        Observation::Database { pod, snapshot, .. } => fold::hash_snapshot(pod, snapshot, state),
         Observation::WasDone { .. } | Observation::Done { .. } => {}
     }
 }

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use model::{Action, Digest, Direction, Effect, Observation, Outcome, Record, Ref, Snapshot, Uid, Urgency};
+use model::{Action, ArchivedObject, Effect, Observation, Outcome, Record, Ref, Snapshot, Urgency};
 
 /// Where a step is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -17,6 +17,15 @@ pub enum Phase {
     Check,
 }
 
+/// What a step ended with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StepNote {
+    /// Whether the step wrote; otherwise nothing had to be done, or it only looked.
+    pub wrote: bool,
+    /// What was done or seen, in a few words.
+    pub text: String,
+}
+
 /// The state of a run: the fold of its journal. Folding decides nothing; it only takes over what the
 /// records say.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,8 +34,6 @@ pub struct Fold {
     pub started: bool,
     /// Whether the installation was found to be the plan's.
     pub bound: bool,
-    /// Which way it goes.
-    pub direction: Direction,
     /// The step under way, among all steps of all hops.
     pub step: u32,
     /// Which attempt at it.
@@ -42,13 +49,13 @@ pub struct Fold {
     /// Whether a person started it again after it had halted.
     pub again: bool,
     /// What is in the archive.
-    pub archived: Arc<BTreeMap<Ref, (Uid, Digest)>>,
+    pub archived: Arc<BTreeMap<Ref, ArchivedObject>>,
     /// The first look into each database, by its pod.
     pub baseline: Arc<BTreeMap<Ref, Arc<Snapshot>>>,
     /// The latest look into each database.
     pub latest: Arc<BTreeMap<Ref, Arc<Snapshot>>>,
     /// What each step that is over ended with, in order.
-    pub notes: Arc<Vec<(bool, String)>>,
+    pub notes: Arc<Vec<StepNote>>,
     /// The stop that was asked for.
     pub stop: Option<Urgency>,
     /// How it ended.
@@ -60,7 +67,6 @@ impl Default for Fold {
         Self {
             started: false,
             bound: false,
-            direction: Direction::Forward,
             step: 0,
             attempt: 0,
             since: 0,
@@ -109,7 +115,6 @@ impl Fold {
             },
             Record::Observed { observation, .. } => self.observe(observation),
             Record::StopAsked { urgency } => self.stop = self.stop.max(Some(*urgency)),
-            Record::Turned { direction } => self.direction = *direction,
             Record::Ended { outcome } => self.outcome = Some(outcome.clone()),
         }
     }
@@ -141,22 +146,21 @@ impl Fold {
             Observation::Done { note } => (true, note.clone()),
             Observation::Archived { objects } => {
                 let archived = Arc::make_mut(&mut self.archived);
-                for (name, uid, digest) in objects {
-                    archived.entry(name.clone()).or_insert_with(|| (uid.clone(), digest.clone()));
+                for one in objects {
+                    archived.entry(one.object.clone()).or_insert_with(|| one.clone());
                 }
                 (false, format!("{} in the archive", count(objects.len(), "object")))
             }
-            Observation::Database { snapshot, note } => (false, self.keep_snapshot(snapshot, note)),
+            Observation::Database { pod, snapshot, note } => (false, self.keep_snapshot(pod, snapshot, note)),
         };
-        Arc::make_mut(&mut self.notes).push((wrote, note));
+        Arc::make_mut(&mut self.notes).push(StepNote { wrote, text: note });
         self.step += 1;
         (self.attempt, self.since) = (0, 0);
         (self.phase, self.sent, self.again) = (Phase::Look, false, false);
         self.pursuit = None;
     }
 
-    fn keep_snapshot(&mut self, seen: &(Ref, Snapshot), note: &str) -> String {
-        let (pod, snapshot) = seen;
+    fn keep_snapshot(&mut self, pod: &Ref, snapshot: &Snapshot, note: &str) -> String {
         let snapshot = Arc::new(snapshot.clone());
         Arc::make_mut(&mut self.baseline).entry(pod.clone()).or_insert_with(|| snapshot.clone());
         Arc::make_mut(&mut self.latest).insert(pod.clone(), snapshot);
@@ -173,7 +177,7 @@ impl Fold {
             hash_action(action, state);
         }
         self.archived.len().hash(state);
-        for (name, (_, digest)) in self.archived.iter() {
+        for (name, ArchivedObject { digest, .. }) in self.archived.iter() {
             (name, digest).hash(state);
         }
         self.baseline.len().hash(state);

@@ -12,4 +12,4 @@ mod steps;
 
 pub use baseline::compare;
 pub use engine::Engine;
-pub use fold::{Fold, Phase};
+pub use fold::{Fold, Phase, StepNote};

@@ -46,7 +46,7 @@ pub(crate) fn look(step: &Step, fold: &Fold) -> Request {
         StepKind::DeleteObject { target, .. } => Request::Read(vec![target.clone()]),
         StepKind::WaitGone { pods } => {
             let until = pods.iter().cloned().map(Cond::Ended).collect();
-            Request::Wait(Wait { until, limit: step.limit })
+            Request::Wait(Wait { step: fold.step, until, limit: step.limit })
         }
         StepKind::RecordDatabase { database }
         | StepKind::CarryCredentials { database, .. }
@@ -54,7 +54,7 @@ pub(crate) fn look(step: &Step, fold: &Fold) -> Request {
         StepKind::HelmUpgrade { run } => Request::Releases(run.release.clone(), run.free.clone()),
         StepKind::WaitReady { workloads } => {
             let until = workloads.iter().cloned().map(Cond::Ready).collect();
-            Request::Wait(Wait { until, limit: step.limit })
+            Request::Wait(Wait { step: fold.step, until, limit: step.limit })
         }
         StepKind::VerifyVolume { .. } => check(step, fold),
     }
@@ -68,7 +68,7 @@ pub(crate) fn settle(step: &Step, fold: &Fold) -> Option<Request> {
         (StepKind::HelmUpgrade { .. }, Action::Helm { token, .. }) => Cond::HelmEnded(token.clone()),
         _ => return None,
     };
-    Some(Request::Wait(Wait { until: vec![cond], limit: step.limit }))
+    Some(Request::Wait(Wait { step: fold.step, until: vec![cond], limit: step.limit }))
 }
 
 /// What a step reads to see that it is done.
@@ -138,7 +138,8 @@ pub(crate) fn on_check(step: &Step, fold: &Fold, mark: &str, reply: Reply) -> Ne
 /// The finding of a wait that took too long.
 pub(crate) fn timed_out(step: &Step, progress: &[Progress]) -> Finding {
     let code = if matches!(step.kind, StepKind::WaitReady { .. }) { Code::NotReady } else { Code::TimedOut };
-    let mut finding = Finding::blocking(code, format!("step {} was not over after {} s", step.id, step.limit));
+    let mut finding =
+        Finding::blocking(code, format!("step {} was not over after {} s", step.id, step.limit.as_secs()));
     for item in progress {
         let what = item.cond.target().map_or_else(|| "helm".to_owned(), model::Ref::to_string);
         finding = finding.with(format!("{what}: {}", item.seen));

@@ -15,9 +15,9 @@ fn plan(kind: &Value) -> Arc<Plan> {
         "from": chart, "to": chart, "boundaries": [], "steps": [step], "changes": [], "new_claims": [], "values": [],
     });
     let plan = json!({
-        "format": 1, "cluster": "", "server": "", "release": {"namespace": "ns", "name": "r"},
-        "helm": {"version": "3.22.0", "path": "", "digest": null}, "from": chart, "to": chart, "hops": [hop],
-        "contingencies": [], "expects": {}, "volumes": [], "databases": [], "without": [], "accepted": [], "findings": [],
+        "format": model::FORMAT, "cluster": "", "server": "", "release": {"namespace": "ns", "name": "r"},
+        "helm": {"helm": "simulated", "version": "3.22.0"}, "from": chart, "to": chart, "hops": [hop],
+        "expects": {}, "volumes": [], "databases": [], "without": [], "accepted": [], "findings": [],
     });
     Arc::new(serde_json::from_value(plan).expect("a plan"))
 }
@@ -77,7 +77,7 @@ fn a_running_helm_is_left_only_on_the_second_request() {
     let chart = json!({"name": "r", "version": "1.0.0"});
     let run = json!({
         "release": {"namespace": "ns", "name": "r"}, "base_revision": 7,
-        "client": {"version": "3.22.0", "path": "", "digest": null}, "chart": chart, "archive": digest, "values": digest,
+        "client": {"helm": "simulated", "version": "3.22.0"}, "chart": chart, "archive": digest, "values": digest,
         "carried": [], "mode": "reset", "manifest": digest, "docs": {}, "free": {}, "guards": [],
     });
     let action = json!({"action": "helm", "run": run, "token": "t-0-0"});
@@ -94,5 +94,5 @@ fn a_running_helm_is_left_only_on_the_second_request() {
     let mut again = again;
     again.on(Input::Reply(Reply::Appended));
     let Request::Wait(wait) = again.want() else { panic!("it waits: {:?}", again.want()) };
-    assert_eq!(wait.until, [model::Cond::HelmEnded("t-0-0".into())]);
+    assert_eq!(wait.until, [model::Cond::HelmEnded(model::HelmToken::of_label("t-0-0"))]);
 }

@@ -1,14 +1,15 @@
 //! What helm is called with: functions of what the plan says and nothing else.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
-use model::{HelmRun, ReleaseId, ValuesMode};
+use model::{HelmRun, HelmToken, ReleaseId, ValuesMode};
 use serde_json::Value;
 
 use crate::{TOKEN_LABEL, values};
 
-/// How long helm waits for a single hook, in seconds. We wait for workloads ourselves, so this bounds nothing else.
-pub const HOOK_LIMIT: u64 = 900;
+/// How long helm waits for a single hook. We wait for workloads ourselves, so this bounds nothing else.
+pub const HOOK_LIMIT: Duration = Duration::from_secs(900);
 
 /// The arguments of the upgrade (the program itself not included). The flags are the same in helm 3.14.4, 3.22.0,
 /// 4.0.4 and 4.3.1.
@@ -17,7 +18,13 @@ pub const HOOK_LIMIT: u64 = 900;
 /// (they come after the deletions, and a rollback brings no data back), `--force` (it drops a live `keep`), and
 /// every `--set` (arguments are readable by all users of the machine).
 #[must_use]
-pub fn upgrade_argv(run: &HelmRun, token: &str, context: &str, chart_path: &str, values_path: &str) -> Vec<String> {
+pub fn upgrade_argv(
+    run: &HelmRun,
+    token: &HelmToken,
+    context: &str,
+    chart_path: &str,
+    values_path: &str,
+) -> Vec<String> {
     let mut argv = vec![
         "upgrade".to_owned(),
         run.release.name.clone(),
@@ -35,7 +42,7 @@ pub fn upgrade_argv(run: &HelmRun, token: &str, context: &str, chart_path: &str,
         "--labels".to_owned(),
         format!("{TOKEN_LABEL}={token}"),
         "--timeout".to_owned(),
-        format!("{HOOK_LIMIT}s"),
+        format!("{}s", HOOK_LIMIT.as_secs()),
     ]);
     argv
 }
@@ -181,7 +188,7 @@ fn word(text: &str) -> String {
 mod tests {
     use std::collections::BTreeMap;
 
-    use model::{Carried, ChartId, Digest, HelmClient, Ref, SecretKey};
+    use model::{Carried, ChartId, Digest, HelmClient, Ref, SecretKey, ValuesPath};
     use semver::Version;
     use serde_json::json;
 
@@ -192,12 +199,12 @@ mod tests {
         HelmRun {
             release: ReleaseId { namespace: "runai-backend".into(), name: "runai-backend".into() },
             base_revision: 7,
-            client: HelmClient { version: Version::new(3, 14, 4), path: String::new(), digest: None },
+            client: HelmClient::Simulated { version: Version::new(3, 14, 4) },
             chart: ChartId { name: "control-plane".into(), version: Version::new(2, 20, 41) },
             archive: none.clone(),
             values: none.clone(),
             carried: vec![Carried {
-                path: "postgresql.auth.password".into(),
+                path: ValuesPath::new("postgresql.auth.password"),
                 from: SecretKey { secret: Ref::secret("runai-backend", "s"), key: "password".into() },
             }],
             mode,
@@ -210,13 +217,13 @@ mod tests {
 
     #[test]
     fn the_arguments_are_a_function_of_the_run() {
-        let argv = upgrade_argv(&run(ValuesMode::Reset), "t1", "prod", "c.tgz", "v.json");
+        let argv = upgrade_argv(&run(ValuesMode::Reset), &HelmToken::of_label("t1"), "prod", "c.tgz", "v.json");
         assert_eq!(
             argv.join(" "),
             "upgrade runai-backend c.tgz --namespace runai-backend --kube-context prod --values v.json \
              --reset-values --labels portolan-token=t1 --timeout 900s"
         );
-        let argv = upgrade_argv(&run(ValuesMode::ResetThenReuse), "t1", "", "c.tgz", "v");
+        let argv = upgrade_argv(&run(ValuesMode::ResetThenReuse), &HelmToken::of_label("t1"), "", "c.tgz", "v");
         assert!(argv.contains(&"--reset-then-reuse-values".to_owned()));
         assert!(!argv.contains(&"--kube-context".to_owned()));
         for flag in ["-i", "--install", "--wait", "--atomic", "--force", "--set"] {

@@ -9,7 +9,7 @@ use std::io::{Read as _, Write as _};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use model::{ApplyMethod, ChartId, Object, Ref, ReleaseFact, ReleaseStatus};
+use model::{ApplyMethod, ChartId, HelmToken, Object, Ref, ReleaseFact, ReleaseStatus};
 use serde_json::{Value, json};
 
 use crate::manifest::{self, ManifestError};
@@ -279,7 +279,7 @@ impl Record {
         Ok(ReleaseFact {
             revision: self.revision,
             status: self.status,
-            token: self.labels.get(TOKEN_LABEL).cloned(),
+            token: self.labels.get(TOKEN_LABEL).map(|text| HelmToken::of_label(text)),
             chart: self.chart.clone(),
             description: self.description.clone(),
             docs: redact::fingerprint(&self.docs()?, free),
@@ -341,7 +341,7 @@ mod tests {
     #[test]
     fn a_fact_has_token_and_fingerprints_and_no_manifest() {
         let fact = record().fact(&BTreeMap::new()).expect("its manifest reads");
-        assert_eq!(fact.token.as_deref(), Some("t1"));
+        assert_eq!(fact.token.as_ref().map(HelmToken::as_str), Some("t1"));
         assert_eq!(fact.docs.keys().map(Ref::full).collect::<Vec<_>>(), ["Service/ns/a"]);
     }
 

@@ -4,7 +4,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use kube_facts::{KEEP, RESOURCE_POLICY};
-use model::{Change, Manifest, Object, Ref};
+use model::{Change, Manifest, Object, ObjectChange, Ref};
 use semver::Version;
 use serde_json::{Value, json};
 
@@ -65,31 +65,31 @@ pub fn changes(
     target: &[Object],
     helm: &Version,
     live: &dyn Fn(&Ref) -> Option<Object>,
-) -> Vec<(Change, Ref, String)> {
+) -> Vec<ObjectChange> {
     let matching = Matching::of(helm);
     let named = |docs: &'_ [Object]| -> Vec<(Ref, Object)> {
         docs.iter().filter_map(|doc| Some((doc.name()?, doc.clone()))).collect()
     };
     let (stored, target) = (named(stored), named(target));
-    let mut all: Vec<(Change, Ref, String)> = Vec::new();
+    let mut all: Vec<ObjectChange> = Vec::new();
     for (name, new) in &target {
         let old = stored.iter().find(|(its, old)| matching.is_same((its, old), (name, new)));
-        let (change, reason) = match (live(name), old) {
+        let (change, why) = match (live(name), old) {
             (None, _) => (Change::Create, "it is new".to_owned()),
             (Some(_), None) => (Change::Adopt, "it is there already and becomes the release's".to_owned()),
             (Some(is), Some((_, old))) => changed(old, new, &is),
         };
-        all.push((change, name.clone(), reason));
+        all.push(ObjectChange { object: name.clone(), change, why });
     }
     for (name, old) in &stored {
         let Some(is) = live(name) else { continue };
         let twin = target.iter().find(|(its, new)| matching.is_same((name, old), (its, new)));
-        let is_named = all.iter().any(|(_, its, _)| its == name);
+        let is_named = all.iter().any(|one| one.object == *name);
         match (twin, is_named) {
             (Some(_), true) => {}
             (Some((twin, _)), false) => {
-                let reason = format!("helm {helm} takes {} for it, and leaves it as it is", twin.full());
-                all.push((Change::Same, name.clone(), reason));
+                let why = format!("helm {helm} takes {} for it, and leaves it as it is", twin.full());
+                all.push(ObjectChange { object: name.clone(), change: Change::Same, why });
             }
             (None, is_named) => removed(name, (old, &is), is_named.then_some((helm, &target)), &mut all),
         }
@@ -103,7 +103,7 @@ fn removed(
     name: &Ref,
     (old, live): (&Object, &Object),
     again: Option<(&Version, &Vec<(Ref, Object)>)>,
-    all: &mut Vec<(Change, Ref, String)>,
+    all: &mut Vec<ObjectChange>,
 ) {
     let found = match again {
         None => "the new chart does not have it".to_owned(),
@@ -115,15 +115,15 @@ fn removed(
             )
         }
     };
-    let (change, reason) = match live.annotation(RESOURCE_POLICY) {
+    let (change, why) = match live.annotation(RESOURCE_POLICY) {
         // What was said of it already stays true.
         Some(KEEP) if again.is_some() => return,
         Some(KEEP) => (Change::Keep, format!("{found}; held back by helm.sh/resource-policy: keep")),
         Some(other) => (Change::Delete, format!("{found}; helm.sh/resource-policy is `{other}`, not exactly `keep`")),
         None => (Change::Delete, found),
     };
-    all.retain(|(_, its, _)| its != name);
-    all.push((change, name.clone(), reason));
+    all.retain(|one| one.object != *name);
+    all.push(ObjectChange { object: name.clone(), change, why });
 }
 
 fn changed(old: &Object, new: &Object, live: &Object) -> (Change, String) {
@@ -269,7 +269,7 @@ mod tests {
             docs(live).into_iter().filter_map(|object| Some((object.name()?, object))).collect();
         changes(&docs(stored), &docs(target), helm, &|name| live.get(name).cloned())
             .into_iter()
-            .map(|(change, name, reason)| (change, name.full(), reason))
+            .map(|ObjectChange { object, change, why }| (change, object.full(), why))
             .collect()
     }
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::credential::{is_open, placeholder};
 use crate::redaction::Redactor;
 use helm_compat::redact;
-use model::{Code, FORMAT, Finding, Object, Ref, SavedInventory, SecretKey};
+use model::{Code, Finding, Object, Ref, SavedInventory, SecretKey};
 use serde_json::Value;
 
 use crate::survey::{Secrets, Survey};
@@ -78,11 +78,7 @@ fn alike(secrets: &Secrets) -> Vec<Vec<SecretKey>> {
 /// [`Code::NoSimulation`] where it is no inventory, or one of another format.
 pub fn read_saved(file: Value) -> Result<Survey, Finding> {
     let unusable = |error: String| Finding::blocking(Code::NoSimulation, "it is no saved inventory").with(error);
-    match file.get("format").and_then(Value::as_u64) {
-        Some(format) if format == u64::from(FORMAT) => {}
-        Some(format) => return Err(unusable(format!("it has format {format}, this portolan reads {FORMAT}"))),
-        None => return Err(unusable("it has no `format`".into())),
-    }
+    model::check_format(&file).map_err(|error| unusable(error.to_string()))?;
     let saved: SavedInventory = serde_json::from_value(file).map_err(|error| unusable(error.to_string()))?;
     let same: BTreeMap<&SecretKey, &SecretKey> = saved
         .alike

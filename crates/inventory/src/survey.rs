@@ -18,7 +18,7 @@ use crate::credential::KnownSecrets;
 use helm_compat::{record, redact};
 use model::{
     Answer, Ask, Cluster, Code, Coverage, FORMAT, Finding, HelmClient, Host, Inventory, Object, Platform, Ref, Release,
-    ReleaseId, Requests, Scope, SecretKey, StorageClass, Uid,
+    ReleaseId, Requests, Scope, ScopeCoverage, SecretKey, StorageClass, Uid,
 };
 use serde_json::Value;
 
@@ -216,7 +216,7 @@ fn named(ask: &Ask, item: &Object) -> Object {
 }
 
 /// What may be concluded from absence, for each list.
-fn coverage(answers: &BTreeMap<Ask, Answer>) -> Vec<(Scope, Coverage)> {
+fn coverage(answers: &BTreeMap<Ask, Answer>) -> Vec<ScopeCoverage> {
     answers
         .iter()
         .filter_map(|(ask, answer)| {
@@ -227,7 +227,7 @@ fn coverage(answers: &BTreeMap<Ask, Answer>) -> Vec<(Scope, Coverage)> {
                 Answer::NotServed => Coverage::NotServed,
                 Answer::Server { .. } => return None,
             };
-            Some((Scope { kind: kind.clone(), namespace: namespace.clone() }, coverage))
+            Some(ScopeCoverage { scope: Scope { kind: kind.clone(), namespace: namespace.clone() }, coverage })
         })
         .collect()
 }

@@ -12,13 +12,9 @@ pub fn is_route(name: &Ref) -> bool {
 /// The Routes and Ingresses of the release at a plan's end.
 #[must_use]
 pub fn routes(plan: &Plan) -> Vec<Ref> {
-    let changes = plan.hops.last().map_or(&[][..], |hop| &hop.changes[..]);
-    let stays = |change: Change| !matches!(change, Change::Delete | Change::Keep);
-    changes
-        .iter()
-        .filter(|(change, name, _)| stays(*change) && is_route(name))
-        .map(|(_, name, _)| name.clone())
-        .collect()
+    let changes = plan.hops.last().map_or(&[][..], |hop| &hop.changes[..]).iter();
+    let stay = changes.filter(|one| !matches!(one.change, Change::Delete | Change::Keep));
+    stay.map(|one| one.object.clone()).filter(is_route).collect()
 }
 
 /// The addresses under which a Route or an Ingress is reached: one for each host that is a name and no pattern.

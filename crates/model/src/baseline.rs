@@ -29,7 +29,16 @@ pub struct Baseline {
     /// Its workloads.
     pub workloads: Vec<Workload>,
     /// What was in its databases.
-    pub databases: Vec<(DatabaseRef, Snapshot)>,
+    pub databases: Vec<RecordedDatabase>,
+}
+
+/// A database, and what was in it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RecordedDatabase {
+    /// The database.
+    pub database: DatabaseRef,
+    /// What was in it.
+    pub snapshot: Snapshot,
 }
 
 /// One thing that was looked at again.

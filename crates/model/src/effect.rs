@@ -1,12 +1,14 @@
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::seconds;
 use crate::{
-    CheckReport, DatabaseError, DatabaseRef, Digest, HelmRun, Object, ObjectCheck, Outcome, Record, Ref, ReleaseFact,
-    ReleaseId, Rv, Snapshot, Uid,
+    CheckReport, DatabaseError, DatabaseRef, Digest, HelmRun, HelmToken, Object, ObjectCheck, Outcome, Record, Ref,
+    ReleaseFact, ReleaseId, Rv, Snapshot, Uid,
 };
 
 /// What the engine is told.
@@ -42,7 +44,7 @@ pub enum Request {
     /// Change one object.
     Write(Write),
     /// Start helm. The token marks the record that it will make.
-    Spawn(Box<HelmRun>, String),
+    Spawn(Box<HelmRun>, HelmToken),
     /// Wait until every condition holds, or the limit is over.
     Wait(Wait),
     /// Look into a database, read-only.
@@ -95,17 +97,21 @@ pub enum Verb {
 /// A wait that the engine asks for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct Wait {
+    /// The step that waits, among all steps of all hops, from 0.
+    pub step: u32,
     /// All of these must hold.
     pub until: Vec<Cond>,
-    /// Seconds, after which the answer is [`Reply::TimedOut`].
-    pub limit: u64,
+    /// After this time the answer is [`Reply::TimedOut`]. In the file: seconds.
+    #[serde(with = "seconds")]
+    #[schemars(with = "u64")]
+    pub limit: Duration,
 }
 
 /// A condition to wait for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub enum Cond {
     /// The helm of this token does not run any more (and if it never ran, that holds too).
-    HelmEnded(String),
+    HelmEnded(HelmToken),
     /// The workload is as its spec asks: a set or deployment rolled out, a job complete.
     Ready(Ref),
     /// The object is gone, or is another one.

@@ -1,5 +1,8 @@
+use std::time::Duration;
+
 use serde::Serialize;
 
+use crate::seconds;
 use crate::{Progress, Record, Ref};
 
 /// What a run shows of itself. Terminal, journal and report read these and nothing else.
@@ -10,15 +13,20 @@ pub enum Event {
     Recorded(Box<Record>),
     /// A wait is under way.
     Waiting {
+        /// The step that waits, among all steps of all hops, from 0.
+        step: u32,
         /// What it waits for, and how far that is.
         progress: Vec<Progress>,
-        /// Seconds so far.
-        elapsed: u64,
-        /// Seconds at most.
-        limit: u64,
+        /// How long it waits.
+        elapsed: Elapsed,
+        /// How long it waits at most. In JSON: seconds.
+        #[serde(with = "seconds")]
+        limit: Duration,
     },
     /// A stop was asked for while helm runs: it is not interrupted.
     HelmHolds {
+        /// The step in which helm runs, among all steps of all hops, from 0.
+        step: u32,
         /// What it waits for, as last seen.
         progress: Vec<Progress>,
     },
@@ -27,4 +35,24 @@ pub enum Event {
         /// The pod of its server.
         pod: Ref,
     },
+}
+
+/// How far a wait is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Elapsed {
+    /// Seconds, on a cluster.
+    Seconds(u64),
+    /// Events, in a simulation, which has no time.
+    Events(u64),
+}
+
+impl Elapsed {
+    /// The count, whatever it counts.
+    #[must_use]
+    pub fn count(self) -> u64 {
+        match self {
+            Self::Seconds(count) | Self::Events(count) => count,
+        }
+    }
 }

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{Digest, Object, Ref};
+use crate::{Digest, Object, Ref, ValuesPath};
 
 /// A Helm release: its name and the namespace that holds its records.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
@@ -30,15 +30,81 @@ impl std::fmt::Display for ChartId {
     }
 }
 
-/// The helm client that renders and upgrades: the very program that the plan was made with.
+/// The helm that renders and upgrades: the very one that the plan was made with.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-pub struct HelmClient {
-    /// Its version.
-    pub version: semver::Version,
-    /// Its path; empty for the simulated one.
-    pub path: String,
-    /// The digest of the program; `None` for the simulated one.
-    pub digest: Option<Digest>,
+#[serde(tag = "helm", rename_all = "kebab-case")]
+pub enum HelmClient {
+    /// A program on this machine.
+    Program {
+        /// Its version.
+        version: semver::Version,
+        /// Its absolute path.
+        path: String,
+        /// The digest of the program's bytes.
+        digest: Digest,
+    },
+    /// The simulated one, which follows the rules of this version.
+    Simulated {
+        /// The version.
+        version: semver::Version,
+    },
+}
+
+impl HelmClient {
+    /// The version.
+    #[must_use]
+    pub fn version(&self) -> &semver::Version {
+        match self {
+            Self::Program { version, .. } | Self::Simulated { version } => version,
+        }
+    }
+
+    /// The path of the program; `None` for the simulated one.
+    #[must_use]
+    pub fn path(&self) -> Option<&str> {
+        match self {
+            Self::Program { path, .. } => Some(path),
+            Self::Simulated { .. } => None,
+        }
+    }
+}
+
+/// What marks the release record that one run of helm makes: `PLAN-STEP-ATTEMPT`, the plan's short digest, the step's place
+/// among all steps, and the attempt at it. Helm keeps it among the record's labels.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub struct HelmToken(String);
+
+impl HelmToken {
+    /// The token of an attempt at a step.
+    #[must_use]
+    pub fn new(plan: &str, step: u32, attempt: u32) -> Self {
+        Self(format!("{plan}-{step}-{attempt}"))
+    }
+
+    /// A label as it was read. It need not be one of ours.
+    #[must_use]
+    pub fn of_label(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+
+    /// As it stands in a label.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The step, if this is a token of a plan with this short digest.
+    #[must_use]
+    pub fn step_of(&self, plan: &str) -> Option<u32> {
+        self.0.strip_prefix(plan)?.strip_prefix('-')?.split('-').next()?.parse().ok()
+    }
+}
+
+impl std::fmt::Display for HelmToken {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
 }
 
 /// The status of a release record, as Helm writes it.
@@ -124,8 +190,8 @@ pub struct SecretKey {
 /// Secret when helm is started, and handed over in a file of mode 0600.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct Carried {
-    /// The dotted path among the chart's values.
-    pub path: String,
+    /// The path among the chart's values.
+    pub path: ValuesPath,
     /// Where the value comes from.
     pub from: SecretKey,
 }
@@ -205,7 +271,7 @@ pub struct ReleaseFact {
     /// Its status.
     pub status: ReleaseStatus,
     /// The token among its labels, inherited by later revisions.
-    pub token: Option<String>,
+    pub token: Option<HelmToken>,
     /// The chart it was made from.
     pub chart: ChartId,
     /// What helm wrote about how it went.

@@ -30,7 +30,7 @@ pub struct Inventory {
     #[serde(skip)]
     pub objects: BTreeMap<Ref, Object>,
     /// What may be concluded from absence.
-    pub coverage: Vec<(Scope, Coverage)>,
+    pub coverage: Vec<ScopeCoverage>,
     /// What looking cost.
     pub requests: Requests,
 }
@@ -232,7 +232,16 @@ pub struct Volume {
     /// The pods that mount it.
     pub mounts: Vec<Mount>,
     /// What an uninstall today would do to it, and why.
-    pub if_uninstalled: (Verdict, String),
+    pub if_uninstalled: UninstallEffect,
+}
+
+/// What an uninstall would do to a volume.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct UninstallEffect {
+    /// What becomes of it.
+    pub verdict: Verdict,
+    /// Why, in one clause.
+    pub why: String,
 }
 
 /// A pod that names a claim.
@@ -253,6 +262,15 @@ pub struct Workload {
     pub ready: bool,
     /// In a few words: `1 of 1 ready`.
     pub state: String,
+}
+
+/// How completely a kind was listed in a namespace.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ScopeCoverage {
+    /// The kind and the namespace.
+    pub scope: Scope,
+    /// What may be concluded from absence there.
+    pub coverage: Coverage,
 }
 
 /// A kind in a namespace.
@@ -289,7 +307,7 @@ impl Inventory {
     /// Whether absence may be concluded for a kind in a namespace.
     #[must_use]
     pub fn is_complete(&self, kind: &str, namespace: &str) -> bool {
-        self.coverage.iter().any(|(scope, coverage)| {
+        self.coverage.iter().any(|ScopeCoverage { scope, coverage }| {
             scope.kind == kind
                 && (scope.namespace == namespace || scope.namespace.is_empty())
                 && *coverage == Coverage::Complete
@@ -309,7 +327,7 @@ impl Inventory {
 
     /// What this user may not read.
     pub fn denied(&self) -> impl Iterator<Item = &Scope> {
-        self.coverage.iter().filter_map(|(scope, coverage)| matches!(coverage, Coverage::Denied(_)).then_some(scope))
+        self.coverage.iter().filter_map(|one| matches!(one.coverage, Coverage::Denied(_)).then_some(&one.scope))
     }
 
     /// The volumes that are mounted, or were made for a workload: those whose data counts.

@@ -1,7 +1,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Code, Digest, Finding, HelmRun, Ref, Refusal, Snapshot, Uid, Urgency, Write};
+use crate::{Code, Digest, Finding, HelmRun, HelmToken, Ref, Refusal, Snapshot, Uid, Urgency, Write};
 
 /// A line of the journal: a record with its place in the hash chain.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -62,11 +62,6 @@ pub enum Record {
         /// How soon.
         urgency: Urgency,
     },
-    /// The run turned back, or forward again.
-    Turned {
-        /// Where to.
-        direction: Direction,
-    },
     /// The run is over, for now where the outcome says so.
     Ended {
         /// How.
@@ -94,7 +89,7 @@ pub enum Action {
         /// The run.
         run: Box<HelmRun>,
         /// The token.
-        token: String,
+        token: HelmToken,
     },
 }
 
@@ -130,26 +125,29 @@ pub enum Observation {
     },
     /// Objects were put into the archive.
     Archived {
-        /// Object, UID, digest; absent objects are left out.
-        objects: Vec<(Ref, Uid, Digest)>,
+        /// The objects; absent ones are left out.
+        objects: Vec<ArchivedObject>,
     },
     /// A database was looked into.
     Database {
-        /// The pod that runs it, and what was there.
-        snapshot: (Ref, Snapshot),
+        /// The pod that runs it.
+        pod: Ref,
+        /// What was there.
+        snapshot: Snapshot,
         /// In a few words.
         note: String,
     },
 }
 
-/// Which way a run goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Direction {
-    /// To the target.
-    Forward,
-    /// Back to where it came from.
-    Back,
+/// An object in a run's archive.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ArchivedObject {
+    /// The object.
+    pub object: Ref,
+    /// Its UID when it was archived.
+    pub uid: Uid,
+    /// The digest of its JSON, kept in the run's folder.
+    pub digest: Digest,
 }
 
 /// How a run ended.

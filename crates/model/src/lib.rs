@@ -12,6 +12,7 @@ mod database;
 mod effect;
 mod event;
 mod finding;
+mod format;
 mod helm;
 mod hook;
 mod inventory;
@@ -22,11 +23,13 @@ mod object;
 mod plan;
 mod rendering;
 pub mod route;
+mod seconds;
 mod server;
 mod step;
+mod values_path;
 mod verdict;
 
-pub use baseline::{Baseline, Check, CheckState, Comparison};
+pub use baseline::{Baseline, Check, CheckState, Comparison, RecordedDatabase};
 pub use canonical::{Digest, canonical};
 pub use check::{
     ApplyMethod, CheckAnswer, CheckAsk, CheckReport, ObjectCheck, OwnField, RefusalCause, ServerCheck, ServerRefusal,
@@ -37,29 +40,29 @@ pub use database::{DatabaseError, DatabaseRef, Snapshot, Table, TableChange};
 pub use effect::{
     Answer, Ask, Blob, Cond, Gone, Input, Orphan, Progress, Refusal, Reply, Request, Seen, Urgency, Verb, Wait, Write,
 };
-pub use event::Event;
+pub use event::{Elapsed, Event};
 pub use finding::{Finding, FindingSubject, Severity, pointer_part};
+pub use format::{FORMAT, FormatError, check_format};
 pub use helm::{
-    Carried, ChartId, HelmClient, HelmRun, KeyGuard, Manifest, ReleaseFact, ReleaseId, ReleaseStatus, SecretKey,
-    ValuesMode,
+    Carried, ChartId, HelmClient, HelmRun, HelmToken, KeyGuard, Manifest, ReleaseFact, ReleaseId, ReleaseStatus,
+    SecretKey, ValuesMode,
 };
 pub use hook::{HookDeletePolicy, HookEvent, PlannedHook};
 pub use inventory::{
     Cluster, Coverage, DamagedRecord, Driver, Host, Inventory, Mount, Platform, Release, Requests, Revision,
-    SavedInventory, Scope, StorageClass, Volume, Workload,
+    SavedInventory, Scope, ScopeCoverage, StorageClass, UninstallEffect, Volume, Workload,
 };
-pub use journal::{Action, Direction, Effect, Entry, Observation, Outcome, Record, StepRef};
+pub use journal::{Action, ArchivedObject, Effect, Entry, Observation, Outcome, Record, StepRef};
 pub use major::Major;
 pub use names::{Ref, Rv, Uid};
 pub use object::Object;
 pub use plan::{
-    Accepted, Change, Expect, Fate, Fetched, Field, Hop, NewClaim, Plan, PlanFile, Right, Unmodelled, VolumeAim,
+    Accepted, Change, Expect, Fetched, Field, Hop, NewClaim, ObjectChange, Plan, PlanFile, PlannedValue, Right,
+    Unmodelled, ValueChange, VolumeAim,
 };
 pub use rendering::{ClusterRead, Overlay, RenderJob, Rendered, Rendering};
 pub use route::{RouteLook, RouteSeen};
 pub use server::{DatabaseChange, OtherDatabase};
 pub use step::{Source, Step, StepKind, Undo};
+pub use values_path::ValuesPath;
 pub use verdict::{End, Verdict, VolumeEnd};
-
-/// The version of every format that Portolan keeps on disk: inventory, plan, journal.
-pub const FORMAT: u32 = 1;

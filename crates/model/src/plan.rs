@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::{
     ChartId, Code, Content, DatabaseRef, Digest, Finding, HelmClient, HelmRun, Orphan, PlannedHook, Ref, ReleaseId,
-    Severity, Step, StepKind, Uid, canonical,
+    Severity, Step, StepKind, Uid, ValuesPath, canonical,
 };
 
 /// A plan: data with no choices left. Applying it in a world that moved is refused.
@@ -28,8 +28,6 @@ pub struct Plan {
     pub to: ChartId,
     /// One version to the next.
     pub hops: Vec<Hop>,
-    /// Guarded steps for what may go wrong; they belong to the format, and no recipe fills them yet.
-    pub contingencies: Vec<Step>,
     /// The objects that the plan looked at, and what it relied on.
     pub expects: BTreeMap<Ref, Expect>,
     /// The objects that helm looked up while it rendered, and their absence: what it rendered depends on them.
@@ -62,20 +60,40 @@ pub struct Hop {
     /// The steps, in order.
     pub steps: Vec<Step>,
     /// What helm will do to each object.
-    pub changes: Vec<(Change, Ref, String)>,
+    pub changes: Vec<ObjectChange>,
     /// Claims that will be new and empty.
     pub new_claims: Vec<NewClaim>,
     /// The hooks of the new chart, in the order in which helm runs those of one event.
     #[serde(default)]
     pub hooks: Vec<PlannedHook>,
-    /// What becomes of each user-supplied value: its dotted path, never the value.
-    pub values: Vec<(String, Fate)>,
+    /// What becomes of each user-supplied value.
+    pub values: Vec<PlannedValue>,
+}
+
+/// What helm does to one object.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ObjectChange {
+    /// The object.
+    pub object: Ref,
+    /// What helm does to it.
+    pub change: Change,
+    /// Why, in one clause; empty if the change says it.
+    pub why: String,
+}
+
+/// A user-supplied value and what becomes of it. The value itself is not in a plan.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PlannedValue {
+    /// Its path.
+    pub path: ValuesPath,
+    /// What becomes of it.
+    pub change: ValueChange,
 }
 
 /// What becomes of a user-supplied value.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
-pub enum Fate {
+pub enum ValueChange {
     /// It goes on as it is, and does what it does today.
     Carried,
     /// It goes on, and nothing in the new chart reads it.
@@ -251,7 +269,7 @@ impl Plan {
                     _ => {}
                 }
             }
-            for (change, name, _) in &hop.changes {
+            for ObjectChange { change, object: name, .. } in &hop.changes {
                 match change {
                     // Rights to create cannot be given for a name.
                     Change::Create => put("create", &Ref::new(name.group(), name.kind(), name.namespace(), "")),

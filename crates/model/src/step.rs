@@ -1,8 +1,10 @@
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::seconds;
 use crate::{Carried, DatabaseRef, HelmRun, ObjectCheck, Orphan, Ref, Uid};
 
 /// One step of a plan: everything is decided.
@@ -20,8 +22,10 @@ pub struct Step {
     pub command: Vec<String>,
     /// How it is undone.
     pub undo: Undo,
-    /// Seconds that its waiting may take.
-    pub limit: u64,
+    /// How long its waiting may take. In the file: seconds.
+    #[serde(with = "seconds")]
+    #[schemars(with = "u64")]
+    pub limit: Duration,
 }
 
 /// What a step does: a closed set. A recipe names one and gives arguments.

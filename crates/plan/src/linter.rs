@@ -9,7 +9,7 @@ use model::{Change, Code, Finding, Hop, Plan, Ref, Step, StepKind, Uid};
 #[must_use]
 pub fn lint(plan: &Plan) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for step in plan.steps().chain(&plan.contingencies) {
+    for step in plan.steps() {
         writes(step, &mut findings);
         names(step, &mut findings);
     }
@@ -75,7 +75,7 @@ fn names(step: &Step, findings: &mut Vec<Finding>) {
     if step.sources.is_empty() {
         findings.push(bad(format!("step {} does not say where it comes from", step.id)));
     }
-    if step.limit == 0 {
+    if step.limit.is_zero() {
         findings.push(bad(format!("step {} may take no time at all", step.id)));
     }
 }
@@ -163,7 +163,7 @@ fn protections(plan: &Plan, findings: &mut Vec<Finding>) {
                     _ => {}
                 }
             }
-            let fate = hop.changes.iter().find(|(_, name, _)| *name == aim.claim).map(|(change, ..)| *change);
+            let fate = hop.changes.iter().find(|one| one.object == aim.claim).map(|one| one.change);
             if deleted_first {
                 findings.push(weigh(format!("{} is not retained before {} is applied", aim.volume, hop.to)));
             }

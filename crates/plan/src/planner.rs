@@ -89,7 +89,6 @@ fn empty(inventory: &Inventory, helm: &HelmClient) -> Plan {
         from: release.chart.clone(),
         to: release.chart.clone(),
         hops: Vec::new(),
-        contingencies: Vec::new(),
         unmodelled: Vec::new(),
         expects: BTreeMap::new(),
         lookups: BTreeMap::new(),

@@ -1,12 +1,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use include_dir::{Dir, include_dir};
-use model::{ChartId, FORMAT, Finding};
+use model::{ChartId, Finding};
 
 use crate::boundary::Boundary;
 use crate::page::PageScript;
 use crate::product::{Page, Product};
 use crate::read::{RawBoundary, bad, line, parse};
+
+/// The version of the format of recipes, as each file names it.
+const RECIPE_FORMAT: u32 = 1;
 
 static BUILT_IN: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../recipes/runai");
 
@@ -119,10 +122,10 @@ fn page(text: &str, product: &Product) -> Result<PageScript, Finding> {
 }
 
 fn check_format(file: &str, format: u32) -> Result<(), Finding> {
-    if format == FORMAT {
+    if format == RECIPE_FORMAT {
         return Ok(());
     }
-    Err(bad(file, 1, format!("it has format {format}; this portolan reads format {FORMAT}")))
+    Err(bad(file, 1, format!("it has format {format}; this portolan reads format {RECIPE_FORMAT}")))
 }
 
 /// An id names one step or value of a file.

@@ -3,7 +3,7 @@
 use std::hash::{Hash, Hasher};
 
 use engine::Engine;
-use model::{Input, Ref, ReleaseId, Urgency, Write};
+use model::{HelmToken, Input, Ref, ReleaseId, Urgency, Write};
 
 use crate::engine_actor;
 use crate::helm::{HelmActor, HelmError, WriteResult};
@@ -130,7 +130,7 @@ pub(crate) struct Mishaps {
 /// The helms that run, as the other actors see them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Helms {
-    pub(crate) tokens: Vec<String>,
+    pub(crate) tokens: Vec<HelmToken>,
     pub(crate) count: usize,
 }
 
@@ -140,7 +140,7 @@ impl Helms {
         for actor in actors {
             if let Actor::Helm(helm) = actor {
                 helms.count += 1;
-                helms.tokens.extend(helm.token().map(str::to_owned));
+                helms.tokens.extend(helm.token().cloned());
             }
         }
         helms

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use base64::Engine as _;
 use helm_compat::merge;
 use helm_compat::upgrade::Matching;
-use model::{Digest, HelmRun, Manifest, Object, Ref, Refusal, ReleaseId, ReleaseStatus};
+use model::{Digest, HelmRun, HelmToken, Manifest, Object, Ref, Refusal, ReleaseId, ReleaseStatus, ValuesPath};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -65,7 +65,7 @@ pub const HELM_RULES: &[(&str, &str, &str)] = &[
 #[derive(Clone, Debug)]
 pub struct HelmJob {
     pub(crate) run: HelmRun,
-    pub(crate) token: Option<String>,
+    pub(crate) token: Option<HelmToken>,
     /// What it applies, in order.
     pub(crate) target: Docs,
     /// The manifest of the revision before, in order; empty for an installation.
@@ -73,7 +73,7 @@ pub struct HelmJob {
     /// The digest of that manifest.
     pub(crate) stored_digest: Option<Digest>,
     /// The values that come out of Secrets, as the Secrets' data have them.
-    pub(crate) carried: BTreeMap<String, String>,
+    pub(crate) carried: BTreeMap<ValuesPath, String>,
     /// The user-supplied values that it will store.
     pub(crate) config: Value,
 }
@@ -97,7 +97,7 @@ impl HelmJob {
 
     /// Which documents of the stored manifest no document of the target is for, as this helm sees it.
     fn removed(&self) -> Arc<[bool]> {
-        let matching = Matching::of(&self.run.client.version);
+        let matching = Matching::of(self.run.client.version());
         let is_removed = |(name, stored): &(Ref, Object)| {
             !self.target.iter().any(|(its, doc)| matching.is_same((name, stored), (its, doc)))
         };
@@ -107,7 +107,7 @@ impl HelmJob {
     /// Tells it from every other job of a search.
     fn state_hash(&self) -> StateHash {
         let run = &self.run;
-        let planned = (&run.manifest, &run.values, run.base_revision, &run.release, &run.client.version);
+        let planned = (&run.manifest, &run.values, run.base_revision, &run.release, run.client.version());
         state_hash::of(&(planned, &self.token, &self.stored_digest, &self.carried, &self.config))
     }
 }
@@ -153,8 +153,8 @@ pub(crate) struct HelmError {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Kept {
     run: HelmRun,
-    token: Option<String>,
-    carried: BTreeMap<String, String>,
+    token: Option<HelmToken>,
+    carried: BTreeMap<ValuesPath, String>,
     config: Value,
     at: At,
     adopted: BTreeSet<Ref>,
@@ -225,8 +225,8 @@ impl HelmActor {
     }
 
     /// The token of this run.
-    pub(crate) fn token(&self) -> Option<&str> {
-        self.job.token.as_deref()
+    pub(crate) fn token(&self) -> Option<&HelmToken> {
+        self.job.token.as_ref()
     }
 
     /// Hashes what its future depends on. What went wrong is told by the record of it alone, so that it did is enough.
@@ -248,28 +248,29 @@ impl HelmActor {
         }
     }
 
-    /// In words, what the next turn does; `refused` is what went wrong so far.
-    pub(crate) fn next_in_words(&self, world: &World, refused: Option<&HelmError>) -> String {
+    /// In words, what the next turn does; `None` where it writes nothing. `refused` is what went wrong so far.
+    pub(crate) fn next_in_words(&self, world: &World, refused: Option<&HelmError>) -> Option<String> {
         let exists = |name: &Ref| world.thing(name).is_some();
         match self.at {
-            At::Start => format!("helm starts revision {}", next_revision(world, &self.job.run.release)),
-            At::Apply(at) => self.job.target.get(at).map_or("helm goes on to removals".into(), |(name, _)| {
-                format!("helm {} {name}", if exists(name) { "patches" } else { "creates" })
-            }),
+            At::Start => Some(format!("helm starts revision {}", next_revision(world, &self.job.run.release))),
+            At::Apply(at) => self
+                .job
+                .target
+                .get(at)
+                .map(|(name, _)| format!("helm {} {name}", if exists(name) { "patches" } else { "creates" })),
             At::Remove(at) => {
-                self.job.stored.get(at).map_or("helm has removed what is to go".into(), |(name, _)| {
-                    match (self.removes(at), world.get(name)) {
-                        (true, Some(live)) if kube_facts::is_kept(live) => {
-                            format!("helm leaves {name}: its live annotation says keep")
-                        }
-                        (true, Some(_)) => format!("helm deletes {name}: the new chart does not have it"),
-                        _ => format!("helm passes over {name}"),
+                let (name, _) = self.job.stored.get(at)?;
+                match (self.removes(at), world.get(name)?) {
+                    (true, live) if kube_facts::is_kept(live) => {
+                        Some(format!("helm leaves {name}: its live annotation says keep"))
                     }
-                })
+                    (true, _) => Some(format!("helm deletes {name}: the new chart does not have it")),
+                    _ => None,
+                }
             }
-            At::Supersede => "helm marks the old revision superseded".into(),
-            At::Deployed => "helm marks the new revision deployed".into(),
-            At::Failed => format!("helm gives up: {}", refused.map_or("it failed", |error| &error.text)),
+            At::Supersede => Some("helm marks the old revision superseded".into()),
+            At::Deployed => Some("helm marks the new revision deployed".into()),
+            At::Failed => Some(format!("helm gives up: {}", refused.map_or("it failed", |error| &error.text))),
         }
     }
 
@@ -351,7 +352,7 @@ impl HelmActor {
 
     /// The objects that the stored manifest does not have.
     fn new_names(&self) -> impl Iterator<Item = &Ref> {
-        let matching = Matching::of(&self.job.run.client.version);
+        let matching = Matching::of(self.job.run.client.version());
         let is_new = move |(name, doc): &&(Ref, Object)| {
             !self.job.stored.iter().any(|(its, stored)| matching.is_same((its, stored), (name, doc)))
         };
@@ -446,7 +447,7 @@ impl HelmActor {
             return Ok(());
         }
         let modified = self.resolved(world, name, doc);
-        let matching = Matching::of(&self.job.run.client.version);
+        let matching = Matching::of(self.job.run.client.version());
         let original = self.job.stored.iter().find(|(its, stored)| matching.is_same((its, stored), (name, doc)));
         let original = original.map(|(_, doc)| (*doc.0).clone());
         let original = original.unwrap_or_else(|| (*doc.0).clone());
@@ -506,7 +507,7 @@ impl HelmActor {
                 let looked_up =
                     self.job.run.guards.iter().any(|guard| guard.key.secret == *name && guard.key.key == key);
                 let known = if let Some(path) = text.strip_prefix(Manifest::CARRIED) {
-                    self.job.carried.get(path).cloned()
+                    self.job.carried.get(&ValuesPath::new(path)).cloned()
                 } else if text == Manifest::FREE {
                     live.filter(|_| looked_up).or_else(|| Some(random(name, &key)))
                 } else if text == Manifest::HIDDEN {

@@ -54,8 +54,10 @@ impl Installation {
     /// The helm that upgrades here. It is no program.
     #[must_use]
     pub fn helm(&self) -> HelmClient {
-        let version = self.world().facts().helm.clone();
-        HelmClient { version: version.unwrap_or(simulated_helm().version), ..simulated_helm() }
+        match self.world().facts().helm.clone() {
+            Some(version) => HelmClient::Simulated { version },
+            None => simulated_helm(),
+        }
     }
 
     /// An installation out of its saved form.
@@ -290,5 +292,5 @@ fn helm_job(world: &World, chart: &PackedChart, release: &ReleaseId, values: &Va
 /// The helm of a simulation: the one that made the recorded renderings.
 #[must_use]
 pub fn simulated_helm() -> HelmClient {
-    HelmClient { version: semver::Version::new(3, 22, 0), path: String::new(), digest: None }
+    HelmClient::Simulated { version: semver::Version::new(3, 22, 0) }
 }

@@ -42,6 +42,7 @@ pub use page::{DatabaseEnd, databases_at_end, page_script};
 pub use restore::from_inventory;
 pub use rules::{RULES, RuleId};
 pub use script::{Op, Script, ScriptLine};
-pub use search::{Forecast, Options, Rehearsal, Subject, Tale, VolumeForecast, drained, ends, rehearse};
+pub use search::{Forecast, Options, Rehearsal, Subject, Trace, VolumeForecast, drained, ends, rehearse};
 pub use stuck::Stuck;
+pub use trace::{TraceActor, TraceLine, TracePlace};
 pub use world::{Database, Disk, Facts, KnownDatabase, Migration, World};

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use inventory::credential::placeholder;
-use model::{Digest, Inventory, Manifest, Object, Ref, SecretKey, canonical};
+use model::{Digest, HelmClient, Inventory, Manifest, Object, Ref, SecretKey, canonical};
 use serde_json::{Value, json};
 
 use crate::helm::record_name;
@@ -20,8 +20,8 @@ pub fn from_inventory(inventory: &Inventory, databases: &[KnownDatabase]) -> Wor
         release: inventory.release.id.clone(),
         coverage: inventory.coverage.clone(),
         // The helm of a simulation is no program.
-        surveyed: inventory.helm.as_ref().is_none_or(|helm| !helm.path.is_empty()),
-        helm: inventory.helm.as_ref().map(|helm| helm.version.clone()),
+        surveyed: inventory.helm.as_ref().is_none_or(|helm| matches!(helm, HelmClient::Program { .. })),
+        helm: inventory.helm.as_ref().map(|helm| helm.version().clone()),
         databases: databases.to_vec(),
         migrations: Vec::new(),
     });

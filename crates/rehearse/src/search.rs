@@ -20,7 +20,7 @@ use crate::rules;
 use crate::script::{Script, ScriptActor};
 use crate::space::{NumberMap, State, StateSpace, Transition, WorldId};
 use crate::stuck::{self, Stuck};
-use crate::trace::{self, Trace};
+use crate::trace::{self, Told, TraceLine};
 use crate::world::{Docs, World};
 
 /// How far a search goes.
@@ -84,7 +84,7 @@ pub struct VolumeForecast {
     /// The worst of all ends.
     pub headline: Verdict,
     /// Every way in which it can end, with the shortest story that leads there and how many worlds end so.
-    pub ends: BTreeMap<VolumeEnd, Tale>,
+    pub ends: BTreeMap<VolumeEnd, Trace>,
     /// Whether any order of events reaches the plan's end.
     pub finishes: bool,
     /// Why the verdict is Unknown; empty where it is not.
@@ -102,13 +102,13 @@ impl VolumeForecast {
     }
 }
 
-/// One way to an end.
+/// The shortest way to an end.
 #[derive(Clone, Debug)]
-pub struct Tale {
+pub struct Trace {
     /// In how many worlds it ends so.
     pub worlds: usize,
-    /// What happens, a line each.
-    pub lines: Vec<String>,
+    /// What happens, in order.
+    pub lines: Vec<TraceLine>,
     /// The steps of the plan at which it turned, from 1.
     pub at_step: Option<u32>,
 }
@@ -397,7 +397,7 @@ impl<'a> Search<'a> {
         true
     }
 
-    fn trace(&mut self, end: StateId) -> Trace {
+    fn trace(&mut self, end: StateId) -> Told {
         trace::tell(&self.explorer.moments(self.start, end), self.relevant)
     }
 
@@ -433,7 +433,7 @@ impl<'a> Search<'a> {
         let mut ends = BTreeMap::new();
         for (end, (worlds, state)) in std::mem::take(&mut self.ends).into_iter().filter(|_| is_complete) {
             let trace = self.trace(state);
-            ends.insert(end, Tale { worlds, lines: trace.lines, at_step: trace.at_step });
+            ends.insert(end, Trace { worlds, lines: trace.lines, at_step: trace.at_step });
         }
         VolumeForecast { aim: self.aim.clone(), headline, finishes, ends, unknown, stuck: None }
     }

@@ -6,8 +6,8 @@ use base64::Engine as _;
 use engine::Engine;
 use helm_compat::values;
 use model::{
-    CheckReport, Cond, DatabaseError, DatabaseRef, Digest, HelmRun, Progress, Ref, Refusal, ReleaseFact, ReleaseId,
-    ReleaseStatus, Reply, Request, SecretKey, Seen, Snapshot, ValuesMode, Wait,
+    CheckReport, Cond, DatabaseError, DatabaseRef, Digest, HelmRun, HelmToken, Progress, Ref, Refusal, ReleaseFact,
+    ReleaseId, ReleaseStatus, Reply, Request, SecretKey, Seen, Snapshot, ValuesMode, Wait,
 };
 use serde_json::{Value, json};
 
@@ -26,7 +26,7 @@ pub(crate) enum Served {
 }
 
 /// Serves one request. `helms` are the tokens of the helms that run.
-pub(crate) fn serve(world: &mut World, engine: &Engine, request: &Request, helms: &[String]) -> Served {
+pub(crate) fn serve(world: &mut World, engine: &Engine, request: &Request, helms: &[HelmToken]) -> Served {
     Served::Reply(match request {
         Request::Append(_, blobs) => {
             world.keep(blobs);
@@ -67,18 +67,18 @@ fn read(world: &World, names: &[Ref]) -> Vec<Seen> {
 }
 
 /// The conditions of a wait that do not hold yet.
-pub(crate) fn progress(world: &World, wait: &Wait, helms: &[String]) -> Vec<Progress> {
+pub(crate) fn progress(world: &World, wait: &Wait, helms: &[HelmToken]) -> Vec<Progress> {
     let open = wait.until.iter().filter_map(|cond| Some((cond, unmet(world, cond, helms)?)));
     open.map(|(cond, seen)| Progress { cond: cond.clone(), seen, is_at_work: false }).collect()
 }
 
 /// Whether every condition of a wait holds.
-pub(crate) fn is_over(world: &World, wait: &Wait, helms: &[String]) -> bool {
+pub(crate) fn is_over(world: &World, wait: &Wait, helms: &[HelmToken]) -> bool {
     wait.until.iter().all(|cond| unmet(world, cond, helms).is_none())
 }
 
 /// What keeps a condition from being met.
-fn unmet(world: &World, cond: &Cond, helms: &[String]) -> Option<String> {
+fn unmet(world: &World, cond: &Cond, helms: &[HelmToken]) -> Option<String> {
     match cond {
         Cond::HelmEnded(token) => helms.contains(token).then(|| "helm is at work".to_owned()),
         Cond::Gone(gone) => {
@@ -152,7 +152,7 @@ fn releases(world: &World, release: &ReleaseId, free: &BTreeMap<Ref, Vec<String>
             Some(ReleaseFact {
                 revision,
                 status: ReleaseStatus::parse(record.text("/status")),
-                token: record.at("/token").and_then(Value::as_str).map(str::to_owned),
+                token: record.at("/token").and_then(Value::as_str).map(HelmToken::of_label),
                 chart: serde_json::from_value(record.at("/chart")?.clone()).ok()?,
                 description: String::new(),
                 docs,
@@ -168,7 +168,7 @@ pub(crate) fn digest(text: &str) -> Option<Digest> {
 }
 
 /// A run of helm with its documents at hand.
-pub(crate) fn job(world: &World, engine: &Engine, run: &HelmRun, token: &str) -> Result<HelmJob, String> {
+pub(crate) fn job(world: &World, engine: &Engine, run: &HelmRun, token: &HelmToken) -> Result<HelmJob, String> {
     let (stored, stored_digest) = match base(world, &run.release) {
         Some((_, record)) => {
             let manifest = digest(record.text("/manifest")).ok_or("the release record names no manifest")?;
@@ -188,7 +188,7 @@ pub(crate) fn job(world: &World, engine: &Engine, run: &HelmRun, token: &str) ->
             .ok()
             .and_then(|bytes| String::from_utf8(bytes).ok())
             .unwrap_or_else(|| raw.clone());
-        values::set(&mut config, &item.path, json!(plain));
+        values::set(&mut config, item.path.as_str(), json!(plain));
         carried.insert(item.path.clone(), raw);
     }
     if run.mode == ValuesMode::ResetThenReuse
@@ -196,12 +196,12 @@ pub(crate) fn job(world: &World, engine: &Engine, run: &HelmRun, token: &str) ->
     {
         config = values::merge(record.at("/config").unwrap_or(&Value::Null), &config);
     }
-    Ok(HelmJob { run: run.clone(), token: Some(token.to_owned()), target, stored, stored_digest, carried, config })
+    Ok(HelmJob { run: run.clone(), token: Some(token.clone()), target, stored, stored_digest, carried, config })
 }
 
 /// A key of a Secret as the run's archive has it, raw.
 fn archived(world: &World, engine: &Engine, key: &SecretKey) -> Option<String> {
-    let (_, digest) = engine.state().archived.get(&key.secret)?;
+    let digest = &engine.state().archived.get(&key.secret)?.digest;
     let secret: Value = serde_json::from_slice(&world.kept(digest)?).ok()?;
     secret.pointer("/data")?.get(&key.key)?.as_str().map(str::to_owned)
 }

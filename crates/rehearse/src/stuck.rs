@@ -3,19 +3,19 @@
 use model::{Code, Finding, Verdict};
 
 use crate::search::{Forecast, VolumeForecast};
-use crate::trace::Trace;
+use crate::trace::{Told, TraceLine};
 
 /// Why no order of events reaches the end of a plan.
 #[derive(Clone, Debug)]
 pub struct Stuck {
     /// What is refused, or what the run halts at: [`Code::NeverFinishes`] with object, field and rule.
     pub finding: Finding,
-    /// The shortest way there without stops, crashes and faults, a line each.
-    pub lines: Vec<String>,
+    /// The shortest way there without stops, crashes and faults.
+    pub lines: Vec<TraceLine>,
 }
 
 /// A path that ends too early, concluded.
-pub(crate) fn of(trace: Trace) -> Stuck {
+pub(crate) fn of(trace: Told) -> Stuck {
     let step = trace.at_step.map_or_else(String::new, |step| format!(" in step {step}"));
     let finding = match (&trace.refused, &trace.halted) {
         (Some(refused), _) => {
@@ -53,7 +53,7 @@ impl Forecast {
         for item in self.volumes.iter().filter(|item| !item.finishes) {
             let finding = match &item.stuck {
                 Some(stuck) => {
-                    stuck.lines.iter().fold(stuck.finding.clone(), |finding, line| finding.with(line.trim_end()))
+                    stuck.lines.iter().fold(stuck.finding.clone(), |finding, line| finding.with(line.to_string()))
                 }
                 None => Finding::blocking(Code::NeverFinishes, Code::NeverFinishes.title()).about(&item.aim.claim),
             };

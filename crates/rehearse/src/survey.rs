@@ -1,7 +1,7 @@
 //! Answers the survey's questions from the simulated world.
 
 use helm_compat::record::{self, Record};
-use model::{Answer, ApplyMethod, Ask, Coverage, DatabaseRef, Object, Ref, ReleaseStatus};
+use model::{Answer, ApplyMethod, Ask, Coverage, DatabaseRef, Object, Ref, ReleaseStatus, ScopeCoverage};
 use serde_json::{Value, json};
 
 use crate::face::Kind;
@@ -30,10 +30,12 @@ impl World {
             }
             Ask::List { group, kind, namespace } => {
                 let known =
-                    self.facts.coverage.iter().find(|(scope, _)| scope.kind == *kind && scope.namespace == *namespace);
+                    self.facts.coverage.iter().find(|one| one.scope.kind == *kind && one.scope.namespace == *namespace);
                 match known {
-                    Some((_, Coverage::Denied(reason))) => return Answer::Denied(reason.clone()),
-                    Some((_, Coverage::NotServed)) => return Answer::NotServed,
+                    Some(ScopeCoverage { coverage: Coverage::Denied(reason), .. }) => {
+                        return Answer::Denied(reason.clone());
+                    }
+                    Some(ScopeCoverage { coverage: Coverage::NotServed, .. }) => return Answer::NotServed,
                     _ if !self.serves(group) => return Answer::NotServed,
                     _ => {}
                 }

@@ -1,7 +1,8 @@
-//! A path through the states in plain words: only what touches the volume, and what the engine sets out to do.
+//! A path through the states, told: only what touches the volume, and what the engine sets out to do.
 
 use engine::Engine;
 use model::{Finding, Outcome, Record, Request, Verb};
+use serde::Serialize;
 
 use crate::actor::{Actor, ActorEvent};
 use crate::helm::HelmError;
@@ -9,10 +10,68 @@ use crate::relevant::RelevantSet;
 use crate::rules::{RULES, RuleId};
 use crate::world::World;
 
-/// A path in words.
+/// Something that happens on the way to an end.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct TraceLine {
+    /// Where the engine is in the plan, or the user in the page; `None` before the plan's first step.
+    pub at: Option<TracePlace>,
+    /// Who does it.
+    pub by: TraceActor,
+    /// What happens, in one clause.
+    pub what: String,
+    /// The number of the rule by which it happens, such as `R8`; `None` for what somebody decides.
+    pub rule: Option<&'static str>,
+}
+
+/// Where something happens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TracePlace {
+    /// A step of the plan, from 1.
+    Step(u32),
+    /// A line of a list of commands, from 1.
+    Line(u32),
+}
+
+impl std::fmt::Display for TracePlace {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Step(step) => write!(f, "step {step}"),
+            Self::Line(line) => write!(f, "line {line}"),
+        }
+    }
+}
+
+/// Who does something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TraceActor {
+    /// A controller, the scheduler or the kubelet.
+    Cluster,
+    /// Helm.
+    Helm,
+    /// Portolan.
+    Portolan,
+    /// A person who types commands, or stops Portolan.
+    Person,
+    /// Something that breaks: a process is killed, an answer is lost.
+    Fault,
+}
+
+impl std::fmt::Display for TraceLine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if let Some(at) = self.at {
+            write!(f, "{at}: ")?;
+        }
+        f.write_str(&self.what)?;
+        self.rule.map_or(Ok(()), |rule| write!(f, " (rule {rule})"))
+    }
+}
+
+/// A path, told.
 #[derive(Default)]
-pub(crate) struct Trace {
-    pub(crate) lines: Vec<String>,
+pub(crate) struct Told {
+    pub(crate) lines: Vec<TraceLine>,
     pub(crate) at_step: Option<u32>,
     /// What helm, or the server to helm, refused first.
     pub(crate) refused: Option<HelmError>,
@@ -37,21 +96,22 @@ pub(crate) enum Happening<'a> {
 }
 
 /// Tells a path.
-pub(crate) fn tell(moments: &[Moment<'_>], relevant: &RelevantSet) -> Trace {
-    let mut trace = Trace::default();
+pub(crate) fn tell(moments: &[Moment<'_>], relevant: &RelevantSet) -> Told {
+    let mut trace = Told::default();
     // What went wrong first, whoever is to blame: helm says it when it gives up.
     let mut wrong: Option<&HelmError> = None;
     for moment in moments {
         let step = moment.engine.filter(|engine| engine.state().bound).map(|engine| engine.state().step + 1);
         trace.at_step = step.or(trace.at_step);
-        let lead = || step.map_or("         ".into(), |step| format!("step {step:<3} "));
         let Some(happening) = moment.happening else { continue };
+        let at = step.map(TracePlace::Step);
         if let Some(line) = say(moment.world, happening, wrong, relevant) {
-            trace.lines.push(format!("{}{line}", lead()));
+            trace.lines.push(TraceLine { at: line.at.or(at), ..line });
         }
         wrong = wrong.or(moment.refused);
         if let (Some(error), Happening::Actor(_, ActorEvent::Turn)) = (moment.refused, happening) {
-            trace.lines.push(format!("{}refused: {}", lead(), error.text));
+            let what = format!("refused: {}", error.text);
+            trace.lines.push(TraceLine { at, by: TraceActor::Cluster, what, rule: None });
             trace.refused.get_or_insert_with(|| error.clone());
         }
         trace.halted = halting(happening).or(trace.halted.take());
@@ -68,61 +128,74 @@ fn halting(happening: Happening<'_>) -> Option<Finding> {
     }
 }
 
-fn say(world: &World, happening: Happening<'_>, wrong: Option<&HelmError>, relevant: &RelevantSet) -> Option<String> {
+/// Its place is that of the engine, where it has none of its own.
+fn say(
+    world: &World,
+    happening: Happening<'_>,
+    wrong: Option<&HelmError>,
+    relevant: &RelevantSet,
+) -> Option<TraceLine> {
     let (actor, event) = match happening {
         Happening::Rule(rule, name) => {
-            let (_, code, text, _) = RULES.iter().find(|known| known.0 == rule)?;
+            let (_, code, ..) = RULES.iter().find(|known| known.0 == rule)?;
             let is_told = relevant.has(name) && rule != RuleId::Run;
-            return is_told.then(|| format!("{}   rule {code}: {text}", self::event(rule, &name.to_string())));
+            let what = self::event(rule, &name.to_string());
+            return is_told.then_some(TraceLine { at: None, by: TraceActor::Cluster, what, rule: Some(code) });
         }
         Happening::Actor(actor, event) => (actor, event),
     };
+    let line = |by, what: String| Some(TraceLine { at: None, by, what, rule: None });
+    let fault = |what: &str| line(TraceActor::Fault, what.into());
     match event {
         ActorEvent::Turn => turn(world, actor, wrong, relevant),
         ActorEvent::WriteRejected | ActorEvent::WriteAppliedResponseLost => {
             let Actor::Helm(helm) = actor else { return None };
-            let words = helm.next_in_words(world, wrong);
-            (!is_quiet(&words)).then(|| format!("{words}, and the server answers with an error"))
+            let words = helm.next_in_words(world, wrong)?;
+            line(TraceActor::Helm, format!("{words}, and the server answers with an error"))
         }
-        ActorEvent::Crash => Some("portolan is killed, and started again".into()),
-        ActorEvent::CrashSent => Some("portolan is killed with a request on its way, and started again".into()),
-        ActorEvent::ResponseLost => Some("the answer to a write is lost".into()),
-        ActorEvent::Kill => Some("helm is killed".into()),
-        ActorEvent::InFlightDropped => Some("a write that was on its way never arrives".into()),
-        ActorEvent::Stop => Some("somebody asks it to stop".into()),
-        ActorEvent::Timeout => Some("what was waited for does not come".into()),
+        ActorEvent::Crash => fault("portolan is killed, and started again"),
+        ActorEvent::CrashSent => fault("portolan is killed with a request on its way, and started again"),
+        ActorEvent::ResponseLost => fault("the answer to a write is lost"),
+        ActorEvent::Kill => fault("helm is killed"),
+        ActorEvent::InFlightDropped => fault("a write that was on its way never arrives"),
+        ActorEvent::Timeout => fault("what was waited for does not come"),
+        ActorEvent::Stop => line(TraceActor::Person, "somebody asks it to stop".into()),
     }
 }
 
-fn turn(world: &World, actor: &Actor, wrong: Option<&HelmError>, relevant: &RelevantSet) -> Option<String> {
+fn turn(world: &World, actor: &Actor, wrong: Option<&HelmError>, relevant: &RelevantSet) -> Option<TraceLine> {
+    let line = |by, what| TraceLine { at: None, by, what, rule: None };
     match actor {
         Actor::Helm(helm) => {
             let is_told = helm.target().is_none_or(|name| relevant.has(name));
-            is_told.then(|| helm.next_in_words(world, wrong)).filter(|words| !is_quiet(words))
+            helm.next_in_words(world, wrong).filter(|_| is_told).map(|what| line(TraceActor::Helm, what))
         }
         Actor::Engine(engine) => match engine.pending() {
             Some((Record::Ended { outcome }, _)) => match outcome {
-                Outcome::Halted { finding } => Some(format!("stops: {finding}")),
-                Outcome::StoppedSafely => Some("stops safely".into()),
+                Outcome::Halted { finding } => Some(line(TraceActor::Portolan, format!("stops: {finding}"))),
+                Outcome::StoppedSafely => Some(line(TraceActor::Portolan, "stops safely".into())),
                 Outcome::Finished | Outcome::Moved { .. } => None,
             },
             Some(_) => None,
             None => match engine.want() {
-                Request::Write(write) => Some(match &write.verb {
-                    Verb::Delete => format!("{} is deleted", write.target),
-                    Verb::MergePatch(patch) => format!("{} is patched: {patch}", write.target),
-                }),
+                Request::Write(write) => Some(line(
+                    TraceActor::Portolan,
+                    match &write.verb {
+                        Verb::Delete => format!("{} is deleted", write.target),
+                        Verb::MergePatch(patch) => format!("{} is patched: {patch}", write.target),
+                    },
+                )),
                 _ => None,
             },
         },
-        Actor::Script(script) => script.next().map(|line| format!("line {}: {}", line.line, line.text)),
-        Actor::InFlight(write) => Some(format!("a write that was on its way lands on {}", write.target)),
+        Actor::Script(script) => script.next().map(|next| TraceLine {
+            at: Some(TracePlace::Line(next.line)),
+            ..line(TraceActor::Person, next.text.clone())
+        }),
+        Actor::InFlight(write) => {
+            Some(line(TraceActor::Portolan, format!("a write that was on its way lands on {}", write.target)))
+        }
     }
-}
-
-/// Whether nothing is written in a turn of helm's.
-fn is_quiet(words: &str) -> bool {
-    words.contains("passes over") || words.contains("goes on") || words.contains("has removed")
 }
 
 fn event(rule: RuleId, name: &str) -> String {

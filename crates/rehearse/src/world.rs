@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use kube_facts::Owner;
 use model::{
-    Cluster, Coverage, DatabaseRef, Digest, Manifest, Object, Plan, PlanFile, Ref, ReleaseId, Scope, SecretKey, Table,
+    Cluster, DatabaseRef, Digest, Manifest, Object, Plan, PlanFile, Ref, ReleaseId, ScopeCoverage, SecretKey, Table,
     Uid,
 };
 use semver::Version;
@@ -83,7 +83,7 @@ pub struct Facts {
     pub release: ReleaseId,
     /// What this user may not list, and what the server has no kind for, where it is known.
     #[serde(default)]
-    pub coverage: Vec<(Scope, Coverage)>,
+    pub coverage: Vec<ScopeCoverage>,
     /// Whether it is the image of a real installation: the charts that Portolan brings along are not its charts.
     #[serde(default)]
     pub surveyed: bool,

@@ -51,11 +51,14 @@ impl<'a> Course<'a> {
                 }
                 Record::Bound => since = entry.at,
                 Record::Observed { observation, .. } => {
-                    if let Observation::Database { snapshot: (pod, _), .. } = observation {
+                    if let Observation::Database { pod, .. } = observation {
                         course.looks.push(pod.clone());
                     }
                     // The fold words the note, so that it is the same everywhere.
-                    let (wrote, note) = course.fold.notes.last().cloned().unwrap_or_default();
+                    let (wrote, note) = match course.fold.notes.last() {
+                        Some(note) => (note.wrote, note.text.clone()),
+                        None => (false, String::new()),
+                    };
                     course.passed.push(Passed { wrote, note, took: entry.at.saturating_sub(since) });
                     since = entry.at;
                 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use model::{End, Verdict, VolumeEnd};
-use rehearse::{Forecast, Rehearsal, Tale, VolumeForecast};
+use rehearse::{Forecast, Rehearsal, Trace, VolumeForecast};
 
 use crate::page::Table;
 use crate::text::{Line, Tone};
@@ -19,14 +19,14 @@ pub(crate) fn counted(forecast: &VolumeForecast, end: &VolumeEnd) -> Verdict {
 }
 
 fn total(forecast: &VolumeForecast) -> usize {
-    forecast.ends.values().map(|tale| tale.worlds).sum()
+    forecast.ends.values().map(|trace| trace.worlds).sum()
 }
 
 /// `Lost in 212 of 306 ends, Doomed in 94, Safe in 0`.
 pub(crate) fn tally(forecast: &VolumeForecast) -> Line {
     let mut counts: BTreeMap<Verdict, usize> = BTreeMap::from([(Verdict::Safe, 0)]);
-    for (end, tale) in &forecast.ends {
-        *counts.entry(counted(forecast, end)).or_default() += tale.worlds;
+    for (end, trace) in &forecast.ends {
+        *counts.entry(counted(forecast, end)).or_default() += trace.worlds;
     }
     let ends = thousands(total(forecast));
     let mut line = Line::default();
@@ -61,7 +61,7 @@ fn why(item: &VolumeForecast) -> Line {
         return tally(item);
     }
     let ended = |wanted: End| -> usize {
-        item.ends.iter().filter(|(end, _)| end.end == wanted).map(|(_, tale)| tale.worlds).sum()
+        item.ends.iter().filter(|(end, _)| end.end == wanted).map(|(_, trace)| trace.worlds).sum()
     };
     let parts: Vec<String> = [
         (ended(End::Finished), "finished", "mounted by the new workload"),
@@ -79,18 +79,18 @@ fn why(item: &VolumeForecast) -> Line {
 }
 
 /// Every way to an end; `at` says where each one turned.
-pub(crate) fn ways(item: &VolumeForecast, at: impl Fn(&Tale) -> String) -> Table {
+pub(crate) fn ways(item: &VolumeForecast, at: impl Fn(&Trace) -> String) -> Table {
     let mut table = Table::new(&["ENDS", "VERDICT", "RUN", "RELEASE", "TURNS AT"]).right(0);
     // The worst first: that is what the page is read for.
-    for (end, tale) in item.ends.iter().rev() {
+    for (end, trace) in item.ends.iter().rev() {
         let verdict = counted(item, end);
         table.rows.push(vec![
-            thousands(tale.worlds).into(),
+            thousands(trace.worlds).into(),
             Line::new(tone(verdict), verdict.to_string()),
             end.end.to_string().into(),
             end.release.to_string().into(),
             // What ended well turned nowhere.
-            if verdict == Verdict::Safe { Line::default() } else { at(tale).into() },
+            if verdict == Verdict::Safe { Line::default() } else { at(trace).into() },
         ]);
     }
     table

@@ -1,6 +1,8 @@
 //! A run while it goes: one line for what is worth one.
 
-use model::{Cond, Effect, Event, Gone, Observation, Orphan, Plan, Progress, Record, Ref, Refusal, StepKind, StepRef};
+use model::{
+    Cond, Effect, Elapsed, Event, Gone, Observation, Orphan, Plan, Progress, Record, Ref, Refusal, StepKind, StepRef,
+};
 
 use crate::steps;
 use crate::text::{Tone, clean, glyphs};
@@ -13,11 +15,15 @@ use crate::wrap::width;
 pub fn event(event: &Event, plan: &Plan, room: Option<usize>) -> Option<String> {
     let (step, text) = match event {
         Event::Recorded(record) => told(record, plan)?,
-        Event::Waiting { progress, elapsed, limit } => {
-            let text = format!("waits for {} ({elapsed} s of at most {limit} s)", waiting_for(progress));
-            (waiting_step(progress, plan), text)
+        Event::Waiting { step, progress, elapsed, limit } => {
+            let so_far = match elapsed {
+                Elapsed::Seconds(seconds) => format!("{seconds} s of at most {} s", limit.as_secs()),
+                Elapsed::Events(events) => count(usize::try_from(*events).unwrap_or(usize::MAX), "simulated event"),
+            };
+            let text = format!("waits for {} ({so_far})", waiting_for(progress));
+            (Some(*step), text)
         }
-        Event::HelmHolds { progress } => {
+        Event::HelmHolds { progress, .. } => {
             let waits =
                 if progress.is_empty() { String::new() } else { format!(" Waits for {}.", waiting_for(progress)) };
             let text = format!(
@@ -30,9 +36,9 @@ pub fn event(event: &Event, plan: &Plan, room: Option<usize>) -> Option<String> 
         Event::Reading { pod } => (None, reading(pod)),
     };
     let text = glyphs(Tone::Plain, &clean(&text), true);
-    let Some(index) = step else { return Some(broken(&text, room)) };
+    let Some(leads) = step.and_then(|index| leads(plan, index)) else { return Some(broken(&text, room)) };
     // What happens counts more than the whole name of the thing, which the plan has.
-    let lines = leads(plan, index)?.map(|lead| if text.is_empty() { lead } else { format!("{lead}   {text}") });
+    let lines = leads.map(|lead| if text.is_empty() { lead } else { format!("{lead}   {text}") });
     let fits = lines.iter().find(|line| room.is_none_or(|room| width(line) <= room));
     Some(fits.cloned().unwrap_or_else(|| broken(&lines[0], room)))
 }
@@ -65,7 +71,7 @@ fn told(record: &Record, plan: &Plan) -> Option<(Option<u32>, String)> {
         Record::Observed { step, observation } => at(step, seen(observation)),
         Record::StopAsked { .. } => alone("A stop was asked for: the run stops at the next safe point".into()),
         // What comes last is told by the report, in full.
-        Record::Turned { .. } | Record::Ended { .. } => None,
+        Record::Ended { .. } => None,
     }
 }
 
@@ -96,24 +102,6 @@ fn seen(observation: &Observation) -> String {
         Observation::WasDone { note } | Observation::Done { note } | Observation::Database { note, .. } => note.clone(),
         Observation::Archived { objects } => format!("{} in the archive", count(objects.len(), "object")),
     }
-}
-
-/// The step that a wait belongs to, where only one can be meant.
-fn waiting_step(progress: &[Progress], plan: &Plan) -> Option<u32> {
-    let first = progress.first()?;
-    if let Cond::HelmEnded(token) = &first.cond {
-        // `<plan>-<step>-<attempt>`
-        return token.rsplit('-').nth(1)?.parse().ok();
-    }
-    let waits = |kind: &StepKind| match (kind, &first.cond) {
-        (StepKind::DeleteObject { target, .. }, Cond::Gone(gone)) => *target == gone.target,
-        (StepKind::WaitGone { pods }, Cond::Ended(orphan)) => pods.contains(orphan),
-        (StepKind::WaitReady { workloads }, Cond::Ready(name)) => workloads.contains(name),
-        _ => false,
-    };
-    let mut steps = (0_u32..).zip(plan.steps()).filter(|(_, step)| waits(&step.kind));
-    let (at, _) = steps.next()?;
-    steps.next().is_none().then_some(at)
 }
 
 fn waiting_for(progress: &[Progress]) -> String {

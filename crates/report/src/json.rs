@@ -36,7 +36,7 @@ struct EndView<'a> {
     end: &'a model::VolumeEnd,
     worlds: usize,
     at_step: Option<u32>,
-    story: &'a [String],
+    story: &'a [rehearse::TraceLine],
 }
 
 /// What looks into databases show in the ends of a page, as JSON.
@@ -81,7 +81,7 @@ fn volume(item: &VolumeForecast) -> VolumeView<'_> {
         ends: item
             .ends
             .iter()
-            .map(|(end, tale)| EndView { end, worlds: tale.worlds, at_step: tale.at_step, story: &tale.lines })
+            .map(|(end, trace)| EndView { end, worlds: trace.worlds, at_step: trace.at_step, story: &trace.lines })
             .collect(),
     }
 }

@@ -1,6 +1,6 @@
 //! What will be done, step by step.
 
-use model::{Change, Digest, Fate, HookEvent, Hop, Plan, StepKind};
+use model::{Change, Digest, HookEvent, Hop, Plan, PlannedValue, StepKind, ValueChange};
 use rehearse::{Forecast, Rehearsal};
 
 use crate::page::{Block, Page, Table};
@@ -98,15 +98,15 @@ fn hooks(page: &mut Page, hop: &Hop) {
 
 /// What becomes of the values that are set today; those that go on as they are are only counted.
 fn values(page: &mut Page, hop: &Hop) {
-    let carried = hop.values.iter().filter(|(_, fate)| *fate == Fate::Carried).count();
+    let carried = hop.values.iter().filter(|one| one.change == ValueChange::Carried).count();
     let mut table = Table::new(&["VALUE SET TODAY", "BECOMES"]);
-    for (path, fate) in &hop.values {
+    for PlannedValue { path, change: fate } in &hop.values {
         let becomes = match fate {
-            Fate::Carried => continue,
-            Fate::Replaced(by) => by.as_str().into(),
-            Fate::Dropped => Line::new(Tone::Bad, "dropped"),
-            Fate::WithoutEffect => Line::new(Tone::Bad, "without effect in the new chart"),
-            Fate::RendersAs(text) => Line::new(Tone::Bad, format!("printed as {text}")),
+            ValueChange::Carried => continue,
+            ValueChange::Replaced(by) => by.as_str().into(),
+            ValueChange::Dropped => Line::new(Tone::Bad, "dropped"),
+            ValueChange::WithoutEffect => Line::new(Tone::Bad, "without effect in the new chart"),
+            ValueChange::RendersAs(text) => Line::new(Tone::Bad, format!("printed as {text}")),
         };
         table.rows.push(vec![path.as_str().into(), becomes]);
     }

@@ -22,8 +22,8 @@ pub fn rehearsal(plan: &Plan, rehearsal: &Rehearsal) -> Page {
     page.push(Block::Table(ends::table(forecast)));
     for item in forecast.volumes.iter().filter(|item| is_told(item)) {
         page.push(Block::Heading(volume(&item.aim)));
-        page.push(Block::Table(ends::ways(item, |tale| {
-            tale.at_step.map_or_else(String::new, |step| format!("step {step}"))
+        page.push(Block::Table(ends::ways(item, |trace| {
+            trace.at_step.map_or_else(String::new, |step| format!("step {step}"))
         })));
         story::tell(&mut page, item, Some(plan));
     }

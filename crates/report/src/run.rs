@@ -271,7 +271,7 @@ fn way_back(page: &mut Page, plan: &Plan, course: &Course<'_>, now: &Now) {
              cannot be changed, such as a StatefulSet's volumeClaimTemplates, and helm then stops half-way.",
             plan.from
         ));
-        let kept = plan.hops.iter().flat_map(|hop| &hop.changes).any(|(change, ..)| *change == Change::Keep);
+        let kept = plan.hops.iter().flat_map(|hop| &hop.changes).any(|one| one.change == Change::Keep);
         page.also(Line::new(Tone::Bad, "Never `helm rollback`").and(if kept {
             ": it does not take over a PVC that was kept, and can fail half-way."
         } else {

@@ -28,7 +28,9 @@ pub fn page_script(
     for item in &forecast.volumes {
         page.push(Block::Heading(volume(&item.aim)));
         page.say(ends::tally(item));
-        page.push(Block::Table(ends::ways(item, |tale| story::line_of(tale).unwrap_or_default())));
+        page.push(Block::Table(ends::ways(item, |trace| {
+            story::line_of(trace).map_or_else(String::new, |line| line.to_string())
+        })));
         if rehearsal::is_told(item) {
             story::tell(&mut page, item, None);
         }

@@ -1,6 +1,6 @@
 //! The steps of a plan in words.
 
-use model::{Change, Hop, Plan, Ref, Source, Step, StepKind};
+use model::{Change, Hop, ObjectChange, Plan, Ref, Source, Step, StepKind};
 
 use crate::page::{Detail, StepItem};
 use crate::text::{Line, Tone};
@@ -106,7 +106,7 @@ fn note(plan: &Plan, hop: &Hop, step: &Step, index: usize) -> String {
                 .position(|step| matches!(&step.kind, StepKind::ArchiveObject { objects } if objects.contains(target)));
             archived.map_or_else(String::new, |at| format!("archived in step {}", at + 1))
         }
-        StepKind::WaitGone { .. } => format!("ended, in at most {}", crate::words::span(step.limit)),
+        StepKind::WaitGone { .. } => format!("ended, in at most {}", crate::words::span(step.limit.as_secs())),
         StepKind::HelmUpgrade { .. } => {
             let parts = [
                 (tally(hop, Change::Create), "add"),
@@ -115,7 +115,7 @@ fn note(plan: &Plan, hop: &Hop, step: &Step, index: usize) -> String {
             ];
             parts.map(|(number, word)| format!("{number} {word}")).join(", ")
         }
-        StepKind::WaitReady { .. } => format!("ready, in at most {}", crate::words::span(step.limit)),
+        StepKind::WaitReady { .. } => format!("ready, in at most {}", crate::words::span(step.limit.as_secs())),
         StepKind::VerifyVolume { volume, mounted_by, .. } => {
             let pods: Vec<&str> = mounted_by.iter().map(Ref::name).collect();
             let by = if pods.is_empty() { String::new() } else { format!(", mounted by {}", pods.join(", ")) };
@@ -126,12 +126,12 @@ fn note(plan: &Plan, hop: &Hop, step: &Step, index: usize) -> String {
 }
 
 pub(crate) fn tally(hop: &Hop, wanted: Change) -> usize {
-    hop.changes.iter().filter(|(change, ..)| *change == wanted).count()
+    hop.changes.iter().filter(|one| one.change == wanted).count()
 }
 
 /// What helm deletes, holds back and adopts, and the claims that will be new; the rest is in the counts.
 fn details(plan: &Plan, hop: &Hop) -> Vec<Detail> {
-    let named = hop.changes.iter().filter_map(|(change, name, why)| {
+    let named = hop.changes.iter().filter_map(|ObjectChange { change, object: name, why }| {
         let (symbol, default) = match change {
             Change::Delete => ('-', "the new chart does not have it"),
             Change::Keep => ('=', "held back by keep"),
@@ -141,7 +141,7 @@ fn details(plan: &Plan, hop: &Hop) -> Vec<Detail> {
         let kept =
             plan.steps().position(|step| matches!(&step.kind, StepKind::KeepClaim { claim, .. } if claim == name));
         let mut note = if why.is_empty() { default.to_owned() } else { why.clone() };
-        if let Some(at) = kept.filter(|_| *change == Change::Keep && !note.contains("step ")) {
+        if let Some(at) = kept.filter(|_| *change == Change::Keep) {
             note.push_str(&format!(" (step {})", at + 1));
         }
         // A claim or volume that helm deletes is what all this is about.

@@ -3,46 +3,35 @@
 use std::collections::BTreeSet;
 
 use model::{End, Plan, StepKind, Verdict};
-use rehearse::{HELM_RULES, RULES, RuleId, Tale, VolumeForecast};
+use rehearse::{HELM_RULES, RULES, RuleId, Trace, TraceLine, TracePlace, VolumeForecast};
 
 use crate::page::{Block, Happening, Page};
 use crate::text::{Line, Tone};
 use crate::words::all;
 
-/// A line of a tale, taken apart: at which step or line, what happens, by which rule.
-pub(crate) fn happening(line: &str) -> Happening {
-    let (line, rule) = match line.rsplit_once("   rule ") {
-        Some((line, rule)) => (line, rule.split(':').next().unwrap_or_default().trim()),
-        None => (line, ""),
-    };
-    let line = line.trim();
-    let (when, what) = match line.split_once(char::is_whitespace) {
-        Some((word @ ("step" | "line"), rest)) => {
-            let rest = rest.trim_start();
-            let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
-            let (number, rest) = rest.split_at(digits);
-            (format!("{word} {number}"), rest.trim_start_matches(':').trim_start())
-        }
-        _ => (String::new(), line),
-    };
-    let rule = if rule.is_empty() { String::new() } else { format!("rule {rule}") };
-    Happening { when, what: what.to_owned(), rule }
+/// A line of a trace, as it is printed.
+pub(crate) fn happening(line: &TraceLine) -> Happening {
+    Happening {
+        when: line.at.map_or_else(String::new, |at| at.to_string()),
+        what: line.what.clone(),
+        rule: line.rule.map_or_else(String::new, |rule| format!("rule {rule}")),
+    }
 }
 
-/// The page's line at which a tale turned: the last command before the last rule fired.
-pub(crate) fn line_of(tale: &Tale) -> Option<String> {
-    let told: Vec<Happening> = tale.lines.iter().map(|line| happening(line)).collect();
-    let fired = told.iter().rposition(|told| !told.rule.is_empty()).unwrap_or(told.len());
-    told[..fired].iter().rev().find(|told| told.when.starts_with("line")).map(|told| told.when.clone())
+/// The page's line at which it turned: the last command before the last rule fired.
+pub(crate) fn line_of(trace: &Trace) -> Option<TracePlace> {
+    let fired = trace.lines.iter().rposition(|line| line.rule.is_some()).unwrap_or(trace.lines.len());
+    let places = trace.lines[..fired].iter().rev().filter_map(|line| line.at);
+    places.into_iter().find(|at| matches!(at, TracePlace::Line(_)))
 }
 
-/// The shortest of the tales that lead to the headline.
-fn shortest(item: &VolumeForecast) -> Option<&Tale> {
+/// The shortest of the traces that lead to the headline.
+fn shortest(item: &VolumeForecast) -> Option<&Trace> {
     let bad = item.ends.iter().filter(|(end, _)| match item.headline {
         Verdict::Safe => !item.finishes && end.end != End::Finished,
         headline => end.verdict == headline,
     });
-    bad.map(|(_, tale)| tale).min_by_key(|tale| tale.lines.len())
+    bad.map(|(_, trace)| trace).min_by_key(|trace| trace.lines.len())
 }
 
 /// How it comes to the headline, which rule bites, and what would hold it.
@@ -50,27 +39,26 @@ pub(crate) fn tell(page: &mut Page, item: &VolumeForecast, plan: Option<&Plan>) 
     for unknown in &item.unknown {
         page.say(Line::new(Tone::Warn, "Unknown").and(": ").and(unknown.line()).and("."));
     }
-    let Some(tale) = shortest(item) else {
+    let Some(trace) = shortest(item) else {
         return;
     };
-    let told: Vec<Happening> = tale.lines.iter().map(|line| happening(line)).collect();
     page.say("The shortest way there:");
-    page.push(Block::Story(told.clone()));
-    rules(page, &told);
+    page.push(Block::Story(trace.lines.iter().map(happening).collect()));
+    rules(page, &trace.lines);
     if let Some(plan) = plan {
-        let is_collected = told.iter().any(|told| told.rule.strip_prefix("rule ") == Some(collected()));
+        let is_collected = trace.lines.iter().any(|line| line.rule == collected());
         hold(page, item, plan, is_collected);
     }
 }
 
 /// The number of the rule by which an object goes with its owner.
-fn collected() -> &'static str {
-    RULES.iter().find(|(rule, ..)| *rule == RuleId::Collect).map_or("", |(_, code, ..)| code)
+fn collected() -> Option<&'static str> {
+    RULES.iter().find(|(rule, ..)| *rule == RuleId::Collect).map(|(_, code, ..)| *code)
 }
 
 /// The rules of a story in words, the one that decided it first.
-fn rules(page: &mut Page, told: &[Happening]) {
-    let codes = told.iter().rev().filter_map(|told| told.rule.strip_prefix("rule "));
+fn rules(page: &mut Page, lines: &[TraceLine]) {
+    let codes = lines.iter().rev().filter_map(|line| line.rule);
     let mut seen = BTreeSet::new();
     let known = codes.filter(|code| seen.insert(*code)).filter_map(rule);
     for (at, (code, text, source)) in known.enumerate() {

@@ -1,6 +1,9 @@
 //! What is there, and what is at stake.
 
-use model::{ChartId, Cluster, Driver, HelmClient, Inventory, Platform, Release, SavedInventory, Verdict, Volume};
+use model::{
+    ChartId, Cluster, Driver, HelmClient, Inventory, Platform, Release, SavedInventory, UninstallEffect, Verdict,
+    Volume,
+};
 
 use crate::page::{Block, Page, Table};
 use crate::text::{Line, Tone};
@@ -128,8 +131,8 @@ fn server(cluster: &Cluster) -> Line {
 /// The helm client, by version and path.
 pub(crate) fn helm(client: Option<&HelmClient>) -> Line {
     match client {
-        Some(client) if client.path.is_empty() => format!("{}  simulated", client.version).into(),
-        Some(client) => format!("{}  {}", client.version, client.path).into(),
+        Some(HelmClient::Simulated { version }) => format!("{version}  simulated").into(),
+        Some(HelmClient::Program { version, path, .. }) => format!("{version}  {path}").into(),
         None => Line::new(Tone::Warn, "not found").and("   a plan needs helm 3.14 or later"),
     }
 }
@@ -153,7 +156,7 @@ fn volumes(volumes: &[Volume]) -> Table {
     for volume in volumes {
         let pods: Vec<String> = volume.mounts.iter().map(|mount| mount.pod.name().to_owned()).collect();
         let claim = Line::from(volume.claim.name());
-        let (verdict, why) = &volume.if_uninstalled;
+        let UninstallEffect { verdict, why } = &volume.if_uninstalled;
         let policy = match volume.policy.as_deref() {
             Some(policy) => policy.into(),
             None => Line::new(Tone::Warn, "not seen"),
@@ -184,7 +187,7 @@ fn kept(value: Option<&str>) -> Line {
 }
 
 fn stake(page: &mut Page, volumes: &[Volume]) {
-    let of = |wanted: Verdict| volumes.iter().filter(|volume| volume.if_uninstalled.0 == wanted).count();
+    let of = |wanted: Verdict| volumes.iter().filter(|volume| volume.if_uninstalled.verdict == wanted).count();
     let parts: Vec<(usize, &str)> = [
         (of(Verdict::Lost), "be lost"),
         (of(Verdict::Doomed), "be lost when its last pod goes"),

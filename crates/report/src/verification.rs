@@ -1,9 +1,9 @@
 //! What a look after the run saw.
 
-use engine::Fold;
+use engine::{Fold, StepNote};
 use model::{
-    Baseline, CheckState, Code, Comparison, Finding, Outcome, Plan, ReleaseFact, ReleaseStatus, RouteLook, RouteSeen,
-    Step, StepKind,
+    Baseline, CheckState, Code, Comparison, Finding, Outcome, Plan, RecordedDatabase, ReleaseFact, ReleaseStatus,
+    RouteLook, RouteSeen, Step, StepKind,
 };
 
 use crate::page::{Block, Page, Table};
@@ -26,12 +26,12 @@ pub fn looked_at(plan: &Plan, folder: &std::path::Path) -> Page {
 /// What each verifying step saw. `notes` are those of the steps that are over, in order. What stopped it is told by
 /// its finding, which is not part of this page; so is `undone`, why the run that was looked at has not done its work.
 #[must_use]
-pub fn verification(plan: &Plan, notes: &[(bool, String)], outcome: &Outcome, undone: Option<&Finding>) -> Page {
+pub fn verification(plan: &Plan, notes: &[StepNote], outcome: &Outcome, undone: Option<&Finding>) -> Page {
     let mut table = Table::new(&["CHECK", "STATE", "SEEN"]);
     for (at, step) in plan.steps().enumerate() {
         let halted = at == notes.len() && matches!(outcome, Outcome::Halted { .. });
         let (state, note) = match notes.get(at) {
-            Some((_, note)) => (Line::new(Tone::Good, "holds"), note.as_str()),
+            Some(note) => (Line::new(Tone::Good, "holds"), note.text.as_str()),
             None if halted => (Line::new(Tone::Bad, "does not hold"), "see below"),
             None => (Line::new(Tone::Warn, "not looked at"), ""),
         };
@@ -119,7 +119,7 @@ pub fn baseline(baseline: &Baseline) -> Page {
         let on = volume.volume.as_ref().map_or("not bound", |volume| volume.name());
         facts.push(("Claim", format!("{}   {on}", volume.claim.name()).into()));
     }
-    for (database, seen) in &baseline.databases {
+    for RecordedDatabase { database, snapshot: seen } in &baseline.databases {
         let rows: u64 = seen.tables.values().map(|table| table.rows).sum();
         let rows = thousands(usize::try_from(rows).unwrap_or(usize::MAX));
         let digests = if seen.tables.values().any(|table| table.digest.is_some()) { ", with digests" } else { "" };

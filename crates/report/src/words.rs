@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use model::{Plan, Ref, Verdict, VolumeAim};
+use model::{HelmClient, Plan, Ref, Verdict, VolumeAim};
 
 use crate::text::Tone;
 
@@ -121,7 +121,7 @@ pub(crate) fn release(id: &model::ReleaseId) -> String {
 /// What has to be typed beside a command for a run of this plan: a simulated installation has no helm program.
 pub(crate) fn with_sim(plan: &Plan, note: impl Into<String>) -> String {
     let note = note.into();
-    match (plan.helm.path.is_empty(), note.is_empty()) {
+    match (matches!(plan.helm, HelmClient::Simulated { .. }), note.is_empty()) {
         (false, _) => note,
         (true, true) => "with the same --sim".into(),
         (true, false) => format!("with the same --sim; {note}"),

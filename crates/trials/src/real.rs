@@ -10,12 +10,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
-use adapters::helm;
 use adapters::kubernetes::Client;
 use adapters::store::RunStore;
 use anyhow::{Context, Result, bail};
 use inventory::Survey;
-use model::{Code, Event, Finding, HelmClient, Object, Outcome, PlanFile, Record, ReleaseId};
+use model::{Code, Event, Finding, Object, Outcome, PlanFile, Record, ReleaseId};
 use rehearse::{KnownDatabase, World};
 use serde_json::json;
 use testkit::rig::{Namespace, Rig};
@@ -55,7 +54,8 @@ pub struct Site<'a> {
     rig: &'a Rig,
     space: Namespace<'a>,
     start: fixtures::Scenario,
-    helm: HelmClient,
+    /// The helm that installs and upgrades.
+    program: PathBuf,
     target: Target,
     runtime: Runtime,
     folder: tempfile::TempDir,
@@ -80,7 +80,6 @@ impl<'a> Site<'a> {
         let space = rig.namespace("trial")?;
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
         let program = rig.helm(helm)?;
-        let helm = runtime.block_on(helm::find(Some(&program))).map_err(told)?;
         let client = runtime.block_on(Client::connect(Some(&rig.kubeconfig()), None)).map_err(told)?;
         if start.alone {
             // What an upgrade that was stopped half-way has left.
@@ -91,8 +90,8 @@ impl<'a> Site<'a> {
                 rig.api().delete(path)?;
             }
         }
-        let target = Target::cluster(client, Some(program));
-        let site = Self { rig, space, start, helm, target, runtime, folder: tempfile::tempdir()? };
+        let target = Target::cluster(client, Some(program.clone()));
+        let site = Self { rig, space, start, program, target, runtime, folder: tempfile::tempdir()? };
         for step in &site.start.steps {
             site.install_step(step)?;
         }
@@ -106,7 +105,7 @@ impl<'a> Site<'a> {
     /// Where it is no kubeconfig.
     pub fn through(&mut self, kubeconfig: &Path) -> Result<()> {
         let client = self.runtime.block_on(Client::connect(Some(kubeconfig), None)).map_err(told)?;
-        self.target = Target::cluster(client, Some(self.helm.path.clone().into()));
+        self.target = Target::cluster(client, Some(self.program.clone()));
         Ok(())
     }
 
@@ -195,7 +194,7 @@ impl<'a> Site<'a> {
     }
 
     fn helm_command(&self, kubeconfig: &Path) -> Command {
-        let mut command = Command::new(&self.helm.path);
+        let mut command = Command::new(&self.program);
         command.env("HOME", self.folder.path()).args(["--kubeconfig"]).arg(kubeconfig).args(["-n", self.space.name()]);
         command
     }

@@ -226,7 +226,7 @@ fn the_plan_names_what_helm_will_do_to_the_claims() {
     let file = sim::plan(installation.world(), &["2.20"], &[]).expect("a plan");
     let hop = &file.plan.hops[0];
     let of = |change: Change| {
-        hop.changes.iter().filter(|(is, _, _)| *is == change).map(|(_, name, _)| name.to_string()).collect::<Vec<_>>()
+        hop.changes.iter().filter(|one| one.change == change).map(|one| one.object.to_string()).collect::<Vec<_>>()
     };
     assert_eq!(of(Change::Keep), ["PersistentVolumeClaim/pvc-postgresql"]);
     assert!(of(Change::Delete).contains(&"Deployment/runai-backend-api-server".to_owned()));

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::process::{Command, Output};
 
 use helm_compat::{argv, values};
-use model::{ChartId, Digest, HelmClient, HelmRun, ReleaseId, ValuesMode};
+use model::{ChartId, Digest, HelmClient, HelmRun, HelmToken, ReleaseId, ValuesMode};
 use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::test_runner::{Config, TestRng, TestRunner};
@@ -235,7 +235,11 @@ impl<'a> Bench<'a> {
         HelmRun {
             release: ReleaseId { namespace: self.space.name().into(), name: "rel".into() },
             base_revision: 1,
-            client: HelmClient { version: self.version.clone(), path: "helm".into(), digest: None },
+            client: HelmClient::Program {
+                version: self.version.clone(),
+                path: "helm".into(),
+                digest: Digest::of(b"helm"),
+            },
             chart: ChartId { name: "chart".into(), version: Version::new(1, 0, 0) },
             archive: none.clone(),
             values: none.clone(),
@@ -266,7 +270,7 @@ impl<'a> Bench<'a> {
 
         let meant = self.merged(&old, &case.given);
         let given = self.write("given.yaml", &values::file(&case.given));
-        let out = self.helm(&argv::upgrade_argv(&self.run(), "token", "", "chart", &given));
+        let out = self.helm(&argv::upgrade_argv(&self.run(), &HelmToken::of_label("token"), "", "chart", &given));
         prop_assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
         self.is_stored("what helm was handed", &meant)?;
 

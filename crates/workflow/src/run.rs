@@ -5,11 +5,11 @@ use std::sync::Arc;
 use adapters::driver::Driver;
 use adapters::kubernetes::Client;
 use adapters::store::RunStore;
-use engine::{Engine, Fold};
+use engine::{Engine, Fold, StepNote};
 use inventory::Survey;
 use model::{
-    Code, Cond, Event, Finding, Input, Outcome, Plan, Progress, Record, Ref, Reply, Request, RouteLook, Seen, Urgency,
-    Wait,
+    Code, Cond, Elapsed, Event, Finding, HelmToken, Input, Outcome, Plan, Progress, Record, Ref, Reply, Request,
+    RouteLook, Seen, Urgency, Wait,
 };
 use rehearse::Installation;
 use tokio::sync::watch;
@@ -63,7 +63,7 @@ impl RunDriver {
 
     /// What the helm of a token printed last; empty in a simulation.
     #[must_use]
-    pub fn helm_said(&self, token: &str) -> String {
+    pub fn helm_said(&self, token: &HelmToken) -> String {
         match self {
             Self::Simulated(..) => String::new(),
             Self::Cluster(driver) => driver.helm_said(token),
@@ -126,14 +126,14 @@ fn serve_simulated(
         store.append(record.clone(), blobs)?;
         recorded = Some(record.clone());
     }
-    let limit = if let Request::Wait(wait) = request { wait.limit } else { 0 };
     let folder = simulated.folder.as_deref();
     let mut failed = None;
     let mut elapsed = 0;
     let reply = simulated.installation.serve(engine, request, &mut |installation, open: &[Progress]| {
-        if !open.is_empty() {
+        if let (Request::Wait(wait), false) = (request, open.is_empty()) {
             elapsed += 1;
-            events(&Event::Waiting { progress: open.to_vec(), elapsed, limit });
+            let progress = open.to_vec();
+            events(&Event::Waiting { step: wait.step, progress, elapsed: Elapsed::Events(elapsed), limit: wait.limit });
         }
         if let Some(folder) = folder {
             failed = simulated::save(installation, folder).err();
@@ -255,8 +255,8 @@ pub struct Verified {
     pub checks: Arc<Plan>,
     /// How it ended.
     pub outcome: Outcome,
-    /// What each step ended with, in order: whether something was done, and what was seen.
-    pub notes: Arc<Vec<(bool, String)>>,
+    /// What each step ended with, in order.
+    pub notes: Arc<Vec<StepNote>>,
 }
 
 /// Carries out the verifying steps of a plan again. Nothing is written, nor recorded. `events` is also told the plan that the
@@ -317,7 +317,7 @@ async fn drive(
                     progress = driver.explain(&wait, std::mem::take(&mut seen)) => progress,
                     () = stops.another(times) => Vec::new(),
                 };
-                events(&Event::HelmHolds { progress });
+                events(&Event::HelmHolds { step: wait.step, progress });
             }
         }
         let reply = match engine.want() {

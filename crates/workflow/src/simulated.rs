@@ -156,7 +156,7 @@ impl Simulated {
         if let Some(recorded) = fixtures::rendering(&job.digest(), &job.release, &job.values) {
             return Ok(self.redacted(recorded.rendering(), namespace));
         }
-        let program = if helm.path.is_empty() {
+        let program = if matches!(helm, HelmClient::Simulated { .. }) {
             helm::find(self.helm.as_deref()).await.map_err(|finding| {
                 Finding::blocking(Code::NotRecorded, format!("{} with these values was not recorded", job.chart))
                     .with(finding.found)

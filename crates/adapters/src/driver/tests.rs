@@ -1,4 +1,4 @@
-use model::{Ref, StepRef, Uid};
+use model::{ArchivedObject, Ref, StepRef, Uid};
 use serde_json::json;
 
 use super::*;
@@ -28,7 +28,9 @@ fn only_an_archive_of_this_run_counts() {
     let digest = Digest::of(b"secret");
     let archived = Record::Observed {
         step,
-        observation: Observation::Archived { objects: vec![(key().secret, Uid::new("u"), digest.clone())] },
+        observation: Observation::Archived {
+            objects: vec![ArchivedObject { object: key().secret, uid: Uid::new("u"), digest: digest.clone() }],
+        },
     };
     assert_eq!(archived_as(&archived, &key()), Some(&digest));
     assert_eq!(archived_as(&Record::Bound, &key()), None);

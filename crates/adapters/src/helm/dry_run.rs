@@ -35,8 +35,8 @@ impl DryRun {
     #[must_use]
     pub fn of_surveyed(client: &Client, found: &Inventory) -> Self {
         let objects: BTreeSet<Ref> = found.objects.keys().cloned().collect();
-        let listed = found.coverage.iter().filter(|(_, coverage)| *coverage == Coverage::Complete);
-        let listed: BTreeSet<Scope> = listed.map(|(scope, _)| scope.clone()).collect();
+        let listed = found.coverage.iter().filter(|one| one.coverage == Coverage::Complete);
+        let listed: BTreeSet<Scope> = listed.map(|one| one.scope.clone()).collect();
         let is_absent = move |name: &Ref| {
             let scope = Scope { kind: name.kind().into(), namespace: name.namespace().into() };
             // A scope has no group: only of a kind that no two groups have is anything concluded.

@@ -12,7 +12,8 @@ use tokio::process::Command;
 /// Helm in a home of its own, which is gone when this is dropped. What the user has told helm stays as it is, and no
 /// cluster is reached but that of a file `kubeconfig` in it.
 pub(crate) struct Home {
-    client: HelmClient,
+    /// The program's path.
+    program: String,
     folder: tempfile::TempDir,
     /// What the home is for, for people.
     purpose: &'static str,
@@ -24,8 +25,11 @@ impl Home {
     /// # Errors
     /// [`Code::StateFolder`].
     pub(crate) fn new(client: &HelmClient, purpose: &'static str) -> Result<Self, Finding> {
+        let Some(program) = client.path() else {
+            return Err(Finding::blocking(Code::NoHelm, "the simulated helm is no program that could be run"));
+        };
         let folder = tempfile::tempdir().map_err(|error| no_room(purpose, &error))?;
-        Ok(Self { client: client.clone(), folder, purpose })
+        Ok(Self { program: program.to_owned(), folder, purpose })
     }
 
     /// The home's folder.
@@ -71,7 +75,7 @@ impl Home {
         registry: Option<&Path>,
         limit: Duration,
     ) -> Result<Option<Output>, Finding> {
-        let mut command = Command::new(&self.client.path);
+        let mut command = Command::new(&self.program);
         command.args(arguments).stdin(Stdio::null()).kill_on_drop(true);
         super::scrub(&mut command);
         super::at_home(&mut command, self.folder.path());
@@ -83,7 +87,7 @@ impl Home {
         command.env("KUBECACHEDIR", self.path("kube-cache"));
         let Ok(output) = tokio::time::timeout(limit, command.output()).await else { return Ok(None) };
         output.map(Some).map_err(|error| {
-            Finding::blocking(Code::NoHelm, format!("{} cannot be run", self.client.path)).with(error.to_string())
+            Finding::blocking(Code::NoHelm, format!("{} cannot be run", self.program)).with(error.to_string())
         })
     }
 }

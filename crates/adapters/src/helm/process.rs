@@ -12,7 +12,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-use model::HelmRun;
+use model::{HelmClient, HelmRun, HelmToken};
 use rustix::fs::{FlockOperation, flock};
 use tokio::process::Command;
 
@@ -25,7 +25,7 @@ pub struct Launch<'a> {
     /// The run.
     pub run: &'a HelmRun,
     /// The token that marks its record.
-    pub token: &'a str,
+    pub token: &'a HelmToken,
     /// The run's folder.
     pub folder: &'a Path,
     /// The chart's archive.
@@ -38,13 +38,13 @@ pub struct Launch<'a> {
     pub context: &'a str,
 }
 
-fn file(folder: &Path, token: &str, ending: &str) -> PathBuf {
+fn file(folder: &Path, token: &HelmToken, ending: &str) -> PathBuf {
     folder.join("helm").join(format!("{token}.{ending}"))
 }
 
 /// The file that hands helm its values. It holds passwords and is there only while helm runs.
 #[must_use]
-pub fn values_path(folder: &Path, token: &str) -> PathBuf {
+pub fn values_path(folder: &Path, token: &HelmToken) -> PathBuf {
     file(folder, token, "values.yaml")
 }
 
@@ -53,12 +53,13 @@ pub fn values_path(folder: &Path, token: &str) -> PathBuf {
 /// # Errors
 /// Why it was not started. Then nothing has happened.
 pub fn spawn(launch: &Launch<'_>) -> Result<(), String> {
-    let path = Path::new(&launch.run.client.path);
-    if let Some(planned) = &launch.run.client.digest {
-        let found = super::digest(path).map_err(|error| format!("{}: {error}", path.display()))?;
-        if found != *planned {
-            return Err(format!("{} is not the helm that the plan was made with", path.display()));
-        }
+    let HelmClient::Program { path, digest: planned, .. } = &launch.run.client else {
+        return Err("the plan was made with the simulated helm".into());
+    };
+    let path = Path::new(path);
+    let found = super::digest(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    if found != *planned {
+        return Err(format!("{} is not the helm that the plan was made with", path.display()));
     }
     let values = values_path(launch.folder, launch.token);
     let arguments = crate::compat::upgrade_argv(launch, &values);
@@ -115,7 +116,7 @@ fn private() -> OpenOptions {
 
 /// Whether the helm of a token still runs. One that was never started does not.
 #[must_use]
-pub fn is_alive(folder: &Path, token: &str) -> bool {
+pub fn is_alive(folder: &Path, token: &HelmToken) -> bool {
     let lock = match File::open(file(folder, token, "lock")) {
         Ok(lock) => lock,
         Err(error) => return error.kind() != io::ErrorKind::NotFound,
@@ -126,14 +127,14 @@ pub fn is_alive(folder: &Path, token: &str) -> bool {
 }
 
 /// Takes away the values of a helm that has ended.
-pub fn tidy(folder: &Path, token: &str) {
+pub fn tidy(folder: &Path, token: &HelmToken) {
     // Not there is what is wanted; a file that cannot be removed is private all the same.
     let _ = fs::remove_file(values_path(folder, token));
 }
 
 /// The end of what helm wrote to its standard error: evidence, nothing is decided by it.
 #[must_use]
-pub fn ended_text(folder: &Path, token: &str) -> String {
+pub fn ended_text(folder: &Path, token: &HelmToken) -> String {
     let read = || -> io::Result<String> {
         let mut file = File::open(file(folder, token, "err"))?;
         let length = file.metadata()?.len();

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use futures::{StreamExt, stream};
-use model::{Cond, Object, Progress, Ref, Reply, Seen, Wait};
+use model::{Cond, HelmToken, Object, Progress, Ref, Reply, Seen, Wait};
 use serde_json::Value;
 use tokio::time::Instant;
 
@@ -26,11 +26,11 @@ impl Client {
         &self,
         wait: &Wait,
         namespace: &str,
-        helm_lives: &dyn Fn(&str) -> bool,
+        helm_lives: &dyn Fn(&HelmToken) -> bool,
         on_progress: &mut dyn FnMut(&[Progress], Duration),
     ) -> Reply {
         let begin = Instant::now();
-        let limit = Duration::from_secs(wait.limit);
+        let limit = wait.limit;
         let mut open: Vec<&Cond> = wait.until.iter().collect();
         let mut causes = Causes::default();
         loop {
@@ -57,14 +57,19 @@ impl Client {
 
     /// The conditions of a wait that do not hold now, and why, as far as can be told; `namespace` and `helm_lives` are as in
     /// [`Self::wait`].
-    pub async fn explain(&self, wait: &Wait, namespace: &str, helm_lives: &dyn Fn(&str) -> bool) -> Vec<Progress> {
+    pub async fn explain(
+        &self,
+        wait: &Wait,
+        namespace: &str,
+        helm_lives: &dyn Fn(&HelmToken) -> bool,
+    ) -> Vec<Progress> {
         let mut progress = self.look(&wait.until.iter().collect::<Vec<_>>(), helm_lives).await;
         Causes::default().explain(self, namespace, &mut progress, Duration::ZERO, true).await;
         progress
     }
 
     /// The conditions that do not hold, with what was seen.
-    async fn look(&self, conds: &[&Cond], helm_lives: &dyn Fn(&str) -> bool) -> Vec<Progress> {
+    async fn look(&self, conds: &[&Cond], helm_lives: &dyn Fn(&HelmToken) -> bool) -> Vec<Progress> {
         stream::iter(conds)
             .map(|cond| async move {
                 let seen = match cond {

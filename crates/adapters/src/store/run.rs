@@ -4,6 +4,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use model::{Blob, ChartId, Code, Digest, Entry, FORMAT, Finding, Plan, PlanFile, Record, ReleaseId, Uid, canonical};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::files::{make_folder, sync_folder, unusable, write_durably};
 use super::journal::Journal;
@@ -115,20 +116,18 @@ impl RunStore {
     /// The plan.
     ///
     /// # Errors
-    /// Where it cannot be read, or is of a later format.
+    /// Where it cannot be read, or is of another format.
     pub fn plan(&self) -> Result<Plan, Finding> {
         let bytes = read(&self.folder.join("plan.json"))?;
-        let plan: Plan = serde_json::from_slice(&bytes).map_err(|error| {
+        let unreadable = |error: serde_json::Error| {
             Finding::blocking(Code::NoPlan, "the run's plan cannot be read").with(error.to_string())
+        };
+        let plan: Value = serde_json::from_slice(&bytes).map_err(unreadable)?;
+        model::check_format(&plan).map_err(|error| {
+            Finding::blocking(Code::NoPlan, format!("the run's plan is of another portolan: {error}"))
+                .next("use the portolan that made it")
         })?;
-        if plan.format > FORMAT {
-            return Err(Finding::blocking(
-                Code::NoPlan,
-                format!("the plan has format {}, this is {FORMAT}", plan.format),
-            )
-            .next("use the portolan that made it, or a later one"));
-        }
-        Ok(plan)
+        serde_json::from_value(plan).map_err(unreadable)
     }
 
     /// What the journal says, its chain checked anew.

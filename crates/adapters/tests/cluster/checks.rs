@@ -1,6 +1,6 @@
 //! What the API server refuses, brought about, and each case's twin that it accepts.
 
-use model::{ApplyMethod, Code, Finding, HelmClient, Object, Ref, ReleaseId, Seen, Severity};
+use model::{ApplyMethod, Code, Digest, Finding, HelmClient, Object, Ref, ReleaseId, Seen, Severity};
 use portolan_adapters::kubernetes::{Client, Known, PlannedWrites};
 use semver::Version;
 use serde_json::{Value, json};
@@ -33,7 +33,11 @@ fn writes(namespace: &str, stored: &[Value], planned: &[Value]) -> PlannedWrites
     let docs = |list: &[Value]| list.iter().cloned().map(Object::new).collect();
     PlannedWrites {
         release: ReleaseId { namespace: namespace.into(), name: "r".into() },
-        client: HelmClient { version: Version::new(3, 22, 0), path: format!("/bin/{MANAGER}"), digest: None },
+        client: HelmClient::Program {
+            version: Version::new(3, 22, 0),
+            path: format!("/bin/{MANAGER}"),
+            digest: Digest::of(b"helm"),
+        },
         apply: ApplyMethod::Client,
         stored: docs(stored),
         records: 1,

@@ -1,10 +1,11 @@
 //! The requests of a run, one after the other, as the engine asks them.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use model::{
-    Blob, Cond, Content, DatabaseError, DatabaseRef, Event, HelmRun, Observation, PlanFile, Record, Ref, Refusal,
-    ReleaseStatus, Reply, Request, Seen, StepRef, Verb, Wait, Write,
+    ArchivedObject, Blob, Cond, Content, DatabaseError, DatabaseRef, Event, HelmRun, HelmToken, Observation, PlanFile,
+    Record, Ref, Refusal, ReleaseStatus, Reply, Request, Seen, StepRef, Verb, Wait, Write,
 };
 use portolan_adapters::driver::Driver;
 use portolan_adapters::helm;
@@ -21,9 +22,9 @@ fn store(folder: &std::path::Path, namespace: &str, blobs: &[&Blob]) -> RunStore
     let plan = json!({
         "format": 1, "cluster": "5c1e0f2a", "server": "https://127.0.0.1",
         "release": { "namespace": namespace, "name": "rel" },
-        "helm": { "version": "3.14.4", "path": "", "digest": null },
+        "helm": { "helm": "simulated", "version": "3.14.4" },
         "from": chart, "to": chart,
-        "hops": [], "contingencies": [], "expects": {}, "volumes": [], "databases": [],
+        "hops": [], "expects": {}, "volumes": [], "databases": [],
         "without": [], "accepted": [], "findings": [],
     });
     let file = PlanFile {
@@ -44,7 +45,7 @@ async fn run(client: Client, driver: &mut Driver, run: HelmRun) {
         reply.expect("the journal is written")
     };
 
-    let token = || "t-0".to_owned();
+    let token = || HelmToken::of_label("t-0");
     let early = serve(Request::Spawn(Box::new(run.clone()), token())).await;
     assert!(
         matches!(&early, Reply::Refused(Refusal::NotSent(text)) if text.contains("not in this run's archive")),
@@ -54,7 +55,9 @@ async fn run(client: Client, driver: &mut Driver, run: HelmRun) {
     let step = StepRef { index: 0, attempt: 0 };
     let record = Record::Observed {
         step,
-        observation: Observation::Archived { objects: vec![(target.clone(), seen.uid(), blob.digest.clone())] },
+        observation: Observation::Archived {
+            objects: vec![ArchivedObject { object: target.clone(), uid: seen.uid(), digest: blob.digest.clone() }],
+        },
     };
     assert_eq!(serve(Request::Append(record, vec![blob])).await, Reply::Appended);
     let delete = Write { verb: Verb::Delete, target: target.clone(), uid: seen.uid(), rv: seen.rv() };
@@ -62,7 +65,7 @@ async fn run(client: Client, driver: &mut Driver, run: HelmRun) {
     assert_eq!(serve(Request::Read(vec![target])).await, Reply::Seen(vec![Seen::Absent]));
 
     assert_eq!(serve(Request::Spawn(Box::new(run.clone()), token())).await, Reply::Spawned);
-    let wait = Wait { until: vec![Cond::HelmEnded(token())], limit: 60 };
+    let wait = Wait { step: 0, until: vec![Cond::HelmEnded(token())], limit: Duration::from_secs(60) };
     assert_eq!(serve(Request::Wait(wait)).await, Reply::Met);
     let Reply::Releases(facts) = serve(Request::Releases(run.release, BTreeMap::new())).await else {
         panic!("no records");
@@ -83,7 +86,7 @@ async fn run(client: Client, driver: &mut Driver, run: HelmRun) {
     };
     assert!(text.contains("absent"), "{text}");
     assert!(matches!(&events[0], Event::Recorded(_)));
-    assert!(matches!(&events[1], Event::Waiting { limit: 60, .. }));
+    assert!(matches!(&events[1], Event::Waiting { limit, .. } if *limit == Duration::from_secs(60)));
 }
 
 #[tokio::test]
@@ -115,7 +118,7 @@ async fn a_run_is_carried_out() {
 
     let made = there(&client, &Ref::secret(&namespace, "rel")).await;
     assert_eq!(password(&made), "aGlkZGVu");
-    assert!(!helm::values_path(&run_folder, "t-0").exists(), "passwords do not stay");
+    assert!(!helm::values_path(&run_folder, &HelmToken::of_label("t-0")).exists(), "passwords do not stay");
     let journal = std::fs::read_to_string(run_folder.join("journal.jsonl")).expect("a journal");
     assert!(!journal.contains("hidden") && !journal.contains("aGlkZGVu"));
 }

@@ -110,7 +110,7 @@ async fn lookups_and_the_revision_are_those_of_the_upgrade() {
         client.raw().request::<Value>(delete).await.expect("deleted");
         let after = RenderJob { overlays: both(Overlay::default()), ..job };
         let after = DryRun::of_cluster(&client).render(&helm, &after).await.expect("a rendering");
-        assert_eq!(after.first.manifest, *text, "helm {}", helm.version);
+        assert_eq!(after.first.manifest, *text, "helm {}", helm.version());
         // And nothing was written meanwhile.
         let records = client.releases(&after_release(&namespace), &BTreeMap::new()).await.expect("records");
         assert_eq!(records.len(), 1);

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use model::{
-    Carried, ChartId, Cond, Digest, HelmClient, HelmRun, Object, Ref, ReleaseId, ReleaseStatus, Reply, SecretKey, Seen,
-    ValuesMode, Wait,
+    Carried, ChartId, Cond, Digest, HelmClient, HelmRun, HelmToken, Object, Ref, ReleaseId, ReleaseStatus, Reply,
+    SecretKey, Seen, ValuesMode, ValuesPath, Wait,
 };
 use portolan_adapters::helm::{self, Launch};
 use serde_json::json;
@@ -85,7 +86,7 @@ pub(crate) fn run_of(client: HelmClient, namespace: &str) -> HelmRun {
         archive: nothing.clone(),
         values: nothing.clone(),
         carried: vec![Carried {
-            path: "auth.password".into(),
+            path: ValuesPath::new("auth.password"),
             from: SecretKey { secret: Ref::secret(namespace, "rel"), key: "password".into() },
         }],
         mode: ValuesMode::ResetThenReuse,
@@ -125,7 +126,7 @@ async fn an_upgrade_leaves_a_record_with_its_token() {
         let run = run_of(helm::find(Some(&program)).await.expect("a helm"), &namespace);
         helm::spawn(&Launch {
             run: &run,
-            token: "t-0",
+            token: &token(),
             folder,
             chart: &chart,
             values: br#"{"auth":{"password":"hidden"}}"#,
@@ -133,25 +134,29 @@ async fn an_upgrade_leaves_a_record_with_its_token() {
             context: client.context(),
         })
         .expect("started");
-        let wait = Wait { until: vec![Cond::HelmEnded("t-0".into())], limit: 60 };
-        let lives = |token: &str| helm::is_alive(folder, token);
+        let wait = Wait { step: 0, until: vec![Cond::HelmEnded(token())], limit: Duration::from_secs(60) };
+        let lives = |token: &HelmToken| helm::is_alive(folder, token);
         assert_eq!(client.wait(&wait, "default", &lives, &mut |_, _| {}).await, Reply::Met);
-        helm::tidy(folder, "t-0");
-        assert!(!helm::values_path(folder, "t-0").exists());
+        helm::tidy(folder, &token());
+        assert!(!helm::values_path(folder, &token()).exists());
 
         let facts = client.releases(&run.release, &BTreeMap::new()).await.expect("records");
-        assert_eq!(facts.len(), 2, "{}", helm::ended_text(folder, "t-0"));
+        assert_eq!(facts.len(), 2, "{}", helm::ended_text(folder, &token()));
         let (old, new) = (&facts[0], &facts[1]);
         assert_eq!((old.revision, old.status), (1, ReleaseStatus::Superseded));
         assert_eq!((new.revision, new.status), (2, ReleaseStatus::Deployed));
         assert_eq!(old.token, None);
-        assert_eq!(new.token.as_deref(), Some("t-0"));
+        assert_eq!(new.token.as_ref().map(HelmToken::as_str), Some("t-0"));
         assert_eq!(new.chart, run.chart);
         assert_eq!(new.docs.len(), 2);
         assert_eq!(new.config, json!({ "color": "red", "auth": { "password": "hidden" } }));
         let made = client.see(&Ref::secret(&namespace, "rel")).await;
         assert!(matches!(&made, Seen::There(secret) if password(secret) == "aGlkZGVu"));
     }
+}
+
+fn token() -> HelmToken {
+    HelmToken::of_label("t-0")
 }
 
 pub(crate) fn password(secret: &Object) -> &str {
@@ -174,7 +179,7 @@ async fn victim() {
     let run = run_of(helm::find(Some(Path::new(&program))).await.expect("a helm"), &namespace);
     helm::spawn(&Launch {
         run: &run,
-        token: "t-0",
+        token: &token(),
         folder,
         chart: &folder.join("0123abcd"),
         values: br#"{"hang":true}"#,
@@ -208,18 +213,21 @@ async fn helm_lives_on_when_we_are_killed_and_is_known_to() {
             facts.last().cloned().expect("a record")
         };
         assert!(in_time(async || newest().await.revision >= 2).await, "helm makes its record");
-        assert!(helm::is_alive(folder, "t-0"));
+        assert!(helm::is_alive(folder, &token()));
         victim.kill().expect("killed");
         victim.wait().expect("dead");
         // Whoever held the lock for it is gone: helm itself holds it.
-        assert!(helm::is_alive(folder, "t-0"), "it went on");
+        assert!(helm::is_alive(folder, &token()), "it went on");
         let fact = newest().await;
-        assert_eq!((fact.status, fact.token.as_deref()), (ReleaseStatus::PendingUpgrade, Some("t-0")));
+        assert_eq!(
+            (fact.status, fact.token.as_ref().map(HelmToken::as_str)),
+            (ReleaseStatus::PendingUpgrade, Some("t-0"))
+        );
 
         let pid = std::fs::read_to_string(folder.join("helm/t-0.pid")).expect("its number");
         let pid = pid.trim().parse().ok().and_then(rustix::process::Pid::from_raw);
         rustix::process::kill_process(pid.expect("a number"), rustix::process::Signal::KILL).expect("it was there");
-        assert!(in_time(async || !helm::is_alive(folder, "t-0")).await, "helm ends");
+        assert!(in_time(async || !helm::is_alive(folder, &token())).await, "helm ends");
         assert_eq!(newest().await.status, ReleaseStatus::PendingUpgrade);
     }
 }

@@ -12,7 +12,11 @@ use crate::{admin, namespace, post};
 
 async fn server(client: &Client, namespace: &str) -> DatabaseRef {
     let image = std::env::var("PORTOLAN_TEST_POSTGRES").expect("PORTOLAN_TEST_POSTGRES");
-    let account = Wait { until: vec![Cond::Ready(Ref::new("", "ServiceAccount", namespace, "default"))], limit: 30 };
+    let account = Wait {
+        step: 0,
+        until: vec![Cond::Ready(Ref::new("", "ServiceAccount", namespace, "default"))],
+        limit: Duration::from_secs(30),
+    };
     assert_eq!(client.wait(&account, "default", &|_| false, &mut |_, _| {}).await, Reply::Met);
     let pod = json!({
         "metadata": { "name": "pg-0" },
@@ -42,7 +46,7 @@ async fn a_database_is_looked_into_through_the_api_server() {
     let client = admin().await;
     let namespace = namespace(&client).await;
     let database = server(&client, &namespace).await;
-    let running = Wait { until: vec![Cond::Ready(database.pod.clone())], limit: 60 };
+    let running = Wait { step: 0, until: vec![Cond::Ready(database.pod.clone())], limit: Duration::from_secs(60) };
     assert_eq!(client.wait(&running, "default", &|_| false, &mut |_, _| {}).await, Reply::Met);
     // The pod is ready before the server is: the look itself waits for it.
     let first = snapshot(client.raw(), &database, "hidden", Depth::Rows).await.expect("a snapshot");

@@ -1,7 +1,8 @@
 use std::cell::Cell;
 
-use model::{Cond, Gone, Progress, Ref, Reply, Wait};
+use model::{Cond, Gone, HelmToken, Progress, Ref, Reply, Wait};
 use serde_json::json;
+use std::time::Duration;
 
 use crate::{admin, claim, namespace, post, secret, there};
 
@@ -13,13 +14,14 @@ async fn a_wait_tells_how_far_it_is_and_ends() {
     let target = secret(&client, &namespace).await;
     let uid = there(&client, &target).await.uid();
     let wait = Wait {
-        until: vec![Cond::HelmEnded("t-0".into()), Cond::Gone(Gone { target: target.clone(), uid })],
-        limit: 20,
+        step: 0,
+        until: vec![Cond::HelmEnded(HelmToken::of_label("t-0")), Cond::Gone(Gone { target: target.clone(), uid })],
+        limit: Duration::from_secs(20),
     };
     let mut seen: Vec<Vec<Progress>> = Vec::new();
     let looks = Cell::new(0);
     let looked = tokio::sync::Notify::new();
-    let lives = |_: &str| {
+    let lives = |_: &HelmToken| {
         looks.set(looks.get() + 1);
         looks.get() < 3
     };
@@ -66,12 +68,13 @@ async fn what_does_not_come_is_named_at_the_end() {
     });
     post(&client, &format!("/apis/apps/v1/namespaces/{namespace}/statefulsets"), body).await;
     let wait = Wait {
+        step: 0,
         until: vec![
             Cond::Ready(target),
             Cond::Ready(Ref::set(&namespace, "s")),
             Cond::Ready(Ref::set(&namespace, "absent")),
         ],
-        limit: 2,
+        limit: Duration::from_secs(2),
     };
     let reply = client.wait(&wait, "default", &|_| false, &mut |_, _| {}).await;
     let Reply::TimedOut(progress) = reply else {

@@ -215,7 +215,7 @@ struct End<'a> {
 
 /// Whether a plan's helm is a program: that of a simulated installation is none.
 fn for_real(helm: &HelmClient) -> Result<(), Finding> {
-    if !helm.path.is_empty() {
+    if matches!(helm, HelmClient::Program { .. }) {
         return Ok(());
     }
     Err(Finding::blocking(Code::OtherCluster, "the plan was made on a simulated installation; nothing was written")
@@ -347,7 +347,12 @@ mod tests {
     fn a_plan_of_a_simulation_is_not_for_a_real_installation() {
         let simulated = rehearse::simulated_helm();
         assert_eq!(for_real(&simulated).expect_err("it is no program").code, Code::OtherCluster);
-        assert!(for_real(&HelmClient { path: "/usr/bin/helm".into(), ..simulated }).is_ok());
+        let program = HelmClient::Program {
+            version: simulated.version().clone(),
+            path: "/usr/bin/helm".into(),
+            digest: model::Digest::of(b"helm"),
+        };
+        assert!(for_real(&program).is_ok());
     }
 
     #[test]

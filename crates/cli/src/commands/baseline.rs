@@ -3,7 +3,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use adapters::postgres::Depth;
 use inventory::survey::Survey;
-use model::{Baseline, Code, Comparison, DatabaseError, DatabaseRef, Exit, FORMAT, Finding, Object, Ref, Severity};
+use model::{
+    Baseline, Code, Comparison, DatabaseError, DatabaseRef, Exit, FORMAT, Finding, Object, RecordedDatabase, Ref,
+    Severity,
+};
 use recipe::{Ask, Book};
 use workflow::Target;
 
@@ -22,7 +25,7 @@ pub(crate) async fn run(global: &Global, args: &VerifyArgs, output: &Output) -> 
         same_installation(before, &survey)?;
     }
     let is_digested = |baseline: &Baseline| {
-        baseline.databases.iter().flat_map(|(_, seen)| seen.tables.values()).any(|table| table.digest.is_some())
+        baseline.databases.iter().flat_map(|one| one.snapshot.tables.values()).any(|table| table.digest.is_some())
     };
     // A comparison looks as deep as the file does.
     let depth = if args.digest || before.as_ref().is_some_and(is_digested) { Depth::Content } else { Depth::Rows };
@@ -58,7 +61,7 @@ async fn look(
             output.say(&report::reading(&database.pod));
         }
         match workflow::look_into(target, survey, &database, depth).await {
-            Ok(snapshot) => databases.push((database, snapshot)),
+            Ok(snapshot) => databases.push(RecordedDatabase { database, snapshot }),
             Err(error) => refused.push(unseen(&database, &error)),
         }
     }
@@ -142,11 +145,9 @@ fn load(path: &Path) -> Result<Baseline, Finding> {
         Finding::blocking(Code::BadBaseline, found).with(error)
     };
     let text = fs_err::read_to_string(path).map_err(|error| bad(error.to_string()))?;
-    let baseline: Baseline = serde_json::from_str(&text).map_err(|error| bad(error.to_string()))?;
-    if baseline.format != FORMAT {
-        return Err(bad(format!("it has format {}, this portolan reads {FORMAT}", baseline.format)));
-    }
-    Ok(baseline)
+    let file: serde_json::Value = serde_json::from_str(&text).map_err(|error| bad(error.to_string()))?;
+    model::check_format(&file).map_err(|error| bad(error.to_string()))?;
+    serde_json::from_value(file).map_err(|error| bad(error.to_string()))
 }
 
 /// Names can be the same where the data is not.

@@ -50,7 +50,9 @@ fn a_saved_inventory_serves_every_command() {
 fn the_image_of_a_real_installation_needs_its_charts() {
     let user = with_saved("json");
     let text = std::fs::read_to_string(user.path("found")).expect("text");
-    user.write("real", &text.replace("\"path\": \"\"", "\"path\": \"/usr/bin/helm\""));
+    let digest = "0".repeat(64);
+    let program = format!("\"helm\": \"program\", \"path\": \"/usr/bin/helm\", \"digest\": \"sha256:{digest}\"");
+    user.write("real", &text.replace("\"helm\": \"simulated\"", &program));
     let came = user.run("plan --sim real --to 2.20");
     assert!(came.code == 10 && came.stderr.contains("PL110"), "{}", came.stderr);
     user.ok("sim new real here");
@@ -61,7 +63,7 @@ fn the_image_of_a_real_installation_needs_its_charts() {
 fn what_is_no_inventory_is_refused() {
     let user = with_saved("json");
     let text = std::fs::read_to_string(user.path("found")).expect("text");
-    user.write("later", &text.replace("\"format\": 1", "\"format\": 9"));
+    user.write("later", &text.replace("\"format\": 2", "\"format\": 9"));
     user.write("other", "a: b\n");
     for (name, said) in [("later", "format 9"), ("other", "no `format`")] {
         let came = user.run(&format!("survey --sim {name}"));

@@ -1,4 +1,6 @@
-use model::{ChartId, DatabaseRef, Mount, ReleaseId, SecretKey, Snapshot, Table, Uid, Verdict, Workload};
+use model::{
+    ChartId, DatabaseRef, Mount, ReleaseId, SecretKey, Snapshot, Table, Uid, UninstallEffect, Verdict, Workload,
+};
 
 use super::*;
 
@@ -17,7 +19,7 @@ fn volume_of(claim: &str, set: &str) -> Volume {
         terminating: false,
         volume_terminating: false,
         mounts: vec![Mount { pod: Ref::pod("ns", &format!("{set}-0")), workload: Some(Ref::set("ns", set)) }],
-        if_uninstalled: (Verdict::Detached, String::new()),
+        if_uninstalled: UninstallEffect { verdict: Verdict::Detached, why: String::new() },
     }
 }
 
@@ -38,7 +40,7 @@ fn baseline() -> Baseline {
         others: std::collections::BTreeMap::new(),
     };
     Baseline {
-        format: 1,
+        format: model::FORMAT,
         taken: 0,
         cluster: Uid::new("c"),
         server: String::new(),
@@ -48,7 +50,7 @@ fn baseline() -> Baseline {
         claims: [Ref::claim("ns", "pvc-postgresql")].into(),
         volumes: vec![volume_of("pvc-postgresql", "postgresql")],
         workloads: vec![Workload { name: Ref::set("ns", "postgresql"), ready: true, state: "1 of 1 ready".into() }],
-        databases: vec![(database, snapshot)],
+        databases: vec![RecordedDatabase { database, snapshot }],
     }
 }
 
@@ -95,11 +97,11 @@ fn a_new_claim_is_wrong_only_beside_data() {
 #[test]
 fn a_database_may_grow_and_nothing_else() {
     fn rows(now: &mut Baseline) -> &mut u64 {
-        &mut now.databases[0].1.tables.get_mut("public.a").expect("it is there").rows
+        &mut now.databases[0].snapshot.tables.get_mut("public.a").expect("it is there").rows
     }
     assert_eq!(wrong(|now| *rows(now) = 11), []);
     assert_eq!(wrong(|now| *rows(now) = 9), [Code::TablesLost]);
-    assert_eq!(wrong(|now| now.databases[0].1.system_identifier = "8".into()), [Code::OtherDatabase]);
+    assert_eq!(wrong(|now| now.databases[0].snapshot.system_identifier = "8".into()), [Code::OtherDatabase]);
     assert_eq!(wrong(|now| now.databases.clear()), [Code::NoDatabase]);
 }
 

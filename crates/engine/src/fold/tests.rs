@@ -1,4 +1,4 @@
-use model::{Code, Finding, Refusal, Rv, StepRef, Verb, Write};
+use model::{Code, Digest, Finding, Refusal, Rv, StepRef, Uid, Verb, Write};
 
 use super::*;
 
@@ -20,7 +20,7 @@ fn helm() -> Record {
     let digest = Digest::of(b"");
     let action = serde_json::json!({"action": "helm", "token": "t", "run": {
         "release": {"namespace": "n", "name": "r"}, "base_revision": 7, "chart": {"name": "r", "version": "1.0.0"},
-        "client": {"version": "3.22.0", "path": "", "digest": null}, "archive": digest, "values": digest,
+        "client": {"helm": "simulated", "version": "3.22.0"}, "archive": digest, "values": digest,
         "carried": [], "mode": "reset", "manifest": digest, "docs": {}, "free": {}, "guards": [],
     }});
     Record::Intent { step: AT, action: Box::new(serde_json::from_value(action).expect("an action")), before: None }
@@ -70,7 +70,8 @@ fn a_step_that_is_over_leaves_its_note_and_nothing_else() {
     assert_eq!((fold.step, fold.attempt, fold.since, fold.phase), (1, 0, 0, Phase::Look));
     assert_eq!((fold.pursuit, fold.sent, fold.again), (None, false, false));
     let was_done = observed(Observation::WasDone { note: "it was".into() });
-    assert_eq!(*folded(&[done(), was_done]).notes, [(true, "it is".to_owned()), (false, "it was".to_owned())]);
+    let note = |wrote, text: &str| StepNote { wrote, text: text.into() };
+    assert_eq!(*folded(&[done(), was_done]).notes, [note(true, "it is"), note(false, "it was")]);
 }
 
 /// A process ended and another one goes on: nobody knows whether a write went out, and a helm lives on.
@@ -135,12 +136,14 @@ fn of_two_stops_the_more_urgent_counts_and_the_next_process_knows_of_none() {
 /// What is restored is what was there before this run changed anything.
 #[test]
 fn the_first_look_is_kept() {
-    let archived = |uid: &str| {
-        let objects = vec![(Ref::secret("n", "s"), Uid::new(uid), Digest::of(uid.as_bytes()))];
-        observed(Observation::Archived { objects })
+    let archived = |uid: &str| ArchivedObject {
+        object: Ref::secret("n", "s"),
+        uid: Uid::new(uid),
+        digest: Digest::of(uid.as_bytes()),
     };
-    let fold = folded(&[archived("one"), archived("two")]);
-    assert_eq!(fold.archived[&Ref::secret("n", "s")], (Uid::new("one"), Digest::of(b"one")));
+    let observed_of = |uid: &str| observed(Observation::Archived { objects: vec![archived(uid)] });
+    let fold = folded(&[observed_of("one"), observed_of("two")]);
+    assert_eq!(fold.archived[&Ref::secret("n", "s")], archived("one"));
 
     let pod = Ref::pod("n", "db-0");
     let looked = |version: &str| {
@@ -151,7 +154,7 @@ fn the_first_look_is_kept() {
             tables: BTreeMap::new(),
             others: BTreeMap::new(),
         };
-        observed(Observation::Database { snapshot: (pod.clone(), snapshot), note: String::new() })
+        observed(Observation::Database { pod: pod.clone(), snapshot, note: String::new() })
     };
     let fold = folded(&[looked("14"), looked("15"), looked("16")]);
     let version = |looks: &BTreeMap<Ref, Arc<Snapshot>>| looks[&pod].server_version.clone();

@@ -54,7 +54,7 @@ pub(super) fn on_rows(step: &Step, fold: &Fold, rows: Result<Snapshot, DatabaseE
 }
 
 fn observed(database: &model::DatabaseRef, snapshot: Snapshot, note: String) -> Next {
-    Next::Observed(Observation::Database { snapshot: (database.pod.clone(), snapshot), note }, Vec::new())
+    Next::Observed(Observation::Database { pod: database.pod.clone(), snapshot, note }, Vec::new())
 }
 
 /// Same database, and nothing gone that no migration may take.

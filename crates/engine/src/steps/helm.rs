@@ -1,4 +1,4 @@
-use model::{Action, Code, Effect, Finding, HelmRun, Ref, ReleaseFact, ReleaseStatus};
+use model::{Action, Code, Effect, Finding, HelmRun, HelmToken, Ref, ReleaseFact, ReleaseStatus};
 
 use super::Next;
 use crate::fold::Fold;
@@ -16,7 +16,7 @@ pub(super) fn on_look(run: &HelmRun, fold: &Fold, mark: &str, facts: &[ReleaseFa
     if !is_start(run, newest) && !is_own(run, fold, mark, facts) {
         return Next::Halt(somebody_else(run, newest, mark));
     }
-    let token = format!("{mark}-{}-{}", fold.step, fold.attempt);
+    let token = HelmToken::new(mark, fold.step, fold.attempt);
     Next::Intent { action: Action::Helm { run: Box::new(run.clone()), token }, before: None }
 }
 
@@ -30,9 +30,9 @@ fn is_start(run: &HelmRun, newest: &ReleaseFact) -> bool {
 fn is_own(run: &HelmRun, fold: &Fold, mark: &str, facts: &[ReleaseFact]) -> bool {
     let own = || {
         let newest = facts.last()?;
-        let token = newest.token.as_deref()?;
-        let made = facts.iter().find(|fact| fact.token.as_deref() == Some(token))?;
-        let step: u32 = token.strip_prefix(mark)?.strip_prefix('-')?.split('-').next()?.parse().ok()?;
+        let token = newest.token.as_ref()?;
+        let made = facts.iter().find(|fact| fact.token.as_ref() == Some(token))?;
+        let step = token.step_of(mark)?;
         let fits = match newest.status {
             ReleaseStatus::Failed => step == fold.step,
             ReleaseStatus::Deployed => step < fold.step,
@@ -46,14 +46,14 @@ fn is_own(run: &HelmRun, fold: &Fold, mark: &str, facts: &[ReleaseFact]) -> bool
 /// Helm has ended; the release's records decide how. Its exit code and text are evidence only.
 pub(super) fn on_check(run: &HelmRun, fold: &Fold, mark: &str, facts: &[ReleaseFact]) -> Next {
     let token = match fold.pursuit.as_deref() {
-        Some(Action::Helm { token, .. }) => Some(token.as_str()),
+        Some(Action::Helm { token, .. }) => Some(token),
         Some(Action::Write(_)) | None => None,
     };
     let Some(newest) = facts.last() else {
         return Next::Halt(no_release(run));
     };
     // Later revisions inherit labels, so of those with our token only the first one is ours.
-    let Some(made) = facts.iter().find(|fact| token.is_some() && fact.token.as_deref() == token) else {
+    let Some(made) = facts.iter().find(|fact| token.is_some() && fact.token.as_ref() == token) else {
         if !is_start(run, newest) && !is_own(run, fold, mark, facts) {
             return Next::Halt(somebody_else(run, newest, mark));
         }

@@ -1,4 +1,4 @@
-use model::{Action, Blob, Code, Effect, Finding, Observation, Ref, Seen, Step, StepKind, Verb, Write};
+use model::{Action, ArchivedObject, Blob, Code, Effect, Finding, Observation, Ref, Seen, Step, StepKind, Verb, Write};
 
 use super::Next;
 use crate::fold::Fold;
@@ -10,7 +10,7 @@ pub(super) fn on_archive(names: &[Ref], seen: &[Seen]) -> Next {
         match seen {
             Seen::There(object) => {
                 let blob = Blob::new(object.canonical());
-                objects.push((name.clone(), object.uid(), blob.digest.clone()));
+                objects.push(ArchivedObject { object: name.clone(), uid: object.uid(), digest: blob.digest.clone() });
                 blobs.push(blob);
             }
             Seen::Absent => {}
@@ -45,7 +45,7 @@ pub(super) fn on_delete(step: &Step, fold: &Fold, seen: &[Seen]) -> Next {
     if object.is_terminating() && fold.pursuit.is_some() {
         return Next::Effect(Effect::Done);
     }
-    if fold.archived.get(target).is_none_or(|(archived, _)| archived != uid) {
+    if fold.archived.get(target).is_none_or(|archived| archived.uid != *uid) {
         let found = format!("{target} is not in the archive, so it is not deleted");
         return Next::Halt(Finding::blocking(Code::BadPlan, found));
     }

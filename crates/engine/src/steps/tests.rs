@@ -1,9 +1,11 @@
 //! What each kind of step reads, sets out to do, waits for and checks. Helm's records, verified volumes and checked objects have
 //! tests of their own beside them.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
-use model::{DatabaseError, Digest, Object, Ref, Refusal, Uid, Verb};
+use model::{ArchivedObject, DatabaseError, Digest, Object, Ref, Refusal, Uid, Verb};
 use serde_json::{Value, json};
 
 use super::*;
@@ -114,9 +116,13 @@ fn pursuing() -> Fold {
     Fold { pursuit: Some(Arc::new(serde_json::from_value(write).expect("an action"))), ..Fold::default() }
 }
 
+fn archive(object: Ref, uid: &str) -> Arc<BTreeMap<Ref, ArchivedObject>> {
+    let archived = ArchivedObject { object: object.clone(), uid: Uid::new(uid), digest: Digest::of(b"") };
+    Arc::new([(object, archived)].into())
+}
+
 fn with_archive(fold: Fold, uid: &str) -> Fold {
-    let archived = Arc::new([(Ref::set("n", "o"), (Uid::new(uid), Digest::of(b"")))].into());
-    Fold { archived, ..fold }
+    Fold { archived: archive(Ref::set("n", "o"), uid), ..fold }
 }
 
 #[test]
@@ -138,14 +144,14 @@ fn only_what_is_in_the_archive_is_deleted_and_it_is_waited_for() {
 
     let Some(Request::Wait(wait)) = settle(&step(&delete()), &sent) else { panic!("it waits") };
     let gone = Cond::Gone(Gone { target: Ref::set("n", "o"), uid: Uid::new("u") });
-    assert_eq!((wait.until, wait.limit), (vec![gone], 9));
+    assert_eq!((wait.until, wait.limit), (vec![gone], Duration::from_secs(9)));
     assert_eq!(checked(&delete(), Reply::Seen(vec![Seen::Absent])), "done");
     assert_eq!(checked(&delete(), Reply::Seen(vec![there(&[])])), "Unknown");
 
     for storage in ["PersistentVolumeClaim/n/o", "PersistentVolume/o"] {
         let kind = json!({"kind": "delete-object", "target": storage, "uid": "u"});
         let target = Ref::parse(storage).expect("a name");
-        let fold = Fold { archived: Arc::new([(target, (Uid::new("u"), Digest::of(b"")))].into()), ..Fold::default() };
+        let fold = Fold { archived: archive(target, "u"), ..Fold::default() };
         assert_eq!(looked(&kind, &fold, Reply::Seen(vec![there(&[])])), "halt PL209", "{storage}");
     }
 }
@@ -167,7 +173,7 @@ fn a_wait_says_what_it_waits_for_and_what_did_not_come() {
     let ready = json!({"kind": "wait-ready", "workloads": ["StatefulSet.apps/n/a"]});
     for (kind, target, code) in [(gone, Ref::pod("n", "a-0"), "PL308"), (ready, Ref::set("n", "a"), "PL406")] {
         let Request::Wait(wait) = look(&step(&kind), &Fold::default()) else { panic!("it waits") };
-        assert_eq!((wait.until.len(), wait.until[0].target(), wait.limit), (1, Some(&target), 9));
+        assert_eq!((wait.until.len(), wait.until[0].target(), wait.limit), (1, Some(&target), Duration::from_secs(9)));
         assert_eq!(looked(&kind, &Fold::default(), Reply::Met), "was done");
         let progress = vec![Progress { cond: wait.until[0].clone(), seen: "0 of 1 ready".into(), is_at_work: false }];
         match on_look(&step(&kind), &Fold::default(), MARK, Reply::TimedOut(progress)) {
@@ -228,10 +234,7 @@ fn a_database_is_recorded_and_then_has_to_be_the_one_that_was_there() {
 fn a_password_is_carried_only_out_of_the_archive_and_if_it_opens_the_database() {
     let carried = json!([{"path": "a.b", "from": {"secret": "Secret/n/db", "key": "password"}}]);
     let kind = json!({"kind": "carry-credentials", "carried": carried, "database": database()});
-    let archived = Fold {
-        archived: Arc::new([(Ref::secret("n", "db"), (Uid::new("u"), Digest::of(b"")))].into()),
-        ..Fold::default()
-    };
+    let archived = Fold { archived: archive(Ref::secret("n", "db"), "u"), ..Fold::default() };
     assert_eq!(looked(&kind, &archived, Reply::Rows(Ok(snapshot("1", 5)))), "was done");
     assert_eq!(looked(&kind, &Fold::default(), Reply::Rows(Ok(snapshot("1", 5)))), "halt PL208");
     assert_eq!(looked(&kind, &archived, Reply::Rows(Err(DatabaseError::PasswordRefused))), "halt PL405");

@@ -43,7 +43,8 @@ pub(super) fn sendable(doc: &Object) -> Object {
 /// The server-side apply of an object. Helm's manager is the name of its program (`getManagedFieldsManager` in
 /// `pkg/kube/client.go`). Of a Secret without its values the data is left out: any other value could be a conflict.
 pub(super) fn apply(client: &HelmClient, doc: &Object) -> CheckAsk {
-    let manager = client.path.rsplit('/').next().filter(|name| !name.is_empty()).unwrap_or("helm").to_owned();
+    let program = client.path().and_then(|path| path.rsplit('/').next());
+    let manager = program.filter(|name| !name.is_empty()).unwrap_or("helm").to_owned();
     let body = if is_hidden(doc) { without_data(doc) } else { doc.clone() };
     CheckAsk::Apply { manager, body }
 }

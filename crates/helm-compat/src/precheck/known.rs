@@ -19,7 +19,7 @@ impl Known {
     /// What a survey found.
     #[must_use]
     pub fn of_inventory(inventory: &Inventory) -> Self {
-        let scopes = inventory.coverage.iter().map(|(scope, _)| scope);
+        let scopes = inventory.coverage.iter().map(|one| &one.scope);
         let complete = scopes.filter(|scope| inventory.is_complete(&scope.kind, &scope.namespace)).cloned().collect();
         Self { objects: inventory.objects.clone(), complete, ..Self::default() }
     }

@@ -1,6 +1,8 @@
 //! Each row of what an answer can mean, and its twin that goes through.
 
-use model::{ApplyMethod, CheckAnswer, CheckAsk, Code, Finding, HelmClient, Object, OwnField, Ref, RefusalCause};
+use model::{
+    ApplyMethod, CheckAnswer, CheckAsk, Code, Digest, Finding, HelmClient, Object, OwnField, Ref, RefusalCause,
+};
 use model::{ReleaseId, Scope, ServerCheck, ServerRefusal, Severity};
 use semver::Version;
 use serde_json::{Value, json};
@@ -57,7 +59,11 @@ impl Case {
         Self {
             writes: PlannedWrites {
                 release: ReleaseId { namespace: "n".into(), name: "r".into() },
-                client: HelmClient { version: Version::new(3, 22, 0), path: "/bin/helm-x".into(), digest: None },
+                client: HelmClient::Program {
+                    version: Version::new(3, 22, 0),
+                    path: "/bin/helm-x".into(),
+                    digest: Digest::of(b"helm"),
+                },
                 apply: ApplyMethod::Client,
                 stored: docs(stored),
                 records: 1,

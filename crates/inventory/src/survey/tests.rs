@@ -267,7 +267,7 @@ fn every_claim_of_the_release_is_found_with_its_fate() {
     let found: BTreeMap<&str, (Verdict, &str)> = inventory
         .volumes
         .iter()
-        .map(|volume| (volume.claim.name(), (volume.if_uninstalled.0, volume.if_uninstalled.1.as_str())))
+        .map(|volume| (volume.claim.name(), (volume.if_uninstalled.verdict, volume.if_uninstalled.why.as_str())))
         .collect();
     let want = [
         ("pvc-postgresql", Verdict::Lost, "claim is the release's, policy is Delete"),
@@ -315,30 +315,32 @@ fn what_a_hook_made_and_what_it_keeps_are_the_releases() {
     assert_eq!(workloads.collect::<Vec<_>>(), ["store"], "a Job has its end");
     let fate = |name: &str| {
         let volume = inventory.volumes.iter().find(|volume| volume.claim.name() == name);
-        volume.map(|volume| volume.if_uninstalled.0)
+        volume.map(|volume| volume.if_uninstalled.verdict)
     };
     assert_eq!(claims.map(fate), [Some(Verdict::Detached), Some(Verdict::Detached), None], "no uninstall deletes them");
 }
 
 /// One change of the answers, and the verdict on `pvc-postgresql` (or another claim) with it.
 #[test]
-fn the_fate_depends_on_policy_holders_owners_and_sets() {
-    let fate = |change: &dyn Fn(&mut BTreeMap<Ask, Answer>), name: &str| {
+fn an_uninstall_depends_on_policy_holders_owners_and_sets() {
+    let uninstalled = |change: &dyn Fn(&mut BTreeMap<Ask, Answer>), name: &str| {
         let mut answers = answers();
         change(&mut answers);
         let inventory = survey(&answers).inventory;
         let volume = inventory.volumes.into_iter().find(|volume| volume.claim.name() == name).expect("it is found");
-        volume.if_uninstalled
+        (volume.if_uninstalled.verdict, volume.if_uninstalled.why)
     };
     let volumes = list("", "PersistentVolume", "");
-    let retain =
-        fate(&|all| drop(all.insert(volumes.clone(), items(vec![pv("pvc-postgresql", "Retain")]))), "pvc-postgresql");
+    let retain = uninstalled(
+        &|all| drop(all.insert(volumes.clone(), items(vec![pv("pvc-postgresql", "Retain")]))),
+        "pvc-postgresql",
+    );
     assert_eq!(retain, (Verdict::Detached, "claim is the release's, policy is Retain".into()));
 
-    let unseen = fate(&|all| drop(all.insert(volumes.clone(), Answer::Denied("no".into()))), "pvc-postgresql");
+    let unseen = uninstalled(&|all| drop(all.insert(volumes.clone(), Answer::Denied("no".into()))), "pvc-postgresql");
     assert_eq!(unseen.0, Verdict::Unknown);
 
-    let stranger = fate(
+    let stranger = uninstalled(
         &|all| drop(all.insert(list("", "Pod", NS), items(vec![pod("backup", "pvc-postgresql", ("Job", "backup"))]))),
         "pvc-postgresql",
     );
@@ -347,7 +349,7 @@ fn the_fate_depends_on_policy_holders_owners_and_sets() {
         (Verdict::Doomed, "claim is the release's, policy is Delete; alive until pod backup ends".into())
     );
 
-    let owned = fate(
+    let owned = uninstalled(
         &|all| {
             let owner = json!({"metadata": {"ownerReferences": [{"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "redis"}]}});
             drop(all.insert(list("", "PersistentVolumeClaim", NS), items(vec![claim("data-redis-0", owner)])));
@@ -356,7 +358,7 @@ fn the_fate_depends_on_policy_holders_owners_and_sets() {
     );
     assert_eq!(owned.0, Verdict::Lost);
 
-    let deletes = fate(
+    let deletes = uninstalled(
         &|all| {
             let mut sets = sets();
             sets[1]["spec"]["persistentVolumeClaimRetentionPolicy"] = json!({"whenDeleted": "Delete"});

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use kube_facts::{Claims, Kind, PodTemplate, StatefulSet};
-use model::{Inventory, Mount, Object, Ref, Uid, Verdict, Volume};
+use model::{Inventory, Mount, Object, Ref, Uid, UninstallEffect, Verdict, Volume};
 use serde_json::Value;
 
 use super::{policy, workloads};
@@ -130,9 +130,10 @@ fn volume(release: &Owned<'_>, name: &Ref, claim: &Object) -> Volume {
         terminating: claim.is_terminating(),
         volume_terminating: live.is_some_and(Object::is_terminating),
         mounts: release.mounts(name),
-        if_uninstalled: (Verdict::Unknown, String::new()),
+        if_uninstalled: UninstallEffect { verdict: Verdict::Unknown, why: String::new() },
     };
-    volume.if_uninstalled = if_uninstalled(release, &volume);
+    let (verdict, why) = if_uninstalled(release, &volume);
+    volume.if_uninstalled = UninstallEffect { verdict, why };
     volume
 }
 

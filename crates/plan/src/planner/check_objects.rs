@@ -30,7 +30,7 @@ pub(super) fn step(desk: &Desk<'_>, hooks: &Manifest, rest: &[Step], objects: &m
 /// How helm will write: as the newest record was written (`getUpgradeServerSideValue` in `pkg/action/upgrade.go`, helm 4.3.1);
 /// helm 3 always works patches out itself.
 pub(super) fn apply(inventory: &Inventory, helm: &HelmClient) -> ApplyMethod {
-    if helm.version.major >= 4 { inventory.release.apply } else { ApplyMethod::Client }
+    if helm.version().major >= 4 { inventory.release.apply } else { ApplyMethod::Client }
 }
 
 /// The field that a step writes and that stays.

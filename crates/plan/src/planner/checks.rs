@@ -20,7 +20,7 @@ mod uses;
 
 use std::collections::BTreeMap;
 
-use model::{Code, Fate, Finding, Ref, Unmodelled, Volume};
+use model::{Code, Finding, Ref, Unmodelled, ValueChange, Volume};
 
 use super::notes::Scene;
 pub(super) use keys::removed as removed_secrets;
@@ -32,7 +32,7 @@ pub(super) struct Report {
     pub(super) findings: Vec<Finding>,
     pub(super) unmodelled: Vec<Unmodelled>,
     /// Values that go on and do not do what they do today, by path.
-    pub(super) fates: BTreeMap<String, Fate>,
+    pub(super) fates: BTreeMap<String, ValueChange>,
 }
 
 /// Runs every check on a hop.

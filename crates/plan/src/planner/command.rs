@@ -3,9 +3,11 @@
 use helm_compat::argv;
 use model::{Carried, DatabaseRef, Ref, SecretKey, StepKind};
 use serde_json::Value;
+use std::time::Duration;
 
 /// What a person would type, a line each. `given` is what helm is given beside carried values.
-pub(super) fn of(kind: &StepKind, given: &Value, limit: u64) -> Vec<String> {
+pub(super) fn of(kind: &StepKind, given: &Value, limit: Duration) -> Vec<String> {
+    let limit = limit.as_secs();
     match kind {
         // Helm has no command that asks the server about each write.
         StepKind::CheckObjects { .. } => Vec::new(),
@@ -70,8 +72,12 @@ fn wait(name: &Ref, limit: u64) -> String {
 /// Into the variable under which the helm command shows it.
 fn carry(carried: &Carried) -> String {
     let SecretKey { secret, key } = &carried.from;
-    let name: String =
-        carried.path.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' }).collect();
+    let name: String = carried
+        .path
+        .as_str()
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' })
+        .collect();
     let key = key.replace('.', r"\.");
     format!("{name}=$(kubectl get {} -o jsonpath='{{.data.{key}}}' | base64 -d)", words(secret))
 }

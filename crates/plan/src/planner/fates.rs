@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use helm_compat::values;
-use model::{Code, Fate, Finding, ValuesMode};
+use model::{Code, Finding, PlannedValue, ValueChange, ValuesMode, ValuesPath};
 use recipe::Ask;
 use serde_json::Value;
 
@@ -12,34 +12,34 @@ use super::leg::Leg;
 
 /// Each user-supplied value of before by its path.
 /// `other` has those that go on and do not do what they do today.
-pub(super) fn of(ground: &Ground<'_>, leg: &Leg<'_>, other: &BTreeMap<String, Fate>) -> Vec<(String, Fate)> {
+pub(super) fn of(ground: &Ground<'_>, leg: &Leg<'_>, other: &BTreeMap<String, ValueChange>) -> Vec<PlannedValue> {
     let replacements = replacements(ground, leg);
     values::flatten(&leg.before)
         .into_iter()
         .filter(|(_, value)| !value.is_null())
         .map(|(path, value)| {
             let fate = match fate(leg, &replacements, &path, &value) {
-                Fate::Carried => other.get(&path).cloned().unwrap_or(Fate::Carried),
+                ValueChange::Carried => other.get(&path).cloned().unwrap_or(ValueChange::Carried),
                 fate => fate,
             };
-            (path, fate)
+            PlannedValue { path: ValuesPath::new(&path), change: fate }
         })
         .collect()
 }
 
-fn fate(leg: &Leg<'_>, replacements: &BTreeMap<String, String>, path: &str, value: &Value) -> Fate {
+fn fate(leg: &Leg<'_>, replacements: &BTreeMap<String, String>, path: &str, value: &Value) -> ValueChange {
     match values::get(&leg.after, path) {
-        Some(after) if after == value => return Fate::Carried,
+        Some(after) if after == value => return ValueChange::Carried,
         // In one layout of values a path means the same before and after.
         Some(_) if leg.mode == ValuesMode::ResetThenReuse => {
-            return Fate::Replaced("the value that is given now".into());
+            return ValueChange::Replaced("the value that is given now".into());
         }
         _ => {}
     }
     let covers = |whole: &str| path.strip_prefix(whole).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
     match replacements.iter().find(|(whole, _)| covers(whole)) {
-        Some((_, by)) => Fate::Replaced(by.clone()),
-        None => Fate::Dropped,
+        Some((_, by)) => ValueChange::Replaced(by.clone()),
+        None => ValueChange::Dropped,
     }
 }
 
@@ -65,9 +65,9 @@ fn replacements(ground: &Ground<'_>, leg: &Leg<'_>) -> BTreeMap<String, String> 
 }
 
 /// The values that are lost: their paths.
-pub(super) fn dropped(leg: &Leg<'_>, fates: &[(String, Fate)]) -> Option<Finding> {
+pub(super) fn dropped(leg: &Leg<'_>, planned: &[PlannedValue]) -> Option<Finding> {
     let paths: Vec<String> =
-        fates.iter().filter(|(_, fate)| *fate == Fate::Dropped).map(|(path, _)| path.clone()).collect();
+        planned.iter().filter(|one| one.change == ValueChange::Dropped).map(|one| one.path.to_string()).collect();
     let how_many = match paths.len() {
         0 => return None,
         1 => "1 value that is set today is".into(),

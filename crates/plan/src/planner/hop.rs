@@ -77,7 +77,7 @@ pub(super) fn make(
     steps.insert(0, check_objects::step(&desk, &hooks, &steps, objects));
     let live = standing.when_helm_starts(&steps);
     desk.archive(&mut steps, checks::removed_secrets(standing, &planned, &first.hooks, &live));
-    let changes = upgrade::changes(&standing.docs, &planned.docs, &helm.version, &|name| live.get(name).cloned());
+    let changes = upgrade::changes(&standing.docs, &planned.docs, helm.version(), &|name| live.get(name).cloned());
     let new_claims = new_claims(&planned.docs, &live);
     notes::check_class(ground, &new_claims, &planned.docs, &live)?;
     let scene = notes::Scene {

@@ -1,7 +1,7 @@
 //! One version to the next before anything is rendered: which boundaries it crosses, what helm is given.
 
 use helm_compat::values;
-use model::{Carried, ChartId, Code, Finding, ValuesMode};
+use model::{Carried, ChartId, Code, Finding, ValuesMode, ValuesPath};
 use recipe::{Ask, Boundary, RecipeStep, Setting};
 use serde_json::{Value, json};
 
@@ -229,7 +229,7 @@ fn carried(
                 .why("the data directory keeps the password it was made with; another one locks everybody out")
                 .next(format!("leave {path} out of the values")));
         }
-        let one = Carried { path: path.clone(), from: found.reference.password.clone() };
+        let one = Carried { path: ValuesPath::new(path), from: found.reference.password.clone() };
         if !carried.contains(&one) {
             carried.push(one);
             plain.push((path.clone(), found.plaintext.clone()));

@@ -2,32 +2,33 @@
 
 use helm_compat::argv::HOOK_LIMIT;
 use model::StepKind;
+use std::time::Duration;
 
-/// Seconds: a pod is given 30 by default to end, and a database may be given more.
-const DELETE: u64 = 120;
-/// Seconds: images are pulled and migrations run.
-const READY: u64 = 600;
-/// Seconds: without `--wait` helm only writes objects, a few a second. It waits for each hook, and names the one that takes too
+/// A pod is given 30 seconds by default to end, and a database may be given more.
+const DELETE: Duration = Duration::from_secs(120);
+/// Images are pulled and migrations run.
+const READY: Duration = Duration::from_secs(600);
+/// Without `--wait` helm only writes objects, a few a second. It waits for each hook, and names the one that takes too
 /// long: this wait must not end before.
-const HELM: u64 = HOOK_LIMIT + 60;
-/// Seconds for everything else.
-const OTHER: u64 = 60;
+const HELM: Duration = HOOK_LIMIT.saturating_add(Duration::from_secs(60));
+/// Everything else.
+const OTHER: Duration = Duration::from_secs(60);
 
-/// Time limits in place of the usual ones, in seconds.
+/// Time limits in place of the usual ones.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Limits {
     /// Until workloads are ready.
-    pub ready: Option<u64>,
+    pub ready: Option<Duration>,
     /// Until what was deleted has ended.
-    pub delete: Option<u64>,
+    pub delete: Option<Duration>,
     /// Until helm has ended.
-    pub helm: Option<u64>,
+    pub helm: Option<Duration>,
 }
 
 impl Limits {
-    /// The limit of a step, in seconds.
+    /// The limit of a step.
     #[must_use]
-    pub fn of(self, kind: &StepKind) -> u64 {
+    pub fn of(self, kind: &StepKind) -> Duration {
         match kind {
             StepKind::DeleteObject { .. } | StepKind::WaitGone { .. } => self.delete.unwrap_or(DELETE),
             StepKind::HelmUpgrade { .. } => self.helm.unwrap_or(HELM),

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use helm_compat::{redact, upgrade};
-use model::{Change, Manifest, Object, Overlay, Ref, ReleaseId};
+use model::{Change, Manifest, Object, ObjectChange, Overlay, Ref, ReleaseId};
 use serde_json::{Value, json};
 
 use super::planning::HopRendering;
@@ -40,7 +40,7 @@ pub(super) struct After<'a> {
     pub(super) before: &'a Standing,
     /// What lived when helm started.
     pub(super) live: &'a BTreeMap<Ref, Object>,
-    pub(super) changes: &'a [(Change, Ref, String)],
+    pub(super) changes: &'a [ObjectChange],
     /// What was rendered, in clear.
     pub(super) rendered: &'a HopRendering,
 }
@@ -48,7 +48,7 @@ pub(super) struct After<'a> {
 impl After<'_> {
     /// The overlay that was there when helm started, with what helm then does to it.
     pub(super) fn overlay(&self, mut overlay: Overlay) -> Overlay {
-        for (change, name, _) in self.changes {
+        for ObjectChange { change, object: name, .. } in self.changes {
             match (change, self.rendered.object(name)) {
                 (Change::Delete, _) => {
                     overlay.shown.remove(name);

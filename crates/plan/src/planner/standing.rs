@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use helm_compat::upgrade;
-use model::{Change, Hop, Inventory, Manifest, Object, OwnField, Ref, Step, StepKind};
+use model::{Change, Hop, Inventory, Manifest, Object, ObjectChange, OwnField, Ref, Step, StepKind};
 use serde_json::{Value, json};
 
 use super::check_objects;
@@ -86,7 +86,7 @@ impl Standing {
         }
         let new = |name: &Ref| planned.docs.iter().find(|doc| doc.name().as_ref() == Some(name));
         let old = |name: &Ref| self.docs.iter().find(|doc| doc.name().as_ref() == Some(name));
-        for (change, name, _) in &hop.changes {
+        for ObjectChange { change, object: name, .. } in &hop.changes {
             match (change, new(name)) {
                 (Change::Delete, _) => {
                     live.remove(name);

@@ -19,10 +19,10 @@ pub(super) fn of_hop(scene: &Scene<'_>) -> Vec<Finding> {
 
 /// What the steps and helm delete in this hop.
 pub(super) fn deleted(scene: &Scene<'_>) -> Vec<Ref> {
-    let helm = &scene.run.client.version;
+    let helm = scene.run.client.version();
     let live = |name: &Ref| scene.live.get(name).cloned();
     let changes = upgrade::changes(&scene.before.docs, &scene.planned.docs, helm, &live);
-    let by_helm = changes.into_iter().filter(|(change, ..)| *change == Change::Delete).map(|(_, name, _)| name);
+    let by_helm = changes.into_iter().filter(|one| one.change == Change::Delete).map(|one| one.object);
     let by_steps = scene.steps.iter().filter_map(|step| match &step.kind {
         StepKind::DeleteObject { target, .. } => Some(target.clone()),
         _ => None,
@@ -115,9 +115,10 @@ fn unseen_below(scene: &Scene<'_>, root: &Ref) -> Option<String> {
         "CustomResourceDefinition" => (scene.before.objects.get(root)?.text("/spec/names/kind"), ""),
         _ => return None,
     };
-    let is_served = !inventory.coverage.iter().any(|(scope, coverage)| {
-        scope.kind == kind && scope.namespace == namespace && *coverage == Coverage::NotServed
-    });
+    let is_served = !inventory
+        .coverage
+        .iter()
+        .any(|one| one.scope.kind == kind && one.scope.namespace == namespace && one.coverage == Coverage::NotServed);
     let place = if namespace.is_empty() { String::new() } else { format!(" in namespace {namespace}") };
     (is_served && !inventory.is_complete(kind, namespace))
         .then(|| format!("objects of kind {kind}{place} may not be listed"))

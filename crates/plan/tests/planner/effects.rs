@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use helm_compat::{chart, values};
-use model::{Code, Fate, Plan};
+use model::{Code, Plan, ValueChange};
 use serde_json::{Value, json};
 
 use crate::store::{PLAIN, installed, set};
@@ -38,8 +38,8 @@ fn said(plan: &Plan) -> Vec<String> {
     all.map(|finding| format!("{:?} {} {}", finding.severity, finding.code, finding.field().expect("a path"))).collect()
 }
 
-fn fate(plan: &Plan, path: &str) -> Fate {
-    plan.hops[0].values.iter().find(|(it, _)| it == path).map(|(_, fate)| fate.clone()).expect("a fate")
+fn fate(plan: &Plan, path: &str) -> ValueChange {
+    plan.hops[0].values.iter().find(|one| one.path.as_str() == path).map(|one| one.change.clone()).expect("a fate")
 }
 
 #[test]
@@ -47,10 +47,10 @@ fn a_value_that_nothing_reads_has_no_effect() {
     let yard = yard("nodeSelector", &json!({"disk": "ssd"}));
     let gone = plan(&yard, "{{ .Values.store.nodeSelector }}", "1");
     assert_eq!(said(&gone), ["Blocking PL251 nodeSelector.disk"]);
-    assert_eq!(fate(&gone, "nodeSelector.disk"), Fate::WithoutEffect);
+    assert_eq!(fate(&gone, "nodeSelector.disk"), ValueChange::WithoutEffect);
     let read = plan(&yard, "{{ toYaml .Values.nodeSelector }}", "1");
     assert_eq!(said(&read), Vec::<String>::new());
-    assert_eq!(fate(&read, "nodeSelector.disk"), Fate::Carried);
+    assert_eq!(fate(&read, "nodeSelector.disk"), ValueChange::Carried);
 }
 
 #[test]
@@ -69,7 +69,7 @@ fn a_number_that_is_printed_otherwise_is_named() {
     let yard = yard("tag", &json!(20_260_131));
     let other = plan(&yard, "{{ .Values.tag }}", "2.0260131e+07");
     assert_eq!(said(&other), ["Blocking PL252 tag"]);
-    assert_eq!(fate(&other, "tag"), Fate::RendersAs("2.0260131e+07".into()));
+    assert_eq!(fate(&other, "tag"), ValueChange::RendersAs("2.0260131e+07".into()));
     let finding = other.findings.iter().find(|finding| finding.code == Code::RendersOtherwise).expect("it");
     assert_eq!(finding.object().map(ToString::to_string).as_deref(), Some("StatefulSet/store"));
     assert!(finding.next.contains("--set-string tag=20260131"), "{finding:#?}");

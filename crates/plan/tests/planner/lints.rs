@@ -28,10 +28,6 @@ fn storage_is_never_deleted() {
         plan.hops[0].steps[step].kind = StepKind::DeleteObject { target, uid: Uid::new("u") };
         let lints = lint(&plan);
         assert!(lints.iter().any(|finding| finding.code == Code::BadPlan && finding.found == text), "{lints:#?}");
-        // In the steps for what may go wrong too.
-        let step = plan.hops[0].steps.remove(step);
-        plan.contingencies.push(step);
-        assert!(found(&plan).contains(&text));
     }
 }
 

@@ -87,7 +87,7 @@ fn what_helm_is_given_and_what_is_kept() {
 fn what_will_change_and_what_was_relied_on() {
     let plan = at_2_8().plan(&[new("2.20.41")]);
     let hop = &plan.hops[0];
-    let fate = |name: Ref| hop.changes.iter().find(|(_, its, _)| *its == name).map(|(change, ..)| *change);
+    let fate = |name: Ref| hop.changes.iter().find(|one| one.object == name).map(|one| one.change);
     assert_eq!(fate(Ref::claim(NS, "pvc-postgresql")), Some(Change::Keep));
     // What was deleted before is made anew.
     assert_eq!(fate(Ref::set(NS, "runai-backend-postgresql")), Some(Change::Create));
@@ -219,7 +219,7 @@ fn two_hops() {
     let jobs = yard.jobs(&way).expect("two jobs");
     assert_eq!(jobs[0].values, jobs[1].values);
     let fates: Vec<(Change, String)> =
-        plan.hops[1].changes.iter().map(|(change, name, _)| (*change, name.to_string())).collect();
+        plan.hops[1].changes.iter().map(|one| (one.change, one.object.to_string())).collect();
     assert!(fates.contains(&(Change::Delete, "Job/migrate-2-13-19".into())), "{fates:?}");
     assert!(fates.contains(&(Change::Create, "Job/migrate-2-20-41".into())));
     assert!(fates.contains(&(Change::Same, "StatefulSet/runai-backend-postgresql".into())), "{fates:?}");
@@ -232,9 +232,9 @@ fn two_hops() {
 fn over_the_old_chart() {
     let plan = at_2_8().plan(&[old("2.11.30"), new("2.20.41")]);
     assert_eq!(plan.hops[0].boundaries, ["every upgrade", "within runai-backend", "into 2.9"]);
-    assert_eq!(run(&plan, 0).carried[0].path, "postgresql.password");
+    assert_eq!(run(&plan, 0).carried[0].path.as_str(), "postgresql.password");
     assert_eq!(run(&plan, 0).mode, ValuesMode::ResetThenReuse);
-    assert_eq!(run(&plan, 1).carried[0].path, "postgresql.auth.postgresPassword");
+    assert_eq!(run(&plan, 1).carried[0].path.as_str(), "postgresql.auth.postgresPassword");
     // The archived Secret is the old one, with the old key.
     assert_eq!(run(&plan, 1).carried[0].from.key, "postgresql-password");
     assert!(words(&plan, 1).contains(&"keep PersistentVolumeClaim/pvc-postgresql".to_owned()));

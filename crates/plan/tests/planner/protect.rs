@@ -1,6 +1,6 @@
 //! The protections alone.
 
-use model::{Code, Coverage, HelmClient, Plan, Ref, Severity};
+use model::{Code, Coverage, HelmClient, Plan, Ref, ScopeCoverage, Severity};
 use portolan_plan::linter::lint;
 use portolan_plan::planner;
 use semver::Version;
@@ -8,7 +8,7 @@ use semver::Version;
 use crate::yard::{NS, Yard, at_2_8, at_2_13, words};
 
 fn protect(yard: &Yard) -> Plan {
-    let helm = HelmClient { version: Version::new(3, 14, 4), path: String::new(), digest: None };
+    let helm = HelmClient::Simulated { version: Version::new(3, 14, 4) };
     planner::protect(&yard.inventory, &helm).expect("it can be protected").file.plan
 }
 
@@ -35,19 +35,19 @@ fn a_release_that_cannot_be_upgraded_can_be_protected() {
     yard.secrets.clear();
     yard.inventory.release.status = model::ReleaseStatus::Failed;
     assert_eq!(protect(&yard).hops.len(), 1);
-    for (scope, coverage) in &mut yard.inventory.coverage {
+    for ScopeCoverage { scope, coverage } in &mut yard.inventory.coverage {
         if scope.kind == "PersistentVolumeClaim" {
             *coverage = Coverage::Denied("403".into());
         }
     }
-    let helm = HelmClient { version: Version::new(3, 14, 4), path: String::new(), digest: None };
+    let helm = HelmClient::Simulated { version: Version::new(3, 14, 4) };
     let finding = planner::protect(&yard.inventory, &helm).expect_err("what is not seen cannot be protected");
     assert_eq!(finding.code, Code::NotVisible);
 }
 
 #[test]
 fn a_volume_that_cannot_be_protected_does_not_keep_the_others_from_it() {
-    let helm = HelmClient { version: Version::new(3, 14, 4), path: String::new(), digest: None };
+    let helm = HelmClient::Simulated { version: Version::new(3, 14, 4) };
     let mut yard = at_2_8();
     let mut other = yard.inventory.volumes[0].clone();
     other.claim = Ref::claim(NS, "other");
@@ -80,7 +80,7 @@ fn a_volume_that_cannot_be_protected_does_not_keep_the_others_from_it() {
 
 #[test]
 fn what_takes_a_protected_claim_along_is_told() {
-    let helm = HelmClient { version: Version::new(3, 14, 4), path: String::new(), digest: None };
+    let helm = HelmClient::Simulated { version: Version::new(3, 14, 4) };
     for (policy, told) in [("Delete", true), ("Retain", false)] {
         let mut yard = at_2_13();
         let name = Ref::set(NS, "runai-backend-postgresql");

@@ -1,6 +1,6 @@
 //! Installations and wishes that cannot be planned, and why.
 
-use model::{Code, Coverage, Ref, ReleaseStatus, Scope, SecretKey, Severity};
+use model::{Code, Coverage, Ref, ReleaseStatus, Scope, ScopeCoverage, SecretKey, Severity};
 use serde_json::json;
 
 use crate::yard::{NS, Yard, at_2_8, at_2_13, at_2_13_adopted, id, new, old};
@@ -77,7 +77,7 @@ fn new_claims_need_a_class() {
     yard.values = json!({"redisQueue": {"class": "fast"}});
     assert_eq!(yard.plan(&[new("2.20.41")]).hops[0].new_claims[0].class.as_deref(), Some("fast"));
     yard.values = json!({});
-    yard.inventory.coverage.retain(|(scope, _)| scope.kind != "StorageClass");
+    yard.inventory.coverage.retain(|one| one.scope.kind != "StorageClass");
     assert_eq!(yard.plan(&[new("2.20.41")]).hops.len(), 1, "what may not be listed is not known to be missing");
 }
 
@@ -118,7 +118,7 @@ fn a_password_is_not_given_twice() {
 #[test]
 fn what_is_not_seen() {
     let deny = |yard: &mut Yard, kind: &str| {
-        for (scope, coverage) in &mut yard.inventory.coverage {
+        for ScopeCoverage { scope, coverage } in &mut yard.inventory.coverage {
             if scope.kind == kind {
                 *coverage = Coverage::Denied("403".into());
             }
@@ -136,7 +136,7 @@ fn what_is_not_seen() {
     assert_eq!((plan.findings[0].code, plan.findings[0].severity), (Code::NotVisible, Severity::Blocking));
     let mut yard = at_2_8();
     let routes = Scope { kind: "Route".into(), namespace: NS.into() };
-    yard.inventory.coverage.push((routes, Coverage::Denied("403".into())));
+    yard.inventory.coverage.push(ScopeCoverage { scope: routes, coverage: Coverage::Denied("403".into()) });
     let found: Vec<String> = yard.plan(&[new("2.20.41")]).findings.into_iter().map(|finding| finding.found).collect();
     assert!(found.contains(&"this user may not list Route".to_owned()), "{found:#?}");
 }

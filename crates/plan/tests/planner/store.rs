@@ -1,7 +1,7 @@
 //! A store beside the platform's own workloads: a StatefulSet of one pod on a PVC that it names.
 
 use helm_compat::manifest;
-use model::{Code, Finding, Mount, Object, Plan, Ref, Severity, Uid, Verdict, Volume};
+use model::{Code, Finding, Mount, Object, Plan, Ref, Severity, Uid, UninstallEffect, Verdict, Volume};
 use serde_json::{Value, json};
 
 use crate::yard::{NS, Yard, at_2_13, new};
@@ -58,7 +58,7 @@ pub(crate) fn installed(text: &str, source: &Value) -> Yard {
         terminating: false,
         volume_terminating: false,
         mounts: vec![Mount { pod: Ref::pod(NS, "store-0"), workload: Some(Ref::set(NS, "store")) }],
-        if_uninstalled: (Verdict::Lost, String::new()),
+        if_uninstalled: UninstallEffect { verdict: Verdict::Lost, why: String::new() },
     });
     yard
 }

@@ -1,7 +1,7 @@
 //! What else becomes of volumes: what takes them along, who else reaches them, what does not move. Each harmful form has a
 //! twin that says nothing.
 
-use model::{Code, Coverage, Finding, Object, Ref, Scope, Severity, StepKind, Uid};
+use model::{Code, Coverage, Finding, Object, Ref, Scope, ScopeCoverage, Severity, StepKind, Uid};
 use serde_json::{Value, json};
 
 use crate::yard::{NS, Yard, at_2_13, new};
@@ -37,7 +37,7 @@ fn owned_by(yard: &mut Yard, owner: &Value) {
 
 fn seen(yard: &mut Yard, kind: &str, namespace: &str) {
     let scope = Scope { kind: kind.into(), namespace: namespace.into() };
-    yard.inventory.coverage.push((scope, Coverage::Complete));
+    yard.inventory.coverage.push(ScopeCoverage { scope, coverage: Coverage::Complete });
 }
 
 fn cluster_json(size: u32) -> Value {
@@ -332,7 +332,7 @@ fn helm_names_a_hook_that_takes_too_long_before_the_wait_for_helm_ends() {
     let plan = at_2_13().plan(&[new("2.20.41")]);
     let mut steps = plan.hops[0].steps.iter();
     let helm = steps.find(|step| matches!(step.kind, StepKind::HelmUpgrade { .. })).expect("helm runs");
-    assert!(helm.limit > helm_compat::argv::HOOK_LIMIT, "{}", helm.limit);
+    assert!(helm.limit > helm_compat::argv::HOOK_LIMIT, "{:?}", helm.limit);
 }
 
 #[test]
@@ -567,7 +567,7 @@ fn a_kind_that_may_mount_a_volume_and_may_not_be_listed_is_named() {
     for (kind, named) in [("CronJob", true), ("DaemonSet", true), ("Service", false)] {
         let mut yard = at_2_13();
         let scope = Scope { kind: kind.into(), namespace: NS.into() };
-        yard.inventory.coverage.push((scope, Coverage::Denied("403".into())));
+        yard.inventory.coverage.push(ScopeCoverage { scope, coverage: Coverage::Denied("403".into()) });
         let blocks =
             findings(&yard, "").iter().any(|it| it.code == Code::NotVisible && it.severity == Severity::Blocking);
         assert_eq!(blocks, named, "{kind}");

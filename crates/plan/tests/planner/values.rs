@@ -1,27 +1,27 @@
 //! What becomes of user-supplied values, and what a user may take upon themselves.
 
 use helm_compat::values;
-use model::{Accepted, Code, Coverage, Fate, Platform, Scope, Severity};
+use model::{Accepted, Code, Coverage, Platform, Scope, ScopeCoverage, Severity, ValueChange};
 use serde_json::json;
 
 use crate::yard::{NS, Yard, at_2_8, at_2_13, new};
 
-fn fate(yard: &Yard, path: &str) -> Fate {
+fn fate(yard: &Yard, path: &str) -> ValueChange {
     let plan = yard.plan(&[new("2.20.41")]);
-    let found = plan.hops[0].values.iter().find(|(known, _)| known == path);
-    found.unwrap_or_else(|| panic!("{path} is not listed")).1.clone()
+    let found = plan.hops[0].values.iter().find(|one| one.path.as_str() == path);
+    found.unwrap_or_else(|| panic!("{path} is not listed")).change.clone()
 }
 
 #[test]
 fn every_value_has_a_fate() {
     let yard = at_2_8();
-    let replaced = |by: &str| Fate::Replaced(by.into());
+    let replaced = |by: &str| ValueChange::Replaced(by.into());
     assert_eq!(fate(&yard, "deployment.domain"), replaced("global.domain"));
     assert_eq!(fate(&yard, "openshift"), replaced("global.config.kubernetesDistribution"));
     assert_eq!(fate(&yard, "backend.openshiftIdp.firstAdmin"), replaced("the users that the database has"));
     let password = "postgresql.auth.postgresPassword, out of Secret/runai-backend-postgresql";
     assert_eq!(fate(&yard, "postgresql.password"), replaced(password));
-    assert_eq!(fate(&at_2_13(), "global.domain"), Fate::Carried);
+    assert_eq!(fate(&at_2_13(), "global.domain"), ValueChange::Carried);
     let mut yard = at_2_13();
     yard.values = json!({"global": {"domain": "other.example.com"}});
     assert_eq!(fate(&yard, "global.domain"), replaced("the value that is given now"));
@@ -41,7 +41,7 @@ fn a_value_that_is_lost_stops_the_plan_until_it_is_accepted() {
         findings.into_iter().find(|finding| finding.code == Code::ValuesDropped).expect("it is found")
     };
     let mut yard = with_a_theme();
-    assert_eq!(fate(&yard, "frontend.theme"), Fate::Dropped);
+    assert_eq!(fate(&yard, "frontend.theme"), ValueChange::Dropped);
     let found = of(&yard);
     assert_eq!((found.severity, found.evidence), (Severity::Blocking, vec!["frontend.theme".to_owned()]));
     yard.accepted =
@@ -68,9 +68,9 @@ fn what_people_make_themselves_has_to_be_there() {
     yard.values = json!({"global": {"domain": "runai.example.com"}});
     let missing = |yard: &Yard| yard.plan(&[new("2.20.41")]).findings.iter().any(|one| one.code == Code::NotThere);
     assert!(missing(&yard));
-    yard.inventory.coverage.retain(|(scope, _)| scope.kind != "Secret");
+    yard.inventory.coverage.retain(|one| one.scope.kind != "Secret");
     let secrets = Scope { kind: "Secret".into(), namespace: NS.into() };
-    yard.inventory.coverage.push((secrets, Coverage::Denied("403".into())));
+    yard.inventory.coverage.push(ScopeCoverage { scope: secrets, coverage: Coverage::Denied("403".into()) });
     assert!(!missing(&yard), "what may not be listed is not known to be missing");
 }
 

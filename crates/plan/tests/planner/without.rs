@@ -57,7 +57,7 @@ fn protections_left_out_are_warned_of() {
     }
     let plan = plan(at_2_8(), &["keep-claims"]);
     let claim = Ref::claim(NS, "pvc-postgresql");
-    assert!(plan.hops[0].changes.iter().any(|(change, name, _)| *change == Change::Delete && *name == claim));
+    assert!(plan.hops[0].changes.iter().any(|one| one.change == Change::Delete && one.object == claim));
 }
 
 #[test]

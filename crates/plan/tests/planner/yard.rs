@@ -8,7 +8,7 @@ use inventory::survey::Survey;
 use model::{
     ApplyMethod, ChartId, Cluster, Coverage, Digest, Driver, FORMAT, Finding, HelmClient, HelmRun, Inventory, Manifest,
     Mount, Object, Plan, PlanFile, Platform, Ref, Release, ReleaseId, ReleaseStatus, RenderJob, Rendered, Rendering,
-    Requests, Scope, SecretKey, Step, StepKind, Uid, Verdict, Volume,
+    Requests, Scope, ScopeCoverage, SecretKey, Step, StepKind, Uid, UninstallEffect, Verdict, Volume,
 };
 use portolan_plan::Planning;
 use portolan_plan::planner::{Limits, Servers, UpgradeRequest};
@@ -188,7 +188,7 @@ fn database_volume(name: Ref, volume: Ref, in_manifest: bool) -> Volume {
             pod: Ref::pod(NS, "runai-backend-postgresql-0"),
             workload: Some(Ref::set(NS, "runai-backend-postgresql")),
         }],
-        if_uninstalled: (Verdict::Lost, String::new()),
+        if_uninstalled: UninstallEffect { verdict: Verdict::Lost, why: String::new() },
     }
 }
 
@@ -242,7 +242,7 @@ fn installed(chart: &ChartId, config: Value, claim: &str) -> Yard {
             .into_iter()
             .chain([("StorageClass", "")])
             .map(|(kind, namespace)| Scope { kind: kind.into(), namespace: namespace.into() })
-            .map(|scope| (scope, Coverage::Complete))
+            .map(|scope| ScopeCoverage { scope, coverage: Coverage::Complete })
             .collect(),
         requests: Requests::default(),
     };
@@ -292,7 +292,7 @@ pub(crate) fn at_2_13_adopted() -> Yard {
 }
 
 pub(crate) fn helm() -> HelmClient {
-    HelmClient { version: Version::new(3, 14, 4), path: String::new(), digest: None }
+    HelmClient::Simulated { version: Version::new(3, 14, 4) }
 }
 
 impl Yard {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use model::{ChartId, KeyGuard, SecretKey, ValuesMode};
+use model::{ChartId, HelmToken, KeyGuard, SecretKey, ValuesMode};
 
 use super::*;
 use crate::test_world::{NS, edit, namespace, set, world};
@@ -79,7 +79,7 @@ fn start() -> (World, HelmJob) {
     };
     let job = HelmJob {
         run,
-        token: Some("token".into()),
+        token: Some(HelmToken::of_label("token")),
         target: Arc::new(vec![
             doc(&map("both"), &json!({"a": "2"})),
             doc(&map("new"), &json!({})),

@@ -110,7 +110,7 @@ fn helm(world: &mut World, version: &str, stored: &Value, target: &Value) -> Op 
             "revision": 1, "status": "deployed", "chart": chart, "manifest": stored, "config": {}}),
     );
     let run = json!({
-        "release": release, "base_revision": 1, "client": {"version": version, "path": "", "digest": null},
+        "release": release, "base_revision": 1, "client": {"helm": "simulated", "version": version},
         "chart": chart, "archive": target, "values": target, "carried": [], "mode": "reset", "manifest": target,
         "docs": {}, "free": {}, "guards": [],
     });

@@ -1,6 +1,7 @@
 //! Whole pages, as they are to be read.
 
-use model::{Cond, Effect, Event, Observation, Outcome, Progress, Record, Refusal, StepRef};
+use model::{Cond, Effect, Elapsed, Event, Observation, Outcome, Progress, Record, Refusal, StepRef};
+use std::time::Duration;
 
 use super::samples::{self, FOLDER};
 use crate::{Page, Style};
@@ -366,20 +367,21 @@ fn a_run_in_lines() {
     let step = |index| StepRef { index, attempt: 0 };
     let line = |event: Event| crate::event(&event, &plan, Some(100));
     let recorded = |record| line(Event::Recorded(Box::new(record)));
-    let waiting = |cond, seen: &str| {
+    let waiting = |step, cond, seen: &str| {
         line(Event::Waiting {
+            step,
             progress: vec![Progress { cond, seen: seen.into(), is_at_work: false }],
-            elapsed: 12,
-            limit: 120,
+            elapsed: Elapsed::Seconds(12),
+            limit: Duration::from_secs(120),
         })
     };
     let orphan = plan.orphans().next().expect("a pod is waited for").clone();
     assert_eq!(
-        waiting(Cond::Ended(orphan), "").as_deref(),
+        waiting(5, Cond::Ended(orphan), "").as_deref(),
         Some("[6/9] wait Pod/postgresql-0   waits for pod postgresql-0 to end (12 s of at most 120 s)")
     );
     assert_eq!(
-        waiting(Cond::HelmEnded("3f9c2a71-6-0".into()), "").as_deref(),
+        waiting(6, Cond::HelmEnded(model::HelmToken::new("3f9c2a71", 6, 0)), "").as_deref(),
         Some("[7/9] helm   waits for helm to end (12 s of at most 120 s)")
     );
     assert_eq!(
@@ -466,7 +468,7 @@ fn a_run_that_halted_or_never_began() {
 #[test]
 fn a_second_look() {
     let plan = samples::plan();
-    let page = crate::verification(&plan, &vec![(false, "fine".to_owned()); 9], &Outcome::Finished, None);
+    let page = crate::verification(&plan, &samples::notes(), &Outcome::Finished, None);
     assert!(
         shown(&page, &plan).ends_with("Everything is as it was left. 9 of 9 checks hold.\n"),
         "{}",
@@ -501,10 +503,7 @@ fn a_look_after_a_halt_says_what_the_release_is() {
     assert_eq!((found.code, found.severity), (model::Code::HelmFailed, model::Severity::Blocking));
     assert!(found.found.contains(&format!("halted in step {}", at + 1)), "{}", found.found);
     assert!(found.evidence[0].contains(&format!("newest revision is {base}: deployed")), "{:?}", found.evidence);
-    let text = shown(
-        &crate::verification(&plan, &vec![(false, "fine".to_owned()); 9], &Outcome::Finished, Some(&found)),
-        &plan,
-    );
+    let text = shown(&crate::verification(&plan, &samples::notes(), &Outcome::Finished, Some(&found)), &plan);
     assert!(!text.contains("as it was left") && text.contains("The upgrade is not done"), "{text}");
     assert!(crate::undone(&plan, &known(at), Some(&newest(base + 1, pending, &plan.to))).is_some());
     assert!(crate::undone(&plan, &known(at), None).is_some());

@@ -1,13 +1,15 @@
 //! A small installation, its plan, a journal and two forecasts.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use model::{
-    Change, Code, DatabaseRef, Digest, Entry, Expect, Fate, Finding, HelmClient, HelmRun, Hop, Inventory, NewClaim,
-    Observation, Orphan, Outcome, Plan, Record, Ref, ReleaseId, ReleaseStatus, SecretKey, Snapshot, Source, Step,
-    StepKind, StepRef, Table, Uid, Undo, ValuesMode, Verdict, VolumeAim, VolumeEnd,
+    ArchivedObject, Change, Code, DatabaseRef, Digest, Entry, Expect, Finding, HelmClient, HelmRun, Hop, Inventory,
+    NewClaim, ObjectChange, Observation, Orphan, Outcome, Plan, PlannedValue, Record, Ref, ReleaseId, ReleaseStatus,
+    SecretKey, Snapshot, Source, Step, StepKind, StepRef, Table, Uid, Undo, ValueChange, ValuesMode, ValuesPath,
+    Verdict, VolumeAim, VolumeEnd,
 };
-use rehearse::{Forecast, Rehearsal, Tale, VolumeForecast};
+use rehearse::{Forecast, Rehearsal, Trace, TraceActor, TraceLine, TracePlace, VolumeForecast};
 use serde_json::json;
 
 const NS: &str = "runai-backend";
@@ -29,7 +31,7 @@ fn volume() -> Ref {
 }
 
 fn helm() -> HelmClient {
-    HelmClient { version: version("3.14.4"), path: "/usr/local/bin/helm".into(), digest: None }
+    HelmClient::Program { version: version("3.14.4"), path: "/usr/local/bin/helm".into(), digest: Digest::of(b"helm") }
 }
 
 fn release() -> ReleaseId {
@@ -59,13 +61,13 @@ fn history() -> Vec<serde_json::Value> {
 
 pub(super) fn inventory() -> Inventory {
     serde_json::from_value(json!({
-        "format": 1,
+        "format": model::FORMAT,
         "cluster": {
             "server": "https://api.prod:6443", "user": "jdoe", "uid": "5c1e0f2a-1111", "version": "v1.27.8",
             "platform": {"platform": "open-shift", "version": "4.14.31", "apps_domain": "apps.prod"},
             "default_class": "standard", "groups": ["apps", "config.openshift.io"]
         },
-        "helm": {"version": "3.14.4", "path": "/usr/local/bin/helm", "digest": null},
+        "helm": {"helm": "program", "version": "3.14.4", "path": "/usr/local/bin/helm", "digest": Digest::of(b"helm")},
         "release": {
             "id": {"namespace": NS, "name": "runai-backend"}, "revision": 7, "status": "deployed",
             "chart": {"name": "runai-backend", "version": "2.8.20"}, "deployed": "2024-02-11", "driver": "secret",
@@ -76,7 +78,7 @@ pub(super) fn inventory() -> Inventory {
             "claim": claim(), "claim_uid": "c-1", "volume": volume(), "volume_uid": "v-1", "policy": "Delete",
             "class": "standard", "size": "8Gi", "keep_live": null, "keep_stored": null, "in_manifest": true,
             "terminating": false, "mounts": [{"pod": Ref::pod(NS, "postgresql-0"), "workload": null}],
-            "if_uninstalled": ["Lost", "the claim is the release's, and the volume's policy is Delete"]
+            "if_uninstalled": {"verdict": "Lost", "why": "the claim is the release's, and the volume's policy is Delete"}
         }],
         "workloads": [
             {"name": Ref::set(NS, "keycloak"), "ready": true, "state": "1 of 1 ready"},
@@ -86,7 +88,7 @@ pub(super) fn inventory() -> Inventory {
         "classes": [
             {"name": "standard", "provisioner": "p", "policy": "Delete"}, {"name": "slow", "provisioner": "p", "policy": "Retain"}
         ],
-        "coverage": [[{"kind": "StorageClass", "namespace": ""}, {"denied": "forbidden"}]],
+        "coverage": [{"scope": {"kind": "StorageClass", "namespace": ""}, "coverage": {"denied": "forbidden"}}],
         "requests": {"reads": 38, "writes": 0}
     }))
     .expect("an inventory")
@@ -101,7 +103,7 @@ fn step(id: &str, kind: StepKind, undo: Undo, line: Option<u32>, command: &str) 
         why: format!("Because of {id}."),
         command: if command.is_empty() { Vec::new() } else { vec![command.into()] },
         undo,
-        limit: 120,
+        limit: Duration::from_secs(120),
     }
 }
 
@@ -171,10 +173,11 @@ fn steps() -> Vec<Step> {
 
 pub(super) fn plan() -> Plan {
     let route = Ref::new("route.openshift.io", "Route", NS, "old");
+    let change = |change, object| ObjectChange { object, change, why: String::new() };
     let changes = vec![
-        (Change::Create, Ref::set(NS, "keycloak-new"), String::new()),
-        (Change::Keep, claim(), String::new()),
-        (Change::Delete, route, String::new()),
+        change(Change::Create, Ref::set(NS, "keycloak-new")),
+        change(Change::Keep, claim()),
+        change(Change::Delete, route),
     ];
     let new_claims = vec![NewClaim {
         claim: Ref::claim(NS, "data-redis-0"),
@@ -184,7 +187,7 @@ pub(super) fn plan() -> Plan {
     }];
     let (from, to) = (chart("runai-backend", "2.8.20"), chart("control-plane", "2.20.41"));
     Plan {
-        format: 1,
+        format: model::FORMAT,
         cluster: Uid::new("5c1e0f2a-1111"),
         server: "https://api.prod:6443".into(),
         release: release(),
@@ -200,12 +203,11 @@ pub(super) fn plan() -> Plan {
             new_claims,
             hooks: Vec::new(),
             values: vec![
-                ("deployment.domain".into(), Fate::Replaced("global.domain".into())),
-                ("images.postgres".into(), Fate::Carried),
-                ("theme".into(), Fate::Dropped),
+                value("deployment.domain", ValueChange::Replaced("global.domain".into())),
+                value("images.postgres", ValueChange::Carried),
+                value("theme", ValueChange::Dropped),
             ],
         }],
-        contingencies: Vec::new(),
         unmodelled: Vec::new(),
         lookups: BTreeMap::new(),
         expects: BTreeMap::from([(claim(), Expect { uid: Some(Uid::new("c-1")), fields: Vec::new(), content: None })]),
@@ -217,6 +219,15 @@ pub(super) fn plan() -> Plan {
     }
 }
 
+/// What nine steps ended with.
+pub(super) fn notes() -> Vec<engine::StepNote> {
+    vec![engine::StepNote { wrote: false, text: "fine".into() }; 9]
+}
+
+fn value(path: &str, change: ValueChange) -> PlannedValue {
+    PlannedValue { path: ValuesPath::new(path), change }
+}
+
 fn aim() -> VolumeAim {
     VolumeAim { claim: claim(), claim_uid: Uid::new("c-1"), volume: volume(), volume_uid: Uid::new("v-1") }
 }
@@ -225,15 +236,19 @@ fn end(verdict: Verdict, end: model::End, release: ReleaseStatus) -> VolumeEnd {
     VolumeEnd { verdict, end, release }
 }
 
-fn tale(worlds: usize, lines: &[&str]) -> Tale {
-    Tale { worlds, lines: lines.iter().map(|line| (*line).to_owned()).collect(), at_step: Some(6) }
+fn trace(worlds: usize, lines: &[TraceLine]) -> Trace {
+    Trace { worlds, lines: lines.to_vec(), at_step: Some(6) }
+}
+
+fn line(at: Option<TracePlace>, by: TraceActor, what: &str, rule: Option<&'static str>) -> TraceLine {
+    TraceLine { at, by, what: what.into(), rule }
 }
 
 /// Everything Safe: a run that stopped leaves a claim that nobody mounts yet.
 pub(super) fn safe() -> Forecast {
     let ends = BTreeMap::from([
-        (end(Verdict::Safe, model::End::Finished, ReleaseStatus::Deployed), tale(12, &[])),
-        (end(Verdict::Detached, model::End::Stopped, ReleaseStatus::Deployed), tale(30, &[])),
+        (end(Verdict::Safe, model::End::Finished, ReleaseStatus::Deployed), trace(12, &[])),
+        (end(Verdict::Detached, model::End::Stopped, ReleaseStatus::Deployed), trace(30, &[])),
     ]);
     Forecast {
         volumes: vec![VolumeForecast {
@@ -253,16 +268,22 @@ pub(super) fn safe() -> Forecast {
 
 /// What a page followed by hand comes to.
 pub(super) fn lost() -> Forecast {
+    let typed = |at, what| line(Some(TracePlace::Line(at)), TraceActor::Person, what, None);
     let story = [
-        "         line 36: kubectl delete secret runai-backend-postgresql",
-        "         line 113: helm upgrade",
-        "         helm deletes PersistentVolumeClaim/pvc-postgresql: the new chart does not have it",
-        "         PersistentVolumeClaim/pvc-postgresql goes   rule R6: a claim that is being deleted goes when",
-        "         PersistentVolume/pvc-8a1f and its disk are erased   rule R8: a released volume with policy Delete",
+        typed(36, "kubectl delete secret runai-backend-postgresql"),
+        typed(113, "helm upgrade"),
+        line(
+            None,
+            TraceActor::Helm,
+            "helm deletes PersistentVolumeClaim/pvc-postgresql: the new chart does not have it",
+            None,
+        ),
+        line(None, TraceActor::Cluster, "PersistentVolumeClaim/pvc-postgresql goes", Some("R6")),
+        line(None, TraceActor::Cluster, "PersistentVolume/pvc-8a1f and its disk are erased", Some("R8")),
     ];
     let ends = BTreeMap::from([
-        (end(Verdict::Lost, model::End::Finished, ReleaseStatus::Deployed), tale(212, &story)),
-        (end(Verdict::Doomed, model::End::Finished, ReleaseStatus::Deployed), tale(94, &story[..3])),
+        (end(Verdict::Lost, model::End::Finished, ReleaseStatus::Deployed), trace(212, &story)),
+        (end(Verdict::Doomed, model::End::Finished, ReleaseStatus::Deployed), trace(94, &story[..3])),
     ]);
     let volume =
         VolumeForecast { aim: aim(), headline: Verdict::Lost, ends, finishes: true, unknown: Vec::new(), stuck: None };
@@ -274,16 +295,22 @@ pub(super) fn unguarded() -> (Plan, Forecast) {
     let mut plan = plan();
     plan.without = vec!["keep".into()];
     plan.hops[0].steps.remove(1);
+    let at = |step| Some(TracePlace::Step(step));
     let story = [
-        "step 5   helm deletes PersistentVolumeClaim/pvc-postgresql: the new chart does not have it",
-        "step 6   PersistentVolumeClaim/pvc-postgresql goes   rule R6: a claim that is being deleted goes when",
-        "step 6   PersistentVolume/pvc-8a1f is released   rule R5: a volume whose claim is gone is released",
+        line(
+            at(5),
+            TraceActor::Helm,
+            "helm deletes PersistentVolumeClaim/pvc-postgresql: the new chart does not have it",
+            None,
+        ),
+        line(at(6), TraceActor::Cluster, "PersistentVolumeClaim/pvc-postgresql goes", Some("R6")),
+        line(at(6), TraceActor::Cluster, "PersistentVolume/pvc-8a1f is released", Some("R5")),
     ];
     let mut forecast = lost();
     forecast.volumes[0].headline = Verdict::Detached;
     forecast.volumes[0].ends = BTreeMap::from([
-        (end(Verdict::Safe, model::End::Finished, ReleaseStatus::Deployed), tale(94, &[])),
-        (end(Verdict::Detached, model::End::Stopped, ReleaseStatus::Deployed), tale(212, &story)),
+        (end(Verdict::Safe, model::End::Finished, ReleaseStatus::Deployed), trace(94, &[])),
+        (end(Verdict::Detached, model::End::Stopped, ReleaseStatus::Deployed), trace(212, &story)),
     ]);
     (plan, forecast)
 }
@@ -312,12 +339,21 @@ pub(super) fn journal(over: usize, outcome: Option<Outcome>) -> Vec<Entry> {
         ("public.new", 0, "id"),
     ]);
     let look = |snapshot: Snapshot, note: &str| Observation::Database {
-        snapshot: (Ref::pod(NS, "postgresql-0"), snapshot),
+        pod: Ref::pod(NS, "postgresql-0"),
+        snapshot,
         note: note.into(),
     };
     let archived = vec![
-        (Ref::secret(NS, "runai-backend-postgresql"), Uid::new("x-1"), Digest::of(b"secret")),
-        (Ref::set(NS, "runai-backend-postgresql"), Uid::new("s-1"), Digest::of(b"set")),
+        ArchivedObject {
+            object: Ref::secret(NS, "runai-backend-postgresql"),
+            uid: Uid::new("x-1"),
+            digest: Digest::of(b"secret"),
+        },
+        ArchivedObject {
+            object: Ref::set(NS, "runai-backend-postgresql"),
+            uid: Uid::new("s-1"),
+            digest: Digest::of(b"set"),
+        },
     ];
     let observations = vec![
         done("reclaim policy is Retain"),

@@ -8,7 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use helm_compat::{upgrade_argv, values};
 use inventory::survey::Survey;
-use model::{Carried, HelmRun, PlanFile};
+use model::{Carried, HelmRun, HelmToken, PlanFile};
 use serde_json::{Value, json};
 
 use super::{Site, run};
@@ -80,7 +80,13 @@ impl Site<'_> {
         fs_err::write(&chart, object(&run.archive)?)?;
         fs_err::write(&file, values::file(&given))?;
         let mut command = self.helm_command(&self.rig.kubeconfig());
-        command.args(upgrade_argv(run, "dry", "", &chart.to_string_lossy(), &file.to_string_lossy()));
+        command.args(upgrade_argv(
+            run,
+            &HelmToken::new("dry", 0, 0),
+            "",
+            &chart.to_string_lossy(),
+            &file.to_string_lossy(),
+        ));
         command.arg("--dry-run=server");
         Ok(command)
     }

@@ -1,5 +1,7 @@
 //! Planning on the rig.
 
+use std::time::Duration;
+
 use anyhow::Result;
 use helm_compat::chart::PackedChart;
 use inventory::Survey;
@@ -25,7 +27,7 @@ pub fn waiting_in_vain(mut file: PlanFile) -> PlanFile {
 fn set_ready_limit(file: &mut PlanFile, seconds: u64) {
     for step in file.plan.hops.iter_mut().flat_map(|hop| &mut hop.steps) {
         if matches!(step.kind, StepKind::WaitReady { .. }) {
-            step.limit = seconds;
+            step.limit = Duration::from_secs(seconds);
         }
     }
 }

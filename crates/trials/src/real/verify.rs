@@ -34,7 +34,7 @@ impl Site<'_> {
         let (stops, mut silent) = (Stops::never(), |_: &Event, _: &Plan| {});
         let verified = workflow::verify(&mut driver, &plan, &known, &stops, &mut silent);
         let verified = self.runtime.block_on(verified).map_err(told)?;
-        Ok((verified.outcome, verified.notes.iter().map(|(_, note)| note.clone()).collect()))
+        Ok((verified.outcome, verified.notes.iter().map(|note| note.text.clone()).collect()))
     }
 
     /// A look into the database as deep as it goes.

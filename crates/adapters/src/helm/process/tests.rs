@@ -24,10 +24,10 @@ fn run_of(program: &Path) -> HelmRun {
     HelmRun {
         release: ReleaseId { namespace: "ns".into(), name: "rel".into() },
         base_revision: 1,
-        client: HelmClient {
+        client: HelmClient::Program {
             version: semver::Version::new(3, 14, 4),
             path: program.to_string_lossy().into_owned(),
-            digest: Some(super::super::digest(program).expect("a file")),
+            digest: super::super::digest(program).expect("a file"),
         },
         chart,
         archive: model::Digest::of(b""),
@@ -41,12 +41,16 @@ fn run_of(program: &Path) -> HelmRun {
     }
 }
 
+fn token() -> HelmToken {
+    HelmToken::of_label("t-0")
+}
+
 fn launch(folder: &Path, body: &str) -> Result<(), String> {
     fs::create_dir_all(folder.join("helm")).expect("a folder");
     let run = run_of(&script(folder, body));
     spawn(&Launch {
         run: &run,
-        token: "t-0",
+        token: &token(),
         folder,
         chart: Path::new("/chart.tgz"),
         values: b"{\"password\":\"hidden\"}",
@@ -57,7 +61,7 @@ fn launch(folder: &Path, body: &str) -> Result<(), String> {
 
 async fn until_dead(folder: &Path) {
     for _ in 0..500 {
-        if !is_alive(folder, "t-0") {
+        if !is_alive(folder, &token()) {
             return;
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
@@ -69,17 +73,17 @@ async fn until_dead(folder: &Path) {
 async fn the_lock_lives_as_long_as_helm() {
     let folder = tempfile::tempdir().expect("a folder");
     let folder = folder.path();
-    assert!(!is_alive(folder, "t-0"), "never started");
+    assert!(!is_alive(folder, &token()), "never started");
     // The end is told by a file, so that the test waits for nothing but events.
     launch(folder, "while [ ! -e \"$(dirname $0)/go\" ]; do sleep 0.01; done; echo sorry >&2").expect("started");
-    assert!(is_alive(folder, "t-0"));
-    let values = values_path(folder, "t-0");
+    assert!(is_alive(folder, &token()));
+    let values = values_path(folder, &token());
     assert_eq!(fs::metadata(&values).expect("there").permissions().mode() & 0o777, 0o600);
     let again = launch(folder, "true").expect_err("one token, one helm");
     assert_eq!(again, "helm was started for this attempt before");
     fs::write(folder.join("go"), "").expect("a file");
     until_dead(folder).await;
-    assert_eq!(ended_text(folder, "t-0"), "sorry");
+    assert_eq!(ended_text(folder, &token()), "sorry");
 }
 
 #[tokio::test]
@@ -92,11 +96,11 @@ async fn a_child_of_helm_counts_as_helm() {
     while !folder.join("up").exists() {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    let pid = fs::read_to_string(file(folder, "t-0", "pid")).expect("a number");
+    let pid = fs::read_to_string(file(folder, &token(), "pid")).expect("a number");
     let pid = pid.trim().parse().ok().and_then(rustix::process::Pid::from_raw);
     rustix::process::kill_process(pid.expect("a number"), rustix::process::Signal::KILL).expect("it was there");
     tokio::time::sleep(Duration::from_millis(50)).await;
-    assert!(is_alive(folder, "t-0"));
+    assert!(is_alive(folder, &token()));
     fs::write(folder.join("go"), "").expect("a file");
     until_dead(folder).await;
 }
@@ -109,7 +113,7 @@ async fn another_helm_than_the_planned_is_not_started() {
     fs::write(&path, "#!/bin/sh\nfalse\n").expect("replaced");
     let refused = spawn(&Launch {
         run: &run,
-        token: "t-0",
+        token: &token(),
         folder: folder.path(),
         chart: Path::new("/chart.tgz"),
         values: b"{}",

@@ -7,14 +7,14 @@ use super::*;
 fn plan_file() -> PlanFile {
     let chart = |version: &str| serde_json::json!({ "name": "control-plane", "version": version });
     let plan = serde_json::from_value(serde_json::json!({
-        "format": 1,
+        "format": FORMAT,
         "cluster": "5c1e0f2a-0000",
         "server": "https://127.0.0.1:6443",
         "release": { "namespace": "runai-backend", "name": "runai-backend" },
-        "helm": { "version": "3.14.4", "path": "", "digest": null },
+        "helm": { "helm": "simulated", "version": "3.14.4" },
         "from": chart("2.8.20"),
         "to": chart("2.20.41"),
-        "hops": [], "contingencies": [], "expects": {}, "volumes": [], "databases": [],
+        "hops": [], "expects": {}, "volumes": [], "databases": [],
         "without": [], "accepted": [], "findings": [],
     }))
     .expect("a plan");
@@ -54,6 +54,17 @@ fn what_is_appended_is_there_when_the_run_is_opened_again() {
     assert_eq!(records(&again), [resumed("a"), resumed("b"), resumed("c")]);
     assert_eq!(again.blob(&blob.digest).expect("kept"), b"before");
     assert_eq!(again.plan().expect("its plan"), plan_file().plan);
+
+    // A run that another Portolan began is left to that one.
+    let file = store.folder().join("plan.json");
+    let plan = fs::read_to_string(&file).expect("its plan");
+    fs::write(&file, plan.replace(&format!("\"format\":{FORMAT}"), "\"format\":1")).expect("written");
+    let refused = again.plan().expect_err("it is of another format");
+    assert!(
+        refused.found.contains("it has format 1") && refused.next.contains("the portolan that made it"),
+        "{refused:?}"
+    );
+    fs::write(&file, plan).expect("written");
 
     let runs = list(root.path()).expect("a list");
     assert_eq!(runs.len(), 1);

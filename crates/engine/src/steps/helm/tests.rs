@@ -17,7 +17,7 @@ fn run() -> HelmRun {
     HelmRun {
         release: ReleaseId { namespace: "ns".into(), name: "r".into() },
         base_revision: 7,
-        client: HelmClient { version: "3.22.0".parse().expect("a version"), path: String::new(), digest: None },
+        client: HelmClient::Simulated { version: "3.22.0".parse().expect("a version") },
         chart: chart(),
         archive: Digest::of(b""),
         values: Digest::of(b""),
@@ -34,7 +34,7 @@ fn fact(revision: u32, status: ReleaseStatus, token: Option<&str>) -> ReleaseFac
     ReleaseFact {
         revision,
         status,
-        token: token.map(str::to_owned),
+        token: token.map(HelmToken::of_label),
         chart: chart(),
         description: String::new(),
         docs: BTreeMap::new(),
@@ -49,7 +49,7 @@ fn fold(token: &str, again: bool) -> Fold {
         again,
         sent: true,
         phase: Phase::Check,
-        pursuit: Some(Arc::new(Action::Helm { run: Box::new(run()), token: token.into() })),
+        pursuit: Some(Arc::new(Action::Helm { run: Box::new(run()), token: HelmToken::of_label(token) })),
         ..Fold::default()
     }
 }
@@ -83,7 +83,7 @@ fn a_failed_upgrade_is_tried_again_with_the_same_plan() {
     let Next::Intent { action: Action::Helm { token, .. }, .. } = on_look(&run(), &fold_at, MARK, &failed) else {
         panic!("helm is started again");
     };
-    assert_eq!(token, "3f9c2a71-4-1");
+    assert_eq!(token.as_str(), "3f9c2a71-4-1");
     let done = [failed.to_vec(), vec![fact(9, ReleaseStatus::Deployed, Some("3f9c2a71-4-1"))]].concat();
     assert!(matches!(on_check(&run(), &fold("3f9c2a71-4-1", false), MARK, &done), Next::Observed(..)));
 }

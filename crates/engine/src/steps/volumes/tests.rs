@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use model::{Observation, Undo};
 
 use super::*;
@@ -36,7 +38,7 @@ fn wrong(objects: [Value; 4]) -> Vec<String> {
         why: String::new(),
         command: Vec::new(),
         undo: Undo::Nothing,
-        limit: 60,
+        limit: Duration::from_secs(60),
     };
     let seen = objects.map(|json| if json.is_null() { Seen::Absent } else { Seen::There(Object::new(json)) });
     match on_verify(&step, &seen) {

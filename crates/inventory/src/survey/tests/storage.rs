@@ -68,7 +68,7 @@ const CRD: &str = "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefi
                    spec: {group: db.example.com, names: {kind: Cluster}}\n";
 
 fn fates(inventory: &Inventory) -> Vec<(String, Verdict)> {
-    inventory.volumes.iter().map(|it| (it.claim.name().to_owned(), it.if_uninstalled.0)).collect()
+    inventory.volumes.iter().map(|it| (it.claim.name().to_owned(), it.if_uninstalled.verdict)).collect()
 }
 
 #[test]
@@ -156,7 +156,7 @@ fn a_volume_that_is_being_deleted_is_marked() {
         let (_, inventory) = all(claim, vec![pvc(NS, "store", &json!([])), volume], &[]);
         let found = &inventory.volumes[0];
         assert_eq!(found.volume_terminating, is_going);
-        assert_eq!(found.if_uninstalled.1.contains("being deleted"), is_going, "{:?}", found.if_uninstalled);
+        assert_eq!(found.if_uninstalled.why.contains("being deleted"), is_going, "{:?}", found.if_uninstalled);
     }
 }
 

@@ -1,7 +1,7 @@
 //! Values that go on and that nothing in the new chart reads.
 
 use helm_compat::{chart, values, values::References};
-use model::{Code, Fate, Finding, Object, Ref, Severity};
+use model::{Code, Finding, Object, Ref, Severity, ValueChange};
 use serde_json::Value;
 
 use super::{Report, Scene};
@@ -12,7 +12,7 @@ pub(super) fn check(scene: &Scene<'_>, report: &mut Report) {
     let leg = scene.leg;
     let of_recipe = |path: &str| {
         leg.settings.iter().any(|(_, setting)| setting.path == path)
-            || leg.carried.iter().any(|carried| carried.path == path)
+            || leg.carried.iter().any(|carried| carried.path.as_str() == path)
     };
     for (path, value) in values::flatten(&leg.after) {
         if value.is_null() || of_recipe(&path) || read.reads(&path) {
@@ -36,7 +36,7 @@ pub(super) fn check(scene: &Scene<'_>, report: &mut Report) {
             None => finding.severity = Severity::Warning,
         }
         report.findings.push(finding);
-        report.fates.insert(path, Fate::WithoutEffect);
+        report.fates.insert(path, ValueChange::WithoutEffect);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use helm_compat::{redact, values};
 use inventory::credential;
-use model::{Code, Fate, Finding, Object, Ref};
+use model::{Code, Finding, Object, Ref, ValueChange};
 use serde_json::Value;
 
 use super::{Report, Scene};
@@ -32,7 +32,7 @@ pub(super) fn check(scene: &Scene<'_>, report: &mut Report) {
             report.findings.push(finding.next(format!(
                 "give it as a string: --set-string {path}={text}, or accept: --accept PL252 --reason TEXT"
             )));
-            report.fates.insert(path.clone(), Fate::RendersAs(printed));
+            report.fates.insert(path.clone(), ValueChange::RendersAs(printed));
         }
     }
 }
