@@ -61,8 +61,7 @@ mod tests {
         .expect("an empty plan");
         let mut telling = Telling::new(None);
         let mut told = |seen: &str, elapsed| {
-            let progress =
-                vec![Progress { cond: Cond::Ready(Ref::set("ns", "keycloak")), seen: seen.into(), is_at_work: false }];
+            let progress = vec![Progress { cond: Cond::Ready(Ref::set("ns", "keycloak")), seen: seen.into() }];
             telling
                 .line(
                     &Event::Waiting {

@@ -103,16 +103,6 @@ pub(crate) fn on_look(step: &Step, fold: &Fold, mark: &str, reply: Reply) -> Nex
         (StepKind::WaitGone { pods }, Reply::Met) => {
             Next::was_done(format!("{} ended", crate::fold::count(pods.len(), "pod")))
         }
-        (StepKind::WaitReady { workloads }, Reply::TimedOut(progress))
-            if !progress.is_empty() && progress.iter().all(|item| item.is_at_work) =>
-        {
-            let jobs = progress.iter().filter_map(|item| Some(item.cond.target()?.to_string()));
-            let ready = crate::fold::count(workloads.len() - progress.len(), "workload");
-            Next::done(format!(
-                "{ready} ready; still at work, and not waited for any longer: {}",
-                jobs.collect::<Vec<_>>().join(", ")
-            ))
-        }
         (StepKind::WaitGone { .. } | StepKind::WaitReady { .. }, Reply::TimedOut(progress)) => {
             Next::Halt(timed_out(step, &progress))
         }

@@ -146,19 +146,6 @@ fn job(object: &Object) -> Result<String, String> {
     })
 }
 
-/// Whether an object is a Job that is not done yet and whose pods all run and are ready (`status.ready`: Kubernetes 1.24 and later).
-/// A Job may be meant to run for ever: `helm --wait` does not wait for it (`pkg/kube/ready.go`, helm 3.14.4 to 3.22.0, and
-/// `pkg/kube/statuswait.go`, 4.3.1: only with `--wait-for-jobs`).
-#[must_use]
-pub fn is_at_work(kind: Kind, object: &Object) -> bool {
-    let at = |field: &str| number(object, &format!("/status/{field}"), 0);
-    kind == Kind::Job
-        && !object.is_terminating()
-        && ["Complete", "Failed", "FailureTarget"].iter().all(|end| condition(object, end, "True").is_none())
-        && at("active") > 0
-        && at("ready") == at("active")
-}
-
 fn pod(object: &Object) -> Result<String, String> {
     match object.text("/status/phase") {
         "Succeeded" => Ok("ended".into()),

@@ -211,9 +211,6 @@ pub struct Progress {
     pub cond: Cond,
     /// What was last seen, in a few words: `1 of 3 ready`.
     pub seen: String,
-    /// Whether it is a Job whose pods run: it is not done, and nothing is wrong with it.
-    #[serde(default)]
-    pub is_at_work: bool,
 }
 
 /// What the survey asks. It writes nothing and can ask nothing that writes.

@@ -69,7 +69,7 @@ fn read(world: &World, names: &[Ref]) -> Vec<Seen> {
 /// The conditions of a wait that do not hold yet.
 pub(crate) fn progress(world: &World, wait: &Wait, helms: &[HelmToken]) -> Vec<Progress> {
     let open = wait.until.iter().filter_map(|cond| Some((cond, unmet(world, cond, helms)?)));
-    open.map(|(cond, seen)| Progress { cond: cond.clone(), seen, is_at_work: false }).collect()
+    open.map(|(cond, seen)| Progress { cond: cond.clone(), seen }).collect()
 }
 
 /// Whether every condition of a wait holds.

@@ -74,13 +74,13 @@ impl Client {
             .map(|cond| async move {
                 let seen = match cond {
                     Cond::HelmEnded(token) => helm_lives(token).then(|| "helm is at work".into()),
-                    Cond::Ready(target) => return self.unready(cond, target).await,
+                    Cond::Ready(target) => self.unready(target).await,
                     Cond::Gone(gone) => self.there(&gone.target, |object| object.uid() == gone.uid).await,
                     Cond::Ended(orphan) => {
                         self.there(&orphan.pod, |pod| kube_facts::is_owned_by(pod, &orphan.owner)).await
                     }
                 };
-                seen.map(|seen| Progress { cond: (*cond).clone(), seen, is_at_work: false })
+                seen.map(|seen| Progress { cond: (*cond).clone(), seen })
             })
             .buffered(AT_ONCE)
             .filter_map(|progress| async { progress })
@@ -98,16 +98,13 @@ impl Client {
     }
 
     /// What an object lacks to be ready; `None` where it is ready.
-    async fn unready(&self, cond: &Cond, target: &Ref) -> Option<Progress> {
-        let (seen, is_at_work) = match self.see(target).await {
-            Seen::There(object) => {
-                let kind = kube_facts::Kind::named(target);
-                (kube_facts::readiness_of(kind, &object).err()?, kube_facts::is_at_work(kind, &object))
-            }
-            Seen::Absent => ("is not there".into(), false),
-            Seen::Unreadable(text) => (unreadable(&text), false),
+    async fn unready(&self, target: &Ref) -> Option<String> {
+        let object = match self.see(target).await {
+            Seen::There(object) => object,
+            Seen::Absent => return Some("is not there".into()),
+            Seen::Unreadable(text) => return Some(unreadable(&text)),
         };
-        Some(Progress { cond: cond.clone(), seen, is_at_work })
+        kube_facts::readiness_of(kube_facts::Kind::named(target), &object).err()
     }
 
     /// The pods of a workload; none where they may not be read, for they only explain.

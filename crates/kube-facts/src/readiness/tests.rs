@@ -194,19 +194,6 @@ fn below_the_partition_the_old_revision_may_stay() {
 }
 
 #[test]
-fn a_job_is_at_work_while_its_pods_run() {
-    let job = |status: Value| is_at_work(Kind::Job, &Object::new(json!({"kind": "Job", "status": status})));
-    assert!(job(json!({"active": 2, "ready": 2})));
-    assert!(!job(json!({"active": 2, "ready": 1})));
-    assert!(!job(json!({"active": 1})));
-    assert!(!job(json!({})));
-    let ends = |end: &str| json!({"active": 1, "ready": 1, "conditions": [{"type": end, "status": "True"}]});
-    assert!(!job(ends("Failed")) && !job(ends("FailureTarget")) && !job(ends("Complete")));
-    let pods = Object::new(json!({"status": {"active": 1, "ready": 1}}));
-    assert!(!is_at_work(Kind::Deployment, &pods));
-}
-
-#[test]
 fn a_paused_deployment_says_so() {
     let of = |paused: bool| {
         says(json!({"kind": "Deployment", "spec": {"replicas": 1, "paused": paused},

@@ -370,7 +370,7 @@ fn a_run_in_lines() {
     let waiting = |step, cond, seen: &str| {
         line(Event::Waiting {
             step,
-            progress: vec![Progress { cond, seen: seen.into(), is_at_work: false }],
+            progress: vec![Progress { cond, seen: seen.into() }],
             elapsed: Elapsed::Seconds(12),
             limit: Duration::from_secs(120),
         })
