@@ -15,12 +15,10 @@ pub fn compare(before: &Baseline, now: &Baseline, may_change: &[String]) -> Vec<
     checks.extend(now.claims.difference(&before.claims).filter_map(|name| claim(name, before, now)));
     for RecordedDatabase { database, snapshot: old } in &before.databases {
         let what = format!("database {} on {}", database.database, database.pod.name());
-        let found = now
-            .databases
-            .iter()
-            .map(|one| (&one.database, &one.snapshot))
-            .find(|(its, _)| its.pod == database.pod && its.database == database.database);
-        checks.push(match found.map(|(_, new)| compare_databases(old, new, may_change)) {
+        let is_same =
+            |one: &&RecordedDatabase| one.database.pod == database.pod && one.database.database == database.database;
+        let found = now.databases.iter().find(is_same);
+        checks.push(match found.map(|one| compare_databases(old, &one.snapshot, may_change)) {
             Some(Ok(note)) => holds(what, note),
             Some(Err(finding)) => differs(what, finding),
             None => {

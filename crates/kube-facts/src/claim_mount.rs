@@ -69,21 +69,22 @@ pub fn claim_mounts<'a>(workload: &'a Object, claim: &Ref) -> Vec<ClaimMount<'a>
         .filter_map(|volume| volume.get("name")?.as_str())
         .collect();
     let of_container = |container: Container<'a>| {
+        // Devices come after the mounts, and count from 0 again.
+        let mounts = list(container.json, "volumeMounts").len();
         let all = container.mounts().zip(container.mounts_as_json()).enumerate();
-        all.map(move |(index, (mount, json))| (index, mount, json))
-            .map(move |(index, mount, json)| (container, index, mount, json))
+        all.map(move |(at, (mount, json))| {
+            let (is_device, index) = if at < mounts { (false, at) } else { (true, at - mounts) };
+            (container, is_device, index, mount, json)
+        })
     };
     template
         .containers()
         .flat_map(of_container)
-        .filter(|(_, _, mount, _)| volumes.contains(&mount.volume))
-        .map(|(container, index, mount, json)| {
-            (container, index, mount, json, list(container.json, "volumeMounts").len())
-        })
-        .map(|(container, index, mount, json, mounts)| ClaimMount {
+        .filter(|(.., mount, _)| volumes.contains(&mount.volume))
+        .map(|(container, is_device, index, mount, json)| ClaimMount {
             container,
-            index: index.checked_sub(mounts).unwrap_or(index),
-            is_device: index >= mounts,
+            index,
+            is_device,
             mount,
             is_expression: json.get("subPathExpr").and_then(Value::as_str).is_some_and(|text| !text.is_empty()),
             is_read_only: is_true(json.get("readOnly")) || read_only.contains(&mount.volume),
