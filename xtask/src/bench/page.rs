@@ -73,7 +73,7 @@ pub(crate) fn page(rows: &[Row], machine: &Machine, date: &str) -> String {
         "# What it costs\n\nWritten by `cargo xtask bench` on {date}; do not edit it. Each row is a ratio or a limit, measured in \
          one run on {machine}, with a release build of `portolan` against a Kubernetes \
          {} of the run's own on the same machine, with our own charts (shaped after the vendor's), from {} to {}. Numbers are medians, with \
-         the smallest and the largest behind them. What stands beside each other was measured in turns.\n\n\
+         the smallest and the largest behind them. What is compared was measured in turns.\n\n\
          {met} of {} aims are met.\n\n{}\n",
         pins::KUBERNETES,
         super::START,

@@ -13,7 +13,8 @@ A rehearsal tries a plan in a simulated cluster, in every order in which the thi
 write of one actor, as the real one makes it, and has a number that a story names where the rule decides the outcome. The
 last column says where it was read: a path in the source of Kubernetes (1.27 to 1.34) or of Helm (3.14 to 4.3).
 
-[fidelity.md](fidelity.md) says which of these rules the audit log of a real cluster shows at work, under which helm and when.
+`cargo xtask fidelity` looks in the audit log of a real API server for the effects of these rules, and says in
+[fidelity.md](fidelity.md) which it saw, under which helm and when.
 
 ## Kubernetes
 
