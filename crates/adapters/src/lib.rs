@@ -3,6 +3,7 @@
 //! One module for each, and none knows another, but for [`charts`], which lets helm fetch; [`driver`] alone wires
 //! them and answers the engine's requests. This is the only crate in which anything is asynchronous.
 
+pub mod bundles;
 pub mod charts;
 mod compat;
 pub mod driver;

@@ -3,7 +3,7 @@
 //! `<state>/portolan/<cluster>/<namespace>.<release>/<plan>/{plan.json, meta.json, journal.jsonl, objects/,
 //! helm/, report.md}`. Folders are 0700 and files 0600: the archive holds Secrets.
 
-mod files;
+pub(crate) mod files;
 mod journal;
 mod lock;
 mod run;

@@ -130,6 +130,9 @@ pub(crate) enum Command {
         before_help = "Example:\n  portolan archive list 3f9c2a71\n  portolan archive export 3f9c2a71 --to ./restored"
     )]
     Archive(ArchiveArgs),
+    /// Reads a vendor's bundle of charts and images, for a site without internet access
+    #[command(before_help = "Example:\n  portolan bundle inspect runai-air-gapped-2.20.41.tar.gz")]
+    Bundle(BundleArgs),
     /// Carries out the vendor's page as written on a simulated installation, and shows what becomes of the data
     #[command(before_help = "Example:\n  portolan page --sim openshift-2.8")]
     Page(PageArgs),
@@ -318,6 +321,25 @@ pub(crate) enum ArchiveCommand {
         /// The folder; it is made
         #[arg(long, value_name = "FOLDER", default_value = "archive")]
         to: PathBuf,
+    },
+}
+
+/// `bundle`.
+#[derive(Args, Debug)]
+pub(crate) struct BundleArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: BundleCommand,
+}
+
+/// The commands of `bundle`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum BundleCommand {
+    /// Shows the charts and images of a bundle, and verifies all of its content; unpacks nothing
+    #[command(before_help = "Example:\n  portolan bundle inspect runai-air-gapped-2.20.41.tar.gz")]
+    Inspect {
+        /// The bundle: a tar archive, plain or gzip-compressed
+        file: PathBuf,
     },
 }
 

@@ -3,6 +3,7 @@
 pub(crate) mod apply;
 pub(crate) mod archive;
 pub(crate) mod baseline;
+pub(crate) mod bundle;
 pub(crate) mod page;
 pub(crate) mod plan;
 pub(crate) mod protect;

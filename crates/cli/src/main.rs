@@ -34,6 +34,7 @@ async fn main() -> ExitCode {
         Command::Status(args) => commands::status::run(&cli.global, args, &output),
         Command::Verify(args) => commands::verify::run(&cli.global, args, &output).await,
         Command::Archive(args) => commands::archive::run(&cli.global, args, &output),
+        Command::Bundle(args) => commands::bundle::run(&cli.global, args, &output).await,
         Command::Page(args) => commands::page::run(&cli.global, args, &output).await,
         Command::Sim(args) => commands::sim::run(&cli.global, args, &output),
     };

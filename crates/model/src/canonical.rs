@@ -40,6 +40,20 @@ impl Digest {
         Self::of(&canonical(value))
     }
 
+    /// A finished SHA-256.
+    #[must_use]
+    pub fn of_hash(hash: &[u8; 32]) -> Self {
+        Self(format!("sha256:{}", hex::encode(hash)).into())
+    }
+
+    /// Reads a digest that somebody else wrote; `None` if it is not `sha256:` and 64 lower-case hexadecimal digits.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let digits = text.strip_prefix("sha256:")?;
+        let hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+        (digits.len() == 64 && digits.bytes().all(hex)).then(|| Self(text.into()))
+    }
+
     /// The hex digits without the prefix.
     #[must_use]
     pub fn hex(&self) -> &str {

@@ -274,6 +274,34 @@ codes! {
         "in some order of events a volume is lost, or left behind", "see the story; change the values or the chart so that the volume stays where it is";
     NeverFinishes = 502, Blocked, "the plan never reaches its end",
         "in every order of events it stops half-way", "see what is refused, and change the value that sets it";
+    BundleUnreadable = 601, NothingWritten, "the bundle, or a part of it, cannot be read",
+        "a damaged bundle is not pushed, not even in part", "compare the file's checksum with the vendor's, and transfer it again";
+    BundleCutShort = 602, NothingWritten, "the bundle is cut short",
+        "what is missing from its end is not known", "compare the file's size with the vendor's, and transfer it again";
+    BundleOutside = 603, NothingWritten, "a path in the bundle leads outside of it",
+        "a program that unpacks it would write to that place", "do not unpack it; ask the vendor about the entry named";
+    BundleDuplicate = 604, NothingWritten, "two entries of the bundle have one name",
+        "programs disagree on which of the two counts", "ask the vendor which one is meant";
+    BundleTooLarge = 605, NothingWritten, "the bundle exceeds a limit of its reader",
+        "an archive of a few bytes can expand to more than any disk holds", "ask the vendor about the part named";
+    BundleDiffers = 606, NothingWritten, "a part of the bundle is not what it is listed as",
+        "it was changed or damaged after the bundle was made", "compare the file's checksum with the vendor's, and transfer it again";
+    LayerDiffers = 607, NothingWritten, "a layer does not match the configuration of its image",
+        "a registry accepts such an image, and a node then fails to unpack it", "ask the vendor for a whole bundle";
+    ImageUnnamed = 608, NothingWritten, "an image in the bundle has no name",
+        "the chart asks for images by name", "give it one: --name DIGEST=REPOSITORY:TAG";
+    BundleIncomplete = 609, NothingWritten, "the bundle refers to content that it does not have",
+        "a registry refuses an image without all of its parts", "ask the vendor for a whole bundle";
+    BundleUnrecognized = 610, NothingWritten, "the bundle has neither images nor charts",
+        "there is nothing to push", "portolan bundle inspect FILE lists what it has";
+    RegistryUnreachable = 621, NothingWritten, "the registry does not answer",
+        "images and charts are pushed to it", "check the address, the network, the proxy and the CA (--ca-file); run the same command again: it goes on where it was";
+    RegistryDenied = 622, NothingWritten, "the registry does not accept this login",
+        "pushing needs the right to write", "log in with docker login or podman login to the same HOST:PORT, or pass --username NAME --password-stdin";
+    RegistryRefused = 623, Error, "the registry refused a push",
+        "the image or chart named is not complete there", "see what the registry says, settle it, and run the same command again: it goes on where it was";
+    RegistryDiffers = 624, Error, "the registry holds something else than what was pushed",
+        "nodes would pull that", "find out what stands between Portolan and the registry, then push again";
 }
 
 impl Code {

@@ -5,6 +5,7 @@
 //! command is the serialised model itself; [`json`] has the one view that the model does not serialise.
 
 mod archive;
+mod bundle;
 mod course;
 mod ends;
 mod event;
@@ -33,6 +34,7 @@ mod words;
 mod wrap;
 
 pub use archive::archive;
+pub use bundle::{bundle, bytes};
 pub use event::{event, reading};
 pub use fetched::fetched;
 pub use finding::{finding, findings};

@@ -5,8 +5,19 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Crates that decide: they may not reach the world.
-const PURE: &[&str] =
-    &["model", "kube-facts", "helm-compat", "inventory", "recipe", "plan", "engine", "rehearse", "fixtures", "report"];
+const PURE: &[&str] = &[
+    "model",
+    "kube-facts",
+    "helm-compat",
+    "inventory",
+    "recipe",
+    "plan",
+    "engine",
+    "rehearse",
+    "fixtures",
+    "report",
+    "bundle",
+];
 
 /// What reaches the world.
 const WORLD: &[&str] = &["tokio", "kube", "kube-client", "hyper", "reqwest", "rustls", "tokio-postgres", "rustix"];
@@ -17,13 +28,14 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("kube-facts", &["model"]),
     ("helm-compat", &["model", "kube-facts"]),
     ("recipe", &["model", "kube-facts"]),
+    ("bundle", &["model", "helm-compat"]),
     ("inventory", &["model", "kube-facts", "helm-compat"]),
     ("plan", &["model", "kube-facts", "recipe", "helm-compat", "inventory"]),
     ("engine", &["model", "kube-facts"]),
     ("rehearse", &["model", "kube-facts", "recipe", "engine", "helm-compat", "inventory"]),
     ("fixtures", &["model", "helm-compat", "inventory", "rehearse"]),
-    ("adapters", &["model", "kube-facts", "helm-compat"]),
-    ("report", &["model", "kube-facts", "recipe", "engine", "rehearse"]),
+    ("adapters", &["model", "kube-facts", "helm-compat", "bundle"]),
+    ("report", &["model", "kube-facts", "recipe", "engine", "rehearse", "bundle"]),
     (
         "workflow",
         &["model", "helm-compat", "inventory", "recipe", "plan", "engine", "rehearse", "fixtures", "adapters"],
@@ -39,6 +51,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "rehearse",
             "fixtures",
             "adapters",
+            "bundle",
             "report",
             "workflow",
         ],

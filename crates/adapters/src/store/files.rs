@@ -8,12 +8,12 @@ use std::path::Path;
 use model::{Code, Finding};
 
 /// Makes a folder and its parents; those that are new belong to the user alone.
-pub(super) fn make_folder(path: &Path) -> Result<(), Finding> {
+pub(crate) fn make_folder(path: &Path) -> Result<(), Finding> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(|error| unusable(path, &error))
 }
 
 /// Writes a file by way of a temporary one, and makes both the bytes and the name durable.
-pub(super) fn write_durably(path: &Path, bytes: &[u8]) -> Result<(), Finding> {
+pub(crate) fn write_durably(path: &Path, bytes: &[u8]) -> Result<(), Finding> {
     let folder = path.parent().unwrap_or(Path::new("."));
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let temporary = folder.join(format!(".{name}.{}", std::process::id()));

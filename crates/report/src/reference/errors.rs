@@ -29,12 +29,13 @@ message may say it better, since it knows the installation: where the two differ
 ";
 
 /// What the hundreds of a code's number stand for.
-const HUNDREDS: [(u16, &str); 5] = [
+const HUNDREDS: [(u16, &str); 6] = [
     (1, "Before anything is looked at"),
     (2, "While a plan is made"),
     (3, "While a plan is carried out"),
     (4, "While the result is verified"),
     (5, "While a plan is rehearsed"),
+    (6, "While a bundle is read or pushed"),
 ];
 
 /// Codes that somebody may take upon themselves.

@@ -1,0 +1,38 @@
+//! Reads a vendor's bundle of charts and images where it lies, without unpacking it.
+//!
+//! A bundle is one file: a tar archive, or a gzip-compressed one, with charts, image archives, a helm binary and scripts in
+//! any arrangement. [`read`] recognizes them by their content and returns a [`BundleIndex`]: what the bundle holds, where
+//! each part lies in the file, its digest and its size. All content is verified while the index is made. Later reads go by
+//! the index: [`BundleReader::open`] reads a part from its place.
+//!
+//! This crate only needs `Read + Seek`. Files, caches and registries are in `portolan-adapters`.
+
+mod cursor;
+mod docker;
+mod error;
+mod index;
+mod limits;
+mod media;
+mod name;
+mod oci;
+mod push;
+mod read;
+mod sniff;
+mod store;
+mod tarball;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+mod verify;
+
+pub use cursor::{BundleReader, Extent, Location};
+pub use error::BundleError;
+pub use index::{
+    Blob, BundleIndex, BundledChart, BundledFile, BundledImage, Compression, Document, FileKind, PlatformImage,
+};
+pub use limits::Limits;
+pub use media::{Descriptor, ManifestContent, media_type};
+pub use name::ImageName;
+pub use push::{ManifestPush, PushPlan, plan_push};
+pub use read::{INDEX_FORMAT, read};

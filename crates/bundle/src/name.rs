@@ -1,0 +1,103 @@
+use std::fmt;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// The name of an image: `registry.example:5000/team/app:1.0`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ImageName {
+    /// The registry's host, with its port; `None` where the name begins with the repository.
+    pub registry: Option<String>,
+    /// The path in the registry: `team/app`.
+    pub repository: String,
+    /// The tag.
+    pub tag: String,
+}
+
+impl ImageName {
+    /// Reads a name. Without a tag it is `latest`. `None` for anything else: a digest, a bare tag, capital letters.
+    ///
+    /// The rules are those of github.com/distribution/reference 0.6.0, `regexp.go` and `normalize.go`: what stands before the
+    /// first slash is a registry if it has a dot or a colon or is `localhost`.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let (registry, rest) = match text.split_once('/') {
+            Some((first, rest)) if first.contains(['.', ':']) || first == "localhost" => (Some(first.to_owned()), rest),
+            _ => (None, text),
+        };
+        let (repository, tag) = match rest.rsplit_once(':') {
+            Some((repository, tag)) => (repository, tag),
+            None => (rest, "latest"),
+        };
+        let host = |host: &str| host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-:[]".contains(&byte));
+        let usable = registry.as_deref().is_none_or(host) && repository.split('/').all(is_component) && is_tag(tag);
+        usable.then(|| Self { registry, repository: repository.to_owned(), tag: tag.to_owned() })
+    }
+
+    /// Whether a text is a path in a registry.
+    #[must_use]
+    pub fn is_repository(text: &str) -> bool {
+        text.split('/').all(is_component)
+    }
+}
+
+fn is_component(text: &str) -> bool {
+    let letter = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    text.bytes().all(|byte| letter(byte) || b"._-".contains(&byte))
+        && text.bytes().next().is_some_and(letter)
+        && text.bytes().next_back().is_some_and(letter)
+}
+
+/// Whether a text is a tag (OCI distribution specification 1.1, "Pulling manifests").
+pub(crate) fn is_tag(text: &str) -> bool {
+    let word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    text.len() <= 128
+        && text.bytes().next().is_some_and(word)
+        && text.bytes().all(|byte| word(byte) || byte == b'.' || byte == b'-')
+}
+
+impl fmt::Display for ImageName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(registry) = &self.registry {
+            write!(f, "{registry}/")?;
+        }
+        write!(f, "{}:{}", self.repository, self.tag)
+    }
+}
+
+impl Serialize for ImageName {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for ImageName {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::parse(&text).ok_or_else(|| serde::de::Error::custom(format!("`{text}` is not the name of an image")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_has_a_registry_a_repository_and_a_tag() {
+        for (text, registry, repository, tag) in [
+            ("nginx", None, "nginx", "latest"),
+            ("runai/app:1.0", None, "runai/app", "1.0"),
+            ("gcr.io/run-ai-prod/app:1.0", Some("gcr.io"), "run-ai-prod/app", "1.0"),
+            ("localhost/app", Some("localhost"), "app", "latest"),
+            ("h:5000/app", Some("h:5000"), "app", "latest"),
+        ] {
+            let name = ImageName::parse(text).expect(text);
+            assert_eq!(
+                (name.registry.as_deref(), name.repository.as_str(), name.tag.as_str()),
+                (registry, repository, tag)
+            );
+        }
+        for text in ["", "App:1", "a/b@sha256:00", "a//b", "a/../b:1", "/a", "a:", "a:-x"] {
+            assert_eq!(ImageName::parse(text), None, "{text}");
+        }
+    }
+}

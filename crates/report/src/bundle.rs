@@ -1,0 +1,119 @@
+//! What a bundle holds.
+
+use portolan_bundle::{BundleIndex, FileKind};
+
+use crate::page::{Block, Page, Table};
+
+/// How many files of no known kind are listed by name.
+const LISTED: usize = 20;
+
+/// The charts, images and files of a bundle.
+#[must_use]
+pub fn bundle(index: &BundleIndex) -> Page {
+    let mut page = Page::default();
+    if !index.charts.is_empty() {
+        let mut table = Table::new(&["CHART", "VERSION", "PATH"]);
+        for chart in &index.charts {
+            let path = if chart.path.is_empty() { "the bundle itself" } else { &chart.path };
+            table.rows.push(vec![chart.name.as_str().into(), chart.version.as_str().into(), path.into()]);
+        }
+        page.push(Block::Table(table));
+    }
+    if !index.images.is_empty() {
+        page.push(Block::Table(images(index)));
+    }
+    let notes: Vec<String> = index
+        .images
+        .iter()
+        .flat_map(|image| image.notes.iter().map(move |note| format!("{}: {note}", name(image))))
+        .collect();
+    for note in notes {
+        page.say(note.as_str());
+    }
+    files(index, &mut page);
+    let stored: u64 = index.blobs.values().map(portolan_bundle::Blob::size).sum();
+    page.say(
+        format!(
+            "{}, {}; {} of content, each part once. All of it was verified.",
+            count(index.charts.len(), "chart"),
+            count(index.images.len(), "image"),
+            bytes(stored)
+        )
+        .as_str(),
+    );
+    page
+}
+
+fn name(image: &portolan_bundle::BundledImage) -> String {
+    image.names.first().map_or_else(|| format!("(no name) {}", image.manifest), ToString::to_string)
+}
+
+fn images(index: &BundleIndex) -> Table {
+    let mut table = Table::new(&["IMAGE", "PLATFORM", "SIZE", "CONFIG"]).right(2);
+    for image in &index.images {
+        for (at, platform) in image.platforms.iter().enumerate() {
+            let shown = if at == 0 { name(image) } else { String::new() };
+            table.rows.push(vec![
+                shown.as_str().into(),
+                platform.platform.as_str().into(),
+                bytes(platform.size).as_str().into(),
+                platform.config.short().into(),
+            ]);
+        }
+        for other in image.names.iter().skip(1) {
+            table.rows.push(vec![other.to_string().as_str().into(), "the same".into(), "".into(), "".into()]);
+        }
+    }
+    table
+}
+
+fn files(index: &BundleIndex, page: &mut Page) {
+    let (known, other): (Vec<_>, Vec<_>) = index.files.iter().partition(|file| file.kind != FileKind::Other);
+    if index.files.is_empty() {
+        return;
+    }
+    let mut table = Table::new(&["FILE", "SIZE", "WHAT IT IS"]).right(1);
+    for file in known.iter().chain(other.iter().take(LISTED)) {
+        let what = match file.kind {
+            FileKind::Helm => "helm program",
+            FileKind::Script => "script; Portolan does not run it",
+            FileKind::Other => "not recognized",
+        };
+        table.rows.push(vec![file.path.as_str().into(), bytes(file.size).as_str().into(), what.into()]);
+    }
+    page.push(Block::Table(table));
+    if let more @ 1.. = other.len().saturating_sub(LISTED) {
+        page.say(format!("{} more not recognized: -o json lists all.", count(more, "file")).as_str());
+    }
+}
+
+fn count(number: usize, what: &str) -> String {
+    if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
+}
+
+/// A number of bytes for people: `12.3 MB`, in powers of 1000.
+#[must_use]
+pub fn bytes(number: u64) -> String {
+    let units = ["B", "kB", "MB", "GB", "TB"];
+    let (mut whole, mut tenth, mut unit) = (number, 0, 0);
+    while whole >= 1000 && unit + 1 < units.len() {
+        tenth = whole % 1000 / 100;
+        whole /= 1000;
+        unit += 1;
+    }
+    if unit == 0 { format!("{whole} B") } else { format!("{whole}.{tenth} {}", units[unit]) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_are_short() {
+        for (number, text) in
+            [(0, "0 B"), (999, "999 B"), (1000, "1.0 kB"), (12_345_678, "12.3 MB"), (4_000_000_000, "4.0 GB")]
+        {
+            assert_eq!(bytes(number), text);
+        }
+    }
+}
