@@ -1,27 +1,27 @@
 //! `cargo xtask bench`: what planning and applying cost beside helm and the page alone, on a real cluster of its own.
 
-mod crowd;
+mod background_objects;
 mod page;
+mod resource_usage;
 pub(crate) mod search;
 mod series;
-mod spent;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail, ensure};
-use model::{Change, Plan};
-use recipe::PageOp;
-use testkit::proxy::Proxy;
-use testkit::rig::{Rig, Shape};
-use trials::fidelity;
-use trials::matrix::ROWS;
-use trials::real::Site;
+use portolan_model::{Change, Plan};
+use portolan_recipe::PageOp;
+use portolan_testkit::proxy::Proxy;
+use portolan_testkit::rig::{Rig, Shape};
+use portolan_trials::fidelity;
+use portolan_trials::matrix::ROWS;
+use portolan_trials::real::ClusterFixture;
 
 use self::page::{Machine, Row};
 use self::series::{Pairs, Series};
-use trials::program::Program;
+use portolan_trials::program::Program;
 
 /// The helms that are measured; upgrades, which take minutes, under the first alone.
 const HELMS: [&str; 2] = ["3.22.0", "4.3.1"];
@@ -38,7 +38,7 @@ const READING: &str = "union";
 const CROWDED: usize = 5;
 
 /// The aims: how many times helm's dry run, seconds of our own on a processor, how many seconds more than the page, and for a
-/// plan among [`crowd::SIZE`] objects seconds on a processor, megabytes, and requests besides one for each object that is
+/// plan among [`background_objects::SIZE`] objects seconds on a processor, megabytes, and requests besides one for each object that is
 /// written and for each pod template.
 const TIMES: f64 = 1.0;
 const OWN: f64 = 0.3;
@@ -90,28 +90,28 @@ impl<'a> Bench<'a> {
             tell(self.plans(&mut site, helm, plans)?);
             tell(self.own(&site, helm, plans)?);
             let other = self.rig.namespace("other")?;
-            crowd::add(self.rig, site.space(), &other)?;
+            background_objects::add(self.rig, site.space(), &other)?;
             self.crowded(&site, helm, &file.plan)?.into_iter().for_each(&mut tell);
         }
         tell(self.upgrades(HELMS[0], upgrades)?);
         Ok(rows)
     }
 
-    fn install(&self, helm: &str) -> Result<Site<'a>> {
-        let site = Site::install(self.rig, START, helm)?;
+    fn install(&self, helm: &str) -> Result<ClusterFixture<'a>> {
+        let site = ClusterFixture::install(self.rig, START, helm)?;
         site.write_rows(ROWS)?;
         site.wait_until_ready()?;
         Ok(site)
     }
 
     /// Survey, plan and rehearsal in one process, beside helm's own dry run of the same upgrade.
-    fn plans(&self, site: &mut Site<'_>, helm: &str, count: usize) -> Result<Row> {
+    fn plans(&self, site: &mut ClusterFixture<'_>, helm: &str, count: usize) -> Result<Row> {
         let (found, file) = site.plan(&[TO], &[])?;
         let mut plan = self.plan(site, helm, &self.rig.kubeconfig())?;
         let mut dry_run = site.dry_run(&found, &file)?;
-        let mut plan = || spent::time(&mut plan);
+        let mut plan = || resource_usage::time(&mut plan);
         // Without what the page has people do first, the new chart does not render on the old installation.
-        let mut dry_run = || site.past_guards(&file, || spent::time(&mut dry_run));
+        let mut dry_run = || site.with_required_keys(&file, || resource_usage::time(&mut dry_run));
         // The first of each finds what it reads still on the disk.
         plan()?;
         dry_run()?;
@@ -123,9 +123,9 @@ impl<'a> Bench<'a> {
     }
 
     /// What a plan costs without helm.
-    fn own(&self, site: &Site<'_>, helm: &str, count: usize) -> Result<Row> {
+    fn own(&self, site: &ClusterFixture<'_>, helm: &str, count: usize) -> Result<Row> {
         let mut plan = self.plan(site, helm, &self.rig.kubeconfig())?;
-        let spent: Vec<_> = (0..count).map(|_| spent::spend(&mut plan)).collect::<Result<_>>()?;
+        let spent: Vec<_> = (0..count).map(|_| resource_usage::spend(&mut plan)).collect::<Result<_>>()?;
         let own = Series::new(spent.iter().map(|spent| spent.own.as_secs_f64()));
         let helms = Series::new(spent.iter().map(|spent| spent.children.as_secs_f64()));
         Ok(Row {
@@ -135,7 +135,7 @@ impl<'a> Bench<'a> {
             ours: own.show("s"),
             theirs: helms.show("s"),
             measured: format!("{:.2} s", own.median()),
-            aim: format!("at most {OWN:.1} s"),
+            protected: format!("at most {OWN:.1} s"),
             is_met: own.median() <= OWN,
         })
     }
@@ -153,11 +153,11 @@ impl<'a> Bench<'a> {
         let mut site = self.install(helm)?;
         let plan = self.home.path().join("upgrade.plan");
         let kubeconfig = self.rig.kubeconfig();
-        spent::time(self.plan(&site, helm, &kubeconfig)?.arg("--out").arg(&plan))?;
+        resource_usage::time(self.plan(&site, helm, &kubeconfig)?.arg("--out").arg(&plan))?;
         let mut apply = self.portolan(&site, helm, &kubeconfig, "apply")?;
         apply.arg(&plan).arg("--yes");
         let begin = Instant::now();
-        spent::time(&mut apply)?;
+        resource_usage::time(&mut apply)?;
         site.wait_until_ready()?;
         let took = begin.elapsed();
         is_upgraded(&mut site)?;
@@ -166,7 +166,7 @@ impl<'a> Bench<'a> {
 
     fn type_page(&self, helm: &str) -> Result<Duration> {
         let mut site = self.install(helm)?;
-        let domain = format!("runai.{}", testkit::rig::APPS_DOMAIN);
+        let domain = format!("runai.{}", portolan_testkit::rig::APPS_DOMAIN);
         let mut lines = fidelity::reading(READING)?.filled(&domain, &site.release());
         let (found, file) = site.plan(&[TO], &[])?;
         for line in &mut lines {
@@ -183,25 +183,27 @@ impl<'a> Bench<'a> {
     }
 
     /// What a plan costs where the cluster is full of other people's objects.
-    fn crowded(&self, site: &Site<'_>, helm: &str, planned: &Plan) -> Result<Vec<Row>> {
+    fn crowded(&self, site: &ClusterFixture<'_>, helm: &str, planned: &Plan) -> Result<Vec<Row>> {
         let mut plan = self.plan(site, helm, &self.rig.kubeconfig())?;
-        let spent: Vec<_> = (0..CROWDED).map(|_| spent::spend(&mut plan)).collect::<Result<_>>()?;
-        let seconds = |part: fn(&spent::Spent) -> Duration| Series::new(spent.iter().map(|s| part(s).as_secs_f64()));
-        let megabytes = |part: fn(&spent::Spent) -> u64| Series::new(spent.iter().map(|s| part(s) as f64 / 1e6));
-        let row = |what: &str, ours: String, theirs: String, measured: String, aim: String, is_met: bool| Row {
-            what: format!("plan among {} objects: {what}", crowd::SIZE),
+        let spent: Vec<_> = (0..CROWDED).map(|_| resource_usage::spend(&mut plan)).collect::<Result<_>>()?;
+        let seconds =
+            |part: fn(&resource_usage::Spent) -> Duration| Series::new(spent.iter().map(|s| part(s).as_secs_f64()));
+        let megabytes =
+            |part: fn(&resource_usage::Spent) -> u64| Series::new(spent.iter().map(|s| part(s) as f64 / 1e6));
+        let row = |what: &str, ours: String, theirs: String, measured: String, protected: String, is_met: bool| Row {
+            what: format!("plan among {} objects: {what}", background_objects::SIZE),
             helm: helm.into(),
             count: CROWDED,
             ours,
             theirs,
             measured,
-            aim,
+            protected,
             is_met,
         };
         let both = seconds(|spent| spent.own + spent.children).median();
         let memory = megabytes(|spent| spent.peak);
         let proxy = Proxy::start(self.rig)?;
-        spent::time(&mut self.plan(site, helm, proxy.kubeconfig())?)?;
+        resource_usage::time(&mut self.plan(site, helm, proxy.kubeconfig())?)?;
         let log = proxy.log();
         let writes: Vec<_> = proxy.writes().into_iter().filter(|seen| !seen.query.contains("dryRun=All")).collect();
         ensure!(writes.is_empty(), "a plan writes: {writes:?}");
@@ -235,13 +237,13 @@ impl<'a> Bench<'a> {
         ])
     }
 
-    fn plan(&self, site: &Site<'_>, helm: &str, kubeconfig: &Path) -> Result<Command> {
+    fn plan(&self, site: &ClusterFixture<'_>, helm: &str, kubeconfig: &Path) -> Result<Command> {
         let mut command = self.portolan(site, helm, kubeconfig, "plan")?;
         command.args(["--to", TO, "--chart"]).arg(site.archive(CHART)?);
         Ok(command)
     }
 
-    fn portolan(&self, site: &Site<'_>, helm: &str, kubeconfig: &Path, what: &str) -> Result<Command> {
+    fn portolan(&self, site: &ClusterFixture<'_>, helm: &str, kubeconfig: &Path, what: &str) -> Result<Command> {
         let helm: PathBuf = self.rig.helm(helm)?;
         let mut command = self.program.command(self.home.path());
         command.arg(what).args(["--namespace", site.space().name(), "--kubeconfig"]).arg(kubeconfig);
@@ -259,9 +261,9 @@ fn written(plan: &Plan) -> usize {
 }
 
 /// Whether what was measured did what it was to do.
-fn is_upgraded(site: &mut Site<'_>) -> Result<()> {
+fn is_upgraded(site: &mut ClusterFixture<'_>) -> Result<()> {
     let found = site.survey()?.inventory.release;
     let chart = format!("{}-{}", found.chart.name, found.chart.version);
-    ensure!(chart == CHART && found.status == model::ReleaseStatus::Deployed, "{chart} is {}", found.status);
+    ensure!(chart == CHART && found.status == portolan_model::ReleaseStatus::Deployed, "{chart} is {}", found.status);
     Ok(())
 }

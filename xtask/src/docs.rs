@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
-use model::Code;
-use recipe::Book;
-use report::reference::{self, Example};
+use portolan_model::Code;
+use portolan_recipe::RecipeSet;
+use portolan_report::reference::{self, Example};
 
-use trials::program::Program;
+use portolan_trials::program::Program;
 
 /// How a code can be had on any machine: commands typed one after another in an empty folder, the last of which says it.
 const EXAMPLES: &[(Code, &[&str])] = &[
@@ -44,8 +44,8 @@ const EXAMPLES: &[(Code, &[&str])] = &[
 /// Writes the pages and removes those of what is gone; with `check` only says whether they are stale.
 pub(crate) fn write(root: &Path, check: bool) -> Result<()> {
     let program = Program::build(root)?;
-    let mut pages = reference::pages(&Book::builtin(), &examples(&program)?);
-    pages.extend(report::schema::all().map(|(name, text)| (format!("schema/{name}"), text)));
+    let mut pages = reference::pages(&RecipeSet::builtin(), &examples(&program)?);
+    pages.extend(portolan_report::schema::all().map(|(name, text)| (format!("schema/{name}"), text)));
     let docs = root.join("docs");
     let mut stale = Vec::new();
     for (name, text) in &pages {

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Result, bail};
-use trials::fidelity::{self, Case};
+use portolan_trials::fidelity::{self, Case};
 
 /// Runs every case under every helm and writes the page.
 pub(crate) fn run(root: &Path, helms: &[String], jobs: usize, only: Option<&str>) -> Result<()> {

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Parser, Subcommand};
-use testkit::rig;
+use portolan_testkit::rig;
 
 mod bench;
 mod docs;
@@ -12,8 +12,8 @@ mod matrix;
 mod picture;
 mod render;
 mod reports;
+mod simulated_upgrades;
 mod test;
-mod voyages;
 
 #[derive(Parser)]
 #[command(name = "cargo xtask", about = "What a developer of Portolan types")]
@@ -171,7 +171,7 @@ fn run(command: Command) -> anyhow::Result<()> {
                 None => rig::Cache::locate()?.build().helm("3.22.0")?,
             };
             let recorder = std::sync::Arc::new(render::Recorder::new(&helm)?);
-            recorder.record_all()?;
+            simulated_upgrades::record_all(&recorder)?;
             recorder.finish(root(), check)
         }
     }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Result, bail};
-use trials::matrix;
+use portolan_trials::matrix;
 
 /// Carries out every pair under every helm and writes the page; with `only` those whose start has this in its name, and
 /// no page.

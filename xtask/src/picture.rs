@@ -7,7 +7,7 @@ use anstyle::{Color, RgbColor};
 use anstyle_svg::{Palette, Term};
 use anyhow::{Context, Result, bail};
 
-use trials::program::Program;
+use portolan_trials::program::Program;
 
 /// A picture: a command, and the parts of its output that tell the story.
 struct Picture {
@@ -25,8 +25,8 @@ const PICTURES: [Picture; 2] = [
         command: "rehearse --sim openshift-2.8 --to 2.20 --without keep-claims,retain-volumes",
         parts: &[
             ("VOLUME", "pvc-22653582-0ed2-9163 (pvc-postgresql)"),
-            ("The shortest way there:", "The rule that bites"),
-            ("What holds it", "No rules for"),
+            ("The shortest way there:", "Decided by rule"),
+            ("Prevented by", "No rules for"),
             ("Not Safe", "Next:"),
         ],
     },

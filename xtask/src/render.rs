@@ -1,15 +1,15 @@
 //! `cargo xtask render`: records what the real helm renders, so that a simulation needs nothing but Rust.
 
-use fixtures::RecordedRendering;
-use helm_compat::chart::PackedChart;
+use portolan_fixtures::RecordedRendering;
+use portolan_helm_compat::chart::PackedChart;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Mutex, MutexGuard};
 
 use anyhow::{Context, bail};
-use model::{Finding, ReleaseId};
-use rehearse::Installation;
+use portolan_model::{Finding, ReleaseId};
+use portolan_rehearse::Installation;
 use serde_json::Value;
 
 /// Where the recordings lie, from the workspace's root.
@@ -36,7 +36,7 @@ impl Recorder {
         release: &ReleaseId,
         values: &Value,
     ) -> anyhow::Result<RecordedRendering> {
-        let key = fixtures::rendering_key(&chart.digest, release, values);
+        let key = portolan_fixtures::rendering_key(&chart.digest, release, values);
         if let Some(recorded) = self.all().get(&key) {
             return Ok(recorded.clone());
         }
@@ -71,23 +71,15 @@ impl Recorder {
         Ok(String::from_utf8(out.stdout)?)
     }
 
-    /// Every rendering that the simulated installations and their upgrades need.
-    pub(crate) fn record_all(self: &Arc<Self>) -> anyhow::Result<()> {
-        for name in fixtures::installation_names() {
-            let installation = self.installation(&name)?;
-            crate::voyages::record(self, &installation)?;
-        }
-        Ok(())
-    }
-
     fn all(&self) -> MutexGuard<'_, BTreeMap<String, RecordedRendering>> {
         self.recorded.lock().expect("one thread records")
     }
 
-    fn installation(&self, name: &str) -> anyhow::Result<Installation> {
-        fixtures::installation(name, &|chart, release, values| {
+    /// A simulated installation, with the renderings it needs recorded.
+    pub(crate) fn installation(&self, name: &str) -> anyhow::Result<Installation> {
+        portolan_fixtures::installation(name, &|chart, release, values| {
             self.render(chart, release, values)
-                .map_err(|error| Finding::blocking(model::Code::ChartRefuses, error.to_string()))
+                .map_err(|error| Finding::blocking(portolan_model::Code::ChartRefuses, error.to_string()))
         })
         .map_err(|finding| anyhow::anyhow!("{finding}: {}", finding.evidence.join("; ")))
     }

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Result, bail};
-use testkit::rig::Rig;
-use trials::program::Program;
-use trials::reports::{self, Case, Harm, HarmSeen, Outcome, Results, Row, Standing, Trial};
+use portolan_testkit::rig::Rig;
+use portolan_trials::program::Program;
+use portolan_trials::reports::{self, Case, Harm, HarmSeen, Outcome, Results, Row, Standing, Trial};
 
 /// What to run.
 pub(crate) struct Options<'a> {

@@ -6,9 +6,9 @@ use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
+use portolan_testkit::rig::{self, Availability, Rig};
+use portolan_trials::side_by_side::each;
 use serde_json::Value;
-use testkit::rig::{self, Availability, Rig};
-use trials::side_by_side::each;
 
 /// More make pods so slow on two processors that time limits are met.
 const BINARIES_AT_ONCE: usize = 2;

@@ -5,8 +5,8 @@ use std::io::BufReader;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use model::{Code, Digest, Finding};
 use portolan_bundle::{BundleIndex, INDEX_FORMAT, Limits};
+use portolan_model::{Code, Digest, Finding};
 use serde::{Deserialize, Serialize};
 
 use crate::store::files::{make_folder, write_durably};

@@ -11,12 +11,12 @@ mod source;
 
 use std::path::PathBuf;
 
-use model::{ChartId, Code, Digest, Finding, HelmClient};
+use portolan_model::{ChartId, Code, Digest, Finding, HelmClient};
 
 use crate::helm::Home;
 
 pub use credentials::{Files, Login};
-pub use source::Source;
+pub use source::ChartSource;
 
 /// How a source is reached.
 #[derive(Clone, Debug, Default)]
@@ -30,7 +30,7 @@ pub struct Access {
 /// What a source has of the product's charts.
 pub struct Listing {
     home: Home,
-    source: Source,
+    source: ChartSource,
     charts: Vec<Offer>,
     /// The file of registry logins, where it is not the one of this home.
     registry: Option<PathBuf>,
@@ -56,7 +56,7 @@ impl Listing {
     /// [`Code::RepositoryUnreachable`], [`Code::RepositoryDenied`], [`Code::BadIndex`], or [`Code::NotInRepository`]
     /// where it has none of them.
     pub async fn of(
-        source: &Source,
+        source: &ChartSource,
         names: &[String],
         access: &Access,
         files: &Files,
@@ -64,8 +64,8 @@ impl Listing {
     ) -> Result<Self, Finding> {
         let home = Home::new(helm, "what is fetched")?;
         let (charts, registry) = match source {
-            Source::Repository { url } => (http::list(&home, url, names, access, files).await?, None),
-            Source::Registry { host, path } => oci::list(&home, host, path, names, access, files).await?,
+            ChartSource::Repository { url } => (http::list(&home, url, names, access, files).await?, None),
+            ChartSource::Registry { host, path } => oci::list(&home, host, path, names, access, files).await?,
         };
         if charts.is_empty() {
             return Err(Finding::blocking(Code::NotInRepository, format!("{source} has no chart of the product"))
@@ -114,7 +114,7 @@ fn only_file(folder: &std::path::Path) -> Option<Vec<u8>> {
 
 /// Helm looks at an archive's digest for a registry only, and at its name and version never (helm 3.22.0,
 /// `pkg/downloader/chart_downloader.go`).
-fn check(archive: &[u8], offer: &Offer, source: &Source) -> Result<(), Finding> {
+fn check(archive: &[u8], offer: &Offer, source: &ChartSource) -> Result<(), Finding> {
     let digest = Digest::of(archive);
     if let Some(listed) = &offer.digest
         && *listed != digest.hex()

@@ -4,14 +4,14 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use helm_compat::record::{self, Record};
-use model::{ChartId, Code, Finding, Object, Ref, Release, ReleaseFact, ReleaseId, ReleaseStatus, RenderJob};
+use portolan_helm_compat::record::{self, ReleaseRecord};
+use portolan_model::{ChartId, Code, Finding, Object, Ref, Release, ReleaseFact, ReleaseId, ReleaseStatus, RenderJob};
 
-pub(crate) use helm_compat::precheck::{Known, PlannedWrites};
+pub(crate) use portolan_helm_compat::precheck::{KnownObjects, PlannedWrites};
 
 use crate::helm::Launch;
 
-pub(crate) use helm_compat::values::{file as values_file, set};
+pub(crate) use portolan_helm_compat::values::{file as values_file, set};
 
 /// The records of a release out of its Secrets, oldest first.
 pub(crate) fn releases(
@@ -47,7 +47,7 @@ pub(crate) fn newest_docs(secrets: &[Object], id: &ReleaseId) -> Result<Vec<Obje
 
 /// The arguments of an upgrade.
 pub(crate) fn upgrade_argv(launch: &Launch<'_>, values: &Path) -> Vec<String> {
-    helm_compat::upgrade_argv(
+    portolan_helm_compat::upgrade_argv(
         launch.run,
         launch.token,
         launch.context,
@@ -58,32 +58,32 @@ pub(crate) fn upgrade_argv(launch: &Launch<'_>, values: &Path) -> Vec<String> {
 
 /// The arguments of a rendering as the upgrade will be.
 pub(crate) fn dry_run_argv(job: &RenderJob, chart: &Path, values: &Path) -> Vec<String> {
-    helm_compat::dry_run_argv(&job.release, job.mode, &chart.to_string_lossy(), &values.to_string_lossy())
+    portolan_helm_compat::dry_run_argv(&job.release, job.mode, &chart.to_string_lossy(), &values.to_string_lossy())
 }
 
 /// The charts of these names in a repository's index.
-pub(crate) fn index(text: &str, names: &[String]) -> Result<Vec<helm_compat::index::Listed>, String> {
-    helm_compat::index::read(text, names)
+pub(crate) fn index(text: &str, names: &[String]) -> Result<Vec<portolan_helm_compat::index::Listed>, String> {
+    portolan_helm_compat::index::read(text, names)
 }
 
 /// Name and version of an archive.
 pub(crate) fn chart_id(archive: &[u8]) -> Result<ChartId, String> {
-    helm_compat::chart::read(archive).map(|chart| chart.id()).map_err(|error| error.to_string())
+    portolan_helm_compat::chart::read(archive).map(|chart| chart.id()).map_err(|error| error.to_string())
 }
 
 /// A chart's version, as helm reads it.
 pub(crate) fn chart_version(text: &str) -> Option<semver::Version> {
-    helm_compat::chart::version(text)
+    portolan_helm_compat::chart::version(text)
 }
 
 /// A file of helm's.
 pub(crate) fn yaml(text: &str) -> Result<serde_json::Value, String> {
-    helm_compat::values::parse(text, "it").map_err(|error| error.to_string())
+    portolan_helm_compat::values::parse(text, "it").map_err(|error| error.to_string())
 }
 
 /// The record from which a simulated installation's helm renders: that of the revision before, with the stored manifest.
 pub(crate) fn record_before(release: &Release, job: &RenderJob) -> Object {
-    record::encode(&Record {
+    record::encode(&ReleaseRecord {
         revision: job.revision.saturating_sub(1),
         status: ReleaseStatus::Deployed,
         name: job.release.name.clone(),

@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use model::{
-    Carried, CheckReport, DatabaseError, DatabaseRef, Digest, Elapsed, Event, Finding, HelmRun, HelmToken, Manifest,
-    Object, ObjectCheck, Observation, Progress, Record, Refusal, Reply, Request, SecretKey, Seen, Snapshot, Wait,
+use portolan_model::{
+    Carried, CheckReport, DatabaseError, DatabaseRef, Digest, Elapsed, Event, Finding, HelmRun, HelmToken,
+    JournalRecord, Manifest, Object, ObjectCheck, Observation, Progress, Refusal, Reply, Request, SecretKey, Seen,
+    Snapshot, Wait,
 };
 use serde_json::Value;
 
-use crate::compat::{self, Known, PlannedWrites};
+use crate::compat::{self, KnownObjects, PlannedWrites};
 use crate::helm::{self, Launch};
 use crate::kubernetes::Client;
 use crate::postgres;
@@ -133,7 +134,7 @@ impl Driver {
             own: check.own.clone(),
             is_next: true,
         };
-        let (report, _) = self.client.precheck(writes, Known::default()).await;
+        let (report, _) = self.client.precheck(writes, KnownObjects::default()).await;
         Ok(report)
     }
 
@@ -194,8 +195,8 @@ impl Driver {
     }
 }
 
-fn archived_as<'a>(record: &'a Record, key: &SecretKey) -> Option<&'a Digest> {
-    let Record::Observed { observation: Observation::Archived { objects }, .. } = record else {
+fn archived_as<'a>(record: &'a JournalRecord, key: &SecretKey) -> Option<&'a Digest> {
+    let JournalRecord::Observed { observation: Observation::Archived { objects }, .. } = record else {
         return None;
     };
     objects.iter().find(|archived| archived.object == key.secret).map(|archived| &archived.digest)

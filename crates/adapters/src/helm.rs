@@ -13,7 +13,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use model::{Code, Digest, Finding, HelmClient};
+use portolan_model::{Code, Digest, Finding, HelmClient};
 use tokio::process::Command;
 
 pub use dry_run::DryRun;

@@ -14,11 +14,11 @@ mod write;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use model::{Finding, Requests};
+use portolan_model::{Finding, Requests};
 
 pub use error::explain;
-pub use helm_compat::precheck::{Known, PlannedWrites};
 pub(crate) use kinds::{Kind, kinds};
+pub use portolan_helm_compat::precheck::{KnownObjects, PlannedWrites};
 
 /// A client of one API server, as one user.
 pub struct Client {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
-use model::{DatabaseError, DatabaseRef, OtherDatabase, Snapshot, Table};
+use portolan_model::{DatabaseError, DatabaseRef, OtherDatabase, Snapshot, Table};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_postgres::error::SqlState;

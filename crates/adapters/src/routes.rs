@@ -10,7 +10,7 @@ use http::Uri;
 use http_body_util::Empty;
 use hyper::body::Bytes;
 use hyper_util::rt::TokioIo;
-use model::{Ref, RouteLook, RouteSeen, Seen};
+use portolan_model::{Ref, RouteLook, RouteSeen, Seen};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout};
@@ -38,8 +38,8 @@ pub async fn look(routes: Vec<(Ref, Seen)>) -> Vec<RouteLook> {
             Seen::Absent => looks.push(broken("it is not there".into())),
             Seen::Unreadable(why) => looks.push(unseen(why)),
             Seen::There(object) => {
-                let addresses = kube_facts::addresses(&object);
-                if let Some(why) = kube_facts::refusal(&object) {
+                let addresses = portolan_kube_facts::addresses(&object);
+                if let Some(why) = portolan_kube_facts::refusal(&object) {
                     looks.push(broken(why));
                 } else if addresses.is_empty() {
                     looks.push(unseen("it names no host that could be asked".into()));

@@ -11,7 +11,7 @@ mod run;
 use std::path::{Path, PathBuf};
 
 use etcetera::BaseStrategy;
-use model::{Code, Finding, ReleaseId, Uid};
+use portolan_model::{Code, Finding, ReleaseId, Uid};
 
 pub use lock::{Lock, lock};
 pub use run::{Meta, RunInfo, RunStore, find, list};

@@ -5,12 +5,12 @@ use std::ffi::OsString;
 use std::path::Path;
 
 use base64::Engine as _;
-use model::{ChartId, Code, Digest, Finding, HelmClient};
-use portolan_adapters::charts::{Access, Files, Listing, Login, Source};
+use portolan_adapters::charts::{Access, ChartSource, Files, Listing, Login};
 use portolan_adapters::helm;
+use portolan_model::{ChartId, Code, Digest, Finding, HelmClient};
+use portolan_testkit::registry::{LOGIN, Registry};
+use portolan_testkit::repository::{Repository, RepositoryContents};
 use serde_json::json;
-use testkit::registry::{LOGIN, Registry};
-use testkit::repository::{Repository, Shelf};
 
 const CHART: &str = "control-plane";
 
@@ -25,10 +25,14 @@ async fn helms() -> Vec<HelmClient> {
 }
 
 /// The fixture charts.
-fn shelf() -> Shelf {
-    let archive =
-        |chart: helm_compat::chart::PackedChart| (chart.id.name.clone(), chart.id.version.to_string(), chart.archive);
-    Shelf { archives: fixtures::charts().into_iter().map(archive).collect(), ..Shelf::default() }
+fn contents() -> RepositoryContents {
+    let archive = |chart: portolan_helm_compat::chart::PackedChart| {
+        (chart.id.name.clone(), chart.id.version.to_string(), chart.archive)
+    };
+    RepositoryContents {
+        archives: portolan_fixtures::charts().into_iter().map(archive).collect(),
+        ..RepositoryContents::default()
+    }
 }
 
 fn id(version: &str) -> ChartId {
@@ -51,7 +55,7 @@ fn files(folder: &Path) -> Files {
 
 /// Lists a repository and fetches 2.20.41.
 async fn fetch(url: &str, access: &Access, files: &Files, helm: &HelmClient) -> Result<(Vec<u8>, String), Finding> {
-    let source = Source::parse(url).expect("an address");
+    let source = ChartSource::parse(url).expect("an address");
     let listing = Listing::of(&source, &names(), access, files, helm).await?;
     listing.fetch(&id("2.20.41")).await
 }
@@ -60,10 +64,10 @@ async fn fetch(url: &str, access: &Access, files: &Files, helm: &HelmClient) -> 
 #[ignore = "needs the rig: cargo xtask test"]
 async fn what_is_chosen_is_fetched_and_nothing_else() {
     for helm in helms().await {
-        let shelf = shelf();
-        let known = shelf.archives.clone();
-        let repository = Repository::start(shelf).expect("a repository");
-        let source = Source::parse(&repository.url()).expect("an address");
+        let contents = contents();
+        let known = contents.archives.clone();
+        let repository = Repository::start(contents).expect("a repository");
+        let source = ChartSource::parse(&repository.url()).expect("an address");
         let access = Access::default();
         let listing = Listing::of(&source, &names(), &access, &Files::default(), &helm).await.expect("a listing");
         assert_eq!(listing.ids().count(), known.len());
@@ -85,8 +89,8 @@ async fn a_login_is_given_or_known_to_helm() {
     for helm in helms().await {
         let folder = tempfile::tempdir().expect("a folder");
         let files = files(folder.path());
-        let shelf = Shelf { login: Some(("me".into(), "hidden".into())), ..shelf() };
-        let repository = Repository::start(shelf).expect("a repository");
+        let contents = RepositoryContents { login: Some(("me".into(), "hidden".into())), ..contents() };
+        let repository = Repository::start(contents).expect("a repository");
         let url = repository.url();
         for access in [Access::default(), login("wrong")] {
             let denied = fetch(&url, &access, &files, &helm).await.expect_err("nobody is let in");
@@ -110,13 +114,13 @@ async fn a_login_is_given_or_known_to_helm() {
 async fn what_is_wrong_with_a_repository_is_told() {
     for helm in helms().await {
         let answer = |path: &str, status: u16, body: &[u8]| {
-            let mut shelf = shelf();
-            shelf.instead.insert(path.into(), (status, body.to_vec()));
-            shelf
+            let mut contents = contents();
+            contents.instead.insert(path.into(), (status, body.to_vec()));
+            contents
         };
         let page = b"<html><head><title>Log in</title></head><body>\n<p>Log in: here</p></body></html>";
         let archive = "/control-plane-2.20.41.tgz";
-        let mut renamed = shelf();
+        let mut renamed = contents();
         for its in &mut renamed.archives {
             if its.0 == CHART && its.1 == "2.13.19" {
                 its.1 = "2.20.41".into();
@@ -129,14 +133,14 @@ async fn what_is_wrong_with_a_repository_is_told() {
             (answer("/index.yaml", 404, page), Code::BadIndex),
             (answer("/index.yaml", 403, page), Code::RepositoryDenied),
             (answer("/index.yaml", 503, page), Code::RepositoryUnreachable),
-            (Shelf::default(), Code::NotInRepository),
+            (RepositoryContents::default(), Code::NotInRepository),
             (answer(archive, 404, page), Code::NotInRepository),
             (answer(archive, 403, page), Code::RepositoryDenied),
             (answer(archive, 200, page), Code::OtherArchive),
             (renamed, Code::OtherChart),
         ];
-        for (at, (shelf, code)) in cases.into_iter().enumerate() {
-            let repository = Repository::start(shelf).expect("a repository");
+        for (at, (contents, code)) in cases.into_iter().enumerate() {
+            let repository = Repository::start(contents).expect("a repository");
             let finding = fetch(&repository.url(), &Access::default(), &Files::default(), &helm).await;
             let finding = finding.expect_err("something is wrong");
             assert_eq!(finding.code, code, "case {at}, helm {}: {finding:?}", helm.version());
@@ -165,7 +169,7 @@ fn logins(folder: &Path, name: &str, host: &str) -> OsString {
 
 /// Pushes the fixture charts with helm itself.
 fn push(helm: &HelmClient, folder: &Path, host: &str, logins: &OsString) {
-    for (name, version, archive) in shelf().archives {
+    for (name, version, archive) in contents().archives {
         let path = folder.join(format!("{name}-{version}.tgz"));
         std::fs::write(&path, archive).expect("a file");
         let mut command = std::process::Command::new(helm.path().expect("a program"));
@@ -187,7 +191,7 @@ async fn a_registry_is_asked_for_its_tags_and_helm_pulls() {
         push(&helm, folder.path(), host, &helms_file);
         let known = Files::by(&|name| (name == "HELM_REGISTRY_CONFIG").then(|| helms_file.clone()));
         let wanted =
-            shelf().archives.into_iter().find(|its| its.0 == CHART && its.1 == "2.20.41").expect("the chart").2;
+            contents().archives.into_iter().find(|its| its.0 == CHART && its.1 == "2.20.41").expect("the chart").2;
         let given = Some(Login { username: LOGIN.0.into(), password: LOGIN.1.into() });
         for (path, access, files) in [
             ("charts", open(given.clone()), &Files::default()),
@@ -213,7 +217,10 @@ async fn a_registry_is_asked_for_its_tags_and_helm_pulls() {
 async fn what_is_wrong_with_a_registry_is_told() {
     let helm = helms().await.pop().expect("a helm");
     let registry = registry(false);
-    let page = Shelf { instead: [("/v2/".to_owned(), (200, b"<html>".to_vec()))].into(), ..Shelf::default() };
+    let page = RepositoryContents {
+        instead: [("/v2/".to_owned(), (200, b"<html>".to_vec()))].into(),
+        ..RepositoryContents::default()
+    };
     let no_registry = Repository::start(page).expect("a server").url();
     for (url, code) in [
         (format!("oci://{}/nothing", registry.address()), Code::NotInRepository),

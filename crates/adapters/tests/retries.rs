@@ -5,8 +5,8 @@ use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use model::{Ref, Reply, Rv, Seen, Uid, Verb, Write};
 use portolan_adapters::kubernetes::Client;
+use portolan_model::{Ref, Reply, Rv, Seen, Uid, Verb, Write};
 use serde_json::json;
 
 /// Serves on a port: 503 to the first `busy` requests, then an object. Returns the address and the count.

@@ -21,7 +21,7 @@ Exit codes:
 #[derive(Debug, Parser)]
 #[command(name = "portolan", bin_name = "portolan", version, max_term_width = 100, propagate_version = true, after_help = EXIT_CODES, before_help = "\
 Example:
-  portolan upgrade --sim openshift-2.8 --to 2.20 --yes    the whole voyage, simulated
+  portolan upgrade --sim openshift-2.8 --to 2.20 --yes    the whole upgrade, simulated
   portolan survey                                         what is installed here, and its data")]
 pub(crate) struct Cli {
     /// Options that every command takes.
@@ -114,7 +114,7 @@ pub(crate) enum Command {
     /// Surveys, plans, rehearses, applies and verifies in one go
     #[command(before_help = "Example:\n  portolan upgrade --sim openshift-2.8 --to 2.20 --yes")]
     Upgrade(UpgradeArgs),
-    /// Protects the data where nothing is upgraded today: volumes outlive their claims, claims outlive the chart
+    /// Protects the data where nothing is upgraded today: volumes outlive their PVCs, PVCs outlive the chart
     #[command(before_help = "Example:\n  portolan protect --dry-run\n  portolan protect --sim openshift-2.8 --yes")]
     Protect(ProtectArgs),
     /// Shows where a run is, what is safe, what is down, and the next command

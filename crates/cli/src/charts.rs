@@ -3,11 +3,11 @@
 use std::io::Read;
 use std::path::PathBuf;
 
-use adapters::charts::{Access, Files, Listing, Login, Source};
-use adapters::helm;
-use model::{Code, Finding};
-use recipe::Book;
-use workflow::{Catalog, Target, read_charts};
+use portolan_adapters::charts::{Access, ChartSource, Files, Listing, Login};
+use portolan_adapters::helm;
+use portolan_model::{Code, Finding};
+use portolan_recipe::RecipeSet;
+use portolan_workflow::{Catalog, Target, read_charts};
 
 use crate::args::{Global, UpgradeOptions};
 use crate::output::Output;
@@ -20,11 +20,11 @@ pub(crate) async fn offered(
     global: &Global,
     target: &Target,
     options: &UpgradeOptions,
-    book: &Book,
+    book: &RecipeSet,
     output: &Output,
 ) -> Result<Catalog, Finding> {
     let (registries, paths): (Vec<&PathBuf>, Vec<&PathBuf>) =
-        options.chart.iter().partition(|path| Source::is_registry(&path.to_string_lossy()));
+        options.chart.iter().partition(|path| ChartSource::is_registry(&path.to_string_lossy()));
     let mut here = Vec::new();
     for path in &paths {
         read_charts(path, &mut here)?;
@@ -49,7 +49,7 @@ pub(crate) async fn offered(
 }
 
 /// Nothing is fetched that was not asked for, the usual repository included.
-fn none_named(book: &Book) -> Finding {
+fn none_named(book: &RecipeSet) -> Finding {
     let finding = Finding::blocking(Code::NoChart, "no chart was named");
     match &book.product.repository {
         Some(repository) => finding.next(format!("add --repo {}, or --chart FILE|FOLDER", repository.url)),
@@ -60,14 +60,14 @@ fn none_named(book: &Book) -> Finding {
 async fn listing(
     global: &Global,
     options: &UpgradeOptions,
-    book: &Book,
+    book: &RecipeSet,
     address: &str,
     output: &Output,
 ) -> Result<Listing, Finding> {
-    let source = Source::parse(address)?;
+    let source = ChartSource::parse(address)?;
     let access = Access { login: login(options)?, plain_http: options.plain_http };
     let files = Files::of_user();
-    if let (Source::Repository { url }, Some(usual)) = (&source, &book.product.repository)
+    if let (ChartSource::Repository { url }, Some(usual)) = (&source, &book.product.repository)
         && let Some(warning) = files.another(&usual.name, url)?
     {
         output.finding(&warning);
@@ -98,7 +98,7 @@ mod tests {
 
     #[test]
     fn the_usual_repository_is_named_and_not_asked() {
-        let mut book = Book::builtin();
+        let mut book = RecipeSet::builtin();
         let finding = none_named(&book);
         assert_eq!(finding.code, Code::NoChart);
         assert!(finding.next.contains("--repo https://runai.jfrog.io/artifactory/cp-charts-prod"), "{}", finding.next);

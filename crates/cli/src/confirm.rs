@@ -2,13 +2,13 @@
 
 use std::io::{BufRead, IsTerminal, Write};
 
-use model::{Code, Finding};
+use portolan_model::{Code, Finding};
 
 /// Asks for the release's name. Without a terminal nobody can answer, so nothing is written.
 pub(crate) fn by_name(what: &str, name: &str) -> Result<(), Finding> {
     let not = |found: &str| Finding::blocking(Code::NotConfirmed, found);
     if !std::io::stdin().is_terminal() {
-        return Err(not("nobody is there to confirm").next("pass --yes where nobody can be asked"));
+        return Err(not("no terminal to confirm on").next("pass --yes where nobody can be asked"));
     }
     let mut stderr = std::io::stderr();
     drop(write!(stderr, "{what}\nType the release's name to go on: "));

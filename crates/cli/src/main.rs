@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use model::{Code, Finding};
+use portolan_model::{Code, Finding};
 
 mod args;
 mod charts;
@@ -12,7 +12,7 @@ mod confirm;
 mod options;
 mod output;
 mod prepare;
-mod telling;
+mod progress;
 
 use args::{Cli, Command};
 use output::Output;
@@ -57,7 +57,7 @@ fn mistyped(error: &clap::Error) -> ExitCode {
     } else {
         Output::bare().finding(&usage(&error.to_string()));
     }
-    ExitCode::from(model::Exit::Usage as u8)
+    ExitCode::from(portolan_model::Exit::Usage as u8)
 }
 
 /// A finding out of clap's words: `error: ...`, details, a tip, the usage.

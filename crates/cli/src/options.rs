@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use adapters::kubernetes::Client;
-use adapters::store;
-use model::{Code, Finding, ReleaseId};
-use recipe::Book;
-use workflow::{Simulated, Target};
+use portolan_adapters::kubernetes::Client;
+use portolan_adapters::store;
+use portolan_model::{Code, Finding, ReleaseId};
+use portolan_recipe::RecipeSet;
+use portolan_workflow::{Simulated, Target};
 
 use crate::args::Global;
 
@@ -41,8 +41,8 @@ fn words(simulated: &Simulated) -> String {
              redacted stays so, and of its databases' rows nothing is known."
         );
     }
-    let checked = fixtures::checked_rules();
-    let rules = rehearse::RULES.len() + rehearse::HELM_RULES.len();
+    let checked = portolan_fixtures::checked_rules();
+    let rules = portolan_rehearse::RULES.len() + portolan_rehearse::HELM_RULES.len();
     let helms = checked.helms.join(", ");
     let how = if !checked.seen.is_empty() {
         let seen = checked.seen.len();
@@ -81,7 +81,7 @@ pub(crate) fn state_root(target: &Target, global: &Global) -> Result<PathBuf, Fi
 }
 
 /// The release that the options name, else the one that a simulation has, else the recipes'.
-pub(crate) fn release(global: &Global, target: &Target, book: &Book) -> ReleaseId {
+pub(crate) fn release(global: &Global, target: &Target, book: &RecipeSet) -> ReleaseId {
     let usual = match target {
         Target::Simulated(simulated) => simulated.installation.world().facts().release.clone(),
         Target::Cluster(_) => {
@@ -128,8 +128,8 @@ fn prune(simulated: &Path) {
 }
 
 /// The recipes: the built-in ones, or those of a folder.
-pub(crate) fn book(global: &Global) -> Result<Book, Finding> {
-    let Some(folder) = &global.recipes else { return Ok(Book::builtin()) };
+pub(crate) fn book(global: &Global) -> Result<RecipeSet, Finding> {
+    let Some(folder) = &global.recipes else { return Ok(RecipeSet::builtin()) };
     let mut files = BTreeMap::new();
     let unusable = |error: std::io::Error| {
         Finding::blocking(Code::BadRecipe, format!("{} cannot be read", folder.display())).with(error.to_string())
@@ -141,5 +141,5 @@ pub(crate) fn book(global: &Global) -> Result<Book, Finding> {
             files.insert(name, fs_err::read_to_string(&path).map_err(unusable)?);
         }
     }
-    Book::load(&files)
+    RecipeSet::load(&files)
 }

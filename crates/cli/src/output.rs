@@ -3,8 +3,8 @@
 use std::io::{IsTerminal, Write};
 use std::sync::{Mutex, PoisonError};
 
-use model::{Code, Finding};
-use report::{Page, Style};
+use portolan_model::{Code, Finding};
+use portolan_report::{Document, Style};
 use serde::Serialize;
 
 use crate::args::{Format, Global, When};
@@ -63,7 +63,7 @@ impl Output {
     }
 
     /// A result: the page for people, the value for machines.
-    pub(crate) fn result<T: Serialize>(&self, page: &Page, value: &T) -> Result<(), Finding> {
+    pub(crate) fn result<T: Serialize>(&self, page: &Document, value: &T) -> Result<(), Finding> {
         self.page(page)?;
         self.value(value)
     }
@@ -96,7 +96,7 @@ impl Output {
     }
 
     /// A page on the way to a result; machines do not get it.
-    pub(crate) fn page(&self, page: &Page) -> Result<(), Finding> {
+    pub(crate) fn page(&self, page: &Document) -> Result<(), Finding> {
         if self.is_machine() { Ok(()) } else { print(&page.terminal(&self.stdout)) }
     }
 
@@ -117,7 +117,7 @@ impl Output {
     }
 
     /// What has to be said beside a result, machines or not.
-    pub(crate) fn note(&self, page: &Page) {
+    pub(crate) fn note(&self, page: &Document) {
         drop(write!(std::io::stderr(), "{}", page.terminal(&self.stderr)));
     }
 
@@ -129,7 +129,7 @@ impl Output {
     /// What went wrong, or is worth knowing.
     pub(crate) fn findings(&self, findings: &[Finding]) {
         self.told.lock().unwrap_or_else(PoisonError::into_inner).findings.extend_from_slice(findings);
-        drop(write!(std::io::stderr(), "{}", report::findings(findings).terminal(&self.stderr)));
+        drop(write!(std::io::stderr(), "{}", portolan_report::findings(findings).terminal(&self.stderr)));
     }
 }
 

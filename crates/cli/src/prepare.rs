@@ -4,15 +4,15 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-use adapters::store::RunStore;
-use helm_compat::values;
-use inventory::Survey;
-use model::{Accepted, Code, Content, Finding, Plan, PlanFile, StepKind};
-use recipe::Book;
-use rehearse::Rehearsal;
-use report::Page;
+use portolan_adapters::store::RunStore;
+use portolan_helm_compat::values;
+use portolan_inventory::Survey;
+use portolan_model::{Accepted, Code, Content, Finding, Plan, PlanFile, StepKind};
+use portolan_recipe::RecipeSet;
+use portolan_rehearse::Rehearsal;
+use portolan_report::Document;
+use portolan_workflow::{Limits, Planned, Rehearse, Target, UpgradeRequest};
 use serde_json::{Value, json};
-use workflow::{Limits, Planned, Rehearse, Target, UpgradeRequest};
 
 use crate::args::{Global, UpgradeOptions};
 use crate::charts;
@@ -21,9 +21,9 @@ use crate::options;
 use crate::output::Output;
 
 /// What a plan is made from and with.
-pub(crate) struct Prepared {
+pub(crate) struct PreparedPlan {
     /// The recipes.
-    pub(crate) book: Book,
+    pub(crate) book: RecipeSet,
     /// What was found.
     pub(crate) survey: Survey,
     /// The plan with the objects that it refers to.
@@ -32,27 +32,31 @@ pub(crate) struct Prepared {
     pub(crate) rehearsal: Option<Rehearsal>,
 }
 
-impl Prepared {
+impl PreparedPlan {
     /// The plan for people, and before it where its charts were fetched.
-    pub(crate) fn page(&self) -> Page {
+    pub(crate) fn page(&self) -> Document {
         let name = self.book.product.repository.as_ref().map_or("charts", |repository| &repository.name);
         let plan = &self.file.plan;
-        report::fetched(&self.file.fetched, name).then(report::plan(plan, &plan.digest(), self.rehearsal.as_ref()))
+        portolan_report::fetched(&self.file.fetched, name).then(portolan_report::plan(
+            plan,
+            &plan.digest(),
+            self.rehearsal.as_ref(),
+        ))
     }
 }
 
 /// Surveys an installation.
-pub(crate) async fn survey(global: &Global, target: &Target) -> Result<(Book, Survey), Finding> {
+pub(crate) async fn survey(global: &Global, target: &Target) -> Result<(RecipeSet, Survey), Finding> {
     let book = options::book(global)?;
     let release = options::release(global, target, &book);
-    let survey = workflow::survey(target, &release).await?;
+    let survey = portolan_workflow::survey(target, &release).await?;
     Ok((book, survey))
 }
 
 /// Surveys the release that a plan is for, whatever the usual one is.
 pub(crate) async fn survey_for(global: &Global, target: &Target, plan: &Plan) -> Result<Survey, Finding> {
     runs::check_meant(global, &plan.release, "the plan")?;
-    let mut survey = workflow::survey(target, &plan.release).await?;
+    let mut survey = portolan_workflow::survey(target, &plan.release).await?;
     survey.go_on_from_deployed();
     Ok(survey)
 }
@@ -64,11 +68,11 @@ pub(crate) async fn plan(
     options: &UpgradeOptions,
     rehearses: Rehearse,
     output: &Output,
-) -> Result<Prepared, Finding> {
+) -> Result<PreparedPlan, Finding> {
     let (book, mut survey) = survey(global, target).await?;
     survey.go_on_from_deployed();
     // Before charts are fetched. A survey can do without a helm; this says why there is none.
-    workflow::usable_helm(target, &survey).await?;
+    portolan_workflow::usable_helm(target, &survey).await?;
     let catalog = charts::offered(global, target, options, &book, output).await?;
     let stops: Vec<&String> =
         if options.to.is_some() { options.via.iter().chain(&options.to).collect() } else { Vec::new() };
@@ -82,9 +86,9 @@ pub(crate) async fn plan(
         accepted: accepted(options)?,
         limits: limits(options)?,
     };
-    let Planned { mut file, rehearsal } = workflow::plan(target, &survey, &book, &request, rehearses).await?;
+    let Planned { mut file, rehearsal } = portolan_workflow::plan(target, &survey, &book, &request, rehearses).await?;
     file.fetched = fetched;
-    Ok(Prepared { book, survey, file, rehearsal })
+    Ok(PreparedPlan { book, survey, file, rehearsal })
 }
 
 /// The time limits that the user gives.
@@ -120,7 +124,7 @@ fn seconds(text: &str) -> Option<u64> {
     number.parse::<u64>().ok()?.checked_mul(factor).filter(|seconds| *seconds > 0)
 }
 
-/// What the user takes upon themselves.
+/// What the user accepts by name.
 fn accepted(options: &UpgradeOptions) -> Result<Vec<Accepted>, Finding> {
     let Some(reason) = &options.reason else { return Ok(Vec::new()) };
     let accepted = options.accept.iter().map(|text| {
@@ -176,6 +180,6 @@ pub(crate) fn load(path: &Path) -> Result<PlanFile, Finding> {
     let bad = |error: String| Finding::blocking(Code::NoPlan, format!("{} is no plan", path.display())).with(error);
     let text = fs_err::read_to_string(path).map_err(|error| bad(error.to_string()))?;
     let file: serde_json::Value = serde_json::from_str(&text).map_err(|error| bad(error.to_string()))?;
-    model::check_format(&file["plan"]).map_err(|error| bad(error.to_string()))?;
+    portolan_model::check_format(&file["plan"]).map_err(|error| bad(error.to_string()))?;
     serde_json::from_value(file).map_err(|error| bad(error.to_string()))
 }

@@ -5,19 +5,19 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use helm_compat::record;
-use model::{Object, ReleaseStatus};
+use portolan_helm_compat::record;
+use portolan_model::{Object, ReleaseStatus};
+use portolan_testkit::proxy::Proxy;
+use portolan_testkit::rig::{Rig, Shape, pins};
+use portolan_trials::real::{ClusterFixture, DATABASE};
 use serde_json::{Value, json};
-use testkit::proxy::Proxy;
-use testkit::rig::{Rig, Shape, pins};
-use trials::real::{DATABASE, Site};
 
 /// This test takes away what others rely on, such as the default storage class: it has a rig of its own.
 const RIG: &str = "bad-input";
 
 struct Stage<'a> {
     rig: &'a Rig,
-    site: Site<'a>,
+    site: ClusterFixture<'a>,
     proxy: Proxy,
     helm: PathBuf,
     scratch: tempfile::TempDir,
@@ -45,7 +45,7 @@ impl<'a> Stage<'a> {
     fn new(rig: &'a Rig) -> Self {
         Self {
             rig,
-            site: Site::install(rig, "openshift-2.8", pins::HELM[1]).expect("an installation"),
+            site: ClusterFixture::install(rig, "openshift-2.8", pins::HELM[1]).expect("an installation"),
             proxy: Proxy::start(rig).expect("a proxy"),
             helm: rig.helm(pins::HELM[1]).expect("the helm"),
             scratch: tempfile::tempdir().expect("a folder"),
@@ -83,7 +83,7 @@ impl<'a> Stage<'a> {
     }
 
     /// A newer record of the release, in helm's own form.
-    fn add_record(&self, change: impl FnOnce(&mut record::Record)) -> String {
+    fn add_record(&self, change: impl FnOnce(&mut record::ReleaseRecord)) -> String {
         let first = self.rig.api().get(&self.path("api/v1", "secrets/sh.helm.release.v1.runai-backend.v1"));
         let mut record =
             record::decode(&Object::new(first.expect("the record")), self.site.space().name()).expect("it is readable");
@@ -201,13 +201,13 @@ fn classes(stage: &Stage<'_>) {
 
 fn claims(stage: &Stage<'_>) {
     let api = stage.rig.api();
-    let aim = stage.site.aim().expect("a bound claim");
-    let volume = format!("/api/v1/persistentvolumes/{}", aim.volume.name());
+    let protected = stage.site.protected().expect("a bound PVC");
+    let volume = format!("/api/v1/persistentvolumes/{}", protected.volume.name());
     let claim = stage.path("api/v1", "persistentvolumeclaims/pvc-postgresql");
     api.patch(&volume, &json!({"spec": {"persistentVolumeReclaimPolicy": "Retain"}})).expect("it is retained");
 
     // It goes when its pod goes.
-    api.delete(&claim).expect("the claim is deleted");
+    api.delete(&claim).expect("the PVC is deleted");
     stage.upgrade().says("PL501", 3, &["PersistentVolumeClaim/pvc-postgresql is being deleted"]);
 
     // It is gone, and its volume is Released.
@@ -215,7 +215,7 @@ fn claims(stage: &Stage<'_>) {
         .expect("the set is scaled down");
     let space = stage.site.space();
     space
-        .wait("the end of the claim", |space| {
+        .wait("the end of the PVC", |space| {
             Ok(space.find("api/v1", "persistentvolumeclaims/pvc-postgresql")?.is_none())
         })
         .expect("it ends");
@@ -223,18 +223,18 @@ fn claims(stage: &Stage<'_>) {
     space
         .wait("the release of the volume", |_| Ok(stage.rig.api().get(&volume)?["status"]["phase"] == "Released"))
         .expect("it is released");
-    let released = format!("PersistentVolume/{} was bound to it: Released, Retain", aim.volume.name());
+    let released = format!("PersistentVolume/{} was bound to it: Released, Retain", protected.volume.name());
     stage.upgrade().says("PL236", 3, &["PersistentVolumeClaim/pvc-postgresql is not there", &released]);
 
-    // A claim whose volume is gone is Lost.
+    // A PVC whose volume is gone is Lost.
     let lost = json!({
         "apiVersion": "v1", "kind": "PersistentVolumeClaim",
         "metadata": {"name": "pvc-postgresql", "annotations": {"pv.kubernetes.io/bind-completed": "yes"}},
         "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "8Gi"}}, "volumeName": "gone"},
     });
-    api.create(&stage.path("api/v1", "persistentvolumeclaims"), &lost).expect("the claim is made");
+    api.create(&stage.path("api/v1", "persistentvolumeclaims"), &lost).expect("the PVC is made");
     space
-        .wait("a lost claim", |space| {
+        .wait("a lost PVC", |space| {
             let claim = space.find("api/v1", "persistentvolumeclaims/pvc-postgresql")?;
             Ok(claim.is_some_and(|claim| claim["status"]["phase"] == "Lost"))
         })

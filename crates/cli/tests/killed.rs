@@ -6,16 +6,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+use portolan_testkit::proxy::Proxy;
+use portolan_testkit::rig::{PATIENCE, Rig};
+use portolan_trials::real::ClusterFixture;
 use serde_json::Value;
-use testkit::proxy::Proxy;
-use testkit::rig::{PATIENCE, Rig};
-use trials::real::Site;
 
 const START: &str = "openshift-2.8";
 
 /// A real upgrade by the real program.
 struct Upgrade<'a> {
-    site: Site<'a>,
+    site: ClusterFixture<'a>,
     proxy: Proxy,
     state: tempfile::TempDir,
     helm: PathBuf,
@@ -23,7 +23,7 @@ struct Upgrade<'a> {
 
 impl<'a> Upgrade<'a> {
     fn new(rig: &'a Rig) -> Self {
-        let site = Site::install(rig, START, "3.22.0").expect("an installation");
+        let site = ClusterFixture::install(rig, START, "3.22.0").expect("an installation");
         site.write_rows(10_000).expect("rows");
         let helm = rig.helm("3.22.0").expect("the helm");
         Self { site, proxy: Proxy::start(rig).expect("a proxy"), state: tempfile::tempdir().expect("a folder"), helm }
@@ -87,7 +87,7 @@ impl<'a> Upgrade<'a> {
     /// The namespace without what differs from one run to the next.
     fn dump(&self) -> String {
         assert_eq!(self.site.rows().expect("rows").count, "10000");
-        let aim = self.site.aim().expect("a bound claim");
+        let protected = self.site.protected().expect("a bound PVC");
         let kinds = [
             ("api/v1", "persistentvolumeclaims"),
             ("api/v1", "secrets"),
@@ -110,7 +110,7 @@ impl<'a> Upgrade<'a> {
             }
         }
         lines.sort();
-        lines.join("\n").replace(self.site.space().name(), "NAMESPACE").replace(aim.volume.name(), "VOLUME")
+        lines.join("\n").replace(self.site.space().name(), "NAMESPACE").replace(protected.volume.name(), "VOLUME")
     }
 }
 

@@ -5,17 +5,17 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use portolan_testkit::rig::{Rig, pins};
+use portolan_trials::program::Program;
+use portolan_trials::reports::CaseFixture;
+use portolan_trials::shell::{Running, Said, Shell};
 use serde_json::{Value, json};
-use testkit::rig::{Rig, pins};
-use trials::program::Program;
-use trials::reports::Site;
-use trials::shell::{Running, Said, Shell};
 
 /// Seconds within which a wait ends; it could last 300, and a busy machine is slow to start and end processes.
 const AT_ONCE: u64 = 20;
 
 struct Trial<'a> {
-    site: Site<'a>,
+    site: CaseFixture<'a>,
     shell: Shell,
     upgrade: String,
 }
@@ -24,7 +24,7 @@ impl<'a> Trial<'a> {
     fn new(rig: &'a Rig, raw: &Value) -> Result<Self> {
         let helm = pins::HELM[1];
         let shell = Shell::new(rig, &Program::at(Path::new(env!("CARGO_BIN_EXE_portolan"))), &rig.helm(helm)?)?;
-        let site = Site::install(rig, helm, raw)?;
+        let site = CaseFixture::install(rig, helm, raw)?;
         let charts = site.write_charts(&site.upgrade(raw)?, "typed")?;
         let upgrade = format!(
             "portolan upgrade --yes --to 2.20.0 -n {} --release store --chart {} --timeout ready=300s,helm=300s",

@@ -1,6 +1,6 @@
 //! What a run has put into its archive, by its journal.
 
-use model::{Action, ArchivedObject, Digest, Entry, Object, Observation, Plan, Record, Ref, Uid, Verb};
+use portolan_model::{Action, ArchivedObject, Digest, Entry, JournalRecord, Object, Observation, Plan, Ref, Uid, Verb};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -29,7 +29,7 @@ pub fn of(plan: &Plan, entries: &[Entry]) -> Vec<Archived> {
     let mut all: Vec<Archived> = Vec::new();
     for entry in entries {
         match &entry.record {
-            Record::Observed { step, observation: Observation::Archived { objects } } => {
+            JournalRecord::Observed { step, observation: Observation::Archived { objects } } => {
                 for ArchivedObject { object, uid, digest } in objects {
                     if all.iter().any(|archived| archived.object == *object) {
                         continue;
@@ -45,7 +45,7 @@ pub fn of(plan: &Plan, entries: &[Entry]) -> Vec<Archived> {
                     });
                 }
             }
-            Record::Intent { step, action, .. } => {
+            JournalRecord::Intent { step, action, .. } => {
                 if let Action::Write(write) = &**action
                     && write.verb == Verb::Delete
                     && let Some(archived) = all.iter_mut().find(|archived| archived.object == write.target)

@@ -1,8 +1,8 @@
 //! An installation compared with what it was, without a plan: nothing says what should have changed, so what daily work
 //! and an upgrade bring is told, and what touches the data is wrong.
 
-use kube_facts::StatefulSet;
-use model::{Baseline, Check, CheckState, Code, Finding, RecordedDatabase, Ref, Volume};
+use portolan_kube_facts::StatefulSet;
+use portolan_model::{Baseline, Check, CheckState, Code, Finding, RecordedDatabase, Ref, Volume};
 
 use crate::steps::compare_databases;
 
@@ -51,7 +51,7 @@ fn release(before: &Baseline, now: &Baseline) -> Check {
     changed(what, format!("{} revision {} -> {} revision {}", before.chart, before.revision, now.chart, now.revision))
 }
 
-/// Is a claim the one it was, on the volume it was, and mounted where it was?
+/// Is a PVC the one it was, on the volume it was, and mounted where it was?
 fn volume(old: &Volume, now: &Baseline) -> Check {
     let what = old.claim.to_string();
     let wrong = |lines: Vec<String>| {
@@ -84,7 +84,7 @@ fn volume(old: &Volume, now: &Baseline) -> Check {
     if lines.is_empty() { holds(what, format!("on {}, same UIDs", name(&new.volume))) } else { wrong(lines) }
 }
 
-/// A claim that was not there. It is wrong where a workload that has data on another claim has this one too, or is about
+/// A PVC that was not there. It is wrong where a workload that has data on another PVC has this one too, or is about
 /// to have: a set takes over what has the name of its own.
 fn claim(name: &Ref, before: &Baseline, now: &Baseline) -> Option<Check> {
     let owners = |volume: &Volume| volume.mounts.iter().filter_map(|mount| mount.workload.clone()).collect::<Vec<_>>();

@@ -1,9 +1,9 @@
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use model::{
-    Action, ArchivedObject, Blob, Code, Digest, Effect, Finding, Input, Observation, Outcome, Plan, Record, Refusal,
-    Reply, Request, Step, StepKind, StepRef, Urgency,
+use portolan_model::{
+    Action, ArchivedObject, Blob, Code, Digest, Effect, Finding, Input, JournalRecord, Observation, Outcome, Plan,
+    Refusal, Reply, Request, Step, StepKind, StepRef, Urgency,
 };
 
 use crate::fold::{self, Fold, Phase};
@@ -21,7 +21,7 @@ pub struct Engine {
     /// The plan's name; its first eight digits mark helm's tokens.
     digest: Digest,
     fold: Fold,
-    pending: Option<(Record, Vec<Blob>)>,
+    pending: Option<(JournalRecord, Vec<Blob>)>,
     /// A stop that was heard and is not in the journal yet; lost in a crash, which is a stop too.
     stop: Option<Urgency>,
 }
@@ -29,7 +29,7 @@ pub struct Engine {
 impl Engine {
     /// The state that a journal says; the first run is a resume from an empty one.
     #[must_use]
-    pub fn resume(plan: Arc<Plan>, journal: &[Record], host: &str) -> Self {
+    pub fn resume(plan: Arc<Plan>, journal: &[JournalRecord], host: &str) -> Self {
         let fold = Fold::of(journal);
         let digest = plan.digest();
         let mut engine = Self { plan, digest, fold, pending: None, stop: None };
@@ -72,9 +72,9 @@ impl Engine {
 
     fn wake(&mut self, host: &str) {
         if !self.fold.started {
-            self.pending = Some((Record::Started { plan: self.digest.clone(), host: host.into() }, Vec::new()));
+            self.pending = Some((JournalRecord::Started { plan: self.digest.clone(), host: host.into() }, Vec::new()));
         } else if self.fold.outcome != Some(Outcome::Finished) {
-            self.pending = Some((Record::Resumed { host: host.into() }, Vec::new()));
+            self.pending = Some((JournalRecord::Resumed { host: host.into() }, Vec::new()));
         }
     }
 
@@ -98,7 +98,7 @@ impl Engine {
 
     /// The record that is to become durable next, with its blobs; what [`Engine::want`] asks first.
     #[must_use]
-    pub fn pending(&self) -> Option<(&Record, &[Blob])> {
+    pub fn pending(&self) -> Option<(&JournalRecord, &[Blob])> {
         self.pending.as_ref().map(|(record, blobs)| (record, blobs.as_slice()))
     }
 
@@ -154,7 +154,7 @@ impl Engine {
         if let Some(urgency) = self.stop.take()
             && self.fold.stop < Some(urgency)
         {
-            self.pending = Some((Record::StopAsked { urgency }, Vec::new()));
+            self.pending = Some((JournalRecord::StopAsked { urgency }, Vec::new()));
             return;
         }
         if self.fold.bound && self.step().is_none() {
@@ -164,10 +164,7 @@ impl Engine {
         } else if self.fold.phase == Phase::Look && self.fold.attempt - self.fold.since > ATTEMPTS {
             let target = self.step().map(|step| step.id.clone()).unwrap_or_default();
             self.end(Outcome::Halted {
-                finding: Finding::blocking(
-                    Code::Contended,
-                    format!("step {target} was tried {ATTEMPTS} times in vain"),
-                ),
+                finding: Finding::blocking(Code::Contended, format!("step {target} failed {ATTEMPTS} times")),
             });
         }
     }
@@ -194,9 +191,9 @@ impl Engine {
             }
         };
         if findings.is_empty() {
-            self.pending = Some((Record::Bound, Vec::new()));
+            self.pending = Some((JournalRecord::Bound, Vec::new()));
         } else {
-            self.end(Outcome::Moved { findings });
+            self.end(Outcome::Drifted { findings });
         }
     }
 
@@ -212,19 +209,19 @@ impl Engine {
             Phase::Sent | Phase::Check => steps::on_check(step, &self.fold, self.digest.short(), reply),
         };
         self.pending = Some(match next {
-            Next::Effect(effect) => (Record::Effect { step: at, effect }, Vec::new()),
-            Next::Observed(observation, blobs) => (Record::Observed { step: at, observation }, blobs),
+            Next::Effect(effect) => (JournalRecord::Effect { step: at, effect }, Vec::new()),
+            Next::Observed(observation, blobs) => (JournalRecord::Observed { step: at, observation }, blobs),
             Next::Intent { action, before } => {
                 let digest = before.as_ref().map(|blob| blob.digest.clone());
-                let record = Record::Intent { step: at, action: Box::new(action), before: digest };
+                let record = JournalRecord::Intent { step: at, action: Box::new(action), before: digest };
                 (record, before.into_iter().collect())
             }
-            Next::Halt(finding) => (Record::Ended { outcome: Outcome::Halted { finding } }, Vec::new()),
+            Next::Halt(finding) => (JournalRecord::Ended { outcome: Outcome::Halted { finding } }, Vec::new()),
         });
     }
 
     fn end(&mut self, outcome: Outcome) {
-        self.pending = Some((Record::Ended { outcome }, Vec::new()));
+        self.pending = Some((JournalRecord::Ended { outcome }, Vec::new()));
     }
 
     /// Hashes what the engine's future depends on, whatever the world is: for a search, not for keeping.
@@ -234,12 +231,12 @@ impl Engine {
         if let Some((record, _)) = &self.pending {
             std::mem::discriminant(record).hash(state);
             match record {
-                Record::Intent { action, .. } => fold::hash_action(action, state),
-                Record::Effect { effect, .. } => std::mem::discriminant(effect).hash(state),
-                Record::Observed { observation, .. } => hash_observation(observation, state),
-                Record::StopAsked { urgency } => urgency.hash(state),
-                Record::Ended { outcome } => outcome.hash(state),
-                Record::Started { .. } | Record::Resumed { .. } | Record::Bound => {}
+                JournalRecord::Intent { action, .. } => fold::hash_action(action, state),
+                JournalRecord::Effect { effect, .. } => std::mem::discriminant(effect).hash(state),
+                JournalRecord::Observed { observation, .. } => hash_observation(observation, state),
+                JournalRecord::StopAsked { urgency } => urgency.hash(state),
+                JournalRecord::Ended { outcome } => outcome.hash(state),
+                JournalRecord::Started { .. } | JournalRecord::Resumed { .. } | JournalRecord::Bound => {}
             }
         }
     }

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use model::{Action, ArchivedObject, Effect, Observation, Outcome, Record, Ref, Snapshot, Urgency};
+use portolan_model::{Action, ArchivedObject, Effect, JournalRecord, Observation, Outcome, Ref, Snapshot, Urgency};
 
 /// Where a step is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -87,23 +87,23 @@ impl Default for Fold {
 impl Fold {
     /// The state that a journal says.
     #[must_use]
-    pub fn of<'a>(journal: impl IntoIterator<Item = &'a Record>) -> Self {
+    pub fn of<'a>(journal: impl IntoIterator<Item = &'a JournalRecord>) -> Self {
         let mut fold = Self::default();
         journal.into_iter().for_each(|record| fold.apply(record));
         fold
     }
 
     /// Takes over one record.
-    pub fn apply(&mut self, record: &Record) {
+    pub fn apply(&mut self, record: &JournalRecord) {
         match record {
-            Record::Started { .. } => self.started = true,
-            Record::Bound => self.bound = true,
-            Record::Resumed { .. } => self.resume(),
-            Record::Intent { action, .. } => {
+            JournalRecord::Started { .. } => self.started = true,
+            JournalRecord::Bound => self.bound = true,
+            JournalRecord::Resumed { .. } => self.resume(),
+            JournalRecord::Intent { action, .. } => {
                 self.pursuit = Some(Arc::new((**action).clone()));
                 (self.phase, self.sent) = (Phase::Go, false);
             }
-            Record::Effect { effect, .. } => match effect {
+            JournalRecord::Effect { effect, .. } => match effect {
                 Effect::Done => (self.phase, self.sent) = (Phase::Sent, true),
                 Effect::Settled => self.phase = Phase::Check,
                 Effect::Void => self.phase = Phase::Look,
@@ -113,9 +113,9 @@ impl Fold {
                     self.again = false;
                 }
             },
-            Record::Observed { observation, .. } => self.observe(observation),
-            Record::StopAsked { urgency } => self.stop = self.stop.max(Some(*urgency)),
-            Record::Ended { outcome } => self.outcome = Some(outcome.clone()),
+            JournalRecord::Observed { observation, .. } => self.observe(observation),
+            JournalRecord::StopAsked { urgency } => self.stop = self.stop.max(Some(*urgency)),
+            JournalRecord::Ended { outcome } => self.outcome = Some(outcome.clone()),
         }
     }
 

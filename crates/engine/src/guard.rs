@@ -1,18 +1,18 @@
 //! Is the installation still the one that the plan was made for?
 
-use model::{Code, Expect, Finding, Object, Plan, Ref, Seen};
+use portolan_model::{Code, Finding, Object, Plan, Precondition, Ref, Seen};
 use serde_json::Value;
 
 const LOOKED_UP: &str = "helm looked it up: the chart may render something else now";
 
 /// What the plan relied on, in the order in which it is read.
-pub(crate) fn relied_on(plan: &Plan) -> impl Iterator<Item = (&Ref, &Expect)> {
-    plan.expects.iter().chain(&plan.lookups)
+pub(crate) fn relied_on(plan: &Plan) -> impl Iterator<Item = (&Ref, &Precondition)> {
+    plan.preconditions.iter().chain(&plan.lookups)
 }
 
 /// What differs from what the plan relied on; `seen` is in the order of [`relied_on`].
 pub(crate) fn moved(plan: &Plan, seen: &[Seen]) -> Vec<Finding> {
-    let all = plan.expects.len() + plan.lookups.len();
+    let all = plan.preconditions.len() + plan.lookups.len();
     let findings: Vec<Finding> =
         relied_on(plan).zip(seen).filter_map(|((name, expect), seen)| check(name, expect, seen)).collect();
     let same = all - findings.len();
@@ -22,7 +22,7 @@ pub(crate) fn moved(plan: &Plan, seen: &[Seen]) -> Vec<Finding> {
         .collect()
 }
 
-fn check(name: &Ref, expect: &Expect, seen: &Seen) -> Option<Finding> {
+fn check(name: &Ref, expect: &Precondition, seen: &Seen) -> Option<Finding> {
     let object = match (seen, &expect.uid) {
         (Seen::There(object), Some(uid)) if object.uid() == *uid => object,
         (Seen::Absent, None) => return None,
@@ -50,8 +50,8 @@ fn check(name: &Ref, expect: &Expect, seen: &Seen) -> Option<Finding> {
     })
 }
 
-fn differing(object: &Object, expect: &Expect) -> Option<(String, String)> {
-    let is_other = |field: &&model::Field| object.at(&field.pointer).unwrap_or(&Value::Null) != &field.value;
+fn differing(object: &Object, expect: &Precondition) -> Option<(String, String)> {
+    let is_other = |field: &&portolan_model::Field| object.at(&field.pointer).unwrap_or(&Value::Null) != &field.value;
     let Some(field) = expect.fields.iter().find(is_other) else {
         let content = expect.content.as_ref().filter(|content| object.content_digest() != **content);
         return content.map(|_| ("its content has changed".into(), LOOKED_UP.into()));
@@ -68,7 +68,7 @@ fn differing(object: &Object, expect: &Expect) -> Option<(String, String)> {
 
 #[cfg(test)]
 mod tests {
-    use model::{Field, Uid};
+    use portolan_model::{Field, Uid};
     use serde_json::json;
 
     use super::*;
@@ -80,9 +80,9 @@ mod tests {
         };
         let field = Field { pointer: "/policy".into(), value: json!("Retain"), why: "it protects the data".into() };
         let content = Object::new(json!({"kind": "Secret", "policy": "Retain"})).content_digest();
-        let was_there = Expect { uid: Some(Uid::new("u")), fields: vec![field], content: None };
-        let looked_up = Expect { uid: Some(Uid::new("u")), fields: Vec::new(), content: Some(content) };
-        let absent = Expect { uid: None, fields: Vec::new(), content: None };
+        let was_there = Precondition { uid: Some(Uid::new("u")), fields: vec![field], content: None };
+        let looked_up = Precondition { uid: Some(Uid::new("u")), fields: Vec::new(), content: Some(content) };
+        let absent = Precondition { uid: None, fields: Vec::new(), content: None };
         let cases = [
             (&was_there, secret("u", "Retain"), None),
             (&was_there, secret("u", "Delete"), Some(Code::Moved)),

@@ -6,7 +6,7 @@ mod helm;
 mod objects;
 mod volumes;
 
-use model::{
+use portolan_model::{
     Action, Blob, Code, Cond, Effect, Finding, Gone, Observation, Progress, Reply, Request, Seen, Step, StepKind, Wait,
 };
 
@@ -51,7 +51,7 @@ pub(crate) fn look(step: &Step, fold: &Fold) -> Request {
         StepKind::RecordDatabase { database }
         | StepKind::CarryCredentials { database, .. }
         | StepKind::VerifyDatabase { database, .. } => Request::Query(database.clone()),
-        StepKind::HelmUpgrade { run } => Request::Releases(run.release.clone(), run.free.clone()),
+        StepKind::HelmUpgrade { run } => Request::Releases(run.release.clone(), run.nondeterministic_fields.clone()),
         StepKind::WaitReady { workloads } => {
             let until = workloads.iter().cloned().map(Cond::Ready).collect();
             Request::Wait(Wait { step: fold.step, until, limit: step.limit })
@@ -131,7 +131,7 @@ pub(crate) fn timed_out(step: &Step, progress: &[Progress]) -> Finding {
     let mut finding =
         Finding::blocking(code, format!("step {} was not over after {} s", step.id, step.limit.as_secs()));
     for item in progress {
-        let what = item.cond.target().map_or_else(|| "helm".to_owned(), model::Ref::to_string);
+        let what = item.cond.target().map_or_else(|| "helm".to_owned(), portolan_model::Ref::to_string);
         finding = finding.with(format!("{what}: {}", item.seen));
     }
     finding

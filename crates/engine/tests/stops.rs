@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use model::{Action, Effect, Input, Outcome, Plan, Record, Reply, Request, StepRef, Urgency};
 use portolan_engine::Engine;
+use portolan_model::{Action, Effect, Input, JournalRecord, Outcome, Plan, Reply, Request, StepRef, Urgency};
 use serde_json::{Value, json};
 
 fn plan(kind: &Value) -> Arc<Plan> {
@@ -15,18 +15,18 @@ fn plan(kind: &Value) -> Arc<Plan> {
         "from": chart, "to": chart, "boundaries": [], "steps": [step], "changes": [], "new_claims": [], "values": [],
     });
     let plan = json!({
-        "format": model::FORMAT, "cluster": "", "server": "", "release": {"namespace": "ns", "name": "r"},
+        "format": portolan_model::FORMAT, "cluster": "", "server": "", "release": {"namespace": "ns", "name": "r"},
         "helm": {"helm": "simulated", "version": "3.22.0"}, "from": chart, "to": chart, "hops": [hop],
-        "expects": {}, "volumes": [], "databases": [], "without": [], "accepted": [], "findings": [],
+        "preconditions": {}, "volumes": [], "databases": [], "without": [], "accepted": [], "findings": [],
     });
     Arc::new(serde_json::from_value(plan).expect("a plan"))
 }
 
 /// An engine in the only step of a plan, after these records.
-fn engine(kind: &Value, records: Vec<Record>) -> Engine {
+fn engine(kind: &Value, records: Vec<JournalRecord>) -> Engine {
     let plan = plan(kind);
-    let start = vec![Record::Started { plan: plan.digest(), host: "here".into() }, Record::Bound];
-    let journal: Vec<Record> = start.into_iter().chain(records).collect();
+    let start = vec![JournalRecord::Started { plan: plan.digest(), host: "here".into() }, JournalRecord::Bound];
+    let journal: Vec<JournalRecord> = start.into_iter().chain(records).collect();
     let mut engine = Engine::resume(plan, &journal, "here");
     // It says that it goes on.
     engine.on(Input::Reply(Reply::Appended));
@@ -60,12 +60,14 @@ fn a_wait_for_the_end_of_what_was_deleted_ends_at_once_and_is_taken_up_again() {
     let kind = json!({"kind": "delete-object", "target": target, "uid": "u"});
     let write = json!({"action": "write", "verb": "Delete", "target": target, "uid": "u", "rv": "1"});
     let action: Box<Action> = Box::new(serde_json::from_value(write).expect("an action"));
-    let sent =
-        vec![Record::Intent { step: AT, action, before: None }, Record::Effect { step: AT, effect: Effect::Done }];
+    let sent = vec![
+        JournalRecord::Intent { step: AT, action, before: None },
+        JournalRecord::Effect { step: AT, effect: Effect::Done },
+    ];
     // A run that goes on looks again first, so this one is led to its wait by hand.
     let mut waiting = engine(&kind, sent);
     assert!(matches!(waiting.want(), Request::Read(_)), "it looks at what it has deleted");
-    waiting.on(Input::Reply(Reply::Seen(vec![model::Seen::Absent])));
+    waiting.on(Input::Reply(Reply::Seen(vec![portolan_model::Seen::Absent])));
     waiting.on(Input::Reply(Reply::Appended));
     assert!(matches!(waiting.want(), Request::Wait(_)), "{:?}", waiting.want());
     assert_eq!(stopped(&mut waiting, Urgency::AfterStep), Some(Outcome::StoppedSafely));
@@ -73,17 +75,19 @@ fn a_wait_for_the_end_of_what_was_deleted_ends_at_once_and_is_taken_up_again() {
 
 #[test]
 fn a_running_helm_is_left_only_on_the_second_request() {
-    let digest = model::Digest::of(b"");
+    let digest = portolan_model::Digest::of(b"");
     let chart = json!({"name": "r", "version": "1.0.0"});
     let run = json!({
         "release": {"namespace": "ns", "name": "r"}, "base_revision": 7,
         "client": {"helm": "simulated", "version": "3.22.0"}, "chart": chart, "archive": digest, "values": digest,
-        "carried": [], "mode": "reset", "manifest": digest, "docs": {}, "free": {}, "guards": [],
+        "carried": [], "mode": "reset", "manifest": digest, "docs": {}, "nondeterministic_fields": {}, "required_keys": [],
     });
     let action = json!({"action": "helm", "run": run, "token": "t-0-0"});
     let action: Box<Action> = Box::new(serde_json::from_value(action).expect("an action"));
-    let sent =
-        vec![Record::Intent { step: AT, action, before: None }, Record::Effect { step: AT, effect: Effect::Done }];
+    let sent = vec![
+        JournalRecord::Intent { step: AT, action, before: None },
+        JournalRecord::Effect { step: AT, effect: Effect::Done },
+    ];
     let mut engine = engine(&json!({"kind": "helm-upgrade", "run": run}), sent);
     assert!(matches!(engine.want(), Request::Wait(_)));
     assert_eq!(stopped(&mut engine, Urgency::AfterStep), None, "helm is not interrupted");
@@ -94,5 +98,5 @@ fn a_running_helm_is_left_only_on_the_second_request() {
     let mut again = again;
     again.on(Input::Reply(Reply::Appended));
     let Request::Wait(wait) = again.want() else { panic!("it waits: {:?}", again.want()) };
-    assert_eq!(wait.until, [model::Cond::HelmEnded(model::HelmToken::of_label("t-0-0"))]);
+    assert_eq!(wait.until, [portolan_model::Cond::HelmEnded(portolan_model::HelmToken::of_label("t-0-0"))]);
 }

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use model::{HelmRun, HelmToken, ReleaseId, ValuesMode};
+use portolan_model::{HelmRun, HelmToken, ReleaseId, ValuesMode};
 use serde_json::Value;
 
 use crate::{TOKEN_LABEL, values};
@@ -188,7 +188,7 @@ fn word(text: &str) -> String {
 mod tests {
     use std::collections::BTreeMap;
 
-    use model::{Carried, ChartId, Digest, HelmClient, Ref, SecretKey, ValuesPath};
+    use portolan_model::{Carried, ChartId, Digest, HelmClient, Ref, SecretKey, ValuesPath};
     use semver::Version;
     use serde_json::json;
 
@@ -210,8 +210,8 @@ mod tests {
             mode,
             manifest: none,
             docs: BTreeMap::new(),
-            free: BTreeMap::new(),
-            guards: Vec::new(),
+            nondeterministic_fields: BTreeMap::new(),
+            required_keys: Vec::new(),
         }
     }
 

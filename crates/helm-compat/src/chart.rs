@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::io::{Read as _, Write as _};
 
-use model::{ChartId, Digest};
+use portolan_model::{ChartId, Digest};
 use semver::Version;
 use serde_json::{Value, json};
 

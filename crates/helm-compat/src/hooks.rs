@@ -1,8 +1,8 @@
 //! Hooks: when helm runs them, in which order, and when it deletes them (`pkg/action/hooks.go` and
 //! `pkg/releaseutil/manifest_sorter.go`, helm 3.14.4).
 
-use kube_facts::PodTemplate;
-use model::{HookDeletePolicy, HookEvent, Object, PlannedHook, Ref};
+use portolan_kube_facts::PodTemplate;
+use portolan_model::{HookDeletePolicy, HookEvent, Object, PlannedHook, Ref};
 use serde_json::Value;
 
 use crate::manifest;

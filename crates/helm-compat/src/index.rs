@@ -1,6 +1,6 @@
 //! The index of a chart repository: which charts of which versions it has (helm 3.22.0, `pkg/repo/index.go`).
 
-use model::ChartId;
+use portolan_model::ChartId;
 use serde_json::Value;
 
 use crate::{chart, yaml};

@@ -22,4 +22,4 @@ pub mod values;
 mod yaml;
 
 pub use argv::{dry_run_argv, show_command, upgrade_argv};
-pub use record::{Record, TOKEN_LABEL};
+pub use record::{ReleaseRecord, TOKEN_LABEL};

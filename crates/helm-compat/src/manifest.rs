@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use kube_facts::RESOURCE_POLICY;
-use model::{Object, Ref};
+use portolan_kube_facts::RESOURCE_POLICY;
+use portolan_model::{Object, Ref};
 use serde_json::Value;
 
 use crate::yaml;
@@ -146,7 +146,8 @@ fn object(doc: Value, namespace: &str) -> Result<Value, &'static str> {
         _ => return Err("it has no kind"),
     };
     let version = map.get("apiVersion").and_then(Value::as_str).unwrap_or_default();
-    let cluster_scoped = kube_facts::is_cluster_scoped(version.rsplit_once('/').map_or("", |(group, _)| group), &kind);
+    let cluster_scoped =
+        portolan_kube_facts::is_cluster_scoped(version.rsplit_once('/').map_or("", |(group, _)| group), &kind);
     if let Some(Value::Object(metadata)) = map.get_mut("metadata") {
         let written = metadata.get("namespace").and_then(Value::as_str).unwrap_or_default();
         if cluster_scoped {

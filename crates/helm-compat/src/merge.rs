@@ -270,7 +270,7 @@ impl Merge<'_> {
     }
 
     /// The `retainKeys` strategy: where such a map changes, it keeps no field that is not given. Without it a
-    /// volume that becomes a claim would stay an `emptyDir` as well.
+    /// volume that becomes a PVC would stay an `emptyDir` as well.
     fn retains_only_given_keys(&self, path: &[&str]) -> bool {
         match path.split_last() {
             Some((&"volumes", parents)) => self.is_pod_spec(parents),

@@ -23,15 +23,15 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use kube_facts::PodTemplate;
-use model::{
+use portolan_kube_facts::PodTemplate;
+use portolan_model::{
     ApplyMethod, CheckAnswer, CheckAsk, CheckReport, Code, Finding, HelmClient, Object, OwnField, Ref, ReleaseId,
     ServerCheck,
 };
 
 use crate::upgrade;
 
-pub use known::Known;
+pub use known::KnownObjects;
 
 use hooks::Hook;
 use refusal::Meaning;
@@ -49,7 +49,7 @@ pub struct PlannedWrites {
     pub stored: Vec<Object>,
     /// How many records helm has of the release.
     pub records: usize,
-    /// The documents of the new manifest, Secrets in clear or with the marks of [`model::Manifest`].
+    /// The documents of the new manifest, Secrets in clear or with the marks of [`portolan_model::Manifest`].
     pub planned: Vec<Object>,
     /// The hooks of the new chart.
     pub hooks: Vec<Object>,
@@ -80,7 +80,7 @@ enum Purpose {
 pub struct Precheck {
     writes: PlannedWrites,
     hooks: Vec<Hook>,
-    known: Known,
+    known: KnownObjects,
     round: u8,
     asking: Vec<(Purpose, ServerCheck)>,
     answered: Vec<(Purpose, ServerCheck, CheckAnswer)>,
@@ -91,7 +91,7 @@ pub struct Precheck {
 impl Precheck {
     /// Begins to check.
     #[must_use]
-    pub fn new(writes: PlannedWrites, known: Known) -> Self {
+    pub fn new(writes: PlannedWrites, known: KnownObjects) -> Self {
         let hooks = hooks::executed(&writes.hooks);
         Self { writes, hooks, known, round: 0, asking: Vec::new(), answered: Vec::new(), later: 0 }
     }
@@ -125,7 +125,7 @@ impl Precheck {
 
     /// What is known of the cluster after all answers, and after this hop.
     #[must_use]
-    pub fn into_known(self) -> Known {
+    pub fn into_known(self) -> KnownObjects {
         let Self { mut known, writes, hooks, .. } = self;
         let written = writes.planned.into_iter().chain(hooks.into_iter().map(|hook| hook.object));
         known.brought.extend(written.filter(|doc| doc.text("/kind") == crds::KIND || admission::is_config(doc)));
@@ -286,7 +286,7 @@ impl Precheck {
         changed
             .chain(hooks)
             .filter_map(|(purpose, workload)| {
-                let pod = references::without_new(self, &kube_facts::created_pod(workload)?);
+                let pod = references::without_new(self, &portolan_kube_facts::created_pod(workload)?);
                 let target = Ref::pod(pod.text("/metadata/namespace"), pod.text("/metadata/name"));
                 Some((purpose, ServerCheck { target, ask: CheckAsk::Create(pod) }))
             })
@@ -303,7 +303,7 @@ impl Precheck {
         let differs = |before: &Object, after: &Object| {
             let at = |object: &Object, pointer: &str| object.at(pointer).cloned().unwrap_or_default();
             let metadata = template.pointer.replace("/template/spec", "/template/metadata");
-            let is = |pointer: &str| !kube_facts::semantics::equal(&at(before, pointer), &at(after, pointer));
+            let is = |pointer: &str| !portolan_kube_facts::semantics::equal(&at(before, pointer), &at(after, pointer));
             is(template.pointer) || (metadata != template.pointer && is(&metadata))
         };
         match self.known.get(&name).filter(|_| self.writes.is_next) {

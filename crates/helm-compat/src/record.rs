@@ -9,7 +9,7 @@ use std::io::{Read as _, Write as _};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use model::{ApplyMethod, ChartId, HelmToken, Object, Ref, ReleaseFact, ReleaseStatus};
+use portolan_model::{ApplyMethod, ChartId, HelmToken, Object, Ref, ReleaseFact, ReleaseStatus};
 use serde_json::{Value, json};
 
 use crate::manifest::{self, ManifestError};
@@ -30,7 +30,7 @@ const LARGEST: u64 = 100 * 1024 * 1024;
 
 /// A release record.
 #[derive(Clone, PartialEq)]
-pub struct Record {
+pub struct ReleaseRecord {
     /// The revision.
     pub revision: u32,
     /// The status in the record itself; the label of the same name is only an index.
@@ -60,7 +60,7 @@ pub struct Record {
 }
 
 /// Values and manifest hold passwords: they are not printed.
-impl fmt::Debug for Record {
+impl fmt::Debug for ReleaseRecord {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Record")
             .field("name", &self.name)
@@ -116,7 +116,7 @@ pub fn is_record(object: &Object, release: Option<&str>) -> bool {
 ///
 /// # Errors
 /// Where a layer is damaged, or a field is missing.
-pub fn decode(object: &Object, namespace: &str) -> Result<Record, RecordError> {
+pub fn decode(object: &Object, namespace: &str) -> Result<ReleaseRecord, RecordError> {
     read(&release(object)?, object, namespace)
 }
 
@@ -136,7 +136,7 @@ pub fn release(object: &Object) -> Result<Value, RecordError> {
     serde_json::from_slice(&gunzip(bytes)?).map_err(|error| damaged("JSON", &error))
 }
 
-fn read(release: &Value, object: &Object, namespace: &str) -> Result<Record, RecordError> {
+fn read(release: &Value, object: &Object, namespace: &str) -> Result<ReleaseRecord, RecordError> {
     let text = |pointer: &str| release.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
     let name = text("/name");
     if name.is_empty() {
@@ -158,7 +158,7 @@ fn read(release: &Value, object: &Object, namespace: &str) -> Result<Record, Rec
         .filter(|(key, _)| !SYSTEM_LABELS.contains(&key.as_str()))
         .filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned())))
         .collect();
-    Ok(Record {
+    Ok(ReleaseRecord {
         revision,
         status: ReleaseStatus::parse(&text("/info/status")),
         name,
@@ -210,7 +210,7 @@ fn gunzip(bytes: Vec<u8>) -> Result<Vec<u8>, RecordError> {
 /// # Panics
 /// Never: writing to memory does not fail.
 #[must_use]
-pub fn encode(record: &Record) -> Object {
+pub fn encode(record: &ReleaseRecord) -> Object {
     let hooks: Vec<Value> = record.hooks.iter().map(|manifest| json!({ "manifest": manifest })).collect();
     let mut release = json!({
         "name": record.name,
@@ -270,7 +270,7 @@ fn store(release: &Value, labels: &BTreeMap<String, String>) -> Option<Object> {
     })))
 }
 
-impl Record {
+impl ReleaseRecord {
     /// What the engine needs to know of the record.
     ///
     /// # Errors
@@ -300,8 +300,8 @@ impl Record {
 mod tests {
     use super::*;
 
-    fn record() -> Record {
-        Record {
+    fn record() -> ReleaseRecord {
+        ReleaseRecord {
             revision: 7,
             status: ReleaseStatus::PendingUpgrade,
             name: "runai-backend".into(),

@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use model::{Code, Finding, Object, Ref, ReleaseId};
+use portolan_model::{Code, Finding, Object, Ref, ReleaseId};
 use serde_json::{Value, json};
 
 use crate::record::SECRET_TYPE;

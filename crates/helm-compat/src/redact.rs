@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use model::{Digest, Manifest, Object, Ref};
+use portolan_model::{Digest, Manifest, Object, Ref};
 use serde_json::{Map, Value};
 
 /// The parts of a Secret that hold its values.
@@ -36,7 +36,7 @@ pub fn planned(first: &[Object], second: &[Object], carried: &[(String, String)]
             // Values are compared by their marks; only a key that comes and goes counts as free.
             free.retain(|pointer| !is_value_of_both(pointer, &json, other));
             hide(&mut json, |part, key, value| {
-                let again = other.and_then(|other| other.at(&format!("/{part}/{}", model::pointer_part(key))));
+                let again = other.and_then(|other| other.at(&format!("/{part}/{}", portolan_model::pointer_part(key))));
                 mark(part, value, again, carried)
             });
         }
@@ -44,7 +44,7 @@ pub fn planned(first: &[Object], second: &[Object], carried: &[(String, String)]
         free.sort();
         free.dedup();
         if let Some(name) = doc.name().filter(|_| !free.is_empty()) {
-            manifest.free.insert(name, free);
+            manifest.nondeterministic_fields.insert(name, free);
         }
         manifest.docs.push(Object::new(json));
     }
@@ -134,7 +134,7 @@ fn differ(a: &Value, b: &Value, pointer: &mut String, free: &mut Vec<String>) {
     match (a, b) {
         (Value::Object(a), Value::Object(b)) => {
             for key in a.keys().chain(b.keys().filter(|key| !a.contains_key(*key))) {
-                within(pointer, &model::pointer_part(key), |pointer| match (a.get(key), b.get(key)) {
+                within(pointer, &portolan_model::pointer_part(key), |pointer| match (a.get(key), b.get(key)) {
                     (Some(a), Some(b)) => differ(a, b, pointer, free),
                     _ => free.push(pointer.clone()),
                 });
@@ -178,7 +178,7 @@ fn cover(json: &mut Value, carried: &[(String, String)], pointer: &mut String, f
         }
         Value::Object(map) => {
             for (key, value) in map.iter_mut().filter(|(key, _)| !is_name(key)) {
-                within(pointer, &model::pointer_part(key), |pointer| {
+                within(pointer, &portolan_model::pointer_part(key), |pointer| {
                     cover(value, carried, pointer, free);
                 });
             }
@@ -264,7 +264,7 @@ mod tests {
         assert_eq!(secret.text("/data/fix"), Manifest::HIDDEN);
         assert_eq!(secret.text("/data/rnd"), Manifest::FREE);
         assert_eq!(manifest.docs[1].text("/data/url"), "postgres://u:portolan:carried:auth.password@h");
-        let free: Vec<(&Ref, &Vec<String>)> = manifest.free.iter().collect();
+        let free: Vec<(&Ref, &Vec<String>)> = manifest.nondeterministic_fields.iter().collect();
         assert_eq!(free.len(), 1);
         assert_eq!(*free[0].1, ["/data/url", "/list/1", "/longer", "/metadata/annotations/a~1b"]);
         let text = serde_json::to_string(&manifest).expect("a manifest is JSON");
@@ -276,15 +276,15 @@ mod tests {
     #[test]
     fn planned_and_stored_have_the_same_fingerprint() {
         let manifest = planned(&docs(FIRST), &docs(SECOND), &carried());
-        let want = fingerprint(&manifest.docs, &manifest.free);
-        assert_eq!(fingerprint(&docs(FIRST), &manifest.free), want);
-        assert_eq!(fingerprint(&docs(SECOND), &manifest.free), want);
-        let written: Manifest = serde_json::from_slice(&model::canonical(&manifest)).expect("it reads back");
-        assert_eq!(fingerprint(&written.docs, &written.free), want);
+        let want = fingerprint(&manifest.docs, &manifest.nondeterministic_fields);
+        assert_eq!(fingerprint(&docs(FIRST), &manifest.nondeterministic_fields), want);
+        assert_eq!(fingerprint(&docs(SECOND), &manifest.nondeterministic_fields), want);
+        let written: Manifest = serde_json::from_slice(&portolan_model::canonical(&manifest)).expect("it reads back");
+        assert_eq!(fingerprint(&written.docs, &written.nondeterministic_fields), want);
         let other = docs(&SECOND.replace("same: x", "same: y"));
-        assert_ne!(fingerprint(&other, &manifest.free), want);
+        assert_ne!(fingerprint(&other, &manifest.nondeterministic_fields), want);
         let key = docs(&SECOND.replace("fix:", "fixed:"));
-        assert_ne!(fingerprint(&key, &manifest.free), want);
+        assert_ne!(fingerprint(&key, &manifest.nondeterministic_fields), want);
     }
 
     #[test]
@@ -299,10 +299,10 @@ mod tests {
     fn what_comes_and_goes_is_free() {
         let second = SECOND.replace(", rnd: cmFuZG9tMg==", ", new: bmV3");
         let manifest = planned(&docs(FIRST), &docs(&second), &[]);
-        assert_eq!(manifest.free[&Ref::secret("ns", "s")], ["/data/new", "/data/rnd"]);
+        assert_eq!(manifest.nondeterministic_fields[&Ref::secret("ns", "s")], ["/data/new", "/data/rnd"]);
         let manifest = planned(&docs(FIRST), &[], &[]);
-        assert_eq!(manifest.free[&Ref::secret("ns", "s")], [""]);
-        assert!(fingerprint(&manifest.docs, &manifest.free).is_empty());
+        assert_eq!(manifest.nondeterministic_fields[&Ref::secret("ns", "s")], [""]);
+        assert!(fingerprint(&manifest.docs, &manifest.nondeterministic_fields).is_empty());
     }
 
     #[test]

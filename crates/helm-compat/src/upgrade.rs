@@ -3,8 +3,8 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use kube_facts::{KEEP, RESOURCE_POLICY};
-use model::{Change, Manifest, Object, ObjectChange, Ref};
+use portolan_kube_facts::{KEEP, RESOURCE_POLICY};
+use portolan_model::{Change, Manifest, Object, ObjectChange, Ref};
 use semver::Version;
 use serde_json::{Value, json};
 
@@ -129,7 +129,7 @@ fn removed(
 fn changed(old: &Object, new: &Object, live: &Object) -> (Change, String) {
     let [old, new, live] = comparable([old, new, live]);
     let result = patched(Some(&old), &new, &live);
-    let mut found = kube_facts::semantics::differences(&live.0, &result.0);
+    let mut found = portolan_kube_facts::semantics::differences(&live.0, &result.0);
     // The chart's name is among the labels of nearly everything; what does something is named first.
     found.sort_by_key(|path| path.starts_with("metadata."));
     if found.is_empty() {
@@ -185,7 +185,7 @@ fn missing(want: &Value, have: &Value, at: &str, all: &mut Vec<String>) {
     match (want, have) {
         (Value::Object(want), Value::Object(have)) => {
             for (key, value) in want.iter().filter(|(_, value)| !value.is_null()) {
-                let at = format!("{at}/{}", model::pointer_part(key));
+                let at = format!("{at}/{}", portolan_model::pointer_part(key));
                 match have.get(key) {
                     Some(have) => missing(value, have, &at, all),
                     None => all.push(at),

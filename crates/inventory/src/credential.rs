@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use model::SecretKey;
+use portolan_model::SecretKey;
 
 /// In place of a text that looks like a credential and is no live Secret's.
 pub const REDACTED: &str = "(redacted)";
@@ -298,7 +298,7 @@ fn extent(line: &str, begin: usize, is_alone: bool) -> (usize, usize) {
 
 #[cfg(test)]
 mod tests {
-    use model::Ref;
+    use portolan_model::Ref;
 
     use super::*;
 

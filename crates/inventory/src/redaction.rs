@@ -4,11 +4,11 @@
 
 use std::collections::BTreeSet;
 
-use model::{Manifest, Object};
+use portolan_model::{Manifest, Object};
 use serde_json::{Map, Value};
 
 use crate::credential::{self, KnownSecrets, REDACTED};
-use helm_compat::{manifest, redact};
+use portolan_helm_compat::{manifest, redact};
 
 /// Annotation in which `kubectl apply` keeps a copy of the whole object.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
@@ -224,7 +224,7 @@ fn is_data(object: &Object, key: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use model::{Ref, SecretKey};
+    use portolan_model::{Ref, SecretKey};
     use serde_json::json;
 
     use super::*;

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::credential::{is_open, placeholder};
 use crate::redaction::Redactor;
-use helm_compat::redact;
-use model::{Code, Finding, Object, Ref, SavedInventory, SecretKey};
+use portolan_helm_compat::redact;
+use portolan_model::{Code, Finding, Object, Ref, SavedInventory, SecretKey};
 use serde_json::Value;
 
 use crate::survey::{Secrets, Survey};
@@ -78,7 +78,7 @@ fn alike(secrets: &Secrets) -> Vec<Vec<SecretKey>> {
 /// [`Code::NoSimulation`] where it is no inventory, or one of another format.
 pub fn read_saved(file: Value) -> Result<Survey, Finding> {
     let unusable = |error: String| Finding::blocking(Code::NoSimulation, "it is no saved inventory").with(error);
-    model::check_format(&file).map_err(|error| unusable(error.to_string()))?;
+    portolan_model::check_format(&file).map_err(|error| unusable(error.to_string()))?;
     let saved: SavedInventory = serde_json::from_value(file).map_err(|error| unusable(error.to_string()))?;
     let same: BTreeMap<&SecretKey, &SecretKey> = saved
         .alike

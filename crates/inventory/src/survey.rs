@@ -15,10 +15,10 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::credential::KnownSecrets;
-use helm_compat::{record, redact};
-use model::{
-    Answer, Ask, Cluster, Code, Coverage, FORMAT, Finding, HelmClient, Host, Inventory, Object, Platform, Ref, Release,
-    ReleaseId, Requests, Scope, ScopeCoverage, SecretKey, StorageClass, Uid,
+use portolan_helm_compat::{record, redact};
+use portolan_model::{
+    Answer, Cluster, Code, Coverage, FORMAT, Finding, HelmClient, Host, Inventory, Object, Platform, Ref, Release,
+    ReleaseId, Requests, Scope, ScopeCoverage, SecretKey, StorageClass, SurveyQuery, Uid,
 };
 use serde_json::Value;
 
@@ -102,12 +102,13 @@ impl FromIterator<(SecretKey, String)> for Secrets {
 /// As [`conclude`].
 pub fn look(
     release: &ReleaseId,
-    answer: &dyn Fn(&Ask) -> Answer,
+    answer: &dyn Fn(&SurveyQuery) -> Answer,
     server: &str,
     user: &str,
     helm: Option<HelmClient>,
 ) -> Result<Survey, Finding> {
-    let ask = |asks: Vec<Ask>| asks.into_iter().map(|ask| (ask.clone(), answer(&ask))).collect::<BTreeMap<_, _>>();
+    let ask =
+        |asks: Vec<SurveyQuery>| asks.into_iter().map(|ask| (ask.clone(), answer(&ask))).collect::<BTreeMap<_, _>>();
     let mut answers = ask(first(release));
     loop {
         let more = further(&answers, release);
@@ -127,7 +128,7 @@ pub fn look(
 /// record is damaged.
 pub fn conclude(
     release: &ReleaseId,
-    answers: &BTreeMap<Ask, Answer>,
+    answers: &BTreeMap<SurveyQuery, Answer>,
     server: &str,
     user: &str,
     helm: Option<HelmClient>,
@@ -171,7 +172,7 @@ pub fn conclude(
 }
 
 /// The objects of an answer; none where it was refused.
-fn items<'a>(answers: &'a BTreeMap<Ask, Answer>, ask: &Ask) -> &'a [Object] {
+fn items<'a>(answers: &'a BTreeMap<SurveyQuery, Answer>, ask: &SurveyQuery) -> &'a [Object] {
     match answers.get(ask) {
         Some(Answer::Items(items)) => items,
         _ => &[],
@@ -180,7 +181,7 @@ fn items<'a>(answers: &'a BTreeMap<Ask, Answer>, ask: &Ask) -> &'a [Object] {
 
 /// Every object that was read, Secrets without their values, and those values beside them. Release records are left
 /// out: they are read already, and hold the values of the whole release.
-fn objects(answers: &BTreeMap<Ask, Answer>) -> (BTreeMap<Ref, Object>, Secrets) {
+fn objects(answers: &BTreeMap<SurveyQuery, Answer>) -> (BTreeMap<Ref, Object>, Secrets) {
     let mut objects = BTreeMap::new();
     let mut secrets = BTreeMap::new();
     for (ask, answer) in answers {
@@ -200,11 +201,11 @@ fn objects(answers: &BTreeMap<Ask, Answer>) -> (BTreeMap<Ref, Object>, Secrets) 
 }
 
 /// The items of a Kubernetes list say neither kind nor version; the question says the kind.
-fn named(ask: &Ask, item: &Object) -> Object {
+fn named(ask: &SurveyQuery, item: &Object) -> Object {
     let (group, kind) = match ask {
-        Ask::List { group, kind, .. } => (group.as_str(), kind.as_str()),
-        Ask::Get(name) => (name.group(), name.kind()),
-        Ask::Server => return item.clone(),
+        SurveyQuery::List { group, kind, .. } => (group.as_str(), kind.as_str()),
+        SurveyQuery::Get(name) => (name.group(), name.kind()),
+        SurveyQuery::Server => return item.clone(),
     };
     if !item.text("/kind").is_empty() {
         return item.clone();
@@ -216,11 +217,11 @@ fn named(ask: &Ask, item: &Object) -> Object {
 }
 
 /// What may be concluded from absence, for each list.
-fn coverage(answers: &BTreeMap<Ask, Answer>) -> Vec<ScopeCoverage> {
+fn coverage(answers: &BTreeMap<SurveyQuery, Answer>) -> Vec<ScopeCoverage> {
     answers
         .iter()
         .filter_map(|(ask, answer)| {
-            let Ask::List { kind, namespace, .. } = ask else { return None };
+            let SurveyQuery::List { kind, namespace, .. } = ask else { return None };
             let coverage = match answer {
                 Answer::Items(_) => Coverage::Complete,
                 Answer::Denied(reason) => Coverage::Denied(reason.clone()),
@@ -234,12 +235,12 @@ fn coverage(answers: &BTreeMap<Ask, Answer>) -> Vec<ScopeCoverage> {
 
 fn cluster(
     release: &ReleaseId,
-    answers: &BTreeMap<Ask, Answer>,
+    answers: &BTreeMap<SurveyQuery, Answer>,
     objects: &BTreeMap<Ref, Object>,
     server: &str,
     user: &str,
 ) -> Result<Cluster, Finding> {
-    let (version, groups) = match answers.get(&Ask::Server) {
+    let (version, groups) = match answers.get(&SurveyQuery::Server) {
         Some(Answer::Server { version, groups }) => (version.clone(), groups.as_slice()),
         _ => (String::new(), &[] as &[String]),
     };
@@ -331,5 +332,5 @@ fn default_class(objects: &BTreeMap<Ref, Object>) -> Option<String> {
 
 /// The value of `helm.sh/resource-policy`.
 fn policy(object: &Object) -> Option<String> {
-    object.annotation(kube_facts::RESOURCE_POLICY).map(str::to_owned)
+    object.annotation(portolan_kube_facts::RESOURCE_POLICY).map(str::to_owned)
 }

@@ -1,6 +1,6 @@
 //! What an autoscaler does to the PVCs of a StatefulSet.
 
-use model::{Object, Ref};
+use portolan_model::{Object, Ref};
 use serde_json::Value;
 
 use crate::{Reach, StatefulSet};

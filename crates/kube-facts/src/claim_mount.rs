@@ -1,6 +1,6 @@
 //! Where a workload's containers mount a PVC.
 
-use model::{Object, Ref};
+use portolan_model::{Object, Ref};
 use serde_json::Value;
 
 use crate::{Container, Mount, PodTemplate, list};

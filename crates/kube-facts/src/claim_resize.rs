@@ -1,6 +1,6 @@
 //! Whether the API server lets a PVC's storage request change.
 
-use model::Object;
+use portolan_model::Object;
 
 /// Why a change of a PVC's storage request is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

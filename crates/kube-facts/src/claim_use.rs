@@ -1,6 +1,6 @@
 use std::collections::BTreeSet;
 
-use model::{Object, Ref};
+use portolan_model::{Object, Ref};
 use serde_json::Value;
 
 use crate::{Kind, PodTemplate, StatefulSet};
@@ -184,7 +184,7 @@ fn custom(object: &Object, claim: &Ref) -> Option<Reach> {
     let parts = top.iter().filter(|(key, _)| !matches!(key.as_str(), "metadata" | "status" | "kind" | "apiVersion"));
     let named = parts
         .into_iter()
-        .find_map(|(key, value)| naming(value, claim.name(), &format!("/{}", model::pointer_part(key))));
+        .find_map(|(key, value)| naming(value, claim.name(), &format!("/{}", portolan_model::pointer_part(key))));
     // One that is made like a StatefulSet names its PVCs like one.
     let field = named.or_else(|| {
         let (index, _) = StatefulSet::alike(object.name()?, object).origin_of(claim)?;
@@ -210,7 +210,7 @@ fn naming(value: &Value, text: &str, at: &str) -> Option<String> {
         Value::Object(map) => map
             .iter()
             .filter(|(key, _)| !is_about_labels(key))
-            .find_map(|(key, value)| naming(value, text, &format!("{at}/{}", model::pointer_part(key)))),
+            .find_map(|(key, value)| naming(value, text, &format!("{at}/{}", portolan_model::pointer_part(key)))),
         _ => None,
     }
 }

@@ -1,6 +1,6 @@
 //! The first pod that a controller makes from a workload's template.
 
-use model::Object;
+use portolan_model::Object;
 use serde_json::{Map, Value, json};
 
 use crate::PodTemplate;

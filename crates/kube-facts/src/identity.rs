@@ -96,7 +96,7 @@ fn changes_owner(text: &str) -> Option<Option<u64>> {
 
 #[cfg(test)]
 mod tests {
-    use model::Object;
+    use portolan_model::Object;
     use serde_json::json;
 
     use super::*;

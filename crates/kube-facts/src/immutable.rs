@@ -1,6 +1,6 @@
 //! Fields that the API server lets nobody change.
 
-use model::{Object, Ref};
+use portolan_model::{Object, Ref};
 use serde_json::{Map, Value, json};
 
 use crate::{ClassKnown, Sizes, semantics};
@@ -97,7 +97,7 @@ impl Check<'_> {
         text.unwrap_or_default().to_owned()
     }
 
-    /// A claim's spec: its request may grow, and shrink as long as it stays above the capacity, its attributes class may change, and volume and class may be set once
+    /// A PVC's spec: its request may grow, and shrink as long as it stays above the capacity, its attributes class may change, and volume and class may be set once
     /// while they are empty.
     fn claim(&self) -> Vec<String> {
         let mut found =

@@ -1,4 +1,4 @@
-use model::{Object, Ref};
+use portolan_model::{Object, Ref};
 
 /// What an object is, as far as it matters to data. A `match` on it names every variant: a kind that is added has to be decided at
 /// each of them, and what no rule knows is [`Kind::Custom`], which whoever judges a volume has to handle.

@@ -1,6 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use model::{Object, Ref, Uid};
+use portolan_model::{Object, Ref, Uid};
 use serde_json::Value;
 
 use crate::{Kind, Reach, StatefulSet};

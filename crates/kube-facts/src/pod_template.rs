@@ -1,4 +1,4 @@
-use model::Object;
+use portolan_model::Object;
 use serde_json::Value;
 
 use crate::Kind;

@@ -1,6 +1,6 @@
 //! What a ServiceAccount may do, as far as given Roles and bindings say.
 
-use model::{Object, Ref};
+use portolan_model::{Object, Ref};
 use serde_json::Value;
 
 /// What a binding gives a ServiceAccount.

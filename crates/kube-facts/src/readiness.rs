@@ -1,4 +1,4 @@
-use model::{Object, Ref};
+use portolan_model::{Object, Ref};
 use serde_json::Value;
 
 use crate::{Kind, StatefulSet, refusal};

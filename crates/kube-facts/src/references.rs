@@ -1,6 +1,6 @@
 //! The objects that an object refers to by name, and without which its pods do not start.
 
-use model::{Object, Ref};
+use portolan_model::{Object, Ref};
 use serde_json::Value;
 
 use crate::PodTemplate;

@@ -1,4 +1,4 @@
-use model::Object;
+use portolan_model::Object;
 
 /// The annotation by which helm leaves an object that it would delete.
 pub const RESOURCE_POLICY: &str = "helm.sh/resource-policy";

@@ -1,4 +1,4 @@
-use model::{Change, Object, Plan, Ref};
+use portolan_model::{Change, Object, Plan, Ref};
 use serde_json::Value;
 
 use crate::Kind;

@@ -130,7 +130,7 @@ fn text_defaults(key: &str) -> &'static [&'static str] {
         "maxUnavailable" | "maxSurge" => &["25%"],
         "reclaimPolicy" => &["Delete"],
         "volumeBindingMode" => &["Immediate"],
-        // Of a claim's template, and of a reference to a field.
+        // Of a PVC's template, and of a reference to a field.
         "apiVersion" => &["v1"],
         "kind" => &["PersistentVolumeClaim"],
         "divisor" => &["0"],

@@ -1,6 +1,6 @@
 use std::ops::Range;
 
-use model::{Object, Ref};
+use portolan_model::{Object, Ref};
 use serde_json::Value;
 
 use crate::Kind;

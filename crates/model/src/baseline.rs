@@ -22,9 +22,9 @@ pub struct Baseline {
     pub revision: u32,
     /// Its chart.
     pub chart: ChartId,
-    /// Every claim of the release's namespace.
+    /// Every PVC of the release's namespace.
     pub claims: BTreeSet<Ref>,
-    /// The claims of the release, with their volumes and pods.
+    /// The PVCs of the release, with their volumes and pods.
     pub volumes: Vec<Volume>,
     /// Its workloads.
     pub workloads: Vec<Workload>,

@@ -107,15 +107,15 @@ codes! {
         "helm would refuse them, or read something else than was meant", "mend the file at the place named";
     BadRecipe = 112, Usage, "a recipe is not usable",
         "what a version asks for is written there", "mend the file at the place named";
-    BadOption = 113, Usage, "an option is not usable", "it does not say what is to be done", "see --help";
+    BadOption = 113, Usage, "an option is not usable", "its value does not say what to do", "see --help";
     NotForReal = 114, Usage, "this command is for simulated installations only",
         "it carries out commands that are known to lose data", "add --sim openshift-2.8";
     Downgrade = 201, Blocked, "the target is lower than what is installed",
         "migrations of the database are not undone by an older chart", "choose a version above the installed one";
     NoTarget = 202, Blocked, "there is no such version among the charts",
         "a plan is made for one exact chart", "choose one of the versions listed, or pass --chart";
-    NoStorageClass = 203, Blocked, "no default storage class for the new claims",
-        "the new claims would stay Pending while helm says deployed", "mark a class as default, or set the chart's storageClass value";
+    NoStorageClass = 203, Blocked, "no default storage class for the new PVCs",
+        "the new PVCs would stay Pending while helm says deployed", "mark a class as default, or set the chart's storageClass value";
     NotDeployed = 204, NeedsPerson, "the release is not in the state deployed",
         "a helm process is running, or was interrupted: helm refuses to upgrade while the newest record is pending", "wait for it; `helm history` shows how it came to this";
     ChartRefuses = 205, Blocked, "the chart does not render with these values",
@@ -126,7 +126,7 @@ codes! {
         "the helm that carries out an upgrade keeps its records in Secrets: it would find no release there", "upgrade by hand with HELM_DRIVER=configmap, or move the records into Secrets first";
     NoCredentials = 208, Blocked, "the database's password cannot be found",
         "the data directory keeps the password it was made with; another one locks everybody out", "put the Secret back, or name its key in the recipe";
-    BadPlan = 209, Error, "the plan breaks a rule of the house",
+    BadPlan = 209, Error, "the plan violates a safety rule",
         "a plan that deletes storage, or deletes what it did not archive, is never carried out", "report it with the recipe that made it";
     NotVisible = 210, Blocked, "this user may not read what the plan relies on",
         "what is not seen cannot be called safe", "ask for the rights named";
@@ -162,7 +162,7 @@ codes! {
         "the vendor did not try it there", "upgrade the platform, or stop at a version that is made for it";
     OtherHost = 235, Blocked, "the platform is not reached under its usual host",
         "clusters and logins know it by the host that it has today", "the plan keeps the host of today; give another with --set";
-    ClaimGone = 236, Blocked, "a claim that a workload names is not there, or has lost its volume",
+    ClaimGone = 236, Blocked, "a PVC that a workload names is not there, or has lost its volume",
         "the workload would start on nothing, or on something new and empty", "find out what became of the PVC and its volume before anybody creates or binds one";
     MayNotWrite = 237, NothingWritten, "this user may not write what the plan writes",
         "the upgrade would stop half-way, and half-way is the worst place", "ask for the rights named, or let somebody apply the plan who has them";
@@ -222,7 +222,7 @@ codes! {
         "what was rehearsed is not what was applied", "compare the objects named";
     TimedOut = 308, NeedsPerson, "what was waited for did not come in time",
         "the run does not go on without it", "see what holds it up; running it again waits again";
-    Contended = 309, NeedsPerson, "an object changes each time it is to be written",
+    Contended = 309, NeedsPerson, "an object changes whenever Portolan is about to write it",
         "somebody else writes to it", "find out who, then run it again";
     NoPlan = 310, Usage, "there is no such plan or run",
         "a plan is a file made by `portolan plan --out`, or the id of a run", "portolan status lists the runs";
@@ -241,7 +241,7 @@ codes! {
         "what is looked at has to be the run that was meant", "portolan status lists the runs; name one, or give its --namespace and --release";
     StoppedAfterWrites = 318, NeedsPerson, "the command ended early, in a run that has written before",
         "what the run stopped may be down until it goes on", "see the cause, then run the same command again";
-    VolumeDiffers = 401, Blocked, "a claim is not on the volume that it was on",
+    VolumeDiffers = 401, Blocked, "a PVC is not on the volume that it was on",
         "the data lies on the old volume", "do not write to the new one; the old volume is named above";
     OtherDatabase = 402, Blocked, "this is not the same database",
         "a fresh data directory was made somewhere", "the old one is on the volume named in the plan";
@@ -252,10 +252,10 @@ codes! {
     PasswordRefused = 405, Blocked, "the database refuses the kept password",
         "the workloads cannot log in either", "the password that fits is in the run's archive";
     NotReady = 406, Blocked, "a workload is not ready", "the platform does not work without it", "look at its pods";
-    StrangeClaim = 411, Blocked, "a claim of the release is new and not in the plan",
-        "new data may go to it while the old data lies on the old claim", "see which pod mounts it, and which volume it is on, before anybody writes; delete nothing";
+    StrangeClaim = 411, Blocked, "a PVC of the release is new and not in the plan",
+        "new data may go to it while the old data lies on the old PVC", "see which pod mounts it, and which volume it is on, before anybody writes; delete nothing";
     RowsLost = 412, Blocked, "rows that were there are gone, though their table has not shrunk",
-        "as many or more new rows hide that", "compare with a backup; where the application deletes rows of this table by itself, name it under may-change of a recipe";
+        "as many or more new rows hide that", "compare with a backup; where the application regularly deletes rows of this table, name it under may-change of a recipe";
     RouteDown = 413, Blocked, "a route does not lead to the platform",
         "nobody can log in through it", "look at the route's service and its pods, and at the router's log";
     RouteUnseen = 414, Done, "a route cannot be asked from here",
@@ -271,7 +271,7 @@ codes! {
     NotAsVerified = 419, Blocked, "what the run verified does not hold any more",
         "something changed it after the check", "see what is named; portolan verify looks at everything again";
     NotSafe = 501, Blocked, "the plan is not Safe",
-        "in some order of events a volume is lost, or left behind", "see the story; change the values or the chart so that the volume stays where it is";
+        "in some order of events a volume is lost, or left behind", "see the shortest way there; change the values or the chart so that the volume stays where it is";
     NeverFinishes = 502, Blocked, "the plan never reaches its end",
         "in every order of events it stops half-way", "see what is refused, and change the value that sets it";
     BundleUnreadable = 601, NothingWritten, "the bundle, or a part of it, cannot be read",
@@ -345,7 +345,7 @@ impl Serialize for Code {
 impl<'de> Deserialize<'de> for Code {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        Self::parse(&text).ok_or_else(|| serde::de::Error::custom(format!("`{text}` is no code of this version")))
+        Self::parse(&text).ok_or_else(|| serde::de::Error::custom(format!("unknown code `{text}`")))
     }
 }
 

@@ -7,8 +7,8 @@ use serde_json::Value;
 
 use crate::seconds;
 use crate::{
-    CheckReport, DatabaseError, DatabaseRef, Digest, HelmRun, HelmToken, Object, ObjectCheck, Outcome, Record, Ref,
-    ReleaseFact, ReleaseId, Rv, Snapshot, Uid,
+    CheckReport, DatabaseError, DatabaseRef, Digest, HelmRun, HelmToken, JournalRecord, Object, ObjectCheck, Outcome,
+    Ref, ReleaseFact, ReleaseId, Rv, Snapshot, Uid,
 };
 
 /// What the engine is told.
@@ -33,11 +33,11 @@ pub enum Urgency {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Request {
     /// Make a record durable, its blobs first.
-    Append(Record, Vec<Blob>),
+    Append(JournalRecord, Vec<Blob>),
     /// Read objects. The batch is not atomic: nothing may be concluded from two of them together.
     Read(Vec<Ref>),
-    /// Read objects as in [`Request::Read`], then every claim of a namespace: the answer has the objects in the order
-    /// asked and the claims behind them. Where the claims cannot be listed, one [`Seen::Unreadable`] stands for them.
+    /// Read objects as in [`Request::Read`], then every PVC of a namespace: the answer has the objects in the order
+    /// asked and the PVCs behind them. Where the PVCs cannot be listed, one [`Seen::Unreadable`] stands for them.
     ReadWithClaims(Vec<Ref>, String),
     /// Read the records of a release; the fields named are left out of the fingerprints.
     Releases(ReleaseId, BTreeMap<Ref, Vec<String>>),
@@ -90,7 +90,7 @@ pub struct Write {
 pub enum Verb {
     /// A JSON merge patch (RFC 7386).
     MergePatch(Value),
-    /// A delete with background propagation. Never of a claim or a volume.
+    /// A delete with background propagation. Never of a PVC or a volume.
     Delete,
 }
 
@@ -215,7 +215,7 @@ pub struct Progress {
 
 /// What the survey asks. It writes nothing and can ask nothing that writes.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
-pub enum Ask {
+pub enum SurveyQuery {
     /// The server's version and the API groups that it serves.
     Server,
     /// All objects of a kind, in a namespace or (empty) in the whole cluster.

@@ -3,14 +3,14 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::seconds;
-use crate::{Progress, Record, Ref};
+use crate::{JournalRecord, Progress, Ref};
 
 /// What a run shows of itself. Terminal, journal and report read these and nothing else.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
 pub enum Event {
     /// A record became durable.
-    Recorded(Box<Record>),
+    Recorded(Box<JournalRecord>),
     /// A wait is under way.
     Waiting {
         /// The step that waits, among all steps of all hops, from 0.

@@ -208,7 +208,7 @@ pub enum ValuesMode {
 
 /// A Secret that the chart looks up in the live cluster and refuses to render without one of its keys.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-pub struct KeyGuard {
+pub struct RequiredSecretKey {
     /// The Secret: absent is fine, present without the key is not.
     pub key: SecretKey,
     /// How the chart's refusal begins.
@@ -222,7 +222,7 @@ pub struct Manifest {
     /// `stringData` is replaced by one of [`Manifest::CARRIED`], [`Manifest::FREE`], [`Manifest::HIDDEN`].
     pub docs: Vec<Object>,
     /// The fields (JSON pointers by document) that differ from one rendering to the next.
-    pub free: BTreeMap<Ref, Vec<String>>,
+    pub nondeterministic_fields: BTreeMap<Ref, Vec<String>>,
 }
 
 impl Manifest {
@@ -257,10 +257,10 @@ pub struct HelmRun {
     pub manifest: Digest,
     /// The fingerprint of each document that helm is to store: free fields and Secret data left out.
     pub docs: BTreeMap<Ref, Digest>,
-    /// The fields that differ from one rendering to the next, as in [`Manifest::free`].
-    pub free: BTreeMap<Ref, Vec<String>>,
+    /// The fields that differ from one rendering to the next, as in [`Manifest::nondeterministic_fields`].
+    pub nondeterministic_fields: BTreeMap<Ref, Vec<String>>,
     /// What the chart looks up and may refuse.
-    pub guards: Vec<KeyGuard>,
+    pub required_keys: Vec<RequiredSecretKey>,
 }
 
 /// A release record, read.

@@ -18,7 +18,7 @@ pub struct Inventory {
     pub helm: Option<HelmClient>,
     /// The release.
     pub release: Release,
-    /// The volumes that the release's claims and workloads touch.
+    /// The volumes that the release's PVCs and workloads touch.
     pub volumes: Vec<Volume>,
     /// The workloads of the release.
     pub workloads: Vec<Workload>,
@@ -201,32 +201,32 @@ impl SavedInventory {
     }
 }
 
-/// A volume and the claim that holds it.
+/// A volume and the PVC that holds it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Volume {
-    /// The claim.
+    /// The PVC.
     pub claim: Ref,
-    /// The claim's UID.
+    /// The PVC's UID.
     pub claim_uid: Uid,
-    /// The volume; `None` where the claim is not bound.
+    /// The volume; `None` where the PVC is not bound.
     pub volume: Option<Ref>,
     /// The volume's UID.
     pub volume_uid: Option<Uid>,
     /// `Retain`, `Delete`, `Recycle`; `None` where volumes may not be read.
     pub policy: Option<String>,
-    /// The claim's storage class.
+    /// The PVC's storage class.
     pub class: Option<String>,
-    /// The claim's size.
+    /// The PVC's size.
     pub size: String,
     /// The value of the live annotation `helm.sh/resource-policy`: what an upgrade reads.
     pub keep_live: Option<String>,
-    /// The value in the stored manifest: what an uninstall reads. `None` where the claim is not in it.
+    /// The value in the stored manifest: what an uninstall reads. `None` where the PVC is not in it.
     pub keep_stored: Option<String>,
     /// Whether the stored manifest has the claim: helm then deletes it when a chart does not have it any more.
     pub in_manifest: bool,
-    /// Whether the claim is being deleted.
+    /// Whether the PVC is being deleted.
     pub terminating: bool,
-    /// Whether the volume is being deleted: it then goes with its claim, whatever its policy.
+    /// Whether the volume is being deleted: it then goes with its PVC, whatever its policy.
     #[serde(default)]
     pub volume_terminating: bool,
     /// The pods that mount it.
@@ -244,7 +244,7 @@ pub struct UninstallEffect {
     pub why: String,
 }
 
-/// A pod that names a claim.
+/// A pod that names a PVC.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Mount {
     /// The pod.
@@ -315,7 +315,7 @@ impl Inventory {
     }
 
     /// Whether an object concerns the release: of the cluster's volumes only those that its namespace holds, and those that
-    /// nobody holds and a new claim may take.
+    /// nobody holds and a new PVC may take.
     #[must_use]
     pub fn concerns(&self, name: &Ref, object: &Object) -> bool {
         let holder = object.text("/spec/claimRef/namespace");

@@ -13,13 +13,13 @@ pub struct Entry {
     /// When it was written, seconds since 1970. Nothing is ever decided by it.
     pub at: u64,
     /// The record.
-    pub record: Record,
+    pub record: JournalRecord,
 }
 
 /// What the journal says: decisions, whole. The engine's state is the fold of these.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "record", rename_all = "kebab-case")]
-pub enum Record {
+pub enum JournalRecord {
     /// A run of this plan begins.
     Started {
         /// The plan.
@@ -159,7 +159,7 @@ pub enum Outcome {
     /// Stopped between two steps because somebody asked; running it again goes on.
     StoppedSafely,
     /// The installation is not the one of the plan; nothing was written.
-    Moved {
+    Drifted {
         /// What differs.
         findings: Vec<Finding>,
     },
@@ -176,7 +176,7 @@ impl Outcome {
     pub fn code(&self) -> Option<Code> {
         match self {
             Self::Finished | Self::StoppedSafely => None,
-            Self::Moved { findings } => findings.first().map(|finding| finding.code),
+            Self::Drifted { findings } => findings.first().map(|finding| finding.code),
             Self::Halted { finding } => Some(finding.code),
         }
     }

@@ -38,31 +38,32 @@ pub use code::{Acceptance, Code, Exit};
 pub use content::Content;
 pub use database::{DatabaseError, DatabaseRef, Snapshot, Table, TableChange};
 pub use effect::{
-    Answer, Ask, Blob, Cond, Gone, Input, Orphan, Progress, Refusal, Reply, Request, Seen, Urgency, Verb, Wait, Write,
+    Answer, Blob, Cond, Gone, Input, Orphan, Progress, Refusal, Reply, Request, Seen, SurveyQuery, Urgency, Verb, Wait,
+    Write,
 };
 pub use event::{Elapsed, Event};
 pub use finding::{Finding, FindingSubject, Severity, pointer_part};
 pub use format::{FORMAT, FormatError, check_format};
 pub use helm::{
-    Carried, ChartId, HelmClient, HelmRun, HelmToken, KeyGuard, Manifest, ReleaseFact, ReleaseId, ReleaseStatus,
-    SecretKey, ValuesMode,
+    Carried, ChartId, HelmClient, HelmRun, HelmToken, Manifest, ReleaseFact, ReleaseId, ReleaseStatus,
+    RequiredSecretKey, SecretKey, ValuesMode,
 };
 pub use hook::{HookDeletePolicy, HookEvent, PlannedHook};
 pub use inventory::{
     Cluster, Coverage, DamagedRecord, Driver, Host, Inventory, Mount, Platform, Release, Requests, Revision,
     SavedInventory, Scope, ScopeCoverage, StorageClass, UninstallEffect, Volume, Workload,
 };
-pub use journal::{Action, ArchivedObject, Effect, Entry, Observation, Outcome, Record, StepRef};
+pub use journal::{Action, ArchivedObject, Effect, Entry, JournalRecord, Observation, Outcome, StepRef};
 pub use major::Major;
 pub use names::{Ref, Rv, Uid};
 pub use object::Object;
 pub use plan::{
-    Accepted, Change, Expect, Fetched, Field, Hop, NewClaim, ObjectChange, Plan, PlanFile, PlannedValue, Right,
-    Unmodelled, ValueChange, VolumeAim,
+    Accepted, Change, Fetched, Field, Hop, NewClaim, ObjectChange, Plan, PlanFile, PlannedValue, Precondition,
+    ProtectedVolume, Right, Unmodelled, ValueChange,
 };
 pub use rendering::{ClusterRead, Overlay, RenderJob, Rendered, Rendering};
 pub use route::{RouteLook, RouteSeen};
 pub use server::{DatabaseChange, OtherDatabase};
-pub use step::{Source, Step, StepKind, Undo};
+pub use step::{Provenance, Step, StepKind, Undo};
 pub use values_path::ValuesPath;
 pub use verdict::{End, Verdict, VolumeEnd};

@@ -69,7 +69,7 @@ impl Ref {
         Self::new("", "PersistentVolumeClaim", namespace, name)
     }
 
-    /// Whether this is a claim of a namespace.
+    /// Whether this is a PVC of a namespace.
     #[must_use]
     pub fn is_claim_in(&self, namespace: &str) -> bool {
         self.group().is_empty() && self.kind() == "PersistentVolumeClaim" && self.namespace() == namespace
@@ -123,7 +123,7 @@ impl Ref {
         &self.0.name
     }
 
-    /// Whether this is a claim or a volume: what Portolan never deletes.
+    /// Whether this is a PVC or a volume: what Portolan never deletes.
     #[must_use]
     pub fn is_storage(&self) -> bool {
         self.group().is_empty() && matches!(self.kind(), "PersistentVolumeClaim" | "PersistentVolume")

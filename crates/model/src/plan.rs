@@ -29,12 +29,12 @@ pub struct Plan {
     /// One version to the next.
     pub hops: Vec<Hop>,
     /// The objects that the plan looked at, and what it relied on.
-    pub expects: BTreeMap<Ref, Expect>,
+    pub preconditions: BTreeMap<Ref, Precondition>,
     /// The objects that helm looked up while it rendered, and their absence: what it rendered depends on them.
     #[serde(default)]
-    pub lookups: BTreeMap<Ref, Expect>,
+    pub lookups: BTreeMap<Ref, Precondition>,
     /// The volumes that hold data.
-    pub volumes: Vec<VolumeAim>,
+    pub volumes: Vec<ProtectedVolume>,
     /// What can reach a volume and is not modelled: each makes the volume Unknown.
     #[serde(default)]
     pub unmodelled: Vec<Unmodelled>,
@@ -61,7 +61,7 @@ pub struct Hop {
     pub steps: Vec<Step>,
     /// What helm will do to each object.
     pub changes: Vec<ObjectChange>,
-    /// Claims that will be new and empty.
+    /// PVCs that will be new and empty.
     pub new_claims: Vec<NewClaim>,
     /// The hooks of the new chart, in the order in which helm runs those of one event.
     #[serde(default)]
@@ -164,10 +164,10 @@ pub enum Change {
     Same,
 }
 
-/// A claim that will be new and empty.
+/// A PVC that will be new and empty.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct NewClaim {
-    /// The claim.
+    /// The PVC.
     pub claim: Ref,
     /// The set whose template makes it.
     pub set: Ref,
@@ -179,7 +179,7 @@ pub struct NewClaim {
 
 /// What the plan relied on of one object.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Expect {
+pub struct Precondition {
     /// The object's UID; `None` where the object is expected to be absent.
     pub uid: Option<Uid>,
     /// The fields.
@@ -202,10 +202,10 @@ pub struct Field {
 
 /// A volume that holds data and is to be Safe.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct VolumeAim {
-    /// The claim.
+pub struct ProtectedVolume {
+    /// The PVC.
     pub claim: Ref,
-    /// The claim's UID.
+    /// The PVC's UID.
     pub claim_uid: Uid,
     /// The volume.
     pub volume: Ref,

@@ -15,7 +15,7 @@ pub struct Step {
     /// What is done.
     pub kind: StepKind,
     /// Where this comes from.
-    pub sources: Vec<Source>,
+    pub sources: Vec<Provenance>,
     /// Why, in one sentence.
     pub why: String,
     /// What a person would type, a line each.
@@ -47,9 +47,9 @@ pub enum StepKind {
         /// Its policy at plan time.
         before: String,
     },
-    /// Sets `helm.sh/resource-policy: keep` on a live claim.
+    /// Sets `helm.sh/resource-policy: keep` on a live PVC.
     KeepClaim {
-        /// The claim.
+        /// The PVC.
         claim: Ref,
         /// Its UID.
         uid: Uid,
@@ -71,7 +71,7 @@ pub enum StepKind {
         /// The database that they open.
         database: DatabaseRef,
     },
-    /// Deletes an object that was archived. Never a claim or a volume.
+    /// Deletes an object that was archived. Never a PVC or a volume.
     DeleteObject {
         /// The object.
         target: Ref,
@@ -93,10 +93,10 @@ pub enum StepKind {
         /// The workloads and routes.
         workloads: Vec<Ref>,
     },
-    /// Checks that a claim is the one it was, on the volume it was, and mounted, and that no claim stands beside it
+    /// Checks that a PVC is the one it was, on the volume it was, and mounted, and that the release has no other new PVC
     /// that the plan does not have.
     VerifyVolume {
-        /// The claim.
+        /// The PVC.
         claim: Ref,
         /// Its UID.
         claim_uid: Uid,
@@ -106,9 +106,9 @@ pub enum StepKind {
         volume_uid: Uid,
         /// The pods that are to mount it.
         mounted_by: Vec<Ref>,
-        /// The release's sets: a claim named `<template>-<set>-<ordinal>` after one of them is the release's.
+        /// The release's sets: a PVC named `<template>-<set>-<ordinal>` after one of them is the release's.
         sets: Vec<Ref>,
-        /// The claims that may be there: those of plan time and those that the new manifests make.
+        /// The PVCs that may be there: those of plan time and those that the new manifests make.
         known_claims: BTreeSet<Ref>,
     },
     /// Checks that a database is the recorded one and lost nothing.
@@ -154,7 +154,7 @@ impl StepKind {
 
 /// Where a step comes from.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
-pub struct Source {
+pub struct Provenance {
     /// The page, or `portolan` for a protection of ours.
     pub page: String,
     /// The line, where the page has it.

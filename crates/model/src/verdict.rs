@@ -12,7 +12,7 @@ pub enum Verdict {
     Unknown,
     /// Alive, and nothing that runs will mount it again by itself.
     Detached,
-    /// Alive now; it dies when the last pod that holds its claim goes.
+    /// Alive now; it dies when the last pod that holds its PVC goes.
     Doomed,
     /// Its data is erased.
     Lost,

@@ -1,8 +1,8 @@
-//! The plan linter: the rules of the house on a plan alone, whoever made it.
+//! The plan linter: the safety rules that every plan has to satisfy, whoever made it.
 
 use std::collections::BTreeSet;
 
-use model::{Change, Code, Finding, Hop, Plan, Ref, Step, StepKind, Uid};
+use portolan_model::{Change, Code, Finding, Hop, Plan, Ref, Step, StepKind, Uid};
 
 /// What is wrong with a plan, the worst first. A plan that breaks a rule is never carried out. That a volume is not
 /// protected is a warning where somebody asked for steps to be left out: what comes of that is for a rehearsal to show.
@@ -18,9 +18,9 @@ pub fn lint(plan: &Plan) -> Vec<Finding> {
         order(hop, &mut findings);
     }
     revisions(plan, &mut findings);
-    for aim in &plan.volumes {
-        if [&aim.claim_uid, &aim.volume_uid].iter().any(|uid| is_empty(uid)) {
-            findings.push(bad(format!("{} or its volume has no UID in the plan", aim.claim)));
+    for protected in &plan.volumes {
+        if [&protected.claim_uid, &protected.volume_uid].iter().any(|uid| is_empty(uid)) {
+            findings.push(bad(format!("{} or its volume has no UID in the plan", protected.claim)));
         }
     }
     protections(plan, &mut findings);
@@ -51,7 +51,7 @@ fn writes(step: &Step, findings: &mut Vec<Finding>) {
             findings.push(bad(format!("step {} retains {volume}, which is no volume", step.id)));
         }
         StepKind::KeepClaim { claim, .. } if !is(claim, "PersistentVolumeClaim") => {
-            findings.push(bad(format!("step {} keeps {claim}, which is no claim", step.id)));
+            findings.push(bad(format!("step {} keeps {claim}, which is no PVC", step.id)));
         }
         _ => {}
     }
@@ -134,7 +134,7 @@ fn revisions(plan: &Plan, findings: &mut Vec<Finding>) {
     }
 }
 
-/// Every volume with data is retained before anything is deleted or applied, its claim is kept before each helm that
+/// Every volume with data is retained before anything is deleted or applied, its PVC is kept before each helm that
 /// knows it, and it is verified after each.
 fn protections(plan: &Plan, findings: &mut Vec<Finding>) {
     let weigh = |found: String| {
@@ -142,11 +142,11 @@ fn protections(plan: &Plan, findings: &mut Vec<Finding>) {
         if plan.without.is_empty() {
             return finding.next("report it with the recipe that made the plan");
         }
-        Finding { severity: model::Severity::Warning, ..finding }
+        Finding { severity: portolan_model::Severity::Warning, ..finding }
             .why(format!("left out on request: {}", plan.without.join(", ")))
             .next("make the plan without --without")
     };
-    for aim in &plan.volumes {
+    for protected in &plan.volumes {
         let mut retained = false;
         let mut kept = false;
         for hop in &plan.hops {
@@ -155,24 +155,26 @@ fn protections(plan: &Plan, findings: &mut Vec<Finding>) {
             for step in &hop.steps {
                 match &step.kind {
                     StepKind::RetainVolume { volume, uid, .. } => {
-                        retained |= *volume == aim.volume && *uid == aim.volume_uid;
+                        retained |= *volume == protected.volume && *uid == protected.volume_uid;
                     }
-                    StepKind::KeepClaim { claim, uid } => kept |= *claim == aim.claim && *uid == aim.claim_uid,
+                    StepKind::KeepClaim { claim, uid } => {
+                        kept |= *claim == protected.claim && *uid == protected.claim_uid;
+                    }
                     StepKind::DeleteObject { .. } | StepKind::HelmUpgrade { .. } => deleted_first |= !retained,
-                    StepKind::VerifyVolume { claim, .. } => verified |= *claim == aim.claim,
+                    StepKind::VerifyVolume { claim, .. } => verified |= *claim == protected.claim,
                     _ => {}
                 }
             }
-            let fate = hop.changes.iter().find(|one| one.object == aim.claim).map(|one| one.change);
+            let fate = hop.changes.iter().find(|one| one.object == protected.claim).map(|one| one.change);
             if deleted_first {
-                findings.push(weigh(format!("{} is not retained before {} is applied", aim.volume, hop.to)));
+                findings.push(weigh(format!("{} is not retained before {} is applied", protected.volume, hop.to)));
             }
             if fate.is_some() && !kept {
                 let how = if fate == Some(Change::Delete) { "and helm deletes it" } else { "and the release has it" };
-                findings.push(weigh(format!("{} is not kept before {} is applied, {how}", aim.claim, hop.to)));
+                findings.push(weigh(format!("{} is not kept before {} is applied, {how}", protected.claim, hop.to)));
             }
             if !verified {
-                findings.push(weigh(format!("{} is not verified after {} is applied", aim.claim, hop.to)));
+                findings.push(weigh(format!("{} is not verified after {} is applied", protected.claim, hop.to)));
             }
         }
     }

@@ -1,41 +1,41 @@
 //! The planner: a survey, recipes, charts and their renderings in; a plan out. It changes nothing and asks nothing:
 //! [`Planning`] says what it needs rendered.
 //!
-//! What goes through here, in order: [`pick`] chooses among the charts on offer. `Ground` is what was found, seen with the
-//! recipes' eyes. A `Leg` is one version to the next before anything is rendered: boundaries, values, credentials. `Standing`
+//! What goes through here, in order: [`pick`] chooses among the charts on offer. `ResolvedRelease` is what was found, seen with the
+//! recipes' eyes. A `HopInput` is one version to the next before anything is rendered: boundaries, values, credentials. `ProjectedState`
 //! is the installation as it will be when a hop begins. A hop is made of a leg, a standing and a rendering.
 
 mod check_objects;
 mod checks;
 mod claims;
-mod command;
-mod expects;
-mod fates;
-mod ground;
+mod database_compat;
+mod findings;
 mod hop;
-mod leg;
+mod hop_input;
 mod limits;
 mod lookups;
+mod manual_commands;
 mod mounts;
-mod notes;
-mod opens;
 mod overlay;
 mod pick;
 mod planning;
+mod preconditions;
+mod projected_state;
 mod protect;
 mod reach;
-mod standing;
+mod resolve;
 mod steps;
 mod taken;
+mod values_diff;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use helm_compat::chart::{self, PackedChart};
-use model::{
+use portolan_helm_compat::chart::{self, PackedChart};
+use portolan_model::{
     Acceptance, Accepted, Code, Content, DatabaseRef, Digest, FORMAT, Finding, HelmClient, Inventory, Object, Plan,
-    Ref, SecretKey, Severity, VolumeAim,
+    ProtectedVolume, Ref, SecretKey, Severity,
 };
-use recipe::Book;
+use portolan_recipe::RecipeSet;
 use serde_json::Value;
 
 pub use limits::Limits;
@@ -43,7 +43,7 @@ pub use pick::pick;
 pub use planning::{HopRendering, Planning};
 pub use protect::{Protection, protect};
 
-use ground::Ground;
+use resolve::ResolvedRelease;
 
 /// What the user wants.
 #[derive(Clone, Debug)]
@@ -51,12 +51,12 @@ pub struct UpgradeRequest {
     /// The charts to upgrade to, one after the other.
     pub to: Vec<PackedChart>,
     /// What else could be chosen: a stop on the way is advised only where it is among these.
-    pub offered: Vec<model::ChartId>,
+    pub offered: Vec<portolan_model::ChartId>,
     /// Values beside those of the recipes.
     pub values: Value,
     /// Ids of steps, or of values that a recipe gives, which are left out.
     pub without: Vec<String>,
-    /// Findings that the user takes upon themselves.
+    /// Findings that the user accepts, by code.
     pub accepted: Vec<Accepted>,
     /// Time limits of waits, where the usual ones do not fit.
     pub limits: Limits,
@@ -72,9 +72,9 @@ pub type Servers = BTreeMap<Ref, String>;
 ///
 /// # Errors
 /// [`Code::NoCredentials`] where the password of one cannot be found.
-pub fn databases(inventory: &Inventory, secrets: &Secrets<'_>, book: &Book) -> Result<Vec<DatabaseRef>, Finding> {
-    let ground = Ground::find(inventory, secrets, book)?;
-    Ok(ground.databases.into_iter().map(|database| database.reference).collect())
+pub fn databases(inventory: &Inventory, secrets: &Secrets<'_>, book: &RecipeSet) -> Result<Vec<DatabaseRef>, Finding> {
+    let resolved = ResolvedRelease::find(inventory, secrets, book)?;
+    Ok(resolved.databases.into_iter().map(|database| database.reference).collect())
 }
 
 /// A plan that does nothing to what was found.
@@ -90,7 +90,7 @@ fn empty(inventory: &Inventory, helm: &HelmClient) -> Plan {
         to: release.chart.clone(),
         hops: Vec::new(),
         unmodelled: Vec::new(),
-        expects: BTreeMap::new(),
+        preconditions: BTreeMap::new(),
         lookups: BTreeMap::new(),
         volumes: Vec::new(),
         databases: Vec::new(),
@@ -101,7 +101,7 @@ fn empty(inventory: &Inventory, helm: &HelmClient) -> Plan {
 }
 
 /// What can reach a volume and is not modelled, as a finding about that volume.
-fn unmodelled(one: &model::Unmodelled) -> Finding {
+fn unmodelled(one: &portolan_model::Unmodelled) -> Finding {
     let finding = Finding::blocking(one.code, format!("{} can reach {}", one.object, one.claim))
         .about(&one.claim)
         .with(one.line())
@@ -171,11 +171,11 @@ impl Objects {
     }
 }
 
-fn aim(volume: &model::Volume) -> Result<VolumeAim, Finding> {
+fn protected(volume: &portolan_model::Volume) -> Result<ProtectedVolume, Finding> {
     let (Some(name), Some(uid)) = (&volume.volume, &volume.volume_uid) else {
         return Err(not_visible("PersistentVolume", ""));
     };
-    Ok(VolumeAim {
+    Ok(ProtectedVolume {
         claim: volume.claim.clone(),
         claim_uid: volume.claim_uid.clone(),
         volume: name.clone(),
@@ -190,9 +190,9 @@ fn not_visible(kind: &str, namespace: &str) -> Finding {
 }
 
 /// What makes any plan impossible.
-fn check(inventory: &Inventory, book: &Book, request: &UpgradeRequest) -> Result<(), Finding> {
+fn check(inventory: &Inventory, book: &RecipeSet, request: &UpgradeRequest) -> Result<(), Finding> {
     let release = &inventory.release;
-    inventory::survey::settled(release)?;
+    portolan_inventory::survey::settled(release)?;
     let mut from = &release.chart;
     for id in std::iter::once(from).chain(request.to.iter().map(|pick| &pick.id)) {
         let Some(era) = book.era(&id.name) else {
@@ -231,7 +231,7 @@ fn check(inventory: &Inventory, book: &Book, request: &UpgradeRequest) -> Result
 }
 
 /// A PVC that is being deleted goes when its last pod goes, a PV when its PVC goes, and no step of ours can take that back.
-fn terminating(volume: &model::Volume) -> Finding {
+fn terminating(volume: &portolan_model::Volume) -> Finding {
     let name = volume.volume.as_ref().map_or("", |volume| volume.name());
     if !volume.terminating {
         return Finding::blocking(Code::NotSafe, format!("PersistentVolume/{name} of {} is being deleted", volume.claim))

@@ -1,12 +1,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use include_dir::{Dir, include_dir};
-use model::{ChartId, Finding};
+use portolan_model::{ChartId, Finding};
 
-use crate::boundary::Boundary;
+use crate::boundary::VersionBoundary;
 use crate::page::PageScript;
-use crate::product::{Page, Product};
-use crate::read::{RawBoundary, bad, line, parse};
+use crate::product::{Product, VendorDoc};
+use crate::read::{RawVersionBoundary, bad, line, parse};
 
 /// The version of the format of recipes, as each file names it.
 const RECIPE_FORMAT: u32 = 1;
@@ -21,16 +21,16 @@ const OURS: &str = "portolan";
 
 /// All recipes of a product.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Book {
+pub struct RecipeSet {
     /// What is the same whatever the version.
     pub product: Product,
     /// The boundaries, in the order in which an upgrade crosses them.
-    pub boundaries: Vec<Boundary>,
+    pub boundaries: Vec<VersionBoundary>,
     /// The page as a script.
     pub page: Option<PageScript>,
 }
 
-impl Book {
+impl RecipeSet {
     /// The recipes that Portolan brings along.
     ///
     /// # Panics
@@ -50,7 +50,7 @@ impl Book {
     /// Recipes from files (name and text): `product.yaml`, perhaps `page.yaml`, and boundaries in all others.
     ///
     /// # Errors
-    /// [`model::Code::BadRecipe`], with file and line.
+    /// [`portolan_model::Code::BadRecipe`], with file and line.
     pub fn load(files: &BTreeMap<String, String>) -> Result<Self, Finding> {
         let text = files.get(PRODUCT).ok_or_else(|| bad(PRODUCT, 0, "there is no such file"))?;
         let product: Product = parse(PRODUCT, text)?;
@@ -64,7 +64,7 @@ impl Book {
         let mut boundaries = Vec::new();
         let mut kinds = BTreeMap::new();
         for (file, text) in files.iter().filter(|(file, _)| *file != PRODUCT && *file != PAGE) {
-            let raw: RawBoundary = parse(file, text)?;
+            let raw: RawVersionBoundary = parse(file, text)?;
             check_format(file, raw.format)?;
             check_ids(file, &raw)?;
             check_pages(file, &raw, &product)?;
@@ -95,13 +95,13 @@ impl Book {
 
     /// A page that steps come from.
     #[must_use]
-    pub fn source(&self, page: &str) -> Option<&Page> {
+    pub fn source(&self, page: &str) -> Option<&VendorDoc> {
         self.product.pages.get(page)
     }
 
     /// The boundaries that an upgrade crosses, in order.
     #[must_use]
-    pub fn boundaries(&self, from: &ChartId, to: &ChartId) -> Vec<&Boundary> {
+    pub fn boundaries(&self, from: &ChartId, to: &ChartId) -> Vec<&VersionBoundary> {
         self.boundaries.iter().filter(|boundary| boundary.is_crossed(from, to)).collect()
     }
 
@@ -129,7 +129,7 @@ fn check_format(file: &str, format: u32) -> Result<(), Finding> {
 }
 
 /// An id names one step or value of a file.
-fn check_ids(file: &str, raw: &RawBoundary) -> Result<(), Finding> {
+fn check_ids(file: &str, raw: &RawVersionBoundary) -> Result<(), Finding> {
     let mut seen = BTreeSet::new();
     for step in &raw.steps {
         let settings = step.set.iter().flatten().map(|setting| (setting.value.id.as_str(), line(setting)));
@@ -145,7 +145,7 @@ fn check_ids(file: &str, raw: &RawBoundary) -> Result<(), Finding> {
     Ok(())
 }
 
-fn check_pages(file: &str, raw: &RawBoundary, product: &Product) -> Result<(), Finding> {
+fn check_pages(file: &str, raw: &RawVersionBoundary, product: &Product) -> Result<(), Finding> {
     let mut sources: Vec<_> = raw.requires.iter().map(|required| (&required.value.source, line(required))).collect();
     for step in &raw.steps {
         let settings = step.set.iter().flatten().map(|setting| (&setting.value.source, line(setting)));
@@ -157,13 +157,13 @@ fn check_pages(file: &str, raw: &RawBoundary, product: &Product) -> Result<(), F
         if source.page != OURS && !product.pages.contains_key(&source.page) {
             let known: Vec<&str> = product.pages.keys().map(String::as_str).chain([OURS]).collect();
             let finding = bad(file, at, format!("the product has no page `{}`", source.page));
-            return Err(finding.with(format!("there are: {}", known.join(", "))));
+            return Err(finding.with(format!("available: {}", known.join(", "))));
         }
     }
     Ok(())
 }
 
-fn check_charts(boundary: &Boundary, product: &Product) -> Result<(), Finding> {
+fn check_charts(boundary: &VersionBoundary, product: &Product) -> Result<(), Finding> {
     match [&boundary.from_chart, &boundary.to_chart].into_iter().flatten().find(|chart| !product.charts.contains(chart))
     {
         Some(chart) => Err(bad(&boundary.file, 0, format!("`{chart}` is no chart of the product"))),
@@ -171,7 +171,7 @@ fn check_charts(boundary: &Boundary, product: &Product) -> Result<(), Finding> {
     }
 }
 
-fn check_names(boundaries: &[Boundary]) -> Result<(), Finding> {
+fn check_names(boundaries: &[VersionBoundary]) -> Result<(), Finding> {
     let mut seen = BTreeMap::new();
     for boundary in boundaries {
         if let Some(other) = seen.insert(&boundary.name, &boundary.file) {

@@ -1,11 +1,11 @@
-use model::{ChartId, StepKind, ValuesMode};
+use portolan_model::{ChartId, StepKind, ValuesMode};
 use semver::Version;
 use serde::Deserialize;
 use serde_json::Value;
 
 /// What an upgrade that crosses a boundary has to do.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Boundary {
+pub struct VersionBoundary {
     /// Its name: `into 2.9`.
     pub name: String,
     /// The file it is in.
@@ -34,7 +34,7 @@ pub struct Requirement {
     /// How it is made, as a command.
     pub make: String,
     /// Where it comes from.
-    pub source: Origin,
+    pub source: StepOrigin,
     /// Why, in one sentence.
     pub why: String,
 }
@@ -53,11 +53,11 @@ pub struct RecipeStep {
     /// Its id. Boundaries that ask for the same step give it the same id.
     pub id: String,
     /// What it asks for.
-    pub ask: Ask,
+    pub ask: StepTemplate,
     /// On which platform only.
     pub platform: Option<Platform>,
     /// Where it comes from.
-    pub source: Origin,
+    pub source: StepOrigin,
     /// Why, in one sentence.
     pub why: String,
 }
@@ -65,7 +65,7 @@ pub struct RecipeStep {
 /// Where a step comes from.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Origin {
+pub struct StepOrigin {
     /// A page of the product, or `portolan`.
     pub page: String,
     /// The page's line.
@@ -75,16 +75,16 @@ pub struct Origin {
 
 /// What a step asks for. One for each kind of step that a plan may have.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Ask {
-    /// The volumes of these claims are to be retained.
+pub enum StepTemplate {
+    /// The volumes of these PVCs are to be retained.
     RetainVolume {
-        /// The claims.
-        claims: Which,
+        /// The PVCs.
+        claims: ClaimSelector,
     },
-    /// These claims are to be kept.
+    /// These PVCs are to be kept.
     KeepClaim {
-        /// The claims.
-        claims: Which,
+        /// The PVCs.
+        claims: ClaimSelector,
     },
     /// A database is to be looked into.
     RecordDatabase {
@@ -116,14 +116,14 @@ pub enum Ask {
         /// What is set.
         set: Vec<Setting>,
         /// Old values that need no place in the new layout.
-        retired: Vec<Retired>,
+        retired: Vec<DroppedValue>,
     },
     /// The workloads and routes of the new manifest are to be waited for.
     WaitReady,
-    /// These claims and their volumes are to be verified.
+    /// These PVCs and their volumes are to be verified.
     VerifyVolume {
-        /// The claims.
-        claims: Which,
+        /// The PVCs.
+        claims: ClaimSelector,
     },
     /// A database is to be verified.
     VerifyDatabase {
@@ -134,10 +134,10 @@ pub enum Ask {
     },
 }
 
-/// Which claims.
+/// Which PVCs.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case", untagged)]
-pub enum Which {
+pub enum ClaimSelector {
     /// All that the release has (`every`).
     Every(Every),
     /// These.
@@ -160,7 +160,7 @@ pub struct Setting {
     pub id: String,
     /// The dotted path.
     pub path: String,
-    /// The value. `{domain}` stands for the platform's host, `{claim:NAME}` for the claim that a database lies on.
+    /// The value. `{domain}` stands for the platform's host, `{claim:NAME}` for the PVC that a database lies on.
     pub value: Value,
     /// On which platform only.
     #[serde(default)]
@@ -169,7 +169,7 @@ pub struct Setting {
     #[serde(default)]
     pub replaces: Vec<String>,
     /// Where it comes from.
-    pub source: Origin,
+    pub source: StepOrigin,
     /// Why, in one sentence.
     pub why: String,
 }
@@ -177,13 +177,13 @@ pub struct Setting {
 /// An old value that needs no place among the new ones.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Retired {
+pub struct DroppedValue {
     /// The dotted path; what lies below it is meant as well.
     pub path: String,
     /// What is in its place.
     pub by: String,
     /// Where it comes from.
-    pub source: Origin,
+    pub source: StepOrigin,
 }
 
 /// A platform.
@@ -200,12 +200,12 @@ pub enum Platform {
 impl Platform {
     /// Whether a cluster is of it.
     #[must_use]
-    pub fn is_of(self, cluster: &model::Platform) -> bool {
-        (self == Self::OpenShift) == matches!(cluster, model::Platform::OpenShift { .. })
+    pub fn is_of(self, cluster: &portolan_model::Platform) -> bool {
+        (self == Self::OpenShift) == matches!(cluster, portolan_model::Platform::OpenShift { .. })
     }
 }
 
-impl Ask {
+impl StepTemplate {
     /// The words of all kinds, in the order in which a hop carries them out.
     pub const KINDS: [&'static str; 10] = [
         "retain-volume",
@@ -253,7 +253,7 @@ impl Ask {
     }
 }
 
-impl Boundary {
+impl VersionBoundary {
     /// Whether an upgrade crosses it. Where it names the chart that it leads away from, the chart decides and the
     /// installed number is not asked for. A pre-release counts as the version that it leads to.
     #[must_use]
@@ -271,7 +271,7 @@ impl Boundary {
 impl RecipeStep {
     /// The ids that can be left out: its own, and those of the values that helm is given.
     pub fn ids(&self) -> impl Iterator<Item = &str> {
-        let set: &[Setting] = if let Ask::HelmUpgrade { set, .. } = &self.ask { set } else { &[] };
+        let set: &[Setting] = if let StepTemplate::HelmUpgrade { set, .. } = &self.ask { set } else { &[] };
         std::iter::once(self.id.as_str()).chain(set.iter().map(|setting| setting.id.as_str()))
     }
 }

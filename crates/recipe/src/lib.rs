@@ -1,7 +1,7 @@
 //! Directions as data: what a version asks for, each step with the line of the page that it comes from.
 //!
 //! Recipes are YAML files. One of them says what is the same whatever the version ([`Product`]), the others are
-//! boundaries ([`Boundary`]) that an upgrade crosses or does not, and one may hold a page as a script ([`PageScript`]).
+//! boundaries ([`VersionBoundary`]) that an upgrade crosses or does not, and one may hold a page as a script ([`PageScript`]).
 //! Nothing in a recipe is a shell command: a step names one of a closed set of kinds and gives it arguments.
 
 mod book;
@@ -15,11 +15,14 @@ mod server;
 #[cfg(test)]
 mod tests;
 
-pub use book::Book;
-pub use boundary::{Ask, Boundary, Crosses, Origin, Platform, RecipeStep, Requirement, Retired, Setting, Which};
+pub use book::RecipeSet;
+pub use boundary::{
+    ClaimSelector, Crosses, DroppedValue, Platform, RecipeStep, Requirement, Setting, StepOrigin, StepTemplate,
+    VersionBoundary,
+};
 pub use names::{fill, object};
 pub use page::{From, PageLine, PageOp, PageReading, PageScript};
 pub use product::{
-    Advice, Database, Minor, Page, Password, Product, Refusal, ReleaseName, Repository, Route, Store, Supported,
+    Advice, Database, Minor, Password, Product, Refusal, ReleaseName, Repository, Route, Store, Supported, VendorDoc,
 };
-pub use server::{Image, ImagePattern, Server, image_name};
+pub use server::{Image, ImagePattern, ServerSpec, image_name};

@@ -1,4 +1,4 @@
-use model::{Ref, ReleaseId};
+use portolan_model::{Ref, ReleaseId};
 
 /// Puts the release's name and namespace into a recipe's text, in place of `{release}` and `{namespace}`.
 #[must_use]
@@ -14,7 +14,7 @@ pub fn object(text: &str, release: &ReleaseId) -> Option<Ref> {
     if kind.is_empty() || name.is_empty() || name.contains('/') {
         return None;
     }
-    let (kind, group) = kind.split_once('.').unwrap_or_else(|| (kind, kube_facts::group_of(kind)));
-    let namespace = if kube_facts::is_cluster_scoped(group, kind) { "" } else { &release.namespace };
+    let (kind, group) = kind.split_once('.').unwrap_or_else(|| (kind, portolan_kube_facts::group_of(kind)));
+    let namespace = if portolan_kube_facts::is_cluster_scoped(group, kind) { "" } else { &release.namespace };
     Some(Ref::new(group, kind, namespace, name))
 }

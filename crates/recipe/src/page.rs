@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use model::{ChartId, ReleaseId, ValuesMode};
+use portolan_model::{ChartId, ReleaseId, ValuesMode};
 use semver::Version;
 use serde::Deserialize;
 use serde_json::Value;
@@ -67,18 +67,18 @@ pub struct PageLine {
 pub enum PageOp {
     /// Nothing in the cluster.
     Nothing,
-    /// Patches the volume that a claim is bound to; where it is bound to none, nothing.
+    /// Patches the volume that a PVC is bound to; where it is bound to none, nothing.
     PatchVolumeOf {
-        /// The claim's name.
+        /// The PVC's name.
         claim: String,
         /// The patch.
         patch: Value,
     },
     /// Deletes objects, named as [`crate::object`] reads them.
     Delete(Vec<String>),
-    /// Sets annotations of a claim.
+    /// Sets annotations of a PVC.
     Annotate {
-        /// The claim's name.
+        /// The PVC's name.
         claim: String,
         /// The annotations.
         annotations: BTreeMap<String, String>,

@@ -3,8 +3,8 @@ use std::collections::BTreeMap;
 use semver::Version;
 use serde::Deserialize;
 
-use crate::boundary::Origin;
-use crate::server::Server;
+use crate::boundary::StepOrigin;
+use crate::server::ServerSpec;
 
 /// What is the same whatever the version.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -22,7 +22,7 @@ pub struct Product {
     #[serde(default)]
     pub repository: Option<Repository>,
     /// The pages that steps come from.
-    pub pages: BTreeMap<String, Page>,
+    pub pages: BTreeMap<String, VendorDoc>,
     /// The databases that hold the data.
     #[serde(default)]
     pub databases: Vec<Database>,
@@ -59,11 +59,11 @@ pub struct Advice {
     /// How many of them a hop may go up.
     pub most: usize,
     /// Where it comes from.
-    pub source: Page,
+    pub source: VendorDoc,
     /// The platforms that a version is made for.
     pub platforms: Vec<Supported>,
     /// Where that comes from.
-    pub platforms_source: Page,
+    pub platforms_source: VendorDoc,
 }
 
 /// A version without its patch.
@@ -127,7 +127,7 @@ pub struct Repository {
     /// Its address.
     pub url: String,
     /// Where the page says so.
-    pub source: Origin,
+    pub source: StepOrigin,
 }
 
 /// The usual name of a release.
@@ -143,7 +143,7 @@ pub struct ReleaseName {
 /// A page that steps come from.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Page {
+pub struct VendorDoc {
     /// Its title.
     pub title: String,
     /// Where it is kept.
@@ -167,7 +167,7 @@ pub struct Database {
     /// Its password.
     pub password: Password,
     /// Its server.
-    pub server: Server,
+    pub server: ServerSpec,
 }
 
 /// Where a password is and where it goes.

@@ -1,11 +1,14 @@
 //! From YAML to the types, with the place of what is wrong.
 
-use model::{Code, Finding, ValuesMode};
+use portolan_model::{Code, Finding, ValuesMode};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_saphyr::Spanned;
 
-use crate::boundary::{Ask, Boundary, Crosses, Origin, Platform, RecipeStep, Requirement, Retired, Setting, Which};
+use crate::boundary::{
+    ClaimSelector, Crosses, DroppedValue, Platform, RecipeStep, Requirement, Setting, StepOrigin, StepTemplate,
+    VersionBoundary,
+};
 
 /// A finding about a place in a file; line 0 for the file as a whole.
 pub(crate) fn bad(file: &str, line: u64, what: impl std::fmt::Display) -> Finding {
@@ -30,7 +33,7 @@ pub(crate) fn parse<T: DeserializeOwned>(file: &str, text: &str) -> Result<T, Fi
 /// A boundary as it stands in its file.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub(crate) struct RawBoundary {
+pub(crate) struct RawVersionBoundary {
     pub(crate) format: u32,
     boundary: String,
     #[serde(default)]
@@ -50,12 +53,12 @@ pub(crate) struct RawBoundary {
 pub(crate) struct RawStep {
     pub(crate) id: Spanned<String>,
     kind: Spanned<String>,
-    pub(crate) source: Spanned<Origin>,
+    pub(crate) source: Spanned<StepOrigin>,
     why: String,
     #[serde(default)]
     platform: Option<Platform>,
     #[serde(default)]
-    claims: Option<Which>,
+    claims: Option<ClaimSelector>,
     #[serde(default)]
     database: Option<Spanned<String>>,
     #[serde(default)]
@@ -67,7 +70,7 @@ pub(crate) struct RawStep {
     #[serde(default)]
     pub(crate) set: Option<Vec<Spanned<Setting>>>,
     #[serde(default)]
-    pub(crate) retired: Option<Vec<Spanned<Retired>>>,
+    pub(crate) retired: Option<Vec<Spanned<DroppedValue>>>,
     #[serde(default)]
     may_change: Option<Vec<String>>,
 }
@@ -77,10 +80,10 @@ pub(crate) fn line<T>(spanned: &Spanned<T>) -> u64 {
     spanned.referenced.line()
 }
 
-impl RawBoundary {
-    pub(crate) fn check(self, file: &str, databases: &[&str]) -> Result<Boundary, Finding> {
+impl RawVersionBoundary {
+    pub(crate) fn check(self, file: &str, databases: &[&str]) -> Result<VersionBoundary, Finding> {
         let steps = self.steps.into_iter().map(|step| step.check(file, databases)).collect::<Result<_, _>>()?;
-        Ok(Boundary {
+        Ok(VersionBoundary {
             name: self.boundary,
             file: file.to_owned(),
             crosses: self.crosses,
@@ -97,29 +100,31 @@ impl RawStep {
         let at = line(&self.kind);
         let kind = self.kind.value.clone();
         let ask = match kind.as_str() {
-            "retain-volume" => Ask::RetainVolume { claims: self.claims(file)? },
-            "keep-claim" => Ask::KeepClaim { claims: self.claims(file)? },
-            "record-database" => Ask::RecordDatabase { database: self.database(file, databases)? },
-            "archive-object" => Ask::ArchiveObject { objects: self.objects(file)? },
-            "carry-credentials" => Ask::CarryCredentials { database: self.database(file, databases)? },
-            "delete-object" => Ask::DeleteObject {
+            "retain-volume" => StepTemplate::RetainVolume { claims: self.claims(file)? },
+            "keep-claim" => StepTemplate::KeepClaim { claims: self.claims(file)? },
+            "record-database" => StepTemplate::RecordDatabase { database: self.database(file, databases)? },
+            "archive-object" => StepTemplate::ArchiveObject { objects: self.objects(file)? },
+            "carry-credentials" => StepTemplate::CarryCredentials { database: self.database(file, databases)? },
+            "delete-object" => StepTemplate::DeleteObject {
                 objects: self.deletable(file)?,
                 of_release: self.of_release.take().unwrap_or_default(),
             },
-            "helm-upgrade" => Ask::HelmUpgrade {
+            "helm-upgrade" => StepTemplate::HelmUpgrade {
                 values: self.values.take(),
                 set: self.set.take().unwrap_or_default().into_iter().map(|setting| setting.value).collect(),
                 retired: self.retired.take().unwrap_or_default().into_iter().map(|retired| retired.value).collect(),
             },
-            "wait-ready" => Ask::WaitReady,
-            "verify-volume" => Ask::VerifyVolume { claims: self.claims(file)? },
-            "verify-database" => Ask::VerifyDatabase {
+            "wait-ready" => StepTemplate::WaitReady,
+            "verify-volume" => StepTemplate::VerifyVolume { claims: self.claims(file)? },
+            "verify-database" => StepTemplate::VerifyDatabase {
                 database: self.database(file, databases)?,
                 may_change: self.may_change.take().unwrap_or_default(),
             },
             other => {
-                let known = Ask::KINDS.join(", ");
-                return Err(bad(file, at, format!("`{other}` is no kind of step")).with(format!("there are: {known}")));
+                let known = StepTemplate::KINDS.join(", ");
+                return Err(
+                    bad(file, at, format!("unknown kind of step `{other}`")).with(format!("available: {known}"))
+                );
             }
         };
         if let Some(left) = self.left_over() {
@@ -132,7 +137,7 @@ impl RawStep {
         bad(file, line(&self.kind), format!("a step of kind {} needs `{field}`", self.kind.value))
     }
 
-    fn claims(&mut self, file: &str) -> Result<Which, Finding> {
+    fn claims(&mut self, file: &str) -> Result<ClaimSelector, Finding> {
         self.claims.take().ok_or_else(|| self.missing(file, "claims"))
     }
 
@@ -147,7 +152,7 @@ impl RawStep {
 
     fn objects(&mut self, file: &str) -> Result<Vec<String>, Finding> {
         let objects = self.objects.take().ok_or_else(|| self.missing(file, "objects"))?;
-        let release = model::ReleaseId { namespace: "n".into(), name: "r".into() };
+        let release = portolan_model::ReleaseId { namespace: "n".into(), name: "r".into() };
         for object in &objects {
             if crate::object(&object.value, &release).is_none() {
                 return Err(bad(file, line(object), format!("`{}` is not Kind/name", object.value)));

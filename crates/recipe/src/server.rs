@@ -3,7 +3,7 @@ use serde::Deserialize;
 /// How the server of a database is recognised in a pod, and what its image says without being run.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Server {
+pub struct ServerSpec {
     /// The container that runs it, where the pod has more than one.
     pub container: String,
     /// The images that are known; the first that fits counts.
@@ -43,7 +43,7 @@ impl TryFrom<String> for ImagePattern {
     }
 }
 
-impl Server {
+impl ServerSpec {
     /// What is known of an image.
     #[must_use]
     pub fn image(&self, reference: &str) -> Option<&Image> {

@@ -1,9 +1,9 @@
 use std::collections::BTreeMap;
 
-use model::{ChartId, Code};
+use portolan_model::{ChartId, Code};
 use semver::Version;
 
-use crate::{Ask, Book, PageOp};
+use crate::{PageOp, RecipeSet, StepTemplate};
 
 fn chart(name: &str, version: &str) -> ChartId {
     ChartId { name: name.into(), version: Version::parse(version).expect("the test's version") }
@@ -18,7 +18,7 @@ fn new(version: &str) -> ChartId {
 }
 
 fn crossed(from: &ChartId, to: &ChartId) -> Vec<String> {
-    Book::builtin().boundaries(from, to).into_iter().map(|boundary| boundary.name.clone()).collect()
+    RecipeSet::builtin().boundaries(from, to).into_iter().map(|boundary| boundary.name.clone()).collect()
 }
 
 #[test]
@@ -43,7 +43,7 @@ fn an_upgrade_crosses_what_lies_between() {
 
 #[test]
 fn the_page_has_its_readings() {
-    let book = Book::builtin();
+    let book = RecipeSet::builtin();
     let script = book.page.as_ref().expect("there is a page");
     let names = |installed: &ChartId| -> Vec<String> {
         script.readings_for(installed).map(|reading| reading.name.clone()).collect()
@@ -51,7 +51,7 @@ fn the_page_has_its_readings() {
     assert_eq!(names(&old("2.8.20")), ["block-alone", "union"]);
     assert_eq!(names(&old("2.11.30")), ["2.11"]);
     assert_eq!(names(&new("2.13.19")), ["2.13"]);
-    let release = model::ReleaseId { namespace: "runai-backend".into(), name: "runai-backend".into() };
+    let release = portolan_model::ReleaseId { namespace: "runai-backend".into(), name: "runai-backend".into() };
     let union = script.readings_for(&old("2.8.20")).nth(1).expect("union").filled("runai.apps.example.com", &release);
     let lines: Vec<u32> = union.iter().map(|line| line.line).collect();
     assert_eq!(lines, [43, 44, 46, 47, 67, 100]);
@@ -69,8 +69,8 @@ const PRODUCT: &str = "format: 1\nproduct: P\nrelease: {name: r, namespace: n}\n
     databases: [{name: db, set: s, port: 1, user: u, database: d, password: {secret: s, keys: [k], value: {c: p}}, \
     server: {container: c, images: [{image: \"c:{version}\"}]}}]\n";
 
-fn load(boundary: &str) -> Result<Book, model::Finding> {
-    Book::load(&BTreeMap::from([
+fn load(boundary: &str) -> Result<RecipeSet, portolan_model::Finding> {
+    RecipeSet::load(&BTreeMap::from([
         ("product.yaml".to_owned(), PRODUCT.to_owned()),
         ("b.yaml".to_owned(), boundary.to_owned()),
     ]))
@@ -84,12 +84,12 @@ fn refused(boundary: &str) -> String {
 
 #[test]
 fn a_repository_comes_from_a_page_of_the_product() {
-    let repository = Book::builtin().product.repository.expect("the vendor has one");
+    let repository = RecipeSet::builtin().product.repository.expect("the vendor has one");
     assert_eq!(repository.name, "runai-backend");
     let product = "format: 1\nproduct: p\nrelease: {name: r, namespace: n}\ncharts: []\npages: {}\n\
         repository: {name: r, url: 'https://h', source: {page: nowhere}}\n";
     let files = [("product.yaml".to_owned(), product.to_owned())].into();
-    let finding = Book::load(&files).expect_err("no such page");
+    let finding = RecipeSet::load(&files).expect_err("no such page");
     assert_eq!(finding.found, "product.yaml: the product has no page `nowhere`");
 }
 
@@ -98,7 +98,7 @@ fn a_mistake_is_refused_with_its_place() {
     let step = |rest: &str| format!("format: 1\nboundary: b\nsteps:\n  - id: one\n{rest}    why: w\n");
     let ours = "    source: {page: portolan}\n";
     for (text, want) in [
-        (step(&format!("    kind: explode\n{ours}")), "b.yaml:5: `explode` is no kind of step"),
+        (step(&format!("    kind: explode\n{ours}")), "b.yaml:5: unknown kind of step `explode`"),
         (step(&format!("    kind: retain-volume\n{ours}")), "b.yaml:5: a step of kind retain-volume needs `claims`"),
         (
             step(&format!("    kind: wait-ready\n    database: db\n{ours}")),
@@ -138,7 +138,7 @@ fn a_mistake_is_refused_with_its_place() {
     assert!(unknown.starts_with("b.yaml:6: ") && unknown.contains("command"), "{unknown}");
     let broken = refused("format: 1\nboundary: [\n");
     assert!(broken.starts_with("b.yaml:"), "{broken}");
-    let missing = Book::load(&BTreeMap::new()).expect_err("there is no product");
+    let missing = RecipeSet::load(&BTreeMap::new()).expect_err("there is no product");
     assert_eq!(missing.found, "product.yaml: there is no such file");
 }
 
@@ -149,7 +149,7 @@ fn an_id_means_one_kind_in_all_files() {
             "format: 1\nboundary: {kind}\nsteps:\n  - {{id: one, kind: {kind}, source: {{page: portolan}}, why: w}}\n"
         )
     };
-    let finding = Book::load(&BTreeMap::from([
+    let finding = RecipeSet::load(&BTreeMap::from([
         ("product.yaml".to_owned(), PRODUCT.to_owned()),
         ("a.yaml".to_owned(), one("wait-ready")),
         ("b.yaml".to_owned(), one("helm-upgrade")),
@@ -160,12 +160,12 @@ fn an_id_means_one_kind_in_all_files() {
 
 #[test]
 fn every_kind_has_its_place() {
-    let book = Book::builtin();
+    let book = RecipeSet::builtin();
     let mut words: Vec<&str> =
         book.boundaries.iter().flat_map(|boundary| &boundary.steps).map(|step| step.ask.word()).collect();
     words.sort_unstable();
     words.dedup();
-    let mut kinds = Ask::KINDS.to_vec();
+    let mut kinds = StepTemplate::KINDS.to_vec();
     kinds.sort_unstable();
     assert_eq!(words, kinds, "the built-in recipes use every kind");
 }

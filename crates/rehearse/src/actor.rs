@@ -2,13 +2,13 @@
 
 use std::hash::{Hash, Hasher};
 
-use engine::Engine;
-use model::{HelmToken, Input, Ref, ReleaseId, Urgency, Write};
+use portolan_engine::Engine;
+use portolan_model::{HelmToken, Input, Ref, ReleaseId, Urgency, Write};
 
 use crate::engine_actor;
 use crate::helm::{HelmActor, HelmError, WriteResult};
 use crate::relevant::RelevantSet;
-use crate::script::{ScriptActor, Turned};
+use crate::script::{ScriptedUser, Turned};
 use crate::world::World;
 
 /// An actor. Each is a client of the API and lives by itself.
@@ -21,7 +21,7 @@ pub(crate) enum Actor {
     /// A write that a dead engine had sent: it may land yet, or never.
     InFlight(Write),
     /// Commands typed one after another.
-    Script(ScriptActor),
+    Script(ScriptedUser),
 }
 
 /// Something that can happen to an actor. The order is the one in which a search lists them: what goes as planned comes first,

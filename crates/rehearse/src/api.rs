@@ -2,11 +2,11 @@
 
 use std::hash::Hash;
 
-use kube_facts::immutable_violations;
-use model::{Ref, Refusal, Rv, Uid, Verb, Write};
+use portolan_kube_facts::immutable_violations;
+use portolan_model::{Ref, Refusal, Rv, Uid, Verb, Write};
 use serde_json::{Value, json};
 
-use crate::face::Kind;
+use crate::object_view::Kind;
 use crate::state_hash::StateHash;
 use crate::world::World;
 
@@ -122,7 +122,7 @@ impl World {
     }
 }
 
-/// An object as it is after its creation: the admission plugins put their finalizers, and the default class on a claim without one.
+/// An object as it is after its creation: the admission plugins put their finalizers, and the default class on a PVC without one.
 fn admitted(name: &Ref, uid: &Uid, mut json: Value, default_class: Option<&str>) -> Value {
     if !json.get("metadata").is_some_and(Value::is_object) {
         json["metadata"] = json!({});

@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use model::Digest;
+use portolan_model::Digest;
 
-type Kept = BTreeMap<Digest, Arc<Vec<u8>>>;
+type ArchivedBytes = BTreeMap<Digest, Arc<Vec<u8>>>;
 
 /// What was kept, by digest. Clones share it: a digest stands for the same bytes in every world, and only who has seen the bytes
 /// knows their digest, so it makes no difference that bytes are there which another world kept.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Archive(Arc<Mutex<Kept>>);
+pub(crate) struct Archive(Arc<Mutex<ArchivedBytes>>);
 
 impl Archive {
     /// An archive of its own with the same content.
@@ -32,7 +32,7 @@ impl Archive {
         self.all().iter().map(|(digest, bytes)| (digest.clone(), text(bytes))).collect()
     }
 
-    fn all(&self) -> MutexGuard<'_, Kept> {
+    fn all(&self) -> MutexGuard<'_, ArchivedBytes> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

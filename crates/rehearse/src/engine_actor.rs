@@ -1,7 +1,7 @@
 //! The engine as an actor: its requests are served from the simulated world.
 
-use engine::{Engine, Phase};
-use model::{Cond, Input, Record, Reply, Request, Urgency, Wait};
+use portolan_engine::{Engine, Phase};
+use portolan_model::{Cond, Input, JournalRecord, Reply, Request, Urgency, Wait};
 
 use crate::actor::{Actor, ActorEvent, Helms, Mishaps, Moves, Reads, Taken};
 use crate::relevant::RelevantSet;
@@ -22,7 +22,8 @@ pub(crate) fn wait_of(engine: &Engine) -> Option<Wait> {
 /// What can happen to the engine next.
 pub(crate) fn moves(engine: &Engine, world: &World, helms: &Helms, relevant: &RelevantSet, mishaps: Mishaps) -> Moves {
     if let Some((record, _)) = engine.pending() {
-        let may_crash = mishaps.crashes && !matches!(record, Record::Started { .. } | Record::Resumed { .. });
+        let may_crash =
+            mishaps.crashes && !matches!(record, JournalRecord::Started { .. } | JournalRecord::Resumed { .. });
         let crash = may_crash.then_some(ActorEvent::Crash);
         return Moves::new([ActorEvent::Turn].into_iter().chain(crash), false);
     }

@@ -8,17 +8,19 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use base64::Engine as _;
-use helm_compat::merge;
-use helm_compat::upgrade::Matching;
-use model::{Digest, HelmRun, HelmToken, Manifest, Object, Ref, Refusal, ReleaseId, ReleaseStatus, ValuesPath};
+use portolan_helm_compat::merge;
+use portolan_helm_compat::upgrade::Matching;
+use portolan_model::{
+    Digest, HelmRun, HelmToken, Manifest, Object, Ref, Refusal, ReleaseId, ReleaseStatus, ValuesPath,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::state_hash::{self, StateHash};
-use crate::world::{Docs, Thing, World};
+use crate::world::{Docs, StoredObject, World};
 use records::{next_revision, set_status};
 
-pub(crate) use records::{base, newest_status, record_name, record_names, records};
+pub(crate) use records::{base, manifest_digest, newest_status, record_name, record_names, records};
 
 /// The rules of helm that the simulation follows: number, what it says, where it was read (helm 3.14.4).
 pub const HELM_RULES: &[(&str, &str, &str)] = &[
@@ -83,7 +85,7 @@ impl HelmJob {
     #[must_use]
     pub fn typed(world: &World, run: &HelmRun) -> Option<Self> {
         let (_, record) = base(world, &run.release)?;
-        let stored_digest = crate::serve::digest(record.text("/manifest"))?;
+        let stored_digest = records::manifest_digest(record)?;
         Some(Self {
             target: world.library.get(&run.manifest)?.clone(),
             run: run.clone(),
@@ -151,7 +153,7 @@ pub(crate) struct HelmError {
 
 /// A helm as it lies on disk.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Kept {
+pub(crate) struct HelmSnapshot {
     run: HelmRun,
     token: Option<HelmToken>,
     carried: BTreeMap<ValuesPath, String>,
@@ -187,8 +189,8 @@ impl HelmActor {
     }
 
     /// What has to be kept of it.
-    pub(crate) fn keep(&self) -> Kept {
-        Kept {
+    pub(crate) fn keep(&self) -> HelmSnapshot {
+        HelmSnapshot {
             run: self.job.run.clone(),
             token: self.job.token.clone(),
             carried: self.job.carried.clone(),
@@ -201,9 +203,8 @@ impl HelmActor {
     }
 
     /// The helm that was kept, at the place where it was.
-    pub(crate) fn revive(kept: Kept, world: &World) -> Option<Self> {
-        let stored_digest =
-            base(world, &kept.run.release).and_then(|(_, record)| crate::serve::digest(record.text("/manifest")));
+    pub(crate) fn revive(kept: HelmSnapshot, world: &World) -> Option<Self> {
+        let stored_digest = base(world, &kept.run.release).and_then(|(_, record)| records::manifest_digest(record));
         let job = HelmJob {
             target: world.library.get(&kept.run.manifest)?.clone(),
             stored: stored_digest.as_ref().and_then(|digest| world.library.get(digest).cloned()).unwrap_or_default(),
@@ -261,7 +262,7 @@ impl HelmActor {
             At::Remove(at) => {
                 let (name, _) = self.job.stored.get(at)?;
                 match (self.removes(at), world.get(name)?) {
-                    (true, live) if kube_facts::is_kept(live) => {
+                    (true, live) if portolan_kube_facts::is_kept(live) => {
                         Some(format!("helm leaves {name}: its live annotation says keep"))
                     }
                     (true, _) => Some(format!("helm deletes {name}: the new chart does not have it")),
@@ -365,7 +366,7 @@ impl HelmActor {
             return self.errors.as_deref().cloned();
         }
         let run = &self.job.run;
-        let lacks_key = run.guards.iter().find(|guard| {
+        let lacks_key = run.required_keys.iter().find(|guard| {
             let secret = world.get(&guard.key.secret);
             secret.is_some_and(|secret| !secret.data_keys().contains(&guard.key.key.as_str()))
         });
@@ -439,7 +440,7 @@ impl HelmActor {
     }
 
     /// Helm's patch of an object that is there.
-    fn patch(&self, world: &mut World, name: &Ref, doc: &Object, thing: &Thing) -> Result<(), Failed> {
+    fn patch(&self, world: &mut World, name: &Ref, doc: &Object, thing: &StoredObject) -> Result<(), Failed> {
         let live = &thing.object;
         // The same patch of the same content was tried before, or it is worked out now.
         let made = (self.job.run.base_revision, &self.job.run.manifest);
@@ -476,7 +477,7 @@ impl HelmActor {
             return;
         };
         self.at = At::Remove(at + 1);
-        let kept = world.get(name).is_some_and(kube_facts::is_kept);
+        let kept = world.get(name).is_some_and(portolan_kube_facts::is_kept);
         // Helm 3 only logs a failed delete; the upgrade still ends as deployed.
         if self.removes(at) && !kept && result == WriteResult::Served {
             drop(world.delete(name));
@@ -505,7 +506,7 @@ impl HelmActor {
                 let text = value.as_str().unwrap_or_default();
                 let live = world.get(name).and_then(|live| live.0.get("data")?.get(&key)?.as_str().map(str::to_owned));
                 let looked_up =
-                    self.job.run.guards.iter().any(|guard| guard.key.secret == *name && guard.key.key == key);
+                    self.job.run.required_keys.iter().any(|guard| guard.key.secret == *name && guard.key.key == key);
                 let known = if let Some(path) = text.strip_prefix(Manifest::CARRIED) {
                     self.job.carried.get(&ValuesPath::new(path)).cloned()
                 } else if text == Manifest::FREE {

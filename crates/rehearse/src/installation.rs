@@ -3,21 +3,21 @@
 
 use std::collections::BTreeMap;
 
-use engine::Engine;
-use helm_compat::chart::PackedChart;
-use helm_compat::{manifest, redact};
-use model::{
-    Code, Digest, Finding, HelmClient, HelmRun, KeyGuard, Manifest, Object, Progress, Ref, ReleaseId, Rendering, Reply,
-    Request, SecretKey, Table, ValuesMode, canonical,
+use portolan_engine::Engine;
+use portolan_helm_compat::chart::PackedChart;
+use portolan_helm_compat::{manifest, redact};
+use portolan_model::{
+    Code, Digest, Finding, HelmClient, HelmRun, Manifest, Object, Progress, Ref, ReleaseId, Rendering, Reply, Request,
+    RequiredSecretKey, SecretKey, Table, ValuesMode, canonical,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::actor::Actor;
-use crate::helm::{HelmActor, HelmJob, Kept};
+use crate::helm::{HelmActor, HelmJob, HelmSnapshot};
 use crate::serve::{Served, progress, serve};
 use crate::simulation::Simulation;
-use crate::world::{Disk, Parts, World};
+use crate::world::{Disk, World, WorldSnapshot};
 
 /// The order of events that a fresh installation begins with.
 const SEED: u64 = 7;
@@ -35,13 +35,13 @@ pub struct Installation {
 
 /// An installation as it lies on disk.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Saved {
+pub struct InstallationSnapshot {
     format: u32,
     name: String,
     clock: u64,
     seed: u64,
-    world: Parts,
-    helms: Vec<Kept>,
+    world: WorldSnapshot,
+    helms: Vec<HelmSnapshot>,
 }
 
 impl Installation {
@@ -62,7 +62,7 @@ impl Installation {
 
     /// An installation out of its saved form.
     #[must_use]
-    pub fn load(saved: Saved) -> Self {
+    pub fn load(saved: InstallationSnapshot) -> Self {
         let world = World::from_parts(saved.world);
         let helms =
             saved.helms.into_iter().filter_map(|kept| HelmActor::revive(kept, &world)).map(Actor::Helm).collect();
@@ -71,14 +71,14 @@ impl Installation {
 
     /// Everything that has to be kept of it.
     #[must_use]
-    pub fn save(&self) -> Saved {
+    pub fn save(&self) -> InstallationSnapshot {
         let helms = self
             .simulation
             .actors
             .iter()
             .filter_map(|actor| if let Actor::Helm(helm) = actor { Some(helm.keep()) } else { None });
-        Saved {
-            format: model::FORMAT,
+        InstallationSnapshot {
+            format: portolan_model::FORMAT,
             name: self.name.clone(),
             clock: self.clock,
             seed: self.seed,
@@ -143,7 +143,7 @@ impl Installation {
 
     /// How far a wait is.
     #[must_use]
-    pub fn progress(&self, wait: &model::Wait) -> Vec<Progress> {
+    pub fn progress(&self, wait: &portolan_model::Wait) -> Vec<Progress> {
         progress(&self.simulation.world, wait, &self.simulation.helms().tokens)
     }
 
@@ -185,11 +185,11 @@ impl Installation {
         rendering: &Rendering,
     ) -> Result<(), Finding> {
         let (docs, guards) = documents(rendering, &release.namespace)?;
-        let manifest = canonical(&Manifest { docs, free: BTreeMap::new() });
+        let manifest = canonical(&Manifest { docs, nondeterministic_fields: BTreeMap::new() });
         let digest = Digest::of(&manifest);
         self.simulation.world.learn(&digest, &manifest);
         let mut job = helm_job(self.world(), chart, release, values, digest);
-        job.run.guards = guards;
+        job.run.required_keys = guards;
         self.simulation.actors.push(Actor::Helm(HelmActor::new(job)));
         self.run_to_rest();
         Ok(())
@@ -230,7 +230,7 @@ impl Installation {
 
 /// The documents of a rendering. A Secret's value that is random at each rendering is one that the chart looks
 /// up in the live Secret first.
-fn documents(rendering: &Rendering, namespace: &str) -> Result<(Vec<Object>, Vec<KeyGuard>), Finding> {
+fn documents(rendering: &Rendering, namespace: &str) -> Result<(Vec<Object>, Vec<RequiredSecretKey>), Finding> {
     let parse = |text: &str| {
         manifest::parse(text, namespace)
             .map(|docs| manifest::split_hooks(docs).0)
@@ -250,7 +250,7 @@ fn documents(rendering: &Rendering, namespace: &str) -> Result<(Vec<Object>, Vec
         for key in free {
             json["data"][&key] = json!(Manifest::FREE);
             if let Some(secret) = doc.name() {
-                guards.push(KeyGuard { key: SecretKey { secret, key }, message: String::new() });
+                guards.push(RequiredSecretKey { key: SecretKey { secret, key }, message: String::new() });
             }
         }
         Object::new(json)
@@ -262,9 +262,8 @@ fn documents(rendering: &Rendering, namespace: &str) -> Result<(Vec<Object>, Vec
 /// A run of helm before Portolan came. It applies the manifest of this digest, which the world knows.
 fn helm_job(world: &World, chart: &PackedChart, release: &ReleaseId, values: &Value, manifest: Digest) -> HelmJob {
     let base = crate::helm::records(world, release).last().map_or(0, |(revision, _)| *revision);
-    let stored_digest = crate::helm::records(world, release)
-        .last()
-        .and_then(|(_, record)| crate::serve::digest(record.text("/manifest")));
+    let stored_digest =
+        crate::helm::records(world, release).last().and_then(|(_, record)| crate::helm::manifest_digest(record));
     HelmJob {
         target: world.library.get(&manifest).cloned().unwrap_or_default(),
         run: HelmRun {
@@ -278,8 +277,8 @@ fn helm_job(world: &World, chart: &PackedChart, release: &ReleaseId, values: &Va
             mode: ValuesMode::Reset,
             manifest,
             docs: BTreeMap::new(),
-            free: BTreeMap::new(),
-            guards: Vec::new(),
+            nondeterministic_fields: BTreeMap::new(),
+            required_keys: Vec::new(),
         },
         token: None,
         stored: stored_digest.as_ref().and_then(|digest| world.library.get(digest).cloned()).unwrap_or_default(),

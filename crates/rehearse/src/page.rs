@@ -2,20 +2,20 @@
 
 use std::collections::BTreeSet;
 
-use model::{DatabaseRef, End, HelmRun, Ref, VolumeAim};
-use recipe::{PageLine, PageOp};
+use portolan_model::{DatabaseRef, End, HelmRun, ProtectedVolume, Ref};
+use portolan_recipe::{PageLine, PageOp};
 use serde_json::json;
 
 use crate::helm::HelmJob;
 use crate::rules::{password, running_database};
-use crate::script::{Op, Script, ScriptLine};
+use crate::script::{CommandScript, Op, ScriptLine};
 use crate::search::{Options, Subject, ends};
 use crate::world::World;
 
 /// What the commands of a page do to this world. `run` is the upgrade that the page's helm command stands for; `None` where the
 /// world does not have the manifests that it names.
 #[must_use]
-pub fn page_script(lines: &[PageLine], world: &World, run: &HelmRun) -> Option<Script> {
+pub fn page_script(lines: &[PageLine], world: &World, run: &HelmRun) -> Option<CommandScript> {
     let line =
         |line: &PageLine| Some(ScriptLine { op: op(&line.op, world, run)?, line: line.line, text: line.text.clone() });
     lines.iter().map(line).collect()
@@ -37,7 +37,7 @@ fn op(op: &PageOp, world: &World, run: &HelmRun) -> Option<Op> {
             Op::Patch(Ref::claim(&release.namespace, claim), json!({"metadata": {"annotations": annotations}}))
         }
         PageOp::Delete(objects) => {
-            Op::Delete(objects.iter().filter_map(|text| recipe::object(text, release)).collect())
+            Op::Delete(objects.iter().filter_map(|text| portolan_recipe::object(text, release)).collect())
         }
         PageOp::HelmUpgrade { .. } => Op::Helm(Box::new(HelmJob::typed(world, run)?)),
     })
@@ -60,15 +60,15 @@ pub enum DatabaseEnd {
 #[must_use]
 pub fn databases_at_end(
     world: &World,
-    script: &Script,
-    aims: &[VolumeAim],
+    script: &CommandScript,
+    protected_volumes: &[ProtectedVolume],
     databases: &[DatabaseRef],
 ) -> Vec<(DatabaseRef, BTreeSet<DatabaseEnd>)> {
     let mut all = Vec::new();
     for database in databases {
         let Some((volume, before)) = running_database(world, &database.set()) else { continue };
-        let Some(aim) = aims.iter().find(|aim| aim.volume == volume) else { continue };
-        let (ends, _) = ends(world, &Subject::Script(script.clone()), aim, Options::orders());
+        let Some(protected) = protected_volumes.iter().find(|protected| protected.volume == volume) else { continue };
+        let (ends, _) = ends(world, &Subject::Script(script.clone()), protected, Options::orders());
         let finished = ends.iter().filter(|(end, _)| end.end == End::Finished);
         let seen = finished.map(|(_, world)| look(world, database, &before.system_identifier));
         all.push((database.clone(), seen.collect()));

@@ -2,21 +2,26 @@
 
 use std::collections::BTreeSet;
 
-use helm_compat::upgrade;
-use kube_facts::{OwnerFate, Reach};
-use model::{Code, Object, Ref, StepKind, Unmodelled, VolumeAim};
+use portolan_helm_compat::upgrade;
+use portolan_kube_facts::{OwnerFate, Reach};
+use portolan_model::{Code, Object, ProtectedVolume, Ref, StepKind, Unmodelled};
 
 use crate::helm::records;
 use crate::search::Subject;
 use crate::world::{Docs, World};
 
 /// What is not modelled and can reach the volume.
-pub(crate) fn reach(aim: &VolumeAim, world: &World, manifests: &[Docs], subject: &Subject) -> Vec<Unmodelled> {
+pub(crate) fn reach(
+    protected: &ProtectedVolume,
+    world: &World,
+    manifests: &[Docs],
+    subject: &Subject,
+) -> Vec<Unmodelled> {
     let stored = newest_docs(world);
     let planned = manifests.iter().flat_map(|docs| docs.iter().map(|(name, doc)| (name, doc)));
     let mut all: Vec<(Ref, Reach)> = Vec::new();
     for (name, object) in world.objects().chain(planned) {
-        let found = kube_facts::reach(object, &aim.claim).into_iter();
+        let found = portolan_kube_facts::reach(object, &protected.claim).into_iter();
         let found =
             found.filter(|reach| !(reach.by_change && is_left_alone(name, world, stored.as_ref(), manifests, subject)));
         all.extend(found.map(|reach| (name.clone(), reach)));
@@ -24,12 +29,13 @@ pub(crate) fn reach(aim: &VolumeAim, world: &World, manifests: &[Docs], subject:
     let fate = |owner: &Ref| {
         let doc = |docs: &'_ Docs| docs.iter().find(|(name, _)| name == owner).map(|(_, doc)| doc.clone());
         let forms: Vec<Option<Object>> = stored.iter().chain(manifests).map(doc).collect();
-        let changes =
-            forms.windows(2).any(|pair| kube_facts::fate(pair[0].as_ref(), pair[1].as_ref()) == OwnerFate::Changed);
+        let changes = forms
+            .windows(2)
+            .any(|pair| portolan_kube_facts::fate(pair[0].as_ref(), pair[1].as_ref()) == OwnerFate::Changed);
         if changes { OwnerFate::Changed } else { OwnerFate::Untouched }
     };
-    all.extend(kube_facts::reach_by_owners(&aim.claim, world.objects(), &|name| world.get(name), &fate));
-    let mut all: Vec<Unmodelled> = all.into_iter().map(|(name, reach)| not_modelled(aim, name, reach)).collect();
+    all.extend(portolan_kube_facts::reach_by_owners(&protected.claim, world.objects(), &|name| world.get(name), &fate));
+    let mut all: Vec<Unmodelled> = all.into_iter().map(|(name, reach)| not_modelled(protected, name, reach)).collect();
     all.sort();
     all.dedup_by(|a, b| (&a.object, &a.field) == (&b.object, &b.field));
     all
@@ -58,13 +64,13 @@ fn is_left_alone(name: &Ref, world: &World, stored: Option<&Docs>, manifests: &[
 /// The manifest that the newest record holds.
 fn newest_docs(world: &World) -> Option<Docs> {
     let (_, record) = records(world, &world.facts.release).pop()?;
-    world.library.get(&crate::serve::digest(record.text("/manifest"))?).cloned()
+    world.library.get(&crate::helm::manifest_digest(record)?).cloned()
 }
 
-pub(crate) fn not_modelled(aim: &VolumeAim, object: Ref, reach: Reach) -> Unmodelled {
+pub(crate) fn not_modelled(protected: &ProtectedVolume, object: Ref, reach: Reach) -> Unmodelled {
     Unmodelled {
         code: Code::NotModelled,
-        claim: aim.claim.clone(),
+        claim: protected.claim.clone(),
         object,
         field: reach.field,
         reason: reach.reason,

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use kube_facts::{ClaimUse, StatefulSet};
-use model::{Ref, VolumeAim};
+use portolan_kube_facts::{ClaimUse, StatefulSet};
+use portolan_model::{ProtectedVolume, Ref};
 
 use crate::world::{Docs, World};
 
@@ -15,13 +15,13 @@ pub(crate) enum RelevantSet {
 }
 
 impl RelevantSet {
-    /// A volume, its claim, the workloads that may mount it, and their pods.
-    pub(crate) fn of_volume(aim: &VolumeAim, world: &World, manifests: &[Docs]) -> Self {
-        let mut names = BTreeSet::from([aim.claim.clone(), aim.volume.clone()]);
+    /// A volume, its PVC, the workloads that may mount it, and their pods.
+    pub(crate) fn of_volume(protected: &ProtectedVolume, world: &World, manifests: &[Docs]) -> Self {
+        let mut names = BTreeSet::from([protected.claim.clone(), protected.volume.clone()]);
         let live = world.objects();
         let planned = manifests.iter().flat_map(|docs| docs.iter().map(|(name, doc)| (name, doc)));
         for (name, object) in live.chain(planned) {
-            if ClaimUse::of(object, &aim.claim).is_some() {
+            if ClaimUse::of(object, &protected.claim).is_some() {
                 names.insert(name.clone());
                 if let Some(set) = StatefulSet::of(object) {
                     let first = set.ordinals().start;

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use inventory::credential::placeholder;
-use model::{Digest, HelmClient, Inventory, Manifest, Object, Ref, SecretKey, canonical};
+use portolan_inventory::credential::placeholder;
+use portolan_model::{Digest, HelmClient, Inventory, Manifest, Object, Ref, SecretKey, canonical};
 use serde_json::{Value, json};
 
 use crate::helm::record_name;
@@ -26,7 +26,7 @@ pub fn from_inventory(inventory: &Inventory, databases: &[KnownDatabase]) -> Wor
         migrations: Vec::new(),
     });
     for (name, object) in &inventory.objects {
-        // A volume that is held elsewhere would look as if its claim were gone: that claim was not asked for.
+        // A volume that is held elsewhere would look as if its PVC were gone: that PVC was not asked for.
         if object.text("/type") != "helm.sh/release.v1" && inventory.concerns(name, object) {
             world.put(name, settled(name, object));
         }
@@ -38,7 +38,7 @@ pub fn from_inventory(inventory: &Inventory, databases: &[KnownDatabase]) -> Wor
     for known in databases {
         let pod = Ref::pod(known.set.namespace(), &format!("{}-0", known.set.name()));
         let Some(volume) = world.face(&pod).and_then(|face| match &face.kind {
-            crate::face::Kind::Pod(pod) => crate::rules::disk_under(&world, pod),
+            crate::object_view::Kind::Pod(pod) => crate::rules::disk_under(&world, pod),
             _ => None,
         }) else {
             continue;
@@ -75,9 +75,9 @@ fn relate(world: &mut World, inventory: &Inventory) {
             .filter_map(|owner| owner.get("name")?.as_str())
             .find_map(|owner| inventory.objects.get(&Ref::set(name.namespace(), owner)));
         if let Some(set) = set {
-            let current = object.label(crate::face::REVISION) == Some(set.text("/status/updateRevision"));
-            let ours = if current { crate::face::revision(&set.0) } else { "an older one".into() };
-            json["metadata"]["labels"][crate::face::REVISION] = json!(ours);
+            let current = object.label(crate::object_view::REVISION) == Some(set.text("/status/updateRevision"));
+            let ours = if current { crate::object_view::revision(&set.0) } else { "an older one".into() };
+            json["metadata"]["labels"][crate::object_view::REVISION] = json!(ours);
         }
         world.put(name, json);
     }
@@ -89,7 +89,7 @@ fn record(world: &mut World, inventory: &Inventory) {
     for revision in &release.history {
         let is_newest = revision.revision == release.revision;
         let docs = if is_newest { release.docs.clone() } else { Vec::new() };
-        let manifest = canonical(&Manifest { docs, free: BTreeMap::new() });
+        let manifest = canonical(&Manifest { docs, nondeterministic_fields: BTreeMap::new() });
         let digest = Digest::of(&manifest);
         world.learn(&digest, &manifest);
         let name = record_name(&release.id, revision.revision);
@@ -112,8 +112,8 @@ fn record(world: &mut World, inventory: &Inventory) {
 fn settled(name: &Ref, object: &Object) -> Value {
     let mut json = (*object.0).clone();
     match name.kind() {
-        "Pod" if is_stuck(object) => json["status"]["phase"] = json!(crate::face::STUCK),
-        "Deployment" => json["status"] = json!({"rolled": crate::face::revision(&json)}),
+        "Pod" if is_stuck(object) => json["status"]["phase"] = json!(crate::object_view::STUCK),
+        "Deployment" => json["status"] = json!({"rolled": crate::object_view::revision(&json)}),
         "Secret" => {
             if let Some(Value::Object(data)) = json.get_mut("data") {
                 for (key, value) in data.iter_mut().filter(|(_, value)| *value != "") {
@@ -131,5 +131,5 @@ fn settled(name: &Ref, object: &Object) -> Value {
 fn is_stuck(pod: &Object) -> bool {
     !pod.is_terminating()
         && matches!(pod.text("/status/phase"), "Running" | "Pending")
-        && kube_facts::is_ready(pod) == Some(false)
+        && portolan_kube_facts::is_ready(pod) == Some(false)
 }

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use kube_facts::services;
-use model::{Object, Ref, RouteLook, RouteSeen};
+use portolan_kube_facts::services;
+use portolan_model::{Object, Ref, RouteLook, RouteSeen};
 use serde_json::Value;
 
 use crate::serve::readiness;
@@ -24,7 +24,7 @@ impl World {
             } else {
                 RouteSeen::Fails { status: 503 }
             };
-            RouteLook { route: name.clone(), address: kube_facts::addresses(object).join(", "), seen }
+            RouteLook { route: name.clone(), address: portolan_kube_facts::addresses(object).join(", "), seen }
         };
         routes.iter().map(look).collect()
     }

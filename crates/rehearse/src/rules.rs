@@ -3,32 +3,32 @@
 //! Each rule looks at one object and changes the world in one step, as one API write of the real controller
 //! does. The sources are the controllers of Kubernetes 1.27 to 1.34.
 
-use kube_facts::{Owner, StatefulSet};
-use model::{Ref, SecretKey};
+use portolan_kube_facts::StatefulSet;
+use portolan_model::{Ref, SecretKey};
 use serde_json::{Value, json};
 
-use crate::face::{Face, Job, Kind, Pod, Policy};
+use crate::object_view::{Job, Kind, ObjectView, Pod, Policy};
 use crate::sets::{set_step, take_set_step};
-use crate::world::{Database, Disk, Thing, World};
+use crate::world::{Database, Disk, StoredObject, World, of_cluster};
 
 /// A rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum RuleId {
-    /// A claim gets a new volume.
+    /// A PVC gets a new volume.
     Provision,
-    /// A claim that is being deleted and that no scheduled pod names goes.
+    /// A PVC that is being deleted and that no scheduled pod names goes.
     Unprotect,
-    /// A volume whose claim is gone is released.
+    /// A volume whose PVC is gone is released.
     Release,
     /// A released volume with policy Delete is erased.
     Reclaim,
     /// An object whose owners are all gone is deleted.
     Collect,
-    /// A set makes a claim from its template.
+    /// A set makes a PVC from its template.
     SetClaim,
     /// A set makes a pod.
     SetPod,
-    /// A set brings the owners of a claim in line with its retention policy.
+    /// A set brings the owners of a PVC in line with its retention policy.
     SetOwn,
     /// A set deletes a pod whose ordinal it does not want any more.
     SetScale,
@@ -48,7 +48,7 @@ pub enum RuleId {
     Vacate,
     /// An object that is being deleted goes when its controller has removed the finalizers.
     Finish,
-    /// A retained volume that is being deleted goes when its claim is gone.
+    /// A retained volume that is being deleted goes when its PVC is gone.
     Forget,
 }
 
@@ -57,19 +57,19 @@ pub const RULES: &[(RuleId, &str, &str, &str)] = &[
     (
         RuleId::Provision,
         "R3",
-        "a pending claim of a class gets a new, empty volume with the class's policy",
+        "a pending PVC of a class gets a new, empty volume with the class's policy",
         "pkg/controller/volume/persistentvolume/pv_controller.go",
     ),
     (
         RuleId::Unprotect,
         "R6",
-        "a claim that is being deleted goes when no scheduled pod names it",
+        "a PVC that is being deleted goes when no scheduled pod names it",
         "pkg/controller/volume/pvcprotection/pvc_protection_controller.go",
     ),
     (
         RuleId::Release,
         "R5",
-        "a volume whose claim is gone is released",
+        "a volume whose PVC is gone is released",
         "pkg/controller/volume/persistentvolume/pv_controller.go",
     ),
     (
@@ -82,19 +82,19 @@ pub const RULES: &[(RuleId, &str, &str, &str)] = &[
     (
         RuleId::SetClaim,
         "R11a",
-        "a set makes the claims of its templates before the pod, and takes over what has the name",
+        "a StatefulSet makes the PVCs of its templates before the pod, and takes over what has the name",
         "pkg/controller/statefulset/stateful_pod_control.go",
     ),
     (
         RuleId::SetPod,
         "R11b",
-        "a set makes a pod when the one of that name is gone and no claim of it is being deleted",
+        "a StatefulSet makes a pod when the one of that name is gone and no PVC of it is being deleted",
         "pkg/controller/statefulset/stateful_set_control.go",
     ),
     (
         RuleId::SetRoll,
         "R11c",
-        "a set deletes a pod of an older template; unless podManagementPolicy is Parallel, only while all its pods are ready",
+        "a StatefulSet deletes a pod of an older template; unless podManagementPolicy is Parallel, only while all its pods are ready",
         "pkg/controller/statefulset/stateful_set_control.go",
     ),
     (
@@ -114,14 +114,14 @@ pub const RULES: &[(RuleId, &str, &str, &str)] = &[
     (
         RuleId::Roll,
         "R12",
-        "a deployment without claims or without pods rolls out, unless it is paused",
+        "a deployment without PVCs or without pods rolls out, unless it is paused",
         "pkg/controller/deployment",
     ),
     (RuleId::JobDone, "R12j", "a job ends when what it waits for is there", "pkg/controller/job"),
     (
         RuleId::Schedule,
         "R13",
-        "a pod gets a node when all its claims are bound and none is being deleted",
+        "a pod gets a node when all its PVCs are bound and none is being deleted",
         "pkg/scheduler/framework/plugins/volumebinding/volume_binding.go",
     ),
     (
@@ -147,7 +147,7 @@ pub const RULES: &[(RuleId, &str, &str, &str)] = &[
     (
         RuleId::Forget,
         "R8t",
-        "a volume with policy Retain that is being deleted goes when its claim is gone, and leaves a disk that no volume names",
+        "a volume with policy Retain that is being deleted goes when its PVC is gone, and leaves a disk that no volume names",
         "pkg/controller/volume/pvprotection/pv_protection_controller.go",
     ),
 ];
@@ -161,7 +161,7 @@ impl RuleId {
 }
 
 /// The rules that an object invites to fire now.
-pub(crate) fn enabled(world: &World, name: &Ref, thing: &Thing, out: &mut Vec<(RuleId, Ref)>) {
+pub(crate) fn enabled(world: &World, name: &Ref, thing: &StoredObject, out: &mut Vec<(RuleId, Ref)>) {
     let face = &thing.face;
     let closing = world.is_closing(name);
     if closing && !face.terminating {
@@ -203,9 +203,9 @@ pub(crate) fn enabled(world: &World, name: &Ref, thing: &Thing, out: &mut Vec<(R
 }
 
 /// The names of the objects that the rules of this one look at: where none of them changes, nor the object itself, no
-/// rule that does not fire now ever will. Of what a rule reads only now and then (the pods on a claim that is
+/// rule that does not fire now ever will. Of what a rule reads only now and then (the pods on a PVC that is
 /// being deleted, the password that a pod waits for) [`is_at_rest`] says that it does not read it.
-pub(crate) fn reads(face: &Face) -> Vec<Ref> {
+pub(crate) fn reads(face: &ObjectView) -> Vec<Ref> {
     let mut names: Vec<Ref> = face.owners.iter().flat_map(|owner| [owner.name.clone(), of_cluster(owner)]).collect();
     match &face.kind {
         Kind::Pod(pod) => names.extend(pod.claims.iter().cloned()),
@@ -219,7 +219,7 @@ pub(crate) fn reads(face: &Face) -> Vec<Ref> {
 }
 
 /// Whether no rule of an object fires now, nor waits for something that [`reads`] does not name.
-pub(crate) fn is_at_rest(world: &World, name: &Ref, thing: &Thing) -> bool {
+pub(crate) fn is_at_rest(world: &World, name: &Ref, thing: &StoredObject) -> bool {
     let waits = match &thing.face.kind {
         Kind::Pod(pod) => !pod.running,
         Kind::Job(job) => !job.complete,
@@ -228,11 +228,6 @@ pub(crate) fn is_at_rest(world: &World, name: &Ref, thing: &Thing) -> bool {
     let mut fires = Vec::new();
     enabled(world, name, thing, &mut fires);
     !waits && !thing.face.terminating && fires.is_empty()
-}
-
-/// An owner's name where it is an object of the cluster's.
-pub(crate) fn of_cluster(owner: &Owner) -> Ref {
-    Ref::new(owner.name.group(), owner.name.kind(), "", owner.name.name())
 }
 
 fn pod_rule(world: &World, name: &Ref, pod: &Pod, terminating: bool) -> Option<RuleId> {
@@ -275,7 +270,7 @@ pub(crate) fn fire(world: &mut World, rule: RuleId, name: &Ref) {
             }
         }
         (RuleId::Roll, _) => {
-            let revision = crate::face::revision(&thing.object.0);
+            let revision = crate::object_view::revision(&thing.object.0);
             edit(world, name, rule, &thing, |json| json["status"]["rolled"] = json!(revision));
         }
         (RuleId::JobDone, _) => {
@@ -292,7 +287,7 @@ pub(crate) fn fire(world: &mut World, rule: RuleId, name: &Ref) {
     }
 }
 
-fn edit(world: &mut World, name: &Ref, rule: RuleId, thing: &Thing, change: impl FnOnce(&mut Value)) {
+fn edit(world: &mut World, name: &Ref, rule: RuleId, thing: &StoredObject, change: impl FnOnce(&mut Value)) {
     world.put_made(name, rule, thing.state_hash(), || {
         let mut json = (*thing.object.0).clone();
         change(&mut json);
@@ -300,7 +295,7 @@ fn edit(world: &mut World, name: &Ref, rule: RuleId, thing: &Thing, change: impl
     });
 }
 
-fn provision(world: &mut World, name: &Ref, thing: &Thing) {
+fn provision(world: &mut World, name: &Ref, thing: &StoredObject) {
     let volume = Ref::volume(&format!("pvc-{}", thing.face.uid));
     let class = thing.object.text("/spec/storageClassName").to_owned();
     let policy =
@@ -343,7 +338,7 @@ pub(crate) fn password(world: &World, keys: &[SecretKey]) -> Option<String> {
     })
 }
 
-/// The disk under a pod's first claim.
+/// The disk under a pod's first PVC.
 pub(crate) fn disk_under(world: &World, pod: &Pod) -> Option<Ref> {
     match &world.face(pod.claims.first()?)?.kind {
         Kind::Claim(claim) => claim.volume.clone(),
@@ -401,7 +396,7 @@ fn migrate(world: &mut World, name: &Ref) {
     let mut database = database.clone();
     for (table, after) in &migration.tables {
         let rows = database.tables.get(table).map_or(0, |before| before.rows);
-        database.tables.insert(table.clone(), model::Table { rows: rows + after.rows, ..after.clone() });
+        database.tables.insert(table.clone(), portolan_model::Table { rows: rows + after.rows, ..after.clone() });
     }
     world.set_disk(&volume, Disk { alive: true, database: Some(database) });
 }

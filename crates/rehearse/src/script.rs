@@ -3,7 +3,7 @@
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use model::Ref;
+use portolan_model::Ref;
 use serde_json::Value;
 
 use crate::api;
@@ -11,7 +11,7 @@ use crate::helm::{HelmActor, HelmJob};
 use crate::world::World;
 
 /// Commands as a page has them.
-pub type Script = Vec<ScriptLine>;
+pub type CommandScript = Vec<ScriptLine>;
 
 /// One command.
 #[derive(Clone, Debug)]
@@ -50,8 +50,8 @@ impl Op {
 
 /// A script that is being typed.
 #[derive(Clone, Debug)]
-pub(crate) struct ScriptActor {
-    script: Arc<Script>,
+pub(crate) struct ScriptedUser {
+    script: Arc<CommandScript>,
     at: usize,
     /// Which of a delete's objects is next.
     part: usize,
@@ -63,8 +63,8 @@ pub(crate) enum Turned {
     Spawned(Box<HelmActor>),
 }
 
-impl ScriptActor {
-    pub(crate) fn new(script: Script) -> Self {
+impl ScriptedUser {
+    pub(crate) fn new(script: CommandScript) -> Self {
         Self { script: Arc::new(script), at: 0, part: 0 }
     }
 

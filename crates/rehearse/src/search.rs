@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use engine::Engine;
-use kube_facts::{ClaimUse, Reach};
-use model::{
-    Code, End, Object, Outcome, Plan, Ref, ReleaseStatus, StepKind, Unmodelled, Verdict, VolumeAim, VolumeEnd,
+use portolan_engine::Engine;
+use portolan_kube_facts::{ClaimUse, Reach};
+use portolan_model::{
+    Code, End, Object, Outcome, Plan, ProtectedVolume, Ref, ReleaseStatus, StepKind, Unmodelled, Verdict, VolumeEnd,
 };
 
 use crate::actor::{Actor, ActorEvent, Mishaps};
@@ -17,10 +17,10 @@ use crate::judge::{Alive, judge};
 use crate::reach::{not_modelled, reach, unmodelled};
 use crate::relevant::RelevantSet;
 use crate::rules;
-use crate::script::{Script, ScriptActor};
+use crate::script::{CommandScript, ScriptedUser};
 use crate::space::{NumberMap, State, StateSpace, Transition, WorldId};
 use crate::stuck::{self, Stuck};
-use crate::trace::{self, Told, TraceLine};
+use crate::trace::{self, TraceLine, TracedPath};
 use crate::world::{Docs, World};
 
 /// How far a search goes.
@@ -80,10 +80,10 @@ pub struct Forecast {
 #[derive(Clone, Debug)]
 pub struct VolumeForecast {
     /// The volume.
-    pub aim: VolumeAim,
+    pub protected: ProtectedVolume,
     /// The worst of all ends.
     pub headline: Verdict,
-    /// Every way in which it can end, with the shortest story that leads there and how many worlds end so.
+    /// Every way in which it can end, with the shortest trace that leads there and how many worlds end so.
     pub ends: BTreeMap<VolumeEnd, Trace>,
     /// Whether any order of events reaches the plan's end.
     pub finishes: bool,
@@ -138,7 +138,7 @@ pub enum Subject {
     /// A plan, carried out by the engine.
     Plan(Arc<Plan>),
     /// Commands, as typed.
-    Script(Script),
+    Script(CommandScript),
 }
 
 /// A subject without what helm looked up when the plan was made: that is not part of the world, and was as it has to be.
@@ -156,7 +156,7 @@ fn without_lookups(subject: &Subject) -> Subject {
 fn start(world: &World, subject: &Subject) -> (World, Actor) {
     let actor = match subject {
         Subject::Plan(plan) => Actor::Engine(Box::new(Engine::resume(plan.clone(), &[], "here"))),
-        Subject::Script(script) => Actor::Script(ScriptActor::new(script.clone())),
+        Subject::Script(script) => Actor::Script(ScriptedUser::new(script.clone())),
     };
     let mut world = world.detached();
     if let Subject::Plan(plan) = subject
@@ -165,7 +165,7 @@ fn start(world: &World, subject: &Subject) -> (World, Actor) {
         world.unstick();
     }
     let touched = touched(&world, subject);
-    world.settle(touched);
+    world.set_aside_unreachable(touched);
     (world, actor)
 }
 
@@ -182,18 +182,18 @@ fn touched(world: &World, subject: &Subject) -> Vec<Ref> {
 }
 
 /// What has become of a volume in a world.
-fn look(world: &World, aim: &VolumeAim) -> (Verdict, bool) {
-    let alive = match world.disk(&aim.volume) {
+fn look(world: &World, protected: &ProtectedVolume) -> (Verdict, bool) {
+    let alive = match world.disk(&protected.volume) {
         Some(disk) if disk.alive => Alive::Yes,
         _ => Alive::No,
     };
     let pods = world.objects().filter(|(name, _)| name.kind() == "Pod").map(|(_, object)| object);
-    judge(aim, alive, &|name: &Ref| world.get(name), pods)
+    judge(protected, alive, &|name: &Ref| world.get(name), pods)
 }
 
-/// Whether a workload of the volume's claim wants no pods, and nobody else mounts it.
-fn is_at_rest(world: &World, aim: &VolumeAim) -> bool {
-    let uses = |object: &Object| ClaimUse::of(object, &aim.claim).is_some();
+/// Whether a workload of the volume's PVC wants no pods, and nobody else mounts it.
+fn is_at_rest(world: &World, protected: &ProtectedVolume) -> bool {
+    let uses = |object: &Object| ClaimUse::of(object, &protected.claim).is_some();
     let mut at_rest = false;
     for (name, object) in world.objects().filter(|(_, object)| uses(object)) {
         match name.kind() {
@@ -206,7 +206,7 @@ fn is_at_rest(world: &World, aim: &VolumeAim) -> bool {
 
 /// What becomes of a volume when every pod is deleted once more, as by a drained node, and nothing moves any more.
 #[must_use]
-pub fn drained(world: &World, aim: &VolumeAim) -> Verdict {
+pub fn drained(world: &World, protected: &ProtectedVolume) -> Verdict {
     let mut world = world.clone();
     let pods: Vec<Ref> = world.names().into_iter().filter(|name| name.kind() == "Pod").collect();
     for pod in &pods {
@@ -215,7 +215,7 @@ pub fn drained(world: &World, aim: &VolumeAim) -> Verdict {
     while let Some((rule, name)) = world.enabled_rules().into_iter().next() {
         rules::fire(&mut world, rule, &name);
     }
-    look(&world, aim).0
+    look(&world, protected).0
 }
 
 /// Every world in which a subject can end as far as one volume is concerned, with how it ended there.
@@ -224,21 +224,21 @@ pub fn drained(world: &World, aim: &VolumeAim) -> Verdict {
 pub fn ends(
     world: &World,
     subject: &Subject,
-    aim: &VolumeAim,
+    protected: &ProtectedVolume,
     options: Options,
 ) -> (Vec<(VolumeEnd, World)>, BTreeSet<&'static str>) {
-    let relevant = relevant(aim, world, &manifests(world, subject), options);
+    let relevant = relevant(protected, world, &manifests(world, subject), options);
     let start = start(world, subject);
     let mut space = StateSpace::default();
     let mut all = Vec::new();
-    Search::new(aim, &relevant, subject, &start, &mut space, options)
+    Search::new(protected, &relevant, subject, &start, &mut space, options)
         .explore(options.limit, &mut |end, world| all.push((*end, world.clone())));
     (all, space.into_followed())
 }
 
 /// Rehearses a subject on a world.
 #[must_use]
-pub fn rehearse(world: &World, subject: &Subject, aims: &[VolumeAim], options: Options) -> Forecast {
+pub fn rehearse(world: &World, subject: &Subject, protected_volumes: &[ProtectedVolume], options: Options) -> Forecast {
     let subject = &without_lookups(subject);
     let start = start(world, subject);
     let manifests = manifests(world, subject);
@@ -246,10 +246,10 @@ pub fn rehearse(world: &World, subject: &Subject, aims: &[VolumeAim], options: O
         Forecast { volumes: Vec::new(), worlds: 0, edges: 0, crashes: 0, unmodelled: unmodelled(world, &manifests) };
     // What comes of an event does not depend on the volume that is looked at.
     let mut space = StateSpace::default();
-    for aim in aims {
-        let mut unknown = unknown_of(aim, world, &manifests, subject);
-        let relevant = relevant(aim, world, &manifests, options);
-        let mut search = Search::new(aim, &relevant, subject, &start, &mut space, options);
+    for protected in protected_volumes {
+        let mut unknown = unknown_of(protected, world, &manifests, subject);
+        let relevant = relevant(protected, world, &manifests, options);
+        let mut search = Search::new(protected, &relevant, subject, &start, &mut space, options);
         let is_complete = search.explore(options.limit, &mut |_, _| {});
         forecast.worlds += search.visited;
         forecast.edges += search.explorer.followed;
@@ -257,30 +257,30 @@ pub fn rehearse(world: &World, subject: &Subject, aims: &[VolumeAim], options: O
         if !is_complete {
             let reason = format!("the rehearsal has more than {} states and was cut off", options.limit);
             unknown.push(not_modelled(
-                aim,
-                aim.claim.clone(),
+                protected,
+                protected.claim.clone(),
                 Reach { field: String::new(), reason, way_out: "rehearse fewer hops at once", by_change: false },
             ));
         }
         let mut volume = search.conclude(unknown, is_complete);
         if is_complete && !volume.finishes {
-            volume.stuck = unhindered(aim, &relevant, subject, &start, &mut space, options);
+            volume.stuck = unhindered(protected, &relevant, subject, &start, &mut space, options);
         }
         forecast.volumes.push(volume);
     }
     forecast
 }
 
-fn relevant(aim: &VolumeAim, world: &World, manifests: &[Docs], options: Options) -> RelevantSet {
-    if options.whole { RelevantSet::Whole } else { RelevantSet::of_volume(aim, world, manifests) }
+fn relevant(protected: &ProtectedVolume, world: &World, manifests: &[Docs], options: Options) -> RelevantSet {
+    if options.whole { RelevantSet::Whole } else { RelevantSet::of_volume(protected, world, manifests) }
 }
 
 /// What the rehearsal or the plan found that is not modelled and can reach a volume.
-fn unknown_of(aim: &VolumeAim, world: &World, manifests: &[Docs], subject: &Subject) -> Vec<Unmodelled> {
+fn unknown_of(protected: &ProtectedVolume, world: &World, manifests: &[Docs], subject: &Subject) -> Vec<Unmodelled> {
     // Protections alone can only help, whoever else reaches the volume.
-    let mut unknown = if only_protects(subject) { Vec::new() } else { reach(aim, world, manifests, subject) };
+    let mut unknown = if only_protects(subject) { Vec::new() } else { reach(protected, world, manifests, subject) };
     if let Subject::Plan(plan) = subject {
-        for one in plan.unmodelled.iter().filter(|one| one.claim == aim.claim) {
+        for one in plan.unmodelled.iter().filter(|one| one.claim == protected.claim) {
             // What both found, the plan may have accepted.
             unknown.retain(|own| (own.code, &own.object, &own.field) != (one.code, &one.object, &one.field));
             unknown.push(one.clone());
@@ -292,7 +292,7 @@ fn unknown_of(aim: &VolumeAim, world: &World, manifests: &[Docs], subject: &Subj
 
 /// Why a subject does not finish although nobody dies, nothing fails and nobody asks for a stop: the shortest way there.
 fn unhindered(
-    aim: &VolumeAim,
+    protected: &ProtectedVolume,
     relevant: &RelevantSet,
     subject: &Subject,
     start: &(World, Actor),
@@ -300,7 +300,7 @@ fn unhindered(
     options: Options,
 ) -> Option<Stuck> {
     let options = Options { whole: options.whole, limit: options.limit, ..Options::orders() };
-    let mut search = Search::new(aim, relevant, subject, start, space, options);
+    let mut search = Search::new(protected, relevant, subject, start, space, options);
     search.explore(options.limit, &mut |_, _| {});
     let ends: Vec<StateId> = search.ends.values().map(|(_, state)| *state).collect();
     let traces = ends.into_iter().map(|state| search.trace(state));
@@ -308,7 +308,7 @@ fn unhindered(
 }
 
 struct Search<'a> {
-    aim: &'a VolumeAim,
+    protected: &'a ProtectedVolume,
     relevant: &'a RelevantSet,
     subject: &'a Subject,
     explorer: Explorer<'a>,
@@ -317,7 +317,7 @@ struct Search<'a> {
     starts_at_rest: bool,
     /// How many states end so, and the first that was found.
     ends: BTreeMap<VolumeEnd, (usize, StateId)>,
-    /// The ends, with whether the claim held its volume in them.
+    /// The ends, with whether the PVC held its volume in them.
     holds: BTreeSet<(VolumeEnd, bool)>,
     /// What has become of the volume in a world that a run ended in.
     looks: NumberMap<WorldId, (Verdict, bool, ReleaseStatus)>,
@@ -328,7 +328,7 @@ struct Search<'a> {
 
 impl<'a> Search<'a> {
     fn new(
-        aim: &'a VolumeAim,
+        protected: &'a ProtectedVolume,
         relevant: &'a RelevantSet,
         subject: &'a Subject,
         (world, actor): &(World, Actor),
@@ -339,12 +339,12 @@ impl<'a> Search<'a> {
         let mishaps = Mishaps { faults: options.faults > 0, crashes: options.crashes, stops: options.stops };
         let mut explorer = Explorer::new(space, relevant, mishaps);
         Self {
-            aim,
+            protected,
             relevant,
             subject,
             start: explorer.id(state),
             explorer,
-            starts_at_rest: is_at_rest(world, aim),
+            starts_at_rest: is_at_rest(world, protected),
             ends: BTreeMap::new(),
             holds: BTreeSet::new(),
             looks: NumberMap::default(),
@@ -397,7 +397,7 @@ impl<'a> Search<'a> {
         true
     }
 
-    fn trace(&mut self, end: StateId) -> Told {
+    fn trace(&mut self, end: StateId) -> TracedPath {
         trace::tell(&self.explorer.moments(self.start, end), self.relevant)
     }
 
@@ -406,8 +406,8 @@ impl<'a> Search<'a> {
         let space = &*self.explorer.space;
         let (verdict, holds, release) = *self.looks.entry(state.world).or_insert_with(|| {
             let world = space.world(state.world);
-            let (mut verdict, holds) = look(world, self.aim);
-            if self.starts_at_rest && verdict == Verdict::Detached && holds && is_at_rest(world, self.aim) {
+            let (mut verdict, holds) = look(world, self.protected);
+            if self.starts_at_rest && verdict == Verdict::Detached && holds && is_at_rest(world, self.protected) {
                 verdict = Verdict::Safe;
             }
             (verdict, holds, newest_status(world, &world.facts.release))
@@ -435,7 +435,7 @@ impl<'a> Search<'a> {
             let trace = self.trace(state);
             ends.insert(end, Trace { worlds, lines: trace.lines, at_step: trace.at_step });
         }
-        VolumeForecast { aim: self.aim.clone(), headline, finishes, ends, unknown, stuck: None }
+        VolumeForecast { protected: self.protected.clone(), headline, finishes, ends, unknown, stuck: None }
     }
 }
 
@@ -447,7 +447,7 @@ fn only_protects(subject: &Subject) -> bool {
     matches!(subject, Subject::Plan(plan) if plan.steps().all(|step| protects(&step.kind)))
 }
 
-/// How much an end counts. Where the run stopped, or only protects, a claim that holds its volume is all that is asked; nobody
+/// How much an end counts. Where the run stopped, or only protects, a PVC that holds its volume is all that is asked; nobody
 /// need mount it.
 fn weigh(end: &VolumeEnd, holds: bool, protects: bool) -> Verdict {
     match (end.end, end.verdict) {

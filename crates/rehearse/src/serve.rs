@@ -3,16 +3,16 @@
 use std::collections::BTreeMap;
 
 use base64::Engine as _;
-use engine::Engine;
-use helm_compat::values;
-use model::{
-    CheckReport, Cond, DatabaseError, DatabaseRef, Digest, HelmRun, HelmToken, Progress, Ref, Refusal, ReleaseFact,
-    ReleaseId, ReleaseStatus, Reply, Request, SecretKey, Seen, Snapshot, ValuesMode, Wait,
+use portolan_engine::Engine;
+use portolan_helm_compat::values;
+use portolan_model::{
+    CheckReport, Cond, DatabaseError, DatabaseRef, HelmRun, HelmToken, Progress, Ref, Refusal, ReleaseFact, ReleaseId,
+    ReleaseStatus, Reply, Request, SecretKey, Seen, Snapshot, ValuesMode, Wait,
 };
 use serde_json::{Value, json};
 
-use crate::face::{Kind, Replica};
-use crate::helm::{HelmActor, HelmJob, base, records};
+use crate::helm::{HelmActor, HelmJob, base, manifest_digest, records};
+use crate::object_view::{Kind, Replica};
 use crate::rules;
 use crate::world::World;
 
@@ -80,7 +80,7 @@ pub(crate) fn is_over(world: &World, wait: &Wait, helms: &[HelmToken]) -> bool {
 /// What keeps a condition from being met.
 fn unmet(world: &World, cond: &Cond, helms: &[HelmToken]) -> Option<String> {
     match cond {
-        Cond::HelmEnded(token) => helms.contains(token).then(|| "helm is at work".to_owned()),
+        Cond::HelmEnded(token) => helms.contains(token).then(|| "helm is running".to_owned()),
         Cond::Gone(gone) => {
             world.face(&gone.target).filter(|face| face.uid == gone.uid).map(|_| "still there".to_owned())
         }
@@ -123,7 +123,7 @@ pub(crate) fn readiness(world: &World, name: &Ref) -> Result<String, String> {
             if *rolled {
                 Ok("rolled out".into())
             } else {
-                let is_paused = world.get(name).is_some_and(kube_facts::is_paused);
+                let is_paused = world.get(name).is_some_and(portolan_kube_facts::is_paused);
                 Err(if is_paused { "paused, so that its pods are not replaced" } else { "rolling out" }.into())
             }
         }
@@ -142,12 +142,12 @@ fn releases(world: &World, release: &ReleaseId, free: &BTreeMap<Ref, Vec<String>
     records(world, release)
         .into_iter()
         .filter_map(|(revision, record)| {
-            let manifest = digest(record.text("/manifest"))?;
+            let manifest = manifest_digest(record)?;
             let docs = if free.is_empty() {
                 (**world.prints.get(&manifest)?).clone()
             } else {
                 let docs: Vec<_> = world.library.get(&manifest)?.iter().map(|(_, doc)| doc.clone()).collect();
-                helm_compat::redact::fingerprint(&docs, free)
+                portolan_helm_compat::redact::fingerprint(&docs, free)
             };
             Some(ReleaseFact {
                 revision,
@@ -162,16 +162,11 @@ fn releases(world: &World, release: &ReleaseId, free: &BTreeMap<Ref, Vec<String>
         .collect()
 }
 
-/// A digest out of its written form.
-pub(crate) fn digest(text: &str) -> Option<Digest> {
-    serde_json::from_value(json!(text)).ok().filter(|digest: &Digest| !digest.hex().is_empty())
-}
-
 /// A run of helm with its documents at hand.
 pub(crate) fn job(world: &World, engine: &Engine, run: &HelmRun, token: &HelmToken) -> Result<HelmJob, String> {
     let (stored, stored_digest) = match base(world, &run.release) {
         Some((_, record)) => {
-            let manifest = digest(record.text("/manifest")).ok_or("the release record names no manifest")?;
+            let manifest = manifest_digest(record).ok_or("the release record names no manifest")?;
             let docs = world.library.get(&manifest).cloned().ok_or("the stored manifest is not known")?;
             (docs, Some(manifest))
         }

@@ -1,13 +1,13 @@
 //! What the StatefulSet controller does next: `UpdateStatefulSet` of `pkg/controller/statefulset/stateful_set_control.go` and
 //! `updateClaimOwnerRefForSetAndPod` of `stateful_set_utils.go` (Kubernetes 1.34).
 
-use kube_facts::StatefulSet;
-use model::{Ref, Uid};
+use portolan_kube_facts::StatefulSet;
+use portolan_model::{Ref, Uid};
 use serde_json::{Value, json};
 
-use crate::face::{Face, Kind, REVISION, Replica, Set};
+use crate::object_view::{Kind, ObjectView, REVISION, Replica, Set};
 use crate::rules::RuleId;
-use crate::world::{Thing, World};
+use crate::world::{StoredObject, World};
 
 /// What a set does next.
 pub(crate) enum SetStep {
@@ -17,7 +17,7 @@ pub(crate) enum SetStep {
     Delete { pod: Ref },
 }
 
-/// Who becomes the owner of a claim.
+/// Who becomes the owner of a PVC.
 pub(crate) enum Claimant {
     Set,
     Pod(Uid),
@@ -71,16 +71,16 @@ fn state_of(world: &World, uid: &Uid, set: &Set, replica: &Replica) -> ReplicaSt
         }
     }
     let Some(face) = face else {
-        // A plain claim that is being deleted stops the set too (createPersistentVolumeClaims looks at templates
-        // only; the pod of a plain claim is made and stays unscheduled).
+        // A plain PVC that is being deleted stops the set too (createPersistentVolumeClaims looks at templates
+        // only; the pod of a plain PVC is made and stays unscheduled).
         let step = SetStep::Pod { name: pod.clone(), ordinal: replica.ordinal };
         return ReplicaState::Step(RuleId::SetPod, step);
     };
     if is_ready && face.is_owned_by(uid) { ReplicaState::Runs } else { ReplicaState::Waits }
 }
 
-/// The pods of ordinals that are not wanted any more go, the last one first. With `whenScaled: Delete` they take their claims
-/// along: each first becomes the owner of its claims.
+/// The pods of ordinals that are not wanted any more go, the last one first. With `whenScaled: Delete` they take their PVCs
+/// along: each first becomes the owner of its PVCs.
 fn drop_step(world: &World, name: &Ref, uid: &Uid, set: &Set, dropped: &[(u32, Ref)]) -> Option<(RuleId, SetStep)> {
     for (ordinal, pod) in dropped {
         let Some(pod_uid) = world.face(pod).map(|face| face.uid.clone()) else { continue };
@@ -121,15 +121,15 @@ fn roll_step(world: &World, set: &Set) -> Option<(RuleId, SetStep)> {
     None
 }
 
-fn has_other_controller(claim: &Face, set: &Uid) -> bool {
+fn has_other_controller(claim: &ObjectView, set: &Uid) -> bool {
     claim.owners.iter().any(|owner| owner.is_controller && owner.uid != *set && owner.name.kind() != "Pod")
 }
 
-fn owned_by_pod(claim: &Face, pod: &Ref) -> bool {
+fn owned_by_pod(claim: &ObjectView, pod: &Ref) -> bool {
     claim.owners.iter().any(|owner| owner.name == *pod)
 }
 
-pub(crate) fn take_set_step(world: &mut World, name: &Ref, thing: &Thing, set: &Set, step: &SetStep) {
+pub(crate) fn take_set_step(world: &mut World, name: &Ref, thing: &StoredObject, set: &Set, step: &SetStep) {
     let owner = json!({
         "apiVersion": "apps/v1", "kind": "StatefulSet", "name": name.name(), "uid": thing.face.uid.to_string()
     });
@@ -171,7 +171,7 @@ pub(crate) fn take_set_step(world: &mut World, name: &Ref, thing: &Thing, set: &
     }
 }
 
-/// Takes the set and the pod from the owners of a claim, and makes one of them its controller.
+/// Takes the set and the pod from the owners of a PVC, and makes one of them its controller.
 fn own(world: &mut World, claim: &Ref, by: Option<&Claimant>, pod: &Ref, set: &Value) {
     let Some(thing) = world.thing(claim).cloned() else { return };
     let becomes = match by {

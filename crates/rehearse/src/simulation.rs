@@ -1,6 +1,6 @@
 //! A world with everybody who acts on it: what a simulated installation keeps.
 
-use model::Ref;
+use portolan_model::Ref;
 
 use crate::actor::{Actor, ActorEvent, Helms, Mishaps};
 use crate::relevant::RelevantSet;

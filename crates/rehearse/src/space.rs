@@ -8,8 +8,8 @@ use std::collections::{BTreeSet, HashMap};
 use std::hash::{BuildHasherDefault, Hash, Hasher};
 use std::rc::Rc;
 
-use engine::Engine;
-use model::Ref;
+use portolan_engine::Engine;
+use portolan_model::Ref;
 
 use crate::actor::{Actor, ActorEvent, Helms, Reads};
 use crate::helm::{HelmError, record_names};

@@ -1,9 +1,9 @@
 //! Why a plan cannot finish, and what is not Safe about it, as findings.
 
-use model::{Code, Finding, Verdict};
+use portolan_model::{Code, Finding, Verdict};
 
 use crate::search::{Forecast, VolumeForecast};
-use crate::trace::{Told, TraceLine};
+use crate::trace::{TraceLine, TracedPath};
 
 /// Why no order of events reaches the end of a plan.
 #[derive(Clone, Debug)]
@@ -15,7 +15,7 @@ pub struct Stuck {
 }
 
 /// A path that ends too early, concluded.
-pub(crate) fn of(trace: Told) -> Stuck {
+pub(crate) fn of(trace: TracedPath) -> Stuck {
     let step = trace.at_step.map_or_else(String::new, |step| format!(" in step {step}"));
     let finding = match (&trace.refused, &trace.halted) {
         (Some(refused), _) => {
@@ -55,7 +55,9 @@ impl Forecast {
                 Some(stuck) => {
                     stuck.lines.iter().fold(stuck.finding.clone(), |finding, line| finding.with(line.to_string()))
                 }
-                None => Finding::blocking(Code::NeverFinishes, Code::NeverFinishes.title()).about(&item.aim.claim),
+                None => {
+                    Finding::blocking(Code::NeverFinishes, Code::NeverFinishes.title()).about(&item.protected.claim)
+                }
             };
             // The same refusal is seen from each volume.
             if !findings.iter().any(|other| other.code == finding.code && other.subject == finding.subject) {
@@ -71,7 +73,7 @@ fn not_safe(item: &VolumeForecast) -> Option<Finding> {
         return None;
     }
     // Why it is Unknown is in the plan's own findings; here a rehearsal alone may have found it.
-    let found = format!("{} of {} is {}", item.aim.volume, item.aim.claim, item.headline);
-    let finding = Finding::blocking(Code::NotSafe, found).about(&item.aim.claim);
+    let found = format!("{} of {} is {}", item.protected.volume, item.protected.claim, item.headline);
+    let finding = Finding::blocking(Code::NotSafe, found).about(&item.protected.claim);
     Some(item.unknown.iter().filter(|one| !one.accepted).fold(finding, |finding, one| finding.with(one.line())))
 }

@@ -1,13 +1,15 @@
 //! Answers the survey's questions from the simulated world.
 
-use helm_compat::record::{self, Record};
-use model::{Answer, ApplyMethod, Ask, Coverage, DatabaseRef, Object, Ref, ReleaseStatus, ScopeCoverage};
+use portolan_helm_compat::record::{self, ReleaseRecord};
+use portolan_model::{
+    Answer, ApplyMethod, Coverage, DatabaseRef, Object, Ref, ReleaseStatus, ScopeCoverage, SurveyQuery,
+};
 use serde_json::{Value, json};
 
-use crate::face::Kind;
 use crate::helm::records;
+use crate::object_view::Kind;
 use crate::rules::running_database;
-use crate::serve::{digest, readiness};
+use crate::serve::readiness;
 use crate::world::World;
 
 /// When everything was deployed that no inventory says more of: a simulation has no time.
@@ -16,19 +18,19 @@ const DEPLOYED: &str = "2024-02-11T09:00:00Z";
 impl World {
     /// What an API server would answer.
     #[must_use]
-    pub fn answer(&self, ask: &Ask) -> Answer {
+    pub fn answer(&self, ask: &SurveyQuery) -> Answer {
         match ask {
-            Ask::Server => Answer::Server {
+            SurveyQuery::Server => Answer::Server {
                 version: self.facts.cluster.version.clone(),
                 groups: self.facts.cluster.groups.clone(),
             },
-            Ask::Get(name) => {
+            SurveyQuery::Get(name) => {
                 if !self.serves(name.group()) {
                     return Answer::NotServed;
                 }
                 Answer::Items(self.get(name).map(|object| self.with_status(name, object)).into_iter().collect())
             }
-            Ask::List { group, kind, namespace } => {
+            SurveyQuery::List { group, kind, namespace } => {
                 let known =
                     self.facts.coverage.iter().find(|one| one.scope.kind == *kind && one.scope.namespace == *namespace);
                 match known {
@@ -97,14 +99,14 @@ impl World {
         records(self, release)
             .into_iter()
             .filter_map(|(revision, record)| {
-                let docs = self.library.get(&digest(record.text("/manifest"))?)?;
+                let docs = self.library.get(&crate::helm::manifest_digest(record)?)?;
                 let manifest: String = docs
                     .iter()
                     .map(|(_, doc)| format!("---\n{}\n", serde_json::to_string(&*doc.0).unwrap_or_default()))
                     .collect();
                 let text = |key: &str| record.text(key).to_owned();
                 let or = |text: String, usual: &str| if text.is_empty() { usual.to_owned() } else { text };
-                Some(record::encode(&Record {
+                Some(record::encode(&ReleaseRecord {
                     revision,
                     status: ReleaseStatus::parse(record.text("/status")),
                     name: release.name.clone(),

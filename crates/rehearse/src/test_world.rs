@@ -1,6 +1,6 @@
 //! A world of a few objects, for tests.
 
-use model::{Ref, Uid, VolumeAim};
+use portolan_model::{ProtectedVolume, Ref, Uid};
 use serde_json::{Value, json};
 
 use crate::World;
@@ -38,8 +38,13 @@ pub(crate) fn namespace() -> Ref {
 }
 
 /// The volume of the PVC.
-pub(crate) fn aim() -> VolumeAim {
-    VolumeAim { claim: claim(), claim_uid: Uid::new("claim"), volume: Ref::volume("pv"), volume_uid: Uid::new("pv") }
+pub(crate) fn protected() -> ProtectedVolume {
+    ProtectedVolume {
+        claim: claim(),
+        claim_uid: Uid::new("claim"),
+        volume: Ref::volume("pv"),
+        volume_uid: Uid::new("pv"),
+    }
 }
 
 /// An owner reference of a controller.
@@ -70,7 +75,7 @@ pub(crate) fn world(policy: &str) -> World {
     };
     let spec = json!({"replicas": 1, "template": {"spec": {}},
         "volumeClaimTemplates": [{"metadata": {"name": "data"}, "spec": {"storageClassName": "standard"}}]});
-    let revision = crate::face::revision(&json!({"spec": spec}));
+    let revision = crate::object_view::revision(&json!({"spec": spec}));
     put(namespace(), json!({"metadata": {"uid": "namespace"}}));
     put(Ref::new("storage.k8s.io", "StorageClass", "", "standard"), json!({"reclaimPolicy": "Delete"}));
     put(set(), json!({"metadata": {"uid": "set"}, "spec": spec}));
@@ -87,7 +92,7 @@ pub(crate) fn world(policy: &str) -> World {
     );
     put(
         pod(),
-        json!({"metadata": {"uid": "pod", "ownerReferences": [owner(&set(), "set")], "labels": {crate::face::REVISION: revision}},
+        json!({"metadata": {"uid": "pod", "ownerReferences": [owner(&set(), "set")], "labels": {crate::object_view::REVISION: revision}},
             "spec": {"nodeName": "node", "volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": "data-db-0"}}]},
             "status": {"phase": "Running"}}),
     );

@@ -2,14 +2,14 @@
 
 mod unknown;
 
-use model::{Object, Ref, Verdict};
+use portolan_model::{Object, Ref, Verdict};
 use serde_json::{Value, json};
 
 use crate::script::{Op, ScriptLine};
-use crate::test_world::{NS, aim, claim, cluster, crd, edit, namespace, owner, pod, set, world};
-use crate::{Options, Script, Subject, World, ends, rehearse};
+use crate::test_world::{NS, claim, cluster, crd, edit, namespace, owner, pod, protected, set, world};
+use crate::{CommandScript, Options, Subject, World, ends, rehearse};
 
-fn script(ops: Vec<Op>) -> Script {
+fn script(ops: Vec<Op>) -> CommandScript {
     let line = |(at, op)| ScriptLine { line: at, text: String::new(), op };
     (1..).zip(ops).map(line).collect()
 }
@@ -28,7 +28,7 @@ fn retention(deleted: &str, scaled: &str) -> Value {
 
 /// The worst end of some commands, and the worlds in which they end.
 fn outcome(world: &World, ops: Vec<Op>) -> (Verdict, Vec<World>) {
-    let (ends, _) = ends(world, &Subject::Script(script(ops)), &aim(), Options::orders());
+    let (ends, _) = ends(world, &Subject::Script(script(ops)), &protected(), Options::orders());
     let worst = ends.iter().map(|(end, _)| end.verdict).max().expect("it ends");
     (worst, ends.into_iter().map(|(_, world)| world).collect())
 }
@@ -176,8 +176,8 @@ fn a_pod_that_never_becomes_ready_is_not_replaced_in_order() {
         worlds.iter().all(|world| world.get(&pod()).is_some_and(|pod| pod.label("v") == Some("2")))
     };
     assert!(replaced("OrderedReady", "Running"));
-    assert!(!replaced("OrderedReady", crate::face::STUCK));
-    assert!(replaced("Parallel", crate::face::STUCK));
+    assert!(!replaced("OrderedReady", crate::object_view::STUCK));
+    assert!(replaced("Parallel", crate::object_view::STUCK));
 }
 
 /// An object whose pods mount the PVC, or that names it.
@@ -228,7 +228,7 @@ fn what_is_not_modelled_makes_a_forecast_unknown() {
             // Its pod waits for nothing.
             world.put(&Ref::pod(NS, "user-0"), json!({"kind": "Pod", "metadata": {"ownerReferences": [owner(&name, "user")]}, "status": {"phase": "Running"}}));
         }
-        let forecast = rehearse(&world, &Subject::Script(script(vec![Op::Nothing])), &[aim()], Options::orders());
+        let forecast = rehearse(&world, &Subject::Script(script(vec![Op::Nothing])), &[protected()], Options::orders());
         let found: Vec<(&Ref, &str)> =
             forecast.volumes[0].unknown.iter().map(|one| (&one.object, one.field.as_str())).collect();
         assert_eq!(found, field.map(|field| (&name, field)).into_iter().collect::<Vec<_>>(), "{json}");
@@ -284,8 +284,8 @@ fn an_owner_that_was_not_read_makes_a_forecast_unknown() {
         let mut world = world("Delete");
         edit(&mut world, &set(), |json| json["metadata"]["ownerReferences"] = json!([owner(&cluster(), uid)]));
         // The garbage collector's part is looked at elsewhere.
-        let reach = kube_facts::reach_by_owners(&claim(), world.objects(), &|name| world.get(name), &|_| {
-            kube_facts::OwnerFate::Untouched
+        let reach = portolan_kube_facts::reach_by_owners(&claim(), world.objects(), &|name| world.get(name), &|_| {
+            portolan_kube_facts::OwnerFate::Untouched
         });
         assert_eq!(!reach.is_empty(), unknown, "{reach:?}");
     }

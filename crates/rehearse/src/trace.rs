@@ -1,7 +1,7 @@
 //! A path through the states, told: only what touches the volume, and what the engine sets out to do.
 
-use engine::Engine;
-use model::{Finding, Outcome, Record, Request, Verb};
+use portolan_engine::Engine;
+use portolan_model::{Finding, JournalRecord, Outcome, Request, Verb};
 use serde::Serialize;
 
 use crate::actor::{Actor, ActorEvent};
@@ -70,7 +70,7 @@ impl std::fmt::Display for TraceLine {
 
 /// A path, told.
 #[derive(Default)]
-pub(crate) struct Told {
+pub(crate) struct TracedPath {
     pub(crate) lines: Vec<TraceLine>,
     pub(crate) at_step: Option<u32>,
     /// What helm, or the server to helm, refused first.
@@ -91,13 +91,13 @@ pub(crate) struct Moment<'a> {
 /// What happens.
 #[derive(Clone, Copy)]
 pub(crate) enum Happening<'a> {
-    Rule(RuleId, &'a model::Ref),
+    Rule(RuleId, &'a portolan_model::Ref),
     Actor(&'a Actor, ActorEvent),
 }
 
 /// Tells a path.
-pub(crate) fn tell(moments: &[Moment<'_>], relevant: &RelevantSet) -> Told {
-    let mut trace = Told::default();
+pub(crate) fn tell(moments: &[Moment<'_>], relevant: &RelevantSet) -> TracedPath {
+    let mut trace = TracedPath::default();
     // What went wrong first, whoever is to blame: helm says it when it gives up.
     let mut wrong: Option<&HelmError> = None;
     for moment in moments {
@@ -123,7 +123,7 @@ pub(crate) fn tell(moments: &[Moment<'_>], relevant: &RelevantSet) -> Told {
 fn halting(happening: Happening<'_>) -> Option<Finding> {
     let Happening::Actor(Actor::Engine(engine), ActorEvent::Turn) = happening else { return None };
     match engine.pending()? {
-        (Record::Ended { outcome: Outcome::Halted { finding } }, _) => Some(finding.clone()),
+        (JournalRecord::Ended { outcome: Outcome::Halted { finding } }, _) => Some(finding.clone()),
         _ => None,
     }
 }
@@ -171,10 +171,10 @@ fn turn(world: &World, actor: &Actor, wrong: Option<&HelmError>, relevant: &Rele
             helm.next_in_words(world, wrong).filter(|_| is_told).map(|what| line(TraceActor::Helm, what))
         }
         Actor::Engine(engine) => match engine.pending() {
-            Some((Record::Ended { outcome }, _)) => match outcome {
+            Some((JournalRecord::Ended { outcome }, _)) => match outcome {
                 Outcome::Halted { finding } => Some(line(TraceActor::Portolan, format!("stops: {finding}"))),
                 Outcome::StoppedSafely => Some(line(TraceActor::Portolan, "stops safely".into())),
-                Outcome::Finished | Outcome::Moved { .. } => None,
+                Outcome::Finished | Outcome::Drifted { .. } => None,
             },
             Some(_) => None,
             None => match engine.want() {
@@ -205,12 +205,12 @@ fn event(rule: RuleId, name: &str) -> String {
         RuleId::Release => format!("{name} is released"),
         RuleId::Reclaim => format!("{name} and its disk are erased"),
         RuleId::Collect => format!("{name} is deleted, since its owner is gone"),
-        RuleId::SetClaim => format!("{name} makes a claim"),
+        RuleId::SetClaim => format!("{name} makes a PVC"),
         RuleId::SetPod => format!("{name} makes its pod"),
         RuleId::SetRoll => format!("{name} replaces its pod"),
         RuleId::Roll => format!("{name} rolls out"),
         RuleId::JobDone => format!("{name} is complete"),
-        RuleId::Schedule => format!("{name} is scheduled and holds its claims"),
+        RuleId::Schedule => format!("{name} is scheduled and holds its PVCs"),
         RuleId::Run => format!("{name} runs"),
         RuleId::SetOwn => format!("{name} changes the owners of a PVC of its templates"),
         RuleId::SetScale => format!("{name} deletes a pod that it does not want any more"),

@@ -1,9 +1,9 @@
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use kube_facts::Owner;
-use model::{
+use portolan_kube_facts::Owner;
+use portolan_model::{
     Cluster, DatabaseRef, Digest, Manifest, Object, Plan, PlanFile, Ref, ReleaseId, ScopeCoverage, SecretKey, Table,
     Uid,
 };
@@ -12,17 +12,16 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::archive::Archive;
-use crate::face::{Container, Face, Kind, Set};
-use crate::rules::{self, RuleId};
+use crate::object_view::{Container, Kind, ObjectView, Set};
 use crate::space::NumberMap;
 use crate::state_hash::{self, StateHash};
 
 /// An object in the simulated world: immutable, its print and its face computed once. Its resourceVersion is
 /// its content's digest, so that two ways to the same content are one world.
 #[derive(Debug)]
-pub(crate) struct Thing {
+pub(crate) struct StoredObject {
     pub(crate) object: Object,
-    pub(crate) face: Face,
+    pub(crate) face: ObjectView,
     print: StateHash,
 }
 
@@ -32,7 +31,7 @@ pub(crate) type Docs = Arc<Vec<(Ref, Object)>>;
 /// The fingerprints of a manifest's documents, nothing left out.
 pub(crate) type Prints = Arc<BTreeMap<Ref, Digest>>;
 
-impl Thing {
+impl StoredObject {
     fn new(name: &Ref, mut json: Value) -> Self {
         if let Some(meta) = json.get_mut("metadata").and_then(Value::as_object_mut) {
             meta.remove("resourceVersion");
@@ -42,7 +41,7 @@ impl Thing {
             meta.insert("resourceVersion".into(), json!(format!("{:016x}", print as u64)));
         }
         let object = Object::new(json);
-        let face = Face::parse(name, &object);
+        let face = ObjectView::parse(name, &object);
         Self { object, face, print: keyed(name, print) }
     }
 
@@ -112,7 +111,7 @@ impl KnownDatabase {
     #[must_use]
     pub fn of_plan(plan: &Plan) -> Vec<Self> {
         let guards: Vec<SecretKey> =
-            plan.helm_runs().flat_map(|run| &run.guards).map(|guard| guard.key.clone()).collect();
+            plan.helm_runs().flat_map(|run| &run.required_keys).map(|guard| guard.key.clone()).collect();
         let of = |database: &DatabaseRef| Self {
             set: database.set(),
             passwords: std::iter::once(&database.password).chain(&guards).cloned().collect(),
@@ -137,10 +136,10 @@ pub struct Migration {
 #[derive(Clone, Debug)]
 pub struct World {
     /// The objects that may change.
-    things: Arc<BTreeMap<Ref, Arc<Thing>>>,
+    pub(crate) things: Arc<BTreeMap<Ref, Arc<StoredObject>>>,
     /// Those that no rule can reach, set aside by [`Self::settle`]: a rule is not asked for, nor are they copied when
     /// another object changes.
-    still: Arc<BTreeMap<Ref, Arc<Thing>>>,
+    pub(crate) set_aside: Arc<BTreeMap<Ref, Arc<StoredObject>>>,
     disks: Arc<BTreeMap<Ref, Disk>>,
     /// What is being deleted and takes others along; a part of `things`, kept beside it because every rule asks for it.
     closing: Arc<BTreeSet<Container>>,
@@ -154,7 +153,7 @@ pub struct World {
     pub(crate) prints: Arc<BTreeMap<Digest, Prints>>,
     /// Objects made before, by what they were made of. A search makes the same few hundred over and over; this is
     /// shared by all its worlds and is no part of any.
-    made: Arc<Mutex<NumberMap<StateHash, Arc<Thing>>>>,
+    made: Arc<Mutex<NumberMap<StateHash, Arc<StoredObject>>>>,
     pub(crate) facts: Arc<Facts>,
     print: StateHash,
 }
@@ -165,7 +164,7 @@ impl World {
     pub fn new(facts: Facts) -> Self {
         Self {
             things: Arc::default(),
-            still: Arc::default(),
+            set_aside: Arc::default(),
             disks: Arc::default(),
             closing: Arc::default(),
             incarnations: Arc::default(),
@@ -206,71 +205,15 @@ impl World {
         self.disks.iter()
     }
 
-    pub(crate) fn thing(&self, name: &Ref) -> Option<&Arc<Thing>> {
-        self.things.get(name).or_else(|| self.still.get(name))
+    pub(crate) fn thing(&self, name: &Ref) -> Option<&Arc<StoredObject>> {
+        self.things.get(name).or_else(|| self.set_aside.get(name))
     }
 
-    fn all(&self) -> impl Iterator<Item = (&Ref, &Arc<Thing>)> {
-        self.things.iter().chain(self.still.iter())
+    fn all(&self) -> impl Iterator<Item = (&Ref, &Arc<StoredObject>)> {
+        self.things.iter().chain(self.set_aside.iter())
     }
 
-    /// The rules that can fire.
-    pub(crate) fn enabled_rules(&self) -> Vec<(RuleId, Ref)> {
-        let mut enabled = Vec::new();
-        for (name, thing) in self.things.iter() {
-            rules::enabled(self, name, thing, &mut enabled);
-        }
-        debug_assert!(self.is_still(), "what was set aside moves");
-        enabled
-    }
-
-    /// Sets aside what no rule can reach from what will be `touched`. It makes no difference to what happens, only to
-    /// how long that takes: a write to what was set aside brings everything back.
-    pub(crate) fn settle(&mut self, touched: impl IntoIterator<Item = Ref>) {
-        self.wake();
-        let mut readers: HashMap<Ref, Vec<&Ref>> = HashMap::new();
-        for (name, thing) in self.things.iter() {
-            for read in rules::reads(&thing.face) {
-                readers.entry(read).or_default().push(name);
-            }
-        }
-        let restless = self.things.iter().filter(|(name, thing)| !rules::is_at_rest(self, name, thing));
-        let mut next: Vec<Ref> = touched.into_iter().chain(restless.map(|(name, _)| name.clone())).collect();
-        let mut reached: BTreeSet<Ref> = BTreeSet::new();
-        while let Some(name) = next.pop() {
-            if !reached.insert(name.clone()) {
-                continue;
-            }
-            // Nobody looks at a container, so it is reached only where somebody writes to it, or it is being deleted.
-            if let Some(Kind::Container(container)) = self.things.get(&name).map(|thing| &thing.face.kind) {
-                next.extend(self.things.keys().filter(|name| container.holds(name)).cloned());
-            }
-            next.extend(readers.get(&name).into_iter().flatten().map(|reader| (*reader).clone()));
-            // What it looks at it may write to as well.
-            next.extend(self.things.get(&name).into_iter().flat_map(|thing| rules::reads(&thing.face)));
-        }
-        let (things, still) = self
-            .things
-            .iter()
-            .map(|(name, thing)| (name.clone(), thing.clone()))
-            .partition(|(name, _)| reached.contains(name));
-        (self.things, self.still) = (Arc::new(things), Arc::new(still));
-    }
-
-    /// Whether no rule of what was set aside can fire.
-    pub(crate) fn is_still(&self) -> bool {
-        self.still.iter().all(|(name, thing)| rules::is_at_rest(self, name, thing))
-    }
-
-    /// Brings back what was set aside.
-    fn wake(&mut self) {
-        if !self.still.is_empty() {
-            let still = std::mem::take(&mut self.still);
-            Arc::make_mut(&mut self.things).extend(still.iter().map(|(name, thing)| (name.clone(), thing.clone())));
-        }
-    }
-
-    pub(crate) fn face(&self, name: &Ref) -> Option<&Face> {
+    pub(crate) fn face(&self, name: &Ref) -> Option<&ObjectView> {
         self.thing(name).map(|thing| &thing.face)
     }
 
@@ -287,7 +230,7 @@ impl World {
     /// The pods that a set made, by their ordinals.
     pub(crate) fn pods_of_set<'a>(&'a self, set: &'a Set, uid: &'a Uid) -> impl Iterator<Item = (u32, Ref)> + 'a {
         let prefix = &set.pod_prefix;
-        [&self.things, &self.still].into_iter().flat_map(move |things| {
+        [&self.things, &self.set_aside].into_iter().flat_map(move |things| {
             things
                 .range(prefix.clone()..)
                 .take_while(|(name, _)| {
@@ -305,11 +248,14 @@ impl World {
     /// Whether an owner is there.
     pub(crate) fn has_owner(&self, owner: &Owner) -> bool {
         let is = |name: &Ref| self.face(name).is_some_and(|face| face.uid == owner.uid);
-        is(&owner.name) || is(&rules::of_cluster(owner))
+        is(&owner.name) || is(&of_cluster(owner))
     }
 
-    /// The pods that name a claim.
-    pub(crate) fn pods_on<'a>(&'a self, claim: &'a Ref) -> impl Iterator<Item = (&'a Ref, &'a crate::face::Pod)> {
+    /// The pods that name a PVC.
+    pub(crate) fn pods_on<'a>(
+        &'a self,
+        claim: &'a Ref,
+    ) -> impl Iterator<Item = (&'a Ref, &'a crate::object_view::Pod)> {
         self.all().filter_map(move |(name, thing)| match &thing.face.kind {
             Kind::Pod(pod) if pod.claims.contains(claim) => Some((name, pod)),
             _ => None,
@@ -318,7 +264,7 @@ impl World {
 
     /// Puts an object there as it is; what came before under its name is gone.
     pub fn put(&mut self, name: &Ref, json: Value) {
-        self.put_thing(name, Arc::new(Thing::new(name, json)));
+        self.put_thing(name, Arc::new(StoredObject::new(name, json)));
     }
 
     /// Puts an object that is made of `from` by the step `how`; what was made of the same before is taken again.
@@ -326,7 +272,7 @@ impl World {
         let key = state_hash::of(&(name, how, from));
         let known = self.made.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
         let thing = known.unwrap_or_else(|| {
-            let thing = Arc::new(Thing::new(name, make()));
+            let thing = Arc::new(StoredObject::new(name, make()));
             self.made.lock().unwrap_or_else(PoisonError::into_inner).insert(key, thing.clone());
             thing
         });
@@ -341,14 +287,14 @@ impl World {
     }
 
     /// The objects that may change, this one among them.
-    fn changing(&mut self, name: &Ref) -> &mut BTreeMap<Ref, Arc<Thing>> {
-        if self.still.contains_key(name) {
-            self.wake();
+    fn changing(&mut self, name: &Ref) -> &mut BTreeMap<Ref, Arc<StoredObject>> {
+        if self.set_aside.contains_key(name) {
+            self.restore_all();
         }
         Arc::make_mut(&mut self.things)
     }
 
-    fn put_thing(&mut self, name: &Ref, thing: Arc<Thing>) {
+    fn put_thing(&mut self, name: &Ref, thing: Arc<StoredObject>) {
         self.print ^= thing.print;
         if let Kind::Container(container) = &thing.face.kind
             && thing.face.terminating != self.closing.contains(container)
@@ -394,7 +340,7 @@ impl World {
     }
 
     /// Keeps bytes under their digest, as the run's folder does.
-    pub(crate) fn keep(&self, blobs: &[model::Blob]) {
+    pub(crate) fn keep(&self, blobs: &[portolan_model::Blob]) {
         for blob in blobs {
             self.archive.keep(&blob.digest, &blob.bytes);
         }
@@ -421,7 +367,7 @@ impl World {
     pub fn learn(&mut self, digest: &Digest, bytes: &[u8]) {
         self.archive.keep(digest, bytes);
         if let Ok(manifest) = serde_json::from_slice::<Manifest>(bytes) {
-            let prints = helm_compat::redact::fingerprint(&manifest.docs, &BTreeMap::new());
+            let prints = portolan_helm_compat::redact::fingerprint(&manifest.docs, &BTreeMap::new());
             Arc::make_mut(&mut self.prints).insert(digest.clone(), Arc::new(prints));
             let docs = manifest.docs.into_iter().filter_map(|doc| Some((doc.name()?, doc))).collect();
             Arc::make_mut(&mut self.library).insert(digest.clone(), Arc::new(docs));
@@ -447,7 +393,7 @@ impl World {
 
     /// The names of the objects of a kind in a namespace.
     pub(crate) fn names_of<'a>(&'a self, first: &'a Ref) -> impl Iterator<Item = &'a Ref> + 'a {
-        [&self.things, &self.still].into_iter().flat_map(move |things| {
+        [&self.things, &self.set_aside].into_iter().flat_map(move |things| {
             let from = things.range(first.clone()..).map(|(name, _)| name);
             from.take_while(|name| name.kind() == first.kind() && name.namespace() == first.namespace())
         })
@@ -461,7 +407,7 @@ impl World {
 
     /// Takes it that every pod that was not ready when it was surveyed becomes ready by itself.
     pub(crate) fn unstick(&mut self) {
-        let stuck = |thing: &Thing| matches!(&thing.face.kind, Kind::Pod(pod) if pod.stuck);
+        let stuck = |thing: &StoredObject| matches!(&thing.face.kind, Kind::Pod(pod) if pod.stuck);
         let pods: Vec<(Ref, Object)> = self
             .all()
             .filter(|(_, thing)| stuck(thing))
@@ -476,8 +422,8 @@ impl World {
 
     /// Everything that is to be kept of a world on disk.
     #[must_use]
-    pub(crate) fn parts(&self) -> Parts {
-        Parts {
+    pub(crate) fn parts(&self) -> WorldSnapshot {
+        WorldSnapshot {
             facts: (*self.facts).clone(),
             objects: self.all().map(|(name, thing)| (name.clone(), thing.object.clone())).collect(),
             disks: (*self.disks).clone(),
@@ -487,7 +433,7 @@ impl World {
     }
 
     /// The world that was kept.
-    pub(crate) fn from_parts(parts: Parts) -> Self {
+    pub(crate) fn from_parts(parts: WorldSnapshot) -> Self {
         let mut world = Self::new(parts.facts);
         for (name, object) in parts.objects {
             world.put(&name, (*object.0).clone());
@@ -508,7 +454,7 @@ impl World {
 
 /// A world as it lies on disk.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Parts {
+pub(crate) struct WorldSnapshot {
     facts: Facts,
     objects: BTreeMap<Ref, Object>,
     disks: BTreeMap<Ref, Disk>,
@@ -518,6 +464,11 @@ pub(crate) struct Parts {
 
 fn keyed(name: &Ref, print: StateHash) -> StateHash {
     state_hash::of(&(name, print))
+}
+
+/// An owner's name where it is an object of the cluster's.
+pub(crate) fn of_cluster(owner: &Owner) -> Ref {
+    Ref::new(owner.name.group(), owner.name.kind(), "", owner.name.name())
 }
 
 #[cfg(test)]
@@ -560,7 +511,7 @@ mod tests {
         set(&mut world, "a");
         set(&mut world, "b");
         world.put(&Ref::new("", "ConfigMap", "ns", "c"), json!({}));
-        // A pod that is somebody's own and names the claim is reached over it.
+        // A pod that is somebody's own and names the PVC is reached over it.
         world.put(
             &Ref::pod("ns", "guest"),
             json!({
@@ -571,7 +522,7 @@ mod tests {
         let moves = |world: &World| world.things.keys().map(|name| name.name().to_owned()).collect::<Vec<_>>();
         let (all, print) = (world.names(), world.state_hash());
         for touched in [Ref::set("ns", "a"), Ref::volume("a"), Ref::pod("ns", "guest")] {
-            world.settle([touched]);
+            world.set_aside_unreachable([touched]);
             let mut names = moves(&world);
             names.sort();
             assert_eq!(names, ["a", "a", "a", "a-0", "guest"]);
@@ -580,7 +531,7 @@ mod tests {
         }
         // What waits for something is not set aside.
         world.put(&Ref::pod("ns", "late"), json!({"spec": {}, "status": {"phase": "Pending"}}));
-        world.settle([]);
+        world.set_aside_unreachable([]);
         assert_eq!(moves(&world), ["late"]);
         world.remove(&Ref::claim("ns", "b"));
         assert_eq!(moves(&world).len(), all.len());

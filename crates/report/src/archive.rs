@@ -1,15 +1,15 @@
 //! What a run archived.
 
-use engine::archive::Archived;
+use portolan_engine::archive::Archived;
 
-use crate::page::{Block, Page, Table};
+use crate::page::{Block, Document, Table};
 use crate::words::time;
 
 /// The objects in a run's archive; never their content.
 #[must_use]
-pub fn archive(objects: &[Archived]) -> Page {
+pub fn archive(objects: &[Archived]) -> Document {
     if objects.is_empty() {
-        return Page::text("This run has archived nothing.");
+        return Document::text("This run has archived nothing.");
     }
     let mut table = Table::new(&["OBJECT", "STEP", "ARCHIVED", "DELETED"]);
     for archived in objects {
@@ -26,5 +26,5 @@ pub fn archive(objects: &[Archived]) -> Page {
             deleted.into(),
         ]);
     }
-    Page { blocks: vec![Block::Table(table)] }
+    Document { blocks: vec![Block::Table(table)] }
 }

@@ -2,15 +2,15 @@
 
 use portolan_bundle::{BundleIndex, FileKind};
 
-use crate::page::{Block, Page, Table};
+use crate::page::{Block, Document, Table};
 
 /// How many files of no known kind are listed by name.
 const LISTED: usize = 20;
 
 /// The charts, images and files of a bundle.
 #[must_use]
-pub fn bundle(index: &BundleIndex) -> Page {
-    let mut page = Page::default();
+pub fn bundle(index: &BundleIndex) -> Document {
+    let mut page = Document::default();
     if !index.charts.is_empty() {
         let mut table = Table::new(&["CHART", "VERSION", "PATH"]);
         for chart in &index.charts {
@@ -67,7 +67,7 @@ fn images(index: &BundleIndex) -> Table {
     table
 }
 
-fn files(index: &BundleIndex, page: &mut Page) {
+fn files(index: &BundleIndex, page: &mut Document) {
     let (known, other): (Vec<_>, Vec<_>) = index.files.iter().partition(|file| file.kind != FileKind::Other);
     if index.files.is_empty() {
         return;

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use engine::{Fold, Phase};
-use model::{Action, Entry, Observation, Plan, Record, Ref, StepKind, VolumeAim};
+use portolan_engine::{Fold, Phase};
+use portolan_model::{Action, Entry, JournalRecord, Observation, Plan, ProtectedVolume, Ref, StepKind};
 
 /// A step that is over.
 pub(crate) struct Passed {
@@ -42,15 +42,15 @@ impl<'a> Course<'a> {
         for entry in entries {
             course.fold.apply(&entry.record);
             match &entry.record {
-                Record::Started { host, .. } | Record::Resumed { host } => {
-                    course.resumed += usize::from(matches!(entry.record, Record::Resumed { .. }));
+                JournalRecord::Started { host, .. } | JournalRecord::Resumed { host } => {
+                    course.resumed += usize::from(matches!(entry.record, JournalRecord::Resumed { .. }));
                     if !course.hosts.contains(host) {
                         course.hosts.push(host.clone());
                     }
                     since = entry.at;
                 }
-                Record::Bound => since = entry.at,
-                Record::Observed { observation, .. } => {
+                JournalRecord::Bound => since = entry.at,
+                JournalRecord::Observed { observation, .. } => {
                     if let Observation::Database { pod, .. } = observation {
                         course.looks.push(pod.clone());
                     }
@@ -95,12 +95,12 @@ impl<'a> Course<'a> {
     }
 
     /// What guards a volume now, by the steps that are over: from 1.
-    pub(crate) fn guards(&self, aim: &VolumeAim) -> Vec<(&'static str, usize)> {
+    pub(crate) fn guards(&self, protected: &ProtectedVolume) -> Vec<(&'static str, usize)> {
         let mut guards = Vec::new();
         for (at, step) in self.plan.steps().enumerate().take(self.done()) {
             match &step.kind {
-                StepKind::RetainVolume { volume, .. } if *volume == aim.volume => guards.push(("Retain", at + 1)),
-                StepKind::KeepClaim { claim, .. } if *claim == aim.claim => guards.push(("keep", at + 1)),
+                StepKind::RetainVolume { volume, .. } if *volume == protected.volume => guards.push(("Retain", at + 1)),
+                StepKind::KeepClaim { claim, .. } if *claim == protected.claim => guards.push(("keep", at + 1)),
                 _ => {}
             }
         }
@@ -108,12 +108,10 @@ impl<'a> Course<'a> {
     }
 
     /// The step (from 1) that verified a volume, if it is over; `Err` where it is to come.
-    pub(crate) fn verified(&self, aim: &VolumeAim) -> Option<Result<usize, usize>> {
-        let at = self
-            .plan
-            .steps()
-            .enumerate()
-            .filter(|(_, step)| matches!(&step.kind, StepKind::VerifyVolume { claim, .. } if *claim == aim.claim));
+    pub(crate) fn verified(&self, protected: &ProtectedVolume) -> Option<Result<usize, usize>> {
+        let at = self.plan.steps().enumerate().filter(
+            |(_, step)| matches!(&step.kind, StepKind::VerifyVolume { claim, .. } if *claim == protected.claim),
+        );
         let at = at.last()?.0;
         Some(if self.is_over(at) { Ok(at + 1) } else { Err(at + 1) })
     }
@@ -137,17 +135,17 @@ impl<'a> Course<'a> {
     }
 
     /// The volume under a pod, as the plan's checks name it.
-    pub(crate) fn volume_of(&self, pod: &Ref) -> Option<&'a VolumeAim> {
+    pub(crate) fn volume_of(&self, pod: &Ref) -> Option<&'a ProtectedVolume> {
         let plan: &'a Plan = self.plan;
         let claim = plan.steps().find_map(|step| match &step.kind {
             StepKind::VerifyVolume { claim, mounted_by, .. } if mounted_by.contains(pod) => Some(claim),
             _ => None,
         })?;
-        plan.volumes.iter().find(|aim| aim.claim == *claim)
+        plan.volumes.iter().find(|protected| protected.claim == *claim)
     }
 
     /// The first and the latest look into a database, where there were two.
-    pub(crate) fn compared(&self, pod: &Ref) -> Option<(Arc<model::Snapshot>, Arc<model::Snapshot>)> {
+    pub(crate) fn compared(&self, pod: &Ref) -> Option<(Arc<portolan_model::Snapshot>, Arc<portolan_model::Snapshot>)> {
         let twice = self.looks.iter().filter(|look| *look == pod).count() > 1;
         let (first, last) = (self.fold.baseline.get(pod)?, self.fold.latest.get(pod)?);
         twice.then(|| (first.clone(), last.clone()))

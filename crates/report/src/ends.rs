@@ -2,14 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use model::{End, Verdict, VolumeEnd};
-use rehearse::{Forecast, Rehearsal, Trace, VolumeForecast};
+use portolan_model::{End, Verdict, VolumeEnd};
+use portolan_rehearse::{Forecast, Rehearsal, Trace, VolumeForecast};
 
 use crate::page::Table;
 use crate::text::{Line, Tone};
 use crate::words::{all, count, seconds, thousands, tone, volume};
 
-/// What an end counts as. A run that stopped leaves a claim that nobody mounts yet; the headline has weighed
+/// What an end counts as. A run that stopped leaves a PVC that nobody mounts yet; the headline has weighed
 /// whether it still holds its volume, and where the headline is better, it does.
 pub(crate) fn counted(forecast: &VolumeForecast, end: &VolumeEnd) -> Verdict {
     if !forecast.unknown.is_empty() || end.end == End::Finished || end.verdict != Verdict::Detached {
@@ -42,9 +42,14 @@ pub(crate) fn tally(forecast: &VolumeForecast) -> Line {
 
 /// One row a volume: the verdict, and why it is the verdict.
 pub(crate) fn table(forecast: &Forecast) -> Table {
-    let mut table = Table::new(&["VOLUME", "CLAIM", "VERDICT", "WHY"]);
+    let mut table = Table::new(&["VOLUME", "PVC", "VERDICT", "WHY"]);
     for item in &forecast.volumes {
-        table.rows.push(vec![item.aim.volume.name().into(), item.aim.claim.name().into(), verdict(item), why(item)]);
+        table.rows.push(vec![
+            item.protected.volume.name().into(),
+            item.protected.claim.name().into(),
+            verdict(item),
+            why(item),
+        ]);
     }
     table
 }
@@ -65,8 +70,8 @@ fn why(item: &VolumeForecast) -> Line {
     };
     let parts: Vec<String> = [
         (ended(End::Finished), "finished", "mounted by the new workload"),
-        (ended(End::Stopped), "stopped", "held by its claim"),
-        (ended(End::Stranded), "stranded", "held by its claim, and the run waits for what never comes"),
+        (ended(End::Stopped), "stopped", "held by its PVC"),
+        (ended(End::Stranded), "stranded", "held by its PVC, and the run waits for what never comes"),
     ]
     .iter()
     .filter(|(ends, ..)| *ends > 0)
@@ -120,7 +125,7 @@ pub(crate) fn summary(rehearsal: &Rehearsal) -> Line {
 /// What else the search says of a plan: that it cannot end, for example.
 pub(crate) fn unfinished(forecast: &Forecast) -> Option<Line> {
     let names: Vec<String> =
-        forecast.volumes.iter().filter(|item| !item.finishes).map(|item| volume(&item.aim)).collect();
+        forecast.volumes.iter().filter(|item| !item.finishes).map(|item| volume(&item.protected)).collect();
     (!names.is_empty()).then(|| {
         Line::new(Tone::Bad, "No order of events reaches the plan's end").and(format!(": seen from {}.", all(&names)))
     })

@@ -1,7 +1,8 @@
 //! A run while it goes: one line for what is worth one.
 
-use model::{
-    Cond, Effect, Elapsed, Event, Gone, Observation, Orphan, Plan, Progress, Record, Ref, Refusal, StepKind, StepRef,
+use portolan_model::{
+    Cond, Effect, Elapsed, Event, Gone, JournalRecord, Observation, Orphan, Plan, Progress, Ref, Refusal, StepKind,
+    StepRef,
 };
 
 use crate::steps;
@@ -50,28 +51,28 @@ pub fn reading(pod: &Ref) -> String {
 }
 
 /// The step that a record is about, and what there is to say.
-fn told(record: &Record, plan: &Plan) -> Option<(Option<u32>, String)> {
+fn told(record: &JournalRecord, plan: &Plan) -> Option<(Option<u32>, String)> {
     let at = |step: &StepRef, text: String| Some((Some(step.index), text));
     let alone = |text: String| Some((None, text));
     match record {
-        Record::Started { plan: digest, host } => alone(format!("Plan {} begins on {host}", digest.short())),
-        Record::Resumed { host } => alone(format!("Goes on, on {host}")),
-        Record::Bound => alone(format!(
+        JournalRecord::Started { plan: digest, host } => alone(format!("Plan {} begins on {host}", digest.short())),
+        JournalRecord::Resumed { host } => alone(format!("Resumed on {host}")),
+        JournalRecord::Bound => alone(format!(
             "The installation is as the plan has it ({})",
-            count(plan.expects.len() + plan.lookups.len(), "object")
+            count(plan.preconditions.len() + plan.lookups.len(), "object")
         )),
-        Record::Intent { step, .. } if step.attempt > 0 => at(step, format!("attempt {}", step.attempt + 1)),
-        Record::Intent { step, .. } => at(step, String::new()),
-        Record::Effect { step, effect } => match effect {
+        JournalRecord::Intent { step, .. } if step.attempt > 0 => at(step, format!("attempt {}", step.attempt + 1)),
+        JournalRecord::Intent { step, .. } => at(step, String::new()),
+        JournalRecord::Effect { step, effect } => match effect {
             Effect::Done | Effect::Settled => None,
             Effect::Refused(refusal) => at(step, format!("not written: {}; looks again", refused(refusal))),
             Effect::Unknown(text) => at(step, format!("{text}; looks again")),
             Effect::Void => at(step, "had not gone out; looks again".into()),
         },
-        Record::Observed { step, observation } => at(step, seen(observation)),
-        Record::StopAsked { .. } => alone("A stop was asked for: the run stops at the next safe point".into()),
+        JournalRecord::Observed { step, observation } => at(step, seen(observation)),
+        JournalRecord::StopAsked { .. } => alone("A stop was asked for: the run stops at the next safe point".into()),
         // What comes last is told by the report, in full.
-        Record::Ended { .. } => None,
+        JournalRecord::Ended { .. } => None,
     }
 }
 

@@ -1,14 +1,14 @@
 //! Where a plan's charts came from, and how to fetch them by hand.
 
-use model::Fetched;
+use portolan_model::Fetched;
 
-use crate::page::{Block, Page};
+use crate::page::{Block, Document};
 use crate::text::Line;
 
 /// The charts that were fetched; an empty page where none was. `name` is what the repository is called on helm's list.
 #[must_use]
-pub fn fetched(charts: &[Fetched], name: &str) -> Page {
-    let mut page = Page::default();
+pub fn fetched(charts: &[Fetched], name: &str) -> Document {
+    let mut page = Document::default();
     if charts.is_empty() {
         return page;
     }
@@ -35,7 +35,7 @@ pub fn fetched(charts: &[Fetched], name: &str) -> Page {
 
 #[cfg(test)]
 mod tests {
-    use model::{ChartId, Digest};
+    use portolan_model::{ChartId, Digest};
 
     use super::*;
 
@@ -55,6 +55,6 @@ mod tests {
         }
         let text = fetched(&[at("1.0.0", "oci://h/c")], "n").markdown();
         assert!(text.contains("helm pull oci://h/c --version 1.0.0") && !text.contains("repo"), "{text}");
-        assert_eq!(fetched(&[], "n"), Page::default());
+        assert_eq!(fetched(&[], "n"), Document::default());
     }
 }

@@ -2,41 +2,41 @@
 
 use std::collections::BTreeSet;
 
-use model::DatabaseRef;
-use rehearse::{DatabaseEnd, Forecast, VolumeForecast};
+use portolan_model::DatabaseRef;
+use portolan_rehearse::{DatabaseEnd, Forecast, VolumeForecast};
 use serde::Serialize;
 use serde_json::{Value, json};
 
 #[derive(Serialize)]
 struct ForecastView<'a> {
     format: u32,
-    headline: model::Verdict,
+    headline: portolan_model::Verdict,
     safe: bool,
     worlds: usize,
     events: usize,
     crashes: usize,
-    unmodelled: &'a [model::Ref],
+    unmodelled: &'a [portolan_model::Ref],
     volumes: Vec<VolumeView<'a>>,
-    findings: Vec<model::Finding>,
+    findings: Vec<portolan_model::Finding>,
 }
 
 #[derive(Serialize)]
 struct VolumeView<'a> {
     #[serde(flatten)]
-    aim: &'a model::VolumeAim,
-    headline: model::Verdict,
+    protected: &'a portolan_model::ProtectedVolume,
+    headline: portolan_model::Verdict,
     finishes: bool,
-    unknown: &'a [model::Unmodelled],
+    unknown: &'a [portolan_model::Unmodelled],
     ends: Vec<EndView<'a>>,
 }
 
 #[derive(Serialize)]
 struct EndView<'a> {
     #[serde(flatten)]
-    end: &'a model::VolumeEnd,
+    end: &'a portolan_model::VolumeEnd,
     worlds: usize,
     at_step: Option<u32>,
-    story: &'a [rehearse::TraceLine],
+    trace: &'a [portolan_rehearse::TraceLine],
 }
 
 /// What looks into databases show in the ends of a page, as JSON.
@@ -59,7 +59,7 @@ pub fn databases(databases: &[(DatabaseRef, BTreeSet<DatabaseEnd>)]) -> Value {
 #[must_use]
 pub fn forecast(forecast: &Forecast) -> Value {
     let view = ForecastView {
-        format: model::FORMAT,
+        format: portolan_model::FORMAT,
         headline: forecast.headline(),
         safe: forecast.is_safe(),
         worlds: forecast.worlds,
@@ -74,14 +74,14 @@ pub fn forecast(forecast: &Forecast) -> Value {
 
 fn volume(item: &VolumeForecast) -> VolumeView<'_> {
     VolumeView {
-        aim: &item.aim,
+        protected: &item.protected,
         headline: item.headline,
         finishes: item.finishes,
         unknown: &item.unknown,
         ends: item
             .ends
             .iter()
-            .map(|(end, trace)| EndView { end, worlds: trace.worlds, at_step: trace.at_step, story: &trace.lines })
+            .map(|(end, trace)| EndView { end, worlds: trace.worlds, at_step: trace.at_step, trace: &trace.lines })
             .collect(),
     }
 }

@@ -1,21 +1,24 @@
 //! Pages as Markdown.
 
-use model::Finding;
+use portolan_model::Finding;
 
-use crate::finding::label;
-use crate::page::{Block, Happening, Page, StepItem, Table};
-use crate::terminal::tone_of_next;
+use crate::finding::{label, tone_of_next};
+use crate::page::{Block, Document, Happening, StepItem, Table};
 use crate::text::{Line, Tone, clean, glyphs};
 
-pub(crate) fn render(page: &Page) -> String {
-    let mut out = String::new();
-    for (at, block) in page.blocks.iter().enumerate() {
-        if at > 0 {
-            out.push('\n');
+impl Document {
+    /// The page as Markdown (with GitHub's tables).
+    #[must_use]
+    pub fn markdown(&self) -> String {
+        let mut out = String::new();
+        for (at, block) in self.blocks.iter().enumerate() {
+            if at > 0 {
+                out.push('\n');
+            }
+            write(block, &mut out);
         }
-        write(block, &mut out);
+        out
     }
-    out
 }
 
 fn write(block: &Block, out: &mut String) {
@@ -36,7 +39,7 @@ fn write(block: &Block, out: &mut String) {
                 write_step(step, out);
             }
         }
-        Block::Story(story) => story.iter().for_each(|told| write_happening(told, out)),
+        Block::Trace(trace) => trace.iter().for_each(|told| write_happening(told, out)),
         Block::Finding(finding) => write_finding(finding, out),
         Block::Text(lines) => {
             // Two spaces at the end keep the lines apart.

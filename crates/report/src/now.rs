@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use model::{Code, Finding, Object, Plan, Ref, Seen, VolumeAim};
+use portolan_model::{Code, Finding, Object, Plan, ProtectedVolume, Ref, Seen};
 
 use crate::course::Course;
 use crate::text::{Line, Tone};
@@ -14,7 +14,7 @@ pub type Now = BTreeMap<Ref, Seen>;
 /// What has to be read to say how a plan's volumes and databases are now.
 #[must_use]
 pub fn watched(plan: &Plan) -> Vec<Ref> {
-    let volumes = plan.volumes.iter().flat_map(|aim| [aim.claim.clone(), aim.volume.clone()]);
+    let volumes = plan.volumes.iter().flat_map(|protected| [protected.claim.clone(), protected.volume.clone()]);
     let databases = plan.databases.iter().map(|database| database.pod.clone());
     let mut all: Vec<Ref> = volumes.chain(databases).chain(plan.orphans().map(|orphan| orphan.pod.clone())).collect();
     all.sort();
@@ -25,40 +25,40 @@ pub fn watched(plan: &Plan) -> Vec<Ref> {
 /// What is wrong with the volumes now: for a run that has finished, something changed them after their check.
 #[must_use]
 pub fn problems(plan: &Plan, now: &Now) -> Vec<Finding> {
-    let wrong = |aim: &VolumeAim| {
-        let lines = wrong(aim, now);
-        let finding = Finding::blocking(Code::NotAsVerified, format!("{} is not as it was verified", aim.claim));
-        (!lines.is_empty()).then(|| lines.into_iter().fold(finding.about(&aim.claim), Finding::with))
+    let wrong = |protected: &ProtectedVolume| {
+        let lines = wrong(protected, now);
+        let finding = Finding::blocking(Code::NotAsVerified, format!("{} is not as it was verified", protected.claim));
+        (!lines.is_empty()).then(|| lines.into_iter().fold(finding.about(&protected.claim), Finding::with))
     };
     plan.volumes.iter().filter_map(wrong).collect()
 }
 
 /// What is wrong with a volume now, a line each. What was not read is not wrong.
-pub(crate) fn wrong(aim: &VolumeAim, now: &Now) -> Vec<String> {
+pub(crate) fn wrong(protected: &ProtectedVolume, now: &Now) -> Vec<String> {
     let mut lines = Vec::new();
-    match now.get(&aim.claim) {
-        Some(Seen::Absent) => lines.push(format!("{} is gone", aim.claim)),
+    match now.get(&protected.claim) {
+        Some(Seen::Absent) => lines.push(format!("{} is gone", protected.claim)),
         Some(Seen::There(claim)) => {
-            if claim.uid() != aim.claim_uid {
-                lines.push(format!("{} was deleted and created again", aim.claim));
+            if claim.uid() != protected.claim_uid {
+                lines.push(format!("{} was deleted and created again", protected.claim));
             }
             if claim.is_terminating() {
-                lines.push(format!("{} is being deleted", aim.claim));
+                lines.push(format!("{} is being deleted", protected.claim));
             }
-            if claim.text("/spec/volumeName") != aim.volume.name() {
-                lines.push(format!("{} is bound to `{}`", aim.claim, claim.text("/spec/volumeName")));
+            if claim.text("/spec/volumeName") != protected.volume.name() {
+                lines.push(format!("{} is bound to `{}`", protected.claim, claim.text("/spec/volumeName")));
             }
         }
         Some(Seen::Unreadable(_)) | None => {}
     }
-    match now.get(&aim.volume) {
-        Some(Seen::Absent) => lines.push(format!("{} is gone", aim.volume)),
+    match now.get(&protected.volume) {
+        Some(Seen::Absent) => lines.push(format!("{} is gone", protected.volume)),
         Some(Seen::There(volume)) => {
-            if volume.uid() != aim.volume_uid {
-                lines.push(format!("{} was deleted and created again", aim.volume));
+            if volume.uid() != protected.volume_uid {
+                lines.push(format!("{} was deleted and created again", protected.volume));
             }
             if volume.is_terminating() {
-                lines.push(format!("{} is being deleted", aim.volume));
+                lines.push(format!("{} is being deleted", protected.volume));
             }
         }
         Some(Seen::Unreadable(_)) | None => {}
@@ -67,24 +67,24 @@ pub(crate) fn wrong(aim: &VolumeAim, now: &Now) -> Vec<String> {
 }
 
 /// What protects a volume now, as read: `Retain`, `keep`.
-pub(crate) fn guards(aim: &VolumeAim, now: &Now) -> Vec<&'static str> {
+pub(crate) fn guards(protected: &ProtectedVolume, now: &Now) -> Vec<&'static str> {
     let mut guards = Vec::new();
     let is_retained = |volume: &Object| volume.text("/spec/persistentVolumeReclaimPolicy") == "Retain";
-    if matches!(now.get(&aim.volume), Some(Seen::There(volume)) if is_retained(volume)) {
+    if matches!(now.get(&protected.volume), Some(Seen::There(volume)) if is_retained(volume)) {
         guards.push("Retain");
     }
-    if matches!(now.get(&aim.claim), Some(Seen::There(claim)) if kube_facts::is_kept(claim)) {
+    if matches!(now.get(&protected.claim), Some(Seen::There(claim)) if portolan_kube_facts::is_kept(claim)) {
         guards.push("keep");
     }
     guards
 }
 
 /// `Retain and keep`, `nothing`, `not read`.
-pub(crate) fn guarded(aim: &VolumeAim, now: &Now) -> String {
+pub(crate) fn guarded(protected: &ProtectedVolume, now: &Now) -> String {
     let is_read = |name: &Ref| matches!(now.get(name), Some(Seen::There(_) | Seen::Absent));
-    let guards: Vec<String> = guards(aim, now).into_iter().map(str::to_owned).collect();
+    let guards: Vec<String> = guards(protected, now).into_iter().map(str::to_owned).collect();
     match guards.as_slice() {
-        [] if is_read(&aim.volume) && is_read(&aim.claim) => "protected by nothing".into(),
+        [] if is_read(&protected.volume) && is_read(&protected.claim) => "protected by nothing".into(),
         [] => "how it is protected now was not read".into(),
         guards => format!("protected by {}", all(guards)),
     }
@@ -116,8 +116,8 @@ pub(crate) fn down(plan: &Plan, course: &Course<'_>, now: &Now) -> Vec<Line> {
         let mut line = Line::from(format!("Database {} on {} is ", database.database, database.pod.name()))
             .with(Tone::Bad, "DOWN")
             .and(format!(": {why}"));
-        if let Some(aim) = course.volume_of(&database.pod) {
-            line = line.and(format!("; its data is on {} ({})", aim.volume.name(), guarded(aim, now)));
+        if let Some(protected) = course.volume_of(&database.pod) {
+            line = line.and(format!("; its data is on {} ({})", protected.volume.name(), guarded(protected, now)));
         }
         let back = ended.iter().find(|(pod, _)| **pod == database.pod).and_then(|(_, back)| *back);
         let back = back.map_or_else(String::new, |step| format!(" Step {step} brings it back."));
@@ -139,12 +139,12 @@ pub(crate) fn down(plan: &Plan, course: &Course<'_>, now: &Now) -> Vec<Line> {
 
 /// For who stops in the middle of a run: what does not run, and how each volume is protected.
 #[must_use]
-pub fn at_risk(plan: &Plan, entries: &[model::Entry], now: &Now) -> Vec<String> {
+pub fn at_risk(plan: &Plan, entries: &[portolan_model::Entry], now: &Now) -> Vec<String> {
     let course = Course::of(plan, entries);
     let down = down(plan, &course, now);
     let mut lines: Vec<String> = down.iter().map(Line::plain).collect();
-    lines.extend(
-        plan.volumes.iter().map(|aim| format!("{} ({}) is {}", aim.volume.name(), aim.claim.name(), guarded(aim, now))),
-    );
+    lines.extend(plan.volumes.iter().map(|protected| {
+        format!("{} ({}) is {}", protected.volume.name(), protected.claim.name(), guarded(protected, now))
+    }));
     lines
 }

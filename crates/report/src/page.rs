@@ -1,14 +1,12 @@
 //! The tree of a page.
 
-use model::Finding;
+use portolan_model::Finding;
 
-use crate::terminal::Style;
 use crate::text::{Line, Tone};
-use crate::{markdown, terminal};
 
 /// A page: what a command has to say, before it is known where it will be read.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Page {
+pub struct Document {
     pub(crate) blocks: Vec<Block>,
 }
 
@@ -21,7 +19,7 @@ pub(crate) enum Block {
     Table(Table),
     Steps(Vec<StepItem>),
     /// What happens in an order of events: when, what, by which rule.
-    Story(Vec<Happening>),
+    Trace(Vec<Happening>),
     Finding(Box<Finding>),
     /// Lines that belong together.
     Text(Vec<Line>),
@@ -79,7 +77,7 @@ pub(crate) struct Detail {
     pub(crate) note: String,
 }
 
-/// One event of a story.
+/// One line of a trace.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Happening {
     pub(crate) when: String,
@@ -89,24 +87,12 @@ pub(crate) struct Happening {
 
 /// A list of names under a title.
 #[must_use]
-pub fn names(title: &str, names: &[String]) -> Page {
+pub fn names(title: &str, names: &[String]) -> Document {
     let lines = names.iter().map(|name| name.as_str().into()).collect();
-    Page { blocks: vec![Block::Heading(crate::text::clean(title)), Block::Text(lines)] }
+    Document { blocks: vec![Block::Heading(crate::text::clean(title)), Block::Text(lines)] }
 }
 
-impl Page {
-    /// The page for a terminal.
-    #[must_use]
-    pub fn terminal(&self, style: &Style) -> String {
-        terminal::render(self, style)
-    }
-
-    /// The page as Markdown (with GitHub's tables).
-    #[must_use]
-    pub fn markdown(&self) -> String {
-        markdown::render(self)
-    }
-
+impl Document {
     /// This page, then another one.
     #[must_use]
     pub fn then(mut self, other: Self) -> Self {

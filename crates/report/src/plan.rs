@@ -1,9 +1,9 @@
 //! What will be done, step by step.
 
-use model::{Change, Digest, HookEvent, Hop, Plan, PlannedValue, StepKind, ValueChange};
-use rehearse::{Forecast, Rehearsal};
+use portolan_model::{Change, Digest, HookEvent, Hop, Plan, PlannedValue, StepKind, ValueChange};
+use portolan_rehearse::{Forecast, Rehearsal};
 
-use crate::page::{Block, Page, Table};
+use crate::page::{Block, Document, Table};
 use crate::text::{Line, Tone};
 use crate::words::{all, count, journey, options, release, short, volume, with_sim};
 use crate::{ends, finding, steps, survey};
@@ -12,8 +12,8 @@ const LEGEND: &str = "+ create  ~ change  - delete  = no change, or kept  @ adop
 
 /// A plan: what it is about, what stands against it, every step, and what a rehearsal says of it.
 #[must_use]
-pub fn plan(plan: &Plan, digest: &Digest, rehearsal: Option<&Rehearsal>) -> Page {
-    let mut page = Page { blocks: vec![Block::Facts(facts(plan, digest))] };
+pub fn plan(plan: &Plan, digest: &Digest, rehearsal: Option<&Rehearsal>) -> Document {
+    let mut page = Document { blocks: vec![Block::Facts(facts(plan, digest))] };
     page = page.then(finding::findings(&plan.findings));
     if plan.hops.is_empty() {
         page.say(format!("Nothing to do: {} is installed.", plan.from));
@@ -53,7 +53,7 @@ fn facts(plan: &Plan, digest: &Digest) -> Vec<(&'static str, Line)> {
                 journey(plan),
                 count(plan.hops.len(), "hop"),
                 short(&plan.cluster),
-                count(plan.expects.len() + plan.lookups.len(), "object")
+                count(plan.preconditions.len() + plan.lookups.len(), "object")
             )),
         ),
         ("Release", release(&plan.release).into()),
@@ -78,7 +78,7 @@ fn facts(plan: &Plan, digest: &Digest) -> Vec<(&'static str, Line)> {
 }
 
 /// The hooks that the upgrade runs.
-fn hooks(page: &mut Page, hop: &Hop) {
+fn hooks(page: &mut Document, hop: &Hop) {
     let mut table = Table::new(&["HOOK", "RUNS", "DELETED", "IMAGE"]);
     for hook in hop.hooks.iter().filter(|hook| hook.runs_in_upgrade()) {
         let runs = hook.events.iter().filter(|event| matches!(event, HookEvent::PreUpgrade | HookEvent::PostUpgrade));
@@ -97,7 +97,7 @@ fn hooks(page: &mut Page, hop: &Hop) {
 }
 
 /// What becomes of the values that are set today; those that go on as they are are only counted.
-fn values(page: &mut Page, hop: &Hop) {
+fn values(page: &mut Document, hop: &Hop) {
     let carried = hop.values.iter().filter(|one| one.change == ValueChange::Carried).count();
     let mut table = Table::new(&["VALUE SET TODAY", "BECOMES"]);
     for PlannedValue { path, change: fate } in &hop.values {
@@ -162,7 +162,7 @@ fn summary(plan: &Plan) -> Line {
 }
 
 /// A plan that was only shown has no name that a command could find it by, so it is made again from its options.
-fn next(page: &mut Page, plan: &Plan, forecast: Option<&Forecast>) {
+fn next(page: &mut Document, plan: &Plan, forecast: Option<&Forecast>) {
     if let Some(blocking) = plan.blocking().next() {
         return page.then_next(blocking.next.clone(), "");
     }

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use model::Code;
-use recipe::Book;
+use portolan_model::Code;
+use portolan_recipe::RecipeSet;
 
 mod boundaries;
 mod errors;
@@ -24,7 +24,7 @@ pub struct Example {
 /// Every page, by its path below `docs/`: `errors.md` and a page for each code, with its example where there is one;
 /// `boundaries/README.md` and a page for each boundary of the book; `rules.md`.
 #[must_use]
-pub fn pages(book: &Book, examples: &BTreeMap<Code, Example>) -> BTreeMap<String, String> {
+pub fn pages(book: &RecipeSet, examples: &BTreeMap<Code, Example>) -> BTreeMap<String, String> {
     let mut pages = BTreeMap::from([("rules.md".to_owned(), rules::page())]);
     pages.extend(errors::pages(examples));
     pages.extend(boundaries::pages(book));

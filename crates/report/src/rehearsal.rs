@@ -1,19 +1,19 @@
 //! What becomes of every volume, in every order of events.
 
-use model::{Plan, Verdict};
-use rehearse::{Forecast, Rehearsal, VolumeForecast};
+use portolan_model::{Plan, Verdict};
+use portolan_rehearse::{Forecast, Rehearsal, VolumeForecast};
 
-use crate::page::{Block, Page};
+use crate::page::{Block, Document};
 use crate::text::{Line, Tone};
 use crate::words::{count, journey, kinds, options, release, seconds, thousands, volume, with_sim};
-use crate::{ends, story};
+use crate::{ends, trace};
 
 /// The verdict on every volume, what was looked at, and for what is not Safe the shortest way there.
 #[must_use]
-pub fn rehearsal(plan: &Plan, rehearsal: &Rehearsal) -> Page {
+pub fn rehearsal(plan: &Plan, rehearsal: &Rehearsal) -> Document {
     let forecast = &rehearsal.forecast;
     let digest = plan.digest();
-    let mut page = Page::default();
+    let mut page = Document::default();
     page.push(Block::Facts(vec![
         ("Plan", Line::new(Tone::Strong, digest.short()).and(format!("   {}", journey(plan)))),
         ("Release", release(&plan.release).into()),
@@ -21,18 +21,18 @@ pub fn rehearsal(plan: &Plan, rehearsal: &Rehearsal) -> Page {
     ]));
     page.push(Block::Table(ends::table(forecast)));
     for item in forecast.volumes.iter().filter(|item| is_told(item)) {
-        page.push(Block::Heading(volume(&item.aim)));
+        page.push(Block::Heading(volume(&item.protected)));
         page.push(Block::Table(ends::ways(item, |trace| {
             trace.at_step.map_or_else(String::new, |step| format!("step {step}"))
         })));
-        story::tell(&mut page, item, Some(plan));
+        trace::tell(&mut page, item, Some(plan));
     }
     unmodelled(&mut page, forecast);
     next(&mut page, plan, forecast);
     page
 }
 
-fn next(page: &mut Page, plan: &Plan, forecast: &Forecast) {
+fn next(page: &mut Document, plan: &Plan, forecast: &Forecast) {
     if forecast.may_be_applied() {
         page.say(verdict(forecast));
         if let Some(blocking) = plan.blocking().next() {
@@ -75,14 +75,14 @@ pub(crate) fn looked(rehearsal: &Rehearsal) -> Line {
 }
 
 /// What the rules do not cover, and why that cannot matter.
-pub(crate) fn unmodelled(page: &mut Page, forecast: &Forecast) {
+pub(crate) fn unmodelled(page: &mut Document, forecast: &Forecast) {
     if forecast.unmodelled.is_empty() {
         return;
     }
     let why = if forecast.volumes.iter().any(|item| !item.unknown.is_empty()) {
         "Those that can reach a volume are named above, and make it Unknown; the others can not."
     } else {
-        "None of them is one of these claims or volumes, names one of these claims, or owns a pod that does, so \
+        "None of them is one of these PVCs or volumes, names one of these PVCs, or owns a pod that does, so \
          none can reach a volume."
     };
     let number = count(forecast.unmodelled.len(), "object");

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use model::{Change, Code, Entry, Outcome, Plan, RouteLook, StepKind, TableChange, Undo, VolumeAim};
-use rehearse::Rehearsal;
+use portolan_model::{Change, Code, Entry, Outcome, Plan, ProtectedVolume, RouteLook, StepKind, TableChange, Undo};
+use portolan_rehearse::Rehearsal;
 
 use crate::course::Course;
 use crate::now::{self, Now};
-use crate::page::{Block, Page, Table};
+use crate::page::{Block, Document, Table};
 use crate::text::{Line, Tone};
 use crate::words::{all, count, journey, options, release, short, span, with_sim};
 use crate::{ends, finding, status, steps, survey, verification};
@@ -29,10 +29,10 @@ pub struct RunEnd<'a> {
 
 /// What was done, how every volume and database is now, what stays, what cannot be undone, and what is next.
 #[must_use]
-pub fn run(plan: &Plan, entries: &[Entry], end: &RunEnd<'_>) -> Page {
+pub fn run(plan: &Plan, entries: &[Entry], end: &RunEnd<'_>) -> Document {
     let RunEnd { folder, routes, now, .. } = *end;
     let course = Course::of(plan, entries);
-    let mut page = end.simulated.map(Page::callout).unwrap_or_default();
+    let mut page = end.simulated.map(Document::callout).unwrap_or_default();
     page.push(Block::Facts(facts(plan, &course, folder)));
     let changed = now::problems(plan, now);
     if changed.is_empty() || course.fold.outcome != Some(Outcome::Finished) {
@@ -81,23 +81,26 @@ fn facts(plan: &Plan, course: &Course<'_>, folder: &str) -> Vec<(&'static str, L
 
 /// A verdict comes from a check of this run, and from the look at its end; a rehearsal is no check.
 fn volumes(plan: &Plan, course: &Course<'_>, now: &Now) -> Table {
-    let mut table = Table::new(&["VOLUME", "CLAIM", "VERDICT", "WHY"]);
-    for aim in &plan.volumes {
-        let guarded = now::guarded(aim, now);
-        let wrong = now::wrong(aim, now);
-        let (verdict, why) = match course.verified(aim) {
+    let mut table = Table::new(&["VOLUME", "PVC", "VERDICT", "WHY"]);
+    for protected in &plan.volumes {
+        let guarded = now::guarded(protected, now);
+        let wrong = now::wrong(protected, now);
+        let (verdict, why) = match course.verified(protected) {
             _ if !wrong.is_empty() => (Line::new(Tone::Bad, "not as it was"), wrong.join("; ")),
-            Some(Ok(step)) if is_mounted(plan, step) => (Line::new(Tone::Good, "Safe"), verified(course, aim, step)),
-            // Safe means that somebody mounts it, and nobody was asked.
-            Some(Ok(step)) => {
-                (Line::new(Tone::Warn, "alive"), format!("{}; no pod was to mount it", verified(course, aim, step)))
+            Some(Ok(step)) if is_mounted(plan, step) => {
+                (Line::new(Tone::Good, "Safe"), verified(course, protected, step))
             }
+            // Safe means that somebody mounts it, and nobody was asked.
+            Some(Ok(step)) => (
+                Line::new(Tone::Warn, "alive"),
+                format!("{}; no pod was to mount it", verified(course, protected, step)),
+            ),
             Some(Err(step)) => {
                 (Line::new(Tone::Warn, "not verified"), format!("{guarded}; step {step} was not reached"))
             }
             None => (Line::new(Tone::Warn, "not verified"), format!("{guarded}; no step verifies it")),
         };
-        table.rows.push(vec![aim.volume.name().into(), aim.claim.name().into(), verdict, why.into()]);
+        table.rows.push(vec![protected.volume.name().into(), protected.claim.name().into(), verdict, why.into()]);
     }
     table
 }
@@ -108,12 +111,12 @@ fn is_mounted(plan: &Plan, step: usize) -> bool {
     matches!(step.map(|step| &step.kind), Some(StepKind::VerifyVolume { mounted_by, .. }) if !mounted_by.is_empty())
 }
 
-fn verified(course: &Course<'_>, aim: &VolumeAim, step: usize) -> String {
+fn verified(course: &Course<'_>, protected: &ProtectedVolume, step: usize) -> String {
     let note = course.passed.get(step - 1).map(|passed| passed.note.clone()).unwrap_or_default();
-    format!("{note} (step {step}, volume UID {})", short(&aim.volume_uid))
+    format!("{note} (step {step}, volume UID {})", short(&protected.volume_uid))
 }
 
-fn databases(page: &mut Page, plan: &Plan, course: &Course<'_>) {
+fn databases(page: &mut Document, plan: &Plan, course: &Course<'_>) {
     for database in &plan.databases {
         page.push(Block::Heading(format!("Database {} on {}", database.database, database.pod.name())));
         let Some(first) = course.fold.baseline.get(&database.pod) else {
@@ -154,7 +157,7 @@ fn databases(page: &mut Page, plan: &Plan, course: &Course<'_>) {
     }
 }
 
-fn may_change(plan: &Plan, pod: &model::Ref) -> Vec<String> {
+fn may_change(plan: &Plan, pod: &portolan_model::Ref) -> Vec<String> {
     plan.steps()
         .filter_map(|step| match &step.kind {
             StepKind::VerifyDatabase { database, may_change } if database.pod == *pod => Some(may_change.clone()),
@@ -218,15 +221,16 @@ fn steps_table(plan: &Plan, course: &Course<'_>) -> Table {
 }
 
 /// What stays on the cluster, as read at the end, and what is kept here.
-fn stays(page: &mut Page, plan: &Plan, course: &Course<'_>, now: &Now) {
+fn stays(page: &mut Document, plan: &Plan, course: &Course<'_>, now: &Now) {
     let guarded: Vec<String> = plan
         .volumes
         .iter()
-        .filter_map(|aim| {
-            let guards = now::guards(aim, now);
+        .filter_map(|protected| {
+            let guards = now::guards(protected, now);
             let verb = if guards.len() == 1 { "stays" } else { "stay" };
-            (!guards.is_empty())
-                .then(|| format!("{} {verb} on {} ({})", guards.join(" and "), aim.claim.name(), aim.volume.name()))
+            (!guards.is_empty()).then(|| {
+                format!("{} {verb} on {} ({})", guards.join(" and "), protected.claim.name(), protected.volume.name())
+            })
         })
         .collect();
     if guarded.is_empty() && course.fold.archived.is_empty() {
@@ -247,7 +251,7 @@ fn stays(page: &mut Page, plan: &Plan, course: &Course<'_>, now: &Now) {
 }
 
 /// What can be taken back. Only what was tried is advised.
-fn way_back(page: &mut Page, plan: &Plan, course: &Course<'_>, now: &Now) {
+fn way_back(page: &mut Document, plan: &Plan, course: &Course<'_>, now: &Now) {
     let over = |undo: Undo| -> Vec<String> {
         plan.steps()
             .enumerate()
@@ -280,7 +284,9 @@ fn way_back(page: &mut Page, plan: &Plan, course: &Course<'_>, now: &Now) {
         let guards: Vec<String> = plan
             .volumes
             .iter()
-            .map(|aim| format!("{} ({}) is {}", aim.volume.name(), aim.claim.name(), now::guarded(aim, now)))
+            .map(|protected| {
+                format!("{} ({}) is {}", protected.volume.name(), protected.claim.name(), now::guarded(protected, now))
+            })
             .collect();
         if !guards.is_empty() {
             page.also(format!("Whatever is tried: {}.", guards.join("; ")));
@@ -296,14 +302,14 @@ fn way_back(page: &mut Page, plan: &Plan, course: &Course<'_>, now: &Now) {
     }
 }
 
-fn next(page: &mut Page, plan: &Plan, course: &Course<'_>) {
+fn next(page: &mut Document, plan: &Plan, course: &Course<'_>) {
     let apply = format!("portolan apply {}", plan.digest().short());
     match &course.fold.outcome {
         Some(Outcome::Finished) => page.then_next(
             format!("portolan verify {}", plan.digest().short()),
             with_sim(plan, "looks again, whenever you like"),
         ),
-        Some(Outcome::Moved { .. }) => {
+        Some(Outcome::Drifted { .. }) => {
             let note = with_sim(plan, "makes the plan for what is there now");
             page.then_next(format!("portolan plan {}", options(plan)), note);
         }
@@ -313,7 +319,7 @@ fn next(page: &mut Page, plan: &Plan, course: &Course<'_>) {
 }
 
 /// What to do where a run halted at a step, from 1.
-pub(crate) fn ways_on(plan: &Plan, finding: &model::Finding, step: usize) -> Vec<(String, String)> {
+pub(crate) fn ways_on(plan: &Plan, finding: &portolan_model::Finding, step: usize) -> Vec<(String, String)> {
     let run = plan.digest();
     let mut ways = vec![(finding.next.clone(), String::new())];
     if !finding.next.contains("portolan apply") {

@@ -1,6 +1,6 @@
 //! What `-o json` and `-o yaml` print, as JSON Schemas made of the types themselves. They lie in `docs/schema/`.
 
-use model::{Entry, Plan, SavedInventory};
+use portolan_model::{Entry, Plan, SavedInventory};
 use schemars::{Schema, schema_for};
 
 /// The schemas, by the name of their file.

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use model::DatabaseRef;
-use rehearse::{DatabaseEnd, Rehearsal};
+use portolan_model::DatabaseRef;
+use portolan_rehearse::{DatabaseEnd, Rehearsal};
 
-use crate::page::{Block, Page};
+use crate::page::{Block, Document};
 use crate::text::{Line, Tone};
 use crate::words::{all, volume};
-use crate::{ends, rehearsal, story};
+use crate::{ends, rehearsal, trace};
 
 /// The commands of a page by line, then what becomes of each volume in every order of events, and whether the databases on them
 /// can still be opened.
@@ -18,21 +18,21 @@ pub fn page_script(
     lines: &[(u32, String)],
     rehearsal: &Rehearsal,
     databases: &[(DatabaseRef, BTreeSet<DatabaseEnd>)],
-) -> Page {
+) -> Document {
     let forecast = &rehearsal.forecast;
-    let mut page = Page::heading(title);
+    let mut page = Document::heading(title);
     let commands: Vec<(String, String)> =
         lines.iter().map(|(line, command)| (format!("line {line}"), command.clone())).collect();
     page.push(Block::Commands(commands));
     page.push(Block::Facts(vec![("Looked at", rehearsal::looked(rehearsal))]));
     for item in &forecast.volumes {
-        page.push(Block::Heading(volume(&item.aim)));
+        page.push(Block::Heading(volume(&item.protected)));
         page.say(ends::tally(item));
         page.push(Block::Table(ends::ways(item, |trace| {
-            story::line_of(trace).map_or_else(String::new, |line| line.to_string())
+            trace::line_of(trace).map_or_else(String::new, |line| line.to_string())
         })));
         if rehearsal::is_told(item) {
-            story::tell(&mut page, item, None);
+            trace::tell(&mut page, item, None);
         }
     }
     for (database, ends) in databases {
@@ -45,8 +45,8 @@ pub fn page_script(
     let bad: Vec<String> = forecast
         .volumes
         .iter()
-        .filter(|item| item.headline > model::Verdict::Safe)
-        .map(|item| format!("{} {}", item.aim.claim.name(), item.headline))
+        .filter(|item| item.headline > portolan_model::Verdict::Safe)
+        .map(|item| format!("{} {}", item.protected.claim.name(), item.headline))
         .collect();
     let locked: Vec<String> = databases
         .iter()

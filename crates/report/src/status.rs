@@ -1,19 +1,19 @@
 //! Where a run is.
 
-use engine::Phase;
-use model::{Entry, Finding, Outcome, Plan};
+use portolan_engine::Phase;
+use portolan_model::{Entry, Finding, Outcome, Plan};
 
 use crate::course::Course;
-use crate::page::{Block, Page, Table};
+use crate::page::{Block, Document, Table};
 use crate::text::{Line, Tone};
 use crate::words::{all, count, journey, options, release, span, time, with_sim};
 use crate::{finding, run, steps};
 
 /// What is done, what is safe, what is down, and what to do next. `folder` is the run's.
 #[must_use]
-pub fn status(plan: &Plan, entries: &[Entry], folder: &str) -> Page {
+pub fn status(plan: &Plan, entries: &[Entry], folder: &str) -> Document {
     let course = Course::of(plan, entries);
-    let mut page = Page::default();
+    let mut page = Document::default();
     page.push(Block::Facts(facts(plan, &course, folder)));
     page.say(assessment(plan, &course));
     for line in down(plan, &course) {
@@ -78,7 +78,7 @@ pub(crate) fn assessment(plan: &Plan, course: &Course<'_>) -> Line {
         Some(Outcome::StoppedSafely) => {
             Line::new(Tone::Warn, "Stopped safely").and(format!(" after step {done} of {total}."))
         }
-        Some(Outcome::Moved { .. }) => Line::new(Tone::Warn, "Refused").and("; nothing was written."),
+        Some(Outcome::Drifted { .. }) => Line::new(Tone::Warn, "Refused").and("; nothing was written."),
         Some(Outcome::Halted { .. }) => {
             let wrote = if course.may_have_written() { "." } else { "; nothing was written." };
             Line::new(Tone::Bad, "Halted").and(format!(" in {step}{wrote}"))
@@ -106,14 +106,14 @@ fn down(plan: &Plan, course: &Course<'_>) -> Vec<Line> {
         let Some((_, back)) = down.iter().find(|(pod, _)| **pod == database.pod) else { continue };
         let mut line = Line::from(format!("Database {} on {} ", database.database, database.pod.name()))
             .with(Tone::Bad, "was stopped by this run");
-        if let Some(aim) = course.volume_of(&database.pod) {
-            let guards: Vec<&str> = course.guards(aim).iter().map(|(guard, _)| *guard).collect();
+        if let Some(protected) = course.volume_of(&database.pod) {
+            let guards: Vec<&str> = course.guards(protected).iter().map(|(guard, _)| *guard).collect();
             let guards = if guards.is_empty() {
                 "nothing set by this run".into()
             } else {
                 format!("this run set {}", guards.join(", "))
             };
-            line = line.and(format!("; its data is on {} ({guards})", aim.volume.name()));
+            line = line.and(format!("; its data is on {} ({guards})", protected.volume.name()));
         }
         let back = back.map_or_else(String::new, |step| format!(" Step {step} brings it back."));
         lines.push(line.and(format!(".{back}")));
@@ -134,7 +134,7 @@ fn down(plan: &Plan, course: &Course<'_>) -> Vec<Line> {
 /// What stopped it.
 pub(crate) fn findings(course: &Course<'_>) -> Vec<Finding> {
     match &course.fold.outcome {
-        Some(Outcome::Moved { findings }) => findings.clone(),
+        Some(Outcome::Drifted { findings }) => findings.clone(),
         Some(Outcome::Halted { finding }) => vec![finding.clone()],
         _ => Vec::new(),
     }
@@ -142,14 +142,14 @@ pub(crate) fn findings(course: &Course<'_>) -> Vec<Finding> {
 
 fn volumes(plan: &Plan, course: &Course<'_>) -> Table {
     let mut table = Table::new(&["VOLUME", "PVC", "SET BY THIS RUN", "VERIFIED"]);
-    for aim in &plan.volumes {
+    for protected in &plan.volumes {
         let guards: Vec<String> =
-            course.guards(aim).iter().map(|(guard, step)| format!("{guard} (step {step})")).collect();
+            course.guards(protected).iter().map(|(guard, step)| format!("{guard} (step {step})")).collect();
         table.rows.push(vec![
-            aim.volume.name().into(),
-            aim.claim.name().into(),
+            protected.volume.name().into(),
+            protected.claim.name().into(),
             if guards.is_empty() { Line::new(Tone::Warn, "nothing yet") } else { guards.join(", ").into() },
-            match course.verified(aim) {
+            match course.verified(protected) {
                 Some(Ok(step)) => Line::new(Tone::Good, format!("in step {step}")),
                 Some(Err(step)) => format!("not yet: step {step}").into(),
                 None => "no step verifies it".into(),
@@ -174,17 +174,17 @@ fn table(plan: &Plan, course: &Course<'_>) -> Table {
 }
 
 /// A word for a step that is over.
-pub(crate) fn state(step: &model::Step, wrote: bool) -> Line {
-    let writes = !step.kind.writes().is_empty() || matches!(step.kind, model::StepKind::HelmUpgrade { .. });
+pub(crate) fn state(step: &portolan_model::Step, wrote: bool) -> Line {
+    let writes = !step.kind.writes().is_empty() || matches!(step.kind, portolan_model::StepKind::HelmUpgrade { .. });
     if writes && !wrote { "was so".into() } else { "done".into() }
 }
 
-fn next(page: &mut Page, plan: &Plan, course: &Course<'_>, folder: &str) {
+fn next(page: &mut Document, plan: &Plan, course: &Course<'_>, folder: &str) {
     let apply = format!("portolan apply {}", plan.digest().short());
     let step = course.done() + 1;
     match &course.fold.outcome {
         Some(Outcome::Finished) => page.say(format!("Report: {folder}/report.md")),
-        Some(Outcome::Moved { .. }) => {
+        Some(Outcome::Drifted { .. }) => {
             let note = with_sim(plan, "makes the plan for what is there now");
             page.then_next(format!("portolan plan {}", options(plan)), note);
         }

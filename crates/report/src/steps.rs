@@ -1,6 +1,6 @@
 //! The steps of a plan in words.
 
-use model::{Change, Hop, ObjectChange, Plan, Ref, Source, Step, StepKind};
+use portolan_model::{Change, Hop, ObjectChange, Plan, Provenance, Ref, Step, StepKind};
 
 use crate::page::{Detail, StepItem};
 use crate::text::{Line, Tone};
@@ -129,7 +129,7 @@ pub(crate) fn tally(hop: &Hop, wanted: Change) -> usize {
     hop.changes.iter().filter(|one| one.change == wanted).count()
 }
 
-/// What helm deletes, holds back and adopts, and the claims that will be new; the rest is in the counts.
+/// What helm deletes, holds back and adopts, and the PVCs that will be new; the rest is in the counts.
 fn details(plan: &Plan, hop: &Hop) -> Vec<Detail> {
     let named = hop.changes.iter().filter_map(|ObjectChange { change, object: name, why }| {
         let (symbol, default) = match change {
@@ -144,7 +144,7 @@ fn details(plan: &Plan, hop: &Hop) -> Vec<Detail> {
         if let Some(at) = kept.filter(|_| *change == Change::Keep) {
             note.push_str(&format!(" (step {})", at + 1));
         }
-        // A claim or volume that helm deletes is what all this is about.
+        // A PVC or volume that helm deletes is what all this is about.
         let tone = if *change == Change::Delete && name.is_storage() { Tone::Bad } else { Tone::Plain };
         Some(Detail { symbol, tone, thing: name.to_string(), note })
     });
@@ -173,7 +173,7 @@ fn names<'a>(names: impl IntoIterator<Item = &'a Ref>) -> String {
 const OURS: &str = "portolan";
 
 /// `page line 36`, `page lines 36, 67`, or `portolan` for a protection of ours, which no page has a line for.
-fn source(sources: &[Source]) -> String {
+fn source(sources: &[Provenance]) -> String {
     let mut lines: Vec<u32> = sources.iter().filter_map(|source| source.line).collect();
     lines.sort_unstable();
     lines.dedup();

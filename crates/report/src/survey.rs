@@ -1,19 +1,19 @@
 //! What is there, and what is at stake.
 
-use model::{
+use portolan_model::{
     ChartId, Cluster, Driver, HelmClient, Inventory, Platform, Release, SavedInventory, UninstallEffect, Verdict,
     Volume,
 };
 
-use crate::page::{Block, Page, Table};
+use crate::page::{Block, Document, Table};
 use crate::text::{Line, Tone};
 use crate::words::{all, count, release, short, some, tone};
 
 /// What was found, what an uninstall would do to every volume today, and what was not seen. `simulated` is what a
 /// simulated installation says of itself.
 #[must_use]
-pub fn survey(inventory: &Inventory, simulated: Option<&str>) -> Page {
-    let mut page = simulated.map(Page::callout).unwrap_or_default();
+pub fn survey(inventory: &Inventory, simulated: Option<&str>) -> Document {
+    let mut page = simulated.map(Document::callout).unwrap_or_default();
     let found = &inventory.release;
     page.push(Block::Facts(vec![
         ("Server", server(&inventory.cluster)),
@@ -37,7 +37,7 @@ pub fn survey(inventory: &Inventory, simulated: Option<&str>) -> Page {
         ("Requests", requests(inventory)),
     ]));
     if inventory.volumes.is_empty() {
-        page.say("The release has no claim.");
+        page.say("The release has no PVC.");
     } else {
         page.push(Block::Table(volumes(&inventory.volumes)));
         stake(&mut page, &inventory.volumes);
@@ -107,13 +107,13 @@ fn others(number: usize, one: &str, many: &str) -> String {
 
 /// What was taken out of a saved inventory, and what was not: for whoever writes it to a file.
 #[must_use]
-pub fn redacted(saved: &SavedInventory) -> Page {
-    let mut page = Page::default();
+pub fn redacted(saved: &SavedInventory) -> Document {
+    let mut page = Document::default();
     if saved.redacted.is_empty() {
         page.say("No credential was found outside Secrets.");
     } else {
         let rows: Vec<Vec<String>> = saved.redacted.iter().map(|place| vec![place.clone()]).collect();
-        page = page.then(Page::table(&["REDACTED"], &rows));
+        page = page.then(Document::table(&["REDACTED"], &rows));
     }
     page.say(saved.about.as_str());
     page
@@ -151,8 +151,7 @@ fn requests(inventory: &Inventory) -> Line {
 }
 
 fn volumes(volumes: &[Volume]) -> Table {
-    let mut table =
-        Table::new(&["VOLUME", "CLAIM", "RECLAIM", "KEEP live/stored", "MOUNTED BY", "IF UNINSTALLED TODAY"]);
+    let mut table = Table::new(&["VOLUME", "PVC", "RECLAIM", "KEEP live/stored", "MOUNTED BY", "IF UNINSTALLED TODAY"]);
     for volume in volumes {
         let pods: Vec<String> = volume.mounts.iter().map(|mount| mount.pod.name().to_owned()).collect();
         let claim = Line::from(volume.claim.name());
@@ -186,12 +185,12 @@ fn kept(value: Option<&str>) -> Line {
     }
 }
 
-fn stake(page: &mut Page, volumes: &[Volume]) {
+fn stake(page: &mut Document, volumes: &[Volume]) {
     let of = |wanted: Verdict| volumes.iter().filter(|volume| volume.if_uninstalled.verdict == wanted).count();
     let parts: Vec<(usize, &str)> = [
         (of(Verdict::Lost), "be lost"),
         (of(Verdict::Doomed), "be lost when its last pod goes"),
-        (of(Verdict::Detached), "be left without a claim"),
+        (of(Verdict::Detached), "be left without a PVC"),
         (of(Verdict::Unknown), "have an unknown end"),
     ]
     .into_iter()
@@ -217,7 +216,7 @@ fn stake(page: &mut Page, volumes: &[Volume]) {
     }
 }
 
-fn workloads(page: &mut Page, inventory: &Inventory) {
+fn workloads(page: &mut Document, inventory: &Inventory) {
     let waiting: Vec<_> = inventory.workloads.iter().filter(|workload| !workload.ready).collect();
     let all = inventory.workloads.len();
     if all == 0 {
@@ -234,7 +233,7 @@ fn workloads(page: &mut Page, inventory: &Inventory) {
 }
 
 /// Absence in what was not seen proves nothing.
-fn not_seen(page: &mut Page, inventory: &Inventory) {
+fn not_seen(page: &mut Document, inventory: &Inventory) {
     let denied: Vec<String> = inventory
         .denied()
         .map(|scope| match scope.namespace.as_str() {
@@ -250,7 +249,7 @@ fn not_seen(page: &mut Page, inventory: &Inventory) {
     }
 }
 
-fn next(page: &mut Page, simulated: bool) {
+fn next(page: &mut Document, simulated: bool) {
     let sim = if simulated { "with the same --sim; " } else { "" };
     page.then_next("portolan plan --to VERSION", format!("{sim}shows every step; writes nothing"));
 }

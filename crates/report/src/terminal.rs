@@ -1,10 +1,10 @@
 //! Pages on a terminal.
 
 use anstyle::{AnsiColor, Effects};
-use model::Severity;
+use portolan_model::Severity;
 
-use crate::finding::{label, tone_of};
-use crate::page::{Block, Happening, Page, StepItem, Table};
+use crate::finding::{label, tone_of, tone_of_next};
+use crate::page::{Block, Document, Happening, StepItem, Table};
 use crate::text::{Line, Tone, clean, commands};
 use crate::wrap::{UNBROKEN, beside, width, wrap, wrap_command, wrap_hanging};
 
@@ -32,18 +32,22 @@ impl Default for Style {
     }
 }
 
-pub(crate) fn render(page: &Page, style: &Style) -> String {
-    let mut out = String::new();
-    for (at, block) in page.blocks.iter().enumerate() {
-        if at > 0 {
-            out.push('\n');
+impl Document {
+    /// The page for a terminal.
+    #[must_use]
+    pub fn terminal(&self, style: &Style) -> String {
+        let mut out = String::new();
+        for (at, block) in self.blocks.iter().enumerate() {
+            if at > 0 {
+                out.push('\n');
+            }
+            for line in lines(block, style) {
+                out.push_str(&paint(&line, style.color));
+                out.push('\n');
+            }
         }
-        for line in lines(block, style) {
-            out.push_str(&paint(&line, style.color));
-            out.push('\n');
-        }
+        out
     }
-    out
 }
 
 fn lines(block: &Block, style: &Style) -> Vec<Line> {
@@ -53,7 +57,7 @@ fn lines(block: &Block, style: &Style) -> Vec<Line> {
         Block::Facts(facts) => facts_lines(facts, style),
         Block::Table(table) => table_lines(table, style),
         Block::Steps(steps) => steps_lines(steps, style),
-        Block::Story(story) => story_lines(story, style),
+        Block::Trace(trace) => trace_lines(trace, style),
         Block::Finding(finding) => finding_lines(finding, style),
         Block::Text(text) => text.iter().flat_map(|line| hang(line, 0, 2, style)).collect(),
         Block::Callout(line) => hang(line, 0, 2, style),
@@ -77,12 +81,6 @@ fn next_lines(next: &[(String, String)], style: &Style) -> Vec<Line> {
         out.extend(hang(&line, 0, 6, style));
     }
     out
-}
-
-/// A command is to be typed; a sentence is not.
-pub(crate) fn tone_of_next(next: &str) -> Tone {
-    let typed = ["portolan ", "kubectl ", "helm ", "oc "].iter().any(|start| next.starts_with(start));
-    if typed { Tone::Command } else { Tone::Plain }
 }
 
 /// What to do next. A command of kubectl in it stays whole: what is copied has to run.
@@ -247,11 +245,11 @@ fn details_lines(step: &StepItem, indent: usize, style: &Style) -> Vec<Line> {
         .collect()
 }
 
-fn story_lines(story: &[Happening], style: &Style) -> Vec<Line> {
-    let when = story.iter().map(|told| width(&told.when)).max().unwrap_or(0);
-    let rule = story.iter().map(|told| width(&told.rule)).max().unwrap_or(0);
+fn trace_lines(trace: &[Happening], style: &Style) -> Vec<Line> {
+    let when = trace.iter().map(|told| width(&told.when)).max().unwrap_or(0);
+    let rule = trace.iter().map(|told| width(&told.rule)).max().unwrap_or(0);
     let room = style.room().saturating_sub(2 + when + 2 + if rule > 0 { rule + 2 } else { 0 });
-    story
+    trace
         .iter()
         .flat_map(|told| {
             let cells = [
@@ -264,7 +262,7 @@ fn story_lines(story: &[Happening], style: &Style) -> Vec<Line> {
         .collect()
 }
 
-fn finding_lines(finding: &model::Finding, style: &Style) -> Vec<Line> {
+fn finding_lines(finding: &portolan_model::Finding, style: &Style) -> Vec<Line> {
     let strong = Line::new(tone_of(finding.severity), format!("{}[{}]", label(finding.severity), finding.code));
     let mut out = hang(&strong.and(": ").and(&finding.found), 0, 2, style);
     for evidence in finding.evidence.iter().flat_map(|text| text.lines()).filter(|text| !text.trim().is_empty()) {

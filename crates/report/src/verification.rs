@@ -1,32 +1,32 @@
 //! What a look after the run saw.
 
-use engine::{Fold, StepNote};
-use model::{
+use portolan_engine::{Fold, StepNote};
+use portolan_model::{
     Baseline, CheckState, Code, Comparison, Finding, Outcome, Plan, RecordedDatabase, ReleaseFact, ReleaseStatus,
     RouteLook, RouteSeen, Step, StepKind,
 };
 
-use crate::page::{Block, Page, Table};
+use crate::page::{Block, Document, Table};
 use crate::steps;
 use crate::text::{Line, Tone};
 use crate::words::{count, journey, release, short, thousands, time};
 
 /// Which cluster, release and run a look is about.
 #[must_use]
-pub fn looked_at(plan: &Plan, folder: &std::path::Path) -> Page {
+pub fn looked_at(plan: &Plan, folder: &std::path::Path) -> Document {
     let digest = plan.digest();
     let facts = vec![
         ("Run", Line::new(Tone::Strong, digest.short()).and(format!("   {}   {}", journey(plan), folder.display()))),
         ("Release", format!("{} in namespace {}", plan.release.name, plan.release.namespace).into()),
         ("Server", format!("{}   cluster {}", plan.server, short(&plan.cluster)).into()),
     ];
-    Page { blocks: vec![Block::Facts(facts)] }
+    Document { blocks: vec![Block::Facts(facts)] }
 }
 
 /// What each verifying step saw. `notes` are those of the steps that are over, in order. What stopped it is told by
 /// its finding, which is not part of this page; so is `undone`, why the run that was looked at has not done its work.
 #[must_use]
-pub fn verification(plan: &Plan, notes: &[StepNote], outcome: &Outcome, undone: Option<&Finding>) -> Page {
+pub fn verification(plan: &Plan, notes: &[StepNote], outcome: &Outcome, undone: Option<&Finding>) -> Document {
     let mut table = Table::new(&["CHECK", "STATE", "SEEN"]);
     for (at, step) in plan.steps().enumerate() {
         let halted = at == notes.len() && matches!(outcome, Outcome::Halted { .. });
@@ -44,7 +44,7 @@ pub fn verification(plan: &Plan, notes: &[StepNote], outcome: &Outcome, undone: 
         Outcome::StoppedSafely => Line::new(Tone::Warn, "Stopped before everything was looked at.").and(held),
         _ => Line::new(Tone::Bad, "Not everything is as it was left.").and(held),
     };
-    Page { blocks: vec![Block::Table(table), Block::Text(vec![words])] }
+    Document { blocks: vec![Block::Table(table), Block::Text(vec![words])] }
 }
 
 /// Why a run that halted has not done its work; `None` where the newest revision says that it is done all the same, as after the plan's
@@ -78,9 +78,9 @@ pub fn undone(plan: &Plan, known: &Fold, newest: Option<&ReleaseFact>) -> Option
 
 /// What the routes answer; nothing where there is none.
 #[must_use]
-pub fn routes(looks: &[RouteLook]) -> Page {
+pub fn routes(looks: &[RouteLook]) -> Document {
     if looks.is_empty() {
-        return Page::default();
+        return Document::default();
     }
     let mut table = Table::new(&["ROUTE", "ADDRESS", "STATE", "SEEN"]);
     for look in looks {
@@ -101,12 +101,12 @@ pub fn routes(looks: &[RouteLook]) -> Page {
     let answer = looks.iter().filter(|look| matches!(look.seen, RouteSeen::Answers { .. })).count();
     let verb = if looks.len() == 1 { "answers" } else { "answer" };
     let words = format!("{answer} of {} {verb}.", count(looks.len(), "route"));
-    Page { blocks: vec![Block::Table(table), Block::Text(vec![words.into()])] }
+    Document { blocks: vec![Block::Table(table), Block::Text(vec![words.into()])] }
 }
 
 /// What was written to a baseline's file.
 #[must_use]
-pub fn baseline(baseline: &Baseline) -> Page {
+pub fn baseline(baseline: &Baseline) -> Document {
     let mut facts = vec![
         ("Server", Line::from(format!("{}   cluster {}", baseline.server, short(&baseline.cluster)))),
         (
@@ -117,7 +117,7 @@ pub fn baseline(baseline: &Baseline) -> Page {
     ];
     for volume in &baseline.volumes {
         let on = volume.volume.as_ref().map_or("not bound", |volume| volume.name());
-        facts.push(("Claim", format!("{}   {on}", volume.claim.name()).into()));
+        facts.push(("PVC", format!("{}   {on}", volume.claim.name()).into()));
     }
     for RecordedDatabase { database, snapshot: seen } in &baseline.databases {
         let rows: u64 = seen.tables.values().map(|table| table.rows).sum();
@@ -128,12 +128,12 @@ pub fn baseline(baseline: &Baseline) -> Page {
     }
     let ready = baseline.workloads.iter().filter(|workload| workload.ready).count();
     facts.push(("Workloads", format!("{ready} of {} ready", baseline.workloads.len()).into()));
-    Page { blocks: vec![Block::Facts(facts)] }
+    Document { blocks: vec![Block::Facts(facts)] }
 }
 
 /// What an installation is, compared with what it was. What is wrong is told by findings, which are not part of this page.
 #[must_use]
-pub fn comparison(compared: &Comparison) -> Page {
+pub fn comparison(compared: &Comparison) -> Document {
     let mut table = Table::new(&["CHECK", "STATE", "SEEN"]);
     for check in &compared.checks {
         let state = match check.state {
@@ -151,5 +151,5 @@ pub fn comparison(compared: &Comparison) -> Page {
         let verb = if differ == 1 { "does" } else { "do" };
         Line::new(Tone::Bad, format!("{} {verb} not hold", count(differ, "check"))).and(since)
     };
-    Page { blocks: vec![Block::Table(table), Block::Text(vec![words])] }.then(routes(&compared.routes))
+    Document { blocks: vec![Block::Table(table), Block::Text(vec![words])] }.then(routes(&compared.routes))
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use model::{HelmClient, Plan, Ref, Verdict, VolumeAim};
+use portolan_model::{HelmClient, Plan, ProtectedVolume, Ref, Verdict};
 
 use crate::text::Tone;
 
@@ -68,8 +68,8 @@ pub(crate) fn tone(verdict: Verdict) -> Tone {
 }
 
 /// `pvc-8a1f (pvc-postgresql)`.
-pub(crate) fn volume(aim: &VolumeAim) -> String {
-    format!("{} ({})", aim.volume.name(), aim.claim.name())
+pub(crate) fn volume(protected: &ProtectedVolume) -> String {
+    format!("{} ({})", protected.volume.name(), protected.claim.name())
 }
 
 /// `Deployment 12, StatefulSet 3`.
@@ -114,7 +114,7 @@ pub(crate) fn protects(plan: &Plan) -> bool {
 }
 
 /// `namespace/name` of the release.
-pub(crate) fn release(id: &model::ReleaseId) -> String {
+pub(crate) fn release(id: &portolan_model::ReleaseId) -> String {
     format!("{}/{}", id.namespace, id.name)
 }
 
@@ -136,6 +136,6 @@ pub(crate) fn options(plan: &Plan) -> String {
 }
 
 /// The first digits of a UID, as people read them.
-pub(crate) fn short(uid: &model::Uid) -> &str {
+pub(crate) fn short(uid: &portolan_model::Uid) -> &str {
     uid.0.get(..8).unwrap_or(&uid.0)
 }

@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 
 /// What a repository has, and how it answers.
 #[derive(Clone, Debug, Default)]
-pub struct Shelf {
+pub struct RepositoryContents {
     /// Archives by the name and the version that the index gives them.
     pub archives: Vec<(String, String, Vec<u8>)>,
     /// Name and password without which the answer is 401.
@@ -21,7 +21,7 @@ pub struct Shelf {
     pub instead: BTreeMap<String, (u16, Vec<u8>)>,
 }
 
-impl Shelf {
+impl RepositoryContents {
     /// The index of the archives.
     #[must_use]
     pub fn index(&self) -> String {
@@ -68,7 +68,7 @@ impl Repository {
     ///
     /// # Errors
     /// Where no port is to be had.
-    pub fn start(shelf: Shelf) -> Result<Self> {
+    pub fn start(contents: RepositoryContents) -> Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         let address = listener.local_addr()?;
         let seen = Arc::new(Mutex::new(Vec::new()));
@@ -76,7 +76,7 @@ impl Repository {
         std::thread::Builder::new().name("repository".into()).spawn(move || {
             for stream in listener.incoming().filter_map(Result::ok) {
                 // Who hangs up has told the test what it wants to know.
-                drop(serve(&stream, &shelf, &log));
+                drop(serve(&stream, &contents, &log));
             }
         })?;
         Ok(Self { address, seen })
@@ -95,7 +95,7 @@ impl Repository {
     }
 }
 
-fn serve(mut stream: &TcpStream, shelf: &Shelf, log: &Mutex<Vec<String>>) -> std::io::Result<()> {
+fn serve(mut stream: &TcpStream, contents: &RepositoryContents, log: &Mutex<Vec<String>>) -> std::io::Result<()> {
     let mut lines = BufReader::new(stream).lines();
     let first = lines.next().transpose()?.unwrap_or_default();
     let path = first.split(' ').nth(1).unwrap_or_default().to_owned();
@@ -111,7 +111,7 @@ fn serve(mut stream: &TcpStream, shelf: &Shelf, log: &Mutex<Vec<String>>) -> std
             value.clone_into(&mut authorization);
         }
     }
-    let (status, body) = shelf.answer(&path, &authorization);
+    let (status, body) = contents.answer(&path, &authorization);
     log.lock().unwrap_or_else(PoisonError::into_inner).push(path);
     write!(stream, "HTTP/1.1 {status} Test\r\nconnection: close\r\ncontent-length: {}\r\n\r\n", body.len())?;
     stream.write_all(&body)

@@ -1,4 +1,4 @@
-//! The rules of the house that a machine can check.
+//! The rules of the code that a machine can check.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};

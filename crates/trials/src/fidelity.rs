@@ -8,15 +8,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use model::{Action, Effect, End, Event, Outcome, PlanFile, Record, StepKind, Uid, Verdict, VolumeAim, VolumeEnd};
-use recipe::{Book, PageLine, PageOp, PageReading};
-use rehearse::{Options, Subject, World};
+use portolan_model::{
+    Action, Effect, End, Event, JournalRecord, Outcome, PlanFile, ProtectedVolume, StepKind, Uid, Verdict, VolumeEnd,
+};
+use portolan_recipe::{PageLine, PageOp, PageReading, RecipeSet};
+use portolan_rehearse::{Options, Subject, World};
+use portolan_testkit::proxy::Proxy;
+use portolan_testkit::rig::Rig;
 use serde::Deserialize;
-use testkit::proxy::Proxy;
-use testkit::rig::Rig;
 
 use crate::effects::{AuditLog, UNSEEN};
-use crate::real::{Data, Place, Site, Watched, past_checks, waiting_in_vain};
+use crate::real::{ClusterFixture, Data, Place, Watched, past_checks, waiting_in_vain};
 use crate::side_by_side;
 
 /// A start and a way to go from it.
@@ -91,7 +93,7 @@ pub enum Force {
     Nothing,
     /// No pod may start until helm has ended.
     PodsHeld,
-    /// Helm's delete of the claim is held until the new pod runs.
+    /// Helm's delete of the PVC is held until the new pod runs.
     DeleteHeld,
 }
 
@@ -172,7 +174,7 @@ pub fn trial(case: &Case, helm: &str) -> Result<Row> {
 }
 
 fn once(rig: &Rig, case: &Case, helm: &str, force: Force) -> Result<(Prediction, Seen, BTreeSet<&'static str>)> {
-    let mut site = Site::install(rig, &case.start, helm)?;
+    let mut site = ClusterFixture::install(rig, &case.start, helm)?;
     site.write_rows(100)?;
     let watched = site.watched(case.volume)?;
     let without: Vec<&str> = match case.page {
@@ -189,11 +191,11 @@ fn once(rig: &Rig, case: &Case, helm: &str, force: Force) -> Result<(Prediction,
     let subject = match &lines {
         Some(lines) => {
             let run = file.plan.helm_runs().next().context("the page upgrades with helm")?;
-            Subject::Script(rehearse::page_script(lines, &world, run).context("the stored manifest is known")?)
+            Subject::Script(portolan_rehearse::page_script(lines, &world, run).context("the stored manifest is known")?)
         }
         None => Subject::Plan(Arc::new(file.plan.clone())),
     };
-    let predicted = predict(&world, &subject, &watched.aim);
+    let predicted = predict(&world, &subject, &watched.protected);
     let may_stop = predicted.0.iter().any(|seen| seen.quiet.end == End::Stopped);
     let file = if may_stop { waiting_in_vain(file) } else { file };
     let log = AuditLog::beside(&rig.kubeconfig(), volumes_of(&site)?)?;
@@ -217,7 +219,7 @@ fn once(rig: &Rig, case: &Case, helm: &str, force: Force) -> Result<(Prediction,
 }
 
 /// The names of the volumes that are bound to the site's PVCs.
-fn volumes_of(site: &Site<'_>) -> Result<BTreeSet<String>> {
+fn volumes_of(site: &ClusterFixture<'_>) -> Result<BTreeSet<String>> {
     let list = site.space().find("api/v1", "persistentvolumeclaims")?.context("PVCs can be listed")?;
     let claims = list["items"].as_array().cloned().unwrap_or_default();
     Ok(claims.iter().filter_map(|claim| claim["spec"]["volumeName"].as_str().map(str::to_owned)).collect())
@@ -227,9 +229,10 @@ fn volumes_of(site: &Site<'_>) -> Result<BTreeSet<String>> {
 type Prediction = (BTreeSet<Seen>, BTreeSet<&'static str>);
 
 /// Every outcome in every order of events, and what the loss of all pods makes of it.
-fn predict(world: &World, subject: &Subject, aim: &VolumeAim) -> Prediction {
-    let (ends, rules) = rehearse::ends(world, subject, aim, Options::orders());
-    let seen = ends.into_iter().map(|(quiet, world)| Seen { quiet, drained: rehearse::drained(&world, aim) });
+fn predict(world: &World, subject: &Subject, protected: &ProtectedVolume) -> Prediction {
+    let (ends, rules) = portolan_rehearse::ends(world, subject, protected, Options::orders());
+    let seen =
+        ends.into_iter().map(|(quiet, world)| Seen { quiet, drained: portolan_rehearse::drained(&world, protected) });
     (seen.collect(), rules)
 }
 
@@ -238,11 +241,11 @@ fn predict(world: &World, subject: &Subject, aim: &VolumeAim) -> Prediction {
 /// # Errors
 /// Where there is none.
 pub fn reading(name: &str) -> Result<PageReading> {
-    let page = Book::builtin().page.context("there is a page")?;
+    let page = RecipeSet::builtin().page.context("there is a page")?;
     page.readings.into_iter().find(|reading| reading.name == name).context("there is such a reading")
 }
 
-fn carry_out(site: &Site<'_>, file: &PlanFile, lines: Option<&[PageLine]>, force: Force) -> Result<End> {
+fn carry_out(site: &ClusterFixture<'_>, file: &PlanFile, lines: Option<&[PageLine]>, force: Force) -> Result<End> {
     if let Some(lines) = lines {
         let mut failed = Ok(());
         site.type_page(lines, &mut |line| {
@@ -263,8 +266,10 @@ fn carry_out(site: &Site<'_>, file: &PlanFile, lines: Option<&[PageLine]>, force
         }
         if let Event::Recorded(record) = event {
             match &**record {
-                Record::Intent { action, .. } if matches!(&**action, Action::Helm { .. }) => failed = site.hold_pods(),
-                Record::Effect { effect: Effect::Settled, step } if is_helm(file, step.index) => {
+                JournalRecord::Intent { action, .. } if matches!(&**action, Action::Helm { .. }) => {
+                    failed = site.hold_pods();
+                }
+                JournalRecord::Effect { effect: Effect::Settled, step } if is_helm(file, step.index) => {
                     failed = site.release_pods();
                 }
                 _ => {}
@@ -279,9 +284,9 @@ fn is_helm(file: &PlanFile, index: u32) -> bool {
     file.plan.step(index).is_some_and(|step| matches!(step.kind, StepKind::HelmUpgrade { .. }))
 }
 
-/// Holds helm's delete of the claim back until another pod runs on it. Where helm sends none, nothing is held.
-fn hold_delete(site: &Site<'_>, proxy: &Proxy, watched: &Watched, old: Option<&Uid>, over: &AtomicBool) {
-    let path = format!("/persistentvolumeclaims/{}", watched.aim.claim.name());
+/// Holds helm's delete of the PVC back until another pod runs on it. Where helm sends none, nothing is held.
+fn hold_delete(site: &ClusterFixture<'_>, proxy: &Proxy, watched: &Watched, old: Option<&Uid>, over: &AtomicBool) {
+    let path = format!("/persistentvolumeclaims/{}", watched.protected.claim.name());
     let hold = proxy.hold(move |seen| seen.method == "DELETE" && seen.path.ends_with(&path));
     while !over.load(Ordering::SeqCst) {
         if hold.wait_parked(Duration::from_millis(200)).is_ok() {
@@ -330,7 +335,10 @@ pub fn page(rows: &[Row], date: &str) -> String {
 
 /// Which rules the audit logs show, and which they do not.
 fn rules_seen(rows: &[Row]) -> String {
-    let known = rehearse::RULES.iter().map(|rule| rule.1).chain(rehearse::HELM_RULES.iter().map(|rule| rule.0));
+    let known = portolan_rehearse::RULES
+        .iter()
+        .map(|rule| rule.1)
+        .chain(portolan_rehearse::HELM_RULES.iter().map(|rule| rule.0));
     let seen: BTreeSet<&str> = rows.iter().flat_map(|row| row.effects.iter().copied()).collect();
     let (shown, others): (Vec<&str>, Vec<&str>) = known.partition(|code| seen.contains(code));
     let (silent, missing): (Vec<&str>, Vec<&str>) = others.into_iter().partition(|code| UNSEEN.contains(code));

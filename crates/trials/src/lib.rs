@@ -1,4 +1,4 @@
-//! Voyages for tests: on a simulated installation, and the same ones on a real cluster.
+//! Upgrades for tests: on a simulated installation, and the same ones on a real cluster.
 
 pub mod effects;
 pub mod fidelity;

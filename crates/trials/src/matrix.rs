@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use model::{Outcome, VolumeAim};
+use portolan_model::{Outcome, ProtectedVolume};
 use serde::Deserialize;
 
-use crate::real::{Place, Rows, Site};
+use crate::real::{ClusterFixture, Place, Rows};
 use crate::side_by_side;
 
 /// How many rows a trial writes before.
@@ -48,8 +48,8 @@ pub struct Row {
     pub pair: Pair,
     /// The helm.
     pub helm: String,
-    /// Each volume before and after: equal where claim, volume and their UIDs are.
-    pub volumes: Vec<(VolumeAim, VolumeAim)>,
+    /// Each volume before and after: equal where PVC, volume and their UIDs are.
+    pub volumes: Vec<(ProtectedVolume, ProtectedVolume)>,
     /// Whether every folder is the one of before.
     pub same_folders: bool,
     /// The rows before.
@@ -68,7 +68,7 @@ impl Row {
     pub fn complaints(&self) -> Vec<String> {
         let checks = [
             (self.outcome == Outcome::Finished, format!("the run ended as {:?}", self.outcome)),
-            (self.volumes.iter().all(|(before, after)| before == after), "another claim or volume".into()),
+            (self.volumes.iter().all(|(before, after)| before == after), "another PVC or volume".into()),
             (self.same_folders, "another folder".into()),
             (self.before.count == ROWS.to_string(), format!("{} rows were written", self.before.count)),
             (self.before == self.after, format!("{} of {} rows are the same", self.after.count, self.before.count)),
@@ -83,10 +83,10 @@ impl Row {
 /// Where the rig does not do what is asked of it, or nothing can be planned.
 pub fn trial(pair: &Pair, helm: &str) -> Result<Row> {
     let place = Place::of(&pair.start)?;
-    let site = Site::install(&place.rig, &pair.start, helm)?;
+    let site = ClusterFixture::install(&place.rig, &pair.start, helm)?;
     let before = site.write_rows(ROWS)?;
-    let aims = site.aims()?;
-    let folders = folders(&site, &aims)?;
+    let protected_volumes = site.protected_volumes()?;
+    let folders = folders(&site, &protected_volumes)?;
     for folder in &folders {
         fs_err::write(folder.join("of-the-trial"), "portolan")?;
     }
@@ -95,13 +95,13 @@ pub fn trial(pair: &Pair, helm: &str) -> Result<Row> {
     let (_, file) = site.plan(&way, &[])?;
     let (outcome, _) = site.apply(&file, &mut |_| {})?;
     let took = begin.elapsed();
-    let after = site.aims()?;
+    let after = site.protected_volumes()?;
     let marked = folders.iter().all(|folder| folder.join("of-the-trial").exists());
     Ok(Row {
         pair: pair.clone(),
         helm: helm.into(),
         same_folders: marked && self::folders(&site, &after)? == folders,
-        volumes: aims.into_iter().zip(after).collect(),
+        volumes: protected_volumes.into_iter().zip(after).collect(),
         after: site.rows()?,
         before,
         outcome,
@@ -109,8 +109,8 @@ pub fn trial(pair: &Pair, helm: &str) -> Result<Row> {
     })
 }
 
-fn folders(site: &Site<'_>, aims: &[VolumeAim]) -> Result<Vec<PathBuf>> {
-    aims.iter().map(|aim| site.disk(aim)).collect()
+fn folders(site: &ClusterFixture<'_>, protected_volumes: &[ProtectedVolume]) -> Result<Vec<PathBuf>> {
+    protected_volumes.iter().map(|protected| site.disk(protected)).collect()
 }
 
 /// Carries out trials side by side and returns their rows in order; `told` hears of each that is over.
@@ -129,7 +129,7 @@ pub fn page(rows: &[Row], date: &str) -> String {
     let mut text = format!(
         "# What was upgraded\n\nWritten by `cargo xtask matrix` on {date} from `crates/trials/matrix.yaml`; do not edit it. Each row \
          is an upgrade on a real cluster by a real helm, of our own charts (shaped after the vendor's) with a real PostgreSQL that \
-         held {ROWS} rows which the trial wrote itself. Kept means: the run finished, each claim is on the same volume (UIDs \
+         held {ROWS} rows which the trial wrote itself. Kept means: the run finished, each PVC is on the same volume (UIDs \
          and folder), and a checksum over all of those rows is the same. Seconds are those of survey, plan and run.\n\n\
          {kept} of {} kept everything.\n\n| pair | platform | helm | volumes | PV UID | rows before | rows after | same rows | seconds |\n\
          |---|---|---|---|---|---|---|---|---|\n",

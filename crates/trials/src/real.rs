@@ -1,25 +1,25 @@
-//! Voyages on the rig: real API server, real node, real helm, real PostgreSQL.
+//! Upgrades on the rig: real API server, real node, real helm, real PostgreSQL.
 
 mod by_hand;
 mod plan;
 mod verify;
 mod volumes;
 
-use fixtures::ScenarioStep;
+use portolan_fixtures::ScenarioStep;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
-use adapters::kubernetes::Client;
-use adapters::store::RunStore;
 use anyhow::{Context, Result, bail};
-use inventory::Survey;
-use model::{Code, Event, Finding, Object, Outcome, PlanFile, Record, ReleaseId};
-use rehearse::{KnownDatabase, World};
+use portolan_adapters::kubernetes::Client;
+use portolan_adapters::store::RunStore;
+use portolan_inventory::Survey;
+use portolan_model::{Code, Event, Finding, JournalRecord, Object, Outcome, PlanFile, ReleaseId};
+use portolan_rehearse::{KnownDatabase, World};
+use portolan_testkit::rig::{Namespace, Rig};
+use portolan_workflow::{RunDriver, Stops, Target};
 use serde_json::json;
-use testkit::rig::{Namespace, Rig};
 use tokio::runtime::Runtime;
-use workflow::{RunDriver, Stops, Target};
 
 pub use plan::{past_checks, waiting_in_vain};
 pub use verify::known;
@@ -42,7 +42,7 @@ impl Place {
     /// # Errors
     /// Where there is no such start, or the rig cannot be had.
     pub fn of(name: &str) -> Result<Self> {
-        let start = fixtures::scenario(name).with_context(|| format!("there is no start {name}"))?;
+        let start = portolan_fixtures::scenario(name).with_context(|| format!("there is no start {name}"))?;
         let rig = Rig::shared_in(start.platform.parse()?)?;
         let alone = start.alone.then(|| rig.lock("alone")).transpose()?;
         Ok(Self { rig, _alone: alone })
@@ -50,10 +50,10 @@ impl Place {
 }
 
 /// An installation on the rig, in a namespace of its own.
-pub struct Site<'a> {
+pub struct ClusterFixture<'a> {
     rig: &'a Rig,
     space: Namespace<'a>,
-    start: fixtures::Scenario,
+    start: portolan_fixtures::Scenario,
     /// The helm that installs and upgrades.
     program: PathBuf,
     target: Target,
@@ -70,17 +70,17 @@ pub struct Rows {
     pub checksum: String,
 }
 
-impl<'a> Site<'a> {
+impl<'a> ClusterFixture<'a> {
     /// Installs a start with a real helm and waits until its database takes its password.
     ///
     /// # Errors
     /// What helm or the cluster says.
     pub fn install(rig: &'a Rig, name: &str, helm: &str) -> Result<Self> {
-        let start = fixtures::scenario(name).with_context(|| format!("there is no start {name}"))?;
+        let start = portolan_fixtures::scenario(name).with_context(|| format!("there is no start {name}"))?;
         let space = rig.namespace("trial")?;
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
         let program = rig.helm(helm)?;
-        let client = runtime.block_on(Client::connect(Some(&rig.kubeconfig()), None)).map_err(told)?;
+        let client = runtime.block_on(Client::connect(Some(&rig.kubeconfig()), None)).map_err(to_anyhow)?;
         if start.alone {
             // What an upgrade that was stopped half-way has left.
             for path in [
@@ -104,7 +104,7 @@ impl<'a> Site<'a> {
     /// # Errors
     /// Where it is no kubeconfig.
     pub fn through(&mut self, kubeconfig: &Path) -> Result<()> {
-        let client = self.runtime.block_on(Client::connect(Some(kubeconfig), None)).map_err(told)?;
+        let client = self.runtime.block_on(Client::connect(Some(kubeconfig), None)).map_err(to_anyhow)?;
         self.target = Target::cluster(client, Some(self.program.clone()));
         Ok(())
     }
@@ -112,7 +112,7 @@ impl<'a> Site<'a> {
     fn install_step(&self, step: &ScenarioStep) -> Result<()> {
         match step {
             ScenarioStep::Create { create } => {
-                let object = Object::new(fixtures::in_namespace(create, self.space.name()));
+                let object = Object::new(portolan_fixtures::in_namespace(create, self.space.name()));
                 let plural = format!("{}s", object.text("/kind").to_lowercase());
                 let path = format!("/api/v1/namespaces/{}/{plural}", self.space.name());
                 self.rig.api().create(&path, &object.0)?;
@@ -125,7 +125,7 @@ impl<'a> Site<'a> {
                 // The database is waited for: the next step may look it up.
                 let archive = self.archive(chart)?;
                 let file = self.folder.path().join("values.json");
-                fs_err::write(&file, fixtures::values_of(values, set).to_string())?;
+                fs_err::write(&file, portolan_fixtures::values_of(values, set).to_string())?;
                 let mut command = self.helm_command(&self.rig.kubeconfig());
                 command.args([helm.as_str(), "runai-backend"]).arg(archive).arg("-f").arg(file);
                 run(&mut command)?;
@@ -147,7 +147,7 @@ impl<'a> Site<'a> {
                 let is_ready = items.into_iter().all(|mut item| {
                     item["kind"] = json!(kind);
                     item["apiVersion"] = json!(api);
-                    kube_facts::readiness(&Object::new(item)).is_ok()
+                    portolan_kube_facts::readiness(&Object::new(item)).is_ok()
                 });
                 Ok(is_ready)
             })
@@ -173,7 +173,7 @@ impl<'a> Site<'a> {
     pub fn charts(&self) -> Result<PathBuf> {
         let folder = self.folder.path().join("charts");
         fs_err::create_dir_all(&folder)?;
-        for chart in fixtures::charts() {
+        for chart in portolan_fixtures::charts() {
             fs_err::write(folder.join(format!("{}-{}.tgz", chart.id.name, chart.id.version)), chart.archive)?;
         }
         Ok(folder)
@@ -184,7 +184,7 @@ impl<'a> Site<'a> {
     /// # Errors
     /// Where there is no such chart.
     pub fn archive(&self, chart: &str) -> Result<PathBuf> {
-        let found = fixtures::charts()
+        let found = portolan_fixtures::charts()
             .into_iter()
             .find(|known| format!("{}-{}", known.id.name, known.id.version) == chart)
             .with_context(|| format!("there is no chart {chart}"))?;
@@ -248,40 +248,41 @@ impl<'a> Site<'a> {
     /// # Errors
     /// What the survey says.
     pub fn survey(&self) -> Result<Survey> {
-        self.runtime.block_on(workflow::survey(&self.target, &self.release())).map_err(told)
+        self.runtime.block_on(portolan_workflow::survey(&self.target, &self.release())).map_err(to_anyhow)
     }
 
     /// The world that a rehearsal of a plan starts from.
     #[must_use]
     pub fn world(&self, found: &Survey, file: &PlanFile) -> World {
         let databases = KnownDatabase::of_plan(&file.plan);
-        let mut world = rehearse::from_inventory(&found.inventory, &databases);
+        let mut world = portolan_rehearse::from_inventory(&found.inventory, &databases);
         world.learn_plan(file);
         world
     }
 
-    /// Carries out a plan with the real driver; `hear` is told of each event.
+    /// Carries out a plan with the real driver; `on_event` is told of each event.
     ///
     /// # Errors
     /// Where the journal cannot be kept.
-    pub fn apply(&self, file: &PlanFile, hear: &mut dyn FnMut(&Event)) -> Result<(Outcome, PathBuf)> {
+    pub fn apply(&self, file: &PlanFile, on_event: &mut dyn FnMut(&Event)) -> Result<(Outcome, PathBuf)> {
         let root = self.folder.path().join("state");
-        let store = RunStore::create_or_open(&root, &file.plan.cluster, &file.plan.release, file).map_err(told)?;
+        let store = RunStore::create_or_open(&root, &file.plan.cluster, &file.plan.release, file).map_err(to_anyhow)?;
         let folder = store.folder().to_owned();
-        let journal: Vec<Record> = store.entries().map_err(told)?.into_iter().map(|entry| entry.record).collect();
-        let client = self.runtime.block_on(Client::connect(self.client().kubeconfig(), None)).map_err(told)?;
+        let journal: Vec<JournalRecord> =
+            store.entries().map_err(to_anyhow)?.into_iter().map(|entry| entry.record).collect();
+        let client = self.runtime.block_on(Client::connect(self.client().kubeconfig(), None)).map_err(to_anyhow)?;
         let mut driver = RunDriver::new(Target::cluster(client, None), store);
         let plan = Arc::new(file.plan.clone());
         let stops = Stops::never();
-        let run = workflow::apply(&mut driver, &plan, &journal, "a trial", &stops, hear);
-        let outcome = self.runtime.block_on(run).map_err(told)?;
+        let run = portolan_workflow::apply(&mut driver, &plan, &journal, "a trial", &stops, on_event);
+        let outcome = self.runtime.block_on(run).map_err(to_anyhow)?;
         Ok((outcome.context("nobody kills this run")?, folder))
     }
 }
 
 /// A finding as an error.
 #[expect(clippy::needless_pass_by_value, reason = "it is what `map_err` hands over")]
-pub fn told(finding: Finding) -> anyhow::Error {
+pub fn to_anyhow(finding: Finding) -> anyhow::Error {
     let code: Code = finding.code;
     anyhow::anyhow!("[{code}] {}: {}", finding.found, finding.evidence.join("; "))
 }

@@ -23,7 +23,7 @@ pub use harm::Harm;
 pub use page::page;
 pub use results::Results;
 pub use run::{HarmSeen, Outcome, Standing, Trial, harms, plans, trials};
-pub use site::Site;
+pub use site::CaseFixture;
 
 /// A row of the reports: one cause, and cases of it.
 #[derive(Clone, Debug)]

@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use portolan_testkit::rig::{PATIENCE, Rig};
 use serde_json::Value;
-use testkit::rig::{PATIENCE, Rig};
 
 use crate::program::Program;
 

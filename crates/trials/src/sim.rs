@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use helm_compat::chart::PackedChart;
-use inventory::Survey;
-use model::{ChartId, Finding, Object, Outcome, PlanFile, Record, Ref, Request};
-use recipe::Book;
-use rehearse::{Installation, World};
+use portolan_helm_compat::chart::PackedChart;
+use portolan_inventory::Survey;
+use portolan_model::{ChartId, Finding, JournalRecord, Object, Outcome, PlanFile, Ref, Request};
+use portolan_recipe::RecipeSet;
+use portolan_rehearse::{Installation, World};
+use portolan_workflow::{Catalog, InMemory, Limits, Rehearse, Simulated, Stops, Target, UpgradeRequest};
 use serde_json::{Value, json};
-use workflow::{Catalog, InMemory, Limits, Rehearse, Simulated, Stops, Target, UpgradeRequest};
 
 /// A fresh installation.
 ///
@@ -37,7 +37,7 @@ fn now<F: Future>(future: F) -> F::Output {
 /// If there is no release in it.
 #[must_use]
 pub fn survey(world: &World) -> Survey {
-    now(workflow::survey(&target(world), &world.facts().release))
+    now(portolan_workflow::survey(&target(world), &world.facts().release))
         .unwrap_or_else(|finding| panic!("{finding}: {:?}", finding.evidence))
 }
 
@@ -88,14 +88,15 @@ pub fn plan_surveyed(found: &Survey, world: &World, to: &[&str], without: &[&str
 /// What the planner says.
 pub fn plan_on(target: &Target, found: &Survey, to: &[&str], without: &[&str]) -> Result<PlanFile, Finding> {
     let request = request(&found.inventory.release.chart, to, without)?;
-    now(workflow::plan(target, found, &Book::builtin(), &request, Rehearse::No)).map(|planned| planned.file)
+    now(portolan_workflow::plan(target, found, &RecipeSet::builtin(), &request, Rehearse::No))
+        .map(|planned| planned.file)
 }
 
 /// What a test does to a run: it is asked after each request and may kill the process.
-pub type Killer<'a> = workflow::Kill<'a>;
+pub type Killer<'a> = portolan_workflow::Kill<'a>;
 
 /// Runs a plan on an installation to its end, through every kill that `kill` asks for. The journal is returned.
-pub fn run(installation: &mut Installation, file: &PlanFile, kill: &mut Killer<'_>) -> (Outcome, Vec<Record>) {
+pub fn run(installation: &mut Installation, file: &PlanFile, kill: &mut Killer<'_>) -> (Outcome, Vec<JournalRecord>) {
     run_among(installation, file, kill, &mut |_, _| {})
 }
 
@@ -108,21 +109,21 @@ pub fn run_among(
     file: &PlanFile,
     kill: &mut Killer<'_>,
     meddle: &mut dyn FnMut(&Request, &mut Installation),
-) -> (Outcome, Vec<Record>) {
+) -> (Outcome, Vec<JournalRecord>) {
     installation.world_mut().learn_plan(file);
     let plan = Arc::new(file.plan.clone());
-    let mut journal: Vec<Record> = Vec::new();
+    let mut journal: Vec<JournalRecord> = Vec::new();
     loop {
         let before = journal.clone();
         let mut driver = InMemory { installation, journal: &mut journal, kill, meddle };
-        let ended = now(workflow::apply(&mut driver, &plan, &before, "a test", &Stops::never(), &mut |_| {}));
+        let ended = now(portolan_workflow::apply(&mut driver, &plan, &before, "a test", &Stops::never(), &mut |_| {}));
         if let Some(outcome) = ended.expect("memory can be written") {
             return (outcome, journal);
         }
     }
 }
 
-/// What two ends of the same voyage have to have in common: no UIDs of objects that were made anew, no revision
+/// What two ends of the same run have to have in common: no UIDs of objects that were made anew, no revision
 /// numbers, no names made of UIDs.
 #[must_use]
 pub fn normalised(world: &World) -> String {

@@ -4,16 +4,16 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
+use portolan_testkit::rig::{Rig, pins};
+use portolan_trials::program::Program;
+use portolan_trials::real;
+use portolan_trials::reports::{self, CaseFixture, Upgrade};
+use portolan_trials::shell::{Said, Shell, signal};
 use serde_json::{Value, json};
-use testkit::rig::{Rig, pins};
-use trials::program::Program;
-use trials::real;
-use trials::reports::{self, Site, Upgrade};
-use trials::shell::{Said, Shell, signal};
 
 /// A release of a small chart, and somebody who types commands about it.
 struct Trial<'a> {
-    site: Site<'a>,
+    site: CaseFixture<'a>,
     shell: Shell,
     upgrade: Upgrade,
     charts: String,
@@ -32,7 +32,7 @@ impl<'a> Trial<'a> {
         let helm = pins::HELM[1];
         let program = Program::build(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../.."))?;
         let shell = Shell::new(rig, &program, &rig.helm(helm)?)?;
-        let site = Site::install(rig, helm, raw)?;
+        let site = CaseFixture::install(rig, helm, raw)?;
         let upgrade = site.upgrade(raw)?;
         let charts = site.write_charts(&upgrade, "typed")?.display().to_string();
         Ok(Self { site, shell, upgrade, charts })
@@ -63,7 +63,7 @@ impl<'a> Trial<'a> {
 
     /// Does what an advice says, command by command.
     fn follow(&self, advice: &str) -> Result<()> {
-        let commands = report::commands(advice);
+        let commands = portolan_report::commands(advice);
         ensure!(!commands.is_empty(), "no command in `{advice}`");
         for command in commands {
             self.shell.ok(command)?;
@@ -289,8 +289,8 @@ fn the_archive_leads_back(rig: &Rig) -> Result<()> {
     let helm = pins::HELM[1];
     let program = Program::build(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../.."))?;
     let shell = Shell::new(rig, &program, &rig.helm(helm)?)?;
-    let site = real::Site::install(rig, "openshift-2.8", helm)?;
-    let (rows, aim) = (site.write_rows(1_000)?, site.aim()?);
+    let site = real::ClusterFixture::install(rig, "openshift-2.8", helm)?;
+    let (rows, protected) = (site.write_rows(1_000)?, site.protected()?);
     let line = |command: &str| -> Result<String> {
         let charts = site.charts()?;
         Ok(format!("portolan {command} --to 2.20 -n {} --chart {}", site.space().name(), charts.display()))
@@ -305,16 +305,16 @@ fn the_archive_leads_back(rig: &Rig) -> Result<()> {
     println!("put back: {advice}");
     let export = advice.split("what it deleted: ").nth(1).and_then(|rest| rest.split(", ").next());
     shell.ok(export.context("the archive is named")?)?;
-    for command in report::commands(&advice) {
+    for command in portolan_report::commands(&advice) {
         shell.ok(command)?;
     }
     site.space().wait_for_psql(real::DATABASE, site.password())?;
     site.wait_until_ready()?;
-    ensure!(site.rows()? == rows && site.aim()? == aim, "the data is what it was");
+    ensure!(site.rows()? == rows && site.protected()? == protected, "the data is what it was");
     let planned = shell.run(&line("plan")?)?;
     ensure!(planned.code == 0, "{planned:?}");
     shell.ok(&line("upgrade --yes")?)?;
-    ensure!(site.rows()? == rows && site.aim()? == aim, "the data is what it was");
+    ensure!(site.rows()? == rows && site.protected()? == protected, "the data is what it was");
     Ok(())
 }
 

@@ -1,9 +1,9 @@
 //! A PVC that appears beside the old one, and that the plan does not have.
 
-use model::{Code, Outcome, Ref, Request};
-use rehearse::Installation;
+use portolan_model::{Code, Outcome, Ref, Request};
+use portolan_rehearse::Installation;
+use portolan_trials::sim;
 use serde_json::json;
-use trials::sim;
 
 /// How an upgrade ends if somebody creates a PVC of this name just before the volumes are verified.
 fn ends_beside(claim: &str) -> Outcome {

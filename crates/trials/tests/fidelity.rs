@@ -3,9 +3,9 @@
 
 use std::collections::BTreeSet;
 
-use recipe::{Ask, Book};
-use testkit::rig::pins;
-use trials::fidelity;
+use portolan_recipe::{RecipeSet, StepTemplate};
+use portolan_testkit::rig::pins;
+use portolan_trials::fidelity;
 
 #[test]
 fn every_step_that_writes_is_left_out_in_some_case() {
@@ -14,15 +14,15 @@ fn every_step_that_writes_is_left_out_in_some_case() {
     // These are left out in tests/left_out.rs: a rehearsal knows no admission webhooks, and without the chart's own values
     // no volume is touched. Without the end of the Secret the chart does not render, so there is no plan to carry out.
     let elsewhere = ["delete-secret", "delete-nginx", "domain", "distribution", "thanos-stores", "delete-ingress"];
-    for step in Book::builtin().boundaries.iter().flat_map(|boundary| &boundary.steps) {
+    for step in RecipeSet::builtin().boundaries.iter().flat_map(|boundary| &boundary.steps) {
         let writes = !matches!(
             step.ask,
             // What only looks, and what a later step needs: an archive cannot be left out alone.
-            Ask::RecordDatabase { .. }
-                | Ask::ArchiveObject { .. }
-                | Ask::WaitReady
-                | Ask::VerifyVolume { .. }
-                | Ask::VerifyDatabase { .. }
+            StepTemplate::RecordDatabase { .. }
+                | StepTemplate::ArchiveObject { .. }
+                | StepTemplate::WaitReady
+                | StepTemplate::VerifyVolume { .. }
+                | StepTemplate::VerifyDatabase { .. }
         );
         let ids = step.ids().filter(|id| *id != "helm");
         for id in ids.filter(|_| writes) {

@@ -2,19 +2,19 @@
 
 use std::sync::Arc;
 
-use inventory::Survey;
-use model::{Code, Finding, PlanFile, Severity, VolumeEnd};
-use rehearse::{Forecast, KnownDatabase, Options, Subject, World};
+use portolan_inventory::Survey;
+use portolan_model::{Code, Finding, PlanFile, Severity, VolumeEnd};
+use portolan_rehearse::{Forecast, KnownDatabase, Options, Subject, World};
+use portolan_testkit::rig::{Rig, pins};
+use portolan_trials::real::ClusterFixture;
+use portolan_trials::sim;
 use serde_json::Value;
-use testkit::rig::{Rig, pins};
-use trials::real::Site;
-use trials::sim;
 
 /// A survey, written to a file and read from it.
 fn through_a_file(found: &Survey) -> Survey {
-    let text = serde_saphyr::to_string(&inventory::saved(found)).expect("it is YAML");
+    let text = serde_saphyr::to_string(&portolan_inventory::saved(found)).expect("it is YAML");
     let file: Value = serde_saphyr::from_str(&text).expect("it reads back");
-    inventory::read_saved(file).expect("it is an inventory")
+    portolan_inventory::read_saved(file).expect("it is an inventory")
 }
 
 fn planned(found: &Survey, world: &World, without: &[&str]) -> PlanFile {
@@ -25,7 +25,7 @@ fn forecast(world: &World, file: &PlanFile) -> Forecast {
     let mut world = world.clone();
     world.learn_plan(file);
     let subject = Subject::Plan(Arc::new(file.plan.clone()));
-    rehearse::rehearse(&world, &subject, &file.plan.volumes, Options::default())
+    portolan_rehearse::rehearse(&world, &subject, &file.plan.volumes, Options::default())
 }
 
 /// Every end of every volume, and whether it finishes.
@@ -40,13 +40,13 @@ fn databases(world: &World) -> Vec<KnownDatabase> {
 
 #[test]
 fn a_saved_inventory_of_every_start_gives_the_same_plan_and_the_same_forecast() {
-    for start in fixtures::installation_names() {
+    for start in portolan_fixtures::installation_names() {
         let installation = sim::installation(&start);
         let found = sim::survey(installation.world());
         let again = through_a_file(&found);
         let (live, saved) = (planned(&found, installation.world(), &[]), planned(&again, installation.world(), &[]));
         assert_eq!(live.plan, saved.plan, "{start}");
-        let world = rehearse::from_inventory(&again.inventory, &databases(installation.world()));
+        let world = portolan_rehearse::from_inventory(&again.inventory, &databases(installation.world()));
         let (ours, theirs) = (forecast(installation.world(), &live), forecast(&world, &saved));
         assert_eq!(ends(&ours), ends(&theirs), "{start}");
         assert_eq!((ours.headline(), ours.worlds), (theirs.headline(), theirs.worlds), "{start}");
@@ -62,7 +62,7 @@ fn a_dangerous_plan_is_as_dangerous_on_a_saved_inventory() {
         let again = through_a_file(&found);
         let (live, saved) =
             (planned(&found, installation.world(), &[without]), planned(&again, installation.world(), &[without]));
-        let world = rehearse::from_inventory(&again.inventory, &databases(installation.world()));
+        let world = portolan_rehearse::from_inventory(&again.inventory, &databases(installation.world()));
         let (ours, theirs) = (forecast(installation.world(), &live), forecast(&world, &saved));
         assert_eq!(ends(&ours), ends(&theirs), "without {without}");
         assert!(!theirs.is_safe(), "without {without}");
@@ -74,13 +74,13 @@ fn an_upgrade_of_it_can_be_simulated_to_its_end() {
     let installation = sim::installation("openshift-2.8");
     let again = through_a_file(&sim::survey(installation.world()));
     let file = planned(&again, installation.world(), &[]);
-    let world = rehearse::from_inventory(&again.inventory, &databases(installation.world()));
-    let mut installation = rehearse::Installation::of_world("saved", world);
+    let world = portolan_rehearse::from_inventory(&again.inventory, &databases(installation.world()));
+    let mut installation = portolan_rehearse::Installation::of_world("saved", world);
     let (outcome, _) = sim::run(&mut installation, &file, &mut |_| false);
-    assert_eq!(outcome, model::Outcome::Finished);
+    assert_eq!(outcome, portolan_model::Outcome::Finished);
     // The password that was never known was carried over.
-    let secret = model::Ref::secret("runai-backend", "runai-backend-postgresql");
-    let key = model::SecretKey { secret, key: "postgres-password".into() };
+    let secret = portolan_model::Ref::secret("runai-backend", "runai-backend-postgresql");
+    let key = portolan_model::SecretKey { secret, key: "postgres-password".into() };
     let stands = "the value of postgresql-password in runai-backend-postgresql";
     assert_eq!(sim::survey(installation.world()).secrets.get(&key), Some(stands));
     // What it has become can be surveyed, saved and planned from again: there is nothing left to do.
@@ -94,7 +94,7 @@ fn an_upgrade_of_it_can_be_simulated_to_its_end() {
 #[ignore = "needs the rig: cargo xtask test"]
 fn a_real_installation_rehearses_from_its_file_as_it_does_live() {
     let rig = Rig::shared().expect("the rig");
-    let site = Site::install(&rig, "openshift-2.8", pins::HELM[1]).expect("an installation");
+    let site = ClusterFixture::install(&rig, "openshift-2.8", pins::HELM[1]).expect("an installation");
     for without in [&[][..], &["keep-claims"][..]] {
         let (found, live) = site.plan(&["2.20"], without).expect("a plan");
         let again = through_a_file(&found);

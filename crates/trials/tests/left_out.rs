@@ -1,9 +1,9 @@
 //! Steps and values that no rehearsal can judge: left out on the rig, what they are there to prevent is seen.
 
-use model::{Code, End, Outcome, Verdict};
+use portolan_model::{Code, End, Outcome, Verdict};
+use portolan_testkit::rig::{Rig, pins};
+use portolan_trials::real::{ClusterFixture, Data, Place, past_checks};
 use serde_json::json;
-use testkit::rig::{Rig, pins};
-use trials::real::{Data, Place, Site, past_checks};
 
 const HELM: &str = pins::HELM[1];
 
@@ -12,9 +12,9 @@ const HELM: &str = pins::HELM[1];
 fn without_the_end_of_the_old_ingress_controller_helm_is_refused() {
     const START: &str = "kubernetes-2.8-nginx";
     let place = Place::of(START).expect("the rig");
-    let site = Site::install(&place.rig, START, HELM).expect("an installation");
+    let site = ClusterFixture::install(&place.rig, START, HELM).expect("an installation");
     site.write_rows(100).expect("rows are written");
-    let watched = site.watched(Data::Database).expect("a bound claim");
+    let watched = site.watched(Data::Database).expect("a bound PVC");
     let (_, file) = site.plan(&["2.20"], &["delete-nginx"]).expect("a plan");
     let (checked, _) = site.apply(&file, &mut |_| {}).expect("a run");
     assert!(matches!(&checked, Outcome::Halted { finding } if finding.code == Code::ServerRefuses), "{checked:?}");
@@ -23,7 +23,7 @@ fn without_the_end_of_the_old_ingress_controller_helm_is_refused() {
     assert_eq!(finding.code, Code::HelmFailed);
     let said = said(&folder);
     assert!(said.contains("failed calling webhook \"validate.nginx.ingress.kubernetes.io\""), "helm said: {said}");
-    assert_eq!(site.aim().expect("the claim"), watched.aim, "the data is where it was");
+    assert_eq!(site.protected().expect("the PVC"), watched.protected, "the data is where it was");
 }
 
 /// Forbids a second Ingress for a host, as the admission webhook of ingress-nginx does (`checkOverlap` in
@@ -63,7 +63,7 @@ fn forbid_second_ingress(rig: &Rig, namespace: &str) {
 }
 
 /// Waits until a second Ingress for the host of the old one is refused.
-fn wait_until_forbidden(rig: &Rig, site: &Site<'_>) {
+fn wait_until_forbidden(rig: &Rig, site: &ClusterFixture<'_>) {
     let path = format!("/apis/networking.k8s.io/v1/namespaces/{}/ingresses", site.space().name());
     let old = site.space().find("apis/networking.k8s.io/v1", "ingresses/runai-backend-ingress").expect("an answer");
     let mut second = old.expect("the old chart's ingress");
@@ -85,9 +85,9 @@ fn without_the_end_of_the_old_ingress_helm_is_refused() {
     const START: &str = "kubernetes-2.9";
     let place = Place::of(START).expect("the rig");
     for (without, refused) in [(&["delete-ingress"][..], true), (&[], false)] {
-        let site = Site::install(&place.rig, START, HELM).expect("an installation");
+        let site = ClusterFixture::install(&place.rig, START, HELM).expect("an installation");
         site.write_rows(100).expect("rows are written");
-        let watched = site.watched(Data::Database).expect("a bound claim");
+        let watched = site.watched(Data::Database).expect("a bound PVC");
         forbid_second_ingress(&place.rig, site.space().name());
         wait_until_forbidden(&place.rig, &site);
         let (_, file) = site.plan(&["2.20"], without).expect("a plan");
@@ -105,7 +105,7 @@ fn without_the_end_of_the_old_ingress_helm_is_refused() {
         } else {
             assert_eq!(checked, Outcome::Finished);
         }
-        assert_eq!(site.aim().expect("the claim"), watched.aim, "the data is where it was");
+        assert_eq!(site.protected().expect("the PVC"), watched.protected, "the data is where it was");
     }
 }
 
@@ -114,18 +114,18 @@ fn without_the_end_of_the_old_ingress_helm_is_refused() {
 fn retain_alone_saves_the_disk_when_the_claim_is_deleted_by_hand() {
     let rig = Rig::shared().expect("the rig");
     for (without, verdict) in [(&[][..], Verdict::Detached), (&["retain-volumes"], Verdict::Lost)] {
-        let site = Site::install(&rig, "openshift-2.11", HELM).expect("an installation");
+        let site = ClusterFixture::install(&rig, "openshift-2.11", HELM).expect("an installation");
         site.write_rows(100).expect("rows are written");
-        let watched = site.watched(Data::Database).expect("a bound claim");
+        let watched = site.watched(Data::Database).expect("a bound PVC");
         let (_, file) = site.plan(&["2.20"], without).expect("a plan");
         assert_eq!(site.apply(&file, &mut |_| {}).expect("a run").0, Outcome::Finished);
-        // The set first: a claim is not deleted while a pod mounts it.
+        // The set first: a PVC is not deleted while a pod mounts it.
         let base = format!("/apis/apps/v1/namespaces/{}/statefulsets", site.space().name());
         rig.api().delete(&format!("{base}/runai-backend-postgresql")).expect("the set goes");
-        let claim = format!("persistentvolumeclaims/{}", watched.aim.claim.name());
-        rig.api().delete(&format!("/api/v1/namespaces/{}/{claim}", site.space().name())).expect("the claim goes");
+        let claim = format!("persistentvolumeclaims/{}", watched.protected.claim.name());
+        rig.api().delete(&format!("/api/v1/namespaces/{}/{claim}", site.space().name())).expect("the PVC goes");
         site.space()
-            .wait("the end of the claim", |space| Ok(space.find("api/v1", &claim)?.is_none()))
+            .wait("the end of the PVC", |space| Ok(space.find("api/v1", &claim)?.is_none()))
             .expect("it is gone");
         let seen = site.look(&watched, End::Finished).expect("it grows quiet");
         assert_eq!(seen.verdict, verdict, "without {without:?}");
@@ -153,12 +153,12 @@ fn said(folder: &std::path::Path) -> String {
 #[ignore = "needs the rig: cargo xtask test"]
 fn without_the_values_of_openshift_the_platform_is_not_reached() {
     let rig = Rig::shared().expect("the rig");
-    let mut site = Site::install(&rig, "openshift-2.11", HELM).expect("an installation");
+    let mut site = ClusterFixture::install(&rig, "openshift-2.11", HELM).expect("an installation");
     // Without its domain the chart does not render, which the plan says.
     let refused = site.plan(&["2.20"], &["domain"]).expect_err("no plan");
     assert!(refused.to_string().contains("global.domain is needed"), "{refused}");
     // Without the store the metrics are not found, without the platform there is no route: the plan shows both.
-    let stores = |site: &mut Site<'_>, without: &[&str]| {
+    let stores = |site: &mut ClusterFixture<'_>, without: &[&str]| {
         let (_, file) = site.plan(&["2.20"], without).expect("a plan");
         let mut texts = file.objects.values().map(|content| String::from_utf8_lossy(&content.0).into_owned());
         texts.find(|text| text.contains("stores.yaml"))
@@ -177,7 +177,7 @@ fn without_the_values_of_openshift_the_platform_is_not_reached() {
 #[ignore = "needs the rig: cargo xtask test"]
 fn without_the_end_of_the_old_secret_there_is_no_plan() {
     let rig = Rig::shared().expect("the rig");
-    let site = Site::install(&rig, "openshift-2.8", HELM).expect("an installation");
+    let site = ClusterFixture::install(&rig, "openshift-2.8", HELM).expect("an installation");
     let refused = site.plan(&["2.20"], &["delete-secret"]).expect_err("the chart does not render");
     assert!(refused.to_string().contains("does not contain the key"), "{refused}");
 }

@@ -1,17 +1,17 @@
 //! Upgrades after which every volume is where it was and the database is not: the plan stops them, and what it stops is
 //! shown by carrying the plan out all the same.
 
-use helm_compat::chart::PackedChart;
-use model::{Code, Finding, Outcome, PlanFile};
+use portolan_helm_compat::chart::PackedChart;
+use portolan_model::{Code, Finding, Outcome, PlanFile};
+use portolan_testkit::rig::{self, Rig, pins};
+use portolan_trials::real::{ClusterFixture, DATABASE, past_checks, waiting_in_vain};
 use serde_json::json;
-use testkit::rig::{self, Rig, pins};
-use trials::real::{DATABASE, Site, past_checks, waiting_in_vain};
 
 const CHART: &str = "control-plane-2.20.41";
 
 /// The newest fixture chart with another template of the database.
 fn chart(edit: impl Fn(String) -> String) -> PackedChart {
-    let mut files = fixtures::chart_files(CHART).expect("the chart is there");
+    let mut files = portolan_fixtures::chart_files(CHART).expect("the chart is there");
     let template = files.get_mut("templates/postgresql.yaml").expect("the chart has a database");
     *template = edit(String::from_utf8(template.clone()).expect("a template is text")).into_bytes();
     PackedChart::of_files(files).expect("a chart")
@@ -28,7 +28,7 @@ fn blocking(file: &PlanFile) -> &Finding {
 #[ignore = "needs the rig: cargo xtask test"]
 fn a_server_of_another_major_version_is_stopped_at_the_plan() {
     let rig = Rig::shared().expect("the rig");
-    let site = Site::install(&rig, "openshift-2.8", pins::HELM[1]).expect("an installation");
+    let site = ClusterFixture::install(&rig, "openshift-2.8", pins::HELM[1]).expect("an installation");
     site.write_rows(100).expect("rows are written");
     let values = json!({"images": {"postgres": rig::POSTGRES_16}});
     let file = site.plan_to(chart(|template| template), values).expect("a plan");
@@ -36,10 +36,12 @@ fn a_server_of_another_major_version_is_stopped_at_the_plan() {
     assert_eq!(finding.code, Code::OtherMajor, "{finding:#?}");
     assert!(finding.evidence[0].starts_with(&format!("Pod/{DATABASE} says that it is PostgreSQL 15.")), "{finding:#?}");
 
-    let (aim, (outcome, _)) =
-        (site.aim().expect("a claim"), site.apply(&waiting_in_vain(past_checks(file)), &mut |_| {}).expect("a run"));
+    let (protected, (outcome, _)) = (
+        site.protected().expect("a PVC"),
+        site.apply(&waiting_in_vain(past_checks(file)), &mut |_| {}).expect("a run"),
+    );
     assert_ne!(outcome, Outcome::Finished);
-    assert_eq!(site.aim().expect("a claim"), aim, "the volume is Safe");
+    assert_eq!(site.protected().expect("a PVC"), protected, "the volume is Safe");
     site.space()
         .wait("the server's complaint", |space| {
             let log = rig.kubectl().args(["-n", space.name(), "logs", DATABASE]).output()?;
@@ -52,7 +54,7 @@ fn a_server_of_another_major_version_is_stopped_at_the_plan() {
 #[ignore = "needs the rig: cargo xtask test"]
 fn another_directory_on_the_same_volume_is_stopped_at_the_plan() {
     let rig = Rig::shared().expect("the rig");
-    let site = Site::install(&rig, "openshift-2.8", pins::HELM[1]).expect("an installation");
+    let site = ClusterFixture::install(&rig, "openshift-2.8", pins::HELM[1]).expect("an installation");
     site.write_rows(100).expect("rows are written");
     let mount = "mountPath: /bitnami/postgresql}";
     let moved = chart(|template| {
@@ -64,11 +66,11 @@ fn another_directory_on_the_same_volume_is_stopped_at_the_plan() {
     assert_eq!(finding.code, Code::OtherDataDirectory, "{finding:#?}");
     assert!(finding.evidence.iter().any(|line| line.ends_with("pg/data on PersistentVolumeClaim/pvc-postgresql")));
 
-    let aim = site.aim().expect("a claim");
-    let disk = site.disk(&aim).expect("a folder");
+    let protected = site.protected().expect("a PVC");
+    let disk = site.disk(&protected).expect("a folder");
     let (outcome, _) = site.apply(&past_checks(file), &mut |_| {}).expect("a run");
     assert_ne!(outcome, Outcome::Finished);
-    assert_eq!(site.aim().expect("a claim"), aim, "the volume is Safe");
+    assert_eq!(site.protected().expect("a PVC"), protected, "the volume is Safe");
     // The new database takes the old password, and has none of the rows.
     let gone = site.rows().expect_err("there are no rows").to_string();
     assert!(gone.contains("relation \"trial\" does not exist"), "{gone}");

@@ -1,8 +1,8 @@
 //! Upgrades on the rig under each helm, with rows that the test wrote itself: a pair of every era and platform. All
 //! pairs are carried out by `cargo xtask matrix`.
 
-use testkit::rig::pins;
-use trials::matrix;
+use portolan_testkit::rig::pins;
+use portolan_trials::matrix;
 
 fn keeps_everything(helm: &str) {
     let pairs = matrix::pairs().into_iter().filter(|pair| pair.always);

@@ -1,15 +1,15 @@
 //! The records that real helms make: read from Secrets and from `ConfigMap`s, whole and damaged.
 
-use helm_compat::chart::PackedChart;
+use portolan_helm_compat::chart::PackedChart;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
 
-use adapters::kubernetes::Client;
-use inventory::survey::{self, Survey};
-use model::{Code, Driver, Finding, ReleaseId, ReleaseStatus};
+use portolan_adapters::kubernetes::Client;
+use portolan_inventory::survey::{self, Survey};
+use portolan_model::{Code, Driver, Finding, ReleaseId, ReleaseStatus};
+use portolan_testkit::rig::{Namespace, Rig, pins};
 use serde_json::json;
-use testkit::rig::{Namespace, Rig, pins};
 use tokio::runtime::Runtime;
 
 const RELEASE: &str = "small";
@@ -47,7 +47,7 @@ fn helm(rig: &Rig, space: &Namespace<'_>, program: &Path, driver: &str, argument
 
 fn look(client: &Client, runtime: &Runtime, space: &Namespace<'_>) -> Result<Survey, Finding> {
     let release = ReleaseId { namespace: space.name().into(), name: RELEASE.into() };
-    runtime.block_on(workflow::survey_cluster(client, &release))
+    runtime.block_on(portolan_workflow::survey_cluster(client, &release))
 }
 
 #[test]

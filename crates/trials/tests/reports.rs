@@ -5,9 +5,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use testkit::rig::Rig;
-use trials::program::Program;
-use trials::reports::{self, Case, Chart, Harm, Outcome, Row, Standing, Trial, Upgrade};
+use portolan_testkit::rig::Rig;
+use portolan_trials::program::Program;
+use portolan_trials::reports::{self, Case, Chart, Harm, Outcome, Row, Standing, Trial, Upgrade};
 
 /// Installations at once.
 const AT_ONCE: usize = 5;

@@ -1,15 +1,15 @@
 //! What routes answer in a simulated installation.
 
-use model::{Code, Ref, RouteSeen};
-use trials::sim;
+use portolan_model::{Code, Ref, RouteSeen};
+use portolan_trials::sim;
 
 #[test]
 fn a_route_answers_while_what_is_behind_it_is_ready() {
     let mut installation = sim::installation("openshift-2.8");
     let file = sim::plan(installation.world(), &["2.20"], &[]).expect("a plan");
-    let routes = kube_facts::routes(&file.plan);
+    let routes = portolan_kube_facts::routes(&file.plan);
     assert_eq!(routes.len(), 1, "{routes:?}");
-    let ask = |installation: &rehearse::Installation| installation.world().ask_routes(&routes).remove(0);
+    let ask = |installation: &portolan_rehearse::Installation| installation.world().ask_routes(&routes).remove(0);
     let look = ask(&installation);
     assert_eq!(look.seen, RouteSeen::Answers { status: 200, certificate: None });
     assert!(look.finding().is_none());

@@ -1,26 +1,30 @@
-//! Whole voyages on simulated installations: they end as they should, whatever dies on the way.
+//! Whole upgrades on simulated installations: they end as they should, whatever dies on the way.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use model::{Change, End, Outcome, Record, StepKind, Verdict};
-use rehearse::{Installation, Options, Subject};
-use trials::sim;
+use portolan_model::{Change, End, JournalRecord, Outcome, StepKind, Verdict};
+use portolan_rehearse::{Installation, Options, Subject};
+use portolan_trials::sim;
 
 /// Rehearses a plan.
-fn forecast(installation: &Installation, file: &model::PlanFile, options: Options) -> rehearse::Forecast {
+fn forecast(
+    installation: &Installation,
+    file: &portolan_model::PlanFile,
+    options: Options,
+) -> portolan_rehearse::Forecast {
     let mut world = installation.world().clone();
     world.learn_plan(file);
-    rehearse::rehearse(&world, &Subject::Plan(Arc::new(file.plan.clone())), &file.plan.volumes, options)
+    portolan_rehearse::rehearse(&world, &Subject::Plan(Arc::new(file.plan.clone())), &file.plan.volumes, options)
 }
 
 #[test]
 fn every_start_reaches_the_target_with_all_its_rows() {
-    for name in fixtures::installation_names() {
+    for name in portolan_fixtures::installation_names() {
         let mut installation = sim::installation(&name);
         let file = sim::plan(installation.world(), &["2.20"], &[]).expect("a plan");
         let rows = |installation: &Installation| -> BTreeMap<String, u64> {
-            let of = |aim: &model::VolumeAim| sim::rows(installation.world(), &aim.volume);
+            let of = |protected: &portolan_model::ProtectedVolume| sim::rows(installation.world(), &protected.volume);
             file.plan.volumes.iter().flat_map(of).collect()
         };
         let before = rows(&installation);
@@ -33,9 +37,9 @@ fn every_start_reaches_the_target_with_all_its_rows() {
             let now = after.get(&table).copied().unwrap_or_default();
             assert!(now >= rows, "{name}: {table} had {rows} rows and has {now}");
         }
-        for aim in &file.plan.volumes {
-            let is_alive = installation.world().disk(&aim.volume).is_some_and(|disk| disk.alive);
-            assert!(is_alive, "{name}: the disk of {} is erased", aim.claim);
+        for protected in &file.plan.volumes {
+            let is_alive = installation.world().disk(&protected.volume).is_some_and(|disk| disk.alive);
+            assert!(is_alive, "{name}: the disk of {} is erased", protected.claim);
         }
     }
 }
@@ -50,7 +54,7 @@ fn a_plan_of_two_hops_runs() {
         let (outcome, journal) = sim::run(&mut installation, &file, &mut |_| false);
         assert_eq!(outcome, Outcome::Finished, "{name}");
         let helms = journal.iter().filter(
-            |record| matches!(record, Record::Intent { action, .. } if matches!(&**action, model::Action::Helm { .. })),
+            |record| matches!(record, JournalRecord::Intent { action, .. } if matches!(&**action, portolan_model::Action::Helm { .. })),
         );
         assert_eq!(helms.count(), 2);
     }
@@ -58,7 +62,7 @@ fn a_plan_of_two_hops_runs() {
 
 #[test]
 fn every_start_is_safe_in_every_order_with_crashes_and_a_fault() {
-    for name in fixtures::installation_names() {
+    for name in portolan_fixtures::installation_names() {
         let installation = sim::installation(&name);
         let file = sim::plan(installation.world(), &["2.20"], &[]).expect("a plan");
         let found = forecast(&installation, &file, Options::default());
@@ -73,7 +77,7 @@ fn every_start_is_safe_in_every_order_with_crashes_and_a_fault() {
 
 /// What leaving a step out does from a start: the headline, and whether the plan reaches its end.
 const HARM: &[(&str, &str, Verdict, bool)] = &[
-    // The set is deleted first, so whether its new pod is there before helm deletes the claim is a race: the claim goes
+    // The set is deleted first, so whether its new pod is there before helm deletes the PVC is a race: the PVC goes
     // at once, or when that pod goes. Retain keeps the disk.
     ("openshift-2.8", "keep-claims", Verdict::Detached, false),
     ("openshift-2.8", "delete-secret", Verdict::Safe, false),
@@ -103,7 +107,7 @@ fn keep_and_retain_each_hold_what_the_other_does_not() {
             let file = sim::plan(installation.world(), &["2.20"], without).expect("a plan");
             forecast(&installation, &file, Options::orders()).headline()
         };
-        // Against helm's deletion keep holds alone; Retain alone saves the disk and loses the claim.
+        // Against helm's deletion keep holds alone; Retain alone saves the disk and loses the PVC.
         assert_eq!(verdict(&["retain-volumes"]), Verdict::Safe, "{start}");
         assert_eq!(verdict(&["keep-claims"]), Verdict::Detached, "{start}");
         assert_eq!(verdict(&["keep-claims", "retain-volumes"]), Verdict::Lost, "{start}");
@@ -112,17 +116,17 @@ fn keep_and_retain_each_hold_what_the_other_does_not() {
 
 #[test]
 fn retain_alone_saves_the_disk_when_the_claim_is_deleted_by_hand() {
-    // The danger that keep does not cover: somebody deletes the claim, or uninstalls the release.
+    // The danger that keep does not cover: somebody deletes the PVC, or uninstalls the release.
     for (without, alive) in [(&[][..], true), (&["retain-volumes"][..], false)] {
         let mut installation = sim::installation("openshift-2.8");
         let file = sim::plan(installation.world(), &["2.20"], without).expect("a plan");
-        let aim = file.plan.volumes[0].clone();
+        let protected = file.plan.volumes[0].clone();
         let (outcome, _) = sim::run(&mut installation, &file, &mut |_| false);
         assert_eq!(outcome, Outcome::Finished);
-        installation.delete(&aim.claim);
-        installation.delete(&model::Ref::pod(aim.claim.namespace(), "runai-backend-postgresql-0"));
+        installation.delete(&protected.claim);
+        installation.delete(&portolan_model::Ref::pod(protected.claim.namespace(), "runai-backend-postgresql-0"));
         installation.settle();
-        let disk = installation.world().disk(&aim.volume).expect("the disk is remembered");
+        let disk = installation.world().disk(&protected.volume).expect("the disk is remembered");
         assert_eq!(disk.alive, alive, "without {without:?}");
     }
 }
@@ -137,12 +141,12 @@ fn comes_to(start: &str, without: &[&str]) -> (Verdict, bool) {
 
 #[test]
 fn each_check_sees_something_that_would_pass_for_finished_without_it() {
-    // An empty database in place of the old one: the claim is on its volume still, so only the database's check sees it.
+    // An empty database in place of the old one: the PVC is on its volume still, so only the database's check sees it.
     assert_eq!(comes_to("openshift-2.8", &["existing-claim"]), (Verdict::Safe, false));
     assert_eq!(comes_to("openshift-2.8", &["existing-claim", "verify-volumes"]), (Verdict::Safe, false));
     let unseen = (Verdict::Detached, true);
     assert_eq!(comes_to("openshift-2.8", &["existing-claim", "verify-database"]), unseen, "it passes for finished");
-    // A claim that goes with its last pod: the volume's check sees it while the database still runs.
+    // A PVC that goes with its last pod: the volume's check sees it while the database still runs.
     let claim = &["keep-claims", "verify-volumes"][..];
     assert_eq!(comes_to("openshift-2.8", &["keep-claims"]), (Verdict::Detached, false));
     assert_eq!(comes_to("openshift-2.8", claim), unseen, "it passes for finished where the pod was there first");
@@ -211,7 +215,7 @@ fn every_end_that_finishes_after_crashes_is_the_undisturbed_end() {
     world.learn_plan(&file);
     let options = Options { faults: 0, stops: false, ..Options::default() };
     let subject = Subject::Plan(Arc::new(file.plan.clone()));
-    let (ends, _) = rehearse::ends(&world, &subject, &file.plan.volumes[0], options);
+    let (ends, _) = portolan_rehearse::ends(&world, &subject, &file.plan.volumes[0], options);
     let mut kinds: BTreeMap<String, usize> = BTreeMap::new();
     for (end, world) in &ends {
         assert_eq!(end.end, End::Finished, "with crashes alone every run goes on to its end");
@@ -249,12 +253,12 @@ fn the_same_installation_gives_the_same_plan() {
 fn a_plan_is_not_applied_to_an_installation_that_moved() {
     let mut installation = sim::installation("openshift-2.8");
     let file = sim::plan(installation.world(), &["2.20"], &[]).expect("a plan");
-    let aim = file.plan.volumes[0].clone();
-    let mut json = (*installation.world().get(&aim.volume).expect("the volume").0).clone();
+    let protected = file.plan.volumes[0].clone();
+    let mut json = (*installation.world().get(&protected.volume).expect("the volume").0).clone();
     json["spec"]["persistentVolumeReclaimPolicy"] = serde_json::json!("Retain");
-    installation.world_mut().put(&aim.volume, json);
+    installation.world_mut().put(&protected.volume, json);
     let (outcome, journal) = sim::run(&mut installation, &file, &mut |_| false);
-    let Outcome::Moved { findings } = outcome else { panic!("{outcome:?}") };
+    let Outcome::Drifted { findings } = outcome else { panic!("{outcome:?}") };
     assert!(findings[0].evidence[0].contains("persistentVolumeReclaimPolicy: Delete -> Retain"), "{findings:?}");
-    assert!(!journal.iter().any(|record| matches!(record, Record::Intent { .. })));
+    assert!(!journal.iter().any(|record| matches!(record, JournalRecord::Intent { .. })));
 }

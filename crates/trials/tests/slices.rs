@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use model::{Digest, Manifest, Object, Plan, Ref, StepKind, VolumeEnd, canonical};
-use rehearse::{Options, Subject, World};
+use portolan_model::{Digest, Manifest, Object, Plan, Ref, StepKind, VolumeEnd, canonical};
+use portolan_rehearse::{Options, Subject, World};
+use portolan_trials::sim;
 use serde_json::json;
-use trials::sim;
 
-/// What a small world has: a database with its claim, a Secret, and something outside the cone.
+/// What a small world has: a database with its PVC, a Secret, and something outside the cone.
 fn is_kept(name: &Ref) -> bool {
     match name.kind() {
         "ConfigMap" => name.name() == "runai-backend-config",
@@ -34,7 +34,7 @@ fn small(start: &str, without: &[&str]) -> (World, Plan) {
                 manifest.docs.retain(|doc| doc.name().is_some_and(|name| is_kept(&name)));
                 let bytes = canonical(&manifest);
                 run.manifest = Digest::of(&bytes);
-                run.docs = helm_compat::redact::fingerprint(&manifest.docs, &manifest.free);
+                run.docs = portolan_helm_compat::redact::fingerprint(&manifest.docs, &manifest.nondeterministic_fields);
                 world.learn(&run.manifest, &bytes);
             }
             StepKind::WaitReady { workloads } => workloads.retain(is_kept),
@@ -49,12 +49,12 @@ fn small(start: &str, without: &[&str]) -> (World, Plan) {
             _ => true,
         });
     }
-    plan.expects.retain(|name, _| is_kept(name));
+    plan.preconditions.retain(|name, _| is_kept(name));
     (world.clone(), plan)
 }
 
 fn outcomes(world: &World, plan: &Plan, options: Options) -> (BTreeSet<VolumeEnd>, usize) {
-    let forecast = rehearse::rehearse(world, &Subject::Plan(Arc::new(plan.clone())), &plan.volumes, options);
+    let forecast = portolan_rehearse::rehearse(world, &Subject::Plan(Arc::new(plan.clone())), &plan.volumes, options);
     let volume = &forecast.volumes[0];
     assert!(volume.unknown.is_empty(), "{:?}", volume.unknown);
     (volume.ends.keys().copied().collect(), forecast.worlds)
@@ -80,7 +80,7 @@ fn a_slice_finds_what_the_whole_finds() {
     }
 }
 
-/// What a namespace has beside the release: a set that runs on a claim of its own, each with its volume.
+/// What a namespace has beside the release: a set that runs on a PVC of its own, each with its volume.
 fn beside(world: &mut World, number: usize) {
     let (space, name, uid) = ("runai-backend", format!("other-{number}"), |kind: &str| format!("{kind}-{number}"));
     let claim = format!("data-{name}-0");

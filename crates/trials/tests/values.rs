@@ -7,14 +7,14 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::{Command, Output};
 
-use helm_compat::{argv, values};
-use model::{ChartId, Digest, HelmClient, HelmRun, HelmToken, ReleaseId, ValuesMode};
+use portolan_helm_compat::{argv, values};
+use portolan_model::{ChartId, Digest, HelmClient, HelmRun, HelmToken, ReleaseId, ValuesMode};
+use portolan_testkit::rig::{Namespace, Rig, pins};
 use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::test_runner::{Config, TestRng, TestRunner};
 use semver::Version;
 use serde_json::{Map, Value};
-use testkit::rig::{Namespace, Rig, pins};
 
 /// What `--set`, YAML or a shell could take for their own, and what they should leave alone.
 const PIECES: [&str; 41] = [
@@ -247,8 +247,8 @@ impl<'a> Bench<'a> {
             mode: ValuesMode::ResetThenReuse,
             manifest: none,
             docs: BTreeMap::new(),
-            free: BTreeMap::new(),
-            guards: Vec::new(),
+            nondeterministic_fields: BTreeMap::new(),
+            required_keys: Vec::new(),
         }
     }
 

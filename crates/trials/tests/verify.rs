@@ -3,14 +3,14 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
+use portolan_testkit::rig::{Rig, pins};
+use portolan_trials::program::Program;
+use portolan_trials::reports::CaseFixture;
+use portolan_trials::shell::Shell;
 use serde_json::json;
-use testkit::rig::{Rig, pins};
-use trials::program::Program;
-use trials::reports::Site;
-use trials::shell::Shell;
 
 /// What `verify` says has to name this, and to end with 3.
-fn differs(site: &Site<'_>, shell: &Shell, named: &str) -> Result<()> {
+fn differs(site: &CaseFixture<'_>, shell: &Shell, named: &str) -> Result<()> {
     let said = shell.run(&format!("portolan verify -n {} --release store", site.namespace()))?;
     let words = said.stderr.split_whitespace().collect::<Vec<_>>().join(" ");
     ensure!(said.code == 3 && words.contains("error[PL401]") && words.contains(named), "{named}: {said:?}");
@@ -23,7 +23,7 @@ fn looks_again(rig: &Rig) -> Result<()> {
     let program = Program::build(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../.."))?;
     let shell = Shell::new(rig, &program, &rig.helm(helm)?)?;
     let raw = json!({});
-    let site = Site::install(rig, helm, &raw)?;
+    let site = CaseFixture::install(rig, helm, &raw)?;
     let (namespace, charts) = (site.namespace(), site.write_charts(&site.upgrade(&raw)?, "typed")?);
     let charts = charts.display();
     shell.ok(&format!("portolan upgrade --yes --to 2.20.0 -n {namespace} --release store --chart {charts}"))?;

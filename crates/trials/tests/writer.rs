@@ -7,9 +7,9 @@ use std::process::{Child, Stdio};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use model::{Code, Outcome, TableChange};
-use testkit::rig::{Rig, pins};
-use trials::real::{DATABASE, Site, known};
+use portolan_model::{Code, Outcome, TableChange};
+use portolan_testkit::rig::{Rig, pins};
+use portolan_trials::real::{ClusterFixture, DATABASE, known};
 
 const TABLE: &str = "public.ledger";
 
@@ -27,7 +27,7 @@ struct Client {
 }
 
 impl Client {
-    fn start(rig: &Rig, site: &Site<'_>) -> Self {
+    fn start(rig: &Rig, site: &ClusterFixture<'_>) -> Self {
         let mut command = rig.kubectl();
         command.args(["exec", "-i", "-n", site.space().name(), DATABASE, "--", "env"]);
         command.arg(format!("PGPASSWORD={}", site.password()));
@@ -65,16 +65,16 @@ impl Client {
     }
 }
 
-fn ids(site: &Site<'_>) -> BTreeSet<u64> {
+fn ids(site: &ClusterFixture<'_>) -> BTreeSet<u64> {
     let line = sql(site, "select string_agg(id::text, ',') from ledger");
     line.split(',').map(|id| id.parse().expect("a number")).collect()
 }
 
-fn rows(site: &Site<'_>) -> u64 {
+fn rows(site: &ClusterFixture<'_>) -> u64 {
     sql(site, "select count(*) from ledger").parse().expect("a number")
 }
 
-fn sql(site: &Site<'_>, sql: &str) -> String {
+fn sql(site: &ClusterFixture<'_>, sql: &str) -> String {
     site.space().psql(DATABASE, site.password(), sql).expect("the database answers")
 }
 
@@ -82,7 +82,7 @@ fn sql(site: &Site<'_>, sql: &str) -> String {
 #[ignore = "needs the rig: cargo xtask test"]
 fn a_client_that_writes_until_the_end_is_no_alarm_and_missing_rows_are() {
     let rig = Rig::shared().expect("the rig");
-    let site = Site::install(&rig, "openshift-2.8", pins::HELM[1]).expect("an installation");
+    let site = ClusterFixture::install(&rig, "openshift-2.8", pins::HELM[1]).expect("an installation");
     sql(
         &site,
         &format!("create table ledger (id bigint primary key); insert into ledger select generate_series(1, {SEEDS})"),
@@ -125,7 +125,7 @@ fn a_client_that_writes_until_the_end_is_no_alarm_and_missing_rows_are() {
 }
 
 /// A table that somebody holds locked is not waited for, and no alarm.
-fn a_locked_table_is_told(rig: &Rig, site: &Site<'_>, folder: &std::path::Path) {
+fn a_locked_table_is_told(rig: &Rig, site: &ClusterFixture<'_>, folder: &std::path::Path) {
     let mut command = rig.kubectl();
     command.args(["exec", "-i", "-n", site.space().name(), DATABASE, "--", "env"]);
     command.arg(format!("PGPASSWORD={}", site.password()));
@@ -144,7 +144,7 @@ fn a_locked_table_is_told(rig: &Rig, site: &Site<'_>, folder: &std::path::Path) 
     psql.wait().expect("psql ends");
 }
 
-fn digests_see_other_content(site: &Site<'_>, database: &model::DatabaseRef) {
+fn digests_see_other_content(site: &ClusterFixture<'_>, database: &portolan_model::DatabaseRef) {
     sql(site, "create table note (id int primary key, text text); insert into note values (1, 'a'), (2, 'b')");
     let before = site.look_deep(database).expect("a look");
     let same = site.look_deep(database).expect("a look");

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use adapters::charts::Listing;
-use helm_compat::chart::PackedChart;
-use helm_compat::helmignore::{self, IgnoreRules};
-use model::{ChartId, Code, Digest, Fetched, Finding};
-use plan::planner;
+use portolan_adapters::charts::Listing;
+use portolan_helm_compat::chart::PackedChart;
+use portolan_helm_compat::helmignore::{self, IgnoreRules};
+use portolan_model::{ChartId, Code, Digest, Fetched, Finding};
+use portolan_plan::planner;
 
 /// How many lines a list of versions has at most.
 const LINES: usize = 12;
@@ -30,7 +30,7 @@ impl Catalog {
     /// The fixture charts.
     #[must_use]
     pub fn of_fixtures() -> Self {
-        Self::new(fixtures::charts(), None)
+        Self::new(portolan_fixtures::charts(), None)
     }
 
     /// Name and version of each.

@@ -1,11 +1,11 @@
 //! The planned objects against the live cluster, when a plan is made.
 
-use helm_compat::precheck::{Known, PlannedWrites};
-use helm_compat::record;
-use helm_compat::record_size::{self, RecordSize};
-use inventory::Survey;
-use model::{CheckAnswer, CheckAsk, Finding, ObjectCheck, PlanFile, ReleaseId, ServerCheck, StepKind};
-use plan::planner::HopRendering;
+use portolan_helm_compat::precheck::{KnownObjects, PlannedWrites};
+use portolan_helm_compat::record;
+use portolan_helm_compat::record_size::{self, RecordSize};
+use portolan_inventory::Survey;
+use portolan_model::{CheckAnswer, CheckAsk, Finding, ObjectCheck, PlanFile, ReleaseId, ServerCheck, StepKind};
+use portolan_plan::planner::HopRendering;
 use serde_json::Value;
 
 use crate::target::Target;
@@ -14,7 +14,7 @@ use crate::target::Target;
 /// nobody to ask.
 pub(crate) async fn check_objects(target: &Target, survey: &Survey, hops: Vec<HopRendering>, file: &mut PlanFile) {
     let Target::Cluster(cluster) = target else { return };
-    let mut known = Known::of_inventory(&survey.inventory);
+    let mut known = KnownObjects::of_inventory(&survey.inventory);
     let mut stored = survey.inventory.release.docs.clone();
     let checks: Vec<ObjectCheck> = file.plan.steps().filter_map(|step| of_step(&step.kind)).cloned().collect();
     for (index, (check, objects)) in checks.into_iter().zip(hops).enumerate() {
@@ -47,7 +47,11 @@ fn of_step(kind: &StepKind) -> Option<&ObjectCheck> {
 }
 
 /// Whether the record fits; where it is close, the server is asked with the record itself.
-async fn record_fits(client: &adapters::kubernetes::Client, record: &Value, release: &ReleaseId) -> Option<Finding> {
+async fn record_fits(
+    client: &portolan_adapters::kubernetes::Client,
+    record: &Value,
+    release: &ReleaseId,
+) -> Option<Finding> {
     let secret = match record_size::judge(record, release) {
         RecordSize::Fits => return None,
         RecordSize::TooLarge(finding) => return Some(*finding),

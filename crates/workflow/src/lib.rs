@@ -18,5 +18,5 @@ pub use simulated::{Render, SavedSurvey, Simulated};
 pub use survey::{databases, look_into, survey, survey_cluster};
 pub use target::{Cluster, Target};
 
-pub use engine::{Fold, StepNote, archive, compare};
-pub use plan::planner::{HopRendering, Limits, UpgradeRequest};
+pub use portolan_engine::{Fold, StepNote, archive, compare};
+pub use portolan_plan::planner::{HopRendering, Limits, UpgradeRequest};

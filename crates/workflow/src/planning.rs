@@ -3,15 +3,15 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use adapters::helm::DryRun;
-use inventory::{Survey, survey as questions};
-use model::{Finding, HelmClient, Inventory, PlanFile, RenderJob, Rendering, Severity};
-use plan::planner::{self, HopRendering, UpgradeRequest};
-use plan::{Planning, linter};
-use recipe::Book;
-use rehearse::{KnownDatabase, Options, Rehearsal, Subject, World};
+use portolan_adapters::helm::DryRun;
+use portolan_inventory::{Survey, survey as questions};
+use portolan_model::{Finding, HelmClient, Inventory, PlanFile, RenderJob, Rendering, Severity};
+use portolan_plan::planner::{self, HopRendering, UpgradeRequest};
+use portolan_plan::{Planning, linter};
+use portolan_recipe::RecipeSet;
+use portolan_rehearse::{KnownDatabase, Options, Rehearsal, Subject, World};
 
-pub use plan::planner::Protection;
+pub use portolan_plan::planner::Protection;
 
 use crate::checks::check_objects;
 use crate::simulated::Simulated;
@@ -42,7 +42,7 @@ pub enum Rehearse {
 pub async fn plan(
     target: &Target,
     survey: &Survey,
-    book: &Book,
+    book: &RecipeSet,
     request: &UpgradeRequest,
     rehearses: Rehearse,
 ) -> Result<Planned, Finding> {
@@ -76,7 +76,7 @@ pub async fn plan(
 pub async fn rendered(
     target: &Target,
     survey: &Survey,
-    book: &Book,
+    book: &RecipeSet,
     request: &UpgradeRequest,
 ) -> Result<Vec<HopRendering>, Finding> {
     let helm = usable_helm(target, survey).await?;
@@ -88,7 +88,7 @@ pub async fn rendered(
 /// The helm of a survey, if its release can be upgraded with it.
 ///
 /// # Errors
-/// [`model::Code::NoHelm`]; as [`inventory::survey::upgradable`].
+/// [`portolan_model::Code::NoHelm`]; as [`portolan_inventory::survey::upgradable`].
 pub async fn usable_helm(target: &Target, survey: &Survey) -> Result<HelmClient, Finding> {
     let helm = target.helm_of(survey).await?;
     questions::upgradable(&survey.inventory)?;
@@ -135,9 +135,9 @@ impl<'a> Renderer<'a> {
 /// The protections of a release alone, linted.
 ///
 /// # Errors
-/// [`model::Code::NotVisible`] if PVCs may not be listed; the finding of a broken safety rule.
+/// [`portolan_model::Code::NotVisible`] if PVCs may not be listed; the finding of a broken safety rule.
 pub fn protect(survey: &Survey) -> Result<Protection, Finding> {
-    let helm = survey.inventory.helm.clone().unwrap_or_else(rehearse::simulated_helm);
+    let helm = survey.inventory.helm.clone().unwrap_or_else(portolan_rehearse::simulated_helm);
     let protection = planner::protect(&survey.inventory, &helm)?;
     let broken = linter::lint(&protection.file.plan);
     match broken.into_iter().find(|finding| finding.severity == Severity::Blocking) {
@@ -153,6 +153,6 @@ pub fn rehearse(world: &World, file: &PlanFile) -> Rehearsal {
     let mut world = world.clone();
     world.learn_plan(file);
     let subject = Subject::Plan(Arc::new(file.plan.clone()));
-    let forecast = rehearse::rehearse(&world, &subject, &file.plan.volumes, Options::default());
+    let forecast = portolan_rehearse::rehearse(&world, &subject, &file.plan.volumes, Options::default());
     Rehearsal { forecast, took: begin.elapsed() }
 }

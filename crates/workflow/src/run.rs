@@ -2,16 +2,16 @@
 
 use std::sync::Arc;
 
-use adapters::driver::Driver;
-use adapters::kubernetes::Client;
-use adapters::store::RunStore;
-use engine::{Engine, Fold, StepNote};
-use inventory::Survey;
-use model::{
-    Code, Cond, Elapsed, Event, Finding, HelmToken, Input, Outcome, Plan, Progress, Record, Ref, Reply, Request,
+use portolan_adapters::driver::Driver;
+use portolan_adapters::kubernetes::Client;
+use portolan_adapters::store::RunStore;
+use portolan_engine::{Engine, Fold, StepNote};
+use portolan_inventory::Survey;
+use portolan_model::{
+    Code, Cond, Elapsed, Event, Finding, HelmToken, Input, JournalRecord, Outcome, Plan, Progress, Ref, Reply, Request,
     RouteLook, Seen, Urgency, Wait,
 };
-use rehearse::Installation;
+use portolan_rehearse::Installation;
 use tokio::sync::watch;
 
 use crate::simulated::{self, Simulated};
@@ -111,7 +111,7 @@ impl Serve for RunDriver {
 /// Sends a request to each Route and Ingress of a cluster, from this machine.
 pub async fn ask_routes(client: &Client, routes: &[Ref]) -> Vec<RouteLook> {
     let seen = client.read(routes).await;
-    adapters::routes::look(routes.iter().cloned().zip(seen).collect()).await
+    portolan_adapters::routes::look(routes.iter().cloned().zip(seen).collect()).await
 }
 
 fn serve_simulated(
@@ -150,7 +150,7 @@ fn serve_simulated(
 }
 
 /// Whether a process is killed, told after each of its requests from the journal so far.
-pub type Kill<'a> = dyn FnMut(&[Record]) -> bool + 'a;
+pub type Kill<'a> = dyn FnMut(&[JournalRecord]) -> bool + 'a;
 
 /// What happens to an installation just before a request is answered.
 pub type Meddle<'a> = dyn FnMut(&Request, &mut Installation) + 'a;
@@ -160,7 +160,7 @@ pub struct InMemory<'a> {
     /// The installation.
     pub installation: &'a mut Installation,
     /// The journal so far.
-    pub journal: &'a mut Vec<Record>,
+    pub journal: &'a mut Vec<JournalRecord>,
     /// When the process is killed. An answer on its way is lost with it.
     pub kill: &'a mut Kill<'a>,
     /// What others do meanwhile.
@@ -240,7 +240,7 @@ impl Stops {
 pub async fn apply(
     driver: &mut impl Serve,
     plan: &Arc<Plan>,
-    journal: &[Record],
+    journal: &[JournalRecord],
     host: &str,
     stops: &Stops,
     events: &mut dyn FnMut(&Event),
@@ -366,9 +366,9 @@ pub async fn drift(target: &Target, survey: &Survey, plan: &Arc<Plan>) -> Result
     let mut engine = Engine::resume(plan.clone(), &[], "");
     loop {
         let reply = match engine.want() {
-            Request::Append(Record::Bound, _) => return Ok(Vec::new()),
+            Request::Append(JournalRecord::Bound, _) => return Ok(Vec::new()),
             Request::Append(..) => Reply::Appended,
-            Request::End(Outcome::Moved { findings }) => return Ok(findings),
+            Request::End(Outcome::Drifted { findings }) => return Ok(findings),
             Request::Read(names) => Reply::Seen(target.read(&names).await),
             // A check that cannot be made is not one that was passed.
             other => {

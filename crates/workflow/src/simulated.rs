@@ -2,14 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
-use adapters::helm::{self, DryRun};
-use helm_compat::chart::PackedChart;
-use inventory::credential::KnownSecrets;
-use inventory::redaction::Redactor;
-use inventory::{Survey, read_saved};
-use model::{Code, Finding, HelmClient, Inventory, Ref, ReleaseId, RenderJob, Rendered, Rendering, SecretKey};
-use recipe::Book;
-use rehearse::{Installation, KnownDatabase, Saved};
+use portolan_adapters::helm::{self, DryRun};
+use portolan_helm_compat::chart::PackedChart;
+use portolan_inventory::credential::KnownSecrets;
+use portolan_inventory::redaction::Redactor;
+use portolan_inventory::{Survey, read_saved};
+use portolan_model::{Code, Finding, HelmClient, Inventory, Ref, ReleaseId, RenderJob, Rendered, Rendering, SecretKey};
+use portolan_recipe::RecipeSet;
+use portolan_rehearse::{Installation, InstallationSnapshot, KnownDatabase};
 use serde_json::Value;
 
 /// The file of an installation in its folder.
@@ -52,7 +52,7 @@ impl Simulated {
     ///
     /// # Errors
     /// [`Code::NoSimulation`] if there is none, or it cannot be read.
-    pub fn open(name: &str, book: &Book) -> Result<Self, Finding> {
+    pub fn open(name: &str, book: &RecipeSet) -> Result<Self, Finding> {
         let path = Path::new(name);
         if path.is_file() {
             return Self::of_inventory(path, book);
@@ -62,7 +62,7 @@ impl Simulated {
         }
         if !path.join(FILE).exists() {
             let finding = Finding::blocking(Code::NoSimulation, format!("there is no simulated installation `{name}`"));
-            return Err(finding.with(format!("available: {}", fixtures::installation_names().join(", "))));
+            return Err(finding.with(format!("available: {}", portolan_fixtures::installation_names().join(", "))));
         }
         Self::load(path)
     }
@@ -71,7 +71,8 @@ impl Simulated {
     /// goes first.
     #[must_use]
     pub fn is_fresh(name: &str) -> bool {
-        let known = fixtures::installation_names().iter().any(|known| known == name) || Path::new(name).is_file();
+        let known =
+            portolan_fixtures::installation_names().iter().any(|known| known == name) || Path::new(name).is_file();
         known && !Path::new(name).join(FILE).exists()
     }
 
@@ -80,20 +81,20 @@ impl Simulated {
     /// # Errors
     /// [`Code::NoSimulation`] if there is none of this name, [`Code::NotRecorded`] if a rendering is missing.
     pub fn fresh(name: &str) -> Result<Installation, Finding> {
-        fixtures::installation(name, &|chart: &PackedChart, release: &ReleaseId, values: &Value| {
-            let key = fixtures::rendering_key(&chart.digest, release, values);
-            fixtures::recorded(&key).ok_or_else(|| {
+        portolan_fixtures::installation(name, &|chart: &PackedChart, release: &ReleaseId, values: &Value| {
+            let key = portolan_fixtures::rendering_key(&chart.digest, release, values);
+            portolan_fixtures::recorded(&key).ok_or_else(|| {
                 Finding::blocking(Code::NotRecorded, format!("the rendering {key} of {} is not recorded", chart.id))
                     .next("cargo xtask render")
             })
         })
     }
 
-    fn of_inventory(path: &Path, book: &Book) -> Result<Self, Finding> {
+    fn of_inventory(path: &Path, book: &RecipeSet) -> Result<Self, Finding> {
         let survey = read_inventory(path)?;
         let name = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
         let databases = known_databases(book, &survey.inventory.release.id);
-        let world = rehearse::from_inventory(&survey.inventory, &databases);
+        let world = portolan_rehearse::from_inventory(&survey.inventory, &databases);
         let saved = SavedSurvey { known: survey.known(), survey };
         Ok(Self { saved: Some(saved), ..Self::new(Installation::of_world(&name, world)) })
     }
@@ -108,7 +109,7 @@ impl Simulated {
             Finding::blocking(Code::NoSimulation, format!("{} is not usable", path.display())).with(error)
         };
         let text = fs_err::read_to_string(&path).map_err(|error| unusable(error.to_string()))?;
-        let saved: Saved = serde_json::from_str(&text).map_err(|error| unusable(error.to_string()))?;
+        let saved: InstallationSnapshot = serde_json::from_str(&text).map_err(|error| unusable(error.to_string()))?;
         Ok(Self { folder: Some(folder.to_owned()), ..Self::new(Installation::load(saved)) })
     }
 
@@ -153,7 +154,7 @@ impl Simulated {
             return render(job);
         }
         let namespace = &job.release.namespace;
-        if let Some(recorded) = fixtures::rendering(&job.digest(), &job.release, &job.values) {
+        if let Some(recorded) = portolan_fixtures::rendering(&job.digest(), &job.release, &job.values) {
             return Ok(self.redacted(recorded.rendering(), namespace));
         }
         let program = if matches!(helm, HelmClient::Simulated { .. }) {
@@ -211,14 +212,14 @@ fn read_inventory(path: &Path) -> Result<Survey, Finding> {
 }
 
 /// The databases that the recipes know.
-fn known_databases(book: &Book, release: &ReleaseId) -> Vec<KnownDatabase> {
+fn known_databases(book: &RecipeSet, release: &ReleaseId) -> Vec<KnownDatabase> {
     let databases = book.product.databases.iter();
     databases
         .map(|database| {
-            let secret = Ref::secret(&release.namespace, &recipe::fill(&database.password.secret, release));
+            let secret = Ref::secret(&release.namespace, &portolan_recipe::fill(&database.password.secret, release));
             let key = |key: &String| SecretKey { secret: secret.clone(), key: key.clone() };
             KnownDatabase {
-                set: Ref::set(&release.namespace, &recipe::fill(&database.set, release)),
+                set: Ref::set(&release.namespace, &portolan_recipe::fill(&database.set, release)),
                 passwords: database.password.keys.iter().map(key).collect(),
                 server_version: String::new(),
             }

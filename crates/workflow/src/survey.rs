@@ -2,19 +2,21 @@
 
 use std::collections::BTreeMap;
 
-use adapters::kubernetes::Client;
-use adapters::postgres::{self, Depth};
-use inventory::{Survey, survey as questions};
-use model::{Answer, Ask, DatabaseError, DatabaseRef, Finding, Inventory, ReleaseId, SecretKey, Snapshot};
-use plan::planner;
-use recipe::Book;
+use portolan_adapters::kubernetes::Client;
+use portolan_adapters::postgres::{self, Depth};
+use portolan_inventory::{Survey, survey as questions};
+use portolan_model::{
+    Answer, DatabaseError, DatabaseRef, Finding, Inventory, ReleaseId, SecretKey, Snapshot, SurveyQuery,
+};
+use portolan_plan::planner;
+use portolan_recipe::RecipeSet;
 
 use crate::target::Target;
 
 /// Surveys a release; writes nothing. The helm of this machine is looked for meanwhile.
 ///
 /// # Errors
-/// As [`inventory::survey::conclude`]; and if the API server does not answer, or the helm that the user named cannot be used.
+/// As [`portolan_inventory::survey::conclude`]; and if the API server does not answer, or the helm that the user named cannot be used.
 pub async fn survey(target: &Target, release: &ReleaseId) -> Result<Survey, Finding> {
     match target {
         Target::Simulated(simulated) => {
@@ -55,8 +57,8 @@ pub async fn survey_cluster(client: &Client, release: &ReleaseId) -> Result<Surv
 /// Asks until the survey has no further question.
 async fn rounds(
     release: &ReleaseId,
-    answer: impl AsyncFn(Vec<Ask>) -> Result<Vec<Answer>, Finding>,
-) -> Result<BTreeMap<Ask, Answer>, Finding> {
+    answer: impl AsyncFn(Vec<SurveyQuery>) -> Result<Vec<Answer>, Finding>,
+) -> Result<BTreeMap<SurveyQuery, Answer>, Finding> {
     let mut answers = BTreeMap::new();
     let mut asks = questions::first(release);
     while !asks.is_empty() {
@@ -69,8 +71,8 @@ async fn rounds(
 /// The databases that the recipes know and that the release runs.
 ///
 /// # Errors
-/// [`model::Code::NoCredentials`] if the password of one cannot be found.
-pub fn databases(survey: &Survey, book: &Book) -> Result<Vec<DatabaseRef>, Finding> {
+/// [`portolan_model::Code::NoCredentials`] if the password of one cannot be found.
+pub fn databases(survey: &Survey, book: &RecipeSet) -> Result<Vec<DatabaseRef>, Finding> {
     let inventory: &Inventory = &survey.inventory;
     planner::databases(inventory, &|key: &SecretKey| survey.secrets.get(key).map(str::to_owned), book)
 }

@@ -2,12 +2,12 @@
 
 use std::path::PathBuf;
 
-use adapters::helm;
-use adapters::{kubernetes::Client, postgres};
-use inventory::Survey;
-use model::{Code, DatabaseRef, Finding, HelmClient, Object, Plan, Ref, Right, RouteLook, Seen, Uid};
-use plan::planner::Servers;
-use rehearse::{KnownDatabase, World};
+use portolan_adapters::helm;
+use portolan_adapters::{kubernetes::Client, postgres};
+use portolan_inventory::Survey;
+use portolan_model::{Code, DatabaseRef, Finding, HelmClient, Object, Plan, Ref, Right, RouteLook, Seen, Uid};
+use portolan_plan::planner::Servers;
+use portolan_rehearse::{KnownDatabase, World};
 
 use crate::run::ask_routes;
 use crate::simulated::Simulated;
@@ -105,7 +105,7 @@ impl Target {
     pub fn world(&self, survey: &Survey, databases: &[KnownDatabase]) -> World {
         match self {
             Self::Simulated(simulated) => simulated.installation.world().clone(),
-            Self::Cluster(_) => rehearse::from_inventory(&survey.inventory, databases),
+            Self::Cluster(_) => portolan_rehearse::from_inventory(&survey.inventory, databases),
         }
     }
 

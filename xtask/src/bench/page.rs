@@ -4,7 +4,7 @@ use std::fmt;
 use std::fmt::Write as _;
 
 use anyhow::{Context, Result};
-use testkit::rig::pins;
+use portolan_testkit::rig::pins;
 
 /// What was measured of one thing, and what was aimed at.
 pub(crate) struct Row {
@@ -16,7 +16,7 @@ pub(crate) struct Row {
     /// What stands beside it; of a plan's own cost the part of helm.
     pub(crate) theirs: String,
     pub(crate) measured: String,
-    pub(crate) aim: String,
+    pub(crate) protected: String,
     pub(crate) is_met: bool,
 }
 
@@ -28,8 +28,8 @@ impl Row {
 
 impl fmt::Display for Row {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { what, helm, count, ours, theirs, measured, aim, .. } = self;
-        write!(f, "| {what} | {helm} | {count} | {ours} | {theirs} | {measured} | {aim} | {} |", self.met())
+        let Self { what, helm, count, ours, theirs, measured, protected, .. } = self;
+        write!(f, "| {what} | {helm} | {count} | {ours} | {theirs} | {measured} | {protected} | {} |", self.met())
     }
 }
 
@@ -94,12 +94,12 @@ pub(crate) fn page(rows: &[Row], machine: &Machine, date: &str) -> String {
          and asks the routes. The page is its reading `{}`: its commands typed one after the other without a pause, by the real kubectl and \
          helm, and with the database's password given to helm, which the page has lost by then: without it the migration \
          never ends. Both on a fresh installation, and both end when every Deployment and StatefulSet is ready and every Job is done.\n\
-         - **A plan among {} objects**: ConfigMaps, Secrets, records of other releases, claims with their volumes, Deployments and StatefulSets \
+         - **A plan among {} objects**: ConfigMaps, Secrets, records of other releases, PVCs with their volumes, Deployments and StatefulSets \
          scaled to 0, Services and pods that are not scheduled; three quarters of them in the release's own namespace. Time on a \
          processor is that of `portolan` and of the helms that it runs; memory is the peak of `portolan` alone, and beside it that of one \
          helm, which is there at the same time. Requests are counted by a proxy.\n",
         super::READING,
-        super::crowd::SIZE,
+        super::background_objects::SIZE,
     );
     text
 }

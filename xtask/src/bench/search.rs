@@ -6,8 +6,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
+use portolan_trials::program::Program;
 use serde_json::Value;
-use trials::program::Program;
 
 use super::page::Machine;
 use super::series::{Pairs, Series};

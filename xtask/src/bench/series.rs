@@ -65,7 +65,7 @@ impl Pairs {
     }
 
     /// What was measured of them, in seconds, as a row.
-    pub(crate) fn row(&self, what: &str, helm: &str, measured: String, aim: String, is_met: bool) -> Row {
+    pub(crate) fn row(&self, what: &str, helm: &str, measured: String, protected: String, is_met: bool) -> Row {
         Row {
             what: what.into(),
             helm: helm.into(),
@@ -73,7 +73,7 @@ impl Pairs {
             ours: self.ours.show("s"),
             theirs: self.theirs.show("s"),
             measured,
-            aim,
+            protected,
             is_met,
         }
     }

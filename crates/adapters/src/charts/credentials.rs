@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
 use docker_credential::{CredentialRetrievalError, DockerCredential, get_credential_from_reader};
-use model::{Code, Finding};
+use portolan_model::{Code, Finding};
 use serde_json::{Value, json};
 
 /// A name and a password. Neither is ever shown, or written but into a file of mode 0600 that helm reads.
@@ -76,7 +76,8 @@ impl Files {
             return Ok(None);
         }
         // An address with a login in it is not shown.
-        let known = super::Source::parse(known).map_or_else(|_| "another one".to_owned(), |source| source.to_string());
+        let known =
+            super::ChartSource::parse(known).map_or_else(|_| "another one".to_owned(), |source| source.to_string());
         let finding =
             Finding::warning(Code::OtherRepository, format!("helm knows another address under the name {name}"));
         Ok(Some(finding.with(format!("helm's list: {known}")).with(format!("used here:   {url}"))))
@@ -208,7 +209,7 @@ mod tests {
         assert_eq!(files.another("usual", "https://u/c").expect("a list"), None);
         assert_eq!(files.another("unknown", "https://u/c").expect("a list"), None);
         let warning = files.another("other", "https://u/c").expect("a list").expect("a warning");
-        assert_eq!((warning.code, warning.severity), (Code::OtherRepository, model::Severity::Warning));
+        assert_eq!((warning.code, warning.severity), (Code::OtherRepository, portolan_model::Severity::Warning));
         assert_eq!(warning.evidence, ["helm's list: https://o", "used here:   https://u/c"]);
         let hidden = files.another("mine", "https://u/c").expect("a list").expect("a warning");
         assert!(!format!("{hidden:?}").contains("hidden"), "{hidden:?}");

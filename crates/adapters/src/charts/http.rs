@@ -1,9 +1,9 @@
 //! A repository with an `index.yaml`, on helm's list in a home of its own.
 
-use model::{Code, Finding};
+use portolan_model::{Code, Finding};
 use serde_json::json;
 
-use super::{Access, Files, Offer, Source, said};
+use super::{Access, ChartSource, Files, Offer, said};
 use crate::helm::Home;
 
 /// Its name on that list.
@@ -28,14 +28,14 @@ pub(super) async fn list(
     let list = json!({ "apiVersion": "", "generated": "1970-01-01T00:00:00Z", "repositories": [entry] });
     home.write("config/repositories.yaml", list.to_string().as_bytes())?;
     let said = said::fetch(home, &["repo", "update", NAME], None).await?;
-    let source = Source::Repository { url: url.to_owned() };
+    let source = ChartSource::Repository { url: url.to_owned() };
     // Helm 3 ends well without an index too.
     let Ok(index) = std::fs::read_to_string(home.path(&format!("cache/repository/{NAME}-index.yaml"))) else {
         return Err(said::of_index(&said.text, &source));
     };
     let listed = crate::compat::index(&index, names)
         .map_err(|error| Finding::blocking(Code::BadIndex, format!("{source} has no readable index")).with(error))?;
-    let offer = |chart: helm_compat::index::Listed| Offer {
+    let offer = |chart: portolan_helm_compat::index::Listed| Offer {
         pull: format!("{NAME}/{}", chart.id.name),
         id: chart.id,
         version: chart.version,

@@ -4,11 +4,11 @@ use std::error::Error as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use model::{ChartId, Code, Finding};
 use oci_client::client::{ClientConfig, ClientProtocol};
 use oci_client::errors::{OciDistributionError, OciErrorCode};
 use oci_client::secrets::RegistryAuth;
 use oci_client::{Client, Reference};
+use portolan_model::{ChartId, Code, Finding};
 
 use super::{Access, Files, Offer, source::OCI};
 use crate::helm::Home;

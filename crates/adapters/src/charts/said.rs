@@ -5,9 +5,9 @@
 use std::path::Path;
 use std::time::Duration;
 
-use model::{ChartId, Code, Finding};
+use portolan_model::{ChartId, Code, Finding};
 
-use super::Source;
+use super::ChartSource;
 use crate::helm::Home;
 
 /// How long a request to a repository may take. An index of many megabytes takes less.
@@ -35,7 +35,7 @@ pub(super) async fn fetch(home: &Home, arguments: &[&str], registry: Option<&Pat
 }
 
 /// Of an index that did not come.
-pub(super) fn of_index(text: &str, source: &Source) -> Finding {
+pub(super) fn of_index(text: &str, source: &ChartSource) -> Finding {
     let code = match status(text) {
         Some(401 | 403) => Code::RepositoryDenied,
         Some(404) => Code::BadIndex,
@@ -47,7 +47,7 @@ pub(super) fn of_index(text: &str, source: &Source) -> Finding {
 }
 
 /// Of an archive that did not come.
-pub(super) fn of_pull(text: &str, chart: &ChartId, source: &Source) -> Finding {
+pub(super) fn of_pull(text: &str, chart: &ChartId, source: &ChartSource) -> Finding {
     let code = match status(text) {
         Some(401 | 403) => Code::RepositoryDenied,
         Some(404) => Code::NotInRepository,
@@ -59,7 +59,7 @@ pub(super) fn of_pull(text: &str, chart: &ChartId, source: &Source) -> Finding {
     finding
 }
 
-fn finding(code: Code, text: &str, source: &Source) -> Finding {
+fn finding(code: Code, text: &str, source: &ChartSource) -> Finding {
     let found = match code {
         Code::RepositoryDenied => format!("{source} turns this login away"),
         Code::RepositoryUnreachable => format!("{source} does not answer as it should"),
@@ -111,7 +111,7 @@ mod tests {
 
     #[test]
     fn a_failure_is_told_by_its_status_or_by_the_network() {
-        let source = Source::parse("https://h/c").expect("an address");
+        let source = ChartSource::parse("https://h/c").expect("an address");
         let fetch = "...Unable to get an update from the \"portolan\" chart repository (https://h/c):\n\tfailed to fetch https://h/c/index.yaml :";
         for (text, code) in [
             (format!("{fetch} 401 Unauthorized"), Code::RepositoryDenied),

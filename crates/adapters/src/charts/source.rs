@@ -1,13 +1,13 @@
 use std::fmt;
 
-use model::{Code, Finding};
+use portolan_model::{Code, Finding};
 
 /// How the address of a registry begins.
 pub(super) const OCI: &str = "oci://";
 
 /// Where charts are kept. Credentials are no part of it, so it may be shown and written down.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Source {
+pub enum ChartSource {
     /// A repository with an `index.yaml`.
     Repository {
         /// Its address, without a slash at its end.
@@ -22,7 +22,7 @@ pub enum Source {
     },
 }
 
-impl Source {
+impl ChartSource {
     /// Reads an address: `https://host/path`, `oci://host/path`, `oci://host/path/chart`.
     ///
     /// # Errors
@@ -63,7 +63,7 @@ impl Source {
     }
 }
 
-impl fmt::Display for Source {
+impl fmt::Display for ChartSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Repository { url } => f.write_str(url),
@@ -85,7 +85,7 @@ mod tests {
             ("oci://h:5000/a/control-plane", "oci://h:5000/a/control-plane"),
             ("oci://h", "oci://h"),
         ] {
-            assert_eq!(Source::parse(text).expect(text).to_string(), shown);
+            assert_eq!(ChartSource::parse(text).expect(text).to_string(), shown);
         }
     }
 
@@ -100,7 +100,7 @@ mod tests {
             "https:///hidden",
             "runai-backend",
         ] {
-            let finding = Source::parse(text).expect_err(text);
+            let finding = ChartSource::parse(text).expect_err(text);
             assert_eq!(finding.code, Code::BadOption);
             assert!(!format!("{finding:?}").contains("hidden"), "{finding:?}");
         }

@@ -1,4 +1,4 @@
-use model::{ArchivedObject, Ref, StepRef, Uid};
+use portolan_model::{ArchivedObject, Ref, StepRef, Uid};
 use serde_json::json;
 
 use super::*;
@@ -26,14 +26,14 @@ fn a_password_is_read_and_never_told() {
 fn only_an_archive_of_this_run_counts() {
     let step = StepRef { index: 0, attempt: 0 };
     let digest = Digest::of(b"secret");
-    let archived = Record::Observed {
+    let archived = JournalRecord::Observed {
         step,
         observation: Observation::Archived {
             objects: vec![ArchivedObject { object: key().secret, uid: Uid::new("u"), digest: digest.clone() }],
         },
     };
     assert_eq!(archived_as(&archived, &key()), Some(&digest));
-    assert_eq!(archived_as(&Record::Bound, &key()), None);
+    assert_eq!(archived_as(&JournalRecord::Bound, &key()), None);
     let other = SecretKey { secret: Ref::secret("ns", "other"), key: "password".into() };
     assert_eq!(archived_as(&archived, &other), None);
 }

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use http::{HeaderValue, Request, header};
 use http_body_util::BodyExt;
-use model::{Code, Coverage, Finding, HelmClient, Inventory, Overlay, Ref, RenderJob, Rendered, Rendering, Scope};
+use portolan_model::{
+    Code, Coverage, Finding, HelmClient, Inventory, Overlay, Ref, RenderJob, Rendered, Rendering, Scope,
+};
 use serde_json::{Value, json};
 
 use super::Home;
@@ -82,7 +84,7 @@ impl DryRun {
         helm: &HelmClient,
         job: &RenderJob,
         overlay: &Overlay,
-    ) -> Result<(Rendered, Vec<model::ClusterRead>), Finding> {
+    ) -> Result<(Rendered, Vec<portolan_model::ClusterRead>), Finding> {
         let home = Home::new(helm, "a rendering")?;
         let view = Arc::new(View::new(self.upstream.clone(), overlay.clone()));
         let proxy = Proxy::start(view.clone()).await.map_err(|error| {

@@ -1,7 +1,7 @@
 //! What helm says where an object of the new chart exists and is not the release's.
 
-use kube_facts::group_of;
-use model::{Code, Finding, Ref};
+use portolan_kube_facts::group_of;
+use portolan_model::{Code, Finding, Ref};
 
 const MARK: &str = " exists and cannot be imported into the current release";
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 use std::time::Duration;
 
-use model::{Code, Finding, HelmClient};
+use portolan_model::{Code, Finding, HelmClient};
 use tokio::process::Command;
 
 /// Helm in a home of its own, which is gone when this is dropped. What the user has told helm stays as it is, and no

@@ -1,6 +1,6 @@
 //! What a GET of helm's is about, by its path alone.
 
-use model::Ref;
+use portolan_model::Ref;
 
 /// Where a request of the Kubernetes API leads.
 #[derive(Clone, Debug, PartialEq, Eq)]

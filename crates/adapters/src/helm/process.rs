@@ -12,7 +12,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-use model::{HelmClient, HelmRun, HelmToken};
+use portolan_model::{HelmClient, HelmRun, HelmToken};
 use rustix::fs::{FlockOperation, flock};
 use tokio::process::Command;
 

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use http::StatusCode;
-use model::{Inventory, Object, RenderJob};
+use portolan_model::{Inventory, Object, RenderJob};
 use serde_json::{Value, json};
 
 use super::place::{Place, Resource, parameter, selects};

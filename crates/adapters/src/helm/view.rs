@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures::future::BoxFuture;
 use http::StatusCode;
-use model::{ClusterRead, Object, Overlay, Ref};
+use portolan_model::{ClusterRead, Object, Overlay, Ref};
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
@@ -40,7 +40,7 @@ impl Answer {
 }
 
 /// Who answers what the overlay does not: a path with its query, and what is accepted.
-pub(super) type Ask = dyn Fn(String, String) -> BoxFuture<'static, Result<Answer, String>> + Send + Sync;
+pub(super) type AskServer = dyn Fn(String, String) -> BoxFuture<'static, Result<Answer, String>> + Send + Sync;
 
 /// What is asked: a path with its query, and what is accepted.
 type Asked = (String, String);
@@ -50,7 +50,7 @@ pub(super) type IsAbsent = dyn Fn(&Ref) -> bool + Send + Sync;
 
 /// What the server answered until now.
 pub(super) struct Upstream {
-    ask: Box<Ask>,
+    ask: Box<AskServer>,
     is_absent: Box<IsAbsent>,
     answers: Mutex<HashMap<Asked, Arc<OnceCell<Answer>>>>,
     /// Kinds by group and plural, as discovery told them.
@@ -67,7 +67,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Upstream {
-    pub(super) fn new(ask: Box<Ask>, is_absent: Box<IsAbsent>) -> Self {
+    pub(super) fn new(ask: Box<AskServer>, is_absent: Box<IsAbsent>) -> Self {
         Self {
             ask,
             is_absent,
@@ -124,7 +124,7 @@ impl Upstream {
     fn kind(&self, resource: &Resource) -> Option<String> {
         let key = (resource.group().to_owned(), resource.plural.clone());
         let learnt = lock(&self.kinds).get(&key).cloned();
-        learnt.or_else(|| kube_facts::kind_of_plural(resource.group(), &resource.plural).map(str::to_owned))
+        learnt.or_else(|| portolan_kube_facts::kind_of_plural(resource.group(), &resource.plural).map(str::to_owned))
     }
 }
 

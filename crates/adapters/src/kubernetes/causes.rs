@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use kube_facts::{PodTemplate, pod_state, readiness};
-use model::{Cond, Object, Progress, Ref, Seen};
+use portolan_kube_facts::{PodTemplate, pod_state, readiness};
+use portolan_model::{Cond, Object, Progress, Ref, Seen};
 use serde_json::Value;
 use tokio::time::Instant;
 
@@ -87,7 +87,7 @@ impl Client {
         for job in jobs.iter().filter(|job| is_hook(job)) {
             let Err(text) = readiness(job) else { continue };
             let own: Vec<Object> =
-                pods.iter().filter(|pod| kube_facts::is_owned_by(pod, &job.uid())).cloned().collect();
+                pods.iter().filter(|pod| portolan_kube_facts::is_owned_by(pod, &job.uid())).cloned().collect();
             let why = causes(job, &own, &events);
             let why = if why.is_empty() { String::new() } else { format!(" ({})", why.join("; ")) };
             lines.push(format!("hook Job {}: {text}{why}", job.text("/metadata/name")));

@@ -4,8 +4,10 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures::{StreamExt, stream};
-use helm_compat::precheck::{Known, PlannedWrites, Precheck};
-use model::{Answer, CheckAnswer, CheckAsk, CheckReport, Object, Ref, RefusalCause, ServerCheck, ServerRefusal};
+use portolan_helm_compat::precheck::{KnownObjects, PlannedWrites, Precheck};
+use portolan_model::{
+    Answer, CheckAnswer, CheckAsk, CheckReport, Object, Ref, RefusalCause, ServerCheck, ServerRefusal,
+};
 use serde_json::Value;
 
 use super::Client;
@@ -25,7 +27,7 @@ impl Client {
     }
 
     /// Checks what helm will write in a hop; what became known of the cluster comes with the report.
-    pub async fn precheck(&self, writes: PlannedWrites, known: Known) -> (CheckReport, Known) {
+    pub async fn precheck(&self, writes: PlannedWrites, known: KnownObjects) -> (CheckReport, KnownObjects) {
         let mut precheck = Precheck::new(writes, known);
         loop {
             let asks = precheck.ask();

@@ -3,7 +3,7 @@ use std::path::Path;
 
 use kube::Config;
 use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
-use model::{Code, Finding};
+use portolan_model::{Code, Finding};
 
 /// Where to connect to, and as whom.
 pub(super) struct Found {

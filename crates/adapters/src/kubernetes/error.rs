@@ -1,6 +1,6 @@
 use std::error::Error as _;
 
-use model::{Code, Finding};
+use portolan_model::{Code, Finding};
 
 /// An error of a request, as it is told to people.
 #[must_use]

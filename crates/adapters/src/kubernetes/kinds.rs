@@ -62,7 +62,7 @@ pub(super) fn encode(text: &str) -> String {
 }
 
 pub(super) fn well_known(group: &str, kind: &str) -> Option<Endpoint> {
-    let known = kube_facts::usual_kind(group, kind)?;
+    let known = portolan_kube_facts::usual_kind(group, kind)?;
     Some(Endpoint {
         kind: known.kind.into(),
         api_version: known.api_version(),
@@ -83,7 +83,7 @@ pub(crate) struct Kind {
 /// The kinds of a server that cannot be asked: those that every Kubernetes has, and what is known of this one, as helm calls it
 /// (`route.openshift.io/v1/Route`). A plural that is not usual is guessed, and whether a kind is namespaced is said by the caller.
 pub(crate) fn kinds(api_versions: &[String], is_namespaced: &dyn Fn(&str) -> bool) -> Vec<Kind> {
-    let usual = kube_facts::usual_kinds().filter(|usual| !usual.group.ends_with(".openshift.io"));
+    let usual = portolan_kube_facts::usual_kinds().filter(|usual| !usual.group.ends_with(".openshift.io"));
     let mut all: Vec<Kind> = usual
         .map(|usual| Kind {
             name: usual.kind.into(),
@@ -105,7 +105,7 @@ pub(crate) fn kinds(api_versions: &[String], is_namespaced: &dyn Fn(&str) -> boo
             name: name.to_owned(),
             api_version: api_version.to_owned(),
             is_namespaced: usual.as_ref().map_or_else(|| is_namespaced(name), |usual| usual.namespaced),
-            plural: kube_facts::plural(group, name),
+            plural: portolan_kube_facts::plural(group, name),
         });
     }
     all

@@ -3,7 +3,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures::{StreamExt, TryStreamExt, stream};
-use model::{Answer, Ask, Code, Finding, Object, Ref, ReleaseFact, ReleaseId, Seen};
+use portolan_model::{Answer, Code, Finding, Object, Ref, ReleaseFact, ReleaseId, Seen, SurveyQuery};
 use serde_json::Value;
 
 use super::error::{NOBODY, TOO_LATE, chain, explain, status};
@@ -25,11 +25,11 @@ impl Client {
     /// # Errors
     /// Where the server cannot be reached or does not accept the user. That the user may not read this one
     /// thing is an answer.
-    pub async fn answer(&self, ask: &Ask) -> Result<Answer, Finding> {
+    pub async fn answer(&self, ask: &SurveyQuery) -> Result<Answer, Finding> {
         let answer = match ask {
-            Ask::Server => self.server_answer().await,
-            Ask::List { group, kind, namespace } => self.list_answer(group, kind, namespace).await,
-            Ask::Get(target) => self.get_answer(target).await,
+            SurveyQuery::Server => self.server_answer().await,
+            SurveyQuery::List { group, kind, namespace } => self.list_answer(group, kind, namespace).await,
+            SurveyQuery::Get(target) => self.get_answer(target).await,
         };
         answer.or_else(|error| match status(&error) {
             // Without credentials one is somebody who may do nothing: that is no answer about rights.
@@ -44,7 +44,7 @@ impl Client {
     ///
     /// # Errors
     /// As [`Self::answer`], for the first that fails.
-    pub async fn answers(&self, asks: &[Ask]) -> Result<Vec<Answer>, Finding> {
+    pub async fn answers(&self, asks: &[SurveyQuery]) -> Result<Vec<Answer>, Finding> {
         stream::iter(asks).map(|ask| self.answer(ask)).buffered(AT_ONCE).try_collect().await
     }
 
@@ -65,7 +65,7 @@ impl Client {
         }
     }
 
-    /// Every claim of a namespace; one [`Seen::Unreadable`] where they cannot be listed.
+    /// Every PVC of a namespace; one [`Seen::Unreadable`] where they cannot be listed.
     pub async fn claims(&self, namespace: &str) -> Vec<Seen> {
         let kind = "PersistentVolumeClaim";
         match self.list_answer("", kind, namespace).await {

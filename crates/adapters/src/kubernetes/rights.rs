@@ -3,7 +3,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures::{StreamExt, TryStreamExt, stream};
-use model::{Finding, Right};
+use portolan_model::{Finding, Right};
 use serde_json::{Value, json};
 
 use super::Client;
@@ -109,7 +109,7 @@ fn allows(rule: &Value, right: &Right, plural: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use model::Ref;
+    use portolan_model::Ref;
 
     use super::*;
 

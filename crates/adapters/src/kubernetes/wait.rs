@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use futures::{StreamExt, stream};
-use model::{Cond, HelmToken, Object, Progress, Ref, Reply, Seen, Wait};
+use portolan_model::{Cond, HelmToken, Object, Progress, Ref, Reply, Seen, Wait};
 use serde_json::Value;
 use tokio::time::Instant;
 
@@ -73,11 +73,11 @@ impl Client {
         stream::iter(conds)
             .map(|cond| async move {
                 let seen = match cond {
-                    Cond::HelmEnded(token) => helm_lives(token).then(|| "helm is at work".into()),
+                    Cond::HelmEnded(token) => helm_lives(token).then(|| "helm is running".into()),
                     Cond::Ready(target) => self.unready(target).await,
                     Cond::Gone(gone) => self.there(&gone.target, |object| object.uid() == gone.uid).await,
                     Cond::Ended(orphan) => {
-                        self.there(&orphan.pod, |pod| kube_facts::is_owned_by(pod, &orphan.owner)).await
+                        self.there(&orphan.pod, |pod| portolan_kube_facts::is_owned_by(pod, &orphan.owner)).await
                     }
                 };
                 seen.map(|seen| Progress { cond: (*cond).clone(), seen })
@@ -104,7 +104,7 @@ impl Client {
             Seen::Absent => return Some("is not there".into()),
             Seen::Unreadable(text) => return Some(unreadable(&text)),
         };
-        kube_facts::readiness_of(kube_facts::Kind::named(target), &object).err()
+        portolan_kube_facts::readiness_of(portolan_kube_facts::Kind::named(target), &object).err()
     }
 
     /// The pods of a workload; none where they may not be read, for they only explain.

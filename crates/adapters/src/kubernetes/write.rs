@@ -1,7 +1,7 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use model::{Refusal, Reply, Verb, Write};
+use portolan_model::{Refusal, Reply, Verb, Write};
 use serde_json::{Value, json};
 
 use super::Client;
@@ -106,7 +106,7 @@ fn judge(error: &kube::Error) -> Reply {
 
 #[cfg(test)]
 mod tests {
-    use model::{Ref, Rv, Uid};
+    use portolan_model::{Ref, Rv, Uid};
 
     use super::*;
 

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 
-use model::{Code, Finding};
+use portolan_model::{Code, Finding};
 
 /// Makes a folder and its parents; those that are new belong to the user alone.
 pub(crate) fn make_folder(path: &Path) -> Result<(), Finding> {

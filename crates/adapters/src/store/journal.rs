@@ -6,7 +6,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use model::{Code, Digest, Entry, Finding, Record};
+use portolan_model::{Code, Digest, Entry, Finding, JournalRecord};
 
 use super::files::{sync_folder, unusable};
 
@@ -70,7 +70,7 @@ impl Journal {
     }
 
     /// Makes a record durable: one line in one write, and one sync.
-    pub(super) fn append(&mut self, record: Record) -> Result<(), Finding> {
+    pub(super) fn append(&mut self, record: JournalRecord) -> Result<(), Finding> {
         let entry = Entry {
             seq: self.seq,
             prev: self.prev.clone(),

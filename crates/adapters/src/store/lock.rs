@@ -3,7 +3,7 @@ use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-use model::{Code, Finding, ReleaseId, Uid};
+use portolan_model::{Code, Finding, ReleaseId, Uid};
 use rustix::fs::{FlockOperation, flock};
 
 use super::files::{make_folder, unusable};

@@ -2,7 +2,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use model::{Blob, ChartId, Code, Digest, Entry, FORMAT, Finding, Plan, PlanFile, Record, ReleaseId, Uid, canonical};
+use portolan_model::{
+    Blob, ChartId, Code, Digest, Entry, FORMAT, Finding, JournalRecord, Plan, PlanFile, ReleaseId, Uid, canonical,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -123,7 +125,7 @@ impl RunStore {
             Finding::blocking(Code::NoPlan, "the run's plan cannot be read").with(error.to_string())
         };
         let plan: Value = serde_json::from_slice(&bytes).map_err(unreadable)?;
-        model::check_format(&plan).map_err(|error| {
+        portolan_model::check_format(&plan).map_err(|error| {
             Finding::blocking(Code::NoPlan, format!("the run's plan is of another portolan: {error}"))
                 .next("use the portolan that made it")
         })?;
@@ -142,7 +144,7 @@ impl RunStore {
     ///
     /// # Errors
     /// Where the folder cannot be written to; then it is as if nothing was appended.
-    pub fn append(&mut self, record: Record, blobs: &[Blob]) -> Result<(), Finding> {
+    pub fn append(&mut self, record: JournalRecord, blobs: &[Blob]) -> Result<(), Finding> {
         for blob in blobs {
             write_blob(&self.folder, blob)?;
         }

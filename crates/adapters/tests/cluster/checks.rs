@@ -1,7 +1,7 @@
 //! What the API server refuses, brought about, and each case's twin that it accepts.
 
-use model::{ApplyMethod, Code, Digest, Finding, HelmClient, Object, Ref, ReleaseId, Seen, Severity};
-use portolan_adapters::kubernetes::{Client, Known, PlannedWrites};
+use portolan_adapters::kubernetes::{Client, KnownObjects, PlannedWrites};
+use portolan_model::{ApplyMethod, Code, Digest, Finding, HelmClient, Object, Ref, ReleaseId, Seen, Severity};
 use semver::Version;
 use serde_json::{Value, json};
 
@@ -65,7 +65,7 @@ async fn come_to_block(client: &Client, writes: PlannedWrites, want: Blocking) {
 }
 
 async fn blocks(client: &Client, writes: PlannedWrites) -> Blocking {
-    let (report, _) = client.precheck(writes, Known::default()).await;
+    let (report, _) = client.precheck(writes, KnownObjects::default()).await;
     let blocking = report.findings.into_iter().filter(|finding| finding.severity == Severity::Blocking);
     let of = |finding: Finding| {
         let object = finding.object().map_or_else(String::new, ToString::to_string);
@@ -316,7 +316,7 @@ async fn what_is_frozen_or_not_there_yet() {
     let inside = named("ConfigMap", "v1", "a", &other, json!({"data": {"k": "v"}}));
     let missing = one(Code::MissingReference, "ConfigMap/a", "/metadata/namespace");
     assert_eq!(blocks(&client, writes(&ns, &[], std::slice::from_ref(&inside))).await, missing);
-    let (report, _) = client.precheck(writes(&ns, &[], &[brings, inside]), Known::default()).await;
+    let (report, _) = client.precheck(writes(&ns, &[], &[brings, inside]), KnownObjects::default()).await;
     let codes: Vec<(Code, Severity)> = report.findings.iter().map(|finding| (finding.code, finding.severity)).collect();
     assert_eq!(codes, [(Code::NotChecked, Severity::Note)], "{:?}", report.findings);
     assert!(matches!(client.see(&Ref::new("", "Namespace", "", &other)).await, Seen::Absent));

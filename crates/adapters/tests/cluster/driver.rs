@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use model::{
-    ArchivedObject, Blob, Cond, Content, DatabaseError, DatabaseRef, Event, HelmRun, HelmToken, Observation, PlanFile,
-    Record, Ref, Refusal, ReleaseStatus, Reply, Request, Seen, StepRef, Verb, Wait, Write,
-};
 use portolan_adapters::driver::Driver;
 use portolan_adapters::helm;
 use portolan_adapters::kubernetes::Client;
 use portolan_adapters::store::RunStore;
+use portolan_model::{
+    ArchivedObject, Blob, Cond, Content, DatabaseError, DatabaseRef, Event, HelmRun, HelmToken, JournalRecord,
+    Observation, PlanFile, Ref, Refusal, ReleaseStatus, Reply, Request, Seen, StepRef, Verb, Wait, Write,
+};
 use serde_json::json;
 
 use crate::helm::{command, helms, pack, password, run_of};
@@ -24,7 +24,7 @@ fn store(folder: &std::path::Path, namespace: &str, blobs: &[&Blob]) -> RunStore
         "release": { "namespace": namespace, "name": "rel" },
         "helm": { "helm": "simulated", "version": "3.14.4" },
         "from": chart, "to": chart,
-        "hops": [], "expects": {}, "volumes": [], "databases": [],
+        "hops": [], "preconditions": {}, "volumes": [], "databases": [],
         "without": [], "accepted": [], "findings": [],
     });
     let file = PlanFile {
@@ -51,9 +51,9 @@ async fn run(client: Client, driver: &mut Driver, run: HelmRun) {
         matches!(&early, Reply::Refused(Refusal::NotSent(text)) if text.contains("not in this run's archive")),
         "{early:?}"
     );
-    let blob = Blob::new(model::canonical(&seen));
+    let blob = Blob::new(portolan_model::canonical(&seen));
     let step = StepRef { index: 0, attempt: 0 };
-    let record = Record::Observed {
+    let record = JournalRecord::Observed {
         step,
         observation: Observation::Archived {
             objects: vec![ArchivedObject { object: target.clone(), uid: seen.uid(), digest: blob.digest.clone() }],

@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use helm_compat::record;
-use model::{ChartId, ClusterRead, Code, Object, Overlay, Ref, ReleaseId, RenderJob, ValuesMode};
 use portolan_adapters::helm::{self, DryRun};
 use portolan_adapters::kubernetes::Client;
+use portolan_helm_compat::record;
+use portolan_model::{ChartId, ClusterRead, Code, Object, Overlay, Ref, ReleaseId, RenderJob, ValuesMode};
 use serde_json::{Value, json};
 
 use crate::helm::{command, helms};
@@ -156,9 +156,9 @@ async fn what_helm_refuses_is_said_in_its_words() {
         let other = RenderJob { revision: 7, ..job.clone() };
         assert_eq!(dry_run.render(&helm, &other).await.expect_err("revision 2").code, Code::Moved);
 
-        let pending = record::encode(&record::Record {
+        let pending = record::encode(&record::ReleaseRecord {
             revision: 2,
-            status: model::ReleaseStatus::PendingUpgrade,
+            status: portolan_model::ReleaseStatus::PendingUpgrade,
             name: "rel".into(),
             namespace: namespace.clone(),
             chart: job.chart.clone(),
@@ -169,7 +169,7 @@ async fn what_helm_refuses_is_said_in_its_words() {
             config: json!({}),
             manifest: String::new(),
             hooks: Vec::new(),
-            apply: model::ApplyMethod::Client,
+            apply: portolan_model::ApplyMethod::Client,
         });
         let shown: BTreeMap<Ref, Object> = pending.name().map(|name| (name, pending)).into_iter().collect();
         let pending = RenderJob { overlays: both(Overlay { shown, ..Overlay::default() }), ..job };

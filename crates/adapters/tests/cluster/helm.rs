@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use model::{
+use portolan_adapters::helm::{self, Launch};
+use portolan_model::{
     Carried, ChartId, Cond, Digest, HelmClient, HelmRun, HelmToken, Object, Ref, ReleaseId, ReleaseStatus, Reply,
     SecretKey, Seen, ValuesMode, ValuesPath, Wait,
 };
-use portolan_adapters::helm::{self, Launch};
 use serde_json::json;
 
 use crate::{admin, in_time, kubeconfig, namespace};
@@ -92,8 +92,8 @@ pub(crate) fn run_of(client: HelmClient, namespace: &str) -> HelmRun {
         mode: ValuesMode::ResetThenReuse,
         manifest: nothing,
         docs: BTreeMap::new(),
-        free: BTreeMap::new(),
-        guards: Vec::new(),
+        nondeterministic_fields: BTreeMap::new(),
+        required_keys: Vec::new(),
     }
 }
 

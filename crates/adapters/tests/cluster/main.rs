@@ -15,10 +15,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use kube::config::Kubeconfig;
-use model::{Object, Ref, Seen};
 use portolan_adapters::kubernetes::Client;
+use portolan_model::{Object, Ref, Seen};
+use portolan_testkit::rig::PATIENCE;
 use serde_json::{Value, json};
-use testkit::rig::PATIENCE;
 
 /// The administrator's kubeconfig.
 fn kubeconfig() -> PathBuf {

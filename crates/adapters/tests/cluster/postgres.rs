@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
-use model::{Cond, DatabaseError, DatabaseRef, Ref, Reply, SecretKey, Wait};
 use portolan_adapters::kubernetes::Client;
 use portolan_adapters::postgres::{Depth, snapshot, version};
+use portolan_model::{Cond, DatabaseError, DatabaseRef, Ref, Reply, SecretKey, Wait};
 use serde_json::json;
 
 use crate::{admin, namespace, post};

@@ -2,14 +2,14 @@ use std::path::Path;
 
 use futures::{StreamExt, stream};
 use kube::config::Kubeconfig;
-use model::{Answer, Ask, Code, Finding, Ref, Seen};
 use portolan_adapters::kubernetes::Client;
+use portolan_model::{Answer, Code, Finding, Ref, Seen, SurveyQuery};
 use serde_json::{Value, json};
 
 use crate::{admin, changed, in_time, namespace, post, secret};
 
-fn list(group: &str, kind: &str, namespace: &str) -> Ask {
-    Ask::List { group: group.into(), kind: kind.into(), namespace: namespace.into() }
+fn list(group: &str, kind: &str, namespace: &str) -> SurveyQuery {
+    SurveyQuery::List { group: group.into(), kind: kind.into(), namespace: namespace.into() }
 }
 
 #[tokio::test]
@@ -19,15 +19,15 @@ async fn a_survey_is_answered() {
     let namespace = namespace(&client).await;
     let target = secret(&client, &namespace).await;
     let asks = [
-        Ask::Server,
+        SurveyQuery::Server,
         list("", "Secret", &namespace),
         list("", "Secret", "no-such-namespace"),
         list("route.openshift.io", "Route", &namespace),
         list("example.com", "Nothing", ""),
-        Ask::Get(target.clone()),
-        Ask::Get(Ref::secret(&namespace, "absent")),
-        Ask::Get(Ref::new("config.openshift.io", "ClusterVersion", "", "version")),
-        Ask::Get(Ref::new("example.com", "Nothing", "", "absent")),
+        SurveyQuery::Get(target.clone()),
+        SurveyQuery::Get(Ref::secret(&namespace, "absent")),
+        SurveyQuery::Get(Ref::new("config.openshift.io", "ClusterVersion", "", "version")),
+        SurveyQuery::Get(Ref::new("example.com", "Nothing", "", "absent")),
     ];
     let answers = client.answers(&asks).await.expect("answers");
     let Answer::Server { version, groups } = &answers[0] else {
@@ -77,7 +77,7 @@ async fn a_long_list_is_read_to_its_end() {
     let Ok(Answer::Items(items)) = answer else {
         panic!("{answer:?}");
     };
-    let names: std::collections::BTreeSet<_> = items.iter().filter_map(model::Object::name).collect();
+    let names: std::collections::BTreeSet<_> = items.iter().filter_map(portolan_model::Object::name).collect();
     // `kube-root-ca.crt` may be there too.
     assert!(names.len() == items.len() && (1001..=1002).contains(&items.len()));
     assert_eq!(client.requests().reads - before, 3);
@@ -136,15 +136,15 @@ async fn what_may_not_be_read_is_denied() {
     let asks = [
         list("", "Secret", "default"),
         list("", "PersistentVolume", ""),
-        Ask::Get(Ref::new("", "Namespace", "", "kube-system")),
-        Ask::Server,
+        SurveyQuery::Get(Ref::new("", "Namespace", "", "kube-system")),
+        SurveyQuery::Server,
     ];
     let answers = jdoe.answers(&asks).await.expect("answers");
     for answer in &answers[..3] {
         assert!(matches!(answer, Answer::Denied(text) if text.contains("jdoe")), "{answer:?}");
     }
     assert!(matches!(answers[3], Answer::Server { .. }));
-    let id = model::ReleaseId { namespace: "default".into(), name: "r".into() };
+    let id = portolan_model::ReleaseId { namespace: "default".into(), name: "r".into() };
     let finding = jdoe.release_secrets(&id).await.expect_err("denied");
     assert_eq!(finding.code, Code::NotVisible);
 }
@@ -157,7 +157,7 @@ async fn fails(change: impl FnOnce(&mut Kubeconfig)) -> Finding {
         Ok(client) => client,
         Err(finding) => return finding,
     };
-    let finding = client.answers(&[list("", "Secret", "default"), Ask::Server]).await;
+    let finding = client.answers(&[list("", "Secret", "default"), SurveyQuery::Server]).await;
     finding.expect_err("it cannot be read")
 }
 

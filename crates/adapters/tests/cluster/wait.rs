@@ -1,6 +1,6 @@
 use std::cell::Cell;
 
-use model::{Cond, Gone, HelmToken, Progress, Ref, Reply, Wait};
+use portolan_model::{Cond, Gone, HelmToken, Progress, Ref, Reply, Wait};
 use serde_json::json;
 use std::time::Duration;
 
@@ -41,7 +41,7 @@ async fn a_wait_tells_how_far_it_is_and_ends() {
     let (reply, ()) = tokio::join!(client.wait(&wait, "default", &lives, &mut tell), delete);
     assert_eq!(reply, Reply::Met);
     assert_eq!(seen[0].len(), 2);
-    assert_eq!(seen[0][0].seen, "helm is at work");
+    assert_eq!(seen[0][0].seen, "helm is running");
     assert_eq!(seen.last().expect("a look")[0].seen, "is still there");
 }
 

@@ -1,4 +1,4 @@
-use model::{Object, Ref, Refusal, Reply, Rv, Seen, Uid, Verb, Write};
+use portolan_model::{Object, Ref, Refusal, Reply, Rv, Seen, Uid, Verb, Write};
 use serde_json::json;
 
 use crate::{admin, changed, claim, namespace, secret, there};

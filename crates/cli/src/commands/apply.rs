@@ -1,15 +1,15 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use adapters::store::{self, RunStore};
-use inventory::Survey;
-use model::{
-    Action, Code, Effect, Exit, Finding, HelmClient, Outcome, Plan, PlanFile, Record, RouteLook, Severity, StepKind,
-    Verdict,
+use portolan_adapters::store::{self, RunStore};
+use portolan_inventory::Survey;
+use portolan_model::{
+    Action, Code, Effect, Exit, Finding, HelmClient, JournalRecord, Outcome, Plan, PlanFile, RouteLook, Severity,
+    StepKind, Verdict,
 };
-use rehearse::{Forecast, Rehearsal};
-use report::{Now, RunEnd};
-use workflow::{Fold, Rehearse, RunDriver, Simulated, Stops, Target};
+use portolan_rehearse::{Forecast, Rehearsal};
+use portolan_report::{Now, RunEnd};
+use portolan_workflow::{Fold, Rehearse, RunDriver, Simulated, Stops, Target};
 
 use crate::args::{ApplyArgs, Global};
 use crate::commands::rehearse::same_cluster;
@@ -17,7 +17,7 @@ use crate::commands::verify::tell_routes;
 use crate::commands::{runs, unfinished};
 use crate::options;
 use crate::output::Output;
-use crate::telling::Telling;
+use crate::progress::ProgressPrinter;
 use crate::{confirm, prepare};
 
 /// Carries out a plan.
@@ -108,23 +108,17 @@ pub(crate) async fn carry_out(
     let root = options::state_root(&target, global)?;
     let _lock = store::lock(&root, &plan.cluster, &plan.release)?;
     let journal = journal(&root, &plan)?;
-    let begun = journal.iter().any(|record| matches!(record, Record::Bound));
+    let begun = journal.iter().any(|record| matches!(record, JournalRecord::Bound));
     let mut rehearsed = None;
     if !begun {
         // First, since a rehearsal in another world says nothing.
-        let moved = workflow::drift(&target, survey, &plan).await?;
+        let moved = portolan_workflow::drift(&target, survey, &plan).await?;
         if !moved.is_empty() {
             output.findings(&moved);
             return Ok(Exit::NothingWritten);
         }
-        let world = target.world(survey, &rehearse::KnownDatabase::of_plan(&plan));
-        let rehearsal = workflow::rehearse(&world, file);
-        let forecast = &rehearsal.forecast;
-        if !forecast.may_be_applied() {
-            output.page(&report::rehearsal(&plan, &rehearsal))?;
-            return Err(not_safe(&plan, forecast));
-        }
-        // What the planner found and no rehearsal shows, such as a hook that takes a claim with it.
+        let rehearsal = rehearsed_as_safe(&target, survey, file, output)?;
+        // What the planner found and no rehearsal shows, such as a hook that takes a PVC with it.
         if let Some(finding) = plan.blocking().next() {
             return Err(finding.clone());
         }
@@ -136,7 +130,7 @@ pub(crate) async fn carry_out(
     }
     let run = RunStore::create_or_open(&root, &plan.cluster, &plan.release, file)?;
     output.say(&format!("Run {}   {}", plan.digest().short(), run.folder().display()));
-    if journal.iter().any(|record| matches!(record, Record::Ended { outcome: Outcome::Finished })) {
+    if journal.iter().any(|record| matches!(record, JournalRecord::Ended { outcome: Outcome::Finished })) {
         output.say("This run has finished; nothing is left to do.");
     }
     let simulated = options::simulated(&target);
@@ -146,8 +140,8 @@ pub(crate) async fn carry_out(
         simulated.save()?;
     }
     let mut driver = RunDriver::new(target, run);
-    let mut telling = Telling::new(output.room());
-    let outcome = workflow::apply(&mut driver, &plan, &journal, &host(), &Stops::listen(), &mut |event| {
+    let mut telling = ProgressPrinter::new(output.room());
+    let outcome = portolan_workflow::apply(&mut driver, &plan, &journal, &host(), &Stops::listen(), &mut |event| {
         if let Some(line) = telling.line(event, &plan) {
             output.say(&line);
         }
@@ -158,8 +152,11 @@ pub(crate) async fn carry_out(
         Ok(outcome) => outcome.unwrap_or(Outcome::StoppedSafely),
         Err(finding) => return broken_off(&driver, &plan, finding, output).await,
     };
-    let routes =
-        if outcome == Outcome::Finished { driver.ask_routes(&kube_facts::routes(&plan)).await } else { Vec::new() };
+    let routes = if outcome == Outcome::Finished {
+        driver.ask_routes(&portolan_kube_facts::routes(&plan)).await
+    } else {
+        Vec::new()
+    };
     let now = look(&driver, &plan).await;
     let end = End {
         rehearsal: rehearsed.as_ref(),
@@ -182,7 +179,7 @@ fn confirm(plan: &Plan) -> Result<(), Finding> {
 
 /// The objects that say how volumes and databases are now.
 async fn look(driver: &RunDriver, plan: &Plan) -> Now {
-    let names = report::watched(plan);
+    let names = portolan_report::watched(plan);
     let seen = driver.read(&names).await;
     names.into_iter().zip(seen).collect()
 }
@@ -195,7 +192,7 @@ async fn broken_off(driver: &RunDriver, plan: &Plan, cause: Finding, output: &Ou
         return Err(cause);
     }
     let now = look(driver, plan).await;
-    let lines = report::at_risk(plan, &entries.unwrap_or_default(), &now);
+    let lines = portolan_report::at_risk(plan, &entries.unwrap_or_default(), &now);
     let finding = lines.into_iter().fold(after_writes(&cause), Finding::with);
     let run = plan.digest();
     output.finding(&finding.next(format!("{}: portolan apply {}", Code::FolderFailed.next(), run.short())));
@@ -224,7 +221,7 @@ fn for_real(helm: &HelmClient) -> Result<(), Finding> {
 }
 
 /// What the plan's run has written so far; nothing where there is none yet.
-fn journal(root: &Path, plan: &Plan) -> Result<Vec<Record>, Finding> {
+fn journal(root: &Path, plan: &Plan) -> Result<Vec<JournalRecord>, Finding> {
     match store::find(root, plan.digest().hex()) {
         Ok(info) => Ok(RunStore::open(&info.folder)?.entries()?.into_iter().map(|entry| entry.record).collect()),
         Err(finding) if finding.code == Code::NoPlan => Ok(Vec::new()),
@@ -233,14 +230,14 @@ fn journal(root: &Path, plan: &Plan) -> Result<Vec<Record>, Finding> {
 }
 
 /// Whether the journal shows that no write went out: each intent was refused, or had not been sent.
-fn nothing_written<'a>(records: impl Iterator<Item = &'a Record>) -> bool {
+fn nothing_written<'a>(records: impl Iterator<Item = &'a JournalRecord>) -> bool {
     let mut open = false;
     for record in records {
         match record {
-            Record::Intent { .. } if open => return false,
-            Record::Intent { .. } => open = true,
-            Record::Effect { effect: Effect::Refused(_) | Effect::Void, .. } => open = false,
-            Record::Effect { .. } => return false,
+            JournalRecord::Intent { .. } if open => return false,
+            JournalRecord::Intent { .. } => open = true,
+            JournalRecord::Effect { effect: Effect::Refused(_) | Effect::Void, .. } => open = false,
+            JournalRecord::Effect { .. } => return false,
             _ => {}
         }
     }
@@ -248,7 +245,7 @@ fn nothing_written<'a>(records: impl Iterator<Item = &'a Record>) -> bool {
 }
 
 /// Whether a run is at the step that checks a hop's objects, before anything of the hop is written.
-fn is_at_check(plan: &Plan, entries: &[model::Entry]) -> bool {
+fn is_at_check(plan: &Plan, entries: &[portolan_model::Entry]) -> bool {
     let fold = Fold::of(entries.iter().map(|entry| &entry.record));
     plan.step(fold.step).is_some_and(|step| matches!(step.kind, StepKind::CheckObjects { .. }))
 }
@@ -270,7 +267,30 @@ fn not_safe(plan: &Plan, forecast: &Forecast) -> Finding {
         Some(object) => finding.about(object),
         None => finding,
     };
-    if plan.without.is_empty() { finding } else { finding.next("see the story above; make the plan without --without") }
+    if plan.without.is_empty() {
+        finding
+    } else {
+        finding.next("see the shortest way above; make the plan without --without")
+    }
+}
+
+/// Rehearses a plan on what the survey found.
+///
+/// # Errors
+/// The plan is not Safe, or never finishes; the page with the shortest way there is printed.
+fn rehearsed_as_safe(
+    target: &Target,
+    survey: &Survey,
+    file: &PlanFile,
+    output: &Output,
+) -> Result<portolan_rehearse::Rehearsal, Finding> {
+    let world = target.world(survey, &portolan_rehearse::KnownDatabase::of_plan(&file.plan));
+    let rehearsal = portolan_workflow::rehearse(&world, file);
+    if rehearsal.forecast.may_be_applied() {
+        return Ok(rehearsal);
+    }
+    output.page(&portolan_report::rehearsal(&file.plan, &rehearsal))?;
+    Err(not_safe(&file.plan, &rehearsal.forecast))
 }
 
 /// The report, on the screen and in the run's folder, and how the command ends.
@@ -278,7 +298,7 @@ fn finish(driver: &RunDriver, plan: &Plan, end: &End<'_>, output: &Output) -> Re
     let store = driver.store();
     let entries = store.entries()?;
     let folder = store.folder().display().to_string();
-    let page = report::run(
+    let page = portolan_report::run(
         plan,
         &entries,
         &RunEnd {
@@ -295,7 +315,7 @@ fn finish(driver: &RunDriver, plan: &Plan, end: &End<'_>, output: &Output) -> Re
     }
     // What went wrong comes last, on standard error, and once.
     output.result(&page.without_findings(), &entries)?;
-    let changed = report::problems(plan, end.now);
+    let changed = portolan_report::problems(plan, end.now);
     match end.outcome {
         Outcome::Finished if !changed.is_empty() => {
             output.findings(&changed);
@@ -304,14 +324,14 @@ fn finish(driver: &RunDriver, plan: &Plan, end: &End<'_>, output: &Output) -> Re
         Outcome::Finished if tell_routes(end.routes, output) => Ok(Exit::Blocked),
         Outcome::Finished => Ok(Exit::Done),
         Outcome::StoppedSafely => Ok(Exit::StoppedSafely),
-        Outcome::Moved { findings } => {
+        Outcome::Drifted { findings } => {
             output.findings(findings);
             Ok(Exit::NothingWritten)
         }
         Outcome::Halted { finding } => {
             let mut finding = finding.clone();
             let token = entries.iter().rev().find_map(|entry| match &entry.record {
-                Record::Intent { action, .. } => match &**action {
+                JournalRecord::Intent { action, .. } => match &**action {
                     Action::Helm { token, .. } => Some(token.clone()),
                     Action::Write(_) => None,
                 },
@@ -339,18 +359,18 @@ fn finish(driver: &RunDriver, plan: &Plan, end: &End<'_>, output: &Output) -> Re
 
 #[cfg(test)]
 mod tests {
-    use model::{Ref, Refusal, Rv, StepRef, Uid, Verb, Write};
+    use portolan_model::{Ref, Refusal, Rv, StepRef, Uid, Verb, Write};
 
     use super::*;
 
     #[test]
     fn a_plan_of_a_simulation_is_not_for_a_real_installation() {
-        let simulated = rehearse::simulated_helm();
+        let simulated = portolan_rehearse::simulated_helm();
         assert_eq!(for_real(&simulated).expect_err("it is no program").code, Code::OtherCluster);
         let program = HelmClient::Program {
             version: simulated.version().clone(),
             path: "/usr/bin/helm".into(),
-            digest: model::Digest::of(b"helm"),
+            digest: portolan_model::Digest::of(b"helm"),
         };
         assert!(for_real(&program).is_ok());
     }
@@ -360,11 +380,11 @@ mod tests {
         let step = StepRef { index: 0, attempt: 0 };
         let write =
             Write { verb: Verb::Delete, target: Ref::set("ns", "keycloak"), uid: Uid::new("1"), rv: Rv("1".into()) };
-        let intent = || Record::Intent { step, action: Box::new(Action::Write(write.clone())), before: None };
-        let effect = |effect| Record::Effect { step, effect };
+        let intent = || JournalRecord::Intent { step, action: Box::new(Action::Write(write.clone())), before: None };
+        let effect = |effect| JournalRecord::Effect { step, effect };
         let refused = || effect(Effect::Refused(Refusal::Conflict));
-        let ends = |records: Vec<Record>| nothing_written(records.iter());
-        assert!(ends(vec![Record::Bound]));
+        let ends = |records: Vec<JournalRecord>| nothing_written(records.iter());
+        assert!(ends(vec![JournalRecord::Bound]));
         assert!(ends(vec![intent(), refused(), intent(), effect(Effect::Void)]));
         assert!(!ends(vec![intent(), refused(), intent(), effect(Effect::Done)]));
         assert!(!ends(vec![intent(), effect(Effect::Unknown("no answer".into()))]));

@@ -3,10 +3,10 @@ use std::io::Write as _;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 
-use adapters::store::RunStore;
-use model::{Code, Exit, Finding, Object};
+use portolan_adapters::store::RunStore;
+use portolan_model::{Code, Exit, Finding, Object};
+use portolan_workflow::archive::{self, Archived};
 use serde::Serialize;
-use workflow::archive::{self, Archived};
 
 use crate::args::{ArchiveArgs, ArchiveCommand, Global};
 use crate::commands::runs;
@@ -29,7 +29,7 @@ pub(crate) fn run(global: &Global, args: &ArchiveArgs, output: &Output) -> Resul
             let objects = archive::of(&store.plan()?, &store.entries()?);
             let rows: Vec<Row<'_>> =
                 objects.iter().map(|archived| Row { archived, file: file_name(archived) }).collect();
-            output.result(&report::archive(&objects), &rows)?;
+            output.result(&portolan_report::archive(&objects), &rows)?;
         }
         ArchiveCommand::Export { run, to } => {
             let store = runs::open(global, run.as_deref(), None)?;

@@ -1,14 +1,14 @@
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use adapters::postgres::Depth;
-use inventory::survey::Survey;
-use model::{
+use portolan_adapters::postgres::Depth;
+use portolan_inventory::survey::Survey;
+use portolan_model::{
     Baseline, Code, Comparison, DatabaseError, DatabaseRef, Exit, FORMAT, Finding, Object, RecordedDatabase, Ref,
     Severity,
 };
-use recipe::{Ask, Book};
-use workflow::Target;
+use portolan_recipe::{RecipeSet, StepTemplate};
+use portolan_workflow::Target;
 
 use crate::args::{Global, VerifyArgs};
 use crate::commands::plan::save;
@@ -37,7 +37,7 @@ pub(crate) async fn run(global: &Global, args: &VerifyArgs, output: &Output) -> 
                 return Err(finding);
             }
             save(path, &now)?;
-            output.result(&report::baseline(&now), &now)?;
+            output.result(&portolan_report::baseline(&now), &now)?;
             output.say(&format!("Saved to {}", path.display()));
             Ok(Exit::Done)
         }
@@ -50,17 +50,17 @@ pub(crate) async fn run(global: &Global, args: &VerifyArgs, output: &Output) -> 
 async fn look(
     target: &Target,
     survey: &Survey,
-    book: &Book,
+    book: &RecipeSet,
     depth: Depth,
     output: &Output,
 ) -> Result<(Baseline, Vec<Finding>), Finding> {
     let inventory = &survey.inventory;
     let (mut databases, mut refused) = (Vec::new(), Vec::new());
-    for database in workflow::databases(survey, book)? {
+    for database in portolan_workflow::databases(survey, book)? {
         if matches!(target, Target::Cluster(_)) {
-            output.say(&report::reading(&database.pod));
+            output.say(&portolan_report::reading(&database.pod));
         }
-        match workflow::look_into(target, survey, &database, depth).await {
+        match portolan_workflow::look_into(target, survey, &database, depth).await {
             Ok(snapshot) => databases.push(RecordedDatabase { database, snapshot }),
             Err(error) => refused.push(unseen(&database, &error)),
         }
@@ -86,13 +86,13 @@ async fn look(
 async fn compare(
     target: &Target,
     survey: &Survey,
-    book: &Book,
+    book: &RecipeSet,
     before: &Baseline,
     now: &Baseline,
     refused: &[Finding],
     output: &Output,
 ) -> Result<Exit, Finding> {
-    let mut checks = workflow::compare(before, now, &may_change(book, before, now));
+    let mut checks = portolan_workflow::compare(before, now, &may_change(book, before, now));
     // Why a database could not be looked into says more than that it could not be.
     for finding in refused {
         let open = checks.iter_mut().filter_map(|check| check.finding.as_mut());
@@ -101,10 +101,10 @@ async fn compare(
         }
     }
     let names: Vec<Ref> =
-        survey.inventory.release.docs.iter().filter_map(Object::name).filter(kube_facts::is_route).collect();
+        survey.inventory.release.docs.iter().filter_map(Object::name).filter(portolan_kube_facts::is_route).collect();
     let routes = target.ask_routes(&names).await;
     let compared = Comparison { taken: before.taken, checks, routes };
-    output.result(&report::comparison(&compared), &compared)?;
+    output.result(&portolan_report::comparison(&compared), &compared)?;
     let findings = compared.findings();
     output.findings(&findings);
     let is_wrong = findings.iter().any(|finding| finding.severity == Severity::Blocking);
@@ -112,11 +112,11 @@ async fn compare(
 }
 
 /// The tables that a migration between two charts may change, by the recipes of the boundaries between them.
-fn may_change(book: &Book, before: &Baseline, now: &Baseline) -> Vec<String> {
+fn may_change(book: &RecipeSet, before: &Baseline, now: &Baseline) -> Vec<String> {
     let steps = book.boundaries(&before.chart, &now.chart).into_iter().flat_map(|boundary| &boundary.steps);
     steps
         .filter_map(|step| match &step.ask {
-            Ask::VerifyDatabase { may_change, .. } => Some(may_change.clone()),
+            StepTemplate::VerifyDatabase { may_change, .. } => Some(may_change.clone()),
             _ => None,
         })
         .flatten()
@@ -146,7 +146,7 @@ fn load(path: &Path) -> Result<Baseline, Finding> {
     };
     let text = fs_err::read_to_string(path).map_err(|error| bad(error.to_string()))?;
     let file: serde_json::Value = serde_json::from_str(&text).map_err(|error| bad(error.to_string()))?;
-    model::check_format(&file).map_err(|error| bad(error.to_string()))?;
+    portolan_model::check_format(&file).map_err(|error| bad(error.to_string()))?;
     serde_json::from_value(file).map_err(|error| bad(error.to_string()))
 }
 
@@ -156,7 +156,7 @@ fn same_installation(before: &Baseline, survey: &Survey) -> Result<(), Finding> 
     if before.cluster == inventory.cluster.uid && before.release == inventory.release.id {
         return Ok(());
     }
-    let of = |id: &model::ReleaseId| format!("{}/{}", id.namespace, id.name);
+    let of = |id: &portolan_model::ReleaseId| format!("{}/{}", id.namespace, id.name);
     Err(Finding::blocking(Code::OtherCluster, "the file was written for another installation")
         .with(format!("the file's: {} on cluster {} at {}", of(&before.release), before.cluster, before.server))
         .with(format!("this one:   {} on cluster {}", of(&inventory.release.id), inventory.cluster.uid))

@@ -1,8 +1,8 @@
 use std::path::Path;
 
-use adapters::{bundles, store};
-use model::{Code, Exit, Finding};
+use portolan_adapters::{bundles, store};
 use portolan_bundle::BundleIndex;
+use portolan_model::{Code, Exit, Finding};
 
 use crate::args::{BundleArgs, BundleCommand, Global};
 use crate::output::Output;
@@ -15,7 +15,7 @@ pub(crate) async fn run(global: &Global, args: &BundleArgs, output: &Output) -> 
             let mut value = serde_json::to_value(&index).expect("an index is JSON");
             // The texts of manifests are long, and for a registry.
             value.as_object_mut().expect("an index is a map").remove("documents");
-            output.result(&report::bundle(&index), &value)?;
+            output.result(&portolan_report::bundle(&index), &value)?;
         }
     }
     Ok(Exit::Done)

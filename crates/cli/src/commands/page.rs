@@ -1,10 +1,10 @@
 use std::time::Instant;
 
-use model::{Code, Exit, Finding, Ref, ReleaseId};
-use recipe::{PageLine, PageReading};
-use rehearse::{Options, Rehearsal, Subject, World};
+use portolan_model::{Code, Exit, Finding, Ref, ReleaseId};
+use portolan_recipe::{PageLine, PageReading};
+use portolan_rehearse::{Options, Rehearsal, Subject, World};
+use portolan_workflow::Rehearse;
 use serde_json::json;
-use workflow::Rehearse;
 
 use crate::args::{Global, PageArgs, UpgradeOptions};
 use crate::options;
@@ -46,27 +46,27 @@ pub(crate) async fn run(global: &Global, _args: &PageArgs, output: &Output) -> R
     };
     let mut world = target.world(&prepared.survey, &[]);
     world.learn_plan(&prepared.file);
-    let databases = workflow::databases(&prepared.survey, &prepared.book)?;
+    let databases = portolan_workflow::databases(&prepared.survey, &prepared.book)?;
     let mut told = Vec::new();
     for reading in readings {
         let begin = Instant::now();
         let lines = lines(reading, &world, &inventory.release.id);
-        let script = rehearse::page_script(&lines, &world, run).ok_or_else(|| {
+        let script = portolan_rehearse::page_script(&lines, &world, run).ok_or_else(|| {
             Finding::blocking(Code::NotRecorded, "the manifest of the installed release is not known")
         })?;
         let volumes = &prepared.file.plan.volumes;
-        let opens = rehearse::databases_at_end(&world, &script, volumes, &databases);
-        let forecast = rehearse::rehearse(&world, &Subject::Script(script), volumes, Options::orders());
+        let opens = portolan_rehearse::databases_at_end(&world, &script, volumes, &databases);
+        let forecast = portolan_rehearse::rehearse(&world, &Subject::Script(script), volumes, Options::orders());
         let lines: Vec<(u32, String)> = lines.into_iter().map(|line| (line.line, line.text)).collect();
         let rehearsal = Rehearsal { forecast, took: begin.elapsed() };
-        let page = report::page_script(&reading.name, &lines, &rehearsal, &opens);
+        let page = portolan_report::page_script(&reading.name, &lines, &rehearsal, &opens);
         if !told.is_empty() {
             output.gap()?;
         }
         output.page(&page)?;
         told.push(json!({
-            "reading": reading.name, "lines": lines, "forecast": report::json::forecast(&rehearsal.forecast),
-            "databases": report::json::databases(&opens),
+            "reading": reading.name, "lines": lines, "forecast": portolan_report::json::forecast(&rehearsal.forecast),
+            "databases": portolan_report::json::databases(&opens),
         }));
     }
     output.value(&told)?;

@@ -1,9 +1,9 @@
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-use model::{Code, Exit, Finding, Severity};
+use portolan_model::{Code, Exit, Finding, Severity};
+use portolan_workflow::Rehearse;
 use serde::Serialize;
-use workflow::Rehearse;
 
 use crate::args::{Global, PlanArgs};
 use crate::commands::unfinished;

@@ -1,5 +1,5 @@
-use model::{Code, Exit, Finding, Severity};
-use workflow::Protection;
+use portolan_model::{Code, Exit, Finding, Severity};
+use portolan_workflow::Protection;
 
 use crate::args::{Global, ProtectArgs};
 use crate::commands::apply;
@@ -14,7 +14,7 @@ pub(crate) async fn run(global: &Global, args: &ProtectArgs, output: &Output) ->
         output.say(&words);
     }
     let (_, survey) = prepare::survey(global, &target).await?;
-    let Protection { file, open } = workflow::protect(&survey)?;
+    let Protection { file, open } = portolan_workflow::protect(&survey)?;
     // A volume that cannot be protected does not keep the others from it; the exit code says that there is one.
     let cannot = open.iter().any(|finding| finding.severity == Severity::Blocking);
     let done = |exit: Exit| if exit == Exit::Done && cannot { Exit::Blocked } else { exit };
@@ -23,19 +23,19 @@ pub(crate) async fn run(global: &Global, args: &ProtectArgs, output: &Output) ->
         output.findings(&file.plan.findings);
         output.value(&open)?;
         let all = survey.inventory.data_volumes().count();
-        let is_open = |claim: &model::Ref| open.iter().any(|finding| finding.object() == Some(claim));
-        let protected = file.plan.volumes.iter().filter(|aim| !is_open(&aim.claim)).count();
+        let is_open = |claim: &portolan_model::Ref| open.iter().any(|finding| finding.object() == Some(claim));
+        let protected = file.plan.volumes.iter().filter(|protected| !is_open(&protected.claim)).count();
         output.say(&format!("Nothing to do: {protected} of {all} volumes with data are protected already."));
         return Ok(done(Exit::Done));
     }
-    output.page(&report::plan(&file.plan, &file.plan.digest(), None))?;
+    output.page(&portolan_report::plan(&file.plan, &file.plan.digest(), None))?;
     if args.dry_run {
         output.value(&file.plan)?;
         return Ok(done(Exit::Done));
     }
     match apply::carry_out(global, target, &survey, &file, args.yes, output).await {
         // What is not safe about a protection is not about this plan.
-        Err(finding) if finding.code == Code::NotSafe => Err(finding.next("see the story above")),
+        Err(finding) if finding.code == Code::NotSafe => Err(finding.next("see the shortest way above")),
         other => other.map(done),
     }
 }

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
-use model::{Code, Exit, Finding};
-use workflow::Rehearse;
+use portolan_model::{Code, Exit, Finding};
+use portolan_workflow::Rehearse;
 
 use crate::args::{Global, RehearseArgs};
 use crate::commands::unfinished;
@@ -20,7 +20,7 @@ pub(crate) async fn run(global: &Global, args: &RehearseArgs, output: &Output) -
             let file = prepare::load(path)?;
             let survey = prepare::survey_for(global, &target, &file.plan).await?;
             same_cluster(&survey.inventory.cluster.uid, &file.plan)?;
-            let moved = workflow::drift(&target, &survey, &Arc::new(file.plan.clone())).await?;
+            let moved = portolan_workflow::drift(&target, &survey, &Arc::new(file.plan.clone())).await?;
             if !moved.is_empty() {
                 output.findings(&moved);
                 return Ok(Exit::NothingWritten);
@@ -32,10 +32,10 @@ pub(crate) async fn run(global: &Global, args: &RehearseArgs, output: &Output) -
             (prepared.survey, prepared.file)
         }
     };
-    let world = target.world(&survey, &rehearse::KnownDatabase::of_plan(&file.plan));
-    let rehearsal = workflow::rehearse(&world, &file);
+    let world = target.world(&survey, &portolan_rehearse::KnownDatabase::of_plan(&file.plan));
+    let rehearsal = portolan_workflow::rehearse(&world, &file);
     let forecast = &rehearsal.forecast;
-    output.result(&report::rehearsal(&file.plan, &rehearsal), &report::json::forecast(forecast))?;
+    output.result(&portolan_report::rehearsal(&file.plan, &rehearsal), &portolan_report::json::forecast(forecast))?;
     // What no rehearsal shows blocks the plan all the same.
     let blocking: Vec<Finding> = file.plan.blocking().cloned().collect();
     output.findings(&[forecast.findings(), blocking.clone()].concat());
@@ -43,7 +43,7 @@ pub(crate) async fn run(global: &Global, args: &RehearseArgs, output: &Output) -
 }
 
 /// A plan is for one cluster.
-pub(crate) fn same_cluster(uid: &model::Uid, plan: &model::Plan) -> Result<(), Finding> {
+pub(crate) fn same_cluster(uid: &portolan_model::Uid, plan: &portolan_model::Plan) -> Result<(), Finding> {
     if *uid == plan.cluster {
         return Ok(());
     }

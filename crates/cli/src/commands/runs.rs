@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use adapters::store::{self, RunInfo, RunStore};
-use model::{Code, Finding, ReleaseId, Uid};
-use workflow::Simulated;
+use portolan_adapters::store::{self, RunInfo, RunStore};
+use portolan_model::{Code, Finding, ReleaseId, Uid};
+use portolan_workflow::Simulated;
 
 use crate::args::Global;
 use crate::options;
@@ -51,7 +51,7 @@ fn newest(global: &Global, cluster: Option<&Uid>) -> Result<RunInfo, Finding> {
         finding = finding.with(format!("wanted: cluster {}", cluster.0));
     }
     Err(all.iter().take(5).fold(finding, |finding, RunInfo { meta, .. }| {
-        finding.with(format!("there is: {}  {}  {}", meta.plan.short(), named(&meta.release), meta.server))
+        finding.with(format!("available: {}  {}  {}", meta.plan.short(), named(&meta.release), meta.server))
     }))
 }
 

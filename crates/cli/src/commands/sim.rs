@@ -1,6 +1,6 @@
-use model::{Code, Exit, Finding};
+use portolan_model::{Code, Exit, Finding};
+use portolan_workflow::Simulated;
 use serde_json::json;
-use workflow::Simulated;
 
 use crate::args::{Global, SimArgs, SimCommand};
 use crate::options;
@@ -10,8 +10,8 @@ use crate::output::Output;
 pub(crate) fn run(global: &Global, args: &SimArgs, output: &Output) -> Result<Exit, Finding> {
     match &args.command {
         SimCommand::List => {
-            let names = fixtures::installation_names();
-            output.result(&report::names("Simulated installations", &names), &names)?;
+            let names = portolan_fixtures::installation_names();
+            output.result(&portolan_report::names("Simulated installations", &names), &names)?;
         }
         SimCommand::New { name, folder } => {
             if folder.join("installation.json").exists() {

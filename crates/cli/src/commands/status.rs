@@ -1,5 +1,5 @@
-use adapters::store::{self, RunInfo};
-use model::{Digest, Exit, Finding};
+use portolan_adapters::store::{self, RunInfo};
+use portolan_model::{Digest, Exit, Finding};
 
 use crate::args::{Global, StatusArgs};
 use crate::commands::runs;
@@ -11,7 +11,7 @@ pub(crate) fn run(global: &Global, args: &StatusArgs, output: &Output) -> Result
     let plan = run.plan()?;
     let entries = run.entries()?;
     let folder = run.folder().display().to_string();
-    output.result(&report::status(&plan, &entries, &folder), &entries)?;
+    output.result(&portolan_report::status(&plan, &entries, &folder), &entries)?;
     if args.run.is_none() {
         others(global, run.plan_digest(), output)?;
     }
@@ -33,6 +33,7 @@ fn others(global: &Global, shown: &Digest, output: &Output) -> Result<(), Findin
     }
     output.gap()?;
     output.page(
-        &report::Page::heading("Other runs").then(report::Page::table(&["RUN", "RELEASE", "WAY", "SERVER"], &rows)),
+        &portolan_report::Document::heading("Other runs")
+            .then(portolan_report::Document::table(&["RUN", "RELEASE", "WAY", "SERVER"], &rows)),
     )
 }

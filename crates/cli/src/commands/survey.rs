@@ -1,4 +1,4 @@
-use model::{Exit, Finding};
+use portolan_model::{Exit, Finding};
 
 use crate::args::{Global, SurveyArgs};
 use crate::options;
@@ -10,10 +10,10 @@ pub(crate) async fn run(global: &Global, _args: &SurveyArgs, output: &Output) ->
     let target = options::open(global).await?;
     let simulated = options::simulated(&target);
     let (_, survey) = prepare::survey(global, &target).await?;
-    let saved = inventory::saved(&survey);
-    output.result(&report::survey(&survey.inventory, simulated.as_deref()), &saved)?;
+    let saved = portolan_inventory::saved(&survey);
+    output.result(&portolan_report::survey(&survey.inventory, simulated.as_deref()), &saved)?;
     if output.is_machine() {
-        output.note(&report::redacted(&saved));
+        output.note(&portolan_report::redacted(&saved));
     }
     Ok(Exit::Done)
 }

@@ -1,15 +1,15 @@
 //! A run of the same release that has written and is not over.
 
-use adapters::store::RunStore;
-use model::{Finding, Outcome, Record};
-use workflow::{Rehearse, Target, archive};
+use portolan_adapters::store::RunStore;
+use portolan_model::{Finding, JournalRecord, Outcome};
+use portolan_workflow::{Rehearse, Target, archive};
 
 use crate::args::{Global, UpgradeOptions};
 use crate::commands::archive::file_name;
 use crate::commands::runs;
 use crate::options;
 use crate::output::Output;
-use crate::prepare::{self, Prepared};
+use crate::prepare::{self, PreparedPlan};
 
 /// Makes a plan. Where that is refused, an earlier run may be why: its steps delete what a plan needs, and going on with it is
 /// what helps.
@@ -19,7 +19,7 @@ pub(crate) async fn plan(
     options: &UpgradeOptions,
     rehearses: Rehearse,
     output: &Output,
-) -> Result<Prepared, Finding> {
+) -> Result<PreparedPlan, Finding> {
     match prepare::plan(global, target, options, rehearses, output).await {
         Ok(prepared) => Ok(prepared),
         Err(finding) => Err(match of_release(global, target).await {
@@ -61,8 +61,9 @@ async fn of_release(global: &Global, target: &Target) -> Option<Unfinished> {
     let newest = runs::of_release(global, &target.cluster_uid().await?, &release).into_iter().next()?;
     let store = RunStore::open(&newest.folder).ok()?;
     let entries = store.entries().ok()?;
-    let wrote = entries.iter().any(|entry| matches!(entry.record, Record::Intent { .. }));
-    let finished = entries.iter().any(|entry| matches!(entry.record, Record::Ended { outcome: Outcome::Finished }));
+    let wrote = entries.iter().any(|entry| matches!(entry.record, JournalRecord::Intent { .. }));
+    let finished =
+        entries.iter().any(|entry| matches!(entry.record, JournalRecord::Ended { outcome: Outcome::Finished }));
     if !wrote || finished {
         return None;
     }

@@ -1,5 +1,5 @@
-use model::{Exit, Finding};
-use workflow::Rehearse;
+use portolan_model::{Exit, Finding};
+use portolan_workflow::Rehearse;
 
 use crate::args::{Global, UpgradeArgs};
 use crate::commands::{apply, unfinished};
@@ -11,7 +11,7 @@ pub(crate) async fn run(global: &Global, args: &UpgradeArgs, output: &Output) ->
     let target = options::open(global).await?;
     let simulated = options::simulated(&target);
     let prepared = unfinished::plan(global, &target, &args.target, Rehearse::No, output).await?;
-    output.page(&report::survey(&prepared.survey.inventory, simulated.as_deref()))?;
+    output.page(&portolan_report::survey(&prepared.survey.inventory, simulated.as_deref()))?;
     output.gap()?;
     let plan = &prepared.file.plan;
     if plan.hops.is_empty() {

@@ -1,14 +1,14 @@
 use std::sync::Arc;
 
-use model::{Code, Exit, Finding, Outcome, Plan, Ref, ReleaseId, RouteLook, Seen, Severity, Uid};
+use portolan_model::{Code, Exit, Finding, Outcome, Plan, Ref, ReleaseId, RouteLook, Seen, Severity, Uid};
+use portolan_workflow::{Fold, RunDriver, Stops, Target};
 use serde::Serialize;
-use workflow::{Fold, RunDriver, Stops, Target};
 
 use crate::args::{Global, VerifyArgs};
 use crate::commands::{baseline, rehearse::same_cluster, runs};
 use crate::options;
 use crate::output::Output;
-use crate::telling::Telling;
+use crate::progress::ProgressPrinter;
 
 /// The cluster as a survey of the plan's release says, where its namespace kube-system may not be read.
 async fn surveyed(global: &Global, target: &Target, plan: &Plan) -> Result<Uid, Finding> {
@@ -46,7 +46,7 @@ async fn undone(target: &Target, plan: &Plan, known: &Fold) -> Option<Finding> {
         Target::Cluster(cluster) => cluster.client.releases(&plan.release, &[].into()).await.unwrap_or_default(),
         Target::Simulated(_) => Vec::new(),
     };
-    report::undone(plan, known, facts.last())
+    portolan_report::undone(plan, known, facts.last())
 }
 
 /// Carries out the verifying steps of a run's plan again. Nothing is written, neither there nor to the journal.
@@ -66,20 +66,20 @@ pub(crate) async fn run(global: &Global, args: &VerifyArgs, output: &Output) -> 
         None => surveyed(global, &target, &plan).await?,
     };
     same_cluster(&cluster, &plan)?;
-    output.page(&report::looked_at(&plan, run.folder()))?;
+    output.page(&portolan_report::looked_at(&plan, run.folder()))?;
     let undone = undone(&target, &plan, &known).await;
     let mut driver = RunDriver::new(target, run);
-    let mut telling = Telling::new(output.room());
-    let verified = workflow::verify(&mut driver, &plan, &known, &Stops::listen(), &mut |event, checks| {
+    let mut telling = ProgressPrinter::new(output.room());
+    let verified = portolan_workflow::verify(&mut driver, &plan, &known, &Stops::listen(), &mut |event, checks| {
         if let Some(line) = telling.line(event, checks) {
             output.say(&line);
         }
     })
     .await?;
     let outcome = verified.outcome;
-    let routes = driver.ask_routes(&kube_facts::routes(&plan)).await;
-    let page = report::verification(&verified.checks, &verified.notes, &outcome, undone.as_ref())
-        .then(report::routes(&routes));
+    let routes = driver.ask_routes(&portolan_kube_facts::routes(&plan)).await;
+    let page = portolan_report::verification(&verified.checks, &verified.notes, &outcome, undone.as_ref())
+        .then(portolan_report::routes(&routes));
     output.result(
         &page,
         &Verified {

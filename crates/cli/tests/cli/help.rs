@@ -42,7 +42,7 @@ fn help_begins_with_an_example_that_is_understood() {
 #[test]
 fn help_lists_every_exit_code() {
     let text = User::new().ok("--help");
-    for (exit, meaning) in model::Exit::TABLE {
+    for (exit, meaning) in portolan_model::Exit::TABLE {
         let line = format!("{:>4}  {meaning}", exit as u8);
         assert!(text.lines().any(|its| its == line), "not in help: {line}");
     }

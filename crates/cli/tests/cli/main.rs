@@ -11,5 +11,5 @@ mod renders;
 mod repository;
 mod schema;
 mod support;
+mod upgrades;
 mod version;
-mod voyages;

@@ -1,4 +1,4 @@
-//! What an operator meets besides the plain voyage: which run is looked at, what was archived, why a plan is refused.
+//! What an operator meets besides the plain upgrade: which run is looked at, what was archived, why a plan is refused.
 
 use std::os::unix::fs::PermissionsExt;
 
@@ -19,7 +19,7 @@ fn status_and_verify_look_at_the_run_that_was_meant() {
             let came = user.run(&format!("{command} --sim here {other}"));
             assert_eq!(came.code, 1, "{command} {other}\n{}{}", came.stdout, came.stderr);
             assert!(came.stderr.contains("error[PL317]"), "{}", came.stderr);
-            assert!(came.stderr.contains("there is: "), "it names the runs\n{}", came.stderr);
+            assert!(came.stderr.contains("available: "), "it names the runs\n{}", came.stderr);
         }
         let came = user.run(&format!("{command} --sim here -n runai-backend --release runai-backend"));
         assert_eq!(came.code, 0, "{}", came.stderr);
@@ -138,7 +138,7 @@ fn what_ends_a_plan_early_names_object_and_field() {
     user.ok("sim new openshift-2.8 here");
     let mut saved: Value = serde_json::from_str(&user.installation("here")).expect("JSON");
     let objects = saved["world"]["objects"].as_object_mut().expect("objects");
-    let claim = objects.iter_mut().find(|(name, _)| name.ends_with("/pvc-postgresql")).expect("the claim").1;
+    let claim = objects.iter_mut().find(|(name, _)| name.ends_with("/pvc-postgresql")).expect("the PVC").1;
     claim["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z".into();
     user.write("here/installation.json", &saved.to_string());
     let came = user.run("plan --sim here --to 2.20 -o json");

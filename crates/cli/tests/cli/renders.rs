@@ -21,7 +21,7 @@ data: {claim: {{ $claim.metadata.name }}}
 fn helm_reads_a_simulated_installation() {
     for helm in helms() {
         let user = User::new();
-        let mut files = fixtures::chart_files("control-plane-2.20.41").expect("a chart of 2.20");
+        let mut files = portolan_fixtures::chart_files("control-plane-2.20.41").expect("a chart of 2.20");
         files.insert("templates/claims.yaml".into(), TEMPLATE.into());
         for (name, bytes) in files {
             let path = user.path("chart").join(name);

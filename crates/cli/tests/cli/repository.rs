@@ -3,15 +3,19 @@
 use std::io::Write as _;
 use std::process::Stdio;
 
+use portolan_testkit::repository::{Repository, RepositoryContents};
 use serde_json::Value;
-use testkit::repository::{Repository, Shelf};
 
 use crate::support::{Came, User, came, helms};
 
-fn shelf() -> Shelf {
-    let archive =
-        |chart: helm_compat::chart::PackedChart| (chart.id.name.clone(), chart.id.version.to_string(), chart.archive);
-    Shelf { archives: fixtures::charts().into_iter().map(archive).collect(), ..Shelf::default() }
+fn contents() -> RepositoryContents {
+    let archive = |chart: portolan_helm_compat::chart::PackedChart| {
+        (chart.id.name.clone(), chart.id.version.to_string(), chart.archive)
+    };
+    RepositoryContents {
+        archives: portolan_fixtures::charts().into_iter().map(archive).collect(),
+        ..RepositoryContents::default()
+    }
 }
 
 /// A command of a user who has helm, with something on its standard input.
@@ -34,7 +38,8 @@ fn plan_file(user: &User, name: &str) -> Value {
 #[ignore = "needs the rig: cargo xtask test"]
 fn a_chart_from_a_repository_makes_the_plan_that_the_same_file_makes() {
     let user = User::new();
-    let repository = Repository::start(Shelf { login: Some(("me".into(), "hidden".into())), ..shelf() });
+    let repository =
+        Repository::start(RepositoryContents { login: Some(("me".into(), "hidden".into())), ..contents() });
     let repository = repository.expect("a repository");
     let url = repository.url();
     user.ok("plan --sim openshift-2.8 --to 2.20 --out here.plan");
@@ -63,7 +68,7 @@ fn a_chart_from_a_repository_makes_the_plan_that_the_same_file_makes() {
 #[ignore = "needs the rig: cargo xtask test"]
 fn without_a_version_it_is_told_what_there_is() {
     let user = User::new();
-    let repository = Repository::start(shelf()).expect("a repository");
+    let repository = Repository::start(contents()).expect("a repository");
     let url = repository.url();
     let came = run(&user, &format!("plan --sim openshift-2.8 --repo {url}"), "");
     assert_eq!(came.code, 3, "{}", came.stderr);
@@ -75,7 +80,7 @@ fn without_a_version_it_is_told_what_there_is() {
 #[ignore = "needs the rig: cargo xtask test"]
 fn another_address_under_the_usual_name_is_told() {
     let user = User::new();
-    let repository = Repository::start(shelf()).expect("a repository");
+    let repository = Repository::start(contents()).expect("a repository");
     let url = repository.url();
     user.write("list.yaml", "repositories: [{name: runai-backend, url: 'https://old.example.com/charts'}]");
     let mut command = user.command(&format!("plan --sim openshift-2.8 --to 2.20 --repo {url}"));

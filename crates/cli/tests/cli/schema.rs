@@ -11,7 +11,7 @@ fn wrong(schema: &Value, part: &Value, value: &Value, at: &str) -> Vec<String> {
     if let Some(target) = part["$ref"].as_str() {
         let target = schema.pointer(target.trim_start_matches('#')).expect("a reference leads somewhere");
         let mut all = wrong(schema, target, value, at);
-        // A tag stands beside what it tags.
+        // A tag is written next to what it tags.
         if let Some(tags) = part["properties"].as_object() {
             all.retain(|complaint| !tags.keys().any(|tag| *complaint == format!("{at}: {tag} is not in the schema")));
         }

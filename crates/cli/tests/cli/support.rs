@@ -86,7 +86,7 @@ pub(crate) fn find(folder: &Path, name: &str) -> Option<PathBuf> {
         .find_map(|path| if path.is_dir() { find(&path, name) } else { path.ends_with(name).then_some(path) })
 }
 
-/// What two ends of the same voyage have in common: UIDs are names, and resourceVersions, tokens of runs and clocks are
+/// What two ends of the same run have in common: UIDs are names, and resourceVersions, tokens of runs and clocks are
 /// left out.
 pub(crate) fn normalised(installation: &str) -> String {
     let saved: Value = serde_json::from_str(installation).expect("an installation is JSON");

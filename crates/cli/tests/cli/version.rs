@@ -40,7 +40,7 @@ fn rendering() -> String {
 #[test]
 fn a_further_version_needs_a_chart_and_a_recipe_only() {
     let user = User::new();
-    for (name, bytes) in fixtures::chart_files("control-plane-2.20.41").expect("a chart of 2.20") {
+    for (name, bytes) in portolan_fixtures::chart_files("control-plane-2.20.41").expect("a chart of 2.20") {
         let path = user.path("chart").join(name);
         std::fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
         std::fs::write(path, String::from_utf8(bytes).expect("text").replace("2.20.41", "2.21.0")).expect("a file");

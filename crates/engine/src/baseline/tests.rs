@@ -1,4 +1,4 @@
-use model::{
+use portolan_model::{
     ChartId, DatabaseRef, Mount, ReleaseId, SecretKey, Snapshot, Table, Uid, UninstallEffect, Verdict, Workload,
 };
 
@@ -40,7 +40,7 @@ fn baseline() -> Baseline {
         others: std::collections::BTreeMap::new(),
     };
     Baseline {
-        format: model::FORMAT,
+        format: portolan_model::FORMAT,
         taken: 0,
         cluster: Uid::new("c"),
         server: String::new(),

@@ -1,49 +1,53 @@
-use model::{Code, Digest, Finding, Refusal, Rv, StepRef, Uid, Verb, Write};
+use portolan_model::{Code, Digest, Finding, Refusal, Rv, StepRef, Uid, Verb, Write};
 
 use super::*;
 
 const AT: StepRef = StepRef { index: 0, attempt: 0 };
 
-fn folded(records: &[Record]) -> Fold {
+fn folded(records: &[JournalRecord]) -> Fold {
     let mut fold = Fold::default();
     records.iter().for_each(|record| fold.apply(record));
     fold
 }
 
-fn write() -> Record {
+fn write() -> JournalRecord {
     let target = Ref::volume("pv");
     let action = Action::Write(Write { verb: Verb::Delete, target, uid: Uid::new("u"), rv: Rv("1".into()) });
-    Record::Intent { step: AT, action: Box::new(action), before: None }
+    JournalRecord::Intent { step: AT, action: Box::new(action), before: None }
 }
 
-fn helm() -> Record {
+fn helm() -> JournalRecord {
     let digest = Digest::of(b"");
     let action = serde_json::json!({"action": "helm", "token": "t", "run": {
         "release": {"namespace": "n", "name": "r"}, "base_revision": 7, "chart": {"name": "r", "version": "1.0.0"},
         "client": {"helm": "simulated", "version": "3.22.0"}, "archive": digest, "values": digest,
-        "carried": [], "mode": "reset", "manifest": digest, "docs": {}, "free": {}, "guards": [],
+        "carried": [], "mode": "reset", "manifest": digest, "docs": {}, "nondeterministic_fields": {}, "required_keys": [],
     }});
-    Record::Intent { step: AT, action: Box::new(serde_json::from_value(action).expect("an action")), before: None }
+    JournalRecord::Intent {
+        step: AT,
+        action: Box::new(serde_json::from_value(action).expect("an action")),
+        before: None,
+    }
 }
 
-fn effect(effect: Effect) -> Record {
-    Record::Effect { step: AT, effect }
+fn effect(effect: Effect) -> JournalRecord {
+    JournalRecord::Effect { step: AT, effect }
 }
 
-fn observed(observation: Observation) -> Record {
-    Record::Observed { step: AT, observation }
+fn observed(observation: Observation) -> JournalRecord {
+    JournalRecord::Observed { step: AT, observation }
 }
 
-fn done() -> Record {
+fn done() -> JournalRecord {
     observed(Observation::Done { note: "it is".into() })
 }
 
-fn halted() -> Record {
-    Record::Ended { outcome: Outcome::Halted { finding: Finding::blocking(Code::HelmFailed, "it failed") } }
+fn halted() -> JournalRecord {
+    JournalRecord::Ended { outcome: Outcome::Halted { finding: Finding::blocking(Code::HelmFailed, "it failed") } }
 }
 
-fn resumed() -> Record {
-    Record::Resumed { host: "there".into() }
+fn resumed() -> JournalRecord {
+    JournalRecord::Resumed { host: "there".into() }
 }
 
 #[test]
@@ -101,7 +105,7 @@ fn a_run_that_goes_on_looks_at_a_write_again_and_waits_for_a_helm() {
 #[test]
 fn only_a_halt_counts_attempts_anew_when_somebody_starts_the_run_again() {
     let unknown = || effect(Effect::Unknown(String::new()));
-    let stopped = Record::Ended { outcome: Outcome::StoppedSafely };
+    let stopped = JournalRecord::Ended { outcome: Outcome::StoppedSafely };
     for (end, again, since) in [(None, false, 0), (Some(stopped), false, 0), (Some(halted()), true, 2)] {
         let mut records = vec![write(), unknown(), write(), unknown()];
         records.extend(end.clone());
@@ -116,7 +120,7 @@ fn only_a_halt_counts_attempts_anew_when_somebody_starts_the_run_again() {
 
 #[test]
 fn a_finished_run_stays_finished() {
-    let end = Record::Ended { outcome: Outcome::Finished };
+    let end = JournalRecord::Ended { outcome: Outcome::Finished };
     let fold = folded(&[end.clone(), resumed()]);
     assert_eq!(fold, folded(&[end]));
     assert_eq!(fold.outcome, Some(Outcome::Finished));
@@ -124,7 +128,7 @@ fn a_finished_run_stays_finished() {
 
 #[test]
 fn of_two_stops_the_more_urgent_counts_and_the_next_process_knows_of_none() {
-    let stop = |urgency| Record::StopAsked { urgency };
+    let stop = |urgency| JournalRecord::StopAsked { urgency };
     for order in [[Urgency::AfterStep, Urgency::LeaveHelm], [Urgency::LeaveHelm, Urgency::AfterStep]] {
         let records = order.map(stop);
         assert_eq!(folded(&records).stop, Some(Urgency::LeaveHelm), "{order:?}");
@@ -164,7 +168,7 @@ fn the_first_look_is_kept() {
 /// A search takes two states for one where their hashes are equal.
 #[test]
 fn states_that_decide_differently_have_different_hashes() {
-    let hash = |records: &[Record]| {
+    let hash = |records: &[JournalRecord]| {
         let mut hasher = std::hash::DefaultHasher::new();
         folded(records).hash_into(&mut hasher);
         hasher.finish()
@@ -172,7 +176,7 @@ fn states_that_decide_differently_have_different_hashes() {
     let unknown = || effect(Effect::Unknown(String::new()));
     let journals = [
         vec![],
-        vec![Record::Bound],
+        vec![JournalRecord::Bound],
         vec![write()],
         vec![helm()],
         vec![write(), effect(Effect::Done)],
@@ -181,8 +185,8 @@ fn states_that_decide_differently_have_different_hashes() {
         vec![done()],
         vec![halted()],
         vec![halted(), resumed()],
-        vec![Record::StopAsked { urgency: Urgency::AfterStep }],
-        vec![Record::StopAsked { urgency: Urgency::LeaveHelm }],
+        vec![JournalRecord::StopAsked { urgency: Urgency::AfterStep }],
+        vec![JournalRecord::StopAsked { urgency: Urgency::LeaveHelm }],
     ];
     for (at, one) in journals.iter().enumerate() {
         assert_eq!(hash(one), hash(one));

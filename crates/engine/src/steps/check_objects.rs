@@ -1,4 +1,4 @@
-use model::{CheckReport, Finding, Severity};
+use portolan_model::{CheckReport, Finding, Severity};
 
 use super::Next;
 
@@ -22,7 +22,7 @@ pub(super) fn on_report(report: CheckReport) -> Next {
 
 #[cfg(test)]
 mod tests {
-    use model::{Code, Observation};
+    use portolan_model::{Code, Observation};
 
     use super::*;
 

@@ -1,4 +1,4 @@
-use model::{
+use portolan_model::{
     Code, DatabaseChange, DatabaseError, Finding, Observation, OtherDatabase, Snapshot, Step, StepKind, TableChange,
 };
 
@@ -49,11 +49,11 @@ pub(super) fn on_rows(step: &Step, fold: &Fold, rows: Result<Snapshot, DatabaseE
                 Err(finding) => Next::Halt(finding),
             },
         },
-        _ => Next::Halt(super::unreadable(step, &model::Reply::Met)),
+        _ => Next::Halt(super::unreadable(step, &portolan_model::Reply::Met)),
     }
 }
 
-fn observed(database: &model::DatabaseRef, snapshot: Snapshot, note: String) -> Next {
+fn observed(database: &portolan_model::DatabaseRef, snapshot: Snapshot, note: String) -> Next {
     Next::Observed(Observation::Database { pod: database.pod.clone(), snapshot, note }, Vec::new())
 }
 

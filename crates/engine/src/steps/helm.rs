@@ -1,4 +1,4 @@
-use model::{Action, Code, Effect, Finding, HelmRun, HelmToken, Ref, ReleaseFact, ReleaseStatus};
+use portolan_model::{Action, Code, Effect, Finding, HelmRun, HelmToken, Ref, ReleaseFact, ReleaseStatus};
 
 use super::Next;
 use crate::fold::Fold;

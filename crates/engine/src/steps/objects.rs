@@ -1,4 +1,6 @@
-use model::{Action, ArchivedObject, Blob, Code, Effect, Finding, Observation, Ref, Seen, Step, StepKind, Verb, Write};
+use portolan_model::{
+    Action, ArchivedObject, Blob, Code, Effect, Finding, Observation, Ref, Seen, Step, StepKind, Verb, Write,
+};
 
 use super::Next;
 use crate::fold::Fold;
@@ -25,7 +27,7 @@ pub(super) fn on_archive(names: &[Ref], seen: &[Seen]) -> Next {
 
 pub(super) fn on_delete(step: &Step, fold: &Fold, seen: &[Seen]) -> Next {
     let StepKind::DeleteObject { target, uid } = &step.kind else {
-        return Next::Halt(super::unreadable(step, &model::Reply::Met));
+        return Next::Halt(super::unreadable(step, &portolan_model::Reply::Met));
     };
     if target.is_storage() {
         // The planner makes no such step and the linter refuses it; this is the last of three locks.
@@ -36,7 +38,7 @@ pub(super) fn on_delete(step: &Step, fold: &Fold, seen: &[Seen]) -> Next {
         // Our own delete went through before we heard of it.
         Some(Seen::Absent) if fold.pursuit.is_some() => return Next::Effect(Effect::Done),
         Some(Seen::Absent) => return Next::was_done(format!("{target} is not there")),
-        _ => return Next::Halt(super::unreadable(step, &model::Reply::Seen(seen.to_vec()))),
+        _ => return Next::Halt(super::unreadable(step, &portolan_model::Reply::Seen(seen.to_vec()))),
     };
     if object.uid() != *uid {
         let found = format!("{target} is not as the plan has it: it was deleted and made again");

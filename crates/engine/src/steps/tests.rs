@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use model::{ArchivedObject, DatabaseError, Digest, Object, Ref, Refusal, Uid, Verb};
+use portolan_model::{ArchivedObject, DatabaseError, Digest, Object, Ref, Refusal, Uid, Verb};
 use serde_json::{Value, json};
 
 use super::*;
@@ -195,7 +195,7 @@ fn a_job_that_still_runs_when_the_time_is_over_halts_the_run() {
     assert_eq!(looked(&kind, &Fold::default(), Reply::TimedOut(vec![open])), "halt PL406");
 }
 
-fn snapshot(system_identifier: &str, rows: u64) -> model::Snapshot {
+fn snapshot(system_identifier: &str, rows: u64) -> portolan_model::Snapshot {
     let json = json!({"system_identifier": system_identifier, "server_version": "15.1", "database": "d",
         "tables": {"public.t": {"rows": rows, "columns": ["id integer"]}}});
     serde_json::from_value(json).expect("a snapshot")

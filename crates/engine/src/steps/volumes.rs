@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 
-use kube_facts::{ContainerKind, KEEP, Kind, PodTemplate, RESOURCE_POLICY, StatefulSet};
-use model::{Action, Blob, Code, Effect, Finding, Object, Ref, Seen, Step, StepKind, Uid, Verb, Write};
+use portolan_kube_facts::{ContainerKind, KEEP, Kind, PodTemplate, RESOURCE_POLICY, StatefulSet};
+use portolan_model::{Action, Blob, Code, Effect, Finding, Object, Ref, Seen, Step, StepKind, Uid, Verb, Write};
 use serde_json::{Value, json};
 
 use super::Next;
@@ -28,7 +28,7 @@ fn protection(step: &Step) -> Option<Protection<'_>> {
             target: claim,
             uid,
             patch: json!({"metadata": {"annotations": {RESOURCE_POLICY: KEEP}}}),
-            holds: kube_facts::is_kept,
+            holds: portolan_kube_facts::is_kept,
             note: "annotation is keep",
         }),
         _ => None,
@@ -37,7 +37,7 @@ fn protection(step: &Step) -> Option<Protection<'_>> {
 
 pub(super) fn on_look(step: &Step, seen: &[Seen]) -> Next {
     let Some(protection) = protection(step) else {
-        return super::Next::Halt(super::unreadable(step, &model::Reply::Met));
+        return super::Next::Halt(super::unreadable(step, &portolan_model::Reply::Met));
     };
     let object = match (protection.target, seen.first()) {
         (_, Some(Seen::There(object))) if object.uid() == *protection.uid => object,
@@ -45,7 +45,7 @@ pub(super) fn on_look(step: &Step, seen: &[Seen]) -> Next {
             return Next::Halt(another(target, "it was deleted and made again"));
         }
         (target, Some(Seen::Absent)) => return Next::Halt(another(target, "it is gone")),
-        _ => return Next::Halt(super::unreadable(step, &model::Reply::Seen(seen.to_vec()))),
+        _ => return Next::Halt(super::unreadable(step, &portolan_model::Reply::Seen(seen.to_vec()))),
     };
     if object.is_terminating() {
         let finding = another(protection.target, "it is being deleted, and that cannot be taken back");
@@ -75,7 +75,7 @@ pub(super) fn on_check(step: &Step, seen: &[Seen]) -> Next {
         (Some(protection), Some(Seen::There(_))) => {
             Next::Effect(Effect::Unknown(format!("{} was changed back", protection.target)))
         }
-        _ => Next::Halt(super::unreadable(step, &model::Reply::Seen(seen.to_vec()))),
+        _ => Next::Halt(super::unreadable(step, &portolan_model::Reply::Seen(seen.to_vec()))),
     }
 }
 
@@ -83,12 +83,12 @@ fn another(target: &Ref, how: &str) -> Finding {
     Finding::blocking(Code::OtherObject, format!("{target} is not as the plan has it: {how}"))
 }
 
-/// Is the claim the one it was, on the volume it was, and mounted, and does none stand beside it that the plan does
+/// Is the PVC the one it was, on the volume it was, and mounted, and does none stand beside it that the plan does
 /// not have? Each object is judged by itself, since a batch of reads is not atomic.
 pub(super) fn on_verify(step: &Step, seen: &[Seen]) -> Next {
     let StepKind::VerifyVolume { claim, claim_uid, volume, volume_uid, mounted_by, sets, known_claims } = &step.kind
     else {
-        return Next::Halt(super::unreadable(step, &model::Reply::Met));
+        return Next::Halt(super::unreadable(step, &portolan_model::Reply::Met));
     };
     let mut wrong = Vec::new();
     let mut there = |at: usize, name: &Ref| match seen.get(at) {
@@ -122,7 +122,7 @@ pub(super) fn on_verify(step: &Step, seen: &[Seen]) -> Next {
         let all = match claims(seen.get(2 + mounted_by.len()..).unwrap_or_default()) {
             Ok(all) => all,
             Err(text) => {
-                let found = format!("the claims beside {claim} cannot be listed");
+                let found = format!("the PVCs beside {claim} cannot be listed");
                 return Next::Halt(Finding::blocking(Code::NotVisible, found).with(text));
             }
         };
@@ -192,7 +192,7 @@ fn is_mounted(pod: &Object, claim: &str) -> bool {
     let Some(template) = PodTemplate::of(pod) else { return false };
     let volumes: BTreeSet<&str> = template
         .volumes()
-        .filter(|volume| kube_facts::claim_of(volume) == Some(claim))
+        .filter(|volume| portolan_kube_facts::claim_of(volume) == Some(claim))
         .filter_map(|volume| volume.get("name")?.as_str())
         .collect();
     template
@@ -201,7 +201,7 @@ fn is_mounted(pod: &Object, claim: &str) -> bool {
         .any(|container| container.mounts().any(|mount| volumes.contains(mount.volume)))
 }
 
-/// The claims of a listing.
+/// The PVCs of a listing.
 fn claims(seen: &[Seen]) -> Result<Vec<&Object>, String> {
     seen.iter()
         .filter_map(|seen| match seen {

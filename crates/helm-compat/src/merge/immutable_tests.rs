@@ -1,7 +1,7 @@
 //! What helm's patch leaves, against the fields that the API server lets nobody change.
 
-use kube_facts::immutable_violations;
-use model::Ref;
+use portolan_kube_facts::immutable_violations;
+use portolan_model::Ref;
 use serde_json::{Value, json};
 
 use super::three_way;

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use model::{Code, Finding, Object, Ref};
+use portolan_model::{Code, Finding, Object, Ref};
 use serde_json::{Map, Value};
 
 use super::{Precheck, body};
@@ -252,14 +252,14 @@ fn writes(check: &Precheck, place: Option<usize>) -> Vec<Write> {
             push(name.to_string(), "UPDATE", marked, name.clone());
         }
         // Controllers make pods when the manifest is written, and whenever one is replaced.
-        if let Some(pod) = kube_facts::created_pod(doc).filter(|_| check.makes_pods(doc)) {
+        if let Some(pod) = portolan_kube_facts::created_pod(doc).filter(|_| check.makes_pods(doc)) {
             let target = Ref::pod(pod.text("/metadata/namespace"), pod.text("/metadata/name"));
             push(format!("the pods of {name}"), "CREATE", pod, target);
         }
     }
     for hook in check.hooks.iter().filter(|hook| hook.is_after) {
         let Some(name) = hook.object.name() else { continue };
-        if let Some(pod) = kube_facts::created_pod(&hook.object) {
+        if let Some(pod) = portolan_kube_facts::created_pod(&hook.object) {
             let target = Ref::pod(pod.text("/metadata/namespace"), pod.text("/metadata/name"));
             push(format!("the pods of the hook {name}"), "CREATE", pod, target);
         }
@@ -299,7 +299,7 @@ fn of_rule(rule: &Value, write: &Write) -> bool {
         let list = rule[key].as_array();
         list.is_some_and(|list| list.iter().any(|item| item == "*" || item == wanted))
     };
-    let plural = kube_facts::plural(write.target.group(), write.target.kind());
+    let plural = portolan_kube_facts::plural(write.target.group(), write.target.kind());
     let is_resource = has("resources", &plural) || has("resources", "*/*");
     let is_scope = match rule["scope"].as_str() {
         Some("Namespaced") => !write.target.namespace().is_empty(),

@@ -1,6 +1,6 @@
 //! What is sent in a dry run.
 
-use model::{CheckAsk, HelmClient, Manifest, Object, ReleaseId};
+use portolan_model::{CheckAsk, HelmClient, Manifest, Object, ReleaseId};
 use serde_json::{Value, json};
 
 use crate::{merge, redact, upgrade};

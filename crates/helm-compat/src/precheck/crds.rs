@@ -2,7 +2,7 @@
 //! before. Helm writes CRDs of `templates/` before anything that needs them, and never upgrades those of `crds/` (`InstallOrder` in
 //! `pkg/releaseutil/kind_sorter.go` and `installCRDs` in `pkg/action/install.go`, helm 3.14.4 to 4.3.1).
 
-use model::{ApplyMethod, CheckAnswer, Code, Finding, Object, Ref};
+use portolan_model::{ApplyMethod, CheckAnswer, Code, Finding, Object, Ref};
 use serde_json::Value;
 
 use super::refusal::Meaning;

@@ -14,7 +14,7 @@ pub(super) fn pointer(field: &str, doc: &Value) -> String {
             None => plain(rest, at),
         };
         pointer.push('/');
-        pointer.push_str(&model::pointer_part(&key));
+        pointer.push_str(&portolan_model::pointer_part(&key));
         at = at.and_then(|value| match value {
             Value::Array(items) => items.get(key.parse::<usize>().ok()?),
             other => other.get(&key),

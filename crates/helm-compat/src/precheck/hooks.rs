@@ -1,6 +1,6 @@
 //! The hooks that an upgrade runs.
 
-use model::{ApplyMethod, Code, Finding, Object};
+use portolan_model::{ApplyMethod, Code, Finding, Object};
 
 use crate::manifest;
 

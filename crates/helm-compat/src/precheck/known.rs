@@ -1,10 +1,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use model::{CheckAnswer, CheckAsk, Inventory, Object, Ref, Scope, ServerCheck};
+use portolan_model::{CheckAnswer, CheckAsk, Inventory, Object, Ref, Scope, ServerCheck};
 
 /// What is known of the cluster: objects, and what may be concluded from absence.
 #[derive(Clone, Debug, Default)]
-pub struct Known {
+pub struct KnownObjects {
     pub(super) objects: BTreeMap<Ref, Object>,
     pub(super) absent: BTreeSet<Ref>,
     /// Kinds of which everything was listed; namespace empty for the whole cluster.
@@ -15,7 +15,7 @@ pub struct Known {
     pub(super) brought: Vec<Object>,
 }
 
-impl Known {
+impl KnownObjects {
     /// What a survey found.
     #[must_use]
     pub fn of_inventory(inventory: &Inventory) -> Self {

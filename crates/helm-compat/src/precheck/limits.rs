@@ -1,12 +1,12 @@
 //! What the upgrade itself forbids its new pods: LimitRanges, ResourceQuotas and pod security levels that helm applies before the
 //! workloads. No dry run sees them, because they are not there when it is asked.
 
-use kube_facts::{PodTemplate, created_pod};
-use model::{Code, Finding, Object, Ref};
+use portolan_kube_facts::{PodTemplate, created_pod};
+use portolan_model::{Code, Finding, Object, Ref};
 use serde_json::Value;
 
 use super::{Precheck, quotas};
-use kube_facts::semantics::{self, quantity};
+use portolan_kube_facts::semantics::{self, quantity};
 
 /// A pod that the upgrade makes, and what makes it.
 struct NewPod<'a> {
@@ -118,7 +118,7 @@ fn of_quota(check: &Precheck, quota: &Ref, doc: &Object) -> Vec<Finding> {
             }
         }
         if wanted > room {
-            let key = model::pointer_part(key);
+            let key = portolan_model::pointer_part(key);
             let why = format!("{quota} of the same chart allows {hard} in all, which is too little for its own pods");
             all.push(refused(quota, format!("/spec/hard/{key}"), why));
         }

@@ -1,6 +1,6 @@
 //! Objects of the new chart that exist and are somebody else's.
 
-use model::{Code, Finding, Object, ReleaseId};
+use portolan_model::{Code, Finding, Object, ReleaseId};
 
 use super::Precheck;
 

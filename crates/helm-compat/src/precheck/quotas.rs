@@ -4,13 +4,13 @@ mod pods;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use kube_facts::{PodTemplate, StatefulSet};
-use model::{Code, Finding, Object, Ref};
+use portolan_kube_facts::{PodTemplate, StatefulSet};
+use portolan_model::{Code, Finding, Object, Ref};
 use serde_json::Value;
 
 use super::{Precheck, Purpose, body};
 use crate::upgrade;
-use kube_facts::semantics::quantity;
+use portolan_kube_facts::semantics::quantity;
 
 /// By the keys of a quota's `hard`, in thousandths.
 pub(super) type Usage = BTreeMap<String, i128>;
@@ -157,9 +157,11 @@ fn of_quota(check: &Precheck, name: &Ref, quota: &Object, writes: &[Write]) -> V
 fn over(write: &Write, quota: &Ref, key: &str, hard: &Value, used: Option<&Value>) -> Finding {
     let (what, about, field) = match &write.object {
         Some(object) => (object.to_string(), object, "/metadata/name".to_owned()),
-        None => {
-            ("helm's record of the new revision".to_owned(), quota, format!("/spec/hard/{}", model::pointer_part(key)))
-        }
+        None => (
+            "helm's record of the new revision".to_owned(),
+            quota,
+            format!("/spec/hard/{}", portolan_model::pointer_part(key)),
+        ),
     };
     let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     let used = used.map_or_else(String::new, text);
@@ -232,7 +234,7 @@ impl Writes<'_> {
             let is_there = self.check.known.get(&name).is_some()
                 || self.check.answered.iter().any(|(purpose, _, answer)| {
                     *purpose == Purpose::Hook(index)
-                        && matches!(answer, model::CheckAnswer::Refused(refused) if refused.reason == "AlreadyExists")
+                        && matches!(answer, portolan_model::CheckAnswer::Refused(refused) if refused.reason == "AlreadyExists")
                 });
             let mut usage = Usage::new();
             if self.sum.scope.is_everything() {
@@ -282,7 +284,7 @@ impl Writes<'_> {
         let before = count(live).min(count(&after));
         let is_rolling = name.kind() == "Deployment"
             && matches!(after.text("/spec/strategy/type"), "" | "RollingUpdate")
-            && !kube_facts::is_paused(&after);
+            && !portolan_kube_facts::is_paused(&after);
         if !is_rolling || before == 0 || !self.check.makes_pods(doc) || unavailable(&after) > 0 {
             return;
         }
@@ -375,7 +377,7 @@ pub(super) fn of_object(check: &Precheck, object: &Object) -> Usage {
 
 /// The class of a PVC: its own, or the only default one.
 fn class(check: &Precheck, claim: &Object) -> Option<String> {
-    let own = kube_facts::class_of(claim);
+    let own = portolan_kube_facts::class_of(claim);
     if !own.is_empty() || claim.at("/spec/storageClassName").is_some() {
         return Some(own.to_owned()).filter(|own| !own.is_empty());
     }
@@ -386,7 +388,7 @@ fn class(check: &Precheck, claim: &Object) -> Option<String> {
 
 /// One object of a kind, as quotas count it.
 fn counts(group: &str, kind: &str) -> Usage {
-    let plural = kube_facts::plural(group, kind);
+    let plural = portolan_kube_facts::plural(group, kind);
     match group {
         "" => [(format!("count/{plural}"), 1_000), (plural, 1_000)].into(),
         group => [(format!("count/{plural}.{group}"), 1_000)].into(),

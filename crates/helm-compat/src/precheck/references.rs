@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use kube_facts::{PodTemplate, Reference};
-use model::{Code, Finding, Object, Ref, Severity};
+use portolan_kube_facts::{PodTemplate, Reference};
+use portolan_model::{Code, Finding, Object, Ref, Severity};
 use serde_json::Value;
 
 use super::Precheck;
@@ -41,7 +41,7 @@ enum There {
 fn all(check: &Precheck) -> impl Iterator<Item = (By<'_>, Reference)> {
     let docs = check.writes.planned.iter().map(By::Document);
     let by = docs.chain(check.hooks.iter().map(By::Hook));
-    by.flat_map(|by| kube_facts::references(by.object()).into_iter().map(move |reference| (by, reference)))
+    by.flat_map(|by| portolan_kube_facts::references(by.object()).into_iter().map(move |reference| (by, reference)))
 }
 
 /// What has to be read to judge the references. Whether a priority or runtime class is there the dry run of the pod says.
@@ -229,7 +229,7 @@ fn is_deleted_by_hook(check: &Precheck, by: By<'_>, target: &Ref) -> bool {
 /// and then deleted by the same upgrade, unless it says `keep`.
 fn stays(check: &Precheck, hook: &Hook) -> bool {
     let leaves = hook.object.name().is_some_and(|name| check.is_stored(&name) && check.planned(&name).is_none());
-    !hook.is_deleted_after && (!leaves || kube_facts::is_kept(&hook.object))
+    !hook.is_deleted_after && (!leaves || portolan_kube_facts::is_kept(&hook.object))
 }
 
 /// Whether a live object is still there when the pods of the new chart start.
@@ -238,7 +238,7 @@ fn survives(check: &Precheck, by: By<'_>, target: &Ref) -> bool {
         return false;
     }
     let will_be_kept = check.writes.own.iter().any(|own| own.object == *target && own.value == "keep");
-    let is_kept = will_be_kept || check.known.get(target).is_some_and(kube_facts::is_kept);
+    let is_kept = will_be_kept || check.known.get(target).is_some_and(portolan_kube_facts::is_kept);
     let helm_deletes = check.is_stored(target) && check.planned(target).is_none() && !is_kept;
     // Helm deletes last.
     !helm_deletes || matches!(by, By::Hook(hook) if hook.is_before)
@@ -307,7 +307,7 @@ fn has_all_claims(check: &Precheck, set: &Object) -> bool {
 /// already; either way the server would say nothing else about the pod.
 pub(super) fn without_new(check: &Precheck, pod: &Object) -> Object {
     let mut json = (*pod.0).clone();
-    for reference in kube_facts::references(pod) {
+    for reference in portolan_kube_facts::references(pod) {
         let target = &reference.target;
         let is_new = check.known.get(target).is_none()
             && (check.known.is_absent(target) || check.planned(target).is_some())

@@ -1,10 +1,10 @@
 //! What the API server's answers mean.
 
-use kube_facts::{ClassKnown, PodTemplate, ResizeRefusal, Sizes};
-use model::{CheckAnswer, CheckAsk, Code, Finding, Object, Ref, RefusalCause, ServerCheck, ServerRefusal};
+use portolan_kube_facts::{ClassKnown, PodTemplate, ResizeRefusal, Sizes};
+use portolan_model::{CheckAnswer, CheckAsk, Code, Finding, Object, Ref, RefusalCause, ServerCheck, ServerRefusal};
 use serde_json::Value;
 
-use super::{Known, Precheck, Purpose, admission, fields, services};
+use super::{KnownObjects, Precheck, Purpose, admission, fields, services};
 use crate::{redact, upgrade};
 
 /// How many lines of an answer are shown.
@@ -69,7 +69,7 @@ pub(super) fn not_checked(why: &str, objects: &[(Ref, String)]) -> Finding {
 /// Validation and admission come before the look for an object of the same name, so this says that they passed.
 fn exists(check: &Precheck, purpose: Purpose, asked: &ServerCheck) -> Meaning {
     let target = &asked.target;
-    let is_owned = || check.known.get(target).is_none_or(|pod| !kube_facts::owners(pod).is_empty());
+    let is_owned = || check.known.get(target).is_none_or(|pod| !portolan_kube_facts::owners(pod).is_empty());
     let goes_first = match purpose {
         Purpose::Hook(index) => check.hooks[index].is_deleted_first,
         // The next question is the patch, or the owner is named.
@@ -184,7 +184,7 @@ fn quota(check: &Precheck, purpose: Purpose, asked: &ServerCheck, refused: &Serv
         let end = [", used:", ", limited:"].iter().filter_map(|end| text.find(end)).min().unwrap_or(text.len());
         let items = text[..end].split(',').filter_map(|item| item.trim().split_once('='));
         items
-            .filter_map(|(key, value)| Some((key.to_owned(), kube_facts::semantics::quantity(&value.into())?)))
+            .filter_map(|(key, value)| Some((key.to_owned(), portolan_kube_facts::semantics::quantity(&value.into())?)))
             .collect()
     };
     let limits = list("limited");
@@ -257,7 +257,7 @@ fn of_object(check: &Precheck, asked: &ServerCheck, refused: &ServerRefusal) -> 
 fn frozen(check: &Precheck, target: &Ref, doc: &Object) -> Option<String> {
     let live = check.known.get(target).filter(|_| !check.writes.deletes.contains(target))?;
     let after = upgrade::patched(check.stored(target), doc, live);
-    kube_facts::immutable_violations(target, &live.0, &after.0).into_iter().next()
+    portolan_kube_facts::immutable_violations(target, &live.0, &after.0).into_iter().next()
 }
 
 /// A pod that its controller could not create. The finding is about the workload.
@@ -301,22 +301,22 @@ fn of_pod(workload: &Object, asked: &ServerCheck, refused: &ServerRefusal) -> Fi
 }
 
 /// A storage request that cannot change; `None` where it can, or does not.
-pub(super) fn of_size(target: &Ref, doc: &Object, live: &Object, known: &Known) -> Option<Finding> {
+pub(super) fn of_size(target: &Ref, doc: &Object, live: &Object, known: &KnownObjects) -> Option<Finding> {
     if !target.group().is_empty() || target.kind() != "PersistentVolumeClaim" {
         return None;
     }
     const FIELD: &str = "/spec/resources/requests/storage";
-    let size = |object: &Object, pointer: &str| kube_facts::semantics::quantity(object.at(pointer)?);
+    let size = |object: &Object, pointer: &str| portolan_kube_facts::semantics::quantity(object.at(pointer)?);
     let (request, wanted) = (size(live, FIELD)?, size(doc, FIELD)?);
     let capacity = size(live, "/status/capacity/storage").unwrap_or_default();
-    let name = kube_facts::class_of(live);
+    let name = portolan_kube_facts::class_of(live);
     let class = Ref::new("storage.k8s.io", "StorageClass", "", name);
     let class = match known.get(&class) {
         Some(class) => ClassKnown::Known(class),
         None if known.is_absent(&class) => ClassKnown::Absent,
         None => ClassKnown::Unknown,
     };
-    let why = match kube_facts::refuses_resize(live, Sizes { request, wanted, capacity }, class)? {
+    let why = match portolan_kube_facts::refuses_resize(live, Sizes { request, wanted, capacity }, class)? {
         ResizeRefusal::NotBound => "only a bound PVC can grow".to_owned(),
         ResizeRefusal::NotAboveCapacity => {
             format!("a PVC does not shrink: its capacity is {}", live.text("/status/capacity/storage"))

@@ -70,11 +70,11 @@ impl Walk {
         for key in schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str) {
             let has_default = properties.and_then(|all| all.get(key)?.get("default")).is_some();
             if !map.contains_key(key) && !has_default {
-                self.error(&format!("{at}/{}", model::pointer_part(key)), "Required value");
+                self.error(&format!("{at}/{}", portolan_model::pointer_part(key)), "Required value");
             }
         }
         for (key, value) in map {
-            let inside = format!("{at}/{}", model::pointer_part(key));
+            let inside = format!("{at}/{}", portolan_model::pointer_part(key));
             if is_object && matches!(key.as_str(), "apiVersion" | "kind" | "metadata") {
                 continue;
             }
@@ -177,7 +177,7 @@ fn short(value: &Value) -> String {
 
 /// Whether two versions of a CRD say the same of an object.
 pub(super) fn is_same(a: &Value, b: &Value) -> bool {
-    a["served"] == b["served"] && kube_facts::semantics::equal(&a["schema"], &b["schema"])
+    a["served"] == b["served"] && portolan_kube_facts::semantics::equal(&a["schema"], &b["schema"])
 }
 
 #[cfg(test)]

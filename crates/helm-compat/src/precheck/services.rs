@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use model::{CheckAnswer, Code, Finding, Object, Ref, RefusalCause};
+use portolan_model::{CheckAnswer, Code, Finding, Object, Ref, RefusalCause};
 use serde_json::Value;
 
 use super::{Precheck, Purpose, body, fields};

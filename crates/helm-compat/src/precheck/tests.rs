@@ -1,13 +1,13 @@
 //! Each row of what an answer can mean, and its twin that goes through.
 
-use model::{
+use portolan_model::{
     ApplyMethod, CheckAnswer, CheckAsk, Code, Digest, Finding, HelmClient, Object, OwnField, Ref, RefusalCause,
 };
-use model::{ReleaseId, Scope, ServerCheck, ServerRefusal, Severity};
+use portolan_model::{ReleaseId, Scope, ServerCheck, ServerRefusal, Severity};
 use semver::Version;
 use serde_json::{Value, json};
 
-use super::{Known, PlannedWrites, Precheck};
+use super::{KnownObjects, PlannedWrites, Precheck};
 
 mod admission;
 mod answers;
@@ -21,7 +21,7 @@ const MARKS: &str = "labels: {app.kubernetes.io/managed-by: Helm}, annotations: 
 /// A cluster of the test's, and a server that refuses what the test says.
 struct Case {
     writes: PlannedWrites,
-    known: Known,
+    known: KnownObjects,
     server: Box<dyn Fn(&ServerCheck) -> CheckAnswer>,
 }
 
@@ -73,7 +73,7 @@ impl Case {
                 own: Vec::new(),
                 is_next: true,
             },
-            known: Known { objects, complete: complete.collect(), ..Known::default() },
+            known: KnownObjects { objects, complete: complete.collect(), ..KnownObjects::default() },
             server: Box::new(|check| match check.ask {
                 CheckAsk::Read | CheckAsk::List => CheckAnswer::Found(Vec::new()),
                 _ => CheckAnswer::Accepted,

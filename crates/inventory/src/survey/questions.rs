@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use model::{Answer, Ask, Object, Ref, ReleaseId};
+use portolan_model::{Answer, Object, Ref, ReleaseId, SurveyQuery};
 
 use super::{items, records};
 
@@ -27,8 +27,8 @@ const CLUSTER: [(&str, &str); 2] = [("", "PersistentVolume"), ("storage.k8s.io",
 
 pub(super) const OPENSHIFT: &str = "config.openshift.io";
 
-pub(super) fn list(group: &str, kind: &str, namespace: &str) -> Ask {
-    Ask::List { group: group.into(), kind: kind.into(), namespace: namespace.into() }
+pub(super) fn list(group: &str, kind: &str, namespace: &str) -> SurveyQuery {
+    SurveyQuery::List { group: group.into(), kind: kind.into(), namespace: namespace.into() }
 }
 
 pub(super) fn namespace(name: &str) -> Ref {
@@ -45,8 +45,12 @@ pub(super) fn cluster_ingress() -> Ref {
 
 /// The first questions.
 #[must_use]
-pub fn first(release: &ReleaseId) -> Vec<Ask> {
-    let mut asks = vec![Ask::Server, Ask::Get(namespace("kube-system")), Ask::Get(namespace(&release.namespace))];
+pub fn first(release: &ReleaseId) -> Vec<SurveyQuery> {
+    let mut asks = vec![
+        SurveyQuery::Server,
+        SurveyQuery::Get(namespace("kube-system")),
+        SurveyQuery::Get(namespace(&release.namespace)),
+    ];
     let kinds = STORAGE.iter().chain(&NAMESPACED);
     asks.extend(kinds.map(|(group, kind)| list(group, kind, &release.namespace)));
     asks.extend(CLUSTER.iter().map(|(group, kind)| list(group, kind, "")));
@@ -57,15 +61,15 @@ pub fn first(release: &ReleaseId) -> Vec<Ask> {
 /// stored manifest, the custom resources of its `CustomResourceDefinition`s, and who owns PVCs and workloads. Groups that the
 /// server does not have are left out.
 #[must_use]
-pub fn further(answers: &BTreeMap<Ask, Answer>, release: &ReleaseId) -> Vec<Ask> {
-    let groups: BTreeSet<&str> = match answers.get(&Ask::Server) {
+pub fn further(answers: &BTreeMap<SurveyQuery, Answer>, release: &ReleaseId) -> Vec<SurveyQuery> {
+    let groups: BTreeSet<&str> = match answers.get(&SurveyQuery::Server) {
         Some(Answer::Server { groups, .. }) => groups.iter().map(String::as_str).collect(),
         _ => BTreeSet::new(),
     };
     let mut asks = BTreeSet::new();
     if groups.contains(OPENSHIFT) {
-        asks.insert(Ask::Get(cluster_version()));
-        asks.insert(Ask::Get(cluster_ingress()));
+        asks.insert(SurveyQuery::Get(cluster_version()));
+        asks.insert(SurveyQuery::Get(cluster_ingress()));
     }
     for (group, kind) in [("route.openshift.io", "Route"), ("networking.k8s.io", "Ingress")] {
         asks.insert(list(group, kind, &release.namespace));
@@ -77,7 +81,7 @@ pub fn further(answers: &BTreeMap<Ask, Answer>, release: &ReleaseId) -> Vec<Ask>
         asks.insert(if name.namespace() == release.namespace {
             list(name.group(), name.kind(), name.namespace())
         } else {
-            Ask::Get(name)
+            SurveyQuery::Get(name)
         });
     }
     for namespace in namespaces(&docs) {
@@ -85,10 +89,10 @@ pub fn further(answers: &BTreeMap<Ask, Answer>, release: &ReleaseId) -> Vec<Ask>
     }
     asks.extend(custom_resources(answers, &docs));
     asks.extend(owners(answers));
-    let served = |ask: &Ask| match ask {
-        Ask::List { group, .. } => group.is_empty() || groups.contains(group.as_str()),
-        Ask::Get(name) => name.group().is_empty() || groups.contains(name.group()),
-        Ask::Server => false,
+    let served = |ask: &SurveyQuery| match ask {
+        SurveyQuery::List { group, .. } => group.is_empty() || groups.contains(group.as_str()),
+        SurveyQuery::Get(name) => name.group().is_empty() || groups.contains(name.group()),
+        SurveyQuery::Server => false,
     };
     asks.into_iter().filter(|ask| served(ask) && !is_answered(answers, ask)).collect()
 }
@@ -104,7 +108,7 @@ pub fn namespaces(docs: &[Object]) -> BTreeSet<String> {
 
 /// The custom resources of the manifest's `CustomResourceDefinition`s, in all namespaces, and the PVCs of the namespaces where
 /// there are some: they may own PVCs, whoever made them.
-fn custom_resources(answers: &BTreeMap<Ask, Answer>, docs: &[Object]) -> Vec<Ask> {
+fn custom_resources(answers: &BTreeMap<SurveyQuery, Answer>, docs: &[Object]) -> Vec<SurveyQuery> {
     let mut asks = Vec::new();
     for crd in docs.iter().filter(|doc| doc.text("/kind") == "CustomResourceDefinition") {
         let resources = list(crd.text("/spec/group"), crd.text("/spec/names/kind"), "");
@@ -118,28 +122,30 @@ fn custom_resources(answers: &BTreeMap<Ask, Answer>, docs: &[Object]) -> Vec<Ask
 }
 
 /// The owners of PVCs, workloads and pods, their owners, and so on. A node owns the pods that it runs by itself.
-fn owners(answers: &BTreeMap<Ask, Answer>) -> Vec<Ask> {
-    let of_storage = |ask: &&Ask| match ask {
-        Ask::List { group, kind, .. } => STORAGE.contains(&(group.as_str(), kind.as_str())),
-        Ask::Get(_) => true,
-        Ask::Server => false,
+fn owners(answers: &BTreeMap<SurveyQuery, Answer>) -> Vec<SurveyQuery> {
+    let of_storage = |ask: &&SurveyQuery| match ask {
+        SurveyQuery::List { group, kind, .. } => STORAGE.contains(&(group.as_str(), kind.as_str())),
+        SurveyQuery::Get(_) => true,
+        SurveyQuery::Server => false,
     };
     let objects = answers.keys().filter(of_storage).flat_map(|ask| items(answers, ask));
-    let owners = objects.flat_map(kube_facts::owners).map(|owner| owner.name);
-    owners.filter(|owner| owner.kind() != "Node").map(Ask::Get).collect()
+    let owners = objects.flat_map(portolan_kube_facts::owners).map(|owner| owner.name);
+    owners.filter(|owner| owner.kind() != "Node").map(SurveyQuery::Get).collect()
 }
 
 /// Whether an answer is there already; of one object also in a list of its kind.
-fn is_answered(answers: &BTreeMap<Ask, Answer>, ask: &Ask) -> bool {
-    let is_there = |ask: &Ask| answers.contains_key(ask);
+fn is_answered(answers: &BTreeMap<SurveyQuery, Answer>, ask: &SurveyQuery) -> bool {
+    let is_there = |ask: &SurveyQuery| answers.contains_key(ask);
     is_there(ask)
         || match ask {
-            Ask::Get(name) => {
+            SurveyQuery::Get(name) => {
                 let in_namespace = list(name.group(), name.kind(), name.namespace());
                 is_there(&list(name.group(), name.kind(), ""))
                     || matches!(answers.get(&in_namespace), Some(Answer::Items(_)))
             }
-            Ask::List { group, kind, .. } => matches!(answers.get(&list(group, kind, "")), Some(Answer::Items(_))),
-            Ask::Server => false,
+            SurveyQuery::List { group, kind, .. } => {
+                matches!(answers.get(&list(group, kind, "")), Some(Answer::Items(_)))
+            }
+            SurveyQuery::Server => false,
         }
 }

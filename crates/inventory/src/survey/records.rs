@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use helm_compat::manifest;
-use helm_compat::record::{self, Record, RecordError};
-use model::{
-    Answer, Ask, Code, DamagedRecord, Driver, Finding, Inventory, Object, Ref, Release, ReleaseId, ReleaseStatus,
-    Revision,
+use portolan_helm_compat::manifest;
+use portolan_helm_compat::record::{self, RecordError, ReleaseRecord};
+use portolan_model::{
+    Answer, Code, DamagedRecord, Driver, Finding, Inventory, Object, Ref, Release, ReleaseId, ReleaseStatus, Revision,
+    SurveyQuery,
 };
 
 use super::{items, list};
@@ -14,7 +14,7 @@ use super::{items, list};
 /// What the records say.
 pub(super) struct Records {
     pub(super) driver: Driver,
-    pub(super) newest: Record,
+    pub(super) newest: ReleaseRecord,
     /// The newest one's manifest.
     pub(super) docs: Vec<Object>,
     /// The newest one's hooks.
@@ -30,16 +30,16 @@ pub(super) struct Records {
 /// A record with its manifest and hooks.
 #[derive(Clone, Debug)]
 pub(super) struct Deployed {
-    pub(super) record: Record,
+    pub(super) record: ReleaseRecord,
     pub(super) docs: Vec<Object>,
     pub(super) hooks: Vec<Object>,
 }
 
 /// Every record of the release.
-pub(super) fn of_release(answers: &BTreeMap<Ask, Answer>, release: &ReleaseId) -> Result<Records, Finding> {
+pub(super) fn of_release(answers: &BTreeMap<SurveyQuery, Answer>, release: &ReleaseId) -> Result<Records, Finding> {
     let (driver, held) = held(answers, release)?;
     let (mut history, mut damaged) = (Vec::new(), Vec::new());
-    let (mut newest, mut deployed): (Option<Record>, Option<Record>) = (None, None);
+    let (mut newest, mut deployed): (Option<ReleaseRecord>, Option<ReleaseRecord>) = (None, None);
     for object in &held {
         match record::decode(object, &release.namespace) {
             Ok(record) => {
@@ -71,14 +71,14 @@ pub(super) fn of_release(answers: &BTreeMap<Ask, Answer>, release: &ReleaseId) -
 }
 
 /// A record's manifest and hooks.
-fn documents(record: &Record) -> Result<(Vec<Object>, Vec<Object>), RecordError> {
+fn documents(record: &ReleaseRecord) -> Result<(Vec<Object>, Vec<Object>), RecordError> {
     let hooks =
         record.hooks.iter().map(|hook| manifest::parse(hook, &record.namespace)).collect::<Result<Vec<_>, _>>()?;
     Ok((record.docs()?, hooks.concat()))
 }
 
 /// The manifest of the newest record and its hooks, for what they make worth asking; nothing where it cannot be read.
-pub(super) fn newest_docs(answers: &BTreeMap<Ask, Answer>, release: &ReleaseId) -> Vec<Object> {
+pub(super) fn newest_docs(answers: &BTreeMap<SurveyQuery, Answer>, release: &ReleaseId) -> Vec<Object> {
     let newest = held(answers, release).ok().and_then(|(_, held)| held.first().copied());
     let record = newest.and_then(|newest| record::decode(newest, &release.namespace).ok());
     let Some(record) = record else { return Vec::new() };
@@ -159,7 +159,10 @@ fn object_name(name: &str, revision: u32) -> String {
 
 /// The objects that hold the release's records, newest first. A helm sees those of one driver only; where both have some, the
 /// newest record of all says which one is in use.
-fn held<'a>(answers: &'a BTreeMap<Ask, Answer>, release: &ReleaseId) -> Result<(Driver, Vec<&'a Object>), Finding> {
+fn held<'a>(
+    answers: &'a BTreeMap<SurveyQuery, Answer>,
+    release: &ReleaseId,
+) -> Result<(Driver, Vec<&'a Object>), Finding> {
     let secrets = list("", "Secret", &release.namespace);
     if let Some(Answer::Denied(reason)) = answers.get(&secrets) {
         return Err(Finding::blocking(
@@ -171,7 +174,7 @@ fn held<'a>(answers: &'a BTreeMap<Ask, Answer>, release: &ReleaseId) -> Result<(
         .next(format!("ask for the right to list secrets in namespace {}", release.namespace)));
     }
     let maps = list("", "ConfigMap", &release.namespace);
-    let records = |ask: &Ask| {
+    let records = |ask: &SurveyQuery| {
         let all = items(answers, ask).iter();
         let mut records: Vec<&Object> = all.filter(|object| record::is_record(object, Some(&release.name))).collect();
         records.sort_by_key(|object| std::cmp::Reverse(revision(object)));
@@ -192,7 +195,7 @@ fn revision(object: &Object) -> u32 {
     name.rsplit_once(".v").and_then(|(_, number)| number.parse::<u32>().ok()).unwrap_or_default()
 }
 
-fn in_short(record: &Record) -> Revision {
+fn in_short(record: &ReleaseRecord) -> Revision {
     Revision {
         revision: record.revision,
         status: record.status,
@@ -245,7 +248,7 @@ fn no_release<'a>(release: &ReleaseId, held: impl Iterator<Item = &'a Object>) -
         finding = finding.with(format!("namespace {} has no release at all", release.namespace));
     }
     for (name, (revision, status)) in seen {
-        finding = finding.with(format!("there is: {name}, revision {revision}, {status}"));
+        finding = finding.with(format!("found: {name}, revision {revision}, {status}"));
     }
     finding
 }

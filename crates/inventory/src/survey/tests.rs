@@ -1,7 +1,7 @@
 //! The survey on small answers made by hand.
 
-use helm_compat::record::{self, Record};
-use model::{ApplyMethod, ChartId, ReleaseStatus, Verdict};
+use portolan_helm_compat::record::{self, ReleaseRecord};
+use portolan_model::{ApplyMethod, ChartId, ReleaseStatus, Verdict};
 use semver::Version;
 use serde_json::{Value, json};
 
@@ -17,7 +17,7 @@ fn id() -> ReleaseId {
     ReleaseId { namespace: NS.into(), name: "runai-backend".into() }
 }
 
-/// A manifest with a claim that the set mounts, a second one that says keep, a set with a template, and a Route.
+/// A manifest with a PVC that the set mounts, a second one that says keep, a set with a template, and a Route.
 const MANIFEST: &str = "
 ---
 apiVersion: v1
@@ -61,8 +61,8 @@ metadata: {name: r}
 ";
 
 /// A record of the release with the manifest above.
-fn record_of(revision: u32, status: ReleaseStatus) -> Record {
-    Record {
+fn record_of(revision: u32, status: ReleaseStatus) -> ReleaseRecord {
+    ReleaseRecord {
         revision,
         status,
         name: id().name,
@@ -129,22 +129,22 @@ fn sets() -> Value {
     ])
 }
 
-/// An installation with a claim for each fate.
-fn answers() -> BTreeMap<Ask, Answer> {
-    let mut all: BTreeMap<Ask, Answer> = first(&id()).into_iter().map(|ask| (ask, items(vec![]))).collect();
-    let mut put = |ask: Ask, answer: Answer| all.insert(ask, answer);
+/// An installation with a PVC for each fate.
+fn answers() -> BTreeMap<SurveyQuery, Answer> {
+    let mut all: BTreeMap<SurveyQuery, Answer> = first(&id()).into_iter().map(|ask| (ask, items(vec![]))).collect();
+    let mut put = |ask: SurveyQuery, answer: Answer| all.insert(ask, answer);
     let groups = ["apps", "config.openshift.io", "route.openshift.io", "monitoring.coreos.com"];
-    put(Ask::Server, Answer::Server { version: "v1.27.8".into(), groups: groups.map(str::to_owned).into() });
+    put(SurveyQuery::Server, Answer::Server { version: "v1.27.8".into(), groups: groups.map(str::to_owned).into() });
     put(
-        Ask::Get(namespace("kube-system")),
+        SurveyQuery::Get(namespace("kube-system")),
         items(vec![json!({"metadata": {"name": "kube-system", "uid": "5c1e0f2a"}})]),
     );
     put(
-        Ask::Get(cluster_version()),
+        SurveyQuery::Get(cluster_version()),
         items(vec![json!({"metadata": {"name": "version"}, "status": {"desired": {"version": "4.14.31"}}})]),
     );
     put(
-        Ask::Get(cluster_ingress()),
+        SurveyQuery::Get(cluster_ingress()),
         items(vec![
             json!({"metadata": {"name": "cluster"}, "spec": {"domain": "installer.example.com", "appsDomain": "apps.c.example.com"}}),
         ]),
@@ -209,22 +209,22 @@ fn classes() -> Vec<Value> {
     ]
 }
 
-fn survey(answers: &BTreeMap<Ask, Answer>) -> Survey {
+fn survey(answers: &BTreeMap<SurveyQuery, Answer>) -> Survey {
     conclude(&id(), answers, "https://api:6443", "jdoe", None).expect("the survey comes to an end")
 }
 
 #[test]
 fn the_next_round_asks_what_the_manifest_and_the_platform_raise() {
     let mut known = answers();
-    known.remove(&Ask::Get(cluster_version()));
-    known.remove(&Ask::Get(cluster_ingress()));
+    known.remove(&SurveyQuery::Get(cluster_version()));
+    known.remove(&SurveyQuery::Get(cluster_ingress()));
     assert_eq!(
         further(&known, &id()),
         [
             list("monitoring.coreos.com", "ServiceMonitor", NS),
             list("route.openshift.io", "Route", NS),
-            Ask::Get(cluster_version()),
-            Ask::Get(cluster_ingress()),
+            SurveyQuery::Get(cluster_version()),
+            SurveyQuery::Get(cluster_ingress()),
         ],
         "the group of ClusterRoles is not served here, Ingresses neither"
     );
@@ -271,11 +271,11 @@ fn every_claim_of_the_release_is_found_with_its_fate() {
         .collect();
     let want = [
         ("pvc-postgresql", Verdict::Lost, "claim is the release's, policy is Delete"),
-        ("kept", Verdict::Detached, "the stored manifest says keep: the claim stays"),
-        ("odd", Verdict::Detached, "the stored manifest says `delete`, for which helm passes the claim over: it stays"),
-        ("data-redis-0", Verdict::Detached, "the claim was made by StatefulSet/redis and stays"),
-        ("data-redis-1", Verdict::Detached, "the claim is not bound: it holds no data"),
-        ("left-over", Verdict::Detached, "the claim is not in the stored manifest and stays"),
+        ("kept", Verdict::Detached, "the stored manifest says keep: the PVC stays"),
+        ("odd", Verdict::Detached, "the stored manifest says `delete`, for which helm passes the PVC over: it stays"),
+        ("data-redis-0", Verdict::Detached, "the PVC was made by StatefulSet/redis and stays"),
+        ("data-redis-1", Verdict::Detached, "the PVC is not bound: it holds no data"),
+        ("left-over", Verdict::Detached, "the PVC is not in the stored manifest and stays"),
     ];
     for (name, verdict, why) in want {
         assert_eq!(found.get(name), Some(&(verdict, why)), "{name}");
@@ -310,7 +310,7 @@ fn what_a_hook_made_and_what_it_keeps_are_the_releases() {
     let claims = ["data-store-0", "alone", "strange"];
     all.insert(list("", "PersistentVolumeClaim", NS), items(claims.map(|name| claim(name, json!({}))).into()));
     let inventory = survey(&all).inventory;
-    let found = |workload: &&model::Workload| matches!(workload.name.name(), "store" | "once");
+    let found = |workload: &&portolan_model::Workload| matches!(workload.name.name(), "store" | "once");
     let workloads = inventory.workloads.iter().filter(found).map(|workload| workload.name.name());
     assert_eq!(workloads.collect::<Vec<_>>(), ["store"], "a Job has its end");
     let fate = |name: &str| {
@@ -320,10 +320,10 @@ fn what_a_hook_made_and_what_it_keeps_are_the_releases() {
     assert_eq!(claims.map(fate), [Some(Verdict::Detached), Some(Verdict::Detached), None], "no uninstall deletes them");
 }
 
-/// One change of the answers, and the verdict on `pvc-postgresql` (or another claim) with it.
+/// One change of the answers, and the verdict on `pvc-postgresql` (or another PVC) with it.
 #[test]
 fn an_uninstall_depends_on_policy_holders_owners_and_sets() {
-    let uninstalled = |change: &dyn Fn(&mut BTreeMap<Ask, Answer>), name: &str| {
+    let uninstalled = |change: &dyn Fn(&mut BTreeMap<SurveyQuery, Answer>), name: &str| {
         let mut answers = answers();
         change(&mut answers);
         let inventory = survey(&answers).inventory;
@@ -368,7 +368,7 @@ fn an_uninstall_depends_on_policy_holders_owners_and_sets() {
     );
     assert_eq!(
         deletes,
-        (Verdict::Lost, "StatefulSet/redis deletes its claims when it is deleted, policy is Delete".into())
+        (Verdict::Lost, "StatefulSet/redis deletes its PVCs when it is deleted, policy is Delete".into())
     );
 }
 
@@ -427,15 +427,16 @@ fn a_pod_of_a_deployment_is_the_deployments() {
 fn what_may_not_be_read_is_said_and_stops_only_where_nothing_can_be_said() {
     let mut all = answers();
     all.insert(list("", "Pod", NS), Answer::Denied("pods is forbidden".into()));
-    all.insert(Ask::Get(namespace("kube-system")), Answer::Denied("no".into()));
+    all.insert(SurveyQuery::Get(namespace("kube-system")), Answer::Denied("no".into()));
     let own = json!({"metadata": {"name": NS, "uid": "own"}});
-    all.insert(Ask::Get(namespace(NS)), items(vec![own]));
+    all.insert(SurveyQuery::Get(namespace(NS)), items(vec![own]));
     let inventory = survey(&all).inventory;
     assert_eq!(inventory.denied().map(|scope| scope.kind.as_str()).collect::<Vec<_>>(), ["Pod"]);
     assert_eq!(inventory.cluster.uid, Uid::new("own"));
 
-    let code = |all: &BTreeMap<Ask, Answer>| conclude(&id(), all, "s", "u", None).expect_err("it must stop").code;
-    all.insert(Ask::Get(namespace(NS)), Answer::Denied("no".into()));
+    let code =
+        |all: &BTreeMap<SurveyQuery, Answer>| conclude(&id(), all, "s", "u", None).expect_err("it must stop").code;
+    all.insert(SurveyQuery::Get(namespace(NS)), Answer::Denied("no".into()));
     assert_eq!(code(&all), Code::NotVisible);
     all.insert(list("", "Secret", NS), Answer::Denied("secrets is forbidden".into()));
     assert_eq!(code(&all), Code::NotVisible);
@@ -446,7 +447,7 @@ fn without_the_release_the_others_are_named() {
     let other = ReleaseId { namespace: NS.into(), name: "runai".into() };
     let finding = conclude(&other, &answers(), "s", "u", None).expect_err("there is none");
     assert_eq!(finding.code, Code::NoRelease);
-    assert_eq!(finding.evidence, ["there is: runai-backend, revision 10, deployed"]);
+    assert_eq!(finding.evidence, ["found: runai-backend, revision 10, deployed"]);
 
     let mut all = answers();
     all.insert(list("", "Secret", NS), items(vec![]));

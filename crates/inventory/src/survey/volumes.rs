@@ -1,14 +1,14 @@
-//! The volumes that a release's claims and workloads touch, and what an uninstall today would do to them.
+//! The volumes that a release's PVCs and workloads touch, and what an uninstall today would do to them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use kube_facts::{Claims, Kind, PodTemplate, StatefulSet};
-use model::{Inventory, Mount, Object, Ref, Uid, UninstallEffect, Verdict, Volume};
+use portolan_kube_facts::{Claims, Kind, PodTemplate, StatefulSet};
+use portolan_model::{Inventory, Mount, Object, Ref, Uid, UninstallEffect, Verdict, Volume};
 use serde_json::Value;
 
 use super::{policy, workloads};
 
-/// Every claim that is in the stored manifest, that helm marked as this release's, that is one of its hooks, that a pod or a workload of the
+/// Every PVC that is in the stored manifest, that helm marked as this release's, that is one of its hooks, that a pod or a workload of the
 /// release names, that one of its sets made from a template, or that an object of the release owns, directly or through others.
 pub(super) fn of_release(inventory: &Inventory) -> Vec<Volume> {
     let release = Owned::of(inventory);
@@ -25,7 +25,7 @@ pub(super) fn of_release(inventory: &Inventory) -> Vec<Volume> {
 struct Owned<'a> {
     inventory: &'a Inventory,
     workloads: BTreeSet<&'a Ref>,
-    /// Claims that the release's workloads and pods name.
+    /// PVCs that the release's workloads and pods name.
     named: BTreeSet<Ref>,
     /// The release's sets, live and as stored.
     sets: Vec<&'a Object>,
@@ -56,7 +56,7 @@ impl<'a> Owned<'a> {
                 named.extend(Claims::of(name, pod).named);
             }
         }
-        let falls = kube_facts::falls_with(&inventory.objects, &uninstalled(inventory));
+        let falls = portolan_kube_facts::falls_with(&inventory.objects, &uninstalled(inventory));
         Self { inventory, workloads, named, sets, falls }
     }
 
@@ -79,15 +79,18 @@ impl<'a> Owned<'a> {
                 && doc.text("/spec/group") == owner.group()
         };
         let is_ours = |owner: &Ref| docs.iter().any(|doc| doc.name().as_ref() == Some(owner) || defines(doc, owner));
-        kube_facts::ancestors(name, claim, &get).into_iter().filter_map(|it| it.found).any(|owner| is_ours(&owner))
-            && !kube_facts::is_ephemeral(claim, &get)
+        portolan_kube_facts::ancestors(name, claim, &get)
+            .into_iter()
+            .filter_map(|it| it.found)
+            .any(|owner| is_ours(&owner))
+            && !portolan_kube_facts::is_ephemeral(claim, &get)
     }
 
     fn stored(&self, name: &Ref) -> Option<&Object> {
         self.inventory.release.docs.iter().find(|doc| doc.name().as_ref() == Some(name))
     }
 
-    /// The set from whose template a claim was made: `<template>-<set>-<ordinal>`.
+    /// The set from whose template a PVC was made: `<template>-<set>-<ordinal>`.
     fn made_by(&self, claim: &Ref) -> Option<StatefulSet<'a>> {
         self.sets.iter().filter_map(|set| StatefulSet::of(set)).find(|set| set.origin_of(claim).is_some())
     }
@@ -142,22 +145,22 @@ fn volume(release: &Owned<'_>, name: &Ref, claim: &Object) -> Volume {
 /// makes helm pass the object over as well.
 fn if_uninstalled(release: &Owned<'_>, volume: &Volume) -> (Verdict, String) {
     if volume.volume.is_none() {
-        return (Verdict::Detached, "the claim is not bound: it holds no data".into());
+        return (Verdict::Detached, "the PVC is not bound: it holds no data".into());
     }
     if volume.terminating {
-        return goes(release, volume, "the claim is being deleted already");
+        return goes(release, volume, "the PVC is being deleted already");
     }
-    // Keep on the claim does not hold against what it is in, or owned by.
+    // Keep on the PVC does not hold against what it is in, or owned by.
     if let Some(root) = release.falls.get(&volume.claim) {
         let sets_own = release.made_by(&volume.claim).filter(|set| set.name == *root);
         let why = match sets_own {
             Some(set) if set.deletes_claims_with_itself() => {
-                format!("StatefulSet/{} deletes its claims when it is deleted", set.name.name())
+                format!("StatefulSet/{} deletes its PVCs when it is deleted", set.name.name())
             }
             _ if root.kind() == "Namespace" => {
-                format!("the claim is in {root}, which the release has, and goes with it")
+                format!("the PVC is in {root}, which the release has, and goes with it")
             }
-            _ => format!("the claim is owned by {root} and goes with it"),
+            _ => format!("the PVC is owned by {root} and goes with it"),
         };
         return goes(release, volume, &why);
     }
@@ -168,30 +171,30 @@ fn if_uninstalled(release: &Owned<'_>, volume: &Volume) -> (Verdict, String) {
     (verdict, why)
 }
 
-/// What an uninstall does to a claim that goes with nothing else.
+/// What an uninstall does to a PVC that goes with nothing else.
 fn left_to_helm(release: &Owned<'_>, volume: &Volume) -> (Verdict, String) {
     if volume.in_manifest {
         return match volume.keep_stored.as_deref() {
             None => goes(release, volume, "claim is the release's"),
             Some(keep) if keep.trim().eq_ignore_ascii_case("keep") => {
-                (Verdict::Detached, "the stored manifest says keep: the claim stays".into())
+                (Verdict::Detached, "the stored manifest says keep: the PVC stays".into())
             }
             Some(other) => (
                 Verdict::Detached,
-                format!("the stored manifest says `{other}`, for which helm passes the claim over: it stays"),
+                format!("the stored manifest says `{other}`, for which helm passes the PVC over: it stays"),
             ),
         };
     }
     if let Some(set) = release.made_by(&volume.claim) {
-        return (Verdict::Detached, format!("the claim was made by StatefulSet/{} and stays", set.name.name()));
+        return (Verdict::Detached, format!("the PVC was made by StatefulSet/{} and stays", set.name.name()));
     }
-    (Verdict::Detached, "the claim is not in the stored manifest and stays".into())
+    (Verdict::Detached, "the PVC is not in the stored manifest and stays".into())
 }
 
-/// The claim goes: what becomes of its volume then depends on its policy, and on who else holds the claim.
+/// The PVC goes: what becomes of its volume then depends on its policy, and on who else holds the PVC.
 fn goes(release: &Owned<'_>, volume: &Volume, why: &str) -> (Verdict, String) {
     let held_by = volume.mounts.iter().find(|mount| {
-        // Pods of the release go with it; a stranger's pod keeps the claim from going.
+        // Pods of the release go with it; a stranger's pod keeps the PVC from going.
         !mount.workload.as_ref().is_some_and(|workload| release.workloads.contains(workload))
     });
     match (volume.policy.as_deref(), held_by) {

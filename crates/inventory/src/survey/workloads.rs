@@ -1,7 +1,7 @@
 //! The workloads of a release, and which of them a pod belongs to.
 
-use kube_facts::Kind;
-use model::{Inventory, Object, Ref, Workload};
+use portolan_kube_facts::Kind;
+use portolan_model::{Inventory, Object, Ref, Workload};
 
 fn is_workload(name: &Ref) -> bool {
     matches!(Kind::named(name), Kind::Deployment | Kind::StatefulSet | Kind::DaemonSet | Kind::Job)
@@ -51,7 +51,7 @@ fn stays_from_hook(inventory: &Inventory, name: &Ref) -> bool {
 
 /// Whether a workload is as its spec asks, and that in a few words.
 fn state(name: &Ref, object: &Object) -> (bool, String) {
-    match kube_facts::readiness_of(Kind::named(name), object) {
+    match portolan_kube_facts::readiness_of(Kind::named(name), object) {
         Ok(words) => (true, words),
         Err(words) => (false, words),
     }
@@ -60,7 +60,7 @@ fn state(name: &Ref, object: &Object) -> (bool, String) {
 /// The workload that owns a pod. A pod of a Deployment is owned by a `ReplicaSet`, which need not have been read: its name is the
 /// Deployment's with a hash, and the Deployment itself was listed.
 pub(super) fn owner(inventory: &Inventory, pod: &Object) -> Option<Ref> {
-    let owner = kube_facts::controller(pod)?.name;
+    let owner = portolan_kube_facts::controller(pod)?.name;
     if Kind::named(&owner) == Kind::ReplicaSet
         && let Some((deployment, _)) = owner.name().rsplit_once('-')
     {

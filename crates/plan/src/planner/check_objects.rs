@@ -1,14 +1,16 @@
 //! The step that checks a hop's objects against the cluster, before anything of the hop is written.
 
-use model::{ApplyMethod, HelmClient, Inventory, Manifest, ObjectCheck, OwnField, Source, Step, StepKind, canonical};
+use portolan_model::{
+    ApplyMethod, HelmClient, Inventory, Manifest, ObjectCheck, OwnField, Provenance, Step, StepKind, canonical,
+};
 
 use super::Objects;
-use super::steps::{self, Desk};
+use super::steps::{self, StepBuilder};
 
 const WHY: &str = "helm finds out half-way what the API server refuses, with the database stopped";
 
 /// The first step of a hop; `rest` are the others.
-pub(super) fn step(desk: &Desk<'_>, hooks: &Manifest, rest: &[Step], objects: &mut Objects) -> Step {
+pub(super) fn step(desk: &StepBuilder<'_>, hooks: &Manifest, rest: &[Step], objects: &mut Objects) -> Step {
     let deletes = rest.iter().filter_map(|step| match &step.kind {
         StepKind::DeleteObject { target, .. } => Some(target.clone()),
         _ => None,
@@ -16,14 +18,14 @@ pub(super) fn step(desk: &Desk<'_>, hooks: &Manifest, rest: &[Step], objects: &m
     let check = ObjectCheck {
         release: desk.run.release.clone(),
         client: desk.run.client.clone(),
-        apply: apply(desk.ground.inventory, &desk.run.client),
+        apply: apply(desk.resolved.inventory, &desk.run.client),
         manifest: desk.run.manifest.clone(),
         hooks: objects.keep(&canonical(hooks)),
         deletes: deletes.collect(),
-        own: desk.standing.own.iter().cloned().chain(rest.iter().filter_map(own_field)).collect(),
+        own: desk.state.own.iter().cloned().chain(rest.iter().filter_map(own_field)).collect(),
     };
-    let boundary = desk.leg.boundaries.first().map_or_else(String::new, |boundary| boundary.name.clone());
-    let source = Source { page: "portolan".into(), line: None, boundary };
+    let boundary = desk.input.boundaries.first().map_or_else(String::new, |boundary| boundary.name.clone());
+    let source = Provenance { page: "portolan".into(), line: None, boundary };
     steps::step("check-objects", WHY, StepKind::CheckObjects { check: Box::new(check) }, vec![source])
 }
 
@@ -39,7 +41,9 @@ pub(super) fn own_field(step: &Step) -> Option<OwnField> {
         StepKind::RetainVolume { volume, before, .. } if before != "Retain" => {
             (volume, "/spec/persistentVolumeReclaimPolicy", "Retain")
         }
-        StepKind::KeepClaim { claim, .. } => (claim, kube_facts::RESOURCE_POLICY_POINTER, kube_facts::KEEP),
+        StepKind::KeepClaim { claim, .. } => {
+            (claim, portolan_kube_facts::RESOURCE_POLICY_POINTER, portolan_kube_facts::KEEP)
+        }
         _ => return None,
     };
     Some(OwnField { object: object.clone(), field: field.into(), value: value.into() })

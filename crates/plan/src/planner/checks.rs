@@ -1,6 +1,6 @@
 //! Checks of a hop beyond what a rehearsal follows: the volume is where it was, and the new pods do not find its data.
 //!
-//! Each check reads a [`Scene`] and gives findings, or names what can reach a volume and is not modelled.
+//! Each check reads a [`HopContext`] and gives findings, or names what can reach a volume and is not modelled.
 
 mod database;
 mod downward;
@@ -20,9 +20,9 @@ mod uses;
 
 use std::collections::BTreeMap;
 
-use model::{Code, Finding, Ref, Unmodelled, ValueChange, Volume};
+use portolan_model::{Code, Finding, Ref, Unmodelled, ValueChange, Volume};
 
-use super::notes::Scene;
+use super::findings::HopContext;
 pub(super) use keys::removed as removed_secrets;
 use uses::Workloads;
 
@@ -32,25 +32,25 @@ pub(super) struct Report {
     pub(super) findings: Vec<Finding>,
     pub(super) unmodelled: Vec<Unmodelled>,
     /// Values that go on and do not do what they do today, by path.
-    pub(super) fates: BTreeMap<String, ValueChange>,
+    pub(super) value_changes: BTreeMap<String, ValueChange>,
 }
 
 /// Runs every check on a hop.
-pub(super) fn of_hop(scene: &Scene<'_>) -> Report {
+pub(super) fn of_hop(context: &HopContext<'_>) -> Report {
     let mut report = Report::default();
-    let workloads = Workloads::of(scene);
-    place::check(scene, &workloads, &mut report);
-    programs::check(scene, &workloads, &mut report);
-    newcomers::check(scene, &workloads, &mut report);
-    secrets::check(scene, &workloads, &mut report);
-    identity::check(scene, &workloads, &mut report);
-    hooks::check(scene, &workloads, &mut report);
-    needs::check(scene, &mut report);
-    keys::check(scene, &mut report);
-    database::check(scene, &workloads, &mut report);
-    numbers::check(scene, &mut report);
-    left_out::check(scene, &mut report);
-    effect::check(scene, &mut report);
+    let workloads = Workloads::of(context);
+    place::check(context, &workloads, &mut report);
+    programs::check(context, &workloads, &mut report);
+    newcomers::check(context, &workloads, &mut report);
+    secrets::check(context, &workloads, &mut report);
+    identity::check(context, &workloads, &mut report);
+    hooks::check(context, &workloads, &mut report);
+    needs::check(context, &mut report);
+    keys::check(context, &mut report);
+    database::check(context, &workloads, &mut report);
+    numbers::check(context, &mut report);
+    left_out::check(context, &mut report);
+    effect::check(context, &mut report);
     report.merge();
     report
 }

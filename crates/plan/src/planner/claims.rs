@@ -1,16 +1,16 @@
-//! Claims that the release's workloads name and that are not as they have to be.
+//! PVCs that the release's workloads name and that are not as they have to be.
 
-use kube_facts::{Claims, Kind};
-use model::{Code, Finding, Inventory, Object, Ref};
+use portolan_kube_facts::{Claims, Kind};
+use portolan_model::{Code, Finding, Inventory, Object, Ref};
 use serde_json::{Value, json};
 
 use super::{form, not_visible};
 
-/// Every claim that a set of the release names is there and has its volume, and so has every claim that it makes; one that it
+/// Every PVC that a set of the release names is there and has its volume, and so has every PVC that it makes; one that it
 /// has not made yet it makes. What may not be listed is not known to be missing.
 ///
 /// # Errors
-/// [`Code::ClaimGone`], with the volume that holds the data where one is seen; [`Code::NotVisible`] where the claims of a namespace
+/// [`Code::ClaimGone`], with the volume that holds the data where one is seen; [`Code::NotVisible`] where the PVCs of a namespace
 /// that the stored manifest names may not be listed.
 pub(super) fn check(inventory: &Inventory) -> Result<(), Finding> {
     let docs = &inventory.release.docs;
@@ -32,7 +32,7 @@ pub(super) fn check(inventory: &Inventory) -> Result<(), Finding> {
     Ok(())
 }
 
-/// What is wrong with a claim.
+/// What is wrong with a PVC.
 fn fault(inventory: &Inventory, name: &Ref, is_made: bool) -> Option<String> {
     let place = if name.namespace() == inventory.release.id.namespace {
         String::new()
@@ -40,7 +40,7 @@ fn fault(inventory: &Inventory, name: &Ref, is_made: bool) -> Option<String> {
         format!(" in namespace {}", name.namespace())
     };
     match inventory.objects.get(name) {
-        // A replica that was never created has no claim yet; its StatefulSet makes it.
+        // A replica that was never created has no PVC yet; its StatefulSet makes it.
         None if is_made && volumes_of(inventory, name).is_empty() => None,
         None => Some(format!("{name}{place} is not there, and a workload of the release mounts it")),
         Some(claim) if claim.text("/status/phase") == "Lost" => {
@@ -53,8 +53,8 @@ fn fault(inventory: &Inventory, name: &Ref, is_made: bool) -> Option<String> {
     }
 }
 
-/// Names the volumes that were bound to a claim. How to bind one again is said only where the claim is not there and the
-/// volume was read as Released or Available: else it would take the volume from a claim that holds it.
+/// Names the volumes that were bound to a PVC. How to bind one again is said only where the PVC is not there and the
+/// volume was read as Released or Available: else it would take the volume from a PVC that holds it.
 fn with_way_out(inventory: &Inventory, name: &Ref, finding: Finding) -> Finding {
     let volumes = volumes_of(inventory, name);
     if volumes.is_empty() {
@@ -121,7 +121,7 @@ fn is_without_volume(inventory: &Inventory, claim: &Object) -> bool {
         && !inventory.objects.contains_key(&Ref::volume(volume))
 }
 
-/// Whether a volume was bound to a claim of this name.
+/// Whether a volume was bound to a PVC of this name.
 pub(super) fn was_of(volume: &Object, claim: &Ref) -> bool {
     volume.text("/spec/claimRef/name") == claim.name() && volume.text("/spec/claimRef/namespace") == claim.namespace()
 }

@@ -2,17 +2,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use helm_compat::{hooks, redact, upgrade};
-use model::{Code, Finding, HelmClient, HelmRun, Hop, KeyGuard, Manifest, NewClaim, Object, Ref, SecretKey, canonical};
-use recipe::fill;
+use portolan_helm_compat::{hooks, redact, upgrade};
+use portolan_model::{
+    Code, Finding, HelmClient, HelmRun, Hop, Manifest, NewClaim, Object, Ref, RequiredSecretKey, SecretKey, canonical,
+};
+use portolan_recipe::fill;
 use serde_json::Value;
 
-use super::ground::Ground;
-use super::leg::Leg;
+use super::hop_input::HopInput;
 use super::planning::HopRendering;
-use super::standing::Standing;
-use super::steps::Desk;
-use super::{Objects, check_objects, checks, fates, mounts, notes};
+use super::projected_state::ProjectedState;
+use super::resolve::ResolvedRelease;
+use super::steps::StepBuilder;
+use super::{Objects, check_objects, checks, findings, mounts, values_diff};
 
 /// A hop, and what a plan says of it.
 pub(super) struct PlannedHop {
@@ -21,26 +23,26 @@ pub(super) struct PlannedHop {
     /// The volumes in use that nothing of its manifest mounts.
     pub(super) unmounted: Vec<Finding>,
     /// What can reach a volume in this hop and is not modelled.
-    pub(super) unmodelled: Vec<model::Unmodelled>,
+    pub(super) unmodelled: Vec<portolan_model::Unmodelled>,
     /// The installation before it.
-    pub(super) before: Standing,
+    pub(super) before: ProjectedState,
     pub(super) manifest: Manifest,
 }
 
 /// A hop that was made, before the installation moves on.
-pub(super) struct Made {
+pub(super) struct BuiltHop {
     pub(super) hop: Hop,
     /// What lives when helm starts.
     pub(super) live: BTreeMap<Ref, Object>,
     manifest: Manifest,
     findings: Vec<Finding>,
     unmounted: Vec<Finding>,
-    unmodelled: Vec<model::Unmodelled>,
+    unmodelled: Vec<portolan_model::Unmodelled>,
 }
 
-impl Made {
+impl BuiltHop {
     /// The installation after the hop, and the hop.
-    pub(super) fn pass(self, before: Standing) -> (Standing, PlannedHop) {
+    pub(super) fn advance(self, before: ProjectedState) -> (ProjectedState, PlannedHop) {
         let after = before.after(&self.hop, self.live, &self.manifest);
         let Self { hop, manifest, findings, unmounted, unmodelled, .. } = self;
         (after, PlannedHop { hop, findings, unmounted, unmodelled, before, manifest })
@@ -49,41 +51,41 @@ impl Made {
 
 /// What lives when helm starts. No step before helm depends on what it renders.
 pub(super) fn before_helm(
-    ground: &Ground<'_>,
-    leg: &Leg<'_>,
-    standing: &Standing,
+    resolved: &ResolvedRelease<'_>,
+    input: &HopInput<'_>,
+    state: &ProjectedState,
     helm: &HelmClient,
 ) -> BTreeMap<Ref, Object> {
-    let run = run(ground, leg, standing, helm, &Manifest::default(), &mut Objects::default());
-    let desk = Desk { ground, leg, standing, docs: &[], run: &run };
-    standing.when_helm_starts(&desk.steps(&mut Vec::new()))
+    let run = run(resolved, input, state, helm, &Manifest::default(), &mut Objects::default());
+    let desk = StepBuilder { resolved, input, state, docs: &[], run: &run };
+    state.before_helm(&desk.steps(&mut Vec::new()))
 }
 
 /// Makes a hop of its two renderings.
 pub(super) fn make(
-    ground: &Ground<'_>,
-    leg: &Leg<'_>,
-    standing: &Standing,
+    resolved: &ResolvedRelease<'_>,
+    input: &HopInput<'_>,
+    state: &ProjectedState,
     helm: &HelmClient,
     [first, second]: &[HopRendering; 2],
     objects: &mut Objects,
-) -> Result<Made, Finding> {
-    let planned = manifest(leg, first, second)?;
-    let run = run(ground, leg, standing, helm, &planned, objects);
+) -> Result<BuiltHop, Finding> {
+    let planned = manifest(input, first, second)?;
+    let run = run(resolved, input, state, helm, &planned, objects);
     let mut findings = Vec::new();
-    let desk = Desk { ground, leg, standing, docs: &planned.docs, run: &run };
+    let desk = StepBuilder { resolved, input, state, docs: &planned.docs, run: &run };
     let mut steps = desk.steps(&mut findings);
-    let hooks = redact::planned(&first.hooks, &second.hooks, &leg.plain);
+    let hooks = redact::planned(&first.hooks, &second.hooks, &input.plain);
     steps.insert(0, check_objects::step(&desk, &hooks, &steps, objects));
-    let live = standing.when_helm_starts(&steps);
-    desk.archive(&mut steps, checks::removed_secrets(standing, &planned, &first.hooks, &live));
-    let changes = upgrade::changes(&standing.docs, &planned.docs, helm.version(), &|name| live.get(name).cloned());
+    let live = state.before_helm(&steps);
+    desk.archive(&mut steps, checks::removed_secrets(state, &planned, &first.hooks, &live));
+    let changes = upgrade::changes(&state.docs, &planned.docs, helm.version(), &|name| live.get(name).cloned());
     let new_claims = new_claims(&planned.docs, &live);
-    notes::check_class(ground, &new_claims, &planned.docs, &live)?;
-    let scene = notes::Scene {
-        ground,
-        leg,
-        before: standing,
+    findings::check_class(resolved, &new_claims, &planned.docs, &live)?;
+    let context = findings::HopContext {
+        resolved,
+        input,
+        before: state,
         live: &live,
         planned: &planned,
         hooks: &first.hooks,
@@ -91,29 +93,29 @@ pub(super) fn make(
         run: &run,
         steps: &steps,
     };
-    findings.extend(notes::of_hop(&scene));
-    let unmounted = notes::unmounted(&scene);
-    let checks::Report { findings: more, mut unmodelled, fates: other } = checks::of_hop(&scene);
+    findings.extend(findings::of_hop(&context));
+    let unmounted = findings::unmounted(&context);
+    let checks::Report { findings: more, mut unmodelled, value_changes: other } = checks::of_hop(&context);
     findings.extend(more);
-    unmodelled.extend(notes::unmodelled(&scene));
+    unmodelled.extend(findings::unmodelled(&context));
     let hop = Hop {
-        from: leg.from.clone(),
-        to: leg.pick.id.clone(),
-        boundaries: leg.boundaries.iter().map(|boundary| boundary.name.clone()).collect(),
+        from: input.from.clone(),
+        to: input.pick.id.clone(),
+        boundaries: input.boundaries.iter().map(|boundary| boundary.name.clone()).collect(),
         steps,
         changes,
         new_claims,
         hooks: hooks::of(&first.hooks).iter().filter_map(hooks::Hook::planned).collect(),
-        values: fates::of(ground, leg, &other),
+        values: values_diff::of(resolved, input, &other),
     };
-    findings.extend(fates::dropped(leg, &hop.values));
-    Ok(Made { hop, live, manifest: planned, findings, unmounted, unmodelled })
+    findings.extend(values_diff::dropped(input, &hop.values));
+    Ok(BuiltHop { hop, live, manifest: planned, findings, unmounted, unmodelled })
 }
 
 /// The planned manifest, hooks not included.
-fn manifest(leg: &Leg<'_>, first: &HopRendering, second: &HopRendering) -> Result<Manifest, Finding> {
+fn manifest(input: &HopInput<'_>, first: &HopRendering, second: &HopRendering) -> Result<Manifest, Finding> {
     let refuses = |what: String| {
-        Finding::blocking(Code::ChartRefuses, format!("the rendering of {} is no manifest", leg.pick.id)).with(what)
+        Finding::blocking(Code::ChartRefuses, format!("the rendering of {} is no manifest", input.pick.id)).with(what)
     };
     let mut seen = BTreeSet::new();
     for doc in &first.objects {
@@ -122,36 +124,36 @@ fn manifest(leg: &Leg<'_>, first: &HopRendering, second: &HopRendering) -> Resul
             return Err(refuses(format!("{name} stands in it twice")));
         }
     }
-    Ok(redact::planned(&first.objects, &second.objects, &leg.plain))
+    Ok(redact::planned(&first.objects, &second.objects, &input.plain))
 }
 
 fn run(
-    ground: &Ground<'_>,
-    leg: &Leg<'_>,
-    standing: &Standing,
+    resolved: &ResolvedRelease<'_>,
+    input: &HopInput<'_>,
+    state: &ProjectedState,
     helm: &HelmClient,
     planned: &Manifest,
     objects: &mut Objects,
 ) -> HelmRun {
-    let release = ground.release();
+    let release = resolved.release();
     let numbers = |version: &semver::Version| (version.major, version.minor, version.patch);
-    let refusals = &ground.book.product.refusals;
+    let refusals = &resolved.book.product.refusals;
     HelmRun {
         release: release.clone(),
-        base_revision: standing.revision,
+        base_revision: state.revision,
         client: helm.clone(),
-        chart: leg.pick.id.clone(),
-        archive: objects.keep(&leg.pick.archive),
-        values: objects.keep(&canonical(&leg.given)),
-        carried: leg.carried.clone(),
-        mode: leg.mode,
+        chart: input.pick.id.clone(),
+        archive: objects.keep(&input.pick.archive),
+        values: objects.keep(&canonical(&input.given)),
+        carried: input.carried.clone(),
+        mode: input.mode,
         manifest: objects.keep(&canonical(planned)),
-        docs: redact::fingerprint(&planned.docs, &planned.free),
-        free: planned.free.clone(),
-        guards: refusals
+        docs: redact::fingerprint(&planned.docs, &planned.nondeterministic_fields),
+        nondeterministic_fields: planned.nondeterministic_fields.clone(),
+        required_keys: refusals
             .iter()
-            .filter(|refusal| numbers(&leg.pick.id.version) >= numbers(&refusal.since))
-            .map(|refusal| KeyGuard {
+            .filter(|refusal| numbers(&input.pick.id.version) >= numbers(&refusal.since))
+            .map(|refusal| RequiredSecretKey {
                 key: SecretKey {
                     secret: Ref::secret(&release.namespace, &fill(&refusal.secret, release)),
                     key: refusal.key.clone(),
@@ -162,7 +164,7 @@ fn run(
     }
 }
 
-/// Claims that the sets of the new manifest will make and that are not there.
+/// PVCs that the sets of the new manifest will make and that are not there.
 fn new_claims(docs: &[Object], live: &BTreeMap<Ref, Object>) -> Vec<NewClaim> {
     let text = |template: &Value, pointer: &str| template.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
     let mut new = Vec::new();

@@ -1,7 +1,7 @@
 //! How long the waits of a plan may take.
 
-use helm_compat::argv::HOOK_LIMIT;
-use model::StepKind;
+use portolan_helm_compat::argv::HOOK_LIMIT;
+use portolan_model::StepKind;
 use std::time::Duration;
 
 /// A pod is given 30 seconds by default to end, and a database may be given more.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use model::{ClusterRead, Code, Expect, Field, Finding, Object, Overlay, Ref};
+use portolan_model::{ClusterRead, Code, Field, Finding, Object, Overlay, Precondition, Ref};
 
 use super::planning::HopRendering;
 
@@ -31,7 +31,7 @@ pub(super) struct Lookups<'a> {
 impl Lookups<'_> {
     /// What of it has to be as it was when the plan is carried out. What our steps or helm itself change first is looked after
     /// elsewhere.
-    pub(super) fn expects(&self) -> BTreeMap<Ref, Expect> {
+    pub(super) fn preconditions(&self) -> BTreeMap<Ref, Precondition> {
         let is_live = |name: &Ref| !self.overlay.shown.contains_key(name) && !self.overlay.hidden.contains(name);
         let mut all = BTreeMap::new();
         for read in self.reads {
@@ -116,13 +116,13 @@ fn is_foreseen(name: &Ref) -> bool {
     FORESEEN.contains(&(name.group(), name.kind()))
 }
 
-fn absent() -> Expect {
-    Expect { uid: None, fields: Vec::new(), content: None }
+fn absent() -> Precondition {
+    Precondition { uid: None, fields: Vec::new(), content: None }
 }
 
 /// The digest of a Secret would tell its text to whoever can guess; its resourceVersion tells nothing, and a Secret has no status
 /// that moves it. The same holds for an object that was read in a version that may not be the one that is compared later.
-fn unchanged(object: &Object) -> Expect {
+fn unchanged(object: &Object) -> Precondition {
     let version = object.text("/apiVersion");
     let is_plain = (version == "v1" || version.ends_with("/v1")) && object.text("/kind") != "Secret";
     let field = Field {
@@ -130,7 +130,7 @@ fn unchanged(object: &Object) -> Expect {
         value: object.rv().0.to_string().into(),
         why: "helm looked it up: the chart may render something else now".into(),
     };
-    Expect {
+    Precondition {
         uid: Some(object.uid()),
         fields: if is_plain { Vec::new() } else { vec![field] },
         content: is_plain.then(|| object.content_digest()),

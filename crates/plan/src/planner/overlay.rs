@@ -5,19 +5,19 @@ use std::collections::BTreeMap;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use helm_compat::{redact, upgrade};
-use model::{Change, Manifest, Object, ObjectChange, Overlay, Ref, ReleaseId};
+use portolan_helm_compat::{redact, upgrade};
+use portolan_model::{Change, Manifest, Object, ObjectChange, Overlay, Ref, ReleaseId};
 use serde_json::{Value, json};
 
 use super::planning::HopRendering;
-use super::standing::Standing;
-use inventory::survey::Secrets;
+use super::projected_state::ProjectedState;
+use portolan_inventory::survey::Secrets;
 
 /// An overlay of a hop: the one that the hop before left, and what this hop's steps change before helm starts. `live` is what
 /// lives when helm starts.
-pub(super) fn before_helm(left: &Overlay, standing: &Standing, live: &BTreeMap<Ref, Object>) -> Overlay {
+pub(super) fn before_helm(left: &Overlay, state: &ProjectedState, live: &BTreeMap<Ref, Object>) -> Overlay {
     let mut overlay = left.clone();
-    for (name, object) in &standing.objects {
+    for (name, object) in &state.objects {
         match live.get(name) {
             None => {
                 overlay.shown.remove(name);
@@ -37,7 +37,7 @@ pub(super) struct After<'a> {
     pub(super) release: &'a ReleaseId,
     pub(super) secrets: &'a Secrets,
     /// The installation before the hop.
-    pub(super) before: &'a Standing,
+    pub(super) before: &'a ProjectedState,
     /// What lived when helm started.
     pub(super) live: &'a BTreeMap<Ref, Object>,
     pub(super) changes: &'a [ObjectChange],
@@ -108,7 +108,7 @@ impl After<'_> {
             if !value.as_str().is_some_and(is_mark) {
                 return true;
             }
-            let plain = self.secrets.get(&model::SecretKey { secret: name.clone(), key: key.clone() });
+            let plain = self.secrets.get(&portolan_model::SecretKey { secret: name.clone(), key: key.clone() });
             plain.inspect(|plain| *value = STANDARD.encode(plain).into()).is_some()
         });
     }

@@ -1,6 +1,6 @@
 //! Choosing a chart.
 
-use model::{ChartId, Code, Finding};
+use portolan_model::{ChartId, Code, Finding};
 use semver::Version;
 
 /// Chooses a chart. `spec` is a full version or the beginning of one: `2.20` is the highest 2.20.x on offer, where a
@@ -43,7 +43,7 @@ fn no_target(spec: &str, offered: &[ChartId]) -> Finding {
     let mut offered: Vec<&ChartId> = offered.iter().collect();
     offered.sort_by(|a, b| (&a.version, &a.name).cmp(&(&b.version, &b.name)));
     for chart in offered {
-        finding = finding.with(format!("there is: {chart}"));
+        finding = finding.with(format!("available: {chart}"));
     }
     finding
 }

@@ -4,25 +4,25 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use helm_compat::{manifest, record, values};
-use model::{
-    Code, DatabaseRef, Expect, Finding, HelmClient, Object, Overlay, Plan, PlanFile, Ref, ReleaseId, RenderJob,
+use portolan_helm_compat::{manifest, record, values};
+use portolan_model::{
+    Code, DatabaseRef, Finding, HelmClient, Object, Overlay, Plan, PlanFile, Precondition, Ref, ReleaseId, RenderJob,
     Rendered, Rendering, Severity,
 };
-use recipe::Book;
+use portolan_recipe::RecipeSet;
 use serde_json::json;
 
-use super::ground::Ground;
 use super::hop::{self, PlannedHop};
-use super::leg::{self, Leg};
+use super::hop_input::{self, HopInput};
 use super::lookups::Lookups;
-use super::standing::Standing;
+use super::projected_state::ProjectedState;
+use super::resolve::ResolvedRelease;
 use super::{
-    Objects, Servers, UpgradeRequest, accept, aim, api_versions, check, empty, expects, mounts, notes, opens, overlay,
-    unmodelled,
+    Objects, Servers, UpgradeRequest, accept, api_versions, check, database_compat, empty, findings, mounts, overlay,
+    preconditions, protected, unmodelled,
 };
 use crate::linter;
-use inventory::survey::Survey;
+use portolan_inventory::survey::Survey;
 
 /// A plan that is being made: it asks for one rendering after the other, since what a hop renders depends on what the hop before
 /// rendered, and is then finished with what the databases' servers say.
@@ -38,17 +38,17 @@ pub struct Planning<'a> {
     survey: &'a Survey,
     request: &'a UpgradeRequest,
     helm: &'a HelmClient,
-    ground: Ground<'a>,
-    legs: Vec<Leg<'a>>,
+    resolved: ResolvedRelease<'a>,
+    inputs: Vec<HopInput<'a>>,
     /// The installation when the next hop begins.
-    standing: Standing,
+    state: ProjectedState,
     /// What the hops before leave, for the first and for the second rendering.
     left: [Overlay; 2],
     hops: Vec<PlannedHop>,
     renderings: Vec<HopRendering>,
     objects: Objects,
     findings: Vec<Finding>,
-    lookups: BTreeMap<Ref, Expect>,
+    lookups: BTreeMap<Ref, Precondition>,
 }
 
 /// What a hop renders, Secrets in clear: for checks that need the objects as helm will send them. It stays in memory; the
@@ -74,9 +74,10 @@ impl HopRendering {
     ///
     /// # Errors
     /// [`Code::ChartRefuses`] where it is no manifest.
-    pub(super) fn read(rendered: &Rendered, leg: &Leg<'_>, release: &ReleaseId) -> Result<Self, Finding> {
+    pub(super) fn read(rendered: &Rendered, input: &HopInput<'_>, release: &ReleaseId) -> Result<Self, Finding> {
         let refuses = |what: String| {
-            Finding::blocking(Code::ChartRefuses, format!("the rendering of {} is no manifest", leg.pick.id)).with(what)
+            Finding::blocking(Code::ChartRefuses, format!("the rendering of {} is no manifest", input.pick.id))
+                .with(what)
         };
         let parse = |text: &str| manifest::parse(text, &release.namespace).map_err(|error| refuses(error.to_string()));
         let (mut objects, mut hooks) = manifest::split_hooks(parse(&rendered.manifest)?);
@@ -105,22 +106,22 @@ impl<'a> Planning<'a> {
     /// [`Code::BadOption`] (`without` names what the plan does not have), [`Code::BadValues`], [`Code::BadRecipe`].
     pub fn new(
         survey: &'a Survey,
-        book: &'a Book,
+        book: &'a RecipeSet,
         request: &'a UpgradeRequest,
         helm: &'a HelmClient,
     ) -> Result<Self, Finding> {
         let inventory = &survey.inventory;
         check(inventory, book, request)?;
-        let mut ground = Ground::find(inventory, &|key| survey.secrets.get(key).map(str::to_owned), book)?;
-        ground.secrets = Some(&survey.secrets);
-        let legs = leg::legs(&ground, request)?;
+        let mut resolved = ResolvedRelease::find(inventory, &|key| survey.secrets.get(key).map(str::to_owned), book)?;
+        resolved.secrets = Some(&survey.secrets);
+        let inputs = hop_input::inputs(&resolved, request)?;
         Ok(Self {
             survey,
             request,
             helm,
-            ground,
-            legs,
-            standing: Standing::of(inventory),
+            resolved,
+            inputs,
+            state: ProjectedState::of(inventory),
             left: [Overlay::default(), Overlay::default()],
             hops: Vec::new(),
             renderings: Vec::new(),
@@ -132,36 +133,36 @@ impl<'a> Planning<'a> {
 
     /// The databases whose servers are asked for their version.
     pub fn databases(&self) -> Vec<DatabaseRef> {
-        self.ground.databases.iter().map(|database| database.reference.clone()).collect()
+        self.resolved.databases.iter().map(|database| database.reference.clone()).collect()
     }
 
     /// The rendering that is needed next; `None` when there are all.
     #[must_use]
     pub fn job(&self) -> Option<RenderJob> {
-        let leg = self.legs.get(self.hops.len())?;
+        let input = self.inputs.get(self.hops.len())?;
         let inventory = &self.survey.inventory;
-        let mut given = leg.given.clone();
-        for (path, text) in &leg.plain {
+        let mut given = input.given.clone();
+        for (path, text) in &input.plain {
             values::set(&mut given, path, json!(text));
         }
         let told = &inventory.cluster.api_versions;
         Some(RenderJob {
-            chart: leg.pick.id.clone(),
-            archive: Arc::from(leg.pick.archive.as_slice()),
+            chart: input.pick.id.clone(),
+            archive: Arc::from(input.pick.archive.as_slice()),
             release: inventory.release.id.clone(),
-            revision: self.standing.revision + 1,
-            mode: leg.mode,
+            revision: self.state.revision + 1,
+            mode: input.mode,
             given,
-            values: leg.after.clone(),
+            values: input.after.clone(),
             kube_version: inventory.cluster.version.clone(),
             api_versions: if told.is_empty() { api_versions(inventory) } else { told.clone() },
-            overlays: self.overlays(leg),
+            overlays: self.overlays(input),
         })
     }
 
-    fn overlays(&self, leg: &Leg<'_>) -> [Overlay; 2] {
-        let live = hop::before_helm(&self.ground, leg, &self.standing, self.helm);
-        self.left.each_ref().map(|left| overlay::before_helm(left, &self.standing, &live))
+    fn overlays(&self, input: &HopInput<'_>) -> [Overlay; 2] {
+        let live = hop::before_helm(&self.resolved, input, &self.state, self.helm);
+        self.left.each_ref().map(|left| overlay::before_helm(left, &self.state, &live))
     }
 
     /// Takes the rendering of [`Self::job`].
@@ -169,14 +170,14 @@ impl<'a> Planning<'a> {
     /// # Errors
     /// [`Code::ChartRefuses`] where it is no manifest, and [`Code::NoStorageClass`].
     pub fn rendered(&mut self, rendering: &Rendering) -> Result<(), Finding> {
-        let Some(leg) = self.legs.get(self.hops.len()) else {
+        let Some(input) = self.inputs.get(self.hops.len()) else {
             return Err(Finding::blocking(Code::BadPlan, "a rendering that was not asked for"));
         };
         let release = &self.survey.inventory.release.id;
-        let read = |rendered: &Rendered| HopRendering::read(rendered, leg, release);
+        let read = |rendered: &Rendered| HopRendering::read(rendered, input, release);
         let both = [read(&rendering.first)?, read(&rendering.second)?];
-        let made = hop::make(&self.ground, leg, &self.standing, self.helm, &both, &mut self.objects)?;
-        let [first, second] = self.overlays(leg);
+        let made = hop::make(&self.resolved, input, &self.state, self.helm, &both, &mut self.objects)?;
+        let [first, second] = self.overlays(input);
         let lookups = Lookups {
             reads: &rendering.reads,
             overlay: &first,
@@ -184,13 +185,13 @@ impl<'a> Planning<'a> {
             is_first: self.hops.is_empty(),
             rendered: &both[0],
         };
-        self.lookups.extend(lookups.expects());
+        self.lookups.extend(lookups.preconditions());
         self.findings.extend(lookups.findings());
         let after = |rendered: &HopRendering, before: Overlay| {
             let after = overlay::After {
                 release,
                 secrets: &self.survey.secrets,
-                before: &self.standing,
+                before: &self.state,
                 live: &made.live,
                 changes: &made.hop.changes,
                 rendered,
@@ -198,8 +199,8 @@ impl<'a> Planning<'a> {
             after.overlay(before)
         };
         self.left = [after(&both[0], first), after(&both[1], second)];
-        let (next, planned) = made.pass(std::mem::take(&mut self.standing));
-        self.standing = next;
+        let (next, planned) = made.advance(std::mem::take(&mut self.state));
+        self.state = next;
         self.hops.push(planned);
         let [first, _] = both;
         self.renderings.push(first);
@@ -224,26 +225,32 @@ impl<'a> Planning<'a> {
     /// [`Code::BadOption`] where a finding is accepted that cannot be or that there is not; [`Code::BadPlan`] where a rendering is
     /// missing or the linter refuses the plan.
     pub fn finish(mut self, servers: &Servers) -> Result<PlanFile, Finding> {
-        if self.hops.len() != self.legs.len() {
-            let found = format!("{} hops and {} renderings", self.legs.len(), self.hops.len());
+        if self.hops.len() != self.inputs.len() {
+            let found = format!("{} hops and {} renderings", self.inputs.len(), self.hops.len());
             return Err(Finding::blocking(Code::BadPlan, found).why("a rendering is needed for each hop"));
         }
         let inventory = &self.survey.inventory;
         let mut plan = Plan {
-            to: self.legs.last().map_or_else(|| inventory.release.chart.clone(), |leg| leg.pick.id.clone()),
-            volumes: self.ground.in_use().map(aim).collect::<Result<_, _>>()?,
+            to: self.inputs.last().map_or_else(|| inventory.release.chart.clone(), |input| input.pick.id.clone()),
+            volumes: self.resolved.in_use().map(protected).collect::<Result<_, _>>()?,
             databases: self.databases(),
             without: self.request.without.clone(),
             accepted: self.request.accepted.clone(),
-            findings: notes::at_start(&self.ground, &self.legs, &self.request.offered),
+            findings: findings::at_start(&self.resolved, &self.inputs, &self.request.offered),
             ..empty(inventory, self.helm)
         };
         plan.findings.append(&mut self.findings);
         stopped_on_the_way(&mut self.hops);
-        for (leg, planned) in self.legs.iter().zip(self.hops) {
+        for (input, planned) in self.inputs.iter().zip(self.hops) {
             plan.findings.extend(planned.unmounted);
             plan.findings.extend(planned.findings);
-            plan.findings.extend(opens::of_hop(&self.ground, leg, &planned.before, &planned.manifest, servers));
+            plan.findings.extend(database_compat::of_hop(
+                &self.resolved,
+                input,
+                &planned.before,
+                &planned.manifest,
+                servers,
+            ));
             plan.unmodelled.extend(planned.unmodelled);
             plan.hops.push(planned.hop);
         }
@@ -252,9 +259,9 @@ impl<'a> Planning<'a> {
         let unknown: Vec<Finding> = plan.unmodelled.iter().map(unmodelled).collect();
         plan.findings.extend(unknown);
         accept(&mut plan)?;
-        plan.expects = expects::of(inventory, &plan);
+        plan.preconditions = preconditions::of(inventory, &plan);
         // What the plan relies on by itself it looks at more closely.
-        self.lookups.retain(|name, _| !plan.expects.contains_key(name));
+        self.lookups.retain(|name, _| !plan.preconditions.contains_key(name));
         plan.lookups = self.lookups;
         plan.findings.extend(linted(&plan)?);
         plan.findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
@@ -274,7 +281,7 @@ fn stopped_on_the_way(hops: &mut [PlannedHop]) {
             let Some(claim) = finding.object().cloned() else { continue };
             let has_no_replicas = |doc: &Object| {
                 doc.at("/spec/replicas").and_then(serde_json::Value::as_u64) == Some(0)
-                    && kube_facts::ClaimUse::of(doc, &claim).is_some()
+                    && portolan_kube_facts::ClaimUse::of(doc, &claim).is_some()
             };
             let again = later.iter().find(|hop| mounts::is_mounted(&hop.manifest.docs, &claim));
             if let Some(again) = again.filter(|_| docs.iter().any(has_no_replicas)) {

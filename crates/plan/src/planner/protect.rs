@@ -2,17 +2,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use model::{
-    Code, Finding, HelmClient, Hop, Inventory, Object, Plan, PlanFile, Ref, Source, Step, StepKind, Volume, VolumeAim,
+use portolan_model::{
+    Code, Finding, HelmClient, Hop, Inventory, Object, Plan, PlanFile, ProtectedVolume, Provenance, Ref, Step,
+    StepKind, Volume,
 };
 use serde_json::Value;
 
-use super::{aim, command, empty, expects, not_visible, steps, terminating};
+use super::{empty, manual_commands, not_visible, preconditions, protected, steps, terminating};
 
 /// The protections of a release.
 #[derive(Clone, Debug)]
 pub struct Protection {
-    /// The plan that makes every volume with data outlive its claim, and every claim outlive the release's next chart. It has no
+    /// The plan that makes every volume with data outlive its PVC, and every PVC outlive the release's next chart. It has no
     /// hops where all of that holds already.
     pub file: PlanFile,
     /// What protects nothing: volumes that cannot be protected, and what takes a PVC along although it is protected. The
@@ -23,13 +24,13 @@ pub struct Protection {
 /// The protections of a release. Secrets are not needed for it, nor a helm: `helm` only says which one there is.
 ///
 /// # Errors
-/// [`Code::NotVisible`] where claims may not be listed.
+/// [`Code::NotVisible`] where PVCs may not be listed.
 pub fn protect(inventory: &Inventory, helm: &HelmClient) -> Result<Protection, Finding> {
     let release = &inventory.release;
     if !inventory.is_complete("PersistentVolumeClaim", &release.id.namespace) {
         return Err(not_visible("PersistentVolumeClaim", &release.id.namespace));
     }
-    let mut volumes: Vec<VolumeAim> = Vec::new();
+    let mut volumes: Vec<ProtectedVolume> = Vec::new();
     let mut steps = Vec::new();
     let mut open_still = Vec::new();
     for volume in inventory.data_volumes() {
@@ -37,8 +38,8 @@ pub fn protect(inventory: &Inventory, helm: &HelmClient) -> Result<Protection, F
             open_still.push(terminating(volume));
         }
         // Retain holds the disk of a PVC that is being deleted; nothing holds a PV that is.
-        let aim = match aim(volume) {
-            Ok(aim) if !volume.volume_terminating => aim,
+        let protected = match protected(volume) {
+            Ok(protected) if !volume.volume_terminating => protected,
             Ok(_) => continue,
             Err(finding) => {
                 open_still.push(finding.about(&volume.claim));
@@ -47,15 +48,15 @@ pub fn protect(inventory: &Inventory, helm: &HelmClient) -> Result<Protection, F
         };
         open_still.extend(taken_along(inventory, volume));
         if volume.terminating {
-            steps.extend(retain(volume, &aim).map(step));
+            steps.extend(retain(volume, &protected).map(step));
             continue;
         }
-        steps.extend(open(volume, &aim).into_iter().map(step));
-        volumes.push(aim);
+        steps.extend(open(volume, &protected).into_iter().map(step));
+        volumes.push(protected);
     }
     steps.sort_by_key(|step| matches!(step.kind, StepKind::KeepClaim { .. }));
     let is_needed = !steps.is_empty();
-    steps.extend(volumes.iter().map(|aim| step(verify(aim))));
+    steps.extend(volumes.iter().map(|protected| step(verify(protected))));
     let hop = Hop {
         from: release.chart.clone(),
         to: release.chart.clone(),
@@ -69,10 +70,10 @@ pub fn protect(inventory: &Inventory, helm: &HelmClient) -> Result<Protection, F
     let hops = if is_needed { vec![hop] } else { Vec::new() };
     let mut plan = Plan { hops, volumes, ..empty(inventory, helm) };
     if plan.volumes.is_empty() && open_still.is_empty() {
-        let found = format!("no claim of release {} is bound to a volume", release.id.name);
+        let found = format!("no PVC of release {} is bound to a volume", release.id.name);
         plan.findings.push(Finding::warning(Code::VolumeDiffers, found).why("there is nothing to protect"));
     }
-    plan.expects = expects::of(inventory, &plan);
+    plan.preconditions = preconditions::of(inventory, &plan);
     let file = PlanFile { plan, objects: BTreeMap::new(), fetched: Vec::new() };
     Ok(Protection { file, open: open_still })
 }
@@ -82,7 +83,7 @@ pub fn protect(inventory: &Inventory, helm: &HelmClient) -> Result<Protection, F
 fn taken_along(inventory: &Inventory, volume: &Volume) -> Option<Finding> {
     let docs = inventory.release.docs.iter().filter_map(Object::name);
     let docs: Vec<Ref> = docs.filter(|name| name.kind() != "PersistentVolumeClaim").collect();
-    let falls = kube_facts::falls_with(&inventory.objects, &docs);
+    let falls = portolan_kube_facts::falls_with(&inventory.objects, &docs);
     let root = falls.get(&volume.claim)?;
     let how = match root.kind() {
         "Namespace" => "an uninstall, or a chart without it, deletes it with everything in it",
@@ -97,31 +98,31 @@ fn taken_along(inventory: &Inventory, volume: &Volume) -> Option<Finding> {
     )
 }
 
-fn retain(volume: &Volume, aim: &VolumeAim) -> Option<StepKind> {
+fn retain(volume: &Volume, protected: &ProtectedVolume) -> Option<StepKind> {
     (volume.policy.as_deref() != Some("Retain")).then(|| StepKind::RetainVolume {
-        volume: aim.volume.clone(),
-        uid: aim.volume_uid.clone(),
+        volume: protected.volume.clone(),
+        uid: protected.volume_uid.clone(),
         before: volume.policy.clone().unwrap_or_default(),
     })
 }
 
 /// What does not hold yet.
-fn open(volume: &Volume, aim: &VolumeAim) -> Vec<StepKind> {
-    let mut open: Vec<StepKind> = retain(volume, aim).into_iter().collect();
-    // Helm deletes what its stored manifest has; a claim that it does not know needs no word to it.
+fn open(volume: &Volume, protected: &ProtectedVolume) -> Vec<StepKind> {
+    let mut open: Vec<StepKind> = retain(volume, protected).into_iter().collect();
+    // Helm deletes what its stored manifest has; a PVC that it does not know needs no word to it.
     if volume.in_manifest && volume.keep_live.as_deref() != Some("keep") {
-        open.push(StepKind::KeepClaim { claim: aim.claim.clone(), uid: aim.claim_uid.clone() });
+        open.push(StepKind::KeepClaim { claim: protected.claim.clone(), uid: protected.claim_uid.clone() });
     }
     open
 }
 
-fn verify(aim: &VolumeAim) -> StepKind {
+fn verify(protected: &ProtectedVolume) -> StepKind {
     StepKind::VerifyVolume {
-        claim: aim.claim.clone(),
-        claim_uid: aim.claim_uid.clone(),
-        volume: aim.volume.clone(),
-        volume_uid: aim.volume_uid.clone(),
-        // Nothing is restarted, so neither who mounts it is asked nor what stands beside it.
+        claim: protected.claim.clone(),
+        claim_uid: protected.claim_uid.clone(),
+        volume: protected.volume.clone(),
+        volume_uid: protected.volume_uid.clone(),
+        // Nothing is restarted, so neither who mounts it is asked nor which other PVCs exist.
         mounted_by: Vec::new(),
         sets: Vec::new(),
         known_claims: BTreeSet::new(),
@@ -131,16 +132,15 @@ fn verify(aim: &VolumeAim) -> StepKind {
 fn step(kind: StepKind) -> Step {
     let (id, why) = match &kind {
         StepKind::RetainVolume { .. } => {
-            ("retain-volumes", "a volume whose policy is Retain outlives its claim, whatever becomes of the claim")
+            ("retain-volumes", "a volume whose policy is Retain outlives its PVC, whatever becomes of the PVC")
         }
-        StepKind::KeepClaim { .. } => (
-            "keep-claims",
-            "helm deletes a claim that a new chart does not have any more, unless the live claim says keep",
-        ),
+        StepKind::KeepClaim { .. } => {
+            ("keep-claims", "helm deletes a PVC that a new chart does not have any more, unless the live PVC says keep")
+        }
         _ => ("verify-volumes", "a protection changes nothing but itself"),
     };
-    let source = Source { page: "portolan".into(), line: None, boundary: "protect".into() };
+    let source = Provenance { page: "portolan".into(), line: None, boundary: "protect".into() };
     let mut step = steps::step(id, why, kind, vec![source]);
-    step.command = command::of(&step.kind, &Value::Null, step.limit);
+    step.command = manual_commands::of(&step.kind, &Value::Null, step.limit);
     step
 }

@@ -2,33 +2,33 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use helm_compat::upgrade;
-use kube_facts::{Claims, PodTemplate, RESOURCE_POLICY_POINTER, StatefulSet, is_kept};
-use model::{Code, Finding, Inventory, Object, Ref, Unmodelled, Volume};
+use portolan_helm_compat::upgrade;
+use portolan_kube_facts::{Claims, PodTemplate, RESOURCE_POLICY_POINTER, StatefulSet, is_kept};
+use portolan_model::{Code, Finding, Inventory, Object, Ref, Unmodelled, Volume};
 
-use super::ground::Ground;
-use super::notes::Scene;
+use super::findings::HopContext;
+use super::resolve::ResolvedRelease;
 use super::{is_kind, not_visible, taken};
-use inventory::survey::belongs;
+use portolan_inventory::survey::belongs;
 
 /// What can reach a volume in use in this hop and is not modelled.
-pub(super) fn unmodelled(scene: &Scene<'_>) -> Vec<Unmodelled> {
-    let live = &scene.before.objects;
+pub(super) fn unmodelled(context: &HopContext<'_>) -> Vec<Unmodelled> {
+    let live = &context.before.objects;
     let planned: BTreeMap<Ref, &Object> =
-        scene.planned.docs.iter().filter_map(|doc| Some((doc.name()?, doc))).collect();
-    let fate = |name: &Ref| kube_facts::fate(stored(scene, name), planned.get(name).copied());
+        context.planned.docs.iter().filter_map(|doc| Some((doc.name()?, doc))).collect();
+    let fate = |name: &Ref| portolan_kube_facts::fate(stored(context, name), planned.get(name).copied());
     let mut all: Vec<Unmodelled> = Vec::new();
-    for volume in scene.ground.in_use() {
+    for volume in context.resolved.in_use() {
         let claim = &volume.claim;
         let objects = live.iter().chain(planned.iter().map(|(name, doc)| (name, *doc)));
-        let mut found: Vec<(Ref, kube_facts::Reach)> = Vec::new();
+        let mut found: Vec<(Ref, portolan_kube_facts::Reach)> = Vec::new();
         for (name, object) in objects {
-            let reaches = kube_facts::reach(object, claim).into_iter();
-            let reaches = reaches.filter(|reach| !(reach.by_change && is_left_alone(scene, name)));
+            let reaches = portolan_kube_facts::reach(object, claim).into_iter();
+            let reaches = reaches.filter(|reach| !(reach.by_change && is_left_alone(context, name)));
             found.extend(reaches.map(|reach| (name.clone(), reach)));
         }
-        found.extend(scaled(scene, claim));
-        found.extend(kube_facts::reach_by_owners(claim, live.iter(), &|name| live.get(name), &fate));
+        found.extend(scaled(context, claim));
+        found.extend(portolan_kube_facts::reach_by_owners(claim, live.iter(), &|name| live.get(name), &fate));
         for (object, reach) in found {
             let is_it = |one: &Unmodelled| one.claim == *claim && one.object == object && one.field == reach.field;
             if !all.iter().any(is_it) {
@@ -48,57 +48,58 @@ pub(super) fn unmodelled(scene: &Scene<'_>) -> Vec<Unmodelled> {
 }
 
 /// Whether an object is there when helm runs, in both manifests, and helm leaves its spec as it is.
-fn is_left_alone(scene: &Scene<'_>, name: &Ref) -> bool {
-    let (Some(old), Some(doc), Some(live)) = (stored(scene, name), planned(scene, name), scene.live.get(name)) else {
+fn is_left_alone(context: &HopContext<'_>, name: &Ref) -> bool {
+    let (Some(old), Some(doc), Some(live)) = (stored(context, name), planned(context, name), context.live.get(name))
+    else {
         return false;
     };
     upgrade::leaves_spec(Some(old), doc, live)
 }
 
 /// Autoscalers of the new manifest that take replicas away from a StatefulSet of the PVC, as those of today do not.
-fn scaled(scene: &Scene<'_>, claim: &Ref) -> Vec<(Ref, kube_facts::Reach)> {
-    let (before, after) = (&scene.before.docs, &scene.planned.docs);
+fn scaled(context: &HopContext<'_>, claim: &Ref) -> Vec<(Ref, portolan_kube_facts::Reach)> {
+    let (before, after) = (&context.before.docs, &context.planned.docs);
     let scalers = after.iter().filter_map(|doc| Some((doc.name()?, doc)));
     scalers
         .filter_map(|(name, scaler)| {
-            let reach = kube_facts::scales_away(scaler, claim, after)?;
-            let was = stored(scene, &name).and_then(|scaler| kube_facts::scales_away(scaler, claim, before));
+            let reach = portolan_kube_facts::scales_away(scaler, claim, after)?;
+            let was = stored(context, &name).and_then(|scaler| portolan_kube_facts::scales_away(scaler, claim, before));
             (was.as_ref() != Some(&reach)).then_some((name, reach))
         })
         .collect()
 }
 
 /// The document of an object in the manifest before.
-pub(super) fn stored<'a>(scene: &'a Scene<'_>, name: &Ref) -> Option<&'a Object> {
-    scene.before.docs.iter().find(|doc| doc.name().as_ref() == Some(name))
+pub(super) fn stored<'a>(context: &'a HopContext<'_>, name: &Ref) -> Option<&'a Object> {
+    context.before.docs.iter().find(|doc| doc.name().as_ref() == Some(name))
 }
 
 /// The document of an object in the new manifest.
-pub(super) fn planned<'a>(scene: &'a Scene<'_>, name: &Ref) -> Option<&'a Object> {
-    scene.planned.docs.iter().find(|doc| doc.name().as_ref() == Some(name))
+pub(super) fn planned<'a>(context: &'a HopContext<'_>, name: &Ref) -> Option<&'a Object> {
+    context.planned.docs.iter().find(|doc| doc.name().as_ref() == Some(name))
 }
 
 /// What can be said about a hop.
-pub(super) fn of_hop(scene: &Scene<'_>) -> Vec<Finding> {
-    let mut findings = taken::of_hop(scene);
-    findings.extend(not_rolling(scene));
-    findings.extend(paused(scene));
-    findings.extend(elsewhere(scene));
-    findings.extend(unkept(scene));
+pub(super) fn of_hop(context: &HopContext<'_>) -> Vec<Finding> {
+    let mut findings = taken::of_hop(context);
+    findings.extend(not_rolling(context));
+    findings.extend(paused(context));
+    findings.extend(elsewhere(context));
+    findings.extend(unkept(context));
     findings
 }
 
 /// PVCs that lose `keep`: the stored document has it and the new one has not, so that helm's patch removes it, whoever set it too.
 /// Helm 4 leaves it where another field manager owns it.
-fn unkept(scene: &Scene<'_>) -> Vec<Finding> {
-    let volumes = scene.ground.inventory.data_volumes();
+fn unkept(context: &HopContext<'_>) -> Vec<Finding> {
+    let volumes = context.resolved.inventory.data_volumes();
     let unkept = volumes.filter_map(|volume| {
         let claim = &volume.claim;
-        let doc = planned(scene, claim)?;
-        let live = scene.live.get(claim).filter(|live| is_kept(live))?;
-        let after = upgrade::patched(stored(scene, claim), doc, live);
+        let doc = planned(context, claim)?;
+        let live = context.live.get(claim).filter(|live| is_kept(live))?;
+        let after = upgrade::patched(stored(context, claim), doc, live);
         (!is_kept(&after)).then(|| {
-            let (old, new) = (&scene.leg.from, &scene.leg.pick.id);
+            let (old, new) = (&context.input.from, &context.input.pick.id);
             Finding::warning(Code::KeepRemoved, format!("{new} takes helm.sh/resource-policy: keep off {claim}"))
                 .about(claim)
                 .at(RESOURCE_POLICY_POINTER)
@@ -114,21 +115,21 @@ fn unkept(scene: &Scene<'_>) -> Vec<Finding> {
 }
 
 /// Workloads that are not ready today. An ordered StatefulSet does not replace its pods then.
-fn not_rolling(scene: &Scene<'_>) -> Vec<Finding> {
-    let inventory = scene.ground.inventory;
-    if scene.before.revision != inventory.release.revision {
+fn not_rolling(context: &HopContext<'_>) -> Vec<Finding> {
+    let inventory = context.resolved.inventory;
+    if context.before.revision != inventory.release.revision {
         return Vec::new();
     }
     let mut findings = Vec::new();
     for workload in inventory.workloads.iter().filter(|workload| !workload.ready && workload.name.kind() != "Job") {
         let name = &workload.name;
         let Some(live) = inventory.objects.get(name) else { continue };
-        let is_unready = |(_, pod): &(&Ref, &Object)| kube_facts::is_ready(pod) == Some(false);
+        let is_unready = |(_, pod): &(&Ref, &Object)| portolan_kube_facts::is_ready(pod) == Some(false);
         let unready = pods_of(inventory, live).filter(is_unready);
         let unready: Vec<String> =
-            unready.map(|(name, pod)| format!("{name}: {}", kube_facts::pod_state(pod))).collect();
+            unready.map(|(name, pod)| format!("{name}: {}", portolan_kube_facts::pod_state(pod))).collect();
         let found = format!("{name} is not ready before the upgrade: {}", workload.state);
-        let finding = if !unready.is_empty() && waits_for_its_pods(name, live) && gets_new_pods(scene, name) {
+        let finding = if !unready.is_empty() && waits_for_its_pods(name, live) && gets_new_pods(context, name) {
             Finding::blocking(Code::NotReadyBefore, found).at("/status/readyReplicas")
         } else {
             Finding::warning(Code::NotReadyBefore, found)
@@ -145,24 +146,24 @@ fn not_rolling(scene: &Scene<'_>) -> Vec<Finding> {
 pub(super) fn is_paused_after(stored: Option<&Object>, doc: &Object, live: Option<&Object>) -> bool {
     let after = live.map_or_else(|| doc.clone(), |live| upgrade::patched(stored, doc, live));
     is_kind(doc, "Deployment")
-        && kube_facts::is_paused(&after)
+        && portolan_kube_facts::is_paused(&after)
         && after.at("/spec/replicas").and_then(serde_json::Value::as_u64) != Some(0)
 }
 
 /// Deployments whose new pods do not come because they are paused: by hand today, or by the new chart.
-fn paused(scene: &Scene<'_>) -> Vec<Finding> {
-    let is_first = scene.before.revision == scene.ground.inventory.release.revision;
+fn paused(context: &HopContext<'_>) -> Vec<Finding> {
+    let is_first = context.before.revision == context.resolved.inventory.release.revision;
     let mut findings = Vec::new();
-    for doc in &scene.planned.docs {
+    for doc in &context.planned.docs {
         let Some(name) = doc.name() else { continue };
-        let live = scene.live.get(&name);
-        let has_new_pods = live.is_none() || gets_new_pods(scene, &name);
-        if !has_new_pods || !is_paused_after(stored(scene, &name), doc, live) {
+        let live = context.live.get(&name);
+        let has_new_pods = live.is_none() || gets_new_pods(context, &name);
+        if !has_new_pods || !is_paused_after(stored(context, &name), doc, live) {
             continue;
         }
-        let finding = if kube_facts::is_paused(doc) {
+        let finding = if portolan_kube_facts::is_paused(doc) {
             let what = if live.is_none() { "no pods are made for it" } else { "its pods are not replaced" };
-            let chart = &scene.leg.pick.id;
+            let chart = &context.input.pick.id;
             Finding::warning(Code::NotReadyBefore, format!("{chart} pauses {name}: {what} until somebody resumes it"))
                 .why("helm says deployed, and the new version does not run there; Portolan does not wait for it either")
                 .next("nothing, if that is meant; else give the chart values that leave spec.paused out")
@@ -189,21 +190,24 @@ fn waits_for_its_pods(name: &Ref, live: &Object) -> bool {
 }
 
 /// Whether helm changes the pod template of a workload that no step deletes before.
-fn gets_new_pods(scene: &Scene<'_>, name: &Ref) -> bool {
-    let (Some(doc), Some(live)) = (planned(scene, name), scene.live.get(name)) else { return false };
-    let after = upgrade::patched(stored(scene, name), doc, live);
+fn gets_new_pods(context: &HopContext<'_>, name: &Ref) -> bool {
+    let (Some(doc), Some(live)) = (planned(context, name), context.live.get(name)) else { return false };
+    let after = upgrade::patched(stored(context, name), doc, live);
     after.at("/spec/template") != live.at("/spec/template")
 }
 
 fn pods_of<'a>(inventory: &'a Inventory, owner: &Object) -> impl Iterator<Item = (&'a Ref, &'a Object)> + use<'a> {
     let uid = owner.uid();
-    inventory.objects.iter().filter(move |(name, pod)| name.kind() == "Pod" && kube_facts::is_owned_by(pod, &uid))
+    inventory
+        .objects
+        .iter()
+        .filter(move |(name, pod)| name.kind() == "Pod" && portolan_kube_facts::is_owned_by(pod, &uid))
 }
 
 /// What the new manifest has in namespaces whose PVCs were not listed, where a volume says that there is such a PVC.
-fn elsewhere(scene: &Scene<'_>) -> Vec<Finding> {
-    let inventory = scene.ground.inventory;
-    let unseen: BTreeSet<String> = inventory::survey::namespaces(&scene.planned.docs)
+fn elsewhere(context: &HopContext<'_>) -> Vec<Finding> {
+    let inventory = context.resolved.inventory;
+    let unseen: BTreeSet<String> = portolan_inventory::survey::namespaces(&context.planned.docs)
         .into_iter()
         .filter(|namespace| !inventory.is_complete("PersistentVolumeClaim", namespace))
         .collect();
@@ -213,7 +217,7 @@ fn elsewhere(scene: &Scene<'_>) -> Vec<Finding> {
             || volumes.any(|(_, volume)| super::claims::was_of(volume, claim))
     };
     let mut findings = Vec::new();
-    for doc in &scene.planned.docs {
+    for doc in &context.planned.docs {
         let Some(name) = doc.name().filter(|name| unseen.contains(name.namespace())) else { continue };
         if let Some(claim) = claims_of(&name, doc).iter().find(|claim| is_held(claim)) {
             findings.push(
@@ -228,11 +232,11 @@ fn elsewhere(scene: &Scene<'_>) -> Vec<Finding> {
 
 /// Kinds whose pods may mount a volume of the release, and that this user may not list. Pods, StatefulSets and Deployments of the
 /// release's namespace are asked for apart.
-pub(super) fn unseen(ground: &Ground<'_>) -> Vec<Finding> {
+pub(super) fn unseen(resolved: &ResolvedRelease<'_>) -> Vec<Finding> {
     const KINDS: [&str; 4] = ["CronJob", "DaemonSet", "Job", "ReplicaSet"];
-    let used: BTreeSet<&str> = ground.in_use().map(|volume| volume.claim.namespace()).collect();
-    let denied = ground.inventory.denied().filter(|scope| {
-        let is_elsewhere = scope.namespace != ground.release().namespace
+    let used: BTreeSet<&str> = resolved.in_use().map(|volume| volume.claim.namespace()).collect();
+    let denied = resolved.inventory.denied().filter(|scope| {
+        let is_elsewhere = scope.namespace != resolved.release().namespace
             && ["Pod", "StatefulSet", "Deployment"].contains(&scope.kind.as_str());
         used.contains(scope.namespace.as_str()) && (is_elsewhere || KINDS.contains(&scope.kind.as_str()))
     });
@@ -246,8 +250,8 @@ pub(super) fn claims_of(name: &Ref, object: &Object) -> BTreeSet<Ref> {
 }
 
 /// Pods of somebody else on a volume of the release. Workloads that can do harm are named by [`unmodelled`].
-pub(super) fn shared(ground: &Ground<'_>) -> Vec<Finding> {
-    let inventory = ground.inventory;
+pub(super) fn shared(resolved: &ResolvedRelease<'_>) -> Vec<Finding> {
+    let inventory = resolved.inventory;
     let mounts = inventory.data_volumes().flat_map(|volume| volume.mounts.iter().map(move |mount| (volume, mount)));
     mounts
         .filter(|(volume, mount)| !is_ours(inventory, volume, mount))
@@ -261,33 +265,33 @@ pub(super) fn shared(ground: &Ground<'_>) -> Vec<Finding> {
 
 /// Whether only objects that are no workloads of the release use a PVC, and all of them stay: the pods that an operator creates
 /// for a custom resource, for example. What changes among their owners is named by [`unmodelled`].
-pub(super) fn is_of_others(scene: &Scene<'_>, claim: &Ref) -> bool {
-    let live = &scene.before.objects;
-    let falls = kube_facts::falls_with(live, &taken::deleted(scene));
-    let is_planned = |name: &Ref| scene.planned.docs.iter().any(|doc| doc.name().as_ref() == Some(name));
+pub(super) fn is_of_others(context: &HopContext<'_>, claim: &Ref) -> bool {
+    let live = &context.before.objects;
+    let falls = portolan_kube_facts::falls_with(live, &taken::deleted(context));
+    let is_planned = |name: &Ref| context.planned.docs.iter().any(|doc| doc.name().as_ref() == Some(name));
     let stays = |name: &Ref| {
-        let is_other = stored(scene, name).is_none_or(|doc| PodTemplate::of(doc).is_none() && is_planned(name));
-        is_other && scene.live.contains_key(name) && !falls.contains_key(name)
+        let is_other = stored(context, name).is_none_or(|doc| PodTemplate::of(doc).is_none() && is_planned(name));
+        is_other && context.live.contains_key(name) && !falls.contains_key(name)
     };
-    let stored = scene.before.docs.iter().filter_map(|doc| Some((doc.name()?, doc)));
+    let stored = context.before.docs.iter().filter_map(|doc| Some((doc.name()?, doc)));
     let all = live.iter().map(|(name, object)| (name.clone(), object)).chain(stored);
-    let mut users = all.filter(|(_, object)| kube_facts::ClaimUse::of(object, claim).is_some()).peekable();
+    let mut users = all.filter(|(_, object)| portolan_kube_facts::ClaimUse::of(object, claim).is_some()).peekable();
     users.peek().is_some()
         && users.all(|(name, object)| {
-            let owners = kube_facts::ancestors(&name, object, &|name| live.get(name));
+            let owners = portolan_kube_facts::ancestors(&name, object, &|name| live.get(name));
             stays(&name) && owners.iter().all(|owner| owner.found.as_ref().is_some_and(stays))
         })
 }
 
 /// Whether a pod is of the release, or of what owns the PVC as well.
-fn is_ours(inventory: &Inventory, volume: &Volume, mount: &model::Mount) -> bool {
+fn is_ours(inventory: &Inventory, volume: &Volume, mount: &portolan_model::Mount) -> bool {
     let pod = inventory.objects.get(&mount.pod);
     let by_workload = mount.workload.as_ref().is_some_and(|owner| {
         let claim = inventory.objects.get(&volume.claim);
         inventory.workloads.iter().any(|known| known.name == *owner)
             || inventory.release.docs.iter().any(|doc| doc.name().as_ref() == Some(owner))
             || inventory.objects.get(owner).is_some_and(|owner| belongs(inventory, owner))
-            || claim.is_some_and(|claim| kube_facts::owners(claim).iter().any(|its| its.name == *owner))
+            || claim.is_some_and(|claim| portolan_kube_facts::owners(claim).iter().any(|its| its.name == *owner))
     });
     by_workload || pod.is_some_and(|pod| belongs(inventory, pod))
 }

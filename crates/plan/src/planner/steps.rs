@@ -2,38 +2,40 @@
 
 use std::collections::BTreeSet;
 
-use model::{Carried, Code, Finding, HelmRun, Object, Orphan, Ref, Source, Step, StepKind, Uid, Undo, Volume};
-use recipe::{Ask, Boundary, Origin, Which, fill};
+use portolan_model::{
+    Carried, Code, Finding, HelmRun, Object, Orphan, Provenance, Ref, Step, StepKind, Uid, Undo, Volume,
+};
+use portolan_recipe::{ClaimSelector, StepOrigin, StepTemplate, VersionBoundary, fill};
 
-use super::ground::Ground;
-use super::leg::Leg;
+use super::hop_input::HopInput;
 use super::limits::Limits;
-use super::standing::Standing;
-use super::{command, is_kind, mounts, reach};
-use inventory::survey::belongs;
+use super::projected_state::ProjectedState;
+use super::resolve::ResolvedRelease;
+use super::{is_kind, manual_commands, mounts, reach};
+use portolan_inventory::survey::belongs;
 
 /// Why the pods of what was deleted are waited for.
 const GONE: &str = "what helm makes anew is not to start beside the old pods, on the same disks";
 
 /// What the steps of a hop are made from.
-pub(super) struct Desk<'a> {
-    pub(super) ground: &'a Ground<'a>,
-    pub(super) leg: &'a Leg<'a>,
-    pub(super) standing: &'a Standing,
+pub(super) struct StepBuilder<'a> {
+    pub(super) resolved: &'a ResolvedRelease<'a>,
+    pub(super) input: &'a HopInput<'a>,
+    pub(super) state: &'a ProjectedState,
     pub(super) docs: &'a [Object],
     pub(super) run: &'a HelmRun,
 }
 
-impl Desk<'_> {
+impl StepBuilder<'_> {
     /// The steps in the order in which they are carried out: by kind, then as the recipes have them. What two boundaries
     /// ask for is one step with both sources.
     pub(super) fn steps(&self, findings: &mut Vec<Finding>) -> Vec<Step> {
         let mut steps: Vec<Step> = Vec::new();
-        for (boundary, asked) in &self.leg.asks {
+        for (boundary, asked) in &self.input.asks {
             for kind in self.kinds(&asked.ask, findings) {
                 let mut sources = vec![self.source(boundary, &asked.source)];
-                if let Ask::HelmUpgrade { set, .. } = &asked.ask {
-                    let given = self.leg.settings.iter().filter(|(_, setting)| set.contains(setting));
+                if let StepTemplate::HelmUpgrade { set, .. } = &asked.ask {
+                    let given = self.input.settings.iter().filter(|(_, setting)| set.contains(setting));
                     sources.extend(given.map(|(boundary, setting)| self.source(boundary, &setting.source)));
                 }
                 let taken = steps.iter_mut().position(|step| take_up(&mut step.kind, step.id == asked.id, &kind));
@@ -46,10 +48,10 @@ impl Desk<'_> {
                 }
             }
         }
-        steps.sort_by_key(|step| Ask::place_of(&step.kind));
+        steps.sort_by_key(|step| StepTemplate::place_of(&step.kind));
         for step in &mut steps {
-            step.limit = self.leg.limits.of(&step.kind);
-            step.command = command::of(&step.kind, &self.leg.given, step.limit);
+            step.limit = self.input.limits.of(&step.kind);
+            step.command = manual_commands::of(&step.kind, &self.input.given, step.limit);
             // What a page says comes before what we say.
             step.sources.sort_by_key(|source| (source.line.is_none(), source.page == "portolan"));
             step.sources.dedup();
@@ -59,7 +61,7 @@ impl Desk<'_> {
 
     /// Archives more objects: in the step that archives already, else in one of its own.
     pub(super) fn archive(&self, steps: &mut Vec<Step>, mut more: Vec<Ref>) {
-        more.retain(|name| !self.standing.archived.contains(name));
+        more.retain(|name| !self.state.archived.contains(name));
         if more.is_empty() {
             return;
         }
@@ -68,16 +70,16 @@ impl Desk<'_> {
             if let StepKind::ArchiveObject { objects } = &mut archive.kind {
                 add(objects, &more);
             }
-            archive.command = command::of(&archive.kind, &self.leg.given, archive.limit);
+            archive.command = manual_commands::of(&archive.kind, &self.input.given, archive.limit);
             return;
         }
-        let source = Source { page: "portolan".into(), line: None, boundary: "every upgrade".into() };
+        let source = Provenance { page: "portolan".into(), line: None, boundary: "every upgrade".into() };
         let kind = StepKind::ArchiveObject { objects: more };
         let mut archive =
             step("archive-removed", "what helm deletes and cannot be made again is archived first", kind, vec![source]);
-        archive.command = command::of(&archive.kind, &self.leg.given, archive.limit);
-        let place = Ask::place_of(&archive.kind);
-        let at = steps.iter().position(|step| Ask::place_of(&step.kind) > place).unwrap_or(steps.len());
+        archive.command = manual_commands::of(&archive.kind, &self.input.given, archive.limit);
+        let place = StepTemplate::place_of(&archive.kind);
+        let at = steps.iter().position(|step| StepTemplate::place_of(&step.kind) > place).unwrap_or(steps.len());
         steps.insert(at, archive);
     }
 
@@ -86,8 +88,8 @@ impl Desk<'_> {
     fn waits(&self) -> Vec<Ref> {
         let is_paused = |doc: &Object| {
             let Some(name) = doc.name() else { return false };
-            let stored = self.standing.docs.iter().find(|stored| stored.name().as_ref() == Some(&name));
-            reach::is_paused_after(stored, doc, self.standing.objects.get(&name))
+            let stored = self.state.docs.iter().find(|stored| stored.name().as_ref() == Some(&name));
+            reach::is_paused_after(stored, doc, self.state.objects.get(&name))
         };
         let is_waited_for = |doc: &&Object| match (doc.text("/apiVersion"), doc.text("/kind")) {
             (_, "StatefulSet" | "DaemonSet") => true,
@@ -100,44 +102,44 @@ impl Desk<'_> {
         self.docs.iter().filter(is_waited_for).filter_map(Object::name).collect()
     }
 
-    fn source(&self, boundary: &Boundary, origin: &Origin) -> Source {
-        let title = self.ground.book.source(&origin.page).map(|page| page.title.clone());
-        Source {
+    fn source(&self, boundary: &VersionBoundary, origin: &StepOrigin) -> Provenance {
+        let title = self.resolved.book.source(&origin.page).map(|page| page.title.clone());
+        Provenance {
             page: title.unwrap_or_else(|| origin.page.clone()),
             line: origin.line,
             boundary: boundary.name.clone(),
         }
     }
 
-    fn kinds(&self, ask: &Ask, findings: &mut Vec<Finding>) -> Vec<StepKind> {
+    fn kinds(&self, ask: &StepTemplate, findings: &mut Vec<Finding>) -> Vec<StepKind> {
         match ask {
-            Ask::RetainVolume { claims } => {
+            StepTemplate::RetainVolume { claims } => {
                 self.volumes(claims, findings).filter_map(|volume| self.retain(volume)).collect()
             }
-            Ask::KeepClaim { claims } => self
+            StepTemplate::KeepClaim { claims } => self
                 .volumes(claims, findings)
-                .filter(|volume| self.standing.is_stored(&volume.claim))
+                .filter(|volume| self.state.is_stored(&volume.claim))
                 .map(|volume| StepKind::KeepClaim { claim: volume.claim.clone(), uid: volume.claim_uid.clone() })
                 .collect(),
-            Ask::RecordDatabase { database } => {
+            StepTemplate::RecordDatabase { database } => {
                 self.database(database).map(|database| StepKind::RecordDatabase { database }).into_iter().collect()
             }
-            Ask::ArchiveObject { objects } => {
+            StepTemplate::ArchiveObject { objects } => {
                 let objects: Vec<Ref> = self
                     .there(objects)
                     .map(|(name, _)| name)
-                    .filter(|name| !self.standing.archived.contains(name))
+                    .filter(|name| !self.state.archived.contains(name))
                     .collect();
                 if objects.is_empty() { Vec::new() } else { vec![StepKind::ArchiveObject { objects }] }
             }
-            Ask::CarryCredentials { database } => self.carry(database).into_iter().collect(),
-            Ask::DeleteObject { objects, of_release } => self.deletions(objects, *of_release),
-            Ask::HelmUpgrade { .. } => vec![StepKind::HelmUpgrade { run: Box::new(self.run.clone()) }],
-            Ask::WaitReady => vec![StepKind::WaitReady { workloads: self.waits() }],
-            Ask::VerifyVolume { claims } => {
+            StepTemplate::CarryCredentials { database } => self.carry(database).into_iter().collect(),
+            StepTemplate::DeleteObject { objects, of_release } => self.deletions(objects, *of_release),
+            StepTemplate::HelmUpgrade { .. } => vec![StepKind::HelmUpgrade { run: Box::new(self.run.clone()) }],
+            StepTemplate::WaitReady => vec![StepKind::WaitReady { workloads: self.waits() }],
+            StepTemplate::VerifyVolume { claims } => {
                 self.volumes(claims, findings).filter_map(|volume| self.verify(volume)).collect()
             }
-            Ask::VerifyDatabase { database, may_change } => self
+            StepTemplate::VerifyDatabase { database, may_change } => self
                 .database(database)
                 .map(|database| StepKind::VerifyDatabase { database, may_change: may_change.clone() })
                 .into_iter()
@@ -145,20 +147,20 @@ impl Desk<'_> {
         }
     }
 
-    /// The volumes of the claims that a recipe names; a name that is not there is worth a warning.
-    fn volumes(&self, which: &Which, findings: &mut Vec<Finding>) -> std::vec::IntoIter<&Volume> {
-        let all = &self.ground.inventory.volumes;
-        let Which::These(names) = which else {
+    /// The volumes of the PVCs that a recipe names; a name that is not there is worth a warning.
+    fn volumes(&self, which: &ClaimSelector, findings: &mut Vec<Finding>) -> std::vec::IntoIter<&Volume> {
+        let all = &self.resolved.inventory.volumes;
+        let ClaimSelector::These(names) = which else {
             return all.iter().collect::<Vec<_>>().into_iter();
         };
         let mut found = Vec::new();
         for name in names {
-            let claim = Ref::claim(&self.ground.release().namespace, &fill(name, self.ground.release()));
+            let claim = Ref::claim(&self.resolved.release().namespace, &fill(name, self.resolved.release()));
             match all.iter().find(|volume| volume.claim == claim) {
                 Some(volume) => found.push(volume),
                 None => findings.push(
                     Finding::warning(Code::VolumeDiffers, format!("a recipe names {claim}, which is not there"))
-                        .why("the data lies on another claim than the page says")
+                        .why("the data lies on another PVC than the page says")
                         .next("see that the volumes named in the plan are all that hold data"),
                 ),
             }
@@ -168,7 +170,7 @@ impl Desk<'_> {
 
     fn retain(&self, volume: &Volume) -> Option<StepKind> {
         let (name, uid) = (volume.volume.clone()?, volume.volume_uid.clone()?);
-        let before = if self.standing.retained.contains(&name) {
+        let before = if self.state.retained.contains(&name) {
             "Retain".into()
         } else {
             volume.policy.clone().unwrap_or_default()
@@ -188,31 +190,31 @@ impl Desk<'_> {
         })
     }
 
-    /// The claims of a namespace that stand when the hop begins, and those that its manifest makes.
+    /// The PVCs of a namespace that stand when the hop begins, and those that its manifest makes.
     fn known_claims(&self, namespace: &str) -> BTreeSet<Ref> {
         let is_claim = |name: &&Ref| name.is_claim_in(namespace);
         let named: Vec<Ref> = self.docs.iter().filter_map(Object::name).collect();
-        let mut known: BTreeSet<Ref> = self.standing.objects.keys().chain(&named).filter(is_claim).cloned().collect();
+        let mut known: BTreeSet<Ref> = self.state.objects.keys().chain(&named).filter(is_claim).cloned().collect();
         known.extend(self.docs.iter().flat_map(mounts::made_by).map(|made| made.claim));
         known
     }
 
-    fn database(&self, name: &str) -> Option<model::DatabaseRef> {
-        self.ground.database(name).map(|found| found.reference.clone())
+    fn database(&self, name: &str) -> Option<portolan_model::DatabaseRef> {
+        self.resolved.database(name).map(|found| found.reference.clone())
     }
 
     fn carry(&self, name: &str) -> Option<StepKind> {
         let database = self.database(name)?;
         let carried: Vec<Carried> =
-            self.leg.carried.iter().filter(|carried| carried.from == database.password).cloned().collect();
+            self.input.carried.iter().filter(|carried| carried.from == database.password).cloned().collect();
         Some(StepKind::CarryCredentials { carried, database })
     }
 
     /// The objects that a recipe names, where they live.
     fn there<'a>(&'a self, objects: &'a [String]) -> impl Iterator<Item = (Ref, &'a Object)> {
         objects.iter().filter_map(|text| {
-            let name = recipe::object(text, self.ground.release())?;
-            let live = self.standing.objects.get(&name)?;
+            let name = portolan_recipe::object(text, self.resolved.release())?;
+            let live = self.state.objects.get(&name)?;
             Some((name, live))
         })
     }
@@ -223,7 +225,7 @@ impl Desk<'_> {
         let mut kinds = Vec::new();
         for (target, live) in self.there(objects) {
             let uid = live.uid();
-            if uid.0.is_empty() || (of_release && !belongs(self.ground.inventory, live)) {
+            if uid.0.is_empty() || (of_release && !belongs(self.resolved.inventory, live)) {
                 continue;
             }
             pods.extend(self.pods_of(&target, &uid));
@@ -236,16 +238,16 @@ impl Desk<'_> {
     }
 
     fn pods_of(&self, owner: &Ref, uid: &Uid) -> impl Iterator<Item = Orphan> {
-        let pods = self.standing.objects.iter();
+        let pods = self.state.objects.iter();
         pods.filter(|(name, pod)| {
-            name.kind() == "Pod" && name.namespace() == owner.namespace() && kube_facts::is_owned_by(pod, uid)
+            name.kind() == "Pod" && name.namespace() == owner.namespace() && portolan_kube_facts::is_owned_by(pod, uid)
         })
         .map(|(name, _)| Orphan { pod: name.clone(), owner: uid.clone() })
     }
 }
 
 /// A step without its command: what it takes to undo it and how long it may take, as a rule, follow from its kind.
-pub(super) fn step(id: &str, why: &str, kind: StepKind, sources: Vec<Source>) -> Step {
+pub(super) fn step(id: &str, why: &str, kind: StepKind, sources: Vec<Provenance>) -> Step {
     let undo = match kind {
         StepKind::RetainVolume { .. } | StepKind::KeepClaim { .. } => Undo::Reverse,
         StepKind::DeleteObject { .. } => Undo::Restore,

@@ -1,29 +1,29 @@
 //! Volumes that go with something else that a hop deletes: a namespace, a `CustomResourceDefinition`, an owner, a PV.
 
-use helm_compat::upgrade;
-use kube_facts::StatefulSet;
-use model::{Change, Code, Coverage, Finding, Ref, StepKind};
+use portolan_helm_compat::upgrade;
+use portolan_kube_facts::StatefulSet;
+use portolan_model::{Change, Code, Coverage, Finding, Ref, StepKind};
 
+use super::findings::HopContext;
 use super::is_kind;
-use super::notes::Scene;
 use super::reach::stored;
 
 /// What can be said about a hop.
-pub(super) fn of_hop(scene: &Scene<'_>) -> Vec<Finding> {
-    let roots = deleted(scene);
-    let mut findings = with_roots(scene, &roots);
-    findings.extend(scaled_down(scene, &roots));
-    findings.extend(volumes(scene, &roots));
+pub(super) fn of_hop(context: &HopContext<'_>) -> Vec<Finding> {
+    let roots = deleted(context);
+    let mut findings = with_roots(context, &roots);
+    findings.extend(scaled_down(context, &roots));
+    findings.extend(volumes(context, &roots));
     findings
 }
 
 /// What the steps and helm delete in this hop.
-pub(super) fn deleted(scene: &Scene<'_>) -> Vec<Ref> {
-    let helm = scene.run.client.version();
-    let live = |name: &Ref| scene.live.get(name).cloned();
-    let changes = upgrade::changes(&scene.before.docs, &scene.planned.docs, helm, &live);
+pub(super) fn deleted(context: &HopContext<'_>) -> Vec<Ref> {
+    let helm = context.run.client.version();
+    let live = |name: &Ref| context.live.get(name).cloned();
+    let changes = upgrade::changes(&context.before.docs, &context.planned.docs, helm, &live);
     let by_helm = changes.into_iter().filter(|one| one.change == Change::Delete).map(|one| one.object);
-    let by_steps = scene.steps.iter().filter_map(|step| match &step.kind {
+    let by_steps = context.steps.iter().filter_map(|step| match &step.kind {
         StepKind::DeleteObject { target, .. } => Some(target.clone()),
         _ => None,
     });
@@ -31,37 +31,37 @@ pub(super) fn deleted(scene: &Scene<'_>) -> Vec<Ref> {
 }
 
 /// PVCs that go with a root, or with what goes with it.
-fn with_roots(scene: &Scene<'_>, roots: &[Ref]) -> Vec<Finding> {
-    let live = |name: &Ref| scene.before.objects.get(name);
-    let falls = kube_facts::falls_with(&scene.before.objects, roots);
+fn with_roots(context: &HopContext<'_>, roots: &[Ref]) -> Vec<Finding> {
+    let live = |name: &Ref| context.before.objects.get(name);
+    let falls = portolan_kube_facts::falls_with(&context.before.objects, roots);
     let counts = |claim: &Ref| {
         claim.is_claim_in(claim.namespace())
-            && live(claim).is_some_and(|object| !kube_facts::is_ephemeral(object, &live))
+            && live(claim).is_some_and(|object| !portolan_kube_facts::is_ephemeral(object, &live))
     };
     let mut findings = Vec::new();
     for root in roots {
         let claims: Vec<&Ref> =
             falls.iter().filter(|(claim, by)| *by == root && counts(claim)).map(|(claim, _)| claim).collect();
-        let unseen = unseen_below(scene, root);
+        let unseen = unseen_below(context, root);
         let found = match claims.as_slice() {
             [] if unseen.is_none() => continue,
             [] => format!("{root} is deleted, and what goes with it is not known"),
             [one] => format!("{one} is deleted with {root}"),
             more => format!("{} PVCs are deleted with {root}", more.len()),
         };
-        let mut finding = Finding::blocking(Code::DeletedWith, found).about(root).next(way_out(scene, root));
+        let mut finding = Finding::blocking(Code::DeletedWith, found).about(root).next(way_out(context, root));
         if live(root).and_then(StatefulSet::of).is_some_and(|set| set.deletes_claims_with_itself()) {
             finding = finding.at("/spec/persistentVolumeClaimRetentionPolicy/whenDeleted");
         }
-        let evidence = claims.into_iter().map(|claim| evidence(scene, claim)).chain(unseen);
+        let evidence = claims.into_iter().map(|claim| evidence(context, claim)).chain(unseen);
         findings.push(evidence.fold(finding, Finding::with));
     }
     findings
 }
 
-fn evidence(scene: &Scene<'_>, claim: &Ref) -> String {
-    let known = scene.ground.inventory.volumes.iter().find(|volume| volume.claim == *claim);
-    let live = scene.before.objects.get(claim);
+fn evidence(context: &HopContext<'_>, claim: &Ref) -> String {
+    let known = context.resolved.inventory.volumes.iter().find(|volume| volume.claim == *claim);
+    let live = context.before.objects.get(claim);
     let place = format!("{claim} in namespace {}", claim.namespace());
     match (live.map_or("", |claim| claim.text("/spec/volumeName")), known.and_then(|volume| volume.policy.as_deref())) {
         ("", _) => format!("{place}, which is not bound"),
@@ -70,7 +70,7 @@ fn evidence(scene: &Scene<'_>, claim: &Ref) -> String {
     }
 }
 
-fn way_out(scene: &Scene<'_>, root: &Ref) -> String {
+fn way_out(context: &HopContext<'_>, root: &Ref) -> String {
     let name = root.name();
     match root.kind() {
         "Namespace" => format!(
@@ -80,19 +80,19 @@ fn way_out(scene: &Scene<'_>, root: &Ref) -> String {
         "CustomResourceDefinition" => format!(
             "annotate it, so that helm leaves it: kubectl annotate crd {name} helm.sh/resource-policy=keep, then plan again"
         ),
-        "StatefulSet" => of_set(scene, root),
-        _ => format!("give {} the values with which it still has {root}", scene.leg.pick.id),
+        "StatefulSet" => of_set(context, root),
+        _ => format!("give {} the values with which it still has {root}", context.input.pick.id),
     }
 }
 
 /// Its controller takes its ownerReferences off the PVCs of the replicas that it has, and of no others (Kubernetes 1.34,
 /// `pkg/controller/statefulset/stateful_pod_control.go`).
-fn of_set(scene: &Scene<'_>, root: &Ref) -> String {
-    let live = scene.ground.inventory.objects.get(root);
+fn of_set(context: &HopContext<'_>, root: &Ref) -> String {
+    let live = context.resolved.inventory.objects.get(root);
     let is_told = live.and_then(StatefulSet::of).is_some_and(|set| set.deletes_claims_with_itself());
     let replicas = live.and_then(|live| live.at("/spec/replicas")).and_then(serde_json::Value::as_u64);
     if !is_told {
-        return format!("give {} the values with which it still has {root}", scene.leg.pick.id);
+        return format!("give {} the values with which it still has {root}", context.input.pick.id);
     }
     if replicas.unwrap_or(1) == 0 {
         return "its controller takes the ownerReferences off the PVCs of the replicas that it has, and it has none: leave it in the \
@@ -108,11 +108,11 @@ fn of_set(scene: &Scene<'_>, root: &Ref) -> String {
 }
 
 /// What goes with a root and may not be listed.
-fn unseen_below(scene: &Scene<'_>, root: &Ref) -> Option<String> {
-    let inventory = scene.ground.inventory;
+fn unseen_below(context: &HopContext<'_>, root: &Ref) -> Option<String> {
+    let inventory = context.resolved.inventory;
     let (kind, namespace) = match root.kind() {
         "Namespace" => ("PersistentVolumeClaim", root.name()),
-        "CustomResourceDefinition" => (scene.before.objects.get(root)?.text("/spec/names/kind"), ""),
+        "CustomResourceDefinition" => (context.before.objects.get(root)?.text("/spec/names/kind"), ""),
         _ => return None,
     };
     let is_served = !inventory
@@ -125,17 +125,17 @@ fn unseen_below(scene: &Scene<'_>, root: &Ref) -> Option<String> {
 }
 
 /// PVCs of ordinals that a StatefulSet drops while `whenScaled` is Delete.
-fn scaled_down(scene: &Scene<'_>, deleted: &[Ref]) -> Vec<Finding> {
+fn scaled_down(context: &HopContext<'_>, deleted: &[Ref]) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for doc in scene.planned.docs.iter().filter(|doc| is_kind(doc, "StatefulSet")) {
+    for doc in context.planned.docs.iter().filter(|doc| is_kind(doc, "StatefulSet")) {
         let Some(name) = doc.name().filter(|name| !deleted.contains(name)) else { continue };
-        let Some(live) = scene.live.get(&name) else { continue };
-        let patched = upgrade::patched(stored(scene, &name), doc, live);
+        let Some(live) = context.live.get(&name) else { continue };
+        let patched = upgrade::patched(stored(context, &name), doc, live);
         let sets = (StatefulSet::named(&name, live), StatefulSet::named(&name, &patched));
         let (Some(before), Some(after)) = sets else { continue };
         let kept = after.ordinals();
         let dropped = before.claims().into_iter().filter(|made| !kept.contains(&made.ordinal)).map(|made| made.claim);
-        let claims: Vec<Ref> = dropped.filter(|claim| scene.before.objects.contains_key(claim)).collect();
+        let claims: Vec<Ref> = dropped.filter(|claim| context.before.objects.contains_key(claim)).collect();
         if claims.is_empty() || !after.deletes_claims_when_scaled() {
             continue;
         }
@@ -144,24 +144,24 @@ fn scaled_down(scene: &Scene<'_>, deleted: &[Ref]) -> Vec<Finding> {
             .about(&name)
             .at("/spec/persistentVolumeClaimRetentionPolicy/whenScaled")
             .next("keep the number of replicas, or set whenScaled to Retain in the new chart");
-        findings.push(claims.iter().map(|claim| evidence(scene, claim)).fold(finding, Finding::with));
+        findings.push(claims.iter().map(|claim| evidence(context, claim)).fold(finding, Finding::with));
     }
     findings
 }
 
 /// PVs of the release that this hop deletes.
-fn volumes(scene: &Scene<'_>, deleted: &[Ref]) -> Vec<Finding> {
+fn volumes(context: &HopContext<'_>, deleted: &[Ref]) -> Vec<Finding> {
     let volumes = deleted.iter().filter(|name| name.kind() == "PersistentVolume");
     volumes
         .map(|name| {
-            let finding = Finding::blocking(Code::DeletedWith, format!("{} deletes {name}", scene.leg.pick.id))
+            let finding = Finding::blocking(Code::DeletedWith, format!("{} deletes {name}", context.input.pick.id))
                 .about(name)
                 .why("it stays Terminating while its PVC is there and goes with it, whatever its reclaim policy; then nothing names its disk")
                 .next(format!(
                     "keep it in the new chart, or annotate it, so that helm leaves it: kubectl annotate pv {} helm.sh/resource-policy=keep, then plan again",
                     name.name()
                 ));
-            let held = scene.ground.inventory.volumes.iter().find(|volume| volume.volume.as_ref() == Some(name));
+            let held = context.resolved.inventory.volumes.iter().find(|volume| volume.volume.as_ref() == Some(name));
             held.into_iter().map(|volume| format!("{} is bound to it", volume.claim)).fold(finding, Finding::with)
         })
         .collect()

@@ -2,22 +2,22 @@
 
 use std::collections::BTreeMap;
 
-use helm_compat::{chart, values};
-use model::{Code, Plan, ValueChange};
+use portolan_helm_compat::{chart, values};
+use portolan_model::{Code, Plan, ValueChange};
 use serde_json::{Value, json};
 
+use crate::fixture::{Fixture, new};
 use crate::store::{PLAIN, installed, set};
-use crate::yard::{Yard, new};
 
-fn yard(path: &str, value: &Value) -> Yard {
+fn fixture(path: &str, value: &Value) -> Fixture {
     let old = set("nodeSelector: {disk: ssd}, ", PLAIN).replace("replicas: 1", "replicas: 2");
-    let mut yard = installed(&old, &json!({"csi": {}}));
-    values::set(&mut yard.inventory.release.config, path, value.clone());
-    yard
+    let mut fixture = installed(&old, &json!({"csi": {}}));
+    values::set(&mut fixture.inventory.release.config, path, value.clone());
+    fixture
 }
 
 /// The plan with a chart that has a template, rendering the store with another tag.
-fn plan(yard: &Yard, template: &str, tag: &str) -> Plan {
+fn plan(fixture: &Fixture, template: &str, tag: &str) -> Plan {
     let id = new("2.20.41");
     let files = BTreeMap::from([
         ("Chart.yaml".to_owned(), format!("apiVersion: v2\nname: {}\nversion: {}\n", id.name, id.version).into_bytes()),
@@ -27,7 +27,8 @@ fn plan(yard: &Yard, template: &str, tag: &str) -> Plan {
         ),
     ]);
     let archive = chart::pack(&files, &id.name);
-    yard.file_with(archive, &|_, chart| chart + &set("", &PLAIN.replace("x/store:1", &format!("x/store:{tag}"))))
+    fixture
+        .file_with(archive, &|_, chart| chart + &set("", &PLAIN.replace("x/store:1", &format!("x/store:{tag}"))))
         .expect("it can be planned")
         .plan
 }
@@ -44,36 +45,36 @@ fn fate(plan: &Plan, path: &str) -> ValueChange {
 
 #[test]
 fn a_value_that_nothing_reads_has_no_effect() {
-    let yard = yard("nodeSelector", &json!({"disk": "ssd"}));
-    let gone = plan(&yard, "{{ .Values.store.nodeSelector }}", "1");
+    let fixture = fixture("nodeSelector", &json!({"disk": "ssd"}));
+    let gone = plan(&fixture, "{{ .Values.store.nodeSelector }}", "1");
     assert_eq!(said(&gone), ["Blocking PL251 nodeSelector.disk"]);
     assert_eq!(fate(&gone, "nodeSelector.disk"), ValueChange::WithoutEffect);
-    let read = plan(&yard, "{{ toYaml .Values.nodeSelector }}", "1");
+    let read = plan(&fixture, "{{ toYaml .Values.nodeSelector }}", "1");
     assert_eq!(said(&read), Vec::<String>::new());
     assert_eq!(fate(&read, "nodeSelector.disk"), ValueChange::Carried);
 }
 
 #[test]
 fn a_value_without_a_visible_effect_is_a_warning() {
-    let never = self::yard("neverRead", &json!("text"));
+    let never = self::fixture("neverRead", &json!("text"));
     assert_eq!(said(&plan(&never, "", "1")), ["Warning PL251 neverRead"]);
     // A number that is seen in a field, and is not any more.
-    let replicas = self::yard("count", &json!(2));
+    let replicas = self::fixture("count", &json!(2));
     assert_eq!(said(&plan(&replicas, "", "1")), ["Blocking PL251 count"]);
-    let null = self::yard("gone", &Value::Null);
+    let null = self::fixture("gone", &Value::Null);
     assert_eq!(said(&plan(&null, "", "1")), Vec::<String>::new());
 }
 
 #[test]
 fn a_number_that_is_printed_otherwise_is_named() {
-    let yard = yard("tag", &json!(20_260_131));
-    let other = plan(&yard, "{{ .Values.tag }}", "2.0260131e+07");
+    let fixture = fixture("tag", &json!(20_260_131));
+    let other = plan(&fixture, "{{ .Values.tag }}", "2.0260131e+07");
     assert_eq!(said(&other), ["Blocking PL252 tag"]);
     assert_eq!(fate(&other, "tag"), ValueChange::RendersAs("2.0260131e+07".into()));
     let finding = other.findings.iter().find(|finding| finding.code == Code::RendersOtherwise).expect("it");
     assert_eq!(finding.object().map(ToString::to_string).as_deref(), Some("StatefulSet/store"));
     assert!(finding.next.contains("--set-string tag=20260131"), "{finding:#?}");
-    assert_eq!(said(&plan(&yard, "{{ .Values.tag }}", "20260131")), Vec::<String>::new());
+    assert_eq!(said(&plan(&fixture, "{{ .Values.tag }}", "20260131")), Vec::<String>::new());
     // It is like that today.
     let mut same = installed(&set("", &PLAIN.replace("x/store:1", "x/store:2.0260131e+07")), &json!({"csi": {}}));
     values::set(&mut same.inventory.release.config, "tag", json!(20_260_131));
@@ -82,21 +83,21 @@ fn a_number_that_is_printed_otherwise_is_named() {
 
 #[test]
 fn a_number_that_is_given_now_is_named_too() {
-    let mut yard = yard("x", &json!("y"));
-    yard.values = json!({"tag": 20_260_131, "typo": "z"});
-    let said = said(&plan(&yard, "{{ .Values.tag }}{{ .Values.x }}", "2.0260131e+07"));
+    let mut fixture = fixture("x", &json!("y"));
+    fixture.values = json!({"tag": 20_260_131, "typo": "z"});
+    let said = said(&plan(&fixture, "{{ .Values.tag }}{{ .Values.x }}", "2.0260131e+07"));
     assert_eq!(said, ["Blocking PL252 tag", "Warning PL251 typo"]);
 }
 
 #[test]
 fn a_template_that_uses_the_revision_is_named_where_a_volume_is_left_behind() {
-    let yard = installed(&set("", PLAIN), &json!({"csi": {}}));
+    let fixture = installed(&set("", PLAIN), &json!({"csi": {}}));
     let of = |name: &str, template: &str| {
         let id = new("2.20.41");
         let about = format!("apiVersion: v2\nname: {}\nversion: {}\n", id.name, id.version).into_bytes();
         let template = (name.to_owned(), template.as_bytes().to_vec());
         let archive = chart::pack(&BTreeMap::from([("Chart.yaml".to_owned(), about), template]), &id.name);
-        let plan = yard.file_with(archive, &|_, chart| chart).expect("it can be planned").plan;
+        let plan = fixture.file_with(archive, &|_, chart| chart).expect("it can be planned").plan;
         let left = plan.findings.into_iter().filter(|it| it.code == Code::NotSafe).flat_map(|it| it.evidence);
         left.filter(|line| line.contains("Release.Revision")).collect::<Vec<_>>()
     };

@@ -1,10 +1,10 @@
 //! Hooks: what they can reach, and what they need when they run.
 
-use model::{Code, HookDeletePolicy, HookEvent, Object, Plan, Ref};
+use portolan_model::{Code, HookDeletePolicy, HookEvent, Object, Plan, Ref};
 use serde_json::json;
 
+use crate::fixture::{Fixture, NS, at_2_8, new};
 use crate::store::{PLAIN, installed, plan, set};
-use crate::yard::{NS, Yard, at_2_8, new};
 
 fn job(events: &str, more: &str, pod: &str) -> String {
     format!(
@@ -109,8 +109,8 @@ fn a_hook_that_can_reach_a_volume_makes_it_unknown() {
     assert_eq!(reached(&with(claim)), ["store /metadata/annotations/helm.sh~1hook"]);
     let set = set("", PLAIN)
         .replace("metadata: {name: store}", "metadata: {name: store, annotations: {helm.sh/hook: pre-upgrade}}");
-    let yard = installed(&crate::store::set("", PLAIN), &json!({"csi": {}}));
-    assert!(reached(&plan(&yard, &set)).contains(&"store /spec/template/spec/volumes/0".to_owned()));
+    let fixture = installed(&crate::store::set("", PLAIN), &json!({"csi": {}}));
+    assert!(reached(&plan(&fixture, &set)).contains(&"store /spec/template/spec/volumes/0".to_owned()));
 }
 
 #[test]
@@ -213,28 +213,28 @@ fn an_object_that_becomes_a_hook_is_gone_afterwards() {
 }
 
 /// The PVC of the store is owned by this.
-fn owned_by(version: &str, kind: &str) -> Yard {
-    let mut yard = installed(&set("", PLAIN), &json!({"csi": {}}));
+fn owned_by(version: &str, kind: &str) -> Fixture {
+    let mut fixture = installed(&set("", PLAIN), &json!({"csi": {}}));
     let owner = json!({"apiVersion": version, "kind": kind, "metadata": {"name": "owner", "namespace": NS, "uid": "uid-owner"}});
-    let claim = yard.inventory.objects.get_mut(&Ref::claim(NS, "store")).expect("it is there");
+    let claim = fixture.inventory.objects.get_mut(&Ref::claim(NS, "store")).expect("it is there");
     let mut json = (*claim.0).clone();
     json["metadata"]["ownerReferences"] =
         json!([{"apiVersion": version, "kind": kind, "name": "owner", "uid": "uid-owner"}]);
     *claim = Object::new(json);
     let owner = Object::new(owner);
-    yard.inventory.objects.insert(owner.name().expect("a name"), owner);
-    yard
+    fixture.inventory.objects.insert(owner.name().expect("a name"), owner);
+    fixture
 }
 
 #[test]
 fn a_hook_that_owns_a_volume_reaches_it() {
-    let yard = owned_by("v1", "ConfigMap");
+    let fixture = owned_by("v1", "ConfigMap");
     let hook = |name: &str| {
         format!(
             "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}, annotations: {{helm.sh/hook: pre-upgrade}}}}\n"
         )
     };
-    let of = |name: &str| reached(&plan(&yard, &(set("", PLAIN) + &hook(name))));
+    let of = |name: &str| reached(&plan(&fixture, &(set("", PLAIN) + &hook(name))));
     assert_eq!(of("owner"), ["store "]);
     assert_eq!(of("other"), Vec::<String>::new());
 }
@@ -257,7 +257,8 @@ fn a_claim_as_a_hook_is_refused() {
     let said = |name: &str| {
         let claim = "---\napiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: {name: NAME, annotations: {helm.sh/hook: post-upgrade}}\n";
         let plan = with(&claim.replace("NAME", name));
-        let as_hook = |finding: &&model::Finding| finding.code == Code::NotSafe && finding.found.contains("as a hook");
+        let as_hook =
+            |finding: &&portolan_model::Finding| finding.code == Code::NotSafe && finding.found.contains("as a hook");
         plan.findings.iter().filter(as_hook).count()
     };
     assert_eq!(said("store"), 1);

@@ -1,10 +1,10 @@
 //! Whether the new pods of a store may read and write what the old ones left.
 
-use model::{Object, Ref};
+use portolan_model::{Object, Ref};
 use serde_json::json;
 
+use crate::fixture::NS;
 use crate::store::{PLAIN, installed, plan, said, set};
-use crate::yard::NS;
 
 const CONTEXT: &str = "/spec/template/spec/securityContext";
 
@@ -84,11 +84,11 @@ fn another_group_is_unknown() {
 
 #[test]
 fn the_user_of_the_namespaces_range_is_the_one_of_pods_that_name_none() {
-    let mut yard = installed(&set("hostNetwork: false, ", PLAIN), &json!({"csi": {}}));
+    let mut fixture = installed(&set("hostNetwork: false, ", PLAIN), &json!({"csi": {}}));
     let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NS,
         "annotations": {"openshift.io/sa.scc.uid-range": "1000650000/10000"}}});
-    yard.inventory.objects.insert(Ref::new("", "Namespace", "", NS), Object::new(namespace));
-    let of = |user: u32| said(&plan(&yard, &set(&format!("securityContext: {{runAsUser: {user}}}, "), PLAIN)));
+    fixture.inventory.objects.insert(Ref::new("", "Namespace", "", NS), Object::new(namespace));
+    let of = |user: u32| said(&plan(&fixture, &set(&format!("securityContext: {{runAsUser: {user}}}, "), PLAIN)));
     assert_eq!(of(1_000_650_000), Vec::<String>::new());
     assert_eq!(of(7), [format!("Blocking PL223 StatefulSet/store {CONTEXT}/runAsUser")]);
 }

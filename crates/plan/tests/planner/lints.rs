@@ -1,9 +1,9 @@
 //! The linter knows a bad plan, whoever made it.
 
-use model::{Code, Plan, Ref, Severity, StepKind, Uid};
+use portolan_model::{Code, Plan, Ref, Severity, StepKind, Uid};
 use portolan_plan::linter::lint;
 
-use crate::yard::{NS, at_2_8, new};
+use crate::fixture::{NS, at_2_8, new};
 
 fn plan() -> Plan {
     at_2_8().plan(&[new("2.20.41")])

@@ -2,13 +2,14 @@
 
 #![allow(clippy::expect_used, reason = "a test says what it expects")]
 
+mod database_compat;
 mod effects;
+mod fixture;
 mod hooks;
 mod identity;
 mod keys;
 mod lints;
 mod newcomers;
-mod opens;
 mod paths;
 mod place;
 mod programs;
@@ -20,4 +21,3 @@ mod store;
 mod taken;
 mod values;
 mod without;
-mod yard;

@@ -1,10 +1,10 @@
 //! Pods that come to the data of a store beside those that are there, or in their place.
 
-use model::Object;
+use portolan_model::Object;
 use serde_json::{Value, json};
 
+use crate::fixture::NS;
 use crate::store::{PLAIN, installed, plan, said, set};
-use crate::yard::NS;
 
 const VOLUME: &str = "/spec/template/spec/volumes/0";
 
@@ -27,12 +27,12 @@ fn pod(mount: &str) -> String {
 
 /// What is said of an upgrade where other objects live as well.
 fn with(live: &[Value], old: &str, new: &str) -> Vec<String> {
-    let mut yard = installed(old, &json!({"csi": {}}));
+    let mut fixture = installed(old, &json!({"csi": {}}));
     for json in live {
         let object = Object::new(json.clone());
-        yard.inventory.objects.insert(object.name().expect("a name"), object);
+        fixture.inventory.objects.insert(object.name().expect("a name"), object);
     }
-    said(&plan(&yard, new))
+    said(&plan(&fixture, new))
 }
 
 fn unknown(object: &str, field: &str) -> Vec<String> {

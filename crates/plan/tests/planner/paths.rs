@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use helm_compat::values;
-use model::{Change, Code, Digest, Ref, Severity, StepKind, Undo, ValuesMode};
+use portolan_helm_compat::values;
+use portolan_model::{Change, Code, Digest, Ref, Severity, StepKind, Undo, ValuesMode};
 use portolan_plan::linter::lint;
 use portolan_plan::planner;
-use recipe::Book;
+use portolan_recipe::RecipeSet;
 use serde_json::{Value, json};
 
-use crate::yard::{
+use crate::fixture::{
     self, NS, PASSWORD, at_2_8, at_2_11, at_2_13, at_2_13_adopted, bytes, manifest_of, new, object, old, run, words,
 };
 
@@ -53,8 +53,8 @@ fn from_2_8_the_union_of_the_blocks() {
 
 #[test]
 fn what_helm_is_given_and_what_is_kept() {
-    let yard = at_2_8();
-    let file = yard.file(&[new("2.20.41")]).expect("it can be planned");
+    let fixture = at_2_8();
+    let file = fixture.file(&[new("2.20.41")]).expect("it can be planned");
     let helm = run(&file.plan, 0);
     let given = json!({
         "global": {"domain": "runai.apps.rig.example.com", "config": {"kubernetesDistribution": "openshift"}},
@@ -65,13 +65,13 @@ fn what_helm_is_given_and_what_is_kept() {
     assert_eq!(helm.mode, ValuesMode::Reset);
     let mut complete = given;
     values::set(&mut complete, "postgresql.auth.postgresPassword", PASSWORD.into());
-    let job = &yard.jobs(&[new("2.20.41")]).expect("a job")[0];
+    let job = &fixture.jobs(&[new("2.20.41")]).expect("a job")[0];
     assert_eq!(job.values, complete);
     assert!(job.api_versions.contains(&"route.openshift.io/v1/Route".to_owned()));
     assert!(!format!("{job:?}").contains(PASSWORD));
 
-    assert_eq!(helm.guards[0].key.key, "postgres-password");
-    assert!(helm.guards[0].message.starts_with("PASSWORDS ERROR"));
+    assert_eq!(helm.required_keys[0].key.key, "postgres-password");
+    assert!(helm.required_keys[0].message.starts_with("PASSWORDS ERROR"));
     assert_eq!(Digest::of(&bytes(&file, &helm.archive)), helm.archive);
     let manifest = manifest_of(&file, 0);
     let secret = manifest.docs.iter().find(|doc| doc.text("/kind") == "Secret").expect("a secret");
@@ -100,7 +100,7 @@ fn what_will_change_and_what_was_relied_on() {
         (Undo::Reverse, Undo::Restore, Undo::ForwardOnly, Undo::Nothing)
     );
 
-    let names: Vec<String> = plan.expects.keys().map(ToString::to_string).collect();
+    let names: Vec<String> = plan.preconditions.keys().map(ToString::to_string).collect();
     let mut want = [
         "Namespace/kube-system",
         "PersistentVolume/pv-1",
@@ -113,13 +113,13 @@ fn what_will_change_and_what_was_relied_on() {
     let mut names_sorted = names;
     names_sorted.sort_unstable();
     assert_eq!(names_sorted, want);
-    let claim = &plan.expects[&Ref::claim(NS, "pvc-postgresql")];
+    let claim = &plan.preconditions[&Ref::claim(NS, "pvc-postgresql")];
     let fields: BTreeMap<&str, &Value> =
         claim.fields.iter().map(|field| (field.pointer.as_str(), &field.value)).collect();
     assert_eq!(fields["/spec/volumeName"], "pv-1");
     assert_eq!(fields["/metadata/annotations/helm.sh~1resource-policy"], &Value::Null);
     assert_eq!(fields["/metadata/deletionTimestamp"], &Value::Null);
-    let volume = &plan.expects[&Ref::volume("pv-1")];
+    let volume = &plan.preconditions[&Ref::volume("pv-1")];
     assert_eq!(volume.fields[0].value, "Delete");
     assert_eq!(volume.fields[1].value, "uid-persistentvolumeclaim-pvc-postgresql");
 
@@ -170,8 +170,8 @@ fn from_2_11_nothing_is_deleted() {
 
 #[test]
 fn from_2_13_the_values_go_on() {
-    for (yard, claim) in [(at_2_13(), "data-runai-backend-postgresql-0"), (at_2_13_adopted(), "pvc-postgresql")] {
-        let file = yard.file(&[new("2.20.41")]).expect("it can be planned");
+    for (fixture, claim) in [(at_2_13(), "data-runai-backend-postgresql-0"), (at_2_13_adopted(), "pvc-postgresql")] {
+        let file = fixture.file(&[new("2.20.41")]).expect("it can be planned");
         let plan = &file.plan;
         assert_eq!(plan.hops[0].boundaries, ["every upgrade", "within control-plane", "into 2.20"]);
         let mut want = vec![
@@ -194,9 +194,9 @@ fn from_2_13_the_values_go_on() {
 
 #[test]
 fn two_hops() {
-    let yard = at_2_8();
+    let fixture = at_2_8();
     let way = [new("2.13.19"), new("2.20.41")];
-    let plan = yard.plan(&way);
+    let plan = fixture.plan(&way);
     assert_eq!(plan.hops.len(), 2);
     assert_eq!((&plan.from, &plan.to), (&old("2.8.20"), &new("2.20.41")));
     assert_eq!(words(&plan, 0).len(), 13);
@@ -216,7 +216,7 @@ fn two_hops() {
     let StepKind::RetainVolume { before, .. } = &plan.hops[1].steps[1].kind else { panic!("it checks and retains") };
     assert_eq!(before, "Retain");
     // The second hop goes on from what the first one makes.
-    let jobs = yard.jobs(&way).expect("two jobs");
+    let jobs = fixture.jobs(&way).expect("two jobs");
     assert_eq!(jobs[0].values, jobs[1].values);
     let fates: Vec<(Change, String)> =
         plan.hops[1].changes.iter().map(|one| (one.change, one.object.to_string())).collect();
@@ -225,7 +225,7 @@ fn two_hops() {
     assert!(fates.contains(&(Change::Same, "StatefulSet/runai-backend-postgresql".into())), "{fates:?}");
     assert!(!fates.iter().any(|(_, name)| name.contains("pvc-postgresql")));
     assert_eq!(lint(&plan), []);
-    assert_eq!(plan.digest(), yard.plan(&way).digest(), "the same input gives the same bytes");
+    assert_eq!(plan.digest(), fixture.plan(&way).digest(), "the same input gives the same bytes");
 }
 
 #[test]
@@ -244,19 +244,19 @@ fn over_the_old_chart() {
 
 #[test]
 fn nothing_to_do() {
-    let yard = at_2_13();
-    let plan = yard.plan(&[new("2.13.19")]);
+    let fixture = at_2_13();
+    let plan = fixture.plan(&[new("2.13.19")]);
     assert_eq!((plan.hops.len(), plan.findings.len()), (0, 0));
     assert_eq!(plan.to, plan.from);
     assert_eq!(lint(&plan), []);
-    assert_eq!(yard.jobs(&[new("2.13.19")]).expect("no jobs").len(), 0);
+    assert_eq!(fixture.jobs(&[new("2.13.19")]).expect("no jobs").len(), 0);
 }
 
 #[test]
 fn values_of_the_user_go_first() {
-    let mut yard = at_2_8();
-    yard.values = json!({"global": {"domain": "other.example.com"}, "extra": 1});
-    let file = yard.file(&[new("2.20.41")]).expect("it can be planned");
+    let mut fixture = at_2_8();
+    fixture.values = json!({"global": {"domain": "other.example.com"}, "extra": 1});
+    let file = fixture.file(&[new("2.20.41")]).expect("it can be planned");
     let given = object(&file, &run(&file.plan, 0).values);
     assert_eq!(given["global"]["domain"], "other.example.com");
     assert_eq!(given["global"]["config"]["kubernetesDistribution"], "openshift");
@@ -265,21 +265,21 @@ fn values_of_the_user_go_first() {
 
 #[test]
 fn the_domain_is_the_routes_else_the_clusters() {
-    let mut yard = at_2_8();
-    yard.inventory.cluster.platform =
-        model::Platform::OpenShift { version: "4.14.31".into(), apps_domain: "apps.example.com".into() };
-    let job = &yard.jobs(&[new("2.20.41")]).expect("a job")[0];
+    let mut fixture = at_2_8();
+    fixture.inventory.cluster.platform =
+        portolan_model::Platform::OpenShift { version: "4.14.31".into(), apps_domain: "apps.example.com".into() };
+    let job = &fixture.jobs(&[new("2.20.41")]).expect("a job")[0];
     assert_eq!(job.values["global"]["domain"], "runai.apps.rig.example.com");
     let route = Ref::new("route.openshift.io", "Route", NS, "runai-backend");
-    yard.inventory.objects.remove(&route);
-    yard.inventory.release.docs.retain(|doc| doc.name().as_ref() != Some(&route));
-    let job = &yard.jobs(&[new("2.20.41")]).expect("a job")[0];
+    fixture.inventory.objects.remove(&route);
+    fixture.inventory.release.docs.retain(|doc| doc.name().as_ref() != Some(&route));
+    let job = &fixture.jobs(&[new("2.20.41")]).expect("a job")[0];
     assert_eq!(job.values["global"]["domain"], "runai.apps.example.com");
-    yard.inventory.cluster.platform = model::Platform::Kubernetes;
-    let finding = yard.jobs(&[new("2.20.41")]).expect_err("no domain is known");
+    fixture.inventory.cluster.platform = portolan_model::Platform::Kubernetes;
+    let finding = fixture.jobs(&[new("2.20.41")]).expect_err("no domain is known");
     assert_eq!(finding.next, "pass --set global.domain=HOST");
-    yard.values = json!({"global": {"domain": "x"}});
-    let job = &yard.jobs(&[new("2.20.41")]).expect("a job")[0];
+    fixture.values = json!({"global": {"domain": "x"}});
+    let job = &fixture.jobs(&[new("2.20.41")]).expect("a job")[0];
     assert_eq!(job.values["global"], json!({"domain": "x"}), "what is OpenShift's is not set elsewhere");
 }
 
@@ -293,16 +293,16 @@ fn a_folder_with_a_further_version() {
         let name = path.file_name().expect("a name").to_string_lossy().into_owned();
         files.insert(name, std::fs::read_to_string(&path).expect("a recipe"));
     }
-    assert_eq!(Book::load(&files).expect("the same"), Book::builtin());
+    assert_eq!(RecipeSet::load(&files).expect("the same"), RecipeSet::builtin());
     let further = "format: 1\nboundary: into 2.21\ncrosses: {below: '2.21.0'}\nsteps:\n\
         - id: delete-queue\n  kind: delete-object\n  objects: [StatefulSet/keycloak]\n  source: {page: portolan}\n  why: w\n\
         - id: archive\n  kind: archive-object\n  objects: [StatefulSet/keycloak]\n  source: {page: portolan}\n  why: w\n\
         - id: helm\n  kind: helm-upgrade\n  source: {page: ocp-upgrade, line: 86}\n  why: w\n  set:\n  \
         - {id: queue, path: queue.kind, value: nats, source: {page: portolan}, why: w}\n";
     files.insert("into-2.21.yaml".into(), further.into());
-    let mut yard = at_2_13();
-    yard.book = Book::load(&files).expect("a further version");
-    let file = yard.file(&[new("2.21.3")]).expect("it can be planned");
+    let mut fixture = at_2_13();
+    fixture.book = RecipeSet::load(&files).expect("a further version");
+    let file = fixture.file(&[new("2.21.3")]).expect("it can be planned");
     let plan = &file.plan;
     assert_eq!(plan.hops[0].boundaries.last().map(String::as_str), Some("into 2.21"));
     let words = words(plan, 0);
@@ -317,7 +317,7 @@ fn a_folder_with_a_further_version() {
 fn a_chart_is_picked() {
     let offered =
         [old("2.11.30"), new("2.13.19"), new("2.20.9"), new("2.20.41"), new("2.20.50-rc.1"), new("2.21.0-rc.1")];
-    let pick = |spec: &str| planner::pick(spec, &offered, &yard::old("2.11.30"));
+    let pick = |spec: &str| planner::pick(spec, &offered, &fixture::old("2.11.30"));
     assert_eq!(pick("2.20"), Ok(new("2.20.41")));
     assert_eq!(pick("2"), Ok(new("2.20.41")));
     assert_eq!(pick("v2.20.9"), Ok(new("2.20.9")));
@@ -325,9 +325,9 @@ fn a_chart_is_picked() {
     assert_eq!(pick("control-plane-2.13"), Ok(new("2.13.19")));
     assert_eq!(pick("2.11"), Ok(old("2.11.30")));
     let none = pick("2.2").expect_err("2.2 is not 2.20");
-    assert_eq!((none.code, none.evidence.len()), (model::Code::NoTarget, 6));
+    assert_eq!((none.code, none.evidence.len()), (portolan_model::Code::NoTarget, 6));
     let lower = planner::pick("2.13", &offered, &new("2.20.9")).expect_err("lower");
-    assert_eq!(lower.code, model::Code::Downgrade);
+    assert_eq!(lower.code, portolan_model::Code::Downgrade);
 }
 
 #[test]

@@ -1,10 +1,10 @@
 //! Whether the new containers of a store find its data where the old ones left it.
 
-use helm_compat::manifest;
+use portolan_helm_compat::manifest;
 use serde_json::json;
 
+use crate::fixture::{NS, at_2_13};
 use crate::store::{PLAIN, installed, plan, said, set};
-use crate::yard::{NS, at_2_13};
 
 const POD: &str = "/spec/template/spec";
 
@@ -111,9 +111,9 @@ fn a_path_out_of_the_pods_own_labels_is_followed() {
     {
         let labelled =
             |version: &str| text.replace("labels: {app: store}", &format!("labels: {{app: store, v: '{version}'}}"));
-        let yard = installed(&labelled("1"), &json!({"csi": {}}));
-        assert_eq!(said(&plan(&yard, &labelled("2"))), refused(field));
-        assert_eq!(said(&plan(&yard, &labelled("1"))), Vec::<String>::new());
+        let fixture = installed(&labelled("1"), &json!({"csi": {}}));
+        assert_eq!(said(&plan(&fixture, &labelled("2"))), refused(field));
+        assert_eq!(said(&plan(&fixture, &labelled("1"))), Vec::<String>::new());
     }
 }
 
@@ -126,9 +126,9 @@ fn replaced(kind: &str, container: &str) -> Vec<String> {
             &format!("labels: {{app: store}}, annotations: {{version: '{version}'}}}}"),
         )
     };
-    let yard = installed(&chart(1), &json!({"csi": {}}));
+    let fixture = installed(&chart(1), &json!({"csi": {}}));
     let said = |version: u8| -> Vec<String> {
-        said(&plan(&yard, &chart(version))).into_iter().filter(|text| text.contains("PL256")).collect()
+        said(&plan(&fixture, &chart(version))).into_iter().filter(|text| text.contains("PL256")).collect()
     };
     assert_eq!(said(1), Vec::<String>::new(), "the pods stay: {kind} {container}");
     said(2)
@@ -204,10 +204,10 @@ fn a_map_that_a_hook_writes_counts() {
         )
     };
     let said = |events: &str, dir: &str| {
-        let mut yard = installed(&set("", &env), &json!({"csi": {}}));
+        let mut fixture = installed(&set("", &env), &json!({"csi": {}}));
         let live = manifest::parse(&map("pre-install", "/data/db"), NS).expect("a manifest").remove(0);
-        yard.inventory.objects.insert(live.name().expect("a name"), live);
-        said(&plan(&yard, &(set("", &env) + &map(events, dir))))
+        fixture.inventory.objects.insert(live.name().expect("a name"), live);
+        said(&plan(&fixture, &(set("", &env) + &map(events, dir))))
     };
     for events in ["pre-install,pre-upgrade", "post-upgrade"] {
         assert_eq!(said(events, "/data/next"), refused("/containers/0/env/0/valueFrom"), "{events}");
@@ -237,8 +237,8 @@ fn a_file_that_names_the_path_counts() {
         BARE.replace("volumeMounts: [", "volumeMounts: [{name: cfg, mountPath: /etc/store}, ").replace("/data", path)
     };
     let said = |old: (&str, &str), new: (&str, &str)| {
-        let yard = installed(&(set("", &mounted(old.0)) + &map(old.1)), &json!({"csi": {}}));
-        said(&plan(&yard, &(set("", &mounted(new.0)) + &map(new.1))))
+        let fixture = installed(&(set("", &mounted(old.0)) + &map(old.1)), &json!({"csi": {}}));
+        said(&plan(&fixture, &(set("", &mounted(new.0)) + &map(new.1))))
     };
     let nothing = Vec::<String>::new();
     assert_eq!(said(("/data", "dir /data/db"), ("/data", "port 1\n\n  dir /data/db")), nothing);
@@ -254,8 +254,8 @@ fn a_file_that_names_the_path_counts() {
     );
     // A variable out of a map is given to the program.
     let env = BARE.replace("volumeMounts:", "envFrom: [{configMapRef: {name: cfg}}], volumeMounts:");
-    let yard = installed(&(set("", &env) + &map("/data/db").replace("store.conf", "DATA")), &json!({"csi": {}}));
-    let plan = plan(&yard, &(set("", &env) + &map("/data/x").replace("store.conf", "DATA")));
+    let fixture = installed(&(set("", &env) + &map("/data/db").replace("store.conf", "DATA")), &json!({"csi": {}}));
+    let plan = plan(&fixture, &(set("", &env) + &map("/data/x").replace("store.conf", "DATA")));
     assert_eq!(crate::store::said(&plan), refused("/containers/0/envFrom/0"));
 }
 
@@ -286,7 +286,7 @@ fn moved_to(text: &str) -> Vec<String> {
 
 #[test]
 fn the_platforms_own_upgrade_says_nothing() {
-    let plan = at_2_13().plan(&[crate::yard::new("2.20.41")]);
+    let plan = at_2_13().plan(&[crate::fixture::new("2.20.41")]);
     assert!(plan.unmodelled.is_empty(), "{:#?}", plan.unmodelled);
     assert!(plan.findings.iter().all(|finding| finding.code.to_string() != "PL256"), "{:#?}", plan.findings);
 }

@@ -1,12 +1,12 @@
 //! Installations and wishes that cannot be planned, and why.
 
-use model::{Code, Coverage, Ref, ReleaseStatus, Scope, ScopeCoverage, SecretKey, Severity};
+use portolan_model::{Code, Coverage, Ref, ReleaseStatus, Scope, ScopeCoverage, SecretKey, Severity};
 use serde_json::json;
 
-use crate::yard::{NS, Yard, at_2_8, at_2_13, at_2_13_adopted, id, new, old};
+use crate::fixture::{Fixture, NS, at_2_8, at_2_13, at_2_13_adopted, id, new, old};
 
-fn code(yard: &Yard) -> Code {
-    yard.refusal(&[new("2.20.41")]).code
+fn code(fixture: &Fixture) -> Code {
+    fixture.refusal(&[new("2.20.41")]).code
 }
 
 #[test]
@@ -21,9 +21,9 @@ fn lower_is_refused() {
 #[test]
 fn a_release_must_be_one_that_helm_goes_on_from() {
     let with = |status| {
-        let mut yard = at_2_8();
-        yard.inventory.release.status = status;
-        yard
+        let mut fixture = at_2_8();
+        fixture.inventory.release.status = status;
+        fixture
     };
     // The only record is never to be deleted: helm would not know the release any more.
     let mut only = with(ReleaseStatus::PendingInstall);
@@ -32,7 +32,7 @@ fn a_release_must_be_one_that_helm_goes_on_from() {
     assert_eq!(only.code, Code::NotDeployed);
     assert!(!only.next.contains("delete secret") && only.next.contains("Keep the record"), "{}", only.next);
     let mut pending = with(ReleaseStatus::PendingUpgrade);
-    let newest = model::Revision {
+    let newest = portolan_model::Revision {
         revision: 1,
         status: ReleaseStatus::Deployed,
         chart: pending.inventory.release.chart.clone(),
@@ -56,7 +56,7 @@ fn a_release_must_be_one_that_helm_goes_on_from() {
     assert_eq!(failed.refusal(&[new("2.20.41")]).code, Code::NotDeployed);
     let mut failed = with(ReleaseStatus::Failed);
     let chart = failed.inventory.release.chart.clone();
-    failed.inventory.release.history = vec![model::Revision {
+    failed.inventory.release.history = vec![portolan_model::Revision {
         revision: 1,
         status: ReleaseStatus::Deployed,
         chart,
@@ -69,43 +69,43 @@ fn a_release_must_be_one_that_helm_goes_on_from() {
 
 #[test]
 fn new_claims_need_a_class() {
-    let mut yard = at_2_13();
-    yard.inventory.cluster.default_class = None;
-    let finding = yard.refusal(&[new("2.20.41")]);
+    let mut fixture = at_2_13();
+    fixture.inventory.cluster.default_class = None;
+    let finding = fixture.refusal(&[new("2.20.41")]);
     assert_eq!(finding.code, Code::NoStorageClass);
     assert_eq!(finding.evidence, ["PersistentVolumeClaim/data-runai-backend-redis-queue-master-0 will be new"]);
-    yard.values = json!({"redisQueue": {"class": "fast"}});
-    assert_eq!(yard.plan(&[new("2.20.41")]).hops[0].new_claims[0].class.as_deref(), Some("fast"));
-    yard.values = json!({});
-    yard.inventory.coverage.retain(|one| one.scope.kind != "StorageClass");
-    assert_eq!(yard.plan(&[new("2.20.41")]).hops.len(), 1, "what may not be listed is not known to be missing");
+    fixture.values = json!({"redisQueue": {"class": "fast"}});
+    assert_eq!(fixture.plan(&[new("2.20.41")]).hops[0].new_claims[0].class.as_deref(), Some("fast"));
+    fixture.values = json!({});
+    fixture.inventory.coverage.retain(|one| one.scope.kind != "StorageClass");
+    assert_eq!(fixture.plan(&[new("2.20.41")]).hops.len(), 1, "what may not be listed is not known to be missing");
 }
 
 #[test]
 fn the_password_must_be_known() {
-    let mut yard = at_2_8();
-    yard.secrets.clear();
-    assert_eq!(code(&yard), Code::NoCredentials);
+    let mut fixture = at_2_8();
+    fixture.secrets.clear();
+    assert_eq!(code(&fixture), Code::NoCredentials);
     let secret = Ref::secret(NS, "runai-backend-postgresql");
-    let live = yard.inventory.objects.remove(&secret).expect("the Secret lives");
-    let finding = yard.refusal(&[new("2.20.41")]);
+    let live = fixture.inventory.objects.remove(&secret).expect("the Secret lives");
+    let finding = fixture.refusal(&[new("2.20.41")]);
     assert_eq!(finding.evidence, ["Secret/runai-backend-postgresql is not there"]);
     // The first key that the Secret has.
-    yard.inventory.objects.insert(secret.clone(), live);
+    fixture.inventory.objects.insert(secret.clone(), live);
     for key in ["postgresql-password", "postgres-password"] {
-        yard.secrets.insert(SecretKey { secret: secret.clone(), key: key.into() }, key.into());
+        fixture.secrets.insert(SecretKey { secret: secret.clone(), key: key.into() }, key.into());
     }
-    assert_eq!(yard.plan(&[new("2.20.41")]).databases[0].password.key, "postgres-password");
+    assert_eq!(fixture.plan(&[new("2.20.41")]).databases[0].password.key, "postgres-password");
 }
 
 #[test]
 fn a_password_is_not_given_twice() {
-    let mut yard = at_2_8();
-    yard.values = json!({"postgresql": {"auth": {"postgresPassword": "another"}}});
-    assert_eq!(code(&yard), Code::BadValues);
+    let mut fixture = at_2_8();
+    fixture.values = json!({"postgresql": {"auth": {"postgresPassword": "another"}}});
+    assert_eq!(code(&fixture), Code::BadValues);
     // Another value that the chart puts first is seen in the rendering.
-    yard.values = json!({"global": {"postgresql": {"auth": {"postgresPassword": "another"}}}});
-    let plan = yard.plan(&[new("2.20.41")]);
+    fixture.values = json!({"global": {"postgresql": {"auth": {"postgresPassword": "another"}}}});
+    let plan = fixture.plan(&[new("2.20.41")]);
     let blocks: Vec<Code> = plan
         .findings
         .iter()
@@ -117,66 +117,68 @@ fn a_password_is_not_given_twice() {
 
 #[test]
 fn what_is_not_seen() {
-    let deny = |yard: &mut Yard, kind: &str| {
-        for ScopeCoverage { scope, coverage } in &mut yard.inventory.coverage {
+    let deny = |fixture: &mut Fixture, kind: &str| {
+        for ScopeCoverage { scope, coverage } in &mut fixture.inventory.coverage {
             if scope.kind == kind {
                 *coverage = Coverage::Denied("403".into());
             }
         }
     };
-    let mut yard = at_2_8();
-    deny(&mut yard, "PersistentVolumeClaim");
-    assert_eq!(code(&yard), Code::NotVisible);
-    let mut yard = at_2_8();
-    yard.inventory.volumes[0].volume_uid = None;
-    assert_eq!(code(&yard), Code::NotVisible);
-    let mut yard = at_2_8();
-    deny(&mut yard, "Pod");
-    let plan = yard.plan(&[new("2.20.41")]);
+    let mut fixture = at_2_8();
+    deny(&mut fixture, "PersistentVolumeClaim");
+    assert_eq!(code(&fixture), Code::NotVisible);
+    let mut fixture = at_2_8();
+    fixture.inventory.volumes[0].volume_uid = None;
+    assert_eq!(code(&fixture), Code::NotVisible);
+    let mut fixture = at_2_8();
+    deny(&mut fixture, "Pod");
+    let plan = fixture.plan(&[new("2.20.41")]);
     assert_eq!((plan.findings[0].code, plan.findings[0].severity), (Code::NotVisible, Severity::Blocking));
-    let mut yard = at_2_8();
+    let mut fixture = at_2_8();
     let routes = Scope { kind: "Route".into(), namespace: NS.into() };
-    yard.inventory.coverage.push(ScopeCoverage { scope: routes, coverage: Coverage::Denied("403".into()) });
-    let found: Vec<String> = yard.plan(&[new("2.20.41")]).findings.into_iter().map(|finding| finding.found).collect();
+    fixture.inventory.coverage.push(ScopeCoverage { scope: routes, coverage: Coverage::Denied("403".into()) });
+    let found: Vec<String> =
+        fixture.plan(&[new("2.20.41")]).findings.into_iter().map(|finding| finding.found).collect();
     assert!(found.contains(&"this user may not list Route".to_owned()), "{found:#?}");
 }
 
 #[test]
 fn a_claim_that_is_going_cannot_be_saved_by_a_plan() {
-    let mut yard = at_2_8();
-    yard.inventory.volumes[0].terminating = true;
-    let finding = yard.refusal(&[new("2.20.41")]);
+    let mut fixture = at_2_8();
+    fixture.inventory.volumes[0].terminating = true;
+    let finding = fixture.refusal(&[new("2.20.41")]);
     assert_eq!(finding.code, Code::NotSafe);
     assert!(finding.next.starts_with("kubectl patch pv pv-1 "), "{}", finding.next);
 }
 
 #[test]
 fn a_volume_that_nothing_mounts_today_is_looked_after() {
-    let mut yard = at_2_13_adopted();
-    let mut left = yard.inventory.volumes[0].clone();
+    let mut fixture = at_2_13_adopted();
+    let mut left = fixture.inventory.volumes[0].clone();
     left.claim = Ref::claim(NS, "left-over");
     left.volume = Some(Ref::volume("pv-2"));
     left.mounts.clear();
-    yard.inventory.volumes.push(left);
-    let plan = yard.plan(&[new("2.20.41")]);
+    fixture.inventory.volumes.push(left);
+    let plan = fixture.plan(&[new("2.20.41")]);
     assert_eq!(plan.volumes.len(), 1);
     assert_eq!(plan.findings[0].found, "nothing mounts PersistentVolumeClaim/left-over today");
     assert_eq!(plan.findings[0].severity, Severity::Warning);
-    let words = crate::yard::words(&plan, 0);
+    let words = crate::fixture::words(&plan, 0);
     assert!(words.contains(&"retain PersistentVolume/pv-2".to_owned()));
     assert!(words.contains(&"verify PersistentVolumeClaim/left-over in ".to_owned()));
 }
 
 #[test]
 fn a_claim_of_another_name() {
-    let mut yard = at_2_8();
-    let text = serde_json::to_string(&yard.inventory.objects).expect("JSON").replace("pvc-postgresql", "pvc-pg");
-    yard.inventory.objects = serde_json::from_str(&text).expect("JSON");
-    let text = serde_json::to_string(&yard.inventory.release.docs).expect("JSON").replace("pvc-postgresql", "pvc-pg");
-    yard.inventory.release.docs = serde_json::from_str(&text).expect("JSON");
-    yard.inventory.volumes[0].claim = Ref::claim(NS, "pvc-pg");
-    let plan = yard.plan(&[new("2.20.41")]);
-    let words = crate::yard::words(&plan, 0);
+    let mut fixture = at_2_8();
+    let text = serde_json::to_string(&fixture.inventory.objects).expect("JSON").replace("pvc-postgresql", "pvc-pg");
+    fixture.inventory.objects = serde_json::from_str(&text).expect("JSON");
+    let text =
+        serde_json::to_string(&fixture.inventory.release.docs).expect("JSON").replace("pvc-postgresql", "pvc-pg");
+    fixture.inventory.release.docs = serde_json::from_str(&text).expect("JSON");
+    fixture.inventory.volumes[0].claim = Ref::claim(NS, "pvc-pg");
+    let plan = fixture.plan(&[new("2.20.41")]);
+    let words = crate::fixture::words(&plan, 0);
     assert!(words.contains(&"keep PersistentVolumeClaim/pvc-pg".to_owned()), "{words:#?}");
     assert!(words.contains(&"verify PersistentVolumeClaim/pvc-pg in Pod/runai-backend-postgresql-0".to_owned()));
     let found: Vec<&str> = plan.findings.iter().map(|finding| finding.found.as_str()).collect();

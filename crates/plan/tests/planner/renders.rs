@@ -2,26 +2,27 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use model::{ClusterRead, Code, Object, PlanFile, Ref, RenderJob, Rendered, Rendering, Severity};
+use portolan_model::{ClusterRead, Code, Object, PlanFile, Ref, RenderJob, Rendered, Rendering, Severity};
 use portolan_plan::Planning;
 use serde_json::json;
 
-use crate::yard::{self, NS, PASSWORD, Yard, at_2_8, new};
+use crate::fixture::{self, Fixture, NS, PASSWORD, at_2_8, new};
 
 /// Plans through 2.13 to 2.20; `reads` are what helm looks up in each hop.
-fn planned(yard: &Yard, reads: [Vec<ClusterRead>; 2]) -> (Vec<RenderJob>, PlanFile) {
-    let (survey, request, helm) = (yard.survey(), yard.request(&[new("2.13.19"), new("2.20.41")]), yard::helm());
-    let mut planning = Planning::new(&survey, &yard.book, &request, &helm).expect("it can be planned");
+fn planned(fixture: &Fixture, reads: [Vec<ClusterRead>; 2]) -> (Vec<RenderJob>, PlanFile) {
+    let (survey, request, helm) =
+        (fixture.survey(), fixture.request(&[new("2.13.19"), new("2.20.41")]), fixture::helm());
+    let mut planning = Planning::new(&survey, &fixture.book, &request, &helm).expect("it can be planned");
     let mut jobs = Vec::new();
     for reads in reads {
         let job = planning.job().expect("two hops");
-        let [first, second] = yard::render(&job).map(Rendered::of_text);
+        let [first, second] = fixture::render(&job).map(Rendered::of_text);
         planning.rendered(&Rendering { first, second, reads }).expect("a manifest");
         jobs.push(job);
     }
     assert!(planning.job().is_none());
     assert_eq!(planning.renderings().len(), 2);
-    (jobs, planning.finish(&yard.servers).expect("a plan"))
+    (jobs, planning.finish(&fixture.servers).expect("a plan"))
 }
 
 fn none() -> [Vec<ClusterRead>; 2] {

@@ -1,10 +1,10 @@
 //! Paths that a Secret gives to a program whose data lies on a PVC.
 
-use model::{Ref, SecretKey};
+use portolan_model::{Ref, SecretKey};
 use serde_json::json;
 
+use crate::fixture::NS;
 use crate::store::{installed, plan, said, set};
-use crate::yard::NS;
 
 /// What is said where a Secret's key `dir` goes from one text to another, for a container that gets it in this way.
 fn said_of(container: &str, (old, new): (&str, &str)) -> Vec<String> {
@@ -14,10 +14,10 @@ fn said_of(container: &str, (old, new): (&str, &str)) -> Vec<String> {
         let volume = "{name: dirs, secret: {secretName: store-paths}}, {name: cfg";
         set("", container).replacen("{name: cfg", volume, 1) + &secret.replace("<>", text)
     };
-    let mut yard = installed(&chart(old), &json!({"csi": {}}));
+    let mut fixture = installed(&chart(old), &json!({"csi": {}}));
     let key = SecretKey { secret: Ref::secret(NS, "store-paths"), key: "dir".into() };
-    yard.secrets.insert(key, old.into());
-    let plan = plan(&yard, &chart(new));
+    fixture.secrets.insert(key, old.into());
+    let plan = plan(&fixture, &chart(new));
     let told = format!("{:?}", plan.findings);
     for text in [old, new].into_iter().filter(|text| text.len() > 5) {
         assert!(!told.contains(text), "{text} is shown: {told}");

@@ -1,10 +1,10 @@
 //! A store beside the platform's own workloads: a StatefulSet of one pod on a PVC that it names.
 
-use helm_compat::manifest;
-use model::{Code, Finding, Mount, Object, Plan, Ref, Severity, Uid, UninstallEffect, Verdict, Volume};
+use portolan_helm_compat::manifest;
+use portolan_model::{Code, Finding, Mount, Object, Plan, Ref, Severity, Uid, UninstallEffect, Verdict, Volume};
 use serde_json::{Value, json};
 
-use crate::yard::{NS, Yard, at_2_13, new};
+use crate::fixture::{Fixture, NS, at_2_13, new};
 
 /// A pod's spec whose container mounts the PVC; the parts are YAML in flow style.
 pub(crate) fn set(pod: &str, container: &str) -> String {
@@ -20,17 +20,17 @@ pub(crate) const PLAIN: &str =
     "name: store, image: 'x/store:1', args: ['--data=/data/db'], volumeMounts: [{name: data, mountPath: /data}]";
 
 /// An installation whose stored manifest and cluster have `text` too, and the PVC `store` on a volume of `source`.
-pub(crate) fn installed(text: &str, source: &Value) -> Yard {
-    let mut yard = at_2_13();
+pub(crate) fn installed(text: &str, source: &Value) -> Fixture {
+    let mut fixture = at_2_13();
     let (docs, hooks) = manifest::split_hooks(manifest::parse(text, NS).expect("a manifest"));
-    yard.inventory.release.hooks = hooks;
+    fixture.inventory.release.hooks = hooks;
     for doc in docs {
         let name = doc.name().expect("a name");
         let mut live = (*doc.0).clone();
         live["metadata"]["uid"] = format!("uid-{}", name.name()).into();
         live["metadata"]["labels"] = json!({"app.kubernetes.io/managed-by": "Helm"});
-        yard.inventory.objects.insert(name, Object::new(live));
-        yard.inventory.release.docs.push(doc);
+        fixture.inventory.objects.insert(name, Object::new(live));
+        fixture.inventory.release.docs.push(doc);
     }
     let (claim, volume) = (Ref::claim(NS, "store"), Ref::volume("pv-store"));
     let mut spec = source.clone();
@@ -42,9 +42,9 @@ pub(crate) fn installed(text: &str, source: &Value) -> Yard {
         json!({"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": "pv-store", "uid": "uid-volume"}, "spec": spec}),
     ];
     for object in objects.map(Object::new) {
-        yard.inventory.objects.insert(object.name().expect("a name"), object);
+        fixture.inventory.objects.insert(object.name().expect("a name"), object);
     }
-    yard.inventory.volumes.push(Volume {
+    fixture.inventory.volumes.push(Volume {
         claim,
         claim_uid: Uid::new("uid-claim"),
         volume: Some(volume),
@@ -60,12 +60,12 @@ pub(crate) fn installed(text: &str, source: &Value) -> Yard {
         mounts: vec![Mount { pod: Ref::pod(NS, "store-0"), workload: Some(Ref::set(NS, "store")) }],
         if_uninstalled: UninstallEffect { verdict: Verdict::Lost, why: String::new() },
     });
-    yard
+    fixture
 }
 
 /// The plan where the old manifest has `old` and the new one `new`.
-pub(crate) fn plan(yard: &Yard, text: &str) -> Plan {
-    yard.file_of(&[new("2.20.41")], &|_, chart| chart + text).expect("it can be planned").plan
+pub(crate) fn plan(fixture: &Fixture, text: &str) -> Plan {
+    fixture.file_of(&[new("2.20.41")], &|_, chart| chart + text).expect("it can be planned").plan
 }
 
 /// What is said about the store, in short: severity, code, object and field.

@@ -1,29 +1,29 @@
 //! What else becomes of volumes: what takes them along, who else reaches them, what does not move. Each harmful form has a
 //! twin that says nothing.
 
-use model::{Code, Coverage, Finding, Object, Ref, Scope, ScopeCoverage, Severity, StepKind, Uid};
+use portolan_model::{Code, Coverage, Finding, Object, Ref, Scope, ScopeCoverage, Severity, StepKind, Uid};
 use serde_json::{Value, json};
 
-use crate::yard::{NS, Yard, at_2_13, new};
+use crate::fixture::{Fixture, NS, at_2_13, new};
 
 const CLAIM: &str = "data-runai-backend-postgresql-0";
 const SET: &str = "runai-backend-postgresql";
 
 /// Puts an object among those that live, and, where it is the chart's, into the stored manifest.
-fn put(yard: &mut Yard, is_stored: bool, json: Value) -> Ref {
+fn put(fixture: &mut Fixture, is_stored: bool, json: Value) -> Ref {
     let object = Object::new(json);
     let name = object.name().expect("an object has a name");
     if is_stored {
-        yard.inventory.release.docs.push(object.clone());
+        fixture.inventory.release.docs.push(object.clone());
     }
-    yard.inventory.objects.insert(name.clone(), object);
+    fixture.inventory.objects.insert(name.clone(), object);
     name
 }
 
-fn edit(yard: &mut Yard, name: &Ref, change: impl FnOnce(&mut Value)) {
-    let mut json = (*yard.inventory.objects[name].0).clone();
+fn edit(fixture: &mut Fixture, name: &Ref, change: impl FnOnce(&mut Value)) {
+    let mut json = (*fixture.inventory.objects[name].0).clone();
     change(&mut json);
-    yard.inventory.objects.insert(name.clone(), Object::new(json));
+    fixture.inventory.objects.insert(name.clone(), Object::new(json));
 }
 
 fn owner(version: &str, kind: &str, name: &str, uid: &str) -> Value {
@@ -31,13 +31,13 @@ fn owner(version: &str, kind: &str, name: &str, uid: &str) -> Value {
 }
 
 /// The PVC of the database is owned by this.
-fn owned_by(yard: &mut Yard, owner: &Value) {
-    edit(yard, &Ref::claim(NS, CLAIM), |json| json["metadata"]["ownerReferences"] = json!([owner]));
+fn owned_by(fixture: &mut Fixture, owner: &Value) {
+    edit(fixture, &Ref::claim(NS, CLAIM), |json| json["metadata"]["ownerReferences"] = json!([owner]));
 }
 
-fn seen(yard: &mut Yard, kind: &str, namespace: &str) {
+fn seen(fixture: &mut Fixture, kind: &str, namespace: &str) {
     let scope = Scope { kind: kind.into(), namespace: namespace.into() };
-    yard.inventory.coverage.push(ScopeCoverage { scope, coverage: Coverage::Complete });
+    fixture.inventory.coverage.push(ScopeCoverage { scope, coverage: Coverage::Complete });
 }
 
 fn cluster_json(size: u32) -> Value {
@@ -57,8 +57,8 @@ const CRD: &str = "---\napiVersion: apiextensions.k8s.io/v1\nkind: CustomResourc
                    spec: {group: db.example.com, names: {kind: Cluster}}\n";
 
 /// The findings of a plan to 2.20 about what is looked for here.
-fn findings(yard: &Yard, more: &str) -> Vec<Finding> {
-    let file = yard.file_of(&[new("2.20.41")], &|_, text| text + more).expect("it can be planned");
+fn findings(fixture: &Fixture, more: &str) -> Vec<Finding> {
+    let file = fixture.file_of(&[new("2.20.41")], &|_, text| text + more).expect("it can be planned");
     let ours = [Code::DeletedWith, Code::NotModelled, Code::NotReadyBefore, Code::SharedVolume, Code::NotVisible];
     let all = file.plan.findings.into_iter();
     all.filter(|finding| ours.contains(&finding.code)).collect()
@@ -72,7 +72,7 @@ fn said(findings: &[Finding]) -> Vec<(Code, bool, String, &str)> {
         .collect()
 }
 
-type Case = (&'static str, fn(&mut Yard), &'static str, Option<(Code, &'static str, &'static str)>);
+type Case = (&'static str, fn(&mut Fixture), &'static str, Option<(Code, &'static str, &'static str)>);
 
 const POLICY: &str = "/spec/persistentVolumeClaimRetentionPolicy/whenDeleted";
 
@@ -84,92 +84,92 @@ const STAYS: &str = "---\napiVersion: v1\nkind: Namespace\nmetadata: {name: stor
 
 const PV: &str = "---\napiVersion: v1\nkind: PersistentVolume\nmetadata: {name: pv-1}\n";
 
-fn with_crd(yard: &mut Yard) {
-    put(yard, true, crd_json());
-    put(yard, false, cluster_json(1));
-    seen(yard, "Cluster", "");
-    owned_by(yard, &owner("db.example.com/v1", "Cluster", "x", "uid-x"));
+fn with_crd(fixture: &mut Fixture) {
+    put(fixture, true, crd_json());
+    put(fixture, false, cluster_json(1));
+    seen(fixture, "Cluster", "");
+    owned_by(fixture, &owner("db.example.com/v1", "Cluster", "x", "uid-x"));
 }
 
-fn with_resource(yard: &mut Yard) {
-    put(yard, true, cluster_json(1));
-    owned_by(yard, &owner("db.example.com/v1", "Cluster", "x", "uid-x"));
+fn with_resource(fixture: &mut Fixture) {
+    put(fixture, true, cluster_json(1));
+    owned_by(fixture, &owner("db.example.com/v1", "Cluster", "x", "uid-x"));
 }
 
-fn with_bigger_resource(yard: &mut Yard) {
-    put(yard, true, cluster_json(2));
-    owned_by(yard, &owner("db.example.com/v1", "Cluster", "x", "uid-x"));
+fn with_bigger_resource(fixture: &mut Fixture) {
+    put(fixture, true, cluster_json(2));
+    owned_by(fixture, &owner("db.example.com/v1", "Cluster", "x", "uid-x"));
 }
 
-fn over_a_set(yard: &mut Yard) {
-    put(yard, true, cluster_json(1));
+fn over_a_set(fixture: &mut Fixture) {
+    put(fixture, true, cluster_json(1));
     let set = json!({"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {"name": "made", "namespace": NS,
             "uid": "uid-made", "ownerReferences": [owner("db.example.com/v1", "Cluster", "x", "uid-x")]},
             "spec": {"replicas": 1}});
-    put(yard, false, set);
-    owned_by(yard, &owner("apps/v1", "StatefulSet", "made", "uid-made"));
+    put(fixture, false, set);
+    owned_by(fixture, &owner("apps/v1", "StatefulSet", "made", "uid-made"));
 }
 
-fn with_namespace(yard: &mut Yard) {
-    put(yard, true, json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "store-data"}}));
+fn with_namespace(fixture: &mut Fixture) {
+    put(fixture, true, json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "store-data"}}));
     put(
-        yard,
+        fixture,
         false,
         json!({"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "far", "namespace": "store-data"},
                 "spec": {"volumeName": "pv-9"}}),
     );
-    seen(yard, "PersistentVolumeClaim", "store-data");
+    seen(fixture, "PersistentVolumeClaim", "store-data");
 }
 
-fn with_unseen_namespace(yard: &mut Yard) {
-    put(yard, true, json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "store-data"}}));
+fn with_unseen_namespace(fixture: &mut Fixture) {
+    put(fixture, true, json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "store-data"}}));
 }
 
-fn with_volume(yard: &mut Yard) {
-    let pv = yard.inventory.objects[&Ref::volume("pv-1")].clone();
-    yard.inventory.release.docs.push(pv);
+fn with_volume(fixture: &mut Fixture) {
+    let pv = fixture.inventory.objects[&Ref::volume("pv-1")].clone();
+    fixture.inventory.release.docs.push(pv);
 }
 
-fn with_policy(yard: &mut Yard) {
-    edit(yard, &Ref::set(NS, "keycloak"), |json| {
+fn with_policy(fixture: &mut Fixture) {
+    edit(fixture, &Ref::set(NS, "keycloak"), |json| {
         json["spec"]["persistentVolumeClaimRetentionPolicy"] = json!({"whenDeleted": "Delete"});
         json["spec"]["volumeClaimTemplates"] = json!([{"metadata": {"name": "data"}}]);
     });
     put(
-        yard,
+        fixture,
         false,
         json!({"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "data-keycloak-0", "namespace": NS}}),
     );
 }
 
-fn owned_by_keycloak(yard: &mut Yard) {
-    owned_by(yard, &owner("apps/v1", "StatefulSet", "keycloak", "uid-statefulset-keycloak"));
+fn owned_by_keycloak(fixture: &mut Fixture) {
+    owned_by(fixture, &owner("apps/v1", "StatefulSet", "keycloak", "uid-statefulset-keycloak"));
 }
 
-fn with_unread_owner(yard: &mut Yard) {
-    owned_by(yard, &owner("db.example.com/v1", "Cluster", "y", "uid-y"));
+fn with_unread_owner(fixture: &mut Fixture) {
+    owned_by(fixture, &owner("db.example.com/v1", "Cluster", "y", "uid-y"));
 }
 
-fn with_cron_job(yard: &mut Yard) {
+fn with_cron_job(fixture: &mut Fixture) {
     put(
-        yard,
+        fixture,
         false,
         json!({"apiVersion": "batch/v1", "kind": "CronJob", "metadata": {"name": "backup", "namespace": NS},
                 "spec": {"jobTemplate": {"spec": {"template": {"spec": {"volumes": [{"persistentVolumeClaim": {"claimName": CLAIM}}]}}}}}}),
     );
 }
 
-fn used_elsewhere(yard: &mut Yard) {
+fn used_elsewhere(fixture: &mut Fixture) {
     put(
-        yard,
+        fixture,
         false,
         json!({"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": "pv-9"},
                 "spec": {"claimRef": {"namespace": "far", "name": "store"}}}),
     );
-    seen(yard, "PersistentVolume", "");
+    seen(fixture, "PersistentVolume", "");
 }
 
-fn nothing(_: &mut Yard) {}
+fn nothing(_: &mut Fixture) {}
 
 #[test]
 fn what_takes_a_claim_along_is_named_and_its_twin_is_not() {
@@ -223,15 +223,15 @@ fn what_takes_a_claim_along_is_named_and_its_twin_is_not() {
         ),
     ];
     for (what, before, more, want) in cases {
-        let mut yard = at_2_13();
-        before(&mut yard);
+        let mut fixture = at_2_13();
+        before(&mut fixture);
         let found = if more == "\u{0}" {
             let without =
                 |_: usize, text: String| text.replace("metadata: {name: keycloak}", "metadata: {name: renamed}");
-            let file = yard.file_of(&[new("2.20.41")], &without).expect("it can be planned");
+            let file = fixture.file_of(&[new("2.20.41")], &without).expect("it can be planned");
             file.plan.findings.into_iter().filter(|it| it.code == Code::DeletedWith).collect()
         } else {
-            findings(&yard, more)
+            findings(&fixture, more)
         };
         let want = want.map(|(code, object, field)| {
             let object = if object == CLAIM { format!("PersistentVolumeClaim/{CLAIM}") } else { object.to_owned() };
@@ -274,12 +274,12 @@ fn a_policy_that_turns_to_delete_on_the_way_is_found_in_the_hop_after() {
 fn a_policy_that_turns_to_retain_on_the_way_helps_only_claims_that_are_not_owned() {
     let hops = [new("2.17.8"), new("2.20.41")];
     let of = |is_owned: bool| {
-        let mut yard = at_2_13();
-        edit(&mut yard, &Ref::set(NS, SET), |json| {
+        let mut fixture = at_2_13();
+        edit(&mut fixture, &Ref::set(NS, SET), |json| {
             json["spec"]["persistentVolumeClaimRetentionPolicy"] = json!({"whenDeleted": "Delete"});
         });
         if is_owned {
-            owned_by(&mut yard, &owner("apps/v1", "StatefulSet", SET, &format!("uid-statefulset-{SET}")));
+            owned_by(&mut fixture, &owner("apps/v1", "StatefulSet", SET, &format!("uid-statefulset-{SET}")));
         }
         let edit = |hop: usize, text: String| match hop {
             0 => text.replacen(
@@ -292,7 +292,7 @@ fn a_policy_that_turns_to_retain_on_the_way_helps_only_claims_that_are_not_owned
                 "metadata: {name: renamed}\nspec:\n  replicas",
             ),
         };
-        let found = yard.file_of(&hops, &edit).expect("it can be planned").plan.findings;
+        let found = fixture.file_of(&hops, &edit).expect("it can be planned").plan.findings;
         found.iter().filter(|it| it.code == Code::DeletedWith).count()
     };
     // The controller takes the owner out some time after the first hop, and no step waits for that.
@@ -310,11 +310,11 @@ fn keep_that_only_the_old_manifest_has_is_taken_off() {
     let [with, without] = [", annotations: {helm.sh/resource-policy: keep}", ""].map(claim);
     let of = |first: &str, second: &str| {
         let edit = |hop: usize, text: String| text + if hop == 0 { first } else { second };
-        let mut yard = at_2_13();
+        let mut fixture = at_2_13();
         let stored =
             json!({"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": CLAIM, "namespace": NS}});
-        yard.inventory.release.docs.push(Object::new(stored));
-        let plan = yard.file_of(&[new("2.17.8"), new("2.20.41")], &edit).expect("it can be planned").plan;
+        fixture.inventory.release.docs.push(Object::new(stored));
+        let plan = fixture.file_of(&[new("2.17.8"), new("2.20.41")], &edit).expect("it can be planned").plan;
         let found = plan.findings.into_iter().filter(|it| it.code == Code::KeepRemoved);
         found.map(|it| (it.severity, it.object().map(Ref::to_string), it.found)).collect::<Vec<_>>()
     };
@@ -332,16 +332,16 @@ fn helm_names_a_hook_that_takes_too_long_before_the_wait_for_helm_ends() {
     let plan = at_2_13().plan(&[new("2.20.41")]);
     let mut steps = plan.hops[0].steps.iter();
     let helm = steps.find(|step| matches!(step.kind, StepKind::HelmUpgrade { .. })).expect("helm runs");
-    assert!(helm.limit > helm_compat::argv::HOOK_LIMIT, "{:?}", helm.limit);
+    assert!(helm.limit > portolan_helm_compat::argv::HOOK_LIMIT, "{:?}", helm.limit);
 }
 
 #[test]
 fn fewer_replicas_delete_claims_where_the_policy_says_so() {
     let of = |policy: &str| {
-        let mut yard = at_2_13();
-        edit(&mut yard, &Ref::set(NS, SET), |json| json["spec"]["replicas"] = json!(2));
+        let mut fixture = at_2_13();
+        edit(&mut fixture, &Ref::set(NS, SET), |json| json["spec"]["replicas"] = json!(2));
         put(
-            &mut yard,
+            &mut fixture,
             false,
             json!({"apiVersion": "v1", "kind": "PersistentVolumeClaim",
                 "metadata": {"name": format!("data-{SET}-1"), "namespace": NS}}),
@@ -353,7 +353,7 @@ fn fewer_replicas_delete_claims_where_the_policy_says_so() {
                 1,
             )
         };
-        let file = yard.file_of(&[new("2.20.41")], &edit).expect("it can be planned");
+        let file = fixture.file_of(&[new("2.20.41")], &edit).expect("it can be planned");
         let found: Vec<Finding> = file.plan.findings.into_iter().filter(|it| it.code == Code::DeletedWith).collect();
         said(&found).into_iter().map(|(_, _, object, field)| (object, field.to_owned())).collect::<Vec<_>>()
     };
@@ -365,27 +365,27 @@ fn fewer_replicas_delete_claims_where_the_policy_says_so() {
 #[test]
 fn a_workload_that_is_not_ready_blocks_only_where_it_would_not_roll() {
     let of = |ready: &str, management: &str| {
-        let mut yard = at_2_13();
+        let mut fixture = at_2_13();
         let name = Ref::set(NS, SET);
-        yard.inventory.workloads.push(model::Workload {
+        fixture.inventory.workloads.push(portolan_model::Workload {
             name: name.clone(),
             ready: ready == "True",
             state: "0 of 1 ready".into(),
         });
-        edit(&mut yard, &name, |json| {
+        edit(&mut fixture, &name, |json| {
             json["spec"]["podManagementPolicy"] = json!(management);
             json["spec"]["template"]["metadata"]["labels"]["version"] = json!("older");
         });
-        yard.inventory.release.docs.iter_mut().filter(|doc| doc.name().as_ref() == Some(&name)).for_each(|doc| {
+        fixture.inventory.release.docs.iter_mut().filter(|doc| doc.name().as_ref() == Some(&name)).for_each(|doc| {
             let mut json = (*doc.0).clone();
             json["spec"]["template"]["metadata"]["labels"]["version"] = json!("older");
             *doc = Object::new(json);
         });
-        edit(&mut yard, &Ref::pod(NS, &format!("{SET}-0")), |json| {
+        edit(&mut fixture, &Ref::pod(NS, &format!("{SET}-0")), |json| {
             json["status"] =
                 json!({"conditions": [{"type": "Ready", "status": ready, "reason": "ContainersNotReady"}]});
         });
-        let found = findings(&yard, "");
+        let found = findings(&fixture, "");
         said(&found).into_iter().map(|(code, blocks, object, _)| (code, blocks, object)).collect::<Vec<_>>()
     };
     let name = format!("StatefulSet/{SET}");
@@ -397,21 +397,21 @@ fn a_workload_that_is_not_ready_blocks_only_where_it_would_not_roll() {
 #[test]
 fn a_deployment_that_stays_paused_is_told_and_not_waited_for() {
     let of = |is_live: bool, is_in_chart: bool, template: &str| {
-        let mut yard = at_2_13();
+        let mut fixture = at_2_13();
         let json = |paused: bool, version: &str| {
             json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web", "namespace": NS, "uid": "uid-web"},
                 "spec": {"paused": paused, "template": {"metadata": {"labels": {"version": version}}, "spec": {"containers": []}}}})
         };
         let mut stored = json(false, "old");
         stored["spec"].as_object_mut().expect("a map").remove("paused");
-        let name = put(&mut yard, false, json(is_live, "old"));
-        yard.inventory.release.docs.push(Object::new(stored));
+        let name = put(&mut fixture, false, json(is_live, "old"));
+        fixture.inventory.release.docs.push(Object::new(stored));
         let paused = if is_in_chart { "paused: true, " } else { "" };
         let doc = format!(
             "---\napiVersion: apps/v1\nkind: Deployment\nmetadata: {{name: web}}\nspec: {{{paused}template: {{metadata: {{labels: \
              {{version: {template}}}}}, spec: {{containers: []}}}}}}\n"
         );
-        let file = yard.file_of(&[new("2.20.41")], &|_, text| text + &doc).expect("it can be planned");
+        let file = fixture.file_of(&[new("2.20.41")], &|_, text| text + &doc).expect("it can be planned");
         let waits = file
             .plan
             .steps()
@@ -428,59 +428,63 @@ fn a_deployment_that_stays_paused_is_told_and_not_waited_for() {
 
 #[test]
 fn a_pod_of_somebody_else_on_a_volume_is_named() {
-    let mut yard = at_2_13();
+    let mut fixture = at_2_13();
     let guest = put(
-        &mut yard,
+        &mut fixture,
         false,
         json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "guest", "namespace": NS}}),
     );
-    yard.inventory.volumes[0].mounts.push(model::Mount { pod: guest, workload: None });
-    assert_eq!(said(&findings(&yard, "")), [(Code::SharedVolume, false, "Pod/guest".to_owned(), "")]);
+    fixture.inventory.volumes[0].mounts.push(portolan_model::Mount { pod: guest, workload: None });
+    assert_eq!(said(&findings(&fixture, "")), [(Code::SharedVolume, false, "Pod/guest".to_owned(), "")]);
 }
 
 /// An installation whose operator runs a pod on a PVC `operated`, for the custom resource `x` of the release.
-fn operated() -> Yard {
-    let mut yard = at_2_13();
-    put(&mut yard, true, cluster_json(1));
+fn operated() -> Fixture {
+    let mut fixture = at_2_13();
+    put(&mut fixture, true, cluster_json(1));
     let claim = json!({"apiVersion": "v1", "kind": "PersistentVolumeClaim",
         "metadata": {"name": "operated", "namespace": NS, "uid": "uid-operated"}, "spec": {"volumeName": "pv-2"}});
-    let claim = put(&mut yard, false, claim);
-    let mut volume = yard.inventory.volumes[0].clone();
+    let claim = put(&mut fixture, false, claim);
+    let mut volume = fixture.inventory.volumes[0].clone();
     (volume.claim, volume.claim_uid) = (claim, Uid::new("uid-operated"));
     volume.volume = Some(Ref::volume("pv-2"));
     volume.mounts.clear();
-    yard.inventory.volumes.push(volume);
-    mounted(&mut yard, "x-0", &json!([owner("db.example.com/v1", "Cluster", "x", "uid-x")]));
-    yard
+    fixture.inventory.volumes.push(volume);
+    mounted(&mut fixture, "x-0", &json!([owner("db.example.com/v1", "Cluster", "x", "uid-x")]));
+    fixture
 }
 
 /// A pod mounts the PVC `operated`.
-fn mounted(yard: &mut Yard, pod: &str, owners: &Value) {
+fn mounted(fixture: &mut Fixture, pod: &str, owners: &Value) {
     let json = json!({"apiVersion": "v1", "kind": "Pod",
         "metadata": {"name": pod, "namespace": NS, "uid": format!("uid-{pod}"), "ownerReferences": owners},
         "spec": {"volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": "operated"}}]}});
-    let pod = put(yard, false, json);
-    yard.inventory.volumes[1].mounts.push(model::Mount { pod, workload: None });
+    let pod = put(fixture, false, json);
+    fixture.inventory.volumes[1].mounts.push(portolan_model::Mount { pod, workload: None });
 }
 
 #[test]
 fn a_volume_that_only_others_mount_is_left_behind_only_where_they_go() {
-    let left = |yard: &Yard, more: &str| {
-        let file = yard.file_of(&[new("2.20.41")], &|_, text| text + more).expect("it can be planned");
+    let left = |fixture: &Fixture, more: &str| {
+        let file = fixture.file_of(&[new("2.20.41")], &|_, text| text + more).expect("it can be planned");
         let found: Vec<Finding> = file.plan.findings.into_iter().filter(|it| it.code == Code::NotSafe).collect();
         found.iter().filter_map(|it| it.object().map(Ref::to_string)).collect::<Vec<_>>()
     };
     let claim = ["PersistentVolumeClaim/operated".to_owned()];
     assert_eq!(left(&operated(), CLUSTER), [""; 0], "the custom resource stays");
     assert_eq!(left(&operated(), ""), claim, "the custom resource leaves the chart");
-    let mut yard = operated();
-    mounted(&mut yard, "shell", &json!([]));
-    assert_eq!(left(&yard, CLUSTER), [""; 0], "a pod of nobody mounts it too");
-    mounted(&mut yard, "y-0", &json!([owner("db.example.com/v1", "Cluster", "y", "uid-y")]));
-    assert_eq!(left(&yard, CLUSTER), claim, "the owner of a pod was not read");
-    let mut yard = operated();
-    mounted(&mut yard, "keycloak-0", &json!([owner("apps/v1", "StatefulSet", "keycloak", "uid-statefulset-keycloak")]));
-    assert_eq!(left(&yard, CLUSTER), claim, "a StatefulSet of the release mounted it, and does not any more");
+    let mut fixture = operated();
+    mounted(&mut fixture, "shell", &json!([]));
+    assert_eq!(left(&fixture, CLUSTER), [""; 0], "a pod of nobody mounts it too");
+    mounted(&mut fixture, "y-0", &json!([owner("db.example.com/v1", "Cluster", "y", "uid-y")]));
+    assert_eq!(left(&fixture, CLUSTER), claim, "the owner of a pod was not read");
+    let mut fixture = operated();
+    mounted(
+        &mut fixture,
+        "keycloak-0",
+        &json!([owner("apps/v1", "StatefulSet", "keycloak", "uid-statefulset-keycloak")]),
+    );
+    assert_eq!(left(&fixture, CLUSTER), claim, "a StatefulSet of the release mounted it, and does not any more");
 }
 
 #[test]
@@ -494,13 +498,13 @@ fn a_claim_that_was_never_made_is_not_gone() {
     for (volume, refused, unbinds) in
         [(None, false, false), (Some("Released"), true, true), (Some("Bound"), true, false)]
     {
-        let mut yard = at_2_13();
-        yard.inventory.volumes.clear();
-        yard.inventory.objects.remove(&claim);
+        let mut fixture = at_2_13();
+        fixture.inventory.volumes.clear();
+        fixture.inventory.objects.remove(&claim);
         if let Some(phase) = volume {
-            put(&mut yard, false, released(phase));
+            put(&mut fixture, false, released(phase));
         }
-        match yard.file(&[new("2.20.41")]) {
+        match fixture.file(&[new("2.20.41")]) {
             Ok(_) => assert!(!refused, "{volume:?}"),
             Err(finding) => {
                 assert!(refused && finding.code == Code::ClaimGone, "{volume:?}: {finding:?}");
@@ -517,15 +521,15 @@ fn a_claim_in_another_namespace_is_looked_for_there() {
         "spec": {"template": {"spec": {"volumes": [{"name": "d", "persistentVolumeClaim": {"claimName": "store"}}]}}}});
     let claim = json!({"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "store", "namespace": "store-data"}});
     let code = |is_listed: bool, is_there: bool| {
-        let mut yard = at_2_13();
-        put(&mut yard, true, set.clone());
+        let mut fixture = at_2_13();
+        put(&mut fixture, true, set.clone());
         if is_there {
-            put(&mut yard, false, claim.clone());
+            put(&mut fixture, false, claim.clone());
         }
         if is_listed {
-            seen(&mut yard, "PersistentVolumeClaim", "store-data");
+            seen(&mut fixture, "PersistentVolumeClaim", "store-data");
         }
-        yard.file(&[new("2.20.41")]).err().map(|finding| finding.code)
+        fixture.file(&[new("2.20.41")]).err().map(|finding| finding.code)
     };
     assert_eq!(code(true, true), None);
     assert_eq!(code(true, false), Some(Code::ClaimGone));
@@ -538,10 +542,10 @@ fn what_is_being_deleted_is_refused() {
         [(true, false, format!("PersistentVolumeClaim/{CLAIM}")), (false, true, "PersistentVolume/pv-1".to_owned())]
     {
         for policy in [Some("Delete"), Some("Retain"), None] {
-            let mut yard = at_2_13();
-            let it = &mut yard.inventory.volumes[0];
+            let mut fixture = at_2_13();
+            let it = &mut fixture.inventory.volumes[0];
             (it.terminating, it.volume_terminating, it.policy) = (claim, volume, policy.map(str::to_owned));
-            let finding = yard.refusal(&[new("2.20.41")]);
+            let finding = fixture.refusal(&[new("2.20.41")]);
             assert_eq!(finding.code, Code::NotSafe);
             assert_eq!(finding.object().map(Ref::to_string), Some(object.clone()));
             assert!(!finding.next.contains("bind"), "{}", finding.next);
@@ -554,22 +558,22 @@ fn what_is_being_deleted_is_refused() {
 
 #[test]
 fn uids_tell_an_owner_from_its_namesake() {
-    let mut yard = at_2_13();
-    put(&mut yard, true, cluster_json(1));
-    owned_by(&mut yard, &owner("db.example.com/v1", "Cluster", "x", "another"));
-    assert_eq!(yard.inventory.objects[&Ref::new("db.example.com", "Cluster", NS, "x")].uid(), Uid::new("uid-x"));
-    let found = findings(&yard, CLUSTER);
+    let mut fixture = at_2_13();
+    put(&mut fixture, true, cluster_json(1));
+    owned_by(&mut fixture, &owner("db.example.com/v1", "Cluster", "x", "another"));
+    assert_eq!(fixture.inventory.objects[&Ref::new("db.example.com", "Cluster", NS, "x")].uid(), Uid::new("uid-x"));
+    let found = findings(&fixture, CLUSTER);
     assert_eq!(said(&found)[0].0, Code::NotModelled);
 }
 
 #[test]
 fn a_kind_that_may_mount_a_volume_and_may_not_be_listed_is_named() {
     for (kind, named) in [("CronJob", true), ("DaemonSet", true), ("Service", false)] {
-        let mut yard = at_2_13();
+        let mut fixture = at_2_13();
         let scope = Scope { kind: kind.into(), namespace: NS.into() };
-        yard.inventory.coverage.push(ScopeCoverage { scope, coverage: Coverage::Denied("403".into()) });
+        fixture.inventory.coverage.push(ScopeCoverage { scope, coverage: Coverage::Denied("403".into()) });
         let blocks =
-            findings(&yard, "").iter().any(|it| it.code == Code::NotVisible && it.severity == Severity::Blocking);
+            findings(&fixture, "").iter().any(|it| it.code == Code::NotVisible && it.severity == Severity::Blocking);
         assert_eq!(blocks, named, "{kind}");
     }
 }
@@ -577,13 +581,13 @@ fn a_kind_that_may_mount_a_volume_and_may_not_be_listed_is_named() {
 #[test]
 fn a_claim_whose_volume_is_gone_is_refused() {
     let planned = |is_listed: bool| {
-        let mut yard = at_2_13();
-        yard.inventory.volumes.clear();
-        yard.inventory.objects.remove(&Ref::volume("pv-1"));
+        let mut fixture = at_2_13();
+        fixture.inventory.volumes.clear();
+        fixture.inventory.objects.remove(&Ref::volume("pv-1"));
         if is_listed {
-            seen(&mut yard, "PersistentVolume", "");
+            seen(&mut fixture, "PersistentVolume", "");
         }
-        yard.file(&[new("2.20.41")]).map(|_| ()).map_err(|finding| finding.code)
+        fixture.file(&[new("2.20.41")]).map(|_| ()).map_err(|finding| finding.code)
     };
     assert_eq!(planned(true), Err(Code::ClaimGone));
     assert_eq!(planned(false), Ok(()), "volumes that may not be listed may be there");

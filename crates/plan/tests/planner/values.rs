@@ -1,83 +1,84 @@
 //! What becomes of user-supplied values, and what a user may take upon themselves.
 
-use helm_compat::values;
-use model::{Accepted, Code, Coverage, Platform, Scope, ScopeCoverage, Severity, ValueChange};
+use portolan_helm_compat::values;
+use portolan_model::{Accepted, Code, Coverage, Platform, Scope, ScopeCoverage, Severity, ValueChange};
 use serde_json::json;
 
-use crate::yard::{NS, Yard, at_2_8, at_2_13, new};
+use crate::fixture::{Fixture, NS, at_2_8, at_2_13, new};
 
-fn fate(yard: &Yard, path: &str) -> ValueChange {
-    let plan = yard.plan(&[new("2.20.41")]);
+fn fate(fixture: &Fixture, path: &str) -> ValueChange {
+    let plan = fixture.plan(&[new("2.20.41")]);
     let found = plan.hops[0].values.iter().find(|one| one.path.as_str() == path);
     found.unwrap_or_else(|| panic!("{path} is not listed")).change.clone()
 }
 
 #[test]
 fn every_value_has_a_fate() {
-    let yard = at_2_8();
+    let fixture = at_2_8();
     let replaced = |by: &str| ValueChange::Replaced(by.into());
-    assert_eq!(fate(&yard, "deployment.domain"), replaced("global.domain"));
-    assert_eq!(fate(&yard, "openshift"), replaced("global.config.kubernetesDistribution"));
-    assert_eq!(fate(&yard, "backend.openshiftIdp.firstAdmin"), replaced("the users that the database has"));
+    assert_eq!(fate(&fixture, "deployment.domain"), replaced("global.domain"));
+    assert_eq!(fate(&fixture, "openshift"), replaced("global.config.kubernetesDistribution"));
+    assert_eq!(fate(&fixture, "backend.openshiftIdp.firstAdmin"), replaced("the users that the database has"));
     let password = "postgresql.auth.postgresPassword, out of Secret/runai-backend-postgresql";
-    assert_eq!(fate(&yard, "postgresql.password"), replaced(password));
+    assert_eq!(fate(&fixture, "postgresql.password"), replaced(password));
     assert_eq!(fate(&at_2_13(), "global.domain"), ValueChange::Carried);
-    let mut yard = at_2_13();
-    yard.values = json!({"global": {"domain": "other.example.com"}});
-    assert_eq!(fate(&yard, "global.domain"), replaced("the value that is given now"));
+    let mut fixture = at_2_13();
+    fixture.values = json!({"global": {"domain": "other.example.com"}});
+    assert_eq!(fate(&fixture, "global.domain"), replaced("the value that is given now"));
 }
 
 /// An installation with a value that no recipe knows.
-fn with_a_theme() -> Yard {
-    let mut yard = at_2_8();
-    values::set(&mut yard.inventory.release.config, "frontend.theme", "dark".into());
-    yard
+fn with_a_theme() -> Fixture {
+    let mut fixture = at_2_8();
+    values::set(&mut fixture.inventory.release.config, "frontend.theme", "dark".into());
+    fixture
 }
 
 #[test]
 fn a_value_that_is_lost_stops_the_plan_until_it_is_accepted() {
-    let of = |yard: &Yard| {
-        let findings = yard.plan(&[new("2.20.41")]).findings;
+    let of = |fixture: &Fixture| {
+        let findings = fixture.plan(&[new("2.20.41")]).findings;
         findings.into_iter().find(|finding| finding.code == Code::ValuesDropped).expect("it is found")
     };
-    let mut yard = with_a_theme();
-    assert_eq!(fate(&yard, "frontend.theme"), ValueChange::Dropped);
-    let found = of(&yard);
+    let mut fixture = with_a_theme();
+    assert_eq!(fate(&fixture, "frontend.theme"), ValueChange::Dropped);
+    let found = of(&fixture);
     assert_eq!((found.severity, found.evidence), (Severity::Blocking, vec!["frontend.theme".to_owned()]));
-    yard.accepted =
+    fixture.accepted =
         vec![Accepted { code: Code::ValuesDropped, claim: None, reason: "the new one has no themes".into() }];
-    let found = of(&yard);
+    let found = of(&fixture);
     assert_eq!(found.severity, Severity::Warning);
     assert_eq!(found.evidence, ["frontend.theme", "accepted: the new one has no themes"]);
-    assert_eq!(yard.plan(&[new("2.20.41")]).accepted, yard.accepted);
+    assert_eq!(fixture.plan(&[new("2.20.41")]).accepted, fixture.accepted);
 }
 
 #[test]
 fn what_is_not_there_and_what_is_a_danger_cannot_be_accepted() {
-    let mut yard = at_2_8();
+    let mut fixture = at_2_8();
     for code in [Code::ValuesDropped, Code::NotSafe, Code::PasswordRefused] {
-        yard.accepted = vec![Accepted { code, claim: None, reason: "because".into() }];
-        assert_eq!(yard.refusal(&[new("2.20.41")]).code, Code::BadOption, "{code}");
+        fixture.accepted = vec![Accepted { code, claim: None, reason: "because".into() }];
+        assert_eq!(fixture.refusal(&[new("2.20.41")]).code, Code::BadOption, "{code}");
     }
 }
 
 #[test]
 fn what_people_make_themselves_has_to_be_there() {
-    let mut yard = at_2_8();
-    yard.inventory.cluster.platform = Platform::Kubernetes;
-    yard.values = json!({"global": {"domain": "runai.example.com"}});
-    let missing = |yard: &Yard| yard.plan(&[new("2.20.41")]).findings.iter().any(|one| one.code == Code::NotThere);
-    assert!(missing(&yard));
-    yard.inventory.coverage.retain(|one| one.scope.kind != "Secret");
+    let mut fixture = at_2_8();
+    fixture.inventory.cluster.platform = Platform::Kubernetes;
+    fixture.values = json!({"global": {"domain": "runai.example.com"}});
+    let missing =
+        |fixture: &Fixture| fixture.plan(&[new("2.20.41")]).findings.iter().any(|one| one.code == Code::NotThere);
+    assert!(missing(&fixture));
+    fixture.inventory.coverage.retain(|one| one.scope.kind != "Secret");
     let secrets = Scope { kind: "Secret".into(), namespace: NS.into() };
-    yard.inventory.coverage.push(ScopeCoverage { scope: secrets, coverage: Coverage::Denied("403".into()) });
-    assert!(!missing(&yard), "what may not be listed is not known to be missing");
+    fixture.inventory.coverage.push(ScopeCoverage { scope: secrets, coverage: Coverage::Denied("403".into()) });
+    assert!(!missing(&fixture), "what may not be listed is not known to be missing");
 }
 
 #[test]
 fn the_vendors_advice_is_a_warning() {
-    let of = |yard: &Yard, code: Code| {
-        yard.plan(&[new("2.20.41")]).findings.into_iter().find(|finding| finding.code == code)
+    let of = |fixture: &Fixture, code: Code| {
+        fixture.plan(&[new("2.20.41")]).findings.into_iter().find(|finding| finding.code == code)
     };
     let jump = of(&at_2_8(), Code::LongJump).expect("eleven versions in one hop");
     assert_eq!(jump.severity, Severity::Warning);
@@ -88,23 +89,23 @@ fn the_vendors_advice_is_a_warning() {
         (vec!["2.12.1"], "no charts on offer would keep each hop within that limit"),
         (vec![], "no charts on offer would keep each hop within that limit"),
     ] {
-        let yard = Yard { offered: offered.into_iter().map(new).collect(), ..at_2_8() };
-        let jump = of(&yard, Code::LongJump).expect("eleven versions in one hop");
+        let fixture = Fixture { offered: offered.into_iter().map(new).collect(), ..at_2_8() };
+        let jump = of(&fixture, Code::LongJump).expect("eleven versions in one hop");
         assert!(jump.next.ends_with(next), "{}", jump.next);
     }
-    let mut yard = at_2_13();
-    assert_eq!(of(&yard, Code::OtherPlatform), None);
-    yard.inventory.cluster.platform =
+    let mut fixture = at_2_13();
+    assert_eq!(of(&fixture, Code::OtherPlatform), None);
+    fixture.inventory.cluster.platform =
         Platform::OpenShift { version: "4.12.3".into(), apps_domain: "apps.rig.example.com".into() };
-    let found = of(&yard, Code::OtherPlatform).expect("2.20 needs 4.14");
+    let found = of(&fixture, Code::OtherPlatform).expect("2.20 needs 4.14");
     assert!(found.found.contains("4.14 to 4.17, and this is 4.12"), "{}", found.found);
-    let mut yard = at_2_8();
-    yard.inventory.cluster.platform =
+    let mut fixture = at_2_8();
+    fixture.inventory.cluster.platform =
         Platform::OpenShift { version: "4.14.31".into(), apps_domain: "apps.example.com".into() };
-    assert!(of(&yard, Code::OtherHost).is_some());
+    assert!(of(&fixture, Code::OtherHost).is_some());
     // From 2.13 on no host is given, so nothing is said of it.
-    let mut yard = at_2_13();
-    yard.inventory.cluster.platform =
+    let mut fixture = at_2_13();
+    fixture.inventory.cluster.platform =
         Platform::OpenShift { version: "4.14.31".into(), apps_domain: "apps.example.com".into() };
-    assert_eq!(of(&yard, Code::OtherHost), None);
+    assert_eq!(of(&fixture, Code::OtherHost), None);
 }

@@ -1,12 +1,12 @@
 //! What leaving a step out does to a plan. What it does to the data is for a rehearsal to show.
 
-use model::{Change, Code, Finding, Plan, Ref, Severity};
+use portolan_model::{Change, Code, Finding, Plan, Ref, Severity};
 use portolan_plan::linter::lint;
 
-use crate::yard::{NS, Yard, at_2_8, at_2_11, at_2_13, manifest_of, new, object, run, words};
+use crate::fixture::{Fixture, NS, at_2_8, at_2_11, at_2_13, manifest_of, new, object, run, words};
 
-fn plan(yard: Yard, ids: &[&str]) -> Plan {
-    yard.without(ids).plan(&[new("2.20.41")])
+fn plan(fixture: Fixture, ids: &[&str]) -> Plan {
+    fixture.without(ids).plan(&[new("2.20.41")])
 }
 
 fn blocking(plan: &Plan) -> Vec<Code> {
@@ -62,13 +62,13 @@ fn protections_left_out_are_warned_of() {
 
 #[test]
 fn credentials_left_out_are_not_given() {
-    let yard = at_2_8().without(&["carry-credentials"]);
-    let file = yard.file(&[new("2.20.41")]).expect("it can be planned");
+    let fixture = at_2_8().without(&["carry-credentials"]);
+    let file = fixture.file(&[new("2.20.41")]).expect("it can be planned");
     assert_eq!(run(&file.plan, 0).carried, []);
-    let job = &yard.jobs(&[new("2.20.41")]).expect("a job")[0];
+    let job = &fixture.jobs(&[new("2.20.41")]).expect("a job")[0];
     assert!(job.values["postgresql"].get("auth").is_none());
     let secret = manifest_of(&file, 0).docs.into_iter().find(|doc| doc.text("/kind") == "Secret").expect("a secret");
-    assert_eq!(secret.text("/stringData/postgres-password"), model::Manifest::FREE);
+    assert_eq!(secret.text("/stringData/postgres-password"), portolan_model::Manifest::FREE);
     // The old value is then not taken over either.
     assert_eq!(blocking(&file.plan), [Code::PasswordRefused, Code::ValuesDropped]);
     // Where the Secret stays, the chart looks the password up.
@@ -94,8 +94,8 @@ fn a_value_can_be_left_out() {
     assert_eq!(verify.as_deref(), Some("verify PersistentVolumeClaim/pvc-postgresql in "));
 }
 
-fn refused(yard: Yard, ids: &[&str]) -> Finding {
-    let finding = yard.without(ids).refusal(&[new("2.20.41")]);
+fn refused(fixture: Fixture, ids: &[&str]) -> Finding {
+    let finding = fixture.without(ids).refusal(&[new("2.20.41")]);
     assert_eq!(finding.code, Code::BadOption);
     finding
 }
@@ -106,7 +106,7 @@ fn what_cannot_be_left_out() {
     assert_eq!(
         unknown.evidence,
         [
-            "there are: archive, carry-credentials, helm, keep-claims, record-database, retain-volumes, verify-database, \
+            "available: archive, carry-credentials, helm, keep-claims, record-database, retain-volumes, verify-database, \
           verify-volumes, wait-ready"
         ]
     );

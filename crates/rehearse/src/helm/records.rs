@@ -1,9 +1,14 @@
 //! The records of releases in the simulated world.
 
-use model::{Object, Ref, ReleaseId, ReleaseStatus};
+use portolan_model::{Digest, Object, Ref, ReleaseId, ReleaseStatus};
 use serde_json::json;
 
 use crate::world::World;
+
+/// The digest of a record's manifest, by which the library has its documents.
+pub(crate) fn manifest_digest(record: &Object) -> Option<Digest> {
+    serde_json::from_value(json!(record.text("/manifest"))).ok().filter(|digest: &Digest| !digest.hex().is_empty())
+}
 
 /// The name of a release's record in the simulated world.
 pub(crate) fn record_name(release: &ReleaseId, revision: u32) -> Ref {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use model::{ChartId, HelmToken, KeyGuard, SecretKey, ValuesMode};
+use portolan_model::{ChartId, HelmToken, RequiredSecretKey, SecretKey, ValuesMode};
 
 use super::*;
 use crate::test_world::{NS, edit, namespace, set, world};
@@ -71,8 +71,8 @@ fn start() -> (World, HelmJob) {
         mode: ValuesMode::Reset,
         manifest: Digest::of(b"target"),
         docs: BTreeMap::new(),
-        free: BTreeMap::new(),
-        guards: vec![KeyGuard {
+        nondeterministic_fields: BTreeMap::new(),
+        required_keys: vec![RequiredSecretKey {
             key: SecretKey { secret: secret(), key: "password".into() },
             message: "no key".into(),
         }],

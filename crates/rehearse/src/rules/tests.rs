@@ -187,7 +187,7 @@ const CASES: &[Case] = &[
         on: set,
         fires: |world| world.remove(&pod()),
         after: |world| {
-            world.face(&pod()).is_some_and(|pod| pod.is_owned_by(&model::Uid::new("set")))
+            world.face(&pod()).is_some_and(|pod| pod.is_owned_by(&portolan_model::Uid::new("set")))
                 && world.pods_on(&claim()).count() == 1
         },
         prevented: |world| {
@@ -211,7 +211,7 @@ const CASES: &[Case] = &[
         rule: RuleId::SetOwn,
         on: set,
         fires: keeps_claims_of_its_own,
-        after: |world| world.face(&claim()).is_some_and(|claim| claim.is_owned_by(&model::Uid::new("set"))),
+        after: |world| world.face(&claim()).is_some_and(|claim| claim.is_owned_by(&portolan_model::Uid::new("set"))),
         prevented: |world| {
             keeps_claims_of_its_own(world);
             set_field(world, &claim(), "/metadata/ownerReferences", json!([owner(&cluster(), "cluster")]));
@@ -278,7 +278,7 @@ const CASES: &[Case] = &[
             text(world, &pod(), "/status/phase") == "Running"
                 && database.is_some_and(|database| database.password == "cGFzcw==")
         },
-        prevented: |world| set_field(world, &pod(), "/status/phase", json!(crate::face::STUCK)),
+        prevented: |world| set_field(world, &pod(), "/status/phase", json!(crate::object_view::STUCK)),
         missing: (|world| world.remove(&secret()), false),
     },
     Case {

@@ -1,8 +1,8 @@
 //! What is not modelled and can reach a volume makes its forecast Unknown: every kind of workload and of owner, and StatefulSets in
 //! every form. What cannot reach it, or is modelled, leaves it Safe.
 
-use kube_facts::Kind;
-use model::{Digest, HelmRun, Manifest, ReleaseId};
+use portolan_kube_facts::Kind;
+use portolan_model::{Digest, HelmRun, Manifest, ReleaseId};
 
 use super::*;
 use crate::HelmJob;
@@ -11,7 +11,7 @@ const POD: &str = "/spec/template/spec/volumes/0";
 
 /// What a forecast says of an object beside the StatefulSet whose volume is looked at.
 fn unknown(world: &World, op: Op) -> (Verdict, Vec<(String, String)>) {
-    let forecast = rehearse(world, &Subject::Script(script(vec![op])), &[aim()], Options::orders());
+    let forecast = rehearse(world, &Subject::Script(script(vec![op])), &[protected()], Options::orders());
     let found = forecast.volumes[0].unknown.iter();
     (forecast.headline(), found.map(|one| (one.object.full(), one.field.clone())).collect())
 }
@@ -112,7 +112,7 @@ fn helm(world: &mut World, version: &str, stored: &Value, target: &Value) -> Op 
     let run = json!({
         "release": release, "base_revision": 1, "client": {"helm": "simulated", "version": version},
         "chart": chart, "archive": target, "values": target, "carried": [], "mode": "reset", "manifest": target,
-        "docs": {}, "free": {}, "guards": [],
+        "docs": {}, "nondeterministic_fields": {}, "required_keys": [],
     });
     let run: HelmRun = serde_json::from_value(run).expect("a run");
     Op::Helm(Box::new(HelmJob::typed(world, &run).expect("its record is known")))
@@ -178,7 +178,7 @@ fn an_object_whose_version_changes_goes_with_what_it_owns_under_helm_4_0() {
         world.put(&name, json);
         edit(&mut world, &claim(), |json| json["metadata"]["ownerReferences"] = json!([owner(&name, "owner")]));
         let op = helm(&mut world, helm_version, &stored, &target);
-        let (ends, _) = ends(&world, &Subject::Script(script(vec![op])), &aim(), Options::orders());
+        let (ends, _) = ends(&world, &Subject::Script(script(vec![op])), &protected(), Options::orders());
         let worst = ends.iter().map(|(end, _)| end.verdict).max();
         assert_eq!(worst, Some(verdict), "{helm_version}");
     }

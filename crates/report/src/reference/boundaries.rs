@@ -3,8 +3,11 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use model::{ReleaseId, ValuesMode};
-use recipe::{Ask, Book, Boundary, Origin, Platform, RecipeStep, Requirement, Retired, Setting, Which};
+use portolan_model::{ReleaseId, ValuesMode};
+use portolan_recipe::{
+    ClaimSelector, DroppedValue, Platform, RecipeSet, RecipeStep, Requirement, Setting, StepOrigin, StepTemplate,
+    VersionBoundary,
+};
 use serde_json::Value;
 
 use super::{cell, head, sentence};
@@ -29,13 +32,13 @@ A step or a value can be left out by its id, to see in a rehearsal what it is fo
 ";
 
 const STEPS: &str = "
-## What is to be done
+## Steps
 
 A hop carries its steps out by kind, in the order in which they stand here.
 ";
 
-pub(super) fn pages(book: &Book) -> BTreeMap<String, String> {
-    let of = |boundary: &Boundary| (format!("boundaries/{}", file(&boundary.name)), page(book, boundary));
+pub(super) fn pages(book: &RecipeSet) -> BTreeMap<String, String> {
+    let of = |boundary: &VersionBoundary| (format!("boundaries/{}", file(&boundary.name)), page(book, boundary));
     let index = ("boundaries/README.md".to_owned(), index(book));
     book.boundaries.iter().map(of).chain(std::iter::once(index)).collect()
 }
@@ -48,7 +51,7 @@ fn link(name: &str) -> String {
     format!("[{name}]({})", file(name))
 }
 
-fn index(book: &Book) -> String {
+fn index(book: &RecipeSet) -> String {
     let mut out = head("What an upgrade crosses", RECIPES) + INTRODUCTION;
     for (from, to, crossed) in crossings::of(book) {
         let names: Vec<String> = crossed.iter().map(|boundary| link(&boundary.name)).collect();
@@ -64,14 +67,14 @@ fn index(book: &Book) -> String {
 }
 
 /// The steps as a hop carries them out.
-fn in_order(boundary: &Boundary) -> Vec<&RecipeStep> {
+fn in_order(boundary: &VersionBoundary) -> Vec<&RecipeStep> {
     let mut steps: Vec<&RecipeStep> = boundary.steps.iter().collect();
     steps.sort_by_key(|step| step.ask.place());
     steps
 }
 
 /// When a boundary is crossed, in words.
-fn when(boundary: &Boundary) -> String {
+fn when(boundary: &VersionBoundary) -> String {
     let charts = match (&boundary.from_chart, &boundary.to_chart) {
         (None, None) => "every upgrade".to_owned(),
         (Some(from), None) => format!("an upgrade from chart `{from}`"),
@@ -93,11 +96,11 @@ fn when(boundary: &Boundary) -> String {
 
 /// What pages are made with: a book, and how its release is usually named.
 struct Words<'a> {
-    book: &'a Book,
+    book: &'a RecipeSet,
     release: ReleaseId,
 }
 
-fn page(book: &Book, boundary: &Boundary) -> String {
+fn page(book: &RecipeSet, boundary: &VersionBoundary) -> String {
     let (namespace, name) = book.release();
     let words = Words { book, release: ReleaseId { namespace: namespace.into(), name: name.into() } };
     let mut out = head(&boundary.name, &format!("{RECIPES}/{}", boundary.file));
@@ -134,7 +137,7 @@ impl Words<'_> {
             ("Source", self.source(&step.source)),
         ];
         list(&mut out, &facts);
-        if let Ask::HelmUpgrade { set, retired, .. } = &step.ask {
+        if let StepTemplate::HelmUpgrade { set, retired, .. } = &step.ask {
             out.push_str(&self.settings(set));
             out.push_str(&self.retired(retired));
         }
@@ -142,18 +145,18 @@ impl Words<'_> {
     }
 
     /// What a step asks for, in words.
-    fn ask(&self, ask: &Ask) -> String {
+    fn ask(&self, ask: &StepTemplate) -> String {
         match ask {
-            Ask::RetainVolume { claims } => format!("reclaim policy `Retain` on {}", self.volumes(claims)),
-            Ask::KeepClaim { claims } => format!("annotation `helm.sh/resource-policy: keep` on {}", claims_named(claims)),
-            Ask::RecordDatabase { database } => format!("writes down which database `{database}` is and what is in it"),
-            Ask::ArchiveObject { objects } => format!("archives {}", self.objects(objects)),
-            Ask::CarryCredentials { database } => format!("hands the password of database `{database}` on to the new chart"),
-            Ask::DeleteObject { objects, of_release } => {
+            StepTemplate::RetainVolume { claims } => format!("reclaim policy `Retain` on {}", self.volumes(claims)),
+            StepTemplate::KeepClaim { claims } => format!("annotation `helm.sh/resource-policy: keep` on {}", claims_named(claims)),
+            StepTemplate::RecordDatabase { database } => format!("writes down which database `{database}` is and what is in it"),
+            StepTemplate::ArchiveObject { objects } => format!("archives {}", self.objects(objects)),
+            StepTemplate::CarryCredentials { database } => format!("hands the password of database `{database}` on to the new chart"),
+            StepTemplate::DeleteObject { objects, of_release } => {
                 let whose = if *of_release { ", where helm marked them as this release's" } else { "" };
                 format!("deletes {}{whose}", self.objects(objects))
             }
-            Ask::HelmUpgrade { values, .. } => match values {
+            StepTemplate::HelmUpgrade { values, .. } => match values {
                 Some(ValuesMode::Reset) => "`helm upgrade` with `--reset-values`: only the values that are given count".into(),
                 Some(ValuesMode::ResetThenReuse) => {
                     "`helm upgrade` with `--reset-then-reuse-values`: the new chart's defaults, then the old values, then \
@@ -162,28 +165,28 @@ impl Words<'_> {
                 }
                 None => "`helm upgrade` with these values; another boundary says what becomes of the old ones".into(),
             },
-            Ask::WaitReady => "waits until the workloads are ready and the routes admitted".into(),
-            Ask::VerifyVolume { claims } => {
+            StepTemplate::WaitReady => "waits until the workloads are ready and the routes admitted".into(),
+            StepTemplate::VerifyVolume { claims } => {
                 format!("{} on the same volume as before, and in use", claims_are(claims))
             }
-            Ask::VerifyDatabase { database, may_change } if may_change.is_empty() => {
+            StepTemplate::VerifyDatabase { database, may_change } if may_change.is_empty() => {
                 format!("database `{database}` is the same one, with nothing gone")
             }
-            Ask::VerifyDatabase { database, may_change } => {
+            StepTemplate::VerifyDatabase { database, may_change } => {
                 format!("in database `{database}` a migration may change {}", quoted(may_change))
             }
         }
     }
 
-    fn volumes(&self, claims: &Which) -> String {
+    fn volumes(&self, claims: &ClaimSelector) -> String {
         match claims {
-            Which::Every(_) => "the volume of every claim of the release".into(),
-            Which::These(names) => format!("the volume of {}", quoted(names)),
+            ClaimSelector::Every(_) => "the volume of every PVC of the release".into(),
+            ClaimSelector::These(names) => format!("the volume of {}", quoted(names)),
         }
     }
 
     fn objects(&self, objects: &[String]) -> String {
-        let names: Vec<String> = objects.iter().map(|object| recipe::fill(object, &self.release)).collect();
+        let names: Vec<String> = objects.iter().map(|object| portolan_recipe::fill(object, &self.release)).collect();
         quoted(&names)
     }
 
@@ -207,7 +210,7 @@ impl Words<'_> {
         out
     }
 
-    fn retired(&self, retired: &[Retired]) -> String {
+    fn retired(&self, retired: &[DroppedValue]) -> String {
         if retired.is_empty() {
             return String::new();
         }
@@ -222,11 +225,11 @@ impl Words<'_> {
 
     /// A recipe's text with the usual names in it, as code.
     fn named(&self, text: &str) -> String {
-        format!("`{}`", recipe::fill(text, &self.release))
+        format!("`{}`", portolan_recipe::fill(text, &self.release))
     }
 
     /// A page and its line, linked where everybody can read it.
-    fn source(&self, origin: &Origin) -> String {
+    fn source(&self, origin: &StepOrigin) -> String {
         let Some(page) = self.book.source(&origin.page) else {
             return "Portolan's own".into();
         };
@@ -267,17 +270,17 @@ fn limited(only: Option<Platform>) -> String {
     only.map(|only| platform(Some(only)).to_owned()).unwrap_or_default()
 }
 
-fn claims_named(claims: &Which) -> String {
+fn claims_named(claims: &ClaimSelector) -> String {
     match claims {
-        Which::Every(_) => "every claim of the release".into(),
-        Which::These(names) => format!("claim {}", quoted(names)),
+        ClaimSelector::Every(_) => "every PVC of the release".into(),
+        ClaimSelector::These(names) => format!("claim {}", quoted(names)),
     }
 }
 
-fn claims_are(claims: &Which) -> String {
+fn claims_are(claims: &ClaimSelector) -> String {
     match claims {
-        Which::Every(_) => "every claim of the release is".into(),
-        Which::These(names) => format!("claim {} is", quoted(names)),
+        ClaimSelector::Every(_) => "every PVC of the release is".into(),
+        ClaimSelector::These(names) => format!("claim {} is", quoted(names)),
     }
 }
 
@@ -291,7 +294,7 @@ fn value(value: &Value) -> String {
         return "the host under which the platform is reached today".into();
     }
     match text.strip_prefix("{claim:").and_then(|rest| rest.strip_suffix('}')) {
-        Some(name) => format!("the claim that `{name}` lies on"),
+        Some(name) => format!("the PVC that `{name}` lies on"),
         None => format!("`{text}`"),
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use model::{Code, Exit};
+use portolan_model::{Code, Exit};
 
 use super::{Example, cell, head, sentence};
 
@@ -80,7 +80,7 @@ fn page(code: Code, example: Option<&Example>) -> String {
     for (title, text) in parts {
         let _ = write!(out, "\n## {title}\n\n{text}\n");
     }
-    if code.acceptance() != model::Acceptance::Never {
+    if code.acceptance() != portolan_model::Acceptance::Never {
         out.push_str(ACCEPTABLE);
     }
     if let Some(example) = example {

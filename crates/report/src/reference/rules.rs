@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use rehearse::{HELM_RULES, RULES};
+use portolan_rehearse::{HELM_RULES, RULES};
 
 const HEAD: &str = "\
 # What a rehearsal knows
@@ -10,7 +10,7 @@ const HEAD: &str = "\
 Made from `crates/rehearse/src/rules.rs` and `crates/rehearse/src/helm.rs` by `cargo xtask docs`.
 
 A rehearsal tries a plan in a simulated cluster, in every order in which the things below can happen. Each rule is one
-write of one actor, as the real one makes it, and has a number that a story names where the rule decides the outcome. The
+write of one actor, as the real one makes it, and has a number that a trace names where the rule decides the outcome. The
 last column says where it was read: a path in the source of Kubernetes (1.27 to 1.34) or of Helm (3.14 to 4.3).
 
 `cargo xtask fidelity` looks in the audit log of a real API server for the effects of these rules, and says in
@@ -80,8 +80,8 @@ pub(super) fn page() -> String {
 mod tests {
     #[test]
     fn a_table_cell_stays_one_cell() {
-        let cells = rehearse::RULES.iter().map(|rule| (rule.2, rule.3));
-        let helm = rehearse::HELM_RULES.iter().map(|rule| (rule.1, rule.2));
+        let cells = portolan_rehearse::RULES.iter().map(|rule| (rule.2, rule.3));
+        let helm = portolan_rehearse::HELM_RULES.iter().map(|rule| (rule.1, rule.2));
         for (says, source) in cells.chain(helm) {
             assert!(![says, source].iter().any(|text| text.contains('|') || text.contains('\n')), "{says}");
         }

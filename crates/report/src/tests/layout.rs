@@ -1,21 +1,21 @@
 //! What holds for every page at every width.
 
-use model::{Code, Finding, Outcome};
+use portolan_model::{Code, Finding, Outcome};
 
 use super::samples::{self, FOLDER, rehearsed};
 use crate::text::clean;
 use crate::words::{span, thousands, time};
 use crate::wrap::{width, wrap, wrap_command};
-use crate::{Page, Style};
+use crate::{Document, Style};
 
-fn all() -> Vec<(&'static str, Page)> {
+fn all() -> Vec<(&'static str, Document)> {
     let (plan, safe, lost) = (samples::plan(), samples::safe(), samples::lost());
     let (bare, detached) = samples::unguarded();
     let halted = Outcome::Halted { finding: samples::moved() };
     let lines = vec![(113, "helm upgrade -i runai-backend -n runai-backend --set a.b=c --set d.e=f".to_owned())];
     let volume = format!("pvc-{}", "0123456789abcdef-".repeat(3));
     let mut inventory = samples::inventory();
-    inventory.volumes[0].volume = Some(model::Ref::volume(&volume));
+    inventory.volumes[0].volume = Some(portolan_model::Ref::volume(&volume));
     vec![
         ("survey", crate::survey(&samples::inventory(), Some("Simulated installation openshift-2.8."))),
         ("survey, long names", crate::survey(&inventory, None)),
@@ -117,7 +117,7 @@ fn text_of_others_cannot_move_the_cursor_or_end_a_table() {
     let page = crate::finding(&finding);
     assert!(!page.terminal(&plain(100)).contains('\u{1b}'));
     assert!(page.markdown().contains("denied \\| &lt;b>[31m\n>\n> - \\*one\\*\n> - two\n"), "{}", page.markdown());
-    let table = Page::table(&["A", "B"], &[vec!["x|y".into(), "`p|q` _z_ a_b".into()]]);
+    let table = Document::table(&["A", "B"], &[vec!["x|y".into(), "`p|q` _z_ a_b".into()]]);
     assert_eq!(table.markdown(), "| A | B |\n|---|---|\n| x\\|y | `p\\|q` \\_z\\_ a_b |\n");
 }
 
@@ -162,7 +162,7 @@ fn an_advised_command_stays_whole() {
     let advice = format!("do this: {patch}, then plan again; or kubectl get pv (as an admin)");
     assert_eq!(crate::commands(&advice), [patch, "kubectl get pv"]);
     assert_eq!(crate::commands("portolan apply 3f9c2a71"), Vec::<&str>::new());
-    let finding = model::Finding::blocking(model::Code::ClaimGone, "it is gone").next(advice);
+    let finding = portolan_model::Finding::blocking(portolan_model::Code::ClaimGone, "it is gone").next(advice);
     for ascii in [true, false] {
         let style = crate::Style { color: false, ascii, width: 60 };
         let text = crate::finding(&finding).terminal(&style);

@@ -1,18 +1,18 @@
 //! Whole pages, as they are to be read.
 
-use model::{Cond, Effect, Elapsed, Event, Observation, Outcome, Progress, Record, Refusal, StepRef};
+use portolan_model::{Cond, Effect, Elapsed, Event, JournalRecord, Observation, Outcome, Progress, Refusal, StepRef};
 use std::time::Duration;
 
 use super::samples::{self, FOLDER};
-use crate::{Page, Style};
+use crate::{Document, Style};
 
 /// The page without colours; the plan's digest is of no interest.
-fn shown(page: &Page, plan: &model::Plan) -> String {
+fn shown(page: &Document, plan: &portolan_model::Plan) -> String {
     page.terminal(&Style::default()).replace(plan.digest().short(), "3f9c2a71")
 }
 
 #[track_caller]
-fn reads(page: &Page, plan: &model::Plan, expected: &str) {
+fn reads(page: &Document, plan: &portolan_model::Plan, expected: &str) {
     let text = shown(page, plan);
     assert!(text == expected, "the page reads:\n{text}");
 }
@@ -96,9 +96,9 @@ Storage   standard (default, Delete)   1 other class
 Helm      3.14.4  /usr/local/bin/helm
 Requests  38 reads, 0 writes   not seen: 1 kind
 
-VOLUME    CLAIM           RECLAIM  KEEP         MOUNTED BY    IF UNINSTALLED TODAY
+VOLUME    PVC             RECLAIM  KEEP         MOUNTED BY    IF UNINSTALLED TODAY
                                    live/stored
-pvc-8a1f  pvc-postgresql  Delete   no / no      postgresql-0  Lost: the claim is the release's, and
+pvc-8a1f  pvc-postgresql  Delete   no / no      postgresql-0  Lost: the PVC is the release's, and
                                                               the volume's policy is Delete
 
 1 volume holds data and would be lost if the release were uninstalled today.
@@ -165,12 +165,12 @@ const REHEARSAL: &str = r#"Plan       3f9c2a71   runai-backend 2.8.20 -> control
 Release    runai-backend/runai-backend
 Looked at  31,204 worlds (39,005 a second)   61,000 events   2,118 crash points   0.8 s
 
-VOLUME    CLAIM           VERDICT  WHY
+VOLUME    PVC             VERDICT  WHY
 pvc-8a1f  pvc-postgresql  Safe     mounted by the new workload in all of 12 finished ends; held by
-                                   its claim in all of 30 stopped ends
+                                   its PVC in all of 30 stopped ends
 
-No rules for 2 objects: ConfigMap 1, Service 1. None of them is one of these claims or volumes,
-  names one of these claims, or owns a pod that does, so none can reach a volume.
+No rules for 2 objects: ConfigMap 1, Service 1. None of them is one of these PVCs or volumes, names
+  one of these PVCs, or owns a pod that does, so none can reach a volume.
 
 Safe: 1 volume, in every order of events that was looked at, with a crash at any of 2,118 points.
 
@@ -181,7 +181,7 @@ const REHEARSAL_THAT_IS_NOT_SAFE: &str = r#"Plan       3f9c2a71   runai-backend 
 Release    runai-backend/runai-backend
 Looked at  31,204 worlds (39,005 a second)   61,000 events   2,118 crash points   0.8 s
 
-VOLUME    CLAIM           VERDICT   WHY
+VOLUME    PVC             VERDICT   WHY
 pvc-8a1f  pvc-postgresql  Detached  Detached in 212 of 306 ends, Safe in 94
 
 pvc-8a1f (pvc-postgresql)
@@ -196,16 +196,16 @@ The shortest way there:
   step 6  PersistentVolumeClaim/pvc-postgresql goes                                          rule R6
   step 6  PersistentVolume/pvc-8a1f is released                                              rule R5
 
-The rule that bites: R5, a volume whose claim is gone is released
+Decided by rule R5: a volume whose PVC is gone is released
   (pkg/controller/volume/persistentvolume/pv_controller.go).
-R6: a claim that is being deleted goes when no scheduled pod names it.
+R6: a PVC that is being deleted goes when no scheduled pod names it.
 
-What holds it: keep on the claim.
+Prevented by: helm.sh/resource-policy: keep on the PVC.
 Left out of this plan: keep (--without).
 The plan has step 1 (retain); that is why it is Detached, not Lost.
 
-No rules for 2 objects: ConfigMap 1, Service 1. None of them is one of these claims or volumes,
-  names one of these claims, or owns a pod that does, so none can reach a volume.
+No rules for 2 objects: ConfigMap 1, Service 1. None of them is one of these PVCs or volumes, names
+  one of these PVCs, or owns a pod that does, so none can reach a volume.
 
 Not Safe: this plan is not applied.
 
@@ -238,12 +238,12 @@ The shortest way there:
             PersistentVolumeClaim/pvc-postgresql goes                                        rule R6
             PersistentVolume/pvc-8a1f and its disk are erased                                rule R8
 
-The rule that bites: R8, a released volume with policy Delete is erased, with its disk
+Decided by rule R8: a released volume with policy Delete is erased, with its disk
   (pkg/controller/volume/persistentvolume/pv_controller.go).
-R6: a claim that is being deleted goes when no scheduled pod names it.
+R6: a PVC that is being deleted goes when no scheduled pod names it.
 
-No rules for 2 objects: ConfigMap 1, Service 1. None of them is one of these claims or volumes,
-  names one of these claims, or owns a pod that does, so none can reach a volume.
+No rules for 2 objects: ConfigMap 1, Service 1. None of them is one of these PVCs or volumes, names
+  one of these PVCs, or owns a pod that does, so none can reach a volume.
 
 Not Safe: pvc-postgresql Lost.
 
@@ -253,7 +253,7 @@ Next: portolan plan --to VERSION      sets Retain and keep before anything is de
 const REFUSAL: &str = r#"error[PL301]: the installation is not as it was when the plan was made; nothing was written
   PersistentVolumeClaim/pvc-postgresql
     metadata.annotations[helm.sh/resource-policy]: keep -> (absent)
-  why: step 8 relies on it: without it helm deletes the claim
+  why: step 8 relies on it: without it helm deletes the PVC
   next: portolan plan --to 2.20 --out new.plan
 "#;
 
@@ -298,7 +298,7 @@ Rehearsed: 1 volume Safe in 31,204 worlds, 2,118 crash points, 0.8 s.
 
 Volumes
 
-VOLUME    CLAIM           VERDICT  WHY
+VOLUME    PVC             VERDICT  WHY
 pvc-8a1f  pvc-postgresql  Safe     PersistentVolumeClaim/pvc-postgresql is on
                                    PersistentVolume/pvc-8a1f, same UIDs (step 8, volume UID v-1)
 
@@ -381,11 +381,11 @@ fn a_run_in_lines() {
         Some("[6/9] wait Pod/postgresql-0   waits for pod postgresql-0 to end (12 s of at most 120 s)")
     );
     assert_eq!(
-        waiting(6, Cond::HelmEnded(model::HelmToken::new("3f9c2a71", 6, 0)), "").as_deref(),
+        waiting(6, Cond::HelmEnded(portolan_model::HelmToken::new("3f9c2a71", 6, 0)), "").as_deref(),
         Some("[7/9] helm   waits for helm to end (12 s of at most 120 s)")
     );
     assert_eq!(
-        recorded(Record::Observed {
+        recorded(JournalRecord::Observed {
             step: step(0),
             observation: Observation::Done { note: "reclaim policy is Retain".into() }
         })
@@ -393,21 +393,22 @@ fn a_run_in_lines() {
         Some("[1/9] retain PersistentVolume/pvc-8a1f   reclaim policy is Retain")
     );
     assert_eq!(
-        recorded(Record::Effect { step: step(1), effect: Effect::Refused(Refusal::Conflict) }).as_deref(),
+        recorded(JournalRecord::Effect { step: step(1), effect: Effect::Refused(Refusal::Conflict) }).as_deref(),
         Some("[2/9] keep pvc-postgresql   not written: the object has changed since it was read; looks again")
     );
     let long = Effect::Unknown("timeout ".repeat(20));
-    let line = recorded(Record::Effect { step: step(1), effect: long }).expect("a line");
+    let line = recorded(JournalRecord::Effect { step: step(1), effect: long }).expect("a line");
     assert!(line.starts_with("[2/9] keep") && line.ends_with("; looks again"), "{line}");
     assert!(
         line.lines().count() > 1 && line.lines().all(|line| line.len() <= 100),
         "on a terminal it is broken: {line}"
     );
     let long = Effect::Unknown("timeout ".repeat(20));
-    let whole = crate::event(&Event::Recorded(Box::new(Record::Effect { step: step(1), effect: long })), &plan, None);
+    let whole =
+        crate::event(&Event::Recorded(Box::new(JournalRecord::Effect { step: step(1), effect: long })), &plan, None);
     assert_eq!(whole.expect("a line").lines().count(), 1, "a file takes lines of any length");
-    assert_eq!(recorded(Record::Effect { step: step(1), effect: Effect::Done }), None);
-    assert_eq!(recorded(Record::Ended { outcome: Outcome::Finished }), None);
+    assert_eq!(recorded(JournalRecord::Effect { step: step(1), effect: Effect::Done }), None);
+    assert_eq!(recorded(JournalRecord::Ended { outcome: Outcome::Finished }), None);
 }
 
 #[test]
@@ -416,8 +417,8 @@ fn a_forecast_for_programs() {
     assert_eq!(value["headline"], "Safe");
     assert_eq!(value["safe"], true);
     let expected = serde_json::json!([
-        {"verdict": "Safe", "end": "Finished", "release": "deployed", "worlds": 12, "at_step": 6, "story": []},
-        {"verdict": "Detached", "end": "Stopped", "release": "deployed", "worlds": 30, "at_step": 6, "story": []}
+        {"verdict": "Safe", "end": "Finished", "release": "deployed", "worlds": 12, "at_step": 6, "trace": []},
+        {"verdict": "Detached", "end": "Stopped", "release": "deployed", "worlds": 30, "at_step": 6, "trace": []}
     ]);
     assert_eq!(value["volumes"][0]["ends"], expected);
     assert_eq!(value["volumes"][0]["claim"], "PersistentVolumeClaim/runai-backend/pvc-postgresql");
@@ -431,7 +432,7 @@ fn a_written_report() {
     let text = page.markdown();
     let row = "| pvc-8a1f | pvc-postgresql | **Safe** | PersistentVolumeClaim/pvc-postgresql is on \
                PersistentVolume/pvc-8a1f, same UIDs (step 8, volume UID v-1) |";
-    assert!(text.contains("## Volumes\n\n| VOLUME | CLAIM | VERDICT | WHY |\n|---|---|---|---|\n"), "{text}");
+    assert!(text.contains("## Volumes\n\n| VOLUME | PVC | VERDICT | WHY |\n|---|---|---|---|\n"), "{text}");
     assert!(text.contains(row), "{text}");
     assert!(text.contains("**Never `helm rollback`**"), "{text}");
     let plan = crate::plan(&plan, &plan.digest(), None).markdown();
@@ -459,7 +460,7 @@ fn a_run_that_halted_or_never_began() {
     assert!(!text.contains("DOWN") && text.contains("how it is protected now was not read"), "{text}");
     // What has changed since it was verified is no `Finished`.
     let mut gone = samples::now();
-    gone.insert(plan.volumes[0].claim.clone(), model::Seen::Absent);
+    gone.insert(plan.volumes[0].claim.clone(), portolan_model::Seen::Absent);
     let finished = samples::journal(9, Some(Outcome::Finished));
     let text = shown(&crate::run(&plan, &finished, &samples::run_end(None, &gone)), &plan);
     assert!(!text.contains("Finished") && text.contains("error[PL419]") && text.contains("not as it was"), "{text}");
@@ -479,16 +480,18 @@ fn a_second_look() {
 #[test]
 fn a_look_after_a_halt_says_what_the_release_is() {
     let plan = samples::plan();
-    let at =
-        plan.steps().position(|step| matches!(step.kind, model::StepKind::HelmUpgrade { .. })).expect("a helm step");
+    let at = plan
+        .steps()
+        .position(|step| matches!(step.kind, portolan_model::StepKind::HelmUpgrade { .. }))
+        .expect("a helm step");
     let outcome = Some(Outcome::Halted { finding: samples::moved() });
-    let known = |step: usize| engine::Fold {
+    let known = |step: usize| portolan_engine::Fold {
         step: u32::try_from(step).unwrap_or_default(),
         outcome: outcome.clone(),
-        ..engine::Fold::default()
+        ..portolan_engine::Fold::default()
     };
     let base = plan.helm_runs().last().expect("a helm").base_revision;
-    let newest = |revision, status, chart: &model::ChartId| model::ReleaseFact {
+    let newest = |revision, status, chart: &portolan_model::ChartId| portolan_model::ReleaseFact {
         revision,
         status,
         token: None,
@@ -497,10 +500,10 @@ fn a_look_after_a_halt_says_what_the_release_is() {
         docs: [].into(),
         config: serde_json::Value::Null,
     };
-    let (deployed, pending) = (model::ReleaseStatus::Deployed, model::ReleaseStatus::PendingUpgrade);
+    let (deployed, pending) = (portolan_model::ReleaseStatus::Deployed, portolan_model::ReleaseStatus::PendingUpgrade);
     let before = newest(base, deployed, &plan.from);
     let found = crate::undone(&plan, &known(at), Some(&before)).expect("helm wrote nothing");
-    assert_eq!((found.code, found.severity), (model::Code::HelmFailed, model::Severity::Blocking));
+    assert_eq!((found.code, found.severity), (portolan_model::Code::HelmFailed, portolan_model::Severity::Blocking));
     assert!(found.found.contains(&format!("halted in step {}", at + 1)), "{}", found.found);
     assert!(found.evidence[0].contains(&format!("newest revision is {base}: deployed")), "{:?}", found.evidence);
     let text = shown(&crate::verification(&plan, &samples::notes(), &Outcome::Finished, Some(&found)), &plan);
@@ -511,7 +514,7 @@ fn a_look_after_a_halt_says_what_the_release_is() {
     assert_eq!(crate::undone(&plan, &known(at), Some(&newest(base + 1, deployed, &plan.to))), None);
     assert_eq!(crate::undone(&plan, &known(at + 1), None), None);
     assert_eq!(
-        crate::undone(&plan, &engine::Fold { outcome: Some(Outcome::Finished), ..known(at) }, Some(&before)),
+        crate::undone(&plan, &portolan_engine::Fold { outcome: Some(Outcome::Finished), ..known(at) }, Some(&before)),
         None
     );
 }

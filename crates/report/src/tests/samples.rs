@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use model::{
-    ArchivedObject, Change, Code, DatabaseRef, Digest, Entry, Expect, Finding, HelmClient, HelmRun, Hop, Inventory,
-    NewClaim, ObjectChange, Observation, Orphan, Outcome, Plan, PlannedValue, Record, Ref, ReleaseId, ReleaseStatus,
-    SecretKey, Snapshot, Source, Step, StepKind, StepRef, Table, Uid, Undo, ValueChange, ValuesMode, ValuesPath,
-    Verdict, VolumeAim, VolumeEnd,
+use portolan_model::{
+    ArchivedObject, Change, Code, DatabaseRef, Digest, Entry, Finding, HelmClient, HelmRun, Hop, Inventory,
+    JournalRecord, NewClaim, ObjectChange, Observation, Orphan, Outcome, Plan, PlannedValue, Precondition,
+    ProtectedVolume, Provenance, Ref, ReleaseId, ReleaseStatus, SecretKey, Snapshot, Step, StepKind, StepRef, Table,
+    Uid, Undo, ValueChange, ValuesMode, ValuesPath, Verdict, VolumeEnd,
 };
-use rehearse::{Forecast, Rehearsal, Trace, TraceActor, TraceLine, TracePlace, VolumeForecast};
+use portolan_rehearse::{Forecast, Rehearsal, Trace, TraceActor, TraceLine, TracePlace, VolumeForecast};
 use serde_json::json;
 
 const NS: &str = "runai-backend";
@@ -18,8 +18,8 @@ fn version<T: serde::de::DeserializeOwned>(text: &str) -> T {
     serde_json::from_value(json!(text)).expect("a version")
 }
 
-fn chart(name: &str, text: &str) -> model::ChartId {
-    model::ChartId { name: name.into(), version: version(text) }
+fn chart(name: &str, text: &str) -> portolan_model::ChartId {
+    portolan_model::ChartId { name: name.into(), version: version(text) }
 }
 
 pub(super) fn claim() -> Ref {
@@ -61,7 +61,7 @@ fn history() -> Vec<serde_json::Value> {
 
 pub(super) fn inventory() -> Inventory {
     serde_json::from_value(json!({
-        "format": model::FORMAT,
+        "format": portolan_model::FORMAT,
         "cluster": {
             "server": "https://api.prod:6443", "user": "jdoe", "uid": "5c1e0f2a-1111", "version": "v1.27.8",
             "platform": {"platform": "open-shift", "version": "4.14.31", "apps_domain": "apps.prod"},
@@ -78,7 +78,7 @@ pub(super) fn inventory() -> Inventory {
             "claim": claim(), "claim_uid": "c-1", "volume": volume(), "volume_uid": "v-1", "policy": "Delete",
             "class": "standard", "size": "8Gi", "keep_live": null, "keep_stored": null, "in_manifest": true,
             "terminating": false, "mounts": [{"pod": Ref::pod(NS, "postgresql-0"), "workload": null}],
-            "if_uninstalled": {"verdict": "Lost", "why": "the claim is the release's, and the volume's policy is Delete"}
+            "if_uninstalled": {"verdict": "Lost", "why": "the PVC is the release's, and the volume's policy is Delete"}
         }],
         "workloads": [
             {"name": Ref::set(NS, "keycloak"), "ready": true, "state": "1 of 1 ready"},
@@ -99,7 +99,7 @@ fn step(id: &str, kind: StepKind, undo: Undo, line: Option<u32>, command: &str) 
     Step {
         id: id.into(),
         kind,
-        sources: vec![Source { page: page.into(), line, boundary: "into 2.9".into() }],
+        sources: vec![Provenance { page: page.into(), line, boundary: "into 2.9".into() }],
         why: format!("Because of {id}."),
         command: if command.is_empty() { Vec::new() } else { vec![command.into()] },
         undo,
@@ -119,8 +119,8 @@ fn helm_run() -> HelmRun {
         mode: ValuesMode::ResetThenReuse,
         manifest: Digest::of(b"manifest"),
         docs: BTreeMap::new(),
-        free: BTreeMap::new(),
-        guards: Vec::new(),
+        nondeterministic_fields: BTreeMap::new(),
+        required_keys: Vec::new(),
     }
 }
 
@@ -187,7 +187,7 @@ pub(super) fn plan() -> Plan {
     }];
     let (from, to) = (chart("runai-backend", "2.8.20"), chart("control-plane", "2.20.41"));
     Plan {
-        format: model::FORMAT,
+        format: portolan_model::FORMAT,
         cluster: Uid::new("5c1e0f2a-1111"),
         server: "https://api.prod:6443".into(),
         release: release(),
@@ -210,8 +210,11 @@ pub(super) fn plan() -> Plan {
         }],
         unmodelled: Vec::new(),
         lookups: BTreeMap::new(),
-        expects: BTreeMap::from([(claim(), Expect { uid: Some(Uid::new("c-1")), fields: Vec::new(), content: None })]),
-        volumes: vec![aim()],
+        preconditions: BTreeMap::from([(
+            claim(),
+            Precondition { uid: Some(Uid::new("c-1")), fields: Vec::new(), content: None },
+        )]),
+        volumes: vec![protected()],
         databases: vec![database()],
         without: Vec::new(),
         accepted: Vec::new(),
@@ -220,19 +223,19 @@ pub(super) fn plan() -> Plan {
 }
 
 /// What nine steps ended with.
-pub(super) fn notes() -> Vec<engine::StepNote> {
-    vec![engine::StepNote { wrote: false, text: "fine".into() }; 9]
+pub(super) fn notes() -> Vec<portolan_engine::StepNote> {
+    vec![portolan_engine::StepNote { wrote: false, text: "fine".into() }; 9]
 }
 
 fn value(path: &str, change: ValueChange) -> PlannedValue {
     PlannedValue { path: ValuesPath::new(path), change }
 }
 
-fn aim() -> VolumeAim {
-    VolumeAim { claim: claim(), claim_uid: Uid::new("c-1"), volume: volume(), volume_uid: Uid::new("v-1") }
+fn protected() -> ProtectedVolume {
+    ProtectedVolume { claim: claim(), claim_uid: Uid::new("c-1"), volume: volume(), volume_uid: Uid::new("v-1") }
 }
 
-fn end(verdict: Verdict, end: model::End, release: ReleaseStatus) -> VolumeEnd {
+fn end(verdict: Verdict, end: portolan_model::End, release: ReleaseStatus) -> VolumeEnd {
     VolumeEnd { verdict, end, release }
 }
 
@@ -244,15 +247,15 @@ fn line(at: Option<TracePlace>, by: TraceActor, what: &str, rule: Option<&'stati
     TraceLine { at, by, what: what.into(), rule }
 }
 
-/// Everything Safe: a run that stopped leaves a claim that nobody mounts yet.
+/// Everything Safe: a run that stopped leaves a PVC that nobody mounts yet.
 pub(super) fn safe() -> Forecast {
     let ends = BTreeMap::from([
-        (end(Verdict::Safe, model::End::Finished, ReleaseStatus::Deployed), trace(12, &[])),
-        (end(Verdict::Detached, model::End::Stopped, ReleaseStatus::Deployed), trace(30, &[])),
+        (end(Verdict::Safe, portolan_model::End::Finished, ReleaseStatus::Deployed), trace(12, &[])),
+        (end(Verdict::Detached, portolan_model::End::Stopped, ReleaseStatus::Deployed), trace(30, &[])),
     ]);
     Forecast {
         volumes: vec![VolumeForecast {
-            aim: aim(),
+            protected: protected(),
             headline: Verdict::Safe,
             ends,
             finishes: true,
@@ -269,7 +272,7 @@ pub(super) fn safe() -> Forecast {
 /// What a page followed by hand comes to.
 pub(super) fn lost() -> Forecast {
     let typed = |at, what| line(Some(TracePlace::Line(at)), TraceActor::Person, what, None);
-    let story = [
+    let lines = [
         typed(36, "kubectl delete secret runai-backend-postgresql"),
         typed(113, "helm upgrade"),
         line(
@@ -282,21 +285,27 @@ pub(super) fn lost() -> Forecast {
         line(None, TraceActor::Cluster, "PersistentVolume/pvc-8a1f and its disk are erased", Some("R8")),
     ];
     let ends = BTreeMap::from([
-        (end(Verdict::Lost, model::End::Finished, ReleaseStatus::Deployed), trace(212, &story)),
-        (end(Verdict::Doomed, model::End::Finished, ReleaseStatus::Deployed), trace(94, &story[..3])),
+        (end(Verdict::Lost, portolan_model::End::Finished, ReleaseStatus::Deployed), trace(212, &lines)),
+        (end(Verdict::Doomed, portolan_model::End::Finished, ReleaseStatus::Deployed), trace(94, &lines[..3])),
     ]);
-    let volume =
-        VolumeForecast { aim: aim(), headline: Verdict::Lost, ends, finishes: true, unknown: Vec::new(), stuck: None };
+    let volume = VolumeForecast {
+        protected: protected(),
+        headline: Verdict::Lost,
+        ends,
+        finishes: true,
+        unknown: Vec::new(),
+        stuck: None,
+    };
     Forecast { volumes: vec![volume], ..safe() }
 }
 
-/// What a plan without `keep` comes to: the claim goes, Retain keeps the disk.
+/// What a plan without `keep` comes to: the PVC goes, Retain keeps the disk.
 pub(super) fn unguarded() -> (Plan, Forecast) {
     let mut plan = plan();
     plan.without = vec!["keep".into()];
     plan.hops[0].steps.remove(1);
     let at = |step| Some(TracePlace::Step(step));
-    let story = [
+    let lines = [
         line(
             at(5),
             TraceActor::Helm,
@@ -309,8 +318,8 @@ pub(super) fn unguarded() -> (Plan, Forecast) {
     let mut forecast = lost();
     forecast.volumes[0].headline = Verdict::Detached;
     forecast.volumes[0].ends = BTreeMap::from([
-        (end(Verdict::Safe, model::End::Finished, ReleaseStatus::Deployed), trace(94, &[])),
-        (end(Verdict::Detached, model::End::Stopped, ReleaseStatus::Deployed), trace(212, &story)),
+        (end(Verdict::Safe, portolan_model::End::Finished, ReleaseStatus::Deployed), trace(94, &[])),
+        (end(Verdict::Detached, portolan_model::End::Stopped, ReleaseStatus::Deployed), trace(212, &lines)),
     ]);
     (plan, forecast)
 }
@@ -368,20 +377,22 @@ pub(super) fn journal(over: usize, outcome: Option<Outcome>) -> Vec<Entry> {
         },
         look(after, "same database; 4 tables: 1 equal, 1 grew, 1 new, changed by the migration: public.clusters"),
     ];
-    let mut records = vec![Record::Started { plan: plan().digest(), host: "bastion".into() }, Record::Bound];
+    let mut records =
+        vec![JournalRecord::Started { plan: plan().digest(), host: "bastion".into() }, JournalRecord::Bound];
     for (at, observation) in (0..).zip(observations.into_iter().take(over)) {
-        records.push(Record::Observed { step: StepRef { index: at, attempt: 0 }, observation });
+        records.push(JournalRecord::Observed { step: StepRef { index: at, attempt: 0 }, observation });
     }
-    records.extend(outcome.map(|outcome| Record::Ended { outcome }));
+    records.extend(outcome.map(|outcome| JournalRecord::Ended { outcome }));
     let prev = Digest::of(b"");
-    let entry = |(seq, record): (u64, Record)| Entry { seq, prev: prev.clone(), at: 1_754_042_400 + 9 * seq, record };
+    let entry =
+        |(seq, record): (u64, JournalRecord)| Entry { seq, prev: prev.clone(), at: 1_754_042_400 + 9 * seq, record };
     (0..).zip(records).map(entry).collect()
 }
 
 pub(super) fn moved() -> Finding {
     Finding::blocking(Code::Moved, "the installation is not as it was when the plan was made; nothing was written")
         .with("PersistentVolumeClaim/pvc-postgresql  metadata.annotations[helm.sh/resource-policy]: keep -> (absent)")
-        .why("step 8 relies on it: without it helm deletes the claim")
+        .why("step 8 relies on it: without it helm deletes the PVC")
         .next("portolan plan --to 2.20 --out new.plan")
 }
 
@@ -400,22 +411,22 @@ pub(super) fn run_end<'a>(rehearsal: Option<&'a Rehearsal>, now: &'a crate::Now)
 
 /// The end of a run as it is read once more: everything runs and is protected.
 pub(super) fn now() -> crate::Now {
-    let aim = aim();
-    let object = |json: serde_json::Value| model::Seen::There(model::Object::new(json));
+    let protected = protected();
+    let object = |json: serde_json::Value| portolan_model::Seen::There(portolan_model::Object::new(json));
     let claim = serde_json::json!({
-        "kind": "PersistentVolumeClaim", "spec": {"volumeName": aim.volume.name()},
-        "metadata": {"uid": aim.claim_uid, "annotations": {"helm.sh/resource-policy": "keep"}},
+        "kind": "PersistentVolumeClaim", "spec": {"volumeName": protected.volume.name()},
+        "metadata": {"uid": protected.claim_uid, "annotations": {"helm.sh/resource-policy": "keep"}},
     });
     let volume = serde_json::json!({
-        "kind": "PersistentVolume", "metadata": {"uid": aim.volume_uid}, "spec": {"persistentVolumeReclaimPolicy": "Retain"},
+        "kind": "PersistentVolume", "metadata": {"uid": protected.volume_uid}, "spec": {"persistentVolumeReclaimPolicy": "Retain"},
     });
     let pod = serde_json::json!({"kind": "Pod", "status": {"phase": "Running"}});
     let pods = plan().databases.into_iter().map(|database| (database.pod, object(pod.clone())));
-    [(aim.claim.clone(), object(claim)), (aim.volume, object(volume))].into_iter().chain(pods).collect()
+    [(protected.claim.clone(), object(claim)), (protected.volume, object(volume))].into_iter().chain(pods).collect()
 }
 
 /// The same with the database stopped.
 pub(super) fn stopped() -> crate::Now {
-    let pods = plan().databases.into_iter().map(|database| (database.pod, model::Seen::Absent));
+    let pods = plan().databases.into_iter().map(|database| (database.pod, portolan_model::Seen::Absent));
     now().into_iter().chain(pods).collect()
 }

@@ -7,8 +7,8 @@ use std::process::Command;
 use anyhow::{Context, Result};
 use fs_err as fs;
 
-use super::build::Work;
 use super::pins;
+use super::work::Work;
 
 /// The step: the node's packages under `node`, PostgreSQL's under `postgres`.
 pub(crate) fn unpack(work: &Work<'_>, to: &Path) -> Result<()> {

@@ -198,7 +198,7 @@ fn controllers(run: &Path, build: &Build) -> Result<Vec<Program>> {
     let scheduler = Command::new(build.kubernetes("kube-scheduler"))
         .arg(kubeconfig("scheduler"))
         .args(["--leader-elect=false", "--bind-address=127.0.0.1", "--secure-port=10259"])
-        // With it a pod is tried again the moment its claim is bound, at times before the scheduler's own copy of the claim
+        // With it a pod is tried again the moment its PVC is bound, at times before the scheduler's own copy of the PVC
         // is (pkg/scheduler/util/assumecache has a handler of its own): it fails, and is next looked at after 5 minutes.
         .arg("--feature-gates=SchedulerPopFromBackoffQ=false")
         // Whatever else keeps a pod back that could run is not kept for those 5 minutes either.

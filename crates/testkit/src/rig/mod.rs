@@ -19,6 +19,7 @@ mod pki;
 mod running;
 mod space;
 mod state;
+mod work;
 
 pub use api::Api;
 pub(crate) use api::Upstream;

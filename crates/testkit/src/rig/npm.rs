@@ -8,7 +8,7 @@ use std::process::Command;
 use anyhow::{Context, Result};
 use fs_err as fs;
 
-use super::build::{Work, sources};
+use super::work::{Work, sources};
 
 /// The package's name, which has Node's name of the architecture in it.
 const PACKAGE: &str = if cfg!(target_arch = "aarch64") {

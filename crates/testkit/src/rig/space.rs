@@ -48,7 +48,7 @@ impl Namespace<'_> {
         self.rig.api().find(&format!("/{api}/namespaces/{}/{rest}", self.name))
     }
 
-    /// The volumes whose claims are, or were, in this namespace.
+    /// The volumes whose PVCs are, or were, in this namespace.
     ///
     /// # Errors
     /// Where they cannot be listed.

@@ -6,48 +6,52 @@ use std::process::Command;
 use anyhow::{Context, Result};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use helm_compat::{upgrade_argv, values};
-use inventory::survey::Survey;
-use model::{Carried, HelmRun, HelmToken, PlanFile};
+use portolan_helm_compat::{upgrade_argv, values};
+use portolan_inventory::survey::Survey;
+use portolan_model::{Carried, HelmRun, HelmToken, PlanFile};
 use serde_json::{Value, json};
 
-use super::{Site, run};
+use super::{ClusterFixture, run};
 
-impl Site<'_> {
+impl ClusterFixture<'_> {
     /// Types the page's commands that a script has, one after another, whatever came of the last.
     ///
     /// # Errors
     /// Where the commands are not those of a page.
-    pub fn type_page(&self, lines: &[recipe::PageLine], hear: &mut dyn FnMut(&recipe::PageLine)) -> Result<()> {
+    pub fn type_page(
+        &self,
+        lines: &[portolan_recipe::PageLine],
+        on_event: &mut dyn FnMut(&portolan_recipe::PageLine),
+    ) -> Result<()> {
         let release = self.release();
         for line in lines {
-            hear(line);
+            on_event(line);
             let mut kubectl = self.rig.kubectl();
             kubectl.args(["-n", self.space.name()]);
             match &line.op {
-                recipe::PageOp::Nothing => continue,
-                recipe::PageOp::PatchVolumeOf { claim, patch } => {
+                portolan_recipe::PageOp::Nothing => continue,
+                portolan_recipe::PageOp::PatchVolumeOf { claim, patch } => {
                     let claim = self.space.find("api/v1", &format!("persistentvolumeclaims/{claim}"))?;
                     let volume =
                         claim.as_ref().and_then(|claim| claim["spec"]["volumeName"].as_str()).unwrap_or_default();
                     kubectl.args(["patch", "pv", volume, "-p", &patch.to_string()]);
                 }
-                recipe::PageOp::Annotate { claim, annotations } => {
+                portolan_recipe::PageOp::Annotate { claim, annotations } => {
                     let patch = json!({"metadata": {"annotations": annotations}});
                     kubectl.args(["patch", "pvc", claim, "-p", &patch.to_string()]);
                 }
-                recipe::PageOp::Delete(objects) => {
-                    let names = objects.iter().filter_map(|text| recipe::object(text, &release));
+                portolan_recipe::PageOp::Delete(objects) => {
+                    let names = objects.iter().filter_map(|text| portolan_recipe::object(text, &release));
                     kubectl
                         .arg("delete")
                         .args(names.map(|name| format!("{}/{}", name.kind().to_lowercase(), name.name())));
                 }
-                recipe::PageOp::HelmUpgrade { values, set } => {
+                portolan_recipe::PageOp::HelmUpgrade { values, set } => {
                     let kubeconfig =
                         self.client().kubeconfig().map(Path::to_owned).unwrap_or_else(|| self.rig.kubeconfig());
                     let mut command = self.helm_command(&kubeconfig);
                     command.args(["upgrade", "runai-backend"]).arg(self.archive("control-plane-2.20.41")?);
-                    if *values == model::ValuesMode::ResetThenReuse {
+                    if *values == portolan_model::ValuesMode::ResetThenReuse {
                         command.arg("--reset-then-reuse-values");
                     }
                     for setting in set {
@@ -105,10 +109,10 @@ impl Site<'_> {
     ///
     /// # Errors
     /// Where the plan does not upgrade, a Secret cannot be changed, or what is done fails.
-    pub fn past_guards<R>(&self, file: &PlanFile, mut act: impl FnMut() -> Result<R>) -> Result<R> {
+    pub fn with_required_keys<R>(&self, file: &PlanFile, mut act: impl FnMut() -> Result<R>) -> Result<R> {
         let run = file.plan.helm_runs().next().context("the plan upgrades")?;
         let fill = |value: Value| {
-            run.guards.iter().try_for_each(|guard| {
+            run.required_keys.iter().try_for_each(|guard| {
                 let secret = &guard.key.secret;
                 let path = format!("/api/v1/namespaces/{}/secrets/{}", secret.namespace(), secret.name());
                 self.rig.api().patch(&path, &json!({"data": {guard.key.key.as_str(): value}})).map(drop)

@@ -3,15 +3,15 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use helm_compat::chart::PackedChart;
-use inventory::Survey;
-use model::{PlanFile, StepKind};
-use recipe::Book;
+use portolan_helm_compat::chart::PackedChart;
+use portolan_inventory::Survey;
+use portolan_model::{PlanFile, StepKind};
+use portolan_recipe::RecipeSet;
+use portolan_testkit::rig::PATIENCE;
+use portolan_workflow::{HopRendering, Limits, Rehearse, UpgradeRequest};
 use serde_json::Value;
-use testkit::rig::PATIENCE;
-use workflow::{HopRendering, Limits, Rehearse, UpgradeRequest};
 
-use super::{Site, told};
+use super::{ClusterFixture, to_anyhow};
 use crate::sim;
 
 /// Seconds that a run waits for workloads that will not become ready.
@@ -41,7 +41,7 @@ pub fn past_checks(mut file: PlanFile) -> PlanFile {
     file
 }
 
-impl Site<'_> {
+impl ClusterFixture<'_> {
     /// Plans an upgrade to fixture charts with the built-in recipes.
     ///
     /// # Errors
@@ -57,7 +57,7 @@ impl Site<'_> {
     /// # Errors
     /// What the planner says.
     pub fn plan_from(&self, found: &Survey, to: &[&str], without: &[&str]) -> Result<PlanFile> {
-        self.plan_found(found, &sim::request(&found.inventory.release.chart, to, without).map_err(told)?)
+        self.plan_found(found, &sim::request(&found.inventory.release.chart, to, without).map_err(to_anyhow)?)
     }
 
     /// The same to one chart, whichever, with values of the user's.
@@ -81,14 +81,16 @@ impl Site<'_> {
     /// # Errors
     /// What the planner says.
     pub fn renderings(&self, found: &Survey, to: &[&str]) -> Result<Vec<HopRendering>> {
-        let request = sim::request(&found.inventory.release.chart, to, &[]).map_err(told)?;
-        self.runtime.block_on(workflow::rendered(&self.target, found, &Book::builtin(), &request)).map_err(told)
+        let request = sim::request(&found.inventory.release.chart, to, &[]).map_err(to_anyhow)?;
+        self.runtime
+            .block_on(portolan_workflow::rendered(&self.target, found, &RecipeSet::builtin(), &request))
+            .map_err(to_anyhow)
     }
 
     fn plan_found(&self, found: &Survey, request: &UpgradeRequest) -> Result<PlanFile> {
-        let book = Book::builtin();
-        let planned = workflow::plan(&self.target, found, &book, request, Rehearse::No);
-        let mut file = self.runtime.block_on(planned).map_err(told)?.file;
+        let book = RecipeSet::builtin();
+        let planned = portolan_workflow::plan(&self.target, found, &book, request, Rehearse::No);
+        let mut file = self.runtime.block_on(planned).map_err(to_anyhow)?.file;
         set_ready_limit(&mut file, PATIENCE.as_secs());
         Ok(file)
     }

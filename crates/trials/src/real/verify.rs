@@ -3,37 +3,37 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use adapters::kubernetes::Client;
-use adapters::postgres::{self, Depth};
-use adapters::store::RunStore;
 use anyhow::Result;
-use model::{DatabaseRef, Event, Outcome, Plan, ReleaseStatus, Snapshot};
-use workflow::{Fold, RunDriver, Stops, Target};
+use portolan_adapters::kubernetes::Client;
+use portolan_adapters::postgres::{self, Depth};
+use portolan_adapters::store::RunStore;
+use portolan_model::{DatabaseRef, Event, Outcome, Plan, ReleaseStatus, Snapshot};
+use portolan_workflow::{Fold, RunDriver, Stops, Target};
 
-use super::{Site, told};
+use super::{ClusterFixture, to_anyhow};
 
 /// What a run's journal knows.
 ///
 /// # Errors
 /// Where it cannot be read.
 pub fn known(folder: &Path) -> Result<Fold> {
-    let entries = RunStore::open(folder).map_err(told)?.entries().map_err(told)?;
+    let entries = RunStore::open(folder).map_err(to_anyhow)?.entries().map_err(to_anyhow)?;
     Ok(Fold::of(entries.iter().map(|entry| &entry.record)))
 }
 
-impl Site<'_> {
+impl ClusterFixture<'_> {
     /// Carries out the verifying steps of a run again, as `portolan verify` does; with what each saw.
     ///
     /// # Errors
     /// Where the run's folder cannot be read.
     pub fn verify(&self, folder: &Path) -> Result<(Outcome, Vec<String>)> {
-        let store = RunStore::open(folder).map_err(told)?;
-        let (plan, known) = (store.plan().map_err(told)?, known(folder)?);
-        let client = self.runtime.block_on(Client::connect(self.client().kubeconfig(), None)).map_err(told)?;
+        let store = RunStore::open(folder).map_err(to_anyhow)?;
+        let (plan, known) = (store.plan().map_err(to_anyhow)?, known(folder)?);
+        let client = self.runtime.block_on(Client::connect(self.client().kubeconfig(), None)).map_err(to_anyhow)?;
         let mut driver = RunDriver::new(Target::cluster(client, None), store);
         let (stops, mut silent) = (Stops::never(), |_: &Event, _: &Plan| {});
-        let verified = workflow::verify(&mut driver, &plan, &known, &stops, &mut silent);
-        let verified = self.runtime.block_on(verified).map_err(told)?;
+        let verified = portolan_workflow::verify(&mut driver, &plan, &known, &stops, &mut silent);
+        let verified = self.runtime.block_on(verified).map_err(to_anyhow)?;
         Ok((verified.outcome, verified.notes.iter().map(|note| note.text.clone()).collect()))
     }
 
@@ -57,7 +57,8 @@ impl Site<'_> {
     /// # Errors
     /// Where the records cannot be read.
     pub fn release_status(&self) -> Result<ReleaseStatus> {
-        let facts = self.runtime.block_on(self.client().releases(&self.release(), &BTreeMap::new())).map_err(told)?;
+        let facts =
+            self.runtime.block_on(self.client().releases(&self.release(), &BTreeMap::new())).map_err(to_anyhow)?;
         Ok(facts.last().map_or(ReleaseStatus::Unknown, |fact| fact.status))
     }
 }

@@ -5,13 +5,13 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use model::{End, Object, Ref, Uid, VolumeAim, VolumeEnd};
-use rehearse::{Alive, judge};
+use portolan_model::{End, Object, ProtectedVolume, Ref, Uid, VolumeEnd};
+use portolan_rehearse::{Alive, judge};
+use portolan_testkit::rig::PATIENCE;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use testkit::rig::PATIENCE;
 
-use super::{DATABASE, Site};
+use super::{ClusterFixture, DATABASE};
 
 /// The pod of the metrics, on plain Kubernetes.
 const METRICS: &str = "runai-backend-thanos-receive-0";
@@ -29,8 +29,8 @@ pub enum Data {
 
 /// A volume that a trial looks at.
 pub struct Watched {
-    /// Claim and volume with their UIDs.
-    pub aim: VolumeAim,
+    /// PVC and volume with their UIDs.
+    pub protected: ProtectedVolume,
     /// The folder that its bytes are in.
     disk: PathBuf,
     /// A file in it that is there as long as the bytes are.
@@ -39,21 +39,21 @@ pub struct Watched {
     pod: &'static str,
 }
 
-impl Site<'_> {
-    /// The volume under the database's claim, as it is now.
+impl ClusterFixture<'_> {
+    /// The volume under the database's PVC, as it is now.
     ///
     /// # Errors
-    /// Where the claim is not bound.
-    pub fn aim(&self) -> Result<VolumeAim> {
+    /// Where the PVC is not bound.
+    pub fn protected(&self) -> Result<ProtectedVolume> {
         self.aim_of(&self.start.claim)
     }
 
-    fn aim_of(&self, name: &str) -> Result<VolumeAim> {
+    fn aim_of(&self, name: &str) -> Result<ProtectedVolume> {
         let claim = self.space.find("api/v1", &format!("persistentvolumeclaims/{name}"))?;
-        let claim = Object::new(claim.context("the claim is there")?);
+        let claim = Object::new(claim.context("the PVC is there")?);
         let volume = self.rig.api().get(&format!("/api/v1/persistentvolumes/{}", claim.text("/spec/volumeName")))?;
         let volume = Object::new(volume);
-        Ok(VolumeAim {
+        Ok(ProtectedVolume {
             claim: Ref::claim(self.space.name(), name),
             claim_uid: claim.uid(),
             volume: Ref::volume(volume.text("/metadata/name")),
@@ -61,11 +61,11 @@ impl Site<'_> {
         })
     }
 
-    /// That volume, then the one under the claim of the metrics where there is one.
+    /// That volume, then the one under the PVC of the metrics where there is one.
     ///
     /// # Errors
-    /// Where a claim is not bound.
-    pub fn aims(&self) -> Result<Vec<VolumeAim>> {
+    /// Where a PVC is not bound.
+    pub fn protected_volumes(&self) -> Result<Vec<ProtectedVolume>> {
         std::iter::once(&self.start.claim).chain(&self.start.metrics).map(|claim| self.aim_of(claim)).collect()
     }
 
@@ -73,8 +73,8 @@ impl Site<'_> {
     ///
     /// # Errors
     /// Where it is no folder of the rig's.
-    pub fn disk(&self, aim: &VolumeAim) -> Result<PathBuf> {
-        let volume = self.rig.api().get(&format!("/api/v1/persistentvolumes/{}", aim.volume.name()))?;
+    pub fn disk(&self, protected: &ProtectedVolume) -> Result<PathBuf> {
+        let volume = self.rig.api().get(&format!("/api/v1/persistentvolumes/{}", protected.volume.name()))?;
         self.rig.folder(&volume).context("it is a folder of the rig's provisioner")
     }
 
@@ -87,12 +87,12 @@ impl Site<'_> {
             Data::Database => (Some(&self.start.claim), DATABASE, "data/PG_VERSION"),
             Data::Metrics => (self.start.metrics.as_ref(), METRICS, "of-the-trial"),
         };
-        let aim = self.aim_of(claim.context("this start has no such data")?)?;
-        let disk = self.disk(&aim)?;
+        let protected = self.aim_of(claim.context("this start has no such data")?)?;
+        let disk = self.disk(&protected)?;
         if data == Data::Metrics {
             fs_err::write(disk.join(mark), "portolan")?;
         }
-        Ok(Watched { aim, disk, mark, pod })
+        Ok(Watched { protected, disk, mark, pod })
     }
 
     /// What has become of the volume once nothing moves any more.
@@ -101,18 +101,18 @@ impl Site<'_> {
     /// Where it never grows quiet.
     pub fn look(&self, watched: &Watched, end: End) -> Result<VolumeEnd> {
         self.wait_until_quiet(watched)?;
-        let aim = &watched.aim;
+        let protected = &watched.protected;
         let mut objects: BTreeMap<Ref, Object> = BTreeMap::new();
         let api = self.rig.api();
-        if let Some(claim) = self.space.find("api/v1", &format!("persistentvolumeclaims/{}", aim.claim.name()))? {
-            objects.insert(aim.claim.clone(), Object::new(claim));
+        if let Some(claim) = self.space.find("api/v1", &format!("persistentvolumeclaims/{}", protected.claim.name()))? {
+            objects.insert(protected.claim.clone(), Object::new(claim));
         }
-        if let Some(volume) = api.find(&format!("/api/v1/persistentvolumes/{}", aim.volume.name()))? {
-            objects.insert(aim.volume.clone(), Object::new(volume));
+        if let Some(volume) = api.find(&format!("/api/v1/persistentvolumes/{}", protected.volume.name()))? {
+            objects.insert(protected.volume.clone(), Object::new(volume));
         }
         let pods: Vec<Object> = self.pods()?.into_iter().map(with_kind).collect();
         let alive = if watched.disk.join(watched.mark).exists() { Alive::Yes } else { Alive::No };
-        let (verdict, _) = judge(aim, alive, &|name: &Ref| objects.get(name), &pods);
+        let (verdict, _) = judge(protected, alive, &|name: &Ref| objects.get(name), &pods);
         Ok(VolumeEnd { verdict, end, release: self.release_status()? })
     }
 
@@ -121,10 +121,10 @@ impl Site<'_> {
         Ok(list["items"].as_array().cloned().unwrap_or_default())
     }
 
-    /// Waits until claim, volume and pod have not changed for three seconds: controllers here act within one. What is on its way
+    /// Waits until PVC, volume and pod have not changed for three seconds: controllers here act within one. What is on its way
     /// is given longer, for on a machine with much to do that takes its time.
     fn wait_until_quiet(&self, watched: &Watched) -> Result<()> {
-        let aim = &watched.aim;
+        let protected = &watched.protected;
         let until = Instant::now() + PATIENCE;
         let mut last = (String::new(), Instant::now());
         while Instant::now() < until {
@@ -134,8 +134,8 @@ impl Site<'_> {
             for pod in self.pods()?.iter().filter(|pod| pod["metadata"]["name"] == watched.pod) {
                 now.push_str(&version(pod));
             }
-            let claim = self.space.find("api/v1", &format!("persistentvolumeclaims/{}", aim.claim.name()))?;
-            let volume = self.rig.api().find(&format!("/api/v1/persistentvolumes/{}", aim.volume.name()))?;
+            let claim = self.space.find("api/v1", &format!("persistentvolumeclaims/{}", protected.claim.name()))?;
+            let volume = self.rig.api().find(&format!("/api/v1/persistentvolumes/{}", protected.volume.name()))?;
             claim.iter().chain(&volume).for_each(|value| now.push_str(&version(value)));
             if now != last.0 {
                 last = (now, Instant::now());
@@ -148,7 +148,7 @@ impl Site<'_> {
     }
 
     /// How long something that moves without a change is waited for: a pod that ends does so by itself; one that has not started
-    /// although its claim is there, or that its set wants, or will want once it has seen its newest template, may be one that
+    /// although its PVC is there, or that its set wants, or will want once it has seen its newest template, may be one that
     /// never comes.
     fn on_its_way(&self, watched: &Watched) -> Result<Duration> {
         const MAYBE: Duration = Duration::from_secs(60);
@@ -158,7 +158,7 @@ impl Site<'_> {
             return Ok(PATIENCE);
         }
         if pod.as_ref().is_some_and(|pod| pod["status"]["phase"] == "Pending") {
-            let claim = format!("persistentvolumeclaims/{}", watched.aim.claim.name());
+            let claim = format!("persistentvolumeclaims/{}", watched.protected.claim.name());
             let is_there = self.space.find("api/v1", &claim)?.is_some_and(|claim| !ends(&claim));
             return Ok(if is_there { MAYBE } else { Duration::ZERO });
         }

@@ -5,7 +5,7 @@ use std::process::Output;
 use anyhow::Result;
 use serde_json::Value;
 
-use super::site::Site;
+use super::site::CaseFixture;
 use super::{Expect, Upgrade};
 use crate::program::Program;
 
@@ -30,7 +30,7 @@ pub(super) struct Answer {
 
 impl Answer {
     /// Out of what `portolan plan -o json` printed; where the plan says nothing against itself, a rehearsal is asked.
-    pub(super) fn planned(site: &Site<'_>, program: &Program, out: &Output, plan: &str) -> Result<Self> {
+    pub(super) fn planned(site: &CaseFixture<'_>, program: &Program, out: &Output, plan: &str) -> Result<Self> {
         let exit = out.status.code().unwrap_or(-1);
         let said: Value = serde_json::from_slice(&out.stdout).unwrap_or_default();
         let (blocking, others): (Vec<&Value>, Vec<&Value>) =
@@ -47,7 +47,7 @@ impl Answer {
     }
 
     /// Out of what a real upgrade by Portolan printed, and what became of the rows.
-    pub(super) fn applied(site: &Site<'_>, out: &Output) -> Result<Self> {
+    pub(super) fn applied(site: &CaseFixture<'_>, out: &Output) -> Result<Self> {
         let exit = out.status.code().unwrap_or(-1);
         let (stdout, stderr) = (words(&out.stdout), words(&out.stderr));
         let objections = errors(&stderr, &stdout).collect();

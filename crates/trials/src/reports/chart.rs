@@ -20,7 +20,7 @@ pub enum Frame {
     /// The chart has the PVC `store`, and the pod names it.
     #[default]
     Claim,
-    /// The StatefulSet has the claim template `data`.
+    /// The StatefulSet has the PVC template `data`.
     Template,
 }
 

@@ -6,7 +6,7 @@ use anyhow::Result;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::site::Site;
+use super::site::CaseFixture;
 
 /// Something that an upgrade with helm alone does.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -82,7 +82,7 @@ pub(super) struct Before {
 
 impl Before {
     /// Looks at what the harms are about.
-    pub(super) fn look(site: &Site<'_>, harms: &[Harm]) -> Result<Self> {
+    pub(super) fn look(site: &CaseFixture<'_>, harms: &[Harm]) -> Result<Self> {
         let mut before = Self { volumes: volumes(site)?, uids: BTreeMap::new(), values: BTreeMap::new() };
         for harm in harms {
             match harm {
@@ -98,7 +98,7 @@ impl Before {
     }
 
     /// Whether a harm has come; `failed` is what a helm that failed said.
-    pub(super) fn has_come(&self, site: &Site<'_>, harm: &Harm, failed: Option<&str>) -> Result<bool> {
+    pub(super) fn has_come(&self, site: &CaseFixture<'_>, harm: &Harm, failed: Option<&str>) -> Result<bool> {
         Ok(match harm {
             Harm::HelmFails(text) => failed.is_some_and(|said| said.contains(text)),
             Harm::Gone(object) => {
@@ -134,16 +134,16 @@ impl Before {
     }
 }
 
-fn uid(site: &Site<'_>, object: &str) -> Result<Option<String>> {
+fn uid(site: &CaseFixture<'_>, object: &str) -> Result<Option<String>> {
     Ok(site.get(object)?.and_then(|object| object["metadata"]["uid"].as_str().map(str::to_owned)))
 }
 
-fn value(site: &Site<'_>, object: &str, field: &str) -> Result<Option<Value>> {
+fn value(site: &CaseFixture<'_>, object: &str, field: &str) -> Result<Option<Value>> {
     Ok(site.get(object)?.and_then(|object| object.pointer(field).cloned()))
 }
 
 /// The UIDs of the site's volumes.
-fn volumes(site: &Site<'_>) -> Result<Vec<String>> {
+fn volumes(site: &CaseFixture<'_>) -> Result<Vec<String>> {
     let all = site.live().volumes()?;
     Ok(all.iter().filter_map(|volume| volume["metadata"]["uid"].as_str().map(str::to_owned)).collect())
 }

@@ -1,8 +1,8 @@
 //! Looking at a cluster as cheaply as it goes: a test polls.
 
 use anyhow::{Context, Result, bail};
+use portolan_testkit::rig::Rig;
 use serde_json::Value;
-use testkit::rig::Rig;
 
 /// A kind that the cases are about: its names in small letters, its kind, where it is served, and whether it is in a namespace.
 type Kind = (&'static [&'static str], &'static str, &'static str, bool);

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result};
+use portolan_testkit::rig::Rig;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use testkit::rig::Rig;
 
 use super::answer::Answer;
 use super::harm::Before;
-use super::site::Site;
+use super::site::CaseFixture;
 use super::{Case, Expect, Harm, Row};
 use crate::program::Program;
 use crate::side_by_side;
@@ -123,7 +123,7 @@ impl Case {
             (Some(only), Some(all)) => only.iter().filter(|helm| all.contains(helm)).cloned().collect(),
             (Some(only), None) => only.clone(),
             (None, Some(all)) => all.to_vec(),
-            (None, None) => vec![testkit::rig::pins::HELM[1].to_owned()],
+            (None, None) => vec![portolan_testkit::rig::pins::HELM[1].to_owned()],
         }
     }
 }
@@ -150,7 +150,7 @@ pub fn plans(
     let groups: Vec<Vec<&Trial>> = groups.into_values().collect();
     let one = |group: &Vec<&Trial>| -> Result<Vec<Outcome>> {
         let first = group.first().context("a group has a trial")?;
-        let site = match Site::install(rig, &first.helm, &first.upgrade) {
+        let site = match CaseFixture::install(rig, &first.helm, &first.upgrade) {
             Ok(site) => site,
             Err(error) => return Ok(group.iter().map(|trial| Outcome::broken(trial, &error)).collect()),
         };
@@ -163,7 +163,7 @@ pub fn plans(
     Ok(outcomes.into_iter().flatten().collect())
 }
 
-fn ask(site: &Site<'_>, program: &Program, at: usize, trial: &Trial) -> Result<Outcome> {
+fn ask(site: &CaseFixture<'_>, program: &Program, at: usize, trial: &Trial) -> Result<Outcome> {
     let upgrade = site.upgrade(&trial.upgrade)?;
     let name = format!("charts-{at}");
     let answer = if trial.apply {
@@ -207,7 +207,7 @@ pub fn harms(
 }
 
 fn harm(rig: &Rig, case: &Case, helm: &str) -> Result<HarmSeen> {
-    let site = Site::install(rig, helm, &case.upgrade)?;
+    let site = CaseFixture::install(rig, helm, &case.upgrade)?;
     let upgrade = site.upgrade(&case.upgrade)?;
     let before = Before::look(&site, &case.harm)?;
     let out = site.bare_helm(&upgrade)?;

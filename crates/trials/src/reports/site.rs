@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use anyhow::{Context, Result, bail};
-use model::Object;
+use portolan_model::Object;
+use portolan_testkit::rig::{Namespace, Rig};
 use serde_json::{Value, json};
-use testkit::rig::{Namespace, Rig};
 
 use super::live::Live;
 use super::{Chart, Prepare, Upgrade};
@@ -27,7 +27,7 @@ pub(super) const NEW: &str = "2.20.0";
 const LIMITS: &str = "ready=300s,delete=300s,helm=300s";
 
 /// A release in a namespace of its own.
-pub struct Site<'a> {
+pub struct CaseFixture<'a> {
     rig: &'a Rig,
     space: Namespace<'a>,
     live: Live<'a>,
@@ -37,7 +37,7 @@ pub struct Site<'a> {
     rows: BTreeMap<PathBuf, String>,
 }
 
-impl<'a> Site<'a> {
+impl<'a> CaseFixture<'a> {
     /// Installs 2.13.0 with a real helm, waits until it is ready, and does what the case prepares.
     ///
     /// # Errors
@@ -112,7 +112,7 @@ impl<'a> Site<'a> {
         Ok(serde_json::from_value(self.filled(raw)?)?)
     }
 
-    /// Fills in what is of this site: see [`Site::filled_text`]; `$PORT` is a number, and `$RANDOM:N` a text of N letters and
+    /// Fills in what is of this site: see [`CaseFixture::filled_text`]; `$PORT` is a number, and `$RANDOM:N` a text of N letters and
     /// digits that do not compress.
     fn filled(&self, value: &Value) -> Result<Value> {
         Ok(match value {
@@ -172,7 +172,8 @@ impl<'a> Site<'a> {
         // A pod of a Job, or one that nobody owns, is no workload.
         let is_store = |item: &Value| item["kind"] == "Pod" && item["metadata"]["name"] == "store-0";
         let ready = |item: &&Value| {
-            (item["kind"] == "Pod" && !is_store(item)) || kube_facts::readiness(&Object::new((*item).clone())).is_ok()
+            (item["kind"] == "Pod" && !is_store(item))
+                || portolan_kube_facts::readiness(&Object::new((*item).clone())).is_ok()
         };
         if !list.iter().all(|item| ready(&item)) {
             return Ok(false);
@@ -340,7 +341,7 @@ impl<'a> Site<'a> {
     }
 }
 
-impl Drop for Site<'_> {
+impl Drop for CaseFixture<'_> {
     fn drop(&mut self) {
         if let Err(error) = self.live.clean()
             && !std::thread::panicking()

@@ -1,14 +1,14 @@
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
-use model::{ChartId, HelmClient, ReleaseId, ValuesMode};
+use portolan_model::{ChartId, HelmClient, ReleaseId, ValuesMode};
 
 use super::*;
 
 /// A program that is a shell script. It is written by another process: while one of ours has a file open for
 /// writing, any child that another test starts at that moment has it too, and then it cannot be run.
 pub(in crate::helm) fn script(folder: &Path, body: &str) -> PathBuf {
-    let digest = model::Digest::of(body.as_bytes());
+    let digest = portolan_model::Digest::of(body.as_bytes());
     let path = folder.join(format!("helm-{}", digest.short()));
     let status = std::process::Command::new("sh")
         .args(["-c", "printf '#!/bin/sh\\n%s\\n' \"$2\" > \"$1\" && chmod 755 \"$1\"", "sh"])
@@ -30,14 +30,14 @@ fn run_of(program: &Path) -> HelmRun {
             digest: super::super::digest(program).expect("a file"),
         },
         chart,
-        archive: model::Digest::of(b""),
-        values: model::Digest::of(b""),
+        archive: portolan_model::Digest::of(b""),
+        values: portolan_model::Digest::of(b""),
         carried: Vec::new(),
         mode: ValuesMode::ResetThenReuse,
-        manifest: model::Digest::of(b""),
+        manifest: portolan_model::Digest::of(b""),
         docs: std::collections::BTreeMap::new(),
-        free: std::collections::BTreeMap::new(),
-        guards: Vec::new(),
+        nondeterministic_fields: std::collections::BTreeMap::new(),
+        required_keys: Vec::new(),
     }
 }
 

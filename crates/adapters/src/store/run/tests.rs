@@ -1,6 +1,6 @@
 use std::os::unix::fs::PermissionsExt;
 
-use model::Content;
+use portolan_model::Content;
 
 use super::*;
 
@@ -14,7 +14,7 @@ fn plan_file() -> PlanFile {
         "helm": { "helm": "simulated", "version": "3.14.4" },
         "from": chart("2.8.20"),
         "to": chart("2.20.41"),
-        "hops": [], "expects": {}, "volumes": [], "databases": [],
+        "hops": [], "preconditions": {}, "volumes": [], "databases": [],
         "without": [], "accepted": [], "findings": [],
     }))
     .expect("a plan");
@@ -30,15 +30,15 @@ fn fresh() -> (tempfile::TempDir, RunStore) {
     (root, store)
 }
 
-fn resumed(host: &str) -> Record {
-    Record::Resumed { host: host.into() }
+fn resumed(host: &str) -> JournalRecord {
+    JournalRecord::Resumed { host: host.into() }
 }
 
 fn journal(store: &RunStore) -> PathBuf {
     store.folder().join("journal.jsonl")
 }
 
-fn records(store: &RunStore) -> Vec<Record> {
+fn records(store: &RunStore) -> Vec<JournalRecord> {
     let entries = store.entries().expect("a sound journal");
     entries.into_iter().map(|entry| entry.record).collect()
 }

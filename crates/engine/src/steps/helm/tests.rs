@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use model::{ChartId, Digest, HelmClient, ReleaseId, ValuesMode};
+use portolan_model::{ChartId, Digest, HelmClient, ReleaseId, ValuesMode};
 
 use super::*;
 use crate::fold::Phase;
@@ -25,8 +25,8 @@ fn run() -> HelmRun {
         mode: ValuesMode::Reset,
         manifest: Digest::of(b""),
         docs: BTreeMap::new(),
-        free: BTreeMap::new(),
-        guards: Vec::new(),
+        nondeterministic_fields: BTreeMap::new(),
+        required_keys: Vec::new(),
     }
 }
 

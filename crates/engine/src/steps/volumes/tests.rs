@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use model::{Observation, Undo};
+use portolan_model::{Observation, Undo};
 
 use super::*;
 

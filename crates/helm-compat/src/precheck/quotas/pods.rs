@@ -3,12 +3,12 @@
 
 use std::collections::BTreeMap;
 
-use kube_facts::{ContainerKind, PodTemplate};
-use model::Object;
+use portolan_kube_facts::{ContainerKind, PodTemplate};
+use portolan_model::Object;
 use serde_json::{Map, Value};
 
 use super::{Usage, add};
-use kube_facts::semantics::quantity;
+use portolan_kube_facts::semantics::quantity;
 
 type Amounts = BTreeMap<String, i128>;
 

@@ -1,6 +1,6 @@
 //! Records that are damaged, and where they are kept.
 
-use model::Driver;
+use portolan_model::Driver;
 
 use super::*;
 
@@ -11,7 +11,7 @@ fn broken(revision: u32) -> Value {
     broken
 }
 
-fn with(kind: &str, records: Vec<Value>) -> BTreeMap<Ask, Answer> {
+fn with(kind: &str, records: Vec<Value>) -> BTreeMap<SurveyQuery, Answer> {
     let mut all = answers();
     all.insert(list("", "Secret", NS), items(vec![]));
     all.insert(list("", kind, NS), items(records));

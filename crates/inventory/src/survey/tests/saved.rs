@@ -5,7 +5,7 @@ use crate::credential::REDACTED;
 use super::*;
 use crate::{read_saved, saved};
 
-fn written(answers: &BTreeMap<Ask, Answer>) -> (Survey, Value) {
+fn written(answers: &BTreeMap<SurveyQuery, Answer>) -> (Survey, Value) {
     let found = survey(answers);
     let file = serde_json::to_value(saved(&found)).expect("it is JSON");
     (found, file)
@@ -58,7 +58,7 @@ fn no_text_of_a_secret_is_in_it() {
     let env = &file["objects"][format!("Pod/{NS}/p")]["spec"]["containers"][0]["env"];
     assert_eq!(env[0]["value"], "the value of copy in s");
     assert_eq!(env[2]["value"], REDACTED);
-    assert_eq!(file["objects"][format!("ConfigMap/{NS}/m")]["data"]["whole"], model::Manifest::HIDDEN);
+    assert_eq!(file["objects"][format!("ConfigMap/{NS}/m")]["data"]["whole"], portolan_model::Manifest::HIDDEN);
     assert_eq!(file["redacted"], json!(["Pod/p A", "Pod/p B", "Pod/p MY_KEY"]));
     assert_eq!(file["alike"].as_array().map(Vec::len), Some(1));
     let back = read_saved(file).expect("it reads");

@@ -3,23 +3,23 @@
 use super::*;
 
 /// The answers for a release whose manifest this is, to every question that they raise; `objects` are what lives beside.
-fn all(manifest: &str, objects: Vec<Value>, denied: &[Ask]) -> (Vec<Ask>, Inventory) {
+fn all(manifest: &str, objects: Vec<Value>, denied: &[SurveyQuery]) -> (Vec<SurveyQuery>, Inventory) {
     let groups = ["apps", "batch", "db.example.com", "apiextensions.k8s.io"].map(str::to_owned);
-    let record = Record { manifest: manifest.into(), ..record_of(1, ReleaseStatus::Deployed) };
+    let record = ReleaseRecord { manifest: manifest.into(), ..record_of(1, ReleaseStatus::Deployed) };
     let live: Vec<Object> = objects.into_iter().map(Object::new).collect();
-    let answer = |ask: &Ask| -> Answer {
+    let answer = |ask: &SurveyQuery| -> Answer {
         if denied.contains(ask) {
             return Answer::Denied("no".into());
         }
         match ask {
-            Ask::Server => Answer::Server { version: "v1.34.4".into(), groups: groups.clone().into() },
-            Ask::Get(name) if name.name() == "kube-system" => {
+            SurveyQuery::Server => Answer::Server { version: "v1.34.4".into(), groups: groups.clone().into() },
+            SurveyQuery::Get(name) if name.name() == "kube-system" => {
                 items(vec![json!({"metadata": {"name": "kube-system", "uid": "cluster"}})])
             }
-            Ask::Get(name) => {
+            SurveyQuery::Get(name) => {
                 Answer::Items(live.iter().filter(|it| it.name().as_ref() == Some(name)).cloned().collect())
             }
-            Ask::List { group, kind, namespace } => {
+            SurveyQuery::List { group, kind, namespace } => {
                 let is = |it: &&Object| {
                     it.name().is_some_and(|name| {
                         name.group() == group
@@ -36,7 +36,7 @@ fn all(manifest: &str, objects: Vec<Value>, denied: &[Ask]) -> (Vec<Ask>, Invent
         }
     };
     let mut asked = first(&id());
-    let mut answers: BTreeMap<Ask, Answer> = asked.iter().map(|ask| (ask.clone(), answer(ask))).collect();
+    let mut answers: BTreeMap<SurveyQuery, Answer> = asked.iter().map(|ask| (ask.clone(), answer(ask))).collect();
     loop {
         let more = further(&answers, &id());
         if more.is_empty() {

@@ -1,12 +1,12 @@
 //! The name of a database inside its server: under another name the server has, or makes, another one, and the old one lies
 //! unused beside it.
 
-use kube_facts::{PodTemplate, list};
-use model::{Code, Finding, Object, Ref};
+use portolan_kube_facts::{PodTemplate, list};
+use portolan_model::{Code, Finding, Object, Ref};
 use serde_json::Value;
 
 use super::uses::Workloads;
-use super::{Report, Scene};
+use super::{HopContext, Report};
 
 /// A setting that names a database.
 struct Named {
@@ -15,19 +15,19 @@ struct Named {
     field: String,
 }
 
-pub(super) fn check(scene: &Scene<'_>, workloads: &Workloads, report: &mut Report) {
-    for name in scene.planned.docs.iter().filter_map(Object::name) {
+pub(super) fn check(context: &HopContext<'_>, workloads: &Workloads, report: &mut Report) {
+    for name in context.planned.docs.iter().filter_map(Object::name) {
         let (Some(before), Some(after)) = (workloads.before(&name), workloads.after(&name)) else { continue };
         let old = settings(before);
         for new in settings(after) {
             let other = old.iter().find(|old| old.key == new.key).filter(|old| old.database != new.database);
-            report.findings.extend(other.map(|old| renamed(scene, &name, old, &new)));
+            report.findings.extend(other.map(|old| renamed(context, &name, old, &new)));
         }
     }
 }
 
-fn renamed(scene: &Scene<'_>, object: &Ref, old: &Named, new: &Named) -> Finding {
-    Finding::blocking(Code::OtherDatabaseName, format!("{object} in {} uses another database", scene.leg.pick.id))
+fn renamed(context: &HopContext<'_>, object: &Ref, old: &Named, new: &Named) -> Finding {
+    Finding::blocking(Code::OtherDatabaseName, format!("{object} in {} uses another database", context.input.pick.id))
         .about(object)
         .at(new.field.clone())
         .with(format!("{}: {} today, then {}", new.key, old.database, new.database))
@@ -38,7 +38,7 @@ fn settings(object: &Object) -> Vec<Named> {
     let mut all = Vec::new();
     if object.text("/kind") == "ConfigMap" && object.text("/apiVersion") == "v1" {
         for (key, value) in object.at("/data").and_then(Value::as_object).into_iter().flatten() {
-            let field = format!("/data/{}", model::pointer_part(key));
+            let field = format!("/data/{}", portolan_model::pointer_part(key));
             all.extend(value.as_str().and_then(|value| named(key, value)).map(|database| Named {
                 key: key.clone(),
                 database,

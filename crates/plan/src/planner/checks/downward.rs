@@ -2,7 +2,7 @@
 //!
 //! Kubernetes: "Downward API" and the labels that the controllers of StatefulSets, Deployments and DaemonSets set (concepts of 1.31).
 
-use kube_facts::Container;
+use portolan_kube_facts::Container;
 use serde_json::Value;
 
 use super::uses::Use;

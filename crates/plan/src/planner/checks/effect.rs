@@ -1,29 +1,29 @@
 //! Values that go on and that nothing in the new chart reads.
 
-use helm_compat::{chart, values, values::References};
-use model::{Code, Finding, Object, Ref, Severity, ValueChange};
+use portolan_helm_compat::{chart, values, values::References};
+use portolan_model::{Code, Finding, Object, Ref, Severity, ValueChange};
 use serde_json::Value;
 
-use super::{Report, Scene};
+use super::{HopContext, Report};
 
-pub(super) fn check(scene: &Scene<'_>, report: &mut Report) {
-    let Ok(archive) = chart::read(&scene.leg.pick.archive) else { return };
+pub(super) fn check(context: &HopContext<'_>, report: &mut Report) {
+    let Ok(archive) = chart::read(&context.input.pick.archive) else { return };
     let read = References::of(&archive);
-    let leg = scene.leg;
+    let input = context.input;
     let of_recipe = |path: &str| {
-        leg.settings.iter().any(|(_, setting)| setting.path == path)
-            || leg.carried.iter().any(|carried| carried.path.as_str() == path)
+        input.settings.iter().any(|(_, setting)| setting.path == path)
+            || input.carried.iter().any(|carried| carried.path.as_str() == path)
     };
-    for (path, value) in values::flatten(&leg.after) {
+    for (path, value) in values::flatten(&input.after) {
         if value.is_null() || of_recipe(&path) || read.reads(&path) {
             continue;
         }
-        let is_old = values::get(&leg.before, &path) == Some(&value);
-        let shown = if is_old { effect(scene, &value) } else { None };
+        let is_old = values::get(&input.before, &path) == Some(&value);
+        let shown = if is_old { effect(context, &value) } else { None };
         let found = if is_old {
-            format!("{path}, which is set today, has no effect in {}", leg.pick.id)
+            format!("{path}, which is set today, has no effect in {}", input.pick.id)
         } else {
-            format!("{path} is given and has no effect in {}", leg.pick.id)
+            format!("{path} is given and has no effect in {}", input.pick.id)
         };
         let mut finding = Finding::blocking(Code::WithoutEffect, found)
             .at(path.clone())
@@ -36,14 +36,14 @@ pub(super) fn check(scene: &Scene<'_>, report: &mut Report) {
             None => finding.severity = Severity::Warning,
         }
         report.findings.push(finding);
-        report.fates.insert(path, ValueChange::WithoutEffect);
+        report.value_changes.insert(path, ValueChange::WithoutEffect);
     }
 }
 
 /// A field of the stored manifest that shows a value, and does not in the new one.
-fn effect(scene: &Scene<'_>, value: &Value) -> Option<(Ref, String)> {
-    let [first, _] = scene.renderings;
-    scene.before.docs.iter().find_map(|old| {
+fn effect(context: &HopContext<'_>, value: &Value) -> Option<(Ref, String)> {
+    let [first, _] = context.renderings;
+    context.before.docs.iter().find_map(|old| {
         let name = old.name()?;
         let new: &Object = first.object(&name)?;
         let pointer = differs(&old.0, Some(&new.0), value, &mut String::new())?;
@@ -56,7 +56,7 @@ fn differs(old: &Value, new: Option<&Value>, wanted: &Value, pointer: &mut Strin
     let mut below = |key: &str, old: &Value, new: Option<&Value>| {
         let length = pointer.len();
         pointer.push('/');
-        pointer.push_str(&model::pointer_part(key));
+        pointer.push_str(&portolan_model::pointer_part(key));
         let found = differs(old, new, wanted, pointer);
         pointer.truncate(length);
         found

@@ -6,13 +6,13 @@
 //! pod. Not counted: reading, deleting pods, and everything about other objects. Bindings of the live cluster are not
 //! surveyed: the account `default` is taken for one without rights, and any other that the chart does not bring is not known.
 
-use helm_compat::hooks::{self, Hook};
-use kube_facts::{Grant, PodTemplate, Rule, claim_mounts, grants, volumes_of_claim};
-use model::{Code, Finding, HookDeletePolicy, HookEvent, Object, Ref, Unmodelled, Volume};
+use portolan_helm_compat::hooks::{self, Hook};
+use portolan_kube_facts::{Grant, PodTemplate, Rule, claim_mounts, grants, volumes_of_claim};
+use portolan_model::{Code, Finding, HookDeletePolicy, HookEvent, Object, Ref, Unmodelled, Volume};
 use serde_json::Value;
 
 use super::uses::Workloads;
-use super::{Report, Scene};
+use super::{HopContext, Report};
 
 const WAY_OUT: &str = "read what the hook does, or disable it in the values";
 
@@ -37,23 +37,23 @@ const RUN: [(&str, &str, &str); 11] = [
 /// Roles that every cluster has and that allow to delete PVCs.
 const STRONG: [&str; 3] = ["cluster-admin", "admin", "edit"];
 
-pub(super) fn check(scene: &Scene<'_>, workloads: &Workloads, report: &mut Report) {
-    let all = hooks::of(scene.hooks);
-    let known = known(scene);
+pub(super) fn check(context: &HopContext<'_>, workloads: &Workloads, report: &mut Report) {
+    let all = hooks::of(context.hooks);
+    let known = known(context);
     for hook in all.iter().filter(|hook| hook.runs_in_upgrade()) {
         let Some(name) = hook.name() else { continue };
-        for volume in scene.ground.in_use() {
-            let reach = Reach { scene, workloads, hook, name: &name, volume };
+        for volume in context.resolved.in_use() {
+            let reach = Reach { context, workloads, hook, name: &name, volume };
             report.findings.extend(reach.deletes_namespace());
             report.unmodelled.extend(reach.found(&known));
         }
-        report.findings.extend(becomes_hook(scene, hook, &name));
+        report.findings.extend(becomes_hook(context, hook, &name));
     }
-    for name in scene.planned.docs.iter().filter(|doc| runs_once(scene, doc)).filter_map(Object::name) {
+    for name in context.planned.docs.iter().filter(|doc| runs_once(context, doc)).filter_map(Object::name) {
         let Some(object) = workloads.after(&name) else { continue };
         let hook = &Hook { object, events: Vec::new(), weight: 0, delete: Vec::new() };
-        for volume in scene.ground.in_use() {
-            let reach = Reach { scene, workloads, hook, name: &name, volume };
+        for volume in context.resolved.in_use() {
+            let reach = Reach { context, workloads, hook, name: &name, volume };
             if let Some((field, reason)) = reach.may(&known) {
                 report.unknown(volume, &name, &field, (reason, "leave it out of the new chart"));
             }
@@ -62,19 +62,19 @@ pub(super) fn check(scene: &Scene<'_>, workloads: &Workloads, report: &mut Repor
 }
 
 /// Whether an object is as good as a hook: a Job or a pod that the upgrade brings, whose program runs once.
-fn runs_once(scene: &Scene<'_>, doc: &Object) -> bool {
-    let is_new = doc.name().is_some_and(|name| !scene.live.contains_key(&name));
+fn runs_once(context: &HopContext<'_>, doc: &Object) -> bool {
+    let is_new = doc.name().is_some_and(|name| !context.live.contains_key(&name));
     is_new && matches!(doc.text("/kind"), "Job" | "CronJob" | "Pod")
 }
 
 /// The objects that say what accounts may do: of the chart, and of the installation before it.
-fn known<'a>(scene: &'a Scene<'_>) -> Vec<&'a Object> {
-    let planned = scene.planned.docs.iter().chain(scene.hooks);
-    planned.chain(&scene.before.docs).chain(scene.before.objects.values()).collect()
+fn known<'a>(context: &'a HopContext<'_>) -> Vec<&'a Object> {
+    let planned = context.planned.docs.iter().chain(context.hooks);
+    planned.chain(&context.before.docs).chain(context.before.objects.values()).collect()
 }
 
 struct Reach<'a> {
-    scene: &'a Scene<'a>,
+    context: &'a HopContext<'a>,
     workloads: &'a Workloads,
     hook: &'a Hook<'a>,
     name: &'a Ref,
@@ -119,7 +119,7 @@ impl Reach<'_> {
 
     /// A folder of the node that holds the volume, or lies in it.
     fn on_node(&self) -> Option<(String, String)> {
-        let volume = self.scene.before.objects.get(self.volume.volume.as_ref()?)?;
+        let volume = self.context.before.objects.get(self.volume.volume.as_ref()?)?;
         let its = ["/spec/hostPath/path", "/spec/local/path"].iter().find_map(|path| volume.at(path)?.as_str())?;
         let template = PodTemplate::of(self.hook.object)?;
         let covers = |a: &str, b: &str| {
@@ -138,9 +138,9 @@ impl Reach<'_> {
 
     /// Its own object is the workload that mounts the PVC, or an owner of the PVC: helm deletes it before it makes it anew.
     fn own(&self) -> Option<(String, String)> {
-        let live = self.scene.live.get(self.name).filter(|_| !self.hook.delete.is_empty())?;
-        let claim = self.scene.live.get(&self.volume.claim);
-        let owns = claim.is_some_and(|claim| kube_facts::is_owned_by(claim, &live.uid()));
+        let live = self.context.live.get(self.name).filter(|_| !self.hook.delete.is_empty())?;
+        let claim = self.context.live.get(&self.volume.claim);
+        let owns = claim.is_some_and(|claim| portolan_kube_facts::is_owned_by(claim, &live.uid()));
         let mounts = !volumes_of_claim(live, &self.volume.claim).is_empty() && live.text("/kind") != "Pod";
         (owns || mounts)
             .then(|| (String::new(), "helm deletes this object, to which the PVC belongs, and makes it anew".into()))
@@ -153,10 +153,10 @@ impl Reach<'_> {
         let account = text("serviceAccountName").or_else(|| text("serviceAccount")).unwrap_or("default");
         let account = Ref::new("", "ServiceAccount", self.hook.object.text("/metadata/namespace"), account);
         let field = format!("{}/serviceAccountName", template.pointer);
-        let of_chart = self.scene.planned.docs.iter().chain(self.scene.hooks).chain(&self.scene.before.docs);
+        let of_chart = self.context.planned.docs.iter().chain(self.context.hooks).chain(&self.context.before.docs);
         let mut of_chart = of_chart.filter(|object| object.name().as_ref() == Some(&account));
         let doc = of_chart.next();
-        if !has_token(template, doc.or_else(|| self.scene.live.get(&account))) {
+        if !has_token(template, doc.or_else(|| self.context.live.get(&account))) {
             return None;
         }
         if doc.is_none() && account.name() != "default" {
@@ -232,7 +232,7 @@ impl Reach<'_> {
     }
 
     fn is_of_custom_resource(&self) -> bool {
-        let claim = self.scene.live.get(&self.volume.claim);
+        let claim = self.context.live.get(&self.volume.claim);
         claim.is_some_and(|claim| {
             let owners = claim.list("/metadata/ownerReferences").iter();
             owners.filter_map(|owner| owner.get("apiVersion")?.as_str()).any(|version| version.contains('.'))
@@ -243,7 +243,7 @@ impl Reach<'_> {
     fn deletes_namespace(&self) -> Option<Finding> {
         let is_its = self.name.kind() == "Namespace" && self.name.name() == self.volume.claim.namespace();
         (is_its && !self.hook.delete.is_empty()).then(|| {
-            let found = format!("{} has {} as a hook, which helm deletes", self.scene.leg.pick.id, self.name);
+            let found = format!("{} has {} as a hook, which helm deletes", self.context.input.pick.id, self.name);
             Finding::blocking(Code::DeletedWith, found)
                 .about(&self.volume.claim)
                 .with(format!("{} is in it", self.volume.claim))
@@ -265,10 +265,10 @@ fn has_token(template: PodTemplate<'_>, account: Option<&Object>) -> bool {
 
 /// An object of the release that becomes a pre-upgrade hook: helm makes it anew as a hook, and then deletes it because the stored
 /// manifest has it and the new one has not.
-fn becomes_hook(scene: &Scene<'_>, hook: &Hook<'_>, name: &Ref) -> Option<Finding> {
-    let was_plain = scene.before.is_stored(name);
+fn becomes_hook(context: &HopContext<'_>, hook: &Hook<'_>, name: &Ref) -> Option<Finding> {
+    let was_plain = context.before.is_stored(name);
     let is_before = hook.is_at(HookEvent::PreUpgrade) && !hook.is_at(HookEvent::PostUpgrade);
-    let is_kept = kube_facts::is_kept(hook.object);
+    let is_kept = portolan_kube_facts::is_kept(hook.object);
     if !was_plain || !is_before || is_kept || name.is_storage() {
         return None;
     }
@@ -281,7 +281,7 @@ fn becomes_hook(scene: &Scene<'_>, hook: &Hook<'_>, name: &Ref) -> Option<Findin
     Some(
         Finding::blocking(
             code,
-            format!("{name} becomes a hook of {} and is gone after the upgrade", scene.leg.pick.id),
+            format!("{name} becomes a hook of {} and is gone after the upgrade", context.input.pick.id),
         )
         .about(name)
         .at("/metadata/annotations/helm.sh~1hook")

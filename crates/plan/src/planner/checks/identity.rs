@@ -4,23 +4,23 @@
 //! the CSI driver, changes the group of files and never their owner (`changeFilePermission` in Kubernetes'
 //! pkg/volume/volume_linux.go, 1.27 to 1.34), and not on every kind of volume.
 
-use kube_facts::{
+use portolan_kube_facts::{
     FsGroupSupport, HandOver, fs_group, fs_group_support, hand_over, run_as_group, run_as_user, supplemental_groups,
 };
-use model::{Code, Finding, Platform, Volume};
+use portolan_model::{Code, Finding, Platform, Volume};
 
-use super::super::opens;
+use super::super::database_compat;
 use super::paths::shown;
 use super::uses::{Pair, Workloads};
-use super::{Report, Scene};
+use super::{HopContext, Report};
 
 const WAY_OUT: &str = "give the chart the user and groups of today";
 
-pub(super) fn check(scene: &Scene<'_>, workloads: &Workloads, report: &mut Report) {
-    for volume in scene.ground.in_use() {
+pub(super) fn check(context: &HopContext<'_>, workloads: &Workloads, report: &mut Report) {
+    for volume in context.resolved.in_use() {
         for pair in &workloads.pairs(volume).0 {
-            let is_judged = opens::judges_user(scene, pair.before.name, pair.before.container.name);
-            let is_other = !is_judged && user(scene, pair, report);
+            let is_judged = database_compat::judges_user(context, pair.before.name, pair.before.container.name);
+            let is_other = !is_judged && user(context, pair, report);
             // Another user is what is said first.
             if !is_other {
                 groups(pair, report);
@@ -30,14 +30,14 @@ pub(super) fn check(scene: &Scene<'_>, workloads: &Workloads, report: &mut Repor
 }
 
 /// Whether the user of a container differs.
-fn user(scene: &Scene<'_>, pair: &Pair<'_>, report: &mut Report) -> bool {
+fn user(context: &HopContext<'_>, pair: &Pair<'_>, report: &mut Report) -> bool {
     let (before, after) = (&pair.before, &pair.after);
-    let was = run_as_user(before.template, before.container).or_else(|| of_range(scene));
-    let will = run_as_user(after.template, after.container).or_else(|| of_range(scene));
+    let was = run_as_user(before.template, before.container).or_else(|| of_range(context));
+    let will = run_as_user(after.template, after.container).or_else(|| of_range(context));
     if was == will || (was.is_none() && will == Some(0)) {
         return false;
     }
-    let chart = &scene.leg.pick.id;
+    let chart = &context.input.pick.id;
     let found = format!("{} of {} in {chart} runs as another user", shown(after.template, after.container), after.name);
     let own = after.container.json.pointer("/securityContext/runAsUser").is_some();
     let field = if own { after.field("/securityContext/runAsUser") } else { pod_field(pair, "runAsUser") };
@@ -50,7 +50,7 @@ fn user(scene: &Scene<'_>, pair: &Pair<'_>, report: &mut Report) -> bool {
         (_, Some(HandOver::Somehow(name))) => {
             Finding::warning(Code::OtherUser, found).with(format!("init container {name} may give it the data"))
         }
-        _ if fs_group(after.template).is_some() && support(scene, pair.volume) == FsGroupSupport::Depends => {
+        _ if fs_group(after.template).is_some() && support(context, pair.volume) == FsGroupSupport::Depends => {
             let reason = format!(
                 "its user changes ({}, then {}), and whether fsGroup gives it the files depends on the CSI driver",
                 who(was),
@@ -66,7 +66,8 @@ fn user(scene: &Scene<'_>, pair: &Pair<'_>, report: &mut Report) -> bool {
         .with(format!("today: {}", who(was)))
         .with(format!("{chart}: {}", who(will)))
         .with(format!("the files on {} belong to the user of today", pair.volume.claim));
-    if finding.severity == model::Severity::Blocking && hand_over(before.template, &before.volumes()).is_some() {
+    if finding.severity == portolan_model::Severity::Blocking && hand_over(before.template, &before.volumes()).is_some()
+    {
         finding = finding.with("the init container that hands the data over today does not do so any more");
     }
     report.findings.push(finding.about(after.name).at(field));
@@ -106,12 +107,12 @@ fn who(user: Option<u64>) -> String {
 }
 
 /// The user that OpenShift gives to pods that leave it open.
-fn of_range(scene: &Scene<'_>) -> Option<u64> {
-    let is_openshift = matches!(scene.ground.inventory.cluster.platform, Platform::OpenShift { .. });
-    is_openshift.then(|| opens::user_of_range(scene.ground)).flatten()
+fn of_range(context: &HopContext<'_>) -> Option<u64> {
+    let is_openshift = matches!(context.resolved.inventory.cluster.platform, Platform::OpenShift { .. });
+    is_openshift.then(|| database_compat::user_of_range(context.resolved)).flatten()
 }
 
-fn support(scene: &Scene<'_>, volume: &Volume) -> FsGroupSupport {
-    let volume = volume.volume.as_ref().and_then(|name| scene.before.objects.get(name));
+fn support(context: &HopContext<'_>, volume: &Volume) -> FsGroupSupport {
+    let volume = volume.volume.as_ref().and_then(|name| context.before.objects.get(name));
     volume.map_or(FsGroupSupport::Depends, |volume| fs_group_support(&volume.0))
 }

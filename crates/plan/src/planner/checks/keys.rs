@@ -2,16 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use helm_compat::{hooks, redact, values};
-use inventory::credential;
-use model::{Code, Finding, Manifest, Object, Ref, SecretKey, Severity};
+use portolan_helm_compat::{hooks, redact, values};
+use portolan_inventory::credential;
+use portolan_model::{Code, Finding, Manifest, Object, Ref, SecretKey, Severity};
 use serde_json::Value;
 
-use super::super::standing::Standing;
-use super::{Report, Scene};
+use super::super::projected_state::ProjectedState;
+use super::{HopContext, Report};
 
-pub(super) fn check(scene: &Scene<'_>, report: &mut Report) {
-    let [first, second] = scene.renderings;
+pub(super) fn check(context: &HopContext<'_>, report: &mut Report) {
+    let [first, second] = context.renderings;
     let of_hooks = |all: &'_ [Object]| {
         let running = hooks::of(all).into_iter().filter(hooks::Hook::runs_in_upgrade);
         running.map(|hook| hook.object.clone()).collect::<Vec<Object>>()
@@ -22,20 +22,20 @@ pub(super) fn check(scene: &Scene<'_>, report: &mut Report) {
         all.filter_map(|object| Some((object.name()?, object))).collect::<BTreeMap<Ref, Object>>()
     });
     for (name, new) in &first {
-        let Some(old) = scene.before.objects.get(name) else { continue };
+        let Some(old) = context.before.objects.get(name) else { continue };
         for key in new.data_keys() {
-            let change = Change { scene, name, key, new, again: second.get(name) };
+            let change = Change { context, name, key, new, again: second.get(name) };
             if old.data_keys().contains(&key) && !change.is_carried() && !change.is_of_database() {
                 report.findings.extend(change.found());
             }
         }
     }
-    let removed = removed(scene.before, scene.planned, scene.hooks, scene.live);
-    report.findings.extend(removed.into_iter().map(|name| gone(scene, &name)));
+    let removed = removed(context.before, context.planned, context.hooks, context.live);
+    report.findings.extend(removed.into_iter().map(|name| gone(context, &name)));
 }
 
 struct Change<'a> {
-    scene: &'a Scene<'a>,
+    context: &'a HopContext<'a>,
     name: &'a Ref,
     key: &'a str,
     new: &'a Object,
@@ -45,14 +45,14 @@ struct Change<'a> {
 impl Change<'_> {
     fn found(&self) -> Option<Finding> {
         let key = SecretKey { secret: self.name.clone(), key: self.key.to_owned() };
-        let was = self.scene.ground.plaintext(&key);
+        let was = self.context.resolved.plaintext(&key);
         let new = redact::plaintexts(self.new);
         let will = new.get(self.key).map(String::as_str);
         if was.is_some() && was == will {
             return None;
         }
         let is_random = value(self.new, self.key) != self.again.and_then(|again| value(again, self.key));
-        let is_first = self.scene.before.revision == self.scene.ground.inventory.release.revision;
+        let is_first = self.context.before.revision == self.context.resolved.inventory.release.revision;
         let is_key = credential::is_named(self.key)
             || (credential::is_named(self.name.name())
                 && !credential::is_open(self.key)
@@ -64,10 +64,10 @@ impl Change<'_> {
         let how = if is_random { "another random value" } else { "another value" };
         let mut finding = Finding::blocking(
             Code::KeyChanges,
-            format!("{} of {} becomes {how} in {}", self.key, self.name, self.scene.leg.pick.id),
+            format!("{} of {} becomes {how} in {}", self.key, self.name, self.context.input.pick.id),
         )
         .about(self.name)
-        .at(format!("/data/{}", model::pointer_part(self.key)));
+        .at(format!("/data/{}", portolan_model::pointer_part(self.key)));
         if is_random {
             finding = finding.with("each rendering of the chart has another value here");
         }
@@ -85,14 +85,14 @@ impl Change<'_> {
 
     /// Whether the value is put in from the archived Secret.
     fn is_carried(&self) -> bool {
-        super::super::reach::planned(self.scene, self.name)
+        super::super::reach::planned(self.context, self.name)
             .and_then(|doc| value(doc, self.key)?.as_str())
             .is_some_and(|text| text.starts_with(Manifest::CARRIED))
     }
 
     /// Whether it is a known database's password, which the planner carries, or says that it does not.
     fn is_of_database(&self) -> bool {
-        self.scene.ground.databases.iter().any(|database| {
+        self.context.resolved.databases.iter().any(|database| {
             database.reference.password.secret == *self.name
                 && database.recipe.password.keys.iter().any(|key| key == self.key)
         })
@@ -100,7 +100,7 @@ impl Change<'_> {
 
     /// Whether the new value is one that is given with this upgrade, or made of one.
     fn is_given(&self, will: Option<&str>) -> bool {
-        let given = values::flatten(&self.scene.leg.given);
+        let given = values::flatten(&self.context.input.given);
         let texts = given.iter().filter_map(|(_, value)| match value {
             Value::String(text) => Some(text.clone()),
             Value::Number(number) => Some(number.to_string()),
@@ -124,7 +124,7 @@ fn is_certificate(key: &str, secret: &Object) -> bool {
 
 /// The Secrets with key material that helm deletes because the new chart does not have them.
 pub(in crate::planner) fn removed(
-    before: &Standing,
+    before: &ProjectedState,
     planned: &Manifest,
     hooks: &[Object],
     live: &BTreeMap<Ref, Object>,
@@ -134,15 +134,15 @@ pub(in crate::planner) fn removed(
     let gone = secrets.filter_map(Object::name).filter(|name| !is_there(name));
     gone.filter(|name| {
         live.get(name).is_some_and(|live| {
-            !kube_facts::is_kept(live)
+            !portolan_kube_facts::is_kept(live)
                 && live.data_keys().iter().any(|key| credential::is_named(key) || credential::is_named(name.name()))
         })
     })
     .collect()
 }
 
-fn gone(scene: &Scene<'_>, name: &Ref) -> Finding {
-    Finding::warning(Code::KeyChanges, format!("{} does not have {name}, and helm deletes it", scene.leg.pick.id))
+fn gone(context: &HopContext<'_>, name: &Ref) -> Finding {
+    Finding::warning(Code::KeyChanges, format!("{} does not have {name}, and helm deletes it", context.input.pick.id))
         .about(name)
         .why("what was encrypted or signed with its keys cannot be read without them")
         .next("the run's archive keeps a copy; see where the new version takes its keys from")

@@ -4,12 +4,12 @@
 
 use std::collections::BTreeSet;
 
-use helm_compat::hooks::{self, Hook};
-use kube_facts::{PodTemplate, list};
-use model::{Code, Finding, HookEvent, Object, Ref, SecretKey, Step, StepKind};
+use portolan_helm_compat::hooks::{self, Hook};
+use portolan_kube_facts::{PodTemplate, list};
+use portolan_model::{Code, Finding, HookEvent, Object, Ref, SecretKey, Step, StepKind};
 use serde_json::Value;
 
-use super::{Report, Scene};
+use super::{HopContext, Report};
 
 /// Something that a hook's pod needs, and where it says so.
 struct Need {
@@ -25,17 +25,17 @@ struct Told {
     is_command: bool,
 }
 
-pub(super) fn check(scene: &Scene<'_>, report: &mut Report) {
-    let all = hooks::of(scene.hooks);
+pub(super) fn check(context: &HopContext<'_>, report: &mut Report) {
+    let all = hooks::of(context.hooks);
     let before: Vec<&Hook<'_>> = all.iter().filter(|hook| hook.is_at(HookEvent::PreUpgrade)).collect();
-    let stopped = stopped(scene);
+    let stopped = stopped(context);
     for (at, hook) in before.iter().enumerate() {
         let (Some(name), Some(template)) = (hook.name(), PodTemplate::of(hook.object)) else { continue };
         let made: BTreeSet<Ref> = before[..at].iter().filter_map(|hook| hook.object.name()).collect();
-        let pod = Pod { scene, template, namespace: hook.object.text("/metadata/namespace") };
+        let pod = Pod { context, template, namespace: hook.object.text("/metadata/namespace") };
         let missing = pod.needs().into_iter().filter(|need| !made.contains(&need.name));
         let later: BTreeSet<Ref> = before[at + 1..].iter().filter_map(|hook| hook.object.name()).collect();
-        let missing = missing.filter_map(|need| Some((missing_because(scene, &need.name, &later)?, need)));
+        let missing = missing.filter_map(|need| Some((missing_because(context, &need.name, &later)?, need)));
         for (why, need) in missing {
             let found = format!("{name} needs {}, which is not there when it runs", need.name);
             report.findings.push(refused(&name, found, need.field, why));
@@ -48,18 +48,18 @@ pub(super) fn check(scene: &Scene<'_>, report: &mut Report) {
             }
         }
     }
-    after_the_manifest(scene, &all, report);
+    after_the_manifest(context, &all, report);
 }
 
 /// Post-upgrade hooks that need the object of a pre-upgrade hook, which helm has deleted by then.
-fn after_the_manifest(scene: &Scene<'_>, all: &[Hook<'_>], report: &mut Report) {
-    let is_planned = |name: &Ref| scene.planned.docs.iter().any(|doc| doc.name().as_ref() == Some(name));
+fn after_the_manifest(context: &HopContext<'_>, all: &[Hook<'_>], report: &mut Report) {
+    let is_planned = |name: &Ref| context.planned.docs.iter().any(|doc| doc.name().as_ref() == Some(name));
     let is_at = |event: HookEvent, name: &Ref| {
         all.iter().find(|hook| hook.is_at(event) && hook.object.name().as_ref() == Some(name))
     };
     for hook in all.iter().filter(|hook| hook.is_at(HookEvent::PostUpgrade)) {
         let (Some(name), Some(template)) = (hook.name(), PodTemplate::of(hook.object)) else { continue };
-        let pod = Pod { scene, template, namespace: hook.object.text("/metadata/namespace") };
+        let pod = Pod { context, template, namespace: hook.object.text("/metadata/namespace") };
         for need in pod.needs() {
             let is_deleted = is_at(HookEvent::PreUpgrade, &need.name).is_some_and(Hook::is_deleted_after);
             if !is_deleted || is_at(HookEvent::PostUpgrade, &need.name).is_some() || is_planned(&need.name) {
@@ -82,18 +82,18 @@ fn refused(hook: &Ref, found: String, field: String, why: String) -> Finding {
 }
 
 /// Why an object is not there when the pre-upgrade hooks run; `None` where it is, or where that is not known.
-fn missing_because(scene: &Scene<'_>, name: &Ref, later: &BTreeSet<Ref>) -> Option<String> {
-    if scene.live.contains_key(name) {
+fn missing_because(context: &HopContext<'_>, name: &Ref, later: &BTreeSet<Ref>) -> Option<String> {
+    if context.live.contains_key(name) {
         return None;
     }
-    if let Some(step) = scene.steps.iter().find(|step| deleted(step) == Some(name)) {
+    if let Some(step) = context.steps.iter().find(|step| deleted(step) == Some(name)) {
         return Some(format!("step {} deletes {name} before helm runs", step.id));
     }
     if later.contains(name) {
         return Some(format!("helm creates {name}, which is a hook too, after this hook"));
     }
-    let is_planned = scene.planned.docs.iter().any(|doc| doc.name().as_ref() == Some(name));
-    let is_new = is_planned && !scene.before.is_stored(name);
+    let is_planned = context.planned.docs.iter().any(|doc| doc.name().as_ref() == Some(name));
+    let is_new = is_planned && !context.before.is_stored(name);
     is_new.then(|| format!("{name} is new, and helm creates it after the pre-upgrade hooks"))
 }
 
@@ -109,9 +109,9 @@ struct Stopped {
     why: String,
 }
 
-fn stopped(scene: &Scene<'_>) -> Vec<Stopped> {
+fn stopped(context: &HopContext<'_>) -> Vec<Stopped> {
     let services = |labels: &Value| {
-        let objects = scene.before.objects.values().chain(&scene.before.docs).chain(&scene.planned.docs);
+        let objects = context.before.objects.values().chain(&context.before.docs).chain(&context.planned.docs);
         let services = objects.filter(|object| object.text("/kind") == "Service" && object.text("/apiVersion") == "v1");
         let mut names: Vec<Ref> =
             services.filter(|service| selects(service, labels)).filter_map(Object::name).collect();
@@ -119,12 +119,12 @@ fn stopped(scene: &Scene<'_>) -> Vec<Stopped> {
         names.dedup();
         names
     };
-    scene
+    context
         .steps
         .iter()
         .filter_map(|step| {
             let workload = deleted(step)?;
-            let labels = scene.before.objects.get(workload)?.at("/spec/template/metadata/labels")?;
+            let labels = context.before.objects.get(workload)?.at("/spec/template/metadata/labels")?;
             let why = format!("step {} deletes {workload} before helm runs", step.id);
             Some(Stopped { services: services(labels), workload: workload.clone(), why })
         })
@@ -191,7 +191,7 @@ fn places<'a>(text: &'a str, word: &'a str) -> impl Iterator<Item = (&'a str, &'
 
 /// A hook's pod.
 struct Pod<'a> {
-    scene: &'a Scene<'a>,
+    context: &'a HopContext<'a>,
     template: PodTemplate<'a>,
     namespace: &'a str,
 }
@@ -291,17 +291,20 @@ impl Pod<'_> {
     /// The object as it is when the hook runs.
     fn object(&self, kind: &str, name: &str) -> Option<&Object> {
         let name = Ref::new("", kind, self.namespace, name);
-        let hooks = self.scene.renderings[0].hooks.iter();
+        let hooks = self.context.renderings[0].hooks.iter();
         let is_it = |object: &&Object| object.name().as_ref() == Some(&name);
-        hooks.clone().find(is_it).or_else(|| self.scene.live.get(&name))
+        hooks.clone().find(is_it).or_else(|| self.context.live.get(&name))
     }
 
     fn value(&self, kind: &str, name: &str, key: &str) -> Option<String> {
         let secret = Ref::secret(self.namespace, name);
-        let live = || self.scene.ground.plaintext(&SecretKey { secret, key: key.to_owned() }).map(str::to_owned);
+        let live = || self.context.resolved.plaintext(&SecretKey { secret, key: key.to_owned() }).map(str::to_owned);
         let object = self.object(kind, name)?;
         if kind == "Secret" {
-            return helm_compat::redact::plaintexts(object).remove(key).filter(|_| !self.is_live(object)).or_else(live);
+            return portolan_helm_compat::redact::plaintexts(object)
+                .remove(key)
+                .filter(|_| !self.is_live(object))
+                .or_else(live);
         }
         Some(object.at("/data")?.get(key)?.as_str()?.to_owned())
     }
@@ -313,6 +316,6 @@ impl Pod<'_> {
 
     /// Whether it is one of the survey's objects, whose Secrets show no values.
     fn is_live(&self, object: &Object) -> bool {
-        object.name().is_some_and(|name| self.scene.live.get(&name).is_some_and(|live| std::ptr::eq(live, object)))
+        object.name().is_some_and(|name| self.context.live.get(&name).is_some_and(|live| std::ptr::eq(live, object)))
     }
 }

@@ -2,15 +2,15 @@
 //! what another program than that of the data does to it. Only one that takes the place of those that have gone is compared
 //! with them.
 
-use kube_facts::{ClaimUse, StatefulSet};
-use model::{Object, Ref, Volume};
+use portolan_kube_facts::{ClaimUse, StatefulSet};
+use portolan_model::{Object, Ref, Volume};
 
 use super::uses::Workloads;
-use super::{Report, Scene};
+use super::{HopContext, Report};
 
-pub(super) fn check(scene: &Scene<'_>, workloads: &Workloads, report: &mut Report) {
-    for volume in scene.ground.in_use() {
-        let place = Place { scene, workloads, volume };
+pub(super) fn check(context: &HopContext<'_>, workloads: &Workloads, report: &mut Report) {
+    for volume in context.resolved.in_use() {
+        let place = Place { context, workloads, volume };
         let mut first = None;
         for (name, usage) in
             workloads.all_after().filter_map(|(name, after)| Some((name, place.newcomer(name, after)?)))
@@ -29,7 +29,7 @@ pub(super) fn check(scene: &Scene<'_>, workloads: &Workloads, report: &mut Repor
 
 /// A PVC in a hop.
 struct Place<'a> {
-    scene: &'a Scene<'a>,
+    context: &'a HopContext<'a>,
     workloads: &'a Workloads,
     volume: &'a Volume,
 }
@@ -40,18 +40,18 @@ impl<'a> Place<'a> {
     }
 
     /// How an object uses the PVC, whose pods can write to it after the hop and are not there today. The
-    /// kinds that have their own rules are named by [`kube_facts::reach`].
+    /// kinds that have their own rules are named by [`portolan_kube_facts::reach`].
     fn newcomer(&self, name: &Ref, after: &Object) -> Option<ClaimUse> {
-        let is_there = self.scene.before.objects.get(name).is_some_and(|object| has_pods(object, self.claim()));
-        let stays = name.kind() == "Pod" && self.scene.live.contains_key(name);
-        let writes = kube_facts::claim_mounts(after, self.claim()).iter().any(|mount| !mount.is_read_only);
+        let is_there = self.context.before.objects.get(name).is_some_and(|object| has_pods(object, self.claim()));
+        let stays = name.kind() == "Pod" && self.context.live.contains_key(name);
+        let writes = portolan_kube_facts::claim_mounts(after, self.claim()).iter().any(|mount| !mount.is_read_only);
         let comes = matches!(name.kind(), "Pod" | "StatefulSet") && writes && has_pods(after, self.claim());
         ClaimUse::of(after, self.claim()).filter(|_| comes && !is_there && !stays)
     }
 
     /// Who else has pods on the PVC when helm starts, or stays there and can have them again.
     fn other(&self, newcomer: &Ref) -> Option<&'a Ref> {
-        let users = self.scene.before.objects.iter().filter(|(name, object)| {
+        let users = self.context.before.objects.iter().filter(|(name, object)| {
             *name != newcomer && ClaimUse::of(object, self.claim()).is_some() && !is_pod_of(name, object, newcomer)
         });
         let mut all: Vec<&Ref> = users
@@ -68,9 +68,10 @@ impl<'a> Place<'a> {
 
     /// Whether an object is there when helm starts, and so are its owners.
     fn is_live(&self, name: &Ref) -> bool {
-        let known = &self.scene.ground.inventory.objects;
-        let is = |name: &Ref| self.scene.live.contains_key(name);
-        let owners = known.get(name).map(|object| kube_facts::ancestors(name, object, &|name| known.get(name)));
+        let known = &self.context.resolved.inventory.objects;
+        let is = |name: &Ref| self.context.live.contains_key(name);
+        let owners =
+            known.get(name).map(|object| portolan_kube_facts::ancestors(name, object, &|name| known.get(name)));
         is(name) && owners.iter().flatten().filter_map(|owner| owner.found.as_ref()).all(is)
     }
 
@@ -78,12 +79,12 @@ impl<'a> Place<'a> {
     fn stays(&self, name: &Ref) -> bool {
         match self.workloads.after(name) {
             Some(after) => ClaimUse::of(after, self.claim()).is_some(),
-            None => self.is_live(name) && !self.scene.before.is_stored(name),
+            None => self.is_live(name) && !self.context.before.is_stored(name),
         }
     }
 
     fn way_out(&self, other: &Ref) -> String {
-        if self.workloads.after(other).is_none() && self.scene.before.is_stored(other) && is_controller(other) {
+        if self.workloads.after(other).is_none() && self.context.before.is_stored(other) && is_controller(other) {
             return format!("scale {other} to 0 before the upgrade, and wait until its pods are gone");
         }
         "give it another volume, or mount the PVC with readOnly".into()
@@ -99,7 +100,7 @@ fn has_pods(object: &Object, claim: &Ref) -> bool {
             ClaimUse::Named(_) => set.replicas() > 0,
             ClaimUse::Made(_, ordinal) => set.ordinals().contains(&ordinal),
         }),
-        _ => !kube_facts::reach(object, claim).is_empty(),
+        _ => !portolan_kube_facts::reach(object, claim).is_empty(),
     }
 }
 
@@ -116,5 +117,5 @@ fn is_pod_of(name: &Ref, object: &Object, owner: &Ref) -> bool {
         let is_ordinal = ordinal.is_some_and(|ordinal| ordinal.parse::<u32>().is_ok());
         owner.kind() == "StatefulSet" && name.namespace() == owner.namespace() && is_ordinal
     };
-    name.kind() == "Pod" && (kube_facts::owners(object).iter().any(|its| its.name == *owner) || is_named())
+    name.kind() == "Pod" && (portolan_kube_facts::owners(object).iter().any(|its| its.name == *owner) || is_named())
 }

@@ -1,26 +1,26 @@
 //! Numbers among the values that helm prints as other text than was set.
 
-use helm_compat::{redact, values};
-use inventory::credential;
-use model::{Code, Finding, Object, Ref, ValueChange};
+use portolan_helm_compat::{redact, values};
+use portolan_inventory::credential;
+use portolan_model::{Code, Finding, Object, Ref, ValueChange};
 use serde_json::Value;
 
-use super::{Report, Scene};
+use super::{HopContext, Report};
 
-pub(super) fn check(scene: &Scene<'_>, report: &mut Report) {
-    for (path, value) in values::flatten(&scene.leg.after) {
+pub(super) fn check(context: &HopContext<'_>, report: &mut Report) {
+    for (path, value) in values::flatten(&context.input.after) {
         for number in numbers(&value) {
             let Some(printed) = values::printed(&number).filter(|printed| *printed != number.to_string()) else {
                 continue;
             };
             // It was like that before, wherever it stands.
-            if scene.before.docs.iter().any(|doc| find(&doc.0, &printed, &mut String::new()).is_some()) {
+            if context.before.docs.iter().any(|doc| find(&doc.0, &printed, &mut String::new()).is_some()) {
                 continue;
             }
-            let Some((object, pointer)) = place(scene, &printed) else { continue };
+            let Some((object, pointer)) = place(context, &printed) else { continue };
             let mut finding = Finding::blocking(
                 Code::RendersOtherwise,
-                format!("{path} is printed in scientific notation in {object} of {}", scene.leg.pick.id),
+                format!("{path} is printed in scientific notation in {object} of {}", context.input.pick.id),
             )
             .about(&object)
             .at(path.clone())
@@ -32,7 +32,7 @@ pub(super) fn check(scene: &Scene<'_>, report: &mut Report) {
             report.findings.push(finding.next(format!(
                 "give it as a string: --set-string {path}={text}, or accept: --accept PL252 --reason TEXT"
             )));
-            report.fates.insert(path.clone(), ValueChange::RendersAs(printed));
+            report.value_changes.insert(path.clone(), ValueChange::RendersAs(printed));
         }
     }
 }
@@ -47,8 +47,8 @@ fn numbers(value: &Value) -> Vec<serde_json::Number> {
 }
 
 /// The first text of the rendering in which a printed number stands.
-fn place(scene: &Scene<'_>, printed: &str) -> Option<(Ref, String)> {
-    let [first, _] = scene.renderings;
+fn place(context: &HopContext<'_>, printed: &str) -> Option<(Ref, String)> {
+    let [first, _] = context.renderings;
     first.objects.iter().chain(&first.hooks).find_map(|object| {
         let name = object.name()?;
         let pointer = find(&object.0, printed, &mut String::new()).or_else(|| in_secret(object, printed))?;
@@ -76,7 +76,7 @@ fn find(value: &Value, printed: &str, pointer: &mut String) -> Option<String> {
 fn below(pointer: &mut String, key: &str, value: &Value, printed: &str) -> Option<String> {
     let length = pointer.len();
     pointer.push('/');
-    pointer.push_str(&model::pointer_part(key));
+    pointer.push_str(&portolan_model::pointer_part(key));
     let found = find(value, printed, pointer);
     pointer.truncate(length);
     found

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use kube_facts::{Container, PodTemplate, list};
-use model::{Object, Ref};
+use portolan_kube_facts::{Container, PodTemplate, list};
+use portolan_model::{Object, Ref};
 use serde_json::Value;
 
 use super::downward::{self, Pods};
@@ -158,7 +158,7 @@ impl<'a> ContainerPaths<'a> {
             key: format!("{key}: "),
             text: text.to_owned(),
             object: Ref::new("", "ConfigMap", self.user.name.namespace(), map),
-            field: format!("/data/{}", model::pointer_part(key)),
+            field: format!("/data/{}", portolan_model::pointer_part(key)),
             is_given: false,
         }
     }

@@ -3,39 +3,39 @@
 //!
 //! A path and the settings that name it may move together: what counts is where on the volume they lie.
 
-use model::{Code, Finding, Ref};
+use portolan_model::{Code, Finding, Ref};
 
-use super::super::{mounts, opens};
+use super::super::{database_compat, mounts};
 use super::downward::{Pods, anew_in};
 use super::paths::{ContainerPaths, FindObject, Folder, Setting, is_aside, shown};
 use super::uses::{Left, Pair, Workloads};
-use super::{Report, Scene};
+use super::{HopContext, Report};
 
-pub(super) fn check(scene: &Scene<'_>, workloads: &Workloads, report: &mut Report) {
-    let before = |name: &Ref| workloads.before(name).or_else(|| scene.before.objects.get(name)).cloned();
-    let after = |name: &Ref| workloads.after(name).or_else(|| scene.beside(name)).cloned();
-    for volume in scene.ground.in_use() {
+pub(super) fn check(context: &HopContext<'_>, workloads: &Workloads, report: &mut Report) {
+    let before = |name: &Ref| workloads.before(name).or_else(|| context.before.objects.get(name)).cloned();
+    let after = |name: &Ref| workloads.after(name).or_else(|| context.beside(name)).cloned();
+    for volume in context.resolved.in_use() {
         let (pairs, left) = workloads.pairs(volume);
         // Of a known database it is enough to say that nothing mounts the PVC any more.
         let is_told = |left: &&Left<'_>| {
-            let is_database = scene.ground.databases.iter().any(|database| database.set == *left.before.name);
-            is_database && !mounts::is_mounted(&scene.planned.docs, &volume.claim)
+            let is_database = context.resolved.databases.iter().any(|database| database.set == *left.before.name);
+            is_database && !mounts::is_mounted(&context.planned.docs, &volume.claim)
         };
         for left in left.iter().filter(|left| !is_told(left)) {
-            report.findings.push(unmounted(scene, left));
+            report.findings.push(unmounted(context, left));
         }
         for pair in &pairs {
-            let is_judged = opens::knows_place(scene, pair.before.name, pair.before.container.name);
+            let is_judged = database_compat::knows_place(context, pair.before.name, pair.before.container.name);
             if !is_judged {
-                Place { scene, pair }.check((&before, &after), report);
+                Place { context, pair }.check((&before, &after), report);
             }
         }
     }
 }
 
 /// The volume stays in the pod, or goes from it, and no container has it any more.
-fn unmounted(scene: &Scene<'_>, left: &Left<'_>) -> Finding {
-    let (chart, claim) = (&scene.leg.pick.id, &left.volume.claim);
+fn unmounted(context: &HopContext<'_>, left: &Left<'_>) -> Finding {
+    let (chart, claim) = (&context.input.pick.id, &left.volume.claim);
     let found = format!("no container of {} in {chart} mounts {claim}", left.workload);
     Finding::blocking(Code::OtherPlace, found)
         .about(left.workload)
@@ -46,7 +46,7 @@ fn unmounted(scene: &Scene<'_>, left: &Left<'_>) -> Finding {
 }
 
 struct Place<'a> {
-    scene: &'a Scene<'a>,
+    context: &'a HopContext<'a>,
     pair: &'a Pair<'a>,
 }
 
@@ -61,7 +61,7 @@ enum SettingChange {
 impl Place<'_> {
     fn check(&self, (before, after): (&FindObject<'_>, &FindObject<'_>), report: &mut Report) {
         let old = ContainerPaths::of(&self.pair.before, before, Pods::Today);
-        let pods = if self.pair.replaces_pods(self.scene) { Pods::New } else { Pods::Today };
+        let pods = if self.pair.replaces_pods(self.context) { Pods::New } else { Pods::Today };
         let new = ContainerPaths::of(&self.pair.after, after, pods);
         let (had, has) = (old.settings(), new.settings());
         let (changes, added) = compare(&had, &has);
@@ -139,7 +139,7 @@ impl Place<'_> {
         let was = &before.mounts[at];
         let same_path = free.iter().copied().find(|new| news[*new].is_at(folder));
         let will = same_path.or(free.first().copied()).map(|at| &after.mounts[at]);
-        let (chart, claim) = (&self.scene.leg.pick.id, &self.pair.volume.claim);
+        let (chart, claim) = (&self.context.input.pick.id, &self.pair.volume.claim);
         let who = format!("{} of {}", shown(after.template, after.container), after.name);
         let finding = match (will, same_path) {
             (Some(will), Some(_)) => {
@@ -194,7 +194,7 @@ impl Place<'_> {
             "{} of {} in {} may not write to {} any more",
             shown(after.template, after.container),
             after.name,
-            self.scene.leg.pick.id,
+            self.context.input.pick.id,
             self.pair.volume.claim
         );
         report.findings.push(
@@ -207,13 +207,15 @@ impl Place<'_> {
     }
 
     fn other_path(&self, now: &Setting, was: &Setting) -> Finding {
-        let found =
-            format!("{} in {} names another path on {}", now.object, self.scene.leg.pick.id, self.pair.volume.claim);
+        let found = format!(
+            "{} in {} names another path on {}",
+            now.object, self.context.input.pick.id, self.pair.volume.claim
+        );
         let finding = Finding::blocking(Code::OtherPlace, found)
             .about(&now.object)
             .at(now.field.clone())
             .with(self.today(was))
-            .with(format!("{}: {}", self.scene.leg.pick.id, place(now)));
+            .with(format!("{}: {}", self.context.input.pick.id, place(now)));
         anew_in(&now.location).map(anew).into_iter().fold(finding, Finding::with)
     }
 
@@ -225,7 +227,7 @@ impl Place<'_> {
         } else {
             (&was.object, was.field.clone())
         };
-        let chart = &self.scene.leg.pick.id;
+        let chart = &self.context.input.pick.id;
         let found = format!(
             "nothing in {} of {chart} names the path {} on {} any more",
             after.name, was.path, self.pair.volume.claim
@@ -240,7 +242,7 @@ impl Place<'_> {
     fn appeared(&self, now: &Setting, was_silent: bool, report: &mut Report) {
         let is_of_command = now.field.contains("/command/");
         if (was_silent || is_of_command) && now.is_given && !now.location.is_empty() {
-            let (chart, claim) = (&self.scene.leg.pick.id, &self.pair.volume.claim);
+            let (chart, claim) = (&self.context.input.pick.id, &self.pair.volume.claim);
             let found = format!("{} in {chart} names a path on {claim}, which it does not today", now.object);
             report.findings.push(
                 Finding::blocking(Code::OtherPlace, found)

@@ -3,18 +3,18 @@
 
 use std::collections::BTreeSet;
 
-use kube_facts::{ClaimMount, Container, PodTemplate, claim_mounts, list};
-use model::{Object, Ref, Volume};
+use portolan_kube_facts::{ClaimMount, Container, PodTemplate, claim_mounts, list};
+use portolan_model::{Object, Ref, Volume};
 use serde_json::Value;
 
 use super::paths::FindObject;
 use super::uses::{Pair, Workloads};
-use super::{Report, Scene};
+use super::{HopContext, Report};
 
-pub(super) fn check(scene: &Scene<'_>, workloads: &Workloads, report: &mut Report) {
-    let before = |name: &Ref| workloads.before(name).or_else(|| scene.before.objects.get(name)).cloned();
-    let after = |name: &Ref| workloads.after(name).or_else(|| scene.beside(name)).cloned();
-    for volume in scene.ground.in_use() {
+pub(super) fn check(context: &HopContext<'_>, workloads: &Workloads, report: &mut Report) {
+    let before = |name: &Ref| workloads.before(name).or_else(|| context.before.objects.get(name)).cloned();
+    let after = |name: &Ref| workloads.after(name).or_else(|| context.beside(name)).cloned();
+    for volume in context.resolved.in_use() {
         let (pairs, _) = workloads.pairs(volume);
         let mut seen: BTreeSet<(&Ref, &Ref)> = BTreeSet::new();
         for pair in &pairs {
@@ -135,7 +135,7 @@ fn scripts(name: &Ref, template: PodTemplate<'_>, container: Container<'_>, find
             let Some(text) = text.as_str().filter(|text| key.ends_with(".sh") || text.starts_with("#!")) else {
                 continue;
             };
-            let field = format!("/data/{}", model::pointer_part(key));
+            let field = format!("/data/{}", portolan_model::pointer_part(key));
             all.push(Script { key: format!("file {key}"), text: text.to_owned(), object: map.clone(), field });
         }
     }

@@ -4,38 +4,38 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use helm_compat::hooks;
-use kube_facts::list;
-use model::{Code, Finding, Object, Ref, SecretKey};
+use portolan_helm_compat::hooks;
+use portolan_kube_facts::list;
+use portolan_model::{Code, Finding, Object, Ref, SecretKey};
 use serde_json::Value;
 
 use super::downward::Pods;
 use super::paths::ContainerPaths;
 use super::uses::{Pair, Use, Workloads};
-use super::{Report, Scene};
+use super::{HopContext, Report};
 
 /// The texts that a container gets from Secrets: by what it is to the program, an environment variable or a file.
 type Texts = BTreeMap<String, (SecretKey, String)>;
 
-pub(super) fn check(scene: &Scene<'_>, workloads: &Workloads, report: &mut Report) {
-    let today = |key: &SecretKey| scene.ground.secrets.and_then(|secrets| secrets.get(key)).map(str::to_owned);
-    let after = |key: &SecretKey| match scene.renderings[0].object(&key.secret) {
+pub(super) fn check(context: &HopContext<'_>, workloads: &Workloads, report: &mut Report) {
+    let today = |key: &SecretKey| context.resolved.secrets.and_then(|secrets| secrets.get(key)).map(str::to_owned);
+    let after = |key: &SecretKey| match context.renderings[0].object(&key.secret) {
         Some(rendered) => value(rendered, &key.key).or_else(|| today(key)),
-        None => match hooks::left(&scene.renderings[0].hooks, &key.secret) {
+        None => match hooks::left(&context.renderings[0].hooks, &key.secret) {
             // Helm makes it anew: what it had before is gone.
             Some(left) => left.and_then(|left| value(left, &key.key)),
             None => today(key),
         },
     };
-    for volume in scene.ground.in_use() {
+    for volume in context.resolved.in_use() {
         for pair in workloads.pairs(volume).0 {
-            report.findings.extend(of_pair(scene, &pair, &today, &after));
+            report.findings.extend(of_pair(context, &pair, &today, &after));
         }
     }
 }
 
 fn of_pair(
-    scene: &Scene<'_>,
+    context: &HopContext<'_>,
     pair: &Pair<'_>,
     today: &dyn Fn(&SecretKey) -> Option<String>,
     after: &dyn Fn(&SecretKey) -> Option<String>,
@@ -47,8 +47,8 @@ fn of_pair(
         };
         read(object).map(of).unwrap_or_default()
     };
-    let live = |name: &Ref| scene.before.objects.get(name).cloned();
-    let rendered = |name: &Ref| scene.renderings[0].object(name).or_else(|| scene.beside(name)).cloned();
+    let live = |name: &Ref| context.before.objects.get(name).cloned();
+    let rendered = |name: &Ref| context.renderings[0].object(name).or_else(|| context.beside(name)).cloned();
     let old = texts(&pair.before, &|name| keys(name, &live), today);
     let new = texts(&pair.after, &|name| keys(name, &rendered), after);
     let nothing = |_: &Ref| None;
@@ -62,11 +62,11 @@ fn of_pair(
     changed
         .filter_map(|what| Some((what, &new.get(what).or_else(|| old.get(what))?.0)))
         .map(|(what, key)| {
-            let (chart, claim) = (&scene.leg.pick.id, &pair.volume.claim);
+            let (chart, claim) = (&context.input.pick.id, &pair.volume.claim);
             let found = format!("{} in {chart} names another path on {claim} than today", key.secret);
             Finding::blocking(Code::OtherPlace, found)
                 .about(&key.secret)
-                .at(format!("/data/{}", model::pointer_part(&key.key)))
+                .at(format!("/data/{}", portolan_model::pointer_part(&key.key)))
                 .with(format!("{} has it as {what}; the values of a Secret are not shown", pair.after.name))
         })
         .collect()

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use helm_compat::upgrade;
-use kube_facts::{ClaimMount, Container, ContainerKind, PodTemplate, claim_mounts, volumes_of_claim};
-use model::{Object, Ref, Volume};
+use portolan_helm_compat::upgrade;
+use portolan_kube_facts::{ClaimMount, Container, ContainerKind, PodTemplate, claim_mounts, volumes_of_claim};
+use portolan_model::{Object, Ref, Volume};
 use serde_json::Value;
 
 use super::super::form;
-use super::Scene;
+use super::HopContext;
 
 /// The objects of the release before and after the hop.
 pub(super) struct Workloads {
@@ -45,10 +45,10 @@ pub(super) struct Left<'a> {
 
 impl Pair<'_> {
     /// Whether the hop puts new pods in the place of those that run.
-    pub(super) fn replaces_pods(&self, scene: &Scene<'_>) -> bool {
+    pub(super) fn replaces_pods(&self, context: &HopContext<'_>) -> bool {
         let (was, will) = (&self.before, &self.after);
         let is_changed = was.template.spec != will.template.spec || was.template.metadata != will.template.metadata;
-        was.name != will.name || !scene.live.contains_key(will.name) || is_changed
+        was.name != will.name || !context.live.contains_key(will.name) || is_changed
     }
 }
 
@@ -60,7 +60,7 @@ impl<'a> Use<'a> {
 
     /// The container's image, without tag and digest.
     pub(super) fn image(&self) -> &'a str {
-        recipe::image_name(self.container.json.get("image").and_then(Value::as_str).unwrap_or_default())
+        portolan_recipe::image_name(self.container.json.get("image").and_then(Value::as_str).unwrap_or_default())
     }
 
     /// The pod's volumes that are the PVC.
@@ -70,21 +70,21 @@ impl<'a> Use<'a> {
 }
 
 impl Workloads {
-    pub(super) fn of(scene: &Scene<'_>) -> Self {
-        let stored = |name: &Ref| scene.before.docs.iter().find(|doc| doc.name().as_ref() == Some(name));
-        let planned = scene.planned.docs.iter().filter_map(|doc| Some((doc.name()?, doc)));
+    pub(super) fn of(context: &HopContext<'_>) -> Self {
+        let stored = |name: &Ref| context.before.docs.iter().find(|doc| doc.name().as_ref() == Some(name));
+        let planned = context.planned.docs.iter().filter_map(|doc| Some((doc.name()?, doc)));
         let after: BTreeMap<Ref, Object> = planned
             .map(|(name, doc)| {
-                let object = match scene.live.get(&name) {
+                let object = match context.live.get(&name) {
                     Some(live) => upgrade::patched(stored(&name), doc, live),
                     None => doc.clone(),
                 };
                 (name, object)
             })
             .collect();
-        let names = scene.before.docs.iter().filter_map(Object::name).chain(after.keys().cloned());
+        let names = context.before.docs.iter().filter_map(Object::name).chain(after.keys().cloned());
         let today = |name: Ref| {
-            let object = form(&scene.before.objects, &scene.before.docs, &name)?.clone();
+            let object = form(&context.before.objects, &context.before.docs, &name)?.clone();
             Some((name, object))
         };
         Self { before: names.filter_map(today).collect(), after }

@@ -1,7 +1,7 @@
 //! From where to where, and what lies between: worked out from the boundaries alone.
 
-use model::ChartId;
-use recipe::{Book, Boundary};
+use portolan_model::ChartId;
+use portolan_recipe::{RecipeSet, VersionBoundary};
 use semver::Version;
 
 /// What the table does not say by itself.
@@ -19,7 +19,7 @@ struct Stretch {
 }
 
 /// Each pair of stretches, in words, and the boundaries between them.
-pub(super) fn of(book: &Book) -> Vec<(String, String, Vec<&Boundary>)> {
+pub(super) fn of(book: &RecipeSet) -> Vec<(String, String, Vec<&VersionBoundary>)> {
     let stretches = stretches(book);
     let mut out = Vec::new();
     for (at, from) in stretches.iter().enumerate() {
@@ -31,13 +31,13 @@ pub(super) fn of(book: &Book) -> Vec<(String, String, Vec<&Boundary>)> {
     out
 }
 
-fn stretches(book: &Book) -> Vec<Stretch> {
+fn stretches(book: &RecipeSet) -> Vec<Stretch> {
     let mut all: Vec<Version> =
         book.boundaries.iter().filter_map(|boundary| Some(boundary.crosses.as_ref()?.below.clone())).collect();
     all.sort();
     all.dedup();
     // A chart begins where a boundary leads to it from another one, and ends where one leads away.
-    let turn = |is: &dyn Fn(&Boundary) -> bool| -> Option<Version> {
+    let turn = |is: &dyn Fn(&VersionBoundary) -> bool| -> Option<Version> {
         let turns = book.boundaries.iter().filter(|boundary| boundary.from_chart != boundary.to_chart && is(boundary));
         turns.filter_map(|boundary| Some(boundary.crosses.as_ref()?.below.clone())).min()
     };

@@ -15,10 +15,10 @@ const TURN: &str = "format: 1\nboundary: into 3\ncrosses: {below: 3.0.0}\nfrom-c
     - id: helm\n  kind: helm-upgrade\n  values: reset\n  source: {page: shut}\n  why: another layout\n  set:\n\
     \x20 - {id: host, path: a.b, value: '{domain}', replaces: [c], platform: openshift, source: {page: open}, why: a|b}\n";
 
-fn book() -> Book {
+fn book() -> RecipeSet {
     let files = [("product.yaml", PRODUCT), ("early.yaml", EARLY), ("turn.yaml", TURN)];
     let files = files.map(|(name, text)| (name.to_owned(), text.to_owned()));
-    Book::load(&BTreeMap::from(files)).expect("a book")
+    RecipeSet::load(&BTreeMap::from(files)).expect("a book")
 }
 
 #[test]

@@ -1,33 +1,33 @@
 //! The server that will run on the data against the one that runs on it today.
 
-use model::{ChartId, Code, Finding, Object, Ref, Severity};
+use portolan_model::{ChartId, Code, Finding, Object, Ref, Severity};
 use serde_json::{Value, json};
 
-use crate::yard::{NS, SERVER, Yard, at_2_8, at_2_13, new};
+use crate::fixture::{Fixture, NS, SERVER, at_2_8, at_2_13, new};
 
 const OPENS: [Code; 5] =
     [Code::OtherMajor, Code::OtherDataDirectory, Code::OtherUser, Code::MayNotOpen, Code::NoDatabase];
 
 /// What the plan says about whether the database opens.
-fn said(yard: &Yard, to: &[ChartId], edit: &dyn Fn(usize, String) -> String) -> Vec<Finding> {
+fn said(fixture: &Fixture, to: &[ChartId], edit: &dyn Fn(usize, String) -> String) -> Vec<Finding> {
     let edited = |hop, text: String| {
         let after = edit(hop, text.clone());
         assert!(hop > 0 || after != text, "the edit takes");
         after
     };
-    let findings = yard.file_of(to, &edited).expect("it can be planned").plan.findings;
+    let findings = fixture.file_of(to, &edited).expect("it can be planned").plan.findings;
     findings.into_iter().filter(|finding| OPENS.contains(&finding.code)).collect()
 }
 
 /// The only thing said when a text of the new manifest is another one.
-fn one(yard: &Yard, from: &str, to: &str) -> Finding {
-    let mut said = said(yard, &[new("2.20.41")], &|_, text| text.replace(from, to));
+fn one(fixture: &Fixture, from: &str, to: &str) -> Finding {
+    let mut said = said(fixture, &[new("2.20.41")], &|_, text| text.replace(from, to));
     assert_eq!(said.len(), 1, "{said:#?}");
     said.remove(0)
 }
 
-fn none(yard: &Yard, from: &str, to: &str) {
-    assert_eq!(said(yard, &[new("2.20.41")], &|_, text| text.replace(from, to)), []);
+fn none(fixture: &Fixture, from: &str, to: &str) {
+    assert_eq!(said(fixture, &[new("2.20.41")], &|_, text| text.replace(from, to)), []);
 }
 
 fn is(finding: &Finding, code: Code, severity: Severity, evidence: &[&str]) {
@@ -38,17 +38,17 @@ fn is(finding: &Finding, code: Code, severity: Severity, evidence: &[&str]) {
 }
 
 /// The set of the database as it lives, edited.
-fn live(yard: &mut Yard, edit: impl Fn(&mut Value)) {
+fn live(fixture: &mut Fixture, edit: impl Fn(&mut Value)) {
     let set = Ref::set(NS, "runai-backend-postgresql");
-    let mut json = (*yard.inventory.objects[&set].0).clone();
+    let mut json = (*fixture.inventory.objects[&set].0).clone();
     edit(&mut json["spec"]["template"]["spec"]);
-    yard.inventory.objects.insert(set, Object::new(json));
+    fixture.inventory.objects.insert(set, Object::new(json));
 }
 
-fn silent() -> Yard {
-    let mut yard = at_2_8();
-    yard.servers.clear();
-    yard
+fn silent() -> Fixture {
+    let mut fixture = at_2_8();
+    fixture.servers.clear();
+    fixture
 }
 
 const IMAGE: &str = "rig.local/postgres:15";
@@ -58,7 +58,7 @@ const MOUNT: &str = "mountPath: /bitnami/postgresql}";
 fn the_same_server_opens_what_it_wrote() {
     none(&at_2_8(), IMAGE, "rig.local/postgres:15.20");
     none(&at_2_8(), IMAGE, "registry:5000/bitnami/postgresql:15.5.0-debian-12-r9@sha256:0123");
-    // Its claim comes out of a template, and is given by name afterwards.
+    // Its PVC comes out of a template, and is given by name afterwards.
     none(&at_2_13(), IMAGE, "rig.local/postgres:15.20");
 }
 
@@ -68,11 +68,11 @@ fn another_major_version_does_not_open_it() {
     is(&finding, Code::OtherMajor, Severity::Blocking, &["says that it is PostgreSQL 15.18", "x/postgresql:16.4"]);
     assert_eq!(finding.found, "control-plane 2.20.41 runs PostgreSQL 16 on the data of PostgreSQL 15");
     // A server that runs knows better than the name of its image.
-    let mut yard = at_2_8();
-    yard.servers.values_mut().for_each(|said| *said = "14.2".into());
-    let finding = one(&yard, IMAGE, "rig.local/postgres:15.1");
+    let mut fixture = at_2_8();
+    fixture.servers.values_mut().for_each(|said| *said = "14.2".into());
+    let finding = one(&fixture, IMAGE, "rig.local/postgres:15.1");
     is(&finding, Code::OtherMajor, Severity::Blocking, &["says that it is PostgreSQL 14.2"]);
-    let finding = one(&yard, "replicas: 1", "replicas: 01");
+    let finding = one(&fixture, "replicas: 1", "replicas: 01");
     is(&finding, Code::OtherMajor, Severity::Blocking, &["says that it is PostgreSQL 14.2"]);
 }
 
@@ -104,14 +104,14 @@ fn an_image_whose_name_tells_no_version_is_warned_of() {
         is(&finding, Code::MayNotOpen, Severity::Warning, &["says that it is PostgreSQL 15.18", image]);
         assert!(finding.next.contains("it has to be 15"), "{finding:#?}");
     }
-    let mut yard = silent();
-    live(&mut yard, |pod| pod["containers"][0]["image"] = "postgres:latest".into());
-    let finding = one(&yard, IMAGE, "postgres:15");
+    let mut fixture = silent();
+    live(&mut fixture, |pod| pod["containers"][0]["image"] = "postgres:latest".into());
+    let finding = one(&fixture, IMAGE, "postgres:15");
     is(&finding, Code::MayNotOpen, Severity::Warning, &["the image today: postgres:latest", "postgres:15"]);
     // The same digest is the same program.
     let image = "some/thing@sha256:0123";
-    live(&mut yard, |pod| pod["containers"][0]["image"] = image.into());
-    none(&yard, IMAGE, image);
+    live(&mut fixture, |pod| pod["containers"][0]["image"] = image.into());
+    none(&fixture, IMAGE, image);
 }
 
 #[test]
@@ -129,7 +129,7 @@ fn another_place_on_the_volume_is_another_directory() {
 fn a_directory_on_no_volume_is_another_directory() {
     let finding = one(&at_2_8(), "value: /bitnami/postgresql/data", "value: /var/lib/postgresql/data");
     is(&finding, Code::OtherDataDirectory, Severity::Blocking, &["/var/lib/postgresql/data, which is on no volume"]);
-    // A volume above the claim's mount is not the one that counts; one below it is.
+    // A volume above the PVC's mount is not the one that counts; one below it is.
     let tmp = "volumeMounts: [{name: tmp, mountPath: /bitnami}, ";
     none(&at_2_8(), "volumeMounts: [", tmp);
     none(&at_2_8(), "volumeMounts: [", "volumeMounts: [{name: tmp, mountPath: /bitnami/postgresql/da}, ");
@@ -137,9 +137,9 @@ fn a_directory_on_no_volume_is_another_directory() {
     let finding = one(&at_2_8(), "volumeMounts: [", tmp);
     is(&finding, Code::OtherDataDirectory, Severity::Blocking, &["volume `tmp` of the pod"]);
     // What lies on no volume today is gone with its pod, whatever the chart.
-    let mut yard = at_2_8();
-    live(&mut yard, |pod| pod["containers"][0]["env"][0]["value"] = "/elsewhere".into());
-    none(&yard, IMAGE, "rig.local/postgres:15.20");
+    let mut fixture = at_2_8();
+    live(&mut fixture, |pod| pod["containers"][0]["env"][0]["value"] = "/elsewhere".into());
+    none(&fixture, IMAGE, "rig.local/postgres:15.20");
 }
 
 #[test]
@@ -182,37 +182,42 @@ fn a_place_that_cannot_be_told_is_warned_of() {
 
 #[test]
 fn another_user_does_not_start_on_it() {
-    let mut yard = at_2_8();
-    live(&mut yard, |pod| pod["securityContext"] = json!({"runAsUser": 1001}));
+    let mut fixture = at_2_8();
+    live(&mut fixture, |pod| pod["securityContext"] = json!({"runAsUser": 1001}));
     let put = |context: &str| format!("spec: {{{context}containers: [{{{SERVER}}}]");
     let plain = put("");
-    none(&yard, &plain, &put("securityContext: {runAsUser: 1001}, "));
+    none(&fixture, &plain, &put("securityContext: {runAsUser: 1001}, "));
     let other = put("securityContext: {runAsUser: 1002}, ");
-    is(&one(&yard, &plain, &other), Code::OtherUser, Severity::Blocking, &["today: user 1001", "2.20.41: user 1002"]);
+    is(
+        &one(&fixture, &plain, &other),
+        Code::OtherUser,
+        Severity::Blocking,
+        &["today: user 1001", "2.20.41: user 1002"],
+    );
     // The container's own goes before the pod's.
     let own = other.replace("name: postgresql,", "name: postgresql, securityContext: {runAsUser: 1001},");
-    none(&yard, &plain, &own);
+    none(&fixture, &plain, &own);
     // The group of files is not their owner.
     let group = put("securityContext: {runAsUser: 1002, fsGroup: 1002}, ");
-    is(&one(&yard, &plain, &group), Code::OtherUser, Severity::Blocking, &["user 1002"]);
+    is(&one(&fixture, &plain, &group), Code::OtherUser, Severity::Blocking, &["user 1002"]);
 }
 
 #[test]
 fn what_may_hand_the_data_over_is_a_warning() {
-    let mut yard = at_2_8();
-    live(&mut yard, |pod| pod["securityContext"] = json!({"runAsUser": 1001}));
+    let mut fixture = at_2_8();
+    live(&mut fixture, |pod| pod["securityContext"] = json!({"runAsUser": 1001}));
     let put = |context: &str| format!("spec: {{{context}containers: [{{{SERVER}}}]");
     let (plain, mounts) = (put(""), "volumeMounts: [{name: data, mountPath: /d}]");
     let init = |context: &str, mounts: &str| {
         put(&format!("securityContext: {{runAsUser: 1002}}, initContainers: [{{name: chown{context}{mounts}}}], "))
     };
     let root = ", securityContext: {runAsUser: 0}, ";
-    let finding = one(&yard, &plain, &init(root, mounts));
+    let finding = one(&fixture, &plain, &init(root, mounts));
     is(&finding, Code::OtherUser, Severity::Warning, &["init container chown may hand the data over"]);
     for helpless in [init(", ", mounts), init(root, "volumeMounts: [{name: tmp, mountPath: /d}]")] {
-        is(&one(&yard, &plain, &helpless), Code::OtherUser, Severity::Blocking, &["user 1002"]);
+        is(&one(&fixture, &plain, &helpless), Code::OtherUser, Severity::Blocking, &["user 1002"]);
     }
-    let finding = one(&yard, &plain, &put("securityContext: {runAsUser: 0}, "));
+    let finding = one(&fixture, &plain, &put("securityContext: {runAsUser: 0}, "));
     is(&finding, Code::OtherUser, Severity::Warning, &["starts as root"]);
 }
 
@@ -220,27 +225,27 @@ fn what_may_hand_the_data_over_is_a_warning() {
 fn a_user_that_is_not_written_is_the_one_of_the_namespace_on_openshift() {
     let plain = format!("spec: {{containers: [{{{SERVER}}}]");
     let given = |user: u64| plain.replacen("spec: {", &format!("spec: {{securityContext: {{runAsUser: {user}}}, "), 1);
-    let mut yard = at_2_8();
+    let mut fixture = at_2_8();
     let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NS,
         "annotations": {"openshift.io/sa.scc.uid-range": "1000680000/10000"}}});
-    yard.inventory.objects.insert(Ref::new("", "Namespace", "", NS), Object::new(namespace));
+    fixture.inventory.objects.insert(Ref::new("", "Namespace", "", NS), Object::new(namespace));
     // Unsaid in both.
-    none(&yard, IMAGE, "rig.local/postgres:15.20");
-    none(&yard, &plain, &given(1_000_680_000));
-    let finding = one(&yard, &plain, &given(1001));
+    none(&fixture, IMAGE, "rig.local/postgres:15.20");
+    none(&fixture, &plain, &given(1_000_680_000));
+    let finding = one(&fixture, &plain, &given(1001));
     is(&finding, Code::MayNotOpen, Severity::Warning, &["which OpenShift gives", "2.20.41: user 1001"]);
     // What the pod was admitted with is a fact.
     let pod = Ref::pod(NS, "runai-backend-postgresql-0");
-    let mut json = (*yard.inventory.objects[&pod].0).clone();
+    let mut json = (*fixture.inventory.objects[&pod].0).clone();
     json["spec"] = json!({"containers": [{"name": "postgresql", "securityContext": {"runAsUser": 1_000_680_000}}]});
-    yard.inventory.objects.insert(pod, Object::new(json));
-    is(&one(&yard, &plain, &given(1001)), Code::OtherUser, Severity::Blocking, &["today: user 1000680000"]);
+    fixture.inventory.objects.insert(pod, Object::new(json));
+    is(&one(&fixture, &plain, &given(1001)), Code::OtherUser, Severity::Blocking, &["today: user 1000680000"]);
     // Elsewhere it is the image's, and another image may have another.
-    yard.inventory.objects.remove(&Ref::pod(NS, "runai-backend-postgresql-0"));
-    yard.inventory.cluster.platform = model::Platform::Kubernetes;
-    is(&one(&yard, &plain, &given(1001)), Code::MayNotOpen, Severity::Warning, &["today: the user of its image"]);
-    none(&yard, IMAGE, "rig.local/postgres:15.20");
-    let finding = one(&yard, IMAGE, "other/postgres:15");
+    fixture.inventory.objects.remove(&Ref::pod(NS, "runai-backend-postgresql-0"));
+    fixture.inventory.cluster.platform = portolan_model::Platform::Kubernetes;
+    is(&one(&fixture, &plain, &given(1001)), Code::MayNotOpen, Severity::Warning, &["today: the user of its image"]);
+    none(&fixture, IMAGE, "rig.local/postgres:15.20");
+    let finding = one(&fixture, IMAGE, "other/postgres:15");
     is(&finding, Code::MayNotOpen, Severity::Warning, &["the user of its image"]);
 }
 

@@ -2,16 +2,16 @@
 
 use std::fmt;
 
-use model::{Code, Finding, Ref};
+use portolan_model::{Code, Finding, Ref};
 
 use super::super::mounts;
-use super::Turn;
-use super::server::{Server, list, text};
+use super::DatabaseCheck;
+use super::server::{ServerContainer, list, text};
 
 /// Where a server's data lies.
 #[derive(Debug, PartialEq, Eq)]
 enum Place {
-    /// On a claim, at a path from the volume's root.
+    /// On a PVC, at a path from the volume's root.
     On { claim: Ref, path: String },
     /// On nothing that outlives the pod.
     Nowhere(String),
@@ -20,7 +20,11 @@ enum Place {
 }
 
 /// The data directory of a server that finds none at its place is made anew, empty.
-pub(super) fn compare(turn: &Turn<'_>, old: &Server<'_>, new: &Server<'_>) -> Option<Finding> {
+pub(super) fn compare(
+    turn: &DatabaseCheck<'_>,
+    old: &ServerContainer<'_>,
+    new: &ServerContainer<'_>,
+) -> Option<Finding> {
     let (was, will) = (place(old), place(new));
     let evidence = [format!("today: {was}"), format!("{}: {will}", turn.chart())];
     let mut finding = match (&was, &will) {
@@ -31,7 +35,7 @@ pub(super) fn compare(turn: &Turn<'_>, old: &Server<'_>, new: &Server<'_>) -> Op
         }
         (Place::Nowhere(_), _) => return None,
         (Place::On { claim, .. }, _) => {
-            // A claim that nobody mounts any more is told as that.
+            // A PVC that nobody mounts any more is told as that.
             if was == will || !mounts::is_mounted(&turn.planned.docs, claim) {
                 return None;
             }
@@ -46,11 +50,11 @@ pub(super) fn compare(turn: &Turn<'_>, old: &Server<'_>, new: &Server<'_>) -> Op
 }
 
 /// Whether it can be told where a server's data lies.
-pub(super) fn is_known(server: &Server<'_>) -> bool {
+pub(super) fn is_known(server: &ServerContainer<'_>) -> bool {
     !matches!(place(server), Place::Unknown(_))
 }
 
-fn place(server: &Server<'_>) -> Place {
+fn place(server: &ServerContainer<'_>) -> Place {
     match pgdata(server) {
         Ok(path) => on_volume(server, path.trim_end_matches('/')),
         Err(why) => Place::Unknown(why),
@@ -58,7 +62,7 @@ fn place(server: &Server<'_>) -> Place {
 }
 
 /// The server's data directory inside its container.
-fn pgdata<'a>(server: &Server<'a>) -> Result<&'a str, String> {
+fn pgdata<'a>(server: &ServerContainer<'a>) -> Result<&'a str, String> {
     // The server's own options go before its environment: `postgres -D`, `-c data_directory=`, and their long forms.
     let mut words = server.list("command").iter().chain(server.list("args")).filter_map(serde_json::Value::as_str);
     if words.any(|word| word.starts_with("-D") || word.contains("--pgdata") || word.contains("data_directory")) {
@@ -79,7 +83,7 @@ fn pgdata<'a>(server: &Server<'a>) -> Result<&'a str, String> {
 }
 
 /// Where a path of the server's container lies.
-fn on_volume(server: &Server<'_>, path: &str) -> Place {
+fn on_volume(server: &ServerContainer<'_>, path: &str) -> Place {
     let mounts = server.list("volumeMounts").iter();
     let above = mounts.filter_map(|mount| Some((mount, below(path, text(mount, "mountPath"))?)));
     let Some((mount, rest)) = above.min_by_key(|(_, rest)| rest.len()) else {
@@ -90,7 +94,7 @@ fn on_volume(server: &Server<'_>, path: &str) -> Place {
     }
     let volume = text(mount, "name");
     let Some(claim) = claim(server, volume) else {
-        return Place::Nowhere(format!("{path}, which is on the volume `{volume}` of the pod, and that is no claim"));
+        return Place::Nowhere(format!("{path}, which is on the volume `{volume}` of the pod, and that is no PVC"));
     };
     let parts = [text(mount, "subPath"), rest];
     let path: Vec<&str> =
@@ -107,16 +111,16 @@ fn below<'a>(path: &'a str, mount: &str) -> Option<&'a str> {
     (rest.is_empty() || rest.starts_with('/')).then_some(rest)
 }
 
-/// The claim under a volume of the pod's. A set's template goes before a volume of the same name
+/// The PVC under a volume of the pod's. A set's template goes before a volume of the same name
 /// (`updateStorage` in Kubernetes' pkg/controller/statefulset/stateful_set_utils.go, 1.27 to 1.34).
-fn claim(server: &Server<'_>, volume: &str) -> Option<Ref> {
+fn claim(server: &ServerContainer<'_>, volume: &str) -> Option<Ref> {
     let made = mounts::made_by(server.workload).into_iter();
-    let of_template = |made: &kube_facts::TemplateClaim<'_>| {
+    let of_template = |made: &portolan_kube_facts::TemplateClaim<'_>| {
         made.template.pointer("/metadata/name").is_some_and(|name| name == volume)
     };
     made.filter(of_template).map(|made| made.claim).next().or_else(|| {
         let volume = list(server.pod, "volumes").iter().find(|known| text(known, "name") == volume)?;
-        Some(Ref::claim(server.workload.text("/metadata/namespace"), kube_facts::claim_of(volume)?))
+        Some(Ref::claim(server.workload.text("/metadata/namespace"), portolan_kube_facts::claim_of(volume)?))
     })
 }
 

@@ -2,17 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use helm_compat::chart::PackedChart;
-use helm_compat::{chart, manifest, redact, values};
-use inventory::survey::Survey;
-use model::{
+use portolan_helm_compat::chart::PackedChart;
+use portolan_helm_compat::{chart, manifest, redact, values};
+use portolan_inventory::survey::Survey;
+use portolan_model::{
     ApplyMethod, ChartId, Cluster, Coverage, Digest, Driver, FORMAT, Finding, HelmClient, HelmRun, Inventory, Manifest,
     Mount, Object, Plan, PlanFile, Platform, Ref, Release, ReleaseId, ReleaseStatus, RenderJob, Rendered, Rendering,
     Requests, Scope, ScopeCoverage, SecretKey, Step, StepKind, Uid, UninstallEffect, Verdict, Volume,
 };
 use portolan_plan::Planning;
 use portolan_plan::planner::{Limits, Servers, UpgradeRequest};
-use recipe::Book;
+use portolan_recipe::RecipeSet;
 use semver::Version;
 use serde_json::{Value, json};
 
@@ -121,14 +121,14 @@ pub(crate) fn render(job: &RenderJob) -> [String; 2] {
 }
 
 /// An installation.
-pub(crate) struct Yard {
+pub(crate) struct Fixture {
     pub(crate) inventory: Inventory,
     pub(crate) secrets: BTreeMap<SecretKey, String>,
-    pub(crate) book: Book,
+    pub(crate) book: RecipeSet,
     pub(crate) servers: Servers,
     pub(crate) values: Value,
     pub(crate) without: Vec<String>,
-    pub(crate) accepted: Vec<model::Accepted>,
+    pub(crate) accepted: Vec<portolan_model::Accepted>,
     /// What else could be chosen.
     pub(crate) offered: Vec<ChartId>,
 }
@@ -148,7 +148,7 @@ fn live(doc: &Object) -> Object {
     Object::new(json)
 }
 
-/// What lives: the documents, the claim and its volume, the pods of the sets.
+/// What lives: the documents, the PVC and its volume, the pods of the sets.
 fn objects(docs: &[Object], name: &Ref, volume: &Ref) -> BTreeMap<Ref, Object> {
     let mut objects: BTreeMap<Ref, Object> = docs.iter().map(|doc| (doc.name().expect("a name"), live(doc))).collect();
     let mut put = |json: Value| {
@@ -206,7 +206,7 @@ fn cluster() -> Cluster {
 }
 
 /// What was installed with a chart and some values; `claim` is the one that the database lies on.
-fn installed(chart: &ChartId, config: Value, claim: &str) -> Yard {
+fn installed(chart: &ChartId, config: Value, claim: &str) -> Fixture {
     let text = chart_of(chart, &config, PASSWORD);
     let (docs, _) = manifest::split_hooks(manifest::parse(&text, NS).expect("a manifest"));
     let (name, volume) = (Ref::claim(NS, claim), Ref::volume("pv-1"));
@@ -247,10 +247,10 @@ fn installed(chart: &ChartId, config: Value, claim: &str) -> Yard {
         requests: Requests::default(),
     };
     let secret = SecretKey { secret: Ref::secret(NS, "runai-backend-postgresql"), key };
-    Yard {
+    Fixture {
         inventory,
         secrets: BTreeMap::from([(secret, PASSWORD.to_owned())]),
-        book: Book::builtin(),
+        book: RecipeSet::builtin(),
         servers: Servers::from([(Ref::pod(NS, "runai-backend-postgresql-0"), VERSION.to_owned())]),
         values: json!({}),
         without: Vec::new(),
@@ -271,21 +271,21 @@ fn new_values() -> Value {
     json!({"global": {"domain": "runai.apps.rig.example.com", "config": {"kubernetesDistribution": "openshift"}}})
 }
 
-pub(crate) fn at_2_8() -> Yard {
+pub(crate) fn at_2_8() -> Fixture {
     installed(&old("2.8.20"), old_values(), "pvc-postgresql")
 }
 
-pub(crate) fn at_2_11() -> Yard {
+pub(crate) fn at_2_11() -> Fixture {
     installed(&old("2.11.30"), old_values(), "pvc-postgresql")
 }
 
-pub(crate) fn at_2_13() -> Yard {
+pub(crate) fn at_2_13() -> Fixture {
     let mut config = new_values();
     values::set(&mut config, "postgresql.auth.postgresPassword", PASSWORD.into());
     installed(&new("2.13.19"), config, "data-runai-backend-postgresql-0")
 }
 
-pub(crate) fn at_2_13_adopted() -> Yard {
+pub(crate) fn at_2_13_adopted() -> Fixture {
     let mut config = new_values();
     values::set(&mut config, "postgresql.primary.persistence.existingClaim", "pvc-postgresql".into());
     installed(&new("2.13.19"), config, "pvc-postgresql")
@@ -295,7 +295,7 @@ pub(crate) fn helm() -> HelmClient {
     HelmClient::Simulated { version: Version::new(3, 14, 4) }
 }
 
-impl Yard {
+impl Fixture {
     pub(crate) fn without(mut self, ids: &[&str]) -> Self {
         self.without = ids.iter().map(|id| (*id).to_owned()).collect();
         self

@@ -1,10 +1,10 @@
-use kube_facts::{Owner, PodTemplate, StatefulSet};
-use model::{Object, Ref, SecretKey, Uid};
+use portolan_kube_facts::{Owner, PodTemplate, StatefulSet};
+use portolan_model::{Object, Ref, SecretKey, Uid};
 use serde_json::Value;
 
 /// What the rules read of an object, parsed once when the object comes into the world.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Face {
+pub(crate) struct ObjectView {
     pub(crate) uid: Uid,
     pub(crate) terminating: bool,
     pub(crate) owners: Vec<Owner>,
@@ -108,7 +108,7 @@ pub(crate) struct Set {
     pub(crate) parallel: bool,
     /// Pods below this place among the ordinals are not replaced.
     pub(crate) partition: u32,
-    /// Names of the claim templates, with the claim's spec.
+    /// Names of the PVC templates, with the PVC's spec.
     pub(crate) templates: Vec<(String, Value)>,
     /// The digest of the pod template: a pod of another revision is replaced.
     pub(crate) revision: String,
@@ -123,22 +123,22 @@ pub(crate) const STUCK: &str = "NotReady";
 /// The label that says which pod template a pod was made from (as in Kubernetes).
 pub(crate) const REVISION: &str = "controller-revision-hash";
 
-impl Face {
+impl ObjectView {
     pub(crate) fn parse(name: &Ref, object: &Object) -> Self {
-        let of = kube_facts::Kind::named(name);
+        let of = portolan_kube_facts::Kind::named(name);
         let text = |pointer: &str| object.at(pointer).and_then(Value::as_str);
         let claims = || {
             let template = PodTemplate::of_kind(of, object);
             template.into_iter().flat_map(PodTemplate::claims).map(str::to_owned).collect::<Vec<_>>()
         };
-        let owners = kube_facts::owners_in(name.namespace(), object);
+        let owners = portolan_kube_facts::owners_in(name.namespace(), object);
         let kind = match of {
-            kube_facts::Kind::PersistentVolumeClaim => Kind::Claim(Claim {
+            portolan_kube_facts::Kind::PersistentVolumeClaim => Kind::Claim(Claim {
                 volume: text("/spec/volumeName").filter(|name| !name.is_empty()).map(Ref::volume),
                 bound: text("/status/phase") == Some("Bound"),
                 class: text("/spec/storageClassName").map(str::to_owned),
             }),
-            kube_facts::Kind::PersistentVolume => Kind::Volume(Volume {
+            portolan_kube_facts::Kind::PersistentVolume => Kind::Volume(Volume {
                 policy: match text("/spec/persistentVolumeReclaimPolicy") {
                     Some("Retain") => Policy::Retain,
                     Some("Delete") => Policy::Delete,
@@ -150,7 +150,7 @@ impl Face {
                 }),
                 released: text("/status/phase") == Some("Released"),
             }),
-            kube_facts::Kind::Pod => Kind::Pod(Pod {
+            portolan_kube_facts::Kind::Pod => Kind::Pod(Pod {
                 scheduled: text("/spec/nodeName").is_some_and(|node| !node.is_empty()),
                 running: text("/status/phase") == Some("Running"),
                 stuck: text("/status/phase") == Some(STUCK),
@@ -161,32 +161,34 @@ impl Face {
                     .unwrap_or_default()
                     .to_owned(),
             }),
-            kube_facts::Kind::StatefulSet => Kind::Set(set(name, object)),
-            kube_facts::Kind::Deployment => {
-                let is_paused = kube_facts::is_paused(object);
+            portolan_kube_facts::Kind::StatefulSet => Kind::Set(set(name, object)),
+            portolan_kube_facts::Kind::Deployment => {
+                let is_paused = portolan_kube_facts::is_paused(object);
                 let has_pods = object.at("/spec/replicas").and_then(Value::as_u64) != Some(0);
                 Kind::Deployment {
                     rolled: text("/status/rolled") == Some(&revision(&object.0)),
                     rolls: !is_paused && (!has_pods || claims().is_empty()),
                 }
             }
-            kube_facts::Kind::Namespace => Kind::Container(Container::Namespace(name.name().to_owned())),
-            kube_facts::Kind::CustomResourceDefinition => Kind::Container(Container::Resources {
+            portolan_kube_facts::Kind::Namespace => Kind::Container(Container::Namespace(name.name().to_owned())),
+            portolan_kube_facts::Kind::CustomResourceDefinition => Kind::Container(Container::Resources {
                 group: text("/spec/group").unwrap_or_default().to_owned(),
                 kind: text("/spec/names/kind").unwrap_or_default().to_owned(),
             }),
-            kube_facts::Kind::Job => Kind::Job(Job {
+            portolan_kube_facts::Kind::Job => Kind::Job(Job {
                 complete: object.at("/status/succeeded").and_then(Value::as_u64).unwrap_or(0) > 0,
                 claims: claims(),
                 secrets: secrets(name, object),
             }),
-            // Their pods are objects of the world, and what they do to a volume is told by `kube_facts::reach`.
-            kube_facts::Kind::DaemonSet
-            | kube_facts::Kind::ReplicaSet
-            | kube_facts::Kind::ReplicationController
-            | kube_facts::Kind::CronJob
-            | kube_facts::Kind::Custom => Kind::Other,
-            kube_facts::Kind::Route | kube_facts::Kind::Ingress | kube_facts::Kind::Inert => Kind::Other,
+            // Their pods are objects of the world, and what they do to a volume is told by `portolan_kube_facts::reach`.
+            portolan_kube_facts::Kind::DaemonSet
+            | portolan_kube_facts::Kind::ReplicaSet
+            | portolan_kube_facts::Kind::ReplicationController
+            | portolan_kube_facts::Kind::CronJob
+            | portolan_kube_facts::Kind::Custom => Kind::Other,
+            portolan_kube_facts::Kind::Route
+            | portolan_kube_facts::Kind::Ingress
+            | portolan_kube_facts::Kind::Inert => Kind::Other,
         };
         let terminating = object.at("/metadata/deletionTimestamp").is_some_and(|at| !at.is_null());
         Self { uid: Uid::new(text("/metadata/uid").unwrap_or_default()), terminating, owners, kind }

@@ -1,11 +1,11 @@
 //! A database's server as a workload's pod template describes it.
 
-use model::{Major, Object};
-use recipe::Image;
+use portolan_model::{Major, Object};
+use portolan_recipe::Image;
 use serde_json::Value;
 
 /// A server in a workload.
-pub(super) struct Server<'a> {
+pub(super) struct ServerContainer<'a> {
     /// The workload.
     pub(super) workload: &'a Object,
     /// The spec of its pods.
@@ -18,9 +18,9 @@ pub(super) struct Server<'a> {
     pub(super) known: Option<&'a Image>,
 }
 
-impl<'a> Server<'a> {
+impl<'a> ServerContainer<'a> {
     /// The server of a workload: the container that the recipe names, or the only one.
-    pub(super) fn of(workload: &'a Object, recipe: &'a recipe::Server) -> Option<Self> {
+    pub(super) fn of(workload: &'a Object, recipe: &'a portolan_recipe::ServerSpec) -> Option<Self> {
         let pod = workload.at("/spec/template/spec")?;
         let containers = pod.get("containers")?.as_array()?;
         let named = containers.iter().find(|container| container["name"] == recipe.container.as_str());

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use model::{End, Plan, StepKind, Verdict};
-use rehearse::{HELM_RULES, RULES, RuleId, Trace, TraceLine, TracePlace, VolumeForecast};
+use portolan_model::{End, Plan, StepKind, Verdict};
+use portolan_rehearse::{HELM_RULES, RULES, RuleId, Trace, TraceLine, TracePlace, VolumeForecast};
 
-use crate::page::{Block, Happening, Page};
+use crate::page::{Block, Document, Happening};
 use crate::text::{Line, Tone};
 use crate::words::all;
 
@@ -35,7 +35,7 @@ fn shortest(item: &VolumeForecast) -> Option<&Trace> {
 }
 
 /// How it comes to the headline, which rule bites, and what would hold it.
-pub(crate) fn tell(page: &mut Page, item: &VolumeForecast, plan: Option<&Plan>) {
+pub(crate) fn tell(page: &mut Document, item: &VolumeForecast, plan: Option<&Plan>) {
     for unknown in &item.unknown {
         page.say(Line::new(Tone::Warn, "Unknown").and(": ").and(unknown.line()).and("."));
     }
@@ -43,7 +43,7 @@ pub(crate) fn tell(page: &mut Page, item: &VolumeForecast, plan: Option<&Plan>) 
         return;
     };
     page.say("The shortest way there:");
-    page.push(Block::Story(trace.lines.iter().map(happening).collect()));
+    page.push(Block::Trace(trace.lines.iter().map(happening).collect()));
     rules(page, &trace.lines);
     if let Some(plan) = plan {
         let is_collected = trace.lines.iter().any(|line| line.rule == collected());
@@ -56,14 +56,14 @@ fn collected() -> Option<&'static str> {
     RULES.iter().find(|(rule, ..)| *rule == RuleId::Collect).map(|(_, code, ..)| *code)
 }
 
-/// The rules of a story in words, the one that decided it first.
-fn rules(page: &mut Page, lines: &[TraceLine]) {
+/// The rules of a trace in words, the one that decided it first.
+fn rules(page: &mut Document, lines: &[TraceLine]) {
     let codes = lines.iter().rev().filter_map(|line| line.rule);
     let mut seen = BTreeSet::new();
     let known = codes.filter(|code| seen.insert(*code)).filter_map(rule);
     for (at, (code, text, source)) in known.enumerate() {
         if at == 0 {
-            page.say(format!("The rule that bites: {code}, {text} ({source})."));
+            page.say(format!("Decided by rule {code}: {text} ({source})."));
         } else {
             page.also(format!("{code}: {text}."));
         }
@@ -77,14 +77,14 @@ fn rule(code: &str) -> Option<(&'static str, &'static str, &'static str)> {
 }
 
 /// What the plan has against it, and what was left out of it.
-fn hold(page: &mut Page, item: &VolumeForecast, plan: &Plan, is_collected: bool) {
+fn hold(page: &mut Document, item: &VolumeForecast, plan: &Plan, is_collected: bool) {
     let at = |wanted: &dyn Fn(&StepKind) -> bool| plan.steps().position(|step| wanted(&step.kind)).map(|at| at + 1);
-    let keep = at(&|kind| matches!(kind, StepKind::KeepClaim { claim, .. } if *claim == item.aim.claim));
-    let retain = at(&|kind| matches!(kind, StepKind::RetainVolume { volume, .. } if *volume == item.aim.volume));
+    let keep = at(&|kind| matches!(kind, StepKind::KeepClaim { claim, .. } if *claim == item.protected.claim));
+    let retain = at(&|kind| matches!(kind, StepKind::RetainVolume { volume, .. } if *volume == item.protected.volume));
     let missing: Vec<String> = [
         // Helm reads keep; the garbage collector does not.
-        (keep.is_none() && !is_collected).then(|| "keep on the claim".to_owned()),
-        retain.is_none().then(|| "Retain on the volume (then Detached, not Lost)".to_owned()),
+        (keep.is_none() && !is_collected).then(|| "helm.sh/resource-policy: keep on the PVC".to_owned()),
+        retain.is_none().then(|| "Retain on the PV (then Detached, not Lost)".to_owned()),
     ]
     .into_iter()
     .flatten()
@@ -95,7 +95,7 @@ fn hold(page: &mut Page, item: &VolumeForecast, plan: &Plan, is_collected: bool)
             .flatten()
             .collect();
     if !missing.is_empty() && item.headline > Verdict::Unknown {
-        page.say(format!("What holds it: {}.", missing.join(", or ")));
+        page.say(format!("Prevented by: {}.", missing.join(", or ")));
         page.also(match plan.without.as_slice() {
             [] => Line::from("This plan does not have it."),
             without => Line::from("Left out of this plan: ").with(Tone::Bad, without.join(", ")).and(" (--without)."),

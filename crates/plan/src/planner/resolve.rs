@@ -1,15 +1,15 @@
 //! What was found, seen with the recipes' eyes: where the databases are, what their passwords are, which volumes are in
 //! use, where the platform is reached.
 
-use model::{Code, DatabaseRef, Finding, Inventory, Object, Platform, Ref, ReleaseId, SecretKey, Volume};
-use recipe::{Book, Database, fill};
+use portolan_model::{Code, DatabaseRef, Finding, Inventory, Object, Platform, Ref, ReleaseId, SecretKey, Volume};
+use portolan_recipe::{Database, RecipeSet, fill};
 
 use super::{Secrets, form, is_kind, mounts};
-use inventory::survey;
+use portolan_inventory::survey;
 
-pub(super) struct Ground<'a> {
+pub(super) struct ResolvedRelease<'a> {
     pub(super) inventory: &'a Inventory,
-    pub(super) book: &'a Book,
+    pub(super) book: &'a RecipeSet,
     /// The values of live Secrets; `None` where only databases are looked for.
     pub(super) secrets: Option<&'a survey::Secrets>,
     /// The databases that the release runs.
@@ -24,24 +24,24 @@ pub(super) struct FoundDatabase<'a> {
     pub(super) reference: DatabaseRef,
     pub(super) set: Ref,
     pub(super) plaintext: String,
-    /// The claim that its set names; `None` where the set makes its claim from a template.
+    /// The PVC that its set names; `None` where the set makes its PVC from a template.
     pub(super) claim: Option<String>,
 }
 
-impl<'a> Ground<'a> {
-    pub(super) fn find(inventory: &'a Inventory, secrets: &Secrets<'_>, book: &'a Book) -> Result<Self, Finding> {
-        let mut ground = Self { inventory, book, secrets: None, databases: Vec::new(), elsewhere: Vec::new() };
+impl<'a> ResolvedRelease<'a> {
+    pub(super) fn find(inventory: &'a Inventory, secrets: &Secrets<'_>, book: &'a RecipeSet) -> Result<Self, Finding> {
+        let mut resolved = Self { inventory, book, secrets: None, databases: Vec::new(), elsewhere: Vec::new() };
         for recipe in &book.product.databases {
-            let set = Ref::set(&ground.release().namespace, &fill(&recipe.set, ground.release()));
-            match ground.form(&set) {
-                None => ground.elsewhere.push(recipe),
+            let set = Ref::set(&resolved.release().namespace, &fill(&recipe.set, resolved.release()));
+            match resolved.form(&set) {
+                None => resolved.elsewhere.push(recipe),
                 Some(form) => {
                     let found = found(inventory, secrets, recipe, set, form)?;
-                    ground.databases.push(found);
+                    resolved.databases.push(found);
                 }
             }
         }
-        Ok(ground)
+        Ok(resolved)
     }
 
     /// The value of a live Secret's key.
@@ -61,7 +61,7 @@ impl<'a> Ground<'a> {
         self.databases.iter().find(|database| database.recipe.name == name)
     }
 
-    /// The claim that the set of a database or store names today; `None` where it makes its claim from a template, or the
+    /// The PVC that the set of a database or store names today; `None` where it makes its PVC from a template, or the
     /// release does not run it.
     pub(super) fn claim(&self, name: &str) -> Option<String> {
         if let Some(found) = self.database(name) {
@@ -72,11 +72,11 @@ impl<'a> Ground<'a> {
     }
 
     /// Whether what a recipe says for a platform, or for any, is for this cluster.
-    pub(super) fn is_for(&self, platform: Option<recipe::Platform>) -> bool {
+    pub(super) fn is_for(&self, platform: Option<portolan_recipe::Platform>) -> bool {
         platform.is_none_or(|platform| platform.is_of(&self.inventory.cluster.platform))
     }
 
-    /// Whether a workload mounts a claim today, or would if it ran.
+    /// Whether a workload mounts a PVC today, or would if it ran.
     pub(super) fn is_in_use(&self, volume: &Volume) -> bool {
         let forms = self.inventory.objects.values().chain(&self.inventory.release.docs);
         !volume.mounts.is_empty() || mounts::is_mounted(forms, &volume.claim)
@@ -90,7 +90,7 @@ impl<'a> Ground<'a> {
     /// The host under which the platform is reached today, else the one that its platform suggests.
     pub(super) fn domain(&self) -> Option<String> {
         let host = self.book.product.routes.iter().find_map(|route| {
-            let object = self.form(&recipe::object(&route.object, self.release())?)?;
+            let object = self.form(&portolan_recipe::object(&route.object, self.release())?)?;
             Some(object.text(&route.host)).filter(|host| !host.is_empty())
         });
         match (host, &self.inventory.cluster.platform) {
@@ -103,9 +103,9 @@ impl<'a> Ground<'a> {
     }
 }
 
-/// Of several the first: a set may mount a claim for backups too, but none is known that does.
+/// Of several the first: a set may mount a PVC for backups too, but none is known that does.
 fn claim_of(form: &Object) -> Option<String> {
-    let template = kube_facts::PodTemplate::of(form).filter(|_| is_kind(form, "StatefulSet"))?;
+    let template = portolan_kube_facts::PodTemplate::of(form).filter(|_| is_kind(form, "StatefulSet"))?;
     template.claims().next().map(str::to_owned)
 }
 

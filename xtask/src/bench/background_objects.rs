@@ -2,9 +2,9 @@
 //! that the node has no part in what is measured.
 
 use anyhow::{Context, Result};
+use portolan_testkit::rig::{Namespace, Rig};
+use portolan_trials::side_by_side;
 use serde_json::{Value, json};
-use testkit::rig::{Namespace, Rig};
-use trials::side_by_side;
 
 /// How many objects there are.
 pub(crate) const SIZE: usize = 2_000;
@@ -28,7 +28,7 @@ enum Kind {
     Secret,
     /// A record of another release.
     Record,
-    /// A claim bound to the volume of its number.
+    /// A PVC bound to the volume of its number.
     Claim,
     Volume,
     Deployment,
@@ -51,7 +51,7 @@ pub(crate) fn add(rig: &Rig, space: &Namespace<'_>, other: &Namespace<'_>) -> Re
     anyhow::ensure!(objects.len() == SIZE, "{} objects", objects.len());
     side_by_side::each(&objects, 4, &|(path, object)| rig.api().create(path, object).map(drop), &|()| {})?;
     for space in [space, other] {
-        space.wait("the claims", |space| {
+        space.wait("the PVCs", |space| {
             let claims = space.find("api/v1", "persistentvolumeclaims")?.context("claims can be listed")?;
             Ok(claims["items"]
                 .as_array()

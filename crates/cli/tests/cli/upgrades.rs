@@ -18,7 +18,7 @@ fn every_simulated_start_arrives_and_its_data_is_safe() {
 }
 
 #[test]
-fn a_folder_carries_a_voyage_from_command_to_command() {
+fn a_folder_carries_an_upgrade_from_command_to_command() {
     let user = User::new();
     user.ok("sim new openshift-2.8 here");
     assert!(user.ok("survey --sim here").contains("would be lost"));

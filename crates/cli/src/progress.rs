@@ -1,16 +1,16 @@
 //! What a run says while it goes.
 
-use model::{Event, Plan, Progress};
+use portolan_model::{Event, Plan, Progress};
 
 /// What a run says while it goes: a line for what is new, and for a wait one now and then.
-pub(crate) struct Telling {
+pub(crate) struct ProgressPrinter {
     /// The width of the terminal; lines for a file are not cut.
     room: Option<usize>,
     last: String,
     waiting: Option<(Vec<Progress>, u64)>,
 }
 
-impl Telling {
+impl ProgressPrinter {
     /// Seconds (events, in a simulation) after which a wait that is as it was is told again.
     const EVERY: u64 = 10;
 
@@ -32,7 +32,7 @@ impl Telling {
         } else {
             self.waiting = None;
         }
-        let line = report::event(event, plan, self.room)?;
+        let line = portolan_report::event(event, plan, self.room)?;
         if line == self.last {
             return None;
         }
@@ -45,21 +45,21 @@ impl Telling {
 mod tests {
     use std::time::Duration;
 
-    use model::{Cond, Elapsed, Record, Ref};
+    use portolan_model::{Cond, Elapsed, JournalRecord, Ref};
 
     use super::*;
 
     #[test]
     fn a_wait_is_told_when_it_changes_and_now_and_then() {
         let plan: Plan = serde_json::from_value(serde_json::json!({
-            "format": model::FORMAT, "cluster": "", "server": "", "release": {"namespace": "", "name": ""},
+            "format": portolan_model::FORMAT, "cluster": "", "server": "", "release": {"namespace": "", "name": ""},
             "helm": {"helm": "simulated", "version": "3.22.0"},
             "from": {"name": "", "version": "1.0.0"}, "to": {"name": "", "version": "1.0.0"},
-            "hops": [], "expects": {}, "volumes": [], "databases": [], "without": [], "accepted": [],
+            "hops": [], "preconditions": {}, "volumes": [], "databases": [], "without": [], "accepted": [],
             "findings": [],
         }))
         .expect("an empty plan");
-        let mut telling = Telling::new(None);
+        let mut telling = ProgressPrinter::new(None);
         let mut told = |seen: &str, elapsed| {
             let progress = vec![Progress { cond: Cond::Ready(Ref::set("ns", "keycloak")), seen: seen.into() }];
             telling
@@ -80,7 +80,7 @@ mod tests {
         assert!(!told("1 of 1", 31));
         // The next wait begins anew.
         assert!(told("1 of 1", 1));
-        assert!(telling.line(&Event::Recorded(Box::new(Record::Bound)), &plan).is_some());
-        assert!(telling.line(&Event::Recorded(Box::new(Record::Bound)), &plan).is_none());
+        assert!(telling.line(&Event::Recorded(Box::new(JournalRecord::Bound)), &plan).is_some());
+        assert!(telling.line(&Event::Recorded(Box::new(JournalRecord::Bound)), &plan).is_none());
     }
 }

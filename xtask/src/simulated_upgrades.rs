@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use fixtures::RecordedRendering;
-use helm_compat::chart::PackedChart;
-use model::{Code, Finding, RenderJob};
-use rehearse::Installation;
-use trials::sim;
-use workflow::{Simulated, Target};
+use portolan_fixtures::RecordedRendering;
+use portolan_helm_compat::chart::PackedChart;
+use portolan_model::{Code, Finding, RenderJob};
+use portolan_rehearse::Installation;
+use portolan_trials::sim;
+use portolan_workflow::{Simulated, Target};
 
 use crate::render::Recorder;
 
@@ -22,8 +22,16 @@ const WAYS: &[(&[&str], &[&str])] = &[
     (&["2.20"], &["existing-claim-of-metrics"]),
 ];
 
-/// Records what the upgrades of an installation need.
-pub(crate) fn record(recorder: &Arc<Recorder>, installation: &Installation) -> anyhow::Result<()> {
+/// Records every rendering that the simulated installations and their upgrades need.
+pub(crate) fn record_all(recorder: &Arc<Recorder>) -> anyhow::Result<()> {
+    for name in portolan_fixtures::installation_names() {
+        record(recorder, &recorder.installation(&name)?)?;
+    }
+    Ok(())
+}
+
+/// Records what the upgrades of one installation need.
+fn record(recorder: &Arc<Recorder>, installation: &Installation) -> anyhow::Result<()> {
     let found = sim::survey(installation.world());
     let recorder = recorder.clone();
     let renders = move |job: &RenderJob| {

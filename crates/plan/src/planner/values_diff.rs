@@ -2,23 +2,27 @@
 
 use std::collections::BTreeMap;
 
-use helm_compat::values;
-use model::{Code, Finding, PlannedValue, ValueChange, ValuesMode, ValuesPath};
-use recipe::Ask;
+use portolan_helm_compat::values;
+use portolan_model::{Code, Finding, PlannedValue, ValueChange, ValuesMode, ValuesPath};
+use portolan_recipe::StepTemplate;
 use serde_json::Value;
 
-use super::ground::Ground;
-use super::leg::Leg;
+use super::hop_input::HopInput;
+use super::resolve::ResolvedRelease;
 
 /// Each user-supplied value of before by its path.
 /// `other` has those that go on and do not do what they do today.
-pub(super) fn of(ground: &Ground<'_>, leg: &Leg<'_>, other: &BTreeMap<String, ValueChange>) -> Vec<PlannedValue> {
-    let replacements = replacements(ground, leg);
-    values::flatten(&leg.before)
+pub(super) fn of(
+    resolved: &ResolvedRelease<'_>,
+    input: &HopInput<'_>,
+    other: &BTreeMap<String, ValueChange>,
+) -> Vec<PlannedValue> {
+    let replacements = replacements(resolved, input);
+    values::flatten(&input.before)
         .into_iter()
         .filter(|(_, value)| !value.is_null())
         .map(|(path, value)| {
-            let fate = match fate(leg, &replacements, &path, &value) {
+            let fate = match fate(input, &replacements, &path, &value) {
                 ValueChange::Carried => other.get(&path).cloned().unwrap_or(ValueChange::Carried),
                 fate => fate,
             };
@@ -27,11 +31,11 @@ pub(super) fn of(ground: &Ground<'_>, leg: &Leg<'_>, other: &BTreeMap<String, Va
         .collect()
 }
 
-fn fate(leg: &Leg<'_>, replacements: &BTreeMap<String, String>, path: &str, value: &Value) -> ValueChange {
-    match values::get(&leg.after, path) {
+fn fate(input: &HopInput<'_>, replacements: &BTreeMap<String, String>, path: &str, value: &Value) -> ValueChange {
+    match values::get(&input.after, path) {
         Some(after) if after == value => return ValueChange::Carried,
         // In one layout of values a path means the same before and after.
-        Some(_) if leg.mode == ValuesMode::ResetThenReuse => {
+        Some(_) if input.mode == ValuesMode::ResetThenReuse => {
             return ValueChange::Replaced("the value that is given now".into());
         }
         _ => {}
@@ -44,18 +48,18 @@ fn fate(leg: &Leg<'_>, replacements: &BTreeMap<String, String>, path: &str, valu
 }
 
 /// The paths for which something else stands, with what it is.
-fn replacements(ground: &Ground<'_>, leg: &Leg<'_>) -> BTreeMap<String, String> {
+fn replacements(resolved: &ResolvedRelease<'_>, input: &HopInput<'_>) -> BTreeMap<String, String> {
     let mut all = BTreeMap::new();
-    for (_, step) in &leg.asks {
-        if let Ask::HelmUpgrade { retired, .. } = &step.ask {
+    for (_, step) in &input.asks {
+        if let StepTemplate::HelmUpgrade { retired, .. } = &step.ask {
             all.extend(retired.iter().map(|retired| (retired.path.clone(), retired.by.clone())));
         }
     }
-    for (_, setting) in &leg.settings {
+    for (_, setting) in &input.settings {
         all.extend(setting.replaces.iter().map(|path| (path.clone(), setting.path.clone())));
     }
-    for found in &ground.databases {
-        let carried = leg.carried.iter().filter(|carried| carried.from == found.reference.password);
+    for found in &resolved.databases {
+        let carried = input.carried.iter().filter(|carried| carried.from == found.reference.password);
         for carried in carried {
             let by = format!("{}, out of {}", carried.path, carried.from.secret);
             all.extend(found.recipe.password.value.values().map(|path| (path.clone(), by.clone())));
@@ -65,7 +69,7 @@ fn replacements(ground: &Ground<'_>, leg: &Leg<'_>) -> BTreeMap<String, String> 
 }
 
 /// The values that are lost: their paths.
-pub(super) fn dropped(leg: &Leg<'_>, planned: &[PlannedValue]) -> Option<Finding> {
+pub(super) fn dropped(input: &HopInput<'_>, planned: &[PlannedValue]) -> Option<Finding> {
     let paths: Vec<String> =
         planned.iter().filter(|one| one.change == ValueChange::Dropped).map(|one| one.path.to_string()).collect();
     let how_many = match paths.len() {
@@ -73,7 +77,7 @@ pub(super) fn dropped(leg: &Leg<'_>, planned: &[PlannedValue]) -> Option<Finding
         1 => "1 value that is set today is".into(),
         more => format!("{more} values that are set today are"),
     };
-    let mut finding = Finding::blocking(Code::ValuesDropped, format!("{how_many} not taken over to {}", leg.pick.id));
+    let mut finding = Finding::blocking(Code::ValuesDropped, format!("{how_many} not taken over to {}", input.pick.id));
     finding.evidence = paths;
     Some(finding)
 }

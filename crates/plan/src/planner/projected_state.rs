@@ -2,16 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use helm_compat::upgrade;
-use model::{Change, Hop, Inventory, Manifest, Object, ObjectChange, OwnField, Ref, Step, StepKind};
+use portolan_helm_compat::upgrade;
+use portolan_model::{Change, Hop, Inventory, Manifest, Object, ObjectChange, OwnField, Ref, Step, StepKind};
 use serde_json::{Value, json};
 
 use super::check_objects;
 
-/// Claims and volumes are the same objects in every hop. What helm makes in one is not known by UID in the next: such an
+/// PVCs and volumes are the same objects in every hop. What helm makes in one is not known by UID in the next: such an
 /// object stands here without one.
 #[derive(Default)]
-pub(super) struct Standing {
+pub(super) struct ProjectedState {
     pub(super) revision: u32,
     /// The stored manifest.
     pub(super) docs: Vec<Object>,
@@ -26,7 +26,7 @@ pub(super) struct Standing {
     pub(super) own: Vec<OwnField>,
 }
 
-impl Standing {
+impl ProjectedState {
     pub(super) fn of(inventory: &Inventory) -> Self {
         Self {
             revision: inventory.release.revision,
@@ -44,7 +44,7 @@ impl Standing {
     }
 
     /// What lives when helm starts, after the steps before it.
-    pub(super) fn when_helm_starts(&self, steps: &[Step]) -> BTreeMap<Ref, Object> {
+    pub(super) fn before_helm(&self, steps: &[Step]) -> BTreeMap<Ref, Object> {
         let mut live = self.objects.clone();
         for step in steps {
             match &step.kind {
@@ -131,7 +131,7 @@ fn kept(claim: &Object) -> Object {
             *annotations = json!({});
         }
         if let Value::Object(annotations) = annotations {
-            annotations.insert(kube_facts::RESOURCE_POLICY.into(), kube_facts::KEEP.into());
+            annotations.insert(portolan_kube_facts::RESOURCE_POLICY.into(), portolan_kube_facts::KEEP.into());
         }
     }
     Object::new(json)

@@ -3,78 +3,84 @@
 //! A rehearsal follows volumes, and all three things that are looked at here leave the volume where it is: a server of
 //! another major version refuses the data, as does one of another user; one with another data directory makes an empty
 //! one beside the old one and starts on it. What cannot be told is a warning and says what is missing.
-//! Another password is seen in `notes.rs`, a claim that is not mounted any more as well.
+//! Another password is seen in `notes.rs`, a PVC that is not mounted any more as well.
 
 mod directory;
 mod server;
 mod user;
 
-use kube_facts::Claims;
-use model::{Code, Finding, Major, Manifest, Object, Ref};
+use portolan_kube_facts::Claims;
+use portolan_model::{Code, Finding, Major, Manifest, Object, Ref};
 
-use super::ground::{FoundDatabase, Ground};
-use super::leg::Leg;
-use super::notes::Scene;
-use super::standing::Standing;
+use super::findings::HopContext;
+use super::hop_input::HopInput;
+use super::projected_state::ProjectedState;
+use super::resolve::{FoundDatabase, ResolvedRelease};
 use super::{Servers, form, mounts};
-use server::Server;
+use server::ServerContainer;
 
 /// A database when a hop begins.
-struct Turn<'a> {
-    ground: &'a Ground<'a>,
-    leg: &'a Leg<'a>,
-    standing: &'a Standing,
+struct DatabaseCheck<'a> {
+    resolved: &'a ResolvedRelease<'a>,
+    input: &'a HopInput<'a>,
+    state: &'a ProjectedState,
     planned: &'a Manifest,
     servers: &'a Servers,
     database: &'a FoundDatabase<'a>,
 }
 
-/// What can be said about the databases of a hop; `standing` is the installation before it.
+/// What can be said about the databases of a hop; `state` is the installation before it.
 pub(super) fn of_hop(
-    ground: &Ground<'_>,
-    leg: &Leg<'_>,
-    standing: &Standing,
+    resolved: &ResolvedRelease<'_>,
+    input: &HopInput<'_>,
+    state: &ProjectedState,
     planned: &Manifest,
     servers: &Servers,
 ) -> Vec<Finding> {
-    let turns = ground.databases.iter().map(|database| Turn { ground, leg, standing, planned, servers, database });
+    let turns =
+        resolved.databases.iter().map(|database| DatabaseCheck { resolved, input, state, planned, servers, database });
     turns.flat_map(|turn| turn.findings()).collect()
 }
 
 /// Whether the recipe tells, of a container that runs a known database's server, where its data lies before and after a hop.
-pub(super) fn knows_place(scene: &Scene<'_>, workload: &Ref, container: &str) -> bool {
-    servers(scene, workload, container).is_some_and(|(old, new)| directory::is_known(&old) && directory::is_known(&new))
+pub(super) fn knows_place(context: &HopContext<'_>, workload: &Ref, container: &str) -> bool {
+    servers(context, workload, container)
+        .is_some_and(|(old, new)| directory::is_known(&old) && directory::is_known(&new))
 }
 
 /// Whether a container runs a known database's server before and after a hop, so that its user is compared here.
-pub(super) fn judges_user(scene: &Scene<'_>, workload: &Ref, container: &str) -> bool {
-    servers(scene, workload, container).is_some()
+pub(super) fn judges_user(context: &HopContext<'_>, workload: &Ref, container: &str) -> bool {
+    servers(context, workload, container).is_some()
 }
 
 /// The user that OpenShift gives to the pods of the release's namespace.
-pub(super) fn user_of_range(ground: &Ground<'_>) -> Option<u64> {
-    user::first_of_range(ground)
+pub(super) fn user_of_range(resolved: &ResolvedRelease<'_>) -> Option<u64> {
+    user::first_of_range(resolved)
 }
 
 /// The server in a container, before and after a hop.
-fn servers<'a>(scene: &'a Scene<'_>, workload: &Ref, container: &str) -> Option<(Server<'a>, Server<'a>)> {
-    let database = scene.ground.databases.iter().find(|database| database.set == *workload)?;
+fn servers<'a>(
+    context: &'a HopContext<'_>,
+    workload: &Ref,
+    container: &str,
+) -> Option<(ServerContainer<'a>, ServerContainer<'a>)> {
+    let database = context.resolved.databases.iter().find(|database| database.set == *workload)?;
     static NONE: Servers = Servers::new();
-    let Scene { ground, leg, before: standing, planned, .. } = *scene;
-    let turn = Turn { ground, leg, standing, planned, servers: &NONE, database };
+    let HopContext { resolved, input, before: state, planned, .. } = *context;
+    let turn = DatabaseCheck { resolved, input, state, planned, servers: &NONE, database };
     let (old, recipe) = (turn.today()?, &database.recipe.server);
     let new = turn.afterwards(old)?;
-    let pair = (Server::of(old, recipe)?, Server::of(new, recipe)?);
+    let pair = (ServerContainer::of(old, recipe)?, ServerContainer::of(new, recipe)?);
     (pair.0.container["name"] == container).then_some(pair)
 }
 
-impl<'a> Turn<'a> {
+impl<'a> DatabaseCheck<'a> {
     fn findings(&self) -> Vec<Finding> {
         let recipe = &self.database.recipe.server;
         let Some(old) = self.today() else { return Vec::new() };
         // Where nothing takes the data over, that is what is said.
         let Some(new) = self.afterwards(old) else { return Vec::new() };
-        let (Some(old), Some(new)) = (Server::of(old, recipe), Server::of(new, recipe)) else {
+        let (Some(old), Some(new)) = (ServerContainer::of(old, recipe), ServerContainer::of(new, recipe)) else {
             return vec![
                 self.may_not_open(format!("which container of {} runs the server cannot be told", self.database.set))
                     .with(format!("looked for a container named {}", recipe.container)),
@@ -88,10 +94,10 @@ impl<'a> Turn<'a> {
 
     /// The workload that runs the server before the hop.
     fn today(&self) -> Option<&'a Object> {
-        form(&self.standing.objects, &self.standing.docs, &self.database.set)
+        form(&self.state.objects, &self.state.docs, &self.database.set)
     }
 
-    /// The workload that runs it afterwards: the one of the same name, else one that mounts a claim of the old one.
+    /// The workload that runs it afterwards: the one of the same name, else one that mounts a PVC of the old one.
     fn afterwards(&self, old: &Object) -> Option<&'a Object> {
         let docs = &self.planned.docs;
         let same = docs.iter().find(|doc| doc.name().as_ref() == Some(&self.database.set));
@@ -102,7 +108,7 @@ impl<'a> Turn<'a> {
     }
 
     fn chart(&self) -> String {
-        self.leg.pick.id.to_string()
+        self.input.pick.id.to_string()
     }
 
     fn may_not_open(&self, found: impl Into<String>) -> Finding {
@@ -111,7 +117,7 @@ impl<'a> Turn<'a> {
 
     /// A server refuses the data of another major version: `ValidatePgVersion` in PostgreSQL's
     /// src/backend/utils/init/miscinit.c (15.x), which compares its own with the file `PG_VERSION`.
-    fn major(&self, old: &Server<'_>, new: &Server<'_>) -> Option<Finding> {
+    fn major(&self, old: &ServerContainer<'_>, new: &ServerContainer<'_>) -> Option<Finding> {
         // A digest is the same program, whatever its name says.
         if old.image == new.image && new.image.contains('@') {
             return None;
@@ -148,7 +154,7 @@ impl<'a> Turn<'a> {
 
     /// What wrote the data. In the first hop that is the server that runs; in a later one the image of the hop before says
     /// it, and where it does not the data is still that of the first.
-    fn writer(&self, old: &Server<'_>) -> Writer {
+    fn writer(&self, old: &ServerContainer<'_>) -> Writer {
         let pod = &self.database.reference.pod;
         let asked = self.servers.get(pod).map(|said| Writer {
             major: Major::of(said),
@@ -166,14 +172,14 @@ impl<'a> Turn<'a> {
     }
 
     fn is_first(&self) -> bool {
-        self.standing.revision == self.ground.inventory.release.revision
+        self.state.revision == self.resolved.inventory.release.revision
     }
 }
 
 /// Who wrote the data.
 struct Writer {
     major: Option<Major>,
-    /// How that is known, or what was looked at in vain.
+    /// How that is known, or what was looked at without an answer.
     source: String,
     /// Whether a server said it itself.
     asked: bool,

@@ -5,12 +5,12 @@
 
 use std::fmt;
 
-use model::{Code, Finding, Platform, Ref};
+use portolan_model::{Code, Finding, Platform, Ref};
 use serde_json::Value;
 
-use super::super::ground::Ground;
-use super::Turn;
-use super::server::{Server, list, text};
+use super::super::resolve::ResolvedRelease;
+use super::DatabaseCheck;
+use super::server::{ServerContainer, list, text};
 
 /// `openshift.io/sa.scc.uid-range`: from the first number of it the restricted security context constraints give a pod
 /// its user (openshift/apiserver-library-go, pkg/securitycontextconstraints/user/mustrunasrange.go).
@@ -27,11 +27,17 @@ enum User {
     Unsaid,
 }
 
-pub(super) fn compare(turn: &Turn<'_>, old: &Server<'_>, new: &Server<'_>) -> Option<Finding> {
+pub(super) fn compare(
+    turn: &DatabaseCheck<'_>,
+    old: &ServerContainer<'_>,
+    new: &ServerContainer<'_>,
+) -> Option<Finding> {
     let (was, will) = (today(turn, old), planned(turn, new));
     let is_equal = match (was.number(), will.number()) {
         (Some(was), Some(will)) => was == will,
-        (None, None) => is_openshift(turn) || recipe::image_name(old.image) == recipe::image_name(new.image),
+        (None, None) => {
+            is_openshift(turn) || portolan_recipe::image_name(old.image) == portolan_recipe::image_name(new.image)
+        }
         _ => false,
     };
     if is_equal {
@@ -55,9 +61,9 @@ pub(super) fn compare(turn: &Turn<'_>, old: &Server<'_>, new: &Server<'_>) -> Op
 }
 
 /// The user of the server that runs. Where its set leaves it open, the pod may say what it was admitted with.
-fn today(turn: &Turn<'_>, server: &Server<'_>) -> User {
+fn today(turn: &DatabaseCheck<'_>, server: &ServerContainer<'_>) -> User {
     written(server.pod, server.container).map(User::Written).unwrap_or_else(|| {
-        let pod = turn.standing.objects.get(&turn.database.reference.pod).and_then(|pod| pod.at("/spec"));
+        let pod = turn.state.objects.get(&turn.database.reference.pod).and_then(|pod| pod.at("/spec"));
         let admitted = pod.and_then(|pod| {
             let name = text(server.container, "name");
             let container = list(pod, "containers").iter().find(|container| text(container, "name") == name)?;
@@ -67,7 +73,7 @@ fn today(turn: &Turn<'_>, server: &Server<'_>) -> User {
     })
 }
 
-fn planned(turn: &Turn<'_>, server: &Server<'_>) -> User {
+fn planned(turn: &DatabaseCheck<'_>, server: &ServerContainer<'_>) -> User {
     written(server.pod, server.container).map_or_else(|| of_range(turn), User::Written)
 }
 
@@ -77,25 +83,25 @@ fn written(pod: &Value, container: &Value) -> Option<u64> {
     of(container).or_else(|| of(pod))
 }
 
-fn is_openshift(turn: &Turn<'_>) -> bool {
-    matches!(turn.ground.inventory.cluster.platform, Platform::OpenShift { .. })
+fn is_openshift(turn: &DatabaseCheck<'_>) -> bool {
+    matches!(turn.resolved.inventory.cluster.platform, Platform::OpenShift { .. })
 }
 
 /// What OpenShift gives to a pod that leaves it open.
-fn of_range(turn: &Turn<'_>) -> User {
-    first_of_range(turn.ground).filter(|_| is_openshift(turn)).map_or(User::Unsaid, User::Given)
+fn of_range(turn: &DatabaseCheck<'_>) -> User {
+    first_of_range(turn.resolved).filter(|_| is_openshift(turn)).map_or(User::Unsaid, User::Given)
 }
 
 /// The first number of the namespace's range.
-pub(super) fn first_of_range(ground: &Ground<'_>) -> Option<u64> {
-    let namespace = Ref::new("", "Namespace", "", &ground.release().namespace);
-    let range = ground.inventory.objects.get(&namespace).and_then(|object| object.annotation(RANGE));
+pub(super) fn first_of_range(resolved: &ResolvedRelease<'_>) -> Option<u64> {
+    let namespace = Ref::new("", "Namespace", "", &resolved.release().namespace);
+    let range = resolved.inventory.objects.get(&namespace).and_then(|object| object.annotation(RANGE));
     // `1000680000/10000`, or `1000680000-1000689999`.
     range.and_then(|range| range.split(['/', '-']).next()?.parse().ok())
 }
 
 /// What may give the data to the new user before the server looks at it.
-fn hand_over(new: &Server<'_>, will: User) -> Option<String> {
+fn hand_over(new: &ServerContainer<'_>, will: User) -> Option<String> {
     if will.number() == Some(0) {
         return Some("it starts as root, so its image may hand the data over and step down".into());
     }

@@ -1,23 +1,23 @@
 //! One version to the next before anything is rendered: which boundaries it crosses, what helm is given.
 
-use helm_compat::values;
-use model::{Carried, ChartId, Code, Finding, ValuesMode, ValuesPath};
-use recipe::{Ask, Boundary, RecipeStep, Setting};
+use portolan_helm_compat::values;
+use portolan_model::{Carried, ChartId, Code, Finding, ValuesMode, ValuesPath};
+use portolan_recipe::{RecipeStep, Setting, StepTemplate, VersionBoundary};
 use serde_json::{Value, json};
 
 use super::UpgradeRequest;
-use super::ground::Ground;
 use super::limits::Limits;
-use helm_compat::chart::PackedChart;
+use super::resolve::ResolvedRelease;
+use portolan_helm_compat::chart::PackedChart;
 
-pub(super) struct Leg<'a> {
+pub(super) struct HopInput<'a> {
     pub(super) from: ChartId,
     pub(super) pick: &'a PackedChart,
-    pub(super) boundaries: Vec<&'a Boundary>,
+    pub(super) boundaries: Vec<&'a VersionBoundary>,
     /// What is asked for, without what is left out.
-    pub(super) asks: Vec<(&'a Boundary, &'a RecipeStep)>,
+    pub(super) asks: Vec<(&'a VersionBoundary, &'a RecipeStep)>,
     /// The recipes' values among those given.
-    pub(super) settings: Vec<(&'a Boundary, &'a Setting)>,
+    pub(super) settings: Vec<(&'a VersionBoundary, &'a Setting)>,
     pub(super) mode: ValuesMode,
     /// What helm is given, without carried values.
     pub(super) given: Value,
@@ -33,8 +33,11 @@ pub(super) struct Leg<'a> {
 }
 
 /// The legs of the way that the user wishes; charts that are installed already are left out.
-pub(super) fn legs<'a>(ground: &Ground<'a>, request: &'a UpgradeRequest) -> Result<Vec<Leg<'a>>, Finding> {
-    let release = &ground.inventory.release;
+pub(super) fn inputs<'a>(
+    resolved: &ResolvedRelease<'a>,
+    request: &'a UpgradeRequest,
+) -> Result<Vec<HopInput<'a>>, Finding> {
+    let release = &resolved.inventory.release;
     let mut from = release.chart.clone();
     let mut way = Vec::new();
     for pick in &request.to {
@@ -42,24 +45,27 @@ pub(super) fn legs<'a>(ground: &Ground<'a>, request: &'a UpgradeRequest) -> Resu
             way.push((std::mem::replace(&mut from, pick.id.clone()), pick));
         }
     }
-    let crossed = way.iter().flat_map(|(from, pick)| ground.book.boundaries(from, &pick.id));
-    let crossed: Vec<&RecipeStep> = crossed.flat_map(|boundary| steps_here(ground, boundary)).collect();
+    let crossed = way.iter().flat_map(|(from, pick)| resolved.book.boundaries(from, &pick.id));
+    let crossed: Vec<&RecipeStep> = crossed.flat_map(|boundary| steps_here(resolved, boundary)).collect();
     if !way.is_empty() {
         check_without(&request.without, &crossed)?;
     }
     let mut config = release.config.clone();
-    let mut legs = Vec::new();
+    let mut inputs = Vec::new();
     for (from, pick) in way {
-        let leg = leg(ground, request, from, pick, config)?;
-        config = leg.after.clone();
-        legs.push(leg);
+        let input = input(resolved, request, from, pick, config)?;
+        config = input.after.clone();
+        inputs.push(input);
     }
-    Ok(legs)
+    Ok(inputs)
 }
 
 /// A boundary's steps on this platform.
-fn steps_here<'a>(ground: &Ground<'_>, boundary: &'a Boundary) -> impl Iterator<Item = &'a RecipeStep> {
-    boundary.steps.iter().filter(|step| ground.is_for(step.platform))
+fn steps_here<'a>(
+    resolved: &ResolvedRelease<'_>,
+    boundary: &'a VersionBoundary,
+) -> impl Iterator<Item = &'a RecipeStep> {
+    boundary.steps.iter().filter(|step| resolved.is_for(step.platform))
 }
 
 /// What may be left out: any step or value of the plan, but helm itself; and the archive only together with what it
@@ -70,16 +76,18 @@ fn check_without(without: &[String], crossed: &[&RecipeStep]) -> Result<(), Find
     ids.dedup();
     if let Some(unknown) = without.iter().find(|id| !ids.contains(&id.as_str())) {
         let finding = Finding::blocking(Code::BadOption, format!("this plan has no step `{unknown}` to leave out"));
-        return Err(finding.with(format!("there are: {}", ids.join(", "))));
+        return Err(finding.with(format!("available: {}", ids.join(", "))));
     }
     let steps = || crossed.iter().copied();
     let is_left_out = |step: &&RecipeStep| without.contains(&step.id);
-    if let Some(helm) = steps().filter(is_left_out).find(|step| matches!(step.ask, Ask::HelmUpgrade { .. })) {
+    if let Some(helm) = steps().filter(is_left_out).find(|step| matches!(step.ask, StepTemplate::HelmUpgrade { .. })) {
         return Err(Finding::blocking(Code::BadOption, format!("`{}` cannot be left out", helm.id))
             .why("without it nothing is upgraded"));
     }
-    if steps().filter(is_left_out).any(|step| matches!(step.ask, Ask::ArchiveObject { .. })) {
-        let needs = |step: &&RecipeStep| matches!(step.ask, Ask::CarryCredentials { .. } | Ask::DeleteObject { .. });
+    if steps().filter(is_left_out).any(|step| matches!(step.ask, StepTemplate::ArchiveObject { .. })) {
+        let needs = |step: &&RecipeStep| {
+            matches!(step.ask, StepTemplate::CarryCredentials { .. } | StepTemplate::DeleteObject { .. })
+        };
         let mut left: Vec<&str> =
             steps().filter(needs).filter(|step| !is_left_out(step)).map(|step| step.id.as_str()).collect();
         left.dedup();
@@ -93,38 +101,38 @@ fn check_without(without: &[String], crossed: &[&RecipeStep]) -> Result<(), Find
     Ok(())
 }
 
-fn leg<'a>(
-    ground: &Ground<'a>,
+fn input<'a>(
+    resolved: &ResolvedRelease<'a>,
     request: &UpgradeRequest,
     from: ChartId,
     pick: &'a PackedChart,
     before: Value,
-) -> Result<Leg<'a>, Finding> {
-    let boundaries = ground.book.boundaries(&from, &pick.id);
+) -> Result<HopInput<'a>, Finding> {
+    let boundaries = resolved.book.boundaries(&from, &pick.id);
     let is_wanted = |id: &String| !request.without.contains(id);
-    let asks: Vec<(&Boundary, &RecipeStep)> = boundaries
+    let asks: Vec<(&VersionBoundary, &RecipeStep)> = boundaries
         .iter()
-        .flat_map(|boundary| steps_here(ground, boundary).map(|step| (*boundary, step)))
+        .flat_map(|boundary| steps_here(resolved, boundary).map(|step| (*boundary, step)))
         .filter(|(_, step)| is_wanted(&step.id))
         .collect();
     let mode = mode(&asks, &from, &pick.id)?;
     let mut given = json!({});
     let mut settings = Vec::new();
     for (boundary, setting) in asks.iter().flat_map(|(boundary, step)| {
-        let set: &[Setting] = if let Ask::HelmUpgrade { set, .. } = &step.ask { set } else { &[] };
+        let set: &[Setting] = if let StepTemplate::HelmUpgrade { set, .. } = &step.ask { set } else { &[] };
         set.iter().map(|setting| (*boundary, setting))
     }) {
         // What the user gives goes before what a recipe gives.
         if is_wanted(&setting.id)
             && values::get(&request.values, &setting.path).is_none()
-            && let Some(value) = value(ground, setting)?
+            && let Some(value) = value(resolved, setting)?
         {
             values::set(&mut given, &setting.path, value);
             settings.push((boundary, setting));
         }
     }
     let given = values::layer(&given, &request.values);
-    let (carried, plain) = carried(ground, &asks, &pick.id, &request.values)?;
+    let (carried, plain) = carried(resolved, &asks, &pick.id, &request.values)?;
     let mut all = given.clone();
     for (path, text) in &plain {
         values::set(&mut all, path, json!(text));
@@ -133,7 +141,7 @@ fn leg<'a>(
         ValuesMode::Reset => all,
         ValuesMode::ResetThenReuse => values::merge(&before, &all),
     };
-    Ok(Leg {
+    Ok(HopInput {
         from,
         pick,
         boundaries,
@@ -150,12 +158,12 @@ fn leg<'a>(
 }
 
 /// What becomes of the old values: exactly one thing.
-fn mode(asks: &[(&Boundary, &RecipeStep)], from: &ChartId, to: &ChartId) -> Result<ValuesMode, Finding> {
+fn mode(asks: &[(&VersionBoundary, &RecipeStep)], from: &ChartId, to: &ChartId) -> Result<ValuesMode, Finding> {
     let says = asks.iter().filter_map(|(boundary, step)| match &step.ask {
-        Ask::HelmUpgrade { values: Some(mode), .. } => Some((*boundary, *mode)),
+        StepTemplate::HelmUpgrade { values: Some(mode), .. } => Some((*boundary, *mode)),
         _ => None,
     });
-    let says: Vec<(&Boundary, ValuesMode)> = says.collect();
+    let says: Vec<(&VersionBoundary, ValuesMode)> = says.collect();
     match says.as_slice() {
         [] => Err(Finding::blocking(Code::BadRecipe, format!("no recipe says how {from} becomes {to}"))
             .with("a boundary that this upgrade crosses must have a step helm-upgrade with `values`")),
@@ -169,39 +177,39 @@ fn mode(asks: &[(&Boundary, &RecipeStep)], from: &ChartId, to: &ChartId) -> Resu
 }
 
 /// What a recipe's value is here; `None` where it does not apply.
-fn value(ground: &Ground<'_>, setting: &Setting) -> Result<Option<Value>, Finding> {
-    if !ground.is_for(setting.platform) {
+fn value(resolved: &ResolvedRelease<'_>, setting: &Setting) -> Result<Option<Value>, Finding> {
+    if !resolved.is_for(setting.platform) {
         return Ok(None);
     }
-    filled(ground, setting, &setting.value)
+    filled(resolved, setting, &setting.value)
 }
 
-fn filled(ground: &Ground<'_>, setting: &Setting, value: &Value) -> Result<Option<Value>, Finding> {
+fn filled(resolved: &ResolvedRelease<'_>, setting: &Setting, value: &Value) -> Result<Option<Value>, Finding> {
     match value {
         Value::String(text) => {
-            let mut text = recipe::fill(text, ground.release());
+            let mut text = portolan_recipe::fill(text, resolved.release());
             if text.contains("{domain}") {
-                let domain = ground.domain().ok_or_else(|| {
+                let domain = resolved.domain().ok_or_else(|| {
                     Finding::blocking(Code::BadValues, "under which host the platform is reached is not known")
                         .with("no route of the recipes is there")
                         .next(format!("pass --set {}=HOST", setting.path))
                 })?;
                 text = text.replace("{domain}", &domain);
             }
-            let product = &ground.book.product;
+            let product = &resolved.book.product;
             let databases = product.databases.iter().map(|database| &database.name);
             for name in databases.chain(product.stores.iter().map(|store| &store.name)) {
                 let mark = format!("{{claim:{name}}}");
                 if text.contains(&mark) {
-                    // A set that makes its claim goes on making it; a database elsewhere has none.
-                    let Some(claim) = ground.claim(name) else { return Ok(None) };
+                    // A set that makes its PVC goes on making it; a database elsewhere has none.
+                    let Some(claim) = resolved.claim(name) else { return Ok(None) };
                     text = text.replace(&mark, &claim);
                 }
             }
             Ok(Some(Value::String(text)))
         }
         Value::Array(items) => {
-            let items = items.iter().map(|item| filled(ground, setting, item)).collect::<Result<Option<_>, _>>()?;
+            let items = items.iter().map(|item| filled(resolved, setting, item)).collect::<Result<Option<_>, _>>()?;
             Ok(items.map(Value::Array))
         }
         other => Ok(Some(other.clone())),
@@ -211,15 +219,15 @@ fn filled(ground: &Ground<'_>, setting: &Setting, value: &Value) -> Result<Optio
 /// The values that come out of Secrets, and their plaintexts.
 #[expect(clippy::type_complexity, reason = "two lists that belong together, used once")]
 fn carried(
-    ground: &Ground<'_>,
-    asks: &[(&Boundary, &RecipeStep)],
+    resolved: &ResolvedRelease<'_>,
+    asks: &[(&VersionBoundary, &RecipeStep)],
     to: &ChartId,
     given: &Value,
 ) -> Result<(Vec<Carried>, Vec<(String, String)>), Finding> {
     let (mut carried, mut plain) = (Vec::new(), Vec::new());
     for (boundary, step) in asks {
-        let Ask::CarryCredentials { database } = &step.ask else { continue };
-        let Some(found) = ground.database(database) else { continue };
+        let StepTemplate::CarryCredentials { database } = &step.ask else { continue };
+        let Some(found) = resolved.database(database) else { continue };
         let Some(path) = found.recipe.password.value.get(&to.name) else {
             let what = format!("no recipe says under which value {} takes the password of {database}", to.name);
             return Err(Finding::blocking(Code::BadRecipe, what).with(format!("asked for by {}", boundary.name)));

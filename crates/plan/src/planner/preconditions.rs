@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use model::{Expect, Field, Inventory, Object, Plan, Ref, StepKind, Uid, Volume};
+use portolan_model::{Field, Inventory, Object, Plan, Precondition, Ref, StepKind, Uid, Volume};
 use serde_json::Value;
 
 /// The objects that a plan looked at and the fields that it relied on. A plan without hops relies on the cluster alone.
-pub(super) fn of(inventory: &Inventory, plan: &Plan) -> BTreeMap<Ref, Expect> {
+pub(super) fn of(inventory: &Inventory, plan: &Plan) -> BTreeMap<Ref, Precondition> {
     let mut all = BTreeMap::new();
     let mut put = |name: Ref, uid: &Uid, fields: Vec<Field>| {
-        all.entry(name).or_insert_with(|| Expect { uid: Some(uid.clone()), fields, content: None });
+        all.entry(name).or_insert_with(|| Precondition { uid: Some(uid.clone()), fields, content: None });
     };
     put(cluster(inventory), &inventory.cluster.uid, Vec::new());
     if plan.hops.is_empty() {
@@ -55,18 +55,18 @@ fn field(pointer: &str, value: Value, why: impl Into<String>) -> Field {
 
 fn claim(inventory: &Inventory, volume: &Volume, plan: &Plan) -> Vec<Field> {
     let keep = match inventory.objects.get(&volume.claim) {
-        Some(object) => object.at(kube_facts::RESOURCE_POLICY_POINTER).cloned().unwrap_or_default(),
+        Some(object) => object.at(portolan_kube_facts::RESOURCE_POLICY_POINTER).cloned().unwrap_or_default(),
         None => volume.keep_live.clone().map_or(Value::Null, Value::String),
     };
     let why = match plan.forward_only().first() {
-        Some(helm) => format!("step {helm} relies on it: helm deletes a claim, or keeps it, by this annotation"),
-        None => "helm deletes a claim, or keeps it, by this annotation".into(),
+        Some(helm) => format!("step {helm} relies on it: helm deletes a PVC, or keeps it, by this annotation"),
+        None => "helm deletes a PVC, or keeps it, by this annotation".into(),
     };
     let bound = volume.volume.as_ref().map_or("", |volume| volume.name());
     vec![
-        field(kube_facts::RESOURCE_POLICY_POINTER, keep, why),
+        field(portolan_kube_facts::RESOURCE_POLICY_POINTER, keep, why),
         field("/spec/volumeName", bound.into(), "the data lies on this volume"),
-        field("/metadata/deletionTimestamp", Value::Null, "a claim that is being deleted goes when its last pod goes"),
+        field("/metadata/deletionTimestamp", Value::Null, "a PVC that is being deleted goes when its last pod goes"),
     ]
 }
 
@@ -79,6 +79,6 @@ fn disk(inventory: &Inventory, name: &Ref, volume: &Volume) -> Vec<Field> {
     let holder = "/spec/claimRef/uid";
     vec![
         field(policy, at(policy, volume.policy.as_deref().unwrap_or_default()), "it says what becomes of the disk"),
-        field(holder, at(holder, &volume.claim_uid.0), "the volume belongs to this claim and no other"),
+        field(holder, at(holder, &volume.claim_uid.0), "the volume belongs to this PVC and no other"),
     ]
 }

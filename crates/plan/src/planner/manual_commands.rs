@@ -1,7 +1,7 @@
 //! What a person would type for a step.
 
-use helm_compat::argv;
-use model::{Carried, DatabaseRef, Ref, SecretKey, StepKind};
+use portolan_helm_compat::argv;
+use portolan_model::{Carried, DatabaseRef, Ref, SecretKey, StepKind};
 use serde_json::Value;
 use std::time::Duration;
 
