@@ -46,6 +46,7 @@ pub(crate) fn write(root: &Path, check: bool) -> Result<()> {
     let program = Program::build(root)?;
     let mut pages = reference::pages(&RecipeSet::builtin(), &examples(&program)?);
     pages.extend(portolan_report::schema::all().map(|(name, text)| (format!("schema/{name}"), text)));
+    pages.insert("crates.svg".to_owned(), crate::crate_graph::svg(root)?);
     let docs = root.join("docs");
     let mut stale = Vec::new();
     for (name, text) in &pages {

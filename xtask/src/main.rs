@@ -6,6 +6,7 @@ use clap::{Parser, Subcommand};
 use portolan_testkit::rig;
 
 mod bench;
+mod crate_graph;
 mod docs;
 mod fidelity;
 mod matrix;

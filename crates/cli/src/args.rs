@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use portolan_report::Commands;
 
 /// The exit codes, as help shows them.
 const EXIT_CODES: &str = "\
@@ -10,8 +11,8 @@ Exit codes:
    0  done, or nothing to do
    1  an error of the tool or the cluster
    2  plan --detailed-exitcode: there is something to do
-   3  blocked, or not Safe, or a verification failed
-  10  stopped before the first write; nothing was written
+   3  refused: blocked or not Safe; or a verification failed
+  10  ended before the first write; nothing was written
   11  stopped at a safe point; run again to go on
   13  a person has to decide; the message says what
   20  somebody else holds the release
@@ -30,6 +31,31 @@ pub(crate) struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub(crate) command: Command,
+}
+
+/// What the help of a command says in place of the options that every command takes.
+const GLOBAL_OPTIONS: &str =
+    "Every command also takes --sim, --kubeconfig, --context, --namespace, --release, -o and more: portolan --help";
+
+impl Cli {
+    /// What was typed.
+    ///
+    /// # Errors
+    /// Help or the version is asked for, or what was typed is not understood.
+    pub(crate) fn typed() -> Result<Self, clap::Error> {
+        let mut command = Self::command();
+        // Only a built command has handed its global options down, where they can be hidden.
+        command.build();
+        Self::from_arg_matches(&command.mut_subcommands(own_options_only).try_get_matches()?)
+    }
+}
+
+/// A command whose help shows its own options, and one line in place of the others.
+fn own_options_only(command: clap::Command) -> clap::Command {
+    command
+        .mut_args(|arg| if arg.is_global_set() { arg.hide(true) } else { arg })
+        .after_help(GLOBAL_OPTIONS)
+        .mut_subcommands(own_options_only)
 }
 
 /// Options that every command takes.
@@ -194,7 +220,7 @@ pub(crate) struct UpgradeOptions {
     /// Values, as helm takes them
     #[arg(long, value_name = "KEY=VALUE")]
     pub(crate) set: Vec<String>,
-    /// Leaves a step out, to see what it is for
+    /// Leaves a step out, to see what it is for: keep-claims; an unknown name lists all
     #[arg(long, value_name = "STEP", value_delimiter = ',')]
     pub(crate) without: Vec<String>,
     /// How long a wait may take: KIND is `ready` (10m), `delete` (2m) or `helm` (10m)
@@ -206,6 +232,21 @@ pub(crate) struct UpgradeOptions {
     /// Why it is accepted
     #[arg(long, value_name = "TEXT", requires = "accept")]
     pub(crate) reason: Option<String>,
+}
+
+/// How a plan is shown.
+#[derive(Args, Clone, Copy, Debug, Default)]
+pub(crate) struct CommandOptions {
+    /// Shows below each step the kubectl and helm commands that do the same
+    #[arg(long)]
+    pub(crate) commands: bool,
+}
+
+impl CommandOptions {
+    /// What the report takes.
+    pub(crate) fn shown(self) -> Commands {
+        if self.commands { Commands::Shown } else { Commands::Hidden }
+    }
 }
 
 /// `plan`.
@@ -223,6 +264,9 @@ pub(crate) struct PlanArgs {
     /// Skips the rehearsal
     #[arg(long)]
     pub(crate) no_rehearsal: bool,
+    /// How the plan is shown.
+    #[command(flatten)]
+    pub(crate) commands: CommandOptions,
 }
 
 /// `rehearse`.
@@ -248,6 +292,9 @@ pub(crate) struct ApplyArgs {
     /// Does not ask
     #[arg(long, short)]
     pub(crate) yes: bool,
+    /// How the plan is shown.
+    #[command(flatten)]
+    pub(crate) commands: CommandOptions,
 }
 
 /// `upgrade`.
@@ -259,6 +306,9 @@ pub(crate) struct UpgradeArgs {
     /// Does not ask
     #[arg(long, short)]
     pub(crate) yes: bool,
+    /// How the plan is shown.
+    #[command(flatten)]
+    pub(crate) commands: CommandOptions,
 }
 
 /// `protect`.
@@ -270,6 +320,9 @@ pub(crate) struct ProtectArgs {
     /// Does not ask
     #[arg(long, short)]
     pub(crate) yes: bool,
+    /// How the plan is shown.
+    #[command(flatten)]
+    pub(crate) commands: CommandOptions,
 }
 
 /// `status`.

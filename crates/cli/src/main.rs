@@ -2,7 +2,6 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
 use portolan_model::{Code, Finding};
 
 mod args;
@@ -19,7 +18,7 @@ use output::Output;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let cli = match Cli::typed() {
         Ok(cli) => cli,
         Err(error) => return mistyped(&error),
     };

@@ -7,6 +7,7 @@ use portolan_adapters::kubernetes::Client;
 use portolan_adapters::store;
 use portolan_model::{Code, Finding, ReleaseId};
 use portolan_recipe::RecipeSet;
+use portolan_report::TypedOptions;
 use portolan_workflow::{Simulated, Target};
 
 use crate::args::Global;
@@ -142,4 +143,37 @@ pub(crate) fn book(global: &Global) -> Result<RecipeSet, Finding> {
         }
     }
     RecipeSet::load(&files)
+}
+
+/// The options of this command that the next one needs as well. What the environment says, it says again.
+pub(crate) fn typed(global: &Global) -> TypedOptions {
+    let path = |path: &Option<PathBuf>| path.as_ref().map(|path| path.to_string_lossy().into_owned());
+    let env = |variable: &str, value: Option<String>| {
+        value.filter(|value| std::env::var(variable).ok() != Some(value.clone()))
+    };
+    let options = [
+        ("--sim", global.sim.clone()),
+        ("--kubeconfig", path(&global.kubeconfig)),
+        ("--context", global.context.clone()),
+        ("--namespace", global.namespace.clone()),
+        ("--release", global.release.clone()),
+        ("--helm", env("PORTOLAN_HELM", path(&global.helm))),
+        ("--recipes", env("PORTOLAN_RECIPES", path(&global.recipes))),
+        ("--state-dir", env("PORTOLAN_STATE_DIR", path(&global.state_dir))),
+    ];
+    let words = options.into_iter().filter_map(|(option, value)| Some(format!("{option} {}", quoted(&value?))));
+    TypedOptions {
+        words: words.collect::<Vec<_>>().join(" "),
+        not_kept: global.sim.clone().filter(|sim| Simulated::is_fresh(sim)),
+    }
+}
+
+/// A word as a shell takes it.
+pub(crate) fn quoted(word: &str) -> String {
+    let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "-_./:@=+,%".contains(letter);
+    if !word.is_empty() && word.chars().all(is_plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', "'\\''"))
+    }
 }

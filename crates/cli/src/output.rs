@@ -4,16 +4,18 @@ use std::io::{IsTerminal, Write};
 use std::sync::{Mutex, PoisonError};
 
 use portolan_model::{Code, Finding};
-use portolan_report::{Document, Style};
+use portolan_report::{Document, Style, TypedOptions};
 use serde::Serialize;
 
 use crate::args::{Format, Global, When};
+use crate::options;
 
 /// Where and how a command speaks.
 pub(crate) struct Output {
     format: Format,
     stdout: Style,
     stderr: Style,
+    typed: TypedOptions,
     told: Mutex<Told>,
 }
 
@@ -33,7 +35,7 @@ struct EndedEarly<'a> {
 impl Output {
     /// Colours only on a terminal, and never against `NO_COLOR`.
     pub(crate) fn new(global: &Global) -> Self {
-        Self::with(global.output, global.color)
+        Self { typed: options::typed(global), ..Self::with(global.output, global.color) }
     }
 
     /// For a command line that could not be read.
@@ -54,7 +56,7 @@ impl Output {
             width: 100,
         };
         let (stdout, stderr) = (style(std::io::stdout().is_terminal()), style(std::io::stderr().is_terminal()));
-        Self { format, stdout, stderr, told: Mutex::default() }
+        Self { format, stdout, stderr, typed: TypedOptions::default(), told: Mutex::default() }
     }
 
     /// Whether a machine reads.
@@ -97,7 +99,12 @@ impl Output {
 
     /// A page on the way to a result; machines do not get it.
     pub(crate) fn page(&self, page: &Document) -> Result<(), Finding> {
-        if self.is_machine() { Ok(()) } else { print(&page.terminal(&self.stdout)) }
+        if self.is_machine() { Ok(()) } else { print(&self.complete(page).terminal(&self.stdout)) }
+    }
+
+    /// A page whose commands can be run as they are.
+    pub(crate) fn complete(&self, page: &Document) -> Document {
+        page.clone().with_options(&self.typed)
     }
 
     /// The blank line between two pages.
@@ -118,7 +125,7 @@ impl Output {
 
     /// What has to be said beside a result, machines or not.
     pub(crate) fn note(&self, page: &Document) {
-        drop(write!(std::io::stderr(), "{}", page.terminal(&self.stderr)));
+        drop(write!(std::io::stderr(), "{}", self.complete(page).terminal(&self.stderr)));
     }
 
     /// What went wrong.

@@ -10,7 +10,7 @@ use portolan_inventory::Survey;
 use portolan_model::{Accepted, Code, Content, Finding, Plan, PlanFile, StepKind};
 use portolan_recipe::RecipeSet;
 use portolan_rehearse::Rehearsal;
-use portolan_report::Document;
+use portolan_report::{Commands, Document};
 use portolan_workflow::{Limits, Planned, Rehearse, Target, UpgradeRequest};
 use serde_json::{Value, json};
 
@@ -34,13 +34,14 @@ pub(crate) struct PreparedPlan {
 
 impl PreparedPlan {
     /// The plan for people, and before it where its charts were fetched.
-    pub(crate) fn page(&self) -> Document {
+    pub(crate) fn page(&self, commands: Commands) -> Document {
         let name = self.book.product.repository.as_ref().map_or("charts", |repository| &repository.name);
         let plan = &self.file.plan;
         portolan_report::fetched(&self.file.fetched, name).then(portolan_report::plan(
             plan,
             &plan.digest(),
             self.rehearsal.as_ref(),
+            commands,
         ))
     }
 }

@@ -33,8 +33,8 @@ impl Exit {
         (Self::Done, "done, or nothing to do"),
         (Self::Error, "an error of the tool or the cluster"),
         (Self::Changes, "plan --detailed-exitcode: there is something to do"),
-        (Self::Blocked, "blocked, or not Safe, or a verification failed"),
-        (Self::NothingWritten, "stopped before the first write; nothing was written"),
+        (Self::Blocked, "refused: blocked or not Safe; or a verification failed"),
+        (Self::NothingWritten, "ended before the first write; nothing was written"),
         (Self::StoppedSafely, "stopped at a safe point; run again to go on"),
         (Self::NeedsPerson, "a person has to decide; the message says what"),
         (Self::Held, "somebody else holds the release"),
@@ -102,11 +102,11 @@ codes! {
     CannotWrite = 109, Error, "a result cannot be written",
         "what the command found, or the file that was asked for, is not kept", "check the path, its permissions and the free space, then run it again";
     NoChart = 110, NothingWritten, "no chart to upgrade to",
-        "the plan carries the very chart that helm will apply", "pass --chart FILE, --chart FOLDER or --repo URL";
+        "the plan contains the chart that helm applies", "pass --chart FILE, --chart FOLDER or --repo URL";
     BadValues = 111, Usage, "the values are not usable",
-        "helm would refuse them, or read something else than was meant", "mend the file at the place named";
+        "helm would refuse them, or read something else than was meant", "correct the file or the --set at the place named";
     BadRecipe = 112, Usage, "a recipe is not usable",
-        "what a version asks for is written there", "mend the file at the place named";
+        "what a version asks for is written there", "correct the file at the place named";
     BadOption = 113, Usage, "an option is not usable", "its value does not say what to do", "see --help";
     NotForReal = 114, Usage, "this command is for simulated installations only",
         "it carries out commands that are known to lose data", "add --sim openshift-2.8";
@@ -157,7 +157,7 @@ codes! {
     NotThere = 232, Blocked, "an object that has to be there is not",
         "the new version uses it, and people make it themselves", "make it, then plan again, or accept: --accept PL232 --reason TEXT";
     LongJump = 233, Blocked, "the vendor advises against this jump",
-        "it was not tried by the vendor", "stop on the way with --via";
+        "the vendor supports fewer versions in one upgrade", "stop on the way with --via";
     OtherPlatform = 234, Blocked, "the platform is not one that this version is made for",
         "the vendor did not try it there", "upgrade the platform, or stop at a version that is made for it";
     OtherHost = 235, Blocked, "the platform is not reached under its usual host",
@@ -270,8 +270,10 @@ codes! {
         "the new version may use it in place of the one with the data", "see which database the new workload's settings name; give the chart the name of today";
     NotAsVerified = 419, Blocked, "what the run verified does not hold any more",
         "something changed it after the check", "see what is named; portolan verify looks at everything again";
+    RunNotFinished = 420, Blocked, "the run is not finished",
+        "its checks are about the end of the upgrade", "portolan status says where it is; portolan apply with the run goes on";
     NotSafe = 501, Blocked, "the plan is not Safe",
-        "in some order of events a volume is lost, or left behind", "see the shortest way there; change the values or the chart so that the volume stays where it is";
+        "in some order of events a volume is lost, or no longer used by its workload", "see the shortest way there; change the values or the chart so that the volume stays where it is";
     NeverFinishes = 502, Blocked, "the plan never reaches its end",
         "in every order of events it stops half-way", "see what is refused, and change the value that sets it";
     BundleUnreadable = 601, NothingWritten, "the bundle, or a part of it, cannot be read",

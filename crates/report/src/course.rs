@@ -87,9 +87,15 @@ impl<'a> Course<'a> {
         self.fold.phase == Phase::Sent && matches!(self.fold.pursuit.as_deref(), Some(Action::Helm { .. }))
     }
 
+    /// The step (from 0) whose write was sent, or may have been, and was not read back: no step that is over, and none that
+    /// is not done either.
+    pub(crate) fn in_flight(&self) -> Option<usize> {
+        (self.fold.pursuit.is_some() && self.fold.phase != Phase::Look).then(|| self.done())
+    }
+
     /// Whether the step under way may have changed something already.
     pub(crate) fn may_have_written(&self) -> bool {
-        self.fold.pursuit.is_some() && self.fold.phase != Phase::Look
+        self.in_flight().is_some()
             || self.fold.pursuit.is_some() && self.fold.attempt > 0
             || self.passed.iter().any(|passed| passed.wrote)
     }
@@ -123,7 +129,7 @@ impl<'a> Course<'a> {
         let mut down = Vec::new();
         for (at, step) in steps.iter().enumerate() {
             let StepKind::DeleteObject { uid, .. } = &step.kind else { continue };
-            let under_way = at == self.done() && self.fold.pursuit.is_some() && self.fold.phase != Phase::Look;
+            let under_way = self.in_flight() == Some(at);
             let back = steps[at..].iter().position(|step| matches!(step.kind, StepKind::HelmUpgrade { .. }));
             let back = back.map(|after| at + after);
             if (self.is_over(at) || under_way) && !back.is_some_and(|back| self.is_over(back)) {

@@ -85,7 +85,7 @@ fn why(item: &VolumeForecast) -> Line {
 
 /// Every way to an end; `at` says where each one turned.
 pub(crate) fn ways(item: &VolumeForecast, at: impl Fn(&Trace) -> String) -> Table {
-    let mut table = Table::new(&["ENDS", "VERDICT", "RUN", "RELEASE", "TURNS AT"]).right(0);
+    let mut table = Table::new(&["ENDS", "VERDICT", "RUN", "RELEASE", "GOES WRONG AT"]).right(0);
     // The worst first: that is what the page is read for.
     for (end, trace) in item.ends.iter().rev() {
         let verdict = counted(item, end);

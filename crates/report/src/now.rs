@@ -107,14 +107,24 @@ fn down_because(pod: &Ref, now: &Now) -> Option<String> {
     }
 }
 
+/// How a pod is now that does not run, or will not for long; `None` where it runs, or was not read. `ended` are the pods
+/// whose workload this run has deleted.
+fn state_of(pod: &Ref, ended: &[(&Ref, Option<usize>)], now: &Now) -> Option<(&'static str, String)> {
+    if let Some(why) = down_because(pod, now) {
+        return Some(("DOWN", why));
+    }
+    let is_ended = ended.iter().any(|(gone, _)| *gone == pod) && matches!(now.get(pod), Some(Seen::There(_)));
+    is_ended.then(|| ("GOING DOWN", "this run has deleted its workload, and its pod still runs".to_owned()))
+}
+
 /// What does not run now, and where its data is.
 pub(crate) fn down(plan: &Plan, course: &Course<'_>, now: &Now) -> Vec<Line> {
     let ended = course.down();
     let mut lines = Vec::new();
     for database in &plan.databases {
-        let Some(why) = down_because(&database.pod, now) else { continue };
+        let Some((state, why)) = state_of(&database.pod, &ended, now) else { continue };
         let mut line = Line::from(format!("Database {} on {} is ", database.database, database.pod.name()))
-            .with(Tone::Bad, "DOWN")
+            .with(Tone::Bad, state)
             .and(format!(": {why}"));
         if let Some(protected) = course.volume_of(&database.pod) {
             line = line.and(format!("; its data is on {} ({})", protected.volume.name(), guarded(protected, now)));
@@ -126,7 +136,7 @@ pub(crate) fn down(plan: &Plan, course: &Course<'_>, now: &Now) -> Vec<Line> {
     let is_database = |pod: &Ref| plan.databases.iter().any(|database| database.pod == *pod);
     let mut others: Vec<String> = ended
         .iter()
-        .filter(|(pod, _)| !is_database(pod) && down_because(pod, now).is_some())
+        .filter(|(pod, _)| !is_database(pod) && state_of(pod, &ended, now).is_some())
         .map(|(pod, _)| pod.name().to_owned())
         .collect();
     others.dedup();

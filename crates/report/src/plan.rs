@@ -5,14 +5,24 @@ use portolan_rehearse::{Forecast, Rehearsal};
 
 use crate::page::{Block, Document, Table};
 use crate::text::{Line, Tone};
-use crate::words::{all, count, journey, options, release, short, volume, with_sim};
+use crate::words::{all, count, journey, options, release, short, volume};
 use crate::{ends, finding, steps, survey};
 
 const LEGEND: &str = "+ create  ~ change  - delete  = no change, or kept  @ adopt  ! cannot be undone";
 
-/// A plan: what it is about, what stands against it, every step, and what a rehearsal says of it.
+/// Whether the kubectl and helm commands that do the same as a step are shown below it. They are as long as the rest of
+/// the plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Commands {
+    /// They are shown.
+    Shown,
+    /// A line says how to see them.
+    Hidden,
+}
+
+/// A plan: what it is about, its findings, every step, and what a rehearsal says of it.
 #[must_use]
-pub fn plan(plan: &Plan, digest: &Digest, rehearsal: Option<&Rehearsal>) -> Document {
+pub fn plan(plan: &Plan, digest: &Digest, rehearsal: Option<&Rehearsal>, commands: Commands) -> Document {
     let mut page = Document { blocks: vec![Block::Facts(facts(plan, digest))] };
     page = page.then(finding::findings(&plan.findings));
     if plan.hops.is_empty() {
@@ -20,12 +30,19 @@ pub fn plan(plan: &Plan, digest: &Digest, rehearsal: Option<&Rehearsal>) -> Docu
         return page;
     }
     page.say(LEGEND);
+    if commands == Commands::Hidden && plan.steps().any(|step| !step.command.is_empty()) {
+        page.also("The same by hand, with kubectl and helm: add --commands.");
+    }
     let mut before = 0;
     for (at, hop) in plan.hops.iter().enumerate() {
         if plan.hops.len() > 1 {
             page.push(Block::Heading(format!("Hop {} of {}   {} -> {}", at + 1, plan.hops.len(), hop.from, hop.to)));
         }
-        page.push(Block::Steps(steps::items(plan, hop, before)));
+        let mut items = steps::items(plan, hop, before);
+        if commands == Commands::Hidden {
+            items.iter_mut().for_each(|item| item.commands.clear());
+        }
+        page.push(Block::Steps(items));
         hooks(&mut page, hop);
         values(&mut page, hop);
         before += hop.steps.len();
@@ -44,16 +61,21 @@ pub fn plan(plan: &Plan, digest: &Digest, rehearsal: Option<&Rehearsal>) -> Docu
     page
 }
 
+/// `1 object is`, `6 objects are`.
+fn unchanged(objects: usize) -> String {
+    format!("{} {}", count(objects, "object"), if objects == 1 { "is" } else { "are" })
+}
+
 fn facts(plan: &Plan, digest: &Digest) -> Vec<(&'static str, Line)> {
     let mut facts = vec![
         (
             "Plan",
             Line::new(Tone::Strong, digest.short()).and(format!(
-                "   {}   {}   bound to cluster {} and {}",
+                "   {}   {}   for cluster {}, while {} unchanged",
                 journey(plan),
                 count(plan.hops.len(), "hop"),
                 short(&plan.cluster),
-                count(plan.preconditions.len() + plan.lookups.len(), "object")
+                unchanged(plan.preconditions.len() + plan.lookups.len())
             )),
         ),
         ("Release", release(&plan.release).into()),
@@ -168,12 +190,10 @@ fn next(page: &mut Document, plan: &Plan, forecast: Option<&Forecast>) {
     }
     match forecast {
         Some(forecast) if forecast.may_be_applied() => {
-            let note = with_sim(plan, "or with the file of --out");
-            page.then_next(format!("portolan apply {}", options(plan)), note);
+            page.then_next(format!("portolan apply {}", options(plan)), "plan --out FILE saves the plan");
         }
         Some(_) => {
-            let note = with_sim(plan, "tells the shortest way there");
-            page.then_next(format!("portolan rehearse {}", options(plan)), note);
+            page.then_next(format!("portolan rehearse {}", options(plan)), "shows the shortest way there");
         }
         // Whoever shows a plan before its rehearsal goes on with it.
         None => {}

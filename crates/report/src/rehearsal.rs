@@ -5,7 +5,7 @@ use portolan_rehearse::{Forecast, Rehearsal, VolumeForecast};
 
 use crate::page::{Block, Document};
 use crate::text::{Line, Tone};
-use crate::words::{count, journey, kinds, options, release, seconds, thousands, volume, with_sim};
+use crate::words::{count, journey, kinds, options, release, seconds, thousands, volume};
 use crate::{ends, trace};
 
 /// The verdict on every volume, what was looked at, and for what is not Safe the shortest way there.
@@ -42,15 +42,14 @@ fn next(page: &mut Document, plan: &Plan, forecast: &Forecast) {
             )));
             return page.then_next(blocking.next.clone(), "");
         }
-        let note = with_sim(plan, "or with the file of --out");
-        return page.then_next(format!("portolan apply {}", options(plan)), note);
+        return page.then_next(format!("portolan apply {}", options(plan)), "");
     }
     page.say(Line::new(Tone::Bad, "Not Safe").and(": this plan is not applied."));
     if plan.without.is_empty() {
-        page.then_next("portolan survey", with_sim(plan, "shows what is there now"));
+        page.then_next("portolan survey", "shows what is there now");
     } else {
         let command = format!("portolan plan --to {}", plan.to.version);
-        page.then_next(command, with_sim(plan, "leaves nothing out"));
+        page.then_next(command, "leaves nothing out");
     }
 }
 

@@ -9,7 +9,7 @@ use crate::course::Course;
 use crate::now::{self, Now};
 use crate::page::{Block, Document, Table};
 use crate::text::{Line, Tone};
-use crate::words::{all, count, journey, options, release, short, span, with_sim};
+use crate::words::{all, count, journey, options, release, short, span};
 use crate::{ends, finding, status, steps, survey, verification};
 
 /// What is known of a run beside its plan and its journal.
@@ -90,10 +90,10 @@ fn volumes(plan: &Plan, course: &Course<'_>, now: &Now) -> Table {
             Some(Ok(step)) if is_mounted(plan, step) => {
                 (Line::new(Tone::Good, "Safe"), verified(course, protected, step))
             }
-            // Safe means that somebody mounts it, and nobody was asked.
+            // Safe means that a pod mounts it, and the plan has no pods to ask.
             Some(Ok(step)) => (
-                Line::new(Tone::Warn, "alive"),
-                format!("{}; no pod was to mount it", verified(course, protected, step)),
+                Line::new(Tone::Warn, "unchanged"),
+                format!("{}; mounts were not checked", verified(course, protected, step)),
             ),
             Some(Err(step)) => {
                 (Line::new(Tone::Warn, "not verified"), format!("{guarded}; step {step} was not reached"))
@@ -130,7 +130,9 @@ fn databases(page: &mut Document, plan: &Plan, course: &Course<'_>) {
                 first.server_version,
                 count(first.all_tables().len(), "table")
             ));
-            page.also(Line::new(Tone::Warn, "Looked into once").and(": there is nothing to compare it with."));
+            page.also(
+                Line::new(Tone::Warn, "Recorded once").and(": this run did not come to the check that compares it."),
+            );
             continue;
         };
         let same = if before.system_identifier == after.system_identifier {
@@ -211,6 +213,9 @@ fn steps_table(plan: &Plan, course: &Course<'_>) -> Table {
     for (at, step) in plan.steps().enumerate() {
         let row = match course.passed.get(at) {
             Some(passed) => [status::state(step, passed.wrote), span(passed.took).into(), passed.note.as_str().into()],
+            None if course.in_flight() == Some(at) => {
+                [Line::new(Tone::Warn, "sent"), Line::default(), "its result was not read back".into()]
+            }
             None => [Line::new(Tone::Warn, "not done"), Line::default(), Line::default()],
         };
         let mut cells = vec![(at + 1).to_string().into(), steps::title(step).into()];
@@ -255,7 +260,11 @@ fn way_back(page: &mut Document, plan: &Plan, course: &Course<'_>, now: &Now) {
     let over = |undo: Undo| -> Vec<String> {
         plan.steps()
             .enumerate()
-            .filter(|(at, step)| step.undo == undo && course.passed.get(*at).is_some_and(|passed| passed.wrote))
+            .filter(|(at, step)| {
+                let wrote =
+                    course.passed.get(*at).is_some_and(|passed| passed.wrote) || course.in_flight() == Some(*at);
+                step.undo == undo && wrote
+            })
             .map(|(at, _)| (at + 1).to_string())
             .collect()
     };
@@ -307,14 +316,13 @@ fn next(page: &mut Document, plan: &Plan, course: &Course<'_>) {
     match &course.fold.outcome {
         Some(Outcome::Finished) => page.then_next(
             format!("portolan verify {}", plan.digest().short()),
-            with_sim(plan, "looks again, whenever you like"),
+            "checks volumes and database again, at any time",
         ),
         Some(Outcome::Drifted { .. }) => {
-            let note = with_sim(plan, "makes the plan for what is there now");
-            page.then_next(format!("portolan plan {}", options(plan)), note);
+            page.then_next(format!("portolan plan {}", options(plan)), "makes the plan for what is there now");
         }
         Some(Outcome::Halted { finding }) => page.push(Block::Next(ways_on(plan, finding, course.done() + 1))),
-        _ => page.then_next(apply, with_sim(plan, format!("goes on at step {}", course.done() + 1))),
+        _ => page.then_next(apply, format!("goes on at step {}", course.done() + 1)),
     }
 }
 
@@ -323,12 +331,12 @@ pub(crate) fn ways_on(plan: &Plan, finding: &portolan_model::Finding, step: usiz
     let run = plan.digest();
     let mut ways = vec![(finding.next.clone(), String::new())];
     if !finding.next.contains("portolan apply") {
-        let note = with_sim(plan, format!("looks again at step {step}"));
+        let note = format!("looks again at step {step}");
         ways.push((format!("portolan apply {}", run.short()), note));
     }
     if finding.code == Code::HelmFailed {
-        let note = with_sim(plan, "checks everything where the plan's helm command was run by hand");
-        ways.push((format!("portolan verify {}", run.short()), note));
+        let note = "checks everything where the plan's helm command was run by hand";
+        ways.push((format!("portolan verify {}", run.short()), note.into()));
     }
     ways
 }

@@ -6,7 +6,7 @@ use portolan_model::{Entry, Finding, Outcome, Plan};
 use crate::course::Course;
 use crate::page::{Block, Document, Table};
 use crate::text::{Line, Tone};
-use crate::words::{all, count, journey, options, release, span, time, with_sim};
+use crate::words::{all, count, journey, options, release, span, time};
 use crate::{finding, run, steps};
 
 /// What is done, what is safe, what is down, and what to do next. `folder` is the run's.
@@ -70,6 +70,10 @@ pub(crate) fn assessment(plan: &Plan, course: &Course<'_>) -> Line {
         Some(Outcome::Finished) => {
             Line::new(Tone::Good, "Finished").and(format!(": all {} are done and verified.", count(total, "step")))
         }
+        Some(Outcome::StoppedSafely) if course.in_flight().is_some() && !course.leaves_helm() => {
+            Line::new(Tone::Warn, "Stopped safely")
+                .and(format!(" in {step}: its write was sent, and what came of it is read when the run goes on."))
+        }
         Some(Outcome::StoppedSafely) if done == 0 => {
             "Stopped safely before the first step; nothing was written.".into()
         }
@@ -87,13 +91,13 @@ pub(crate) fn assessment(plan: &Plan, course: &Course<'_>) -> Line {
         None if !course.fold.bound => "Begun; nothing was written yet.".into(),
         None => {
             let phase = match (course.fold.phase, &course.fold.pursuit) {
-                (Phase::Look, None) => "it is looked at; nothing of it was sent",
-                (Phase::Look, Some(_)) => "it is looked at again; whether it was carried out is not known",
+                (Phase::Look, None) => "nothing of it was sent",
+                (Phase::Look, Some(_)) => "whether it was carried out is not known yet",
                 (Phase::Go, _) => "its intent is recorded; it may have been sent",
-                (Phase::Sent, _) => "it was sent, and what comes of it is waited for",
-                (Phase::Check, _) => "it was sent, and what came of it is read back",
+                (Phase::Sent, _) => "it was sent; its result is not known yet",
+                (Phase::Check, _) => "it was sent; its result was not read back yet",
             };
-            Line::new(Tone::Warn, "Not over").and(format!(": the last record is of {step}: {phase}."))
+            Line::new(Tone::Warn, "Not finished").and(format!(": the last record is of {step}: {phase}."))
         }
     }
 }
@@ -176,7 +180,7 @@ fn table(plan: &Plan, course: &Course<'_>) -> Table {
 /// A word for a step that is over.
 pub(crate) fn state(step: &portolan_model::Step, wrote: bool) -> Line {
     let writes = !step.kind.writes().is_empty() || matches!(step.kind, portolan_model::StepKind::HelmUpgrade { .. });
-    if writes && !wrote { "was so".into() } else { "done".into() }
+    if writes && !wrote { "already".into() } else { "done".into() }
 }
 
 fn next(page: &mut Document, plan: &Plan, course: &Course<'_>, folder: &str) {
@@ -185,11 +189,10 @@ fn next(page: &mut Document, plan: &Plan, course: &Course<'_>, folder: &str) {
     match &course.fold.outcome {
         Some(Outcome::Finished) => page.say(format!("Report: {folder}/report.md")),
         Some(Outcome::Drifted { .. }) => {
-            let note = with_sim(plan, "makes the plan for what is there now");
-            page.then_next(format!("portolan plan {}", options(plan)), note);
+            page.then_next(format!("portolan plan {}", options(plan)), "makes the plan for what is there now");
         }
         Some(Outcome::Halted { finding }) => page.push(Block::Next(run::ways_on(plan, finding, step))),
-        _ if course.fold.started => page.then_next(apply, with_sim(plan, format!("goes on at step {step}"))),
-        _ => page.then_next(apply, with_sim(plan, "begins")),
+        _ if course.fold.started => page.then_next(apply, format!("goes on at step {step}")),
+        _ => page.then_next(apply, "begins"),
     }
 }

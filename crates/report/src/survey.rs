@@ -44,7 +44,7 @@ pub fn survey(inventory: &Inventory, simulated: Option<&str>) -> Document {
     }
     workloads(&mut page, inventory);
     not_seen(&mut page, inventory);
-    next(&mut page, simulated.is_some());
+    next(&mut page);
     page
 }
 
@@ -249,7 +249,6 @@ fn not_seen(page: &mut Document, inventory: &Inventory) {
     }
 }
 
-fn next(page: &mut Document, simulated: bool) {
-    let sim = if simulated { "with the same --sim; " } else { "" };
-    page.then_next("portolan plan --to VERSION", format!("{sim}shows every step; writes nothing"));
+fn next(page: &mut Document) {
+    page.then_next("portolan plan --to VERSION", "shows every step; writes nothing");
 }

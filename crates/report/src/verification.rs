@@ -47,6 +47,19 @@ pub fn verification(plan: &Plan, notes: &[StepNote], outcome: &Outcome, undone: 
     Document { blocks: vec![Block::Table(table), Block::Text(vec![words])] }
 }
 
+/// A run that ended, or was cut off, before its last step: `None` where it is finished, or halted, which [`undone`] tells.
+#[must_use]
+pub fn unfinished(plan: &Plan, known: &Fold) -> Option<Finding> {
+    let total = plan.steps().count();
+    let is_open = matches!(known.outcome, None | Some(Outcome::StoppedSafely)) && (known.step as usize) < total;
+    is_open.then(|| {
+        let digest = plan.digest();
+        let found =
+            format!("run {} is not finished: {} of {} are done", digest.short(), known.step, count(total, "step"));
+        Finding::blocking(Code::RunNotFinished, found).next(format!("portolan apply {}", digest.short()))
+    })
+}
+
 /// Why a run that halted has not done its work; `None` where the newest revision says that it is done all the same, as after the plan's
 /// helm command was run by hand. `newest` is that revision, where it can be read.
 #[must_use]

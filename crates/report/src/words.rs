@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use portolan_model::{HelmClient, Plan, ProtectedVolume, Ref, Verdict};
+use portolan_model::{Plan, ProtectedVolume, Ref, Verdict};
 
 use crate::text::Tone;
 
@@ -101,11 +101,7 @@ pub(crate) fn all(parts: &[String]) -> String {
 
 /// `runai-backend 2.8.20 -> control-plane 2.20.41`.
 pub(crate) fn journey(plan: &Plan) -> String {
-    if protects(plan) {
-        format!("{}, its protections alone", plan.from)
-    } else {
-        format!("{} -> {}", plan.from, plan.to)
-    }
+    if protects(plan) { format!("{}, protection only", plan.from) } else { format!("{} -> {}", plan.from, plan.to) }
 }
 
 /// Whether a plan has nothing but protections.
@@ -116,16 +112,6 @@ pub(crate) fn protects(plan: &Plan) -> bool {
 /// `namespace/name` of the release.
 pub(crate) fn release(id: &portolan_model::ReleaseId) -> String {
     format!("{}/{}", id.namespace, id.name)
-}
-
-/// What has to be typed beside a command for a run of this plan: a simulated installation has no helm program.
-pub(crate) fn with_sim(plan: &Plan, note: impl Into<String>) -> String {
-    let note = note.into();
-    match (matches!(plan.helm, HelmClient::Simulated { .. }), note.is_empty()) {
-        (false, _) => note,
-        (true, true) => "with the same --sim".into(),
-        (true, false) => format!("with the same --sim; {note}"),
-    }
 }
 
 /// The target and what was left out, as a command takes them.

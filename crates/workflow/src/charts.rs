@@ -117,8 +117,11 @@ fn shortened(ids: &[ChartId]) -> Vec<String> {
 /// # Errors
 /// [`Code::NoChart`] if it is none.
 pub fn read_charts(path: &Path, all: &mut Vec<PackedChart>) -> Result<(), Finding> {
+    if !path.exists() {
+        return Err(Finding::blocking(Code::NoChart, format!("{} does not exist", path.display())));
+    }
     let unusable =
-        |error: String| Finding::blocking(Code::NoChart, format!("{} is no chart", path.display())).with(error);
+        |error: String| Finding::blocking(Code::NoChart, format!("{} is not a helm chart", path.display())).with(error);
     if path.is_dir() && path.join("Chart.yaml").exists() {
         let rules = match fs_err::read_to_string(path.join(helmignore::FILE)) {
             Ok(text) => text,

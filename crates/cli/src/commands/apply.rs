@@ -66,7 +66,7 @@ async fn begin(global: &Global, args: &ApplyArgs, output: &Output) -> Result<Exi
         }
         None => {
             let prepared = unfinished::plan(global, &target, &args.target, Rehearse::No, output).await?;
-            output.page(&prepared.page())?;
+            output.page(&prepared.page(args.commands.shown()))?;
             (prepared.survey, prepared.file)
         }
     };
@@ -178,7 +178,7 @@ fn confirm(plan: &Plan) -> Result<(), Finding> {
 }
 
 /// The objects that say how volumes and databases are now.
-async fn look(driver: &RunDriver, plan: &Plan) -> Now {
+pub(crate) async fn look(driver: &RunDriver, plan: &Plan) -> Now {
     let names = portolan_report::watched(plan);
     let seen = driver.read(&names).await;
     names.into_iter().zip(seen).collect()
@@ -261,7 +261,7 @@ fn not_safe(plan: &Plan, forecast: &Forecast) -> Finding {
     if let Some(stuck) = stuck.filter(|_| forecast.headline() <= Verdict::Unknown) {
         return Finding { found: format!("{}; nothing was written", stuck.found), ..stuck.clone() };
     }
-    let found = format!("the plan is {}, not Safe; nothing was written", forecast.headline());
+    let found = format!("with this plan a volume can end {}; nothing was written", forecast.headline());
     let finding = Finding::blocking(Code::NotSafe, found);
     let finding = match findings.iter().find_map(Finding::object) {
         Some(object) => finding.about(object),
@@ -310,7 +310,7 @@ fn finish(driver: &RunDriver, plan: &Plan, end: &End<'_>, output: &Output) -> Re
         },
     );
     // The run is over, and its journal says how: a report that cannot be written changes nothing of that.
-    if let Err(finding) = store.write_file("report.md", page.markdown().as_bytes()) {
+    if let Err(finding) = store.write_file("report.md", output.complete(&page).markdown().as_bytes()) {
         output.finding(&Finding { severity: Severity::Warning, ..finding });
     }
     // What went wrong comes last, on standard error, and once.

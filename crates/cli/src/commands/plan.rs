@@ -24,7 +24,11 @@ pub(crate) async fn run(global: &Global, args: &PlanArgs, output: &Output) -> Re
     }
     let rehearsed = prepared.rehearsal.as_ref();
     let found = rehearsed.map(|rehearsal| rehearsal.forecast.findings()).unwrap_or_default();
-    output.page(&prepared.page())?;
+    let page = prepared.page(args.commands.shown());
+    output.page(&match &args.out {
+        Some(file) => page.of_saved_plan(&options::quoted(&file.to_string_lossy())),
+        None => page,
+    })?;
     let plan = &prepared.file.plan;
     // What a rehearsal found is no part of the plan, and programs read it with the other findings.
     let mut told = plan.clone();

@@ -28,7 +28,7 @@ pub(crate) async fn run(global: &Global, args: &ProtectArgs, output: &Output) ->
         output.say(&format!("Nothing to do: {protected} of {all} volumes with data are protected already."));
         return Ok(done(Exit::Done));
     }
-    output.page(&portolan_report::plan(&file.plan, &file.plan.digest(), None))?;
+    output.page(&portolan_report::plan(&file.plan, &file.plan.digest(), None, args.commands.shown()))?;
     if args.dry_run {
         output.value(&file.plan)?;
         return Ok(done(Exit::Done));

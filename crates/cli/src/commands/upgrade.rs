@@ -19,6 +19,6 @@ pub(crate) async fn run(global: &Global, args: &UpgradeArgs, output: &Output) ->
         output.say(&format!("Nothing to do: {} is installed.", plan.from));
         return Ok(Exit::Done);
     }
-    output.page(&prepared.page())?;
+    output.page(&prepared.page(args.commands.shown()))?;
     apply::carry_out(global, target, &prepared.survey, &prepared.file, args.yes, output).await
 }

@@ -69,6 +69,12 @@ fn an_interrupted_run_stops_between_two_steps_and_goes_on() {
         let stopped = came(&child.wait_with_output().expect("it ends"));
         assert_eq!(stopped.code, 11, "{}{}", stopped.stdout, stopped.stderr);
         assert!(stopped.stdout.contains("Stopped safely"), "{}", stopped.stdout);
+        // The command can be copied as it is; and nothing is waited for that the run did not come to.
+        assert!(stopped.stdout.contains(&format!(" --sim {folder}")), "{}", stopped.stdout);
+        let looked = user.run(&format!("verify --sim {folder}"));
+        assert_eq!(looked.code, 3, "{}", looked.stderr);
+        assert!(looked.stderr.contains("[PL420]") && looked.stderr.contains("is not finished"), "{}", looked.stderr);
+        assert!(looked.stderr.contains("pvc-postgresql"), "how the volume is\n{}", looked.stderr);
         let run = stopped.stdout.lines().find_map(|line| line.trim().strip_prefix("Next: portolan apply "));
         let run = run.and_then(|rest| rest.split(' ').next()).expect("the next command");
         assert!(user.ok(&format!("status --sim {folder}")).contains("Stopped safely"));

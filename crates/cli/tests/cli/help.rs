@@ -40,6 +40,16 @@ fn help_begins_with_an_example_that_is_understood() {
 }
 
 #[test]
+fn a_command_shows_its_own_options_and_one_line_for_the_others() {
+    let user = User::new();
+    let text = user.ok("plan --help");
+    assert!(text.contains("--to <VERSION>") && text.contains("portolan --help"), "{text}");
+    assert!(!text.contains("--kubeconfig <FILE>"), "{text}");
+    assert!(user.ok("--help").contains("--kubeconfig <FILE>"));
+    assert!(user.ok("sim new --help").lines().all(|line| !line.contains("--state-dir <FOLDER>")));
+}
+
+#[test]
 fn help_lists_every_exit_code() {
     let text = User::new().ok("--help");
     for (exit, meaning) in portolan_model::Exit::TABLE {

@@ -72,3 +72,38 @@ fn the_page_as_written_does_not_keep_the_claim() {
     assert!(said.contains("Cannot be opened: Secret/runai-backend-postgresql has another password"), "{union}");
     assert!(said.contains("Safe but locked: the volumes are kept"), "{union}");
 }
+
+#[test]
+fn a_plan_fits_in_two_screens_and_shows_commands_only_where_asked() {
+    let user = User::new();
+    let short = user.ok("plan --sim openshift-2.8 --to 2.20");
+    assert!(short.lines().count() <= 80, "{} lines\n{short}", short.lines().count());
+    assert!(!short.contains("kubectl patch") && short.contains("add --commands"), "{short}");
+    let long = user.ok("plan --sim openshift-2.8 --to 2.20 --commands");
+    assert!(long.contains("kubectl patch pv") && long.contains("helm upgrade runai-backend"), "{long}");
+    assert!(!long.contains("add --commands"), "{long}");
+    let json = user.ok("plan --sim openshift-2.8 --to 2.20 -o json");
+    assert!(json.contains("kubectl patch pv"), "{json}");
+}
+
+#[test]
+fn the_next_command_can_be_copied_and_run_as_it_is() {
+    let user = User::new();
+    let next = |text: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix("Next: portolan ")).expect("a next command");
+        line.split("      ").next().unwrap_or_default().to_owned()
+    };
+    user.ok("sim new openshift-2.8 here");
+    let shown = user.ok("plan --sim here --to 2.20");
+    assert_eq!(next(&shown), "apply --to 2.20.41 --sim here");
+    let saved = user.ok("plan --sim here --to 2.20 --out up.plan");
+    assert_eq!(next(&saved), "apply up.plan --sim here");
+    let done = user.ok(&next(&saved));
+    let verify = next(&done);
+    assert!(verify.starts_with("verify ") && verify.ends_with(" --sim here"), "{verify}");
+    assert!(user.ok(&verify).contains("3 of 3 checks hold"));
+    // A simulation that is made anew for each command keeps no run: what is advised is one that does.
+    let fresh = user.ok("upgrade --sim openshift-2.8 --to 2.20 --yes");
+    assert_eq!(next(&fresh[fresh.find("Finished").expect("it finishes")..]), "sim new openshift-2.8 ./practice");
+    user.ok(&next(&fresh[fresh.find("Finished").expect("it finishes")..]));
+}

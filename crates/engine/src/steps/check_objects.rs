@@ -9,7 +9,10 @@ pub(super) fn on_report(report: CheckReport) -> Next {
     let mut blocking = blocking.into_iter();
     let Some(mut first) = blocking.next() else {
         let notes: usize = others.iter().map(|finding| finding.evidence.len().max(1)).sum();
-        let asked = format!("the API server accepts {}", crate::fold::count(report.asked, "write"));
+        let asked = match report.asked {
+            0 => "the API server was asked for no dry run".to_owned(),
+            asked => format!("the API server accepts {}", crate::fold::count(asked, "write")),
+        };
         return Next::was_done(if notes == 0 {
             asked
         } else {

@@ -270,7 +270,7 @@ fn every_claim_of_the_release_is_found_with_its_fate() {
         .map(|volume| (volume.claim.name(), (volume.if_uninstalled.verdict, volume.if_uninstalled.why.as_str())))
         .collect();
     let want = [
-        ("pvc-postgresql", Verdict::Lost, "claim is the release's, policy is Delete"),
+        ("pvc-postgresql", Verdict::Lost, "helm uninstall deletes the PVC, policy is Delete"),
         ("kept", Verdict::Detached, "the stored manifest says keep: the PVC stays"),
         ("odd", Verdict::Detached, "the stored manifest says `delete`, for which helm passes the PVC over: it stays"),
         ("data-redis-0", Verdict::Detached, "the PVC was made by StatefulSet/redis and stays"),
@@ -335,7 +335,7 @@ fn an_uninstall_depends_on_policy_holders_owners_and_sets() {
         &|all| drop(all.insert(volumes.clone(), items(vec![pv("pvc-postgresql", "Retain")]))),
         "pvc-postgresql",
     );
-    assert_eq!(retain, (Verdict::Detached, "claim is the release's, policy is Retain".into()));
+    assert_eq!(retain, (Verdict::Detached, "helm uninstall deletes the PVC, policy is Retain".into()));
 
     let unseen = uninstalled(&|all| drop(all.insert(volumes.clone(), Answer::Denied("no".into()))), "pvc-postgresql");
     assert_eq!(unseen.0, Verdict::Unknown);
@@ -346,7 +346,7 @@ fn an_uninstall_depends_on_policy_holders_owners_and_sets() {
     );
     assert_eq!(
         stranger,
-        (Verdict::Doomed, "claim is the release's, policy is Delete; alive until pod backup ends".into())
+        (Verdict::Doomed, "helm uninstall deletes the PVC, policy is Delete; alive until pod backup ends".into())
     );
 
     let owned = uninstalled(

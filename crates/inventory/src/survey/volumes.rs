@@ -175,7 +175,7 @@ fn if_uninstalled(release: &Owned<'_>, volume: &Volume) -> (Verdict, String) {
 fn left_to_helm(release: &Owned<'_>, volume: &Volume) -> (Verdict, String) {
     if volume.in_manifest {
         return match volume.keep_stored.as_deref() {
-            None => goes(release, volume, "claim is the release's"),
+            None => goes(release, volume, "helm uninstall deletes the PVC"),
             Some(keep) if keep.trim().eq_ignore_ascii_case("keep") => {
                 (Verdict::Detached, "the stored manifest says keep: the PVC stays".into())
             }

@@ -95,8 +95,12 @@ fn long_jump(advice: &Advice, input: &HopInput<'_>, offered: &[ChartId]) -> Opti
                 advice.most, advice.source.title, advice.source.source
             ))
             .next(match stops(advice, (from, to), input, offered) {
-                Some(stops) => format!("the page allows it; to stop on the way: --via {}", stops.join(",")),
-                None => "the page allows it; no charts on offer would keep each hop within that limit".into(),
+                Some(stops) => format!(
+                    "the vendor's upgrade page allows it; to upgrade in smaller steps: --via {}",
+                    stops.join(",")
+                ),
+                None => "the vendor's upgrade page allows it; no charts on offer would keep each hop within that limit"
+                    .into(),
             })
     })
 }

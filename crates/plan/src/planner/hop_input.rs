@@ -76,6 +76,7 @@ fn check_without(without: &[String], crossed: &[&RecipeStep]) -> Result<(), Find
     ids.dedup();
     if let Some(unknown) = without.iter().find(|id| !ids.contains(&id.as_str())) {
         let finding = Finding::blocking(Code::BadOption, format!("this plan has no step `{unknown}` to leave out"));
+        let finding = finding.why("a step is named by its id").next("use one of the names above");
         return Err(finding.with(format!("available: {}", ids.join(", "))));
     }
     let steps = || crossed.iter().copied();

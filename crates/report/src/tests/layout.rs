@@ -19,8 +19,8 @@ fn all() -> Vec<(&'static str, Document)> {
     vec![
         ("survey", crate::survey(&samples::inventory(), Some("Simulated installation openshift-2.8."))),
         ("survey, long names", crate::survey(&inventory, None)),
-        ("plan", crate::plan(&plan, &plan.digest(), Some(&rehearsed(&safe)))),
-        ("plan, not Safe", crate::plan(&bare, &bare.digest(), Some(&rehearsed(&detached)))),
+        ("plan", crate::plan(&plan, &plan.digest(), Some(&rehearsed(&safe)), crate::Commands::Shown)),
+        ("plan, not Safe", crate::plan(&bare, &bare.digest(), Some(&rehearsed(&detached)), crate::Commands::Hidden)),
         ("rehearsal", crate::rehearsal(&plan, &rehearsed(&safe))),
         ("rehearsal, not Safe", crate::rehearsal(&bare, &rehearsed(&detached))),
         ("page", crate::page_script("The page", &lines, &rehearsed(&lost), &[])),

@@ -27,7 +27,7 @@ fn a_survey() {
 #[test]
 fn a_plan() {
     let plan = samples::plan();
-    let page = crate::plan(&plan, &plan.digest(), Some(&samples::rehearsed(&samples::safe())));
+    let page = crate::plan(&plan, &plan.digest(), Some(&samples::rehearsed(&samples::safe())), crate::Commands::Shown);
     reads(&page, &plan, PLAN);
 }
 
@@ -110,11 +110,11 @@ StatefulSet/runai-backend-postgresql  0 of 1 ready
 
 Not seen: StorageClass (whole cluster). What depends on it is Unknown, never Safe.
 
-Next: portolan plan --to VERSION      with the same --sim; shows every step; writes nothing
+Next: portolan plan --to VERSION      shows every step; writes nothing
 "#;
 
 const PLAN: &str = r#"Plan     3f9c2a71   runai-backend 2.8.20 -> control-plane 2.20.41   1 hop
-         bound to cluster 5c1e0f2a and 1 object
+         for cluster 5c1e0f2a, while 1 object is unchanged
 Release  runai-backend/runai-backend
 Server   https://api.prod:6443
 Helm     3.14.4  /usr/local/bin/helm
@@ -158,7 +158,7 @@ theme              dropped
 Plan: 1 to add, 2 to change, 2 to delete, 1 to keep; 1 step cannot be undone (7).
 Rehearsed: 1 volume Safe in 31,204 worlds, 2,118 crash points, 0.8 s.
 
-Next: portolan apply --to 2.20.41      or with the file of --out
+Next: portolan apply --to 2.20.41      plan --out FILE saves the plan
 "#;
 
 const REHEARSAL: &str = r#"Plan       3f9c2a71   runai-backend 2.8.20 -> control-plane 2.20.41
@@ -174,7 +174,7 @@ No rules for 2 objects: ConfigMap 1, Service 1. None of them is one of these PVC
 
 Safe: 1 volume, in every order of events that was looked at, with a crash at any of 2,118 points.
 
-Next: portolan apply --to 2.20.41      or with the file of --out
+Next: portolan apply --to 2.20.41
 "#;
 
 const REHEARSAL_THAT_IS_NOT_SAFE: &str = r#"Plan       3f9c2a71   runai-backend 2.8.20 -> control-plane 2.20.41
@@ -186,7 +186,7 @@ pvc-8a1f  pvc-postgresql  Detached  Detached in 212 of 306 ends, Safe in 94
 
 pvc-8a1f (pvc-postgresql)
 
-ENDS  VERDICT   RUN       RELEASE   TURNS AT
+ENDS  VERDICT   RUN       RELEASE   GOES WRONG AT
  212  Detached  stopped   deployed  step 6
   94  Safe      finished  deployed
 
@@ -225,7 +225,7 @@ pvc-8a1f (pvc-postgresql)
 
 Lost in 212 of 306 ends, Doomed in 94, Safe in 0
 
-ENDS  VERDICT  RUN       RELEASE   TURNS AT
+ENDS  VERDICT  RUN       RELEASE   GOES WRONG AT
  212  Lost     finished  deployed  line 113
   94  Doomed   finished  deployed  line 113
 
@@ -271,7 +271,7 @@ pvc-8a1f  pvc-postgresql  Retain (step 1), keep (step 2)  not yet: step 8
 
 STEP  WHAT                                                   STATE    NOTE
    1  retain PersistentVolume/pvc-8a1f                       done     reclaim policy is Retain
-   2  keep PersistentVolumeClaim/pvc-postgresql              was so   annotation is keep
+   2  keep PersistentVolumeClaim/pvc-postgresql              already  annotation is keep
    3  record database backend on postgresql-0                done     PostgreSQL 15.20, 3 tables, 15
                                                                       rows
    4  archive Secret/runai-backend-postgresql,               done     2 objects in the archive
@@ -317,7 +317,7 @@ Steps
 
 STEP  WHAT                                              STATE   TOOK  NOTE
    1  retain PersistentVolume/pvc-8a1f                  done     9 s  reclaim policy is Retain
-   2  keep PersistentVolumeClaim/pvc-postgresql         was so   9 s  annotation is keep
+   2  keep PersistentVolumeClaim/pvc-postgresql         already   9 s  annotation is keep
    3  record database backend on postgresql-0           done     9 s  PostgreSQL 15.20, 3 tables, 15
                                                                       rows
    4  archive Secret/runai-backend-postgresql,          done     9 s  2 objects in the archive
@@ -358,7 +358,7 @@ Whatever is tried: pvc-8a1f (pvc-postgresql) is protected by Retain and keep.
 Step 5: `portolan archive export 3f9c2a71` writes the deleted object to files.
 Step 1 protected the data: leave that on.
 
-Next: portolan verify 3f9c2a71      looks again, whenever you like
+Next: portolan verify 3f9c2a71      checks volumes and database again, at any time
 "#;
 
 #[test]
@@ -435,7 +435,7 @@ fn a_written_report() {
     assert!(text.contains("## Volumes\n\n| VOLUME | PVC | VERDICT | WHY |\n|---|---|---|---|\n"), "{text}");
     assert!(text.contains(row), "{text}");
     assert!(text.contains("**Never `helm rollback`**"), "{text}");
-    let plan = crate::plan(&plan, &plan.digest(), None).markdown();
+    let plan = crate::plan(&plan, &plan.digest(), None, crate::Commands::Shown).markdown();
     let step = "1. `~` **retain** PersistentVolume/pvc-8a1f: reclaim policy Delete \u{2192} Retain (page line 36)\n\n   \
                 Because of retain.\n\n   ```sh\n   kubectl patch pv pvc-8a1f -p ";
     assert!(plan.contains(step), "{plan}");
@@ -464,6 +464,43 @@ fn a_run_that_halted_or_never_began() {
     let finished = samples::journal(9, Some(Outcome::Finished));
     let text = shown(&crate::run(&plan, &finished, &samples::run_end(None, &gone)), &plan);
     assert!(!text.contains("Finished") && text.contains("error[PL419]") && text.contains("not as it was"), "{text}");
+}
+
+#[test]
+fn a_stop_with_a_write_in_flight_says_that_it_was_sent() {
+    let plan = samples::plan();
+    let (at, step) = plan
+        .steps()
+        .enumerate()
+        .find(|(_, step)| matches!(step.kind, portolan_model::StepKind::DeleteObject { .. }))
+        .expect("a delete");
+    let portolan_model::StepKind::DeleteObject { target, uid, .. } = &step.kind else { unreachable!() };
+    let action = portolan_model::Action::Write(portolan_model::Write {
+        verb: portolan_model::Verb::Delete,
+        target: target.clone(),
+        uid: uid.clone(),
+        rv: portolan_model::Rv("7".into()),
+    });
+    let here = portolan_model::StepRef { index: u32::try_from(at).expect("small"), attempt: 0 };
+    let stopped = |records: Vec<JournalRecord>| {
+        let mut entries = samples::journal(at, None);
+        let last = entries.last().expect("records").clone();
+        let end = JournalRecord::Ended { outcome: Outcome::StoppedSafely };
+        entries.extend(records.into_iter().chain([end]).map(|record| portolan_model::Entry { record, ..last.clone() }));
+        let page = crate::run(&plan, &entries, &samples::run_end(None, &samples::now()));
+        shown(&page, &plan)
+    };
+    let intent = JournalRecord::Intent { step: here, action: Box::new(action), before: None };
+    let sent = JournalRecord::Effect { step: here, effect: portolan_model::Effect::Done };
+    let text = stopped(vec![intent.clone(), sent]);
+    assert!(text.contains(&format!("Stopped safely in step {} of 9", at + 1)), "{text}");
+    assert!(text.contains("its write was sent") && text.contains("its result was not read back"), "{text}");
+    assert!(text.contains("is GOING DOWN") && text.contains("its pod still runs"), "{text}");
+    assert!(text.contains(&format!("Step {}: `portolan archive export", at + 1)), "{text}");
+    // Its twin: the write did not go out, so nothing of the step has happened.
+    let text = stopped(vec![intent, JournalRecord::Effect { step: here, effect: portolan_model::Effect::Void }]);
+    assert!(text.contains(&format!("Stopped safely after step {at} of 9.")), "{text}");
+    assert!(!text.contains("GOING DOWN") && !text.contains("its result was not read back"), "{text}");
 }
 
 #[test]

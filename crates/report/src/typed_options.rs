@@ -1,0 +1,140 @@
+//! The next commands of a page, with the options that make them reach the same installation.
+
+use crate::page::{Block, Document};
+
+/// Commands that look for a run of an earlier command.
+const OF_A_RUN: [&str; 3] = ["status", "verify", "archive"];
+
+/// What has to be typed again for a command to reach the same installation, release and runs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TypedOptions {
+    /// The options, as a shell takes them: `--sim ./practice --namespace prod`. Empty where none was typed.
+    pub words: String,
+    /// The simulated installation, where each command makes it anew: it keeps no run for the next command.
+    pub not_kept: Option<String>,
+}
+
+impl TypedOptions {
+    /// A command of ours completed; any other text as it is.
+    fn complete(&self, command: &str) -> String {
+        let is_command = command.starts_with("portolan ") && !command.contains(['(', ';', ',', '`']);
+        if is_command && !self.words.is_empty() { format!("{command} {}", self.words) } else { command.to_owned() }
+    }
+
+    /// Whether a command looks for a run that is not kept.
+    fn finds_no_run(&self, command: &str) -> bool {
+        let words: Vec<&str> = command.split(' ').collect();
+        let verb = words.get(1).copied().unwrap_or_default();
+        let names_a_run = verb == "apply" && words.get(2).is_some_and(|word| !word.starts_with('-'));
+        self.not_kept.is_some() && words[0] == "portolan" && (names_a_run || OF_A_RUN.contains(&verb))
+    }
+
+    fn next(&self, command: &str, note: &str) -> (String, String) {
+        match &self.not_kept {
+            Some(name) if self.finds_no_run(command) => (
+                format!("portolan sim new {name} ./practice"),
+                "keeps a simulation for several commands, each with --sim ./practice".into(),
+            ),
+            _ => (self.complete(command), note.to_owned()),
+        }
+    }
+
+    /// A text with the commands between backticks completed.
+    fn in_text(&self, text: &str) -> String {
+        let parts = text.split('`').enumerate();
+        let parts: Vec<String> =
+            parts.map(|(at, part)| if at % 2 == 1 { self.complete(part) } else { part.to_owned() }).collect();
+        parts.join("`")
+    }
+}
+
+impl Document {
+    /// The page with its commands completed, so that they can be copied and run as they are.
+    #[must_use]
+    pub fn with_options(mut self, typed: &TypedOptions) -> Self {
+        for block in &mut self.blocks {
+            match block {
+                Block::Next(next) => {
+                    for item in next.iter_mut() {
+                        *item = typed.next(&item.0, &item.1);
+                    }
+                    next.dedup();
+                }
+                Block::Text(lines) => {
+                    let spans = lines.iter_mut().flat_map(|line| &mut line.0);
+                    spans.for_each(|(_, text)| *text = typed.in_text(text));
+                }
+                _ => {}
+            }
+        }
+        self
+    }
+
+    /// The page of a plan that was saved to a file: its next command takes the file.
+    #[must_use]
+    pub fn of_saved_plan(mut self, file: &str) -> Self {
+        for block in &mut self.blocks {
+            if let Block::Next(next) = block {
+                for (command, note) in next {
+                    for verb in ["apply", "rehearse"] {
+                        if command.starts_with(&format!("portolan {verb} --to ")) {
+                            *command = format!("portolan {verb} {file}");
+                            note.clear();
+                        }
+                    }
+                }
+            }
+        }
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn page() -> Document {
+        let mut page = Document::default();
+        page.say("2 objects: `portolan archive list 3f9c2a71`.");
+        page.then_next("portolan apply --to 2.20.41", "asks first");
+        page
+    }
+
+    fn text(page: &Document) -> String {
+        page.terminal(&crate::Style::default())
+    }
+
+    #[test]
+    fn a_command_is_printed_as_it_has_to_be_typed() {
+        let typed = TypedOptions { words: "--sim ./practice -n prod".into(), not_kept: None };
+        let text = text(&page().with_options(&typed));
+        assert!(text.contains("Next: portolan apply --to 2.20.41 --sim ./practice -n prod      asks first"), "{text}");
+        assert!(text.contains("`portolan archive list 3f9c2a71 --sim ./practice -n prod`"), "{text}");
+    }
+
+    #[test]
+    fn a_saved_plan_is_named_by_its_file() {
+        let text = text(&page().of_saved_plan("up.plan"));
+        assert!(text.contains("Next: portolan apply up.plan\n"), "{text}");
+    }
+
+    #[test]
+    fn a_command_that_would_find_no_run_is_replaced() {
+        let typed = TypedOptions { words: "--sim openshift-2.8".into(), not_kept: Some("openshift-2.8".into()) };
+        for command in ["portolan verify 3f9c2a71", "portolan apply 3f9c2a71", "portolan status 3f9c2a71"] {
+            let text = text(&Document::next(command, "").with_options(&typed));
+            assert!(text.contains("Next: portolan sim new openshift-2.8 ./practice"), "{command}\n{text}");
+        }
+        let text = text(&page().with_options(&typed));
+        assert!(text.contains("portolan apply --to 2.20.41 --sim openshift-2.8"), "{text}");
+    }
+
+    #[test]
+    fn a_sentence_stays_a_sentence() {
+        let typed = TypedOptions { words: "-n prod".into(), not_kept: None };
+        for sentence in ["see its pods", "portolan status 3f says what to do, then portolan apply 3f"] {
+            let text = text(&Document::next(sentence, "").with_options(&typed));
+            assert!(!text.contains("-n prod"), "{text}");
+        }
+    }
+}
