@@ -10,5 +10,6 @@ pub mod driver;
 pub mod helm;
 pub mod kubernetes;
 pub mod postgres;
+pub mod registry;
 pub mod routes;
 pub mod store;

@@ -19,7 +19,7 @@ pub struct PushPlan {
 }
 
 /// A manifest for a repository.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ManifestPush {
     /// The repository: a path in the registry.
     pub repository: String,
@@ -27,6 +27,14 @@ pub struct ManifestPush {
     pub digest: Digest,
     /// The tag it is given; `None` for a child of an index.
     pub tag: Option<String>,
+}
+
+impl ManifestPush {
+    /// What it is called in its repository: its tag, or its digest.
+    #[must_use]
+    pub fn reference(&self) -> String {
+        self.tag.clone().unwrap_or_else(|| self.digest.to_string())
+    }
 }
 
 /// Plans a push under a path of a registry (may be empty). An image keeps its own path and tag, only the registry's host in its

@@ -156,7 +156,7 @@ pub(crate) enum Command {
         before_help = "Example:\n  portolan archive list 3f9c2a71\n  portolan archive export 3f9c2a71 --to ./restored"
     )]
     Archive(ArchiveArgs),
-    /// Reads a vendor's bundle of charts and images, for a site without internet access
+    /// Reads a vendor's bundle of charts and images, or pushes it into a registry of a site without internet access
     #[command(before_help = "Example:\n  portolan bundle inspect runai-air-gapped-2.20.41.tar.gz")]
     Bundle(BundleArgs),
     /// Carries out the vendor's page as written on a simulated installation, and shows what becomes of the data
@@ -394,6 +394,36 @@ pub(crate) enum BundleCommand {
         /// The bundle: a tar archive, plain or gzip-compressed
         file: PathBuf,
     },
+    /// Pushes images and charts into a registry, straight from the file; run again, it goes on where it was
+    #[command(
+        before_help = "Example:\n  portolan bundle push runai-air-gapped-2.20.41.tar.gz --to registry.example:5000/runai"
+    )]
+    Push(PushOptions),
+}
+
+/// `bundle push`.
+#[derive(Args, Debug)]
+pub(crate) struct PushOptions {
+    /// The bundle: a tar archive, plain or gzip-compressed
+    pub(crate) file: PathBuf,
+    /// The registry, with a path in front of all names where one is wanted
+    #[arg(long, value_name = "HOST[:PORT][/PATH]")]
+    pub(crate) to: String,
+    /// A name for an image that the bundle gives none; `bundle inspect` shows its digest
+    #[arg(long, value_name = "DIGEST=REPOSITORY:TAG")]
+    pub(crate) name: Vec<String>,
+    /// Who logs in there; without it, the logins of docker, podman and helm for the same host and port are used
+    #[arg(long, value_name = "NAME", requires = "password_stdin")]
+    pub(crate) username: Option<String>,
+    /// Reads the password from standard input
+    #[arg(long, requires = "username")]
+    pub(crate) password_stdin: bool,
+    /// Speaks to the registry without TLS
+    #[arg(long)]
+    pub(crate) plain_http: bool,
+    /// Certificates of a CA to trust beside those of the system, in PEM
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ca_file: Option<PathBuf>,
 }
 
 /// `page`.

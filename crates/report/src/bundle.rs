@@ -1,6 +1,7 @@
 //! What a bundle holds.
 
 use portolan_bundle::{BundleIndex, FileKind};
+use portolan_model::Digest;
 
 use crate::page::{Block, Document, Table};
 
@@ -85,6 +86,42 @@ fn files(index: &BundleIndex, page: &mut Document) {
     if let more @ 1.. = other.len().saturating_sub(LISTED) {
         page.say(format!("{} more not recognized: -o json lists all.", count(more, "file")).as_str());
     }
+}
+
+/// What a push did.
+#[must_use]
+pub fn pushed(report: &Pushed<'_>) -> Document {
+    let mut page = Document::default();
+    let mut table = Table::new(&["TAG", "DIGEST", "BEFORE"]);
+    for (name, digest, before) in &report.tags {
+        table.rows.push(vec![(*name).into(), digest.short().into(), before.as_str().into()]);
+    }
+    page.push(Block::Table(table));
+    page.say(
+        format!(
+            "{} sent ({}), {} taken from another repository, {} already there. Every manifest was read back.",
+            count(report.sent, "blob"),
+            bytes(report.bytes),
+            report.mounted,
+            report.present
+        )
+        .as_str(),
+    );
+    page
+}
+
+/// What [`pushed`] shows.
+pub struct Pushed<'a> {
+    /// Name and digest of each tag, and what it stood for before.
+    pub tags: Vec<(&'a str, &'a Digest, String)>,
+    /// Blobs that were sent.
+    pub sent: usize,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Blobs that were taken from another repository.
+    pub mounted: usize,
+    /// Blobs that were there.
+    pub present: usize,
 }
 
 fn count(number: usize, what: &str) -> String {

@@ -35,7 +35,7 @@ mod words;
 mod wrap;
 
 pub use archive::archive;
-pub use bundle::{bundle, bytes};
+pub use bundle::{Pushed, bundle, bytes, pushed};
 pub use event::{event, reading};
 pub use fetched::fetched;
 pub use finding::{finding, findings};

@@ -30,6 +30,7 @@ pub struct Files {
     repositories: Option<PathBuf>,
     registries: Option<PathBuf>,
     docker: Option<PathBuf>,
+    podman: Vec<PathBuf>,
 }
 
 impl Files {
@@ -56,6 +57,24 @@ impl Files {
             repositories: path("HELM_REPOSITORY_CONFIG").or_else(|| in_config("repositories.yaml")),
             registries: path("HELM_REGISTRY_CONFIG").or_else(|| in_config("registry/config.json")),
             docker: docker.map(|docker| docker.join("config.json")),
+            podman: podman(variable),
+        }
+    }
+
+    /// The login for pushing to a path of a registry: docker's, podman's or helm's. Podman keeps logins for a path too; the
+    /// longest one counts. A login is for one host and port.
+    ///
+    /// # Errors
+    /// If a login is there and cannot be used.
+    pub fn registry_login(&self, host: &str, path: &str) -> Result<Option<Login>, Finding> {
+        let mut name = if path.is_empty() { host.to_owned() } else { format!("{host}/{path}") };
+        let files: Vec<&PathBuf> = self.docker.iter().chain(&self.podman).chain(&self.registries).collect();
+        loop {
+            if let Some(login) = login_in(&files, &name)? {
+                return Ok(Some(login));
+            }
+            let Some((shorter, _)) = name.rsplit_once('/') else { return Ok(None) };
+            name.truncate(shorter.len());
         }
     }
 
@@ -101,35 +120,39 @@ impl Files {
 
     /// The login for a registry: helm's, else docker's, as helm looks for it. Helpers that keep it are asked.
     pub(super) fn login(&self, host: &str) -> Result<Option<Login>, Finding> {
-        for path in [&self.registries, &self.docker].into_iter().flatten() {
-            let Ok(bytes) = std::fs::read(path) else { continue };
-            for name in names(host) {
-                // What a helper says may hold a secret: none of it is shown.
-                let unusable = |why: &str| {
-                    Err(Finding::blocking(Code::RepositoryDenied, format!("the login for {host} cannot be used"))
-                        .with(format!("{}: {why}", path.display())))
-                };
-                match get_credential_from_reader(bytes.as_slice(), name) {
-                    Ok(DockerCredential::UsernamePassword(username, password)) => {
-                        return Ok(Some(Login { username, password }));
-                    }
-                    Ok(DockerCredential::IdentityToken(_)) => {
-                        return unusable("it is an identity token, with which tags cannot be asked for here");
-                    }
-                    // Helpers say in this way that they do not have it.
-                    Err(
-                        CredentialRetrievalError::NoCredentialConfigured
-                        | CredentialRetrievalError::HelperFailure { .. },
-                    ) => {}
-                    Err(CredentialRetrievalError::HelperCommunicationError) => {
-                        return unusable("its helper cannot be run");
-                    }
-                    Err(_) => return unusable("it cannot be read"),
+        login_in(&[&self.registries, &self.docker].into_iter().flatten().collect::<Vec<_>>(), host)
+    }
+}
+
+/// The login in the first of these files that has one. Helpers that keep it are asked.
+fn login_in(files: &[&PathBuf], host: &str) -> Result<Option<Login>, Finding> {
+    for path in files {
+        let Ok(bytes) = std::fs::read(path) else { continue };
+        for name in names(host) {
+            // What a helper says may hold a secret: none of it is shown.
+            let unusable = |why: &str| {
+                Err(Finding::blocking(Code::RepositoryDenied, format!("the login for {host} cannot be used"))
+                    .with(format!("{}: {why}", path.display())))
+            };
+            match get_credential_from_reader(bytes.as_slice(), name) {
+                Ok(DockerCredential::UsernamePassword(username, password)) => {
+                    return Ok(Some(Login { username, password }));
                 }
+                Ok(DockerCredential::IdentityToken(_)) => {
+                    return unusable("it is an identity token, with which tags cannot be asked for here");
+                }
+                // Helpers say in this way that they do not have it.
+                Err(
+                    CredentialRetrievalError::NoCredentialConfigured | CredentialRetrievalError::HelperFailure { .. },
+                ) => {}
+                Err(CredentialRetrievalError::HelperCommunicationError) => {
+                    return unusable("its helper cannot be run");
+                }
+                Err(_) => return unusable("it cannot be read"),
             }
         }
-        Ok(None)
     }
+    Ok(None)
 }
 
 impl Login {
@@ -146,6 +169,14 @@ impl Login {
         let auth = base64::engine::general_purpose::STANDARD.encode(text);
         json!({ "auths": { host: { "auth": auth } } }).to_string().into_bytes()
     }
+}
+
+/// Where podman keeps logins (containers/image 5.36, `docs/containers-auth.json.5.md`).
+fn podman(variable: &dyn Fn(&str) -> Option<OsString>) -> Vec<PathBuf> {
+    let path = |name: &str| variable(name).map(PathBuf::from);
+    let config = path("XDG_CONFIG_HOME").or_else(|| path("HOME").map(|home| home.join(".config")));
+    let runtime = path("XDG_RUNTIME_DIR").into_iter().chain(config).map(|folder| folder.join("containers/auth.json"));
+    path("REGISTRY_AUTH_FILE").into_iter().chain(runtime).collect()
 }
 
 /// Helm compares addresses without a slash at their end.
@@ -196,7 +227,12 @@ mod tests {
     fn with(folder: &Path) -> Files {
         let list = folder.join("repositories.yaml");
         std::fs::write(&list, LIST).expect("a file");
-        Files { repositories: Some(list), registries: Some(folder.join("a.json")), docker: Some(folder.join("b.json")) }
+        Files {
+            repositories: Some(list),
+            registries: Some(folder.join("a.json")),
+            docker: Some(folder.join("b.json")),
+            podman: vec![folder.join("c.json")],
+        }
     }
 
     #[test]
@@ -232,6 +268,26 @@ mod tests {
             .expect("a file");
         let token = files.login("h").expect_err("a token");
         assert!(token.code == Code::RepositoryDenied && !format!("{token:?}").contains("hidden"), "{token:?}");
+    }
+
+    #[test]
+    fn a_login_for_pushing_is_for_one_host_and_port_and_the_longest_path() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let files = with(folder.path());
+        let login = |name: &str| Login { username: name.into(), password: "hidden".into() };
+        std::fs::write(folder.path().join("a.json"), login("helm").file("h:5000")).expect("a file");
+        std::fs::write(folder.path().join("c.json"), login("podman").file("h:5000/a/b")).expect("a file");
+        for (host, path, name) in [("h:5000", "a/b/c", "podman"), ("h:5000", "a", "helm"), ("h:5000", "", "helm")] {
+            assert_eq!(files.registry_login(host, path).expect("a file"), Some(login(name)), "{path}");
+        }
+        for host in ["h", "h:5001", "h:5000.other"] {
+            assert_eq!(files.registry_login(host, "a/b").expect("a file"), None, "{host}");
+        }
+        let found = podman(&|name| Some(format!("/{name}").into()));
+        let paths: Vec<String> = found.iter().map(|path| path.display().to_string()).collect();
+        let expected =
+            ["/REGISTRY_AUTH_FILE", "/XDG_RUNTIME_DIR/containers/auth.json", "/XDG_CONFIG_HOME/containers/auth.json"];
+        assert_eq!(paths, expected);
     }
 
     #[test]

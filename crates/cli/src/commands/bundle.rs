@@ -1,13 +1,23 @@
+use std::collections::BTreeMap;
+use std::io::Read as _;
 use std::path::Path;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
+use portolan_adapters::charts::{Files, Login};
+use portolan_adapters::registry::{self, PushProgress, PushReport, PushTarget, PushedTag, RegistryAccess, TagBefore};
 use portolan_adapters::{bundles, store};
-use portolan_bundle::BundleIndex;
-use portolan_model::{Code, Exit, Finding};
+use portolan_bundle::{Blob, BundleIndex, ImageName, PushPlan};
+use portolan_model::{Code, Digest, Exit, Finding};
+use portolan_report::{Document, Pushed};
 
-use crate::args::{BundleArgs, BundleCommand, Global};
+use crate::args::{BundleArgs, BundleCommand, Global, PushOptions};
 use crate::output::Output;
 
-/// Reads a vendor's bundle.
+/// How often a push says how far it is.
+const EVERY: Duration = Duration::from_secs(5);
+
+/// Reads a vendor's bundle, or pushes it into a registry.
 pub(crate) async fn run(global: &Global, args: &BundleArgs, output: &Output) -> Result<Exit, Finding> {
     match &args.command {
         BundleCommand::Inspect { file } => {
@@ -17,16 +27,102 @@ pub(crate) async fn run(global: &Global, args: &BundleArgs, output: &Output) -> 
             value.as_object_mut().expect("an index is a map").remove("documents");
             output.result(&portolan_report::bundle(&index), &value)?;
         }
+        BundleCommand::Push(options) => {
+            let report = push(global, options, output).await?;
+            output.result(&page(&report), &report)?;
+        }
     }
     Ok(Exit::Done)
+}
+
+fn page(report: &PushReport) -> Document {
+    let before = |before: &TagBefore| match before {
+        TagBefore::Absent => "new".to_owned(),
+        TagBefore::Same => "already there".to_owned(),
+        TagBefore::SameImage => "the same image, pushed by another tool".to_owned(),
+        TagBefore::Other(digest) => format!("replaced {}", digest.short()),
+    };
+    let tag = |tag: &'_ PushedTag| before(&tag.before);
+    portolan_report::pushed(&Pushed {
+        tags: report.tags.iter().map(|pushed| (pushed.name.as_str(), &pushed.digest, tag(pushed))).collect(),
+        sent: report.sent,
+        bytes: report.bytes,
+        mounted: report.mounted,
+        present: report.present,
+    })
 }
 
 /// The index of a bundle. Reading and hashing takes a while, and blocks.
 async fn index(global: &Global, file: &Path) -> Result<BundleIndex, Finding> {
     let root = store::root(global.state_dir.as_deref())?;
     let file = file.to_owned();
+    let failed = "reading the bundle failed";
     let read = tokio::task::spawn_blocking(move || bundles::index(&file, &root)).await;
-    read.unwrap_or_else(|error| {
-        Err(Finding::blocking(Code::BundleUnreadable, "reading the bundle failed").with(error.to_string()))
-    })
+    read.unwrap_or_else(|error| Err(Finding::blocking(Code::BundleUnreadable, failed).with(error.to_string())))
+}
+
+async fn push(global: &Global, options: &PushOptions, output: &Output) -> Result<PushReport, Finding> {
+    let target = PushTarget::parse(&options.to)?;
+    let names = names(&options.name)?;
+    let login = match login(options)? {
+        Some(login) => Some(login),
+        None => Files::of_user().registry_login(&target.host, &target.path)?,
+    };
+    let access = RegistryAccess { login, plain_http: options.plain_http, ca_file: options.ca_file.clone() };
+    let index = index(global, &options.file).await?;
+    if index.images.is_empty() && index.charts.is_empty() {
+        return Err(Finding::blocking(Code::BundleUnrecognized, "the bundle has neither images nor charts")
+            .next(format!("portolan bundle inspect {}", options.file.display())));
+    }
+    let plan = portolan_bundle::plan_push(&index, &target.path, &names).map_err(|error| error.finding())?;
+    let progress = PushProgress::default();
+    let pushing = registry::push(&options.file, &index, &plan, &target, &access, &progress);
+    tokio::pin!(pushing);
+    let (begun, total) = (Instant::now(), total(&index, &plan));
+    let mut ticks = tokio::time::interval(EVERY);
+    ticks.tick().await;
+    loop {
+        tokio::select! {
+            report = &mut pushing => return report,
+            _ = ticks.tick() => output.say(&told(&progress, begun.elapsed(), total)),
+        }
+    }
+}
+
+/// Bytes of all blobs of a plan.
+fn total(index: &BundleIndex, plan: &PushPlan) -> u64 {
+    plan.blobs.iter().filter_map(|(digest, _)| index.blobs.get(digest)).map(Blob::size).sum()
+}
+
+fn told(progress: &PushProgress, elapsed: Duration, total: u64) -> String {
+    let (done, sent) = (progress.done.load(Ordering::Relaxed), progress.sent.load(Ordering::Relaxed));
+    let bytes = portolan_report::bytes;
+    let rate = sent.checked_div(elapsed.as_secs()).unwrap_or_default();
+    let left = total.saturating_sub(done).checked_div(rate).map(|left| format!(", {left} s left"));
+    format!("{} of {} done, {}/s sent{}", bytes(done), bytes(total), bytes(rate), left.unwrap_or_default())
+}
+
+/// Names for images that have none: `DIGEST=NAME`.
+fn names(given: &[String]) -> Result<BTreeMap<Digest, ImageName>, Finding> {
+    let bad = |text: &str| {
+        let found = format!("`{text}` is not DIGEST=REPOSITORY:TAG");
+        Finding::blocking(Code::BadOption, found).next("--name sha256:...=REPOSITORY:TAG")
+    };
+    let name = |text: &String| {
+        let (digest, name) = text.split_once('=')?;
+        Some((Digest::parse(digest)?, ImageName::parse(name)?))
+    };
+    given.iter().map(|text| name(text).ok_or_else(|| bad(text))).collect()
+}
+
+fn login(options: &PushOptions) -> Result<Option<Login>, Finding> {
+    let Some(username) = options.username.clone() else { return Ok(None) };
+    let none = || Finding::blocking(Code::BadOption, "there is no password").next("add --password-stdin");
+    if !options.password_stdin {
+        return Err(none());
+    }
+    let mut text = String::new();
+    std::io::stdin().read_to_string(&mut text).map_err(|_| none())?;
+    let password = text.trim_end_matches(['\n', '\r']).to_owned();
+    if password.is_empty() { Err(none()) } else { Ok(Some(Login { username, password })) }
 }

@@ -1,0 +1,246 @@
+//! Bundles pushed into a registry: a real one (`PORTOLAN_TEST_REGISTRY` names its program), and ones that do not behave.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use portolan_adapters::charts::Login;
+use portolan_adapters::registry::{PushProgress, PushReport, PushTarget, RegistryAccess, TagBefore, push};
+use portolan_bundle::{BundleIndex, Limits, plan_push, read};
+use portolan_model::{Code, Digest, Finding};
+use portolan_testkit::registry::{LOGIN, Registry};
+use serde_json::json;
+
+struct Tar(tar::Builder<Vec<u8>>);
+
+impl Tar {
+    fn new() -> Self {
+        Self(tar::Builder::new(Vec::new()))
+    }
+
+    fn file(mut self, path: &str, bytes: &[u8]) -> Self {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(bytes.len() as u64);
+        header.set_mode(0o644);
+        self.0.append_data(&mut header, path, bytes).expect("memory");
+        self
+    }
+
+    fn end(self) -> Vec<u8> {
+        self.0.into_inner().expect("memory")
+    }
+}
+
+/// An image archive: a layer that all share, and one of its own.
+fn image(name: &str) -> Vec<u8> {
+    let layers =
+        ["base", name].map(|content| Tar::new().file("etc/version", &content.as_bytes().repeat(200_000)).end());
+    let diff_ids = layers.each_ref().map(|layer| Digest::of(layer));
+    let config =
+        json!({ "os": "linux", "architecture": "amd64", "rootfs": { "type": "layers", "diff_ids": diff_ids } });
+    let manifest = json!([{ "Config": "c.json", "RepoTags": [name], "Layers": ["a.tar", "b.tar"] }]);
+    Tar::new()
+        .file("a.tar", &layers[0])
+        .file("b.tar", &layers[1])
+        .file("c.json", config.to_string().as_bytes())
+        .file("manifest.json", manifest.to_string().as_bytes())
+        .end()
+}
+
+fn chart() -> Vec<u8> {
+    let files = BTreeMap::from([("Chart.yaml".to_owned(), b"apiVersion: v2\nname: c\nversion: 1.2.3+b4\n".to_vec())]);
+    portolan_helm_compat::chart::pack(&files, "c")
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(bytes).expect("memory");
+    encoder.finish().expect("memory")
+}
+
+/// Two images that share a layer, and a chart.
+fn bundle() -> Vec<u8> {
+    Tar::new()
+        .file("deploy/images/one.tar", &image("gcr.io/runai/one:1.0"))
+        .file("deploy/images/two.tar", &image("runai/two:1.0"))
+        .file("deploy/c-1.2.3.tgz", &chart())
+        .end()
+}
+
+struct Pushing {
+    _folder: tempfile::TempDir,
+    file: PathBuf,
+    index: BundleIndex,
+}
+
+impl Pushing {
+    fn new(bytes: &[u8]) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("bundle.tar");
+        std::fs::write(&file, bytes).expect("a file");
+        let index = read(std::fs::File::open(&file).expect("a file"), Limits::default()).expect("a bundle");
+        Self { _folder: folder, file, index }
+    }
+
+    async fn to(&self, host: &str, login: Option<(&str, &str)>) -> Result<PushReport, Finding> {
+        let login = login.map(|(name, password)| Login { username: name.to_owned(), password: password.to_owned() });
+        let access = RegistryAccess { login, plain_http: true, ca_file: None };
+        let target = PushTarget::parse(&format!("{host}/site")).expect("a target");
+        let plan = plan_push(&self.index, &target.path, &BTreeMap::new()).expect("a plan");
+        push(&self.file, &self.index, &plan, &target, &access, &PushProgress::default()).await
+    }
+}
+
+fn registry(login: bool) -> Registry {
+    let program = std::env::var_os("PORTOLAN_TEST_REGISTRY").expect("PORTOLAN_TEST_REGISTRY");
+    Registry::start(Path::new(&program), login).expect("a registry")
+}
+
+fn names(report: &PushReport) -> BTreeSet<&str> {
+    report.tags.iter().filter_map(|tag| tag.name.split_once('/')).map(|(_, name)| name).collect()
+}
+
+#[tokio::test]
+#[ignore = "needs the rig: cargo xtask test"]
+async fn a_bundle_is_pushed_once_and_read_back() {
+    for bytes in [bundle(), gzip(&bundle())] {
+        let (registry, pushing) = (registry(true), Pushing::new(&bytes));
+        let first = pushing.to(registry.address(), Some(LOGIN)).await.expect("a push");
+        assert_eq!(names(&first), BTreeSet::from(["site/runai/one:1.0", "site/runai/two:1.0", "site/c:1.2.3_b4"]));
+        assert!(first.tags.iter().all(|tag| tag.before == TagBefore::Absent));
+        // The shared layer is sent once: three layers, two configurations, the chart and its configuration.
+        assert_eq!((first.sent, first.mounted, first.present), (7, 1, 0));
+        let second = pushing.to(registry.address(), Some(LOGIN)).await.expect("a push");
+        assert_eq!((second.sent, second.mounted, second.bytes), (0, 0, 0));
+        assert!(second.tags.iter().all(|tag| tag.before == TagBefore::Same));
+        let digests = |report: &PushReport| report.tags.iter().map(|tag| tag.digest.clone()).collect::<Vec<_>>();
+        assert_eq!(digests(&second), digests(&first));
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs the rig: cargo xtask test"]
+async fn helm_pulls_the_chart_that_was_pushed() {
+    let (registry, pushing) = (registry(false), Pushing::new(&bundle()));
+    pushing.to(registry.address(), None).await.expect("a push");
+    let helms = std::env::var("PORTOLAN_TEST_HELM").expect("PORTOLAN_TEST_HELM");
+    for helm in helms.split(':') {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut command = std::process::Command::new(helm);
+        command
+            .args(["pull", "--plain-http", "--version", "1.2.3+b4"])
+            .arg(format!("oci://{}/site/c", registry.address()));
+        let output = command.current_dir(&folder).env("HOME", folder.path()).output().expect("helm");
+        assert!(output.status.success(), "{helm}: {}", String::from_utf8_lossy(&output.stderr));
+        let file = std::fs::read_dir(folder.path()).expect("a folder").filter_map(Result::ok).map(|entry| entry.path());
+        let file = file.into_iter().find(|path| path.extension().is_some_and(|end| end == "tgz")).expect("an archive");
+        assert_eq!(std::fs::read(file).expect("a file"), chart(), "{helm}");
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs the rig: cargo xtask test"]
+async fn what_is_wrong_with_a_push_is_told() {
+    let (registry, pushing) = (registry(true), Pushing::new(&bundle()));
+    for login in [None, Some(("me", "hidden"))] {
+        let finding = pushing.to(registry.address(), login).await.expect_err("no right");
+        assert!(finding.code == Code::RegistryDenied && !format!("{finding:?}").contains("hidden"), "{finding:?}");
+    }
+    // The file changes after it was indexed.
+    let bytes = std::fs::read(&pushing.file).expect("a file");
+    let place = bytes.windows(8).position(|part| part == b"basebase").expect("the layer");
+    let mut changed = bytes.clone();
+    changed[place] = b'B';
+    std::fs::write(&pushing.file, changed).expect("a file");
+    let finding = pushing.to(registry.address(), Some(LOGIN)).await.expect_err("a changed file");
+    assert_eq!(finding.code, Code::BundleDiffers);
+    // A run again goes on.
+    std::fs::write(&pushing.file, bytes).expect("a file");
+    pushing.to(registry.address(), Some(LOGIN)).await.expect("a push");
+}
+
+/// A server that answers each request with what a function says, and keeps the heads of requests.
+fn server(answer: impl Fn(&str) -> String + Send + 'static) -> (String, Arc<Mutex<Vec<String>>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("an address").to_string();
+    let heads = Arc::new(Mutex::new(Vec::new()));
+    let kept = heads.clone();
+    std::thread::spawn(move || {
+        for stream in listener.incoming().filter_map(Result::ok) {
+            let head = head(&stream);
+            let answer = answer(&head);
+            kept.lock().expect("a list").push(head);
+            let _ = write!(&stream, "HTTP/1.1 {answer}Connection: close\r\nContent-Length: 0\r\n\r\n");
+        }
+    });
+    (address, heads)
+}
+
+/// Reads a request, its body included; only the head is of interest.
+fn head(mut stream: &TcpStream) -> String {
+    let (mut bytes, mut part) = (Vec::new(), [0; 1 << 16]);
+    let mut left = None;
+    while left.is_none_or(|left| left > 0) {
+        let read = stream.read(&mut part).unwrap_or(0);
+        if read == 0 {
+            break;
+        }
+        if let Some(left) = &mut left {
+            *left -= read as i64;
+            continue;
+        }
+        bytes.extend_from_slice(&part[..read]);
+        if let Some(end) = bytes.windows(4).position(|part| part == b"\r\n\r\n") {
+            let text = String::from_utf8_lossy(&bytes[..end]).to_lowercase();
+            let length: i64 =
+                text.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse().ok()).unwrap_or(0);
+            left = Some(length - (bytes.len() - end - 4) as i64);
+        }
+    }
+    String::from_utf8_lossy(&bytes).to_lowercase()
+}
+
+#[tokio::test]
+async fn a_login_goes_to_the_registry_alone() {
+    let (elsewhere, seen) = server(|_| "201 Created\r\n".to_owned());
+    let to = elsewhere.clone();
+    let (registry, asked) = server(move |head| {
+        if !head.contains("authorization: basic") {
+            "401 Unauthorized\r\nWWW-Authenticate: Basic realm=\"r\"\r\n".to_owned()
+        } else if head.starts_with("post") {
+            format!("202 Accepted\r\nLocation: http://{to}/upload?state=1\r\n")
+        } else {
+            "404 Not Found\r\n".to_owned()
+        }
+    });
+    // The manifest is refused in the end: this registry has nothing.
+    let pushing = Pushing::new(&image("a/b:1"));
+    let finding = pushing.to(&registry, Some(("me", "hidden"))).await.expect_err("no manifest");
+    assert_eq!(finding.code, Code::RegistryRefused);
+    let (seen, asked) = (seen.lock().expect("a list").clone(), asked.lock().expect("a list").clone());
+    assert!(asked.iter().any(|head| head.contains("authorization: basic")), "{asked:?}");
+    assert_eq!(seen.len(), 3, "{seen:?}");
+    assert!(
+        seen.iter()
+            .all(|head| head.starts_with("put /upload?state=1&digest=sha256") && !head.contains("authorization")),
+        "{seen:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_token_service_elsewhere_needs_tls() {
+    let (registry, _) = server(|_| {
+        "401 Unauthorized\r\nWWW-Authenticate: Bearer realm=\"http://token.example/t\",service=\"s\"\r\n".to_owned()
+    });
+    let finding = Pushing::new(&image("a/b:1")).to(&registry, Some(("me", "hidden"))).await.expect_err("no TLS");
+    assert!(finding.code == Code::RegistryDenied && finding.evidence[0].contains("TLS"), "{finding:?}");
+}
+
+#[tokio::test]
+async fn nothing_listens() {
+    let free = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port");
+    let finding = Pushing::new(&image("a/b:1")).to(&free.to_string(), None).await.expect_err("nobody");
+    assert_eq!(finding.code, Code::RegistryUnreachable);
+}
