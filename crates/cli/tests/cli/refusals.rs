@@ -148,7 +148,7 @@ fn a_plan_that_is_not_safe_is_not_applied() {
     let came = user.run("apply --sim here --to 2.20 --without keep-claims,retain-volumes");
     assert_eq!(came.code, 3, "{}", came.stderr);
     let last = came.stderr.lines().rev().find(|line| !line.starts_with(' ')).unwrap_or_default();
-    assert!(last.starts_with("error[PL501]: the plan is Lost"), "{last}");
+    assert!(last.starts_with("error[PL501]: with this plan a volume can end Lost"), "{last}");
     assert_eq!(before, user.installation("here"));
     assert!(user.journal("here").is_empty());
 }
