@@ -35,14 +35,32 @@ pub fn bundle(index: &BundleIndex) -> Document {
     let stored: u64 = index.blobs.values().map(portolan_bundle::Blob::size).sum();
     page.say(
         format!(
-            "{}, {}; {} of content, each part once. All of it was verified.",
+            "{}, {}; {} of content, each part once. {}",
             count(index.charts.len(), "chart"),
             count(index.images.len(), "image"),
-            bytes(stored)
+            bytes(stored),
+            verified(index.blobs.values().filter(|blob| is_unread(blob)).count())
         )
         .as_str(),
     );
     page
+}
+
+/// Whether the content of a layer was not compared with what its image says of it: Portolan does not read zstd.
+fn is_unread(blob: &portolan_bundle::Blob) -> bool {
+    blob.compression == portolan_bundle::Compression::Zstd && blob.diff_id.is_none()
+}
+
+/// What was verified, where so many layers could not be read.
+fn verified(unread: usize) -> String {
+    match unread {
+        0 => "All of it was verified.".into(),
+        unread => format!(
+            "Every digest was verified, but not what {} compressed with zstd {}.",
+            count(unread, "layer"),
+            if unread == 1 { "expands to" } else { "expand to" }
+        ),
+    }
 }
 
 fn name(image: &portolan_bundle::BundledImage) -> String {
@@ -152,5 +170,11 @@ mod tests {
         {
             assert_eq!(bytes(number), text);
         }
+    }
+
+    #[test]
+    fn what_was_not_read_is_not_called_verified() {
+        assert_eq!(verified(0), "All of it was verified.");
+        assert_eq!(verified(2), "Every digest was verified, but not what 2 layers compressed with zstd expand to.");
     }
 }
