@@ -65,7 +65,10 @@ async fn listing(
     output: &Output,
 ) -> Result<Listing, Finding> {
     let source = ChartSource::parse(address)?;
-    let access = Access { login: login(options)?, plain_http: options.plain_http };
+    let access = Access {
+        login: login(options.username.as_deref(), options.password_stdin, Some(PASSWORD))?,
+        plain_http: options.plain_http,
+    };
     let files = Files::of_user();
     if let (ChartSource::Repository { url }, Some(usual)) = (&source, &book.product.repository)
         && let Some(warning) = files.another(&usual.name, url)?
@@ -76,20 +79,30 @@ async fn listing(
     Listing::of(&source, &book.product.charts, &access, &files, &helm).await
 }
 
-fn login(options: &UpgradeOptions) -> Result<Option<Login>, Finding> {
-    let Some(username) = options.username.clone() else { return Ok(None) };
+/// The login that was typed. Its password is on standard input, or in a variable of the environment where a command takes one.
+pub(crate) fn login(
+    username: Option<&str>,
+    password_stdin: bool,
+    variable: Option<&str>,
+) -> Result<Option<Login>, Finding> {
+    let Some(username) = username else { return Ok(None) };
     let no_password = |found: &str| {
-        let next = format!("add --password-stdin, or set {PASSWORD}");
-        Finding::blocking(Code::BadOption, found).next(next)
+        let or_set = variable.map_or_else(String::new, |variable| format!(", or set {variable}"));
+        Finding::blocking(Code::BadOption, found).next(format!("add --password-stdin{or_set}"))
     };
-    let password = if options.password_stdin {
+    let password = if password_stdin {
         let mut text = String::new();
         std::io::stdin().read_to_string(&mut text).map_err(|_| no_password("the password cannot be read"))?;
         text.trim_end_matches(['\n', '\r']).to_owned()
     } else {
-        std::env::var(PASSWORD).unwrap_or_default()
+        variable.and_then(|variable| std::env::var(variable).ok()).unwrap_or_default()
     };
-    if password.is_empty() { Err(no_password("there is no password")) } else { Ok(Some(Login { username, password })) }
+    let is_none = password.is_empty();
+    if is_none {
+        Err(no_password("there is no password"))
+    } else {
+        Ok(Some(Login { username: username.to_owned(), password }))
+    }
 }
 
 #[cfg(test)]

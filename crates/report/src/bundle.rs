@@ -4,6 +4,7 @@ use portolan_bundle::{BundleIndex, FileKind};
 use portolan_model::Digest;
 
 use crate::page::{Block, Document, Table};
+use crate::words::count;
 
 /// How many files of no known kind are listed by name.
 const LISTED: usize = 20;
@@ -29,20 +30,17 @@ pub fn bundle(index: &BundleIndex) -> Document {
         .flat_map(|image| image.notes.iter().map(move |note| format!("{}: {note}", name(image))))
         .collect();
     for note in notes {
-        page.say(note.as_str());
+        page.say(note);
     }
     files(index, &mut page);
     let stored: u64 = index.blobs.values().map(portolan_bundle::Blob::size).sum();
-    page.say(
-        format!(
-            "{}, {}; {} of content, each part once. {}",
-            count(index.charts.len(), "chart"),
-            count(index.images.len(), "image"),
-            bytes(stored),
-            verified(index.blobs.values().filter(|blob| is_unread(blob)).count())
-        )
-        .as_str(),
-    );
+    page.say(format!(
+        "{}, {}; {} of content, each part once. {}",
+        count(index.charts.len(), "chart"),
+        count(index.images.len(), "image"),
+        bytes(stored),
+        verified(index.blobs.values().filter(|blob| is_unread(blob)).count())
+    ));
     page
 }
 
@@ -73,14 +71,14 @@ fn images(index: &BundleIndex) -> Table {
         for (at, platform) in image.platforms.iter().enumerate() {
             let shown = if at == 0 { name(image) } else { String::new() };
             table.rows.push(vec![
-                shown.as_str().into(),
+                shown.into(),
                 platform.platform.as_str().into(),
-                bytes(platform.size).as_str().into(),
+                bytes(platform.size).into(),
                 platform.config.short().into(),
             ]);
         }
         for other in image.names.iter().skip(1) {
-            table.rows.push(vec![other.to_string().as_str().into(), "the same".into(), "".into(), "".into()]);
+            table.rows.push(vec![other.to_string().into(), "the same".into(), "".into(), "".into()]);
         }
     }
     table
@@ -98,11 +96,11 @@ fn files(index: &BundleIndex, page: &mut Document) {
             FileKind::Script => "script; Portolan does not run it",
             FileKind::Other => "not recognized",
         };
-        table.rows.push(vec![file.path.as_str().into(), bytes(file.size).as_str().into(), what.into()]);
+        table.rows.push(vec![file.path.as_str().into(), bytes(file.size).into(), what.into()]);
     }
     page.push(Block::Table(table));
     if let more @ 1.. = other.len().saturating_sub(LISTED) {
-        page.say(format!("{} more not recognized: -o json lists all.", count(more, "file")).as_str());
+        page.say(format!("{} more not recognized: -o json lists all.", count(more, "file")));
     }
 }
 
@@ -115,16 +113,13 @@ pub fn pushed(report: &Pushed<'_>) -> Document {
         table.rows.push(vec![(*name).into(), digest.short().into(), before.as_str().into()]);
     }
     page.push(Block::Table(table));
-    page.say(
-        format!(
-            "{} sent ({}), {} taken from another repository, {} already there. Every manifest was read back.",
-            count(report.sent, "blob"),
-            bytes(report.bytes),
-            report.mounted,
-            report.present
-        )
-        .as_str(),
-    );
+    page.say(format!(
+        "{} sent ({}), {} taken from another repository, {} already there. Every manifest was read back.",
+        count(report.sent, "blob"),
+        bytes(report.bytes),
+        report.mounted,
+        report.present
+    ));
     page
 }
 
@@ -140,10 +135,6 @@ pub struct Pushed<'a> {
     pub mounted: usize,
     /// Blobs that were there.
     pub present: usize,
-}
-
-fn count(number: usize, what: &str) -> String {
-    if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
 }
 
 /// A number of bytes for people: `12.3 MB`, in powers of 1000.

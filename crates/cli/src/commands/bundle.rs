@@ -1,10 +1,9 @@
 use std::collections::BTreeMap;
-use std::io::Read as _;
 use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use portolan_adapters::charts::{Files, Login};
+use portolan_adapters::charts::Files;
 use portolan_adapters::registry::{self, PushProgress, PushReport, PushTarget, PushedTag, RegistryAccess, TagBefore};
 use portolan_adapters::{bundles, store};
 use portolan_bundle::{Blob, BundleIndex, ImageName, PushPlan};
@@ -12,6 +11,7 @@ use portolan_model::{Code, Digest, Exit, Finding};
 use portolan_report::{Document, Pushed};
 
 use crate::args::{BundleArgs, BundleCommand, Global, PushOptions};
+use crate::charts::login;
 use crate::output::Output;
 
 /// How often a push says how far it is.
@@ -64,7 +64,7 @@ async fn index(global: &Global, file: &Path) -> Result<BundleIndex, Finding> {
 async fn push(global: &Global, options: &PushOptions, output: &Output) -> Result<PushReport, Finding> {
     let target = PushTarget::parse(&options.to)?;
     let names = names(&options.name)?;
-    let login = match login(options)? {
+    let login = match login(options.username.as_deref(), options.password_stdin, None)? {
         Some(login) => Some(login),
         None => Files::of_user().registry_login(&target.host, &target.path)?,
     };
@@ -113,16 +113,4 @@ fn names(given: &[String]) -> Result<BTreeMap<Digest, ImageName>, Finding> {
         Some((Digest::parse(digest)?, ImageName::parse(name)?))
     };
     given.iter().map(|text| name(text).ok_or_else(|| bad(text))).collect()
-}
-
-fn login(options: &PushOptions) -> Result<Option<Login>, Finding> {
-    let Some(username) = options.username.clone() else { return Ok(None) };
-    let none = || Finding::blocking(Code::BadOption, "there is no password").next("add --password-stdin");
-    if !options.password_stdin {
-        return Err(none());
-    }
-    let mut text = String::new();
-    std::io::stdin().read_to_string(&mut text).map_err(|_| none())?;
-    let password = text.trim_end_matches(['\n', '\r']).to_owned();
-    if password.is_empty() { Err(none()) } else { Ok(Some(Login { username, password })) }
 }

@@ -42,6 +42,9 @@ struct Verified<'a> {
 
 /// Why a run that halted has not done its work: what the newest revision of its release says.
 async fn undone(target: &Target, plan: &Plan, known: &Fold) -> Option<Finding> {
+    if !matches!(known.outcome, Some(Outcome::Halted { .. })) {
+        return None;
+    }
     let facts = match target {
         Target::Cluster(cluster) => cluster.client.releases(&plan.release, &[].into()).await.unwrap_or_default(),
         Target::Simulated(_) => Vec::new(),
