@@ -65,7 +65,13 @@ impl<'a> CaseFixture<'a> {
         if upgrade.ready {
             site.wait("the installation", || site.is_ready())?;
         }
-        site.prepare(&steps)?;
+        if !steps.is_empty() {
+            site.prepare(&steps)?;
+            // A step may have started pods anew.
+            if upgrade.ready {
+                site.wait("what was prepared", || site.is_ready())?;
+            }
+        }
         site.rows = site.rows_on_volumes()?;
         Ok(site)
     }
