@@ -159,6 +159,11 @@ pub(crate) enum Command {
     /// Reads a vendor's bundle of charts and images, or pushes it into a registry of a site without internet access
     #[command(before_help = "Example:\n  portolan bundle inspect runai-air-gapped-2.20.41.tar.gz")]
     Bundle(BundleArgs),
+    /// Shows every value that is set today, who set it, and what becomes of it in the new version
+    #[command(
+        before_help = "Example:\n  portolan values --sim openshift-2.8 --to 2.20\n  portolan values --to 2.20 --chart control-plane-2.20.41.tgz --answers answers.yaml --write values.yaml"
+    )]
+    Values(ValuesArgs),
     /// Carries out the vendor's page as written on a simulated installation, and shows what becomes of the data
     #[command(before_help = "Example:\n  portolan page --sim openshift-2.8")]
     Page(PageArgs),
@@ -174,7 +179,7 @@ pub(crate) enum Command {
 pub(crate) struct SurveyArgs {}
 
 /// The options of [`UpgradeOptions`]: a plan that is made already has no place for them.
-const TARGET: [&str; 13] = [
+const TARGET: [&str; 14] = [
     "to",
     "via",
     "chart",
@@ -184,6 +189,7 @@ const TARGET: [&str; 13] = [
     "plain_http",
     "values",
     "set",
+    "answers",
     "without",
     "timeout",
     "accept",
@@ -220,6 +226,9 @@ pub(crate) struct UpgradeOptions {
     /// Values, as helm takes them
     #[arg(long, value_name = "KEY=VALUE")]
     pub(crate) set: Vec<String>,
+    /// What becomes of values that no recipe knows, asked and answered in this file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) answers: Option<PathBuf>,
     /// Leaves a step out, to see what it is for: keep-claims; an unknown name lists all
     #[arg(long, value_name = "STEP", value_delimiter = ',')]
     pub(crate) without: Vec<String>,
@@ -347,6 +356,20 @@ pub(crate) struct VerifyArgs {
     /// With --save: a digest of every table's rows too; reads all of them, now and at each comparison
     #[arg(long, requires = "save", conflicts_with = "against")]
     pub(crate) digest: bool,
+}
+
+/// `values`.
+#[derive(Args, Debug)]
+pub(crate) struct ValuesArgs {
+    /// What to upgrade to.
+    #[command(flatten)]
+    pub(crate) target: UpgradeOptions,
+    /// Writes the values of the new version to a file, each with where it comes from
+    #[arg(long, value_name = "FILE")]
+    pub(crate) write: Option<PathBuf>,
+    /// Shows and writes credentials too
+    #[arg(long)]
+    pub(crate) show_secrets: bool,
 }
 
 /// `archive`.

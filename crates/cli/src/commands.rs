@@ -14,4 +14,5 @@ pub(crate) mod status;
 pub(crate) mod survey;
 pub(crate) mod unfinished;
 pub(crate) mod upgrade;
+pub(crate) mod values;
 pub(crate) mod verify;

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use portolan_model::{Code, Finding};
 
+mod answers;
 mod args;
 mod charts;
 mod commands;
@@ -11,6 +12,7 @@ mod confirm;
 mod options;
 mod output;
 mod prepare;
+mod private_file;
 mod progress;
 
 use args::{Cli, Command};
@@ -34,6 +36,7 @@ async fn main() -> ExitCode {
         Command::Verify(args) => commands::verify::run(&cli.global, args, &output).await,
         Command::Archive(args) => commands::archive::run(&cli.global, args, &output),
         Command::Bundle(args) => commands::bundle::run(&cli.global, args, &output).await,
+        Command::Values(args) => commands::values::run(&cli.global, args, &output).await,
         Command::Page(args) => commands::page::run(&cli.global, args, &output).await,
         Command::Sim(args) => commands::sim::run(&cli.global, args, &output),
     };

@@ -7,13 +7,14 @@ use std::time::Duration;
 use portolan_adapters::store::RunStore;
 use portolan_helm_compat::values;
 use portolan_inventory::Survey;
-use portolan_model::{Accepted, Code, Content, Finding, Plan, PlanFile, StepKind};
+use portolan_model::{Accepted, Code, Content, Fetched, Finding, Plan, PlanFile, StepKind};
 use portolan_recipe::RecipeSet;
 use portolan_rehearse::Rehearsal;
 use portolan_report::{Commands, Document};
 use portolan_workflow::{Limits, Planned, Rehearse, Target, UpgradeRequest};
 use serde_json::{Value, json};
 
+use crate::answers;
 use crate::args::{Global, UpgradeOptions};
 use crate::charts;
 use crate::commands::runs;
@@ -62,14 +63,25 @@ pub(crate) async fn survey_for(global: &Global, target: &Target, plan: &Plan) ->
     Ok(survey)
 }
 
-/// Surveys an installation, and plans its upgrade.
-pub(crate) async fn plan(
+/// What is asked for, and of what.
+pub(crate) struct PreparedRequest {
+    /// The recipes.
+    pub(crate) book: RecipeSet,
+    /// What was found.
+    pub(crate) survey: Survey,
+    /// What the options ask for.
+    pub(crate) request: UpgradeRequest,
+    /// Where the charts were fetched.
+    fetched: Vec<Fetched>,
+}
+
+/// Surveys an installation, and says what its upgrade is to be.
+pub(crate) async fn request(
     global: &Global,
     target: &Target,
     options: &UpgradeOptions,
-    rehearses: Rehearse,
     output: &Output,
-) -> Result<PreparedPlan, Finding> {
+) -> Result<PreparedRequest, Finding> {
     let (book, mut survey) = survey(global, target).await?;
     survey.go_on_from_deployed();
     // Before charts are fetched. A survey can do without a helm; this says why there is none.
@@ -83,10 +95,23 @@ pub(crate) async fn plan(
         to,
         offered: catalog.ids(),
         values: given(options)?,
+        answers: options.answers.as_deref().map(answers::read).transpose()?.unwrap_or_default(),
         without: options.without.clone(),
         accepted: accepted(options)?,
         limits: limits(options)?,
     };
+    Ok(PreparedRequest { book, survey, request, fetched })
+}
+
+/// Surveys an installation, and plans its upgrade.
+pub(crate) async fn plan(
+    global: &Global,
+    target: &Target,
+    options: &UpgradeOptions,
+    rehearses: Rehearse,
+    output: &Output,
+) -> Result<PreparedPlan, Finding> {
+    let PreparedRequest { book, survey, request, fetched } = request(global, target, options, output).await?;
     let Planned { mut file, rehearsal } = portolan_workflow::plan(target, &survey, &book, &request, rehearses).await?;
     file.fetched = fetched;
     Ok(PreparedPlan { book, survey, file, rehearsal })

@@ -7,9 +7,11 @@ use serde_json::{Map, Value};
 use crate::{set, yaml};
 
 mod claim_names;
+mod commented;
 mod references;
 
 pub use claim_names::claim_names;
+pub use commented::commented;
 pub use references::References;
 
 /// Why a values file or a `--set` is not usable.

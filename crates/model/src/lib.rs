@@ -3,6 +3,7 @@
 //! Nothing here does anything: no I/O, no clock, no decisions. Formats that are kept on disk carry a
 //! version, and readers refuse a version they do not know.
 
+mod answers;
 mod baseline;
 mod canonical;
 mod check;
@@ -29,6 +30,7 @@ mod step;
 mod values_path;
 mod verdict;
 
+pub use answers::{ValueAnswer, ValueAnswers};
 pub use baseline::{Baseline, Check, CheckState, Comparison, RecordedDatabase};
 pub use canonical::{Digest, canonical};
 pub use check::{
@@ -58,7 +60,7 @@ pub use major::Major;
 pub use names::{Ref, Rv, Uid};
 pub use object::Object;
 pub use plan::{
-    Accepted, Change, Fetched, Field, Hop, NewClaim, ObjectChange, Plan, PlanFile, PlannedValue, Precondition,
+    Accepted, Change, Fetched, Field, Hop, MovedTo, NewClaim, ObjectChange, Plan, PlanFile, PlannedValue, Precondition,
     ProtectedVolume, Right, Unmodelled, ValueChange,
 };
 pub use rendering::{ClusterRead, Overlay, RenderJob, Rendered, Rendering};

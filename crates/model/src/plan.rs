@@ -100,10 +100,25 @@ pub enum ValueChange {
     WithoutEffect,
     /// It goes on, and helm prints it as other text: that text.
     RendersAs(String),
+    /// It goes on under another path.
+    Moved(MovedTo),
     /// Something else is in its place.
     Replaced(String),
+    /// The new chart is not given it, as a person decided.
+    LeftOut,
     /// The new chart is not given it, nor anything in its place.
     Dropped,
+}
+
+/// The new place of a value.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct MovedTo {
+    /// The new path.
+    pub path: ValuesPath,
+    /// How the value becomes the new one, in words that follow the path; empty where it is the same.
+    pub how: String,
+    /// Who says so: a page, or `answered`.
+    pub source: String,
 }
 
 /// Something that can reach a volume and that no rule of the simulation covers.

@@ -2,5 +2,7 @@
 
 pub mod linter;
 pub mod planner;
+mod site_values;
 
 pub use planner::Planning;
+pub use site_values::{Credentials, SetBy, SiteValue, site_values};

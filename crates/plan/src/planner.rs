@@ -16,6 +16,7 @@ mod limits;
 mod lookups;
 mod manual_commands;
 mod mounts;
+mod moved_values;
 mod overlay;
 mod pick;
 mod planning;
@@ -33,7 +34,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use portolan_helm_compat::chart::{self, PackedChart};
 use portolan_model::{
     Acceptance, Accepted, Code, Content, DatabaseRef, Digest, FORMAT, Finding, HelmClient, Inventory, Object, Plan,
-    ProtectedVolume, Ref, SecretKey, Severity,
+    ProtectedVolume, Ref, SecretKey, Severity, ValueAnswers,
 };
 use portolan_recipe::RecipeSet;
 use serde_json::Value;
@@ -54,6 +55,8 @@ pub struct UpgradeRequest {
     pub offered: Vec<portolan_model::ChartId>,
     /// Values beside those of the recipes.
     pub values: Value,
+    /// What a person decided about values that no recipe knows.
+    pub answers: ValueAnswers,
     /// Ids of steps, or of values that a recipe gives, which are left out.
     pub without: Vec<String>,
     /// Findings that the user accepts, by code.

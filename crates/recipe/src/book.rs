@@ -151,7 +151,8 @@ fn check_pages(file: &str, raw: &RawVersionBoundary, product: &Product) -> Resul
         let settings = step.set.iter().flatten().map(|setting| (&setting.value.source, line(setting)));
         let retired = step.retired.iter().flatten().map(|retired| (&retired.value.source, line(retired)));
         sources.push((&step.source.value, line(&step.source)));
-        sources.extend(settings.chain(retired));
+        let moved = step.moved.iter().flatten().map(|moved| (&moved.value.source, line(moved)));
+        sources.extend(settings.chain(retired).chain(moved));
     }
     for (source, at) in sources {
         if source.page != OURS && !product.pages.contains_key(&source.page) {

@@ -3,6 +3,8 @@ use semver::Version;
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::transform::Transform;
+
 /// What an upgrade that crosses a boundary has to do.
 #[derive(Clone, Debug, PartialEq)]
 pub struct VersionBoundary {
@@ -115,6 +117,8 @@ pub enum StepTemplate {
         values: Option<ValuesMode>,
         /// What is set.
         set: Vec<Setting>,
+        /// Old values that have another place in the new layout.
+        moved: Vec<MovedValue>,
         /// Old values that need no place in the new layout.
         retired: Vec<DroppedValue>,
     },
@@ -172,6 +176,38 @@ pub struct Setting {
     pub source: StepOrigin,
     /// Why, in one sentence.
     pub why: String,
+}
+
+/// An old value that has another place among the new ones.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MovedValue {
+    /// The dotted path of the old value; what lies below it goes along.
+    pub from: String,
+    /// The dotted path of the new one.
+    pub to: String,
+    /// How it becomes the new one.
+    #[serde(default, rename = "as")]
+    pub transform: Transform,
+    /// On which platform only.
+    #[serde(default)]
+    pub platform: Option<Platform>,
+    /// How sure it is.
+    pub confidence: Confidence,
+    /// Where it comes from.
+    pub source: StepOrigin,
+}
+
+/// How sure it is that an old value and a new one mean the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Confidence {
+    /// The vendor says so.
+    High,
+    /// Names and meaning agree in what the vendor published.
+    Medium,
+    /// It is a guess: the person who upgrades is asked.
+    Low,
 }
 
 /// An old value that needs no place among the new ones.

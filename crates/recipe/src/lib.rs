@@ -11,18 +11,20 @@ mod page;
 mod product;
 mod read;
 mod server;
+mod transform;
 
 #[cfg(test)]
 mod tests;
 
 pub use book::RecipeSet;
 pub use boundary::{
-    ClaimSelector, Crosses, DroppedValue, Platform, RecipeStep, Requirement, Setting, StepOrigin, StepTemplate,
+    ClaimSelector, Confidence, Crosses, DroppedValue, MovedValue, Platform, RecipeStep, Requirement, Setting, StepOrigin, StepTemplate,
     VersionBoundary,
 };
 pub use names::{fill, object};
 pub use page::{From, PageLine, PageOp, PageReading, PageScript};
 pub use product::{
-    Advice, Database, Minor, Password, Product, Refusal, ReleaseName, Repository, Route, Store, Supported, VendorDoc,
+    Advice, Database, InstallerValues, Minor, Password, Product, Refusal, ReleaseName, Repository, Route, Store, Supported, VendorDoc,
 };
 pub use server::{Image, ImagePattern, ServerSpec, image_name};
+pub use transform::{Transform, TransformError};

@@ -2,8 +2,9 @@ use std::collections::BTreeMap;
 
 use semver::Version;
 use serde::Deserialize;
+use serde_json::Value;
 
-use crate::boundary::StepOrigin;
+use crate::boundary::{Platform, StepOrigin};
 use crate::server::ServerSpec;
 
 /// What is the same whatever the version.
@@ -29,6 +30,9 @@ pub struct Product {
     /// What holds data beside them.
     #[serde(default)]
     pub stores: Vec<Store>,
+    /// What the vendor's installer writes into the values of every site.
+    #[serde(default)]
+    pub installer: Vec<InstallerValues>,
     /// What the vendor says of jumps from version to version.
     #[serde(default)]
     pub advice: Option<Advice>,
@@ -48,6 +52,21 @@ pub struct Store {
     pub name: String,
     /// The `StatefulSet` that runs it.
     pub set: String,
+}
+
+/// What the vendor's installer writes into the values of every site of a platform: what is still exactly so, nobody has set.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct InstallerValues {
+    /// The chart.
+    pub chart: String,
+    /// On which platform only.
+    #[serde(default)]
+    pub platform: Option<Platform>,
+    /// The values.
+    pub values: Value,
+    /// Where they are published.
+    pub source: VendorDoc,
 }
 
 /// What the vendor says of jumps from version to version, and of the platforms below them.

@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 use serde_saphyr::Spanned;
 
 use crate::boundary::{
-    ClaimSelector, Crosses, DroppedValue, Platform, RecipeStep, Requirement, Setting, StepOrigin, StepTemplate,
+    ClaimSelector, Crosses, DroppedValue, MovedValue, Platform, RecipeStep, Requirement, Setting, StepOrigin, StepTemplate,
     VersionBoundary,
 };
 
@@ -70,6 +70,9 @@ pub(crate) struct RawStep {
     #[serde(default)]
     pub(crate) set: Option<Vec<Spanned<Setting>>>,
     #[serde(default)]
+    #[serde(rename = "move")]
+    pub(crate) moved: Option<Vec<Spanned<MovedValue>>>,
+    #[serde(default)]
     pub(crate) retired: Option<Vec<Spanned<DroppedValue>>>,
     #[serde(default)]
     may_change: Option<Vec<String>>,
@@ -112,6 +115,7 @@ impl RawStep {
             "helm-upgrade" => StepTemplate::HelmUpgrade {
                 values: self.values.take(),
                 set: self.set.take().unwrap_or_default().into_iter().map(|setting| setting.value).collect(),
+                moved: self.moved.take().unwrap_or_default().into_iter().map(|moved| moved.value).collect(),
                 retired: self.retired.take().unwrap_or_default().into_iter().map(|retired| retired.value).collect(),
             },
             "wait-ready" => StepTemplate::WaitReady,
@@ -181,6 +185,7 @@ impl RawStep {
             ("objects", self.objects.is_some()),
             ("values", self.values.is_some()),
             ("set", self.set.is_some()),
+            ("move", self.moved.is_some()),
             ("retired", self.retired.is_some()),
             ("of-release", self.of_release.is_some()),
             ("may-change", self.may_change.is_some()),

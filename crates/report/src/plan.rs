@@ -1,10 +1,11 @@
 //! What will be done, step by step.
 
-use portolan_model::{Change, Digest, HookEvent, Hop, Plan, PlannedValue, StepKind, ValueChange};
+use portolan_model::{Change, Digest, HookEvent, Hop, MovedTo, Plan, PlannedValue, StepKind, ValueChange};
 use portolan_rehearse::{Forecast, Rehearsal};
 
 use crate::page::{Block, Document, Table};
 use crate::text::{Line, Tone};
+use crate::values::becomes;
 use crate::words::{all, count, journey, options, release, short, volume};
 use crate::{ends, finding, steps, survey};
 
@@ -123,14 +124,10 @@ fn values(page: &mut Document, hop: &Hop) {
     let carried = hop.values.iter().filter(|one| one.change == ValueChange::Carried).count();
     let mut table = Table::new(&["VALUE SET TODAY", "BECOMES"]);
     for PlannedValue { path, change: fate } in &hop.values {
-        let becomes = match fate {
-            ValueChange::Carried => continue,
-            ValueChange::Replaced(by) => by.as_str().into(),
-            ValueChange::Dropped => Line::new(Tone::Bad, "dropped"),
-            ValueChange::WithoutEffect => Line::new(Tone::Bad, "without effect in the new chart"),
-            ValueChange::RendersAs(text) => Line::new(Tone::Bad, format!("printed as {text}")),
-        };
-        table.rows.push(vec![path.as_str().into(), becomes]);
+        if *fate == ValueChange::Carried {
+            continue;
+        }
+        table.rows.push(vec![path.as_str().into(), becomes(fate)]);
     }
     if !table.rows.is_empty() {
         page.push(Block::Table(table));
@@ -143,6 +140,12 @@ fn values(page: &mut Document, hop: &Hop) {
             if carried == 1 { "it is" } else { "they are" }
         ));
     }
+}
+
+/// The new place of a value.
+pub(crate) fn words_of_move(to: &MovedTo) -> String {
+    let how = if to.how.is_empty() { String::new() } else { format!(", {}", to.how) };
+    format!("{}{how}", to.path)
 }
 
 /// What is at stake.

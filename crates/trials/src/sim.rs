@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use portolan_helm_compat::chart::PackedChart;
 use portolan_inventory::Survey;
-use portolan_model::{ChartId, Finding, JournalRecord, Object, Outcome, PlanFile, Ref, Request};
+use portolan_model::{ChartId, Finding, JournalRecord, Object, Outcome, PlanFile, Ref, Request, ValueAnswers};
 use portolan_recipe::RecipeSet;
 use portolan_rehearse::{Installation, World};
 use portolan_workflow::{Catalog, InMemory, Limits, Rehearse, Simulated, Stops, Target, UpgradeRequest};
@@ -60,6 +60,7 @@ pub fn request(installed: &ChartId, to: &[&str], without: &[&str]) -> Result<Upg
         to: charts(installed, to)?,
         offered: Vec::new(),
         values: json!({}),
+        answers: ValueAnswers::default(),
         without: without.iter().map(|id| (*id).to_owned()).collect(),
         accepted: Vec::new(),
         limits: Limits::default(),

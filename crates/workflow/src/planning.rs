@@ -5,11 +5,12 @@ use std::time::Instant;
 
 use portolan_adapters::helm::DryRun;
 use portolan_inventory::{Survey, survey as questions};
-use portolan_model::{Finding, HelmClient, Inventory, PlanFile, RenderJob, Rendering, Severity};
+use portolan_model::{Carried, Finding, HelmClient, Inventory, PlanFile, RenderJob, Rendering, Severity};
 use portolan_plan::planner::{self, HopRendering, UpgradeRequest};
 use portolan_plan::{Planning, linter};
 use portolan_recipe::RecipeSet;
 use portolan_rehearse::{KnownDatabase, Options, Rehearsal, Subject, World};
+use serde_json::Value;
 
 pub use portolan_plan::planner::Protection;
 
@@ -83,6 +84,38 @@ pub async fn rendered(
     let mut planning = Planning::new(survey, book, request, &helm)?;
     render_all(&mut planning, target, survey, &helm).await?;
     Ok(planning.renderings().to_vec())
+}
+
+/// A plan, and the values that its release has at the end.
+pub struct PlannedValues {
+    /// The plan with the objects that it refers to. The API server was not asked about them.
+    pub file: PlanFile,
+    /// The user-supplied values at the end, passwords included.
+    pub at_end: Value,
+    /// Those of them that come out of Secrets.
+    pub carried: Vec<Carried>,
+}
+
+/// Plans an upgrade for what becomes of the values: nothing is rehearsed, and no object is checked.
+///
+/// # Errors
+/// As [`plan`].
+pub async fn plan_values(
+    target: &Target,
+    survey: &Survey,
+    book: &RecipeSet,
+    request: &UpgradeRequest,
+) -> Result<PlannedValues, Finding> {
+    let helm = usable_helm(target, survey).await?;
+    let mut planning = Planning::new(survey, book, request, &helm)?;
+    let servers = target.servers(survey, planning.databases());
+    let renderings = render_all(&mut planning, target, survey, &helm);
+    let (servers, rendered) = tokio::join!(servers, renderings);
+    rendered?;
+    let config = &survey.inventory.release.config;
+    let (at_end, carried) =
+        planning.values_at_end().map_or_else(|| (config.clone(), Vec::new()), |(all, some)| (all.clone(), some.to_vec()));
+    Ok(PlannedValues { file: planning.finish(&servers)?, at_end, carried })
 }
 
 /// The helm of a survey, if its release can be upgraded with it.

@@ -1,4 +1,3 @@
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use portolan_model::{Code, Exit, Finding, Severity};
@@ -9,6 +8,7 @@ use crate::args::{Global, PlanArgs};
 use crate::commands::unfinished;
 use crate::options;
 use crate::output::Output;
+use crate::private_file;
 
 /// Makes a plan, shows it, and saves it where asked.
 pub(crate) async fn run(global: &Global, args: &PlanArgs, output: &Output) -> Result<Exit, Finding> {
@@ -51,12 +51,8 @@ pub(crate) async fn run(global: &Global, args: &PlanArgs, output: &Output) -> Re
 
 /// Writes a file for the user's eyes alone: of a plan, the chart and the values that were given are in it.
 pub(crate) fn save<T: Serialize>(path: &Path, value: &T) -> Result<(), Finding> {
-    let unwritable = |error: String| {
-        Finding::blocking(Code::CannotWrite, format!("{} cannot be written", path.display())).with(error)
-    };
-    let text = serde_json::to_string(value).map_err(|error| unwritable(error.to_string()))?;
-    let mut options = std::fs::OpenOptions::new();
-    options.write(true).create(true).truncate(true).mode(0o600);
-    let written = options.open(path).and_then(|mut file| std::io::Write::write_all(&mut file, text.as_bytes()));
-    written.map_err(|error| unwritable(error.to_string()))
+    let text = serde_json::to_string(value).map_err(|error| {
+        Finding::blocking(Code::CannotWrite, format!("{} cannot be written", path.display())).with(error.to_string())
+    })?;
+    private_file::write(path, text.as_bytes())
 }

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::UpgradeRequest;
 use super::limits::Limits;
+use super::moved_values::MovedValues;
 use super::resolve::ResolvedRelease;
 use portolan_helm_compat::chart::PackedChart;
 
@@ -19,6 +20,8 @@ pub(super) struct HopInput<'a> {
     /// The recipes' values among those given.
     pub(super) settings: Vec<(&'a VersionBoundary, &'a Setting)>,
     pub(super) mode: ValuesMode,
+    /// The old values that go on under another path, and what is decided of others.
+    pub(super) moved: MovedValues,
     /// What helm is given, without carried values.
     pub(super) given: Value,
     pub(super) carried: Vec<Carried>,
@@ -117,7 +120,8 @@ fn input<'a>(
         .filter(|(_, step)| is_wanted(&step.id))
         .collect();
     let mode = mode(&asks, &from, &pick.id)?;
-    let mut given = json!({});
+    let moved = MovedValues::of(resolved, &asks, mode, &before, &request.answers);
+    let mut given = moved.given.clone();
     let mut settings = Vec::new();
     for (boundary, setting) in asks.iter().flat_map(|(boundary, step)| {
         let set: &[Setting] = if let StepTemplate::HelmUpgrade { set, .. } = &step.ask { set } else { &[] };
@@ -149,6 +153,7 @@ fn input<'a>(
         asks,
         settings,
         mode,
+        moved,
         given,
         carried,
         plain,

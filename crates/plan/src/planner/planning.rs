@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use portolan_helm_compat::{manifest, record, values};
 use portolan_model::{
-    Code, DatabaseRef, Finding, HelmClient, Object, Overlay, Plan, PlanFile, Precondition, Ref, ReleaseId, RenderJob,
+    Carried, Code, DatabaseRef, Finding, HelmClient, Object, Overlay, Plan, PlanFile, Precondition, Ref, ReleaseId, RenderJob,
     Rendered, Rendering, Severity,
 };
 use portolan_recipe::RecipeSet;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::hop::{self, PlannedHop};
 use super::hop_input::{self, HopInput};
@@ -211,6 +211,12 @@ impl<'a> Planning<'a> {
     #[must_use]
     pub fn renderings(&self) -> &[HopRendering] {
         &self.renderings
+    }
+
+    /// The user-supplied values that the release has at the end, passwords included, and those of them that come out of Secrets.
+    #[must_use]
+    pub fn values_at_end(&self) -> Option<(&Value, &[Carried])> {
+        self.inputs.last().map(|input| (&input.after, input.carried.as_slice()))
     }
 
     /// Adds what somebody who looked at the renderings has found.

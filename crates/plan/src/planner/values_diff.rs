@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::hop_input::HopInput;
 use super::resolve::ResolvedRelease;
+use crate::site_values::installer;
 
 /// Each user-supplied value of before by its path.
 /// `other` has those that go on and do not do what they do today.
@@ -20,10 +21,9 @@ pub(super) fn of(
     let replacements = replacements(resolved, input);
     values::flatten(&input.before)
         .into_iter()
-        .filter(|(_, value)| !value.is_null())
         .map(|(path, value)| {
-            let fate = match fate(input, &replacements, &path, &value) {
-                ValueChange::Carried => other.get(&path).cloned().unwrap_or(ValueChange::Carried),
+            let fate = match fate(resolved, input, &replacements, (&path, &value)) {
+                fate @ (ValueChange::Carried | ValueChange::Moved(_)) => other.get(&path).cloned().unwrap_or(fate),
                 fate => fate,
             };
             PlannedValue { path: ValuesPath::new(&path), change: fate }
@@ -31,7 +31,22 @@ pub(super) fn of(
         .collect()
 }
 
-fn fate(input: &HopInput<'_>, replacements: &BTreeMap<String, String>, path: &str, value: &Value) -> ValueChange {
+fn fate(
+    resolved: &ResolvedRelease<'_>,
+    input: &HopInput<'_>,
+    replacements: &BTreeMap<String, String>,
+    (path, value): (&str, &Value),
+) -> ValueChange {
+    if input.moved.left_out.contains(path) {
+        return ValueChange::LeftOut;
+    }
+    if let Some((to, new)) = input.moved.moved.get(path) {
+        // What the user or a recipe gives under the new path goes before it.
+        return match values::get(&input.after, to.path.as_str()) {
+            Some(after) if after == new => ValueChange::Moved(to.clone()),
+            _ => ValueChange::Replaced(to.path.to_string()),
+        };
+    }
     match values::get(&input.after, path) {
         Some(after) if after == value => return ValueChange::Carried,
         // In one layout of values a path means the same before and after.
@@ -43,6 +58,9 @@ fn fate(input: &HopInput<'_>, replacements: &BTreeMap<String, String>, path: &st
     let covers = |whole: &str| path.strip_prefix(whole).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
     match replacements.iter().find(|(whole, _)| covers(whole)) {
         Some((_, by)) => ValueChange::Replaced(by.clone()),
+        None if installer(resolved.inventory, resolved.book, path, value).is_some() => {
+            ValueChange::Replaced("the new chart's own: the vendor's installer wrote it for every site".into())
+        }
         None => ValueChange::Dropped,
     }
 }
@@ -70,8 +88,13 @@ fn replacements(resolved: &ResolvedRelease<'_>, input: &HopInput<'_>) -> BTreeMa
 
 /// The values that are lost: their paths.
 pub(super) fn dropped(input: &HopInput<'_>, planned: &[PlannedValue]) -> Option<Finding> {
-    let paths: Vec<String> =
-        planned.iter().filter(|one| one.change == ValueChange::Dropped).map(|one| one.path.to_string()).collect();
+    let dropped = planned.iter().filter(|one| one.change == ValueChange::Dropped);
+    let paths: Vec<String> = dropped
+        .map(|one| match input.moved.hints.get(one.path.as_str()) {
+            Some(hint) => format!("{}: {hint}", one.path),
+            None => one.path.to_string(),
+        })
+        .collect();
     let how_many = match paths.len() {
         0 => return None,
         1 => "1 value that is set today is".into(),

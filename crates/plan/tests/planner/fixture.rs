@@ -8,7 +8,7 @@ use portolan_inventory::survey::Survey;
 use portolan_model::{
     ApplyMethod, ChartId, Cluster, Coverage, Digest, Driver, FORMAT, Finding, HelmClient, HelmRun, Inventory, Manifest,
     Mount, Object, Plan, PlanFile, Platform, Ref, Release, ReleaseId, ReleaseStatus, RenderJob, Rendered, Rendering,
-    Requests, Scope, ScopeCoverage, SecretKey, Step, StepKind, Uid, UninstallEffect, Verdict, Volume,
+    Requests, Scope, ScopeCoverage, SecretKey, Step, StepKind, Uid, UninstallEffect, ValueAnswers, Verdict, Volume,
 };
 use portolan_plan::Planning;
 use portolan_plan::planner::{Limits, Servers, UpgradeRequest};
@@ -127,6 +127,7 @@ pub(crate) struct Fixture {
     pub(crate) book: RecipeSet,
     pub(crate) servers: Servers,
     pub(crate) values: Value,
+    pub(crate) answers: ValueAnswers,
     pub(crate) without: Vec<String>,
     pub(crate) accepted: Vec<portolan_model::Accepted>,
     /// What else could be chosen.
@@ -253,6 +254,7 @@ fn installed(chart: &ChartId, config: Value, claim: &str) -> Fixture {
         book: RecipeSet::builtin(),
         servers: Servers::from([(Ref::pod(NS, "runai-backend-postgresql-0"), VERSION.to_owned())]),
         values: json!({}),
+        answers: ValueAnswers::default(),
         without: Vec::new(),
         accepted: Vec::new(),
         offered: ["2.12.1", "2.14.0", "2.17.3", "2.18.2"].map(new).to_vec(),
@@ -311,6 +313,7 @@ impl Fixture {
             to: to.iter().map(pick).collect(),
             offered: self.offered.clone(),
             values: self.values.clone(),
+            answers: self.answers.clone(),
             without: self.without.clone(),
             accepted: self.accepted.clone(),
             limits: Limits::default(),

@@ -1,10 +1,13 @@
 //! What becomes of user-supplied values, and what a user may take upon themselves.
 
 use portolan_helm_compat::values;
-use portolan_model::{Accepted, Code, Coverage, Platform, Scope, ScopeCoverage, Severity, ValueChange};
-use serde_json::json;
+use portolan_model::{
+    Accepted, Code, Coverage, MovedTo, Platform, Scope, ScopeCoverage, Severity, ValueAnswer, ValueAnswers, ValueChange,
+    ValuesPath,
+};
+use serde_json::{Value, json};
 
-use crate::fixture::{Fixture, NS, at_2_8, at_2_13, new};
+use crate::fixture::{Fixture, NS, at_2_8, at_2_13, new, object, run};
 
 fn fate(fixture: &Fixture, path: &str) -> ValueChange {
     let plan = fixture.plan(&[new("2.20.41")]);
@@ -108,4 +111,97 @@ fn the_vendors_advice_is_a_warning() {
     fixture.inventory.cluster.platform =
         Platform::OpenShift { version: "4.14.31".into(), apps_domain: "apps.example.com".into() };
     assert_eq!(of(&fixture, Code::OtherHost), None);
+}
+
+/// An installation of the old chart with this value set.
+fn with_value(path: &str, value: Value) -> Fixture {
+    let mut fixture = at_2_8();
+    values::set(&mut fixture.inventory.release.config, path, value);
+    fixture
+}
+
+fn moved(path: &str, source: &str) -> ValueChange {
+    ValueChange::Moved(MovedTo { path: ValuesPath::new(path), how: String::new(), source: source.into() })
+}
+
+/// What helm is given in the only hop.
+fn given(fixture: &Fixture) -> Value {
+    let file = fixture.file(&[new("2.20.41")]).expect("it is planned");
+    object(&file, &run(&file.plan, 0).values)
+}
+
+fn asked(fixture: &Fixture) -> Vec<String> {
+    let findings = fixture.plan(&[new("2.20.41")]).findings;
+    findings.into_iter().filter(|one| one.code == Code::ValuesDropped).flat_map(|one| one.evidence).collect()
+}
+
+#[test]
+fn an_old_value_goes_where_the_recipe_says_unless_the_user_gives_the_new_one() {
+    let mut fixture = with_value("global.grafana.dbUser", json!("grafana"));
+    assert_eq!(fate(&fixture, "global.grafana.dbUser"), moved("grafana.dbUser", "values-table"));
+    assert_eq!(given(&fixture).pointer("/grafana/dbUser"), Some(&json!("grafana")));
+    assert_eq!(asked(&fixture), [""; 0]);
+    fixture.values = json!({"grafana": {"dbUser": "other"}});
+    assert_eq!(fate(&fixture, "global.grafana.dbUser"), ValueChange::Replaced("grafana.dbUser".into()));
+    assert_eq!(given(&fixture).pointer("/grafana/dbUser"), Some(&json!("other")));
+}
+
+#[test]
+fn what_lies_below_a_moved_value_goes_along() {
+    let fixture = with_value("backend.resources", json!({"limits": {"memory": "512Mi"}}));
+    assert_eq!(fate(&fixture, "backend.resources.limits.memory"), moved("backend.resources.limits.memory", "values-table"));
+    assert_eq!(given(&fixture).pointer("/backend/resources/limits/memory"), Some(&json!("512Mi")));
+}
+
+#[test]
+fn a_guess_is_asked_about_and_not_taken() {
+    let fixture = with_value("backend.memory.size", json!(512));
+    assert_eq!(fate(&fixture, "backend.memory.size"), ValueChange::Dropped);
+    let hint = "backend.memory.size: it may be backend.resources.limits.memory now, by values-table; nobody publishes it";
+    assert_eq!(asked(&fixture), [hint]);
+    assert_eq!(given(&fixture).pointer("/backend/resources"), None);
+}
+
+#[test]
+fn what_the_installer_wrote_is_nobodys_and_what_was_changed_is_asked_about() {
+    let fixture = with_value("deployment.servicePort", json!(7000));
+    assert!(matches!(fate(&fixture, "deployment.servicePort"), ValueChange::Replaced(_)));
+    assert_eq!(asked(&fixture), [""; 0]);
+    let fixture = with_value("deployment.servicePort", json!(7001));
+    assert_eq!(asked(&fixture), ["deployment.servicePort"]);
+}
+
+#[test]
+fn a_null_takes_a_default_away_and_is_asked_about_too() {
+    let fixture = with_value("frontend.theme", Value::Null);
+    assert_eq!(asked(&fixture), ["frontend.theme"]);
+}
+
+#[test]
+fn an_answer_decides() {
+    let answer = |answer: ValueAnswer| {
+        let mut fixture = with_value("frontend.theme", json!("dark"));
+        fixture.answers = ValueAnswers {
+            format: ValueAnswers::FORMAT,
+            answers: [(ValuesPath::new("frontend.theme"), answer)].into(),
+        };
+        assert_eq!((fate(&fixture, "frontend.theme") == ValueChange::Dropped), !asked(&fixture).is_empty());
+        let theme = |place: &str| given(&fixture).pointer(place).cloned();
+        (fate(&fixture, "frontend.theme"), theme("/frontend/theme"), theme("/ui/theme"))
+    };
+    let dark = || Some(json!("dark"));
+    assert_eq!(answer(ValueAnswer::Ask), (ValueChange::Dropped, None, None));
+    assert_eq!(answer(ValueAnswer::Drop), (ValueChange::LeftOut, None, None));
+    assert_eq!(answer(ValueAnswer::Keep).1, dark());
+    assert_eq!(answer(ValueAnswer::To(ValuesPath::new("ui.theme"))), (moved("ui.theme", "answered"), None, dark()));
+}
+
+#[test]
+fn an_answer_takes_a_value_out_of_the_stored_ones() {
+    let mut fixture = at_2_13();
+    values::set(&mut fixture.inventory.release.config, "frontend.theme", json!("dark"));
+    let answers = [(ValuesPath::new("frontend.theme"), ValueAnswer::Drop)].into();
+    fixture.answers = ValueAnswers { format: ValueAnswers::FORMAT, answers };
+    assert_eq!(fate(&fixture, "frontend.theme"), ValueChange::LeftOut);
+    assert_eq!(given(&fixture).pointer("/frontend/theme"), Some(&Value::Null), "helm takes the stored one over otherwise");
 }

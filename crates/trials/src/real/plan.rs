@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::Result;
 use portolan_helm_compat::chart::PackedChart;
 use portolan_inventory::Survey;
-use portolan_model::{PlanFile, StepKind};
+use portolan_model::{PlanFile, StepKind, ValueAnswers};
 use portolan_recipe::RecipeSet;
 use portolan_testkit::rig::PATIENCE;
 use portolan_workflow::{HopRendering, Limits, Rehearse, UpgradeRequest};
@@ -69,6 +69,7 @@ impl ClusterFixture<'_> {
             to: vec![chart],
             offered: Vec::new(),
             values,
+            answers: ValueAnswers::default(),
             without: Vec::new(),
             accepted: Vec::new(),
             limits: Limits::default(),

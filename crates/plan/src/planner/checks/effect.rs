@@ -18,12 +18,13 @@ pub(super) fn check(context: &HopContext<'_>, report: &mut Report) {
         if value.is_null() || of_recipe(&path) || read.reads(&path) {
             continue;
         }
-        let is_old = values::get(&input.before, &path) == Some(&value);
+        let moved = input.moved.moved.iter().find(|(_, (to, _))| to.path.as_str() == path).map(|(from, _)| from);
+        let is_old = moved.is_some() || values::get(&input.before, &path) == Some(&value);
         let shown = if is_old { effect(context, &value) } else { None };
-        let found = if is_old {
-            format!("{path}, which is set today, has no effect in {}", input.pick.id)
-        } else {
-            format!("{path} is given and has no effect in {}", input.pick.id)
+        let found = match moved {
+            Some(from) => format!("{from}, which is set today, has no effect as {path} in {}", input.pick.id),
+            None if is_old => format!("{path}, which is set today, has no effect in {}", input.pick.id),
+            None => format!("{path} is given and has no effect in {}", input.pick.id),
         };
         let mut finding = Finding::blocking(Code::WithoutEffect, found)
             .at(path.clone())
@@ -36,7 +37,7 @@ pub(super) fn check(context: &HopContext<'_>, report: &mut Report) {
             None => finding.severity = Severity::Warning,
         }
         report.findings.push(finding);
-        report.value_changes.insert(path, ValueChange::WithoutEffect);
+        report.value_changes.insert(moved.cloned().unwrap_or(path), ValueChange::WithoutEffect);
     }
 }
 

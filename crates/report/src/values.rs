@@ -1,0 +1,103 @@
+//! The values that are set today, and what becomes of them.
+
+use portolan_model::{ChartId, ReleaseId, ValueChange};
+use portolan_plan::{SetBy, SiteValue};
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::page::{Block, Document, Table};
+use crate::plan::words_of_move;
+use crate::text::{Line, Tone};
+use crate::words::count;
+
+/// What `portolan values` shows; its JSON is this.
+#[derive(Serialize)]
+pub struct ValuesView {
+    /// The release.
+    pub release: ReleaseId,
+    /// The chart that is installed.
+    pub from: ChartId,
+    /// The chart to upgrade to; `None` where only today is looked at.
+    pub to: Option<ChartId>,
+    /// Every user-supplied value, in the order of the paths.
+    pub values: Vec<SiteValue>,
+}
+
+impl ValuesView {
+    /// The values about which a person is asked.
+    pub fn asked(&self) -> impl Iterator<Item = &SiteValue> {
+        self.values.iter().filter(|value| value.changes.contains(&ValueChange::Dropped))
+    }
+}
+
+/// The page. `answers` is the file with the answers, where one is used.
+#[must_use]
+pub fn values(view: &ValuesView, answers: Option<&str>) -> Document {
+    let mut page = Document::default();
+    let chart = match &view.to {
+        Some(to) => format!("{} to {to}", view.from),
+        None => view.from.to_string(),
+    };
+    let by_site = view.values.iter().filter(|value| value.set_by == SetBy::Site).count();
+    let set = format!("{}, {by_site} of them by this site", count(view.values.len(), "value"));
+    page.push(Block::Facts(vec![
+        ("Release", format!("{} in {}", view.release.name, view.release.namespace).into()),
+        ("Chart", chart.into()),
+        ("Set", set.into()),
+    ]));
+    if view.values.is_empty() {
+        return page;
+    }
+    let mut heads = vec!["VALUE SET TODAY", "IS", "SET BY"];
+    if view.to.is_some() {
+        heads.push("BECOMES");
+    }
+    let mut table = Table::new(&heads);
+    for value in &view.values {
+        let who = match value.set_by {
+            SetBy::Installer => "installer",
+            SetBy::Site => "site",
+        };
+        let mut row: Vec<Line> = vec![value.path.as_str().into(), shown(&value.today).into(), who.into()];
+        if view.to.is_some() {
+            row.push(value.change().map_or_else(|| "".into(), becomes));
+        }
+        table.rows.push(row);
+    }
+    page.push(Block::Table(table));
+    let asked = view.asked().count();
+    if asked > 0 {
+        let are = if asked == 1 { "is" } else { "are" };
+        page.say(format!("{} {are} not taken over until you say what becomes of it.", count(asked, "value")));
+        let (command, note) = match answers {
+            Some(file) => (format!("edit {file}"), "say drop, keep or {to: NEW.PATH} for each; then the same command again"),
+            None => ("portolan values --answers answers.yaml".to_owned(), "with the same options: writes the questions there"),
+        };
+        page.push(Block::Next(vec![(command, note.to_owned())]));
+    }
+    page
+}
+
+/// A value on one line, cut where it is long.
+fn shown(value: &Value) -> String {
+    const LONGEST: usize = 70;
+    let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let text = text.replace(['\n', '\r', '\t'], " ");
+    match text.char_indices().nth(LONGEST) {
+        Some((at, _)) => format!("{}...", &text[..at]),
+        None => text,
+    }
+}
+
+/// What becomes of a value, for people.
+pub(crate) fn becomes(change: &ValueChange) -> Line {
+    match change {
+        ValueChange::Carried => "the same".into(),
+        ValueChange::Moved(to) => words_of_move(to).into(),
+        ValueChange::Replaced(by) => by.as_str().into(),
+        ValueChange::LeftOut => "left out, as answered".into(),
+        ValueChange::Dropped => Line::new(Tone::Bad, "asked: no recipe knows it"),
+        ValueChange::WithoutEffect => Line::new(Tone::Bad, "without effect in the new chart"),
+        ValueChange::RendersAs(text) => Line::new(Tone::Bad, format!("printed as {text}")),
+    }
+}
