@@ -47,11 +47,12 @@ fn parse(path: &Path, text: &str) -> Result<ValueAnswers, Finding> {
     Err(bad(path, found))
 }
 
-/// Adds questions at the end of the file, which is made where there is none. What stands in it stays as it is.
+/// Adds questions, each with what a recipe knows of it, at the end of the file, which is made where there is none. What stands in
+/// it stays as it is.
 ///
 /// # Errors
 /// [`Code::CannotWrite`]; [`Code::BadValues`] where lines at its end would not be answers.
-pub(crate) fn ask(path: &Path, questions: &[&ValuesPath]) -> Result<(), Finding> {
+pub(crate) fn ask(path: &Path, questions: &[(&ValuesPath, &str)]) -> Result<(), Finding> {
     let before = match fs_err::read_to_string(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => {
             format!("{HEAD}format: {}\nanswers:\n", ValueAnswers::FORMAT)
@@ -60,11 +61,14 @@ pub(crate) fn ask(path: &Path, questions: &[&ValuesPath]) -> Result<(), Finding>
         Ok(text) if text.ends_with('\n') => text,
         Ok(text) => format!("{text}\n"),
     };
-    let lines: String =
-        questions.iter().map(|path| format!("  {}: ask\n", serde_json::Value::from(path.as_str()))).collect();
+    let line = |(path, hint): &(&ValuesPath, &str)| {
+        let hint = if hint.is_empty() { String::new() } else { format!("   # {hint}") };
+        format!("  {}: ask{hint}\n", serde_json::Value::from(path.as_str()))
+    };
+    let lines: String = questions.iter().map(line).collect();
     let text = format!("{before}{lines}");
     let asked = parse(path, &text).is_ok_and(|all| {
-        questions.iter().all(|question| all.answers.get(*question) == Some(&ValueAnswer::Ask))
+        questions.iter().all(|(question, _)| all.answers.get(*question) == Some(&ValueAnswer::Ask))
     });
     if !asked {
         return Err(bad(path, "questions cannot be added at its end".into())
@@ -88,11 +92,11 @@ mod tests {
         let path = ValuesPath::new;
         let (theme, odd) = (path("frontend.theme"), path(r#"a\.b."c: d""#));
         assert_eq!(read_if_there(&file).expect("there is none yet"), ValueAnswers::default());
-        ask(&file, &[&theme]).expect("it is made");
+        ask(&file, &[(&theme, "")]).expect("it is made");
         let answered = fs_err::read_to_string(&file).expect("it is there").replace("ask\n", "{to: ui.theme} # mine\n");
         // The words that explain the answers are a comment.
         fs_err::write(&file, &answered).expect("it is answered");
-        ask(&file, &[&odd]).expect("it is added");
+        ask(&file, &[(&odd, "it may be x now: see \"y\"")]).expect("it is added");
         let all = read(&file).expect("it is read");
         assert_eq!(all.answers[&theme], ValueAnswer::To(path("ui.theme")));
         assert_eq!(all.answers[&odd], ValueAnswer::Ask);
@@ -109,7 +113,7 @@ mod tests {
         }
         let closed = "format: 1\nanswers: {a: drop}\n";
         fs_err::write(&file, closed).expect("it is written");
-        let refused = ask(&file, &[&ValuesPath::new("b")]).expect_err("lines cannot be added to a closed map");
+        let refused = ask(&file, &[(&ValuesPath::new("b"), "")]).expect_err("lines cannot be added to a closed map");
         assert!(refused.next.contains("\"b\": ask"), "{}", refused.next);
         assert_eq!(fs_err::read_to_string(&file).expect("it is there"), closed);
     }

@@ -88,6 +88,9 @@ pub struct PlannedValue {
     pub path: ValuesPath,
     /// What becomes of it.
     pub change: ValueChange,
+    /// What a recipe knows of a value that is [`ValueChange::Dropped`], in one clause; empty where it knows nothing.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub hint: String,
 }
 
 /// What becomes of a user-supplied value.

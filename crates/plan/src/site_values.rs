@@ -19,6 +19,9 @@ pub struct SiteValue {
     pub set_by: SetBy,
     /// What each hop makes of it, in order, for as long as it goes on. Empty without a plan.
     pub changes: Vec<ValueChange>,
+    /// What a recipe knows of it where a person is asked, in one clause; empty for nothing.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub hint: String,
 }
 
 /// Who set a value.
@@ -78,25 +81,31 @@ pub fn site_values(
         Credentials::Hidden => Redactor::new(&survey.known()).values(config),
     };
     let hops: Vec<&[PlannedValue]> = plan.iter().flat_map(|plan| &plan.hops).map(|hop| hop.values.as_slice()).collect();
-    let of = |(path, value): (String, Value)| SiteValue {
-        today: values::get(&shown, &path).cloned().unwrap_or_default(),
-        set_by: set_by(inventory, recipes, &path, &value),
-        changes: changes(&hops, ValuesPath::new(&path)),
-        path: ValuesPath::new(&path),
+    let of = |(path, value): (String, Value)| {
+        let (changes, hint) = changes(&hops, ValuesPath::new(&path));
+        SiteValue {
+            today: values::get(&shown, &path).cloned().unwrap_or_default(),
+            set_by: set_by(inventory, recipes, &path, &value),
+            changes,
+            hint,
+            path: ValuesPath::new(&path),
+        }
     };
     values::flatten(config).into_iter().map(of).collect()
 }
 
-fn changes(hops: &[&[PlannedValue]], path: ValuesPath) -> Vec<ValueChange> {
+/// What each hop makes of a value, and the hint of the hop that asks about it.
+fn changes(hops: &[&[PlannedValue]], path: ValuesPath) -> (Vec<ValueChange>, String) {
     let mut at = Some(path);
-    let mut changes = Vec::new();
+    let (mut changes, mut hint) = (Vec::new(), String::new());
     for hop in hops {
         let Some(path) = at else { break };
         let Some(planned) = hop.iter().find(|planned| planned.path == path) else { break };
         at = after(&path, &planned.change);
         changes.push(planned.change.clone());
+        hint.clone_from(&planned.hint);
     }
-    changes
+    (changes, hint)
 }
 
 fn set_by(inventory: &Inventory, recipes: &RecipeSet, path: &str, value: &Value) -> SetBy {

@@ -123,7 +123,7 @@ fn hooks(page: &mut Document, hop: &Hop) {
 fn values(page: &mut Document, hop: &Hop) {
     let carried = hop.values.iter().filter(|one| one.change == ValueChange::Carried).count();
     let mut table = Table::new(&["VALUE SET TODAY", "BECOMES"]);
-    for PlannedValue { path, change: fate } in &hop.values {
+    for PlannedValue { path, change: fate, .. } in &hop.values {
         if *fate == ValueChange::Carried {
             continue;
         }

@@ -60,7 +60,13 @@ pub fn values(view: &ValuesView, answers: Option<&str>) -> Document {
         };
         let mut row: Vec<Line> = vec![value.path.as_str().into(), shown(&value.today).into(), who.into()];
         if view.to.is_some() {
-            row.push(value.change().map_or_else(|| "".into(), becomes));
+            row.push(match value.change() {
+                None => "".into(),
+                Some(ValueChange::Dropped) if !value.hint.is_empty() => {
+                    Line::new(Tone::Bad, format!("asked: {}", value.hint))
+                }
+                Some(change) => becomes(change),
+            });
         }
         table.rows.push(row);
     }

@@ -65,8 +65,8 @@ async fn on_the_way(
     };
     let asked: Vec<&SiteValue> = view.asked().collect();
     if let Some(file) = &args.target.answers {
-        let new: Vec<_> =
-            asked.iter().map(|value| &value.path).filter(|path| !request.answers.answers.contains_key(path)).collect();
+        let is_new = |value: &&&SiteValue| !request.answers.answers.contains_key(&value.path);
+        let new: Vec<_> = asked.iter().filter(is_new).map(|value| (&value.path, value.hint.as_str())).collect();
         if !new.is_empty() {
             answers::ask(file, &new)?;
         }

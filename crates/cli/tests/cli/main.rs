@@ -12,4 +12,5 @@ mod repository;
 mod schema;
 mod support;
 mod upgrades;
+mod values;
 mod version;

@@ -26,7 +26,11 @@ pub(super) fn of(
                 fate @ (ValueChange::Carried | ValueChange::Moved(_)) => other.get(&path).cloned().unwrap_or(fate),
                 fate => fate,
             };
-            PlannedValue { path: ValuesPath::new(&path), change: fate }
+            let hint = match fate {
+                ValueChange::Dropped => input.moved.hints.get(&path).cloned().unwrap_or_default(),
+                _ => String::new(),
+            };
+            PlannedValue { path: ValuesPath::new(&path), change: fate, hint }
         })
         .collect()
 }
@@ -90,10 +94,7 @@ fn replacements(resolved: &ResolvedRelease<'_>, input: &HopInput<'_>) -> BTreeMa
 pub(super) fn dropped(input: &HopInput<'_>, planned: &[PlannedValue]) -> Option<Finding> {
     let dropped = planned.iter().filter(|one| one.change == ValueChange::Dropped);
     let paths: Vec<String> = dropped
-        .map(|one| match input.moved.hints.get(one.path.as_str()) {
-            Some(hint) => format!("{}: {hint}", one.path),
-            None => one.path.to_string(),
-        })
+        .map(|one| if one.hint.is_empty() { one.path.to_string() } else { format!("{}: {}", one.path, one.hint) })
         .collect();
     let how_many = match paths.len() {
         0 => return None,

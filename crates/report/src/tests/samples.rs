@@ -228,7 +228,7 @@ pub(super) fn notes() -> Vec<portolan_engine::StepNote> {
 }
 
 fn value(path: &str, change: ValueChange) -> PlannedValue {
-    PlannedValue { path: ValuesPath::new(path), change }
+    PlannedValue { path: ValuesPath::new(path), change, hint: String::new() }
 }
 
 fn protected() -> ProtectedVolume {

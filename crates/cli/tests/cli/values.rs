@@ -1,0 +1,90 @@
+use std::os::unix::fs::PermissionsExt;
+
+use crate::support::User;
+
+const SITE: &str = "--sim openshift-2.8-customized";
+
+/// What the site set and nobody may see.
+const SECRETS: [&str; 2] = ["Old-pg-7f3a", "Old-gf-52c1"];
+
+fn mode(user: &User, file: &str) -> u32 {
+    std::fs::metadata(user.path(file)).expect("it is there").permissions().mode() & 0o777
+}
+
+fn read(user: &User, file: &str) -> String {
+    std::fs::read_to_string(user.path(file)).expect("it is there")
+}
+
+#[test]
+fn every_value_is_told_with_who_set_it_and_what_becomes_of_it() {
+    let user = User::new();
+    let today = user.ok(&format!("values {SITE}"));
+    let came = user.run(&format!("values {SITE} --to 2.20 -o json"));
+    assert_eq!(came.code, 3, "some are asked about: {}", came.stderr);
+    let view: serde_json::Value = serde_json::from_str(&came.stdout).expect("JSON");
+    let of = |path: &str| {
+        let all = view["values"].as_array().expect("values");
+        let one = all.iter().find(|one| one["path"] == path).unwrap_or_else(|| panic!("{path} is not told"));
+        (one["set_by"].as_str().expect("who"), one["changes"][0].clone())
+    };
+    for (path, who, change) in [
+        ("deployment.domain", "site", serde_json::json!({"replaced": "global.domain"})),
+        ("backend.memory.size", "site", "dropped".into()),
+        ("backend.sesionTimeout", "site", "dropped".into()),
+        ("frontend.theme", "site", "dropped".into()),
+    ] {
+        assert_eq!(of(path), (who, change), "{path}");
+    }
+    assert_eq!(of("deployment.servicePort").0, "installer");
+    assert_eq!(of("backend.resources.limits.memory").1["moved"]["path"], "backend.resources.limits.memory");
+    for secret in SECRETS {
+        assert!(!today.contains(secret) && !came.stdout.contains(secret) && !came.stderr.contains(secret), "{secret}");
+    }
+    let shown = user.ok(&format!("values {SITE} --show-secrets"));
+    assert!(SECRETS.iter().all(|secret| shown.contains(secret)), "{shown}");
+}
+
+#[test]
+fn what_no_recipe_knows_is_asked_once_and_the_answers_serve_the_upgrade() {
+    let user = User::new();
+    let values = format!("values {SITE} --to 2.20 --answers answers.yaml");
+    assert_eq!(user.run(&values).code, 3);
+    let asked = read(&user, "answers.yaml");
+    for line in ["\"backend.memory.size\": ask   # it may be ", "\"backend.sesionTimeout\": ask\n", "\"frontend.theme\": ask\n"] {
+        assert!(asked.contains(line), "{asked}");
+    }
+    assert_eq!(mode(&user, "answers.yaml"), 0o600);
+    assert!(!SECRETS.iter().any(|secret| asked.contains(secret)) && !asked.contains("dark"), "it holds no value");
+    assert_eq!(user.run(&values).code, 3, "a question that nobody answered is still one");
+    assert_eq!(read(&user, "answers.yaml"), asked, "and is not asked twice");
+    let plan = format!("plan {SITE} --to 2.20 --no-rehearsal --answers answers.yaml");
+    let came = user.run(&plan);
+    assert!(came.code == 3 && came.stdout.contains("PL231"), "{}", came.stdout);
+    user.write("answers.yaml", &asked.replace("\": ask", "\": drop"));
+    assert!(user.ok(&values).contains("left out, as answered"));
+    assert_eq!(user.run(&plan).code, 0);
+    assert!(user.ok(&format!("upgrade {SITE} --to 2.20 --yes --answers answers.yaml")).contains("Finished"));
+    // An answer that is none changes nothing.
+    user.write("answers.yaml", &asked.replace("\": ask", "\": perhaps"));
+    let came = user.run(&values);
+    assert!(came.code != 0 && came.stderr.contains("an answer is drop, keep, ask or {to: NEW.PATH}"), "{}", came.stderr);
+}
+
+#[test]
+fn the_new_values_are_written_with_where_each_comes_from() {
+    let user = User::new();
+    let line = format!("values {SITE} --to 2.20 --write new.yaml");
+    assert_eq!(user.run(&line).code, 3, "what is asked about is missing in the file, and the command says so");
+    let text = read(&user, "new.yaml");
+    assert_eq!(mode(&user, "new.yaml"), 0o600);
+    assert!(!SECRETS.iter().any(|secret| text.contains(secret)), "{text}");
+    for line in [
+        "#   postgresql.auth.postgresPassword: key postgresql-password of Secret/runai-backend-postgresql",
+        "  # set today as global.grafana.dbUser (values-table)\n  dbUser: \"grafana\"",
+        "  # given by the recipes\n  domain: \"runai.apps.rig.example.com\"",
+    ] {
+        assert!(text.contains(line), "{line}\n{text}");
+    }
+    user.run(&format!("{line} --show-secrets"));
+    assert!(SECRETS.iter().all(|secret| read(&user, "new.yaml").contains(secret)));
+}
