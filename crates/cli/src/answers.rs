@@ -67,9 +67,8 @@ pub(crate) fn ask(path: &Path, questions: &[(&ValuesPath, &str)]) -> Result<(), 
     };
     let lines: String = questions.iter().map(line).collect();
     let text = format!("{before}{lines}");
-    let asked = parse(path, &text).is_ok_and(|all| {
-        questions.iter().all(|(question, _)| all.answers.get(*question) == Some(&ValueAnswer::Ask))
-    });
+    let asked = parse(path, &text)
+        .is_ok_and(|all| questions.iter().all(|(question, _)| all.answers.get(*question) == Some(&ValueAnswer::Ask)));
     if !asked {
         return Err(bad(path, "questions cannot be added at its end".into())
             .next(format!("add these lines below `answers:` yourself:\n{lines}")));

@@ -153,7 +153,7 @@ codes! {
     MayNotOpen = 224, Blocked, "whether the new server opens the data is not known",
         "a volume that is Safe under a server that cannot open it is an outage", "find out what is named, before the upgrade";
     ValuesDropped = 231, Blocked, "values that are set today are not taken over",
-        "the new chart has another layout of values: what it is not given has its default", "give them in the new layout with --set or -f, or accept: --accept PL231 --reason TEXT";
+        "the new chart has another layout of values: what it is not given has its default", "portolan values --answers FILE asks what becomes of each; or give them in the new layout with --set or -f; or accept: --accept PL231 --reason TEXT";
     NotThere = 232, Blocked, "an object that has to be there is not",
         "the new version uses it, and people make it themselves", "make it, then plan again, or accept: --accept PL232 --reason TEXT";
     LongJump = 233, Blocked, "the vendor advises against this jump",

@@ -18,13 +18,14 @@ mod tests;
 
 pub use book::RecipeSet;
 pub use boundary::{
-    ClaimSelector, Confidence, Crosses, DroppedValue, MovedValue, Platform, RecipeStep, Requirement, Setting, StepOrigin, StepTemplate,
-    VersionBoundary,
+    ClaimSelector, Confidence, Crosses, DroppedValue, MovedValue, Platform, RecipeStep, Requirement, Setting,
+    StepOrigin, StepTemplate, VersionBoundary,
 };
 pub use names::{fill, object};
 pub use page::{From, PageLine, PageOp, PageReading, PageScript};
 pub use product::{
-    Advice, Database, InstallerValues, Minor, Password, Product, Refusal, ReleaseName, Repository, Route, Store, Supported, VendorDoc,
+    Advice, Database, InstallerValues, Minor, Password, Product, Refusal, ReleaseName, Repository, Route, Store,
+    Supported, VendorDoc,
 };
 pub use server::{Image, ImagePattern, ServerSpec, image_name};
 pub use transform::{Transform, TransformError};

@@ -6,8 +6,8 @@ use serde::de::DeserializeOwned;
 use serde_saphyr::Spanned;
 
 use crate::boundary::{
-    ClaimSelector, Crosses, DroppedValue, MovedValue, Platform, RecipeStep, Requirement, Setting, StepOrigin, StepTemplate,
-    VersionBoundary,
+    ClaimSelector, Crosses, DroppedValue, MovedValue, Platform, RecipeStep, Requirement, Setting, StepOrigin,
+    StepTemplate, VersionBoundary,
 };
 
 /// A finding about a place in a file; line 0 for the file as a whole.

@@ -76,8 +76,13 @@ pub fn values(view: &ValuesView, answers: Option<&str>) -> Document {
         let are = if asked == 1 { "is" } else { "are" };
         page.say(format!("{} {are} not taken over until you say what becomes of it.", count(asked, "value")));
         let (command, note) = match answers {
-            Some(file) => (format!("edit {file}"), "say drop, keep or {to: NEW.PATH} for each; then the same command again"),
-            None => ("portolan values --answers answers.yaml".to_owned(), "with the same options: writes the questions there"),
+            Some(file) => {
+                (format!("edit {file}"), "say drop, keep or {to: NEW.PATH} for each; then the same command again")
+            }
+            None => (
+                "portolan values --answers answers.yaml".to_owned(),
+                "with the same options: writes the questions there",
+            ),
         };
         page.push(Block::Next(vec![(command, note.to_owned())]));
     }

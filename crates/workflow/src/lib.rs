@@ -12,7 +12,9 @@ mod survey;
 mod target;
 
 pub use charts::{Catalog, read_charts};
-pub use planning::{Planned, PlannedValues, Protection, Rehearse, plan, plan_values, protect, rehearse, rendered, usable_helm};
+pub use planning::{
+    Planned, PlannedValues, Protection, Rehearse, plan, plan_values, protect, rehearse, rendered, usable_helm,
+};
 pub use run::{InMemory, Kill, Meddle, RunDriver, Serve, Stops, Verified, apply, ask_routes, drift, verify};
 pub use simulated::{Render, SavedSurvey, Simulated};
 pub use survey::{databases, look_into, survey, survey_cluster};

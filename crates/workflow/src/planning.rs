@@ -113,8 +113,9 @@ pub async fn plan_values(
     let (servers, rendered) = tokio::join!(servers, renderings);
     rendered?;
     let config = &survey.inventory.release.config;
-    let (at_end, carried) =
-        planning.values_at_end().map_or_else(|| (config.clone(), Vec::new()), |(all, some)| (all.clone(), some.to_vec()));
+    let (at_end, carried) = planning
+        .values_at_end()
+        .map_or_else(|| (config.clone(), Vec::new()), |(all, some)| (all.clone(), some.to_vec()));
     Ok(PlannedValues { file: planning.finish(&servers)?, at_end, carried })
 }
 

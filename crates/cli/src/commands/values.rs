@@ -102,7 +102,8 @@ fn values_file(
     let origins: BTreeMap<String, &SiteValue> =
         today.iter().filter_map(|value| Some((value.end()?.to_string(), value))).collect();
     let comment = |path: &str| {
-        values::get(&shown, path).filter(|value| !value.is_object() || value.as_object().is_some_and(|map| map.is_empty()))?;
+        values::get(&shown, path)
+            .filter(|value| !value.is_object() || value.as_object().is_some_and(|map| map.is_empty()))?;
         Some(match origins.get(path) {
             _ if values::get(given, path).is_some() => "given with -f or --set".to_owned(),
             Some(value) if value.path.as_str() == path => "set today".to_owned(),

@@ -36,7 +36,8 @@ fn every_value_is_told_with_who_set_it_and_what_becomes_of_it() {
         assert_eq!(of(path), (who, change), "{path}");
     }
     assert_eq!(of("deployment.servicePort").0, "installer");
-    assert_eq!(of("backend.resources.limits.memory").1["moved"]["path"], "backend.resources.limits.memory");
+    assert_eq!(of("backend.resources.limits.memory").1, "carried");
+    assert_eq!(of("global.grafana.dbUser").1["moved"]["path"], "grafana.dbUser");
     for secret in SECRETS {
         assert!(!today.contains(secret) && !came.stdout.contains(secret) && !came.stderr.contains(secret), "{secret}");
     }
@@ -50,7 +51,9 @@ fn what_no_recipe_knows_is_asked_once_and_the_answers_serve_the_upgrade() {
     let values = format!("values {SITE} --to 2.20 --answers answers.yaml");
     assert_eq!(user.run(&values).code, 3);
     let asked = read(&user, "answers.yaml");
-    for line in ["\"backend.memory.size\": ask   # it may be ", "\"backend.sesionTimeout\": ask\n", "\"frontend.theme\": ask\n"] {
+    for line in
+        ["\"backend.memory.size\": ask   # it may be ", "\"backend.sesionTimeout\": ask\n", "\"frontend.theme\": ask\n"]
+    {
         assert!(asked.contains(line), "{asked}");
     }
     assert_eq!(mode(&user, "answers.yaml"), 0o600);
@@ -67,7 +70,11 @@ fn what_no_recipe_knows_is_asked_once_and_the_answers_serve_the_upgrade() {
     // An answer that is none changes nothing.
     user.write("answers.yaml", &asked.replace("\": ask", "\": perhaps"));
     let came = user.run(&values);
-    assert!(came.code != 0 && came.stderr.contains("an answer is drop, keep, ask or {to: NEW.PATH}"), "{}", came.stderr);
+    assert!(
+        came.code != 0 && came.stderr.contains("an answer is drop, keep, ask or {to: NEW.PATH}"),
+        "{}",
+        came.stderr
+    );
 }
 
 #[test]

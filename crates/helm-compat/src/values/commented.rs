@@ -93,7 +93,10 @@ mod tests {
         };
         let text = commented(&values, &comment).expect("it is written");
         assert_eq!(parse(&text, "f").expect("it is read"), values, "{text}");
-        assert!(text.contains("  # set today as deployment.domain\n  # second line\n  domain: \"runai.example.com\"\n"), "{text}");
+        assert!(
+            text.contains("  # set today as deployment.domain\n  # second line\n  domain: \"runai.example.com\"\n"),
+            "{text}"
+        );
         assert!(text.contains("    # null\n    c: null\n"), "{text}");
         assert_eq!(commented(&json!({}), &comment).expect("it is written"), "{}\n");
     }

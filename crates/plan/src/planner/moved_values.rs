@@ -87,6 +87,8 @@ fn rows<'a>(
     asks: &[(&'a VersionBoundary, &'a RecipeStep)],
 ) -> impl Iterator<Item = &'a MovedValue> {
     asks.iter()
-        .flat_map(|(_, step)| if let StepTemplate::HelmUpgrade { moved, .. } = &step.ask { moved.as_slice() } else { &[] })
+        .flat_map(
+            |(_, step)| if let StepTemplate::HelmUpgrade { moved, .. } = &step.ask { moved.as_slice() } else { &[] },
+        )
         .filter(|row| resolved.is_for(row.platform))
 }

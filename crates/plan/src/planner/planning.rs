@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use portolan_helm_compat::{manifest, record, values};
 use portolan_model::{
-    Carried, Code, DatabaseRef, Finding, HelmClient, Object, Overlay, Plan, PlanFile, Precondition, Ref, ReleaseId, RenderJob,
-    Rendered, Rendering, Severity,
+    Carried, Code, DatabaseRef, Finding, HelmClient, Object, Overlay, Plan, PlanFile, Precondition, Ref, ReleaseId,
+    RenderJob, Rendered, Rendering, Severity,
 };
 use portolan_recipe::RecipeSet;
 use serde_json::{Value, json};

@@ -47,6 +47,7 @@ fn fate(
     if let Some((to, new)) = input.moved.moved.get(path) {
         // What the user or a recipe gives under the new path goes before it.
         return match values::get(&input.after, to.path.as_str()) {
+            Some(after) if after == new && to.path.as_str() == path && to.how.is_empty() => ValueChange::Carried,
             Some(after) if after == new => ValueChange::Moved(to.clone()),
             _ => ValueChange::Replaced(to.path.to_string()),
         };
@@ -73,12 +74,16 @@ fn fate(
 fn replacements(resolved: &ResolvedRelease<'_>, input: &HopInput<'_>) -> BTreeMap<String, String> {
     let mut all = BTreeMap::new();
     for (_, step) in &input.asks {
-        if let StepTemplate::HelmUpgrade { retired, .. } = &step.ask {
+        if let StepTemplate::HelmUpgrade { retired, set, .. } = &step.ask {
             all.extend(retired.iter().map(|retired| (retired.path.clone(), retired.by.clone())));
+            // By the recipe, or by the user in its place.
+            let given = set.iter().filter(|setting| {
+                resolved.is_for(setting.platform) && values::get(&input.given, &setting.path).is_some()
+            });
+            all.extend(
+                given.flat_map(|setting| setting.replaces.iter().map(|path| (path.clone(), setting.path.clone()))),
+            );
         }
-    }
-    for (_, setting) in &input.settings {
-        all.extend(setting.replaces.iter().map(|path| (path.clone(), setting.path.clone())));
     }
     for found in &resolved.databases {
         let carried = input.carried.iter().filter(|carried| carried.from == found.reference.password);
