@@ -26,6 +26,7 @@ mod rendering;
 pub mod route;
 mod seconds;
 mod server;
+mod site_value;
 mod step;
 mod values_path;
 mod verdict;
@@ -66,6 +67,7 @@ pub use plan::{
 pub use rendering::{ClusterRead, Overlay, RenderJob, Rendered, Rendering};
 pub use route::{RouteLook, RouteSeen};
 pub use server::{DatabaseChange, OtherDatabase};
+pub use site_value::{SetBy, SiteValue};
 pub use step::{Provenance, Step, StepKind, Undo};
 pub use values_path::ValuesPath;
 pub use verdict::{End, Verdict, VolumeEnd};

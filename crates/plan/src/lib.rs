@@ -5,4 +5,4 @@ pub mod planner;
 mod site_values;
 
 pub use planner::Planning;
-pub use site_values::{Credentials, SetBy, SiteValue, site_values};
+pub use site_values::{Credentials, site_values};

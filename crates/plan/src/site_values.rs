@@ -3,36 +3,9 @@
 use portolan_helm_compat::values;
 use portolan_inventory::Survey;
 use portolan_inventory::redaction::Redactor;
-use portolan_model::{Inventory, Plan, PlannedValue, ValueChange, ValuesPath};
+use portolan_model::{Inventory, Plan, PlannedValue, SetBy, SiteValue, ValueChange, ValuesPath};
 use portolan_recipe::{InstallerValues, RecipeSet};
-use serde::Serialize;
 use serde_json::Value;
-
-/// A user-supplied value.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct SiteValue {
-    /// Its path.
-    pub path: ValuesPath,
-    /// What it is today; a stand-in where it is a credential and credentials are hidden.
-    pub today: Value,
-    /// Who set it.
-    pub set_by: SetBy,
-    /// What each hop makes of it, in order, for as long as it goes on. Empty without a plan.
-    pub changes: Vec<ValueChange>,
-    /// What a recipe knows of it where a person is asked, in one clause; empty for nothing.
-    #[serde(skip_serializing_if = "String::is_empty")]
-    pub hint: String,
-}
-
-/// Who set a value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum SetBy {
-    /// The vendor's installer writes this very value for every site of the platform.
-    Installer,
-    /// Somebody at the site.
-    Site,
-}
 
 /// Whether credentials are shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,29 +14,6 @@ pub enum Credentials {
     Hidden,
     /// They are shown as they are.
     Shown,
-}
-
-impl SiteValue {
-    /// Where the value is at the end; `None` where it ends on the way.
-    #[must_use]
-    pub fn end(&self) -> Option<ValuesPath> {
-        self.changes.iter().try_fold(self.path.clone(), |path, change| after(&path, change))
-    }
-
-    /// The change that a person wants to see: the first that is one, else that it goes on.
-    #[must_use]
-    pub fn change(&self) -> Option<&ValueChange> {
-        self.changes.iter().find(|change| **change != ValueChange::Carried).or(self.changes.first())
-    }
-}
-
-/// The path after a hop, for a value that goes on.
-fn after(path: &ValuesPath, change: &ValueChange) -> Option<ValuesPath> {
-    match change {
-        ValueChange::Carried | ValueChange::WithoutEffect | ValueChange::RendersAs(_) => Some(path.clone()),
-        ValueChange::Moved(to) => Some(to.path.clone()),
-        ValueChange::Replaced(_) | ValueChange::LeftOut | ValueChange::Dropped => None,
-    }
 }
 
 /// Every user-supplied value of a release, nulls included, in the order of their paths.
@@ -101,7 +51,7 @@ fn changes(hops: &[&[PlannedValue]], path: ValuesPath) -> (Vec<ValueChange>, Str
     for hop in hops {
         let Some(path) = at else { break };
         let Some(planned) = hop.iter().find(|planned| planned.path == path) else { break };
-        at = after(&path, &planned.change);
+        at = planned.change.path_after(&path);
         changes.push(planned.change.clone());
         hint.clone_from(&planned.hint);
     }

@@ -1,7 +1,6 @@
 //! The values that are set today, and what becomes of them.
 
-use portolan_model::{ChartId, ReleaseId, ValueChange};
-use portolan_plan::{SetBy, SiteValue};
+use portolan_model::{ChartId, ReleaseId, SetBy, SiteValue, ValueChange};
 use serde::Serialize;
 use serde_json::Value;
 

@@ -22,3 +22,4 @@ pub use target::{Cluster, Target};
 
 pub use portolan_engine::{Fold, StepNote, archive, compare};
 pub use portolan_plan::planner::{HopRendering, Limits, UpgradeRequest};
+pub use portolan_plan::{Credentials, site_values};

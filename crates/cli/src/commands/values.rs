@@ -2,10 +2,9 @@ use std::collections::BTreeMap;
 
 use portolan_helm_compat::values;
 use portolan_inventory::redaction::Redactor;
-use portolan_model::{Carried, ChartId, Code, Exit, Finding, ValueChange};
-use portolan_plan::{Credentials, SiteValue, site_values};
+use portolan_model::{Carried, ChartId, Code, Exit, Finding, SiteValue, ValueChange};
 use portolan_report::ValuesView;
-use portolan_workflow::{PlannedValues, Target, plan_values};
+use portolan_workflow::{Credentials, PlannedValues, Target, plan_values, site_values};
 use serde_json::{Value, json};
 
 use crate::answers;
