@@ -23,6 +23,7 @@ pub use boundary::{
 pub use names::{fill, object};
 pub use page::{From, PageLine, PageOp, PageReading, PageScript};
 pub use product::{
-    Advice, Database, Minor, Password, Product, Refusal, ReleaseName, Repository, Route, Store, Supported, VendorDoc,
+    Advice, Database, ImageInArgument, ImageInField, Minor, Password, Product, ProductImages, Refusal, ReleaseName,
+    Repository, Route, Store, Supported, VendorDoc,
 };
 pub use server::{Image, ImagePattern, ServerSpec, image_name};
