@@ -12,6 +12,7 @@ mod options;
 mod output;
 mod prepare;
 mod progress;
+mod site;
 
 use args::{Cli, Command};
 use output::Output;

@@ -11,14 +11,16 @@ use portolan_model::{Accepted, Code, Content, Finding, Plan, PlanFile, StepKind}
 use portolan_recipe::RecipeSet;
 use portolan_rehearse::Rehearsal;
 use portolan_report::{Commands, Document};
-use portolan_workflow::{Limits, Planned, Rehearse, Target, UpgradeRequest};
+use portolan_workflow::{Catalog, Limits, PlanOptions, Planned, Rehearse, Target, UpgradeRequest};
 use serde_json::{Value, json};
 
 use crate::args::{Global, UpgradeOptions};
 use crate::charts;
+use crate::commands::apply::Going;
 use crate::commands::runs;
 use crate::options;
 use crate::output::Output;
+use crate::site::Site;
 
 /// What a plan is made from and with.
 pub(crate) struct PreparedPlan {
@@ -30,9 +32,27 @@ pub(crate) struct PreparedPlan {
     pub(crate) file: PlanFile,
     /// Its rehearsal, if one was asked for and there is something to do.
     pub(crate) rehearsal: Option<Rehearsal>,
+    /// The registry and the bundle of a site without internet access.
+    pub(crate) site: Option<Site>,
 }
 
 impl PreparedPlan {
+    /// The plan about to be carried out.
+    pub(crate) fn going(&self, yes: bool) -> Going<'_> {
+        let access = self.site.as_ref().map(|site| &site.source.access);
+        Going { survey: &self.survey, file: &self.file, access, yes }
+    }
+
+    /// Pushes the bundle that the plan's images come from, if nothing keeps the plan from being applied.
+    pub(crate) async fn push(&self, output: &Output) -> Result<(), Finding> {
+        match &self.site {
+            Some(site) if !self.file.plan.hops.is_empty() && self.file.plan.blocking().next().is_none() => {
+                site.push(output).await
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// The plan for people, and before it where its charts were fetched.
     pub(crate) fn page(&self, commands: Commands) -> Document {
         let name = self.book.product.repository.as_ref().map_or("charts", |repository| &repository.name);
@@ -73,8 +93,17 @@ pub(crate) async fn plan(
     let (book, mut survey) = survey(global, target).await?;
     survey.go_on_from_deployed();
     // Before charts are fetched. A survey can do without a helm; this says why there is none.
-    portolan_workflow::usable_helm(target, &survey).await?;
-    let catalog = charts::offered(global, target, options, &book, output).await?;
+    let site = Site::named(global, options).await?;
+    let with_helm = |finding| match &site {
+        Some(site) => site.with_helm(finding),
+        None => finding,
+    };
+    portolan_workflow::usable_helm(target, &survey).await.map_err(with_helm)?;
+    let bundled = site.as_ref().map(|site| site.charts(&book)).transpose()?.flatten();
+    let catalog = match bundled {
+        Some(charts) => Catalog::new(charts, None),
+        None => charts::offered(global, target, options, &book, output).await?,
+    };
     let stops: Vec<&String> =
         if options.to.is_some() { options.via.iter().chain(&options.to).collect() } else { Vec::new() };
     let way = catalog.choose(&survey.inventory.release.chart, &stops)?;
@@ -87,9 +116,14 @@ pub(crate) async fn plan(
         accepted: accepted(options)?,
         limits: limits(options)?,
     };
-    let Planned { mut file, rehearsal } = portolan_workflow::plan(target, &survey, &book, &request, rehearses).await?;
+    let plan_options = PlanOptions { rehearses, images: site.as_ref().map(|site| &site.source) };
+    let planned = portolan_workflow::plan(target, &survey, &book, &request, plan_options).await?;
+    let Planned { mut file, rehearsal, images } = planned;
+    if let (Some(site), Some(images)) = (&site, images.filter(|_| !file.plan.hops.is_empty())) {
+        output.say(&site.told(images));
+    }
     file.fetched = fetched;
-    Ok(PreparedPlan { book, survey, file, rehearsal })
+    Ok(PreparedPlan { book, survey, file, rehearsal, site })
 }
 
 /// The time limits that the user gives.

@@ -5,6 +5,7 @@
 
 mod charts;
 mod checks;
+mod images;
 mod planning;
 mod run;
 mod simulated;
@@ -12,7 +13,8 @@ mod survey;
 mod target;
 
 pub use charts::{Catalog, read_charts};
-pub use planning::{Planned, Protection, Rehearse, plan, protect, rehearse, rendered, usable_helm};
+pub use images::{ImageCount, ImageSource, missing_images};
+pub use planning::{PlanOptions, Planned, Protection, Rehearse, plan, protect, rehearse, rendered, usable_helm};
 pub use run::{InMemory, Kill, Meddle, RunDriver, Serve, Stops, Verified, apply, ask_routes, drift, verify};
 pub use simulated::{Render, SavedSurvey, Simulated};
 pub use survey::{databases, look_into, survey, survey_cluster};
