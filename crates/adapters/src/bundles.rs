@@ -1,11 +1,12 @@
-//! A bundle's file, and its index in the state folder.
+//! A bundle's file, its index in the state folder, and its charts.
 
 use std::fs::File;
-use std::io::BufReader;
+use std::io::{BufReader, Read as _};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use portolan_bundle::{BundleIndex, INDEX_FORMAT, Limits};
+use portolan_bundle::{BundleIndex, BundleReader, INDEX_FORMAT, Limits};
+use portolan_helm_compat::chart::PackedChart;
 use portolan_model::{Code, Digest, Finding};
 use serde::{Deserialize, Serialize};
 
@@ -60,6 +61,35 @@ pub fn index(path: &Path, state: &Path) -> Result<BundleIndex, Finding> {
     make_folder(kept.parent().unwrap_or(state))?;
     write_durably(&kept, &serde_json::to_vec(&saved).expect("an index is JSON"))?;
     Ok(saved.index)
+}
+
+/// The archives of a bundle's charts of these names.
+///
+/// # Errors
+/// If the file is not what its index says, or an archive is not usable.
+pub fn charts(path: &Path, index: &BundleIndex, names: &[String]) -> Result<Vec<PackedChart>, Finding> {
+    let refused = |code: Code, found: String, said: String| Finding::blocking(code, found).with(said);
+    let changed = |said: String| {
+        refused(Code::BundleDiffers, format!("{} is not what it was when it was indexed", path.display()), said)
+            .next("run it again once nothing writes to the file")
+    };
+    let file = File::open(path).map_err(|error| changed(error.to_string()))?;
+    let mut reader = BundleReader::new(file, Limits::default());
+    let mut packed = Vec::new();
+    for chart in index.charts.iter().filter(|chart| names.contains(&chart.name)) {
+        let blob = index.blobs.get(&chart.archive).ok_or_else(|| changed(format!("{} is not listed", chart.path)))?;
+        let mut archive = Vec::new();
+        let read = reader.open(&blob.location).and_then(|mut part| part.read_to_end(&mut archive));
+        read.map_err(|error| changed(error.to_string()))?;
+        if Digest::of(&archive) != chart.archive {
+            return Err(changed(format!("{} has another content", chart.path)));
+        }
+        let unusable = format!("{} in {} is not a helm chart", chart.path, path.display());
+        packed.push(
+            PackedChart::of_archive(archive).map_err(|error| refused(Code::NoChart, unusable, error.to_string()))?,
+        );
+    }
+    Ok(packed)
 }
 
 fn kept_at(path: &Path, state: &Path) -> PathBuf {

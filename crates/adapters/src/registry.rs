@@ -1,4 +1,5 @@
-//! Pushes a bundle into a registry, straight from its file: without a Docker daemon and without a temporary copy.
+//! Pushes a bundle into a registry, straight from its file: without a Docker daemon and without a temporary copy. [`look`] asks
+//! a registry for images.
 //!
 //! A blob is sent only if the registry does not have it; it is taken from another repository of the registry where that is
 //! possible. Manifests follow when all blobs are there, and are read back. Running a push again continues: what is there is
@@ -7,6 +8,7 @@
 mod auth;
 mod client;
 mod feed;
+mod look;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -18,10 +20,12 @@ use portolan_model::{Code, Digest, Finding};
 use reqwest::Body;
 use serde::Serialize;
 
+use auth::Purpose;
 use client::{Registry, Upload};
 use feed::Feed;
 
 pub use client::RegistryAccess;
+pub use look::{ImageAnswer, ImageQuestion, look};
 
 /// How many blobs are on their way at once.
 const PARALLEL: usize = 4;
@@ -60,7 +64,7 @@ impl PushTarget {
         if host.is_empty() || !host.bytes().all(usable) {
             return bad("it has no host, or a character that no host has");
         }
-        if !path.is_empty() && !portolan_bundle::ImageName::is_repository(path) {
+        if !path.is_empty() && !portolan_kube_facts::is_repository(path) {
             return bad("a path in a registry has lower-case letters, digits and `.`, `_`, `-` between them");
         }
         Ok(Self { host: host.to_owned(), path: path.to_owned() })
@@ -131,7 +135,7 @@ pub async fn push(
     access: &RegistryAccess,
     progress: &PushProgress,
 ) -> Result<PushReport, Finding> {
-    let registry = Registry::new(&target.host, access)?;
+    let registry = Registry::new(&target.host, access, Purpose::Push)?;
     registry.greet().await?;
     let push = Push { registry, file, index, progress };
     let before = push.before(plan).await?;
@@ -185,12 +189,8 @@ impl Push<'_> {
             return TagBefore::Same;
         }
         // Tools compress anew and write manifests of their own: the configuration tells whether it is the same image.
-        let config = |text: &[u8]| {
-            let content: ManifestContent = serde_json::from_slice(text).ok()?;
-            content.config.map(|config| config.digest)
-        };
-        let ours = self.index.documents.get(&push.digest).and_then(|document| config(document.text.as_bytes()));
-        if ours.is_some() && config(text) == ours { TagBefore::SameImage } else { TagBefore::Other(digest) }
+        let ours = self.index.documents.get(&push.digest).and_then(|document| config_of(document.text.as_bytes()));
+        if ours.is_some() && config_of(text) == ours { TagBefore::SameImage } else { TagBefore::Other(digest) }
     }
 
     /// The repositories in which each blob is needed, without the images that are left as they are.
@@ -321,6 +321,12 @@ impl Push<'_> {
         }
         Ok(before.map(|before| PushedTag { name, digest, before }))
     }
+}
+
+/// The configuration that a manifest names; an index names none.
+fn config_of(manifest: &[u8]) -> Option<Digest> {
+    let content: ManifestContent = serde_json::from_slice(manifest).ok()?;
+    content.config.map(|config| config.digest)
 }
 
 /// Blobs that are pushed at the same time: one by one where they lie plain in the file; those of a gzip stream after each

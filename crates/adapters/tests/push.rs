@@ -9,60 +9,18 @@ use std::sync::{Arc, Mutex};
 use portolan_adapters::charts::Login;
 use portolan_adapters::registry::{PushProgress, PushReport, PushTarget, RegistryAccess, TagBefore, push};
 use portolan_bundle::{BundleIndex, Limits, plan_push, read};
-use portolan_model::{Code, Digest, Finding};
+use portolan_model::{Code, Finding};
+use portolan_testkit::bundle::{Tar, gzip, image};
 use portolan_testkit::registry::{LOGIN, Registry};
-use serde_json::json;
-
-struct Tar(tar::Builder<Vec<u8>>);
-
-impl Tar {
-    fn new() -> Self {
-        Self(tar::Builder::new(Vec::new()))
-    }
-
-    fn file(mut self, path: &str, bytes: &[u8]) -> Self {
-        let mut header = tar::Header::new_gnu();
-        header.set_size(bytes.len() as u64);
-        header.set_mode(0o644);
-        self.0.append_data(&mut header, path, bytes).expect("memory");
-        self
-    }
-
-    fn end(self) -> Vec<u8> {
-        self.0.into_inner().expect("memory")
-    }
-}
-
-/// An image archive: a layer that all share, and one of its own.
-fn image(name: &str) -> Vec<u8> {
-    let layers =
-        ["base", name].map(|content| Tar::new().file("etc/version", &content.as_bytes().repeat(200_000)).end());
-    let diff_ids = layers.each_ref().map(|layer| Digest::of(layer));
-    let config =
-        json!({ "os": "linux", "architecture": "amd64", "rootfs": { "type": "layers", "diff_ids": diff_ids } });
-    let manifest = json!([{ "Config": "c.json", "RepoTags": [name], "Layers": ["a.tar", "b.tar"] }]);
-    Tar::new()
-        .file("a.tar", &layers[0])
-        .file("b.tar", &layers[1])
-        .file("c.json", config.to_string().as_bytes())
-        .file("manifest.json", manifest.to_string().as_bytes())
-        .end()
-}
 
 fn chart() -> Vec<u8> {
     let files = BTreeMap::from([("Chart.yaml".to_owned(), b"apiVersion: v2\nname: c\nversion: 1.2.3+b4\n".to_vec())]);
     portolan_helm_compat::chart::pack(&files, "c")
 }
 
-fn gzip(bytes: &[u8]) -> Vec<u8> {
-    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    encoder.write_all(bytes).expect("memory");
-    encoder.finish().expect("memory")
-}
-
 /// Two images that share a layer, and a chart.
 fn bundle() -> Vec<u8> {
-    Tar::new()
+    Tar::default()
         .file("deploy/images/one.tar", &image("gcr.io/runai/one:1.0"))
         .file("deploy/images/two.tar", &image("runai/two:1.0"))
         .file("deploy/c-1.2.3.tgz", &chart())

@@ -19,6 +19,7 @@ mod push;
 mod read;
 mod sniff;
 mod store;
+mod supply;
 mod tarball;
 #[cfg(test)]
 mod testing;
@@ -36,3 +37,4 @@ pub use media::{Descriptor, ManifestContent, media_type};
 pub use name::ImageName;
 pub use push::{ManifestPush, PushPlan, plan_push};
 pub use read::{INDEX_FORMAT, read};
+pub use supply::BundleSupply;

@@ -1,5 +1,6 @@
 use std::fmt;
 
+use portolan_kube_facts::{is_repository, is_tag};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// The name of an image: `registry.example:5000/team/app:1.0`.
@@ -29,30 +30,9 @@ impl ImageName {
             None => (rest, "latest"),
         };
         let host = |host: &str| host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-:[]".contains(&byte));
-        let usable = registry.as_deref().is_none_or(host) && repository.split('/').all(is_component) && is_tag(tag);
+        let usable = registry.as_deref().is_none_or(host) && is_repository(repository) && is_tag(tag);
         usable.then(|| Self { registry, repository: repository.to_owned(), tag: tag.to_owned() })
     }
-
-    /// Whether a text is a path in a registry.
-    #[must_use]
-    pub fn is_repository(text: &str) -> bool {
-        text.split('/').all(is_component)
-    }
-}
-
-fn is_component(text: &str) -> bool {
-    let letter = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
-    text.bytes().all(|byte| letter(byte) || b"._-".contains(&byte))
-        && text.bytes().next().is_some_and(letter)
-        && text.bytes().next_back().is_some_and(letter)
-}
-
-/// Whether a text is a tag (OCI distribution specification 1.1, "Pulling manifests").
-pub(crate) fn is_tag(text: &str) -> bool {
-    let word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
-    text.len() <= 128
-        && text.bytes().next().is_some_and(word)
-        && text.bytes().all(|byte| word(byte) || byte == b'.' || byte == b'-')
 }
 
 impl fmt::Display for ImageName {

@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use portolan_kube_facts::{is_repository, is_tag};
 use portolan_model::Digest;
 
 use crate::media::ManifestContent;
-use crate::name::is_tag;
 use crate::store::from_text;
 use crate::{BundleError, BundleIndex, ImageName};
 
@@ -64,7 +64,7 @@ pub fn plan_push(
     for chart in &index.charts {
         // A tag cannot hold a plus; helm writes an underscore in its place (helm 3.22.0, `pkg/registry/client.go`).
         let tag = chart.version.replace('+', "_");
-        if !ImageName::is_repository(&chart.name) || !is_tag(&tag) {
+        if !is_repository(&chart.name) || !is_tag(&tag) {
             let detail = format!("{} {} cannot be a name in a registry", chart.name, chart.version);
             return Err(BundleError::Unreadable { at: chart.path.clone(), detail });
         }

@@ -138,7 +138,9 @@ pub(crate) enum Command {
     #[command(before_help = "Example:\n  portolan apply upgrade.plan")]
     Apply(ApplyArgs),
     /// Surveys, plans, rehearses, applies and verifies in one go
-    #[command(before_help = "Example:\n  portolan upgrade --sim openshift-2.8 --to 2.20 --yes")]
+    #[command(
+        before_help = "Example:\n  portolan upgrade --sim openshift-2.8 --to 2.20 --yes\n  portolan upgrade --to 2.20 --bundle FILE --registry registry.example:5000 -f custom-env.yaml"
+    )]
     Upgrade(UpgradeArgs),
     /// Protects the data where nothing is upgraded today: volumes outlive their PVCs, PVCs outlive the chart
     #[command(before_help = "Example:\n  portolan protect --dry-run\n  portolan protect --sim openshift-2.8 --yes")]
@@ -179,7 +181,7 @@ pub(crate) enum Command {
 pub(crate) struct SurveyArgs {}
 
 /// The options of [`UpgradeOptions`]: a plan that is made already has no place for them.
-const TARGET: [&str; 14] = [
+const TARGET: [&str; 17] = [
     "to",
     "via",
     "chart",
@@ -187,6 +189,9 @@ const TARGET: [&str; 14] = [
     "username",
     "password_stdin",
     "plain_http",
+    "registry",
+    "bundle",
+    "ca_file",
     "values",
     "set",
     "answers",
@@ -211,15 +216,24 @@ pub(crate) struct UpgradeOptions {
     /// The repository to fetch charts from: https://HOST/PATH, or oci://REGISTRY/PATH with or without the chart's name
     #[arg(long, value_name = "URL", conflicts_with = "chart")]
     pub(crate) repo: Option<String>,
-    /// Who logs in there; without it, the logins that helm knows are used
+    /// Who logs in there, or without --repo at --registry; without it, the logins that helm and docker know are used
     #[arg(long, value_name = "NAME")]
     pub(crate) username: Option<String>,
-    /// Reads the password from standard input; without it, it is taken from PORTOLAN_REPO_PASSWORD
+    /// Reads the password from standard input; without it, that for --repo is taken from PORTOLAN_REPO_PASSWORD
     #[arg(long, requires = "username")]
     pub(crate) password_stdin: bool,
     /// Speaks to a registry without TLS
     #[arg(long)]
     pub(crate) plain_http: bool,
+    /// The registry of a site without internet access: every image of the new version has to be there
+    #[arg(long, value_name = "HOST[:PORT][/PATH]")]
+    pub(crate) registry: Option<String>,
+    /// The vendor's bundle to take charts and images from; `upgrade` and `apply` push it to --registry first
+    #[arg(long, value_name = "FILE", requires = "registry", conflicts_with_all = ["chart", "repo"])]
+    pub(crate) bundle: Option<PathBuf>,
+    /// Certificates of a CA to trust for --registry beside those of the system, in PEM
+    #[arg(long, value_name = "FILE", requires = "registry")]
+    pub(crate) ca_file: Option<PathBuf>,
     /// Values beside those of the recipes
     #[arg(long, short = 'f', value_name = "FILE")]
     pub(crate) values: Vec<PathBuf>,
@@ -241,6 +255,14 @@ pub(crate) struct UpgradeOptions {
     /// Why it is accepted
     #[arg(long, value_name = "TEXT", requires = "accept")]
     pub(crate) reason: Option<String>,
+}
+
+impl UpgradeOptions {
+    /// Whether charts are fetched from a repository or a registry.
+    pub(crate) fn fetches(&self) -> bool {
+        let registry = |path: &PathBuf| portolan_adapters::charts::ChartSource::is_registry(&path.to_string_lossy());
+        self.repo.is_some() || self.chart.iter().any(registry)
+    }
 }
 
 /// How a plan is shown.

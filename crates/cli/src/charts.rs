@@ -36,9 +36,9 @@ pub(crate) async fn offered(
         [address] => Some(listing(global, options, book, address, output).await?),
         _ => return Err(Finding::blocking(Code::BadOption, "more than one registry is named").next("name one of them")),
     };
-    if there.is_none() && (options.username.is_some() || options.plain_http) {
-        let found = "a login or --plain-http without a repository";
-        return Err(Finding::blocking(Code::BadOption, found).next("add --repo URL"));
+    if there.is_none() && options.registry.is_none() && (options.username.is_some() || options.plain_http) {
+        let found = "a login or --plain-http without a repository or a registry";
+        return Err(Finding::blocking(Code::BadOption, found).next("add --repo URL or --registry HOST:PORT"));
     }
     match target {
         _ if there.is_some() || !paths.is_empty() => {}

@@ -14,6 +14,7 @@ mod output;
 mod prepare;
 mod private_file;
 mod progress;
+mod site;
 
 use args::{Cli, Command};
 use output::Output;

@@ -11,15 +11,17 @@ use portolan_model::{Accepted, Code, Content, Fetched, Finding, Plan, PlanFile, 
 use portolan_recipe::RecipeSet;
 use portolan_rehearse::Rehearsal;
 use portolan_report::{Commands, Document};
-use portolan_workflow::{Limits, Planned, Rehearse, Target, UpgradeRequest};
+use portolan_workflow::{Catalog, Limits, PlanOptions, Planned, Rehearse, Target, UpgradeRequest};
 use serde_json::{Value, json};
 
 use crate::answers;
 use crate::args::{Global, UpgradeOptions};
 use crate::charts;
+use crate::commands::apply::Going;
 use crate::commands::runs;
 use crate::options;
 use crate::output::Output;
+use crate::site::Site;
 
 /// What a plan is made from and with.
 pub(crate) struct PreparedPlan {
@@ -31,9 +33,27 @@ pub(crate) struct PreparedPlan {
     pub(crate) file: PlanFile,
     /// Its rehearsal, if one was asked for and there is something to do.
     pub(crate) rehearsal: Option<Rehearsal>,
+    /// The registry and the bundle of a site without internet access.
+    pub(crate) site: Option<Site>,
 }
 
 impl PreparedPlan {
+    /// The plan about to be carried out.
+    pub(crate) fn going(&self, yes: bool) -> Going<'_> {
+        let access = self.site.as_ref().map(|site| &site.source.access);
+        Going { survey: &self.survey, file: &self.file, access, yes }
+    }
+
+    /// Pushes the bundle that the plan's images come from, if nothing keeps the plan from being applied.
+    pub(crate) async fn push(&self, output: &Output) -> Result<(), Finding> {
+        match &self.site {
+            Some(site) if !self.file.plan.hops.is_empty() && self.file.plan.blocking().next().is_none() => {
+                site.push(output).await
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// The plan for people, and before it where its charts were fetched.
     pub(crate) fn page(&self, commands: Commands) -> Document {
         let name = self.book.product.repository.as_ref().map_or("charts", |repository| &repository.name);
@@ -73,6 +93,8 @@ pub(crate) struct PreparedRequest {
     pub(crate) request: UpgradeRequest,
     /// Where the charts were fetched.
     fetched: Vec<Fetched>,
+    /// The registry and the bundle of a site without internet access.
+    site: Option<Site>,
 }
 
 /// Surveys an installation, and says what its upgrade is to be.
@@ -85,8 +107,17 @@ pub(crate) async fn request(
     let (book, mut survey) = survey(global, target).await?;
     survey.go_on_from_deployed();
     // Before charts are fetched. A survey can do without a helm; this says why there is none.
-    portolan_workflow::usable_helm(target, &survey).await?;
-    let catalog = charts::offered(global, target, options, &book, output).await?;
+    let site = Site::named(global, options).await?;
+    let with_helm = |finding| match &site {
+        Some(site) => site.with_helm(finding),
+        None => finding,
+    };
+    portolan_workflow::usable_helm(target, &survey).await.map_err(with_helm)?;
+    let bundled = site.as_ref().map(|site| site.charts(&book)).transpose()?.flatten();
+    let catalog = match bundled {
+        Some(charts) => Catalog::new(charts, None),
+        None => charts::offered(global, target, options, &book, output).await?,
+    };
     let stops: Vec<&String> =
         if options.to.is_some() { options.via.iter().chain(&options.to).collect() } else { Vec::new() };
     let way = catalog.choose(&survey.inventory.release.chart, &stops)?;
@@ -100,7 +131,7 @@ pub(crate) async fn request(
         accepted: accepted(options)?,
         limits: limits(options)?,
     };
-    Ok(PreparedRequest { book, survey, request, fetched })
+    Ok(PreparedRequest { book, survey, request, fetched, site })
 }
 
 /// Surveys an installation, and plans its upgrade.
@@ -111,10 +142,15 @@ pub(crate) async fn plan(
     rehearses: Rehearse,
     output: &Output,
 ) -> Result<PreparedPlan, Finding> {
-    let PreparedRequest { book, survey, request, fetched } = request(global, target, options, output).await?;
-    let Planned { mut file, rehearsal } = portolan_workflow::plan(target, &survey, &book, &request, rehearses).await?;
+    let PreparedRequest { book, survey, request, fetched, site } = request(global, target, options, output).await?;
+    let plan_options = PlanOptions { rehearses, images: site.as_ref().map(|site| &site.source) };
+    let planned = portolan_workflow::plan(target, &survey, &book, &request, plan_options).await?;
+    let Planned { mut file, rehearsal, images } = planned;
+    if let (Some(site), Some(images)) = (&site, images.filter(|_| !file.plan.hops.is_empty())) {
+        output.say(&site.told(images));
+    }
     file.fetched = fetched;
-    Ok(PreparedPlan { book, survey, file, rehearsal })
+    Ok(PreparedPlan { book, survey, file, rehearsal, site })
 }
 
 /// The time limits that the user gives.

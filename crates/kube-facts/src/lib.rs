@@ -9,6 +9,7 @@ mod claim_resize;
 mod claim_use;
 mod created_pod;
 mod identity;
+mod image;
 mod immutable;
 mod kind;
 mod ownership;
@@ -30,6 +31,7 @@ pub use created_pod::created_pod;
 pub use identity::{
     FsGroupSupport, HandOver, fs_group, fs_group_support, hand_over, run_as_group, run_as_user, supplemental_groups,
 };
+pub use image::{ImageField, ImageReference, images, is_repository, is_tag};
 pub use immutable::immutable_violations;
 pub use kind::Kind;
 pub use ownership::{

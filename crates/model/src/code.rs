@@ -304,6 +304,14 @@ codes! {
         "the image or chart named is not complete there", "see what the registry says, settle it, and run the same command again: it goes on where it was";
     RegistryDiffers = 624, Error, "the registry holds something else than what was pushed",
         "nodes would pull that", "find out what stands between Portolan and the registry, then push again";
+    ImageMissing = 631, Blocked, "the registry does not have an image of the new version",
+        "its pods would not start, with the upgrade half done", "push it: portolan bundle push FILE --to REGISTRY, then make the plan again";
+    ImageElsewhere = 632, Blocked, "an image comes from another registry",
+        "a site without internet access cannot reach it, and its pods would not start", "give the chart the values that name the registry of the site, or accept it if nodes reach that registry or a mirror of it";
+    ImagesNotChecked = 633, Blocked, "an image cannot be looked for",
+        "what was not seen is not known to be there", "check the address, the network and the CA (--ca-file), or log in with docker login or podman login to the same HOST:PORT; then make the plan again";
+    ImageReplaced = 634, Done, "a push gives another image a name that is in use",
+        "pods that start from this name get the bundle's image", "see whether the one in the registry was built by the site; portolan bundle push replaces it";
 }
 
 impl Code {
@@ -325,6 +333,7 @@ impl Code {
             | Self::OtherDatabaseName
             | Self::NotReadyBefore
             | Self::LeftOut
+            | Self::ImageElsewhere
             | Self::NotForeseen => Acceptance::Whole,
             Self::HookReachesStorage | Self::NotModelled => Acceptance::PerVolume,
             _ => Acceptance::Never,

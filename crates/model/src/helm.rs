@@ -16,7 +16,7 @@ pub struct ReleaseId {
 }
 
 /// A chart: name and version.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct ChartId {
     /// The chart's name.
     pub name: String,

@@ -62,7 +62,7 @@ pub use names::{Ref, Rv, Uid};
 pub use object::Object;
 pub use plan::{
     Accepted, Change, Fetched, Field, Hop, MovedTo, NewClaim, ObjectChange, Plan, PlanFile, PlannedValue, Precondition,
-    ProtectedVolume, Right, Unmodelled, ValueChange,
+    ProtectedVolume, Right, SiteRegistry, Unmodelled, ValueChange,
 };
 pub use rendering::{ClusterRead, Overlay, RenderJob, Rendered, Rendering};
 pub use route::{RouteLook, RouteSeen};

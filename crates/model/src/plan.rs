@@ -44,8 +44,45 @@ pub struct Plan {
     pub without: Vec<String>,
     /// Findings that somebody accepted by their code, with the reason.
     pub accepted: Vec<Accepted>,
+    /// The registry that all images of the plan have to come from; `None` for a site that reaches the internet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub registry: Option<SiteRegistry>,
     /// What the planner has to say.
     pub findings: Vec<Finding>,
+}
+
+/// The registry of a site without internet access, and how this machine reaches it. The login is not part of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SiteRegistry {
+    /// Host, with the port where there is one, as images name it: `registry.example:5000`.
+    pub host: String,
+    /// The path in front of what a bundle's push puts there; may be empty.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub path: String,
+    /// Whether it is spoken to without TLS.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub plain_http: bool,
+    /// A file of certificates to trust beside those of the system.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca_file: Option<String>,
+}
+
+impl SiteRegistry {
+    /// Whether a host that an image names is this registry. A port that the scheme implies may be written or not.
+    #[must_use]
+    pub fn is(&self, host: &str) -> bool {
+        let port = if self.plain_http { ":80" } else { ":443" };
+        let plain = |host: &str| host.strip_suffix(port).unwrap_or(host).to_ascii_lowercase();
+        plain(&self.host) == plain(host)
+    }
+}
+
+impl std::fmt::Display for SiteRegistry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.host)?;
+        if self.path.is_empty() { Ok(()) } else { write!(f, "/{}", self.path) }
+    }
 }
 
 /// One version to the next.

@@ -1,5 +1,6 @@
 //! The planner and the linter.
 
+pub mod images;
 pub mod linter;
 pub mod planner;
 mod site_values;

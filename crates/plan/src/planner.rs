@@ -99,6 +99,7 @@ fn empty(inventory: &Inventory, helm: &HelmClient) -> Plan {
         databases: Vec::new(),
         without: Vec::new(),
         accepted: Vec::new(),
+        registry: None,
         findings: Vec::new(),
     }
 }

@@ -24,8 +24,8 @@ pub use boundary::{
 pub use names::{fill, object};
 pub use page::{From, PageLine, PageOp, PageReading, PageScript};
 pub use product::{
-    Advice, Database, InstallerValues, Minor, Password, Product, Refusal, ReleaseName, Repository, Route, Store,
-    Supported, VendorDoc,
+    Advice, Database, ImageInArgument, ImageInField, InstallerValues, Minor, Password, Product, ProductImages, Refusal,
+    ReleaseName, Repository, Route, Store, Supported, VendorDoc,
 };
 pub use server::{Image, ImagePattern, ServerSpec, image_name};
 pub use transform::{Transform, TransformError};

@@ -42,6 +42,44 @@ pub struct Product {
     /// Where the platform is reached: the first that is there tells its domain.
     #[serde(default)]
     pub routes: Vec<Route>,
+    /// Where the charts' images come from.
+    #[serde(default)]
+    pub images: ProductImages,
+}
+
+/// What is known of the charts' images.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct ProductImages {
+    /// What makes a chart's images name a registry of the site: an option of `portolan plan`, by the chart's name.
+    #[serde(default)]
+    pub registry_option: BTreeMap<String, String>,
+    /// Fields that name an image and are no pod's.
+    #[serde(default)]
+    pub fields: Vec<ImageInField>,
+    /// Arguments of a program that name an image which it starts.
+    #[serde(default)]
+    pub arguments: Vec<ImageInArgument>,
+}
+
+/// A field of an object that names an image: of a custom resource, or a key of a `ConfigMap`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ImageInField {
+    /// `Kind/name` or `Kind.group/name`; `*` in place of the name for every object of the kind.
+    pub object: String,
+    /// The field: a JSON pointer.
+    pub at: String,
+}
+
+/// An argument of a container that names an image.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ImageInArgument {
+    /// As in [`ImageInField`].
+    pub object: String,
+    /// What stands before the image: `--prometheus-config-reloader=`.
+    pub prefix: String,
 }
 
 /// A workload that holds data and is no database.

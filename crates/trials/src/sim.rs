@@ -8,7 +8,7 @@ use portolan_inventory::Survey;
 use portolan_model::{ChartId, Finding, JournalRecord, Object, Outcome, PlanFile, Ref, Request, ValueAnswers};
 use portolan_recipe::RecipeSet;
 use portolan_rehearse::{Installation, World};
-use portolan_workflow::{Catalog, InMemory, Limits, Rehearse, Simulated, Stops, Target, UpgradeRequest};
+use portolan_workflow::{Catalog, InMemory, Limits, PlanOptions, Rehearse, Simulated, Stops, Target, UpgradeRequest};
 use serde_json::{Value, json};
 
 /// A fresh installation.
@@ -89,8 +89,14 @@ pub fn plan_surveyed(found: &Survey, world: &World, to: &[&str], without: &[&str
 /// What the planner says.
 pub fn plan_on(target: &Target, found: &Survey, to: &[&str], without: &[&str]) -> Result<PlanFile, Finding> {
     let request = request(&found.inventory.release.chart, to, without)?;
-    now(portolan_workflow::plan(target, found, &RecipeSet::builtin(), &request, Rehearse::No))
-        .map(|planned| planned.file)
+    now(portolan_workflow::plan(
+        target,
+        found,
+        &RecipeSet::builtin(),
+        &request,
+        PlanOptions { rehearses: Rehearse::No, images: None },
+    ))
+    .map(|planned| planned.file)
 }
 
 /// What a test does to a run: it is asked after each request and may kill the process.

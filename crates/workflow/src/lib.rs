@@ -5,6 +5,7 @@
 
 mod charts;
 mod checks;
+mod images;
 mod planning;
 mod run;
 mod simulated;
@@ -12,8 +13,10 @@ mod survey;
 mod target;
 
 pub use charts::{Catalog, read_charts};
+pub use images::{ImageCount, ImageSource, missing_images};
 pub use planning::{
-    Planned, PlannedValues, Protection, Rehearse, plan, plan_values, protect, rehearse, rendered, usable_helm,
+    PlanOptions, Planned, PlannedValues, Protection, Rehearse, plan, plan_values, protect, rehearse, rendered,
+    usable_helm,
 };
 pub use run::{InMemory, Kill, Meddle, RunDriver, Serve, Stops, Verified, apply, ask_routes, drift, verify};
 pub use simulated::{Render, SavedSurvey, Simulated};

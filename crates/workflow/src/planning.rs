@@ -15,6 +15,7 @@ use serde_json::Value;
 pub use portolan_plan::planner::Protection;
 
 use crate::checks::check_objects;
+use crate::images::{ImageCount, ImageSource};
 use crate::simulated::Simulated;
 use crate::target::Target;
 
@@ -24,6 +25,17 @@ pub struct Planned {
     pub file: PlanFile,
     /// `None` if none was asked for, or if there is nothing to do.
     pub rehearsal: Option<Rehearsal>,
+    /// The images that were asked for; `None` if none were.
+    pub images: Option<ImageCount>,
+}
+
+/// How a plan is made.
+#[derive(Clone, Copy)]
+pub struct PlanOptions<'a> {
+    /// Whether it is rehearsed.
+    pub rehearses: Rehearse,
+    /// Where all of its images have to come from; `None` for a site that reaches the internet.
+    pub images: Option<&'a ImageSource>,
 }
 
 /// Whether a plan is rehearsed while the API server is asked about its objects.
@@ -35,17 +47,17 @@ pub enum Rehearse {
     No,
 }
 
-/// Plans an upgrade: renders every hop, asks the databases' servers for their versions meanwhile, checks the planned objects
-/// against the cluster.
+/// Plans an upgrade: renders every hop, asks the databases' servers for their versions meanwhile and the site's registry for the
+/// images, checks the planned objects against the cluster.
 ///
 /// # Errors
-/// As [`Planning::new`]; and if a chart cannot be rendered.
+/// As [`Planning::new`]; and if a chart cannot be rendered, or the registry's address is not usable.
 pub async fn plan(
     target: &Target,
     survey: &Survey,
     book: &RecipeSet,
     request: &UpgradeRequest,
-    rehearses: Rehearse,
+    options: PlanOptions<'_>,
 ) -> Result<Planned, Finding> {
     let helm = usable_helm(target, survey).await?;
     let mut planning = Planning::new(survey, book, request, &helm)?;
@@ -54,10 +66,16 @@ pub async fn plan(
     // Helm does not wait for the databases, nor they for helm.
     let (servers, rendered) = tokio::join!(servers, renderings);
     rendered?;
+    let mut images = None;
+    if let Some(source) = options.images {
+        let (count, findings) = crate::images::check(&planning.images(), source, &book.product).await?;
+        planning.images_from(source.registry.clone(), findings);
+        images = Some(count);
+    }
     let objects = planning.renderings().to_vec();
     let mut file = planning.finish(&servers)?;
     // The answers of the API server change nothing that is rehearsed.
-    let rehearsal = (rehearses == Rehearse::BesideChecks && !file.plan.hops.is_empty()).then(|| {
+    let rehearsal = (options.rehearses == Rehearse::BesideChecks && !file.plan.hops.is_empty()).then(|| {
         let world = target.world(survey, &KnownDatabase::of_plan(&file.plan));
         let file = file.clone();
         tokio::task::spawn_blocking(move || rehearse(&world, &file))
@@ -67,7 +85,7 @@ pub async fn plan(
         Some(task) => Some(task.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))),
         None => None,
     };
-    Ok(Planned { file, rehearsal })
+    Ok(Planned { file, rehearsal, images })
 }
 
 /// What each hop of an upgrade renders, Secrets in clear.

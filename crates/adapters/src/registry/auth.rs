@@ -42,9 +42,18 @@ impl Challenge {
     }
 }
 
-/// What a token is asked for: the right to push to the first repository, and to read the others.
-pub(super) fn scope(repositories: &[&str]) -> String {
-    let actions = |at: usize| if at == 0 { "pull,push" } else { "pull" };
+/// What a token is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// Reading.
+    Pull,
+    /// Pushing to the first of several repositories, and reading the others.
+    Push,
+}
+
+/// What a token is asked for.
+pub(super) fn scope(purpose: Purpose, repositories: &[&str]) -> String {
+    let actions = |at: usize| if at == 0 && purpose == Purpose::Push { "pull,push" } else { "pull" };
     let scopes = repositories.iter().enumerate().map(|(at, name)| format!("repository:{name}:{}", actions(at)));
     scopes.collect::<Vec<_>>().join(" ")
 }
@@ -101,7 +110,8 @@ mod tests {
 
     #[test]
     fn a_token_is_for_pushing_here_and_reading_there() {
-        assert_eq!(scope(&["a/b", "c"]), "repository:a/b:pull,push repository:c:pull");
+        assert_eq!(scope(Purpose::Push, &["a/b", "c"]), "repository:a/b:pull,push repository:c:pull");
+        assert_eq!(scope(Purpose::Pull, &["a/b"]), "repository:a/b:pull");
         assert_eq!(token(br#"{"access_token": "t"}"#).as_deref(), Some("t"));
         assert_eq!(token(b"{}"), None);
         assert_eq!(errors(br#"{"errors": [{"code": "DENIED", "message": "no"}]}"#).as_deref(), Some("DENIED no"));

@@ -11,7 +11,7 @@ use portolan_model::{Code, Digest, Finding};
 use reqwest::{Body, Client, RequestBuilder, Response, StatusCode, Url};
 use tokio::sync::Mutex;
 
-use super::auth::{self, Challenge};
+use super::auth::{self, Challenge, Purpose};
 use crate::charts::Login;
 
 /// What is accepted as a manifest.
@@ -24,7 +24,7 @@ const LONGEST: usize = 4 << 20;
 /// How a registry is reached.
 #[derive(Clone, Debug, Default)]
 pub struct RegistryAccess {
-    /// The login; without one, pushing is tried without.
+    /// The login; without one, it is tried without.
     pub login: Option<Login>,
     /// Whether the registry is spoken to without TLS.
     pub plain_http: bool,
@@ -35,6 +35,7 @@ pub struct RegistryAccess {
 /// A registry.
 pub(super) struct Registry {
     pub(super) host: String,
+    purpose: Purpose,
     base: Url,
     http: Client,
     login: Option<Login>,
@@ -42,6 +43,15 @@ pub(super) struct Registry {
     challenge: Mutex<Option<Challenge>>,
     /// Tokens, by what they are for.
     tokens: Mutex<HashMap<String, String>>,
+}
+
+/// What a registry says of a manifest.
+pub(super) enum ManifestHead {
+    /// It is there, with this digest.
+    There(Option<Digest>),
+    Absent,
+    /// It does not say; why.
+    Refused(String),
 }
 
 /// Where a blob is to be sent, or that this is not needed.
@@ -52,7 +62,7 @@ pub(super) enum Upload {
 }
 
 impl Registry {
-    pub(super) fn new(host: &str, access: &RegistryAccess) -> Result<Self, Finding> {
+    pub(super) fn new(host: &str, access: &RegistryAccess, purpose: Purpose) -> Result<Self, Finding> {
         // Two features of one dependency can leave rustls without a default; an earlier choice is kept.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let bad = |found: String| Finding::blocking(Code::BadOption, found);
@@ -78,6 +88,7 @@ impl Registry {
         let http = http.build().map_err(|error| bad("no HTTP client can be made".into()).with(causes(&error)))?;
         Ok(Self {
             host: host.to_owned(),
+            purpose,
             base,
             http,
             login: access.login.clone(),
@@ -146,6 +157,25 @@ impl Registry {
         Err(self.refused(&format!("{repository}: {digest}"), response).await)
     }
 
+    /// Whether there is a manifest under a tag or a digest, and which, where the registry says so.
+    pub(super) async fn head_manifest(&self, repository: &str, reference: &str) -> Result<ManifestHead, Finding> {
+        let url = self.url(&format!("{repository}/manifests/{reference}"));
+        let request = || self.http.head(url.clone()).header(ACCEPT, MANIFESTS.join(", "));
+        let response = self.call(&[repository], request).await?;
+        let host = &self.host;
+        Ok(match response.status() {
+            status if status.is_success() => {
+                let digest = response.headers().get("docker-content-digest").and_then(|value| value.to_str().ok());
+                ManifestHead::There(digest.and_then(Digest::parse))
+            }
+            StatusCode::NOT_FOUND => ManifestHead::Absent,
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN if self.login.is_none() => {
+                ManifestHead::Refused(format!("{host} wants a login"))
+            }
+            status => ManifestHead::Refused(format!("{host} answered with HTTP status {}", status.as_u16())),
+        })
+    }
+
     /// The manifest under a tag or a digest: its text, as it is.
     pub(super) async fn manifest(&self, repository: &str, reference: &str) -> Result<Option<Vec<u8>>, Finding> {
         let url = self.url(&format!("{repository}/manifests/{reference}"));
@@ -211,7 +241,7 @@ impl Registry {
         if response.status() != StatusCode::UNAUTHORIZED || !self.note_challenge(&response).await {
             return Ok(response);
         }
-        self.tokens.lock().await.remove(&auth::scope(repositories));
+        self.tokens.lock().await.remove(&auth::scope(self.purpose, repositories));
         self.send(self.authorized(request(), repositories).await?).await
     }
 
@@ -229,7 +259,7 @@ impl Registry {
         match (challenge, &self.login) {
             (Some(Challenge::Basic), Some(login)) => Ok(request.basic_auth(&login.username, Some(&login.password))),
             (Some(Challenge::Bearer { realm, service }), _) => {
-                let token = self.token(&realm, service.as_deref(), &auth::scope(repositories)).await?;
+                let token = self.token(&realm, service.as_deref(), &auth::scope(self.purpose, repositories)).await?;
                 Ok(request.bearer_auth(token))
             }
             _ => Ok(request),

@@ -1,6 +1,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use portolan_adapters::registry::RegistryAccess;
 use portolan_adapters::store::{self, RunStore};
 use portolan_inventory::Survey;
 use portolan_model::{
@@ -18,7 +19,7 @@ use crate::commands::{runs, unfinished};
 use crate::options;
 use crate::output::Output;
 use crate::progress::ProgressPrinter;
-use crate::{confirm, prepare};
+use crate::{confirm, prepare, site};
 
 /// Carries out a plan.
 pub(crate) async fn run(global: &Global, args: &ApplyArgs, output: &Output) -> Result<Exit, Finding> {
@@ -58,24 +59,31 @@ async fn begin(global: &Global, args: &ApplyArgs, output: &Output) -> Result<Exi
     if let Some(words) = options::simulated(&target) {
         output.say(&words);
     }
-    let (survey, file) = match &args.plan {
+    match &args.plan {
         Some(name) => {
             let file = named(global, &target, name)?;
             let survey = prepare::survey_for(global, &target, &file.plan).await?;
-            (survey, file)
+            let going = Going { survey: &survey, file: &file, access: None, yes: args.yes };
+            proceed(global, target, &going, output).await
         }
         None => {
             let prepared = unfinished::plan(global, &target, &args.target, Rehearse::No, output).await?;
             output.page(&prepared.page(args.commands.shown()))?;
-            (prepared.survey, prepared.file)
+            prepared.push(output).await?;
+            proceed(global, target, &prepared.going(args.yes), output).await
         }
-    };
-    if file.plan.hops.is_empty() {
+    }
+}
+
+/// Carries out a plan, if it has anything to do.
+async fn proceed(global: &Global, target: Target, going: &Going<'_>, output: &Output) -> Result<Exit, Finding> {
+    let plan = &going.file.plan;
+    if plan.hops.is_empty() {
         output.value(&[(); 0])?;
-        output.say(&format!("Nothing to do: {} is installed.", file.plan.from));
+        output.say(&format!("Nothing to do: {} is installed.", plan.from));
         return Ok(Exit::Done);
     }
-    carry_out(global, target, &survey, &file, args.yes, output).await
+    carry_out(global, target, going, output).await
 }
 
 /// A plan by its file, or by the id of a run.
@@ -91,15 +99,26 @@ fn named(global: &Global, target: &Target, name: &str) -> Result<PlanFile, Findi
     prepare::of_run(&RunStore::open(&info.folder)?)
 }
 
+/// A plan that is about to be carried out.
+pub(crate) struct Going<'a> {
+    /// What was found just before.
+    pub(crate) survey: &'a Survey,
+    /// The plan with the objects that it refers to.
+    pub(crate) file: &'a PlanFile,
+    /// How the plan's registry is reached; `None` for the logins that docker, podman and helm know.
+    pub(crate) access: Option<&'a RegistryAccess>,
+    /// Whether nobody is asked.
+    pub(crate) yes: bool,
+}
+
 /// Rehearses, asks, and runs; shared with `upgrade`.
 pub(crate) async fn carry_out(
     global: &Global,
     target: Target,
-    survey: &Survey,
-    file: &PlanFile,
-    yes: bool,
+    going: &Going<'_>,
     output: &Output,
 ) -> Result<Exit, Finding> {
+    let &Going { survey, file, yes, .. } = going;
     let plan = Arc::new(file.plan.clone());
     same_cluster(&survey.inventory.cluster.uid, &plan)?;
     if matches!(target, Target::Cluster(_)) {
@@ -123,6 +142,7 @@ pub(crate) async fn carry_out(
             return Err(finding.clone());
         }
         target.check_rights(&plan).await?;
+        check_images(global, going, output).await?;
         rehearsed = Some(rehearsal);
         if !yes && !matches!(target, Target::Simulated(_)) {
             confirm(&plan)?;
@@ -166,6 +186,20 @@ pub(crate) async fn carry_out(
         now: &now,
     };
     finish(&driver, &plan, &end, output)
+}
+
+/// Whether the registry that a plan is bound to has all of its images, just before the first write.
+async fn check_images(global: &Global, going: &Going<'_>, output: &Output) -> Result<(), Finding> {
+    let Some(registry) = &going.file.plan.registry else { return Ok(()) };
+    let access = match going.access {
+        Some(access) => access.clone(),
+        None => site::access(registry, None)?,
+    };
+    let product = options::book(global)?.product;
+    let mut missing = portolan_workflow::missing_images(going.file, &access, &product).await?;
+    let Some(last) = missing.pop() else { return Ok(()) };
+    output.findings(&missing);
+    Err(last)
 }
 
 fn confirm(plan: &Plan) -> Result<(), Finding> {

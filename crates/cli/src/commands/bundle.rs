@@ -35,7 +35,8 @@ pub(crate) async fn run(global: &Global, args: &BundleArgs, output: &Output) -> 
     Ok(Exit::Done)
 }
 
-fn page(report: &PushReport) -> Document {
+/// What a push did, for people.
+pub(crate) fn page(report: &PushReport) -> Document {
     let before = |before: &TagBefore| match before {
         TagBefore::Absent => "new".to_owned(),
         TagBefore::Same => "already there".to_owned(),
@@ -53,7 +54,7 @@ fn page(report: &PushReport) -> Document {
 }
 
 /// The index of a bundle. Reading and hashing takes a while, and blocks.
-async fn index(global: &Global, file: &Path) -> Result<BundleIndex, Finding> {
+pub(crate) async fn index(global: &Global, file: &Path) -> Result<BundleIndex, Finding> {
     let root = store::root(global.state_dir.as_deref())?;
     let file = file.to_owned();
     let failed = "reading the bundle failed";
@@ -75,10 +76,21 @@ async fn push(global: &Global, options: &PushOptions, output: &Output) -> Result
             .next(format!("portolan bundle inspect {}", options.file.display())));
     }
     let plan = portolan_bundle::plan_push(&index, &target.path, &names).map_err(|error| error.finding())?;
+    send((&options.file, &index), &plan, &target, &access, output).await
+}
+
+/// Pushes what is planned, and says now and then how far it is.
+pub(crate) async fn send(
+    (file, index): (&Path, &BundleIndex),
+    plan: &PushPlan,
+    target: &PushTarget,
+    access: &RegistryAccess,
+    output: &Output,
+) -> Result<PushReport, Finding> {
     let progress = PushProgress::default();
-    let pushing = registry::push(&options.file, &index, &plan, &target, &access, &progress);
+    let pushing = registry::push(file, index, plan, target, access, &progress);
     tokio::pin!(pushing);
-    let (begun, total) = (Instant::now(), total(&index, &plan));
+    let (begun, total) = (Instant::now(), total(index, plan));
     let mut ticks = tokio::time::interval(EVERY);
     ticks.tick().await;
     loop {

@@ -20,5 +20,6 @@ pub(crate) async fn run(global: &Global, args: &UpgradeArgs, output: &Output) ->
         return Ok(Exit::Done);
     }
     output.page(&prepared.page(args.commands.shown()))?;
-    apply::carry_out(global, target, &prepared.survey, &prepared.file, args.yes, output).await
+    prepared.push(output).await?;
+    apply::carry_out(global, target, &prepared.going(args.yes), output).await
 }

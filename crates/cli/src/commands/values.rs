@@ -38,7 +38,7 @@ pub(crate) async fn run(global: &Global, args: &ValuesArgs, output: &Output) -> 
 
 /// Whether nothing says what to upgrade to.
 fn is_only_today(options: &UpgradeOptions) -> bool {
-    options.to.is_none() && options.chart.is_empty() && options.repo.is_none()
+    options.to.is_none() && options.chart.is_empty() && options.repo.is_none() && options.bundle.is_none()
 }
 
 async fn on_the_way(

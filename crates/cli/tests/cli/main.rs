@@ -1,5 +1,6 @@
 //! The program as a user has it: command lines in, text, files and exit codes out.
 
+mod air_gap;
 mod baselines;
 mod crashes;
 mod help;

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use portolan_helm_compat::{manifest, record, values};
+use portolan_helm_compat::{chart, manifest, record, values};
 use portolan_model::{
     Carried, Code, DatabaseRef, Finding, HelmClient, Object, Overlay, Plan, PlanFile, Precondition, Ref, ReleaseId,
-    RenderJob, Rendered, Rendering, Severity,
+    RenderJob, Rendered, Rendering, Severity, SiteRegistry,
 };
 use portolan_recipe::RecipeSet;
 use serde_json::{Value, json};
@@ -21,6 +21,7 @@ use super::{
     Objects, Servers, UpgradeRequest, accept, api_versions, check, database_compat, empty, findings, mounts, overlay,
     preconditions, protected, unmodelled,
 };
+use crate::images::{ImageList, PlannedImage};
 use crate::linter;
 use portolan_inventory::survey::Survey;
 
@@ -49,6 +50,8 @@ pub struct Planning<'a> {
     objects: Objects,
     findings: Vec<Finding>,
     lookups: BTreeMap<Ref, Precondition>,
+    /// Where all images have to come from.
+    registry: Option<SiteRegistry>,
 }
 
 /// What a hop renders, Secrets in clear: for checks that need the objects as helm will send them. It stays in memory; the
@@ -128,6 +131,7 @@ impl<'a> Planning<'a> {
             objects: Objects::default(),
             findings: Vec::new(),
             lookups: BTreeMap::new(),
+            registry: None,
         })
     }
 
@@ -213,6 +217,24 @@ impl<'a> Planning<'a> {
         &self.renderings
     }
 
+    /// The images of what was rendered until now, by name.
+    #[must_use]
+    pub fn images(&self) -> Vec<PlannedImage> {
+        let mut all = ImageList::new(&self.resolved.book.product, &self.survey.inventory.release.id);
+        for (input, rendering) in self.inputs.iter().zip(&self.renderings) {
+            all.hop(&input.pick.id, &rendering.objects, &rendering.hooks);
+            let chart = chart::read(&input.pick.archive).map(|chart| chart.values).unwrap_or_default();
+            all.values(&values::merge(&chart, &input.after));
+        }
+        all.images()
+    }
+
+    /// Binds the plan to the registry that its images have to come from, and adds what was found there.
+    pub fn images_from(&mut self, registry: SiteRegistry, findings: Vec<Finding>) {
+        self.registry = Some(registry);
+        self.findings.extend(findings);
+    }
+
     /// The user-supplied values that the release has at the end, passwords included, and those of them that come out of Secrets.
     #[must_use]
     pub fn values_at_end(&self) -> Option<(&Value, &[Carried])> {
@@ -242,6 +264,7 @@ impl<'a> Planning<'a> {
             databases: self.databases(),
             without: self.request.without.clone(),
             accepted: self.request.accepted.clone(),
+            registry: self.registry.take(),
             findings: findings::at_start(&self.resolved, &self.inputs, &self.request.offered),
             ..empty(inventory, self.helm)
         };

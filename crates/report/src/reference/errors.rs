@@ -35,7 +35,7 @@ const HUNDREDS: [(u16, &str); 6] = [
     (3, "While a plan is carried out"),
     (4, "While the result is verified"),
     (5, "While a plan is rehearsed"),
-    (6, "While a bundle is read or pushed"),
+    (6, "While a bundle is read or pushed, and images are looked for"),
 ];
 
 /// Codes that somebody may take upon themselves.

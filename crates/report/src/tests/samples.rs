@@ -218,6 +218,7 @@ pub(super) fn plan() -> Plan {
         databases: vec![database()],
         without: Vec::new(),
         accepted: Vec::new(),
+        registry: None,
         findings: vec![Finding::warning(Code::NotVisible, "storage classes may not be read")],
     }
 }

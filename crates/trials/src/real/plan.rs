@@ -8,7 +8,7 @@ use portolan_inventory::Survey;
 use portolan_model::{PlanFile, StepKind, ValueAnswers};
 use portolan_recipe::RecipeSet;
 use portolan_testkit::rig::PATIENCE;
-use portolan_workflow::{HopRendering, Limits, Rehearse, UpgradeRequest};
+use portolan_workflow::{HopRendering, Limits, PlanOptions, Rehearse, UpgradeRequest};
 use serde_json::Value;
 
 use super::{ClusterFixture, to_anyhow};
@@ -90,7 +90,13 @@ impl ClusterFixture<'_> {
 
     fn plan_found(&self, found: &Survey, request: &UpgradeRequest) -> Result<PlanFile> {
         let book = RecipeSet::builtin();
-        let planned = portolan_workflow::plan(&self.target, found, &book, request, Rehearse::No);
+        let planned = portolan_workflow::plan(
+            &self.target,
+            found,
+            &book,
+            request,
+            PlanOptions { rehearses: Rehearse::No, images: None },
+        );
         let mut file = self.runtime.block_on(planned).map_err(to_anyhow)?.file;
         set_ready_limit(&mut file, PATIENCE.as_secs());
         Ok(file)

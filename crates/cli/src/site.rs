@@ -1,0 +1,143 @@
+//! A site without internet access: its registry, and the bundle that the images and charts come from.
+
+use std::path::{Path, PathBuf};
+
+use portolan_adapters::bundles;
+use portolan_adapters::charts::Files;
+use portolan_adapters::registry::{PushTarget, RegistryAccess};
+use portolan_bundle::{BundleIndex, BundleSupply, FileKind, PushPlan};
+use portolan_helm_compat::chart::PackedChart;
+use portolan_model::{Code, Finding, SiteRegistry};
+use portolan_recipe::RecipeSet;
+use portolan_workflow::{ImageCount, ImageSource};
+
+use crate::args::{Global, UpgradeOptions};
+use crate::charts::login;
+use crate::commands::bundle;
+use crate::options;
+use crate::output::Output;
+
+/// What the options say of a site without internet access.
+pub(crate) struct Site {
+    /// Where the images have to come from.
+    pub(crate) source: ImageSource,
+    bundle: Option<SiteBundle>,
+}
+
+/// A bundle, and what a push of it puts into the site's registry.
+struct SiteBundle {
+    file: PathBuf,
+    index: BundleIndex,
+    push: PushPlan,
+    target: PushTarget,
+}
+
+impl Site {
+    /// What the options name; `None` without `--registry`. A bundle is read here.
+    pub(crate) async fn named(global: &Global, options: &UpgradeOptions) -> Result<Option<Self>, Finding> {
+        let Some(address) = &options.registry else { return Ok(None) };
+        let target = PushTarget::parse(address).map_err(|finding| {
+            finding.next("--registry HOST[:PORT][/PATH], such as --registry registry.example:5000/runai")
+        })?;
+        let registry = SiteRegistry {
+            host: target.host.clone(),
+            path: target.path.clone(),
+            plain_http: options.plain_http,
+            ca_file: options.ca_file.as_ref().map(|path| absolute(path)),
+        };
+        // With a repository, the login that was typed is meant for that one.
+        let typed =
+            if options.fetches() { None } else { login(options.username.as_deref(), options.password_stdin, None)? };
+        let access = access(&registry, typed)?;
+        let bundle = match &options.bundle {
+            Some(file) => {
+                let index = bundle::index(global, file).await?;
+                let push = portolan_bundle::plan_push(&index, &target.path, &std::collections::BTreeMap::new());
+                let push = push.map_err(|error| unnamed(error.finding(), file, address))?;
+                Some(SiteBundle { file: file.clone(), index, push, target })
+            }
+            None => None,
+        };
+        let supply = bundle.as_ref().map(|bundle| BundleSupply::of(&bundle.index, &bundle.push));
+        Ok(Some(Self { source: ImageSource { registry, access, bundle: supply }, bundle }))
+    }
+
+    /// The product's charts in the bundle; `None` without one.
+    pub(crate) fn charts(&self, book: &RecipeSet) -> Result<Option<Vec<PackedChart>>, Finding> {
+        let Some(bundle) = &self.bundle else { return Ok(None) };
+        let names = &book.product.charts;
+        let charts = bundles::charts(&bundle.file, &bundle.index, names)?;
+        if charts.is_empty() {
+            let found = format!("{} has no chart named {}", bundle.file.display(), names.join(" or "));
+            let finding = Finding::blocking(Code::NoChart, found);
+            let has = bundle.index.charts.iter().map(|chart| format!("it has: {} {}", chart.name, chart.version));
+            return Err(has.fold(finding, Finding::with).next("pass --chart FILE in place of --bundle"));
+        }
+        Ok(Some(charts))
+    }
+
+    /// Where this machine has no helm that can be used and the bundle has one, how to take it out.
+    pub(crate) fn with_helm(&self, finding: Finding) -> Finding {
+        let Some(bundle) = &self.bundle else { return finding };
+        let helm = bundle.index.files.iter().find(|file| file.kind == FileKind::Helm);
+        match helm.filter(|_| matches!(finding.code, Code::NoHelm | Code::OldHelm)) {
+            Some(helm) => {
+                let (file, path) = (bundle.file.to_string_lossy(), options::quoted(&helm.path));
+                finding.next(format!(
+                    "the bundle has one: tar -xf {} {path}, then add --helm {path}",
+                    options::quoted(&file)
+                ))
+            }
+            None => finding,
+        }
+    }
+
+    /// Pushes the bundle, where there is one.
+    pub(crate) async fn push(&self, output: &Output) -> Result<(), Finding> {
+        let Some(SiteBundle { file, index, push, target }) = &self.bundle else { return Ok(()) };
+        output.say(&format!("Pushing {} to {}", file.display(), self.source.registry));
+        let report = bundle::send((file, index), push, target, &self.source.access, output).await?;
+        output.page(&bundle::page(&report))
+    }
+
+    /// Where the images of a plan are, in one line.
+    pub(crate) fn told(&self, images: ImageCount) -> String {
+        let registry = &self.source.registry.host;
+        let ImageCount { all, registry: there, bundle: bundled } = images;
+        let bundle = match &self.bundle {
+            Some(bundle) => format!(", {bundled} to be pushed from {}", bundle.file.display()),
+            None => String::new(),
+        };
+        format!("Images: {all} named by the new version, {there} at {registry}{bundle}")
+    }
+}
+
+/// How the registry of a site is reached: with the login that was typed, else with one that docker, podman or helm knows.
+pub(crate) fn access(
+    registry: &SiteRegistry,
+    typed: Option<portolan_adapters::charts::Login>,
+) -> Result<RegistryAccess, Finding> {
+    let login = match typed {
+        Some(login) => Some(login),
+        None => Files::of_user().registry_login(&registry.host, &registry.path)?,
+    };
+    let ca_file = registry.ca_file.as_ref().map(PathBuf::from);
+    Ok(RegistryAccess { login, plain_http: registry.plain_http, ca_file })
+}
+
+/// A saved plan is applied in whatever folder.
+fn absolute(path: &Path) -> String {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).to_string_lossy().into_owned()
+}
+
+/// An upgrade takes no names for images: the push does.
+fn unnamed(finding: Finding, file: &Path, registry: &str) -> Finding {
+    if finding.code != Code::ImageUnnamed {
+        return finding;
+    }
+    let file = options::quoted(&file.to_string_lossy());
+    finding.next(format!(
+        "portolan bundle push {file} --to {registry} --name DIGEST=REPOSITORY:TAG, then pass --repo oci://{registry} in place of \
+         --bundle"
+    ))
+}

@@ -1,0 +1,170 @@
+//! A site without internet access: plans and upgrades out of a bundle, with a registry on this machine. The recorded renderings of
+//! the fixture charts name `rig.local`; the registry answers for that host as a proxy.
+
+use portolan_testkit::bundle::{Tar, image};
+use portolan_testkit::memory_registry::MemoryRegistry;
+use serde_json::Value;
+
+use crate::support::{Came, User, came};
+
+const POSTGRES: &str = "rig.local/postgres:15";
+const STUB: &str = "rig.local/stub:1";
+const PLAN: &str = "plan --sim openshift-2.8 --to 2.20 --no-rehearsal --plain-http --registry rig.local";
+
+/// A bundle of the fixture charts and some images.
+fn bundle(user: &User, name: &str, images: &[&str]) {
+    let mut tar = Tar::default().file("chart/helm", b"#!/bin/sh\n");
+    for chart in portolan_fixtures::charts() {
+        tar = tar.file(&format!("chart/{}-{}.tgz", chart.id.name, chart.id.version), &chart.archive);
+    }
+    for (at, name) in images.iter().enumerate() {
+        tar = tar.file(&format!("images/{at}.tar"), &image(name));
+    }
+    std::fs::write(user.path(name), tar.end()).expect("a file");
+}
+
+/// A command of a user whose way to every host is the registry.
+fn run(user: &User, registry: &MemoryRegistry, line: &str) -> Came {
+    let mut command = user.command(line);
+    command.env("HTTP_PROXY", format!("http://{}", registry.address())).env("NO_PROXY", "");
+    came(&command.output().expect("the program starts"))
+}
+
+/// A page without the ends of its lines: long ones are broken somewhere.
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+fn registry() -> MemoryRegistry {
+    MemoryRegistry::start(None).expect("a registry")
+}
+
+/// Whether nothing was pushed.
+fn is_untouched(registry: &MemoryRegistry) -> bool {
+    registry.seen().iter().all(|request| request.starts_with("GET") || request.starts_with("HEAD"))
+}
+
+#[test]
+fn a_plan_out_of_a_bundle_needs_every_image_and_pushes_none() {
+    let (user, registry) = (User::new(), registry());
+    bundle(&user, "whole.tar", &[POSTGRES, STUB]);
+    bundle(&user, "short.tar", &[POSTGRES]);
+    let came = run(&user, &registry, &format!("{PLAN} --bundle short.tar"));
+    assert_eq!(came.code, 3, "{}{}", came.stdout, came.stderr);
+    for named in ["PL631", "rig.local does not have 1 image", "rig.local/stub:1: Deployment/", "portolan bundle push"] {
+        assert!(came.stdout.contains(named), "{named}\n{}{}", came.stdout, came.stderr);
+    }
+    assert!(!came.stdout.contains("rig.local/postgres:15:"), "{}", came.stdout);
+    let came = run(&user, &registry, &format!("{PLAN} --bundle whole.tar --out whole.plan"));
+    assert_eq!(came.code, 0, "{}{}", came.stdout, came.stderr);
+    let told = "Images: 2 named by the new version, 0 at rig.local, 2 to be pushed from whole.tar";
+    assert!(came.stderr.contains(told), "{}", came.stderr);
+    assert!(is_untouched(&registry), "{:?}", registry.seen());
+    let plan: Value = serde_json::from_slice(&std::fs::read(user.path("whole.plan")).expect("a plan")).expect("JSON");
+    assert_eq!(plan["plan"]["registry"], serde_json::json!({ "host": "rig.local", "plainHttp": true }));
+}
+
+#[test]
+fn an_upgrade_out_of_a_bundle_pushes_checks_and_goes_on() {
+    let (user, registry) = (User::new(), registry());
+    bundle(&user, "whole.tar", &[POSTGRES, STUB]);
+    user.ok("sim new openshift-2.8 site");
+    let line = "upgrade --sim site --to 2.20 --yes --plain-http --registry rig.local --bundle whole.tar";
+    let came = run(&user, &registry, line);
+    assert_eq!(came.code, 0, "{}{}", came.stdout, came.stderr);
+    let tags = registry.tags();
+    assert!(["postgres:15", "stub:1", "control-plane:2.20.41"].iter().all(|tag| tags.contains(&(*tag).to_owned())));
+    // The images were asked for once more between the push and the first write.
+    let seen = registry.seen();
+    let pushed = seen.iter().rposition(|request| request.starts_with("PUT")).expect("a push");
+    assert!(seen[pushed..].contains(&"HEAD /v2/stub/manifests/1".to_owned()), "{seen:?}");
+    assert!(user.installation("site").contains("control-plane-2.20.41"));
+}
+
+#[test]
+fn an_upgrade_without_an_image_writes_nothing_anywhere() {
+    let (user, registry) = (User::new(), registry());
+    bundle(&user, "short.tar", &[STUB]);
+    user.ok("sim new openshift-2.8 site");
+    let before = user.installation("site");
+    let line = "upgrade --sim site --to 2.20 --yes --plain-http --registry rig.local --bundle short.tar";
+    let came = run(&user, &registry, line);
+    assert_eq!(came.code, 3, "{}{}", came.stdout, came.stderr);
+    assert!(came.stderr.contains("error[PL631]"), "{}", came.stderr);
+    assert!(user.installation("site") == before && is_untouched(&registry));
+}
+
+#[test]
+fn a_saved_plan_is_not_applied_before_the_bundle_was_pushed() {
+    let (user, registry) = (User::new(), registry());
+    bundle(&user, "whole.tar", &[POSTGRES, STUB]);
+    user.ok("sim new openshift-2.8 site");
+    let before = user.installation("site");
+    let plan = PLAN.replace("openshift-2.8", "site");
+    let came = run(&user, &registry, &format!("{plan} --bundle whole.tar --out site.plan"));
+    assert_eq!(came.code, 0, "{}{}", came.stdout, came.stderr);
+    let came = run(&user, &registry, "apply --sim site site.plan --yes");
+    assert_eq!(came.code, 3, "{}{}", came.stdout, came.stderr);
+    assert!(came.stderr.contains("error[PL631]") && came.stderr.contains("rig.local does not have 2 images"));
+    assert_eq!(user.installation("site"), before);
+    assert_eq!(run(&user, &registry, "bundle push whole.tar --to rig.local --plain-http").code, 0);
+    registry.remove("stub", "1");
+    let came = run(&user, &registry, "apply --sim site site.plan --yes");
+    assert!(came.code == 3 && came.stderr.contains("rig.local/stub:1"), "{}", came.stderr);
+    assert_eq!(run(&user, &registry, "bundle push whole.tar --to rig.local --plain-http").code, 0);
+    let came = run(&user, &registry, "apply --sim site site.plan --yes");
+    assert_eq!(came.code, 0, "{}{}", came.stdout, came.stderr);
+}
+
+#[test]
+fn images_of_another_registry_block_with_the_value_that_names_them() {
+    let (user, registry) = (User::new(), registry());
+    let elsewhere = PLAN.replace("rig.local", "registry.example:5000/runai");
+    let came = run(&user, &registry, &elsewhere);
+    assert_eq!(came.code, 3, "{}{}", came.stdout, came.stderr);
+    for named in ["PL632", "2 images name rig.local", "images.postgres", "-f custom-env.yaml"] {
+        let told = one_line(&came.stdout);
+        assert!(told.contains(named), "{named}\n{told}");
+    }
+    // Nobody is asked for what comes from elsewhere.
+    assert_eq!(registry.seen(), Vec::<String>::new());
+    let came = run(&user, &registry, &format!("{elsewhere} --accept PL632 --reason mirrored"));
+    assert_eq!(came.code, 0, "{}{}", came.stdout, came.stderr);
+}
+
+#[test]
+fn a_registry_that_does_not_say_blocks() {
+    let (user, registry) = (User::new(), MemoryRegistry::start(Some(("me", "hidden"))).expect("a registry"));
+    let refused = run(&user, &registry, PLAN);
+    assert_eq!(refused.code, 3, "{}{}", refused.stdout, refused.stderr);
+    let told = one_line(&refused.stdout);
+    assert!(told.contains("PL633") && told.contains("2 images not checked, because rig.local wants a login"), "{told}");
+    // Nothing listens there.
+    let mut command = user.command(PLAN);
+    command.env("HTTP_PROXY", "http://127.0.0.1:1").env("NO_PROXY", "");
+    let down = came(&command.output().expect("the program starts"));
+    assert!(down.code == 3 && down.stdout.contains("PL633"), "{}{}", down.stdout, down.stderr);
+}
+
+#[test]
+fn a_login_that_docker_knows_is_used() {
+    let (user, registry) = (User::new(), MemoryRegistry::start(Some(("me", "hidden"))).expect("a registry"));
+    std::fs::create_dir(user.path(".docker")).expect("a folder");
+    user.write(".docker/config.json", r#"{"auths": {"rig.local": {"auth": "bWU6aGlkZGVu"}}}"#);
+    let came = run(&user, &registry, PLAN);
+    assert!(came.code == 3 && came.stdout.contains("PL631") && !came.stdout.contains("PL633"), "{}", came.stdout);
+}
+
+#[test]
+fn a_bundle_goes_with_a_registry_and_without_another_chart() {
+    let user = User::new();
+    for (line, named) in [
+        ("plan --sim openshift-2.8 --to 2.20 --bundle b.tar", "--registry"),
+        ("plan --sim openshift-2.8 --to 2.20 --registry h --bundle b.tar --chart c.tgz", "--chart"),
+        ("plan --sim openshift-2.8 --to 2.20 --registry https://h", "scheme"),
+        ("plan --sim openshift-2.8 --to 2.20 --registry h --bundle none.tar", "PL601"),
+    ] {
+        let came = user.run(line);
+        assert!(came.code != 0 && came.stderr.contains(named), "{line}: {}", came.stderr);
+    }
+}

@@ -1,0 +1,283 @@
+//! The images that a plan's objects and hooks name, and what is wrong with where they come from.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use portolan_helm_compat::hooks;
+use portolan_kube_facts::{ImageReference, PodTemplate};
+use portolan_model::{
+    ChartId, Code, Digest, Finding, Manifest, Object, PlanFile, Ref, ReleaseId, SiteRegistry, StepKind,
+};
+use portolan_recipe::Product;
+use serde_json::Value;
+
+/// How many places of an image, and values that name it, a finding shows.
+const SHOWN: usize = 2;
+
+/// An image that a plan's objects or hooks name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlannedImage {
+    /// The image as it is written.
+    pub name: String,
+    /// Where it is named, in order.
+    pub uses: Vec<ImageUse>,
+    /// The values, chart defaults included, whose text is this image, its name without tag, or its registry: dotted paths.
+    pub keys: Vec<String>,
+}
+
+/// A field that names an image.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ImageUse {
+    /// The chart that the hop upgrades to.
+    pub to: ChartId,
+    /// The object or hook.
+    pub object: Ref,
+    /// The field: a JSON pointer in it.
+    pub field: String,
+}
+
+/// Images being collected.
+pub struct ImageList<'a> {
+    product: &'a Product,
+    release: &'a ReleaseId,
+    found: BTreeMap<String, (BTreeSet<ImageUse>, BTreeSet<String>)>,
+}
+
+impl<'a> ImageList<'a> {
+    /// An empty list. The product says which fields beside those of pods name images.
+    #[must_use]
+    pub fn new(product: &'a Product, release: &'a ReleaseId) -> Self {
+        Self { product, release, found: BTreeMap::new() }
+    }
+
+    /// Adds the images of a hop. Hooks that an upgrade does not run, such as tests, pull no image and are left out.
+    pub fn hop(&mut self, to: &ChartId, objects: &[Object], hooks: &[Object]) {
+        for object in objects {
+            if let Some(name) = object.name() {
+                self.object(to, object, &name);
+            }
+        }
+        for hook in hooks::of(hooks).iter().filter(|hook| hook.runs_in_upgrade()) {
+            if let Some(name) = hook.name() {
+                self.object(to, hook.object, &name);
+            }
+        }
+    }
+
+    fn object(&mut self, to: &ChartId, object: &Object, name: &Ref) {
+        let mut put = |image: &str, field: String| {
+            let place = ImageUse { to: to.clone(), object: name.clone(), field };
+            self.found.entry(image.to_owned()).or_default().0.insert(place);
+        };
+        for one in portolan_kube_facts::images(object) {
+            put(one.image, one.field);
+        }
+        let known = &self.product.images;
+        for field in known.fields.iter().filter(|field| is_meant(&field.object, name, self.release)) {
+            if let Some(image) = object.at(&field.at).and_then(Value::as_str).filter(|image| !image.is_empty()) {
+                put(image, field.at.clone());
+            }
+        }
+        for argument in known.arguments.iter().filter(|argument| is_meant(&argument.object, name, self.release)) {
+            for (field, text) in arguments(object) {
+                if let Some(image) = text.strip_prefix(argument.prefix.as_str()).filter(|image| !image.is_empty()) {
+                    put(image, field);
+                }
+            }
+        }
+    }
+
+    /// Notes which of a hop's values name the images found until now.
+    pub fn values(&mut self, values: &Value) {
+        let texts = portolan_helm_compat::values::flatten(values).into_iter();
+        let texts: Vec<(String, String)> =
+            texts.filter_map(|(path, value)| Some((path, value.as_str()?.to_owned()))).collect();
+        for (name, (_, keys)) in &mut self.found {
+            let registry = ImageReference::parse(name).map(|reference| reference.registry);
+            let names = |text: &str| {
+                text == name
+                    || text == portolan_recipe::image_name(name)
+                    || registry.as_deref().is_some_and(|host| text == host || text.strip_prefix(host) == Some("/"))
+            };
+            keys.extend(texts.iter().filter(|(_, text)| names(text)).map(|(path, _)| path.clone()));
+        }
+    }
+
+    /// The images, by name.
+    #[must_use]
+    pub fn images(self) -> Vec<PlannedImage> {
+        let image = |(name, (uses, keys)): (String, (BTreeSet<ImageUse>, BTreeSet<String>))| PlannedImage {
+            name,
+            uses: uses.into_iter().collect(),
+            keys: keys.into_iter().collect(),
+        };
+        self.found.into_iter().map(image).collect()
+    }
+}
+
+/// Whether a recipe's `Kind/name` is about an object; `Kind/*` is about each of its kind.
+fn is_meant(pattern: &str, name: &Ref, release: &ReleaseId) -> bool {
+    portolan_recipe::object(pattern, release).is_some_and(|meant| {
+        meant.kind() == name.kind() && meant.group() == name.group() && (meant.name() == "*" || meant == *name)
+    })
+}
+
+/// The arguments of an object's containers, with the field of each.
+fn arguments(object: &Object) -> Vec<(String, &str)> {
+    let Some(template) = PodTemplate::of(object) else { return Vec::new() };
+    let mut found = Vec::new();
+    for container in template.containers() {
+        for key in ["command", "args"] {
+            for (index, text) in portolan_kube_facts::list(container.json, key).iter().enumerate() {
+                let field = format!("{}{}/{key}/{index}", template.pointer, container.pointer());
+                found.extend(text.as_str().map(|text| (field, text)));
+            }
+        }
+    }
+    found
+}
+
+/// The images of a plan that was made before. Which values name them is not known.
+#[must_use]
+pub fn of_plan(file: &PlanFile, product: &Product) -> Vec<PlannedImage> {
+    let mut all = ImageList::new(product, &file.plan.release);
+    let docs = |digest: &Digest| {
+        let manifest = file.objects.get(digest).and_then(|content| serde_json::from_slice::<Manifest>(&content.0).ok());
+        manifest.map(|manifest| manifest.docs).unwrap_or_default()
+    };
+    for hop in &file.plan.hops {
+        for step in &hop.steps {
+            if let StepKind::CheckObjects { check } = &step.kind {
+                all.hop(&hop.to, &docs(&check.manifest), &docs(&check.hooks));
+            }
+        }
+    }
+    all.images()
+}
+
+/// Where an image of the site's registry is to be had.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ImageSupply {
+    /// The registry has it.
+    Registry,
+    /// The bundle has it, and a push puts it there under this name.
+    Bundle,
+    /// The registry has another image under this name, and a push of the bundle replaces it.
+    Replaced {
+        /// The digest in the registry.
+        there: Digest,
+        /// The digest in the bundle.
+        bundle: Digest,
+    },
+    /// Neither has it.
+    Missing {
+        /// What the bundle has that could be meant, in one clause.
+        alike: Option<String>,
+    },
+    /// The registry was asked and did not say.
+    NotChecked(String),
+}
+
+/// The images that the site's registry is asked for.
+pub fn at_registry<'a>(
+    images: &'a [PlannedImage],
+    registry: &'a SiteRegistry,
+) -> impl Iterator<Item = (&'a PlannedImage, ImageReference)> {
+    let read = images.iter().filter_map(|image| Some((image, ImageReference::parse(&image.name)?)));
+    read.filter(|(_, reference)| registry.is(&reference.registry))
+}
+
+/// What is wrong with where the images of a plan come from. `supplies` are those of [`at_registry`], by name.
+#[must_use]
+pub fn judge(
+    images: &[PlannedImage],
+    registry: &SiteRegistry,
+    supplies: &BTreeMap<String, ImageSupply>,
+    product: &Product,
+) -> Vec<Finding> {
+    let (mut missing, mut unknown, mut replaced) = (Vec::new(), BTreeMap::<&str, Vec<String>>::new(), Vec::new());
+    let mut elsewhere: BTreeMap<String, Vec<&PlannedImage>> = BTreeMap::new();
+    for image in images {
+        let Some(reference) = ImageReference::parse(&image.name) else {
+            unknown.entry("this is no name that a node can pull").or_default().push(line(image));
+            continue;
+        };
+        if !registry.is(&reference.registry) {
+            elsewhere.entry(reference.registry).or_default().push(image);
+            continue;
+        }
+        match supplies.get(&image.name) {
+            Some(ImageSupply::Registry | ImageSupply::Bundle) => {}
+            Some(ImageSupply::Replaced { there, bundle }) => replaced.push(format!(
+                "{}: {} in the registry, {} in the bundle",
+                image.name,
+                there.short(),
+                bundle.short()
+            )),
+            Some(ImageSupply::Missing { alike }) => {
+                let alike = alike.as_ref().map_or_else(String::new, |alike| format!("; {alike}"));
+                missing.push(format!("{}{alike}", line(image)));
+            }
+            Some(ImageSupply::NotChecked(why)) => unknown.entry(why).or_default().push(line(image)),
+            None => unknown.entry("nobody asked for it").or_default().push(line(image)),
+        }
+    }
+    let mut findings = Vec::new();
+    findings.extend(elsewhere.iter().map(|(host, images)| other_registry(host, images, registry, product)));
+    if !missing.is_empty() {
+        let found = format!("{registry} does not have {}", counted(missing.len()));
+        let finding = Finding::blocking(Code::ImageMissing, found);
+        findings.push(missing.into_iter().fold(finding, Finding::with).next(format!(
+            "portolan bundle push FILE --to {registry}, with the bundle of this version, then make the plan again"
+        )));
+    }
+    for (why, lines) in unknown {
+        let found = format!("{} not checked, because {why}", counted(lines.len()));
+        findings.push(lines.into_iter().fold(Finding::blocking(Code::ImagesNotChecked, found), Finding::with));
+    }
+    if !replaced.is_empty() {
+        let found = format!("a push to {registry} gives {} another content", counted(replaced.len()));
+        findings.push(replaced.into_iter().fold(Finding::warning(Code::ImageReplaced, found), Finding::with));
+    }
+    findings
+}
+
+fn other_registry(host: &str, images: &[&PlannedImage], registry: &SiteRegistry, product: &Product) -> Finding {
+    let verb = if images.len() == 1 { "names" } else { "name" };
+    let count = counted(images.len());
+    let found = format!("{count} {verb} {host}, which a site without internet access cannot reach");
+    let finding = Finding::blocking(Code::ImageElsewhere, found);
+    let finding = images.iter().fold(finding, |finding, image| finding.with(line(image)));
+    let keys: BTreeSet<&str> = images.iter().flat_map(|image| &image.keys).map(String::as_str).collect();
+    let charts: BTreeSet<&str> =
+        images.iter().flat_map(|image| &image.uses).map(|place| place.to.name.as_str()).collect();
+    let options = charts.iter().filter_map(|chart| product.images.registry_option.get(*chart));
+    let mut ways: Vec<String> = options.cloned().collect();
+    if !keys.is_empty() {
+        let keys: Vec<&str> = keys.into_iter().collect();
+        ways.push(format!("the values that name it today: {}", keys.join(", ")));
+    }
+    let ways = if ways.is_empty() { String::new() } else { format!(" ({})", ways.join("; ")) };
+    finding.next(format!(
+        "give the chart the values that name {registry} with -f or --set{ways}; or, where nodes reach {host} or a mirror of it, \
+         accept: --accept {} --reason TEXT",
+        Code::ImageElsewhere
+    ))
+}
+
+/// An image and where it is named, in one line.
+fn line(image: &PlannedImage) -> String {
+    let shown: Vec<String> =
+        image.uses.iter().take(SHOWN).map(|place| format!("{} {}", place.object, place.field)).collect();
+    let more = match image.uses.len().saturating_sub(SHOWN) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    format!("{}: {}{more}", image.name, shown.join(", "))
+}
+
+fn counted(images: usize) -> String {
+    if images == 1 { "1 image".to_owned() } else { format!("{images} images") }
+}
+
+#[cfg(test)]
+mod tests;

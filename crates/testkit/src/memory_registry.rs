@@ -1,0 +1,181 @@
+//! A registry in memory, on a port of this machine, for tests that have no program of a real one. It is its own proxy too: with its
+//! address in `HTTP_PROXY` it answers for whatever host images name.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Read, Write as _};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use anyhow::Result;
+use base64::Engine as _;
+use sha2::{Digest, Sha256};
+
+/// A running registry. It ends with the test.
+pub struct MemoryRegistry {
+    address: SocketAddr,
+    contents: Arc<Mutex<Contents>>,
+}
+
+#[derive(Default)]
+struct Contents {
+    login: Option<String>,
+    blobs: BTreeMap<String, Vec<u8>>,
+    /// Media type and text by repository and by tag or digest.
+    manifests: BTreeMap<(String, String), (String, Vec<u8>)>,
+    /// Method and path of each request.
+    seen: Vec<String>,
+}
+
+struct Request {
+    method: String,
+    path: String,
+    query: String,
+    authorization: String,
+    content_type: String,
+    body: Vec<u8>,
+}
+
+/// Status, headers and body.
+type Answer = (u16, Vec<(&'static str, String)>, Vec<u8>);
+
+impl MemoryRegistry {
+    /// Starts one; with a login, nobody else is let in.
+    ///
+    /// # Errors
+    /// Where no port is to be had.
+    pub fn start(login: Option<(&str, &str)>) -> Result<Self> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        let address = listener.local_addr()?;
+        let encode = |(name, password)| base64::engine::general_purpose::STANDARD.encode(format!("{name}:{password}"));
+        let contents = Contents { login: login.map(encode), ..Contents::default() };
+        let contents = Arc::new(Mutex::new(contents));
+        let shared = contents.clone();
+        std::thread::Builder::new().name("registry".into()).spawn(move || {
+            for stream in listener.incoming().filter_map(std::result::Result::ok) {
+                let shared = shared.clone();
+                // Who hangs up has told the test what it wants to know.
+                std::thread::spawn(move || drop(serve(&stream, &shared)));
+            }
+        })?;
+        Ok(Self { address, contents })
+    }
+
+    /// Host and port.
+    #[must_use]
+    pub fn address(&self) -> String {
+        self.address.to_string()
+    }
+
+    /// `REPOSITORY:TAG` of all that was pushed.
+    #[must_use]
+    pub fn tags(&self) -> Vec<String> {
+        let contents = lock(&self.contents);
+        let tags = contents.manifests.keys().filter(|(_, reference)| !reference.starts_with("sha256:"));
+        tags.map(|(repository, tag)| format!("{repository}:{tag}")).collect()
+    }
+
+    /// Takes a tag away.
+    pub fn remove(&self, repository: &str, tag: &str) {
+        lock(&self.contents).manifests.remove(&(repository.to_owned(), tag.to_owned()));
+    }
+
+    /// Method and path of each request until now.
+    #[must_use]
+    pub fn seen(&self) -> Vec<String> {
+        lock(&self.contents).seen.clone()
+    }
+}
+
+fn lock(contents: &Mutex<Contents>) -> MutexGuard<'_, Contents> {
+    contents.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn digest(bytes: &[u8]) -> String {
+    format!("sha256:{}", hex::encode(Sha256::digest(bytes)))
+}
+
+impl Contents {
+    fn answer(&mut self, request: &Request) -> Answer {
+        self.seen.push(format!("{} {}", request.method, request.path));
+        if let Some(login) = &self.login
+            && request.authorization != format!("Basic {login}")
+        {
+            return (401, vec![("www-authenticate", "Basic realm=\"test\"".into())], Vec::new());
+        }
+        let absent = || (404, Vec::new(), Vec::new());
+        let path = request.path.strip_prefix("/v2/").unwrap_or_default();
+        if path.is_empty() {
+            return (200, Vec::new(), b"{}".to_vec());
+        }
+        if let Some((repository, _)) = path.split_once("/blobs/uploads/") {
+            return self.upload(request, repository);
+        }
+        if let Some((_, wanted)) = path.split_once("/blobs/") {
+            return self.blobs.get(wanted).map_or_else(absent, |blob| (200, Vec::new(), blob.clone()));
+        }
+        let Some((repository, reference)) = path.split_once("/manifests/") else { return absent() };
+        if request.method == "PUT" {
+            for name in [reference.to_owned(), digest(&request.body)] {
+                let manifest = (request.content_type.clone(), request.body.clone());
+                self.manifests.insert((repository.to_owned(), name), manifest);
+            }
+            return (201, Vec::new(), Vec::new());
+        }
+        self.manifests.get(&(repository.to_owned(), reference.to_owned())).map_or_else(absent, |(kind, text)| {
+            (200, vec![("content-type", kind.clone()), ("docker-content-digest", digest(text))], text.clone())
+        })
+    }
+
+    fn upload(&mut self, request: &Request, repository: &str) -> Answer {
+        if request.method == "POST" {
+            return (202, vec![("location", format!("/v2/{repository}/blobs/uploads/1"))], Vec::new());
+        }
+        let named = request.query.strip_prefix("digest=").unwrap_or_default().replace("%3A", ":");
+        if named != digest(&request.body) {
+            return (400, Vec::new(), Vec::new());
+        }
+        self.blobs.insert(named, request.body.clone());
+        (201, Vec::new(), Vec::new())
+    }
+}
+
+fn serve(mut stream: &TcpStream, contents: &Mutex<Contents>) -> std::io::Result<()> {
+    let request = read(stream)?;
+    let (status, headers, body) = lock(contents).answer(&request);
+    let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    write!(stream, "HTTP/1.1 {status} Test\r\n{headers}connection: close\r\ncontent-length: {}\r\n\r\n", body.len())?;
+    if request.method == "HEAD" { Ok(()) } else { stream.write_all(&body) }
+}
+
+fn read(stream: &TcpStream) -> std::io::Result<Request> {
+    let mut reader = BufReader::new(stream);
+    let mut first = String::new();
+    reader.read_line(&mut first)?;
+    let mut words = first.split(' ');
+    let (method, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+    // Who is asked as a proxy is told the host as well.
+    let path = target.strip_prefix("http://").map_or(target, |rest| rest.find('/').map_or("/", |at| &rest[at..]));
+    let (path, query) = path.split_once('?').unwrap_or((path, ""));
+    let (mut authorization, mut content_type, mut length) = (String::new(), String::new(), 0);
+    loop {
+        let mut line = String::new();
+        reader.read_line(&mut line)?;
+        let Some((name, value)) = line.trim_end().split_once(": ") else { break };
+        match name.to_ascii_lowercase().as_str() {
+            "authorization" => value.clone_into(&mut authorization),
+            "content-type" => value.clone_into(&mut content_type),
+            "content-length" => length = value.parse().unwrap_or(0),
+            _ => {}
+        }
+    }
+    let mut body = Vec::new();
+    reader.take(length).read_to_end(&mut body)?;
+    Ok(Request {
+        method: method.to_owned(),
+        path: path.to_owned(),
+        query: query.to_owned(),
+        authorization,
+        content_type,
+        body,
+    })
+}

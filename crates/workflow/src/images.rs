@@ -1,0 +1,125 @@
+//! Whether the images of a plan are to be had on a site without internet access.
+
+use std::collections::BTreeMap;
+
+use portolan_adapters::registry::{self, ImageAnswer, ImageQuestion, RegistryAccess};
+use portolan_bundle::BundleSupply;
+use portolan_kube_facts::ImageReference;
+use portolan_model::{Code, Finding, PlanFile, SiteRegistry};
+use portolan_plan::images::{self, ImageSupply, PlannedImage};
+use portolan_recipe::Product;
+
+/// Where the images of a plan have to come from.
+#[derive(Clone, Debug)]
+pub struct ImageSource {
+    /// The registry of the site.
+    pub registry: SiteRegistry,
+    /// The login for it, and how it is reached.
+    pub access: RegistryAccess,
+    /// What a push of the bundle puts there; `None` without a bundle.
+    pub bundle: Option<BundleSupply>,
+}
+
+/// How many images a plan has, and where they are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ImageCount {
+    /// All of them.
+    pub all: usize,
+    /// Those that the registry has.
+    pub registry: usize,
+    /// Those that a push of the bundle puts there.
+    pub bundle: usize,
+}
+
+/// Asks for the images of a plan that is being made.
+pub(crate) async fn check(
+    found: &[PlannedImage],
+    source: &ImageSource,
+    product: &Product,
+) -> Result<(ImageCount, Vec<Finding>), Finding> {
+    let supplies = supplies(found, source).await?;
+    let count = |is: fn(&ImageSupply) -> bool| supplies.values().filter(|supply| is(supply)).count();
+    let counts = ImageCount {
+        all: found.len(),
+        registry: count(|supply| matches!(supply, ImageSupply::Registry)),
+        bundle: count(|supply| matches!(supply, ImageSupply::Bundle | ImageSupply::Replaced { .. })),
+    };
+    Ok((counts, images::judge(found, &source.registry, &supplies, product)))
+}
+
+/// Asks once more for the images of a plan, before its first write: what was in a bundle has to be pushed by then. Images of
+/// other registries were judged when the plan was made.
+///
+/// # Errors
+/// [`Code::BadOption`] if the registry's address or CA file is not usable.
+pub async fn missing_images(
+    file: &PlanFile,
+    access: &RegistryAccess,
+    product: &Product,
+) -> Result<Vec<Finding>, Finding> {
+    let Some(registry) = file.plan.registry.clone() else { return Ok(Vec::new()) };
+    let source = ImageSource { registry, access: access.clone(), bundle: None };
+    let (_, mut findings) = check(&images::of_plan(file, product), &source, product).await?;
+    findings.retain(|finding| matches!(finding.code, Code::ImageMissing | Code::ImagesNotChecked));
+    Ok(findings)
+}
+
+async fn supplies(found: &[PlannedImage], source: &ImageSource) -> Result<BTreeMap<String, ImageSupply>, Finding> {
+    let asked: Vec<(&PlannedImage, ImageReference)> = images::at_registry(found, &source.registry).collect();
+    let questions: Vec<ImageQuestion> = asked
+        .iter()
+        .map(|(_, image)| ImageQuestion {
+            repository: image.repository.clone(),
+            reference: image.reference(),
+            expected: source
+                .bundle
+                .as_ref()
+                .and_then(|bundle| bundle.tagged(&image.repository, by_tag(image)?))
+                .cloned(),
+        })
+        .collect();
+    let answers = registry::look(&source.registry.host, &source.access, &questions).await?;
+    let supply = |((image, reference), answer): (&(&PlannedImage, ImageReference), ImageAnswer)| {
+        (image.name.clone(), supply(reference, answer, source.bundle.as_ref()))
+    };
+    Ok(asked.iter().zip(answers).map(supply).collect())
+}
+
+/// The tag by which an image is pulled; `None` for one that is pulled by its digest.
+fn by_tag(image: &ImageReference) -> Option<&str> {
+    if image.digest.is_none() { image.tag.as_deref() } else { None }
+}
+
+/// Where an image is to be had, of what the registry says and the bundle has.
+fn supply(image: &ImageReference, answer: ImageAnswer, bundle: Option<&BundleSupply>) -> ImageSupply {
+    let bundled = bundle.and_then(|bundle| bundle.tagged(&image.repository, by_tag(image)?));
+    match (answer, bundle) {
+        (ImageAnswer::Unknown(why), _) => ImageSupply::NotChecked(why),
+        (ImageAnswer::There { manifest, config }, Some(bundle)) => match (bundled, manifest) {
+            (Some(ours), Some(there))
+                if *ours != there && (config.is_none() || bundle.config(ours) != config.as_ref()) =>
+            {
+                ImageSupply::Replaced { there, bundle: ours.clone() }
+            }
+            _ => ImageSupply::Registry,
+        },
+        (ImageAnswer::There { .. }, None) => ImageSupply::Registry,
+        (ImageAnswer::Absent, None) => ImageSupply::Missing { alike: None },
+        (ImageAnswer::Absent, Some(bundle)) => {
+            let pinned = image.digest.as_ref().is_some_and(|digest| bundle.has(&image.repository, digest));
+            if bundled.is_some() || pinned {
+                return ImageSupply::Bundle;
+            }
+            let tag = image.tag.as_deref();
+            let other = |tag| {
+                let ours = bundle.tagged(&image.repository, tag)?;
+                Some(format!("the bundle has {}:{tag} with another digest, {ours}", image.repository))
+            };
+            let alike = |tag| Some(format!("the bundle has {}", bundle.alike(&image.repository, tag)?));
+            ImageSupply::Missing { alike: tag.and_then(other).or_else(|| tag.and_then(alike)) }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
