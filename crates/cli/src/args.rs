@@ -176,7 +176,7 @@ pub(crate) enum Command {
 pub(crate) struct SurveyArgs {}
 
 /// The options of [`UpgradeOptions`]: a plan that is made already has no place for them.
-const TARGET: [&str; 16] = [
+const TARGET: [&str; 17] = [
     "to",
     "via",
     "chart",
@@ -189,6 +189,7 @@ const TARGET: [&str; 16] = [
     "ca_file",
     "values",
     "set",
+    "set_string",
     "without",
     "timeout",
     "accept",
@@ -234,6 +235,9 @@ pub(crate) struct UpgradeOptions {
     /// Values, as helm takes them
     #[arg(long, value_name = "KEY=VALUE")]
     pub(crate) set: Vec<String>,
+    /// Values that are text whatever they look like, as helm takes them
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(crate) set_string: Vec<String>,
     /// Leaves a step out, to see what it is for: keep-claims; an unknown name lists all
     #[arg(long, value_name = "STEP", value_delimiter = ',')]
     pub(crate) without: Vec<String>,
