@@ -11,7 +11,7 @@ use portolan_model::{Accepted, Code, Content, Finding, Plan, PlanFile, StepKind}
 use portolan_recipe::RecipeSet;
 use portolan_rehearse::Rehearsal;
 use portolan_report::{Commands, Document};
-use portolan_workflow::{Catalog, Limits, PlanOptions, Planned, Rehearse, Target, UpgradeRequest};
+use portolan_workflow::{Catalog, ImageCount, Limits, PlanOptions, Planned, Rehearse, Target, UpgradeRequest};
 use serde_json::{Value, json};
 
 use crate::args::{Global, UpgradeOptions};
@@ -34,6 +34,8 @@ pub(crate) struct PreparedPlan {
     pub(crate) rehearsal: Option<Rehearsal>,
     /// The registry and the bundle of a site without internet access.
     pub(crate) site: Option<Site>,
+    /// How many images it has, and where they are; `None` if nobody asked.
+    pub(crate) images: Option<ImageCount>,
 }
 
 impl PreparedPlan {
@@ -123,7 +125,7 @@ pub(crate) async fn plan(
         output.say(&site.told(images));
     }
     file.fetched = fetched;
-    Ok(PreparedPlan { book, survey, file, rehearsal, site })
+    Ok(PreparedPlan { book, survey, file, rehearsal, site, images })
 }
 
 /// The time limits that the user gives.
