@@ -181,7 +181,7 @@ pub(crate) enum Command {
 pub(crate) struct SurveyArgs {}
 
 /// The options of [`UpgradeOptions`]: a plan that is made already has no place for them.
-const TARGET: [&str; 17] = [
+const TARGET: [&str; 18] = [
     "to",
     "via",
     "chart",
@@ -194,6 +194,7 @@ const TARGET: [&str; 17] = [
     "ca_file",
     "values",
     "set",
+    "set_string",
     "answers",
     "without",
     "timeout",
@@ -240,6 +241,9 @@ pub(crate) struct UpgradeOptions {
     /// Values, as helm takes them
     #[arg(long, value_name = "KEY=VALUE")]
     pub(crate) set: Vec<String>,
+    /// Values that are text whatever they look like, as helm takes them
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(crate) set_string: Vec<String>,
     /// What becomes of values that no recipe knows, asked and answered in this file
     #[arg(long, value_name = "FILE")]
     pub(crate) answers: Option<PathBuf>,

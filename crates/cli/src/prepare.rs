@@ -11,7 +11,7 @@ use portolan_model::{Accepted, Code, Content, Fetched, Finding, Plan, PlanFile, 
 use portolan_recipe::RecipeSet;
 use portolan_rehearse::Rehearsal;
 use portolan_report::{Commands, Document};
-use portolan_workflow::{Catalog, Limits, PlanOptions, Planned, Rehearse, Target, UpgradeRequest};
+use portolan_workflow::{Catalog, ImageCount, Limits, PlanOptions, Planned, Rehearse, Target, UpgradeRequest};
 use serde_json::{Value, json};
 
 use crate::answers;
@@ -35,6 +35,8 @@ pub(crate) struct PreparedPlan {
     pub(crate) rehearsal: Option<Rehearsal>,
     /// The registry and the bundle of a site without internet access.
     pub(crate) site: Option<Site>,
+    /// How many images it has, and where they are; `None` if nobody asked.
+    pub(crate) images: Option<ImageCount>,
 }
 
 impl PreparedPlan {
@@ -125,7 +127,7 @@ pub(crate) async fn request(
     let request = UpgradeRequest {
         to,
         offered: catalog.ids(),
-        values: given(options)?,
+        values: given(options, output)?,
         answers: options.answers.as_deref().map(answers::read).transpose()?.unwrap_or_default(),
         without: options.without.clone(),
         accepted: accepted(options)?,
@@ -150,7 +152,7 @@ pub(crate) async fn plan(
         output.say(&site.told(images));
     }
     file.fetched = fetched;
-    Ok(PreparedPlan { book, survey, file, rehearsal, site })
+    Ok(PreparedPlan { book, survey, file, rehearsal, site, images })
 }
 
 /// The time limits that the user gives.
@@ -203,21 +205,32 @@ fn accepted(options: &UpgradeOptions) -> Result<Vec<Accepted>, Finding> {
     accepted.collect()
 }
 
-/// The values that the user gives.
-fn given(options: &UpgradeOptions) -> Result<Value, Finding> {
+/// The values that the user gives, in helm's order: files, `--set`, `--set-string`.
+fn given(options: &UpgradeOptions, output: &Output) -> Result<Value, Finding> {
     let mut all = json!({});
     for path in &options.values {
         let bad = |error: String| {
             Finding::blocking(Code::BadValues, format!("{} cannot be used as values", path.display())).with(error)
         };
-        let text = fs_err::read_to_string(path).map_err(|error| bad(error.to_string()))?;
-        let parsed = values::parse(&text, &path.to_string_lossy()).map_err(|error| bad(error.to_string()))?;
-        all = values::layer(&all, &parsed);
+        let bytes = fs_err::read(path).map_err(|error| bad(error.to_string()))?;
+        let file = values::read(&bytes, &path.to_string_lossy()).map_err(|error| bad(error.to_string()))?;
+        if let Some(heading) = file.heading {
+            let found = format!("{} holds the line `{heading}`, which is left out", path.display());
+            output.finding(&Finding::warning(Code::ValuesHeading, found));
+        }
+        all = values::layer(&all, &file.values);
     }
-    for argument in &options.set {
-        values::parse_set_into(argument, &mut all).map_err(|error| {
-            Finding::blocking(Code::BadValues, format!("--set {argument} cannot be used")).with(error.to_string())
-        })?;
+    type Parse = fn(&str, &mut Value) -> Result<(), values::ValuesError>;
+    let arguments: [(&str, &[String], Parse); 2] = [
+        ("--set", &options.set, values::parse_set_into),
+        ("--set-string", &options.set_string, values::parse_set_string_into),
+    ];
+    for (option, texts, parse) in arguments {
+        for text in texts {
+            parse(text, &mut all).map_err(|error| {
+                Finding::blocking(Code::BadValues, format!("{option} {text} cannot be used")).with(error.to_string())
+            })?;
+        }
     }
     Ok(all)
 }

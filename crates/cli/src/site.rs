@@ -79,14 +79,10 @@ impl Site {
     /// Where this machine has no helm that can be used and the bundle has one, how to take it out.
     pub(crate) fn with_helm(&self, finding: Finding) -> Finding {
         let Some(bundle) = &self.bundle else { return finding };
-        let helm = bundle.index.files.iter().find(|file| file.kind == FileKind::Helm);
-        match helm.filter(|_| matches!(finding.code, Code::NoHelm | Code::OldHelm)) {
-            Some(helm) => {
-                let (file, path) = (bundle.file.to_string_lossy(), options::quoted(&helm.path));
-                finding.next(format!(
-                    "the bundle has one: tar -xf {} {path}, then add --helm {path}",
-                    options::quoted(&file)
-                ))
+        match helm_in(&bundle.index).filter(|_| matches!(finding.code, Code::NoHelm | Code::OldHelm)) {
+            Some(path) => {
+                let (file, path) = (options::quoted(&bundle.file.to_string_lossy()), options::quoted(path));
+                finding.next(format!("the bundle has one: tar -xf {file} {path}, then add --helm {path}"))
             }
             None => finding,
         }
@@ -100,6 +96,16 @@ impl Site {
         output.page(&bundle::page(&report))
     }
 
+    /// What has to be done before a saved plan is applied: `apply` with a plan has no bundle to push.
+    pub(crate) fn before_apply(&self, images: ImageCount) -> Option<String> {
+        let bundle = self.bundle.as_ref().filter(|_| images.bundle > 0)?;
+        let file = options::quoted(&bundle.file.to_string_lossy());
+        let SiteRegistry { plain_http, ca_file, .. } = &self.source.registry;
+        let plain = if *plain_http { " --plain-http" } else { "" };
+        let ca = ca_file.as_ref().map_or_else(String::new, |path| format!(" --ca-file {}", options::quoted(path)));
+        Some(format!("Before it is applied: portolan bundle push {file} --to {}{plain}{ca}", self.source.registry))
+    }
+
     /// Where the images of a plan are, in one line.
     pub(crate) fn told(&self, images: ImageCount) -> String {
         let registry = &self.source.registry.host;
@@ -110,6 +116,11 @@ impl Site {
         };
         format!("Images: {all} named by the new version, {there} at {registry}{bundle}")
     }
+}
+
+/// The path of a bundle's helm program.
+fn helm_in(index: &BundleIndex) -> Option<&str> {
+    index.files.iter().find(|file| file.kind == FileKind::Helm).map(|file| file.path.as_str())
 }
 
 /// How the registry of a site is reached: with the login that was typed, else with one that docker, podman or helm knows.
@@ -140,4 +151,44 @@ fn unnamed(finding: Finding, file: &Path, registry: &str) -> Finding {
         "portolan bundle push {file} --to {registry} --name DIGEST=REPOSITORY:TAG, then pass --repo oci://{registry} in place of \
          --bundle"
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use portolan_testkit::bundle::{Tar, image};
+
+    use super::*;
+
+    fn site(bundle: Vec<u8>) -> Site {
+        let index = portolan_bundle::read(std::io::Cursor::new(bundle), portolan_bundle::Limits::default());
+        let index = index.expect("a bundle");
+        let target = PushTarget::parse("h:5000/site").expect("a target");
+        let push =
+            portolan_bundle::plan_push(&index, &target.path, &std::collections::BTreeMap::new()).expect("a plan");
+        let registry = SiteRegistry { host: "h:5000".into(), path: "site".into(), plain_http: true, ca_file: None };
+        let source = ImageSource { registry, access: RegistryAccess::default(), bundle: None };
+        Site { source, bundle: Some(SiteBundle { file: "b c.tar".into(), index, push, target }) }
+    }
+
+    #[test]
+    fn the_helm_of_a_bundle_is_offered_where_none_can_be_used() {
+        let bundle = || Tar::default().file("images/a.tar", &image("a:1"));
+        let with = site(bundle().file("chart/helm", b"\x7fELF").end());
+        for (code, offered) in [(Code::NoHelm, true), (Code::OldHelm, true), (Code::NotDeployed, false)] {
+            let next = with.with_helm(Finding::blocking(code, "")).next;
+            let wanted = "the bundle has one: tar -xf 'b c.tar' chart/helm, then add --helm chart/helm";
+            assert_eq!(next == wanted, offered, "{next}");
+        }
+        let without = site(bundle().end());
+        assert_eq!(without.with_helm(Finding::blocking(Code::NoHelm, "")).next, Code::NoHelm.next());
+    }
+
+    #[test]
+    fn a_push_is_asked_for_where_images_are_in_the_bundle_alone() {
+        let site = site(image("a:1"));
+        let count = |bundle| ImageCount { all: 2, registry: 2 - bundle, bundle };
+        assert_eq!(site.before_apply(count(0)), None);
+        let line = "Before it is applied: portolan bundle push 'b c.tar' --to h:5000/site --plain-http";
+        assert_eq!(site.before_apply(count(1)).as_deref(), Some(line));
+    }
 }

@@ -1,4 +1,4 @@
-//! The grammar of `--set`, as `pkg/strvals/parser.go` has it (helm 3.14.4, 3.22.0 and 4.3.1 agree).
+//! The grammar of `--set` and `--set-string`, as `pkg/strvals/parser.go` has it (helm 3.14.4, 3.22.0 and 4.3.1 agree, but for a line that ends inside the brackets of an index: only helm 3 refuses that).
 
 use serde_json::{Map, Value};
 
@@ -17,9 +17,9 @@ enum Stop {
 
 type Step<T> = Result<T, Stop>;
 
-/// Reads a line and puts what it says into `data`.
-pub(crate) fn parse_into(text: &str, data: &mut Map<String, Value>) -> Result<(), String> {
-    let mut parser = Parser { chars: text.chars().collect(), at: 0 };
+/// Reads a line and puts what it says into `data`; `read` says what the text of a value is.
+pub(crate) fn parse_into(text: &str, data: &mut Map<String, Value>, read: fn(String) -> Value) -> Result<(), String> {
+    let mut parser = Parser { chars: text.chars().collect(), at: 0, read };
     loop {
         match parser.key(data, 0) {
             Ok(()) => {}
@@ -32,6 +32,7 @@ pub(crate) fn parse_into(text: &str, data: &mut Map<String, Value>) -> Result<()
 struct Parser {
     chars: Vec<char>,
     at: usize,
+    read: fn(String) -> Value,
 }
 
 fn fail<T>(message: impl Into<String>) -> Step<T> {
@@ -128,7 +129,9 @@ impl Parser {
     fn index(&mut self) -> Step<usize> {
         let (text, stop) = self.until(&[']']);
         if stop.is_none() {
-            return fail("error parsing index: the line ends inside the brackets");
+            return fail(
+                "error parsing index: the line ends inside the brackets, where helm 3 refuses it and helm 4 reads nothing",
+            );
         }
         match text.parse::<i64>() {
             Err(_) => fail(format!("error parsing index: {text:?} is no number")),
@@ -189,7 +192,7 @@ impl Parser {
                 self.at += 1;
                 Ok((self.list()?, false))
             }
-            Some(_) => Ok((typed(self.until(&[',']).0), false)),
+            Some(_) => Ok(((self.read)(self.until(&[',']).0), false)),
         }
     }
 
@@ -200,7 +203,7 @@ impl Parser {
             if stop.is_none() {
                 return fail("list must terminate with '}'");
             }
-            list.push(typed(text));
+            list.push((self.read)(text));
             if stop == Some('}') {
                 self.at += usize::from(self.chars.get(self.at) == Some(&','));
                 return Ok(Value::Array(list));
@@ -210,7 +213,7 @@ impl Parser {
 }
 
 /// Booleans and null in any case, whole numbers without a leading zero; all else is text.
-fn typed(text: String) -> Value {
+pub(crate) fn typed(text: String) -> Value {
     for (word, value) in [("true", Value::Bool(true)), ("false", Value::Bool(false)), ("null", Value::Null)] {
         if text.eq_ignore_ascii_case(word) {
             return value;
@@ -306,7 +309,7 @@ mod tests {
     fn a_line_is_read_as_helm_reads_it() {
         for (text, json) in READ {
             let mut map = Map::new();
-            assert_eq!(parse_into(text, &mut map), Ok(()), "{text}");
+            assert_eq!(parse_into(text, &mut map, typed), Ok(()), "{text}");
             let want: Value = serde_json::from_str(json).expect("the test's JSON");
             assert_eq!(Value::Object(map), want, "{text}");
         }
@@ -315,7 +318,7 @@ mod tests {
     #[test]
     fn what_helm_refuses_is_refused() {
         for (text, message) in REFUSED {
-            let error = parse_into(text, &mut Map::new()).expect_err(text);
+            let error = parse_into(text, &mut Map::new(), typed).expect_err(text);
             assert!(error.starts_with(message), "{text}: {error}");
         }
     }
@@ -323,15 +326,15 @@ mod tests {
     #[test]
     fn depth_is_limited() {
         let deep = |dots: usize| format!("a{}=1", ".a".repeat(dots));
-        assert!(parse_into(&deep(MAX_DEPTH), &mut Map::new()).is_ok());
-        assert!(parse_into(&deep(MAX_DEPTH + 1), &mut Map::new()).is_err());
+        assert!(parse_into(&deep(MAX_DEPTH), &mut Map::new(), typed).is_ok());
+        assert!(parse_into(&deep(MAX_DEPTH + 1), &mut Map::new(), typed).is_err());
     }
 
     #[test]
     fn a_second_line_goes_into_the_first() {
         let mut map = Map::new();
         for line in ["a[0]=x", "a[1]=y", "b.c=1", "b.d=2"] {
-            assert_eq!(parse_into(line, &mut map), Ok(()));
+            assert_eq!(parse_into(line, &mut map, typed), Ok(()));
         }
         let want = r#"{"a":["x","y"],"b":{"c":1,"d":2}}"#;
         assert_eq!(Value::Object(map), serde_json::from_str::<Value>(want).expect("the test's JSON"));

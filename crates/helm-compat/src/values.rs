@@ -4,14 +4,16 @@ use std::fmt::Write as _;
 
 use serde_json::{Map, Value};
 
-use crate::{set, yaml};
+use crate::set;
 
 mod claim_names;
 mod commented;
+mod read;
 mod references;
 
 pub use claim_names::claim_names;
 pub use commented::commented;
+pub use read::{HEADING, ValuesFile, has_stored_heading, parse, read};
 pub use references::References;
 
 /// Why a values file or a `--set` is not usable.
@@ -30,25 +32,6 @@ pub struct ValuesError {
 
 fn place(line: usize, column: usize) -> String {
     if line == 0 { String::new() } else { format!(":{line}:{column}") }
-}
-
-/// Reads a values file. An empty one gives an empty object.
-///
-/// # Errors
-/// Where it is no YAML, or no map. Also where it has several documents: helm 3 reads the first one only and
-/// helm 4 all of them, so what was meant is not known.
-pub fn parse(text: &str, file: &str) -> Result<Value, ValuesError> {
-    let failed = |line, column, message: String| ValuesError { file: file.to_owned(), line, column, message };
-    let docs = yaml::documents(text).map_err(|error| failed(error.line, error.column, error.message))?;
-    let mut docs = docs.into_iter();
-    match (docs.next(), docs.next()) {
-        (None, _) => Ok(Value::Object(Map::new())),
-        (Some(_), Some(_)) => {
-            Err(failed(0, 0, "it has several YAML documents; helm 3 reads the first one only".into()))
-        }
-        (Some(doc), None) if doc.is_object() => Ok(doc),
-        (Some(_), None) => Err(failed(1, 1, "it is not a map of values".into())),
-    }
 }
 
 /// Merges user-supplied values as `--reset-then-reuse-values` does: `over` wins key by key, maps are merged,
@@ -201,31 +184,31 @@ pub fn parse_set(text: &str) -> Result<Value, ValuesError> {
 /// # Errors
 /// Where helm refuses it, with helm's reason; `value` may then be changed in part.
 pub fn parse_set_into(text: &str, value: &mut Value) -> Result<(), ValuesError> {
+    set_into(text, value, "--set", set::typed)
+}
+
+/// Reads one more `--set-string`, after all `--set`: each value is text, those of a list too.
+///
+/// # Errors
+/// As [`parse_set_into`].
+pub fn parse_set_string_into(text: &str, value: &mut Value) -> Result<(), ValuesError> {
+    set_into(text, value, "--set-string", Value::String)
+}
+
+fn set_into(text: &str, value: &mut Value, option: &str, read: fn(String) -> Value) -> Result<(), ValuesError> {
     if !value.is_object() {
         *value = Value::Object(Map::new());
     }
     let Value::Object(map) = value else {
         return Ok(());
     };
-    set::parse_into(text, map).map_err(|message| ValuesError { file: "--set".into(), line: 0, column: 0, message })
+    set::parse_into(text, map, read).map_err(|message| ValuesError { file: option.into(), line: 0, column: 0, message })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use serde_json::json;
-
-    #[test]
-    fn a_file_is_a_map_or_empty() {
-        assert_eq!(parse("", "v"), Ok(json!({})));
-        assert_eq!(parse("# nothing\n", "v"), Ok(json!({})));
-        assert_eq!(parse("---\na: yes\n", "v"), Ok(json!({"a": true})));
-        let error = parse("a: 1\nb: c: d\n", "v.yaml").expect_err("it is no YAML");
-        assert_eq!((error.line, error.file.as_str()), (2, "v.yaml"));
-        assert!(error.to_string().starts_with("v.yaml:2:"), "{error}");
-        assert!(parse("- a\n", "v").is_err());
-        assert!(parse("a: 1\n---\nb: 2\n", "v").is_err());
-    }
 
     /// The stored config after `--reset-then-reuse-values` (see `merge`): old, given, result.
     const MERGED: &[(&str, &str, &str)] = &[
@@ -291,6 +274,9 @@ mod tests {
         assert_eq!(value, json!({"a": ["x", "y"], "b": {"c": 1, "d": 2}}));
         let error = parse_set("a").expect_err("it has no value");
         assert_eq!(error.to_string(), r#"--set: key "a" has no value"#);
+        parse_set_string_into("b.d=2,e={1,true,null},f=", &mut value).expect("it is a --set-string");
+        assert_eq!(value["b"]["d"], "2");
+        assert_eq!((&value["e"], &value["f"]), (&json!(["1", "true", "null"]), &json!("")));
     }
 
     #[test]

@@ -1,139 +1,206 @@
 //! YAML as Helm reads it: `sigs.k8s.io/yaml` over go-yaml 2, which knows the booleans and octal numbers of
 //! YAML 1.1, lets the last of two equal keys win, and turns every key into text.
+//!
+//! The events are those of a parser; what they mean is worked out here as `decode.go` of go-yaml 2.4.0 does.
 
-use std::fmt;
+use std::collections::HashMap;
 
-use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
-use serde_json::{Map, Number, Value};
+use granit_parser::{ErrorKind, Event, Marker, Parser, ScalarStyle, ScanError, Span, Tag};
+use serde_json::Value;
+
+mod decode;
+mod scalar;
+mod strict;
 
 /// Why a text is not YAML, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct YamlError {
     pub(crate) line: usize,
     pub(crate) column: usize,
+    /// It holds nothing of the text, which may be a password.
     pub(crate) message: String,
 }
 
-/// Reads all documents of a text; empty ones are left out.
+impl YamlError {
+    fn at(place: Place, message: impl Into<String>) -> Self {
+        Self { line: place.line, column: place.column, message: message.into() }
+    }
+}
+
+/// A line and a column, both from 1.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    line: usize,
+    column: usize,
+}
+
+impl Place {
+    fn of(mark: &Marker) -> Self {
+        Self { line: mark.line(), column: mark.col() + 1 }
+    }
+}
+
+/// Where a node is among all nodes of a document.
+type NodeId = usize;
+
+/// A node of a document before anything is read into it.
+struct Node {
+    place: Place,
+    kind: NodeKind,
+}
+
+enum NodeKind {
+    Scalar { text: String, style: Style },
+    List(Vec<NodeId>),
+    Map(Vec<(NodeId, NodeId)>),
+    Alias(NodeId),
+}
+
+/// How a scalar is written, as far as it says what the scalar is.
+enum Style {
+    Plain,
+    Quoted,
+    Tagged(String),
+}
+
+/// Reads all documents of a text that helm reads too; empty ones are left out.
 pub(crate) fn documents(text: &str) -> Result<Vec<Value>, YamlError> {
-    // No snippets: an error is shown to people, and the line may hold a password.
-    let options = serde_saphyr::options! {
-        duplicate_keys: serde_saphyr::DuplicateKeyPolicy::LastWins,
-        legacy_octal_numbers: true,
-        with_snippet: false,
-        // The index of a large chart repository has more than the reader allows for by itself.
-        budget: serde_saphyr::budget! { max_events: 20_000_000, max_nodes: 5_000_000, max_total_scalar_bytes: 1 << 30 },
+    let mut documents = read(text, Directives::Taken, |_, _| Ok(()))?;
+    documents.retain(|document| !document.is_null());
+    Ok(documents)
+}
+
+/// Reads all documents of a text that a person wrote; one without content is a null. What go-yaml refuses or reads
+/// otherwise than the parser is refused.
+pub(crate) fn strictly(text: &str) -> Result<Vec<Value>, YamlError> {
+    let mut strict = strict::Strict::new(text)?;
+    let documents = read(text, Directives::Refused, |event, span| strict.look(event, span))?;
+    strict.end()?;
+    Ok(documents)
+}
+
+/// What becomes of lines such as `%YAML 1.1`: helm 3 reads this one and refuses others, helm 4 refuses all.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Directives {
+    Taken,
+    Refused,
+}
+
+fn read(
+    text: &str,
+    directives: Directives,
+    mut look: impl FnMut(&Event<'_>, &Span) -> Result<(), YamlError>,
+) -> Result<Vec<Value>, YamlError> {
+    let options = granit_parser::options! {
+        bom_inside_document_as_content: true,
+        block_scalar_eof_without_line_feed: true,
+        emit_comments: false,
+        emit_anchor_events: true,
+        disallow_directives: directives == Directives::Refused,
     };
-    serde_saphyr::from_multiple_with_options::<Yaml>(text, options)
-        .map(|docs| docs.into_iter().map(|doc| doc.0).filter(|doc| !doc.is_null()).collect())
-        .map_err(|error| {
-            let (line, column) = error.location().map_or((0, 0), |at| {
-                (usize::try_from(at.line()).unwrap_or_default(), usize::try_from(at.column()).unwrap_or_default())
-            });
-            let message = error.to_string();
-            // The place is a field of ours; the text repeats it at its end.
-            let message = message.rsplit_once(" at line ").map_or(message.as_str(), |(head, _)| head).to_owned();
-            YamlError { line, column, message }
-        })
-}
-
-struct Yaml(Value);
-
-impl<'de> Deserialize<'de> for Yaml {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(Reader).map(Self)
+    let mut documents = Vec::new();
+    let mut composer = Composer::default();
+    for event in Parser::new_from_str_with_options(text, options) {
+        let (event, span) = event.map_err(|error| told(&error))?;
+        look(&event, &span)?;
+        match event {
+            Event::DocumentStart(..) => composer = Composer::default(),
+            Event::DocumentEnd => {
+                let value = composer.root().map(|root| decode::value(&composer.nodes, root)).transpose()?;
+                documents.push(value.unwrap_or_default());
+            }
+            event => composer.take(event, Place::of(&span.start)),
+        }
     }
+    Ok(documents)
 }
 
-/// A key: read like a value, then written as text, as `sigs.k8s.io/yaml` does (`yes:` becomes `true`).
-struct Key(String);
+fn told(error: &ScanError) -> YamlError {
+    let message = match error.kind() {
+        ErrorKind::DirectiveDisallowed => {
+            "a line begins with %: helm 3 reads %YAML 1.1 and %TAG, helm 4 refuses all of these; leave the line out"
+                .into()
+        }
+        _ => error.info(),
+    };
+    YamlError::at(Place::of(error.marker()), message)
+}
 
-impl<'de> Deserialize<'de> for Key {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        match deserializer.deserialize_any(Reader)? {
-            Value::String(text) => Ok(Self(text)),
-            Value::Bool(truth) => Ok(Self(truth.to_string())),
-            Value::Number(number) => Ok(Self(number.to_string())),
-            _ => Err(D::Error::custom("a key must be text, a number or a boolean")),
+/// Puts the nodes of a document together.
+#[derive(Default)]
+struct Composer {
+    nodes: Vec<Node>,
+    /// The lists and maps that are not at their end.
+    open: Vec<(NodeId, Vec<NodeId>)>,
+    /// The node of each anchor, by the parser's number.
+    anchors: HashMap<usize, NodeId>,
+}
+
+impl Composer {
+    fn root(&self) -> Option<NodeId> {
+        (!self.nodes.is_empty()).then_some(0)
+    }
+
+    fn take(&mut self, event: Event<'_>, place: Place) {
+        match event {
+            Event::Scalar(text, style, anchor, tag) => {
+                let style = match (tag, style) {
+                    (Some(tag), _) => Style::Tagged(name(&tag)),
+                    (None, ScalarStyle::Plain) => Style::Plain,
+                    (None, _) => Style::Quoted,
+                };
+                let node = self.add(NodeKind::Scalar { text: text.into_owned(), style }, place, anchor);
+                self.put(node);
+            }
+            Event::Alias(anchor) => {
+                if let Some(&target) = self.anchors.get(&anchor) {
+                    let node = self.add(NodeKind::Alias(target), place, 0);
+                    self.put(node);
+                }
+            }
+            Event::SequenceStart(_, anchor, _) => self.begin(NodeKind::List(Vec::new()), place, anchor),
+            Event::MappingStart(_, anchor, _) => self.begin(NodeKind::Map(Vec::new()), place, anchor),
+            Event::SequenceEnd | Event::MappingEnd => self.end(),
+            _ => {}
+        }
+    }
+
+    fn add(&mut self, kind: NodeKind, place: Place, anchor: usize) -> NodeId {
+        let node = self.nodes.len();
+        self.nodes.push(Node { place, kind });
+        if anchor != 0 {
+            self.anchors.insert(anchor, node);
+        }
+        node
+    }
+
+    fn begin(&mut self, kind: NodeKind, place: Place, anchor: usize) {
+        let node = self.add(kind, place, anchor);
+        self.open.push((node, Vec::new()));
+    }
+
+    fn end(&mut self) {
+        let Some((node, children)) = self.open.pop() else { return };
+        match &mut self.nodes[node].kind {
+            NodeKind::List(items) => *items = children,
+            NodeKind::Map(entries) => {
+                *entries = children.chunks_exact(2).map(|pair| (pair[0], pair[1])).collect();
+            }
+            NodeKind::Scalar { .. } | NodeKind::Alias(_) => {}
+        }
+        self.put(node);
+    }
+
+    fn put(&mut self, node: NodeId) {
+        if let Some((_, children)) = self.open.last_mut() {
+            children.push(node);
         }
     }
 }
 
-struct Reader;
-
-impl<'de> Visitor<'de> for Reader {
-    type Value = Value;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("YAML")
-    }
-
-    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
-        Ok(Value::Bool(value))
-    }
-
-    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
-    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
-    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
-        Ok(number(value))
-    }
-
-    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
-        Ok(Value::String(value.to_owned()))
-    }
-
-    fn visit_string<E>(self, value: String) -> Result<Value, E> {
-        Ok(Value::String(value))
-    }
-
-    fn visit_unit<E>(self) -> Result<Value, E> {
-        Ok(Value::Null)
-    }
-
-    fn visit_none<E>(self) -> Result<Value, E> {
-        Ok(Value::Null)
-    }
-
-    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
-        deserializer.deserialize_any(self)
-    }
-
-    fn visit_newtype_struct<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
-        deserializer.deserialize_any(self)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Value, A::Error> {
-        let mut items = Vec::new();
-        while let Some(Yaml(item)) = access.next_element()? {
-            items.push(item);
-        }
-        Ok(Value::Array(items))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Value, A::Error> {
-        let mut map = Map::new();
-        while let Some((Key(key), Yaml(value))) = access.next_entry()? {
-            map.insert(key, value);
-        }
-        Ok(Value::Object(map))
-    }
-}
-
-/// A float as JSON writes it: Go prints `1e3` and `3.0` without a fraction, so a whole number is one.
-fn number(value: f64) -> Value {
-    /// Above this a float is no exact whole number.
-    const EXACT: f64 = 9_007_199_254_740_992.0;
-    if value.fract() == 0.0 && value.abs() < EXACT {
-        #[expect(clippy::cast_possible_truncation, reason = "it is whole, and exact below 2^53")]
-        return Value::Number(Number::from(value as i64));
-    }
-    Number::from_f64(value).map_or(Value::Null, Value::Number)
+/// A tag with its prefix, as go-yaml compares it.
+fn name(tag: &Tag) -> String {
+    format!("{}{}", tag.handle(), tag.suffix())
 }
 
 #[cfg(test)]
@@ -188,6 +255,10 @@ mod tests {
             ("USER-SUPPLIED VALUES:\nnull", 2),
             ("a: @x", 1),
             ("a:\n  b: 1\n c: 2", 3),
+            // Which of the two values helm takes is chance: the order of a map in Go.
+            ("1: a\n'1': b", 2),
+            ("yes: a\n'true': b", 2),
+            ("1.0: a\n1: b", 2),
         ] {
             let error = documents(text).expect_err(text);
             assert!(error.line >= line, "{text}: {error:?}");

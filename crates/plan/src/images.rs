@@ -168,8 +168,10 @@ pub enum ImageSupply {
         /// The digest in the bundle.
         bundle: Digest,
     },
+    /// The registry does not have it, and there is no bundle.
+    Missing,
     /// Neither has it.
-    Missing {
+    MissingInBoth {
         /// What the bundle has that could be meant, in one clause.
         alike: Option<String>,
     },
@@ -194,7 +196,8 @@ pub fn judge(
     supplies: &BTreeMap<String, ImageSupply>,
     product: &Product,
 ) -> Vec<Finding> {
-    let (mut missing, mut unknown, mut replaced) = (Vec::new(), BTreeMap::<&str, Vec<String>>::new(), Vec::new());
+    let (mut missing, mut in_neither, mut replaced) = (Vec::new(), Vec::new(), Vec::new());
+    let mut unknown: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     let mut elsewhere: BTreeMap<String, Vec<&PlannedImage>> = BTreeMap::new();
     for image in images {
         let Some(reference) = ImageReference::parse(&image.name) else {
@@ -213,9 +216,10 @@ pub fn judge(
                 there.short(),
                 bundle.short()
             )),
-            Some(ImageSupply::Missing { alike }) => {
+            Some(ImageSupply::Missing) => missing.push(line(image)),
+            Some(ImageSupply::MissingInBoth { alike }) => {
                 let alike = alike.as_ref().map_or_else(String::new, |alike| format!("; {alike}"));
-                missing.push(format!("{}{alike}", line(image)));
+                in_neither.push(format!("{}{alike}", line(image)));
             }
             Some(ImageSupply::NotChecked(why)) => unknown.entry(why).or_default().push(line(image)),
             None => unknown.entry("nobody asked for it").or_default().push(line(image)),
@@ -227,7 +231,14 @@ pub fn judge(
         let found = format!("{registry} does not have {}", counted(missing.len()));
         let finding = Finding::blocking(Code::ImageMissing, found);
         findings.push(missing.into_iter().fold(finding, Finding::with).next(format!(
-            "portolan bundle push FILE --to {registry}, with the bundle of this version, then make the plan again"
+            "portolan bundle push FILE --to {registry}, with the bundle of this version, then run it again"
+        )));
+    }
+    if !in_neither.is_empty() {
+        let found = format!("neither {registry} nor the bundle has {}", counted(in_neither.len()));
+        findings.push(in_neither.into_iter().fold(Finding::blocking(Code::ImageMissing, found), Finding::with).next(format!(
+            "ask the vendor for a bundle that has what is named, or copy it to {registry} with another tool; where the bundle has it \
+             under another name, correct the values that name it"
         )));
     }
     for (why, lines) in unknown {

@@ -3,6 +3,7 @@
 pub mod effects;
 pub mod fidelity;
 pub mod matrix;
+pub mod offline;
 pub mod program;
 pub mod real;
 pub mod reports;

@@ -1,7 +1,8 @@
 //! Values, random ones: what is read of a file and of `--set`, what helm is handed, and what a person is shown to type
 //! are all what `helm get values` gives back.
 //!
-//! `PROPTEST_CASES` is the number of cases for each helm; they are the same ones each time.
+//! `PROPTEST_CASES` is the number of cases for each helm; they are the same ones each time. What is only read needs no cluster:
+//! `PROPTEST_CASES=10000 cargo test -p portolan-trials --test values -- --ignored generated`.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -10,11 +11,14 @@ use std::process::{Command, Output};
 use portolan_helm_compat::{argv, values};
 use portolan_model::{ChartId, Digest, HelmClient, HelmRun, HelmToken, ReleaseId, ValuesMode};
 use portolan_testkit::rig::{Namespace, Rig, pins};
+use portolan_trials::offline::OfflineHelm;
+use portolan_trials::side_by_side::each;
 use proptest::prelude::*;
-use proptest::sample::select;
+use proptest::sample::{Index, select};
+use proptest::strategy::ValueTree as _;
 use proptest::test_runner::{Config, TestRng, TestRunner};
 use semver::Version;
-use serde_json::{Map, Value};
+use serde_json::{Map, Number, Value};
 
 /// What `--set`, YAML or a shell could take for their own, and what they should leave alone.
 const PIECES: [&str; 41] = [
@@ -141,8 +145,45 @@ struct Case {
     given: Value,
 }
 
+impl Case {
+    /// What Portolan reads of the file and what is set.
+    fn ours(&self) -> Result<Value, String> {
+        let mut all = values::parse(&self.old, "old.yaml").map_err(|error| error.to_string())?;
+        for set in &self.sets {
+            values::parse_set_into(set, &mut all).map_err(|error| error.to_string())?;
+        }
+        Ok(all)
+    }
+
+    /// Helm begins a new line at these; Portolan refuses them.
+    fn is_refused_here(&self) -> bool {
+        self.old.contains(['\u{85}', '\u{2028}', '\u{2029}'])
+    }
+}
+
 fn case() -> impl Strategy<Value = Case> {
     (file(), prop::collection::vec(setting(), 0..3), map()).prop_map(|(old, sets, given)| Case { old, sets, given })
+}
+
+/// What a mistake puts into a file.
+const MISTAKES: [&str; 36] = [
+    "", " ", "  ", "\n", "\n  ", "\n    ", "\t", ": ", ":", "- ", "-", "? ", "[", "]", "{", "}", ",", "#", " #", "&x ",
+    "*x", "<<: ", "!", "!!str ", "!!int ", "'", "\"", "|\n", ">-\n", "\\", "---\n", "...", "%", "\r\n", "\u{feff}",
+    "0x1",
+];
+
+/// A file with up to three mistakes: each takes some characters out, and puts something in.
+fn mistaken() -> impl Strategy<Value = String> {
+    let mistake = (any::<Index>(), 0..3_usize, select(&MISTAKES[..]));
+    (file(), prop::collection::vec(mistake, 1..4)).prop_map(|(file, mistakes)| {
+        let mut chars: Vec<char> = file.chars().collect();
+        for (index, length, new) in mistakes {
+            let start = index.index(chars.len() + 1);
+            let end = (start + length).min(chars.len());
+            chars.splice(start..end, new.chars());
+        }
+        chars.into_iter().collect()
+    })
 }
 
 /// A helm, and a release of its own to try it with.
@@ -254,12 +295,11 @@ impl<'a> Bench<'a> {
 
     fn check(&self, case: &Case) -> Result<(), TestCaseError> {
         let file = self.write("old.yaml", &case.old);
-        let ours = values::parse(&case.old, "old.yaml").map_err(|error| error.to_string()).and_then(|mut all| {
-            for set in &case.sets {
-                values::parse_set_into(set, &mut all).map_err(|error| error.to_string())?;
-            }
-            Ok(all)
-        });
+        let ours = case.ours();
+        if case.is_refused_here() {
+            prop_assert!(ours.is_err());
+            return Ok(());
+        }
         let out = self.reset(&file, &case.sets);
         let said = String::from_utf8_lossy(&out.stderr);
         prop_assert_eq!(ours.is_ok(), out.status.success(), "we say {:?}, helm says {}", ours, said);
@@ -316,10 +356,16 @@ fn forget_nulls(merged: &mut Value, old: &Value, given: &Value) {
     }
 }
 
+/// Equal but for the last digit, which `serde_json` does not read exactly.
+fn near(one: &Number, other: &Number) -> bool {
+    let (Some(one), Some(other)) = (one.as_f64(), other.as_f64()) else { return false };
+    (one - other).abs() <= f64::EPSILON * one.abs()
+}
+
 /// Equal, where a number is what it is worth: helm keeps all of them as floats and writes them in its own way.
 fn same(one: &Value, other: &Value) -> bool {
     match (one, other) {
-        (Value::Number(one), Value::Number(other)) => one.as_f64() == other.as_f64(),
+        (Value::Number(one), Value::Number(other)) => near(one, other),
         (Value::Array(one), Value::Array(other)) => {
             one.len() == other.len() && one.iter().zip(other).all(|(one, other)| same(one, other))
         }
@@ -340,7 +386,7 @@ fn values_arrive_as_they_were_meant() {
             let rig = &rig;
             scope.spawn(move || {
                 let bench = Bench::new(rig, version);
-                let cases = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(24);
+                let cases = cases();
                 let config = Config { cases, failure_persistence: None, max_shrink_iters: 200, ..Config::default() };
                 let rng = TestRng::deterministic_rng(config.rng_algorithm);
                 let found = TestRunner::new_with_rng(config, rng).run(&case(), |case| bench.check(&case));
@@ -350,4 +396,89 @@ fn values_arrive_as_they_were_meant() {
             });
         }
     });
+}
+
+/// How many cases each helm is tried with.
+fn cases() -> u32 {
+    std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(24)
+}
+
+/// The first so many values of a strategy, the same each time.
+fn generated<S: Strategy>(strategy: &S) -> Vec<S::Value> {
+    let config = Config::default();
+    let rng = TestRng::deterministic_rng(config.rng_algorithm);
+    let mut runner = TestRunner::new_with_rng(config, rng);
+    (0..cases()).map(|_| strategy.new_tree(&mut runner).expect("a case").current()).collect()
+}
+
+fn offline(version: &'static str) -> OfflineHelm {
+    let helm = OfflineHelm::new(version).expect("a helm of the rig");
+    helm.chart("plain", &[("templates/read.yaml", "{\"read\": {{ .Values | toJson }}}\n")]);
+    helm
+}
+
+#[test]
+#[ignore = "needs the rig: cargo xtask test"]
+fn generated_files_and_settings_are_read_as_by_helm() {
+    let all: Vec<(usize, Case)> = generated(&case()).into_iter().enumerate().collect();
+    let at_once = std::thread::available_parallelism().map_or(2, usize::from);
+    for version in pins::HELM {
+        let helm = offline(version);
+        let check = |(number, case): &(usize, Case)| {
+            let ours = case.ours();
+            if case.is_refused_here() {
+                return Ok(ours.err().is_none().then(|| format!("{case:?} is read")));
+            }
+            let file = helm.write(&format!("given/{number}.yaml"), case.old.as_bytes());
+            let mut arguments = vec!["plain".to_owned(), "-f".to_owned(), file];
+            arguments.extend(case.sets.iter().flat_map(|set| ["--set".to_owned(), set.clone()]));
+            let read = helm.template(&arguments);
+            let is_same = match (&ours, &read) {
+                (Ok(ours), Ok(read)) => same(ours, read),
+                (ours, read) => ours.is_err() && read.is_err(),
+            };
+            Ok((!is_same).then(|| format!("{case:?}:\n we read {ours:?}\n helm    {read:?}")))
+        };
+        let wrong: Vec<String> =
+            each(&all, at_once, &check, &|_| {}).expect("helm runs").into_iter().flatten().collect();
+        assert!(
+            wrong.is_empty(),
+            "helm {version}, {} of {}:\n{}",
+            wrong.len(),
+            all.len(),
+            wrong[..wrong.len().min(9)].join("\n")
+        );
+    }
+}
+
+/// What Portolan reads from a file with mistakes is what helm reads, if it reads it; Portolan may refuse more.
+#[test]
+#[ignore = "needs the rig: cargo xtask test"]
+fn generated_mistakes_are_never_read_as_other_values() {
+    /// Files for one process of helm.
+    const TOGETHER: usize = 500;
+    let template = "{{- $all := dict }}{{ range $path, $_ := .Files.Glob \"texts/*\" }}\
+                    {{- $_ := set $all $path ($.Files.Get $path | fromYaml) }}{{ end -}}\n\
+                    {\"read\": {{ $all | toJson }}}\n";
+    let all = generated(&mistaken());
+    for version in pins::HELM {
+        let helm = offline(version);
+        for (number, texts) in all.chunks(TOGETHER).enumerate() {
+            let chart = format!("texts-{number}");
+            helm.chart(&chart, &[("templates/read.yaml", template)]);
+            for (index, text) in texts.iter().enumerate() {
+                helm.write(&format!("{chart}/texts/{index}"), text.as_bytes());
+            }
+            let read = helm.template(&[chart]).expect("it renders");
+            for (index, text) in texts.iter().enumerate() {
+                let read = &read[format!("texts/{index}")];
+                // A chart's file loses a mark at its begin.
+                let Ok(ours) = values::parse(text.trim_start_matches('\u{feff}'), "it") else { continue };
+                assert!(
+                    read.get("Error").is_some() || same(&ours, read),
+                    "helm {version}: {text:?}\n we read {ours}\n helm    {read}"
+                );
+            }
+        }
+    }
 }

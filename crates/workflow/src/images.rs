@@ -104,7 +104,7 @@ fn supply(image: &ImageReference, answer: ImageAnswer, bundle: Option<&BundleSup
             _ => ImageSupply::Registry,
         },
         (ImageAnswer::There { .. }, None) => ImageSupply::Registry,
-        (ImageAnswer::Absent, None) => ImageSupply::Missing { alike: None },
+        (ImageAnswer::Absent, None) => ImageSupply::Missing,
         (ImageAnswer::Absent, Some(bundle)) => {
             let pinned = image.digest.as_ref().is_some_and(|digest| bundle.has(&image.repository, digest));
             if bundled.is_some() || pinned {
@@ -116,7 +116,7 @@ fn supply(image: &ImageReference, answer: ImageAnswer, bundle: Option<&BundleSup
                 Some(format!("the bundle has {}:{tag} with another digest, {ours}", image.repository))
             };
             let alike = |tag| Some(format!("the bundle has {}", bundle.alike(&image.repository, tag)?));
-            ImageSupply::Missing { alike: tag.and_then(other).or_else(|| tag.and_then(alike)) }
+            ImageSupply::MissingInBoth { alike: tag.and_then(other).or_else(|| tag.and_then(alike)) }
         }
     }
 }

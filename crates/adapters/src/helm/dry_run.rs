@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use http::{HeaderValue, Request, header};
 use http_body_util::BodyExt;
+use portolan_helm_compat::values;
 use portolan_model::{
     Code, Coverage, Finding, HelmClient, Inventory, Overlay, Ref, RenderJob, Rendered, Rendering, Scope,
 };
@@ -129,8 +130,25 @@ impl DryRun {
         if said.iter().any(|line| names_stored_manifest(line)) {
             return all(stored_manifest());
         }
+        if said.iter().any(|line| names_heading(line)) {
+            return all(heading_refused());
+        }
         all(refuses("helm does not render the chart"))
     }
+}
+
+/// Whether the chart's schema refuses the heading of `helm get values`, which is among the saved values.
+fn names_heading(line: &str) -> bool {
+    line.contains(values::HEADING.trim_end_matches(':'))
+}
+
+fn heading_refused() -> Finding {
+    refuses("the chart's schema refuses a key that only the heading of helm get values made")
+        .why("a file that begins with that line was given to helm once, and helm keeps it in every later revision")
+        .next(
+            "save the values with `helm get values RELEASE -o yaml`, delete the line `USER-SUPPLIED VALUES: null`, and upgrade to the \
+             chart of today with --reset-values and that file; then plan again",
+        )
 }
 
 /// Whether helm cannot read the manifest of today: it names a kind or version that the API server no longer has (`performUpgrade` in
@@ -237,6 +255,18 @@ mod tests {
         assert!(!names_stored_manifest(
             "unable to build kubernetes objects from new release manifest: no matches for kind"
         ));
+    }
+
+    #[test]
+    fn a_heading_that_a_schema_refuses_is_named() {
+        for said in [
+            "(root): Additional property USER-SUPPLIED VALUES is not allowed",
+            "at '': additional properties 'USER-SUPPLIED VALUES' not allowed",
+        ] {
+            assert!(names_heading(said), "{said}");
+        }
+        assert!(!names_heading("(root): Additional property values is not allowed"));
+        assert!(heading_refused().next.contains("--reset-values"));
     }
 
     #[test]

@@ -38,6 +38,11 @@ pub(crate) async fn run(global: &Global, args: &PlanArgs, output: &Output) -> Re
     if let Some(path) = &args.out {
         save(path, &prepared.file)?;
         output.say(&format!("Saved to {}", path.display()));
+        if let Some(line) =
+            prepared.site.as_ref().zip(prepared.images).and_then(|(site, images)| site.before_apply(images))
+        {
+            output.say(&line);
+        }
     }
     let is_safe = rehearsed.is_none_or(|rehearsal| rehearsal.forecast.may_be_applied());
     let is_blocked = !is_safe || plan.blocking().next().is_some();

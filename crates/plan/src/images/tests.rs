@@ -140,16 +140,24 @@ fn images_at_the_registry_or_in_the_bundle_are_no_finding() {
 #[test]
 fn every_missing_image_is_named_in_one_finding() {
     let images = ["a:1", "b:1", "c:1"].map(|name| image(&format!("{HOST}/{name}"), &[]));
-    let missing = |alike: Option<&str>| ImageSupply::Missing { alike: alike.map(str::to_owned) };
-    let supplies = [("a:1", missing(None)), ("b:1", ImageSupply::Registry), ("c:1", missing(Some("x has c:1")))];
+    let supplies = [("a:1", ImageSupply::Missing), ("b:1", ImageSupply::Registry), ("c:1", ImageSupply::Missing)];
     let [finding] = &judged(&images, &supplies)[..] else { panic!("one finding") };
     assert_eq!((finding.code, finding.severity), (Code::ImageMissing, Severity::Blocking));
     assert_eq!(finding.found, "registry.example:5000/runai does not have 2 images");
-    assert_eq!(
-        finding.evidence,
-        [format!("{HOST}/a:1: Deployment/a /spec/x"), format!("{HOST}/c:1: Deployment/a /spec/x; x has c:1")]
-    );
+    assert_eq!(finding.evidence, ["a:1", "c:1"].map(|name| format!("{HOST}/{name}: Deployment/a /spec/x")));
     assert!(finding.next.starts_with("portolan bundle push FILE --to registry.example:5000/runai"), "{}", finding.next);
+}
+
+#[test]
+fn what_a_bundle_does_not_have_is_not_pushed_out_of_it() {
+    let images = ["a:1", "b:1"].map(|name| image(&format!("{HOST}/{name}"), &[]));
+    let missing = |alike: Option<&str>| ImageSupply::MissingInBoth { alike: alike.map(str::to_owned) };
+    let [finding] = &judged(&images, &[("a:1", missing(None)), ("b:1", missing(Some("x has b:1")))])[..] else {
+        panic!("one finding")
+    };
+    assert_eq!((finding.code, finding.severity), (Code::ImageMissing, Severity::Blocking));
+    assert_eq!(finding.found, "neither registry.example:5000/runai nor the bundle has 2 images");
+    assert!(finding.evidence[1].ends_with("; x has b:1") && !finding.next.contains("bundle push"), "{finding:?}");
 }
 
 #[test]

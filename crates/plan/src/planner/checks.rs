@@ -5,6 +5,7 @@
 mod database;
 mod downward;
 mod effect;
+mod heading;
 mod hooks;
 mod identity;
 mod keys;
@@ -51,6 +52,7 @@ pub(super) fn of_hop(context: &HopContext<'_>) -> Report {
     numbers::check(context, &mut report);
     left_out::check(context, &mut report);
     effect::check(context, &mut report);
+    heading::check(context, &mut report);
     report.merge();
     report
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use portolan_helm_compat::{chart, values};
-use portolan_model::{Code, Plan, ValueChange};
+use portolan_model::{Code, Plan, Severity, ValueChange};
 use serde_json::{Value, json};
 
 use crate::fixture::{Fixture, new};
@@ -63,6 +63,18 @@ fn a_value_without_a_visible_effect_is_a_warning() {
     assert_eq!(said(&plan(&replicas, "", "1")), ["Blocking PL251 count"]);
     let null = self::fixture("gone", &Value::Null);
     assert_eq!(said(&plan(&null, "", "1")), Vec::<String>::new());
+}
+
+#[test]
+fn the_heading_of_helm_get_values_among_the_saved_values_is_told() {
+    let told = |value: &Value| {
+        let plan = plan(&fixture("USER-SUPPLIED VALUES", value), "", "1");
+        plan.findings.into_iter().filter(|finding| finding.code == Code::ValuesHeading).collect::<Vec<_>>()
+    };
+    let findings = told(&Value::Null);
+    assert_eq!(findings.len(), 1, "{findings:#?}");
+    assert_eq!(findings[0].severity, Severity::Warning);
+    assert_eq!(told(&json!("text")), []);
 }
 
 #[test]

@@ -46,15 +46,15 @@ fn what_is_missing_may_be_in_the_bundle() {
     // A digest goes before the tag, and a child of an index is there under its digest alone.
     assert_eq!(of(&format!("site/team/app:9@{manifest}")), ImageSupply::Bundle);
     assert_eq!(of(&format!("site/team/app@{}", Digest::of(b""))), ImageSupply::Bundle);
-    let missing = |alike: &str| ImageSupply::Missing { alike: Some(alike.to_owned()) };
+    let missing = |alike: &str| ImageSupply::MissingInBoth { alike: Some(alike.to_owned()) };
     assert_eq!(of("app:1"), missing("the bundle has site/team/app:1"));
     assert_eq!(
         of(&format!("site/team/app:1@{}", Digest::of(b"other"))),
         missing(&format!("the bundle has site/team/app:1 with another digest, {manifest}"))
     );
-    assert_eq!(of("site/team/app:2"), ImageSupply::Missing { alike: None });
+    assert_eq!(of("site/team/app:2"), ImageSupply::MissingInBoth { alike: None });
     let without = supply(&reference("site/team/app:1"), ImageAnswer::Absent, None);
-    assert_eq!(without, ImageSupply::Missing { alike: None });
+    assert_eq!(without, ImageSupply::Missing);
 }
 
 #[test]

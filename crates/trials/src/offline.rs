@@ -1,0 +1,86 @@
+//! Real helms without a cluster: what they read, and what they render.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::{Result, bail};
+use portolan_testkit::rig::Cache;
+use serde_json::Value;
+
+/// A helm of the rig, with a folder of its own for charts and files.
+pub struct OfflineHelm {
+    version: &'static str,
+    program: PathBuf,
+    folder: tempfile::TempDir,
+}
+
+impl OfflineHelm {
+    /// The helm of a version, which the rig has.
+    ///
+    /// # Errors
+    /// Where the rig is not built.
+    pub fn new(version: &'static str) -> Result<Self> {
+        let program = Cache::locate()?.build().helm(version)?;
+        if !program.exists() {
+            bail!("the rig is not built: cargo xtask rig build");
+        }
+        Ok(Self { version, program, folder: tempfile::tempdir()? })
+    }
+
+    /// Its version: `3.14.4`.
+    #[must_use]
+    pub fn version(&self) -> &'static str {
+        self.version
+    }
+
+    /// Makes a chart under its name in the folder, of these files and a `Chart.yaml`.
+    ///
+    /// # Panics
+    /// Where the folder cannot be written to.
+    pub fn chart(&self, name: &str, files: &[(&str, &str)]) {
+        let last = name.rsplit('/').next().unwrap_or(name);
+        self.write(&format!("{name}/Chart.yaml"), format!("apiVersion: v2\nname: {last}\nversion: 1.0.0\n").as_bytes());
+        for (path, content) in files {
+            self.write(&format!("{name}/{path}"), content.as_bytes());
+        }
+    }
+
+    /// Writes a file into the folder, and returns its path.
+    ///
+    /// # Panics
+    /// Where the folder cannot be written to.
+    pub fn write(&self, name: &str, content: &[u8]) -> String {
+        let path = self.folder.path().join(name);
+        fs_err::create_dir_all(path.parent().expect("a file is in a folder")).expect("a folder");
+        fs_err::write(&path, content).expect("a file");
+        path.display().to_string()
+    }
+
+    /// What `helm template release ARGUMENTS` prints, the folder being the working directory.
+    ///
+    /// # Errors
+    /// What helm says where it refuses.
+    ///
+    /// # Panics
+    /// Where helm cannot be started.
+    pub fn run(&self, arguments: &[String]) -> Result<String, String> {
+        let mut command = Command::new(&self.program);
+        command.args(["template", "release"]).args(arguments).current_dir(self.folder.path());
+        // Neither a cluster nor the user's settings.
+        command.env("HOME", self.folder.path()).env("KUBECONFIG", self.folder.path().join("none"));
+        let out = command.output().expect("helm runs");
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        if out.status.success() { Ok(text(&out.stdout)) } else { Err(text(&out.stderr)) }
+    }
+
+    /// The field `read` of the JSON object that a chart's only template prints.
+    ///
+    /// # Errors
+    /// As [`Self::run`], and where no such object is printed.
+    pub fn template(&self, arguments: &[String]) -> Result<Value, String> {
+        let printed = self.run(arguments)?;
+        let at = printed.find(r#"{"read": "#).ok_or_else(|| printed.clone())?;
+        let mut read: Value = serde_json::from_str(&printed[at..]).map_err(|error| format!("{error}: {printed}"))?;
+        Ok(read["read"].take())
+    }
+}
