@@ -93,6 +93,16 @@ pub fn set(value: &mut Value, path: &str, new: Value) {
     *place = new;
 }
 
+/// Takes away the value at a dotted path, as [`set`] writes it. The maps that lead to it stay, also empty ones.
+pub fn remove(value: &mut Value, path: &str) {
+    let keys = keys(path);
+    let Some((last, above)) = keys.split_last() else { return };
+    let place = above.iter().try_fold(value, |place, key| place.get_mut(key.as_str()));
+    if let Some(Value::Object(map)) = place {
+        map.remove(last.as_str());
+    }
+}
+
 /// The value at a dotted path, as [`set`] writes it.
 #[must_use]
 pub fn get<'a>(value: &'a Value, path: &str) -> Option<&'a Value> {
@@ -248,6 +258,11 @@ mod tests {
         set(&mut value, "s.t", json!(null));
         assert_eq!(value, json!({"a": {"b": 1, "c": [1]}, "n": {"x.y": 2}, "s": {"t": null}}));
         assert_eq!(get(&value, r"n.x\.y"), Some(&json!(2)));
+        let mut less = value.clone();
+        for path in [r"n.x\.y", "a.c", "a.q", "q.r", "s.t.u"] {
+            remove(&mut less, path);
+        }
+        assert_eq!(less, json!({"a": {"b": 1}, "n": {}, "s": {"t": null}}));
         assert_eq!(get(&value, "a.x"), None);
         let flat = flatten(&value);
         let paths: Vec<&str> = flat.iter().map(|(path, _)| path.as_str()).collect();

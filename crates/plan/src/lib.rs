@@ -1,5 +1,6 @@
-//! The planner and the linter.
+//! The planner, the linter, and what each value does in a rendering.
 
+pub mod effects;
 pub mod images;
 pub mod linter;
 pub mod planner;

@@ -33,8 +33,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use portolan_helm_compat::chart::{self, PackedChart};
 use portolan_model::{
-    Acceptance, Accepted, Code, Content, DatabaseRef, Digest, FORMAT, Finding, HelmClient, Inventory, Object, Plan,
-    ProtectedVolume, Ref, SecretKey, Severity, ValueAnswers,
+    Acceptance, Accepted, Code, Content, DatabaseRef, Digest, FORMAT, Finding, HelmClient, Inventory, Object, Overlay,
+    Plan, ProtectedVolume, Ref, RenderJob, SecretKey, Severity, ValueAnswers, ValuesMode,
 };
 use portolan_recipe::RecipeSet;
 use serde_json::Value;
@@ -262,8 +262,29 @@ fn terminating(volume: &portolan_model::Volume) -> Finding {
     ))
 }
 
-/// What the installation is known to use, for charts that ask what the server has.
+/// The rendering of a chart with these values and no others, as the next revision of what is installed: for questions that are not
+/// about a plan.
+#[must_use]
+pub fn render_job(inventory: &Inventory, chart: &PackedChart, values: &Value) -> RenderJob {
+    RenderJob {
+        chart: chart.id.clone(),
+        archive: chart.archive.as_slice().into(),
+        release: inventory.release.id.clone(),
+        revision: inventory.release.revision + 1,
+        mode: ValuesMode::Reset,
+        given: values.clone(),
+        values: values.clone(),
+        kube_version: inventory.cluster.version.clone(),
+        api_versions: api_versions(inventory),
+        overlays: [Overlay::default(), Overlay::default()],
+    }
+}
+
+/// What the server said that it has; else what the installation is known to use. For charts that ask.
 fn api_versions(inventory: &Inventory) -> Vec<String> {
+    if !inventory.cluster.api_versions.is_empty() {
+        return inventory.cluster.api_versions.clone();
+    }
     let mut all = BTreeSet::new();
     for object in inventory.objects.values().chain(&inventory.release.docs) {
         let (version, kind) = (object.text("/apiVersion"), object.text("/kind"));

@@ -149,7 +149,6 @@ impl<'a> Planning<'a> {
         for (path, text) in &input.plain {
             values::set(&mut given, path, json!(text));
         }
-        let told = &inventory.cluster.api_versions;
         Some(RenderJob {
             chart: input.pick.id.clone(),
             archive: Arc::from(input.pick.archive.as_slice()),
@@ -159,7 +158,7 @@ impl<'a> Planning<'a> {
             given,
             values: input.after.clone(),
             kube_version: inventory.cluster.version.clone(),
-            api_versions: if told.is_empty() { api_versions(inventory) } else { told.clone() },
+            api_versions: api_versions(inventory),
             overlays: self.overlays(input),
         })
     }
