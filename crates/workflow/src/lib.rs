@@ -5,6 +5,7 @@
 
 mod charts;
 mod checks;
+mod effects;
 mod images;
 mod planning;
 mod run;
@@ -13,6 +14,7 @@ mod survey;
 mod target;
 
 pub use charts::{Catalog, read_charts};
+pub use effects::effects;
 pub use images::{ImageCount, ImageSource, missing_images};
 pub use planning::{
     PlanOptions, Planned, PlannedValues, Protection, Rehearse, plan, plan_values, protect, rehearse, rendered,
@@ -24,5 +26,6 @@ pub use survey::{databases, look_into, survey, survey_cluster};
 pub use target::{Cluster, Target};
 
 pub use portolan_engine::{Fold, StepNote, archive, compare};
+pub use portolan_plan::effects::{Effect, EffectJob, EffectSearch, Effects, Field, Role, same_role};
 pub use portolan_plan::planner::{HopRendering, Limits, UpgradeRequest};
 pub use portolan_plan::{Credentials, site_values};

@@ -157,15 +157,22 @@ impl Simulated {
         if let Some(recorded) = portolan_fixtures::rendering(&job.digest(), &job.release, &job.values) {
             return Ok(self.redacted(recorded.rendering(), namespace));
         }
-        let program = if matches!(helm, HelmClient::Simulated { .. }) {
-            helm::find(self.helm.as_deref()).await.map_err(|finding| {
-                Finding::blocking(Code::NotRecorded, format!("{} with these values was not recorded", job.chart))
-                    .with(finding.found)
-            })?
-        } else {
-            helm.clone()
-        };
+        let program = self.program(helm).await.map_err(|finding| {
+            Finding::blocking(Code::NotRecorded, format!("{} with these values was not recorded", job.chart))
+                .with(finding.found)
+        })?;
         Ok(self.redacted(DryRun::of_simulated(found, job).render(&program, job).await?, namespace))
+    }
+
+    /// The helm of this machine that renders for this installation, where `helm` is the simulated one.
+    ///
+    /// # Errors
+    /// [`Code::NoHelm`] if there is none.
+    pub(crate) async fn program(&self, helm: &HelmClient) -> Result<HelmClient, Finding> {
+        match helm {
+            HelmClient::Simulated { .. } => helm::find(self.helm.as_deref()).await,
+            HelmClient::Program { .. } => Ok(helm.clone()),
+        }
     }
 
     /// A rendering as the installation's own objects are: redacted where these were, or every redacted text would be a change.

@@ -80,6 +80,14 @@ impl DryRun {
         Ok(Rendering { first, second, reads })
     }
 
+    /// Renders once, as the first of the two. What is random in it is not known.
+    ///
+    /// # Errors
+    /// As [`Self::render`].
+    pub async fn render_once(&self, helm: &HelmClient, job: &RenderJob) -> Result<Rendered, Finding> {
+        self.once(helm, job, &job.overlays[0]).await.map(|(rendered, _)| rendered)
+    }
+
     async fn once(
         &self,
         helm: &HelmClient,

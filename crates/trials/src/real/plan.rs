@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use portolan_helm_compat::chart::PackedChart;
 use portolan_inventory::Survey;
 use portolan_model::{PlanFile, StepKind, ValueAnswers};
 use portolan_recipe::RecipeSet;
 use portolan_testkit::rig::PATIENCE;
-use portolan_workflow::{HopRendering, Limits, PlanOptions, Rehearse, UpgradeRequest};
+use portolan_workflow::{Effects, HopRendering, Limits, PlanOptions, Rehearse, UpgradeRequest};
 use serde_json::Value;
 
 use super::{ClusterFixture, to_anyhow};
@@ -86,6 +86,15 @@ impl ClusterFixture<'_> {
         self.runtime
             .block_on(portolan_workflow::rendered(&self.target, found, &RecipeSet::builtin(), &request))
             .map_err(to_anyhow)
+    }
+
+    /// What each value does in a chart, as the next upgrade would render it.
+    ///
+    /// # Errors
+    /// What helm says of the values as they are.
+    pub fn effects(&self, found: &Survey, chart: &PackedChart, values: &Value) -> Result<Effects> {
+        let helm = found.inventory.helm.as_ref().context("a helm was found")?;
+        self.runtime.block_on(portolan_workflow::effects(&self.target, found, helm, chart, values)).map_err(to_anyhow)
     }
 
     fn plan_found(&self, found: &Survey, request: &UpgradeRequest) -> Result<PlanFile> {

@@ -1,0 +1,115 @@
+//! What each value does in a rendering of a chart, with the helm that planning renders with.
+
+use portolan_adapters::helm::DryRun;
+use portolan_helm_compat::chart::{self, PackedChart};
+use portolan_helm_compat::manifest;
+use portolan_inventory::Survey;
+use portolan_model::{Code, Finding, HelmClient, Object, RenderJob, Rendered};
+use portolan_plan::effects::{EffectJob, EffectSearch, Effects};
+use portolan_plan::planner;
+use serde_json::Value;
+
+use crate::simulated::Simulated;
+use crate::target::Target;
+
+/// Finds out what each of these values does in a chart, old or new, rendered as the next upgrade of the release with these values and
+/// no others. Two helms run side by side, one for each rendering.
+///
+/// # Errors
+/// [`Code::NoHelm`] for a simulated installation, if this machine has no helm: its recorded renderings do not tell what a value does.
+/// [`Code::ChartRefuses`] if the chart does not render with the values as they are; and as planning.
+pub async fn effects(
+    target: &Target,
+    survey: &Survey,
+    helm: &HelmClient,
+    chart: &PackedChart,
+    values: &Value,
+) -> Result<Effects, Finding> {
+    let unusable = |error: chart::ChartError| {
+        Finding::blocking(Code::ChartRefuses, format!("{} is not readable", chart.id)).with(error.to_string())
+    };
+    let defaults = chart::read(&chart.archive).map_err(unusable)?.values;
+    let renderer = Renderer::of(target, survey, helm).await?;
+    let mut search = EffectSearch::new(&survey.inventory.release.id.name, values, &defaults);
+    let mut is_first = true;
+    loop {
+        let mut jobs = search.jobs().into_iter();
+        let Some(one) = jobs.next() else { return Ok(search.finish()) };
+        let (first, second) = tokio::join!(renderer.objects(chart, &one), async {
+            match jobs.next() {
+                Some(job) => Some((job.id, renderer.objects(chart, &job).await)),
+                None => None,
+            }
+        });
+        for (id, rendered) in std::iter::once((one.id, first)).chain(second) {
+            match rendered {
+                Ok(objects) => search.rendered(id, Ok(objects)),
+                Err(finding) if is_first || !concerns_the_values(finding.code) => return Err(finding),
+                Err(finding) => search.rendered(id, Err(said(&finding))),
+            }
+        }
+        is_first = false;
+    }
+}
+
+/// Whether another rendering, with other values, may well succeed.
+fn concerns_the_values(code: Code) -> bool {
+    !matches!(code, Code::Unreachable | Code::Moved | Code::StateFolder | Code::NoHelm | Code::OldHelm | Code::BadPlan)
+}
+
+/// In helm's own words, if it said anything.
+fn said(finding: &Finding) -> String {
+    if finding.evidence.is_empty() { finding.found.clone() } else { finding.evidence.join("\n") }
+}
+
+/// What renders, once for each job.
+struct Renderer<'a> {
+    survey: &'a Survey,
+    helm: HelmClient,
+    place: Place<'a>,
+}
+
+enum Place<'a> {
+    Cluster(DryRun),
+    Simulated(&'a Simulated),
+}
+
+impl<'a> Renderer<'a> {
+    async fn of(target: &'a Target, survey: &'a Survey, helm: &HelmClient) -> Result<Self, Finding> {
+        Ok(match target {
+            Target::Cluster(cluster) => Self {
+                survey,
+                helm: helm.clone(),
+                place: Place::Cluster(DryRun::of_surveyed(&cluster.client, &survey.inventory)),
+            },
+            Target::Simulated(simulated) => Self {
+                survey,
+                helm: if simulated.renders.is_some() { helm.clone() } else { simulated.program(helm).await? },
+                place: Place::Simulated(simulated),
+            },
+        })
+    }
+
+    async fn objects(&self, chart: &PackedChart, job: &EffectJob) -> Result<Vec<Object>, Finding> {
+        let inventory = &self.survey.inventory;
+        let rendered = self.render(&planner::render_job(inventory, chart, &job.values)).await?;
+        let mut objects = Vec::new();
+        for text in std::iter::once(&rendered.manifest).chain(&rendered.hooks) {
+            objects.extend(manifest::parse(text, &inventory.release.id.namespace).map_err(|error| {
+                Finding::blocking(Code::ChartRefuses, format!("the rendering of {} is no manifest", chart.id))
+                    .with(error.to_string())
+            })?);
+        }
+        Ok(objects)
+    }
+
+    async fn render(&self, job: &RenderJob) -> Result<Rendered, Finding> {
+        match &self.place {
+            Place::Cluster(dry_run) => dry_run.render_once(&self.helm, job).await,
+            Place::Simulated(simulated) => match &simulated.renders {
+                Some(render) => render(job).map(|rendering| rendering.first),
+                None => DryRun::of_simulated(&self.survey.inventory, job).render_once(&self.helm, job).await,
+            },
+        }
+    }
+}
