@@ -396,6 +396,10 @@ pub(crate) struct ValuesArgs {
     /// Shows and writes credentials too
     #[arg(long)]
     pub(crate) show_secrets: bool,
+    /// Renders with some of the values changed, to show what each does in the new chart, and, where the old chart is among the charts
+    /// on offer, whether it does today what it will do
+    #[arg(long)]
+    pub(crate) effects: bool,
 }
 
 /// `archive`.

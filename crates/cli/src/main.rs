@@ -9,6 +9,7 @@ mod args;
 mod charts;
 mod commands;
 mod confirm;
+mod effects;
 mod options;
 mod output;
 mod prepare;

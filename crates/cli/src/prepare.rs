@@ -93,6 +93,8 @@ pub(crate) struct PreparedRequest {
     pub(crate) survey: Survey,
     /// What the options ask for.
     pub(crate) request: UpgradeRequest,
+    /// The charts on offer.
+    pub(crate) catalog: Catalog,
     /// Where the charts were fetched.
     fetched: Vec<Fetched>,
     /// The registry and the bundle of a site without internet access.
@@ -133,7 +135,7 @@ pub(crate) async fn request(
         accepted: accepted(options)?,
         limits: limits(options)?,
     };
-    Ok(PreparedRequest { book, survey, request, fetched, site })
+    Ok(PreparedRequest { book, survey, request, catalog, fetched, site })
 }
 
 /// Surveys an installation, and plans its upgrade.
@@ -144,7 +146,7 @@ pub(crate) async fn plan(
     rehearses: Rehearse,
     output: &Output,
 ) -> Result<PreparedPlan, Finding> {
-    let PreparedRequest { book, survey, request, fetched, site } = request(global, target, options, output).await?;
+    let PreparedRequest { book, survey, request, fetched, site, .. } = request(global, target, options, output).await?;
     let plan_options = PlanOptions { rehearses, images: site.as_ref().map(|site| &site.source) };
     let planned = portolan_workflow::plan(target, &survey, &book, &request, plan_options).await?;
     let Planned { mut file, rehearsal, images } = planned;

@@ -51,5 +51,5 @@ pub use survey::{redacted, survey};
 pub use terminal::Style;
 pub use text::commands;
 pub use typed_options::TypedOptions;
-pub use values::{ValuesView, values};
+pub use values::{Proof, ValueEffect, ValuesView, values};
 pub use verification::{baseline, comparison, looked_at, routes, undone, unfinished, verification};

@@ -1,6 +1,8 @@
 //! The values that are set today, and what becomes of them.
 
-use portolan_model::{ChartId, ReleaseId, SetBy, SiteValue, ValueChange};
+use std::collections::BTreeMap;
+
+use portolan_model::{ChartId, ReleaseId, SetBy, SiteValue, ValueChange, ValuesPath};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -20,6 +22,30 @@ pub struct ValuesView {
     pub to: Option<ChartId>,
     /// Every user-supplied value, in the order of the paths.
     pub values: Vec<SiteValue>,
+    /// What those that go on do, by the path of today; empty where nobody asked.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub effects: BTreeMap<ValuesPath, ValueEffect>,
+}
+
+/// What a value does. Nothing of what the fields hold.
+#[derive(Serialize)]
+pub struct ValueEffect {
+    /// What it does in the old chart, in a few words; `None` where the old chart is not at hand.
+    pub today: Option<String>,
+    /// What it does in the new chart.
+    pub then: String,
+    /// Whether that is the same thing.
+    pub proof: Proof,
+}
+
+/// Whether a value does in the new chart what it does in the old one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Proof {
+    /// It arrives in the same role: component, class of kind, container or key, and the field's name.
+    Proven,
+    /// It does not, or it is not known.
+    Unproved,
 }
 
 impl ValuesView {
@@ -70,6 +96,7 @@ pub fn values(view: &ValuesView, answers: Option<&str>) -> Document {
         table.rows.push(row);
     }
     page.push(Block::Table(table));
+    effects(&mut page, view);
     let asked = view.asked().count();
     if asked > 0 {
         let are = if asked == 1 { "is" } else { "are" };
@@ -86,6 +113,23 @@ pub fn values(view: &ValuesView, answers: Option<&str>) -> Document {
         page.push(Block::Next(vec![(command, note.to_owned())]));
     }
     page
+}
+
+/// What the values that go on do, today and then.
+fn effects(page: &mut Document, view: &ValuesView) {
+    if view.effects.is_empty() {
+        return;
+    }
+    let mut table = Table::new(&["VALUE SET TODAY", "PROOF", "TODAY IT REACHES", "THEN IT REACHES"]);
+    for (path, effect) in &view.effects {
+        let proof = match effect.proof {
+            Proof::Proven => Line::from("proven"),
+            Proof::Unproved => Line::new(Tone::Bad, "unproved"),
+        };
+        let today = effect.today.as_deref().unwrap_or("not known: the old chart is not among the charts on offer");
+        table.rows.push(vec![path.as_str().into(), proof, today.into(), effect.then.as_str().into()]);
+    }
+    page.push(Block::Table(table));
 }
 
 /// A value on one line, cut where it is long.

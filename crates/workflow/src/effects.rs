@@ -1,43 +1,36 @@
 //! What each value does in a rendering of a chart, with the helm that planning renders with.
 
 use portolan_adapters::helm::DryRun;
-use portolan_helm_compat::chart::{self, PackedChart};
+use portolan_helm_compat::chart;
 use portolan_helm_compat::manifest;
 use portolan_inventory::Survey;
-use portolan_model::{Code, Finding, HelmClient, Object, RenderJob, Rendered};
+use portolan_model::{Code, Finding, HelmClient, Object, RenderJob, Rendered, ValuesMode};
 use portolan_plan::effects::{EffectJob, EffectSearch, Effects};
-use portolan_plan::planner;
-use serde_json::Value;
 
 use crate::simulated::Simulated;
 use crate::target::Target;
 
-/// Finds out what each of these values does in a chart, old or new, rendered as the next upgrade of the release with these values and
-/// no others. Two helms run side by side, one for each rendering.
+/// Finds out what each value of a rendering does in it, the values being those and no others. For the new chart it is the rendering
+/// that a plan asks for, with what its steps will have changed by then; for the old one, [`portolan_plan::planner::render_job`]. Two
+/// helms run side by side, one for each rendering.
 ///
 /// # Errors
 /// [`Code::NoHelm`] for a simulated installation, if this machine has no helm: its recorded renderings do not tell what a value does.
 /// [`Code::ChartRefuses`] if the chart does not render with the values as they are; and as planning.
-pub async fn effects(
-    target: &Target,
-    survey: &Survey,
-    helm: &HelmClient,
-    chart: &PackedChart,
-    values: &Value,
-) -> Result<Effects, Finding> {
+pub async fn effects(target: &Target, survey: &Survey, helm: &HelmClient, job: &RenderJob) -> Result<Effects, Finding> {
     let unusable = |error: chart::ChartError| {
-        Finding::blocking(Code::ChartRefuses, format!("{} is not readable", chart.id)).with(error.to_string())
+        Finding::blocking(Code::ChartRefuses, format!("{} is not readable", job.chart)).with(error.to_string())
     };
-    let defaults = chart::read(&chart.archive).map_err(unusable)?.values;
+    let defaults = chart::read(&job.archive).map_err(unusable)?.values;
     let renderer = Renderer::of(target, survey, helm).await?;
-    let mut search = EffectSearch::new(&survey.inventory.release.id.name, values, &defaults);
+    let mut search = EffectSearch::new(&survey.inventory.release.id.name, &job.values, &defaults);
     let mut is_first = true;
     loop {
         let mut jobs = search.jobs().into_iter();
         let Some(one) = jobs.next() else { return Ok(search.finish()) };
-        let (first, second) = tokio::join!(renderer.objects(chart, &one), async {
+        let (first, second) = tokio::join!(renderer.objects(job, &one), async {
             match jobs.next() {
-                Some(job) => Some((job.id, renderer.objects(chart, &job).await)),
+                Some(two) => Some((two.id, renderer.objects(job, &two).await)),
                 None => None,
             }
         });
@@ -90,13 +83,14 @@ impl<'a> Renderer<'a> {
         })
     }
 
-    async fn objects(&self, chart: &PackedChart, job: &EffectJob) -> Result<Vec<Object>, Finding> {
+    async fn objects(&self, whole: &RenderJob, one: &EffectJob) -> Result<Vec<Object>, Finding> {
         let inventory = &self.survey.inventory;
-        let rendered = self.render(&planner::render_job(inventory, chart, &job.values)).await?;
+        let (given, values) = (one.values.clone(), one.values.clone());
+        let rendered = self.render(&RenderJob { mode: ValuesMode::Reset, given, values, ..whole.clone() }).await?;
         let mut objects = Vec::new();
         for text in std::iter::once(&rendered.manifest).chain(&rendered.hooks) {
             objects.extend(manifest::parse(text, &inventory.release.id.namespace).map_err(|error| {
-                Finding::blocking(Code::ChartRefuses, format!("the rendering of {} is no manifest", chart.id))
+                Finding::blocking(Code::ChartRefuses, format!("the rendering of {} is no manifest", whole.chart))
                     .with(error.to_string())
             })?);
         }

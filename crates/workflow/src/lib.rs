@@ -27,5 +27,6 @@ pub use target::{Cluster, Target};
 
 pub use portolan_engine::{Fold, StepNote, archive, compare};
 pub use portolan_plan::effects::{Effect, EffectJob, EffectSearch, Effects, Field, Role, same_role};
+pub use portolan_plan::planner::render_job;
 pub use portolan_plan::planner::{HopRendering, Limits, UpgradeRequest};
 pub use portolan_plan::{Credentials, site_values};

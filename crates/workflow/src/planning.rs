@@ -112,6 +112,8 @@ pub struct PlannedValues {
     pub at_end: Value,
     /// Those of them that come out of Secrets.
     pub carried: Vec<Carried>,
+    /// The rendering of the last hop; `None` where there is nothing to do.
+    pub job: Option<RenderJob>,
 }
 
 /// Plans an upgrade for what becomes of the values: nothing is rehearsed, and no object is checked.
@@ -129,12 +131,12 @@ pub async fn plan_values(
     let servers = target.servers(survey, planning.databases());
     let renderings = render_all(&mut planning, target, survey, &helm);
     let (servers, rendered) = tokio::join!(servers, renderings);
-    rendered?;
+    let job = rendered?;
     let config = &survey.inventory.release.config;
     let (at_end, carried) = planning
         .values_at_end()
         .map_or_else(|| (config.clone(), Vec::new()), |(all, some)| (all.clone(), some.to_vec()));
-    Ok(PlannedValues { file: planning.finish(&servers)?, at_end, carried })
+    Ok(PlannedValues { file: planning.finish(&servers)?, at_end, carried, job })
 }
 
 /// The helm of a survey, if its release can be upgraded with it.
@@ -147,17 +149,20 @@ pub async fn usable_helm(target: &Target, survey: &Survey) -> Result<HelmClient,
     Ok(helm)
 }
 
+/// Renders all hops, one after the other; the rendering of the last.
 async fn render_all(
     planning: &mut Planning<'_>,
     target: &Target,
     survey: &Survey,
     helm: &HelmClient,
-) -> Result<(), Finding> {
+) -> Result<Option<RenderJob>, Finding> {
     let renderer = Renderer::of(target, &survey.inventory);
+    let mut last = None;
     while let Some(job) = planning.job() {
         planning.rendered(&renderer.render(&survey.inventory, helm, &job).await?)?;
+        last = Some(job);
     }
-    Ok(())
+    Ok(last)
 }
 
 /// What renders the charts of one plan.

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use crate::answers;
 use crate::args::{Global, UpgradeOptions, ValuesArgs};
+use crate::effects;
 use crate::options;
 use crate::output::Output;
 use crate::prepare::{self, PreparedRequest};
@@ -29,6 +30,7 @@ pub(crate) async fn run(global: &Global, args: &ValuesArgs, output: &Output) -> 
             from: release.chart.clone(),
             to: None,
             values: site_values(&survey, &book, None, credentials),
+            effects: BTreeMap::new(),
         };
         output.result(&portolan_report::values(&view, None), &view)?;
         return Ok(Exit::Done);
@@ -49,19 +51,30 @@ async fn on_the_way(
 ) -> Result<Exit, Finding> {
     // Its questions are written once they are known.
     let without_answers = UpgradeOptions { answers: None, ..args.target.clone() };
-    let PreparedRequest { book, survey, mut request, .. } =
+    let PreparedRequest { book, survey, mut request, catalog, .. } =
         prepare::request(global, target, &without_answers, output).await?;
     if let Some(file) = &args.target.answers {
         request.answers = answers::read_if_there(file)?;
     }
     let planned = plan_values(target, &survey, &book, &request).await?;
     let release = &survey.inventory.release;
-    let view = ValuesView {
+    let mut view = ValuesView {
         release: release.id.clone(),
         from: release.chart.clone(),
         to: Some(planned.file.plan.to.clone()),
         values: site_values(&survey, &book, Some(&planned.file.plan), credentials),
+        effects: BTreeMap::new(),
     };
+    if args.effects
+        && let Some(new) = &planned.job
+    {
+        let old = catalog.ids().contains(&release.chart).then(|| release.chart.clone());
+        let old = match old {
+            Some(id) => catalog.take(vec![id]).await?.0.pop(),
+            None => None,
+        };
+        view.effects = effects::of(target, &survey, (old.as_ref(), new), &view.values).await?;
+    }
     let asked: Vec<&SiteValue> = view.asked().collect();
     if let Some(file) = &args.target.answers {
         let is_new = |value: &&&SiteValue| !request.answers.answers.contains_key(&value.path);

@@ -94,7 +94,8 @@ impl ClusterFixture<'_> {
     /// What helm says of the values as they are.
     pub fn effects(&self, found: &Survey, chart: &PackedChart, values: &Value) -> Result<Effects> {
         let helm = found.inventory.helm.as_ref().context("a helm was found")?;
-        self.runtime.block_on(portolan_workflow::effects(&self.target, found, helm, chart, values)).map_err(to_anyhow)
+        let job = portolan_workflow::render_job(&found.inventory, chart, values);
+        self.runtime.block_on(portolan_workflow::effects(&self.target, found, helm, &job)).map_err(to_anyhow)
     }
 
     fn plan_found(&self, found: &Survey, request: &UpgradeRequest) -> Result<PlanFile> {
