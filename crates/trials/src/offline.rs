@@ -4,6 +4,8 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Result, bail};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use portolan_testkit::rig::Cache;
 use serde_json::Value;
 
@@ -73,14 +75,15 @@ impl OfflineHelm {
         if out.status.success() { Ok(text(&out.stdout)) } else { Err(text(&out.stderr)) }
     }
 
-    /// The field `read` of the JSON object that a chart's only template prints.
+    /// What the only template of a chart prints after `read: `, in JSON and base64: what is read may hold characters that
+    /// helm takes from no template.
     ///
     /// # Errors
-    /// As [`Self::run`], and where no such object is printed.
+    /// As [`Self::run`], and where nothing of the kind is printed.
     pub fn template(&self, arguments: &[String]) -> Result<Value, String> {
         let printed = self.run(arguments)?;
-        let at = printed.find(r#"{"read": "#).ok_or_else(|| printed.clone())?;
-        let mut read: Value = serde_json::from_str(&printed[at..]).map_err(|error| format!("{error}: {printed}"))?;
-        Ok(read["read"].take())
+        let read = printed.lines().find_map(|line| line.strip_prefix("read: ")).ok_or_else(|| printed.clone())?;
+        let json = STANDARD.decode(read).map_err(|error| format!("{error}: {printed}"))?;
+        serde_json::from_slice(&json).map_err(|error| format!("{error}: {printed}"))
     }
 }

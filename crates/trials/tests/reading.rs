@@ -196,13 +196,13 @@ fn portolan_reads_what_the_table_says() {
 fn bench(version: &'static str) -> OfflineHelm {
     let helm = OfflineHelm::new(version).expect("a helm of the rig");
     for (chart, template) in [
-        ("plain", "{\"read\": {{ .Values | toJson }}}\n"),
-        ("printing", "{\"read\": \"{{ .Values.k }}\"}\n"),
+        ("plain", "read: {{ .Values | toJson | b64enc }}\n"),
+        ("printing", "read: {{ tpl \"{{ .Values.k }}\" . | toJson | b64enc }}\n"),
         (
             "texts",
             "{{- $all := dict }}{{ range $path, $_ := .Files.Glob \"texts/*\" }}\
              {{- $_ := set $all $path ($.Files.Get $path | fromYaml) }}{{ end -}}\n\
-             {\"read\": {{ $all | toJson }}}\n",
+             read: {{ $all | toJson | b64enc }}\n",
         ),
     ] {
         helm.chart(chart, &[("templates/read.yaml", template)]);

@@ -39,7 +39,7 @@ fn a_null_for_a_key_of_a_subchart() {
             ),
         ] {
             helm.chart("nulled", &[("values.yaml", parent)]);
-            let template = "{\"read\": {{ .Values | toJson }}}\n";
+            let template = "read: {{ .Values | toJson | b64enc }}\n";
             helm.chart("nulled/charts/sub", &[("values.yaml", "key: default\n"), ("templates/read.yaml", template)]);
             let expected = if helm.version() == OLD { old } else { new };
             for given in [arguments(&["nulled", "-f", &nulled]), arguments(&["nulled", "--set", "sub.key=null"])] {

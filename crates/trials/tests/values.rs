@@ -155,9 +155,10 @@ impl Case {
         Ok(all)
     }
 
-    /// Helm begins a new line at these; Portolan refuses them.
-    fn is_refused_here(&self) -> bool {
+    /// Helm begins a new line at these characters, and helms differ in a line that ends in an index: Portolan refuses both.
+    fn is_refused_here(&self, ours: &Result<Value, String>) -> bool {
         self.old.contains(['\u{85}', '\u{2028}', '\u{2029}'])
+            || ours.as_ref().is_err_and(|error| error.contains("where helm 3 refuses it"))
     }
 }
 
@@ -296,7 +297,7 @@ impl<'a> Bench<'a> {
     fn check(&self, case: &Case) -> Result<(), TestCaseError> {
         let file = self.write("old.yaml", &case.old);
         let ours = case.ours();
-        if case.is_refused_here() {
+        if case.is_refused_here(&ours) {
             prop_assert!(ours.is_err());
             return Ok(());
         }
@@ -413,7 +414,7 @@ fn generated<S: Strategy>(strategy: &S) -> Vec<S::Value> {
 
 fn offline(version: &'static str) -> OfflineHelm {
     let helm = OfflineHelm::new(version).expect("a helm of the rig");
-    helm.chart("plain", &[("templates/read.yaml", "{\"read\": {{ .Values | toJson }}}\n")]);
+    helm.chart("plain", &[("templates/read.yaml", "read: {{ .Values | toJson | b64enc }}\n")]);
     helm
 }
 
@@ -426,7 +427,7 @@ fn generated_files_and_settings_are_read_as_by_helm() {
         let helm = offline(version);
         let check = |(number, case): &(usize, Case)| {
             let ours = case.ours();
-            if case.is_refused_here() {
+            if case.is_refused_here(&ours) {
                 return Ok(ours.err().is_none().then(|| format!("{case:?} is read")));
             }
             let file = helm.write(&format!("given/{number}.yaml"), case.old.as_bytes());
@@ -459,7 +460,7 @@ fn generated_mistakes_are_never_read_as_other_values() {
     const TOGETHER: usize = 500;
     let template = "{{- $all := dict }}{{ range $path, $_ := .Files.Glob \"texts/*\" }}\
                     {{- $_ := set $all $path ($.Files.Get $path | fromYaml) }}{{ end -}}\n\
-                    {\"read\": {{ $all | toJson }}}\n";
+                    read: {{ $all | toJson | b64enc }}\n";
     let all = generated(&mistaken());
     for version in pins::HELM {
         let helm = offline(version);

@@ -23,6 +23,10 @@ const WRONG: &[(&str, i32, &str, &str)] = &[
     ("plan --sim newer --to 2.8", 3, "PL201", "2.8.20"),
     ("plan --sim here --to 2.20 -f broken.yaml", 64, "PL111", "broken.yaml:2"),
     ("plan --sim here --to 2.20 -f list.yaml", 64, "PL111", "list.yaml:1"),
+    ("plan --sim here --to 2.20 -f two.yaml", 64, "PL111", "helm 4 lays each over the one before it"),
+    ("plan --sim here --to 2.20 -f wide.yaml", 64, "PL111", "save it as UTF-8"),
+    ("plan --sim here --to 2.20 --set-string a[=b", 64, "PL111", "--set-string a[=b"),
+    ("plan --sim here --to 2.20 --set-string a=b", 3, "PL206", "no helm"),
     ("plan --sim here --to 2.20 -f nothing.yaml", 64, "PL111", "nothing.yaml"),
     ("plan --sim here --to 2.20 --set a[=b", 64, "PL111", "a[=b"),
     ("plan --sim here --to 2.20 --set a=b", 3, "PL206", "no helm"),
@@ -69,6 +73,8 @@ fn what_is_wrong_is_refused_in_three_parts_and_changes_nothing() {
     user.ok("plan --sim here --to 2.20 --out kept.plan");
     user.write("broken.yaml", "a: [b\n: c");
     user.write("list.yaml", "- a\n");
+    user.write("two.yaml", "a: 1\n---\nb: 2\n");
+    std::fs::write(user.path("wide.yaml"), b"\xff\xfea\0:\0 \x001\0").expect("a file");
     user.write("garbage", "garbage\n");
     user.write("unreachable", UNREACHABLE);
     for (folder, chart) in [
@@ -95,6 +101,18 @@ fn what_is_wrong_is_refused_in_three_parts_and_changes_nothing() {
     for folder in ["here", "newer", "state"] {
         assert!(user.journal(folder).is_empty(), "a run was begun in {folder}");
     }
+}
+
+#[test]
+fn the_heading_of_helm_get_values_is_left_out_with_a_warning() {
+    let user = User::new();
+    user.write("saved.yaml", "USER-SUPPLIED VALUES:\nnull\n");
+    let came = user.run("plan --sim openshift-2.8 --to 2.20 --no-rehearsal -f saved.yaml");
+    assert_eq!(came.code, 0, "{}", came.stderr);
+    assert!(came.stderr.contains("warning[PL218]: saved.yaml"), "{}", came.stderr);
+    user.write("saved.yaml", "null\n");
+    let came = user.run("plan --sim openshift-2.8 --to 2.20 --no-rehearsal -f saved.yaml");
+    assert!(came.code == 0 && !came.stderr.contains("PL218"), "{}", came.stderr);
 }
 
 #[test]
