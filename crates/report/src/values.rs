@@ -101,13 +101,14 @@ pub fn values(view: &ValuesView, answers: Option<&str>) -> Document {
     if asked > 0 {
         let are = if asked == 1 { "is" } else { "are" };
         page.say(format!("{} {are} not taken over until you say what becomes of it.", count(asked, "value")));
+        let to = view.to.as_ref().map(|to| format!(" --to {}", to.version)).unwrap_or_default();
         let (command, note) = match answers {
             Some(file) => {
                 (format!("edit {file}"), "say drop, keep or {to: NEW.PATH} for each; then the same command again")
             }
             None => (
-                "portolan values --answers answers.yaml".to_owned(),
-                "with the same options: writes the questions there",
+                format!("portolan values{to} --answers answers.yaml"),
+                "with the same charts; writes the questions there",
             ),
         };
         page.push(Block::Next(vec![(command, note.to_owned())]));

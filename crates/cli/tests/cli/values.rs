@@ -1,6 +1,6 @@
 use std::os::unix::fs::PermissionsExt;
 
-use crate::support::User;
+use crate::support::{User, helms};
 
 const SITE: &str = "--sim openshift-2.8-customized";
 
@@ -94,4 +94,33 @@ fn the_new_values_are_written_with_where_each_comes_from() {
     }
     user.run(&format!("{line} --show-secrets"));
     assert!(SECRETS.iter().all(|secret| read(&user, "new.yaml").contains(secret)));
+}
+
+#[test]
+#[ignore = "needs the rig: cargo xtask test"]
+fn a_moved_value_is_proven_to_do_what_it_did() {
+    for helm in helms() {
+        let user = User::new();
+        let came = user
+            .command(&format!("values {SITE} --to 2.20 --effects -o json"))
+            .env("PORTOLAN_HELM", &helm)
+            .output()
+            .expect("the program starts");
+        let said = String::from_utf8_lossy(&came.stderr).into_owned();
+        assert_eq!(came.status.code(), Some(3), "{said}");
+        let view: serde_json::Value = serde_json::from_slice(&came.stdout).expect("JSON");
+        for (path, object) in [
+            ("backend.resources.limits.memory", "Deployment/runai-backend-backend "),
+            ("global.grafana.dbUser", "Secret/runai-backend-grafana "),
+            ("global.grafana.dbPassword", "Secret/runai-backend-grafana "),
+        ] {
+            let effect = &view["effects"][path];
+            assert_eq!(effect["proof"], "proven", "{path}: {effect}");
+            for when in ["today", "then"] {
+                assert!(effect[when].as_str().is_some_and(|fields| fields.starts_with(object)), "{path}: {effect}");
+            }
+        }
+        let shown = String::from_utf8_lossy(&came.stdout).into_owned();
+        assert!(!SECRETS.iter().any(|secret| shown.contains(secret)), "{shown}");
+    }
 }
