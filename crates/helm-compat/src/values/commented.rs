@@ -56,7 +56,7 @@ fn write_map(
                     column: 0,
                     message: error.to_string(),
                 })?;
-                text.push_str(&format!("{indent}{}: {leaf}\n", quoted(key)));
+                text.push_str(&format!("{indent}{}: {}\n", quoted(key), escaped(&leaf)));
             }
         }
         place.path.truncate(length);
@@ -70,7 +70,16 @@ fn quoted(key: &str) -> String {
     let is_plain = key.starts_with(|c: char| c.is_ascii_alphabetic())
         && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
         && !WORDS.contains(&key.to_lowercase().as_str());
-    if is_plain { key.to_owned() } else { Value::from(key).to_string() }
+    if is_plain { key.to_owned() } else { escaped(&Value::from(key).to_string()) }
+}
+
+/// JSON without what JSON may hold as it is and go-yaml refuses or takes for the end of a line (`readerc.go` and `yamlprivateh.go` in
+/// go-yaml 2.4 and 3.0).
+fn escaped(json: &str) -> String {
+    let is_odd =
+        |c: char| matches!(c, '\u{7f}'..='\u{9f}' | '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}');
+    let escape = |c: char| if is_odd(c) { format!("\\u{:04x}", u32::from(c)) } else { c.to_string() };
+    json.chars().map(escape).collect()
 }
 
 #[cfg(test)]
@@ -84,7 +93,7 @@ mod tests {
     fn what_is_written_is_read_back_and_has_its_comments() {
         let values = json!({
             "global": {"domain": "runai.example.com", "on": "yes", "1": 1, "a.b": {"c": null}},
-            "list": ["a: b", {"x": "#"}], "empty": {}, "text": "one\ntwo\t\u{7f}é🚢", "big": 12_345_678, "no": false,
+            "list": ["a: b", {"x": "#"}], "empty": {}, "text": "one\ntwo\t\u{7f}\u{85}\u{9f}\u{2028}\u{feff}\u{ffff}é🚢", "big": 12_345_678, "no": false,
         });
         let comment = |path: &str| match path {
             "global.domain" => Some("set today as deployment.domain\nsecond line".to_owned()),

@@ -151,7 +151,7 @@ warning[PL210]: storage classes may not be read
 
 VALUE SET TODAY    BECOMES
 deployment.domain  global.domain
-theme              dropped
+theme              asked: no recipe knows it
 
 1 value set today goes on as it is.
 
