@@ -38,8 +38,13 @@ fn parse(path: &Path, text: &str) -> Result<ValueAnswers, Finding> {
     let answers: ValueAnswers = serde_saphyr::from_str(text).map_err(|error| {
         let said = error.to_string();
         bad(path, said.lines().next().unwrap_or_default().to_owned())
-            .next("an answer is drop, keep, ask or {to: NEW.PATH}")
     })?;
+    if let Some(to) = answers.answers.values().find_map(|answer| match answer {
+        ValueAnswer::To(to) if !to.is_keys() => Some(to),
+        _ => None,
+    }) {
+        return Err(bad(path, format!("`{to}` is no path of keys such as grafana.dbUser")));
+    }
     if answers.format == ValueAnswers::FORMAT {
         return Ok(answers);
     }
@@ -77,7 +82,10 @@ pub(crate) fn ask(path: &Path, questions: &[(&ValuesPath, &str)]) -> Result<(), 
 }
 
 fn bad(path: &Path, error: String) -> Finding {
-    Finding::blocking(Code::BadValues, format!("{} cannot be used as answers", path.display())).with(error)
+    Finding::blocking(Code::BadValues, format!("{} cannot be used as answers", path.display()))
+        .with(error)
+        .why("a value is taken over only as somebody has decided")
+        .next("portolan values --answers FILE writes such a file: an answer is drop, keep, ask or {to: NEW.PATH}")
 }
 
 #[cfg(test)]
@@ -106,7 +114,13 @@ mod tests {
     fn what_cannot_be_an_answer_is_refused_and_stays() {
         let folder = tempfile::tempdir().expect("a folder");
         let file = folder.path().join("answers.yaml");
-        for text in ["format: 2\nanswers: {}\n", "format: 1\nanswers: {a: maybe}\n", "format: 1\nanswers: [\n"] {
+        for text in [
+            "format: 2\nanswers: {}\n",
+            "format: 1\nanswers: {a: maybe}\n",
+            "format: 1\nanswers: [\n",
+            "format: 1\nanswers: {a: {to: ''}}\n",
+            "format: 1\nanswers: {a: {to: b..c}}\n",
+        ] {
             fs_err::write(&file, text).expect("it is written");
             assert_eq!(read(&file).expect_err("it is refused").code, Code::BadValues, "{text}");
         }

@@ -1,5 +1,6 @@
 //! What helm is called with: functions of what the plan says and nothing else.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -80,9 +81,9 @@ pub fn mode_flag(mode: ValuesMode) -> &'static str {
 }
 
 /// What a person would type for this run, a line each, with a `--set` for each value given. A carried value
-/// stands there as the name of a shell variable, and so does any other that is called a password.
+/// stands there as the name of a shell variable, and so does each of `hidden`, the paths of credentials.
 #[must_use]
-pub fn show_command(run: &HelmRun, given: &Value) -> Vec<String> {
+pub fn show_command(run: &HelmRun, given: &Value, hidden: &BTreeSet<String>) -> Vec<String> {
     let mut lines = vec![
         format!("helm upgrade {} {} --version {}", word(&run.release.name), word(&run.chart.name), run.chart.version),
         format!("-n {} {}", word(&run.release.namespace), mode_flag(run.mode)),
@@ -90,7 +91,7 @@ pub fn show_command(run: &HelmRun, given: &Value) -> Vec<String> {
     let carried: Vec<&str> = run.carried.iter().map(|one| one.path.as_str()).collect();
     for (path, value) in values::flatten(given) {
         if !carried.contains(&path.as_str()) {
-            lines.push(setting(&path, &value));
+            lines.push(if hidden.contains(&path) { placeholder(&path) } else { setting(&path, &value) });
         }
     }
     lines.extend(carried.into_iter().map(placeholder));
@@ -250,7 +251,7 @@ mod tests {
             "odd": {"a,b=[c.d]": 1, "text": "a,b {c}", "number": "007", "int": "5", "list": [], "maps": [{"a": 1}], "float": 1.5, "large": 20_260_131, "ids": [1, 20_260_131], "no": null, "on": true},
         });
         assert_eq!(
-            show_command(&run(ValuesMode::Reset), &given),
+            show_command(&run(ValuesMode::Reset), &given, &BTreeSet::new()),
             [
                 r"helm upgrade runai-backend control-plane --version 2.20.41 \",
                 r"  -n runai-backend --reset-values \",

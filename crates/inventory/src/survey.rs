@@ -62,7 +62,7 @@ impl Survey {
     /// What is to be hidden where this survey is shown to others.
     #[must_use]
     pub fn known(&self) -> KnownSecrets {
-        KnownSecrets::new(self.secrets.iter())
+        self.secrets.known()
     }
 }
 
@@ -76,6 +76,12 @@ impl Secrets {
     #[must_use]
     pub fn get(&self, key: &SecretKey) -> Option<&str> {
         self.0.get(key).map(String::as_str)
+    }
+
+    /// What is to be hidden where something is shown to others.
+    #[must_use]
+    pub fn known(&self) -> KnownSecrets {
+        KnownSecrets::new(self.iter())
     }
 
     /// All of them, in order.

@@ -142,6 +142,8 @@ pub enum ValueChange {
     RendersAs(String),
     /// It goes on under another path.
     Moved(MovedTo),
+    /// It goes on under another path, and nothing in the new chart reads it there.
+    MovedWithoutEffect(MovedTo),
     /// Something else is in its place.
     Replaced(String),
     /// The new chart is not given it, as a person decided.

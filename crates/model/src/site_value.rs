@@ -51,7 +51,7 @@ impl ValueChange {
     pub fn path_after(&self, path: &ValuesPath) -> Option<ValuesPath> {
         match self {
             Self::Carried | Self::WithoutEffect | Self::RendersAs(_) => Some(path.clone()),
-            Self::Moved(to) => Some(to.path.clone()),
+            Self::Moved(to) | Self::MovedWithoutEffect(to) => Some(to.path.clone()),
             Self::Replaced(_) | Self::LeftOut | Self::Dropped => None,
         }
     }

@@ -22,6 +22,23 @@ impl ValuesPath {
         &self.0
     }
 
+    /// Whether it is keys alone, none of them empty: no item of a list.
+    #[must_use]
+    pub fn is_keys(&self) -> bool {
+        let mut letters = self.0.chars();
+        let mut is_empty = true;
+        while let Some(letter) = letters.next() {
+            match letter {
+                '.' if is_empty => return false,
+                '.' => is_empty = true,
+                '[' | ']' => return false,
+                '\\' => is_empty = letters.next().is_none(),
+                _ => is_empty = false,
+            }
+        }
+        !is_empty
+    }
+
     /// Whether this path is `other`, or leads into it.
     #[must_use]
     pub fn starts_with(&self, other: &str) -> bool {
@@ -38,6 +55,22 @@ impl fmt::Display for ValuesPath {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn keys_are_not_empty_and_no_items() {
+        for (path, is) in [
+            ("a", true),
+            ("a.b-c", true),
+            (r"a\.b.c", true),
+            ("", false),
+            (".", false),
+            ("a..b", false),
+            ("a.", false),
+            ("a[0]", false),
+        ] {
+            assert_eq!(ValuesPath::new(path).is_keys(), is, "{path}");
+        }
+    }
 
     #[test]
     fn a_path_starts_with_whole_keys() {

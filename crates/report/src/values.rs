@@ -149,6 +149,9 @@ pub(crate) fn becomes(change: &ValueChange) -> Line {
     match change {
         ValueChange::Carried => "the same".into(),
         ValueChange::Moved(to) => words_of_move(to).into(),
+        ValueChange::MovedWithoutEffect(to) => {
+            Line::new(Tone::Bad, format!("{}, without effect in the new chart", words_of_move(to)))
+        }
         ValueChange::Replaced(by) => by.as_str().into(),
         ValueChange::LeftOut => "left out, as answered".into(),
         ValueChange::Dropped => Line::new(Tone::Bad, "asked: no recipe knows it"),

@@ -6,7 +6,7 @@
 //! On 2026-11-29 each of the three helms read 10,000 files with their settings as Portolan does (37 minutes on two busy processors), and
 //! of 20,000 files with mistakes none was read as other values (2 minutes).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::process::{Command, Output};
 
@@ -318,7 +318,7 @@ impl<'a> Bench<'a> {
         self.is_stored("what helm was handed", &meant)?;
 
         prop_assert!(self.reset(&file, &case.sets).status.success());
-        let shown = argv::show_command(&self.run(), &case.given).join("\n");
+        let shown = argv::show_command(&self.run(), &case.given, &BTreeSet::new()).join("\n");
         let out = self.command("sh").args(["-c", &shown]).output().expect("a shell");
         prop_assert!(out.status.success(), "{}\n{}", shown, String::from_utf8_lossy(&out.stderr));
         self.is_stored(&shown, &meant)

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use portolan_helm_compat::values;
 use portolan_inventory::redaction::Redactor;
-use portolan_model::{Carried, ChartId, Code, Exit, Finding, SiteValue, ValueChange};
+use portolan_model::{Carried, ChartId, Code, Exit, Finding, SiteValue, ValueChange, ValuesPath};
 use portolan_report::ValuesView;
 use portolan_workflow::{Credentials, PlannedValues, Target, plan_values, site_values};
 use serde_json::{Value, json};
@@ -22,7 +22,7 @@ pub(crate) async fn run(global: &Global, args: &ValuesArgs, output: &Output) -> 
         output.say(&words);
     }
     let credentials = if args.show_secrets { Credentials::Shown } else { Credentials::Hidden };
-    if is_only_today(&args.target) {
+    if is_only_today(args) {
         let (book, survey) = prepare::survey(global, &target).await?;
         let release = &survey.inventory.release;
         let view = ValuesView {
@@ -38,9 +38,12 @@ pub(crate) async fn run(global: &Global, args: &ValuesArgs, output: &Output) -> 
     on_the_way(global, &target, args, (credentials, output)).await
 }
 
-/// Whether nothing says what to upgrade to.
-fn is_only_today(options: &UpgradeOptions) -> bool {
-    options.to.is_none() && options.chart.is_empty() && options.repo.is_none() && options.bundle.is_none()
+/// Whether nothing is asked but what is set today.
+fn is_only_today(args: &ValuesArgs) -> bool {
+    let UpgradeOptions { to, via, chart, repo, bundle, registry, values, set, set_string, answers, .. } = &args.target;
+    let lists = [via, set, set_string].iter().all(|list| list.is_empty()) && chart.is_empty() && values.is_empty();
+    let others = [to, repo].iter().all(|option| option.is_none()) && bundle.is_none() && registry.is_none();
+    lists && others && answers.is_none() && args.write.is_none() && !args.effects
 }
 
 async fn on_the_way(
@@ -49,6 +52,12 @@ async fn on_the_way(
     args: &ValuesArgs,
     (credentials, output): (Credentials, &Output),
 ) -> Result<Exit, Finding> {
+    if let (Some(answers), Some(values)) = (&args.target.answers, &args.write)
+        && answers == values
+    {
+        let found = format!("{} is to hold the answers and the values", answers.display());
+        return Err(Finding::blocking(Code::BadOption, found).next("name two files"));
+    }
     // Its questions are written once they are known.
     let without_answers = UpgradeOptions { answers: None, ..args.target.clone() };
     let PreparedRequest { book, survey, mut request, catalog, .. } =
@@ -75,32 +84,45 @@ async fn on_the_way(
         };
         view.effects = effects::of(target, &survey, (old.as_ref(), new), &view.values).await?;
     }
-    let asked: Vec<&SiteValue> = view.asked().collect();
+    let shown = args.target.answers.as_ref().map(|file| options::quoted(&file.to_string_lossy()));
+    output.result(&portolan_report::values(&view, shown.as_deref()), &view)?;
+    let is_of_none = |path: &&ValuesPath| !view.values.iter().any(|value| value.path.starts_with(path.as_str()));
+    for path in request.answers.answers.keys().filter(is_of_none) {
+        output.say(&format!("The answer for {path} is for no value that is set today."));
+    }
     if let Some(file) = &args.target.answers {
-        let is_new = |value: &&&SiteValue| !request.answers.answers.contains_key(&value.path);
-        let new: Vec<_> = asked.iter().filter(is_new).map(|value| (&value.path, value.hint.as_str())).collect();
+        let is_new = |value: &&SiteValue| !request.answers.answers.contains_key(&value.path);
+        let new: Vec<_> = view.asked().filter(is_new).map(|value| (&value.path, value.hint.as_str())).collect();
         if !new.is_empty() {
             answers::ask(file, &new)?;
         }
     }
-    let shown = args.target.answers.as_ref().map(|file| options::quoted(&file.to_string_lossy()));
-    output.result(&portolan_report::values(&view, shown.as_deref()), &view)?;
+    // What is asked about is told above.
+    let others = planned.file.plan.blocking().filter(|finding| finding.code != Code::ValuesDropped);
+    let others: Vec<Finding> = others.cloned().collect();
+    output.findings(&others);
     if let Some(file) = &args.write {
+        if !others.is_empty() {
+            let found = format!("{} is not written: with these values the upgrade is refused", file.display());
+            return Err(Finding::blocking(Code::BadValues, found)
+                .why("a file of values is there to be used")
+                .next("see what is said above"));
+        }
         let redacted = match credentials {
             Credentials::Shown => planned.at_end.clone(),
             Credentials::Hidden => Redactor::new(&survey.known()).values(&planned.at_end),
         };
-        private_file::write(file, values_file(&planned, &redacted, (&view.values, &request.values))?.as_bytes())?;
+        private_file::write(file, values_file(&planned, &redacted, (&view, &request.values))?.as_bytes())?;
         output.say(&format!("Saved to {}", file.display()));
     }
-    Ok(if asked.is_empty() { Exit::Done } else { Exit::Blocked })
+    Ok(if view.asked().next().is_none() && others.is_empty() { Exit::Done } else { Exit::Blocked })
 }
 
 /// The values at the end as a file, each with where it comes from. What `redacted` hides is left out, and named at the top.
 fn values_file(
     planned: &PlannedValues,
     redacted: &Value,
-    (today, given): (&[SiteValue], &Value),
+    (view, given): (&ValuesView, &Value),
 ) -> Result<String, Finding> {
     let mut shown = json!({});
     let mut hidden = Vec::new();
@@ -112,7 +134,7 @@ fn values_file(
         }
     }
     let origins: BTreeMap<String, &SiteValue> =
-        today.iter().filter_map(|value| Some((value.end()?.to_string(), value))).collect();
+        view.values.iter().filter_map(|value| Some((value.end()?.to_string(), value))).collect();
     let comment = |path: &str| {
         values::get(&shown, path)
             .filter(|value| !value.is_object() || value.as_object().is_some_and(|map| map.is_empty()))?;
@@ -129,11 +151,12 @@ fn values_file(
     let text = values::commented(&shown, &comment).map_err(|error| {
         Finding::blocking(Code::BadValues, "the values cannot be written as a file").with(error.to_string())
     })?;
-    Ok(format!("{}{text}", head(&planned.file.plan.to, &hidden)))
+    let asked: Vec<&str> = view.asked().map(|value| value.path.as_str()).collect();
+    Ok(format!("{}{text}", head(&planned.file.plan.to, &hidden, &asked)))
 }
 
 fn moved(change: &ValueChange) -> Option<&str> {
-    if let ValueChange::Moved(to) = change { Some(&to.source) } else { None }
+    if let ValueChange::Moved(to) | ValueChange::MovedWithoutEffect(to) = change { Some(&to.source) } else { None }
 }
 
 fn left_out(carried: &[Carried], path: &str) -> String {
@@ -143,11 +166,15 @@ fn left_out(carried: &[Carried], path: &str) -> String {
     }
 }
 
-fn head(to: &ChartId, hidden: &[String]) -> String {
+fn head(to: &ChartId, hidden: &[String], asked: &[&str]) -> String {
     let mut head = format!("# All values of {to}, for helm upgrade --reset-values -f. Written by portolan values.\n");
     if !hidden.is_empty() {
         head.push_str("# Left out, since they are credentials (--show-secrets writes them too):\n");
         head.extend(hidden.iter().map(|line| format!("#   {line}\n")));
+    }
+    if !asked.is_empty() {
+        head.push_str("# Left out, since nobody has said yet what becomes of them:\n");
+        head.extend(asked.iter().map(|path| format!("#   {path}\n")));
     }
     head
 }

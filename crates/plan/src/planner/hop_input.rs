@@ -1,12 +1,17 @@
 //! One version to the next before anything is rendered: which boundaries it crosses, what helm is given.
 
+use std::collections::BTreeSet;
+
 use portolan_helm_compat::values;
+use portolan_inventory::Secrets;
+use portolan_inventory::redaction::Redactor;
 use portolan_model::{Carried, ChartId, Code, Finding, ValuesMode, ValuesPath};
 use portolan_recipe::{RecipeStep, Setting, StepTemplate, VersionBoundary};
 use serde_json::{Value, json};
 
 use super::UpgradeRequest;
 use super::limits::Limits;
+use super::manual_commands::Given;
 use super::moved_values::MovedValues;
 use super::resolve::ResolvedRelease;
 use portolan_helm_compat::chart::PackedChart;
@@ -24,6 +29,8 @@ pub(super) struct HopInput<'a> {
     pub(super) moved: MovedValues,
     /// What helm is given, without carried values.
     pub(super) given: Value,
+    /// The paths of the credentials in it.
+    hidden: BTreeSet<String>,
     pub(super) carried: Vec<Carried>,
     /// The carried values: path and plaintext.
     pub(super) plain: Vec<(String, String)>,
@@ -33,6 +40,21 @@ pub(super) struct HopInput<'a> {
     pub(super) after: Value,
     /// How long the waits may take.
     pub(super) limits: Limits,
+}
+
+impl HopInput<'_> {
+    /// What helm is given, for showing.
+    pub(super) fn shown(&self) -> Given<'_> {
+        Given { values: &self.given, hidden: &self.hidden }
+    }
+}
+
+/// The paths of the credentials among values: by their names, and by the live Secrets.
+pub(super) fn credentials(resolved: &ResolvedRelease<'_>, all: &Value) -> BTreeSet<String> {
+    let known = resolved.secrets.map(Secrets::known).unwrap_or_default();
+    let shown = Redactor::new(&known).values(all);
+    let is_hidden = |(path, value): &(String, Value)| values::get(&shown, path) != Some(value);
+    values::flatten(all).into_iter().filter(is_hidden).map(|(path, _)| path).collect()
 }
 
 /// The legs of the way that the user wishes; charts that are installed already are left out.
@@ -120,7 +142,7 @@ fn input<'a>(
         .filter(|(_, step)| is_wanted(&step.id))
         .collect();
     let mode = mode(&asks, &from, &pick.id)?;
-    let moved = MovedValues::of(resolved, &asks, mode, &before, &request.answers);
+    let moved = MovedValues::of(resolved, &asks, (mode, &before), &request.answers);
     let mut given = moved.given.clone();
     let mut settings = Vec::new();
     for (boundary, setting) in asks.iter().flat_map(|(boundary, step)| {
@@ -154,6 +176,7 @@ fn input<'a>(
         settings,
         mode,
         moved,
+        hidden: credentials(resolved, &given),
         given,
         carried,
         plain,

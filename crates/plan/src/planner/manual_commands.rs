@@ -3,10 +3,19 @@
 use portolan_helm_compat::argv;
 use portolan_model::{Carried, DatabaseRef, Ref, SecretKey, StepKind};
 use serde_json::Value;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-/// What a person would type, a line each. `given` is what helm is given beside carried values.
-pub(super) fn of(kind: &StepKind, given: &Value, limit: Duration) -> Vec<String> {
+/// What helm is given beside carried values.
+#[derive(Clone, Copy)]
+pub(super) struct Given<'a> {
+    pub(super) values: &'a Value,
+    /// The paths of the credentials among them.
+    pub(super) hidden: &'a BTreeSet<String>,
+}
+
+/// What a person would type, a line each.
+pub(super) fn of(kind: &StepKind, given: Given<'_>, limit: Duration) -> Vec<String> {
     let limit = limit.as_secs();
     match kind {
         // Helm has no command that asks the server about each write.
@@ -33,7 +42,7 @@ pub(super) fn of(kind: &StepKind, given: &Value, limit: Duration) -> Vec<String>
             .iter()
             .map(|orphan| format!("kubectl wait --for=delete {} --timeout={limit}s", words(&orphan.pod)))
             .collect(),
-        StepKind::HelmUpgrade { run } => argv::show_command(run, given),
+        StepKind::HelmUpgrade { run } => argv::show_command(run, given.values, given.hidden),
         StepKind::WaitReady { workloads } => workloads.iter().map(|name| wait(name, limit)).collect(),
         StepKind::VerifyVolume { claim, volume, .. } => {
             vec![format!("kubectl get {} -o yaml", words(claim)), format!("kubectl get pv {} -o yaml", volume.name())]

@@ -3,10 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use portolan_helm_compat::values;
+use portolan_inventory::credential;
 use portolan_model::{MovedTo, ValueAnswer, ValueAnswers, ValuesMode, ValuesPath};
-use portolan_recipe::{Confidence, MovedValue, RecipeStep, StepTemplate, VersionBoundary};
-use serde_json::{Value, json};
+use portolan_recipe::{Confidence, MovedValue, RecipeStep, StepTemplate, Transform, VersionBoundary};
+use serde_json::{Map, Value, json};
 
+use super::hop_input;
 use super::resolve::ResolvedRelease;
 
 /// What becomes of old values before the recipes' own settings and the user's are laid over them.
@@ -18,67 +20,133 @@ pub(super) struct MovedValues {
     pub(super) moved: BTreeMap<String, (MovedTo, Value)>,
     /// Those that a person decided to leave out.
     pub(super) left_out: BTreeSet<String>,
-    /// Why a person is asked about one, where a recipe knows something of it.
+    /// Why a person is asked about one, where something is known of it.
     pub(super) hints: BTreeMap<String, String>,
+}
+
+/// What the answers and the recipes are held against.
+struct Context<'a> {
+    mode: ValuesMode,
+    rows: Vec<&'a MovedValue>,
+    /// The credentials among the old values.
+    secret: BTreeSet<String>,
+    /// The paths of the new chart that something else is given, with what that is.
+    taken: Vec<(ValuesPath, &'static str)>,
+    /// The old paths of passwords that come out of Secrets.
+    carried: BTreeSet<&'a str>,
 }
 
 impl MovedValues {
     pub(super) fn of(
         resolved: &ResolvedRelease<'_>,
         asks: &[(&VersionBoundary, &RecipeStep)],
-        mode: ValuesMode,
-        before: &Value,
+        (mode, before): (ValuesMode, &Value),
         answers: &ValueAnswers,
     ) -> Self {
-        let rows: Vec<&MovedValue> = rows(resolved, asks).collect();
+        let context = Context {
+            mode,
+            rows: rows(resolved, asks).collect(),
+            secret: hop_input::credentials(resolved, before),
+            taken: taken(resolved, asks),
+            carried: carried(resolved, asks),
+        };
         let mut all = Self { given: json!({}), ..Self::default() };
         for (path, value) in values::flatten(before) {
-            match answers.of(&ValuesPath::new(&path)) {
+            // A password that is carried over is given to the new chart whatever becomes of the value.
+            let answer = match context.carried.contains(path.as_str()) {
+                true => None,
+                false => answers.of(&ValuesPath::new(&path)),
+            };
+            match answer {
                 Some(ValueAnswer::Drop) => {
-                    if mode == ValuesMode::ResetThenReuse {
-                        // Helm takes the stored value over unless a null is laid over it.
-                        values::set(&mut all.given, &path, Value::Null);
-                    }
+                    all.take_out(&context, &path);
                     all.left_out.insert(path);
                 }
-                Some(ValueAnswer::Keep) => values::set(&mut all.given, &path, value),
-                Some(ValueAnswer::To(to)) => {
-                    all.put(path, MovedTo { path: to, how: String::new(), source: "answered".into() }, value);
+                // Helm takes it over by itself.
+                Some(ValueAnswer::Keep) if mode == ValuesMode::ResetThenReuse => {}
+                Some(ValueAnswer::Keep) => {
+                    let to = MovedTo { path: ValuesPath::new(&path), how: String::new(), source: "answered".into() };
+                    all.answered(&context, path, to, value);
                 }
-                Some(ValueAnswer::Ask) | None => all.by_recipe(&rows, path, &value),
+                Some(ValueAnswer::To(to)) => {
+                    let to = MovedTo { path: to, how: String::new(), source: "answered".into() };
+                    all.answered(&context, path, to, value);
+                }
+                Some(ValueAnswer::Ask) | None => all.by_recipe(&context, path, &value),
             }
         }
         all
     }
 
-    fn put(&mut self, from: String, to: MovedTo, value: Value) {
+    /// A move that a person wants: refused, and asked about again, where the new place is something else's, or would show a
+    /// credential.
+    fn answered(&mut self, context: &Context<'_>, path: String, to: MovedTo, value: Value) {
+        let stays = to.path.as_str() == path;
+        let hint = if let Some((_, by)) = context.taken.iter().find(|(taken, _)| meet(taken, &to.path)) {
+            format!("it cannot be {}, which is given {by}", to.path)
+        } else if let Some(other) = self.moved_to(&to.path) {
+            format!("it cannot be {}, which {other} becomes", to.path)
+        } else if !stays && context.secret.contains(&path) && !credential::is_named(to.path.as_str()) {
+            format!("it is a credential, and {} is not named like one: it would be shown", to.path)
+        } else {
+            return self.put(context, path, to, value);
+        };
+        self.hints.insert(path, hint);
+    }
+
+    /// The old value that goes to a place, or above or below it.
+    fn moved_to(&self, place: &ValuesPath) -> Option<&str> {
+        self.moved.iter().find(|(_, (taken, _))| meet(&taken.path, place)).map(|(old, _)| old.as_str())
+    }
+
+    fn put(&mut self, context: &Context<'_>, from: String, to: MovedTo, value: Value) {
+        if to.path.as_str() != from {
+            self.take_out(context, &from);
+        }
         values::set(&mut self.given, to.path.as_str(), value.clone());
         self.moved.insert(from, (to, value));
     }
 
-    fn by_recipe(&mut self, rows: &[&MovedValue], path: String, value: &Value) {
+    /// Helm takes a stored value over unless a null is laid over it.
+    fn take_out(&mut self, context: &Context<'_>, path: &str) {
+        if context.mode == ValuesMode::ResetThenReuse {
+            values::set(&mut self.given, path, Value::Null);
+        }
+    }
+
+    fn by_recipe(&mut self, context: &Context<'_>, path: String, value: &Value) {
         let old = ValuesPath::new(&path);
         let covers = |row: &&&MovedValue| old.starts_with(&row.from);
-        let Some(row) = rows.iter().filter(covers).max_by_key(|row| row.from.len()) else { return };
+        let Some(row) = context.rows.iter().filter(covers).max_by_key(|row| row.from.len()) else { return };
         let rest = &path[row.from.len()..];
         let to = ValuesPath::new(&format!("{}{rest}", row.to));
         if row.confidence == Confidence::Low {
             self.hints.insert(path, format!("it may be {to} now, by {}; nobody publishes it", row.source.page));
             return;
         }
-        let whole = if rest.is_empty() { value.clone() } else { Value::Object(serde_json::Map::new()) };
-        let becomes = match row.transform {
-            portolan_recipe::Transform::Same => Ok(value.clone()),
-            ref transform => transform.apply(&whole),
+        // What lies below the value that a transform is for is none of its own.
+        let whole = if rest.is_empty() { value.clone() } else { Value::Object(Map::new()) };
+        let becomes = match &row.transform {
+            Transform::Same => Ok(value.clone()),
+            transform => transform.apply(&whole),
         };
         match becomes {
+            Ok(_) if let Some(other) = self.moved_to(&to) => {
+                let hint = format!("it would be {to} now, which {other} becomes");
+                self.hints.insert(path, hint);
+            }
             Ok(new) => {
                 let how = row.transform.words().to_owned();
-                self.put(path, MovedTo { path: to, how, source: row.source.page.clone() }, new);
+                self.put(context, path, MovedTo { path: to, how, source: row.source.page.clone() }, new);
             }
             Err(error) => drop(self.hints.insert(path, format!("it would be {to} now, but {error}"))),
         }
     }
+}
+
+/// Whether one path is the other, or leads into it.
+fn meet(one: &ValuesPath, other: &ValuesPath) -> bool {
+    one.starts_with(other.as_str()) || other.starts_with(one.as_str())
 }
 
 /// The rows of all boundaries that are crossed, for this platform.
@@ -91,4 +159,33 @@ fn rows<'a>(
             |(_, step)| if let StepTemplate::HelmUpgrade { moved, .. } = &step.ask { moved.as_slice() } else { &[] },
         )
         .filter(|row| resolved.is_for(row.platform))
+}
+
+/// What the recipes give to the new chart: settings, and passwords out of Secrets.
+fn taken(resolved: &ResolvedRelease<'_>, asks: &[(&VersionBoundary, &RecipeStep)]) -> Vec<(ValuesPath, &'static str)> {
+    let mut taken = Vec::new();
+    for (_, step) in asks {
+        match &step.ask {
+            StepTemplate::HelmUpgrade { set, .. } => {
+                let here = set.iter().filter(|setting| resolved.is_for(setting.platform));
+                taken.extend(here.map(|setting| (ValuesPath::new(&setting.path), "by the recipes")));
+            }
+            StepTemplate::CarryCredentials { database } => {
+                let paths =
+                    resolved.database(database).into_iter().flat_map(|found| found.recipe.password.value.values());
+                taken.extend(paths.map(|path| (ValuesPath::new(path), "out of the live Secret")));
+            }
+            _ => {}
+        }
+    }
+    taken
+}
+
+/// The values that hold passwords which are carried over.
+fn carried<'a>(resolved: &ResolvedRelease<'a>, asks: &[(&VersionBoundary, &RecipeStep)]) -> BTreeSet<&'a str> {
+    let databases = asks.iter().filter_map(|(_, step)| match &step.ask {
+        StepTemplate::CarryCredentials { database } => resolved.database(database),
+        _ => None,
+    });
+    databases.flat_map(|found| found.recipe.password.value.values().map(String::as_str)).collect()
 }

@@ -8,6 +8,7 @@ use portolan_model::{
 };
 use serde_json::Value;
 
+use super::manual_commands::Given;
 use super::{empty, manual_commands, not_visible, preconditions, protected, steps, terminating};
 
 /// The protections of a release.
@@ -141,6 +142,7 @@ fn step(kind: StepKind) -> Step {
     };
     let source = Provenance { page: "portolan".into(), line: None, boundary: "protect".into() };
     let mut step = steps::step(id, why, kind, vec![source]);
-    step.command = manual_commands::of(&step.kind, &Value::Null, step.limit);
+    step.command =
+        manual_commands::of(&step.kind, Given { values: &Value::Null, hidden: &BTreeSet::new() }, step.limit);
     step
 }

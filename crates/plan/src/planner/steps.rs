@@ -51,7 +51,7 @@ impl StepBuilder<'_> {
         steps.sort_by_key(|step| StepTemplate::place_of(&step.kind));
         for step in &mut steps {
             step.limit = self.input.limits.of(&step.kind);
-            step.command = manual_commands::of(&step.kind, &self.input.given, step.limit);
+            step.command = manual_commands::of(&step.kind, self.input.shown(), step.limit);
             // What a page says comes before what we say.
             step.sources.sort_by_key(|source| (source.line.is_none(), source.page == "portolan"));
             step.sources.dedup();
@@ -70,14 +70,14 @@ impl StepBuilder<'_> {
             if let StepKind::ArchiveObject { objects } = &mut archive.kind {
                 add(objects, &more);
             }
-            archive.command = manual_commands::of(&archive.kind, &self.input.given, archive.limit);
+            archive.command = manual_commands::of(&archive.kind, self.input.shown(), archive.limit);
             return;
         }
         let source = Provenance { page: "portolan".into(), line: None, boundary: "every upgrade".into() };
         let kind = StepKind::ArchiveObject { objects: more };
         let mut archive =
             step("archive-removed", "what helm deletes and cannot be made again is archived first", kind, vec![source]);
-        archive.command = manual_commands::of(&archive.kind, &self.input.given, archive.limit);
+        archive.command = manual_commands::of(&archive.kind, self.input.shown(), archive.limit);
         let place = StepTemplate::place_of(&archive.kind);
         let at = steps.iter().position(|step| StepTemplate::place_of(&step.kind) > place).unwrap_or(steps.len());
         steps.insert(at, archive);

@@ -23,7 +23,11 @@ pub(super) fn of(
         .into_iter()
         .map(|(path, value)| {
             let fate = match fate(resolved, input, &replacements, (&path, &value)) {
-                fate @ (ValueChange::Carried | ValueChange::Moved(_)) => other.get(&path).cloned().unwrap_or(fate),
+                ValueChange::Carried => other.get(&path).cloned().unwrap_or(ValueChange::Carried),
+                ValueChange::Moved(to) => match other.get(&path) {
+                    Some(ValueChange::WithoutEffect) => ValueChange::MovedWithoutEffect(to),
+                    _ => ValueChange::Moved(to),
+                },
                 fate => fate,
             };
             let hint = match fate {

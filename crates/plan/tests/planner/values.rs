@@ -7,7 +7,7 @@ use portolan_model::{
 };
 use serde_json::{Value, json};
 
-use crate::fixture::{Fixture, NS, at_2_8, at_2_13, new, object, run};
+use crate::fixture::{Fixture, NS, PASSWORD, at_2_8, at_2_13, new, object, run};
 
 fn fate(fixture: &Fixture, path: &str) -> ValueChange {
     let plan = fixture.plan(&[new("2.20.41")]);
@@ -209,4 +209,78 @@ fn an_answer_takes_a_value_out_of_the_stored_ones() {
         Some(&Value::Null),
         "helm takes the stored one over otherwise"
     );
+}
+
+fn answering(mut fixture: Fixture, path: &str, answer: ValueAnswer) -> Fixture {
+    let answers = [(ValuesPath::new(path), answer)].into();
+    fixture.answers = ValueAnswers { format: ValueAnswers::FORMAT, answers };
+    fixture
+}
+
+#[test]
+fn an_answer_that_would_be_lost_or_lose_another_value_is_asked_again() {
+    for (to, why) in [
+        ("postgresql.primary.persistence.existingClaim", "which is given by the recipes"),
+        ("postgresql", "which is given out of the live Secret"),
+        ("global.domain.x", "which is given by the recipes"),
+        ("postgresql.auth.postgresPassword", "which is given out of the live Secret"),
+        ("grafana.dbUser", "which global.grafana.dbUser becomes"),
+        ("grafana", "which global.grafana.dbUser becomes"),
+    ] {
+        let mut fixture = with_value("global.grafana.dbUser", json!("grafana"));
+        values::set(&mut fixture.inventory.release.config, "ui.theme", json!("dark"));
+        let fixture = answering(fixture, "ui.theme", ValueAnswer::To(ValuesPath::new(to)));
+        assert_eq!(asked(&fixture), [format!("ui.theme: it cannot be {to}, {why}")], "{to}");
+        assert!(!given(&fixture).to_string().contains("dark"), "{to}");
+    }
+}
+
+#[test]
+fn a_credential_is_not_moved_to_where_it_would_be_shown() {
+    let to = |path: &str, old: &str, to: &str| {
+        answering(with_value(path, json!(old)), path, ValueAnswer::To(ValuesPath::new(to)))
+    };
+    for (path, text) in [("backend.smtpPass", "hunter"), ("frontend.note", PASSWORD)] {
+        let fixture = to(path, text, "images.postgres");
+        assert_eq!(asked(&fixture).len(), 1, "{path}");
+        assert!(!given(&fixture).to_string().contains(text), "{path}");
+        let fixture = to(path, text, "mail.password");
+        assert_eq!(asked(&fixture), [""; 0], "{path}");
+        assert_eq!(given(&fixture).pointer("/mail/password"), Some(&json!(text)));
+    }
+}
+
+#[test]
+fn the_commands_show_no_credential_that_goes_on() {
+    for (path, value) in [
+        ("backend.smtpPass", json!("hunter-one")),
+        ("backend.env", json!([{"name": "SMTP_PASSWORD", "value": "hunter-one"}])),
+        ("frontend.note", json!(PASSWORD)),
+    ] {
+        let fixture = answering(with_value(path, value), path, ValueAnswer::Keep);
+        let plan = fixture.plan(&[new("2.20.41")]);
+        let commands: Vec<String> = plan.steps().flat_map(|step| step.command.clone()).collect();
+        let commands = commands.join("\n");
+        let name = path.to_uppercase().replace('.', "_");
+        assert!(commands.contains(&format!("{path}=\"${name}\"")), "{commands}");
+        assert!(!commands.contains("hunter-one") && !commands.contains(PASSWORD), "{commands}");
+    }
+}
+
+#[test]
+fn a_password_that_is_carried_over_takes_no_answer() {
+    for answer in [ValueAnswer::Drop, ValueAnswer::Keep, ValueAnswer::To(ValuesPath::new("my.password"))] {
+        let fixture = answering(at_2_8(), "postgresql.password", answer);
+        assert!(matches!(fate(&fixture, "postgresql.password"), ValueChange::Replaced(_)));
+        assert!(!given(&fixture).to_string().contains(PASSWORD));
+    }
+}
+
+#[test]
+fn a_value_that_moves_within_a_chart_does_not_stay_at_its_old_place() {
+    let mut fixture = at_2_13();
+    values::set(&mut fixture.inventory.release.config, "frontend.theme", json!("dark"));
+    let fixture = answering(fixture, "frontend.theme", ValueAnswer::To(ValuesPath::new("ui.theme")));
+    assert_eq!(given(&fixture).pointer("/ui/theme"), Some(&json!("dark")));
+    assert_eq!(given(&fixture).pointer("/frontend/theme"), Some(&Value::Null));
 }
