@@ -28,9 +28,10 @@ pub async fn effects(
     let unusable = |error: chart::ChartError| {
         Finding::blocking(Code::ChartRefuses, format!("{} is not readable", chart.id)).with(error.to_string())
     };
-    let defaults = chart::read(&chart.archive).map_err(unusable)?.values;
+    let archive = chart::read(&chart.archive).map_err(unusable)?;
     let renderer = Renderer::of(target, survey, helm).await?;
-    let mut search = EffectSearch::new(&survey.inventory.release.id.name, values, &defaults);
+    let release = &survey.inventory.release.id.name;
+    let mut search = EffectSearch::new(release, values, &archive.values).reading(&archive.files);
     let mut is_first = true;
     loop {
         let mut jobs = search.jobs().into_iter();
