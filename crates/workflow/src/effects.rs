@@ -21,9 +21,10 @@ pub async fn effects(target: &Target, survey: &Survey, helm: &HelmClient, job: &
     let unusable = |error: chart::ChartError| {
         Finding::blocking(Code::ChartRefuses, format!("{} is not readable", job.chart)).with(error.to_string())
     };
-    let defaults = chart::read(&job.archive).map_err(unusable)?.values;
+    let archive = chart::read(&job.archive).map_err(unusable)?;
     let renderer = Renderer::of(target, survey, helm).await?;
-    let mut search = EffectSearch::new(&survey.inventory.release.id.name, &job.values, &defaults);
+    let release = &survey.inventory.release.id.name;
+    let mut search = EffectSearch::new(release, &job.values, &archive.values).reading(&archive.files);
     let mut is_first = true;
     loop {
         let mut jobs = search.jobs().into_iter();

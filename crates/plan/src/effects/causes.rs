@@ -120,9 +120,15 @@ pub(super) struct Explained<T> {
     pub(super) signature: Signature,
     /// The sets of values, one of which it is. Empty if there is no small one.
     pub(super) causes: Vec<Vec<usize>>,
+    /// Whether the values of the one cause can be read in it wherever it changed.
+    pub(super) is_told: bool,
 }
 
 impl<T> Explained<T> {
+    pub(super) fn new(of: Vec<T>, signature: Signature, causes: Vec<Vec<usize>>) -> Self {
+        Self { of, signature, causes, is_told: false }
+    }
+
     /// The first rendering that shows what `value` alone does: none of the others of each possible cause is changed in it, and the
     /// field is.
     pub(super) fn shown_by(&self, value: usize, trials: &[Assignment]) -> Option<usize> {
@@ -200,7 +206,7 @@ mod tests {
         let signature = vec![Some(0), Some(0), Some(1), Some(0)];
         let causes = of(&signature, &trials);
         assert_eq!(causes, [[0, 1]]);
-        let explained = Explained { of: vec![()], signature, causes };
+        let explained = Explained::new(vec![()], signature, causes);
         assert!(
             explained.shown_by(0, &trials).is_none() && explained.is_idle(0, &trials) && !explained.is_idle(2, &trials)
         );

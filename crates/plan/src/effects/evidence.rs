@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::causes::{self, Assignment, Explained, Signature};
-use super::tree::{Change, Node, Place, is_below};
+use super::texts::Texts;
+use super::tree::{Change, Node, Place};
 
 /// A rendering with some values changed.
 pub(super) struct Trial {
@@ -50,18 +51,17 @@ pub(super) struct Analysis {
     pub(super) checksums: BTreeSet<Place>,
 }
 
-/// Explains every field that changed. `open` are the values whose effect is not known yet.
-pub(super) fn analyse(
-    trials: &[Trial],
-    probed: &[Assignment],
-    open: &BTreeSet<usize>,
-    explained: &mut Explanations,
-) -> Analysis {
-    let within_open: Vec<bool> = probed
-        .iter()
-        .map(|probed| probed.iter().enumerate().all(|(value, probe)| *probe == 0 || open.contains(&value)))
-        .collect();
-    let mut context = Context { trials, probed, within_open: &within_open, explained };
+/// What was rendered.
+#[derive(Clone, Copy)]
+pub(super) struct Renderings<'a> {
+    pub(super) trials: &'a [Trial],
+    pub(super) probed: &'a [Assignment],
+    pub(super) texts: &'a Texts,
+}
+
+/// Explains every field that changed.
+pub(super) fn analyse(all: Renderings<'_>) -> Analysis {
+    let mut context = Context::of(all);
     let (mut groups, checksums) = context.signatures();
     let mut fields = Vec::new();
     let mut words: BTreeMap<Signature, Vec<FieldAt>> = BTreeMap::new();
@@ -75,30 +75,58 @@ pub(super) fn analyse(
                 }
             }
         }
-        fields.push(explained);
+        fields.extend(context.read(explained));
     }
     for (signature, of) in words {
         fields.push(context.explain(signature, of));
     }
-    let refusals = context.refusals();
-    Analysis { fields, refusals, checksums }
+    Analysis { fields, refusals: context.refusals(), checksums }
 }
 
-/// The causes that were found for signatures over the same renderings.
-pub(super) type Explanations = BTreeMap<Signature, Vec<Vec<usize>>>;
+/// Explains what is not explained yet by those renderings alone in which only values without a known effect, `open`, are changed.
+pub(super) fn explain_within(open: &BTreeSet<usize>, probed: &[Assignment], analysis: &mut Analysis) {
+    let is_within =
+        |probed: &Assignment| probed.iter().enumerate().all(|(value, probe)| *probe == 0 || open.contains(&value));
+    let within: Vec<bool> = probed.iter().map(is_within).collect();
+    for field in analysis.fields.iter_mut().filter(|field| field.causes.is_empty()) {
+        let told = field.signature.iter().zip(&within);
+        let told: Signature = told.map(|(class, within)| class.filter(|_| *within)).collect();
+        if told.iter().any(|class| class.is_some_and(|class| class != 0)) {
+            field.causes = causes::of(&told, probed);
+            field.signature = told;
+        }
+    }
+}
 
 struct Context<'a> {
-    trials: &'a [Trial],
-    probed: &'a [Assignment],
-    explained: &'a mut Explanations,
-    /// Whether only values without a known effect are changed in a rendering.
-    within_open: &'a [bool],
+    all: Renderings<'a>,
+    /// For each rendering the fields that hold others and are gone or another thing altogether, by their objects.
+    hiding: Vec<BTreeMap<&'a str, Vec<&'a Place>>>,
+    /// The causes that were found.
+    explained: BTreeMap<Signature, Vec<Vec<usize>>>,
 }
 
-impl Context<'_> {
+impl<'a> Context<'a> {
+    fn of(all: Renderings<'a>) -> Self {
+        let hiding = all.trials.iter().map(|trial| {
+            let mut hiding: BTreeMap<&str, Vec<&Place>> = BTreeMap::new();
+            if let Outcome::Rendered(changes) = &trial.outcome {
+                let all = changes.iter().filter(|(_, change)| matches!(change.before, Some(Node::Inner { .. })));
+                all.for_each(|(place, _)| hiding.entry(&place[0]).or_default().push(place));
+            }
+            hiding
+        });
+        Self { hiding: hiding.collect(), all, explained: BTreeMap::new() }
+    }
+
+    fn is_hidden(&self, place: &Place, trial: usize) -> bool {
+        let hiding = self.hiding[trial].get(place[0].as_str());
+        hiding.into_iter().flatten().any(|above| above.len() < place.len() && place.starts_with(above))
+    }
+
     fn signatures(&self) -> (BTreeMap<Signature, Vec<FieldAt>>, BTreeSet<Place>) {
         let mut contents: BTreeMap<&Place, Vec<(usize, &Change)>> = BTreeMap::new();
-        for (at, trial) in self.trials.iter().enumerate() {
+        for (at, trial) in self.all.trials.iter().enumerate() {
             if let Outcome::Rendered(changes) = &trial.outcome {
                 for (place, change) in changes {
                     contents.entry(place).or_default().push((at, change));
@@ -120,12 +148,13 @@ impl Context<'_> {
 
     fn signature(&self, place: &Place, changes: &[(usize, &Change)]) -> Signature {
         let mut signature: Signature = self
+            .all
             .trials
             .iter()
-            .map(|trial| match &trial.outcome {
-                Outcome::Refused(_) => None,
-                Outcome::Rendered(changes) if is_below(place, changes) => None,
-                Outcome::Rendered(_) => Some(0),
+            .enumerate()
+            .map(|(at, trial)| match &trial.outcome {
+                Outcome::Rendered(_) if !self.is_hidden(place, at) => Some(0),
+                Outcome::Rendered(_) | Outcome::Refused(_) => None,
             })
             .collect();
         let mut seen: Vec<Option<&Node>> = Vec::new();
@@ -142,30 +171,61 @@ impl Context<'_> {
         signature
     }
 
-    /// Explains a field by all renderings; else, if it is random where it is not given, by whether it changed; else by those alone in
-    /// which all values with a known effect are as given.
+    /// Explains a field by all that it was; else, if it is random where it is not given, by whether it changed.
     fn explain<T>(&mut self, signature: Signature, of: Vec<T>) -> Explained<T> {
-        let mut causes = self.causes(&signature);
+        let causes = self.causes(&signature);
         if causes.is_empty() {
             let changed: Signature = signature.iter().map(|class| class.map(|class| class.min(1))).collect();
-            causes = self.causes(&changed);
+            let mut causes = self.causes(&changed);
             causes.retain(|cause| cause.len() == 1);
             if !causes.is_empty() {
-                return Explained { of, signature: changed, causes };
-            }
-            let told = signature.iter().zip(self.within_open);
-            let context: Signature = told.map(|(class, within)| class.filter(|_| *within)).collect();
-            if context.iter().any(|class| class.is_some_and(|class| class != 0)) {
-                causes = self.causes(&context);
-                return Explained { of, signature: context, causes };
+                return Explained::new(of, changed, causes);
             }
         }
-        Explained { of, signature, causes }
+        Explained::new(of, signature, causes)
+    }
+
+    /// Of several possible causes of a field, those whose values can be read in it wherever it changed are meant.
+    fn read(&self, explained: Explained<FieldAt>) -> Vec<Explained<FieldAt>> {
+        let Explained { of, signature, causes: possible, .. } = explained;
+        let mut groups: BTreeMap<Vec<usize>, Vec<FieldAt>> = BTreeMap::new();
+        let suspects: BTreeSet<usize> = possible.iter().flatten().copied().collect();
+        let changed: Vec<usize> =
+            (0..signature.len()).filter(|trial| signature[*trial].is_some_and(|class| class != 0)).collect();
+        for at in of {
+            let told_of = |value: &usize| (*value, self.told_in(&changed, &at.place, *value));
+            let told: BTreeMap<usize, u64> = suspects.iter().map(told_of).collect();
+            let all = changed.iter().fold(0, |mask, trial| mask | 1 << trial);
+            let is_told = |cause: &Vec<usize>| cause.iter().fold(0, |mask, value| mask | told[value]) == all;
+            groups
+                .entry((0..possible.len()).filter(|number| is_told(&possible[*number])).collect())
+                .or_default()
+                .push(at);
+        }
+        let explained = groups.into_iter().map(|(told, of)| {
+            let causes = match told.as_slice() {
+                [] => possible.clone(),
+                told => told.iter().map(|number| possible[*number].clone()).collect(),
+            };
+            Explained { is_told: told.len() == 1, ..Explained::new(of, signature.clone(), causes) }
+        });
+        explained.collect()
+    }
+
+    /// The renderings, as bits, in which a value can be read in a field that changed.
+    fn told_in(&self, changed: &[usize], place: &Place, value: usize) -> u64 {
+        let tells = |trial: &&usize| match &self.all.trials[**trial].outcome {
+            Outcome::Rendered(changes) => changes
+                .get(place)
+                .is_some_and(|change| self.all.texts.tell(value, self.all.probed[**trial][value], place, change)),
+            Outcome::Refused(_) => false,
+        };
+        changed.iter().filter(tells).fold(0, |mask, trial| mask | 1 << trial)
     }
 
     fn causes(&mut self, signature: &Signature) -> Vec<Vec<usize>> {
         if !self.explained.contains_key(signature) {
-            self.explained.insert(signature.clone(), causes::of(signature, self.probed));
+            self.explained.insert(signature.clone(), causes::of(signature, self.all.probed));
         }
         self.explained[signature].clone()
     }
@@ -173,6 +233,7 @@ impl Context<'_> {
     /// How often each word is in a text that depends on many values.
     fn words(&self, place: &Place, signature: &[Option<u8>]) -> BTreeMap<String, Signature> {
         let changes: Vec<Option<&Change>> = self
+            .all
             .trials
             .iter()
             .map(|trial| match &trial.outcome {
@@ -211,6 +272,7 @@ impl Context<'_> {
     /// Each line that helm said. Where it stopped with another one, nothing is known of this one.
     fn refusals(&mut self) -> Vec<Explained<String>> {
         let said: BTreeSet<&String> = self
+            .all
             .trials
             .iter()
             .filter_map(|trial| match &trial.outcome {
@@ -225,8 +287,9 @@ impl Context<'_> {
                     Outcome::Rendered(_) => Some(0),
                     Outcome::Refused(said) => said.contains(line).then_some(1),
                 };
-                let signature: Signature = self.trials.iter().map(told).collect();
-                Explained { of: vec![line.clone()], causes: self.causes(&signature), signature }
+                let signature: Signature = self.all.trials.iter().map(told).collect();
+                let causes = self.causes(&signature);
+                Explained::new(vec![line.clone()], signature, causes)
             })
             .collect()
     }

@@ -2,17 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use portolan_helm_compat::values;
-use serde_json::Value;
-
 use super::causes::{Assignment, Explained};
 use super::evidence::{FieldAt, Outcome};
-use super::probe::Probe;
 use super::verdict::{Known, Standing};
 use super::{EffectSearch, Pending};
-
-/// How many values may be named in a line of a message for it to tell which ones are meant.
-const FEW: usize = 3;
 
 /// How many renderings are kept for proofs that values have no effect.
 const KEPT: usize = 4;
@@ -34,6 +27,13 @@ impl EffectSearch {
             wanted.extend(self.untried(probed, &wanted).map(|probed| Pending::Trial { probed, is_proof: false }));
         }
         if !wanted.is_empty() {
+            // What is guarded has to be tried alone anyway.
+            let guarded = (0..self.leaves.len()).filter_map(|value| Some((value, *self.refused[value].first()?)));
+            for one in guarded.filter(|(value, _)| self.usable(*value).next().is_none()) {
+                let probed = self.assignment(std::iter::once(one));
+                wanted.extend(self.untried(probed, &wanted).map(|probed| Pending::Trial { probed, is_proof: true }));
+            }
+            wanted.truncate(2);
             return wanted;
         }
         let mut known = self.known();
@@ -49,12 +49,15 @@ impl EffectSearch {
             }
         }
         let suspects = self.suspects(&known);
-        let mut wanted = if suspects.is_empty() { Vec::new() } else { self.questions(&known, &suspects) };
+        let mut questions = if suspects.is_empty() { Vec::new() } else { self.questions(&known, &suspects) };
+        let mut wanted = Vec::new();
         // One question at a time, as long as there is something else to do beside it.
-        let second = wanted.split_off(wanted.len().min(1));
+        if left > KEPT && !questions.is_empty() {
+            wanted.push(questions.remove(0));
+        }
         wanted.extend(self.proofs(&known, &suspects));
         wanted.extend(self.alone(&known));
-        wanted.extend(second);
+        wanted.extend(questions);
         if wanted.is_empty() {
             wanted = self.questions(&known, &known.open().collect());
         }
@@ -66,7 +69,7 @@ impl EffectSearch {
         wanted
     }
 
-    fn assignment(&self, probes: impl Iterator<Item = (usize, u8)>) -> Assignment {
+    pub(super) fn assignment(&self, probes: impl Iterator<Item = (usize, u8)>) -> Assignment {
         let mut assignment = vec![0; self.leaves.len()];
         for (value, probe) in probes {
             assignment[value] = probe + 1;
@@ -75,68 +78,11 @@ impl EffectSearch {
     }
 
     /// An assignment that changes something and was not rendered yet.
-    fn untried(&self, probed: Assignment, wanted: &[Pending]) -> Option<Assignment> {
+    pub(super) fn untried(&self, probed: Assignment, wanted: &[Pending]) -> Option<Assignment> {
         let is_wanted = |pending: &Pending| matches!(pending, Pending::Trial { probed: other, .. } if *other == probed);
         let is_new =
             probed.iter().any(|probe| *probe != 0) && !self.probed.contains(&probed) && !wanted.iter().any(is_wanted);
         is_new.then_some(probed)
-    }
-
-    /// After a refusal: the values that the message names, or that alone come into question by now, are not changed that way again, and
-    /// the group is tried without them.
-    pub(super) fn set_aside(&mut self, probed: &Assignment, said: &[String]) {
-        let changed: Vec<usize> = (0..probed.len()).filter(|value| probed[*value] != 0).collect();
-        let mut named: BTreeSet<usize> = changed.iter().copied().filter(|_| changed.len() == 1).collect();
-        // Helm warns of values that have nothing to do with the refusal.
-        for line in said.iter().filter(|line| !line.contains("warning")) {
-            let mut of_line = named_in(&changed, &|value| self.leaves[value].path.as_str(), line);
-            of_line.truncate(if of_line.len() > FEW { 0 } else { FEW });
-            for value in &of_line {
-                self.add_allowed(*value, line);
-            }
-            named.extend(of_line);
-        }
-        if named.is_empty() {
-            named = changed.iter().copied().filter(|value| self.may_be_refused(*value, probed[*value], said)).collect();
-            if named.len() > FEW {
-                return;
-            }
-        }
-        for value in &named {
-            self.refused[*value].insert(probed[*value] - 1);
-        }
-        if !self.groups.is_empty() && !named.is_empty() {
-            self.groups.push(changed.into_iter().filter(|value| !named.contains(value)).collect());
-        }
-    }
-
-    /// Takes one of the values that a schema allows, as its message lists them, for a further probe.
-    fn add_allowed(&mut self, value: usize, line: &str) {
-        let given = values::get(&self.given, self.leaves[value].path.as_str());
-        let other = allowed(line).map(|text| Value::String(text.to_owned())).find(|other| given != Some(other));
-        let probe = other.map(Probe::Changed).filter(|probe| !self.leaves[value].probes.contains(probe));
-        self.leaves[value].probes.extend(probe);
-    }
-
-    /// Whether helm refused with the same words wherever a value was tried like this, and with other words elsewhere.
-    fn may_be_refused(&self, value: usize, probe: u8, said: &[String]) -> bool {
-        self.trials.iter().zip(&self.probed).all(|(trial, probed)| match &trial.outcome {
-            Outcome::Rendered(_) => probed[value] != probe,
-            Outcome::Refused(other) => (probed[value] == probe) == (other == said),
-        })
-    }
-
-    /// Whether something new is known of probes that helm refuses.
-    fn learn_refusals(&mut self, known: &Known) -> bool {
-        let mut is_new = false;
-        for refusal in &known.analysis.refusals {
-            for value in refusal.suspects() {
-                if let Some(trial) = refusal.shown_by(value, &self.probed) {
-                    is_new |= self.refused[value].insert(self.probed[trial][value] - 1);
-                }
-            }
-        }
-        is_new
     }
 
     /// The renderings in which all values without a known effect are changed at once, with their first and with their other probe, but
@@ -168,12 +114,15 @@ impl EffectSearch {
             .collect()
     }
 
+    /// The fields whose cause is not known, and cannot be values with a known effect alone.
     fn puzzles<'a>(&'a self, known: &'a Known) -> impl Iterator<Item = &'a Explained<FieldAt>> {
-        known.analysis.fields.iter().filter(|field| {
-            let suspects = field.suspects();
-            suspects.iter().any(|value| known.values[*value] == Standing::Open)
-                && suspects.iter().all(|value| field.shown_by(*value, &self.probed).is_none())
-        })
+        known.analysis.fields.iter().filter(|field| !field.causes.is_empty() && self.is_puzzling(field, known))
+    }
+
+    fn is_puzzling<T>(&self, field: &Explained<T>, known: &Known) -> bool {
+        let is_known = |value: &usize| known.values[*value] == Standing::Reaches;
+        !field.causes.iter().any(|cause| cause.iter().all(is_known))
+            && field.suspects().iter().all(|value| field.shown_by(*value, &self.probed).is_none())
     }
 
     /// The values that may have caused what changed, or was refused, where nothing should have.
@@ -196,14 +145,16 @@ impl EffectSearch {
                 open.iter().filter(|value| self.probed[at][**value] != 0).map(|value| vec![*value]).collect();
             let mut add = |signature: &Vec<Option<u8>>, causes: &[Vec<usize>]| {
                 let causes = if causes.is_empty() { all.clone() } else { causes.to_vec() };
-                if signature[at].is_some_and(|class| class != 0) && causes.iter().flatten().any(|it| open.contains(it))
-                {
-                    questions.push(Explained { of: vec![()], signature: signature.clone(), causes });
+                let question = Explained::new(vec![()], signature.clone(), causes);
+                let is_open = question.suspects().iter().any(|value| open.contains(value));
+                if signature[at].is_some_and(|class| class != 0) && is_open && self.is_puzzling(&question, known) {
+                    questions.push(question);
                 }
             };
             match &trial.outcome {
                 Outcome::Rendered(_) => {
-                    known.analysis.fields.iter().for_each(|field| add(&field.signature, &field.causes));
+                    let fields = known.analysis.fields.iter().filter(|field| !known.analysis.is_read_by_words(field));
+                    fields.for_each(|field| add(&field.signature, &field.causes));
                 }
                 Outcome::Refused(_) => {
                     known.analysis.refusals.iter().for_each(|said| add(&said.signature, &said.causes));
@@ -218,15 +169,22 @@ impl EffectSearch {
     /// The sets of suspects whose renderings tell most of their possible causes apart, drawn at random from always the same seed.
     fn questions(&self, known: &Known, suspects: &BTreeSet<usize>) -> Vec<Pending> {
         let mut questions = self.open_questions(known);
-        questions.extend(self.puzzles(known).map(|field| Explained {
-            of: vec![()],
-            signature: field.signature.clone(),
-            causes: field.causes.clone(),
-        }));
+        questions.extend(
+            self.puzzles(known).map(|field| Explained::new(vec![()], field.signature.clone(), field.causes.clone())),
+        );
         let probe = |value: usize| {
             let open = self.usable(value).find(|probe| !self.is_proven(value, *probe, &known.analysis));
             Some((value, open.or_else(|| self.usable(value).next())?))
         };
+        // What nothing suspects is changed as well, in one of the two: where nothing else changes, that proves that it has no effect.
+        let others = known.open().filter(|value| !suspects.contains(value));
+        let unproven = |value: usize| {
+            self.usable(value)
+                .next()
+                .filter(|probe| !self.is_proven(value, *probe, &known.analysis))
+                .map(|probe| (value, probe))
+        };
+        let others: Vec<(usize, u8)> = others.filter_map(unproven).collect();
         let mut seed = 0x2545_f491_4f6c_dd1d_u64 ^ self.probed.len() as u64;
         let mut draws: Vec<Assignment> = Vec::new();
         for draw in 0..DRAWS {
@@ -243,8 +201,11 @@ impl EffectSearch {
             .collect();
         rated.sort_by(|one, other| other.0.cmp(&one.0).then_with(|| one.1.cmp(&other.1)));
         rated.dedup();
-        let trial = |(_, probed)| Pending::Trial { probed, is_proof: true };
-        rated.into_iter().take(2).map(trial).collect()
+        let mut wanted: Vec<Assignment> = rated.into_iter().take(2).map(|(_, probed)| probed).collect();
+        if let Some(probed) = wanted.first_mut() {
+            others.into_iter().for_each(|(value, probe)| probed[value] = probe + 1);
+        }
+        wanted.into_iter().map(|probed| Pending::Trial { probed, is_proof: true }).collect()
     }
 
     /// How much a rendering would tell of a field: of a thousand pairs of possible causes, how many it tells apart.
@@ -277,13 +238,13 @@ impl EffectSearch {
         known.find_map(|(_, class)| *class).unwrap_or(u8::MAX)
     }
 
-    /// Two renderings that check what was concluded: the values that change a field are changed, one half in each. What hides other fields
-    /// is left as it is.
+    /// Two renderings that check what was concluded: the values that change a field are changed, one half in each. Left as they are: what
+    /// hides other fields, and what can be read in the fields that it changes.
     fn checks(&self, known: &Known) -> Vec<Pending> {
         let plain = |value: &usize| {
             known.values[*value] == Standing::Reaches
                 && known.analysis.fields.iter().all(|field| match field.shown_by(*value, &self.probed) {
-                    Some(trial) => field.of.iter().all(|at| !self.trials[trial].hides(&at.place)),
+                    Some(trial) => !field.is_told && field.of.iter().all(|at| !self.trials[trial].hides(&at.place)),
                     None => true,
                 })
         };
@@ -299,21 +260,6 @@ impl EffectSearch {
         }
         wanted
     }
-
-    /// The values of which it is not known whether helm refused for their sake, one at a time.
-    fn alone(&self, known: &Known) -> Vec<Pending> {
-        let mut wanted = Vec::new();
-        for (value, standing) in known.values.iter().enumerate() {
-            let Some(probe) = self.refused[value].first() else { continue };
-            let told = known.analysis.refusals.iter().any(|said| said.shown_by(value, &self.probed).is_some());
-            if *standing == Standing::Reaches || told {
-                continue;
-            }
-            let probed = self.assignment(std::iter::once((value, *probe)));
-            wanted.extend(self.untried(probed, &wanted).map(|probed| Pending::Trial { probed, is_proof: true }));
-        }
-        wanted
-    }
 }
 
 impl Known {
@@ -324,64 +270,10 @@ impl Known {
     }
 }
 
-/// What may stand in place of a value: `x must be one of the following: "a", "b"` (helm 3.14.4), `value must be one of 'a', 'b'` (helm 3.22.0,
-/// 4.3.1).
-fn allowed(line: &str) -> impl Iterator<Item = &str> {
-    let list = line.split_once("must be one of").map_or("", |(_, list)| list);
-    list.split(['"', '\'']).skip(1).step_by(2)
-}
-
-/// The values that a message names: by the whole path, else by its last two keys, else by the last one.
-fn named_in<'a>(values: &[usize], path: &dyn Fn(usize) -> &'a str, said: &str) -> Vec<usize> {
-    let words: BTreeSet<&str> =
-        said.split(|c: char| !c.is_alphanumeric() && !matches!(c, '.' | '_' | '-' | '/')).collect();
-    let words: BTreeSet<String> = words
-        .into_iter()
-        .map(|word| word.replace('/', "."))
-        .map(|word| word.rsplit("Values.").next().unwrap_or_default().trim_matches('.').to_owned())
-        .collect();
-    for depth in [usize::MAX, 2, 1] {
-        let is_named = |value: &usize| {
-            let keys: Vec<&str> = path(*value).split('.').collect();
-            let end = keys[keys.len().saturating_sub(depth)..].join(".");
-            words.contains(&end)
-        };
-        let found: Vec<usize> = values.iter().copied().filter(is_named).collect();
-        if !found.is_empty() {
-            return found;
-        }
-    }
-    Vec::new()
-}
-
 /// The next of a row of numbers that look random (xorshift).
 fn random(seed: &mut u64) -> u64 {
     *seed ^= *seed << 13;
     *seed ^= *seed >> 7;
     *seed ^= *seed << 17;
     *seed >> 8
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_message_names_values_by_their_paths() {
-        let paths = ["global.domain", "keycloak.domain", "licence.accept", "a.b.port", "port"];
-        let found = |said: &str| named_in(&[0, 1, 2, 3, 4], &|value| paths[value], said);
-        assert_eq!(found("execution error at (cp/templates/x.yaml:1:4): .Values.global.domain is required"), [0]);
-        assert_eq!(found("at '/global/domain': got number, want string"), [0]);
-        assert_eq!(found("set licence.accept=true"), [2]);
-        assert_eq!(found("b.port is missing"), [3]);
-        assert_eq!(found("- keycloak: domain is required"), [0, 1]);
-        let lists = [
-            r#"- a.b.type: a.b.type must be one of the following: "ClusterIP", "NodePort""#,
-            "- at '/a/b/type': value must be one of 'ClusterIP', 'NodePort'",
-        ];
-        for line in lists {
-            assert_eq!(allowed(line).collect::<Vec<_>>(), ["ClusterIP", "NodePort"]);
-        }
-        assert!(found("nil pointer evaluating interface {}.x").is_empty());
-    }
 }

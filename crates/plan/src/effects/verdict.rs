@@ -4,9 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use portolan_model::ValuesPath;
 
-use super::evidence::{Analysis, FieldAt, Outcome, analyse};
+use super::causes::Explained;
+use super::evidence::{Analysis, FieldAt, Outcome, Renderings, analyse, explain_within};
 use super::probe::Probe;
-use super::tree::{Change, Place};
+use super::texts::Texts;
+use super::tree::{Change, Place, is_below};
 use super::{Effect, EffectSearch, Effects, Field, field};
 
 /// All that is known at some time.
@@ -34,15 +36,13 @@ impl EffectSearch {
     pub(super) fn known(&self) -> Known {
         let count = self.leaves.len();
         let mut open: BTreeSet<usize> = (0..count).collect();
-        let mut explained = BTreeMap::new();
-        let mut analysis = analyse(&self.trials, &self.probed, &open, &mut explained);
+        let texts = Texts::of(&self.given, &self.defaults, &self.leaves);
+        let mut analysis = analyse(Renderings { trials: &self.trials, probed: &self.probed, texts: &texts });
         let reaches = |analysis: &Analysis, value: usize| {
             analysis.fields.iter().any(|field| field.shown_by(value, &self.probed).is_some())
         };
         open.retain(|value| !reaches(&analysis, *value));
-        if open.len() < count && !open.is_empty() {
-            analysis = analyse(&self.trials, &self.probed, &open, &mut explained);
-        }
+        explain_within(&open, &self.probed, &mut analysis);
         let values = (0..count)
             .map(|value| match reaches(&analysis, value) {
                 true => Standing::Reaches,
@@ -77,17 +77,24 @@ impl EffectSearch {
         all.filter(move |probe| !self.refused[value].contains(probe))
     }
 
-    /// Whether a rendering shows that a value with this probe changes nothing: what has an effect was as given in it, and whatever
-    /// changed all the same has nothing to do with the value and did not hide anything.
+    /// Whether renderings show that a value with this probe changes nothing: what has an effect was as given in one, and whatever changed
+    /// in it all the same stayed as it is in another one in which the value was changed, too.
     pub(super) fn is_proven(&self, value: usize, probe: u8, analysis: &Analysis) -> bool {
-        self.trials.iter().zip(&self.probed).enumerate().any(|(at, (trial, probed))| match &trial.outcome {
-            Outcome::Rendered(changes) if trial.is_proof && probed[value] == probe + 1 => {
-                changes.iter().all(|(place, change)| {
-                    analysis.checksums.contains(place)
-                        || change.before.is_some() && change.after.is_some() && analysis.is_without(place, value, at)
-                })
-            }
-            _ => false,
+        let renderings = || {
+            let all = self.trials.iter().zip(&self.probed).filter(|(_, probed)| probed[value] == probe + 1);
+            all.filter_map(|(trial, _)| match &trial.outcome {
+                Outcome::Rendered(changes) => Some((trial.is_proof, changes)),
+                Outcome::Refused(_) => None,
+            })
+        };
+        let is_kept = |place: &Place, changes: &BTreeMap<Place, Change>| {
+            let mut within = changes.keys().filter(|other| other.starts_with(place));
+            !is_below(place, changes) && within.all(|other| analysis.checksums.contains(other))
+        };
+        renderings().filter(|(is_proof, _)| *is_proof).any(|(_, changes)| {
+            changes.keys().all(|place| {
+                analysis.checksums.contains(place) || renderings().any(|(_, others)| is_kept(place, others))
+            })
         })
     }
 
@@ -187,15 +194,12 @@ impl EffectSearch {
 }
 
 impl Analysis {
-    /// Whether a value has no part in the change of a field in a rendering.
-    fn is_without(&self, place: &Place, value: usize, trial: usize) -> bool {
-        let changed = || {
-            let fields = self.fields.iter().filter(|field| field.signature[trial].is_some_and(|class| class != 0));
-            fields.flat_map(|field| field.of.iter().map(move |at| (at, field))).filter(|(at, _)| at.place == *place)
+    /// Whether a text that depends on too many values is explained word by word instead.
+    pub(super) fn is_read_by_words(&self, field: &Explained<FieldAt>) -> bool {
+        let has_words = |at: &FieldAt| {
+            let words = self.fields.iter().flat_map(|field| &field.of).filter(|other| other.word.is_some());
+            words.into_iter().any(|other| other.place == at.place)
         };
-        let without = |causes: &[Vec<usize>]| !causes.is_empty() && causes.iter().all(|cause| !cause.contains(&value));
-        let mut words = changed().filter(|(at, _)| at.word.is_some()).peekable();
-        changed().any(|(at, field)| at.word.is_none() && without(&field.causes))
-            || words.peek().is_some() && words.all(|(_, field)| without(&field.causes))
+        field.causes.is_empty() && field.of.iter().all(has_words)
     }
 }
