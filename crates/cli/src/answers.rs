@@ -111,6 +111,17 @@ mod tests {
     }
 
     #[test]
+    fn a_file_whose_answers_were_taken_out_is_asked_into_again() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("answers.yaml");
+        fs_err::write(&file, "format: 1\nanswers:\n").expect("it is made");
+        assert!(read(&file).expect("it is read").answers.is_empty());
+        let theme = ValuesPath::new("frontend.theme");
+        ask(&file, &[(&theme, "")]).expect("it is added");
+        assert_eq!(read(&file).expect("it is read").answers[&theme], ValueAnswer::Ask);
+    }
+
+    #[test]
     fn what_cannot_be_an_answer_is_refused_and_stays() {
         let folder = tempfile::tempdir().expect("a folder");
         let file = folder.path().join("answers.yaml");

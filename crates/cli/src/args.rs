@@ -176,6 +176,20 @@ pub(crate) enum Command {
     Sim(SimArgs),
 }
 
+impl Command {
+    /// What to upgrade to, of a command that makes a plan.
+    pub(crate) fn target(&self) -> Option<&UpgradeOptions> {
+        match self {
+            Self::Plan(args) => Some(&args.target),
+            Self::Rehearse(args) => Some(&args.target),
+            Self::Apply(args) => Some(&args.target),
+            Self::Upgrade(args) => Some(&args.target),
+            Self::Values(args) => Some(&args.target),
+            _ => None,
+        }
+    }
+}
+
 /// `survey`.
 #[derive(Args, Debug)]
 pub(crate) struct SurveyArgs {}

@@ -26,7 +26,7 @@ async fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return mistyped(&error),
     };
-    let output = Output::new(&cli.global);
+    let output = Output::new(&cli);
     let result = match &cli.command {
         Command::Survey(args) => commands::survey::run(&cli.global, args, &output).await,
         Command::Plan(args) => commands::plan::run(&cli.global, args, &output).await,

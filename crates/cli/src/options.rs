@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 
 use portolan_adapters::kubernetes::Client;
 use portolan_adapters::store;
+use portolan_inventory::credential;
 use portolan_model::{Code, Finding, ReleaseId};
 use portolan_recipe::RecipeSet;
 use portolan_report::TypedOptions;
 use portolan_workflow::{Simulated, Target};
 
-use crate::args::Global;
+use crate::args::{Global, UpgradeOptions};
 
 /// The installation that the options name.
 pub(crate) async fn open(global: &Global) -> Result<Target, Finding> {
@@ -146,7 +147,7 @@ pub(crate) fn book(global: &Global) -> Result<RecipeSet, Finding> {
 }
 
 /// The options of this command that the next one needs as well. What the environment says, it says again.
-pub(crate) fn typed(global: &Global) -> TypedOptions {
+pub(crate) fn typed(global: &Global, target: Option<&UpgradeOptions>) -> TypedOptions {
     let path = |path: &Option<PathBuf>| path.as_ref().map(|path| path.to_string_lossy().into_owned());
     let env = |variable: &str, value: Option<String>| {
         value.filter(|value| std::env::var(variable).ok() != Some(value.clone()))
@@ -164,7 +165,49 @@ pub(crate) fn typed(global: &Global) -> TypedOptions {
     let words = options.into_iter().filter_map(|(option, value)| Some(format!("{option} {}", quoted(&value?))));
     TypedOptions {
         words: words.collect::<Vec<_>>().join(" "),
+        planning: target.map(planning).unwrap_or_default(),
         not_kept: global.sim.clone().filter(|sim| Simulated::is_fresh(sim)),
+    }
+}
+
+/// The options of a plan, but for the target and what is left out of it, which a plan knows itself.
+fn planning(target: &UpgradeOptions) -> String {
+    let path = |path: &PathBuf| quoted(&path.to_string_lossy());
+    let listed = |list: &[String]| (!list.is_empty()).then(|| quoted(&list.join(",")));
+    let text = |text: &Option<String>| text.as_deref().map(quoted);
+    let settings = |option: &'static str, settings: &[String]| -> Vec<(&'static str, String)> {
+        settings.iter().map(|typed| (option, setting(typed))).collect()
+    };
+    let mut options: Vec<(&str, String)> = Vec::new();
+    options.extend(listed(&target.via).map(|via| ("--via", via)));
+    options.extend(target.chart.iter().map(|chart| ("--chart", path(chart))));
+    options.extend(text(&target.repo).map(|repo| ("--repo", repo)));
+    options.extend(text(&target.username).map(|name| ("--username", name)));
+    options.extend(target.password_stdin.then(|| ("--password-stdin", String::new())));
+    options.extend(target.plain_http.then(|| ("--plain-http", String::new())));
+    options.extend(text(&target.registry).map(|registry| ("--registry", registry)));
+    options.extend(target.bundle.iter().map(|bundle| ("--bundle", path(bundle))));
+    options.extend(target.ca_file.iter().map(|file| ("--ca-file", path(file))));
+    options.extend(target.values.iter().map(|file| ("-f", path(file))));
+    options.extend(settings("--set", &target.set));
+    options.extend(settings("--set-string", &target.set_string));
+    options.extend(target.answers.iter().map(|file| ("--answers", path(file))));
+    options.extend(listed(&target.timeout).map(|timeouts| ("--timeout", timeouts)));
+    options.extend(listed(&target.accept).map(|codes| ("--accept", codes)));
+    options.extend(text(&target.reason).map(|reason| ("--reason", reason)));
+    let words: Vec<String> = options.iter().map(|(option, value)| format!("{option} {value}")).collect();
+    words.iter().map(|word| word.trim_end()).collect::<Vec<_>>().join(" ")
+}
+
+/// What was given to `--set`, as a shell takes it. In place of a credential stands a variable of the shell; among several keys, in place
+/// of all, since a comma may be part of a credential.
+fn setting(typed: &str) -> String {
+    let names = typed.split(',').filter_map(|part| part.split_once('=')).map(|(name, _)| name);
+    let is_hidden = names.into_iter().any(credential::is_named);
+    match typed.split_once('=') {
+        Some((name, _)) if is_hidden && !typed.contains(',') => format!("{}=\"$VALUE\"", quoted(name)),
+        _ if is_hidden => "\"$VALUES\"".into(),
+        _ => quoted(typed),
     }
 }
 

@@ -7,7 +7,7 @@ use portolan_model::{Code, Finding};
 use portolan_report::{Document, Style, TypedOptions};
 use serde::Serialize;
 
-use crate::args::{Format, Global, When};
+use crate::args::{Cli, Format, When};
 use crate::options;
 
 /// Where and how a command speaks.
@@ -34,8 +34,9 @@ struct EndedEarly<'a> {
 
 impl Output {
     /// Colours only on a terminal, and never against `NO_COLOR`.
-    pub(crate) fn new(global: &Global) -> Self {
-        Self { typed: options::typed(global), ..Self::with(global.output, global.color) }
+    pub(crate) fn new(cli: &Cli) -> Self {
+        let global = &cli.global;
+        Self { typed: options::typed(global, cli.command.target()), ..Self::with(global.output, global.color) }
     }
 
     /// For a command line that could not be read.

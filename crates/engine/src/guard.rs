@@ -3,7 +3,7 @@
 use portolan_model::{Code, Finding, Object, Plan, Precondition, Ref, Seen};
 use serde_json::Value;
 
-const LOOKED_UP: &str = "helm looked it up: the chart may render something else now";
+const LOOKED_UP: &str = "the plan was made from it: the upgrade may do something else now";
 
 /// What the plan relied on, in the order in which it is read.
 pub(crate) fn relied_on(plan: &Plan) -> impl Iterator<Item = (&Ref, &Precondition)> {

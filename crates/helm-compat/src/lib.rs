@@ -7,6 +7,7 @@
 
 pub mod argv;
 pub mod chart;
+pub mod clock;
 pub mod helmignore;
 pub mod hooks;
 pub mod index;

@@ -145,8 +145,13 @@ pub fn conclude(
     let (objects, secrets) = objects(answers);
     let coverage = coverage(answers);
     let cluster = cluster(release, answers, &objects, server, user)?;
+    let taken = match answers.get(&SurveyQuery::Server) {
+        Some(Answer::Server { now, .. }) => *now,
+        _ => None,
+    };
     let mut inventory = Inventory {
         format: FORMAT,
+        taken,
         cluster,
         helm,
         release: Release {
@@ -247,7 +252,7 @@ fn cluster(
     user: &str,
 ) -> Result<Cluster, Finding> {
     let (version, groups) = match answers.get(&SurveyQuery::Server) {
-        Some(Answer::Server { version, groups }) => (version.clone(), groups.as_slice()),
+        Some(Answer::Server { version, groups, .. }) => (version.clone(), groups.as_slice()),
         _ => (String::new(), &[] as &[String]),
     };
     let uid = |name: &str| objects.get(&namespace(name)).map(Object::uid).filter(|uid| *uid != Uid::new(""));

@@ -220,5 +220,25 @@ fn container_state(container: &Value) -> Option<String> {
     Some(text + &before.unwrap_or_default())
 }
 
+/// How long a container has to run before the kubelet takes its start as one that worked: twice the longest pause between two starts
+/// (`NewBackOff` with `MaxContainerBackOff` in `pkg/kubelet/kubelet.go`, `hasExpired` in client-go's `util/flowcontrol/backoff.go`,
+/// Kubernetes 1.34).
+const SETTLES_AFTER: u64 = 600;
+
+/// How often and why containers of a pod ended lately, in a few words, where one ended more than once and the last time within the ten
+/// minutes before `now` (seconds since 1970). Between two ends such a pod may be ready.
+#[must_use]
+pub fn restarts_lately(pod: &Object, now: u64) -> Option<String> {
+    pod.list("/status/containerStatuses").iter().find_map(|container| {
+        let restarts = container["restartCount"].as_u64().filter(|restarts| *restarts > 1)?;
+        let ended: jiff::Timestamp = container["lastState"]["terminated"]["finishedAt"].as_str()?.parse().ok()?;
+        let since = now.saturating_sub(ended.as_second().try_into().ok()?);
+        let code = &container["lastState"]["terminated"]["exitCode"];
+        let name = container["name"].as_str().unwrap_or_default();
+        (since < SETTLES_AFTER)
+            .then(|| format!("restarted {restarts} times: {name} ended {since} s ago with exit code {code}"))
+    })
+}
+
 #[cfg(test)]
 mod tests;

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::ValuesPath;
 
@@ -15,8 +15,13 @@ pub struct ValueAnswers {
     /// The version of this format.
     pub format: u32,
     /// The answers. One for a path is for what lies below it too, unless that has an answer of its own.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "none_is_empty")]
     pub answers: BTreeMap<ValuesPath, ValueAnswer>,
+}
+
+/// `answers:` with nothing below it, as a person leaves it who takes the last line out, is null in YAML.
+fn none_is_empty<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<ValuesPath, ValueAnswer>, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
 /// What becomes of an old value, as a person decided.

@@ -240,6 +240,8 @@ pub enum Answer {
         version: String,
         /// The API groups.
         groups: Vec<String>,
+        /// When it was asked, in seconds since 1970; a simulation has no time.
+        now: Option<u64>,
     },
     /// The objects; of a list all of them, of a get at most one.
     Items(Vec<Object>),

@@ -12,6 +12,9 @@ use crate::{ApplyMethod, ChartId, HelmClient, Object, Ref, ReleaseId, ReleaseSta
 pub struct Inventory {
     /// The version of this format.
     pub format: u32,
+    /// When it was looked at, in seconds since 1970, by the clock of whoever looked; a simulation has no time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub taken: Option<u64>,
     /// The cluster.
     pub cluster: Cluster,
     /// The helm client that was found.

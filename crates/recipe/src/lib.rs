@@ -11,6 +11,7 @@ mod page;
 mod product;
 mod read;
 mod server;
+mod servers;
 mod transform;
 
 #[cfg(test)]
@@ -28,4 +29,5 @@ pub use product::{
     ReleaseName, Repository, Route, Store, Supported, VendorDoc,
 };
 pub use server::{Image, ImagePattern, ServerSpec, image_name};
+pub use servers::{DataOpens, DataServer, DataServers};
 pub use transform::{Transform, TransformError};

@@ -72,6 +72,12 @@ pub fn image_name(reference: &str) -> &str {
     name_and_tag(reference).0
 }
 
+/// An image's tag.
+#[must_use]
+pub(crate) fn image_tag(reference: &str) -> Option<&str> {
+    name_and_tag(reference).1
+}
+
 /// The name and the tag of `[registry[:port]/]name[:tag][@digest]`.
 fn name_and_tag(reference: &str) -> (&str, Option<&str>) {
     let bare = reference.split_once('@').map_or(reference, |(bare, _)| bare);

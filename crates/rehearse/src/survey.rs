@@ -23,6 +23,7 @@ impl World {
             SurveyQuery::Server => Answer::Server {
                 version: self.facts.cluster.version.clone(),
                 groups: self.facts.cluster.groups.clone(),
+                now: None,
             },
             SurveyQuery::Get(name) => {
                 if !self.serves(name.group()) {

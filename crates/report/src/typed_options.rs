@@ -10,6 +10,8 @@ const OF_A_RUN: [&str; 3] = ["status", "verify", "archive"];
 pub struct TypedOptions {
     /// The options, as a shell takes them: `--sim ./practice --namespace prod`. Empty where none was typed.
     pub words: String,
+    /// What has to be typed again for the same plan to be made, beside its target: `--via 2.18 -f values.yaml`. Never a credential.
+    pub planning: String,
     /// The simulated installation, where each command makes it anew: it keeps no run for the next command.
     pub not_kept: Option<String>,
 }
@@ -17,8 +19,13 @@ pub struct TypedOptions {
 impl TypedOptions {
     /// A command of ours completed; any other text as it is.
     fn complete(&self, command: &str) -> String {
-        let is_command = command.starts_with("portolan ") && !command.contains(['(', ';', ',', '`']);
-        if is_command && !self.words.is_empty() { format!("{command} {}", self.words) } else { command.to_owned() }
+        if !command.starts_with("portolan ") || command.contains(['(', ';', ',', '`']) {
+            return command.to_owned();
+        }
+        // Only a command that makes the plan again names its target.
+        let planning = if command.contains(" --to ") { self.planning.as_str() } else { "" };
+        let words = [command, planning, &self.words];
+        words.into_iter().filter(|words| !words.is_empty()).collect::<Vec<_>>().join(" ")
     }
 
     /// Whether a command looks for a run that is not kept.
@@ -106,10 +113,24 @@ mod tests {
 
     #[test]
     fn a_command_is_printed_as_it_has_to_be_typed() {
-        let typed = TypedOptions { words: "--sim ./practice -n prod".into(), not_kept: None };
+        let typed = TypedOptions { words: "--sim ./practice -n prod".into(), ..TypedOptions::default() };
         let text = text(&page().with_options(&typed));
         assert!(text.contains("Next: portolan apply --to 2.20.41 --sim ./practice -n prod      asks first"), "{text}");
         assert!(text.contains("`portolan archive list 3f9c2a71 --sim ./practice -n prod`"), "{text}");
+    }
+
+    #[test]
+    fn a_command_that_plans_again_makes_the_same_plan() {
+        let typed = TypedOptions {
+            words: "-n prod".into(),
+            planning: "--via 2.18 -f values.yaml".into(),
+            ..TypedOptions::default()
+        };
+        let text = self::text(&page().with_options(&typed));
+        assert!(text.contains("Next: portolan apply --to 2.20.41 --via 2.18 -f values.yaml -n prod "), "{text}");
+        assert!(text.contains("`portolan archive list 3f9c2a71 -n prod`"), "{text}");
+        let saved = self::text(&page().of_saved_plan("up.plan").with_options(&typed));
+        assert!(saved.contains("Next: portolan apply up.plan -n prod\n"), "{saved}");
     }
 
     #[test]
@@ -120,7 +141,11 @@ mod tests {
 
     #[test]
     fn a_command_that_would_find_no_run_is_replaced() {
-        let typed = TypedOptions { words: "--sim openshift-2.8".into(), not_kept: Some("openshift-2.8".into()) };
+        let typed = TypedOptions {
+            words: "--sim openshift-2.8".into(),
+            not_kept: Some("openshift-2.8".into()),
+            ..TypedOptions::default()
+        };
         for command in ["portolan verify 3f9c2a71", "portolan apply 3f9c2a71", "portolan status 3f9c2a71"] {
             let text = text(&Document::next(command, "").with_options(&typed));
             assert!(text.contains("Next: portolan sim new openshift-2.8 ./practice"), "{command}\n{text}");
@@ -131,7 +156,7 @@ mod tests {
 
     #[test]
     fn a_sentence_stays_a_sentence() {
-        let typed = TypedOptions { words: "-n prod".into(), not_kept: None };
+        let typed = TypedOptions { words: "-n prod".into(), ..TypedOptions::default() };
         for sentence in ["see its pods", "portolan status 3f says what to do, then portolan apply 3f"] {
             let text = text(&Document::next(sentence, "").with_options(&typed));
             assert!(!text.contains("-n prod"), "{text}");

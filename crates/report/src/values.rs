@@ -106,10 +106,7 @@ pub fn values(view: &ValuesView, answers: Option<&str>) -> Document {
             Some(file) => {
                 (format!("edit {file}"), "say drop, keep or {to: NEW.PATH} for each; then the same command again")
             }
-            None => (
-                format!("portolan values{to} --answers answers.yaml"),
-                "with the same charts; writes the questions there",
-            ),
+            None => (format!("portolan values{to} --answers answers.yaml"), "writes the questions there"),
         };
         page.push(Block::Next(vec![(command, note.to_owned())]));
     }

@@ -40,7 +40,7 @@ pub fn verification(plan: &Plan, notes: &[StepNote], outcome: &Outcome, undone: 
     let held = format!(" {} of {} hold.", notes.len(), count(table.rows.len(), "check"));
     let words = match outcome {
         Outcome::Finished if undone.is_some() => Line::new(Tone::Bad, "The upgrade is not done: see below.").and(held),
-        Outcome::Finished => Line::new(Tone::Good, "Everything is as it was left.").and(held),
+        Outcome::Finished => Line::new(Tone::Good, "Everything that was looked at is as it was left.").and(held),
         Outcome::StoppedSafely => Line::new(Tone::Warn, "Stopped before everything was looked at.").and(held),
         _ => Line::new(Tone::Bad, "Not everything is as it was left.").and(held),
     };

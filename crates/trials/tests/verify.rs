@@ -14,7 +14,7 @@ fn differs(site: &CaseFixture<'_>, shell: &Shell, named: &str) -> Result<()> {
     let said = shell.run(&format!("portolan verify -n {} --release store", site.namespace()))?;
     let words = said.stderr.split_whitespace().collect::<Vec<_>>().join(" ");
     ensure!(said.code == 3 && words.contains("error[PL401]") && words.contains(named), "{named}: {said:?}");
-    ensure!(!said.stdout.contains("Everything is as it was left"), "{}", said.stdout);
+    ensure!(!said.stdout.contains("Everything that was looked at is as it was left"), "{}", said.stdout);
     Ok(())
 }
 
@@ -28,7 +28,10 @@ fn looks_again(rig: &Rig) -> Result<()> {
     let charts = charts.display();
     shell.ok(&format!("portolan upgrade --yes --to 2.20.0 -n {namespace} --release store --chart {charts}"))?;
     let verify = format!("portolan verify -n {namespace} --release store");
-    ensure!(shell.ok(&verify)?.stdout.contains("Everything is as it was left"), "nothing has happened yet");
+    ensure!(
+        shell.ok(&verify)?.stdout.contains("Everything that was looked at is as it was left"),
+        "nothing has happened yet"
+    );
     let settled = || site.wait("the pod", || site.is_ready());
     let roll = |patch: &str| -> Result<()> {
         site.kubectl(&["patch", "statefulset", "store", "--type=json", "-p", patch])?;

@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use http::{HeaderValue, Request, header};
 use http_body_util::BodyExt;
-use portolan_helm_compat::values;
+use portolan_helm_compat::{clock, values};
 use portolan_model::{
     Code, Coverage, Finding, HelmClient, Inventory, Overlay, Ref, RenderJob, Rendered, Rendering, Scope,
 };
@@ -77,7 +77,8 @@ impl DryRun {
         let [first, second] = job.overlays.each_ref();
         let ((first, reads), (second, _)) =
             tokio::try_join!(self.once(helm, job, first), self.once(helm, job, second))?;
-        Ok(Rendering { first, second, reads })
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        Ok(Rendering { first, second: later(second, now), reads })
     }
 
     /// Renders once, as the first of the two. What is random in it is not known.
@@ -187,6 +188,12 @@ fn not_allowed(message: &str) -> Finding {
     )
     .why("helm lists the Secrets of the release's namespace and reads each object that it will create")
     .next(format!("ask for the right to {right}"))
+}
+
+/// A rendering as helm would make it at another time: both were made within a second or two, and the real upgrade comes later.
+fn later(rendered: Rendered, now: u64) -> Rendered {
+    let later = |text: &String| clock::at_another_time(text, now);
+    Rendered { manifest: later(&rendered.manifest), hooks: rendered.hooks.iter().map(later).collect(), ..rendered }
 }
 
 /// One GET. The answer comes whole, whatever its status.

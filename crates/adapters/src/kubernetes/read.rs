@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use futures::{StreamExt, TryStreamExt, stream};
 use portolan_model::{Answer, Code, Finding, Object, Ref, ReleaseFact, ReleaseId, Seen, SurveyQuery};
@@ -150,6 +150,7 @@ impl Client {
         Ok(Answer::Server {
             version: version["gitVersion"].as_str().unwrap_or_default().into(),
             groups: groups.filter_map(|group| group["name"].as_str().map(str::to_owned)).collect(),
+            now: SystemTime::now().duration_since(UNIX_EPOCH).ok().map(|since| since.as_secs()),
         })
     }
 

@@ -30,7 +30,7 @@ async fn a_survey_is_answered() {
         SurveyQuery::Get(Ref::new("example.com", "Nothing", "", "absent")),
     ];
     let answers = client.answers(&asks).await.expect("answers");
-    let Answer::Server { version, groups } = &answers[0] else {
+    let Answer::Server { version, groups, .. } = &answers[0] else {
         panic!("{:?}", answers[0]);
     };
     assert!(version.starts_with("v1."), "{version}");

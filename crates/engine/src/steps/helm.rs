@@ -102,7 +102,17 @@ fn compare(run: &HelmRun, stored: &ReleaseFact) -> Next {
         differing.push(line);
         first.get_or_insert(name);
     }
+    // An object whose name is another one at each rendering stands for one of its kind.
+    let is_anew =
+        |name: &&Ref| run.nondeterministic_fields.get(*name).is_some_and(|free| free.iter().any(String::is_empty));
+    let mut anew: Vec<&Ref> = run.nondeterministic_fields.keys().filter(is_anew).collect();
+    anew.retain(|name| !stored.docs.contains_key(*name));
     for name in stored.docs.keys().filter(|name| !run.docs.contains_key(*name)) {
+        let is_its = |other: &&Ref| other.kind() == name.kind() && other.namespace() == name.namespace();
+        if let Some(at) = anew.iter().position(is_its) {
+            anew.swap_remove(at);
+            continue;
+        }
         differing.push(format!("{name} was not planned"));
         first.get_or_insert(name);
     }

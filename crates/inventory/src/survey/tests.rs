@@ -13,6 +13,9 @@ mod storage;
 
 const NS: &str = "runai-backend";
 
+/// When the cluster is looked at: 2027-01-15T08:00:00Z.
+const NOW: u64 = 1_800_000_000;
+
 fn id() -> ReleaseId {
     ReleaseId { namespace: NS.into(), name: "runai-backend".into() }
 }
@@ -134,7 +137,10 @@ fn answers() -> BTreeMap<SurveyQuery, Answer> {
     let mut all: BTreeMap<SurveyQuery, Answer> = first(&id()).into_iter().map(|ask| (ask, items(vec![]))).collect();
     let mut put = |ask: SurveyQuery, answer: Answer| all.insert(ask, answer);
     let groups = ["apps", "config.openshift.io", "route.openshift.io", "monitoring.coreos.com"];
-    put(SurveyQuery::Server, Answer::Server { version: "v1.27.8".into(), groups: groups.map(str::to_owned).into() });
+    put(
+        SurveyQuery::Server,
+        Answer::Server { version: "v1.27.8".into(), groups: groups.map(str::to_owned).into(), now: Some(NOW) },
+    );
     put(
         SurveyQuery::Get(namespace("kube-system")),
         items(vec![json!({"metadata": {"name": "kube-system", "uid": "5c1e0f2a"}})]),
@@ -211,6 +217,28 @@ fn classes() -> Vec<Value> {
 
 fn survey(answers: &BTreeMap<SurveyQuery, Answer>) -> Survey {
     conclude(&id(), answers, "https://api:6443", "jdoe", None).expect("the survey comes to an end")
+}
+
+#[test]
+fn a_workload_whose_pod_ends_again_and_again_is_not_ready() {
+    let of = |ended: &str| {
+        let mut answers = answers();
+        let pod = json!({
+            "kind": "Pod", "apiVersion": "v1",
+            "metadata": {"name": "postgresql-0", "namespace": NS, "ownerReferences": [
+                {"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "postgresql", "uid": "s", "controller": true}]},
+            "status": {"containerStatuses": [{"name": "main", "restartCount": 5,
+                "lastState": {"terminated": {"exitCode": 1, "finishedAt": ended}}}]},
+        });
+        answers.insert(list("", "Pod", NS), items(vec![pod]));
+        let found = survey(&answers).inventory;
+        let workload = found.workloads.into_iter().find(|one| one.name.name() == "postgresql");
+        workload.map(|one| (one.ready, one.state))
+    };
+    let ready = "1 of 1 ready".to_owned();
+    let why = "postgresql-0 restarted 5 times: main ended 12 s ago with exit code 1";
+    assert_eq!(of("2027-01-15T07:59:48Z"), Some((false, format!("{ready}, but {why}"))));
+    assert_eq!(of("2027-01-14T07:59:48Z"), Some((true, ready)));
 }
 
 #[test]

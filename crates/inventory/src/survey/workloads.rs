@@ -23,7 +23,7 @@ pub(super) fn of_release(inventory: &Inventory) -> Vec<Workload> {
         .into_iter()
         .map(|name| {
             let (ready, state) = match inventory.objects.get(&name) {
-                Some(object) => state(&name, object),
+                Some(object) => state(inventory, &name, object),
                 None if inventory.is_complete(name.kind(), name.namespace()) => (false, "not there".into()),
                 None => (false, "may not be read".into()),
             };
@@ -49,12 +49,22 @@ fn stays_from_hook(inventory: &Inventory, name: &Ref) -> bool {
     name.kind() != "Job" && is_of_hook(inventory, name)
 }
 
-/// Whether a workload is as its spec asks, and that in a few words.
-fn state(name: &Ref, object: &Object) -> (bool, String) {
-    match portolan_kube_facts::readiness_of(Kind::named(name), object) {
-        Ok(words) => (true, words),
-        Err(words) => (false, words),
-    }
+/// Whether a workload is as its spec asks, and that in a few words. A pod that ends again and again is ready for a while after each
+/// start.
+fn state(inventory: &Inventory, name: &Ref, object: &Object) -> (bool, String) {
+    let words = match portolan_kube_facts::readiness_of(Kind::named(name), object) {
+        Ok(words) => words,
+        Err(words) => return (false, words),
+    };
+    let pods = inventory.objects.iter().filter(|(pod, _)| {
+        Kind::named(pod) == Kind::Pod && pod.namespace() == name.namespace() && name.kind() != "Job"
+    });
+    let mut restarts =
+        pods.filter(|(_, pod)| owner(inventory, pod).as_ref() == Some(name)).filter_map(|(pod, object)| {
+            let restarts = portolan_kube_facts::restarts_lately(object, inventory.taken?)?;
+            Some(format!("{words}, but {} {restarts}", pod.name()))
+        });
+    restarts.next().map_or((true, words.clone()), |words| (false, words))
 }
 
 /// The workload that owns a pod. A pod of a Deployment is owned by a `ReplicaSet`, which need not have been read: its name is the

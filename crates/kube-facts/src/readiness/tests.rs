@@ -176,6 +176,27 @@ fn a_pod_says_whether_it_is_ready() {
 }
 
 #[test]
+fn a_pod_that_ends_again_and_again_is_told_while_it_runs() {
+    let ended = |at: &str| json!({"terminated": {"exitCode": 1, "finishedAt": at}});
+    let lately = |restarts: u64, last: serde_json::Value| {
+        let container = json!({"name": "main", "restartCount": restarts, "lastState": last, "state": {"running": {}}});
+        restarts_lately(
+            &Object::new(json!({"kind": "Pod", "status": {"containerStatuses": [container]}})),
+            1_800_000_000,
+        )
+    };
+    let told = |seconds: u64| Some(format!("restarted 3 times: main ended {seconds} s ago with exit code 1"));
+    // 1,800,000,000 s after the epoch is 2027-01-15T08:00:00Z.
+    assert_eq!(lately(3, ended("2027-01-15T07:59:48Z")), told(12));
+    assert_eq!(lately(3, ended("2027-01-15T07:50:01Z")), told(599));
+    assert_eq!(lately(3, ended("2027-01-15T07:50:00Z")), None, "it has run for ten minutes since");
+    assert_eq!(lately(3, ended("2027-01-15T08:00:30Z")), told(0), "another clock is ahead of ours");
+    assert_eq!(lately(1, ended("2027-01-15T07:59:48Z")), None, "once is no loop");
+    assert_eq!(lately(3, json!({})), None);
+    assert_eq!(lately(3, ended("yesterday")), None);
+}
+
+#[test]
 fn below_the_partition_the_old_revision_may_stay() {
     let partitioned = |partition: u64, updated: u64, strategy: &str| {
         let mut object = set(json!({

@@ -2,6 +2,7 @@
 //!
 //! Each check reads a [`HopContext`] and gives findings, or names what can reach a volume and is not modelled.
 
+mod anew;
 mod database;
 mod downward;
 mod effect;
@@ -16,7 +17,9 @@ mod numbers;
 mod paths;
 mod place;
 mod programs;
+mod scripts;
 mod secrets;
+mod servers;
 mod uses;
 
 use std::collections::BTreeMap;
@@ -48,7 +51,9 @@ pub(super) fn of_hop(context: &HopContext<'_>) -> Report {
     hooks::check(context, &workloads, &mut report);
     needs::check(context, &mut report);
     keys::check(context, &mut report);
+    anew::check(context, &mut report);
     database::check(context, &workloads, &mut report);
+    servers::check(context, &workloads, &mut report);
     numbers::check(context, &mut report);
     left_out::check(context, &mut report);
     effect::check(context, &mut report);

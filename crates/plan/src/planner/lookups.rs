@@ -1,8 +1,10 @@
-//! What helm looked up while it rendered: preconditions of the plan, and what cannot be foreseen of it.
+//! What helm looked up while it rendered, and what the plan read of the programs that use the data: preconditions of the plan, and what
+//! cannot be foreseen of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use portolan_model::{ClusterRead, Code, Field, Finding, Object, Overlay, Precondition, Ref};
+use portolan_kube_facts::{Kind, PodTemplate, list};
+use portolan_model::{ClusterRead, Code, Field, Finding, Inventory, Object, Overlay, Precondition, Ref, Volume};
 
 use super::planning::HopRendering;
 
@@ -112,6 +114,36 @@ impl Lookups<'_> {
     }
 }
 
+/// What says how today's programs use the data: the workloads that mount a volume with data, and the ConfigMaps and Secrets that their
+/// containers are given. The plan compares the new ones with these.
+pub(super) fn of_data_programs(inventory: &Inventory) -> impl Iterator<Item = (Ref, Precondition)> {
+    let mut names = BTreeSet::new();
+    for (name, object) in &inventory.objects {
+        let mounts = |volume: &Volume| !portolan_kube_facts::volumes_of_claim(object, &volume.claim).is_empty();
+        let runs_on = matches!(Kind::named(name), Kind::StatefulSet | Kind::Deployment | Kind::DaemonSet);
+        let Some(template) = PodTemplate::of(object).filter(|_| runs_on && inventory.data_volumes().any(mounts)) else {
+            continue;
+        };
+        names.insert(name.clone());
+        for container in template.containers() {
+            let map = |of: &str| Ref::new("", "ConfigMap", name.namespace(), of);
+            let secret = |of: &str| Ref::secret(name.namespace(), of);
+            names.extend(template.config_maps_in(container).map(map));
+            names.extend(template.secrets_in(container).map(secret));
+            let env = list(container.json, "env").iter().chain(list(container.json, "envFrom"));
+            for from in env {
+                let text = |pointers: [&str; 2]| pointers.into_iter().find_map(|at| from.pointer(at)?.as_str());
+                names.extend(text(["/valueFrom/configMapKeyRef/name", "/configMapRef/name"]).map(map));
+                names.extend(text(["/valueFrom/secretKeyRef/name", "/secretRef/name"]).map(secret));
+            }
+        }
+    }
+    names.into_iter().filter_map(|name| {
+        let object = inventory.objects.get(&name)?;
+        Some((name, unchanged(object)))
+    })
+}
+
 fn is_foreseen(name: &Ref) -> bool {
     FORESEEN.contains(&(name.group(), name.kind()))
 }
@@ -128,7 +160,7 @@ fn unchanged(object: &Object) -> Precondition {
     let field = Field {
         pointer: "/metadata/resourceVersion".into(),
         value: object.rv().0.to_string().into(),
-        why: "helm looked it up: the chart may render something else now".into(),
+        why: "the plan was made from it: the upgrade may do something else now".into(),
     };
     Precondition {
         uid: Some(object.uid()),

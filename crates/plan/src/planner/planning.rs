@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use super::hop::{self, PlannedHop};
 use super::hop_input::{self, HopInput};
-use super::lookups::Lookups;
+use super::lookups::{self, Lookups};
 use super::projected_state::ProjectedState;
 use super::resolve::ResolvedRelease;
 use super::{
@@ -288,6 +288,7 @@ impl<'a> Planning<'a> {
         plan.findings.extend(unknown);
         accept(&mut plan)?;
         plan.preconditions = preconditions::of(inventory, &plan);
+        self.lookups.extend(lookups::of_data_programs(inventory).filter(|_| !plan.hops.is_empty()));
         // What the plan relies on by itself it looks at more closely.
         self.lookups.retain(|name, _| !plan.preconditions.contains_key(name));
         plan.lookups = self.lookups;

@@ -124,10 +124,14 @@ fn not_rolling(context: &HopContext<'_>) -> Vec<Finding> {
     for workload in inventory.workloads.iter().filter(|workload| !workload.ready && workload.name.kind() != "Job") {
         let name = &workload.name;
         let Some(live) = inventory.objects.get(name) else { continue };
-        let is_unready = |(_, pod): &(&Ref, &Object)| portolan_kube_facts::is_ready(pod) == Some(false);
-        let unready = pods_of(inventory, live).filter(is_unready);
-        let unready: Vec<String> =
-            unready.map(|(name, pod)| format!("{name}: {}", portolan_kube_facts::pod_state(pod))).collect();
+        let unready = |(name, pod): (&Ref, &Object)| {
+            let restarts = inventory.taken.and_then(|now| portolan_kube_facts::restarts_lately(pod, now));
+            match portolan_kube_facts::is_ready(pod) {
+                Some(false) => Some(format!("{name}: {}", portolan_kube_facts::pod_state(pod))),
+                _ => restarts.map(|restarts| format!("{name}: {restarts}")),
+            }
+        };
+        let unready: Vec<String> = pods_of(inventory, live).filter_map(unready).collect();
         let found = format!("{name} is not ready before the upgrade: {}", workload.state);
         let finding = if !unready.is_empty() && waits_for_its_pods(name, live) && gets_new_pods(context, name) {
             Finding::blocking(Code::NotReadyBefore, found).at("/status/readyReplicas")

@@ -79,7 +79,11 @@ impl StepBuilder<'_> {
             step("archive-removed", "what helm deletes and cannot be made again is archived first", kind, vec![source]);
         archive.command = manual_commands::of(&archive.kind, self.input.shown(), archive.limit);
         let place = StepTemplate::place_of(&archive.kind);
-        let at = steps.iter().position(|step| StepTemplate::place_of(&step.kind) > place).unwrap_or(steps.len());
+        // No recipe asks for the check of the objects; it stays the first.
+        let is_later = |step: &Step| {
+            !matches!(step.kind, StepKind::CheckObjects { .. }) && StepTemplate::place_of(&step.kind) > place
+        };
+        let at = steps.iter().position(is_later).unwrap_or(steps.len());
         steps.insert(at, archive);
     }
 
@@ -91,6 +95,11 @@ impl StepBuilder<'_> {
             let stored = self.state.docs.iter().find(|stored| stored.name().as_ref() == Some(&name));
             reach::is_paused_after(stored, doc, self.state.objects.get(&name))
         };
+        // The name of one that is another at each rendering is not known.
+        let is_anew = |doc: &Object| {
+            let free = doc.name().and_then(|name| self.run.nondeterministic_fields.get(&name));
+            free.is_some_and(|free| free.iter().any(String::is_empty))
+        };
         let is_waited_for = |doc: &&Object| match (doc.text("/apiVersion"), doc.text("/kind")) {
             (_, "StatefulSet" | "DaemonSet") => true,
             (_, "Deployment") => !is_paused(doc),
@@ -99,7 +108,7 @@ impl StepBuilder<'_> {
             (version, "Ingress") => version.starts_with("networking.k8s.io/"),
             _ => false,
         };
-        self.docs.iter().filter(is_waited_for).filter_map(Object::name).collect()
+        self.docs.iter().filter(|doc| !is_anew(doc)).filter(is_waited_for).filter_map(Object::name).collect()
     }
 
     fn source(&self, boundary: &VersionBoundary, origin: &StepOrigin) -> Provenance {

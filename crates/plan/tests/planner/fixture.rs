@@ -246,6 +246,7 @@ fn installed(chart: &ChartId, config: Value, claim: &str) -> Fixture {
             .map(|scope| ScopeCoverage { scope, coverage: Coverage::Complete })
             .collect(),
         requests: Requests::default(),
+        taken: None,
     };
     let secret = SecretKey { secret: Ref::secret(NS, "runai-backend-postgresql"), key };
     Fixture {

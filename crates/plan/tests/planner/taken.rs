@@ -395,6 +395,41 @@ fn a_workload_that_is_not_ready_blocks_only_where_it_would_not_roll() {
 }
 
 #[test]
+fn a_pod_that_is_ready_between_two_ends_is_not_ready() {
+    let of = |taken: Option<u64>| {
+        let mut fixture = at_2_13();
+        let name = Ref::set(NS, SET);
+        fixture.inventory.taken = taken;
+        let workload = portolan_model::Workload { name: name.clone(), ready: false, state: "1 of 1 ready, but".into() };
+        fixture.inventory.workloads.push(workload);
+        edit(&mut fixture, &Ref::pod(NS, &format!("{SET}-0")), |json| {
+            json["status"] = json!({
+                "conditions": [{"type": "Ready", "status": "True"}],
+                "containerStatuses": [{"name": "main", "restartCount": 4,
+                    "lastState": {"terminated": {"exitCode": 1, "finishedAt": "2027-01-15T07:59:48Z"}}}],
+            });
+        });
+        edit(&mut fixture, &name, |json| json["spec"]["template"]["metadata"]["labels"]["version"] = json!("older"));
+        fixture.inventory.release.docs.iter_mut().filter(|doc| doc.name().as_ref() == Some(&name)).for_each(|doc| {
+            let mut json = (*doc.0).clone();
+            json["spec"]["template"]["metadata"]["labels"]["version"] = json!("older");
+            *doc = Object::new(json);
+        });
+        let found = findings(&fixture, "").into_iter().filter(|it| it.code == Code::NotReadyBefore);
+        found.map(|it| (it.severity, it.evidence)).collect::<Vec<_>>()
+    };
+    let pod = format!("Pod/{SET}-0: restarted 4 times: main ended 12 s ago with exit code 1");
+    let now = of(Some(1_800_000_000));
+    assert!(now.len() == 1 && now[0].0 == Severity::Blocking && now[0].1.concat().ends_with(&pod), "{now:?}");
+    assert_eq!(
+        of(None).len(),
+        1,
+        "what the survey says of the workload is told, without a pod that would be waited for"
+    );
+    assert_eq!(of(None)[0].0, Severity::Warning);
+}
+
+#[test]
 fn a_deployment_that_stays_paused_is_told_and_not_waited_for() {
     let of = |is_live: bool, is_in_chart: bool, template: &str| {
         let mut fixture = at_2_13();

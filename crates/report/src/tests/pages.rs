@@ -508,7 +508,7 @@ fn a_second_look() {
     let plan = samples::plan();
     let page = crate::verification(&plan, &samples::notes(), &Outcome::Finished, None);
     assert!(
-        shown(&page, &plan).ends_with("Everything is as it was left. 9 of 9 checks hold.\n"),
+        shown(&page, &plan).ends_with("Everything that was looked at is as it was left. 9 of 9 checks hold.\n"),
         "{}",
         shown(&page, &plan)
     );

@@ -12,7 +12,9 @@ fn all(manifest: &str, objects: Vec<Value>, denied: &[SurveyQuery]) -> (Vec<Surv
             return Answer::Denied("no".into());
         }
         match ask {
-            SurveyQuery::Server => Answer::Server { version: "v1.34.4".into(), groups: groups.clone().into() },
+            SurveyQuery::Server => {
+                Answer::Server { version: "v1.34.4".into(), groups: groups.clone().into(), now: None }
+            }
             SurveyQuery::Get(name) if name.name() == "kube-system" => {
                 items(vec![json!({"metadata": {"name": "kube-system", "uid": "cluster"}})])
             }

@@ -75,12 +75,21 @@ fn named(key: &str, value: &str) -> Option<String> {
     {
         return Some(value.to_owned());
     }
+    if is_database_file(value) {
+        return Some(value.to_owned());
+    }
     let (scheme, rest) = value.split_once("://")?;
     let scheme = scheme.rsplit(':').next().unwrap_or(scheme);
     let is_database =
         ["postgres", "postgresql", "mysql", "mariadb", "mongodb"].iter().any(|known| scheme.starts_with(known));
     let database = rest.split_once('/')?.1.split(['?', ';']).next()?;
     (is_database && is_name(database)).then(|| database.to_owned())
+}
+
+/// Whether a value is the bare name of a database's file: with a path, it is compared as a place.
+fn is_database_file(value: &str) -> bool {
+    let ends = [".db", ".sqlite", ".sqlite3", ".db3", ".mdb", ".rdb", ".aof", ".fdb", ".h2", ".mv"];
+    !value.contains(['/', ' ', '$']) && ends.iter().any(|end| value.len() > end.len() && value.ends_with(end))
 }
 
 #[cfg(test)]
@@ -99,6 +108,9 @@ mod tests {
             ("URL", "https://h/app", None),
             ("DB_HOST", "app", None),
             ("DATABASE", "$(OTHER)", None),
+            ("STORE_FILE", "app.db", Some("app.db")),
+            ("STORE_FILE", "/data/app.db", None),
+            ("HOST", "mongo.db.example.com", None),
         ];
         for (key, value, expected) in cases {
             assert_eq!(named(key, value).as_deref(), expected, "{key}={value}");

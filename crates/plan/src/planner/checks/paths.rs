@@ -78,6 +78,11 @@ impl<'a> ContainerPaths<'a> {
         paths
     }
 
+    /// The variables whose text is known, by their names.
+    pub(super) fn variables(&self) -> BTreeMap<&str, &str> {
+        self.env.iter().map(|(name, text)| (name.as_str(), text.text.as_str())).collect()
+    }
+
     /// Where on the volume the paths lie that a text names.
     pub(super) fn locations(&self, text: &str) -> BTreeSet<String> {
         tokens(text).into_iter().filter_map(|range| Some(self.locate(&text[range])?.1)).collect()
@@ -187,12 +192,11 @@ impl<'a> ContainerPaths<'a> {
         all + rest
     }
 
-    /// Replaces what a shell puts in for variables whose text is known only when the pod starts.
+    /// Replaces what a shell puts in for the container's variables.
     fn in_shell(&self, text: &str) -> String {
         let host =
             self.env.iter().all(|(name, _)| name != downward::HOST).then(|| downward::host(self.user, self.pods));
         let known = self.env.iter().rev().map(|(name, text)| (name.as_str(), text.text.as_str()));
-        let known = known.filter(|(_, value)| value.starts_with('$'));
         let known = known.chain(host.as_deref().map(|host| (downward::HOST, host)));
         known.fold(text.to_owned(), |text, (name, value)| downward::in_shell(&text, name, value))
     }

@@ -36,11 +36,16 @@ pub(super) fn check(context: &HopContext<'_>, workloads: &Workloads, report: &mu
 /// The volume stays in the pod, or goes from it, and no container has it any more.
 fn unmounted(context: &HopContext<'_>, left: &Left<'_>) -> Finding {
     let (chart, claim) = (&context.input.pick.id, &left.volume.claim);
-    let found = format!("no container of {} in {chart} mounts {claim}", left.workload);
+    let container = left.before.container.name;
+    let found = if left.is_mounted {
+        format!("container {container} of {} in {chart} does not mount {claim} any more", left.workload)
+    } else {
+        format!("no container of {} in {chart} mounts {claim}", left.workload)
+    };
     Finding::blocking(Code::OtherPlace, found)
         .about(left.workload)
         .at(left.field.clone())
-        .with(format!("{} of {} mounts it today", left.before.container.name, left.before.name))
+        .with(format!("{container} of {} mounts it today", left.before.name))
         .why("the program writes into the container's own layer or another volume, and its data lies unused")
         .next("give the chart the volume mount of today")
 }
@@ -71,7 +76,19 @@ impl Place<'_> {
             // The settings below a mount that moved are told by it.
             return;
         }
+        // What is made of a variable moves with it.
+        let mut told: Vec<(&str, &str)> = Vec::new();
         for (setting, change) in had.iter().zip(&changes) {
+            if let SettingChange::Moved(at) = change {
+                let (was, will) = (setting.location.as_str(), has[*at].location.as_str());
+                if told
+                    .iter()
+                    .any(|(from, to)| was.strip_prefix(from).is_some_and(|rest| will.strip_prefix(to) == Some(rest)))
+                {
+                    continue;
+                }
+                told.push((was, will));
+            }
             match change {
                 SettingChange::Kept => {}
                 // What is beside the data is meant for its pod alone.

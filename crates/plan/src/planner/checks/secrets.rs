@@ -19,18 +19,24 @@ type Texts = BTreeMap<String, (SecretKey, String)>;
 
 pub(super) fn check(context: &HopContext<'_>, workloads: &Workloads, report: &mut Report) {
     let today = |key: &SecretKey| context.resolved.secrets.and_then(|secrets| secrets.get(key)).map(str::to_owned);
-    let after = |key: &SecretKey| match context.renderings[0].object(&key.secret) {
-        Some(rendered) => value(rendered, &key.key).or_else(|| today(key)),
-        None => match hooks::left(&context.renderings[0].hooks, &key.secret) {
-            // Helm makes it anew: what it had before is gone.
-            Some(left) => left.and_then(|left| value(left, &key.key)),
-            None => today(key),
-        },
-    };
+    let after = |key: &SecretKey| after(context, key);
     for volume in context.resolved.in_use() {
         for pair in workloads.pairs(volume).0 {
             report.findings.extend(of_pair(context, &pair, &today, &after));
         }
+    }
+}
+
+/// A Secret's value after the hop, if it is known.
+pub(super) fn after(context: &HopContext<'_>, key: &SecretKey) -> Option<String> {
+    let today = || context.resolved.secrets.and_then(|secrets| secrets.get(key)).map(str::to_owned);
+    match context.renderings[0].object(&key.secret) {
+        Some(rendered) => value(rendered, &key.key).or_else(today),
+        None => match hooks::left(&context.renderings[0].hooks, &key.secret) {
+            // Helm makes it anew: what it had before is gone.
+            Some(left) => left.and_then(|left| value(left, &key.key)),
+            None => today(),
+        },
     }
 }
 

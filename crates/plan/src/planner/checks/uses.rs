@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::super::form;
 use super::HopContext;
+use super::paths::is_aside;
 
 /// The objects of the release before and after the hop.
 pub(super) struct Workloads {
@@ -41,6 +42,8 @@ pub(super) struct Left<'a> {
     pub(super) workload: &'a Ref,
     /// Where in it the mount is missing.
     pub(super) field: String,
+    /// Whether another container has the PVC.
+    pub(super) is_mounted: bool,
 }
 
 impl Pair<'_> {
@@ -125,7 +128,7 @@ impl Workloads {
                 {
                     left.extend(before.into_iter().map(|before| {
                         let field = format!("{}{}", template.pointer, place_of_volume(template, &before));
-                        Left { volume, before, workload: name, field }
+                        Left { volume, before, workload: name, field, is_mounted: false }
                     }));
                 }
                 continue;
@@ -167,13 +170,17 @@ fn place_of_volume(template: PodTemplate<'_>, before: &Use<'_>) -> String {
     }
 }
 
-/// The containers that mount a PVC: the main ones, or the init ones where no main one does.
+/// The containers that mount a PVC: those that run beside each other, or the init ones where none of these does.
 fn users<'a>(name: &'a Ref, object: &'a Object, volume: &Volume) -> Vec<Use<'a>> {
     let Some(template) = PodTemplate::of(object) else { return Vec::new() };
     let all = claim_mounts(object, &volume.claim);
     let of_kind = |kind: ContainerKind| {
         let mut users: Vec<Use<'a>> = Vec::new();
-        for mount in all.iter().filter(|mount| mount.container.kind == kind) {
+        let is_of_kind = |mount: &&ClaimMount<'a>| match kind {
+            ContainerKind::Main => runs_beside(mount.container),
+            kind => mount.container.kind == kind && !runs_beside(mount.container),
+        };
+        for mount in all.iter().filter(is_of_kind) {
             match users.iter_mut().find(|user| user.container.index == mount.container.index) {
                 Some(user) => user.mounts.push(*mount),
                 None => users.push(Use { name, template, container: mount.container, mounts: vec![*mount] }),
@@ -183,6 +190,12 @@ fn users<'a>(name: &'a Ref, object: &'a Object, volume: &Volume) -> Vec<Use<'a>>
     };
     let main = of_kind(ContainerKind::Main);
     if main.is_empty() { of_kind(ContainerKind::Init) } else { main }
+}
+
+/// Whether a container runs as long as its pod: a main one, or an init container that is restarted always (a sidecar).
+fn runs_beside(container: Container<'_>) -> bool {
+    let is_sidecar = container.json.get("restartPolicy").and_then(Value::as_str) == Some("Always");
+    container.kind == ContainerKind::Main || (container.kind == ContainerKind::Init && is_sidecar)
 }
 
 /// Finds each container's place: by its name, then by its image, then by order.
@@ -197,13 +210,13 @@ fn pair<'a>(
     let mut free = users(name, after, volume);
     let mut open = before;
     // What an init container did a main one may do, not the other way round.
-    free.retain(|user| user.container.kind >= open[0].container.kind);
+    free.retain(|user| runs_beside(user.container) || !runs_beside(open[0].container));
     let by: [fn(&Use<'_>, &Use<'_>) -> bool; 3] = [
         |old, new| old.container.name == new.container.name,
         |old, new| !old.image().is_empty() && old.image() == new.image(),
         |_, _| true,
     ];
-    let (first, known) = (open[0].container.index, pairs.len());
+    let (first, known) = (open[0].container.name, pairs.len());
     for (round, is_same) in by.into_iter().enumerate() {
         // Names that are all new say nothing; beside a container that stays, another one that comes is no successor.
         if round == 2 && pairs.len() > known {
@@ -219,11 +232,19 @@ fn pair<'a>(
             None => true,
         });
     }
-    // A second container goes without harm: the first one has the data.
-    open.retain(|old| old.container.index == first || pairs.len() == known);
+    // A second container goes without harm: the first one has the data. One that stays, and wrote there, looks for it elsewhere.
+    let is_mounted = pairs.len() > known;
+    let same_of = |old: &Use<'_>| template.containers().find(|new| new.name == old.container.name);
+    let wrote = |old: &Use<'_>| {
+        old.mounts
+            .iter()
+            .any(|mount| !mount.is_read_only && !is_aside(mount.mount.path) && !is_aside(mount.mount.sub_path))
+    };
+    open.retain(|old| old.container.name == first || !is_mounted || (same_of(old).is_some() && wrote(old)));
     for old in open {
-        let same = template.containers().find(|new| new.kind == old.container.kind && new.name == old.container.name);
+        let same = same_of(&old);
         let field = same.map_or_else(|| "/containers".to_owned(), |same| format!("{}/volumeMounts", same.pointer()));
-        left.push(Left { volume, before: old, workload: name, field: format!("{}{field}", template.pointer) });
+        let field = format!("{}{field}", template.pointer);
+        left.push(Left { volume, before: old, workload: name, field, is_mounted });
     }
 }

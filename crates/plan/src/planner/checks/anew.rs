@@ -1,0 +1,176 @@
+//! What is another one at each rendering, by the time or by chance, and must not be: names of what holds data, places of data,
+//! keys that data is encrypted with.
+
+use std::collections::BTreeMap;
+
+use portolan_inventory::credential;
+use portolan_kube_facts::{Container, PodTemplate, list};
+use portolan_model::{Code, Finding, Manifest, Object, Ref, SecretKey};
+use serde_json::Value;
+
+use super::{HopContext, Report};
+
+pub(super) fn check(context: &HopContext<'_>, report: &mut Report) {
+    for doc in &context.planned.docs {
+        let Some(name) = doc.name() else { continue };
+        if is_anew(context.planned, &name) && holds_data(doc) {
+            report.findings.push(other_name(context, &name));
+            continue;
+        }
+        for field in free(context.planned, &name).filter(|field| is_place(field)) {
+            report.findings.push(other_place(context, &name, field));
+        }
+        keys(context, &name, doc, report);
+    }
+}
+
+fn free<'a>(planned: &'a Manifest, name: &Ref) -> impl Iterator<Item = &'a str> {
+    planned.nondeterministic_fields.get(name).into_iter().flatten().map(String::as_str)
+}
+
+/// Whether an object has another name at each rendering.
+fn is_anew(planned: &Manifest, name: &Ref) -> bool {
+    free(planned, name).any(str::is_empty)
+}
+
+fn holds_data(doc: &Object) -> bool {
+    let kind = doc.text("/kind");
+    let makes_claims = kind == "StatefulSet" && !doc.list("/spec/volumeClaimTemplates").is_empty();
+    makes_claims || matches!(kind, "PersistentVolumeClaim" | "PersistentVolume" | "Namespace")
+}
+
+/// Whether a field says which PVC is mounted, or which part of it.
+fn is_place(field: &str) -> bool {
+    let last = field.rsplit('/').next().unwrap_or_default();
+    let is_mount = field.contains("/volumeMounts/") && matches!(last, "subPath" | "subPathExpr" | "mountPath");
+    let is_template = field.contains("/volumeClaimTemplates/") && field.ends_with("/metadata/name");
+    is_mount || is_template || last == "claimName"
+}
+
+fn other_name(context: &HopContext<'_>, name: &Ref) -> Finding {
+    let chart = &context.input.pick.id;
+    Finding::blocking(Code::OtherPlace, format!("{name} has another name at each rendering of {chart}"))
+        .about(name)
+        .at("/metadata/name")
+        .why("each upgrade makes a new one, which is empty, and deletes the old one")
+        .next("give the chart a value that fixes the name of today")
+}
+
+fn other_place(context: &HopContext<'_>, name: &Ref, field: &str) -> Finding {
+    let chart = &context.input.pick.id;
+    Finding::blocking(
+        Code::OtherPlace,
+        format!("{name} looks for its data in another place at each rendering of {chart}"),
+    )
+    .about(name)
+    .at(field)
+    .why("each upgrade starts the program on an empty folder or volume")
+    .next("give the chart a value that fixes the place of today")
+}
+
+/// Keys of a program that is there today which the new chart makes by chance. Those of a Secret that stays are told by the Secret.
+fn keys(context: &HopContext<'_>, name: &Ref, doc: &Object, report: &mut Report) {
+    let (Some(old), Some(template)) = (context.live.get(name), PodTemplate::of(doc)) else { return };
+    let Some(before) = PodTemplate::of(old) else { return };
+    for container in template.containers() {
+        let Some(was) = before.containers().find(|old| old.name == container.name) else { continue };
+        let known: BTreeMap<String, Option<String>> =
+            variables(was, name, &|other| context.before.objects.get(other).cloned())
+                .into_iter()
+                .map(|variable| (variable.name, variable.text))
+                .collect();
+        let planned = |other: &Ref| context.planned.docs.iter().find(|doc| doc.name().as_ref() == Some(other)).cloned();
+        let variables = variables(container, name, &planned);
+        let is_key = |variable: &&Variable| {
+            known.contains_key(&variable.name)
+                && credential::is_named(&variable.name)
+                && !credential::is_about(&variable.name)
+        };
+        for variable in variables.iter().filter(is_key) {
+            let field = format!("{}{}{}", template.pointer, container.pointer(), variable.field);
+            let is_other =
+                || matches!((&known[&variable.name], &variable.text), (Some(was), Some(will)) if was != will);
+            if variable.is_by_chance(context, name, &field) {
+                report.findings.push(other_key(context, name, variable, ("another random value", field)));
+            } else if is_other() {
+                report.findings.push(other_key(context, name, variable, ("another value", field)));
+            }
+        }
+    }
+}
+
+fn other_key(context: &HopContext<'_>, name: &Ref, variable: &Variable, (what, field): (&str, String)) -> Finding {
+    let found = format!("{} of {name} becomes {what} in {}", variable.name, context.input.pick.id);
+    let finding = Finding::blocking(Code::KeyChanges, found).about(name).at(field);
+    let finding = match &variable.from {
+        Some(from) => finding.with(format!("it is {} of {}", from.key, from.secret)),
+        None => finding,
+    };
+    finding.next("give the chart the value of today among its values, or accept: --accept PL249 --reason TEXT")
+}
+
+/// A variable of a container.
+struct Variable {
+    name: String,
+    /// Where it is set, in the container.
+    field: String,
+    /// The ConfigMap or Secret that has its text.
+    from: Option<SecretKey>,
+    /// Its text, where the workload has it itself. It may be a credential and is never shown.
+    text: Option<String>,
+}
+
+impl Variable {
+    fn is_by_chance(&self, context: &HopContext<'_>, workload: &Ref, field: &str) -> bool {
+        let Some(from) = &self.from else {
+            return free(context.planned, workload).any(|free| free == field);
+        };
+        let Some(doc) = context.planned.docs.iter().find(|doc| doc.name().as_ref() == Some(&from.secret)) else {
+            return false;
+        };
+        if from.secret.kind() == "ConfigMap" {
+            let at = format!("/data/{}", portolan_model::pointer_part(&from.key));
+            return free(context.planned, &from.secret).any(|free| free == at || free.is_empty());
+        }
+        let stays =
+            context.before.objects.get(&from.secret).is_some_and(|old| old.data_keys().contains(&from.key.as_str()));
+        let text = ["stringData", "data"].iter().find_map(|part| doc.0.get(*part)?.get(&from.key)?.as_str());
+        !stays && text == Some(Manifest::FREE)
+    }
+}
+
+/// The variables of a container; those of whole ConfigMaps and Secrets as far as `find` knows their keys.
+fn variables(container: Container<'_>, name: &Ref, find: &dyn Fn(&Ref) -> Option<Object>) -> Vec<Variable> {
+    let named = |kind: &str, of: &str| Ref::new("", kind, name.namespace(), of);
+    let mut all = Vec::new();
+    for (index, from) in list(container.json, "envFrom").iter().enumerate() {
+        let prefix = from.get("prefix").and_then(Value::as_str).unwrap_or_default();
+        for (kind, pointer) in [("ConfigMap", "/configMapRef/name"), ("Secret", "/secretRef/name")] {
+            let Some(object) = from.pointer(pointer).and_then(Value::as_str).map(|of| named(kind, of)) else {
+                continue;
+            };
+            let found = find(&object);
+            for key in found.iter().flat_map(Object::data_keys) {
+                all.push(Variable {
+                    name: format!("{prefix}{key}"),
+                    field: format!("/envFrom/{index}"),
+                    from: Some(SecretKey { secret: object.clone(), key: key.to_owned() }),
+                    text: None,
+                });
+            }
+        }
+    }
+    for (index, env) in list(container.json, "env").iter().enumerate() {
+        let text = |pointer: &str| env.pointer(pointer).and_then(Value::as_str);
+        let Some(variable) = text("/name") else { continue };
+        let of = |kind: &str, at: &str| {
+            let (object, key) = (text(&format!("{at}/name"))?, text(&format!("{at}/key"))?);
+            Some(SecretKey { secret: named(kind, object), key: key.to_owned() })
+        };
+        let from = of("ConfigMap", "/valueFrom/configMapKeyRef").or_else(|| of("Secret", "/valueFrom/secretKeyRef"));
+        let field = if from.is_some() { format!("/env/{index}/valueFrom") } else { format!("/env/{index}/value") };
+        let value = text("/value").filter(|value| !value.contains("$(")).map(str::to_owned);
+        all.push(Variable { name: variable.to_owned(), field, from, text: value });
+    }
+    all
+}

@@ -1,0 +1,428 @@
+//! What a container's shell runs: scripts among its command and arguments, in its lifecycle, and in files of its ConfigMaps and
+//! Secrets. Two are compared command by command, with the variables put in that a shell would put in.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use portolan_kube_facts::{Container, PodTemplate, list};
+use portolan_model::{Ref, SecretKey};
+use serde_json::Value;
+
+use super::downward::Pods;
+use super::paths::{ContainerPaths, FindObject, is_aside};
+use super::uses::Use;
+
+/// Where texts of before the hop are found, or of after it.
+pub(super) struct FindText<'a> {
+    /// An object.
+    pub(super) object: &'a FindObject<'a>,
+    /// The plain text of a Secret's key, which no object has.
+    pub(super) secret: &'a dyn Fn(&SecretKey) -> Option<String>,
+}
+
+/// A text that a shell or another interpreter runs.
+pub(super) struct Script {
+    /// What it is, whatever its place in a list.
+    key: String,
+    /// It may come out of a Secret, and is never shown.
+    text: String,
+    /// The object that has the text.
+    pub(super) object: Ref,
+    /// Where in that object: a JSON pointer.
+    pub(super) field: String,
+}
+
+/// The scripts of a container, and the variables that they see.
+pub(super) struct Scripts {
+    all: Vec<Script>,
+    env: BTreeMap<String, String>,
+}
+
+impl Scripts {
+    pub(super) fn of(name: &Ref, template: PodTemplate<'_>, container: Container<'_>, find: &FindText<'_>) -> Self {
+        let user = Use { name, template, container, mounts: Vec::new() };
+        let paths = ContainerPaths::of(&user, find.object, Pods::Today);
+        let env = paths.variables().into_iter().map(|(name, text)| (name.to_owned(), text.to_owned())).collect();
+        let mut all = given(&user);
+        let mut files = files(&user, find);
+        // A script may run another one, which runs a third.
+        loop {
+            let is_run = |file: &Script| {
+                let name = file.key.trim_start_matches("file ");
+                has_suffix(name) || file.text.starts_with("#!") || all.iter().any(|script| runs(&script.text, name))
+            };
+            let (run, rest): (Vec<Script>, Vec<Script>) = files.into_iter().partition(is_run);
+            files = rest;
+            if run.is_empty() {
+                return Self { all, env };
+            }
+            all.extend(run);
+        }
+    }
+
+    /// Those that do something else to data than their counterparts among the old ones.
+    pub(super) fn changed_from<'a>(&'a self, old: &'a Self) -> impl Iterator<Item = &'a Script> {
+        self.all.iter().filter(|script| {
+            let was = old.all.iter().find(|other| other.key == script.key).map_or("", |other| other.text.as_str());
+            let (was, is) = ((was, &old.env), (script.text.as_str(), &self.env));
+            if script.key.ends_with("Probe") { writes_more(was, is) } else { !is_harmless_change(was, is) }
+        })
+    }
+}
+
+/// What the container itself gives to a shell.
+fn given(user: &Use<'_>) -> Vec<Script> {
+    let own = |key: &str, text: String, field: &str| Script {
+        key: key.into(),
+        text,
+        object: user.name.clone(),
+        field: user.field(field),
+    };
+    let mut all = Vec::new();
+    let mut plain = Vec::new();
+    let mut first = None;
+    for key in ["command", "args"] {
+        let words = list(user.container.json, key).iter().enumerate();
+        for (index, text) in words.filter_map(|(index, word)| Some((index, word.as_str()?))) {
+            let field = format!("/{key}/{index}");
+            if text.contains(char::is_whitespace) {
+                all.push(own("script", text.to_owned(), &field));
+            } else if !is_aside(text) {
+                first.get_or_insert(field);
+                plain.push(text);
+            }
+        }
+    }
+    // What a shell is given as its text is a script of its own.
+    let is_text = plain.iter().any(|word| is_flags(word)) && plain.first().is_some_and(|word| is_shell(word));
+    if let Some(field) = first.filter(|_| !is_text && !list(user.container.json, "command").is_empty()) {
+        all.push(own("command", format!("exec {}", plain.join(" ")), &field));
+    }
+    for pointer in ["/lifecycle/postStart", "/lifecycle/preStop", "/livenessProbe", "/readinessProbe", "/startupProbe"]
+    {
+        let exec = user.container.json.pointer(&format!("{pointer}/exec")).map(words).unwrap_or_default();
+        if !exec.is_empty() {
+            all.push(own(pointer.trim_start_matches("/lifecycle/"), exec, pointer));
+        }
+    }
+    all
+}
+
+/// The files that the container has out of ConfigMaps and Secrets.
+fn files(user: &Use<'_>, find: &FindText<'_>) -> Vec<Script> {
+    let field = |key: &str| format!("/data/{}", portolan_model::pointer_part(key));
+    let mut all = Vec::new();
+    for map in user.template.config_maps_in(user.container) {
+        let map = Ref::new("", "ConfigMap", user.name.namespace(), map);
+        let Some(object) = (find.object)(&map) else { continue };
+        for (key, text) in object.at("/data").and_then(Value::as_object).into_iter().flatten() {
+            let Some(text) = text.as_str() else { continue };
+            let (object, text) = (map.clone(), text.to_owned());
+            all.push(Script { key: format!("file {key}"), text, object, field: field(key) });
+        }
+    }
+    for name in user.template.secrets_in(user.container) {
+        let secret = Ref::secret(user.name.namespace(), name);
+        let keys = (find.object)(&secret).map(|object| object.data_keys().into_iter().map(str::to_owned).collect());
+        let keys: Vec<String> = keys.unwrap_or_default();
+        for key in keys {
+            let at = SecretKey { secret: secret.clone(), key: key.clone() };
+            let Some(text) = (find.secret)(&at) else { continue };
+            all.push(Script { key: format!("file {key}"), text, object: secret.clone(), field: field(&key) });
+        }
+    }
+    all
+}
+
+/// Whether a file's name says that it is a script.
+fn has_suffix(name: &str) -> bool {
+    const SUFFIXES: [&str; 10] = ["sh", "bash", "ash", "zsh", "py", "pl", "rb", "js", "lua", "php"];
+    name.rsplit_once('.').is_some_and(|(_, suffix)| SUFFIXES.contains(&suffix))
+}
+
+/// Programs that run the file that they are given.
+const INTERPRETERS: [&str; 12] =
+    ["sh", "bash", "ash", "dash", "zsh", "ksh", "python", "python3", "perl", "ruby", "node", "php"];
+
+/// Whether a script runs a file of this name, by itself or through an interpreter.
+fn runs(script: &str, name: &str) -> bool {
+    let is_it = |word: &str| word.trim_matches(['"', '\'']).rsplit('/').next() == Some(name);
+    commands(script).any(|(_, command)| {
+        let mut words = program(command).into_iter();
+        match words.next() {
+            Some(tool) if is_it(tool) => true,
+            Some(tool) if INTERPRETERS.contains(&base(tool)) || matches!(tool, "." | "source" | "eval") => {
+                words.any(is_it)
+            }
+            _ => false,
+        }
+    })
+}
+
+/// A command and its arguments as one text, without the shell that runs it.
+pub(super) fn words(json: &Value) -> String {
+    let all = ["command", "args"].into_iter().flat_map(|key| list(json, key)).filter_map(Value::as_str);
+    all.skip_while(|word| is_shell(word) || is_flags(word)).collect::<Vec<_>>().join(" ")
+}
+
+fn is_shell(word: &str) -> bool {
+    matches!(base(word), "sh" | "bash" | "ash" | "dash" | "zsh" | "ksh")
+}
+
+/// The flags of a shell: `-c`, `-ec`.
+fn is_flags(word: &str) -> bool {
+    word.strip_prefix('-').is_some_and(|rest| rest.ends_with('c') && rest.chars().all(|c| c.is_ascii_alphabetic()))
+}
+
+fn base(word: &str) -> &str {
+    word.rsplit('/').next().unwrap_or(word)
+}
+
+/// Programs that are no server: they change files, run a script or decide what is run.
+const TOOLS: [&str; 37] = [
+    "rm", "mv", "cp", "dd", "find", "truncate", "shred", "rsync", "tee", "unlink", "sh", "bash", "ash", "dash", "zsh",
+    "ksh", "python", "python3", "perl", "ruby", "node", "php", "busybox", "install", "cd", "pushd", "test", "[", "[[",
+    "case", "eval", ".", "source", "xargs", "sed", "tar", "ln",
+];
+
+/// Those of them that change files.
+const WRITERS: [&str; 14] =
+    ["rm", "mv", "cp", "dd", "find", "truncate", "shred", "rsync", "tee", "unlink", "install", "sed", "tar", "ln"];
+
+/// Programs that start another one; their own options say nothing of it.
+const STARTERS: [&str; 16] = [
+    "env",
+    "nice",
+    "ionice",
+    "nohup",
+    "setsid",
+    "stdbuf",
+    "timeout",
+    "sudo",
+    "tini",
+    "dumb-init",
+    "catatonit",
+    "exec",
+    "command",
+    "time",
+    "gosu",
+    "su-exec",
+];
+
+/// The words of a command from its program on: without what the shell reads first and what only starts it.
+fn program(command: &str) -> Vec<&str> {
+    const SHELL: [&str; 11] = ["if", "then", "elif", "else", "while", "until", "do", "!", "{", "(", "exec"];
+    let mut words = command.split_whitespace().peekable();
+    while let Some(word) = words.peek() {
+        if SHELL.contains(word) || is_assignment(word) {
+            words.next();
+        } else if STARTERS.contains(&base(word)) {
+            let takes_one = matches!(base(word), "gosu" | "su-exec" | "timeout");
+            words.next();
+            while words.next_if(|next| next.starts_with('-') || is_assignment(next)).is_some() {}
+            if takes_one {
+                words.next();
+            }
+        } else {
+            break;
+        }
+    }
+    words.collect()
+}
+
+/// The program that a command puts in the shell's place.
+fn started(command: &str) -> Option<&str> {
+    let mut words = command.split_whitespace().skip_while(|word| is_assignment(word));
+    (words.next() == Some("exec")).then(|| program(command).first().map(|tool| base(tool))).flatten()
+}
+
+/// Redirections that write nothing but what is seen on a screen.
+const TO_SCREEN: [&str; 9] =
+    ["2>&1", "1>&2", ">&2", ">&1", "2>/dev/null", "2> /dev/null", "&>/dev/null", ">/dev/null", "> /dev/null"];
+
+/// The commands of a script, each with what joins it to the one before: `&&`, `||`, `|`, or nothing.
+fn commands(script: &str) -> impl Iterator<Item = (&str, &str)> {
+    let mut rest = script;
+    std::iter::from_fn(move || {
+        (!rest.is_empty()).then(|| {
+            let start = rest.find(|c| !"\n;&|".contains(c)).unwrap_or(rest.len());
+            let (joint, after) = rest.split_at(start);
+            let end = after.find(['\n', ';', '&', '|']).unwrap_or(after.len());
+            let (command, after) = after.split_at(end);
+            rest = after;
+            let joint = ["&&", "||", "|"].into_iter().find(|known| joint.trim().ends_with(known)).unwrap_or_default();
+            (joint, command.trim())
+        })
+    })
+    .filter(|(_, command)| !command.is_empty() && !command.starts_with('#'))
+}
+
+/// A command of a script as it is written, and as the shell reads it.
+#[derive(Debug)]
+struct Step {
+    joint: String,
+    written: String,
+    read: String,
+}
+
+impl Step {
+    fn is_same(&self, other: &Self) -> bool {
+        if self.joint != other.joint {
+            return false;
+        }
+        // A program whose variables get other texts is told something else; what that says of the data is judged elsewhere.
+        let is_of_files = || program(&self.written).first().is_none_or(|tool| TOOLS.contains(&base(tool)));
+        self.read == other.read || (self.written == other.written && !is_of_files())
+    }
+}
+
+/// The commands of a script that may do something to data, in their order.
+fn steps(script: &str, env: &BTreeMap<String, String>) -> Vec<Step> {
+    let script = TO_SCREEN.iter().fold(script.replace("\\\n", " "), |script, to| script.replace(to, " "));
+    let mut known = env.clone();
+    let mut all = Vec::new();
+    for (joint, command) in commands(&script) {
+        let read = put_in(command, &known);
+        if let Some((name, text)) = assignment(&read) {
+            known.insert(name.to_owned(), text.trim_matches(['"', '\'']).to_owned());
+        }
+        if !is_harmless(&read) {
+            all.push(Step { joint: joint.into(), written: command.into(), read });
+        }
+    }
+    all
+}
+
+/// A command that only sets a variable.
+fn assignment(command: &str) -> Option<(&str, &str)> {
+    let command =
+        ["export ", "local ", "readonly "].iter().find_map(|word| command.strip_prefix(word)).unwrap_or(command);
+    let (name, text) = command.split_once('=').filter(|_| is_assignment(command))?;
+    let is_one = text.starts_with(['"', '\'']) || !text.contains(char::is_whitespace);
+    is_one.then_some((name, text))
+}
+
+/// A command with `$NAME` and `${NAME}` replaced.
+fn put_in(command: &str, known: &BTreeMap<String, String>) -> String {
+    known.iter().fold(command.to_owned(), |text, (name, value)| super::downward::in_shell(&text, name, value))
+}
+
+/// A script, and the variables that it sees.
+type InShell<'a> = (&'a str, &'a BTreeMap<String, String>);
+
+/// Whether a probe, which is there to look, writes what the old one did not write.
+fn writes_more((old, old_env): InShell<'_>, (new, new_env): InShell<'_>) -> bool {
+    let old = steps(old, old_env);
+    let writes = |step: &Step| {
+        program(&step.read).first().is_some_and(|tool| WRITERS.contains(&base(tool))) || step.read.contains('>')
+    };
+    steps(new, new_env).iter().any(|step| writes(step) && !old.iter().any(|old| old.read == step.read))
+}
+
+/// Whether two scripts do the same to data, in the same order.
+fn is_harmless_change((old, old_env): InShell<'_>, (new, new_env): InShell<'_>) -> bool {
+    let (old, new) = (steps(old, old_env), steps(new, new_env));
+    let programs = |steps: &[Step]| -> BTreeSet<String> {
+        steps.iter().filter_map(|step| started(&step.read)).map(str::to_owned).collect()
+    };
+    let (was, is) = (programs(&old), programs(&new));
+    // The same program with other arguments, or one that the image started by itself: what it is told of the data is judged elsewhere.
+    let is_program =
+        |step: &&Step| started(&step.read).is_some_and(|tool| (was == is || was.is_empty()) && !TOOLS.contains(&tool));
+    let (old, new) = (old.iter().filter(|step| !is_program(step)), new.iter().filter(|step| !is_program(step)));
+    let (old, new): (Vec<_>, Vec<_>) = (old.collect(), new.collect());
+    old.len() == new.len() && old.iter().zip(&new).all(|(old, new)| old.is_same(new))
+}
+
+/// Whether commands only wait, write to the screen, make a folder or hand files over.
+pub(super) fn is_harmless(script: &str) -> bool {
+    const HARMLESS: [&str; 21] = [
+        "sleep", "echo", "printf", "true", ":", "set", "umask", "ulimit", "date", "id", "ls", "mkdir", "chown",
+        "chmod", "chgrp", "setfacl", "wait", "export", "local", "readonly", "trap",
+    ];
+    commands(script).all(|(_, command)| {
+        let mut words = command.split_whitespace().skip_while(|word| is_assignment(word));
+        let tool = words.find(|word| *word != "exec").map(base);
+        // What a trap runs is a script of its own.
+        let is_tool = tool.is_none_or(|tool| HARMLESS.contains(&tool) && (tool != "trap" || is_quiet_trap(command)));
+        is_tool && !command.contains(['>', '`']) && !command.contains("$(")
+    })
+}
+
+/// A trap that only ends the shell, or starts nothing.
+fn is_quiet_trap(command: &str) -> bool {
+    ["trap 'exit 0'", "trap \"exit 0\"", "trap - ", "trap '' "].iter().any(|quiet| command.starts_with(quiet))
+}
+
+fn is_assignment(word: &str) -> bool {
+    word.split_once('=')
+        .is_some_and(|(name, _)| !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn env(text: &str) -> BTreeMap<String, String> {
+        text.split_whitespace().filter_map(|word| word.split_once('=')).map(|(a, b)| (a.into(), b.into())).collect()
+    }
+
+    #[test]
+    fn a_change_of_a_script_is_judged_by_its_commands() {
+        let none = env("");
+        let script = "mkdir -p /data\ntest -s /data/db || initdb /data/db\nexec server --data /data/db";
+        for (from, to, is_harmless) in [
+            ("mkdir", "echo starting\nmkdir", true),
+            ("mkdir", "echo starting >&2\nmkdir", true),
+            ("exec server", "sleep 5; exec server --quiet", true),
+            ("exec server", "exec gosu db server --quiet", true),
+            ("mkdir -p /data", "mkdir -p /data && chown -R 1:1 /data", true),
+            ("mkdir", "LEVEL=debug\nmkdir", true),
+            ("# none", "", true),
+            ("exec", "rm -rf /data/*; exec", false),
+            ("exec server", "exec rm -rf", false),
+            ("exec server", "exec env A=1 rm -rf", false),
+            ("exec server", "exec other", false),
+            ("test -s /data/db || ", "", false),
+            ("||", "&&", false),
+            ("mkdir", "echo > /data/db\nmkdir", false),
+            ("mkdir", "A=1 /bin/wipe /data\nmkdir", false),
+        ] {
+            let changed = script.replace(from, to);
+            assert_eq!(is_harmless_change((script, &none), (&changed, &none)), is_harmless, "{to}");
+        }
+    }
+
+    #[test]
+    fn what_a_shell_puts_in_counts_and_so_does_the_order() {
+        let is_same =
+            |old: (&str, &str), new: (&str, &str)| is_harmless_change((old.0, &env(old.1)), (new.0, &env(new.1)));
+        let clean = "rm -rf \"$CLEAN\"/*\nexec server";
+        assert!(!is_same((clean, "CLEAN=/tmp"), (clean, "CLEAN=/data")), "a variable of the container");
+        assert!(is_same((clean, "CLEAN=/tmp LEVEL=info"), (clean, "CLEAN=/tmp LEVEL=debug")));
+        let set = |to: &str| format!("CLEAN={to}\n{clean}");
+        assert!(!is_same((&set("/tmp"), ""), (&set("$DATA"), "DATA=/data")), "a variable of the script");
+        let (first, last) = ("D=/tmp\nrm -rf $D/*\nD=/data\nexec s", "D=/tmp\nD=/data\nrm -rf $D/*\nexec s");
+        assert!(!is_same((first, ""), (last, "")), "the order");
+        let java = "java $OPTS -jar a.jar";
+        assert!(is_same((java, "OPTS=-Xmx1g"), (java, "OPTS=-Xmx2g")), "a server's settings");
+        assert!(
+            !is_same(("exec sh -c 'sleep 1'", ""), ("exec sh -c 'rm -rf /d'", "")),
+            "the same shell, another script"
+        );
+    }
+
+    #[test]
+    fn a_file_is_a_script_where_something_runs_it() {
+        for (script, is) in [
+            ("exec /bin/sh /scripts/start", true),
+            ("exec /scripts/start --port 1", true),
+            (". /scripts/start", true),
+            ("exec bash -e \"/scripts/start\"", true),
+            ("exec server --config /scripts/start", false),
+            ("exec /scripts/starter", false),
+        ] {
+            assert_eq!(runs(script, "start"), is, "{script}");
+        }
+        assert!(has_suffix("a.sh") && has_suffix("x.py") && !has_suffix("server.conf") && !has_suffix("sh"));
+    }
+}

@@ -1,0 +1,193 @@
+//! Servers of databases that are known by their image alone, whatever the product: which data each opens, as data in
+//! `recipes/servers.yaml`.
+
+use std::sync::OnceLock;
+
+use serde::Deserialize;
+
+use crate::server::{image_name, image_tag};
+
+static TEXT: &str = include_str!("../../../recipes/servers.yaml");
+
+/// The servers that are known.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DataServers {
+    /// The version of this format.
+    #[allow(dead_code, reason = "read so that the file names it")]
+    format: u32,
+    servers: Vec<DataServer>,
+    /// Words of settings of any program that say whether its tables are made anew.
+    pub settings: Vec<String>,
+}
+
+/// A server of a database.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DataServer {
+    /// As people call it.
+    pub name: String,
+    /// The last parts of the names of images that run it; those of one list have the same layout of data.
+    images: Vec<Vec<String>>,
+    opens: Opens,
+    /// The major versions in order, where a major version is no whole number: `8.0`, `8.4`.
+    #[serde(default)]
+    majors: Vec<String>,
+    /// Words of settings that decide which data is used, or whether it is kept.
+    pub settings: Vec<String>,
+    /// Who says so.
+    pub source: String,
+}
+
+/// Of which older versions a server opens data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Opens {
+    /// Of the same major version.
+    Same,
+    /// Of the major version before, too.
+    Next,
+    /// Of all.
+    Later,
+}
+
+/// Whether data of one image is opened by another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DataOpens {
+    /// It is.
+    Yes,
+    /// It is not, with the reason in words.
+    No(String),
+    /// One of the images does not say its version.
+    NotKnown,
+}
+
+impl DataServers {
+    /// Those that Portolan brings along.
+    ///
+    /// # Panics
+    /// Where the file is not usable, which a test of this crate would have seen.
+    #[must_use]
+    pub fn builtin() -> &'static Self {
+        static KNOWN: OnceLock<DataServers> = OnceLock::new();
+        KNOWN.get_or_init(|| match serde_saphyr::from_str(TEXT) {
+            Ok(known) => known,
+            Err(error) => panic!("recipes/servers.yaml: {error}"),
+        })
+    }
+
+    /// The server that an image runs.
+    #[must_use]
+    pub fn of_image(&self, image: &str) -> Option<&DataServer> {
+        self.servers.iter().find(|server| server.layout(image).is_some())
+    }
+}
+
+impl DataServer {
+    /// Which of its layouts of data an image has.
+    fn layout(&self, image: &str) -> Option<usize> {
+        let last = image_name(image).rsplit('/').next().unwrap_or_default();
+        self.images.iter().position(|images| images.iter().any(|name| name == last))
+    }
+
+    /// Whether the server in `new` opens the data that the one in `old` wrote. Both run this server.
+    #[must_use]
+    pub fn opens(&self, old: &str, new: &str) -> DataOpens {
+        if self.layout(old) != self.layout(new) {
+            return DataOpens::No(format!("{} lays its data out in another way than {}", last(new), last(old)));
+        }
+        if image_tag(old).is_some() && old.rsplit(':').next() == new.rsplit(':').next() {
+            return DataOpens::Yes;
+        }
+        let (Some(was), Some(will)) = (self.version(old), self.version(new)) else { return DataOpens::NotKnown };
+        let name = &self.name;
+        let text = |version: &Version| version.text.clone();
+        if (will.major, &will.rest) < (was.major, &was.rest) {
+            return DataOpens::No(format!("{name} {} does not open data of the later {}", text(&will), text(&was)));
+        }
+        let steps = will.major - was.major;
+        match self.opens {
+            Opens::Same if steps > 0 => {
+                DataOpens::No(format!("{name} {} does not open data of {} as it is", text(&will), text(&was)))
+            }
+            Opens::Next if steps > 1 => DataOpens::No(format!(
+                "{name} goes one major version at a time: {} does not open data of {}",
+                text(&will),
+                text(&was)
+            )),
+            _ => DataOpens::Yes,
+        }
+    }
+
+    /// What an image's tag says of the version.
+    fn version(&self, image: &str) -> Option<Version> {
+        let tag = image_tag(image)?;
+        // `pg16`, `2.17.2-pg16`: the server's own version is behind the letters.
+        let tag = tag.rsplit_once("pg").map_or(tag, |(_, after)| after).trim_start_matches('v');
+        let end = tag.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(tag.len());
+        let text = tag[..end].trim_matches('.').to_owned();
+        let numbers: Vec<u64> = text.split('.').map_while(|part| part.parse().ok()).collect();
+        let first = *numbers.first()?;
+        if self.majors.is_empty() {
+            return Some(Version { text, major: first, rest: numbers[1..].to_vec() });
+        }
+        // A major version of two numbers; between two of those that are known, as one behind the lower.
+        let pair = |text: &str| -> Vec<u64> { text.split('.').filter_map(|part| part.parse().ok()).collect() };
+        let below = self.majors.iter().filter(|known| pair(known) <= numbers[..numbers.len().min(2)].to_vec()).count();
+        Some(Version { text, major: below as u64, rest: numbers })
+    }
+}
+
+/// A version, by what counts.
+struct Version {
+    text: String,
+    major: u64,
+    rest: Vec<u64>,
+}
+
+fn last(image: &str) -> &str {
+    image_name(image).rsplit('/').next().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_opens_what_its_documentation_says() {
+        let known = DataServers::builtin();
+        assert_eq!(known.format, 1);
+        for (old, new, opens) in [
+            ("postgres:15", "postgres:15.4-alpine", true),
+            ("docker.io/library/postgres:15.3", "mirror.example:5000/postgres:15.10", true),
+            ("postgres:15", "postgres:16", false),
+            ("bitnami/postgresql:15", "postgres:15", false),
+            ("timescale/timescaledb:2.14.2-pg15", "timescale/timescaledb:2.17.0-pg15", true),
+            ("timescale/timescaledb:2.14.2-pg15", "timescale/timescaledb:2.14.2-pg16", false),
+            ("mysql:8.0.36", "mysql:8.4.1", true),
+            ("mysql:5.7", "mysql:8.4", false),
+            ("mysql:8.0", "mysql:9.2", false),
+            ("mysql:8.4", "mysql:9.2", true),
+            ("etcd:3.4.27", "etcd:3.6.1", false),
+            ("etcd:v3.5.9", "etcd:v3.6.1", true),
+            ("mysql:8.0", "mysql:5.7", false),
+            ("mysql:8.0.30", "mysql:8.0.28", false),
+            ("mariadb:10.6", "mariadb:11.4", true),
+            ("mongo:4.4", "mongo:7.0", false),
+            ("mongo:6.0", "mongo:7.0", true),
+            ("redis:6.2", "redis:8", true),
+            ("redis:8", "redis:7", false),
+            ("elasticsearch:7.17.0", "elasticsearch:9.0.0", false),
+            ("elasticsearch:7.17.0", "elasticsearch:8.17.0", true),
+            ("redis@sha256:aa", "redis@sha256:aa", true),
+        ] {
+            let server = known.of_image(old).unwrap_or_else(|| panic!("{old} is not known"));
+            let is_open = server.opens(old, new) == DataOpens::Yes || old == new;
+            assert_eq!(is_open, opens, "{old} -> {new}: {:?}", server.opens(old, new));
+        }
+        let postgres = known.of_image("postgres:15").expect("known");
+        assert_eq!(postgres.opens("postgres:15", "postgres:latest"), DataOpens::NotKnown);
+        assert!(known.of_image("grafana/grafana:10").is_none());
+        assert!(known.of_image("x/postgres-exporter:1").is_none());
+    }
+}
