@@ -221,7 +221,7 @@ codes! {
     HelmPending = 306, NeedsPerson, "a release record is pending and no helm of this run holds it",
         "somebody else upgrades this release, or a helm was killed", "wait for that helm to end; the finding names the record";
     ManifestDiffers = 307, NeedsPerson, "helm stored something else than was planned",
-        "what was rehearsed is not what was applied", "compare the objects named";
+        "what was rehearsed is not what was applied", "compare the objects named with helm get manifest; the release is upgraded, and portolan verify looks at its volumes and rows";
     TimedOut = 308, NeedsPerson, "what was waited for did not come in time",
         "the run does not go on without it", "see what holds it up; running it again waits again";
     Contended = 309, NeedsPerson, "an object changes whenever Portolan is about to write it",

@@ -334,9 +334,15 @@ pub(crate) fn ways_on(plan: &Plan, finding: &portolan_model::Finding, step: usiz
         let note = format!("looks again at step {step}");
         ways.push((format!("portolan apply {}", run.short()), note));
     }
-    if finding.code == Code::HelmFailed {
-        let note = "checks everything where the plan's helm command was run by hand";
-        ways.push((format!("portolan verify {}", run.short()), note.into()));
+    let verify = |note: &str| (format!("portolan verify {}", run.short()), note.to_owned());
+    match finding.code {
+        Code::HelmFailed => ways.push(verify("checks everything where the plan's helm command was run by hand")),
+        // The release stays as it is, however often the step looks at it.
+        Code::ManifestDiffers => {
+            ways.pop();
+            ways.push(verify("checks volumes and database of what helm deployed"));
+        }
+        _ => {}
     }
     ways
 }

@@ -63,7 +63,7 @@ impl<'a> Use<'a> {
 
     /// The container's image, without tag and digest.
     pub(super) fn image(&self) -> &'a str {
-        portolan_recipe::image_name(self.container.json.get("image").and_then(Value::as_str).unwrap_or_default())
+        image(self.container)
     }
 
     /// The pod's volumes that are the PVC.
@@ -133,9 +133,20 @@ impl Workloads {
                 }
                 continue;
             };
-            pair(volume, before, (name, after), &mut pairs, &mut left);
+            let goes = |old: &Use<'_>| self.goes_elsewhere(old);
+            pair(volume, before, (name, after, &goes), &mut pairs, &mut left);
         }
         (pairs, left)
+    }
+
+    /// Whether a workload that is new runs the image of a container.
+    fn goes_elsewhere(&self, old: &Use<'_>) -> bool {
+        let is_new = |name: &&Ref| !self.before.contains_key(*name);
+        let runs = |template: PodTemplate<'_>| {
+            template.containers().any(|container| image(container) == old.image() && !old.image().is_empty())
+        };
+        let new = self.after.iter().filter(|(name, _)| is_new(name)).filter_map(|(_, object)| PodTemplate::of(object));
+        new.into_iter().any(runs)
     }
 
     /// The workload of the same name, else one that is new to the PVC.
@@ -147,6 +158,10 @@ impl Workloads {
         let is_new = |name: &Ref| self.before.get(name).is_none_or(|before| !mounts(before));
         self.after.iter().find(|(name, object)| is_new(name) && mounts(object))
     }
+}
+
+fn image(container: Container<'_>) -> &str {
+    portolan_recipe::image_name(container.json.get("image").and_then(Value::as_str).unwrap_or_default())
 }
 
 /// Whether a workload's pods go on running. Jobs and `CronJob`s copy data; they are not where a program expects its own.
@@ -202,7 +217,7 @@ fn runs_beside(container: Container<'_>) -> bool {
 fn pair<'a>(
     volume: &'a Volume,
     before: Vec<Use<'a>>,
-    (name, after): (&'a Ref, &'a Object),
+    (name, after, goes): (&'a Ref, &'a Object, &dyn Fn(&Use<'a>) -> bool),
     pairs: &mut Vec<Pair<'a>>,
     left: &mut Vec<Left<'a>>,
 ) {
@@ -232,7 +247,8 @@ fn pair<'a>(
             None => true,
         });
     }
-    // A second container goes without harm: the first one has the data. One that stays, and wrote there, looks for it elsewhere.
+    // A second container goes without harm: the first one has the data. One that wrote there, and stays or comes back in another
+    // workload, looks for it elsewhere.
     let is_mounted = pairs.len() > known;
     let same_of = |old: &Use<'_>| template.containers().find(|new| new.name == old.container.name);
     let wrote = |old: &Use<'_>| {
@@ -240,7 +256,9 @@ fn pair<'a>(
             .iter()
             .any(|mount| !mount.is_read_only && !is_aside(mount.mount.path) && !is_aside(mount.mount.sub_path))
     };
-    open.retain(|old| old.container.name == first || !is_mounted || (same_of(old).is_some() && wrote(old)));
+    open.retain(|old| {
+        old.container.name == first || !is_mounted || (wrote(old) && (same_of(old).is_some() || goes(old)))
+    });
     for old in open {
         let same = same_of(&old);
         let field = same.map_or_else(|| "/containers".to_owned(), |same| format!("{}/volumeMounts", same.pointer()));
