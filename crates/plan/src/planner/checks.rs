@@ -11,6 +11,7 @@ mod hooks;
 mod identity;
 mod keys;
 mod left_out;
+mod left_over;
 mod needs;
 mod newcomers;
 mod numbers;
@@ -56,6 +57,7 @@ pub(super) fn of_hop(context: &HopContext<'_>) -> Report {
     servers::check(context, &workloads, &mut report);
     numbers::check(context, &mut report);
     left_out::check(context, &mut report);
+    left_over::check(context, &workloads, &mut report);
     effect::check(context, &mut report);
     heading::check(context, &mut report);
     report.merge();

@@ -160,6 +160,9 @@ impl Workloads {
     }
 }
 
+/// Whether a container's program comes back in another workload.
+type Goes<'a> = dyn Fn(&Use<'a>) -> bool + 'a;
+
 fn image(container: Container<'_>) -> &str {
     portolan_recipe::image_name(container.json.get("image").and_then(Value::as_str).unwrap_or_default())
 }
@@ -217,7 +220,7 @@ fn runs_beside(container: Container<'_>) -> bool {
 fn pair<'a>(
     volume: &'a Volume,
     before: Vec<Use<'a>>,
-    (name, after, goes): (&'a Ref, &'a Object, &dyn Fn(&Use<'a>) -> bool),
+    (name, after, goes): (&'a Ref, &'a Object, &Goes<'a>),
     pairs: &mut Vec<Pair<'a>>,
     left: &mut Vec<Left<'a>>,
 ) {
