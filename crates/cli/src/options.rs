@@ -220,3 +220,27 @@ pub(crate) fn quoted(word: &str) -> String {
         format!("'{}'", word.replace('\'', "'\\''"))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_made_a_plan_is_typed_again_without_credentials() {
+        let target = UpgradeOptions {
+            via: vec!["2.13".into(), "2.16".into()],
+            values: vec!["my values.yaml".into()],
+            set: vec!["a.b=1,c=x y".into(), "db.password=geheim".into(), "a=1,db.password=ge,heim".into()],
+            set_string: vec!["tag=1.20".into()],
+            accept: vec!["PL249".into()],
+            reason: Some("it's ours".into()),
+            ..UpgradeOptions::default()
+        };
+        assert_eq!(
+            planning(&target),
+            "--via 2.13,2.16 -f 'my values.yaml' --set 'a.b=1,c=x y' --set db.password=\"$VALUE\" --set \"$VALUES\" \
+             --set-string tag=1.20 --accept PL249 --reason 'it'\\''s ours'"
+        );
+        assert_eq!(planning(&UpgradeOptions::default()), "");
+    }
+}
