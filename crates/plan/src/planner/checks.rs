@@ -16,6 +16,7 @@ mod numbers;
 mod paths;
 mod place;
 mod programs;
+mod rights;
 mod secrets;
 mod uses;
 
@@ -46,6 +47,7 @@ pub(super) fn of_hop(context: &HopContext<'_>) -> Report {
     secrets::check(context, &workloads, &mut report);
     identity::check(context, &workloads, &mut report);
     hooks::check(context, &workloads, &mut report);
+    rights::check(context, &workloads, &mut report);
     needs::check(context, &mut report);
     keys::check(context, &mut report);
     database::check(context, &workloads, &mut report);

@@ -17,6 +17,7 @@ mod programs;
 mod protect;
 mod refusals;
 mod renders;
+mod rights;
 mod secrets;
 mod store;
 mod taken;
