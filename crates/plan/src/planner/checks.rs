@@ -12,12 +12,14 @@ mod keys;
 mod left_out;
 mod needs;
 mod newcomers;
+mod node;
 mod numbers;
 mod paths;
 mod place;
 mod programs;
 mod rights;
 mod secrets;
+mod source;
 mod uses;
 
 use std::collections::BTreeMap;
@@ -48,6 +50,7 @@ pub(super) fn of_hop(context: &HopContext<'_>) -> Report {
     identity::check(context, &workloads, &mut report);
     hooks::check(context, &workloads, &mut report);
     rights::check(context, &workloads, &mut report);
+    node::check(context, &workloads, &mut report);
     needs::check(context, &mut report);
     keys::check(context, &mut report);
     database::check(context, &workloads, &mut report);

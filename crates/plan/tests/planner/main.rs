@@ -10,6 +10,7 @@ mod identity;
 mod keys;
 mod lints;
 mod newcomers;
+mod node;
 mod old_values;
 mod paths;
 mod place;

@@ -7,6 +7,7 @@ use portolan_helm_compat::hooks::{self, Hook};
 use portolan_kube_facts::{PodTemplate, claim_mounts, volumes_of_claim};
 use portolan_model::{Code, Finding, HookDeletePolicy, HookEvent, Ref, Unmodelled, Volume};
 
+use super::node;
 use super::rights::{self, Place, Rights};
 use super::uses::Workloads;
 use super::{HopContext, Report};
@@ -40,7 +41,7 @@ impl Reach<'_> {
         let (field, reason) = self
             .is_storage()
             .or_else(|| self.mounts())
-            .or_else(|| self.on_node())
+            .or_else(|| node::of_hook(self.context, self.hook.object, self.volume))
             .or_else(|| self.own())
             .or_else(|| self.may(rights))?;
         Some(Unmodelled {
@@ -69,25 +70,6 @@ impl Reach<'_> {
         claim_mounts(self.hook.object, &self.volume.claim).first()?;
         let at = template.volumes().position(|json| json["name"] == volume).unwrap_or(0);
         Some((format!("{}/volumes/{at}", template.pointer), "it mounts the PVC".into()))
-    }
-
-    /// A folder of the node that holds the volume, or lies in it.
-    fn on_node(&self) -> Option<(String, String)> {
-        let volume = self.context.before.objects.get(self.volume.volume.as_ref()?)?;
-        let its = ["/spec/hostPath/path", "/spec/local/path"].iter().find_map(|path| volume.at(path)?.as_str())?;
-        let template = PodTemplate::of(self.hook.object)?;
-        let covers = |a: &str, b: &str| {
-            b.trim_end_matches('/')
-                .strip_prefix(a.trim_end_matches('/'))
-                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-        };
-        template.volumes().enumerate().find_map(|(at, json)| {
-            let path = json.pointer("/hostPath/path")?.as_str()?;
-            (covers(path, its) || covers(its, path)).then(|| {
-                let reason = format!("it mounts {path} of the node, and the volume lies at {its}");
-                (format!("{}/volumes/{at}/hostPath/path", template.pointer), reason)
-            })
-        })
     }
 
     /// Its own object is the workload that mounts the PVC, or an owner of the PVC: helm deletes it before it makes it anew.
