@@ -20,6 +20,7 @@ mod programs;
 mod rights;
 mod secrets;
 mod source;
+mod unclaimed;
 mod uses;
 
 use std::collections::BTreeMap;
@@ -51,6 +52,7 @@ pub(super) fn of_hop(context: &HopContext<'_>) -> Report {
     hooks::check(context, &workloads, &mut report);
     rights::check(context, &workloads, &mut report);
     node::check(context, &workloads, &mut report);
+    unclaimed::check(context, &workloads, &mut report);
     needs::check(context, &mut report);
     keys::check(context, &mut report);
     database::check(context, &workloads, &mut report);

@@ -22,5 +22,6 @@ mod rights;
 mod secrets;
 mod store;
 mod taken;
+mod unclaimed;
 mod values;
 mod without;
