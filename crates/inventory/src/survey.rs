@@ -5,13 +5,14 @@
 
 mod questions;
 mod records;
+mod rights;
 mod volumes;
 mod workloads;
 
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use crate::credential::KnownSecrets;
@@ -142,7 +143,10 @@ pub fn conclude(
     let records = records::of_release(answers, release)?;
     let record = &records.newest;
     let keys_only = |docs: Vec<Object>| docs.iter().map(redact::secret_keys_only).collect();
-    let (objects, secrets) = objects(answers);
+    let (mut objects, secrets) = objects(answers);
+    let places = rights::places(release, &records.docs);
+    let stored: BTreeSet<Ref> = records.docs.iter().filter_map(Object::name).collect();
+    objects.retain(|name, object| stored.contains(name) || !rights::is_of_others(object, &places));
     let coverage = coverage(answers);
     let cluster = cluster(release, answers, &objects, server, user)?;
     let taken = match answers.get(&SurveyQuery::Server) {

@@ -27,14 +27,23 @@ impl Rule<'_> {
     /// Whether the rule allows one of the verbs on a resource of this name. A rule in a namespace allows nothing on the
     /// cluster's own resources but on that namespace itself.
     #[must_use]
-    pub fn allows(&self, verbs: &[&str], (group, resource): (&str, &str), name: &str) -> bool {
-        let words = |key: &str| crate::list(self.json, key).iter().filter_map(Value::as_str);
-        let has = |key: &str, wanted: &str| words(key).any(|word| word == "*" || word == wanted);
-        let names: Vec<&str> = words("resourceNames").collect();
+    pub fn allows(&self, verbs: &[&str], resource: (&str, &str), name: &str) -> bool {
+        let names: Vec<&str> = self.words("resourceNames").collect();
+        self.allows_some(verbs, resource) && (names.is_empty() || names.contains(&name))
+    }
+
+    /// As [`Self::allows`], for a resource of any name.
+    #[must_use]
+    pub fn allows_some(&self, verbs: &[&str], (group, resource): (&str, &str)) -> bool {
+        let has = |key: &str, wanted: &str| self.words(key).any(|word| word == "*" || word == wanted);
+        let of_any = resource.split_once('/').map(|(_, part)| format!("*/{part}"));
         verbs.iter().any(|verb| has("verbs", verb))
             && has("apiGroups", group)
-            && has("resources", resource)
-            && (names.is_empty() || names.contains(&name))
+            && (has("resources", resource) || of_any.is_some_and(|wanted| has("resources", &wanted)))
+    }
+
+    fn words(&self, key: &str) -> impl Iterator<Item = &str> {
+        crate::list(self.json, key).iter().filter_map(Value::as_str)
     }
 }
 
@@ -52,12 +61,14 @@ pub fn grants<'a>(account: &Ref, objects: &[&'a Object]) -> Vec<Grant<'a>> {
                 && object.text("/metadata/name") == name
                 && (kind == "ClusterRole" || Some(object.text("/metadata/namespace")) == namespace)
         };
-        match objects.iter().find(is_role) {
-            Some(role) => {
-                let rules = role.list("/rules").iter().map(|json| Grant::Rule(Rule { json, role, namespace }));
-                all.extend(rules);
-            }
-            None => all.push(Grant::UnknownRole(name, binding)),
+        // The role of before and that of after may both be among them.
+        let roles: Vec<&Object> = objects.iter().filter(is_role).copied().collect();
+        if roles.iter().all(|role| is_put_together(role)) {
+            all.push(Grant::UnknownRole(name, binding));
+        }
+        for role in roles {
+            let rules = role.list("/rules").iter();
+            all.extend(rules.map(|json| Grant::Rule(Rule { json, role, namespace })));
         }
     }
     all
@@ -65,6 +76,23 @@ pub fn grants<'a>(account: &Ref, objects: &[&'a Object]) -> Vec<Grant<'a>> {
 
 fn is_of_rbac(object: &Object, kinds: &[&str]) -> bool {
     object.text("/apiVersion").starts_with("rbac.authorization.k8s.io/") && kinds.contains(&object.text("/kind"))
+}
+
+/// Whether a controller puts the rules of a ClusterRole together out of others, and has not done so here.
+fn is_put_together(role: &Object) -> bool {
+    role.at("/aggregationRule").is_some() && role.list("/rules").is_empty()
+}
+
+/// Whether a binding can concern the ServiceAccounts of a namespace.
+#[must_use]
+pub fn binds_accounts_of(binding: &Object, namespace: &str) -> bool {
+    let account = |name: &str| Ref::new("", "ServiceAccount", namespace, name);
+    let prefix = format!("system:serviceaccount:{namespace}:");
+    binding.list("/subjects").iter().any(|subject| {
+        let name = subject.get("name").and_then(Value::as_str).unwrap_or_default();
+        let name = name.strip_prefix(&prefix).unwrap_or(name);
+        is_subject(subject, &account(name), binding)
+    })
 }
 
 fn is_subject(subject: &Value, account: &Ref, binding: &Object) -> bool {
@@ -91,6 +119,32 @@ mod tests {
         let mut json = json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": kind, "metadata": {"name": name, "namespace": namespace}});
         json.as_object_mut().expect("a map").extend(more.as_object().expect("a map").clone());
         Object::new(json)
+    }
+
+    #[test]
+    fn every_role_of_the_name_counts_and_an_empty_aggregate_is_not_known() {
+        let account = Ref::new("", "ServiceAccount", "ns", "hook");
+        let bound = json!({"subjects": [{"kind": "ServiceAccount", "name": "hook"}], "roleRef": {"kind": "ClusterRole", "name": "r"}});
+        let binding = object("RoleBinding", "ns", "b", &bound);
+        let role = |more: Value| object("ClusterRole", "", "r", &more);
+        let (old, new) = (role(json!({"rules": [{"verbs": ["get"]}]})), role(json!({"rules": [{"verbs": ["list"]}]})));
+        assert_eq!(grants(&account, &[&old, &new, &binding]).len(), 2);
+        let sum = role(json!({"aggregationRule": {"clusterRoleSelectors": []}}));
+        assert!(matches!(grants(&account, &[&sum, &binding])[..], [Grant::UnknownRole("r", _)]));
+        assert!(matches!(grants(&account, &[&sum, &old, &binding])[..], [Grant::Rule(_)]));
+    }
+
+    #[test]
+    fn a_binding_that_can_concern_a_namespace_is_known() {
+        let of = |subject: Value| {
+            binds_accounts_of(&object("ClusterRoleBinding", "", "b", &json!({"subjects": [subject]})), "ns")
+        };
+        assert!(of(json!({"kind": "ServiceAccount", "name": "x", "namespace": "ns"})));
+        assert!(of(json!({"kind": "User", "name": "system:serviceaccount:ns:x"})));
+        assert!(of(json!({"kind": "Group", "name": "system:serviceaccounts"})));
+        assert!(!of(json!({"kind": "ServiceAccount", "name": "x", "namespace": "other"})));
+        assert!(!of(json!({"kind": "User", "name": "system:serviceaccount:other:x"})));
+        assert!(!of(json!({"kind": "Group", "name": "system:masters"})) && !of(json!({"kind": "User", "name": "ns"})));
     }
 
     #[test]
@@ -134,5 +188,9 @@ mod tests {
         assert!(rule.allows(&["patch", "delete"], claims, "a"));
         assert!(!rule.allows(&["patch"], claims, "a") && !rule.allows(&["delete"], claims, "b"));
         assert!(!rule.allows(&["delete"], ("apps", "persistentvolumeclaims"), "a"));
+        assert!(rule.allows_some(&["delete"], claims) && !rule.allows_some(&["patch"], claims));
+        let json = json!({"apiGroups": [""], "resources": ["*/exec"], "verbs": ["create"]});
+        let rule = Rule { json: &json, role: &role, namespace: None };
+        assert!(rule.allows(&["create"], ("", "pods/exec"), "") && !rule.allows(&["create"], ("", "pods"), ""));
     }
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use portolan_model::{Answer, Object, Ref, ReleaseId, SurveyQuery};
 
-use super::{items, records};
+use super::{items, records, rights};
 
 /// Kinds that hold data, or whose pods may mount it, and what makes these: group and kind. They are listed in every namespace
 /// that matters.
@@ -23,7 +23,8 @@ const STORAGE: [(&str, &str); 8] = [
 const NAMESPACED: [(&str, &str); 4] = [("", "ConfigMap"), ("", "Secret"), ("", "Service"), ("", "ServiceAccount")];
 
 /// Kinds of the whole cluster that are always listed.
-const CLUSTER: [(&str, &str); 2] = [("", "PersistentVolume"), ("storage.k8s.io", "StorageClass")];
+const CLUSTER: [(&str, &str); 3] =
+    [("", "PersistentVolume"), ("storage.k8s.io", "StorageClass"), (rights::GROUP, "ClusterRoleBinding")];
 
 pub(super) const OPENSHIFT: &str = "config.openshift.io";
 
@@ -51,15 +52,15 @@ pub fn first(release: &ReleaseId) -> Vec<SurveyQuery> {
         SurveyQuery::Get(namespace("kube-system")),
         SurveyQuery::Get(namespace(&release.namespace)),
     ];
-    let kinds = STORAGE.iter().chain(&NAMESPACED);
+    let kinds = STORAGE.iter().chain(&NAMESPACED).chain(&rights::BINDING);
     asks.extend(kinds.map(|(group, kind)| list(group, kind, &release.namespace)));
     asks.extend(CLUSTER.iter().map(|(group, kind)| list(group, kind, "")));
     asks
 }
 
 /// The questions that the answers so far raise; none when all is asked: the platform, routes, the kinds and namespaces of the
-/// stored manifest, the custom resources of its `CustomResourceDefinition`s, and who owns PVCs and workloads. Groups that the
-/// server does not have are left out.
+/// stored manifest, the custom resources of its `CustomResourceDefinition`s, who owns PVCs and workloads, and the roles of their
+/// accounts. Groups that the server does not have are left out.
 #[must_use]
 pub fn further(answers: &BTreeMap<SurveyQuery, Answer>, release: &ReleaseId) -> Vec<SurveyQuery> {
     let groups: BTreeSet<&str> = match answers.get(&SurveyQuery::Server) {
@@ -85,8 +86,9 @@ pub fn further(answers: &BTreeMap<SurveyQuery, Answer>, release: &ReleaseId) -> 
         });
     }
     for namespace in namespaces(&docs) {
-        asks.extend(STORAGE.iter().map(|(group, kind)| list(group, kind, &namespace)));
+        asks.extend(STORAGE.iter().chain(&rights::BINDING).map(|(group, kind)| list(group, kind, &namespace)));
     }
+    asks.extend(rights::roles(answers, &rights::places(release, &docs)));
     asks.extend(custom_resources(answers, &docs));
     asks.extend(owners(answers));
     let served = |ask: &SurveyQuery| match ask {
@@ -140,7 +142,8 @@ fn is_answered(answers: &BTreeMap<SurveyQuery, Answer>, ask: &SurveyQuery) -> bo
         || match ask {
             SurveyQuery::Get(name) => {
                 let in_namespace = list(name.group(), name.kind(), name.namespace());
-                is_there(&list(name.group(), name.kind(), ""))
+                let of_cluster = answers.get(&list(name.group(), name.kind(), ""));
+                matches!(of_cluster, Some(Answer::Items(_) | Answer::NotServed))
                     || matches!(answers.get(&in_namespace), Some(Answer::Items(_)))
             }
             SurveyQuery::List { group, kind, .. } => {

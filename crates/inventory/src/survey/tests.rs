@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::*;
 
 mod records;
+mod rights;
 mod saved;
 mod storage;
 

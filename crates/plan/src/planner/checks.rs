@@ -14,13 +14,17 @@ mod left_out;
 mod left_over;
 mod needs;
 mod newcomers;
+mod node;
 mod numbers;
 mod paths;
 mod place;
 mod programs;
+mod rights;
 mod scripts;
 mod secrets;
 mod servers;
+mod source;
+mod unclaimed;
 mod uses;
 
 use std::collections::BTreeMap;
@@ -50,6 +54,9 @@ pub(super) fn of_hop(context: &HopContext<'_>) -> Report {
     secrets::check(context, &workloads, &mut report);
     identity::check(context, &workloads, &mut report);
     hooks::check(context, &workloads, &mut report);
+    rights::check(context, &workloads, &mut report);
+    node::check(context, &workloads, &mut report);
+    unclaimed::check(context, &workloads, &mut report);
     needs::check(context, &mut report);
     keys::check(context, &mut report);
     anew::check(context, &mut report);

@@ -48,6 +48,11 @@ pub(super) fn knows_place(context: &HopContext<'_>, workload: &Ref, container: &
         .is_some_and(|(old, new)| directory::is_known(&old) && directory::is_known(&new))
 }
 
+/// Where the data of a known database lies before a hop, if that goes with its pod.
+pub(super) fn without_claim(context: &HopContext<'_>, workload: &Ref, container: &str) -> Option<String> {
+    servers(context, workload, container).and_then(|(old, _)| directory::without_claim(&old))
+}
+
 /// Whether a container runs a known database's server before and after a hop, so that its user is compared here.
 pub(super) fn judges_user(context: &HopContext<'_>, workload: &Ref, container: &str) -> bool {
     servers(context, workload, container).is_some()

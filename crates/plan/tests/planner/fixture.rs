@@ -238,10 +238,10 @@ fn installed(chart: &ChartId, config: Value, claim: &str) -> Fixture {
         hosts: Vec::new(),
         classes: Vec::new(),
         objects,
-        coverage: ["PersistentVolumeClaim", "Pod", "StatefulSet", "Deployment", "Secret"]
+        coverage: ["PersistentVolumeClaim", "Pod", "StatefulSet", "Deployment", "Secret", "RoleBinding"]
             .map(|kind| (kind, NS))
             .into_iter()
-            .chain([("StorageClass", "")])
+            .chain([("StorageClass", ""), ("ClusterRoleBinding", "")])
             .map(|(kind, namespace)| Scope { kind: kind.into(), namespace: namespace.into() })
             .map(|scope| ScopeCoverage { scope, coverage: Coverage::Complete })
             .collect(),

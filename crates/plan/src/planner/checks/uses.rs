@@ -98,6 +98,16 @@ impl Workloads {
         self.before.get(name)
     }
 
+    /// The objects of the release before the hop, and those of after it that lived before.
+    pub(super) fn names_before(&self) -> impl Iterator<Item = &Ref> {
+        self.before.keys()
+    }
+
+    /// Whether a workload's pods go on running. Jobs and `CronJob`s copy data; they are not where a program expects its own.
+    pub(super) fn runs_on(object: &Object) -> bool {
+        PodTemplate::of(object).is_some() && !matches!(object.text("/kind"), "Job" | "CronJob")
+    }
+
     /// An object of the release after the hop.
     pub(super) fn after(&self, name: &Ref) -> Option<&Object> {
         self.after.get(name)
@@ -117,7 +127,7 @@ impl Workloads {
     /// The containers that use a PVC today, each with the one in its place.
     pub(super) fn pairs<'a>(&'a self, volume: &'a Volume) -> (Vec<Pair<'a>>, Vec<Left<'a>>) {
         let (mut pairs, mut left) = (Vec::new(), Vec::new());
-        for (name, object) in self.before.iter().filter(|(_, object)| runs_on(object)) {
+        for (name, object) in self.before.iter().filter(|(_, object)| Self::runs_on(object)) {
             let before = users(name, object, volume);
             if before.is_empty() {
                 continue;
@@ -151,7 +161,7 @@ impl Workloads {
 
     /// The workload of the same name, else one that is new to the PVC.
     fn successor<'a>(&'a self, name: &Ref, volume: &Volume) -> Option<(&'a Ref, &'a Object)> {
-        let mounts = |object: &Object| runs_on(object) && !volumes_of_claim(object, &volume.claim).is_empty();
+        let mounts = |object: &Object| Self::runs_on(object) && !volumes_of_claim(object, &volume.claim).is_empty();
         if let Some((name, object)) = self.after.get_key_value(name) {
             return mounts(object).then_some((name, object));
         }
@@ -165,11 +175,6 @@ type Goes<'a> = dyn Fn(&Use<'a>) -> bool + 'a;
 
 fn image(container: Container<'_>) -> &str {
     portolan_recipe::image_name(container.json.get("image").and_then(Value::as_str).unwrap_or_default())
-}
-
-/// Whether a workload's pods go on running. Jobs and `CronJob`s copy data; they are not where a program expects its own.
-fn runs_on(object: &Object) -> bool {
-    PodTemplate::of(object).is_some() && !matches!(object.text("/kind"), "Job" | "CronJob")
 }
 
 /// Where in a pod's spec the volume is that had the PVC: another PVC may be in its place, or nothing.

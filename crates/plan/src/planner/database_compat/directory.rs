@@ -54,6 +54,11 @@ pub(super) fn is_known(server: &ServerContainer<'_>) -> bool {
     !matches!(place(server), Place::Unknown(_))
 }
 
+/// Where a server's data lies, if that goes with its pod.
+pub(super) fn without_claim(server: &ServerContainer<'_>) -> Option<String> {
+    if let Place::Nowhere(text) = place(server) { Some(text) } else { None }
+}
+
 fn place(server: &ServerContainer<'_>) -> Place {
     match pgdata(server) {
         Ok(path) => on_volume(server, path.trim_end_matches('/')),

@@ -1,0 +1,188 @@
+//! Data on pod volumes that are no PVC of the installation: a folder of a node or of a server that becomes another one, and what
+//! lives only as long as its pod.
+
+use std::collections::BTreeSet;
+
+use portolan_kube_facts::{Container, Mount, PodTemplate, ancestors, list};
+use portolan_model::{Code, Finding, Object, Ref, Severity};
+use serde_json::Value;
+
+use super::super::database_compat;
+use super::paths::is_aside;
+use super::source::Source;
+use super::uses::Workloads;
+use super::{HopContext, Report};
+
+/// Folders of a node in which nothing outlives it.
+const FLEETING: [&str; 5] = ["/dev", "/proc", "/sys", "/run", "/var/run"];
+
+pub(super) fn check(context: &HopContext<'_>, workloads: &Workloads, report: &mut Report) {
+    for name in workloads.names_before() {
+        let Some(old) = workloads.before(name).filter(|old| Workloads::runs_on(old)) else { continue };
+        let (Some(template), new) = (PodTemplate::of(old), workloads.after(name)) else { continue };
+        let pods = Pods { context, name, old, template };
+        if new.is_some_and(|new| context.live.contains_key(name) && new.at("/spec/template") == old.at("/spec/template")) {
+            continue;
+        }
+        for container in template.containers() {
+            for (volume, mount) in pods.mounts(container) {
+                report.findings.extend(pods.ephemeral(volume));
+                if let Some(new) = new {
+                    report.findings.extend(pods.moved((container, mount, volume), new));
+                }
+            }
+            report.findings.extend(pods.emptied(container));
+        }
+    }
+}
+
+/// The pods of a workload that a hop replaces or ends.
+struct Pods<'a> {
+    context: &'a HopContext<'a>,
+    name: &'a Ref,
+    old: &'a Object,
+    template: PodTemplate<'a>,
+}
+
+impl<'a> Pods<'a> {
+    /// What a container can write to: pod volumes and mounts.
+    fn mounts(&self, container: Container<'a>) -> Vec<(&'a Value, Mount<'a>)> {
+        let all = container.mounts().zip(container.mounts_as_json());
+        let writing = all.filter(|(_, json)| json.get("readOnly") != Some(&Value::Bool(true)));
+        writing.filter_map(|(mount, _)| Some((volume_of(self.template, mount.volume)?.1, mount))).collect()
+    }
+
+    /// A volume that is another one at the same path.
+    fn moved(&self, (container, mount, volume): (Container<'a>, Mount<'a>, &Value), new: &Object) -> Option<Finding> {
+        let was = Source::of(volume).filter(|was| !is_fleeting(volume, was))?.below(mount.sub_path);
+        let template = PodTemplate::of(new)?;
+        let same = template.containers().find(|new| new.kind == container.kind && new.name == container.name);
+        let only = || template.containers().filter(|_| template.containers().count() == 1 && self.template.containers().count() == 1);
+        let successor = same.or_else(|| only().next())?;
+        let is_at = |new: &Mount<'_>| new.path.trim_end_matches('/') == mount.path.trim_end_matches('/');
+        let there = successor.mounts().find(is_at)?;
+        let (field, will) = match volume_of(template, there.volume) {
+            Some((at, volume)) => {
+                let will = Source::of(volume).map(|will| (will.pointer(), will.below(there.sub_path)));
+                if will.as_ref().is_some_and(|(_, will)| *will == was) {
+                    return None;
+                }
+                let at = format!("{}/volumes/{at}", template.pointer);
+                match will {
+                    Some((pointer, will)) => (format!("{at}{pointer}"), will.to_string()),
+                    None => (at, what(volume)),
+                }
+            }
+            None => ("/spec/volumeClaimTemplates".into(), "a PVC of its own".into()),
+        };
+        let (chart, path) = (&self.context.input.pick.id, mount.path);
+        let found = format!("{} in {chart} has other data at {path} than today", self.name);
+        let mut finding = Finding::blocking(Code::OtherPlace, found)
+            .about(self.name)
+            .at(field)
+            .with(format!("today: {was}"))
+            .with(format!("{chart}: {will}"))
+            .next("give the chart the volume of today, or copy the data there before the upgrade and after its pods are stopped");
+        if is_aside(mount.volume) || is_aside(path) {
+            finding.severity = Severity::Warning;
+        }
+        Some(finding)
+    }
+
+    /// Generic ephemeral volumes: Kubernetes deletes the PVC with its pod.
+    fn ephemeral(&self, volume: &Value) -> Option<Finding> {
+        volume.get("ephemeral")?;
+        let volume = volume.get("name")?.as_str()?;
+        let found = format!("the PVCs of the ephemeral volume {volume} of {} are deleted with its pods, which do not stay", self.name);
+        let finding = Finding::warning(Code::DeletedWith, found)
+            .about(self.name)
+            .at(format!("{}/volumes", self.template.pointer))
+            .why("a generic ephemeral volume lives as long as its pod: its PVC is owned by the pod, and keep does not hold it")
+            .next("nothing, if what is on it can be made again; else copy it before the upgrade, and give the chart a PVC");
+        Some(self.claims(volume).into_iter().fold(finding, Finding::with))
+    }
+
+    /// The live PVCs of an ephemeral volume, and what becomes of their data.
+    fn claims(&self, volume: &str) -> Vec<String> {
+        let live = &self.context.before.objects;
+        let get = |name: &Ref| live.get(name);
+        let is_its = |(name, pod): &(&Ref, &Object)| {
+            name.kind() == "Pod" && ancestors(name, pod, &get).iter().any(|owner| owner.found.as_ref() == Some(self.name))
+        };
+        let claims = live.iter().filter(is_its).map(|(pod, _)| Ref::claim(pod.namespace(), &format!("{}-{volume}", pod.name())));
+        let known = claims.filter_map(|claim| Some((live.get(&claim)?, claim)));
+        known
+            .filter(|(object, _)| portolan_kube_facts::is_ephemeral(object, &get))
+            .map(|(object, claim)| {
+                let volume = Ref::volume(object.text("/spec/volumeName"));
+                match live.get(&volume).map(|volume| volume.text("/spec/persistentVolumeReclaimPolicy")) {
+                    Some("Retain") => format!("{claim} goes; {volume} is Retain and stays, without a PVC"),
+                    Some(policy) => format!("{claim} goes, and with it {volume}, whose reclaim policy is {policy}"),
+                    None => format!("{claim} goes, and its volume by the reclaim policy that it has"),
+                }
+            })
+            .collect()
+    }
+
+    /// A data directory that goes with the pod.
+    fn emptied(&self, container: Container<'a>) -> Option<Finding> {
+        let place = database_compat::without_claim(self.context, self.name, container.name)
+            .or_else(|| self.data_on_empty_dir(container).filter(|_| self.old.text("/kind") == "StatefulSet"))?;
+        let found = format!("{} keeps data that goes with its pods, and the upgrade does not leave them", self.name);
+        Some(
+            Finding::warning(Code::OtherPlace, found)
+                .about(self.name)
+                .at(format!("{}{}", self.template.pointer, container.pointer()))
+                .with(format!("its data directory: {place}"))
+                .why("an emptyDir and a container's own layer live as long as the pod")
+                .next("nothing, if it can be made again; else copy it before the upgrade, and give the chart a PVC"),
+        )
+    }
+
+    /// The data directory that a variable of a container names, where it lies on an emptyDir.
+    fn data_on_empty_dir(&self, container: Container<'a>) -> Option<String> {
+        let mounts: Vec<Mount<'a>> = container.mounts().collect();
+        list(container.json, "env").iter().find_map(|env| {
+            let (name, path) = (env.get("name")?.as_str()?, env.get("value")?.as_str()?);
+            let above = mounts.iter().filter(|mount| is_below(path, mount.path));
+            let mount = above.max_by_key(|mount| mount.path.trim_end_matches('/').len()).filter(|_| is_data(name))?;
+            let (_, volume) = volume_of(self.template, mount.volume)?;
+            volume.get("emptyDir")?;
+            Some(format!("{name} is {path}, on the emptyDir {}", mount.volume))
+        })
+    }
+}
+
+/// A volume of a pod by its name, and where it is among them.
+fn volume_of<'a>(template: PodTemplate<'a>, name: &str) -> Option<(usize, &'a Value)> {
+    template.volumes().enumerate().find(|(_, volume)| volume["name"] == name)
+}
+
+/// Whether nothing at a place of a node is meant to last: devices, sockets, what the kernel shows.
+fn is_fleeting(volume: &Value, source: &Source) -> bool {
+    let kind = volume.pointer("/hostPath/type").and_then(Value::as_str).unwrap_or_default();
+    let of_node = |path: &str| Source::of(&serde_json::json!({"hostPath": {"path": path}}));
+    matches!(kind, "Socket" | "CharDevice" | "BlockDevice")
+        || FLEETING.iter().filter_map(|path| of_node(path)).any(|fleeting| fleeting.covers(source))
+}
+
+/// What a pod's volume is, for people.
+fn what(volume: &Value) -> String {
+    let kinds: BTreeSet<&str> = volume.as_object().into_iter().flatten().map(|(key, _)| key.as_str()).collect();
+    match portolan_kube_facts::claim_of(volume) {
+        Some(claim) => format!("PersistentVolumeClaim/{claim}"),
+        None => kinds.into_iter().find(|key| *key != "name").unwrap_or("emptyDir").to_owned(),
+    }
+}
+
+/// Whether a variable's name says that it is the folder of a program's data.
+fn is_data(variable: &str) -> bool {
+    let words = variable.split('_').map(str::to_uppercase);
+    let is = |word: &str| matches!(word, "DATA" | "PGDATA" | "DATADIR" | "DBPATH");
+    !is_aside(&format!("env {variable}")) && words.into_iter().any(|word| is(&word))
+}
+
+fn is_below(path: &str, mount: &str) -> bool {
+    let rest = path.strip_prefix(mount.trim_end_matches('/'));
+    !mount.is_empty() && rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}

@@ -1,0 +1,131 @@
+//! Data on pod volumes that are no PVC: another folder at the same path, and what goes with its pod. Each with harmless twins.
+
+use portolan_model::{Finding, Object, Ref, Severity};
+use serde_json::{Value, json};
+
+use crate::fixture::{Fixture, NS, at_2_13, new};
+use crate::store::{PLAIN, installed, plan, set};
+
+/// A workload of version `tag` with a volume at `/data`.
+fn pod(kind: &str, tag: &str, mount: &str, volume: &str) -> String {
+    format!(
+        "---\napiVersion: apps/v1\nkind: {kind}\nmetadata: {{name: tool}}\nspec: {{template: {{metadata: {{labels: {{app: tool}}}}, spec: {{\
+         containers: [{{name: c, image: 'x/tool:{tag}', env: [{{name: DATA_DIR, value: /data/db}}, {{name: CACHE_DIR, value: /tmp/x}}], \
+         volumeMounts: [{{name: v, mountPath: /data{mount}}}]}}], volumes: [{{name: v, {volume}}}]}}}}}}\n"
+    )
+}
+
+/// The findings about the workload: severity, code and field.
+fn said(fixture: &Fixture, new: &str) -> Vec<String> {
+    let plan = plan(fixture, &(set("", PLAIN) + new));
+    let of_tool = |it: &&Finding| it.object().is_some_and(|name| name.name() == "tool") && it.severity > Severity::Note;
+    let all = plan.findings.iter().filter(of_tool);
+    all.map(|it| format!("{:?} {} {}", it.severity, it.code, it.field().unwrap_or_default())).collect()
+}
+
+fn of(old: &str, new: &str) -> Vec<String> {
+    said(&installed(&(set("", PLAIN) + old), &json!({"csi": {}})), new)
+}
+
+#[test]
+fn another_folder_at_the_same_path_is_refused() {
+    let host = |tag: &str, mount: &str, path: &str| pod("Deployment", tag, mount, &format!("hostPath: {{path: {path}}}"));
+    let refused = ["Blocking PL256 /spec/template/spec/volumes/0/hostPath/path"];
+    let old = host("1", "", "/srv/a");
+    assert_eq!(of(&old, &host("2", "", "/srv/b")), refused);
+    assert_eq!(of(&old, &host("2", "", "/srv")), refused);
+    assert_eq!(of(&old, &host("2", "", "/srv/a/")), [""; 0]);
+    assert_eq!(of(&host("1", ", subPath: x", "/srv"), &host("2", ", subPath: y", "/srv")), refused);
+    assert_eq!(of(&host("1", ", subPath: x", "/srv"), &host("2", "", "/srv/x")), [""; 0], "it is the same folder");
+    for (volume, field) in [("emptyDir: {}", ""), ("persistentVolumeClaim: {claimName: new}", ""), ("nfs: {server: s, path: /srv/a}", "/nfs/path")] {
+        let want = format!("Blocking PL256 /spec/template/spec/volumes/0{field}");
+        assert_eq!(of(&old, &pod("Deployment", "2", "", volume)), [want], "{volume}");
+    }
+    let nfs = |server: &str, path: &str| pod("StatefulSet", "1", "", &format!("nfs: {{server: {server}, path: {path}}}"));
+    let refused = ["Blocking PL256 /spec/template/spec/volumes/0/nfs/path"];
+    assert_eq!(of(&nfs("a", "/x"), &nfs("b", "/x")), refused);
+    assert_eq!(of(&nfs("a", "/x"), &nfs("a", "/y")), refused);
+    assert_eq!(of(&nfs("a", "/x"), &nfs("a", "/x").replace("tool:1", "tool:2")), [""; 0]);
+}
+
+#[test]
+fn what_is_no_data_may_be_elsewhere() {
+    for (mount, from, to) in [
+        (", readOnly: true", "hostPath: {path: /etc/a}", "hostPath: {path: /etc/b}"),
+        ("", "hostPath: {path: /var/run/docker.sock}", "hostPath: {path: /run/containerd/containerd.sock}"),
+        ("", "hostPath: {path: /x, type: Socket}", "hostPath: {path: /y, type: Socket}"),
+        ("", "configMap: {name: a}", "configMap: {name: b}"),
+        ("", "secret: {secretName: a}", "emptyDir: {}"),
+    ] {
+        let of_kind = |tag: &str, volume: &str| pod("Deployment", tag, mount, volume);
+        assert_eq!(of(&of_kind("1", from), &of_kind("2", to)), [""; 0], "{from}");
+    }
+    let logs = |path: &str| pod("Deployment", "1", "", &format!("hostPath: {{path: {path}}}")).replace("mountPath: /data", "mountPath: /var/log");
+    assert_eq!(of(&logs("/a"), &logs("/b")), ["Warning PL256 /spec/template/spec/volumes/0/hostPath/path"]);
+}
+
+const EPHEMERAL: &str = "ephemeral: {volumeClaimTemplate: {spec: {resources: {requests: {storage: 1Gi}}}}}";
+
+#[test]
+fn an_ephemeral_volume_goes_with_its_pod_and_is_named() {
+    let old = pod("StatefulSet", "1", "", EPHEMERAL);
+    let with_pod = |policy: &str| {
+        let mut fixture = installed(&(set("", PLAIN) + &old), &json!({"csi": {}}));
+        let mut put = |json: Value| {
+            let object = Object::new(json);
+            fixture.inventory.objects.insert(object.name().expect("a name"), object);
+        };
+        put(json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "tool-0", "namespace": NS, "uid": "uid-pod",
+            "ownerReferences": [{"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "tool", "uid": "uid-tool", "controller": true}]},
+            "spec": {"volumes": [{"name": "v", "ephemeral": {}}]}}));
+        put(json!({"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "tool-0-v", "namespace": NS,
+            "ownerReferences": [{"apiVersion": "v1", "kind": "Pod", "name": "tool-0", "uid": "uid-pod", "controller": true}]},
+            "spec": {"volumeName": "pv-tool"}}));
+        put(json!({"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": "pv-tool"},
+            "spec": {"persistentVolumeReclaimPolicy": policy}}));
+        fixture
+    };
+    let warned = ["Warning PL241 /spec/template/spec/volumes"];
+    let fixture = with_pod("Delete");
+    assert_eq!(said(&fixture, &pod("StatefulSet", "2", "", EPHEMERAL)), warned);
+    assert_eq!(said(&fixture, &old), [""; 0], "its pods stay");
+    assert_eq!(said(&fixture, ""), warned, "it leaves the chart");
+    assert_eq!(of(&pod("Deployment", "1", ", readOnly: true", EPHEMERAL), &pod("Deployment", "2", "", EPHEMERAL)), [""; 0]);
+    for (policy, text) in [("Delete", "PersistentVolumeClaim/tool-0-v goes, and with it PersistentVolume/pv-tool"), ("Retain", "is Retain and stays")] {
+        let plan = plan(&with_pod(policy), &set("", PLAIN));
+        let evidence: Vec<&String> = plan.findings.iter().flat_map(|it| &it.evidence).collect();
+        assert!(evidence.iter().any(|line| line.contains(text)), "{evidence:?}");
+    }
+}
+
+#[test]
+fn a_data_directory_on_an_empty_dir_is_named() {
+    let old = pod("StatefulSet", "1", "", "emptyDir: {}");
+    let warned = ["Warning PL256 /spec/template/spec/containers/0"];
+    assert_eq!(of(&old, &pod("StatefulSet", "2", "", "emptyDir: {}")), warned);
+    assert_eq!(of(&old, &pod("StatefulSet", "2", "", "persistentVolumeClaim: {claimName: new}")), warned);
+    assert_eq!(of(&old, &old), [""; 0], "its pods stay");
+    assert_eq!(of(&pod("Deployment", "1", "", "emptyDir: {}"), &pod("Deployment", "2", "", "emptyDir: {}")), [""; 0]);
+    let cache = |tag: &str| pod("StatefulSet", tag, "", "emptyDir: {}").replace("mountPath: /data", "mountPath: /tmp");
+    assert_eq!(of(&cache("1"), &cache("2")), [""; 0]);
+}
+
+#[test]
+fn a_known_database_on_an_empty_dir_is_named() {
+    let mut fixture = at_2_13();
+    let name = Ref::set(NS, "runai-backend-postgresql");
+    for object in fixture.inventory.objects.get_mut(&name).into_iter().chain(&mut fixture.inventory.release.docs) {
+        if object.name().as_ref() == Some(&name) {
+            let mut json = (*object.0).clone();
+            json["spec"].as_object_mut().expect("a map").remove("volumeClaimTemplates");
+            json["spec"]["template"]["spec"]["volumes"] = json!([{"name": "data", "emptyDir": {}}]);
+            *object = Object::new(json);
+        }
+    }
+    let warned = |fixture: &Fixture| {
+        let findings = fixture.file_of(&[new("2.20.41")], &|_, text| text).expect("it can be planned").plan.findings;
+        findings.iter().filter(|it| it.found.contains("keeps data that goes with its pods")).count()
+    };
+    assert_eq!(warned(&fixture), 1);
+    assert_eq!(warned(&at_2_13()), 0);
+}
