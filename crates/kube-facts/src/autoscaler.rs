@@ -1,4 +1,4 @@
-//! What an autoscaler does to the PVCs of a StatefulSet.
+//! What an autoscaler does to the replicas of a workload, and to the PVCs of a StatefulSet.
 
 use portolan_model::{Object, Ref};
 use serde_json::Value;
@@ -35,6 +35,23 @@ pub fn scales_away(scaler: &Object, claim: &Ref, docs: &[Object]) -> Option<Reac
     }
     let reason = format!("it scales {name} to {most} replicas at most, and nothing mounts the PVC then");
     found(field, reason, "allow as many replicas as there are today")
+}
+
+/// How many replicas the autoscalers among `docs` give a Deployment at most; `None` where none of them is for it. KEDA takes a
+/// Deployment where no kind is given, and 100 replicas where no number is.
+#[must_use]
+pub fn scales_to(docs: &[Object], deployment: &Ref) -> Option<u64> {
+    let of = |scaler: &Object| {
+        let target = scaler.at("/spec/scaleTargetRef")?;
+        let text = |key: &str| target.get(key).and_then(Value::as_str);
+        let is_it = text("kind").unwrap_or("Deployment") == "Deployment"
+            && text("name") == Some(deployment.name())
+            && scaler.text("/metadata/namespace") == deployment.namespace();
+        let most =
+            ["/spec/maxReplicas", "/spec/maxReplicaCount"].into_iter().find_map(|field| scaler.at(field)?.as_u64());
+        is_it.then(|| most.unwrap_or(100))
+    };
+    docs.iter().filter_map(of).max()
 }
 
 #[cfg(test)]

@@ -122,13 +122,15 @@ pub fn reach(object: &Object, claim: &Ref) -> Vec<Reach> {
         | Kind::Custom => Vec::new(),
         Kind::StatefulSet => partition(object).into_iter().collect(),
         Kind::Deployment if is_scaled_down => Vec::new(),
-        Kind::Deployment if object.text("/spec/strategy/type") == "Recreate" => found(
-            "its pods mount the PVC, and how a Deployment replaces its pods is not modelled",
-            "scale it to 0, leave it at 0 in the new chart's values and scale it up afterwards, or run it as a StatefulSet",
+        Kind::Deployment if is_true("/spec/paused") => found(
+            "its pods mount the PVC, and what a Deployment that is paused does to its pods is not modelled",
+            "resume it before the upgrade and in the new chart",
         ),
+        Kind::Deployment if object.text("/spec/strategy/type") == "Recreate" => Vec::new(),
         Kind::Deployment => found(
-            "its pods mount the PVC, and a rolling update of a Deployment runs the old and the new pod on it at once",
-            "scale it to 0, leave it at 0 in the new chart's values and scale it up afterwards",
+            "its pods mount the PVC, and a rolling update of a Deployment runs the old and the new pod on it at once, or on two \
+             nodes, where the new one may wait for the volume for ever",
+            "give the chart strategy.type: Recreate, or scale it to 0 before the upgrade and wait until its pods are gone",
         ),
         // Its Deployment is named in its place.
         Kind::ReplicaSet if owned_by("Deployment") => Vec::new(),
@@ -252,7 +254,16 @@ mod tests {
         let pod = "/spec/template/spec/volumes/1";
         let cases = [
             (user("apps/v1", "Deployment"), pod),
-            (with("apps/v1", "Deployment", "/spec/strategy", json!({"type": "Recreate"})), pod),
+            (with("apps/v1", "Deployment", "/spec/strategy", json!({"type": "RollingUpdate"})), pod),
+            (
+                with("apps/v1", "Deployment", "/spec", {
+                    let mut spec = user("apps/v1", "Deployment")["spec"].clone();
+                    spec["strategy"] = json!({"type": "Recreate"});
+                    spec["paused"] = json!(true);
+                    spec
+                }),
+                pod,
+            ),
             (user("apps/v1", "DaemonSet"), pod),
             (user("apps/v1", "ReplicaSet"), pod),
             (
@@ -310,6 +321,7 @@ mod tests {
             with("apps/v1", "StatefulSet", "/spec/ordinals", json!({"start": 1})),
             with("apps/v1", "StatefulSet", "/spec/updateStrategy", json!({"rollingUpdate": {"partition": 0}})),
             with("apps/v1", "Deployment", "/spec/replicas", json!(0)),
+            with("apps/v1", "Deployment", "/spec/strategy", json!({"type": "Recreate"})),
             with("apps/v1", "ReplicaSet", "/metadata/ownerReferences", owner("Deployment")),
             with("batch/v1", "Job", "/status", complete),
             with("batch/v1", "Job", "/metadata/ownerReferences", owner("CronJob")),

@@ -8,6 +8,7 @@ mod claim_mount;
 mod claim_resize;
 mod claim_use;
 mod created_pod;
+mod deployment;
 mod identity;
 mod image;
 mod immutable;
@@ -23,11 +24,12 @@ mod scope;
 pub mod semantics;
 mod stateful_set;
 
-pub use autoscaler::scales_away;
+pub use autoscaler::{scales_away, scales_to};
 pub use claim_mount::{ClaimMount, claim_mounts, volumes_of_claim};
 pub use claim_resize::{ClassKnown, ResizeRefusal, Sizes, class_of, refuses_resize};
 pub use claim_use::{ClaimUse, Claims, Reach, mounts, reach};
 pub use created_pod::created_pod;
+pub use deployment::{Deployment, Rollout, is_for_one_pod};
 pub use identity::{
     FsGroupSupport, HandOver, fs_group, fs_group_support, hand_over, run_as_group, run_as_user, supplemental_groups,
 };

@@ -213,8 +213,10 @@ pub fn reach_by_owners<'a>(
         }
         for ancestor in ancestors(name, object, get) {
             let found = match &ancestor.found {
-                // Of a pod the controller matters, which is looked at by itself.
-                None if Kind::named(name) == Kind::Pod => continue,
+                // Of a pod the controller matters, which is looked at by itself. A Deployment is known by its ReplicaSets alone.
+                None if Kind::named(name) == Kind::Pod && Kind::named(&ancestor.owner.name) != Kind::ReplicaSet => {
+                    continue;
+                }
                 None => (
                     ancestor.dependent.clone(),
                     Reach {

@@ -202,6 +202,8 @@ codes! {
         "a later helm upgrade or uninstall may delete the PVC", "after the upgrade: kubectl annotate pvc NAME helm.sh/resource-policy=keep";
     LeftOut = 258, Blocked, "helm's patch leaves something out that the new chart says",
         "items of a list that share a key are merged into one, and helm says deployed all the same", "delete the object before the upgrade, so that helm makes it anew, or accept: --accept PL258 --reason TEXT";
+    RolloutHangs = 259, Blocked, "a Deployment cannot replace its pods",
+        "its new pod waits for a PVC that only one pod at a time may have, and the old one is kept until the new one is ready", "give the chart strategy.type: Recreate";
     NotForeseen = 260, Blocked, "a later hop looks up an object whose state after the earlier hop is not known",
         "what the chart renders from it may be something else than the plan shows", "stop at the version before with --to, and plan again from there; or accept: --accept PL260 --reason TEXT";
     SharedVolume = 270, Done, "a pod of somebody else mounts a volume of the release",

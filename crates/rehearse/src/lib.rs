@@ -7,6 +7,7 @@
 mod actor;
 mod api;
 mod archive;
+mod deployments;
 mod engine_actor;
 mod explore;
 mod helm;

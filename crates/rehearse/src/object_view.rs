@@ -17,11 +17,9 @@ pub(crate) enum Kind {
     Volume(Volume),
     Pod(Pod),
     Set(Set),
-    /// `rolls`: whether its controller makes what is modelled: it has no pods, or none that mount a PVC, and is not paused.
-    Deployment {
-        rolled: bool,
-        rolls: bool,
-    },
+    Deployment(Deployment),
+    /// One whose pods mount a PVC; of others nothing is modelled.
+    ReplicaSet(ReplicaSet),
     Job(Job),
     Container(Container),
     Other,
@@ -52,6 +50,8 @@ pub(crate) struct Claim {
     pub(crate) volume: Option<Ref>,
     pub(crate) bound: bool,
     pub(crate) class: Option<String>,
+    /// Whether only one pod at a time gets it.
+    pub(crate) for_one_pod: bool,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -75,8 +75,43 @@ pub(crate) struct Pod {
     pub(crate) running: bool,
     /// It is not ready today, and nothing says that it becomes so by itself.
     pub(crate) stuck: bool,
+    /// Its containers have ended for good: no controller counts it any more.
+    pub(crate) ended: bool,
     pub(crate) claims: Vec<Ref>,
     pub(crate) revision: String,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Deployment {
+    /// Whether a Deployment whose pods mount no PVC has rolled out: its pods are not modelled.
+    pub(crate) rolled: bool,
+    pub(crate) paused: bool,
+    pub(crate) replicas: u32,
+    pub(crate) strategy: Strategy,
+    /// The PVCs that its pods mount.
+    pub(crate) claims: Vec<Ref>,
+    /// The digest of the pod template.
+    pub(crate) revision: String,
+    /// What comes before the names of all its ReplicaSets, as the name of one.
+    pub(crate) prefix: Ref,
+}
+
+/// How a Deployment puts new pods in the place of old ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Strategy {
+    Recreate,
+    Rolling { surge: u32, unavailable: u32 },
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct ReplicaSet {
+    pub(crate) replicas: u32,
+    /// The PVCs that its pods mount.
+    pub(crate) claims: Vec<Ref>,
+    /// The digest of the pod template, which is that of its Deployment with a label more.
+    pub(crate) revision: String,
+    /// What comes before the names of all its pods, as the name of one.
+    pub(crate) prefix: Ref,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -123,13 +158,17 @@ pub(crate) const STUCK: &str = "NotReady";
 /// The label that says which pod template a pod was made from (as in Kubernetes).
 pub(crate) const REVISION: &str = "controller-revision-hash";
 
+/// The label by which a Deployment's controller tells the pods of its ReplicaSets apart.
+pub(crate) const TEMPLATE_HASH: &str = "pod-template-hash";
+
 impl ObjectView {
     pub(crate) fn parse(name: &Ref, object: &Object) -> Self {
         let of = portolan_kube_facts::Kind::named(name);
         let text = |pointer: &str| object.at(pointer).and_then(Value::as_str);
         let claims = || {
             let template = PodTemplate::of_kind(of, object);
-            template.into_iter().flat_map(PodTemplate::claims).map(str::to_owned).collect::<Vec<_>>()
+            let names = template.into_iter().flat_map(PodTemplate::claims);
+            names.map(|claim| Ref::claim(name.namespace(), claim)).collect::<Vec<_>>()
         };
         let owners = portolan_kube_facts::owners_in(name.namespace(), object);
         let kind = match of {
@@ -137,6 +176,7 @@ impl ObjectView {
                 volume: text("/spec/volumeName").filter(|name| !name.is_empty()).map(Ref::volume),
                 bound: text("/status/phase") == Some("Bound"),
                 class: text("/spec/storageClassName").map(str::to_owned),
+                for_one_pod: portolan_kube_facts::is_for_one_pod(object),
             }),
             portolan_kube_facts::Kind::PersistentVolume => Kind::Volume(Volume {
                 policy: match text("/spec/persistentVolumeReclaimPolicy") {
@@ -154,7 +194,8 @@ impl ObjectView {
                 scheduled: text("/spec/nodeName").is_some_and(|node| !node.is_empty()),
                 running: text("/status/phase") == Some("Running"),
                 stuck: text("/status/phase") == Some(STUCK),
-                claims: claims().into_iter().map(|claim| Ref::claim(name.namespace(), &claim)).collect(),
+                ended: matches!(text("/status/phase"), Some("Succeeded" | "Failed")),
+                claims: claims(),
                 revision: object
                     .at("/metadata/labels")
                     .and_then(|labels| labels.get(REVISION)?.as_str())
@@ -162,13 +203,10 @@ impl ObjectView {
                     .to_owned(),
             }),
             portolan_kube_facts::Kind::StatefulSet => Kind::Set(set(name, object)),
-            portolan_kube_facts::Kind::Deployment => {
-                let is_paused = portolan_kube_facts::is_paused(object);
-                let has_pods = object.at("/spec/replicas").and_then(Value::as_u64) != Some(0);
-                Kind::Deployment {
-                    rolled: text("/status/rolled") == Some(&revision(&object.0)),
-                    rolls: !is_paused && (!has_pods || claims().is_empty()),
-                }
+            portolan_kube_facts::Kind::Deployment => Kind::Deployment(deployment(name, object, claims())),
+            portolan_kube_facts::Kind::ReplicaSet => {
+                let claims = claims();
+                if claims.is_empty() { Kind::Other } else { Kind::ReplicaSet(replica_set(name, object, claims)) }
             }
             portolan_kube_facts::Kind::Namespace => Kind::Container(Container::Namespace(name.name().to_owned())),
             portolan_kube_facts::Kind::CustomResourceDefinition => Kind::Container(Container::Resources {
@@ -177,12 +215,11 @@ impl ObjectView {
             }),
             portolan_kube_facts::Kind::Job => Kind::Job(Job {
                 complete: object.at("/status/succeeded").and_then(Value::as_u64).unwrap_or(0) > 0,
-                claims: claims(),
+                claims: claims().into_iter().map(|claim| claim.name().to_owned()).collect(),
                 secrets: secrets(name, object),
             }),
             // Their pods are objects of the world, and what they do to a volume is told by `portolan_kube_facts::reach`.
             portolan_kube_facts::Kind::DaemonSet
-            | portolan_kube_facts::Kind::ReplicaSet
             | portolan_kube_facts::Kind::ReplicationController
             | portolan_kube_facts::Kind::CronJob
             | portolan_kube_facts::Kind::Custom => Kind::Other,
@@ -231,6 +268,46 @@ fn set(name: &Ref, object: &Object) -> Set {
         when_deleted: set.as_ref().is_some_and(StatefulSet::deletes_claims_with_itself),
         when_scaled: set.as_ref().is_some_and(StatefulSet::deletes_claims_when_scaled),
     }
+}
+
+fn deployment(name: &Ref, object: &Object, claims: Vec<Ref>) -> Deployment {
+    let deployment = portolan_kube_facts::Deployment::named(name, object);
+    let revision = revision(&object.0);
+    let strategy = match &deployment {
+        Some(rolling) if !rolling.is_recreate() => {
+            Strategy::Rolling { surge: rolling.max_surge(), unavailable: rolling.max_unavailable() }
+        }
+        _ => Strategy::Recreate,
+    };
+    Deployment {
+        rolled: object.text("/status/rolled") == revision,
+        paused: deployment.as_ref().is_some_and(portolan_kube_facts::Deployment::is_paused),
+        replicas: deployment.as_ref().map_or(1, portolan_kube_facts::Deployment::replicas),
+        strategy,
+        claims,
+        revision,
+        prefix: Ref::new("apps", "ReplicaSet", name.namespace(), &beginning(name.name())),
+    }
+}
+
+fn replica_set(name: &Ref, object: &Object, claims: Vec<Ref>) -> ReplicaSet {
+    let number = object.at("/spec/replicas").and_then(Value::as_u64);
+    let mut json = (*object.0).clone();
+    if let Some(Value::Object(labels)) = json.pointer_mut("/spec/template/metadata/labels") {
+        labels.remove(TEMPLATE_HASH);
+    }
+    ReplicaSet {
+        replicas: number.map_or(1, |number| u32::try_from(number).unwrap_or(u32::MAX)),
+        claims,
+        revision: revision(&json),
+        prefix: Ref::pod(name.namespace(), &beginning(name.name())),
+    }
+}
+
+/// What the names of all that a controller of this name makes begin with. A generated name has 63 characters at most, 5 of them
+/// random, and before these a hash of up to 10 (`staging/src/k8s.io/apiserver/pkg/storage/names/generate.go`, Kubernetes 1.34).
+fn beginning(name: &str) -> String {
+    format!("{name}-").chars().take(46).collect()
 }
 
 /// A short digest of the pod template. The generation of a StatefulSet's history, in a form that has no counter.

@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 
 use portolan_helm_compat::upgrade;
-use portolan_kube_facts::{OwnerFate, Reach};
+use portolan_kube_facts::{Kind, OwnerFate, Reach, Rollout};
 use portolan_model::{Code, Object, ProtectedVolume, Ref, StepKind, Unmodelled};
 
 use crate::helm::records;
+use crate::script::Op;
 use crate::search::Subject;
 use crate::world::{Docs, World};
 
@@ -21,6 +22,11 @@ pub(crate) fn reach(
     let planned = manifests.iter().flat_map(|docs| docs.iter().map(|(name, doc)| (name, doc)));
     let mut all: Vec<(Ref, Reach)> = Vec::new();
     for (name, object) in world.objects().chain(planned) {
+        if Kind::named(name) == Kind::Deployment {
+            let found = by_rollouts(&protected.claim, name, world, stored.as_ref(), manifests, subject);
+            all.extend(found.into_iter().map(|reach| (name.clone(), reach)));
+            continue;
+        }
         let found = portolan_kube_facts::reach(object, &protected.claim).into_iter();
         let found =
             found.filter(|reach| !(reach.by_change && is_left_alone(name, world, stored.as_ref(), manifests, subject)));
@@ -41,16 +47,66 @@ pub(crate) fn reach(
     all
 }
 
-/// Whether nothing but helm writes to an object, and no helm changes its spec.
-fn is_left_alone(name: &Ref, world: &World, stored: Option<&Docs>, manifests: &[Docs], subject: &Subject) -> bool {
-    let deletes = match subject {
+/// What is not modelled in what helm makes of a Deployment, one manifest after the other.
+fn by_rollouts(
+    claim: &Ref,
+    name: &Ref,
+    world: &World,
+    stored: Option<&Docs>,
+    manifests: &[Docs],
+    subject: &Subject,
+) -> Vec<Reach> {
+    let docs: Vec<Object> = manifests.iter().filter_map(|docs| find(docs, name)).collect();
+    let mut before = world.get(name).cloned();
+    let mut old = stored.and_then(|docs| find(docs, name));
+    let is_helms = docs.len() == manifests.len() && (before.is_none() || old.is_some()) && !docs.is_empty();
+    let is_made_anew = is_deleted(name, subject);
+    // Nothing is said of what a person does to it, nor of who else may be on the PVC then; a plan says that itself.
+    let is_typed = matches!(subject, Subject::Script(_))
+        && (is_written(name, subject) || (before.is_none() && world.pods_on(claim).next().is_some()));
+    if !is_helms || (is_typed && !is_made_anew) {
+        return before.iter().chain(&docs).flat_map(|object| portolan_kube_facts::reach(object, claim)).collect();
+    }
+    let is_for_one_pod = world.get(claim).is_some_and(portolan_kube_facts::is_for_one_pod);
+    let mut found = Vec::new();
+    for doc in docs {
+        let after = before.as_ref().map_or_else(|| doc.clone(), |live| upgrade::patched(old.as_ref(), &doc, live));
+        let rollout = Rollout { before: before.as_ref(), after: &after, is_made_anew };
+        found.extend(rollout.reach(claim, is_for_one_pod));
+        (before, old) = (Some(after), Some(doc));
+    }
+    found
+}
+
+/// The document of an object.
+fn find(docs: &Docs, name: &Ref) -> Option<Object> {
+    docs.iter().find(|(is, _)| is == name).map(|(_, doc)| doc.clone())
+}
+
+/// Whether something else than helm writes to an object: a step that deletes it, or a command.
+fn is_written(name: &Ref, subject: &Subject) -> bool {
+    match subject {
+        Subject::Plan(_) => is_deleted(name, subject),
+        Subject::Script(script) => script.iter().any(|line| line.op.writes().contains(&name)),
+    }
+}
+
+/// Whether something else than helm deletes an object.
+fn is_deleted(name: &Ref, subject: &Subject) -> bool {
+    match subject {
         Subject::Plan(plan) => {
             plan.steps().any(|step| matches!(&step.kind, StepKind::DeleteObject { target, .. } if target == name))
         }
-        Subject::Script(script) => script.iter().any(|line| line.op.writes().contains(&name)),
-    };
-    let Some(live) = world.get(name).filter(|_| !deletes) else { return false };
-    let find = |docs: &'_ Docs| docs.iter().find(|(is, _)| is == name).map(|(_, doc)| doc.clone());
+        Subject::Script(script) => {
+            script.iter().any(|line| matches!(&line.op, Op::Delete(targets) if targets.contains(name)))
+        }
+    }
+}
+
+/// Whether nothing but helm writes to an object, and no helm changes its spec.
+fn is_left_alone(name: &Ref, world: &World, stored: Option<&Docs>, manifests: &[Docs], subject: &Subject) -> bool {
+    let Some(live) = world.get(name).filter(|_| !is_written(name, subject)) else { return false };
+    let find = |docs: &Docs| find(docs, name);
     let Some(mut before) = stored.and_then(find) else { return false };
     manifests.iter().all(|docs| {
         find(docs).is_some_and(|doc| {
@@ -86,6 +142,7 @@ const MODELLED: &[&str] = &[
     "Pod",
     "StatefulSet",
     "Deployment",
+    "ReplicaSet",
     "Job",
     "Secret",
     "StorageClass",

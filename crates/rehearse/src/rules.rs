@@ -7,6 +7,7 @@ use portolan_kube_facts::StatefulSet;
 use portolan_model::{Ref, SecretKey};
 use serde_json::{Value, json};
 
+use crate::deployments::{deployment_step, make_replica, replica_rule, replica_to_drop, take_deployment_step};
 use crate::object_view::{Job, Kind, ObjectView, Pod, Policy};
 use crate::sets::{set_step, take_set_step};
 use crate::world::{Database, Disk, StoredObject, World, of_cluster};
@@ -36,6 +37,14 @@ pub enum RuleId {
     SetRoll,
     /// A deployment rolls out.
     Roll,
+    /// A deployment scales a ReplicaSet down.
+    ScaleDown,
+    /// A deployment makes the ReplicaSet of its template, or scales it up.
+    ScaleUp,
+    /// A ReplicaSet makes a pod.
+    MakeReplica,
+    /// A ReplicaSet deletes a pod that is too many.
+    DropReplica,
     /// A job runs to its end.
     JobDone,
     /// A pod gets a node.
@@ -114,15 +123,41 @@ pub const RULES: &[(RuleId, &str, &str, &str)] = &[
     (
         RuleId::Roll,
         "R12",
-        "a deployment without PVCs or without pods rolls out, unless it is paused",
+        "a Deployment whose pods mount no PVC rolls out, unless it is paused",
         "pkg/controller/deployment",
+    ),
+    (
+        RuleId::ScaleDown,
+        "R12a",
+        "a Deployment scales ReplicaSets of older templates down: with strategy Recreate to 0 at once, with RollingUpdate as far as \
+         enough pods run; not while it is paused",
+        "pkg/controller/deployment/recreate.go; rolling.go",
+    ),
+    (
+        RuleId::ScaleUp,
+        "R12b",
+        "a Deployment makes the ReplicaSet of its template and scales it up: with strategy Recreate when no pod of an older \
+         template is left, ending ones included; with RollingUpdate up to maxSurge pods more; not while it is paused",
+        "pkg/controller/deployment/recreate.go; rolling.go; sync.go",
+    ),
+    (
+        RuleId::MakeReplica,
+        "R12c",
+        "a ReplicaSet makes pods until it has as many as it wants, beside those that are being deleted",
+        "pkg/controller/replicaset/replica_set.go",
+    ),
+    (
+        RuleId::DropReplica,
+        "R12d",
+        "a ReplicaSet deletes the pods that are too many, first those that do not run",
+        "pkg/controller/replicaset/replica_set.go",
     ),
     (RuleId::JobDone, "R12j", "a job ends when what it waits for is there", "pkg/controller/job"),
     (
         RuleId::Schedule,
         "R13",
-        "a pod gets a node when all its PVCs are bound and none is being deleted",
-        "pkg/scheduler/framework/plugins/volumebinding/volume_binding.go",
+        "a pod gets a node when all its PVCs are bound and none is being deleted, and no other pod has one that is ReadWriteOncePod",
+        "pkg/scheduler/framework/plugins/volumebinding/volume_binding.go; volume_restrictions.go of volumerestrictions",
     ),
     (
         RuleId::Run,
@@ -190,20 +225,25 @@ pub(crate) fn enabled(world: &World, name: &Ref, thing: &StoredObject, out: &mut
             }
             None
         }
-        Kind::Deployment { rolled, rolls } => (!rolled && *rolls).then_some(RuleId::Roll),
+        Kind::Deployment(deployment) if !face.terminating && !closing => {
+            deployment_step(world, name, &face.uid, deployment).map(|(rule, _)| rule)
+        }
+        Kind::ReplicaSet(set) if !face.terminating && !closing => replica_rule(world, &face.uid, set),
         Kind::Job(job) => {
             (!job.complete && job.claims.is_empty() && job_can_end(world, job)).then_some(RuleId::JobDone)
         }
         Kind::Pod(pod) => pod_rule(world, name, pod, face.terminating),
         Kind::Container(container) if face.terminating => (!world.is_occupied(container)).then_some(RuleId::Finish),
         Kind::Other => face.terminating.then_some(RuleId::Finish),
-        Kind::Set(_) | Kind::Container(_) => None,
+        Kind::Deployment(_) | Kind::ReplicaSet(_) if face.terminating => Some(RuleId::Finish),
+        Kind::Set(_) | Kind::Deployment(_) | Kind::ReplicaSet(_) | Kind::Container(_) => None,
     };
     out.extend(rule.map(|rule| (rule, name.clone())));
 }
 
 /// The names of the objects that the rules of this one look at: where none of them changes, nor the object itself, no
-/// rule that does not fire now ever will. Of what a rule reads only now and then (the pods on a PVC that is
+/// rule that does not fire now ever will. A Deployment looks at its ReplicaSets, and these look at their pods: both name their owners,
+/// which connects them as well. Of what a rule reads only now and then (the pods on a PVC that is
 /// being deleted, the password that a pod waits for) [`is_at_rest`] says that it does not read it.
 pub(crate) fn reads(face: &ObjectView) -> Vec<Ref> {
     let mut names: Vec<Ref> = face.owners.iter().flat_map(|owner| [owner.name.clone(), of_cluster(owner)]).collect();
@@ -213,7 +253,9 @@ pub(crate) fn reads(face: &ObjectView) -> Vec<Ref> {
         Kind::Set(set) => {
             names.extend(set.replicas.iter().flat_map(|replica| replica.claims.iter().chain([&replica.pod])).cloned());
         }
-        Kind::Claim(_) | Kind::Deployment { .. } | Kind::Job(_) | Kind::Container(_) | Kind::Other => {}
+        Kind::Deployment(deployment) => names.extend(deployment.claims.iter().cloned()),
+        Kind::ReplicaSet(set) => names.extend(set.claims.iter().cloned()),
+        Kind::Claim(_) | Kind::Job(_) | Kind::Container(_) | Kind::Other => {}
     }
     names
 }
@@ -221,7 +263,7 @@ pub(crate) fn reads(face: &ObjectView) -> Vec<Ref> {
 /// Whether no rule of an object fires now, nor waits for something that [`reads`] does not name.
 pub(crate) fn is_at_rest(world: &World, name: &Ref, thing: &StoredObject) -> bool {
     let waits = match &thing.face.kind {
-        Kind::Pod(pod) => !pod.running,
+        Kind::Pod(pod) => !pod.running && !pod.ended,
         Kind::Job(job) => !job.complete,
         _ => false,
     };
@@ -236,13 +278,14 @@ fn pod_rule(world: &World, name: &Ref, pod: &Pod, terminating: bool) -> Option<R
     }
     if !pod.scheduled {
         let schedulable = pod.claims.iter().all(|claim| {
-            world
-                .face(claim)
-                .is_some_and(|face| !face.terminating && matches!(&face.kind, Kind::Claim(claim) if claim.bound))
+            world.face(claim).is_some_and(|face| match &face.kind {
+                Kind::Claim(is) => !face.terminating && is.bound && !(is.for_one_pod && is_held(world, claim)),
+                _ => false,
+            })
         });
         return schedulable.then_some(RuleId::Schedule);
     }
-    if pod.running || pod.stuck {
+    if pod.running || pod.stuck || pod.ended {
         return None;
     }
     match database_of(world, name) {
@@ -250,6 +293,11 @@ fn pod_rule(world: &World, name: &Ref, pod: &Pod, terminating: bool) -> Option<R
         Some(known) => password(world, &known.passwords).is_some().then_some(RuleId::Run),
         None => Some(RuleId::Run),
     }
+}
+
+/// Whether a pod that has a node holds a PVC.
+fn is_held(world: &World, claim: &Ref) -> bool {
+    world.pods_on(claim).any(|(_, pod)| pod.scheduled && !pod.ended)
 }
 
 /// Carries out one step of a rule.
@@ -269,9 +317,16 @@ pub(crate) fn fire(world: &mut World, rule: RuleId, name: &Ref) {
                 take_set_step(world, name, &thing, set, &step);
             }
         }
-        (RuleId::Roll, _) => {
-            let revision = crate::object_view::revision(&thing.object.0);
-            edit(world, name, rule, &thing, |json| json["status"]["rolled"] = json!(revision));
+        (RuleId::Roll | RuleId::ScaleUp | RuleId::ScaleDown, Kind::Deployment(deployment)) => {
+            if let Some((_, step)) = deployment_step(world, name, &thing.face.uid, deployment) {
+                take_deployment_step(world, name, &thing, &step);
+            }
+        }
+        (RuleId::MakeReplica, _) => make_replica(world, name, &thing),
+        (RuleId::DropReplica, Kind::ReplicaSet(set)) => {
+            if let Some(pod) = replica_to_drop(world, &thing.face.uid, set) {
+                drop(world.delete(&pod));
+            }
         }
         (RuleId::JobDone, _) => {
             migrate(world, name);

@@ -119,14 +119,7 @@ pub(crate) fn readiness(world: &World, name: &Ref) -> Result<String, String> {
                 None => Ok(text),
             }
         }
-        Kind::Deployment { rolled, .. } => {
-            if *rolled {
-                Ok("rolled out".into())
-            } else {
-                let is_paused = world.get(name).is_some_and(portolan_kube_facts::is_paused);
-                Err(if is_paused { "paused, so that its pods are not replaced" } else { "rolling out" }.into())
-            }
-        }
+        Kind::Deployment(deployment) => crate::deployments::rollout(world, &face.uid, deployment),
         Kind::Job(job) => {
             if job.complete {
                 Ok("complete".into())

@@ -76,9 +76,9 @@ impl World {
                 let ready = if readiness(self, name).is_ok() { wanted } else { 0 };
                 json!({"replicas": wanted, "readyReplicas": ready, "updatedReplicas": ready, "currentRevision": set.revision, "updateRevision": set.revision})
             }
-            Some(Kind::Deployment { rolled, .. }) => {
+            Some(Kind::Deployment(_)) => {
                 let replicas = object.at("/spec/replicas").and_then(Value::as_u64).unwrap_or(1);
-                let ready = if *rolled { replicas } else { 0 };
+                let ready = if readiness(self, name).is_ok() { replicas } else { 0 };
                 json!({"replicas": replicas, "readyReplicas": ready, "availableReplicas": ready, "updatedReplicas": ready})
             }
             Some(Kind::Job(job)) if job.complete => {

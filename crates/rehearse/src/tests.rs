@@ -1,5 +1,6 @@
 //! Each rule on a world of a few objects: the harmful form, and a harmless twin.
 
+mod deployments;
 mod unknown;
 
 use portolan_model::{Object, Ref, Verdict};
@@ -199,6 +200,7 @@ fn what_is_not_modelled_makes_a_forecast_unknown() {
     let cases = [
         (user("apps/v1", "Deployment", &template), Some("/spec/template/spec/volumes/0")),
         (user("apps/v1", "Deployment", &with("replicas", json!(0))), None),
+        (user("apps/v1", "Deployment", &with("strategy", json!({"type": "Recreate"}))), None),
         (user("apps/v1", "DaemonSet", &template), Some("/spec/template/spec/volumes/0")),
         (user("apps/v1", "ReplicaSet", &template), Some("/spec/template/spec/volumes/0")),
         (user("v1", "ReplicationController", &template), Some("/spec/template/spec/volumes/0")),
@@ -237,16 +239,17 @@ fn what_is_not_modelled_makes_a_forecast_unknown() {
     }
 }
 
-/// A Deployment rolls out unless it is paused or has pods that mount a PVC, which is not modelled.
+/// A Deployment rolls out unless it is paused. One that is paused and wants no pods lacks none.
 #[test]
-fn a_deployment_rolls_out_where_its_pods_are_modelled() {
+fn a_deployment_rolls_out_unless_it_is_paused() {
     let pod = json!({"volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": "data-db-0"}}]});
     for (spec, rolls) in [
         (json!({"template": {"spec": {}}}), true),
         (json!({"template": {"spec": {}}, "paused": true}), false),
-        (json!({"template": {"spec": pod}}), false),
+        (json!({"template": {"spec": pod}}), true),
+        (json!({"template": {"spec": pod}, "paused": true}), false),
         (json!({"template": {"spec": pod}, "replicas": 0}), true),
-        (json!({"template": {"spec": pod}, "replicas": 0, "paused": true}), false),
+        (json!({"template": {"spec": pod}, "replicas": 0, "paused": true}), true),
     ] {
         let mut world = world("Delete");
         let (name, json) = user("apps/v1", "Deployment", &spec);

@@ -227,22 +227,29 @@ impl World {
         self.all().any(|(name, _)| container.holds(name))
     }
 
-    /// The pods that a set made, by their ordinals.
-    pub(crate) fn pods_of_set<'a>(&'a self, set: &'a Set, uid: &'a Uid) -> impl Iterator<Item = (u32, Ref)> + 'a {
-        let prefix = &set.pod_prefix;
+    /// The objects of an owner whose names begin like this one, which is of their kind.
+    pub(crate) fn owned_like<'a>(
+        &'a self,
+        prefix: &'a Ref,
+        owner: &'a Uid,
+    ) -> impl Iterator<Item = (&'a Ref, &'a ObjectView)> + 'a {
         [&self.things, &self.set_aside].into_iter().flat_map(move |things| {
             things
                 .range(prefix.clone()..)
                 .take_while(|(name, _)| {
-                    name.kind() == "Pod"
+                    name.kind() == prefix.kind()
                         && name.namespace() == prefix.namespace()
                         && name.name().starts_with(prefix.name())
                 })
-                .filter(|(_, thing)| thing.face.is_owned_by(uid))
-                .filter_map(|(name, _)| {
-                    Some((name.name().strip_prefix(prefix.name())?.parse::<u32>().ok()?, name.clone()))
-                })
+                .map(|(name, thing)| (name, &thing.face))
+                .filter(|(_, face)| face.is_owned_by(owner))
         })
+    }
+
+    /// The pods that a set made, by their ordinals.
+    pub(crate) fn pods_of_set<'a>(&'a self, set: &'a Set, uid: &'a Uid) -> impl Iterator<Item = (u32, Ref)> + 'a {
+        let ordinal = |name: &Ref| name.name().strip_prefix(set.pod_prefix.name())?.parse::<u32>().ok();
+        self.owned_like(&set.pod_prefix, uid).filter_map(move |(name, _)| Some((ordinal(name)?, name.clone())))
     }
 
     /// Whether an owner is there.

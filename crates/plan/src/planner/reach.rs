@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use portolan_helm_compat::upgrade;
-use portolan_kube_facts::{Claims, PodTemplate, RESOURCE_POLICY_POINTER, StatefulSet, is_kept};
+use portolan_kube_facts::{Claims, PodTemplate, RESOURCE_POLICY_POINTER, Rollout, StatefulSet, is_kept};
 use portolan_model::{Code, Finding, Inventory, Object, Ref, Unmodelled, Volume};
 
 use super::findings::HopContext;
@@ -23,6 +23,12 @@ pub(super) fn unmodelled(context: &HopContext<'_>) -> Vec<Unmodelled> {
         let objects = live.iter().chain(planned.iter().map(|(name, doc)| (name, *doc)));
         let mut found: Vec<(Ref, portolan_kube_facts::Reach)> = Vec::new();
         for (name, object) in objects {
+            if let Some(after) = rolled(context, name) {
+                let is_for_one_pod = live.get(claim).is_some_and(portolan_kube_facts::is_for_one_pod);
+                let reaches = rollout(context, name, &after).reach(claim, is_for_one_pod).into_iter();
+                found.extend(reaches.map(|reach| (name.clone(), reach)));
+                continue;
+            }
             let reaches = portolan_kube_facts::reach(object, claim).into_iter();
             let reaches = reaches.filter(|reach| !(reach.by_change && is_left_alone(context, name)));
             found.extend(reaches.map(|reach| (name.clone(), reach)));
@@ -56,6 +62,41 @@ fn is_left_alone(context: &HopContext<'_>, name: &Ref) -> bool {
     upgrade::leaves_spec(Some(old), doc, live)
 }
 
+/// What helm makes of a Deployment, where it writes to one of the release or to a new one.
+fn rolled(context: &HopContext<'_>, name: &Ref) -> Option<Object> {
+    let doc = planned(context, name).filter(|doc| is_kind(doc, "Deployment"))?;
+    let stored = stored(context, name);
+    match context.live.get(name) {
+        Some(live) => stored.map(|stored| upgrade::patched(Some(stored), doc, live)),
+        None => Some(doc.clone()),
+    }
+}
+
+fn rollout<'a>(context: &HopContext<'a>, name: &Ref, after: &'a Object) -> Rollout<'a> {
+    let before = context.before.objects.get(name);
+    Rollout { before, after, is_made_anew: before.is_some() && !context.live.contains_key(name) }
+}
+
+/// Deployments whose new pod waits for ever for a PVC that their old one holds.
+fn hanging(context: &HopContext<'_>) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for claim in context.resolved.in_use().map(|volume| &volume.claim) {
+        if !context.before.objects.get(claim).is_some_and(portolan_kube_facts::is_for_one_pod) {
+            continue;
+        }
+        for name in context.planned.docs.iter().filter_map(Object::name) {
+            let Some(after) = rolled(context, &name) else { continue };
+            if rollout(context, &name, &after).waits_for_its_own_pod(claim) {
+                let found =
+                    format!("{name} cannot replace its pod: the new one waits for {claim}, which the old one has");
+                let finding = Finding::blocking(Code::RolloutHangs, found).about(&name).at("/spec/strategy");
+                findings.push(finding.with(format!("{claim} is ReadWriteOncePod, and maxUnavailable comes to 0")));
+            }
+        }
+    }
+    findings
+}
+
 /// Autoscalers of the new manifest that take replicas away from a StatefulSet of the PVC, as those of today do not.
 fn scaled(context: &HopContext<'_>, claim: &Ref) -> Vec<(Ref, portolan_kube_facts::Reach)> {
     let (before, after) = (&context.before.docs, &context.planned.docs);
@@ -84,6 +125,7 @@ pub(super) fn of_hop(context: &HopContext<'_>) -> Vec<Finding> {
     let mut findings = taken::of_hop(context);
     findings.extend(not_rolling(context));
     findings.extend(paused(context));
+    findings.extend(hanging(context));
     findings.extend(elsewhere(context));
     findings.extend(unkept(context));
     findings

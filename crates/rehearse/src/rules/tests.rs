@@ -87,6 +87,49 @@ fn put_deployment(world: &mut World) {
     world.put(&deployment(), json!({"spec": {"replicas": 1, "template": {"spec": {"containers": []}}}, "status": {}}));
 }
 
+fn store() -> Ref {
+    Ref::new("apps", "Deployment", NS, "store")
+}
+
+fn replica_set() -> Ref {
+    Ref::new("apps", "ReplicaSet", NS, "store-5d4f8c")
+}
+
+fn replica() -> Ref {
+    Ref::pod(NS, "store-5d4f8c-x7k2p")
+}
+
+/// A Deployment with strategy Recreate whose pod mounts the PVC too; its ReplicaSet wants so many pods.
+fn put_store(world: &mut World, wants: u32) {
+    let spec = json!({"volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": claim().name()}}]});
+    let mut template = json!({"metadata": {"labels": {"app": "store"}}, "spec": spec});
+    world.put(
+        &store(),
+        json!({"metadata": {"uid": "store"}, "spec": {"replicas": 1, "strategy": {"type": "Recreate"}, "template": template}}),
+    );
+    template["metadata"]["labels"][crate::object_view::TEMPLATE_HASH] = json!("5d4f8c");
+    let owners = json!([owner(&store(), "store")]);
+    world.put(
+        &replica_set(),
+        json!({"metadata": {"uid": "replicas", "ownerReferences": owners}, "spec": {"replicas": wants, "template": template}}),
+    );
+    let mut pod =
+        json!({"metadata": {"uid": "replica", "ownerReferences": [owner(&replica_set(), "replicas")]}, "spec": spec});
+    pod["spec"]["nodeName"] = json!("node");
+    pod["status"] = json!({"phase": "Running"});
+    world.put(&replica(), pod);
+}
+
+fn replicas(world: &World, name: &Ref) -> Option<u64> {
+    world.get(name)?.at("/spec/replicas")?.as_u64()
+}
+
+fn beside_another(world: &mut World) {
+    put_store(world, 1);
+    unscheduled(world);
+    set_field(world, &claim(), "/spec/accessModes", json!(["ReadWriteOncePod"]));
+}
+
 fn put_job(world: &mut World) {
     let env = json!([{"name": "P", "valueFrom": {"secretKeyRef": {"name": "db", "key": "password"}}}]);
     world.put(&job(), json!({"spec": {"template": {"spec": {"containers": [{"env": env}]}}}, "status": {}}));
@@ -233,14 +276,97 @@ const CASES: &[Case] = &[
         rule: RuleId::Roll,
         on: deployment,
         fires: put_deployment,
-        after: |world| {
-            matches!(world.face(&deployment()).map(|face| &face.kind), Some(Kind::Deployment { rolled: true, .. }))
-        },
+        after: |world| matches!(world.face(&deployment()).map(|face| &face.kind), Some(Kind::Deployment(it)) if it.rolled),
         prevented: |world| {
             put_deployment(world);
             set_field(world, &deployment(), "/spec/paused", json!(true));
         },
         missing: (|world| take_field(world, &deployment(), "/spec/replicas"), true),
+    },
+    Case {
+        rule: RuleId::ScaleDown,
+        on: store,
+        fires: |world| {
+            put_store(world, 1);
+            set_field(world, &store(), "/spec/template/spec/image", json!("new"));
+        },
+        after: |world| replicas(world, &replica_set()) == Some(0),
+        prevented: |world| {
+            put_store(world, 1);
+            set_field(world, &store(), "/spec/template/spec/image", json!("new"));
+            set_field(world, &store(), "/spec/paused", json!(true));
+        },
+        // What a ReplicaSet wants is scaled down, whatever it has.
+        missing: (|world| world.remove(&replica()), true),
+    },
+    Case {
+        rule: RuleId::ScaleDown,
+        on: store,
+        // The PVC is in no template any more.
+        fires: |world| {
+            put_store(world, 1);
+            take_field(world, &store(), "/spec/template/spec/volumes");
+        },
+        after: |world| replicas(world, &replica_set()) == Some(0),
+        prevented: |world| {
+            put_store(world, 0);
+            take_field(world, &store(), "/spec/template/spec/volumes");
+        },
+        missing: (|world| take_field(world, &replica_set(), "/metadata/ownerReferences"), false),
+    },
+    Case {
+        rule: RuleId::ScaleUp,
+        on: store,
+        fires: |world| {
+            put_store(world, 0);
+            set_field(world, &store(), "/spec/template/spec/image", json!("new"));
+            world.remove(&replica());
+        },
+        after: |world| {
+            let made = world.names().into_iter().find(|name| name.kind() == "ReplicaSet" && *name != replica_set());
+            made.is_some_and(|made| replicas(world, &made) == Some(1))
+        },
+        // The old pod is still ending.
+        prevented: |world| {
+            put_store(world, 0);
+            set_field(world, &store(), "/spec/template/spec/image", json!("new"));
+            terminate(world, &replica());
+        },
+        missing: (|world| world.remove(&replica_set()), true),
+    },
+    Case {
+        rule: RuleId::ScaleUp,
+        on: store,
+        // It was scaled down by hand and comes back.
+        fires: |world| put_store(world, 0),
+        after: |world| replicas(world, &replica_set()) == Some(1),
+        prevented: |world| {
+            put_store(world, 0);
+            set_field(world, &store(), "/spec/replicas", json!(0));
+        },
+        missing: (|world| take_field(world, &store(), "/spec/replicas"), true),
+    },
+    Case {
+        rule: RuleId::MakeReplica,
+        on: replica_set,
+        fires: |world| {
+            put_store(world, 1);
+            terminate(world, &replica());
+        },
+        after: |world| world.pods_on(&claim()).count() == 3,
+        prevented: |world| put_store(world, 1),
+        missing: (|world| take_field(world, &replica_set(), "/spec/template/spec/volumes"), false),
+    },
+    Case {
+        rule: RuleId::DropReplica,
+        on: replica_set,
+        fires: |world| put_store(world, 0),
+        after: |world| is_terminating(world, &replica()),
+        prevented: |world| {
+            put_store(world, 0);
+            set_field(world, &replica(), "/status/phase", json!("Failed"));
+        },
+        missing: (|world| take_field(world, &replica(), "/metadata/ownerReferences"), false),
     },
     Case {
         rule: RuleId::JobDone,
@@ -265,6 +391,18 @@ const CASES: &[Case] = &[
             terminate(world, &claim());
         },
         missing: (|world| world.remove(&claim()), false),
+    },
+    Case {
+        rule: RuleId::Schedule,
+        on: pod,
+        fires: |world| {
+            beside_another(world);
+            set_field(world, &replica(), "/status/phase", json!("Succeeded"));
+        },
+        after: |world| !text(world, &pod(), "/spec/nodeName").is_empty(),
+        // Only one pod gets the PVC.
+        prevented: beside_another,
+        missing: (|world| world.remove(&replica()), true),
     },
     Case {
         rule: RuleId::Run,

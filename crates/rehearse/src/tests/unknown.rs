@@ -92,7 +92,7 @@ fn a_stateful_set_is_modelled_in_every_form_but_a_partition() {
 }
 
 /// A run of helm from one manifest to another, in a world that has the record of the first.
-fn helm(world: &mut World, version: &str, stored: &Value, target: &Value) -> Op {
+pub(super) fn helm(world: &mut World, version: &str, stored: &Value, target: &Value) -> Op {
     let mut learn = |doc: &Value| {
         let manifest = Manifest { docs: vec![Object::new(doc.clone())], ..Manifest::default() };
         let bytes = serde_json::to_vec(&manifest).expect("JSON");
@@ -123,7 +123,7 @@ fn doc(version: &str, kind: &str, size: u64) -> Value {
 }
 
 /// A live object that the release has.
-fn live(json: &Value) -> (Ref, Value) {
+pub(super) fn live(json: &Value) -> (Ref, Value) {
     let mut json = json.clone();
     json["metadata"]["uid"] = json!("owner");
     json["metadata"]["labels"] = json!({"app.kubernetes.io/managed-by": "Helm"});

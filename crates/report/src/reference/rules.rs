@@ -37,8 +37,11 @@ to a write is lost, a write of helm fails, helm is killed. A request to stop is 
 
 What can reach a volume and is not modelled makes the volume Unknown, and a plan with an Unknown volume is not applied:
 
-- a PVC that something other than a pod or a StatefulSet mounts: a Deployment, a Job, a CronJob that is not suspended, a
-  DaemonSet, a ReplicaSet; workloads with 0 replicas and Jobs that have ended do not count
+- a PVC that something other than a pod, a StatefulSet or a Deployment mounts: a Job, a CronJob that is not suspended, a
+  DaemonSet, a ReplicaSet of no Deployment; workloads with 0 replicas and Jobs that have ended do not count
+- a Deployment with strategy RollingUpdate that mounts it, has pods and changes: what its old and its new pod do to the same
+  data while both run is not known. A PVC with ReadWriteOncePod is never given to both
+- a Deployment that mounts it and is paused, or is deleted and made anew with pods, or gets more pods than it had
 - a PVC that a custom resource names anywhere in its spec
 - a PVC, or a workload that mounts it, whose owner was not read, or whose owner is a custom resource that the upgrade changes
 - a StatefulSet with a `partition` above 0 that mounts it

@@ -2,7 +2,7 @@
 //! what another program than that of the data does to it. Only one that takes the place of those that have gone is compared
 //! with them.
 
-use portolan_kube_facts::{ClaimUse, StatefulSet};
+use portolan_kube_facts::{ClaimUse, Deployment, StatefulSet};
 use portolan_model::{Object, Ref, Volume};
 
 use super::uses::Workloads;
@@ -23,6 +23,19 @@ pub(super) fn check(context: &HopContext<'_>, workloads: &Workloads, report: &mu
                 "its pods come to the PVC, which {other} mounts as well, and what its program does to the data is not known"
             );
             report.unknown(volume, name, usage.field(), (reason, &place.way_out(other)));
+        }
+        for (name, after) in workloads.all_after() {
+            if let Some((was, will)) = place.more(name, after) {
+                let reason = format!(
+                    "it goes up from {was} to {will} pods on the PVC, and what they do to the same data is not known"
+                );
+                report.unknown(
+                    volume,
+                    name,
+                    "/spec/replicas",
+                    (reason, "give the chart as many replicas as there are today"),
+                );
+            }
         }
     }
 }
@@ -45,8 +58,25 @@ impl<'a> Place<'a> {
         let is_there = self.context.before.objects.get(name).is_some_and(|object| has_pods(object, self.claim()));
         let stays = name.kind() == "Pod" && self.context.live.contains_key(name);
         let writes = portolan_kube_facts::claim_mounts(after, self.claim()).iter().any(|mount| !mount.is_read_only);
-        let comes = matches!(name.kind(), "Pod" | "StatefulSet") && writes && has_pods(after, self.claim());
+        let comes =
+            matches!(name.kind(), "Pod" | "StatefulSet" | "Deployment") && writes && has_pods(after, self.claim());
         ClaimUse::of(after, self.claim()).filter(|_| comes && !is_there && !stays)
+    }
+
+    /// How many pods a Deployment has at most on the PVC and how many it can have after the hop, where these are more and more than
+    /// one. One that was scaled down by hand comes back as its manifest had it.
+    fn more(&self, name: &Ref, after: &Object) -> Option<(u64, u64)> {
+        let writes = portolan_kube_facts::claim_mounts(after, self.claim()).iter().any(|mount| !mount.is_read_only);
+        if name.kind() != "Deployment" || !writes {
+            return None;
+        }
+        let replicas = |object: &Object| Deployment::of(object).map_or(0, |it| it.replicas().into());
+        let (before, planned) = (&self.context.before.docs, &self.context.planned.docs);
+        let had = [self.workloads.before(name), before.iter().find(|doc| doc.name().as_ref() == Some(name))];
+        let had = had.into_iter().flatten().map(replicas).max().unwrap_or(0);
+        let was = had.max(portolan_kube_facts::scales_to(before, name).unwrap_or(0));
+        let will = replicas(after).max(portolan_kube_facts::scales_to(planned, name).unwrap_or(0));
+        (will > was.max(1)).then_some((was, will))
     }
 
     /// Who else has pods on the PVC when helm starts, or stays there and can have them again.
@@ -96,6 +126,7 @@ fn has_pods(object: &Object, claim: &Ref) -> bool {
     match (object.text("/kind"), ClaimUse::of(object, claim)) {
         (_, None) => false,
         ("Pod", _) => !matches!(object.text("/status/phase"), "Succeeded" | "Failed"),
+        ("Deployment", _) => Deployment::of(object).is_some_and(|it| it.replicas() > 0),
         ("StatefulSet", Some(usage)) => StatefulSet::of(object).is_some_and(|set| match usage {
             ClaimUse::Named(_) => set.replicas() > 0,
             ClaimUse::Made(_, ordinal) => set.ordinals().contains(&ordinal),
