@@ -106,6 +106,11 @@ pub fn reach(object: &Object, claim: &Ref) -> Vec<Reach> {
     let is_scaled_down = object.at("/spec/replicas").and_then(Value::as_u64) == Some(0);
     let owned_by =
         |kind: &str| crate::owners(object).iter().any(|owner| owner.is_controller && owner.name.kind() == kind);
+    // What only reads does nothing to the data.
+    let reads = || {
+        let mounts = crate::claim_mounts(object, claim);
+        !mounts.is_empty() && mounts.iter().all(|mount| mount.is_read_only)
+    };
     let by_change = matches!(kind, Kind::Deployment | Kind::DaemonSet | Kind::ReplicaSet | Kind::ReplicationController);
     let found = |reason: &str, way_out: &'static str| {
         vec![Reach { field: field.clone(), reason: reason.into(), way_out, by_change }]
@@ -145,6 +150,7 @@ pub fn reach(object: &Object, claim: &Ref) -> Vec<Reach> {
         ),
         // A Job that has ended creates no pods any more.
         Kind::Job if has_ended(object) || is_true("/spec/suspend") || owned_by("CronJob") => Vec::new(),
+        Kind::Job | Kind::CronJob if reads() => Vec::new(),
         Kind::Job => found(
             "its pods mount the PVC, and what the program of a Job does to the data is not known",
             "wait until it has ended, or leave it out of the new chart",
@@ -326,6 +332,9 @@ mod tests {
             with("batch/v1", "Job", "/status", complete),
             with("batch/v1", "Job", "/metadata/ownerReferences", owner("CronJob")),
             with("batch/v1", "CronJob", "/spec/suspend", json!(true)),
+            with("batch/v1", "Job", "/spec/template/spec/containers", {
+                json!([{"name": "backup", "volumeMounts": [{"name": "data", "mountPath": "/d", "readOnly": true}]}])
+            }),
             json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "x", "namespace": "n"}, "data": {"k": "store"}}),
             json!({"apiVersion": "monitoring.coreos.com/v1", "kind": "ServiceMonitor", "metadata": {"name": "x", "namespace": "n"},
                 "spec": {"endpoints": [{"port": "store"}]}}),
