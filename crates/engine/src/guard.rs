@@ -27,7 +27,10 @@ fn check(name: &Ref, expect: &Precondition, seen: &Seen) -> Option<Finding> {
         (Seen::There(object), Some(uid)) if object.uid() == *uid => object,
         (Seen::Absent, None) => return None,
         (Seen::There(_), Some(_)) if name.kind() == "Namespace" => {
-            let found = format!("this is not the cluster that the plan was made for ({name} is another one)");
+            let found = match name.name() {
+                "kube-system" => format!("this is not the cluster that the plan was made for ({name} is another one)"),
+                _ => format!("{name} was made again since the plan was made, or this is another cluster"),
+            };
             return Some(Finding::blocking(Code::OtherCluster, found));
         }
         (Seen::There(_), Some(_)) => {

@@ -12,6 +12,11 @@ pub(super) fn of(inventory: &Inventory, plan: &Plan) -> BTreeMap<Ref, Preconditi
         all.entry(name).or_insert_with(|| Precondition { uid: Some(uid.clone()), fields, content: None });
     };
     put(cluster(inventory), &inventory.cluster.uid, Vec::new());
+    // A release of the same name in a namespace that was made again is another one, and no run of the old one is its run.
+    let own = Ref::new("", "Namespace", "", &inventory.release.id.namespace);
+    if let Some(object) = inventory.objects.get(&own) {
+        put(own, &object.uid(), Vec::new());
+    }
     if plan.hops.is_empty() {
         return all;
     }
