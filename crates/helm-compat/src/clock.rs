@@ -1,6 +1,8 @@
 //! What a chart makes of the time at which it is rendered (`now`, `date`, `unixEpoch` of sprig): another text at each upgrade, which two
 //! renderings of the same second do not show.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use jiff::ToSpan as _;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
@@ -37,6 +39,12 @@ pub fn at_another_time(rendered: &str, at: u64) -> String {
     let today = time.to_zoned(TimeZone::UTC).date();
     // Helm writes the time of its own zone, which may be a day ahead or behind.
     let days = [today, today.saturating_add(1.day()), today.saturating_sub(1.day())];
+    let text = plain(rendered, at, days);
+    encoded(&text, &|text| plain(text, at, days))
+}
+
+/// As [`at_another_time`], for what stands in the text as it is.
+fn plain(rendered: &str, at: i64, days: [Date; 3]) -> String {
     let text = numbers(rendered, at, &days);
     days.into_iter().fold(text, |text, day| {
         let later = day.saturating_add(LATER.days());
@@ -45,6 +53,26 @@ pub fn at_another_time(rendered: &str, at: u64) -> String {
             if text.contains(&was) { text.replace(&was, &will) } else { text }
         })
     })
+}
+
+/// Replaces what stands in the text in base64, as the values of a Secret do.
+fn encoded(text: &str, later: &dyn Fn(&str) -> String) -> String {
+    const SHORTEST: usize = 8;
+    let is_of = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '=');
+    let mut all = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(start) = rest.find(is_of) {
+        let (before, from) = rest.split_at(start);
+        let end = from.find(|c| !is_of(c)).unwrap_or(from.len());
+        let (word, after) = from.split_at(end);
+        let is_encoded = word.len() >= SHORTEST && word.len().is_multiple_of(4);
+        let decoded = is_encoded.then(|| STANDARD.decode(word).ok().and_then(|bytes| String::from_utf8(bytes).ok()));
+        let moved = decoded.flatten().map(|text| (later(&text), text)).filter(|(later, text)| later != text);
+        all.push_str(before);
+        all.push_str(&moved.map_or_else(|| word.to_owned(), |(later, _)| STANDARD.encode(later)));
+        rest = after;
+    }
+    all + rest
 }
 
 /// Replaces runs of digits that are a time: seconds, milliseconds and so on since 1970, or a day and perhaps an hour without separators.
@@ -92,6 +120,8 @@ mod tests {
             ("name: job-202701150800", "name: job-202802160800"),
             ("on: Jan 15, 2027", "on: Feb 16, 2028"),
             ("ms: 1800000000123", "ms: 1834300800123"),
+            // `made 2027-01-15` and `made 2028-02-16`.
+            ("at: bWFkZSAyMDI3LTAxLTE1", "at: bWFkZSAyMDI4LTAyLTE2"),
         ] {
             assert_eq!(another(text), later);
         }

@@ -39,10 +39,12 @@ fn settings(object: &Object) -> Vec<Named> {
     if object.text("/kind") == "ConfigMap" && object.text("/apiVersion") == "v1" {
         for (key, value) in object.at("/data").and_then(Value::as_object).into_iter().flatten() {
             let field = format!("/data/{}", portolan_model::pointer_part(key));
-            all.extend(value.as_str().and_then(|value| named(key, value)).map(|database| Named {
-                key: key.clone(),
+            let Some(value) = value.as_str() else { continue };
+            all.extend(named(key, value).map(|database| Named { key: key.clone(), database, field: field.clone() }));
+            all.extend(value.lines().filter_map(folder).map(|(name, database)| Named {
+                key: format!("{key}: {name}"),
                 database,
-                field,
+                field: field.clone(),
             }));
         }
     }
@@ -86,6 +88,19 @@ fn named(key: &str, value: &str) -> Option<String> {
     (is_database && is_name(database)).then(|| database.to_owned())
 }
 
+/// A line of a file that names a folder or a file of data without a path from the root: `"dataDir": "data"`, `path.data = v1`.
+fn folder(line: &str) -> Option<(String, String)> {
+    const NAMES: [&str; 10] = [
+        "datadir", "datadirectory", "datapath", "datafolder", "pathdata", "dbpath", "dbdir", "dbfile", "storagedir",
+        "storagepath",
+    ];
+    let (name, value) = line.split_once([':', '='])?;
+    let name: String = name.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_lowercase();
+    let value = value.trim().trim_end_matches(',').trim_matches(['"', '\'']);
+    let is_relative = !value.is_empty() && !value.starts_with(['/', '$', '{', '[']);
+    (is_relative && NAMES.iter().any(|known| name.ends_with(known))).then(|| (name, value.to_owned()))
+}
+
 /// Whether a value is the bare name of a database's file: with a path, it is compared as a place.
 fn is_database_file(value: &str) -> bool {
     let ends = [".db", ".sqlite", ".sqlite3", ".db3", ".mdb", ".rdb", ".aof", ".fdb", ".h2", ".mv"];
@@ -94,7 +109,22 @@ fn is_database_file(value: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::named;
+    use super::{folder, named};
+
+    #[test]
+    fn a_folder_in_a_file_is_named() {
+        for (line, found) in [
+            ("  \"dataDir\": \"data\",", Some(("datadir", "data"))),
+            ("path.data = v1", Some(("pathdata", "v1"))),
+            ("storage-path: ./db", Some(("storagepath", "./db"))),
+            ("data-dir: /data", None),
+            ("log_dir: logs", None),
+            ("# dataDir", None),
+        ] {
+            let found = found.map(|(name, value)| (name.to_owned(), value.to_owned()));
+            assert_eq!(folder(line), found, "{line}");
+        }
+    }
 
     #[test]
     fn a_database_is_named() {
