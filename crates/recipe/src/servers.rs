@@ -19,6 +19,8 @@ pub struct DataServers {
     servers: Vec<DataServer>,
     /// Words of settings of any program that say whether its tables are made anew.
     pub settings: Vec<String>,
+    /// Parts of flags that make a program throw data away.
+    pub destructive: Vec<String>,
 }
 
 /// A server of a database.

@@ -3,6 +3,7 @@
 //! Each check reads a [`HopContext`] and gives findings, or names what can reach a volume and is not modelled.
 
 mod anew;
+mod clients;
 mod database;
 mod downward;
 mod effect;
@@ -16,6 +17,7 @@ mod needs;
 mod newcomers;
 mod node;
 mod numbers;
+mod older_pods;
 mod paths;
 mod place;
 mod programs;
@@ -61,6 +63,8 @@ pub(super) fn of_hop(context: &HopContext<'_>) -> Report {
     keys::check(context, &mut report);
     anew::check(context, &mut report);
     database::check(context, &workloads, &mut report);
+    clients::check(context, &workloads, &mut report);
+    older_pods::check(context, &workloads, &mut report);
     servers::check(context, &workloads, &mut report);
     numbers::check(context, &mut report);
     left_out::check(context, &mut report);

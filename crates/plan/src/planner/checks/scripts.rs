@@ -97,6 +97,11 @@ fn given(user: &Use<'_>) -> Vec<Script> {
     if let Some(field) = first.filter(|_| !is_text && !list(user.container.json, "command").is_empty()) {
         all.push(own("command", format!("exec {}", plain.join(" ")), &field));
     }
+    // The words behind a shell's text are the arguments of that text.
+    let arguments: Vec<&str> = plain.iter().copied().filter(|word| !is_shell(word) && !is_flags(word)).collect();
+    if is_text && !arguments.is_empty() {
+        all.push(own("arguments", format!("sh {}", arguments.join(" ")), "/args"));
+    }
     for pointer in ["/lifecycle/postStart", "/lifecycle/preStop", "/livenessProbe", "/readinessProbe", "/startupProbe"]
     {
         let exec = user.container.json.pointer(&format!("{pointer}/exec")).map(words).unwrap_or_default();
@@ -309,6 +314,15 @@ fn put_in(command: &str, known: &BTreeMap<String, String>) -> String {
 /// A script, and the variables that it sees.
 type InShell<'a> = (&'a str, &'a BTreeMap<String, String>);
 
+/// The commands of a script that say whose files are, or who may read them.
+fn handed_over(script: &str, env: &BTreeMap<String, String>) -> BTreeSet<String> {
+    let read = commands(script).map(|(_, command)| put_in(command, env));
+    let is_one = |command: &String| {
+        program(command).first().is_some_and(|tool| matches!(base(tool), "chown" | "chmod" | "chgrp" | "setfacl"))
+    };
+    read.filter(is_one).collect()
+}
+
 /// Whether a probe, which is there to look, writes what the old one did not write.
 fn writes_more((old, old_env): InShell<'_>, (new, new_env): InShell<'_>) -> bool {
     let old = steps(old, old_env);
@@ -320,6 +334,11 @@ fn writes_more((old, old_env): InShell<'_>, (new, new_env): InShell<'_>) -> bool
 
 /// Whether two scripts do the same to data, in the same order.
 fn is_harmless_change((old, old_env): InShell<'_>, (new, new_env): InShell<'_>) -> bool {
+    // Files that are handed over already are handed to somebody else.
+    let handed = [(old, old_env), (new, new_env)].map(|(script, env)| handed_over(script, env));
+    if !handed[0].is_empty() && handed[0] != handed[1] {
+        return false;
+    }
     let (old, new) = (steps(old, old_env), steps(new, new_env));
     let programs = |steps: &[Step]| -> BTreeSet<String> {
         steps.iter().filter_map(|step| started(&step.read)).map(str::to_owned).collect()
@@ -377,6 +396,7 @@ mod tests {
             ("exec server", "exec gosu db server --quiet", true),
             ("mkdir -p /data", "mkdir -p /data && chown -R 1:1 /data", true),
             ("mkdir", "LEVEL=debug\nmkdir", true),
+            ("mkdir -p /data", "mkdir -p /data; chmod 700 /data", true),
             ("# none", "", true),
             ("exec", "rm -rf /data/*; exec", false),
             ("exec server", "exec rm -rf", false),
@@ -403,6 +423,7 @@ mod tests {
         assert!(!is_same((&set("/tmp"), ""), (&set("$DATA"), "DATA=/data")), "a variable of the script");
         let (first, last) = ("D=/tmp\nrm -rf $D/*\nD=/data\nexec s", "D=/tmp\nD=/data\nrm -rf $D/*\nexec s");
         assert!(!is_same((first, ""), (last, "")), "the order");
+        assert!(!is_same(("chown -R 999 /d; exec s", ""), ("chown -R 1001 /d; exec s", "")), "another owner");
         let java = "java $OPTS -jar a.jar";
         assert!(is_same((java, "OPTS=-Xmx1g"), (java, "OPTS=-Xmx2g")), "a server's settings");
         assert!(

@@ -106,6 +106,15 @@ impl Place<'_> {
                 _ => {}
             }
         }
+        let (flags, has) = (flags(before), flags(after));
+        let is_new = |flag: &&(&str, &str)| !flags.iter().any(|(_, old)| old == &flag.1);
+        let throws = |flag: &&(&str, &str)| {
+            flag.1.split(|c: char| !c.is_ascii_alphanumeric()).any(|part| known.destructive.iter().any(|word| word == part))
+        };
+        if let Some((list, flag)) = has.iter().filter(is_new).find(throws) {
+            let reason = format!("it is given {flag}, which it is not today and which may throw data away");
+            unknown(format!("{field}/{list}"), reason, "see what it does; give the chart the arguments of today");
+        }
         let words = server.map_or_else(Vec::new, |server| server.settings.clone());
         let words: Vec<&str> = words.iter().chain(&known.settings).map(String::as_str).collect();
         let (had, has) = (settings(before, &words), settings(after, &words));
@@ -115,6 +124,16 @@ impl Place<'_> {
             unknown(format!("{field}/{list}"), reason, "give the chart the setting of today");
         }
     }
+}
+
+/// The flags of a container without their values, with the list in which they stand.
+fn flags<'a>(container: Container<'a>) -> Vec<(&'static str, &'a str)> {
+    let of = |key: &'static str| {
+        let texts = list(container.json, key).iter().filter_map(Value::as_str);
+        let flags = texts.filter(|text| text.starts_with('-') && !text.contains(char::is_whitespace));
+        flags.map(move |flag| (key, flag.split('=').next().unwrap_or(flag)))
+    };
+    of("command").chain(of("args")).collect()
 }
 
 /// The arguments and variables of a container that have one of some words: the list in which they stand, and what they say.

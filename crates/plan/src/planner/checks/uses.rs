@@ -113,6 +113,11 @@ impl Workloads {
         self.after.get(name)
     }
 
+    /// The objects of the release before the hop.
+    pub(super) fn all_before(&self) -> impl Iterator<Item = (&Ref, &Object)> {
+        self.before.iter()
+    }
+
     /// The objects of the release after the hop.
     pub(super) fn all_after(&self) -> impl Iterator<Item = (&Ref, &Object)> {
         self.after.iter()
