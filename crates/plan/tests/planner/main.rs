@@ -3,6 +3,7 @@
 #![allow(clippy::expect_used, reason = "a test says what it expects")]
 
 mod database_compat;
+mod deployments;
 mod effects;
 mod fixture;
 mod hooks;
