@@ -16,7 +16,8 @@ pub(super) fn check(context: &HopContext<'_>, workloads: &Workloads, report: &mu
             if was == will {
                 continue;
             }
-            let had = workloads.all_before().filter(|(name, object)| is_led(service, was, name, object) && uses(object));
+            let had =
+                workloads.all_before().filter(|(name, object)| is_led(service, was, name, object) && uses(object));
             let Some((user, _)) = had.into_iter().next() else { continue };
             let stays = |(name, object): (&Ref, &Object)| is_led(service, will, name, object) && uses(object);
             let other = workloads.all_after().find(|(name, object)| is_led(service, will, name, object));
@@ -40,8 +41,12 @@ fn selector(service: &Object) -> Option<&Value> {
 
 /// Whether a Service's selector chooses the pods of a workload.
 fn is_led(service: &Ref, selector: Option<&Value>, name: &Ref, workload: &Object) -> bool {
-    let Some(template) = PodTemplate::of(workload).filter(|_| name.namespace() == service.namespace()) else { return false };
+    let Some(template) = PodTemplate::of(workload).filter(|_| name.namespace() == service.namespace()) else {
+        return false;
+    };
     let labels = template.metadata.and_then(|metadata| metadata.get("labels"));
     let wanted = selector.and_then(Value::as_object).filter(|wanted| !wanted.is_empty());
-    wanted.is_some_and(|wanted| wanted.iter().all(|(key, value)| labels.and_then(|labels| labels.get(key)) == Some(value)))
+    wanted.is_some_and(|wanted| {
+        wanted.iter().all(|(key, value)| labels.and_then(|labels| labels.get(key)) == Some(value))
+    })
 }

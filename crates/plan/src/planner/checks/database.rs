@@ -91,7 +91,15 @@ fn named(key: &str, value: &str) -> Option<String> {
 /// A line of a file that names a folder or a file of data without a path from the root: `"dataDir": "data"`, `path.data = v1`.
 fn folder(line: &str) -> Option<(String, String)> {
     const NAMES: [&str; 10] = [
-        "datadir", "datadirectory", "datapath", "datafolder", "pathdata", "dbpath", "dbdir", "dbfile", "storagedir",
+        "datadir",
+        "datadirectory",
+        "datapath",
+        "datafolder",
+        "pathdata",
+        "dbpath",
+        "dbdir",
+        "dbfile",
+        "storagedir",
         "storagepath",
     ];
     let (name, value) = line.split_once([':', '='])?;

@@ -18,7 +18,9 @@ pub(super) fn check(context: &HopContext<'_>, workloads: &Workloads, report: &mu
         }
         for claim in mounts::made_by(after).into_iter().map(|made| made.claim).filter(is_left_over) {
             let field = "/spec/volumeClaimTemplates";
-            report.findings.push(Finding { severity: portolan_model::Severity::Blocking, ..taken(name, &claim, field) });
+            report
+                .findings
+                .push(Finding { severity: portolan_model::Severity::Blocking, ..taken(name, &claim, field) });
         }
         let Some(template) = PodTemplate::of(after) else { continue };
         for claim in template.claims().map(|claim| Ref::claim(name.namespace(), claim)).filter(is_left_over) {

@@ -15,7 +15,8 @@ pub(super) fn check(context: &HopContext<'_>, workloads: &Workloads, report: &mu
     for volume in context.resolved.in_use() {
         for pair in workloads.pairs(volume).0 {
             let name = pair.before.name;
-            let Some(set) = context.resolved.inventory.objects.get(name).filter(|_| name.kind() == "StatefulSet") else {
+            let Some(set) = context.resolved.inventory.objects.get(name).filter(|_| name.kind() == "StatefulSet")
+            else {
                 continue;
             };
             let newest = set.text("/status/updateRevision");
