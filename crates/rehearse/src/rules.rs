@@ -230,7 +230,7 @@ pub(crate) fn enabled(world: &World, name: &Ref, thing: &StoredObject, out: &mut
         }
         Kind::ReplicaSet(set) if !face.terminating && !closing => replica_rule(world, &face.uid, set),
         Kind::Job(job) => {
-            (!job.complete && job.claims.is_empty() && job_can_end(world, job)).then_some(RuleId::JobDone)
+            (!job.complete && job_can_end(world, job)).then_some(RuleId::JobDone)
         }
         Kind::Pod(pod) => pod_rule(world, name, pod, face.terminating),
         Kind::Container(container) if face.terminating => (!world.is_occupied(container)).then_some(RuleId::Finish),

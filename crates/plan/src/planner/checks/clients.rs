@@ -21,7 +21,8 @@ pub(super) fn check(context: &HopContext<'_>, workloads: &Workloads, report: &mu
             let Some((user, _)) = had.into_iter().next() else { continue };
             let stays = |(name, object): (&Ref, &Object)| is_led(service, will, name, object) && uses(object);
             let other = workloads.all_after().find(|(name, object)| is_led(service, will, name, object));
-            if workloads.all_after().any(stays) || workloads.after(user).is_none() {
+            // Where the workload itself leaves the data, that is told already.
+            if workloads.all_after().any(stays) || !workloads.after(user).is_some_and(uses) {
                 continue;
             }
             say(volume, service, (user, other.map(|(name, _)| name)), report);
