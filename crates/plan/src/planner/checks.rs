@@ -20,6 +20,7 @@ mod programs;
 mod rights;
 mod secrets;
 mod source;
+mod state;
 mod unclaimed;
 mod uses;
 
@@ -29,6 +30,7 @@ use portolan_model::{Code, Finding, Ref, Unmodelled, ValueChange, Volume};
 
 use super::findings::HopContext;
 pub(super) use keys::removed as removed_secrets;
+pub(super) use state::Upgrade;
 use uses::Workloads;
 
 /// What the checks of a hop say.
@@ -55,6 +57,7 @@ pub(super) fn of_hop(context: &HopContext<'_>) -> Report {
     unclaimed::check(context, &workloads, &mut report);
     needs::check(context, &mut report);
     keys::check(context, &mut report);
+    state::check(context, &mut report);
     database::check(context, &workloads, &mut report);
     numbers::check(context, &mut report);
     left_out::check(context, &mut report);
