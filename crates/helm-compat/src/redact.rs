@@ -264,7 +264,9 @@ mod tests {
 
     #[test]
     fn a_key_without_a_value_stays_one() {
-        let secret = &docs("apiVersion: v1\nkind: Secret\nmetadata: {name: s}\ndata: {a: '', b: eA==}\nstringData: {c: '', d: x}\n")[0];
+        let secret = &docs(
+            "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\ndata: {a: '', b: eA==}\nstringData: {c: '', d: x}\n",
+        )[0];
         let shown = secret_keys_and_empty(secret);
         let texts = ["/data/a", "/data/b", "/stringData/c", "/stringData/d"].map(|at| shown.text(at).to_owned());
         assert_eq!(texts, ["", Manifest::HIDDEN, "", Manifest::HIDDEN]);

@@ -64,7 +64,10 @@ fn a_pod_that_comes_to_the_folder_of_a_volume_makes_it_unknown() {
 fn a_pod_that_comes_to_an_export_of_a_volume_makes_it_unknown() {
     let nfs = json!({"nfs": {"server": "files", "path": "/exports/store"}});
     let of = |volume: &str| reached(&nfs, "", &pod("Deployment", "", volume));
-    assert_eq!(of("nfs: {server: files, path: /exports}"), ["PL255 Deployment/tool /spec/template/spec/volumes/0/nfs/path"]);
+    assert_eq!(
+        of("nfs: {server: files, path: /exports}"),
+        ["PL255 Deployment/tool /spec/template/spec/volumes/0/nfs/path"]
+    );
     assert_eq!(of("nfs: {server: files, path: /exports, readOnly: true}"), [""; 0]);
     assert_eq!(of("nfs: {server: others, path: /exports}"), [""; 0]);
 }
@@ -84,13 +87,22 @@ fn a_second_volume_of_the_same_place_is_seen() {
     let same = second("hostPath: {path: /srv/pv}");
     let field = "PL255 Job/tool /spec/template/spec/volumes/0/persistentVolumeClaim/claimName";
     assert_eq!(reached(&here, "", &(user("Job") + &same)), [field]);
-    assert_eq!(reached(&here, &same, &(user("StatefulSet") + &same)).len(), 1, "the volumes were there, and nobody on the second");
+    assert_eq!(
+        reached(&here, &same, &(user("StatefulSet") + &same)).len(),
+        1,
+        "the volumes were there, and nobody on the second"
+    );
     let both = user("StatefulSet") + &same;
     assert_eq!(reached(&here, &both, &both), [""; 0]);
     assert_eq!(reached(&here, "", &(user("Job") + &second("hostPath: {path: /srv/other}"))), [""; 0]);
-    assert_eq!(reached(&here, "", &(user("Job").replace("claimName: second", "claimName: second, readOnly: true") + &same)), [""; 0]);
+    assert_eq!(
+        reached(&here, "", &(user("Job").replace("claimName: second", "claimName: second, readOnly: true") + &same)),
+        [""; 0]
+    );
     // One that is not bound and may be bound to it.
-    let free = same.replace(&format!(", claimRef: {{namespace: {NS}, name: second}}"), "").replace("volumeName: pv-second, ", "");
+    let free = same
+        .replace(&format!(", claimRef: {{namespace: {NS}, name: second}}"), "")
+        .replace("volumeName: pv-second, ", "");
     assert_eq!(reached(&here, "", &(user("Job") + &free)), [field]);
     let csi = json!({"csi": {"driver": "d", "volumeHandle": "one"}});
     assert_eq!(reached(&csi, "", &(user("Job") + &second("csi: {driver: d, volumeHandle: one}"))).len(), 1);
@@ -101,7 +113,8 @@ fn a_second_volume_of_the_same_place_is_seen() {
 fn a_hook_on_the_folder_of_a_volume_reaches_it_unless_it_only_reads() {
     let here = json!({"hostPath": {"path": "/srv/pv"}});
     let hook = |mount: &str| {
-        pod("Job", mount, "hostPath: {path: /srv}").replace("{name: tool}", "{name: tool, annotations: {helm.sh/hook: pre-upgrade}}")
+        pod("Job", mount, "hostPath: {path: /srv}")
+            .replace("{name: tool}", "{name: tool, annotations: {helm.sh/hook: pre-upgrade}}")
     };
     assert_eq!(reached(&here, "", &hook("")), ["PL242 Job/tool /spec/template/spec/volumes/0/hostPath/path"]);
     assert_eq!(reached(&here, "", &hook(", readOnly: true")), [""; 0]);

@@ -55,7 +55,8 @@ fn a_binding_made_by_hand_counts_for_a_hook() {
         bind(&mut fixture, kind, &subject, role);
         let rules = |verb: &str| json!([{"apiGroups": [""], "resources": ["persistentvolumeclaims"], "verbs": [verb]}]);
         for (name, verb) in [("strong", "delete"), ("weak", "list")] {
-            let role = json!({"apiVersion": RBAC, "kind": "ClusterRole", "metadata": {"name": name}, "rules": rules(verb)});
+            let role =
+                json!({"apiVersion": RBAC, "kind": "ClusterRole", "metadata": {"name": name}, "rules": rules(verb)});
             by_hand(&mut fixture, role);
         }
         new(&fixture, HOOK)
@@ -99,10 +100,7 @@ fn bindings_that_may_not_be_listed_leave_a_hook_unknown() {
         let mut fixture = base("");
         fixture.inventory.coverage.retain(|one| one.scope.kind != kind);
         let found = new(&fixture, HOOK);
-        assert_eq!(
-            found,
-            [format!("PL242 Job/hook: what ServiceAccount/default may do is not known: {reason}")]
-        );
+        assert_eq!(found, [format!("PL242 Job/hook: what ServiceAccount/default may do is not known: {reason}")]);
         let without = HOOK.replace("restartPolicy", "automountServiceAccountToken: false, restartPolicy");
         assert_eq!(new(&fixture, &without), Vec::<String>::new());
         // Nobody has taken rights away from, or given them to, what runs today.
@@ -144,11 +142,33 @@ fn a_workload_that_gets_rights_makes_the_volume_unknown() {
     }
     let deletes = workload("Deployment", "tool", DELETE);
     // The same rights by another role are not new; without its token the pod has none; without pods nobody has.
-    assert_eq!(new(&base(&deletes), &deletes.replace("name: tool}\nrules", "name: tool2}\nrules").replace("kind: Role, name: tool", "kind: Role, name: tool2")), [""; 0]);
-    assert_eq!(new(&base(""), &deletes.replace("serviceAccountName: tool,", "serviceAccountName: tool, automountServiceAccountToken: false,")), [""; 0]);
+    assert_eq!(
+        new(
+            &base(&deletes),
+            &deletes
+                .replace("name: tool}\nrules", "name: tool2}\nrules")
+                .replace("kind: Role, name: tool", "kind: Role, name: tool2")
+        ),
+        [""; 0]
+    );
+    assert_eq!(
+        new(
+            &base(""),
+            &deletes
+                .replace("serviceAccountName: tool,", "serviceAccountName: tool, automountServiceAccountToken: false,")
+        ),
+        [""; 0]
+    );
     assert_eq!(new(&base(""), &deletes.replace("spec: {template", "spec: {replicas: 0, template")), [""; 0]);
     // Another workload that has them does not excuse a new one.
-    assert_eq!(new(&base(&deletes), &deletes.replace("kind: Deployment\nmetadata: {name: tool}", "kind: Deployment\nmetadata: {name: other}")).len(), 1);
+    assert_eq!(
+        new(
+            &base(&deletes),
+            &deletes.replace("kind: Deployment\nmetadata: {name: tool}", "kind: Deployment\nmetadata: {name: other}")
+        )
+        .len(),
+        1
+    );
 }
 
 #[test]
@@ -157,7 +177,10 @@ fn ways_to_further_rights_count() {
         ("[{apiGroups: [''], resources: [serviceaccounts/token], verbs: [create]}]", true),
         ("[{apiGroups: [''], resources: [serviceaccounts/token], resourceNames: [strong], verbs: [create]}]", true),
         ("[{apiGroups: [''], resources: [serviceaccounts], resourceNames: [strong], verbs: [impersonate]}]", true),
-        ("[{apiGroups: [rbac.authorization.k8s.io], resources: [clusterroles], resourceNames: [edit], verbs: [bind]}]", true),
+        (
+            "[{apiGroups: [rbac.authorization.k8s.io], resources: [clusterroles], resourceNames: [edit], verbs: [bind]}]",
+            true,
+        ),
         ("[{apiGroups: [''], resources: [serviceaccounts], verbs: [get, create]}]", false),
         ("[{apiGroups: [authentication.k8s.io], resources: [tokenreviews], verbs: [create]}]", false),
         ("[{apiGroups: [coordination.k8s.io], resources: [leases], verbs: ['*']}]", false),

@@ -33,9 +33,11 @@ fn lives(old: &str, kind: &str, data: &Value) -> Fixture {
 }
 
 fn of(plan: &Plan) -> Vec<String> {
-    let of_state = |it: &&Finding| it.object().is_some_and(|name| name.name() == "state") && it.code == Code::KeyChanges;
+    let of_state =
+        |it: &&Finding| it.object().is_some_and(|name| name.name() == "state") && it.code == Code::KeyChanges;
     let all = plan.findings.iter().filter(of_state);
-    all.map(|it| format!("{:?} {} {}", it.severity, it.object().expect("it has one"), it.field().unwrap_or_default())).collect()
+    all.map(|it| format!("{:?} {} {}", it.severity, it.object().expect("it has one"), it.field().unwrap_or_default()))
+        .collect()
 }
 
 fn said(fixture: &Fixture, new: &str) -> Vec<String> {
@@ -65,7 +67,11 @@ fn what_a_program_put_into_a_config_map_is_not_lost_in_silence() {
         assert_eq!(said(&lives(&map(old), "ConfigMap", &state), &map(new)), [""; 0], "{old} {new}");
     }
     let empty = json!({"state": ""});
-    assert_eq!(said(&lives(&map("{state: ''}"), "ConfigMap", &empty), &map("{state: chart}")), [""; 0], "nobody filled it");
+    assert_eq!(
+        said(&lives(&map("{state: ''}"), "ConfigMap", &empty), &map("{state: chart}")),
+        [""; 0],
+        "nobody filled it"
+    );
 }
 
 #[test]
@@ -164,7 +170,9 @@ fn what_a_controller_puts_in_again_is_not_mentioned() {
 
 #[test]
 fn a_hook_that_is_made_anew_takes_along_what_a_program_put_there() {
-    let hook = |events: &str, data: &str| map(data).replace("{name: state}", &format!("{{name: state, annotations: {{helm.sh/hook: '{events}'}}}}"));
+    let hook = |events: &str, data: &str| {
+        map(data).replace("{name: state}", &format!("{{name: state, annotations: {{helm.sh/hook: '{events}'}}}}"))
+    };
     let live = |events: &str| {
         let mut fixture = installed(&(set("", PLAIN) + &hook(events, "{}")), &json!({"csi": {}}));
         let object = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "state", "namespace": NS}, "data": {"state": "precious"}});

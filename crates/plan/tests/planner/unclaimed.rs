@@ -29,7 +29,8 @@ fn of(old: &str, new: &str) -> Vec<String> {
 
 #[test]
 fn another_folder_at_the_same_path_is_refused() {
-    let host = |tag: &str, mount: &str, path: &str| pod("Deployment", tag, mount, &format!("hostPath: {{path: {path}}}"));
+    let host =
+        |tag: &str, mount: &str, path: &str| pod("Deployment", tag, mount, &format!("hostPath: {{path: {path}}}"));
     let refused = ["Blocking PL256 /spec/template/spec/volumes/0/hostPath/path"];
     let old = host("1", "", "/srv/a");
     assert_eq!(of(&old, &host("2", "", "/srv/b")), refused);
@@ -37,11 +38,16 @@ fn another_folder_at_the_same_path_is_refused() {
     assert_eq!(of(&old, &host("2", "", "/srv/a/")), [""; 0]);
     assert_eq!(of(&host("1", ", subPath: x", "/srv"), &host("2", ", subPath: y", "/srv")), refused);
     assert_eq!(of(&host("1", ", subPath: x", "/srv"), &host("2", "", "/srv/x")), [""; 0], "it is the same folder");
-    for (volume, field) in [("emptyDir: {}", ""), ("persistentVolumeClaim: {claimName: new}", ""), ("nfs: {server: s, path: /srv/a}", "/nfs/path")] {
+    for (volume, field) in [
+        ("emptyDir: {}", ""),
+        ("persistentVolumeClaim: {claimName: new}", ""),
+        ("nfs: {server: s, path: /srv/a}", "/nfs/path"),
+    ] {
         let want = format!("Blocking PL256 /spec/template/spec/volumes/0{field}");
         assert_eq!(of(&old, &pod("Deployment", "2", "", volume)), [want], "{volume}");
     }
-    let nfs = |server: &str, path: &str| pod("StatefulSet", "1", "", &format!("nfs: {{server: {server}, path: {path}}}"));
+    let nfs =
+        |server: &str, path: &str| pod("StatefulSet", "1", "", &format!("nfs: {{server: {server}, path: {path}}}"));
     let refused = ["Blocking PL256 /spec/template/spec/volumes/0/nfs/path"];
     assert_eq!(of(&nfs("a", "/x"), &nfs("b", "/x")), refused);
     assert_eq!(of(&nfs("a", "/x"), &nfs("a", "/y")), refused);
@@ -60,7 +66,10 @@ fn what_is_no_data_may_be_elsewhere() {
         let of_kind = |tag: &str, volume: &str| pod("Deployment", tag, mount, volume);
         assert_eq!(of(&of_kind("1", from), &of_kind("2", to)), [""; 0], "{from}");
     }
-    let logs = |path: &str| pod("Deployment", "1", "", &format!("hostPath: {{path: {path}}}")).replace("mountPath: /data", "mountPath: /var/log");
+    let logs = |path: &str| {
+        pod("Deployment", "1", "", &format!("hostPath: {{path: {path}}}"))
+            .replace("mountPath: /data", "mountPath: /var/log")
+    };
     assert_eq!(of(&logs("/a"), &logs("/b")), ["Warning PL256 /spec/template/spec/volumes/0/hostPath/path"]);
 }
 
@@ -75,12 +84,16 @@ fn an_ephemeral_volume_goes_with_its_pod_and_is_named() {
             let object = Object::new(json);
             fixture.inventory.objects.insert(object.name().expect("a name"), object);
         };
-        put(json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "tool-0", "namespace": NS, "uid": "uid-pod",
+        put(
+            json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "tool-0", "namespace": NS, "uid": "uid-pod",
             "ownerReferences": [{"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "tool", "uid": "uid-tool", "controller": true}]},
-            "spec": {"volumes": [{"name": "v", "ephemeral": {}}]}}));
-        put(json!({"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "tool-0-v", "namespace": NS,
+            "spec": {"volumes": [{"name": "v", "ephemeral": {}}]}}),
+        );
+        put(
+            json!({"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "tool-0-v", "namespace": NS,
             "ownerReferences": [{"apiVersion": "v1", "kind": "Pod", "name": "tool-0", "uid": "uid-pod", "controller": true}]},
-            "spec": {"volumeName": "pv-tool"}}));
+            "spec": {"volumeName": "pv-tool"}}),
+        );
         put(json!({"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": "pv-tool"},
             "spec": {"persistentVolumeReclaimPolicy": policy}}));
         fixture
@@ -90,8 +103,14 @@ fn an_ephemeral_volume_goes_with_its_pod_and_is_named() {
     assert_eq!(said(&fixture, &pod("StatefulSet", "2", "", EPHEMERAL)), warned);
     assert_eq!(said(&fixture, &old), [""; 0], "its pods stay");
     assert_eq!(said(&fixture, ""), warned, "it leaves the chart");
-    assert_eq!(of(&pod("Deployment", "1", ", readOnly: true", EPHEMERAL), &pod("Deployment", "2", "", EPHEMERAL)), [""; 0]);
-    for (policy, text) in [("Delete", "PersistentVolumeClaim/tool-0-v goes, and with it PersistentVolume/pv-tool"), ("Retain", "is Retain and stays")] {
+    assert_eq!(
+        of(&pod("Deployment", "1", ", readOnly: true", EPHEMERAL), &pod("Deployment", "2", "", EPHEMERAL)),
+        [""; 0]
+    );
+    for (policy, text) in [
+        ("Delete", "PersistentVolumeClaim/tool-0-v goes, and with it PersistentVolume/pv-tool"),
+        ("Retain", "is Retain and stays"),
+    ] {
         let plan = plan(&with_pod(policy), &set("", PLAIN));
         let evidence: Vec<&String> = plan.findings.iter().flat_map(|it| &it.evidence).collect();
         assert!(evidence.iter().any(|line| line.contains(text)), "{evidence:?}");

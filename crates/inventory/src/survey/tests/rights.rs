@@ -12,7 +12,8 @@ fn with_bindings() -> BTreeMap<SurveyQuery, Answer> {
     let mut all = answers();
     let groups = ["apps", RBAC].map(str::to_owned).into();
     all.insert(SurveyQuery::Server, Answer::Server { version: "v1.27.8".into(), groups });
-    let mut of_cluster = binding("all", json!({"kind": "Group", "name": "system:serviceaccounts"}), ("ClusterRole", "seen"));
+    let mut of_cluster =
+        binding("all", json!({"kind": "Group", "name": "system:serviceaccounts"}), ("ClusterRole", "seen"));
     of_cluster["metadata"] = json!({"name": "all"});
     let mut of_people = binding("people", json!({"kind": "User", "name": "jane"}), ("ClusterRole", "cluster-admin"));
     of_people["metadata"] = json!({"name": "people"});

@@ -117,7 +117,9 @@ impl<'a> Places<'a> {
 
     fn of_templates(&self, object: &Object, mount: Mount<'_>) -> Vec<Written> {
         let made = StatefulSet::of(object).map(|set| set.claims()).unwrap_or_default();
-        let its = made.iter().filter(|made| made.template.pointer("/metadata/name").and_then(Value::as_str) == Some(mount.volume));
+        let its = made
+            .iter()
+            .filter(|made| made.template.pointer("/metadata/name").and_then(Value::as_str) == Some(mount.volume));
         its.flat_map(|made| self.of_claim(&made.claim, mount, "/spec/volumeClaimTemplates")).collect()
     }
 
@@ -144,7 +146,10 @@ impl<'a> Places<'a> {
         let what = &written.what;
         match known.filter(|source| source.overlaps(&written.source)) {
             Some(source) => Some(format!("it mounts {what}, and the volume lies at {source}")),
-            None => written.source.holds_mounts().then(|| format!("it mounts {what}, where the kubelet mounts every volume")),
+            None => written
+                .source
+                .holds_mounts()
+                .then(|| format!("it mounts {what}, where the kubelet mounts every volume")),
         }
     }
 }

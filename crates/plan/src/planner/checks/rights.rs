@@ -103,17 +103,15 @@ impl<'a> Rights<'a> {
     fn today(context: &'a HopContext<'_>) -> Self {
         let is_live = |doc: &&Object| doc.name().is_some_and(|name| context.before.objects.contains_key(&name));
         let gone = context.before.docs.iter().filter(|doc| !is_live(doc));
-        Self {
-            objects: context.before.objects.values().chain(gone).collect(),
-            inventory: context.resolved.inventory,
-        }
+        Self { objects: context.before.objects.values().chain(gone).collect(), inventory: context.resolved.inventory }
     }
 
     /// After the hop.
     fn after(context: &'a HopContext<'_>) -> Self {
         let planned = || context.planned.docs.iter().chain(context.hooks);
         let names: BTreeSet<Ref> = planned().filter_map(Object::name).collect();
-        let goes = |name: &Ref, object: &Object| context.before.is_stored(name) && !portolan_kube_facts::is_kept(object);
+        let goes =
+            |name: &Ref, object: &Object| context.before.is_stored(name) && !portolan_kube_facts::is_kept(object);
         let live = context.live.iter().filter(|(name, object)| !names.contains(*name) && !goes(name, object));
         Self {
             objects: planned().chain(live.map(|(_, object)| object)).collect(),
@@ -202,10 +200,7 @@ impl Place<'_> {
         let crds = ("apiextensions.k8s.io", "customresourcedefinitions");
         let all = [
             (CLAIM, rule.allows(&CHANGE, ("", "persistentvolumeclaims"), claim.name())),
-            (
-                "delete or change the PV",
-                is_of_cluster && rule.allows(&CHANGE, ("", "persistentvolumes"), volume),
-            ),
+            ("delete or change the PV", is_of_cluster && rule.allows(&CHANGE, ("", "persistentvolumes"), volume)),
             ("delete the PVC's namespace", rule.allows(&["delete"], ("", "namespaces"), claim.namespace())),
             (
                 "delete the CRD of the PVC's owner",

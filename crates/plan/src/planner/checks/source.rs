@@ -91,7 +91,10 @@ impl Source {
     /// Whether it is a folder of a node in which, or below which, the kubelet mounts volumes; its own folder may be another.
     pub(super) fn holds_mounts(&self) -> bool {
         let Self::Node(path, _) = self else { return false };
-        let is_known = MOUNTS.iter().map(|mounts| parts(mounts)).any(|mounts| mounts.starts_with(path) || path.starts_with(&mounts));
+        let is_known = MOUNTS
+            .iter()
+            .map(|mounts| parts(mounts))
+            .any(|mounts| mounts.starts_with(path) || path.starts_with(&mounts));
         let names: Vec<&str> = path.iter().map(String::as_str).collect();
         is_known || matches!(names.as_slice(), [.., "kubelet"] | [.., "kubelet", "pods"])
     }
@@ -112,7 +115,9 @@ impl fmt::Display for Source {
         match self {
             Self::Node(path, _) => write!(f, "/{} of the node", path.join("/")),
             Self::Export(server, path) => write!(f, "{server}:/{}", path.join("/")),
-            Self::Named("csi", json) => write!(f, "the CSI volume {}", json["volumeHandle"].as_str().unwrap_or_default()),
+            Self::Named("csi", json) => {
+                write!(f, "the CSI volume {}", json["volumeHandle"].as_str().unwrap_or_default())
+            }
             Self::Named(kind, json) => write!(f, "{kind} {json}"),
         }
     }
@@ -136,15 +141,20 @@ mod tests {
         assert!(node("/srv").covers(&node("/srv/pv/")) && !node("/srv/pv").covers(&node("/srv")));
         assert!(node("/srv/pv").overlaps(&node("/srv")) && !node("/srv/pv").overlaps(&node("/srv/pv2")));
         assert!(node("/").overlaps(&Source::of(&json!({"local": {"path": "/mnt/a"}})).expect("a source")));
-        assert!(node("/srv").below("pv/x").overlaps(&node("/srv/pv")) && !node("/srv").below("a").overlaps(&node("/srv/pv")));
+        assert!(
+            node("/srv").below("pv/x").overlaps(&node("/srv/pv"))
+                && !node("/srv").below("a").overlaps(&node("/srv/pv"))
+        );
         assert!(node("/srv").below("$(POD)/x").overlaps(&node("/srv/pv")));
-        let nfs = |server: &str, path: &str| Source::of(&json!({"nfs": {"server": server, "path": path}})).expect("a source");
+        let nfs =
+            |server: &str, path: &str| Source::of(&json!({"nfs": {"server": server, "path": path}})).expect("a source");
         assert!(nfs("a", "/x").overlaps(&nfs("a", "/x/y")) && !nfs("a", "/x").overlaps(&nfs("b", "/x")));
         let csi = |handle: &str, more: bool| {
             Source::of(&json!({"csi": {"driver": "d", "volumeHandle": handle, "readOnly": more}})).expect("a source")
         };
         assert!(csi("1", true).overlaps(&csi("1", false)) && !csi("1", true).overlaps(&csi("2", true)));
-        let rbd = |fs: &str, image: &str| Source::of(&json!({"rbd": {"image": image, "fsType": fs}})).expect("a source");
+        let rbd =
+            |fs: &str, image: &str| Source::of(&json!({"rbd": {"image": image, "fsType": fs}})).expect("a source");
         assert!(rbd("ext4", "a").overlaps(&rbd("xfs", "a")) && !rbd("xfs", "a").overlaps(&rbd("xfs", "b")));
         for other in [json!({"emptyDir": {}}), json!({"configMap": {"name": "a"}}), json!({"csi": {"driver": "d"}})] {
             assert_eq!(Source::of(&other), None);
@@ -153,10 +163,22 @@ mod tests {
 
     #[test]
     fn the_kubelets_mounts_are_known() {
-        for path in ["/", "/var/lib", "/var/lib/kubelet", "/var/lib/kubelet/pods/x", "/var/lib/kubelet/plugins", "/var/lib/k0s/kubelet"] {
+        for path in [
+            "/",
+            "/var/lib",
+            "/var/lib/kubelet",
+            "/var/lib/kubelet/pods/x",
+            "/var/lib/kubelet/plugins",
+            "/var/lib/k0s/kubelet",
+        ] {
             assert!(node(path).holds_mounts(), "{path}");
         }
-        for path in ["/var/lib/kubelet/device-plugins", "/var/lib/kubelet/plugins_registry", "/var/log", "/var/lib/kubelet/plugins/d.csi"] {
+        for path in [
+            "/var/lib/kubelet/device-plugins",
+            "/var/lib/kubelet/plugins_registry",
+            "/var/log",
+            "/var/lib/kubelet/plugins/d.csi",
+        ] {
             assert!(!node(path).holds_mounts(), "{path}");
         }
     }

@@ -152,7 +152,9 @@ impl Upgrade<'_> {
             let running = hooks::of(&self.rendering.hooks).into_iter().filter(hooks::Hook::runs_in_upgrade);
             for hook in running.filter(|hook| hook.delete.contains(&HookDeletePolicy::BeforeHookCreation)) {
                 let Some(name) = hook.name().filter(holds_values) else { continue };
-                let Some(stored) = release.hooks.iter().find(|doc| doc.name().as_ref() == Some(&name)) else { continue };
+                let Some(stored) = release.hooks.iter().find(|doc| doc.name().as_ref() == Some(&name)) else {
+                    continue;
+                };
                 if let Some(live) = self.live.get(&name) {
                     self.of_object((&name, live), Some(stored), Fate::MadeAnew(hook.object), &mut all);
                 }
@@ -163,8 +165,11 @@ impl Upgrade<'_> {
 
     /// What of an object is lost, which is deleted, or becomes what a document says.
     fn of_object(&self, (name, live): (&Ref, &Object), stored: Option<&Object>, fate: Fate<'_>, all: &mut Vec<Lost>) {
-        let keys =
-            if redact::is_secret(live) { self.of_secret((name, live), stored, fate) } else { of_map(live, stored, fate) };
+        let keys = if redact::is_secret(live) {
+            self.of_secret((name, live), stored, fate)
+        } else {
+            of_map(live, stored, fate)
+        };
         let is_tls = live.text("/type") == "kubernetes.io/tls";
         for (part, key, owner) in keys {
             let how = match (fate, owner) {
@@ -185,13 +190,15 @@ impl Upgrade<'_> {
             return Vec::new();
         }
         let planned = self.planned.docs.iter().find(|doc| doc.name().as_ref() == Some(name));
-        let value = |doc: Option<&Object>, part: &str, key: &str| doc.and_then(|doc| doc.0.get(part)?.get(key).cloned());
+        let value =
+            |doc: Option<&Object>, part: &str, key: &str| doc.and_then(|doc| doc.0.get(part)?.get(key).cloned());
         let mut all = Vec::new();
         for key in live.data_keys() {
             let had = ["stringData", "data"].into_iter().find_map(|part| value(stored, part, key));
-            let is_carried = ["stringData", "data"].into_iter().filter_map(|part| value(planned, part, key)).any(|value| {
-                value.as_str().is_some_and(|text| text.starts_with(Manifest::CARRIED))
-            });
+            let is_carried = ["stringData", "data"]
+                .into_iter()
+                .filter_map(|part| value(planned, part, key))
+                .any(|value| value.as_str().is_some_and(|text| text.starts_with(Manifest::CARRIED)));
             let is = self.resolved.plaintext(&SecretKey { secret: name.clone(), key: key.to_owned() });
             if !had.is_none_or(|had| is_empty(&had)) || is_carried || is == Some("") || self.is_of_database(name, key) {
                 continue;
@@ -213,7 +220,8 @@ impl Upgrade<'_> {
     /// Whether it is a known database's password, which the planner carries, or says that it does not.
     fn is_of_database(&self, name: &Ref, key: &str) -> bool {
         self.resolved.databases.iter().any(|database| {
-            database.reference.password.secret == *name && database.recipe.password.keys.iter().any(|known| known == key)
+            database.reference.password.secret == *name
+                && database.recipe.password.keys.iter().any(|known| known == key)
         })
     }
 }
@@ -225,7 +233,9 @@ fn of_map(live: &Object, stored: Option<&Object>, fate: Fate<'_>) -> Vec<Key> {
         Fate::Patched(new) => Some(upgrade::patched(stored, new, live)),
         Fate::MadeAnew(new) => Some(new.clone()),
     };
-    let value = |object: Option<&Object>, part: &str, key: &str| object.and_then(|object| object.0.get(part)?.get(key).cloned());
+    let value = |object: Option<&Object>, part: &str, key: &str| {
+        object.and_then(|object| object.0.get(part)?.get(key).cloned())
+    };
     let mut all = Vec::new();
     for part in PARTS {
         let values = live.0.get(part).and_then(Value::as_object).into_iter().flatten();
@@ -263,14 +273,19 @@ impl Lost {
         let (name, chart) = (&self.object, &context.input.pick.id);
         let key = self.field.rsplit('/').next().unwrap_or_default().replace("~1", "/").replace("~0", "~");
         if self.how == How::Edited {
-            return Finding::warning(Code::KeyChanges, format!("{key} of {name} was changed by hand and becomes what {chart} says"))
-                .about(name)
-                .at(self.field.clone())
-                .why("helm's patch sets a value that lives to that of the chart")
-                .next("give the chart the value of today among its values, if it is to stay");
+            return Finding::warning(
+                Code::KeyChanges,
+                format!("{key} of {name} was changed by hand and becomes what {chart} says"),
+            )
+            .about(name)
+            .at(self.field.clone())
+            .why("helm's patch sets a value that lives to that of the chart")
+            .next("give the chart the value of today among its values, if it is to stay");
         }
         let found = match self.how {
-            How::Deleted => format!("{name} leaves {chart}, and {key}, which no manifest has put there, is deleted with it"),
+            How::Deleted => {
+                format!("{name} leaves {chart}, and {key}, which no manifest has put there, is deleted with it")
+            }
             _ => format!("{key} of {name}, which no manifest has put there, is overwritten by {chart}"),
         };
         let kind = name.kind().to_lowercase();

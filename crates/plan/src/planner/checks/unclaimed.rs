@@ -21,7 +21,9 @@ pub(super) fn check(context: &HopContext<'_>, workloads: &Workloads, report: &mu
         let Some(old) = workloads.before(name).filter(|old| Workloads::runs_on(old)) else { continue };
         let (Some(template), new) = (PodTemplate::of(old), workloads.after(name)) else { continue };
         let pods = Pods { context, name, old, template };
-        if new.is_some_and(|new| context.live.contains_key(name) && new.at("/spec/template") == old.at("/spec/template")) {
+        if new
+            .is_some_and(|new| context.live.contains_key(name) && new.at("/spec/template") == old.at("/spec/template"))
+        {
             continue;
         }
         for container in template.containers() {
@@ -57,7 +59,11 @@ impl<'a> Pods<'a> {
         let was = Source::of(volume).filter(|was| !is_fleeting(volume, was))?.below(mount.sub_path);
         let template = PodTemplate::of(new)?;
         let same = template.containers().find(|new| new.kind == container.kind && new.name == container.name);
-        let only = || template.containers().filter(|_| template.containers().count() == 1 && self.template.containers().count() == 1);
+        let only = || {
+            template
+                .containers()
+                .filter(|_| template.containers().count() == 1 && self.template.containers().count() == 1)
+        };
         let successor = same.or_else(|| only().next())?;
         let is_at = |new: &Mount<'_>| new.path.trim_end_matches('/') == mount.path.trim_end_matches('/');
         let there = successor.mounts().find(is_at)?;
@@ -93,7 +99,10 @@ impl<'a> Pods<'a> {
     fn ephemeral(&self, volume: &Value) -> Option<Finding> {
         volume.get("ephemeral")?;
         let volume = volume.get("name")?.as_str()?;
-        let found = format!("the PVCs of the ephemeral volume {volume} of {} are deleted with its pods, which do not stay", self.name);
+        let found = format!(
+            "the PVCs of the ephemeral volume {volume} of {} are deleted with its pods, which do not stay",
+            self.name
+        );
         let finding = Finding::warning(Code::DeletedWith, found)
             .about(self.name)
             .at(format!("{}/volumes", self.template.pointer))
@@ -107,9 +116,11 @@ impl<'a> Pods<'a> {
         let live = &self.context.before.objects;
         let get = |name: &Ref| live.get(name);
         let is_its = |(name, pod): &(&Ref, &Object)| {
-            name.kind() == "Pod" && ancestors(name, pod, &get).iter().any(|owner| owner.found.as_ref() == Some(self.name))
+            name.kind() == "Pod"
+                && ancestors(name, pod, &get).iter().any(|owner| owner.found.as_ref() == Some(self.name))
         };
-        let claims = live.iter().filter(is_its).map(|(pod, _)| Ref::claim(pod.namespace(), &format!("{}-{volume}", pod.name())));
+        let claims =
+            live.iter().filter(is_its).map(|(pod, _)| Ref::claim(pod.namespace(), &format!("{}-{volume}", pod.name())));
         let known = claims.filter_map(|claim| Some((live.get(&claim)?, claim)));
         known
             .filter(|(object, _)| portolan_kube_facts::is_ephemeral(object, &get))
