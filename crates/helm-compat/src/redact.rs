@@ -66,6 +66,23 @@ pub fn secret_keys_only(object: &Object) -> Object {
     Object::new(json)
 }
 
+/// As [`secret_keys_only`], but a key without a value stays one: a stored manifest says in this way that somebody else fills it.
+#[must_use]
+pub fn secret_keys_and_empty(object: &Object) -> Object {
+    let hidden = secret_keys_only(object);
+    if !is_secret(object) {
+        return hidden;
+    }
+    let mut json = (*hidden.0).clone();
+    for part in PARTS {
+        let values = object.0.get(part).and_then(Value::as_object).into_iter().flatten();
+        for (key, _) in values.filter(|(_, value)| value.is_null() || *value == "") {
+            json[part][key] = "".into();
+        }
+    }
+    Object::new(json)
+}
+
 /// The fingerprint of each document: the digest of its canonical JSON without its free fields, with a constant
 /// in place of each value of a Secret. A planned manifest and the one that helm stored compare equal by it,
 /// however the YAML was laid out. A document that is free as a whole has none.
@@ -243,6 +260,16 @@ mod tests {
 
     fn docs(text: &str) -> Vec<Object> {
         manifest::parse(text, "ns").expect("the test's manifest")
+    }
+
+    #[test]
+    fn a_key_without_a_value_stays_one() {
+        let secret = &docs(
+            "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\ndata: {a: '', b: eA==}\nstringData: {c: '', d: x}\n",
+        )[0];
+        let shown = secret_keys_and_empty(secret);
+        let texts = ["/data/a", "/data/b", "/stringData/c", "/stringData/d"].map(|at| shown.text(at).to_owned());
+        assert_eq!(texts, ["", Manifest::HIDDEN, "", Manifest::HIDDEN]);
     }
 
     // `c2VjcmV0LW9uZQ==` is secret-one, `Zml4ZWQ=` is fixed, `cmFuZG9tMQ==` and `cmFuZG9tMg==` are random1 and random2.

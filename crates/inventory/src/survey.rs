@@ -54,8 +54,8 @@ impl Survey {
         let release = &mut self.inventory.release;
         release.chart = deployed.record.chart;
         release.config = deployed.record.config;
-        release.docs = deployed.docs.iter().map(redact::secret_keys_only).collect();
-        release.hooks = deployed.hooks.iter().map(redact::secret_keys_only).collect();
+        release.docs = deployed.docs.iter().map(redact::secret_keys_and_empty).collect();
+        release.hooks = deployed.hooks.iter().map(redact::secret_keys_and_empty).collect();
         self.inventory.workloads = workloads::of_release(&self.inventory);
         self.inventory.volumes = volumes::of_release(&self.inventory);
     }
@@ -142,7 +142,7 @@ pub fn conclude(
 ) -> Result<Survey, Finding> {
     let records = records::of_release(answers, release)?;
     let record = &records.newest;
-    let keys_only = |docs: Vec<Object>| docs.iter().map(redact::secret_keys_only).collect();
+    let keys_only = |docs: Vec<Object>| docs.iter().map(redact::secret_keys_and_empty).collect();
     let (mut objects, secrets) = objects(answers);
     let places = rights::places(release, &records.docs);
     let stored: BTreeSet<Ref> = records.docs.iter().filter_map(Object::name).collect();

@@ -26,6 +26,7 @@ mod scripts;
 mod secrets;
 mod servers;
 mod source;
+mod state;
 mod unclaimed;
 mod uses;
 
@@ -35,6 +36,7 @@ use portolan_model::{Code, Finding, Ref, Unmodelled, ValueChange, Volume};
 
 use super::findings::HopContext;
 pub(super) use keys::removed as removed_secrets;
+pub(super) use state::Upgrade;
 use uses::Workloads;
 
 /// What the checks of a hop say.
@@ -62,6 +64,7 @@ pub(super) fn of_hop(context: &HopContext<'_>) -> Report {
     needs::check(context, &mut report);
     keys::check(context, &mut report);
     anew::check(context, &mut report);
+    state::check(context, &mut report);
     database::check(context, &workloads, &mut report);
     clients::check(context, &workloads, &mut report);
     older_pods::check(context, &workloads, &mut report);

@@ -78,8 +78,19 @@ pub(super) fn make(
     let hooks = redact::planned(&first.hooks, &second.hooks, &input.plain);
     steps.insert(0, check_objects::step(&desk, &hooks, &steps, objects));
     let live = state.before_helm(&steps);
-    desk.archive(&mut steps, checks::removed_secrets(state, &planned, &first.hooks, &live));
     let changes = upgrade::changes(&state.docs, &planned.docs, helm.version(), &|name| live.get(name).cloned());
+    let mut archived = checks::removed_secrets(state, &planned, &first.hooks, &live);
+    let upgrade = checks::Upgrade {
+        resolved,
+        before: state,
+        live: &live,
+        planned: &planned,
+        rendering: first,
+        changes: &changes,
+        helm,
+    };
+    archived.extend(upgrade.archived());
+    desk.archive(&mut steps, archived);
     let new_claims = new_claims(&planned.docs, &live);
     findings::check_class(resolved, &new_claims, &planned.docs, &live)?;
     let context = findings::HopContext {

@@ -351,7 +351,7 @@ impl Fixture {
         request: &UpgradeRequest,
         edit: &Edit<'_>,
     ) -> Result<(Vec<RenderJob>, Result<PlanFile, Finding>), Finding> {
-        let (survey, helm) = (self.survey(), helm());
+        let (survey, helm) = (self.survey(), self.inventory.helm.clone().unwrap_or_else(helm));
         let mut planning = Planning::new(&survey, &self.book, request, &helm)?;
         let mut jobs = Vec::new();
         while let Some(job) = planning.job() {

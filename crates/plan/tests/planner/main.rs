@@ -21,6 +21,7 @@ mod refusals;
 mod renders;
 mod rights;
 mod secrets;
+mod state;
 mod store;
 mod taken;
 mod unclaimed;
