@@ -82,10 +82,10 @@ pub(crate) fn deployment_step(
     }
     let down = |name: &Ref, replicas| Some((RuleId::ScaleDown, DeploymentStep::Scale { name: name.clone(), replicas }));
     let (new, old) = parts(world, uid, of);
-    if of.claims.is_empty() || of.strategy == Strategy::Recreate {
-        if let Some(part) = old.iter().find(|part| part.set.replicas > 0) {
-            return down(part.name, 0);
-        }
+    if (of.claims.is_empty() || of.strategy == Strategy::Recreate)
+        && let Some(part) = old.iter().find(|part| part.set.replicas > 0)
+    {
+        return down(part.name, 0);
     }
     if of.claims.is_empty() {
         return (!of.rolled).then_some((RuleId::Roll, DeploymentStep::Roll));
