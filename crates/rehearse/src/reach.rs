@@ -23,7 +23,7 @@ pub(crate) fn reach(
     let mut all: Vec<(Ref, Reach)> = Vec::new();
     for (name, object) in world.objects().chain(planned) {
         if Kind::named(name) == Kind::Deployment {
-            let found = by_rollouts(&protected.claim, name, world, stored.as_ref(), manifests, subject);
+            let found = by_rollouts(&protected.claim, name, world, (stored.as_ref(), manifests), subject);
             all.extend(found.into_iter().map(|reach| (name.clone(), reach)));
             continue;
         }
@@ -52,8 +52,7 @@ fn by_rollouts(
     claim: &Ref,
     name: &Ref,
     world: &World,
-    stored: Option<&Docs>,
-    manifests: &[Docs],
+    (stored, manifests): (Option<&Docs>, &[Docs]),
     subject: &Subject,
 ) -> Vec<Reach> {
     let docs: Vec<Object> = manifests.iter().filter_map(|docs| find(docs, name)).collect();
