@@ -5,6 +5,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::boundary::{Platform, StepOrigin};
+use crate::outside::OutsideRule;
 use crate::server::ServerSpec;
 
 /// What is the same whatever the version.
@@ -225,6 +226,9 @@ pub struct Database {
     pub password: Password,
     /// Its server.
     pub server: ServerSpec,
+    /// How values say that the server is not of the release.
+    #[serde(default)]
+    pub outside: Option<OutsideRule>,
 }
 
 /// Where a password is and where it goes.

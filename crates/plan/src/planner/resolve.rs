@@ -4,6 +4,7 @@
 use portolan_model::{Code, DatabaseRef, Finding, Inventory, Object, Platform, Ref, ReleaseId, SecretKey, Volume};
 use portolan_recipe::{Database, RecipeSet, fill};
 
+use super::outside::OutsideDatabase;
 use super::{Secrets, form, is_kind, mounts};
 use portolan_inventory::survey;
 
@@ -14,7 +15,9 @@ pub(super) struct ResolvedRelease<'a> {
     pub(super) secrets: Option<&'a survey::Secrets>,
     /// The databases that the release runs.
     pub(super) databases: Vec<FoundDatabase<'a>>,
-    /// Databases of the recipes that it does not run.
+    /// The databases that it uses and does not run, by what its values say.
+    pub(super) outside: Vec<OutsideDatabase<'a>>,
+    /// Databases of the recipes that it does not run, and of which its values say nothing.
     pub(super) elsewhere: Vec<&'a Database>,
 }
 
@@ -30,9 +33,15 @@ pub(super) struct FoundDatabase<'a> {
 
 impl<'a> ResolvedRelease<'a> {
     pub(super) fn find(inventory: &'a Inventory, secrets: &Secrets<'_>, book: &'a RecipeSet) -> Result<Self, Finding> {
-        let mut resolved = Self { inventory, book, secrets: None, databases: Vec::new(), elsewhere: Vec::new() };
+        let mut resolved =
+            Self { inventory, book, secrets: None, databases: Vec::new(), outside: Vec::new(), elsewhere: Vec::new() };
         for recipe in &book.product.databases {
             let set = Ref::set(&resolved.release().namespace, &fill(&recipe.set, resolved.release()));
+            let is_stored = inventory.release.docs.iter().any(|doc| doc.name().as_ref() == Some(&set));
+            if !is_stored && let Some(found) = OutsideDatabase::find(inventory, secrets, recipe) {
+                resolved.outside.push(found);
+                continue;
+            }
             match resolved.form(&set) {
                 None => resolved.elsewhere.push(recipe),
                 Some(form) => {
@@ -55,6 +64,18 @@ impl<'a> ResolvedRelease<'a> {
 
     fn form(&self, name: &Ref) -> Option<&'a Object> {
         form(&self.inventory.objects, &self.inventory.release.docs, name)
+    }
+
+    /// Every database that can be looked into, whoever runs it.
+    pub(super) fn references(&self) -> impl Iterator<Item = &DatabaseRef> {
+        let outside = self.outside.iter().filter_map(|outside| outside.reference.as_ref().ok());
+        self.databases.iter().map(|database| &database.reference).chain(outside)
+    }
+
+    /// Where a database is looked into, whoever runs it.
+    pub(super) fn reference(&self, name: &str) -> Option<&DatabaseRef> {
+        let outside = || self.outside.iter().find(|outside| outside.recipe.name == name)?.reference.as_ref().ok();
+        self.database(name).map(|found| &found.reference).or_else(outside)
     }
 
     pub(super) fn database(&self, name: &str) -> Option<&FoundDatabase<'a>> {
@@ -140,6 +161,7 @@ fn found<'a>(
             user: recipe.user.clone(),
             database: recipe.database.clone(),
             password,
+            outside: None,
         },
         plaintext,
         claim: claim_of(form),

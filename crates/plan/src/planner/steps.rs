@@ -200,11 +200,11 @@ impl StepBuilder<'_> {
     }
 
     fn database(&self, name: &str) -> Option<portolan_model::DatabaseRef> {
-        self.resolved.database(name).map(|found| found.reference.clone())
+        self.resolved.reference(name).cloned()
     }
 
     fn carry(&self, name: &str) -> Option<StepKind> {
-        let database = self.database(name)?;
+        let database = self.resolved.database(name)?.reference.clone();
         let carried: Vec<Carried> =
             self.input.carried.iter().filter(|carried| carried.from == database.password).cloned().collect();
         Some(StepKind::CarryCredentials { carried, database })

@@ -11,6 +11,7 @@ mod keys;
 mod lints;
 mod newcomers;
 mod old_values;
+mod outside;
 mod paths;
 mod place;
 mod programs;
