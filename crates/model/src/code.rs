@@ -216,6 +216,8 @@ codes! {
         "nothing that Portolan does guards it: a migration that goes wrong can be undone from a backup only", "make a backup and name it: --backup-of-database NAME, or accept: --accept PL278 --reason TEXT";
     NotLookedAt = 279, Done, "a database outside the cluster was not looked at",
         "whether its rows are the same after the upgrade is not checked", "compare it yourself before and after, or run Portolan where the server can be reached";
+    MadeAgain = 280, Blocked, "an object that the upgrade deletes would be made again by somebody else",
+        "helm then meets the old one half-way, with the database stopped", "let its owner give it up, or name a Secret of the site's own to the chart (existingSecret); then plan again";
     Moved = 301, NothingWritten, "the installation is not as it was when the plan was made",
         "the plan relies on it", "make the plan again: portolan plan";
     OtherCluster = 302, NothingWritten, "the plan was made for another cluster",

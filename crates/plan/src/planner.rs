@@ -9,6 +9,7 @@ mod check_objects;
 mod checks;
 mod claims;
 mod database_compat;
+mod existing_secret;
 mod findings;
 mod hop;
 mod hop_input;

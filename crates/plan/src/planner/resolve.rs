@@ -5,7 +5,7 @@ use portolan_model::{Code, DatabaseRef, Finding, Inventory, Object, Platform, Re
 use portolan_recipe::{Database, RecipeSet, fill};
 
 use super::outside::OutsideDatabase;
-use super::{Secrets, form, is_kind, mounts};
+use super::{Secrets, existing_secret, form, is_kind, mounts};
 use portolan_inventory::survey;
 
 pub(super) struct ResolvedRelease<'a> {
@@ -27,6 +27,8 @@ pub(super) struct FoundDatabase<'a> {
     pub(super) reference: DatabaseRef,
     pub(super) set: Ref,
     pub(super) plaintext: String,
+    /// Whether the password is in a Secret of the site's own, which values name.
+    pub(super) is_existing: bool,
     /// The PVC that its set names; `None` where the set makes its PVC from a template.
     pub(super) claim: Option<String>,
 }
@@ -76,6 +78,11 @@ impl<'a> ResolvedRelease<'a> {
     pub(super) fn reference(&self, name: &str) -> Option<&DatabaseRef> {
         let outside = || self.outside.iter().find(|outside| outside.recipe.name == name)?.reference.as_ref().ok();
         self.database(name).map(|found| &found.reference).or_else(outside)
+    }
+
+    /// Whether an object is a Secret of the site's own with a database's password: no chart makes it again.
+    pub(super) fn is_site_secret(&self, name: &Ref) -> bool {
+        self.databases.iter().any(|database| database.is_existing && database.reference.password.secret == *name)
     }
 
     pub(super) fn database(&self, name: &str) -> Option<&FoundDatabase<'a>> {
@@ -138,8 +145,13 @@ fn found<'a>(
     form: &Object,
 ) -> Result<FoundDatabase<'a>, Finding> {
     let release = &inventory.release.id;
-    let secret = Ref::secret(&release.namespace, &fill(&recipe.password.secret, release));
-    let candidates = recipe.password.keys.iter().map(|key| SecretKey { secret: secret.clone(), key: key.clone() });
+    let existing = existing_secret::today(inventory, recipe);
+    let is_existing = existing.is_some();
+    let (secret, keys) = existing.unwrap_or_else(|| {
+        let own = Ref::secret(&release.namespace, &fill(&recipe.password.secret, release));
+        (own, recipe.password.keys.clone())
+    });
+    let candidates = keys.iter().map(|key| SecretKey { secret: secret.clone(), key: key.clone() });
     let known = candidates.filter_map(|key| Some((secrets(&key)?, key))).find(|(text, _)| !text.is_empty());
     let Some((plaintext, password)) = known else {
         let finding =
@@ -149,7 +161,7 @@ fn found<'a>(
             Some(live) => finding.with(format!(
                 "{secret} has the keys {}; looked for {}",
                 live.data_keys().join(", "),
-                recipe.password.keys.join(", ")
+                keys.join(", ")
             )),
         });
     };
@@ -164,6 +176,7 @@ fn found<'a>(
             outside: None,
         },
         plaintext,
+        is_existing,
         claim: claim_of(form),
         set,
     })

@@ -4,6 +4,7 @@
 
 mod database_compat;
 mod effects;
+mod existing_secret;
 mod fixture;
 mod hooks;
 mod identity;
