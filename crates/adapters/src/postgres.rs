@@ -1,27 +1,23 @@
-//! A look into a PostgreSQL server through the API server's port-forward: no port is opened on this machine.
-//! Read-only, and nothing of the data leaves the server but counts, the names of columns, and hashes of some keys.
+//! A look into a PostgreSQL server: in a pod through the API server's port-forward, so that no port is opened on this machine;
+//! outside the cluster over the network (`connect.rs`). Read-only, and nothing of the data leaves the server but counts, the names of columns, and hashes of some keys.
+
+mod connect;
+mod place;
+mod tls;
 
 use std::collections::BTreeMap;
 use std::error::Error as _;
 use std::time::Duration;
 
-use k8s_openapi::api::core::v1::Pod;
-use kube::Api;
 use portolan_model::{DatabaseError, DatabaseRef, OtherDatabase, Snapshot, Table};
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::timeout;
 use tokio_postgres::error::SqlState;
-use tokio_postgres::tls::NoTlsStream;
-use tokio_postgres::{Client, Connection, NoTls, Row};
+use tokio_postgres::{Client, Row};
 
-/// How long a server may take to let us in: one that is only just starting turns everybody away.
-const CONNECT: Duration = Duration::from_secs(20);
+use connect::{connect, no_answer, try_connect};
 
 /// How long a server may take that is asked once.
 const ONCE: Duration = Duration::from_secs(5);
-
-/// The pause between two tries.
-const PAUSE: Duration = Duration::from_secs(1);
 
 /// Everything is read in one snapshot that writes nothing. A table that takes longer than the statement's limit, or that
 /// somebody holds locked, is not counted. With `row_security` off a policy that hides rows is an error and no smaller
@@ -206,77 +202,6 @@ async fn in_time(client: &Client, sql: &str) -> Result<Result<Vec<Row>, Late>, t
             client.batch_execute("ROLLBACK TO SAVEPOINT portolan").await?;
             Ok(Err(late))
         }
-    }
-}
-
-/// A connection; a server that is starting, or a pod that is not there yet, is tried again for a while.
-async fn connect(client: kube::Client, database: &DatabaseRef, password: &str) -> Result<Client, DatabaseError> {
-    let end = Instant::now() + CONNECT;
-    loop {
-        let left = end.saturating_duration_since(Instant::now());
-        let error = match timeout(left, try_connect(client.clone(), database, password)).await {
-            Ok(Ok(client)) => return Ok(client),
-            Ok(Err(error)) => error,
-            Err(_) => return Err(no_answer(CONNECT)),
-        };
-        let again = matches!(error, DatabaseError::Unreachable(_));
-        if !again || end.saturating_duration_since(Instant::now()) < PAUSE {
-            return Err(error);
-        }
-        sleep(PAUSE).await;
-    }
-}
-
-fn no_answer(within: Duration) -> DatabaseError {
-    DatabaseError::Unreachable(format!("no answer within {} s", within.as_secs()))
-}
-
-async fn try_connect(client: kube::Client, database: &DatabaseRef, password: &str) -> Result<Client, DatabaseError> {
-    let pods: Api<Pod> = Api::namespaced(client, database.pod.namespace());
-    let mut forwarder = pods.portforward(database.pod.name(), &[database.port]).await.map_err(|error| {
-        DatabaseError::Unreachable(match error {
-            kube::Error::Api(status) => status.message.clone(),
-            other => other.to_string(),
-        })
-    })?;
-    let (Some(stream), Some(broken)) = (forwarder.take_stream(database.port), forwarder.take_error(database.port))
-    else {
-        return Err(DatabaseError::Other("the port cannot be forwarded".into()));
-    };
-    let (client, connection) = match enter(stream, database, password).await {
-        Ok(connected) => connected,
-        Err(error) => return Err(refused(error, broken).await),
-    };
-    tokio::spawn(async move {
-        // Its errors come out at the client too. The forwarder lives as long as the connection.
-        let _ = connection.await;
-        drop(forwarder);
-    });
-    Ok(client)
-}
-
-async fn enter<S: AsyncRead + AsyncWrite + Unpin>(
-    stream: S,
-    database: &DatabaseRef,
-    password: &str,
-) -> Result<(Client, Connection<S, NoTlsStream>), tokio_postgres::Error> {
-    tokio_postgres::Config::new()
-        .user(&database.user)
-        .password(password)
-        .dbname(&database.database)
-        .application_name("portolan")
-        .connect_raw(stream, NoTls)
-        .await
-}
-
-/// Why a connection failed: where the server did not say, the kubelet may have (`connection refused`).
-async fn refused(error: tokio_postgres::Error, broken: impl Future<Output = Option<String>>) -> DatabaseError {
-    match judge(error) {
-        DatabaseError::Unreachable(text) => {
-            let said = timeout(Duration::from_millis(500), broken).await;
-            DatabaseError::Unreachable(said.ok().flatten().map_or(text, |said| said.trim().into()))
-        }
-        other => other,
     }
 }
 

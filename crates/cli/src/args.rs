@@ -195,7 +195,7 @@ impl Command {
 pub(crate) struct SurveyArgs {}
 
 /// The options of [`UpgradeOptions`]: a plan that is made already has no place for them.
-const TARGET: [&str; 18] = [
+const TARGET: [&str; 20] = [
     "to",
     "via",
     "chart",
@@ -212,6 +212,8 @@ const TARGET: [&str; 18] = [
     "answers",
     "without",
     "timeout",
+    "backup_of_database",
+    "ca_of_database",
     "accept",
     "reason",
 ];
@@ -267,6 +269,12 @@ pub(crate) struct UpgradeOptions {
     /// How long a wait may take: KIND is `ready` (10m), `delete` (2m) or `helm` (10m)
     #[arg(long, value_name = "KIND=DURATION", value_delimiter = ',')]
     pub(crate) timeout: Vec<String>,
+    /// The backup of a database that is outside the cluster, as its keeper calls it; Portolan does not look at it
+    #[arg(long, value_name = "NAME")]
+    pub(crate) backup_of_database: Option<String>,
+    /// Certificates of the CA of a database that is outside the cluster, in PEM
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ca_of_database: Option<PathBuf>,
     /// Accepts a finding by its code, for one volume by CODE=PVC; it stays in the plan, with the reason
     #[arg(long, value_name = "CODE[=PVC]", value_delimiter = ',', requires = "reason")]
     pub(crate) accept: Vec<String>,

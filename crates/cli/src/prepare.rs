@@ -133,6 +133,8 @@ pub(crate) async fn request(
         answers: options.answers.as_deref().map(answers::read).transpose()?.unwrap_or_default(),
         without: options.without.clone(),
         accepted: accepted(options)?,
+        backup: options.backup_of_database.clone(),
+        database_ca: options.ca_of_database.as_ref().map(|path| path.to_string_lossy().into_owned()),
         limits: limits(options)?,
     };
     Ok(PreparedRequest { book, survey, request, catalog, fetched, site })

@@ -212,6 +212,14 @@ codes! {
         "helm deletes what only the old manifest has, after the hooks made it anew", "take the hook annotation off in the chart, or give the hook helm.sh/resource-policy: keep";
     OtherDatabaseName = 276, Blocked, "a workload uses a database of another name",
         "the server makes or finds another database of that name, and the data of today lies unused beside it", "give the chart the name of today, or accept: --accept PL276 --reason TEXT";
+    OtherServer = 277, Blocked, "the new version does not use the database server outside the cluster that is used today",
+        "it starts on another database, or makes an empty one of its own", "give the chart the host, port, user and database of today under its own keys, or accept: --accept PL277 --reason TEXT";
+    DatabaseOutside = 278, Blocked, "a database is outside the cluster, and no backup of it is named",
+        "nothing that Portolan does guards it: a migration that goes wrong can be undone from a backup only", "make a backup and name it: --backup-of-database NAME, or accept: --accept PL278 --reason TEXT";
+    NotLookedAt = 279, Done, "a database outside the cluster was not looked at",
+        "whether its rows are the same after the upgrade is not checked", "compare it yourself before and after, or run Portolan where the server can be reached";
+    MadeAgain = 280, Blocked, "an object that the upgrade deletes would be made again by somebody else",
+        "helm then meets the old one half-way, with the database stopped", "let its owner give it up, or name a Secret of the site's own to the chart (existingSecret); then plan again";
     Moved = 301, NothingWritten, "the installation is not as it was when the plan was made",
         "the plan relies on it", "make the plan again: portolan plan";
     OtherCluster = 302, NothingWritten, "the plan was made for another cluster",
@@ -335,6 +343,8 @@ impl Code {
             | Self::WithoutEffect
             | Self::RendersOtherwise
             | Self::OtherDatabaseName
+            | Self::OtherServer
+            | Self::DatabaseOutside
             | Self::NotReadyBefore
             | Self::LeftOut
             | Self::ImageElsewhere

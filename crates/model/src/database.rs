@@ -3,12 +3,12 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{OtherDatabase, Ref, SecretKey};
+use crate::{OtherDatabase, OutsideServer, Ref, SecretKey};
 
 /// Where a database is reached and as whom.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct DatabaseRef {
-    /// The pod that runs the server.
+    /// The pod that runs the server; for one that is outside, what [`Ref::outside`] makes of its address.
     pub pod: Ref,
     /// The server's port.
     pub port: u16,
@@ -19,9 +19,18 @@ pub struct DatabaseRef {
     /// The Secret's key that holds the password. It is read from the archive of this run where the Secret
     /// was archived, else from the cluster: an archived password is the one that the data directory knows.
     pub password: SecretKey,
+    /// The server, where it is not of the release.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outside: Option<OutsideServer>,
 }
 
 impl DatabaseRef {
+    /// Whether the server is not of the release: no pod and no volume of it is.
+    #[must_use]
+    pub fn is_outside(&self) -> bool {
+        self.outside.is_some()
+    }
+
     /// The set whose pod runs the server: a set names its pods after itself and a number.
     #[must_use]
     pub fn set(&self) -> Ref {
@@ -31,7 +40,7 @@ impl DatabaseRef {
 }
 
 /// What a look into a database saw.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct Snapshot {
     /// PostgreSQL's `system_identifier`: made by `initdb`, so another number is another database.
     pub system_identifier: String,

@@ -21,6 +21,7 @@ mod journal;
 mod major;
 mod names;
 mod object;
+mod outside;
 mod plan;
 mod rendering;
 pub mod route;
@@ -60,6 +61,7 @@ pub use journal::{Action, ArchivedObject, Effect, Entry, JournalRecord, Observat
 pub use major::Major;
 pub use names::{Ref, Rv, Uid};
 pub use object::Object;
+pub use outside::{CaSource, OutsideServer, SslMode};
 pub use plan::{
     Accepted, Change, Fetched, Field, Hop, MovedTo, NewClaim, ObjectChange, Plan, PlanFile, PlannedValue, Precondition,
     ProtectedVolume, Right, SiteRegistry, Unmodelled, ValueChange,

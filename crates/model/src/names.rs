@@ -87,6 +87,12 @@ impl Ref {
         Self::new("", "Pod", namespace, name)
     }
 
+    /// What stands for a server that is outside the cluster: no object, but a name where one is needed.
+    #[must_use]
+    pub fn outside(host: &str, port: u16) -> Self {
+        Self::new("", "Server", "", &format!("{host}:{port}"))
+    }
+
     /// A `Secret`.
     #[must_use]
     pub fn secret(namespace: &str, name: &str) -> Self {

@@ -44,6 +44,9 @@ pub struct Plan {
     pub without: Vec<String>,
     /// Findings that somebody accepted by their code, with the reason.
     pub accepted: Vec<Accepted>,
+    /// The backup of the databases that are outside, as the user named it. Portolan does not look at it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backup: Option<String>,
     /// The registry that all images of the plan have to come from; `None` for a site that reaches the internet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub registry: Option<SiteRegistry>,

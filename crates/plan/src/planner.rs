@@ -9,6 +9,7 @@ mod check_objects;
 mod checks;
 mod claims;
 mod database_compat;
+mod existing_secret;
 mod findings;
 mod hop;
 mod hop_input;
@@ -17,6 +18,7 @@ mod lookups;
 mod manual_commands;
 mod mounts;
 mod moved_values;
+mod outside;
 mod overlay;
 mod pick;
 mod planning;
@@ -33,8 +35,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use portolan_helm_compat::chart::{self, PackedChart};
 use portolan_model::{
-    Acceptance, Accepted, Code, Content, DatabaseRef, Digest, FORMAT, Finding, HelmClient, Inventory, Object, Overlay,
-    Plan, ProtectedVolume, Ref, RenderJob, SecretKey, Severity, ValueAnswers, ValuesMode,
+    Acceptance, Accepted, Code, Content, DatabaseError, DatabaseRef, Digest, FORMAT, Finding, HelmClient, Inventory,
+    Object, Overlay, Plan, ProtectedVolume, Ref, RenderJob, SecretKey, Severity, ValueAnswers, ValuesMode,
 };
 use portolan_recipe::RecipeSet;
 use serde_json::Value;
@@ -61,6 +63,10 @@ pub struct UpgradeRequest {
     pub without: Vec<String>,
     /// Findings that the user accepts, by code.
     pub accepted: Vec<Accepted>,
+    /// The backup of the databases that are outside, as its keeper calls it.
+    pub backup: Option<String>,
+    /// A file of certificates: who signed the certificate of the databases that are outside.
+    pub database_ca: Option<String>,
     /// Time limits of waits, where the usual ones do not fit.
     pub limits: Limits,
 }
@@ -68,16 +74,16 @@ pub struct UpgradeRequest {
 /// The plaintexts of the live Secrets.
 pub type Secrets<'a> = dyn Fn(&SecretKey) -> Option<String> + 'a;
 
-/// What each running server says of its version, by its pod. One that did not answer is not in it.
-pub type Servers = BTreeMap<Ref, String>;
+/// What each server says of its version, by its pod, or why it said nothing. One that was not asked is not in it.
+pub type Servers = BTreeMap<Ref, Result<String, DatabaseError>>;
 
-/// The databases that the recipes know and that the release runs: whose servers can be asked before a plan is made.
+/// The databases that the recipes know and that the release runs or uses: whose servers can be asked before a plan is made.
 ///
 /// # Errors
 /// [`Code::NoCredentials`] where the password of one cannot be found.
 pub fn databases(inventory: &Inventory, secrets: &Secrets<'_>, book: &RecipeSet) -> Result<Vec<DatabaseRef>, Finding> {
     let resolved = ResolvedRelease::find(inventory, secrets, book)?;
-    Ok(resolved.databases.into_iter().map(|database| database.reference).collect())
+    Ok(resolved.references().cloned().collect())
 }
 
 /// A plan that does nothing to what was found.
@@ -99,6 +105,7 @@ fn empty(inventory: &Inventory, helm: &HelmClient) -> Plan {
         databases: Vec::new(),
         without: Vec::new(),
         accepted: Vec::new(),
+        backup: None,
         registry: None,
         findings: Vec::new(),
     }

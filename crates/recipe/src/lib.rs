@@ -7,6 +7,7 @@
 mod book;
 mod boundary;
 mod names;
+mod outside;
 mod page;
 mod product;
 mod read;
@@ -23,10 +24,11 @@ pub use boundary::{
     StepOrigin, StepTemplate, VersionBoundary,
 };
 pub use names::{fill, object};
+pub use outside::{OutsideCa, OutsidePassword, OutsideRule};
 pub use page::{From, PageLine, PageOp, PageReading, PageScript};
 pub use product::{
-    Advice, Database, ImageInArgument, ImageInField, InstallerValues, Minor, Password, Product, ProductImages, Refusal,
-    ReleaseName, Repository, Route, Store, Supported, VendorDoc,
+    Advice, Database, ExistingSecret, ImageInArgument, ImageInField, InstallerValues, Minor, Password, Product,
+    ProductImages, Refusal, ReleaseName, Repository, Route, Store, Supported, VendorDoc,
 };
 pub use server::{Image, ImagePattern, ServerSpec, image_name};
 pub use servers::{DataOpens, DataServer, DataServers};

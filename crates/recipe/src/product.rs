@@ -5,6 +5,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::boundary::{Platform, StepOrigin};
+use crate::outside::OutsideRule;
 use crate::server::ServerSpec;
 
 /// What is the same whatever the version.
@@ -225,6 +226,9 @@ pub struct Database {
     pub password: Password,
     /// Its server.
     pub server: ServerSpec,
+    /// How values say that the server is not of the release.
+    #[serde(default)]
+    pub outside: Option<OutsideRule>,
 }
 
 /// Where a password is and where it goes.
@@ -237,6 +241,21 @@ pub struct Password {
     pub keys: Vec<String>,
     /// The values path under which a chart takes it, by the chart's name.
     pub value: BTreeMap<String, String>,
+    /// Under which values a chart takes the name of a Secret of the site's own, by the chart's name; the first that is set
+    /// counts, and the last is where one is given.
+    #[serde(default)]
+    pub existing: BTreeMap<String, Vec<ExistingSecret>>,
+}
+
+/// The values that name a Secret of the site's own.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExistingSecret {
+    /// The values path of its name.
+    pub secret: String,
+    /// The values path of its key, where the chart lets it be chosen.
+    #[serde(default)]
+    pub key: Option<String>,
 }
 
 /// A Secret that charts look up in the live cluster and refuse when it lacks a key.

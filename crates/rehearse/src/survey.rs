@@ -2,7 +2,7 @@
 
 use portolan_helm_compat::record::{self, ReleaseRecord};
 use portolan_model::{
-    Answer, ApplyMethod, Coverage, DatabaseRef, Object, Ref, ReleaseStatus, ScopeCoverage, SurveyQuery,
+    Answer, ApplyMethod, Coverage, DatabaseError, DatabaseRef, Object, Ref, ReleaseStatus, ScopeCoverage, SurveyQuery,
 };
 use serde_json::{Value, json};
 
@@ -58,9 +58,13 @@ impl World {
 
     /// What a database's server would say of its version; `None` where none runs.
     #[must_use]
-    pub fn server_version(&self, database: &DatabaseRef) -> Option<String> {
+    pub fn server_version(&self, database: &DatabaseRef) -> Option<Result<String, DatabaseError>> {
+        if database.is_outside() {
+            let why = "a simulated installation has no server outside";
+            return Some(Err(DatabaseError::Unreachable(why.into())));
+        }
         let (_, database) = running_database(self, &database.set())?;
-        Some(database.server_version.clone())
+        Some(Ok(database.server_version.clone()))
     }
 
     fn serves(&self, group: &str) -> bool {

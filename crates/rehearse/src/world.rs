@@ -117,7 +117,7 @@ impl KnownDatabase {
             passwords: std::iter::once(&database.password).chain(&guards).cloned().collect(),
             server_version: String::new(),
         };
-        plan.databases.iter().map(of).collect()
+        plan.databases.iter().filter(|database| !database.is_outside()).map(of).collect()
     }
 }
 

@@ -15,7 +15,8 @@ pub type Now = BTreeMap<Ref, Seen>;
 #[must_use]
 pub fn watched(plan: &Plan) -> Vec<Ref> {
     let volumes = plan.volumes.iter().flat_map(|protected| [protected.claim.clone(), protected.volume.clone()]);
-    let databases = plan.databases.iter().map(|database| database.pod.clone());
+    let databases = plan.databases.iter().filter(|database| !database.is_outside());
+    let databases = databases.map(|database| database.pod.clone());
     let mut all: Vec<Ref> = volumes.chain(databases).chain(plan.orphans().map(|orphan| orphan.pod.clone())).collect();
     all.sort();
     all.dedup();

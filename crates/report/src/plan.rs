@@ -88,6 +88,12 @@ fn facts(plan: &Plan, digest: &Digest) -> Vec<(&'static str, Line)> {
     if !crossed.is_empty() {
         facts.push(("Crosses", crossed.join(", ").into()));
     }
+    if let Some(backup) = &plan.backup {
+        facts.push((
+            "Backup",
+            Line::from(backup.as_str()).and("   of the database outside; Portolan did not look at it"),
+        ));
+    }
     for accepted in &plan.accepted {
         facts.push((
             "Accepted",

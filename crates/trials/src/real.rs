@@ -18,10 +18,10 @@ use portolan_model::{Code, Event, Finding, JournalRecord, Object, Outcome, PlanF
 use portolan_rehearse::{KnownDatabase, World};
 use portolan_testkit::rig::{Namespace, Rig};
 use portolan_workflow::{RunDriver, Stops, Target};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
-pub use plan::{past_checks, waiting_in_vain};
+pub use plan::{past_checks, request_to, waiting_in_vain};
 pub use verify::known;
 pub use volumes::{Data, Watched};
 
@@ -54,6 +54,8 @@ pub struct ClusterFixture<'a> {
     rig: &'a Rig,
     space: Namespace<'a>,
     start: portolan_fixtures::Scenario,
+    /// What the site sets beside the start's values.
+    more: Value,
     /// The helm that installs and upgrades.
     program: PathBuf,
     target: Target,
@@ -76,6 +78,20 @@ impl<'a> ClusterFixture<'a> {
     /// # Errors
     /// What helm or the cluster says.
     pub fn install(rig: &'a Rig, name: &str, helm: &str) -> Result<Self> {
+        Self::install_with(rig, name, helm, json!({}), |_| Ok(()))
+    }
+
+    /// The same with more values, after something was made in its namespace.
+    ///
+    /// # Errors
+    /// What helm or the cluster says.
+    pub fn install_with(
+        rig: &'a Rig,
+        name: &str,
+        helm: &str,
+        more: Value,
+        prepare: impl FnOnce(&Self) -> Result<()>,
+    ) -> Result<Self> {
         let start = portolan_fixtures::scenario(name).with_context(|| format!("there is no start {name}"))?;
         let space = rig.namespace("trial")?;
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
@@ -91,12 +107,19 @@ impl<'a> ClusterFixture<'a> {
             }
         }
         let target = Target::cluster(client, Some(program.clone()));
-        let site = Self { rig, space, start, program, target, runtime, folder: tempfile::tempdir()? };
+        let site = Self { rig, space, start, more, program, target, runtime, folder: tempfile::tempdir()? };
+        prepare(&site)?;
         for step in &site.start.steps {
             site.install_step(step)?;
         }
-        site.space.wait_for_psql(DATABASE, &site.start.password)?;
+        site.wait_for_database()?;
         Ok(site)
+    }
+
+    /// Waits until the release's database takes its password, if it runs one.
+    fn wait_for_database(&self) -> Result<()> {
+        let is_outside = portolan_helm_compat::values::get(&self.more, "postgresql.enabled") == Some(&json!(false));
+        if is_outside { Ok(()) } else { self.space.wait_for_psql(DATABASE, &self.start.password) }
     }
 
     /// Everything goes through this kubeconfig from now on: a proxy's.
@@ -125,12 +148,14 @@ impl<'a> ClusterFixture<'a> {
                 // The database is waited for: the next step may look it up.
                 let archive = self.archive(chart)?;
                 let file = self.folder.path().join("values.json");
-                fs_err::write(&file, portolan_fixtures::values_of(values, set).to_string())?;
+                let values =
+                    portolan_helm_compat::values::layer(&portolan_fixtures::values_of(values, set), &self.more);
+                fs_err::write(&file, values.to_string())?;
                 let mut command = self.helm_command(&self.rig.kubeconfig());
                 command.args([helm.as_str(), "runai-backend"]).arg(archive).arg("-f").arg(file);
                 run(&mut command)?;
                 self.wait_for(&[("apps/v1", "statefulsets", "StatefulSet")])?;
-                self.space.wait_for_psql(DATABASE, &self.start.password)?;
+                self.wait_for_database()?;
             }
         }
         Ok(())
@@ -152,6 +177,14 @@ impl<'a> ClusterFixture<'a> {
                 Ok(is_ready)
             })
         })
+    }
+
+    /// Creates an object of the core API in the namespace.
+    ///
+    /// # Errors
+    /// What the API server says.
+    pub fn create(&self, plural: &str, object: &Value) -> Result<()> {
+        self.rig.api().create(&format!("/api/v1/namespaces/{}/{plural}", self.space.name()), object).map(drop)
     }
 
     /// Waits until every workload runs what its template says and is ready, and every Job is done.

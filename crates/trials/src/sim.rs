@@ -63,6 +63,8 @@ pub fn request(installed: &ChartId, to: &[&str], without: &[&str]) -> Result<Upg
         answers: ValueAnswers::default(),
         without: without.iter().map(|id| (*id).to_owned()).collect(),
         accepted: Vec::new(),
+        backup: None,
+        database_ca: None,
         limits: Limits::default(),
     })
 }

@@ -84,7 +84,7 @@ impl Target {
         }
     }
 
-    /// The versions of the databases' servers. One that does not answer is left out.
+    /// The versions of the databases' servers, or why one did not say it.
     pub async fn servers(&self, survey: &Survey, databases: Vec<DatabaseRef>) -> Servers {
         let mut servers = Servers::new();
         for database in databases {
@@ -92,7 +92,7 @@ impl Target {
                 Self::Simulated(simulated) => simulated.installation.world().server_version(&database),
                 Self::Cluster(cluster) => {
                     let password = survey.secrets.get(&database.password).unwrap_or_default();
-                    postgres::version(cluster.client.raw(), &database, password).await.ok()
+                    Some(postgres::version(cluster.client.raw(), &database, password).await)
                 }
             };
             servers.extend(said.map(|said| (database.pod, said)));

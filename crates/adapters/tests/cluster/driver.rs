@@ -80,6 +80,7 @@ async fn run(client: Client, driver: &mut Driver, run: HelmRun) {
         user: "postgres".into(),
         database: "postgres".into(),
         password: run.carried[0].from.clone(),
+        outside: None,
     };
     let Reply::Rows(Err(DatabaseError::Unreachable(text))) = serve(Request::Query(database)).await else {
         panic!("there is no such pod");

@@ -5,6 +5,7 @@ mod checks;
 mod driver;
 mod dry_run;
 mod helm;
+mod outside;
 mod postgres;
 mod reads;
 mod wait;

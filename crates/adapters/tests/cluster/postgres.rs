@@ -37,6 +37,7 @@ async fn server(client: &Client, namespace: &str) -> DatabaseRef {
         user: "postgres".into(),
         database: "postgres".into(),
         password: SecretKey { secret: Ref::secret(namespace, "pg"), key: "password".into() },
+        outside: None,
     }
 }
 

@@ -31,6 +31,7 @@ fn baseline() -> Baseline {
         user: "postgres".into(),
         database: "backend".into(),
         password: SecretKey { secret: Ref::secret("ns", "pg"), key: "password".into() },
+        outside: None,
     };
     let snapshot = Snapshot {
         system_identifier: "7".into(),

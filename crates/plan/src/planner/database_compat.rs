@@ -161,7 +161,7 @@ impl<'a> DatabaseCheck<'a> {
     /// it, and where it does not the data is still that of the first.
     fn writer(&self, old: &ServerContainer<'_>) -> Writer {
         let pod = &self.database.reference.pod;
-        let asked = self.servers.get(pod).map(|said| Writer {
+        let asked = self.servers.get(pod).and_then(|said| said.as_ref().ok()).map(|said| Writer {
             major: Major::of(said),
             source: format!("{pod} says that it is PostgreSQL {said}"),
             asked: true,

@@ -4,14 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use portolan_helm_compat::hooks::Hook;
 use portolan_helm_compat::values;
-use portolan_model::{ChartId, Code, Finding, HelmRun, Manifest, NewClaim, Object, Platform, Ref, Step, Unmodelled};
+use portolan_model::{
+    ChartId, Code, Finding, HelmRun, Manifest, NewClaim, Object, Platform, Ref, SecretKey, Step, StepKind, Unmodelled,
+};
 use portolan_recipe::{Advice, Minor, fill};
 
 use super::hop_input::HopInput;
 use super::planning::HopRendering;
 use super::projected_state::ProjectedState;
 use super::resolve::{FoundDatabase, ResolvedRelease};
-use super::{is_kind, mounts, not_visible, pick};
+use super::{existing_secret, is_kind, mounts, not_visible, pick};
 
 /// What can be said before anything is rendered.
 pub(super) fn at_start(resolved: &ResolvedRelease<'_>, inputs: &[HopInput<'_>], offered: &[ChartId]) -> Vec<Finding> {
@@ -173,6 +175,8 @@ pub(super) fn of_hop(context: &HopContext<'_>) -> Vec<Finding> {
     let mut findings = hooks(context);
     findings.extend(refused(context));
     findings.extend(context.resolved.databases.iter().filter_map(|database| locked_out(context, database)));
+    findings.extend(context.resolved.databases.iter().filter_map(|database| other_secret(context, database)));
+    findings.extend(made_again(context));
     findings.extend(not_seen(context));
     findings.extend(super::reach::of_hop(context));
     findings
@@ -271,6 +275,51 @@ fn locked_out(context: &HopContext<'_>, database: &FoundDatabase<'_>) -> Option<
             .why("the data directory keeps the password it was made with")
             .next("do not leave out carry-credentials, and give no other password among the values")
     })
+}
+
+/// A database whose password is in a Secret of the site's own, and of which the new chart reads another one.
+fn other_secret(context: &HopContext<'_>, database: &FoundDatabase<'_>) -> Option<Finding> {
+    if !database.is_existing {
+        return None;
+    }
+    let (chart, release) = (&context.input.pick.id, context.resolved.release());
+    let after = existing_secret::named(database.recipe, &chart.name, &context.input.after);
+    let refused = |what: String| {
+        Finding::blocking(Code::PasswordRefused, format!("{chart} gives {} another password", database.set))
+            .with(format!("today: {} of {}", database.reference.password.key, database.reference.password.secret))
+            .with(what)
+            .why("the data directory keeps the password it was made with")
+            .next("give the chart the Secret of today, or put its password into the other one")
+    };
+    let Some((name, key)) = after else { return Some(refused("then: a Secret that the chart makes".into())) };
+    let secret = Ref::secret(&release.namespace, &fill(&name, release));
+    let keys = key.map_or_else(|| database.recipe.password.keys.clone(), |key| vec![key]);
+    let held = |key: &String| context.resolved.plaintext(&SecretKey { secret: secret.clone(), key: key.clone() });
+    let is_same = keys.first().and_then(held).is_some_and(|text| text == database.plaintext);
+    (!is_same).then(|| refused(format!("then: {} of {secret}", keys.first().map_or("a key", String::as_str))))
+}
+
+/// What a step deletes and somebody makes again: it is there when helm starts, as it was.
+fn made_again(context: &HopContext<'_>) -> Vec<Finding> {
+    const MARK: &str = "/metadata/labels/reconcile.external-secrets.io~1managed";
+    let deletes = context.steps.iter().filter_map(|step| match &step.kind {
+        StepKind::DeleteObject { target, .. } => Some((target, context.before.objects.get(target)?)),
+        _ => None,
+    });
+    let kept_by = |live: &Object| {
+        let owner = portolan_kube_facts::list(live.at("/metadata")?, "ownerReferences").first().cloned();
+        let text = |key: &str| owner.as_ref()?.get(key)?.as_str().map(str::to_owned);
+        let by = text("kind").zip(text("name")).map(|(kind, name)| format!("{kind}/{name} owns it"));
+        by.or_else(|| live.at(MARK).map(|_| "External Secrets manages it".to_owned()))
+    };
+    deletes
+        .filter_map(|(target, live)| Some((target, kept_by(live)?)))
+        .map(|(target, by)| {
+            Finding::blocking(Code::MadeAgain, format!("{target} has to be deleted, and would be made again"))
+                .about(target)
+                .with(by)
+        })
+        .collect()
 }
 
 /// Only an existing data directory knows a password already.

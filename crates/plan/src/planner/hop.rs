@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::hop_input::HopInput;
 use super::planning::HopRendering;
 use super::projected_state::ProjectedState;
-use super::resolve::ResolvedRelease;
+use super::resolve::{FoundDatabase, ResolvedRelease};
 use super::steps::StepBuilder;
 use super::{Objects, check_objects, checks, findings, mounts, values_diff};
 
@@ -163,6 +163,12 @@ fn run(
         nondeterministic_fields: planned.nondeterministic_fields.clone(),
         required_keys: refusals
             .iter()
+            // A chart does not look into a Secret of its own name where it is told another's.
+            .filter(|refusal| {
+                let is_own =
+                    |found: &FoundDatabase<'_>| found.is_existing && found.recipe.password.secret == refusal.secret;
+                !resolved.databases.iter().any(is_own)
+            })
             .filter(|refusal| numbers(&input.pick.id.version) >= numbers(&refusal.since))
             .map(|refusal| RequiredSecretKey {
                 key: SecretKey {

@@ -9,11 +9,11 @@ use portolan_model::{Carried, ChartId, Code, Finding, ValuesMode, ValuesPath};
 use portolan_recipe::{RecipeStep, Setting, StepTemplate, VersionBoundary};
 use serde_json::{Value, json};
 
-use super::UpgradeRequest;
 use super::limits::Limits;
 use super::manual_commands::Given;
 use super::moved_values::MovedValues;
 use super::resolve::ResolvedRelease;
+use super::{UpgradeRequest, existing_secret};
 use portolan_helm_compat::chart::PackedChart;
 
 pub(super) struct HopInput<'a> {
@@ -158,7 +158,8 @@ fn input<'a>(
             settings.push((boundary, setting));
         }
     }
-    let given = values::layer(&given, &request.values);
+    let mut given = values::layer(&given, &request.values);
+    existing_secret::give(resolved, (mode, &pick.id.name), &mut given);
     let (carried, plain) = carried(resolved, &asks, &pick.id, &request.values)?;
     let mut all = given.clone();
     for (path, text) in &plain {
@@ -256,7 +257,7 @@ fn carried(
     let (mut carried, mut plain) = (Vec::new(), Vec::new());
     for (boundary, step) in asks {
         let StepTemplate::CarryCredentials { database } = &step.ask else { continue };
-        let Some(found) = resolved.database(database) else { continue };
+        let Some(found) = resolved.database(database).filter(|found| !found.is_existing) else { continue };
         let Some(path) = found.recipe.password.value.get(&to.name) else {
             let what = format!("no recipe says under which value {} takes the password of {database}", to.name);
             return Err(Finding::blocking(Code::BadRecipe, what).with(format!("asked for by {}", boundary.name)));

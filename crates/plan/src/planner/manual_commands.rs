@@ -1,7 +1,7 @@
 //! What a person would type for a step.
 
 use portolan_helm_compat::argv;
-use portolan_model::{Carried, DatabaseRef, Ref, SecretKey, StepKind};
+use portolan_model::{Carried, DatabaseRef, OutsideServer, Ref, SecretKey, StepKind};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -92,7 +92,11 @@ fn carry(carried: &Carried) -> String {
 }
 
 fn psql(database: &DatabaseRef, query: &str) -> String {
-    let DatabaseRef { pod, port, user, database, .. } = database;
+    let DatabaseRef { pod, port, user, database, outside, .. } = database;
+    if let Some(OutsideServer { host, ssl_mode, .. }) = outside {
+        let mode = ssl_mode.word();
+        return format!("psql 'host={host} port={port} user={user} dbname={database} sslmode={mode}' -Atc \"{query}\"");
+    }
     format!(
         "kubectl exec -n {} {} -- psql -h 127.0.0.1 -p {port} -U {user} -d {database} -Atc \"{query}\"",
         pod.namespace(),

@@ -18,8 +18,8 @@ use super::lookups::{self, Lookups};
 use super::projected_state::ProjectedState;
 use super::resolve::ResolvedRelease;
 use super::{
-    Objects, Servers, UpgradeRequest, accept, api_versions, check, database_compat, empty, findings, mounts, overlay,
-    preconditions, protected, unmodelled,
+    Objects, Servers, UpgradeRequest, accept, api_versions, check, database_compat, empty, findings, mounts, outside,
+    overlay, preconditions, protected, unmodelled,
 };
 use crate::images::{ImageList, PlannedImage};
 use crate::linter;
@@ -117,6 +117,10 @@ impl<'a> Planning<'a> {
         check(inventory, book, request)?;
         let mut resolved = ResolvedRelease::find(inventory, &|key| survey.secrets.get(key).map(str::to_owned), book)?;
         resolved.secrets = Some(&survey.secrets);
+        outside::check_options(&resolved, request)?;
+        if let Some(file) = &request.database_ca {
+            resolved.outside.iter_mut().for_each(|outside| outside.trust(file));
+        }
         let inputs = hop_input::inputs(&resolved, request)?;
         Ok(Self {
             survey,
@@ -137,7 +141,7 @@ impl<'a> Planning<'a> {
 
     /// The databases whose servers are asked for their version.
     pub fn databases(&self) -> Vec<DatabaseRef> {
-        self.resolved.databases.iter().map(|database| database.reference.clone()).collect()
+        self.resolved.references().cloned().collect()
     }
 
     /// The rendering that is needed next; `None` when there are all.
@@ -260,9 +264,10 @@ impl<'a> Planning<'a> {
         let mut plan = Plan {
             to: self.inputs.last().map_or_else(|| inventory.release.chart.clone(), |input| input.pick.id.clone()),
             volumes: self.resolved.in_use().map(protected).collect::<Result<_, _>>()?,
-            databases: self.databases(),
+            databases: self.resolved.databases.iter().map(|database| database.reference.clone()).collect(),
             without: self.request.without.clone(),
             accepted: self.request.accepted.clone(),
+            backup: self.request.backup.clone(),
             registry: self.registry.take(),
             findings: findings::at_start(&self.resolved, &self.inputs, &self.request.offered),
             ..empty(inventory, self.helm)
@@ -282,6 +287,7 @@ impl<'a> Planning<'a> {
             plan.unmodelled.extend(planned.unmodelled);
             plan.hops.push(planned.hop);
         }
+        outside::settle(&mut plan, &self.resolved, &self.inputs, servers);
         plan.unmodelled.sort();
         plan.unmodelled.dedup();
         let unknown: Vec<Finding> = plan.unmodelled.iter().map(unmodelled).collect();

@@ -4,7 +4,8 @@
 use portolan_model::{Code, DatabaseRef, Finding, Inventory, Object, Platform, Ref, ReleaseId, SecretKey, Volume};
 use portolan_recipe::{Database, RecipeSet, fill};
 
-use super::{Secrets, form, is_kind, mounts};
+use super::outside::OutsideDatabase;
+use super::{Secrets, existing_secret, form, is_kind, mounts};
 use portolan_inventory::survey;
 
 pub(super) struct ResolvedRelease<'a> {
@@ -14,7 +15,9 @@ pub(super) struct ResolvedRelease<'a> {
     pub(super) secrets: Option<&'a survey::Secrets>,
     /// The databases that the release runs.
     pub(super) databases: Vec<FoundDatabase<'a>>,
-    /// Databases of the recipes that it does not run.
+    /// The databases that it uses and does not run, by what its values say.
+    pub(super) outside: Vec<OutsideDatabase<'a>>,
+    /// Databases of the recipes that it does not run, and of which its values say nothing.
     pub(super) elsewhere: Vec<&'a Database>,
 }
 
@@ -24,15 +27,23 @@ pub(super) struct FoundDatabase<'a> {
     pub(super) reference: DatabaseRef,
     pub(super) set: Ref,
     pub(super) plaintext: String,
+    /// Whether the password is in a Secret of the site's own, which values name.
+    pub(super) is_existing: bool,
     /// The PVC that its set names; `None` where the set makes its PVC from a template.
     pub(super) claim: Option<String>,
 }
 
 impl<'a> ResolvedRelease<'a> {
     pub(super) fn find(inventory: &'a Inventory, secrets: &Secrets<'_>, book: &'a RecipeSet) -> Result<Self, Finding> {
-        let mut resolved = Self { inventory, book, secrets: None, databases: Vec::new(), elsewhere: Vec::new() };
+        let mut resolved =
+            Self { inventory, book, secrets: None, databases: Vec::new(), outside: Vec::new(), elsewhere: Vec::new() };
         for recipe in &book.product.databases {
             let set = Ref::set(&resolved.release().namespace, &fill(&recipe.set, resolved.release()));
+            let is_stored = inventory.release.docs.iter().any(|doc| doc.name().as_ref() == Some(&set));
+            if !is_stored && let Some(found) = OutsideDatabase::find(inventory, secrets, recipe) {
+                resolved.outside.push(found);
+                continue;
+            }
             match resolved.form(&set) {
                 None => resolved.elsewhere.push(recipe),
                 Some(form) => {
@@ -55,6 +66,23 @@ impl<'a> ResolvedRelease<'a> {
 
     fn form(&self, name: &Ref) -> Option<&'a Object> {
         form(&self.inventory.objects, &self.inventory.release.docs, name)
+    }
+
+    /// Every database that can be looked into, whoever runs it.
+    pub(super) fn references(&self) -> impl Iterator<Item = &DatabaseRef> {
+        let outside = self.outside.iter().filter_map(|outside| outside.reference.as_ref().ok());
+        self.databases.iter().map(|database| &database.reference).chain(outside)
+    }
+
+    /// Where a database is looked into, whoever runs it.
+    pub(super) fn reference(&self, name: &str) -> Option<&DatabaseRef> {
+        let outside = || self.outside.iter().find(|outside| outside.recipe.name == name)?.reference.as_ref().ok();
+        self.database(name).map(|found| &found.reference).or_else(outside)
+    }
+
+    /// Whether an object is a Secret of the site's own with a database's password: no chart makes it again.
+    pub(super) fn is_site_secret(&self, name: &Ref) -> bool {
+        self.databases.iter().any(|database| database.is_existing && database.reference.password.secret == *name)
     }
 
     pub(super) fn database(&self, name: &str) -> Option<&FoundDatabase<'a>> {
@@ -117,8 +145,13 @@ fn found<'a>(
     form: &Object,
 ) -> Result<FoundDatabase<'a>, Finding> {
     let release = &inventory.release.id;
-    let secret = Ref::secret(&release.namespace, &fill(&recipe.password.secret, release));
-    let candidates = recipe.password.keys.iter().map(|key| SecretKey { secret: secret.clone(), key: key.clone() });
+    let existing = existing_secret::today(inventory, recipe);
+    let is_existing = existing.is_some();
+    let (secret, keys) = existing.unwrap_or_else(|| {
+        let own = Ref::secret(&release.namespace, &fill(&recipe.password.secret, release));
+        (own, recipe.password.keys.clone())
+    });
+    let candidates = keys.iter().map(|key| SecretKey { secret: secret.clone(), key: key.clone() });
     let known = candidates.filter_map(|key| Some((secrets(&key)?, key))).find(|(text, _)| !text.is_empty());
     let Some((plaintext, password)) = known else {
         let finding =
@@ -128,7 +161,7 @@ fn found<'a>(
             Some(live) => finding.with(format!(
                 "{secret} has the keys {}; looked for {}",
                 live.data_keys().join(", "),
-                recipe.password.keys.join(", ")
+                keys.join(", ")
             )),
         });
     };
@@ -140,8 +173,10 @@ fn found<'a>(
             user: recipe.user.clone(),
             database: recipe.database.clone(),
             password,
+            outside: None,
         },
         plaintext,
+        is_existing,
         claim: claim_of(form),
         set,
     })

@@ -209,11 +209,13 @@ impl StepBuilder<'_> {
     }
 
     fn database(&self, name: &str) -> Option<portolan_model::DatabaseRef> {
-        self.resolved.database(name).map(|found| found.reference.clone())
+        self.resolved.reference(name).cloned()
     }
 
     fn carry(&self, name: &str) -> Option<StepKind> {
-        let database = self.database(name)?;
+        // The chart reads it where it is, and the look into the database tries it.
+        let found = self.resolved.database(name).filter(|found| !found.is_existing)?;
+        let database = found.reference.clone();
         let carried: Vec<Carried> =
             self.input.carried.iter().filter(|carried| carried.from == database.password).cloned().collect();
         Some(StepKind::CarryCredentials { carried, database })
@@ -234,7 +236,10 @@ impl StepBuilder<'_> {
         let mut kinds = Vec::new();
         for (target, live) in self.there(objects) {
             let uid = live.uid();
-            if uid.0.is_empty() || (of_release && !belongs(self.resolved.inventory, live)) {
+            if self.resolved.is_site_secret(&target)
+                || uid.0.is_empty()
+                || (of_release && !belongs(self.resolved.inventory, live))
+            {
                 continue;
             }
             pods.extend(self.pods_of(&target, &uid));

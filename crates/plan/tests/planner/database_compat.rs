@@ -69,7 +69,7 @@ fn another_major_version_does_not_open_it() {
     assert_eq!(finding.found, "control-plane 2.20.41 runs PostgreSQL 16 on the data of PostgreSQL 15");
     // A server that runs knows better than the name of its image.
     let mut fixture = at_2_8();
-    fixture.servers.values_mut().for_each(|said| *said = "14.2".into());
+    fixture.servers.values_mut().for_each(|said| *said = Ok("14.2".into()));
     let finding = one(&fixture, IMAGE, "rig.local/postgres:15.1");
     is(&finding, Code::OtherMajor, Severity::Blocking, &["says that it is PostgreSQL 14.2"]);
     let finding = one(&fixture, "replicas: 1", "replicas: 01");

@@ -130,6 +130,7 @@ pub(crate) struct Fixture {
     pub(crate) answers: ValueAnswers,
     pub(crate) without: Vec<String>,
     pub(crate) accepted: Vec<portolan_model::Accepted>,
+    pub(crate) backup: Option<String>,
     /// What else could be chosen.
     pub(crate) offered: Vec<ChartId>,
 }
@@ -253,11 +254,12 @@ fn installed(chart: &ChartId, config: Value, claim: &str) -> Fixture {
         inventory,
         secrets: BTreeMap::from([(secret, PASSWORD.to_owned())]),
         book: RecipeSet::builtin(),
-        servers: Servers::from([(Ref::pod(NS, "runai-backend-postgresql-0"), VERSION.to_owned())]),
+        servers: Servers::from([(Ref::pod(NS, "runai-backend-postgresql-0"), Ok(VERSION.to_owned()))]),
         values: json!({}),
         answers: ValueAnswers::default(),
         without: Vec::new(),
         accepted: Vec::new(),
+        backup: None,
         offered: ["2.12.1", "2.14.0", "2.17.3", "2.18.2"].map(new).to_vec(),
     }
 }
@@ -317,6 +319,8 @@ impl Fixture {
             answers: self.answers.clone(),
             without: self.without.clone(),
             accepted: self.accepted.clone(),
+            backup: self.backup.clone(),
+            database_ca: None,
             limits: Limits::default(),
         }
     }

@@ -5,6 +5,7 @@
 mod database_compat;
 mod deployments;
 mod effects;
+mod existing_secret;
 mod fixture;
 mod hooks;
 mod identity;
@@ -13,6 +14,7 @@ mod lints;
 mod newcomers;
 mod node;
 mod old_values;
+mod outside;
 mod paths;
 mod place;
 mod programs;

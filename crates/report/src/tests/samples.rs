@@ -45,6 +45,7 @@ fn database() -> DatabaseRef {
         user: "postgres".into(),
         database: "backend".into(),
         password: SecretKey { secret: Ref::secret(NS, "runai-backend-postgresql"), key: "password".into() },
+        outside: None,
     }
 }
 
@@ -218,6 +219,7 @@ pub(super) fn plan() -> Plan {
         databases: vec![database()],
         without: Vec::new(),
         accepted: Vec::new(),
+        backup: None,
         registry: None,
         findings: vec![Finding::warning(Code::NotVisible, "storage classes may not be read")],
     }

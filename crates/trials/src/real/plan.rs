@@ -41,6 +41,22 @@ pub fn past_checks(mut file: PlanFile) -> PlanFile {
     file
 }
 
+/// An upgrade to one chart, with values of the user's.
+#[must_use]
+pub fn request_to(chart: PackedChart, values: Value) -> UpgradeRequest {
+    UpgradeRequest {
+        to: vec![chart],
+        offered: Vec::new(),
+        values,
+        answers: ValueAnswers::default(),
+        without: Vec::new(),
+        accepted: Vec::new(),
+        backup: None,
+        database_ca: None,
+        limits: Limits::default(),
+    }
+}
+
 impl ClusterFixture<'_> {
     /// Plans an upgrade to fixture charts with the built-in recipes.
     ///
@@ -65,16 +81,7 @@ impl ClusterFixture<'_> {
     /// # Errors
     /// What the planner says.
     pub fn plan_to(&self, chart: PackedChart, values: Value) -> Result<PlanFile> {
-        let request = UpgradeRequest {
-            to: vec![chart],
-            offered: Vec::new(),
-            values,
-            answers: ValueAnswers::default(),
-            without: Vec::new(),
-            accepted: Vec::new(),
-            limits: Limits::default(),
-        };
-        self.plan_found(&self.survey()?, &request)
+        self.plan_found(&self.survey()?, &request_to(chart, values))
     }
 
     /// What the hops of an upgrade render, Secrets in clear.
@@ -98,7 +105,11 @@ impl ClusterFixture<'_> {
         self.runtime.block_on(portolan_workflow::effects(&self.target, found, helm, &job)).map_err(to_anyhow)
     }
 
-    fn plan_found(&self, found: &Survey, request: &UpgradeRequest) -> Result<PlanFile> {
+    /// The plan of a request.
+    ///
+    /// # Errors
+    /// What the planner says.
+    pub fn plan_found(&self, found: &Survey, request: &UpgradeRequest) -> Result<PlanFile> {
         let book = RecipeSet::builtin();
         let planned = portolan_workflow::plan(
             &self.target,

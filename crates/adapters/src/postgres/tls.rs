@@ -1,0 +1,212 @@
+//! TLS to a server outside, as libpq's `sslmode` has it.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use kube::Api;
+use portolan_model::{CaSource, DatabaseError, OutsideServer, SecretKey, SslMode};
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::ring;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
+use rustls_platform_verifier::Verifier;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio_postgres::tls::{ChannelBinding, TlsConnect, TlsStream};
+use tokio_rustls::TlsConnector;
+
+/// What is asked of a server's TLS.
+pub(super) struct Tls {
+    config: Arc<ClientConfig>,
+    name: ServerName<'static>,
+}
+
+impl Tls {
+    /// What the values ask of a server.
+    ///
+    /// # Errors
+    /// Where the certificates of the authority cannot be read.
+    pub(super) async fn of(client: &kube::Client, server: &OutsideServer) -> Result<Self, DatabaseError> {
+        let other = |text: String| DatabaseError::Other(text);
+        let provider = Arc::new(ring::default_provider());
+        let verifies = matches!(server.ssl_mode, SslMode::VerifyCa | SslMode::VerifyFull);
+        let verifier: Arc<dyn ServerCertVerifier> = match (&server.ca, verifies) {
+            (_, false) => Arc::new(Anything),
+            (None, true) => Arc::new(Verifier::new(provider.clone()).map_err(|error| other(error.to_string()))?),
+            (Some(ca), true) => {
+                let pem = read(client, ca).await.map_err(|why| other(format!("the CA in {ca}: {why}")))?;
+                signed_by(&pem).map_err(|why| other(format!("the CA in {ca}: {why}")))?
+            }
+        };
+        let verifier = match server.ssl_mode {
+            SslMode::VerifyCa => Arc::new(AnyName(verifier)),
+            _ => verifier,
+        };
+        let config = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(|error| other(error.to_string()))?
+            .dangerous()
+            .with_custom_certificate_verifier(verifier)
+            .with_no_client_auth();
+        let name = ServerName::try_from(server.host.clone()).map_err(|error| other(error.to_string()))?;
+        Ok(Self { config: Arc::new(config), name })
+    }
+}
+
+async fn read(client: &kube::Client, ca: &CaSource) -> Result<Vec<u8>, String> {
+    let words = |error: kube::Error| error.to_string();
+    let missing = |key: &str| format!("it has no key {key}");
+    match ca {
+        CaSource::File(path) => tokio::fs::read(path).await.map_err(|error| error.to_string()),
+        CaSource::Secret(SecretKey { secret, key }) => {
+            let secrets: Api<Secret> = Api::namespaced(client.clone(), secret.namespace());
+            let found = secrets.get(secret.name()).await.map_err(words)?;
+            found.data.unwrap_or_default().remove(key).map(|bytes| bytes.0).ok_or_else(|| missing(key))
+        }
+        CaSource::ConfigMap { object, key } => {
+            let maps: Api<ConfigMap> = Api::namespaced(client.clone(), object.namespace());
+            let found = maps.get(object.name()).await.map_err(words)?;
+            found.data.unwrap_or_default().remove(key).map(String::into_bytes).ok_or_else(|| missing(key))
+        }
+    }
+}
+
+/// Takes certificates that one of these authorities has signed.
+fn signed_by(pem: &[u8]) -> Result<Arc<dyn ServerCertVerifier>, String> {
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(pem) {
+        roots.add(certificate.map_err(|error| error.to_string())?).map_err(|error| error.to_string())?;
+    }
+    let provider = Arc::new(ring::default_provider());
+    let built = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider).build();
+    Ok(built.map_err(|_| "there is no certificate in it".to_owned())?)
+}
+
+/// Takes any certificate: `prefer` and `require` hide what is sent from who only listens.
+#[derive(Debug)]
+struct Anything;
+
+/// Takes a certificate whatever host it is for: `verify-ca`.
+#[derive(Debug)]
+struct AnyName(Arc<dyn ServerCertVerifier>);
+
+impl ServerCertVerifier for Anything {
+    fn verify_server_cert(
+        &self,
+        _end_entity: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let known = ring::default_provider().signature_verification_algorithms;
+        rustls::crypto::verify_tls12_signature(message, certificate, signature, &known)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let known = ring::default_provider().signature_verification_algorithms;
+        rustls::crypto::verify_tls13_signature(message, certificate, signature, &known)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        ring::default_provider().signature_verification_algorithms.supported_schemes()
+    }
+}
+
+impl ServerCertVerifier for AnyName {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        // The name is looked at last (rustls, client/webpki.rs): where it is what is wrong, all else is right.
+        match self.0.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now) {
+            Err(Error::InvalidCertificate(
+                CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
+            )) => Ok(ServerCertVerified::assertion()),
+            verified => verified,
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.0.verify_tls12_signature(message, certificate, signature)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.0.verify_tls13_signature(message, certificate, signature)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.supported_verify_schemes()
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> TlsConnect<S> for Tls {
+    type Stream = Session<S>;
+    type Error = io::Error;
+    type Future = Pin<Box<dyn Future<Output = io::Result<Session<S>>> + Send>>;
+
+    fn connect(self, stream: S) -> Self::Future {
+        Box::pin(async move { TlsConnector::from(self.config).connect(self.name, stream).await.map(Session) })
+    }
+}
+
+/// A TLS session with a server.
+pub(super) struct Session<S>(tokio_rustls::client::TlsStream<S>);
+
+impl<S: AsyncRead + AsyncWrite + Unpin> TlsStream for Session<S> {
+    fn channel_binding(&self) -> ChannelBinding {
+        ChannelBinding::none()
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Session<S> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_read(cx, buf)
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Session<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(cx)
+    }
+}

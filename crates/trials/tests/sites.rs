@@ -1,0 +1,164 @@
+//! Sites that are not as the vendor's page has them: a database outside the release, Secrets of the site's own.
+
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use portolan_helm_compat::chart::PackedChart;
+use portolan_helm_compat::values::set;
+use portolan_model::{Code, Finding, Outcome, Plan, Severity, StepKind};
+use portolan_testkit::rig::{self, Namespace, Rig, pins};
+use portolan_trials::real::{ClusterFixture, known, request_to};
+use serde_json::{Value, json};
+
+const CHART: &str = "control-plane-2.20.41";
+const PASSWORD: &str = "Outside-1c9e";
+const SERVER: &str = "site-db-0";
+
+fn chart() -> Result<PackedChart> {
+    Ok(PackedChart::of_files(portolan_fixtures::chart_files(CHART).context("the chart is there")?)?)
+}
+
+fn of_code(plan: &Plan, code: Code) -> Vec<&Finding> {
+    plan.findings.iter().filter(|finding| finding.code == code).collect()
+}
+
+/// A server of nobody's release, in a namespace of its own, behind a Service.
+fn server<'a>(rig: &'a Rig) -> Result<Namespace<'a>> {
+    let space = rig.namespace("outside")?;
+    let of = |kind: &str| format!("/api/v1/namespaces/{}/{kind}", space.name());
+    let service = json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "site-db"},
+        "spec": {"selector": {"app": "site-db"}, "ports": [{"port": 5432}]}});
+    rig.api().create(&of("services"), &service)?;
+    let pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": SERVER, "labels": {"app": "site-db"}}, "spec": {
+        "terminationGracePeriodSeconds": 1,
+        "securityContext": {"runAsUser": 1001, "runAsGroup": 1001, "fsGroup": 1001},
+        "containers": [{"name": "postgres", "image": rig::POSTGRES, "imagePullPolicy": "IfNotPresent",
+            "env": [{"name": "POSTGRES_PASSWORD", "value": PASSWORD}],
+            "volumeMounts": [{"name": "data", "mountPath": "/pgdata"}]}],
+        "volumes": [{"name": "data", "emptyDir": {}}]}});
+    rig.api().create(&of("pods"), &pod)?;
+    space.wait_for_psql(SERVER, PASSWORD)?;
+    space.psql(
+        SERVER,
+        PASSWORD,
+        "create table site (id int primary key); insert into site select generate_series(1, 50)",
+    )?;
+    Ok(space)
+}
+
+fn outside(host: &str) -> Value {
+    json!({"postgresql": {"enabled": false}, "global": {"postgresql": {"auth": {
+        "host": host, "dbSslMode": "disable", "existingSecret": "site-db"}}}})
+}
+
+fn with_a_database_outside(rig: &Rig) -> Result<()> {
+    let server = server(rig)?;
+    let host = format!("site-db.{}.svc", server.name());
+    let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "site-db"}, "stringData": {"password": PASSWORD}});
+    let site = ClusterFixture::install_with(rig, "openshift-2.17", pins::HELM[1], outside(&host), |site| {
+        site.create("secrets", &secret)
+    })?;
+    let found = site.survey()?;
+    let mut request = request_to(chart()?, json!({}));
+
+    let bare = site.plan_found(&found, &request)?.plan;
+    let blocking: Vec<Code> = bare.blocking().map(|finding| finding.code).collect();
+    ensure!(blocking == [Code::DatabaseOutside], "{:#?}", bare.findings);
+
+    request.backup = Some("nightly".into());
+    // Where nobody answers nothing is said of rows.
+    let mut elsewhere = found.clone();
+    set(&mut elsewhere.inventory.release.config, "global.postgresql.auth.port", json!(5999));
+    let unseen = site.plan_found(&elsewhere, &request)?.plan;
+    let [finding] = of_code(&unseen, Code::NotLookedAt)[..] else { anyhow::bail!("{:#?}", unseen.findings) };
+    ensure!(finding.severity == Severity::Warning && finding.evidence[0].contains("has no port 5999"), "{finding:#?}");
+    let looks = |kind: &StepKind| matches!(kind, StepKind::RecordDatabase { .. } | StepKind::VerifyDatabase { .. });
+    ensure!(unseen.databases.is_empty() && !unseen.steps().any(|step| looks(&step.kind)), "{:?}", unseen.databases);
+
+    let file = site.plan_found(&found, &request)?;
+    ensure!(file.plan.blocking().next().is_none(), "{:#?}", file.plan.findings);
+    ensure!(of_code(&file.plan, Code::NotLookedAt).is_empty(), "{:#?}", file.plan.findings);
+    let (outcome, folder) = site.apply(&file, &mut |_| {})?;
+    ensure!(outcome == Outcome::Finished, "{outcome:?}");
+    let seen = known(&folder)?;
+    let [before] = seen.baseline.values().collect::<Vec<_>>()[..] else { anyhow::bail!("one database: {seen:?}") };
+    ensure!(before.tables["public.site"].rows == 50, "{before:?}");
+    let (outcome, notes) = site.verify(&folder)?;
+    ensure!(outcome == Outcome::Finished && notes.iter().any(|note| note.starts_with("same database")), "{notes:?}");
+
+    // The rows are looked at, not taken for granted; and so is the login.
+    server.psql(SERVER, PASSWORD, "delete from site where id > 40")?;
+    ensure!(site.verify(&folder)?.0.code() == Some(Code::TablesLost), "rows that are gone are seen");
+    server.psql(SERVER, PASSWORD, "insert into site select generate_series(41, 50)")?;
+    server.psql(SERVER, PASSWORD, "alter role postgres password 'another'")?;
+    ensure!(site.verify(&folder)?.0.code() == Some(Code::PasswordRefused), "a login that fails is seen");
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs the rig: cargo xtask test"]
+fn a_database_outside_is_looked_into_before_and_after() {
+    with_a_database_outside(&Rig::shared().expect("the rig")).expect("its rows are compared");
+}
+
+/// The name that the old chart's own Secret has, too: the vendor's page deletes a Secret of this name.
+const SECRET: &str = "runai-backend-postgresql";
+
+/// A Secret that nobody's release has, and that a controller makes again as soon as it is gone, as External Secrets does.
+fn with_a_secret_of_its_own(rig: &Rig) -> Result<()> {
+    let secret = json!({"apiVersion": "v1", "kind": "Secret", "stringData": {"postgresql-password": "Old-pg-7f3a"},
+        "metadata": {"name": SECRET, "labels": {"reconcile.external-secrets.io/managed": "true"}}});
+    let values = json!({"postgresql": {"existingSecret": SECRET}});
+    let site = ClusterFixture::install_with(rig, "openshift-2.8", pins::HELM[1], values, |site| {
+        site.create("secrets", &secret)
+    })?;
+    let (stop, made, api) = (AtomicBool::new(false), AtomicU32::new(0), rig.api().clone());
+    let path = format!("/api/v1/namespaces/{}/secrets", site.space().name());
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !stop.load(Ordering::Relaxed) {
+                made.fetch_add(u32::from(api.create(&path, &secret).is_ok()), Ordering::Relaxed);
+                std::thread::sleep(Duration::from_millis(300));
+            }
+        });
+        let kept = keeps_its_secret(&site);
+        stop.store(true, Ordering::Relaxed);
+        kept
+    })?;
+    ensure!(made.load(Ordering::Relaxed) == 0, "it was never gone");
+    Ok(())
+}
+
+fn keeps_its_secret(site: &ClusterFixture<'_>) -> Result<()> {
+    let rows = site.write_rows(100)?;
+    let uid = |site: &ClusterFixture<'_>| -> Result<Value> {
+        let secret = site.space().find("api/v1", &format!("secrets/{SECRET}"))?.context("the Secret")?;
+        Ok(secret["metadata"]["uid"].clone())
+    };
+    let before = uid(site)?;
+    let (found, request) = (site.survey()?, request_to(chart()?, json!({})));
+
+    // Were it not the site's by its values, the recipe would delete it, and it would come back.
+    let mut unnamed = found.clone();
+    set(&mut unnamed.inventory.release.config, "postgresql.existingSecret", json!(""));
+    let codes: Vec<Code> = site.plan_found(&unnamed, &request)?.plan.blocking().map(|finding| finding.code).collect();
+    ensure!(codes.contains(&Code::MadeAgain), "{codes:?}");
+
+    let file = site.plan_found(&found, &request)?;
+    ensure!(file.plan.blocking().next().is_none(), "{:#?}", file.plan.findings);
+    let (outcome, _) = site.apply(&file, &mut |_| {})?;
+    ensure!(outcome == Outcome::Finished, "{outcome:?}");
+    ensure!(site.rows()? == rows, "the rows are the same");
+    ensure!(uid(site)? == before, "the Secret is the same");
+    let set = site.space().find("apis/apps/v1", "statefulsets/runai-backend-postgresql")?.context("the StatefulSet")?;
+    let env = set["spec"]["template"]["spec"]["containers"][0]["env"].to_string();
+    ensure!(env.contains(r#""key":"postgresql-password""#) && env.contains(SECRET), "{env}");
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs the rig: cargo xtask test"]
+fn a_secret_of_the_sites_own_stays_and_opens_the_database() {
+    with_a_secret_of_its_own(&Rig::shared().expect("the rig")).expect("it stays");
+}
