@@ -229,9 +229,7 @@ pub(crate) fn enabled(world: &World, name: &Ref, thing: &StoredObject, out: &mut
             deployment_step(world, name, &face.uid, deployment).map(|(rule, _)| rule)
         }
         Kind::ReplicaSet(set) if !face.terminating && !closing => replica_rule(world, &face.uid, set),
-        Kind::Job(job) => {
-            (!job.complete && job_can_end(world, job)).then_some(RuleId::JobDone)
-        }
+        Kind::Job(job) => (!job.complete && job_can_end(world, job)).then_some(RuleId::JobDone),
         Kind::Pod(pod) => pod_rule(world, name, pod, face.terminating),
         Kind::Container(container) if face.terminating => (!world.is_occupied(container)).then_some(RuleId::Finish),
         Kind::Other => face.terminating.then_some(RuleId::Finish),

@@ -375,7 +375,12 @@ const CASES: &[Case] = &[
         after: |world| world.get(&job()).and_then(|job| job.at("/status/succeeded")?.as_u64()) == Some(1),
         prevented: |world| {
             put_job(world);
-            set_field(world, &job(), "/status", json!({"succeeded": 1, "conditions": [{"type": "Complete", "status": "True"}]}));
+            set_field(
+                world,
+                &job(),
+                "/status",
+                json!({"succeeded": 1, "conditions": [{"type": "Complete", "status": "True"}]}),
+            );
         },
         // A job that gets the password of a database waits for it, and the disk has none.
         missing: (with_database, false),
