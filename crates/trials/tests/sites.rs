@@ -14,6 +14,7 @@ use portolan_model::{
 };
 use portolan_testkit::rig::{self, Namespace, Rig, pins};
 use portolan_trials::real::{ClusterFixture, known, request_to};
+use portolan_workflow::UpgradeRequest;
 use serde_json::{Value, json};
 
 const CHART: &str = "control-plane-2.20.41";
@@ -192,6 +193,15 @@ fn with_everything_set(rig: &Rig) -> Result<()> {
     if without_effect > 0 {
         request.accepted =
             vec![Accepted { code: Code::WithoutEffect, claim: None, reason: "it serves a server outside".into() }];
+    }
+    // The old Secret has another key than the new chart looks for, and a fresh one would hold another password.
+    for (step, said) in [("delete-secret", "PASSWORDS ERROR"), ("carry-credentials", "another password")] {
+        let without = UpgradeRequest { without: vec![step.into()], ..request.clone() };
+        let told = match site.plan_found(&found, &without) {
+            Ok(file) => format!("{:?}", file.plan.blocking().collect::<Vec<_>>()),
+            Err(refused) => refused.to_string(),
+        };
+        ensure!(told.contains(said), "without {step}: {told}");
     }
     let file = site.plan_found(&found, &request)?;
     ensure!(file.plan.blocking().next().is_none(), "{:#?}", file.plan.findings);
