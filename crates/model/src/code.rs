@@ -220,6 +220,8 @@ codes! {
         "whether its rows are the same after the upgrade is not checked", "compare it yourself before and after, or run Portolan where the server can be reached";
     MadeAgain = 280, Blocked, "an object that the upgrade deletes would be made again by somebody else",
         "helm then meets the old one half-way, with the database stopped", "let its owner give it up, or name a Secret of the site's own to the chart (existingSecret); then plan again";
+    HostChanges = 281, Done, "the platform moves to another host, and its logins know the old one",
+        "Keycloak and the identity providers send users back to the redirect URIs that they have", "after the upgrade, give the new host to what is named, in Keycloak's admin console and at each identity provider";
     Moved = 301, NothingWritten, "the installation is not as it was when the plan was made",
         "the plan relies on it", "make the plan again: portolan plan";
     OtherCluster = 302, NothingWritten, "the plan was made for another cluster",

@@ -27,8 +27,8 @@ pub use names::{fill, object};
 pub use outside::{OutsideCa, OutsidePassword, OutsideRule};
 pub use page::{From, PageLine, PageOp, PageReading, PageScript};
 pub use product::{
-    Advice, Database, ExistingSecret, ImageInArgument, ImageInField, InstallerValues, Minor, Password, Product,
-    ProductImages, Refusal, ReleaseName, Repository, Route, Store, Supported, VendorDoc,
+    Advice, Database, ExistingSecret, Identity, ImageInArgument, ImageInField, InstallerValues, Minor, Password,
+    Product, ProductImages, Refusal, ReleaseName, Repository, Route, Store, Supported, VendorDoc,
 };
 pub use server::{Image, ImagePattern, ServerSpec, image_name};
 pub use servers::{DataOpens, DataServer, DataServers};

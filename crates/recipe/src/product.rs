@@ -46,6 +46,18 @@ pub struct Product {
     /// Where the charts' images come from.
     #[serde(default)]
     pub images: ProductImages,
+    /// What is known of logins.
+    #[serde(default)]
+    pub identity: Identity,
+}
+
+/// What values say of logins.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Identity {
+    /// The values paths of identity providers' addresses.
+    #[serde(default)]
+    pub providers: Vec<String>,
 }
 
 /// What is known of the charts' images.

@@ -1,14 +1,20 @@
 //! Sites that are not as the vendor's page has them: a database outside the release, Secrets of the site's own.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use portolan_helm_compat::chart::PackedChart;
-use portolan_helm_compat::values::set;
-use portolan_model::{Code, Finding, Outcome, Plan, Severity, StepKind};
+use portolan_helm_compat::values::{has_stored_heading, set};
+use portolan_model::{
+    Accepted, Code, Finding, Outcome, Plan, Severity, StepKind, ValueAnswer, ValueAnswers, ValueChange, ValuesPath,
+};
 use portolan_testkit::rig::{self, Namespace, Rig, pins};
 use portolan_trials::real::{ClusterFixture, known, request_to};
+use portolan_workflow::UpgradeRequest;
 use serde_json::{Value, json};
 
 const CHART: &str = "control-plane-2.20.41";
@@ -161,4 +167,102 @@ fn keeps_its_secret(site: &ClusterFixture<'_>) -> Result<()> {
 #[ignore = "needs the rig: cargo xtask test"]
 fn a_secret_of_the_sites_own_stays_and_opens_the_database() {
     with_a_secret_of_its_own(&Rig::shared().expect("the rig")).expect("it stays");
+}
+
+/// Every key of the vendor's old values file is set, and a file of `helm get values` was given to helm once.
+fn with_everything_set(rig: &Rig) -> Result<()> {
+    let mut values = portolan_fixtures::values_of(&["values/openshift-everything.yaml".into()], &[]);
+    set(&mut values, "USER-SUPPLIED VALUES", Value::Null);
+    let site = ClusterFixture::install_with(rig, "openshift-2.8", pins::HELM[1], values, |_| Ok(()))?;
+    let rows = site.write_rows(100)?;
+    let found = site.survey()?;
+    ensure!(has_stored_heading(&found.inventory.release.config), "the heading is saved");
+    let mut request = request_to(chart()?, json!({}));
+    let asked = site.plan_found(&found, &request)?.plan;
+    // What the recipes do not know is asked, and left out here; so is what the new chart does not read.
+    let values = &asked.hops[0].values;
+    let paths = |wanted: &ValueChange| -> BTreeSet<ValuesPath> {
+        values.iter().filter(|value| value.change == *wanted).map(|value| value.path.clone()).collect()
+    };
+    let dropped = paths(&ValueChange::Dropped);
+    ensure!(dropped == UNKNOWN.iter().map(|path| ValuesPath::new(path)).collect(), "{dropped:?}");
+    let leave_out = |path| (path, ValueAnswer::Drop);
+    request.answers =
+        ValueAnswers { format: ValueAnswers::FORMAT, answers: dropped.into_iter().map(leave_out).collect() };
+    let without_effect = asked.blocking().filter(|finding| finding.code == Code::WithoutEffect).count();
+    if without_effect > 0 {
+        request.accepted =
+            vec![Accepted { code: Code::WithoutEffect, claim: None, reason: "it serves a server outside".into() }];
+    }
+    // The old Secret has another key than the new chart looks for, and a fresh one would hold another password.
+    for (step, said) in [("delete-secret", "PASSWORDS ERROR"), ("carry-credentials", "another password")] {
+        let without = UpgradeRequest { without: vec![step.into()], ..request.clone() };
+        let told = match site.plan_found(&found, &without) {
+            Ok(file) => format!("{:?}", file.plan.blocking().collect::<Vec<_>>()),
+            Err(refused) => refused.to_string(),
+        };
+        ensure!(told.contains(said), "without {step}: {told}");
+    }
+    let file = site.plan_found(&found, &request)?;
+    ensure!(file.plan.blocking().next().is_none(), "{:#?}", file.plan.findings);
+    let (outcome, _) = site.apply(&file, &mut |_| {})?;
+    ensure!(outcome == Outcome::Finished, "{outcome:?}");
+    ensure!(site.rows()? == rows, "the rows are the same");
+    for (api, object, pointer, value) in ALIVE {
+        let live = site.space().find(api, object)?.with_context(|| format!("{object} is there"))?;
+        let found = live.pointer(pointer).and_then(|found| plain(object, found));
+        ensure!(found.as_deref() == Some(value), "{object} {pointer}: {found:?}");
+    }
+    ensure!(!has_stored_heading(&site.survey()?.inventory.release.config), "the heading is gone");
+    Ok(())
+}
+
+/// A value of a live object; of a Secret the text that it stands for.
+fn plain(object: &str, value: &Value) -> Option<String> {
+    let text = value.as_str().map(str::to_owned).or_else(|| Some(value.as_u64()?.to_string()))?;
+    if object.starts_with("secrets/") { String::from_utf8(STANDARD.decode(text).ok()?).ok() } else { Some(text) }
+}
+
+/// What a person is asked about.
+const UNKNOWN: [&str; 15] = [
+    "backend.db.schema",
+    "backend.memory.size",
+    "backend.memory.swap",
+    "backend.privateRegistryAddress",
+    "backend.secret.jwtSecret",
+    "backend.secret.sessionSecret",
+    "deployment.docker.image",
+    "deployment.docker.repository",
+    r"grafana.datasources.datasources\.yaml.datasources",
+    "postgresql.serviceAccount.enabled",
+    "thanos.receive.persistence.enabled",
+    "thanos.receive.persistence.nfs.enabled",
+    "thanos.receive.persistence.nfs.path",
+    "thanos.receive.persistence.nfs.server",
+    "thanos.receive.persistence.storageClassName",
+];
+
+const APPS: &str = "apis/apps/v1";
+const BACKEND: &str = "deployments/runai-backend-backend";
+
+/// Settings of the site in live objects: where, and the value that was set in the old layout.
+const ALIVE: [(&str, &str, &str, &str); 12] = [
+    (APPS, BACKEND, "/spec/replicas", "2"),
+    (APPS, BACKEND, "/spec/template/spec/containers/0/resources/limits/memory", "256Mi"),
+    (APPS, BACKEND, "/spec/template/spec/containers/0/env/0/value", "backend"),
+    (APPS, BACKEND, "/spec/template/spec/containers/0/env/1/value", "backend"),
+    (APPS, "statefulsets/runai-backend-postgresql", "/spec/template/spec/initContainers/0/name", "volume-permissions"),
+    ("api/v1", "secrets/runai-backend-postgresql", "/data/postgres-password", "Old-pg-7f3a"),
+    ("api/v1", "secrets/runai-backend-postgresql", "/data/password", "Old-app-44"),
+    ("api/v1", "secrets/runai-backend-grafana", "/data/user", "grafana"),
+    ("api/v1", "secrets/runai-backend-grafana", "/data/password", "Old-gf-52c1"),
+    ("api/v1", "secrets/runai-backend-grafana", "/data/admin-user", "site-admin"),
+    ("api/v1", "secrets/runai-backend-grafana", "/data/admin-password", "Old-adm-55"),
+    ("apis/route.openshift.io/v1", "routes/runai-backend", "/spec/host", "runai.apps.rig.example.com"),
+];
+
+#[test]
+#[ignore = "needs the rig: cargo xtask test"]
+fn every_setting_that_moves_is_alive_afterwards() {
+    with_everything_set(&Rig::shared().expect("the rig")).expect("they are alive");
 }

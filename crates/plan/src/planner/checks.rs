@@ -9,6 +9,7 @@ mod downward;
 mod effect;
 mod heading;
 mod hooks;
+mod host;
 mod identity;
 mod keys;
 mod left_out;
@@ -74,6 +75,7 @@ pub(super) fn of_hop(context: &HopContext<'_>) -> Report {
     left_over::check(context, &workloads, &mut report);
     effect::check(context, &mut report);
     heading::check(context, &mut report);
+    host::check(context, &mut report);
     report.merge();
     report
 }

@@ -64,6 +64,9 @@ fn fate(
         }
         _ => {}
     }
+    if path == values::HEADING.trim_end_matches(':') && value.is_null() {
+        return ValueChange::Replaced("nothing: it is the heading of helm get values, and no value".into());
+    }
     let covers = |whole: &str| path.strip_prefix(whole).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
     match replacements.iter().find(|(whole, _)| covers(whole)) {
         Some((_, by)) => ValueChange::Replaced(by.clone()),

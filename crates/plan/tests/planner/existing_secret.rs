@@ -89,3 +89,28 @@ fn another_secret_has_to_hold_the_same_password() {
     put(&mut fixture, "other", PASSWORD);
     assert_eq!(said(&fixture), 0);
 }
+
+#[test]
+fn the_superusers_key_goes_before_that_of_the_applications_role() {
+    let mut fixture = at_2_8();
+    let own = Ref::secret(NS, OWN);
+    let keys = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": OWN, "namespace": NS, "uid": "u"},
+        "data": {"postgresql-password": "", "postgresql-postgres-password": ""}});
+    fixture.inventory.objects.insert(own.clone(), Object::new(keys));
+    for (key, text) in [("postgresql-password", "of-the-role"), ("postgresql-postgres-password", PASSWORD)] {
+        fixture.secrets.insert(SecretKey { secret: own.clone(), key: key.into() }, text.into());
+    }
+    let plan = fixture.plan(&[new("2.20.41")]);
+    assert_eq!(run(&plan, 0).carried[0].from.key, "postgresql-postgres-password");
+    assert_eq!(plan.databases[0].password.key, "postgresql-postgres-password");
+}
+
+#[test]
+fn the_heading_of_helm_get_values_is_no_value_to_ask_about() {
+    let mut fixture = at_2_8();
+    values::set(&mut fixture.inventory.release.config, "USER-SUPPLIED VALUES", Value::Null);
+    let plan = fixture.plan(&[new("2.20.41")]);
+    let heading = plan.hops[0].values.iter().find(|value| value.path.as_str() == "USER-SUPPLIED VALUES");
+    assert!(matches!(&heading.expect("it is told").change, ValueChange::Replaced(by) if by.starts_with("nothing")));
+    assert_eq!(of(&plan, Code::ValuesDropped).len(), 0);
+}

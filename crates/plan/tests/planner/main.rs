@@ -8,6 +8,7 @@ mod effects;
 mod existing_secret;
 mod fixture;
 mod hooks;
+mod host;
 mod identity;
 mod keys;
 mod lints;
