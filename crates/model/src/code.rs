@@ -184,7 +184,7 @@ codes! {
         "helm 4 applies on the server side and fails half-way at a conflict", "give the chart the live value, or run the upgrade with helm 3";
     RecordTooLarge = 248, Blocked, "the release record would be larger than the API server accepts",
         "helm fails after the preparations, when it stores the record in a Secret of at most 1 MiB", "make the values or the chart smaller";
-    KeyChanges = 249, Blocked, "a key in a Secret becomes another random value",
+    KeyChanges = 249, Blocked, "a key, or what a program keeps in a Secret or ConfigMap, becomes another",
         "what was encrypted or signed with the old key cannot be read with the new one", "give the chart the key of today, or accept: --accept PL249 --reason TEXT";
     WithoutEffect = 251, Blocked, "a value that is set today has no effect in the new chart",
         "the setting is lost without a message", "give it under its new name with --set or -f, or accept: --accept PL251 --reason TEXT";

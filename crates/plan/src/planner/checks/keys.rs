@@ -48,10 +48,11 @@ impl Change<'_> {
         let was = self.context.resolved.plaintext(&key);
         let new = redact::plaintexts(self.new);
         let will = new.get(self.key).map(String::as_str);
-        if was.is_some() && was == will {
+        let is_random = value(self.new, self.key) != self.again.and_then(|again| value(again, self.key));
+        // What is made of the time may be today's just now.
+        if !is_random && was.is_some() && was == will {
             return None;
         }
-        let is_random = value(self.new, self.key) != self.again.and_then(|again| value(again, self.key));
         let is_first = self.context.before.revision == self.context.resolved.inventory.release.revision;
         let is_key = credential::is_named(self.key)
             || (credential::is_named(self.name.name())
