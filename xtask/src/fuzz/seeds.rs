@@ -53,7 +53,7 @@ fn layout(saved_as: Option<&str>) -> Vec<u8> {
     let config = put("application/vnd.oci.image.config.v1+json", config.to_string().into_bytes());
     let manifest = json!({ "schemaVersion": 2, "config": config, "layers": [layer] });
     let child = put("application/vnd.oci.image.manifest.v1+json", manifest.to_string().into_bytes());
-    let mut platform = child.clone();
+    let mut platform = child;
     platform["platform"] = json!({ "os": "linux", "architecture": "amd64" });
     let list = json!({ "schemaVersion": 2, "manifests": [platform] });
     let mut top = put("application/vnd.oci.image.index.v1+json", list.to_string().into_bytes());
