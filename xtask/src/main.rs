@@ -5,10 +5,12 @@ use std::path::{Path, PathBuf};
 use clap::{Parser, Subcommand};
 use portolan_testkit::rig;
 
+mod airgap;
 mod bench;
 mod crate_graph;
 mod docs;
 mod fidelity;
+mod fuzz;
 mod matrix;
 mod picture;
 mod render;
@@ -48,6 +50,21 @@ enum Command {
         /// Only what target/reports.json does not have yet, or has as not right
         #[arg(long)]
         rest: bool,
+    },
+    /// Upgrades sites without internet access out of bundles, on nodes that have no images, and writes docs/airgap.md
+    Airgap {
+        /// Only cases with this in their names; nothing is written then
+        #[arg(long)]
+        only: Option<String>,
+    },
+    /// Gives the reader of bundles damaged ones at random, and writes docs/fuzzing.md
+    Fuzz {
+        /// How many seconds of a processor
+        #[arg(long, default_value_t = 3600)]
+        seconds: u64,
+        /// The seed of the random numbers
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
     },
     /// Measures on a real cluster what planning and applying cost beside helm and the page alone, and writes docs/bench.md
     Bench {
@@ -162,6 +179,8 @@ fn run(command: Command) -> anyhow::Result<()> {
             let options = reports::Options { helms: &helm, jobs: jobs.unwrap_or(3), only: only.as_deref(), side, rest };
             reports::run(root(), &options)
         }
+        Command::Airgap { only } => airgap::run(root(), only.as_deref()),
+        Command::Fuzz { seconds, seed } => fuzz::run(root(), seconds, seed),
         Command::Bench { plans, upgrades } => bench::run(root(), plans, upgrades),
         Command::BenchSearch { against, built, runs } => bench::search::run(root(), &against, built.as_deref(), runs),
         Command::Docs { check } => docs::write(root(), check),

@@ -1,14 +1,18 @@
 //! A bundle's file, its index in the state folder, and its charts.
 
+mod create;
+
 use std::fs::File;
 use std::io::{BufReader, Read as _};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
-use portolan_bundle::{BundleIndex, BundleReader, INDEX_FORMAT, Limits};
+use portolan_bundle::{BundleIndex, BundleReader, FileKind, INDEX_FORMAT, Limits};
 use portolan_helm_compat::chart::PackedChart;
 use portolan_model::{Code, Digest, Finding};
 use serde::{Deserialize, Serialize};
+
+pub use create::create;
 
 use crate::store::files::{make_folder, write_durably};
 
@@ -92,6 +96,37 @@ pub fn charts(path: &Path, index: &BundleIndex, names: &[String]) -> Result<Vec<
     Ok(packed)
 }
 
+/// The helm program of a bundle, taken out into the state folder; `None` if the bundle has none. A run that goes on later finds
+/// it there.
+///
+/// # Errors
+/// If the file is not what its index says, or the state folder cannot be written.
+pub fn helm(path: &Path, index: &BundleIndex, state: &Path) -> Result<Option<PathBuf>, Finding> {
+    let Some(helm) = index.files.iter().find(|file| file.kind == FileKind::Helm) else { return Ok(None) };
+    let changed = |error: std::io::Error| {
+        Finding::blocking(Code::BundleDiffers, format!("{} cannot be read from {}", helm.path, path.display()))
+            .with(error.to_string())
+            .next("run it again once nothing writes to the file")
+    };
+    let mut program = Vec::new();
+    let mut reader = BundleReader::new(File::open(path).map_err(changed)?, Limits::default());
+    let read = reader.open(&helm.location).and_then(|mut part| part.read_to_end(&mut program));
+    read.map_err(changed)?;
+    let folder = state.join("bundles").join(format!("helm-{}", &Digest::of(&program).hex()[..16]));
+    let to = folder.join("helm");
+    make_folder(&folder)?;
+    // The folder is named after the content: what is there already is the same.
+    if !std::fs::metadata(&to).is_ok_and(|there| there.len() == program.len() as u64) {
+        write_durably(&to, &program)?;
+    }
+    let unusable = |error: std::io::Error| {
+        Finding::blocking(Code::StateFolder, format!("{} cannot be made a program", to.display()))
+            .with(error.to_string())
+    };
+    std::fs::set_permissions(&to, std::fs::Permissions::from_mode(0o700)).map_err(unusable)?;
+    Ok(Some(to))
+}
+
 fn kept_at(path: &Path, state: &Path) -> PathBuf {
     let name = Digest::of(path.as_os_str().as_encoded_bytes());
     state.join("bundles").join(format!("{}.json", &name.hex()[..16]))
@@ -113,6 +148,27 @@ mod tests {
         header.set_size(0);
         header.set_cksum();
         [header.as_bytes().as_slice(), &[0; 1024]].concat()
+    }
+
+    #[test]
+    fn the_helm_of_a_bundle_becomes_a_program_in_the_state_folder() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (path, state) = (folder.path().join("b.tar"), folder.path().join("state"));
+        let taken = |bytes: Vec<u8>| {
+            std::fs::write(&path, bytes).expect("a file");
+            let index = index(&path, &state).expect("an index");
+            helm(&path, &index, &state).expect("it is read")
+        };
+        assert_eq!(taken(tar("none")), None);
+        let program = b"\x7fELF of a helm";
+        let with = || portolan_testkit::bundle::Tar::default().program("chart/helm", program).end();
+        let first = taken(with()).expect("a helm");
+        let mode = std::fs::metadata(&first).expect("it is there").permissions().mode();
+        assert_eq!((std::fs::read(&first).expect("a file").as_slice(), mode & 0o777), (program.as_slice(), 0o700));
+        // Half of one is not taken for it.
+        std::fs::write(&first, "half").expect("a file");
+        assert_eq!(taken(with()), Some(first.clone()));
+        assert_eq!(std::fs::read(&first).expect("a file"), program);
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod cursor;
 mod docker;
 mod error;
 mod index;
+mod layout;
 mod limits;
 mod media;
 mod name;
@@ -32,6 +33,7 @@ pub use error::BundleError;
 pub use index::{
     Blob, BundleIndex, BundledChart, BundledFile, BundledImage, Compression, Document, FileKind, PlatformImage,
 };
+pub use layout::{LayoutContent, LayoutFile, plan_layout};
 pub use limits::Limits;
 pub use media::{Descriptor, ManifestContent, media_type};
 pub use name::ImageName;

@@ -195,7 +195,7 @@ impl Command {
 pub(crate) struct SurveyArgs {}
 
 /// The options of [`UpgradeOptions`]: a plan that is made already has no place for them.
-const TARGET: [&str; 20] = [
+const TARGET: [&str; 21] = [
     "to",
     "via",
     "chart",
@@ -205,6 +205,7 @@ const TARGET: [&str; 20] = [
     "plain_http",
     "registry",
     "bundle",
+    "name",
     "ca_file",
     "values",
     "set",
@@ -248,6 +249,9 @@ pub(crate) struct UpgradeOptions {
     /// The vendor's bundle to take charts and images from; `upgrade` and `apply` push it to --registry first
     #[arg(long, value_name = "FILE", requires = "registry", conflicts_with_all = ["chart", "repo"])]
     pub(crate) bundle: Option<PathBuf>,
+    /// A name for an image that the bundle gives none; `bundle inspect` shows its digest
+    #[arg(long, value_name = "DIGEST=REPOSITORY:TAG", requires = "bundle")]
+    pub(crate) name: Vec<String>,
     /// Certificates of a CA to trust for --registry beside those of the system, in PEM
     #[arg(long, value_name = "FILE", requires = "registry")]
     pub(crate) ca_file: Option<PathBuf>,
@@ -474,6 +478,27 @@ pub(crate) enum BundleCommand {
         before_help = "Example:\n  portolan bundle push runai-air-gapped-2.20.41.tar.gz --to registry.example:5000/runai"
     )]
     Push(PushOptions),
+    /// Makes a bundle out of charts, image archives and other bundles: an OCI image layout in a tar archive
+    #[command(
+        before_help = "Example:\n  portolan bundle create small.tar runai-air-gapped-2.20.41.tar.gz --since runai-air-gapped-2.17.48.tar.gz"
+    )]
+    Create(CreateOptions),
+}
+
+/// `bundle create`.
+#[derive(Args, Debug)]
+pub(crate) struct CreateOptions {
+    /// The file to write; it must not be there
+    pub(crate) out: PathBuf,
+    /// What goes in: archives of charts and of images, and bundles; of two with the same content the first is read
+    #[arg(required = true)]
+    pub(crate) from: Vec<PathBuf>,
+    /// Leaves out the images and charts that this bundle has under the same name: for a registry that was given them
+    #[arg(long, value_name = "FILE")]
+    pub(crate) since: Option<PathBuf>,
+    /// A name for an image that its archive gives none; `bundle inspect` shows its digest
+    #[arg(long, value_name = "DIGEST=REPOSITORY:TAG")]
+    pub(crate) name: Vec<String>,
 }
 
 /// `bundle push`.

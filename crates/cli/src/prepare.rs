@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
+use portolan_adapters::helm;
 use portolan_adapters::store::RunStore;
 use portolan_helm_compat::values;
 use portolan_inventory::Survey;
@@ -112,11 +113,7 @@ pub(crate) async fn request(
     survey.go_on_from_deployed();
     // Before charts are fetched. A survey can do without a helm; this says why there is none.
     let site = Site::named(global, options).await?;
-    let with_helm = |finding| match &site {
-        Some(site) => site.with_helm(finding),
-        None => finding,
-    };
-    portolan_workflow::usable_helm(target, &survey).await.map_err(with_helm)?;
+    find_helm(global, target, &mut survey, site.as_ref(), output).await?;
     let bundled = site.as_ref().map(|site| site.charts(&book)).transpose()?.flatten();
     let catalog = match bundled {
         Some(charts) => Catalog::new(charts, None),
@@ -138,6 +135,32 @@ pub(crate) async fn request(
         limits: limits(options)?,
     };
     Ok(PreparedRequest { book, survey, request, catalog, fetched, site })
+}
+
+/// Makes sure that there is a helm: this machine's, or where that is missing or too old, the bundle's. One that the user named is
+/// not replaced.
+async fn find_helm(
+    global: &Global,
+    target: &Target,
+    survey: &mut Survey,
+    site: Option<&Site>,
+    output: &Output,
+) -> Result<(), Finding> {
+    let Err(finding) = portolan_workflow::usable_helm(target, survey).await else { return Ok(()) };
+    let of_bundle = match site {
+        Some(site) if matches!(finding.code, Code::NoHelm | Code::OldHelm) => site.helm(global)?,
+        _ => None,
+    };
+    match of_bundle {
+        Some(_) if global.helm.is_some() => Err(finding.next("leave out --helm: the bundle has one")),
+        Some(program) => {
+            let helm = helm::find(Some(&program)).await?;
+            output.say(&format!("Helm {} out of the bundle: {}", helm.version(), finding.found));
+            survey.inventory.helm = Some(helm);
+            portolan_workflow::usable_helm(target, survey).await.map(drop)
+        }
+        None => Err(finding),
+    }
 }
 
 /// Surveys an installation, and plans its upgrade.

@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use portolan_adapters::bundles;
 use portolan_adapters::charts::Files;
 use portolan_adapters::registry::{PushTarget, RegistryAccess};
-use portolan_bundle::{BundleIndex, BundleSupply, FileKind, PushPlan};
+use portolan_adapters::{bundles, store};
+use portolan_bundle::{BundleIndex, BundleSupply, PushPlan};
 use portolan_helm_compat::chart::PackedChart;
 use portolan_model::{Code, Finding, SiteRegistry};
 use portolan_recipe::RecipeSet;
@@ -30,6 +30,8 @@ struct SiteBundle {
     index: BundleIndex,
     push: PushPlan,
     target: PushTarget,
+    /// The names that were given for images that have none, as they were typed.
+    names: Vec<String>,
 }
 
 impl Site {
@@ -52,9 +54,9 @@ impl Site {
         let bundle = match &options.bundle {
             Some(file) => {
                 let index = bundle::index(global, file).await?;
-                let push = portolan_bundle::plan_push(&index, &target.path, &std::collections::BTreeMap::new());
-                let push = push.map_err(|error| unnamed(error.finding(), file, address))?;
-                Some(SiteBundle { file: file.clone(), index, push, target })
+                let names = bundle::names(&options.name)?;
+                let push = portolan_bundle::plan_push(&index, &target.path, &names).map_err(|error| error.finding())?;
+                Some(SiteBundle { file: file.clone(), index, push, target, names: options.name.clone() })
             }
             None => None,
         };
@@ -76,21 +78,15 @@ impl Site {
         Ok(Some(charts))
     }
 
-    /// Where this machine has no helm that can be used and the bundle has one, how to take it out.
-    pub(crate) fn with_helm(&self, finding: Finding) -> Finding {
-        let Some(bundle) = &self.bundle else { return finding };
-        match helm_in(&bundle.index).filter(|_| matches!(finding.code, Code::NoHelm | Code::OldHelm)) {
-            Some(path) => {
-                let (file, path) = (options::quoted(&bundle.file.to_string_lossy()), options::quoted(path));
-                finding.next(format!("the bundle has one: tar -xf {file} {path}, then add --helm {path}"))
-            }
-            None => finding,
-        }
+    /// The helm program of the bundle, taken out into the state folder; `None` without one.
+    pub(crate) fn helm(&self, global: &Global) -> Result<Option<PathBuf>, Finding> {
+        let Some(bundle) = &self.bundle else { return Ok(None) };
+        bundles::helm(&bundle.file, &bundle.index, &store::root(global.state_dir.as_deref())?)
     }
 
     /// Pushes the bundle, where there is one.
     pub(crate) async fn push(&self, output: &Output) -> Result<(), Finding> {
-        let Some(SiteBundle { file, index, push, target }) = &self.bundle else { return Ok(()) };
+        let Some(SiteBundle { file, index, push, target, .. }) = &self.bundle else { return Ok(()) };
         output.say(&format!("Pushing {} to {}", file.display(), self.source.registry));
         let report = bundle::send((file, index), push, target, &self.source.access, output).await?;
         output.page(&bundle::page(&report))
@@ -103,7 +99,11 @@ impl Site {
         let SiteRegistry { plain_http, ca_file, .. } = &self.source.registry;
         let plain = if *plain_http { " --plain-http" } else { "" };
         let ca = ca_file.as_ref().map_or_else(String::new, |path| format!(" --ca-file {}", options::quoted(path)));
-        Some(format!("Before it is applied: portolan bundle push {file} --to {}{plain}{ca}", self.source.registry))
+        let names: String = bundle.names.iter().map(|name| format!(" --name {}", options::quoted(name))).collect();
+        Some(format!(
+            "Before it is applied: portolan bundle push {file} --to {}{names}{plain}{ca}",
+            self.source.registry
+        ))
     }
 
     /// Where the images of a plan are, in one line.
@@ -116,11 +116,6 @@ impl Site {
         };
         format!("Images: {all} named by the new version, {there} at {registry}{bundle}")
     }
-}
-
-/// The path of a bundle's helm program.
-fn helm_in(index: &BundleIndex) -> Option<&str> {
-    index.files.iter().find(|file| file.kind == FileKind::Helm).map(|file| file.path.as_str())
 }
 
 /// How the registry of a site is reached: with the login that was typed, else with one that docker, podman or helm knows.
@@ -141,21 +136,9 @@ fn absolute(path: &Path) -> String {
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).to_string_lossy().into_owned()
 }
 
-/// An upgrade takes no names for images: the push does.
-fn unnamed(finding: Finding, file: &Path, registry: &str) -> Finding {
-    if finding.code != Code::ImageUnnamed {
-        return finding;
-    }
-    let file = options::quoted(&file.to_string_lossy());
-    finding.next(format!(
-        "portolan bundle push {file} --to {registry} --name DIGEST=REPOSITORY:TAG, then pass --repo oci://{registry} in place of \
-         --bundle"
-    ))
-}
-
 #[cfg(test)]
 mod tests {
-    use portolan_testkit::bundle::{Tar, image};
+    use portolan_testkit::bundle::image;
 
     use super::*;
 
@@ -167,20 +150,8 @@ mod tests {
             portolan_bundle::plan_push(&index, &target.path, &std::collections::BTreeMap::new()).expect("a plan");
         let registry = SiteRegistry { host: "h:5000".into(), path: "site".into(), plain_http: true, ca_file: None };
         let source = ImageSource { registry, access: RegistryAccess::default(), bundle: None };
-        Site { source, bundle: Some(SiteBundle { file: "b c.tar".into(), index, push, target }) }
-    }
-
-    #[test]
-    fn the_helm_of_a_bundle_is_offered_where_none_can_be_used() {
-        let bundle = || Tar::default().file("images/a.tar", &image("a:1"));
-        let with = site(bundle().file("chart/helm", b"\x7fELF").end());
-        for (code, offered) in [(Code::NoHelm, true), (Code::OldHelm, true), (Code::NotDeployed, false)] {
-            let next = with.with_helm(Finding::blocking(code, "")).next;
-            let wanted = "the bundle has one: tar -xf 'b c.tar' chart/helm, then add --helm chart/helm";
-            assert_eq!(next == wanted, offered, "{next}");
-        }
-        let without = site(bundle().end());
-        assert_eq!(without.with_helm(Finding::blocking(Code::NoHelm, "")).next, Code::NoHelm.next());
+        let names = vec!["sha256:0=a:1".into()];
+        Site { source, bundle: Some(SiteBundle { file: "b c.tar".into(), index, push, target, names }) }
     }
 
     #[test]
@@ -188,7 +159,8 @@ mod tests {
         let site = site(image("a:1"));
         let count = |bundle| ImageCount { all: 2, registry: 2 - bundle, bundle };
         assert_eq!(site.before_apply(count(0)), None);
-        let line = "Before it is applied: portolan bundle push 'b c.tar' --to h:5000/site --plain-http";
+        let line =
+            "Before it is applied: portolan bundle push 'b c.tar' --to h:5000/site --name sha256:0=a:1 --plain-http";
         assert_eq!(site.before_apply(count(1)).as_deref(), Some(line));
     }
 }

@@ -49,6 +49,25 @@ impl AuditLog {
         Ok(bytes)
     }
 
+    /// What nobody but people and their programs wrote since then: `VERB RESOURCE/NAME`. Questions and dry runs are no writes.
+    ///
+    /// # Errors
+    /// Where the log cannot be read.
+    pub fn writes(&self) -> Result<Vec<String>> {
+        let bytes = self.since()?;
+        let text = String::from_utf8_lossy(&bytes);
+        let events = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let is_question = |event: &Value| {
+            let uri = event["requestURI"].as_str().unwrap_or_default();
+            uri.contains("dryRun=All") || uri.contains("/apis/authorization.k8s.io/")
+        };
+        let writes = events.filter(|event| !is_question(event)).filter_map(|event| Write::of(&event));
+        let by_people = writes.filter(|write| matches!(write.by.as_str(), "helm" | "somebody") && write.carried_out);
+        // A database is asked through one.
+        let by_people = by_people.filter(|write| write.subresource != "portforward");
+        Ok(by_people.map(|write| format!("{} {}/{}", write.verb, write.resource, write.name)).collect())
+    }
+
     /// The rules whose effects the log has since then, in a namespace, on the volumes of then and on others by their names.
     ///
     /// # Errors

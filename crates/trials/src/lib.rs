@@ -1,5 +1,6 @@
 //! Upgrades for tests: on a simulated installation, and the same ones on a real cluster.
 
+pub mod airgap;
 pub mod effects;
 pub mod fidelity;
 pub mod matrix;

@@ -64,6 +64,12 @@ pub async fn missing_images(
     Ok(findings)
 }
 
+/// The images that a plan's objects and hooks name.
+#[must_use]
+pub fn planned_images(file: &PlanFile, product: &Product) -> Vec<PlannedImage> {
+    images::of_plan(file, product)
+}
+
 async fn supplies(found: &[PlannedImage], source: &ImageSource) -> Result<BTreeMap<String, ImageSupply>, Finding> {
     let asked: Vec<(&PlannedImage, ImageReference)> = images::at_registry(found, &source.registry).collect();
     let questions: Vec<ImageQuestion> = asked

@@ -15,7 +15,7 @@ mod target;
 
 pub use charts::{Catalog, read_charts};
 pub use effects::effects;
-pub use images::{ImageCount, ImageSource, missing_images};
+pub use images::{ImageCount, ImageSource, missing_images, planned_images};
 pub use planning::{
     PlanOptions, Planned, PlannedValues, Protection, Rehearse, plan, plan_values, protect, rehearse, rendered,
     usable_helm,
@@ -27,6 +27,7 @@ pub use target::{Cluster, Target};
 
 pub use portolan_engine::{Fold, StepNote, archive, compare};
 pub use portolan_plan::effects::{Effect, EffectJob, EffectSearch, Effects, Field, Role, same_role};
+pub use portolan_plan::images::{ImageUse, PlannedImage};
 pub use portolan_plan::planner::render_job;
 pub use portolan_plan::planner::{HopRendering, Limits, UpgradeRequest};
 pub use portolan_plan::{Credentials, site_values};

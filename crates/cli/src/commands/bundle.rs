@@ -10,22 +10,23 @@ use portolan_bundle::{Blob, BundleIndex, ImageName, PushPlan};
 use portolan_model::{Code, Digest, Exit, Finding};
 use portolan_report::{Document, Pushed};
 
-use crate::args::{BundleArgs, BundleCommand, Global, PushOptions};
+use crate::args::{BundleArgs, BundleCommand, CreateOptions, Global, PushOptions};
 use crate::charts::login;
 use crate::output::Output;
 
 /// How often a push says how far it is.
 const EVERY: Duration = Duration::from_secs(5);
 
-/// Reads a vendor's bundle, or pushes it into a registry.
+/// Reads a vendor's bundle, pushes it into a registry, or makes one.
 pub(crate) async fn run(global: &Global, args: &BundleArgs, output: &Output) -> Result<Exit, Finding> {
     match &args.command {
         BundleCommand::Inspect { file } => {
             let index = index(global, file).await?;
-            let mut value = serde_json::to_value(&index).expect("an index is JSON");
-            // The texts of manifests are long, and for a registry.
-            value.as_object_mut().expect("an index is a map").remove("documents");
-            output.result(&portolan_report::bundle(&index), &value)?;
+            output.result(&portolan_report::bundle(&index), &shown(&index))?;
+        }
+        BundleCommand::Create(options) => {
+            let index = create(global, options).await?;
+            output.result(&portolan_report::bundle(&index), &shown(&index))?;
         }
         BundleCommand::Push(options) => {
             let report = push(global, options, output).await?;
@@ -33,6 +34,32 @@ pub(crate) async fn run(global: &Global, args: &BundleArgs, output: &Output) -> 
         }
     }
     Ok(Exit::Done)
+}
+
+/// An index for programs. The texts of manifests are long, and for a registry.
+fn shown(index: &BundleIndex) -> serde_json::Value {
+    let mut value = serde_json::to_value(index).expect("an index is JSON");
+    value.as_object_mut().expect("an index is a map").remove("documents");
+    value
+}
+
+async fn create(global: &Global, options: &CreateOptions) -> Result<BundleIndex, Finding> {
+    let names = names(&options.name)?;
+    let mut sources = Vec::new();
+    for file in &options.from {
+        sources.push(index(global, file).await?);
+    }
+    let since = match &options.since {
+        Some(file) => Some(index(global, file).await?),
+        None => None,
+    };
+    let all: Vec<&BundleIndex> = sources.iter().collect();
+    let layout = portolan_bundle::plan_layout(&all, &names, since.as_ref()).map_err(|error| error.finding())?;
+    let (to, from) = (options.out.clone(), options.from.clone());
+    let written = tokio::task::spawn_blocking(move || bundles::create(&to, &layout, &from)).await;
+    written.unwrap_or_else(|error| {
+        Err(Finding::blocking(Code::BundleUnreadable, "writing the bundle failed").with(error.to_string()))
+    })
 }
 
 /// What a push did, for people.
@@ -115,7 +142,7 @@ fn told(progress: &PushProgress, elapsed: Duration, total: u64) -> String {
 }
 
 /// Names for images that have none: `DIGEST=NAME`.
-fn names(given: &[String]) -> Result<BTreeMap<Digest, ImageName>, Finding> {
+pub(crate) fn names(given: &[String]) -> Result<BTreeMap<Digest, ImageName>, Finding> {
     let bad = |text: &str| {
         let found = format!("`{text}` is not DIGEST=REPOSITORY:TAG");
         Finding::blocking(Code::BadOption, found).next("--name sha256:...=REPOSITORY:TAG")

@@ -87,6 +87,56 @@ fn an_upgrade_out_of_a_bundle_pushes_checks_and_goes_on() {
 }
 
 #[test]
+fn a_bundle_is_made_of_parts_and_the_next_one_of_what_is_new() {
+    let (user, registry) = (User::new(), registry());
+    bundle(&user, "whole.tar", &[STUB]);
+    std::fs::write(user.path("postgres.tar"), image(POSTGRES)).expect("a file");
+    let made = user.ok("bundle create made.tar whole.tar postgres.tar");
+    for named in [STUB, POSTGRES, "control-plane"] {
+        assert!(made.contains(named), "{named}\n{made}");
+    }
+    // What was made serves as what it was made of, its helm included.
+    let came = run(&user, &registry, &format!("{PLAN} --bundle made.tar"));
+    assert_eq!(came.code, 0, "{}{}", came.stdout, came.stderr);
+    assert!(came.stderr.contains("2 to be pushed from made.tar"), "{}", came.stderr);
+    let delta = user.ok("bundle create delta.tar made.tar --since whole.tar");
+    assert!(delta.contains(POSTGRES) && !delta.contains(STUB) && !delta.contains("control-plane"), "{delta}");
+    let again = user.run("bundle create delta.tar made.tar");
+    assert!(again.code != 0 && again.stderr.contains("delta.tar cannot be written"), "{} {}", again.code, again.stderr);
+}
+
+#[test]
+fn an_image_without_a_name_is_given_one_by_the_upgrade() {
+    let (user, registry) = (User::new(), registry());
+    let mut tar = Tar::default().file("images/0.tar", &image(STUB)).file("images/1.tar", &unnamed());
+    for chart in portolan_fixtures::charts() {
+        tar = tar.file(&format!("chart/{}-{}.tgz", chart.id.name, chart.id.version), &chart.archive);
+    }
+    std::fs::write(user.path("whole.tar"), tar.end()).expect("a file");
+    user.ok("sim new openshift-2.8 site");
+    let line = "upgrade --sim site --to 2.20 --yes --plain-http --registry rig.local --bundle whole.tar";
+    let came = run(&user, &registry, line);
+    assert!(came.stderr.contains("error[PL608]") && is_untouched(&registry), "{}", came.stderr);
+    let index: Value = serde_json::from_str(&user.ok("bundle inspect whole.tar -o json")).expect("JSON");
+    let images = index["images"].as_array().expect("a list");
+    let digest = images.iter().find(|image| image["names"] == serde_json::json!([])).expect("one without a name");
+    let digest = digest["manifest"].as_str().expect("a digest");
+    let came = run(&user, &registry, &format!("{line} --name {digest}=postgres:15"));
+    assert_eq!(came.code, 0, "{}{}", came.stdout, came.stderr);
+    assert!(registry.tags().contains(&"postgres:15".to_owned()), "{:?}", registry.tags());
+}
+
+/// The archive of an image whose names its tool left out.
+fn unnamed() -> Vec<u8> {
+    let named = image(POSTGRES);
+    let (name, none) = (format!("[\"{POSTGRES}\"]"), format!("[{:1$}]", "", POSTGRES.len() + 2));
+    let at = named.windows(name.len()).position(|part| part == name.as_bytes()).expect("it is named");
+    let mut unnamed = named;
+    unnamed[at..at + name.len()].copy_from_slice(none.as_bytes());
+    unnamed
+}
+
+#[test]
 fn an_upgrade_without_an_image_writes_nothing_anywhere() {
     let (user, registry) = (User::new(), registry());
     bundle(&user, "short.tar", &[STUB]);

@@ -19,9 +19,12 @@ pub(crate) const BRIDGE: &str = "rig0";
 /// Where the in-tree hostPath provisioner puts its volumes; fixed in Kubernetes' source.
 pub(crate) const VOLUMES: &str = "/tmp/hostpath_pv";
 
+/// The folder of the run folder that says how registries are reached: containerd reads it at each pull.
+pub(crate) const REGISTRIES: &str = "registries";
+
 /// Writes all configuration files into the run folder. JSON stands for YAML wherever that is read.
 pub(crate) fn write(run: &Path, state: &State, build: &Build) -> Result<()> {
-    for dir in ["cni", "log", "kubelet", "volumes"] {
+    for dir in ["cni", "log", "kubelet", "volumes", REGISTRIES] {
         fs::create_dir_all(run.join(dir))?;
     }
     let json = |name: &str, value: serde_json::Value| fs::write(run.join(name), value.to_string());
@@ -124,6 +127,8 @@ state = {state}
   enable_selinux = false
   # Where the capability to lower it is missing, no pod would start without this.
   restrict_oom_score_adj = true
+  [plugins."io.containerd.grpc.v1.cri".registry]
+    config_path = {registries}
   [plugins."io.containerd.grpc.v1.cri".cni]
     bin_dir = {plugins:?}
     conf_dir = {cni}
@@ -137,6 +142,7 @@ state = {state}
         root = path("containerd"),
         state = path("containerd-state"),
         socket = path("containerd.sock"),
+        registries = path(REGISTRIES),
         cni = path("cni"),
         pause = images::PAUSE,
         plugins = build.node().join("usr/lib/cni"),
@@ -158,12 +164,18 @@ pub(crate) const READY_PORT: u16 = 8181;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rig::{Cache, Shape};
+    use crate::rig::{Cache, NodeImages, Shape};
 
     #[test]
     fn every_file_speaks_of_this_rig_alone() {
         let dir = tempfile::tempdir().unwrap();
-        let state = State { name: "side".into(), index: 5, shape: Shape::Kubernetes, key: String::new() };
+        let state = State {
+            name: "side".into(),
+            index: 5,
+            shape: Shape::Kubernetes,
+            images: NodeImages::All,
+            key: String::new(),
+        };
         write(dir.path(), &state, &Cache::at("/cache").build()).unwrap();
         let read = |name: &str| fs::read_to_string(dir.path().join(name)).unwrap();
         assert!(read("kubelet.yaml").contains(r#""cgroupRoot":"/portolan-rig-side""#));

@@ -10,7 +10,7 @@ use fs_err as fs;
 use super::cache::{Build, LOADER, TRIPLE, library_dirs};
 use super::image::{Image, Layer};
 use super::pins;
-use super::state::output;
+use super::state::{NodeImages, output};
 
 /// What every pod's namespaces are held open by.
 pub(crate) const PAUSE: &str = "rig.local/pause:1";
@@ -22,7 +22,12 @@ pub const POSTGRES_16: &str = "rig.local/postgres:16";
 pub const STUB: &str = "rig.local/stub:1";
 
 /// The archives' names, in the order in which they are loaded.
-pub(crate) const ARCHIVES: [&str; 4] = ["pause", "stub", "postgres", "postgres-16"];
+pub(crate) fn archives(images: NodeImages) -> &'static [&'static str] {
+    match images {
+        NodeImages::All => &["pause", "stub", "postgres", "postgres-16"],
+        NodeImages::PauseOnly => &["pause"],
+    }
+}
 
 /// The numeric user of the PostgreSQL image, the one that the charts in common use expect.
 pub(crate) const POSTGRES_USER: u32 = 1001;

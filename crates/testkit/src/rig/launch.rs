@@ -9,9 +9,9 @@ use fs_err as fs;
 use super::api::{Api, Upstream};
 use super::cache::Build;
 use super::config::{BRIDGE, NODE, READY_PORT, VOLUMES};
-use super::images::ARCHIVES;
+use super::images::archives;
 use super::net::{API_PORT, Net};
-use super::state::{State, output, poll, tail};
+use super::state::{NodeImages, State, output, poll, tail};
 
 /// The file that says that the namespaces are there, so that the host can put its link into them.
 pub(crate) const NAMESPACES: &str = "namespaces";
@@ -66,7 +66,7 @@ fn spawn(run: &Path, build: &Build, name: &'static str, command: &mut Command) -
 }
 
 /// A program of the unpacked packages, with the libraries that lie beside it.
-fn packaged(build: &Build, program: &str) -> Command {
+pub(crate) fn packaged(build: &Build, program: &str) -> Command {
     let mut command = Command::new(program);
     command
         .env("PATH", build.path())
@@ -88,7 +88,7 @@ fn start(run: &Path, build: &Build, state: &State) -> Result<Vec<Program>> {
     poll("the API server", || Ok(api.is_ready().then_some(())))
         .with_context(|| tail(&run.join("log/apiserver.log"), 5))?;
     children.append(&mut controllers(run, build)?);
-    images(run, build)?;
+    images(run, build, state.images)?;
     children.append(&mut node(run, build, net)?);
     super::cluster::prepare(&api, state)?;
     let dns = Command::new(build.coredns()).arg("-conf").arg(run.join("Corefile")).spawn_in(run, build, "coredns")?;
@@ -211,11 +211,11 @@ fn containerd(run: &Path, build: &Build) -> Result<Program> {
     packaged(build, "containerd").arg("-c").arg(run.join("containerd.toml")).spawn_in(run, build, "containerd")
 }
 
-fn images(run: &Path, build: &Build) -> Result<()> {
+fn images(run: &Path, build: &Build, images: NodeImages) -> Result<()> {
     let socket = run.join("containerd.sock");
     let ctr = |args: &[&str]| output(packaged(build, "ctr").arg("-a").arg(&socket).args(args)).map(drop);
     poll("containerd", || ctr(&["version"]).map(Some)).with_context(|| tail(&run.join("log/containerd.log"), 5))?;
-    for name in ARCHIVES {
+    for name in archives(images) {
         ctr(&["-n", "k8s.io", "images", "import", &build.image(name).display().to_string()])?;
     }
     Ok(())

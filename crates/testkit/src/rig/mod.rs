@@ -32,4 +32,4 @@ pub use net::Net;
 pub(crate) use pki::{kubeconfig, write_secret};
 pub use running::{Availability, Rig, availability};
 pub use space::Namespace;
-pub use state::{PATIENCE, Shape, State};
+pub use state::{NodeImages, PATIENCE, Shape, State};

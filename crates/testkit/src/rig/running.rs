@@ -1,6 +1,6 @@
 //! A rig from outside: bring it up, find it, take it down.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -11,10 +11,10 @@ use rustix::process::{Pid, Signal};
 
 use super::api::{Api, Upstream};
 use super::cache::{Build, Cache};
-use super::config::{NODE, VOLUMES};
-use super::launch::{FAILED, NAMESPACES, READY};
+use super::config::{NODE, REGISTRIES, VOLUMES};
+use super::launch::{FAILED, NAMESPACES, READY, packaged};
 use super::net::{Net, RIGS};
-use super::state::{PATIENCE, Process, Shape, State, check_name, output, poll, tail};
+use super::state::{NodeImages, PATIENCE, Process, Shape, State, check_name, output, poll, tail};
 use super::{cgroup, pki};
 
 /// A running rig.
@@ -99,6 +99,14 @@ impl Rig {
     /// # Errors
     /// Where it is not built, or cannot be started.
     pub fn up(name: &str, shape: Shape) -> Result<Self> {
+        Self::up_with(name, shape, NodeImages::All)
+    }
+
+    /// A rig of this name whose node has these images, started where it does not run.
+    ///
+    /// # Errors
+    /// Where it is not built, or cannot be started.
+    pub fn up_with(name: &str, shape: Shape, images: NodeImages) -> Result<Self> {
         check_name(name)?;
         let cache = Cache::locate()?;
         let build = cache.build();
@@ -113,11 +121,13 @@ impl Rig {
         if let Some(rig) = Self::find_in(&cache, name)
             && rig.state.key == build.key()
             && rig.state.shape == shape
+            && rig.state.images == images
         {
             return Ok(rig);
         }
         take_down(&run, name)?;
-        let state = claim_index(&cache, &run, name, shape, &build)?;
+        let about = State { name: name.into(), index: 0, shape, images, key: build.key() };
+        let state = claim_index(&cache, &run, about)?;
         start(&run, &state)
             .with_context(|| format!("the rig did not come up; its logs are in {}", run.join("log").display()))?;
         Self::open(state, run, build)
@@ -200,6 +210,34 @@ impl Rig {
         Some(self.run.join("volumes").join(path.strip_prefix(VOLUMES).ok()?))
     }
 
+    /// Lets the node pull from a registry that speaks without TLS.
+    ///
+    /// # Errors
+    /// Where it cannot be written down.
+    pub fn pull_plainly_from(&self, registry: &str) -> Result<()> {
+        let folder = self.run.join(REGISTRIES).join(registry);
+        fs::create_dir_all(&folder)?;
+        let text = format!("[host.\"http://{registry}\"]\n  capabilities = [\"pull\", \"resolve\"]\n");
+        Ok(fs::write(folder.join("hosts.toml"), format!("server = \"http://{registry}\"\n{text}"))?)
+    }
+
+    /// The names of the images that the node has.
+    ///
+    /// # Errors
+    /// What its container runtime says.
+    pub fn node_images(&self) -> Result<BTreeSet<String>> {
+        let socket = self.run.join("containerd.sock");
+        let mut ctr = packaged(&self.build, "ctr");
+        let listed = output(ctr.arg("-a").arg(socket).args(["-n", "k8s.io", "images", "list", "-q"]))?;
+        // The runtime lists an image under its configuration's digest as well.
+        let names = String::from_utf8(listed)?;
+        Ok(names
+            .lines()
+            .filter(|name| !name.starts_with("sha256:") && !name.contains('@'))
+            .map(str::to_owned)
+            .collect())
+    }
+
     /// kubectl as an administrator.
     #[must_use]
     pub fn kubectl(&self) -> Command {
@@ -211,7 +249,7 @@ impl Rig {
 
 /// Writes down a rig with the lowest index that no other has. One lock for all names, so that two rigs that start
 /// together do not take the same addresses.
-fn claim_index(cache: &Cache, run: &Path, name: &str, shape: Shape, build: &Build) -> Result<State> {
+fn claim_index(cache: &Cache, run: &Path, about: State) -> Result<State> {
     let _lock = cache.lock("index", || {})?;
     let used: Vec<u8> = fs::read_dir(cache.runs())?
         .filter_map(|entry| State::read(&entry.ok()?.path()))
@@ -220,7 +258,7 @@ fn claim_index(cache: &Cache, run: &Path, name: &str, shape: Shape, build: &Buil
     let is_free =
         |index: &u8| !used.contains(index) && !Path::new("/sys/class/net").join(Net::new(*index).host_link()).exists();
     let index = (0..RIGS).find(is_free).context("this machine holds no more rigs")?;
-    let state = State { name: name.into(), index, shape, key: build.key() };
+    let state = State { index, ..about };
     fs::create_dir_all(run.join("log"))?;
     state.write(run)?;
     Ok(state)

@@ -41,6 +41,17 @@ impl std::fmt::Display for Shape {
     }
 }
 
+/// Which images a rig's node has when it comes up.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NodeImages {
+    /// All that the rig knows.
+    #[default]
+    All,
+    /// What holds a pod's namespaces open, and nothing else: all others are pulled.
+    PauseOnly,
+}
+
 /// `rig.json` of a run folder, written before anything is started.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct State {
@@ -50,6 +61,9 @@ pub struct State {
     pub index: u8,
     /// Its shape.
     pub shape: Shape,
+    /// The images of its node.
+    #[serde(default)]
+    pub images: NodeImages,
     /// The key of the build it runs.
     pub key: String,
 }
@@ -220,7 +234,13 @@ mod tests {
     #[test]
     fn a_state_is_read_as_it_was_written() {
         let dir = tempfile::tempdir().unwrap();
-        let state = State { name: "main".into(), index: 3, shape: Shape::Openshift, key: "k".into() };
+        let state = State {
+            name: "main".into(),
+            index: 3,
+            shape: Shape::Openshift,
+            images: NodeImages::PauseOnly,
+            key: "k".into(),
+        };
         assert_eq!(State::read(dir.path()), None);
         state.write(dir.path()).unwrap();
         assert_eq!(State::read(dir.path()), Some(state));
