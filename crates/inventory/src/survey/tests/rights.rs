@@ -4,7 +4,7 @@ use super::*;
 
 const RBAC: &str = "rbac.authorization.k8s.io";
 
-fn binding(name: &str, subject: Value, role: (&str, &str)) -> Value {
+fn binding(name: &str, subject: &Value, role: (&str, &str)) -> Value {
     json!({"metadata": {"name": name, "namespace": NS}, "subjects": [subject], "roleRef": {"kind": role.0, "name": role.1}})
 }
 
@@ -13,16 +13,16 @@ fn with_bindings() -> BTreeMap<SurveyQuery, Answer> {
     let groups = ["apps", RBAC].map(str::to_owned).into();
     all.insert(SurveyQuery::Server, Answer::Server { version: "v1.27.8".into(), groups, now: None });
     let mut of_cluster =
-        binding("all", json!({"kind": "Group", "name": "system:serviceaccounts"}), ("ClusterRole", "seen"));
+        binding("all", &json!({"kind": "Group", "name": "system:serviceaccounts"}), ("ClusterRole", "seen"));
     of_cluster["metadata"] = json!({"name": "all"});
-    let mut of_people = binding("people", json!({"kind": "User", "name": "jane"}), ("ClusterRole", "cluster-admin"));
+    let mut of_people = binding("people", &json!({"kind": "User", "name": "jane"}), ("ClusterRole", "cluster-admin"));
     of_people["metadata"] = json!({"name": "people"});
     all.insert(list(RBAC, "ClusterRoleBinding", ""), items(vec![of_cluster, of_people]));
     let account = |name: &str, namespace: &str| json!({"kind": "ServiceAccount", "name": name, "namespace": namespace});
     let bindings = vec![
-        binding("hand", account("default", NS), ("ClusterRole", "edit")),
-        binding("own", account("tool", NS), ("Role", "tool")),
-        binding("others", account("default", "elsewhere"), ("Role", "other")),
+        binding("hand", &account("default", NS), ("ClusterRole", "edit")),
+        binding("own", &account("tool", NS), ("Role", "tool")),
+        binding("others", &account("default", "elsewhere"), ("Role", "other")),
     ];
     all.insert(list(RBAC, "RoleBinding", NS), items(bindings));
     all
