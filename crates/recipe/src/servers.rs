@@ -19,8 +19,10 @@ pub struct DataServers {
     servers: Vec<DataServer>,
     /// Words of settings of any program that say whether its tables are made anew.
     pub settings: Vec<String>,
-    /// Parts of flags that make a program throw data away.
-    pub destructive: Vec<String>,
+    /// Words that say in a flag that data is thrown away.
+    destructive: Vec<String>,
+    /// Words for data in such a flag.
+    data: Vec<String>,
 }
 
 /// A server of a database.
@@ -76,6 +78,16 @@ impl DataServers {
             Ok(known) => known,
             Err(error) => panic!("recipes/servers.yaml: {error}"),
         })
+    }
+
+    /// Whether a flag, without its value, makes a program throw data away: `--wipe`, `--drop-all-tables`. A flag that is about
+    /// something else as well (`--purge-interval`) does not.
+    #[must_use]
+    pub fn is_destructive(&self, flag: &str) -> bool {
+        let words: Vec<String> =
+            flag.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty()).map(str::to_lowercase).collect();
+        words.iter().any(|word| self.destructive.contains(word))
+            && words.iter().all(|word| self.destructive.contains(word) || self.data.contains(word))
     }
 
     /// The server that an image runs.
@@ -189,6 +201,16 @@ mod tests {
         }
         let postgres = known.of_image("postgres:15").expect("known");
         assert_eq!(postgres.opens("postgres:15", "postgres:latest"), DataOpens::NotKnown);
+        for (flag, is) in [
+            ("--wipe", true),
+            ("--drop-all-tables", true),
+            ("-reset.db", true),
+            ("--purge-interval", false),
+            ("--log-format", false),
+            ("--data", false),
+        ] {
+            assert_eq!(known.is_destructive(flag), is, "{flag}");
+        }
         assert!(known.of_image("grafana/grafana:10").is_none());
         assert!(known.of_image("x/postgres-exporter:1").is_none());
     }

@@ -108,11 +108,7 @@ impl Place<'_> {
         }
         let (flags, has) = (flags(before), flags(after));
         let is_new = |flag: &&(&str, &str)| !flags.iter().any(|(_, old)| old == &flag.1);
-        let throws = |flag: &&(&str, &str)| {
-            flag.1
-                .split(|c: char| !c.is_ascii_alphanumeric())
-                .any(|part| known.destructive.iter().any(|word| word == part))
-        };
+        let throws = |flag: &&(&str, &str)| known.is_destructive(flag.1);
         if let Some((list, flag)) = has.iter().filter(is_new).find(throws) {
             let reason = format!("it is given {flag}, which it is not today and which may throw data away");
             unknown(format!("{field}/{list}"), reason, "see what it does; give the chart the arguments of today");
