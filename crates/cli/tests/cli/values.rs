@@ -105,14 +105,15 @@ fn a_moved_value_is_proven_to_do_what_it_did() {
         let said = String::from_utf8_lossy(&came.stderr).into_owned();
         assert_eq!(came.status.code(), Some(3), "{said}");
         let view: serde_json::Value = serde_json::from_slice(&came.stdout).expect("JSON");
-        for (path, object) in [
-            ("backend.resources.limits.memory", "Deployment/runai-backend-backend "),
-            ("global.grafana.dbUser", "Secret/runai-backend-grafana "),
-            ("global.grafana.dbPassword", "Secret/runai-backend-grafana "),
+        let (grafana, backend) = ("Secret/runai-backend-grafana ", "Deployment/runai-backend-backend ");
+        for (path, today, then) in [
+            ("backend.resources.limits.memory", "ConfigMap/runai-backend-config ", backend),
+            ("global.grafana.dbUser", grafana, grafana),
+            ("global.grafana.dbPassword", grafana, grafana),
         ] {
             let effect = &view["effects"][path];
             assert_eq!(effect["proof"], "proven", "{path}: {effect}");
-            for when in ["today", "then"] {
+            for (when, object) in [("today", today), ("then", then)] {
                 assert!(effect[when].as_str().is_some_and(|fields| fields.starts_with(object)), "{path}: {effect}");
             }
         }

@@ -20,20 +20,18 @@ pub(super) fn check(context: &HopContext<'_>, workloads: &Workloads, report: &mu
                 workloads.all_before().filter(|(name, object)| is_led(service, was, name, object) && uses(object));
             let Some((user, _)) = had.into_iter().next() else { continue };
             let stays = |(name, object): (&Ref, &Object)| is_led(service, will, name, object) && uses(object);
-            let other = workloads.all_after().find(|(name, object)| is_led(service, will, name, object));
+            // One that leads out of the chart, by a name or by endpoints of its own, is not followed.
+            let Some((other, _)) = workloads.all_after().find(|(name, object)| is_led(service, will, name, object)) else {
+                continue;
+            };
             // Where the workload itself leaves the data, that is told already.
             if workloads.all_after().any(stays) || !workloads.after(user).is_some_and(uses) {
                 continue;
             }
-            say(volume, service, (user, other.map(|(name, _)| name)), report);
+            let reason = format!("it leads to {other} and not to {user} any more, which has the data");
+            report.unknown(volume, service, "/spec/selector", (reason, "give the Service the selector of today"));
         }
     }
-}
-
-fn say(volume: &Volume, service: &Ref, (user, other): (&Ref, Option<&Ref>), report: &mut Report) {
-    let leads = other.map_or_else(|| "to no workload of the chart".to_owned(), |other| format!("to {other}"));
-    let reason = format!("it leads {leads} and not to {user} any more, which has the data");
-    report.unknown(volume, service, "/spec/selector", (reason, "give the Service the selector of today"));
 }
 
 fn selector(service: &Object) -> Option<&Value> {

@@ -99,7 +99,7 @@ fn given(user: &Use<'_>) -> Vec<Script> {
     }
     // The words behind a shell's text are the arguments of that text.
     let arguments: Vec<&str> = plain.iter().copied().filter(|word| !is_shell(word) && !is_flags(word)).collect();
-    if is_text && !arguments.is_empty() {
+    if is_text && !arguments.is_empty() && all.iter().any(|script| reads_arguments(&script.text)) {
         all.push(own("arguments", format!("sh {}", arguments.join(" ")), "/args"));
     }
     for pointer in ["/lifecycle/postStart", "/lifecycle/preStop", "/livenessProbe", "/readinessProbe", "/startupProbe"]
@@ -110,6 +110,12 @@ fn given(user: &Use<'_>) -> Vec<Script> {
         }
     }
     all
+}
+
+/// Whether a text of a shell asks for the words behind it.
+fn reads_arguments(text: &str) -> bool {
+    let asks = |rest: &str| rest.strip_prefix('{').unwrap_or(rest).starts_with(['@', '*', '#', '1', '2', '3']);
+    text.split('$').skip(1).any(asks) || text.contains("getopts") || text.contains("shift")
 }
 
 /// The files that the container has out of ConfigMaps and Secrets.
@@ -430,6 +436,19 @@ mod tests {
             !is_same(("exec sh -c 'sleep 1'", ""), ("exec sh -c 'rm -rf /d'", "")),
             "the same shell, another script"
         );
+    }
+
+    #[test]
+    fn a_text_of_a_shell_may_ask_for_its_arguments() {
+        for (text, asks) in [
+            ("exec server \"$@\"", true),
+            ("case ${1:-run} in", true),
+            ("while getopts a: o; do", true),
+            ("exec server --data $DATA_DIR ${LEVEL}", false),
+            ("echo $$", false),
+        ] {
+            assert_eq!(reads_arguments(text), asks, "{text}");
+        }
     }
 
     #[test]
