@@ -8,7 +8,6 @@ use portolan_model::{Object, Ref, Volume};
 use portolan_recipe::{DataOpens, DataServers, image_name};
 use serde_json::Value;
 
-use super::super::database_compat;
 use super::uses::Workloads;
 use super::{HopContext, Report};
 
@@ -63,7 +62,8 @@ struct Place<'a> {
 impl Place<'_> {
     /// A container today and the one in its place; `field` is where the latter stands.
     fn compare(&self, (was, before): (&Ref, Container<'_>), after: Container<'_>, field: &str, report: &mut Report) {
-        if database_compat::judges_user(self.context, was, before.name) {
+        // Its image serves init containers too.
+        if self.context.resolved.databases.iter().any(|database| database.set == *was) {
             return;
         }
         let image = |container: Container<'_>| {
