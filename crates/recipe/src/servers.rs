@@ -84,8 +84,11 @@ impl DataServers {
     /// something else as well (`--purge-interval`) does not.
     #[must_use]
     pub fn is_destructive(&self, flag: &str) -> bool {
-        let words: Vec<String> =
-            flag.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty()).map(str::to_lowercase).collect();
+        let words: Vec<String> = flag
+            .split(|c: char| !c.is_ascii_alphanumeric())
+            .filter(|word| !word.is_empty())
+            .map(str::to_lowercase)
+            .collect();
         words.iter().any(|word| self.destructive.contains(word))
             && words.iter().all(|word| self.destructive.contains(word) || self.data.contains(word))
     }

@@ -1,7 +1,7 @@
 //! Services that lead to another workload than today: who asks for the data is sent to a program that does not have it.
 
 use portolan_kube_facts::{PodTemplate, volumes_of_claim};
-use portolan_model::{Object, Ref, Volume};
+use portolan_model::{Object, Ref};
 use serde_json::Value;
 
 use super::uses::Workloads;
@@ -21,7 +21,8 @@ pub(super) fn check(context: &HopContext<'_>, workloads: &Workloads, report: &mu
             let Some((user, _)) = had.into_iter().next() else { continue };
             let stays = |(name, object): (&Ref, &Object)| is_led(service, will, name, object) && uses(object);
             // One that leads out of the chart, by a name or by endpoints of its own, is not followed.
-            let Some((other, _)) = workloads.all_after().find(|(name, object)| is_led(service, will, name, object)) else {
+            let Some((other, _)) = workloads.all_after().find(|(name, object)| is_led(service, will, name, object))
+            else {
                 continue;
             };
             // Where the workload itself leaves the data, that is told already.
