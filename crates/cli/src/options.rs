@@ -172,6 +172,30 @@ pub(crate) fn typed(global: &Global, target: Option<&UpgradeOptions>) -> TypedOp
 
 /// The options of a plan, but for the target and what is left out of it, which a plan knows itself.
 fn planning(target: &UpgradeOptions) -> String {
+    // Each option by name, so that a new one has to be put into a command, or left out on purpose.
+    let UpgradeOptions {
+        to: _,
+        without: _,
+        via,
+        chart,
+        repo,
+        username,
+        password_stdin,
+        plain_http,
+        registry,
+        bundle,
+        name,
+        ca_file,
+        values,
+        set,
+        set_string,
+        answers,
+        timeout,
+        backup_of_database,
+        ca_of_database,
+        accept,
+        reason,
+    } = target;
     let path = |path: &PathBuf| quoted(&path.to_string_lossy());
     let listed = |list: &[String]| (!list.is_empty()).then(|| quoted(&list.join(",")));
     let text = |text: &Option<String>| text.as_deref().map(quoted);
@@ -179,22 +203,25 @@ fn planning(target: &UpgradeOptions) -> String {
         settings.iter().map(|typed| (option, setting(typed))).collect()
     };
     let mut options: Vec<(&str, String)> = Vec::new();
-    options.extend(listed(&target.via).map(|via| ("--via", via)));
-    options.extend(target.chart.iter().map(|chart| ("--chart", path(chart))));
-    options.extend(text(&target.repo).map(|repo| ("--repo", repo)));
-    options.extend(text(&target.username).map(|name| ("--username", name)));
-    options.extend(target.password_stdin.then(|| ("--password-stdin", String::new())));
-    options.extend(target.plain_http.then(|| ("--plain-http", String::new())));
-    options.extend(text(&target.registry).map(|registry| ("--registry", registry)));
-    options.extend(target.bundle.iter().map(|bundle| ("--bundle", path(bundle))));
-    options.extend(target.ca_file.iter().map(|file| ("--ca-file", path(file))));
-    options.extend(target.values.iter().map(|file| ("-f", path(file))));
-    options.extend(settings("--set", &target.set));
-    options.extend(settings("--set-string", &target.set_string));
-    options.extend(target.answers.iter().map(|file| ("--answers", path(file))));
-    options.extend(listed(&target.timeout).map(|timeouts| ("--timeout", timeouts)));
-    options.extend(listed(&target.accept).map(|codes| ("--accept", codes)));
-    options.extend(text(&target.reason).map(|reason| ("--reason", reason)));
+    options.extend(listed(via).map(|via| ("--via", via)));
+    options.extend(chart.iter().map(|chart| ("--chart", path(chart))));
+    options.extend(text(repo).map(|repo| ("--repo", repo)));
+    options.extend(text(username).map(|name| ("--username", name)));
+    options.extend(password_stdin.then(|| ("--password-stdin", String::new())));
+    options.extend(plain_http.then(|| ("--plain-http", String::new())));
+    options.extend(text(registry).map(|registry| ("--registry", registry)));
+    options.extend(bundle.iter().map(|bundle| ("--bundle", path(bundle))));
+    options.extend(name.iter().map(|name| ("--name", quoted(name))));
+    options.extend(ca_file.iter().map(|file| ("--ca-file", path(file))));
+    options.extend(values.iter().map(|file| ("-f", path(file))));
+    options.extend(settings("--set", set));
+    options.extend(settings("--set-string", set_string));
+    options.extend(answers.iter().map(|file| ("--answers", path(file))));
+    options.extend(listed(timeout).map(|timeouts| ("--timeout", timeouts)));
+    options.extend(text(backup_of_database).map(|backup| ("--backup-of-database", backup)));
+    options.extend(ca_of_database.iter().map(|file| ("--ca-of-database", path(file))));
+    options.extend(listed(accept).map(|codes| ("--accept", codes)));
+    options.extend(text(reason).map(|reason| ("--reason", reason)));
     let words: Vec<String> = options.iter().map(|(option, value)| format!("{option} {value}")).collect();
     words.iter().map(|word| word.trim_end()).collect::<Vec<_>>().join(" ")
 }
@@ -241,6 +268,14 @@ mod tests {
             "--via 2.13,2.16 -f 'my values.yaml' --set 'a.b=1,c=x y' --set db.password=\"$VALUE\" --set \"$VALUES\" \
              --set-string tag=1.20 --accept PL249 --reason 'it'\\''s ours'"
         );
+        let of_site = UpgradeOptions {
+            name: vec!["sha256:aa=a:1".into()],
+            backup_of_database: Some("nightly 7".into()),
+            ca_of_database: Some("ca.pem".into()),
+            ..UpgradeOptions::default()
+        };
+        let words = "--name sha256:aa=a:1 --backup-of-database 'nightly 7' --ca-of-database ca.pem";
+        assert_eq!(planning(&of_site), words);
         assert_eq!(planning(&UpgradeOptions::default()), "");
     }
 }
