@@ -9,15 +9,17 @@ use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::Api;
 use portolan_model::{CaSource, DatabaseError, OutsideServer, SecretKey, SslMode};
 use rustls::client::WebPkiServerVerifier;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::danger::{ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::ring;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{CertificateError, ClientConfig, Error, RootCertStore};
 use rustls_platform_verifier::Verifier;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_postgres::tls::{ChannelBinding, TlsConnect, TlsStream};
 use tokio_rustls::TlsConnector;
+
+use crate::tls;
 
 /// What is asked of a server's TLS.
 pub(super) struct Tls {
@@ -32,28 +34,53 @@ impl Tls {
     /// Where the certificates of the authority cannot be read.
     pub(super) async fn of(client: &kube::Client, server: &OutsideServer) -> Result<Self, DatabaseError> {
         let other = |text: String| DatabaseError::Other(text);
-        let provider = Arc::new(ring::default_provider());
-        let verifies = matches!(server.ssl_mode, SslMode::VerifyCa | SslMode::VerifyFull);
-        let verifier: Arc<dyn ServerCertVerifier> = match (&server.ca, verifies) {
-            (_, false) => Arc::new(Anything),
-            (None, true) => Arc::new(Verifier::new(provider.clone()).map_err(|error| other(error.to_string()))?),
-            (Some(ca), true) => {
-                let pem = read(client, ca).await.map_err(|why| other(format!("the CA in {ca}: {why}")))?;
-                signed_by(&pem).map_err(|why| other(format!("the CA in {ca}: {why}")))?
+        let config = match server.ssl_mode {
+            SslMode::VerifyCa => {
+                let verifier = authority(client, server).await?;
+                tls::config(move |presented| whatever_its_name(presented.verify_with(&*verifier)))
+            }
+            SslMode::VerifyFull => {
+                let verifier = authority(client, server).await?;
+                tls::config(move |presented| presented.verify_with(&*verifier))
+            }
+            // These hide what is sent from who only listens.
+            SslMode::Disable | SslMode::Prefer | SslMode::Require => {
+                tls::config(|_| Ok(ServerCertVerified::assertion()))
             }
         };
-        let verifier = match server.ssl_mode {
-            SslMode::VerifyCa => Arc::new(AnyName(verifier)),
-            _ => verifier,
-        };
-        let config = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .map_err(|error| other(error.to_string()))?
-            .dangerous()
-            .with_custom_certificate_verifier(verifier)
-            .with_no_client_auth();
+        let config = config.map_err(|error| other(error.to_string()))?;
         let name = ServerName::try_from(server.host.clone()).map_err(|error| other(error.to_string()))?;
         Ok(Self { config: Arc::new(config), name })
+    }
+}
+
+/// Who verifies the certificate of a server: the authority that the values name, else this machine's.
+async fn authority(
+    client: &kube::Client,
+    server: &OutsideServer,
+) -> Result<Arc<dyn ServerCertVerifier>, DatabaseError> {
+    match &server.ca {
+        None => match Verifier::new(Arc::new(ring::default_provider())) {
+            Ok(verifier) => Ok(Arc::new(verifier)),
+            Err(error) => Err(DatabaseError::Other(error.to_string())),
+        },
+        Some(ca) => {
+            let signed = match read(client, ca).await {
+                Ok(pem) => signed_by(&pem),
+                Err(why) => Err(why),
+            };
+            signed.map_err(|why| DatabaseError::Other(format!("the CA in {ca}: {why}")))
+        }
+    }
+}
+
+/// The name is looked at last (rustls, client/webpki.rs): where it is what is wrong, all else is right.
+fn whatever_its_name(verified: Result<ServerCertVerified, Error>) -> Result<ServerCertVerified, Error> {
+    match verified {
+        Err(Error::InvalidCertificate(
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
+        )) => Ok(ServerCertVerified::assertion()),
+        verified => verified,
     }
 }
 
@@ -84,92 +111,6 @@ fn signed_by(pem: &[u8]) -> Result<Arc<dyn ServerCertVerifier>, String> {
     let provider = Arc::new(ring::default_provider());
     let built = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider).build();
     Ok(built.map_err(|_| "there is no certificate in it".to_owned())?)
-}
-
-/// Takes any certificate: `prefer` and `require` hide what is sent from who only listens.
-#[derive(Debug)]
-struct Anything;
-
-/// Takes a certificate whatever host it is for: `verify-ca`.
-#[derive(Debug)]
-struct AnyName(Arc<dyn ServerCertVerifier>);
-
-impl ServerCertVerifier for Anything {
-    fn verify_server_cert(
-        &self,
-        _end_entity: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
-        _server_name: &ServerName<'_>,
-        _ocsp_response: &[u8],
-        _now: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        let known = ring::default_provider().signature_verification_algorithms;
-        rustls::crypto::verify_tls12_signature(message, certificate, signature, &known)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        let known = ring::default_provider().signature_verification_algorithms;
-        rustls::crypto::verify_tls13_signature(message, certificate, signature, &known)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        ring::default_provider().signature_verification_algorithms.supported_schemes()
-    }
-}
-
-impl ServerCertVerifier for AnyName {
-    fn verify_server_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        server_name: &ServerName<'_>,
-        ocsp_response: &[u8],
-        now: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        // The name is looked at last (rustls, client/webpki.rs): where it is what is wrong, all else is right.
-        match self.0.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now) {
-            Err(Error::InvalidCertificate(
-                CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
-            )) => Ok(ServerCertVerified::assertion()),
-            verified => verified,
-        }
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        self.0.verify_tls12_signature(message, certificate, signature)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        self.0.verify_tls13_signature(message, certificate, signature)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.supported_verify_schemes()
-    }
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> TlsConnect<S> for Tls {
