@@ -87,7 +87,7 @@ pub fn claim_mounts<'a>(workload: &'a Object, claim: &Ref) -> Vec<ClaimMount<'a>
             is_device,
             mount,
             is_expression: json.get("subPathExpr").and_then(Value::as_str).is_some_and(|text| !text.is_empty()),
-            is_read_only: is_true(json.get("readOnly")) || read_only.contains(&mount.volume),
+            is_read_only: mount.is_read_only || read_only.contains(&mount.volume),
         })
         .collect()
 }

@@ -45,6 +45,8 @@ pub struct Mount<'a> {
     pub path: &'a str,
     /// The folder of the volume that it sees: `subPath`, or `subPathExpr` unexpanded; empty for the whole volume.
     pub sub_path: &'a str,
+    /// Whether the mount itself says that the container cannot write to it. The pod's volume may say so as well.
+    pub is_read_only: bool,
 }
 
 impl<'a> PodTemplate<'a> {
@@ -113,6 +115,12 @@ impl<'a> PodTemplate<'a> {
         list(self.spec, "volumes").iter()
     }
 
+    /// A volume by its name, and where it is among them.
+    #[must_use]
+    pub fn volume(self, name: &str) -> Option<(usize, &'a Value)> {
+        self.volumes().enumerate().find(|(_, volume)| volume["name"] == name)
+    }
+
     /// Its containers, init containers first.
     pub fn containers(self) -> impl Iterator<Item = Container<'a>> {
         [(ContainerKind::Init, "initContainers"), (ContainerKind::Main, "containers")].into_iter().flat_map(
@@ -135,7 +143,8 @@ impl<'a> Container<'a> {
             let text = |key: &str| mount.get(key).and_then(Value::as_str).unwrap_or_default();
             let sub_path = if text("subPath").is_empty() { text("subPathExpr") } else { text("subPath") };
             let path = if text("devicePath").is_empty() { text("mountPath") } else { text("devicePath") };
-            Mount { volume: text("name"), path, sub_path }
+            let is_read_only = mount.get("readOnly").and_then(Value::as_bool).unwrap_or(false);
+            Mount { volume: text("name"), path, sub_path, is_read_only }
         })
     }
 

@@ -225,6 +225,12 @@ pub struct Manifest {
     pub nondeterministic_fields: BTreeMap<Ref, Vec<String>>,
 }
 
+/// Whether an object has another name at each rendering: it is nondeterministic as a whole, by [`Manifest::nondeterministic_fields`].
+#[must_use]
+pub fn is_named_anew(nondeterministic_fields: &BTreeMap<Ref, Vec<String>>, name: &Ref) -> bool {
+    nondeterministic_fields.get(name).is_some_and(|fields| fields.iter().any(String::is_empty))
+}
+
 impl Manifest {
     /// In place of a Secret's value: followed by the dotted path of the carried value it equals.
     pub const CARRIED: &str = "portolan:carried:";

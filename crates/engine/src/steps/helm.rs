@@ -1,4 +1,6 @@
-use portolan_model::{Action, Code, Effect, Finding, HelmRun, HelmToken, Ref, ReleaseFact, ReleaseStatus};
+use portolan_model::{
+    Action, Code, Effect, Finding, HelmRun, HelmToken, Ref, ReleaseFact, ReleaseStatus, is_named_anew,
+};
 
 use super::Next;
 use crate::fold::Fold;
@@ -103,9 +105,8 @@ fn compare(run: &HelmRun, stored: &ReleaseFact) -> Next {
         first.get_or_insert(name);
     }
     // An object whose name is another one at each rendering stands for one of its kind.
-    let is_anew =
-        |name: &&Ref| run.nondeterministic_fields.get(*name).is_some_and(|free| free.iter().any(String::is_empty));
-    let mut anew: Vec<&Ref> = run.nondeterministic_fields.keys().filter(is_anew).collect();
+    let fields = &run.nondeterministic_fields;
+    let mut anew: Vec<&Ref> = fields.keys().filter(|name| is_named_anew(fields, name)).collect();
     anew.retain(|name| !stored.docs.contains_key(*name));
     for name in stored.docs.keys().filter(|name| !run.docs.contains_key(*name)) {
         let is_its = |other: &&Ref| other.kind() == name.kind() && other.namespace() == name.namespace();

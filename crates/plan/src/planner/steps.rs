@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use portolan_model::{
-    Carried, Code, Finding, HelmRun, Object, Orphan, Provenance, Ref, Step, StepKind, Uid, Undo, Volume,
+    Carried, Code, Finding, HelmRun, Object, Orphan, Provenance, Ref, Step, StepKind, Uid, Undo, Volume, is_named_anew,
 };
 use portolan_recipe::{ClaimSelector, StepOrigin, StepTemplate, VersionBoundary, fill};
 
@@ -96,10 +96,8 @@ impl StepBuilder<'_> {
             reach::is_paused_after(stored, doc, self.state.objects.get(&name))
         };
         // The name of one that is another at each rendering is not known.
-        let is_anew = |doc: &Object| {
-            let free = doc.name().and_then(|name| self.run.nondeterministic_fields.get(&name));
-            free.is_some_and(|free| free.iter().any(String::is_empty))
-        };
+        let is_anew =
+            |doc: &Object| doc.name().is_some_and(|name| is_named_anew(&self.run.nondeterministic_fields, &name));
         let is_waited_for = |doc: &&Object| match (doc.text("/apiVersion"), doc.text("/kind")) {
             (_, "StatefulSet" | "DaemonSet") => true,
             (_, "Deployment") => !is_paused(doc),

@@ -5,15 +5,16 @@ use std::collections::BTreeMap;
 
 use portolan_inventory::credential;
 use portolan_kube_facts::{Container, PodTemplate, list};
-use portolan_model::{Code, Finding, Manifest, Object, Ref, SecretKey};
+use portolan_model::{Code, Finding, Manifest, Object, Ref, SecretKey, is_named_anew};
 use serde_json::Value;
 
+use super::super::reach;
 use super::{HopContext, Report};
 
 pub(super) fn check(context: &HopContext<'_>, report: &mut Report) {
     for doc in &context.planned.docs {
         let Some(name) = doc.name() else { continue };
-        if is_anew(context.planned, &name) && holds_data(doc) {
+        if is_named_anew(&context.planned.nondeterministic_fields, &name) && holds_data(doc) {
             report.findings.push(other_name(context, &name));
             continue;
         }
@@ -26,11 +27,6 @@ pub(super) fn check(context: &HopContext<'_>, report: &mut Report) {
 
 fn free<'a>(planned: &'a Manifest, name: &Ref) -> impl Iterator<Item = &'a str> {
     planned.nondeterministic_fields.get(name).into_iter().flatten().map(String::as_str)
-}
-
-/// Whether an object has another name at each rendering.
-fn is_anew(planned: &Manifest, name: &Ref) -> bool {
-    free(planned, name).any(str::is_empty)
 }
 
 fn holds_data(doc: &Object) -> bool {
@@ -79,7 +75,7 @@ fn keys(context: &HopContext<'_>, name: &Ref, doc: &Object, report: &mut Report)
                 .into_iter()
                 .map(|variable| (variable.name, variable.text))
                 .collect();
-        let planned = |other: &Ref| context.planned.docs.iter().find(|doc| doc.name().as_ref() == Some(other)).cloned();
+        let planned = |other: &Ref| reach::planned(context, other).cloned();
         let variables = variables(container, name, &planned);
         let is_key = |variable: &&Variable| {
             known.contains_key(&variable.name)
@@ -125,17 +121,14 @@ impl Variable {
         let Some(from) = &self.from else {
             return free(context.planned, workload).any(|free| free == field);
         };
-        let Some(doc) = context.planned.docs.iter().find(|doc| doc.name().as_ref() == Some(&from.secret)) else {
-            return false;
-        };
+        let Some(doc) = reach::planned(context, &from.secret) else { return false };
         if from.secret.kind() == "ConfigMap" {
             let at = format!("/data/{}", portolan_model::pointer_part(&from.key));
             return free(context.planned, &from.secret).any(|free| free == at || free.is_empty());
         }
         let stays =
             context.before.objects.get(&from.secret).is_some_and(|old| old.data_keys().contains(&from.key.as_str()));
-        let text = ["stringData", "data"].iter().find_map(|part| doc.0.get(*part)?.get(&from.key)?.as_str());
-        !stays && text == Some(Manifest::FREE)
+        !stays && super::keys::value(doc, &from.key).is_some_and(|text| text == Manifest::FREE)
     }
 }
 

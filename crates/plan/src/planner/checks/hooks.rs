@@ -7,7 +7,7 @@ use portolan_helm_compat::hooks::{self, Hook};
 use portolan_kube_facts::{PodTemplate, claim_mounts, volumes_of_claim};
 use portolan_model::{Code, Finding, HookDeletePolicy, HookEvent, Ref, Unmodelled, Volume};
 
-use super::node;
+use super::node::Places;
 use super::rights::{self, Place, Rights};
 use super::uses::Workloads;
 use super::{HopContext, Report};
@@ -16,16 +16,22 @@ const WAY_OUT: &str = "read what the hook does, or disable it in the values";
 
 pub(super) fn check(context: &HopContext<'_>, workloads: &Workloads, report: &mut Report) {
     let all = hooks::of(context.hooks);
-    let rights = Rights::in_upgrade(context);
+    let known = Known { rights: Rights::in_upgrade(context), places: Places::of(context) };
     for hook in all.iter().filter(|hook| hook.runs_in_upgrade()) {
         let Some(name) = hook.name() else { continue };
         for volume in context.resolved.in_use() {
             let reach = Reach { context, workloads, hook, name: &name, volume };
             report.findings.extend(reach.deletes_namespace());
-            report.unmodelled.extend(reach.found(&rights));
+            report.unmodelled.extend(reach.found(&known));
         }
         report.findings.extend(becomes_hook(context, hook, &name));
     }
+}
+
+/// What is known of all hooks.
+struct Known<'a> {
+    rights: Rights<'a>,
+    places: Places<'a>,
 }
 
 struct Reach<'a> {
@@ -37,13 +43,13 @@ struct Reach<'a> {
 }
 
 impl Reach<'_> {
-    fn found(&self, rights: &Rights<'_>) -> Option<Unmodelled> {
+    fn found(&self, known: &Known<'_>) -> Option<Unmodelled> {
         let (field, reason) = self
             .is_storage()
             .or_else(|| self.mounts())
-            .or_else(|| node::of_hook(self.context, self.hook.object, self.volume))
+            .or_else(|| known.places.of_hook(self.hook.object, self.volume))
             .or_else(|| self.own())
-            .or_else(|| self.may(rights))?;
+            .or_else(|| self.may(&known.rights))?;
         Some(Unmodelled {
             code: Code::HookReachesStorage,
             claim: self.volume.claim.clone(),
@@ -68,7 +74,7 @@ impl Reach<'_> {
         let template = PodTemplate::of(self.hook.object)?;
         // A volume that no container mounts is reached by none.
         claim_mounts(self.hook.object, &self.volume.claim).first()?;
-        let at = template.volumes().position(|json| json["name"] == volume).unwrap_or(0);
+        let at = template.volume(volume).map_or(0, |(at, _)| at);
         Some((format!("{}/volumes/{at}", template.pointer), "it mounts the PVC".into()))
     }
 

@@ -113,7 +113,7 @@ impl Change<'_> {
 }
 
 /// The value of a key as it is written.
-fn value<'a>(secret: &'a Object, key: &str) -> Option<&'a Value> {
+pub(super) fn value<'a>(secret: &'a Object, key: &str) -> Option<&'a Value> {
     ["stringData", "data"].iter().find_map(|part| secret.0.get(*part)?.get(key))
 }
 

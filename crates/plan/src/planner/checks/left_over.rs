@@ -1,7 +1,7 @@
 //! PVCs that are there already, are not of the release, and get a program of the new chart: it starts on what lies on them.
 
 use portolan_kube_facts::PodTemplate;
-use portolan_model::{Code, Finding, Ref};
+use portolan_model::{Code, Finding, Ref, Severity};
 
 use super::super::mounts;
 use super::uses::Workloads;
@@ -17,22 +17,20 @@ pub(super) fn check(context: &HopContext<'_>, workloads: &Workloads, report: &mu
             continue;
         }
         for claim in mounts::made_by(after).into_iter().map(|made| made.claim).filter(is_left_over) {
-            let field = "/spec/volumeClaimTemplates";
-            report
-                .findings
-                .push(Finding { severity: portolan_model::Severity::Blocking, ..taken(name, &claim, field) });
+            report.findings.push(taken(Severity::Blocking, name, &claim, "/spec/volumeClaimTemplates"));
         }
         let Some(template) = PodTemplate::of(after) else { continue };
         for claim in template.claims().map(|claim| Ref::claim(name.namespace(), claim)).filter(is_left_over) {
             // Somebody named it on purpose, in the values or in the chart.
-            report.findings.push(taken(name, &claim, &format!("{}/volumes", template.pointer)));
+            report.findings.push(taken(Severity::Warning, name, &claim, &format!("{}/volumes", template.pointer)));
         }
     }
 }
 
-fn taken(workload: &Ref, claim: &Ref, field: &str) -> Finding {
+fn taken(severity: Severity, workload: &Ref, claim: &Ref, field: &str) -> Finding {
     let found = format!("{workload} is new and takes {claim}, which is there already and not of the release");
-    Finding::warning(Code::ForeignOwner, found)
+    let finding = Finding { severity, ..Finding::warning(Code::ForeignOwner, found) };
+    finding
         .about(workload)
         .at(field)
         .with(format!("{claim} is of no workload of today; what lies on it is read, or written over"))

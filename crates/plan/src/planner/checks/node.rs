@@ -8,21 +8,21 @@ use portolan_model::{Object, Ref, Volume};
 use serde_json::Value;
 
 use super::source::Source;
-use super::uses::Workloads;
+use super::uses::{Workloads, has_pods};
 use super::{HopContext, Report};
 
 const WAY_OUT: &str = "mount it with readOnly, or another folder";
 
 pub(super) fn check(context: &HopContext<'_>, workloads: &Workloads, report: &mut Report) {
-    let (today, after) = (Places::today(context), Places::after(context));
+    let places = Places::of(context);
     for (name, object) in workloads.all_after().filter(|(_, object)| has_pods(object)) {
-        let had = workloads.before(name).map(|before| today.written(before)).unwrap_or_default();
-        for written in after.written(object) {
+        let had = workloads.before(name).map(|before| places.today.written(before)).unwrap_or_default();
+        for written in places.after.written(object) {
             if had.iter().any(|had| had.source.covers(&written.source)) {
                 continue;
             }
             for volume in context.resolved.in_use() {
-                if let Some(reason) = today.reaches(&written, volume) {
+                if let Some(reason) = places.today.reaches(&written, volume) {
                     report.unknown(volume, name, &written.field, (reason, WAY_OUT));
                 }
             }
@@ -30,17 +30,31 @@ pub(super) fn check(context: &HopContext<'_>, workloads: &Workloads, report: &mu
     }
 }
 
-/// How a hook's pod writes to where a volume lies: the field, and the reason.
-pub(super) fn of_hook(context: &HopContext<'_>, hook: &Object, volume: &Volume) -> Option<(String, String)> {
-    let (today, after) = (Places::today(context), Places::after(context));
-    let all = after.written(hook).into_iter();
-    all.filter_map(|written| Some((today.reaches(&written, volume)?, written.field)))
-        .map(|(reason, field)| (field, reason))
-        .next()
+/// Where PVCs lie before the hop, and after it.
+pub(super) struct Places<'a> {
+    today: Bindings<'a>,
+    after: Bindings<'a>,
 }
 
-fn has_pods(object: &Object) -> bool {
-    object.at("/spec/replicas").and_then(Value::as_u64) != Some(0)
+impl<'a> Places<'a> {
+    pub(super) fn of(context: &'a HopContext<'_>) -> Self {
+        let planned = context.planned.docs.iter().chain(context.hooks);
+        let planned = planned.filter_map(|doc| Some((doc.name()?, doc)));
+        let live = || context.before.objects.iter().map(|(name, object)| (name.clone(), object));
+        Self {
+            today: Bindings::of(live()),
+            // What lives goes before what is planned: a PVC and a PV stay where they are.
+            after: Bindings::of(planned.chain(live())),
+        }
+    }
+
+    /// How a hook's pod writes to where a volume lies: the field, and the reason.
+    pub(super) fn of_hook(&self, hook: &Object, volume: &Volume) -> Option<(String, String)> {
+        let all = self.after.written(hook).into_iter();
+        all.filter_map(|written| Some((self.today.reaches(&written, volume)?, written.field)))
+            .map(|(reason, field)| (field, reason))
+            .next()
+    }
 }
 
 /// What a pod writes to.
@@ -55,21 +69,15 @@ struct Written {
 }
 
 /// Which PVC is on which volume, at one time.
-struct Places<'a> {
+struct Bindings<'a> {
     objects: BTreeMap<Ref, &'a Object>,
 }
 
-impl<'a> Places<'a> {
-    fn today(context: &'a HopContext<'_>) -> Self {
-        Self { objects: context.before.objects.iter().map(|(name, object)| (name.clone(), object)).collect() }
-    }
-
-    /// What lives goes before what is planned: a PVC and a PV stay where they are.
-    fn after(context: &'a HopContext<'_>) -> Self {
-        let planned = context.planned.docs.iter().chain(context.hooks);
-        let mut objects: BTreeMap<Ref, &Object> = planned.filter_map(|doc| Some((doc.name()?, doc))).collect();
-        objects.extend(Self::today(context).objects);
-        Self { objects }
+impl<'a> Bindings<'a> {
+    /// Of all objects the PVCs and PVs; of two of a name the later one.
+    fn of(objects: impl Iterator<Item = (Ref, &'a Object)>) -> Self {
+        let is_storage = |name: &Ref| matches!(name.kind(), "PersistentVolumeClaim" | "PersistentVolume");
+        Self { objects: objects.filter(|(name, _)| is_storage(name)).collect() }
     }
 
     /// The PVs that a PVC is on, or may be bound to.
@@ -90,11 +98,10 @@ impl<'a> Places<'a> {
     fn written(&self, object: &Object) -> Vec<Written> {
         let Some(template) = PodTemplate::of(object) else { return Vec::new() };
         let mut all = Vec::new();
-        for mount in template.containers().flat_map(writing) {
+        let mounts = template.containers().flat_map(Container::mounts);
+        for mount in mounts.filter(|mount| !mount.is_read_only) {
             all.extend(self.of_templates(object, mount));
-            let Some((at, json)) = template.volumes().enumerate().find(|(_, json)| json["name"] == mount.volume) else {
-                continue;
-            };
+            let Some((at, json)) = template.volume(mount.volume) else { continue };
             if is_read_only(json) {
                 continue;
             }
@@ -152,12 +159,6 @@ impl<'a> Places<'a> {
                 .then(|| format!("it mounts {what}, where the kubelet mounts every volume")),
         }
     }
-}
-
-/// The mounts of a container that it can write to.
-fn writing(container: Container<'_>) -> impl Iterator<Item = Mount<'_>> {
-    let all = container.mounts().zip(container.mounts_as_json());
-    all.filter(|(_, json)| json.get("readOnly") != Some(&Value::Bool(true))).map(|(mount, _)| mount)
 }
 
 /// Whether a pod's volume cannot be written to, by whatever mounts it.

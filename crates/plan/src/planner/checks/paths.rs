@@ -108,8 +108,8 @@ impl<'a> ContainerPaths<'a> {
     pub(super) fn hidden(&self) -> Vec<(String, String)> {
         let files = ["configMap", "secret", "projected", "downwardAPI"];
         let is_of_files = |name: &str| {
-            let volume = self.user.template.volumes().find(|volume| volume["name"] == name);
-            volume.is_some_and(|volume| files.iter().any(|kind| volume.get(*kind).is_some()))
+            let volume = self.user.template.volume(name);
+            volume.is_some_and(|(_, volume)| files.iter().any(|kind| volume.get(*kind).is_some()))
         };
         let mounts = self.user.container.mounts().filter(|mount| !self.user.volumes().contains(&mount.volume));
         let below = mounts.filter(|mount| {
@@ -328,7 +328,7 @@ fn strings(map: Option<&Value>) -> impl Iterator<Item = (&str, &str)> {
 }
 
 /// The parts of a path, without what does not count: `/a//./b/` is `a` and `b`.
-fn parts(path: &str) -> Vec<String> {
+pub(super) fn parts(path: &str) -> Vec<String> {
     let mut all: Vec<String> = Vec::new();
     for part in path.split('/') {
         match part {

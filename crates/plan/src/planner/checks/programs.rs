@@ -12,9 +12,9 @@ use super::uses::{Pair, Workloads};
 use super::{HopContext, Report};
 
 pub(super) fn check(context: &HopContext<'_>, workloads: &Workloads, report: &mut Report) {
-    let today = |key: &SecretKey| context.resolved.secrets.and_then(|secrets| secrets.get(key)).map(str::to_owned);
+    let secret = |key: &SecretKey| secrets::today(context, key);
     let object = |name: &Ref| workloads.before(name).or_else(|| context.before.objects.get(name)).cloned();
-    let before = FindText { object: &object, secret: &today };
+    let before = FindText { object: &object, secret: &secret };
     let object = |name: &Ref| workloads.after(name).or_else(|| context.beside(name)).cloned();
     let secret = |key: &SecretKey| secrets::after(context, key);
     let after = FindText { object: &object, secret: &secret };

@@ -13,7 +13,7 @@ use portolan_kube_facts::{Grant, PodTemplate, Rule, grants};
 use portolan_model::{Coverage, Inventory, Object, Ref, Volume};
 use serde_json::Value;
 
-use super::uses::Workloads;
+use super::uses::{Workloads, has_pods};
 use super::{HopContext, Report};
 
 /// Verbs that delete or change.
@@ -68,10 +68,6 @@ pub(super) fn check(context: &HopContext<'_>, workloads: &Workloads, report: &mu
     }
 }
 
-fn has_pods(object: &Object) -> bool {
-    PodTemplate::of(object).is_some() && object.at("/spec/replicas").and_then(Value::as_u64) != Some(0)
-}
-
 /// Where a workload names its account.
 pub(super) fn field(object: &Object) -> Option<String> {
     Some(format!("{}/serviceAccountName", PodTemplate::of(object)?.pointer))
@@ -99,11 +95,20 @@ pub(super) struct Rights<'a> {
 }
 
 impl<'a> Rights<'a> {
+    /// Of all objects those that say something of rights.
+    fn of(context: &'a HopContext<'_>, objects: impl Iterator<Item = &'a Object>) -> Self {
+        let is_one = |object: &&Object| {
+            let kinds = ["ServiceAccount", "Role", "ClusterRole", "RoleBinding", "ClusterRoleBinding"];
+            kinds.contains(&object.text("/kind"))
+        };
+        Self { objects: objects.filter(is_one).collect(), inventory: context.resolved.inventory }
+    }
+
     /// Before the hop.
     fn today(context: &'a HopContext<'_>) -> Self {
         let is_live = |doc: &&Object| doc.name().is_some_and(|name| context.before.objects.contains_key(&name));
         let gone = context.before.docs.iter().filter(|doc| !is_live(doc));
-        Self { objects: context.before.objects.values().chain(gone).collect(), inventory: context.resolved.inventory }
+        Self::of(context, context.before.objects.values().chain(gone))
     }
 
     /// After the hop.
@@ -113,17 +118,13 @@ impl<'a> Rights<'a> {
         let goes =
             |name: &Ref, object: &Object| context.before.is_stored(name) && !portolan_kube_facts::is_kept(object);
         let live = context.live.iter().filter(|(name, object)| !names.contains(*name) && !goes(name, object));
-        Self {
-            objects: planned().chain(live.map(|(_, object)| object)).collect(),
-            inventory: context.resolved.inventory,
-        }
+        Self::of(context, planned().chain(live.map(|(_, object)| object)))
     }
 
     /// At any time in the hop.
     pub(super) fn in_upgrade(context: &'a HopContext<'_>) -> Self {
         let planned = context.planned.docs.iter().chain(context.hooks);
-        let objects = planned.chain(&context.before.docs).chain(context.before.objects.values()).collect();
-        Self { objects, inventory: context.resolved.inventory }
+        Self::of(context, planned.chain(&context.before.docs).chain(context.before.objects.values()))
     }
 
     /// What the pods of an object may do to a volume.

@@ -2,9 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use portolan_helm_compat::hooks;
+use portolan_helm_compat::{hooks, redact};
 use portolan_kube_facts::list;
 use portolan_model::{Code, Finding, Object, Ref, SecretKey};
 use serde_json::Value;
@@ -18,7 +16,7 @@ use super::{HopContext, Report};
 type Texts = BTreeMap<String, (SecretKey, String)>;
 
 pub(super) fn check(context: &HopContext<'_>, workloads: &Workloads, report: &mut Report) {
-    let today = |key: &SecretKey| context.resolved.secrets.and_then(|secrets| secrets.get(key)).map(str::to_owned);
+    let today = |key: &SecretKey| today(context, key);
     let after = |key: &SecretKey| after(context, key);
     for volume in context.resolved.in_use() {
         for pair in workloads.pairs(volume).0 {
@@ -27,15 +25,20 @@ pub(super) fn check(context: &HopContext<'_>, workloads: &Workloads, report: &mu
     }
 }
 
+/// A Secret's value today, if it is known.
+pub(super) fn today(context: &HopContext<'_>, key: &SecretKey) -> Option<String> {
+    context.resolved.plaintext(key).map(str::to_owned)
+}
+
 /// A Secret's value after the hop, if it is known.
 pub(super) fn after(context: &HopContext<'_>, key: &SecretKey) -> Option<String> {
-    let today = || context.resolved.secrets.and_then(|secrets| secrets.get(key)).map(str::to_owned);
+    let value = |secret: &Object| redact::plaintexts(secret).remove(&key.key);
     match context.renderings[0].object(&key.secret) {
-        Some(rendered) => value(rendered, &key.key).or_else(today),
+        Some(rendered) => value(rendered).or_else(|| today(context, key)),
         None => match hooks::left(&context.renderings[0].hooks, &key.secret) {
             // Helm makes it anew: what it had before is gone.
-            Some(left) => left.and_then(|left| value(left, &key.key)),
-            None => today(),
+            Some(left) => left.and_then(value),
+            None => today(context, key),
         },
     }
 }
@@ -47,11 +50,7 @@ fn of_pair(
     after: &dyn Fn(&SecretKey) -> Option<String>,
 ) -> Vec<Finding> {
     let keys = |object: &Ref, read: &dyn Fn(&Ref) -> Option<Object>| -> Vec<String> {
-        let of = |object: Object| {
-            let parts = ["data", "stringData"].into_iter().filter_map(|part| object.0.get(part)?.as_object().cloned());
-            parts.flat_map(|map| map.into_iter().map(|(key, _)| key)).collect()
-        };
-        read(object).map(of).unwrap_or_default()
+        read(object).iter().flat_map(Object::data_keys).map(str::to_owned).collect()
     };
     let live = |name: &Ref| context.before.objects.get(name).cloned();
     let rendered = |name: &Ref| context.renderings[0].object(name).or_else(|| context.beside(name)).cloned();
@@ -105,11 +104,4 @@ fn texts(user: &Use<'_>, keys: &dyn Fn(&Ref) -> Vec<String>, read: &dyn Fn(&Secr
         keys(&secret(name)).iter().for_each(|key| take(format!("file {key}"), name, key));
     }
     all
-}
-
-/// A value of a rendered Secret; `stringData` wins, as in the API server.
-fn value(secret: &Object, key: &str) -> Option<String> {
-    let of = |part: &str| secret.0.get(part)?.get(key)?.as_str();
-    let decode = |text: &str| String::from_utf8(STANDARD.decode(text).ok()?).ok();
-    of("stringData").map(str::to_owned).or_else(|| of("data").and_then(decode))
 }

@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde_json::{Value, json};
 
+use super::paths::parts;
+
 /// Sources that name a disk or a share, beside those with paths of their own.
 const NAMED: [&str; 17] = [
     "awsElasticBlockStore",
@@ -121,11 +123,6 @@ impl fmt::Display for Source {
             Self::Named(kind, json) => write!(f, "{kind} {json}"),
         }
     }
-}
-
-/// The parts of a path, without what does not count.
-fn parts(path: &str) -> Vec<String> {
-    path.split('/').filter(|part| !matches!(*part, "" | ".")).map(str::to_owned).collect()
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use portolan_model::{Code, Finding, Object, Ref, Severity};
 use serde_json::Value;
 
 use super::super::database_compat;
-use super::paths::is_aside;
+use super::paths::{is_aside, parts};
 use super::source::Source;
 use super::uses::Workloads;
 use super::{HopContext, Report};
@@ -49,9 +49,8 @@ struct Pods<'a> {
 impl<'a> Pods<'a> {
     /// What a container can write to: pod volumes and mounts.
     fn mounts(&self, container: Container<'a>) -> Vec<(&'a Value, Mount<'a>)> {
-        let all = container.mounts().zip(container.mounts_as_json());
-        let writing = all.filter(|(_, json)| json.get("readOnly") != Some(&Value::Bool(true)));
-        writing.filter_map(|(mount, _)| Some((volume_of(self.template, mount.volume)?.1, mount))).collect()
+        let writing = container.mounts().filter(|mount| !mount.is_read_only);
+        writing.filter_map(|mount| Some((self.template.volume(mount.volume)?.1, mount))).collect()
     }
 
     /// A volume that is another one at the same path.
@@ -67,7 +66,7 @@ impl<'a> Pods<'a> {
         let successor = same.or_else(|| only().next())?;
         let is_at = |new: &Mount<'_>| new.path.trim_end_matches('/') == mount.path.trim_end_matches('/');
         let there = successor.mounts().find(is_at)?;
-        let (field, will) = match volume_of(template, there.volume) {
+        let (field, will) = match template.volume(there.volume) {
             Some((at, volume)) => {
                 let will = Source::of(volume).map(|will| (will.pointer(), will.below(there.sub_path)));
                 if will.as_ref().is_some_and(|(_, will)| *will == was) {
@@ -155,18 +154,15 @@ impl<'a> Pods<'a> {
         let mounts: Vec<Mount<'a>> = container.mounts().collect();
         list(container.json, "env").iter().find_map(|env| {
             let (name, path) = (env.get("name")?.as_str()?, env.get("value")?.as_str()?);
-            let above = mounts.iter().filter(|mount| is_below(path, mount.path));
-            let mount = above.max_by_key(|mount| mount.path.trim_end_matches('/').len()).filter(|_| is_data(name))?;
-            let (_, volume) = volume_of(self.template, mount.volume)?;
+            let path_parts = Some(parts(path)).filter(|_| path.starts_with('/'))?;
+            let above =
+                mounts.iter().filter(|mount| !mount.path.is_empty() && path_parts.starts_with(&parts(mount.path)));
+            let mount = above.max_by_key(|mount| parts(mount.path).len()).filter(|_| is_data(name))?;
+            let (_, volume) = self.template.volume(mount.volume)?;
             volume.get("emptyDir")?;
             Some(format!("{name} is {path}, on the emptyDir {}", mount.volume))
         })
     }
-}
-
-/// A volume of a pod by its name, and where it is among them.
-fn volume_of<'a>(template: PodTemplate<'a>, name: &str) -> Option<(usize, &'a Value)> {
-    template.volumes().enumerate().find(|(_, volume)| volume["name"] == name)
 }
 
 /// Whether nothing at a place of a node is meant to last: devices, sockets, what the kernel shows.
@@ -191,9 +187,4 @@ fn is_data(variable: &str) -> bool {
     let words = variable.split('_').map(str::to_uppercase);
     let is = |word: &str| matches!(word, "DATA" | "PGDATA" | "DATADIR" | "DBPATH");
     !is_aside(&format!("env {variable}")) && words.into_iter().any(|word| is(&word))
-}
-
-fn is_below(path: &str, mount: &str) -> bool {
-    let rest = path.strip_prefix(mount.trim_end_matches('/'));
-    !mount.is_empty() && rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }

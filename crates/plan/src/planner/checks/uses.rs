@@ -175,6 +175,11 @@ impl Workloads {
     }
 }
 
+/// Whether an object's controller makes pods of it, as far as the object says.
+pub(super) fn has_pods(object: &Object) -> bool {
+    PodTemplate::of(object).is_some() && object.at("/spec/replicas").and_then(Value::as_u64) != Some(0)
+}
+
 /// Whether a container's program comes back in another workload.
 type Goes<'a> = dyn Fn(&Use<'a>) -> bool + 'a;
 
