@@ -30,6 +30,6 @@ pub use product::{
     Advice, Database, ExistingSecret, Identity, ImageInArgument, ImageInField, InstallerValues, Minor, Password,
     Product, ProductImages, Refusal, ReleaseName, Repository, Route, Store, Supported, VendorDoc,
 };
-pub use server::{Image, ImagePattern, ServerSpec, image_name};
+pub use server::{Image, ImagePattern, ServerSpec, image_last_part, image_name};
 pub use servers::{DataOpens, DataServer, DataServers};
 pub use transform::{Transform, TransformError};

@@ -72,6 +72,12 @@ pub fn image_name(reference: &str) -> &str {
     name_and_tag(reference).0
 }
 
+/// The last part of an image's name: mirrors change what stands before it.
+#[must_use]
+pub fn image_last_part(reference: &str) -> &str {
+    image_name(reference).rsplit('/').next().unwrap_or_default()
+}
+
 /// An image's tag.
 #[must_use]
 pub(crate) fn image_tag(reference: &str) -> Option<&str> {

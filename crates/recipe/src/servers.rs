@@ -5,7 +5,10 @@ use std::sync::OnceLock;
 
 use serde::Deserialize;
 
-use crate::server::{image_name, image_tag};
+use crate::server::{image_last_part, image_tag};
+
+/// The version of the file's format.
+const FORMAT: u32 = 1;
 
 static TEXT: &str = include_str!("../../../recipes/servers.yaml");
 
@@ -13,8 +16,6 @@ static TEXT: &str = include_str!("../../../recipes/servers.yaml");
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DataServers {
-    /// The version of this format.
-    #[allow(dead_code, reason = "read so that the file names it")]
     format: u32,
     servers: Vec<DataServer>,
     /// Words of settings of any program that say whether its tables are made anew.
@@ -74,8 +75,9 @@ impl DataServers {
     #[must_use]
     pub fn builtin() -> &'static Self {
         static KNOWN: OnceLock<DataServers> = OnceLock::new();
-        KNOWN.get_or_init(|| match serde_saphyr::from_str(TEXT) {
-            Ok(known) => known,
+        KNOWN.get_or_init(|| match serde_saphyr::from_str::<Self>(TEXT) {
+            Ok(known) if known.format == FORMAT => known,
+            Ok(known) => panic!("recipes/servers.yaml: format {}", known.format),
             Err(error) => panic!("recipes/servers.yaml: {error}"),
         })
     }
@@ -103,7 +105,7 @@ impl DataServers {
 impl DataServer {
     /// Which of its layouts of data an image has.
     fn layout(&self, image: &str) -> Option<usize> {
-        let last = image_name(image).rsplit('/').next().unwrap_or_default();
+        let last = image_last_part(image);
         self.images.iter().position(|images| images.iter().any(|name| name == last))
     }
 
@@ -111,7 +113,11 @@ impl DataServer {
     #[must_use]
     pub fn opens(&self, old: &str, new: &str) -> DataOpens {
         if self.layout(old) != self.layout(new) {
-            return DataOpens::No(format!("{} lays its data out in another way than {}", last(new), last(old)));
+            return DataOpens::No(format!(
+                "{} lays its data out in another way than {}",
+                image_last_part(new),
+                image_last_part(old)
+            ));
         }
         if image_tag(old).is_some() && old.rsplit(':').next() == new.rsplit(':').next() {
             return DataOpens::Yes;
@@ -160,10 +166,6 @@ struct Version {
     text: String,
     major: u64,
     rest: Vec<u64>,
-}
-
-fn last(image: &str) -> &str {
-    image_name(image).rsplit('/').next().unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -150,9 +150,28 @@ fn has_suffix(name: &str) -> bool {
     name.rsplit_once('.').is_some_and(|(_, suffix)| SUFFIXES.contains(&suffix))
 }
 
-/// Programs that run the file that they are given.
-const INTERPRETERS: [&str; 12] =
-    ["sh", "bash", "ash", "dash", "zsh", "ksh", "python", "python3", "perl", "ruby", "node", "php"];
+/// Shells.
+const SHELLS: [&str; 6] = ["sh", "bash", "ash", "dash", "zsh", "ksh"];
+
+/// Other programs that run the file that they are given.
+const INTERPRETERS: [&str; 6] = ["python", "python3", "perl", "ruby", "node", "php"];
+
+/// Programs that change files.
+const WRITERS: [&str; 14] =
+    ["rm", "mv", "cp", "dd", "find", "truncate", "shred", "rsync", "tee", "unlink", "install", "sed", "tar", "ln"];
+
+/// Programs that decide what is run, and where.
+const DECIDERS: [&str; 11] = ["busybox", "cd", "pushd", "test", "[", "[[", "case", "eval", ".", "source", "xargs"];
+
+/// Whether a program runs the file that it is given.
+fn is_interpreter(tool: &str) -> bool {
+    is_shell(tool) || INTERPRETERS.contains(&base(tool))
+}
+
+/// Whether a program is no server: it changes files, runs a script or decides what is run.
+fn is_tool(tool: &str) -> bool {
+    is_interpreter(tool) || WRITERS.contains(&base(tool)) || DECIDERS.contains(&base(tool))
+}
 
 /// Whether a script runs a file of this name, by itself or through an interpreter.
 fn runs(script: &str, name: &str) -> bool {
@@ -161,9 +180,7 @@ fn runs(script: &str, name: &str) -> bool {
         let mut words = program(command).into_iter();
         match words.next() {
             Some(tool) if is_it(tool) => true,
-            Some(tool) if INTERPRETERS.contains(&base(tool)) || matches!(tool, "." | "source" | "eval") => {
-                words.any(is_it)
-            }
+            Some(tool) if is_interpreter(tool) || matches!(tool, "." | "source" | "eval") => words.any(is_it),
             _ => false,
         }
     })
@@ -176,7 +193,7 @@ pub(super) fn words(json: &Value) -> String {
 }
 
 fn is_shell(word: &str) -> bool {
-    matches!(base(word), "sh" | "bash" | "ash" | "dash" | "zsh" | "ksh")
+    SHELLS.contains(&base(word))
 }
 
 /// The flags of a shell: `-c`, `-ec`.
@@ -187,17 +204,6 @@ fn is_flags(word: &str) -> bool {
 fn base(word: &str) -> &str {
     word.rsplit('/').next().unwrap_or(word)
 }
-
-/// Programs that are no server: they change files, run a script or decide what is run.
-const TOOLS: [&str; 37] = [
-    "rm", "mv", "cp", "dd", "find", "truncate", "shred", "rsync", "tee", "unlink", "sh", "bash", "ash", "dash", "zsh",
-    "ksh", "python", "python3", "perl", "ruby", "node", "php", "busybox", "install", "cd", "pushd", "test", "[", "[[",
-    "case", "eval", ".", "source", "xargs", "sed", "tar", "ln",
-];
-
-/// Those of them that change files.
-const WRITERS: [&str; 14] =
-    ["rm", "mv", "cp", "dd", "find", "truncate", "shred", "rsync", "tee", "unlink", "install", "sed", "tar", "ln"];
 
 /// Programs that start another one; their own options say nothing of it.
 const STARTERS: [&str; 16] = [
@@ -281,7 +287,7 @@ impl Step {
             return false;
         }
         // A program whose variables get other texts is told something else; what that says of the data is judged elsewhere.
-        let is_of_files = || program(&self.written).first().is_none_or(|tool| TOOLS.contains(&base(tool)));
+        let is_of_files = || program(&self.written).first().is_none_or(|tool| is_tool(tool));
         self.read == other.read || (self.written == other.written && !is_of_files())
     }
 }
@@ -352,7 +358,7 @@ fn is_harmless_change((old, old_env): InShell<'_>, (new, new_env): InShell<'_>) 
     let (was, is) = (programs(&old), programs(&new));
     // The same program with other arguments, or one that the image started by itself: what it is told of the data is judged elsewhere.
     let is_program =
-        |step: &&Step| started(&step.read).is_some_and(|tool| (was == is || was.is_empty()) && !TOOLS.contains(&tool));
+        |step: &&Step| started(&step.read).is_some_and(|tool| (was == is || was.is_empty()) && !is_tool(tool));
     let (old, new) = (old.iter().filter(|step| !is_program(step)), new.iter().filter(|step| !is_program(step)));
     let (old, new): (Vec<_>, Vec<_>) = (old.collect(), new.collect());
     old.len() == new.len() && old.iter().zip(&new).all(|(old, new)| old.is_same(new))

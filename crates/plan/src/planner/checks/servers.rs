@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use portolan_kube_facts::{Container, PodTemplate, claim_mounts, list};
 use portolan_model::{Object, Ref, Volume};
-use portolan_recipe::{DataOpens, DataServers, image_name};
+use portolan_recipe::{DataOpens, DataServers, image_last_part};
 use serde_json::Value;
 
 use super::uses::Workloads;
@@ -16,18 +16,19 @@ pub(super) fn check(context: &HopContext<'_>, workloads: &Workloads, report: &mu
         let (pairs, _) = workloads.pairs(volume);
         let names: BTreeSet<(&Ref, &Ref)> = pairs.iter().map(|pair| (pair.before.name, pair.after.name)).collect();
         for (was, will) in names {
-            let (Some(old), Some(new)) = (workloads.before(was), workloads.after(will)) else { continue };
-            for pair in pairs.iter().filter(|pair| pair.after.name == will) {
-                let place = Place { context, volume, workload: will };
-                place.compare((was, pair.before.container), pair.after.container, &pair.after.field(""), report);
+            // Its image serves init containers too.
+            if context.resolved.databases.iter().any(|database| database.set == *was) {
+                continue;
             }
-            let is_pair = |container: &Container<'_>| {
-                pairs.iter().any(|pair| pair.after.name == will && pair.after.container.name == container.name)
-            };
-            let place = Place { context, volume, workload: will };
+            let (Some(old), Some(new)) = (workloads.before(was), workloads.after(will)) else { continue };
+            let place = Place { volume, workload: will };
+            let its: Vec<_> = pairs.iter().filter(|pair| pair.after.name == will).collect();
+            for pair in &its {
+                place.compare(pair.before.container, pair.after.container, &pair.after.field(""), report);
+            }
             for (before, after, field) in writers(old, new, &volume.claim) {
-                if !is_pair(&after) {
-                    place.compare((was, before), after, &field, report);
+                if !its.iter().any(|pair| pair.after.container.name == after.name) {
+                    place.compare(before, after, &field, report);
                 }
             }
         }
@@ -54,32 +55,23 @@ fn writers<'a>(old: &'a Object, new: &'a Object, claim: &Ref) -> Vec<(Container<
 }
 
 struct Place<'a> {
-    context: &'a HopContext<'a>,
     volume: &'a Volume,
     workload: &'a Ref,
 }
 
 impl Place<'_> {
     /// A container today and the one in its place; `field` is where the latter stands.
-    fn compare(&self, (was, before): (&Ref, Container<'_>), after: Container<'_>, field: &str, report: &mut Report) {
-        // Its image serves init containers too.
-        if self.context.resolved.databases.iter().any(|database| database.set == *was) {
-            return;
-        }
-        let image = |container: Container<'_>| {
-            container.json.get("image").and_then(Value::as_str).unwrap_or_default().to_owned()
-        };
-        let (old, new) = (image(before), image(after));
+    fn compare(&self, before: Container<'_>, after: Container<'_>, field: &str, report: &mut Report) {
+        let (old, new) = (reference(before), reference(after));
         let known = DataServers::builtin();
-        let server = known.of_image(&old);
+        let server = known.of_image(old);
         let mut unknown = |field: String, reason: String, way_out: &str| {
             report.unknown(self.volume, self.workload, &field, (reason, way_out));
         };
-        let last = |image: &str| image_name(image).rsplit('/').next().unwrap_or_default().to_owned();
         if old != new {
             let at = format!("{field}/image");
-            match (server, known.of_image(&new)) {
-                (Some(was), Some(will)) if was.name == will.name => match was.opens(&old, &new) {
+            match (server, known.of_image(new)) {
+                (Some(was), Some(will)) if was.name == will.name => match was.opens(old, new) {
                     DataOpens::Yes => {}
                     DataOpens::No(why) => {
                         unknown(
@@ -94,12 +86,12 @@ impl Place<'_> {
                         "give both images a tag that says the version",
                     ),
                 },
-                _ if last(&old) != last(&new) => unknown(
+                _ if image_last_part(old) != image_last_part(new) => unknown(
                     at,
                     format!(
                         "{} runs on the data in place of {}, and whether it reads it is not known",
-                        last(&new),
-                        last(&old)
+                        image_last_part(new),
+                        image_last_part(old)
                     ),
                     "see that the new program reads the data of the old one",
                 ),
@@ -113,8 +105,8 @@ impl Place<'_> {
             let reason = format!("it is given {flag}, which it is not today and which may throw data away");
             unknown(format!("{field}/{list}"), reason, "see what it does; give the chart the arguments of today");
         }
-        let words = server.map_or_else(Vec::new, |server| server.settings.clone());
-        let words: Vec<&str> = words.iter().chain(&known.settings).map(String::as_str).collect();
+        let words = server.into_iter().flat_map(|server| &server.settings).chain(&known.settings);
+        let words: Vec<&str> = words.map(String::as_str).collect();
         let (had, has) = (settings(before, &words), settings(after, &words));
         let changed = had.symmetric_difference(&has).next();
         if let Some((list, word)) = changed {
@@ -122,6 +114,11 @@ impl Place<'_> {
             unknown(format!("{field}/{list}"), reason, "give the chart the setting of today");
         }
     }
+}
+
+/// A container's image as it is written.
+fn reference(container: Container<'_>) -> &str {
+    container.json.get("image").and_then(Value::as_str).unwrap_or_default()
 }
 
 /// The flags of a container without their values, with the list in which they stand.
