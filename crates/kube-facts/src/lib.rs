@@ -9,6 +9,7 @@ mod claim_resize;
 mod claim_use;
 mod created_pod;
 mod deployment;
+mod environment;
 mod identity;
 mod image;
 mod immutable;
@@ -30,6 +31,7 @@ pub use claim_resize::{ClassKnown, ResizeRefusal, Sizes, class_of, refuses_resiz
 pub use claim_use::{ClaimUse, Claims, Reach, mounts, reach};
 pub use created_pod::created_pod;
 pub use deployment::{Deployment, Rollout, is_for_one_pod};
+pub use environment::{DataObject, EnvEntry, EnvSet};
 pub use identity::{
     FsGroupSupport, HandOver, fs_group, fs_group_support, hand_over, run_as_group, run_as_user, supplemental_groups,
 };

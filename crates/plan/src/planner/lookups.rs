@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use portolan_kube_facts::{Kind, PodTemplate, list};
+use portolan_kube_facts::{EnvEntry, Kind, PodTemplate};
 use portolan_model::{ClusterRead, Code, Field, Finding, Inventory, Object, Overlay, Precondition, Ref, Volume};
 
 use super::planning::HopRendering;
@@ -130,12 +130,8 @@ pub(super) fn of_data_programs(inventory: &Inventory) -> impl Iterator<Item = (R
             let secret = |of: &str| Ref::secret(name.namespace(), of);
             names.extend(template.config_maps_in(container).map(map));
             names.extend(template.secrets_in(container).map(secret));
-            let env = list(container.json, "env").iter().chain(list(container.json, "envFrom"));
-            for from in env {
-                let text = |pointers: [&str; 2]| pointers.into_iter().find_map(|at| from.pointer(at)?.as_str());
-                names.extend(text(["/valueFrom/configMapKeyRef/name", "/configMapRef/name"]).map(map));
-                names.extend(text(["/valueFrom/secretKeyRef/name", "/secretRef/name"]).map(secret));
-            }
+            let from = |entry: EnvEntry<'_>| Some(entry.sets.object()?.of(name.namespace()));
+            names.extend(container.environment().filter_map(from));
         }
     }
     names.into_iter().filter_map(|name| {

@@ -4,9 +4,8 @@
 use std::collections::BTreeMap;
 
 use portolan_inventory::credential;
-use portolan_kube_facts::{Container, PodTemplate, list};
+use portolan_kube_facts::{Container, EnvSet, PodTemplate};
 use portolan_model::{Code, Finding, Manifest, Object, Ref, SecretKey, is_named_anew};
-use serde_json::Value;
 
 use super::super::reach;
 use super::{HopContext, Report};
@@ -134,36 +133,24 @@ impl Variable {
 
 /// The variables of a container; those of whole ConfigMaps and Secrets as far as `find` knows their keys.
 fn variables(container: Container<'_>, name: &Ref, find: &dyn Fn(&Ref) -> Option<Object>) -> Vec<Variable> {
-    let named = |kind: &str, of: &str| Ref::new("", kind, name.namespace(), of);
     let mut all = Vec::new();
-    for (index, from) in list(container.json, "envFrom").iter().enumerate() {
-        let prefix = from.get("prefix").and_then(Value::as_str).unwrap_or_default();
-        for (kind, pointer) in [("ConfigMap", "/configMapRef/name"), ("Secret", "/secretRef/name")] {
-            let Some(object) = from.pointer(pointer).and_then(Value::as_str).map(|of| named(kind, of)) else {
-                continue;
-            };
-            let found = find(&object);
-            for key in found.iter().flat_map(Object::data_keys) {
-                all.push(Variable {
-                    name: format!("{prefix}{key}"),
-                    field: format!("/envFrom/{index}"),
-                    from: Some(SecretKey { secret: object.clone(), key: key.to_owned() }),
-                    text: None,
-                });
-            }
-        }
-    }
-    for (index, env) in list(container.json, "env").iter().enumerate() {
-        let text = |pointer: &str| env.pointer(pointer).and_then(Value::as_str);
-        let Some(variable) = text("/name") else { continue };
-        let of = |kind: &str, at: &str| {
-            let (object, key) = (text(&format!("{at}/name"))?, text(&format!("{at}/key"))?);
-            Some(SecretKey { secret: named(kind, object), key: key.to_owned() })
+    for entry in container.environment() {
+        let from = entry.sets.object().map(|object| object.of(name.namespace()));
+        let at = |key: &str| from.clone().map(|secret| SecretKey { secret, key: key.to_owned() });
+        let mut put = |name: String, from: Option<SecretKey>, text: Option<String>| {
+            all.push(Variable { name, field: entry.field.clone(), from, text });
         };
-        let from = of("ConfigMap", "/valueFrom/configMapKeyRef").or_else(|| of("Secret", "/valueFrom/secretKeyRef"));
-        let field = if from.is_some() { format!("/env/{index}/valueFrom") } else { format!("/env/{index}/value") };
-        let value = text("/value").filter(|value| !value.contains("$(")).map(str::to_owned);
-        all.push(Variable { name: variable.to_owned(), field, from, text: value });
+        match &entry.sets {
+            EnvSet::Keys(prefix, _) => {
+                let found = from.as_ref().and_then(find);
+                found.iter().flat_map(Object::data_keys).for_each(|key| put(format!("{prefix}{key}"), at(key), None));
+            }
+            EnvSet::Key(variable, _, key) => put((*variable).to_owned(), at(key), None),
+            EnvSet::Text(variable, text) => {
+                put((*variable).to_owned(), None, Some((*text).to_owned()).filter(|text| !text.contains("$(")));
+            }
+            EnvSet::Other(variable) => put((*variable).to_owned(), None, None),
+        }
     }
     all
 }

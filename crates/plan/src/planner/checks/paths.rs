@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use portolan_kube_facts::{Container, PodTemplate, list};
+use portolan_kube_facts::{Container, EnvSet, PodTemplate, list};
 use portolan_model::{Object, Ref};
 use serde_json::Value;
 
@@ -127,27 +127,26 @@ impl<'a> ContainerPaths<'a> {
     /// The variables in the order in which they are set; of several of a name the last counts, as for the kubelet.
     fn environment(&self) -> Vec<(String, Text)> {
         let mut all = Vec::new();
-        for (index, from) in list(self.user.container.json, "envFrom").iter().enumerate() {
-            let prefix = from.get("prefix").and_then(Value::as_str).unwrap_or_default();
-            let Some(map) = from.pointer("/configMapRef/name").and_then(Value::as_str) else { continue };
-            let Some(object) = self.object("ConfigMap", map) else { continue };
-            for (key, text) in strings(object.at("/data")) {
-                let text = self.variable(&format!("{prefix}{key}"), text.to_owned(), &format!("/envFrom/{index}"));
-                all.push((format!("{prefix}{key}"), text));
-            }
-        }
-        for (index, env) in list(self.user.container.json, "env").iter().enumerate() {
-            let Some(name) = env.get("name").and_then(Value::as_str) else { continue };
-            let map = env.pointer("/valueFrom/configMapKeyRef").and_then(|from| {
-                let (map, key) = (from.get("name")?.as_str()?, from.get("key")?.as_str()?);
-                Some(self.object("ConfigMap", map)?.at("/data")?.get(key)?.as_str()?.to_owned())
-            });
-            let (text, part) = match (env.get("value").and_then(Value::as_str), map) {
-                (Some(value), _) => (self.expand(value, &all), "/value"),
-                (None, Some(text)) => (text, "/valueFrom"),
-                (None, None) => (downward::text(self.user, env, self.pods), "/valueFrom"),
+        for entry in self.user.container.environment() {
+            let map = entry.sets.object().filter(|object| !object.is_secret());
+            let map = map.and_then(|map| (self.find)(&map.of(self.user.name.namespace())));
+            let (name, text) = match entry.sets {
+                EnvSet::Keys(prefix, _) => {
+                    for (key, text) in strings(map.as_ref().and_then(|map| map.at("/data"))) {
+                        let name = format!("{prefix}{key}");
+                        let text = self.variable(&name, text.to_owned(), &entry.field);
+                        all.push((name, text));
+                    }
+                    continue;
+                }
+                EnvSet::Text(name, text) => (name, Some(self.expand(text, &all))),
+                EnvSet::Key(name, _, key) => {
+                    (name, map.and_then(|map| Some(map.at("/data")?.get(key)?.as_str()?.to_owned())))
+                }
+                EnvSet::Other(name) => (name, None),
             };
-            all.push((name.to_owned(), self.variable(name, text, &format!("/env/{index}{part}"))));
+            let text = text.unwrap_or_else(|| downward::text(self.user, entry.json, self.pods));
+            all.push((name.to_owned(), self.variable(name, text, &entry.field)));
         }
         all
     }

@@ -3,9 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use portolan_helm_compat::{hooks, redact};
-use portolan_kube_facts::list;
+use portolan_kube_facts::EnvSet;
 use portolan_model::{Code, Finding, Object, Ref, SecretKey};
-use serde_json::Value;
 
 use super::downward::Pods;
 use super::paths::ContainerPaths;
@@ -79,29 +78,27 @@ fn of_pair(
 
 /// What a container gets: variables out of keys, variables out of whole Secrets, and files.
 fn texts(user: &Use<'_>, keys: &dyn Fn(&Ref) -> Vec<String>, read: &dyn Fn(&SecretKey) -> Option<String>) -> Texts {
-    let secret = |name: &str| Ref::secret(user.name.namespace(), name);
     let mut all = Texts::new();
-    let mut take = |what: String, name: &str, key: &str| {
-        let key = SecretKey { secret: secret(name), key: key.to_owned() };
+    let mut take = |what: String, secret: &Ref, key: &str| {
+        let key = SecretKey { secret: secret.clone(), key: key.to_owned() };
         if let Some(text) = read(&key) {
             all.insert(what, (key, text));
         }
     };
-    for from in list(user.container.json, "envFrom") {
-        let Some(name) = from.pointer("/secretRef/name").and_then(Value::as_str) else { continue };
-        let prefix = from.get("prefix").and_then(Value::as_str).unwrap_or_default();
-        keys(&secret(name)).iter().for_each(|key| take(format!("variable {prefix}{key}"), name, key));
-    }
-    for env in list(user.container.json, "env") {
-        let text = |pointer: &str| env.pointer(pointer).and_then(Value::as_str);
-        if let (Some(variable), Some(name), Some(key)) =
-            (text("/name"), text("/valueFrom/secretKeyRef/name"), text("/valueFrom/secretKeyRef/key"))
-        {
-            take(format!("variable {variable}"), name, key);
+    for entry in user.container.environment() {
+        let Some(object) = entry.sets.object().filter(|object| object.is_secret()) else { continue };
+        let secret = object.of(user.name.namespace());
+        match entry.sets {
+            EnvSet::Keys(prefix, _) => {
+                keys(&secret).iter().for_each(|key| take(format!("variable {prefix}{key}"), &secret, key));
+            }
+            EnvSet::Key(variable, _, key) => take(format!("variable {variable}"), &secret, key),
+            EnvSet::Text(..) | EnvSet::Other(_) => {}
         }
     }
     for name in user.template.secrets_in(user.container) {
-        keys(&secret(name)).iter().for_each(|key| take(format!("file {key}"), name, key));
+        let secret = Ref::secret(user.name.namespace(), name);
+        keys(&secret).iter().for_each(|key| take(format!("file {key}"), &secret, key));
     }
     all
 }
