@@ -22,6 +22,21 @@ pub(crate) fn pod() -> Ref {
     Ref::pod(NS, "db-0")
 }
 
+/// A Deployment beside or in the place of the set.
+pub(crate) fn store() -> Ref {
+    Ref::new("apps", "Deployment", NS, "store")
+}
+
+/// Its ReplicaSet.
+pub(crate) fn replica_set() -> Ref {
+    Ref::new("apps", "ReplicaSet", NS, "store-5d4f8c")
+}
+
+/// A pod of that.
+pub(crate) fn replica() -> Ref {
+    Ref::pod(NS, "store-5d4f8c-x7k2p")
+}
+
 /// A CustomResourceDefinition.
 pub(crate) fn crd() -> Ref {
     Ref::new("apiextensions.k8s.io", "CustomResourceDefinition", "", "clusters.db.example.com")

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::test_world::{NS, claim, cluster, crd, edit, namespace, owner, pod, set, world};
+use crate::test_world::{
+    NS, claim, cluster, crd, edit, namespace, owner, pod, replica, replica_set, set, store, world,
+};
 use crate::world::KnownDatabase;
 
 /// A rule on one object of [`world`], whose volume has policy Delete.
@@ -85,18 +87,6 @@ fn released(world: &mut World) {
 
 fn put_deployment(world: &mut World) {
     world.put(&deployment(), json!({"spec": {"replicas": 1, "template": {"spec": {"containers": []}}}, "status": {}}));
-}
-
-fn store() -> Ref {
-    Ref::new("apps", "Deployment", NS, "store")
-}
-
-fn replica_set() -> Ref {
-    Ref::new("apps", "ReplicaSet", NS, "store-5d4f8c")
-}
-
-fn replica() -> Ref {
-    Ref::pod(NS, "store-5d4f8c-x7k2p")
 }
 
 /// A Deployment with strategy Recreate whose pod mounts the PVC too; its ReplicaSet wants so many pods.

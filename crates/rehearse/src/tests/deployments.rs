@@ -9,18 +9,7 @@ use super::unknown::{helm, live};
 use super::*;
 use crate::rules::fire;
 use crate::serve::readiness;
-
-fn store() -> Ref {
-    Ref::new("apps", "Deployment", NS, "store")
-}
-
-fn replica_set() -> Ref {
-    Ref::new("apps", "ReplicaSet", NS, "store-5d4f8c")
-}
-
-fn replica() -> Ref {
-    Ref::pod(NS, "store-5d4f8c-x7k2p")
-}
+use crate::test_world::{replica, replica_set, store};
 
 fn rolling(surge: u32, unavailable: u32) -> Value {
     json!({"type": "RollingUpdate", "rollingUpdate": {"maxSurge": surge, "maxUnavailable": unavailable}})
