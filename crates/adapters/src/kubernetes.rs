@@ -7,23 +7,26 @@ mod config;
 mod error;
 mod kinds;
 mod read;
+mod reader;
 mod rights;
 mod wait;
 mod write;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use portolan_model::{Finding, Requests};
 
 pub use error::explain;
-pub(crate) use kinds::{Kind, kinds};
+pub(crate) use kinds::{Kind, kinds, kinds_of};
 pub use portolan_helm_compat::precheck::{KnownObjects, PlannedWrites};
+pub(crate) use reader::HttpReply;
 
 /// A client of one API server, as one user.
 pub struct Client {
     /// Retries what the server turns away for the moment.
-    reader: kube::Client,
+    reader: Arc<reader::Reader>,
     /// Never retries: a write that may have happened is looked at before it is sent again.
     writer: kube::Client,
     server: String,
@@ -31,7 +34,6 @@ pub struct Client {
     context: String,
     kubeconfig: Option<PathBuf>,
     kinds: kinds::Kinds,
-    reads: AtomicU32,
     writes: AtomicU32,
 }
 
@@ -56,13 +58,12 @@ impl Client {
         writing.default_retry = false;
         let make = |config| kube::Client::try_from(config).map_err(|error| explain(&error, &server));
         Ok(Self {
-            reader: make(reading)?,
+            reader: Arc::new(reader::Reader::new(make(reading)?)),
             writer: make(writing)?,
             user: found.user,
             context: found.context,
             kubeconfig: kubeconfig.map(Path::to_owned),
             kinds: kinds::Kinds::default(),
-            reads: AtomicU32::new(0),
             writes: AtomicU32::new(0),
             server,
         })
@@ -95,7 +96,12 @@ impl Client {
     /// How many requests were sent.
     #[must_use]
     pub fn requests(&self) -> Requests {
-        Requests { reads: self.reads.load(Ordering::Relaxed), writes: self.writes.load(Ordering::Relaxed) }
+        Requests { reads: self.reader.reads.load(Ordering::Relaxed), writes: self.writes.load(Ordering::Relaxed) }
+    }
+
+    /// What reads for others.
+    pub(crate) fn reader(&self) -> Arc<reader::Reader> {
+        self.reader.clone()
     }
 
     /// The client for what kube does itself, such as port-forwarding: without retries.

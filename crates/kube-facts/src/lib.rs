@@ -43,7 +43,7 @@ pub use ownership::{
     reach_by_owners,
 };
 pub use pod_template::{Container, ContainerKind, Mount, PodTemplate, claim_of, list};
-pub use rbac::{Grant, Rule, binds_accounts_of, grants};
+pub use rbac::{Grant, Rule, binds_accounts_of, grants, is_given_to_all};
 pub use readiness::{is_paused, is_ready, pod_state, readiness, readiness_of, restarts_lately};
 pub use references::{Reference, references};
 pub use resource_policy::{KEEP, RESOURCE_POLICY, RESOURCE_POLICY_POINTER, is_kept};

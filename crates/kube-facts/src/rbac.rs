@@ -47,6 +47,19 @@ impl Rule<'_> {
     }
 }
 
+/// Whether a ClusterRole is one that the API server gives to every account itself and that changes nothing (Kubernetes 1.34,
+/// `plugin/pkg/auth/authorizer/rbac/bootstrappolicy/policy.go`).
+#[must_use]
+pub fn is_given_to_all(role: &str) -> bool {
+    matches!(
+        role,
+        "system:basic-user"
+            | "system:discovery"
+            | "system:public-info-viewer"
+            | "system:service-account-issuer-discovery"
+    )
+}
+
 /// What the bindings among the objects give a ServiceAccount.
 pub fn grants<'a>(account: &Ref, objects: &[&'a Object]) -> Vec<Grant<'a>> {
     let mut all = Vec::new();

@@ -5,8 +5,6 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use http::{HeaderValue, Request, header};
-use http_body_util::BodyExt;
 use portolan_helm_compat::{clock, values};
 use portolan_model::{
     Code, Coverage, Finding, HelmClient, Inventory, Overlay, Ref, RenderJob, Rendered, Rendering, Scope,
@@ -16,7 +14,7 @@ use serde_json::{Value, json};
 use super::Home;
 use super::proxy::Proxy;
 use super::simulated::Simulated;
-use super::view::{Answer, IsAbsent, Upstream, View};
+use super::view::{IsAbsent, Upstream, View};
 use crate::kubernetes::Client;
 
 /// How long a rendering may take. The largest charts take seconds.
@@ -60,10 +58,10 @@ impl DryRun {
     }
 
     fn of(client: &Client, is_absent: Box<IsAbsent>) -> Self {
-        let kube = client.raw();
+        let reader = client.reader();
         let ask = move |path: String, accept: String| {
-            let kube = kube.clone();
-            Box::pin(async move { forward(&kube, &path, &accept).await }) as _
+            let reader = reader.clone();
+            Box::pin(async move { reader.pass_on(&path, &accept).await.map_err(|error| error.to_string()) }) as _
         };
         Self { upstream: Arc::new(Upstream::new(Box::new(ask), is_absent)) }
     }
@@ -194,18 +192,6 @@ fn not_allowed(message: &str) -> Finding {
 fn later(rendered: Rendered, now: u64) -> Rendered {
     let later = |text: &String| clock::at_another_time(text, now);
     Rendered { manifest: later(&rendered.manifest), hooks: rendered.hooks.iter().map(later).collect(), ..rendered }
-}
-
-/// One GET. The answer comes whole, whatever its status.
-async fn forward(kube: &kube::Client, path: &str, accept: &str) -> Result<Answer, String> {
-    let accept = HeaderValue::from_str(accept).map_err(|error| error.to_string())?;
-    let request = Request::get(path).header(header::ACCEPT, accept).body(kube::client::Body::empty());
-    let response = kube.send(request.map_err(|error| error.to_string())?).await.map_err(|error| error.to_string())?;
-    let (parts, body) = response.into_parts();
-    let content_type = parts.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let content_type = content_type.unwrap_or_default().to_owned();
-    let body = body.collect().await.map_err(|error| error.to_string())?.to_bytes().to_vec();
-    Ok(Answer { status: parts.status, content_type, body })
 }
 
 fn kubeconfig(server: &str) -> Value {

@@ -14,7 +14,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{AbortHandle, JoinSet};
 
 use super::place::{self, Place};
-use super::view::{Answer, View};
+use super::view::View;
+use crate::kubernetes::HttpReply;
 
 /// A running proxy. It stops, with every connection through it, when it is dropped.
 pub(super) struct Proxy {
@@ -79,11 +80,11 @@ async fn serve(stream: TcpStream, prefix: Arc<str>, view: Arc<View>) {
     let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
 }
 
-async fn answer<B>(request: &Request<B>, prefix: &str, view: &View) -> Answer {
+async fn answer<B>(request: &Request<B>, prefix: &str, view: &View) -> HttpReply {
     let uri = request.uri();
     let Some(path) = uri.path().strip_prefix(prefix).filter(|path| path.starts_with('/')) else {
         let message = "this port belongs to a helm that renders";
-        return Answer::failure(StatusCode::FORBIDDEN, "Forbidden", message, &serde_json::json!({}));
+        return HttpReply::failure(StatusCode::FORBIDDEN, "Forbidden", message, &serde_json::json!({}));
     };
     let query = uri.query().unwrap_or_default();
     let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
@@ -97,7 +98,7 @@ async fn answer<B>(request: &Request<B>, prefix: &str, view: &View) -> Answer {
     }
 }
 
-fn response(answer: Answer, is_head: bool) -> Response<Full<Bytes>> {
+fn response(answer: HttpReply, is_head: bool) -> Response<Full<Bytes>> {
     let body = if is_head { Bytes::new() } else { Bytes::from(answer.body) };
     let mut response = Response::new(Full::new(body));
     *response.status_mut() = answer.status;

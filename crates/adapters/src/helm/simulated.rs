@@ -8,8 +8,8 @@ use portolan_model::{Inventory, Object, RenderJob};
 use serde_json::{Value, json};
 
 use super::place::{Place, Resource, parameter, selects};
-use super::view::{Answer, not_found};
-use crate::kubernetes::{Kind, kinds};
+use super::view::not_found;
+use crate::kubernetes::{HttpReply, Kind, kinds};
 
 /// An installation that has no API server.
 pub(super) struct Simulated {
@@ -34,13 +34,13 @@ impl Simulated {
     }
 
     /// Answers a GET of a path with its query.
-    pub(super) fn answer(&self, path_and_query: &str) -> Answer {
+    pub(super) fn answer(&self, path_and_query: &str) -> HttpReply {
         let (path, query) = path_and_query.split_once('?').unwrap_or((path_and_query, ""));
         match Place::of(path) {
             Some(Place::About) => self.about(path),
             Some(Place::Object(resource, name)) => {
                 let found = self.of(&resource).find(|object| object.text("/metadata/name") == name);
-                found.map_or_else(|| not_found(&resource, &name), |object| Answer::json(StatusCode::OK, &object.0))
+                found.map_or_else(|| not_found(&resource, &name), |object| HttpReply::json(StatusCode::OK, &object.0))
             }
             Some(Place::List(resource)) => self.list(&resource, query),
             None => missing(path),
@@ -59,17 +59,17 @@ impl Simulated {
         })
     }
 
-    fn list(&self, resource: &Resource, query: &str) -> Answer {
+    fn list(&self, resource: &Resource, query: &str) -> HttpReply {
         let Some(kind) = self.kind(resource) else { return missing(&resource.plural) };
         let selector = parameter(query, "labelSelector");
         let chosen = self.of(resource).filter(|it| selects(&selector, |key| it.label(key).map(str::to_owned)));
         let items: Vec<&Value> = chosen.map(|object| &*object.0).collect();
         let list = json!({"kind": format!("{}List", kind.name), "apiVersion": kind.api_version, "metadata": {}, "items": items});
-        Answer::json(StatusCode::OK, &list)
+        HttpReply::json(StatusCode::OK, &list)
     }
 
     /// What the server is and has, in the form of before aggregated discovery, which every client of today reads.
-    fn about(&self, path: &str) -> Answer {
+    fn about(&self, path: &str) -> HttpReply {
         let parts: Vec<&str> = path.trim_matches('/').split('/').collect();
         let body = match parts.as_slice() {
             ["version"] => version(&self.version),
@@ -79,7 +79,7 @@ impl Simulated {
             ["apis", group, version] => self.resources(&format!("{group}/{version}")),
             _ => return missing(path),
         };
-        Answer::json(StatusCode::OK, &body)
+        HttpReply::json(StatusCode::OK, &body)
     }
 
     fn groups(&self) -> Value {
@@ -118,9 +118,9 @@ fn version(text: &str) -> Value {
     json!({"major": number(), "minor": number(), "gitVersion": text})
 }
 
-fn missing(what: &str) -> Answer {
+fn missing(what: &str) -> HttpReply {
     let message = format!("a simulated installation has no {what}");
-    Answer::failure(StatusCode::NOT_FOUND, "NotFound", &message, &json!({}))
+    HttpReply::failure(StatusCode::NOT_FOUND, "NotFound", &message, &json!({}))
 }
 
 #[cfg(test)]

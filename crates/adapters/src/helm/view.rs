@@ -11,36 +11,10 @@ use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
 use super::place::{Place, Resource, parameter, selects};
-
-/// An answer, whole.
-#[derive(Clone, Debug)]
-pub(super) struct Answer {
-    pub(super) status: StatusCode,
-    pub(super) content_type: String,
-    pub(super) body: Vec<u8>,
-}
-
-impl Answer {
-    pub(super) fn json(status: StatusCode, body: &Value) -> Self {
-        Self { status, content_type: "application/json".into(), body: body.to_string().into_bytes() }
-    }
-
-    /// A failure in the words of an API server.
-    pub(super) fn failure(status: StatusCode, reason: &str, message: &str, details: &Value) -> Self {
-        let body = json!({
-            "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
-            "message": message, "reason": reason, "details": details, "code": status.as_u16(),
-        });
-        Self::json(status, &body)
-    }
-
-    fn value(&self) -> Value {
-        serde_json::from_slice(&self.body).unwrap_or_default()
-    }
-}
+use crate::kubernetes::{HttpReply, kinds_of};
 
 /// Who answers what the overlay does not: a path with its query, and what is accepted.
-pub(super) type AskServer = dyn Fn(String, String) -> BoxFuture<'static, Result<Answer, String>> + Send + Sync;
+pub(super) type AskServer = dyn Fn(String, String) -> BoxFuture<'static, Result<HttpReply, String>> + Send + Sync;
 
 /// What is asked: a path with its query, and what is accepted.
 type Asked = (String, String);
@@ -52,7 +26,7 @@ pub(super) type IsAbsent = dyn Fn(&Ref) -> bool + Send + Sync;
 pub(super) struct Upstream {
     ask: Box<AskServer>,
     is_absent: Box<IsAbsent>,
-    answers: Mutex<HashMap<Asked, Arc<OnceCell<Answer>>>>,
+    answers: Mutex<HashMap<Asked, Arc<OnceCell<HttpReply>>>>,
     /// Kinds by group and plural, as discovery told them.
     kinds: Mutex<BTreeMap<(String, String), String>>,
     /// What the server did not allow, in its words.
@@ -78,7 +52,7 @@ impl Upstream {
         }
     }
 
-    async fn get(&self, path: String, accept: &str) -> Answer {
+    async fn get(&self, path: String, accept: &str) -> HttpReply {
         let key = (path, accept.to_owned());
         let cell = lock(&self.answers).entry(key.clone()).or_default().clone();
         let asked = cell.get_or_try_init(|| (self.ask)(key.0.clone(), key.1.clone())).await;
@@ -94,7 +68,7 @@ impl Upstream {
                 answer.clone()
             }
             Err(error) => {
-                let answer = Answer::failure(StatusCode::BAD_GATEWAY, "InternalError", &error, &json!({}));
+                let answer = HttpReply::failure(StatusCode::BAD_GATEWAY, "InternalError", &error, &json!({}));
                 lock(&self.failed).get_or_insert(error);
                 answer
             }
@@ -112,11 +86,12 @@ impl Upstream {
     }
 
     /// Remembers the kinds that an answer about the server names.
-    fn learn(&self, answer: &Answer) {
+    fn learn(&self, answer: &HttpReply) {
         if answer.status == StatusCode::OK && answer.content_type.contains("json") {
             let mut kinds = lock(&self.kinds);
-            for (group, plural, kind) in discovered(&answer.value()) {
-                kinds.insert((group, plural), kind);
+            for kind in kinds_of(&answer.value()) {
+                let key = (kind.group().to_owned(), kind.plural);
+                kinds.insert(key, kind.name);
             }
         }
     }
@@ -125,32 +100,6 @@ impl Upstream {
         let key = (resource.group().to_owned(), resource.plural.clone());
         let learnt = lock(&self.kinds).get(&key).cloned();
         learnt.or_else(|| portolan_kube_facts::kind_of_plural(resource.group(), &resource.plural).map(str::to_owned))
-    }
-}
-
-/// Group, plural and kind of each resource in a discovery document, of all groups (`APIGroupDiscoveryList`) or of one version of
-/// one (`APIResourceList`).
-fn discovered(document: &Value) -> Vec<(String, String, String)> {
-    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
-    match document["kind"].as_str() {
-        Some("APIGroupDiscoveryList") => list(&document["items"])
-            .iter()
-            .flat_map(|group| {
-                let name = text(&group["metadata"]["name"]);
-                let versions = list(&group["versions"]);
-                let resources = versions.into_iter().flat_map(|version| list(&version["resources"]));
-                resources.map(move |it| (name.clone(), text(&it["resource"]), text(&it["responseKind"]["kind"])))
-            })
-            .collect(),
-        Some("APIResourceList") => {
-            let version = text(&document["groupVersion"]);
-            let group = version.rsplit_once('/').map_or("", |(group, _)| group);
-            let resources = list(&document["resources"]).into_iter();
-            let whole = resources.filter(|it| !text(&it["name"]).contains('/'));
-            whole.map(|it| (group.to_owned(), text(&it["name"]), text(&it["kind"]))).collect()
-        }
-        _ => Vec::new(),
     }
 }
 
@@ -178,14 +127,14 @@ impl View {
     }
 
     /// Refuses a request.
-    pub(super) fn refuse(&self, what: &str) -> Answer {
+    pub(super) fn refuse(&self, what: &str) -> HttpReply {
         lock(&self.refused).push(what.to_owned());
         let message = format!("read-only view: {what} is refused");
-        Answer::failure(StatusCode::FORBIDDEN, "Forbidden", &message, &json!({}))
+        HttpReply::failure(StatusCode::FORBIDDEN, "Forbidden", &message, &json!({}))
     }
 
     /// Answers a GET.
-    pub(super) async fn get(&self, place: Place, path: &str, query: &str, accept: &str) -> Answer {
+    pub(super) async fn get(&self, place: Place, path: &str, query: &str, accept: &str) -> HttpReply {
         let whole = if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") };
         match place {
             Place::About => {
@@ -198,12 +147,12 @@ impl View {
         }
     }
 
-    async fn object(&self, resource: &Resource, name: &str, path: String) -> Answer {
+    async fn object(&self, resource: &Resource, name: &str, path: String) -> HttpReply {
         let kind = self.upstream.kind(resource);
         if let Some(target) = kind.as_deref().map(|kind| resource.object(kind, name)) {
             if let Some(shown) = self.overlay.shown.get(&target) {
                 self.saw(ClusterRead::Object(target, Some(shown.clone())));
-                return Answer::json(StatusCode::OK, &shown.0);
+                return HttpReply::json(StatusCode::OK, &shown.0);
             }
             if self.overlay.hidden.contains(&target) || (self.upstream.is_absent)(&target) {
                 self.saw(ClusterRead::Object(target, None));
@@ -226,7 +175,7 @@ impl View {
         answer
     }
 
-    async fn list(&self, resource: &Resource, query: &str, path: String) -> Answer {
+    async fn list(&self, resource: &Resource, query: &str, path: String) -> HttpReply {
         let answer = self.upstream.get(path, "application/json").await;
         let mut body = answer.value();
         let Some(kind) = self
@@ -266,7 +215,7 @@ impl View {
         if !selector.split(',').any(|one| one == "owner=helm") {
             self.saw(ClusterRead::List { group, kind, namespace, selector, items: seen });
         }
-        if changed { Answer::json(StatusCode::OK, &body) } else { answer }
+        if changed { HttpReply::json(StatusCode::OK, &body) } else { answer }
     }
 
     fn saw(&self, read: ClusterRead) {
@@ -287,9 +236,9 @@ fn whole(item: &Value, resource: &Resource, kind: &str) -> Value {
     item
 }
 
-pub(super) fn not_found(resource: &Resource, name: &str) -> Answer {
+pub(super) fn not_found(resource: &Resource, name: &str) -> HttpReply {
     let group = resource.group();
     let kind = if group.is_empty() { resource.plural.clone() } else { format!("{}.{group}", resource.plural) };
     let details = json!({"name": name, "group": group, "kind": resource.plural});
-    Answer::failure(StatusCode::NOT_FOUND, "NotFound", &format!("{kind} \"{name}\" not found"), &details)
+    HttpReply::failure(StatusCode::NOT_FOUND, "NotFound", &format!("{kind} \"{name}\" not found"), &details)
 }

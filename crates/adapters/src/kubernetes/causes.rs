@@ -106,7 +106,7 @@ impl Client {
         let Ok(Some(endpoint)) = self.endpoint("", "Event").await else { return Vec::new() };
         let selector = encode("type=Warning");
         let path = format!("{}?fieldSelector={selector}&limit={EVENTS}", endpoint.list(namespace));
-        let list = self.fetch(&path).await.unwrap_or_default();
+        let list = self.reader.fetch(&path).await.unwrap_or_default();
         let items = list.get("items").and_then(Value::as_array).cloned().unwrap_or_default();
         items.into_iter().map(Object::new).collect()
     }

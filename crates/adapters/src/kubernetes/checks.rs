@@ -66,8 +66,8 @@ impl Client {
             Ok(request) => request,
             Err(error) => return CheckAnswer::NoAnswer(error.to_string()),
         };
-        self.reads.fetch_add(1, Ordering::Relaxed);
-        let answer = self.reader.request::<Value>(request);
+        self.reader.reads.fetch_add(1, Ordering::Relaxed);
+        let answer = self.reader.kube.request::<Value>(request);
         match tokio::time::timeout(Duration::from_secs(LIMIT), answer).await {
             Ok(Ok(_)) => CheckAnswer::Accepted,
             Ok(Err(error)) => refused(&error),

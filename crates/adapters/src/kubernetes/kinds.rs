@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::Client;
 use super::error::status;
@@ -80,6 +80,19 @@ pub(crate) struct Kind {
     pub(crate) is_namespaced: bool,
 }
 
+impl Kind {
+    /// Its group; empty for Kubernetes' first.
+    pub(crate) fn group(&self) -> &str {
+        group_of(&self.api_version)
+    }
+}
+
+impl From<Kind> for Endpoint {
+    fn from(kind: Kind) -> Self {
+        Self { kind: kind.name, api_version: kind.api_version, plural: kind.plural, namespaced: kind.is_namespaced }
+    }
+}
+
 /// The kinds of a server that cannot be asked: those that every Kubernetes has, and what is known of this one, as helm calls it
 /// (`route.openshift.io/v1/Route`). A plural that is not usual is guessed, and whether a kind is namespaced is said by the caller.
 pub(crate) fn kinds(api_versions: &[String], is_namespaced: &dyn Fn(&str) -> bool) -> Vec<Kind> {
@@ -99,7 +112,7 @@ pub(crate) fn kinds(api_versions: &[String], is_namespaced: &dyn Fn(&str) -> boo
         {
             continue;
         }
-        let group = api_version.rsplit_once('/').map_or("", |(group, _)| group);
+        let group = group_of(api_version);
         let usual = well_known(group, name);
         all.push(Kind {
             name: name.to_owned(),
@@ -111,14 +124,23 @@ pub(crate) fn kinds(api_versions: &[String], is_namespaced: &dyn Fn(&str) -> boo
     all
 }
 
+fn list(value: &Value) -> &[Value] {
+    value.as_array().map_or(&[], Vec::as_slice)
+}
+
+/// `apps` of `apps/v1`; empty for `v1`.
+fn group_of(api_version: &str) -> &str {
+    api_version.rsplit_once('/').map_or("", |(group, _)| group)
+}
+
 fn join(group: &str, version: &str) -> String {
     if group.is_empty() { version.into() } else { format!("{group}/{version}") }
 }
 
-/// What the server said of kinds that are not in the table.
+/// Kinds that are not in the table and that the server has. What it does not have, a chart may bring it during a run.
 #[derive(Default)]
 pub(super) struct Kinds {
-    asked: Mutex<BTreeMap<(String, String), Option<Endpoint>>>,
+    found: Mutex<BTreeMap<(String, String), Endpoint>>,
 }
 
 impl Client {
@@ -128,65 +150,99 @@ impl Client {
             return Ok(Some(endpoint));
         }
         let key = (group.to_owned(), kind.to_owned());
-        let known = |map: &BTreeMap<_, Option<Endpoint>>| map.get(&key).cloned();
-        if let Some(known) = self.kinds.asked.lock().ok().and_then(|map| known(&map)) {
-            return Ok(known);
+        if let Some(known) = self.kinds.found.lock().ok().and_then(|map| map.get(&key).cloned()) {
+            return Ok(Some(known));
         }
         let found = self.discover(group, kind).await?;
-        if let Ok(mut map) = self.kinds.asked.lock() {
+        if let (Some(found), Ok(mut map)) = (&found, self.kinds.found.lock()) {
             map.insert(key, found.clone());
         }
         Ok(found)
     }
 
     async fn discover(&self, group: &str, kind: &str) -> Result<Option<Endpoint>, kube::Error> {
-        let versions = if group.is_empty() {
-            vec!["v1".to_owned()]
-        } else {
-            match self.fetch(&format!("/apis/{}", encode(group))).await {
-                Ok(answer) => versions(&answer),
-                Err(error) if status(&error).is_some_and(|status| status.code == 404) => {
-                    return Ok(None);
-                }
-                Err(error) => return Err(error),
-            }
+        let find = |document: &Value| {
+            let of_kind = |it: &Kind| it.name == kind && it.group() == group && !it.plural.contains('/');
+            kinds_of(document).into_iter().find(of_kind).map(Endpoint::from)
         };
-        let root = if group.is_empty() { "api" } else { "apis" };
-        for version in versions {
-            let api_version = join(group, &version);
-            let answer = self.fetch(&format!("/{root}/{api_version}")).await?;
-            let found = resource(&answer, kind);
-            if let Some((plural, namespaced)) = found {
-                return Ok(Some(Endpoint { kind: kind.into(), api_version, plural, namespaced }));
+        if group.is_empty() {
+            return Ok(find(&self.reader.about("/api/v1").await?));
+        }
+        if let Some(found) = find(&self.reader.about("/apis").await?) {
+            return Ok(Some(found));
+        }
+        // Not there when the server was asked, or its group's own server was down, or the server answers with groups alone.
+        let group = match self.reader.fetch(&format!("/apis/{}", encode(group))).await {
+            Ok(group) => json!({ "groups": [group] }),
+            Err(error) if status(&error).is_some_and(|status| status.code == 404) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        for version in group_versions(&group) {
+            if let Some(found) = find(&self.reader.fetch(&format!("/apis/{version}")).await?) {
+                return Ok(Some(found));
             }
         }
         Ok(None)
     }
 }
 
-/// A group's versions, the preferred one first.
-fn versions(group: &Value) -> Vec<String> {
-    let text = |value: &Value| value.as_str().map(str::to_owned);
-    let mut versions: Vec<String> = group.pointer("/preferredVersion/version").and_then(text).into_iter().collect();
-    for version in group["versions"].as_array().into_iter().flatten() {
-        if let Some(version) = text(&version["version"])
-            && !versions.contains(&version)
-        {
-            versions.push(version);
-        }
-    }
-    versions
+/// Whether an answer about groups holds their kinds too.
+pub(super) fn is_aggregated(about: &Value) -> bool {
+    about["kind"] == "APIGroupDiscoveryList"
 }
 
-fn resource(answer: &Value, kind: &str) -> Option<(String, bool)> {
-    answer["resources"].as_array()?.iter().find_map(|resource| {
-        let plural = resource["name"].as_str()?;
-        // `pods/status` is a part of a kind, not the kind.
-        (resource["kind"] == kind && !plural.contains('/')).then(|| {
-            let namespaced = resource["namespaced"].as_bool().unwrap_or_default();
-            (plural.to_owned(), namespaced)
-        })
-    })
+/// The versions of all groups (`apps/v1`), of each group the preferred one first, out of an `APIGroupDiscoveryList` or an
+/// `APIGroupList`.
+pub(super) fn group_versions(about: &Value) -> Vec<String> {
+    let mut all = Vec::new();
+    let (groups, name) = if is_aggregated(about) { ("items", "/metadata/name") } else { ("groups", "/name") };
+    for group in about[groups].as_array().into_iter().flatten() {
+        let name = group.pointer(name).and_then(Value::as_str).unwrap_or_default();
+        let versions = group["versions"].as_array().into_iter().flatten();
+        let preferred = group.pointer("/preferredVersion/version");
+        for version in preferred.into_iter().chain(versions.map(|version| &version["version"])) {
+            let version = format!("{name}/{}", version.as_str().unwrap_or_default());
+            if !all.contains(&version) {
+                all.push(version);
+            }
+        }
+    }
+    all
+}
+
+/// The kinds that a discovery document names, parts of kinds (`pods/status`) among them: of all groups (`APIGroupDiscoveryList`),
+/// those whose own server is down left out, or of one version of one (`APIResourceList`).
+pub(crate) fn kinds_of(document: &Value) -> Vec<Kind> {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    if document["kind"] == "APIResourceList" {
+        let api_version = text(&document["groupVersion"]);
+        let kind = |it: &Value| Kind {
+            name: text(&it["kind"]),
+            api_version: api_version.clone(),
+            plural: text(&it["name"]),
+            is_namespaced: it["namespaced"].as_bool().unwrap_or_default(),
+        };
+        return list(&document["resources"]).iter().map(kind).collect();
+    }
+    let mut all = Vec::new();
+    for group in list(&document["items"]) {
+        for version in list(&group["versions"]).iter().filter(|version| version["freshness"] != "Stale") {
+            let api_version = join(&text(&group["metadata"]["name"]), &text(&version["version"]));
+            for resource in list(&version["resources"]) {
+                let kind = |it: &Value, plural: String| Kind {
+                    name: text(&it["responseKind"]["kind"]),
+                    api_version: api_version.clone(),
+                    plural,
+                    is_namespaced: resource["scope"] == "Namespaced",
+                };
+                let plural = text(&resource["resource"]);
+                let parts = list(&resource["subresources"]).iter();
+                all.extend(parts.map(|part| kind(part, format!("{plural}/{}", text(&part["subresource"])))));
+                all.push(kind(resource, plural.clone()));
+            }
+        }
+    }
+    all
 }
 
 #[cfg(test)]
@@ -217,12 +273,32 @@ mod tests {
         assert_eq!(encode("a b/c"), "a%20b%2Fc");
     }
 
+    fn shown(kinds: &[Kind]) -> Vec<String> {
+        kinds
+            .iter()
+            .map(|kind| format!("{} {} {} {}", kind.api_version, kind.plural, kind.name, kind.is_namespaced))
+            .collect()
+    }
+
     #[test]
-    fn the_preferred_version_is_asked_first() {
-        let group = serde_json::json!({
-            "versions": [{ "version": "v1beta1" }, { "version": "v1" }],
-            "preferredVersion": { "version": "v1" },
-        });
-        assert_eq!(versions(&group), ["v1", "v1beta1"]);
+    fn what_a_server_has_is_read_in_both_forms() {
+        let goose = json!({"resource": "geese", "scope": "Namespaced", "responseKind": {"group": "x.example", "kind": "Goose"},
+            "subresources": [{"subresource": "scale", "responseKind": {"kind": "Scale"}}]});
+        let aggregated = json!({"kind": "APIGroupDiscoveryList", "items": [
+            {"metadata": {"name": "x.example"}, "versions": [
+                {"version": "v2", "freshness": "Current", "resources": [goose]}, {"version": "v1", "resources": []}]},
+            {"metadata": {"name": "down.example"}, "versions": [{"version": "v1", "freshness": "Stale", "resources": [goose]}]},
+        ]});
+        assert_eq!(group_versions(&aggregated), ["x.example/v2", "x.example/v1", "down.example/v1"]);
+        // The kinds of a server that is down are not known.
+        let kinds = shown(&kinds_of(&aggregated));
+        assert_eq!(kinds, ["x.example/v2 geese/scale Scale true", "x.example/v2 geese Goose true"]);
+        let groups = json!({"kind": "APIGroupList", "groups": [
+            {"name": "x.example", "versions": [{"version": "v1beta1"}, {"version": "v1"}], "preferredVersion": {"version": "v1"}},
+        ]});
+        assert_eq!(group_versions(&groups), ["x.example/v1", "x.example/v1beta1"]);
+        let resources = json!({"kind": "APIResourceList", "groupVersion": "x.example/v1",
+            "resources": [{"name": "geese", "kind": "Goose", "namespaced": true}, {"name": "nests", "kind": "Nest"}]});
+        assert_eq!(shown(&kinds_of(&resources)), ["x.example/v1 geese Goose true", "x.example/v1 nests Nest false"]);
     }
 }

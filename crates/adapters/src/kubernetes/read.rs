@@ -1,20 +1,16 @@
 use std::collections::BTreeMap;
-use std::sync::atomic::Ordering;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use futures::{StreamExt, TryStreamExt, stream};
 use portolan_model::{Answer, Code, Finding, Object, Ref, ReleaseFact, ReleaseId, Seen, SurveyQuery};
 use serde_json::Value;
 
-use super::error::{NOBODY, TOO_LATE, chain, explain, status};
-use super::kinds::{Endpoint, encode};
-use super::{Client, error};
+use super::Client;
+use super::error::{NOBODY, chain, explain, status};
+use super::kinds::{Endpoint, encode, group_versions, is_aggregated, kinds_of};
 
 /// How many requests are under way at once: enough to hide the round trips, few enough not to be throttled.
 const AT_ONCE: usize = 8;
-
-/// Seconds for one read, the waits that the server asks for included.
-const LIMIT: u64 = 60;
 
 /// How many objects a page of a list has.
 const PAGE: usize = 500;
@@ -109,47 +105,31 @@ impl Client {
     /// # Errors
     /// Where the server cannot be reached.
     pub async fn api_versions(&self) -> Result<Vec<String>, Finding> {
-        let groups = self.fetch("/apis").await.map_err(|error| explain(&error, self.server()))?;
-        let mut versions = vec!["v1".to_owned()];
-        for group in groups["groups"].as_array().into_iter().flatten() {
-            for version in group["versions"].as_array().into_iter().flatten() {
-                versions.extend(version["groupVersion"].as_str().map(str::to_owned));
-            }
-        }
-        let foreign: Vec<String> = versions
-            .iter()
-            .filter(|version| {
-                let group = version.split('/').next().unwrap_or_default();
-                group.contains('.') && !group.ends_with(".k8s.io")
-            })
-            .cloned()
-            .collect();
-        let kinds: Vec<Vec<String>> = stream::iter(foreign)
-            .map(|version| async move {
+        let about = self.reader.about("/apis").await.map_err(|error| explain(&error, self.server()))?;
+        let mut versions = group_versions(&about);
+        let foreign: Vec<String> = versions.iter().filter(|version| is_foreign(version)).cloned().collect();
+        let mut kinds = kinds_of(&about);
+        if !is_aggregated(&about) {
+            let lists = stream::iter(&foreign).map(|version| async move {
                 // A group whose own server is down is left out, as helm leaves it out.
-                let answer = self.fetch(&format!("/apis/{version}")).await;
-                let answer = answer.unwrap_or_default();
-                let list = answer["resources"].as_array().cloned().unwrap_or_default();
-                list.iter()
-                    .filter_map(|resource| resource["kind"].as_str())
-                    .map(|kind| format!("{version}/{kind}"))
-                    .collect()
-            })
-            .buffered(AT_ONCE)
-            .collect()
-            .await;
-        versions.extend(kinds.into_iter().flatten());
+                kinds_of(&self.reader.about(&format!("/apis/{version}")).await.unwrap_or_default())
+            });
+            kinds = lists.buffered(AT_ONCE).collect::<Vec<_>>().await.into_iter().flatten().collect();
+        }
+        kinds.retain(|kind| is_foreign(&kind.api_version));
+        versions.push("v1".to_owned());
+        versions.extend(kinds.into_iter().map(|kind| format!("{}/{}", kind.api_version, kind.name)));
         versions.sort();
         versions.dedup();
         Ok(versions)
     }
 
     async fn server_answer(&self) -> Result<Answer, kube::Error> {
-        let (version, groups) = futures::try_join!(self.fetch("/version"), self.fetch("/apis"))?;
-        let groups = groups["groups"].as_array().into_iter().flatten();
+        let (version, about) = futures::try_join!(self.reader.about("/version"), self.reader.about("/apis"))?;
+        let groups = group_versions(&about).into_iter();
         Ok(Answer::Server {
             version: version["gitVersion"].as_str().unwrap_or_default().into(),
-            groups: groups.filter_map(|group| group["name"].as_str().map(str::to_owned)).collect(),
+            groups: groups.filter_map(|version| version.split_once('/').map(|(group, _)| group.to_owned())).collect(),
             now: SystemTime::now().duration_since(UNIX_EPOCH).ok().map(|since| since.as_secs()),
         })
     }
@@ -171,7 +151,7 @@ impl Client {
             return Ok(Answer::NotServed);
         };
         let path = endpoint.one(target.namespace(), target.name());
-        match self.fetch(&path).await {
+        match self.reader.fetch(&path).await {
             Ok(json) => Ok(Answer::Items(vec![Object::new(json)])),
             Err(error) if is_missing(&error) => {
                 // The server names the object that it looked for, if it knows the kind.
@@ -218,7 +198,7 @@ impl Client {
         let mut items = Vec::new();
         let mut path = base.clone();
         loop {
-            let mut page = self.fetch(&path).await?;
+            let mut page = self.reader.fetch(&path).await?;
             if let Value::Array(list) = page["items"].take() {
                 items.extend(list.into_iter().map(|item| whole(item, endpoint)));
             }
@@ -229,29 +209,12 @@ impl Client {
             }
         }
     }
+}
 
-    /// One GET. What the server turns away for the moment the client itself asks again; a connection that
-    /// broke is tried twice more, which a read can bear.
-    pub(super) async fn fetch(&self, path: &str) -> Result<Value, kube::Error> {
-        let mut pauses = [200, 1000].into_iter();
-        loop {
-            self.reads.fetch_add(1, Ordering::Relaxed);
-            let request = http::Request::get(path).body(Vec::new()).map_err(kube::Error::HttpError)?;
-            let reply = self.reader.request::<Value>(request);
-            let error = match tokio::time::timeout(Duration::from_secs(LIMIT), reply).await {
-                Ok(Ok(value)) => return Ok(value),
-                Ok(Err(error)) => error,
-                Err(_) => {
-                    return Err(kube::Error::Service(format!("{TOO_LATE} {LIMIT} s").into()));
-                }
-            };
-            let pause = pauses.next().filter(|_| error::is_broken(&error));
-            match pause {
-                Some(pause) => tokio::time::sleep(Duration::from_millis(pause)).await,
-                None => return Err(error),
-            }
-        }
-    }
+/// Whether a version belongs to a group that is not Kubernetes' own.
+fn is_foreign(version: &str) -> bool {
+    let group = version.split('/').next().unwrap_or_default();
+    group.contains('.') && !group.ends_with(".k8s.io")
 }
 
 fn is_missing(error: &kube::Error) -> bool {

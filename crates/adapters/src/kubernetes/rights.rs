@@ -51,7 +51,7 @@ impl Client {
             .header(http::header::CONTENT_TYPE, "application/json")
             .body(review.to_string().into_bytes());
         let Ok(request) = request else { return Vec::new() };
-        self.reads.fetch_add(1, Ordering::Relaxed);
+        self.reader.reads.fetch_add(1, Ordering::Relaxed);
         let answer = tokio::time::timeout(Duration::from_secs(LIMIT), self.writer.request::<Value>(request)).await;
         let Ok(Ok(review)) = answer else { return Vec::new() };
         review["status"]["resourceRules"].as_array().cloned().unwrap_or_default()
@@ -84,7 +84,7 @@ impl Client {
             .header(http::header::CONTENT_TYPE, "application/json")
             .body(review.to_string().into_bytes())
             .map_err(|error| told(&kube::Error::HttpError(error)))?;
-        self.reads.fetch_add(1, Ordering::Relaxed);
+        self.reader.reads.fetch_add(1, Ordering::Relaxed);
         let answer = self.writer.request::<Value>(request);
         match tokio::time::timeout(Duration::from_secs(LIMIT), answer).await {
             Ok(Ok(review)) => Ok(review["status"]["allowed"] == true),

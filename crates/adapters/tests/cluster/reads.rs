@@ -57,7 +57,15 @@ async fn a_survey_is_answered() {
     assert!(client.requests().reads >= 9);
     assert_eq!(client.requests().writes, 0);
     let versions = client.api_versions().await.expect("versions");
-    assert!(versions.iter().any(|version| version == "apps/v1"));
+    for known in ["v1", "apps/v1", "route.openshift.io/v1", "route.openshift.io/v1/Route"] {
+        assert!(versions.iter().any(|version| version == known), "{known} in {versions:?}");
+    }
+    assert!(!versions.iter().any(|version| version == "apps/v1/Deployment"), "{versions:?}");
+    // What the server is and has, it was asked once.
+    let before = client.requests().reads;
+    assert_eq!(client.api_versions().await.expect("versions"), versions);
+    assert!(matches!(client.answer(&SurveyQuery::Server).await, Ok(Answer::Server { .. })));
+    assert_eq!(client.requests().reads, before);
 }
 
 #[tokio::test]
@@ -115,10 +123,10 @@ async fn a_kind_that_is_not_in_the_table_is_asked_for_once() {
     let made = post(&client, &path, body).await;
     let target = made.name().expect("a name");
     assert_eq!(client.see(&target).await, Seen::There(made.clone()));
-    assert_eq!(client.requests().reads, 3, "group, version, object");
+    assert_eq!(client.requests().reads, 2, "what the server has, object");
     let answer = client.answer(&list(&group, "Oddity", &namespace)).await;
     assert_eq!(answer, Ok(Answer::Items(vec![made])));
-    assert_eq!(client.requests().reads, 4);
+    assert_eq!(client.requests().reads, 3);
     let absent = Ref::new(&group, "Oddity", &namespace, "absent");
     assert_eq!(client.see(&absent).await, Seen::Absent);
 }

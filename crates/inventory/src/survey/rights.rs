@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use portolan_kube_facts::binds_accounts_of;
+use portolan_kube_facts::{binds_accounts_of, is_given_to_all};
 use portolan_model::{Answer, Object, Ref, ReleaseId, SurveyQuery};
 
 use super::questions::namespaces;
@@ -29,7 +29,7 @@ pub(super) fn is_of_others(object: &Object, places: &BTreeSet<String>) -> bool {
     is_binding(object) && !places.iter().any(|place| binds_accounts_of(object, place))
 }
 
-/// The questions for the roles that the bindings name.
+/// The questions for the roles that the bindings name; those that every account has anyway are known.
 pub(super) fn roles(answers: &BTreeMap<SurveyQuery, Answer>, places: &BTreeSet<String>) -> Vec<SurveyQuery> {
     let mut asks = Vec::new();
     for (ask, answer) in answers {
@@ -40,7 +40,9 @@ pub(super) fn roles(answers: &BTreeMap<SurveyQuery, Answer>, places: &BTreeSet<S
         for binding in items.iter().filter(|binding| places.iter().any(|place| binds_accounts_of(binding, place))) {
             let role = (binding.text("/roleRef/kind"), binding.text("/roleRef/name"));
             let namespace = if role.0 == "Role" { binding.text("/metadata/namespace") } else { "" };
-            asks.push(SurveyQuery::Get(Ref::new(GROUP, role.0, namespace, role.1)));
+            if !is_given_to_all(role.1) {
+                asks.push(SurveyQuery::Get(Ref::new(GROUP, role.0, namespace, role.1)));
+            }
         }
     }
     asks

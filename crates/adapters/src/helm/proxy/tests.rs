@@ -14,7 +14,7 @@ fn secret(name: &str, label: &str) -> Value {
 
 /// A server with two Secrets and a kind of its own, and how often it was asked.
 fn upstream(asked: Arc<AtomicUsize>) -> Upstream {
-    let ask = move |path: String, _: String| -> futures::future::BoxFuture<'static, Result<Answer, String>> {
+    let ask = move |path: String, _: String| -> futures::future::BoxFuture<'static, Result<HttpReply, String>> {
         asked.fetch_add(1, Ordering::Relaxed);
         let (path, query) = path.split_once('?').unwrap_or((&path, ""));
         let found = match path {
@@ -34,10 +34,10 @@ fn upstream(asked: Arc<AtomicUsize>) -> Upstream {
         };
         let name = path.rsplit('/').next().unwrap_or_default();
         let answer = match found {
-            Some(json) => Answer::json(StatusCode::OK, &json),
+            Some(json) => HttpReply::json(StatusCode::OK, &json),
             None => {
                 let details = json!({ "name": name });
-                Answer::failure(StatusCode::NOT_FOUND, "NotFound", "not found", &details)
+                HttpReply::failure(StatusCode::NOT_FOUND, "NotFound", "not found", &details)
             }
         };
         Box::pin(async move { Ok(answer) })

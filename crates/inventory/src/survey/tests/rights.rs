@@ -23,6 +23,8 @@ fn with_bindings() -> BTreeMap<SurveyQuery, Answer> {
         binding("hand", &account("default", NS), ("ClusterRole", "edit")),
         binding("own", &account("tool", NS), ("Role", "tool")),
         binding("others", &account("default", "elsewhere"), ("Role", "other")),
+        // What every account has anyway is known.
+        binding("every", &account("default", NS), ("ClusterRole", "system:discovery")),
     ];
     all.insert(list(RBAC, "RoleBinding", NS), items(bindings));
     all

@@ -9,7 +9,7 @@
 
 use std::collections::BTreeSet;
 
-use portolan_kube_facts::{Grant, PodTemplate, Rule, grants};
+use portolan_kube_facts::{Grant, PodTemplate, Rule, grants, is_given_to_all};
 use portolan_model::{Coverage, Inventory, Object, Ref, Volume};
 use serde_json::Value;
 
@@ -36,16 +36,6 @@ const RUN: [(&str, &str, &str); 11] = [
 
 /// Roles that every cluster has and that allow to delete PVCs.
 const STRONG: [&str; 3] = ["cluster-admin", "admin", "edit"];
-
-/// Roles that every cluster has, of which the last ones are given to every account, and that change nothing (Kubernetes 1.34,
-/// `plugin/pkg/auth/authorizer/rbac/bootstrappolicy/policy.go`).
-const WEAK: [&str; 5] = [
-    "view",
-    "system:basic-user",
-    "system:discovery",
-    "system:public-info-viewer",
-    "system:service-account-issuer-discovery",
-];
 
 const CLAIM: &str = "delete or change the PVC";
 
@@ -171,7 +161,7 @@ impl Place<'_> {
                 let power = |what: &str| Power { what: what.into(), reason: format!("its {role} allows to {what}") };
                 self.allowed(*rule).into_iter().map(power).collect()
             }
-            Grant::UnknownRole(role, _) if WEAK.contains(role) => Vec::new(),
+            Grant::UnknownRole(role, _) if *role == "view" || is_given_to_all(role) => Vec::new(),
             Grant::UnknownRole(role, binding) if self.is_here(binding) => {
                 let power = if STRONG.contains(role) {
                     Power { what: CLAIM.into(), reason: format!("its ClusterRole/{role} allows to delete the PVC") }
