@@ -19,8 +19,8 @@ const LIMIT: u64 = 60;
 /// Milliseconds before a read over a connection that broke is tried again.
 const PAUSES: [u64; 2] = [200, 1000];
 
-/// How groups and kinds are asked for: all in one answer where the server can (Kubernetes 1.26; `WithAggregation` in
-/// `discovery_client.go`, client-go 0.34, which is what helm 3.22.0 and 4.3.1 send), else the groups alone.
+/// How groups and kinds are asked for: all in one answer where the server can (Kubernetes 1.26 and later), else the groups alone.
+/// Of these forms helm 3.14.4 accepts the second and the third, helm 3.22.0 and 4.3.1 the first and the third.
 const AGGREGATED: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,\
                           application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList,application/json";
 
@@ -134,11 +134,15 @@ impl Reader {
 
     /// A GET of another program's, which sees what was asked already where it accepts the same.
     pub(crate) async fn pass_on(&self, path: &str, accept: &str) -> Result<HttpReply, kube::Error> {
-        let is_kept = match path {
-            "/version" => true,
-            "/apis" => accept == AGGREGATED,
-            _ => false,
-        };
-        if is_kept { self.kept(path).await } else { get(&self.kube, path, accept).await }
+        // Clients send the time that they wait along.
+        match path.split_once('?').map_or(path, |(path, _)| path) {
+            "/version" => self.kept("/version").await,
+            "/apis" => {
+                let kept = self.kept("/apis").await?;
+                let is_accepted = accept.split(',').any(|form| form.trim() == kept.content_type);
+                if is_accepted { Ok(kept) } else { get(&self.kube, path, accept).await }
+            }
+            _ => get(&self.kube, path, accept).await,
+        }
     }
 }
