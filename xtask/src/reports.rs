@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Result, bail};
 use portolan_testkit::rig::Rig;
@@ -38,37 +39,67 @@ pub(crate) fn run(root: &Path, options: &Options<'_>) -> Result<()> {
     let (rows, harmless, pending) = (reports::rows()?, reports::harmless()?, reports::pending()?);
     let wanted = |name: &str| options.only.is_none_or(|only| name.contains(only));
     let path = root.join("target/reports.json");
-    let mut results = Results::read(&path)?;
-    let mut newer = Results::default();
+    let today = crate::today()?;
+    let results = Kept { path: &path, results: Mutex::new(Results::read(&path)?) };
+    let mut wrong = 0;
     if options.side != Some(Side::Helm) {
         let mut trials = trials(&rows, &harmless, &helms);
-        trials.retain(|trial| wanted(&trial.name) && !(options.rest && results.has(trial)));
+        trials.retain(|trial| wanted(&trial.name) && !(options.rest && results.with(|all| all.has(trial))));
         println!("{} upgrades for Portolan, {} at a time", trials.len(), options.jobs);
-        newer.plans = reports::plans(&rig, &program, &trials, options.jobs, &|outcome| show_plan(outcome, &pending))?;
+        let seen = reports::plans(&rig, &program, &trials, options.jobs, &|outcome| {
+            show_plan(outcome, &pending);
+            results.put(|all| all.put_plan(outcome, &today));
+        })?;
+        let is_expected = |one: &&Outcome| matches!(one.standing(&pending), Standing::Right | Standing::Pending);
+        wrong += seen.len() - seen.iter().filter(is_expected).count();
     }
     if options.side != Some(Side::Portolan) {
         let mut cases = harmful(&rows, &helms);
-        cases.retain(|(case, helm)| wanted(&case.name) && !(options.rest && results.has_harm(case, helm)));
+        cases.retain(|(case, helm)| {
+            wanted(&case.name) && !(options.rest && results.with(|all| all.has_harm(case, helm)))
+        });
         println!("{} upgrades for bare helm, {} at a time", cases.len(), options.jobs);
-        newer.harms = reports::harms(&rig, &cases, options.jobs, &show_harm)?;
+        let seen = reports::harms(&rig, &cases, options.jobs, &|seen| {
+            show_harm(seen);
+            results.put(|all| all.put_harm(seen, &today));
+        })?;
+        wrong += seen.iter().filter(|seen| !seen.missing.is_empty()).count();
     }
-    let is_expected = |outcome: &&Outcome| matches!(outcome.standing(&pending), Standing::Right | Standing::Pending);
-    let wrong = newer.plans.len() - newer.plans.iter().filter(is_expected).count()
-        + newer.harms.iter().filter(|seen| !seen.missing.is_empty()).count();
-    results.update(newer);
-    results.write(&path)?;
+    let mut results = results.results.into_inner().unwrap_or_else(PoisonError::into_inner);
     let all = crate::helms(&[]);
     let missing = results.complete(&trials(&rows, &harmless, &all), &harmful(&rows, &all));
     if let Some(first) = missing.first() {
         println!("docs/reports.md is not written: {} not seen yet, the first is {first}", missing.len());
     } else {
-        let page = reports::page(&rows, &harmless, &results, &pending, &crate::today()?);
+        let page = reports::page(&rows, &harmless, &results, &pending);
         fs_err::write(root.join("docs/reports.md"), page)?;
     }
     if wrong > 0 {
         bail!("{wrong} answers are not what they have to be");
     }
     Ok(())
+}
+
+/// What was seen, in a file that has it as soon as it is seen: a run takes more than an hour, and may be ended.
+struct Kept<'a> {
+    path: &'a Path,
+    results: Mutex<Results>,
+}
+
+impl Kept<'_> {
+    fn with<R>(&self, act: impl FnOnce(&mut Results) -> R) -> R {
+        act(&mut self.results.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn put(&self, put: impl FnOnce(&mut Results)) {
+        let written = self.with(|all| {
+            put(all);
+            all.write(self.path)
+        });
+        if let Err(error) = written {
+            println!("not kept: {error:#}");
+        }
+    }
 }
 
 fn trials(rows: &[Row], harmless: &Row, helms: &[String]) -> Vec<Trial> {

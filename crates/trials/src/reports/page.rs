@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::results::Days;
 use super::{Case, HarmSeen, Outcome, Results, Row};
 
 /// All that was seen, to be looked up.
@@ -13,25 +14,41 @@ struct Seen<'a> {
 
 /// The page of the docs.
 #[must_use]
-pub fn page(rows: &[Row], harmless: &Row, results: &Results, pending: &BTreeMap<String, String>, date: &str) -> String {
+pub fn page(rows: &[Row], harmless: &Row, results: &Results, pending: &BTreeMap<String, String>) -> String {
     let seen = Seen {
         plans: results.plans.iter().map(|one| ((one.trial.name.as_str(), one.trial.helm.as_str()), one)).collect(),
         harms: results.harms.iter().map(|one| ((one.name.as_str(), one.helm.as_str()), one)).collect(),
         helms: results.plans.iter().map(|one| one.trial.helm.as_str()).collect(),
     };
-    text(rows, harmless, &seen, pending, date)
+    let [asked, tried] = results.days().map(days);
+    text(rows, harmless, &seen, pending, [&asked, &tried])
 }
 
-fn text(rows: &[Row], harmless: &Row, seen: &Seen<'_>, pending: &BTreeMap<String, String>, date: &str) -> String {
+fn days(days: Days<'_>) -> String {
+    match days {
+        Some((first, last)) if first == last => format!("on {first}"),
+        Some((first, last)) => format!("from {first} to {last}"),
+        None => "on no day yet".into(),
+    }
+}
+
+fn text(
+    rows: &[Row],
+    harmless: &Row,
+    seen: &Seen<'_>,
+    pending: &BTreeMap<String, String>,
+    [asked, tried]: [&str; 2],
+) -> String {
     let cases: usize = rows.iter().map(|row| row.cases.len()).sum();
     let wrong: Vec<&&Outcome> = seen.plans.values().filter(|outcome| outcome.complaint.is_some()).collect();
     let applied = seen.plans.values().filter(|outcome| outcome.trial.apply).count();
     let helms = seen.helms.iter().copied().collect::<Vec<_>>().join(", ");
     let mut text = format!(
-        "# Reported upgrades\n\nWritten by `cargo xtask reports` on {date} from `crates/trials/reports`; do not edit it. Each case is a \
+        "# Reported upgrades\n\nWritten by `cargo xtask reports` from `crates/trials/reports`; do not edit it. Each case is a \
          pair of small charts of our own that rebuilds an upgrade which cost somebody data or time, on a real cluster with a real \
          helm ({helms}). *Bare helm* is what `helm upgrade` alone did in a namespace of its own. *Portolan* is what `portolan plan` \
-         said before the first write. The *twin* is the same pair without what is harmful: it has to be Safe.\n\n\
+         said before the first write. The *twin* is the same pair without what is harmful: it has to be Safe. \
+         Portolan was asked {asked}, bare helm was tried {tried}.\n\n\
          {cases} cases with their twins and {} harmless changes; {} answers of Portolan, {} of them not yet right; {applied} upgrades \
          were applied and the rows compared.\n",
         harmless.cases.len(),

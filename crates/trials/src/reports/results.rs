@@ -1,6 +1,6 @@
 //! What was seen so far: both sides of all cases take long, so that they can be run apart.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use anyhow::Result;
@@ -15,7 +15,13 @@ pub struct Results {
     pub plans: Vec<Outcome>,
     /// What bare helm did.
     pub harms: Vec<HarmSeen>,
+    /// The days of the answers, by side, name and helm.
+    #[serde(default)]
+    days: BTreeMap<String, String>,
 }
+
+/// The first and the last day of answers.
+pub(super) type Days<'a> = Option<(&'a str, &'a str)>;
 
 impl Results {
     /// Reads them; there are none where there is no such file.
@@ -34,14 +40,27 @@ impl Results {
         Ok(fs_err::write(path, serde_json::to_vec_pretty(self)?)?)
     }
 
-    /// Puts newer ones in the place of older ones.
-    pub fn update(&mut self, mut newer: Self) {
-        let plans: BTreeSet<_> = newer.plans.iter().map(Outcome::key).collect();
-        let harms: BTreeSet<_> = newer.harms.iter().map(HarmSeen::key).collect();
-        self.plans.retain(|old| !plans.contains(&old.key()));
-        self.harms.retain(|old| !harms.contains(&old.key()));
-        self.plans.append(&mut newer.plans);
-        self.harms.append(&mut newer.harms);
+    /// Puts what Portolan said in the place of what it said before.
+    pub fn put_plan(&mut self, newer: &Outcome, day: &str) {
+        self.plans.retain(|old| old.key() != newer.key());
+        self.days.insert(day_key(PORTOLAN, &newer.key()), day.to_owned());
+        self.plans.push(newer.clone());
+    }
+
+    /// Puts what bare helm did in the place of what it did before.
+    pub fn put_harm(&mut self, newer: &HarmSeen, day: &str) {
+        self.harms.retain(|old| old.key() != newer.key());
+        self.days.insert(day_key(HELM, &newer.key()), day.to_owned());
+        self.harms.push(newer.clone());
+    }
+
+    /// When Portolan was asked, and when bare helm was tried.
+    pub(super) fn days(&self) -> [Days<'_>; 2] {
+        let day = |side: &str, key: (String, String)| self.days.get(&day_key(side, &key)).map_or("?", String::as_str);
+        [
+            between(self.plans.iter().map(|one| day(PORTOLAN, one.key()))),
+            between(self.harms.iter().map(|one| day(HELM, one.key()))),
+        ]
     }
 
     /// Whether a trial, as it is today, has been seen and was right.
@@ -65,6 +84,17 @@ impl Results {
         let portolan = wanted.into_iter().map(|(name, helm)| format!("{name}, helm {helm}, by Portolan"));
         portolan.chain(harmed.into_iter().map(|(name, helm)| format!("{name}, by helm {helm}"))).collect()
     }
+}
+
+fn between<'a>(days: impl Iterator<Item = &'a str> + Clone) -> Days<'a> {
+    Some((days.clone().min()?, days.max()?))
+}
+
+const PORTOLAN: &str = "portolan";
+const HELM: &str = "helm";
+
+fn day_key(side: &str, (name, helm): &(String, String)) -> String {
+    format!("{side}: {name}, helm {helm}")
 }
 
 impl Outcome {
