@@ -10,6 +10,7 @@ mod names;
 mod outside;
 mod page;
 mod product;
+mod programs;
 mod read;
 mod server;
 mod servers;
@@ -30,6 +31,7 @@ pub use product::{
     Advice, Database, ExistingSecret, Identity, ImageInArgument, ImageInField, InstallerValues, Minor, Password,
     Product, ProductImages, Refusal, ReleaseName, Repository, Route, Store, Supported, VendorDoc,
 };
+pub use programs::{DataWords, is_at_least};
 pub use server::{Image, ImagePattern, ServerSpec, image_last_part, image_name};
-pub use servers::{DataOpens, DataServer, DataServers};
+pub use servers::{DataOpens, DataServer, DataServers, tags_agree};
 pub use transform::{Transform, TransformError};

@@ -18,17 +18,11 @@ static TEXT: &str = include_str!("../../../recipes/servers.yaml");
 pub struct DataServers {
     format: u32,
     servers: Vec<DataServer>,
-    /// Words of settings of any program that say whether its tables are made anew.
-    pub settings: Vec<String>,
-    /// Words that say in a flag that data is thrown away.
-    destructive: Vec<String>,
-    /// Words for data in such a flag.
-    data: Vec<String>,
 }
 
 /// A server of a database.
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct DataServer {
     /// As people call it.
     pub name: String,
@@ -40,6 +34,9 @@ pub struct DataServer {
     majors: Vec<String>,
     /// Words of settings that decide which data is used, or whether it is kept.
     pub settings: Vec<String>,
+    /// Whether text is sorted as the C library of the image sorts it.
+    #[serde(default)]
+    sorts_by_c_library: bool,
     /// Who says so.
     pub source: String,
 }
@@ -82,19 +79,6 @@ impl DataServers {
         })
     }
 
-    /// Whether a flag, without its value, makes a program throw data away: `--wipe`, `--drop-all-tables`. A flag that is about
-    /// something else as well (`--purge-interval`) does not.
-    #[must_use]
-    pub fn is_destructive(&self, flag: &str) -> bool {
-        let words: Vec<String> = flag
-            .split(|c: char| !c.is_ascii_alphanumeric())
-            .filter(|word| !word.is_empty())
-            .map(str::to_lowercase)
-            .collect();
-        words.iter().any(|word| self.destructive.contains(word))
-            && words.iter().all(|word| self.destructive.contains(word) || self.data.contains(word))
-    }
-
     /// The server that an image runs.
     #[must_use]
     pub fn of_image(&self, image: &str) -> Option<&DataServer> {
@@ -122,6 +106,11 @@ impl DataServer {
         if image_tag(old).is_some() && old.rsplit(':').next() == new.rsplit(':').next() {
             return DataOpens::Yes;
         }
+        if self.sorts_by_c_library && has_musl(old) != has_musl(new) {
+            let reason =
+                "another C library sorts text in another way, and indexes over text are damaged without a word";
+            return DataOpens::No(reason.into());
+        }
         let (Some(was), Some(will)) = (self.version(old), self.version(new)) else { return DataOpens::NotKnown };
         let name = &self.name;
         let text = |version: &Version| version.text.clone();
@@ -144,12 +133,7 @@ impl DataServer {
 
     /// What an image's tag says of the version.
     fn version(&self, image: &str) -> Option<Version> {
-        let tag = image_tag(image)?;
-        // `pg16`, `2.17.2-pg16`: the server's own version is behind the letters.
-        let tag = tag.rsplit_once("pg").map_or(tag, |(_, after)| after).trim_start_matches('v');
-        let end = tag.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(tag.len());
-        let text = tag[..end].trim_matches('.').to_owned();
-        let numbers: Vec<u64> = text.split('.').map_while(|part| part.parse().ok()).collect();
+        let (text, numbers) = number(image_tag(image)?, true)?;
         let first = *numbers.first()?;
         if self.majors.is_empty() {
             return Some(Version { text, major: first, rest: numbers[1..].to_vec() });
@@ -159,6 +143,51 @@ impl DataServer {
         let below = self.majors.iter().filter(|known| pair(known) <= numbers[..numbers.len().min(2)].to_vec()).count();
         Some(Version { text, major: below as u64, rest: numbers })
     }
+}
+
+/// Whether an image of a program that is not known runs on the data of another image of it as far as their tags say: not where the
+/// new one is older, or brings another PostgreSQL. Programs read what older versions of theirs wrote, as a rule, and not the contrary.
+#[must_use]
+pub fn tags_agree(old: &str, new: &str) -> DataOpens {
+    let postgresql =
+        |image: &str| Some(image_tag(image)?.rsplit_once("pg")?.1.split(['.', '-', '_']).next()?.parse().ok()?);
+    let number = |image: &str| number(image_tag(image)?, false);
+    let (Some((was, old_numbers)), Some((will, new_numbers))) = (number(old), number(new)) else {
+        return DataOpens::NotKnown;
+    };
+    match (postgresql(old), postgresql(new)) {
+        (Some::<u64>(was), Some::<u64>(will)) if was != will => {
+            DataOpens::No(format!("PostgreSQL {will} does not open data of {was} as it is"))
+        }
+        _ if new_numbers < old_numbers => DataOpens::No(format!(
+            "{} {will} runs on data of the later {was}, and older versions seldom read what later ones wrote",
+            image_last_part(new)
+        )),
+        _ => DataOpens::Yes,
+    }
+}
+
+/// The version that a tag says: its text and its numbers. What it is built on may come first where the program is known
+/// (`ubi8-14.6-0`); of another's tag the beginning alone is read, as `main-4f3a` says no version.
+fn number(tag: &str, is_known: bool) -> Option<(String, Vec<u64>)> {
+    // `pg16`, `2.17.2-pg16`: the server's own version is behind the letters.
+    let tag = tag.rsplit_once("pg").map_or(tag, |(_, after)| after);
+    let starts_with_digit = |text: &str| text.starts_with(|c: char| c.is_ascii_digit());
+    let tag = tag.strip_prefix('v').filter(|rest| starts_with_digit(rest)).unwrap_or(tag);
+    let tag = if starts_with_digit(tag) { tag } else { tag.split_once('-').filter(|_| is_known)?.1 };
+    let end = tag.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(tag.len());
+    let text = tag[..end].trim_matches('.').to_owned();
+    // `4f3a` is no version.
+    if !text.contains('.') && tag[end..].starts_with(|c: char| c.is_ascii_alphanumeric()) {
+        return None;
+    }
+    let numbers: Vec<u64> = text.split('.').map_while(|part| part.parse().ok()).collect();
+    (!numbers.is_empty()).then_some((text, numbers))
+}
+
+/// Whether an image is built on musl instead of glibc, by its tag.
+fn has_musl(image: &str) -> bool {
+    image_tag(image).is_some_and(|tag| tag.contains("alpine"))
 }
 
 /// A version, by what counts.
@@ -177,7 +206,15 @@ mod tests {
         let known = DataServers::builtin();
         assert_eq!(known.format, 1);
         for (old, new, opens) in [
-            ("postgres:15", "postgres:15.4-alpine", true),
+            ("postgres:15", "postgres:15.4-bookworm", true),
+            ("postgres:15-bookworm", "postgres:15-alpine", false),
+            ("crunchy-postgres:ubi8-14.6-0", "crunchy-postgres:ubi8-14.9-0", true),
+            ("crunchy-postgres:ubi8-14.6-0", "crunchy-postgres:ubi8-15.1-0", false),
+            ("timescaledb-ha:pg15", "timescaledb-ha:pg16", false),
+            ("percona-server:5.7", "percona-server:8.4", false),
+            ("cassandra:3.11", "cassandra:4.0", true),
+            ("cassandra:3.11", "cassandra:5.0", false),
+            ("cockroach:v22.1.0", "cockroach:v24.1.0", false),
             ("docker.io/library/postgres:15.3", "mirror.example:5000/postgres:15.10", true),
             ("postgres:15", "postgres:16", false),
             ("bitnami/postgresql:15", "postgres:15", false),
@@ -206,17 +243,28 @@ mod tests {
         }
         let postgres = known.of_image("postgres:15").expect("known");
         assert_eq!(postgres.opens("postgres:15", "postgres:latest"), DataOpens::NotKnown);
-        for (flag, is) in [
-            ("--wipe", true),
-            ("--drop-all-tables", true),
-            ("-reset.db", true),
-            ("--purge-interval", false),
-            ("--log-format", false),
-            ("--data", false),
-        ] {
-            assert_eq!(known.is_destructive(flag), is, "{flag}");
-        }
         assert!(known.of_image("grafana/grafana:10").is_none());
         assert!(known.of_image("x/postgres-exporter:1").is_none());
+    }
+
+    #[test]
+    fn tags_of_other_programs_say_whether_they_go_back() {
+        let agree = |old: &str, new: &str| match tags_agree(old, new) {
+            DataOpens::Yes => Some(true),
+            DataOpens::No(_) => Some(false),
+            DataOpens::NotKnown => None,
+        };
+        for (old, new, is) in [
+            ("grafana/grafana:10.1", "grafana/grafana:11.0.0", Some(true)),
+            ("grafana/grafana:11.0.0", "grafana/grafana:9.5.1", Some(false)),
+            ("vault:1.17", "vault:1.9", Some(false)),
+            ("patroni:3.0-pg15", "patroni:3.1-pg15", Some(true)),
+            ("patroni:3.0-pg15", "patroni:3.1-pg16", Some(false)),
+            ("acme/db:pg15-3", "acme/db:pg16-1", Some(false)),
+            ("app:latest", "app:1.0", None),
+            ("app:main-4f3a", "app:main-99aa", None),
+        ] {
+            assert_eq!(agree(old, new), is, "{old} -> {new}");
+        }
     }
 }

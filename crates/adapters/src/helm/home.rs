@@ -85,6 +85,9 @@ impl Home {
         // The cluster of a kubeconfig that was written here, else none: there is nothing to fall back on.
         command.env("KUBECONFIG", self.path("kubeconfig"));
         command.env("KUBECACHEDIR", self.path("kube-cache"));
+        // It ends in a second: collecting garbage costs more than the memory, up to this limit (Go's runtime package, "Environment
+        // Variables").
+        command.env("GOGC", "off").env("GOMEMLIMIT", "512MiB");
         let Ok(output) = tokio::time::timeout(limit, command.output()).await else { return Ok(None) };
         output.map(Some).map_err(|error| {
             Finding::blocking(Code::NoHelm, format!("{} cannot be run", self.program)).with(error.to_string())

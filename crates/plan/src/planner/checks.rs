@@ -26,6 +26,7 @@ mod rights;
 mod scripts;
 mod secrets;
 mod servers;
+mod settings;
 mod source;
 mod state;
 mod unclaimed;

@@ -52,7 +52,7 @@ fn bindings_of_people_are_left_out() {
     let inventory = survey(&with_bindings()).inventory;
     let kept: Vec<&str> =
         inventory.objects.keys().filter(|name| name.kind().ends_with("Binding")).map(Ref::name).collect();
-    assert_eq!(kept, ["all", "hand", "own"]);
+    assert_eq!(kept, ["all", "every", "hand", "own"]);
     assert!(inventory.is_complete("ClusterRoleBinding", "") && inventory.is_complete("RoleBinding", NS));
 }
 

@@ -4,20 +4,14 @@
 use std::collections::BTreeSet;
 
 use portolan_kube_facts::{ClaimMount, Container, PodTemplate, claim_mounts};
-use portolan_model::{Object, Ref, SecretKey, Volume};
+use portolan_model::{Object, Ref, Volume};
 
 use super::scripts::{self, FindText, Scripts, is_harmless};
-use super::secrets;
 use super::uses::{Pair, Workloads};
 use super::{HopContext, Report};
 
 pub(super) fn check(context: &HopContext<'_>, workloads: &Workloads, report: &mut Report) {
-    let secret = |key: &SecretKey| secrets::today(context, key);
-    let object = |name: &Ref| workloads.before(name).or_else(|| context.before.objects.get(name)).cloned();
-    let before = FindText { object: &object, secret: &secret };
-    let object = |name: &Ref| workloads.after(name).or_else(|| context.beside(name)).cloned();
-    let secret = |key: &SecretKey| secrets::after(context, key);
-    let after = FindText { object: &object, secret: &secret };
+    let (before, after) = (FindText::today(context, workloads), FindText::after(context, workloads));
     for volume in context.resolved.in_use() {
         let (pairs, _) = workloads.pairs(volume);
         let mut seen: BTreeSet<(&Ref, &Ref)> = BTreeSet::new();

@@ -9,22 +9,47 @@ use serde_json::Value;
 
 use super::downward::Pods;
 use super::paths::{ContainerPaths, FindObject, is_aside};
-use super::uses::Use;
+use super::uses::{Use, Workloads};
+use super::{HopContext, secrets};
 
 /// Where texts of before the hop are found, or of after it.
 pub(super) struct FindText<'a> {
     /// An object.
-    pub(super) object: &'a FindObject<'a>,
+    object: Box<FindObject<'a>>,
     /// The plain text of a Secret's key, which no object has.
-    pub(super) secret: &'a dyn Fn(&SecretKey) -> Option<String>,
+    secret: Box<dyn Fn(&SecretKey) -> Option<String> + 'a>,
 }
 
-/// A text that a shell or another interpreter runs.
+impl<'a> FindText<'a> {
+    /// Before the hop.
+    pub(super) fn today(context: &'a HopContext<'_>, workloads: &'a Workloads) -> Self {
+        Self {
+            object: Box::new(|name| workloads.before(name).or_else(|| context.before.objects.get(name)).cloned()),
+            secret: Box::new(|key| secrets::today(context, key)),
+        }
+    }
+
+    /// After it.
+    pub(super) fn after(context: &'a HopContext<'_>, workloads: &'a Workloads) -> Self {
+        Self {
+            object: Box::new(|name| workloads.after(name).or_else(|| context.beside(name)).cloned()),
+            secret: Box::new(|key| secrets::after(context, key)),
+        }
+    }
+
+    /// The variables of a container whose text is known.
+    pub(super) fn variables(&self, user: &Use<'_>) -> BTreeMap<String, String> {
+        let paths = ContainerPaths::of(user, &*self.object, Pods::Today);
+        paths.variables().into_iter().map(|(name, text)| (name.to_owned(), text.to_owned())).collect()
+    }
+}
+
+/// A text that a shell or another interpreter runs, or a file that may be one.
 pub(super) struct Script {
     /// What it is, whatever its place in a list.
-    key: String,
+    pub(super) key: String,
     /// It may come out of a Secret, and is never shown.
-    text: String,
+    pub(super) text: String,
     /// The object that has the text.
     pub(super) object: Ref,
     /// Where in that object: a JSON pointer.
@@ -40,8 +65,7 @@ pub(super) struct Scripts {
 impl Scripts {
     pub(super) fn of(name: &Ref, template: PodTemplate<'_>, container: Container<'_>, find: &FindText<'_>) -> Self {
         let user = Use { name, template, container, mounts: Vec::new() };
-        let paths = ContainerPaths::of(&user, find.object, Pods::Today);
-        let env = paths.variables().into_iter().map(|(name, text)| (name.to_owned(), text.to_owned())).collect();
+        let env = find.variables(&user);
         let mut all = given(&user);
         let mut files = files(&user, find);
         // A script may run another one, which runs a third.
@@ -119,7 +143,7 @@ fn reads_arguments(text: &str) -> bool {
 }
 
 /// The files that the container has out of ConfigMaps and Secrets.
-fn files(user: &Use<'_>, find: &FindText<'_>) -> Vec<Script> {
+pub(super) fn files(user: &Use<'_>, find: &FindText<'_>) -> Vec<Script> {
     let field = |key: &str| format!("/data/{}", portolan_model::pointer_part(key));
     let mut all = Vec::new();
     for map in user.template.config_maps_in(user.container) {

@@ -1,0 +1,264 @@
+//! Words by which any program is told what to do with its data, as data in `recipes/programs.yaml`.
+
+use std::sync::OnceLock;
+
+use serde::Deserialize;
+
+/// The version of the file's format.
+const FORMAT: u32 = 1;
+
+static TEXT: &str = include_str!("../../../recipes/programs.yaml");
+
+/// The words.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct DataWords {
+    format: u32,
+    /// The last words of the names of settings that say which data is used.
+    pub uses: Vec<String>,
+    keeps: Vec<String>,
+    throws: Vec<String>,
+    throws_beside: Vec<String>,
+    makes: Vec<String>,
+    forces: Vec<String>,
+    data: Vec<String>,
+    moments: Vec<String>,
+    fillers: Vec<String>,
+    commands: Vec<String>,
+}
+
+impl DataWords {
+    /// Those that Portolan brings along.
+    ///
+    /// # Panics
+    /// Where the file is not usable, which a test of this crate would have seen.
+    #[must_use]
+    pub fn builtin() -> &'static Self {
+        static KNOWN: OnceLock<DataWords> = OnceLock::new();
+        KNOWN.get_or_init(|| match serde_saphyr::from_str::<Self>(TEXT) {
+            Ok(known) if known.format == FORMAT => known,
+            Ok(known) => panic!("recipes/programs.yaml: format {}", known.format),
+            Err(error) => panic!("recipes/programs.yaml: {error}"),
+        })
+    }
+
+    /// Whether a setting of this name says how long, or how much, data is kept.
+    #[must_use]
+    pub fn keeps_data(&self, name: &str) -> bool {
+        words(name).iter().any(|word| self.keeps.contains(word))
+    }
+
+    /// Whether a flag, without its value, makes a program throw data away: `--wipe`, `--drop-all-tables`. A flag that is about
+    /// something else as well (`--purge-interval`) does not.
+    #[must_use]
+    pub fn is_destructive(&self, flag: &str) -> bool {
+        let words = self.words(flag);
+        let is_of_data = |word: &String| self.data.contains(word) || self.moments.contains(word);
+        let throws = words.iter().any(|word| self.throws.contains(word))
+            || (words.iter().any(|word| self.throws_beside.contains(word)) && words.iter().any(is_of_data));
+        let is_known =
+            |word: &String| self.throws.contains(word) || self.throws_beside.contains(word) || is_of_data(word);
+        throws && words.iter().all(is_known)
+    }
+
+    /// Whether a variable with this text makes a program throw data away: `APP_DROP_SCHEMA=true`, `FLYWAY_CLEAN_DISABLED=false`,
+    /// `DB_INIT=always`.
+    #[must_use]
+    pub fn throws_away(&self, name: &str, text: &str) -> bool {
+        let words = self.words(name);
+        let is_off = matches!(
+            text.trim().to_lowercase().as_str(),
+            "" | "false" | "0" | "no" | "off" | "none" | "null" | "never" | "disabled"
+        );
+        if words.windows(2).any(|two| self.throws.contains(&two[0]) && two[1] == "disabled") {
+            return is_off;
+        }
+        if is_off {
+            return false;
+        }
+        let beside = |one: &[&Vec<String>], other: &[&Vec<String>], words: &[String]| {
+            let is = |lists: &[&Vec<String>], word: &String| lists.iter().any(|list| list.contains(word));
+            words
+                .windows(2)
+                .any(|two| (is(one, &two[0]) && is(other, &two[1])) || (is(other, &two[0]) && is(one, &two[1])))
+        };
+        let with_text = [words.clone(), self.words(text)].concat();
+        matches!(words.as_slice(), [word] if self.throws.contains(word))
+            || beside(&[&self.throws, &self.throws_beside], &[&self.data, &self.moments], &words)
+            || beside(&[&self.makes], &[&self.forces], &with_text)
+    }
+
+    /// The first command that throws data away among arguments, joined by blanks.
+    #[must_use]
+    pub fn command<'a>(&'a self, arguments: &str) -> Option<&'a str> {
+        let arguments = format!(" {} ", arguments.to_lowercase());
+        let is_there = |command: &&String| {
+            arguments.match_indices(command.as_str()).any(|(at, found)| {
+                let (before, after) =
+                    (arguments[..at].chars().next_back(), arguments[at + found.len()..].chars().next());
+                let ends = |c: Option<char>| c.is_some_and(|c| !c.is_ascii_alphanumeric());
+                ends(before) && ends(after)
+            })
+        };
+        self.commands.iter().find(is_there).map(String::as_str)
+    }
+
+    /// The words of a name, without those between others.
+    fn words(&self, name: &str) -> Vec<String> {
+        words(name).into_iter().filter(|word| !self.fillers.contains(word)).collect()
+    }
+}
+
+/// The words of a name, in small letters: `--drop-all`, `DROP_ALL`, `dropAll`.
+fn words(name: &str) -> Vec<String> {
+    let is_mixed = name.chars().any(|c| c.is_ascii_lowercase());
+    let mut all: Vec<String> = vec![String::new()];
+    let mut was_small = false;
+    for c in name.chars() {
+        if !c.is_ascii_alphanumeric() || (is_mixed && was_small && c.is_ascii_uppercase()) {
+            all.push(String::new());
+        }
+        if let (true, Some(word)) = (c.is_ascii_alphanumeric(), all.last_mut()) {
+            word.push(c.to_ascii_lowercase());
+        }
+        was_small = c.is_ascii_lowercase();
+    }
+    all.retain(|word| !word.is_empty());
+    all
+}
+
+/// Whether one amount is at least another: numbers, and such with a unit of time or of size. `None` where one is neither, or they are
+/// of different kinds.
+#[must_use]
+pub fn is_at_least(one: &str, other: &str) -> Option<bool> {
+    let ((one, its), (other, others)) = (amount(one)?, amount(other)?);
+    (its == others).then_some(one >= other)
+}
+
+/// The kind of an amount.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Dimension {
+    Number,
+    Time,
+    Size,
+}
+
+fn amount(text: &str) -> Option<(f64, Dimension)> {
+    let text = text.trim().trim_matches(['"', '\'']);
+    let end = text.find(|c: char| !c.is_ascii_digit() && c != '.' && c != '-').unwrap_or(text.len());
+    let (number, unit) = text.split_at(end);
+    let number: f64 = number.parse().ok()?;
+    // Without end.
+    let number = if number < 0.0 { f64::INFINITY } else { number };
+    let unit = unit.trim().to_lowercase();
+    let factor = match unit.trim_end_matches("ib").trim_end_matches('b') {
+        "" if unit.is_empty() => return Some((number, Dimension::Number)),
+        "" => 1.0,
+        "k" | "ki" => 1e3,
+        "mi" => 1e6,
+        "g" | "gi" => 1e9,
+        "t" | "ti" => 1e12,
+        "m" if unit.starts_with("mb") || unit.starts_with("mi") => 1e6,
+        "ms" => return Some((number / 1e3, Dimension::Time)),
+        "s" => return Some((number, Dimension::Time)),
+        "m" => return Some((number * 60.0, Dimension::Time)),
+        "h" => return Some((number * 3_600.0, Dimension::Time)),
+        "d" => return Some((number * 86_400.0, Dimension::Time)),
+        "w" => return Some((number * 604_800.0, Dimension::Time)),
+        "y" => return Some((number * 31_536_000.0, Dimension::Time)),
+        _ => return None,
+    };
+    Some((number * factor, Dimension::Size))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flag_throws_data_away_where_it_is_about_data_alone() {
+        let known = DataWords::builtin();
+        for (flag, is) in [
+            ("--wipe", true),
+            ("--drop-all-tables", true),
+            ("-reset.db", true),
+            ("--dropAll", true),
+            ("--delete-data-on-start", true),
+            ("--clean-data", true),
+            ("--clean", true),
+            ("--delete", false),
+            ("--purge-interval", false),
+            ("--cache-reset-interval", false),
+            ("--drop-privileges", false),
+            ("--log-format", false),
+            ("--format", false),
+            ("--data", false),
+        ] {
+            assert_eq!(known.is_destructive(flag), is, "{flag}");
+        }
+    }
+
+    #[test]
+    fn a_variable_throws_data_away_beside_a_word_for_it() {
+        let known = DataWords::builtin();
+        for (name, text, is) in [
+            ("APP_DROP_SCHEMA", "true", true),
+            ("APP_DROP_SCHEMA", "false", false),
+            ("DROP_ON_START", "1", true),
+            ("RECREATE_SCHEMA", "yes", true),
+            ("OVERWRITE_EXISTING_DATA", "true", true),
+            ("FRESH_INSTALL", "true", true),
+            ("RESTORE_FROM_BACKUP", "latest", true),
+            ("WIPE", "1", true),
+            ("DB_INIT", "always", true),
+            ("FORCE_INIT", "yes", true),
+            ("INIT_DB", "true", false),
+            ("FLYWAY_CLEAN_DISABLED", "false", true),
+            ("FLYWAY_CLEAN_DISABLED", "true", false),
+            ("PASSWORD_RESET_ENABLED", "true", false),
+            ("RESET_PASSWORD_URL", "/x", false),
+            ("DROP_CAPS", "true", false),
+            ("RESET_METRICS", "true", false),
+            ("POSTGRES_INITDB_ARGS", "--force", false),
+            ("DATA_DIR", "/data", false),
+        ] {
+            assert_eq!(known.throws_away(name, text), is, "{name}={text}");
+        }
+    }
+
+    #[test]
+    fn a_tools_command_is_found_among_arguments() {
+        let known = DataWords::builtin();
+        for (arguments, command) in [
+            ("artisan migrate:fresh --seed", Some("migrate:fresh")),
+            ("db:drop db:create", Some("db:drop")),
+            ("prisma migrate reset --force", Some("migrate reset")),
+            ("prisma db push --accept-data-loss", Some("accept-data-loss")),
+            ("/usr/bin/alembic downgrade base", Some("downgrade base")),
+            ("liquibase dropAll update", Some("dropall")),
+            ("prisma migrate deploy", None),
+            ("db:dropped", None),
+        ] {
+            assert_eq!(known.command(arguments), command, "{arguments}");
+        }
+    }
+
+    #[test]
+    fn amounts_of_one_kind_are_compared() {
+        for (one, other, is) in [
+            ("30d", "15d", Some(true)),
+            ("1d", "365d", Some(false)),
+            ("48h", "2d", Some(true)),
+            ("2GB", "512MiB", Some(true)),
+            ("-1", "168", Some(true)),
+            ("1", "8760", Some(false)),
+            ("1d", "12", None),
+            ("true", "false", None),
+        ] {
+            assert_eq!(is_at_least(one, other), is, "{one} and {other}");
+        }
+        let known = DataWords::builtin();
+        assert!(known.keeps_data("--storage.tsdb.retention.time") && known.keeps_data("-retentionPeriod"));
+        assert!(known.keeps_data("KAFKA_LOG_RETENTION_HOURS") && !known.keeps_data("RETAIN"));
+    }
+}
