@@ -149,8 +149,7 @@ impl DataServer {
 /// new one is older, or brings another PostgreSQL. Programs read what older versions of theirs wrote, as a rule, and not the contrary.
 #[must_use]
 pub fn tags_agree(old: &str, new: &str) -> DataOpens {
-    let postgresql =
-        |image: &str| Some(image_tag(image)?.rsplit_once("pg")?.1.split(['.', '-', '_']).next()?.parse().ok()?);
+    let postgresql = |image: &str| image_tag(image)?.rsplit_once("pg")?.1.split(['.', '-', '_']).next()?.parse().ok();
     let number = |image: &str| number(image_tag(image)?, false);
     let (Some((was, old_numbers)), Some((will, new_numbers))) = (number(old), number(new)) else {
         return DataOpens::NotKnown;

@@ -99,7 +99,7 @@ async fn answer<B>(request: &Request<B>, prefix: &str, view: &View) -> HttpReply
 }
 
 fn response(answer: HttpReply, is_head: bool) -> Response<Full<Bytes>> {
-    let body = if is_head { Bytes::new() } else { Bytes::from(answer.body) };
+    let body = if is_head { Bytes::new() } else { answer.body };
     let mut response = Response::new(Full::new(body));
     *response.status_mut() = answer.status;
     if let Ok(value) = answer.content_type.parse() {
