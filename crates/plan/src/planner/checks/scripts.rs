@@ -12,12 +12,13 @@ use super::paths::{ContainerPaths, FindObject, is_aside};
 use super::uses::{Use, Workloads};
 use super::{HopContext, secrets};
 
+/// Finds the plain text of a Secret's key, which no object has.
+type FindSecret<'a> = dyn Fn(&SecretKey) -> Option<String> + 'a;
+
 /// Where texts of before the hop are found, or of after it.
 pub(super) struct FindText<'a> {
-    /// An object.
     object: Box<FindObject<'a>>,
-    /// The plain text of a Secret's key, which no object has.
-    secret: Box<dyn Fn(&SecretKey) -> Option<String> + 'a>,
+    secret: Box<FindSecret<'a>>,
 }
 
 impl<'a> FindText<'a> {
