@@ -12,7 +12,7 @@ use portolan_model::{
 use serde_json::Value;
 
 use crate::compat::{self, KnownObjects, PlannedWrites};
-use crate::helm::{self, Launch};
+use crate::helm::{self, Launch, NotStarted};
 use crate::kubernetes::Client;
 use crate::postgres;
 use crate::store::RunStore;
@@ -67,7 +67,10 @@ impl Driver {
             Request::Write(write) => self.client.write(&write).await,
             Request::Spawn(run, token) => match self.spawn(&run, &token) {
                 Ok(()) => Reply::Spawned,
-                Err(text) => Reply::Refused(Refusal::NotSent(text)),
+                Err(NotStarted::BeforeNow) => {
+                    Reply::Refused(Refusal::NotSent("helm was started for this attempt before".into()))
+                }
+                Err(NotStarted::Unusable(text)) => Reply::Refused(Refusal::Invalid(text)),
             },
             Request::Wait(wait) => self.wait(&wait, events).await,
             Request::Query(database) => {
@@ -89,9 +92,9 @@ impl Driver {
         helm::ended_text(self.store.folder(), token)
     }
 
-    fn spawn(&self, run: &HelmRun, token: &HelmToken) -> Result<(), String> {
-        let chart = self.store.blob_file(&run.archive).map_err(|finding| words(&finding))?;
-        let values = self.values(run)?;
+    fn spawn(&self, run: &HelmRun, token: &HelmToken) -> Result<(), NotStarted> {
+        let chart = self.store.blob_file(&run.archive).map_err(|finding| NotStarted::Unusable(words(&finding)))?;
+        let values = self.values(run).map_err(NotStarted::Unusable)?;
         helm::spawn(&Launch {
             run,
             token,

@@ -2,8 +2,8 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use portolan_model::{
-    Action, ArchivedObject, Blob, Code, Digest, Effect, Finding, Input, JournalRecord, Observation, Outcome, Plan,
-    Refusal, Reply, Request, Step, StepKind, StepRef, Urgency,
+    Action, ArchivedObject, Blob, Code, Digest, Effect, Finding, HelmRun, Hop, Input, JournalRecord, Observation,
+    Outcome, Plan, Ref, Refusal, Reply, Request, Seen, Step, StepKind, StepRef, Urgency,
 };
 
 use crate::fold::{self, Fold, Phase};
@@ -24,6 +24,10 @@ pub struct Engine {
     pending: Option<(JournalRecord, Vec<Blob>)>,
     /// A stop that was heard and is not in the journal yet; lost in a crash, which is a stop too.
     stop: Option<Urgency>,
+    /// Whether the release was looked at since another process worked on this run: meanwhile somebody may have rolled it back.
+    looked_back: bool,
+    /// Whether the protections of this hop were seen to hold, and nothing was recorded since: helm comes next.
+    protected: bool,
 }
 
 impl Engine {
@@ -32,7 +36,7 @@ impl Engine {
     pub fn resume(plan: Arc<Plan>, journal: &[JournalRecord], host: &str) -> Self {
         let fold = Fold::of(journal);
         let digest = plan.digest();
-        let mut engine = Self { plan, digest, fold, pending: None, stop: None };
+        let mut engine = Self { plan, digest, fold, pending: None, stop: None, looked_back: true, protected: false };
         engine.wake(host);
         engine
     }
@@ -59,13 +63,21 @@ impl Engine {
             baseline: known.baseline.clone(),
             ..Fold::default()
         };
-        Self { digest: plan.digest(), plan: Arc::new(plan), fold, pending: None, stop: None }
+        Self {
+            digest: plan.digest(),
+            plan: Arc::new(plan),
+            fold,
+            pending: None,
+            stop: None,
+            looked_back: true,
+            protected: false,
+        }
     }
 
     /// The same engine after a crash: everything that was not in the journal is gone.
     #[must_use]
     pub fn crashed(&self, host: &str) -> Self {
-        let mut engine = Self { pending: None, stop: None, ..self.clone() };
+        let mut engine = Self { pending: None, stop: None, protected: false, ..self.clone() };
         engine.wake(host);
         engine
     }
@@ -75,7 +87,54 @@ impl Engine {
             self.pending = Some((JournalRecord::Started { plan: self.digest.clone(), host: host.into() }, Vec::new()));
         } else if self.fold.outcome != Some(Outcome::Finished) {
             self.pending = Some((JournalRecord::Resumed { host: host.into() }, Vec::new()));
+            self.looked_back = false;
         }
+    }
+
+    /// The hop of the step under way, with the number of its first step.
+    fn hop(&self) -> Option<(u32, &Hop)> {
+        let mut first = 0;
+        for hop in &self.plan.hops {
+            let next = first + hop.steps.len() as u32;
+            if self.fold.step < next {
+                return Some((first, hop));
+            }
+            first = next;
+        }
+        None
+    }
+
+    /// The protections that have to hold when helm starts, where it is about to.
+    fn protections(&self) -> Vec<&Step> {
+        let is_start = self.fold.phase == Phase::Look
+            && self.step().is_some_and(|step| matches!(step.kind, StepKind::HelmUpgrade { .. }));
+        let Some((first, hop)) = self.hop().filter(|_| is_start) else { return Vec::new() };
+        let before = hop.steps.iter().take((self.fold.step - first) as usize);
+        before.filter(|step| steps::protected(step).is_some()).collect()
+    }
+
+    /// The newest of this run's upgrades, where it has to be looked at whether it is the release's newest still. Where helm is
+    /// next, or at work, its own step looks.
+    fn to_look_back_at(&self) -> Option<(u32, &HelmRun)> {
+        let is_helm = |step: &Step| matches!(step.kind, StepKind::HelmUpgrade { .. });
+        if self.looked_back || self.step().is_some_and(is_helm) {
+            return None;
+        }
+        let done = (0..).zip(self.plan.steps()).take(self.fold.step as usize);
+        done.filter_map(|(at, step)| match &step.kind {
+            StepKind::HelmUpgrade { run } => Some((at, &**run)),
+            _ => None,
+        })
+        .last()
+    }
+
+    /// The same engine, asked whether the release is still as this run left it, though the run has come to its end.
+    #[must_use]
+    pub fn looking_back(mut self) -> Self {
+        if self.fold.outcome == Some(Outcome::Finished) {
+            (self.fold.outcome, self.looked_back) = (None, false);
+        }
+        self
     }
 
     /// The plan.
@@ -114,9 +173,16 @@ impl Engine {
         if !self.fold.bound {
             return Request::Read(guard::relied_on(&self.plan).map(|(name, _)| name.clone()).collect());
         }
+        if let Some((_, run)) = self.to_look_back_at() {
+            return Request::Releases(run.release.clone(), run.nondeterministic_fields.clone());
+        }
         let Some(step) = self.step() else {
             return Request::End(Outcome::Finished);
         };
+        let protected: Vec<Ref> = self.protections().into_iter().filter_map(steps::protected).cloned().collect();
+        if !self.protected && !protected.is_empty() {
+            return Request::Read(protected);
+        }
         match self.fold.phase {
             Phase::Look => steps::look(step, &self.fold),
             Phase::Go => match self.fold.pursuit.as_deref() {
@@ -137,10 +203,15 @@ impl Engine {
             Input::Reply(Reply::Appended) => {
                 if let Some((record, _)) = self.pending.take() {
                     self.fold.apply(&record);
+                    self.protected = false;
                 }
             }
             Input::Reply(_) if self.pending.is_some() || self.fold.outcome.is_some() => {}
             Input::Reply(reply) if !self.fold.bound => self.on_bound(reply),
+            Input::Reply(reply) if self.to_look_back_at().is_some() => self.on_looked_back(&reply),
+            Input::Reply(Reply::Seen(seen)) if !self.protected && !self.protections().is_empty() => {
+                self.on_protections(&seen);
+            }
             Input::Reply(reply) => self.on_step(reply),
         }
         self.turn_the_page();
@@ -197,6 +268,36 @@ impl Engine {
         }
     }
 
+    fn on_looked_back(&mut self, reply: &Reply) {
+        let Some((step, run)) = self.to_look_back_at() else { return };
+        let found = match reply {
+            Reply::Releases(facts) => steps::gone_on(run, step, self.digest.short(), facts),
+            other => Some(
+                Finding::blocking(Code::Unreachable, "the records of the release could not be read")
+                    .with(format!("{other:?}")),
+            ),
+        };
+        match found {
+            Some(finding) => self.end(Outcome::Halted { finding }),
+            None => self.looked_back = true,
+        }
+    }
+
+    /// What is not protected any more is protected again before helm, as an attempt of helm's step; what cannot be, halts.
+    fn on_protections(&mut self, seen: &[Seen]) {
+        let at = StepRef { index: self.fold.step, attempt: self.fold.attempt };
+        let lost = self.protections().into_iter().zip(seen).find_map(|(step, seen)| {
+            match steps::on_look(step, &self.fold, self.digest.short(), Reply::Seen(vec![seen.clone()])) {
+                Next::Observed(Observation::WasDone { .. }, _) => None,
+                next => Some(next),
+            }
+        });
+        match lost {
+            Some(next) => self.pending = Some(record(at, next)),
+            None => self.protected = true,
+        }
+    }
+
     fn on_step(&mut self, reply: Reply) {
         let Some(step) = self.plan.step(self.fold.step) else {
             return;
@@ -208,16 +309,7 @@ impl Engine {
             Phase::Sent if steps::settle(step, &self.fold).is_some() => on_settled(step, reply),
             Phase::Sent | Phase::Check => steps::on_check(step, &self.fold, self.digest.short(), reply),
         };
-        self.pending = Some(match next {
-            Next::Effect(effect) => (JournalRecord::Effect { step: at, effect }, Vec::new()),
-            Next::Observed(observation, blobs) => (JournalRecord::Observed { step: at, observation }, blobs),
-            Next::Intent { action, before } => {
-                let digest = before.as_ref().map(|blob| blob.digest.clone());
-                let record = JournalRecord::Intent { step: at, action: Box::new(action), before: digest };
-                (record, before.into_iter().collect())
-            }
-            Next::Halt(finding) => (JournalRecord::Ended { outcome: Outcome::Halted { finding } }, Vec::new()),
-        });
+        self.pending = Some(record(at, next));
     }
 
     fn end(&mut self, outcome: Outcome) {
@@ -227,7 +319,7 @@ impl Engine {
     /// Hashes what the engine's future depends on, whatever the world is: for a search, not for keeping.
     pub fn hash_into(&self, state: &mut impl Hasher) {
         self.fold.hash_into(state);
-        self.stop.hash(state);
+        (self.stop, self.looked_back, self.protected).hash(state);
         if let Some((record, _)) = &self.pending {
             std::mem::discriminant(record).hash(state);
             match record {
@@ -239,6 +331,20 @@ impl Engine {
                 JournalRecord::Started { .. } | JournalRecord::Resumed { .. } | JournalRecord::Bound => {}
             }
         }
+    }
+}
+
+/// The record of what a step does next, with its blobs.
+fn record(at: StepRef, next: Next) -> (JournalRecord, Vec<Blob>) {
+    match next {
+        Next::Effect(effect) => (JournalRecord::Effect { step: at, effect }, Vec::new()),
+        Next::Observed(observation, blobs) => (JournalRecord::Observed { step: at, observation }, blobs),
+        Next::Intent { action, before } => {
+            let digest = before.as_ref().map(|blob| blob.digest.clone());
+            let record = JournalRecord::Intent { step: at, action: Box::new(action), before: digest };
+            (record, before.into_iter().collect())
+        }
+        Next::Halt(finding) => (JournalRecord::Ended { outcome: Outcome::Halted { finding } }, Vec::new()),
     }
 }
 
@@ -263,6 +369,10 @@ fn on_sent(step: &Step, reply: Reply) -> Next {
         // This token was used before, by a helm that we did not hear of and that left no record.
         Reply::Refused(Refusal::NotSent(text)) if matches!(step.kind, StepKind::HelmUpgrade { .. }) => {
             Next::Effect(Effect::Unknown(text))
+        }
+        Reply::Refused(Refusal::Invalid(text)) if matches!(step.kind, StepKind::HelmUpgrade { .. }) => {
+            let found = "helm was not started, and nothing of this step was written";
+            Next::Halt(Finding::blocking(Code::HelmFailed, found).with(text))
         }
         Reply::Refused(refusal) => {
             let said = match refusal {

@@ -13,6 +13,8 @@ use portolan_model::{
 use crate::fold::Fold;
 
 pub(crate) use database::compare as compare_databases;
+pub(crate) use helm::gone_on;
+pub(crate) use volumes::protected;
 
 /// What a step does next. Each becomes one record.
 pub(crate) enum Next {
@@ -73,8 +75,10 @@ pub(crate) fn settle(step: &Step, fold: &Fold) -> Option<Request> {
 
 /// What a step reads to see that it is done.
 pub(crate) fn check(step: &Step, fold: &Fold) -> Request {
-    match &step.kind {
-        StepKind::VerifyVolume { claim, volume, mounted_by, .. } => {
+    match (&step.kind, fold.pursuit.as_deref()) {
+        // A protection that was taken off before helm.
+        (StepKind::HelmUpgrade { .. }, Some(Action::Write(write))) => Request::Read(vec![write.target.clone()]),
+        (StepKind::VerifyVolume { claim, volume, mounted_by, .. }, _) => {
             let objects = [claim, volume].into_iter().chain(mounted_by).cloned().collect();
             Request::ReadWithClaims(objects, claim.namespace().to_owned())
         }
@@ -121,6 +125,8 @@ pub(crate) fn on_check(step: &Step, fold: &Fold, mark: &str, reply: Reply) -> Ne
             _ => Next::Effect(Effect::Unknown(format!("{target} is still there"))),
         },
         (StepKind::HelmUpgrade { run }, Reply::Releases(facts)) => helm::on_check(run, fold, mark, &facts),
+        // All of them are looked at again.
+        (StepKind::HelmUpgrade { .. }, Reply::Seen(_)) => Next::Effect(Effect::Unknown("it is protected again".into())),
         (_, reply) => Next::Halt(unreadable(step, &reply)),
     }
 }

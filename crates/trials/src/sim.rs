@@ -119,9 +119,27 @@ pub fn run_among(
     kill: &mut Killer<'_>,
     meddle: &mut dyn FnMut(&Request, &mut Installation),
 ) -> (Outcome, Vec<JournalRecord>) {
+    go_on(installation, file, Vec::new(), kill, meddle)
+}
+
+/// Starts a run again that has this journal, and lets it come to its end.
+pub fn run_again(
+    installation: &mut Installation,
+    file: &PlanFile,
+    journal: &[JournalRecord],
+) -> (Outcome, Vec<JournalRecord>) {
+    go_on(installation, file, journal.to_vec(), &mut |_| false, &mut |_, _| {})
+}
+
+fn go_on(
+    installation: &mut Installation,
+    file: &PlanFile,
+    mut journal: Vec<JournalRecord>,
+    kill: &mut Killer<'_>,
+    meddle: &mut dyn FnMut(&Request, &mut Installation),
+) -> (Outcome, Vec<JournalRecord>) {
     installation.world_mut().learn_plan(file);
     let plan = Arc::new(file.plan.clone());
-    let mut journal: Vec<JournalRecord> = Vec::new();
     loop {
         let before = journal.clone();
         let mut driver = InMemory { installation, journal: &mut journal, kill, meddle };

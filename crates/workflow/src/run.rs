@@ -233,7 +233,8 @@ impl Stops {
     }
 }
 
-/// Carries out a plan from where its journal ends; `None` if the process was killed. `host` goes into the journal.
+/// Carries out a plan from where its journal ends; `None` if the process was killed. Of a run that has finished it is looked at
+/// whether the release is still as it left it. `host` goes into the journal.
 ///
 /// # Errors
 /// If the journal cannot be written, or a simulated installation cannot be saved.
@@ -246,6 +247,10 @@ pub async fn apply(
     events: &mut dyn FnMut(&Event),
 ) -> Result<Option<Outcome>, Finding> {
     let mut engine = Engine::resume(plan.clone(), journal, host);
+    if engine.state().outcome == Some(Outcome::Finished) {
+        // It only looks, and what somebody did since is no part of the run.
+        return drive(&mut engine.looking_back(), driver, stops, Journal::None, events).await;
+    }
     drive(&mut engine, driver, stops, Journal::Kept, events).await
 }
 

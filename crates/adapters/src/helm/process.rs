@@ -12,7 +12,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-use portolan_model::{HelmClient, HelmRun, HelmToken};
+use portolan_model::{Digest, HelmClient, HelmRun, HelmToken};
 use rustix::fs::{FlockOperation, flock};
 use tokio::process::Command;
 
@@ -52,25 +52,41 @@ pub fn values_path(folder: &Path, token: &HelmToken) -> PathBuf {
 ///
 /// # Errors
 /// Why it was not started. Then nothing has happened.
-pub fn spawn(launch: &Launch<'_>) -> Result<(), String> {
+pub fn spawn(launch: &Launch<'_>) -> Result<(), NotStarted> {
     let HelmClient::Program { path, digest: planned, .. } = &launch.run.client else {
-        return Err("the plan was made with the simulated helm".into());
+        return Err(NotStarted::Unusable("the plan was made with the simulated helm".into()));
     };
     let path = Path::new(path);
-    let found = super::digest(path).map_err(|error| format!("{}: {error}", path.display()))?;
-    if found != *planned {
-        return Err(format!("{} is not the helm that the plan was made with", path.display()));
-    }
+    is_planned(path, planned).map_err(NotStarted::Unusable)?;
     let values = values_path(launch.folder, launch.token);
     let arguments = crate::compat::upgrade_argv(launch, &values);
     start(launch, path, &arguments).map_err(|error| {
         if error.kind() == io::ErrorKind::AlreadyExists {
             // The values are those of the other one, which may be about to read them.
-            return "helm was started for this attempt before".to_owned();
+            return NotStarted::BeforeNow;
         }
         tidy(launch.folder, launch.token);
-        format!("helm could not be started: {error}")
+        NotStarted::Unusable(format!("helm could not be started: {error}"))
     })
+}
+
+/// Why helm was not started.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NotStarted {
+    /// It was started for this attempt before, by a process that did not live to tell.
+    BeforeNow,
+    /// It cannot be, in words.
+    Unusable(String),
+}
+
+/// Whether the program at a path is the one that a plan was made with.
+///
+/// # Errors
+/// Why it is not, in words.
+pub fn is_planned(path: &Path, planned: &Digest) -> Result<(), String> {
+    let found = super::digest(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    let is_other = || format!("{} is another program than when the plan was made", path.display());
+    (found == *planned).then_some(()).ok_or_else(is_other)
 }
 
 fn start(launch: &Launch<'_>, program: &Path, arguments: &[String]) -> io::Result<()> {

@@ -48,7 +48,7 @@ async fn run(client: Client, driver: &mut Driver, run: HelmRun) {
     let token = || HelmToken::of_label("t-0");
     let early = serve(Request::Spawn(Box::new(run.clone()), token())).await;
     assert!(
-        matches!(&early, Reply::Refused(Refusal::NotSent(text)) if text.contains("not in this run's archive")),
+        matches!(&early, Reply::Refused(Refusal::Invalid(text)) if text.contains("not in this run's archive")),
         "{early:?}"
     );
     let blob = Blob::new(portolan_model::canonical(&seen));

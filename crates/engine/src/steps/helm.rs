@@ -45,6 +45,30 @@ fn is_own(run: &HelmRun, fold: &Fold, mark: &str, facts: &[ReleaseFact]) -> bool
     own() == Some(true)
 }
 
+/// Why the release is not as the step of this number left it: somebody upgraded, rolled back or uninstalled it since.
+pub(crate) fn gone_on(run: &HelmRun, step: u32, mark: &str, facts: &[ReleaseFact]) -> Option<Finding> {
+    let Some(newest) = facts.last() else { return Some(no_release(run)) };
+    let is_its = |fact: &&ReleaseFact| fact.token.as_ref().is_some_and(|token| token.step_of(mark) == Some(step));
+    // Later revisions inherit labels, and a rollback to this one too.
+    let is_same = facts.iter().rfind(is_its).is_some_and(|made| {
+        made.revision == newest.revision
+            && !facts.iter().any(|fact| fact.token == made.token && fact.revision < made.revision)
+    });
+    if is_same && newest.status == ReleaseStatus::Deployed {
+        return None;
+    }
+    let found = format!(
+        "this run upgraded the release to {}, and its newest revision is {} ({}, {})",
+        run.chart, newest.revision, newest.chart, newest.status
+    );
+    Some(
+        Finding::blocking(Code::ReleaseMoved, found)
+            .about(&record(run, newest.revision))
+            .why("somebody upgraded or rolled it back since")
+            .next("helm history shows who did what; then plan again"),
+    )
+}
+
 /// Helm has ended; the release's records decide how. Its exit code and text are evidence only.
 pub(super) fn on_check(run: &HelmRun, fold: &Fold, mark: &str, facts: &[ReleaseFact]) -> Next {
     let token = match fold.pursuit.as_deref() {

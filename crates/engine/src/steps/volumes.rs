@@ -35,6 +35,11 @@ fn protection(step: &Step) -> Option<Protection<'_>> {
     }
 }
 
+/// The object that a step protects; `None` for a step that does something else.
+pub(crate) fn protected(step: &Step) -> Option<&Ref> {
+    protection(step).map(|protection| protection.target)
+}
+
 pub(super) fn on_look(step: &Step, seen: &[Seen]) -> Next {
     let Some(protection) = protection(step) else {
         return super::Next::Halt(super::unreadable(step, &portolan_model::Reply::Met));

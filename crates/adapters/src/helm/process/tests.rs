@@ -80,7 +80,7 @@ async fn the_lock_lives_as_long_as_helm() {
     let values = values_path(folder, &token());
     assert_eq!(fs::metadata(&values).expect("there").permissions().mode() & 0o777, 0o600);
     let again = launch(folder, "true").expect_err("one token, one helm");
-    assert_eq!(again, "helm was started for this attempt before");
+    assert_eq!(again, NotStarted::BeforeNow);
     fs::write(folder.join("go"), "").expect("a file");
     until_dead(folder).await;
     assert_eq!(ended_text(folder, &token()), "sorry");
@@ -120,5 +120,6 @@ async fn another_helm_than_the_planned_is_not_started() {
         kubeconfig: None,
         context: "",
     });
-    assert!(refused.expect_err("refused").contains("is not the helm"));
+    let Err(NotStarted::Unusable(text)) = refused else { panic!("{refused:?}") };
+    assert!(text.contains("another program"), "{text}");
 }
