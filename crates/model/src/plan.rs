@@ -33,6 +33,10 @@ pub struct Plan {
     /// The objects that helm looked up while it rendered, and their absence: what it rendered depends on them.
     #[serde(default)]
     pub lookups: BTreeMap<Ref, Precondition>,
+    /// What the server has, as helm calls it (`apps/v1`, `route.openshift.io/v1/Route`): a chart may ask for it, and what is rendered
+    /// depends on it. Empty where no chart is rendered.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub api_versions: Vec<String>,
     /// The volumes that hold data.
     pub volumes: Vec<ProtectedVolume>,
     /// What can reach a volume and is not modelled: each makes the volume Unknown.

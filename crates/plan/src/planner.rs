@@ -101,6 +101,7 @@ fn empty(inventory: &Inventory, helm: &HelmClient) -> Plan {
         unmodelled: Vec::new(),
         preconditions: BTreeMap::new(),
         lookups: BTreeMap::new(),
+        api_versions: Vec::new(),
         volumes: Vec::new(),
         databases: Vec::new(),
         without: Vec::new(),

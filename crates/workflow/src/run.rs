@@ -1,5 +1,7 @@
 //! The loop: the engine asks, the installation answers.
 
+use std::collections::BTreeSet;
+use std::path::Path;
 use std::sync::Arc;
 
 use portolan_adapters::driver::Driver;
@@ -8,8 +10,8 @@ use portolan_adapters::store::RunStore;
 use portolan_engine::{Engine, Fold, StepNote};
 use portolan_inventory::Survey;
 use portolan_model::{
-    Code, Cond, Elapsed, Event, Finding, HelmToken, Input, JournalRecord, Outcome, Plan, Progress, Ref, Reply, Request,
-    RouteLook, Seen, Urgency, Wait,
+    Code, Cond, Elapsed, Event, Finding, HelmClient, HelmToken, Input, JournalRecord, Outcome, Plan, Progress, Ref,
+    Reply, Request, RouteLook, Seen, Urgency, Wait,
 };
 use portolan_rehearse::Installation;
 use tokio::sync::watch;
@@ -368,6 +370,11 @@ pub async fn drift(target: &Target, survey: &Survey, plan: &Arc<Plan>) -> Result
             release.id.name, plan.from, release.chart, release.revision
         ))]);
     }
+    let other =
+        other_helm(target, plan).or_else(|| other_api(&plan.api_versions, &survey.inventory.cluster.api_versions));
+    if let Some(finding) = other {
+        return Ok(vec![finding]);
+    }
     let mut engine = Engine::resume(plan.clone(), &[], "");
     loop {
         let reply = match engine.want() {
@@ -383,5 +390,53 @@ pub async fn drift(target: &Target, survey: &Survey, plan: &Arc<Plan>) -> Result
             }
         };
         engine.on(Input::Reply(reply));
+    }
+}
+
+/// The helm at the plan's path is another program by now.
+fn other_helm(target: &Target, plan: &Plan) -> Option<Finding> {
+    let (Target::Cluster(_), HelmClient::Program { path, digest, .. }) = (target, &plan.helm) else { return None };
+    let why = portolan_adapters::helm::is_planned(Path::new(path), digest).err()?;
+    let found = "the helm that the plan was made with is not there any more; nothing was written";
+    Some(
+        Finding::blocking(Code::Moved, found)
+            .with(why)
+            .why("another helm may render another thing")
+            .next("portolan plan, or name the helm of the plan with --helm and plan again"),
+    )
+}
+
+/// How many names are shown.
+const NAMED: usize = 5;
+
+/// The server has other kinds than when the plan was made: a chart may ask for them.
+fn other_api(before: &[String], now: &[String]) -> Option<Finding> {
+    let (before, now): (BTreeSet<&String>, BTreeSet<&String>) = (before.iter().collect(), now.iter().collect());
+    if before.is_empty() || before == now {
+        return None;
+    }
+    let found = "the server has other kinds than when the plan was made; nothing was written";
+    let come = now.difference(&before).map(|name| format!("{name} is new"));
+    let gone = before.difference(&now).map(|name| format!("{name} is gone"));
+    let mut finding = Finding::blocking(Code::Moved, found)
+        .why("a chart may render another thing where the server has a kind")
+        .next("portolan plan");
+    finding.evidence = come.chain(gone).take(NAMED).collect();
+    Some(finding)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_with_other_kinds_is_another_one_for_a_chart() {
+        let names = |all: &[&str]| all.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+        let plan = names(&["apps/v1", "fool.example/v1"]);
+        assert_eq!(other_api(&plan, &names(&["fool.example/v1", "apps/v1"])), None);
+        assert_eq!(other_api(&[], &plan), None, "nothing was rendered");
+        let finding = other_api(&plan, &names(&["apps/v1", "x.example/v1/Goose"])).expect("it is another one");
+        assert_eq!(finding.code, Code::Moved);
+        assert_eq!(finding.evidence, ["x.example/v1/Goose is new", "fool.example/v1 is gone"]);
     }
 }

@@ -294,6 +294,9 @@ impl<'a> Planning<'a> {
         plan.findings.extend(unknown);
         accept(&mut plan)?;
         plan.preconditions = preconditions::of(inventory, &plan);
+        if !plan.hops.is_empty() {
+            plan.api_versions.clone_from(&inventory.cluster.api_versions);
+        }
         self.lookups.extend(lookups::of_data_programs(inventory).filter(|_| !plan.hops.is_empty()));
         // What the plan relies on by itself it looks at more closely.
         self.lookups.retain(|name, _| !plan.preconditions.contains_key(name));

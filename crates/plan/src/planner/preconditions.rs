@@ -26,6 +26,15 @@ pub(super) fn of(inventory: &Inventory, plan: &Plan) -> BTreeMap<Ref, Preconditi
             put(name.clone(), uid, disk(inventory, name, volume));
         }
     }
+    // A PVC that somebody makes under the name of a new one would be taken over, with what is on it.
+    for claim in plan.hops.iter().flat_map(|hop| &hop.new_claims).map(|new| &new.claim) {
+        if !inventory.objects.contains_key(claim) {
+            all.entry(claim.clone()).or_insert_with(|| Precondition { uid: None, fields: Vec::new(), content: None });
+        }
+    }
+    let mut put = |name: Ref, uid: &Uid, fields: Vec<Field>| {
+        all.entry(name).or_insert_with(|| Precondition { uid: Some(uid.clone()), fields, content: None });
+    };
     // Objects that a later hop makes first are not here yet.
     let live = |name: &Ref| inventory.objects.get(name).map(Object::uid);
     for step in plan.steps() {

@@ -104,6 +104,8 @@ fn what_will_change_and_what_was_relied_on() {
     let mut want = [
         "Namespace/kube-system",
         "PersistentVolume/pv-1",
+        // It has to be absent: a PVC of that name would be taken over.
+        "PersistentVolumeClaim/data-runai-backend-redis-queue-master-0",
         "PersistentVolumeClaim/pvc-postgresql",
         "Secret/runai-backend-postgresql",
         "StatefulSet/keycloak",

@@ -211,6 +211,7 @@ pub(super) fn plan() -> Plan {
         }],
         unmodelled: Vec::new(),
         lookups: BTreeMap::new(),
+        api_versions: Vec::new(),
         preconditions: BTreeMap::from([(
             claim(),
             Precondition { uid: Some(Uid::new("c-1")), fields: Vec::new(), content: None },

@@ -45,7 +45,7 @@ fn token() -> HelmToken {
     HelmToken::of_label("t-0")
 }
 
-fn launch(folder: &Path, body: &str) -> Result<(), String> {
+fn launch(folder: &Path, body: &str) -> Result<(), NotStarted> {
     fs::create_dir_all(folder.join("helm")).expect("a folder");
     let run = run_of(&script(folder, body));
     spawn(&Launch {
