@@ -303,6 +303,10 @@ impl Engine {
             return;
         };
         let at = StepRef { index: self.fold.step, attempt: self.fold.attempt };
+        let reply = match reply {
+            Reply::Checked(report) => Reply::Checked(steps::without_accepted(report, &self.plan.accepted)),
+            other => other,
+        };
         let next = match self.fold.phase {
             Phase::Look => steps::on_look(step, &self.fold, self.digest.short(), reply),
             Phase::Go => on_sent(step, reply),

@@ -12,6 +12,7 @@ use portolan_model::{
 
 use crate::fold::Fold;
 
+pub(crate) use check_objects::without_accepted;
 pub(crate) use database::compare as compare_databases;
 pub(crate) use helm::gone_on;
 pub(crate) use volumes::protected;

@@ -11,6 +11,8 @@ mod fields;
 mod hooks;
 mod known;
 mod limits;
+mod new_claims;
+mod nodes;
 mod owner;
 mod quotas;
 mod references;
@@ -142,6 +144,8 @@ impl Precheck {
         findings.extend(services::out_of_range(self));
         findings.extend(self.own_fields());
         findings.extend(limits::findings(self));
+        findings.extend(nodes::findings(self));
+        findings.extend(new_claims::findings(self));
         findings.extend(admission::findings(self));
         findings.extend(crds::of_later_hops(self));
         findings.extend(services::stay_headless(self));
@@ -206,6 +210,8 @@ impl Precheck {
         }
         let read = |target| (Purpose::Read, ServerCheck { target, ask: CheckAsk::Read });
         let mut asks: Vec<_> = targets.into_iter().map(read).collect();
+        asks.extend(new_claims::asks(self));
+        asks.extend(nodes::asks(self));
         if services::asks_for_a_number(self) {
             asks.extend(self.list("Service", ""));
         }

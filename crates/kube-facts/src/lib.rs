@@ -4,6 +4,7 @@
 //! Nothing here does I/O or reads a clock.
 
 mod autoscaler;
+mod claim_binding;
 mod claim_mount;
 mod claim_resize;
 mod claim_use;
@@ -21,11 +22,14 @@ mod readiness;
 mod references;
 mod resource_policy;
 mod route;
+mod scheduling;
 mod scope;
 pub mod semantics;
+mod start_time;
 mod stateful_set;
 
 pub use autoscaler::{scales_away, scales_to};
+pub use claim_binding::{UnboundClaim, is_by_hand, is_made_by};
 pub use claim_mount::{ClaimMount, claim_mounts, volumes_of_claim};
 pub use claim_resize::{ClassKnown, ResizeRefusal, Sizes, class_of, refuses_resize};
 pub use claim_use::{ClaimUse, Claims, Reach, mounts, reach};
@@ -44,9 +48,11 @@ pub use ownership::{
 };
 pub use pod_template::{Container, ContainerKind, Mount, PodTemplate, claim_of, list};
 pub use rbac::{Grant, Rule, binds_accounts_of, grants, is_given_to_all};
-pub use readiness::{is_paused, is_ready, pod_state, readiness, readiness_of, restarts_lately};
+pub use readiness::{is_paused, is_ready, pod_state, readiness, readiness_of, ready_for, restarts_lately};
 pub use references::{Reference, references};
 pub use resource_policy::{KEEP, RESOURCE_POLICY, RESOURCE_POLICY_POINTER, is_kept};
 pub use route::{addresses, is_route, refusal, routes, services};
+pub use scheduling::{HostPort, NodeRefusal, Placement, selects};
 pub use scope::{UsualKind, group_of, is_cluster_scoped, kind_of_plural, plural, usual_kind, usual_kinds};
+pub use start_time::{LeastTime, grace_period, least_time_to_end, least_time_to_ready};
 pub use stateful_set::{StatefulSet, TemplateClaim};

@@ -220,6 +220,15 @@ fn container_state(container: &Value) -> Option<String> {
     Some(text + &before.unwrap_or_default())
 }
 
+/// For how many seconds a pod has been ready at `now` (seconds since 1970); `None` where it is not, or does not say since when.
+#[must_use]
+pub fn ready_for(pod: &Object, now: u64) -> Option<u64> {
+    let mut conditions = pod.list("/status/conditions").iter();
+    let ready = conditions.find(|one| one["type"] == "Ready" && one["status"] == "True")?;
+    let since: jiff::Timestamp = ready["lastTransitionTime"].as_str()?.parse().ok()?;
+    Some(now.saturating_sub(since.as_second().try_into().ok()?))
+}
+
 /// How long a container has to run before the kubelet takes its start as one that worked: twice the longest pause between two starts
 /// (`NewBackOff` with `MaxContainerBackOff` in `pkg/kubelet/kubelet.go`, `hasExpired` in client-go's `util/flowcontrol/backoff.go`,
 /// Kubernetes 1.34).

@@ -206,6 +206,12 @@ codes! {
         "its new pod waits for a PVC that only one pod at a time may have, and the old one is kept until the new one is ready", "give the chart strategy.type: Recreate";
     NotForeseen = 260, Blocked, "a later hop looks up an object whose state after the earlier hop is not known",
         "what the chart renders from it may be something else than the plan shows", "stop at the version before with --to, and plan again from there; or accept: --accept PL260 --reason TEXT";
+    NoNode = 261, Blocked, "no node takes a new pod",
+        "the old pod is gone by then, and the new one stays Pending: the upgrade ends half-way, with the workload down", "change what the pod asks for in the values of the chart, or the nodes";
+    NoNewVolume = 262, Blocked, "nothing makes a volume for a new PVC",
+        "the PVC stays Pending, and its pods with it: the upgrade ends half-way", "name a storage class that makes volumes, or create a PV that fits";
+    WaitTooShort = 263, Blocked, "new pods are not ready before the plan's wait ends",
+        "the run halts while they start, although nothing is wrong with the data", "give the wait more time with --timeout ready=TIME, or change the chart's value";
     SharedVolume = 270, Done, "a pod of somebody else mounts a volume of the release",
         "it may write to the data, and it holds the PVC while it runs", "find out what it is for; stop it before the upgrade if it writes";
     BecomesHook = 275, Blocked, "an object of the release becomes a hook and is then deleted by the same upgrade",
@@ -350,10 +356,21 @@ impl Code {
             | Self::NotReadyBefore
             | Self::LeftOut
             | Self::ImageElsewhere
-            | Self::NotForeseen => Acceptance::Whole,
+            | Self::NotForeseen
+            | Self::NoNode
+            | Self::NoNewVolume
+            | Self::WaitTooShort => Acceptance::Whole,
             Self::HookReachesStorage | Self::NotModelled => Acceptance::PerVolume,
             _ => Acceptance::Never,
         }
+    }
+}
+
+impl Code {
+    /// Whether only the check of a plan's objects against the live cluster finds it, which follows the planner.
+    #[must_use]
+    pub fn is_found_live(self) -> bool {
+        matches!(self, Self::NoNode | Self::NoNewVolume)
     }
 }
 

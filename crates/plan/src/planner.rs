@@ -121,9 +121,17 @@ fn unmodelled(one: &portolan_model::Unmodelled) -> Finding {
     if one.field.is_empty() { finding } else { finding.at(one.field.clone()) }
 }
 
-/// An accepted finding does not block the plan; it stays in it as a warning, with the reason.
-fn accept(plan: &mut Plan) -> Result<(), Finding> {
-    for accepted in &plan.accepted {
+/// Accepts what was found when the objects of a finished plan were checked against the cluster: see [`Code::is_found_live`].
+///
+/// # Errors
+/// [`Code::BadOption`] where a finding is accepted that there is not.
+pub fn accept_live(plan: &mut Plan) -> Result<(), Finding> {
+    accept(plan, Code::is_found_live)
+}
+
+/// An accepted finding of these codes does not block the plan; it stays in it as a warning, with the reason.
+fn accept(plan: &mut Plan, is_its_turn: fn(Code) -> bool) -> Result<(), Finding> {
+    for accepted in plan.accepted.iter().filter(|accepted| is_its_turn(accepted.code)) {
         let code = accepted.code;
         let option = accepted.claim.as_ref().map_or_else(|| code.to_string(), |claim| format!("{code}={claim}"));
         match (code.acceptance(), &accepted.claim) {

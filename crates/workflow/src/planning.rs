@@ -81,6 +81,7 @@ pub async fn plan(
         tokio::task::spawn_blocking(move || rehearse(&world, &file))
     });
     check_objects(target, survey, objects, &mut file).await;
+    portolan_plan::planner::accept_live(&mut file.plan)?;
     let rehearsal = match rehearsal {
         Some(task) => Some(task.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))),
         None => None,

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use super::Home;
 use super::proxy::Proxy;
 use super::simulated::Simulated;
-use super::view::{IsAbsent, Upstream, View};
+use super::view::{IsAbsent, Upstream, Versions, View};
 use crate::kubernetes::Client;
 
 /// How long a rendering may take. The largest charts take seconds.
@@ -73,8 +73,10 @@ impl DryRun {
     /// read what helm has to; [`Code::Unreachable`]; [`Code::Moved`] where the release has another revision by now.
     pub async fn render(&self, helm: &HelmClient, job: &RenderJob) -> Result<Rendering, Finding> {
         let [first, second] = job.overlays.each_ref();
-        let ((first, reads), (second, _)) =
-            tokio::try_join!(self.once(helm, job, first), self.once(helm, job, second))?;
+        let ((first, reads), (second, _)) = tokio::try_join!(
+            self.once(helm, job, (first, Versions::Today)),
+            self.once(helm, job, (second, Versions::Other))
+        )?;
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
         Ok(Rendering { first, second: later(second, now), reads })
     }
@@ -84,17 +86,17 @@ impl DryRun {
     /// # Errors
     /// As [`Self::render`].
     pub async fn render_once(&self, helm: &HelmClient, job: &RenderJob) -> Result<Rendered, Finding> {
-        self.once(helm, job, &job.overlays[0]).await.map(|(rendered, _)| rendered)
+        self.once(helm, job, (&job.overlays[0], Versions::Today)).await.map(|(rendered, _)| rendered)
     }
 
     async fn once(
         &self,
         helm: &HelmClient,
         job: &RenderJob,
-        overlay: &Overlay,
+        (overlay, versions): (&Overlay, Versions),
     ) -> Result<(Rendered, Vec<portolan_model::ClusterRead>), Finding> {
         let home = Home::new(helm, "a rendering")?;
-        let view = Arc::new(View::new(self.upstream.clone(), overlay.clone()));
+        let view = Arc::new(View::new(self.upstream.clone(), overlay.clone(), versions));
         let proxy = Proxy::start(view.clone()).await.map_err(|error| {
             Finding::blocking(Code::StateFolder, "there is no port on 127.0.0.1 for helm to read the cluster through")
                 .with(error.to_string())

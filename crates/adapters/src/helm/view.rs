@@ -103,17 +103,27 @@ impl Upstream {
     }
 }
 
+/// Which resourceVersions a view shows. What those of the upgrade will be nobody knows: our own steps and controllers write before.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Versions {
+    /// Those of today.
+    Today,
+    /// Others, so that what a chart makes of them differs between two renderings.
+    Other,
+}
+
 /// The cluster as one helm sees it.
 pub(super) struct View {
     upstream: Arc<Upstream>,
     overlay: Overlay,
+    versions: Versions,
     reads: Mutex<Vec<ClusterRead>>,
     refused: Mutex<Vec<String>>,
 }
 
 impl View {
-    pub(super) fn new(upstream: Arc<Upstream>, overlay: Overlay) -> Self {
-        Self { upstream, overlay, reads: Mutex::default(), refused: Mutex::default() }
+    pub(super) fn new(upstream: Arc<Upstream>, overlay: Overlay, versions: Versions) -> Self {
+        Self { upstream, overlay, versions, reads: Mutex::default(), refused: Mutex::default() }
     }
 
     /// What helm read until now: each thing once, the records of the release left out.
@@ -136,14 +146,18 @@ impl View {
     /// Answers a GET.
     pub(super) async fn get(&self, place: Place, path: &str, query: &str, accept: &str) -> HttpReply {
         let whole = if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") };
-        match place {
+        let answer = match place {
             Place::About => {
                 let answer = self.upstream.get(whole, accept).await;
                 self.upstream.learn(&answer);
-                answer
+                return answer;
             }
             Place::Object(resource, name) => self.object(&resource, &name, whole).await,
             Place::List(resource) => self.list(&resource, query, whole).await,
+        };
+        match self.versions {
+            Versions::Other if answer.status == StatusCode::OK => with_other_versions(answer),
+            Versions::Other | Versions::Today => answer,
         }
     }
 
@@ -224,6 +238,28 @@ impl View {
             reads.push(read);
         }
     }
+}
+
+/// An object, or the objects of a list, as if each had been written once more: a resourceVersion that is far away, and the time at which
+/// a field manager wrote last.
+fn with_other_versions(answer: HttpReply) -> HttpReply {
+    let mut body = answer.value();
+    let written_again = |object: &mut Value| {
+        let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) else { return };
+        if let Some(version) = metadata.get("resourceVersion").and_then(Value::as_str) {
+            let other =
+                version.parse::<u64>().map_or_else(|_| format!("{version}1"), |it| (it + 1_000_003).to_string());
+            metadata.insert("resourceVersion".into(), other.into());
+        }
+        for entry in metadata.get_mut("managedFields").and_then(Value::as_array_mut).into_iter().flatten() {
+            entry["time"] = "2000-01-01T00:00:00Z".into();
+        }
+    };
+    match body.get_mut("items").and_then(Value::as_array_mut) {
+        Some(items) => items.iter_mut().for_each(written_again),
+        None => written_again(&mut body),
+    }
+    HttpReply { body: body.to_string().into(), ..answer }
 }
 
 /// An item of a list with the kind and version that the API leaves out there.

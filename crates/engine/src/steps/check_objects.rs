@@ -1,6 +1,15 @@
-use portolan_model::{CheckReport, Finding, Severity};
+use portolan_model::{Accepted, CheckReport, Finding, Severity};
 
 use super::Next;
+
+/// What is found again and was accepted with the plan blocks no more.
+pub(crate) fn without_accepted(mut report: CheckReport, accepted: &[Accepted]) -> CheckReport {
+    let is_accepted = |finding: &&mut Finding| {
+        accepted.iter().any(|one| one.code == finding.code && one.claim.is_none() && one.code.is_found_live())
+    };
+    report.findings.iter_mut().filter(is_accepted).for_each(|finding| finding.severity = Severity::Warning);
+    report
+}
 
 /// Goes on where nothing that was found blocks. What was found becomes one finding: the first, with the others as evidence.
 pub(super) fn on_report(report: CheckReport) -> Next {
@@ -40,6 +49,10 @@ mod tests {
             }
             _ => panic!("a note stops nothing"),
         }
+        let no_node = || report(vec![Finding::blocking(Code::NoNode, "no node")]);
+        let accepted = |code| Accepted { code, claim: None, reason: "an autoscaler adds one".into() };
+        assert!(matches!(on_report(without_accepted(no_node(), &[accepted(Code::NoNewVolume)])), Next::Halt(_)));
+        assert!(matches!(on_report(without_accepted(no_node(), &[accepted(Code::NoNode)])), Next::Observed(..)));
         match on_report(report(vec![note, refused("first"), refused("second")])) {
             Next::Halt(finding) => {
                 assert_eq!((finding.found.as_str(), finding.evidence), ("first", vec!["[PL245] second".to_owned()]));

@@ -319,7 +319,8 @@ fn object(check: &Precheck, name: &Ref, doc: &Object) -> Usage {
     usage
 }
 
-fn after(check: &Precheck, name: &Ref, doc: &Object, live: &Object) -> Object {
+/// An object as helm leaves it.
+pub(super) fn after(check: &Precheck, name: &Ref, doc: &Object, live: &Object) -> Object {
     if check.writes.deletes.contains(name) {
         return doc.clone();
     }
@@ -406,6 +407,12 @@ pub(super) fn count(workload: &Object) -> i128 {
         "Job" => number("/spec/parallelism").unwrap_or(1).min(number("/spec/completions").unwrap_or(i128::MAX)),
         _ => 0,
     }
+}
+
+/// What a pod of a template asks of its node, by resource, in thousandths.
+pub(super) fn requests(template: PodTemplate<'_>) -> BTreeMap<String, i128> {
+    let all = pods::usage(template, 1, &pods::Defaults::default()).into_iter();
+    all.filter_map(|(key, taken)| Some((key.strip_prefix("requests.")?.to_owned(), taken))).collect()
 }
 
 fn add(usage: &mut Usage, more: &Usage) {

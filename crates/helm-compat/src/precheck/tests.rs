@@ -11,6 +11,8 @@ use super::{KnownObjects, PlannedWrites, Precheck};
 
 mod admission;
 mod answers;
+mod new_claims;
+mod nodes;
 mod references;
 mod schemas;
 mod services;
@@ -54,7 +56,10 @@ impl Case {
         ]
         .map(|kind| Scope { kind: kind.into(), namespace: "n".into() })
         .into_iter()
-        .chain(["StorageClass", "PersistentVolume"].map(|kind| Scope { kind: kind.into(), namespace: String::new() }));
+        .chain(
+            ["StorageClass", "PersistentVolume", "Node"]
+                .map(|kind| Scope { kind: kind.into(), namespace: String::new() }),
+        );
         let objects = docs(live).into_iter().filter_map(|object| Some((object.name()?, object))).collect();
         Self {
             writes: PlannedWrites {

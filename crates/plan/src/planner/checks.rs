@@ -25,12 +25,14 @@ mod programs;
 mod rights;
 mod scripts;
 mod secrets;
+mod security;
 mod servers;
 mod settings;
 mod source;
 mod state;
 mod unclaimed;
 mod uses;
+mod waits;
 
 use std::collections::BTreeMap;
 
@@ -59,11 +61,13 @@ pub(super) fn of_hop(context: &HopContext<'_>) -> Report {
     newcomers::check(context, &workloads, &mut report);
     secrets::check(context, &workloads, &mut report);
     identity::check(context, &workloads, &mut report);
+    security::check(context, &workloads, &mut report);
     hooks::check(context, &workloads, &mut report);
     rights::check(context, &workloads, &mut report);
     node::check(context, &workloads, &mut report);
     unclaimed::check(context, &workloads, &mut report);
     needs::check(context, &mut report);
+    waits::check(context, &workloads, &mut report);
     keys::check(context, &mut report);
     anew::check(context, &mut report);
     state::check(context, &mut report);

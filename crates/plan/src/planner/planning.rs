@@ -292,7 +292,7 @@ impl<'a> Planning<'a> {
         plan.unmodelled.dedup();
         let unknown: Vec<Finding> = plan.unmodelled.iter().map(unmodelled).collect();
         plan.findings.extend(unknown);
-        accept(&mut plan)?;
+        accept(&mut plan, |code| !code.is_found_live())?;
         plan.preconditions = preconditions::of(inventory, &plan);
         if !plan.hops.is_empty() {
             plan.api_versions.clone_from(&inventory.cluster.api_versions);

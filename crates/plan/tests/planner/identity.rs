@@ -92,3 +92,50 @@ fn the_user_of_the_namespaces_range_is_the_one_of_pods_that_name_none() {
     assert_eq!(of(1_000_650_000), Vec::<String>::new());
     assert_eq!(of(7), [format!("Blocking PL223 StatefulSet/store {CONTEXT}/runAsUser")]);
 }
+
+/// What is said where the container's security context changes, with a user of the pod.
+fn context_of(user: &str, old: &str, new: &str) -> Vec<String> {
+    let pod = |own: &str| {
+        let container = PLAIN.replace("name: store,", &format!("name: store, securityContext: {{{own}}},"));
+        set(&format!("securityContext: {{{user}}}, "), &container)
+    };
+    said(&plan(&installed(&pod(old), &json!({"csi": {}})), &pod(new)))
+}
+
+#[test]
+fn what_a_program_may_do_to_files_is_more_than_its_user() {
+    let own = "/spec/template/spec/containers/0/securityContext";
+    for (old, new, field) in [
+        ("", "capabilities: {drop: [ALL]}", "capabilities"),
+        ("capabilities: {add: [SYS_ADMIN]}", "", "capabilities"),
+        ("privileged: true", "privileged: false", "capabilities"),
+        ("capabilities: {drop: [ALL], add: [CHOWN]}", "capabilities: {drop: [ALL]}", "capabilities"),
+        ("", "runAsNonRoot: true", "runAsNonRoot"),
+        ("", "readOnlyRootFilesystem: true", "readOnlyRootFilesystem"),
+        ("seLinuxOptions: {level: 's0:c1,c2'}", "seLinuxOptions: {level: 's0:c3,c4'}", "seLinuxOptions"),
+        ("", "seccompProfile: {type: RuntimeDefault}", "seccompProfile"),
+        ("", "appArmorProfile: {type: RuntimeDefault}", "appArmorProfile"),
+    ] {
+        let expected = [format!("Unknown PL255 StatefulSet/store {own}/{field}")];
+        assert_eq!(context_of("runAsUser: 0", old, new), expected, "{old} -> {new}");
+    }
+    let users = changed("csi", "hostUsers: true", "hostUsers: false");
+    assert_eq!(users, ["Unknown PL255 StatefulSet/store /spec/template/spec/hostUsers"]);
+}
+
+#[test]
+fn what_a_program_does_not_need_for_its_files_may_go() {
+    for (user, old, new) in [
+        ("runAsUser: 0", "", "capabilities: {drop: [NET_RAW]}"),
+        ("runAsUser: 0", "", "capabilities: {add: [CHOWN]}"),
+        ("runAsUser: 0", "capabilities: {drop: [ALL]}", "capabilities: {drop: [ALL], add: [CHOWN]}"),
+        ("runAsUser: 0", "", "privileged: false, allowPrivilegeEscalation: true"),
+        // Root by its number alone loses what root has; another user never had it.
+        ("runAsUser: 7", "", "capabilities: {drop: [ALL]}, runAsNonRoot: true"),
+        ("runAsUser: 7, seccompProfile: {type: RuntimeDefault}", "", "seccompProfile: {type: RuntimeDefault}"),
+        ("runAsUser: 7", "readOnlyRootFilesystem: true", "readOnlyRootFilesystem: false"),
+    ] {
+        assert_eq!(context_of(user, old, new), Vec::<String>::new(), "{user}: {old} -> {new}");
+    }
+    assert_eq!(changed("csi", "dnsPolicy: Default", "hostUsers: true"), Vec::<String>::new());
+}

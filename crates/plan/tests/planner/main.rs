@@ -29,4 +29,5 @@ mod store;
 mod taken;
 mod unclaimed;
 mod values;
+mod waits;
 mod without;

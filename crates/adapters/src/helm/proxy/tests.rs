@@ -5,11 +5,12 @@ use portolan_model::{ClusterRead, Object, Overlay, Ref};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::super::view::Upstream;
+use super::super::view::{Upstream, Versions};
 use super::*;
 
 fn secret(name: &str, label: &str) -> Value {
-    json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name, "namespace": "n", "labels": {"app": label}}})
+    json!({"apiVersion": "v1", "kind": "Secret",
+        "metadata": {"name": name, "namespace": "n", "labels": {"app": label}, "resourceVersion": "7"}})
 }
 
 /// A server with two Secrets and a kind of its own, and how often it was asked.
@@ -65,8 +66,12 @@ struct Fixture {
 
 impl Fixture {
     async fn new() -> Self {
+        Self::of(Versions::Today).await
+    }
+
+    async fn of(versions: Versions) -> Self {
         let asked = Arc::new(AtomicUsize::new(0));
-        let view = Arc::new(View::new(Arc::new(upstream(asked.clone())), overlay()));
+        let view = Arc::new(View::new(Arc::new(upstream(asked.clone())), overlay(), versions));
         let proxy = Proxy::start(view.clone()).await.expect("a port");
         Self { view, proxy, asked }
     }
@@ -178,4 +183,20 @@ async fn the_server_is_asked_once() {
     assert_eq!(fixture.asked.load(Ordering::Relaxed), 1);
     let reads = fixture.view.reads();
     assert!(matches!(reads.as_slice(), [ClusterRead::Object(_, None), ClusterRead::Object(_, Some(_))]), "{reads:?}");
+}
+
+#[tokio::test]
+async fn the_second_rendering_sees_other_resource_versions() {
+    let at = |body: &Value, pointer: &str| body.pointer(pointer).cloned().unwrap_or_default();
+    let (today, other) = (Fixture::new().await, Fixture::of(Versions::Other).await);
+    for (path, pointer) in [
+        ("/api/v1/namespaces/n/secrets/live", "/metadata/resourceVersion"),
+        ("/api/v1/namespaces/n/secrets/made", "/metadata/resourceVersion"),
+        ("/api/v1/namespaces/n/secrets", "/items/0/metadata/resourceVersion"),
+    ] {
+        assert_eq!(at(&today.get(path).await.1, pointer), "7", "{path}");
+        assert_eq!(at(&other.get(path).await.1, pointer), "1000010", "{path}");
+    }
+    let (status, _) = other.get("/api/v1/namespaces/n/secrets/deleted").await;
+    assert_eq!(status, 404);
 }
