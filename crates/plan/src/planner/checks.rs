@@ -7,6 +7,7 @@ mod clients;
 mod database;
 mod downward;
 mod effect;
+mod feeders;
 mod heading;
 mod hooks;
 mod host;
@@ -58,6 +59,7 @@ pub(super) fn of_hop(context: &HopContext<'_>) -> Report {
     let workloads = Workloads::of(context);
     place::check(context, &workloads, &mut report);
     programs::check(context, &workloads, &mut report);
+    feeders::check(context, &workloads, &mut report);
     newcomers::check(context, &workloads, &mut report);
     secrets::check(context, &workloads, &mut report);
     identity::check(context, &workloads, &mut report);

@@ -46,3 +46,40 @@ fn a_script_that_changes_beside_the_data_is_unknown() {
     assert_eq!(changed(("", &old), ("", &new)), unknown("/containers/0/command/2"));
     assert_eq!(changed(("", &old), ("", &script("check; echo a; exec store"))), Vec::<String>::new());
 }
+
+#[test]
+fn a_container_that_writes_what_the_program_reads_is_looked_at_like_it() {
+    let main = PLAIN.replace("volumeMounts: [", "volumeMounts: [{name: gen, mountPath: /gen}, ");
+    let pod = |init: &str| {
+        let init = format!(
+            "initContainers: [{{name: i, image: 'x/i:1', volumeMounts: [{{name: gen, mountPath: /gen}}], {init}}}], "
+        );
+        set(&init, &main).replace("{name: cfg, configMap", "{name: gen, emptyDir: {}}, {name: cfg, configMap")
+    };
+    let changed = |old: &str, new: &str| said(&plan(&installed(&pod(old), &json!({"csi": {}})), &pod(new)));
+    let script = |text: &str, env: &str| format!("command: [sh, -c, '{text}'], env: [{{name: SUB, value: '{env}'}}]");
+    let renders = "echo dir=/data/$SUB > /gen/store.conf";
+    assert_eq!(changed(&script(renders, "a"), &script(renders, "a")), Vec::<String>::new());
+    assert_eq!(changed(&script(renders, "a"), &script(renders, "b")), unknown("/initContainers/0/command/2"));
+    let copies = "cp /src/start.sh /gen/";
+    assert_eq!(
+        changed(&script(copies, "a"), &script("cp /other/start.sh /gen/", "a")),
+        unknown("/initContainers/0/command/2")
+    );
+    // An image's own program that is told of another folder; of something else.
+    let told = |folder: &str| format!("env: [{{name: DIR, value: '{folder}'}}, {{name: LEVEL, value: info}}]");
+    assert_eq!(changed(&told("/data/a"), &told("/data/b")), unknown("/initContainers/0/env"));
+    assert_eq!(changed(&told("/data/a"), &told("/data/a").replace("info", "debug")), Vec::<String>::new());
+    // One that writes to another volume says nothing.
+    let aside = |text: &str| script(text, "a").replace("command", "resources: {}, command");
+    let elsewhere = |text: &str| {
+        pod(&aside(text)).replace(
+            "initContainers: [{name: i, image: 'x/i:1', volumeMounts: [{name: gen",
+            "initContainers: [{name: i, image: 'x/i:1', volumeMounts: [{name: cfg",
+        )
+    };
+    assert_eq!(
+        said(&plan(&installed(&elsewhere(renders), &json!({"csi": {}})), &elsewhere("rm -rf /gen/*"))),
+        Vec::<String>::new()
+    );
+}

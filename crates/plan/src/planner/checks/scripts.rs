@@ -312,7 +312,8 @@ impl Step {
             return false;
         }
         // A program whose variables get other texts is told something else; what that says of the data is judged elsewhere.
-        let is_of_files = || program(&self.written).first().is_none_or(|tool| is_tool(tool));
+        let is_of_files =
+            || self.written.contains('>') || program(&self.written).first().is_none_or(|tool| is_tool(tool));
         self.read == other.read || (self.written == other.written && !is_of_files())
     }
 }
