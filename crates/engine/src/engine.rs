@@ -3,9 +3,10 @@ use std::sync::Arc;
 
 use portolan_model::{
     Action, ArchivedObject, Blob, Code, Digest, Effect, Finding, HelmRun, Hop, Input, JournalRecord, Observation,
-    Outcome, Plan, Ref, Refusal, Reply, Request, Seen, Step, StepKind, StepRef, Urgency,
+    Outcome, Plan, Refusal, Reply, Request, Seen, Step, StepKind, StepRef, Urgency,
 };
 
+use crate::before_helm::BeforeHelm;
 use crate::fold::{self, Fold, Phase};
 use crate::guard;
 use crate::steps::{self, Next};
@@ -26,8 +27,8 @@ pub struct Engine {
     stop: Option<Urgency>,
     /// Whether the release was looked at since another process worked on this run: meanwhile somebody may have rolled it back.
     looked_back: bool,
-    /// Whether the protections of this hop were seen to hold, and nothing was recorded since: helm comes next.
-    protected: bool,
+    /// Whether all was seen that has to be seen before helm starts, and nothing was recorded since: helm comes next.
+    seen: bool,
 }
 
 impl Engine {
@@ -36,7 +37,7 @@ impl Engine {
     pub fn resume(plan: Arc<Plan>, journal: &[JournalRecord], host: &str) -> Self {
         let fold = Fold::of(journal);
         let digest = plan.digest();
-        let mut engine = Self { plan, digest, fold, pending: None, stop: None, looked_back: true, protected: false };
+        let mut engine = Self { plan, digest, fold, pending: None, stop: None, looked_back: true, seen: false };
         engine.wake(host);
         engine
     }
@@ -70,14 +71,14 @@ impl Engine {
             pending: None,
             stop: None,
             looked_back: true,
-            protected: false,
+            seen: false,
         }
     }
 
     /// The same engine after a crash: everything that was not in the journal is gone.
     #[must_use]
     pub fn crashed(&self, host: &str) -> Self {
-        let mut engine = Self { pending: None, stop: None, protected: false, ..self.clone() };
+        let mut engine = Self { pending: None, stop: None, seen: false, ..self.clone() };
         engine.wake(host);
         engine
     }
@@ -104,13 +105,15 @@ impl Engine {
         None
     }
 
-    /// The protections that have to hold when helm starts, where it is about to.
-    fn protections(&self) -> Vec<&Step> {
+    /// What has to be seen once more before helm starts, where it is about to.
+    fn before_helm(&self) -> Option<BeforeHelm<'_>> {
         let is_start = self.fold.phase == Phase::Look
             && self.step().is_some_and(|step| matches!(step.kind, StepKind::HelmUpgrade { .. }));
-        let Some((first, hop)) = self.hop().filter(|_| is_start) else { return Vec::new() };
-        let before = hop.steps.iter().take((self.fold.step - first) as usize);
-        before.filter(|step| steps::protected(step).is_some()).collect()
+        let (first, hop) = self.hop().filter(|_| is_start && !self.seen)?;
+        let done = &hop.steps[..(self.fold.step - first) as usize];
+        // An attempt before this one may have changed what the plan relied on, and made what was to be new.
+        let is_first = self.fold.attempt == 0 && !self.fold.again;
+        Some(BeforeHelm { plan: &self.plan, hop, done, is_first, is_first_hop: first == 0 })
     }
 
     /// The newest of this run's upgrades, where it has to be looked at whether it is the release's newest still. Where helm is
@@ -179,9 +182,8 @@ impl Engine {
         let Some(step) = self.step() else {
             return Request::End(Outcome::Finished);
         };
-        let protected: Vec<Ref> = self.protections().into_iter().filter_map(steps::protected).cloned().collect();
-        if !self.protected && !protected.is_empty() {
-            return Request::Read(protected);
+        if let Some(before) = self.before_helm() {
+            return Request::Read(before.names());
         }
         match self.fold.phase {
             Phase::Look => steps::look(step, &self.fold),
@@ -203,15 +205,13 @@ impl Engine {
             Input::Reply(Reply::Appended) => {
                 if let Some((record, _)) = self.pending.take() {
                     self.fold.apply(&record);
-                    self.protected = false;
+                    self.seen = false;
                 }
             }
             Input::Reply(_) if self.pending.is_some() || self.fold.outcome.is_some() => {}
             Input::Reply(reply) if !self.fold.bound => self.on_bound(reply),
             Input::Reply(reply) if self.to_look_back_at().is_some() => self.on_looked_back(&reply),
-            Input::Reply(Reply::Seen(seen)) if !self.protected && !self.protections().is_empty() => {
-                self.on_protections(&seen);
-            }
+            Input::Reply(Reply::Seen(seen)) if self.before_helm().is_some() => self.on_seen_before_helm(&seen),
             Input::Reply(reply) => self.on_step(reply),
         }
         self.turn_the_page();
@@ -283,18 +283,13 @@ impl Engine {
         }
     }
 
-    /// What is not protected any more is protected again before helm, as an attempt of helm's step; what cannot be, halts.
-    fn on_protections(&mut self, seen: &[Seen]) {
+    /// What is not protected any more is protected again before helm, as an attempt of helm's step; what else has changed halts.
+    fn on_seen_before_helm(&mut self, seen: &[Seen]) {
         let at = StepRef { index: self.fold.step, attempt: self.fold.attempt };
-        let lost = self.protections().into_iter().zip(seen).find_map(|(step, seen)| {
-            match steps::on_look(step, &self.fold, self.digest.short(), Reply::Seen(vec![seen.clone()])) {
-                Next::Observed(Observation::WasDone { .. }, _) => None,
-                next => Some(next),
-            }
-        });
-        match lost {
+        let Some(before) = self.before_helm() else { return };
+        match before.judge(seen, &self.fold, self.digest.short()) {
             Some(next) => self.pending = Some(record(at, next)),
-            None => self.protected = true,
+            None => self.seen = true,
         }
     }
 
@@ -323,7 +318,7 @@ impl Engine {
     /// Hashes what the engine's future depends on, whatever the world is: for a search, not for keeping.
     pub fn hash_into(&self, state: &mut impl Hasher) {
         self.fold.hash_into(state);
-        (self.stop, self.looked_back, self.protected).hash(state);
+        (self.stop, self.looked_back, self.seen).hash(state);
         if let Some((record, _)) = &self.pending {
             std::mem::discriminant(record).hash(state);
             match record {

@@ -1,7 +1,9 @@
 //! Is the installation still the one that the plan was made for?
 
-use portolan_model::{Code, Finding, Object, Plan, Precondition, Ref, Seen};
+use portolan_model::{Code, Finding, Object, Plan, Precondition, Ref, Seen, Step, StepKind};
 use serde_json::Value;
+
+use crate::steps;
 
 const LOOKED_UP: &str = "the plan was made from it: the upgrade may do something else now";
 
@@ -20,6 +22,29 @@ pub(crate) fn moved(plan: &Plan, seen: &[Seen]) -> Vec<Finding> {
         .into_iter()
         .map(|finding| finding.next(format!("portolan plan   ({same} of {all} objects are unchanged)")))
         .collect()
+}
+
+/// The same after steps of the run: what these did is no move.
+pub(crate) fn moved_by_others(plan: &Plan, seen: &[Seen], done: &[Step]) -> Vec<Finding> {
+    let is_deleted = |name: &Ref| {
+        done.iter().any(|step| matches!(&step.kind, StepKind::DeleteObject { target, .. } if target == name))
+    };
+    let protected: Vec<&Ref> = done.iter().filter_map(steps::protected).collect();
+    let all = relied_on(plan).zip(seen).filter(|((name, _), _)| !is_deleted(name));
+    all.filter_map(|((name, expect), seen)| {
+        let mut expect = expect.clone();
+        if protected.contains(&name) {
+            expect.fields.retain(|field| !steps::PROTECTIONS.contains(&field.pointer.as_str()));
+            expect.content = None;
+        }
+        let finding = check(name, &expect, seen)?;
+        let found = finding.found.replace("; nothing was written", "; helm was not started");
+        Some(
+            Finding { code: Code::OtherObject, found, ..finding }
+                .next("see who did it and take it back, then go on with the same plan"),
+        )
+    })
+    .collect()
 }
 
 fn check(name: &Ref, expect: &Precondition, seen: &Seen) -> Option<Finding> {

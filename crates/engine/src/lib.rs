@@ -5,6 +5,7 @@
 
 pub mod archive;
 mod baseline;
+mod before_helm;
 mod engine;
 mod fold;
 mod guard;

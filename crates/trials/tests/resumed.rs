@@ -69,6 +69,37 @@ fn protections_that_were_taken_off_are_put_on_again_before_helm() {
     }
 }
 
+/// The finding of a run that was killed before helm.
+fn halted_before_helm(change: &dyn Fn(&PlanFile, &mut Installation)) -> portolan_model::Finding {
+    let done = before_helm();
+    let (outcome, _, installation) = ends(&|journal| has_done(journal, done), change);
+    let Outcome::Halted { finding } = outcome else { panic!("{outcome:?}") };
+    let records = installation.world().objects().filter(|(name, _)| name.kind() == "Release").count();
+    assert_eq!(records, 1, "helm was not started");
+    finding
+}
+
+#[test]
+fn what_others_changed_while_a_run_was_stopped_halts_it_before_helm() {
+    let finding = halted_before_helm(&|file, installation| {
+        let owner = json!([{"apiVersion": "v1", "kind": "ConfigMap", "name": "theirs", "uid": "u"}]);
+        let claim = &file.plan.volumes[0].claim;
+        let mut json = (*installation.world().get(claim).expect("it is there").0).clone();
+        json["metadata"]["ownerReferences"] = owner;
+        installation.world_mut().put(claim, json);
+    });
+    assert_eq!(finding.code, Code::OtherObject, "{finding:?}");
+    assert!(finding.found.ends_with("helm was not started"), "{finding:?}");
+
+    let finding = halted_before_helm(&|file, installation| {
+        let new = &file.plan.hops[0].new_claims[0].claim;
+        let metadata = json!({"name": new.name(), "namespace": new.namespace(), "uid": "theirs"});
+        let object = json!({"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": metadata});
+        installation.world_mut().put(new, object);
+    });
+    assert!(finding.found.contains("is there, and was not"), "{finding:?}");
+}
+
 /// A newer record of the release, as an upgrade by hand leaves it.
 fn upgrade_by_hand(file: &PlanFile, installation: &mut Installation) {
     let records = installation.world().objects().filter(|(name, _)| name.kind() == "Release");

@@ -6,6 +6,10 @@ use serde_json::{Value, json};
 
 use super::Next;
 
+/// The fields that protections write, as JSON pointers.
+pub(crate) const PROTECTIONS: [&str; 2] =
+    ["/spec/persistentVolumeReclaimPolicy", portolan_kube_facts::RESOURCE_POLICY_POINTER];
+
 /// One protection: on which object, and what it must look like.
 struct Protection<'a> {
     target: &'a Ref,

@@ -72,6 +72,9 @@ fn claim(inventory: &Inventory, volume: &Volume, plan: &Plan) -> Vec<Field> {
         Some(object) => object.at(portolan_kube_facts::RESOURCE_POLICY_POINTER).cloned().unwrap_or_default(),
         None => volume.keep_live.clone().map_or(Value::Null, Value::String),
     };
+    let owners =
+        inventory.objects.get(&volume.claim).and_then(|object| object.at("/metadata/ownerReferences").cloned());
+    let owners = owners.unwrap_or_default();
     let why = match plan.forward_only().first() {
         Some(helm) => format!("step {helm} relies on it: helm deletes a PVC, or keeps it, by this annotation"),
         None => "helm deletes a PVC, or keeps it, by this annotation".into(),
@@ -80,6 +83,7 @@ fn claim(inventory: &Inventory, volume: &Volume, plan: &Plan) -> Vec<Field> {
     vec![
         field(portolan_kube_facts::RESOURCE_POLICY_POINTER, keep, why),
         field("/spec/volumeName", bound.into(), "the data lies on this volume"),
+        field("/metadata/ownerReferences", owners, "what owns a PVC takes it along"),
         field("/metadata/deletionTimestamp", Value::Null, "a PVC that is being deleted goes when its last pod goes"),
     ]
 }

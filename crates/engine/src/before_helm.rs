@@ -1,0 +1,94 @@
+//! What is looked at once more just before helm starts. Since the plan was bound minutes may have passed, or days, where the run was
+//! stopped: somebody may have taken a protection off, moved what the plan relied on, or made a PVC that was to be new.
+
+use std::collections::BTreeSet;
+
+use portolan_model::{Change, Code, Finding, Hop, Object, Observation, Plan, Ref, Reply, Seen, Step, StepKind};
+
+use crate::fold::Fold;
+use crate::guard;
+use crate::steps::{self, Next};
+
+/// A hop whose helm comes next.
+pub(crate) struct BeforeHelm<'a> {
+    pub(crate) plan: &'a Plan,
+    pub(crate) hop: &'a Hop,
+    /// The steps of the hop that are over.
+    pub(crate) done: &'a [Step],
+    /// Whether helm was never started for this step.
+    pub(crate) is_first: bool,
+    pub(crate) is_first_hop: bool,
+}
+
+impl<'a> BeforeHelm<'a> {
+    /// The objects to read.
+    pub(crate) fn names(&self) -> Vec<Ref> {
+        let protected = self.protections().filter_map(steps::protected);
+        self.relied_on().chain(protected).chain(self.new_claims()).cloned().collect()
+    }
+
+    /// What has to be done or said first; `None` where helm may start.
+    pub(crate) fn judge(&self, seen: &[Seen], fold: &Fold, mark: &str) -> Option<Next> {
+        let (relied, rest) = seen.split_at_checked(self.relied_on().count())?;
+        let (protected, new) = rest.split_at_checked(self.protections().count())?;
+        if !relied.is_empty() {
+            let mut findings = guard::moved_by_others(self.plan, relied, self.done).into_iter();
+            if let Some(mut first) = findings.next() {
+                first.evidence.extend(findings.flat_map(|finding| finding.evidence));
+                return Some(Next::Halt(first));
+            }
+        }
+        let taken = self.new_claims().zip(new).find(|(_, seen)| !matches!(seen, Seen::Absent));
+        if let Some((claim, _)) = taken {
+            let found = format!("{claim} was to be new, and is there");
+            let finding = Finding::blocking(Code::StrangeClaim, found).about(claim);
+            return Some(Next::Halt(
+                finding
+                    .why("the new workload would take it over, with what is on it")
+                    .next("see whose it is and move it away, or plan again"),
+            ));
+        }
+        self.protections().zip(protected).find_map(|(step, seen)| {
+            if let Some(finding) = self.owner_goes(step, seen) {
+                return Some(Next::Halt(finding));
+            }
+            match steps::on_look(step, fold, mark, Reply::Seen(vec![seen.clone()])) {
+                Next::Observed(Observation::WasDone { .. }, _) => None,
+                next => Some(next),
+            }
+        })
+    }
+
+    /// What the plan relied on, where nothing but this hop's own steps has changed it.
+    fn relied_on(&self) -> impl Iterator<Item = &'a Ref> + use<'a> {
+        let plan = Some(self.plan).filter(|_| self.is_first && self.is_first_hop);
+        plan.into_iter().flat_map(guard::relied_on).map(|(name, _)| name)
+    }
+
+    fn protections(&self) -> impl Iterator<Item = &'a Step> + use<'a> {
+        self.done.iter().filter(|step| steps::protected(step).is_some())
+    }
+
+    fn new_claims(&self) -> impl Iterator<Item = &'a Ref> + use<'a> {
+        let hop = Some(self.hop).filter(|_| self.is_first);
+        hop.into_iter().flat_map(|hop| &hop.new_claims).map(|new| &new.claim)
+    }
+
+    /// A PVC that got an owner which helm is about to delete.
+    fn owner_goes(&self, step: &Step, seen: &Seen) -> Option<Finding> {
+        let (StepKind::KeepClaim { claim, .. }, Seen::There(object)) = (&step.kind, seen) else { return None };
+        let deleted: BTreeSet<&Ref> =
+            self.hop.changes.iter().filter(|one| matches!(one.change, Change::Delete)).map(|one| &one.object).collect();
+        let owner = owners(object).into_iter().find(|owner| deleted.contains(owner))?;
+        Some(
+            Finding::blocking(Code::OtherObject, format!("{claim} belongs to {owner}, which helm is about to delete"))
+                .about(claim)
+                .why("what owns a PVC takes it along")
+                .next("take the owner off the PVC, then go on with the same plan"),
+        )
+    }
+}
+
+fn owners(object: &Object) -> Vec<Ref> {
+    portolan_kube_facts::owners(object).into_iter().map(|owner| owner.name).collect()
+}
