@@ -27,6 +27,7 @@ mod scope;
 pub mod semantics;
 mod start_time;
 mod stateful_set;
+mod written;
 
 pub use autoscaler::{scales_away, scales_to};
 pub use claim_binding::{UnboundClaim, is_by_hand, is_made_by};
@@ -56,3 +57,4 @@ pub use scheduling::{HostPort, NodeRefusal, Placement, selects};
 pub use scope::{UsualKind, group_of, is_cluster_scoped, kind_of_plural, plural, usual_kind, usual_kinds};
 pub use start_time::{LeastTime, grace_period, least_time_to_end, least_time_to_ready};
 pub use stateful_set::{StatefulSet, TemplateClaim};
+pub use written::{WrittenKey, keys_written_after, runs_since};

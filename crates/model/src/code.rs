@@ -212,6 +212,8 @@ codes! {
         "the PVC stays Pending, and its pods with it: the upgrade ends half-way", "name a storage class that makes volumes, or create a PV that fits";
     WaitTooShort = 263, Blocked, "new pods are not ready before the plan's wait ends",
         "the run halts while they start, although nothing is wrong with the data", "give the wait more time with --timeout ready=TIME, or change the chart's value";
+    OtherSource = 264, Blocked, "a folder that a pod mounts from outside the cluster's storage becomes another one",
+        "the program does not find its data there, and may begin anew", "give the chart the volume of today, or copy the data there, with the pods stopped";
     SharedVolume = 270, Done, "a pod of somebody else mounts a volume of the release",
         "it may write to the data, and it holds the PVC while it runs", "find out what it is for; stop it before the upgrade if it writes";
     BecomesHook = 275, Blocked, "an object of the release becomes a hook and is then deleted by the same upgrade",
@@ -359,7 +361,8 @@ impl Code {
             | Self::NotForeseen
             | Self::NoNode
             | Self::NoNewVolume
-            | Self::WaitTooShort => Acceptance::Whole,
+            | Self::WaitTooShort
+            | Self::OtherSource => Acceptance::Whole,
             Self::HookReachesStorage | Self::NotModelled => Acceptance::PerVolume,
             _ => Acceptance::Never,
         }

@@ -221,11 +221,20 @@ fn is_missing(error: &kube::Error) -> bool {
     status(error).is_some_and(|status| status.code == 404)
 }
 
-/// An item of a list, with the kind and version that the API leaves out there, and without who wrote which field: nobody
-/// here asks for it, and a survey keeps every object in memory.
+/// An item of a list, with the kind and version that the API leaves out there, and without who wrote which field: a survey keeps every
+/// object in memory. When the data of a ConfigMap or Secret was written stays.
 fn whole(mut item: Value, endpoint: &Endpoint) -> Object {
     if let Some(Value::Object(metadata)) = item.get_mut("metadata") {
-        metadata.remove("managedFields");
+        let written =
+            metadata.remove("managedFields").filter(|_| matches!(endpoint.kind.as_str(), "ConfigMap" | "Secret"));
+        let written = written.as_ref().and_then(Value::as_array).into_iter().flatten().filter_map(|entry| {
+            let data = entry.pointer("/fieldsV1/f:data")?;
+            Some(serde_json::json!({"time": entry["time"], "fieldsV1": {"f:data": data}}))
+        });
+        let written: Vec<Value> = written.collect();
+        if !written.is_empty() {
+            metadata.insert("managedFields".into(), written.into());
+        }
     }
     if let Value::Object(map) = &mut item {
         map.insert("kind".into(), endpoint.kind.as_str().into());

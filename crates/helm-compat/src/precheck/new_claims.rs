@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use portolan_kube_facts::{StatefulSet, UnboundClaim, class_of, is_by_hand, is_made_by};
-use portolan_model::{CheckAsk, Code, Finding, Object, Ref, ServerCheck};
+use portolan_model::{CheckAsk, Code, Finding, Object, Ref, ServerCheck, Severity};
 use serde_json::Value;
 
 use super::{Precheck, Purpose};
@@ -61,25 +61,21 @@ fn class<'a>(check: &'a Precheck, name: &str) -> Option<&'a Object> {
     check.planned(&name).or_else(|| check.known.get(&name))
 }
 
-/// The CSI drivers that new classes of the chart name, where no volume shows that they run.
+/// The CSI drivers that the classes of new PVCs name, where no volume shows that they run.
 pub(super) fn asks(check: &Precheck) -> Vec<(Purpose, ServerCheck)> {
     let drivers: BTreeSet<Ref> = all(check).iter().filter_map(|claim| unseen_provisioner(check, claim)).collect();
     let drivers = drivers.into_iter().filter(|driver| !check.known.knows(driver));
     drivers.map(|target| (Purpose::Read, ServerCheck { target, ask: CheckAsk::Read })).collect()
 }
 
-/// The driver object that a provisioner would have, where its class comes with the chart and no volume of it is there.
+/// The driver object that a provisioner would have, where no volume of it is there.
 fn unseen_provisioner(check: &Precheck, claim: &NewClaim) -> Option<Ref> {
-    let class = class(check, &claim.class)?;
-    let provisioner = class.text("/provisioner");
-    let is_of_chart = class.name().is_some_and(|name| !check.exists(&name));
-    let of_others = check.known.of_kind("StorageClass");
-    let mut of_others = of_others.filter(|(name, _)| name.name() != claim.class).map(|(_, class)| class);
-    let is_known = provisioner.starts_with("kubernetes.io/")
-        || of_others.any(|other| other.text("/provisioner") == provisioner)
+    let provisioner = class(check, &claim.class)?.text("/provisioner");
+    let is_known = provisioner.is_empty()
+        || provisioner.starts_with("kubernetes.io/")
         || check.known.of_kind("PersistentVolume").any(|(_, volume)| is_made_by(volume, provisioner));
     let is_seen = is_known || !check.known.is_complete("PersistentVolume", "");
-    (is_of_chart && !is_seen).then(|| Ref::new("storage.k8s.io", "CSIDriver", "", provisioner))
+    (!is_seen).then(|| Ref::new("storage.k8s.io", "CSIDriver", "", provisioner))
 }
 
 pub(super) fn findings(check: &Precheck) -> Vec<Finding> {
@@ -91,12 +87,23 @@ pub(super) fn findings(check: &Precheck) -> Vec<Finding> {
         if makes_none {
             found.extend(by_hand(check, &claim, &mut taken));
         } else if let Some(driver) = unseen_provisioner(check, &claim).filter(|driver| check.known.is_absent(driver)) {
-            let what = format!("nothing shows that the provisioner {} of {} runs", driver.name(), claim.name);
-            let finding = refused(what, &claim).with(format!("its class {} comes with the new chart", claim.class));
-            found.push(finding.with("no PV was made by it, and there is no CSIDriver of its name"));
+            found.push(unseen(check, &claim, &driver));
         }
     }
     found
+}
+
+/// Nothing shows that a provisioner runs. A class that is there today was made by somebody who knows it; a new one of the chart says
+/// nothing of the cluster.
+fn unseen(check: &Precheck, claim: &NewClaim, driver: &Ref) -> Finding {
+    let mut classes = check.known.of_kind("StorageClass").map(|(_, class)| class);
+    let what = format!("nothing shows that the provisioner {} of {} runs", driver.name(), claim.name);
+    let mut finding = refused(what, claim).with("no PV was made by it, and there is no CSIDriver of its name");
+    if classes.any(|class| class.text("/provisioner") == driver.name()) {
+        finding.severity = Severity::Warning;
+        return finding.next("see that it runs, before the upgrade");
+    }
+    finding.with(format!("its class {} comes with the new chart", claim.class))
 }
 
 /// A PVC of a class whose volumes people make needs one that is there, or that the chart brings.

@@ -74,8 +74,9 @@ fn exists(check: &Precheck, purpose: Purpose, asked: &ServerCheck) -> Meaning {
         Purpose::Hook(index) => check.hooks[index].is_deleted_first,
         // The next question is the patch, or the owner is named.
         Purpose::Document(_) => check.writes.deletes.contains(target) || check.known.get(target).is_some(),
-        // A controller deletes its pod before it makes the new one of that name; a pod that nobody owns stays in the way.
-        Purpose::DocumentPod(_) => is_owned(),
+        // A controller deletes its pod before it makes the new one of that name; a pod that nobody owns stays in the way, unless it is one
+        // that the controller takes over.
+        Purpose::DocumentPod(index) => is_owned() || is_adopted(check, target, &check.writes.planned[index]),
         Purpose::HookPod(index) => check.hooks[index].is_deleted_first && is_owned(),
         Purpose::Read => false,
     };
@@ -90,6 +91,14 @@ fn exists(check: &Precheck, purpose: Purpose, asked: &ServerCheck) -> Meaning {
         .about(target)
         .at("/metadata/name");
     Meaning::Found(vec![finding.next(next)])
+}
+
+/// Whether a workload takes over a pod that nobody owns, as after `kubectl delete --cascade=orphan`: one that its selector chooses
+/// (`ClaimPods` in `pkg/controller/controller_ref_manager.go`, Kubernetes 1.34).
+fn is_adopted(check: &Precheck, pod: &Ref, workload: &Object) -> bool {
+    let Some(live) = check.known.get(pod).filter(|live| !live.is_terminating()) else { return false };
+    workload.text("/metadata/namespace") == pod.namespace()
+        && portolan_kube_facts::selects(workload.at("/spec/selector"), live.at("/metadata/labels"))
 }
 
 /// Whether a webhook or a policy answered, and not the API server's own validation.

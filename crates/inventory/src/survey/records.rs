@@ -139,7 +139,11 @@ pub fn settled(release: &Release) -> Result<(), Finding> {
             )),
         ReleaseStatus::Failed => finding
             .why("no revision was ever deployed, so there is nothing that an upgrade goes on from")
-            .next("repair the installation with helm first"),
+            .next(format!(
+                "settle what stopped it, then complete the installation with the chart of that revision and its values: helm upgrade {1} \
+                 CHART --version {2} -n {0} --reuse-values --wait; once it is deployed, make the plan",
+                release.id.namespace, release.id.name, release.chart.version
+            )),
         // `helm rollback` makes the objects of an uninstalled revision again (seen with 3.22.0).
         ReleaseStatus::Uninstalled => finding
             .why("its objects were deleted and its records kept, and helm upgrades only what has a deployed revision")

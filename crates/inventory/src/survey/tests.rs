@@ -318,6 +318,27 @@ fn every_claim_of_the_release_is_found_with_its_fate() {
     assert_eq!(mounts, ["Pod/postgresql-0 Some(StatefulSet.apps/runai-backend/postgresql)"]);
 }
 
+#[test]
+fn a_hook_of_an_uninstall_that_mounts_a_claim_makes_its_end_unknown() {
+    let end = |event: &str| {
+        let hook = format!(
+            "{{apiVersion: batch/v1, kind: Job, metadata: {{name: wipe, annotations: {{helm.sh/hook: {event}}}}}, spec: {{template: \
+             {{spec: {{containers: [{{name: a, volumeMounts: [{{name: d, mountPath: /d}}]}}], volumes: [{{name: d, \
+             persistentVolumeClaim: {{claimName: kept}}}}]}}}}}}}}"
+        );
+        let mut record = record_of(10, ReleaseStatus::Deployed);
+        record.hooks = vec![hook];
+        let mut all = answers();
+        all.insert(list("", "Secret", NS), items(vec![(*record::encode(&record).0).clone()]));
+        let volumes = survey(&all).inventory.volumes;
+        let kept = volumes.into_iter().find(|volume| volume.claim.name() == "kept").expect("it is found");
+        kept.if_uninstalled.verdict
+    };
+    assert_eq!(end("pre-delete"), Verdict::Unknown);
+    assert_eq!(end("post-delete"), Verdict::Unknown);
+    assert_eq!(end("pre-upgrade"), Verdict::Detached);
+}
+
 /// Helm marks what a hook makes in no way, and no manifest has it.
 #[test]
 fn what_a_hook_made_and_what_it_keeps_are_the_releases() {

@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use portolan_helm_compat::hooks;
 use portolan_kube_facts::{Claims, Kind, PodTemplate, StatefulSet};
-use portolan_model::{Inventory, Mount, Object, Ref, Uid, UninstallEffect, Verdict, Volume};
+use portolan_model::{HookEvent, Inventory, Mount, Object, Ref, Uid, UninstallEffect, Verdict, Volume};
 use serde_json::Value;
 
 use super::{policy, workloads};
@@ -168,7 +169,18 @@ fn if_uninstalled(release: &Owned<'_>, volume: &Volume) -> (Verdict, String) {
     if volume.volume_terminating && verdict == Verdict::Detached {
         return (verdict, format!("{why}, but its volume is being deleted and goes with it"));
     }
-    (verdict, why)
+    match hook_before(release.inventory, &volume.claim).filter(|_| verdict == Verdict::Detached) {
+        Some(hook) => (Verdict::Unknown, format!("{why}, but the hook {hook} mounts it before or after that")),
+        None => (verdict, why),
+    }
+}
+
+/// A hook of an uninstall whose pod mounts a PVC.
+fn hook_before(inventory: &Inventory, claim: &Ref) -> Option<Ref> {
+    let all = hooks::of(&inventory.release.hooks);
+    let mut of_uninstall =
+        all.iter().filter(|hook| hook.is_at(HookEvent::PreDelete) || hook.is_at(HookEvent::PostDelete));
+    of_uninstall.find(|hook| !portolan_kube_facts::volumes_of_claim(hook.object, claim).is_empty())?.name()
 }
 
 /// What an uninstall does to a PVC that goes with nothing else.

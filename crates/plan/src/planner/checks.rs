@@ -30,6 +30,7 @@ mod security;
 mod servers;
 mod settings;
 mod source;
+mod stale;
 mod state;
 mod unclaimed;
 mod uses;
@@ -76,6 +77,7 @@ pub(super) fn of_hop(context: &HopContext<'_>) -> Report {
     database::check(context, &workloads, &mut report);
     clients::check(context, &workloads, &mut report);
     older_pods::check(context, &workloads, &mut report);
+    stale::check(context, &workloads, &mut report);
     servers::check(context, &workloads, &mut report);
     numbers::check(context, &mut report);
     left_out::check(context, &mut report);

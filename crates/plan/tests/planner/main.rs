@@ -2,6 +2,7 @@
 
 #![allow(clippy::expect_used, reason = "a test says what it expects")]
 
+mod clients;
 mod database_compat;
 mod deployments;
 mod effects;
@@ -24,6 +25,7 @@ mod refusals;
 mod renders;
 mod rights;
 mod secrets;
+mod stale;
 mod state;
 mod store;
 mod taken;

@@ -184,3 +184,26 @@ fn a_hook_that_is_made_anew_takes_along_what_a_program_put_there() {
     assert_eq!(said(&live("pre-install"), &hook("pre-install", "{}")), [""; 0]);
     assert_eq!(said(&live(both), &hook(both, "{state: precious}")), [""; 0]);
 }
+
+#[test]
+fn what_a_program_keeps_in_annotations_is_not_lost_in_silence() {
+    let state = |kind: &str, annotations: &str| {
+        format!("---\napiVersion: v1\nkind: {kind}\nmetadata: {{name: state, annotations: {{{annotations}}}}}\n")
+    };
+    let said = |kind: &str, new: &str| {
+        let mut fixture = installed(&(set("", PLAIN) + &state(kind, "")), &json!({"csi": {}}));
+        let name = Ref::new("", kind, NS, "state");
+        let mut live = (*fixture.inventory.objects[&name].0).clone();
+        live["metadata"]["annotations"] = json!({"initialize": "precious", "example.com/last": "x"});
+        fixture.inventory.objects.insert(name, Object::new(live));
+        of(&plan(&fixture, &(set("", PLAIN) + new)))
+    };
+    for kind in ["ConfigMap", "Endpoints"] {
+        let lost = [format!("Blocking {kind}/state /metadata/annotations/initialize")];
+        assert_eq!(said(kind, &state(kind, "initialize: ours")), lost);
+        assert_eq!(said(kind, ""), lost, "it leaves the chart");
+        assert_eq!(said(kind, &state(kind, "")), [""; 0]);
+        assert_eq!(said(kind, &state(kind, "initialize: precious")), [""; 0]);
+        assert_eq!(said(kind, &state(kind, "other: x")), [""; 0]);
+    }
+}

@@ -31,7 +31,7 @@ fn of(old: &str, new: &str) -> Vec<String> {
 fn another_folder_at_the_same_path_is_refused() {
     let host =
         |tag: &str, mount: &str, path: &str| pod("Deployment", tag, mount, &format!("hostPath: {{path: {path}}}"));
-    let refused = ["Blocking PL256 /spec/template/spec/volumes/0/hostPath/path"];
+    let refused = ["Blocking PL264 /spec/template/spec/volumes/0/hostPath/path"];
     let old = host("1", "", "/srv/a");
     assert_eq!(of(&old, &host("2", "", "/srv/b")), refused);
     assert_eq!(of(&old, &host("2", "", "/srv")), refused);
@@ -43,12 +43,12 @@ fn another_folder_at_the_same_path_is_refused() {
         ("persistentVolumeClaim: {claimName: new}", ""),
         ("nfs: {server: s, path: /srv/a}", "/nfs/path"),
     ] {
-        let want = format!("Blocking PL256 /spec/template/spec/volumes/0{field}");
+        let want = format!("Blocking PL264 /spec/template/spec/volumes/0{field}");
         assert_eq!(of(&old, &pod("Deployment", "2", "", volume)), [want], "{volume}");
     }
     let nfs =
         |server: &str, path: &str| pod("StatefulSet", "1", "", &format!("nfs: {{server: {server}, path: {path}}}"));
-    let refused = ["Blocking PL256 /spec/template/spec/volumes/0/nfs/path"];
+    let refused = ["Blocking PL264 /spec/template/spec/volumes/0/nfs/path"];
     assert_eq!(of(&nfs("a", "/x"), &nfs("b", "/x")), refused);
     assert_eq!(of(&nfs("a", "/x"), &nfs("a", "/y")), refused);
     assert_eq!(of(&nfs("a", "/x"), &nfs("a", "/x").replace("tool:1", "tool:2")), [""; 0]);
@@ -70,7 +70,7 @@ fn what_is_no_data_may_be_elsewhere() {
         pod("Deployment", "1", "", &format!("hostPath: {{path: {path}}}"))
             .replace("mountPath: /data", "mountPath: /var/log")
     };
-    assert_eq!(of(&logs("/a"), &logs("/b")), ["Warning PL256 /spec/template/spec/volumes/0/hostPath/path"]);
+    assert_eq!(of(&logs("/a"), &logs("/b")), ["Warning PL264 /spec/template/spec/volumes/0/hostPath/path"]);
 }
 
 const EPHEMERAL: &str = "ephemeral: {volumeClaimTemplate: {spec: {resources: {requests: {storage: 1Gi}}}}}";

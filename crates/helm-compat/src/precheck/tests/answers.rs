@@ -45,6 +45,19 @@ fn a_controller_replaces_its_pod_and_nobody_elses() {
 }
 
 #[test]
+fn a_pod_that_a_set_takes_over_is_not_in_its_way() {
+    let set = "apiVersion: apps/v1\nkind: StatefulSet\nmetadata: {name: s, namespace: n}\nspec: {serviceName: s, selector: {matchLabels: \
+               {app: s}}, template: {metadata: {labels: {app: s}}, spec: {containers: [{name: c, image: i}]}}}\n";
+    let found = |labels: &str| {
+        let pod = format!("apiVersion: v1\nkind: Pod\nmetadata: {{name: s-0, namespace: n, labels: {{{labels}}}}}\n");
+        let case = Case::new("", &pod, set);
+        case.answers("create", "Pod/n/s-0", refusal(409, "AlreadyExists", "already exists")).found()
+    };
+    assert_eq!(found("app: s, more: x"), []);
+    assert_eq!(found("app: other"), blocks(Code::ServerRefuses, "Pod/n/s-0", "/metadata/name"));
+}
+
+#[test]
 fn a_set_that_is_a_hook_goes_first_with_its_pods() {
     let found = |policy: &str| {
         let set = format!(

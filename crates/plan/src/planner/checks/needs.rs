@@ -166,7 +166,7 @@ fn is_name(c: char) -> bool {
 
 /// Whether a text names a Service as a host: `db`, `db.ns`, `db.ns.svc.cluster.local`, `db:5432`, `user@db`. The first word of a
 /// command is a program.
-fn is_host(text: &str, service: &Ref, is_command: bool) -> bool {
+pub(super) fn is_host(text: &str, service: &Ref, is_command: bool) -> bool {
     let in_namespace = format!(".{}", service.namespace());
     places(text, service.name()).any(|(before, after)| {
         let ends = !after.starts_with(is_name)

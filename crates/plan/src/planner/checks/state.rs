@@ -171,7 +171,7 @@ impl Upgrade<'_> {
             of_map(live, stored, fate)
         };
         let is_tls = live.text("/type") == "kubernetes.io/tls";
-        for (part, key, owner) in keys {
+        for (part, key, owner) in keys.into_iter().chain(of_annotations(live, stored, fate)) {
             let how = match (fate, owner) {
                 (_, Owner::Chart) | (Fate::Deleted, Owner::Somebody) => continue,
                 (Fate::Deleted, Owner::Program) => How::Deleted,
@@ -179,7 +179,8 @@ impl Upgrade<'_> {
                 (_, Owner::Somebody) => How::Edited,
             };
             let is_certificate = is_tls || [".crt", ".pem"].iter().any(|end| key.ends_with(end)) || key == "caBundle";
-            let field = format!("/{part}/{}", portolan_model::pointer_part(&key));
+            let place = if part == "annotations" { "metadata/annotations" } else { part };
+            let field = format!("/{place}/{}", portolan_model::pointer_part(&key));
             all.push(Lost { object: name.clone(), field, how, is_certificate });
         }
     }
@@ -255,8 +256,24 @@ fn of_map(live: &Object, stored: Option<&Object>, fate: Fate<'_>) -> Vec<Key> {
     all
 }
 
+/// The annotations in which a program keeps its state, as Patroni does on Endpoints and ConfigMaps: those without a prefix, which no
+/// manifest has put there, and that do not stay.
+fn of_annotations(live: &Object, stored: Option<&Object>, fate: Fate<'_>) -> Vec<Key> {
+    let of = |object: Option<&Object>, key: &str| {
+        object.and_then(|object| object.at("/metadata/annotations")?.get(key).cloned()).filter(|value| !is_empty(value))
+    };
+    let annotations = live.at("/metadata/annotations").and_then(Value::as_object).into_iter().flatten();
+    let own = annotations.filter(|(key, is)| !key.contains('/') && !is_empty(is) && of(stored, key).is_none());
+    let goes = own.filter(|(key, is)| match fate {
+        Fate::Deleted | Fate::MadeAnew(_) => of(fate.document(), key).as_ref() != Some(*is),
+        // Helm's patch leaves alone what neither manifest has.
+        Fate::Patched(new) => of(Some(new), key).is_some_and(|will| will != **is),
+    });
+    goes.map(|(key, _)| ("annotations", key.clone(), Owner::Program)).collect()
+}
+
 fn holds_values(name: &Ref) -> bool {
-    name.group().is_empty() && matches!(name.kind(), "ConfigMap" | "Secret")
+    name.group().is_empty() && matches!(name.kind(), "ConfigMap" | "Secret" | "Endpoints")
 }
 
 fn is_empty(value: &Value) -> bool {

@@ -82,12 +82,12 @@ impl<'a> Pods<'a> {
         };
         let (chart, path) = (&self.context.input.pick.id, mount.path);
         let found = format!("{} in {chart} has other data at {path} than today", self.name);
-        let mut finding = Finding::blocking(Code::OtherPlace, found)
+        let mut finding = Finding::blocking(Code::OtherSource, found)
             .about(self.name)
             .at(field)
             .with(format!("today: {was}"))
             .with(format!("{chart}: {will}"))
-            .next("give the chart the volume of today, or copy the data there before the upgrade and after its pods are stopped");
+            .next("give the chart the volume of today, or copy the data there, with its pods stopped, and accept it: --accept PL264 --reason TEXT");
         if is_aside(mount.volume) || is_aside(path) {
             finding.severity = Severity::Warning;
         }

@@ -114,12 +114,12 @@ impl Workloads {
     }
 
     /// The objects of the release before the hop.
-    pub(super) fn all_before(&self) -> impl Iterator<Item = (&Ref, &Object)> {
+    pub(super) fn all_before(&self) -> impl Iterator<Item = (&Ref, &Object)> + Clone {
         self.before.iter()
     }
 
     /// The objects of the release after the hop.
-    pub(super) fn all_after(&self) -> impl Iterator<Item = (&Ref, &Object)> {
+    pub(super) fn all_after(&self) -> impl Iterator<Item = (&Ref, &Object)> + Clone {
         self.after.iter()
     }
 
