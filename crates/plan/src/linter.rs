@@ -112,6 +112,16 @@ fn order(hop: &Hop, findings: &mut Vec<Finding>) {
         StepKind::HelmUpgrade { .. } => 4,
         StepKind::WaitReady { .. } | StepKind::VerifyVolume { .. } | StepKind::VerifyDatabase { .. } => 5,
     };
+    let helm = hop.steps.iter().position(|step| matches!(step.kind, StepKind::HelmUpgrade { .. }));
+    let (before, after) = hop.steps.split_at(helm.map_or(hop.steps.len(), |helm| helm + 1));
+    // A chart may take a protection off, and it is put on again once helm is done.
+    let is_again = |step: &Step| {
+        let StepKind::RetainVolume { volume, .. } = &step.kind else { return false };
+        let is_its =
+            |step: &Step| matches!(&step.kind, StepKind::RetainVolume { volume: known, .. } if known == volume);
+        after.iter().any(|one| std::ptr::eq(one, step)) && before.iter().any(is_its)
+    };
+    let place = |step: &Step| if is_again(step) { 5 } else { place(step) };
     // Among themselves protections and records may come in any order; none may come after what they guard against.
     for pair in hop.steps.windows(2) {
         if place(&pair[0]) > place(&pair[1]) {

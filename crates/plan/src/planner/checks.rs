@@ -2,10 +2,12 @@
 //!
 //! Each check reads a [`HopContext`] and gives findings, or names what can reach a volume and is not modelled.
 
+mod addresses;
 mod anew;
 mod clients;
 mod database;
 mod downward;
+mod downward_files;
 mod effect;
 mod feeders;
 mod heading;
@@ -13,6 +15,7 @@ mod hooks;
 mod host;
 mod identity;
 mod keys;
+mod leads;
 mod left_out;
 mod left_over;
 mod needs;
@@ -28,12 +31,14 @@ mod scripts;
 mod secrets;
 mod security;
 mod servers;
+mod services;
 mod settings;
 mod source;
 mod stale;
 mod state;
 mod unclaimed;
 mod uses;
+mod volumes;
 mod waits;
 
 use std::collections::BTreeMap;
@@ -44,6 +49,7 @@ use super::findings::HopContext;
 pub(super) use keys::removed as removed_secrets;
 pub(super) use state::Upgrade;
 use uses::Workloads;
+pub(super) use volumes::unretained;
 
 /// What the checks of a hop say.
 #[derive(Default)]
@@ -59,6 +65,8 @@ pub(super) fn of_hop(context: &HopContext<'_>) -> Report {
     let mut report = Report::default();
     let workloads = Workloads::of(context);
     place::check(context, &workloads, &mut report);
+    volumes::check(context, &workloads, &mut report);
+    downward_files::check(context, &workloads, &mut report);
     programs::check(context, &workloads, &mut report);
     feeders::check(context, &workloads, &mut report);
     newcomers::check(context, &workloads, &mut report);
@@ -75,6 +83,7 @@ pub(super) fn of_hop(context: &HopContext<'_>) -> Report {
     anew::check(context, &mut report);
     state::check(context, &mut report);
     database::check(context, &workloads, &mut report);
+    services::check(context, &workloads, &mut report);
     clients::check(context, &workloads, &mut report);
     older_pods::check(context, &workloads, &mut report);
     stale::check(context, &workloads, &mut report);

@@ -91,6 +91,7 @@ pub(super) fn make(
     };
     archived.extend(upgrade.archived());
     desk.archive(&mut steps, archived);
+    desk.retain_again(&mut steps, &checks::unretained(resolved, state, &live, &planned));
     let new_claims = new_claims(&planned.docs, &live);
     findings::check_class(resolved, &new_claims, &planned.docs, &live)?;
     let context = findings::HopContext {

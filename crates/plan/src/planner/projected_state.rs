@@ -102,6 +102,7 @@ impl ProjectedState {
                 }
             }
         }
+        retain_again(&mut live, hop);
         for new in &hop.new_claims {
             let claim = json!({
                 "apiVersion": "v1", "kind": "PersistentVolumeClaim",
@@ -112,6 +113,18 @@ impl ProjectedState {
         let mut own = self.own.clone();
         own.extend(hop.steps.iter().filter_map(check_objects::own_field));
         Self { revision: self.revision + 1, docs: planned.docs.clone(), objects: live, retained, archived, own }
+    }
+}
+
+/// What the steps after helm do to PVs.
+fn retain_again(live: &mut BTreeMap<Ref, Object>, hop: &Hop) {
+    let is_before = |step: &&Step| !matches!(step.kind, StepKind::HelmUpgrade { .. });
+    for step in hop.steps.iter().skip_while(is_before) {
+        if let StepKind::RetainVolume { volume, .. } = &step.kind
+            && let Some(object) = live.get_mut(volume)
+        {
+            *object = retained(object);
+        }
     }
 }
 

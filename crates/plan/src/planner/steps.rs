@@ -59,6 +59,27 @@ impl StepBuilder<'_> {
         steps
     }
 
+    /// Sets PVs to Retain again, which helm sets to another policy: right after helm.
+    pub(super) fn retain_again(&self, steps: &mut Vec<Step>, volumes: &[(Ref, String)]) {
+        let mut again = Vec::new();
+        for (name, policy) in volumes {
+            let is_its = |step: &&Step| matches!(&step.kind, StepKind::RetainVolume { volume, .. } if volume == name);
+            let Some(first) = steps.iter().find(is_its) else { continue };
+            let mut step = first.clone();
+            if let StepKind::RetainVolume { before, .. } = &mut step.kind {
+                before.clone_from(policy);
+            }
+            step.id = "retain-again".into();
+            step.why =
+                "helm sets the policy that the new chart has, and with it the disk goes when its PVC is deleted".into();
+            again.push(step);
+        }
+        let helm = steps.iter().position(|step| matches!(step.kind, StepKind::HelmUpgrade { .. }));
+        if let Some(helm) = helm {
+            steps.splice(helm + 1..=helm, again);
+        }
+    }
+
     /// Archives more objects: in the step that archives already, else in one of its own.
     pub(super) fn archive(&self, steps: &mut Vec<Step>, mut more: Vec<Ref>) {
         more.retain(|name| !self.state.archived.contains(name));

@@ -28,7 +28,7 @@ pub(crate) fn installed(text: &str, source: &Value) -> Fixture {
         let name = doc.name().expect("a name");
         let mut live = (*doc.0).clone();
         live["metadata"]["uid"] = format!("uid-{}", name.name()).into();
-        live["metadata"]["labels"] = json!({"app.kubernetes.io/managed-by": "Helm"});
+        live["metadata"]["labels"]["app.kubernetes.io/managed-by"] = "Helm".into();
         fixture.inventory.objects.insert(name, Object::new(live));
         fixture.inventory.release.docs.push(doc);
     }
