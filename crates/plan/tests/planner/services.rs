@@ -79,6 +79,12 @@ fn a_service_that_leads_away_from_the_data_is_unknown() {
             "/spec/externalName",
         ),
         (
+            "to a name, without ports",
+            old.clone(),
+            store("", ONE) + &service("type: ExternalName, externalName: elsewhere.example"),
+            "/spec/externalName",
+        ),
+        (
             "to a name of the chart",
             old,
             store("", ONE)

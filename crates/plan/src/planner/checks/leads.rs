@@ -46,6 +46,15 @@ pub(super) fn of_service(name: &Ref, service: &Object, objects: &Objects<'_>) ->
     all
 }
 
+/// Where a port of a Service leads at another time: one that has no ports takes its clients on any.
+pub(super) fn at_port<'a>(
+    all: &'a BTreeMap<ServicePort, BTreeSet<Lead>>,
+    port: &ServicePort,
+) -> Option<&'a BTreeSet<Lead>> {
+    let of_any = || all.iter().find(|((number, _), _)| *number == 0 || port.0 == 0).map(|(_, leads)| leads);
+    all.get(port).or_else(of_any)
+}
+
 /// The workloads whose pods a Service's selector chooses.
 pub(super) fn selected<'a>(name: &Ref, service: &Object, objects: &Objects<'a>) -> Objects<'a> {
     let none = serde_json::Map::new();

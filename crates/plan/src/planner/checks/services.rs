@@ -66,7 +66,7 @@ impl<'a> Place<'a> {
             let today = of(led, &self.holders(self.before));
             let (user, ..) = today.first()?;
             // Who asks for a port that is gone gets no answer.
-            let now = will.get(port)?;
+            let now = leads::at_port(&will, port)?;
             let still = of(now, &self.holders(self.after));
             let others =
                 |lead: &&Lead| !matches!(lead, Lead::Pods(name, _) if still.iter().any(|(it, ..)| it == &name));
@@ -201,7 +201,7 @@ fn other_server(
     let (was, will) = (leads::of_service(name, old, before), leads::of_service(name, new, after));
     let (led, more) = was.iter().find_map(|(port, led)| {
         let is_outside = !led.is_empty() && led.iter().all(|lead| matches!(lead, Lead::Outside(_)));
-        let more = will.get(port)?.iter().find(|lead| !led.contains(lead))?;
+        let more = leads::at_port(&will, port)?.iter().find(|lead| !led.contains(lead))?;
         is_outside.then_some((led, more))
     })?;
     let address = |lead: &Lead| match lead {

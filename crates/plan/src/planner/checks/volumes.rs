@@ -8,7 +8,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use portolan_helm_compat::upgrade;
 use portolan_kube_facts::semantics;
 use portolan_model::{Code, Finding, Manifest, Object, Ref, StepKind};
-use serde_json::Value;
 
 use super::super::projected_state::ProjectedState;
 use super::super::resolve::ResolvedRelease;
@@ -37,9 +36,7 @@ pub(super) fn check(context: &HopContext<'_>, workloads: &Workloads, report: &mu
 
 /// The fields of a PV's spec that differ.
 fn changed(live: &Object, after: &Object) -> BTreeSet<String> {
-    let none = Value::Null;
-    let of = |pointer: &'static str| (live.at(pointer).unwrap_or(&none), after.at(pointer).unwrap_or(&none));
-    let (was, will) = of("/spec");
+    let (Some(was), Some(will)) = (live.at("/spec"), after.at("/spec")) else { return BTreeSet::new() };
     let all = semantics::differences(was, will);
     let field = |path: String| path.split(['.', '[']).next().unwrap_or_default().to_owned();
     all.into_iter().map(field).filter(|field| !HARMLESS.contains(&field.as_str())).collect()
