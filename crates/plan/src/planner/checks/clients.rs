@@ -143,7 +143,8 @@ impl<'a> Store<'a> {
     fn other_servers(&self, workloads: &Workloads, report: &mut Report) {
         let (had, has) = (self.old_services(), leading_to(&self.holders(self.after), self.after));
         for (name, after) in self.after.iter().filter(|(_, object)| !self.has_data(object)) {
-            let (Some(old), Some(new)) = (workloads.before(name).and_then(PodTemplate::of), PodTemplate::of(after)) else {
+            let (Some(old), Some(new)) = (workloads.before(name).and_then(PodTemplate::of), PodTemplate::of(after))
+            else {
                 continue;
             };
             for container in new.containers() {
