@@ -15,6 +15,7 @@ mod identity;
 mod image;
 mod immutable;
 mod kind;
+mod later_writes;
 mod ownership;
 mod pod_template;
 mod rbac;
@@ -43,13 +44,16 @@ pub use identity::{
 pub use image::{ImageField, ImageReference, images, is_repository, is_tag};
 pub use immutable::immutable_violations;
 pub use kind::Kind;
+pub use later_writes::{LaterWrite, later_writes};
 pub use ownership::{
     Ancestor, Owner, OwnerFate, ancestors, controller, falls_with, fate, is_ephemeral, is_owned_by, owners, owners_in,
     reach_by_owners,
 };
 pub use pod_template::{Container, ContainerKind, Mount, PodTemplate, claim_of, list};
 pub use rbac::{Grant, Rule, binds_accounts_of, grants, is_given_to_all};
-pub use readiness::{is_paused, is_ready, pod_state, readiness, readiness_of, ready_for, restarts_lately};
+pub use readiness::{
+    is_coming, is_paused, is_ready, pod_state, readiness, readiness_of, ready_for, restarts_lately,
+};
 pub use references::{Reference, references};
 pub use resource_policy::{KEEP, RESOURCE_POLICY, RESOURCE_POLICY_POINTER, is_kept};
 pub use route::{addresses, is_route, refusal, routes, services};

@@ -229,6 +229,36 @@ pub fn ready_for(pod: &Object, now: u64) -> Option<u64> {
     Some(now.saturating_sub(since.as_second().try_into().ok()?))
 }
 
+/// How long a pod may take to get ready before it counts as one that does not, in seconds.
+const STARTS_WITHIN: u64 = 120;
+
+/// What happens to a pod that is not ready and needs nobody to get so: it was created lately and none of its containers has failed, or it
+/// was deleted lately and its controller makes another. `None` where a person has to look: it finds no node, an image is missing, a
+/// container ended or waits for something that does not exist. `now` is in seconds since 1970.
+#[must_use]
+pub fn is_coming(pod: &Object, now: u64) -> Option<&'static str> {
+    let is_recent = |pointer: &str| {
+        let at: Option<jiff::Timestamp> = pod.text(pointer).parse().ok();
+        at.and_then(|at| u64::try_from(at.as_second()).ok()).is_some_and(|at| at.abs_diff(now) < STARTS_WITHIN)
+    };
+    if pod.is_terminating() {
+        return is_recent("/metadata/deletionTimestamp").then_some("is being replaced");
+    }
+    let is_well = |container: &Value| {
+        let state = &container["state"];
+        let waits = state["waiting"]["reason"].as_str();
+        container["restartCount"].as_u64().unwrap_or_default() == 0
+            && container["lastState"]["terminated"].is_null()
+            && matches!(waits, None | Some("ContainerCreating" | "PodInitializing"))
+            && (state["terminated"].is_null() || state["terminated"]["exitCode"] == 0)
+    };
+    let containers = ["/status/initContainerStatuses", "/status/containerStatuses"];
+    let is_well = containers.iter().flat_map(|pointer| pod.list(pointer)).all(is_well);
+    let is_placed = condition(pod, "PodScheduled", "False").is_none();
+    let is_alive = matches!(pod.text("/status/phase"), "" | "Pending" | "Running");
+    (is_alive && is_placed && is_well && is_recent("/metadata/creationTimestamp")).then_some("is starting")
+}
+
 /// How long a container has to run before the kubelet takes its start as one that worked: twice the longest pause between two starts
 /// (`NewBackOff` with `MaxContainerBackOff` in `pkg/kubelet/kubelet.go`, `hasExpired` in client-go's `util/flowcontrol/backoff.go`,
 /// Kubernetes 1.34).

@@ -28,7 +28,7 @@ pub fn from_inventory(inventory: &Inventory, databases: &[KnownDatabase]) -> Wor
     for (name, object) in &inventory.objects {
         // A volume that is held elsewhere would look as if its PVC were gone: that PVC was not asked for.
         if object.text("/type") != "helm.sh/release.v1" && inventory.concerns(name, object) {
-            world.put(name, settled(name, object));
+            world.put(name, settled(name, object, inventory.taken));
         }
     }
     relate(&mut world, inventory);
@@ -65,7 +65,7 @@ fn relate(world: &mut World, inventory: &Inventory) {
     let owned = |object: &Object| !object.list("/metadata/ownerReferences").is_empty();
     let related = inventory.objects.iter().filter(|(name, object)| name.kind() == "Pod" || owned(object));
     for (name, object) in related.filter(|(name, _)| world.get(name).is_some()).collect::<Vec<_>>() {
-        let mut json = settled(name, object);
+        let mut json = settled(name, object, inventory.taken);
         let owners: Vec<Value> = object.list("/metadata/ownerReferences").to_vec();
         let known = |owner: &Value| owner.get("uid").and_then(Value::as_str).is_some_and(|uid| uids.contains(uid));
         json["metadata"]["ownerReferences"] = json!(owners.iter().filter(|owner| known(owner)).collect::<Vec<_>>());
@@ -109,10 +109,10 @@ fn record(world: &mut World, inventory: &Inventory) {
 }
 
 /// What the simulation reads of statuses that real controllers write in another form.
-fn settled(name: &Ref, object: &Object) -> Value {
+fn settled(name: &Ref, object: &Object, taken: Option<u64>) -> Value {
     let mut json = (*object.0).clone();
     match name.kind() {
-        "Pod" if is_stuck(object) => json["status"]["phase"] = json!(crate::object_view::STUCK),
+        "Pod" if is_stuck(object, taken) => json["status"]["phase"] = json!(crate::object_view::STUCK),
         "Deployment" => json["status"] = json!({"rolled": crate::object_view::revision(&json)}),
         "Secret" => {
             if let Some(Value::Object(data)) = json.get_mut("data") {
@@ -127,9 +127,28 @@ fn settled(name: &Ref, object: &Object) -> Value {
     json
 }
 
-/// Whether a pod finds no node, or its containers do not get ready.
-fn is_stuck(pod: &Object) -> bool {
-    !pod.is_terminating()
+/// Whether a pod finds no node, or its containers do not get ready. One that is starting gets there.
+fn is_stuck(pod: &Object, taken: Option<u64>) -> bool {
+    taken.and_then(|now| portolan_kube_facts::is_coming(pod, now)).is_none()
+        && !pod.is_terminating()
         && matches!(pod.text("/status/phase"), "Running" | "Pending")
         && portolan_kube_facts::is_ready(pod) == Some(false)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pod_that_is_starting_is_not_stuck() {
+        let pod = Object::new(json!({
+            "kind": "Pod", "metadata": {"name": "p", "creationTimestamp": "2026-11-29T15:07:20Z"},
+            "status": {"phase": "Pending", "conditions": [{"type": "Ready", "status": "False"}]},
+        }));
+        let phase = |taken| settled(&Ref::pod("ns", "p"), &pod, taken)["status"]["phase"].clone();
+        assert_eq!(phase(Some(1_795_964_847)), "Pending");
+        for taken in [Some(1_795_964_847 + 3600), None] {
+            assert_eq!(phase(taken), crate::object_view::STUCK);
+        }
+    }
 }

@@ -223,3 +223,41 @@ fn a_paused_deployment_says_so() {
     assert_eq!(of(true), "paused, so that its pods are not replaced: 1 of 1 available, 0 updated");
     assert_eq!(of(false), "1 of 1 available, 0 updated");
 }
+
+#[test]
+fn a_new_pod_without_a_failure_is_coming() {
+    let pod = |created: &str, status: Value| {
+        Object::new(json!({"kind": "Pod", "metadata": {"name": "p", "creationTimestamp": created}, "status": status}))
+    };
+    let now = 1_795_964_847; // 2026-11-29T15:07:27Z
+    let (lately, long_ago) = ("2026-11-29T15:07:20Z", "2026-11-29T14:07:20Z");
+    let containers = |container: Value| json!({"phase": "Pending", "containerStatuses": [container]});
+    let creating = containers(json!({"restartCount": 0, "state": {"waiting": {"reason": "ContainerCreating"}}}));
+    let running = json!({"phase": "Running", "containerStatuses": [{"restartCount": 0, "state": {"running": {}}}]});
+    for status in [&creating, &running, &json!({}), &json!({"phase": "Pending"})] {
+        assert_eq!(super::is_coming(&pod(lately, status.clone()), now), Some("is starting"), "{status}");
+        assert_eq!(super::is_coming(&pod(long_ago, status.clone()), now), None, "{status}");
+        assert_eq!(super::is_coming(&pod("", status.clone()), now), None, "{status}");
+    }
+    for status in [
+        containers(json!({"restartCount": 0, "state": {"waiting": {"reason": "ImagePullBackOff"}}})),
+        containers(json!({"restartCount": 1, "state": {"running": {}}})),
+        containers(json!({"restartCount": 0, "state": {"terminated": {"exitCode": 1}}})),
+        containers(json!({"restartCount": 0, "state": {"waiting": {"reason": "CreateContainerConfigError"}}})),
+        json!({"phase": "Pending", "conditions": [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable"}]}),
+        json!({"phase": "Failed"}),
+    ] {
+        assert_eq!(super::is_coming(&pod(lately, status.clone()), now), None, "{status}");
+    }
+    let mut ending = pod(long_ago, running);
+    let gone = |at: &str| {
+        Object::new({
+            let mut json = (*ending.0).clone();
+            json["metadata"]["deletionTimestamp"] = at.into();
+            json
+        })
+    };
+    assert_eq!(super::is_coming(&gone(lately), now), Some("is being replaced"));
+    ending = gone(long_ago);
+    assert_eq!(super::is_coming(&ending, now), None);
+}

@@ -9,6 +9,7 @@ use portolan_model::{Code, Finding, Inventory, Object, Ref, Unmodelled, Volume};
 use super::findings::HopContext;
 use super::resolve::ResolvedRelease;
 use super::{is_kind, not_visible, taken};
+use portolan_inventory::credential::told;
 use portolan_inventory::survey::belongs;
 
 /// What can reach a volume in use in this hop and is not modelled.
@@ -169,10 +170,17 @@ fn not_rolling(context: &HopContext<'_>) -> Vec<Finding> {
         let unready = |(name, pod): (&Ref, &Object)| {
             let restarts = inventory.taken.and_then(|now| portolan_kube_facts::restarts_lately(pod, now));
             match portolan_kube_facts::is_ready(pod) {
-                Some(false) => Some(format!("{name}: {}", portolan_kube_facts::pod_state(pod))),
+                Some(false) => Some(format!("{name}: {}", told(&portolan_kube_facts::pod_state(pod)))),
                 _ => restarts.map(|restarts| format!("{name}: {restarts}")),
             }
         };
+        if let Some(words) = coming(inventory, live) {
+            let finding = Finding::warning(Code::NotReadyBefore, format!("{name} {words}: {}", workload.state))
+                .why("Portolan expects that it gets ready: its pod is new, and nothing has failed in it")
+                .next("nothing; or wait until it is ready and plan again");
+            findings.push(pods_of(inventory, live).filter_map(unready).fold(finding.about(name), Finding::with));
+            continue;
+        }
         let unready: Vec<String> = pods_of(inventory, live).filter_map(unready).collect();
         let found = format!("{name} is not ready before the upgrade: {}", workload.state);
         let finding = if !unready.is_empty() && waits_for_its_pods(name, live) && gets_new_pods(context, name) {
@@ -185,6 +193,18 @@ fn not_rolling(context: &HopContext<'_>) -> Vec<Finding> {
         findings.push(unready.into_iter().fold(finding.about(name), Finding::with));
     }
     findings
+}
+
+/// What happens to a workload whose pods that are not ready all get so by themselves: `is starting`. `None` where that is not known of
+/// one of them.
+fn coming(inventory: &Inventory, live: &Object) -> Option<&'static str> {
+    let now = inventory.taken?;
+    if pods_of(inventory, live).any(|(_, pod)| portolan_kube_facts::restarts_lately(pod, now).is_some()) {
+        return None;
+    }
+    let unready = pods_of(inventory, live).filter(|(_, pod)| portolan_kube_facts::is_ready(pod) != Some(true));
+    let words: Option<Vec<&str>> = unready.map(|(_, pod)| portolan_kube_facts::is_coming(pod, now)).collect();
+    words?.first().copied()
 }
 
 /// Whether a Deployment is paused once helm has written it, so that nothing makes or replaces its pods. `helm --wait` takes it as

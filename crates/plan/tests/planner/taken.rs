@@ -395,6 +395,35 @@ fn a_workload_that_is_not_ready_blocks_only_where_it_would_not_roll() {
 }
 
 #[test]
+fn a_pod_that_is_starting_is_said_and_blocks_nothing() {
+    let of = |created: &str, waits: &str| {
+        let mut fixture = at_2_13();
+        let name = Ref::set(NS, SET);
+        fixture.inventory.taken = Some(1_795_964_847); // 2026-11-29T15:07:27Z
+        let state = "0 of 1 ready".into();
+        fixture.inventory.workloads.push(portolan_model::Workload { name: name.clone(), ready: false, state });
+        edit(&mut fixture, &name, |json| json["spec"]["template"]["metadata"]["labels"]["version"] = json!("older"));
+        edit(&mut fixture, &Ref::pod(NS, &format!("{SET}-0")), |json| {
+            json["metadata"]["creationTimestamp"] = json!(created);
+            json["status"] = json!({
+                "phase": "Pending", "conditions": [{"type": "Ready", "status": "False"}],
+                "containerStatuses": [{"restartCount": 0, "state": {"waiting": {"reason": waits}}}],
+            });
+        });
+        let mut found = findings(&fixture, "").into_iter().filter(|finding| finding.code == Code::NotReadyBefore);
+        let finding = found.next().expect("it is not ready");
+        (finding.severity == portolan_model::Severity::Blocking, finding.found)
+    };
+    let (lately, long_ago) = ("2026-11-29T15:07:20Z", "2026-11-29T14:07:20Z");
+    assert_eq!(of(lately, "ContainerCreating"), (false, format!("StatefulSet/{SET} is starting: 0 of 1 ready")));
+    for (created, waits) in
+        [(long_ago, "ContainerCreating"), (lately, "ImagePullBackOff"), (lately, "CrashLoopBackOff")]
+    {
+        assert!(of(created, waits).0, "{created} {waits}");
+    }
+}
+
+#[test]
 fn a_pod_that_is_ready_between_two_ends_is_not_ready() {
     let of = |taken: Option<u64>| {
         let mut fixture = at_2_13();
