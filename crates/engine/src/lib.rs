@@ -9,8 +9,10 @@ mod before_helm;
 mod engine;
 mod fold;
 mod guard;
+mod left;
 mod steps;
 
 pub use baseline::compare;
 pub use engine::Engine;
 pub use fold::{Fold, Phase, StepNote};
+pub use left::{left, left_objects};

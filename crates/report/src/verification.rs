@@ -2,8 +2,8 @@
 
 use portolan_engine::{Fold, StepNote};
 use portolan_model::{
-    Baseline, CheckState, Code, Comparison, Finding, Outcome, Plan, RecordedDatabase, ReleaseFact, ReleaseStatus,
-    RouteLook, RouteSeen, Step, StepKind,
+    Baseline, Check, CheckState, Code, Comparison, Finding, Outcome, Plan, RecordedDatabase, ReleaseFact,
+    ReleaseStatus, RouteLook, RouteSeen, Step, StepKind,
 };
 
 use crate::page::{Block, Document, Table};
@@ -24,9 +24,16 @@ pub fn looked_at(plan: &Plan, folder: &std::path::Path) -> Document {
 }
 
 /// What each verifying step saw. `notes` are those of the steps that are over, in order. What stopped it is told by
-/// its finding, which is not part of this page; so is `undone`, why the run that was looked at has not done its work.
+/// its finding, which is not part of this page; so is `undone`, why the run that was looked at has not done its work. `left` is what was
+/// looked at beside the steps.
 #[must_use]
-pub fn verification(plan: &Plan, notes: &[StepNote], outcome: &Outcome, undone: Option<&Finding>) -> Document {
+pub fn verification(
+    plan: &Plan,
+    notes: &[StepNote],
+    outcome: &Outcome,
+    undone: Option<&Finding>,
+    left: &[Check],
+) -> Document {
     let mut table = Table::new(&["CHECK", "STATE", "SEEN"]);
     for (at, step) in plan.steps().enumerate() {
         let halted = at == notes.len() && matches!(outcome, Outcome::Halted { .. });
@@ -37,8 +44,11 @@ pub fn verification(plan: &Plan, notes: &[StepNote], outcome: &Outcome, undone: 
         };
         table.rows.push(vec![steps::thing(&step.kind).into(), state, note.into()]);
     }
-    let held = format!(" {} of {} hold.", notes.len(), count(table.rows.len(), "check"));
+    table.rows.extend(left.iter().map(row));
+    let differ = left.iter().filter(|check| check.state == CheckState::Differs).count();
+    let held = format!(" {} of {} hold.", notes.len() + left.len() - differ, count(table.rows.len(), "check"));
     let words = match outcome {
+        Outcome::Finished if differ > 0 => Line::new(Tone::Bad, "Not everything is as it was left.").and(held),
         Outcome::Finished if undone.is_some() => Line::new(Tone::Bad, "The upgrade is not done: see below.").and(held),
         Outcome::Finished => Line::new(Tone::Good, "Everything that was looked at is as it was left.").and(held),
         Outcome::StoppedSafely => Line::new(Tone::Warn, "Stopped before everything was looked at.").and(held),
@@ -144,18 +154,20 @@ pub fn baseline(baseline: &Baseline) -> Document {
     Document { blocks: vec![Block::Facts(facts)] }
 }
 
+fn row(check: &Check) -> Vec<Line> {
+    let state = match check.state {
+        CheckState::Holds => Line::new(Tone::Good, "holds"),
+        CheckState::Differs => Line::new(Tone::Bad, "does not hold"),
+        CheckState::Changed => Line::new(Tone::Plain, "changed"),
+    };
+    vec![check.what.as_str().into(), state, check.seen.as_str().into()]
+}
+
 /// What an installation is, compared with what it was. What is wrong is told by findings, which are not part of this page.
 #[must_use]
 pub fn comparison(compared: &Comparison) -> Document {
     let mut table = Table::new(&["CHECK", "STATE", "SEEN"]);
-    for check in &compared.checks {
-        let state = match check.state {
-            CheckState::Holds => Line::new(Tone::Good, "holds"),
-            CheckState::Differs => Line::new(Tone::Bad, "does not hold"),
-            CheckState::Changed => Line::new(Tone::Plain, "changed"),
-        };
-        table.rows.push(vec![check.what.as_str().into(), state, check.seen.as_str().into()]);
-    }
+    table.rows.extend(compared.checks.iter().map(row));
     let differ = compared.checks.iter().filter(|check| check.state == CheckState::Differs).count();
     let since = format!(" since {}.", time(compared.taken));
     let words = if differ == 0 {

@@ -10,8 +10,8 @@ use portolan_adapters::store::RunStore;
 use portolan_engine::{Engine, Fold, StepNote};
 use portolan_inventory::Survey;
 use portolan_model::{
-    Code, Cond, Elapsed, Event, Finding, HelmClient, HelmToken, Input, JournalRecord, Outcome, Plan, Progress, Ref,
-    Reply, Request, RouteLook, Seen, Urgency, Wait,
+    Check, Code, Cond, Elapsed, Event, Finding, HelmClient, HelmRun, HelmToken, Input, JournalRecord, Outcome, Plan,
+    Progress, Ref, Reply, Request, RouteLook, Seen, Urgency, Wait,
 };
 use portolan_rehearse::Installation;
 use tokio::sync::watch;
@@ -63,12 +63,12 @@ impl RunDriver {
         }
     }
 
-    /// What the helm of a token printed last; empty in a simulation.
+    /// What a helm printed last, as it may be told; empty in a simulation.
     #[must_use]
-    pub fn helm_said(&self, token: &HelmToken) -> String {
+    pub fn helm_said(&self, run: &HelmRun, token: &HelmToken) -> String {
         match self {
             Self::Simulated(..) => String::new(),
-            Self::Cluster(driver) => driver.helm_said(token),
+            Self::Cluster(driver) => driver.helm_said(run, token),
         }
     }
 
@@ -78,6 +78,17 @@ impl RunDriver {
             Self::Simulated(simulated, _) => names.iter().map(|name| simulated.see(name)).collect(),
             Self::Cluster(driver) => driver.client().read(names).await,
         }
+    }
+
+    /// Whether what a finished run left is there still, beside its verifying steps; nothing where the release cannot be read.
+    pub async fn left(&self, plan: &Plan) -> Vec<Check> {
+        // A simulated installation changes by its own events alone.
+        let Self::Cluster(driver) = self else { return Vec::new() };
+        let facts = driver.client().releases(&plan.release, &[].into()).await;
+        let Some(newest) = facts.ok().and_then(|mut facts| facts.pop()) else { return Vec::new() };
+        let names = portolan_engine::left_objects(plan, &newest);
+        let seen = self.read(&names).await;
+        portolan_engine::left(plan, &newest, &names.into_iter().zip(seen).collect())
     }
 
     /// Sends a request to each Route and Ingress.

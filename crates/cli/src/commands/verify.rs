@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use portolan_model::{Code, Exit, Finding, Outcome, Plan, Ref, ReleaseId, RouteLook, Seen, Severity, Uid};
+use portolan_model::{Check, Code, Exit, Finding, Outcome, Plan, Ref, ReleaseId, RouteLook, Seen, Severity, Uid};
 use portolan_workflow::{Fold, RunDriver, Stops, Target};
 use serde::Serialize;
 
@@ -37,6 +37,8 @@ struct Verified<'a> {
     /// Why the run has not done its work, where it halted.
     #[serde(skip_serializing_if = "Option::is_none")]
     undone: Option<&'a Finding>,
+    /// What was looked at beside the steps, of a run that finished.
+    left: &'a [Check],
     routes: &'a [RouteLook],
 }
 
@@ -89,7 +91,9 @@ pub(crate) async fn run(global: &Global, args: &VerifyArgs, output: &Output) -> 
     .await?;
     let outcome = verified.outcome;
     let routes = driver.ask_routes(&portolan_kube_facts::routes(&plan)).await;
-    let page = portolan_report::verification(&verified.checks, &verified.notes, &outcome, undone.as_ref())
+    let is_finished = matches!(known.outcome, Some(Outcome::Finished));
+    let left = if is_finished { driver.left(&plan).await } else { Vec::new() };
+    let page = portolan_report::verification(&verified.checks, &verified.notes, &outcome, undone.as_ref(), &left)
         .then(portolan_report::routes(&routes));
     output.result(
         &page,
@@ -100,15 +104,18 @@ pub(crate) async fn run(global: &Global, args: &VerifyArgs, output: &Output) -> 
             release: &plan.release,
             outcome: &outcome,
             undone: undone.as_ref(),
+            left: &left,
             routes: &routes,
         },
     )?;
+    let wrong: Vec<Finding> = left.into_iter().filter_map(|check| check.finding).collect();
+    output.findings(&wrong);
     let down = tell_routes(&routes, output);
     if let Some(finding) = &undone {
         output.finding(finding);
     }
     Ok(match outcome {
-        Outcome::Finished if down || undone.is_some() => Exit::Blocked,
+        Outcome::Finished if down || undone.is_some() || !wrong.is_empty() => Exit::Blocked,
         Outcome::Finished => Exit::Done,
         Outcome::StoppedSafely => Exit::StoppedSafely,
         other => {

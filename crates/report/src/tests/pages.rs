@@ -506,7 +506,7 @@ fn a_stop_with_a_write_in_flight_says_that_it_was_sent() {
 #[test]
 fn a_second_look() {
     let plan = samples::plan();
-    let page = crate::verification(&plan, &samples::notes(), &Outcome::Finished, None);
+    let page = crate::verification(&plan, &samples::notes(), &Outcome::Finished, None, &[]);
     assert!(
         shown(&page, &plan).ends_with("Everything that was looked at is as it was left. 9 of 9 checks hold.\n"),
         "{}",
@@ -543,7 +543,7 @@ fn a_look_after_a_halt_says_what_the_release_is() {
     assert_eq!((found.code, found.severity), (portolan_model::Code::HelmFailed, portolan_model::Severity::Blocking));
     assert!(found.found.contains(&format!("halted in step {}", at + 1)), "{}", found.found);
     assert!(found.evidence[0].contains(&format!("newest revision is {base}: deployed")), "{:?}", found.evidence);
-    let text = shown(&crate::verification(&plan, &samples::notes(), &Outcome::Finished, Some(&found)), &plan);
+    let text = shown(&crate::verification(&plan, &samples::notes(), &Outcome::Finished, Some(&found), &[]), &plan);
     assert!(!text.contains("as it was left") && text.contains("The upgrade is not done"), "{text}");
     assert!(crate::undone(&plan, &known(at), Some(&newest(base + 1, pending, &plan.to))).is_some());
     assert!(crate::undone(&plan, &known(at), None).is_some());

@@ -1,0 +1,132 @@
+//! What a finished run left, looked at again beside its verifying steps: the release's revision, what protects the volumes, and what
+//! the pods run.
+
+use std::collections::BTreeMap;
+
+use portolan_kube_facts::{LaterWrite, is_kept, later_writes};
+use portolan_model::{Check, CheckState, Code, Finding, Plan, Ref, ReleaseFact, Seen, StepKind};
+
+/// How many fields of a pod template are named.
+const NAMED: usize = 6;
+
+/// What has to be read for [`left`]: volumes, PVCs, workloads, and the record of the release's newest revision.
+#[must_use]
+pub fn left_objects(plan: &Plan, newest: &ReleaseFact) -> Vec<Ref> {
+    let mut all: Vec<Ref> = plan.steps().flat_map(|step| step.kind.writes()).cloned().collect();
+    all.extend(workloads(plan).cloned());
+    all.push(record(plan, newest));
+    all.sort();
+    all.dedup();
+    all
+}
+
+/// Whether all of it is as the run left it. What could not be read is left out.
+#[must_use]
+pub fn left(plan: &Plan, newest: &ReleaseFact, now: &BTreeMap<Ref, Seen>) -> Vec<Check> {
+    let mut checks: Vec<Check> = release(plan, newest).into_iter().collect();
+    checks.extend(plan.steps().filter_map(|step| protection(plan, &step.kind, now)));
+    if let Some(Seen::There(record)) = now.get(&record(plan, newest)) {
+        let since = record.text("/metadata/creationTimestamp");
+        checks.extend(workloads(plan).filter_map(|name| pods(name, since, now)));
+    }
+    checks
+}
+
+fn record(plan: &Plan, newest: &ReleaseFact) -> Ref {
+    let name = format!("sh.helm.release.v1.{}.v{}", plan.release.name, newest.revision);
+    Ref::secret(&plan.release.namespace, &name)
+}
+
+/// The workloads that the last hop waits for.
+fn workloads(plan: &Plan) -> impl Iterator<Item = &Ref> {
+    let steps = plan.hops.last().into_iter().flat_map(|hop| &hop.steps);
+    steps
+        .filter_map(|step| match &step.kind {
+            StepKind::WaitReady { workloads } => Some(workloads),
+            _ => None,
+        })
+        .flatten()
+        .filter(|name| matches!(name.kind(), "StatefulSet" | "Deployment" | "DaemonSet"))
+}
+
+fn holds(what: String, seen: impl Into<String>) -> Check {
+    Check { what, state: CheckState::Holds, seen: seen.into(), finding: None }
+}
+
+fn differs(what: String, seen: String, finding: Finding) -> Check {
+    Check { what, state: CheckState::Differs, seen, finding: Some(finding) }
+}
+
+/// Another chart is not what the run led to. Another revision of the same chart is daily work.
+fn release(plan: &Plan, newest: &ReleaseFact) -> Option<Check> {
+    let made = plan.helm_runs().last()?.base_revision + 1;
+    let what = format!("release {}", plan.release.name);
+    let seen = format!("revision {} {}, {}", newest.revision, newest.status, newest.chart);
+    if newest.chart == plan.to {
+        let state = if newest.revision > made { CheckState::Changed } else { CheckState::Holds };
+        return Some(Check { what, state, seen, finding: None });
+    }
+    let found = format!("the release has gone on: {seen}");
+    let finding = Finding::blocking(Code::NotAsVerified, found)
+        .with(format!("the run led to {}, revision {made}", plan.to))
+        .why("somebody ran helm after the run; what the run verified was about another chart")
+        .next("find out who did, and why; portolan survey shows the release of today");
+    Some(differs(what, seen, finding))
+}
+
+/// Whether the protection of a step is there still.
+fn protection(plan: &Plan, step: &StepKind, now: &BTreeMap<Ref, Seen>) -> Option<Check> {
+    let (name, wanted, is_there, by_hand) = match step {
+        StepKind::RetainVolume { volume, .. } => {
+            let Some(Seen::There(live)) = now.get(volume) else { return None };
+            let policy = live.text("/spec/persistentVolumeReclaimPolicy");
+            let patch = "'{\"spec\":{\"persistentVolumeReclaimPolicy\":\"Retain\"}}'";
+            (volume, "Retain", policy == "Retain", format!("kubectl patch pv {} -p {patch}", volume.name()))
+        }
+        StepKind::KeepClaim { claim, .. } => {
+            let Some(Seen::There(live)) = now.get(claim) else { return None };
+            let (namespace, name) = (claim.namespace(), claim.name());
+            let command = format!("kubectl annotate pvc -n {namespace} {name} helm.sh/resource-policy=keep");
+            (claim, "keep", is_kept(live), command)
+        }
+        _ => return None,
+    };
+    let what = format!("{name} {wanted}");
+    if is_there {
+        return Some(holds(what, "set"));
+    }
+    // The plan said so, and what to do after the upgrade.
+    let is_planned =
+        |finding: &&Finding| finding.code == Code::KeepRemoved && finding.object() == Some(name) && wanted == "keep";
+    if plan.findings.iter().any(|finding| is_planned(&finding)) {
+        return Some(Check {
+            what,
+            state: CheckState::Changed,
+            seen: "the new chart takes it off".into(),
+            finding: None,
+        });
+    }
+    let finding = Finding::blocking(Code::NotAsVerified, format!("{name} has lost {wanted}, which the run had set"))
+        .about(name)
+        .why("helm or a deletion of the PVC can take the data with it")
+        .next(by_hand);
+    Some(differs(what, "gone".into(), finding))
+}
+
+/// Whether somebody else than helm wrote to what the pods run.
+fn pods(name: &Ref, since: &str, now: &BTreeMap<Ref, Seen>) -> Option<Check> {
+    let Some(Seen::There(live)) = now.get(name) else { return None };
+    let what = format!("{name} pod template");
+    let writes = later_writes(live, since);
+    let Some(LaterWrite { manager, at, .. }) = writes.first() else {
+        return Some(holds(what, "written by helm last"));
+    };
+    let seen = format!("written by {manager} at {at}");
+    let found = format!("the pod template of {name} was {seen}, after the release's newest revision");
+    let finding = Finding::blocking(Code::NotAsVerified, found)
+        .about(name)
+        .why("the pods may look for their data in another place than the run verified")
+        .next("look whether the data is found; the next helm upgrade may undo or keep the change");
+    let fields = writes.iter().flat_map(|write| &write.fields).take(NAMED);
+    Some(differs(what, seen, fields.cloned().fold(finding, Finding::with)))
+}
