@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use portolan_helm_compat::record::{self, ReleaseRecord};
+use portolan_inventory::credential::told;
 use portolan_model::{ChartId, Code, Finding, Object, Ref, Release, ReleaseFact, ReleaseId, ReleaseStatus, RenderJob};
 
 pub(crate) use portolan_helm_compat::precheck::{KnownObjects, PlannedWrites};
@@ -31,7 +32,8 @@ pub(crate) fn releases(
                 .with(error.to_string())
                 .why("helm passes over such a record without a word, and takes an older one for the newest")
         })?;
-        facts.push(fact);
+        // Helm repeats there what the API server said.
+        facts.push(ReleaseFact { description: told(&fact.description), ..fact });
     }
     facts.sort_by_key(|fact| fact.revision);
     Ok(facts)

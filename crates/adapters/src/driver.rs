@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use portolan_inventory::credential::KnownSecrets;
 use portolan_model::{
     Carried, CheckReport, DatabaseError, DatabaseRef, Digest, Elapsed, Event, Finding, HelmRun, HelmToken,
     JournalRecord, Manifest, Object, ObjectCheck, Observation, Progress, Refusal, Reply, Request, SecretKey, Seen,
@@ -86,10 +87,14 @@ impl Driver {
         })
     }
 
-    /// What the helm of a token said last: evidence where an upgrade failed.
+    /// What a helm said last, without the credentials among the values that it was given: evidence where an upgrade failed.
     #[must_use]
-    pub fn helm_said(&self, token: &HelmToken) -> String {
-        helm::ended_text(self.store.folder(), token)
+    pub fn helm_said(&self, run: &HelmRun, token: &HelmToken) -> String {
+        let said = helm::ended_text(self.store.folder(), token);
+        match self.given(run) {
+            Ok(values) => KnownSecrets::default().and_values(&values).told(&said),
+            Err(_) => said,
+        }
     }
 
     fn spawn(&self, run: &HelmRun, token: &HelmToken) -> Result<(), NotStarted> {
@@ -108,6 +113,10 @@ impl Driver {
 
     /// The values that helm is given: those of the plan, and the passwords out of the archive.
     fn values(&self, run: &HelmRun) -> Result<Vec<u8>, String> {
+        self.given(run).map(|values| compat::values_file(&values).into_bytes())
+    }
+
+    fn given(&self, run: &HelmRun) -> Result<Value, String> {
         let bytes = self.store.blob(&run.values).map_err(|finding| words(&finding))?;
         let mut values: Value =
             serde_json::from_slice(&bytes).map_err(|error| format!("the plan's values are no JSON: {error}"))?;
@@ -115,7 +124,7 @@ impl Driver {
             let secret = self.archived(from)?.ok_or_else(|| format!("{} is not in this run's archive", from.secret))?;
             compat::set(&mut values, path.as_str(), value_of(&secret, from)?.into());
         }
-        Ok(compat::values_file(&values).into_bytes())
+        Ok(values)
     }
 
     /// Checks what helm will write in a hop, with what the run's folder has of it.

@@ -8,7 +8,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use portolan_model::SecretKey;
+use portolan_model::{Finding, SecretKey};
+use serde_json::Value;
+
+use crate::quoted::without_objects;
+use crate::within::{Extent, without_credentials};
 
 /// In place of a text that looks like a credential and is no live Secret's.
 pub const REDACTED: &str = "(redacted)";
@@ -77,19 +81,28 @@ const NAMING: [&[&str]; 2] = [&["existing"], &["image", "pull"]];
 const OPEN: [&str; 12] =
     ["user", "username", "host", "hostname", "port", "database", "dbname", "db", "namespace", "region", "type", "name"];
 
+/// How each stand-in of a live Secret's text begins.
+pub(crate) const STANDS: &str = "the value of ";
+
 /// A shorter text is not looked for inside other texts: it would be found everywhere.
 const SHORTEST: usize = 6;
+
+/// What another program said, as it may be told where no Secrets are known: the API server, the kubelet, helm.
+#[must_use]
+pub fn told(said: &str) -> String {
+    KnownSecrets::default().told(said)
+}
 
 /// What stands in place of the value of a live Secret's key.
 #[must_use]
 pub fn placeholder(key: &SecretKey) -> String {
-    format!("the value of {} in {}", key.key, key.secret.name())
+    format!("{STANDS}{} in {}", key.key, key.secret.name())
 }
 
 /// Whether a text is a stand-in.
 #[must_use]
 pub fn is_placeholder(text: &str) -> bool {
-    text.strip_prefix("the value of ").and_then(|rest| rest.split_once(" in ")).is_some_and(|(key, secret)| {
+    text.strip_prefix(STANDS).and_then(|rest| rest.split_once(" in ")).is_some_and(|(key, secret)| {
         !key.is_empty() && !secret.is_empty() && !key.contains(' ') && !secret.contains(' ')
     })
 }
@@ -188,23 +201,92 @@ impl KnownSecrets {
         self.text(text)
     }
 
-    /// A text in which credentials may be; `None` where nothing is found.
+    /// A text in which credentials may be, such as a command or an annotation; `None` where nothing is found.
     #[must_use]
     pub fn text(&self, text: &str) -> Option<String> {
-        if text.contains("PRIVATE KEY-----") || is_token(text) {
+        self.within(text, Extent::Word)
+    }
+
+    /// A file of a configuration; `None` where nothing is found. There a value can have spaces.
+    #[must_use]
+    pub fn lines(&self, text: &str) -> Option<String> {
+        self.within(text, Extent::Line)
+    }
+
+    fn within(&self, text: &str, extent: Extent) -> Option<String> {
+        if text.contains("PRIVATE KEY-----") {
             return Some(REDACTED.into());
         }
-        let covered = without_userinfo(&self.cover(text));
+        let covered = without_credentials(&without_userinfo(&self.cover(text)), extent);
         (covered != text).then_some(covered)
     }
 
-    /// Several lines of a configuration: what is assigned to a credential's name goes too.
+    /// Adds what stands under credentials' names in values: helm repeats it where a chart fails.
     #[must_use]
-    pub fn lines(&self, text: &str) -> Option<String> {
-        let covered = self.text(text).unwrap_or_else(|| text.to_owned());
-        let lines: Vec<String> = covered.split('\n').map(without_assigned).collect();
-        let covered = lines.join("\n");
-        (covered != text).then_some(covered)
+    pub fn and_values(mut self, values: &Value) -> Self {
+        self.add_values(values, "", false);
+        self.forms.values_mut().for_each(|forms| forms.sort_by_key(|(form, _)| std::cmp::Reverse(form.len())));
+        self
+    }
+
+    fn add_values(&mut self, value: &Value, name: &str, inside: bool) {
+        let inside = (inside || is_named(name)) && !is_about(name);
+        match value {
+            Value::Object(map) => map.iter().for_each(|(key, value)| self.add_values(value, key, inside)),
+            Value::Array(items) => items.iter().for_each(|item| self.add_values(item, name, inside)),
+            Value::String(text) if inside => self.add_form(text),
+            Value::Number(number) if inside => self.add_form(&number.to_string()),
+            _ => {}
+        }
+    }
+
+    /// A text and what a YAML parser makes of it: it takes what begins with such a letter for an anchor, an alias or a tag.
+    fn add_form(&mut self, text: &str) {
+        for form in [text, text.trim_start_matches(['*', '&', '!', '@', '%', '`'])] {
+            if let Some(first) = form.as_bytes().first_chunk()
+                && !is_placeholder(form)
+                && !self.names.contains(form)
+            {
+                self.forms.entry(*first).or_default().push((form.to_owned(), REDACTED.into()));
+            }
+        }
+    }
+
+    /// What another program said, as it may be told: without the objects that it quotes and without credentials.
+    #[must_use]
+    pub fn told(&self, said: &str) -> String {
+        let said = without_objects(&self.cover_cut(said));
+        self.text(&said).unwrap_or(said)
+    }
+
+    /// A finding with what another program said in it, as it may be told.
+    #[must_use]
+    pub fn finding(&self, finding: Finding) -> Finding {
+        let told = |text: &String| self.told(text);
+        Finding {
+            found: told(&finding.found),
+            why: told(&finding.why),
+            next: told(&finding.next),
+            evidence: finding.evidence.iter().map(told).collect(),
+            ..finding
+        }
+    }
+
+    /// A text of which a YAML parser shows the beginning: it cuts what it quotes at seven letters (`decode.go` in yaml.v3).
+    fn cover_cut(&self, said: &str) -> String {
+        let mut parts: Vec<String> = said.split('`').map(str::to_owned).collect();
+        for part in parts.iter_mut().skip(1).step_by(2) {
+            let Some(begins) = part.strip_suffix("...").filter(|begins| !begins.is_empty()) else { continue };
+            if self
+                .texts
+                .keys()
+                .chain(self.forms.values().flatten().map(|(form, _)| form))
+                .any(|text| text.starts_with(begins))
+            {
+                *part = REDACTED.into();
+            }
+        }
+        parts.join("`")
     }
 
     /// The texts of Secrets inside a text, plain and in base64, each as a word of its own.
@@ -229,11 +311,6 @@ impl KnownSecrets {
     }
 }
 
-/// Whether a text is a JSON web token: three parts, of which the first is an object in base64.
-fn is_token(text: &str) -> bool {
-    text.starts_with("eyJ") && text.split('.').count() == 3 && !text.contains(char::is_whitespace)
-}
-
 /// Takes the password out of each URL: `postgres://user:password@host`.
 fn without_userinfo(text: &str) -> String {
     let mut parts = text.split("://");
@@ -248,52 +325,6 @@ fn without_userinfo(text: &str) -> String {
         }
     }
     all
-}
-
-/// A line without what is assigned to a credential's name, with `=` or `:`.
-fn without_assigned(line: &str) -> String {
-    let mut done = 0;
-    let mut all = String::with_capacity(line.len());
-    for (at, _) in line.match_indices([':', '=']) {
-        if at < done {
-            continue;
-        }
-        let before = line[..at].trim_end().trim_end_matches(['"', '\'']);
-        let is_part = |letter: char| letter.is_alphanumeric() || "_.-".contains(letter);
-        let name = &before[before.trim_end_matches(is_part).len()..];
-        let after = &line[at + 1..];
-        if name.is_empty() || !is_named(name.rsplit('.').next().unwrap_or(name)) {
-            continue;
-        }
-        let begin = at + 1 + (after.len() - after.trim_start().len());
-        let (begin, end) = extent(line, begin, before.trim_start().len() == name.len());
-        let value = &line[begin..end];
-        if matches!(value, "" | "true" | "false" | "null" | "|" | ">" | "|-" | REDACTED)
-            || is_placeholder(value)
-            || value.starts_with(['{', '[', '$', '/'])
-        {
-            continue;
-        }
-        all.push_str(&line[done..begin]);
-        all.push_str(REDACTED);
-        done = end;
-    }
-    all.push_str(&line[done..]);
-    all
-}
-
-/// Where a value ends: at its closing quote, else at the line's end where the line is one assignment, else before a space or
-/// a separator.
-fn extent(line: &str, begin: usize, is_alone: bool) -> (usize, usize) {
-    let rest = &line[begin..];
-    match rest.chars().next() {
-        Some(quote @ ('"' | '\'')) => (begin + 1, rest[1..].find(quote).map_or(line.len(), |end| begin + 1 + end)),
-        _ if is_alone => (begin, begin + rest.trim_end().len()),
-        _ => {
-            let ends = |letter: char| letter.is_whitespace() || ",;&}".contains(letter);
-            (begin, begin + rest.find(ends).unwrap_or(rest.len()))
-        }
-    }
 }
 
 #[cfg(test)]
@@ -397,10 +428,34 @@ mod tests {
         assert_eq!(to("{\"password\": \"b, c\", \"a\": 1}"), "{\"password\": \"(redacted)\", \"a\": 1}");
         assert_eq!(to("host=h password=b sslmode=off"), "host=h password=(redacted) sslmode=off");
         assert_eq!(to("spring.datasource.password=b=c"), "spring.datasource.password=(redacted)");
+        assert_eq!(known.text("-- a=1 --password=b c").as_deref(), Some("-- a=1 --password=(redacted) c"));
         for text in ["password: ${FROM_ENV}", "passwordFile: /run/x", "tokens:", "key: true", "a: b"] {
             assert_eq!(to(text), text);
         }
         assert_eq!(to("-----BEGIN RSA PRIVATE KEY-----\nabc"), REDACTED);
         assert_eq!(to("eyJhbGciOiJI.eyJzdWIi.c2ln"), REDACTED);
+    }
+
+    #[test]
+    fn what_a_program_said_is_told_without_values_and_objects() {
+        let values = serde_json::json!({
+            "auth": {"password": "*CANARYyaml", "username": "postgres", "existingSecret": "abcdefgh"},
+            "tokens": ["CANARYlist", 8675309], "domain": "a.example",
+        });
+        let known = known().and_values(&values);
+        for (said, told) in [
+            ("x.yaml:1:3): password CANARYlist is weak", "x.yaml:1:3): password (redacted) is weak"),
+            ("yaml: unknown anchor 'CANARYyaml' referenced", "yaml: unknown anchor '(redacted)' referenced"),
+            ("cannot unmarshal !!str `CANARYl...` into int", "cannot unmarshal !!str `(redacted)` into int"),
+            ("got 8675309, a.example, abcdefgh", "got (redacted), a.example, abcdefgh"),
+            ("has Old-pg-7f3a", "has the value of password in db"),
+            (
+                "Invalid value: {\"Env\":[{\"Name\":\"A\",\"Value\":\"x\"}]}: field is immutable",
+                "Invalid value: {...}: field is immutable",
+            ),
+            ("connect: --password=x", "connect: --password=(redacted)"),
+        ] {
+            assert_eq!(known.told(said), told);
+        }
     }
 }

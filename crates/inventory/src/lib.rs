@@ -2,9 +2,11 @@
 //! redacted in whatever leaves this machine. Nothing here can reach a cluster.
 
 pub mod credential;
+mod quoted;
 pub mod redaction;
 mod saved;
 pub mod survey;
+mod within;
 
 pub use saved::{read_saved, saved};
 pub use survey::{Secrets, Survey};

@@ -124,7 +124,8 @@ impl<'a> Redactor<'a> {
                 }
             }
             Value::String(text) => {
-                let found = if at.by_name { self.known.value(name, at.inside, text) } else { self.known.text(text) };
+                let is_named = at.by_name || is_annotation(path, name);
+                let found = if is_named { self.known.value(name, at.inside, text) } else { self.known.text(text) };
                 if let Some(covered) = found {
                     self.places.insert(format!("{} {path}", at.owner));
                     *text = covered;
@@ -188,6 +189,14 @@ impl<'a> Redactor<'a> {
 fn map_is_named(path: &str, at: At<'_>) -> bool {
     let last = path.rsplit('.').next().unwrap_or_default();
     at.by_name && credential::is_named(last.split('[').next().unwrap_or_default())
+}
+
+/// Whether the name of an annotation counts. A checksum is no credential, and Kubernetes' own annotations name Secrets.
+fn is_annotation(path: &str, key: &str) -> bool {
+    let group = key.split_once('/').map_or("", |(group, _)| group);
+    path.strip_suffix(key).is_some_and(|path| path.ends_with("annotations."))
+        && !group.contains("checksum")
+        && !["kubernetes.io", "k8s.io", "openshift.io"].iter().any(|own| group.ends_with(own))
 }
 
 /// Whether a group is Kubernetes' own.
@@ -322,5 +331,23 @@ mod tests {
             Some(&json!({"key": REDACTED, "certificate": REDACTED, "termination": "edge"}))
         );
         assert_eq!(kept.at("/metadata"), route.at("/metadata"));
+    }
+
+    #[test]
+    fn annotations_lose_their_credentials() {
+        let known = known();
+        let mut handout = Redactor::new(&known);
+        let ingress = Object::new(
+            json!({"apiVersion": "networking.k8s.io/v1", "kind": "Ingress", "metadata": {"name": "i", "annotations": {
+                "nginx.ingress.kubernetes.io/configuration-snippet": "proxy_set_header Authorization \"Bearer S3cret\";",
+                "nginx.ingress.kubernetes.io/auth-secret": "basic-auth", "a.example/api-token": "S3cret", "checksum/secret": "c",
+            }}}),
+        );
+        let annotations = json!({
+            "nginx.ingress.kubernetes.io/configuration-snippet": "proxy_set_header Authorization \"Bearer (redacted)\";",
+            "nginx.ingress.kubernetes.io/auth-secret": "basic-auth", "a.example/api-token": REDACTED, "checksum/secret": "c",
+        });
+        assert_eq!(handout.object(&ingress, true).at("/metadata/annotations"), Some(&annotations));
+        assert_eq!(handout.into_places().len(), 2);
     }
 }

@@ -12,7 +12,7 @@ use crate::survey::{Secrets, Survey};
 
 /// What stands at the head of the file.
 const ABOUT: &str = "Taken out: data of Secrets, data of ConfigMaps that are not the release's, and what looks like a \
-    credential or is the text of a live Secret. Not taken out: names, hosts, images, labels, annotations, and credentials \
+    credential or is the text of a live Secret. Not taken out: names, hosts, images, labels, and credentials \
     that no rule knows. Look through it before you hand it on.";
 
 /// A survey in the form in which it may be written out.

@@ -110,7 +110,7 @@ fn others(number: usize, one: &str, many: &str) -> String {
 pub fn redacted(saved: &SavedInventory) -> Document {
     let mut page = Document::default();
     if saved.redacted.is_empty() {
-        page.say("No credential was found outside Secrets.");
+        page.say("Outside Secrets nothing looks like a credential. One that no rule knows can be there.");
     } else {
         let rows: Vec<Vec<String>> = saved.redacted.iter().map(|place| vec![place.clone()]).collect();
         page = page.then(Document::table(&["REDACTED"], &rows));

@@ -34,7 +34,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("engine", &["model", "kube-facts"]),
     ("rehearse", &["model", "kube-facts", "recipe", "engine", "helm-compat", "inventory"]),
     ("fixtures", &["model", "helm-compat", "inventory", "rehearse"]),
-    ("adapters", &["model", "kube-facts", "helm-compat", "bundle"]),
+    ("adapters", &["model", "kube-facts", "helm-compat", "inventory", "bundle"]),
     ("report", &["model", "kube-facts", "recipe", "engine", "rehearse", "bundle"]),
     (
         "workflow",

@@ -7,6 +7,7 @@ use portolan_inventory::Survey;
 use portolan_model::{Code, Finding, HelmClient, Object, RenderJob, Rendered, ValuesMode};
 use portolan_plan::effects::{EffectJob, EffectSearch, Effects};
 
+use crate::planning::hidden;
 use crate::simulated::Simulated;
 use crate::target::Target;
 
@@ -99,12 +100,13 @@ impl<'a> Renderer<'a> {
     }
 
     async fn render(&self, job: &RenderJob) -> Result<Rendered, Finding> {
-        match &self.place {
+        let rendered = match &self.place {
             Place::Cluster(dry_run) => dry_run.render_once(&self.helm, job).await,
             Place::Simulated(simulated) => match &simulated.renders {
                 Some(render) => render(job).map(|rendering| rendering.first),
                 None => DryRun::of_simulated(&self.survey.inventory, job).render_once(&self.helm, job).await,
             },
-        }
+        };
+        rendered.map_err(|finding| hidden(self.survey, job, finding))
     }
 }

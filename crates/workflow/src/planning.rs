@@ -160,10 +160,18 @@ async fn render_all(
     let renderer = Renderer::of(target, &survey.inventory);
     let mut last = None;
     while let Some(job) = planning.job() {
-        planning.rendered(&renderer.render(&survey.inventory, helm, &job).await?)?;
+        let rendering = renderer.render(&survey.inventory, helm, &job).await;
+        planning.rendered(&rendering.map_err(|finding| hidden(survey, &job, finding))?)?;
         last = Some(job);
     }
     Ok(last)
+}
+
+/// A finding with helm's words, without the texts of the Secrets and of the values that helm was given: a chart that fails can repeat
+/// them, and so can a parser that fails at one.
+pub(crate) fn hidden(survey: &Survey, job: &RenderJob, finding: Finding) -> Finding {
+    let known = survey.known().and_values(&survey.inventory.release.config);
+    known.and_values(&job.given).and_values(&job.values).finding(finding)
 }
 
 /// What renders the charts of one plan.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use portolan_helm_compat::{clock, values};
+use portolan_inventory::credential::told;
 use portolan_model::{
     Code, Coverage, Finding, HelmClient, Inventory, Overlay, Ref, RenderJob, Rendered, Rendering, Scope,
 };
@@ -229,7 +230,8 @@ fn refuses(found: &str) -> Finding {
 /// What helm said, without its advice and without a folder that is gone by the time it is read.
 fn evidence(said: &str, scratch: &Path) -> Vec<String> {
     let scratch = format!("{}/", scratch.display());
-    said.lines()
+    told(said)
+        .lines()
         .map(|line| line.trim_end().replace(&scratch, ""))
         .map(|line| line.strip_prefix("Error: ").map(str::to_owned).unwrap_or(line))
         .filter(|line| !line.trim().is_empty() && !line.starts_with("Use --debug flag"))

@@ -12,6 +12,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
+use portolan_inventory::credential::told;
 use portolan_model::{Digest, HelmClient, HelmRun, HelmToken};
 use rustix::fs::{FlockOperation, flock};
 use tokio::process::Command;
@@ -157,7 +158,7 @@ pub fn ended_text(folder: &Path, token: &HelmToken) -> String {
         file.seek(SeekFrom::Start(length.saturating_sub(TAIL)))?;
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes)?;
-        Ok(String::from_utf8_lossy(&bytes).trim().to_owned())
+        Ok(told(String::from_utf8_lossy(&bytes).trim()))
     };
     read().unwrap_or_default()
 }

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use portolan_inventory::credential::told;
 use portolan_kube_facts::{PodTemplate, pod_state, readiness};
 use portolan_model::{Cond, Object, Progress, Ref, Seen};
 use serde_json::Value;
@@ -53,7 +54,7 @@ impl Causes {
         }
         for item in progress {
             if let Some((_, cause)) = self.known.values().find(|(cond, _)| *cond == item.cond) {
-                item.seen = format!("{}; {cause}", item.seen);
+                item.seen = format!("{}; {}", item.seen, told(cause));
             }
         }
     }

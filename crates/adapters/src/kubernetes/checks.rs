@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use futures::{StreamExt, stream};
+use futures::{StreamExt, TryFutureExt, stream};
 use portolan_helm_compat::precheck::{KnownObjects, PlannedWrites, Precheck};
 use portolan_model::{
     Answer, CheckAnswer, CheckAsk, CheckReport, Object, Ref, RefusalCause, ServerCheck, ServerRefusal,
@@ -11,7 +11,7 @@ use portolan_model::{
 use serde_json::Value;
 
 use super::Client;
-use super::error::{TOO_LATE, chain};
+use super::error::{TOO_LATE, chain, tellable};
 use super::kinds::Endpoint;
 
 /// How many are under way at once.
@@ -67,7 +67,7 @@ impl Client {
             Err(error) => return CheckAnswer::NoAnswer(error.to_string()),
         };
         self.reader.reads.fetch_add(1, Ordering::Relaxed);
-        let answer = self.reader.kube.request::<Value>(request);
+        let answer = self.reader.kube.request::<Value>(request).map_err(tellable);
         match tokio::time::timeout(Duration::from_secs(LIMIT), answer).await {
             Ok(Ok(_)) => CheckAnswer::Accepted,
             Ok(Err(error)) => refused(&error),

@@ -1,6 +1,18 @@
 use std::error::Error as _;
 
+use portolan_inventory::credential::told;
 use portolan_model::{Code, Finding};
+
+/// An error whose words can be told: what the server quotes of objects, and credentials, are taken out. Every answer of the API server
+/// that is a failure passes here.
+pub(super) fn tellable(error: kube::Error) -> kube::Error {
+    let kube::Error::Api(mut status) = error else { return error };
+    status.message = told(&status.message);
+    for cause in status.details.iter_mut().flat_map(|details| &mut details.causes) {
+        cause.message = told(&cause.message);
+    }
+    kube::Error::Api(status)
+}
 
 /// An error of a request, as it is told to people.
 #[must_use]
@@ -81,4 +93,27 @@ pub(super) fn is_broken(error: &kube::Error) -> bool {
     let broken = matches!(error, kube::Error::HyperError(_) | kube::Error::Service(_));
     // No connection at all is told at once: the address is wrong, or nobody is there.
     broken && !chain(error).contains("(Connect)")
+}
+
+#[cfg(test)]
+mod tests {
+    use kube::core::Status;
+
+    use super::*;
+
+    #[test]
+    fn what_the_server_quotes_of_an_object_is_not_told() {
+        let said =
+            r#"spec.template: Invalid value: {"Env":[{"Name":"PGPASSWORD","Value":"S3cret"}]}: field is immutable"#;
+        let status: Status = serde_json::from_value(serde_json::json!({
+            "code": 422, "message": said, "details": {"causes": [{"field": "spec.template", "message": said}]},
+        }))
+        .expect("a status");
+        let error = tellable(kube::Error::Api(status.boxed()));
+        let status = super::status(&error).expect("an answer");
+        let causes = status.details.iter().flat_map(|details| &details.causes).map(|cause| cause.message.as_str());
+        for text in causes.chain([status.message.as_str()]) {
+            assert_eq!(text, "spec.template: Invalid value: {...}: field is immutable");
+        }
+    }
 }

@@ -11,7 +11,7 @@ use hyper::body::Bytes;
 use kube::core::Status;
 use serde_json::{Value, json};
 
-use super::error::{TOO_LATE, is_broken};
+use super::error::{TOO_LATE, is_broken, tellable};
 
 /// Seconds for one read, the waits that the server asks for included.
 const LIMIT: u64 = 60;
@@ -57,7 +57,7 @@ impl HttpReply {
             return serde_json::from_slice(&self.body).map_err(kube::Error::SerdeError);
         }
         let said = || Status::failure(&String::from_utf8_lossy(&self.body), "").with_code(self.status.as_u16());
-        Err(kube::Error::Api(Box::new(serde_json::from_slice(&self.body).unwrap_or_else(|_| said()))))
+        Err(tellable(kube::Error::Api(Box::new(serde_json::from_slice(&self.body).unwrap_or_else(|_| said())))))
     }
 }
 

@@ -2,12 +2,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::{StreamExt, TryFutureExt, TryStreamExt, stream};
 use portolan_model::{Finding, Right};
 use serde_json::{Value, json};
 
 use super::Client;
-use super::error::{explain, status};
+use super::error::{explain, status, tellable};
 
 /// How many questions are under way at once.
 const AT_ONCE: usize = 8;
@@ -85,7 +85,7 @@ impl Client {
             .body(review.to_string().into_bytes())
             .map_err(|error| told(&kube::Error::HttpError(error)))?;
         self.reader.reads.fetch_add(1, Ordering::Relaxed);
-        let answer = self.writer.request::<Value>(request);
+        let answer = self.writer.request::<Value>(request).map_err(tellable);
         match tokio::time::timeout(Duration::from_secs(LIMIT), answer).await {
             Ok(Ok(review)) => Ok(review["status"]["allowed"] == true),
             // A server that does not answer this question answers the write itself.

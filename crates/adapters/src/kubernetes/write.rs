@@ -1,11 +1,12 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use futures::TryFutureExt;
 use portolan_model::{Refusal, Reply, Verb, Write};
 use serde_json::{Value, json};
 
 use super::Client;
-use super::error::{TOO_LATE, chain};
+use super::error::{TOO_LATE, chain, tellable};
 
 /// Seconds after which a write without an answer counts as unknown.
 const LIMIT: u64 = 30;
@@ -34,7 +35,7 @@ impl Client {
             Err(text) => return not_sent(text),
         };
         self.writes.fetch_add(1, Ordering::Relaxed);
-        let answer = self.writer.request_text(request);
+        let answer = self.writer.request_text(request).map_err(tellable);
         match tokio::time::timeout(Duration::from_secs(LIMIT), answer).await {
             Ok(Ok(_)) => Reply::Wrote,
             Ok(Err(error)) => judge(&error),

@@ -364,17 +364,17 @@ fn finish(driver: &RunDriver, plan: &Plan, end: &End<'_>, output: &Output) -> Re
         }
         Outcome::Halted { finding } => {
             let mut finding = finding.clone();
-            let token = entries.iter().rev().find_map(|entry| match &entry.record {
+            let helm = entries.iter().rev().find_map(|entry| match &entry.record {
                 JournalRecord::Intent { action, .. } => match &**action {
-                    Action::Helm { token, .. } => Some(token.clone()),
+                    Action::Helm { run, token } => Some((run.clone(), token.clone())),
                     Action::Write(_) => None,
                 },
                 _ => None,
             });
             if matches!(finding.code, Code::HelmFailed | Code::HelmPending)
-                && let Some(token) = token
+                && let Some((run, token)) = helm
             {
-                finding.evidence.extend(driver.helm_said(&token).lines().map(|line| format!("helm: {line}")));
+                finding.evidence.extend(driver.helm_said(&run, &token).lines().map(|line| format!("helm: {line}")));
             }
             output.finding(&finding);
             let has_written = !nothing_written(entries.iter().map(|entry| &entry.record));

@@ -206,7 +206,7 @@ fn in_short(record: &ReleaseRecord) -> Revision {
         chart: record.chart.clone(),
         app_version: record.app_version.clone(),
         deployed: record.last_deployed.clone(),
-        description: record.description.clone(),
+        description: crate::credential::told(&record.description),
     }
 }
 

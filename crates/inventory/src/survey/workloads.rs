@@ -1,5 +1,6 @@
 //! The workloads of a release, and which of them a pod belongs to.
 
+use crate::credential::told;
 use portolan_kube_facts::Kind;
 use portolan_model::{Inventory, Object, Ref, Workload};
 
@@ -54,7 +55,8 @@ fn stays_from_hook(inventory: &Inventory, name: &Ref) -> bool {
 fn state(inventory: &Inventory, name: &Ref, object: &Object) -> (bool, String) {
     let words = match portolan_kube_facts::readiness_of(Kind::named(name), object) {
         Ok(words) => words,
-        Err(words) => return (false, words),
+        // The kubelet repeats commands.
+        Err(words) => return (false, told(&words)),
     };
     let pods = inventory.objects.iter().filter(|(pod, _)| {
         Kind::named(pod) == Kind::Pod && pod.namespace() == name.namespace() && name.kind() != "Job"
