@@ -403,6 +403,11 @@ fn a_pod_that_is_starting_is_said_and_blocks_nothing() {
         let state = "0 of 1 ready".into();
         fixture.inventory.workloads.push(portolan_model::Workload { name: name.clone(), ready: false, state });
         edit(&mut fixture, &name, |json| json["spec"]["template"]["metadata"]["labels"]["version"] = json!("older"));
+        fixture.inventory.release.docs.iter_mut().filter(|doc| doc.name().as_ref() == Some(&name)).for_each(|doc| {
+            let mut json = (*doc.0).clone();
+            json["spec"]["template"]["metadata"]["labels"]["version"] = json!("older");
+            *doc = Object::new(json);
+        });
         edit(&mut fixture, &Ref::pod(NS, &format!("{SET}-0")), |json| {
             json["metadata"]["creationTimestamp"] = json!(created);
             json["status"] = json!({
