@@ -95,7 +95,7 @@ impl MovedValues {
     }
 
     /// The old value that goes to a place, or above or below it.
-    fn moved_to(&self, place: &ValuesPath) -> Option<&str> {
+    pub(super) fn moved_to(&self, place: &ValuesPath) -> Option<&str> {
         self.moved.iter().find(|(_, (taken, _))| meet(&taken.path, place)).map(|(old, _)| old.as_str())
     }
 

@@ -81,8 +81,15 @@ fn fate(
 fn replacements(resolved: &ResolvedRelease<'_>, input: &HopInput<'_>) -> BTreeMap<String, String> {
     let mut all = BTreeMap::new();
     for (_, step) in &input.asks {
-        if let StepTemplate::HelmUpgrade { retired, set, .. } = &step.ask {
+        if let StepTemplate::HelmUpgrade { retired, set, moved, .. } = &step.ask {
             all.extend(retired.iter().map(|retired| (retired.path.clone(), retired.by.clone())));
+            // Who gives the new place a value has decided, however unsure the recipe is that it is the place.
+            let decided = moved.iter().filter(|row| {
+                resolved.is_for(row.platform)
+                    && values::get(&input.given, &row.to).is_some()
+                    && input.moved.moved_to(&ValuesPath::new(&row.to)).is_none()
+            });
+            all.extend(decided.map(|row| (row.from.clone(), row.to.clone())));
             // By the recipe, or by the user in its place.
             let given = set.iter().filter(|setting| {
                 resolved.is_for(setting.platform) && values::get(&input.given, &setting.path).is_some()

@@ -56,6 +56,18 @@ fn a_value_that_is_lost_stops_the_plan_until_it_is_accepted() {
 }
 
 #[test]
+fn who_gives_the_new_place_a_value_is_not_asked_about_the_old_one() {
+    let mut fixture = at_2_8();
+    values::set(&mut fixture.inventory.release.config, "backend.privateRegistryAddress", "old.example:5000".into());
+    assert_eq!(fate(&fixture, "backend.privateRegistryAddress"), ValueChange::Dropped);
+    values::set(&mut fixture.values, "global.image.registry", "new.example:5000".into());
+    assert_eq!(
+        fate(&fixture, "backend.privateRegistryAddress"),
+        ValueChange::Replaced("global.image.registry".to_owned())
+    );
+}
+
+#[test]
 fn what_is_not_there_and_what_is_a_danger_cannot_be_accepted() {
     let mut fixture = at_2_8();
     for code in [Code::ValuesDropped, Code::NotSafe, Code::PasswordRefused] {
