@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: what planning and applying cost beside helm and the page alone, on a real cluster of its own.
 
 mod background_objects;
+pub(crate) mod bundle;
 mod page;
 mod resource_usage;
 pub(crate) mod search;

@@ -67,7 +67,10 @@ enum Command {
         seed: u64,
     },
     /// Measures on a real cluster what planning and applying cost beside helm and the page alone, and writes docs/bench.md
+    #[command(args_conflicts_with_subcommands = true)]
     Bench {
+        #[command(subcommand)]
+        what: Option<BenchCommand>,
         /// How many pairs of planning and helm's dry run
         #[arg(long, default_value_t = 7)]
         plans: usize,
@@ -107,6 +110,22 @@ enum Command {
         /// Only says whether the recordings are stale
         #[arg(long)]
         check: bool,
+    },
+}
+
+#[derive(Subcommand)]
+enum BenchCommand {
+    /// Measures pushes of bundles beside skopeo and crane, and writes docs/bench-bundle.md
+    Bundle {
+        /// How large a bundle is
+        #[arg(long, default_value_t = 1)]
+        gigabytes: u64,
+        /// How often each push is measured
+        #[arg(long, default_value_t = 3)]
+        times: usize,
+        /// A release build; without it, one is made
+        #[arg(long)]
+        built: Option<PathBuf>,
     },
 }
 
@@ -181,7 +200,10 @@ fn run(command: Command) -> anyhow::Result<()> {
         }
         Command::Airgap { only } => airgap::run(root(), only.as_deref()),
         Command::Fuzz { seconds, seed } => fuzz::run(root(), seconds, seed),
-        Command::Bench { plans, upgrades } => bench::run(root(), plans, upgrades),
+        Command::Bench { what: Some(BenchCommand::Bundle { gigabytes, times, built }), .. } => {
+            bench::bundle::run(root(), bench::bundle::Options { gigabytes, times }, built.as_deref())
+        }
+        Command::Bench { what: None, plans, upgrades } => bench::run(root(), plans, upgrades),
         Command::BenchSearch { against, built, runs } => bench::search::run(root(), &against, built.as_deref(), runs),
         Command::Docs { check } => docs::write(root(), check),
         Command::Picture { check } => picture::write(root(), check),

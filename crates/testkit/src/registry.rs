@@ -67,6 +67,14 @@ impl Registry {
         &self.address
     }
 
+    /// Bytes of all that it keeps.
+    ///
+    /// # Errors
+    /// Where its folder cannot be read.
+    pub fn size(&self) -> Result<u64> {
+        size_of(&self.folder.path().join("data"))
+    }
+
     /// Stops it. What is in it stays.
     ///
     /// # Errors
@@ -134,6 +142,19 @@ impl Request {
         let manifest = self.path.strip_prefix("/v2/")?.split_once("/manifests/")?;
         (reads && self.client.starts_with("containerd")).then_some(manifest)
     }
+}
+
+/// Bytes of all files in a folder.
+///
+/// # Errors
+/// Where it cannot be read.
+pub fn size_of(folder: &Path) -> Result<u64> {
+    let mut size = 0;
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        size += if entry.file_type()?.is_dir() { size_of(&entry.path())? } else { entry.metadata()?.len() };
+    }
+    Ok(size)
 }
 
 /// Starts the program, and waits until it listens.

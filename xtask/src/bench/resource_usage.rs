@@ -15,6 +15,8 @@ const PAUSE: Duration = Duration::from_millis(2);
 /// What one process spent.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Spent {
+    /// From its start to its end.
+    pub(crate) took: Duration,
     /// Time on a processor, in user space and in the kernel.
     pub(crate) own: Duration,
     /// That of the processes that it started.
@@ -38,7 +40,7 @@ pub(crate) fn time(command: &mut Command) -> Result<Duration> {
 /// What a command spends. It has to succeed.
 pub(crate) fn spend(command: &mut Command) -> Result<Spent> {
     let (mut child, said) = start(command)?;
-    let pid = Pid::from_child(&child);
+    let (begin, pid) = (Instant::now(), Pid::from_child(&child));
     let process = Path::new("/proc").join(child.id().to_string());
     let mut spent = Spent::default();
     // It is waited for and left there: what a process has spent is in its entry until somebody takes it away.
@@ -47,6 +49,7 @@ pub(crate) fn spend(command: &mut Command) -> Result<Spent> {
         spent.look(&process);
         std::thread::sleep(PAUSE);
     }
+    spent.took = begin.elapsed();
     (spent.own, spent.children) = times(&process)?;
     let status = child.wait()?;
     finish(command, status.success() && status.signal().is_none(), said)?;

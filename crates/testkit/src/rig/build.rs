@@ -179,7 +179,12 @@ fn kubernetes(work: &Work<'_>, to: &Path) -> Result<()> {
 }
 
 fn coredns(work: &Work<'_>, to: &Path) -> Result<()> {
-    work.run(go("install", "").env("GOBIN", to).arg(format!("github.com/coredns/coredns@v{}", pins::COREDNS)))
+    install(work, to, &format!("github.com/coredns/coredns@v{}", pins::COREDNS))
+}
+
+/// Compiles a program of a Go module, given as `MODULE/PACKAGE@VERSION`.
+pub(crate) fn install(work: &Work<'_>, to: &Path, program: &str) -> Result<()> {
+    work.run(go("install", "").env("GOBIN", to).arg(program))
 }
 
 fn helm(work: &Work<'_>, to: &Path) -> Result<()> {
@@ -190,8 +195,7 @@ fn helm(work: &Work<'_>, to: &Path) -> Result<()> {
 }
 
 fn registry(work: &Work<'_>, to: &Path) -> Result<()> {
-    let program = format!("github.com/distribution/distribution/v3/cmd/registry@v{}", pins::REGISTRY);
-    work.run(go("install", "").env("GOBIN", to).arg(program))
+    install(work, to, &format!("github.com/distribution/distribution/v3/cmd/registry@v{}", pins::REGISTRY))
 }
 
 fn write_images(work: &Work<'_>, to: &Path) -> Result<()> {

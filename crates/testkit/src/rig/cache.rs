@@ -43,6 +43,12 @@ impl Cache {
         Build { dir: self.root.join(pins::key()) }
     }
 
+    /// The tools beside the rig that this source tree asks for.
+    #[must_use]
+    pub(crate) fn tools(&self) -> Build {
+        Build { dir: self.root.join(format!("tools-{}", pins::tools_key())) }
+    }
+
     /// Where all run folders lie.
     #[must_use]
     pub fn runs(&self) -> PathBuf {

@@ -12,23 +12,28 @@ use super::work::Work;
 
 /// The step: the node's packages under `node`, PostgreSQL's under `postgres`.
 pub(crate) fn unpack(work: &Work<'_>, to: &Path) -> Result<()> {
+    fetch(work, to, &[("node", pins::NODE_PACKAGES), ("postgres", pins::POSTGRES_PACKAGES)])?;
+    link_iptables(&to.join("node"))
+}
+
+/// Unpacks packages into folders of these names.
+pub(crate) fn fetch(work: &Work<'_>, to: &Path, folders: &[(&str, &[&str])]) -> Result<()> {
     let apt = to.join("apt");
     for dir in ["lists/partial", "cache/archives/partial"] {
         fs::create_dir_all(apt.join(dir))?;
     }
     work.run(apt_get(&apt).arg("update"))?;
-    for (name, packages) in [("node", pins::NODE_PACKAGES), ("postgres", pins::POSTGRES_PACKAGES)] {
+    for (name, packages) in folders {
         let archives = apt.join(name);
         fs::create_dir_all(&archives)?;
-        work.run(apt_get(&apt).arg("download").args(packages).current_dir(&archives))
+        work.run(apt_get(&apt).arg("download").args(*packages).current_dir(&archives))
             .with_context(|| format!("the rig is made from the packages of Debian {}", pins::DEBIAN))?;
         let tree = to.join(name);
         for archive in fs::read_dir(&archives)? {
             work.run(Command::new("dpkg").arg("-x").arg(archive?.path()).arg(&tree))?;
         }
     }
-    fs::remove_dir_all(&apt)?;
-    link_iptables(&to.join("node"))
+    Ok(fs::remove_dir_all(&apt)?)
 }
 
 /// apt with folders of its own for all that it writes.

@@ -19,6 +19,7 @@ mod pki;
 mod running;
 mod space;
 mod state;
+mod tools;
 mod work;
 
 pub use api::Api;
@@ -33,3 +34,4 @@ pub(crate) use pki::{kubeconfig, write_secret};
 pub use running::{Availability, Rig, availability};
 pub use space::Namespace;
 pub use state::{NodeImages, PATIENCE, Shape, State};
+pub use tools::ImageTools;

@@ -93,6 +93,14 @@ pub const POSTGRES_PACKAGES: &[&str] = &[
     "zlib1g",
 ];
 
+/// Debian packages of tools that pushes are compared with: skopeo, with its libraries, and a registry of an older major version.
+pub const IMAGE_TOOL_PACKAGES: &[&str] =
+    &["docker-registry", "libassuan0", "libdevmapper1.02.1", "libgpg-error0", "libgpgme11", "skopeo"];
+
+/// Tools for images that are compiled.
+pub const IMAGE_TOOLS: [&str; 2] =
+    ["github.com/google/go-containerregistry/cmd/crane@v0.20.6", "oras.land/oras/cmd/oras@v1.2.3"];
+
 /// The files that pin the Go builds and the npm package, and the two small programs of our own, by their place under the build's folder.
 pub const SOURCES: &[(&str, &str)] = &[
     ("etcd/go.mod", include_str!("../../rig/etcd/go.mod")),
@@ -113,21 +121,23 @@ pub const POSTGRES_ENTRYPOINT: &str = include_str!("../../rig/images/postgres.sh
 /// The key of a build: a digest of all that goes into it, the processor's architecture included.
 #[must_use]
 pub fn key() -> String {
+    let versions = [RECIPE, std::env::consts::ARCH, KUBERNETES, ETCD, COREDNS, REGISTRY, DEBIAN];
+    let programs = HELM.iter().chain(&KUBERNETES_PROGRAMS).chain(NODE_PACKAGES).chain(POSTGRES_PACKAGES);
+    let sources = SOURCES.iter().flat_map(|(path, text)| [path, text]);
+    key_of(versions.iter().chain(programs).chain(sources))
+}
+
+/// The key of the tools beside the rig.
+pub(crate) fn tools_key() -> String {
+    key_of([RECIPE, std::env::consts::ARCH, DEBIAN].iter().chain(IMAGE_TOOL_PACKAGES).chain(&IMAGE_TOOLS))
+}
+
+fn key_of<'a>(parts: impl Iterator<Item = &'a &'a str>) -> String {
     let mut digest = Sha256::new();
-    let mut add = |part: &str| {
+    for part in parts {
         // The length keeps "ab" + "c" apart from "a" + "bc".
         digest.update((part.len() as u64).to_be_bytes());
         digest.update(part.as_bytes());
-    };
-    for part in [RECIPE, std::env::consts::ARCH, KUBERNETES, ETCD, COREDNS, REGISTRY, DEBIAN] {
-        add(part);
-    }
-    for part in HELM.iter().chain(&KUBERNETES_PROGRAMS).chain(NODE_PACKAGES).chain(POSTGRES_PACKAGES) {
-        add(part);
-    }
-    for (path, text) in SOURCES {
-        add(path);
-        add(text);
     }
     hex::encode(&digest.finalize()[..8])
 }
@@ -155,7 +165,7 @@ mod tests {
 
     #[test]
     fn no_package_is_named_twice() {
-        for list in [NODE_PACKAGES, POSTGRES_PACKAGES] {
+        for list in [NODE_PACKAGES, POSTGRES_PACKAGES, IMAGE_TOOL_PACKAGES] {
             assert!(list.windows(2).all(|pair| pair[0] < pair[1]), "sorted, each once: {list:?}");
         }
     }
