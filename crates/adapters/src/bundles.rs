@@ -16,7 +16,7 @@ pub use create::create;
 
 use crate::store::files::{make_folder, write_durably};
 
-/// What tells whether a file is the one that was indexed. Content is verified again when it is sent.
+/// What tells whether a file is the one that was indexed. A registry verifies content again when it is sent.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Identity {
     size: u64,

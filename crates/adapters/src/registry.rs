@@ -1,6 +1,9 @@
 //! Pushes a bundle into a registry, straight from its file: without a Docker daemon and without a temporary copy. [`look`] asks
 //! a registry for images.
 //!
+//! A layer that lies plain in an archive without manifests is compressed on its way, as other tools do: a registry keeps what it
+//! is sent, and every node pulls it. A layer of an image that has a manifest is sent to the byte.
+//!
 //! A blob is sent only if the registry does not have it; it is taken from another repository of the registry where that is
 //! possible. Manifests follow when all blobs are there, and are read back. Running a push again continues: what is there is
 //! not sent again, and a blob that was cut off starts anew.
@@ -8,30 +11,28 @@
 mod auth;
 mod client;
 mod feed;
+mod layers;
 mod look;
+mod upload;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 
 use futures::{StreamExt as _, TryStreamExt as _};
-use portolan_bundle::{Blob, BundleIndex, Location, ManifestContent, ManifestPush, PushPlan};
+use portolan_bundle::{BundleIndex, Document, ManifestContent, ManifestPush, PushPlan, with_compressed};
 use portolan_model::{Code, Digest, Finding};
-use reqwest::Body;
 use serde::Serialize;
 
 use auth::Purpose;
-use client::{Registry, Upload};
-use feed::Feed;
+use client::Registry;
 
 pub use client::RegistryAccess;
+pub use layers::CompressedLayers;
 pub use look::{ImageAnswer, ImageQuestion, look};
 
 /// How many blobs are on their way at once.
 const PARALLEL: usize = 4;
-
-/// How often a blob is tried while the registry does not answer.
-const TRIES: u64 = 3;
 
 /// Where a bundle is pushed to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,7 +77,7 @@ impl PushTarget {
 pub struct PushProgress {
     /// Bytes of content that are in the registry.
     pub done: AtomicU64,
-    /// Bytes that were sent.
+    /// Bytes of content that were sent, before compression.
     pub sent: AtomicU64,
 }
 
@@ -92,7 +93,7 @@ pub struct PushReport {
     pub mounted: usize,
     /// Blobs that were there, for each repository.
     pub present: usize,
-    /// Bytes that were sent.
+    /// Bytes that the registry was sent: less than lie in the bundle where layers were compressed.
     pub bytes: u64,
 }
 
@@ -122,27 +123,36 @@ pub enum TagBefore {
     Other(Digest),
 }
 
+/// What is pushed.
+pub struct PushJob<'a> {
+    /// The bundle's file.
+    pub file: &'a Path,
+    /// What it holds.
+    pub index: &'a BundleIndex,
+    /// What of it is pushed, and under which names.
+    pub plan: &'a PushPlan,
+    /// What layers became that were compressed before.
+    pub layers: &'a CompressedLayers,
+}
+
 /// Pushes what is planned.
 ///
 /// # Errors
 /// [`Code::RegistryUnreachable`], [`Code::RegistryDenied`], [`Code::RegistryRefused`] or [`Code::RegistryDiffers`]; one of a bundle
 /// if the file has changed since its index was made.
 pub async fn push(
-    file: &Path,
-    index: &BundleIndex,
-    plan: &PushPlan,
+    job: &PushJob<'_>,
     target: &PushTarget,
     access: &RegistryAccess,
     progress: &PushProgress,
 ) -> Result<PushReport, Finding> {
     let registry = Registry::new(&target.host, access, Purpose::Push)?;
     registry.greet().await?;
-    let push = Push { registry, file, index, progress };
-    let before = push.before(plan).await?;
+    let push = Push { registry, job, progress };
+    let before = push.before().await?;
     let kept: BTreeSet<&ManifestPush> =
         before.iter().filter(|(_, before)| **before == TagBefore::SameImage).map(|(push, _)| *push).collect();
-    let needed = push.needed(plan, &kept)?;
-    let groups = groups(index, &plan.blobs, &needed);
+    let groups = push.groups(push.needed(&kept)?);
     let uploads = futures::stream::iter(groups).map(|group| push.group(group)).buffer_unordered(PARALLEL);
     let counts: Vec<PushReport> = uploads.try_collect().await?;
     let mut report = PushReport::default();
@@ -153,7 +163,7 @@ pub async fn push(
         report.bytes += count.bytes;
     }
     // Children of an index come before it in the plan.
-    for manifest in &plan.manifests {
+    for manifest in &job.plan.manifests {
         let before = before.get(manifest).cloned();
         if let Some(tag) = push.manifest(manifest, before).await? {
             report.tags.push(tag);
@@ -164,18 +174,14 @@ pub async fn push(
 
 struct Push<'a> {
     registry: Registry,
-    file: &'a Path,
-    index: &'a BundleIndex,
+    job: &'a PushJob<'a>,
     progress: &'a PushProgress,
 }
 
-/// A blob and where it is needed.
-type Wanted = (Digest, BTreeSet<String>);
-
 impl Push<'_> {
     /// What the tags stand for now.
-    async fn before<'p>(&self, plan: &'p PushPlan) -> Result<BTreeMap<&'p ManifestPush, TagBefore>, Finding> {
-        let tagged = plan.manifests.iter().filter(|push| push.tag.is_some());
+    async fn before(&self) -> Result<BTreeMap<&ManifestPush, TagBefore>, Finding> {
+        let tagged = self.job.plan.manifests.iter().filter(|push| push.tag.is_some());
         let looks = futures::stream::iter(tagged).map(|push| async move {
             let text = self.registry.manifest(&push.repository, &push.reference()).await?;
             Ok::<_, Finding>((push, text.map_or(TagBefore::Absent, |text| self.compare(push, &text))))
@@ -184,129 +190,35 @@ impl Push<'_> {
     }
 
     fn compare(&self, push: &ManifestPush, text: &[u8]) -> TagBefore {
-        let digest = Digest::of(text);
-        if digest == push.digest {
+        let (digest, document) = (Digest::of(text), self.document(push));
+        if digest == Digest::of(document.text.as_bytes()) {
             return TagBefore::Same;
         }
         // Tools compress anew and write manifests of their own: the configuration tells whether it is the same image.
-        let ours = self.index.documents.get(&push.digest).and_then(|document| config_of(document.text.as_bytes()));
+        let ours = config_of(document.text.as_bytes());
         if ours.is_some() && config_of(text) == ours { TagBefore::SameImage } else { TagBefore::Other(digest) }
     }
 
-    /// The repositories in which each blob is needed, without the images that are left as they are.
-    fn needed(
-        &self,
-        plan: &PushPlan,
-        kept: &BTreeSet<&ManifestPush>,
-    ) -> Result<BTreeMap<Digest, BTreeSet<String>>, Finding> {
-        let mut needed: BTreeMap<Digest, BTreeSet<String>> = BTreeMap::new();
-        for push in plan.manifests.iter().filter(|push| !kept.contains(push)) {
-            let document = &self.index.documents[&push.digest];
-            let content: ManifestContent = serde_json::from_str(&document.text).map_err(|error| {
-                Finding::blocking(Code::BundleUnreadable, "a manifest in the index is not usable")
-                    .with(error.to_string())
-            })?;
-            for blob in content.config.iter().chain(&content.layers) {
-                needed.entry(blob.digest.clone()).or_default().insert(push.repository.clone());
-            }
+    /// A manifest as it is pushed: one that was made for an image names the layers as they are sent.
+    fn document(&self, push: &ManifestPush) -> Document {
+        let mut document = self.job.index.documents[&push.digest].clone();
+        if self.is_generated(&push.digest)
+            && let Some(text) = with_compressed(&document.text, |plain| self.job.layers.get(plain))
+        {
+            document.text = text;
         }
-        Ok(needed)
+        document
     }
 
-    /// Pushes blobs that are read in one pass, one after the other.
-    async fn group(&self, blobs: Vec<Wanted>) -> Result<PushReport, Finding> {
-        let mut report = PushReport::default();
-        let mut feed = Feed::new(self.file);
-        for (digest, repositories) in blobs {
-            let size = self.size(&digest);
-            self.blob(&mut feed, &digest, &repositories, &mut report).await?;
-            self.progress.done.fetch_add(size, Ordering::Relaxed);
-        }
-        Ok(report)
-    }
-
-    fn size(&self, digest: &Digest) -> u64 {
-        let document = || self.index.documents.get(digest).map_or(0, |document| document.text.len() as u64);
-        self.index.blobs.get(digest).map_or_else(document, Blob::size)
-    }
-
-    async fn blob(
-        &self,
-        feed: &mut Feed,
-        digest: &Digest,
-        repositories: &BTreeSet<String>,
-        report: &mut PushReport,
-    ) -> Result<(), Finding> {
-        let (mut having, mut missing) = (None, Vec::new());
-        for repository in repositories {
-            if self.registry.has_blob(repository, digest).await? {
-                report.present += 1;
-                having.get_or_insert(repository);
-            } else {
-                missing.push(repository);
-            }
-        }
-        for repository in missing {
-            match self.registry.begin(repository, digest, having.map(String::as_str)).await? {
-                Upload::Mounted => report.mounted += 1,
-                Upload::To(url) => {
-                    self.send(feed, digest, repository, url).await?;
-                    report.sent += 1;
-                    report.bytes += self.size(digest);
-                }
-            }
-            having.get_or_insert(repository);
-        }
-        Ok(())
-    }
-
-    /// Sends a blob; anew, if the registry stops answering.
-    async fn send(&self, feed: &mut Feed, digest: &Digest, repository: &str, to: reqwest::Url) -> Result<(), Finding> {
-        let mut to = Some(to);
-        for attempt in 1.. {
-            let sent = match to.take() {
-                Some(url) => self.send_once(feed, digest, repository, url).await,
-                None => match self.registry.begin(repository, digest, None).await {
-                    Ok(Upload::To(url)) => self.send_once(feed, digest, repository, url).await,
-                    Ok(Upload::Mounted) => Ok(()),
-                    Err(finding) => Err(finding),
-                },
-            };
-            match sent {
-                Err(finding) if finding.code == Code::RegistryUnreachable && attempt < TRIES => {
-                    tokio::time::sleep(std::time::Duration::from_secs(attempt)).await;
-                }
-                sent => return sent,
-            }
-        }
-        unreachable!("the last attempt returns")
-    }
-
-    async fn send_once(
-        &self,
-        feed: &mut Feed,
-        digest: &Digest,
-        repository: &str,
-        to: reqwest::Url,
-    ) -> Result<(), Finding> {
-        let size = self.size(digest);
-        let Some(blob) = self.index.blobs.get(digest) else {
-            let text = self.index.documents.get(digest).map(|document| document.text.clone()).unwrap_or_default();
-            self.progress.sent.fetch_add(size, Ordering::Relaxed);
-            return self.registry.finish(repository, to, digest, size, Body::from(text)).await;
-        };
-        let (body, reading) = feed.body(&blob.location, digest)?;
-        let sent = self.registry.finish(repository, to, digest, size, body).await;
-        // What was wrong with the file says more than that the request broke off.
-        feed.take_back(reading).await?;
-        self.progress.sent.fetch_add(size, Ordering::Relaxed);
-        sent
+    /// Whether a manifest was made for an image that the bundle has none for. The layers of another one are what it says.
+    fn is_generated(&self, manifest: &Digest) -> bool {
+        self.job.index.images.iter().any(|image| image.generated && image.manifest == *manifest)
     }
 
     /// Pushes a manifest and reads it back.
     async fn manifest(&self, push: &ManifestPush, before: Option<TagBefore>) -> Result<Option<PushedTag>, Finding> {
-        let document = &self.index.documents[&push.digest];
-        let reference = push.reference();
+        let document = self.document(push);
+        let (reference, pushed) = (push.reference(), Digest::of(document.text.as_bytes()));
         let name = format!("{}/{}:{reference}", self.registry.host, push.repository);
         let there = matches!(before, Some(TagBefore::Same | TagBefore::SameImage));
         if !there {
@@ -314,9 +226,9 @@ impl Push<'_> {
         }
         let text = self.registry.manifest(&push.repository, &reference).await?.unwrap_or_default();
         let digest = Digest::of(&text);
-        if digest != push.digest && before != Some(TagBefore::SameImage) {
+        if digest != pushed && before != Some(TagBefore::SameImage) {
             return Err(Finding::blocking(Code::RegistryDiffers, format!("{name} is not what was pushed"))
-                .with(format!("pushed: {}", push.digest))
+                .with(format!("pushed: {pushed}"))
                 .with(format!("read back: {digest}")));
         }
         Ok(before.map(|before| PushedTag { name, digest, before }))
@@ -327,31 +239,6 @@ impl Push<'_> {
 fn config_of(manifest: &[u8]) -> Option<Digest> {
     let content: ManifestContent = serde_json::from_slice(manifest).ok()?;
     content.config.map(|config| config.digest)
-}
-
-/// Blobs that are pushed at the same time: one by one where they lie plain in the file; those of a gzip stream after each
-/// other, because it can only be read forward.
-fn groups(
-    index: &BundleIndex,
-    blobs: &[(Digest, BTreeSet<String>)],
-    needed: &BTreeMap<Digest, BTreeSet<String>>,
-) -> Vec<Vec<Wanted>> {
-    let mut groups: Vec<(Option<u64>, Vec<Wanted>)> = Vec::new();
-    for (digest, _) in blobs {
-        let Some(repositories) = needed.get(digest) else { continue };
-        let wanted = (digest.clone(), repositories.clone());
-        let stream = index.blobs.get(digest).and_then(|blob| stream(&blob.location));
-        match groups.last_mut() {
-            Some((last, group)) if stream.is_some() && *last == stream => group.push(wanted),
-            _ => groups.push((stream, vec![wanted])),
-        }
-    }
-    groups.into_iter().map(|(_, group)| group).collect()
-}
-
-/// The outermost gzip stream around a place.
-fn stream(location: &Location) -> Option<u64> {
-    location.gzip.first().map(|extent| extent.offset)
 }
 
 #[cfg(test)]

@@ -7,10 +7,13 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use portolan_adapters::charts::Login;
-use portolan_adapters::registry::{PushProgress, PushReport, PushTarget, RegistryAccess, TagBefore, push};
+use portolan_adapters::registry::{
+    CompressedLayers, PushJob, PushProgress, PushReport, PushTarget, RegistryAccess, TagBefore, push,
+};
 use portolan_bundle::{BundleIndex, Limits, plan_push, read};
 use portolan_model::{Code, Finding};
 use portolan_testkit::bundle::{Tar, gzip, image};
+use portolan_testkit::memory_registry::MemoryRegistry;
 use portolan_testkit::registry::{LOGIN, Registry};
 
 fn chart() -> Vec<u8> {
@@ -31,6 +34,7 @@ struct Pushing {
     _folder: tempfile::TempDir,
     file: PathBuf,
     index: BundleIndex,
+    layers: CompressedLayers,
 }
 
 impl Pushing {
@@ -39,7 +43,7 @@ impl Pushing {
         let file = folder.path().join("bundle.tar");
         std::fs::write(&file, bytes).expect("a file");
         let index = read(std::fs::File::open(&file).expect("a file"), Limits::default()).expect("a bundle");
-        Self { _folder: folder, file, index }
+        Self { _folder: folder, file, index, layers: CompressedLayers::default() }
     }
 
     async fn to(&self, host: &str, login: Option<(&str, &str)>) -> Result<PushReport, Finding> {
@@ -47,7 +51,8 @@ impl Pushing {
         let access = RegistryAccess { login, plain_http: true, ca_file: None };
         let target = PushTarget::parse(&format!("{host}/site")).expect("a target");
         let plan = plan_push(&self.index, &target.path, &BTreeMap::new()).expect("a plan");
-        push(&self.file, &self.index, &plan, &target, &access, &PushProgress::default()).await
+        let job = PushJob { file: &self.file, index: &self.index, plan: &plan, layers: &self.layers };
+        push(&job, &target, &access, &PushProgress::default()).await
     }
 }
 
@@ -76,6 +81,59 @@ async fn a_bundle_is_pushed_once_and_read_back() {
         let digests = |report: &PushReport| report.tags.iter().map(|tag| tag.digest.clone()).collect::<Vec<_>>();
         assert_eq!(digests(&second), digests(&first));
     }
+}
+
+/// The layers of an image in a registry in memory: their media type and their content.
+fn layers(registry: &MemoryRegistry, repository: &str, tag: &str) -> Vec<(String, Vec<u8>)> {
+    let manifest: serde_json::Value =
+        serde_json::from_slice(&registry.manifest(repository, tag).expect("a manifest")).expect("JSON");
+    let layers = manifest["layers"].as_array().expect("layers").iter();
+    let text = |value: &serde_json::Value| value.as_str().expect("a text").to_owned();
+    layers
+        .map(|layer| {
+            (
+                text(&layer["mediaType"]),
+                registry.blob(&text(&layer["digest"])).expect("a layer that the manifest names"),
+            )
+        })
+        .collect()
+}
+
+#[tokio::test]
+async fn a_plain_layer_is_compressed_on_its_way_and_stays_the_same_image() {
+    for bytes in [bundle(), gzip(&bundle())] {
+        let (registry, pushing) = (MemoryRegistry::start(None).expect("a registry"), Pushing::new(&bytes));
+        let report = pushing.to(&registry.address(), None).await.expect("a push");
+        let image = &pushing.index.images[0];
+        assert_eq!(report.tags.iter().filter(|tag| tag.digest == image.manifest).count(), 0);
+        for ((media_type, gzip), plain) in
+            layers(&registry, "site/runai/one", "1.0").iter().zip(&image.platforms[0].layers)
+        {
+            assert_eq!(media_type, "application/vnd.oci.image.layer.v1.tar+gzip");
+            let mut content = Vec::new();
+            flate2::read::MultiGzDecoder::new(&**gzip).read_to_end(&mut content).expect("a gzip stream");
+            // The layer in an archive is its own diffID.
+            assert_eq!(portolan_model::Digest::of(&content), *plain);
+            assert!(gzip.len() < content.len() / 10);
+        }
+        // Once more: nothing is sent, whether or not it is known what the layers became.
+        let again = pushing.to(&registry.address(), None).await.expect("a push");
+        assert!(again.tags.iter().all(|tag| tag.before == TagBefore::Same) && again.sent == 0, "{again:?}");
+        let forgotten = Pushing { layers: CompressedLayers::default(), ..pushing };
+        let again = forgotten.to(&registry.address(), None).await.expect("a push");
+        let images: Vec<_> = again.tags.iter().filter(|tag| !tag.name.contains("/c:")).collect();
+        assert!(images.iter().all(|tag| tag.before == TagBefore::SameImage) && again.sent == 0, "{again:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_push_goes_on_after_layers_that_were_compressed_before() {
+    let (registry, pushing) = (MemoryRegistry::start(None).expect("a registry"), Pushing::new(&bundle()));
+    pushing.to(&registry.address(), None).await.expect("a push");
+    registry.remove("site/runai/one", "1.0");
+    let again = pushing.to(&registry.address(), None).await.expect("a push");
+    assert_eq!((again.sent, again.bytes), (0, 0));
+    assert!(registry.tags().contains(&"site/runai/one:1.0".to_owned()));
 }
 
 #[tokio::test]
@@ -139,11 +197,15 @@ fn server(answer: impl Fn(&str) -> String + Send + 'static) -> (String, Arc<Mute
 /// Reads a request, its body included; only the head is of interest.
 fn head(mut stream: &TcpStream) -> String {
     let (mut bytes, mut part) = (Vec::new(), [0; 1 << 16]);
-    let mut left = None;
-    while left.is_none_or(|left| left > 0) {
+    let (mut left, mut is_chunked, mut body) = (None, false, Vec::new());
+    while left.is_none_or(|left| left > 0) || (is_chunked && !body.ends_with(b"0\r\n\r\n")) {
         let read = stream.read(&mut part).unwrap_or(0);
         if read == 0 {
             break;
+        }
+        if is_chunked {
+            body.extend_from_slice(&part[..read]);
+            continue;
         }
         if let Some(left) = &mut left {
             *left -= read as i64;
@@ -154,7 +216,9 @@ fn head(mut stream: &TcpStream) -> String {
             let text = String::from_utf8_lossy(&bytes[..end]).to_lowercase();
             let length: i64 =
                 text.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse().ok()).unwrap_or(0);
-            left = Some(length - (bytes.len() - end - 4) as i64);
+            is_chunked = text.contains("transfer-encoding: chunked");
+            body = bytes.split_off(end + 4);
+            left = Some(length - body.len() as i64);
         }
     }
     String::from_utf8_lossy(&bytes).to_lowercase()
@@ -162,7 +226,10 @@ fn head(mut stream: &TcpStream) -> String {
 
 #[tokio::test]
 async fn a_login_goes_to_the_registry_alone() {
-    let (elsewhere, seen) = server(|_| "201 Created\r\n".to_owned());
+    let (elsewhere, seen) = server(|head| match head.starts_with("patch") {
+        true => "202 Accepted\r\nLocation: /upload?state=1\r\n".to_owned(),
+        false => "201 Created\r\n".to_owned(),
+    });
     let to = elsewhere.clone();
     let (registry, asked) = server(move |head| {
         if !head.contains("authorization: basic") {
@@ -179,12 +246,12 @@ async fn a_login_goes_to_the_registry_alone() {
     assert_eq!(finding.code, Code::RegistryRefused);
     let (seen, asked) = (seen.lock().expect("a list").clone(), asked.lock().expect("a list").clone());
     assert!(asked.iter().any(|head| head.contains("authorization: basic")), "{asked:?}");
-    assert_eq!(seen.len(), 3, "{seen:?}");
-    assert!(
-        seen.iter()
-            .all(|head| head.starts_with("put /upload?state=1&digest=sha256") && !head.contains("authorization")),
-        "{seen:?}"
-    );
+    // Two layers that are compressed on their way, and the configuration.
+    let (patches, puts): (Vec<&String>, Vec<&String>) = seen.iter().partition(|head| head.starts_with("patch "));
+    assert_eq!((patches.len(), puts.len()), (2, 3), "{seen:?}");
+    assert!(patches.iter().all(|head| head.starts_with("patch /upload?state=1 ")), "{seen:?}");
+    assert!(puts.iter().all(|head| head.starts_with("put /upload?state=1&digest=sha256")), "{seen:?}");
+    assert!(seen.iter().all(|head| !head.contains("authorization")), "{seen:?}");
 }
 
 #[tokio::test]

@@ -35,7 +35,7 @@ pub use index::{
 };
 pub use layout::{LayoutContent, LayoutFile, plan_layout};
 pub use limits::Limits;
-pub use media::{Descriptor, ManifestContent, media_type};
+pub use media::{CompressedLayer, Descriptor, ManifestContent, media_type, with_compressed};
 pub use name::ImageName;
 pub use push::{ManifestPush, PushPlan, plan_push};
 pub use read::{INDEX_FORMAT, read};

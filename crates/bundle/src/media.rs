@@ -104,6 +104,12 @@ impl Descriptor {
             || self.media_type.starts_with("application/vnd.docker.image.rootfs.")
     }
 
+    /// Whether it is a layer that is not compressed.
+    #[must_use]
+    pub fn is_plain_layer(&self) -> bool {
+        self.media_type == media_type::LAYER
+    }
+
     pub(crate) fn is_image_config(&self) -> bool {
         matches!(self.media_type.as_str(), media_type::CONFIG | media_type::DOCKER_CONFIG)
     }
@@ -127,6 +133,27 @@ pub(crate) fn manifest(config: Descriptor, layers: Vec<Descriptor>, annotations:
     let manifest =
         GeneratedManifest { schema_version: 2, media_type: media_type::MANIFEST, config, layers, annotations };
     serde_json::to_string(&manifest).expect("a manifest is JSON")
+}
+
+/// What became of a layer that was compressed on its way into a registry.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CompressedLayer {
+    /// The digest of its gzip stream.
+    pub digest: Digest,
+    /// The bytes of that.
+    pub size: u64,
+}
+
+/// The manifest of an image whose plain layers have been compressed with gzip. The configuration, and with it the identity of the
+/// image, stays. `None` if the text is no manifest.
+#[must_use]
+pub fn with_compressed(manifest_text: &str, compressed: impl Fn(&Digest) -> Option<CompressedLayer>) -> Option<String> {
+    let content: ManifestContent = serde_json::from_str(manifest_text).ok()?;
+    let layer = |layer: Descriptor| match compressed(&layer.digest).filter(|_| layer.is_plain_layer()) {
+        Some(gzip) => Descriptor::of(&layer_type(Compression::Gzip), &gzip.digest, gzip.size),
+        None => layer,
+    };
+    Some(manifest(content.config?, content.layers.into_iter().map(layer).collect(), &[]))
 }
 
 /// The media type of a layer: what it is, not what a tool called it.

@@ -22,8 +22,13 @@ impl BundleSupply {
     #[must_use]
     pub fn of(index: &BundleIndex, plan: &PushPlan) -> Self {
         let mut supply = Self::default();
+        // A manifest that was made here gets another digest when layers are compressed on their way.
+        let generated =
+            |manifest: &Digest| index.images.iter().any(|image| image.generated && image.manifest == *manifest);
         for push in &plan.manifests {
-            supply.manifests.insert((push.repository.clone(), push.digest.clone()));
+            if !generated(&push.digest) {
+                supply.manifests.insert((push.repository.clone(), push.digest.clone()));
+            }
             if let Some(tag) = &push.tag {
                 supply.tags.insert((push.repository.clone(), tag.clone()), push.digest.clone());
             }
@@ -78,13 +83,12 @@ mod tests {
         let supply = BundleSupply::of(&index, &plan);
         let manifest = supply.tagged("site/team/one", "1").expect("it is there").clone();
         assert_eq!(manifest, index.images[0].manifest);
-        assert!(supply.has("site/team/one", &manifest));
+        assert!(!supply.has("site/team/one", &manifest), "it was made here, and nobody can know its digest");
         assert_eq!(supply.config(&manifest), Some(&index.images[0].platforms[0].config));
         assert_eq!(supply.alike("one", "1").as_deref(), Some("site/team/one:1"));
         for (repository, tag) in [("team/one", "1"), ("site/team/one", "2")] {
             assert_eq!(supply.tagged(repository, tag), None);
         }
-        assert!(!supply.has("team/one", &manifest));
         assert_eq!(supply.alike("two", "1"), None);
     }
 }

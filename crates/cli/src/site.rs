@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use portolan_adapters::charts::Files;
-use portolan_adapters::registry::{PushTarget, RegistryAccess};
+use portolan_adapters::registry::{CompressedLayers, PushJob, PushTarget, RegistryAccess};
 use portolan_adapters::{bundles, store};
 use portolan_bundle::{BundleIndex, BundleSupply, PushPlan};
 use portolan_helm_compat::chart::PackedChart;
@@ -30,6 +30,7 @@ struct SiteBundle {
     index: BundleIndex,
     push: PushPlan,
     target: PushTarget,
+    layers: CompressedLayers,
     /// The names that were given for images that have none, as they were typed.
     names: Vec<String>,
 }
@@ -56,7 +57,8 @@ impl Site {
                 let index = bundle::index(global, file).await?;
                 let names = bundle::names(&options.name)?;
                 let push = portolan_bundle::plan_push(&index, &target.path, &names).map_err(|error| error.finding())?;
-                Some(SiteBundle { file: file.clone(), index, push, target, names: options.name.clone() })
+                let layers = CompressedLayers::of(&store::root(global.state_dir.as_deref())?);
+                Some(SiteBundle { file: file.clone(), index, push, target, layers, names: options.name.clone() })
             }
             None => None,
         };
@@ -86,9 +88,10 @@ impl Site {
 
     /// Pushes the bundle, where there is one.
     pub(crate) async fn push(&self, output: &Output) -> Result<(), Finding> {
-        let Some(SiteBundle { file, index, push, target, .. }) = &self.bundle else { return Ok(()) };
+        let Some(SiteBundle { file, index, push, target, layers, .. }) = &self.bundle else { return Ok(()) };
         output.say(&format!("Pushing {} to {}", file.display(), self.source.registry));
-        let report = bundle::send((file, index), push, target, &self.source.access, output).await?;
+        let job = PushJob { file, index, plan: push, layers };
+        let report = bundle::send(&job, target, &self.source.access, output).await?;
         output.page(&bundle::page(&report))
     }
 
@@ -151,7 +154,8 @@ mod tests {
         let registry = SiteRegistry { host: "h:5000".into(), path: "site".into(), plain_http: true, ca_file: None };
         let source = ImageSource { registry, access: RegistryAccess::default(), bundle: None };
         let names = vec!["sha256:0=a:1".into()];
-        Site { source, bundle: Some(SiteBundle { file: "b c.tar".into(), index, push, target, names }) }
+        let layers = CompressedLayers::default();
+        Site { source, bundle: Some(SiteBundle { file: "b c.tar".into(), index, push, target, layers, names }) }
     }
 
     #[test]

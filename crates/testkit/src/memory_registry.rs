@@ -20,6 +20,8 @@ pub struct MemoryRegistry {
 struct Contents {
     login: Option<String>,
     blobs: BTreeMap<String, Vec<u8>>,
+    /// What uploads have so far, by their paths.
+    uploads: BTreeMap<String, Vec<u8>>,
     /// Media type and text by repository and by tag or digest.
     manifests: BTreeMap<(String, String), (String, Vec<u8>)>,
     /// Method and path of each request.
@@ -72,6 +74,19 @@ impl MemoryRegistry {
         let contents = lock(&self.contents);
         let tags = contents.manifests.keys().filter(|(_, reference)| !reference.starts_with("sha256:"));
         tags.map(|(repository, tag)| format!("{repository}:{tag}")).collect()
+    }
+
+    /// The manifest under a tag or a digest.
+    #[must_use]
+    pub fn manifest(&self, repository: &str, reference: &str) -> Option<Vec<u8>> {
+        let contents = lock(&self.contents);
+        contents.manifests.get(&(repository.to_owned(), reference.to_owned())).map(|(_, text)| text.clone())
+    }
+
+    /// A blob, by its digest.
+    #[must_use]
+    pub fn blob(&self, digest: &str) -> Option<Vec<u8>> {
+        lock(&self.contents).blobs.get(digest).cloned()
     }
 
     /// Takes a tag away.
@@ -127,15 +142,27 @@ impl Contents {
     }
 
     fn upload(&mut self, request: &Request, repository: &str) -> Answer {
-        if request.method == "POST" {
-            return (202, vec![("location", format!("/v2/{repository}/blobs/uploads/1"))], Vec::new());
+        match request.method.as_str() {
+            "POST" => {
+                let path = format!("/v2/{repository}/blobs/uploads/{}", self.seen.len());
+                self.uploads.insert(path.clone(), Vec::new());
+                (202, vec![("location", path)], Vec::new())
+            }
+            "PATCH" => {
+                self.uploads.entry(request.path.clone()).or_default().extend(&request.body);
+                (202, vec![("location", request.path.clone())], Vec::new())
+            }
+            _ => {
+                let mut content = self.uploads.remove(&request.path).unwrap_or_default();
+                content.extend(&request.body);
+                let named = request.query.strip_prefix("digest=").unwrap_or_default().replace("%3A", ":");
+                if named != digest(&content) {
+                    return (400, Vec::new(), Vec::new());
+                }
+                self.blobs.insert(named, content);
+                (201, Vec::new(), Vec::new())
+            }
         }
-        let named = request.query.strip_prefix("digest=").unwrap_or_default().replace("%3A", ":");
-        if named != digest(&request.body) {
-            return (400, Vec::new(), Vec::new());
-        }
-        self.blobs.insert(named, request.body.clone());
-        (201, Vec::new(), Vec::new())
     }
 }
 
@@ -156,7 +183,7 @@ fn read(stream: &TcpStream) -> std::io::Result<Request> {
     // Who is asked as a proxy is told the host as well.
     let path = target.strip_prefix("http://").map_or(target, |rest| rest.find('/').map_or("/", |at| &rest[at..]));
     let (path, query) = path.split_once('?').unwrap_or((path, ""));
-    let (mut authorization, mut content_type, mut length) = (String::new(), String::new(), 0);
+    let (mut authorization, mut content_type, mut length, mut is_chunked) = (String::new(), String::new(), 0, false);
     loop {
         let mut line = String::new();
         reader.read_line(&mut line)?;
@@ -165,11 +192,16 @@ fn read(stream: &TcpStream) -> std::io::Result<Request> {
             "authorization" => value.clone_into(&mut authorization),
             "content-type" => value.clone_into(&mut content_type),
             "content-length" => length = value.parse().unwrap_or(0),
+            "transfer-encoding" => is_chunked = value == "chunked",
             _ => {}
         }
     }
     let mut body = Vec::new();
-    reader.take(length).read_to_end(&mut body)?;
+    if is_chunked {
+        read_chunks(&mut reader, &mut body)?;
+    } else {
+        reader.take(length).read_to_end(&mut body)?;
+    }
     Ok(Request {
         method: method.to_owned(),
         path: path.to_owned(),
@@ -178,4 +210,18 @@ fn read(stream: &TcpStream) -> std::io::Result<Request> {
         content_type,
         body,
     })
+}
+
+/// Reads a body whose length is not told beforehand (RFC 9112, section 7.1).
+fn read_chunks(reader: &mut impl BufRead, body: &mut Vec<u8>) -> std::io::Result<()> {
+    loop {
+        let mut line = String::new();
+        reader.read_line(&mut line)?;
+        let size = u64::from_str_radix(line.trim_end(), 16).map_err(std::io::Error::other)?;
+        reader.by_ref().take(size).read_to_end(body)?;
+        reader.read_line(&mut line)?;
+        if size == 0 {
+            return Ok(());
+        }
+    }
 }

@@ -136,7 +136,20 @@ impl Registry {
         }
     }
 
-    /// Sends a blob in one request and ends the upload. The registry compares the content with the digest.
+    /// Sends the content of a blob whose digest is not known yet. Returns where the upload is to be ended.
+    pub(super) async fn patch(&self, repository: &str, to: Url, body: Body) -> Result<Url, Finding> {
+        let request = self.http.patch(to.clone()).header(CONTENT_TYPE, "application/octet-stream").body(body);
+        let request = if self.is_own(&to) { self.authorized(request, &[repository]).await? } else { request };
+        let response = self.send(request).await?;
+        // The specification has 202, and some registries answer with 204.
+        if matches!(response.status(), StatusCode::ACCEPTED | StatusCode::NO_CONTENT) {
+            return self.location(&response);
+        }
+        Err(self.refused(&format!("{repository}: a layer"), response).await)
+    }
+
+    /// Sends a blob in one request and ends the upload. The registry compares the content with the digest, and says which one it has
+    /// found (OCI distribution specification 1.1, "Pushing blobs").
     pub(super) async fn finish(
         &self,
         repository: &str,
@@ -151,10 +164,18 @@ impl Registry {
         let request = request.header(CONTENT_LENGTH, size).body(body);
         let request = if self.is_own(&url) { self.authorized(request, &[repository]).await? } else { request };
         let response = self.send(request).await?;
-        if response.status() == StatusCode::CREATED {
-            return Ok(());
+        if response.status() != StatusCode::CREATED {
+            return Err(self.refused(&format!("{repository}: {digest}"), response).await);
         }
-        Err(self.refused(&format!("{repository}: {digest}"), response).await)
+        let found =
+            response.headers().get("docker-content-digest").and_then(|value| Digest::parse(value.to_str().ok()?));
+        match found.filter(|found| found != digest) {
+            None => Ok(()),
+            Some(found) => {
+                let finding = Finding::blocking(Code::RegistryDiffers, format!("{} keeps another content", self.host));
+                Err(finding.with(format!("{repository}: {digest} was sent, {found} is there")))
+            }
+        }
     }
 
     /// Whether there is a manifest under a tag or a digest, and which, where the registry says so.

@@ -4,7 +4,9 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use portolan_adapters::charts::Files;
-use portolan_adapters::registry::{self, PushProgress, PushReport, PushTarget, PushedTag, RegistryAccess, TagBefore};
+use portolan_adapters::registry::{
+    self, CompressedLayers, PushJob, PushProgress, PushReport, PushTarget, PushedTag, RegistryAccess, TagBefore,
+};
 use portolan_adapters::{bundles, store};
 use portolan_bundle::{Blob, BundleIndex, ImageName, PushPlan};
 use portolan_model::{Code, Digest, Exit, Finding};
@@ -103,21 +105,22 @@ async fn push(global: &Global, options: &PushOptions, output: &Output) -> Result
             .next(format!("portolan bundle inspect {}", options.file.display())));
     }
     let plan = portolan_bundle::plan_push(&index, &target.path, &names).map_err(|error| error.finding())?;
-    send((&options.file, &index), &plan, &target, &access, output).await
+    let layers = CompressedLayers::of(&store::root(global.state_dir.as_deref())?);
+    let job = PushJob { file: &options.file, index: &index, plan: &plan, layers: &layers };
+    send(&job, &target, &access, output).await
 }
 
 /// Pushes what is planned, and says now and then how far it is.
 pub(crate) async fn send(
-    (file, index): (&Path, &BundleIndex),
-    plan: &PushPlan,
+    job: &PushJob<'_>,
     target: &PushTarget,
     access: &RegistryAccess,
     output: &Output,
 ) -> Result<PushReport, Finding> {
     let progress = PushProgress::default();
-    let pushing = registry::push(file, index, plan, target, access, &progress);
+    let pushing = registry::push(job, target, access, &progress);
     tokio::pin!(pushing);
-    let (begun, total) = (Instant::now(), total(index, plan));
+    let (begun, total) = (Instant::now(), total(job.index, job.plan));
     let mut ticks = tokio::time::interval(EVERY);
     ticks.tick().await;
     loop {
