@@ -10,7 +10,7 @@ use portolan_adapters::charts::Login;
 use portolan_adapters::registry::{
     CompressedLayers, PushJob, PushProgress, PushReport, PushTarget, RegistryAccess, TagBefore, push,
 };
-use portolan_bundle::{BundleIndex, Limits, plan_push, read};
+use portolan_bundle::{BundleIndex, BundledImage, Limits, plan_push, read};
 use portolan_model::{Code, Finding};
 use portolan_testkit::bundle::{Tar, gzip, image};
 use portolan_testkit::memory_registry::MemoryRegistry;
@@ -104,7 +104,8 @@ async fn a_plain_layer_is_compressed_on_its_way_and_stays_the_same_image() {
     for bytes in [bundle(), gzip(&bundle())] {
         let (registry, pushing) = (MemoryRegistry::start(None).expect("a registry"), Pushing::new(&bytes));
         let report = pushing.to(&registry.address(), None).await.expect("a push");
-        let image = &pushing.index.images[0];
+        let is_one = |image: &&BundledImage| image.names.iter().any(|name| name.repository == "runai/one");
+        let image = pushing.index.images.iter().find(is_one).expect("it is there");
         assert_eq!(report.tags.iter().filter(|tag| tag.digest == image.manifest).count(), 0);
         for ((media_type, gzip), plain) in
             layers(&registry, "site/runai/one", "1.0").iter().zip(&image.platforms[0].layers)
@@ -134,6 +135,19 @@ async fn a_push_goes_on_after_layers_that_were_compressed_before() {
     let again = pushing.to(&registry.address(), None).await.expect("a push");
     assert_eq!((again.sent, again.bytes), (0, 0));
     assert!(registry.tags().contains(&"site/runai/one:1.0".to_owned()));
+}
+
+#[tokio::test]
+async fn a_file_that_changed_is_told_apart_from_a_registry_that_refuses() {
+    let (registry, pushing) = (MemoryRegistry::start(None).expect("a registry"), Pushing::new(&bundle()));
+    let mut bytes = std::fs::read(&pushing.file).expect("a file");
+    let archive = chart();
+    let place =
+        bytes.windows(archive.len()).position(|part| part == archive).expect("the chart, which is sent as it is");
+    bytes[place + archive.len() - 1] ^= 1;
+    std::fs::write(&pushing.file, bytes).expect("a file");
+    let finding = pushing.to(&registry.address(), None).await.expect_err("a changed file");
+    assert_eq!(finding.code, Code::BundleDiffers, "{finding:?}");
 }
 
 #[tokio::test]
