@@ -220,7 +220,11 @@ impl Push<'_> {
         let document = self.document(push);
         let (reference, pushed) = (push.reference(), Digest::of(document.text.as_bytes()));
         let name = format!("{}/{}:{reference}", self.registry.host, push.repository);
-        let there = matches!(before, Some(TagBefore::Same | TagBefore::SameImage));
+        // It was read when the push began.
+        if before == Some(TagBefore::Same) {
+            return Ok(Some(PushedTag { name, digest: pushed, before: TagBefore::Same }));
+        }
+        let there = before == Some(TagBefore::SameImage);
         if !there {
             self.registry.put_manifest(&push.repository, &reference, &document.media_type, &document.text).await?;
         }
