@@ -54,8 +54,6 @@ fn unknown(field: &str) -> Vec<String> {
 
 #[test]
 fn a_service_that_leads_away_from_the_data_is_unknown() {
-    let two = format!("{ONE}, {OTHER}");
-    let by_number = |number: u8| format!("selector: {{app: store}}, ports: [{{port: 9, targetPort: {number}}}]");
     let old = store("", ONE) + &service(BY_APP);
     let by_part = "selector: {part: db}, ports: [{port: 9, targetPort: db}]";
     let part = store(", part: db", ONE) + &service(by_part);
@@ -103,7 +101,7 @@ fn a_service_that_leads_away_from_the_data_is_unknown() {
         ),
         (
             "to a second store too",
-            part.clone(),
+            part,
             store(", part: db", ONE) + &next(", part: db") + &service(by_part),
             "/spec/selector",
         ),
@@ -115,6 +113,17 @@ fn a_service_that_leads_away_from_the_data_is_unknown() {
                 + &service("selector: {part: db}, ports: [{port: 9}]"),
             "/spec/selector",
         ),
+    ];
+    for (case, old, new, field) in cases {
+        assert_eq!(upgrade(&old, &new), unknown(field), "{case}");
+    }
+}
+
+#[test]
+fn a_service_that_leads_to_another_container_of_the_data_is_unknown() {
+    let two = format!("{ONE}, {OTHER}");
+    let by_number = |number: u8| format!("selector: {{app: store}}, ports: [{{port: 9, targetPort: {number}}}]");
+    let cases = [
         (
             "to another container by name",
             store("", &two) + &service(BY_APP),
@@ -130,12 +139,8 @@ fn a_service_that_leads_away_from_the_data_is_unknown() {
         (
             "the name of the port goes to another container",
             store("", &two) + &service(BY_APP),
-            store(
-                "",
-                &two.replace("name: db,", "name: db,")
-                    .replace("{name: db, containerPort", "{name: was, containerPort")
-                    .replace("db2", "db"),
-            ) + &service(BY_APP),
+            store("", &two.replace("{name: db, containerPort", "{name: was, containerPort").replace("db2", "db"))
+                + &service(BY_APP),
             "/spec/selector",
         ),
     ];

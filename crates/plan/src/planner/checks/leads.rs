@@ -185,7 +185,7 @@ mod tests {
 
     use super::*;
 
-    fn leads(service: Value, ports: &[Value]) -> Vec<Lead> {
+    fn leads(service: &Value, ports: &[Value]) -> Vec<Lead> {
         let container = |(at, ports): (usize, &Value)| json!({"name": format!("c{at}"), "ports": ports});
         let containers: Vec<Value> = ports.iter().enumerate().map(container).collect();
         let set = json!({"kind": "StatefulSet", "spec": {"template": {
@@ -209,19 +209,19 @@ mod tests {
             vec![Lead::Pods(Ref::set("n", "w"), Some(Listener { container: container.into(), number }))]
         };
         let with = |port: Value| json!({"selector": {"app": "a"}, "ports": [port]});
-        assert_eq!(leads(with(json!({"port": 9, "targetPort": "db2"})), &two), to("c1", 2));
-        assert_eq!(leads(with(json!({"port": 9, "targetPort": 1})), &two), to("c0", 1));
-        assert_eq!(leads(with(json!({"port": 2})), &two), to("c1", 2));
-        assert_eq!(leads(with(json!({"port": 3})), &two), to("", 3));
-        assert_eq!(leads(with(json!({"port": 3})), &two[..1]), to("c0", 3));
-        assert_eq!(leads(with(json!({"port": 9, "targetPort": "none"})), &two), []);
-        assert_eq!(leads(json!({"selector": {"app": "z"}, "ports": [{"port": 1}]}), &two), []);
+        assert_eq!(leads(&with(json!({"port": 9, "targetPort": "db2"})), &two), to("c1", 2));
+        assert_eq!(leads(&with(json!({"port": 9, "targetPort": 1})), &two), to("c0", 1));
+        assert_eq!(leads(&with(json!({"port": 2})), &two), to("c1", 2));
+        assert_eq!(leads(&with(json!({"port": 3})), &two), to("", 3));
+        assert_eq!(leads(&with(json!({"port": 3})), &two[..1]), to("c0", 3));
+        assert_eq!(leads(&with(json!({"port": 9, "targetPort": "none"})), &two), []);
+        assert_eq!(leads(&json!({"selector": {"app": "z"}, "ports": [{"port": 1}]}), &two), []);
         assert_eq!(
-            leads(json!({"selector": {"app": "a"}, "clusterIP": "None"}), &two),
+            leads(&json!({"selector": {"app": "a"}, "clusterIP": "None"}), &two),
             [Lead::Pods(Ref::set("n", "w"), None)]
         );
         let named = json!({"type": "ExternalName", "externalName": "x.y", "selector": {"app": "a"}});
-        assert_eq!(leads(named, &two), [Lead::Outside("x.y".into())]);
-        assert_eq!(leads(json!({"ports": [{"port": 1}]}), &two), [Lead::Outside("10.0.0.1:5432".into())]);
+        assert_eq!(leads(&named, &two), [Lead::Outside("x.y".into())]);
+        assert_eq!(leads(&json!({"ports": [{"port": 1}]}), &two), [Lead::Outside("10.0.0.1:5432".into())]);
     }
 }
