@@ -37,16 +37,16 @@ pub fn scales_away(scaler: &Object, claim: &Ref, docs: &[Object]) -> Option<Reac
     found(field, reason, "allow as many replicas as there are today")
 }
 
-/// How many replicas the autoscalers among `docs` give a Deployment at most; `None` where none of them is for it. KEDA takes a
+/// How many replicas the autoscalers among `docs` give a workload at most; `None` where none of them is for it. KEDA takes a
 /// Deployment where no kind is given, and 100 replicas where no number is.
 #[must_use]
-pub fn scales_to(docs: &[Object], deployment: &Ref) -> Option<u64> {
+pub fn scales_to(docs: &[Object], workload: &Ref) -> Option<u64> {
     let of = |scaler: &Object| {
         let target = scaler.at("/spec/scaleTargetRef")?;
         let text = |key: &str| target.get(key).and_then(Value::as_str);
-        let is_it = text("kind").unwrap_or("Deployment") == "Deployment"
-            && text("name") == Some(deployment.name())
-            && scaler.text("/metadata/namespace") == deployment.namespace();
+        let is_it = text("kind").unwrap_or("Deployment") == workload.kind()
+            && text("name") == Some(workload.name())
+            && scaler.text("/metadata/namespace") == workload.namespace();
         let most =
             ["/spec/maxReplicas", "/spec/maxReplicaCount"].into_iter().find_map(|field| scaler.at(field)?.as_u64());
         is_it.then(|| most.unwrap_or(100))

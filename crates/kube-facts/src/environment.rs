@@ -37,7 +37,17 @@ pub struct DataObject<'a> {
     name: &'a str,
 }
 
-impl DataObject<'_> {
+impl<'a> DataObject<'a> {
+    /// A ConfigMap of this name.
+    pub(crate) fn config_map(name: &'a str) -> Self {
+        Self { kind: "ConfigMap", name }
+    }
+
+    /// A Secret of this name.
+    pub(crate) fn secret(name: &'a str) -> Self {
+        Self { kind: "Secret", name }
+    }
+
     /// Whether it is a Secret.
     #[must_use]
     pub fn is_secret(self) -> bool {

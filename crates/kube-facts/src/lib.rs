@@ -16,6 +16,7 @@ mod image;
 mod immutable;
 mod kind;
 mod later_writes;
+mod mounted_file;
 mod ownership;
 mod pod_template;
 mod rbac;
@@ -45,6 +46,7 @@ pub use image::{ImageField, ImageReference, images, is_repository, is_tag};
 pub use immutable::immutable_violations;
 pub use kind::Kind;
 pub use later_writes::{LaterWrite, later_writes};
+pub use mounted_file::MountedFiles;
 pub use ownership::{
     Ancestor, Owner, OwnerFate, ancestors, controller, falls_with, fate, is_ephemeral, is_owned_by, owners, owners_in,
     reach_by_owners,

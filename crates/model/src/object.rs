@@ -1,5 +1,7 @@
 use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -111,6 +113,19 @@ impl Object {
             .filter_map(|part| self.at(part)?.as_object())
             .flat_map(|map| map.keys().map(String::as_str))
             .collect()
+    }
+
+    /// The texts of a `ConfigMap`: the JSON pointer, the key and the text of each, those of `binaryData` that are text among them.
+    #[must_use]
+    pub fn map_texts(&self) -> Vec<(String, String, String)> {
+        let of = |part: &'static str| self.at(part).and_then(Value::as_object).into_iter().flatten();
+        let decode = |value: &Value| String::from_utf8(STANDARD.decode(value.as_str()?).ok()?).ok();
+        let pointer = |part: &str, key: &str| format!("{part}/{}", crate::pointer_part(key));
+        let plain = of("/data")
+            .filter_map(|(key, value)| Some((pointer("/data", key), key.clone(), value.as_str()?.to_owned())));
+        let binary = of("/binaryData")
+            .filter_map(|(key, value)| Some((pointer("/binaryData", key), key.clone(), decode(value)?)));
+        plain.chain(binary).collect()
     }
 }
 

@@ -7,7 +7,9 @@ use crate::store::{PLAIN, installed, plan, set};
 /// The store, its Service, another one, and a client whose variable has a text.
 fn chart(variable: &str, text: &str) -> String {
     let service = |name: &str, app: &str| {
-        format!("---\napiVersion: v1\nkind: Service\nmetadata: {{name: {name}}}\nspec: {{selector: {{app: {app}}}, ports: [{{port: 5432}}]}}\n")
+        format!(
+            "---\napiVersion: v1\nkind: Service\nmetadata: {{name: {name}}}\nspec: {{selector: {{app: {app}}}, ports: [{{port: 5432}}]}}\n"
+        )
     };
     let client = format!(
         "---\napiVersion: apps/v1\nkind: Deployment\nmetadata: {{name: web}}\nspec: {{selector: {{matchLabels: {{app: web}}}}, template: \

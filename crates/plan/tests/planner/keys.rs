@@ -103,3 +103,20 @@ fn a_secret_that_goes_is_archived_and_named() {
         plan.findings.iter().all(|finding| finding.code != Code::KeyChanges || finding.severity == Severity::Warning)
     );
 }
+
+#[test]
+fn a_key_is_known_by_the_variable_that_reads_it() {
+    let fixture = fixture(&[("p", "old")]);
+    let variable = |name: &str| {
+        set(
+            "",
+            &PLAIN.replace(
+                "args:",
+                &format!("env: [{{name: {name}, valueFrom: {{secretKeyRef: {{name: app, key: p}}}}}}], args:"),
+            ),
+        )
+    };
+    let said = |name: &str| same(&fixture, &(secret("", "p: new") + &variable(name).replace("store", "other")));
+    assert_eq!(said("POSTGRES_PASSWORD"), ["Blocking Secret/app /data/p"]);
+    assert_eq!(said("PORT"), Vec::<String>::new());
+}

@@ -106,3 +106,17 @@ fn pods_of_somebody_else_are_on_the_data_until_they_have_ended() {
     assert_eq!(with(&[of_store.clone()], &old, &new), unknown("StatefulSet/next", VOLUME), "it still stops");
     assert_eq!(with(&[of_store], &old, &store()), Vec::<String>::new());
 }
+
+#[test]
+fn a_set_whose_pods_share_the_data_gets_no_second_pod_unseen() {
+    let up = |old: &str, new: &str| with(&[], old, new);
+    assert_eq!(up(&named("store", 1), &named("store", 2)), unknown("StatefulSet/store", "/spec/replicas"));
+    assert_eq!(up(&named("store", 2), &named("store", 2)), Vec::<String>::new());
+    let scaler = "---\napiVersion: autoscaling/v2\nkind: HorizontalPodAutoscaler\nmetadata: {name: store}\nspec: {minReplicas: 2, \
+                  maxReplicas: 2, scaleTargetRef: {apiVersion: apps/v1, kind: StatefulSet, name: store}}\n";
+    assert_eq!(up(&store(), &(store() + scaler)), unknown("StatefulSet/store", "/spec/replicas"));
+    // A folder for each pod.
+    let env = PLAIN.replace("args:", "env: [{name: P, valueFrom: {fieldRef: {fieldPath: metadata.name}}}], args:");
+    let own = set("", &env.replace("mountPath: /data", "mountPath: /data, subPathExpr: $(P)"));
+    assert_eq!(up(&own, &own.replace("replicas: 1", "replicas: 2")), Vec::<String>::new());
+}

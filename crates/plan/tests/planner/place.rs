@@ -311,3 +311,26 @@ fn a_variable_in_a_sub_path_is_followed() {
     assert_eq!(moved(&of("a"), &of("a")), Vec::<String>::new());
     assert_eq!(moved(&of("a"), &of("b")), refused("/containers/0/volumeMounts/0/subPathExpr"));
 }
+
+#[test]
+fn a_file_is_what_the_container_sees_and_not_a_key() {
+    let map = |part: &str| format!("---\napiVersion: v1\nkind: ConfigMap\nmetadata: {{name: cfg}}\n{part}\n");
+    let two = map("data: {a.conf: 'dir=/data/a', b.conf: 'dir=/data/b'}");
+    let mounted = |mount: &str| BARE.replace("volumeMounts: [", &format!("volumeMounts: [{{name: cfg, {mount}}}, "));
+    let part = |key: &str| set("", &mounted(&format!("mountPath: /etc/store.conf, subPath: {key}"))) + &two;
+    let item = |key: &str| {
+        let items = format!("configMap: {{name: cfg, items: [{{key: {key}, path: store.conf}}]}}");
+        set("", &mounted("mountPath: /etc/store")).replace("configMap: {name: cfg}", &items) + &two
+    };
+    let changed = |old: &str, new: &str| said(&plan(&installed(old, &json!({"csi": {}})), new));
+    for (old, new) in [(part("a.conf"), part("b.conf")), (item("a.conf"), item("b.conf"))] {
+        assert_eq!(changed(&old, &old), Vec::<String>::new());
+        assert_eq!(changed(&old, &new), ["Unknown PL255 ConfigMap/cfg /data/b.conf"]);
+    }
+    // `dir=/data/a` and `dir=/data/b`.
+    let binary =
+        |text: &str| set("", &mounted("mountPath: /etc/store")) + &map(&format!("binaryData: {{store.conf: {text}}}"));
+    let (a, b) = (binary("ZGlyPS9kYXRhL2E="), binary("ZGlyPS9kYXRhL2I="));
+    assert_eq!(changed(&a, &a), Vec::<String>::new());
+    assert_eq!(changed(&a, &b), ["Unknown PL255 ConfigMap/cfg /binaryData/store.conf"]);
+}

@@ -1,9 +1,10 @@
 //! Secrets whose keys get other values: what was encrypted, signed or hashed with the old one is lost.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use portolan_helm_compat::{hooks, redact, values};
 use portolan_inventory::credential;
+use portolan_kube_facts::{Container, EnvSet, PodTemplate};
 use portolan_model::{Code, Finding, Manifest, Object, Ref, SecretKey, Severity};
 use serde_json::Value;
 
@@ -21,10 +22,12 @@ pub(super) fn check(context: &HopContext<'_>, report: &mut Report) {
         let all = objects.iter().cloned().chain(hooks).filter(redact::is_secret);
         all.filter_map(|object| Some((object.name()?, object))).collect::<BTreeMap<Ref, Object>>()
     });
+    let variables = credentials(context);
     for (name, new) in &first {
         let Some(old) = context.before.objects.get(name) else { continue };
         for key in new.data_keys() {
-            let change = Change { context, name, key, new, again: second.get(name) };
+            let is_read_as = variables.contains(&(name.clone(), key.to_owned()));
+            let change = Change { context, name, key, new, again: second.get(name), is_read_as };
             if old.data_keys().contains(&key) && !change.is_carried() && !change.is_of_database() {
                 report.findings.extend(change.found());
             }
@@ -40,6 +43,25 @@ struct Change<'a> {
     key: &'a str,
     new: &'a Object,
     again: Option<&'a Object>,
+    /// Whether a variable reads it whose name says that it is a credential.
+    is_read_as: bool,
+}
+
+/// The keys that variables read whose names say that they are credentials, whatever the keys are called.
+fn credentials(context: &HopContext<'_>) -> BTreeSet<(Ref, String)> {
+    let mut all = BTreeSet::new();
+    for doc in context.planned.docs.iter().chain(&context.before.docs) {
+        let Some(template) = PodTemplate::of(doc) else { continue };
+        for entry in template.containers().flat_map(Container::environment) {
+            if let EnvSet::Key(variable, object, key) = entry.sets
+                && object.is_secret()
+                && credential::is_named(variable)
+            {
+                all.insert((object.of(doc.text("/metadata/namespace")), key.to_owned()));
+            }
+        }
+    }
+    all
 }
 
 impl Change<'_> {
@@ -55,6 +77,7 @@ impl Change<'_> {
         }
         let is_first = self.context.before.revision == self.context.resolved.inventory.release.revision;
         let is_key = credential::is_named(self.key)
+            || self.is_read_as
             || (credential::is_named(self.name.name())
                 && !credential::is_open(self.key)
                 && !credential::is_about(self.key));

@@ -63,14 +63,26 @@ impl<'a> Place<'a> {
         ClaimUse::of(after, self.claim()).filter(|_| comes && !is_there && !stays)
     }
 
-    /// How many pods a Deployment has at most on the PVC and how many it can have after the hop, where these are more and more than
-    /// one. One that was scaled down by hand comes back as its manifest had it.
+    /// How many pods a workload whose pods share the PVC has at most on it and how many it can have after the hop, where these are
+    /// more and more than one. One that was scaled down by hand comes back as its manifest had it.
     fn more(&self, name: &Ref, after: &Object) -> Option<(u64, u64)> {
-        let writes = portolan_kube_facts::claim_mounts(after, self.claim()).iter().any(|mount| !mount.is_read_only);
-        if name.kind() != "Deployment" || !writes {
+        let mounts = portolan_kube_facts::claim_mounts(after, self.claim());
+        let is_shared = match name.kind() {
+            "Deployment" => true,
+            // The pods of a set may have a folder each.
+            "StatefulSet" => {
+                matches!(ClaimUse::of(after, self.claim()), Some(ClaimUse::Named(_)))
+                    && !mounts.iter().all(|mount| mount.is_expression)
+            }
+            _ => false,
+        };
+        if !is_shared || !mounts.iter().any(|mount| !mount.is_read_only) {
             return None;
         }
-        let replicas = |object: &Object| Deployment::of(object).map_or(0, |it| it.replicas().into());
+        let replicas = |object: &Object| -> u64 {
+            let of_set = || StatefulSet::of(object).map_or(0, |set| set.replicas().into());
+            Deployment::of(object).map_or_else(of_set, |it| it.replicas().into())
+        };
         let (before, planned) = (&self.context.before.docs, &self.context.planned.docs);
         let had = [self.workloads.before(name), before.iter().find(|doc| doc.name().as_ref() == Some(name))];
         let had = had.into_iter().flatten().map(replicas).max().unwrap_or(0);

@@ -120,10 +120,6 @@ impl<'a> ContainerPaths<'a> {
         below.map(|mount| (mount.volume.to_owned(), mount.path.to_owned())).collect()
     }
 
-    fn object(&self, kind: &str, name: &str) -> Option<Object> {
-        (self.find)(&Ref::new("", kind, self.user.name.namespace(), name))
-    }
-
     /// The variables in the order in which they are set; of several of a name the last counts, as for the kubelet.
     fn environment(&self) -> Vec<(String, Text)> {
         let mut all = Vec::new();
@@ -154,17 +150,6 @@ impl<'a> ContainerPaths<'a> {
     fn variable(&self, name: &str, text: String, field: &str) -> Text {
         let (object, field) = (self.user.name.clone(), self.user.field(field));
         Text { key: format!("env {name}"), text, object, field, is_given: true }
-    }
-
-    /// A line of a file.
-    fn of_map(&self, map: &str, key: &str, text: &str) -> Text {
-        Text {
-            key: format!("{key}: "),
-            text: text.to_owned(),
-            object: Ref::new("", "ConfigMap", self.user.name.namespace(), map),
-            field: format!("/data/{}", portolan_model::pointer_part(key)),
-            is_given: false,
-        }
     }
 
     /// Replaces `$(NAME)` as the kubelet does; what is not known stays.
@@ -266,11 +251,20 @@ impl<'a> ContainerPaths<'a> {
     /// The lines of the `ConfigMap`s that the container has as files.
     fn files(&self) -> Vec<Text> {
         let mut all = Vec::new();
-        for map in self.user.template.config_maps_in(self.user.container) {
-            let Some(object) = self.object("ConfigMap", map) else { continue };
-            for (key, text) in strings(object.at("/data")) {
+        for mounted in self.user.template.files_in(self.user.container).into_iter().filter(|it| !it.object.is_secret())
+        {
+            let map = mounted.object.of(self.user.name.namespace());
+            let Some(object) = (self.find)(&map) else { continue };
+            for (field, key, text) in object.map_texts() {
+                let Some(file) = mounted.file_of(&key) else { continue };
                 for line in text.lines().map(str::trim).filter(|line| line.contains('/') && !line.starts_with('#')) {
-                    all.push(self.of_map(map, key, &self.in_shell(line)));
+                    all.push(Text {
+                        key: format!("{file}: "),
+                        text: self.in_shell(line),
+                        object: map.clone(),
+                        field: field.clone(),
+                        is_given: false,
+                    });
                 }
             }
         }

@@ -145,25 +145,23 @@ fn reads_arguments(text: &str) -> bool {
 
 /// The files that the container has out of ConfigMaps and Secrets.
 pub(super) fn files(user: &Use<'_>, find: &FindText<'_>) -> Vec<Script> {
-    let field = |key: &str| format!("/data/{}", portolan_model::pointer_part(key));
     let mut all = Vec::new();
-    for map in user.template.config_maps_in(user.container) {
-        let map = Ref::new("", "ConfigMap", user.name.namespace(), map);
-        let Some(object) = (find.object)(&map) else { continue };
-        for (key, text) in object.at("/data").and_then(Value::as_object).into_iter().flatten() {
-            let Some(text) = text.as_str() else { continue };
-            let (object, text) = (map.clone(), text.to_owned());
-            all.push(Script { key: format!("file {key}"), text, object, field: field(key) });
-        }
-    }
-    for name in user.template.secrets_in(user.container) {
-        let secret = Ref::secret(user.name.namespace(), name);
-        let keys = (find.object)(&secret).map(|object| object.data_keys().into_iter().map(str::to_owned).collect());
-        let keys: Vec<String> = keys.unwrap_or_default();
-        for key in keys {
-            let at = SecretKey { secret: secret.clone(), key: key.clone() };
-            let Some(text) = (find.secret)(&at) else { continue };
-            all.push(Script { key: format!("file {key}"), text, object: secret.clone(), field: field(&key) });
+    for mounted in user.template.files_in(user.container) {
+        let object = mounted.object.of(user.name.namespace());
+        let Some(live) = (find.object)(&object) else { continue };
+        let texts = if mounted.object.is_secret() {
+            let keys = live.data_keys().into_iter().map(str::to_owned);
+            let plain = keys.filter_map(|key| {
+                let text = (find.secret)(&SecretKey { secret: object.clone(), key: key.clone() })?;
+                Some((format!("/data/{}", portolan_model::pointer_part(&key)), key, text))
+            });
+            plain.collect()
+        } else {
+            live.map_texts()
+        };
+        for (field, key, text) in texts {
+            let Some(file) = mounted.file_of(&key) else { continue };
+            all.push(Script { key: format!("file {file}"), text, object: object.clone(), field });
         }
     }
     all
@@ -186,7 +184,8 @@ const WRITERS: [&str; 14] =
     ["rm", "mv", "cp", "dd", "find", "truncate", "shred", "rsync", "tee", "unlink", "install", "sed", "tar", "ln"];
 
 /// Programs that decide what is run, and where.
-const DECIDERS: [&str; 11] = ["busybox", "cd", "pushd", "test", "[", "[[", "case", "eval", ".", "source", "xargs"];
+const DECIDERS: [&str; 12] =
+    ["busybox", "cd", "for", "pushd", "test", "[", "[[", "case", "eval", ".", "source", "xargs"];
 
 /// Whether a program runs the file that it is given.
 fn is_interpreter(tool: &str) -> bool {
@@ -462,6 +461,8 @@ mod tests {
         let (first, last) = ("D=/tmp\nrm -rf $D/*\nD=/data\nexec s", "D=/tmp\nD=/data\nrm -rf $D/*\nexec s");
         assert!(!is_same((first, ""), (last, "")), "the order");
         assert!(!is_same(("chown -R 999 /d; exec s", ""), ("chown -R 1001 /d; exec s", "")), "another owner");
+        let list = "for d in $CLEAN; do rm -rf /data/$d; done\nexec s";
+        assert!(!is_same((list, "CLEAN=tmp"), (list, "CLEAN=pg")), "a list that is gone through");
         let java = "java $OPTS -jar a.jar";
         assert!(is_same((java, "OPTS=-Xmx1g"), (java, "OPTS=-Xmx2g")), "a server's settings");
         assert!(

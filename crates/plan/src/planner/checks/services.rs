@@ -71,6 +71,10 @@ impl<'a> Place<'a> {
             let others =
                 |lead: &&Lead| !matches!(lead, Lead::Pods(name, _) if still.iter().any(|(it, ..)| it == &name));
             let place = ports(port.0, old, new);
+            // Who asks a Service whose pods are gone gets no answer, and no other data.
+            if now.is_empty() && old.at("/spec/selector") == new.at("/spec/selector") {
+                return None;
+            }
             if still.is_empty() {
                 return Some((field(old, new, &place), elsewhere(now.iter().next(), user)));
             }

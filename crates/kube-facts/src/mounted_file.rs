@@ -1,0 +1,114 @@
+//! The files that a container has out of ConfigMaps and Secrets, by their names in the container (`configMap`, `secret`, `projected`,
+//! `items` and `subPath` of `staging/src/k8s.io/api/core/v1/types.go`, Kubernetes 1.34).
+
+use serde_json::Value;
+
+use crate::{Container, DataObject, Mount, PodTemplate, list};
+
+/// Keys of an object that a container has as files.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MountedFiles<'a> {
+    /// The object.
+    pub object: DataObject<'a>,
+    keys: Keys<'a>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Keys<'a> {
+    /// Each under its own name.
+    All,
+    /// Some: the key, and the file's name.
+    Some(Vec<(&'a str, &'a str)>),
+}
+
+impl MountedFiles<'_> {
+    /// The name of the file, without its folder, that a key is; `None` for a key that the container does not have.
+    #[must_use]
+    pub fn file_of(&self, key: &str) -> Option<String> {
+        match &self.keys {
+            Keys::All => Some(key.to_owned()),
+            Keys::Some(keys) => keys.iter().find(|(known, _)| *known == key).map(|(_, file)| (*file).to_owned()),
+        }
+    }
+}
+
+impl<'a> PodTemplate<'a> {
+    /// The keys of ConfigMaps and Secrets that a container has as files.
+    #[must_use]
+    pub fn files_in(self, container: Container<'a>) -> Vec<MountedFiles<'a>> {
+        let mut all = Vec::new();
+        for mount in container.mounts() {
+            let Some((_, volume)) = self.volume(mount.volume) else { continue };
+            let projected = volume.pointer("/projected/sources").and_then(Value::as_array).into_iter().flatten();
+            for source in std::iter::once(volume).chain(projected) {
+                all.extend(of_source(source, &mount));
+            }
+        }
+        all
+    }
+}
+
+fn of_source<'a>(source: &'a Value, mount: &Mount<'a>) -> Option<MountedFiles<'a>> {
+    let named = [("configMap", "name"), ("secret", "secretName"), ("secret", "name")];
+    let (kind, json, name) = named.into_iter().find_map(|(key, name)| {
+        let json = source.get(key)?;
+        Some((key, json, json.get(name)?.as_str()?))
+    })?;
+    let object = if kind == "secret" { DataObject::secret(name) } else { DataObject::config_map(name) };
+    let last = |path: &'a str| path.trim_end_matches('/').rsplit('/').next().unwrap_or(path);
+    let items = list(json, "items").iter();
+    let items = items.filter_map(|item| Some((item.get("key")?.as_str()?, item.get("path")?.as_str()?)));
+    let items: Vec<(&str, &str)> = items.collect();
+    let part = mount.sub_path.trim_matches('/');
+    let keys = match (items.is_empty(), part.is_empty()) {
+        (true, true) => Keys::All,
+        (true, false) => Keys::Some(vec![(part, last(mount.path))]),
+        (false, true) => Keys::Some(items.into_iter().map(|(key, path)| (key, last(path))).collect()),
+        // One file, or the files of a folder.
+        (false, false) => Keys::Some(
+            items
+                .into_iter()
+                .filter_map(|(key, path)| match path.strip_prefix(part)? {
+                    "" => Some((key, last(mount.path))),
+                    rest => rest.starts_with('/').then(|| (key, last(path))),
+                })
+                .collect(),
+        ),
+    };
+    Some(MountedFiles { object, keys })
+}
+
+#[cfg(test)]
+mod tests {
+    use portolan_model::Object;
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_file_has_the_name_that_the_container_sees() {
+        let of = |volume: Value, mount: Value| {
+            let pod = Object::new(json!({"kind": "Pod", "spec": {"volumes": [volume],
+                "containers": [{"name": "c", "volumeMounts": [mount]}]}}));
+            let template = PodTemplate::of(&pod).expect("a pod");
+            let container = template.containers().next().expect("a container");
+            let files = template.files_in(container);
+            ["a.conf", "b.conf"].map(|key| files.iter().find_map(|it| it.file_of(key)).unwrap_or_default())
+        };
+        let map = json!({"name": "v", "configMap": {"name": "m"}});
+        let items = json!({"name": "v", "secret": {"secretName": "m", "items": [{"key": "b.conf", "path": "conf/store.conf"}]}});
+        let whole = json!({"name": "v", "mountPath": "/etc/store"});
+        let one = |part: &str| json!({"name": "v", "mountPath": "/etc/store.conf", "subPath": part});
+        assert_eq!(of(map.clone(), whole.clone()), ["a.conf", "b.conf"]);
+        assert_eq!(of(map, one("b.conf")), ["", "store.conf"]);
+        assert_eq!(of(items.clone(), whole.clone()), ["", "store.conf"]);
+        assert_eq!(
+            of(items.clone(), json!({"name": "v", "mountPath": "/etc/x.conf", "subPath": "conf/store.conf"})),
+            ["", "x.conf"]
+        );
+        assert_eq!(of(items.clone(), one("conf")), ["", "store.conf"]);
+        assert_eq!(of(items, one("other")), ["", ""]);
+        let projected = json!({"name": "v", "projected": {"sources": [{"secret": {"name": "s", "items": [{"key": "a.conf", "path": "p"}]}}]}});
+        assert_eq!(of(projected, whole), ["p", ""]);
+    }
+}
