@@ -193,13 +193,15 @@ impl<'a> CaseFixture<'a> {
     /// Where the cluster cannot be asked.
     pub fn rows_of_pod(&self) -> Result<Option<String>> {
         let ends = |pod: &Value| pod["metadata"]["deletionTimestamp"].is_string();
-        let is_store = |pod: &&Value| pod["metadata"]["name"] == "store-0" && !ends(pod);
+        let named = |pod: &&Value| pod["metadata"]["name"] == "store-0" && !ends(pod);
+        // The pods of a Deployment have names of their own.
+        let labelled = |pod: &&Value| pod["metadata"]["labels"]["app"] == "store" && !ends(pod);
         let pods = self.live.list(&["pod"])?;
-        let Some(space) = pods.iter().find(is_store).and_then(|pod| pod["metadata"]["namespace"].as_str()) else {
-            return Ok(None);
-        };
+        let Some(pod) = pods.iter().find(named).or_else(|| pods.iter().find(labelled)) else { return Ok(None) };
+        let text = |key: &str| pod["metadata"][key].as_str().unwrap_or_default();
+        let (space, name) = (text("namespace"), text("name"));
         let read = "test -e \"$DATA_DIR/open\" && cat \"$DATA_DIR/rows\"";
-        let args = ["-n", space, "exec", "store-0", "-c", "store", "--", "sh", "-c", read];
+        let args = ["-n", space, "exec", name, "-c", "store", "--", "sh", "-c", read];
         let out = self.rig.kubectl().args(args).output()?;
         Ok(out.status.success().then(|| String::from_utf8_lossy(&out.stdout).trim().to_owned()))
     }
