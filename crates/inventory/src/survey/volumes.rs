@@ -53,7 +53,9 @@ impl<'a> Owned<'a> {
         }
         for (name, pod) in inventory.objects.iter().filter(|(name, _)| name.kind() == "Pod") {
             let owner = workloads::owner(inventory, pod);
-            if owner.is_some_and(|owner| workloads.contains(&owner)) || workloads::belongs(inventory, pod) {
+            let is_ours = owner.is_some_and(|owner| workloads.contains(&owner)) || workloads::belongs(inventory, pod);
+            // An operator makes pods for a custom resource, without a workload between them.
+            if is_ours || is_below(inventory, name, pod) {
                 named.extend(Claims::of(name, pod).named);
             }
         }
@@ -70,21 +72,10 @@ impl<'a> Owned<'a> {
             || self.owns(name, claim)
     }
 
-    /// Whether something of the release owns a claim: an object of its manifest, or a custom resource whose definition is in it.
+    /// Whether something of the release owns a claim.
     fn owns(&self, name: &Ref, claim: &Object) -> bool {
         let get = |name: &Ref| self.inventory.objects.get(name);
-        let docs = &self.inventory.release.docs;
-        let defines = |doc: &Object, owner: &Ref| {
-            doc.text("/kind") == "CustomResourceDefinition"
-                && doc.text("/spec/names/kind") == owner.kind()
-                && doc.text("/spec/group") == owner.group()
-        };
-        let is_ours = |owner: &Ref| docs.iter().any(|doc| doc.name().as_ref() == Some(owner) || defines(doc, owner));
-        portolan_kube_facts::ancestors(name, claim, &get)
-            .into_iter()
-            .filter_map(|it| it.found)
-            .any(|owner| is_ours(&owner))
-            && !portolan_kube_facts::is_ephemeral(claim, &get)
+        is_below(self.inventory, name, claim) && !portolan_kube_facts::is_ephemeral(claim, &get)
     }
 
     fn stored(&self, name: &Ref) -> Option<&Object> {
@@ -102,6 +93,20 @@ impl<'a> Owned<'a> {
         });
         pods.map(|(name, pod)| Mount { pod: name.clone(), workload: workloads::owner(self.inventory, pod) }).collect()
     }
+}
+
+/// Whether something of the release owns an object, directly or through others: an object of its manifest, or a custom resource whose
+/// definition is in it.
+fn is_below(inventory: &Inventory, name: &Ref, object: &Object) -> bool {
+    let docs = &inventory.release.docs;
+    let defines = |doc: &Object, owner: &Ref| {
+        doc.text("/kind") == "CustomResourceDefinition"
+            && doc.text("/spec/names/kind") == owner.kind()
+            && doc.text("/spec/group") == owner.group()
+    };
+    let is_ours = |owner: &Ref| docs.iter().any(|doc| doc.name().as_ref() == Some(owner) || defines(doc, owner));
+    let above = portolan_kube_facts::ancestors(name, object, &|name| inventory.objects.get(name));
+    above.into_iter().filter_map(|it| it.found).any(|owner| is_ours(&owner))
 }
 
 fn is_named(pod: &Object, claim: &Ref) -> bool {

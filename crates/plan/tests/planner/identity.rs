@@ -50,7 +50,10 @@ fn another_user_is_refused_unless_it_is_given_the_data() {
         INIT.replace("chown -R 2 /d", "ls /d"),
         INIT.replace("runAsUser: 0", "runAsUser: 9"),
     ] {
-        assert_eq!(changed("csi", &user(1), &format!("{}, {init}", user(2))), refused, "{init}");
+        let mut said = changed("csi", &user(1), &format!("{}, {init}", user(2)));
+        // That the container takes the data away is said as well.
+        said.retain(|line| line.contains("PL223"));
+        assert_eq!(said, refused, "{init}");
     }
     let own = PLAIN.replace("name: store,", "name: store, securityContext: {runAsUser: 3},");
     let said = said(&plan(&installed(&set("", PLAIN), &json!({"csi": {}})), &set("", &own)));

@@ -32,6 +32,13 @@ fn a_container_that_comes_to_the_data_is_unknown() {
         assert_eq!(changed(("", PLAIN), (&harmless, PLAIN)), Vec::<String>::new(), "{harmless}");
     }
     assert_eq!(changed((&wipes, PLAIN), (&wipes, PLAIN)), Vec::<String>::new());
+    // Handed to somebody else than the program's user, or to nobody.
+    let user = "securityContext: {runAsUser: 1001}, ";
+    for (command, is) in [("chown -R 70:70 /d", true), ("chown -R 1001:0 /d", false), ("chmod -R 000 /d", true)] {
+        let new = format!("{user}{}", init(command, ""));
+        let found = if is { unknown("/initContainers/0/volumeMounts/0") } else { Vec::new() };
+        assert_eq!(changed((user, PLAIN), (&new, PLAIN)), found, "{command}");
+    }
 }
 
 #[test]

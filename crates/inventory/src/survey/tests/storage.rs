@@ -103,6 +103,30 @@ fn a_claim_that_an_object_of_the_release_owns_is_the_releases() {
 }
 
 #[test]
+fn a_claim_that_a_pod_below_an_object_of_the_release_mounts_is_the_releases() {
+    let pod = |of: &str| {
+        let mut pod = resource("", "Pod", &format!("{of}-0"), &owner("db.example.com/v1", "Cluster", of));
+        pod["apiVersion"] = json!("v1");
+        pod["spec"] = json!({"volumes": [{"name": "d", "persistentVolumeClaim": {"claimName": format!("of-{of}")}}]});
+        pod
+    };
+    let cluster = |name: &str| resource("db.example.com", "Cluster", name, &json!([]));
+    let claim = |name: &str| pvc(NS, name, &json!([]));
+    let objects = vec![
+        claim("of-x"),
+        claim("of-other"),
+        pod("x"),
+        pod("other"),
+        cluster("x"),
+        cluster("other"),
+        pv("of-x", "Delete"),
+    ];
+    let (_, inventory) = all(CLUSTER, objects, &[]);
+    let claims: Vec<&str> = inventory.volumes.iter().map(|it| it.claim.name()).collect();
+    assert_eq!(claims, ["of-x"]);
+}
+
+#[test]
 fn namespaces_of_the_manifest_are_looked_at_or_said_to_be_unseen() {
     let manifest = "apiVersion: apps/v1\nkind: StatefulSet\nmetadata: {name: store, namespace: far}\nspec:\n  template:\n    \
                     spec: {volumes: [{name: d, persistentVolumeClaim: {claimName: store}}]}\n";

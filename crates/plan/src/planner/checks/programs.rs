@@ -3,10 +3,10 @@
 
 use std::collections::BTreeSet;
 
-use portolan_kube_facts::{ClaimMount, Container, PodTemplate, claim_mounts};
+use portolan_kube_facts::{ClaimMount, Container, PodTemplate, claim_mounts, run_as_user};
 use portolan_model::{Object, Ref, Volume};
 
-use super::scripts::{self, FindText, Scripts, is_harmless};
+use super::scripts::{self, FindText, Scripts, is_harmless, takes_away};
 use super::uses::{Pair, Workloads};
 use super::{HopContext, Report};
 
@@ -56,13 +56,20 @@ impl<'a> Writers<'a> {
         same.or_else(|| self.pairs.iter().find(is_its).map(|pair| pair.before.container))
     }
 
+    /// The user as which the program on the data runs, where it is written.
+    fn user(&self, template: PodTemplate<'_>) -> Option<u64> {
+        let its = self.pairs.iter().find(|pair| pair.after.name == self.name)?.after.container;
+        run_as_user(template, its)
+    }
+
     /// Containers that did not write to the PVC before.
     fn newcomers(&self, report: &mut Report) {
         let Some(template) = PodTemplate::of(self.new) else { return };
         for mount in self.of(self.new) {
             let container = mount.container;
             let words = scripts::words(container.json);
-            if self.predecessor(container).is_some() || (!words.is_empty() && is_harmless(&words)) {
+            let is_quiet = !words.is_empty() && is_harmless(&words) && !takes_away(&words, self.user(template));
+            if self.predecessor(container).is_some() || is_quiet {
                 continue;
             }
             let field = format!("{}{}", template.pointer, mount.pointer());

@@ -404,6 +404,28 @@ pub(super) fn is_harmless(script: &str) -> bool {
     })
 }
 
+/// Whether commands take files away from a user: hand them to another one, or set a mode with which their owner cannot write, or
+/// everybody can, at which a database ends.
+pub(super) fn takes_away(script: &str, user: Option<u64>) -> bool {
+    commands(script).any(|(_, command)| {
+        let mut words = program(command).into_iter();
+        let tool = words.next().map(base);
+        let first = words.find(|word| !word.starts_with('-')).unwrap_or_default().trim_matches(['"', '\'']);
+        match tool {
+            Some("chown") => {
+                let owner = first.split([':', '.']).next().and_then(|owner| owner.parse::<u64>().ok());
+                // Root reads and writes whatever the owner is.
+                user.is_some_and(|user| user != 0 && owner.is_some_and(|owner| owner != user))
+            }
+            Some("chmod") => {
+                let mode = u32::from_str_radix(first, 8).ok().filter(|_| first.len() >= 3);
+                mode.is_some_and(|mode| mode & 0o600 != 0o600 || mode & 0o002 != 0)
+            }
+            _ => false,
+        }
+    })
+}
+
 /// A trap that only ends the shell, or starts nothing.
 fn is_quiet_trap(command: &str) -> bool {
     ["trap 'exit 0'", "trap \"exit 0\"", "trap - ", "trap '' "].iter().any(|quiet| command.starts_with(quiet))
@@ -469,6 +491,23 @@ mod tests {
             !is_same(("exec sh -c 'sleep 1'", ""), ("exec sh -c 'rm -rf /d'", "")),
             "the same shell, another script"
         );
+    }
+
+    #[test]
+    fn files_are_taken_away_from_their_program() {
+        for (script, user, is) in [
+            ("chown -R 70:70 /data", Some(1001), true),
+            ("mkdir -p /data/x && chown 1001:0 /data/x", Some(1001), false),
+            ("chown -R 70 /data", Some(0), false),
+            ("chown -R 70 /data", None, false),
+            ("chown -R postgres /data", Some(1001), false),
+            ("chmod 000 /data/pg", Some(0), true),
+            ("chmod -R 0777 /data", Some(1001), true),
+            ("chmod 0700 /data && chmod -R 750 /data/x", Some(1001), false),
+            ("chmod u+rwX /data", Some(1001), false),
+        ] {
+            assert_eq!(takes_away(script, user), is, "{script}");
+        }
     }
 
     #[test]
