@@ -242,7 +242,12 @@ impl KnownSecrets {
 
     /// A text and what a YAML parser makes of it: it takes what begins with such a letter for an anchor, an alias or a tag.
     fn add_form(&mut self, text: &str) {
-        for form in [text, text.trim_start_matches(['*', '&', '!', '@', '%', '`'])] {
+        let special = ['*', '&', '!', '@', '%', '`'];
+        let rest = text.trim_start_matches(special);
+        // Of such a text it names the part up to the next letter that ends an anchor or a tag.
+        let part = rest.split(|c: char| c.is_whitespace() || ":[]{},#".contains(c)).next();
+        let part = part.filter(|part| rest != text && part.len() >= SHORTEST);
+        for form in [Some(text), Some(rest), part].into_iter().flatten() {
             if let Some(first) = form.as_bytes().first_chunk()
                 && !is_placeholder(form)
                 && !self.names.contains(form)
@@ -440,12 +445,13 @@ mod tests {
     fn what_a_program_said_is_told_without_values_and_objects() {
         let values = serde_json::json!({
             "auth": {"password": "*CANARYyaml", "username": "postgres", "existingSecret": "abcdefgh"},
-            "tokens": ["CANARYlist", 8675309], "domain": "a.example",
+            "tokens": ["CANARYlist", 8675309, "*CANARYpart: ["], "domain": "a.example",
         });
         let known = known().and_values(&values);
         for (said, told) in [
             ("x.yaml:1:3): password CANARYlist is weak", "x.yaml:1:3): password (redacted) is weak"),
             ("yaml: unknown anchor 'CANARYyaml' referenced", "yaml: unknown anchor '(redacted)' referenced"),
+            ("yaml: unknown anchor 'CANARYpart' referenced", "yaml: unknown anchor '(redacted)' referenced"),
             ("cannot unmarshal !!str `CANARYl...` into int", "cannot unmarshal !!str `(redacted)` into int"),
             ("got 8675309, a.example, abcdefgh", "got (redacted), a.example, abcdefgh"),
             ("has Old-pg-7f3a", "has the value of password in db"),
