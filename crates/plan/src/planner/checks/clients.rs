@@ -8,7 +8,6 @@ use serde_json::Value;
 
 use super::addresses::{self, Text};
 use super::leads::{self, Lead, Objects};
-use super::needs::is_host;
 use super::uses::{Workloads, has_pods};
 use super::{HopContext, Report, services};
 
@@ -156,9 +155,9 @@ impl<'a> Store<'a> {
                     let is_told = report.unmodelled.iter().any(|it| it.object == **name && it.field == field);
                     let was = before.get(variable).filter(|(before, _)| *before != text && !is_told);
                     let Some((before, _)) = was else { continue };
-                    let named = had.iter().find(|service| is_host(before, service, false));
-                    let Some(service) = named.filter(|_| !has.iter().any(|service| is_host(text, service, false)))
-                    else {
+                    let names = |text: &str, service: &Ref| addresses::count(text, std::slice::from_ref(service)) > 0;
+                    let named = had.iter().find(|service| names(before, service));
+                    let Some(service) = named.filter(|_| !has.iter().any(|service| names(text, service))) else {
                         continue;
                     };
                     let reason = format!(
