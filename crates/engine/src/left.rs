@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use portolan_kube_facts::{LaterWrite, is_kept, later_writes};
-use portolan_model::{Check, CheckState, Code, Finding, Plan, Ref, ReleaseFact, Seen, StepKind};
+use portolan_model::{Check, CheckState, Code, Finding, Object, Plan, Ref, ReleaseFact, Seen, StepKind};
 
 /// How many fields of a pod template are named.
 const NAMED: usize = 6;
@@ -20,14 +20,15 @@ pub fn left_objects(plan: &Plan, newest: &ReleaseFact) -> Vec<Ref> {
     all
 }
 
-/// Whether all of it is as the run left it. What could not be read is left out.
+/// Whether all of it is as the run left it; `stored` are the documents of the newest revision. What could not be read is left out.
 #[must_use]
-pub fn left(plan: &Plan, newest: &ReleaseFact, now: &BTreeMap<Ref, Seen>) -> Vec<Check> {
+pub fn left(plan: &Plan, newest: &ReleaseFact, stored: &[Object], now: &BTreeMap<Ref, Seen>) -> Vec<Check> {
     let mut checks: Vec<Check> = release(plan, newest).into_iter().collect();
     checks.extend(plan.steps().filter_map(|step| protection(plan, &step.kind, now)));
     if let Some(Seen::There(record)) = now.get(&record(plan, newest)) {
         let since = record.text("/metadata/creationTimestamp");
-        checks.extend(workloads(plan).filter_map(|name| pods(name, since, now)));
+        let of = |name: &Ref| stored.iter().find(|doc| doc.name().as_ref() == Some(name));
+        checks.extend(workloads(plan).filter_map(|name| pods(name, of(name), since, now)));
     }
     checks
 }
@@ -114,10 +115,10 @@ fn protection(plan: &Plan, step: &StepKind, now: &BTreeMap<Ref, Seen>) -> Option
 }
 
 /// Whether somebody else than helm wrote to what the pods run.
-fn pods(name: &Ref, since: &str, now: &BTreeMap<Ref, Seen>) -> Option<Check> {
+fn pods(name: &Ref, stored: Option<&Object>, since: &str, now: &BTreeMap<Ref, Seen>) -> Option<Check> {
     let Some(Seen::There(live)) = now.get(name) else { return None };
     let what = format!("{name} pod template");
-    let writes = later_writes(live, since);
+    let writes = later_writes(live, stored, since);
     let Some(LaterWrite { manager, at, .. }) = writes.first() else {
         return Some(holds(what, "written by helm last"));
     };

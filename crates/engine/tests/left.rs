@@ -70,7 +70,7 @@ fn wrong(checks: Vec<Check>) -> Vec<(String, CheckState)> {
 #[test]
 fn everything_as_it_was_left_holds() {
     let (plan, newest) = (plan(), newest(2, "2.0.0"));
-    let checks = left(&plan, &newest, &now(&plan, &newest, "Retain", true, "helm"));
+    let checks = left(&plan, &newest, &[], &now(&plan, &newest, "Retain", true, "helm"));
     assert_eq!(checks.len(), 4, "{checks:?}");
     assert_eq!(wrong(checks), []);
 }
@@ -81,7 +81,7 @@ fn a_protection_that_is_gone_is_named() {
     let lost = |what: &str| (what.to_owned(), CheckState::Differs);
     let seen = now(&plan, &newest, "Delete", false, "helm");
     assert_eq!(
-        wrong(left(&plan, &newest, &seen)),
+        wrong(left(&plan, &newest, &[], &seen)),
         [lost("PersistentVolume/v Retain"), lost("PersistentVolumeClaim/store keep")]
     );
     // What the plan said that the chart does.
@@ -89,7 +89,7 @@ fn a_protection_that_is_gone_is_named() {
     plan.findings.push(Finding::warning(Code::KeepRemoved, "the chart takes keep off").about(&claim));
     let seen = now(&plan, &newest, "Retain", false, "helm");
     assert_eq!(
-        wrong(left(&plan, &newest, &seen)),
+        wrong(left(&plan, &newest, &[], &seen)),
         [("PersistentVolumeClaim/store keep".to_owned(), CheckState::Changed)]
     );
 }
@@ -97,7 +97,7 @@ fn a_protection_that_is_gone_is_named() {
 #[test]
 fn a_pod_template_that_somebody_wrote_afterwards_is_named() {
     let (plan, newest) = (plan(), newest(2, "2.0.0"));
-    let checks = left(&plan, &newest, &now(&plan, &newest, "Retain", true, "kubectl-set"));
+    let checks = left(&plan, &newest, &[], &now(&plan, &newest, "Retain", true, "kubectl-set"));
     let finding = checks.iter().find_map(|check| check.finding.clone()).expect("it was written");
     assert!(finding.found.contains("written by kubectl-set at 2026-11-29T15:09:00Z"), "{finding:?}");
     assert_eq!(wrong(checks), [("StatefulSet/store pod template".to_owned(), CheckState::Differs)]);
@@ -106,7 +106,7 @@ fn a_pod_template_that_somebody_wrote_afterwards_is_named() {
 #[test]
 fn a_release_that_has_gone_on_is_named() {
     let plan = plan();
-    let of = |newest: &ReleaseFact| wrong(left(&plan, newest, &now(&plan, newest, "Retain", true, "helm")));
+    let of = |newest: &ReleaseFact| wrong(left(&plan, newest, &[], &now(&plan, newest, "Retain", true, "helm")));
     assert_eq!(of(&newest(3, "1.0.0")), [("release r".to_owned(), CheckState::Differs)]);
     assert_eq!(of(&newest(3, "2.0.0")), [("release r".to_owned(), CheckState::Changed)]);
 }

@@ -17,9 +17,11 @@ pub struct LaterWrite {
 
 /// The writes to what a workload's pods run that came after helm's last one and after `since`, a time of the server's such as an
 /// object's `creationTimestamp`; newest first. A restart writes the template's annotations only, and an autoscaler the replicas: neither
-/// is one.
+/// is one. Nor is a write of nothing but what `stored`, the document in the release's manifest, has as well: somebody put it back.
 #[must_use]
-pub fn later_writes(workload: &Object, since: &str) -> Vec<LaterWrite> {
+pub fn later_writes(workload: &Object, stored: Option<&Object>, since: &str) -> Vec<LaterWrite> {
+    let at = |object: &'_ Object| object.at("/spec/template/spec").cloned().unwrap_or_default();
+    let (live, stored) = (at(workload), stored.map(at));
     let entries = || workload.list("/metadata/managedFields").iter().filter(|entry| entry["subresource"].is_null());
     let parse = |text: &str| text.parse::<jiff::Timestamp>().ok();
     let time = |entry: &Value| parse(entry["time"].as_str()?);
@@ -29,6 +31,9 @@ pub fn later_writes(workload: &Object, since: &str) -> Vec<LaterWrite> {
         .filter(|entry| !is_helm(entry) && time(entry) > since)
         .filter_map(|entry| {
             let pods = entry.pointer("/fieldsV1/f:spec/f:template/f:spec")?;
+            if stored.as_ref().is_some_and(|stored| is_same(pods, &live, stored)) {
+                return None;
+            }
             let mut fields = Vec::new();
             name_fields(pods, "", &mut fields);
             let text = |key: &str| entry[key].as_str().unwrap_or_default().to_owned();
@@ -37,6 +42,33 @@ pub fn later_writes(workload: &Object, since: &str) -> Vec<LaterWrite> {
         .collect();
     writes.sort_by(|a, b| b.at.cmp(&a.at));
     writes
+}
+
+/// Whether every field of a set has the same value in two objects.
+fn is_same(set: &Value, live: &Value, stored: &Value) -> bool {
+    let parts = set.as_object().into_iter().flatten().filter(|(key, _)| key.as_str() != ".");
+    let mut parts = parts.peekable();
+    if parts.peek().is_none() {
+        return live == stored;
+    }
+    parts.all(|(key, inside)| match key.split_once(':') {
+        Some(("f", name)) => match (live.get(name), stored.get(name)) {
+            (Some(live), Some(stored)) => is_same(inside, live, stored),
+            _ => false,
+        },
+        Some(("k", keys)) => {
+            let keys: Value = serde_json::from_str(keys).unwrap_or_default();
+            let is_it = |item: &&Value| {
+                keys.as_object().is_some_and(|keys| keys.iter().all(|(key, is)| item.get(key) == Some(is)))
+            };
+            let find = |list: &'_ Value| list.as_array().and_then(|list| list.iter().find(is_it).cloned());
+            match (find(live), find(stored)) {
+                (Some(live), Some(stored)) => is_same(inside, &live, &stored),
+                _ => false,
+            }
+        }
+        _ => false,
+    })
 }
 
 /// The fields of a set: an item of a list has its keys in its name (`k:{"name":"store"}`), and a field that is there for its items
@@ -82,6 +114,7 @@ mod tests {
                 entry("kubectl-set", late, moved()),
                 entry("old", early, moved())
             ])),
+            None,
             started,
         );
         assert_eq!(
@@ -98,9 +131,33 @@ mod tests {
         let mut status = entry("kube-controller-manager", late, moved());
         status["subresource"] = "status".into();
         let others = json!([entry("helm", helm, moved()), restart, scale, status, entry("helm-4", late, moved())]);
-        assert_eq!(later_writes(&set(others), started), []);
+        assert_eq!(later_writes(&set(others), None, started), []);
         let before = json!([entry("kubectl-edit", early, moved())]);
-        assert_eq!(later_writes(&set(before.clone()), helm), []);
-        assert_eq!(later_writes(&set(before), started).len(), 1);
+        assert_eq!(later_writes(&set(before.clone()), None, helm), []);
+        assert_eq!(later_writes(&set(before), None, started).len(), 1);
+    }
+
+    #[test]
+    fn what_was_put_back_is_no_write() {
+        let template = |folder: &str, more: Value| {
+            let mut env = vec![json!({"name": "DATA_DIR", "value": folder})];
+            env.extend(more.as_array().cloned().unwrap_or_default());
+            json!({"template": {"spec": {"containers": [{"name": "store", "env": env}]}}})
+        };
+        let env = |name: &str| format!(r#"k:{{"name":"{name}"}}"#);
+        let written = |names: &[&str]| {
+            let fields: serde_json::Map<String, Value> =
+                names.iter().map(|name| (env(name), json!({".": {}, "f:name": {}, "f:value": {}}))).collect();
+            json!([{"manager": "kubectl-patch", "time": "2026-11-29T15:08:00Z", "fieldsV1": {"f:spec": {"f:template":
+                {"f:spec": {"f:containers": {r#"k:{"name":"store"}"#: {"f:env": fields}}}}}}}])
+        };
+        let found = |spec: Value, names: &[&str]| {
+            let live = Object::new(json!({"metadata": {"managedFields": written(names)}, "spec": spec}));
+            let stored = Object::new(json!({"spec": template("/data", json!([]))}));
+            later_writes(&live, Some(&stored), "2026-11-29T15:00:00Z").len()
+        };
+        assert_eq!(found(template("/data", json!([])), &["DATA_DIR"]), 0);
+        assert_eq!(found(template("/data/v2", json!([])), &["DATA_DIR"]), 1);
+        assert_eq!(found(template("/data", json!([{"name": "MORE", "value": "x"}])), &["DATA_DIR", "MORE"]), 1);
     }
 }

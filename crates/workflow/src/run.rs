@@ -87,8 +87,8 @@ impl RunDriver {
         let facts = driver.client().releases(&plan.release, &[].into()).await;
         let Some(newest) = facts.ok().and_then(|mut facts| facts.pop()) else { return Vec::new() };
         let names = portolan_engine::left_objects(plan, &newest);
-        let seen = self.read(&names).await;
-        portolan_engine::left(plan, &newest, &names.into_iter().zip(seen).collect())
+        let (seen, stored) = (self.read(&names).await, driver.client().stored_docs(&plan.release).await);
+        portolan_engine::left(plan, &newest, &stored, &names.into_iter().zip(seen).collect())
     }
 
     /// Sends a request to each Route and Ingress.

@@ -99,6 +99,12 @@ impl Client {
         })
     }
 
+    /// The documents of a release's newest record; none where they cannot be read.
+    pub async fn stored_docs(&self, id: &ReleaseId) -> Vec<Object> {
+        let secrets = self.release_secrets(id).await.unwrap_or_default();
+        crate::compat::newest_docs(&secrets, id).unwrap_or_default()
+    }
+
     /// What helm calls the capabilities of the server: `apps/v1` and, for groups that are not Kubernetes'
     /// own, `route.openshift.io/v1/Route` too.
     ///
