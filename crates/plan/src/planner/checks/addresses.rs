@@ -105,10 +105,8 @@ struct Time<'a> {
 
 impl Time<'_> {
     fn object(&self, name: &Ref) -> Option<&Object> {
-        if self.is_after {
-            return self.workloads.after(name).or_else(|| self.context.beside(name));
-        }
-        self.workloads.before(name).or_else(|| self.context.before.objects.get(name))
+        let Self { context, workloads, .. } = self;
+        if self.is_after { workloads.then(context, name) } else { workloads.today(context, name) }
     }
 
     fn keys(&self, name: &Ref) -> Vec<String> {

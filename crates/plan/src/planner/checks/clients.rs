@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use portolan_kube_facts::{Claims, Container, EnvSet, PodTemplate, list, volumes_of_claim};
+use portolan_kube_facts::{Claims, Container, EnvSet, PodTemplate, list};
 use portolan_model::{Object, Ref, Volume};
 use serde_json::Value;
 
@@ -62,12 +62,12 @@ struct Store<'a> {
 
 impl<'a> Store<'a> {
     fn has_data(&self, object: &Object) -> bool {
-        Workloads::runs_on(object) && !volumes_of_claim(object, &self.volume.claim).is_empty()
+        leads::has_data(object, &self.volume.claim)
     }
 
     /// The workloads that have the data.
     fn holders(&self, objects: &Objects<'a>) -> Vec<&'a Ref> {
-        objects.iter().filter(|(_, object)| self.has_data(object)).map(|(name, _)| *name).collect()
+        leads::holders(objects, &self.volume.claim).into_iter().map(|(name, _)| name).collect()
     }
 
     /// The Services that lead to the data today.

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use portolan_kube_facts::{Container, ContainerKind, PodTemplate, list};
+use portolan_kube_facts::{Container, ContainerKind, PodTemplate, list, volumes_of_claim};
 use portolan_model::{Object, Ref};
 use serde_json::Value;
 
@@ -33,6 +33,16 @@ pub(super) struct Listener {
 
 /// The objects at one time.
 pub(super) type Objects<'a> = Vec<(&'a Ref, &'a Object)>;
+
+/// Whether pods that run on mount a PVC.
+pub(super) fn has_data(object: &Object, claim: &Ref) -> bool {
+    Workloads::runs_on(object) && !volumes_of_claim(object, claim).is_empty()
+}
+
+/// The workloads whose pods run on with a PVC.
+pub(super) fn holders<'a>(objects: &Objects<'a>, claim: &Ref) -> Objects<'a> {
+    objects.iter().filter(|(_, object)| has_data(object, claim)).copied().collect()
+}
 
 /// Where each port of a Service leads.
 pub(super) fn of_service(name: &Ref, service: &Object, objects: &Objects<'_>) -> BTreeMap<ServicePort, BTreeSet<Lead>> {

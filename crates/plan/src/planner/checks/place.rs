@@ -12,8 +12,8 @@ use super::uses::{Left, Pair, Workloads};
 use super::{HopContext, Report};
 
 pub(super) fn check(context: &HopContext<'_>, workloads: &Workloads, report: &mut Report) {
-    let before = |name: &Ref| workloads.before(name).or_else(|| context.before.objects.get(name)).cloned();
-    let after = |name: &Ref| workloads.after(name).or_else(|| context.beside(name)).cloned();
+    let before = |name: &Ref| workloads.today(context, name).cloned();
+    let after = |name: &Ref| workloads.then(context, name).cloned();
     for volume in context.resolved.in_use() {
         let (pairs, left) = workloads.pairs(volume);
         // Of a known database it is enough to say that nothing mounts the PVC any more.

@@ -25,7 +25,7 @@ impl<'a> FindText<'a> {
     /// Before the hop.
     pub(super) fn today(context: &'a HopContext<'_>, workloads: &'a Workloads) -> Self {
         Self {
-            object: Box::new(|name| workloads.before(name).or_else(|| context.before.objects.get(name)).cloned()),
+            object: Box::new(|name| workloads.today(context, name).cloned()),
             secret: Box::new(|key| secrets::today(context, key)),
         }
     }
@@ -33,7 +33,7 @@ impl<'a> FindText<'a> {
     /// After it.
     pub(super) fn after(context: &'a HopContext<'_>, workloads: &'a Workloads) -> Self {
         Self {
-            object: Box::new(|name| workloads.after(name).or_else(|| context.beside(name)).cloned()),
+            object: Box::new(|name| workloads.then(context, name).cloned()),
             secret: Box::new(|key| secrets::after(context, key)),
         }
     }

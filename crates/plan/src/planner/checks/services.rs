@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use portolan_kube_facts::{PodTemplate, list, volumes_of_claim};
-use portolan_model::{Code, Finding, Object, Ref, Volume};
+use portolan_kube_facts::{PodTemplate, list};
+use portolan_model::{Code, Finding, Object, Ref};
 use serde_json::Value;
 
 use super::leads::{self, Lead, Listener, Objects};
@@ -17,9 +17,10 @@ pub(super) fn check(context: &HopContext<'_>, workloads: &Workloads, report: &mu
     let after: Objects<'_> = workloads.all_after().collect();
     let services = both(context, workloads);
     for volume in context.resolved.in_use() {
-        let place = Place { volume, before: &before, after: &after };
+        let holders = [&before, &after].map(|objects| leads::holders(objects, &volume.claim));
+        let place = Place { before: &before, after: &after, holders: &holders };
         // Where every workload leaves the data, that is told already.
-        if place.holders(&after).is_empty() {
+        if holders[1].is_empty() {
             continue;
         }
         for (name, old, new) in &services {
@@ -42,32 +43,23 @@ fn both<'a>(context: &'a HopContext<'_>, workloads: &'a Workloads) -> Vec<(&'a R
     all.filter(|(name, ..)| name.group().is_empty() && name.kind() == "Service").collect()
 }
 
+/// The objects before and after the hop, and those among them that have a PVC's data.
 struct Place<'a> {
-    volume: &'a Volume,
     before: &'a Objects<'a>,
     after: &'a Objects<'a>,
+    holders: &'a [Objects<'a>; 2],
 }
 
 impl<'a> Place<'a> {
-    fn has_data(&self, object: &Object) -> bool {
-        !volumes_of_claim(object, &self.volume.claim).is_empty()
-    }
-
-    /// The workloads that have the data.
-    fn holders(&self, objects: &Objects<'a>) -> Objects<'a> {
-        let holds = |object: &Object| Workloads::runs_on(object) && self.has_data(object);
-        objects.iter().filter(|(_, object)| holds(object)).copied().collect()
-    }
-
     /// The field and the reason why a Service does not lead its clients to the data as today.
     fn change(&self, name: &Ref, old: &Object, new: &Object) -> Option<(String, String)> {
         let (was, will) = (leads::of_service(name, old, self.before), leads::of_service(name, new, self.after));
         was.iter().find_map(|(port, led)| {
-            let today = of(led, &self.holders(self.before));
+            let today = of(led, &self.holders[0]);
             let (user, ..) = today.first()?;
             // Who asks for a port that is gone gets no answer.
             let now = leads::at_port(&will, port)?;
-            let still = of(now, &self.holders(self.after));
+            let still = of(now, &self.holders[1]);
             let others =
                 |lead: &&Lead| !matches!(lead, Lead::Pods(name, _) if still.iter().any(|(it, ..)| it == &name));
             let place = ports(port.0, old, new);

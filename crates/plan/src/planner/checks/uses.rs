@@ -98,6 +98,16 @@ impl Workloads {
         self.before.get(name)
     }
 
+    /// An object before the hop: one of the release, else what lives.
+    pub(super) fn today<'a>(&'a self, context: &'a HopContext<'_>, name: &Ref) -> Option<&'a Object> {
+        self.before(name).or_else(|| context.before.objects.get(name))
+    }
+
+    /// An object after the hop: one of the release, else what a hook leaves, else what lives.
+    pub(super) fn then<'a>(&'a self, context: &'a HopContext<'_>, name: &Ref) -> Option<&'a Object> {
+        self.after(name).or_else(|| context.beside(name))
+    }
+
     /// The objects of the release before the hop, and those of after it that lived before.
     pub(super) fn names_before(&self) -> impl Iterator<Item = &Ref> {
         self.before.keys()
