@@ -6,6 +6,7 @@
 
 mod book;
 mod boundary;
+mod builtin;
 mod names;
 mod outside;
 mod page;

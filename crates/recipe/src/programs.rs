@@ -4,8 +4,7 @@ use std::sync::OnceLock;
 
 use serde::Deserialize;
 
-/// The version of the file's format.
-const FORMAT: u32 = 1;
+use crate::builtin::Builtin;
 
 static TEXT: &str = include_str!("../../../recipes/programs.yaml");
 
@@ -27,6 +26,15 @@ pub struct DataWords {
     commands: Vec<String>,
 }
 
+impl Builtin for DataWords {
+    const PATH: &'static str = "recipes/programs.yaml";
+    const FORMAT: u32 = 1;
+
+    fn format(&self) -> u32 {
+        self.format
+    }
+}
+
 impl DataWords {
     /// Those that Portolan brings along.
     ///
@@ -35,11 +43,7 @@ impl DataWords {
     #[must_use]
     pub fn builtin() -> &'static Self {
         static KNOWN: OnceLock<DataWords> = OnceLock::new();
-        KNOWN.get_or_init(|| match serde_saphyr::from_str::<Self>(TEXT) {
-            Ok(known) if known.format == FORMAT => known,
-            Ok(known) => panic!("recipes/programs.yaml: format {}", known.format),
-            Err(error) => panic!("recipes/programs.yaml: {error}"),
-        })
+        KNOWN.get_or_init(|| Self::read(TEXT))
     }
 
     /// Whether a setting of this name says how long, or how much, data is kept.

@@ -5,10 +5,8 @@ use std::sync::OnceLock;
 
 use serde::Deserialize;
 
+use crate::builtin::Builtin;
 use crate::server::{image_last_part, image_tag};
-
-/// The version of the file's format.
-const FORMAT: u32 = 1;
 
 static TEXT: &str = include_str!("../../../recipes/servers.yaml");
 
@@ -64,6 +62,15 @@ pub enum DataOpens {
     NotKnown,
 }
 
+impl Builtin for DataServers {
+    const PATH: &'static str = "recipes/servers.yaml";
+    const FORMAT: u32 = 1;
+
+    fn format(&self) -> u32 {
+        self.format
+    }
+}
+
 impl DataServers {
     /// Those that Portolan brings along.
     ///
@@ -72,11 +79,7 @@ impl DataServers {
     #[must_use]
     pub fn builtin() -> &'static Self {
         static KNOWN: OnceLock<DataServers> = OnceLock::new();
-        KNOWN.get_or_init(|| match serde_saphyr::from_str::<Self>(TEXT) {
-            Ok(known) if known.format == FORMAT => known,
-            Ok(known) => panic!("recipes/servers.yaml: format {}", known.format),
-            Err(error) => panic!("recipes/servers.yaml: {error}"),
-        })
+        KNOWN.get_or_init(|| Self::read(TEXT))
     }
 
     /// The server that an image runs.
