@@ -1,6 +1,7 @@
 use portolan_model::{Object, Ref};
 use serde_json::Value;
 
+use crate::written::seconds;
 use crate::{Kind, StatefulSet, refusal};
 
 /// How far an object is, in a few words: `Ok` where it is as its spec asks, `Err` where something is missing.
@@ -225,8 +226,7 @@ fn container_state(container: &Value) -> Option<String> {
 pub fn ready_for(pod: &Object, now: u64) -> Option<u64> {
     let mut conditions = pod.list("/status/conditions").iter();
     let ready = conditions.find(|one| one["type"] == "Ready" && one["status"] == "True")?;
-    let since: jiff::Timestamp = ready["lastTransitionTime"].as_str()?.parse().ok()?;
-    Some(now.saturating_sub(since.as_second().try_into().ok()?))
+    Some(now.saturating_sub(seconds(&ready["lastTransitionTime"])?.try_into().ok()?))
 }
 
 /// How long a pod may take to get ready before it counts as one that does not, in seconds.
@@ -238,8 +238,8 @@ const STARTS_WITHIN: u64 = 120;
 #[must_use]
 pub fn is_coming(pod: &Object, now: u64) -> Option<&'static str> {
     let is_recent = |pointer: &str| {
-        let at: Option<jiff::Timestamp> = pod.text(pointer).parse().ok();
-        at.and_then(|at| u64::try_from(at.as_second()).ok()).is_some_and(|at| at.abs_diff(now) < STARTS_WITHIN)
+        let at = pod.at(pointer).and_then(seconds);
+        at.and_then(|at| u64::try_from(at).ok()).is_some_and(|at| at.abs_diff(now) < STARTS_WITHIN)
     };
     if pod.is_terminating() {
         return is_recent("/metadata/deletionTimestamp").then_some("is being replaced");
@@ -270,8 +270,8 @@ const SETTLES_AFTER: u64 = 600;
 pub fn restarts_lately(pod: &Object, now: u64) -> Option<String> {
     pod.list("/status/containerStatuses").iter().find_map(|container| {
         let restarts = container["restartCount"].as_u64().filter(|restarts| *restarts > 1)?;
-        let ended: jiff::Timestamp = container["lastState"]["terminated"]["finishedAt"].as_str()?.parse().ok()?;
-        let since = now.saturating_sub(ended.as_second().try_into().ok()?);
+        let ended = seconds(&container["lastState"]["terminated"]["finishedAt"])?;
+        let since = now.saturating_sub(ended.try_into().ok()?);
         let code = &container["lastState"]["terminated"]["exitCode"];
         let name = container["name"].as_str().unwrap_or_default();
         (since < SETTLES_AFTER)

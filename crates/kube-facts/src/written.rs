@@ -39,7 +39,8 @@ pub fn runs_since(pod: &Object, container: &str) -> Option<i64> {
     seconds(all.find(|status| status["name"] == container)?.pointer("/state/running/startedAt")?)
 }
 
-fn seconds(time: &Value) -> Option<i64> {
+/// A time of the server's in seconds since 1970.
+pub(crate) fn seconds(time: &Value) -> Option<i64> {
     Some(time.as_str()?.parse::<jiff::Timestamp>().ok()?.as_second())
 }
 
