@@ -84,10 +84,9 @@ impl RunDriver {
     pub async fn left(&self, plan: &Plan) -> Vec<Check> {
         // A simulated installation changes by its own events alone.
         let Self::Cluster(driver) = self else { return Vec::new() };
-        let facts = driver.client().releases(&plan.release, &[].into()).await;
-        let Some(newest) = facts.ok().and_then(|mut facts| facts.pop()) else { return Vec::new() };
+        let Some((newest, stored)) = driver.client().newest(&plan.release).await else { return Vec::new() };
         let names = portolan_engine::left_objects(plan, &newest);
-        let (seen, stored) = (self.read(&names).await, driver.client().stored_docs(&plan.release).await);
+        let seen = self.read(&names).await;
         portolan_engine::left(plan, &newest, &stored, &names.into_iter().zip(seen).collect())
     }
 

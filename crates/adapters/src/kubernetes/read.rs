@@ -99,10 +99,11 @@ impl Client {
         })
     }
 
-    /// The documents of a release's newest record; none where they cannot be read.
-    pub async fn stored_docs(&self, id: &ReleaseId) -> Vec<Object> {
-        let secrets = self.release_secrets(id).await.unwrap_or_default();
-        crate::compat::newest_docs(&secrets, id).unwrap_or_default()
+    /// The newest record of a release and the documents of its manifest; `None` where there is none, or it cannot be read.
+    pub async fn newest(&self, id: &ReleaseId) -> Option<(ReleaseFact, Vec<Object>)> {
+        let secrets = self.release_secrets(id).await.ok()?;
+        let newest = crate::compat::releases(&secrets, id, &BTreeMap::new()).ok()?.pop()?;
+        Some((newest, crate::compat::newest_docs(&secrets, id).unwrap_or_default()))
     }
 
     /// What helm calls the capabilities of the server: `apps/v1` and, for groups that are not Kubernetes'
