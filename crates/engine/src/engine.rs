@@ -37,7 +37,7 @@ impl Engine {
     pub fn resume(plan: Arc<Plan>, journal: &[JournalRecord], host: &str) -> Self {
         let fold = Fold::of(journal);
         let digest = plan.digest();
-        let mut engine = Self { plan, digest, fold, pending: None, stop: None, looked_back: true, seen: false };
+        let mut engine = Self::of(plan, digest, fold);
         engine.wake(host);
         engine
     }
@@ -64,15 +64,12 @@ impl Engine {
             baseline: known.baseline.clone(),
             ..Fold::default()
         };
-        Self {
-            digest: plan.digest(),
-            plan: Arc::new(plan),
-            fold,
-            pending: None,
-            stop: None,
-            looked_back: true,
-            seen: false,
-        }
+        let digest = plan.digest();
+        Self::of(Arc::new(plan), digest, fold)
+    }
+
+    fn of(plan: Arc<Plan>, digest: Digest, fold: Fold) -> Self {
+        Self { plan, digest, fold, pending: None, stop: None, looked_back: true, seen: false }
     }
 
     /// The same engine after a crash: everything that was not in the journal is gone.
@@ -107,8 +104,7 @@ impl Engine {
 
     /// What has to be seen once more before helm starts, where it is about to.
     fn before_helm(&self) -> Option<BeforeHelm<'_>> {
-        let is_start = self.fold.phase == Phase::Look
-            && self.step().is_some_and(|step| matches!(step.kind, StepKind::HelmUpgrade { .. }));
+        let is_start = self.fold.phase == Phase::Look && self.step().is_some_and(|step| step.helm_run().is_some());
         let (first, hop) = self.hop().filter(|_| is_start && !self.seen)?;
         let done = &hop.steps[..(self.fold.step - first) as usize];
         // An attempt before this one may have changed what the plan relied on, and made what was to be new.
@@ -119,16 +115,11 @@ impl Engine {
     /// The newest of this run's upgrades, where it has to be looked at whether it is the release's newest still. Where helm is
     /// next, or at work, its own step looks.
     fn to_look_back_at(&self) -> Option<(u32, &HelmRun)> {
-        let is_helm = |step: &Step| matches!(step.kind, StepKind::HelmUpgrade { .. });
-        if self.looked_back || self.step().is_some_and(is_helm) {
+        if self.looked_back || self.step().is_some_and(|step| step.helm_run().is_some()) {
             return None;
         }
         let done = (0..).zip(self.plan.steps()).take(self.fold.step as usize);
-        done.filter_map(|(at, step)| match &step.kind {
-            StepKind::HelmUpgrade { run } => Some((at, &**run)),
-            _ => None,
-        })
-        .last()
+        done.filter_map(|(at, step)| Some((at, step.helm_run()?))).last()
     }
 
     /// The same engine, asked whether the release is still as this run left it, though the run has come to its end.

@@ -3,8 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use portolan_kube_facts::{LaterWrite, is_kept, later_writes};
-use portolan_model::{Check, CheckState, Code, Finding, Object, Plan, Ref, ReleaseFact, Seen, StepKind};
+use portolan_kube_facts::{LaterWrite, later_writes};
+use portolan_model::{Check, CheckState, Code, Finding, Object, Plan, Ref, ReleaseFact, Seen, Step, StepKind};
+
+use crate::steps::{is_protected, protected};
 
 /// How many fields of a pod template are named.
 const NAMED: usize = 6;
@@ -14,7 +16,7 @@ const NAMED: usize = 6;
 pub fn left_objects(plan: &Plan, newest: &ReleaseFact) -> Vec<Ref> {
     let mut all: Vec<Ref> = plan.steps().flat_map(|step| step.kind.writes()).cloned().collect();
     all.extend(workloads(plan).cloned());
-    all.push(record(plan, newest));
+    all.push(plan.release.record(newest.revision));
     all.sort();
     all.dedup();
     all
@@ -24,18 +26,13 @@ pub fn left_objects(plan: &Plan, newest: &ReleaseFact) -> Vec<Ref> {
 #[must_use]
 pub fn left(plan: &Plan, newest: &ReleaseFact, stored: &[Object], now: &BTreeMap<Ref, Seen>) -> Vec<Check> {
     let mut checks: Vec<Check> = release(plan, newest).into_iter().collect();
-    checks.extend(plan.steps().filter_map(|step| protection(plan, &step.kind, now)));
-    if let Some(Seen::There(record)) = now.get(&record(plan, newest)) {
+    checks.extend(plan.steps().filter_map(|step| protection(plan, step, now)));
+    if let Some(Seen::There(record)) = now.get(&plan.release.record(newest.revision)) {
         let since = record.text("/metadata/creationTimestamp");
         let of = |name: &Ref| stored.iter().find(|doc| doc.name().as_ref() == Some(name));
         checks.extend(workloads(plan).filter_map(|name| pods(name, of(name), since, now)));
     }
     checks
-}
-
-fn record(plan: &Plan, newest: &ReleaseFact) -> Ref {
-    let name = format!("sh.helm.release.v1.{}.v{}", plan.release.name, newest.revision);
-    Ref::secret(&plan.release.namespace, &name)
 }
 
 /// The workloads that the last hop waits for.
@@ -76,21 +73,19 @@ fn release(plan: &Plan, newest: &ReleaseFact) -> Option<Check> {
 }
 
 /// Whether the protection of a step is there still.
-fn protection(plan: &Plan, step: &StepKind, now: &BTreeMap<Ref, Seen>) -> Option<Check> {
-    let (name, wanted, is_there, by_hand) = match step {
+fn protection(plan: &Plan, step: &Step, now: &BTreeMap<Ref, Seen>) -> Option<Check> {
+    let name = protected(step)?;
+    let Some(Seen::There(live)) = now.get(name) else { return None };
+    let is_there = is_protected(step, live)?;
+    let (wanted, by_hand) = match &step.kind {
         StepKind::RetainVolume { volume, .. } => {
-            let Some(Seen::There(live)) = now.get(volume) else { return None };
-            let policy = live.text("/spec/persistentVolumeReclaimPolicy");
             let patch = "'{\"spec\":{\"persistentVolumeReclaimPolicy\":\"Retain\"}}'";
-            (volume, "Retain", policy == "Retain", format!("kubectl patch pv {} -p {patch}", volume.name()))
+            ("Retain", format!("kubectl patch pv {} -p {patch}", volume.name()))
         }
-        StepKind::KeepClaim { claim, .. } => {
-            let Some(Seen::There(live)) = now.get(claim) else { return None };
-            let (namespace, name) = (claim.namespace(), claim.name());
-            let command = format!("kubectl annotate pvc -n {namespace} {name} helm.sh/resource-policy=keep");
-            (claim, "keep", is_kept(live), command)
+        _ => {
+            let (namespace, name) = (name.namespace(), name.name());
+            ("keep", format!("kubectl annotate pvc -n {namespace} {name} helm.sh/resource-policy=keep"))
         }
-        _ => return None,
     };
     let what = format!("{name} {wanted}");
     if is_there {

@@ -15,7 +15,7 @@ use crate::fold::Fold;
 pub(crate) use check_objects::without_accepted;
 pub(crate) use database::compare as compare_databases;
 pub(crate) use helm::gone_on;
-pub(crate) use volumes::{PROTECTIONS, protected};
+pub(crate) use volumes::{PROTECTIONS, is_protected, protected};
 
 /// What a step does next. Each becomes one record.
 pub(crate) enum Next {

@@ -262,7 +262,7 @@ fn store(release: &Value, labels: &BTreeMap<String, String>) -> Option<Object> {
         "kind": "Secret",
         "type": SECRET_TYPE,
         "metadata": {
-            "name": format!("sh.helm.release.v1.{name}.v{revision}"),
+            "name": portolan_model::record_name(name, &revision),
             "namespace": namespace,
             "labels": labels,
         },

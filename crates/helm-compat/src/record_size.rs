@@ -47,7 +47,7 @@ pub enum RecordSize {
 pub fn judge(release: &Value, id: &ReleaseId) -> RecordSize {
     let value = encoded(release);
     let revision = release.get("version").and_then(Value::as_u64).unwrap_or_default();
-    let name = Ref::secret(&id.namespace, &format!("sh.helm.release.v1.{}.v{revision}", id.name));
+    let name = id.record(revision);
     match value.len() {
         size if size > LIMIT => RecordSize::TooLarge(Box::new(too_large(&name, size, release))),
         size if size > NEAR => RecordSize::Near(Object::new(json!({

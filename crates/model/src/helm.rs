@@ -15,6 +15,20 @@ pub struct ReleaseId {
     pub name: String,
 }
 
+impl ReleaseId {
+    /// The Secret that holds the record of a revision (`makeKey` in `pkg/storage/storage.go`, helm 3.14.4 to 4.3.1).
+    #[must_use]
+    pub fn record(&self, revision: impl std::fmt::Display) -> Ref {
+        Ref::secret(&self.namespace, &record_name(&self.name, revision))
+    }
+}
+
+/// The name of the object that holds a record of a release of this name.
+#[must_use]
+pub fn record_name(release: &str, revision: impl std::fmt::Display) -> String {
+    format!("sh.helm.release.v1.{release}.v{revision}")
+}
+
 /// A chart: name and version.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct ChartId {

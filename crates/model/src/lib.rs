@@ -50,7 +50,7 @@ pub use finding::{Finding, FindingSubject, Severity, pointer_part};
 pub use format::{FORMAT, FormatError, check_format};
 pub use helm::{
     Carried, ChartId, HelmClient, HelmRun, HelmToken, Manifest, ReleaseFact, ReleaseId, ReleaseStatus,
-    RequiredSecretKey, SecretKey, ValuesMode, is_named_anew,
+    RequiredSecretKey, SecretKey, ValuesMode, is_named_anew, record_name,
 };
 pub use hook::{HookDeletePolicy, HookEvent, PlannedHook};
 pub use inventory::{

@@ -303,7 +303,7 @@ impl Plan {
 
     /// The runs of helm of all hops, in order.
     pub fn helm_runs(&self) -> impl Iterator<Item = &HelmRun> {
-        self.steps().filter_map(|step| if let StepKind::HelmUpgrade { run } = &step.kind { Some(&**run) } else { None })
+        self.steps().filter_map(Step::helm_run)
     }
 
     /// The step at a place among all steps.

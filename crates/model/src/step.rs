@@ -28,6 +28,14 @@ pub struct Step {
     pub limit: Duration,
 }
 
+impl Step {
+    /// The run of helm that it is; `None` for every other step.
+    #[must_use]
+    pub fn helm_run(&self) -> Option<&HelmRun> {
+        if let StepKind::HelmUpgrade { run } = &self.kind { Some(run) } else { None }
+    }
+}
+
 /// What a step does: a closed set. A recipe names one and gives arguments.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "kebab-case")]

@@ -63,7 +63,7 @@ pub(crate) fn gone_on(run: &HelmRun, step: u32, mark: &str, facts: &[ReleaseFact
     );
     Some(
         Finding::blocking(Code::ReleaseMoved, found)
-            .about(&record(run, newest.revision))
+            .about(&run.release.record(newest.revision))
             .why("somebody upgraded or rolled it back since")
             .next("helm history shows who did what; then plan again"),
     )
@@ -107,7 +107,7 @@ pub(super) fn on_check(run: &HelmRun, fold: &Fold, mark: &str, facts: &[ReleaseF
         }
         status => {
             let found = format!("helm did not finish the upgrade: revision {} is {status}", newest.revision);
-            let finding = Finding::blocking(Code::HelmFailed, found).about(&record(run, newest.revision));
+            let finding = Finding::blocking(Code::HelmFailed, found).about(&run.release.record(newest.revision));
             let finding =
                 if newest.description.is_empty() { finding } else { finding.with(newest.description.clone()) };
             Next::Halt(again(finding, mark))
@@ -155,11 +155,6 @@ fn compare(run: &HelmRun, stored: &ReleaseFact) -> Next {
     Next::Halt(finding)
 }
 
-/// The Secret that holds a record (`makeKey` in `pkg/storage/storage.go`, helm 3.14.4 to 4.3.1).
-fn record(run: &HelmRun, revision: u32) -> Ref {
-    Ref::secret(&run.release.namespace, &format!("sh.helm.release.v1.{}.v{revision}", run.release.name))
-}
-
 /// What helps after helm failed: the same plan. Making a new one is refused where our own steps deleted what a plan needs.
 fn again(finding: Finding, mark: &str) -> Finding {
     finding.next(format!("remove the cause that helm names, then apply the same plan again: portolan apply {mark}"))
@@ -171,7 +166,7 @@ fn no_release(run: &HelmRun) -> Finding {
 
 /// A record that our own helm left behind: it has ended, and the record has its token.
 fn pending_of_ours(run: &HelmRun, newest: &ReleaseFact, mark: &str) -> Finding {
-    let record = record(run, newest.revision);
+    let record = run.release.record(newest.revision);
     let found = format!("helm ended and left revision {} as {}", newest.revision, newest.status);
     let finding = Finding::blocking(Code::HelmPending, found)
         .about(&record)
@@ -183,7 +178,7 @@ fn pending_of_ours(run: &HelmRun, newest: &ReleaseFact, mark: &str) -> Finding {
 
 /// A pending record that this run did not make: only its owner knows whether a helm works on it.
 fn pending_of_others(run: &HelmRun, newest: &ReleaseFact) -> Finding {
-    let record = record(run, newest.revision);
+    let record = run.release.record(newest.revision);
     let found = format!("revision {} is {}, and no helm of this run made it", newest.revision, newest.status);
     let mut finding = Finding::blocking(Code::HelmPending, found).about(&record);
     if !newest.description.is_empty() {
@@ -209,7 +204,7 @@ fn somebody_else(run: &HelmRun, newest: &ReleaseFact, mark: &str) -> Finding {
         "the newest revision is {} ({}), the plan goes on from {}",
         newest.revision, newest.status, run.base_revision
     );
-    Finding::blocking(Code::ReleaseMoved, found).about(&record(run, newest.revision)).next(format!(
+    Finding::blocking(Code::ReleaseMoved, found).about(&run.release.record(newest.revision)).next(format!(
         "helm history shows who did what; if you ran the plan's helm command by hand: portolan verify {mark}; else make a new plan"
     ))
 }

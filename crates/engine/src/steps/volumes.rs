@@ -44,6 +44,11 @@ pub(crate) fn protected(step: &Step) -> Option<&Ref> {
     protection(step).map(|protection| protection.target)
 }
 
+/// Whether an object has what a step protects it with; `None` for a step that does something else.
+pub(crate) fn is_protected(step: &Step, object: &Object) -> Option<bool> {
+    protection(step).map(|protection| (protection.holds)(object))
+}
+
 pub(super) fn on_look(step: &Step, seen: &[Seen]) -> Next {
     let Some(protection) = protection(step) else {
         return super::Next::Halt(super::unreadable(step, &portolan_model::Reply::Met));

@@ -96,8 +96,10 @@ pub fn upgradable(inventory: &Inventory) -> Result<(), Finding> {
         Driver::Secret => Ok(()),
         Driver::ConfigMap => {
             let found = format!("release {} is kept in ConfigMaps", release.id.name);
-            Err(Finding::blocking(Code::OtherDriver, found)
-                .with(format!("the newest record is ConfigMap/{}", object_name(&release.id.name, release.revision))))
+            Err(Finding::blocking(Code::OtherDriver, found).with(format!(
+                "the newest record is ConfigMap/{}",
+                portolan_model::record_name(&release.id.name, release.revision)
+            )))
         }
     }
 }
@@ -114,7 +116,7 @@ pub fn settled(release: &Release) -> Result<(), Finding> {
         ReleaseStatus::Failed if was_deployed => return Ok(()),
         _ => {}
     }
-    let record = Ref::secret(&release.id.namespace, &object_name(&release.id.name, release.revision));
+    let record = Ref::secret(&release.id.namespace, &portolan_model::record_name(&release.id.name, release.revision));
     let found = format!("revision {} of release {} is {}", release.revision, release.id.name, release.status);
     let finding = Finding::blocking(Code::NotDeployed, found).about(&record);
     if release.history.len() < 2 && release.status.is_pending() {
@@ -154,11 +156,6 @@ pub fn settled(release: &Release) -> Result<(), Finding> {
             )),
         _ => finding.why("helm does not upgrade a release in this state").next("helm history shows how it came to this"),
     })
-}
-
-/// The name of the object that holds a record (`makeKey` in `pkg/storage/storage.go`, helm 3.14.4 to 4.3.1).
-fn object_name(name: &str, revision: u32) -> String {
-    format!("sh.helm.release.v1.{name}.v{revision}")
 }
 
 /// The objects that hold the release's records, newest first. A helm sees those of one driver only; where both have some, the
@@ -216,7 +213,7 @@ fn broken(release: &ReleaseId, record: &DamagedRecord, driver: Driver, readable:
         Driver::Secret => "Secret",
         Driver::ConfigMap => "ConfigMap",
     };
-    let object = format!("{kind}/{}", object_name(&release.name, record.revision));
+    let object = format!("{kind}/{}", portolan_model::record_name(&release.name, record.revision));
     let found = format!("the newest record of {}, revision {}, is damaged", release.name, record.revision);
     let mut finding = Finding::blocking(Code::NotDeployed, found).with(format!("{object}: {}", record.why));
     finding = match readable.iter().find(|other| other.revision < record.revision) {
