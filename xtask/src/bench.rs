@@ -19,6 +19,7 @@ use portolan_testkit::rig::{Rig, Shape};
 use portolan_trials::fidelity;
 use portolan_trials::matrix::ROWS;
 use portolan_trials::real::ClusterFixture;
+use portolan_trials::sixty_values::{self, SixtyValues};
 
 use self::page::{Machine, Row};
 use self::series::{Pairs, Series};
@@ -47,6 +48,9 @@ const MORE: f64 = 2.0;
 const PROCESSOR: f64 = 1.2;
 const MEMORY: f64 = 100.0;
 const REQUESTS: usize = 35;
+
+/// The aim for the effects of 60 values: how many times the time of one rendering of their chart.
+const RENDERINGS: f64 = 10.0;
 
 /// Measures and writes the page.
 pub(crate) fn run(root: &Path, plans: usize, upgrades: usize) -> Result<()> {
@@ -94,6 +98,9 @@ impl<'a> Bench<'a> {
             background_objects::add(self.rig, site.space(), &other)?;
             self.crowded(&site, helm, &file.plan)?.into_iter().for_each(&mut tell);
         }
+        for helm in HELMS {
+            tell(self.effects(helm, plans)?);
+        }
         tell(self.upgrades(HELMS[0], upgrades)?);
         Ok(rows)
     }
@@ -139,6 +146,30 @@ impl<'a> Bench<'a> {
             protected: format!("at most {OWN:.1} s"),
             is_met: own.median() <= OWN,
         })
+    }
+
+    /// What each of 60 values does, beside one rendering of their chart.
+    fn effects(&self, helm: &str, count: usize) -> Result<Row> {
+        let values = SixtyValues::new(self.rig.helm(helm)?)?;
+        let search = || {
+            let begin = Instant::now();
+            let effects = values.search();
+            let took = begin.elapsed();
+            let wrong = sixty_values::wrong(&effects);
+            ensure!(wrong.is_empty(), "{}", wrong.join("\n"));
+            Ok(took)
+        };
+        let one = || {
+            let begin = Instant::now();
+            values.render_once()?;
+            Ok(begin.elapsed())
+        };
+        let pairs = Pairs::measure(count, search, one)?;
+        let times = pairs.ours.median() / pairs.theirs.median();
+        let what =
+            format!("the effects of 60 values in {} templates, beside one `helm template`", sixty_values::templates());
+        let measured = format!("{times:.1} times");
+        Ok(pairs.row(&what, helm, measured, format!("at most {RENDERINGS:.0} times"), times <= RENDERINGS))
     }
 
     /// A plan carried out, beside the page's commands typed, each from its first second until everything is ready.

@@ -11,3 +11,4 @@ pub mod reports;
 pub mod shell;
 pub mod side_by_side;
 pub mod sim;
+pub mod sixty_values;

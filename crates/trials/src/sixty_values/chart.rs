@@ -172,7 +172,7 @@ pub(crate) fn chart() -> PackedChart {
 }
 
 /// How many templates the chart has, helpers left out.
-pub(crate) fn templates() -> usize {
+pub fn templates() -> usize {
     files().keys().filter(|path| path.contains("templates/") && path.ends_with(".yaml")).count()
 }
 
