@@ -98,13 +98,6 @@ impl Installation {
         &mut self.simulation.world
     }
 
-    /// Another order of events than the usual one.
-    #[must_use]
-    pub fn seeded(mut self, seed: u64) -> Self {
-        self.seed = seed;
-        self
-    }
-
     /// Answers a request of the engine. `tick` is told of each event while it waits: it saves the world, shows
     /// progress, and may end the wait by returning `false`.
     pub fn serve(

@@ -98,6 +98,16 @@ const DRIVEN: &[(&str, &[&str])] = &[
     ("linter::lint", &["plan", "workflow"]),
 ];
 
+/// Folders of what exists for tests: what is public there is for them.
+const FOR_TESTS: &[&str] = &["crates/testkit", "crates/trials", "crates/bundle/src/testing.rs"];
+
+/// What is public in a crate that ships and is used by tests alone, with the reason.
+const TESTS_ALONE: &[(&str, &str)] = &[
+    ("air_gapped_charts", "charts for the trials without internet access"),
+    ("drained", "the end of a world's own doings, for tests of its rules"),
+    ("planned_images", "the trials compare them with what a node pulled"),
+];
+
 /// Lines above which a file is a failure.
 const LONGEST: usize = 900;
 
@@ -220,6 +230,61 @@ fn plans_and_runs_are_made_in_one_place() {
             assert!(allowed.contains(&name.as_str()), "{} names {what}", path.display());
         }
     }
+}
+
+/// A source without its tests, which are at its end.
+fn without_tests(text: &str) -> &str {
+    text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default()
+}
+
+/// The words of a source outside its comments, its tests and what it only hands on.
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    let lines = without_tests(text)
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.starts_with("//") && !line.starts_with("pub use"));
+    lines.flat_map(|line| line.split(|letter: char| !letter.is_alphanumeric() && letter != '_'))
+}
+
+/// What a line makes public, by its name.
+fn public_item(line: &str) -> Option<&str> {
+    let line = line.trim().strip_prefix("pub")?;
+    let line = if let Some(rest) = line.strip_prefix('(') { rest.split_once(')')?.1 } else { line };
+    let mut words =
+        line.split(|letter: char| !letter.is_alphanumeric() && letter != '_').filter(|word| !word.is_empty());
+    let kind = words.find(|word| !matches!(*word, "async" | "unsafe"))?;
+    let name = words.next()?;
+    match kind {
+        "const" if name == "fn" => words.next(),
+        "fn" | "struct" | "enum" | "const" | "type" | "trait" | "static" => Some(name),
+        _ => None,
+    }
+}
+
+#[test]
+fn what_is_public_has_a_caller() {
+    let mut paths = Vec::new();
+    sources(&root(), &mut paths);
+    let is_test = |path: &str| path.contains("/tests/") || path.ends_with("/tests.rs");
+    let mut texts = Vec::new();
+    for path in paths {
+        let name = path.strip_prefix(root()).expect("it is below the root").to_string_lossy().into_owned();
+        if !is_test(&name) && !FOR_TESTS.iter().any(|folder| name.starts_with(folder)) {
+            texts.push((name, fs_err::read_to_string(&path).expect("a source is text")));
+        }
+    }
+    let mut count: BTreeMap<&str, usize> = BTreeMap::new();
+    texts.iter().flat_map(|(_, text)| words(text)).for_each(|word| *count.entry(word).or_default() += 1);
+    let mut public = 0;
+    for (path, text) in &texts {
+        for name in without_tests(text).lines().filter_map(public_item) {
+            public += 1;
+            let has_reason = TESTS_ALONE.iter().any(|(kept, _)| *kept == name);
+            let is_used = count.get(name).is_some_and(|times| *times > 1);
+            assert!(is_used != has_reason, "{path}: {name} is used: {is_used}, has a reason to stay: {has_reason}");
+        }
+    }
+    assert!(public > 1000, "{public} public items are found");
 }
 
 #[test]

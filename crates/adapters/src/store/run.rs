@@ -109,12 +109,6 @@ impl RunStore {
         &self.plan
     }
 
-    /// Where the report for people is written.
-    #[must_use]
-    pub fn report_path(&self) -> PathBuf {
-        self.folder.join("report.md")
-    }
-
     /// The plan.
     ///
     /// # Errors
