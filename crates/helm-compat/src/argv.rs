@@ -80,12 +80,17 @@ pub fn mode_flag(mode: ValuesMode) -> &'static str {
     }
 }
 
-/// What a person would type for this run, a line each, with a `--set` for each value given. A carried value
-/// stands there as the name of a shell variable, and so does each of `hidden`, the paths of credentials.
+/// What a person would type for this run, a line each, with a `--set` for each value given. The chart is the archive that `helm pull`
+/// writes, by its path: for a name alone helm takes a folder of that name before any repository (`LocateChart` in
+/// `pkg/action/install.go`, helm 3.22.0). A carried value stands there as the name of a shell variable, and so does each of `hidden`, the paths of credentials.
 #[must_use]
 pub fn show_command(run: &HelmRun, given: &Value, hidden: &BTreeSet<String>) -> Vec<String> {
     let mut lines = vec![
-        format!("helm upgrade {} {} --version {}", word(&run.release.name), word(&run.chart.name), run.chart.version),
+        format!(
+            "helm upgrade {} {}",
+            word(&run.release.name),
+            word(&format!("./{}-{}.tgz", run.chart.name, run.chart.version))
+        ),
         format!("-n {} {}", word(&run.release.namespace), mode_flag(run.mode)),
     ];
     let carried: Vec<&str> = run.carried.iter().map(|one| one.path.as_str()).collect();
@@ -253,7 +258,7 @@ mod tests {
         assert_eq!(
             show_command(&run(ValuesMode::Reset), &given, &BTreeSet::new()),
             [
-                r"helm upgrade runai-backend control-plane --version 2.20.41 \",
+                r"helm upgrade runai-backend ./control-plane-2.20.41.tgz \",
                 r"  -n runai-backend --reset-values \",
                 r"  --set global.domain=runai.apps.example.com \",
                 r#"  --set-string global.registry.password="$GLOBAL_REGISTRY_PASSWORD" \"#,

@@ -8,11 +8,13 @@ use crate::set;
 
 mod claim_names;
 mod commented;
+mod nulls;
 mod read;
 mod references;
 
 pub use claim_names::claim_names;
 pub use commented::commented;
+pub use nulls::{is_null_at, reuse, without_nulls};
 pub use read::{HEADING, ValuesFile, has_stored_heading, parse, read};
 pub use references::References;
 

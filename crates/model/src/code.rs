@@ -190,7 +190,7 @@ codes! {
         "the setting is lost without a message", "give it under its new name with --set or -f, or accept: --accept PL251 --reason TEXT";
     RendersOtherwise = 252, Blocked, "a value renders as other text than was set",
         "helm prints large numbers in scientific notation, which is another port, tag or user ID", "give it as a string: --set-string or quotes in the values file, or accept: --accept PL252 --reason TEXT";
-    NotReadyBefore = 253, Blocked, "a workload is not ready before the upgrade, or is paused",
+    NotReadyBefore = 253, Blocked, "a workload is not ready before the upgrade, is paused or is being deleted",
         "an ordered StatefulSet does not replace a pod that is not ready, and a paused Deployment replaces none, so the new version never starts", "repair or resume the workload first, or accept: --accept PL253 --reason TEXT";
     NotChecked = 254, Done, "an object was not checked by the API server",
         "what the server would refuse is then found by helm, half-way", "see the reason; apply asks once more";

@@ -182,7 +182,7 @@ pub(crate) fn job(world: &World, engine: &Engine, run: &HelmRun, token: &HelmTok
     if run.mode == ValuesMode::ResetThenReuse
         && let Some((_, record)) = base(world, &run.release)
     {
-        config = values::merge(record.at("/config").unwrap_or(&Value::Null), &config);
+        config = values::reuse(record.at("/config").unwrap_or(&Value::Null), &config, run.client.version());
     }
     Ok(HelmJob { run: run.clone(), token: Some(token.clone()), target, stored, stored_digest, carried, config })
 }

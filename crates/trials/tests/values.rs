@@ -217,6 +217,8 @@ impl<'a> Bench<'a> {
             fs_err::create_dir_all(path.parent().expect("a folder")).expect("a folder");
             fs_err::write(path, content).expect("a file");
         }
+        let packed = bench.helm(&["package", "chart"].map(str::to_owned));
+        assert!(packed.status.success(), "{}", String::from_utf8_lossy(&packed.stderr));
         bench
     }
 

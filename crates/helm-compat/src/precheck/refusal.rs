@@ -1,7 +1,9 @@
 //! What the API server's answers mean.
 
 use portolan_kube_facts::{ClassKnown, PodTemplate, ResizeRefusal, Sizes};
-use portolan_model::{CheckAnswer, CheckAsk, Code, Finding, Object, Ref, RefusalCause, ServerCheck, ServerRefusal};
+use portolan_model::{
+    ApplyMethod, CheckAnswer, CheckAsk, Code, Finding, Object, Ref, RefusalCause, ServerCheck, ServerRefusal,
+};
 use serde_json::Value;
 
 use super::{KnownObjects, Precheck, Purpose, admission, fields, services};
@@ -258,6 +260,12 @@ fn of_object(check: &Precheck, asked: &ServerCheck, refused: &ServerRefusal) -> 
     finding.evidence = said(refused, is_secret);
     if let Some(field) = frozen {
         finding.evidence.insert(0, format!("{field} cannot be changed"));
+    }
+    // The server defaults the field, and a server-side apply that does not name it leaves it; a null in a template is dropped by helm.
+    let is_strategy = refused.causes.iter().any(|cause| cause.field == "spec.strategy.rollingUpdate");
+    if check.writes.apply == ApplyMethod::Server && target.kind() == "Deployment" && is_strategy {
+        let next = "upgrade with a helm 3 (--helm FILE), whose patch takes the field away, or give the chart the strategy of today";
+        finding = finding.next(next);
     }
     vec![finding]
 }

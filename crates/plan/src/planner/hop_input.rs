@@ -76,9 +76,12 @@ pub(super) fn inputs<'a>(
         check_without(&request.without, &crossed)?;
     }
     let mut config = release.config.clone();
-    let mut inputs = Vec::new();
+    let mut inputs: Vec<HopInput<'_>> = Vec::new();
+    // What a null took away is gone already: given again, it would take the chart's default away.
+    let later = values::without_nulls(&request.values);
     for (from, pick) in way {
-        let input = input(resolved, request, from, pick, config)?;
+        let given = (&request.values, if inputs.is_empty() { &request.values } else { &later });
+        let input = input((resolved, request), given, (from, pick), config)?;
         config = input.after.clone();
         inputs.push(input);
     }
@@ -127,11 +130,11 @@ fn check_without(without: &[String], crossed: &[&RecipeStep]) -> Result<(), Find
     Ok(())
 }
 
+/// One hop's. Of the two kinds of given values the first is for a hop that starts anew, the second for one that reuses the stored ones.
 fn input<'a>(
-    resolved: &ResolvedRelease<'a>,
-    request: &UpgradeRequest,
-    from: ChartId,
-    pick: &'a PackedChart,
+    (resolved, request): (&ResolvedRelease<'a>, &UpgradeRequest),
+    (anew, reusing): (&Value, &Value),
+    (from, pick): (ChartId, &'a PackedChart),
     before: Value,
 ) -> Result<HopInput<'a>, Finding> {
     let boundaries = resolved.book.boundaries(&from, &pick.id);
@@ -142,6 +145,7 @@ fn input<'a>(
         .filter(|(_, step)| is_wanted(&step.id))
         .collect();
     let mode = mode(&asks, &from, &pick.id)?;
+    let typed = if mode == ValuesMode::Reset { anew } else { reusing };
     let moved = MovedValues::of(resolved, &asks, (mode, &before), &request.answers);
     let mut given = moved.given.clone();
     let mut settings = Vec::new();
@@ -151,23 +155,26 @@ fn input<'a>(
     }) {
         // What the user gives goes before what a recipe gives.
         if is_wanted(&setting.id)
-            && values::get(&request.values, &setting.path).is_none()
+            && values::get(typed, &setting.path).is_none()
             && let Some(value) = value(resolved, setting)?
         {
             values::set(&mut given, &setting.path, value);
             settings.push((boundary, setting));
         }
     }
-    let mut given = values::layer(&given, &request.values);
+    let mut given = values::layer(&given, typed);
     existing_secret::give(resolved, (mode, &pick.id.name), &mut given);
-    let (carried, plain) = carried(resolved, &asks, &pick.id, &request.values)?;
+    let (carried, plain) = carried(resolved, &asks, &pick.id, typed)?;
     let mut all = given.clone();
     for (path, text) in &plain {
         values::set(&mut all, path, json!(text));
     }
     let after = match mode {
         ValuesMode::Reset => all,
-        ValuesMode::ResetThenReuse => values::merge(&before, &all),
+        ValuesMode::ResetThenReuse => match &resolved.inventory.helm {
+            Some(helm) => values::reuse(&before, &all, helm.version()),
+            None => values::merge(&before, &all),
+        },
     };
     Ok(HopInput {
         from,

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use portolan_helm_compat::upgrade;
 use portolan_kube_facts::{Claims, PodTemplate, RESOURCE_POLICY_POINTER, Rollout, StatefulSet, is_kept};
-use portolan_model::{Code, Finding, Inventory, Object, Ref, Unmodelled, Volume};
+use portolan_model::{ApplyMethod, Code, Finding, Inventory, Object, Ref, StepKind, Unmodelled, Volume};
 
 use super::findings::HopContext;
 use super::resolve::ResolvedRelease;
@@ -124,6 +124,7 @@ pub(super) fn planned<'a>(context: &'a HopContext<'_>, name: &Ref) -> Option<&'a
 /// What can be said about a hop.
 pub(super) fn of_hop(context: &HopContext<'_>) -> Vec<Finding> {
     let mut findings = taken::of_hop(context);
+    findings.extend(going(context));
     findings.extend(not_rolling(context));
     findings.extend(paused(context));
     findings.extend(hanging(context));
@@ -132,21 +133,51 @@ pub(super) fn of_hop(context: &HopContext<'_>) -> Vec<Finding> {
     findings
 }
 
+/// Objects that are being deleted and that helm writes: its patch is taken and changes nothing of that, and when they are gone nobody
+/// makes them again. Of PVCs and PVs the volume's verdict tells.
+fn going(context: &HopContext<'_>) -> Vec<Finding> {
+    let inventory = context.resolved.inventory;
+    if context.before.revision != inventory.release.revision {
+        return Vec::new();
+    }
+    let is_made_again = |name: &Ref| {
+        context.steps.iter().any(|step| matches!(&step.kind, StepKind::DeleteObject { target, .. } if target == name))
+    };
+    let going = context.planned.docs.iter().filter_map(Object::name).filter(|name| {
+        inventory.objects.get(name).is_some_and(Object::is_terminating) && !name.is_storage() && !is_made_again(name)
+    });
+    going
+        .map(|name| {
+            Finding::blocking(Code::NotReadyBefore, format!("{name} is being deleted"))
+                .about(&name)
+                .at("/metadata/deletionTimestamp")
+                .why("helm's patch does not stop that: after the upgrade there is none, and nobody makes it again")
+                .next("wait until it is gone, or take away the finalizer that it waits for, and plan again")
+        })
+        .collect()
+}
+
 /// PVCs that lose `keep`: the stored document has it and the new one has not, so that helm's patch removes it, whoever set it too.
-/// Helm 4 leaves it where another field manager owns it.
+/// Server-side apply takes off only what no other field manager has set.
 fn unkept(context: &HopContext<'_>) -> Vec<Finding> {
-    let volumes = context.resolved.inventory.data_volumes();
-    let unkept = volumes.filter_map(|volume| {
+    let inventory = context.resolved.inventory;
+    let unkept = inventory.data_volumes().filter_map(|volume| {
         let claim = &volume.claim;
         let doc = planned(context, claim)?;
         let live = context.live.get(claim).filter(|live| is_kept(live))?;
         let after = upgrade::patched(stored(context, claim), doc, live);
+        let is_server = inventory.release.apply == ApplyMethod::Server;
         (!is_kept(&after)).then(|| {
             let (old, new) = (&context.input.from, &context.input.pick.id);
-            Finding::warning(Code::KeepRemoved, format!("{new} takes helm.sh/resource-policy: keep off {claim}"))
+            let says = match doc.at(RESOURCE_POLICY_POINTER).and_then(serde_json::Value::as_str) {
+                Some(policy) => format!("has `{policy}`"),
+                None => "has not".into(),
+            };
+            let takes = if is_server { "takes, if nobody else has set it," } else { "takes" };
+            Finding::warning(Code::KeepRemoved, format!("{new} {takes} helm.sh/resource-policy: keep off {claim}"))
                 .about(claim)
                 .at(RESOURCE_POLICY_POINTER)
-                .with(format!("the manifest of {old} has it, and that of {new} has not"))
+                .with(format!("the manifest of {old} has it, and that of {new} {says}"))
                 .next(format!(
                     "after the upgrade: kubectl annotate pvc -n {} {} helm.sh/resource-policy=keep",
                     claim.namespace(),

@@ -90,11 +90,17 @@ fn way_out(context: &HopContext<'_>, root: &Ref) -> String {
 fn of_set(context: &HopContext<'_>, root: &Ref) -> String {
     let live = context.resolved.inventory.objects.get(root);
     let is_told = live.and_then(StatefulSet::of).is_some_and(|set| set.deletes_claims_with_itself());
-    let replicas = live.and_then(|live| live.at("/spec/replicas")).and_then(serde_json::Value::as_u64);
+    let replicas = live.and_then(|live| live.at("/spec/replicas")).and_then(serde_json::Value::as_u64).unwrap_or(1);
     if !is_told {
         return format!("give {} the values with which it still has {root}", context.input.pick.id);
     }
-    if replicas.unwrap_or(1) == 0 {
+    if let Some(claim) = beyond(context, root) {
+        return format!(
+            "its controller takes the ownerReferences off the PVCs of the replicas that it has, which {claim} is none of: scale it up until \
+             it is, or leave the StatefulSet in the new chart"
+        );
+    }
+    if replicas == 0 {
         return "its controller takes the ownerReferences off the PVCs of the replicas that it has, and it has none: leave it in the \
                 new chart"
             .into();
@@ -105,6 +111,20 @@ fn of_set(context: &HopContext<'_>, root: &Ref) -> String {
         root.name(),
         root.namespace()
     )
+}
+
+/// A PVC that a StatefulSet owns, of a replica that it does not have today.
+fn beyond(context: &HopContext<'_>, root: &Ref) -> Option<Ref> {
+    let objects = &context.before.objects;
+    let live = objects.get(root)?;
+    let set = StatefulSet::of(live)?;
+    let mut owned = objects.iter().filter(|(name, object)| {
+        name.is_claim_in(root.namespace())
+            && portolan_kube_facts::owners(object).iter().any(|owner| owner.uid == live.uid())
+    });
+    let claim =
+        owned.find(|(name, _)| set.origin_of(name).is_some_and(|(_, ordinal)| !set.ordinals().contains(&ordinal)));
+    claim.map(|(name, _)| name.clone())
 }
 
 /// What goes with a root and may not be listed.

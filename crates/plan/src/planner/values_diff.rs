@@ -31,6 +31,9 @@ pub(super) fn of(
                 fate => fate,
             };
             let hint = match fate {
+                ValueChange::Dropped if value.is_null() && values::is_null_at(&input.given, &path) => {
+                    "helm before 3.20.1 takes a stored null away where the same null is given: leave it out of the values".into()
+                }
                 ValueChange::Dropped => input.moved.hints.get(&path).cloned().unwrap_or_default(),
                 _ => String::new(),
             };
@@ -62,6 +65,7 @@ fn fate(
         Some(_) if input.mode == ValuesMode::ResetThenReuse => {
             return ValueChange::Replaced("the value that is given now".into());
         }
+        None if !value.is_null() && values::is_null_at(&input.given, path) => return ValueChange::LeftOut,
         _ => {}
     }
     if path == values::HEADING.trim_end_matches(':') && value.is_null() {

@@ -1,7 +1,9 @@
 //! What else becomes of volumes: what takes them along, who else reaches them, what does not move. Each harmful form has a
 //! twin that says nothing.
 
-use portolan_model::{Code, Coverage, Finding, Object, Ref, Scope, ScopeCoverage, Severity, StepKind, Uid};
+use portolan_model::{
+    ApplyMethod, Code, Coverage, Finding, Object, Ref, Scope, ScopeCoverage, Severity, StepKind, Uid,
+};
 use serde_json::{Value, json};
 
 use crate::fixture::{Fixture, NS, at_2_13, new};
@@ -325,6 +327,75 @@ fn keep_that_only_the_old_manifest_has_is_taken_off() {
     assert_eq!(of(&without, &without), [], "keep that only Portolan sets stays");
     assert_eq!(of(&without, &with), []);
     assert_eq!(of(&with, ""), [], "a PVC that leaves the chart is kept by the live annotation");
+}
+
+#[test]
+fn keep_that_the_new_manifest_empties_is_said_as_it_is() {
+    let claim = |policy: &str| {
+        format!(
+            "---\napiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: {{name: {CLAIM}, annotations: {{helm.sh/resource-policy: {policy}}}}}\nspec: {{resources: {{requests: {{storage: 8Gi}}}}}}\n"
+        )
+    };
+    let of = |apply: ApplyMethod| {
+        let edit = |hop: usize, text: String| text + &claim(if hop == 0 { "keep" } else { "''" });
+        let mut fixture = at_2_13();
+        fixture.inventory.release.apply = apply;
+        let stored =
+            json!({"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": CLAIM, "namespace": NS}});
+        fixture.inventory.release.docs.push(Object::new(stored));
+        let plan = fixture.file_of(&[new("2.17.8"), new("2.20.41")], &edit).expect("it can be planned").plan;
+        plan.findings.into_iter().find(|it| it.code == Code::KeepRemoved).expect("it is said")
+    };
+    assert!(of(ApplyMethod::Client).evidence[0].ends_with("2.20.41 has ``"), "{:?}", of(ApplyMethod::Client));
+    // Server-side apply leaves what another manager has set.
+    assert!(of(ApplyMethod::Server).found.contains("takes, if nobody else has set it,"));
+    assert!(!of(ApplyMethod::Client).found.contains("if nobody else"));
+}
+
+#[test]
+fn a_set_that_is_being_deleted_is_not_upgraded() {
+    let of = |is_going: bool| {
+        let mut fixture = at_2_13();
+        if is_going {
+            edit(&mut fixture, &Ref::set(NS, SET), |json| {
+                json["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z");
+            });
+        }
+        let found = findings(&fixture, "");
+        said(&found).into_iter().map(|(code, blocks, _, field)| (code, blocks, field.to_owned())).collect::<Vec<_>>()
+    };
+    assert_eq!(of(true), [(Code::NotReadyBefore, true, "/metadata/deletionTimestamp".to_owned())]);
+    assert_eq!(of(false), []);
+}
+
+#[test]
+fn nobody_is_told_to_wait_for_an_owner_reference_that_stays() {
+    let next = |more: &str| {
+        let mut fixture = at_2_13();
+        edit(&mut fixture, &Ref::set(NS, SET), |json| {
+            json["spec"]["persistentVolumeClaimRetentionPolicy"] = json!({"whenDeleted": "Delete"});
+        });
+        let owner = owner("apps/v1", "StatefulSet", SET, &format!("uid-statefulset-{SET}"));
+        owned_by(&mut fixture, &owner);
+        if !more.is_empty() {
+            let claim = json!({"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": more, "namespace": NS,
+                "uid": "uid-more", "ownerReferences": [owner]}, "spec": {"volumeName": "v"}});
+            put(&mut fixture, false, claim);
+        }
+        let edit = |_: usize, text: String| {
+            text.replace(
+                &format!("metadata: {{name: {SET}}}\nspec:\n  replicas"),
+                "metadata: {name: renamed}\nspec:\n  replicas",
+            )
+        };
+        let file = fixture.file_of(&[new("2.20.41")], &edit).expect("it can be planned");
+        let found = file.plan.findings.into_iter().find(|it| it.code == Code::DeletedWith);
+        found.expect("it is deleted with its set").next
+    };
+    assert!(next("").contains("wait until its PVCs have no ownerReferences"), "{}", next(""));
+    // Of a replica that the set does not have, its controller takes nothing off.
+    let advice = next("data-runai-backend-postgresql-1");
+    assert!(advice.contains("data-runai-backend-postgresql-1") && !advice.contains("wait until"), "{advice}");
 }
 
 #[test]

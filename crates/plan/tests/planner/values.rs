@@ -2,8 +2,8 @@
 
 use portolan_helm_compat::values;
 use portolan_model::{
-    Accepted, Code, Coverage, MovedTo, Platform, Scope, ScopeCoverage, Severity, ValueAnswer, ValueAnswers,
-    ValueChange, ValuesPath,
+    Accepted, Code, Coverage, HelmClient, HelmRun, MovedTo, Platform, Scope, ScopeCoverage, Severity, ValueAnswer,
+    ValueAnswers, ValueChange, ValuesPath,
 };
 use serde_json::{Value, json};
 
@@ -295,4 +295,42 @@ fn a_value_that_moves_within_a_chart_does_not_stay_at_its_old_place() {
     let fixture = answering(fixture, "frontend.theme", ValueAnswer::To(ValuesPath::new("ui.theme")));
     assert_eq!(given(&fixture).pointer("/ui/theme"), Some(&json!("dark")));
     assert_eq!(given(&fixture).pointer("/frontend/theme"), Some(&Value::Null));
+}
+
+#[test]
+fn a_null_does_the_same_in_one_hop_and_in_two() {
+    let after = |config: Value, hops: &[&str]| {
+        let mut fixture = at_2_13();
+        fixture.inventory.release.config["frontend"] = config;
+        fixture.values = json!({"frontend": {"theme": null}});
+        let hops: Vec<_> = hops.iter().map(|version| new(version)).collect();
+        let file = fixture.file_of(&hops, &|_, text| text).expect("it can be planned");
+        let given = |run: &HelmRun| {
+            let values: Value = serde_json::from_slice(&file.objects[&run.values].0).expect("values");
+            values["frontend"].clone()
+        };
+        file.plan.helm_runs().map(given).collect::<Vec<_>>()
+    };
+    // Stored or not, the null goes to helm once: a second one would take what the first has left.
+    for config in [json!({"theme": "dark"}), json!({})] {
+        assert_eq!(after(config.clone(), &["2.20.41"]), [json!({"theme": null})]);
+        assert_eq!(after(config, &["2.17.8", "2.20.41"])[1].get("theme"), None);
+    }
+}
+
+#[test]
+fn a_value_that_is_taken_away_by_a_null_is_no_lost_one() {
+    let mut fixture = at_2_13();
+    fixture.inventory.release.config["frontend"] = json!({"theme": "dark"});
+    for given in [json!({"frontend": {"theme": null}}), json!({"frontend": null})] {
+        fixture.values = given;
+        assert_eq!(fate(&fixture, "frontend.theme"), ValueChange::LeftOut);
+    }
+    // Stored as null, the same null again brings the chart's default back with an older helm.
+    fixture.inventory.release.config["frontend"] = json!({"theme": null});
+    fixture.values = json!({"frontend": {"theme": null}});
+    for (helm, expected) in [("3.14.4", ValueChange::Dropped), ("3.22.0", ValueChange::Carried)] {
+        fixture.inventory.helm = Some(HelmClient::Simulated { version: helm.parse().expect("a version") });
+        assert_eq!(fate(&fixture, "frontend.theme"), expected, "helm {helm}");
+    }
 }

@@ -287,6 +287,25 @@ fn another_manager_of_a_field_is_named() {
 }
 
 #[test]
+fn helm_3_is_named_where_server_side_apply_cannot_change_the_strategy() {
+    let refused = invalid(
+        "FieldValueForbidden",
+        "spec.strategy.rollingUpdate",
+        "may not be specified when strategy `type` is 'Recreate'",
+    );
+    let stored = deployment("web", SPEC);
+    let next = |apply| {
+        let planned = stored.replacen("metadata: {", "metadata: {labels: {a: b}, ", 1);
+        let case = Case::new(&stored, &live_deployment("web", SPEC), &planned).with(|writes| writes.apply = apply);
+        let (_, found) = case.answers("patch", DEPLOYMENT, refused.clone()).run();
+        assert_eq!(found[0].code, Code::ServerRefuses);
+        found[0].next.clone()
+    };
+    assert!(next(ApplyMethod::Server).contains("helm 3"));
+    assert!(!next(ApplyMethod::Client).contains("helm 3"));
+}
+
+#[test]
 fn our_own_writes_are_foreseen_as_conflicts() {
     let volume = |policy: &str| {
         format!(
