@@ -139,6 +139,8 @@ pub(crate) struct Set {
     pub(crate) pod_prefix: Ref,
     /// The ordinals of its pods.
     pub(crate) ordinals: std::ops::Range<u32>,
+    /// Which pods may be its.
+    pub(crate) selector: Value,
     /// Whether it does not wait for one pod before it sees to the next.
     pub(crate) parallel: bool,
     /// Pods below this place among the ordinals are not replaced.
@@ -260,6 +262,7 @@ fn set(name: &Ref, object: &Object) -> Set {
         replicas: ordinals.clone().map(replica).collect(),
         pod_prefix: Ref::pod(name.namespace(), &format!("{}-", name.name())),
         ordinals,
+        selector: object.at("/spec/selector").cloned().unwrap_or_default(),
         parallel: set.as_ref().is_some_and(StatefulSet::is_parallel),
         partition: set.as_ref().map_or(0, StatefulSet::partition),
         templates,

@@ -29,6 +29,8 @@ pub enum RuleId {
     SetClaim,
     /// A set makes a pod.
     SetPod,
+    /// A set takes a pod that has no controller for its own.
+    SetAdopt,
     /// A set brings the owners of a PVC in line with its retention policy.
     SetOwn,
     /// A set deletes a pod whose ordinal it does not want any more.
@@ -99,6 +101,12 @@ pub const RULES: &[(RuleId, &str, &str, &str)] = &[
         "R11b",
         "a StatefulSet makes a pod when the one of that name is gone and no PVC of it is being deleted",
         "pkg/controller/statefulset/stateful_set_control.go",
+    ),
+    (
+        RuleId::SetAdopt,
+        "R11f",
+        "a StatefulSet takes a pod of one of its names that its selector selects and that has no controller for its own",
+        "pkg/controller/controller_ref_manager.go",
     ),
     (
         RuleId::SetRoll,
@@ -310,7 +318,10 @@ pub(crate) fn fire(world: &mut World, rule: RuleId, name: &Ref) {
             world.remove(name);
         }
         (RuleId::Collect | RuleId::Vacate, _) => drop(world.delete(name)),
-        (RuleId::SetClaim | RuleId::SetPod | RuleId::SetOwn | RuleId::SetScale | RuleId::SetRoll, Kind::Set(set)) => {
+        (
+            RuleId::SetClaim | RuleId::SetPod | RuleId::SetAdopt | RuleId::SetOwn | RuleId::SetScale | RuleId::SetRoll,
+            Kind::Set(set),
+        ) => {
             if let Some((_, step)) = set_step(world, name, &thing.face.uid, set) {
                 take_set_step(world, name, &thing, set, &step);
             }

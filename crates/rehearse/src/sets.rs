@@ -1,7 +1,7 @@
 //! What the StatefulSet controller does next: `UpdateStatefulSet` of `pkg/controller/statefulset/stateful_set_control.go` and
 //! `updateClaimOwnerRefForSetAndPod` of `stateful_set_utils.go` (Kubernetes 1.34).
 
-use portolan_kube_facts::StatefulSet;
+use portolan_kube_facts::{StatefulSet, selects};
 use portolan_model::{Ref, Uid};
 use serde_json::{Value, json};
 
@@ -13,6 +13,7 @@ use crate::world::{StoredObject, World};
 pub(crate) enum SetStep {
     Claim { name: Ref, spec: Value },
     Pod { name: Ref, ordinal: u32 },
+    Adopt { pod: Ref },
     Own { claim: Ref, by: Option<Claimant>, pod: Ref },
     Delete { pod: Ref },
 }
@@ -51,6 +52,12 @@ pub(crate) fn set_step(world: &World, name: &Ref, uid: &Uid, set: &Set) -> Optio
 fn state_of(world: &World, uid: &Uid, set: &Set, replica: &Replica) -> ReplicaState {
     let pod = &replica.pod;
     let face = world.face(pod);
+    if let Some(is) = face.filter(|is| !is.terminating)
+        && !is.owners.iter().any(|owner| owner.is_controller)
+        && world.get(pod).is_some_and(|pod| selects(Some(&set.selector), pod.at("/metadata/labels")))
+    {
+        return ReplicaState::Step(RuleId::SetAdopt, SetStep::Adopt { pod: pod.clone() });
+    }
     let is_ready = face.is_some_and(|face| !face.terminating && matches!(&face.kind, Kind::Pod(pod) if pod.running));
     for (claim, (_, spec)) in replica.claims.iter().zip(&set.templates) {
         match world.face(claim) {
@@ -166,9 +173,23 @@ pub(crate) fn take_set_step(world: &mut World, name: &Ref, thing: &StoredObject,
                 "spec": spec
             })
         })),
+        SetStep::Adopt { pod } => adopt(world, pod, owner),
         SetStep::Own { claim, by, pod } => own(world, claim, by.as_ref(), pod, &owner),
         SetStep::Delete { pod } => drop(world.delete(pod)),
     }
+}
+
+/// Makes the set the controller of a pod.
+fn adopt(world: &mut World, pod: &Ref, mut set: Value) {
+    let Some(thing) = world.thing(pod).cloned() else { return };
+    set["controller"] = json!(true);
+    world.put_made(pod, (RuleId::SetAdopt, set["uid"].to_string()), thing.state_hash(), || {
+        let mut json = (*thing.object.0).clone();
+        let mut owners: Vec<Value> = thing.object.list("/metadata/ownerReferences").to_vec();
+        owners.push(set);
+        json["metadata"]["ownerReferences"] = json!(owners);
+        json
+    });
 }
 
 /// Takes the set and the pod from the owners of a PVC, and makes one of them its controller.

@@ -207,6 +207,7 @@ fn event(rule: RuleId, name: &str) -> String {
         RuleId::Collect => format!("{name} is deleted, since its owner is gone"),
         RuleId::SetClaim => format!("{name} makes a PVC"),
         RuleId::SetPod => format!("{name} makes its pod"),
+        RuleId::SetAdopt => format!("{name} takes its pod over"),
         RuleId::SetRoll => format!("{name} replaces its pod"),
         RuleId::Roll => format!("{name} rolls out"),
         RuleId::ScaleDown => format!("{name} lets pods of an older template go"),

@@ -195,6 +195,8 @@ fn of_controller(write: &Write, is_released: bool, later: &[Write]) -> Option<&'
         Some("R11b")
     } else if is("statefulset-controller", "update", "persistentvolumeclaims") {
         Some("R11d")
+    } else if is("statefulset-controller", "patch", "pods") {
+        Some("R11f")
     } else if is("statefulset-controller", "delete", "pods") {
         // A pod that is replaced comes again under its name; one that is not wanted does not. Creations of pods have names.
         let again = |later: &Write| later.is("statefulset-controller", "create", "pods") && later.name == write.name;

@@ -1,6 +1,6 @@
 //! What the API server's answers mean.
 
-use portolan_kube_facts::{ClassKnown, PodTemplate, ResizeRefusal, Sizes};
+use portolan_kube_facts::{ClassKnown, PodTemplate, ResizeRefusal, Sizes, StatefulSet, selects};
 use portolan_model::{
     ApplyMethod, CheckAnswer, CheckAsk, Code, Finding, Object, Ref, RefusalCause, ServerCheck, ServerRefusal,
 };
@@ -245,6 +245,7 @@ fn of_object(check: &Precheck, asked: &ServerCheck, refused: &ServerRefusal) -> 
     }
     let is_secret = doc.is_some_and(redact::is_secret);
     let frozen = doc.and_then(|doc| frozen(check, target, doc));
+    let taken_over = doc.filter(|_| frozen.is_some()).is_some_and(|doc| is_taken_over(check, target, doc));
     let field = refused.causes.first().map(|cause| cause.field.as_str()).unwrap_or_default();
     let field = frozen.as_deref().unwrap_or(field);
     let pointer = fields::pointer(field, doc.map_or(&Value::Null, |doc| &doc.0));
@@ -261,6 +262,14 @@ fn of_object(check: &Precheck, asked: &ServerCheck, refused: &ServerRefusal) -> 
     if let Some(field) = frozen {
         finding.evidence.insert(0, format!("{field} cannot be changed"));
     }
+    if taken_over {
+        finding = finding.next(format!(
+            "change the value that sets the field; or kubectl delete statefulset {} -n {} --cascade=orphan, which leaves its pods and its PVCs, and \
+             plan again at once: the new one takes them over",
+            target.name(),
+            target.namespace()
+        ));
+    }
     // The server defaults the field, and a server-side apply that does not name it leaves it; a null in a template is dropped by helm.
     let is_strategy = refused.causes.iter().any(|cause| cause.field == "spec.strategy.rollingUpdate");
     if check.writes.apply == ApplyMethod::Server && target.kind() == "Deployment" && is_strategy {
@@ -268,6 +277,26 @@ fn of_object(check: &Precheck, asked: &ServerCheck, refused: &ServerRefusal) -> 
         finding = finding.next(next);
     }
     vec![finding]
+}
+
+/// Whether a StatefulSet that is deleted with `--cascade=orphan` and made again from a document has its pods and PVCs again: the document
+/// selects them and has the same PVC templates, and no PVC goes with the set (Kubernetes 1.34, `pkg/controller/controller_ref_manager.go`,
+/// `pkg/controller/statefulset/stateful_pod_control.go`).
+fn is_taken_over(check: &Precheck, target: &Ref, doc: &Object) -> bool {
+    let Some(live) = check.known.get(target).filter(|live| check.writes.is_next && !live.is_terminating()) else {
+        return false;
+    };
+    let (Some(old), Some(new)) = (StatefulSet::of(live), StatefulSet::of(doc)) else { return false };
+    let is_owned = |(name, claim): (&Ref, &Object)| {
+        name.namespace() == target.namespace() && portolan_kube_facts::is_owned_by(claim, &live.uid())
+    };
+    let templates = |set: &StatefulSet<'_>| set.templates().map(|(name, _)| name.to_owned()).collect::<Vec<_>>();
+    !old.deletes_claims_with_itself()
+        && check.known.is_complete("PersistentVolumeClaim", target.namespace())
+        && !check.known.of_kind("PersistentVolumeClaim").any(is_owned)
+        && templates(&old) == templates(&new)
+        && old.ordinals() == new.ordinals()
+        && selects(doc.at("/spec/selector"), live.at("/spec/template/metadata/labels"))
 }
 
 /// The field that cannot be changed, where the server names no more than the part of the object that it is in.

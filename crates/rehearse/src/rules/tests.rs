@@ -68,6 +68,13 @@ fn is_terminating(world: &World, name: &Ref) -> bool {
     world.face(name).is_some_and(|face| face.terminating)
 }
 
+/// The pod was left by a StatefulSet that was deleted without it.
+fn orphaned(world: &mut World) {
+    take_field(world, &pod(), "/metadata/ownerReferences");
+    set_field(world, &pod(), "/metadata/labels/app", json!("db"));
+    set_field(world, &set(), "/spec/selector", json!({"matchLabels": {"app": "db"}}));
+}
+
 /// The StatefulSet runs a database whose password is in a Secret.
 fn with_database(world: &mut World) {
     let key = SecretKey { secret: secret(), key: "password".into() };
@@ -228,6 +235,17 @@ const CASES: &[Case] = &[
             terminate(world, &claim());
         },
         missing: (|world| world.remove(&claim()), false),
+    },
+    Case {
+        rule: RuleId::SetAdopt,
+        on: set,
+        fires: orphaned,
+        after: |world| world.face(&pod()).is_some_and(|pod| pod.is_owned_by(&portolan_model::Uid::new("set"))),
+        prevented: |world| {
+            orphaned(world);
+            set_field(world, &pod(), "/metadata/labels/app", json!("another"));
+        },
+        missing: (|world| take_field(world, &set(), "/spec/selector"), false),
     },
     Case {
         rule: RuleId::SetRoll,

@@ -345,6 +345,38 @@ fn a_frozen_field_is_named_although_the_server_says_spec() {
 }
 
 #[test]
+fn a_set_that_may_be_left_by_its_pods_is_said_to_be() {
+    let set = |service: &str, label: &str, template: &str, policy: &str| {
+        format!(
+            "apiVersion: apps/v1\nkind: StatefulSet\nmetadata: {{name: s, uid: u, {MARKS}}}\nspec: {{replicas: 1, serviceName: {service}, \
+             selector: {{matchLabels: {{app: {label}}}}}, persistentVolumeClaimRetentionPolicy: {{whenDeleted: {policy}}}, \
+             volumeClaimTemplates: [{{metadata: {{name: {template}}}, spec: {{}}}}], \
+             template: {{metadata: {{labels: {{app: {label}}}}}, spec: {SPEC}}}}}\n"
+        )
+    };
+    let claim = |owner: &str| {
+        format!(
+            "---\napiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: {{name: data-s-0, uid: c, ownerReferences: [{owner}]}}\nspec: {{}}\n"
+        )
+    };
+    let owner = "{apiVersion: apps/v1, kind: StatefulSet, name: s, uid: u}";
+    let answer = invalid("FieldValueForbidden", "spec", "updates to statefulset spec for fields other than");
+    let is_said = |old: String, new: String, claim: String| {
+        let case = Case::new(&old, &(old.clone() + &claim), &new);
+        let (_, found) = case.answers("patch", "StatefulSet.apps/n/s", answer.clone()).run();
+        assert_eq!(found[0].code, Code::ServerRefuses, "{found:?}");
+        found[0].next.contains("--cascade=orphan")
+    };
+    let old = || set("x", "s", "data", "Retain");
+    assert!(is_said(old(), set("y", "s", "data", "Retain"), claim("")));
+    assert!(!is_said(old(), set("x", "t", "data", "Retain"), claim("")), "its pods are not selected");
+    assert!(!is_said(old(), set("x", "s", "other", "Retain"), claim("")), "it has other PVCs");
+    assert!(!is_said(old(), set("y", "s", "data", "Retain"), claim(owner)), "a PVC would go with it");
+    let deleting = || set("x", "s", "data", "Delete");
+    assert!(!is_said(deleting(), set("y", "s", "data", "Delete"), claim("")));
+}
+
+#[test]
 fn values_of_secrets_do_not_come_back_out() {
     let planned = secret("k");
     let case = || Case::new("", "", &planned);
