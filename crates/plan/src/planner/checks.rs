@@ -23,6 +23,7 @@ mod newcomers;
 mod node;
 mod numbers;
 mod older_pods;
+mod order;
 mod paths;
 mod place;
 mod programs;
@@ -70,6 +71,7 @@ pub(super) fn of_hop(context: &HopContext<'_>) -> Report {
     programs::check(context, &workloads, &mut report);
     feeders::check(context, &workloads, &mut report);
     newcomers::check(context, &workloads, &mut report);
+    order::check(context, &workloads, &mut report);
     secrets::check(context, &workloads, &mut report);
     identity::check(context, &workloads, &mut report);
     security::check(context, &workloads, &mut report);

@@ -42,6 +42,21 @@ fn a_container_that_comes_to_the_data_is_unknown() {
 }
 
 #[test]
+fn init_containers_that_write_in_another_order_are_unknown() {
+    let one = |name: &str, more: &str| {
+        format!(
+            "{{name: {name}, image: 'x/i:1', command: [sh, -c, '{name} /d'], volumeMounts: [{{name: data, mountPath: /d{more}}}]}}"
+        )
+    };
+    let pod = |first: &str, second: &str| format!("initContainers: [{first}, {second}], ");
+    let (copy, clean, look) = (one("copy", ""), one("clean", ""), one("look", ", readOnly: true"));
+    let changed = |old: &str, new: &str| changed((old, PLAIN), (new, PLAIN));
+    assert_eq!(changed(&pod(&copy, &clean), &pod(&clean, &copy)), unknown("/initContainers"));
+    assert_eq!(changed(&pod(&copy, &look), &pod(&look, &copy)), Vec::<String>::new(), "one of them only reads");
+    assert_eq!(changed(&pod(&copy, &clean), &pod(&copy, &clean)), Vec::<String>::new());
+}
+
+#[test]
 fn a_script_that_changes_beside_the_data_is_unknown() {
     let with = |more: &str| PLAIN.replace("args:", &format!("{more}, args:"));
     let script = |text: &str| PLAIN.replace("args: [", &format!("command: [sh, -c, '{text}'], args: ["));

@@ -125,7 +125,11 @@ fn a_data_directory_on_an_empty_dir_is_named() {
     assert_eq!(of(&old, &pod("StatefulSet", "2", "", "persistentVolumeClaim: {claimName: new}")), warned);
     assert_eq!(of(&old, &old), [""; 0], "its pods stay");
     assert_eq!(of(&pod("Deployment", "1", "", "emptyDir: {}"), &pod("Deployment", "2", "", "emptyDir: {}")), [""; 0]);
-    let cache = |tag: &str| pod("StatefulSet", tag, "", "emptyDir: {}").replace("mountPath: /data", "mountPath: /tmp");
+    let cache = |tag: &str| {
+        pod("StatefulSet", tag, "", "emptyDir: {}")
+            .replace("mountPath: /data", "mountPath: /tmp")
+            .replace("DATA_DIR", "OTHER_DIR")
+    };
     assert_eq!(of(&cache("1"), &cache("2")), [""; 0]);
 }
 
@@ -147,4 +151,23 @@ fn a_known_database_on_an_empty_dir_is_named() {
     };
     assert_eq!(warned(&fixture), 1);
     assert_eq!(warned(&at_2_13()), 0);
+}
+
+#[test]
+fn a_data_directory_on_no_mount_goes_with_its_pod_and_is_named() {
+    let tool = |kind: &str, tag: &str, at: &str| {
+        pod(kind, tag, "", "emptyDir: {}")
+            .replace("name: DATA_DIR, value: /data/db", &format!("name: DATA_DIR, value: {at}"))
+    };
+    let of_kind = |kind: &str, at: &str| of(&tool(kind, "1", at), &tool(kind, "2", at));
+    let named = ["Warning PL256 /spec/template/spec/containers/0"];
+    assert_eq!(of_kind("StatefulSet", "/var/lib/tool"), named);
+    assert_eq!(of_kind("StatefulSet", "/data/db"), named, "on the emptyDir");
+    assert_eq!(
+        of_kind("Deployment", "/var/lib/tool"),
+        [""; 0],
+        "what keeps nothing of its own has many such variables"
+    );
+    let unchanged = tool("StatefulSet", "1", "/var/lib/tool");
+    assert_eq!(of(&unchanged, &unchanged), [""; 0], "its pods stay");
 }

@@ -137,7 +137,7 @@ impl<'a> Pods<'a> {
     /// A data directory that goes with the pod.
     fn emptied(&self, container: Container<'a>) -> Option<Finding> {
         let place = database_compat::without_claim(self.context, self.name, container.name)
-            .or_else(|| self.data_on_empty_dir(container).filter(|_| self.old.text("/kind") == "StatefulSet"))?;
+            .or_else(|| self.fleeting_data(container).filter(|_| self.old.text("/kind") == "StatefulSet"))?;
         let found = format!("{} keeps data that goes with its pods, and the upgrade does not leave them", self.name);
         Some(
             Finding::warning(Code::OtherPlace, found)
@@ -149,15 +149,17 @@ impl<'a> Pods<'a> {
         )
     }
 
-    /// The data directory that a variable of a container names, where it lies on an emptyDir.
-    fn data_on_empty_dir(&self, container: Container<'a>) -> Option<String> {
+    /// The data directory that a variable of a container names, where it lies on an emptyDir or on no mount at all.
+    fn fleeting_data(&self, container: Container<'a>) -> Option<String> {
         let mounts: Vec<Mount<'a>> = container.mounts().collect();
         list(container.json, "env").iter().find_map(|env| {
             let (name, path) = (env.get("name")?.as_str()?, env.get("value")?.as_str()?);
-            let path_parts = Some(parts(path)).filter(|_| path.starts_with('/'))?;
+            let path_parts = Some(parts(path)).filter(|_| path.starts_with('/') && is_data(name))?;
             let above =
                 mounts.iter().filter(|mount| !mount.path.is_empty() && path_parts.starts_with(&parts(mount.path)));
-            let mount = above.max_by_key(|mount| parts(mount.path).len()).filter(|_| is_data(name))?;
+            let Some(mount) = above.max_by_key(|mount| parts(mount.path).len()) else {
+                return Some(format!("{name} is {path}, where nothing is mounted"));
+            };
             let (_, volume) = self.template.volume(mount.volume)?;
             volume.get("emptyDir")?;
             Some(format!("{name} is {path}, on the emptyDir {}", mount.volume))
