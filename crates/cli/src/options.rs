@@ -146,6 +146,11 @@ pub(crate) fn book(global: &Global) -> Result<RecipeSet, Finding> {
     RecipeSet::load(&files)
 }
 
+/// The recipes for a release of a chart: those of a folder, the built-in ones that know the chart, or the general ones.
+pub(crate) fn book_of(global: &Global, chart: &str) -> Result<RecipeSet, Finding> {
+    if global.recipes.is_some() { book(global) } else { Ok(RecipeSet::of_chart(chart)) }
+}
+
 /// The options of this command that the next one needs as well. What the environment says, it says again.
 pub(crate) fn typed(global: &Global, target: Option<&UpgradeOptions>) -> TypedOptions {
     let path = |path: &Option<PathBuf>| path.as_ref().map(|path| path.to_string_lossy().into_owned());

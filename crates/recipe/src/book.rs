@@ -13,6 +13,8 @@ const RECIPE_FORMAT: u32 = 1;
 
 static BUILT_IN: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../recipes/runai");
 
+static GENERAL: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../recipes/general");
+
 const PRODUCT: &str = "product.yaml";
 const PAGE: &str = "page.yaml";
 
@@ -37,11 +39,32 @@ impl RecipeSet {
     /// Where they are not usable, which a test of this crate would have seen.
     #[must_use]
     pub fn builtin() -> Self {
+        Self::of_folder(&BUILT_IN)
+    }
+
+    /// Those for a release of a chart: the ones that Portolan brings along where these know the chart, else the general ones, which
+    /// protect and verify every volume and know nothing of databases and versions.
+    ///
+    /// # Panics
+    /// Where the general ones are not usable, which a test of this crate would have seen.
+    #[must_use]
+    pub fn of_chart(chart: &str) -> Self {
+        let known = Self::builtin();
+        if known.era(chart).is_some() {
+            return known;
+        }
+        let mut general = Self::of_folder(&GENERAL);
+        general.product.charts = vec![chart.to_owned()];
+        general.product.product = format!("a release of {chart}");
+        general
+    }
+
+    fn of_folder(folder: &Dir<'_>) -> Self {
         let text = |file: &include_dir::File<'_>| {
             let name = file.path().to_string_lossy().into_owned();
             (name, file.contents_utf8().unwrap_or_default().to_owned())
         };
-        match Self::load(&BUILT_IN.files().map(text).collect()) {
+        match Self::load(&folder.files().map(text).collect()) {
             Ok(book) => book,
             Err(finding) => panic!("{finding}"),
         }

@@ -169,3 +169,15 @@ fn every_kind_has_its_place() {
     kinds.sort_unstable();
     assert_eq!(words, kinds, "the built-in recipes use every kind");
 }
+
+#[test]
+fn a_chart_that_no_recipe_knows_gets_the_general_ones() {
+    assert_eq!(RecipeSet::of_chart("control-plane"), RecipeSet::builtin());
+    let general = RecipeSet::of_chart("redis");
+    assert_eq!((general.era("redis"), general.era("postgresql")), (Some(0), None));
+    let id = |version: &str| ChartId { name: "redis".into(), version: version.parse().expect("a version") };
+    let boundaries = general.boundaries(&id("17.3.0"), &id("18.1.0"));
+    let steps: Vec<&str> = boundaries.iter().flat_map(|it| &it.steps).map(|step| step.id.as_str()).collect();
+    assert_eq!(steps, ["retain-volumes", "keep-claims", "helm", "wait-ready", "verify-volumes"]);
+    assert!(general.product.databases.is_empty() && general.product.advice.is_none());
+}
