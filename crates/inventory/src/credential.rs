@@ -18,7 +18,7 @@ use crate::within::{Extent, without_credentials};
 pub const REDACTED: &str = "(redacted)";
 
 /// Parts of a word that make a name a credential's wherever they stand in it.
-const PARTS: [&str; 13] = [
+const PARTS: [&str; 17] = [
     "password",
     "passwd",
     "passphrase",
@@ -32,6 +32,10 @@ const PARTS: [&str; 13] = [
     "certificate",
     "kubeconfig",
     "dockerconfig",
+    "requirepass",
+    "masterauth",
+    "primaryauth",
+    "fernet",
 ];
 
 /// Whole words that do.
@@ -39,6 +43,9 @@ const WORDS: [&str; 17] = [
     "key", "keys", "pass", "pwd", "pw", "cert", "certs", "crt", "pem", "dsn", "jwt", "bearer", "salt", "pin", "otp",
     "license", "licence",
 ];
+
+/// Words that do where they are the last one: `RABBITMQ_ERLANG_COOKIE`, not `cookieDomain`.
+const LAST: [&str; 2] = ["cookie", "signing"];
 
 /// Words that, last in a name, say that it is about a credential and is none: `secretName`, `passwordFile`.
 const ABOUT: [&str; 30] = [
@@ -115,7 +122,9 @@ pub fn is_named(name: &str) -> bool {
         return false;
     }
     let whole = words.concat();
-    PARTS.iter().any(|part| whole.contains(part)) || words.iter().any(|word| WORDS.contains(&word.as_str()))
+    PARTS.iter().any(|part| whole.contains(part))
+        || words.iter().any(|word| WORDS.contains(&word.as_str()))
+        || words.last().is_some_and(|last| LAST.contains(&last.as_str()))
 }
 
 /// Whether a name, inside something that is named like a credential, says something about it only.

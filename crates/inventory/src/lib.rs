@@ -2,6 +2,7 @@
 //! redacted in whatever leaves this machine. Nothing here can reach a cluster.
 
 pub mod credential;
+mod entries;
 mod quoted;
 pub mod redaction;
 mod saved;

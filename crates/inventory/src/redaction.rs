@@ -165,18 +165,30 @@ impl<'a> Redactor<'a> {
     /// Arguments: `--password=x`, and `--password x`.
     fn arguments(&mut self, items: &mut [Value], at: At<'_>) {
         let mut before = false;
+        let words = items.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(" ");
+        let is_of = |programs: &[&str]| programs.iter().any(|program| words.contains(program));
+        let (redis, mysql) = (is_of(&["redis", "valkey", "requirepass"]), is_of(&["mysql", "mariadb"]));
         for item in items {
             let Value::String(text) = item else { continue };
             let flag = text.strip_prefix('-').map(|flag| flag.trim_start_matches('-'));
             let covered = match flag.map(|flag| flag.split_once('=')) {
                 None if before => Some(REDACTED.to_owned()),
-                Some(Some((name, given))) => self.known.value(name, false, given).map(|covered| {
-                    let begin = text.len() - given.len();
-                    format!("{}{covered}", &text[..begin])
-                }),
+                Some(Some((name, given))) => {
+                    let login = given.split_once(':').filter(|_| name.ends_with("user"));
+                    let covered = match login {
+                        Some((user, _)) => Some(format!("{user}:{REDACTED}")),
+                        None if redis && name == "auth" => Some(REDACTED.to_owned()),
+                        None => self.known.value(name, false, given),
+                    };
+                    covered.map(|covered| format!("{}{covered}", &text[..text.len() - given.len()]))
+                }
+                // `mysql -pPASSWORD`, without a space.
+                Some(None) if mysql && text.starts_with("-p") && text.len() > 2 => Some(format!("-p{REDACTED}")),
                 _ => None,
             };
-            before = flag.is_some_and(|flag| !flag.contains('=') && credential::is_named(flag));
+            before = flag.is_some_and(|flag| {
+                !flag.contains('=') && (credential::is_named(flag) || (redis && matches!(flag, "a" | "auth" | "pass")))
+            });
             if let Some(covered) = covered {
                 self.places.insert(format!("{} arguments", at.owner));
                 *text = covered;
@@ -296,6 +308,28 @@ mod tests {
             .into_iter()
             .chain(["Deployment/d spec.template.spec.containers[0].args[5]".to_owned()]);
         assert_eq!(handout.into_places(), places.collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn arguments_lose_what_their_program_takes_for_a_password() {
+        let known = known();
+        for (given, kept) in [
+            (vec!["--requirepass", "S3", "--port", "1"], vec!["--requirepass", REDACTED, "--port", "1"]),
+            (vec!["--requirepass=S3", "--masterauth=S3"], vec!["--requirepass=(redacted)", "--masterauth=(redacted)"]),
+            (vec!["redis-cli", "-a", "S3", "ping"], vec!["redis-cli", "-a", REDACTED, "ping"]),
+            (vec!["mysqladmin", "-uroot", "-pS3"], vec!["mysqladmin", "-uroot", "-p(redacted)"]),
+            (vec!["--admin-user=me:S3"], vec!["--admin-user=me:(redacted)"]),
+            (vec!["ls", "-a", "/data", "-p1"], vec!["ls", "-a", "/data", "-p1"]),
+            (vec!["--user=me", "--auth=oidc"], vec!["--user=me", "--auth=oidc"]),
+            (vec!["sh", "-c", "redis-cli -a S3 ping"], vec!["sh", "-c", "redis-cli -a (redacted) ping"]),
+        ] {
+            let pod = |args: &[&str]| {
+                Object::new(
+                    json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}, "spec": {"containers": [{"name": "c", "args": args}]}}),
+                )
+            };
+            assert_eq!(Redactor::new(&known).object(&pod(&given), true), pod(&kept), "{given:?}");
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! form that says what they are.
 
 use crate::credential::{REDACTED, STANDS, is_named};
+use crate::entries::without_entries;
 
 /// How far a value without quotes reaches.
 #[derive(Clone, Copy, Eq, PartialEq)]
@@ -49,7 +50,7 @@ pub(crate) fn without_credentials(text: &str, extent: Extent) -> String {
         let covered = without_assigned(line, extent);
         block =
             if covered == line && opens_block(line) { Some(indent) } else { block.filter(|_| line.trim().is_empty()) };
-        without_tokens(&without_schemes(&behind_flags(&covered)))
+        without_entries(&without_tokens(&without_schemes(&behind_flags(&covered))))
     });
     lines.collect::<Vec<String>>().join("\n")
 }
@@ -124,7 +125,7 @@ fn is_no_secret(value: &str) -> bool {
 /// else before a space or a separator.
 fn reach(line: &str, begin: usize, is_alone: bool) -> (usize, usize) {
     let rest = &line[begin..];
-    for quote in ["\\\"", "\"", "'"] {
+    for quote in ["\"\"\"", "\\\"", "\"", "'"] {
         if let Some(inside) = rest.strip_prefix(quote) {
             let begin = begin + quote.len();
             return (begin, inside.find(quote).map_or(line.len(), |end| begin + end));
@@ -151,7 +152,9 @@ fn behind_flags(line: &str) -> String {
         let (flag, after) = (&rest[at..at + length], &rest[at + length..]);
         let begin = at + length + (after.len() - after.trim_start().len());
         let is_login = matches!(flag, "-u" | "--user" | "--proxy-user") && line.contains("curl");
-        if !after.starts_with(' ') || !(is_login || is_named(flag.trim_start_matches('-'))) {
+        let is_password = matches!(flag, "-a" | "--pass" | "--auth")
+            && ["redis-cli", "valkey-cli"].iter().any(|cli| line.contains(cli));
+        if !after.starts_with(' ') || !(is_login || is_password || is_named(flag.trim_start_matches('-'))) {
             all.push_str(&rest[..at + length]);
             rest = after;
             continue;
