@@ -8,6 +8,7 @@ use portolan_testkit::rig;
 mod airgap;
 mod bench;
 mod crate_graph;
+mod customizations;
 mod docs;
 mod fidelity;
 mod fuzz;
@@ -57,6 +58,8 @@ enum Command {
         #[arg(long)]
         only: Option<String>,
     },
+    /// Plants 60 customizations on a site, looks for them in the vendor's way and in ours, and writes docs/customizations.md
+    Customizations,
     /// Gives the reader of bundles damaged ones at random, and writes docs/fuzzing.md
     Fuzz {
         /// How many seconds of a processor
@@ -199,6 +202,7 @@ fn run(command: Command) -> anyhow::Result<()> {
             reports::run(root(), &options)
         }
         Command::Airgap { only } => airgap::run(root(), only.as_deref()),
+        Command::Customizations => customizations::run(root()),
         Command::Fuzz { seconds, seed } => fuzz::run(root(), seconds, seed),
         Command::Bench { what: Some(BenchCommand::Bundle { gigabytes, times, built }), .. } => {
             bench::bundle::run(root(), bench::bundle::Options { gigabytes, times }, built.as_deref())

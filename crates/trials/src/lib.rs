@@ -1,6 +1,7 @@
 //! Upgrades for tests: on a simulated installation, and the same ones on a real cluster.
 
 pub mod airgap;
+pub mod customizations;
 pub mod effects;
 pub mod fidelity;
 pub mod matrix;

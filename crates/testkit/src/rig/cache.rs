@@ -49,6 +49,12 @@ impl Cache {
         Build { dir: self.root.join(format!("tools-{}", pins::tools_key())) }
     }
 
+    /// A compiled program beside the rig, given as `MODULE/PACKAGE@VERSION`.
+    #[must_use]
+    pub(crate) fn compiled(&self, program: &str) -> Build {
+        Build { dir: self.root.join(format!("tool-{}", pins::program_key(program))) }
+    }
+
     /// Where all run folders lie.
     #[must_use]
     pub fn runs(&self) -> PathBuf {

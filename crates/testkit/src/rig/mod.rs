@@ -34,4 +34,4 @@ pub(crate) use pki::{kubeconfig, write_secret};
 pub use running::{Availability, Rig, availability};
 pub use space::Namespace;
 pub use state::{NodeImages, PATIENCE, Shape, State};
-pub use tools::ImageTools;
+pub use tools::{Dyff, ImageTools};

@@ -101,6 +101,9 @@ pub const IMAGE_TOOL_PACKAGES: &[&str] =
 pub const IMAGE_TOOLS: [&str; 2] =
     ["github.com/google/go-containerregistry/cmd/crane@v0.20.6", "oras.land/oras/cmd/oras@v1.2.3"];
 
+/// The newest dyff of 2026-11-29, compiled when it is first asked for.
+pub const DYFF: &str = "github.com/homeport/dyff/cmd/dyff@v1.12.0";
+
 /// The files that pin the Go builds and the npm package, and the two small programs of our own, by their place under the build's folder.
 pub const SOURCES: &[(&str, &str)] = &[
     ("etcd/go.mod", include_str!("../../rig/etcd/go.mod")),
@@ -130,6 +133,11 @@ pub fn key() -> String {
 /// The key of the tools beside the rig.
 pub(crate) fn tools_key() -> String {
     key_of([RECIPE, std::env::consts::ARCH, DEBIAN].iter().chain(IMAGE_TOOL_PACKAGES).chain(&IMAGE_TOOLS))
+}
+
+/// The key of a compiled program beside the rig.
+pub(crate) fn program_key(program: &str) -> String {
+    key_of([RECIPE, std::env::consts::ARCH, program].iter())
 }
 
 fn key_of<'a>(parts: impl Iterator<Item = &'a &'a str>) -> String {

@@ -99,6 +99,44 @@ impl ImageTools {
     }
 }
 
+/// dyff, which compares YAML files: what the vendor's page has values compared with.
+pub struct Dyff(PathBuf);
+
+impl Dyff {
+    /// The one that this source tree names, compiled if it is not there.
+    ///
+    /// # Errors
+    /// Where it cannot be had.
+    pub fn get(cache: &Cache) -> Result<Self> {
+        let build = cache.compiled(pins::DYFF);
+        let program = Self(build.dir().join("go/dyff"));
+        let _lock = cache.lock("dyff", || eprintln!("dyff is being made, waiting for it"))?;
+        if build.is_complete() {
+            return Ok(program);
+        }
+        build::requirements()?;
+        eprintln!("compiling dyff in {} (up to 2 minutes)", build.dir().display());
+        fs::create_dir_all(build.dir())?;
+        let work = Work { build: &build, log: build.dir().join("log"), started: Instant::now() };
+        fs::write(&work.log, "")?;
+        build::install(&work, &build.dir().join("go"), pins::DYFF)?;
+        fs::write(build.mark(), "")?;
+        Ok(program)
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// Its version, such as `1.12.0`.
+    #[must_use]
+    pub fn version(&self) -> &'static str {
+        pins::DYFF.rsplit_once("@v").map_or(pins::DYFF, |(_, version)| version)
+    }
+}
+
 /// A program with a home of its own, which is its folder for temporary files as well.
 fn command(program: &Path, home: &Path) -> Command {
     let mut command = Command::new(program);
