@@ -96,6 +96,7 @@ pub(crate) fn record_before(release: &Release, job: &RenderJob) -> Object {
         description: String::new(),
         last_deployed: release.deployed.clone(),
         config: job.values.clone(),
+        defaults: serde_json::Value::Null,
         manifest: release.docs.iter().map(|doc| format!("---\n{}\n", doc.0)).collect(),
         hooks: Vec::new(),
         apply: release.apply,

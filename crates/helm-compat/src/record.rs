@@ -51,6 +51,8 @@ pub struct ReleaseRecord {
     pub last_deployed: String,
     /// The user-supplied values; an empty object where there are none.
     pub config: Value,
+    /// The chart's values.yaml, with those of the subcharts that it lists folded in; an empty object where the record has none.
+    pub defaults: Value,
     /// The stored manifest, hooks not included.
     pub manifest: String,
     /// The manifests of the hooks.
@@ -172,6 +174,10 @@ fn read(release: &Value, object: &Object, namespace: &str) -> Result<ReleaseReco
             None | Some(Value::Null) => json!({}),
             Some(config) => config.clone(),
         },
+        defaults: match release.pointer("/chart/values") {
+            None | Some(Value::Null) => json!({}),
+            Some(defaults) => defaults.clone(),
+        },
         manifest: text("/manifest"),
         hooks: release
             .get("hooks")
@@ -230,6 +236,9 @@ pub fn encode(record: &ReleaseRecord) -> Object {
         "manifest": record.manifest,
         "hooks": hooks,
     });
+    if record.defaults.is_object() {
+        release["chart"]["values"] = record.defaults.clone();
+    }
     if record.apply == ApplyMethod::Server {
         release["apply_method"] = "ssa".into();
     }
@@ -312,6 +321,7 @@ mod tests {
             description: "Preparing upgrade".into(),
             last_deployed: "2024-02-11T10:00:00Z".into(),
             config: json!({"global": {"domain": "a.b"}}),
+            defaults: json!({"global": {"domain": ""}}),
             manifest: "---\nkind: Service\napiVersion: v1\nmetadata: {name: a}\n".into(),
             hooks: vec!["kind: Job\n".into()],
             apply: ApplyMethod::Server,

@@ -54,6 +54,7 @@ impl Survey {
         let release = &mut self.inventory.release;
         release.chart = deployed.record.chart;
         release.config = deployed.record.config;
+        release.defaults = deployed.record.defaults;
         release.docs = deployed.docs.iter().map(redact::secret_keys_and_empty).collect();
         release.hooks = deployed.hooks.iter().map(redact::secret_keys_and_empty).collect();
         self.inventory.workloads = workloads::of_release(&self.inventory);
@@ -167,6 +168,7 @@ pub fn conclude(
             driver: records.driver,
             apply: record.apply,
             config: record.config.clone(),
+            defaults: record.defaults.clone(),
             docs: keys_only(records.docs),
             hooks: keys_only(records.hooks),
             uninstall_policies: records.uninstall_policies,

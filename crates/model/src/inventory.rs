@@ -100,6 +100,9 @@ pub struct Release {
     /// The user-supplied values: they may hold passwords, so they are not written out.
     #[serde(skip)]
     pub config: Value,
+    /// The values.yaml of the chart that is installed; empty where it is not known.
+    #[serde(skip)]
+    pub defaults: Value,
     /// The stored manifest, Secrets without their data.
     #[serde(skip)]
     pub docs: Vec<Object>,

@@ -122,6 +122,7 @@ impl World {
                     description: text("/description"),
                     last_deployed: or(text("/deployed"), DEPLOYED),
                     config: record.at("/config").cloned().unwrap_or_default(),
+                    defaults: Value::Null,
                     manifest,
                     hooks: Vec::new(),
                     apply: ApplyMethod::default(),

@@ -167,6 +167,7 @@ async fn what_helm_refuses_is_said_in_its_words() {
             description: String::new(),
             last_deployed: "2026-01-01T00:00:00Z".into(),
             config: json!({}),
+            defaults: json!({}),
             manifest: String::new(),
             hooks: Vec::new(),
             apply: portolan_model::ApplyMethod::Client,

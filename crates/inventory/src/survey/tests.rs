@@ -77,6 +77,7 @@ fn record_of(revision: u32, status: ReleaseStatus) -> ReleaseRecord {
         description: String::new(),
         last_deployed: "2024-02-11T10:00:00Z".into(),
         config: json!({"global": {"domain": "d"}}),
+        defaults: json!({"global": {"domain": ""}}),
         manifest: MANIFEST.into(),
         hooks: Vec::new(),
         apply: ApplyMethod::Server,
