@@ -218,6 +218,9 @@ pub struct DroppedValue {
     pub path: String,
     /// What is in its place.
     pub by: String,
+    /// On which platform only.
+    #[serde(default)]
+    pub platform: Option<Platform>,
     /// Where it comes from.
     pub source: StepOrigin,
 }

@@ -35,4 +35,4 @@ pub use product::{
 pub use programs::{DataWords, is_at_least};
 pub use server::{Image, ImagePattern, ServerSpec, image_last_part, image_name};
 pub use servers::{DataOpens, DataServer, DataServers, tags_agree};
-pub use transform::{Transform, TransformError};
+pub use transform::{PairSecret, Transform, TransformError};

@@ -23,6 +23,20 @@ pub enum Transform {
     Unit(String),
     /// Each word, as it is printed, becomes the value beside it: `"true": openshift`.
     Words(BTreeMap<String, Value>),
+    /// Two keys of a map, such as a certificate and its private key, become the name of the Secret that holds the pair from now on.
+    SecretFromPair(PairSecret),
+    /// A storage class becomes the name of the PVC that this database or store mounts: the class was for making it.
+    ClaimFromStorageClass(String),
+}
+
+/// A pair of values that a Secret holds from now on.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PairSecret {
+    /// The Secret's name.
+    pub secret: String,
+    /// The two keys below the old path.
+    pub keys: [String; 2],
 }
 
 /// Why a value cannot become one of the new layout, in one clause.
@@ -31,11 +45,11 @@ pub enum Transform {
 pub struct TransformError(&'static str);
 
 impl Transform {
-    /// The new value.
+    /// The new value. `claim` tells the PVC that a database or store mounts by its name, where there is one.
     ///
     /// # Errors
     /// Where the old value is not what the transform is for.
-    pub fn apply(&self, value: &Value) -> Result<Value, TransformError> {
+    pub fn apply(&self, value: &Value, claim: &dyn Fn(&str) -> Option<String>) -> Result<Value, TransformError> {
         match (self, value) {
             (Self::Same, value) => Ok(value.clone()),
             (Self::Not, Value::Bool(is)) => Ok(Value::Bool(!is)),
@@ -58,6 +72,27 @@ impl Transform {
                 let printed = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
                 words.get(&printed).cloned().ok_or(TransformError("it is none of the words that are known"))
             }
+            (Self::SecretFromPair(pair), value) => {
+                let is_there =
+                    |key: &String| value.get(key).and_then(Value::as_str).is_some_and(|text| !text.is_empty());
+                let whole = pair.keys.iter().all(is_there);
+                if whole { Ok(json!(pair.secret)) } else { Err(TransformError("one of the pair is missing")) }
+            }
+            (Self::ClaimFromStorageClass(name), Value::String(_)) => {
+                claim(name).map(Value::from).ok_or(TransformError("no PVC is known that was made of it"))
+            }
+            (Self::ClaimFromStorageClass(_), _) => Err(TransformError("it is no storage class")),
+        }
+    }
+
+    /// Whether it is for what lies at this place below the old path (empty, or `.key`).
+    #[must_use]
+    pub fn is_for(&self, below: &str) -> bool {
+        match self {
+            Self::SecretFromPair(pair) => {
+                below.strip_prefix('.').is_some_and(|key| pair.keys.iter().any(|known| known == key))
+            }
+            _ => true,
         }
     }
 
@@ -71,6 +106,8 @@ impl Transform {
             Self::Image => "in its parts",
             Self::Unit(_) => "with its unit",
             Self::Words(_) => "in the words of the new chart",
+            Self::SecretFromPair(_) => "as the name of the Secret that holds the pair",
+            Self::ClaimFromStorageClass(_) => "as the PVC that was made of it",
         }
     }
 }
@@ -100,6 +137,19 @@ fn image(text: &str) -> Option<Value> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn pair() -> Transform {
+        let keys = ["crt".to_owned(), "key".to_owned()];
+        Transform::SecretFromPair(PairSecret { secret: "site-tls".into(), keys })
+    }
+
+    #[test]
+    fn a_pair_is_taken_for_its_two_keys_alone() {
+        for (below, is) in [(".crt", true), (".key", true), (".enabled", false), ("", false), (".crt.x", false)] {
+            assert_eq!(pair().is_for(below), is, "{below}");
+        }
+        assert!(Transform::Same.is_for("") && Transform::Same.is_for(".x"));
+    }
 
     #[test]
     fn each_transform_takes_what_it_is_for_and_nothing_else() {
@@ -132,8 +182,15 @@ mod tests {
             (words.clone(), json!(true), Some(json!("openshift"))),
             (words.clone(), json!("true"), Some(json!("openshift"))),
             (words, json!(false), None),
+            (pair(), json!({"crt": "a", "key": "b", "enabled": true}), Some(json!("site-tls"))),
+            (pair(), json!({"crt": "a", "key": ""}), None),
+            (pair(), json!({"crt": "a"}), None),
+            (Transform::ClaimFromStorageClass("postgresql".into()), json!("fast"), Some(json!("pvc-postgresql"))),
+            (Transform::ClaimFromStorageClass("postgresql".into()), json!({"a": 1}), None),
+            (Transform::ClaimFromStorageClass("thanos".into()), json!("fast"), None),
         ] {
-            assert_eq!(transform.apply(&old).ok(), new, "{transform:?} of {old}");
+            let claim = |name: &str| (name == "postgresql").then(|| "pvc-postgresql".to_owned());
+            assert_eq!(transform.apply(&old, &claim).ok(), new, "{transform:?} of {old}");
         }
     }
 }

@@ -224,22 +224,15 @@ fn plain(object: &str, value: &Value) -> Option<String> {
 }
 
 /// What a person is asked about.
-const UNKNOWN: [&str; 15] = [
+const UNKNOWN: [&str; 8] = [
     "backend.db.schema",
     "backend.memory.size",
     "backend.memory.swap",
     "backend.privateRegistryAddress",
     "backend.secret.jwtSecret",
     "backend.secret.sessionSecret",
-    "deployment.docker.image",
-    "deployment.docker.repository",
     r"grafana.datasources.datasources\.yaml.datasources",
     "postgresql.serviceAccount.enabled",
-    "thanos.receive.persistence.enabled",
-    "thanos.receive.persistence.nfs.enabled",
-    "thanos.receive.persistence.nfs.path",
-    "thanos.receive.persistence.nfs.server",
-    "thanos.receive.persistence.storageClassName",
 ];
 
 const APPS: &str = "apis/apps/v1";

@@ -15,7 +15,6 @@ struct Table {
     rows: Vec<Row>,
     /// What is gone as a whole: however what lies below is spelt, it is replaced.
     trees: Vec<String>,
-    kubernetes_trees: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -84,8 +83,7 @@ fn a_thousand_old_files_are_decided_as_the_table_says() {
                 0 => (misspelt(&row.path, &mut numbers), false),
                 _ => (row.path.clone(), true),
             };
-            let more = if is_openshift { &[] } else { table.kubernetes_trees.as_slice() };
-            let of_tree = table.trees.iter().chain(more).any(|tree| path.starts_with(&format!("{tree}.")));
+            let of_tree = table.trees.iter().any(|tree| path.starts_with(&format!("{tree}.")));
             let becomes = match (&row.openshift, is_known, of_tree) {
                 (Some(becomes), true, _) if is_openshift => becomes.as_str(),
                 (_, true, _) => row.becomes.as_str(),
@@ -93,8 +91,15 @@ fn a_thousand_old_files_are_decided_as_the_table_says() {
                 (_, false, false) => "asked",
             };
             let value = if path == "openshift" { json!(is_openshift) } else { row.value.clone() };
+            // What lies below was set with another value before, or is one of a pair.
+            wanted.retain(|other, _| !other.starts_with(&format!("{path}.")));
+            match &value {
+                Value::Object(parts) => {
+                    wanted.extend(parts.keys().map(|key| (format!("{path}.{key}"), (becomes, is_known))));
+                }
+                _ => drop(wanted.insert(path.clone(), (becomes, is_known))),
+            }
             values::set(&mut config, &path, value);
-            wanted.insert(path, (becomes, is_known));
         }
         let plan = on(platform, version, config.clone()).plan(&[new("2.20.41")]);
         let decided: BTreeMap<&str, &ValueChange> =

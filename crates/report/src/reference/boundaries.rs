@@ -218,7 +218,9 @@ impl Words<'_> {
             "\nOld values that need no place among the new ones:\n\n| value | in its place | source |\n|---|---|---|\n",
         );
         for old in retired {
-            row(&mut out, &[format!("`{}`", old.path), old.by.clone(), self.source(&old.source)]);
+            let only = limited(old.platform);
+            let path = if only.is_empty() { format!("`{}`", old.path) } else { format!("`{}` ({only})", old.path) };
+            row(&mut out, &[path, old.by.clone(), self.source(&old.source)]);
         }
         out
     }
