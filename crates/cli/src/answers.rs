@@ -3,7 +3,7 @@
 use std::io::ErrorKind;
 use std::path::Path;
 
-use portolan_model::{Code, Finding, ValueAnswer, ValueAnswers, ValuesPath};
+use portolan_model::{Code, Finding, SecretAnswer, ValueAnswer, ValueAnswers, ValuesPath};
 
 use crate::private_file;
 
@@ -13,6 +13,7 @@ const HEAD: &str = "\
 #   drop            the new chart is not given it
 #   keep            the new chart is given it under the same path
 #   {to: NEW.PATH}  the new chart is given it under another path
+#   {secret: {name: NAME, key: KEY, to: NEW.PATH}}   in its place, the new chart is given what this key of a Secret holds
 #   ask             not decided yet: the plan is blocked
 ";
 
@@ -40,7 +41,7 @@ fn parse(path: &Path, text: &str) -> Result<ValueAnswers, Finding> {
         bad(path, said.lines().next().unwrap_or_default().to_owned())
     })?;
     if let Some(to) = answers.answers.values().find_map(|answer| match answer {
-        ValueAnswer::To(to) if !to.is_keys() => Some(to),
+        ValueAnswer::To(to) | ValueAnswer::Secret(SecretAnswer { to: Some(to), .. }) if !to.is_keys() => Some(to),
         _ => None,
     }) {
         return Err(bad(path, format!("`{to}` is no path of keys such as grafana.dbUser")));

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::ValuesPath;
+use crate::{Carried, Ref, SecretKey, ValuesPath};
 
 /// What was decided, by the path of the old value.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -36,11 +36,35 @@ pub enum ValueAnswer {
     Keep,
     /// The new chart is given it under this path.
     To(ValuesPath),
+    /// The new chart is given what a Secret holds in its place. The path need not be set today.
+    Secret(SecretAnswer),
+}
+
+/// A key of a Secret in the release's namespace, in place of a value: `{secret: {name: site-mail, key: password}}`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SecretAnswer {
+    /// The name of the Secret.
+    pub name: String,
+    /// The key in its data.
+    pub key: String,
+    /// The path under which the new chart is given it; the old path where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<ValuesPath>,
 }
 
 impl ValueAnswers {
     /// The version of the format that this program writes and reads.
     pub const FORMAT: u32 = 1;
+
+    /// The values that come out of Secrets of a namespace, by the path that is answered.
+    pub fn secrets(&self, namespace: &str) -> impl Iterator<Item = (&ValuesPath, Carried)> {
+        self.answers.iter().filter_map(move |(path, answer)| {
+            let ValueAnswer::Secret(SecretAnswer { name, key, to }) = answer else { return None };
+            let from = SecretKey { secret: Ref::secret(namespace, name), key: key.clone() };
+            Some((path, Carried { path: to.clone().unwrap_or_else(|| path.clone()), from }))
+        })
+    }
 
     /// The answer for a value: that of the longest path that covers it. [`ValueAnswer::To`] leads to the place below the
     /// new path that corresponds.

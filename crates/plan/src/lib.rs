@@ -7,4 +7,4 @@ pub mod planner;
 mod site_values;
 
 pub use planner::Planning;
-pub use site_values::{Credentials, site_values};
+pub use site_values::{Credentials, changed_defaults, site_values};

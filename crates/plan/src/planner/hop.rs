@@ -90,6 +90,7 @@ pub(super) fn make(
         helm,
     };
     archived.extend(upgrade.archived());
+    archived.extend(input.moved.secrets.iter().map(|carried| carried.from.secret.clone()));
     desk.archive(&mut steps, archived);
     desk.retain_again(&mut steps, &checks::unretained(resolved, state, &live, &planned));
     let new_claims = new_claims(&planned.docs, &live);

@@ -5,13 +5,13 @@ use std::collections::BTreeSet;
 use portolan_helm_compat::values;
 use portolan_inventory::Secrets;
 use portolan_inventory::redaction::Redactor;
-use portolan_model::{Carried, ChartId, Code, Finding, ValuesMode, ValuesPath};
+use portolan_model::{Carried, ChartId, Code, Finding, SecretKey, ValuesMode, ValuesPath};
 use portolan_recipe::{RecipeStep, Setting, StepTemplate, VersionBoundary};
 use serde_json::{Value, json};
 
 use super::limits::Limits;
 use super::manual_commands::Given;
-use super::moved_values::MovedValues;
+use super::moved_values::{MovedValues, meet};
 use super::resolve::ResolvedRelease;
 use super::{UpgradeRequest, existing_secret};
 use portolan_helm_compat::chart::PackedChart;
@@ -164,7 +164,11 @@ fn input<'a>(
     }
     let mut given = values::layer(&given, typed);
     existing_secret::give(resolved, (mode, &pick.id.name), &mut given);
-    let (carried, plain) = carried(resolved, &asks, &pick.id, typed)?;
+    let (mut carried, mut plain) = carried(resolved, &asks, &pick.id, typed)?;
+    for reference in &moved.secrets {
+        plain.push((reference.path.to_string(), by_reference(resolved, reference, (&given, &carried))?));
+        carried.push(reference.clone());
+    }
     let mut all = given.clone();
     for (path, text) in &plain {
         values::set(&mut all, path, json!(text));
@@ -281,4 +285,30 @@ fn carried(
         }
     }
     Ok((carried, plain))
+}
+
+/// What a Secret holds that an answer names in place of a value.
+fn by_reference(
+    resolved: &ResolvedRelease<'_>,
+    Carried { path, from: key }: &Carried,
+    (given, carried): (&Value, &[Carried]),
+) -> Result<String, Finding> {
+    let SecretKey { secret, key: name } = key;
+    let refused = |found: String| {
+        Finding::blocking(Code::BadValues, found)
+            .why("an answer can name a Secret in place of a value, and helm is given what it holds")
+            .at(path.to_string())
+    };
+    if !path.is_keys() {
+        return Err(refused(format!("`{path}` is no path of keys such as grafana.dbPassword")));
+    }
+    let is_given = values::flatten(given).iter().any(|(other, _)| meet(&ValuesPath::new(other), path));
+    if is_given || carried.iter().any(|other| meet(&other.path, path)) {
+        return Err(refused(format!("the answers give {path} out of {secret}, and it is given by something else"))
+            .next(format!("leave {path} out of the answers, or out of the values")));
+    }
+    resolved.plaintext(key).map(str::to_owned).ok_or_else(|| {
+        refused(format!("the answers give {path} out of key {name} of {secret}, and that is not there"))
+            .next("make the Secret in the release's namespace, or see its name and key")
+    })
 }

@@ -79,7 +79,7 @@ fn wait(name: &Ref, limit: u64) -> String {
 }
 
 /// Into the variable under which the helm command shows it.
-fn carry(carried: &Carried) -> String {
+pub(super) fn carry(carried: &Carried) -> String {
     let SecretKey { secret, key } = &carried.from;
     let name: String = carried
         .path

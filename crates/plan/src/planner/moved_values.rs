@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use portolan_helm_compat::values;
 use portolan_inventory::credential;
-use portolan_model::{MovedTo, ValueAnswer, ValueAnswers, ValuesMode, ValuesPath};
+use portolan_model::{Carried, MovedTo, SecretKey, ValueAnswer, ValueAnswers, ValuesMode, ValuesPath};
 use portolan_recipe::{Confidence, MovedValue, RecipeStep, StepTemplate, Transform, VersionBoundary};
 use serde_json::{Map, Value, json};
 
@@ -20,12 +20,18 @@ pub(super) struct MovedValues {
     pub(super) moved: BTreeMap<String, (MovedTo, Value)>,
     /// Those that a person decided to leave out.
     pub(super) left_out: BTreeSet<String>,
+    /// Those in whose place a Secret is read, with what that is.
+    pub(super) replaced: BTreeMap<String, String>,
+    /// What the answers say is read out of Secrets.
+    pub(super) secrets: Vec<Carried>,
     /// Why a person is asked about one, where something is known of it.
     pub(super) hints: BTreeMap<String, String>,
 }
 
 /// What the answers and the recipes are held against.
 struct Context<'a> {
+    resolved: &'a ResolvedRelease<'a>,
+    before: &'a Value,
     mode: ValuesMode,
     rows: Vec<&'a MovedValue>,
     /// The credentials among the old values.
@@ -44,18 +50,29 @@ impl MovedValues {
         answers: &ValueAnswers,
     ) -> Self {
         let context = Context {
+            resolved,
+            before,
             mode,
             rows: rows(resolved, asks).collect(),
             secret: hop_input::credentials(resolved, before),
             taken: taken(resolved, asks),
             carried: carried(resolved, asks),
         };
+        let secrets: Vec<(&ValuesPath, Carried)> = answers.secrets(&resolved.release().namespace).collect();
         let mut all = Self { given: json!({}), ..Self::default() };
+        all.secrets.extend(secrets.iter().map(|(_, carried)| carried.clone()));
         for (path, value) in values::flatten(before) {
+            let old = ValuesPath::new(&path);
+            let is_in_place =
+                |(from, carried): &&(&ValuesPath, Carried)| meet(&carried.path, &old) || old.starts_with(from.as_str());
+            if let Some((_, carried)) = secrets.iter().find(is_in_place) {
+                all.replace(&context, path, carried);
+                continue;
+            }
             // A password that is carried over is given to the new chart whatever becomes of the value.
             let answer = match context.carried.contains(path.as_str()) {
                 true => None,
-                false => answers.of(&ValuesPath::new(&path)),
+                false => answers.of(&old),
             };
             match answer {
                 Some(ValueAnswer::Drop) => {
@@ -72,7 +89,8 @@ impl MovedValues {
                     let to = MovedTo { path: to, how: String::new(), source: "answered".into() };
                     all.answered(&context, path, to, value);
                 }
-                Some(ValueAnswer::Ask) | None => all.by_recipe(&context, path, &value),
+                // What a Secret is read for is none of the values that are left here.
+                Some(ValueAnswer::Ask | ValueAnswer::Secret(_)) | None => all.by_recipe(&context, path, &value),
             }
         }
         all
@@ -99,7 +117,19 @@ impl MovedValues {
         self.moved.iter().find(|(_, (taken, _))| meet(&taken.path, place)).map(|(old, _)| old.as_str())
     }
 
+    /// A value in whose place a Secret is read.
+    fn replace(&mut self, context: &Context<'_>, path: String, carried: &Carried) {
+        if carried.path.as_str() != path {
+            self.take_out(context, &path);
+        }
+        let SecretKey { secret, key } = &carried.from;
+        self.replaced.insert(path, format!("{}, out of key {key} of {secret}", carried.path));
+    }
+
     fn put(&mut self, context: &Context<'_>, from: String, to: MovedTo, value: Value) {
+        if let Some(carried) = self.secrets.iter().find(|carried| meet(&carried.path, &to.path)).cloned() {
+            return self.replace(context, from, &carried);
+        }
         if to.path.as_str() != from {
             self.take_out(context, &from);
         }
@@ -116,22 +146,28 @@ impl MovedValues {
 
     fn by_recipe(&mut self, context: &Context<'_>, path: String, value: &Value) {
         let old = ValuesPath::new(&path);
-        let covers = |row: &&&MovedValue| old.starts_with(&row.from);
+        let covers = |row: &&&MovedValue| old.starts_with(&row.from) && row.transform.is_for(&path[row.from.len()..]);
         let Some(row) = context.rows.iter().filter(covers).max_by_key(|row| row.from.len()) else { return };
         let rest = &path[row.from.len()..];
-        let to = ValuesPath::new(&format!("{}{rest}", row.to));
+        let is_pair = matches!(row.transform, Transform::SecretFromPair(_));
+        let to = ValuesPath::new(&if is_pair { row.to.clone() } else { format!("{}{rest}", row.to) });
         if row.confidence == Confidence::Low {
             self.hints.insert(path, format!("it may be {to} now, by {}; nobody publishes it", row.source.page));
             return;
         }
         // What lies below the value that a transform is for is none of its own.
-        let whole = if rest.is_empty() { value.clone() } else { Value::Object(Map::new()) };
+        let whole = match is_pair {
+            true => values::get(context.before, &row.from).cloned().unwrap_or_default(),
+            false if rest.is_empty() => value.clone(),
+            false => Value::Object(Map::new()),
+        };
         let becomes = match &row.transform {
             Transform::Same => Ok(value.clone()),
-            transform => transform.apply(&whole),
+            transform => transform.apply(&whole, &|name| context.resolved.claim(name)),
         };
+        let is_of_pair = |other: &str| is_pair && ValuesPath::new(other).starts_with(&row.from);
         match becomes {
-            Ok(_) if let Some(other) = self.moved_to(&to) => {
+            Ok(_) if let Some(other) = self.moved_to(&to).filter(|other| !is_of_pair(other)) => {
                 let hint = format!("it would be {to} now, which {other} becomes");
                 self.hints.insert(path, hint);
             }
@@ -145,7 +181,7 @@ impl MovedValues {
 }
 
 /// Whether one path is the other, or leads into it.
-fn meet(one: &ValuesPath, other: &ValuesPath) -> bool {
+pub(super) fn meet(one: &ValuesPath, other: &ValuesPath) -> bool {
     one.starts_with(other.as_str()) || other.starts_with(one.as_str())
 }
 

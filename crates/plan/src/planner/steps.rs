@@ -52,6 +52,10 @@ impl StepBuilder<'_> {
         for step in &mut steps {
             step.limit = self.input.limits.of(&step.kind);
             step.command = manual_commands::of(&step.kind, self.input.shown(), step.limit);
+            if matches!(step.kind, StepKind::HelmUpgrade { .. }) {
+                let reads = self.input.moved.secrets.iter().map(manual_commands::carry);
+                step.command.splice(0..0, reads);
+            }
             // What a page says comes before what we say.
             step.sources.sort_by_key(|source| (source.line.is_none(), source.page == "portolan"));
             step.sources.dedup();
@@ -96,8 +100,12 @@ impl StepBuilder<'_> {
         }
         let source = Provenance { page: "portolan".into(), line: None, boundary: "every upgrade".into() };
         let kind = StepKind::ArchiveObject { objects: more };
-        let mut archive =
-            step("archive-removed", "what helm deletes and cannot be made again is archived first", kind, vec![source]);
+        let mut archive = step(
+            "archive-removed",
+            "what helm deletes and cannot be made again, or reads values out of, is archived first",
+            kind,
+            vec![source],
+        );
         archive.command = manual_commands::of(&archive.kind, self.input.shown(), archive.limit);
         let place = StepTemplate::place_of(&archive.kind);
         // No recipe asks for the check of the objects; it stays the first.

@@ -51,6 +51,9 @@ fn fate(
     if input.moved.left_out.contains(path) {
         return ValueChange::LeftOut;
     }
+    if let Some(by) = input.moved.replaced.get(path) {
+        return ValueChange::Replaced(by.clone());
+    }
     if let Some((to, new)) = input.moved.moved.get(path) {
         // What the user or a recipe gives under the new path goes before it.
         return match values::get(&input.after, to.path.as_str()) {
@@ -77,8 +80,17 @@ fn fate(
         None if installer(resolved.inventory, resolved.book, path, value).is_some() => {
             ValueChange::Replaced("the new chart's own: the vendor's installer wrote it for every site".into())
         }
+        None if is_default(resolved, input, (path, value)) => {
+            ValueChange::Replaced("the new chart's own: it is the old chart's default, and nobody's wish".into())
+        }
         None => ValueChange::Dropped,
     }
+}
+
+/// Whether a value of before is what the chart that is installed has by default.
+fn is_default(resolved: &ResolvedRelease<'_>, input: &HopInput<'_>, (path, value): (&str, &Value)) -> bool {
+    let release = &resolved.inventory.release;
+    input.from == release.chart && values::get(&release.defaults, path) == Some(value)
 }
 
 /// The paths for which something else stands, with what it is.
@@ -86,7 +98,8 @@ fn replacements(resolved: &ResolvedRelease<'_>, input: &HopInput<'_>) -> BTreeMa
     let mut all = BTreeMap::new();
     for (_, step) in &input.asks {
         if let StepTemplate::HelmUpgrade { retired, set, moved, .. } = &step.ask {
-            all.extend(retired.iter().map(|retired| (retired.path.clone(), retired.by.clone())));
+            let retired = retired.iter().filter(|retired| resolved.is_for(retired.platform));
+            all.extend(retired.map(|retired| (retired.path.clone(), retired.by.clone())));
             // Who gives the new place a value has decided, however unsure the recipe is that it is the place.
             let decided = moved.iter().filter(|row| {
                 resolved.is_for(row.platform)

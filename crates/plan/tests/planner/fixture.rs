@@ -233,6 +233,7 @@ fn installed(chart: &ChartId, config: Value, claim: &str) -> Fixture {
             docs: docs.iter().map(redact::secret_keys_only).collect(),
             hooks: Vec::new(),
             uninstall_policies: BTreeMap::new(),
+            defaults: json!({}),
         },
         volumes: vec![database_volume(name, volume, in_manifest)],
         workloads: Vec::new(),

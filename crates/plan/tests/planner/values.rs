@@ -2,8 +2,8 @@
 
 use portolan_helm_compat::values;
 use portolan_model::{
-    Accepted, Code, Coverage, HelmClient, HelmRun, MovedTo, Platform, Scope, ScopeCoverage, Severity, ValueAnswer,
-    ValueAnswers, ValueChange, ValuesPath,
+    Accepted, Carried, Code, Coverage, HelmClient, HelmRun, MovedTo, Platform, Ref, Scope, ScopeCoverage, SecretAnswer, SecretKey, Severity,
+    Step, StepKind, ValueAnswer, ValueAnswers, ValueChange, ValuesPath,
 };
 use serde_json::{Value, json};
 
@@ -295,6 +295,73 @@ fn a_value_that_moves_within_a_chart_does_not_stay_at_its_old_place() {
     let fixture = answering(fixture, "frontend.theme", ValueAnswer::To(ValuesPath::new("ui.theme")));
     assert_eq!(given(&fixture).pointer("/ui/theme"), Some(&json!("dark")));
     assert_eq!(given(&fixture).pointer("/frontend/theme"), Some(&Value::Null));
+}
+
+/// An answer that names a key of a Secret which the namespace has, with this in it.
+fn by_reference(path: &str, to: Option<&str>, text: &str) -> Fixture {
+    let mut fixture = with_value("global.smtp.pass", json!("Old-smtp-1"));
+    let secret = Ref::secret(NS, "site-mail");
+    fixture.secrets.insert(SecretKey { secret, key: "password".into() }, text.into());
+    let (name, key) = ("site-mail".to_owned(), "password".to_owned());
+    answering(fixture, path, ValueAnswer::Secret(SecretAnswer { name, key, to: to.map(ValuesPath::new) }))
+}
+
+#[test]
+fn an_answer_names_a_secret_in_place_of_a_value() {
+    const TEXT: &str = "Mail-pw-77e1";
+    for (path, to) in [("global.smtp.pass", Some("mail.password")), ("mail.password", None)] {
+        let fixture = by_reference(path, to, TEXT);
+        let file = fixture.file(&[new("2.20.41")]).expect("it is planned");
+        let run = run(&file.plan, 0);
+        let from = SecretKey { secret: Ref::secret(NS, "site-mail"), key: "password".into() };
+        assert!(run.carried.contains(&Carried { path: ValuesPath::new("mail.password"), from }), "{:?}", run.carried);
+        let jobs = fixture.jobs(&[new("2.20.41")]).expect("it is rendered");
+        assert_eq!(jobs[0].given.pointer("/mail/password"), Some(&json!(TEXT)), "helm renders with it");
+        // Neither the plan nor anything it refers to has it.
+        let all = format!("{:?}{}", serde_json::to_string(&file.plan), given(&fixture));
+        assert!(!all.contains(TEXT) && !all.contains("Old-smtp-1"), "{path}");
+        let archives = |step: &Step| matches!(&step.kind, StepKind::ArchiveObject { objects } if objects.iter().any(|one| one.name() == "site-mail"));
+        let place = |is: &dyn Fn(&Step) -> bool| file.plan.steps().position(is).expect("there is such a step");
+        let is_helm = |step: &Step| matches!(step.kind, StepKind::HelmUpgrade { .. });
+        assert!(place(&archives) < place(&is_helm), "it is read before helm starts");
+        let typed = &file.plan.steps().find(|step| is_helm(step)).expect("helm").command;
+        assert!(typed[0].starts_with("MAIL_PASSWORD=$(kubectl get secret -n"), "{}", typed[0]);
+    }
+    let replaced = ValueChange::Replaced("mail.password, out of key password of Secret/site-mail".to_owned());
+    assert_eq!(fate(&by_reference("global.smtp.pass", Some("mail.password"), TEXT), "global.smtp.pass"), replaced);
+    assert_eq!(asked(&by_reference("global.smtp.pass", Some("mail.password"), TEXT)), [""; 0]);
+    // The old value is another question.
+    assert_eq!(asked(&by_reference("mail.password", None, TEXT)).len(), 1);
+}
+
+#[test]
+fn a_secret_that_an_answer_names_has_to_be_there_and_its_place_free() {
+    let refused = |mut fixture: Fixture, edit: &dyn Fn(&mut Fixture)| {
+        edit(&mut fixture);
+        fixture.file(&[new("2.20.41")]).expect_err("it is refused")
+    };
+    let missing = refused(by_reference("mail.password", None, "a"), &|fixture| {
+        fixture.secrets.retain(|key, _| key.secret.name() != "site-mail")
+    });
+    assert!(missing.code == Code::BadValues && missing.found.contains("that is not there"), "{missing:?}");
+    let twice = refused(by_reference("mail.password", None, "a"), &|fixture| {
+        fixture.values = json!({"mail": {"password": "b"}})
+    });
+    assert!(twice.code == Code::BadValues && twice.found.contains("given by something else"), "{twice:?}");
+    for taken in ["postgresql.auth.postgresPassword", "postgresql.auth", "global.domain"] {
+        let finding = refused(by_reference(taken, None, "a"), &|_| {});
+        assert_eq!(finding.code, Code::BadValues, "{taken}");
+    }
+}
+
+#[test]
+fn a_secret_goes_before_an_old_value_that_would_move_there() {
+    let mut fixture = by_reference("grafana.dbPassword", None, "Gf-9");
+    values::set(&mut fixture.inventory.release.config, "global.grafana.dbPassword", json!("Old-gf"));
+    assert!(
+        matches!(fate(&fixture, "global.grafana.dbPassword"), ValueChange::Replaced(by) if by.contains("site-mail"))
+    );
+    assert_eq!(given(&fixture).pointer("/grafana/dbPassword"), None);
 }
 
 #[test]

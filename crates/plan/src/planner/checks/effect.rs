@@ -12,7 +12,10 @@ pub(super) fn check(context: &HopContext<'_>, report: &mut Report) {
     let input = context.input;
     let of_recipe = |path: &str| {
         input.settings.iter().any(|(_, setting)| setting.path == path)
-            || input.carried.iter().any(|carried| carried.path.as_str() == path)
+            || input
+                .carried
+                .iter()
+                .any(|carried| carried.path.as_str() == path && !input.moved.secrets.contains(carried))
     };
     for (path, value) in values::flatten(&input.after) {
         if value.is_null() || of_recipe(&path) || read.reads(&path) {
