@@ -103,6 +103,8 @@ pub(crate) enum Format {
     Json,
     /// The same as YAML
     Yaml,
+    /// One page for a browser, old and new side by side; of `values` alone, into the file of --write
+    Html,
 }
 
 /// When to use colours.
@@ -413,6 +415,9 @@ pub(crate) struct VerifyArgs {
 /// `values`.
 #[derive(Args, Debug)]
 pub(crate) struct ValuesArgs {
+    /// One part alone
+    #[arg(value_enum)]
+    pub(crate) part: Option<ValuesSubview>,
     /// What to upgrade to.
     #[command(flatten)]
     pub(crate) target: UpgradeOptions,
@@ -422,10 +427,21 @@ pub(crate) struct ValuesArgs {
     /// Shows and writes credentials too
     #[arg(long)]
     pub(crate) show_secrets: bool,
-    /// Renders with some of the values changed, to show what each does in the new chart, and, where the old chart is among the charts
-    /// on offer, whether it does today what it will do
+    /// Prints the values of the new version as --set flags too: those for which helm renders the same. The others are named
     #[arg(long)]
-    pub(crate) effects: bool,
+    pub(crate) as_set: bool,
+}
+
+/// A part of what `values` shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ValuesSubview {
+    /// What is set, beside the defaults of the chart that is installed
+    Diff,
+    /// Where each value goes, and by which source
+    Map,
+    /// What each value does in the new chart and, where the old chart is on offer too, today: charts are rendered with some of the
+    /// values changed
+    Effects,
 }
 
 /// `archive`.

@@ -27,6 +27,11 @@ async fn main() -> ExitCode {
         Err(error) => return mistyped(&error),
     };
     let output = Output::new(&cli);
+    if output.is_html() && !matches!(cli.command, Command::Values(_)) {
+        let finding = Finding::blocking(Code::BadOption, "-o html is for portolan values alone").next("use -o json");
+        output.finding(&finding);
+        return ExitCode::from(finding.code.exit() as u8);
+    }
     let result = match &cli.command {
         Command::Survey(args) => commands::survey::run(&cli.global, args, &output).await,
         Command::Plan(args) => commands::plan::run(&cli.global, args, &output).await,

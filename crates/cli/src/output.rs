@@ -65,6 +65,11 @@ impl Output {
         self.format != Format::Text
     }
 
+    /// Whether a browser reads; the command writes the page itself, into a file.
+    pub(crate) fn is_html(&self) -> bool {
+        self.format == Format::Html
+    }
+
     /// A result: the page for people, the value for machines.
     pub(crate) fn result<T: Serialize>(&self, page: &Document, value: &T) -> Result<(), Finding> {
         self.page(page)?;
@@ -74,7 +79,7 @@ impl Output {
     /// A value for machines; people do not get it.
     pub(crate) fn value<T: Serialize>(&self, value: &T) -> Result<(), Finding> {
         let text = match self.format {
-            Format::Text => return Ok(()),
+            Format::Text | Format::Html => return Ok(()),
             Format::Json => {
                 let mut text = serde_json::to_string_pretty(value).map_err(unwritable)?;
                 text.push('\n');

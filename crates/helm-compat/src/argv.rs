@@ -149,7 +149,7 @@ fn reads_as_text(text: &str) -> bool {
 }
 
 /// Whether an item can stand between braces.
-fn is_simple(value: &Value) -> bool {
+pub(crate) fn is_simple(value: &Value) -> bool {
     match value {
         Value::String(text) => reads_as_text(text),
         Value::Null | Value::Bool(_) => true,
@@ -159,16 +159,16 @@ fn is_simple(value: &Value) -> bool {
 }
 
 /// Whether `--set` and a values file give the same: a larger number is printed with an exponent out of a file.
-fn is_small(number: &serde_json::Number) -> bool {
+pub(crate) fn is_small(number: &serde_json::Number) -> bool {
     number.is_i64() && values::printed(number) == Some(number.to_string())
 }
 
-fn item(value: &Value) -> String {
+pub(crate) fn item(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), escape)
 }
 
 /// Escapes what the grammar of `--set` would take for itself.
-fn escape(text: &str) -> String {
+pub(crate) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {
         if matches!(c, ',' | '{' | '}' | '\\') {
@@ -180,7 +180,8 @@ fn escape(text: &str) -> String {
 }
 
 /// A word of a shell command, quoted where a shell would read something else.
-fn word(text: &str) -> String {
+#[must_use]
+pub fn word(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@%+,".contains(c);
     if !text.is_empty() && text.chars().all(plain) {
         return text.to_owned();

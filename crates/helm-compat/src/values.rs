@@ -11,12 +11,14 @@ mod commented;
 mod nulls;
 mod read;
 mod references;
+mod set_list;
 
 pub use claim_names::claim_names;
 pub use commented::commented;
 pub use nulls::{is_null_at, reuse, without_nulls};
 pub use read::{HEADING, ValuesFile, has_stored_heading, parse, read};
 pub use references::References;
+pub use set_list::SetList;
 
 /// Why a values file or a `--set` is not usable.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

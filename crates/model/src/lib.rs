@@ -32,7 +32,7 @@ mod step;
 mod values_path;
 mod verdict;
 
-pub use answers::{ValueAnswer, ValueAnswers};
+pub use answers::{SecretAnswer, ValueAnswer, ValueAnswers};
 pub use baseline::{Baseline, Check, CheckState, Comparison, RecordedDatabase};
 pub use canonical::{Digest, canonical};
 pub use check::{
@@ -69,7 +69,7 @@ pub use plan::{
 pub use rendering::{ClusterRead, Overlay, RenderJob, Rendered, Rendering};
 pub use route::{RouteLook, RouteSeen};
 pub use server::{DatabaseChange, OtherDatabase};
-pub use site_value::{SetBy, SiteValue};
+pub use site_value::{ChangedDefault, SetBy, SiteValue};
 pub use step::{Provenance, Step, StepKind, Undo};
 pub use values_path::ValuesPath;
 pub use verdict::{End, Verdict, VolumeEnd};

@@ -12,6 +12,9 @@ pub struct SiteValue {
     pub path: ValuesPath,
     /// What it is today; a stand-in where it is a credential and credentials are hidden.
     pub today: Value,
+    /// What the installed chart has by default; `None` where it has nothing, or is not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub default: Option<Value>,
     /// Who set it.
     pub set_by: SetBy,
     /// What each hop makes of it, in order, for as long as it goes on. Empty without a plan.
@@ -27,8 +30,23 @@ pub struct SiteValue {
 pub enum SetBy {
     /// The vendor's installer writes this very value for every site of the platform.
     Installer,
+    /// It is what the installed chart has by default, whoever wrote it among the values.
+    Default,
     /// Somebody at the site.
     Site,
+}
+
+/// A default that the upgrade changes and that nobody has set: what the installed chart has under one path, the new one under another.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ChangedDefault {
+    /// The path today.
+    pub path: ValuesPath,
+    /// The installed chart's default.
+    pub today: Value,
+    /// The path then.
+    pub to: ValuesPath,
+    /// The new chart's default; null where it has none.
+    pub then: Value,
 }
 
 impl SiteValue {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use portolan_model::{ChartId, ReleaseId, SetBy, SiteValue, ValueChange, ValuesPath};
+use portolan_model::{ChangedDefault, ChartId, ReleaseId, SetBy, SiteValue, ValueChange, ValuesPath};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -25,6 +25,34 @@ pub struct ValuesView {
     /// What those that go on do, by the path of today; empty where nobody asked.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub effects: BTreeMap<ValuesPath, ValueEffect>,
+    /// Defaults that nobody has set and that are others in the new chart.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub defaults: Vec<ChangedDefault>,
+    /// The values at the end as `--set` has them; `None` where nobody asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub set_flags: Option<SetFlags>,
+}
+
+/// Values as `--set` flags, and those for which a file is needed.
+#[derive(Serialize)]
+pub struct SetFlags {
+    /// Each flag with its value, as a shell takes it.
+    pub flags: Vec<String>,
+    /// The path of each other value, with the reason.
+    pub others: Vec<(String, String)>,
+}
+
+/// Which part of [`ValuesView`] a page shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ValuesPart {
+    /// What is set, by whom, and what becomes of it.
+    Whole,
+    /// What is set beside the installed chart's defaults, and defaults that change.
+    Diff,
+    /// What becomes of each value, and by which source.
+    Map,
+    /// What each value does in either chart.
+    Effects,
 }
 
 /// What a value does. Nothing of what the fields hold.
@@ -57,46 +85,128 @@ impl ValuesView {
 
 /// The page. `answers` is the file with the answers, where one is used.
 #[must_use]
-pub fn values(view: &ValuesView, answers: Option<&str>) -> Document {
+pub fn values(view: &ValuesView, part: ValuesPart, answers: Option<&str>) -> Document {
     let mut page = Document::default();
     let chart = match &view.to {
         Some(to) => format!("{} to {to}", view.from),
         None => view.from.to_string(),
     };
     let by_site = view.values.iter().filter(|value| value.set_by == SetBy::Site).count();
-    let set = format!("{}, {by_site} of them by this site", count(view.values.len(), "value"));
+    let set = match view.values.len() {
+        0 => "nothing: every value is the chart's default".to_owned(),
+        all => format!("{}, {by_site} of them by this site", count(all, "value")),
+    };
     page.push(Block::Facts(vec![
         ("Release", format!("{} in {}", view.release.name, view.release.namespace).into()),
         ("Chart", chart.into()),
         ("Set", set.into()),
     ]));
-    if view.values.is_empty() {
-        return page;
+    match part {
+        _ if view.values.is_empty() => {}
+        ValuesPart::Whole => page.push(Block::Table(whole(view))),
+        ValuesPart::Diff => page.push(Block::Table(diff(view))),
+        ValuesPart::Map => page.push(Block::Table(map(view))),
+        ValuesPart::Effects => {}
     }
+    effects(&mut page, view);
+    defaults(&mut page, view, part);
+    set_flags(&mut page, view);
+    asked(&mut page, view, answers);
+    page
+}
+
+/// Every value: what it is, who set it, what becomes of it.
+fn whole(view: &ValuesView) -> Table {
     let mut heads = vec!["VALUE SET TODAY", "IS", "SET BY"];
     if view.to.is_some() {
         heads.push("BECOMES");
     }
     let mut table = Table::new(&heads);
     for value in &view.values {
-        let who = match value.set_by {
-            SetBy::Installer => "installer",
-            SetBy::Site => "site",
-        };
+        let who = who(value.set_by);
         let mut row: Vec<Line> = vec![value.path.as_str().into(), shown(&value.today).into(), who.into()];
         if view.to.is_some() {
-            row.push(match value.change() {
-                None => "".into(),
-                Some(ValueChange::Dropped) if !value.hint.is_empty() => {
-                    Line::new(Tone::Bad, format!("asked: {}", value.hint))
-                }
-                Some(change) => becomes(change),
-            });
+            row.push(fate(value));
         }
         table.rows.push(row);
     }
+    table
+}
+
+/// Every value beside the default of the installed chart.
+fn diff(view: &ValuesView) -> Table {
+    let mut table = Table::new(&["VALUE SET TODAY", "SET BY", "DEFAULT", "IS"]);
+    for value in &view.values {
+        let default = match &value.default {
+            Some(default) if *default == value.today => "the same".to_owned(),
+            Some(default) => shown(default),
+            None => "none".to_owned(),
+        };
+        let cells = [value.path.as_str(), who(value.set_by), &default, &shown(&value.today)];
+        table.rows.push(cells.map(Line::from).into());
+    }
+    table
+}
+
+/// Where every value goes, and who says so.
+fn map(view: &ValuesView) -> Table {
+    let mut table = Table::new(&["VALUE SET TODAY", "SOURCE", "BECOMES"]);
+    for value in &view.values {
+        let source = match value.change() {
+            Some(ValueChange::Moved(to) | ValueChange::MovedWithoutEffect(to)) => to.source.as_str(),
+            Some(ValueChange::LeftOut) => "answered",
+            _ => "",
+        };
+        table.rows.push(vec![value.path.as_str().into(), source.into(), fate(value)]);
+    }
+    table
+}
+
+pub(crate) fn who(set_by: SetBy) -> &'static str {
+    match set_by {
+        SetBy::Installer => "installer",
+        SetBy::Default => "default",
+        SetBy::Site => "site",
+    }
+}
+
+/// What becomes of a value; of one that is asked about, what is known.
+fn fate(value: &SiteValue) -> Line {
+    match value.change() {
+        None => "".into(),
+        Some(ValueChange::Dropped) if !value.hint.is_empty() => Line::new(Tone::Bad, format!("asked: {}", value.hint)),
+        Some(change) => becomes(change),
+    }
+}
+
+/// Defaults that change although nobody has set them.
+fn defaults(page: &mut Document, view: &ValuesView, part: ValuesPart) {
+    if view.defaults.is_empty() || !matches!(part, ValuesPart::Whole | ValuesPart::Diff) {
+        return;
+    }
+    page.say("These are set by nobody, and the new chart has other defaults:");
+    let mut table = Table::new(&["DEFAULT TODAY", "IS", "THEN", "WILL BE"]);
+    for one in &view.defaults {
+        let cells = [one.path.as_str(), &shown(&one.today), one.to.as_str(), &shown(&one.then)];
+        table.rows.push(cells.map(Line::from).into());
+    }
     page.push(Block::Table(table));
-    effects(&mut page, view);
+}
+
+/// The values at the end as `--set` has them.
+fn set_flags(page: &mut Document, view: &ValuesView) {
+    let Some(SetFlags { flags, others }) = &view.set_flags else { return };
+    page.push(Block::Commands(flags.iter().map(|flag| (String::new(), flag.clone())).collect()));
+    if !others.is_empty() {
+        page.say("These need a file of values (--write FILE):");
+        let mut table = Table::new(&["VALUE", "REASON"]);
+        table.rows = others.iter().map(|(path, why)| vec![path.as_str().into(), why.as_str().into()]).collect();
+        page.push(Block::Table(table));
+    }
+}
+
+/// What is asked, and what to do about it.
+fn asked(page: &mut Document, view: &ValuesView, answers: Option<&str>) {
     let asked = view.asked().count();
     if asked > 0 {
         let are = if asked == 1 { "is" } else { "are" };
@@ -110,7 +220,6 @@ pub fn values(view: &ValuesView, answers: Option<&str>) -> Document {
         };
         page.push(Block::Next(vec![(command, note.to_owned())]));
     }
-    page
 }
 
 /// What the values that go on do, today and then.
@@ -131,7 +240,7 @@ fn effects(page: &mut Document, view: &ValuesView) {
 }
 
 /// A value on one line, cut where it is long.
-fn shown(value: &Value) -> String {
+pub(crate) fn shown(value: &Value) -> String {
     const LONGEST: usize = 70;
     let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     let text = text.replace(['\n', '\r', '\t'], " ");

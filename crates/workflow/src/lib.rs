@@ -30,4 +30,4 @@ pub use portolan_plan::effects::{Effect, EffectJob, EffectSearch, Effects, Field
 pub use portolan_plan::images::{ImageUse, PlannedImage};
 pub use portolan_plan::planner::render_job;
 pub use portolan_plan::planner::{HopRendering, Limits, UpgradeRequest};
-pub use portolan_plan::{Credentials, site_values};
+pub use portolan_plan::{Credentials, changed_defaults, site_values};

@@ -6,10 +6,11 @@ use portolan_adapters::kubernetes::Client;
 use portolan_adapters::postgres::{self, Depth};
 use portolan_inventory::{Survey, survey as questions};
 use portolan_model::{
-    Answer, DatabaseError, DatabaseRef, Finding, Inventory, ReleaseId, SecretKey, Snapshot, SurveyQuery,
+    Answer, ChartId, DatabaseError, DatabaseRef, Finding, Inventory, ReleaseId, SecretKey, Snapshot, SurveyQuery,
 };
 use portolan_plan::planner;
 use portolan_recipe::RecipeSet;
+use serde_json::Value;
 
 use crate::target::Target;
 
@@ -31,6 +32,7 @@ pub async fn survey(target: &Target, release: &ReleaseId) -> Result<Survey, Find
             let answers = rounds(release, async |asks| Ok(asks.iter().map(|ask| world.answer(ask)).collect())).await?;
             let mut survey = questions::conclude(release, &answers, &cluster.server, &cluster.user, helm)?;
             survey.inventory.cluster.api_versions.clone_from(&cluster.api_versions);
+            survey.inventory.release.defaults = simulated_defaults(&survey.inventory.release.chart);
             Ok(survey)
         }
         Target::Cluster(cluster) => {
@@ -39,6 +41,13 @@ pub async fn survey(target: &Target, release: &ReleaseId) -> Result<Survey, Find
             Ok(survey)
         }
     }
+}
+
+/// The default values of a chart that simulated installations are made of: their records have no chart in them.
+fn simulated_defaults(chart: &ChartId) -> Value {
+    let known = portolan_fixtures::charts().into_iter().find(|packed| packed.id == *chart);
+    let archive = known.and_then(|packed| portolan_helm_compat::chart::read(&packed.archive).ok());
+    archive.map(|archive| archive.values).unwrap_or_default()
 }
 
 /// Surveys a release on a cluster, without a helm.

@@ -1,14 +1,19 @@
 use std::collections::BTreeMap;
+use std::path::Path;
 
-use portolan_helm_compat::values;
+use portolan_helm_compat::{argv, chart, values};
+use portolan_inventory::Survey;
 use portolan_inventory::redaction::Redactor;
-use portolan_model::{Carried, ChartId, Code, Exit, Finding, SiteValue, ValueChange, ValuesPath};
-use portolan_report::ValuesView;
-use portolan_workflow::{Credentials, PlannedValues, Target, plan_values, site_values};
+use portolan_model::{
+    Carried, ChartId, Code, Exit, Finding, SiteValue, ValueAnswer, ValueAnswers, ValueChange, ValuesPath,
+};
+use portolan_recipe::RecipeSet;
+use portolan_report::{SetFlags, ValuesPart, ValuesView};
+use portolan_workflow::{Credentials, PlannedValues, Target, changed_defaults, plan_values, site_values};
 use serde_json::{Value, json};
 
 use crate::answers;
-use crate::args::{Global, UpgradeOptions, ValuesArgs};
+use crate::args::{Global, UpgradeOptions, ValuesArgs, ValuesSubview};
 use crate::effects;
 use crate::options;
 use crate::output::Output;
@@ -17,6 +22,11 @@ use crate::private_file;
 
 /// Shows the values that are set today, and what becomes of them.
 pub(crate) async fn run(global: &Global, args: &ValuesArgs, output: &Output) -> Result<Exit, Finding> {
+    if output.is_html() && args.write.is_none() {
+        return Err(Finding::blocking(Code::BadOption, "a page for a browser is written into a file")
+            .why("values hold what others may not see, and the file is for you alone to read")
+            .next("pass --write FILE"));
+    }
     let target = options::open(global).await?;
     if let Some(words) = options::simulated(&target) {
         output.say(&words);
@@ -24,18 +34,34 @@ pub(crate) async fn run(global: &Global, args: &ValuesArgs, output: &Output) -> 
     let credentials = if args.show_secrets { Credentials::Shown } else { Credentials::Hidden };
     if is_only_today(args) {
         let (book, survey) = prepare::survey(global, &target).await?;
-        let release = &survey.inventory.release;
-        let view = ValuesView {
-            release: release.id.clone(),
-            from: release.chart.clone(),
-            to: None,
-            values: site_values(&survey, &book, None, credentials),
-            effects: BTreeMap::new(),
-        };
-        output.result(&portolan_report::values(&view, None), &view)?;
+        let view = view(&survey, &book, None, credentials);
+        output.result(&portolan_report::values(&view, part(args), None), &view)?;
         return Ok(Exit::Done);
     }
     on_the_way(global, &target, args, (credentials, output)).await
+}
+
+fn view(survey: &Survey, book: &RecipeSet, planned: Option<&PlannedValues>, credentials: Credentials) -> ValuesView {
+    let release = &survey.inventory.release;
+    let plan = planned.map(|planned| &planned.file.plan);
+    ValuesView {
+        release: release.id.clone(),
+        from: release.chart.clone(),
+        to: plan.map(|plan| plan.to.clone()),
+        values: site_values(survey, book, plan, credentials),
+        effects: BTreeMap::new(),
+        defaults: Vec::new(),
+        set_flags: None,
+    }
+}
+
+fn part(args: &ValuesArgs) -> ValuesPart {
+    match args.part {
+        None => ValuesPart::Whole,
+        Some(ValuesSubview::Diff) => ValuesPart::Diff,
+        Some(ValuesSubview::Map) => ValuesPart::Map,
+        Some(ValuesSubview::Effects) => ValuesPart::Effects,
+    }
 }
 
 /// Whether nothing is asked but what is set today.
@@ -43,7 +69,8 @@ fn is_only_today(args: &ValuesArgs) -> bool {
     let UpgradeOptions { to, via, chart, repo, bundle, registry, values, set, set_string, answers, .. } = &args.target;
     let lists = [via, set, set_string].iter().all(|list| list.is_empty()) && chart.is_empty() && values.is_empty();
     let others = [to, repo].iter().all(|option| option.is_none()) && bundle.is_none() && registry.is_none();
-    lists && others && answers.is_none() && args.write.is_none() && !args.effects
+    let is_of_today = matches!(args.part, None | Some(ValuesSubview::Diff)) && !args.as_set;
+    lists && others && answers.is_none() && args.write.is_none() && is_of_today
 }
 
 async fn on_the_way(
@@ -66,18 +93,20 @@ async fn on_the_way(
         request.answers = answers::read_if_there(file)?;
     }
     let planned = plan_values(target, &survey, &book, &request).await?;
-    let release = &survey.inventory.release;
-    let mut view = ValuesView {
-        release: release.id.clone(),
-        from: release.chart.clone(),
-        to: Some(planned.file.plan.to.clone()),
-        values: site_values(&survey, &book, Some(&planned.file.plan), credentials),
-        effects: BTreeMap::new(),
+    let mut view = view(&survey, &book, Some(&planned), credentials);
+    if let Some(new) = request.to.last().and_then(|packed| chart::read(&packed.archive).ok()) {
+        view.defaults = changed_defaults(&survey, &book, (&planned.file.plan.to, &new.values), &planned.at_end);
+    }
+    let redacted = match credentials {
+        Credentials::Shown => planned.at_end.clone(),
+        Credentials::Hidden => Redactor::new(&survey.known()).values(&planned.at_end),
     };
-    if args.effects
+    let at_end = AtEnd::of(&planned, &redacted);
+    view.set_flags = args.as_set.then(|| at_end.set_flags());
+    if args.part == Some(ValuesSubview::Effects)
         && let Some(new) = &planned.job
     {
-        let old = catalog.ids().contains(&release.chart).then(|| release.chart.clone());
+        let old = catalog.ids().contains(&view.from).then(|| view.from.clone());
         let old = match old {
             Some(id) => catalog.take(vec![id]).await?.0.pop(),
             None => None,
@@ -85,58 +114,90 @@ async fn on_the_way(
         view.effects = effects::of(target, &survey, (old.as_ref(), new), &view.values).await?;
     }
     let shown = args.target.answers.as_ref().map(|file| options::quoted(&file.to_string_lossy()));
-    output.result(&portolan_report::values(&view, shown.as_deref()), &view)?;
-    let is_of_none = |path: &&ValuesPath| !view.values.iter().any(|value| value.path.starts_with(path.as_str()));
-    for path in request.answers.answers.keys().filter(is_of_none) {
-        output.say(&format!("The answer for {path} is for no value that is set today."));
-    }
-    if let Some(file) = &args.target.answers {
-        let is_new = |value: &&SiteValue| !request.answers.answers.contains_key(&value.path);
-        let new: Vec<_> = view.asked().filter(is_new).map(|value| (&value.path, value.hint.as_str())).collect();
-        if !new.is_empty() {
-            answers::ask(file, &new)?;
-        }
-    }
+    output.result(&portolan_report::values(&view, part(args), shown.as_deref()), &view)?;
+    tell_and_ask(args.target.answers.as_deref(), &request.answers, &view, output)?;
     // What is asked about is told above.
     let others = planned.file.plan.blocking().filter(|finding| finding.code != Code::ValuesDropped);
     let others: Vec<Finding> = others.cloned().collect();
     output.findings(&others);
     if let Some(file) = &args.write {
-        if !others.is_empty() {
+        if output.is_html() {
+            let redacted: Vec<(String, Value)> = values::flatten(&redacted);
+            private_file::write(file, portolan_report::values_html(&view, &redacted).as_bytes())?;
+        } else if others.is_empty() {
+            private_file::write(file, values_file(&planned, &at_end, (&view, &request.values))?.as_bytes())?;
+        } else {
             let found = format!("{} is not written: with these values the upgrade is refused", file.display());
             return Err(Finding::blocking(Code::BadValues, found)
                 .why("a file of values is there to be used")
                 .next("see what is said above"));
         }
-        let redacted = match credentials {
-            Credentials::Shown => planned.at_end.clone(),
-            Credentials::Hidden => Redactor::new(&survey.known()).values(&planned.at_end),
-        };
-        private_file::write(file, values_file(&planned, &redacted, (&view, &request.values))?.as_bytes())?;
         output.say(&format!("Saved to {}", file.display()));
     }
     Ok(if view.asked().next().is_none() && others.is_empty() { Exit::Done } else { Exit::Blocked })
 }
 
-/// The values at the end as a file, each with where it comes from. What `redacted` hides is left out, and named at the top.
+/// Says which answers are for nothing, and adds the questions that are not in the file of answers yet.
+fn tell_and_ask(
+    file: Option<&Path>,
+    answers: &ValueAnswers,
+    view: &ValuesView,
+    output: &Output,
+) -> Result<(), Finding> {
+    let is_of_none = |(path, answer): &(&ValuesPath, &ValueAnswer)| {
+        // What a Secret gives need not be set today.
+        !matches!(answer, ValueAnswer::Secret(_))
+            && !view.values.iter().any(|value| value.path.starts_with(path.as_str()))
+    };
+    for (path, _) in answers.answers.iter().filter(is_of_none) {
+        output.say(&format!("The answer for {path} is for no value that is set today."));
+    }
+    let Some(file) = file else { return Ok(()) };
+    let is_new = |value: &&SiteValue| !answers.answers.contains_key(&value.path);
+    let new: Vec<_> = view.asked().filter(is_new).map(|value| (&value.path, value.hint.as_str())).collect();
+    if new.is_empty() { Ok(()) } else { answers::ask(file, &new) }
+}
+
+/// The values of the new version: what may be shown of them, and what is hidden.
+struct AtEnd {
+    shown: Value,
+    /// The path of each credential that is not shown, with where it comes from.
+    hidden: Vec<(String, String)>,
+}
+
+impl AtEnd {
+    fn of(planned: &PlannedValues, redacted: &Value) -> Self {
+        let (mut shown, mut hidden) = (json!({}), Vec::new());
+        for (path, value) in values::flatten(&planned.at_end) {
+            if values::get(redacted, &path) == Some(&value) {
+                values::set(&mut shown, &path, value);
+            } else {
+                let from = left_out(&planned.carried, &path);
+                hidden.push((path, from));
+            }
+        }
+        Self { shown, hidden }
+    }
+
+    /// As `--set` flags; what is hidden is named.
+    fn set_flags(&self) -> SetFlags {
+        let values::SetList { arguments, others } = values::SetList::of(&self.shown);
+        let mut others: Vec<(String, String)> = others.into_iter().map(|(path, why)| (path, why.to_owned())).collect();
+        others.extend(self.hidden.iter().map(|(path, from)| (path.clone(), format!("a credential: {from}"))));
+        SetFlags { flags: arguments.iter().map(|one| format!("--set {}", argv::word(one))).collect(), others }
+    }
+}
+
+/// The values at the end as a file, each with where it comes from. What is hidden is left out, and named at the top.
 fn values_file(
     planned: &PlannedValues,
-    redacted: &Value,
+    AtEnd { shown, hidden }: &AtEnd,
     (view, given): (&ValuesView, &Value),
 ) -> Result<String, Finding> {
-    let mut shown = json!({});
-    let mut hidden = Vec::new();
-    for (path, value) in values::flatten(&planned.at_end) {
-        if values::get(redacted, &path) == Some(&value) {
-            values::set(&mut shown, &path, value);
-        } else {
-            hidden.push(left_out(&planned.carried, &path));
-        }
-    }
     let origins: BTreeMap<String, &SiteValue> =
         view.values.iter().filter_map(|value| Some((value.end()?.to_string(), value))).collect();
     let comment = |path: &str| {
-        values::get(&shown, path)
+        values::get(shown, path)
             .filter(|value| !value.is_object() || value.as_object().is_some_and(|map| map.is_empty()))?;
         Some(match origins.get(path) {
             _ if values::get(given, path).is_some() => "given with -f or --set".to_owned(),
@@ -148,11 +209,11 @@ fn values_file(
             None => "given by the recipes".to_owned(),
         })
     };
-    let text = values::commented(&shown, &comment).map_err(|error| {
+    let text = values::commented(shown, &comment).map_err(|error| {
         Finding::blocking(Code::BadValues, "the values cannot be written as a file").with(error.to_string())
     })?;
     let asked: Vec<&str> = view.asked().map(|value| value.path.as_str()).collect();
-    Ok(format!("{}{text}", head(&planned.file.plan.to, &hidden, &asked)))
+    Ok(format!("{}{text}", head(&planned.file.plan.to, hidden, &asked)))
 }
 
 fn moved(change: &ValueChange) -> Option<&str> {
@@ -161,16 +222,16 @@ fn moved(change: &ValueChange) -> Option<&str> {
 
 fn left_out(carried: &[Carried], path: &str) -> String {
     match carried.iter().find(|carried| carried.path.as_str() == path) {
-        Some(carried) => format!("{path}: key {} of {}", carried.from.key, carried.from.secret),
-        None => format!("{path}: set today"),
+        Some(carried) => format!("key {} of {}", carried.from.key, carried.from.secret),
+        None => "set today".to_owned(),
     }
 }
 
-fn head(to: &ChartId, hidden: &[String], asked: &[&str]) -> String {
+fn head(to: &ChartId, hidden: &[(String, String)], asked: &[&str]) -> String {
     let mut head = format!("# All values of {to}, for helm upgrade --reset-values -f. Written by portolan values.\n");
     if !hidden.is_empty() {
         head.push_str("# Left out, since they are credentials (--show-secrets writes them too):\n");
-        head.extend(hidden.iter().map(|line| format!("#   {line}\n")));
+        head.extend(hidden.iter().map(|(path, from)| format!("#   {path}: {from}\n")));
     }
     if !asked.is_empty() {
         head.push_str("# Left out, since nobody has said yet what becomes of them:\n");
