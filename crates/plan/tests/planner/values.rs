@@ -365,6 +365,39 @@ fn a_secret_goes_before_an_old_value_that_would_move_there() {
 }
 
 #[test]
+fn what_is_the_old_charts_default_is_nobodys_wish() {
+    let mut fixture = with_value("frontend.theme", json!("light"));
+    assert_eq!(asked(&fixture), ["frontend.theme"], "the chart's defaults are not known");
+    fixture.inventory.release.defaults = json!({"frontend": {"theme": "light"}});
+    assert!(
+        matches!(fate(&fixture, "frontend.theme"), ValueChange::Replaced(by) if by.contains("the old chart's default"))
+    );
+    assert_eq!(asked(&fixture), [""; 0]);
+    let survey = fixture.survey();
+    let found = portolan_plan::site_values(&survey, &fixture.book, None, portolan_plan::Credentials::Hidden);
+    let theme = found.iter().find(|value| value.path.as_str() == "frontend.theme").expect("it is told");
+    assert_eq!((theme.set_by, &theme.default), (portolan_model::SetBy::Default, &Some(json!("light"))));
+    fixture.inventory.release.defaults = json!({"frontend": {"theme": "dark"}});
+    assert_eq!(asked(&fixture), ["frontend.theme"], "another value is somebody's");
+}
+
+#[test]
+fn a_default_that_changes_is_told_where_nobody_set_it() {
+    let mut fixture = at_2_8();
+    fixture.inventory.release.defaults =
+        json!({"backend": {"replicaCount": 1}, "grafana": {"enabled": true, "adminUser": ""}});
+    let then = json!({"backend": {"replicaCount": 2}, "grafana": {"enabled": true}});
+    let told = |fixture: &Fixture, at_end: Value| -> Vec<String> {
+        let all = portolan_plan::changed_defaults(&fixture.survey(), &fixture.book, (&new("2.20.41"), &then), &at_end);
+        all.into_iter().map(|one| format!("{} {} {} {}", one.path, one.today, one.to, one.then)).collect()
+    };
+    assert_eq!(told(&fixture, json!({})), ["backend.replicaCount 1 backend.replicaCount 2"]);
+    assert_eq!(told(&fixture, json!({"backend": {"replicaCount": 1}})), [""; 0], "it is given");
+    values::set(&mut fixture.inventory.release.config, "backend.replicaCount", json!(4));
+    assert_eq!(told(&fixture, json!({})), [""; 0], "it is set");
+}
+
+#[test]
 fn a_null_does_the_same_in_one_hop_and_in_two() {
     let after = |config: Value, hops: &[&str]| {
         let mut fixture = at_2_13();
