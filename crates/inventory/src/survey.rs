@@ -327,24 +327,9 @@ fn classes(objects: &BTreeMap<Ref, Object>) -> Vec<StorageClass> {
         .collect()
 }
 
-/// The default class; of several the one made last, and of those made in one second the first by name (Kubernetes 1.33,
-/// `pkg/volume/util/storageclass.go`).
 fn default_class(objects: &BTreeMap<Ref, Object>) -> Option<String> {
-    let is_default = |class: &&Object| {
-        ["storageclass.kubernetes.io/is-default-class", "storageclass.beta.kubernetes.io/is-default-class"]
-            .iter()
-            .any(|key| class.annotation(key) == Some("true"))
-    };
-    objects
-        .iter()
-        .filter(|(name, _)| name.kind() == "StorageClass")
-        .map(|(_, object)| object)
-        .filter(is_default)
-        .max_by(|a, b| {
-            let at = |class: &Object| class.text("/metadata/creationTimestamp").to_owned();
-            at(a).cmp(&at(b)).then_with(|| b.text("/metadata/name").cmp(a.text("/metadata/name")))
-        })
-        .map(|class| class.text("/metadata/name").to_owned())
+    let classes = objects.iter().filter(|(name, _)| name.kind() == "StorageClass").map(|(_, class)| class);
+    portolan_kube_facts::default_class(classes).map(|class| class.text("/metadata/name").to_owned())
 }
 
 /// The value of `helm.sh/resource-policy`.

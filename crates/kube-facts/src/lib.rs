@@ -9,6 +9,7 @@ mod claim_mount;
 mod claim_resize;
 mod claim_use;
 mod created_pod;
+mod default_class;
 mod deployment;
 mod environment;
 mod identity;
@@ -37,6 +38,7 @@ pub use claim_mount::{ClaimMount, claim_mounts, volumes_of_claim};
 pub use claim_resize::{ClassKnown, ResizeRefusal, Sizes, class_of, refuses_resize};
 pub use claim_use::{ClaimUse, Claims, Reach, mounts, reach};
 pub use created_pod::created_pod;
+pub use default_class::default_class;
 pub use deployment::{Deployment, Rollout, is_for_one_pod};
 pub use environment::{DataObject, EnvEntry, EnvSet};
 pub use identity::{
@@ -57,7 +59,7 @@ pub use readiness::{is_coming, is_paused, is_ready, pod_state, readiness, readin
 pub use references::{Reference, references};
 pub use resource_policy::{KEEP, RESOURCE_POLICY, RESOURCE_POLICY_POINTER, is_kept};
 pub use route::{addresses, is_route, refusal, routes, services};
-pub use scheduling::{HostPort, NodeRefusal, Placement, selects};
+pub use scheduling::{HostPort, NodeRefusal, Placement, amount, selects};
 pub use scope::{UsualKind, group_of, is_cluster_scoped, kind_of_plural, plural, usual_kind, usual_kinds};
 pub use start_time::{LeastTime, grace_period, least_time_to_end, least_time_to_ready};
 pub use stateful_set::{StatefulSet, TemplateClaim};

@@ -221,7 +221,8 @@ fn text<'a>(json: &'a Value, key: &str) -> &'a str {
 }
 
 /// An amount in thousandths as Kubernetes writes it: `1500m`, `2`.
-fn amount(thousandths: i128) -> String {
+#[must_use]
+pub fn amount(thousandths: i128) -> String {
     if thousandths % 1000 == 0 { (thousandths / 1000).to_string() } else { format!("{thousandths}m") }
 }
 

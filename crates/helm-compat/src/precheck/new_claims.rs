@@ -48,12 +48,9 @@ fn all(check: &Precheck) -> Vec<NewClaim> {
         .collect()
 }
 
-/// The one default class; `None` where there is none, or more than one.
 fn default_class(check: &Precheck) -> Option<String> {
-    let is_default = |class: &&Object| class.annotation("storageclass.kubernetes.io/is-default-class") == Some("true");
-    let mut all = check.known.of_kind("StorageClass").map(|(_, class)| class).filter(is_default);
-    let first = all.next()?;
-    all.next().is_none().then(|| first.text("/metadata/name").to_owned())
+    let classes = check.known.of_kind("StorageClass").map(|(_, class)| class);
+    portolan_kube_facts::default_class(classes).map(|class| class.text("/metadata/name").to_owned())
 }
 
 fn class<'a>(check: &'a Precheck, name: &str) -> Option<&'a Object> {

@@ -2,6 +2,7 @@
 //! Pending, with the old one gone.
 
 mod rooms;
+mod together;
 
 use std::collections::BTreeMap;
 
@@ -105,13 +106,14 @@ fn all(check: &Precheck) -> Vec<NewPods<'_>> {
     docs.chain(hooks).filter(is_waited_for).collect()
 }
 
-/// The nodes, where pods are made; and all pods, where new ones take ports of their node.
+/// The nodes, where pods are made; and all pods, where new ones take ports of their node, or ask for more than those of before.
 pub(super) fn asks(check: &Precheck) -> Vec<(Purpose, ServerCheck)> {
     let all = all(check);
     let takes_ports = all.iter().any(|pods| !pods.ports().is_empty() && pods.is_placed_anew());
     let mut asks: Vec<_> = check.list("Node", "").filter(|_| !all.is_empty()).into_iter().collect();
     let pods = ServerCheck { target: Ref::new("", "Pod", "", ""), ask: CheckAsk::List };
-    asks.extend(takes_ports.then_some((Purpose::Read, pods)));
+    let is_asked = takes_ports || (together::grows(&all) && !check.known.is_complete("Pod", ""));
+    asks.extend(is_asked.then_some((Purpose::Read, pods)));
     asks
 }
 
@@ -119,7 +121,11 @@ pub(super) fn findings(check: &Precheck) -> Vec<Finding> {
     let nodes: Vec<&Object> = check.known.of_kind("Node").map(|(_, node)| node).collect();
     let mut found = Vec::new();
     let mut not_checked = Vec::new();
-    for pods in all(check) {
+    let all = all(check);
+    if check.known.is_complete("Node", "") && !nodes.is_empty() {
+        found.extend(together::finding(check, &all, &nodes));
+    }
+    for pods in all {
         found.extend(unscheduled(check, &pods));
         if !check.known.is_complete("Node", "") {
             not_checked.extend(pods.is_placed_anew().then(|| pods.name.clone()));

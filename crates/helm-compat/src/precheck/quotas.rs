@@ -376,15 +376,14 @@ pub(super) fn of_object(check: &Precheck, object: &Object) -> Usage {
     usage
 }
 
-/// The class of a PVC: its own, or the only default one.
+/// The class of a PVC: its own, or the default one.
 fn class(check: &Precheck, claim: &Object) -> Option<String> {
     let own = portolan_kube_facts::class_of(claim);
     if !own.is_empty() || claim.at("/spec/storageClassName").is_some() {
         return Some(own.to_owned()).filter(|own| !own.is_empty());
     }
-    let is_default = |class: &Object| class.annotation("storageclass.kubernetes.io/is-default-class") == Some("true");
-    let mut defaults = check.known.of_kind("StorageClass").filter(|(_, class)| is_default(class));
-    defaults.next().filter(|_| defaults.next().is_none()).map(|(name, _)| name.name().to_owned())
+    let classes = check.known.of_kind("StorageClass").map(|(_, class)| class);
+    portolan_kube_facts::default_class(classes).map(|class| class.text("/metadata/name").to_owned())
 }
 
 /// One object of a kind, as quotas count it.

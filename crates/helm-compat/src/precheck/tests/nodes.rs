@@ -47,6 +47,39 @@ fn pods_that_no_node_takes_are_found() {
 }
 
 #[test]
+fn pods_that_fit_alone_and_not_together_are_told() {
+    let spec = |cpu: &str, more: &str| {
+        format!("{{{more}containers: [{{name: a, image: i, resources: {{requests: {{cpu: {cpu}}}}}}}]}}")
+    };
+    let pod = |name: &str, owner: &str, cpu: &str| {
+        format!(
+            "apiVersion: v1\nkind: Pod\nmetadata: {{name: {name}, ownerReferences: [{{kind: ReplicaSet, name: {owner}-1}}]}}\nspec: {{nodeName: one, \
+             containers: [{{name: a, resources: {{requests: {{cpu: {cpu}}}}}}}]}}\n---\n"
+        )
+    };
+    let found = |cpu: &str, more: &str, planned: &str| {
+        let store = "volumes: [{name: d, persistentVolumeClaim: {claimName: c}}], ";
+        let claim = "apiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: {name: c}\nspec: {}\n---\n";
+        let old = deployment("store", &spec("900m", store)) + &deployment("web", &spec("100m", ""));
+        let new = deployment("store", &spec("900m", &format!("hostname: s, {store}")))
+            + &deployment("web", &spec(cpu, more))
+            + planned;
+        let live = live_deployment("store", &spec("900m", store)) + &live_deployment("web", &spec("100m", ""));
+        let pods = pod("s", "store", "900m") + &pod("w", "web", "100m") + &pod("other", "other", "200m");
+        let mut case = Case::new(&old, &(live + NODE_ONE + claim + &pods), &new);
+        case.known.complete.insert(Scope { kind: "Pod".into(), namespace: String::new() });
+        let found = case.found().into_iter().filter(|(code, ..)| *code == Code::NoNode);
+        found.map(|(_, severity, object, _)| (severity, object)).collect::<Vec<_>>()
+    };
+    assert_eq!(found("900m", "", ""), []);
+    assert_eq!(found("1000m", "", ""), [(Severity::Warning, DEPLOYMENT.to_owned())]);
+    let class = "apiVersion: scheduling.k8s.io/v1\nkind: PriorityClass\nmetadata: {name: high}\nvalue: 1000\n---\n";
+    let high = "priorityClassName: high, ";
+    assert_eq!(found("1000m", high, class), [(Severity::Blocking, DEPLOYMENT.to_owned())]);
+    assert_eq!(found("900m", high, class), []);
+}
+
+#[test]
 fn a_hooks_pod_needs_a_node_too() {
     let hook = "apiVersion: batch/v1\nkind: Job\nmetadata: {name: j, annotations: {helm.sh/hook: pre-upgrade}}\n\
                 spec: {template: {spec: {nodeSelector: {disk: ssd}, containers: [{name: a, image: i}]}}}\n";
