@@ -48,7 +48,7 @@ pub use image::{ImageField, ImageReference, images, is_repository, is_tag};
 pub use immutable::immutable_violations;
 pub use kind::Kind;
 pub use later_writes::{LaterWrite, later_writes};
-pub use mounted_file::MountedFiles;
+pub use mounted_file::{FileMode, MountedFiles};
 pub use ownership::{
     Ancestor, Owner, OwnerFate, ancestors, controller, falls_with, fate, is_ephemeral, is_owned_by, owners, owners_in,
     reach_by_owners,

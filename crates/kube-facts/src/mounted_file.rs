@@ -48,6 +48,51 @@ impl<'a> PodTemplate<'a> {
     }
 }
 
+/// The mode of a file, and the field that sets it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileMode {
+    /// The permission bits.
+    pub mode: u64,
+    /// A JSON pointer below the pod's spec.
+    pub field: String,
+}
+
+impl<'a> PodTemplate<'a> {
+    /// With which mode a container has a file of a ConfigMap or Secret, by the file's path in it; `None` for any other file.
+    #[must_use]
+    pub fn mode_in(self, container: Container<'a>, path: &str) -> Option<FileMode> {
+        let below = |mount: &Mount<'_>| {
+            let rest = path.strip_prefix(mount.path.trim_end_matches('/'))?;
+            (rest.is_empty() || rest.starts_with('/')).then(|| rest.trim_matches('/').to_owned())
+        };
+        let mount = container.mounts().filter(|mount| below(mount).is_some()).max_by_key(|mount| mount.path.len())?;
+        let parts = [mount.sub_path.trim_matches('/').to_owned(), below(&mount)?];
+        let file = parts.iter().filter(|part| !part.is_empty()).map(String::as_str).collect::<Vec<_>>().join("/");
+        let (at, volume) = self.volume(mount.volume)?;
+        let sources = volume.pointer("/projected/sources").and_then(Value::as_array).into_iter().flatten().enumerate();
+        let projected = sources.flat_map(|(index, source)| {
+            ["configMap", "secret"]
+                .map(|kind| (kind, "projected", format!("/projected/sources/{index}/{kind}"), source))
+        });
+        let own = ["configMap", "secret"].map(|kind| (kind, kind, format!("/{kind}"), volume));
+        let default = |of: &str| {
+            let mode = volume.pointer(&format!("/{of}/defaultMode")).and_then(Value::as_u64).unwrap_or(0o644);
+            FileMode { mode, field: format!("/volumes/{at}/{of}/defaultMode") }
+        };
+        own.into_iter().chain(projected).find_map(|(kind, of, pointer, source)| {
+            let json = source.get(kind)?;
+            let mut items = list(json, "items").iter().enumerate();
+            if list(json, "items").is_empty() {
+                return Some(default(of));
+            }
+            let (item, its) = items.find(|(_, item)| item["path"] == file.as_str())?;
+            let own = its.get("mode").and_then(Value::as_u64);
+            let own = own.map(|mode| FileMode { mode, field: format!("/volumes/{at}{pointer}/items/{item}/mode") });
+            Some(own.unwrap_or_else(|| default(of)))
+        })
+    }
+}
+
 fn of_source<'a>(source: &'a Value, mount: &Mount<'a>) -> Option<MountedFiles<'a>> {
     let named = [("configMap", "name"), ("secret", "secretName"), ("secret", "name")];
     let (kind, json, name) = named.into_iter().find_map(|(key, name)| {
@@ -84,6 +129,33 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn a_file_has_the_mode_of_its_item_or_its_volume() {
+        let of = |volume: Value, mount: Value, path: &str| {
+            let pod = Object::new(json!({"kind": "Pod", "spec": {"volumes": [volume],
+                "containers": [{"name": "c", "volumeMounts": [mount, {"name": "d", "mountPath": "/s/data"}]}]}}));
+            let template = PodTemplate::of(&pod).expect("a pod");
+            let container = template.containers().next().expect("a container");
+            template.mode_in(container, path).map(|it| (it.mode, it.field))
+        };
+        let mode = |mode: u64, field: &str| Some((mode, format!("/volumes/0/{field}")));
+        let mount = json!({"name": "v", "mountPath": "/s"});
+        let plain = json!({"name": "v", "configMap": {"name": "m"}});
+        assert_eq!(of(plain.clone(), mount.clone(), "/s/run"), mode(0o644, "configMap/defaultMode"));
+        assert_eq!(of(plain.clone(), mount.clone(), "/bin/run"), None);
+        assert_eq!(of(plain.clone(), mount.clone(), "/s/data/run"), None, "of another volume");
+        assert_eq!(of(plain, mount.clone(), "/scripts/run"), None);
+        let items = json!({"name": "v", "secret": {"secretName": "m", "defaultMode": 0o755, "items": [
+            {"key": "a", "path": "run", "mode": 0o600}, {"key": "b", "path": "other"}]}});
+        assert_eq!(of(items.clone(), mount.clone(), "/s/run"), mode(0o600, "secret/items/0/mode"));
+        assert_eq!(of(items.clone(), mount.clone(), "/s/other"), mode(0o755, "secret/defaultMode"));
+        let one = json!({"name": "v", "mountPath": "/run.sh", "subPath": "run"});
+        assert_eq!(of(items, one, "/run.sh"), mode(0o600, "secret/items/0/mode"));
+        let projected =
+            json!({"name": "v", "projected": {"defaultMode": 0o555, "sources": [{"configMap": {"name": "m"}}]}});
+        assert_eq!(of(projected, mount, "/s/run"), mode(0o555, "projected/defaultMode"));
+    }
 
     #[test]
     fn a_file_has_the_name_that_the_container_sees() {

@@ -214,6 +214,10 @@ codes! {
         "the run halts while they start, although nothing is wrong with the data", "give the wait more time with --timeout ready=TIME, or change the chart's value";
     OtherSource = 264, Blocked, "a folder that a pod mounts from outside the cluster's storage becomes another one",
         "the program does not find its data there, and may begin anew", "give the chart the volume of today, or copy the data there, with the pods stopped";
+    NotExecutable = 265, Blocked, "a container runs a file of a ConfigMap or Secret that nobody may execute",
+        "the new container does not start, after the old one is gone: the upgrade ends half-way", "give the volume the defaultMode of today (0755), or run the file by a shell";
+    NewAdmission = 266, Blocked, "admission that comes with the upgrade may refuse what a store needs",
+        "no dry run meets it, and a store whose pod is refused stays down with its data", "read its rules, or create it by itself first and plan again; or accept: --accept PL266 --reason TEXT";
     SharedVolume = 270, Done, "a pod of somebody else mounts a volume of the release",
         "it may write to the data, and it holds the PVC while it runs", "find out what it is for; stop it before the upgrade if it writes";
     BecomesHook = 275, Blocked, "an object of the release becomes a hook and is then deleted by the same upgrade",
@@ -359,6 +363,7 @@ impl Code {
             | Self::LeftOut
             | Self::ImageElsewhere
             | Self::NotForeseen
+            | Self::NewAdmission
             | Self::NoNode
             | Self::NoNewVolume
             | Self::WaitTooShort
@@ -373,7 +378,7 @@ impl Code {
     /// Whether only the check of a plan's objects against the live cluster finds it, which follows the planner.
     #[must_use]
     pub fn is_found_live(self) -> bool {
-        matches!(self, Self::NoNode | Self::NoNewVolume)
+        matches!(self, Self::NoNode | Self::NoNewVolume | Self::NewAdmission)
     }
 }
 

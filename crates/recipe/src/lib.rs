@@ -7,6 +7,7 @@
 mod book;
 mod boundary;
 mod builtin;
+mod clients;
 mod names;
 mod outside;
 mod page;
@@ -25,6 +26,7 @@ pub use boundary::{
     ClaimSelector, Confidence, Crosses, DroppedValue, MovedValue, Platform, RecipeStep, Requirement, Setting,
     StepOrigin, StepTemplate, VersionBoundary,
 };
+pub use clients::{DataClient, DataClients, StandardInput};
 pub use names::{fill, object};
 pub use outside::{OutsideCa, OutsidePassword, OutsideRule};
 pub use page::{From, PageLine, PageOp, PageReading, PageScript};

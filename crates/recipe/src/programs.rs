@@ -114,7 +114,7 @@ impl DataWords {
 }
 
 /// The words of a name, in small letters: `--drop-all`, `DROP_ALL`, `dropAll`.
-fn words(name: &str) -> Vec<String> {
+pub(crate) fn words(name: &str) -> Vec<String> {
     let is_mixed = name.chars().any(|c| c.is_ascii_lowercase());
     let mut all: Vec<String> = vec![String::new()];
     let mut was_small = false;

@@ -15,6 +15,8 @@ static TEXT: &str = include_str!("../../../recipes/servers.yaml");
 #[serde(deny_unknown_fields)]
 pub struct DataServers {
     format: u32,
+    /// Words of tags that say what an image is built on, by the C library of each.
+    bases: Vec<Vec<String>>,
     servers: Vec<DataServer>,
 }
 
@@ -87,6 +89,22 @@ impl DataServers {
     pub fn of_image(&self, image: &str) -> Option<&DataServer> {
         self.servers.iter().find(|server| server.layout(image).is_some())
     }
+
+    /// Whether text is sorted in another way by the C library of another image, as far as both tags say what they are built on.
+    #[must_use]
+    pub fn sorts_otherwise(&self, server: &DataServer, old: &str, new: &str) -> bool {
+        let base = |image: &str| {
+            let tag = image_tag(image)?;
+            let is_in = |word: &String| {
+                tag.match_indices(word.as_str()).any(|(at, found)| {
+                    !tag[at + found.len()..].starts_with(|c: char| c.is_ascii_alphanumeric())
+                        && !tag[..at].ends_with(|c: char| c.is_ascii_alphanumeric())
+                })
+            };
+            self.bases.iter().position(|words| words.iter().any(is_in))
+        };
+        server.sorts_by_c_library && matches!((base(old), base(new)), (Some(was), Some(will)) if was != will)
+    }
 }
 
 impl DataServer {
@@ -94,6 +112,15 @@ impl DataServer {
     fn layout(&self, image: &str) -> Option<usize> {
         let last = image_last_part(image);
         self.images.iter().position(|images| images.iter().any(|name| name == last))
+    }
+
+    /// Whether an image does not say which version it is, so that each pull may bring another one, which may not open the data.
+    #[must_use]
+    pub fn may_be_any(&self, image: &str) -> bool {
+        self.opens != Opens::Later
+            && !image.contains('@')
+            && self.version(image).is_none()
+            && matches!(image_tag(image), None | Some("latest"))
     }
 
     /// Whether the server in `new` opens the data that the one in `old` wrote. Both run this server.
@@ -245,6 +272,27 @@ mod tests {
         }
         let postgres = known.of_image("postgres:15").expect("known");
         assert_eq!(postgres.opens("postgres:15", "postgres:latest"), DataOpens::NotKnown);
+        for (old, new, is) in [
+            ("postgres:15-bookworm", "postgres:15-trixie", true),
+            ("postgres:15.4-bookworm", "postgres:15.9-bookworm", false),
+            ("bitnami/postgresql:15.4.0-debian-11-r5", "bitnami/postgresql:15.8.0-debian-12-r1", true),
+            ("bitnami/postgresql:15.4.0-debian-11-r5", "bitnami/postgresql:15.8.0-debian-11-r115", false),
+            ("postgres:15-bookworm", "postgres:15", false),
+            ("crunchy-postgres:ubi8-15.1-0", "crunchy-postgres:ubi9-15.4-0", true),
+        ] {
+            let server = known.of_image(old).expect("known");
+            assert_eq!(known.sorts_otherwise(server, old, new), is, "{old} -> {new}");
+        }
+        for (image, is) in [
+            ("postgres", true),
+            ("postgres:latest", true),
+            ("mirror.example:5000/postgres", true),
+            ("postgres:15", false),
+            ("postgres@sha256:aa", false),
+            ("redis", false),
+        ] {
+            assert_eq!(known.of_image(image).expect("known").may_be_any(image), is, "{image}");
+        }
         assert!(known.of_image("grafana/grafana:10").is_none());
         assert!(known.of_image("x/postgres-exporter:1").is_none());
     }

@@ -22,6 +22,8 @@ struct Judge<'a> {
     matches: Vec<&'a Value>,
     /// Where its object is among the documents of the manifest; `None` where it is there before the first of them.
     place: Option<usize>,
+    /// Whether it may say no: a policy that denies, a webhook without which nothing is written.
+    may_refuse: bool,
     /// Why it lets nothing pass, whatever it is asked.
     refuses_all: Option<String>,
 }
@@ -32,6 +34,8 @@ struct Write {
     operation: &'static str,
     object: Object,
     target: Ref,
+    /// Whether data waits for it: a PVC, a pod that mounts one, or the workload of such pods.
+    is_of_data: bool,
 }
 
 /// Whether a document configures admission.
@@ -181,7 +185,8 @@ fn webhooks<'a>(check: &'a Precheck, name: &Ref, doc: &'a Object, today: Option<
             format!("its failurePolicy is Fail, and {target} in namespace {} does not exist", target.namespace())
         });
         let field = format!("/webhooks/{index}");
-        Some(Judge { name: name.clone(), field, matches: vec![webhook], place: None, refuses_all })
+        let may_refuse = webhook["failurePolicy"] != "Ignore";
+        Some(Judge { name: name.clone(), field, matches: vec![webhook], place: None, may_refuse, refuses_all })
     };
     new.filter_map(judge).collect()
 }
@@ -201,15 +206,17 @@ fn policy<'a>(check: &'a Precheck, name: &Ref, binding: &'a Object, place: Optio
     let constraints = own.and_then(|policy| policy.at("/spec/matchConstraints"));
     let matches = constraints.into_iter().chain(binding.at("/spec/matchResources")).collect::<Vec<_>>();
     let name = if own.is_some() { its } else { name.clone() };
-    Some(Judge { name, field: "/spec".into(), matches, place, refuses_all: None })
+    Some(Judge { name, field: "/spec".into(), matches, place, may_refuse: is_validating, refuses_all: None })
 }
 
 fn finding(check: &Precheck, judge: &Judge<'_>) -> Option<Finding> {
     let writes: Vec<Write> =
         writes(check, judge.place).into_iter().filter(|write| matches(check, judge, write)).collect();
     let first = writes.first()?;
+    // What data waits for is named first.
+    let (of_data, others): (Vec<&Write>, Vec<&Write>) = writes.iter().partition(|write| write.is_of_data);
     let mut words: Vec<String> =
-        writes.iter().take(SHOWN).map(|write| format!("judged by it: {}", write.words)).collect();
+        of_data.into_iter().chain(others).take(SHOWN).map(|write| format!("judged by it: {}", write.words)).collect();
     if writes.len() > SHOWN {
         words.push(format!("and {} more", writes.len() - SHOWN));
     }
@@ -221,6 +228,10 @@ fn finding(check: &Precheck, judge: &Judge<'_>) -> Option<Finding> {
         .with(why.clone())
         .why("helm writes it with the rest: the upgrade would stop half-way, or new pods would never come")
         .next("give the chart the Service that answers, or failurePolicy: Ignore; or disable the webhook in the values"),
+        None if judge.may_refuse && writes.iter().any(|write| write.is_of_data) => Finding::blocking(
+            Code::NewAdmission,
+            format!("{} is new or changes in this upgrade, and may refuse what a store needs", judge.name),
+        ),
         None => Finding::warning(
             Code::NotChecked,
             format!("{} is new or changes in this upgrade, and may refuse what comes after it", judge.name),
@@ -237,7 +248,8 @@ fn finding(check: &Precheck, judge: &Judge<'_>) -> Option<Finding> {
 fn writes(check: &Precheck, place: Option<usize>) -> Vec<Write> {
     let mut all = Vec::new();
     let mut push = |words: String, operation, object: Object, target: Ref| {
-        all.push(Write { words, operation, object, target });
+        let is_of_data = operation != "DELETE" && is_of_data(&object);
+        all.push(Write { words, operation, object, target, is_of_data });
     };
     for (index, doc) in check.writes.planned.iter().enumerate() {
         let Some(name) = doc.name() else { continue };
@@ -275,6 +287,14 @@ fn writes(check: &Precheck, place: Option<usize>) -> Vec<Write> {
         }
     }
     all
+}
+
+/// Whether data waits for a write: a PVC, a pod that mounts one, or the workload of such pods.
+fn is_of_data(object: &Object) -> bool {
+    let mounts =
+        portolan_kube_facts::PodTemplate::of(object).is_some_and(|template| template.claims().next().is_some());
+    let makes = !object.list("/spec/volumeClaimTemplates").is_empty();
+    mounts || makes || object.text("/kind") == "PersistentVolumeClaim"
 }
 
 /// Whether a write comes before a judge, as far as the objects say: conditions in CEL may rule it out all the same.

@@ -4,11 +4,13 @@
 
 mod addresses;
 mod anew;
+mod at_start;
 mod clients;
 mod database;
 mod downward;
 mod downward_files;
 mod effect;
+mod executable;
 mod feeders;
 mod heading;
 mod hooks;
@@ -25,13 +27,17 @@ mod numbers;
 mod older_pods;
 mod order;
 mod paths;
+mod pipelines;
 mod place;
 mod programs;
+mod queries;
 mod rights;
+mod script_inputs;
 mod scripts;
 mod secrets;
 mod security;
 mod servers;
+mod service_links;
 mod services;
 mod settings;
 mod source;
@@ -70,6 +76,7 @@ pub(super) fn of_hop(context: &HopContext<'_>) -> Report {
     downward_files::check(context, &workloads, &mut report);
     programs::check(context, &workloads, &mut report);
     feeders::check(context, &workloads, &mut report);
+    queries::check(context, &workloads, &mut report);
     newcomers::check(context, &workloads, &mut report);
     order::check(context, &workloads, &mut report);
     secrets::check(context, &workloads, &mut report);
@@ -80,6 +87,7 @@ pub(super) fn of_hop(context: &HopContext<'_>) -> Report {
     node::check(context, &workloads, &mut report);
     unclaimed::check(context, &workloads, &mut report);
     needs::check(context, &mut report);
+    executable::check(context, &workloads, &mut report);
     waits::check(context, &workloads, &mut report);
     keys::check(context, &mut report);
     anew::check(context, &mut report);
@@ -87,6 +95,7 @@ pub(super) fn of_hop(context: &HopContext<'_>) -> Report {
     database::check(context, &workloads, &mut report);
     services::check(context, &workloads, &mut report);
     clients::check(context, &workloads, &mut report);
+    service_links::check(context, &workloads, &mut report);
     older_pods::check(context, &workloads, &mut report);
     stale::check(context, &workloads, &mut report);
     servers::check(context, &workloads, &mut report);

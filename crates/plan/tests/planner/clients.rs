@@ -36,3 +36,18 @@ fn a_client_that_asks_another_server_is_unknown() {
     assert_eq!(unknown("CACHE_HOST", "cache", "cache-2"), none, "another server than that of the data");
     assert_eq!(unknown("DB_NAME", "db", "other"), none, "no place");
 }
+
+#[test]
+fn a_client_that_uses_another_database_of_the_server_is_refused() {
+    let with = |words: &str| chart("DB_HOST", "db").replace("image: x, ", &format!("image: x, args: [{words}], "));
+    let found = |old: &str, new: &str| {
+        let plan = plan(&installed(&with(old), &json!({"csi": {}})), &with(new));
+        let its = plan.findings.iter().filter(|it| it.code == portolan_model::Code::OtherDatabaseName);
+        its.map(|it| it.field().unwrap_or_default().to_owned()).collect::<Vec<_>>()
+    };
+    let field = ["/spec/template/spec/containers/0/args/0"];
+    assert_eq!(found("'--db-name=app'", "'--db-name=other'"), field);
+    assert_eq!(found("'--database', app", "'--database', other"), field);
+    assert_eq!(found("'--db-name=app'", "'--db-name', app, '--quiet'"), Vec::<String>::new());
+    assert_eq!(found("'--backup-bucket=a'", "'--backup-bucket=b'"), Vec::<String>::new());
+}

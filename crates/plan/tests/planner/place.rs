@@ -334,3 +334,39 @@ fn a_file_is_what_the_container_sees_and_not_a_key() {
     assert_eq!(changed(&a, &a), Vec::<String>::new());
     assert_eq!(changed(&a, &b), ["Unknown PL255 ConfigMap/cfg /binaryData/store.conf"]);
 }
+
+#[test]
+fn a_folder_that_each_start_names_anew_is_refused() {
+    let of = |script: &str, more: &str| {
+        BARE.replace("volumeMounts:", &format!("command: [sh, -c, '{script}'], {more}volumeMounts:"))
+    };
+    let other = "resources: {limits: {cpu: 1}}, ";
+    for (script, is) in [
+        ("exec s --data /data/$RANDOM", true),
+        ("folder=/data/$(date +%s); mkdir -p $folder; exec s $folder", true),
+        ("id=$(uuidgen); exec s --data /data/$id", true),
+        ("exec s --data $(mktemp -d /data/XXXX)", true),
+        ("cp /data/db /data/$(date +%s); exec s --data /data/db", false),
+        ("exec s --data /data/db --log-dir /data/log/$(date +%F)", false),
+        ("exec s --data /data/$(hostname)", false),
+    ] {
+        let found = if is { refused("/containers/0/command/2") } else { Vec::new() };
+        assert_eq!(moved(&of(script, ""), &of(script, other)), found, "{script}");
+        // The pod goes on.
+        assert_eq!(moved(&of(script, ""), &of(script, "")), Vec::<String>::new(), "{script}");
+    }
+}
+
+#[test]
+fn a_folder_is_the_same_however_it_is_written() {
+    let of = |folder: &str| {
+        let script = "test -s \"$D\"/rows || exit 1; cd $D; exec s";
+        BARE.replace("mountPath: /data", &format!("mountPath: {folder}")).replace(
+            "volumeMounts:",
+            &format!("env: [{{name: D, value: {folder}}}], command: [sh, -c, '{script}'], volumeMounts:"),
+        )
+    };
+    for folder in ["/data/", "/data/."] {
+        assert_eq!(moved(&of("/data"), &of(folder)), Vec::<String>::new(), "{folder}");
+    }
+}

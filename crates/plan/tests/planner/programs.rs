@@ -105,3 +105,65 @@ fn a_container_that_writes_what_the_program_reads_is_looked_at_like_it() {
         Vec::<String>::new()
     );
 }
+
+#[test]
+fn what_an_unchanged_script_reads_may_not_change() {
+    let main = |script: &str, env: &str| {
+        let files = "volumeMounts: [{name: cfg, mountPath: /etc/store}, ";
+        PLAIN.replace("volumeMounts: [", files).replace(
+            "args: ['--data=/data/db']",
+            &format!("env: [{{name: SHARDS, value: '{env}'}}], command: [sh, -c, '{script}']"),
+        )
+    };
+    let chart = |script: &str, env: &str, text: &str| {
+        let map =
+            format!("---\napiVersion: v1\nkind: ConfigMap\nmetadata: {{name: cfg}}\ndata: {{clean.txt: '{text}'}}\n");
+        set("", &main(script, env)) + &map
+    };
+    let changed = |script: &str, (env, text): (&str, &str)| {
+        said(&plan(&installed(&chart(script, "1", "tmp"), &json!({"csi": {}})), &chart(script, env, text)))
+    };
+    for (script, new, is) in [
+        ("D=/data/s$((7 % SHARDS)); exec s", ("2", "tmp"), true),
+        ("D=/data/$(env | grep ^SHARDS= | cut -d= -f2); exec s", ("2", "tmp"), true),
+        ("env | sort; exec s", ("2", "tmp"), false),
+        ("while read d; do rm -rf /data/$d; done < /etc/store/clean.txt; exec s", ("1", "tmp pg"), true),
+        ("test -e /etc/store/clean.txt && exec s", ("1", "tmp pg"), true),
+        ("exec s --config /etc/store/clean.txt", ("1", "tmp pg"), false),
+        ("for d in $(cat /etc/store/clean.txt); do rm -rf /data/$d; done", ("1", "tmp"), false),
+    ] {
+        let found = if is { unknown("/containers/0/command/2") } else { Vec::new() };
+        assert_eq!(changed(script, new), found, "{script}");
+    }
+}
+
+#[test]
+fn an_image_that_sorts_otherwise_or_may_be_any_version_is_unknown() {
+    let with = |image: &str, more: &str| PLAIN.replace("'x/store:1'", &format!("'{image}'{more}"));
+    let other = ", resources: {limits: {cpu: 1}}";
+    let kept = ", imagePullPolicy: IfNotPresent, resources: {limits: {cpu: 1}}";
+    for (old, new, is) in [
+        (with("postgres:15-bookworm", ""), with("postgres:15-trixie", ""), true),
+        (with("postgres:15-bookworm", ""), with("postgres:15.9-bookworm", ""), false),
+        (with("postgres", ""), with("postgres", other), true),
+        (with("postgres", ""), with("postgres", ""), false),
+        (with("postgres", ""), with("postgres", kept), false),
+        (with("postgres:15", ""), with("postgres:15", other), false),
+    ] {
+        let found = if is { unknown("/containers/0/image") } else { Vec::new() };
+        assert_eq!(changed(("", &old), ("", &new)), found, "{old} -> {new}");
+    }
+}
+
+#[test]
+fn an_init_container_that_only_looks_is_harmless() {
+    for (command, is) in [
+        ("du -sh /d && test -d /d/db", false),
+        ("if [ -f /d/db ]; then stat /d/db; fi", false),
+        ("find /d -delete", true),
+    ] {
+        let new = init(command, "");
+        let found = if is { unknown("/initContainers/0/volumeMounts/0") } else { Vec::new() };
+        assert_eq!(changed(("", PLAIN), (&new, PLAIN)), found, "{command}");
+    }
+}

@@ -76,6 +76,22 @@ fn a_policy_with_a_binding_that_denies_may_refuse() {
 }
 
 #[test]
+fn what_may_refuse_a_store_is_refused_itself() {
+    let store = deployment(
+        "store",
+        "{containers: [{name: a, image: i}], volumes: [{name: d, persistentVolumeClaim: {claimName: c}}]}",
+    );
+    let refused = |object: &str, field: &str| blocks(Code::NewAdmission, object, field);
+    assert_eq!(found("", &(store.clone() + &policy("pods", "Deny"))), refused(POLICY, "/spec"));
+    assert_eq!(found("", &(store.clone() + &policy("pods", "Audit"))), []);
+    assert_eq!(found("", &(store.clone() + &policy("services", "Deny"))), []);
+    let answers = service("s", "ports: [{port: 443}]");
+    let judged = |more: &str| found("", &(answers.clone() + &store + &webhook("pods", more)));
+    assert_eq!(judged(""), refused(CONFIG, "/webhooks/0"));
+    assert_eq!(judged("  failurePolicy: Ignore\n"), warns(CONFIG, "/webhooks/0"));
+}
+
+#[test]
 fn a_hop_before_brings_it_for_all_that_a_later_hop_writes() {
     let first = Case::new("", "", &webhook("configmaps", ""));
     let mut precheck = Precheck::new(first.writes, first.known);

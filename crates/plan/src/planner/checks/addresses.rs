@@ -3,12 +3,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use portolan_kube_facts::{Container, EnvSet, PodTemplate, is_route, list};
-use portolan_model::{Object, Ref, SecretKey, pointer_part};
+use portolan_kube_facts::{EnvSet, PodTemplate, is_route, list};
+use portolan_model::{Object, Ref};
 use serde_json::Value;
 
-use super::uses::Workloads;
-use super::{HopContext, secrets};
+use super::HopContext;
+use super::scripts::{FindText, files};
+use super::uses::{Use, Workloads};
 
 /// A text that changes. It has no `Debug`: it may be a Secret's.
 pub(super) struct Text {
@@ -28,17 +29,23 @@ type Texts = BTreeMap<String, (Ref, String, String)>;
 /// The texts that are in the manifests before and after, and change.
 pub(super) fn changed(context: &HopContext<'_>, workloads: &Workloads) -> Vec<Text> {
     let mut all: Vec<Text> = Vec::new();
-    let (today, after) = (Time { context, workloads, is_after: false }, Time { context, workloads, is_after: true });
+    let (today, after) = (FindText::today(context, workloads), FindText::after(context, workloads));
     for (name, old) in workloads.all_before() {
         let Some(new) = workloads.after(name) else { continue };
         if let (Some(was), Some(will)) = (PodTemplate::of(old), PodTemplate::of(new)) {
             for container in will.containers() {
                 let Some(before) = was.containers().find(|one| one.name == container.name) else { continue };
-                compare(&today.of_container(name, was, before), &after.of_container(name, will, container), &mut all);
+                let users = [(was, before), (will, container)].map(|(template, container)| Use {
+                    name,
+                    template,
+                    container,
+                    mounts: Vec::new(),
+                });
+                compare(&of_container(&users[0], &today), &of_container(&users[1], &after), &mut all);
             }
         }
         if is_map(name) {
-            compare(&today.of_map(name), &after.of_map(name), &mut all);
+            compare(&of_map(name, &today), &of_map(name, &after), &mut all);
         }
         if is_route(name) {
             let backends = |route: &Object| {
@@ -96,79 +103,39 @@ fn compare(was: &Texts, will: &Texts, all: &mut Vec<Text>) {
     }
 }
 
-/// The objects before the hop, or after it.
-struct Time<'a> {
-    context: &'a HopContext<'a>,
-    workloads: &'a Workloads,
-    is_after: bool,
+/// The keys of a ConfigMap or Secret.
+fn of_map(name: &Ref, find: &FindText<'_>) -> Texts {
+    let texts = find.texts(name).into_iter();
+    texts.map(|(field, key, text)| (format!("key {key}"), (name.clone(), field, text))).collect()
 }
 
-impl Time<'_> {
-    fn object(&self, name: &Ref) -> Option<&Object> {
-        let Self { context, workloads, .. } = self;
-        if self.is_after { workloads.then(context, name) } else { workloads.today(context, name) }
-    }
-
-    fn keys(&self, name: &Ref) -> Vec<String> {
-        let rendered = self.context.renderings[0].object(name).filter(|_| self.is_after && name.kind() == "Secret");
-        let object = rendered.or_else(|| self.object(name));
-        object.map(Object::data_keys).unwrap_or_default().into_iter().map(str::to_owned).collect()
-    }
-
-    fn value(&self, name: &Ref, key: &str) -> Option<String> {
-        if name.kind() == "Secret" {
-            let key = SecretKey { secret: name.clone(), key: key.to_owned() };
-            return if self.is_after { secrets::after(self.context, &key) } else { secrets::today(self.context, &key) };
-        }
-        Some(self.object(name)?.at("/data")?.get(key)?.as_str()?.to_owned())
-    }
-
-    /// The keys of a ConfigMap or Secret.
-    fn of_map(&self, name: &Ref) -> Texts {
-        let text = |key: String| {
-            let text = self.value(name, &key)?;
-            Some((format!("key {key}"), (name.clone(), format!("/data/{}", pointer_part(&key)), text)))
-        };
-        self.keys(name).into_iter().filter_map(text).collect()
-    }
-
-    /// The variables, arguments and files of a container.
-    fn of_container(&self, name: &Ref, template: PodTemplate<'_>, container: Container<'_>) -> Texts {
-        let mut all = Texts::new();
-        let field = |rest: &str| format!("{}{}{rest}", template.pointer, container.pointer());
-        for entry in container.environment() {
-            let source = entry.sets.object().map(|object| object.of(name.namespace()));
-            match (&entry.sets, source) {
-                (EnvSet::Text(variable, text), _) => {
-                    all.insert(format!("env {variable}"), (name.clone(), field(&entry.field), (*text).to_owned()));
-                }
-                (EnvSet::Key(variable, _, key), Some(map)) => {
-                    if let Some(text) = self.value(&map, key) {
-                        let place = format!("/data/{}", pointer_part(key));
-                        all.insert(format!("env {variable}"), (map, place, text));
-                    }
-                }
-                (EnvSet::Keys(prefix, _), Some(map)) => {
-                    let texts = self.of_map(&map).into_iter();
-                    all.extend(texts.map(|(key, text)| {
-                        (format!("env {prefix}{}", key.strip_prefix("key ").unwrap_or(&key)), text)
-                    }));
-                }
-                _ => {}
+/// The variables, arguments and files of a container.
+fn of_container(user: &Use<'_>, find: &FindText<'_>) -> Texts {
+    let mut all = Texts::new();
+    for entry in user.container.environment() {
+        let source = entry.sets.object().map(|object| object.of(user.name.namespace()));
+        match (&entry.sets, source) {
+            (EnvSet::Text(variable, text), _) => {
+                let place = (user.name.clone(), user.field(&entry.field), (*text).to_owned());
+                all.insert(format!("env {variable}"), place);
             }
+            (EnvSet::Key(variable, _, key), Some(map)) => {
+                let text = find.texts(&map).into_iter().find(|(_, its, _)| its == key);
+                all.extend(text.map(|(field, _, text)| (format!("env {variable}"), (map, field, text))));
+            }
+            (EnvSet::Keys(prefix, _), Some(map)) => {
+                let texts = find.texts(&map).into_iter();
+                all.extend(texts.map(|(field, key, text)| (format!("env {prefix}{key}"), (map.clone(), field, text))));
+            }
+            _ => {}
         }
-        for words in ["command", "args"] {
-            let texts: Vec<&str> = list(container.json, words).iter().filter_map(Value::as_str).collect();
-            all.insert(words.to_owned(), (name.clone(), field(&format!("/{words}")), texts.join("\n")));
-        }
-        let namespace = name.namespace();
-        let maps = template.config_maps_in(container).map(|map| Ref::new("", "ConfigMap", namespace, map));
-        let secrets = template.secrets_in(container).map(|secret| Ref::secret(namespace, secret));
-        for map in maps.chain(secrets) {
-            all.extend(self.of_map(&map).into_iter().map(|(key, text)| (format!("file {key}"), text)));
-        }
-        all
     }
+    for words in ["command", "args"] {
+        let texts: Vec<&str> = list(user.container.json, words).iter().filter_map(Value::as_str).collect();
+        all.insert(words.to_owned(), (user.name.clone(), user.field(&format!("/{words}")), texts.join("\n")));
+    }
+    all.extend(files(user, find).into_iter().map(|file| (file.key, (file.object, file.field, file.text))));
+    all
 }
 
 #[cfg(test)]

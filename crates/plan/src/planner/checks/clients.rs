@@ -193,7 +193,8 @@ impl<'a> Store<'a> {
     }
 }
 
-fn leading_to<'a>(workloads: &[&Ref], objects: &Objects<'a>) -> BTreeSet<&'a Ref> {
+/// The Services that lead to some workloads.
+pub(super) fn leading_to<'a>(workloads: &[&Ref], objects: &Objects<'a>) -> BTreeSet<&'a Ref> {
     let services = objects.iter().filter(|(name, _)| name.group().is_empty() && name.kind() == "Service");
     let leads = |name: &Ref, service: &Object| {
         let all = leads::of_service(name, service, objects);

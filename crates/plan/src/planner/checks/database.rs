@@ -57,6 +57,16 @@ fn settings(object: &Object) -> Vec<Named> {
             let key = format!("{} {name}", container.name);
             all.extend(named(name, value).map(|database| Named { key, database, field }));
         }
+        for list_key in ["command", "args"] {
+            let words: Vec<&str> = list(container.json, list_key).iter().filter_map(Value::as_str).collect();
+            let flags = words.iter().enumerate().filter(|(_, word)| word.starts_with("--"));
+            all.extend(flags.filter_map(|(at, word)| {
+                let next = || Some((*word, *words.get(at + 1).filter(|next| !next.starts_with('-'))?));
+                let (flag, value) = word.split_once('=').or_else(next)?;
+                let field = format!("{}{}/{list_key}/{at}", template.pointer, container.pointer());
+                Some(Named { key: format!("{} {flag}", container.name), database: named(flag, value)?, field })
+            }));
+        }
     }
     all
 }
@@ -70,11 +80,22 @@ fn named(key: &str, value: &str) -> Option<String> {
             && !text.chars().all(|c| c.is_ascii_digit())
             && !matches!(text, "true" | "false" | "yes" | "no" | "on" | "off")
     };
-    if ["database", "dbname", "db_name", "db-name", "databasename", "database_name", "db"]
-        .iter()
-        .any(|end| key.ends_with(end))
-        && is_name(value)
-    {
+    // What of a server is used: a schema in a database, a database by its number.
+    const PARTS: [&str; 9] = [
+        "db_schema",
+        "database_schema",
+        "table_prefix",
+        "tableprefix",
+        "keyspace",
+        "index_prefix",
+        "vhost",
+        "bucket",
+        "bucket_name",
+    ];
+    let ends = ["database", "dbname", "db_name", "db-name", "databasename", "database_name", "db"];
+    let is_number = ["redis_db", "redis_database"].iter().any(|end| key.ends_with(end)) && value.parse::<u16>().is_ok();
+    let is_data = !super::paths::is_aside(&key);
+    if is_data && (ends.iter().chain(&PARTS).any(|end| key.ends_with(end)) && is_name(value) || is_number) {
         return Some(value.to_owned());
     }
     if is_database_file(value) {
@@ -143,6 +164,11 @@ mod tests {
             ("DATABASE_URL", "postgres://u:p@h:5432/app?sslmode=off", Some("app")),
             ("URL", "jdbc:postgresql://h/app", Some("app")),
             ("ENABLE_DB", "true", None),
+            ("REDIS_DB", "1", Some("1")),
+            ("APP_DB_SCHEMA", "public", Some("public")),
+            ("--db-name", "app", Some("app")),
+            ("S3_BUCKET", "files", Some("files")),
+            ("RETRIES_DB", "3", None),
             ("URL", "https://h/app", None),
             ("DB_HOST", "app", None),
             ("DATABASE", "$(OTHER)", None),

@@ -19,6 +19,16 @@ pub(super) enum Pods {
 /// How a field of the new pods begins that is not the one of today.
 const NEW: &str = "$new-";
 
+/// What stands for something that each new pod finds out anew.
+pub(super) fn new(what: &str) -> String {
+    format!("{NEW}{what}")
+}
+
+/// A text in which what each new pod finds out anew stands as what is there today.
+pub(super) fn as_today(text: &str) -> String {
+    text.replace(NEW, "$")
+}
+
 /// The variable in which each container has the name of its host.
 pub(super) const HOST: &str = "HOSTNAME";
 
@@ -64,7 +74,9 @@ pub(super) fn host(user: &Use<'_>, pods: Pods) -> String {
 pub(super) fn in_shell(text: &str, name: &str, value: &str) -> String {
     let mut all = text.replace(&format!("${{{name}}}"), value);
     if name == HOST {
-        all = all.replace("$(hostname)", value);
+        let asked =
+            ["$(hostname)", "`hostname`", "$(hostname -s)", "$(uname -n)", "`uname -n`", "$(cat /etc/hostname)"];
+        all = asked.iter().fold(all, |all, asked| all.replace(asked, value));
     }
     let (mut done, mut rest) = (String::new(), all.as_str());
     while let Some((before, after)) = rest.split_once(&format!("${name}")) {

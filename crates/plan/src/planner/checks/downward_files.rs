@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::downward::{self, Pods};
 use super::paths::{is_aside, parts, shown};
+use super::scripts::{FindText, files as files_of_maps};
 use super::uses::{Pair, Use, Workloads};
 use super::{HopContext, Report};
 
@@ -32,11 +33,12 @@ pub(super) fn check(context: &HopContext<'_>, workloads: &Workloads, report: &mu
 
 fn of_pair(context: &HopContext<'_>, workloads: &Workloads, pair: &Pair<'_>, report: &mut Report) {
     let pods = if pair.replaces_pods(context) { Pods::New } else { Pods::Today };
+    let find = FindText::after(context, workloads);
     let (had, has) = (files(&pair.before, Pods::Today), files(&pair.after, pods));
     for (file, now) in &has {
         let Some(was) = had.get(file).filter(|was| was.text != now.text && !is_aside(file)) else { continue };
         let (name, chart) = (pair.after.name, &context.input.pick.id);
-        if is_read(&pair.after, workloads, file) {
+        if is_read(&pair.after, &find, file) {
             let who = format!("{} of {name}", shown(pair.after.template, pair.after.container));
             let found = format!("{who} in {chart} reads another {} in {file}", now.path);
             report.findings.push(
@@ -96,17 +98,13 @@ fn map(user: &Use<'_>, field: &str) -> String {
 }
 
 /// Whether a container's command, arguments, variables or files name a file.
-fn is_read(user: &Use<'_>, workloads: &Workloads, file: &str) -> bool {
+fn is_read(user: &Use<'_>, find: &FindText<'_>, file: &str) -> bool {
     let mut texts: Vec<String> = Vec::new();
     for key in ["command", "args"] {
         texts.extend(list(user.container.json, key).iter().filter_map(Value::as_str).map(str::to_owned));
     }
     let env = list(user.container.json, "env").iter();
     texts.extend(env.filter_map(|env| env.get("value")?.as_str()).map(str::to_owned));
-    for map in user.template.config_maps_in(user.container) {
-        let name = portolan_model::Ref::new("", "ConfigMap", user.name.namespace(), map);
-        let data = workloads.after(&name).and_then(|map| map.at("/data")).and_then(Value::as_object);
-        texts.extend(data.into_iter().flatten().filter_map(|(_, text)| text.as_str()).map(str::to_owned));
-    }
+    texts.extend(files_of_maps(user, find).into_iter().map(|file| file.text));
     texts.iter().any(|text| text.contains(file))
 }

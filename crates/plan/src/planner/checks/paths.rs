@@ -6,6 +6,7 @@ use portolan_kube_facts::{Container, EnvSet, PodTemplate, list};
 use portolan_model::{Object, Ref};
 use serde_json::Value;
 
+use super::at_start;
 use super::downward::{self, Pods};
 use super::uses::Use;
 
@@ -185,6 +186,16 @@ impl<'a> ContainerPaths<'a> {
         known.fold(text.to_owned(), |text, (name, value)| downward::in_shell(&text, name, value))
     }
 
+    /// A word of the command or the arguments, as the program reads it or a shell that it is given to.
+    fn of_word(&self, word: &str) -> String {
+        let text = self.in_shell(&self.expand(word, &self.env));
+        if !text.contains(char::is_whitespace) {
+            return text;
+        }
+        // The kubelet makes one of two.
+        at_start::put_in(&text.replace("$$", "$"), self.pods)
+    }
+
     fn folders(&self) -> Vec<Folder> {
         let its = self.user.volumes();
         let mut mount = 0;
@@ -228,7 +239,7 @@ impl<'a> ContainerPaths<'a> {
                     index.checked_sub(1).and_then(|at| words[at].as_str()).filter(|word| word.starts_with('-'));
                 all.push(Text {
                     key: before.filter(|_| !word.starts_with('-')).map_or_else(String::new, |flag| format!("{flag} ")),
-                    text: self.in_shell(&self.expand(word, &self.env)),
+                    text: self.of_word(word),
                     object: self.user.name.clone(),
                     field: self.user.field(&format!("/{list_key}/{index}")),
                     is_given: true,
@@ -257,6 +268,7 @@ impl<'a> ContainerPaths<'a> {
             let Some(object) = (self.find)(&map) else { continue };
             for (field, key, text) in object.map_texts() {
                 let Some(file) = mounted.file_of(&key) else { continue };
+                let text = at_start::put_in(&text, self.pods);
                 for line in text.lines().map(str::trim).filter(|line| line.contains('/') && !line.starts_with('#')) {
                     all.push(Text {
                         key: format!("{file}: "),
@@ -288,7 +300,7 @@ impl<'a> ContainerPaths<'a> {
         let key = if text.key.starts_with("env ") || text.key == "workingDir" {
             text.key.clone()
         } else {
-            format!("{}{key}", text.key)
+            format!("{}{}", text.key, downward::as_today(&key))
         };
         all.extend(found.into_iter().map(|(range, folder, location)| Setting {
             key: key.clone(),

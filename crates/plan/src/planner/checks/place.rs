@@ -92,7 +92,7 @@ impl Place<'_> {
             match change {
                 SettingChange::Kept => {}
                 // What is beside the data is meant for its pod alone.
-                SettingChange::Moved(at) if is_aside(&setting.key) && anew_in(&has[*at].location).is_some() => {}
+                SettingChange::Moved(at) if is_of_pod(setting, &has[*at]) => {}
                 SettingChange::Moved(at) if is_aside(&setting.key) || !has[*at].is_given || !setting.is_given => {
                     self.unknown(&has[*at], setting, report);
                 }
@@ -284,6 +284,11 @@ impl Place<'_> {
     fn today(&self, was: &Setting) -> String {
         format!("today: {} of {}", place(was), self.pair.volume.claim)
     }
+}
+
+/// Whether a folder beside the data is one of its pod alone.
+fn is_of_pod(setting: &Setting, now: &Setting) -> bool {
+    (is_aside(&setting.key) || is_aside(&setting.path)) && anew_in(&now.location).is_some()
 }
 
 fn anew(field: &str) -> String {

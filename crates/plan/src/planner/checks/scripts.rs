@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::downward::Pods;
 use super::paths::{ContainerPaths, FindObject, is_aside};
+use super::script_inputs::Inputs;
 use super::uses::{Use, Workloads};
 use super::{HopContext, secrets};
 
@@ -38,6 +39,20 @@ impl<'a> FindText<'a> {
         }
     }
 
+    /// The texts of a ConfigMap or Secret: where each stands in the object, its key, and the text itself.
+    pub(super) fn texts(&self, object: &Ref) -> Vec<(String, String, String)> {
+        let Some(found) = (self.object)(object) else { return Vec::new() };
+        if object.kind() != "Secret" {
+            return found.map_texts();
+        }
+        let keys = found.data_keys().into_iter().map(str::to_owned);
+        let plain = keys.filter_map(|key| {
+            let text = (self.secret)(&SecretKey { secret: object.clone(), key: key.clone() })?;
+            Some((format!("/data/{}", portolan_model::pointer_part(&key)), key, text))
+        });
+        plain.collect()
+    }
+
     /// The variables of a container whose text is known.
     pub(super) fn variables(&self, user: &Use<'_>) -> BTreeMap<String, String> {
         let paths = ContainerPaths::of(user, &*self.object, Pods::Today);
@@ -46,6 +61,7 @@ impl<'a> FindText<'a> {
 }
 
 /// A text that a shell or another interpreter runs, or a file that may be one.
+#[derive(Clone)]
 pub(super) struct Script {
     /// What it is, whatever its place in a list.
     pub(super) key: String,
@@ -60,6 +76,8 @@ pub(super) struct Script {
 /// The scripts of a container, and the variables that they see.
 pub(super) struct Scripts {
     all: Vec<Script>,
+    /// All files of the container, scripts or not.
+    files: Vec<Script>,
     env: BTreeMap<String, String>,
 }
 
@@ -68,7 +86,8 @@ impl Scripts {
         let user = Use { name, template, container, mounts: Vec::new() };
         let env = find.variables(&user);
         let mut all = given(&user);
-        let mut files = files(&user, find);
+        let known = files(&user, find);
+        let mut files = known.clone();
         // A script may run another one, which runs a third.
         loop {
             let is_run = |file: &Script| {
@@ -78,18 +97,32 @@ impl Scripts {
             let (run, rest): (Vec<Script>, Vec<Script>) = files.into_iter().partition(is_run);
             files = rest;
             if run.is_empty() {
-                return Self { all, env };
+                return Self { all, files: known, env };
             }
             all.extend(run);
         }
     }
 
+    /// All of them.
+    pub(super) fn all(&self) -> &[Script] {
+        &self.all
+    }
+
+    /// The variables that they see.
+    pub(super) fn variables(&self) -> &BTreeMap<String, String> {
+        &self.env
+    }
+
     /// Those that do something else to data than their counterparts among the old ones.
     pub(super) fn changed_from<'a>(&'a self, old: &'a Self) -> impl Iterator<Item = &'a Script> {
-        self.all.iter().filter(|script| {
+        self.all.iter().filter(move |script| {
             let was = old.all.iter().find(|other| other.key == script.key).map_or("", |other| other.text.as_str());
             let (was, is) = ((was, &old.env), (script.text.as_str(), &self.env));
-            if script.key.ends_with("Probe") { writes_more(was, is) } else { !is_harmless_change(was, is) }
+            if script.key.ends_with("Probe") {
+                return writes_more(was, is);
+            }
+            let reads = |text: &str, of: &'a Self| Inputs::of(text, &of.files, &of.env);
+            !is_harmless_change(was, is) || reads(was.0, old) != reads(is.0, self)
         })
     }
 }
@@ -148,18 +181,7 @@ pub(super) fn files(user: &Use<'_>, find: &FindText<'_>) -> Vec<Script> {
     let mut all = Vec::new();
     for mounted in user.template.files_in(user.container) {
         let object = mounted.object.of(user.name.namespace());
-        let Some(live) = (find.object)(&object) else { continue };
-        let texts = if mounted.object.is_secret() {
-            let keys = live.data_keys().into_iter().map(str::to_owned);
-            let plain = keys.filter_map(|key| {
-                let text = (find.secret)(&SecretKey { secret: object.clone(), key: key.clone() })?;
-                Some((format!("/data/{}", portolan_model::pointer_part(&key)), key, text))
-            });
-            plain.collect()
-        } else {
-            live.map_texts()
-        };
-        for (field, key, text) in texts {
+        for (field, key, text) in find.texts(&object) {
             let Some(file) = mounted.file_of(&key) else { continue };
             all.push(Script { key: format!("file {file}"), text, object: object.clone(), field });
         }
@@ -194,14 +216,19 @@ fn is_interpreter(tool: &str) -> bool {
 
 /// Whether a program is no server: it changes files, runs a script or decides what is run.
 fn is_tool(tool: &str) -> bool {
-    is_interpreter(tool) || WRITERS.contains(&base(tool)) || DECIDERS.contains(&base(tool))
+    is_interpreter(tool) || WRITERS.contains(&base(tool)) || is_decider(tool)
+}
+
+/// Whether a program decides what is run, and where.
+pub(super) fn is_decider(tool: &str) -> bool {
+    DECIDERS.contains(&base(tool))
 }
 
 /// Whether a script runs a file of this name, by itself or through an interpreter.
 fn runs(script: &str, name: &str) -> bool {
     let is_it = |word: &str| word.trim_matches(['"', '\'']).rsplit('/').next() == Some(name);
     commands(script).any(|(_, command)| {
-        let mut words = program(command).into_iter();
+        let mut words = program(command.split_whitespace()).into_iter();
         match words.next() {
             Some(tool) if is_it(tool) => true,
             Some(tool) if is_interpreter(tool) || matches!(tool, "." | "source" | "eval") => words.any(is_it),
@@ -216,7 +243,7 @@ pub(super) fn words(json: &Value) -> String {
     all.skip_while(|word| is_shell(word) || is_flags(word)).collect::<Vec<_>>().join(" ")
 }
 
-fn is_shell(word: &str) -> bool {
+pub(super) fn is_shell(word: &str) -> bool {
     SHELLS.contains(&base(word))
 }
 
@@ -225,7 +252,7 @@ fn is_flags(word: &str) -> bool {
     word.strip_prefix('-').is_some_and(|rest| rest.ends_with('c') && rest.chars().all(|c| c.is_ascii_alphabetic()))
 }
 
-fn base(word: &str) -> &str {
+pub(super) fn base(word: &str) -> &str {
     word.rsplit('/').next().unwrap_or(word)
 }
 
@@ -250,9 +277,9 @@ const STARTERS: [&str; 16] = [
 ];
 
 /// The words of a command from its program on: without what the shell reads first and what only starts it.
-fn program(command: &str) -> Vec<&str> {
+pub(super) fn program<'a>(command: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
     const SHELL: [&str; 11] = ["if", "then", "elif", "else", "while", "until", "do", "!", "{", "(", "exec"];
-    let mut words = command.split_whitespace().peekable();
+    let mut words = command.into_iter().peekable();
     while let Some(word) = words.peek() {
         if SHELL.contains(word) || is_assignment(word) {
             words.next();
@@ -273,7 +300,7 @@ fn program(command: &str) -> Vec<&str> {
 /// The program that a command puts in the shell's place.
 fn started(command: &str) -> Option<&str> {
     let mut words = command.split_whitespace().skip_while(|word| is_assignment(word));
-    (words.next() == Some("exec")).then(|| program(command).first().map(|tool| base(tool))).flatten()
+    (words.next() == Some("exec")).then(|| program(command.split_whitespace()).first().map(|tool| base(tool))).flatten()
 }
 
 /// Redirections that write nothing but what is seen on a screen.
@@ -311,10 +338,38 @@ impl Step {
             return false;
         }
         // A program whose variables get other texts is told something else; what that says of the data is judged elsewhere.
-        let is_of_files =
-            || self.written.contains('>') || program(&self.written).first().is_none_or(|tool| is_tool(tool));
-        self.read == other.read || (self.written == other.written && !is_of_files())
+        let is_of_files = || {
+            self.written.contains('>')
+                || program(self.written.split_whitespace()).first().is_none_or(|tool| is_tool(tool))
+        };
+        plain_paths(&self.read) == plain_paths(&other.read) || (self.written == other.written && !is_of_files())
     }
+}
+
+/// A command with its paths as `/a/b`, however they are written: `/a//b`, `/a/./b`, `/a/b/`.
+fn plain_paths(command: &str) -> String {
+    // To these programs a folder is something else than what is in it.
+    if ["rsync", "cp", "mv", "ln"]
+        .iter()
+        .any(|tool| program(command.split_whitespace()).first().is_some_and(|it| base(it) == *tool))
+    {
+        return command.to_owned();
+    }
+    let mut all = String::with_capacity(command.len());
+    for (at, c) in command.char_indices() {
+        let ends =
+            |rest: &str| rest.is_empty() || rest.starts_with(|c: char| c.is_whitespace() || "\"';&|)".contains(c));
+        let rest = &command[at..];
+        let is_again = c == '/' && all.ends_with('/') && !all.ends_with(":/");
+        let is_last = c == '/' && ends(&rest[1..]) && all.ends_with(|c: char| c.is_ascii_alphanumeric());
+        let is_dot = c == '.' && all.ends_with('/') && (rest.starts_with("./") || ends(&rest[1..]));
+        if !is_again && !is_last && !is_dot {
+            all.push(c);
+        } else if is_dot && ends(&rest[1..]) && all.len() > 1 {
+            all.pop();
+        }
+    }
+    all
 }
 
 /// The commands of a script that may do something to data, in their order.
@@ -328,14 +383,14 @@ fn steps(script: &str, env: &BTreeMap<String, String>) -> Vec<Step> {
             known.insert(name.to_owned(), text.trim_matches(['"', '\'']).to_owned());
         }
         if !is_harmless(&read) {
-            all.push(Step { joint: joint.into(), written: command.into(), read });
+            all.push(Step { joint: joint.into(), written: in_arithmetic(command.into(), &BTreeMap::new()), read });
         }
     }
     all
 }
 
 /// A command that only sets a variable.
-fn assignment(command: &str) -> Option<(&str, &str)> {
+pub(super) fn assignment(command: &str) -> Option<(&str, &str)> {
     let command =
         ["export ", "local ", "readonly "].iter().find_map(|word| command.strip_prefix(word)).unwrap_or(command);
     let (name, text) = command.split_once('=').filter(|_| is_assignment(command))?;
@@ -344,8 +399,29 @@ fn assignment(command: &str) -> Option<(&str, &str)> {
 }
 
 /// A command with `$NAME` and `${NAME}` replaced.
-fn put_in(command: &str, known: &BTreeMap<String, String>) -> String {
-    known.iter().fold(command.to_owned(), |text, (name, value)| super::downward::in_shell(&text, name, value))
+pub(super) fn put_in(command: &str, known: &BTreeMap<String, String>) -> String {
+    let text =
+        known.iter().fold(command.to_owned(), |text, (name, value)| super::downward::in_shell(&text, name, value));
+    in_arithmetic(text, known)
+}
+
+/// A command with the names replaced that stand within `$((...))`, where a shell needs no `$` before them, and without the blanks there.
+fn in_arithmetic(text: String, known: &BTreeMap<String, String>) -> String {
+    if !text.contains("$((") {
+        return text;
+    }
+    let (mut all, mut rest) = (String::new(), text.as_str());
+    while let Some((before, from)) = rest.split_once("$((") {
+        let (inside, after) = from.split_once("))").unwrap_or((from, ""));
+        let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        let mut words = inside.split_inclusive(|c: char| !is_name(c)).map(|part| {
+            let name = part.trim_end_matches(|c| !is_name(c));
+            known.get(name).map_or_else(|| part.to_owned(), |value| format!("{value}{}", &part[name.len()..]))
+        });
+        all.push_str(&format!("{before}$(({}))", words.by_ref().collect::<String>().replace(char::is_whitespace, "")));
+        rest = after;
+    }
+    all + rest
 }
 
 /// A script, and the variables that it sees.
@@ -355,7 +431,9 @@ type InShell<'a> = (&'a str, &'a BTreeMap<String, String>);
 fn handed_over(script: &str, env: &BTreeMap<String, String>) -> BTreeSet<String> {
     let read = commands(script).map(|(_, command)| put_in(command, env));
     let is_one = |command: &String| {
-        program(command).first().is_some_and(|tool| matches!(base(tool), "chown" | "chmod" | "chgrp" | "setfacl"))
+        program(command.split_whitespace())
+            .first()
+            .is_some_and(|tool| matches!(base(tool), "chown" | "chmod" | "chgrp" | "setfacl"))
     };
     read.filter(is_one).collect()
 }
@@ -364,7 +442,8 @@ fn handed_over(script: &str, env: &BTreeMap<String, String>) -> BTreeSet<String>
 fn writes_more((old, old_env): InShell<'_>, (new, new_env): InShell<'_>) -> bool {
     let old = steps(old, old_env);
     let writes = |step: &Step| {
-        program(&step.read).first().is_some_and(|tool| WRITERS.contains(&base(tool))) || step.read.contains('>')
+        program(step.read.split_whitespace()).first().is_some_and(|tool| WRITERS.contains(&base(tool)))
+            || step.read.contains('>')
     };
     steps(new, new_env).iter().any(|step| writes(step) && !old.iter().any(|old| old.read == step.read))
 }
@@ -389,15 +468,71 @@ fn is_harmless_change((old, old_env): InShell<'_>, (new, new_env): InShell<'_>) 
     old.len() == new.len() && old.iter().zip(&new).all(|(old, new)| old.is_same(new))
 }
 
+/// Whether commands only look, or do what is harmless.
+pub(super) fn only_looks(script: &str) -> bool {
+    const LOOKS: [&str; 36] = [
+        "test",
+        "[",
+        "[[",
+        "du",
+        "df",
+        "stat",
+        "cat",
+        "head",
+        "tail",
+        "grep",
+        "wc",
+        "find",
+        "md5sum",
+        "sha256sum",
+        "file",
+        "readlink",
+        "realpath",
+        "basename",
+        "dirname",
+        "whoami",
+        "uname",
+        "hostname",
+        "mountpoint",
+        "mount",
+        "sort",
+        "uniq",
+        "cut",
+        "tr",
+        "tree",
+        "false",
+        "exit",
+        "fi",
+        "else",
+        "done",
+        "sync",
+        "nproc",
+    ];
+    let script = TO_SCREEN.iter().fold(script.to_owned(), |script, to| script.replace(to, " "));
+    // `find -delete`, `mount -o`.
+    let acts =
+        ["-delete", "-exec", "-ok", "-fprint", "-fls", "mount -", "mount /"].iter().any(|word| script.contains(word));
+    !acts && all_of(&script, &LOOKS)
+}
+
 /// Whether commands only wait, write to the screen, make a folder or hand files over.
 pub(super) fn is_harmless(script: &str) -> bool {
+    all_of(script, &[])
+}
+
+/// Whether all commands are harmless, or such of some more programs.
+fn all_of(script: &str, more: &[&str]) -> bool {
     const HARMLESS: [&str; 21] = [
         "sleep", "echo", "printf", "true", ":", "set", "umask", "ulimit", "date", "id", "ls", "mkdir", "chown",
         "chmod", "chgrp", "setfacl", "wait", "export", "local", "readonly", "trap",
     ];
     commands(script).all(|(_, command)| {
         let mut words = command.split_whitespace().skip_while(|word| is_assignment(word));
-        let tool = words.find(|word| *word != "exec").map(base);
+        let first = || program(command.split_whitespace()).first().copied();
+        let tool = if more.is_empty() { words.find(|word| *word != "exec") } else { first() }.map(base);
+        if tool.is_some_and(|tool| more.contains(&tool)) {
+            return !command.contains(['>', '`']) && !command.contains("$(");
+        }
         // What a trap runs is a script of its own.
         let is_tool = tool.is_none_or(|tool| HARMLESS.contains(&tool) && (tool != "trap" || is_quiet_trap(command)));
         is_tool && !command.contains(['>', '`']) && !command.contains("$(")
@@ -408,7 +543,7 @@ pub(super) fn is_harmless(script: &str) -> bool {
 /// everybody can, at which a database ends.
 pub(super) fn takes_away(script: &str, user: Option<u64>) -> bool {
     commands(script).any(|(_, command)| {
-        let mut words = program(command).into_iter();
+        let mut words = program(command.split_whitespace()).into_iter();
         let tool = words.next().map(base);
         let first = words.find(|word| !word.starts_with('-')).unwrap_or_default().trim_matches(['"', '\'']);
         match tool {
@@ -483,14 +618,41 @@ mod tests {
         let (first, last) = ("D=/tmp\nrm -rf $D/*\nD=/data\nexec s", "D=/tmp\nD=/data\nrm -rf $D/*\nexec s");
         assert!(!is_same((first, ""), (last, "")), "the order");
         assert!(!is_same(("chown -R 999 /d; exec s", ""), ("chown -R 1001 /d; exec s", "")), "another owner");
+        let folder = "D=/data/s$((7 % SHARDS))\nexec s";
+        assert!(!is_same((folder, "SHARDS=1"), (folder, "SHARDS=2")), "a name that is reckoned with");
+        assert!(is_same((folder, "SHARDS=1 LEVEL=a"), (folder, "SHARDS=1 LEVEL=b")));
         let list = "for d in $CLEAN; do rm -rf /data/$d; done\nexec s";
         assert!(!is_same((list, "CLEAN=tmp"), (list, "CLEAN=pg")), "a list that is gone through");
+        for (was, is) in [("/data", "/data/"), ("/data", "/data/."), ("/data/db", "/data//db")] {
+            let script = "test -s \"$D\"/rows || exit 1\ncd $D\nexec s";
+            assert!(is_same((script, &format!("D={was}")), (script, &format!("D={is}"))), "{is}");
+        }
+        assert!(!is_same(("cp -r $D /data", "D=/a"), ("cp -r $D /data", "D=/a/")), "a folder, and what is in it");
         let java = "java $OPTS -jar a.jar";
         assert!(is_same((java, "OPTS=-Xmx1g"), (java, "OPTS=-Xmx2g")), "a server's settings");
         assert!(
             !is_same(("exec sh -c 'sleep 1'", ""), ("exec sh -c 'rm -rf /d'", "")),
             "the same shell, another script"
         );
+    }
+
+    #[test]
+    fn commands_that_only_look_are_told_from_others() {
+        for (script, is) in [
+            ("du -sh /data", true),
+            ("test -d /data && ls -l /data 2>/dev/null", true),
+            ("if [ -f /data/db ]; then stat /data/db; else echo none; fi", true),
+            ("find /data -maxdepth 1 | sort | head", true),
+            ("find /data -name x -delete", false),
+            ("find /data -exec rm {} +", false),
+            ("cat /dev/null > /data/db", false),
+            ("mount -o remount,ro /data", false),
+            ("du -sh /data; rm -rf /data", false),
+            ("stat $(wipe)", false),
+        ] {
+            assert_eq!(only_looks(script), is, "{script}");
+        }
+        assert!(!is_harmless("test -s /data/db || initdb"), "it decides what a script does");
     }
 
     #[test]

@@ -60,11 +60,24 @@ fn writers<'a>(old: (&'a Ref, &'a Object), new: (&'a Ref, &'a Object), claim: &R
 /// Whether the image in the place of another opens its data.
 fn image(volume: &Volume, before: &Use<'_>, after: &Use<'_>, report: &mut Report) {
     let (old, new) = (reference(before.container), reference(after.container));
+    let known = DataServers::builtin();
     if old == new {
+        if let Some(server) = known.of_image(old).filter(|server| server.may_be_any(old) && is_pulled(before, after)) {
+            let reason = format!("its image does not say its version, and the new pod may get another {}", server.name);
+            report.unknown(
+                volume,
+                after.name,
+                &after.field("/image"),
+                (reason, "give the image the tag or digest that runs today"),
+            );
+        }
         return;
     }
-    let known = DataServers::builtin();
     let (reason, way_out) = match (known.of_image(old), known.of_image(new)) {
+        (Some(was), Some(_)) if known.sorts_otherwise(was, old, new) => (
+            "the C library of another base image sorts text in another way, and indexes over text are damaged without a word".into(),
+            "stay on the base image of today, or rebuild the indexes (REINDEX, ALTER DATABASE ... REFRESH COLLATION VERSION) after it",
+        ),
         (Some(was), Some(will)) if was.name == will.name => match was.opens(old, new) {
             DataOpens::Yes => return,
             DataOpens::No(why) => {
@@ -89,6 +102,13 @@ fn image(volume: &Volume, before: &Use<'_>, after: &Use<'_>, report: &mut Report
         },
     };
     report.unknown(volume, after.name, &after.field("/image"), (reason, way_out));
+}
+
+/// Whether new pods come that ask the registry for an image without a version, as they do where nothing else is said.
+fn is_pulled(before: &Use<'_>, after: &Use<'_>) -> bool {
+    let (was, will) = (before.template, after.template);
+    let policy = after.container.json.get("imagePullPolicy").and_then(Value::as_str);
+    (was.spec != will.spec || was.metadata != will.metadata) && policy.is_none_or(|policy| policy == "Always")
 }
 
 /// A container's image as it is written.

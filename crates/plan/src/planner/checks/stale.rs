@@ -3,8 +3,8 @@
 
 use std::collections::BTreeSet;
 
-use portolan_kube_facts::{EnvSet, keys_written_after, runs_since};
-use portolan_model::{Ref, SecretKey, Volume};
+use portolan_kube_facts::{EnvSet, MountedFiles, keys_written_after, runs_since};
+use portolan_model::{Object, Ref, SecretKey, Volume};
 
 use super::uses::{Pair, Use, Workloads};
 use super::{HopContext, Report};
@@ -26,11 +26,12 @@ fn of_pair(context: &HopContext<'_>, pair: &Pair<'_>, volume: &Volume, report: &
     let its = volume.mounts.iter().filter(|mount| mount.workload.as_ref() == Some(user.name));
     let since = |pod: &Ref| Some((runs_since(objects.get(pod)?, user.container.name)?, pod.clone()));
     let Some((since, pod)) = its.filter_map(|mount| since(&mount.pod)).min() else { return };
-    for (name, only) in sources(user) {
+    let mut seen = BTreeSet::new();
+    for (name, taken) in sources(user) {
         let Some(object) = objects.get(&name) else { continue };
         for written in keys_written_after(object, since) {
-            let is_used = only.as_ref().is_none_or(|only| *only == written.key);
-            if !is_used || !names_a_mount(context, user, &name, &written.key) {
+            let is_first = taken.has(&written.key) && seen.insert((name.clone(), written.key.clone()));
+            if !is_first || !names_a_mount(context, user, &name, &written.key) {
                 continue;
             }
             let reason = format!(
@@ -44,16 +45,31 @@ fn of_pair(context: &HopContext<'_>, pair: &Pair<'_>, volume: &Volume, report: &
     }
 }
 
-/// The objects that a container takes texts from, each with the one key that it takes, or all.
-fn sources(user: &Use<'_>) -> BTreeSet<(Ref, Option<String>)> {
+/// What a container takes of an object: one key, the keys of some files, or all.
+enum Taken<'a> {
+    Key(&'a str),
+    Files(MountedFiles<'a>),
+    All,
+}
+
+impl Taken<'_> {
+    fn has(&self, key: &str) -> bool {
+        match self {
+            Self::Key(only) => *only == key,
+            Self::Files(files) => files.file_of(key).is_some(),
+            Self::All => true,
+        }
+    }
+}
+
+/// The objects that a container takes texts from, and what of each.
+fn sources<'a>(user: &Use<'a>) -> Vec<(Ref, Taken<'a>)> {
     let namespace = user.name.namespace();
-    let map = |of: &str| (Ref::new("", "ConfigMap", namespace, of), None);
-    let secret = |of: &str| (Ref::secret(namespace, of), None);
-    let mut all: BTreeSet<(Ref, Option<String>)> = user.template.config_maps_in(user.container).map(map).collect();
-    all.extend(user.template.secrets_in(user.container).map(secret));
+    let files = user.template.files_in(user.container).into_iter();
+    let mut all: Vec<(Ref, Taken<'a>)> = files.map(|files| (files.object.of(namespace), Taken::Files(files))).collect();
     all.extend(user.container.environment().filter_map(|entry| {
-        let key = if let EnvSet::Key(_, _, key) = entry.sets { Some(key.to_owned()) } else { None };
-        Some((entry.sets.object()?.of(namespace), key))
+        let taken = if let EnvSet::Key(_, _, key) = entry.sets { Taken::Key(key) } else { Taken::All };
+        Some((entry.sets.object()?.of(namespace), taken))
     }));
     all
 }
@@ -62,9 +78,10 @@ fn sources(user: &Use<'_>) -> BTreeSet<(Ref, Option<String>)> {
 fn names_a_mount(context: &HopContext<'_>, user: &Use<'_>, name: &Ref, key: &str) -> bool {
     let object = context.resolved.inventory.objects.get(name);
     let text = if name.kind() == "Secret" {
-        context.resolved.plaintext(&SecretKey { secret: name.clone(), key: key.to_owned() })
+        context.resolved.plaintext(&SecretKey { secret: name.clone(), key: key.to_owned() }).map(str::to_owned)
     } else {
-        object.and_then(|object| object.at("/data")?.get(key)?.as_str())
+        let texts = object.map(Object::map_texts).unwrap_or_default();
+        texts.into_iter().find(|(_, its, _)| its == key).map(|(.., text)| text)
     };
     let mut paths = user.mounts.iter().map(|mount| mount.mount.path.trim_end_matches('/'));
     text.is_some_and(|text| paths.any(|path| !path.is_empty() && text.contains(path)))

@@ -236,7 +236,7 @@ fn users<'a>(name: &'a Ref, object: &'a Object, volume: &Volume) -> Vec<Use<'a>>
 }
 
 /// Whether a container runs as long as its pod: a main one, or an init container that is restarted always (a sidecar).
-fn runs_beside(container: Container<'_>) -> bool {
+pub(super) fn runs_beside(container: Container<'_>) -> bool {
     let is_sidecar = container.json.get("restartPolicy").and_then(Value::as_str) == Some("Always");
     container.kind == ContainerKind::Main || (container.kind == ContainerKind::Init && is_sidecar)
 }

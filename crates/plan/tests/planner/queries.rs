@@ -1,0 +1,94 @@
+//! Programs without the PVC that ask the server of its data for something else than today.
+
+use serde_json::json;
+
+use crate::store::{PLAIN, installed, plan, set};
+
+/// The store with its Service, and more.
+fn chart(store: &str, more: &str) -> String {
+    let service = "---\napiVersion: v1\nkind: Service\nmetadata: {name: db}\nspec: {selector: {app: store}, ports: [{port: 5432}]}\n";
+    set("", store) + service + more
+}
+
+/// A Job, a hook where it has an annotation, whose shell is given a script.
+fn job(kind: &str, annotations: &str, script: &str) -> String {
+    let script = script.replace('\'', "''");
+    let pod = format!(
+        "template: {{spec: {{restartPolicy: Never, containers: [{{name: ask, image: 'x/tool:1', env: [{{name: PGHOST, value: db}}], command: [sh, -c, '{script}']}}]}}}}"
+    );
+    let spec = if kind == "CronJob" { format!("schedule: '@daily', jobTemplate: {{spec: {{{pod}}}}}") } else { pod };
+    format!("---\napiVersion: batch/v1\nkind: {kind}\nmetadata: {{name: ask{annotations}}}\nspec: {{{spec}}}\n")
+}
+
+fn unknown(old: &str, new: &str) -> Vec<String> {
+    let plan = plan(&installed(old, &json!({"csi": {}})), new);
+    plan.unmodelled.iter().map(|it| format!("{} {} {} {}", it.code, it.claim.name(), it.object, it.field)).collect()
+}
+
+const FIELD: &str = "spec/template/spec/containers/0/command/2";
+
+#[test]
+fn a_client_that_asks_for_something_else_is_unknown() {
+    let old = chart(PLAIN, "");
+    let hook = ", annotations: {helm.sh/hook: pre-upgrade}";
+    for (kind, annotations) in [("Job", ""), ("Job", hook), ("CronJob", "")] {
+        let field = if kind == "CronJob" { format!("/spec/jobTemplate/{FIELD}") } else { format!("/{FIELD}") };
+        let found = vec![format!("PL255 store {kind}/ask {field}")];
+        let with = |script: &str| chart(PLAIN, &job(kind, annotations, script));
+        let none = Vec::<String>::new();
+        for (script, is) in [
+            ("psql -c 'drop table t'", true),
+            ("until pg_isready; do sleep 1; done; psql -c 'select 1'", false),
+            ("psql -h other.example.com -c 'drop table t'", false),
+            ("psql -h db.runai-backend.svc -c 'drop table t'", true),
+            ("echo 'drop table t' | psql", true),
+            ("psql <<EOF\ndrop table t;\nEOF", true),
+            ("su postgres -c \"psql -c 'drop table t'\"", true),
+            ("redis-cli -h db flushall", true),
+            ("redis-cli -h db ping", false),
+            ("S='drop table t'; psql -c \"$S\"", true),
+            ("pg_dump -h db app > /tmp/x", false),
+            ("echo psql -c 'drop table t'", false),
+        ] {
+            assert_eq!(unknown(&old, &with(script)), if is { found.clone() } else { none.clone() }, "{kind} {script}");
+        }
+        // What is asked for today is no news, whatever stands beside it.
+        let (same, beside) = ("psql -c 'delete from old'", "echo starting; psql -c 'delete from old'");
+        assert_eq!(unknown(&with(same), &with(beside)), none, "{kind}");
+        assert_eq!(unknown(&with(same), &with("psql -c 'delete from t'")), found, "{kind}");
+        let each = |tables: &str| with(&format!("for t in {tables}; do psql -c \"truncate $t\"; done"));
+        assert_eq!(unknown(&each("a"), &each("a b")), found, "{kind}");
+    }
+}
+
+#[test]
+fn a_container_of_the_stores_pods_needs_no_address() {
+    let pod = |command: &str| format!("{PLAIN}}}, {{name: tool, image: 'x/tool:1', command: [{command}]");
+    let of = |command: &str| chart(&pod(command), "");
+    let found =
+        |field: &str| vec![format!("PL255 store StatefulSet/store /spec/template/spec/containers/1/command/{field}")];
+    let looks = of("psql, -c, 'select 1'");
+    assert_eq!(unknown(&chart(PLAIN, ""), &of("psql, -c, 'drop table t'")), found("0"));
+    assert_eq!(unknown(&looks, &of("psql, -h, localhost, -c, 'drop table t'")), found("0"));
+    assert_eq!(unknown(&looks, &of("sh, -c, \"psql -c 'drop table t'\"")), found("2"));
+    assert_eq!(unknown(&chart(PLAIN, ""), &looks), Vec::<String>::new());
+    assert_eq!(unknown(&looks, &of("psql, -h, other, -c, 'drop table t'")), Vec::<String>::new());
+}
+
+#[test]
+fn statements_in_a_file_count() {
+    let map = |text: &str| {
+        format!(
+            "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {{name: statements}}\ndata: {{a.sql: '{text}', note: '{text}'}}\n"
+        )
+    };
+    let mounts = |script: &str| {
+        let volume = "volumes: [{name: sql, configMap: {name: statements}}], containers: [{volumeMounts: [{name: sql, mountPath: /sql}], ";
+        job("Job", "", script).replace("containers: [{", volume)
+    };
+    let of = |script: &str, text: &str| chart(PLAIN, &(map(text) + &mounts(script)));
+    let found = vec![format!("PL255 store Job/ask /{FIELD}")];
+    assert_eq!(unknown(&of("psql -f /sql/a.sql", "insert"), &of("psql -f /sql/a.sql", "delete")), found);
+    assert_eq!(unknown(&of("psql -f /sql/a.sql", "insert"), &of("psql -f /sql/a.sql", "insert")), Vec::<String>::new());
+    assert_eq!(unknown(&of("cat /sql/note", "insert"), &of("cat /sql/note", "delete")), Vec::<String>::new());
+}
