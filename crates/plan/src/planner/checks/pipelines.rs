@@ -49,7 +49,7 @@ enum Next {
     End,
 }
 
-impl<'a> Reader<'a> {
+impl Reader<'_> {
     fn read(&mut self) {
         while let Some(c) = self.take() {
             match c {

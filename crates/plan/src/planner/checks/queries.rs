@@ -163,6 +163,9 @@ fn changes(command: &ShellCommand) -> Option<(&'static DataClient, &str, Vec<&st
     (!known.only_looks(client, &arguments, &command.input)).then_some((client, name, arguments))
 }
 
+/// How names of files end that have statements.
+const STATEMENTS: [&str; 5] = ["sql", "js", "cql", "lua", "redis"];
+
 /// What a script asks servers for beyond looking, what it decides that by, and the files that it may give them.
 fn told(pipelines: &[Pipeline], files: &[Script]) -> String {
     let counts = |command: &ShellCommand| {
@@ -178,7 +181,6 @@ fn told(pipelines: &[Pipeline], files: &[Script]) -> String {
         }
         all.push('\n');
     }
-    const STATEMENTS: [&str; 5] = ["sql", "js", "cql", "lua", "redis"];
     for file in files {
         let name = file.key.trim_start_matches("file ");
         let is_of_statements = name.rsplit_once('.').is_some_and(|(_, suffix)| STATEMENTS.contains(&suffix));
