@@ -32,6 +32,7 @@ mod place;
 mod programs;
 mod queries;
 mod rights;
+mod script_forms;
 mod script_inputs;
 mod scripts;
 mod secrets;

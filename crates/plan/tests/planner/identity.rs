@@ -73,16 +73,29 @@ fn a_group_of_files_helps_where_the_volume_knows_it() {
 #[test]
 fn another_group_is_unknown() {
     let base = "runAsUser: 1, runAsGroup: 1, fsGroup: 1, supplementalGroups: [1]";
-    for (from, to, field) in [
-        ("runAsGroup: 1", "runAsGroup: 2", "runAsGroup"),
-        ("fsGroup: 1", "fsGroup: 2", "fsGroup"),
-        (", fsGroup: 1", "", "fsGroup"),
-        ("[1]", "[2]", "supplementalGroups"),
-    ] {
+    for (from, to, field) in
+        [("fsGroup: 1", "fsGroup: 2", "fsGroup"), (", fsGroup: 1", "", "fsGroup"), ("[1]", "[2]", "supplementalGroups")]
+    {
         let context = |text: &str| format!("securityContext: {{{text}}}");
         let said = changed("csi", &context(base), &context(&base.replace(from, to)));
         assert_eq!(said, [format!("Unknown PL255 StatefulSet/store {CONTEXT}/{field}")], "{to}");
     }
+    let group = |context: &str, to: &str| {
+        changed(
+            "csi",
+            &format!("securityContext: {{{context}}}"),
+            &format!("securityContext: {{{context}, runAsGroup: {to}}}"),
+        )
+    };
+    let unknown = [format!("Unknown PL255 StatefulSet/store {CONTEXT}/runAsGroup")];
+    assert_eq!(group("runAsUser: 1", "1"), unknown);
+    // Nobody knows whose the files are where the user is that of the image.
+    assert_eq!(group("fsGroup: 1", "1"), unknown);
+    assert_eq!(
+        group("runAsUser: 1, fsGroup: 1", "1"),
+        Vec::<String>::new(),
+        "its own files, and the group of the volume stays"
+    );
 }
 
 #[test]
@@ -122,6 +135,8 @@ fn what_a_program_may_do_to_files_is_more_than_its_user() {
         let expected = [format!("Unknown PL255 StatefulSet/store {own}/{field}")];
         assert_eq!(context_of("runAsUser: 0", old, new), expected, "{old} -> {new}");
     }
+    let pod = "runAsUser: 0, seLinuxOptions: {level: 's0:c1,c2'}";
+    assert_eq!(context_of(pod, "", "seLinuxOptions: {}").len(), 1, "an empty one stands in the place of the pod's");
     let users = changed("csi", "hostUsers: true", "hostUsers: false");
     assert_eq!(users, ["Unknown PL255 StatefulSet/store /spec/template/spec/hostUsers"]);
 }
@@ -136,6 +151,8 @@ fn what_a_program_does_not_need_for_its_files_may_go() {
         // Root by its number alone loses what root has; another user never had it.
         ("runAsUser: 7", "", "capabilities: {drop: [ALL]}, runAsNonRoot: true"),
         ("runAsUser: 7, seccompProfile: {type: RuntimeDefault}", "", "seccompProfile: {type: RuntimeDefault}"),
+        ("runAsUser: 7", "", "seLinuxOptions: {}"),
+        ("runAsUser: 7", "seLinuxOptions: {}", ""),
         ("runAsUser: 7", "readOnlyRootFilesystem: true", "readOnlyRootFilesystem: false"),
     ] {
         assert_eq!(context_of(user, old, new), Vec::<String>::new(), "{user}: {old} -> {new}");

@@ -70,6 +70,53 @@ fn a_script_that_changes_beside_the_data_is_unknown() {
 }
 
 #[test]
+fn files_are_handed_over_through_a_list_as_by_one_command() {
+    let user = "securityContext: {runAsUser: 1001}, ";
+    let of = |command: &str| {
+        let init = init(command, "").replace("name: i,", "name: i, securityContext: {runAsUser: 0},");
+        changed((user, PLAIN), (&format!("{user}{init}"), PLAIN))
+    };
+    let list = "mkdir -p /d/x; chmod 700 /d/x; find /d -mindepth 1 -not -name conf | xargs -r chown -R 1001:1001";
+    assert_eq!(of(list), Vec::<String>::new());
+    for harmful in
+        ["find /d -delete | xargs -r chown -R 1001", "find /d | xargs -r rm", "find /d | xargs -r chown -R 70:70"]
+    {
+        assert_eq!(of(harmful), unknown("/initContainers/0/volumeMounts/0"), "{harmful}");
+    }
+}
+
+#[test]
+fn a_file_that_only_probes_run_is_compared_like_a_probe() {
+    let pod = |file: &str, command: &str| {
+        let container = PLAIN.replace("volumeMounts: [", "volumeMounts: [{name: cfg, mountPath: /health}, ").replace(
+            "args: [",
+            &format!("command: [sh, -c, '{command}'], livenessProbe: {{exec: {{command: [sh, -c, /health/ping.sh 15]}}}}, args: ["),
+        );
+        let map = "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: cfg}\ndata: {ping.sh: '";
+        format!("{}{map}{file}'}}\n", set("", &container))
+    };
+    let changed = |old: &str, new: &str| said(&plan(&installed(old, &json!({"csi": {}})), new));
+    let (five, fifteen) = ("r=$(timeout -s 15 5 ping); test $r", "r=$(timeout -s 15 15 ping); test $r");
+    assert_eq!(changed(&pod(five, "exec store"), &pod(fifteen, "exec store")), Vec::<String>::new());
+    assert_eq!(changed(&pod(fifteen, "exec store"), &pod("other", "exec store")), Vec::<String>::new(), "it looks");
+    let map = ["Unknown PL255 ConfigMap/cfg /data/ping.sh"];
+    assert_eq!(changed(&pod(five, "exec store"), &pod("rm -rf /x; ping", "exec store")), map, "it writes");
+    let run = "/health/ping.sh; exec store";
+    assert_eq!(changed(&pod(five, run), &pod("other", run)), map, "the program runs it too");
+    assert_eq!(changed(&pod(five, run), &pod(fifteen, run)), Vec::<String>::new(), "a longer limit");
+    assert_eq!(changed(&pod(fifteen, run), &pod(five, run)), map, "a shorter limit may end what writes");
+}
+
+#[test]
+fn a_program_whose_major_version_rises_is_warned_of() {
+    let of = |image: &str| changed(("", PLAIN), ("", &PLAIN.replace("x/store:1", image)));
+    assert_eq!(of("x/store:2"), [format!("Warning PL224 StatefulSet/store {POD}/containers/0/image")]);
+    for same in ["x/store:1.5", "mirror.example/store:1"] {
+        assert_eq!(of(same), Vec::<String>::new(), "{same}");
+    }
+}
+
+#[test]
 fn a_container_that_writes_what_the_program_reads_is_looked_at_like_it() {
     let main = PLAIN.replace("volumeMounts: [", "volumeMounts: [{name: gen, mountPath: /gen}, ");
     let pod = |init: &str| {

@@ -11,7 +11,7 @@ use portolan_model::{Code, Finding, Platform, Volume};
 
 use super::super::database_compat;
 use super::paths::shown;
-use super::uses::{Pair, Workloads};
+use super::uses::{Pair, Use, Workloads};
 use super::{HopContext, Report};
 
 const WAY_OUT: &str = "give the chart the user and groups of today";
@@ -86,7 +86,7 @@ fn groups(pair: &Pair<'_>, report: &mut Report) {
             format!("{what} changes, and whether the new pods may still read and write the files is not known");
         report.unknown(pair.volume, after.name, &field, (reason, WAY_OUT));
     };
-    if was != will {
+    if was != will && !is_of_own_files(pair) {
         let own = after.container.json.pointer("/securityContext/runAsGroup").is_some();
         say(if own { after.field("/securityContext/runAsGroup") } else { pod_field(pair, "runAsGroup") }, "runAsGroup");
     }
@@ -96,6 +96,17 @@ fn groups(pair: &Pair<'_>, report: &mut Report) {
     if !supplemental_groups(before.template).is_subset(&supplemental_groups(after.template)) {
         say(pod_field(pair, "supplementalGroups"), "supplementalGroups");
     }
+}
+
+/// Whether the files of before are its own whatever its first group is: the same user owns them, and the group that the kubelet gives
+/// them stays.
+fn is_of_own_files(pair: &Pair<'_>) -> bool {
+    let user = |of: &Use<'_>| run_as_user(of.template, of.container);
+    let group = fs_group(pair.before.template);
+    user(&pair.before).is_some()
+        && user(&pair.before) == user(&pair.after)
+        && group.is_some()
+        && group == fs_group(pair.after.template)
 }
 
 fn pod_field(pair: &Pair<'_>, key: &str) -> String {

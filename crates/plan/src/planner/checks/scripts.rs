@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::downward::Pods;
 use super::paths::{ContainerPaths, FindObject, is_aside};
+use super::script_forms::{differ_in_waits_only, is_of_probes, plain};
 use super::script_inputs::Inputs;
 use super::uses::{Use, Workloads};
 use super::{HopContext, secrets};
@@ -118,7 +119,7 @@ impl Scripts {
         self.all.iter().filter(move |script| {
             let was = old.all.iter().find(|other| other.key == script.key).map_or("", |other| other.text.as_str());
             let (was, is) = ((was, &old.env), (script.text.as_str(), &self.env));
-            if script.key.ends_with("Probe") {
+            if script.key.ends_with("Probe") || is_of_probes(&self.all, script) {
                 return writes_more(was, is);
             }
             let reads = |text: &str, of: &'a Self| Inputs::of(text, &of.files, &of.env);
@@ -342,7 +343,8 @@ impl Step {
             self.written.contains('>')
                 || program(self.written.split_whitespace()).first().is_none_or(|tool| is_tool(tool))
         };
-        plain_paths(&self.read) == plain_paths(&other.read) || (self.written == other.written && !is_of_files())
+        differ_in_waits_only(&plain_paths(&self.read), &plain_paths(&other.read))
+            || (self.written == other.written && !is_of_files())
     }
 }
 
@@ -374,7 +376,7 @@ fn plain_paths(command: &str) -> String {
 
 /// The commands of a script that may do something to data, in their order.
 fn steps(script: &str, env: &BTreeMap<String, String>) -> Vec<Step> {
-    let script = TO_SCREEN.iter().fold(script.replace("\\\n", " "), |script, to| script.replace(to, " "));
+    let script = TO_SCREEN.iter().fold(plain(script), |script, to| script.replace(to, " "));
     let mut known = env.clone();
     let mut all = Vec::new();
     for (joint, command) in commands(&script) {
@@ -429,7 +431,8 @@ type InShell<'a> = (&'a str, &'a BTreeMap<String, String>);
 
 /// The commands of a script that say whose files are, or who may read them.
 fn handed_over(script: &str, env: &BTreeMap<String, String>) -> BTreeSet<String> {
-    let read = commands(script).map(|(_, command)| put_in(command, env));
+    let script = plain(script);
+    let read = commands(&script).map(|(_, command)| put_in(command, env));
     let is_one = |command: &String| {
         program(command.split_whitespace())
             .first()
@@ -526,7 +529,7 @@ fn all_of(script: &str, more: &[&str]) -> bool {
         "sleep", "echo", "printf", "true", ":", "set", "umask", "ulimit", "date", "id", "ls", "mkdir", "chown",
         "chmod", "chgrp", "setfacl", "wait", "export", "local", "readonly", "trap",
     ];
-    commands(script).all(|(_, command)| {
+    commands(&plain(script)).all(|(_, command)| {
         let mut words = command.split_whitespace().skip_while(|word| is_assignment(word));
         let first = || program(command.split_whitespace()).first().copied();
         let tool = if more.is_empty() { words.find(|word| *word != "exec") } else { first() }.map(base);
@@ -542,7 +545,7 @@ fn all_of(script: &str, more: &[&str]) -> bool {
 /// Whether commands take files away from a user: hand them to another one, or set a mode with which their owner cannot write, or
 /// everybody can, at which a database ends.
 pub(super) fn takes_away(script: &str, user: Option<u64>) -> bool {
-    commands(script).any(|(_, command)| {
+    commands(&plain(script)).any(|(_, command)| {
         let mut words = program(command.split_whitespace()).into_iter();
         let tool = words.next().map(base);
         let first = words.find(|word| !word.starts_with('-')).unwrap_or_default().trim_matches(['"', '\'']);

@@ -83,7 +83,9 @@ fn is_true(value: Option<&Value>) -> bool {
 /// A field of the security context, of the container before that of the pod.
 fn effective<'a>((template, container): (PodTemplate<'a>, Container<'a>), key: &str) -> Option<&'a Value> {
     let of = |json: &'a Value| json.get("securityContext")?.get(key).filter(|value| !value.is_null());
-    of(container.json).or_else(|| of(template.spec))
+    let is_empty = |value: &&Value| value.as_object().is_some_and(serde_json::Map::is_empty);
+    // An empty object of the container is not that of the pod either.
+    of(container.json).or_else(|| of(template.spec)).filter(|value| !is_empty(value))
 }
 
 fn app_armor<'a>(of: (PodTemplate<'a>, Container<'a>)) -> Option<&'a Value> {
