@@ -1,5 +1,6 @@
 //! Words by which any program is told what to do with its data, as data in `recipes/programs.yaml`.
 
+use std::collections::BTreeSet;
 use std::sync::OnceLock;
 
 use serde::Deserialize;
@@ -15,9 +16,19 @@ pub struct DataWords {
     format: u32,
     /// The last words of the names of settings that say which data is used.
     pub uses: Vec<String>,
+    /// The last words of the names of settings by which data belongs to a node, a cluster or a tenant.
+    pub identifies: Vec<String>,
+    chroots: Vec<String>,
+    /// The names of blocks of files that say how data is laid out.
+    pub layouts: Vec<String>,
+    /// The last words of the names of settings with the address of a database.
+    pub addresses: Vec<String>,
+    /// The last words of the names of settings that only look as if they said how long data is kept.
+    pub keeps_else: Vec<String>,
     keeps: Vec<String>,
     throws: Vec<String>,
     throws_beside: Vec<String>,
+    clears: Vec<String>,
     makes: Vec<String>,
     forces: Vec<String>,
     data: Vec<String>,
@@ -52,6 +63,13 @@ impl DataWords {
         words(name).iter().any(|word| self.keeps.contains(word))
     }
 
+    /// Whether an address in a setting of this name may end in a folder of that server.
+    #[must_use]
+    pub fn has_chroot(&self, name: &str) -> bool {
+        let name = name.to_lowercase();
+        self.chroots.iter().any(|word| name.contains(word))
+    }
+
     /// Whether a flag, without its value, makes a program throw data away: `--wipe`, `--drop-all-tables`. A flag that is about
     /// something else as well (`--purge-interval`) does not.
     #[must_use]
@@ -70,10 +88,7 @@ impl DataWords {
     #[must_use]
     pub fn throws_away(&self, name: &str, text: &str) -> bool {
         let words = self.words(name);
-        let is_off = matches!(
-            text.trim().to_lowercase().as_str(),
-            "" | "false" | "0" | "no" | "off" | "none" | "null" | "never" | "disabled"
-        );
+        let is_off = is_off(text);
         if words.windows(2).any(|two| self.throws.contains(&two[0]) && two[1] == "disabled") {
             return is_off;
         }
@@ -107,10 +122,26 @@ impl DataWords {
         self.commands.iter().find(is_there).map(String::as_str)
     }
 
+    /// The words for throwing something away in a text: `kubectl delete pvc`, `--prune-unused`.
+    pub fn clearing<'a>(&'a self, text: &str) -> impl Iterator<Item = &'a str> {
+        let words = text.split(|c: char| !c.is_ascii_alphanumeric()).flat_map(words);
+        let words: BTreeSet<String> = words.collect();
+        self.clears.iter().filter(move |word| words.contains(*word)).map(String::as_str)
+    }
+
     /// The words of a name, without those between others.
     fn words(&self, name: &str) -> Vec<String> {
         words(name).into_iter().filter(|word| !self.fillers.contains(word)).collect()
     }
+}
+
+/// Whether a setting's text switches it off.
+#[must_use]
+pub fn is_off(text: &str) -> bool {
+    matches!(
+        text.trim().to_lowercase().as_str(),
+        "" | "false" | "0" | "no" | "off" | "none" | "null" | "never" | "disabled"
+    )
 }
 
 /// The words of a name, in small letters: `--drop-all`, `DROP_ALL`, `dropAll`.
@@ -245,6 +276,15 @@ mod tests {
         ] {
             assert_eq!(known.command(arguments), command, "{arguments}");
         }
+    }
+
+    #[test]
+    fn words_for_throwing_away_are_found_in_a_text() {
+        let of = |text: &str| DataWords::builtin().clearing(text).collect::<Vec<_>>().join(" ");
+        assert_eq!(of("kubectl delete pvc store; rm -rf /x"), "delete rm");
+        assert_eq!(of("DELETE_UNUSED_PVC"), "delete");
+        assert_eq!(of("kubectl get pvc, undeleted firmware"), "");
+        assert_eq!(of("--pruneUnused"), "prune");
     }
 
     #[test]

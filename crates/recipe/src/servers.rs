@@ -1,6 +1,7 @@
 //! Servers of databases that are known by their image alone, whatever the product: which data each opens, as data in
 //! `recipes/servers.yaml`.
 
+use std::cmp::Ordering;
 use std::sync::OnceLock;
 
 use serde::Deserialize;
@@ -32,6 +33,12 @@ pub struct DataServer {
     /// The major versions in order, where a major version is no whole number: `8.0`, `8.4`.
     #[serde(default)]
     majors: Vec<String>,
+    /// Versions through which data of before goes on its way to a later one.
+    #[serde(default)]
+    stops: Vec<String>,
+    /// Versions from which on data of before is not opened as it is.
+    #[serde(default)]
+    breaks: Vec<String>,
     /// Words of settings that decide which data is used, or whether it is kept.
     pub settings: Vec<String>,
     /// Whether text is sorted as the C library of the image sorts it.
@@ -51,6 +58,8 @@ enum Opens {
     Next,
     /// Of all.
     Later,
+    /// Of all, as far as is known.
+    Any,
 }
 
 /// Whether data of one image is opened by another.
@@ -141,6 +150,13 @@ impl DataServer {
                 "another C library sorts text in another way, and indexes over text are damaged without a word";
             return DataOpens::No(reason.into());
         }
+        if let Some(reason) = self.crossed(old, new) {
+            return DataOpens::No(reason);
+        }
+        if self.opens == Opens::Any {
+            let agrees = tags_agree(old, new);
+            return if agrees == DataOpens::NotKnown { DataOpens::Yes } else { agrees };
+        }
         let (Some(was), Some(will)) = (self.version(old), self.version(new)) else { return DataOpens::NotKnown };
         let name = &self.name;
         let text = |version: &Version| version.text.clone();
@@ -161,6 +177,27 @@ impl DataServer {
         }
     }
 
+    /// Whether more versions of it are known to open the data than the tags of any program say.
+    #[must_use]
+    pub fn is_known_to_open(&self) -> bool {
+        self.opens != Opens::Any
+    }
+
+    /// The version that data may not be taken over, in words.
+    fn crossed(&self, old: &str, new: &str) -> Option<String> {
+        let number = |image: &str| number(image_tag(image)?, self.opens != Opens::Any);
+        let ((was, old), (will, new)) = (number(old)?, number(new)?);
+        let crosses = |of: &&String, from_it: bool| {
+            let (before, after) = (beside(&old, &line(of)), beside(&new, &line(of)));
+            before == Ordering::Less && (after == Ordering::Greater || (from_it && after == Ordering::Equal))
+        };
+        if let Some(stop) = self.stops.iter().find(|stop| crosses(stop, false)) {
+            return Some(format!("{} goes through {stop}: {will} does not open data of {was}", self.name));
+        }
+        let first = self.breaks.iter().find(|first| crosses(first, true))?;
+        Some(format!("{} from {first} on does not open data of before as it is: {will} comes after {was}", self.name))
+    }
+
     /// What an image's tag says of the version.
     fn version(&self, image: &str) -> Option<Version> {
         let (text, numbers) = number(image_tag(image)?, true)?;
@@ -169,10 +206,29 @@ impl DataServer {
             return Some(Version { text, major: first, rest: numbers[1..].to_vec() });
         }
         // A major version of two numbers; between two of those that are known, as one behind the lower.
-        let pair = |text: &str| -> Vec<u64> { text.split('.').filter_map(|part| part.parse().ok()).collect() };
-        let below = self.majors.iter().filter(|known| pair(known) <= numbers[..numbers.len().min(2)].to_vec()).count();
+        let below = self.majors.iter().filter(|known| line(known) <= numbers[..numbers.len().min(2)].to_vec()).count();
         Some(Version { text, major: below as u64, rest: numbers })
     }
+}
+
+/// The numbers of a line of versions: `3.11`.
+fn line(text: &str) -> Vec<u64> {
+    text.split('.').filter_map(|part| part.parse().ok()).collect()
+}
+
+/// Whether a version is before a line of versions, in it, or after it.
+fn beside(version: &[u64], line: &[u64]) -> Ordering {
+    version[..version.len().min(line.len())].cmp(&line[..version.len().min(line.len())])
+}
+
+/// The first numbers of two images of one program, where the new one's is the higher: a major version comes that may ask for something.
+/// Dates are no such numbers.
+#[must_use]
+pub fn major_rises(old: &str, new: &str) -> Option<(u64, u64)> {
+    const YEARS: u64 = 1_000;
+    let first = |image: &str| number(image_tag(image)?, false)?.1.first().copied();
+    let (was, will) = (first(old)?, first(new)?);
+    (was < will && will < YEARS).then_some((was, will))
 }
 
 /// Whether an image of a program that is not known runs on the data of another image of it as far as their tags say: not where the
@@ -265,6 +321,30 @@ mod tests {
             ("elasticsearch:7.17.0", "elasticsearch:9.0.0", false),
             ("elasticsearch:7.17.0", "elasticsearch:8.17.0", true),
             ("redis@sha256:aa", "redis@sha256:aa", true),
+            // Versions that must not be jumped over.
+            ("rabbitmq:3.10.8-debian-11-r0", "rabbitmq:3.13.1", false),
+            ("rabbitmq:3.12.12", "rabbitmq:4.0.5", false),
+            ("rabbitmq:3.12.12", "rabbitmq:3.13.1", true),
+            ("rabbitmq:3.13.7", "rabbitmq:4.1.0", true),
+            ("sonarqube:8.9-community", "sonarqube:10.3.0-community", false),
+            ("sonarqube:9.9.1-community", "sonarqube:10.3.0-community", true),
+            ("sonarqube:8.9", "sonarqube:9.9.8", true),
+            ("qdrant/qdrant:v1.1.0", "qdrant/qdrant:v1.9.0", false),
+            ("qdrant/qdrant:v1.8.4", "qdrant/qdrant:v1.9.0", true),
+            ("meilisearch:v1.5", "meilisearch:v1.9", false),
+            ("meilisearch:v1.5.0", "meilisearch:v1.5.1", true),
+            // Versions that do not open the data of before.
+            ("sonatype/nexus3:3.70.1", "sonatype/nexus3:3.71.0", false),
+            ("sonatype/nexus3:3.71.0", "sonatype/nexus3:3.80.0", true),
+            ("jboss/keycloak:16.1.1", "keycloak/keycloak:23.0.0", false),
+            ("keycloak/keycloak:22.0", "keycloak/keycloak:26.0", true),
+            ("zookeeper:3.4.14", "zookeeper:3.8.0", false),
+            ("zookeeper:3.8.0", "zookeeper:3.9.1", true),
+            // Programs whose settings alone are known.
+            ("grafana/grafana:10.2.3", "grafana/grafana:11.0.0", true),
+            ("grafana/grafana:11.0.0", "grafana/grafana:9.5.1", false),
+            ("grafana/grafana:10.2.3", "grafana/grafana:latest", true),
+            ("minio/minio:RELEASE.2024-03-01T16-36-33Z", "minio/minio:RELEASE.2025-01-17T01-24-54Z", true),
         ] {
             let server = known.of_image(old).unwrap_or_else(|| panic!("{old} is not known"));
             let is_open = server.opens(old, new) == DataOpens::Yes || old == new;
@@ -293,8 +373,21 @@ mod tests {
         ] {
             assert_eq!(known.of_image(image).expect("known").may_be_any(image), is, "{image}");
         }
-        assert!(known.of_image("grafana/grafana:10").is_none());
+        assert!(known.of_image("acme/app:10").is_none());
         assert!(known.of_image("x/postgres-exporter:1").is_none());
+    }
+
+    #[test]
+    fn a_first_number_that_rises_is_a_major_version() {
+        for (old, new, is) in [
+            ("app:1.4", "app:2.0", Some((1, 2))),
+            ("app:v1.4", "app:v1.9", None),
+            ("app:2.0", "app:1.4", None),
+            ("app:2023.1", "app:2024.1", None),
+            ("app:latest", "app:2.0", None),
+        ] {
+            assert_eq!(major_rises(old, new), is, "{old} -> {new}");
+        }
     }
 
     #[test]

@@ -40,6 +40,7 @@ mod security;
 mod servers;
 mod service_links;
 mod services;
+mod setting_lines;
 mod settings;
 mod source;
 mod stale;

@@ -16,7 +16,7 @@ fn upgraded(old: &str, new: &str) -> Vec<String> {
 
 #[test]
 fn what_takes_longer_than_the_wait_is_found() {
-    let (old, new) = (set("", PLAIN), set("", &PLAIN.replace("store:1", "store:2")));
+    let (old, new) = (set("", PLAIN), set("", &PLAIN.replace("store:1", "store:1.5")));
     let too_long = |field: &str| vec![format!("Blocking PL263 StatefulSet/store {field}")];
     let none = Vec::<String>::new();
     assert_eq!(upgraded(&old, &new), none);
@@ -32,9 +32,9 @@ fn what_takes_longer_than_the_wait_is_found() {
     assert_eq!(upgraded(&one(&old), &one(&new)), none);
     let slow = "terminationGracePeriodSeconds: 900, ";
     let stop = PLAIN.replace("name: store,", "name: store, lifecycle: {preStop: {exec: {command: [sleep, '800']}}},");
-    let (old_slow, new_slow) = (set(slow, &stop), set(slow, &stop.replace("store:1", "store:2")));
+    let (old_slow, new_slow) = (set(slow, &stop), set(slow, &stop.replace("store:1", "store:1.5")));
     assert_eq!(upgraded(&old_slow, &new_slow), too_long(&format!("{container}/lifecycle/preStop")));
-    let (old_slow, new_slow) = (set(slow, PLAIN), set(slow, &PLAIN.replace("store:1", "store:2")));
+    let (old_slow, new_slow) = (set(slow, PLAIN), set(slow, &PLAIN.replace("store:1", "store:1.5")));
     let warned = ["Warning PL263 StatefulSet/store /spec/template/spec/terminationGracePeriodSeconds"];
     assert_eq!(upgraded(&old_slow, &new_slow), warned);
 }
@@ -44,5 +44,5 @@ fn a_gate_that_nobody_opens_is_found() {
     let gate = set("readinessGates: [{conditionType: example.com/ready}], ", PLAIN);
     let found = ["Blocking PL263 StatefulSet/store /spec/template/spec/readinessGates"];
     assert_eq!(upgraded(&set("", PLAIN), &gate), found);
-    assert_eq!(upgraded(&gate, &gate.replace("store:1", "store:2")), Vec::<String>::new());
+    assert_eq!(upgraded(&gate, &gate.replace("store:1", "store:1.5")), Vec::<String>::new());
 }

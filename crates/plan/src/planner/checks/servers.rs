@@ -4,8 +4,8 @@
 use std::collections::BTreeSet;
 
 use portolan_kube_facts::{Container, PodTemplate, claim_mounts};
-use portolan_model::{Object, Ref, Volume};
-use portolan_recipe::{DataOpens, DataServers, image_last_part, tags_agree};
+use portolan_model::{Code, Finding, Object, Ref, Volume};
+use portolan_recipe::{DataOpens, DataServers, image_last_part, major_rises, tags_agree};
 use serde_json::Value;
 
 use super::scripts::FindText;
@@ -79,7 +79,11 @@ fn image(volume: &Volume, before: &Use<'_>, after: &Use<'_>, report: &mut Report
             "stay on the base image of today, or rebuild the indexes (REINDEX, ALTER DATABASE ... REFRESH COLLATION VERSION) after it",
         ),
         (Some(was), Some(will)) if was.name == will.name => match was.opens(old, new) {
-            DataOpens::Yes => return,
+            DataOpens::Yes if was.is_known_to_open() => return,
+            DataOpens::Yes => {
+                rises(before, after, report);
+                return;
+            }
             DataOpens::No(why) => {
                 (why, "go by versions that open each other's data, or dump and restore it, as its documentation says")
             }
@@ -98,7 +102,10 @@ fn image(volume: &Volume, before: &Use<'_>, after: &Use<'_>, report: &mut Report
         ),
         _ => match tags_agree(old, new) {
             DataOpens::No(why) => (why, "go by versions that read each other's data, as its documentation says"),
-            DataOpens::Yes | DataOpens::NotKnown => return,
+            DataOpens::Yes | DataOpens::NotKnown => {
+                rises(before, after, report);
+                return;
+            }
         },
     };
     report.unknown(volume, after.name, &after.field("/image"), (reason, way_out));
@@ -109,6 +116,20 @@ fn is_pulled(before: &Use<'_>, after: &Use<'_>) -> bool {
     let (was, will) = (before.template, after.template);
     let policy = after.container.json.get("imagePullPolicy").and_then(Value::as_str);
     (was.spec != will.spec || was.metadata != will.metadata) && policy.is_none_or(|policy| policy == "Always")
+}
+
+/// Warns of a program whose major version rises and of which nobody knows here what it asks for.
+fn rises(before: &Use<'_>, after: &Use<'_>, report: &mut Report) {
+    let (old, new) = (reference(before.container), reference(after.container));
+    let Some((was, will)) = major_rises(old, new) else { return };
+    let program = image_last_part(new);
+    let found = format!("{program} on the data of {} goes from major version {was} to {will}", after.name);
+    let finding = Finding::warning(Code::MayNotOpen, found).about(after.name).at(after.field("/image"));
+    report.findings.push(
+        finding
+            .why("a program may change its data at its first start with no way back, or ask for a version in between")
+            .next("read its upgrade notes, and make a backup of its data"),
+    );
 }
 
 /// A container's image as it is written.

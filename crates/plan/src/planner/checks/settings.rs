@@ -9,12 +9,15 @@ use serde_json::Value;
 use super::Report;
 use super::scripts::{FindText, files};
 use super::servers::reference;
+use super::setting_lines::lines;
 use super::uses::Use;
 
 /// What one setting says.
 struct Setting {
     /// As it is written: `--appendonly`, `APP_DROP_SCHEMA`.
     name: String,
+    /// The blocks of the file that it stands in, with dots: `schema_config.configs`.
+    block: String,
     /// It may come out of a Secret, and is never shown.
     text: String,
     form: Form,
@@ -36,6 +39,10 @@ enum Form {
 pub(super) struct Told {
     image: String,
     settings: Vec<Setting>,
+    /// The variables that are given, whether their text is known or not.
+    variables: Vec<String>,
+    /// How many ConfigMaps and Secrets give it all their variables.
+    sources: usize,
     /// Its command and arguments, joined by blanks.
     arguments: String,
     workload: Ref,
@@ -51,6 +58,7 @@ impl Told {
             let texts: Vec<&str> = list(user.container.json, key).iter().filter_map(Value::as_str).collect();
             let own = |name: &str, text: &str| Setting {
                 name: name.into(),
+                block: String::new(),
                 text: text.into(),
                 form: Form::Argument,
                 object: user.name.clone(),
@@ -67,20 +75,25 @@ impl Told {
         }
         settings.extend(find.variables(user).into_iter().map(|(name, text)| Setting {
             name,
+            block: String::new(),
             text,
             form: Form::Variable,
             object: user.name.clone(),
             field: user.field("/env"),
         }));
         for file in files(user, find) {
-            for (name, text) in file.text.lines().filter_map(line) {
-                let (name, text) = (name.to_owned(), text.to_owned());
+            for line in lines(&file.text) {
+                let (name, block, text) = (line.name.to_owned(), line.block, line.text.to_owned());
                 let (object, field) = (file.object.clone(), file.field.clone());
-                settings.push(Setting { name, text, form: Form::Line, object, field });
+                settings.push(Setting { name, block, text, form: Form::Line, object, field });
             }
         }
         let image = reference(user.container).to_owned();
-        Self { image, settings, arguments, workload: user.name.clone(), pointer: user.field("") }
+        let given = list(user.container.json, "env").iter();
+        let variables = given.filter_map(|one| Some(one.get("name")?.as_str()?.to_owned())).collect();
+        let sources = list(user.container.json, "envFrom").len();
+        let (workload, pointer) = (user.name.clone(), user.field(""));
+        Self { image, settings, variables, sources, arguments, workload, pointer }
     }
 
     /// The texts of settings of the same name and form.
@@ -88,14 +101,6 @@ impl Told {
         let same = self.settings.iter().filter(|other| other.form == one.form && other.name == one.name);
         same.map(|other| other.text.as_str()).collect()
     }
-}
-
-/// A setting in a line of a file: `name value`, `name=value`, `name: value`.
-fn line(text: &str) -> Option<(&str, &str)> {
-    let text = text.trim();
-    let end = text.find(|c: char| c.is_whitespace() || c == '=' || c == ':')?;
-    let value = text[end..].trim_start_matches(|c: char| c.is_whitespace() || c == '=' || c == ':').trim();
-    (end > 0 && !text.starts_with(['#', ';', '/'])).then_some((&text[..end], value))
 }
 
 /// Names what is told otherwise than today.
@@ -128,7 +133,7 @@ fn change<'a>([before, after]: [&'a Told; 2]) -> Option<Change<'a>> {
         let (reason, way_out) = before.settings.iter().find_map(|one| judge.of(one, &after.texts(one), false))?;
         Some(Change { object: &after.workload, field: &after.pointer, reason, way_out })
     };
-    come.or_else(gone).or_else(|| {
+    come.or_else(gone).or_else(|| address_gone(words, [before, after])).or_else(|| {
         let command = words.command(&after.arguments)?;
         (words.command(&before.arguments) != Some(command)).then(|| Change {
             object: &after.workload,
@@ -136,6 +141,28 @@ fn change<'a>([before, after]: [&'a Told; 2]) -> Option<Change<'a>> {
             reason: format!("it is given `{command}`, which it is not today and which throws data away"),
             way_out: "see what it does; give the chart the arguments of today",
         })
+    })
+}
+
+/// The address of a database that goes, with none in its place: programs then begin on a database of their own.
+fn address_gone<'a>(words: &DataWords, [before, after]: [&'a Told; 2]) -> Option<Change<'a>> {
+    const SCHEMES: [&str; 7] =
+        ["jdbc:", "postgres://", "postgresql://", "mysql://", "mariadb://", "mongodb://", "mongodb+srv://"];
+    let is_named_one = |name: &str| words.addresses.iter().any(|word| is_named(name, word));
+    let is_one = |setting: &&Setting| {
+        let text = setting.text.trim_matches(['"', '\'']);
+        !text.is_empty() && (is_named_one(&setting.name) || SCHEMES.iter().any(|scheme| text.starts_with(scheme)))
+    };
+    let gone = before.settings.iter().find(is_one)?;
+    let is_elsewhere = after.sources > before.sources || after.variables.iter().any(|name| is_named_one(name));
+    (!is_elsewhere && !after.settings.iter().any(|setting| is_one(&setting))).then(|| Change {
+        object: &after.workload,
+        field: &after.pointer,
+        reason: format!(
+            "its setting {} with the address of a database goes, and it may begin on one of its own",
+            gone.name
+        ),
+        way_out: "give the chart the address of today under its own keys",
     })
 }
 
@@ -158,15 +185,50 @@ impl Judge<'_> {
             let how = if one.form == Form::Argument { "it is given" } else { "it gets the setting" };
             return Some((format!("{how} {name}, which it has not today and which may throw data away"), OF_TODAY));
         }
-        if self.decides.iter().any(|word| is_named(name, word)) {
+        let is_known = |word: &&str| match word.split_once('=') {
+            Some((word, text)) => one.is(word) && one.text.contains(text),
+            None => one.is(word),
+        };
+        if self.decides.iter().any(|word| is_known(&word)) {
             return Some((format!("its setting {name} changes, which decides what data it uses or keeps"), OF_TODAY));
         }
+        let is_of_owner = self.words.identifies.iter().any(|word| one.is(word));
+        if is_of_owner && (!comes || !others.is_empty()) {
+            let reason = format!("its setting {name} changes, by which data belongs to a node, a cluster or a tenant");
+            return Some((reason, OF_TODAY));
+        }
+        let is_in_layout = || one.block.split('.').any(|block| self.words.layouts.iter().any(|word| word == block));
+        if !comes && one.form == Form::Line && is_in_layout() {
+            return Some((format!("its setting {name} changes, by which data was laid out that is there"), OF_TODAY));
+        }
+        let folder = chroot(&one.text);
+        if self.words.has_chroot(name) && others.iter().any(|other| chroot(other) != folder) {
+            return Some((format!("its setting {name} names another folder of the server"), OF_TODAY));
+        }
         let is_more = |other: &&str| is_at_least(&one.text, other) == Some(comes);
-        (self.words.keeps_data(name) && !others.iter().any(is_more)).then(|| {
+        let is_else = self.words.keeps_else.iter().any(|word| one.is(word));
+        (self.words.keeps_data(name) && !is_else && !others.iter().any(is_more)).then(|| {
             let reason = format!("its setting {name} changes, which says how long or how much data is kept");
             (reason, "give the chart the setting of today, or a longer one")
         })
     }
+}
+
+impl Setting {
+    /// Whether it is about a word, by its name or by that and the blocks around it.
+    fn is(&self, word: &str) -> bool {
+        is_named(&self.name, word)
+            || (!self.block.is_empty() && is_named(&format!("{}.{}", self.block, self.name), word))
+    }
+}
+
+/// The folder in an address without a scheme: `/kafka` in `zk:2181/kafka`.
+fn chroot(text: &str) -> Option<&str> {
+    let address = text.trim_matches(['"', '\'']);
+    if address.contains("://") {
+        return None;
+    }
+    address.find('/').filter(|at| address[..*at].contains(':')).map(|at| address[at..].trim_end_matches('/'))
 }
 
 /// Whether a new setting makes a program throw data away.
@@ -212,23 +274,11 @@ mod tests {
         }
     }
 
-    #[test]
-    fn lines_of_files_are_read() {
-        for (text, expected) in [
-            ("appendonly yes", Some(("appendonly", "yes"))),
-            ("  retention_period: 24h", Some(("retention_period", "24h"))),
-            ("recovery_target_time='2020-01-01'", Some(("recovery_target_time", "'2020-01-01'"))),
-            ("# appendonly no", None),
-            ("alone", None),
-        ] {
-            assert_eq!(line(text), expected, "{text}");
-        }
-    }
-
     fn told(image: &str, form: Form, settings: &[(&str, &str)]) -> Told {
         let workload = Ref::new("apps", "StatefulSet", "n", "store");
         let one = |(name, text): &(&str, &str)| Setting {
-            name: (*name).into(),
+            name: name.rsplit_once('/').map_or(*name, |(_, name)| name).into(),
+            block: name.rsplit_once('/').map_or("", |(block, _)| block).into(),
             text: (*text).into(),
             form,
             object: workload.clone(),
@@ -238,6 +288,8 @@ mod tests {
         Told {
             image: image.into(),
             settings: settings.iter().map(one).collect(),
+            variables: Vec::new(),
+            sources: 0,
             arguments: arguments.join(" "),
             workload: workload.clone(),
             pointer: String::new(),
@@ -283,5 +335,76 @@ mod tests {
             let said = found(image, form, &[old], &[new]);
             assert_eq!(said.is_some(), is, "{image} {old:?} -> {new:?}: {said:?}");
         }
+    }
+
+    #[test]
+    fn settings_say_to_whom_data_belongs_and_how_it_is_laid_out() {
+        use Form::{Argument, Line, Variable};
+        for (image, form, old, new) in [
+            ("couchdb:3", Variable, ("NODENAME", "couchdb-0.a"), ("NODENAME", "couchdb-0.b")),
+            ("bitnami/zookeeper:3.9", Variable, ("ZOO_SERVER_ID", "1"), ("ZOO_SERVER_ID", "2")),
+            ("app:1", Variable, ("CASSANDRA_DATACENTER", "dc1"), ("CASSANDRA_DATACENTER", "dc2")),
+            ("app:1", Variable, ("WORDPRESS_TABLE_PREFIX", "wp_"), ("WORDPRESS_TABLE_PREFIX", "wp2_")),
+            ("vault:1", Line, ("storage/node_id", "\"a\""), ("storage/node_id", "\"b\"")),
+            ("consul:1", Argument, ("-datacenter", "dc1"), ("-datacenter", "dc2")),
+            ("consul:1", Argument, ("-server", ""), ("-ui", "")),
+            ("clickhouse-server:23", Line, ("shard", "0"), ("shard", "1")),
+            ("mongodb:6", Variable, ("MONGODB_REPLICA_SET_NAME", "rs0"), ("MONGODB_REPLICA_SET_NAME", "rs1")),
+            ("grafana/loki:2", Line, ("auth_enabled", "false"), ("auth_enabled", "true")),
+            ("app:1", Line, ("schema_config.configs/store", "boltdb"), ("schema_config.configs/store", "tsdb")),
+            ("app:1", Line, ("schema_config.configs.index/prefix", "a_"), ("schema_config.configs.index/prefix", "b_")),
+            ("gitaly:16", Line, ("storage/name", "default"), ("storage/name", "main")),
+            ("grafana/grafana:10", Line, ("database/path", "a.db"), ("database/path", "b.db")),
+            ("kafka:3", Variable, ("KAFKA_ZOOKEEPER_CONNECT", "zk:2181"), ("KAFKA_ZOOKEEPER_CONNECT", "zk:2181/kafka")),
+            (
+                "kafka:3",
+                Variable,
+                ("KAFKA_CFG_LOG_CLEANUP_POLICY", "compact"),
+                ("KAFKA_CFG_LOG_CLEANUP_POLICY", "delete"),
+            ),
+            ("prometheus:2", Argument, ("--enable-feature", "a"), ("--enable-feature", "agent")),
+            ("minio:1", Variable, ("MINIO_KMS_SECRET_KEY", "k"), ("A", "b")),
+        ] {
+            assert!(found(image, form, &[old], &[new]).is_some(), "{image} {old:?} -> {new:?}");
+            assert_eq!(found(image, form, &[old], &[old]), None, "{image} {old:?}");
+        }
+        for (image, form, old, new) in [
+            // A name comes that was not given: the program had its own.
+            ("app:1", Variable, ("A", "b"), ("CLUSTER_NAME", "c")),
+            ("kafka:3", Variable, ("KAFKA_ZOOKEEPER_CONNECT", "zk:2181"), ("KAFKA_ZOOKEEPER_CONNECT", "zk-1:2181")),
+            ("app:1", Line, ("auth_enabled", "false"), ("auth_enabled", "true")),
+            ("app:1", Line, ("limits_config/store", "a"), ("limits_config/store", "b")),
+            ("grafana/grafana:10", Line, ("dashboards/path", "/a"), ("dashboards/path", "/b")),
+            ("prometheus:2", Argument, ("--enable-feature", "a"), ("--enable-feature", "b")),
+        ] {
+            assert_eq!(found(image, form, &[old], &[new]), None, "{image} {old:?} -> {new:?}");
+        }
+        // A layout that is added for later days leaves the old one as it is.
+        let layout = ("schema_config.configs/store", "boltdb");
+        assert_eq!(found("app:1", Line, &[layout], &[layout, ("schema_config.configs/store", "tsdb")]), None);
+    }
+
+    #[test]
+    fn what_only_looks_as_if_it_kept_data_says_nothing() {
+        use Form::{Line, Variable};
+        for (form, new, is) in [
+            (Line, ("telemetry/prometheus_retention_time", "30s"), false),
+            (Line, ("storage/prometheus_retention_time", "30s"), true),
+            (Variable, ("ETCD_AUTO_COMPACTION_RETENTION", "24"), false),
+            (Variable, ("LOG_RETENTION", "24"), true),
+        ] {
+            assert_eq!(found("app:1", form, &[("A", "b")], &[new]).is_some(), is, "{new:?}");
+        }
+    }
+
+    #[test]
+    fn the_address_of_a_database_does_not_go_alone() {
+        let old = [("SONAR_JDBC_URL", "jdbc:postgresql://pg/sonar")];
+        let of = |new: &[(&str, &str)]| found("app:1", Form::Variable, &old, new);
+        assert!(of(&[("LEVEL", "info")]).is_some());
+        assert_eq!(of(&[("DATABASE_URL", "postgres://pg/sonar")]), None);
+        let (before, mut after) = (told("app:1", Form::Variable, &old), told("app:1", Form::Variable, &[("A", "b")]));
+        after.variables.push("SONAR_JDBC_URL".into());
+        assert!(change([&before, &after]).is_none(), "it comes out of a Secret that is not read");
     }
 }
