@@ -5,6 +5,7 @@
 mod addresses;
 mod anew;
 mod at_start;
+mod authorized;
 mod clients;
 mod database;
 mod downward;

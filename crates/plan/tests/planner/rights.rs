@@ -1,6 +1,6 @@
 //! What the accounts of hooks and of workloads may do to a volume. Each harmful form has a twin that says nothing.
 
-use portolan_model::{Code, Object, Plan, Unmodelled};
+use portolan_model::{Code, Finding, Object, Plan, Severity, Unmodelled};
 use serde_json::{Value, json};
 
 use crate::fixture::{Fixture, NS};
@@ -169,6 +169,38 @@ fn a_workload_that_gets_rights_makes_the_volume_unknown() {
         .len(),
         1
     );
+}
+
+#[test]
+fn a_program_with_rights_over_the_volume_is_compared() {
+    let with = |rules: &str, more: &str| {
+        workload("Deployment", "tool", rules).replace("image: 'x/tool:1'", &format!("image: 'x/tool:1', {more}"))
+    };
+    let change = |rules: &str, old: &str, new: &str| {
+        let plan = plan(&base(&with(rules, old)), &(set("", PLAIN) + &with(rules, new)));
+        let is_one = |it: &&Finding| it.code == Code::NotModelled && it.severity == Severity::Warning;
+        let unknown = plan.unmodelled.iter().filter(|it| it.claim.name() == "store").count();
+        (unknown, plan.findings.iter().filter(is_one).count())
+    };
+    let script = |text: &str| format!("command: [sh, -c, '{text}']");
+    let env = |text: &str| format!("env: [{{name: DELETE_UNUSED_PVC, value: '{text}'}}, {{name: DAYS, value: '30'}}]");
+    let (gets, deletes) = (script("kubectl get pvc"), script("kubectl delete pvc store"));
+    for (old, new, is) in [
+        (gets.clone(), deletes.clone(), (1, 0)),
+        (deletes.clone(), gets.clone(), (0, 1)),
+        (env("false"), env("true"), (1, 0)),
+        (env("true"), env("true").replace("30", "0"), (0, 1)),
+        ("args: [run]".into(), "args: [run, --prune]".into(), (1, 0)),
+        // The same program, with other limits.
+        (gets.clone(), format!("{gets}, resources: {{limits: {{cpu: 1}}}}"), (0, 0)),
+        (deletes.clone(), deletes.clone(), (0, 0)),
+    ] {
+        assert_eq!(change(DELETE, &old, &new), is, "{old} -> {new}");
+    }
+    assert_eq!(change(READ, &gets, &deletes), (0, 0), "without rights its words are nothing");
+    let image = |tag: &str| workload("Deployment", "tool", DELETE).replace("x/tool:1", tag);
+    let plan = plan(&base(&image("x/tool:1")), &(set("", PLAIN) + &image("x/tool:2")));
+    assert!(plan.unmodelled.is_empty() && plan.findings.iter().any(|it| it.found.contains("another image")));
 }
 
 #[test]

@@ -5,7 +5,7 @@
 //! or inside a pod, and to get further rights. Not counted: reading, deleting pods, and everything about other objects.
 //!
 //! A hook runs for this upgrade alone and counts by all that it may do. A workload counts by what it may do after the upgrade and
-//! the workload of its name may not do today.
+//! the workload of its name may not do today; where it may do it today already, by what its program is told.
 
 use std::collections::BTreeSet;
 
@@ -13,6 +13,7 @@ use portolan_kube_facts::{Grant, PodTemplate, Rule, grants, is_given_to_all};
 use portolan_model::{Coverage, Inventory, Object, Ref, Volume};
 use serde_json::Value;
 
+use super::authorized::Programs;
 use super::uses::{Workloads, has_pods};
 use super::{HopContext, Report};
 
@@ -43,6 +44,7 @@ const WAY_OUT: &str = "read what its program does, or give the chart values with
 
 pub(super) fn check(context: &HopContext<'_>, workloads: &Workloads, report: &mut Report) {
     let (today, after) = (Rights::today(context), Rights::after(context));
+    let programs = Programs::of(context, workloads);
     let names: Vec<Ref> = context.planned.docs.iter().filter_map(Object::name).collect();
     let runs = names.iter().filter_map(|name| Some((name, workloads.after(name)?)));
     for (name, object) in runs.filter(|(_, object)| has_pods(object)) {
@@ -51,8 +53,16 @@ pub(super) fn check(context: &HopContext<'_>, workloads: &Workloads, report: &mu
             let place = Place { context, workloads, volume };
             let had = workloads.before(name).map(|before| today.powers(before, &place)).unwrap_or_default();
             let is_new = |power: &Power| !had.iter().any(|other| other.what == power.what);
-            if let Some(power) = after.powers(object, &place).into_iter().find(is_new) {
-                report.unknown(volume, name, &field, (power.reason, WAY_OUT));
+            let powers = after.powers(object, &place);
+            if let Some(power) = powers.iter().find(|power| is_new(power)) {
+                report.unknown(volume, name, &field, (power.reason.clone(), WAY_OUT));
+                continue;
+            }
+            // What mounts the PVC is compared as a program on it.
+            let is_user = workloads.users(&volume.claim).any(|user| user == name);
+            let known = powers.iter().find(|power| power.is_known && !is_user);
+            if let (Some(power), Some(before)) = (known, workloads.before(name)) {
+                programs.compare(volume, (name, before, object), power, report);
             }
         }
     }
@@ -76,6 +86,8 @@ pub(super) struct Power {
     what: String,
     /// In one clause, with the role.
     pub(super) reason: String,
+    /// Whether a role that was read says so.
+    is_known: bool,
 }
 
 /// Who may do what at one time: ServiceAccounts, roles and bindings.
@@ -131,7 +143,7 @@ impl<'a> Rights<'a> {
         let mut all: Vec<Power> = granted.iter().flat_map(|grant| place.of_grant(grant)).collect();
         if let Some(unread) = self.unread(place.volume.claim.namespace()) {
             let what = format!("what {account} may do is not known");
-            all.push(Power { reason: format!("{what}: {unread}"), what });
+            all.push(Power { reason: format!("{what}: {unread}"), what, is_known: false });
         }
         all
     }
@@ -158,16 +170,21 @@ impl Place<'_> {
         match grant {
             Grant::Rule(rule) => {
                 let role = rule.role.name().map_or_else(String::new, |role| role.to_string());
-                let power = |what: &str| Power { what: what.into(), reason: format!("its {role} allows to {what}") };
+                let reason = |what: &str| format!("its {role} allows to {what}");
+                let power = |what: &str| Power { what: what.into(), reason: reason(what), is_known: true };
                 self.allowed(*rule).into_iter().map(power).collect()
             }
             Grant::UnknownRole(role, _) if *role == "view" || is_given_to_all(role) => Vec::new(),
             Grant::UnknownRole(role, binding) if self.is_here(binding) => {
                 let power = if STRONG.contains(role) {
-                    Power { what: CLAIM.into(), reason: format!("its ClusterRole/{role} allows to delete the PVC") }
+                    Power {
+                        what: CLAIM.into(),
+                        reason: format!("its ClusterRole/{role} allows to delete the PVC"),
+                        is_known: true,
+                    }
                 } else {
                     let what = format!("what its role {role} allows is not known");
-                    Power { reason: what.clone(), what }
+                    Power { reason: what.clone(), what, is_known: false }
                 };
                 vec![power]
             }
