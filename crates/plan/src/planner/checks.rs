@@ -27,6 +27,7 @@ mod node;
 mod numbers;
 mod older_pods;
 mod order;
+mod outside_users;
 mod paths;
 mod pipelines;
 mod place;
@@ -108,6 +109,7 @@ pub(super) fn of_hop(context: &HopContext<'_>) -> Report {
     effect::check(context, &mut report);
     heading::check(context, &mut report);
     host::check(context, &mut report);
+    outside_users::check(context, &workloads, &mut report);
     report.merge();
     report
 }

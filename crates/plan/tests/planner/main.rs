@@ -18,6 +18,7 @@ mod newcomers;
 mod node;
 mod old_values;
 mod outside;
+mod outside_users;
 mod paths;
 mod place;
 mod programs;
