@@ -3,6 +3,7 @@
 //! Rounds of questions, then a conclusion. There are further rounds because the stored manifest says which kinds and namespaces
 //! matter, and PVCs say who owns them.
 
+mod pulls;
 mod questions;
 mod records;
 mod rights;
@@ -23,6 +24,7 @@ use portolan_model::{
 };
 use serde_json::Value;
 
+pub use pulls::{global_pull_secret, mirror_sets};
 use questions::{OPENSHIFT, cluster_ingress, cluster_version, list, namespace};
 pub use questions::{first, further, namespaces};
 pub use records::{settled, upgradable};

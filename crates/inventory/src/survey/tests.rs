@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::*;
 
+mod pulls;
 mod records;
 mod rights;
 mod saved;
