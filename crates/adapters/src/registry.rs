@@ -29,7 +29,7 @@ use client::Registry;
 
 pub use client::RegistryAccess;
 pub use layers::CompressedLayers;
-pub use look::{ImageAnswer, ImageQuestion, look};
+pub use look::{ImageAnswer, ImageQuestion, are_public, look};
 
 /// How many blobs are on their way at once.
 const PARALLEL: usize = 4;

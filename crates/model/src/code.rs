@@ -338,6 +338,10 @@ codes! {
         "what was not seen is not known to be there", "check the address, the network and the CA (--ca-file), or log in with docker login or podman login to the same HOST:PORT; then make the plan again";
     ImageReplaced = 634, Done, "a push gives another image a name that is in use",
         "pods that start from this name get the bundle's image", "see whether the one in the registry was built by the site; portolan bundle push replaces it";
+    NoPullLogin = 635, Blocked, "pods have no login for the registry",
+        "the registry wants one, and the nodes could not pull the images", "name a pull Secret with an entry for the registry in the values of the chart, or accept it where the nodes have a login of their own";
+    MirrorForDigests = 636, Blocked, "a mirror set is for digests, and images are named by tags",
+        "the nodes would pull them from their own registry, which a site without internet access cannot reach", "make the ImageTagMirrorSet that is named, or accept it if nodes reach the registry";
 }
 
 impl Code {
@@ -362,6 +366,8 @@ impl Code {
             | Self::NotReadyBefore
             | Self::LeftOut
             | Self::ImageElsewhere
+            | Self::NoPullLogin
+            | Self::MirrorForDigests
             | Self::NotForeseen
             | Self::NewAdmission
             | Self::NoNode

@@ -10,6 +10,11 @@ use portolan_model::{
 use portolan_recipe::Product;
 use serde_json::Value;
 
+pub mod mirrors;
+pub mod pulls;
+
+use mirrors::{Mirror, Mirrors};
+
 /// How many places of an image, and values that name it, a finding shows.
 const SHOWN: usize = 2;
 
@@ -179,13 +184,24 @@ pub enum ImageSupply {
     NotChecked(String),
 }
 
-/// The images that the site's registry is asked for.
+/// The images that the site's registry is asked for, and their names there.
 pub fn at_registry<'a>(
     images: &'a [PlannedImage],
     registry: &'a SiteRegistry,
+    mirrors: &'a Mirrors,
 ) -> impl Iterator<Item = (&'a PlannedImage, ImageReference)> {
-    let read = images.iter().filter_map(|image| Some((image, ImageReference::parse(&image.name)?)));
-    read.filter(|(_, reference)| registry.is(&reference.registry))
+    images.iter().filter_map(|image| Some((image, place_at(&image.name, registry, mirrors)?.0)))
+}
+
+/// The place of an image at the site's registry, and the mirror that leads there, unless the image names the registry itself.
+/// `None` for an image of another registry.
+fn place_at(name: &str, registry: &SiteRegistry, mirrors: &Mirrors) -> Option<(ImageReference, Option<Mirror>)> {
+    let reference = ImageReference::parse(name)?;
+    if registry.is(&reference.registry) {
+        return Some((reference, None));
+    }
+    let mirror = mirrors.of_image(&reference).tried.into_iter().find(|mirror| registry.is(&mirror.image.registry))?;
+    Some((mirror.image.clone(), Some(mirror)))
 }
 
 /// What is wrong with where the images of a plan come from. `supplies` are those of [`at_registry`], by name.
@@ -195,8 +211,9 @@ pub fn judge(
     registry: &SiteRegistry,
     supplies: &BTreeMap<String, ImageSupply>,
     product: &Product,
+    mirrors: &Mirrors,
 ) -> Vec<Finding> {
-    let (mut missing, mut in_neither, mut replaced) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut missing, mut in_neither, mut replaced, mut unmirrored) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     let mut unknown: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     let mut elsewhere: BTreeMap<String, Vec<&PlannedImage>> = BTreeMap::new();
     for image in images {
@@ -204,10 +221,20 @@ pub fn judge(
             unknown.entry("this is no name that a node can pull").or_default().push(line(image));
             continue;
         };
-        if !registry.is(&reference.registry) {
-            elsewhere.entry(reference.registry).or_default().push(image);
-            continue;
-        }
+        let mirror = match place_at(&image.name, registry, mirrors) {
+            Some((_, mirror)) => mirror,
+            None => {
+                match passed_over(&reference, mirrors) {
+                    Some(mirror) => unmirrored.push((image, mirror)),
+                    None => elsewhere.entry(reference.registry).or_default().push(image),
+                }
+                continue;
+            }
+        };
+        let line = |image: &PlannedImage| match &mirror {
+            Some(mirror) => format!("{} ({mirror})", line(image)),
+            None => line(image),
+        };
         match supplies.get(&image.name) {
             Some(ImageSupply::Registry | ImageSupply::Bundle) => {}
             Some(ImageSupply::Replaced { there, bundle }) => replaced.push(format!(
@@ -226,7 +253,11 @@ pub fn judge(
         }
     }
     let mut findings = Vec::new();
-    findings.extend(elsewhere.iter().map(|(host, images)| other_registry(host, images, registry, product)));
+    findings.extend(elsewhere.iter().map(|(host, images)| {
+        let finding = other_registry(host, images, registry, product);
+        mirrors.unreadable().iter().fold(finding, Finding::with)
+    }));
+    findings.extend(for_digests_only(&unmirrored));
     if !missing.is_empty() {
         let found = format!("{registry} does not have {}", counted(missing.len()));
         let finding = Finding::blocking(Code::ImageMissing, found);
@@ -273,6 +304,33 @@ fn other_registry(host: &str, images: &[&PlannedImage], registry: &SiteRegistry,
          accept: --accept {} --reason TEXT",
         Code::ImageElsewhere
     ))
+}
+
+/// A mirror that an image would be pulled from if it were named by its digest, where none is tried for its tag.
+fn passed_over(reference: &ImageReference, mirrors: &Mirrors) -> Option<Mirror> {
+    let found = mirrors.of_image(reference);
+    let is_tag = reference.digest.is_none();
+    found.passed_over.into_iter().next().filter(|_| is_tag && found.tried.is_empty())
+}
+
+/// Images that are named by their tags, and mirrored by digest alone.
+fn for_digests_only(images: &[(&PlannedImage, Mirror)]) -> Option<Finding> {
+    if images.is_empty() {
+        return None;
+    }
+    let verb = if images.len() == 1 { "is named by its tag" } else { "are named by their tags" };
+    let found = format!("{} {verb}, and the mirror sets of the cluster are for digests", counted(images.len()));
+    let finding = Finding::blocking(Code::MirrorForDigests, found);
+    let finding =
+        images.iter().fold(finding, |finding, (image, mirror)| finding.with(format!("{} ({mirror})", line(image))));
+    let entries: BTreeSet<String> =
+        images.iter().map(|(_, mirror)| format!("source: {}, mirrors: [{}]", mirror.source, mirror.mirror)).collect();
+    let entries: Vec<String> = entries.into_iter().collect();
+    Some(finding.next(format!(
+        "an ImageTagMirrorSet with {} in spec.imageTagMirrors is for these tags (OpenShift drains and restarts the nodes, one \
+         after the other, when it gets one: make it before the upgrade, not during it); or give the chart values that name images at the registry",
+        entries.iter().map(|entry| format!("{{{entry}}}")).collect::<Vec<_>>().join(", ")
+    )))
 }
 
 /// An image and where it is named, in one line.

@@ -1,13 +1,19 @@
 //! Whether the images of a plan are to be had on a site without internet access.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use portolan_adapters::registry::{self, ImageAnswer, ImageQuestion, RegistryAccess};
 use portolan_bundle::BundleSupply;
+use portolan_inventory::{Survey, survey as questions};
 use portolan_kube_facts::ImageReference;
 use portolan_model::{Code, Finding, PlanFile, SiteRegistry};
+use portolan_plan::Planning;
+use portolan_plan::images::mirrors::Mirrors;
+use portolan_plan::images::pulls::{self, LoginSource};
 use portolan_plan::images::{self, ImageSupply, PlannedImage};
 use portolan_recipe::Product;
+
+use crate::target::Target;
 
 /// Where the images of a plan have to come from.
 #[derive(Clone, Debug)]
@@ -31,24 +37,80 @@ pub struct ImageCount {
     pub bundle: usize,
 }
 
-/// Asks for the images of a plan that is being made.
-pub(crate) async fn check(
-    found: &[PlannedImage],
+/// Asks the registry for the images of a plan that is being made, the cluster about its mirror sets where an image names another
+/// registry, and both about logins where pods have none. At most three requests to the API server.
+pub(crate) async fn check_planned(
+    target: &Target,
+    survey: &Survey,
+    planning: &Planning<'_>,
     source: &ImageSource,
     product: &Product,
 ) -> Result<(ImageCount, Vec<Finding>), Finding> {
-    let supplies = supplies(found, source).await?;
+    let found = planning.images();
+    let is_elsewhere = |image: &PlannedImage| {
+        ImageReference::parse(&image.name).is_some_and(|reference| !source.registry.is(&reference.registry))
+    };
+    let asks = if found.iter().any(is_elsewhere) { questions::mirror_sets(&survey.inventory) } else { Vec::new() };
+    let answers = target.answers(&asks).await?;
+    let mirrors = Mirrors::of(asks.iter().zip(&answers));
+    let (counts, mut findings) = check(&found, source, product, &mirrors).await?;
+    findings.extend(check_logins(target, survey, planning, source, &mirrors).await?);
+    Ok((counts, findings))
+}
+
+/// Whether the nodes have a login for each image at the registry that is not given to everybody.
+async fn check_logins(
+    target: &Target,
+    survey: &Survey,
+    planning: &Planning<'_>,
+    source: &ImageSource,
+    mirrors: &Mirrors,
+) -> Result<Option<Finding>, Finding> {
+    // Without a login, what the registry said it says to everybody.
+    if source.access.login.is_none() {
+        return Ok(None);
+    }
+    let mut lacking = pulls::lacking(planning.pods(), &source.registry, mirrors);
+    let images: BTreeSet<&ImageReference> = lacking.iter().map(|one| &one.at).collect();
+    let asked: Vec<ImageReference> = images.into_iter().cloned().collect();
+    let asks: Vec<ImageQuestion> = asked.iter().map(question).collect();
+    let public = registry::are_public(&source.registry.host, &source.access, &asks).await?;
+    let wanted: BTreeSet<&ImageReference> =
+        asked.iter().zip(public).filter(|(_, is_public)| !is_public).map(|(image, _)| image).collect();
+    lacking.retain(|one| wanted.contains(&one.at));
+    let ask = questions::global_pull_secret(&survey.inventory).filter(|_| !lacking.is_empty());
+    let answers = target.answers(ask.as_slice()).await?;
+    let global = answers.first().map(LoginSource::global);
+    if let Some(global) = &global {
+        lacking.retain(|one| !pulls::is_global(one, global));
+    }
+    let namespace = &survey.inventory.release.id.namespace;
+    Ok(pulls::finding(&lacking, &source.registry, namespace, global.as_ref()))
+}
+
+fn question(image: &ImageReference) -> ImageQuestion {
+    ImageQuestion { repository: image.repository.clone(), reference: image.reference(), expected: None }
+}
+
+/// Asks the registry for images.
+async fn check(
+    found: &[PlannedImage],
+    source: &ImageSource,
+    product: &Product,
+    mirrors: &Mirrors,
+) -> Result<(ImageCount, Vec<Finding>), Finding> {
+    let supplies = supplies(found, source, mirrors).await?;
     let count = |is: fn(&ImageSupply) -> bool| supplies.values().filter(|supply| is(supply)).count();
     let counts = ImageCount {
         all: found.len(),
         registry: count(|supply| matches!(supply, ImageSupply::Registry)),
         bundle: count(|supply| matches!(supply, ImageSupply::Bundle | ImageSupply::Replaced { .. })),
     };
-    Ok((counts, images::judge(found, &source.registry, &supplies, product)))
+    Ok((counts, images::judge(found, &source.registry, &supplies, product, mirrors)))
 }
 
-/// Asks once more for the images of a plan, before its first write: what was in a bundle has to be pushed by then. Images of
-/// other registries were judged when the plan was made.
+/// Asks once more for the images of a plan, before its first write: what was in a bundle has to be pushed by then. Images that
+/// name other registries, and logins, were judged when the plan was made.
 ///
 /// # Errors
 /// [`Code::BadOption`] if the registry's address or CA file is not usable.
@@ -59,7 +121,8 @@ pub async fn missing_images(
 ) -> Result<Vec<Finding>, Finding> {
     let Some(registry) = file.plan.registry.clone() else { return Ok(Vec::new()) };
     let source = ImageSource { registry, access: access.clone(), bundle: None };
-    let (_, mut findings) = check(&images::of_plan(file, product), &source, product).await?;
+    let images = images::of_plan(file, product);
+    let (_, mut findings) = check(&images, &source, product, &Mirrors::default()).await?;
     findings.retain(|finding| matches!(finding.code, Code::ImageMissing | Code::ImagesNotChecked));
     Ok(findings)
 }
@@ -70,18 +133,21 @@ pub fn planned_images(file: &PlanFile, product: &Product) -> Vec<PlannedImage> {
     images::of_plan(file, product)
 }
 
-async fn supplies(found: &[PlannedImage], source: &ImageSource) -> Result<BTreeMap<String, ImageSupply>, Finding> {
-    let asked: Vec<(&PlannedImage, ImageReference)> = images::at_registry(found, &source.registry).collect();
+async fn supplies(
+    found: &[PlannedImage],
+    source: &ImageSource,
+    mirrors: &Mirrors,
+) -> Result<BTreeMap<String, ImageSupply>, Finding> {
+    let asked: Vec<(&PlannedImage, ImageReference)> = images::at_registry(found, &source.registry, mirrors).collect();
     let questions: Vec<ImageQuestion> = asked
         .iter()
         .map(|(_, image)| ImageQuestion {
-            repository: image.repository.clone(),
-            reference: image.reference(),
             expected: source
                 .bundle
                 .as_ref()
                 .and_then(|bundle| bundle.tagged(&image.repository, by_tag(image)?))
                 .cloned(),
+            ..question(image)
         })
         .collect();
     let answers = registry::look(&source.registry.host, &source.access, &questions).await?;

@@ -68,7 +68,7 @@ pub async fn plan(
     rendered?;
     let mut images = None;
     if let Some(source) = options.images {
-        let (count, findings) = crate::images::check(&planning.images(), source, &book.product).await?;
+        let (count, findings) = crate::images::check_planned(target, survey, &planning, source, &book.product).await?;
         planning.images_from(source.registry.clone(), findings);
         images = Some(count);
     }

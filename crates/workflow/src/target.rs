@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use portolan_adapters::helm;
 use portolan_adapters::{kubernetes::Client, postgres};
 use portolan_inventory::Survey;
-use portolan_model::{Code, DatabaseRef, Finding, HelmClient, Object, Plan, Ref, Right, RouteLook, Seen, Uid};
+use portolan_model::{
+    Answer, Code, DatabaseRef, Finding, HelmClient, Object, Plan, Ref, Right, RouteLook, Seen, SurveyQuery, Uid,
+};
 use portolan_plan::planner::Servers;
 use portolan_rehearse::{KnownDatabase, World};
 
@@ -81,6 +83,16 @@ impl Target {
         match self {
             Self::Simulated(simulated) => simulated.see(name),
             Self::Cluster(cluster) => cluster.client.see(name).await,
+        }
+    }
+
+    /// The answers to questions, in their order.
+    pub(crate) async fn answers(&self, asks: &[SurveyQuery]) -> Result<Vec<Answer>, Finding> {
+        match self {
+            Self::Simulated(simulated) => {
+                Ok(asks.iter().map(|ask| simulated.installation.world().answer(ask)).collect())
+            }
+            Self::Cluster(cluster) => cluster.client.answers(asks).await,
         }
     }
 

@@ -57,6 +57,20 @@ pub async fn look(
     Ok(asked.buffered(PARALLEL).collect().await)
 }
 
+/// Whether a registry gives images, or says that it does not have them, to clients without a login; an answer for each question.
+///
+/// # Errors
+/// As [`look`].
+pub async fn are_public(
+    host: &str,
+    access: &RegistryAccess,
+    questions: &[ImageQuestion],
+) -> Result<Vec<bool>, Finding> {
+    let without_login = RegistryAccess { login: None, ..access.clone() };
+    let answers = look(host, &without_login, questions).await?;
+    Ok(answers.iter().map(|answer| !matches!(answer, ImageAnswer::Unknown(_))).collect())
+}
+
 async fn ask(registry: &Registry, question: &ImageQuestion) -> ImageAnswer {
     let ImageQuestion { repository, reference, expected } = question;
     let manifest = match registry.head_manifest(repository, reference).await {

@@ -1,10 +1,12 @@
 //! A site without internet access: plans and upgrades out of a bundle, with a registry on this machine. The recorded renderings of
 //! the fixture charts name `rig.local`; the registry answers for that host as a proxy.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use portolan_testkit::bundle::{Tar, image};
 use portolan_testkit::memory_registry::MemoryRegistry;
 use portolan_testkit::registry::{LOGIN, Registry};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::support::{Came, User, came, helms};
 
@@ -230,7 +232,7 @@ fn an_upgrade_out_of_a_bundle_into_a_real_registry() {
                 .expect("it reads");
             came(&child.wait_with_output().expect("it ends"))
         };
-        let line = "--sim site --to 2.20 -f custom-env.yaml";
+        let line = "--sim site --to 2.20 -f custom-env.yaml --accept PL635 --reason nodes";
         let without = run("plan --sim site --to 2.20 --no-rehearsal --bundle whole.tar");
         let told = one_line(&without.stdout);
         assert!(without.code == 3 && told.contains("PL632") && told.contains("images.stub"), "{told}");
@@ -249,6 +251,111 @@ fn a_login_that_docker_knows_is_used() {
     user.write(".docker/config.json", r#"{"auths": {"rig.local": {"auth": "bWU6aGlkZGVu"}}}"#);
     let came = run(&user, &registry, PLAN);
     assert!(came.code == 3 && came.stdout.contains("PL631") && !came.stdout.contains("PL633"), "{}", came.stdout);
+}
+
+/// Changes the world of the simulated installation `site`.
+fn edit(user: &User, change: impl FnOnce(&mut Value)) {
+    let mut installation: Value = serde_json::from_str(&user.installation("site")).expect("JSON");
+    change(&mut installation["world"]);
+    user.write("site/installation.json", &installation.to_string());
+}
+
+/// A pull Secret for the registry.
+fn pull_secret(namespace: &str, name: &str, host: &str) -> Value {
+    let config = format!(r#"{{"auths": {{"{host}": {{"auth": "bWU6aGlkZGVu"}}}}}}"#);
+    let config = STANDARD.encode(config);
+    json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name, "namespace": namespace, "uid": name},
+        "type": "kubernetes.io/dockerconfigjson", "data": {".dockerconfigjson": config}})
+}
+
+#[test]
+fn pods_that_have_no_login_for_the_registry_are_found() {
+    let (user, registry) = (User::new(), MemoryRegistry::start(Some(("me", "hidden"))).expect("a registry"));
+    std::fs::create_dir(user.path(".docker")).expect("a folder");
+    user.write(".docker/config.json", r#"{"auths": {"rig.local": {"auth": "bWU6aGlkZGVu"}}}"#);
+    bundle(&user, "whole.tar", &[POSTGRES, STUB]);
+    user.ok("sim new openshift-2.8 site");
+    assert_eq!(run(&user, &registry, "bundle push whole.tar --to rig.local --plain-http").code, 0);
+    let plan = PLAN.replace("openshift-2.8", "site");
+    let without = run(&user, &registry, &plan);
+    let told = one_line(&without.stdout);
+    assert_eq!(without.code, 3, "{told}{}", without.stderr);
+    for named in [
+        "PL635",
+        "rig.local wants a login",
+        "rig.local/stub:1: no pull Secret",
+        "Secret/pull-secret in openshift-config does not exist",
+        "--docker-server=rig.local",
+    ] {
+        assert!(told.contains(named), "{named}\n{told}");
+    }
+    // Secrets of the namespace, named by the accounts of the pods.
+    let before = user.installation("site");
+    let secret = "Secret/runai-backend/site-pull";
+    let accounts = |world: &mut Value, host: &str| {
+        let objects = world["objects"].as_object_mut().expect("objects");
+        objects.insert(secret.into(), pull_secret("runai-backend", "site-pull", host));
+        let default = json!({"apiVersion": "v1", "kind": "ServiceAccount",
+            "metadata": {"name": "default", "namespace": "runai-backend", "uid": "default"}});
+        objects.insert("ServiceAccount/runai-backend/default".into(), default);
+        for (_, account) in objects.iter_mut().filter(|(name, _)| name.starts_with("ServiceAccount/")) {
+            account["imagePullSecrets"] = json!([{"name": "site-pull"}]);
+        }
+    };
+    edit(&user, |world| accounts(world, "other.local"));
+    let other = run(&user, &registry, &plan);
+    let told = one_line(&other.stdout);
+    assert!(other.code == 3 && told.contains("Secret/site-pull is for other.local"), "{told}");
+    edit(&user, |world| accounts(world, "rig.local"));
+    let with = run(&user, &registry, &plan);
+    assert!(with.code == 0 && !with.stdout.contains("PL635"), "{}{}", with.stdout, with.stderr);
+    // The Secret that all nodes of an OpenShift cluster have.
+    user.write("site/installation.json", &before);
+    edit(&user, |world| {
+        world["objects"]["Secret/openshift-config/pull-secret"] =
+            pull_secret("openshift-config", "pull-secret", "rig.local");
+    });
+    let global = run(&user, &registry, &plan);
+    assert!(global.code == 0 && !global.stdout.contains("PL635"), "{}{}", global.stdout, global.stderr);
+    for came in [without, other, with, global] {
+        assert!(!format!("{}{}", came.stdout, came.stderr).contains("bWU6aGlkZGVu"));
+    }
+}
+
+#[test]
+fn a_mirror_set_leads_to_the_registry_for_the_references_that_it_is_for() {
+    let (user, registry) = (User::new(), registry());
+    bundle(&user, "whole.tar", &[POSTGRES, STUB]);
+    user.ok("sim new openshift-2.8 site");
+    assert_eq!(run(&user, &registry, "bundle push whole.tar --to mirror.example:5000/m --plain-http").code, 0);
+    let before = user.installation("site");
+    let set = |kind: &str, field: &str| {
+        user.write("site/installation.json", &before);
+        edit(&user, |world| {
+            let names =
+                ["ImageTagMirrorSet", "ImageDigestMirrorSet"].map(|kind| format!("config.openshift.io/v1/{kind}"));
+            world["facts"]["cluster"]["api_versions"] = json!(names);
+            world["objects"][format!("{kind}.config.openshift.io/site")] = json!({
+                "apiVersion": "config.openshift.io/v1", "kind": kind, "metadata": {"name": "site", "uid": "site"},
+                "spec": {field: [{"source": "rig.local", "mirrors": ["mirror.example:5000/m"]}]}});
+        });
+    };
+    let plan = PLAN.replace("openshift-2.8", "site").replace("rig.local", "mirror.example:5000");
+    let none = run(&user, &registry, &plan);
+    assert!(none.code == 3 && none.stdout.contains("PL632"), "{}{}", none.stdout, none.stderr);
+    set("ImageDigestMirrorSet", "imageDigestMirrors");
+    let digests = run(&user, &registry, &plan);
+    let told = one_line(&digests.stdout);
+    assert!(digests.code == 3 && told.contains("PL636") && !told.contains("PL632"), "{told}{}", digests.stderr);
+    assert!(told.contains("{source: rig.local, mirrors: [mirror.example:5000/m]}"), "{told}");
+    set("ImageTagMirrorSet", "imageTagMirrors");
+    let tags = run(&user, &registry, &plan);
+    assert_eq!(tags.code, 0, "{}{}", tags.stdout, tags.stderr);
+    assert!(registry.seen().contains(&"HEAD /v2/m/stub/manifests/1".to_owned()), "{:?}", registry.seen());
+    registry.remove("m/stub", "1");
+    let missing = run(&user, &registry, &plan);
+    let told = one_line(&missing.stdout);
+    assert!(missing.code == 3 && told.contains("PL631") && told.contains("ImageTagMirrorSet/site"), "{told}");
 }
 
 #[test]

@@ -128,7 +128,7 @@ fn registry() -> SiteRegistry {
 
 fn judged(images: &[PlannedImage], supplies: &[(&str, ImageSupply)]) -> Vec<Finding> {
     let supplies = supplies.iter().map(|(name, supply)| (format!("{HOST}/{name}"), supply.clone())).collect();
-    judge(images, &registry(), &supplies, &RecipeSet::builtin().product)
+    judge(images, &registry(), &supplies, &RecipeSet::builtin().product, &Mirrors::default())
 }
 
 #[test]

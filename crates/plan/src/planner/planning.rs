@@ -21,6 +21,7 @@ use super::{
     Objects, Servers, UpgradeRequest, accept, api_versions, check, database_compat, empty, findings, mounts, outside,
     overlay, preconditions, protected, unmodelled,
 };
+use crate::images::pulls::{HopObjects, PodPull};
 use crate::images::{ImageList, PlannedImage};
 use crate::linter;
 use portolan_inventory::survey::Survey;
@@ -50,6 +51,8 @@ pub struct Planning<'a> {
     objects: Objects,
     findings: Vec<Finding>,
     lookups: BTreeMap<Ref, Precondition>,
+    /// What the pods of the hops pull, and with which Secrets.
+    pods: Vec<PodPull>,
     /// Where all images have to come from.
     registry: Option<SiteRegistry>,
 }
@@ -135,6 +138,7 @@ impl<'a> Planning<'a> {
             objects: Objects::default(),
             findings: Vec::new(),
             lookups: BTreeMap::new(),
+            pods: Vec::new(),
             registry: None,
         })
     }
@@ -205,7 +209,9 @@ impl<'a> Planning<'a> {
             };
             after.overlay(before)
         };
-        self.left = [after(&both[0], first), after(&both[1], second)];
+        self.left = [after(&both[0], first.clone()), after(&both[1], second)];
+        let there = HopObjects { survey: self.survey, before: &first, after: &self.left[0], rendered: &both[0] };
+        self.pods.extend(there.pods(&input.pick.id));
         let (next, planned) = made.advance(std::mem::take(&mut self.state));
         self.state = next;
         self.hops.push(planned);
@@ -230,6 +236,12 @@ impl<'a> Planning<'a> {
             all.values(&values::merge(&chart, &input.after));
         }
         all.images()
+    }
+
+    /// What the pods of what was rendered until now pull, and with which Secrets.
+    #[must_use]
+    pub fn pods(&self) -> &[PodPull] {
+        &self.pods
     }
 
     /// Binds the plan to the registry that its images have to come from, and adds what was found there.
