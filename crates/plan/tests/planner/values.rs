@@ -2,8 +2,8 @@
 
 use portolan_helm_compat::values;
 use portolan_model::{
-    Accepted, Carried, Code, Coverage, HelmClient, HelmRun, MovedTo, Platform, Ref, Scope, ScopeCoverage, SecretAnswer, SecretKey, Severity,
-    Step, StepKind, ValueAnswer, ValueAnswers, ValueChange, ValuesPath,
+    Accepted, Carried, Code, Coverage, HelmClient, HelmRun, MovedTo, Platform, Ref, Scope, ScopeCoverage, SecretAnswer,
+    SecretKey, Severity, Step, StepKind, ValueAnswer, ValueAnswers, ValueChange, ValuesPath,
 };
 use serde_json::{Value, json};
 
@@ -341,11 +341,11 @@ fn a_secret_that_an_answer_names_has_to_be_there_and_its_place_free() {
         fixture.file(&[new("2.20.41")]).expect_err("it is refused")
     };
     let missing = refused(by_reference("mail.password", None, "a"), &|fixture| {
-        fixture.secrets.retain(|key, _| key.secret.name() != "site-mail")
+        fixture.secrets.retain(|key, _| key.secret.name() != "site-mail");
     });
     assert!(missing.code == Code::BadValues && missing.found.contains("that is not there"), "{missing:?}");
     let twice = refused(by_reference("mail.password", None, "a"), &|fixture| {
-        fixture.values = json!({"mail": {"password": "b"}})
+        fixture.values = json!({"mail": {"password": "b"}});
     });
     assert!(twice.code == Code::BadValues && twice.found.contains("given by something else"), "{twice:?}");
     for taken in ["postgresql.auth.postgresPassword", "postgresql.auth", "global.domain"] {

@@ -134,7 +134,7 @@ mod tests {
         let script = |key: &str, text: &str, map: &str| Script {
             key: key.into(),
             text: text.into(),
-            object: Ref::config_map("n", map),
+            object: Ref::new("", "ConfigMap", "n", map),
             field: String::new(),
         };
         let of = |command: &str, file: &str| {

@@ -189,7 +189,7 @@ impl Judge<'_> {
             Some((word, text)) => one.is(word) && one.text.contains(text),
             None => one.is(word),
         };
-        if self.decides.iter().any(|word| is_known(&word)) {
+        if self.decides.iter().any(is_known) {
             return Some((format!("its setting {name} changes, which decides what data it uses or keeps"), OF_TODAY));
         }
         let is_of_owner = self.words.identifies.iter().any(|word| one.is(word));
