@@ -3,11 +3,11 @@
 use super::*;
 
 fn kinds_of(asks: &[SurveyQuery]) -> Vec<&str> {
-    let kind = |ask: &'_ SurveyQuery| match ask {
+    let kinds = asks.iter().map(|ask| match ask {
         SurveyQuery::List { kind, namespace, .. } if namespace.is_empty() => kind.as_str(),
         _ => panic!("a list of the whole cluster"),
-    };
-    asks.iter().map(kind).collect()
+    });
+    kinds.collect()
 }
 
 #[test]
