@@ -7,7 +7,7 @@ mod together;
 use std::collections::BTreeMap;
 
 use portolan_kube_facts::{HostPort, NodeRefusal, Placement, PodTemplate, StatefulSet, created_pod, list};
-use portolan_model::{CheckAsk, Code, Finding, Object, Ref, ServerCheck};
+use portolan_model::{CheckAsk, Code, Finding, Object, Ref, ServerCheck, Severity};
 use serde_json::Value;
 
 use super::{Precheck, Purpose, quotas};
@@ -122,9 +122,8 @@ pub(super) fn findings(check: &Precheck) -> Vec<Finding> {
     let mut found = Vec::new();
     let mut not_checked = Vec::new();
     let all = all(check);
-    if check.known.is_complete("Node", "") && !nodes.is_empty() {
-        found.extend(together::finding(check, &all, &nodes));
-    }
+    let together =
+        together::finding(check, &all, &nodes).filter(|_| check.known.is_complete("Node", "") && !nodes.is_empty());
     for pods in all {
         found.extend(unscheduled(check, &pods));
         if !check.known.is_complete("Node", "") {
@@ -135,6 +134,9 @@ pub(super) fn findings(check: &Precheck) -> Vec<Finding> {
             found.extend(of_nodes(check, &pods, &nodes));
         }
     }
+    // A pod that fits nowhere by itself says it already.
+    let is_said = found.iter().any(|finding| finding.severity == Severity::Blocking);
+    found.extend(together.filter(|it| it.severity == Severity::Blocking || !is_said));
     if let Some(first) = not_checked.first() {
         let finding =
             Finding::note(Code::NotChecked, format!("whether a node takes the new pods of {first} was not checked"));

@@ -70,13 +70,19 @@ mod tests {
             "maps": [{"a": 1}], "blank": "", "odd[0]": "x",
         });
         let SetList { arguments, others } = SetList::of(&values);
-        for argument in
-            [r"a.text=x\,y=\{z\}", "a.small=5", "a.is=false", r"a.list={one,two\,three}", r"a.dots.a\.b=c", "blank="]
-        {
+        for argument in [
+            r"a.text=x\,y=\{z\}",
+            "a.small=5",
+            "a.is=false",
+            r"a.list={one,two\,three}",
+            r"a.dots.a\.b=c",
+            "blank=",
+            "number=007",
+        ] {
             assert!(arguments.iter().any(|one| one == argument), "{argument} is not in {arguments:?}");
         }
         let others: Vec<&str> = others.iter().map(|(path, _)| path.as_str()).collect();
-        for path in ["number", "true", "big", "float", "none", "map", "empty", "maps"] {
+        for path in ["true", "big", "float", "none", "map", "empty", "maps"] {
             assert!(others.contains(&path), "{path} is not in {others:?}");
         }
         for argument in &arguments {

@@ -290,8 +290,8 @@ pub fn finding(
     let first = lacking.first()?;
     let host = &registry.host;
     let pods: std::collections::BTreeSet<&Ref> = lacking.iter().map(|one| &one.pod.object).collect();
-    let count = if pods.len() == 1 { "1 object has".to_owned() } else { format!("{} objects have", pods.len()) };
-    let found = format!("{host} wants a login, and the pods of {count} none for it");
+    let count = if pods.len() == 1 { "1 object".to_owned() } else { format!("{} objects", pods.len()) };
+    let found = format!("{host} wants a login, and the pods of {count} have none for it");
     let mut finding = Finding::blocking(Code::NoPullLogin, found);
     for LackingLogin { pod, image, mirror, .. } in lacking {
         let why = mirror
