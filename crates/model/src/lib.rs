@@ -64,7 +64,7 @@ pub use object::Object;
 pub use outside::{CaSource, OutsideServer, SslMode};
 pub use plan::{
     Accepted, Change, Fetched, Field, Hop, MovedTo, NewClaim, ObjectChange, Plan, PlanFile, PlannedValue, Precondition,
-    ProtectedVolume, Right, SiteRegistry, Unmodelled, ValueChange,
+    ProtectedVolume, ReliedKinds, Right, SiteRegistry, Unmodelled, ValueChange,
 };
 pub use rendering::{ClusterRead, Overlay, RenderJob, Rendered, Rendering};
 pub use route::{RouteLook, RouteSeen};

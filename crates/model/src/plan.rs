@@ -33,10 +33,9 @@ pub struct Plan {
     /// The objects that helm looked up while it rendered, and their absence: what it rendered depends on them.
     #[serde(default)]
     pub lookups: BTreeMap<Ref, Precondition>,
-    /// What the server has, as helm calls it (`apps/v1`, `route.openshift.io/v1/Route`): a chart may ask for it, and what is rendered
-    /// depends on it. Empty where no chart is rendered.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub api_versions: Vec<String>,
+    /// What the charts asked of the server's kinds: what is rendered depends on it.
+    #[serde(default)]
+    pub kinds: ReliedKinds,
     /// The volumes that hold data.
     pub volumes: Vec<ProtectedVolume>,
     /// What can reach a volume and is not modelled: each makes the volume Unknown.
@@ -383,6 +382,48 @@ pub struct PlanFile {
     /// wherever it was.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub fetched: Vec<Fetched>,
+}
+
+/// What charts asked of the kinds that the server has, as helm calls these (`apps/v1`, `route.openshift.io/v1/Route`), with the answers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ReliedKinds {
+    /// Nothing but these names, and whether the server has them.
+    Named(BTreeMap<String, bool>),
+    /// Perhaps any: all that the server has.
+    Any(BTreeSet<String>),
+}
+
+impl Default for ReliedKinds {
+    fn default() -> Self {
+        Self::Named(BTreeMap::new())
+    }
+}
+
+impl ReliedKinds {
+    /// What is relied on where charts ask for these names (`None`: perhaps for any), and the server has those.
+    #[must_use]
+    pub fn new(asked: Option<BTreeSet<String>>, has: &[String]) -> Self {
+        match asked {
+            None => Self::Any(has.iter().cloned().collect()),
+            Some(asked) => Self::Named(asked.into_iter().map(|name| (name.clone(), has.contains(&name))).collect()),
+        }
+    }
+
+    /// The names of which the answer is another one where the server has these; each with whether it has it now.
+    #[must_use]
+    pub fn differing(&self, has: &[String]) -> BTreeMap<String, bool> {
+        match self {
+            Self::Named(names) => {
+                let now = names.iter().map(|(name, was)| (name, *was, has.contains(name)));
+                now.filter(|(_, was, is)| was != is).map(|(name, _, is)| (name.clone(), is)).collect()
+            }
+            Self::Any(before) => {
+                let now: BTreeSet<String> = has.iter().cloned().collect();
+                before.symmetric_difference(&now).map(|name| (name.clone(), now.contains(name))).collect()
+            }
+        }
+    }
 }
 
 /// A chart's archive that was fetched.

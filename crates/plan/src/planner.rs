@@ -36,7 +36,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use portolan_helm_compat::chart::{self, PackedChart};
 use portolan_model::{
     Acceptance, Accepted, Code, Content, DatabaseError, DatabaseRef, Digest, FORMAT, Finding, HelmClient, Inventory,
-    Object, Overlay, Plan, ProtectedVolume, Ref, RenderJob, SecretKey, Severity, ValueAnswers, ValuesMode,
+    Object, Overlay, Plan, ProtectedVolume, Ref, ReliedKinds, RenderJob, SecretKey, Severity, ValueAnswers, ValuesMode,
 };
 use portolan_recipe::RecipeSet;
 use serde_json::Value;
@@ -101,7 +101,7 @@ fn empty(inventory: &Inventory, helm: &HelmClient) -> Plan {
         unmodelled: Vec::new(),
         preconditions: BTreeMap::new(),
         lookups: BTreeMap::new(),
-        api_versions: Vec::new(),
+        kinds: ReliedKinds::default(),
         volumes: Vec::new(),
         databases: Vec::new(),
         without: Vec::new(),

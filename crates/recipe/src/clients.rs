@@ -215,6 +215,12 @@ mod tests {
             ("mc", &["rb", "--force", "store/a"], false),
             ("curl", &["-s", "http://db:9200/_cat/health"], true),
             ("curl", &["-X", "DELETE", "http://db:9200/a"], false),
+            ("curl", &["-XPOST", "http://db:9200/a/_delete_by_query", "-d", "{}"], false),
+            ("curl", &["http://m:8481/delete/0/prometheus/api/v1/admin/tsdb/delete_series"], false),
+            ("psql", &["-c", "select add_retention_policy('t', interval '24 hours')"], false),
+            ("cockroach", &["sql", "-e", "select 1"], true),
+            ("cockroach", &["node", "decommission", "4"], false),
+            ("mongosh", &["--eval", "db.runCommand({convertToCapped: 'a', size: 1})"], false),
             ("kafka-topics.sh", &["--list"], true),
             ("kafka-topics.sh", &["--delete", "--topic", "a"], false),
         ] {

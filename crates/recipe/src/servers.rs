@@ -33,6 +33,12 @@ pub struct DataServer {
     /// The major versions in order, where a major version is no whole number: `8.0`, `8.4`.
     #[serde(default)]
     majors: Vec<String>,
+    /// Whether every minor version is a major one.
+    #[serde(default)]
+    by_minor: bool,
+    /// The version from which on data of no version but its own is opened.
+    #[serde(default)]
+    exact_from: Option<String>,
     /// Versions through which data of before goes on its way to a later one.
     #[serde(default)]
     stops: Vec<String>,
@@ -160,6 +166,19 @@ impl DataServer {
         let (Some(was), Some(will)) = (self.version(old), self.version(new)) else { return DataOpens::NotKnown };
         let name = &self.name;
         let text = |version: &Version| version.text.clone();
+        if self.is_beyond(&will) && (will.major, &will.rest) != (was.major, &was.rest) {
+            return DataOpens::NotKnown;
+        }
+        if let Some(from) = &self.exact_from
+            && beside(&was.rest, &line(from)) != Ordering::Less
+            && was.rest != will.rest
+        {
+            return DataOpens::No(format!(
+                "{name} {} opens data of {} only where it is told to upgrade it",
+                text(&will),
+                text(&was)
+            ));
+        }
         if (will.major, &will.rest) < (was.major, &was.rest) {
             return DataOpens::No(format!("{name} {} does not open data of the later {}", text(&will), text(&was)));
         }
@@ -198,10 +217,22 @@ impl DataServer {
         Some(format!("{} from {first} on does not open data of before as it is: {will} comes after {was}", self.name))
     }
 
+    /// Whether a version comes after all that are known: how many major versions lie between is not known.
+    fn is_beyond(&self, version: &Version) -> bool {
+        let last = self.majors.last().and_then(|last| line(last).first().copied());
+        last.is_some_and(|last| version.rest.first().is_some_and(|first| *first > last))
+    }
+
     /// What an image's tag says of the version.
     fn version(&self, image: &str) -> Option<Version> {
         let (text, numbers) = number(image_tag(image)?, true)?;
         let first = *numbers.first()?;
+        if self.by_minor {
+            /// More than any minor version.
+            const MINORS: u64 = 1_000;
+            let minor = numbers.get(1).copied().unwrap_or_default();
+            return Some(Version { text, major: first * MINORS + minor, rest: numbers });
+        }
         if self.majors.is_empty() {
             return Some(Version { text, major: first, rest: numbers[1..].to_vec() });
         }
@@ -333,11 +364,30 @@ mod tests {
             ("qdrant/qdrant:v1.8.4", "qdrant/qdrant:v1.9.0", true),
             ("meilisearch:v1.5", "meilisearch:v1.9", false),
             ("meilisearch:v1.5.0", "meilisearch:v1.5.1", true),
+            ("meilisearch:v1.13.0", "meilisearch:v1.13.1", false),
+            ("meilisearch:v1.15.0", "meilisearch:v1.49.0", false),
+            ("qdrant/qdrant:v1.15.0", "qdrant/qdrant:v1.17.0", false),
+            ("qdrant/qdrant:v1.16.3", "qdrant/qdrant:v1.17.0", true),
+            ("etcd:3.5.9", "etcd:3.7.0", false),
+            ("cockroach:v25.4.0", "cockroach:v26.2.0", false),
+            ("mongo:4.0", "mongo:4.4", false),
+            ("mongo:4.4", "mongo:5.0", true),
+            ("mongo:7.0", "mongo:8.2", false),
+            ("mongo:8.0", "mongo:8.2", true),
+            ("elasticsearch:7.10.0", "elasticsearch:8.17.0", false),
+            ("elasticsearch:8.11.0", "elasticsearch:9.1.0", false),
+            ("opensearch:2.11.0", "opensearch:3.1.0", false),
+            ("kafka:3.6.1", "kafka:4.0.0", false),
+            ("kafka:3.4.0", "kafka:3.9.0", true),
+            ("cp-kafka:7.6.0", "cp-kafka:8.0.0", false),
+            ("prometheus:v1.8.2", "prometheus:v2.50.0", false),
+            ("prometheus:v2.50.0", "prometheus:v3.1.0", true),
+            ("keycloak/keycloak:19.0", "keycloak/keycloak:22.0", false),
             // Versions that do not open the data of before.
             ("sonatype/nexus3:3.70.1", "sonatype/nexus3:3.71.0", false),
             ("sonatype/nexus3:3.71.0", "sonatype/nexus3:3.80.0", true),
             ("jboss/keycloak:16.1.1", "keycloak/keycloak:23.0.0", false),
-            ("keycloak/keycloak:22.0", "keycloak/keycloak:26.0", true),
+            ("keycloak/keycloak:22.0", "keycloak/keycloak:26.1", true),
             ("zookeeper:3.4.14", "zookeeper:3.8.0", false),
             ("zookeeper:3.8.0", "zookeeper:3.9.1", true),
             // Programs whose settings alone are known.

@@ -1,6 +1,5 @@
 //! The loop: the engine asks, the installation answers.
 
-use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -11,7 +10,7 @@ use portolan_engine::{Engine, Fold, StepNote};
 use portolan_inventory::Survey;
 use portolan_model::{
     Check, Code, Cond, Elapsed, Event, Finding, HelmClient, HelmRun, HelmToken, Input, JournalRecord, Outcome, Plan,
-    Progress, Ref, Reply, Request, RouteLook, Seen, Urgency, Wait,
+    Progress, Ref, ReliedKinds, Reply, Request, RouteLook, Seen, Urgency, Wait,
 };
 use portolan_rehearse::Installation;
 use tokio::sync::watch;
@@ -380,8 +379,7 @@ pub async fn drift(target: &Target, survey: &Survey, plan: &Arc<Plan>) -> Result
             release.id.name, plan.from, release.chart, release.revision
         ))]);
     }
-    let other =
-        other_helm(target, plan).or_else(|| other_api(&plan.api_versions, &survey.inventory.cluster.api_versions));
+    let other = other_helm(target, plan).or_else(|| other_kinds(&plan.kinds, &survey.inventory.cluster.api_versions));
     if let Some(finding) = other {
         return Ok(vec![finding]);
     }
@@ -419,19 +417,19 @@ fn other_helm(target: &Target, plan: &Plan) -> Option<Finding> {
 /// How many names are shown.
 const NAMED: usize = 5;
 
-/// The server has other kinds than when the plan was made: a chart may ask for them.
-fn other_api(before: &[String], now: &[String]) -> Option<Finding> {
-    let (before, now): (BTreeSet<&String>, BTreeSet<&String>) = (before.iter().collect(), now.iter().collect());
-    if before.is_empty() || before == now {
+/// The server answers otherwise than when the plan was made to what the charts ask of its kinds.
+fn other_kinds(relied: &ReliedKinds, now: &[String]) -> Option<Finding> {
+    // A simulated installation says nothing of its kinds.
+    let differing = if now.is_empty() { return None } else { relied.differing(now) };
+    if differing.is_empty() {
         return None;
     }
     let found = "the server has other kinds than when the plan was made; nothing was written";
-    let come = now.difference(&before).map(|name| format!("{name} is new"));
-    let gone = before.difference(&now).map(|name| format!("{name} is gone"));
     let mut finding = Finding::blocking(Code::Moved, found)
-        .why("a chart may render another thing where the server has a kind")
+        .why("a chart of the plan may render another thing where the server has a kind")
         .next("portolan plan");
-    finding.evidence = come.chain(gone).take(NAMED).collect();
+    let told = differing.iter().map(|(name, is)| format!("{name} is {}", if *is { "new" } else { "gone" }));
+    finding.evidence = told.take(NAMED).collect();
     Some(finding)
 }
 
@@ -440,13 +438,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_server_with_other_kinds_is_another_one_for_a_chart() {
+    fn a_server_with_other_kinds_is_another_one_for_a_chart_that_asks() {
         let names = |all: &[&str]| all.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
-        let plan = names(&["apps/v1", "fool.example/v1"]);
-        assert_eq!(other_api(&plan, &names(&["fool.example/v1", "apps/v1"])), None);
-        assert_eq!(other_api(&[], &plan), None, "nothing was rendered");
-        let finding = other_api(&plan, &names(&["apps/v1", "x.example/v1/Goose"])).expect("it is another one");
+        let before = names(&["apps/v1", "fool.example/v1"]);
+        let any = ReliedKinds::new(None, &before);
+        assert_eq!(other_kinds(&any, &names(&["fool.example/v1", "apps/v1"])), None);
+        let now = names(&["apps/v1", "x.example/v1/Goose"]);
+        assert_eq!(other_kinds(&ReliedKinds::default(), &now), None, "nothing was rendered");
+        let finding = other_kinds(&any, &now).expect("it is another one");
         assert_eq!(finding.code, Code::Moved);
-        assert_eq!(finding.evidence, ["x.example/v1/Goose is new", "fool.example/v1 is gone"]);
+        assert_eq!(finding.evidence, ["fool.example/v1 is gone", "x.example/v1/Goose is new"]);
+        // Where the charts say what they ask for, the rest of the cluster may change.
+        let named = |asked: &[&str]| ReliedKinds::new(Some(names(asked).into_iter().collect()), &before);
+        assert_eq!(other_kinds(&named(&["apps/v1", "policy/v1"]), &now), None);
+        assert_eq!(
+            other_kinds(&named(&["fool.example/v1"]), &now).expect("it is gone").evidence,
+            ["fool.example/v1 is gone"]
+        );
+        assert_eq!(
+            other_kinds(&named(&["x.example/v1/Goose"]), &now).expect("it is new").evidence,
+            ["x.example/v1/Goose is new"]
+        );
     }
 }

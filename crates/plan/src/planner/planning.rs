@@ -1,13 +1,13 @@
 //! Planning, one rendering after the other. Nothing here reaches a cluster or starts a helm: the caller does what it asks for.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
 use portolan_helm_compat::{chart, manifest, record, values};
 use portolan_model::{
     Carried, Code, DatabaseRef, Finding, HelmClient, Object, Overlay, Plan, PlanFile, Precondition, Ref, ReleaseId,
-    RenderJob, Rendered, Rendering, Severity, SiteRegistry,
+    ReliedKinds, RenderJob, Rendered, Rendering, Severity, SiteRegistry,
 };
 use portolan_recipe::RecipeSet;
 use serde_json::{Value, json};
@@ -307,7 +307,7 @@ impl<'a> Planning<'a> {
         accept(&mut plan, |code| !code.is_found_live())?;
         plan.preconditions = preconditions::of(inventory, &plan);
         if !plan.hops.is_empty() {
-            plan.api_versions.clone_from(&inventory.cluster.api_versions);
+            plan.kinds = ReliedKinds::new(asked_kinds(&self.inputs), &inventory.cluster.api_versions);
         }
         self.lookups.extend(lookups::of_data_programs(inventory).filter(|_| !plan.hops.is_empty()));
         // What the plan relies on by itself it looks at more closely.
@@ -318,6 +318,15 @@ impl<'a> Planning<'a> {
         plan.findings.dedup();
         Ok(PlanFile { plan, objects: self.objects.0, fetched: Vec::new() })
     }
+}
+
+/// What the charts of all hops ask of the server's kinds; `None` where they may ask for any.
+fn asked_kinds(inputs: &[HopInput<'_>]) -> Option<BTreeSet<String>> {
+    let mut all = BTreeSet::new();
+    for input in inputs {
+        all.extend(chart::asked_kinds(&chart::read(&input.pick.archive).ok()?)?);
+    }
+    Some(all)
 }
 
 /// A volume that nothing mounts after a hop, because its workload has no replicas there, and that a later hop mounts again: nothing
