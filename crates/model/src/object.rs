@@ -27,8 +27,8 @@ impl Object {
         serde_json::to_vec(&*self.0).unwrap_or_default()
     }
 
-    /// The digest of what people and controllers decide: without the status, the resourceVersion and the list of who wrote which
-    /// field, so that an object that only lives on has the same one.
+    /// The digest of what people and controllers decide: without the status, the resourceVersion, the generation and the list of who wrote
+    /// which field, so that an object that only lives on has the same one. Nor does a restart of its pods count (`kubectl rollout restart`).
     #[must_use]
     pub fn content_digest(&self) -> Digest {
         let mut json = (*self.0).clone();
@@ -37,6 +37,17 @@ impl Object {
             if let Some(Value::Object(metadata)) = map.get_mut("metadata") {
                 metadata.remove("resourceVersion");
                 metadata.remove("managedFields");
+                metadata.remove("generation");
+            }
+        }
+        for (annotations, key) in [
+            ("/metadata/annotations", "deployment.kubernetes.io/revision"),
+            ("/spec/template/metadata/annotations", "kubectl.kubernetes.io/restartedAt"),
+        ] {
+            let Some(map) = json.pointer_mut(annotations).and_then(Value::as_object_mut) else { continue };
+            map.remove(key);
+            if map.is_empty() {
+                drop_empty(&mut json, annotations);
             }
         }
         Digest::of_value(&json)
@@ -129,9 +140,19 @@ impl Object {
     }
 }
 
+/// Takes an empty map away, and the one that it stands in where that is empty then: they come with their first key.
+fn drop_empty(json: &mut Value, pointer: &str) {
+    let Some((above, key)) = pointer.rsplit_once('/') else { return };
+    let Some(map) = json.pointer_mut(above).and_then(Value::as_object_mut) else { return };
+    map.remove(key);
+    if map.is_empty() {
+        drop_empty(json, above);
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::Object;
 
@@ -145,5 +166,19 @@ mod tests {
         ] {
             assert_eq!(object.at(pointer), json.pointer(pointer), "{pointer}");
         }
+    }
+
+    #[test]
+    fn a_restart_of_the_pods_changes_no_content() {
+        let object = |metadata: Value, template: Value| {
+            Object::new(json!({"metadata": metadata, "spec": {"template": {"metadata": template, "spec": {"a": 1}}}}))
+        };
+        let digest = |metadata: Value, template: Value| object(metadata, template).content_digest();
+        let before = digest(json!({"name": "a", "generation": 1}), json!({"labels": {"app": "a"}}));
+        let restarted = json!({"labels": {"app": "a"}, "annotations": {"kubectl.kubernetes.io/restartedAt": "now"}});
+        let metadata = json!({"name": "a", "generation": 2, "annotations": {"deployment.kubernetes.io/revision": "2"}});
+        assert_eq!(digest(metadata.clone(), restarted), before);
+        let other = json!({"labels": {"app": "a"}, "annotations": {"team": "b"}});
+        assert_ne!(digest(metadata, other), before);
     }
 }

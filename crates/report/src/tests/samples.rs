@@ -6,8 +6,8 @@ use std::time::Duration;
 use portolan_model::{
     ArchivedObject, Change, Code, DatabaseRef, Digest, Entry, Finding, HelmClient, HelmRun, Hop, Inventory,
     JournalRecord, NewClaim, ObjectChange, Observation, Orphan, Outcome, Plan, PlannedValue, Precondition,
-    ProtectedVolume, Provenance, Ref, ReleaseId, ReleaseStatus, SecretKey, Snapshot, Step, StepKind, StepRef, Table,
-    Uid, Undo, ValueChange, ValuesMode, ValuesPath, Verdict, VolumeEnd,
+    ProtectedVolume, Provenance, Ref, ReleaseId, ReleaseStatus, ReliedKinds, SecretKey, Snapshot, Step, StepKind,
+    StepRef, Table, Uid, Undo, ValueChange, ValuesMode, ValuesPath, Verdict, VolumeEnd,
 };
 use portolan_rehearse::{Forecast, Rehearsal, Trace, TraceActor, TraceLine, TracePlace, VolumeForecast};
 use serde_json::json;
@@ -211,7 +211,7 @@ pub(super) fn plan() -> Plan {
         }],
         unmodelled: Vec::new(),
         lookups: BTreeMap::new(),
-        api_versions: Vec::new(),
+        kinds: ReliedKinds::default(),
         preconditions: BTreeMap::from([(
             claim(),
             Precondition { uid: Some(Uid::new("c-1")), fields: Vec::new(), content: None },
