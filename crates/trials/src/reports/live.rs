@@ -141,7 +141,7 @@ impl<'a> Live<'a> {
     /// Deletes what a case has made beside the release's namespace.
     pub(super) fn clean(&self) -> Result<()> {
         // A finalizer of a case keeps its namespace for ever.
-        for held in self.list(&["configmap", "secret"])? {
+        for held in self.list(&["configmap", "secret", "statefulset"])? {
             if held["metadata"]["finalizers"].is_array() {
                 let (name, space) = (text(&held["metadata"]["name"]), text(&held["metadata"]["namespace"]));
                 let (kind, free) = (text(&held["kind"]), r#"{"metadata":{"finalizers":null}}"#);
