@@ -1,6 +1,5 @@
 //! What the recipes and `portolan values --as-set` say of values, held against real helm without a cluster.
 
-
 use portolan_helm_compat::chart::{self, PackedChart};
 use portolan_helm_compat::manifest;
 use portolan_helm_compat::values::{self, SetList};

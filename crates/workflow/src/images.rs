@@ -70,7 +70,8 @@ async fn check_logins(
     if source.access.login.is_none() {
         return Ok(None);
     }
-    let mut lacking = pulls::lacking(planning.pods(), &source.registry, mirrors);
+    let pods = planning.pods();
+    let mut lacking = pulls::lacking(&pods, &source.registry, mirrors);
     let images: BTreeSet<&ImageReference> = lacking.iter().map(|one| &one.at).collect();
     let asked: Vec<ImageReference> = images.into_iter().cloned().collect();
     let asks: Vec<ImageQuestion> = asked.iter().map(question).collect();

@@ -23,5 +23,5 @@ pub fn mirror_sets(inventory: &Inventory) -> Vec<SurveyQuery> {
 #[must_use]
 pub fn global_pull_secret(inventory: &Inventory) -> Option<SurveyQuery> {
     let is_openshift = matches!(inventory.cluster.platform, Platform::OpenShift { .. });
-    is_openshift.then(|| SurveyQuery::Get(Ref::new("", "Secret", "openshift-config", "pull-secret")))
+    is_openshift.then(|| SurveyQuery::Get(Ref::secret("openshift-config", "pull-secret")))
 }

@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use portolan_helm_compat::hooks;
+use portolan_helm_compat::hooks::{self, Hook};
 use portolan_inventory::survey::Survey;
 use portolan_kube_facts::{ImageReference, PodTemplate, list};
 use portolan_model::{Answer, ChartId, Code, Finding, HookEvent, Object, Overlay, Ref, SecretKey, SiteRegistry};
@@ -166,20 +166,26 @@ impl PodPull {
 
 /// What lives while a hop's pods start.
 pub(crate) struct HopObjects<'a> {
-    pub(crate) survey: &'a Survey,
+    survey: &'a Survey,
     /// What helm finds changed when it starts.
-    pub(crate) before: &'a Overlay,
+    before: &'a Overlay,
     /// What is changed when it has ended.
-    pub(crate) after: &'a Overlay,
-    pub(crate) rendered: &'a HopRendering,
+    after: &'a Overlay,
+    rendered: &'a HopRendering,
+    hooks: Vec<Hook<'a>>,
 }
 
-impl HopObjects<'_> {
+impl<'a> HopObjects<'a> {
+    /// Those of a hop, of which `changed` says what it finds changed when helm starts, and what when it has ended.
+    pub(crate) fn new(survey: &'a Survey, changed: &'a [Overlay; 2], rendered: &'a HopRendering) -> Self {
+        let [before, after] = changed;
+        Self { survey, before, after, rendered, hooks: hooks::of(&rendered.hooks) }
+    }
+
     /// The pods of the hop that pull images.
     pub(crate) fn pods(&self, to: &ChartId) -> Vec<PodPull> {
-        let hooks = hooks::of(&self.rendered.hooks);
         let objects = self.rendered.objects.iter().map(|object| (object, self.after));
-        let hooks = hooks.iter().filter(|hook| hook.runs_in_upgrade()).map(|hook| {
+        let hooks = self.hooks.iter().filter(|hook| hook.runs_in_upgrade()).map(|hook| {
             let before = if hook.is_at(HookEvent::PreUpgrade) { self.before } else { self.after };
             (hook.object, before)
         });
@@ -193,7 +199,7 @@ impl HopObjects<'_> {
         let name = object.name().filter(|_| !images.is_empty())?;
         let names = self.pull_secrets(template, name.namespace(), then);
         let secrets = names.into_iter().map(|secret| {
-            let source = self.login(&Ref::new("", "Secret", name.namespace(), &secret), then);
+            let source = self.login(&Ref::secret(name.namespace(), &secret), then);
             (secret, source)
         });
         Some(PodPull { to: to.clone(), object: name.clone(), images, secrets: secrets.collect() })
@@ -233,7 +239,7 @@ impl HopObjects<'_> {
     /// An object as it is then. Hooks that helm leaves stay beside the objects.
     fn object<'b>(&'b self, name: &Ref, then: &'b Overlay) -> Option<&'b Object> {
         let is_it = |object: &&Object| object.name().as_ref() == Some(name);
-        if let Some(hook) = hooks::of(&self.rendered.hooks).into_iter().find(|hook| is_it(&hook.object)) {
+        if let Some(hook) = self.hooks.iter().find(|hook| is_it(&hook.object)) {
             return Some(hook.object);
         }
         if then.hidden.contains(name) {

@@ -204,7 +204,7 @@ pub(super) fn unmounted(context: &HopContext<'_>) -> Vec<Finding> {
 /// How a chart is told the name of a PVC that exists.
 fn name_it(context: &HopContext<'_>, claim: &Ref) -> String {
     let chart = &context.input.pick.id;
-    let paths = portolan_helm_compat::chart::read(&context.input.pick.archive).map(|chart| values::claim_names(&chart));
+    let paths = context.input.chart.as_ref().map(values::claim_names);
     let paths: Vec<String> =
         paths.unwrap_or_default().into_iter().map(|path| format!("--set {path}={}", claim.name())).collect();
     if paths.is_empty() {
@@ -218,7 +218,7 @@ fn name_it(context: &HopContext<'_>, claim: &Ref) -> String {
 /// The templates that render something else in each revision: a PVC that is named after the revision is another one after each
 /// upgrade.
 fn uses_revision(context: &HopContext<'_>) -> Vec<String> {
-    let Ok(chart) = portolan_helm_compat::chart::read(&context.input.pick.archive) else { return Vec::new() };
+    let Some(chart) = &context.input.chart else { return Vec::new() };
     let is_template = |name: &str| name.starts_with("templates/") || name.contains("/templates/");
     let revision = context.before.revision + 1;
     let files = chart.files.iter().filter(|(name, _)| is_template(name));

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use portolan_helm_compat::values;
+use portolan_helm_compat::{chart, values};
 use portolan_inventory::Secrets;
 use portolan_inventory::redaction::Redactor;
 use portolan_model::{Carried, ChartId, Code, Finding, SecretKey, ValuesMode, ValuesPath};
@@ -14,11 +14,13 @@ use super::manual_commands::Given;
 use super::moved_values::{MovedValues, meet};
 use super::resolve::ResolvedRelease;
 use super::{UpgradeRequest, existing_secret};
-use portolan_helm_compat::chart::PackedChart;
+use portolan_helm_compat::chart::{ChartArchive, PackedChart};
 
 pub(super) struct HopInput<'a> {
     pub(super) from: ChartId,
     pub(super) pick: &'a PackedChart,
+    /// What is in its archive; `None` where that cannot be read.
+    pub(super) chart: Option<ChartArchive>,
     pub(super) boundaries: Vec<&'a VersionBoundary>,
     /// What is asked for, without what is left out.
     pub(super) asks: Vec<(&'a VersionBoundary, &'a RecipeStep)>,
@@ -183,6 +185,7 @@ fn input<'a>(
     Ok(HopInput {
         from,
         pick,
+        chart: chart::read(&pick.archive).ok(),
         boundaries,
         asks,
         settings,

@@ -51,8 +51,8 @@ pub struct Planning<'a> {
     objects: Objects,
     findings: Vec<Finding>,
     lookups: BTreeMap<Ref, Precondition>,
-    /// What the pods of the hops pull, and with which Secrets.
-    pods: Vec<PodPull>,
+    /// What each hop finds changed when helm starts, and leaves.
+    changed: Vec<[Overlay; 2]>,
     /// Where all images have to come from.
     registry: Option<SiteRegistry>,
 }
@@ -138,7 +138,7 @@ impl<'a> Planning<'a> {
             objects: Objects::default(),
             findings: Vec::new(),
             lookups: BTreeMap::new(),
-            pods: Vec::new(),
+            changed: Vec::new(),
             registry: None,
         })
     }
@@ -210,8 +210,7 @@ impl<'a> Planning<'a> {
             after.overlay(before)
         };
         self.left = [after(&both[0], first.clone()), after(&both[1], second)];
-        let there = HopObjects { survey: self.survey, before: &first, after: &self.left[0], rendered: &both[0] };
-        self.pods.extend(there.pods(&input.pick.id));
+        self.changed.push([first, self.left[0].clone()]);
         let (next, planned) = made.advance(std::mem::take(&mut self.state));
         self.state = next;
         self.hops.push(planned);
@@ -232,16 +231,20 @@ impl<'a> Planning<'a> {
         let mut all = ImageList::new(&self.resolved.book.product, &self.survey.inventory.release.id);
         for (input, rendering) in self.inputs.iter().zip(&self.renderings) {
             all.hop(&input.pick.id, &rendering.objects, &rendering.hooks);
-            let chart = chart::read(&input.pick.archive).map(|chart| chart.values).unwrap_or_default();
-            all.values(&values::merge(&chart, &input.after));
+            let defaults = input.chart.as_ref().map_or(&Value::Null, |chart| &chart.values);
+            all.values(&values::merge(defaults, &input.after));
         }
         all.images()
     }
 
     /// What the pods of what was rendered until now pull, and with which Secrets.
     #[must_use]
-    pub fn pods(&self) -> &[PodPull] {
-        &self.pods
+    pub fn pods(&self) -> Vec<PodPull> {
+        let hops = self.inputs.iter().zip(&self.renderings).zip(&self.changed);
+        hops.flat_map(|((input, rendered), changed)| {
+            HopObjects::new(self.survey, changed, rendered).pods(&input.pick.id)
+        })
+        .collect()
     }
 
     /// Binds the plan to the registry that its images have to come from, and adds what was found there.
@@ -324,7 +327,7 @@ impl<'a> Planning<'a> {
 fn asked_kinds(inputs: &[HopInput<'_>]) -> Option<BTreeSet<String>> {
     let mut all = BTreeSet::new();
     for input in inputs {
-        all.extend(chart::asked_kinds(&chart::read(&input.pick.archive).ok()?)?);
+        all.extend(chart::asked_kinds(input.chart.as_ref()?)?);
     }
     Some(all)
 }

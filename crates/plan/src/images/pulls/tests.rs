@@ -127,9 +127,9 @@ fn deployment(spec: Value) -> Object {
 
 /// The pods of a hop that renders some objects and hooks.
 fn pods(live: &[Object], after: &Overlay, objects: Vec<Object>, hooks: Vec<Object>) -> Vec<PodPull> {
-    let (survey, before) = (survey(live), Overlay::default());
+    let (survey, changed) = (survey(live), [Overlay::default(), after.clone()]);
     let rendered = HopRendering { objects, hooks, record: None };
-    HopObjects { survey: &survey, before: &before, after, rendered: &rendered }.pods(&chart())
+    HopObjects::new(&survey, &changed, &rendered).pods(&chart())
 }
 
 fn told(pods: &[PodPull]) -> Vec<String> {

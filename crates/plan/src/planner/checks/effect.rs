@@ -1,15 +1,15 @@
 //! Values that go on and that nothing in the new chart reads.
 
-use portolan_helm_compat::{chart, values, values::References};
+use portolan_helm_compat::{values, values::References};
 use portolan_model::{Code, Finding, Object, Ref, Severity, ValueChange};
 use serde_json::Value;
 
 use super::{HopContext, Report};
 
 pub(super) fn check(context: &HopContext<'_>, report: &mut Report) {
-    let Ok(archive) = chart::read(&context.input.pick.archive) else { return };
-    let read = References::of(&archive);
     let input = context.input;
+    let Some(archive) = &input.chart else { return };
+    let read = References::of(archive);
     let of_recipe = |path: &str| {
         input.settings.iter().any(|(_, setting)| setting.path == path)
             || input
