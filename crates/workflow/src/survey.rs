@@ -45,9 +45,9 @@ pub async fn survey(target: &Target, release: &ReleaseId) -> Result<Survey, Find
 
 /// The default values of a chart that simulated installations are made of: their records have no chart in them.
 fn simulated_defaults(chart: &ChartId) -> Value {
-    let known = portolan_fixtures::charts().into_iter().find(|packed| packed.id == *chart);
-    let archive = known.and_then(|packed| portolan_helm_compat::chart::read(&packed.archive).ok());
-    archive.map(|archive| archive.values).unwrap_or_default()
+    let files = portolan_fixtures::chart_files(&format!("{}-{}", chart.name, chart.version));
+    let chart = files.and_then(|files| portolan_helm_compat::chart::of_files(files).ok());
+    chart.map(|chart| chart.values).unwrap_or_default()
 }
 
 /// Surveys a release on a cluster, without a helm.
