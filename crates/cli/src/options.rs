@@ -146,9 +146,9 @@ pub(crate) fn book(global: &Global) -> Result<RecipeSet, Finding> {
     RecipeSet::load(&files)
 }
 
-/// The recipes for a release of a chart: those of a folder, the built-in ones that know the chart, or the general ones.
-pub(crate) fn book_of(global: &Global, chart: &str) -> Result<RecipeSet, Finding> {
-    if global.recipes.is_some() { book(global) } else { Ok(RecipeSet::of_chart(chart)) }
+/// Recipes for a release of a chart: those of a folder stay, in the place of built-in ones that do not know the chart come the general ones.
+pub(crate) fn for_chart(global: &Global, recipes: RecipeSet, chart: &str) -> RecipeSet {
+    if global.recipes.is_some() { recipes } else { recipes.or_general(chart) }
 }
 
 /// The options of this command that the next one needs as well. What the environment says, it says again.

@@ -75,8 +75,7 @@ pub(crate) async fn survey(global: &Global, target: &Target) -> Result<(RecipeSe
     let book = options::book(global)?;
     let release = options::release(global, target, &book);
     let survey = portolan_workflow::survey(target, &release).await?;
-    let book = options::book_of(global, &survey.inventory.release.chart.name)?;
-    Ok((book, survey))
+    Ok((options::for_chart(global, book, &survey.inventory.release.chart.name), survey))
 }
 
 /// Surveys the release that a plan is for, whatever the usual one is.

@@ -42,16 +42,15 @@ impl RecipeSet {
         Self::of_folder(&BUILT_IN)
     }
 
-    /// Those for a release of a chart: the ones that Portolan brings along where these know the chart, else the general ones, which
-    /// protect and verify every volume and know nothing of databases and versions.
+    /// Those for a release of a chart: these where they know the chart, else the general ones, which protect and verify every volume and
+    /// know nothing of databases and versions.
     ///
     /// # Panics
     /// Where the general ones are not usable, which a test of this crate would have seen.
     #[must_use]
-    pub fn of_chart(chart: &str) -> Self {
-        let known = Self::builtin();
-        if known.era(chart).is_some() {
-            return known;
+    pub fn or_general(self, chart: &str) -> Self {
+        if self.era(chart).is_some() {
+            return self;
         }
         let mut general = Self::of_folder(&GENERAL);
         general.product.charts = vec![chart.to_owned()];

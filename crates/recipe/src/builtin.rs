@@ -2,25 +2,17 @@
 
 use serde::de::DeserializeOwned;
 
-/// A file that comes along.
-pub(crate) trait Builtin: DeserializeOwned {
-    /// Its path, for messages.
-    const PATH: &'static str;
-    /// The version of its format.
-    const FORMAT: u32;
+/// The version of their format.
+const FORMAT: u32 = 1;
 
-    /// The version that it has itself.
-    fn format(&self) -> u32;
-
-    /// Reads it.
-    ///
-    /// # Panics
-    /// Where the file is not usable, which a test of this crate would have seen.
-    fn read(text: &str) -> Self {
-        match serde_saphyr::from_str::<Self>(text) {
-            Ok(known) if known.format() == Self::FORMAT => known,
-            Ok(known) => panic!("{}: format {}", Self::PATH, known.format()),
-            Err(error) => panic!("{}: {error}", Self::PATH),
-        }
+/// Reads a file that comes along; `format` gives the version that it has itself, and `path` is for messages.
+///
+/// # Panics
+/// Where the file is not usable, which a test of this crate would have seen.
+pub(crate) fn read<T: DeserializeOwned>(path: &str, text: &str, format: fn(&T) -> u32) -> T {
+    match serde_saphyr::from_str::<T>(text) {
+        Ok(known) if format(&known) == FORMAT => known,
+        Ok(known) => panic!("{path}: format {}", format(&known)),
+        Err(error) => panic!("{path}: {error}"),
     }
 }

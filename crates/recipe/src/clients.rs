@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 
 use serde::Deserialize;
 
-use crate::builtin::Builtin;
+use crate::builtin;
 use crate::programs::words;
 
 static TEXT: &str = include_str!("../../../recipes/clients.yaml");
@@ -46,15 +46,6 @@ pub enum StandardInput {
     Unread,
 }
 
-impl Builtin for DataClients {
-    const PATH: &'static str = "recipes/clients.yaml";
-    const FORMAT: u32 = 1;
-
-    fn format(&self) -> u32 {
-        self.format
-    }
-}
-
 impl DataClients {
     /// Those that Portolan brings along.
     ///
@@ -63,7 +54,7 @@ impl DataClients {
     #[must_use]
     pub fn builtin() -> &'static Self {
         static KNOWN: OnceLock<DataClients> = OnceLock::new();
-        KNOWN.get_or_init(|| Self::read(TEXT))
+        KNOWN.get_or_init(|| builtin::read("recipes/clients.yaml", TEXT, |known: &Self| known.format))
     }
 
     /// The client of a name, without its folder.

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 
 use serde::Deserialize;
 
-use crate::builtin::Builtin;
+use crate::builtin;
 
 static TEXT: &str = include_str!("../../../recipes/programs.yaml");
 
@@ -37,15 +37,6 @@ pub struct DataWords {
     commands: Vec<String>,
 }
 
-impl Builtin for DataWords {
-    const PATH: &'static str = "recipes/programs.yaml";
-    const FORMAT: u32 = 1;
-
-    fn format(&self) -> u32 {
-        self.format
-    }
-}
-
 impl DataWords {
     /// Those that Portolan brings along.
     ///
@@ -54,7 +45,7 @@ impl DataWords {
     #[must_use]
     pub fn builtin() -> &'static Self {
         static KNOWN: OnceLock<DataWords> = OnceLock::new();
-        KNOWN.get_or_init(|| Self::read(TEXT))
+        KNOWN.get_or_init(|| builtin::read("recipes/programs.yaml", TEXT, |known: &Self| known.format))
     }
 
     /// Whether a setting of this name says how long, or how much, data is kept.

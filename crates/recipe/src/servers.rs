@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 
 use serde::Deserialize;
 
-use crate::builtin::Builtin;
+use crate::builtin;
 use crate::server::{image_last_part, image_tag};
 
 static TEXT: &str = include_str!("../../../recipes/servers.yaml");
@@ -79,15 +79,6 @@ pub enum DataOpens {
     NotKnown,
 }
 
-impl Builtin for DataServers {
-    const PATH: &'static str = "recipes/servers.yaml";
-    const FORMAT: u32 = 1;
-
-    fn format(&self) -> u32 {
-        self.format
-    }
-}
-
 impl DataServers {
     /// Those that Portolan brings along.
     ///
@@ -96,7 +87,7 @@ impl DataServers {
     #[must_use]
     pub fn builtin() -> &'static Self {
         static KNOWN: OnceLock<DataServers> = OnceLock::new();
-        KNOWN.get_or_init(|| Self::read(TEXT))
+        KNOWN.get_or_init(|| builtin::read("recipes/servers.yaml", TEXT, |known: &Self| known.format))
     }
 
     /// The server that an image runs.

@@ -172,8 +172,8 @@ fn every_kind_has_its_place() {
 
 #[test]
 fn a_chart_that_no_recipe_knows_gets_the_general_ones() {
-    assert_eq!(RecipeSet::of_chart("control-plane"), RecipeSet::builtin());
-    let general = RecipeSet::of_chart("redis");
+    assert_eq!(RecipeSet::builtin().or_general("control-plane"), RecipeSet::builtin());
+    let general = RecipeSet::builtin().or_general("redis");
     assert_eq!((general.era("redis"), general.era("postgresql")), (Some(0), None));
     let id = |version: &str| ChartId { name: "redis".into(), version: version.parse().expect("a version") };
     let boundaries = general.boundaries(&id("17.3.0"), &id("18.1.0"));

@@ -195,7 +195,7 @@ async fn check_images(global: &Global, going: &Going<'_>, output: &Output) -> Re
         Some(access) => access.clone(),
         None => site::access(registry, None)?,
     };
-    let product = options::book_of(global, &going.file.plan.to.name)?.product;
+    let product = options::for_chart(global, options::book(global)?, &going.file.plan.to.name).product;
     let mut missing = portolan_workflow::missing_images(going.file, &access, &product).await?;
     let Some(last) = missing.pop() else { return Ok(()) };
     output.findings(&missing);
