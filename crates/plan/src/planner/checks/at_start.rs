@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::downward::{Pods, in_shell, new};
-use super::scripts::{assignment, program};
+use super::scripts::{assignment, base, program, tool};
 
 /// Variables of a shell.
 const VARIABLES: [(&str, &str); 6] = [
@@ -97,8 +97,7 @@ fn names_a_folder(command: &str) -> bool {
         "du",
         "psql",
     ];
-    let tool = program(command.split_whitespace()).first().map_or("", |tool| tool.rsplit('/').next().unwrap_or(tool));
-    !TOOLS.contains(&tool)
+    !TOOLS.contains(&tool(command))
 }
 
 /// A text with a mark for each.
@@ -165,7 +164,7 @@ fn variable(text: &str) -> Option<(&'static str, &str)> {
 /// The folder in which a command's answer lies, where it says so, and what makes it another one each time.
 fn answer(command: &str) -> Option<(String, String)> {
     let words = program(command.split_whitespace());
-    let tool = words.first().map(|tool| tool.rsplit('/').next().unwrap_or(tool))?;
+    let tool = words.first().map(|tool| base(tool))?;
     let own = PROGRAMS.contains(&tool).then(|| tool.to_owned());
     let source = || SOURCES.iter().find(|source| command.contains(*source));
     let of_source = || {

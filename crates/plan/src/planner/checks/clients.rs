@@ -20,7 +20,7 @@ pub(super) fn check(context: &HopContext<'_>, workloads: &Workloads, report: &mu
     for volume in context.resolved.in_use() {
         let store = Store { context, volume, before: &before, after: &after };
         // Where every workload leaves the data, that is told already.
-        if store.holders(&after).is_empty() {
+        if leads::holders(&after, &volume.claim).is_empty() {
             continue;
         }
         let (old, new) = (store.old_services(), store.new_services());
@@ -65,19 +65,14 @@ impl<'a> Store<'a> {
         leads::has_data(object, &self.volume.claim)
     }
 
-    /// The workloads that have the data.
-    fn holders(&self, objects: &Objects<'a>) -> Vec<&'a Ref> {
-        leads::holders(objects, &self.volume.claim).into_iter().map(|(name, _)| name).collect()
-    }
-
     /// The Services that lead to the data today.
     fn old_services(&self) -> BTreeSet<&'a Ref> {
-        leading_to(&self.holders(self.before), self.before)
+        leading_to_data(&self.volume.claim, self.before)
     }
 
     /// The Services that lead to a store that comes with the hop, and not to the data.
     fn new_services(&self) -> BTreeSet<&'a Ref> {
-        let of_data = leading_to(&self.holders(self.after), self.after);
+        let of_data = leading_to_data(&self.volume.claim, self.after);
         let new: Vec<&Ref> =
             self.after.iter().filter(|(name, object)| self.is_new(name, object)).map(|(name, _)| *name).collect();
         leading_to(&new, self.after).into_iter().filter(|name| !of_data.contains(name)).collect()
@@ -140,7 +135,7 @@ impl<'a> Store<'a> {
 
     /// Variables of clients that name a Service of the data's workload today, and none of them after the hop.
     fn other_servers(&self, workloads: &Workloads, report: &mut Report) {
-        let (had, has) = (self.old_services(), leading_to(&self.holders(self.after), self.after));
+        let (had, has) = (self.old_services(), leading_to_data(&self.volume.claim, self.after));
         for (name, after) in self.after.iter().filter(|(_, object)| !self.has_data(object)) {
             let (Some(old), Some(new)) = (workloads.before(name).and_then(PodTemplate::of), PodTemplate::of(after))
             else {
@@ -193,8 +188,14 @@ impl<'a> Store<'a> {
     }
 }
 
+/// The Services that lead to a PVC's data.
+pub(super) fn leading_to_data<'a>(claim: &Ref, objects: &Objects<'a>) -> BTreeSet<&'a Ref> {
+    let holders: Vec<&Ref> = leads::holders(objects, claim).into_iter().map(|(name, _)| name).collect();
+    leading_to(&holders, objects)
+}
+
 /// The Services that lead to some workloads.
-pub(super) fn leading_to<'a>(workloads: &[&Ref], objects: &Objects<'a>) -> BTreeSet<&'a Ref> {
+fn leading_to<'a>(workloads: &[&Ref], objects: &Objects<'a>) -> BTreeSet<&'a Ref> {
     let services = objects.iter().filter(|(name, _)| name.group().is_empty() && name.kind() == "Service");
     let leads = |name: &Ref, service: &Object| {
         let all = leads::of_service(name, service, objects);

@@ -5,17 +5,22 @@ use std::collections::BTreeSet;
 
 use portolan_inventory::survey::belongs;
 use portolan_kube_facts::{EnvSet, PodTemplate, claim_of, owners, references};
-use portolan_model::{Code, Finding, Object, Ref, SecretKey};
+use portolan_model::{Code, Finding, Object, Ref};
 
+use super::scripts::FindText;
 use super::uses::{Workloads, has_pods};
-use super::{HopContext, Report, secrets};
+use super::{HopContext, Report};
 
 pub(super) fn check(context: &HopContext<'_>, workloads: &Workloads, report: &mut Report) {
-    let deleted = super::super::taken::deleted(context);
     let outside: Vec<Outside<'_>> = outside(context).collect();
+    if outside.is_empty() {
+        return;
+    }
+    let deleted = super::super::taken::deleted(context);
+    let (today, after) = (FindText::today(context, workloads), FindText::after(context, workloads));
     for user in &outside {
         for (object, key) in user.used().into_iter().filter(|(object, _)| context.before.is_stored(object)) {
-            let used = Used { context, workloads, user, object: &object, key: key.as_deref() };
+            let used = Used { today: &today, after: &after, user, object: &object, key: key.as_deref() };
             report.findings.extend(if deleted.contains(&object) { used.leaves() } else { used.changes() });
         }
     }
@@ -92,8 +97,8 @@ impl Outside<'_> {
 
 /// An object of the release that a workload outside of it uses.
 struct Used<'a> {
-    context: &'a HopContext<'a>,
-    workloads: &'a Workloads,
+    today: &'a FindText<'a>,
+    after: &'a FindText<'a>,
     user: &'a Outside<'a>,
     object: &'a Ref,
     /// The one key that is used; `None` for all.
@@ -112,15 +117,15 @@ impl Used<'_> {
                     .next("keep it, or give that workload an object of its own"),
             );
         }
-        let is_of_data = self.texts(true).iter().any(|(_, _, text)| self.user.names_data(text));
+        let is_of_data = self.texts(self.today).iter().any(|(_, _, text)| self.user.names_data(text));
         Some(self.said(found, None, is_of_data))
     }
 
     fn changes(&self) -> Option<Finding> {
-        let new = self.texts(false);
+        let new = self.texts(self.after);
         let is_same = |key: &str, text: &str| new.iter().any(|(_, its, new)| its == key && new == text);
         let mut changed: Vec<(String, bool)> = Vec::new();
-        for (field, key, text) in self.texts(true) {
+        for (field, key, text) in self.texts(self.today) {
             if !is_same(&key, &text) {
                 changed.push((field, self.user.names_data(&text)));
             }
@@ -151,22 +156,8 @@ impl Used<'_> {
     }
 
     /// The texts of the keys that are used: where each is, its key, and the text, which may be secret and is never shown.
-    fn texts(&self, is_today: bool) -> Vec<(String, String, String)> {
-        let (context, name) = (self.context, self.object);
-        let found = if is_today { self.workloads.today(context, name) } else { self.workloads.then(context, name) };
-        let Some(found) = found else { return Vec::new() };
-        let mut all = if name.kind() == "Secret" {
-            let keys = found.data_keys().into_iter().map(str::to_owned);
-            let value =
-                |key: &SecretKey| if is_today { secrets::today(context, key) } else { secrets::after(context, key) };
-            let plain = keys.filter_map(|key| {
-                let text = value(&SecretKey { secret: name.clone(), key: key.clone() })?;
-                Some((format!("/data/{}", portolan_model::pointer_part(&key)), key, text))
-            });
-            plain.collect()
-        } else {
-            found.map_texts()
-        };
+    fn texts(&self, find: &FindText<'_>) -> Vec<(String, String, String)> {
+        let mut all = find.texts(self.object);
         all.retain(|(_, key, _)| self.key.is_none_or(|only| only == key));
         all
     }

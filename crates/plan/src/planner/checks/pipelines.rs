@@ -2,11 +2,20 @@
 
 use portolan_recipe::StandardInput;
 
+use super::scripts::program;
+
 /// A command with its words, and what it finds on its standard input.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct ShellCommand {
     pub(super) words: Vec<String>,
     pub(super) input: StandardInput,
+}
+
+impl ShellCommand {
+    /// Its words from its program on.
+    pub(super) fn program(&self) -> Vec<&str> {
+        program(self.words.iter().map(String::as_str))
+    }
 }
 
 /// Commands that are joined by `|`.

@@ -9,10 +9,10 @@ use portolan_model::{Object, Ref, Volume};
 use portolan_recipe::{DataClient, DataClients, StandardInput};
 
 use super::addresses;
-use super::clients::leading_to;
-use super::leads::{self, Objects};
+use super::clients::leading_to_data;
+use super::leads::Objects;
 use super::pipelines::{Pipeline, ShellCommand, pipelines};
-use super::scripts::{FindText, Script, Scripts, assignment, base, files, is_decider, is_shell, program, put_in};
+use super::scripts::{FindText, Script, Scripts, assignment, base, files, is_decider, is_shell, put_in};
 use super::uses::{Use, Workloads, runs_beside};
 use super::{HopContext, Report};
 
@@ -140,12 +140,13 @@ fn read(pipeline: Pipeline, known: &mut Variables) -> Vec<Pipeline> {
         if let Some((name, text)) = assignment(&words.join(" ")) {
             known.insert(name.to_owned(), text.to_owned());
         }
-        let tool = program(words.iter().map(String::as_str)).first().map_or("", |tool| base(tool));
+        let command = ShellCommand { words, input };
+        let tool = command.program().first().map_or("", |tool| base(tool));
         if is_shell(tool) || matches!(tool, "su" | "runuser" | "eval" | "xargs") {
-            let texts = words.iter().filter(|word| word.contains(char::is_whitespace));
+            let texts = command.words.iter().filter(|word| word.contains(char::is_whitespace));
             inner.extend(texts.flat_map(|text| pipelines(text)).collect::<Vec<_>>());
         }
-        all.push(ShellCommand { words, input });
+        all.push(command);
     }
     let inner = inner.into_iter().flat_map(|pipeline| read(pipeline, known)).collect::<Vec<_>>();
     std::iter::once(all).chain(inner).collect()
@@ -154,7 +155,7 @@ fn read(pipeline: Pipeline, known: &mut Variables) -> Vec<Pipeline> {
 /// The client in a command that does more than look, its name and its arguments.
 fn changes(command: &ShellCommand) -> Option<(&'static DataClient, &str, Vec<&str>)> {
     let known = DataClients::builtin();
-    let words = program(command.words.iter().map(String::as_str));
+    let words = command.program();
     // What is shown is not run, and a shell's text is read by itself.
     let tool = words.first().map(|tool| base(tool)).filter(|tool| !matches!(*tool, "echo" | "printf"))?;
     let at = words.iter().position(|word| known.of_program(base(word)).is_some()).filter(|_| !is_shell(tool))?;
@@ -169,7 +170,7 @@ const STATEMENTS: [&str; 5] = ["sql", "js", "cql", "lua", "redis"];
 /// What a script asks servers for beyond looking, what it decides that by, and the files that it may give them.
 fn told(pipelines: &[Pipeline], files: &[Script]) -> String {
     let counts = |command: &ShellCommand| {
-        let tool = program(command.words.iter().map(String::as_str)).first().copied().unwrap_or_default();
+        let tool = command.program().first().copied().unwrap_or_default();
         changes(command).is_some() || is_decider(tool) || matches!(tool, "while" | "until" | "read")
     };
     let asked: Vec<&Pipeline> = pipelines.iter().filter(|pipeline| pipeline.iter().any(counts)).collect();
@@ -182,7 +183,7 @@ fn told(pipelines: &[Pipeline], files: &[Script]) -> String {
         all.push('\n');
     }
     for file in files {
-        let name = file.key.trim_start_matches("file ");
+        let name = file.file();
         let is_of_statements = name.rsplit_once('.').is_some_and(|(_, suffix)| STATEMENTS.contains(&suffix));
         if is_of_statements || all.contains(name) {
             all.push_str(&format!("{name}\u{1f}{}\n", file.text));
@@ -201,9 +202,7 @@ struct Server<'a> {
 impl<'a> Server<'a> {
     fn of(volume: &'a Volume, workloads: &Workloads) -> Self {
         let leading = |objects: Objects<'_>| -> Vec<Ref> {
-            let holders: Vec<&Ref> =
-                leads::holders(&objects, &volume.claim).into_iter().map(|(name, _)| name).collect();
-            leading_to(&holders, &objects).into_iter().cloned().collect()
+            leading_to_data(&volume.claim, &objects).into_iter().cloned().collect()
         };
         let both = [leading(workloads.all_before().collect()), leading(workloads.all_after().collect())];
         Self { volume, services: both.concat() }

@@ -81,10 +81,13 @@ fn seconds(word: &str) -> Option<f64> {
 
 /// Whether of a container's scripts only its probes run this file: nothing else names it, or any file of its ConfigMap.
 pub(super) fn is_of_probes(all: &[Script], script: &Script) -> bool {
-    let Some(own) = script.key.strip_prefix("file ") else { return false };
-    let is_beside = |other: &&Script| other.object == script.object && other.key.starts_with("file ");
+    let own = script.file();
+    if own.is_empty() {
+        return false;
+    }
+    let is_beside = |other: &&Script| other.object == script.object && !other.file().is_empty();
     let is_probe = |other: &&Script| other.key.ends_with("Probe");
-    let names: Vec<&str> = all.iter().filter(is_beside).filter_map(|other| other.key.strip_prefix("file ")).collect();
+    let names: Vec<&str> = all.iter().filter(is_beside).map(Script::file).collect();
     let names_one = |other: &&Script, names: &[&str]| names.iter().any(|name| other.text.contains(name));
     let is_of_all = all.iter().filter(is_probe).any(|probe| names_one(&probe, &names))
         && !all.iter().any(|other| !is_beside(&other) && !is_probe(&other) && names_one(&other, &names));

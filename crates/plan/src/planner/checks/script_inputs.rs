@@ -22,7 +22,7 @@ impl<'a> Inputs<'a> {
         let deciding: Vec<&str> = script.lines().filter(|line| decides(line)).collect();
         // Whether a password may change is asked elsewhere.
         let is_read = |name: &str| !credential::is_named(name) && deciding.iter().any(|line| names_file(line, name));
-        let named = files.iter().map(|file| (file.key.trim_start_matches("file "), file.text.as_str()));
+        let named = files.iter().map(|file| (file.file(), file.text.as_str()));
         let files = named.filter(|(name, _)| is_read(name)).collect();
         let words: BTreeSet<&str> = script.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').collect();
         let is_named =

@@ -74,6 +74,16 @@ pub(super) struct Script {
     pub(super) field: String,
 }
 
+impl Script {
+    /// How the key of a file begins.
+    const FILE: &'static str = "file ";
+
+    /// The name of the file that it is; empty for what is none.
+    pub(super) fn file(&self) -> &str {
+        self.key.strip_prefix(Self::FILE).unwrap_or_default()
+    }
+}
+
 /// The scripts of a container, and the variables that they see.
 pub(super) struct Scripts {
     all: Vec<Script>,
@@ -92,7 +102,7 @@ impl Scripts {
         // A script may run another one, which runs a third.
         loop {
             let is_run = |file: &Script| {
-                let name = file.key.trim_start_matches("file ");
+                let name = file.file();
                 has_suffix(name) || file.text.starts_with("#!") || all.iter().any(|script| runs(&script.text, name))
             };
             let (run, rest): (Vec<Script>, Vec<Script>) = files.into_iter().partition(is_run);
@@ -184,7 +194,7 @@ pub(super) fn files(user: &Use<'_>, find: &FindText<'_>) -> Vec<Script> {
         let object = mounted.object.of(user.name.namespace());
         for (field, key, text) in find.texts(&object) {
             let Some(file) = mounted.file_of(&key) else { continue };
-            all.push(Script { key: format!("file {file}"), text, object: object.clone(), field });
+            all.push(Script { key: format!("{}{file}", Script::FILE), text, object: object.clone(), field });
         }
     }
     all
@@ -304,6 +314,11 @@ fn started(command: &str) -> Option<&str> {
     (words.next() == Some("exec")).then(|| program(command.split_whitespace()).first().map(|tool| base(tool))).flatten()
 }
 
+/// The program that a command runs, without its folder; empty where it runs none.
+pub(super) fn tool(command: &str) -> &str {
+    program(command.split_whitespace()).first().map_or("", |tool| base(tool))
+}
+
 /// Redirections that write nothing but what is seen on a screen.
 const TO_SCREEN: [&str; 9] =
     ["2>&1", "1>&2", ">&2", ">&1", "2>/dev/null", "2> /dev/null", "&>/dev/null", ">/dev/null", "> /dev/null"];
@@ -351,10 +366,7 @@ impl Step {
 /// A command with its paths as `/a/b`, however they are written: `/a//b`, `/a/./b`, `/a/b/`.
 fn plain_paths(command: &str) -> String {
     // To these programs a folder is something else than what is in it.
-    if ["rsync", "cp", "mv", "ln"]
-        .iter()
-        .any(|tool| program(command.split_whitespace()).first().is_some_and(|it| base(it) == *tool))
-    {
+    if matches!(tool(command), "rsync" | "cp" | "mv" | "ln") {
         return command.to_owned();
     }
     let mut all = String::with_capacity(command.len());
@@ -433,21 +445,14 @@ type InShell<'a> = (&'a str, &'a BTreeMap<String, String>);
 fn handed_over(script: &str, env: &BTreeMap<String, String>) -> BTreeSet<String> {
     let script = plain(script);
     let read = commands(&script).map(|(_, command)| put_in(command, env));
-    let is_one = |command: &String| {
-        program(command.split_whitespace())
-            .first()
-            .is_some_and(|tool| matches!(base(tool), "chown" | "chmod" | "chgrp" | "setfacl"))
-    };
+    let is_one = |command: &String| matches!(tool(command), "chown" | "chmod" | "chgrp" | "setfacl");
     read.filter(is_one).collect()
 }
 
 /// Whether a probe, which is there to look, writes what the old one did not write.
 fn writes_more((old, old_env): InShell<'_>, (new, new_env): InShell<'_>) -> bool {
     let old = steps(old, old_env);
-    let writes = |step: &Step| {
-        program(step.read.split_whitespace()).first().is_some_and(|tool| WRITERS.contains(&base(tool)))
-            || step.read.contains('>')
-    };
+    let writes = |step: &Step| WRITERS.contains(&tool(&step.read)) || step.read.contains('>');
     steps(new, new_env).iter().any(|step| writes(step) && !old.iter().any(|old| old.read == step.read))
 }
 

@@ -7,7 +7,7 @@ use portolan_kube_facts::{PodTemplate, list};
 use portolan_model::{Ref, Volume};
 use serde_json::Value;
 
-use super::clients::leading_to;
+use super::clients::leading_to_data;
 use super::leads::{self, Objects, is_headless};
 use super::scripts::{FindText, files};
 use super::uses::{Use, Workloads};
@@ -23,8 +23,7 @@ pub(super) fn check(context: &HopContext<'_>, workloads: &Workloads, report: &mu
     }
     let find = FindText::after(context, workloads);
     for volume in context.resolved.in_use() {
-        let holders: Vec<&Ref> = leads::holders(&before, &volume.claim).into_iter().map(|(name, _)| name).collect();
-        let of_data = leading_to(&holders, &before);
+        let of_data = leading_to_data(&volume.claim, &before);
         for (name, object) in &after {
             let Some(template) = PodTemplate::of(object) else { continue };
             // A client asks for nothing but the Services of the data.
