@@ -171,7 +171,7 @@ pub(crate) fn who(set_by: SetBy) -> &'static str {
 }
 
 /// What becomes of a value; of one that is asked about, what is known.
-fn fate(value: &SiteValue) -> Line {
+pub(crate) fn fate(value: &SiteValue) -> Line {
     match value.change() {
         None => "".into(),
         Some(ValueChange::Dropped) if !value.hint.is_empty() => Line::new(Tone::Bad, format!("asked: {}", value.hint)),
@@ -240,7 +240,7 @@ fn effects(page: &mut Document, view: &ValuesView) {
 }
 
 /// A value on one line, cut where it is long.
-pub(crate) fn shown(value: &Value) -> String {
+fn shown(value: &Value) -> String {
     const LONGEST: usize = 70;
     let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     let text = text.replace(['\n', '\r', '\t'], " ");

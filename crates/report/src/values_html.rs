@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use portolan_model::{SiteValue, ValueChange};
 use serde_json::Value;
 
-use crate::values::{ValuesView, becomes, who};
+use crate::values::{self, ValuesView, who};
 
 const HEAD: &str = r#"<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>Values</title><style>
@@ -52,18 +52,13 @@ pub fn values_html(view: &ValuesView, at_end: &[(String, Value)]) -> String {
 }
 
 fn fate(value: &SiteValue) -> (&'static str, String) {
-    let Some(change) = value.change() else { return ("kept", String::new()) };
-    let class = match change {
-        ValueChange::Carried => "kept",
-        ValueChange::Moved(_) => "moved",
-        ValueChange::Replaced(_) | ValueChange::LeftOut => "gone",
-        _ => "asked",
+    let class = match value.change() {
+        None | Some(ValueChange::Carried) => "kept",
+        Some(ValueChange::Moved(_)) => "moved",
+        Some(ValueChange::Replaced(_) | ValueChange::LeftOut) => "gone",
+        Some(_) => "asked",
     };
-    let words = match change {
-        ValueChange::Dropped if !value.hint.is_empty() => format!("asked: {}", value.hint),
-        change => becomes(change).plain(),
-    };
-    (class, words)
+    (class, values::fate(value).plain())
 }
 
 fn row(page: &mut String, (class, words): (&str, &str), old: Option<(&str, &Value)>, new: Option<(&str, &Value)>) {

@@ -420,8 +420,8 @@ const NAMED: usize = 5;
 /// The server answers otherwise than when the plan was made to what the charts ask of its kinds.
 fn other_kinds(relied: &ReliedKinds, now: &[String]) -> Option<Finding> {
     // A simulated installation says nothing of its kinds.
-    let differing = if now.is_empty() { return None } else { relied.differing(now) };
-    if differing.is_empty() {
+    let differing = relied.differing(now);
+    if now.is_empty() || differing.is_empty() {
         return None;
     }
     let found = "the server has other kinds than when the plan was made; nothing was written";
