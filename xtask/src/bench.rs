@@ -99,7 +99,7 @@ impl<'a> Bench<'a> {
             self.crowded(&site, helm, &file.plan)?.into_iter().for_each(&mut tell);
         }
         for helm in HELMS {
-            tell(self.effects(helm, plans)?);
+            tell(Self::effects(helm, plans)?);
         }
         tell(self.upgrades(HELMS[0], upgrades)?);
         Ok(rows)
@@ -149,8 +149,8 @@ impl<'a> Bench<'a> {
     }
 
     /// What each of 60 values does, beside one rendering of their chart.
-    fn effects(&self, helm: &str, count: usize) -> Result<Row> {
-        let values = SixtyValues::new(self.rig.helm(helm)?)?;
+    fn effects(helm: &'static str, count: usize) -> Result<Row> {
+        let values = SixtyValues::new(helm)?;
         let search = || {
             let begin = Instant::now();
             let effects = values.search();

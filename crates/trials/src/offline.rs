@@ -6,7 +6,10 @@ use std::process::Command;
 use anyhow::{Result, bail};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use portolan_helm_compat::chart::ChartArchive;
+use portolan_helm_compat::{manifest, values};
 use portolan_testkit::rig::Cache;
+use portolan_workflow::{EffectSearch, Effects};
 use serde_json::Value;
 
 /// A helm of the rig, with a folder of its own for charts and files.
@@ -73,6 +76,34 @@ impl OfflineHelm {
         let out = command.output().expect("helm runs");
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         if out.status.success() { Ok(text(&out.stdout)) } else { Err(text(&out.stderr)) }
+    }
+
+    /// What each of some values does in a chart, searched as the product does, two renderings side by side. `packed` is the path of its
+    /// archive.
+    ///
+    /// # Panics
+    /// As [`Self::run`], and where helm prints no manifest.
+    pub fn effects(&self, packed: &str, chart: &ChartArchive, given: &Value) -> Effects {
+        let render = |at: usize, values: &Value| {
+            let file = self.write(&format!("values-{at}.yaml"), values::file(values).as_bytes());
+            let said = self.run(&[packed.to_owned(), "--namespace".into(), "n".into(), "--values".into(), file])?;
+            Ok(manifest::parse(&said, "n").expect("helm's manifest"))
+        };
+        let mut search = EffectSearch::new("release", given, &chart.values).reading(&chart.files);
+        loop {
+            let jobs = search.jobs();
+            if jobs.is_empty() {
+                return search.finish();
+            }
+            std::thread::scope(|scope| {
+                let numbered = jobs.iter().enumerate();
+                let renderings: Vec<_> =
+                    numbered.map(|(at, job)| (job.id, scope.spawn(move || render(at, &job.values)))).collect();
+                for (id, rendering) in renderings {
+                    search.rendered(id, rendering.join().expect("a rendering"));
+                }
+            });
+        }
     }
 
     /// What the only template of a chart prints after `read: `, in JSON and base64: what is read may hold characters that

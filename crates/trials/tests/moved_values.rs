@@ -1,13 +1,12 @@
 //! What the recipes and `portolan values --as-set` say of values, held against real helm without a cluster.
 
 use portolan_helm_compat::chart::{self, PackedChart};
-use portolan_helm_compat::manifest;
 use portolan_helm_compat::values::{self, SetList};
 use portolan_model::ChartId;
 use portolan_recipe::{Confidence, MovedValue, RecipeSet, StepTemplate};
 use portolan_testkit::rig::pins;
 use portolan_trials::offline::OfflineHelm;
-use portolan_workflow::{Effect, EffectSearch};
+use portolan_workflow::Effect;
 use serde_json::{Value, json};
 
 /// Prints what was read, and as which words.
@@ -97,19 +96,7 @@ fn what_the_recipes_move_has_an_effect_in_the_new_chart() {
     }
     let helm = OfflineHelm::new(pins::HELM[1]).expect("the rig is built");
     let packed = helm.write("chart.tgz", &new.archive);
-    let mut search = EffectSearch::new("release", &given, &archive.values).reading(&archive.files);
-    loop {
-        let jobs = search.jobs();
-        if jobs.is_empty() {
-            break;
-        }
-        for job in jobs {
-            let file = helm.write("values.json", values::file(&job.values).as_bytes());
-            let rendered = helm.run(&[packed.clone(), "-f".into(), file]);
-            search.rendered(job.id, rendered.map(|text| manifest::parse(&text, "n").expect("a manifest")));
-        }
-    }
-    let effects = search.finish();
+    let effects = helm.effects(&packed, &archive, &given);
     let is_without = |effect: &Effect| matches!(effect, Effect::None | Effect::Undecided { .. });
     let without: Vec<&str> =
         effects.of.iter().filter(|(_, effect)| is_without(effect)).map(|(path, _)| path.as_str()).collect();

@@ -313,7 +313,7 @@ impl<'a> Bench<'a> {
         };
         self.is_stored("what was read", &old)?;
 
-        let meant = self.merged(&old, &case.given);
+        let meant = values::reuse(&old, &case.given, &self.version);
         let given = self.write("given.yaml", &values::file(&case.given));
         let out = self.helm(&argv::upgrade_argv(&self.run(), &HelmToken::of_label("token"), "", "chart", &given));
         prop_assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
@@ -330,34 +330,6 @@ impl<'a> Bench<'a> {
         let stored = self.stored();
         prop_assert!(same(&stored, meant), "{what}:\n stored {stored}\n meant  {meant}");
         Ok(())
-    }
-
-    /// As [`values::merge`], and as helm did before 3.20.1: a null over a null went away.
-    fn merged(&self, old: &Value, given: &Value) -> Value {
-        let mut merged = values::merge(old, given);
-        if self.version < Version::new(3, 20, 1) {
-            forget_nulls(&mut merged, old, given);
-        }
-        merged
-    }
-}
-
-fn forget_nulls(merged: &mut Value, old: &Value, given: &Value) {
-    let (Value::Object(merged), Value::Object(old), Value::Object(given)) = (merged, old, given) else {
-        return;
-    };
-    for (key, old) in old {
-        match given.get(key) {
-            Some(Value::Null) if old.is_null() => {
-                merged.remove(key);
-            }
-            Some(given) => {
-                if let Some(merged) = merged.get_mut(key) {
-                    forget_nulls(merged, old, given);
-                }
-            }
-            None => {}
-        }
     }
 }
 
