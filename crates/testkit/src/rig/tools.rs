@@ -22,29 +22,18 @@ impl ImageTools {
     /// Where a package cannot be had.
     pub fn get(cache: &Cache) -> Result<Self> {
         let tools = Self(cache.tools());
-        let _lock = cache.lock("tools", || eprintln!("the tools are being made, waiting for them"))?;
-        if tools.0.is_complete() {
-            return Ok(tools);
-        }
-        build::requirements()?;
-        eprintln!(
-            "fetching skopeo and a registry, compiling crane and oras in {} (up to 5 minutes)",
-            tools.dir().display()
-        );
-        let part = tools.dir().join("debian");
-        for stale in [&part, &tools.dir().join("go")] {
-            if stale.exists() {
-                fs::remove_dir_all(stale)?;
+        let what = "fetching skopeo and a registry, compiling crane and oras";
+        made_once(cache, &tools.0, "tools", what, |work| {
+            let part = tools.dir().join("debian");
+            for stale in [&part, &tools.dir().join("go")] {
+                if stale.exists() {
+                    fs::remove_dir_all(stale)?;
+                }
             }
-        }
-        fs::create_dir_all(&part)?;
-        let work = Work { build: &tools.0, log: tools.dir().join("log"), started: Instant::now() };
-        fs::write(&work.log, "")?;
-        debian::fetch(&work, &part, &[("tree", pins::IMAGE_TOOL_PACKAGES)])?;
-        for program in pins::IMAGE_TOOLS {
-            build::install(&work, &tools.dir().join("go"), program)?;
-        }
-        fs::write(tools.0.mark(), "")?;
+            fs::create_dir_all(&part)?;
+            debian::fetch(work, &part, &[("tree", pins::IMAGE_TOOL_PACKAGES)])?;
+            pins::IMAGE_TOOLS.iter().try_for_each(|program| build::install(work, &tools.dir().join("go"), program))
+        })?;
         Ok(tools)
     }
 
@@ -99,6 +88,28 @@ impl ImageTools {
     }
 }
 
+/// Makes programs beside the rig if they are not there: one process at a time, the others wait for it. `name` is the lock's, `what` is said
+/// to be done.
+fn made_once(
+    cache: &Cache,
+    build: &Build,
+    name: &str,
+    what: &str,
+    make: impl FnOnce(&Work<'_>) -> Result<()>,
+) -> Result<()> {
+    let _lock = cache.lock(name, || eprintln!("waiting for another process: {what}"))?;
+    if build.is_complete() {
+        return Ok(());
+    }
+    build::requirements()?;
+    eprintln!("{what} in {} (up to 5 minutes)", build.dir().display());
+    fs::create_dir_all(build.dir())?;
+    let work = Work { build, log: build.dir().join("log"), started: Instant::now() };
+    fs::write(&work.log, "")?;
+    make(&work)?;
+    Ok(fs::write(build.mark(), "")?)
+}
+
 /// dyff, which compares YAML files: what the vendor's page has values compared with.
 pub struct Dyff(PathBuf);
 
@@ -109,19 +120,9 @@ impl Dyff {
     /// Where it cannot be had.
     pub fn get(cache: &Cache) -> Result<Self> {
         let build = cache.compiled(pins::DYFF);
-        let program = Self(build.dir().join("go/dyff"));
-        let _lock = cache.lock("dyff", || eprintln!("dyff is being made, waiting for it"))?;
-        if build.is_complete() {
-            return Ok(program);
-        }
-        build::requirements()?;
-        eprintln!("compiling dyff in {} (up to 2 minutes)", build.dir().display());
-        fs::create_dir_all(build.dir())?;
-        let work = Work { build: &build, log: build.dir().join("log"), started: Instant::now() };
-        fs::write(&work.log, "")?;
-        build::install(&work, &build.dir().join("go"), pins::DYFF)?;
-        fs::write(build.mark(), "")?;
-        Ok(program)
+        let folder = build.dir().join("go");
+        made_once(cache, &build, "dyff", "compiling dyff", |work| build::install(work, &folder, pins::DYFF))?;
+        Ok(Self(folder.join("dyff")))
     }
 
     /// Where it is.
