@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::downward::{Pods, in_shell, new};
-use super::scripts::{assignment, base, program, tool};
+use super::shell::{assignment, base, program, tool};
 
 /// Variables of a shell.
 const VARIABLES: [(&str, &str); 6] = [

@@ -2,7 +2,7 @@
 
 use portolan_recipe::StandardInput;
 
-use super::scripts::program;
+use super::shell::program;
 
 /// A command with its words, and what it finds on its standard input.
 #[derive(Clone, Debug, PartialEq, Eq)]

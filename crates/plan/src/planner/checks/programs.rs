@@ -6,7 +6,9 @@ use std::collections::BTreeSet;
 use portolan_kube_facts::{ClaimMount, Container, PodTemplate, claim_mounts, run_as_user};
 use portolan_model::{Object, Ref, Volume};
 
-use super::scripts::{self, FindText, Scripts, only_looks, takes_away};
+use super::script_steps::{only_looks, takes_away};
+use super::scripts::{FindText, Scripts};
+use super::shell;
 use super::uses::{Pair, Workloads};
 use super::{HopContext, Report};
 
@@ -67,7 +69,7 @@ impl<'a> Writers<'a> {
         let Some(template) = PodTemplate::of(self.new) else { return };
         for mount in self.of(self.new) {
             let container = mount.container;
-            let words = scripts::words(container.json);
+            let words = shell::words(container.json);
             let is_quiet = !words.is_empty() && only_looks(&words) && !takes_away(&words, self.user(template));
             if self.predecessor(container).is_some() || is_quiet {
                 continue;

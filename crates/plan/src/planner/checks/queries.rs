@@ -12,7 +12,8 @@ use super::addresses;
 use super::clients::leading_to_data;
 use super::leads::Objects;
 use super::pipelines::{Pipeline, ShellCommand, pipelines};
-use super::scripts::{FindText, Script, Scripts, assignment, base, files, is_decider, is_shell, put_in};
+use super::scripts::{FindText, Script, Scripts, files};
+use super::shell::{assignment, base, is_decider, is_shell, put_in};
 use super::uses::{Use, Workloads, runs_beside};
 use super::{HopContext, Report};
 

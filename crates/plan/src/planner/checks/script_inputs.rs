@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use portolan_inventory::credential;
 
-use super::scripts::{Script, is_decider, program};
+use super::scripts::Script;
+use super::shell::{is_decider, program};
 
 /// What a script reads.
 #[derive(Debug, PartialEq, Eq)]

@@ -1,0 +1,310 @@
+//! What scripts do to data: compared command by command, with the variables put in that a shell would put in.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::script_forms::{differ_in_waits_only, plain};
+use super::shell::{
+    TO_SCREEN, WRITERS, assignment, base, commands, in_arithmetic, is_assignment, is_tool, program, put_in, started,
+    tool,
+};
+
+/// A command of a script as it is written, and as the shell reads it.
+#[derive(Debug)]
+struct Step {
+    joint: String,
+    written: String,
+    read: String,
+}
+
+impl Step {
+    fn is_same(&self, other: &Self) -> bool {
+        if self.joint != other.joint {
+            return false;
+        }
+        // A program whose variables get other texts is told something else; what that says of the data is judged elsewhere.
+        let is_of_files = || {
+            self.written.contains('>')
+                || program(self.written.split_whitespace()).first().is_none_or(|tool| is_tool(tool))
+        };
+        differ_in_waits_only(&plain_paths(&self.read), &plain_paths(&other.read))
+            || (self.written == other.written && !is_of_files())
+    }
+}
+
+/// A command with its paths as `/a/b`, however they are written: `/a//b`, `/a/./b`, `/a/b/`.
+fn plain_paths(command: &str) -> String {
+    // To these programs a folder is something else than what is in it.
+    if matches!(tool(command), "rsync" | "cp" | "mv" | "ln") {
+        return command.to_owned();
+    }
+    let mut all = String::with_capacity(command.len());
+    for (at, c) in command.char_indices() {
+        let ends =
+            |rest: &str| rest.is_empty() || rest.starts_with(|c: char| c.is_whitespace() || "\"';&|)".contains(c));
+        let rest = &command[at..];
+        let is_again = c == '/' && all.ends_with('/') && !all.ends_with(":/");
+        let is_last = c == '/' && ends(&rest[1..]) && all.ends_with(|c: char| c.is_ascii_alphanumeric());
+        let is_dot = c == '.' && all.ends_with('/') && (rest.starts_with("./") || ends(&rest[1..]));
+        if !is_again && !is_last && !is_dot {
+            all.push(c);
+        } else if is_dot && ends(&rest[1..]) && all.len() > 1 {
+            all.pop();
+        }
+    }
+    all
+}
+
+/// The commands of a script that may do something to data, in their order.
+fn steps(script: &str, env: &BTreeMap<String, String>) -> Vec<Step> {
+    let script = TO_SCREEN.iter().fold(plain(script), |script, to| script.replace(to, " "));
+    let mut known = env.clone();
+    let mut all = Vec::new();
+    for (joint, command) in commands(&script) {
+        let read = put_in(command, &known);
+        if let Some((name, text)) = assignment(&read) {
+            known.insert(name.to_owned(), text.trim_matches(['"', '\'']).to_owned());
+        }
+        if !is_harmless(&read) {
+            all.push(Step { joint: joint.into(), written: in_arithmetic(command.into(), &BTreeMap::new()), read });
+        }
+    }
+    all
+}
+
+/// A script, and the variables that it sees.
+pub(super) type InShell<'a> = (&'a str, &'a BTreeMap<String, String>);
+
+/// The commands of a script that say whose files are, or who may read them.
+fn handed_over(script: &str, env: &BTreeMap<String, String>) -> BTreeSet<String> {
+    let script = plain(script);
+    let read = commands(&script).map(|(_, command)| put_in(command, env));
+    let is_one = |command: &String| matches!(tool(command), "chown" | "chmod" | "chgrp" | "setfacl");
+    read.filter(is_one).collect()
+}
+
+/// Whether a probe, which is there to look, writes what the old one did not write.
+pub(super) fn writes_more((old, old_env): InShell<'_>, (new, new_env): InShell<'_>) -> bool {
+    let old = steps(old, old_env);
+    let writes = |step: &Step| WRITERS.contains(&tool(&step.read)) || step.read.contains('>');
+    steps(new, new_env).iter().any(|step| writes(step) && !old.iter().any(|old| old.read == step.read))
+}
+
+/// Whether two scripts do the same to data, in the same order.
+pub(super) fn is_harmless_change((old, old_env): InShell<'_>, (new, new_env): InShell<'_>) -> bool {
+    // Files that are handed over already are handed to somebody else.
+    let handed = [(old, old_env), (new, new_env)].map(|(script, env)| handed_over(script, env));
+    if !handed[0].is_empty() && handed[0] != handed[1] {
+        return false;
+    }
+    let (old, new) = (steps(old, old_env), steps(new, new_env));
+    let programs = |steps: &[Step]| -> BTreeSet<String> {
+        steps.iter().filter_map(|step| started(&step.read)).map(str::to_owned).collect()
+    };
+    let (was, is) = (programs(&old), programs(&new));
+    // The same program with other arguments, or one that the image started by itself: what it is told of the data is judged elsewhere.
+    let is_program =
+        |step: &&Step| started(&step.read).is_some_and(|tool| (was == is || was.is_empty()) && !is_tool(tool));
+    let (old, new) = (old.iter().filter(|step| !is_program(step)), new.iter().filter(|step| !is_program(step)));
+    let (old, new): (Vec<_>, Vec<_>) = (old.collect(), new.collect());
+    old.len() == new.len() && old.iter().zip(&new).all(|(old, new)| old.is_same(new))
+}
+
+/// Whether commands only look, or do what is harmless.
+pub(super) fn only_looks(script: &str) -> bool {
+    const LOOKS: [&str; 36] = [
+        "test",
+        "[",
+        "[[",
+        "du",
+        "df",
+        "stat",
+        "cat",
+        "head",
+        "tail",
+        "grep",
+        "wc",
+        "find",
+        "md5sum",
+        "sha256sum",
+        "file",
+        "readlink",
+        "realpath",
+        "basename",
+        "dirname",
+        "whoami",
+        "uname",
+        "hostname",
+        "mountpoint",
+        "mount",
+        "sort",
+        "uniq",
+        "cut",
+        "tr",
+        "tree",
+        "false",
+        "exit",
+        "fi",
+        "else",
+        "done",
+        "sync",
+        "nproc",
+    ];
+    let script = TO_SCREEN.iter().fold(script.to_owned(), |script, to| script.replace(to, " "));
+    // `find -delete`, `mount -o`.
+    let acts =
+        ["-delete", "-exec", "-ok", "-fprint", "-fls", "mount -", "mount /"].iter().any(|word| script.contains(word));
+    !acts && all_of(&script, &LOOKS)
+}
+
+/// Whether commands only wait, write to the screen, make a folder or hand files over.
+pub(super) fn is_harmless(script: &str) -> bool {
+    all_of(script, &[])
+}
+
+/// Whether all commands are harmless, or such of some more programs.
+fn all_of(script: &str, more: &[&str]) -> bool {
+    const HARMLESS: [&str; 21] = [
+        "sleep", "echo", "printf", "true", ":", "set", "umask", "ulimit", "date", "id", "ls", "mkdir", "chown",
+        "chmod", "chgrp", "setfacl", "wait", "export", "local", "readonly", "trap",
+    ];
+    commands(&plain(script)).all(|(_, command)| {
+        let mut words = command.split_whitespace().skip_while(|word| is_assignment(word));
+        let first = || program(command.split_whitespace()).first().copied();
+        let tool = if more.is_empty() { words.find(|word| *word != "exec") } else { first() }.map(base);
+        if tool.is_some_and(|tool| more.contains(&tool)) {
+            return !command.contains(['>', '`']) && !command.contains("$(");
+        }
+        // What a trap runs is a script of its own.
+        let is_tool = tool.is_none_or(|tool| HARMLESS.contains(&tool) && (tool != "trap" || is_quiet_trap(command)));
+        is_tool && !command.contains(['>', '`']) && !command.contains("$(")
+    })
+}
+
+/// Whether commands take files away from a user: hand them to another one, or set a mode with which their owner cannot write, or
+/// everybody can, at which a database ends.
+pub(super) fn takes_away(script: &str, user: Option<u64>) -> bool {
+    commands(&plain(script)).any(|(_, command)| {
+        let mut words = program(command.split_whitespace()).into_iter();
+        let tool = words.next().map(base);
+        let first = words.find(|word| !word.starts_with('-')).unwrap_or_default().trim_matches(['"', '\'']);
+        match tool {
+            Some("chown") => {
+                let owner = first.split([':', '.']).next().and_then(|owner| owner.parse::<u64>().ok());
+                // Root reads and writes whatever the owner is.
+                user.is_some_and(|user| user != 0 && owner.is_some_and(|owner| owner != user))
+            }
+            Some("chmod") => {
+                let mode = u32::from_str_radix(first, 8).ok().filter(|_| first.len() >= 3);
+                mode.is_some_and(|mode| mode & 0o600 != 0o600 || mode & 0o002 != 0)
+            }
+            _ => false,
+        }
+    })
+}
+
+/// A trap that only ends the shell, or starts nothing.
+fn is_quiet_trap(command: &str) -> bool {
+    ["trap 'exit 0'", "trap \"exit 0\"", "trap - ", "trap '' "].iter().any(|quiet| command.starts_with(quiet))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn env(text: &str) -> BTreeMap<String, String> {
+        text.split_whitespace().filter_map(|word| word.split_once('=')).map(|(a, b)| (a.into(), b.into())).collect()
+    }
+
+    #[test]
+    fn a_change_of_a_script_is_judged_by_its_commands() {
+        let none = env("");
+        let script = "mkdir -p /data\ntest -s /data/db || initdb /data/db\nexec server --data /data/db";
+        for (from, to, is_harmless) in [
+            ("mkdir", "echo starting\nmkdir", true),
+            ("mkdir", "echo starting >&2\nmkdir", true),
+            ("exec server", "sleep 5; exec server --quiet", true),
+            ("exec server", "exec gosu db server --quiet", true),
+            ("mkdir -p /data", "mkdir -p /data && chown -R 1:1 /data", true),
+            ("mkdir", "LEVEL=debug\nmkdir", true),
+            ("mkdir -p /data", "mkdir -p /data; chmod 700 /data", true),
+            ("# none", "", true),
+            ("exec", "rm -rf /data/*; exec", false),
+            ("exec server", "exec rm -rf", false),
+            ("exec server", "exec env A=1 rm -rf", false),
+            ("exec server", "exec other", false),
+            ("test -s /data/db || ", "", false),
+            ("||", "&&", false),
+            ("mkdir", "echo > /data/db\nmkdir", false),
+            ("mkdir", "A=1 /bin/wipe /data\nmkdir", false),
+        ] {
+            let changed = script.replace(from, to);
+            assert_eq!(is_harmless_change((script, &none), (&changed, &none)), is_harmless, "{to}");
+        }
+    }
+
+    #[test]
+    fn what_a_shell_puts_in_counts_and_so_does_the_order() {
+        let is_same =
+            |old: (&str, &str), new: (&str, &str)| is_harmless_change((old.0, &env(old.1)), (new.0, &env(new.1)));
+        let clean = "rm -rf \"$CLEAN\"/*\nexec server";
+        assert!(!is_same((clean, "CLEAN=/tmp"), (clean, "CLEAN=/data")), "a variable of the container");
+        assert!(is_same((clean, "CLEAN=/tmp LEVEL=info"), (clean, "CLEAN=/tmp LEVEL=debug")));
+        let set = |to: &str| format!("CLEAN={to}\n{clean}");
+        assert!(!is_same((&set("/tmp"), ""), (&set("$DATA"), "DATA=/data")), "a variable of the script");
+        let (first, last) = ("D=/tmp\nrm -rf $D/*\nD=/data\nexec s", "D=/tmp\nD=/data\nrm -rf $D/*\nexec s");
+        assert!(!is_same((first, ""), (last, "")), "the order");
+        assert!(!is_same(("chown -R 999 /d; exec s", ""), ("chown -R 1001 /d; exec s", "")), "another owner");
+        let folder = "D=/data/s$((7 % SHARDS))\nexec s";
+        assert!(!is_same((folder, "SHARDS=1"), (folder, "SHARDS=2")), "a name that is reckoned with");
+        assert!(is_same((folder, "SHARDS=1 LEVEL=a"), (folder, "SHARDS=1 LEVEL=b")));
+        let list = "for d in $CLEAN; do rm -rf /data/$d; done\nexec s";
+        assert!(!is_same((list, "CLEAN=tmp"), (list, "CLEAN=pg")), "a list that is gone through");
+        for (was, is) in [("/data", "/data/"), ("/data", "/data/."), ("/data/db", "/data//db")] {
+            let script = "test -s \"$D\"/rows || exit 1\ncd $D\nexec s";
+            assert!(is_same((script, &format!("D={was}")), (script, &format!("D={is}"))), "{is}");
+        }
+        assert!(!is_same(("cp -r $D /data", "D=/a"), ("cp -r $D /data", "D=/a/")), "a folder, and what is in it");
+        let java = "java $OPTS -jar a.jar";
+        assert!(is_same((java, "OPTS=-Xmx1g"), (java, "OPTS=-Xmx2g")), "a server's settings");
+        assert!(
+            !is_same(("exec sh -c 'sleep 1'", ""), ("exec sh -c 'rm -rf /d'", "")),
+            "the same shell, another script"
+        );
+    }
+
+    #[test]
+    fn commands_that_only_look_are_told_from_others() {
+        for (script, is) in [
+            ("du -sh /data", true),
+            ("test -d /data && ls -l /data 2>/dev/null", true),
+            ("if [ -f /data/db ]; then stat /data/db; else echo none; fi", true),
+            ("find /data -maxdepth 1 | sort | head", true),
+            ("find /data -name x -delete", false),
+            ("find /data -exec rm {} +", false),
+            ("cat /dev/null > /data/db", false),
+            ("mount -o remount,ro /data", false),
+            ("du -sh /data; rm -rf /data", false),
+            ("stat $(wipe)", false),
+        ] {
+            assert_eq!(only_looks(script), is, "{script}");
+        }
+        assert!(!is_harmless("test -s /data/db || initdb"), "it decides what a script does");
+    }
+
+    #[test]
+    fn files_are_taken_away_from_their_program() {
+        for (script, user, is) in [
+            ("chown -R 70:70 /data", Some(1001), true),
+            ("mkdir -p /data/x && chown 1001:0 /data/x", Some(1001), false),
+            ("chown -R 70 /data", Some(0), false),
+            ("chown -R 70 /data", None, false),
+            ("chown -R postgres /data", Some(1001), false),
+            ("chmod 000 /data/pg", Some(0), true),
+            ("chmod -R 0777 /data", Some(1001), true),
+            ("chmod 0700 /data && chmod -R 750 /data/x", Some(1001), false),
+            ("chmod u+rwX /data", Some(1001), false),
+        ] {
+            assert_eq!(takes_away(script, user), is, "{script}");
+        }
+    }
+}
