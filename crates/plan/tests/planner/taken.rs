@@ -1,18 +1,16 @@
 //! What else becomes of volumes: what takes them along, who else reaches them, what does not move. Each harmful form has a
 //! twin that says nothing.
 
-use portolan_model::{
-    ApplyMethod, Code, Coverage, Finding, Object, Ref, Scope, ScopeCoverage, Severity, StepKind, Uid,
-};
+use portolan_model::{Code, Coverage, Finding, Object, Ref, Scope, ScopeCoverage, Severity, StepKind, Uid};
 use serde_json::{Value, json};
 
 use crate::fixture::{Fixture, NS, at_2_13, new};
 
-const CLAIM: &str = "data-runai-backend-postgresql-0";
-const SET: &str = "runai-backend-postgresql";
+pub(crate) const CLAIM: &str = "data-runai-backend-postgresql-0";
+pub(crate) const SET: &str = "runai-backend-postgresql";
 
 /// Puts an object among those that live, and, where it is the chart's, into the stored manifest.
-fn put(fixture: &mut Fixture, is_stored: bool, json: Value) -> Ref {
+pub(crate) fn put(fixture: &mut Fixture, is_stored: bool, json: Value) -> Ref {
     let object = Object::new(json);
     let name = object.name().expect("an object has a name");
     if is_stored {
@@ -22,18 +20,18 @@ fn put(fixture: &mut Fixture, is_stored: bool, json: Value) -> Ref {
     name
 }
 
-fn edit(fixture: &mut Fixture, name: &Ref, change: impl FnOnce(&mut Value)) {
+pub(crate) fn edit(fixture: &mut Fixture, name: &Ref, change: impl FnOnce(&mut Value)) {
     let mut json = (*fixture.inventory.objects[name].0).clone();
     change(&mut json);
     fixture.inventory.objects.insert(name.clone(), Object::new(json));
 }
 
-fn owner(version: &str, kind: &str, name: &str, uid: &str) -> Value {
+pub(crate) fn owner(version: &str, kind: &str, name: &str, uid: &str) -> Value {
     json!({"apiVersion": version, "kind": kind, "name": name, "uid": uid, "controller": true})
 }
 
 /// The PVC of the database is owned by this.
-fn owned_by(fixture: &mut Fixture, owner: &Value) {
+pub(crate) fn owned_by(fixture: &mut Fixture, owner: &Value) {
     edit(fixture, &Ref::claim(NS, CLAIM), |json| json["metadata"]["ownerReferences"] = json!([owner]));
 }
 
@@ -59,14 +57,14 @@ const CRD: &str = "---\napiVersion: apiextensions.k8s.io/v1\nkind: CustomResourc
                    spec: {group: db.example.com, names: {kind: Cluster}}\n";
 
 /// The findings of a plan to 2.20 about what is looked for here.
-fn findings(fixture: &Fixture, more: &str) -> Vec<Finding> {
+pub(crate) fn findings(fixture: &Fixture, more: &str) -> Vec<Finding> {
     let file = fixture.file_of(&[new("2.20.41")], &|_, text| text + more).expect("it can be planned");
     let ours = [Code::DeletedWith, Code::NotModelled, Code::NotReadyBefore, Code::SharedVolume, Code::NotVisible];
     let all = file.plan.findings.into_iter();
     all.filter(|finding| ours.contains(&finding.code)).collect()
 }
 
-fn said(findings: &[Finding]) -> Vec<(Code, bool, String, &str)> {
+pub(crate) fn said(findings: &[Finding]) -> Vec<(Code, bool, String, &str)> {
     let word = |finding: &Finding| finding.object().map(Ref::to_string).unwrap_or_default();
     findings
         .iter()
@@ -244,326 +242,11 @@ fn what_takes_a_claim_along_is_named_and_its_twin_is_not() {
 }
 
 #[test]
-fn a_policy_that_turns_to_delete_on_the_way_is_found_in_the_hop_after() {
-    let hops = [new("2.17.8"), new("2.20.41")];
-    let plan = |first: &str| {
-        let edit = |hop: usize, text: String| match hop {
-            0 => text.replacen(
-                "  volumeClaimTemplates:",
-                &format!("  persistentVolumeClaimRetentionPolicy: {{whenDeleted: {first}}}\n  volumeClaimTemplates:"),
-                1,
-            ),
-            _ => text.replace(
-                &format!("metadata: {{name: {SET}}}\nspec:\n  replicas"),
-                "metadata: {name: renamed}\nspec:\n  replicas",
-            ),
-        };
-        at_2_13().file_of(&hops, &edit).expect("it can be planned").plan
-    };
-    let of = |first: &str| {
-        let found: Vec<Finding> = plan(first).findings.into_iter().filter(|it| it.code == Code::DeletedWith).collect();
-        said(&found)
-            .into_iter()
-            .map(|(_, blocks, object, field)| (blocks, object, field.to_owned()))
-            .collect::<Vec<_>>()
-    };
-    let field = "/spec/persistentVolumeClaimRetentionPolicy/whenDeleted".to_owned();
-    assert_eq!(of("Delete"), [(true, format!("StatefulSet/{SET}"), field)]);
-    assert_eq!(of("Retain"), []);
-}
-
-#[test]
-fn a_policy_that_turns_to_retain_on_the_way_helps_only_claims_that_are_not_owned() {
-    let hops = [new("2.17.8"), new("2.20.41")];
-    let of = |is_owned: bool| {
-        let mut fixture = at_2_13();
-        edit(&mut fixture, &Ref::set(NS, SET), |json| {
-            json["spec"]["persistentVolumeClaimRetentionPolicy"] = json!({"whenDeleted": "Delete"});
-        });
-        if is_owned {
-            owned_by(&mut fixture, &owner("apps/v1", "StatefulSet", SET, &format!("uid-statefulset-{SET}")));
-        }
-        let edit = |hop: usize, text: String| match hop {
-            0 => text.replacen(
-                "  volumeClaimTemplates:",
-                "  persistentVolumeClaimRetentionPolicy: {whenDeleted: Retain}\n  volumeClaimTemplates:",
-                1,
-            ),
-            _ => text.replace(
-                &format!("metadata: {{name: {SET}}}\nspec:\n  replicas"),
-                "metadata: {name: renamed}\nspec:\n  replicas",
-            ),
-        };
-        let found = fixture.file_of(&hops, &edit).expect("it can be planned").plan.findings;
-        found.iter().filter(|it| it.code == Code::DeletedWith).count()
-    };
-    // The controller takes the owner out some time after the first hop, and no step waits for that.
-    assert_eq!(of(true), 1);
-    assert_eq!(of(false), 0);
-}
-
-#[test]
-fn keep_that_only_the_old_manifest_has_is_taken_off() {
-    let claim = |annotations: &str| {
-        format!(
-            "---\napiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: {{name: {CLAIM}{annotations}}}\nspec: {{resources: {{requests: {{storage: 8Gi}}}}}}\n"
-        )
-    };
-    let [with, without] = [", annotations: {helm.sh/resource-policy: keep}", ""].map(claim);
-    let of = |first: &str, second: &str| {
-        let edit = |hop: usize, text: String| text + if hop == 0 { first } else { second };
-        let mut fixture = at_2_13();
-        let stored =
-            json!({"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": CLAIM, "namespace": NS}});
-        fixture.inventory.release.docs.push(Object::new(stored));
-        let plan = fixture.file_of(&[new("2.17.8"), new("2.20.41")], &edit).expect("it can be planned").plan;
-        let found = plan.findings.into_iter().filter(|it| it.code == Code::KeepRemoved);
-        found.map(|it| (it.severity, it.object().map(Ref::to_string), it.found)).collect::<Vec<_>>()
-    };
-    let [(severity, object, found)] = &of(&with, &without)[..] else { panic!("one finding") };
-    assert_eq!((*severity, object.as_deref()), (Severity::Warning, Some(&*format!("PersistentVolumeClaim/{CLAIM}"))));
-    assert!(found.starts_with("control-plane 2.20.41 takes"), "{found}");
-    assert_eq!(of(&with, &with), []);
-    assert_eq!(of(&without, &without), [], "keep that only Portolan sets stays");
-    assert_eq!(of(&without, &with), []);
-    assert_eq!(of(&with, ""), [], "a PVC that leaves the chart is kept by the live annotation");
-}
-
-#[test]
-fn keep_that_the_new_manifest_empties_is_said_as_it_is() {
-    let claim = |policy: &str| {
-        format!(
-            "---\napiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: {{name: {CLAIM}, annotations: {{helm.sh/resource-policy: {policy}}}}}\nspec: {{resources: {{requests: {{storage: 8Gi}}}}}}\n"
-        )
-    };
-    let of = |apply: ApplyMethod| {
-        let edit = |hop: usize, text: String| text + &claim(if hop == 0 { "keep" } else { "''" });
-        let mut fixture = at_2_13();
-        fixture.inventory.release.apply = apply;
-        let stored =
-            json!({"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": CLAIM, "namespace": NS}});
-        fixture.inventory.release.docs.push(Object::new(stored));
-        let plan = fixture.file_of(&[new("2.17.8"), new("2.20.41")], &edit).expect("it can be planned").plan;
-        plan.findings.into_iter().find(|it| it.code == Code::KeepRemoved).expect("it is said")
-    };
-    assert!(of(ApplyMethod::Client).evidence[0].ends_with("2.20.41 has ``"), "{:?}", of(ApplyMethod::Client));
-    // Server-side apply leaves what another manager has set.
-    assert!(of(ApplyMethod::Server).found.contains("takes, if nobody else has set it,"));
-    assert!(!of(ApplyMethod::Client).found.contains("if nobody else"));
-}
-
-#[test]
-fn a_set_that_is_being_deleted_is_not_upgraded() {
-    let of = |is_going: bool| {
-        let mut fixture = at_2_13();
-        if is_going {
-            edit(&mut fixture, &Ref::set(NS, SET), |json| {
-                json["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z");
-            });
-        }
-        let found = findings(&fixture, "");
-        said(&found).into_iter().map(|(code, blocks, _, field)| (code, blocks, field.to_owned())).collect::<Vec<_>>()
-    };
-    assert_eq!(of(true), [(Code::NotReadyBefore, true, "/metadata/deletionTimestamp".to_owned())]);
-    assert_eq!(of(false), []);
-}
-
-#[test]
-fn nobody_is_told_to_wait_for_an_owner_reference_that_stays() {
-    let next = |more: &str| {
-        let mut fixture = at_2_13();
-        edit(&mut fixture, &Ref::set(NS, SET), |json| {
-            json["spec"]["persistentVolumeClaimRetentionPolicy"] = json!({"whenDeleted": "Delete"});
-        });
-        let owner = owner("apps/v1", "StatefulSet", SET, &format!("uid-statefulset-{SET}"));
-        owned_by(&mut fixture, &owner);
-        if !more.is_empty() {
-            let claim = json!({"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": more, "namespace": NS,
-                "uid": "uid-more", "ownerReferences": [owner]}, "spec": {"volumeName": "v"}});
-            put(&mut fixture, false, claim);
-        }
-        let edit = |_: usize, text: String| {
-            text.replace(
-                &format!("metadata: {{name: {SET}}}\nspec:\n  replicas"),
-                "metadata: {name: renamed}\nspec:\n  replicas",
-            )
-        };
-        let file = fixture.file_of(&[new("2.20.41")], &edit).expect("it can be planned");
-        let found = file.plan.findings.into_iter().find(|it| it.code == Code::DeletedWith);
-        found.expect("it is deleted with its set").next
-    };
-    assert!(next("").contains("wait until its PVCs have no ownerReferences"), "{}", next(""));
-    // Of a replica that the set does not have, its controller takes nothing off.
-    let advice = next("data-runai-backend-postgresql-1");
-    assert!(advice.contains("data-runai-backend-postgresql-1") && !advice.contains("wait until"), "{advice}");
-}
-
-#[test]
 fn helm_names_a_hook_that_takes_too_long_before_the_wait_for_helm_ends() {
     let plan = at_2_13().plan(&[new("2.20.41")]);
     let mut steps = plan.hops[0].steps.iter();
     let helm = steps.find(|step| matches!(step.kind, StepKind::HelmUpgrade { .. })).expect("helm runs");
     assert!(helm.limit > portolan_helm_compat::argv::HOOK_LIMIT, "{:?}", helm.limit);
-}
-
-#[test]
-fn fewer_replicas_delete_claims_where_the_policy_says_so() {
-    let of = |policy: &str| {
-        let mut fixture = at_2_13();
-        edit(&mut fixture, &Ref::set(NS, SET), |json| json["spec"]["replicas"] = json!(2));
-        put(
-            &mut fixture,
-            false,
-            json!({"apiVersion": "v1", "kind": "PersistentVolumeClaim",
-                "metadata": {"name": format!("data-{SET}-1"), "namespace": NS}}),
-        );
-        let edit = |_: usize, text: String| {
-            text.replacen(
-                "  volumeClaimTemplates:",
-                &format!("  persistentVolumeClaimRetentionPolicy: {{whenScaled: {policy}}}\n  volumeClaimTemplates:"),
-                1,
-            )
-        };
-        let file = fixture.file_of(&[new("2.20.41")], &edit).expect("it can be planned");
-        let found: Vec<Finding> = file.plan.findings.into_iter().filter(|it| it.code == Code::DeletedWith).collect();
-        said(&found).into_iter().map(|(_, _, object, field)| (object, field.to_owned())).collect::<Vec<_>>()
-    };
-    let field = "/spec/persistentVolumeClaimRetentionPolicy/whenScaled".to_owned();
-    assert_eq!(of("Delete"), [(format!("StatefulSet/{SET}"), field)]);
-    assert_eq!(of("Retain"), []);
-}
-
-#[test]
-fn a_workload_that_is_not_ready_blocks_only_where_it_would_not_roll() {
-    let of = |ready: &str, management: &str| {
-        let mut fixture = at_2_13();
-        let name = Ref::set(NS, SET);
-        fixture.inventory.workloads.push(portolan_model::Workload {
-            name: name.clone(),
-            ready: ready == "True",
-            state: "0 of 1 ready".into(),
-        });
-        edit(&mut fixture, &name, |json| {
-            json["spec"]["podManagementPolicy"] = json!(management);
-            json["spec"]["template"]["metadata"]["labels"]["version"] = json!("older");
-        });
-        fixture.inventory.release.docs.iter_mut().filter(|doc| doc.name().as_ref() == Some(&name)).for_each(|doc| {
-            let mut json = (*doc.0).clone();
-            json["spec"]["template"]["metadata"]["labels"]["version"] = json!("older");
-            *doc = Object::new(json);
-        });
-        edit(&mut fixture, &Ref::pod(NS, &format!("{SET}-0")), |json| {
-            json["status"] =
-                json!({"conditions": [{"type": "Ready", "status": ready, "reason": "ContainersNotReady"}]});
-        });
-        let found = findings(&fixture, "");
-        said(&found).into_iter().map(|(code, blocks, object, _)| (code, blocks, object)).collect::<Vec<_>>()
-    };
-    let name = format!("StatefulSet/{SET}");
-    assert_eq!(of("False", "OrderedReady"), [(Code::NotReadyBefore, true, name.clone())]);
-    assert_eq!(of("False", "Parallel"), [(Code::NotReadyBefore, false, name)]);
-    assert_eq!(of("True", "OrderedReady"), []);
-}
-
-#[test]
-fn a_pod_that_is_starting_is_said_and_blocks_nothing() {
-    let of = |created: &str, waits: &str| {
-        let mut fixture = at_2_13();
-        let name = Ref::set(NS, SET);
-        fixture.inventory.taken = Some(1_795_964_847); // 2026-11-29T15:07:27Z
-        let state = "0 of 1 ready".into();
-        fixture.inventory.workloads.push(portolan_model::Workload { name: name.clone(), ready: false, state });
-        edit(&mut fixture, &name, |json| json["spec"]["template"]["metadata"]["labels"]["version"] = json!("older"));
-        fixture.inventory.release.docs.iter_mut().filter(|doc| doc.name().as_ref() == Some(&name)).for_each(|doc| {
-            let mut json = (*doc.0).clone();
-            json["spec"]["template"]["metadata"]["labels"]["version"] = json!("older");
-            *doc = Object::new(json);
-        });
-        edit(&mut fixture, &Ref::pod(NS, &format!("{SET}-0")), |json| {
-            json["metadata"]["creationTimestamp"] = json!(created);
-            json["status"] = json!({
-                "phase": "Pending", "conditions": [{"type": "Ready", "status": "False"}],
-                "containerStatuses": [{"restartCount": 0, "state": {"waiting": {"reason": waits}}}],
-            });
-        });
-        let mut found = findings(&fixture, "").into_iter().filter(|finding| finding.code == Code::NotReadyBefore);
-        let finding = found.next().expect("it is not ready");
-        (finding.severity == portolan_model::Severity::Blocking, finding.found)
-    };
-    let (lately, long_ago) = ("2026-11-29T15:07:20Z", "2026-11-29T14:07:20Z");
-    assert_eq!(of(lately, "ContainerCreating"), (false, format!("StatefulSet/{SET} is starting: 0 of 1 ready")));
-    for (created, waits) in
-        [(long_ago, "ContainerCreating"), (lately, "ImagePullBackOff"), (lately, "CrashLoopBackOff")]
-    {
-        assert!(of(created, waits).0, "{created} {waits}");
-    }
-}
-
-#[test]
-fn a_pod_that_is_ready_between_two_ends_is_not_ready() {
-    let of = |taken: Option<u64>| {
-        let mut fixture = at_2_13();
-        let name = Ref::set(NS, SET);
-        fixture.inventory.taken = taken;
-        let workload = portolan_model::Workload { name: name.clone(), ready: false, state: "1 of 1 ready, but".into() };
-        fixture.inventory.workloads.push(workload);
-        edit(&mut fixture, &Ref::pod(NS, &format!("{SET}-0")), |json| {
-            json["status"] = json!({
-                "conditions": [{"type": "Ready", "status": "True"}],
-                "containerStatuses": [{"name": "main", "restartCount": 4,
-                    "lastState": {"terminated": {"exitCode": 1, "finishedAt": "2027-01-15T07:59:48Z"}}}],
-            });
-        });
-        edit(&mut fixture, &name, |json| json["spec"]["template"]["metadata"]["labels"]["version"] = json!("older"));
-        fixture.inventory.release.docs.iter_mut().filter(|doc| doc.name().as_ref() == Some(&name)).for_each(|doc| {
-            let mut json = (*doc.0).clone();
-            json["spec"]["template"]["metadata"]["labels"]["version"] = json!("older");
-            *doc = Object::new(json);
-        });
-        let found = findings(&fixture, "").into_iter().filter(|it| it.code == Code::NotReadyBefore);
-        found.map(|it| (it.severity, it.evidence)).collect::<Vec<_>>()
-    };
-    let pod = format!("Pod/{SET}-0: restarted 4 times: main ended 12 s ago with exit code 1");
-    let now = of(Some(1_800_000_000));
-    assert!(now.len() == 1 && now[0].0 == Severity::Blocking && now[0].1.concat().ends_with(&pod), "{now:?}");
-    assert_eq!(
-        of(None).len(),
-        1,
-        "what the survey says of the workload is told, without a pod that would be waited for"
-    );
-    assert_eq!(of(None)[0].0, Severity::Warning);
-}
-
-#[test]
-fn a_deployment_that_stays_paused_is_told_and_not_waited_for() {
-    let of = |is_live: bool, is_in_chart: bool, template: &str| {
-        let mut fixture = at_2_13();
-        let json = |paused: bool, version: &str| {
-            json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web", "namespace": NS, "uid": "uid-web"},
-                "spec": {"paused": paused, "template": {"metadata": {"labels": {"version": version}}, "spec": {"containers": []}}}})
-        };
-        let mut stored = json(false, "old");
-        stored["spec"].as_object_mut().expect("a map").remove("paused");
-        let name = put(&mut fixture, false, json(is_live, "old"));
-        fixture.inventory.release.docs.push(Object::new(stored));
-        let paused = if is_in_chart { "paused: true, " } else { "" };
-        let doc = format!(
-            "---\napiVersion: apps/v1\nkind: Deployment\nmetadata: {{name: web}}\nspec: {{{paused}template: {{metadata: {{labels: \
-             {{version: {template}}}}}, spec: {{containers: []}}}}}}\n"
-        );
-        let file = fixture.file_of(&[new("2.20.41")], &|_, text| text + &doc).expect("it can be planned");
-        let waits = file
-            .plan
-            .steps()
-            .any(|step| matches!(&step.kind, StepKind::WaitReady { workloads } if workloads.contains(&name)));
-        let found = file.plan.findings.into_iter().find(|it| it.code == Code::NotReadyBefore);
-        (found.map(|it| (it.severity, it.field().unwrap_or_default().to_owned())), waits)
-    };
-    let at = |severity| Some((severity, "/spec/paused".to_owned()));
-    assert_eq!(of(true, false, "new"), (at(Severity::Blocking), false));
-    assert_eq!(of(false, true, "new"), (at(Severity::Warning), false));
-    assert_eq!(of(false, false, "new"), (None, true));
-    assert_eq!(of(true, false, "old"), (None, false));
 }
 
 #[test]
