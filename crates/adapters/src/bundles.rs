@@ -7,7 +7,7 @@ use std::io::{BufReader, Read as _};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
-use portolan_bundle::{BundleIndex, BundleReader, FileKind, INDEX_FORMAT, Limits};
+use portolan_bundle::{BundleIndex, BundleParts, BundleReader, FileKind, INDEX_FORMAT, Limits};
 use portolan_helm_compat::chart::PackedChart;
 use portolan_model::{Code, Digest, Finding};
 use serde::{Deserialize, Serialize};
@@ -33,12 +33,12 @@ struct Saved {
     index: BundleIndex,
 }
 
-/// The index of a bundle: the one that is kept in the state folder, if the file has not changed since; else the file is read
+/// The index of a bundle, or of the parts of it that count: the one that is kept in the state folder, if the file has not changed since; else the file is read
 /// and verified, and its index is kept.
 ///
 /// # Errors
 /// If the file cannot be read, or is refused: see [`portolan_bundle::BundleError`].
-pub fn index(path: &Path, state: &Path) -> Result<BundleIndex, Finding> {
+pub fn index(path: &Path, parts: &BundleParts, state: &Path) -> Result<BundleIndex, Finding> {
     let unreadable = |error: std::io::Error| {
         Finding::blocking(Code::BundleUnreadable, format!("{} cannot be read", path.display()))
             .with(error.to_string())
@@ -55,11 +55,11 @@ pub fn index(path: &Path, state: &Path) -> Result<BundleIndex, Finding> {
         changed_nanoseconds: metadata.ctime_nsec(),
         inode: metadata.ino(),
     };
-    let kept = kept_at(&path.canonicalize().map_err(unreadable)?, state);
+    let kept = kept_at(&path.canonicalize().map_err(unreadable)?, parts, state);
     if let Some(index) = load(&kept, &identity) {
         return Ok(index);
     }
-    let index = portolan_bundle::read(file, Limits::default())
+    let index = portolan_bundle::read_parts(file, Limits::default(), parts)
         .map_err(|error| error.finding().with(format!("bundle: {}", path.display())))?;
     let saved = Saved { identity, index };
     make_folder(kept.parent().unwrap_or(state))?;
@@ -127,8 +127,15 @@ pub fn helm(path: &Path, index: &BundleIndex, state: &Path) -> Result<Option<Pat
     Ok(Some(to))
 }
 
-fn kept_at(path: &Path, state: &Path) -> PathBuf {
-    let name = Digest::of(path.as_os_str().as_encoded_bytes());
+/// Where the index of a file, and of these parts of it, is kept.
+fn kept_at(path: &Path, parts: &BundleParts, state: &Path) -> PathBuf {
+    let mut name = path.as_os_str().as_encoded_bytes().to_vec();
+    if *parts != BundleParts::default() {
+        // No path has this byte.
+        name.push(0);
+        name.extend(serde_json::to_vec(parts).expect("two texts are JSON"));
+    }
+    let name = Digest::of(&name);
     state.join("bundles").join(format!("{}.json", &name.hex()[..16]))
 }
 
@@ -156,7 +163,7 @@ mod tests {
         let (path, state) = (folder.path().join("b.tar"), folder.path().join("state"));
         let taken = |bytes: Vec<u8>| {
             std::fs::write(&path, bytes).expect("a file");
-            let index = index(&path, &state).expect("an index");
+            let index = index(&path, &BundleParts::default(), &state).expect("an index");
             helm(&path, &index, &state).expect("it is read")
         };
         assert_eq!(taken(tar("none")), None);
@@ -176,17 +183,23 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let (path, state) = (folder.path().join("b.tar"), folder.path().join("state"));
         std::fs::write(&path, tar("one")).expect("a file");
-        let first = index(&path, &state).expect("an index");
-        let kept = kept_at(&path.canonicalize().expect("a path"), &state);
+        let first = index(&path, &BundleParts::default(), &state).expect("an index");
+        let kept = kept_at(&path.canonicalize().expect("a path"), &BundleParts::default(), &state);
         // What is kept is used: a mark in it comes back.
         let text = std::fs::read_to_string(&kept).expect("it is kept");
         std::fs::write(&kept, text.replace("\"one\"", "\"kept\"")).expect("a file");
-        assert_eq!(index(&path, &state).expect("an index").files[0].path, "kept");
+        assert_eq!(index(&path, &BundleParts::default(), &state).expect("an index").files[0].path, "kept");
+        // The index of a part is another one.
+        let parts = BundleParts { images: Some("images".into()), charts: None };
+        assert_eq!(index(&path, &parts, &state).expect_err("it has no images").code, Code::BundleUnrecognized);
         std::fs::write(&path, tar("two")).expect("a file");
-        assert_eq!(index(&path, &state).expect("an index").files[0].path, "two");
+        assert_eq!(index(&path, &BundleParts::default(), &state).expect("an index").files[0].path, "two");
         std::fs::write(&kept, "damaged").expect("a file");
-        assert_eq!(index(&path, &state).expect("an index").files[0].path, "two");
+        assert_eq!(index(&path, &BundleParts::default(), &state).expect("an index").files[0].path, "two");
         assert_eq!(first.files[0].path, "one");
-        assert_eq!(index(&folder.path().join("none"), &state).expect_err("no file").code, Code::BundleUnreadable);
+        assert_eq!(
+            index(&folder.path().join("none"), &BundleParts::default(), &state).expect_err("no file").code,
+            Code::BundleUnreadable
+        );
     }
 }

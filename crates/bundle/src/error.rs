@@ -79,6 +79,14 @@ pub enum BundleError {
         /// What is missing.
         what: String,
     },
+    /// Images or charts are said to be where there are none.
+    #[error("there are no {what} at {at}")]
+    NotThere {
+        /// The path in the bundle.
+        at: String,
+        /// `images` or `charts`.
+        what: &'static str,
+    },
 }
 
 impl BundleError {
@@ -95,6 +103,7 @@ impl BundleError {
             Self::LayerDiffers { .. } => Code::LayerDiffers,
             Self::Unnamed { .. } => Code::ImageUnnamed,
             Self::Missing { .. } => Code::BundleIncomplete,
+            Self::NotThere { .. } => Code::BundleUnrecognized,
         }
     }
 

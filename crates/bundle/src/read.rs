@@ -14,7 +14,7 @@ use crate::sniff::{HEAD, Sniff, sniff};
 use crate::store::{self, Store, join};
 use crate::tarball::{Budget, EntryKind, Listing, list};
 use crate::verify::{Checks, Verified};
-use crate::{BundleError, BundleReader, Extent, Limits, Location};
+use crate::{BundleError, BundleParts, BundleReader, Extent, Limits, Location};
 
 /// The format of the index. An index of another format is made again.
 pub const INDEX_FORMAT: u32 = 1;
@@ -26,7 +26,19 @@ const LARGEST_CHART: u64 = 100 << 20;
 ///
 /// # Errors
 /// A [`BundleError`] says what is wrong and where. A bundle is accepted as a whole or not at all.
-pub fn read<R: Read + Seek>(mut file: R, limits: Limits) -> Result<BundleIndex, BundleError> {
+pub fn read<R: Read + Seek>(file: R, limits: Limits) -> Result<BundleIndex, BundleError> {
+    read_parts(file, limits, &BundleParts::default())
+}
+
+/// As [`read`], but images and charts count only where they are said to be. Archives elsewhere are listed, and not verified.
+///
+/// # Errors
+/// As [`read`]; [`BundleError::NotThere`] if one of the parts has none.
+pub fn read_parts<R: Read + Seek>(
+    mut file: R,
+    limits: Limits,
+    parts: &BundleParts,
+) -> Result<BundleIndex, BundleError> {
     let at = "the bundle";
     let size = file.seek(SeekFrom::End(0)).map_err(|error| BundleError::of_io(at, error))?;
     let mut scan = Scan {
@@ -49,6 +61,7 @@ pub fn read<R: Read + Seek>(mut file: R, limits: Limits) -> Result<BundleIndex, 
         }
     };
     scan.archive(&whole, compression == Compression::Gzip, "", 0)?;
+    scan.select(parts)?;
     scan.finish(size, compression)
 }
 
@@ -97,6 +110,37 @@ impl<R: Read + Seek> Scan<R> {
             self.archive(&location, zipped, &path, depth + 1)?;
         }
         Ok(())
+    }
+
+    /// Leaves the images and charts that count. The files of the others are listed.
+    fn select(&mut self, parts: &BundleParts) -> Result<(), BundleError> {
+        let not_there = |path: &Option<String>, what, is_empty: bool| match path {
+            Some(at) if is_empty => Err(BundleError::NotThere { at: at.clone(), what }),
+            _ => Ok(()),
+        };
+        let (stores, others) =
+            std::mem::take(&mut self.stores).into_iter().partition(|store: &Store| parts.has_images(&store.at));
+        self.stores = stores;
+        not_there(&parts.images, "images", self.stores.is_empty())?;
+        for Store { at, entries, .. } in others {
+            for (path, entry) in entries {
+                if let EntryKind::File { .. } = entry.kind {
+                    self.list(join(&at, &path), entry.location);
+                }
+            }
+        }
+        let (charts, others) =
+            std::mem::take(&mut self.charts).into_iter().partition(|(path, _)| parts.has_charts(path));
+        self.charts = charts;
+        not_there(&parts.charts, "charts", self.charts.is_empty())?;
+        others.into_iter().for_each(|(path, location): (String, Location)| self.list(path, location));
+        Ok(())
+    }
+
+    /// Lists a file that is nothing else.
+    fn list(&mut self, path: String, location: Location) {
+        let size = location.extent.size;
+        self.files.push(BundledFile { path, kind: FileKind::Other, size, location });
     }
 
     fn finish(mut self, size: u64, compression: Compression) -> Result<BundleIndex, BundleError> {

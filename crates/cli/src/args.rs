@@ -254,6 +254,12 @@ pub(crate) struct UpgradeOptions {
     /// A name for an image that the bundle gives none; `bundle inspect` shows its digest
     #[arg(long, value_name = "DIGEST=REPOSITORY:TAG", requires = "bundle")]
     pub(crate) name: Vec<String>,
+    /// Takes images of the bundle from this archive or folder in it alone
+    #[arg(long, value_name = "PATH", requires = "bundle")]
+    pub(crate) images: Option<String>,
+    /// Takes charts of the bundle from this archive or folder in it alone
+    #[arg(long, value_name = "PATH", requires = "bundle")]
+    pub(crate) charts: Option<String>,
     /// Certificates of a CA to trust for --registry beside those of the system, in PEM
     #[arg(long, value_name = "FILE", requires = "registry")]
     pub(crate) ca_file: Option<PathBuf>,
@@ -488,6 +494,9 @@ pub(crate) enum BundleCommand {
     Inspect {
         /// The bundle: a tar archive, plain or gzip-compressed
         file: PathBuf,
+        /// Which parts of it count
+        #[command(flatten)]
+        parts: PartOptions,
     },
     /// Pushes images and charts into a registry, straight from the file; run again, it goes on where it was
     #[command(
@@ -499,6 +508,17 @@ pub(crate) enum BundleCommand {
         before_help = "Example:\n  portolan bundle create small.tar runai-air-gapped-2.20.41.tar.gz --since runai-air-gapped-2.17.48.tar.gz"
     )]
     Create(CreateOptions),
+}
+
+/// Which parts of a bundle count.
+#[derive(Args, Clone, Debug, Default)]
+pub(crate) struct PartOptions {
+    /// Takes images from this archive or folder in the bundle alone
+    #[arg(long, value_name = "PATH")]
+    pub(crate) images: Option<String>,
+    /// Takes charts from this archive or folder in the bundle alone
+    #[arg(long, value_name = "PATH")]
+    pub(crate) charts: Option<String>,
 }
 
 /// `bundle create`.
@@ -525,6 +545,9 @@ pub(crate) struct PushOptions {
     /// The registry, with a path in front of all names where one is wanted
     #[arg(long, value_name = "HOST[:PORT][/PATH]")]
     pub(crate) to: String,
+    /// Which parts of it count
+    #[command(flatten)]
+    pub(crate) parts: PartOptions,
     /// A name for an image that the bundle gives none; `bundle inspect` shows its digest
     #[arg(long, value_name = "DIGEST=REPOSITORY:TAG")]
     pub(crate) name: Vec<String>,

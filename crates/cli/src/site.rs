@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use portolan_adapters::charts::Files;
 use portolan_adapters::registry::{CompressedLayers, PushJob, PushTarget, RegistryAccess};
 use portolan_adapters::{bundles, store};
-use portolan_bundle::{BundleIndex, BundleSupply, PushPlan};
+use portolan_bundle::{BundleIndex, BundleParts, BundleSupply, PushPlan};
 use portolan_helm_compat::chart::PackedChart;
 use portolan_model::{Code, Finding, SiteRegistry};
 use portolan_recipe::RecipeSet;
@@ -17,6 +17,9 @@ use crate::commands::bundle;
 use crate::options;
 use crate::output::Output;
 
+/// How many files of a bundle a finding lists.
+const LISTED: usize = 10;
+
 /// What the options say of a site without internet access.
 pub(crate) struct Site {
     /// Where the images have to come from.
@@ -27,6 +30,7 @@ pub(crate) struct Site {
 /// A bundle, and what a push of it puts into the site's registry.
 struct SiteBundle {
     file: PathBuf,
+    parts: BundleParts,
     index: BundleIndex,
     push: PushPlan,
     target: PushTarget,
@@ -54,11 +58,13 @@ impl Site {
         let access = access(&registry, typed)?;
         let bundle = match &options.bundle {
             Some(file) => {
-                let index = bundle::index(global, file).await?;
+                let parts = BundleParts { images: options.images.clone(), charts: options.charts.clone() };
+                let index = bundle::index(global, file, &parts).await?;
                 let names = bundle::names(&options.name)?;
                 let push = portolan_bundle::plan_push(&index, &target.path, &names).map_err(|error| error.finding())?;
                 let layers = CompressedLayers::of(&store::root(global.state_dir.as_deref())?);
-                Some(SiteBundle { file: file.clone(), index, push, target, layers, names: options.name.clone() })
+                let names = options.name.clone();
+                Some(SiteBundle { file: file.clone(), parts, index, push, target, layers, names })
             }
             None => None,
         };
@@ -75,7 +81,12 @@ impl Site {
             let found = format!("{} has no chart named {}", bundle.file.display(), names.join(" or "));
             let finding = Finding::blocking(Code::NoChart, found);
             let has = bundle.index.charts.iter().map(|chart| format!("it has: {} {}", chart.name, chart.version));
-            return Err(has.fold(finding, Finding::with).next("pass --chart FILE in place of --bundle"));
+            let finding = has.fold(finding, Finding::with);
+            let files = bundle.index.files.iter().take(LISTED).map(|file| format!("not recognized: {}", file.path));
+            return Err(files.fold(finding, Finding::with).next(
+                "portolan bundle inspect lists what it has; where charts are in an archive that is not read, take them out, and pass \
+                 --chart FILE in place of --bundle",
+            ));
         }
         Ok(Some(charts))
     }
@@ -103,8 +114,12 @@ impl Site {
         let plain = if *plain_http { " --plain-http" } else { "" };
         let ca = ca_file.as_ref().map_or_else(String::new, |path| format!(" --ca-file {}", options::quoted(path)));
         let names: String = bundle.names.iter().map(|name| format!(" --name {}", options::quoted(name))).collect();
+        let part = |option: &str, path: &Option<String>| {
+            path.as_ref().map_or_else(String::new, |path| format!(" {option} {}", options::quoted(path)))
+        };
+        let parts = part("--images", &bundle.parts.images) + &part("--charts", &bundle.parts.charts);
         Some(format!(
-            "Before it is applied: portolan bundle push {file} --to {}{names}{plain}{ca}",
+            "Before it is applied: portolan bundle push {file} --to {}{parts}{names}{plain}{ca}",
             self.source.registry
         ))
     }
@@ -155,7 +170,18 @@ mod tests {
         let source = ImageSource { registry, access: RegistryAccess::default(), bundle: None };
         let names = vec!["sha256:0=a:1".into()];
         let layers = CompressedLayers::default();
-        Site { source, bundle: Some(SiteBundle { file: "b c.tar".into(), index, push, target, layers, names }) }
+        Site {
+            source,
+            bundle: Some(SiteBundle {
+                file: "b c.tar".into(),
+                parts: BundleParts::default(),
+                index,
+                push,
+                target,
+                layers,
+                names,
+            }),
+        }
     }
 
     #[test]

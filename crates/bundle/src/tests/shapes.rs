@@ -174,6 +174,32 @@ fn a_chart_in_a_layout_is_a_chart() {
     assert_eq!((index.images.len(), json!(index.charts[0].manifest)), (0, manifest["digest"].clone()));
 }
 
+/// Two archives with the same name for different images, and two charts of one version: only what is named counts.
+#[test]
+fn parts_that_are_named_count_alone() {
+    let bundle = Tar::default()
+        .file("new/app.tar", &docker_archive("app:1.0", "new"))
+        .file("old/app.tar", &docker_archive("app:1.0", "old"))
+        .file("new/c.tgz", &chart("c", "1.0.0"))
+        .file("old/c.tgz", &chart("c", "1.0.0+b1"))
+        .end();
+    let of = |images: Option<&str>, charts: Option<&str>| {
+        let parts = crate::BundleParts { images: images.map(str::to_owned), charts: charts.map(str::to_owned) };
+        crate::read_parts(std::io::Cursor::new(&bundle), crate::testing::SMALL, &parts)
+    };
+    assert_eq!(of(None, None).expect_err("two images of one name").code(), portolan_model::Code::BundleDuplicate);
+    let found = of(Some("new"), Some("old/c.tgz")).expect("a bundle");
+    assert_eq!((names(&found), found.images[0].archive.as_str()), (vec!["app:1.0".to_owned()], "new/app.tar"));
+    assert_eq!(found.charts.iter().map(|chart| chart.path.as_str()).collect::<Vec<_>>(), ["old/c.tgz"]);
+    let files: Vec<&str> = found.files.iter().map(|file| file.path.as_str()).collect();
+    assert!(files.contains(&"new/c.tgz") && files.iter().any(|path| path.starts_with("old/app.tar/")), "{files:?}");
+    reads_back(&found, &bundle);
+    for (images, charts) in [(Some("none"), None), (None, Some("none")), (Some("ne"), None)] {
+        let error = of(images, charts).expect_err("nothing is there");
+        assert_eq!(error.code(), portolan_model::Code::BundleUnrecognized, "{error}");
+    }
+}
+
 #[test]
 fn what_is_not_recognized_is_listed() {
     let index = index(Tar::default().file("a.bin", b"a").file("manifest.json", b"{\"name\": \"web\"}").end());

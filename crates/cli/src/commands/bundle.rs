@@ -8,11 +8,11 @@ use portolan_adapters::registry::{
     self, CompressedLayers, PushJob, PushProgress, PushReport, PushTarget, PushedTag, RegistryAccess, TagBefore,
 };
 use portolan_adapters::{bundles, store};
-use portolan_bundle::{Blob, BundleIndex, ImageName, PushPlan};
+use portolan_bundle::{Blob, BundleIndex, BundleParts, ImageName, PushPlan};
 use portolan_model::{Code, Digest, Exit, Finding};
 use portolan_report::{Document, Pushed};
 
-use crate::args::{BundleArgs, BundleCommand, CreateOptions, Global, PushOptions};
+use crate::args::{BundleArgs, BundleCommand, CreateOptions, Global, PartOptions, PushOptions};
 use crate::charts::login;
 use crate::output::Output;
 
@@ -22,8 +22,8 @@ const EVERY: Duration = Duration::from_secs(5);
 /// Reads a vendor's bundle, pushes it into a registry, or makes one.
 pub(crate) async fn run(global: &Global, args: &BundleArgs, output: &Output) -> Result<Exit, Finding> {
     match &args.command {
-        BundleCommand::Inspect { file } => {
-            let index = index(global, file).await?;
+        BundleCommand::Inspect { file, parts } => {
+            let index = index(global, file, &parts.parts()).await?;
             output.result(&portolan_report::bundle(&index), &shown(&index))?;
         }
         BundleCommand::Create(options) => {
@@ -38,6 +38,12 @@ pub(crate) async fn run(global: &Global, args: &BundleArgs, output: &Output) -> 
     Ok(Exit::Done)
 }
 
+impl PartOptions {
+    fn parts(&self) -> BundleParts {
+        BundleParts { images: self.images.clone(), charts: self.charts.clone() }
+    }
+}
+
 /// An index for programs. The texts of manifests are long, and for a registry.
 fn shown(index: &BundleIndex) -> serde_json::Value {
     let mut value = serde_json::to_value(index).expect("an index is JSON");
@@ -49,10 +55,10 @@ async fn create(global: &Global, options: &CreateOptions) -> Result<BundleIndex,
     let names = names(&options.name)?;
     let mut sources = Vec::new();
     for file in &options.from {
-        sources.push(index(global, file).await?);
+        sources.push(index(global, file, &BundleParts::default()).await?);
     }
     let since = match &options.since {
-        Some(file) => Some(index(global, file).await?),
+        Some(file) => Some(index(global, file, &BundleParts::default()).await?),
         None => None,
     };
     let all: Vec<&BundleIndex> = sources.iter().collect();
@@ -83,11 +89,11 @@ pub(crate) fn page(report: &PushReport) -> Document {
 }
 
 /// The index of a bundle. Reading and hashing takes a while, and blocks.
-pub(crate) async fn index(global: &Global, file: &Path) -> Result<BundleIndex, Finding> {
+pub(crate) async fn index(global: &Global, file: &Path, parts: &BundleParts) -> Result<BundleIndex, Finding> {
     let root = store::root(global.state_dir.as_deref())?;
-    let file = file.to_owned();
+    let (file, parts) = (file.to_owned(), parts.clone());
     let failed = "reading the bundle failed";
-    let read = tokio::task::spawn_blocking(move || bundles::index(&file, &root)).await;
+    let read = tokio::task::spawn_blocking(move || bundles::index(&file, &parts, &root)).await;
     read.unwrap_or_else(|error| Err(Finding::blocking(Code::BundleUnreadable, failed).with(error.to_string())))
 }
 
@@ -99,7 +105,7 @@ async fn push(global: &Global, options: &PushOptions, output: &Output) -> Result
         None => Files::of_user().registry_login(&target.host, &target.path)?,
     };
     let access = RegistryAccess { login, plain_http: options.plain_http, ca_file: options.ca_file.clone() };
-    let index = index(global, &options.file).await?;
+    let index = index(global, &options.file, &options.parts.parts()).await?;
     if index.images.is_empty() && index.charts.is_empty() {
         return Err(Finding::blocking(Code::BundleUnrecognized, "the bundle has neither images nor charts")
             .next(format!("portolan bundle inspect {}", options.file.display())));
