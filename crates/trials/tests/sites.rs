@@ -1,6 +1,8 @@
 //! Sites that are not as the vendor's page has them: a database outside the release, Secrets of the site's own.
 
 use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -12,8 +14,12 @@ use portolan_helm_compat::values::{has_stored_heading, set};
 use portolan_model::{
     Accepted, Code, Finding, Outcome, Plan, Severity, StepKind, ValueAnswer, ValueAnswers, ValueChange, ValuesPath,
 };
+use portolan_testkit::bundle::{BaseImage, ImageArchive};
+use portolan_testkit::registry::{LOGIN, Registry, Request};
 use portolan_testkit::rig::{self, Namespace, Rig, pins};
+use portolan_trials::program::Program;
 use portolan_trials::real::{ClusterFixture, known, request_to};
+use portolan_trials::shell::Shell;
 use portolan_workflow::UpgradeRequest;
 use serde_json::{Value, json};
 
@@ -258,4 +264,69 @@ const ALIVE: [(&str, &str, &str, &str); 12] = [
 #[ignore = "needs the rig: cargo xtask test"]
 fn every_setting_that_moves_is_alive_afterwards() {
     with_everything_set(&Rig::shared().expect("the rig")).expect("they are alive");
+}
+
+/// A release whose new images come from a registry that wants a login. The plan says which pods have none, and the nodes agree.
+fn from_a_registry_with_a_login(rig: &Rig) -> Result<()> {
+    let program = Program::build(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../.."))?;
+    let registry = Registry::listen(&rig.build().registry(), SocketAddr::from((rig.state().net().host(), 0)), true)?;
+    let host = registry.address();
+    rig.pull_plainly_from(host)?;
+    let site = ClusterFixture::install(rig, "openshift-2.17", pins::HELM[1])?;
+    site.wait_until_ready()?;
+    let space = site.space().name();
+    let shell = Shell::new(rig, &program, &rig.helm(pins::HELM[1])?)?;
+    let mut images = ImageArchive::default();
+    for (name, base) in [("vendor.example/postgres:15", "postgres"), ("vendor.example/stub:1", "stub")] {
+        images.add(name, &BaseImage::read(&rig.build().image(base))?);
+    }
+    let write = |name: &str, bytes: &[u8]| fs_err::write(shell.home().join(name), bytes);
+    write("images.tar", &images.end())?;
+    fs_err::create_dir(shell.home().join(".docker"))?;
+    let login = STANDARD.encode(format!("{}:{}", LOGIN.0, LOGIN.1));
+    write(".docker/config.json", json!({"auths": {host: {"auth": login}}}).to_string().as_bytes())?;
+    shell.ok(&format!("portolan bundle push images.tar --to {host} --plain-http"))?;
+    let (postgres, stub) = (format!("{host}/postgres:15"), format!("{host}/stub:1"));
+    let values = json!({"images": {"postgres": postgres, "migrate": postgres, "stub": stub}});
+    write("custom-env.yaml", values.to_string().as_bytes())?;
+    let archive = site.archive(CHART)?;
+    let line = format!(
+        "-n {space} --chart {} --registry {host} --plain-http -f custom-env.yaml --timeout ready=300s,delete=300s,helm=300s",
+        archive.display()
+    );
+
+    let without = shell.run(&format!("portolan plan {line} --no-rehearsal"))?;
+    let told = without.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+    ensure!(without.code == 3 && told.contains("PL635"), "{told}{}", without.stderr);
+    ensure!(told.contains(&format!("{stub}: no pull Secret")) && !told.contains(&login), "{told}");
+    // The node agrees: it cannot pull for a pod of this namespace.
+    let pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "no-login"},
+        "spec": {"terminationGracePeriodSeconds": 0, "containers": [{"name": "a", "image": stub}]}});
+    rig.api().create(&format!("/api/v1/namespaces/{space}/pods"), &pod)?;
+    site.space().wait("the node to be refused", |space| {
+        let pod = space.find("api/v1", "pods/no-login")?.context("the pod is there")?;
+        let reason = pod.pointer("/status/containerStatuses/0/state/waiting/reason").and_then(Value::as_str);
+        Ok(matches!(reason, Some("ErrImagePull" | "ImagePullBackOff")))
+    })?;
+    shell.ok(&format!("kubectl delete pod no-login -n {space} --wait=false"))?;
+
+    shell.ok(&format!(
+        "kubectl create secret docker-registry site-pull -n {space} --docker-server={host} --docker-username={} \
+         --docker-password={} && for account in $(kubectl get serviceaccounts -n {space} -o name); do \
+         kubectl patch $account -n {space} -p '{{\"imagePullSecrets\": [{{\"name\": \"site-pull\"}}]}}'; done",
+        LOGIN.0, LOGIN.1
+    ))?;
+    let with = shell.run(&format!("portolan plan {line} --no-rehearsal"))?;
+    ensure!(with.code == 0 && !with.stdout.contains("PL635"), "{}{}", with.stdout, with.stderr);
+    shell.ok(&format!("portolan upgrade {line} --yes"))?;
+    let pulled: BTreeSet<String> =
+        registry.requests()?.iter().filter_map(Request::pull).map(|(name, _)| name.to_owned()).collect();
+    ensure!(pulled == ["postgres", "stub"].map(str::to_owned).into(), "{pulled:?}");
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs the rig: cargo xtask test"]
+fn pods_pull_from_a_registry_that_wants_a_login_with_the_secrets_that_the_plan_sees() {
+    from_a_registry_with_a_login(&Rig::shared().expect("the rig")).expect("plan and node agree");
 }

@@ -1,5 +1,7 @@
 //! Bundles pushed into a registry: a real one (`PORTOLAN_TEST_REGISTRY` names its program), and ones that do not behave.
 
+mod read_back;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
