@@ -197,7 +197,7 @@ impl Command {
 pub(crate) struct SurveyArgs {}
 
 /// The options of [`UpgradeOptions`]: a plan that is made already has no place for them.
-const TARGET: [&str; 21] = [
+const TARGET: [&str; 23] = [
     "to",
     "via",
     "chart",
@@ -208,6 +208,8 @@ const TARGET: [&str; 21] = [
     "registry",
     "bundle",
     "name",
+    "images",
+    "charts",
     "ca_file",
     "values",
     "set",

@@ -190,6 +190,8 @@ fn planning(target: &UpgradeOptions) -> String {
         registry,
         bundle,
         name,
+        images,
+        charts,
         ca_file,
         values,
         set,
@@ -217,6 +219,8 @@ fn planning(target: &UpgradeOptions) -> String {
     options.extend(text(registry).map(|registry| ("--registry", registry)));
     options.extend(bundle.iter().map(|bundle| ("--bundle", path(bundle))));
     options.extend(name.iter().map(|name| ("--name", quoted(name))));
+    options.extend(text(images).map(|part| ("--images", part)));
+    options.extend(text(charts).map(|part| ("--charts", part)));
     options.extend(ca_file.iter().map(|file| ("--ca-file", path(file))));
     options.extend(values.iter().map(|file| ("-f", path(file))));
     options.extend(settings("--set", set));
@@ -275,11 +279,13 @@ mod tests {
         );
         let of_site = UpgradeOptions {
             name: vec!["sha256:aa=a:1".into()],
+            images: Some("deploy/images".into()),
             backup_of_database: Some("nightly 7".into()),
             ca_of_database: Some("ca.pem".into()),
             ..UpgradeOptions::default()
         };
-        let words = "--name sha256:aa=a:1 --backup-of-database 'nightly 7' --ca-of-database ca.pem";
+        let words =
+            "--name sha256:aa=a:1 --images deploy/images --backup-of-database 'nightly 7' --ca-of-database ca.pem";
         assert_eq!(planning(&of_site), words);
         assert_eq!(planning(&UpgradeOptions::default()), "");
     }
