@@ -139,9 +139,9 @@ fn side_by_side(binaries: &[Binary], env: &[(&str, String)]) -> Result<Count> {
 }
 
 fn command(root: &Path) -> Command {
-    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    let mut command = portolan_testkit::cargo(root);
     // A failed test says what is wrong; where a runner calls it from says nothing.
-    command.current_dir(root).env("RUST_BACKTRACE", "0");
+    command.env("RUST_BACKTRACE", "0");
     command
 }
 

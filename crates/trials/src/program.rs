@@ -29,11 +29,10 @@ impl Program {
     }
 
     fn build_as(root: &Path, how: &[&str]) -> Result<Self> {
-        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let mut command = Command::new(cargo);
+        let mut command = portolan_testkit::cargo(root);
         command.args(["build", "--quiet", "--bin", "portolan", "--message-format", "json-render-diagnostics"]);
         command.args(how);
-        let out = command.current_dir(root).stderr(Stdio::inherit()).output().context("starting cargo")?;
+        let out = command.stderr(Stdio::inherit()).output().context("starting cargo")?;
         if !out.status.success() {
             bail!("portolan cannot be built");
         }
