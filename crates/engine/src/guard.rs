@@ -5,6 +5,8 @@ use serde_json::Value;
 
 use crate::steps;
 
+const NOT_AS_IT_WAS: &str = "the installation is not as it was when the plan was made; nothing was written";
+
 const LOOKED_UP: &str = "the plan was made from it: the upgrade may do something else now";
 
 /// What the plan relied on, in the order in which it is read.
@@ -18,10 +20,22 @@ pub(crate) fn moved(plan: &Plan, seen: &[Seen]) -> Vec<Finding> {
     let findings: Vec<Finding> =
         relied_on(plan).zip(seen).filter_map(|((name, expect), seen)| check(name, expect, seen)).collect();
     let same = all - findings.len();
-    findings
-        .into_iter()
-        .map(|finding| finding.next(format!("portolan plan   ({same} of {all} objects are unchanged)")))
-        .collect()
+    let (moved, others): (Vec<Finding>, Vec<Finding>) =
+        findings.into_iter().partition(|finding| finding.code == Code::Moved);
+    let moved = in_one(moved).map(|one| one.with(format!("{same} of {all} objects are unchanged")));
+    others.into_iter().chain(moved).map(|finding| finding.next("portolan plan")).collect()
+}
+
+/// All that moved as one finding: each object is a line of its evidence.
+fn in_one(moved: Vec<Finding>) -> Option<Finding> {
+    let first = moved.first()?;
+    let mut all = Finding::blocking(Code::Moved, NOT_AS_IT_WAS).why(first.why.clone());
+    for finding in moved {
+        // What has no line of its own is the line.
+        let own = if finding.evidence.is_empty() { vec![finding.found] } else { finding.evidence };
+        all.evidence.extend(own);
+    }
+    Some(all)
 }
 
 /// The same after steps of the run: what these did is no move.
@@ -71,11 +85,8 @@ fn check(name: &Ref, expect: &Precondition, seen: &Seen) -> Option<Finding> {
             return Some(Finding::blocking(Code::NotVisible, format!("{name} cannot be read")).with(text.clone()));
         }
     };
-    differing(object, expect).map(|(line, why)| {
-        Finding::blocking(Code::Moved, "the installation is not as it was when the plan was made; nothing was written")
-            .with(format!("{name}  {line}"))
-            .why(why)
-    })
+    differing(object, expect)
+        .map(|(line, why)| Finding::blocking(Code::Moved, NOT_AS_IT_WAS).with(format!("{name}  {line}")).why(why))
 }
 
 fn differing(object: &Object, expect: &Precondition) -> Option<(String, String)> {
@@ -128,5 +139,15 @@ mod tests {
         let other = Seen::There(Object::new(json!({"metadata": {"uid": "other"}})));
         let cluster = check(&Ref::new("", "Namespace", "", "kube-system"), &was_there, &other);
         assert_eq!(cluster.map(|finding| finding.code), Some(Code::OtherCluster));
+    }
+
+    #[test]
+    fn all_that_moved_is_one_finding_and_what_cannot_be_read_another() {
+        let moved = Finding::blocking(Code::Moved, NOT_AS_IT_WAS).with("a  policy: x -> y").why("it protects the data");
+        let gone = Finding::blocking(Code::Moved, "b is gone");
+        let one = in_one(vec![moved, gone]).expect("a finding");
+        assert_eq!((one.found.as_str(), one.why.as_str()), (NOT_AS_IT_WAS, "it protects the data"));
+        assert_eq!(one.evidence, ["a  policy: x -> y", "b is gone"]);
+        assert_eq!(in_one(Vec::new()), None);
     }
 }

@@ -61,6 +61,9 @@ pub enum StepKind {
         claim: Ref,
         /// Its UID.
         uid: Uid,
+        /// Whether it has the annotation at plan time, or will have it by then.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        is_kept: bool,
     },
     /// Looks into a database and records what is there.
     RecordDatabase {

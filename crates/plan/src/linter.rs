@@ -62,7 +62,7 @@ fn writes(step: &Step, findings: &mut Vec<Finding>) {
 fn names(step: &Step, findings: &mut Vec<Finding>) {
     let uids: Vec<(&Ref, &Uid)> = match &step.kind {
         StepKind::RetainVolume { volume, uid, .. } => vec![(volume, uid)],
-        StepKind::KeepClaim { claim, uid } => vec![(claim, uid)],
+        StepKind::KeepClaim { claim, uid, .. } => vec![(claim, uid)],
         StepKind::DeleteObject { target, uid, .. } => vec![(target, uid)],
         StepKind::VerifyVolume { claim, claim_uid, volume, volume_uid, .. } => {
             vec![(claim, claim_uid), (volume, volume_uid)]
@@ -167,7 +167,7 @@ fn protections(plan: &Plan, findings: &mut Vec<Finding>) {
                     StepKind::RetainVolume { volume, uid, .. } => {
                         retained |= *volume == protected.volume && *uid == protected.volume_uid;
                     }
-                    StepKind::KeepClaim { claim, uid } => {
+                    StepKind::KeepClaim { claim, uid, .. } => {
                         kept |= *claim == protected.claim && *uid == protected.claim_uid;
                     }
                     StepKind::DeleteObject { .. } | StepKind::HelmUpgrade { .. } => deleted_first |= !retained,

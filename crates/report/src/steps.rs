@@ -53,6 +53,7 @@ pub(crate) fn title(step: &Step) -> String {
 pub(crate) fn symbol(kind: &StepKind) -> char {
     match kind {
         StepKind::RetainVolume { before, .. } if before == "Retain" => '=',
+        StepKind::KeepClaim { is_kept: true, .. } => '=',
         StepKind::RetainVolume { .. } | StepKind::KeepClaim { .. } => '~',
         StepKind::DeleteObject { .. } => '-',
         StepKind::HelmUpgrade { .. } => '!',
@@ -93,6 +94,7 @@ fn note(plan: &Plan, hop: &Hop, step: &Step, index: usize) -> String {
         StepKind::CheckObjects { .. } => "owners, references, and the API server's dry run".into(),
         StepKind::RetainVolume { before, .. } if before == "Retain" => "reclaim policy is Retain already".into(),
         StepKind::RetainVolume { before, .. } => format!("reclaim policy {before} -> Retain"),
+        StepKind::KeepClaim { is_kept: true, .. } => "helm.sh/resource-policy is keep already".into(),
         StepKind::KeepClaim { .. } => "helm.sh/resource-policy: keep".into(),
         StepKind::RecordDatabase { .. } => "identity, and the rows of every table".into(),
         StepKind::ArchiveObject { .. } => String::new(),
@@ -185,5 +187,22 @@ fn source(sources: &[Provenance]) -> String {
         [line] => format!("page line {line}"),
         // The column stands at the right of every step: it stays narrow.
         lines => format!("page lines {}", crate::words::some(lines, 2)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use portolan_model::Uid;
+
+    use super::*;
+
+    #[test]
+    fn what_is_so_already_is_no_change() {
+        let (claim, volume) = (Ref::claim("n", "c"), Ref::volume("v"));
+        let keep = |is_kept| StepKind::KeepClaim { claim: claim.clone(), uid: Uid::new("c"), is_kept };
+        let retain =
+            |before: &str| StepKind::RetainVolume { volume: volume.clone(), uid: Uid::new("v"), before: before.into() };
+        assert_eq!([keep(false), retain("Delete")].map(|kind| symbol(&kind)), ['~'; 2]);
+        assert_eq!([keep(true), retain("Retain")].map(|kind| symbol(&kind)), ['='; 2]);
     }
 }

@@ -35,7 +35,12 @@ pub(crate) async fn run(global: &Global, args: &RehearseArgs, output: &Output) -
     let world = target.world(&survey, &portolan_rehearse::KnownDatabase::of_plan(&file.plan));
     let rehearsal = portolan_workflow::rehearse(&world, &file);
     let forecast = &rehearsal.forecast;
-    output.result(&portolan_report::rehearsal(&file.plan, &rehearsal), &portolan_report::json::forecast(forecast))?;
+    let page = portolan_report::rehearsal(&file.plan, &rehearsal);
+    let page = match &args.plan {
+        Some(path) => page.of_saved_plan(&options::quoted(&path.to_string_lossy())),
+        None => page,
+    };
+    output.result(&page, &portolan_report::json::forecast(forecast))?;
     // What no rehearsal shows blocks the plan all the same.
     let blocking: Vec<Finding> = file.plan.blocking().cloned().collect();
     output.findings(&[forecast.findings(), blocking.clone()].concat());

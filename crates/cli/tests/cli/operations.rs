@@ -80,6 +80,15 @@ fn a_plan_that_cannot_finish_says_which_write_is_refused() {
 }
 
 #[test]
+fn a_rehearsal_of_a_saved_plan_names_that_plan() {
+    let user = User::new();
+    user.ok("sim new openshift-2.8 here");
+    user.ok("plan --sim here --to 2.20 --out kept.plan");
+    let text = user.ok("rehearse kept.plan --sim here");
+    assert!(text.contains("Next: portolan apply kept.plan --sim here\n"), "{text}");
+}
+
+#[test]
 fn the_time_limits_of_waits_are_the_plans() {
     let user = User::new();
     let text = user.ok("plan --sim openshift-2.8 --to 2.20 --timeout ready=90s,delete=2m --timeout helm=1h -o json");

@@ -28,7 +28,7 @@ fn protection(step: &Step) -> Option<Protection<'_>> {
             holds: |object| object.text("/spec/persistentVolumeReclaimPolicy") == "Retain",
             note: "reclaim policy is Retain",
         }),
-        StepKind::KeepClaim { claim, uid } => Some(Protection {
+        StepKind::KeepClaim { claim, uid, .. } => Some(Protection {
             target: claim,
             uid,
             patch: json!({"metadata": {"annotations": {RESOURCE_POLICY: KEEP}}}),

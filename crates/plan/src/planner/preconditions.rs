@@ -39,7 +39,7 @@ pub(super) fn of(inventory: &Inventory, plan: &Plan) -> BTreeMap<Ref, Preconditi
     let live = |name: &Ref| inventory.objects.get(name).map(Object::uid);
     for step in plan.steps() {
         match &step.kind {
-            StepKind::KeepClaim { claim, uid } => put(claim.clone(), uid, Vec::new()),
+            StepKind::KeepClaim { claim, uid, .. } => put(claim.clone(), uid, Vec::new()),
             StepKind::DeleteObject { target, uid, .. } => put(target.clone(), uid, Vec::new()),
             StepKind::ArchiveObject { objects } => {
                 for name in objects {

@@ -112,7 +112,8 @@ fn open(volume: &Volume, protected: &ProtectedVolume) -> Vec<StepKind> {
     let mut open: Vec<StepKind> = retain(volume, protected).into_iter().collect();
     // Helm deletes what its stored manifest has; a PVC that it does not know needs no word to it.
     if volume.in_manifest && volume.keep_live.as_deref() != Some("keep") {
-        open.push(StepKind::KeepClaim { claim: protected.claim.clone(), uid: protected.claim_uid.clone() });
+        let (claim, uid) = (protected.claim.clone(), protected.claim_uid.clone());
+        open.push(StepKind::KeepClaim { claim, uid, is_kept: false });
     }
     open
 }

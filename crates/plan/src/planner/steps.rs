@@ -155,7 +155,11 @@ impl StepBuilder<'_> {
             StepTemplate::KeepClaim { claims } => self
                 .volumes(claims, findings)
                 .filter(|volume| self.state.is_stored(&volume.claim))
-                .map(|volume| StepKind::KeepClaim { claim: volume.claim.clone(), uid: volume.claim_uid.clone() })
+                .map(|volume| StepKind::KeepClaim {
+                    claim: volume.claim.clone(),
+                    uid: volume.claim_uid.clone(),
+                    is_kept: self.state.objects.get(&volume.claim).is_some_and(portolan_kube_facts::is_kept),
+                })
                 .collect(),
             StepTemplate::RecordDatabase { database } => {
                 self.database(database).map(|database| StepKind::RecordDatabase { database }).into_iter().collect()

@@ -14,10 +14,11 @@ const INTRODUCTION: &str = "
 Everything that Portolan finds wrong has a code that stays the same from version to version. A message reads from top to
 bottom: what was found here, what it was found in, why that matters, and what to do next:
 
-    error[PL301]: the installation is not as it was when the plan was made
-      PersistentVolumeClaim/pvc-postgresql  metadata.annotations[helm.sh/resource-policy]: keep -> (absent)
-      why: step 9 relies on it: without it helm deletes the claim
-      next: portolan plan --to 2.20 --out new.plan
+    error[PL301]: the installation is not as it was when the plan was made; nothing was written
+      PersistentVolumeClaim/pvc-postgresql  metadata.annotations.helm.sh/resource-policy: keep -> (absent)
+      29 of 30 objects are unchanged
+      why: step 11 relies on it: helm deletes a PVC, or keeps it, by this annotation
+      next: portolan plan
 
 `error` means that the command ended there; `warning` means that it went on. A code's page says what holds in general. A
 message may say it better, since it knows the installation: where the two differ, follow the message.

@@ -134,7 +134,7 @@ fn steps() -> Vec<Step> {
     let upgrade = "helm upgrade runai-backend control-plane-2.20.41.tgz -n runai-backend --reset-then-reuse-values \
                    -f values.yaml --set postgresql.primary.persistence.existingClaim=pvc-postgresql";
     let retain = StepKind::RetainVolume { volume: volume(), uid: volume_uid.clone(), before: "Delete".into() };
-    let keep = StepKind::KeepClaim { claim: claim(), uid: claim_uid.clone() };
+    let keep = StepKind::KeepClaim { claim: claim(), uid: claim_uid.clone(), is_kept: false };
     let gone = StepKind::WaitGone { pods: vec![Orphan { pod: pod.clone(), owner: uid.clone() }] };
     let delete = StepKind::DeleteObject { target: set.clone(), uid };
     let verify = StepKind::VerifyVolume {
@@ -395,9 +395,10 @@ pub(super) fn journal(over: usize, outcome: Option<Outcome>) -> Vec<Entry> {
 
 pub(super) fn moved() -> Finding {
     Finding::blocking(Code::Moved, "the installation is not as it was when the plan was made; nothing was written")
-        .with("PersistentVolumeClaim/pvc-postgresql  metadata.annotations[helm.sh/resource-policy]: keep -> (absent)")
-        .why("step 8 relies on it: without it helm deletes the PVC")
-        .next("portolan plan --to 2.20 --out new.plan")
+        .with("PersistentVolumeClaim/pvc-postgresql  metadata.annotations.helm.sh/resource-policy: keep -> (absent)")
+        .with("29 of 30 objects are unchanged")
+        .why("step 8 relies on it: helm deletes a PVC, or keeps it, by this annotation")
+        .next("portolan plan")
 }
 
 /// The folder of the run.
