@@ -218,6 +218,10 @@ codes! {
         "the new container does not start, after the old one is gone: the upgrade ends half-way", "give the volume the defaultMode of today (0755), or run the file by a shell";
     NewAdmission = 266, Blocked, "admission that comes with the upgrade may refuse what a store needs",
         "no dry run meets it, and a store whose pod is refused stays down with its data", "read its rules, or create it by itself first and plan again; or accept: --accept PL266 --reason TEXT";
+    OperatorDeletes = 267, Blocked, "what an operator deletes with its custom resource is not known",
+        "data behind a custom resource (a pool, a topic, a database of a cloud) can go with it, and no PVC shows it", "keep the custom resource or its policy as it is today, or find out what its operator does and accept it: --accept PL267 --reason TEXT";
+    ReadOnlyRoot = 268, Done, "a program on the data may write to its mounts only from now on",
+        "what it writes elsewhere (/tmp, /run, a home) it cannot write any more, and it may not start; its data stays as it is", "see that the new chart mounts something wherever the program writes, or switch it off in the values";
     SharedVolume = 270, Done, "a pod of somebody else mounts a volume of the release",
         "it may write to the data, and it holds the PVC while it runs", "find out what it is for; stop it before the upgrade if it writes";
     BecomesHook = 275, Blocked, "an object of the release becomes a hook and is then deleted by the same upgrade",
@@ -370,6 +374,7 @@ impl Code {
             | Self::MirrorForDigests
             | Self::NotForeseen
             | Self::NewAdmission
+            | Self::OperatorDeletes
             | Self::NoNode
             | Self::NoNewVolume
             | Self::WaitTooShort

@@ -8,6 +8,7 @@ mod book;
 mod boundary;
 mod builtin;
 mod clients;
+mod custom_resources;
 mod names;
 mod outside;
 mod page;
@@ -27,6 +28,7 @@ pub use boundary::{
     StepOrigin, StepTemplate, VersionBoundary,
 };
 pub use clients::{DataClient, DataClients, StandardInput};
+pub use custom_resources::CustomResources;
 pub use names::{fill, object};
 pub use outside::{OutsideCa, OutsidePassword, OutsideRule};
 pub use page::{From, PageLine, PageOp, PageReading, PageScript};

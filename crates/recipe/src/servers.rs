@@ -45,6 +45,9 @@ pub struct DataServer {
     /// Versions from which on data of before is not opened as it is.
     #[serde(default)]
     breaks: Vec<String>,
+    /// Words of settings with which a server already writes what those versions open.
+    #[serde(default)]
+    pub breaks_without: Vec<String>,
     /// Words of settings that decide which data is used, or whether it is kept.
     pub settings: Vec<String>,
     /// Whether text is sorted as the C library of the image sorts it.
@@ -129,9 +132,10 @@ impl DataServer {
             && matches!(image_tag(image), None | Some("latest"))
     }
 
-    /// Whether the server in `new` opens the data that the one in `old` wrote. Both run this server.
+    /// Whether the server in `new` opens the data that the one in `old` wrote. Both run this server. `is_told` says whether the old one
+    /// has a setting of this word.
     #[must_use]
-    pub fn opens(&self, old: &str, new: &str) -> DataOpens {
+    pub fn opens(&self, old: &str, new: &str, is_told: &dyn Fn(&str) -> bool) -> DataOpens {
         if self.layout(old) != self.layout(new) {
             return DataOpens::No(format!(
                 "{} lays its data out in another way than {}",
@@ -147,7 +151,8 @@ impl DataServer {
                 "another C library sorts text in another way, and indexes over text are damaged without a word";
             return DataOpens::No(reason.into());
         }
-        if let Some(reason) = self.crossed(old, new) {
+        let is_newer = self.breaks_without.iter().any(|word| is_told(word));
+        if let Some(reason) = self.crossed((old, new), is_newer) {
             return DataOpens::No(reason);
         }
         if self.opens == Opens::Any {
@@ -193,8 +198,8 @@ impl DataServer {
         self.opens != Opens::Any
     }
 
-    /// The version that data may not be taken over, in words.
-    fn crossed(&self, old: &str, new: &str) -> Option<String> {
+    /// The version that data may not be taken over, in words; `is_newer` says that the data is as the versions that break want it.
+    fn crossed(&self, (old, new): (&str, &str), is_newer: bool) -> Option<String> {
         let number = |image: &str| number(image_tag(image)?, self.opens != Opens::Any);
         let ((was, old), (will, new)) = (number(old)?, number(new)?);
         let crosses = |of: &&String, from_it: bool| {
@@ -204,7 +209,7 @@ impl DataServer {
         if let Some(stop) = self.stops.iter().find(|stop| crosses(stop, false)) {
             return Some(format!("{} goes through {stop}: {will} does not open data of {was}", self.name));
         }
-        let first = self.breaks.iter().find(|first| crosses(first, true))?;
+        let first = self.breaks.iter().find(|first| !is_newer && crosses(first, true))?;
         Some(format!("{} from {first} on does not open data of before as it is: {will} comes after {was}", self.name))
     }
 
@@ -347,15 +352,15 @@ mod tests {
             assert_opens(old, new, opens);
         }
         let postgres = known.of_image("postgres:15").expect("known");
-        assert_eq!(postgres.opens("postgres:15", "postgres:latest"), DataOpens::NotKnown);
+        assert_eq!(postgres.opens("postgres:15", "postgres:latest", &|_| false), DataOpens::NotKnown);
         assert!(known.of_image("acme/app:10").is_none());
         assert!(known.of_image("x/postgres-exporter:1").is_none());
     }
 
     fn assert_opens(old: &str, new: &str, opens: bool) {
         let server = DataServers::builtin().of_image(old).unwrap_or_else(|| panic!("{old} is not known"));
-        let is_open = server.opens(old, new) == DataOpens::Yes || old == new;
-        assert_eq!(is_open, opens, "{old} -> {new}: {:?}", server.opens(old, new));
+        let said = server.opens(old, new, &|_| false);
+        assert_eq!(said == DataOpens::Yes || old == new, opens, "{old} -> {new}: {said:?}");
     }
 
     #[test]
@@ -406,6 +411,16 @@ mod tests {
             ("minio/minio:RELEASE.2024-03-01T16-36-33Z", "minio/minio:RELEASE.2025-01-17T01-24-54Z", true),
         ] {
             assert_opens(old, new, opens);
+        }
+    }
+
+    #[test]
+    fn a_broker_that_ran_without_zookeeper_is_opened_by_one_that_needs_none() {
+        let known = DataServers::builtin();
+        for (old, new) in [("kafka:3.9.0", "kafka:4.0.0"), ("cp-kafka:7.6.0", "cp-kafka:8.0.0")] {
+            let server = known.of_image(old).expect("known");
+            assert_eq!(server.opens(old, new, &|word| word == "process.roles"), DataOpens::Yes, "{old}");
+            assert_ne!(server.opens(old, new, &|word| word == "broker.id"), DataOpens::Yes, "{old}");
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use portolan_kube_facts::{PodTemplate, Reference};
+use portolan_kube_facts::{Owner, PodTemplate, Reference};
 use portolan_model::{Code, Finding, Object, Ref, Severity};
 use serde_json::Value;
 
@@ -68,7 +68,10 @@ pub(super) fn findings(check: &Precheck) -> Vec<Finding> {
             There::No if is_deleted_by_hook(check, by, &reference.target) => {
                 format!("{}, which is a hook that helm deletes in this upgrade", reference.target)
             }
-            There::No => format!("{}, which does not exist", reference.target),
+            There::No => match goes_with(check, by, &reference.target) {
+                Some(owner) => format!("{}, which goes with {owner} when helm deletes that", reference.target),
+                None => format!("{}, which does not exist", reference.target),
+            },
             There::Ends => format!("{}, which is being deleted", reference.target),
             There::NoKey => {
                 let key = reference.key.as_deref().unwrap_or_default();
@@ -234,14 +237,24 @@ fn stays(check: &Precheck, hook: &Hook) -> bool {
 
 /// Whether a live object is still there when the pods of the new chart start.
 fn survives(check: &Precheck, by: By<'_>, target: &Ref) -> bool {
-    if check.writes.deletes.contains(target) {
-        return false;
-    }
+    let is_deleted = check.writes.deletes.contains(target) || is_deleted_by_helm(check, by, target);
+    !is_deleted && goes_with(check, by, target).is_none()
+}
+
+/// What helm deletes that takes an object along: the last of its owners, as a custom resource is of the Secret that its operator made.
+fn goes_with(check: &Precheck, by: By<'_>, target: &Ref) -> Option<Ref> {
+    let owners = portolan_kube_facts::owners(check.known.get(target)?);
+    let leaving = |owner: &Owner| owner.names().into_iter().find(|name| is_deleted_by_helm(check, by, name));
+    let all: Option<Vec<Ref>> = owners.iter().map(leaving).collect();
+    all?.into_iter().next()
+}
+
+/// Whether helm deletes an object before it is needed: only the old manifest has it. Helm deletes last.
+fn is_deleted_by_helm(check: &Precheck, by: By<'_>, target: &Ref) -> bool {
     let will_be_kept = check.writes.own.iter().any(|own| own.object == *target && own.value == "keep");
     let is_kept = will_be_kept || check.known.get(target).is_some_and(portolan_kube_facts::is_kept);
-    let helm_deletes = check.is_stored(target) && check.planned(target).is_none() && !is_kept;
-    // Helm deletes last.
-    !helm_deletes || matches!(by, By::Hook(hook) if hook.is_before)
+    let leaves = check.is_stored(target) && check.planned(target).is_none() && !is_kept;
+    leaves && !matches!(by, By::Hook(hook) if hook.is_before)
 }
 
 /// The keys of a Secret's or ConfigMap's data.

@@ -7,6 +7,7 @@ mod anew;
 mod at_start;
 mod authorized;
 mod clients;
+mod custom_resources;
 mod database;
 mod downward;
 mod downward_files;
@@ -97,6 +98,7 @@ pub(super) fn of_hop(context: &HopContext<'_>) -> Report {
     waits::check(context, &workloads, &mut report);
     keys::check(context, &mut report);
     anew::check(context, &mut report);
+    custom_resources::check(context, &mut report);
     state::check(context, &mut report);
     database::check(context, &workloads, &mut report);
     services::check(context, &workloads, &mut report);

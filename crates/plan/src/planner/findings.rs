@@ -1,5 +1,6 @@
 //! What the planner has to say about a plan.
 
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use portolan_helm_compat::hooks::Hook;
@@ -156,12 +157,21 @@ pub(super) struct HopContext<'a> {
     pub(super) run: &'a HelmRun,
     /// The hop's steps.
     pub(super) steps: &'a [Step],
+    /// What [`Self::falls`] gives, once it was asked for.
+    pub(super) falls: OnceCell<BTreeMap<Ref, Ref>>,
 }
 
 impl HopContext<'_> {
-    /// What there is after the hop of an object that helm does not apply: what a hook leaves, else what lives.
+    /// What there is after the hop of an object that helm does not apply: what a hook leaves, else what lives and does not go with
+    /// something that the hop deletes.
     pub(super) fn beside(&self, name: &Ref) -> Option<&Object> {
-        portolan_helm_compat::hooks::left(&self.renderings[0].hooks, name).unwrap_or_else(|| self.live.get(name))
+        let lives = || self.live.get(name).filter(|_| !self.falls().contains_key(name));
+        portolan_helm_compat::hooks::left(&self.renderings[0].hooks, name).unwrap_or_else(lives)
+    }
+
+    /// What goes with an object that the hop deletes, and that object.
+    pub(super) fn falls(&self) -> &BTreeMap<Ref, Ref> {
+        self.falls.get_or_init(|| portolan_kube_facts::falls_with(&self.before.objects, &super::taken::deleted(self)))
     }
 }
 

@@ -1,5 +1,6 @@
-//! One hop: a leg, a standing and a rendering become steps, changes and findings.
+//! One hop: its input, the projected state and a rendering become steps, changes and findings.
 
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use portolan_helm_compat::{hooks, redact, upgrade};
@@ -41,9 +42,9 @@ pub(super) struct BuiltHop {
 }
 
 impl BuiltHop {
-    /// The installation after the hop, and the hop.
-    pub(super) fn advance(self, before: ProjectedState) -> (ProjectedState, PlannedHop) {
-        let after = before.after(&self.hop, self.live, &self.manifest);
+    /// The installation after the hop, with the hooks of its rendering, and the hop.
+    pub(super) fn advance(self, before: ProjectedState, hooks: Vec<Object>) -> (ProjectedState, PlannedHop) {
+        let after = ProjectedState { hooks, ..before.after(&self.hop, self.live, &self.manifest) };
         let Self { hop, manifest, findings, unmounted, unmodelled, .. } = self;
         (after, PlannedHop { hop, findings, unmounted, unmodelled, before, manifest })
     }
@@ -105,6 +106,7 @@ pub(super) fn make(
         renderings: [first, second],
         run: &run,
         steps: &steps,
+        falls: OnceCell::new(),
     };
     findings.extend(findings::of_hop(&context));
     let unmounted = findings::unmounted(&context);

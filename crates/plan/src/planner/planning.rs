@@ -211,7 +211,7 @@ impl<'a> Planning<'a> {
         };
         self.left = [after(&both[0], first.clone()), after(&both[1], second)];
         self.changed.push([first, self.left[0].clone()]);
-        let (next, planned) = made.advance(std::mem::take(&mut self.state));
+        let (next, planned) = made.advance(std::mem::take(&mut self.state), both[0].hooks.clone());
         self.state = next;
         self.hops.push(planned);
         let [first, _] = both;

@@ -15,6 +15,8 @@ pub(super) struct ProjectedState {
     pub(super) revision: u32,
     /// The stored manifest.
     pub(super) docs: Vec<Object>,
+    /// The hooks of the chart that is installed. Secrets may be in clear: nothing of them may be shown.
+    pub(super) hooks: Vec<Object>,
     /// What lives.
     pub(super) objects: BTreeMap<Ref, Object>,
     /// Volumes that an earlier hop set to Retain.
@@ -31,6 +33,7 @@ impl ProjectedState {
         Self {
             revision: inventory.release.revision,
             docs: inventory.release.docs.clone(),
+            hooks: inventory.release.hooks.clone(),
             objects: inventory.objects.clone(),
             retained: BTreeSet::new(),
             archived: BTreeSet::new(),
@@ -72,7 +75,7 @@ impl ProjectedState {
         live
     }
 
-    /// What stands after a hop.
+    /// What stands after a hop, but for the chart's hooks.
     pub(super) fn after(&self, hop: &Hop, mut live: BTreeMap<Ref, Object>, planned: &Manifest) -> Self {
         let (mut retained, mut archived) = (self.retained.clone(), self.archived.clone());
         for step in &hop.steps {
@@ -112,7 +115,8 @@ impl ProjectedState {
         }
         let mut own = self.own.clone();
         own.extend(hop.steps.iter().filter_map(check_objects::own_field));
-        Self { revision: self.revision + 1, docs: planned.docs.clone(), objects: live, retained, archived, own }
+        let (docs, hooks) = (planned.docs.clone(), Vec::new());
+        Self { revision: self.revision + 1, docs, hooks, objects: live, retained, archived, own }
     }
 }
 

@@ -364,7 +364,7 @@ pub(super) fn shared(resolved: &ResolvedRelease<'_>) -> Vec<Finding> {
 /// for a custom resource, for example. What changes among their owners is named by [`unmodelled`].
 pub(super) fn is_of_others(context: &HopContext<'_>, claim: &Ref) -> bool {
     let live = &context.before.objects;
-    let falls = portolan_kube_facts::falls_with(live, &taken::deleted(context));
+    let falls = context.falls();
     let is_planned = |name: &Ref| context.planned.docs.iter().any(|doc| doc.name().as_ref() == Some(name));
     let stays = |name: &Ref| {
         let is_other = stored(context, name).is_none_or(|doc| PodTemplate::of(doc).is_none() && is_planned(name));

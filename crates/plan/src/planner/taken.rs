@@ -33,7 +33,7 @@ pub(super) fn deleted(context: &HopContext<'_>) -> Vec<Ref> {
 /// PVCs that go with a root, or with what goes with it.
 fn with_roots(context: &HopContext<'_>, roots: &[Ref]) -> Vec<Finding> {
     let live = |name: &Ref| context.before.objects.get(name);
-    let falls = portolan_kube_facts::falls_with(&context.before.objects, roots);
+    let falls = context.falls();
     let counts = |claim: &Ref| {
         claim.is_claim_in(claim.namespace())
             && live(claim).is_some_and(|object| !portolan_kube_facts::is_ephemeral(object, &live))

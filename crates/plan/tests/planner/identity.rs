@@ -127,9 +127,8 @@ fn what_a_program_may_do_to_files_is_more_than_its_user() {
         ("privileged: true", "privileged: false", "capabilities"),
         ("capabilities: {drop: [ALL], add: [CHOWN]}", "capabilities: {drop: [ALL]}", "capabilities"),
         ("", "runAsNonRoot: true", "runAsNonRoot"),
-        ("", "readOnlyRootFilesystem: true", "readOnlyRootFilesystem"),
         ("seLinuxOptions: {level: 's0:c1,c2'}", "seLinuxOptions: {level: 's0:c3,c4'}", "seLinuxOptions"),
-        ("", "seccompProfile: {type: RuntimeDefault}", "seccompProfile"),
+        ("", "seccompProfile: {type: Localhost, localhostProfile: a.json}", "seccompProfile"),
         ("", "appArmorProfile: {type: RuntimeDefault}", "appArmorProfile"),
     ] {
         let expected = [format!("Unknown PL255 StatefulSet/store {own}/{field}")];
@@ -142,6 +141,13 @@ fn what_a_program_may_do_to_files_is_more_than_its_user() {
 }
 
 #[test]
+fn a_program_that_may_write_to_its_mounts_only_is_named() {
+    let field = "/spec/template/spec/containers/0/securityContext/readOnlyRootFilesystem";
+    let warned = [format!("Warning PL268 StatefulSet/store {field}")];
+    assert_eq!(context_of("runAsUser: 0", "", "readOnlyRootFilesystem: true"), warned);
+}
+
+#[test]
 fn what_a_program_does_not_need_for_its_files_may_go() {
     for (user, old, new) in [
         ("runAsUser: 0", "", "capabilities: {drop: [NET_RAW]}"),
@@ -151,6 +157,8 @@ fn what_a_program_does_not_need_for_its_files_may_go() {
         // Root by its number alone loses what root has; another user never had it.
         ("runAsUser: 7", "", "capabilities: {drop: [ALL]}, runAsNonRoot: true"),
         ("runAsUser: 7, seccompProfile: {type: RuntimeDefault}", "", "seccompProfile: {type: RuntimeDefault}"),
+        ("runAsUser: 7", "", "seccompProfile: {type: RuntimeDefault}"),
+        ("runAsUser: 7", "seccompProfile: {type: Unconfined}", "seccompProfile: {type: RuntimeDefault}"),
         ("runAsUser: 7", "", "seLinuxOptions: {}"),
         ("runAsUser: 7", "seLinuxOptions: {}", ""),
         ("runAsUser: 7", "readOnlyRootFilesystem: true", "readOnlyRootFilesystem: false"),

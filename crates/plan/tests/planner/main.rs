@@ -3,6 +3,7 @@
 #![allow(clippy::expect_used, reason = "a test says what it expects")]
 
 mod clients;
+mod custom_resources;
 mod database_compat;
 mod deployments;
 mod effects;

@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use crate::fixture::new;
 use crate::store::{PLAIN, installed, plan, set};
 
 /// The store with its Service, and more.
@@ -59,6 +60,20 @@ fn a_client_that_asks_for_something_else_is_unknown() {
         let each = |tables: &str| with(&format!("for t in {tables}; do psql -c \"truncate $t\"; done"));
         assert_eq!(unknown(&each("a"), &each("a b")), found, "{kind}");
     }
+}
+
+#[test]
+fn a_hook_that_the_chart_between_does_not_have_is_new() {
+    let hook = job("Job", ", annotations: {helm.sh/hook: pre-upgrade}", "psql -c 'delete from t'");
+    let fixture = installed(&chart(PLAIN, &hook), &json!({"csi": {}}));
+    let of = |between: &str| {
+        let more = [chart(PLAIN, between), chart(PLAIN, &hook)];
+        let file = fixture.file_of(&[new("2.18.1"), new("2.20.41")], &|hop, text| text + &more[hop]);
+        let plan = file.expect("it can be planned").plan;
+        plan.unmodelled.iter().map(|it| format!("{} {}", it.object, it.field)).collect::<Vec<_>>()
+    };
+    assert_eq!(of(&hook), Vec::<String>::new());
+    assert_eq!(of(""), [format!("Job/ask /{FIELD}")]);
 }
 
 #[test]

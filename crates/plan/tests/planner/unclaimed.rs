@@ -46,6 +46,12 @@ fn another_folder_at_the_same_path_is_refused() {
         let want = format!("Blocking PL264 /spec/template/spec/volumes/0{field}");
         assert_eq!(of(&old, &pod("Deployment", "2", "", volume)), [want], "{volume}");
     }
+    // The path moves with the folder; no command says what the program writes.
+    let elsewhere = |path: &str| host("2", "", path).replace("mountPath: /data", "mountPath: /data2");
+    assert_eq!(of(&old, &elsewhere("/srv/b")), refused);
+    assert_eq!(of(&old, &elsewhere("/srv/a")), [""; 0], "the folder is there, at another path");
+    let nothing = host("2", "", "/srv/b").replace("mountPath: /data", "mountPath: /data2, readOnly: true");
+    assert_eq!(of(&old, &nothing), [""; 0], "nothing is written in its place");
     let nfs =
         |server: &str, path: &str| pod("StatefulSet", "1", "", &format!("nfs: {{server: {server}, path: {path}}}"));
     let refused = ["Blocking PL264 /spec/template/spec/volumes/0/nfs/path"];

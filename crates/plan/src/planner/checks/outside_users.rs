@@ -42,7 +42,7 @@ fn outside<'a>(context: &'a HopContext<'_>) -> impl Iterator<Item = Outside<'a>>
         context.before.is_stored(name)
             || belongs(inventory, object)
             || context.planned.docs.iter().any(is_it)
-            || inventory.release.hooks.iter().any(is_it)
+            || inventory.release.hooks.iter().chain(&context.before.hooks).any(is_it)
     };
     // What has an owner is made by it: that one is looked at, or is of the release.
     let is_made = move |object: &Object| {

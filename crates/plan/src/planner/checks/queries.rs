@@ -53,7 +53,7 @@ pub(super) fn check(context: &HopContext<'_>, workloads: &Workloads, report: &mu
 /// What all containers of today ask for.
 fn today(context: &HopContext<'_>, workloads: &Workloads) -> BTreeSet<String> {
     let find = FindText::today(context, workloads);
-    let hooks = context.resolved.inventory.release.hooks.iter();
+    let hooks = context.before.hooks.iter();
     let hooks: Vec<(Ref, &Object)> = hooks.filter_map(|hook| Some((hook.name()?, hook))).collect();
     let all = workloads.all_before().chain(hooks.iter().map(|(name, object)| (name, *object)));
     all.flat_map(|(name, object)| of_object(name, object, &find)).map(|one| one.text).collect()

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use portolan_kube_facts::{Container, PodTemplate, list, run_as_user};
+use portolan_model::{Code, Finding};
 use serde_json::Value;
 
 use super::paths::shown;
@@ -22,6 +23,7 @@ const NOT_BY_DEFAULT: [&str; 2] = ["DAC_READ_SEARCH", "SYS_ADMIN"];
 pub(super) fn check(context: &HopContext<'_>, workloads: &Workloads, report: &mut Report) {
     for volume in context.resolved.in_use() {
         for pair in &workloads.pairs(volume).0 {
+            report.findings.extend(read_only_root(pair));
             for (field, what) in changes(pair) {
                 let (template, container) = (pair.after.template, pair.after.container);
                 let reason = format!(
@@ -54,17 +56,11 @@ fn changes(pair: &Pair<'_>) -> Vec<(String, String)> {
     if said(will, "runAsNonRoot") && !said(was, "runAsNonRoot") && !is_plain {
         all.push((place("runAsNonRoot"), "the user must not be root".into()));
     }
-    let read_only = |of: Container<'_>| is_true(of.json.pointer("/securityContext/readOnlyRootFilesystem"));
-    if read_only(will.1) && !read_only(was.1) {
-        let field = pair.after.field("/securityContext/readOnlyRootFilesystem");
-        all.push((field, "everything but its mounts becomes read-only".into()));
+    if effective(was, "seLinuxOptions") != effective(will, "seLinuxOptions") {
+        all.push((place("seLinuxOptions"), "the SELinux label changes".into()));
     }
-    for (key, what) in
-        [("seLinuxOptions", "the SELinux label changes"), ("seccompProfile", "the seccomp profile changes")]
-    {
-        if effective(was, key) != effective(will, key) {
-            all.push((place(key), what.into()));
-        }
+    if is_own_profile(will) && effective(was, "seccompProfile") != effective(will, "seccompProfile") {
+        all.push((place("seccompProfile"), "the seccomp profile becomes one of the node's own".into()));
     }
     if app_armor(was) != app_armor(will) {
         all.push((place("appArmorProfile"), "the AppArmor profile changes".into()));
@@ -74,6 +70,27 @@ fn changes(pair: &Pair<'_>) -> Vec<(String, String)> {
         all.push((format!("{}/hostUsers", will.0.pointer), "its users become others on the node".into()));
     }
     all
+}
+
+/// Whether a profile of the node's own may refuse calls on files. The container runtime's does not: it has all calls by which files are
+/// opened, written and given away (`contrib/seccomp/seccomp_default.go` of containerd 1.6).
+fn is_own_profile(of: (PodTemplate<'_>, Container<'_>)) -> bool {
+    effective(of, "seccompProfile").and_then(|profile| profile.get("type")).is_some_and(|kind| kind == "Localhost")
+}
+
+/// A program that may write to its mounts only from now on. That cannot harm what is on them; what it wrote elsewhere it cannot write.
+fn read_only_root(pair: &Pair<'_>) -> Option<Finding> {
+    const KEY: &str = "/securityContext/readOnlyRootFilesystem";
+    let has = |of: Container<'_>| is_true(of.json.pointer(KEY));
+    let (was, will) = (pair.before.container, pair.after.container);
+    (has(will) && !has(was)).then(|| {
+        let found = format!(
+            "{}: {} may write to its mounts only from now on",
+            pair.after.name,
+            shown(pair.after.template, will)
+        );
+        Finding::warning(Code::ReadOnlyRoot, found).about(pair.after.name).at(pair.after.field(KEY))
+    })
 }
 
 fn is_true(value: Option<&Value>) -> bool {

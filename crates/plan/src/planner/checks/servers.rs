@@ -33,8 +33,9 @@ pub(super) fn check(context: &HopContext<'_>, workloads: &Workloads, report: &mu
                 }
             }
             for (before, after) in programs {
-                image(volume, &before, &after, report);
-                settings::compare(volume, [&Told::to(&before, &today), &Told::to(&after, &then)], report);
+                let told = [Told::to(&before, &today), Told::to(&after, &then)];
+                image(volume, (&before, &told[0]), &after, report);
+                settings::compare(volume, [&told[0], &told[1]], report);
             }
         }
     }
@@ -58,7 +59,7 @@ fn writers<'a>(old: (&'a Ref, &'a Object), new: (&'a Ref, &'a Object), claim: &R
 }
 
 /// Whether the image in the place of another opens its data.
-fn image(volume: &Volume, before: &Use<'_>, after: &Use<'_>, report: &mut Report) {
+fn image(volume: &Volume, (before, told): (&Use<'_>, &Told), after: &Use<'_>, report: &mut Report) {
     let (old, new) = (reference(before.container), reference(after.container));
     let known = DataServers::builtin();
     if old == new {
@@ -78,7 +79,7 @@ fn image(volume: &Volume, before: &Use<'_>, after: &Use<'_>, report: &mut Report
             "the C library of another base image sorts text in another way, and indexes over text are damaged without a word".into(),
             "stay on the base image of today, or rebuild the indexes (REINDEX, ALTER DATABASE ... REFRESH COLLATION VERSION) after it",
         ),
-        (Some(was), Some(will)) if was.name == will.name => match was.opens(old, new) {
+        (Some(was), Some(will)) if was.name == will.name => match was.opens(old, new, &|word| told.has(word)) {
             DataOpens::Yes if was.is_known_to_open() => return,
             DataOpens::Yes => {
                 rises(before, after, report);

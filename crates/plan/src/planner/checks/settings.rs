@@ -96,6 +96,12 @@ impl Told {
         Self { image, settings, variables, sources, arguments, workload, pointer }
     }
 
+    /// Whether it has a setting about a word, with a text.
+    pub(super) fn has(&self, word: &str) -> bool {
+        self.settings.iter().any(|one| one.is(word) && !one.text.is_empty())
+            || self.variables.iter().any(|name| is_named(name, word))
+    }
+
     /// The texts of settings of the same name and form.
     fn texts(&self, one: &Setting) -> Vec<&str> {
         let same = self.settings.iter().filter(|other| other.form == one.form && other.name == one.name);

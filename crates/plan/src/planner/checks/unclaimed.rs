@@ -65,7 +65,8 @@ impl<'a> Pods<'a> {
         };
         let successor = same.or_else(|| only().next())?;
         let is_at = |new: &Mount<'_>| new.path.trim_end_matches('/') == mount.path.trim_end_matches('/');
-        let there = successor.mounts().find(is_at)?;
+        let there =
+            successor.mounts().find(is_at).or_else(|| self.in_its_place((container, &was), (template, successor)))?;
         let (field, will) = match template.volume(there.volume) {
             Some((at, volume)) => {
                 let will = Source::of(volume).map(|will| (will.pointer(), will.below(there.sub_path)));
@@ -81,7 +82,11 @@ impl<'a> Pods<'a> {
             None => ("/spec/volumeClaimTemplates".into(), "a PVC of its own".into()),
         };
         let (chart, path) = (&self.context.input.pick.id, mount.path);
-        let found = format!("{} in {chart} has other data at {path} than today", self.name);
+        let found = if is_at(&there) {
+            format!("{} in {chart} has other data at {path} than today", self.name)
+        } else {
+            format!("{} in {chart} has nothing at {path}, and other data at {}", self.name, there.path)
+        };
         let mut finding = Finding::blocking(Code::OtherSource, found)
             .about(self.name)
             .at(field)
@@ -92,6 +97,29 @@ impl<'a> Pods<'a> {
             finding.severity = Severity::Warning;
         }
         Some(finding)
+    }
+
+    /// Where a volume is mounted nowhere any more: the mount, at another path, of one that the container has not today and that outlives
+    /// its pods.
+    fn in_its_place<'b>(
+        &self,
+        (container, was): (Container<'a>, &Source),
+        (template, successor): (PodTemplate<'b>, Container<'b>),
+    ) -> Option<Mount<'b>> {
+        let source = |mount: &Mount<'_>| {
+            let (_, volume) = template.volume(mount.volume)?;
+            Source::of(volume).filter(|source| !is_fleeting(volume, source)).map(|source| source.below(mount.sub_path))
+        };
+        if successor.mounts().filter_map(|mount| source(&mount)).any(|source| source.overlaps(was)) {
+            return None;
+        }
+        let has = |mount: &Mount<'_>| container.mounts().any(|old| old.path == mount.path);
+        let lasts = |mount: &Mount<'_>| {
+            let is_claim =
+                template.volume(mount.volume).is_some_and(|(_, it)| portolan_kube_facts::claim_of(it).is_some());
+            is_claim || source(mount).is_some()
+        };
+        successor.mounts().find(|mount| !mount.is_read_only && !has(mount) && lasts(mount))
     }
 
     /// Generic ephemeral volumes: Kubernetes deletes the PVC with its pod.

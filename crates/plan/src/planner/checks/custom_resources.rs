@@ -1,0 +1,77 @@
+//! Custom resources of the release that leave, or whose policy of deletion changes: what their operators then delete is in no manifest.
+
+use std::collections::BTreeSet;
+
+use portolan_helm_compat::merge;
+use portolan_model::{Code, Finding, Object, Ref, pointer_part};
+use portolan_recipe::{CustomResources, is_off};
+use serde_json::Value;
+
+use super::{HopContext, Report};
+
+pub(super) fn check(context: &HopContext<'_>, report: &mut Report) {
+    let deleted = super::super::taken::deleted(context);
+    for (name, old) in context.before.docs.iter().filter_map(|doc| Some((doc.name()?, doc))) {
+        let is_typed = merge::is_typed(name.group());
+        if is_typed || CustomResources::builtin().is_without_data(name.group(), name.kind()) {
+            continue;
+        }
+        let new = context.planned.docs.iter().find(|doc| doc.name().as_ref() == Some(&name));
+        report.findings.extend(match new {
+            None => deleted.contains(&name).then(|| leaves(context, &name)),
+            Some(new) => changes(context, &name, [old, new]),
+        });
+    }
+}
+
+fn leaves(context: &HopContext<'_>, name: &Ref) -> Finding {
+    let found = format!("{} has no {name}, and helm deletes it", context.input.pick.id);
+    let annotate = format!("kubectl annotate -n {} {}", name.namespace(), command_name(name));
+    Finding::blocking(Code::OperatorDeletes, found).about(name).next(format!(
+        "if data lies behind it, give the chart the values with which it still has it, or let helm leave it: \
+         {annotate} helm.sh/resource-policy=keep, then plan again; else accept: --accept {} --reason TEXT",
+        Code::OperatorDeletes
+    ))
+}
+
+/// As kubectl takes it: kind, group and name.
+fn command_name(name: &Ref) -> String {
+    format!("{}.{} {}", name.kind().to_lowercase(), name.group(), name.name())
+}
+
+fn changes(context: &HopContext<'_>, name: &Ref, [old, new]: [&Object; 2]) -> Option<Finding> {
+    let (old, new) = (old.at("/spec")?, new.at("/spec").unwrap_or(&Value::Null));
+    let field = changed(old, new, "/spec", false)?;
+    let found = format!("{} changes what is deleted with {name}, or where its data lies", context.input.pick.id);
+    Some(Finding::blocking(Code::OperatorDeletes, found).about(name).at(field))
+}
+
+/// The first field that says what is deleted, changes, and says afterwards something else than that nothing is.
+fn changed(old: &Value, new: &Value, pointer: &str, is_policy: bool) -> Option<String> {
+    match (old, new) {
+        _ if old == new => None,
+        (Value::Object(_), _) | (_, Value::Object(_)) => {
+            let maps = [old, new].map(Value::as_object);
+            let keys: BTreeSet<&String> = maps.iter().flatten().flat_map(|map| map.keys()).collect();
+            let at = |map: Option<&serde_json::Map<String, Value>>, key: &str| {
+                map.and_then(|map| map.get(key)).cloned().unwrap_or_default()
+            };
+            keys.into_iter().find_map(|key| {
+                let is_policy = is_policy || CustomResources::builtin().is_policy(key);
+                let below = format!("{pointer}/{}", pointer_part(key));
+                changed(&at(maps[0], key), &at(maps[1], key), &below, is_policy)
+            })
+        }
+        (Value::Array(was), Value::Array(will)) => will.iter().enumerate().find_map(|(at, item)| {
+            changed(was.get(at).unwrap_or(&Value::Null), item, &format!("{pointer}/{at}"), is_policy)
+        }),
+        _ => {
+            let keeps = match new {
+                Value::String(text) => CustomResources::builtin().keeps(text) || is_off(text),
+                Value::Bool(is_on) => !is_on,
+                _ => false,
+            };
+            (is_policy && !keeps).then(|| pointer.to_owned())
+        }
+    }
+}
