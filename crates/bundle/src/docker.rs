@@ -92,7 +92,7 @@ fn images<R: Read + Seek>(
 
 impl DockerImage {
     fn names(&self) -> Vec<ImageName> {
-        self.repo_tags.iter().flatten().filter_map(|name| ImageName::parse(name)).collect()
+        self.repo_tags.iter().flatten().filter_map(|name| ImageName::written(name)).collect()
     }
 }
 

@@ -35,6 +35,14 @@ impl ImageName {
     }
 }
 
+impl ImageName {
+    /// Reads a name that a tool wrote beside an image. A word without tag and path is none: tools write a bare tag there, which
+    /// containerd takes for a tag of nothing.
+    pub(crate) fn written(text: &str) -> Option<Self> {
+        text.contains(['/', ':']).then(|| Self::parse(text)).flatten()
+    }
+}
+
 impl fmt::Display for ImageName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(registry) = &self.registry {

@@ -59,11 +59,7 @@ pub(crate) fn content<R: Read + Seek>(
 }
 
 fn names(descriptor: &Descriptor) -> Vec<ImageName> {
-    let full = |key: &&str| {
-        let text = descriptor.annotations.get(*key)?;
-        // A bare tag is not a name.
-        text.contains(['/', ':']).then(|| ImageName::parse(text)).flatten()
-    };
+    let full = |key: &&str| ImageName::written(descriptor.annotations.get(*key)?);
     NAMES.iter().find_map(full).into_iter().collect()
 }
 

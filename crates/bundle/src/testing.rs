@@ -62,6 +62,14 @@ pub(crate) fn gzip(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().expect("memory")
 }
 
+/// A zstd stream of two frames, with one between them that has no content.
+pub(crate) fn zstd(bytes: &[u8]) -> Vec<u8> {
+    let frame = |part: &[u8]| ruzstd::encoding::compress_to_vec(part, ruzstd::encoding::CompressionLevel::Fastest);
+    let (first, second) = bytes.split_at(bytes.len() / 2);
+    let notes = [0x50, 0x2a, 0x4d, 0x18, 3, 0, 0, 0, b'a', b'b', b'c'];
+    [frame(first), notes.to_vec(), frame(second)].concat()
+}
+
 /// A layer with one file.
 pub(crate) fn layer(content: &str) -> Vec<u8> {
     // Layers may have what an archive of a vendor must not have.

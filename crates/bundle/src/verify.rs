@@ -5,6 +5,8 @@ use std::io::{self, BufRead, BufReader, Read, Seek};
 
 use flate2::bufread::MultiGzDecoder;
 use portolan_model::Digest;
+use ruzstd::decoding::errors::{FrameDecoderError, ReadFrameHeaderError};
+use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
 use sha2::{Digest as _, Sha256};
 
 use crate::sniff::compression;
@@ -109,6 +111,7 @@ fn measure<R: Read + Seek>(
     let compression = compression(content.fill_buf()?);
     let inner = match compression {
         Compression::Gzip if is_layer => Some(unzipped(&mut content, limits.expanded(location.extent.size))?),
+        Compression::Zstd if is_layer => Some(unzstd(&mut content, limits.expanded(location.extent.size))?),
         _ => None,
     };
     while let bytes @ 1.. = content.fill_buf()?.len() {
@@ -126,11 +129,63 @@ fn measure<R: Read + Seek>(
 fn unzipped(content: &mut impl BufRead, limit: u64) -> io::Result<Digest> {
     let mut plain = MultiGzDecoder::new(content).take(limit + 1);
     let digest = Digest::of_reader(&mut plain)?;
-    if plain.limit() == 0 {
-        let limit = format!("a compressed layer expands to more than {limit} bytes");
-        return Err(io::Error::other(BundleError::TooLarge { at: "a layer".into(), limit }));
+    if plain.limit() == 0 { Err(too_large(limit)) } else { Ok(digest) }
+}
+
+/// The digest of the content of all frames of a zstd stream (RFC 8878). Frames without content are passed over: tools keep notes there.
+fn unzstd(content: &mut impl BufRead, limit: u64) -> io::Result<Digest> {
+    let mut hashing =
+        Hashing { inner: Frames { content, decoder: FrameDecoder::new(), is_open: false }, hash: Sha256::new() };
+    let read = io::copy(&mut (&mut hashing).take(limit + 1), &mut io::sink())?;
+    if read > limit { Err(too_large(limit)) } else { Ok(Digest::of_hash(&hashing.hash.finalize().into())) }
+}
+
+fn too_large(limit: u64) -> io::Error {
+    let limit = format!("a compressed layer expands to more than {limit} bytes");
+    io::Error::other(BundleError::TooLarge { at: "a layer".into(), limit })
+}
+
+/// The content of the frames of a zstd stream, one after the other.
+struct Frames<'a, R> {
+    content: &'a mut R,
+    decoder: FrameDecoder,
+    /// Whether a frame has begun that has not ended.
+    is_open: bool,
+}
+
+impl<R: BufRead> Read for Frames<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let damaged = |error: FrameDecoderError| io::Error::new(io::ErrorKind::InvalidData, error.to_string());
+        loop {
+            if !self.is_open {
+                if self.content.fill_buf()?.is_empty() {
+                    return Ok(0);
+                }
+                match self.decoder.init(&mut *self.content) {
+                    Ok(()) => self.is_open = true,
+                    Err(FrameDecoderError::ReadFrameHeaderError(ReadFrameHeaderError::SkipFrame {
+                        length, ..
+                    })) => {
+                        let length = u64::from(length);
+                        if io::copy(&mut (&mut *self.content).take(length), &mut io::sink())? < length {
+                            return Err(io::ErrorKind::UnexpectedEof.into());
+                        }
+                        continue;
+                    }
+                    Err(error) => return Err(damaged(error)),
+                }
+            }
+            while self.decoder.can_collect() == 0 && !self.decoder.is_finished() {
+                let one = BlockDecodingStrategy::UptoBlocks(1);
+                self.decoder.decode_blocks(&mut *self.content, one).map_err(damaged)?;
+            }
+            let read = self.decoder.read(buffer)?;
+            if read > 0 {
+                return Ok(read);
+            }
+            self.is_open = false;
+        }
     }
-    Ok(digest)
 }
 
 struct Hashing<R> {

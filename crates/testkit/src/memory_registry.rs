@@ -89,6 +89,12 @@ impl MemoryRegistry {
         lock(&self.contents).blobs.get(digest).cloned()
     }
 
+    /// Gives it a blob, in every repository.
+    pub fn put_blob(&self, content: &[u8]) {
+        let digest = format!("sha256:{}", hex::encode(Sha256::digest(content)));
+        lock(&self.contents).blobs.insert(digest, content.to_vec());
+    }
+
     /// Takes a tag away.
     pub fn remove(&self, repository: &str, tag: &str) {
         lock(&self.contents).manifests.remove(&(repository.to_owned(), tag.to_owned()));

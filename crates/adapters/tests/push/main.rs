@@ -129,6 +129,23 @@ async fn a_plain_layer_is_compressed_on_its_way_and_stays_the_same_image() {
     }
 }
 
+/// skopeo calls a plain layer that the registry has already by the name of a compressed one.
+#[tokio::test]
+async fn a_layer_that_the_registry_has_plain_is_called_what_it_is() {
+    let (registry, pushing) = (MemoryRegistry::start(None).expect("a registry"), Pushing::new(&bundle()));
+    let bytes = std::fs::read(&pushing.file).expect("a file");
+    for digest in pushing.index.images.iter().flat_map(|image| &image.platforms[0].layers) {
+        let extent = pushing.index.blobs[digest].location.extent;
+        registry.put_blob(&bytes[extent.offset as usize..(extent.offset + extent.size) as usize]);
+    }
+    pushing.to(&registry.address(), None).await.expect("a push");
+    for repository in ["site/runai/one", "site/runai/two"] {
+        for (media_type, content) in layers(&registry, repository, "1.0") {
+            assert_eq!(media_type.ends_with("+gzip"), content.starts_with(&[0x1f, 0x8b]), "{media_type}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_push_goes_on_after_layers_that_were_compressed_before() {
     let (registry, pushing) = (MemoryRegistry::start(None).expect("a registry"), Pushing::new(&bundle()));

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use portolan_model::{Code, Digest};
 use serde_json::{Value, json};
 
-use crate::testing::{Layout, Tar, chart, config, docker_archive, gzip, header, index, layer, refused};
+use crate::testing::{Layout, Tar, chart, config, docker_archive, gzip, header, index, layer, refused, zstd};
 use crate::{BundleError, media_type, plan_push};
 
 fn code(bytes: Vec<u8>) -> Code {
@@ -126,6 +126,27 @@ fn what_expands_to_more_than_the_limit() {
     let layer = layout.blob(gzip(&plain), media_type::LAYER);
     let image = layout.manifest(&config, &[layer]);
     assert_eq!(code(layout.named(image, "app:1").end()), Code::BundleTooLarge);
+}
+
+#[test]
+fn a_zstd_layer_that_expands_or_is_damaged() {
+    let bundle = |layer: Vec<u8>, content: &[u8]| {
+        let mut layout = Layout::default();
+        let config = layout.blob(config(&[Digest::of(content)]), media_type::CONFIG);
+        let layer = layout.blob(layer, "application/vnd.oci.image.layer.v1.tar+zstd");
+        let image = layout.manifest(&config, &[layer]);
+        layout.named(image, "app:1.0").end()
+    };
+    let large = vec![0; 1 << 22];
+    let bomb = zstd(&large);
+    assert!(bomb.len() < 1 << 16, "{}", bomb.len());
+    assert_eq!(code(bundle(bomb, &large)), Code::BundleTooLarge);
+    let plain = layer("app");
+    let whole = zstd(&plain);
+    for length in [5, whole.len() / 2, whole.len() - 1] {
+        let cut = code(bundle(whole[..length].to_vec(), &plain));
+        assert!(matches!(cut, Code::BundleUnreadable | Code::BundleCutShort), "{length}: {cut}");
+    }
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::io::{Cursor, Read as _};
 use portolan_model::Digest;
 use serde_json::json;
 
-use crate::testing::{Layout, SMALL, Tar, chart, config, docker_archive, gzip, index, layer};
+use crate::testing::{Layout, SMALL, Tar, chart, config, docker_archive, gzip, index, layer, zstd};
 use crate::{BundleError, BundleIndex, BundleReader, Compression, FileKind, ImageName, ManifestContent, plan_push};
 
 fn names(index: &BundleIndex) -> Vec<String> {
@@ -218,6 +218,58 @@ fn long_names_are_read() {
     let pax = Tar::default().entry("x", tar::EntryType::XHeader, "", record(&long).as_bytes());
     for tar in [gnu, pax] {
         assert_eq!(index(tar.file("short", b"a").end()).files[0].path, long);
+    }
+}
+
+/// What `docker pull` and `crane pull` leave where nobody gave a repository: `2.20.41`.
+#[test]
+fn a_bare_tag_is_no_name() {
+    let mut layout = Layout::default();
+    let mut image = layout.image("app");
+    image["annotations"] = json!({ "org.opencontainers.image.ref.name": "2.20.41" });
+    layout.manifests.push(image);
+    let archive = docker_archive("2.20.41", "app");
+    for bundle in [layout.end(), archive] {
+        let index = index(bundle);
+        assert_eq!(names(&index), Vec::<String>::new());
+        let Err(BundleError::Unnamed { image }) = plan_push(&index, "", &BTreeMap::new()) else {
+            panic!("it has a name")
+        };
+        assert!(image.starts_with("sha256:"), "{image}");
+    }
+}
+
+#[test]
+fn layers_of_an_archive_are_called_what_they_are() {
+    let plain = layer("app");
+    for (stored, end) in [(plain.clone(), ""), (gzip(&plain), "+gzip"), (zstd(&plain), "+zstd")] {
+        let images = json!([{ "Config": "c.json", "RepoTags": ["app:1.0"], "Layers": ["layer.tar"] }]);
+        let archive = Tar::default()
+            .file("layer.tar", &stored)
+            .file("c.json", &config(&[Digest::of(&plain)]))
+            .file("manifest.json", images.to_string().as_bytes());
+        let index = index(archive.end());
+        let text = &index.documents[&index.images[0].manifest].text;
+        let manifest: ManifestContent = serde_json::from_str(text).expect("a manifest");
+        assert_eq!(manifest.layers[0].media_type, format!("application/vnd.oci.image.layer.v1.tar{end}"));
+    }
+}
+
+/// zstd layers are recognized by their first bytes, whatever they are called, and their content is verified.
+#[test]
+fn a_zstd_layer_is_verified() {
+    let bundle = |content: &str, media_type: &str| {
+        let mut layout = Layout::default();
+        let config = layout.blob(config(&[Digest::of(&layer("app"))]), crate::media_type::CONFIG);
+        let zstd = layout.blob(zstd(&layer(content)), media_type);
+        let image = layout.manifest(&config, &[zstd]);
+        layout.named(image, "app:1.0").end()
+    };
+    // crane calls them gzip.
+    for media_type in ["application/vnd.oci.image.layer.v1.tar+zstd", "application/vnd.oci.image.layer.v1.tar+gzip"] {
+        assert_eq!(names(&index(bundle("app", media_type))), ["app:1.0"]);
+        let error = crate::testing::refused(bundle("other", media_type));
+        assert!(matches!(error, BundleError::LayerDiffers { .. }), "{error}");
     }
 }
 
