@@ -121,8 +121,8 @@ enum BenchCommand {
     /// Measures pushes of bundles beside skopeo and crane, and writes docs/bench-bundle.md
     Bundle {
         /// How large a bundle is
-        #[arg(long, default_value_t = 1)]
-        gigabytes: u64,
+        #[arg(long, default_value_t = 1.0)]
+        gigabytes: f64,
         /// How often each push is measured
         #[arg(long, default_value_t = 3)]
         times: usize,

@@ -7,7 +7,7 @@ use portolan_helm_compat::chart::PackedChart;
 use portolan_model::{Code, Finding, RenderJob};
 use portolan_rehearse::Installation;
 use portolan_trials::sim;
-use portolan_workflow::{Simulated, Target};
+use portolan_workflow::{Simulated, Target, UpgradeRequest};
 
 use crate::render::Recorder;
 
@@ -49,6 +49,14 @@ fn record(recorder: &Arc<Recorder>, installation: &Installation) -> anyhow::Resu
             Err(finding) if matches!(finding.code, Code::BadOption | Code::NoTarget | Code::Downgrade) => {}
             planned => drop(planned.map_err(|finding| anyhow::anyhow!("{finding}: {}", finding.evidence.join("; ")))?),
         }
+    }
+    // A site without internet access gives the new chart its registry.
+    if installation.registry.is_some() {
+        let values = portolan_fixtures::values_of(&["values/custom-env.yaml".to_owned()], &[]);
+        let of_target = sim::request(&found.inventory.release.chart, &["2.20"], &[]);
+        let planned =
+            of_target.and_then(|request| sim::plan_request(&target, &found, &UpgradeRequest { values, ..request }));
+        planned.map_err(|finding| anyhow::anyhow!("{finding}: {}", finding.evidence.join("; ")))?;
     }
     Ok(())
 }

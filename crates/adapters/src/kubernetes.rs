@@ -9,6 +9,7 @@ mod kinds;
 mod read;
 mod reader;
 mod rights;
+mod trial;
 mod wait;
 mod write;
 

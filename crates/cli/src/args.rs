@@ -250,8 +250,9 @@ pub(crate) struct UpgradeOptions {
     /// The registry of a site without internet access: every image of the new version has to be there
     #[arg(long, value_name = "HOST[:PORT][/PATH]")]
     pub(crate) registry: Option<String>,
-    /// The vendor's bundle to take charts and images from; `upgrade` and `apply` push it to --registry first
-    #[arg(long, value_name = "FILE", requires = "registry", conflicts_with_all = ["chart", "repo"])]
+    /// The vendor's bundle to take charts and images from; `upgrade` and `apply` push it to --registry first (a simulated
+    /// site without internet access has a registry of its own)
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["chart", "repo"])]
     pub(crate) bundle: Option<PathBuf>,
     /// A name for an image that the bundle gives none; `bundle inspect` shows its digest
     #[arg(long, value_name = "DIGEST=REPOSITORY:TAG", requires = "bundle")]
@@ -363,6 +364,9 @@ pub(crate) struct ApplyArgs {
     /// Does not ask
     #[arg(long, short)]
     pub(crate) yes: bool,
+    /// Has each node pull the images before the first write, in pods that run nothing and are removed
+    #[arg(long)]
+    pub(crate) prepull: bool,
     /// How the plan is shown.
     #[command(flatten)]
     pub(crate) commands: CommandOptions,
@@ -377,6 +381,9 @@ pub(crate) struct UpgradeArgs {
     /// Does not ask
     #[arg(long, short)]
     pub(crate) yes: bool,
+    /// Has each node pull the images before the first write, in pods that run nothing and are removed
+    #[arg(long)]
+    pub(crate) prepull: bool,
     /// How the plan is shown.
     #[command(flatten)]
     pub(crate) commands: CommandOptions,

@@ -42,16 +42,16 @@ pub(crate) struct PreparedPlan {
 
 impl PreparedPlan {
     /// The plan about to be carried out.
-    pub(crate) fn going(&self, yes: bool) -> Going<'_> {
-        let access = self.site.as_ref().map(|site| &site.source.access);
-        Going { survey: &self.survey, file: &self.file, access, yes }
+    pub(crate) fn going(&self, yes: bool, prepull: bool) -> Going<'_> {
+        let place = self.site.as_ref().map(|site| &site.source.place);
+        Going { survey: &self.survey, file: &self.file, place, yes, prepull }
     }
 
     /// Pushes the bundle that the plan's images come from, if nothing keeps the plan from being applied.
-    pub(crate) async fn push(&self, output: &Output) -> Result<(), Finding> {
+    pub(crate) async fn push(&self, target: &mut Target, output: &Output) -> Result<(), Finding> {
         match &self.site {
             Some(site) if !self.file.plan.hops.is_empty() && self.file.plan.blocking().next().is_none() => {
-                site.push(output).await
+                site.push(target, output).await
             }
             _ => Ok(()),
         }
@@ -112,7 +112,7 @@ pub(crate) async fn request(
     let (book, mut survey) = survey(global, target).await?;
     survey.go_on_from_deployed();
     // Before charts are fetched. A survey can do without a helm; this says why there is none.
-    let site = Site::named(global, options).await?;
+    let site = Site::named(global, target, options).await?;
     find_helm(global, target, &mut survey, site.as_ref(), output).await?;
     let bundled = site.as_ref().map(|site| site.charts(&book)).transpose()?.flatten();
     let catalog = match bundled {

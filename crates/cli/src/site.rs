@@ -9,7 +9,8 @@ use portolan_bundle::{BundleIndex, BundleParts, BundleSupply, PushPlan};
 use portolan_helm_compat::chart::PackedChart;
 use portolan_model::{Code, Finding, SiteRegistry};
 use portolan_recipe::RecipeSet;
-use portolan_workflow::{ImageCount, ImageSource};
+use portolan_rehearse::SimulatedRegistry;
+use portolan_workflow::{ImageCount, ImageSource, RegistryPlace, Simulated, Target};
 
 use crate::args::{Global, UpgradeOptions};
 use crate::charts::login;
@@ -40,10 +41,10 @@ struct SiteBundle {
 }
 
 impl Site {
-    /// What the options name; `None` without `--registry`. A bundle is read here.
-    pub(crate) async fn named(global: &Global, options: &UpgradeOptions) -> Result<Option<Self>, Finding> {
-        let Some(address) = &options.registry else { return Ok(None) };
-        let target = PushTarget::parse(address).map_err(|finding| {
+    /// What the options name; `None` without `--registry` and `--bundle`. A bundle is read here.
+    pub(crate) async fn named(global: &Global, on: &Target, options: &UpgradeOptions) -> Result<Option<Self>, Finding> {
+        let Some(address) = address(on, options)? else { return Ok(None) };
+        let target = PushTarget::parse(&address).map_err(|finding| {
             finding.next("--registry HOST[:PORT][/PATH], such as --registry registry.example:5000/runai")
         })?;
         let registry = SiteRegistry {
@@ -55,7 +56,7 @@ impl Site {
         // With a repository, the login that was typed is meant for that one.
         let typed =
             if options.fetches() { None } else { login(options.username.as_deref(), options.password_stdin, None)? };
-        let access = access(&registry, typed)?;
+        let place = place(on, &registry, typed)?;
         let bundle = match &options.bundle {
             Some(file) => {
                 let parts = BundleParts { images: options.images.clone(), charts: options.charts.clone() };
@@ -69,7 +70,7 @@ impl Site {
             None => None,
         };
         let supply = bundle.as_ref().map(|bundle| BundleSupply::of(&bundle.index, &bundle.push));
-        Ok(Some(Self { source: ImageSource { registry, access, bundle: supply }, bundle }))
+        Ok(Some(Self { source: ImageSource { registry, place, bundle: supply }, bundle }))
     }
 
     /// The product's charts in the bundle; `None` without one.
@@ -98,16 +99,25 @@ impl Site {
     }
 
     /// Pushes the bundle, where there is one.
-    pub(crate) async fn push(&self, output: &Output) -> Result<(), Finding> {
+    pub(crate) async fn push(&self, on: &mut Target, output: &Output) -> Result<(), Finding> {
         let Some(SiteBundle { file, index, push, target, layers, .. }) = &self.bundle else { return Ok(()) };
         output.say(&format!("Pushing {} to {}", file.display(), self.source.registry));
-        let job = PushJob { file, index, plan: push, layers };
-        let report = bundle::send(&job, target, &self.source.access, output).await?;
-        output.page(&bundle::page(&report))
+        match (&self.source.place, on) {
+            (RegistryPlace::Network(access), _) => {
+                let job = PushJob { file, index, plan: push, layers };
+                let report = bundle::send(&job, target, access, output).await?;
+                output.page(&bundle::page(&report))
+            }
+            (RegistryPlace::Simulated(_), Target::Simulated(simulated)) => {
+                output.say(&simulated_push(simulated, push)?);
+                Ok(())
+            }
+            (RegistryPlace::Simulated(_), Target::Cluster(_)) => Ok(()),
+        }
     }
 
     /// What has to be done before a saved plan is applied: `apply` with a plan has no bundle to push.
-    pub(crate) fn before_apply(&self, images: ImageCount) -> Option<String> {
+    pub(crate) fn before_apply(&self, images: ImageCount, sim: Option<&str>) -> Option<String> {
         let bundle = self.bundle.as_ref().filter(|_| images.bundle > 0)?;
         let file = options::quoted(&bundle.file.to_string_lossy());
         let SiteRegistry { plain_http, ca_file, .. } = &self.source.registry;
@@ -118,8 +128,12 @@ impl Site {
             path.as_ref().map_or_else(String::new, |path| format!(" {option} {}", options::quoted(path)))
         };
         let parts = part("--images", &bundle.parts.images) + &part("--charts", &bundle.parts.charts);
+        let sim = match (&self.source.place, sim) {
+            (RegistryPlace::Simulated(_), Some(sim)) => format!(" --sim {}", options::quoted(sim)),
+            _ => String::new(),
+        };
         Some(format!(
-            "Before it is applied: portolan bundle push {file} --to {}{parts}{names}{plain}{ca}",
+            "Before it is applied: portolan bundle push {file} --to {}{parts}{names}{plain}{ca}{sim}",
             self.source.registry
         ))
     }
@@ -136,11 +150,57 @@ impl Site {
     }
 }
 
-/// How the registry of a site is reached: with the login that was typed, else with one that docker, podman or helm knows.
-pub(crate) fn access(
+/// The registry's address that the options name; with a bundle alone, that of the simulated site.
+fn address(on: &Target, options: &UpgradeOptions) -> Result<Option<String>, Finding> {
+    if options.registry.is_some() || options.bundle.is_none() {
+        return Ok(options.registry.clone());
+    }
+    let simulated = match on {
+        Target::Simulated(simulated) => simulated.installation.registry.as_ref(),
+        Target::Cluster(_) => None,
+    };
+    let none = || {
+        Finding::blocking(Code::BadOption, "--bundle needs the registry that the images are pushed to")
+            .next("--registry HOST[:PORT][/PATH], such as --registry registry.example:5000/runai")
+    };
+    simulated.map(|registry| Some(registry.address())).ok_or_else(none)
+}
+
+/// Who answers for the registry of a site: that of a simulated site is simulated.
+pub(crate) fn place(
+    on: &Target,
     registry: &SiteRegistry,
     typed: Option<portolan_adapters::charts::Login>,
-) -> Result<RegistryAccess, Finding> {
+) -> Result<RegistryPlace, Finding> {
+    match simulated(on, &registry.host) {
+        Some(held) => Ok(RegistryPlace::Simulated(held.clone())),
+        None => Ok(RegistryPlace::Network(access(registry, typed)?)),
+    }
+}
+
+/// The simulated registry of this host.
+fn simulated<'a>(on: &'a Target, host: &str) -> Option<&'a SimulatedRegistry> {
+    let Target::Simulated(simulated) = on else { return None };
+    simulated.installation.registry.as_ref().filter(|registry| registry.host == host)
+}
+
+/// Gives the simulated registry what a push puts there; what it did, in one line.
+pub(crate) fn simulated_push(simulated: &mut Simulated, push: &PushPlan) -> Result<String, Finding> {
+    let Some(registry) = &mut simulated.installation.registry else { return Ok("There is no registry".into()) };
+    let (mut names, mut new) = (0, 0);
+    for manifest in &push.manifests {
+        if let Some(tag) = &manifest.tag {
+            names += 1;
+            new += usize::from(registry.put(&manifest.repository, tag, &manifest.digest));
+        }
+    }
+    let line = format!("Simulated: {} holds {names} names of the bundle, {new} of them new", registry.address());
+    simulated.save()?;
+    Ok(line)
+}
+
+/// How the registry of a site is reached: with the login that was typed, else with one that docker, podman or helm knows.
+fn access(registry: &SiteRegistry, typed: Option<portolan_adapters::charts::Login>) -> Result<RegistryAccess, Finding> {
     let login = match typed {
         Some(login) => Some(login),
         None => Files::of_user().registry_login(&registry.host, &registry.path)?,
@@ -167,7 +227,8 @@ mod tests {
         let push =
             portolan_bundle::plan_push(&index, &target.path, &std::collections::BTreeMap::new()).expect("a plan");
         let registry = SiteRegistry { host: "h:5000".into(), path: "site".into(), plain_http: true, ca_file: None };
-        let source = ImageSource { registry, access: RegistryAccess::default(), bundle: None };
+        let place = RegistryPlace::Network(RegistryAccess::default());
+        let source = ImageSource { registry, place, bundle: None };
         let names = vec!["sha256:0=a:1".into()];
         let layers = CompressedLayers::default();
         Site {
@@ -188,9 +249,9 @@ mod tests {
     fn a_push_is_asked_for_where_images_are_in_the_bundle_alone() {
         let site = site(image("a:1"));
         let count = |bundle| ImageCount { all: 2, registry: 2 - bundle, bundle };
-        assert_eq!(site.before_apply(count(0)), None);
+        assert_eq!(site.before_apply(count(0), None), None);
         let line =
             "Before it is applied: portolan bundle push 'b c.tar' --to h:5000/site --name sha256:0=a:1 --plain-http";
-        assert_eq!(site.before_apply(count(1)).as_deref(), Some(line));
+        assert_eq!(site.before_apply(count(1), None).as_deref(), Some(line));
     }
 }

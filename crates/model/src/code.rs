@@ -346,6 +346,12 @@ codes! {
         "the registry wants one, and the nodes could not pull the images", "name a pull Secret with an entry for the registry in the values of the chart, or accept it where the nodes have a login of their own";
     MirrorForDigests = 636, Blocked, "a mirror set is for digests, and images are named by tags",
         "the nodes would pull them from their own registry, which a site without internet access cannot reach", "make the ImageTagMirrorSet that is named, or accept it if nodes reach the registry";
+    CannotPull = 637, NothingWritten, "a node cannot pull an image",
+        "pods that start there would not, with the upgrade half done", "see what the node says: the registry's address, its CA on the node, the pull Secret of the pods; then run the same command again";
+    TrialStopped = 638, NothingWritten, "the trial of pulls has no result",
+        "--prepull goes before the first write", "run the same command again, or leave out --prepull";
+    TrialPodsLeft = 639, Done, "pods of a trial of pulls are left",
+        "they run nothing, and hold their names", "kubectl delete pods -l portolan-prepull -n NAMESPACE";
 }
 
 impl Code {

@@ -12,6 +12,7 @@ use serde_json::Value;
 
 pub mod mirrors;
 pub mod pulls;
+pub mod trial_pulls;
 
 use mirrors::{Mirror, Mirrors};
 

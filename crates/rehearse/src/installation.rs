@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 
 use crate::actor::Actor;
 use crate::helm::{HelmActor, HelmJob, HelmSnapshot};
+use crate::registry::SimulatedRegistry;
 use crate::serve::{Served, progress, serve};
 use crate::simulation::Simulation;
 use crate::world::{Disk, World, WorldSnapshot};
@@ -27,6 +28,8 @@ const SEED: u64 = 7;
 pub struct Installation {
     /// Its name.
     pub name: String,
+    /// The registry that its images come from; `None` for a site that reaches the internet.
+    pub registry: Option<SimulatedRegistry>,
     simulation: Simulation,
     /// Events so far: the clock of a simulation.
     clock: u64,
@@ -38,6 +41,8 @@ pub struct Installation {
 pub struct InstallationSnapshot {
     format: u32,
     name: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    registry: Option<SimulatedRegistry>,
     clock: u64,
     seed: u64,
     world: WorldSnapshot,
@@ -48,7 +53,7 @@ impl Installation {
     /// An installation in a world that was made otherwise.
     #[must_use]
     pub fn of_world(name: &str, world: World) -> Self {
-        Self { name: name.into(), simulation: Simulation::new(world), clock: 0, seed: SEED }
+        Self { name: name.into(), registry: None, simulation: Simulation::new(world), clock: 0, seed: SEED }
     }
 
     /// The helm that upgrades here. It is no program.
@@ -66,7 +71,8 @@ impl Installation {
         let world = World::from_parts(saved.world);
         let helms =
             saved.helms.into_iter().filter_map(|kept| HelmActor::revive(kept, &world)).map(Actor::Helm).collect();
-        Self { name: saved.name, simulation: Simulation { world, actors: helms }, clock: saved.clock, seed: saved.seed }
+        let InstallationSnapshot { name, registry, clock, seed, .. } = saved;
+        Self { name, registry, simulation: Simulation { world, actors: helms }, clock, seed }
     }
 
     /// Everything that has to be kept of it.
@@ -80,6 +86,7 @@ impl Installation {
         InstallationSnapshot {
             format: portolan_model::FORMAT,
             name: self.name.clone(),
+            registry: self.registry.clone(),
             clock: self.clock,
             seed: self.seed,
             world: self.simulation.world.parts(),

@@ -90,15 +90,16 @@ pub fn plan_surveyed(found: &Survey, world: &World, to: &[&str], without: &[&str
 /// # Errors
 /// What the planner says.
 pub fn plan_on(target: &Target, found: &Survey, to: &[&str], without: &[&str]) -> Result<PlanFile, Finding> {
-    let request = request(&found.inventory.release.chart, to, without)?;
-    now(portolan_workflow::plan(
-        target,
-        found,
-        &RecipeSet::builtin(),
-        &request,
-        PlanOptions { rehearses: Rehearse::No, images: None },
-    ))
-    .map(|planned| planned.file)
+    plan_request(target, found, &request(&found.inventory.release.chart, to, without)?)
+}
+
+/// Plans what is asked for.
+///
+/// # Errors
+/// What the planner says.
+pub fn plan_request(target: &Target, found: &Survey, request: &UpgradeRequest) -> Result<PlanFile, Finding> {
+    let options = PlanOptions { rehearses: Rehearse::No, images: None };
+    now(portolan_workflow::plan(target, found, &RecipeSet::builtin(), request, options)).map(|planned| planned.file)
 }
 
 /// What a test does to a run: it is asked after each request and may kill the process.

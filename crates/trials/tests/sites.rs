@@ -291,7 +291,7 @@ fn from_a_registry_with_a_login(rig: &Rig) -> Result<()> {
     write("custom-env.yaml", values.to_string().as_bytes())?;
     let archive = site.archive(CHART)?;
     let line = format!(
-        "-n {space} --chart {} --registry {host} --plain-http -f custom-env.yaml --timeout ready=300s,delete=300s,helm=300s",
+        "-n {space} --to 2.20 --chart {} --registry {host} --plain-http -f custom-env.yaml --timeout ready=300s,delete=300s,helm=300s",
         archive.display()
     );
 

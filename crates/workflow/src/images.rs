@@ -12,6 +12,7 @@ use portolan_plan::images::mirrors::Mirrors;
 use portolan_plan::images::pulls::{self, LoginSource};
 use portolan_plan::images::{self, ImageSupply, PlannedImage};
 use portolan_recipe::Product;
+use portolan_rehearse::SimulatedRegistry;
 
 use crate::target::Target;
 
@@ -20,10 +21,38 @@ use crate::target::Target;
 pub struct ImageSource {
     /// The registry of the site.
     pub registry: SiteRegistry,
-    /// The login for it, and how it is reached.
-    pub access: RegistryAccess,
+    /// Who answers for it.
+    pub place: RegistryPlace,
     /// What a push of the bundle puts there; `None` without a bundle.
     pub bundle: Option<BundleSupply>,
+}
+
+/// Who answers for the registry of a site.
+#[derive(Clone, Debug)]
+pub enum RegistryPlace {
+    /// The registry itself, reached with this login.
+    Network(RegistryAccess),
+    /// The simulated one of a simulated site.
+    Simulated(SimulatedRegistry),
+}
+
+impl RegistryPlace {
+    /// What is known of images; an answer for each question.
+    async fn look(&self, host: &str, questions: &[ImageQuestion]) -> Result<Vec<ImageAnswer>, Finding> {
+        match self {
+            Self::Network(access) => registry::look(host, access, questions).await,
+            Self::Simulated(registry) => {
+                Ok(questions.iter().map(|question| simulated_answer(registry, question)).collect())
+            }
+        }
+    }
+}
+
+fn simulated_answer(registry: &SimulatedRegistry, question: &ImageQuestion) -> ImageAnswer {
+    match registry.find(&question.repository, &question.reference) {
+        Some(manifest) => ImageAnswer::There { manifest: manifest.cloned(), config: None },
+        None => ImageAnswer::Absent,
+    }
 }
 
 /// How many images a plan has, and where they are.
@@ -66,16 +95,17 @@ async fn check_logins(
     source: &ImageSource,
     mirrors: &Mirrors,
 ) -> Result<Option<Finding>, Finding> {
-    // Without a login, what the registry said it says to everybody.
-    if source.access.login.is_none() {
-        return Ok(None);
-    }
+    // Without a login, what the registry said it says to everybody; a simulated one has none.
+    let access = match &source.place {
+        RegistryPlace::Network(access) if access.login.is_some() => access,
+        RegistryPlace::Network(_) | RegistryPlace::Simulated(_) => return Ok(None),
+    };
     let pods = planning.pods();
     let mut lacking = pulls::lacking(&pods, &source.registry, mirrors);
     let images: BTreeSet<&ImageReference> = lacking.iter().map(|one| &one.at).collect();
     let asked: Vec<ImageReference> = images.into_iter().cloned().collect();
     let asks: Vec<ImageQuestion> = asked.iter().map(question).collect();
-    let public = registry::are_public(&source.registry.host, &source.access, &asks).await?;
+    let public = registry::are_public(&source.registry.host, access, &asks).await?;
     let wanted: BTreeSet<&ImageReference> =
         asked.iter().zip(public).filter(|(_, is_public)| !is_public).map(|(image, _)| image).collect();
     lacking.retain(|one| wanted.contains(&one.at));
@@ -117,11 +147,11 @@ async fn check(
 /// [`Code::BadOption`] if the registry's address or CA file is not usable.
 pub async fn missing_images(
     file: &PlanFile,
-    access: &RegistryAccess,
+    place: &RegistryPlace,
     product: &Product,
 ) -> Result<Vec<Finding>, Finding> {
     let Some(registry) = file.plan.registry.clone() else { return Ok(Vec::new()) };
-    let source = ImageSource { registry, access: access.clone(), bundle: None };
+    let source = ImageSource { registry, place: place.clone(), bundle: None };
     let images = images::of_plan(file, product);
     let (_, mut findings) = check(&images, &source, product, &Mirrors::default()).await?;
     findings.retain(|finding| matches!(finding.code, Code::ImageMissing | Code::ImagesNotChecked));
@@ -151,7 +181,7 @@ async fn supplies(
             ..question(image)
         })
         .collect();
-    let answers = registry::look(&source.registry.host, &source.access, &questions).await?;
+    let answers = source.place.look(&source.registry.host, &questions).await?;
     let supply = |((image, reference), answer): (&(&PlannedImage, ImageReference), ImageAnswer)| {
         (image.name.clone(), supply(reference, answer, source.bundle.as_ref()))
     };

@@ -12,10 +12,11 @@ mod run;
 mod simulated;
 mod survey;
 mod target;
+mod trial_pulls;
 
 pub use charts::{Catalog, read_charts};
 pub use effects::effects;
-pub use images::{ImageCount, ImageSource, missing_images, planned_images};
+pub use images::{ImageCount, ImageSource, RegistryPlace, missing_images, planned_images};
 pub use planning::{
     PlanOptions, Planned, PlannedValues, Protection, Rehearse, plan, plan_values, protect, rehearse, rendered,
     usable_helm,
@@ -24,6 +25,7 @@ pub use run::{InMemory, Kill, Meddle, RunDriver, Serve, Stops, Verified, apply, 
 pub use simulated::{Render, SavedSurvey, Simulated};
 pub use survey::{databases, look_into, survey, survey_cluster};
 pub use target::{Cluster, Target};
+pub use trial_pulls::{TrialReport, clear_trial, trial_pulls};
 
 pub use portolan_engine::{Fold, StepNote, archive, compare};
 pub use portolan_plan::effects::{Effect, EffectJob, EffectSearch, Effects, Field, Role, same_role};

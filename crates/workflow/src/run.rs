@@ -229,7 +229,7 @@ impl Stops {
     }
 
     /// Comes when a stop is asked for.
-    async fn asked(&mut self) {
+    pub(crate) async fn asked(&mut self) {
         if self.0.changed().await.is_err() {
             // Nobody listens any more: it never comes.
             std::future::pending::<()>().await;

@@ -33,13 +33,13 @@ const DISK: f64 = 0.01;
 /// What is measured: how large a bundle is, and how often each thing is measured.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Options {
-    pub(crate) gigabytes: u64,
+    pub(crate) gigabytes: f64,
     pub(crate) times: usize,
 }
 
 /// Measures and writes the page.
 pub(crate) fn run(root: &Path, options: Options, built: Option<&Path>) -> Result<()> {
-    ensure!(options.times > 0 && options.gigabytes > 0, "there is nothing to measure");
+    ensure!(options.times > 0 && options.gigabytes > 0.0, "there is nothing to measure");
     let program = match built {
         Some(path) => Program::at(&path.canonicalize()?),
         None => Program::build_release(root)?,
@@ -48,10 +48,11 @@ pub(crate) fn run(root: &Path, options: Options, built: Option<&Path>) -> Result
     let tools = ImageTools::get(&cache)?;
     let home = tempfile::Builder::new().prefix("bench-bundle").tempdir()?;
     let bench = Bench { program, registry: cache.build().registry(), tools, options, home: home.path() };
+    let size = (options.gigabytes * f64::from(1 << 30)) as u64;
     println!("{}", page::HEAD);
     let mut rows = Vec::new();
     for shape in Shape::ALL {
-        let input = Input::make(shape, options.gigabytes << 30, &cache, &home.path().join("input"))?;
+        let input = Input::make(shape, size, &cache, &home.path().join("input"))?;
         rows.extend(bench.input(&input)?.into_iter().inspect(|row| println!("{row}")));
         fs_err::remove_dir_all(home.path().join("input"))?;
     }

@@ -1,7 +1,6 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use portolan_adapters::registry::RegistryAccess;
 use portolan_adapters::store::{self, RunStore};
 use portolan_inventory::Survey;
 use portolan_model::{
@@ -10,7 +9,7 @@ use portolan_model::{
 };
 use portolan_rehearse::{Forecast, Rehearsal};
 use portolan_report::{Now, RunEnd};
-use portolan_workflow::{Fold, Rehearse, RunDriver, Simulated, Stops, Target};
+use portolan_workflow::{Fold, RegistryPlace, Rehearse, RunDriver, Simulated, Stops, Target};
 
 use crate::args::{ApplyArgs, Global};
 use crate::commands::rehearse::same_cluster;
@@ -55,7 +54,7 @@ fn after_writes(cause: &Finding) -> Finding {
 }
 
 async fn begin(global: &Global, args: &ApplyArgs, output: &Output) -> Result<Exit, Finding> {
-    let target = options::open(global).await?;
+    let mut target = options::open(global).await?;
     if let Some(words) = options::simulated(&target) {
         output.say(&words);
     }
@@ -63,14 +62,14 @@ async fn begin(global: &Global, args: &ApplyArgs, output: &Output) -> Result<Exi
         Some(name) => {
             let file = named(global, &target, name)?;
             let survey = prepare::survey_for(global, &target, &file.plan).await?;
-            let going = Going { survey: &survey, file: &file, access: None, yes: args.yes };
+            let going = Going { survey: &survey, file: &file, place: None, yes: args.yes, prepull: args.prepull };
             proceed(global, target, &going, output).await
         }
         None => {
             let prepared = unfinished::plan(global, &target, &args.target, Rehearse::No, output).await?;
             output.page(&prepared.page(args.commands.shown()))?;
-            prepared.push(output).await?;
-            proceed(global, target, &prepared.going(args.yes), output).await
+            prepared.push(&mut target, output).await?;
+            proceed(global, target, &prepared.going(args.yes, args.prepull), output).await
         }
     }
 }
@@ -106,9 +105,11 @@ pub(crate) struct Going<'a> {
     /// The plan with the objects that it refers to.
     pub(crate) file: &'a PlanFile,
     /// How the plan's registry is reached; `None` for the logins that docker, podman and helm know.
-    pub(crate) access: Option<&'a RegistryAccess>,
+    pub(crate) place: Option<&'a RegistryPlace>,
     /// Whether nobody is asked.
     pub(crate) yes: bool,
+    /// Whether each node pulls the images before the first write.
+    pub(crate) prepull: bool,
 }
 
 /// Rehearses, asks, and runs; shared with `upgrade`.
@@ -142,7 +143,7 @@ pub(crate) async fn carry_out(
             return Err(finding.clone());
         }
         target.check_rights(&plan).await?;
-        check_images(global, going, output).await?;
+        check_images(global, &target, going, output).await?;
         rehearsed = Some(rehearsal);
         if !yes && !matches!(target, Target::Simulated(_)) {
             confirm(&plan)?;
@@ -152,6 +153,9 @@ pub(crate) async fn carry_out(
     output.say(&format!("Run {}   {}", plan.digest().short(), run.folder().display()));
     if journal.iter().any(|record| matches!(record, JournalRecord::Ended { outcome: Outcome::Finished })) {
         output.say("This run has finished; nothing is left to do but to see that the release is as it was left.");
+    }
+    if !begun {
+        trial_pulls(&target, going, &run, output).await?;
     }
     let simulated = options::simulated(&target);
     let mut target = target;
@@ -189,17 +193,40 @@ pub(crate) async fn carry_out(
 }
 
 /// Whether the registry that a plan is bound to has all of its images, just before the first write.
-async fn check_images(global: &Global, going: &Going<'_>, output: &Output) -> Result<(), Finding> {
+async fn check_images(global: &Global, target: &Target, going: &Going<'_>, output: &Output) -> Result<(), Finding> {
     let Some(registry) = &going.file.plan.registry else { return Ok(()) };
-    let access = match going.access {
-        Some(access) => access.clone(),
-        None => site::access(registry, None)?,
+    let place = match going.place {
+        Some(place @ RegistryPlace::Network(_)) => place.clone(),
+        // What a push put into a simulated one is in the installation.
+        Some(RegistryPlace::Simulated(_)) | None => site::place(target, registry, None)?,
     };
     let product = options::for_chart(global, options::book(global)?, &going.file.plan.to.name).product;
-    let mut missing = portolan_workflow::missing_images(going.file, &access, &product).await?;
+    let mut missing = portolan_workflow::missing_images(going.file, &place, &product).await?;
     let Some(last) = missing.pop() else { return Ok(()) };
     output.findings(&missing);
     Err(last)
+}
+
+/// Has the nodes pull the images, if that is asked for; else removes what a trial that was cut off left.
+async fn trial_pulls(target: &Target, going: &Going<'_>, run: &RunStore, output: &Output) -> Result<(), Finding> {
+    let cluster = match target {
+        Target::Cluster(cluster) => cluster,
+        Target::Simulated(_) if going.prepull => {
+            output.say("Nothing is pulled: a simulated installation has no nodes that could.");
+            return Ok(());
+        }
+        Target::Simulated(_) => return Ok(()),
+    };
+    if !going.prepull {
+        return portolan_workflow::clear_trial(&cluster.client, going.file, run).await;
+    }
+    output.say("The nodes pull the images of the new version, in pods that run nothing and are removed.");
+    let (report, left) = portolan_workflow::trial_pulls(&cluster.client, going.file, run, &Stops::listen()).await?;
+    output.say(&report.told());
+    if let Some(left) = left {
+        output.finding(&left);
+    }
+    Ok(())
 }
 
 fn confirm(plan: &Plan) -> Result<(), Finding> {

@@ -11,10 +11,12 @@ use portolan_adapters::{bundles, store};
 use portolan_bundle::{Blob, BundleIndex, BundleParts, ImageName, PushPlan};
 use portolan_model::{Code, Digest, Exit, Finding};
 use portolan_report::{Document, Pushed};
+use portolan_workflow::Target;
 
 use crate::args::{BundleArgs, BundleCommand, CreateOptions, Global, PartOptions, PushOptions};
 use crate::charts::login;
 use crate::output::Output;
+use crate::site;
 
 /// How often a push says how far it is.
 const EVERY: Duration = Duration::from_secs(5);
@@ -31,6 +33,10 @@ pub(crate) async fn run(global: &Global, args: &BundleArgs, output: &Output) -> 
             output.result(&portolan_report::bundle(&index), &shown(&index))?;
         }
         BundleCommand::Push(options) => {
+            if let Some(line) = push_simulated(global, options).await? {
+                output.say(&line);
+                return Ok(Exit::Done);
+            }
             let report = push(global, options, output).await?;
             output.result(&page(&report), &report)?;
         }
@@ -114,6 +120,22 @@ async fn push(global: &Global, options: &PushOptions, output: &Output) -> Result
     let layers = CompressedLayers::of(&store::root(global.state_dir.as_deref())?);
     let job = PushJob { file: &options.file, index: &index, plan: &plan, layers: &layers };
     send(&job, &target, &access, output).await
+}
+
+/// Pushes into the registry of a simulated site; `None` if the options name another one.
+async fn push_simulated(global: &Global, options: &PushOptions) -> Result<Option<String>, Finding> {
+    if global.sim.is_none() {
+        return Ok(None);
+    }
+    let Target::Simulated(mut simulated) = crate::options::open(global).await? else { return Ok(None) };
+    let target = PushTarget::parse(&options.to)?;
+    if simulated.installation.registry.as_ref().is_none_or(|registry| registry.host != target.host) {
+        return Ok(None);
+    }
+    let index = index(global, &options.file, &options.parts.parts()).await?;
+    let push =
+        portolan_bundle::plan_push(&index, &target.path, &names(&options.name)?).map_err(|error| error.finding())?;
+    site::simulated_push(&mut simulated, &push).map(Some)
 }
 
 /// Pushes what is planned, and says now and then how far it is.

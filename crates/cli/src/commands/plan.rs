@@ -38,8 +38,11 @@ pub(crate) async fn run(global: &Global, args: &PlanArgs, output: &Output) -> Re
     if let Some(path) = &args.out {
         save(path, &prepared.file)?;
         output.say(&format!("Saved to {}", path.display()));
-        if let Some(line) =
-            prepared.site.as_ref().zip(prepared.images).and_then(|(site, images)| site.before_apply(images))
+        if let Some(line) = prepared
+            .site
+            .as_ref()
+            .zip(prepared.images)
+            .and_then(|(site, images)| site.before_apply(images, global.sim.as_deref()))
         {
             output.say(&line);
         }

@@ -8,7 +8,7 @@ use crate::output::Output;
 
 /// Survey, plan, rehearsal, apply, verification.
 pub(crate) async fn run(global: &Global, args: &UpgradeArgs, output: &Output) -> Result<Exit, Finding> {
-    let target = options::open(global).await?;
+    let mut target = options::open(global).await?;
     let simulated = options::simulated(&target);
     let prepared = unfinished::plan(global, &target, &args.target, Rehearse::No, output).await?;
     output.page(&portolan_report::survey(&prepared.survey.inventory, simulated.as_deref()))?;
@@ -20,6 +20,6 @@ pub(crate) async fn run(global: &Global, args: &UpgradeArgs, output: &Output) ->
         return Ok(Exit::Done);
     }
     output.page(&prepared.page(args.commands.shown()))?;
-    prepared.push(output).await?;
-    apply::carry_out(global, target, &prepared.going(args.yes), output).await
+    prepared.push(&mut target, output).await?;
+    apply::carry_out(global, target, &prepared.going(args.yes, args.prepull), output).await
 }

@@ -358,6 +358,51 @@ fn a_mirror_set_leads_to_the_registry_for_the_references_that_it_is_for() {
     assert!(missing.code == 3 && told.contains("PL631") && told.contains("ImageTagMirrorSet/site"), "{told}");
 }
 
+/// A simulated site has a simulated registry: nothing is sent anywhere.
+#[test]
+fn a_simulated_site_is_upgraded_out_of_a_bundle_without_a_registry() {
+    let user = User::new();
+    let (old, new) = ("vendor.example/postgres:15", "vendor.example/stub:1");
+    bundle(&user, "whole.tar", &[old, new]);
+    bundle(&user, "short.tar", &[old]);
+    let values = portolan_fixtures::values_of(&["values/custom-env.yaml".to_owned()], &[]);
+    user.write("custom-env.yaml", &values.to_string());
+    user.ok("sim new openshift-2.8-airgapped site");
+    let alone = |line: &str| {
+        let mut command = user.command(line);
+        // Whoever asks a registry comes here, where nobody listens.
+        command.env("HTTP_PROXY", "http://127.0.0.1:1").env("HTTPS_PROXY", "http://127.0.0.1:1").env("NO_PROXY", "");
+        came(&command.output().expect("the program starts"))
+    };
+    let named = "registry.site.example:5000/runai";
+    // The fixture charts' own `images` are no recipe's.
+    let accepted = "--accept PL231 --reason images";
+    let line = format!("--sim site --to 2.20 -f custom-env.yaml {accepted}");
+    let unnamed = alone("plan --sim site --to 2.20 --no-rehearsal --bundle whole.tar");
+    let told = one_line(&unnamed.stdout);
+    assert!(unnamed.code == 3 && told.contains("PL632") && told.contains("custom-env.yaml"), "{told}");
+    let short = alone(&format!("plan {line} --no-rehearsal --bundle short.tar"));
+    let told = one_line(&short.stdout);
+    let missing = format!("neither {named} nor the bundle has 1 image");
+    assert!(short.code == 3 && told.contains("PL631") && told.contains(&missing), "{told}{}", short.stderr);
+    let whole = alone(&format!("plan {line} --bundle whole.tar --out site.plan"));
+    assert_eq!(whole.code, 0, "{}{}", whole.stdout, whole.stderr);
+    let counts = "2 named by the new version, 1 at registry.site.example:5000, 1 to be pushed from whole.tar";
+    let next = format!("portolan bundle push whole.tar --to {named} --sim site");
+    assert!(whole.stderr.contains(counts) && whole.stderr.contains(&next), "{}", whole.stderr);
+    let early = alone("apply --sim site site.plan --yes");
+    assert!(early.code == 3 && early.stderr.contains("error[PL631]"), "{}{}", early.stdout, early.stderr);
+    let pushed = alone(&format!("bundle push whole.tar --to {named} --sim site"));
+    assert!(pushed.code == 0 && pushed.stderr.contains("names of the bundle"), "{}", pushed.stderr);
+    let applied = alone("apply --sim site site.plan --yes");
+    assert_eq!(applied.code, 0, "{}{}", applied.stdout, applied.stderr);
+    // In one command, which pushes first.
+    user.ok("sim new openshift-2.8-airgapped again");
+    let came = alone(&format!("upgrade --sim again --to 2.20 -f custom-env.yaml {accepted} --bundle whole.tar --yes"));
+    assert_eq!(came.code, 0, "{}{}", came.stdout, came.stderr);
+    assert!(user.installation("again").contains(&format!("{named}/stub:1")));
+}
+
 #[test]
 fn a_bundle_goes_with_a_registry_and_without_another_chart() {
     let user = User::new();

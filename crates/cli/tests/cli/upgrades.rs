@@ -5,9 +5,10 @@ fn every_simulated_start_arrives_and_its_data_is_safe() {
     let user = User::new();
     let starts: Vec<String> = serde_json::from_str(&user.ok("sim list -o json")).expect("names");
     assert!(starts.len() > 10, "{starts:?}");
-    // One of the sites is asked about values that no recipe knows.
-    let answers = "format: 1\nanswers: {backend.memory: drop, backend.sesionTimeout: drop, frontend.theme: drop}\n";
-    user.write("answers.yaml", answers);
+    // Two of the sites are asked about values that no recipe knows.
+    let values = ["backend.memory", "backend.sesionTimeout", "frontend.theme", "images.postgres", "images.stub"];
+    let answers = values.map(|path| format!("{path}: drop")).join(", ");
+    user.write("answers.yaml", &format!("format: 1\nanswers: {{{answers}}}\n"));
     for start in &starts {
         let text = user.ok(&format!("upgrade --sim {start} --to 2.20 --yes --answers answers.yaml"));
         assert!(text.contains("Finished: all ") && text.contains("Safe"), "{start}\n{text}");
