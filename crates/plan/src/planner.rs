@@ -3,7 +3,7 @@
 //!
 //! What goes through here, in order: [`pick`] chooses among the charts on offer. `ResolvedRelease` is what was found, seen with the
 //! recipes' eyes. A `HopInput` is one version to the next before anything is rendered: boundaries, values, credentials. `ProjectedState`
-//! is the installation as it will be when a hop begins. A hop is made of a leg, a standing and a rendering.
+//! is the installation as it will be when a hop begins. A hop is made of a `HopInput`, a `ProjectedState` and a rendering.
 
 mod check_objects;
 mod checks;

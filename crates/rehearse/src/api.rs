@@ -17,7 +17,7 @@ impl World {
     /// A write with preconditions on UID and resourceVersion.
     pub(crate) fn write(&mut self, write: &Write) -> Result<(), Refused> {
         let thing = self.thing(&write.target).ok_or(Refusal::NotFound)?;
-        if thing.face.uid != write.uid || thing.object.rv() != write.rv {
+        if thing.view.uid != write.uid || thing.object.rv() != write.rv {
             return Err(Refusal::Conflict);
         }
         match &write.verb {
@@ -94,10 +94,10 @@ impl World {
     /// R9: deletion with background propagation. With finalizers the object becomes Terminating and stays.
     pub(crate) fn delete(&mut self, name: &Ref) -> Result<(), Refused> {
         let thing = self.thing(name).ok_or(Refusal::NotFound)?.clone();
-        if thing.face.terminating {
+        if thing.view.terminating {
             return Ok(());
         }
-        let graceful = match &thing.face.kind {
+        let graceful = match &thing.view.kind {
             // A pod that was never scheduled has no kubelet to wait for.
             Kind::Pod(pod) => pod.scheduled,
             // It goes when nothing is left in it.
@@ -118,7 +118,7 @@ impl World {
 
     /// Whether a write would find what it asks for; used to tell a vanished write from a landed one.
     pub(crate) fn would_meet(&self, target: &Ref, uid: &Uid, rv: &Rv) -> bool {
-        self.thing(target).is_some_and(|thing| thing.face.uid == *uid && thing.object.rv() == *rv)
+        self.thing(target).is_some_and(|thing| thing.view.uid == *uid && thing.object.rv() == *rv)
     }
 }
 

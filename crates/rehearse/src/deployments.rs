@@ -37,8 +37,8 @@ struct Part<'a> {
 
 /// The ReplicaSets of a Deployment on PVCs: that of its template, if there is one, and the others.
 fn parts<'a>(world: &'a World, uid: &'a Uid, of: &'a Deployment) -> (Option<Part<'a>>, Vec<Part<'a>>) {
-    let all = world.owned_like(&of.prefix, uid).filter_map(|(name, face)| match &face.kind {
-        Kind::ReplicaSet(set) if !face.terminating => Some(part(world, name, &face.uid, set)),
+    let all = world.owned_like(&of.prefix, uid).filter_map(|(name, view)| match &view.kind {
+        Kind::ReplicaSet(set) if !view.terminating => Some(part(world, name, &view.uid, set)),
         _ => None,
     });
     let (mut new, mut old): (Vec<Part<'a>>, Vec<Part<'a>>) = all.partition(|part| part.set.revision == of.revision);
@@ -65,8 +65,8 @@ fn pods<'a>(
     uid: &'a Uid,
     set: &'a ReplicaSet,
 ) -> impl Iterator<Item = (&'a Ref, &'a Pod, bool)> + 'a {
-    world.owned_like(&set.prefix, uid).filter_map(|(name, face)| match &face.kind {
-        Kind::Pod(pod) => Some((name, pod, face.terminating)),
+    world.owned_like(&set.prefix, uid).filter_map(|(name, view)| match &view.kind {
+        Kind::Pod(pod) => Some((name, pod, view.terminating)),
         _ => None,
     })
 }
@@ -104,7 +104,7 @@ pub(crate) fn deployment_step(
     match &new {
         None => {
             let name = Ref::new("apps", "ReplicaSet", name.namespace(), &format!("{}-{}", name.name(), of.revision));
-            let made = world.face(&name).is_none().then_some(DeploymentStep::Make { name, replicas: wanted });
+            let made = world.view(&name).is_none().then_some(DeploymentStep::Make { name, replicas: wanted });
             return Some((RuleId::ScaleUp, made?));
         }
         Some(part) if part.set.replicas > wanted => return down(part.name, wanted),
@@ -151,7 +151,7 @@ pub(crate) fn take_deployment_step(world: &mut World, name: &Ref, thing: &Stored
         }
         DeploymentStep::Make { name: set, replicas } => {
             let made = world.create_made(set, ("set", replicas), thing.state_hash(), || {
-                let owner = controller("Deployment", name, &thing.face.uid);
+                let owner = controller("Deployment", name, &thing.view.uid);
                 json!({
                     "apiVersion": "apps/v1", "kind": "ReplicaSet",
                     "metadata": {"name": set.name(), "namespace": set.namespace(), "ownerReferences": [owner]},
@@ -193,7 +193,7 @@ pub(crate) fn replica_rule(world: &World, uid: &Uid, set: &ReplicaSet) -> Option
 /// Makes a pod of a ReplicaSet, under the first number that is free.
 pub(crate) fn make_replica(world: &mut World, name: &Ref, thing: &StoredObject) {
     let numbered = |number: u32| Ref::pod(name.namespace(), &format!("{}-{number}", name.name()));
-    let Some(pod) = (0..).map(numbered).find(|pod| world.face(pod).is_none()) else { return };
+    let Some(pod) = (0..).map(numbered).find(|pod| world.view(pod).is_none()) else { return };
     drop(world.create_made(&pod, "replica", thing.state_hash(), || {
         let template = |part: &str| thing.object.at(&format!("/spec/template/{part}")).cloned().unwrap_or(json!({}));
         json!({
@@ -201,7 +201,7 @@ pub(crate) fn make_replica(world: &mut World, name: &Ref, thing: &StoredObject) 
             "metadata": {
                 "name": pod.name(), "namespace": pod.namespace(),
                 "labels": template("metadata/labels"),
-                "ownerReferences": [controller("ReplicaSet", name, &thing.face.uid)]
+                "ownerReferences": [controller("ReplicaSet", name, &thing.view.uid)]
             },
             "spec": template("spec")
         })

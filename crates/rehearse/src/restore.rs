@@ -37,7 +37,7 @@ pub fn from_inventory(inventory: &Inventory, databases: &[KnownDatabase]) -> Wor
     }
     for known in databases {
         let pod = Ref::pod(known.set.namespace(), &format!("{}-0", known.set.name()));
-        let Some(volume) = world.face(&pod).and_then(|face| match &face.kind {
+        let Some(volume) = world.view(&pod).and_then(|view| match &view.kind {
             crate::object_view::Kind::Pod(pod) => crate::rules::disk_under(&world, pod),
             _ => None,
         }) else {

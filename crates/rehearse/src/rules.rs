@@ -205,43 +205,43 @@ impl RuleId {
 
 /// The rules that an object invites to fire now.
 pub(crate) fn enabled(world: &World, name: &Ref, thing: &StoredObject, out: &mut Vec<(RuleId, Ref)>) {
-    let face = &thing.face;
+    let view = &thing.view;
     let closing = world.is_closing(name);
-    if closing && !face.terminating {
+    if closing && !view.terminating {
         out.push((RuleId::Vacate, name.clone()));
     }
-    if !face.owners.is_empty() && !face.terminating && !face.owners.iter().any(|owner| world.has_owner(owner)) {
+    if !view.owners.is_empty() && !view.terminating && !view.owners.iter().any(|owner| world.has_owner(owner)) {
         out.push((RuleId::Collect, name.clone()));
     }
-    let rule = match &face.kind {
-        Kind::Claim(_) if face.terminating => {
+    let rule = match &view.kind {
+        Kind::Claim(_) if view.terminating => {
             (!world.pods_on(name).any(|(_, pod)| pod.scheduled)).then_some(RuleId::Unprotect)
         }
         Kind::Claim(claim) => {
             (!claim.bound && claim.volume.is_none() && claim.class.is_some()).then_some(RuleId::Provision)
         }
         Kind::Volume(volume) if volume.released && volume.policy != Policy::Retain => Some(RuleId::Reclaim),
-        Kind::Volume(volume) if volume.released || volume.claim.is_none() => face.terminating.then_some(RuleId::Forget),
+        Kind::Volume(volume) if volume.released || volume.claim.is_none() => view.terminating.then_some(RuleId::Forget),
         Kind::Volume(volume) => volume
             .claim
             .as_ref()
-            .is_some_and(|(claim, uid)| world.face(claim).is_none_or(|face| face.uid != *uid))
+            .is_some_and(|(claim, uid)| world.view(claim).is_none_or(|view| view.uid != *uid))
             .then_some(RuleId::Release),
-        Kind::Set(set) if !face.terminating && !closing => {
-            if let Some((rule, _)) = set_step(world, name, &face.uid, set) {
+        Kind::Set(set) if !view.terminating && !closing => {
+            if let Some((rule, _)) = set_step(world, name, &view.uid, set) {
                 out.push((rule, name.clone()));
             }
             None
         }
-        Kind::Deployment(deployment) if !face.terminating && !closing => {
-            deployment_step(world, name, &face.uid, deployment).map(|(rule, _)| rule)
+        Kind::Deployment(deployment) if !view.terminating && !closing => {
+            deployment_step(world, name, &view.uid, deployment).map(|(rule, _)| rule)
         }
-        Kind::ReplicaSet(set) if !face.terminating && !closing => replica_rule(world, &face.uid, set),
+        Kind::ReplicaSet(set) if !view.terminating && !closing => replica_rule(world, &view.uid, set),
         Kind::Job(job) => (!job.complete && job_can_end(world, job)).then_some(RuleId::JobDone),
-        Kind::Pod(pod) => pod_rule(world, name, pod, face.terminating),
-        Kind::Container(container) if face.terminating => (!world.is_occupied(container)).then_some(RuleId::Finish),
-        Kind::Other => face.terminating.then_some(RuleId::Finish),
-        Kind::Deployment(_) | Kind::ReplicaSet(_) if face.terminating => Some(RuleId::Finish),
+        Kind::Pod(pod) => pod_rule(world, name, pod, view.terminating),
+        Kind::Container(container) if view.terminating => (!world.is_occupied(container)).then_some(RuleId::Finish),
+        Kind::Other => view.terminating.then_some(RuleId::Finish),
+        Kind::Deployment(_) | Kind::ReplicaSet(_) if view.terminating => Some(RuleId::Finish),
         Kind::Set(_) | Kind::Deployment(_) | Kind::ReplicaSet(_) | Kind::Container(_) => None,
     };
     out.extend(rule.map(|rule| (rule, name.clone())));
@@ -251,9 +251,9 @@ pub(crate) fn enabled(world: &World, name: &Ref, thing: &StoredObject, out: &mut
 /// rule that does not fire now ever will. A Deployment looks at its ReplicaSets, and these look at their pods: both name their owners,
 /// which connects them as well. Of what a rule reads only now and then (the pods on a PVC that is
 /// being deleted, the password that a pod waits for) [`is_at_rest`] says that it does not read it.
-pub(crate) fn reads(face: &ObjectView) -> Vec<Ref> {
-    let mut names: Vec<Ref> = face.owners.iter().flat_map(|owner| [owner.name.clone(), of_cluster(owner)]).collect();
-    match &face.kind {
+pub(crate) fn reads(view: &ObjectView) -> Vec<Ref> {
+    let mut names: Vec<Ref> = view.owners.iter().flat_map(|owner| [owner.name.clone(), of_cluster(owner)]).collect();
+    match &view.kind {
         Kind::Pod(pod) => names.extend(pod.claims.iter().cloned()),
         Kind::Volume(volume) => names.extend(volume.claim.iter().map(|(claim, _)| claim.clone())),
         Kind::Set(set) => {
@@ -268,14 +268,14 @@ pub(crate) fn reads(face: &ObjectView) -> Vec<Ref> {
 
 /// Whether no rule of an object fires now, nor waits for something that [`reads`] does not name.
 pub(crate) fn is_at_rest(world: &World, name: &Ref, thing: &StoredObject) -> bool {
-    let waits = match &thing.face.kind {
+    let waits = match &thing.view.kind {
         Kind::Pod(pod) => !pod.running && !pod.ended,
         Kind::Job(job) => !job.complete,
         _ => false,
     };
     let mut fires = Vec::new();
     enabled(world, name, thing, &mut fires);
-    !waits && !thing.face.terminating && fires.is_empty()
+    !waits && !thing.view.terminating && fires.is_empty()
 }
 
 fn pod_rule(world: &World, name: &Ref, pod: &Pod, terminating: bool) -> Option<RuleId> {
@@ -284,8 +284,8 @@ fn pod_rule(world: &World, name: &Ref, pod: &Pod, terminating: bool) -> Option<R
     }
     if !pod.scheduled {
         let schedulable = pod.claims.iter().all(|claim| {
-            world.face(claim).is_some_and(|face| match &face.kind {
-                Kind::Claim(is) => !face.terminating && is.bound && !(is.for_one_pod && is_held(world, claim)),
+            world.view(claim).is_some_and(|view| match &view.kind {
+                Kind::Claim(is) => !view.terminating && is.bound && !(is.for_one_pod && is_held(world, claim)),
                 _ => false,
             })
         });
@@ -309,7 +309,7 @@ fn is_held(world: &World, claim: &Ref) -> bool {
 /// Carries out one step of a rule.
 pub(crate) fn fire(world: &mut World, rule: RuleId, name: &Ref) {
     let Some(thing) = world.thing(name).cloned() else { return };
-    match (rule, &thing.face.kind) {
+    match (rule, &thing.view.kind) {
         (RuleId::Provision, _) => provision(world, name, &thing),
         (RuleId::Unprotect, _) => world.remove(name),
         (RuleId::Release, _) => edit(world, name, rule, &thing, |json| json["status"]["phase"] = json!("Released")),
@@ -322,18 +322,18 @@ pub(crate) fn fire(world: &mut World, rule: RuleId, name: &Ref) {
             RuleId::SetClaim | RuleId::SetPod | RuleId::SetAdopt | RuleId::SetOwn | RuleId::SetScale | RuleId::SetRoll,
             Kind::Set(set),
         ) => {
-            if let Some((_, step)) = set_step(world, name, &thing.face.uid, set) {
+            if let Some((_, step)) = set_step(world, name, &thing.view.uid, set) {
                 take_set_step(world, name, &thing, set, &step);
             }
         }
         (RuleId::Roll | RuleId::ScaleUp | RuleId::ScaleDown, Kind::Deployment(deployment)) => {
-            if let Some((_, step)) = deployment_step(world, name, &thing.face.uid, deployment) {
+            if let Some((_, step)) = deployment_step(world, name, &thing.view.uid, deployment) {
                 take_deployment_step(world, name, &thing, &step);
             }
         }
         (RuleId::MakeReplica, _) => make_replica(world, name, &thing),
         (RuleId::DropReplica, Kind::ReplicaSet(set)) => {
-            if let Some(pod) = replica_to_drop(world, &thing.face.uid, set) {
+            if let Some(pod) = replica_to_drop(world, &thing.view.uid, set) {
                 drop(world.delete(&pod));
             }
         }
@@ -360,7 +360,7 @@ fn edit(world: &mut World, name: &Ref, rule: RuleId, thing: &StoredObject, chang
 }
 
 fn provision(world: &mut World, name: &Ref, thing: &StoredObject) {
-    let volume = Ref::volume(&format!("pvc-{}", thing.face.uid));
+    let volume = Ref::volume(&format!("pvc-{}", thing.view.uid));
     let class = thing.object.text("/spec/storageClassName").to_owned();
     let policy =
         world.get(&Ref::new("storage.k8s.io", "StorageClass", "", &class)).map_or("Delete".to_owned(), |class| {
@@ -376,7 +376,7 @@ fn provision(world: &mut World, name: &Ref, thing: &StoredObject) {
             "apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": volume.name()},
             "spec": {
                 "persistentVolumeReclaimPolicy": policy, "storageClassName": class, "capacity": {"storage": size},
-                "claimRef": {"kind": "PersistentVolumeClaim", "namespace": name.namespace(), "name": name.name(), "uid": thing.face.uid.to_string()}
+                "claimRef": {"kind": "PersistentVolumeClaim", "namespace": name.namespace(), "name": name.name(), "uid": thing.view.uid.to_string()}
             },
             "status": {"phase": "Bound"}
         }),
@@ -404,7 +404,7 @@ pub(crate) fn password(world: &World, keys: &[SecretKey]) -> Option<String> {
 
 /// The disk under a pod's first PVC.
 pub(crate) fn disk_under(world: &World, pod: &Pod) -> Option<Ref> {
-    match &world.face(pod.claims.first()?)?.kind {
+    match &world.view(pod.claims.first()?)?.kind {
         Kind::Claim(claim) => claim.volume.clone(),
         _ => None,
     }
@@ -429,12 +429,12 @@ fn init_database(world: &mut World, name: &Ref, pod: &Pod) {
 
 /// The running pod of a database's set, with the volume under it.
 pub(crate) fn running_database<'a>(world: &'a World, set: &Ref) -> Option<(Ref, &'a Database)> {
-    let face = world.face(&StatefulSet::pod_of(set, 0))?;
-    let Kind::Pod(face) = &face.kind else { return None };
-    if !face.running {
+    let view = world.view(&StatefulSet::pod_of(set, 0))?;
+    let Kind::Pod(view) = &view.kind else { return None };
+    if !view.running {
         return None;
     }
-    let volume = disk_under(world, face)?;
+    let volume = disk_under(world, view)?;
     let database = world.disk(&volume).filter(|disk| disk.alive)?.database.as_ref()?;
     Some((volume, database))
 }

@@ -95,7 +95,7 @@ impl ScriptedUser {
         match self.next().map(|line| &line.op) {
             None => false,
             Some(Op::Delete(targets)) if self.part > 0 => {
-                world.thing(&targets[self.part - 1]).is_none_or(|thing| !thing.face.terminating)
+                world.thing(&targets[self.part - 1]).is_none_or(|thing| !thing.view.terminating)
             }
             Some(_) => true,
         }

@@ -82,10 +82,10 @@ fn unmet(world: &World, cond: &Cond, helms: &[HelmToken]) -> Option<String> {
     match cond {
         Cond::HelmEnded(token) => helms.contains(token).then(|| "helm is running".to_owned()),
         Cond::Gone(gone) => {
-            world.face(&gone.target).filter(|face| face.uid == gone.uid).map(|_| "still there".to_owned())
+            world.view(&gone.target).filter(|view| view.uid == gone.uid).map(|_| "still there".to_owned())
         }
         Cond::Ended(orphan) => {
-            world.face(&orphan.pod).filter(|pod| pod.is_owned_by(&orphan.owner)).map(|_| "still there".to_owned())
+            world.view(&orphan.pod).filter(|pod| pod.is_owned_by(&orphan.owner)).map(|_| "still there".to_owned())
         }
         Cond::Ready(name) => readiness(world, name).err(),
     }
@@ -93,17 +93,17 @@ fn unmet(world: &World, cond: &Cond, helms: &[HelmToken]) -> Option<String> {
 
 /// Whether a workload is as its spec asks; the error says how far it is.
 pub(crate) fn readiness(world: &World, name: &Ref) -> Result<String, String> {
-    let Some(face) = world.face(name) else { return Err("not there".into()) };
-    match &face.kind {
+    let Some(view) = world.view(name) else { return Err("not there".into()) };
+    match &view.kind {
         Kind::Set(set) => {
             let first = set.ordinals.start;
             let ready = set
                 .replicas
                 .iter()
                 .filter(|Replica { ordinal, pod, .. }| {
-                    world.face(pod).is_some_and(|pod| {
+                    world.view(pod).is_some_and(|pod| {
                         !pod.terminating
-                            && pod.is_owned_by(&face.uid)
+                            && pod.is_owned_by(&view.uid)
                             && matches!(&pod.kind, Kind::Pod(pod) if pod.running
                                 && (pod.revision == set.revision || set.on_delete || ordinal - first < set.partition))
                     })
@@ -114,12 +114,12 @@ pub(crate) fn readiness(world: &World, name: &Ref) -> Result<String, String> {
             if ready != wanted {
                 return Err(text);
             }
-            match world.pods_of_set(set, &face.uid).find(|(ordinal, _)| !set.ordinals.contains(ordinal)) {
+            match world.pods_of_set(set, &view.uid).find(|(ordinal, _)| !set.ordinals.contains(ordinal)) {
                 Some((_, pod)) => Err(format!("{pod} is one pod too many")),
                 None => Ok(text),
             }
         }
-        Kind::Deployment(deployment) => crate::deployments::rollout(world, &face.uid, deployment),
+        Kind::Deployment(deployment) => crate::deployments::rollout(world, &view.uid, deployment),
         Kind::Job(job) => {
             if job.complete {
                 Ok("complete".into())

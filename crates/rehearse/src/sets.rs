@@ -51,22 +51,22 @@ pub(crate) fn set_step(world: &World, name: &Ref, uid: &Uid, set: &Set) -> Optio
 
 fn state_of(world: &World, uid: &Uid, set: &Set, replica: &Replica) -> ReplicaState {
     let pod = &replica.pod;
-    let face = world.face(pod);
-    if let Some(is) = face.filter(|is| !is.terminating)
+    let view = world.view(pod);
+    if let Some(is) = view.filter(|is| !is.terminating)
         && !is.owners.iter().any(|owner| owner.is_controller)
         && world.get(pod).is_some_and(|pod| selects(Some(&set.selector), pod.at("/metadata/labels")))
     {
         return ReplicaState::Step(RuleId::SetAdopt, SetStep::Adopt { pod: pod.clone() });
     }
-    let is_ready = face.is_some_and(|face| !face.terminating && matches!(&face.kind, Kind::Pod(pod) if pod.running));
+    let is_ready = view.is_some_and(|view| !view.terminating && matches!(&view.kind, Kind::Pod(pod) if pod.running));
     for (claim, (_, spec)) in replica.claims.iter().zip(&set.templates) {
-        match world.face(claim) {
+        match world.view(claim) {
             None => {
                 let step = SetStep::Claim { name: claim.clone(), spec: spec.clone() };
                 return ReplicaState::Step(RuleId::SetClaim, step);
             }
-            Some(claim) if claim.terminating && face.is_none() => return ReplicaState::Waits,
-            Some(is) if face.is_none() || is_ready || set.parallel => {
+            Some(claim) if claim.terminating && view.is_none() => return ReplicaState::Waits,
+            Some(is) if view.is_none() || is_ready || set.parallel => {
                 let wanted = set.when_deleted && !has_other_controller(is, uid);
                 if is.is_owned_by(uid) != wanted || owned_by_pod(is, pod) {
                     let by = wanted.then_some(Claimant::Set);
@@ -77,23 +77,23 @@ fn state_of(world: &World, uid: &Uid, set: &Set, replica: &Replica) -> ReplicaSt
             Some(_) => {}
         }
     }
-    let Some(face) = face else {
+    let Some(view) = view else {
         // A plain PVC that is being deleted stops the set too (createPersistentVolumeClaims looks at templates
         // only; the pod of a plain PVC is made and stays unscheduled).
         let step = SetStep::Pod { name: pod.clone(), ordinal: replica.ordinal };
         return ReplicaState::Step(RuleId::SetPod, step);
     };
-    if is_ready && face.is_owned_by(uid) { ReplicaState::Runs } else { ReplicaState::Waits }
+    if is_ready && view.is_owned_by(uid) { ReplicaState::Runs } else { ReplicaState::Waits }
 }
 
 /// The pods of ordinals that are not wanted any more go, the last one first. With `whenScaled: Delete` they take their PVCs
 /// along: each first becomes the owner of its PVCs.
 fn drop_step(world: &World, name: &Ref, uid: &Uid, set: &Set, dropped: &[(u32, Ref)]) -> Option<(RuleId, SetStep)> {
     for (ordinal, pod) in dropped {
-        let Some(pod_uid) = world.face(pod).map(|face| face.uid.clone()) else { continue };
+        let Some(pod_uid) = world.view(pod).map(|view| view.uid.clone()) else { continue };
         for (template, _) in &set.templates {
             let claim = StatefulSet::claim_of(name, template, *ordinal);
-            let Some(is) = world.face(&claim) else { continue };
+            let Some(is) = world.view(&claim) else { continue };
             let (by_pod, by_set) = (is.is_owned_by(&pod_uid), is.is_owned_by(uid));
             let other = has_other_controller(is, uid) && !by_pod;
             let (wants_pod, wants_set) = (set.when_scaled && !other, set.when_deleted && !set.when_scaled && !other);
@@ -104,9 +104,9 @@ fn drop_step(world: &World, name: &Ref, uid: &Uid, set: &Set, dropped: &[(u32, R
         }
     }
     for (_, pod) in dropped.iter().rev() {
-        match world.face(pod) {
-            Some(face) if face.terminating && !set.parallel => return None,
-            Some(face) if face.terminating => {}
+        match world.view(pod) {
+            Some(view) if view.terminating && !set.parallel => return None,
+            Some(view) if view.terminating => {}
             _ => return Some((RuleId::SetScale, SetStep::Delete { pod: pod.clone() })),
         }
     }
@@ -116,12 +116,12 @@ fn drop_step(world: &World, name: &Ref, uid: &Uid, set: &Set, dropped: &[(u32, R
 fn roll_step(world: &World, set: &Set) -> Option<(RuleId, SetStep)> {
     let first = set.ordinals.start.saturating_add(set.partition);
     for Replica { pod, .. } in set.replicas.iter().rev().take_while(|replica| replica.ordinal >= first) {
-        let face = world.face(pod)?;
-        let Kind::Pod(is) = &face.kind else { return None };
-        if is.revision != set.revision && !face.terminating {
+        let view = world.view(pod)?;
+        let Kind::Pod(is) = &view.kind else { return None };
+        if is.revision != set.revision && !view.terminating {
             return Some((RuleId::SetRoll, SetStep::Delete { pod: pod.clone() }));
         }
-        if !is.running || face.terminating {
+        if !is.running || view.terminating {
             return None;
         }
     }
@@ -138,7 +138,7 @@ fn owned_by_pod(claim: &ObjectView, pod: &Ref) -> bool {
 
 pub(crate) fn take_set_step(world: &mut World, name: &Ref, thing: &StoredObject, set: &Set, step: &SetStep) {
     let owner = json!({
-        "apiVersion": "apps/v1", "kind": "StatefulSet", "name": name.name(), "uid": thing.face.uid.to_string()
+        "apiVersion": "apps/v1", "kind": "StatefulSet", "name": name.name(), "uid": thing.view.uid.to_string()
     });
     match step {
         SetStep::Claim { name: claim, spec } => drop(world.create_made(claim, "claim", thing.state_hash(), || {

@@ -26,7 +26,7 @@ impl World {
         self.restore_all();
         let mut readers: HashMap<Ref, Vec<&Ref>> = HashMap::new();
         for (name, thing) in self.things.iter() {
-            for read in rules::reads(&thing.face) {
+            for read in rules::reads(&thing.view) {
                 readers.entry(read).or_default().push(name);
             }
         }
@@ -38,12 +38,12 @@ impl World {
                 continue;
             }
             // Nobody looks at a container, so it is reached only where somebody writes to it, or it is being deleted.
-            if let Some(Kind::Container(container)) = self.things.get(&name).map(|thing| &thing.face.kind) {
+            if let Some(Kind::Container(container)) = self.things.get(&name).map(|thing| &thing.view.kind) {
                 next.extend(self.things.keys().filter(|name| container.holds(name)).cloned());
             }
             next.extend(readers.get(&name).into_iter().flatten().map(|reader| (*reader).clone()));
             // What it looks at it may write to as well.
-            next.extend(self.things.get(&name).into_iter().flat_map(|thing| rules::reads(&thing.face)));
+            next.extend(self.things.get(&name).into_iter().flat_map(|thing| rules::reads(&thing.view)));
         }
         let (things, still) = self
             .things

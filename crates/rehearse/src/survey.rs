@@ -74,7 +74,7 @@ impl World {
     /// Statuses that the real controllers keep and no rule of ours reads.
     fn with_status(&self, name: &Ref, object: &Object) -> Object {
         let mut json = (*object.0).clone();
-        let status = match self.face(name).map(|face| &face.kind) {
+        let status = match self.view(name).map(|view| &view.kind) {
             Some(Kind::Set(set)) => {
                 let wanted = set.ordinals.len();
                 let ready = if readiness(self, name).is_ok() { wanted } else { 0 };

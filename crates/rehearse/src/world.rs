@@ -16,12 +16,12 @@ use crate::object_view::{Container, Kind, ObjectView, Set};
 use crate::space::NumberMap;
 use crate::state_hash::{self, StateHash};
 
-/// An object in the simulated world: immutable, its print and its face computed once. Its resourceVersion is
+/// An object in the simulated world: immutable, its print and its view computed once. Its resourceVersion is
 /// its content's digest, so that two ways to the same content are one world.
 #[derive(Debug)]
 pub(crate) struct StoredObject {
     pub(crate) object: Object,
-    pub(crate) face: ObjectView,
+    pub(crate) view: ObjectView,
     print: StateHash,
 }
 
@@ -41,8 +41,8 @@ impl StoredObject {
             meta.insert("resourceVersion".into(), json!(format!("{:016x}", print as u64)));
         }
         let object = Object::new(json);
-        let face = ObjectView::parse(name, &object);
-        Self { object, face, print: keyed(name, print) }
+        let view = ObjectView::parse(name, &object);
+        Self { object, view, print: keyed(name, print) }
     }
 
     /// What tells this content from another one.
@@ -213,8 +213,8 @@ impl World {
         self.things.iter().chain(self.set_aside.iter())
     }
 
-    pub(crate) fn face(&self, name: &Ref) -> Option<&ObjectView> {
-        self.thing(name).map(|thing| &thing.face)
+    pub(crate) fn view(&self, name: &Ref) -> Option<&ObjectView> {
+        self.thing(name).map(|thing| &thing.view)
     }
 
     /// Whether an object is in a namespace, or of a custom kind, that is being deleted.
@@ -241,8 +241,8 @@ impl World {
                         && name.namespace() == prefix.namespace()
                         && name.name().starts_with(prefix.name())
                 })
-                .map(|(name, thing)| (name, &thing.face))
-                .filter(|(_, face)| face.is_owned_by(owner))
+                .map(|(name, thing)| (name, &thing.view))
+                .filter(|(_, view)| view.is_owned_by(owner))
         })
     }
 
@@ -254,7 +254,7 @@ impl World {
 
     /// Whether an owner is there.
     pub(crate) fn has_owner(&self, owner: &Owner) -> bool {
-        let is = |name: &Ref| self.face(name).is_some_and(|face| face.uid == owner.uid);
+        let is = |name: &Ref| self.view(name).is_some_and(|view| view.uid == owner.uid);
         is(&owner.name) || is(&of_cluster(owner))
     }
 
@@ -263,7 +263,7 @@ impl World {
         &'a self,
         claim: &'a Ref,
     ) -> impl Iterator<Item = (&'a Ref, &'a crate::object_view::Pod)> {
-        self.all().filter_map(move |(name, thing)| match &thing.face.kind {
+        self.all().filter_map(move |(name, thing)| match &thing.view.kind {
             Kind::Pod(pod) if pod.claims.contains(claim) => Some((name, pod)),
             _ => None,
         })
@@ -303,11 +303,11 @@ impl World {
 
     fn put_thing(&mut self, name: &Ref, thing: Arc<StoredObject>) {
         self.print ^= thing.print;
-        if let Kind::Container(container) = &thing.face.kind
-            && thing.face.terminating != self.closing.contains(container)
+        if let Kind::Container(container) = &thing.view.kind
+            && thing.view.terminating != self.closing.contains(container)
         {
             let closing = Arc::make_mut(&mut self.closing);
-            if thing.face.terminating {
+            if thing.view.terminating {
                 closing.insert(container.clone());
             } else {
                 closing.remove(container);
@@ -322,7 +322,7 @@ impl World {
     pub(crate) fn remove(&mut self, name: &Ref) {
         if let Some(before) = self.changing(name).remove(name) {
             self.print ^= before.print;
-            if let Kind::Container(container) = &before.face.kind {
+            if let Kind::Container(container) = &before.view.kind {
                 Arc::make_mut(&mut self.closing).remove(container);
             }
         }
@@ -414,7 +414,7 @@ impl World {
 
     /// Takes it that every pod that was not ready when it was surveyed becomes ready by itself.
     pub(crate) fn unstick(&mut self) {
-        let stuck = |thing: &StoredObject| matches!(&thing.face.kind, Kind::Pod(pod) if pod.stuck);
+        let stuck = |thing: &StoredObject| matches!(&thing.view.kind, Kind::Pod(pod) if pod.stuck);
         let pods: Vec<(Ref, Object)> = self
             .all()
             .filter(|(_, thing)| stuck(thing))

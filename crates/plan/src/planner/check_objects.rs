@@ -10,21 +10,21 @@ use super::steps::{self, StepBuilder};
 const WHY: &str = "helm finds out half-way what the API server refuses, with the database stopped";
 
 /// The first step of a hop; `rest` are the others.
-pub(super) fn step(desk: &StepBuilder<'_>, hooks: &Manifest, rest: &[Step], objects: &mut Objects) -> Step {
+pub(super) fn step(builder: &StepBuilder<'_>, hooks: &Manifest, rest: &[Step], objects: &mut Objects) -> Step {
     let deletes = rest.iter().filter_map(|step| match &step.kind {
         StepKind::DeleteObject { target, .. } => Some(target.clone()),
         _ => None,
     });
     let check = ObjectCheck {
-        release: desk.run.release.clone(),
-        client: desk.run.client.clone(),
-        apply: apply(desk.resolved.inventory, &desk.run.client),
-        manifest: desk.run.manifest.clone(),
+        release: builder.run.release.clone(),
+        client: builder.run.client.clone(),
+        apply: apply(builder.resolved.inventory, &builder.run.client),
+        manifest: builder.run.manifest.clone(),
         hooks: objects.keep(&canonical(hooks)),
         deletes: deletes.collect(),
-        own: desk.state.own.iter().cloned().chain(rest.iter().filter_map(own_field)).collect(),
+        own: builder.state.own.iter().cloned().chain(rest.iter().filter_map(own_field)).collect(),
     };
-    let boundary = desk.input.boundaries.first().map_or_else(String::new, |boundary| boundary.name.clone());
+    let boundary = builder.input.boundaries.first().map_or_else(String::new, |boundary| boundary.name.clone());
     let source = Provenance { page: "portolan".into(), line: None, boundary };
     steps::step("check-objects", WHY, StepKind::CheckObjects { check: Box::new(check) }, vec![source])
 }

@@ -37,9 +37,9 @@ pub(super) fn of_hop(
     planned: &Manifest,
     servers: &Servers,
 ) -> Vec<Finding> {
-    let turns =
+    let checks =
         resolved.databases.iter().map(|database| DatabaseCheck { resolved, input, state, planned, servers, database });
-    turns.flat_map(|turn| turn.findings()).collect()
+    checks.flat_map(|check| check.findings()).collect()
 }
 
 /// Whether the recipe tells, of a container that runs a known database's server, where its data lies before and after a hop.
@@ -72,9 +72,9 @@ fn servers<'a>(
     let database = context.resolved.databases.iter().find(|database| database.set == *workload)?;
     static NONE: Servers = Servers::new();
     let HopContext { resolved, input, before: state, planned, .. } = *context;
-    let turn = DatabaseCheck { resolved, input, state, planned, servers: &NONE, database };
-    let (old, recipe) = (turn.today()?, &database.recipe.server);
-    let new = turn.afterwards(old)?;
+    let check = DatabaseCheck { resolved, input, state, planned, servers: &NONE, database };
+    let (old, recipe) = (check.today()?, &database.recipe.server);
+    let new = check.afterwards(old)?;
     let pair = (ServerContainer::of(old, recipe)?, ServerContainer::of(new, recipe)?);
     (pair.0.container["name"] == container).then_some(pair)
 }

@@ -58,8 +58,8 @@ pub(super) fn before_helm(
     helm: &HelmClient,
 ) -> BTreeMap<Ref, Object> {
     let run = run(resolved, input, state, helm, &Manifest::default(), &mut Objects::default());
-    let desk = StepBuilder { resolved, input, state, docs: &[], run: &run };
-    state.before_helm(&desk.steps(&mut Vec::new()))
+    let builder = StepBuilder { resolved, input, state, docs: &[], run: &run };
+    state.before_helm(&builder.steps(&mut Vec::new()))
 }
 
 /// Makes a hop of its two renderings.
@@ -74,10 +74,10 @@ pub(super) fn make(
     let planned = manifest(input, first, second)?;
     let run = run(resolved, input, state, helm, &planned, objects);
     let mut findings = Vec::new();
-    let desk = StepBuilder { resolved, input, state, docs: &planned.docs, run: &run };
-    let mut steps = desk.steps(&mut findings);
+    let builder = StepBuilder { resolved, input, state, docs: &planned.docs, run: &run };
+    let mut steps = builder.steps(&mut findings);
     let hooks = redact::planned(&first.hooks, &second.hooks, &input.plain);
-    steps.insert(0, check_objects::step(&desk, &hooks, &steps, objects));
+    steps.insert(0, check_objects::step(&builder, &hooks, &steps, objects));
     let live = state.before_helm(&steps);
     let changes = upgrade::changes(&state.docs, &planned.docs, helm.version(), &|name| live.get(name).cloned());
     let mut archived = checks::removed_secrets(state, &planned, &first.hooks, &live);
@@ -92,8 +92,8 @@ pub(super) fn make(
     };
     archived.extend(upgrade.archived());
     archived.extend(input.moved.secrets.iter().map(|carried| carried.from.secret.clone()));
-    desk.archive(&mut steps, archived);
-    desk.retain_again(&mut steps, &checks::unretained(resolved, state, &live, &planned));
+    builder.archive(&mut steps, archived);
+    builder.retain_again(&mut steps, &checks::unretained(resolved, state, &live, &planned));
     let new_claims = new_claims(&planned.docs, &live);
     findings::check_class(resolved, &new_claims, &planned.docs, &live)?;
     let context = findings::HopContext {

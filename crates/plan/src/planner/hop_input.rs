@@ -59,7 +59,7 @@ pub(super) fn credentials(resolved: &ResolvedRelease<'_>, all: &Value) -> BTreeS
     values::flatten(all).into_iter().filter(is_hidden).map(|(path, _)| path).collect()
 }
 
-/// The legs of the way that the user wishes; charts that are installed already are left out.
+/// The hops of the way that the user wishes; charts that are installed already are left out.
 pub(super) fn inputs<'a>(
     resolved: &ResolvedRelease<'a>,
     request: &'a UpgradeRequest,

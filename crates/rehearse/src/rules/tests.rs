@@ -65,7 +65,7 @@ fn text<'a>(world: &'a World, name: &Ref, pointer: &str) -> &'a str {
 }
 
 fn is_terminating(world: &World, name: &Ref) -> bool {
-    world.face(name).is_some_and(|face| face.terminating)
+    world.view(name).is_some_and(|view| view.terminating)
 }
 
 /// The pod was left by a StatefulSet that was deleted without it.
@@ -227,7 +227,7 @@ const CASES: &[Case] = &[
         on: set,
         fires: |world| world.remove(&pod()),
         after: |world| {
-            world.face(&pod()).is_some_and(|pod| pod.is_owned_by(&portolan_model::Uid::new("set")))
+            world.view(&pod()).is_some_and(|pod| pod.is_owned_by(&portolan_model::Uid::new("set")))
                 && world.pods_on(&claim()).count() == 1
         },
         prevented: |world| {
@@ -240,7 +240,7 @@ const CASES: &[Case] = &[
         rule: RuleId::SetAdopt,
         on: set,
         fires: orphaned,
-        after: |world| world.face(&pod()).is_some_and(|pod| pod.is_owned_by(&portolan_model::Uid::new("set"))),
+        after: |world| world.view(&pod()).is_some_and(|pod| pod.is_owned_by(&portolan_model::Uid::new("set"))),
         prevented: |world| {
             orphaned(world);
             set_field(world, &pod(), "/metadata/labels/app", json!("another"));
@@ -262,7 +262,7 @@ const CASES: &[Case] = &[
         rule: RuleId::SetOwn,
         on: set,
         fires: keeps_claims_of_its_own,
-        after: |world| world.face(&claim()).is_some_and(|claim| claim.is_owned_by(&portolan_model::Uid::new("set"))),
+        after: |world| world.view(&claim()).is_some_and(|claim| claim.is_owned_by(&portolan_model::Uid::new("set"))),
         prevented: |world| {
             keeps_claims_of_its_own(world);
             set_field(world, &claim(), "/metadata/ownerReferences", json!([owner(&cluster(), "cluster")]));
@@ -284,7 +284,7 @@ const CASES: &[Case] = &[
         rule: RuleId::Roll,
         on: deployment,
         fires: put_deployment,
-        after: |world| matches!(world.face(&deployment()).map(|face| &face.kind), Some(Kind::Deployment(it)) if it.rolled),
+        after: |world| matches!(world.view(&deployment()).map(|view| &view.kind), Some(Kind::Deployment(it)) if it.rolled),
         prevented: |world| {
             put_deployment(world);
             set_field(world, &deployment(), "/spec/paused", json!(true));

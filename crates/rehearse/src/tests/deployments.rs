@@ -211,5 +211,5 @@ fn a_pod_whose_replica_set_was_not_read_makes_a_forecast_unknown() {
         portolan_kube_facts::OwnerFate::Untouched
     });
     assert_eq!(reach.first().map(|(name, _)| name), Some(&replica()));
-    assert!(world.face(&replica()).is_some_and(|pod| pod.is_owned_by(&Uid::new("replicas"))));
+    assert!(world.view(&replica()).is_some_and(|pod| pod.is_owned_by(&Uid::new("replicas"))));
 }

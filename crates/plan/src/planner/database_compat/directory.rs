@@ -21,27 +21,27 @@ enum Place {
 
 /// The data directory of a server that finds none at its place is made anew, empty.
 pub(super) fn compare(
-    turn: &DatabaseCheck<'_>,
+    check: &DatabaseCheck<'_>,
     old: &ServerContainer<'_>,
     new: &ServerContainer<'_>,
 ) -> Option<Finding> {
     let (was, will) = (place(old), place(new));
-    let evidence = [format!("today: {was}"), format!("{}: {will}", turn.chart())];
+    let evidence = [format!("today: {was}"), format!("{}: {will}", check.chart())];
     let mut finding = match (&was, &will) {
         (Place::Unknown(_), _) | (_, Place::Unknown(_)) => {
-            turn.may_not_open("whether the new server finds its data directory is not known").next(
+            check.may_not_open("whether the new server finds its data directory is not known").next(
                 "compare where PGDATA lies on the volume, today and in the new manifest (mountPath, subPath, PGDATA)",
             )
         }
         (Place::Nowhere(_), _) => return None,
         (Place::On { claim, .. }, _) => {
             // A PVC that nobody mounts any more is told as that.
-            if was == will || !mounts::is_mounted(&turn.planned.docs, claim) {
+            if was == will || !mounts::is_mounted(&check.planned.docs, claim) {
                 return None;
             }
             Finding::blocking(
                 Code::OtherDataDirectory,
-                format!("{} looks for the data of {} in another place", turn.chart(), turn.database.set),
+                format!("{} looks for the data of {} in another place", check.chart(), check.database.set),
             )
         }
     };

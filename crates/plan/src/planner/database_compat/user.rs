@@ -28,53 +28,53 @@ enum User {
 }
 
 pub(super) fn compare(
-    turn: &DatabaseCheck<'_>,
+    check: &DatabaseCheck<'_>,
     old: &ServerContainer<'_>,
     new: &ServerContainer<'_>,
 ) -> Option<Finding> {
-    let (was, will) = (today(turn, old), planned(turn, new));
+    let (was, will) = (today(check, old), planned(check, new));
     let is_equal = match (was.number(), will.number()) {
         (Some(was), Some(will)) => was == will,
         (None, None) => {
-            is_openshift(turn) || portolan_recipe::image_name(old.image) == portolan_recipe::image_name(new.image)
+            is_openshift(check) || portolan_recipe::image_name(old.image) == portolan_recipe::image_name(new.image)
         }
         _ => false,
     };
     if is_equal {
         return None;
     }
-    let other = || format!("{} runs the server of {} as another user", turn.chart(), turn.database.set);
+    let other = || format!("{} runs the server of {} as another user", check.chart(), check.database.set);
     let hand = hand_over(new, will);
     let mut finding = match (was, will, &hand) {
         (User::Written(_), User::Written(_), None) => Finding::blocking(Code::OtherUser, other()),
         (User::Written(_), User::Written(_), Some(_)) => Finding::warning(Code::OtherUser, other())
             .next("see that the whole data directory is handed over to the new user, not its top alone"),
-        _ => turn
+        _ => check
             .may_not_open("whether the new server runs as the user that owns the data is not known")
             .why("PostgreSQL does not start on a data directory that its user does not own")
             .next("compare `id -u` in the pod of today with the user of the new one"),
     };
     finding.evidence.push(format!("today: {was}"));
-    finding.evidence.push(format!("{}: {will}", turn.chart()));
+    finding.evidence.push(format!("{}: {will}", check.chart()));
     finding.evidence.extend(hand);
     Some(finding)
 }
 
 /// The user of the server that runs. Where its set leaves it open, the pod may say what it was admitted with.
-fn today(turn: &DatabaseCheck<'_>, server: &ServerContainer<'_>) -> User {
+fn today(check: &DatabaseCheck<'_>, server: &ServerContainer<'_>) -> User {
     written(server.pod, server.container).map(User::Written).unwrap_or_else(|| {
-        let pod = turn.state.objects.get(&turn.database.reference.pod).and_then(|pod| pod.at("/spec"));
+        let pod = check.state.objects.get(&check.database.reference.pod).and_then(|pod| pod.at("/spec"));
         let admitted = pod.and_then(|pod| {
             let name = text(server.container, "name");
             let container = list(pod, "containers").iter().find(|container| text(container, "name") == name)?;
             written(pod, container)
         });
-        admitted.map_or_else(|| of_range(turn), User::Written)
+        admitted.map_or_else(|| of_range(check), User::Written)
     })
 }
 
-fn planned(turn: &DatabaseCheck<'_>, server: &ServerContainer<'_>) -> User {
-    written(server.pod, server.container).map_or_else(|| of_range(turn), User::Written)
+fn planned(check: &DatabaseCheck<'_>, server: &ServerContainer<'_>) -> User {
+    written(server.pod, server.container).map_or_else(|| of_range(check), User::Written)
 }
 
 /// The number that a pod's spec writes for a container: its own goes before the pod's.
@@ -83,13 +83,13 @@ fn written(pod: &Value, container: &Value) -> Option<u64> {
     of(container).or_else(|| of(pod))
 }
 
-fn is_openshift(turn: &DatabaseCheck<'_>) -> bool {
-    matches!(turn.resolved.inventory.cluster.platform, Platform::OpenShift { .. })
+fn is_openshift(check: &DatabaseCheck<'_>) -> bool {
+    matches!(check.resolved.inventory.cluster.platform, Platform::OpenShift { .. })
 }
 
 /// What OpenShift gives to a pod that leaves it open.
-fn of_range(turn: &DatabaseCheck<'_>) -> User {
-    first_of_range(turn.resolved).filter(|_| is_openshift(turn)).map_or(User::Unsaid, User::Given)
+fn of_range(check: &DatabaseCheck<'_>) -> User {
+    first_of_range(check.resolved).filter(|_| is_openshift(check)).map_or(User::Unsaid, User::Given)
 }
 
 /// The first number of the namespace's range.

@@ -37,14 +37,15 @@ fn stretches(book: &RecipeSet) -> Vec<Stretch> {
     all.sort();
     all.dedup();
     // A chart begins where a boundary leads to it from another one, and ends where one leads away.
-    let turn = |is: &dyn Fn(&VersionBoundary) -> bool| -> Option<Version> {
-        let turns = book.boundaries.iter().filter(|boundary| boundary.from_chart != boundary.to_chart && is(boundary));
-        turns.filter_map(|boundary| Some(boundary.crosses.as_ref()?.below.clone())).min()
+    let change = |is: &dyn Fn(&VersionBoundary) -> bool| -> Option<Version> {
+        let changes =
+            book.boundaries.iter().filter(|boundary| boundary.from_chart != boundary.to_chart && is(boundary));
+        changes.filter_map(|boundary| Some(boundary.crosses.as_ref()?.below.clone())).min()
     };
     let mut out = Vec::new();
     for chart in &book.product.charts {
-        let begin = turn(&|boundary| boundary.to_chart.as_ref() == Some(chart));
-        let end = turn(&|boundary| boundary.from_chart.as_ref() == Some(chart));
+        let begin = change(&|boundary| boundary.to_chart.as_ref() == Some(chart));
+        let end = change(&|boundary| boundary.from_chart.as_ref() == Some(chart));
         let inside = |version: &&Version| {
             begin.as_ref().is_none_or(|begin| *version > begin) && end.as_ref().is_none_or(|end| *version < end)
         };

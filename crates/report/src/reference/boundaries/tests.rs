@@ -28,12 +28,12 @@ fn a_page_says_when_what_why_and_by_whose_word() {
     assert!(early.contains("every upgrade from below 2.0 to 2.0 or later."), "{early}");
     assert!(early.contains("- What: Deletes `Secret/rel-x`.\n- Why: It is old.\n"), "{early}");
     assert!(early.contains("[Open, line 7](https://github.com/o/r/blob/HEAD/a/b.md?plain=1#L7)"), "{early}");
-    let turn = &pages["boundaries/into-3.md"];
-    assert!(turn.contains("from chart `old` to chart `new` 3.0 or later, whatever number is installed"), "{turn}");
+    let page = &pages["boundaries/into-3.md"];
+    assert!(page.contains("from chart `old` to chart `new` 3.0 or later, whatever number is installed"), "{page}");
     let host = "| host | `a.b`: the host under which the platform is reached today | OpenShift | `c` | a\\|b | [Open](";
-    assert!(turn.contains(host), "{turn}");
-    assert!(turn.contains("- Source: Shut (a book)") && turn.contains("- Source: Portolan's own"), "{turn}");
-    assert!(turn.find("### helm") < turn.find("### wait"), "as a hop carries them out: {turn}");
+    assert!(page.contains(host), "{page}");
+    assert!(page.contains("- Source: Shut (a book)") && page.contains("- Source: Portolan's own"), "{page}");
+    assert!(page.find("### helm") < page.find("### wait"), "as a hop carries them out: {page}");
 }
 
 #[test]
