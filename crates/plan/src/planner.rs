@@ -29,6 +29,7 @@ mod reach;
 mod resolve;
 mod steps;
 mod taken;
+mod tls_pair;
 mod values_diff;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -29,14 +29,19 @@ pub enum Transform {
     ClaimFromStorageClass(String),
 }
 
-/// A pair of values that a Secret holds from now on.
+/// A certificate and its private key that a Secret of type `kubernetes.io/tls` holds from now on.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PairSecret {
     /// The Secret's name.
     pub secret: String,
-    /// The two keys below the old path.
+    /// The two keys below the old path: the certificate's, the private key's.
     pub keys: [String; 2],
+}
+
+impl PairSecret {
+    /// Under which keys such a Secret holds the two (`TLSCertKey` and `TLSPrivateKeyKey` in k8s.io/api, core/v1/types.go).
+    pub const DATA: [&str; 2] = ["tls.crt", "tls.key"];
 }
 
 /// Why a value cannot become one of the new layout, in one clause.

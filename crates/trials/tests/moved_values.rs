@@ -72,8 +72,13 @@ fn sample(path: &str) -> Value {
 }
 
 /// Places that the vendor's chart has by its subcharts, and our chart of 2.20 does not read: of these nothing is shown here.
-const NOT_IN_OURS: [&str; 4] =
-    ["global.postgresql.auth.password", "postgresql.auth.database", "postgresql.auth.username", "thanos.enabled"];
+const NOT_IN_OURS: [&str; 5] = [
+    "global.postgresql.auth.password",
+    "postgresql.auth.database",
+    "postgresql.auth.username",
+    "postgresql.serviceAccount.create",
+    "thanos.enabled",
+];
 
 #[test]
 #[ignore = "needs the rig: cargo xtask test"]

@@ -14,7 +14,7 @@ use super::hop_input::HopInput;
 use super::planning::HopRendering;
 use super::projected_state::ProjectedState;
 use super::resolve::{FoundDatabase, ResolvedRelease};
-use super::{existing_secret, is_kind, mounts, not_visible, pick};
+use super::{existing_secret, is_kind, mounts, not_visible, pick, tls_pair};
 
 /// What can be said before anything is rendered.
 pub(super) fn at_start(resolved: &ResolvedRelease<'_>, inputs: &[HopInput<'_>], offered: &[ChartId]) -> Vec<Finding> {
@@ -56,19 +56,30 @@ pub(super) fn at_start(resolved: &ResolvedRelease<'_>, inputs: &[HopInput<'_>], 
 }
 
 /// What people have to make themselves and did not. What may not be listed is not known to be missing.
-fn missing(resolved: &ResolvedRelease<'_>, inputs: &[HopInput<'_>]) -> Vec<Finding> {
+fn missing<'a>(resolved: &ResolvedRelease<'_>, inputs: &'a [HopInput<'_>]) -> Vec<Finding> {
     let namespace = &resolved.release().namespace;
-    let required = inputs.iter().flat_map(|input| &input.boundaries).flat_map(|boundary| &boundary.requires);
-    let here = required.filter(|required| resolved.is_for(required.platform));
-    here.filter_map(|required| Some((required, portolan_recipe::object(&required.object, resolved.release())?)))
-        .filter(|(_, name)| !resolved.inventory.objects.contains_key(name))
-        .filter(|(_, name)| resolved.inventory.is_complete(name.kind(), namespace))
-        .map(|(required, name)| {
-            Finding::blocking(Code::NotThere, format!("{name} is not there"))
-                .why(required.why.clone())
-                .next(format!("{}, or accept: --accept PL232 --reason TEXT", fill(&required.make, resolved.release())))
-        })
-        .collect()
+    let of = |input: &'a HopInput<'_>| {
+        input.boundaries.iter().flat_map(move |boundary| boundary.requires.iter().map(move |one| (input, one)))
+    };
+    let here = inputs.iter().flat_map(of).filter(|(_, required)| resolved.is_for(required.platform));
+    here.filter_map(|(input, required)| {
+        Some((input, required, portolan_recipe::object(&required.object, resolved.release())?))
+    })
+    .filter(|(_, _, name)| !resolved.inventory.objects.contains_key(name))
+    .filter(|(_, _, name)| resolved.inventory.is_complete(name.kind(), namespace))
+    .map(|(input, required, name)| {
+        let make = fill(&required.make, resolved.release());
+        let (said, make) = match tls_pair::command(resolved, input, &name) {
+            Some(command) => (vec![format!("to make it of other files: {make}")], command),
+            None => (Vec::new(), make),
+        };
+        let mut finding = Finding::blocking(Code::NotThere, format!("{name} is not there"))
+            .why(required.why.clone())
+            .next(format!("{make}, or accept: --accept PL232 --reason TEXT"));
+        finding.evidence = said;
+        finding
+    })
+    .collect()
 }
 
 /// The page says `runai.<apps domain>`; a platform that is reached under another host keeps it.

@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use portolan_helm_compat::values;
 use portolan_inventory::credential;
 use portolan_model::{Carried, MovedTo, SecretKey, ValueAnswer, ValueAnswers, ValuesMode, ValuesPath};
-use portolan_recipe::{Confidence, MovedValue, RecipeStep, StepTemplate, Transform, VersionBoundary};
+use portolan_recipe::{Confidence, DroppedValue, MovedValue, RecipeStep, StepTemplate, Transform, VersionBoundary};
 use serde_json::{Map, Value, json};
 
-use super::hop_input;
 use super::resolve::ResolvedRelease;
+use super::{hop_input, tls_pair};
 
 /// What becomes of old values before the recipes' own settings and the user's are laid over them.
 #[derive(Default)]
@@ -34,6 +34,7 @@ struct Context<'a> {
     before: &'a Value,
     mode: ValuesMode,
     rows: Vec<&'a MovedValue>,
+    retired: Vec<&'a DroppedValue>,
     /// The credentials among the old values.
     secret: BTreeSet<String>,
     /// The paths of the new chart that something else is given, with what that is.
@@ -54,6 +55,7 @@ impl MovedValues {
             before,
             mode,
             rows: rows(resolved, asks).collect(),
+            retired: retired(resolved, asks).collect(),
             secret: hop_input::credentials(resolved, before),
             taken: taken(resolved, asks),
             carried: carried(resolved, asks),
@@ -147,10 +149,19 @@ impl MovedValues {
     fn by_recipe(&mut self, context: &Context<'_>, path: String, value: &Value) {
         let old = ValuesPath::new(&path);
         let covers = |row: &&&MovedValue| old.starts_with(&row.from) && row.transform.is_for(&path[row.from.len()..]);
-        let Some(row) = context.rows.iter().filter(covers).max_by_key(|row| row.from.len()) else { return };
+        let row = context.rows.iter().filter(covers).max_by_key(|row| row.from.len());
+        let to = row.map_or_else(|| old.clone(), |row| ValuesPath::new(&new_place(row, &path)));
+        // Where helm takes the old values over, what has no place any more is taken away.
+        if context.mode == ValuesMode::ResetThenReuse
+            && let Some(retired) = context.retired.iter().find(|retired| to.starts_with(&retired.path))
+        {
+            self.take_out(context, &path);
+            self.replaced.insert(path, retired.by.clone());
+            return;
+        }
+        let Some(row) = row else { return };
         let rest = &path[row.from.len()..];
         let is_pair = matches!(row.transform, Transform::SecretFromPair(_));
-        let to = ValuesPath::new(&if is_pair { row.to.clone() } else { format!("{}{rest}", row.to) });
         if row.confidence == Confidence::Low {
             self.hints.insert(path, format!("it may be {to} now, by {}; nobody publishes it", row.source.page));
             return;
@@ -161,6 +172,13 @@ impl MovedValues {
             false if rest.is_empty() => value.clone(),
             false => Value::Object(Map::new()),
         };
+        if let Transform::SecretFromPair(pair) = &row.transform
+            && tls_pair::is_another(context.resolved, pair, &whole)
+        {
+            values::set(&mut self.given, to.as_str(), json!(pair.secret));
+            self.replaced.insert(path, format!("Secret/{}, which holds another pair than this one", pair.secret));
+            return;
+        }
         let becomes = match &row.transform {
             Transform::Same => Ok(value.clone()),
             transform => transform.apply(&whole, &|name| context.resolved.claim(name)),
@@ -180,6 +198,14 @@ impl MovedValues {
     }
 }
 
+/// Where a row leads what lies at a path, or below it.
+fn new_place(row: &MovedValue, path: &str) -> String {
+    match row.transform {
+        Transform::SecretFromPair(_) => row.to.clone(),
+        _ => format!("{}{}", row.to, &path[row.from.len()..]),
+    }
+}
+
 /// Whether one path is the other, or leads into it.
 pub(super) fn meet(one: &ValuesPath, other: &ValuesPath) -> bool {
     one.starts_with(other.as_str()) || other.starts_with(one.as_str())
@@ -195,6 +221,20 @@ fn rows<'a>(
             |(_, step)| if let StepTemplate::HelmUpgrade { moved, .. } = &step.ask { moved.as_slice() } else { &[] },
         )
         .filter(|row| resolved.is_for(row.platform))
+}
+
+/// The values that need no place in the new layout, of all boundaries that are crossed, for this platform.
+fn retired<'a>(
+    resolved: &ResolvedRelease<'_>,
+    asks: &[(&'a VersionBoundary, &'a RecipeStep)],
+) -> impl Iterator<Item = &'a DroppedValue> {
+    asks.iter()
+        .flat_map(
+            |(_, step)| {
+                if let StepTemplate::HelmUpgrade { retired, .. } = &step.ask { retired.as_slice() } else { &[] }
+            },
+        )
+        .filter(|retired| resolved.is_for(retired.platform))
 }
 
 /// What the recipes give to the new chart: settings, and passwords out of Secrets.

@@ -37,6 +37,7 @@ mod stale;
 mod state;
 mod store;
 mod taken;
+mod tls_pair;
 mod unclaimed;
 mod values;
 mod volumes;

@@ -175,7 +175,7 @@ fn from_2_13_the_values_go_on() {
     for (fixture, claim) in [(at_2_13(), "data-runai-backend-postgresql-0"), (at_2_13_adopted(), "pvc-postgresql")] {
         let file = fixture.file(&[new("2.20.41")]).expect("it can be planned");
         let plan = &file.plan;
-        assert_eq!(plan.hops[0].boundaries, ["every upgrade", "within control-plane", "into 2.20"]);
+        assert_eq!(plan.hops[0].boundaries, ["every upgrade", "within control-plane", "into 2.17", "into 2.20"]);
         let mut want = vec![
             "retain PersistentVolume/pv-1".to_owned(),
             "record Pod/runai-backend-postgresql-0".into(),

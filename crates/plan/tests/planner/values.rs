@@ -434,3 +434,38 @@ fn a_value_that_is_taken_away_by_a_null_is_no_lost_one() {
         assert_eq!(fate(&fixture, "frontend.theme"), expected, "helm {helm}");
     }
 }
+
+#[test]
+fn a_rename_between_newer_versions_moves_what_helm_takes_over_and_its_end_takes_it_away() {
+    let at = |path: &str| {
+        let mut fixture = at_2_13();
+        values::set(&mut fixture.inventory.release.config, path, json!("Old-cache"));
+        fixture
+    };
+    let given = |fixture: &Fixture, to: &str| {
+        let file = fixture.file(&[new(to)]).expect("it is planned");
+        object(&file, &run(&file.plan, 0).values)
+    };
+    let (old, later) = ("redis.auth.password", "redisCache.auth.password");
+    let change = |fixture: &Fixture, path: &str, to: &str| {
+        let plan = fixture.plan(&[new(to)]);
+        plan.hops[0].values.iter().find(|one| one.path.as_str() == path).expect("it is listed").change.clone()
+    };
+    assert_eq!(change(&at(old), old, "2.20.41"), moved(later, "values-table"));
+    let then = given(&at(old), "2.20.41");
+    assert_eq!(values::get(&then, later), Some(&json!("Old-cache")));
+    assert_eq!(values::get(&then, old), Some(&Value::Null), "helm would take it over");
+    // Before the rename it stays, after it too.
+    assert_eq!(change(&at(old), old, "2.16.22"), ValueChange::Carried);
+    assert_eq!(change(&at(later), later, "2.20.41"), ValueChange::Carried);
+    for path in [old, later] {
+        let gone = ValueChange::Replaced("nothing: the chart has NATS for its cache".into());
+        assert_eq!(change(&at(path), path, "2.25.1"), gone, "{path}");
+        let then = given(&at(path), "2.25.1");
+        assert_eq!(values::get(&then, path), Some(&Value::Null), "{path}");
+        assert!(path == later || values::get(&then, later).is_none(), "{then}");
+        let mut kept = at(path);
+        kept.answers.answers.insert(ValuesPath::new(path), ValueAnswer::Keep);
+        assert_eq!(change(&kept, path, "2.25.1"), ValueChange::Carried, "{path}");
+    }
+}
