@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use portolan_helm_compat::chart::PackedChart;
 use portolan_inventory::Survey;
-use portolan_model::{Finding, RenderJob, SiteValue, ValuesPath};
+use portolan_model::{Code, Finding, RenderJob, SiteValue, ValuesPath};
 use portolan_report::{Proof, ValueEffect};
 use portolan_workflow::{Effect, Effects, Target, effects, render_job, same_role, usable_helm};
 
@@ -19,7 +19,18 @@ pub(crate) async fn of(
     values: &[SiteValue],
 ) -> Result<BTreeMap<ValuesPath, ValueEffect>, Finding> {
     let helm = usable_helm(target, survey).await?;
-    let then = effects(target, survey, &helm, new).await?;
+    let going_on = values.iter().filter_map(|value| Some((&value.path, value.end()?)));
+    let then = match effects(target, survey, &helm, new).await {
+        // A simulated installation is planned without one.
+        Err(finding) if finding.code == Code::NoHelm => {
+            let without = || {
+                let unknown = "not known: no helm on this machine".to_owned();
+                ValueEffect { today: Some(unknown.clone()), then: unknown, proof: Proof::NoHelm }
+            };
+            return Ok(going_on.map(|(path, _)| (path.clone(), without())).collect());
+        }
+        then => then?,
+    };
     let today = match old {
         Some(old) => {
             let job = render_job(&survey.inventory, old, &survey.inventory.release.config);
@@ -27,7 +38,6 @@ pub(crate) async fn of(
         }
         None => None,
     };
-    let going_on = values.iter().filter_map(|value| Some((&value.path, value.end()?)));
     Ok(going_on.map(|(path, end)| (path.clone(), one(today.as_ref(), path, &then, &end))).collect())
 }
 

@@ -74,6 +74,8 @@ pub enum Proof {
     Proven,
     /// It does not, or it is not known.
     Unproved,
+    /// Nothing could be rendered: this machine has no helm, and recorded renderings do not tell what a value does.
+    NoHelm,
 }
 
 impl ValuesView {
@@ -232,6 +234,7 @@ fn effects(page: &mut Document, view: &ValuesView) {
         let proof = match effect.proof {
             Proof::Proven => Line::from("proven"),
             Proof::Unproved => Line::new(Tone::Bad, "unproved"),
+            Proof::NoHelm => Line::new(Tone::Bad, "not proven: no helm"),
         };
         let today = effect.today.as_deref().unwrap_or("not known: the old chart is not among the charts on offer");
         table.rows.push(vec![path.as_str().into(), proof, today.into(), effect.then.as_str().into()]);

@@ -1,5 +1,7 @@
 use std::os::unix::fs::PermissionsExt;
 
+use portolan_helm_compat::values;
+
 use crate::support::{User, helms};
 
 const SITE: &str = "--sim openshift-2.8-customized";
@@ -123,6 +125,16 @@ fn a_moved_value_is_proven_to_do_what_it_did() {
 }
 
 #[test]
+fn without_a_helm_nothing_is_proven_and_it_says_so() {
+    let user = User::new();
+    let came = user.run(&format!("values {SITE} effects --to 2.20"));
+    assert_eq!(came.code, 3, "some are asked about: {}", came.stderr);
+    let rows: Vec<&str> = came.stdout.lines().filter(|line| line.contains("not proven: no helm")).collect();
+    assert!(rows.iter().any(|row| row.contains("global.grafana.dbUser")), "{}", came.stdout);
+    assert!(!came.stdout.replace("not proven", "").contains("proven"), "{}", came.stdout);
+}
+
+#[test]
 fn what_would_keep_the_upgrade_from_being_applied_is_told_and_no_file_is_written() {
     let user = User::new();
     let came = user.run(
@@ -204,4 +216,48 @@ fn a_secret_in_place_of_a_value_reaches_the_new_chart_and_is_shown_nowhere() {
     user.write("answers.yaml", &answers.replace("runai-backend-postgresql", "no-such").replace("\": ask", "\": drop"));
     let came = user.run(&format!("plan {SITE} --to 2.20 --answers answers.yaml"));
     assert!(came.code != 0 && came.stderr.contains("that is not there"), "{}", came.stderr);
+}
+
+/// The whole result for the customized site, as a person types it: the printed flags, and a file with what they cannot say.
+#[test]
+#[ignore = "needs the rig: cargo xtask test"]
+fn the_printed_flags_render_the_new_chart_as_the_written_file_does() {
+    let user = User::new();
+    let values = format!("values {SITE} --to 2.20 --answers answers.yaml --show-secrets");
+    user.run(&values);
+    user.write("answers.yaml", &read(&user, "answers.yaml").replace("\": ask", "\": drop"));
+    let printed = user.ok(&format!("{values} --as-set -o json --write new.yaml"));
+    let view: serde_json::Value = serde_json::from_str(&printed).expect("JSON");
+    let texts = |key: &str| view["set_flags"][key].as_array().expect("a list").clone();
+    let flags: Vec<String> = texts("flags").iter().filter_map(|flag| flag.as_str().map(str::to_owned)).collect();
+    assert!(flags.len() >= 5, "{flags:?}");
+    let all = values::parse(&read(&user, "new.yaml"), "new.yaml").expect("it is read");
+    let mut others = serde_json::json!({});
+    for other in texts("others") {
+        let path = other[0].as_str().expect("a path");
+        values::set(&mut others, path, values::get(&all, path).unwrap_or_else(|| panic!("no {path}")).clone());
+    }
+    assert_eq!(
+        flags.len() + texts("others").len(),
+        values::flatten(&all).len(),
+        "each is a flag or in the file: {all}"
+    );
+    user.write("others.yaml", &values::file(&others));
+    let new = portolan_fixtures::charts().into_iter().find(|chart| chart.id.version.to_string() == "2.20.41");
+    std::fs::write(user.path("chart.tgz"), new.expect("the chart").archive).expect("a file");
+    for helm in helms() {
+        let render = |given: &str| {
+            let line = format!("{} template runai-backend chart.tgz -n runai-backend {given}", helm.display());
+            let mut shell = std::process::Command::new("/bin/sh");
+            shell.args(["-c", &line]).current_dir(user.path(".")).env("HOME", user.path("."));
+            let out = shell.output().expect("a shell");
+            assert!(out.status.success(), "{line}: {}", String::from_utf8_lossy(&out.stderr));
+            String::from_utf8_lossy(&out.stdout).into_owned()
+        };
+        let of_file = render("-f new.yaml");
+        assert_eq!(render(&format!("-f others.yaml {}", flags.join(" "))), of_file, "{}", helm.display());
+        // A flag less is another rendering, so what is compared depends on the flags.
+        let fewer: Vec<&str> = flags.iter().map(String::as_str).filter(|flag| !flag.contains("dbUser")).collect();
+        assert!(fewer.len() < flags.len() && render(&format!("-f others.yaml {}", fewer.join(" "))) != of_file);
+    }
 }
