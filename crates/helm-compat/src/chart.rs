@@ -11,8 +11,10 @@ use serde_json::{Value, json};
 use crate::yaml;
 
 mod capabilities;
+mod subcharts;
 
 pub use capabilities::asked_kinds;
+pub use subcharts::subcharts;
 
 /// What an archive may have at most once unpacked (helm 3.22.0, `pkg/chart/loader/archive.go`).
 const LARGEST: u64 = 100 * 1024 * 1024;

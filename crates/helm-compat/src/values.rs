@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use crate::set;
 
 mod claim_names;
+mod coalesced;
 mod commented;
 mod nulls;
 mod read;
@@ -14,6 +15,7 @@ mod references;
 mod set_list;
 
 pub use claim_names::claim_names;
+pub use coalesced::coalesced;
 pub use commented::commented;
 pub use nulls::{is_null_at, reuse, without_nulls};
 pub use read::{HEADING, ValuesFile, has_stored_heading, parse, read};

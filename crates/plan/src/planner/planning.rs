@@ -231,8 +231,10 @@ impl<'a> Planning<'a> {
         let mut all = ImageList::new(&self.resolved.book.product, &self.survey.inventory.release.id);
         for (input, rendering) in self.inputs.iter().zip(&self.renderings) {
             all.hop(&input.pick.id, &rendering.objects, &rendering.hooks);
-            let defaults = input.chart.as_ref().map_or(&Value::Null, |chart| &chart.values);
-            all.values(&values::merge(defaults, &input.after));
+            match &input.chart {
+                Some(chart) => all.values(&values::coalesced(chart, &input.after)),
+                None => all.values(&input.after),
+            }
         }
         all.images()
     }

@@ -1,0 +1,156 @@
+//! Generated charts with subcharts, aliases, conditions, tags and globals: the values that their templates see under real helm are those
+//! that Portolan tells without one.
+//!
+//! `PROPTEST_CASES` is the number of charts; they are the same ones each time.
+
+use std::collections::BTreeMap;
+
+use portolan_helm_compat::{chart, values};
+use portolan_testkit::rig::pins;
+use portolan_trials::offline::OfflineHelm;
+use portolan_trials::side_by_side::each;
+use proptest::prelude::*;
+use proptest::sample::select;
+use proptest::strategy::ValueTree as _;
+use proptest::test_runner::{Config, TestRng, TestRunner};
+use serde_json::{Map, Value, json};
+
+fn tree() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        any::<bool>().prop_map(Value::from),
+        (0..100_000_i64).prop_map(Value::from),
+        select(vec!["x", "", "null", "1.5"]).prop_map(Value::from),
+        prop::collection::vec(0..9_i64, 0..3).prop_map(Value::from),
+    ];
+    leaf.prop_recursive(3, 12, 3, |inner| prop::collection::btree_map(key(), inner, 0..4).prop_map(object))
+}
+
+/// Few, so that those of two maps meet.
+fn key() -> impl Strategy<Value = String> {
+    select(vec!["a", "b", "c", "d.e"]).prop_map(str::to_owned)
+}
+
+fn object(map: BTreeMap<String, Value>) -> Value {
+    Value::Object(map.into_iter().collect::<Map<_, _>>())
+}
+
+/// A chart's own values.
+fn part() -> impl Strategy<Value = Value> {
+    let globals = prop::option::weighted(0.6, prop::collection::btree_map(key(), tree(), 0..4));
+    (prop::collection::btree_map(key(), tree(), 0..4), globals).prop_map(|(map, globals)| {
+        let mut part = object(map);
+        if let Some(globals) = globals {
+            part["global"] = object(globals);
+        }
+        part
+    })
+}
+
+/// The values of a chart with those of its subcharts.
+fn whole() -> impl Strategy<Value = Value> {
+    let parts = prop::collection::btree_map(select(vec!["one", "two", "other"]).prop_map(str::to_owned), part(), 0..3);
+    (part(), parts, prop::option::of(part())).prop_map(|(mut all, parts, deep)| {
+        for (name, part) in parts {
+            all[name.as_str()] = part;
+        }
+        if let (Some(deep), true) = (deep, all.get("one").is_some()) {
+            all["one"]["deep"] = deep;
+        }
+        all
+    })
+}
+
+#[derive(Clone, Debug)]
+struct Case {
+    root: Value,
+    one: Value,
+    two: Value,
+    deep: Value,
+    /// How `Chart.yaml` lists the subcharts.
+    listed: &'static str,
+    given: Value,
+}
+
+/// Not at all; each by its name, with a condition; under two names, with tags.
+const LISTED: [&str; 3] = [
+    "",
+    "dependencies:\n- {name: one, version: 1.0.0, condition: 'a.on,one.enabled'}\n- {name: two, version: 1.0.0}\n",
+    "dependencies:\n- {name: one, version: 1.0.0, tags: [first]}\n- {name: two, version: 1.0.0}\n\
+     - {name: two, version: 1.0.0, alias: other, condition: other.enabled, tags: [first, second]}\n",
+];
+
+fn case() -> impl Strategy<Value = Case> {
+    let switches = prop::collection::btree_map(
+        select(vec!["one.enabled", "other.enabled", "tags.first", "tags.second"]).prop_map(str::to_owned),
+        any::<bool>(),
+        0..4,
+    );
+    let nulls = prop::collection::btree_set(select(vec!["a", "b"]), 0..2);
+    (whole(), part(), part(), part(), select(LISTED.to_vec()), (whole(), switches, nulls)).prop_map(
+        |(root, one, two, deep, listed, (mut given, switches, nulls))| {
+            for (path, on) in switches {
+                values::set(&mut given, &path, on.into());
+            }
+            // Where nothing is taken away helms differ in what becomes of a null.
+            for key in nulls.into_iter().filter(|key| root.get(*key).is_some_and(|value| !value.is_null())) {
+                given[key] = Value::Null;
+            }
+            Case { root, one, two, deep, listed, given }
+        },
+    )
+}
+
+impl Case {
+    fn files(&self) -> Vec<(String, String)> {
+        let about = |name: &str, rest: &str| format!("apiVersion: v2\nname: {name}\nversion: 1.0.0\n{rest}");
+        let mut files = vec![("templates/read.yaml".to_owned(), "read: {{ .Values | toJson | b64enc }}\n".to_owned())];
+        for (folder, about, values) in [
+            ("", about("root", self.listed), &self.root),
+            ("charts/one/", about("one", ""), &self.one),
+            ("charts/two/", about("two", ""), &self.two),
+            ("charts/one/charts/deep/", about("deep", ""), &self.deep),
+        ] {
+            files.push((format!("{folder}Chart.yaml"), about));
+            files.push((format!("{folder}values.yaml"), values::file(values)));
+        }
+        files
+    }
+
+    fn ours(&self) -> Value {
+        let files = self.files().into_iter().map(|(path, text)| (path, text.into_bytes())).collect();
+        values::coalesced(&chart::of_files(files).expect("a chart"), &self.given)
+    }
+}
+
+/// The first so many cases, the same each time.
+fn generated() -> Vec<(usize, Case)> {
+    let count = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(60);
+    let config = Config::default();
+    let rng = TestRng::deterministic_rng(config.rng_algorithm);
+    let mut runner = TestRunner::new_with_rng(config, rng);
+    (0..count).map(|number| (number, case().new_tree(&mut runner).expect("a case").current())).collect()
+}
+
+#[test]
+#[ignore = "needs the rig: cargo xtask test"]
+fn generated_charts_see_the_values_that_are_told_without_helm() {
+    let all = generated();
+    let at_once = std::thread::available_parallelism().map_or(2, usize::from);
+    for version in pins::HELM {
+        let helm = OfflineHelm::new(version).expect("a helm of the rig");
+        let check = |(number, case): &(usize, Case)| {
+            for (path, text) in case.files() {
+                helm.write(&format!("{number}/{path}"), text.as_bytes());
+            }
+            let file = helm.write(&format!("given/{number}.yaml"), values::file(&case.given).as_bytes());
+            let (ours, read) = (case.ours(), helm.template(&[format!("./{number}"), "-f".to_owned(), file]));
+            let is_same = read.as_ref().is_ok_and(|read| *read == ours);
+            Ok((!is_same).then(|| format!("{case:?}:\n we tell {ours}\n helm    {read:?}")))
+        };
+        let wrong: Vec<String> =
+            each(&all, at_once, &check, &|_| {}).expect("helm runs").into_iter().flatten().collect();
+        let first = wrong[..wrong.len().min(3)].join("\n");
+        assert!(wrong.is_empty(), "helm {version}, {} of {}:\n{first}", wrong.len(), all.len());
+    }
+    assert_ne!(all[0].1.ours(), json!({}));
+}
