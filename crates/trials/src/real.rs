@@ -1,5 +1,6 @@
 //! Upgrades on the rig: real API server, real node, real helm, real PostgreSQL.
 
+mod bare;
 mod by_hand;
 mod plan;
 mod verify;
@@ -92,6 +93,17 @@ impl<'a> ClusterFixture<'a> {
         more: Value,
         prepare: impl FnOnce(&Self) -> Result<()>,
     ) -> Result<Self> {
+        let site = Self::new(rig, name, helm, more)?;
+        prepare(&site)?;
+        for step in &site.start.steps {
+            site.install_step(step)?;
+        }
+        site.wait_for_database()?;
+        Ok(site)
+    }
+
+    /// A namespace in which nothing is installed yet.
+    fn new(rig: &'a Rig, name: &str, helm: &str, more: Value) -> Result<Self> {
         let start = portolan_fixtures::scenario(name).with_context(|| format!("there is no start {name}"))?;
         let space = rig.namespace("trial")?;
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
@@ -107,13 +119,7 @@ impl<'a> ClusterFixture<'a> {
             }
         }
         let target = Target::cluster(client, Some(program.clone()));
-        let site = Self { rig, space, start, more, program, target, runtime, folder: tempfile::tempdir()? };
-        prepare(&site)?;
-        for step in &site.start.steps {
-            site.install_step(step)?;
-        }
-        site.wait_for_database()?;
-        Ok(site)
+        Ok(Self { rig, space, start, more, program, target, runtime, folder: tempfile::tempdir()? })
     }
 
     /// Waits until the release's database takes its password, if it runs one.

@@ -1,4 +1,5 @@
-//! Sites that are not as the vendor's page has them: a database outside the release, Secrets of the site's own.
+//! Sites that are not as the vendor's page has them: Secrets of the site's own, every value set, none set, a certificate among the values, a
+//! registry with a login. A database outside is in `outside.rs`.
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -11,107 +12,20 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use portolan_helm_compat::chart::PackedChart;
 use portolan_helm_compat::values::{has_stored_heading, set};
-use portolan_model::{
-    Accepted, Code, Finding, Outcome, Plan, Severity, StepKind, ValueAnswer, ValueAnswers, ValueChange, ValuesPath,
-};
+use portolan_model::{Accepted, Code, Outcome, ValueAnswer, ValueAnswers, ValueChange, ValuesPath};
 use portolan_testkit::bundle::{BaseImage, ImageArchive};
 use portolan_testkit::registry::{LOGIN, Registry, Request};
-use portolan_testkit::rig::{self, Namespace, Rig, pins};
+use portolan_testkit::rig::{Rig, pins};
 use portolan_trials::program::Program;
-use portolan_trials::real::{ClusterFixture, known, request_to};
+use portolan_trials::real::{ClusterFixture, Place, request_to};
 use portolan_trials::shell::Shell;
 use portolan_workflow::UpgradeRequest;
 use serde_json::{Value, json};
 
 const CHART: &str = "control-plane-2.20.41";
-const PASSWORD: &str = "Outside-1c9e";
-const SERVER: &str = "site-db-0";
 
 fn chart() -> Result<PackedChart> {
     Ok(PackedChart::of_files(portolan_fixtures::chart_files(CHART).context("the chart is there")?)?)
-}
-
-fn of_code(plan: &Plan, code: Code) -> Vec<&Finding> {
-    plan.findings.iter().filter(|finding| finding.code == code).collect()
-}
-
-/// A server of nobody's release, in a namespace of its own, behind a Service.
-fn server<'a>(rig: &'a Rig) -> Result<Namespace<'a>> {
-    let space = rig.namespace("outside")?;
-    let of = |kind: &str| format!("/api/v1/namespaces/{}/{kind}", space.name());
-    let service = json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "site-db"},
-        "spec": {"selector": {"app": "site-db"}, "ports": [{"port": 5432}]}});
-    rig.api().create(&of("services"), &service)?;
-    let pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": SERVER, "labels": {"app": "site-db"}}, "spec": {
-        "terminationGracePeriodSeconds": 1,
-        "securityContext": {"runAsUser": 1001, "runAsGroup": 1001, "fsGroup": 1001},
-        "containers": [{"name": "postgres", "image": rig::POSTGRES, "imagePullPolicy": "IfNotPresent",
-            "env": [{"name": "POSTGRES_PASSWORD", "value": PASSWORD}],
-            "volumeMounts": [{"name": "data", "mountPath": "/pgdata"}]}],
-        "volumes": [{"name": "data", "emptyDir": {}}]}});
-    rig.api().create(&of("pods"), &pod)?;
-    space.wait_for_psql(SERVER, PASSWORD)?;
-    space.psql(
-        SERVER,
-        PASSWORD,
-        "create table site (id int primary key); insert into site select generate_series(1, 50)",
-    )?;
-    Ok(space)
-}
-
-fn outside(host: &str) -> Value {
-    json!({"postgresql": {"enabled": false}, "global": {"postgresql": {"auth": {
-        "host": host, "dbSslMode": "disable", "existingSecret": "site-db"}}}})
-}
-
-fn with_a_database_outside(rig: &Rig) -> Result<()> {
-    let server = server(rig)?;
-    let host = format!("site-db.{}.svc", server.name());
-    let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "site-db"}, "stringData": {"password": PASSWORD}});
-    let site = ClusterFixture::install_with(rig, "openshift-2.17", pins::HELM[1], outside(&host), |site| {
-        site.create("secrets", &secret)
-    })?;
-    let found = site.survey()?;
-    let mut request = request_to(chart()?, json!({}));
-
-    let bare = site.plan_found(&found, &request)?.plan;
-    let blocking: Vec<Code> = bare.blocking().map(|finding| finding.code).collect();
-    ensure!(blocking == [Code::DatabaseOutside], "{:#?}", bare.findings);
-
-    request.backup = Some("nightly".into());
-    // Where nobody answers nothing is said of rows.
-    let mut elsewhere = found.clone();
-    set(&mut elsewhere.inventory.release.config, "global.postgresql.auth.port", json!(5999));
-    let unseen = site.plan_found(&elsewhere, &request)?.plan;
-    let [finding] = of_code(&unseen, Code::NotLookedAt)[..] else { anyhow::bail!("{:#?}", unseen.findings) };
-    ensure!(finding.severity == Severity::Warning && finding.evidence[0].contains("has no port 5999"), "{finding:#?}");
-    let looks = |kind: &StepKind| matches!(kind, StepKind::RecordDatabase { .. } | StepKind::VerifyDatabase { .. });
-    ensure!(unseen.databases.is_empty() && !unseen.steps().any(|step| looks(&step.kind)), "{:?}", unseen.databases);
-
-    let file = site.plan_found(&found, &request)?;
-    ensure!(file.plan.blocking().next().is_none(), "{:#?}", file.plan.findings);
-    ensure!(of_code(&file.plan, Code::NotLookedAt).is_empty(), "{:#?}", file.plan.findings);
-    let (outcome, folder) = site.apply(&file, &mut |_| {})?;
-    ensure!(outcome == Outcome::Finished, "{outcome:?}");
-    let seen = known(&folder)?;
-    let [before] = seen.baseline.values().collect::<Vec<_>>()[..] else { anyhow::bail!("one database: {seen:?}") };
-    ensure!(before.tables["public.site"].rows == 50, "{before:?}");
-    let (outcome, notes) = site.verify(&folder)?;
-    ensure!(outcome == Outcome::Finished && notes.iter().any(|note| note.starts_with("same database")), "{notes:?}");
-
-    // The rows are looked at, not taken for granted; and so is the login.
-    server.psql(SERVER, PASSWORD, "delete from site where id > 40")?;
-    ensure!(site.verify(&folder)?.0.code() == Some(Code::TablesLost), "rows that are gone are seen");
-    server.psql(SERVER, PASSWORD, "insert into site select generate_series(41, 50)")?;
-    server.psql(SERVER, PASSWORD, "alter role postgres password 'another'")?;
-    ensure!(site.verify(&folder)?.0.code() == Some(Code::PasswordRefused), "a login that fails is seen");
-    Ok(())
-}
-
-#[test]
-#[ignore = "needs the rig: cargo xtask test"]
-fn a_database_outside_is_looked_into_before_and_after() {
-    with_a_database_outside(&Rig::shared().expect("the rig")).expect("its rows are compared");
 }
 
 /// The name that the old chart's own Secret has, too: the vendor's page deletes a Secret of this name.
@@ -230,7 +144,7 @@ fn plain(object: &str, value: &Value) -> Option<String> {
 }
 
 /// What a person is asked about.
-const UNKNOWN: [&str; 8] = [
+const UNKNOWN: [&str; 7] = [
     "backend.db.schema",
     "backend.memory.size",
     "backend.memory.swap",
@@ -238,7 +152,6 @@ const UNKNOWN: [&str; 8] = [
     "backend.secret.jwtSecret",
     "backend.secret.sessionSecret",
     r"grafana.datasources.datasources\.yaml.datasources",
-    "postgresql.serviceAccount.enabled",
 ];
 
 const APPS: &str = "apis/apps/v1";
@@ -264,6 +177,91 @@ const ALIVE: [(&str, &str, &str, &str); 12] = [
 #[ignore = "needs the rig: cargo xtask test"]
 fn every_setting_that_moves_is_alive_afterwards() {
     with_everything_set(&Rig::shared().expect("the rig")).expect("they are alive");
+}
+
+/// What the site's own chart has by default, and the old record says nothing of.
+fn with_nothing_set(rig: &Rig) -> Result<()> {
+    for helm in [pins::HELM[0], pins::HELM[2]] {
+        let site = ClusterFixture::install_bare(rig, "openshift-2.8", helm)?;
+        let rows = site.write_rows(100)?;
+        let file = site.plan_found(&site.survey()?, &request_to(chart()?, json!({})))?;
+        ensure!(file.plan.blocking().next().is_none(), "helm {helm}: {:#?}", file.plan.findings);
+        ensure!(file.plan.hops[0].values.is_empty(), "helm {helm}: {:?}", file.plan.hops[0].values);
+        let (outcome, folder) = site.apply(&file, &mut |_| {})?;
+        ensure!(outcome == Outcome::Finished, "helm {helm}: {outcome:?}");
+        ensure!(site.rows()? == rows, "helm {helm}: the rows are the same");
+        // The host out of the Route, the password out of the Secret.
+        for (api, object, pointer, value) in [ALIVE[5], ALIVE[11]] {
+            let live = site.space().find(api, object)?.with_context(|| format!("{object} is there"))?;
+            let found = live.pointer(pointer).and_then(|found| plain(object, found));
+            ensure!(found.as_deref() == Some(value), "helm {helm}: {object} {pointer}: {found:?}");
+        }
+        let (outcome, notes) = site.verify(&folder)?;
+        ensure!(outcome == Outcome::Finished, "helm {helm}: {notes:?}");
+    }
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs the rig: cargo xtask test"]
+fn a_release_without_values_keeps_its_host_its_password_and_its_rows() {
+    with_nothing_set(&Rig::shared().expect("the rig")).expect("they are kept");
+}
+
+/// `crt-one` and `key-one`.
+const PAIR: [&str; 2] = ["Y3J0LW9uZQ==", "a2V5LW9uZQ=="];
+const TLS: &str = "secrets/runai-backend-tls";
+
+/// The certificate and its key are among the old values, and the Secret that the new chart wants is not there.
+fn with_a_pair_among_its_values(rig: &Rig) -> Result<()> {
+    let helm = pins::HELM[1];
+    let more = json!({"backend": {"https": {"crt": PAIR[0], "key": PAIR[1]}}});
+    let site = ClusterFixture::install_with(rig, "kubernetes-2.8", helm, more, |_| Ok(()))?;
+    rig.api().delete(&format!("/api/v1/namespaces/{}/{TLS}", site.space().name()))?;
+    let rows = site.write_rows(100)?;
+    let request = request_to(chart()?, json!({}));
+    let plan = site.plan_found(&site.survey()?, &request)?.plan;
+    let missing = plan.blocking().find(|finding| finding.code == Code::NotThere).context("the Secret is asked for")?;
+    let command = missing.next.split(", or accept:").next().unwrap_or_default();
+    let said = Shell::new(rig, &Program::at(Path::new("/bin/false")), &rig.helm(helm)?)?.ok(command)?;
+    let said = format!("{}{}", said.stdout, said.stderr);
+    ensure!(!PAIR.iter().any(|text| said.contains(text)), "{said}");
+
+    let file = site.plan_found(&site.survey()?, &request)?;
+    ensure!(file.plan.blocking().next().is_none(), "{:#?}", file.plan.findings);
+    for part in ["crt", "key"] {
+        let path = format!("backend.https.{part}");
+        let value = file.plan.hops[0].values.iter().find(|value| value.path.as_str() == path).context("it is told")?;
+        let is_moved =
+            matches!(&value.change, ValueChange::Moved(to) if to.path.as_str() == "global.ingress.tlsSecretName");
+        ensure!(is_moved, "{value:?}");
+    }
+    let (outcome, folder) = site.apply(&file, &mut |_| {})?;
+    ensure!(outcome == Outcome::Finished, "{outcome:?}");
+    ensure!(site.rows()? == rows, "the rows are the same");
+    let ingress = "ingresses/runai-backend-control-plane";
+    for (api, object, pointer, value) in [
+        ("apis/networking.k8s.io/v1", ingress, "/spec/tls/0/secretName", "runai-backend-tls"),
+        ("api/v1", TLS, "/data/tls.crt", "crt-one"),
+        ("api/v1", TLS, "/data/tls.key", "key-one"),
+        ("api/v1", TLS, "/type", "kubernetes.io/tls"),
+    ] {
+        let live = site.space().find(api, object)?.with_context(|| format!("{object} is there"))?;
+        let found = live.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+        let found = if pointer.starts_with("/data") { plain(object, &json!(found)) } else { Some(found.to_owned()) };
+        ensure!(found.as_deref() == Some(value), "{object} {pointer}: {found:?}");
+    }
+    // Neither the plan nor the journal has the key.
+    let journal = String::from_utf8_lossy(&fs_err::read(folder.join("journal.jsonl"))?).into_owned();
+    let said = format!("{}{journal}", serde_json::to_string(&file.plan)?);
+    ensure!(![PAIR[1], "key-one"].iter().any(|text| said.contains(text)), "the key is told");
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs the rig: cargo xtask test"]
+fn a_certificate_among_the_values_becomes_the_secret_that_the_new_chart_wants() {
+    with_a_pair_among_its_values(&Place::of("kubernetes-2.8").expect("the rig").rig).expect("its Ingress has it");
 }
 
 /// A release whose new images come from a registry that wants a login. The plan says which pods have none, and the nodes agree.
