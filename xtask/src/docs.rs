@@ -47,6 +47,7 @@ pub(crate) fn write(root: &Path, check: bool) -> Result<()> {
     let mut pages = reference::pages(&RecipeSet::builtin(), &examples(&program)?);
     pages.extend(portolan_report::schema::all().map(|(name, text)| (format!("schema/{name}"), text)));
     pages.insert("crates.svg".to_owned(), crate::crate_graph::svg(root)?);
+    pages.insert("values.md".to_owned(), crate::values_page::page(&program)?);
     let docs = root.join("docs");
     let mut stale = Vec::new();
     for (name, text) in &pages {

@@ -18,6 +18,7 @@ mod render;
 mod reports;
 mod simulated_upgrades;
 mod test;
+mod values_page;
 
 #[derive(Parser)]
 #[command(name = "cargo xtask", about = "What a developer of Portolan types")]
