@@ -15,14 +15,23 @@ use proptest::strategy::ValueTree as _;
 use proptest::test_runner::{Config, TestRng, TestRunner};
 use serde_json::{Map, Value, json};
 
-fn tree() -> impl Strategy<Value = Value> {
-    let leaf = prop_oneof![
+fn leaf() -> impl Strategy<Value = Value> {
+    prop_oneof![
         any::<bool>().prop_map(Value::from),
         (0..100_000_i64).prop_map(Value::from),
         select(vec!["x", "", "null", "1.5"]).prop_map(Value::from),
         prop::collection::vec(0..9_i64, 0..3).prop_map(Value::from),
-    ];
-    leaf.prop_recursive(3, 12, 3, |inner| prop::collection::btree_map(key(), inner, 0..4).prop_map(object))
+    ]
+}
+
+/// A single value, or a map of these. Of a map in a map among a subchart's globals helm lets keys reach the chart above and its other
+/// subcharts (`copyMap` in `coalesceGlobals` copies one level).
+fn global() -> impl Strategy<Value = Value> {
+    prop_oneof![leaf(), prop::collection::btree_map(key(), leaf(), 0..3).prop_map(object)]
+}
+
+fn tree() -> impl Strategy<Value = Value> {
+    leaf().prop_recursive(3, 12, 3, |inner| prop::collection::btree_map(key(), inner, 0..4).prop_map(object))
 }
 
 /// Few, so that those of two maps meet.
@@ -36,7 +45,7 @@ fn object(map: BTreeMap<String, Value>) -> Value {
 
 /// A chart's own values.
 fn part() -> impl Strategy<Value = Value> {
-    let globals = prop::option::weighted(0.6, prop::collection::btree_map(key(), tree(), 0..4));
+    let globals = prop::option::weighted(0.6, prop::collection::btree_map(key(), global(), 0..4));
     (prop::collection::btree_map(key(), tree(), 0..4), globals).prop_map(|(map, globals)| {
         let mut part = object(map);
         if let Some(globals) = globals {

@@ -10,8 +10,9 @@ use crate::yaml;
 /// win key by key, each subchart has its part under its name or alias together with the globals, and one that a condition or tag
 /// switches off has no defaults (`coalesce` in `pkg/chartutil/coalesce.go` and `ProcessDependencies`, helm 3.22.0).
 ///
-/// Helms differ in what a null for a subchart's value does; here it takes the default away. `import-values` are not followed. So a plan
-/// takes its renderings from helm, and only looks up here which values hold a text.
+/// Helms differ in what a null for a subchart's value does; here it takes the default away. `import-values` are not followed, and of a map
+/// in a map among a subchart's globals nothing reaches the chart above, as it does in helm. So a plan takes its renderings from helm, and
+/// only looks up here which values hold a text.
 #[must_use]
 pub fn coalesced(chart: &ChartArchive, given: &Value) -> Value {
     let Subchart { defaults, subcharts, .. } = Subchart::of(chart, String::new(), given);
