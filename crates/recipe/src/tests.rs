@@ -32,7 +32,8 @@ fn an_upgrade_crosses_what_lies_between() {
         // The chart's name decides which era an installation is of, not its number.
         (old("2.12.4"), new("2.13.19"), &[every, "into 2.12"]),
         (new("2.12.4"), new("2.13.19"), &[every, within_new]),
-        (new("2.13.19"), new("2.20.41"), &[every, within_new, "into 2.20"]),
+        (new("2.13.19"), new("2.20.41"), &[every, within_new, "into 2.17", "into 2.20"]),
+        (new("2.17.48"), new("2.25.1"), &[every, within_new, "into 2.20", "into 2.25"]),
         (new("2.20.1"), new("2.20.41"), &[every, within_new]),
         (old("2.8.20"), old("2.11.30"), &[every, within_old, "into 2.9"]),
     ];

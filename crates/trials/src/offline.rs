@@ -1,6 +1,6 @@
 //! Real helms without a cluster: what they read, and what they render.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Result, bail};
@@ -36,6 +36,12 @@ impl OfflineHelm {
     #[must_use]
     pub fn version(&self) -> &'static str {
         self.version
+    }
+
+    /// The program.
+    #[must_use]
+    pub fn program(&self) -> &Path {
+        &self.program
     }
 
     /// Makes a chart under its name in the folder, of these files and a `Chart.yaml`.
