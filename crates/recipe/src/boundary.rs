@@ -293,17 +293,23 @@ impl StepTemplate {
 }
 
 impl VersionBoundary {
-    /// Whether an upgrade crosses it. Where it names the chart that it leads away from, the chart decides and the
-    /// installed number is not asked for. A pre-release counts as the version that it leads to.
+    /// Whether an upgrade crosses it. Where it leads from one chart to another, the installed chart decides and its number is not asked
+    /// for. A pre-release counts as the version that it leads to.
     #[must_use]
     pub fn is_crossed(&self, from: &ChartId, to: &ChartId) -> bool {
         let is = |wanted: &Option<String>, chart: &ChartId| wanted.as_ref().is_none_or(|wanted| *wanted == chart.name);
         let numbers = |version: &Version| (version.major, version.minor, version.patch);
         let crosses = self.crosses.as_ref().is_none_or(|crosses| {
             let below = numbers(&crosses.below);
-            numbers(&to.version) >= below && (self.from_chart.is_some() || numbers(&from.version) < below)
+            numbers(&to.version) >= below && (self.leaves_a_chart() || numbers(&from.version) < below)
         });
         crosses && is(&self.from_chart, from) && is(&self.to_chart, to)
+    }
+
+    /// Whether it leads away from a chart, so that the chart's name decides and no installed number.
+    #[must_use]
+    pub fn leaves_a_chart(&self) -> bool {
+        self.from_chart.is_some() && self.from_chart != self.to_chart
     }
 }
 

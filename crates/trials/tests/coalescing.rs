@@ -160,7 +160,7 @@ fn ask<C: Sync>(helm: &OfflineHelm, all: &[(usize, C)], check: &(dyn Fn(usize, &
     assert!(wrong.is_empty(), "helm {}, {} of {}:\n{first}", helm.version(), wrong.len(), all.len());
 }
 
-fn wrong(case: &Case, ours: &Value, read: Result<Value, String>) -> Option<String> {
+fn wrong(case: &Case, ours: &Value, read: &Result<Value, String>) -> Option<String> {
     let is_same = read.as_ref().is_ok_and(|read| read == ours);
     (!is_same).then(|| format!("{case:?}:\n we tell {ours}\n helm    {read:?}"))
 }
@@ -176,7 +176,7 @@ fn generated_charts_see_the_values_that_are_told_without_helm() {
                 helm.write(&format!("{number}/{path}"), text.as_bytes());
             }
             let file = helm.write(&format!("given/{number}.yaml"), values::file(&case.given).as_bytes());
-            wrong(case, &case.told(&case.given), helm.template(&[format!("./{number}"), "-f".to_owned(), file]))
+            wrong(case, &case.told(&case.given), &helm.template(&[format!("./{number}"), "-f".to_owned(), file]))
         });
     }
     assert_ne!(all[0].1.told(&all[0].1.given), json!({}));
@@ -215,8 +215,9 @@ impl Stored {
         let given = case.given.clone();
         let job =
             RenderJob { mode: ValuesMode::ResetThenReuse, ..portolan_workflow::render_job(&inventory, &chart, &given) };
-        let rendered = DryRun::of_simulated(&inventory, &job).render_once(&self.helm, &job);
-        let rendered = self.runtime.block_on(rendered).map_err(|finding| format!("{finding:?}"))?;
+        let dry_run = DryRun::of_simulated(&inventory, &job);
+        let rendered =
+            self.runtime.block_on(dry_run.render_once(&self.helm, &job)).map_err(|finding| format!("{finding:?}"))?;
         let read = rendered.manifest.lines().find_map(|line| line.trim().strip_prefix("read: ")).unwrap_or_default();
         let json = STANDARD.decode(read).map_err(|error| format!("{error}: {}", rendered.manifest))?;
         serde_json::from_slice(&json).map_err(|error| error.to_string())
@@ -232,7 +233,7 @@ fn generated_charts_see_the_stored_values_that_helm_takes_over() {
         let site = Stored::new(&helm);
         ask(&helm, &all, &|_, (case, stored): &(Case, Value)| {
             let reused = values::reuse(stored, &case.given, site.helm.version());
-            wrong(case, &case.told(&reused), site.seen(case, stored))
+            wrong(case, &case.told(&reused), &site.seen(case, stored))
         });
     }
 }

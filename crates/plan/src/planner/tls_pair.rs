@@ -10,22 +10,29 @@ use serde_json::Value;
 use super::hop_input::HopInput;
 use super::resolve::ResolvedRelease;
 
-/// Whether the Secret is there and holds another pair than these values, if they have a whole one. A Secret that may not be read is not
-/// known to hold another.
+/// Whether the Secret is there and holds another pair than these values, if they have a whole one. Of a Secret that may not be read, and
+/// of a saved inventory without credentials, that is not known.
 pub(super) fn is_another(resolved: &ResolvedRelease<'_>, pair: &PairSecret, values: &Value) -> bool {
     let secret = Ref::secret(&resolved.release().namespace, &pair.secret);
-    let given = pair.keys.each_ref().map(|key| values.get(key).and_then(Value::as_str).filter(|text| !text.is_empty()));
+    let given = pair.keys.each_ref().map(|key| plain(values.get(key)?.as_str()?));
     let [Some(certificate), Some(key)] = given else { return false };
     [certificate, key].into_iter().zip(PairSecret::DATA).any(|(given, key)| {
         let there = resolved.plaintext(&SecretKey { secret: secret.clone(), key: key.into() });
-        there.is_some_and(|there| plain(given).trim() != there.trim())
+        there.is_some_and(|there| given.trim() != there.trim())
     })
 }
 
-/// The text of a part of a pair, which the vendor's tool wrote in base64.
-fn plain(text: &str) -> String {
-    let code: String = text.split_whitespace().collect();
-    STANDARD.decode(code).ok().and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or_else(|| text.to_owned())
+/// The text of a part of a pair, which the vendor's tool wrote in base64. `None` where it is neither that nor PEM.
+fn plain(text: &str) -> Option<String> {
+    if text.trim_start().starts_with("-----BEGIN") {
+        return Some(text.to_owned());
+    }
+    in_base64(text).and_then(|bytes| String::from_utf8(bytes).ok())
+}
+
+fn in_base64(text: &str) -> Option<Vec<u8>> {
+    let code: String = text.split_ascii_whitespace().collect();
+    STANDARD.decode(code).ok().filter(|bytes| !bytes.is_empty())
 }
 
 /// The command that makes a Secret of the pair that stands among the values of today, in base64, and shows none of it. `None` where
@@ -39,13 +46,13 @@ pub(super) fn command(resolved: &ResolvedRelease<'_>, input: &HopInput<'_>, secr
         Transform::SecretFromPair(pair) if pair.secret == secret.name() => Some((&row.from, pair)),
         _ => None,
     });
-    let in_base64 = |path: &String| {
-        let text = values::get(&resolved.inventory.release.config, path).and_then(Value::as_str).unwrap_or_default();
-        !text.is_empty() && STANDARD.decode(text.split_whitespace().collect::<String>()).is_ok()
+    let is_usable = |path: &String| {
+        let text = values::get(&resolved.inventory.release.config, path).and_then(Value::as_str);
+        text.is_some_and(|text| in_base64(text).is_some())
     };
     let (from, pair) = pairs.next()?;
     let paths = pair.keys.each_ref().map(|key| format!("{from}.{key}"));
-    paths.iter().all(in_base64).then(|| {
+    paths.iter().all(is_usable).then(|| {
         let ReleaseId { namespace, name } = resolved.release();
         let data: Vec<String> =
             PairSecret::DATA.iter().zip(&paths).map(|(key, path)| format!("\"{key}\": .{path}")).collect();

@@ -74,6 +74,16 @@ fn a_secret_that_holds_another_pair_is_named_as_such() {
 }
 
 #[test]
+fn of_a_key_that_was_taken_out_nothing_is_said() {
+    let mut taken_out = pair();
+    taken_out["key"] = json!("(redacted)");
+    let fixture = with_secret(site(taken_out), "the value of tls.crt", "the value of tls.key");
+    for change in &changes(&fixture)[..2] {
+        assert!(matches!(change, ValueChange::Moved(_)), "{change:?}");
+    }
+}
+
+#[test]
 fn half_a_pair_and_one_on_openshift_are_no_secret_of_the_chart() {
     let half = with_secret(site(json!({"crt": "Y3J0LW9uZQ==", "key": ""})), "crt-two", "key-two");
     let mut openshift = site(pair());

@@ -84,12 +84,15 @@ fn when(boundary: &VersionBoundary) -> String {
     };
     match &boundary.crosses {
         None => charts,
-        Some(crosses) if boundary.from_chart.is_some() => {
+        Some(crosses) if boundary.leaves_a_chart() => {
             format!("{charts} {} or later, whatever number is installed", crossings::short(&crosses.below))
         }
         Some(crosses) => {
             let version = crossings::short(&crosses.below);
-            format!("{charts} from below {version} to {version} or later")
+            match boundary.from_chart {
+                Some(_) => format!("{charts}, from below {version} to {version} or later"),
+                None => format!("{charts} from below {version} to {version} or later"),
+            }
         }
     }
 }
