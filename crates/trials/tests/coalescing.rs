@@ -210,12 +210,13 @@ impl Stored {
             "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: read}\ndata:\n  read: {{ .Values | toJson | b64enc }}\n";
         files.insert("templates/read.yaml".to_owned(), template.into());
         let chart = PackedChart::of_files(files).map_err(|error| error.to_string())?;
-        let mut inventory = self.survey.inventory.clone();
-        inventory.release.config = stored.clone();
-        let given = case.given.clone();
-        let job =
-            RenderJob { mode: ValuesMode::ResetThenReuse, ..portolan_workflow::render_job(&inventory, &chart, &given) };
-        let dry_run = DryRun::of_simulated(&inventory, &job);
+        // A simulated server's record of the revision before has the values of the job.
+        let job = RenderJob {
+            mode: ValuesMode::ResetThenReuse,
+            values: stored.clone(),
+            ..portolan_workflow::render_job(&self.survey.inventory, &chart, &case.given)
+        };
+        let dry_run = DryRun::of_simulated(&self.survey.inventory, &job);
         let rendered =
             self.runtime.block_on(dry_run.render_once(&self.helm, &job)).map_err(|finding| format!("{finding:?}"))?;
         let read = rendered.manifest.lines().find_map(|line| line.trim().strip_prefix("read: ")).unwrap_or_default();
