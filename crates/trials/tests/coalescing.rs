@@ -2,7 +2,7 @@
 //! that Portolan tells without one, and with values that are stored in a release and taken over, too.
 //!
 //! `PROPTEST_CASES` is the number of charts; they are the same ones each time. On 2026-11-29 each of the three helms saw the values of 500
-//! charts as Portolan tells them (7 minutes on two busy processors).
+//! charts as Portolan tells them (7 minutes on two busy processors); on 2026-11-30 each took over the stored values of 500 (4 minutes).
 
 use std::collections::BTreeMap;
 
