@@ -6,6 +6,7 @@ pub mod effects;
 pub mod fidelity;
 pub mod matrix;
 pub mod offline;
+pub mod private_registry;
 pub mod program;
 pub mod real;
 pub mod reports;

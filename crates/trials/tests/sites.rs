@@ -2,7 +2,6 @@
 //! registry with a login. A database outside is in `outside.rs`.
 
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
@@ -13,9 +12,8 @@ use base64::engine::general_purpose::STANDARD;
 use portolan_helm_compat::chart::PackedChart;
 use portolan_helm_compat::values::{has_stored_heading, set};
 use portolan_model::{Accepted, Code, Outcome, ValueAnswer, ValueAnswers, ValueChange, ValuesPath};
-use portolan_testkit::bundle::{BaseImage, ImageArchive};
-use portolan_testkit::registry::{LOGIN, Registry, Request};
 use portolan_testkit::rig::{Rig, pins};
+use portolan_trials::private_registry::PrivateRegistry;
 use portolan_trials::program::Program;
 use portolan_trials::real::{ClusterFixture, Place, request_to};
 use portolan_trials::shell::Shell;
@@ -266,27 +264,10 @@ fn a_certificate_among_the_values_becomes_the_secret_that_the_new_chart_wants() 
 
 /// A release whose new images come from a registry that wants a login. The plan says which pods have none, and the nodes agree.
 fn from_a_registry_with_a_login(rig: &Rig) -> Result<()> {
-    let program = Program::build(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../.."))?;
-    let registry = Registry::listen(&rig.build().registry(), SocketAddr::from((rig.state().net().host(), 0)), true)?;
-    let host = registry.address();
-    rig.pull_plainly_from(host)?;
-    let site = ClusterFixture::install(rig, "openshift-2.17", pins::HELM[1])?;
-    site.wait_until_ready()?;
+    let private = PrivateRegistry::start(rig, "1")?;
+    let PrivateRegistry { site, shell, stub, .. } = &private;
     let space = site.space().name();
-    let shell = Shell::new(rig, &program, &rig.helm(pins::HELM[1])?)?;
-    let mut images = ImageArchive::default();
-    for (name, base) in [("vendor.example/postgres:15", "postgres"), ("vendor.example/stub:1", "stub")] {
-        images.add(name, &BaseImage::read(&rig.build().image(base))?);
-    }
-    let write = |name: &str, bytes: &[u8]| fs_err::write(shell.home().join(name), bytes);
-    write("images.tar", &images.end())?;
-    fs_err::create_dir(shell.home().join(".docker"))?;
-    let login = STANDARD.encode(format!("{}:{}", LOGIN.0, LOGIN.1));
-    write(".docker/config.json", json!({"auths": {host: {"auth": login}}}).to_string().as_bytes())?;
-    shell.ok(&format!("portolan bundle push images.tar --to {host} --plain-http"))?;
-    let (postgres, stub) = (format!("{host}/postgres:15"), format!("{host}/stub:1"));
-    let values = json!({"images": {"postgres": postgres, "migrate": postgres, "stub": stub}});
-    write("custom-env.yaml", values.to_string().as_bytes())?;
+    let host = private.host();
     let archive = site.archive(CHART)?;
     let line = format!(
         "-n {space} --to 2.20 --chart {} --registry {host} --plain-http -f custom-env.yaml --timeout ready=300s,delete=300s,helm=300s",
@@ -296,7 +277,7 @@ fn from_a_registry_with_a_login(rig: &Rig) -> Result<()> {
     let without = shell.run(&format!("portolan plan {line} --no-rehearsal"))?;
     let told = without.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
     ensure!(without.code == 3 && told.contains("PL635"), "{told}{}", without.stderr);
-    ensure!(told.contains(&format!("{stub}: no pull Secret")) && !told.contains(&login), "{told}");
+    ensure!(told.contains(&format!("{stub}: no pull Secret")) && !told.contains(&PrivateRegistry::login()), "{told}");
     // The node agrees: it cannot pull for a pod of this namespace.
     let pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "no-login"},
         "spec": {"terminationGracePeriodSeconds": 0, "containers": [{"name": "a", "image": stub}]}});
@@ -308,17 +289,11 @@ fn from_a_registry_with_a_login(rig: &Rig) -> Result<()> {
     })?;
     shell.ok(&format!("kubectl delete pod no-login -n {space} --wait=false"))?;
 
-    shell.ok(&format!(
-        "kubectl create secret docker-registry site-pull -n {space} --docker-server={host} --docker-username={} \
-         --docker-password={} && for account in $(kubectl get serviceaccounts -n {space} -o name); do \
-         kubectl patch $account -n {space} -p '{{\"imagePullSecrets\": [{{\"name\": \"site-pull\"}}]}}'; done",
-        LOGIN.0, LOGIN.1
-    ))?;
+    private.give_login()?;
     let with = shell.run(&format!("portolan plan {line} --no-rehearsal"))?;
     ensure!(with.code == 0 && !with.stdout.contains("PL635"), "{}{}", with.stdout, with.stderr);
     shell.ok(&format!("portolan upgrade {line} --yes"))?;
-    let pulled: BTreeSet<String> =
-        registry.requests()?.iter().filter_map(Request::pull).map(|(name, _)| name.to_owned()).collect();
+    let pulled: BTreeSet<String> = private.pulled()?.into_iter().collect();
     ensure!(pulled == ["postgres", "stub"].map(str::to_owned).into(), "{pulled:?}");
     Ok(())
 }
