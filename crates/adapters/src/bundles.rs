@@ -33,8 +33,8 @@ struct Saved {
     index: BundleIndex,
 }
 
-/// The index of a bundle, or of the parts of it that count: the one that is kept in the state folder, if the file has not changed since; else the file is read
-/// and verified, and its index is kept.
+/// The index of a bundle, or of the parts of it that count: the one that is kept in the state folder, if the file has not changed
+/// since; else the file is read and verified, and its index is kept.
 ///
 /// # Errors
 /// If the file cannot be read, or is refused: see [`portolan_bundle::BundleError`].

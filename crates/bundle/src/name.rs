@@ -33,9 +33,7 @@ impl ImageName {
         let usable = registry.as_deref().is_none_or(host) && is_repository(repository) && is_tag(tag);
         usable.then(|| Self { registry, repository: repository.to_owned(), tag: tag.to_owned() })
     }
-}
 
-impl ImageName {
     /// Reads a name that a tool wrote beside an image. A word without tag and path is none: tools write a bare tag there, which
     /// containerd takes for a tag of nothing.
     pub(crate) fn written(text: &str) -> Option<Self> {

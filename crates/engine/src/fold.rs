@@ -149,7 +149,7 @@ impl Fold {
                 for one in objects {
                     archived.entry(one.object.clone()).or_insert_with(|| one.clone());
                 }
-                (false, format!("{} in the archive", count(objects.len(), "object")))
+                (false, format!("{} in the archive", portolan_model::counted(objects.len(), "object")))
             }
             Observation::Database { pod, snapshot, note } => (false, self.keep_snapshot(pod, snapshot, note)),
         };
@@ -197,10 +197,6 @@ pub(crate) fn hash_action(action: &Action, state: &mut impl Hasher) {
 
 pub(crate) fn hash_snapshot(pod: &Ref, snapshot: &Snapshot, state: &mut impl Hasher) {
     (pod, &snapshot.system_identifier, &snapshot.server_version, &snapshot.tables).hash(state);
-}
-
-pub(crate) fn count(number: usize, noun: &str) -> String {
-    if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
 }
 
 #[cfg(test)]

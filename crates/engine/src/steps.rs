@@ -103,10 +103,10 @@ pub(crate) fn on_look(step: &Step, fold: &Fold, mark: &str, reply: Reply) -> Nex
             Reply::Rows(rows),
         ) => database::on_rows(step, fold, rows),
         (StepKind::WaitReady { workloads }, Reply::Met) => {
-            Next::was_done(format!("{} ready", crate::fold::count(workloads.len(), "workload")))
+            Next::was_done(format!("{} ready", portolan_model::counted(workloads.len(), "workload")))
         }
         (StepKind::WaitGone { pods }, Reply::Met) => {
-            Next::was_done(format!("{} ended", crate::fold::count(pods.len(), "pod")))
+            Next::was_done(format!("{} ended", portolan_model::counted(pods.len(), "pod")))
         }
         (StepKind::WaitGone { .. } | StepKind::WaitReady { .. }, Reply::TimedOut(progress)) => {
             Next::Halt(timed_out(step, &progress))

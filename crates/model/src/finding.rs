@@ -131,6 +131,12 @@ impl std::fmt::Display for Finding {
     }
 }
 
+/// A number with its noun, as messages have it: `1 image`, `3 images`.
+#[must_use]
+pub fn counted(number: usize, noun: &str) -> String {
+    if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
+}
+
 /// A key as part of a JSON pointer (RFC 6901).
 #[must_use]
 pub fn pointer_part(key: &str) -> String {

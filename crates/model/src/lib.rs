@@ -46,7 +46,7 @@ pub use effect::{
     Write,
 };
 pub use event::{Elapsed, Event};
-pub use finding::{Finding, FindingSubject, Severity, pointer_part};
+pub use finding::{Finding, FindingSubject, Severity, counted, pointer_part};
 pub use format::{FORMAT, FormatError, check_format};
 pub use helm::{
     Carried, ChartId, HelmClient, HelmRun, HelmToken, Manifest, ReleaseFact, ReleaseId, ReleaseStatus,

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use portolan_helm_compat::hooks;
 use portolan_kube_facts::{ImageReference, PodTemplate};
 use portolan_model::{
-    ChartId, Code, Digest, Finding, Manifest, Object, PlanFile, Ref, ReleaseId, SiteRegistry, StepKind,
+    ChartId, Code, Digest, Finding, Manifest, Object, PlanFile, Ref, ReleaseId, SiteRegistry, StepKind, counted,
 };
 use portolan_recipe::Product;
 use serde_json::Value;
@@ -146,18 +146,21 @@ fn arguments(object: &Object) -> Vec<(String, &str)> {
 #[must_use]
 pub fn of_plan(file: &PlanFile, product: &Product) -> Vec<PlannedImage> {
     let mut all = ImageList::new(product, &file.plan.release);
+    written(file).for_each(|(to, [docs, hooks])| all.hop(to, &docs, &hooks));
+    all.images()
+}
+
+/// What helm writes in each hop of a plan that was made before: the chart, the objects of its manifest and its hooks.
+fn written(file: &PlanFile) -> impl Iterator<Item = (&ChartId, [Vec<Object>; 2])> {
     let docs = |digest: &Digest| {
         let manifest = file.objects.get(digest).and_then(|content| serde_json::from_slice::<Manifest>(&content.0).ok());
         manifest.map(|manifest| manifest.docs).unwrap_or_default()
     };
-    for hop in &file.plan.hops {
-        for step in &hop.steps {
-            if let StepKind::CheckObjects { check } = &step.kind {
-                all.hop(&hop.to, &docs(&check.manifest), &docs(&check.hooks));
-            }
-        }
-    }
-    all.images()
+    let steps = file.plan.hops.iter().flat_map(|hop| hop.steps.iter().map(move |step| (&hop.to, step)));
+    steps.filter_map(move |(to, step)| match &step.kind {
+        StepKind::CheckObjects { check } => Some((to, [docs(&check.manifest), docs(&check.hooks)])),
+        _ => None,
+    })
 }
 
 /// Where an image of the site's registry is to be had.
@@ -260,25 +263,25 @@ pub fn judge(
     }));
     findings.extend(for_digests_only(&unmirrored));
     if !missing.is_empty() {
-        let found = format!("{registry} does not have {}", counted(missing.len()));
+        let found = format!("{registry} does not have {}", counted(missing.len(), "image"));
         let finding = Finding::blocking(Code::ImageMissing, found);
         findings.push(missing.into_iter().fold(finding, Finding::with).next(format!(
             "portolan bundle push FILE --to {registry}, with the bundle of this version, then run it again"
         )));
     }
     if !in_neither.is_empty() {
-        let found = format!("neither {registry} nor the bundle has {}", counted(in_neither.len()));
+        let found = format!("neither {registry} nor the bundle has {}", counted(in_neither.len(), "image"));
         findings.push(in_neither.into_iter().fold(Finding::blocking(Code::ImageMissing, found), Finding::with).next(format!(
             "ask the vendor for a bundle that has what is named, or copy it to {registry} with another tool; where the bundle has it \
              under another name, correct the values that name it"
         )));
     }
     for (why, lines) in unknown {
-        let found = format!("{} not checked, because {why}", counted(lines.len()));
+        let found = format!("{} not checked, because {why}", counted(lines.len(), "image"));
         findings.push(lines.into_iter().fold(Finding::blocking(Code::ImagesNotChecked, found), Finding::with));
     }
     if !replaced.is_empty() {
-        let found = format!("a push to {registry} gives {} another content", counted(replaced.len()));
+        let found = format!("a push to {registry} gives {} another content", counted(replaced.len(), "image"));
         findings.push(replaced.into_iter().fold(Finding::warning(Code::ImageReplaced, found), Finding::with));
     }
     findings
@@ -286,7 +289,7 @@ pub fn judge(
 
 fn other_registry(host: &str, images: &[&PlannedImage], registry: &SiteRegistry, product: &Product) -> Finding {
     let verb = if images.len() == 1 { "names" } else { "name" };
-    let count = counted(images.len());
+    let count = counted(images.len(), "image");
     let found = format!("{count} {verb} {host}, which a site without internet access cannot reach");
     let finding = Finding::blocking(Code::ImageElsewhere, found);
     let finding = images.iter().fold(finding, |finding, image| finding.with(line(image)));
@@ -320,7 +323,8 @@ fn for_digests_only(images: &[(&PlannedImage, Mirror)]) -> Option<Finding> {
         return None;
     }
     let verb = if images.len() == 1 { "is named by its tag" } else { "are named by their tags" };
-    let found = format!("{} {verb}, and the mirror sets of the cluster are for digests", counted(images.len()));
+    let found =
+        format!("{} {verb}, and the mirror sets of the cluster are for digests", counted(images.len(), "image"));
     let finding = Finding::blocking(Code::MirrorForDigests, found);
     let finding =
         images.iter().fold(finding, |finding, (image, mirror)| finding.with(format!("{} ({mirror})", line(image))));
@@ -343,10 +347,6 @@ fn line(image: &PlannedImage) -> String {
         more => format!(" and {more} more"),
     };
     format!("{}: {}{more}", image.name, shown.join(", "))
-}
-
-fn counted(images: usize) -> String {
-    if images == 1 { "1 image".to_owned() } else { format!("{images} images") }
 }
 
 #[cfg(test)]

@@ -47,7 +47,7 @@ pub struct DataServer {
     breaks: Vec<String>,
     /// Words of settings with which a server already writes what those versions open.
     #[serde(default)]
-    pub breaks_without: Vec<String>,
+    breaks_without: Vec<String>,
     /// Words of settings that decide which data is used, or whether it is kept.
     pub settings: Vec<String>,
     /// Whether text is sorted as the C library of the image sorts it.

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use portolan_adapters::kubernetes::Client;
 use portolan_adapters::store::RunStore;
-use portolan_model::{Answer, Code, Finding, Object, PlanFile, Seen, SurveyQuery};
+use portolan_model::{Answer, Code, Finding, Object, PlanFile, Seen, SurveyQuery, counted};
 use portolan_plan::images::trial_pulls::{LABEL, PullState, TrialPods, TrialPulls, pull_states};
 use serde::{Deserialize, Serialize};
 
@@ -51,10 +51,6 @@ impl TrialReport {
         let (images, nodes) = (counted(images.len(), "image"), counted(self.pulled.len(), "node"));
         format!("Pulled before the first write: {images} on {nodes}{left_out}")
     }
-}
-
-fn counted(count: usize, what: &str) -> String {
-    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
 }
 
 /// Has each node pull the images of a plan, with the accounts and pull Secrets of its pods. The pods are removed whatever comes of it;

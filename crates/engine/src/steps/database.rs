@@ -3,7 +3,7 @@ use portolan_model::{
 };
 
 use super::Next;
-use crate::fold::{Fold, count};
+use crate::fold::Fold;
 
 pub(super) fn on_rows(step: &Step, fold: &Fold, rows: Result<Snapshot, DatabaseError>) -> Next {
     let snapshot = match rows {
@@ -22,7 +22,7 @@ pub(super) fn on_rows(step: &Step, fold: &Fold, rows: Result<Snapshot, DatabaseE
                 "PostgreSQL {}, system_identifier {}, {}, {rows} rows",
                 snapshot.server_version,
                 snapshot.system_identifier,
-                count(tables.len(), "table")
+                portolan_model::counted(tables.len(), "table")
             );
             for (name, other) in &snapshot.others {
                 match other {
@@ -64,8 +64,8 @@ pub(crate) fn compare(before: &Snapshot, after: &Snapshot, may_change: &[String]
             .with(format!("system_identifier {} -> {}", before.system_identifier, after.system_identifier))
             .with(format!(
                 "{} before, {} now",
-                count(before.tables.len(), "table"),
-                count(after.tables.len(), "table")
+                portolan_model::counted(before.tables.len(), "table"),
+                portolan_model::counted(after.tables.len(), "table")
             )));
     }
     let databases = after.databases_since(before);
@@ -97,7 +97,7 @@ pub(crate) fn compare(before: &Snapshot, after: &Snapshot, may_change: &[String]
     let migrated = named(TableChange::Migrated);
     let mut note = format!(
         "same database; {}: {} equal, {} grew, {} new",
-        count(changes.len(), "table"),
+        portolan_model::counted(changes.len(), "table"),
         named(TableChange::Equal).len(),
         named(TableChange::Grew).len(),
         named(TableChange::New).len()

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use portolan_inventory::credential;
 use portolan_kube_facts::{ImageField, ImageReference, Placement, PodTemplate, list};
-use portolan_model::{Manifest, Object, PlanFile, Ref, StepKind};
+use portolan_model::{Object, PlanFile, Ref};
 use serde_json::{Value, json};
 
 /// The label of these pods; its value is the run.
@@ -95,15 +95,7 @@ impl TrialPulls {
     #[must_use]
     pub fn of_plan(file: &PlanFile) -> Self {
         let mut all = Self::default();
-        for step in file.plan.steps() {
-            if let StepKind::CheckObjects { check } = &step.kind {
-                for digest in [&check.manifest, &check.hooks] {
-                    let content = file.objects.get(digest);
-                    let manifest = content.and_then(|content| serde_json::from_slice::<Manifest>(&content.0).ok());
-                    manifest.into_iter().flat_map(|manifest| manifest.docs).for_each(|object| all.add(&object));
-                }
-            }
-        }
+        super::written(file).flat_map(|(_, both)| both.into_iter().flatten()).for_each(|object| all.add(&object));
         all
     }
 

@@ -168,7 +168,8 @@ pub(super) struct HopContext<'a> {
     pub(super) run: &'a HelmRun,
     /// The hop's steps.
     pub(super) steps: &'a [Step],
-    /// What [`Self::falls`] gives, once it was asked for.
+    /// What [`Self::deleted`] and [`Self::falls`] give, once they were asked for.
+    pub(super) deleted: OnceCell<Vec<Ref>>,
     pub(super) falls: OnceCell<BTreeMap<Ref, Ref>>,
 }
 
@@ -180,9 +181,14 @@ impl HopContext<'_> {
         portolan_helm_compat::hooks::left(&self.renderings[0].hooks, name).unwrap_or_else(lives)
     }
 
+    /// What the steps and helm delete in the hop.
+    pub(super) fn deleted(&self) -> &[Ref] {
+        self.deleted.get_or_init(|| super::taken::deleted(self))
+    }
+
     /// What goes with an object that the hop deletes, and that object.
     pub(super) fn falls(&self) -> &BTreeMap<Ref, Ref> {
-        self.falls.get_or_init(|| portolan_kube_facts::falls_with(&self.before.objects, &super::taken::deleted(self)))
+        self.falls.get_or_init(|| portolan_kube_facts::falls_with(&self.before.objects, self.deleted()))
     }
 }
 

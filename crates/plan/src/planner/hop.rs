@@ -106,6 +106,7 @@ pub(super) fn make(
         renderings: [first, second],
         run: &run,
         steps: &steps,
+        deleted: OnceCell::new(),
         falls: OnceCell::new(),
     };
     findings.extend(findings::of_hop(&context));

@@ -61,7 +61,7 @@ fn word(name: &Ref) -> String {
 }
 
 /// Kind, namespace and name as kubectl takes them.
-fn words(name: &Ref) -> String {
+pub(super) fn words(name: &Ref) -> String {
     if name.namespace().is_empty() {
         return format!("{} {}", word(name), name.name());
     }

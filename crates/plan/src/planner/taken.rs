@@ -10,14 +10,13 @@ use super::reach::stored;
 
 /// What can be said about a hop.
 pub(super) fn of_hop(context: &HopContext<'_>) -> Vec<Finding> {
-    let roots = deleted(context);
-    let mut findings = with_roots(context, &roots);
-    findings.extend(scaled_down(context, &roots));
-    findings.extend(volumes(context, &roots));
+    let mut findings = with_roots(context);
+    findings.extend(scaled_down(context));
+    findings.extend(volumes(context));
     findings
 }
 
-/// What the steps and helm delete in this hop.
+/// What the steps and helm delete in this hop; [`HopContext::deleted`] asks once.
 pub(super) fn deleted(context: &HopContext<'_>) -> Vec<Ref> {
     let helm = context.run.client.version();
     let live = |name: &Ref| context.live.get(name).cloned();
@@ -31,7 +30,7 @@ pub(super) fn deleted(context: &HopContext<'_>) -> Vec<Ref> {
 }
 
 /// PVCs that go with a root, or with what goes with it.
-fn with_roots(context: &HopContext<'_>, roots: &[Ref]) -> Vec<Finding> {
+fn with_roots(context: &HopContext<'_>) -> Vec<Finding> {
     let live = |name: &Ref| context.before.objects.get(name);
     let falls = context.falls();
     let counts = |claim: &Ref| {
@@ -39,7 +38,7 @@ fn with_roots(context: &HopContext<'_>, roots: &[Ref]) -> Vec<Finding> {
             && live(claim).is_some_and(|object| !portolan_kube_facts::is_ephemeral(object, &live))
     };
     let mut findings = Vec::new();
-    for root in roots {
+    for root in context.deleted() {
         let claims: Vec<&Ref> =
             falls.iter().filter(|(claim, by)| *by == root && counts(claim)).map(|(claim, _)| claim).collect();
         let unseen = unseen_below(context, root);
@@ -145,10 +144,10 @@ fn unseen_below(context: &HopContext<'_>, root: &Ref) -> Option<String> {
 }
 
 /// PVCs of ordinals that a StatefulSet drops while `whenScaled` is Delete.
-fn scaled_down(context: &HopContext<'_>, deleted: &[Ref]) -> Vec<Finding> {
+fn scaled_down(context: &HopContext<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     for doc in context.planned.docs.iter().filter(|doc| is_kind(doc, "StatefulSet")) {
-        let Some(name) = doc.name().filter(|name| !deleted.contains(name)) else { continue };
+        let Some(name) = doc.name().filter(|name| !context.deleted().contains(name)) else { continue };
         let Some(live) = context.live.get(&name) else { continue };
         let patched = upgrade::patched(stored(context, &name), doc, live);
         let sets = (StatefulSet::named(&name, live), StatefulSet::named(&name, &patched));
@@ -170,8 +169,8 @@ fn scaled_down(context: &HopContext<'_>, deleted: &[Ref]) -> Vec<Finding> {
 }
 
 /// PVs of the release that this hop deletes.
-fn volumes(context: &HopContext<'_>, deleted: &[Ref]) -> Vec<Finding> {
-    let volumes = deleted.iter().filter(|name| name.kind() == "PersistentVolume");
+fn volumes(context: &HopContext<'_>) -> Vec<Finding> {
+    let volumes = context.deleted().iter().filter(|name| name.kind() == "PersistentVolume");
     volumes
         .map(|name| {
             let finding = Finding::blocking(Code::DeletedWith, format!("{} deletes {name}", context.input.pick.id))

@@ -53,7 +53,7 @@ fn a_client_that_asks_for_something_else_is_unknown() {
         ] {
             assert_eq!(unknown(&old, &with(script)), if is { found.clone() } else { none.clone() }, "{kind} {script}");
         }
-        // What is asked for today already counts for nothing, whatever stands beside it.
+        // What is asked for today already is no change, whatever else the script does.
         let (same, beside) = ("psql -c 'delete from old'", "echo starting; psql -c 'delete from old'");
         assert_eq!(unknown(&with(same), &with(beside)), none, "{kind}");
         assert_eq!(unknown(&with(same), &with("psql -c 'delete from t'")), found, "{kind}");

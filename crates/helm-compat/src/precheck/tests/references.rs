@@ -27,18 +27,18 @@ fn a_reference_has_to_be_there_with_its_key() {
 #[test]
 fn what_an_operator_made_goes_with_its_custom_resource() {
     let web = deployment("web", ENV);
-    let store = |uid: &str| format!("---\napiVersion: e.io/v1\nkind: External\nmetadata: {{name: e{uid}}}\n");
+    let external = |suffix: &str| format!("---\napiVersion: e.io/v1\nkind: External\nmetadata: {{name: e{suffix}}}\n");
     let owner = "ownerReferences: [{apiVersion: e.io/v1, kind: External, name: e, uid: e}]";
     let owned = secret("k").replace("{name: s}", &format!("{{name: s, {owner}}}"));
     let found = |stored: &str, live: &str, planned: &str| Case::new(stored, live, planned).found();
     let missing = blocks(Code::MissingReference, DEPLOYMENT, ENV_FIELD);
-    assert_eq!(found(&format!("{web}{}", store("")), &owned, &web), missing);
+    assert_eq!(found(&format!("{web}{}", external("")), &owned, &web), missing);
     // It stays with its owner, with another owner of its own, and where nothing owns it.
     let second = owned.replace("uid: e}]", "uid: e}, {apiVersion: v1, kind: ConfigMap, name: other, uid: o}]");
-    assert_eq!(found(&format!("{web}{}", store("")), &owned, &format!("{web}{}", store(""))), []);
-    assert_eq!(found(&format!("{web}{}", store("")), &second, &web), []);
-    assert_eq!(found(&format!("{web}{}", store("")), &secret("k"), &web), []);
-    assert_eq!(found(&format!("{web}{}", store("2")), &owned, &web), []);
+    assert_eq!(found(&format!("{web}{}", external("")), &owned, &format!("{web}{}", external(""))), []);
+    assert_eq!(found(&format!("{web}{}", external("")), &second, &web), []);
+    assert_eq!(found(&format!("{web}{}", external("")), &secret("k"), &web), []);
+    assert_eq!(found(&format!("{web}{}", external("2")), &owned, &web), []);
 }
 
 #[test]

@@ -7,18 +7,17 @@ use portolan_model::{Code, Finding, Object, Ref, pointer_part};
 use portolan_recipe::{CustomResources, is_off};
 use serde_json::Value;
 
+use super::super::{manual_commands, reach};
 use super::{HopContext, Report};
 
 pub(super) fn check(context: &HopContext<'_>, report: &mut Report) {
-    let deleted = super::super::taken::deleted(context);
     for (name, old) in context.before.docs.iter().filter_map(|doc| Some((doc.name()?, doc))) {
         let is_typed = merge::is_typed(name.group());
         if is_typed || CustomResources::builtin().is_without_data(name.group(), name.kind()) {
             continue;
         }
-        let new = context.planned.docs.iter().find(|doc| doc.name().as_ref() == Some(&name));
-        report.findings.extend(match new {
-            None => deleted.contains(&name).then(|| leaves(context, &name)),
+        report.findings.extend(match reach::planned(context, &name) {
+            None => context.deleted().contains(&name).then(|| leaves(context, &name)),
             Some(new) => changes(context, &name, [old, new]),
         });
     }
@@ -26,17 +25,12 @@ pub(super) fn check(context: &HopContext<'_>, report: &mut Report) {
 
 fn leaves(context: &HopContext<'_>, name: &Ref) -> Finding {
     let found = format!("{} has no {name}, and helm deletes it", context.input.pick.id);
-    let annotate = format!("kubectl annotate -n {} {}", name.namespace(), command_name(name));
     Finding::blocking(Code::OperatorDeletes, found).about(name).next(format!(
         "if data lies behind it, give the chart the values with which it still has it, or let helm leave it: \
-         {annotate} helm.sh/resource-policy=keep, then plan again; else accept: --accept {} --reason TEXT",
+         kubectl annotate {} helm.sh/resource-policy=keep, then plan again; else accept: --accept {} --reason TEXT",
+        manual_commands::words(name),
         Code::OperatorDeletes
     ))
-}
-
-/// As kubectl takes it: kind, group and name.
-fn command_name(name: &Ref) -> String {
-    format!("{}.{} {}", name.kind().to_lowercase(), name.group(), name.name())
 }
 
 fn changes(context: &HopContext<'_>, name: &Ref, [old, new]: [&Object; 2]) -> Option<Finding> {

@@ -16,12 +16,11 @@ pub(super) fn check(context: &HopContext<'_>, workloads: &Workloads, report: &mu
     if outside.is_empty() {
         return;
     }
-    let deleted = super::super::taken::deleted(context);
     let (today, after) = (FindText::today(context, workloads), FindText::after(context, workloads));
     for user in &outside {
         for (object, key) in user.used().into_iter().filter(|(object, _)| context.before.is_stored(object)) {
             let used = Used { today: &today, after: &after, user, object: &object, key: key.as_deref() };
-            report.findings.extend(if deleted.contains(&object) { used.leaves() } else { used.changes() });
+            report.findings.extend(if context.deleted().contains(&object) { used.leaves() } else { used.changes() });
         }
     }
     report.findings.extend(limits(context, &outside));
