@@ -34,6 +34,9 @@ pub use look::{ImageAnswer, ImageQuestion, are_public, look};
 /// How many blobs are on their way at once.
 const PARALLEL: usize = 4;
 
+/// How many questions are asked at once. They have no content, so that what counts is how long the registry takes to answer.
+const QUESTIONS: usize = 16;
+
 /// Where a bundle is pushed to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PushTarget {
@@ -97,6 +100,16 @@ pub struct PushReport {
     pub bytes: u64,
 }
 
+impl PushReport {
+    /// Adds what another part of the push did with blobs.
+    fn add(&mut self, blobs: &Self) {
+        self.sent += blobs.sent;
+        self.mounted += blobs.mounted;
+        self.present += blobs.present;
+        self.bytes += blobs.bytes;
+    }
+}
+
 /// A tag in the registry.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -152,16 +165,13 @@ pub async fn push(
     let before = push.before().await?;
     let kept: BTreeSet<&ManifestPush> =
         before.iter().filter(|(_, before)| **before == TagBefore::SameImage).map(|(push, _)| *push).collect();
-    let groups = push.groups(push.needed(&kept)?);
-    let uploads = futures::stream::iter(groups).map(|group| push.group(group)).buffer_unordered(PARALLEL);
+    let needed = push.needed(&kept)?;
+    let present = push.present(&needed).await?;
+    let groups = push.groups(needed);
+    let uploads = futures::stream::iter(groups).map(|group| push.group(group, &present)).buffer_unordered(PARALLEL);
     let counts: Vec<PushReport> = uploads.try_collect().await?;
     let mut report = PushReport::default();
-    for count in counts {
-        report.sent += count.sent;
-        report.mounted += count.mounted;
-        report.present += count.present;
-        report.bytes += count.bytes;
-    }
+    counts.iter().for_each(|count| report.add(count));
     // Children of an index come before it in the plan.
     for manifest in &job.plan.manifests {
         let before = before.get(manifest).cloned();
@@ -186,7 +196,7 @@ impl Push<'_> {
             let text = self.registry.manifest(&push.repository, &push.reference()).await?;
             Ok::<_, Finding>((push, text.map_or(TagBefore::Absent, |text| self.compare(push, &text))))
         });
-        looks.buffer_unordered(PARALLEL).try_collect().await
+        looks.buffer_unordered(QUESTIONS).try_collect().await
     }
 
     fn compare(&self, push: &ManifestPush, text: &[u8]) -> TagBefore {

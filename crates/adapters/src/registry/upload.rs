@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
 
+use futures::{StreamExt as _, TryStreamExt as _};
 use portolan_bundle::{Blob, Location, ManifestContent, ManifestPush};
 use portolan_model::{Code, Digest, Finding};
 use reqwest::{Body, Url};
@@ -10,7 +11,7 @@ use reqwest::{Body, Url};
 use super::client::Upload;
 use super::feed::Feed;
 use super::layers::{Meter, compressed};
-use super::{Push, PushReport};
+use super::{Push, PushReport, QUESTIONS};
 
 /// How often a blob is tried while the registry does not answer.
 const TRIES: u64 = 3;
@@ -33,6 +34,9 @@ impl Sending {
 
 /// A blob and where it is needed.
 pub(super) type Wanted = (Sending, BTreeSet<String>);
+
+/// Blobs that the registry has, each with the repository.
+pub(super) type Present = BTreeSet<(Sending, String)>;
 
 impl Push<'_> {
     /// The repositories in which each blob is needed, without the images that are left as they are.
@@ -61,6 +65,18 @@ impl Push<'_> {
         Ok(needed)
     }
 
+    /// What of it the registry has. A layer that was never compressed has no digest to ask for: it is not there.
+    pub(super) async fn present(&self, needed: &BTreeMap<Sending, BTreeSet<String>>) -> Result<Present, Finding> {
+        let places = needed.iter().flat_map(|(sending, repositories)| {
+            repositories.iter().filter_map(move |repository| Some((sending, repository, self.remote_digest(sending)?)))
+        });
+        let questions = futures::stream::iter(places).map(|(sending, repository, digest)| async move {
+            let there = self.registry.has_blob(repository, &digest).await?;
+            Ok::<_, Finding>(there.then(|| (sending.clone(), repository.clone())))
+        });
+        questions.buffer_unordered(QUESTIONS).try_filter_map(|found| async { Ok(found) }).try_collect().await
+    }
+
     /// Blobs that are pushed at the same time: one by one where they lie plain in the file; those of a gzip stream after each
     /// other, because it can only be read forward.
     pub(super) fn groups(&self, mut needed: BTreeMap<Sending, BTreeSet<String>>) -> Vec<Vec<Wanted>> {
@@ -79,12 +95,13 @@ impl Push<'_> {
     }
 
     /// Pushes blobs that are read in one pass, one after the other.
-    pub(super) async fn group(&self, blobs: Vec<Wanted>) -> Result<PushReport, Finding> {
+    pub(super) async fn group(&self, blobs: Vec<Wanted>, present: &Present) -> Result<PushReport, Finding> {
         let mut report = PushReport::default();
         let mut feed = Feed::new(self.job.file);
-        for (sending, repositories) in blobs {
-            self.blob(&mut feed, &sending, &repositories, &mut report).await?;
-            self.progress.done.fetch_add(self.size(sending.digest()), Ordering::Relaxed);
+        for wanted in blobs {
+            let size = self.size(wanted.0.digest());
+            report.add(&self.blob(&mut feed, wanted, present).await?);
+            self.progress.done.fetch_add(size, Ordering::Relaxed);
         }
         Ok(report)
     }
@@ -104,35 +121,25 @@ impl Push<'_> {
         }
     }
 
-    async fn blob(
-        &self,
-        feed: &mut Feed,
-        sending: &Sending,
-        repositories: &BTreeSet<String>,
-        report: &mut PushReport,
-    ) -> Result<(), Finding> {
-        let (mut having, mut missing) = (None, Vec::new());
-        for repository in repositories {
-            match self.remote_digest(sending) {
-                Some(digest) if self.registry.has_blob(repository, &digest).await? => {
-                    report.present += 1;
-                    having.get_or_insert(repository);
-                }
-                _ => missing.push(repository),
-            }
-        }
-        for repository in missing {
-            let digest = self.remote_digest(sending).unwrap_or_else(|| sending.digest().clone());
+    /// Brings a blob into the repositories that miss it; the registry takes it from another one of its own where it can.
+    async fn blob(&self, feed: &mut Feed, wanted: Wanted, present: &Present) -> Result<PushReport, Finding> {
+        let (sending, repositories) = wanted;
+        let is_there = |repository: &String| present.contains(&(sending.clone(), repository.clone()));
+        let (there, missing): (Vec<String>, Vec<String>) = repositories.into_iter().partition(is_there);
+        let mut report = PushReport { present: there.len(), ..PushReport::default() };
+        let mut having = there.first();
+        for repository in &missing {
+            let digest = self.remote_digest(&sending).unwrap_or_else(|| sending.digest().clone());
             match self.registry.begin(repository, &digest, having.map(String::as_str)).await? {
                 Upload::Mounted => report.mounted += 1,
                 Upload::To(url) => {
-                    report.bytes += self.send(feed, sending, repository, url).await?;
+                    report.bytes += self.send(feed, &sending, repository, url).await?;
                     report.sent += 1;
                 }
             }
             having.get_or_insert(repository);
         }
-        Ok(())
+        Ok(report)
     }
 
     /// Sends a blob; anew, if the registry stops answering. Returns the bytes that the registry has of it.
