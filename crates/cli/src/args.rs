@@ -368,7 +368,7 @@ pub(crate) struct ApplyArgs {
     /// Does not ask
     #[arg(long, short)]
     pub(crate) yes: bool,
-    /// Has each node pull the images before the first write, in pods that run nothing and are removed
+    /// Has each node pull the images of both versions before the first write, in pods that run nothing and are removed
     #[arg(long)]
     pub(crate) prepull: bool,
     /// How the plan is shown.
@@ -385,7 +385,7 @@ pub(crate) struct UpgradeArgs {
     /// Does not ask
     #[arg(long, short)]
     pub(crate) yes: bool,
-    /// Has each node pull the images before the first write, in pods that run nothing and are removed
+    /// Has each node pull the images of both versions before the first write, in pods that run nothing and are removed
     #[arg(long)]
     pub(crate) prepull: bool,
     /// How the plan is shown.

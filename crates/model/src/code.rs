@@ -352,6 +352,9 @@ codes! {
         "--prepull goes before the first write", "run the same command again, or leave out --prepull";
     TrialPodsLeft = 639, Done, "pods of a trial of pulls are left",
         "they run nothing, and hold their names", "kubectl delete pods -l portolan-prepull -n NAMESPACE";
+    InstalledCannotPull = 640, Done, "a node cannot pull an image of the installed version",
+        "a pod that starts there before helm has replaced it, or after a rollback, would not come up",
+        "make the image available in the registry if pods may start on that node";
 }
 
 impl Code {

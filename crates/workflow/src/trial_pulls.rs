@@ -1,15 +1,17 @@
-//! `--prepull`: each node pulls the images of a plan before its first write, in pods that run nothing and are removed.
+//! `--prepull`: each node pulls the images of a plan, and those of the installed version, before the first write, in pods that run
+//! nothing and are removed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use portolan_adapters::kubernetes::Client;
 use portolan_adapters::store::RunStore;
+use portolan_inventory::Survey;
 use portolan_model::{Answer, Code, Finding, Object, PlanFile, Seen, SurveyQuery, counted};
-use portolan_plan::images::trial_pulls::{LABEL, PullState, TrialPods, TrialPulls, pull_states};
+use portolan_plan::images::trial_pulls::{LABEL, PullState, PulledFor, TrialPods, TrialPulls, pull_states};
 use serde::{Deserialize, Serialize};
 
-use crate::run::Stops;
+use crate::stops::Stops;
 
 /// How long all pulls together may take.
 const LIMIT: Duration = Duration::from_secs(20 * 60);
@@ -31,9 +33,12 @@ pub struct TrialReport {
     pub pulled: BTreeMap<String, BTreeSet<String>>,
     /// The images that a node does not have, and what it says: by node, a line each.
     pub failed: BTreeMap<String, Vec<String>>,
+    /// The same of images that the installed version alone has.
+    #[serde(default)]
+    pub failed_installed: BTreeMap<String, Vec<String>>,
     /// What could not be tried, and why: a line each.
     pub left_out: Vec<String>,
-    /// Whether all images were pulled.
+    /// Whether all images of the new version were pulled.
     pub complete: bool,
     /// Whether its pods are gone.
     pub removed: bool,
@@ -53,21 +58,31 @@ impl TrialReport {
     }
 }
 
-/// Has each node pull the images of a plan, with the accounts and pull Secrets of its pods. The pods are removed whatever comes of it;
-/// those that a run before this one left are removed first. The result is in the run's folder.
+/// What is tried: a plan, and the survey of what is installed.
+#[derive(Clone, Copy)]
+pub struct Trial<'a> {
+    /// The plan.
+    pub file: &'a PlanFile,
+    /// What is installed.
+    pub survey: &'a Survey,
+}
+
+/// Has each node pull the images of a plan and of what is installed, with the accounts and pull Secrets of their pods. The pods are
+/// removed whatever comes of it; those that a run before this one left are removed first. The result is in the run's folder.
+/// Returned beside it: what is worth a warning.
 ///
 /// # Errors
-/// [`Code::CannotPull`] if a node cannot pull an image, [`Code::TrialStopped`] if it was stopped or has no result, and what the server
-/// says. Nothing but these pods was written.
+/// [`Code::CannotPull`] if a node cannot pull an image of the new version, [`Code::TrialStopped`] if it was stopped or has no result,
+/// and what the server says. Nothing but these pods was written.
 pub async fn trial_pulls(
     client: &Client,
-    file: &PlanFile,
+    trial: Trial<'_>,
     store: &RunStore,
     stops: &Stops,
-) -> Result<(TrialReport, Option<Finding>), Finding> {
-    let namespace = &file.plan.release.namespace;
+) -> Result<(TrialReport, Vec<Finding>), Finding> {
+    let namespace = &trial.file.plan.release.namespace;
     client.remove_pods(namespace, LABEL).await?;
-    let trial = pods(client, file).await?;
+    let trial = pods(client, trial).await?;
     let mut report = TrialReport { left_out: trial.left_out.clone(), ..TrialReport::default() };
     write(store, &report)?;
     let mut stops = stops.clone();
@@ -91,7 +106,10 @@ pub async fn trial_pulls(
     (report.complete, report.removed) = (found.is_ok(), left.is_none());
     write(store, &report)?;
     match (found, left) {
-        (Ok(()), left) => Ok((report, left)),
+        (Ok(()), left) => {
+            let warnings = of_installed(&report).into_iter().chain(left).collect();
+            Ok((report, warnings))
+        }
         (Err(finding), Some(left)) => Err(left.evidence.into_iter().fold(finding.with(left.found), Finding::with)),
         (Err(finding), None) => Err(finding),
     }
@@ -115,8 +133,9 @@ fn write(store: &RunStore, report: &TrialReport) -> Result<(), Finding> {
 }
 
 /// The pods of a plan's trial, for the nodes and accounts that the cluster has now.
-async fn pods(client: &Client, file: &PlanFile) -> Result<TrialPods, Finding> {
-    let pulls = TrialPulls::of_plan(file);
+async fn pods(client: &Client, trial: Trial<'_>) -> Result<TrialPods, Finding> {
+    let mut pulls = TrialPulls::of_plan(trial.file);
+    pulls.add_installed(&trial.survey.inventory.release.docs);
     let list = SurveyQuery::List { group: String::new(), kind: "Node".into(), namespace: String::new() };
     let nodes = match client.answer(&list).await? {
         Answer::Items(nodes) => nodes,
@@ -137,9 +156,9 @@ async fn pods(client: &Client, file: &PlanFile) -> Result<TrialPods, Finding> {
             }
         }
     }
-    let run = file.plan.digest().short().to_owned();
+    let run = trial.file.plan.digest().short().to_owned();
     let trial = pulls.pods(&nodes, &exists, &run);
-    if trial.pods.is_empty() {
+    if !trial.pods.iter().any(|pod| PulledFor::of(pod) == PulledFor::NewVersion) {
         let finding = Finding::blocking(Code::TrialStopped, "no pod of the new version can be tried on any node");
         return Err(trial.left_out.into_iter().fold(finding, Finding::with));
     }
@@ -160,7 +179,7 @@ async fn pull(client: &Client, namespace: &str, trial: &TrialPods, report: &mut 
             return Err(Finding::blocking(Code::TrialStopped, found));
         }
         let (is_over, now) = failing.look(&pods, begun.elapsed());
-        (report.pulled, report.failed) = (now.pulled, now.failed);
+        (report.pulled, report.failed, report.failed_installed) = (now.pulled, now.failed, now.failed_installed);
         if is_over || begun.elapsed() > LIMIT {
             return judged(report, is_over);
         }
@@ -178,8 +197,25 @@ fn judged(report: &TrialReport, is_over: bool) -> Result<(), Finding> {
         true => format!("{images} cannot be pulled on {nodes}"),
         false => format!("{images} not pulled on {nodes} within {} minutes", LIMIT.as_secs() / 60),
     };
-    let lines = report.failed.iter().flat_map(|(node, lines)| lines.iter().map(move |line| format!("{node}: {line}")));
-    Err(lines.fold(Finding::blocking(Code::CannotPull, found), Finding::with))
+    Err(lines(&report.failed).fold(Finding::blocking(Code::CannotPull, found), Finding::with))
+}
+
+/// What a node cannot pull of the installed version. The upgrade does not need it; a pod that starts elsewhere before helm has
+/// replaced it does, and so does whoever goes back.
+fn of_installed(report: &TrialReport) -> Option<Finding> {
+    let failed = &report.failed_installed;
+    let count: usize = failed.values().map(Vec::len).sum();
+    let (images, nodes) = (counted(count, "image"), counted(failed.len(), "node"));
+    let found = format!("{images} of the installed version cannot be pulled on {nodes}");
+    let finding = Finding::warning(Code::InstalledCannotPull, found).next(
+        "make it available in the registry, if pods of the installed version are to start on these nodes, or after a rollback",
+    );
+    (count > 0).then(|| lines(failed).fold(finding, Finding::with))
+}
+
+/// Each with its node in front.
+fn lines(failed: &BTreeMap<String, Vec<String>>) -> impl Iterator<Item = String> {
+    failed.iter().flat_map(|(node, lines)| lines.iter().map(move |line| format!("{node}: {line}")))
 }
 
 /// Since when nodes fail to pull images, by pod and image.
@@ -216,7 +252,11 @@ impl Failing {
                         if why.is_empty() { "the node says nothing yet".to_owned() } else { why }
                     }
                 };
-                now.failed.entry(node.to_owned()).or_default().push(format!("{image}: {why}"));
+                let failed = match PulledFor::of(pod) {
+                    PulledFor::NewVersion => &mut now.failed,
+                    PulledFor::Installed => &mut now.failed_installed,
+                };
+                failed.entry(node.to_owned()).or_default().push(format!("{image}: {why}"));
             }
         }
         (is_over, now)
@@ -236,6 +276,21 @@ mod tests {
     }
 
     #[test]
+    fn an_image_of_the_installed_version_that_cannot_be_pulled_is_a_warning() {
+        let failed = pod(&json!({"waiting": {"reason": "ErrImageNeverPull", "message": "not there"}}));
+        let mut failed = (*failed.0).clone();
+        failed["metadata"]["labels"] = json!({"portolan-prepull-version": "installed"});
+        let failed = Object::new(failed);
+        let (is_over, found) = Failing::default().look(&[failed], Duration::from_secs(2));
+        assert!(is_over && judged(&found, is_over).is_ok(), "{found:?}");
+        let warning = of_installed(&found).expect("a warning");
+        assert_eq!(
+            (warning.code, warning.evidence),
+            (Code::InstalledCannotPull, vec!["n: h/a:1: ErrImageNeverPull not there".into()])
+        );
+    }
+
+    #[test]
     fn a_pull_that_fails_is_tried_again_before_it_counts() {
         let seconds = Duration::from_secs;
         let failed = pod(&json!({"waiting": {"reason": "ErrImagePull", "message": "no such host"}}));
@@ -249,6 +304,7 @@ mod tests {
         assert!(!failing.look(std::slice::from_ref(&failed), seconds(50)).0);
         assert!(!failing.look(std::slice::from_ref(&failed), seconds(94)).0);
         let (is_over, found) = failing.look(std::slice::from_ref(&failed), seconds(95));
+        assert!(of_installed(&found).is_none());
         let finding = judged(&found, is_over).expect_err("it cannot be pulled");
         assert_eq!(
             (finding.code, finding.evidence),

@@ -10,6 +10,9 @@ use serde_json::{Value, json};
 /// The label of these pods; its value is the run.
 pub const LABEL: &str = "portolan-prepull";
 
+/// The label that says for which version a pod pulls: a [`PulledFor`].
+const VERSION_LABEL: &str = "portolan-prepull-version";
+
 /// No image has this program, so no container of these pods starts.
 const NO_PROGRAM: &str = "/portolan-prepull/no-program";
 
@@ -25,9 +28,35 @@ pub struct TrialPulls {
     secrets: BTreeSet<Ref>,
 }
 
+/// The version whose images a pod pulls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum PulledFor {
+    /// The one that a plan leads to, with those between.
+    NewVersion,
+    /// The one that is installed: until helm has replaced it, and where it is to be restored, its pods may start on any node.
+    Installed,
+}
+
+impl PulledFor {
+    /// That of a pod of a trial.
+    #[must_use]
+    pub fn of(pod: &Object) -> Self {
+        let label = &pod.0["metadata"]["labels"][VERSION_LABEL];
+        if *label == Self::Installed.label() { Self::Installed } else { Self::NewVersion }
+    }
+
+    fn label(self) -> &'static str {
+        match self {
+            Self::NewVersion => "new",
+            Self::Installed => "installed",
+        }
+    }
+}
+
 /// The pods of an object.
 #[derive(Clone, Debug)]
 struct Template {
+    version: PulledFor,
     object: Ref,
     spec: Value,
     account: Ref,
@@ -84,7 +113,7 @@ struct Identity {
 /// The pods of a trial.
 #[derive(Clone, Debug, Default)]
 pub struct TrialPods {
-    /// One for each node and identity.
+    /// One for each version, node and identity.
     pub pods: Vec<Object>,
     /// What is not tried, and why: a line each.
     pub left_out: Vec<String>,
@@ -104,8 +133,14 @@ impl TrialPulls {
         match name.kind() {
             "ServiceAccount" => drop(self.accounts.insert(name, secret_names(&object.0))),
             "Secret" => drop(self.secrets.insert(name)),
-            _ => self.templates.extend(Template::of(object, name)),
+            _ => self.templates.extend(Template::of(object, name, PulledFor::NewVersion)),
         }
+    }
+
+    /// Adds what the workloads that are installed pull.
+    pub fn add_installed<'a>(&mut self, objects: impl IntoIterator<Item = &'a Object>) {
+        let named = objects.into_iter().filter_map(|object| Some((object, object.name()?)));
+        self.templates.extend(named.filter_map(|(object, name)| Template::of(object, name, PulledFor::Installed)));
     }
 
     /// What has to be looked for on the cluster: the accounts and the pull Secrets.
@@ -124,7 +159,7 @@ impl TrialPulls {
     #[must_use]
     pub fn pods(&self, nodes: &[Object], exists: &BTreeSet<Ref>, run: &str) -> TrialPods {
         let mut all = TrialPods::default();
-        let mut wanted: BTreeMap<(Identity, &str), BTreeSet<Image>> = BTreeMap::new();
+        let mut wanted: BTreeMap<(PulledFor, Identity, &str), BTreeSet<Image>> = BTreeMap::new();
         for template in &self.templates {
             let identity = match self.identity(template, exists) {
                 Ok(identity) => identity,
@@ -136,14 +171,25 @@ impl TrialPulls {
             let placement = Placement { spec: &template.spec, requests: &BTreeMap::new(), volumes: &[] };
             let taken = nodes.iter().filter(|node| placement.refused_by(node).is_none());
             for node in taken {
-                let key = (identity.clone(), node.text("/metadata/name"));
+                let key = (template.version, identity.clone(), node.text("/metadata/name"));
                 wanted.entry(key).or_default().extend(template.images.iter().cloned());
             }
         }
-        let pod = |(at, ((identity, node), images)): (usize, ((Identity, &str), BTreeSet<Image>))| {
-            pod(&format!("{LABEL}-{run}-{at}"), run, &identity, node, images)
-        };
-        all.pods = wanted.into_iter().enumerate().map(pod).collect();
+        for ((version, identity, node), images) in &wanted {
+            // Both versions have most images: each is tried once.
+            let new = match version {
+                PulledFor::NewVersion => None,
+                PulledFor::Installed => wanted.get(&(PulledFor::NewVersion, identity.clone(), *node)),
+            };
+            let images: BTreeSet<Image> =
+                images.iter().filter(|image| !new.is_some_and(|new| new.contains(*image))).cloned().collect();
+            if !images.is_empty() {
+                let name = format!("{LABEL}-{run}-{}", all.pods.len());
+                let labels =
+                    json!({LABEL: run, VERSION_LABEL: version.label(), "app.kubernetes.io/managed-by": "portolan"});
+                all.pods.push(pod(&name, &labels, identity, node, images));
+            }
+        }
         all
     }
 
@@ -175,7 +221,7 @@ impl TrialPulls {
 }
 
 impl Template {
-    fn of(object: &Object, name: Ref) -> Option<Self> {
+    fn of(object: &Object, name: Ref, version: PulledFor) -> Option<Self> {
         let template = PodTemplate::of(object)?;
         let image = |field: ImageField<'_>| {
             let written = field.field.strip_suffix("/image").and_then(|at| object.at(&format!("{at}/imagePullPolicy")));
@@ -189,7 +235,8 @@ impl Template {
         let account = ["serviceAccountName", "serviceAccount"].iter().find_map(|key| template.spec[key].as_str());
         let account = account.filter(|name| !name.is_empty()).unwrap_or("default");
         let account = Ref::new("", "ServiceAccount", name.namespace(), account);
-        Some(Self { object: name, spec: template.spec.clone(), account, secrets: secret_names(template.spec), images })
+        let secrets = secret_names(template.spec);
+        Some(Self { version, object: name, spec: template.spec.clone(), account, secrets, images })
     }
 }
 
@@ -200,7 +247,7 @@ fn secret_names(of: &Value) -> Vec<String> {
 
 /// A pod that satisfies the `restricted` profile and starts no container: the kubelet pulls an image before it sees that the
 /// container cannot be made (Kubernetes 1.34, `startContainer` in `pkg/kubelet/kuberuntime/kuberuntime_container.go`).
-fn pod(name: &str, run: &str, identity: &Identity, node: &str, images: BTreeSet<Image>) -> Object {
+fn pod(name: &str, labels: &Value, identity: &Identity, node: &str, images: BTreeSet<Image>) -> Object {
     // Sorted, so that of one image the policy that asks most is the last one.
     let policies: BTreeMap<String, PullPolicy> = images.into_iter().map(|image| (image.name, image.policy)).collect();
     let containers = policies.into_iter().enumerate().map(|(at, (image, policy))| {
@@ -215,8 +262,7 @@ fn pod(name: &str, run: &str, identity: &Identity, node: &str, images: BTreeSet<
     let secrets: Vec<Value> = identity.secrets.iter().map(|name| json!({"name": name})).collect();
     Object::new(json!({
         "apiVersion": "v1", "kind": "Pod",
-        "metadata": {"name": name, "namespace": identity.namespace,
-            "labels": {LABEL: run, "app.kubernetes.io/managed-by": "portolan"}},
+        "metadata": {"name": name, "namespace": identity.namespace, "labels": labels},
         "spec": {
             "nodeName": node, "restartPolicy": "Never", "terminationGracePeriodSeconds": 0, "activeDeadlineSeconds": DEADLINE,
             "serviceAccountName": identity.account, "automountServiceAccountToken": false, "enableServiceLinks": false,

@@ -56,6 +56,21 @@ fn one_pod_for_each_node_and_identity_with_the_images_that_start_there() {
 }
 
 #[test]
+fn what_is_installed_is_pulled_beside_the_new_version_but_for_what_both_have() {
+    let spec = |image: &str| json!({"containers": [{"image": image}, {"image": "h/both:1"}]});
+    let mut all = pulls(&[deployment("web", &spec("h/web:2"))]);
+    all.add_installed(&[deployment("web", &spec("h/web:1"))]);
+    let found = all.pods(&[node("n", &json!([]))], &BTreeSet::from([account("default")]), "r");
+    assert_eq!(told(&found), ["n default [] h/both:1,h/web:2", "n default [] h/web:1"]);
+    let versions: Vec<PulledFor> = found.pods.iter().map(PulledFor::of).collect();
+    assert_eq!(versions, [PulledFor::NewVersion, PulledFor::Installed]);
+    // Nothing is left of it where both are the same.
+    let mut same = pulls(&[deployment("web", &spec("h/web:1"))]);
+    same.add_installed(&[deployment("web", &spec("h/web:1"))]);
+    assert_eq!(same.pods(&[node("n", &json!([]))], &BTreeSet::from([account("default")]), "r").pods.len(), 1);
+}
+
+#[test]
 fn an_account_that_the_upgrade_makes_lends_its_secrets() {
     let made = Object::new(json!({"apiVersion": "v1", "kind": "ServiceAccount",
         "metadata": {"name": "new", "namespace": "ns"}, "imagePullSecrets": [{"name": "s"}]}));
