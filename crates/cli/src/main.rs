@@ -1,8 +1,9 @@
 //! `portolan`: the command line. The only place that wires the core to the world.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
-use portolan_model::{Code, Finding};
+use portolan_model::{Code, Exit, Finding};
 
 mod answers;
 mod args;
@@ -32,20 +33,11 @@ async fn main() -> ExitCode {
         output.finding(&finding);
         return ExitCode::from(finding.code.exit() as u8);
     }
-    let result = match &cli.command {
-        Command::Survey(args) => commands::survey::run(&cli.global, args, &output).await,
-        Command::Plan(args) => commands::plan::run(&cli.global, args, &output).await,
-        Command::Rehearse(args) => commands::rehearse::run(&cli.global, args, &output).await,
-        Command::Apply(args) => commands::apply::run(&cli.global, args, &output).await,
-        Command::Upgrade(args) => commands::upgrade::run(&cli.global, args, &output).await,
-        Command::Protect(args) => commands::protect::run(&cli.global, args, &output).await,
-        Command::Status(args) => commands::status::run(&cli.global, args, &output),
-        Command::Verify(args) => commands::verify::run(&cli.global, args, &output).await,
-        Command::Archive(args) => commands::archive::run(&cli.global, args, &output),
-        Command::Bundle(args) => commands::bundle::run(&cli.global, args, &output).await,
-        Command::Values(args) => commands::values::run(&cli.global, args, &output).await,
-        Command::Page(args) => commands::page::run(&cli.global, args, &output).await,
-        Command::Sim(args) => commands::sim::run(&cli.global, args, &output),
+    tokio::spawn(end_if_busy());
+    let result = tokio::select! {
+        result = carry_out(&cli, &output) => result,
+        // What the command had begun is dropped by now: helm's processes, and the folders that they worked in.
+        signal = portolan_workflow::interrupted() => return end_by(signal),
     };
     let exit = result.unwrap_or_else(|finding| {
         output.finding(&finding);
@@ -53,6 +45,41 @@ async fn main() -> ExitCode {
     });
     output.end();
     ExitCode::from(exit as u8)
+}
+
+async fn carry_out(cli: &Cli, output: &Output) -> Result<Exit, Finding> {
+    match &cli.command {
+        Command::Survey(args) => commands::survey::run(&cli.global, args, output).await,
+        Command::Plan(args) => commands::plan::run(&cli.global, args, output).await,
+        Command::Rehearse(args) => commands::rehearse::run(&cli.global, args, output).await,
+        Command::Apply(args) => commands::apply::run(&cli.global, args, output).await,
+        Command::Upgrade(args) => commands::upgrade::run(&cli.global, args, output).await,
+        Command::Protect(args) => commands::protect::run(&cli.global, args, output).await,
+        Command::Status(args) => commands::status::run(&cli.global, args, output),
+        Command::Verify(args) => commands::verify::run(&cli.global, args, output).await,
+        Command::Archive(args) => commands::archive::run(&cli.global, args, output),
+        Command::Bundle(args) => commands::bundle::run(&cli.global, args, output).await,
+        Command::Values(args) => commands::values::run(&cli.global, args, output).await,
+        Command::Page(args) => commands::page::run(&cli.global, args, output).await,
+        Command::Sim(args) => commands::sim::run(&cli.global, args, output),
+    }
+}
+
+/// How long a command has, after a signal, to come to a point where it can be dropped.
+const BUSY: Duration = Duration::from_secs(1);
+
+/// Ends the process by a signal if the command computes, or waits for somebody to type, and hears nothing.
+async fn end_if_busy() {
+    let signal = portolan_workflow::interrupted().await;
+    tokio::time::sleep(BUSY).await;
+    end_by(signal);
+}
+
+/// Ends the process as the signal would have done, so that a shell sees what happened.
+fn end_by(signal: i32) -> ExitCode {
+    // It does not return for a signal that ends processes.
+    let _ = signal_hook::low_level::emulate_default_handler(signal);
+    ExitCode::from(u8::try_from(128 + signal).unwrap_or(u8::MAX))
 }
 
 /// Help and version are results; what cannot be understood is told like everything else that goes wrong.
@@ -66,7 +93,7 @@ fn mistyped(error: &clap::Error) -> ExitCode {
     } else {
         Output::bare().finding(&usage(&error.to_string()));
     }
-    ExitCode::from(portolan_model::Exit::Usage as u8)
+    ExitCode::from(Exit::Usage as u8)
 }
 
 /// A finding out of clap's words: `error: ...`, details, a tip, the usage.

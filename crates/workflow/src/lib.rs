@@ -10,6 +10,7 @@ mod images;
 mod planning;
 mod run;
 mod simulated;
+mod stops;
 mod survey;
 mod target;
 mod trial_pulls;
@@ -21,11 +22,12 @@ pub use planning::{
     PlanOptions, Planned, PlannedValues, Protection, Rehearse, plan, plan_values, protect, rehearse, rendered,
     usable_helm,
 };
-pub use run::{InMemory, Kill, Meddle, RunDriver, Serve, Stops, Verified, apply, ask_routes, drift, verify};
+pub use run::{InMemory, Kill, Meddle, RunDriver, Serve, Verified, apply, ask_routes, drift, verify};
 pub use simulated::{Render, SavedSurvey, Simulated};
+pub use stops::{Stops, interrupted};
 pub use survey::{databases, look_into, survey, survey_cluster};
 pub use target::{Cluster, Target};
-pub use trial_pulls::{TrialReport, clear_trial, trial_pulls};
+pub use trial_pulls::{Trial, TrialReport, clear_trial, trial_pulls};
 
 pub use portolan_engine::{Fold, StepNote, archive, compare};
 pub use portolan_plan::effects::{Effect, EffectJob, EffectSearch, Effects, Field, Role, same_role};

@@ -13,9 +13,9 @@ use portolan_model::{
     Progress, Ref, ReliedKinds, Reply, Request, RouteLook, Seen, Urgency, Wait,
 };
 use portolan_rehearse::Installation;
-use tokio::sync::watch;
 
 use crate::simulated::{self, Simulated};
+use crate::stops::Stops;
 use crate::target::Target;
 
 /// Answers the requests of an engine.
@@ -191,56 +191,6 @@ impl Serve for InMemory<'_> {
             self.journal.push(record);
         }
         Ok((!(self.kill)(self.journal)).then_some(reply))
-    }
-}
-
-/// How often somebody asked for a stop, by SIGINT, SIGTERM or SIGHUP.
-#[derive(Clone)]
-pub struct Stops(watch::Receiver<u32>);
-
-impl Stops {
-    /// Listens for the signals.
-    #[must_use]
-    pub fn listen() -> Self {
-        use tokio::signal::unix::{SignalKind, signal};
-        let (asked, stops) = watch::channel(0);
-        for kind in [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()] {
-            let asked = asked.clone();
-            if let Ok(mut stream) = signal(kind) {
-                tokio::spawn(async move {
-                    while stream.recv().await.is_some() {
-                        asked.send_modify(|times| *times += 1);
-                    }
-                });
-            }
-        }
-        Self(stops)
-    }
-
-    /// Nobody asks for a stop.
-    #[must_use]
-    pub fn never() -> Self {
-        Self(watch::channel(0).1)
-    }
-
-    /// How often so far.
-    fn times(&mut self) -> u32 {
-        *self.0.borrow_and_update()
-    }
-
-    /// Comes when a stop is asked for.
-    pub(crate) async fn asked(&mut self) {
-        if self.0.changed().await.is_err() {
-            // Nobody listens any more: it never comes.
-            std::future::pending::<()>().await;
-        }
-    }
-
-    /// Comes when a stop was asked for more than so many times.
-    async fn another(&self, times: u32) {
-        if self.0.clone().wait_for(|now| *now > times).await.is_err() {
-            std::future::pending::<()>().await;
-        }
     }
 }
 

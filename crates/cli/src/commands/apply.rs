@@ -9,7 +9,7 @@ use portolan_model::{
 };
 use portolan_rehearse::{Forecast, Rehearsal};
 use portolan_report::{Now, RunEnd};
-use portolan_workflow::{Fold, RegistryPlace, Rehearse, RunDriver, Simulated, Stops, Target};
+use portolan_workflow::{Fold, RegistryPlace, Rehearse, RunDriver, Simulated, Stops, Target, Trial};
 
 use crate::args::{ApplyArgs, Global};
 use crate::commands::rehearse::same_cluster;
@@ -115,7 +115,7 @@ pub(crate) struct Going<'a> {
 /// Rehearses, asks, and runs; shared with `upgrade`.
 pub(crate) async fn carry_out(
     global: &Global,
-    target: Target,
+    mut target: Target,
     going: &Going<'_>,
     output: &Output,
 ) -> Result<Exit, Finding> {
@@ -158,14 +158,15 @@ pub(crate) async fn carry_out(
         trial_pulls(&target, going, &run, output).await?;
     }
     let simulated = options::simulated(&target);
-    let mut target = target;
     if let Target::Simulated(simulated) = &mut target {
         simulated.installation.world_mut().learn_plan(file);
         simulated.save()?;
     }
     let mut driver = RunDriver::new(target, run);
     let mut telling = ProgressPrinter::new(output.room());
-    let outcome = portolan_workflow::apply(&mut driver, &plan, &journal, &host(), &Stops::listen(), &mut |event| {
+    // Until the report is out: whoever asks twice for a stop wants to read what is down.
+    let stops = Stops::listen();
+    let outcome = portolan_workflow::apply(&mut driver, &plan, &journal, &host(), &stops, &mut |event| {
         if let Some(line) = telling.line(event, &plan) {
             output.say(&line);
         }
@@ -220,12 +221,13 @@ async fn trial_pulls(target: &Target, going: &Going<'_>, run: &RunStore, output:
     if !going.prepull {
         return portolan_workflow::clear_trial(&cluster.client, going.file, run).await;
     }
-    output.say("The nodes pull the images of the new version, in pods that run nothing and are removed.");
-    let (report, left) = portolan_workflow::trial_pulls(&cluster.client, going.file, run, &Stops::listen()).await?;
+    output.say(
+        "The nodes pull the images of the new and the installed version, in pods that run nothing and are removed.",
+    );
+    let trial = Trial { file: going.file, survey: going.survey };
+    let (report, warnings) = portolan_workflow::trial_pulls(&cluster.client, trial, run, &Stops::listen()).await?;
     output.say(&report.told());
-    if let Some(left) = left {
-        output.finding(&left);
-    }
+    warnings.iter().for_each(|warning| output.finding(warning));
     Ok(())
 }
 

@@ -4,6 +4,7 @@ mod air_gap;
 mod baselines;
 mod crashes;
 mod help;
+mod interrupted;
 mod inventory;
 mod machines;
 mod operations;
