@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use anyhow::{Result, bail};
 use portolan_testkit::rig::Rig;
 use portolan_trials::program::Program;
-use portolan_trials::reports::{self, Case, Harm, HarmSeen, Outcome, Results, Row, Standing, Trial};
+use portolan_trials::reports::{self, Case, Harm, HarmSeen, Outcome, Results, Row, Trial, TrialState};
 
 /// What to run.
 pub(crate) struct Options<'a> {
@@ -50,7 +50,7 @@ pub(crate) fn run(root: &Path, options: &Options<'_>) -> Result<()> {
             show_plan(outcome, &pending);
             results.put(|all| all.put_plan(outcome, &today));
         })?;
-        let is_expected = |one: &&Outcome| matches!(one.standing(&pending), Standing::Right | Standing::Pending);
+        let is_expected = |one: &&Outcome| matches!(one.state(&pending), TrialState::Right | TrialState::Pending);
         wrong += seen.len() - seen.iter().filter(is_expected).count();
     }
     if options.side != Some(Side::Portolan) {
@@ -113,11 +113,11 @@ fn harmful(rows: &[Row], helms: &[String]) -> Vec<(Case, String)> {
 }
 
 fn show_plan(outcome: &Outcome, pending: &BTreeMap<String, String>) {
-    let word = match outcome.standing(pending) {
-        Standing::Right => "right",
-        Standing::NoLongerPending => "right, no longer pending",
-        Standing::Pending => "pending",
-        Standing::Wrong => "WRONG",
+    let word = match outcome.state(pending) {
+        TrialState::Right => "right",
+        TrialState::NoLongerPending => "right, no longer pending",
+        TrialState::Pending => "pending",
+        TrialState::Wrong => "WRONG",
     };
     let said = outcome.complaint.as_ref().unwrap_or(&outcome.said);
     println!("{:<44} helm {:<8} {word:<8} {said}", outcome.trial.name, outcome.trial.helm);

@@ -22,7 +22,7 @@ pub use chart::{Chart, Delta, Frame};
 pub use harm::Harm;
 pub use page::page;
 pub use results::Results;
-pub use run::{HarmSeen, Outcome, Standing, Trial, harms, plans, trials};
+pub use run::{HarmSeen, Outcome, Trial, TrialState, harms, plans, trials};
 pub use site::CaseFixture;
 
 /// A row of the reports: one cause, and cases of it.

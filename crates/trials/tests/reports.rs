@@ -7,7 +7,7 @@ use std::path::Path;
 
 use portolan_testkit::rig::Rig;
 use portolan_trials::program::Program;
-use portolan_trials::reports::{self, Case, Chart, Harm, Outcome, Row, Standing, Trial, Upgrade};
+use portolan_trials::reports::{self, Case, Chart, Harm, Outcome, Row, Trial, TrialState, Upgrade};
 
 /// Installations at once.
 const AT_ONCE: usize = 5;
@@ -83,10 +83,10 @@ fn trials_of_the_test_command(row: &Row) -> Vec<Trial> {
 
 /// What is wrong and not known to be, and what is right and known to be wrong.
 fn unexpected(outcomes: &[Outcome], pending: &BTreeMap<String, String>) -> Vec<String> {
-    let judge = |outcome: &Outcome| match outcome.standing(pending) {
-        Standing::Right | Standing::Pending => None,
-        Standing::NoLongerPending => Some(format!("{}: right now, no longer pending", outcome.trial.name)),
-        Standing::Wrong => {
+    let judge = |outcome: &Outcome| match outcome.state(pending) {
+        TrialState::Right | TrialState::Pending => None,
+        TrialState::NoLongerPending => Some(format!("{}: right now, no longer pending", outcome.trial.name)),
+        TrialState::Wrong => {
             Some(format!("{}, helm {}: {:?}", outcome.trial.name, outcome.trial.helm, outcome.complaint))
         }
     };

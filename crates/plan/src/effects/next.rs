@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::causes::{Assignment, Explained};
 use super::evidence::{FieldAt, Outcome};
-use super::verdict::{Known, Standing};
+use super::verdict::{Known, ValueState};
 use super::{EffectSearch, Pending};
 
 /// How many renderings are kept for proofs that values have no effect.
@@ -110,7 +110,7 @@ impl EffectSearch {
     fn puzzling(&self, known: &Known) -> BTreeSet<usize> {
         self.puzzles(known)
             .flat_map(Explained::suspects)
-            .filter(|value| known.values[*value] == Standing::Open)
+            .filter(|value| known.values[*value] == ValueState::Open)
             .collect()
     }
 
@@ -120,7 +120,7 @@ impl EffectSearch {
     }
 
     fn is_puzzling<T>(&self, field: &Explained<T>, known: &Known) -> bool {
-        let is_known = |value: &usize| known.values[*value] == Standing::Reaches;
+        let is_known = |value: &usize| known.values[*value] == ValueState::Reaches;
         !field.causes.iter().any(|cause| cause.iter().all(is_known))
             && field.suspects().iter().all(|value| field.shown_by(*value, &self.probed).is_none())
     }
@@ -242,7 +242,7 @@ impl EffectSearch {
     /// hides other fields, and what can be read in the fields that it changes.
     fn checks(&self, known: &Known) -> Vec<Pending> {
         let plain = |value: &usize| {
-            known.values[*value] == Standing::Reaches
+            known.values[*value] == ValueState::Reaches
                 && known.analysis.fields.iter().all(|field| match field.shown_by(*value, &self.probed) {
                     Some(trial) => !field.is_told && field.of.iter().all(|at| !self.trials[trial].hides(&at.place)),
                     None => true,
@@ -265,7 +265,7 @@ impl EffectSearch {
 impl Known {
     /// The values whose effect is not known.
     pub(super) fn open(&self) -> impl Iterator<Item = usize> + '_ {
-        let open = self.values.iter().enumerate().filter(|(_, standing)| **standing == Standing::Open);
+        let open = self.values.iter().enumerate().filter(|(_, state)| **state == ValueState::Open);
         open.map(|(value, _)| value)
     }
 }

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::causes::Assignment;
 use super::evidence::Outcome;
 use super::probe::Probe;
-use super::verdict::{Known, Standing};
+use super::verdict::{Known, ValueState};
 use super::{EffectSearch, Pending};
 
 /// How many values may be named in a line of a message for it to tell which ones are meant.
@@ -81,10 +81,10 @@ impl EffectSearch {
     /// The values of which it is not known whether helm refused for their sake, one at a time.
     pub(super) fn alone(&self, known: &Known) -> Vec<Pending> {
         let mut wanted = Vec::new();
-        for (value, standing) in known.values.iter().enumerate() {
+        for (value, state) in known.values.iter().enumerate() {
             let Some(probe) = self.refused[value].first() else { continue };
             let told = known.analysis.refusals.iter().any(|said| said.shown_by(value, &self.probed).is_some());
-            if *standing == Standing::Reaches || told {
+            if *state == ValueState::Reaches || told {
                 continue;
             }
             let probed = self.assignment(std::iter::once((value, *probe)));

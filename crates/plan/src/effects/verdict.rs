@@ -14,12 +14,12 @@ use super::{Effect, EffectSearch, Effects, Field, field};
 /// All that is known at some time.
 pub(super) struct Known {
     pub(super) analysis: Analysis,
-    pub(super) values: Vec<Standing>,
+    pub(super) values: Vec<ValueState>,
 }
 
 /// What is known of a value.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Standing {
+pub(super) enum ValueState {
     /// It changes a field.
     Reaches,
     /// It changes a field together with these.
@@ -45,14 +45,14 @@ impl EffectSearch {
         explain_within(&open, &self.probed, &mut analysis);
         let values = (0..count)
             .map(|value| match reaches(&analysis, value) {
-                true => Standing::Reaches,
-                false => self.standing(value, &analysis),
+                true => ValueState::Reaches,
+                false => self.state(value, &analysis),
             })
             .collect();
         Known { analysis, values }
     }
 
-    fn standing(&self, value: usize, analysis: &Analysis) -> Standing {
+    fn state(&self, value: usize, analysis: &Analysis) -> ValueState {
         let partners: BTreeSet<usize> = analysis
             .fields
             .iter()
@@ -61,14 +61,14 @@ impl EffectSearch {
             .filter(|other| *other != value)
             .collect();
         if !partners.is_empty() {
-            return Standing::Hidden(partners);
+            return ValueState::Hidden(partners);
         }
         let mut usable = self.usable(value).peekable();
         if usable.peek().is_none() {
             let told = analysis.refusals.iter().any(|said| said.shown_by(value, &self.probed).is_some());
-            return if told { Standing::Refused } else { Standing::Open };
+            return if told { ValueState::Refused } else { ValueState::Open };
         }
-        if usable.all(|probe| self.is_proven(value, probe, analysis)) { Standing::Idle } else { Standing::Open }
+        if usable.all(|probe| self.is_proven(value, probe, analysis)) { ValueState::Idle } else { ValueState::Open }
     }
 
     /// The probes of a value that are not known to be refused.
@@ -164,19 +164,19 @@ impl EffectSearch {
                 why: format!("helm does not render the chart with the values as they are: {said}"),
             };
         }
-        let standing = &known.values[value];
-        if *standing == Standing::Reaches {
+        let state = &known.values[value];
+        if *state == ValueState::Reaches {
             return Effect::Fields(self.fields(value, &known.analysis));
         }
         let refusal = self.refusal(value, &known.analysis);
         if let Some((said, true)) = refusal {
             return Effect::Needed { said };
         }
-        match standing {
-            Standing::Hidden(by) => {
+        match state {
+            ValueState::Hidden(by) => {
                 Effect::Hidden { by: by.iter().map(|other| self.leaves[*other].path.clone()).collect() }
             }
-            Standing::Idle if self.refused[value].is_empty() => match self.checksums(value, &known.analysis) {
+            ValueState::Idle if self.refused[value].is_empty() => match self.checksums(value, &known.analysis) {
                 checksums if checksums.is_empty() => Effect::None,
                 checksums => Effect::Checksums(checksums),
             },

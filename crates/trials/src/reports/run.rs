@@ -43,7 +43,7 @@ pub struct Outcome {
 
 /// How an outcome compares with what is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
+pub enum TrialState {
     /// As it has to be.
     Right,
     /// Wrong, and known to be.
@@ -62,13 +62,13 @@ impl Outcome {
 
     /// Compares it with what is known to be wrong, by the names of trials.
     #[must_use]
-    pub fn standing(&self, pending: &BTreeMap<String, String>) -> Standing {
+    pub fn state(&self, pending: &BTreeMap<String, String>) -> TrialState {
         match (&self.complaint, pending.contains_key(&self.trial.name)) {
-            (Some(_), _) if self.is_broken => Standing::Wrong,
-            (None, false) => Standing::Right,
-            (None, true) => Standing::NoLongerPending,
-            (Some(_), true) => Standing::Pending,
-            (Some(_), false) => Standing::Wrong,
+            (Some(_), _) if self.is_broken => TrialState::Wrong,
+            (None, false) => TrialState::Right,
+            (None, true) => TrialState::NoLongerPending,
+            (Some(_), true) => TrialState::Pending,
+            (Some(_), false) => TrialState::Wrong,
         }
     }
 }
