@@ -3,7 +3,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use portolan_kube_facts::{KEEP, RESOURCE_POLICY};
+use portolan_kube_facts::{RESOURCE_POLICY, is_kept};
 use portolan_model::{Change, Manifest, Object, ObjectChange, Ref};
 use semver::Version;
 use serde_json::{Value, json};
@@ -117,8 +117,8 @@ fn removed(
     };
     let (change, why) = match live.annotation(RESOURCE_POLICY) {
         // What was said of it already stays true.
-        Some(KEEP) if again.is_some() => return,
-        Some(KEEP) => (Change::Keep, format!("{found}; held back by helm.sh/resource-policy: keep")),
+        _ if is_kept(live) && again.is_some() => return,
+        _ if is_kept(live) => (Change::Keep, format!("{found}; held back by helm.sh/resource-policy: keep")),
         Some(other) => (Change::Delete, format!("{found}; helm.sh/resource-policy is `{other}`, not exactly `keep`")),
         None => (Change::Delete, found),
     };

@@ -228,7 +228,7 @@ pub struct Volume {
     pub keep_live: Option<String>,
     /// The value in the stored manifest: what an uninstall reads. `None` where the PVC is not in it.
     pub keep_stored: Option<String>,
-    /// Whether the stored manifest has the claim: helm then deletes it when a chart does not have it any more.
+    /// Whether the stored manifest has the PVC: helm then deletes it when a chart does not have it any more.
     pub in_manifest: bool,
     /// Whether the PVC is being deleted.
     pub terminating: bool,

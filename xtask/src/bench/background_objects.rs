@@ -52,7 +52,7 @@ pub(crate) fn add(rig: &Rig, space: &Namespace<'_>, other: &Namespace<'_>) -> Re
     side_by_side::each(&objects, 4, &|(path, object)| rig.api().create(path, object).map(drop), &|()| {})?;
     for space in [space, other] {
         space.wait("the PVCs", |space| {
-            let claims = space.find("api/v1", "persistentvolumeclaims")?.context("claims can be listed")?;
+            let claims = space.find("api/v1", "persistentvolumeclaims")?.context("the PVCs can be listed")?;
             Ok(claims["items"]
                 .as_array()
                 .is_some_and(|all| all.iter().all(|claim| claim["status"]["phase"] == "Bound")))

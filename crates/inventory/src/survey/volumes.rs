@@ -72,7 +72,7 @@ impl<'a> Owned<'a> {
             || self.owns(name, claim)
     }
 
-    /// Whether something of the release owns a claim.
+    /// Whether something of the release owns a PVC.
     fn owns(&self, name: &Ref, claim: &Object) -> bool {
         let get = |name: &Ref| self.inventory.objects.get(name);
         is_below(self.inventory, name, claim) && !portolan_kube_facts::is_ephemeral(claim, &get)

@@ -278,14 +278,14 @@ fn limited(only: Option<Platform>) -> String {
 fn claims_named(claims: &ClaimSelector) -> String {
     match claims {
         ClaimSelector::Every(_) => "every PVC of the release".into(),
-        ClaimSelector::These(names) => format!("claim {}", quoted(names)),
+        ClaimSelector::These(names) => format!("PVC {}", quoted(names)),
     }
 }
 
 fn claims_are(claims: &ClaimSelector) -> String {
     match claims {
         ClaimSelector::Every(_) => "every PVC of the release is".into(),
-        ClaimSelector::These(names) => format!("claim {} is", quoted(names)),
+        ClaimSelector::These(names) => format!("PVC {} is", quoted(names)),
     }
 }
 

@@ -24,9 +24,9 @@ last column says where it was read: a path in the source of Kubernetes (1.27 to 
 
 const TAIL: &str = "
 Every write, whoever makes it, meets the API server first. It gives an object that is created a UID that was never used
-before, and claims and volumes their finalizers. It refuses a change of an immutable field, and a write whose UID or
+before, and PVCs and volumes their finalizers. It refuses a change of an immutable field, and a write whose UID or
 resourceVersion is not the one that is there. An object that is deleted and has finalizers stays, terminating, until the
-last of them is gone. A claim without a class gets the default class.
+last of them is gone. A PVC without a class gets the default class.
 
 ## What goes wrong on purpose
 
@@ -56,7 +56,7 @@ What is left out, and no verdict tells you:
 - server-side apply, which Helm 4 can use: the rehearsal patches from three sides, as Helm 3 does, and as Helm 4 does for a
   release that Helm 3 made
 - hooks of a chart: a rehearsal does not carry them out. Helm deletes a hook's object before it makes it again, so a plan
-  whose chart has an existing claim or volume among its hooks shows PL501; such a plan is refused
+  whose chart has an existing PVC or volume among its hooks shows PL501; such a plan is refused
 - other people and other controllers: operators, GitOps, admission webhooks, quotas. A run compares what its
   plan relies on before its first write; after that, each write names the UID and the version of its object, and helm is
   started only at the revision that was planned
