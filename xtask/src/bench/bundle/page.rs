@@ -43,11 +43,12 @@ pub(super) struct Rows {
 }
 
 impl Rows {
-    pub(super) fn times(&self, what: &str, pairs: &Pairs, aim: f64) -> Row {
+    pub(super) fn times(&self, what: &str, pairs: &Pairs, aim: Option<f64>) -> Row {
         let times = pairs.times_faster();
         let theirs = pairs.theirs.show("s");
         let measured = format!("{times:.2} times faster");
-        self.row(what, pairs.ours.show("s"), theirs, measured, Some((format!("at least {aim:.1} times"), times >= aim)))
+        let aim = aim.map(|aim| (format!("at least {aim:.1} times"), times >= aim));
+        self.row(what, pairs.ours.show("s"), theirs, measured, aim)
     }
 
     pub(super) fn bytes(&self, what: &str, [ours, theirs]: [u64; 2], aim: f64) -> Row {
