@@ -113,7 +113,11 @@ impl Bench<'_> {
         let peak = ours.iter().map(|one| one.peak).max().unwrap_or(0);
         let written = size_of(&kept)?;
         Ok(vec![
-            page.times("push, beside one `skopeo copy` after the other", &pairs(first(&ours), first(&loops)), Some(TIMES)),
+            page.times(
+                "push, beside one `skopeo copy` after the other",
+                &pairs(first(&ours), first(&loops)),
+                Some(TIMES),
+            ),
             page.times(&format!("push, beside {best}"), &pairs(first(&ours), best_times), Some(TIMES_PARALLEL)),
             page.times(
                 "second push, beside one `skopeo copy` after the other",
