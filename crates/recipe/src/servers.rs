@@ -33,6 +33,9 @@ pub struct DataServer {
     /// The major versions in order, where a major version is no whole number: `8.0`, `8.4`.
     #[serde(default)]
     majors: Vec<String>,
+    /// Those of them that an upgrade may leave out.
+    #[serde(default)]
+    optional: Vec<String>,
     /// Whether every minor version is a major one.
     #[serde(default)]
     by_minor: bool,
@@ -48,6 +51,9 @@ pub struct DataServer {
     /// Words of settings with which a server already writes what those versions open.
     #[serde(default)]
     breaks_without: Vec<String>,
+    /// Words of settings of which those versions want one.
+    #[serde(default)]
+    wants: Vec<String>,
     /// Words of settings that decide which data is used, or whether it is kept.
     pub settings: Vec<String>,
     /// Whether text is sorted as the C library of the image sorts it.
@@ -126,16 +132,17 @@ impl DataServer {
     /// Whether an image does not say which version it is, so that each pull may bring another one, which may not open the data.
     #[must_use]
     pub fn may_be_any(&self, image: &str) -> bool {
-        self.opens != Opens::Later
+        let opens_all = self.opens == Opens::Later && self.stops.is_empty() && self.breaks.is_empty();
+        !opens_all
             && !image.contains('@')
             && self.version(image).is_none()
             && matches!(image_tag(image), None | Some("latest"))
     }
 
-    /// Whether the server in `new` opens the data that the one in `old` wrote. Both run this server. `is_told` says whether the old one
-    /// has a setting of this word.
+    /// Whether the server in `new` opens the data that the one in `old` wrote. Both run this server. `told` says whether the old one, and
+    /// the new one, has a setting of this word.
     #[must_use]
-    pub fn opens(&self, old: &str, new: &str, is_told: &dyn Fn(&str) -> bool) -> DataOpens {
+    pub fn opens(&self, old: &str, new: &str, told: [&dyn Fn(&str) -> bool; 2]) -> DataOpens {
         if self.layout(old) != self.layout(new) {
             return DataOpens::No(format!(
                 "{} lays its data out in another way than {}",
@@ -151,7 +158,9 @@ impl DataServer {
                 "another C library sorts text in another way, and indexes over text are damaged without a word";
             return DataOpens::No(reason.into());
         }
-        let is_newer = self.breaks_without.iter().any(|word| is_told(word));
+        let [was_told, is_told] = told;
+        let is_newer =
+            self.breaks_without.iter().any(|word| was_told(word)) || self.wants.iter().any(|word| is_told(word));
         if let Some(reason) = self.crossed((old, new), is_newer) {
             return DataOpens::No(reason);
         }
@@ -178,7 +187,7 @@ impl DataServer {
         if (will.major, &will.rest) < (was.major, &was.rest) {
             return DataOpens::No(format!("{name} {} does not open data of the later {}", text(&will), text(&was)));
         }
-        let steps = will.major - was.major;
+        let steps = self.steps(&was, &will);
         match self.opens {
             Opens::Same if steps > 0 => {
                 DataOpens::No(format!("{name} {} does not open data of {} as it is", text(&will), text(&was)))
@@ -210,7 +219,23 @@ impl DataServer {
             return Some(format!("{} goes through {stop}: {will} does not open data of {was}", self.name));
         }
         let first = self.breaks.iter().find(|first| !is_newer && crosses(first, true))?;
+        if !self.wants.is_empty() {
+            let wants = self.wants.join(", ");
+            return Some(format!(
+                "{} from {first} on does not start without one of {wants}: {will} comes after {was}",
+                self.name
+            ));
+        }
         Some(format!("{} from {first} on does not open data of before as it is: {will} comes after {was}", self.name))
+    }
+
+    /// How many major versions a version is after another, without those that may be left out.
+    fn steps(&self, was: &Version, will: &Version) -> u64 {
+        let is_between = |optional: &&String| {
+            let at = self.majors.iter().position(|major| major == *optional).map_or(0, |at| at as u64 + 1);
+            was.major < at && at < will.major
+        };
+        will.major - was.major - self.optional.iter().filter(is_between).count() as u64
     }
 
     /// Whether a version comes after all that are known: how many major versions lie between is not known.
@@ -282,6 +307,11 @@ pub fn tags_agree(old: &str, new: &str) -> DataOpens {
 /// The version that a tag says: its text and its numbers. What it is built on may come first where the program is known
 /// (`ubi8-14.6-0`); of another's tag the beginning alone is read, as `main-4f3a` says no version.
 fn number(tag: &str, is_known: bool) -> Option<(String, Vec<u64>)> {
+    // A day: `RELEASE.2022-10-29T06-21-33Z`.
+    if let Some((day, _)) = tag.strip_prefix("RELEASE.").and_then(|rest| rest.split_once('T')) {
+        let numbers: Option<Vec<u64>> = day.split('-').map(|part| part.parse().ok()).collect();
+        return Some((day.to_owned(), numbers?));
+    }
     // `pg16`, `2.17.2-pg16`: the server's own version is behind the letters.
     let tag = tag.rsplit_once("pg").map_or(tag, |(_, after)| after);
     let starts_with_digit = |text: &str| text.starts_with(|c: char| c.is_ascii_digit());
@@ -352,14 +382,14 @@ mod tests {
             assert_opens(old, new, opens);
         }
         let postgres = known.of_image("postgres:15").expect("known");
-        assert_eq!(postgres.opens("postgres:15", "postgres:latest", &|_| false), DataOpens::NotKnown);
+        assert_eq!(postgres.opens("postgres:15", "postgres:latest", [&|_| false; 2]), DataOpens::NotKnown);
         assert!(known.of_image("acme/app:10").is_none());
         assert!(known.of_image("x/postgres-exporter:1").is_none());
     }
 
     fn assert_opens(old: &str, new: &str, opens: bool) {
         let server = DataServers::builtin().of_image(old).unwrap_or_else(|| panic!("{old} is not known"));
-        let said = server.opens(old, new, &|_| false);
+        let said = server.opens(old, new, [&|_| false; 2]);
         assert_eq!(said == DataOpens::Yes || old == new, opens, "{old} -> {new}: {said:?}");
     }
 
@@ -383,7 +413,6 @@ mod tests {
             ("qdrant/qdrant:v1.15.0", "qdrant/qdrant:v1.17.0", false),
             ("qdrant/qdrant:v1.16.3", "qdrant/qdrant:v1.17.0", true),
             ("etcd:3.5.9", "etcd:3.7.0", false),
-            ("cockroach:v25.4.0", "cockroach:v26.2.0", false),
             ("mongo:4.0", "mongo:4.4", false),
             ("mongo:4.4", "mongo:5.0", true),
             ("mongo:7.0", "mongo:8.2", false),
@@ -419,8 +448,59 @@ mod tests {
         let known = DataServers::builtin();
         for (old, new) in [("kafka:3.9.0", "kafka:4.0.0"), ("cp-kafka:7.6.0", "cp-kafka:8.0.0")] {
             let server = known.of_image(old).expect("known");
-            assert_eq!(server.opens(old, new, &|word| word == "process.roles"), DataOpens::Yes, "{old}");
-            assert_ne!(server.opens(old, new, &|word| word == "broker.id"), DataOpens::Yes, "{old}");
+            let of = |was: &str, is: &str| server.opens(old, new, [&|word| word == was, &|word| word == is]);
+            assert_eq!(of("process.roles", "process.roles"), DataOpens::Yes, "{old}");
+            assert_ne!(of("broker.id", "process.roles"), DataOpens::Yes, "{old}");
+        }
+    }
+
+    #[test]
+    fn what_a_version_wants_is_looked_for_in_its_own_settings() {
+        for (old, new, was, is, opens) in [
+            ("loki:2.9.8", "loki:3.1.0", "", "", false),
+            ("loki:2.9.8", "loki:3.1.0", "", "schema=v13", true),
+            ("loki:2.9.8", "loki:3.1.0", "schema=v13", "", false),
+            ("loki:2.9.8", "loki:3.1.0", "", "allow_structured_metadata=false", true),
+            ("loki:3.0.0", "loki:3.1.0", "", "", true),
+            ("openbao:2.5.1", "openbao:2.7.0", "storage=file", "", false),
+            ("openbao:2.5.1", "openbao:2.7.0", "storage=raft", "", true),
+            ("openbao:2.5.1", "openbao:2.7.0", "", "storage=raft", false),
+            ("openbao:2.7.0", "openbao:2.7.1", "", "", true),
+            ("minio:RELEASE.2022-10-24T18-35-07Z", "minio:RELEASE.2022-10-29T06-21-33Z", "", "", false),
+            ("minio:RELEASE.2022-03-01T00-00-00Z", "minio:RELEASE.2024-01-01T00-00-00Z", "arguments={1...", "", true),
+            ("minio:RELEASE.2022-11-01T00-00-00Z", "minio:RELEASE.2024-01-01T00-00-00Z", "", "", true),
+            ("bitnami/minio:2022.9.17-debian-11-r0", "bitnami/minio:2023.1.2-debian-11-r0", "", "", false),
+        ] {
+            let server = DataServers::builtin().of_image(old).expect("known");
+            let said = server.opens(old, new, [&|word| word == was, &|word| word == is]);
+            assert_eq!(said == DataOpens::Yes, opens, "{old} -> {new}: {said:?}");
+        }
+    }
+
+    #[test]
+    fn some_major_versions_may_be_left_out() {
+        for (old, new, opens) in [
+            ("cockroach:v24.1.0", "cockroach:v24.3.2", true),
+            ("cockroach:v24.1.0", "cockroach:v24.2.2", true),
+            ("cockroach:v24.2.0", "cockroach:v24.3.2", true),
+            ("cockroach:v24.2.0", "cockroach:v25.1.2", false),
+            ("cockroach:v24.3.0", "cockroach:v25.2.0", true),
+            ("cockroach:v25.2.0", "cockroach:v26.2.0", false),
+            ("cockroach:v25.4.0", "cockroach:v26.2.0", true),
+            ("cockroach:v23.2.0", "cockroach:v24.2.0", false),
+            ("cockroach:v23.1.0", "cockroach:v24.1.0", false),
+            ("neo4j:5.3.0", "neo4j:5.26.1-enterprise", true),
+            ("neo4j:5.26.1", "neo4j:2025.04.0", true),
+            ("neo4j:5.26.1", "neo4j:2026.02.0", true),
+            ("neo4j:2025.01.0", "neo4j:2026.02.0", true),
+            ("neo4j:5.20.0", "neo4j:2025.04.0", false),
+            ("neo4j:4.4.30", "neo4j:5.26.1", false),
+            ("neo4j:4.3.1", "neo4j:4.4.30", true),
+            ("neo4j:4.2.1", "neo4j:4.4.30", false),
+            ("neo4j:3.5.1", "neo4j:4.0.12", false),
+            ("neo4j:2026.02.0", "neo4j:2025.04.0", false),
+        ] {
+            assert_opens(old, new, opens);
         }
     }
 
@@ -445,6 +525,8 @@ mod tests {
             ("postgres:15", false),
             ("postgres@sha256:aa", false),
             ("redis", false),
+            ("neo4j", true),
+            ("kafka:latest", true),
         ] {
             assert_eq!(known.of_image(image).expect("known").may_be_any(image), is, "{image}");
         }
