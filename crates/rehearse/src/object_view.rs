@@ -154,6 +154,13 @@ pub(crate) struct Set {
     pub(crate) when_scaled: bool,
 }
 
+impl Set {
+    /// The ordinal that a pod's name says.
+    pub(crate) fn ordinal_of(&self, pod: &Ref) -> Option<u32> {
+        pod.name().strip_prefix(self.pod_prefix.name())?.parse().ok()
+    }
+}
+
 /// The phase of a pod that was not ready when it was surveyed.
 pub(crate) const STUCK: &str = "NotReady";
 

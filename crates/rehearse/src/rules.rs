@@ -105,7 +105,7 @@ pub const RULES: &[(RuleId, &str, &str, &str)] = &[
     (
         RuleId::SetAdopt,
         "R11f",
-        "a StatefulSet takes a pod of one of its names that its selector selects and that has no controller for its own",
+        "a StatefulSet takes a pod of one of its names, of ordinals that it does not have too, that its selector selects and that has no controller for its own",
         "pkg/controller/controller_ref_manager.go",
     ),
     (

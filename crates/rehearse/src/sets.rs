@@ -33,6 +33,10 @@ enum ReplicaState {
 }
 
 pub(crate) fn set_step(world: &World, name: &Ref, uid: &Uid, set: &Set) -> Option<(RuleId, SetStep)> {
+    // The controller takes what it may take before it sees to its ordinals (`getPodsForStatefulSet`).
+    if let Some((pod, _)) = world.pods_beyond(set).find(|(pod, view)| is_free(world, set, pod, view)) {
+        return Some((RuleId::SetAdopt, SetStep::Adopt { pod: pod.clone() }));
+    }
     for replica in &set.replicas {
         match state_of(world, uid, set, replica) {
             ReplicaState::Step(rule, step) => return Some((rule, step)),
@@ -52,10 +56,7 @@ pub(crate) fn set_step(world: &World, name: &Ref, uid: &Uid, set: &Set) -> Optio
 fn state_of(world: &World, uid: &Uid, set: &Set, replica: &Replica) -> ReplicaState {
     let pod = &replica.pod;
     let view = world.view(pod);
-    if let Some(is) = view.filter(|is| !is.terminating)
-        && !is.owners.iter().any(|owner| owner.is_controller)
-        && world.get(pod).is_some_and(|pod| selects(Some(&set.selector), pod.at("/metadata/labels")))
-    {
+    if view.is_some_and(|view| is_free(world, set, pod, view)) {
         return ReplicaState::Step(RuleId::SetAdopt, SetStep::Adopt { pod: pod.clone() });
     }
     let is_ready = view.is_some_and(|view| !view.terminating && matches!(&view.kind, Kind::Pod(pod) if pod.running));
@@ -84,6 +85,13 @@ fn state_of(world: &World, uid: &Uid, set: &Set, replica: &Replica) -> ReplicaSt
         return ReplicaState::Step(RuleId::SetPod, step);
     };
     if is_ready && view.is_owned_by(uid) { ReplicaState::Runs } else { ReplicaState::Waits }
+}
+
+/// Whether a pod with one of the set's names has no controller, and the set takes it.
+fn is_free(world: &World, set: &Set, pod: &Ref, view: &ObjectView) -> bool {
+    !view.terminating
+        && !view.owners.iter().any(|owner| owner.is_controller)
+        && world.get(pod).is_some_and(|pod| selects(Some(&set.selector), pod.at("/metadata/labels")))
 }
 
 /// The pods of ordinals that are not wanted any more go, the last one first. With `whenScaled: Delete` they take their PVCs

@@ -227,12 +227,8 @@ impl World {
         self.all().any(|(name, _)| container.holds(name))
     }
 
-    /// The objects of an owner whose names begin like this one, which is of their kind.
-    pub(crate) fn owned_like<'a>(
-        &'a self,
-        prefix: &'a Ref,
-        owner: &'a Uid,
-    ) -> impl Iterator<Item = (&'a Ref, &'a ObjectView)> + 'a {
+    /// The objects whose names begin like this one, which is of their kind.
+    fn like<'a>(&'a self, prefix: &'a Ref) -> impl Iterator<Item = (&'a Ref, &'a ObjectView)> + 'a {
         [&self.things, &self.set_aside].into_iter().flat_map(move |things| {
             things
                 .range(prefix.clone()..)
@@ -242,14 +238,27 @@ impl World {
                         && name.name().starts_with(prefix.name())
                 })
                 .map(|(name, thing)| (name, &thing.view))
-                .filter(|(_, view)| view.is_owned_by(owner))
         })
+    }
+
+    /// The objects of an owner whose names begin like this one, which is of their kind.
+    pub(crate) fn owned_like<'a>(
+        &'a self,
+        prefix: &'a Ref,
+        owner: &'a Uid,
+    ) -> impl Iterator<Item = (&'a Ref, &'a ObjectView)> + 'a {
+        self.like(prefix).filter(|(_, view)| view.is_owned_by(owner))
     }
 
     /// The pods that a set made, by their ordinals.
     pub(crate) fn pods_of_set<'a>(&'a self, set: &'a Set, uid: &'a Uid) -> impl Iterator<Item = (u32, Ref)> + 'a {
-        let ordinal = |name: &Ref| name.name().strip_prefix(set.pod_prefix.name())?.parse::<u32>().ok();
-        self.owned_like(&set.pod_prefix, uid).filter_map(move |(name, _)| Some((ordinal(name)?, name.clone())))
+        self.owned_like(&set.pod_prefix, uid).filter_map(move |(name, _)| Some((set.ordinal_of(name)?, name.clone())))
+    }
+
+    /// The pods of ordinals that a set does not have, whoever made them.
+    pub(crate) fn pods_beyond<'a>(&'a self, set: &'a Set) -> impl Iterator<Item = (&'a Ref, &'a ObjectView)> + 'a {
+        self.like(&set.pod_prefix)
+            .filter(|(name, _)| set.ordinal_of(name).is_some_and(|ordinal| !set.ordinals.contains(&ordinal)))
     }
 
     /// Whether an owner is there.

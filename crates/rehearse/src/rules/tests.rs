@@ -75,6 +75,12 @@ fn orphaned(world: &mut World) {
     set_field(world, &set(), "/spec/selector", json!({"matchLabels": {"app": "db"}}));
 }
 
+/// The same, and the StatefulSet does not have the pod's ordinal.
+fn orphaned_beyond(world: &mut World) {
+    orphaned(world);
+    set_field(world, &set(), "/spec/replicas", json!(0));
+}
+
 /// The StatefulSet runs a database whose password is in a Secret.
 fn with_database(world: &mut World) {
     let key = SecretKey { secret: secret(), key: "password".into() };
@@ -243,6 +249,21 @@ const CASES: &[Case] = &[
         after: |world| world.view(&pod()).is_some_and(|pod| pod.is_owned_by(&portolan_model::Uid::new("set"))),
         prevented: |world| {
             orphaned(world);
+            set_field(world, &pod(), "/metadata/labels/app", json!("another"));
+        },
+        missing: (|world| take_field(world, &set(), "/spec/selector"), false),
+    },
+    // Its ordinal is none of the set's, and it is deleted next.
+    Case {
+        rule: RuleId::SetAdopt,
+        on: set,
+        fires: orphaned_beyond,
+        after: |world| {
+            world.enabled_rules().contains(&(RuleId::SetScale, set()))
+                && world.view(&pod()).is_some_and(|pod| pod.owners.len() == 1)
+        },
+        prevented: |world| {
+            orphaned_beyond(world);
             set_field(world, &pod(), "/metadata/labels/app", json!("another"));
         },
         missing: (|world| take_field(world, &set(), "/spec/selector"), false),
