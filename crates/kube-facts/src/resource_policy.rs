@@ -14,3 +14,29 @@ pub const KEEP: &str = "keep";
 pub fn is_kept(live: &Object) -> bool {
     live.annotation(RESOURCE_POLICY) == Some(KEEP)
 }
+
+/// Who has set the policy of an object besides helm, by `metadata.managedFields`. What a server-side apply of helm's does not have any
+/// more stays as long as one of them has it.
+pub fn policy_writers(live: &Object) -> impl Iterator<Item = &str> {
+    /// Under this name helm writes (`ManagedFieldsManager` in `cmd/helm/helm.go`, helm 4.3.1).
+    const HELM: &str = "helm";
+    let field = format!("f:{RESOURCE_POLICY}");
+    let entries = live.list("/metadata/managedFields").iter();
+    let its = entries.filter(move |entry| entry["fieldsV1"]["f:metadata"]["f:annotations"].get(&field).is_some());
+    its.filter_map(|entry| entry["manager"].as_str()).filter(|manager| *manager != HELM)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn others_than_helm_may_have_set_the_policy() {
+        let entry = |manager: &str, annotation: &str| json!({"manager": manager, "fieldsV1": {"f:metadata": {"f:annotations": {format!("f:{annotation}"): {}}}}});
+        let claim = Object::new(json!({"metadata": {"managedFields": [
+            entry("helm", RESOURCE_POLICY), entry("portolan", RESOURCE_POLICY), entry("hand", "a/b")]}}));
+        assert_eq!(policy_writers(&claim).collect::<Vec<_>>(), ["portolan"]);
+    }
+}

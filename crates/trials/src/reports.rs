@@ -136,6 +136,8 @@ pub enum Prepare {
     Create(Value),
     /// An object is changed by a merge patch.
     Patch(Patch),
+    /// Fields of an object are applied on the server side, by another manager than helm.
+    Apply(Value),
     /// kubectl, in the release's namespace.
     Kubectl(Vec<String>),
 }

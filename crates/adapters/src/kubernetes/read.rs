@@ -3,7 +3,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use futures::{StreamExt, TryStreamExt, stream};
 use portolan_model::{Answer, Code, Finding, Object, Ref, ReleaseFact, ReleaseId, Seen, SurveyQuery};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::Client;
 use super::error::{NOBODY, chain, explain, status};
@@ -229,16 +229,17 @@ fn is_missing(error: &kube::Error) -> bool {
 }
 
 /// An item of a list, with the kind and version that the API leaves out there, and without who wrote which field: a survey keeps every
-/// object in memory. When the data of a ConfigMap or Secret was written stays.
+/// object in memory. When the data of a ConfigMap or Secret was written stays, and who has set the resource policy of a PVC.
 fn whole(mut item: Value, endpoint: &Endpoint) -> Object {
-    if let Some(Value::Object(metadata)) = item.get_mut("metadata") {
-        let written =
-            metadata.remove("managedFields").filter(|_| matches!(endpoint.kind.as_str(), "ConfigMap" | "Secret"));
-        let written = written.as_ref().and_then(Value::as_array).into_iter().flatten().filter_map(|entry| {
-            let data = entry.pointer("/fieldsV1/f:data")?;
-            Some(serde_json::json!({"time": entry["time"], "fieldsV1": {"f:data": data}}))
-        });
-        let written: Vec<Value> = written.collect();
+    if let Some(Value::Object(metadata)) = item.get_mut("metadata")
+        && let Some(written) = metadata.remove("managedFields")
+    {
+        let entries = written.as_array().into_iter().flatten();
+        let written: Vec<Value> = match endpoint.kind.as_str() {
+            "ConfigMap" | "Secret" => entries.filter_map(of_data).collect(),
+            "PersistentVolumeClaim" => entries.filter_map(of_policy).collect(),
+            _ => Vec::new(),
+        };
         if !written.is_empty() {
             metadata.insert("managedFields".into(), written.into());
         }
@@ -248,4 +249,18 @@ fn whole(mut item: Value, endpoint: &Endpoint) -> Object {
         map.insert("apiVersion".into(), endpoint.api_version.as_str().into());
     }
     Object::new(item)
+}
+
+/// When somebody has written data, of what is said of a writer.
+fn of_data(entry: &Value) -> Option<Value> {
+    let data = entry.pointer("/fieldsV1/f:data")?;
+    Some(json!({"time": entry["time"], "fieldsV1": {"f:data": data}}))
+}
+
+/// Who has set the resource policy.
+fn of_policy(entry: &Value) -> Option<Value> {
+    let field = format!("f:{}", portolan_kube_facts::RESOURCE_POLICY);
+    entry["fieldsV1"]["f:metadata"]["f:annotations"].get(&field)?;
+    let fields = json!({"f:metadata": {"f:annotations": {field: {}}}});
+    Some(json!({"manager": entry["manager"], "operation": entry["operation"], "fieldsV1": fields}))
 }

@@ -41,7 +41,7 @@ pub(super) fn own_field(step: &Step) -> Option<OwnField> {
         StepKind::RetainVolume { volume, before, .. } if before != "Retain" => {
             (volume, "/spec/persistentVolumeReclaimPolicy", "Retain")
         }
-        StepKind::KeepClaim { claim, .. } => {
+        StepKind::KeepClaim { claim, is_kept: false, .. } => {
             (claim, portolan_kube_facts::RESOURCE_POLICY_POINTER, portolan_kube_facts::KEEP)
         }
         _ => return None,

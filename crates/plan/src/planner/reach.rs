@@ -8,7 +8,7 @@ use portolan_model::{ApplyMethod, Code, Finding, Inventory, Object, Ref, StepKin
 
 use super::findings::HopContext;
 use super::resolve::ResolvedRelease;
-use super::{is_kind, not_visible, taken};
+use super::{check_objects, is_kind, not_visible, taken};
 use portolan_inventory::credential::told;
 use portolan_inventory::survey::belongs;
 
@@ -157,8 +157,8 @@ fn going(context: &HopContext<'_>) -> Vec<Finding> {
         .collect()
 }
 
-/// PVCs that lose `keep`: the stored document has it and the new one has not, so that helm's patch removes it, whoever set it too.
-/// Server-side apply takes off only what no other field manager has set.
+/// PVCs that lose `keep`: the stored document has it and the new one has not, so that helm's patch removes it, whoever set it too. A
+/// server-side apply leaves what somebody else has set as well, Portolan before an earlier hop for example.
 fn unkept(context: &HopContext<'_>) -> Vec<Finding> {
     let inventory = context.resolved.inventory;
     let unkept = inventory.data_volumes().filter_map(|volume| {
@@ -166,15 +166,21 @@ fn unkept(context: &HopContext<'_>) -> Vec<Finding> {
         let doc = planned(context, claim)?;
         let live = context.live.get(claim).filter(|live| is_kept(live))?;
         let after = upgrade::patched(stored(context, claim), doc, live);
-        let is_server = inventory.release.apply == ApplyMethod::Server;
+        let is_server = check_objects::apply(inventory, &context.run.client) == ApplyMethod::Server;
+        let own = context.steps.iter().filter_map(check_objects::own_field);
+        let mut own = context.before.own.iter().cloned().chain(own);
+        let mut is_set_by_us = || own.any(|own| own.object == *claim && own.field == RESOURCE_POLICY_POINTER);
+        let is_left = is_server && doc.at(RESOURCE_POLICY_POINTER).is_none();
+        if is_left && (portolan_kube_facts::policy_writers(live).next().is_some() || is_set_by_us()) {
+            return None;
+        }
         (!is_kept(&after)).then(|| {
             let (old, new) = (&context.input.from, &context.input.pick.id);
             let says = match doc.at(RESOURCE_POLICY_POINTER).and_then(serde_json::Value::as_str) {
                 Some(policy) => format!("has `{policy}`"),
                 None => "has not".into(),
             };
-            let takes = if is_server { "takes, if nobody else has set it," } else { "takes" };
-            Finding::warning(Code::KeepRemoved, format!("{new} {takes} helm.sh/resource-policy: keep off {claim}"))
+            Finding::warning(Code::KeepRemoved, format!("{new} takes helm.sh/resource-policy: keep off {claim}"))
                 .about(claim)
                 .at(RESOURCE_POLICY_POINTER)
                 .with(format!("the manifest of {old} has it, and that of {new} {says}"))

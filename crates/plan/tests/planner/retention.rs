@@ -1,7 +1,7 @@
 //! What becomes of PVCs by the retention policy of their set, by its ownerReferences, and by keep.
 
-use portolan_model::{ApplyMethod, Code, Finding, Object, Ref, Severity};
-use serde_json::json;
+use portolan_model::{ApplyMethod, Code, Finding, HelmClient, Object, Ref, Severity};
+use serde_json::{Value, json};
 
 use crate::fixture::{NS, at_2_13, new};
 use crate::taken::{CLAIM, SET, edit, owned_by, owner, put, said};
@@ -99,20 +99,48 @@ fn keep_that_the_new_manifest_empties_is_said_as_it_is() {
             "---\napiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: {{name: {CLAIM}, annotations: {{helm.sh/resource-policy: {policy}}}}}\nspec: {{resources: {{requests: {{storage: 8Gi}}}}}}\n"
         )
     };
-    let of = |apply: ApplyMethod| {
-        let edit = |hop: usize, text: String| text + &claim(if hop == 0 { "keep" } else { "''" });
+    let edit = |hop: usize, text: String| text + &claim(if hop == 0 { "keep" } else { "''" });
+    let mut fixture = at_2_13();
+    fixture.inventory.release.docs.push(Object::new(
+        json!({"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": CLAIM, "namespace": NS}}),
+    ));
+    let plan = fixture.file_of(&[new("2.17.8"), new("2.20.41")], &edit).expect("it can be planned").plan;
+    let found = plan.findings.into_iter().find(|it| it.code == Code::KeepRemoved).expect("it is said");
+    assert!(found.evidence[0].ends_with("2.20.41 has ``"), "{found:?}");
+}
+
+#[test]
+fn keep_of_two_writers_stays_under_a_server_side_apply() {
+    let claim = |annotations: &Value| {
+        json!({"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": CLAIM, "namespace": NS,
+            "annotations": annotations}})
+    };
+    let keep = json!({"helm.sh/resource-policy": "keep"});
+    let of = |helm: &str, apply: ApplyMethod, writers: &[&str]| {
         let mut fixture = at_2_13();
         fixture.inventory.release.apply = apply;
-        let stored =
-            json!({"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": CLAIM, "namespace": NS}});
-        fixture.inventory.release.docs.push(Object::new(stored));
-        let plan = fixture.file_of(&[new("2.17.8"), new("2.20.41")], &edit).expect("it can be planned").plan;
-        plan.findings.into_iter().find(|it| it.code == Code::KeepRemoved).expect("it is said")
+        fixture.inventory.helm = Some(HelmClient::Simulated { version: helm.parse().expect("a version") });
+        fixture.inventory.release.docs.push(Object::new(claim(&keep)));
+        let written = |writer: &&str| json!({"manager": writer, "fieldsV1": {"f:metadata": {"f:annotations": {"f:helm.sh/resource-policy": {}}}}});
+        edit(&mut fixture, &Ref::claim(NS, CLAIM), |json| {
+            json["metadata"]["annotations"] = keep.clone();
+            json["metadata"]["managedFields"] = writers.iter().map(written).collect();
+        });
+        let its =
+            fixture.inventory.volumes.iter_mut().find(|volume| volume.claim.name() == CLAIM).expect("it is there");
+        its.keep_live = Some("keep".into());
+        let new_claim = format!("---\n{}\n", claim(&json!({})));
+        let plan = fixture.file_of(&[new("2.20.41")], &|_, text| text + &new_claim).expect("it can be planned").plan;
+        plan.findings.iter().filter(|it| it.code == Code::KeepRemoved).count()
     };
-    assert!(of(ApplyMethod::Client).evidence[0].ends_with("2.20.41 has ``"), "{:?}", of(ApplyMethod::Client));
-    // Server-side apply leaves what another manager has set.
-    assert!(of(ApplyMethod::Server).found.contains("takes, if nobody else has set it,"));
-    assert!(!of(ApplyMethod::Client).found.contains("if nobody else"));
+    assert_eq!(of("4.3.1", ApplyMethod::Server, &["helm"]), 1);
+    assert_eq!(of("4.3.1", ApplyMethod::Server, &["helm", "kubectl-annotate"]), 0);
+    assert_eq!(of("4.3.1", ApplyMethod::Client, &["helm", "kubectl-annotate"]), 1);
+    assert_eq!(
+        of("3.22.0", ApplyMethod::Server, &["helm", "kubectl-annotate"]),
+        1,
+        "helm 3 works its patch out itself"
+    );
 }
 
 #[test]

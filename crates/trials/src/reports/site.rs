@@ -101,6 +101,10 @@ impl<'a> CaseFixture<'a> {
                     args.extend(manager.as_deref());
                     drop(self.kubectl(&args)?);
                 }
+                Prepare::Apply(object) => {
+                    let args = ["apply", "--server-side", "--field-manager=hand", "-f", "-"];
+                    drop(self.kubectl_with(&args, &self.filled(object)?.to_string())?);
+                }
                 Prepare::Kubectl(args) => {
                     let args = args.iter().map(|arg| self.filled_text(arg)).collect::<Result<Vec<_>>>()?;
                     self.kubectl_after_its_objects(&args.iter().map(String::as_str).collect::<Vec<_>>())?;
