@@ -212,7 +212,7 @@ codes! {
         "the PVC stays Pending, and its pods with it: the upgrade ends half-way", "name a storage class that makes volumes, or create a PV that fits";
     WaitTooShort = 263, Blocked, "new pods are not ready before the plan's wait ends",
         "the run halts while they start, although nothing is wrong with the data", "give the wait more time with --timeout ready=TIME, or change the chart's value";
-    OtherSource = 264, Blocked, "a folder that a pod mounts from outside the cluster's storage becomes another one",
+    OtherSource = 264, Blocked, "data in a folder that a pod mounts from outside the cluster's storage may not be found",
         "the program does not find its data there, and may begin anew", "give the chart the volume of today, or copy the data there, with the pods stopped";
     NotExecutable = 265, Blocked, "a container runs a file of a ConfigMap or Secret that nobody may execute",
         "the new container does not start, after the old one is gone: the upgrade ends half-way", "give the volume the defaultMode of today (0755), or run the file by a shell";

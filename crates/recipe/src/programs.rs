@@ -18,6 +18,8 @@ pub struct DataWords {
     pub uses: Vec<String>,
     /// The last words of the names of settings by which data belongs to a node, a cluster or a tenant.
     pub identifies: Vec<String>,
+    folders: Vec<String>,
+    folders_else: Vec<String>,
     chroots: Vec<String>,
     /// The names of blocks of files that say how data is laid out.
     pub layouts: Vec<String>,
@@ -52,6 +54,14 @@ impl DataWords {
     #[must_use]
     pub fn keeps_data(&self, name: &str) -> bool {
         words(name).iter().any(|word| self.keeps.contains(word))
+    }
+
+    /// Whether a setting of this name says in which folder data is: `dataDir`, `STORE_DIRECTORY`, `dir`.
+    #[must_use]
+    pub fn is_folder(&self, name: &str) -> bool {
+        let words = words(name);
+        words.last().is_some_and(|last| self.folders.contains(last))
+            && !words.iter().any(|word| self.folders_else.contains(word))
     }
 
     /// Whether an address in a setting of this name may end in a folder of that server.

@@ -54,6 +54,7 @@ mod unclaimed;
 mod uses;
 mod volumes;
 mod waits;
+mod without_claim;
 
 use std::collections::BTreeMap;
 
@@ -85,7 +86,7 @@ pub(super) fn of_hop(context: &HopContext<'_>) -> Report {
     feeders::check(context, &workloads, &mut report);
     queries::check(context, &workloads, &mut report);
     newcomers::check(context, &workloads, &mut report);
-    order::check(context, &workloads, &mut report);
+    order::check(&workloads, &mut report);
     secrets::check(context, &workloads, &mut report);
     identity::check(context, &workloads, &mut report);
     security::check(context, &workloads, &mut report);
@@ -93,6 +94,7 @@ pub(super) fn of_hop(context: &HopContext<'_>) -> Report {
     rights::check(context, &workloads, &mut report);
     node::check(context, &workloads, &mut report);
     unclaimed::check(context, &workloads, &mut report);
+    without_claim::check(context, &workloads, &mut report);
     needs::check(context, &mut report);
     executable::check(context, &workloads, &mut report);
     waits::check(context, &workloads, &mut report);

@@ -1,6 +1,6 @@
 //! Data on pod volumes that are no PVC: another folder at the same path, and what goes with its pod. Each with harmless twins.
 
-use portolan_model::{Finding, Object, Ref, Severity};
+use portolan_model::{Code, Finding, Object, Ref, Severity};
 use serde_json::{Value, json};
 
 use crate::fixture::{Fixture, NS, at_2_13, new};
@@ -18,7 +18,10 @@ fn pod(kind: &str, tag: &str, mount: &str, volume: &str) -> String {
 /// The findings about the workload: severity, code and field.
 fn said(fixture: &Fixture, new: &str) -> Vec<String> {
     let plan = plan(fixture, &(set("", PLAIN) + new));
-    let of_tool = |it: &&Finding| it.object().is_some_and(|name| name.name() == "tool") && it.severity > Severity::Note;
+    let of_tool = |it: &&Finding| {
+        let is_its = it.object().is_some_and(|name| name.name() == "tool");
+        is_its && it.severity > Severity::Note && it.code != Code::MayNotOpen
+    };
     let all = plan.findings.iter().filter(of_tool);
     all.map(|it| format!("{:?} {} {}", it.severity, it.code, it.field().unwrap_or_default())).collect()
 }
@@ -36,7 +39,8 @@ fn another_folder_at_the_same_path_is_refused() {
     assert_eq!(of(&old, &host("2", "", "/srv/b")), refused);
     assert_eq!(of(&old, &host("2", "", "/srv")), refused);
     assert_eq!(of(&old, &host("2", "", "/srv/a/")), [""; 0]);
-    assert_eq!(of(&host("1", ", subPath: x", "/srv"), &host("2", ", subPath: y", "/srv")), refused);
+    let other = ["Blocking PL264 /spec/template/spec/containers/0/volumeMounts/0/subPath"];
+    assert_eq!(of(&host("1", ", subPath: x", "/srv"), &host("2", ", subPath: y", "/srv")), other);
     assert_eq!(of(&host("1", ", subPath: x", "/srv"), &host("2", "", "/srv/x")), [""; 0], "it is the same folder");
     for (volume, field) in [
         ("emptyDir: {}", ""),
@@ -49,7 +53,10 @@ fn another_folder_at_the_same_path_is_refused() {
     // The path moves with the folder; no command says what the program writes.
     let elsewhere = |path: &str| host("2", "", path).replace("mountPath: /data", "mountPath: /data2");
     assert_eq!(of(&old, &elsewhere("/srv/b")), refused);
-    assert_eq!(of(&old, &elsewhere("/srv/a")), [""; 0], "the folder is there, at another path");
+    let with_path = |text: &str| text.replace("/data/db", "/data2/db");
+    assert_eq!(of(&old, &with_path(&elsewhere("/srv/a"))), [""; 0], "the folder is there, at another path");
+    let left = ["Blocking PL264 /spec/template/spec/containers/0/volumeMounts/0/mountPath"];
+    assert_eq!(of(&old, &elsewhere("/srv/a")), left, "the program still looks at the old path");
     let nothing = host("2", "", "/srv/b").replace("mountPath: /data", "mountPath: /data2, readOnly: true");
     assert_eq!(of(&old, &nothing), [""; 0], "nothing is written in its place");
     let nfs =
@@ -77,6 +84,89 @@ fn what_is_no_data_may_be_elsewhere() {
             .replace("mountPath: /data", "mountPath: /var/log")
     };
     assert_eq!(of(&logs("/a"), &logs("/b")), ["Warning PL264 /spec/template/spec/volumes/0/hostPath/path"]);
+}
+
+/// A workload whose file is given by a ConfigMap, its volume at `/data`.
+fn with_file(kind: &str, file: &str, volume: &str) -> String {
+    let mount = "volumeMounts: [{name: conf, mountPath: /etc/tool}, {name: v";
+    let pod = pod(kind, "1", "", volume).replace("volumeMounts: [{name: v", mount);
+    let pod = pod.replace("volumes: [", "volumes: [{name: conf, configMap: {name: tool}}, ");
+    let pod = pod.replace("{name: DATA_DIR, value: /data/db}, ", "");
+    let map =
+        json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "tool"}, "data": {"tool.conf": file}});
+    format!("{pod}---\n{map}\n")
+}
+
+#[test]
+fn what_a_file_says_of_a_folder_without_a_pvc_is_compared() {
+    let refused = ["Blocking PL264 /data/tool.conf"];
+    for kind in ["DaemonSet", "StatefulSet", "Deployment"] {
+        for volume in ["hostPath: {path: /srv/a}", "nfs: {server: s, path: /srv/a}"] {
+            for (old, new) in [
+                ("dir: /data/a", "dir: /data/b"),
+                ("[store]\npath = /data/a", "[store]\npath = /data/b"),
+                (r#"{"dir":"/data/a","level":"log"}"#, r#"{"dir":"/data/b","level":"log"}"#),
+                (r#"{"dir":"/data/a","level":"log"}"#, r#"{"dir":"/var/tool","level":"log"}"#),
+                (r#"{"dir":"a"}"#, r#"{"dir":"b"}"#),
+                ("dir: /data/a", "level: debug"),
+            ] {
+                let file = |text: &str| with_file(kind, text, volume);
+                assert_eq!(of(&file(old), &file(new)), refused, "{kind} {volume} {old} -> {new}");
+            }
+            for (old, new) in [
+                ("dir: /data/a", "dir: /data/a/"),
+                ("dir: /data/a", "level: debug\ndir: /data/a"),
+                ("log-dir: /var/tool", "log-dir: /var/tool2"),
+                (r#"{"dir":"/data/a","log":"/var/a"}"#, r#"{"dir":"/data/a","log":"/var/b"}"#),
+            ] {
+                let file = |text: &str| with_file(kind, text, volume);
+                assert_eq!(of(&file(old), &file(new)), [""; 0], "{kind} {volume} {old} -> {new}");
+            }
+        }
+    }
+    // Nothing is kept there.
+    let fleeting = |dir: &str| with_file("DaemonSet", &format!("dir: {dir}"), "hostPath: {path: /run/a}");
+    assert_eq!(of(&fleeting("/data/a"), &fleeting("/data/b")), [""; 0]);
+}
+
+#[test]
+fn pods_with_data_on_their_node_stay_there() {
+    let on = |kind: &str, tag: &str, volume: &str, more: &str| {
+        pod(kind, tag, "", volume).replace("containers: [", &format!("{more}containers: ["))
+    };
+    let host = "hostPath: {path: /srv/a}";
+    let at = |field: &str| vec![format!("Blocking PL264 /spec/template/spec/{field}")];
+    let preferred = "affinity: {nodeAffinity: {preferredDuringSchedulingIgnoredDuringExecution: [{weight: 1}]}}, ";
+    for kind in ["DaemonSet", "StatefulSet", "Deployment"] {
+        let of = |old: &str, new: &str| of(&on(kind, "1", host, old), &on(kind, "2", host, new));
+        assert_eq!(of("", "nodeSelector: {disk: ssd}, "), at("nodeSelector"), "{kind}");
+        assert_eq!(of("nodeSelector: {disk: ssd}, ", "nodeSelector: {disk: hdd}, "), at("nodeSelector"), "{kind}");
+        assert_eq!(of("nodeName: a, ", "nodeName: b, "), at("nodeName"), "{kind}");
+        assert_eq!(of("", "nodeSelector: {kubernetes.io/os: linux}, "), [""; 0], "{kind}");
+        assert_eq!(of("nodeSelector: {disk: ssd}, ", "nodeSelector: {disk: ssd}, "), [""; 0], "{kind}");
+        let said = of("", preferred);
+        assert_eq!(said, if kind == "DaemonSet" { Vec::new() } else { at("affinity/nodeAffinity") }, "{kind}");
+        let nfs = |tag: &str, more: &str| on(kind, tag, "nfs: {server: s, path: /a}", more);
+        let said = self::of(&nfs("1", ""), &nfs("2", "nodeSelector: {disk: ssd}, "));
+        assert_eq!(said, [""; 0], "{kind}: an export is there from every node");
+    }
+}
+
+#[test]
+fn programs_on_a_folder_without_a_pvc_are_compared() {
+    let host = |more: &str, image: &str| {
+        pod("StatefulSet", "1", "", "hostPath: {path: /srv/a}")
+            .replace("image: 'x/tool:1'", &format!("image: '{image}'{more}"))
+    };
+    let at = |field: &str| vec![format!("Blocking PL264 /spec/template/spec/containers/0{field}")];
+    let old = host("", "x/postgres:15");
+    assert_eq!(of(&old, &host("", "x/postgres:16")), at("/image"));
+    assert_eq!(of(&old, &host("", "x/postgres:15.2")), [""; 0]);
+    let script = |text: &str| host(&format!(", command: [sh, -c, '{text}']"), "x/tool:1");
+    assert_eq!(of(&script("exec tool"), &script("rm -rf /data/db; exec tool")), at("/command/2"));
+    assert_eq!(of(&script("exec tool"), &script("echo hello; exec tool")), [""; 0]);
+    let told = |text: &str| host(&format!(", args: ['--storage-backend={text}']"), "x/tool:1");
+    assert_eq!(of(&told("file"), &told("memory")), at("/args"));
 }
 
 const EPHEMERAL: &str = "ephemeral: {volumeClaimTemplate: {spec: {resources: {requests: {storage: 1Gi}}}}}";
@@ -120,6 +210,28 @@ fn an_ephemeral_volume_goes_with_its_pod_and_is_named() {
         let plan = plan(&with_pod(policy), &set("", PLAIN));
         let evidence: Vec<&String> = plan.findings.iter().flat_map(|it| &it.evidence).collect();
         assert!(evidence.iter().any(|line| line.contains(text)), "{evidence:?}");
+    }
+}
+
+#[test]
+fn an_inline_csi_volume_is_named_and_compared() {
+    let csi = |kind: &str, tag: &str, share: &str, more: &str| {
+        let volume = format!("csi: {{driver: nfs.csi.example{more}, volumeAttributes: {{server: s, share: {share}}}}}");
+        pod(kind, tag, "", &volume)
+    };
+    let refused = ["Blocking PL264 /spec/template/spec/volumes/0/csi"];
+    for kind in ["StatefulSet", "Deployment", "DaemonSet"] {
+        let old = csi(kind, "1", "/a", "");
+        let warned = ["Warning PL241 /spec/template/spec/volumes"];
+        assert_eq!(of(&old, &csi(kind, "2", "/a", "")), warned, "{kind}");
+        assert_eq!(of(&old, &csi(kind, "2", "/b", "")), [refused, warned].concat(), "{kind}");
+        assert_eq!(of(&old, &old), [""; 0], "{kind}: its pods stay");
+        assert_eq!(
+            of(&old, &csi(kind, "1", "/a", "").replace("driver: nfs", "driver: smb")),
+            [refused, warned].concat()
+        );
+        let of_secrets = |share: &str| csi(kind, "1", share, ", readOnly: true");
+        assert_eq!(of(&of_secrets("/a"), &of_secrets("/b")), [""; 0], "{kind}: nobody writes there");
     }
 }
 

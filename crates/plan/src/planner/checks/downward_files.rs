@@ -24,7 +24,7 @@ struct Shown {
 }
 
 pub(super) fn check(context: &HopContext<'_>, workloads: &Workloads, report: &mut Report) {
-    for volume in context.resolved.in_use() {
+    for volume in workloads.volumes() {
         for pair in &workloads.pairs(volume).0 {
             of_pair(context, workloads, pair, report);
         }

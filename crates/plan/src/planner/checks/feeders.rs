@@ -12,7 +12,7 @@ use super::{HopContext, Report};
 
 pub(super) fn check(context: &HopContext<'_>, workloads: &Workloads, report: &mut Report) {
     let (today, then) = (FindText::today(context, workloads), FindText::after(context, workloads));
-    for volume in context.resolved.in_use() {
+    for volume in workloads.volumes() {
         for pair in workloads.pairs(volume).0 {
             let folders: Vec<&str> =
                 pair.before.mounts.iter().chain(&pair.after.mounts).map(|mount| mount.mount.path).collect();

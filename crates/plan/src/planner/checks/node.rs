@@ -162,7 +162,7 @@ impl<'a> Bindings<'a> {
 }
 
 /// Whether a pod's volume cannot be written to, by whatever mounts it.
-fn is_read_only(volume: &Value) -> bool {
+pub(super) fn is_read_only(volume: &Value) -> bool {
     let sources = volume.as_object().into_iter().flatten();
     sources.into_iter().any(|(_, source)| source.get("readOnly") == Some(&Value::Bool(true)))
 }

@@ -3,11 +3,11 @@
 use portolan_kube_facts::{ContainerKind, PodTemplate, claim_mounts};
 use portolan_model::{Object, Ref};
 
+use super::Report;
 use super::uses::Workloads;
-use super::{HopContext, Report};
 
-pub(super) fn check(context: &HopContext<'_>, workloads: &Workloads, report: &mut Report) {
-    for volume in context.resolved.in_use() {
+pub(super) fn check(workloads: &Workloads, report: &mut Report) {
+    for volume in workloads.volumes() {
         for (name, before) in workloads.all_before().filter(|(_, before)| Workloads::runs_on(before)) {
             let Some(after) = workloads.after(name) else { continue };
             let (old, new) = (writers(before, &volume.claim), writers(after, &volume.claim));

@@ -27,6 +27,8 @@ pub(super) struct Setting {
     pub(super) field: String,
     /// Whether the program is given it; what stands in a file may or may not be read.
     pub(super) is_given: bool,
+    /// Whether it is about something beside the data, by what it is called.
+    pub(super) is_aside: bool,
 }
 
 /// Finds an object before the hop, or after it.
@@ -303,6 +305,8 @@ impl<'a> ContainerPaths<'a> {
             format!("{}{}", text.key, downward::as_today(&key))
         };
         all.extend(found.into_iter().map(|(range, folder, location)| Setting {
+            // A line of a file may have many.
+            is_aside: is_aside(if text.is_given { &key } else { called(&text.text, range.start) }),
             key: key.clone(),
             path: text.text[range].to_owned(),
             location,
@@ -369,6 +373,14 @@ fn tokens(text: &str) -> Vec<std::ops::Range<usize>> {
     all
 }
 
+/// What a path in a line is called: of `{"logs":"/l","dir":"/d"}` the second is called `"dir":"`.
+fn called(line: &str, path: usize) -> &str {
+    let before = tokens(line).into_iter().map(|range| range.end).filter(|end| *end <= path).max().unwrap_or_default();
+    let name = &line[before..path];
+    let name = name.rsplit([',', ';', '{', '&', '|']).next().unwrap_or(name);
+    name.rfind(" -").map_or(name, |flag| &name[flag..])
+}
+
 /// Whether a setting is about something beside the data: logs, temporary files, sockets.
 pub(super) fn is_aside(key: &str) -> bool {
     const ASIDE: [&str; 15] = [
@@ -412,6 +424,19 @@ mod tests {
         assert_eq!(parts("/a//./b/"), ["a", "b"]);
         assert_eq!(parts("/a/../b"), ["b"]);
         assert!(parts("/").is_empty());
+    }
+
+    #[test]
+    fn a_path_in_a_line_is_called_by_what_is_before_it() {
+        for (line, path, name) in [
+            (r#"{"level":"log","dir":"/d","tmp":"/t"}"#, "/d", r#""dir":""#),
+            (r#"{"level":"log","dir":"/d","tmp":"/t"}"#, "/t", r#""tmp":""#),
+            ("log_path = /l", "/l", "log_path = "),
+            ("cp /tmp/a /b", "/b", " "),
+            ("exec store --log x --dir /d", "/d", " --dir "),
+        ] {
+            assert_eq!(called(line, line.find(path).expect("a path")), name, "{line}");
+        }
     }
 
     #[test]

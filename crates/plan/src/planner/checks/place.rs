@@ -14,7 +14,7 @@ use super::{HopContext, Report};
 pub(super) fn check(context: &HopContext<'_>, workloads: &Workloads, report: &mut Report) {
     let before = |name: &Ref| workloads.today(context, name).cloned();
     let after = |name: &Ref| workloads.then(context, name).cloned();
-    for volume in context.resolved.in_use() {
+    for volume in workloads.volumes() {
         let (pairs, left) = workloads.pairs(volume);
         // Of a known database it is enough to say that nothing mounts the PVC any more.
         let is_told = |left: &&Left<'_>| {
@@ -93,18 +93,18 @@ impl Place<'_> {
                 SettingChange::Kept => {}
                 // What is beside the data is meant for its pod alone.
                 SettingChange::Moved(at) if is_of_pod(setting, &has[*at]) => {}
-                SettingChange::Moved(at) if is_aside(&setting.key) || !has[*at].is_given || !setting.is_given => {
+                SettingChange::Moved(at) if setting.is_aside || !has[*at].is_given || !setting.is_given => {
                     self.unknown(&has[*at], setting, report);
                 }
                 SettingChange::Moved(at) => report.findings.push(self.other_path(&has[*at], setting)),
-                SettingChange::Gone if is_aside(&setting.key) => {}
+                SettingChange::Gone if setting.is_aside => {}
                 SettingChange::Gone if setting.is_given => report.findings.push(self.gone(setting)),
                 SettingChange::Gone => {
                     self.unknown(&Setting { location: String::new(), ..setting.clone() }, setting, report);
                 }
             }
         }
-        for setting in added.iter().map(|at| &has[*at]).filter(|setting| !is_aside(&setting.key)) {
+        for setting in added.iter().map(|at| &has[*at]).filter(|setting| !setting.is_aside) {
             self.appeared(setting, had.is_empty(), report);
         }
         if had.is_empty() && has.is_empty() {
@@ -288,7 +288,7 @@ impl Place<'_> {
 
 /// Whether a folder beside the data is one of its pod alone.
 fn is_of_pod(setting: &Setting, now: &Setting) -> bool {
-    (is_aside(&setting.key) || is_aside(&setting.path)) && anew_in(&now.location).is_some()
+    (setting.is_aside || is_aside(&setting.path)) && anew_in(&now.location).is_some()
 }
 
 fn anew(field: &str) -> String {

@@ -14,7 +14,7 @@ use super::{HopContext, Report};
 
 pub(super) fn check(context: &HopContext<'_>, workloads: &Workloads, report: &mut Report) {
     let (before, after) = (FindText::today(context, workloads), FindText::after(context, workloads));
-    for volume in context.resolved.in_use() {
+    for volume in workloads.volumes() {
         let (pairs, _) = workloads.pairs(volume);
         let mut seen: BTreeSet<(&Ref, &Ref)> = BTreeSet::new();
         for pair in &pairs {

@@ -17,7 +17,7 @@ type Texts = BTreeMap<String, (SecretKey, String)>;
 pub(super) fn check(context: &HopContext<'_>, workloads: &Workloads, report: &mut Report) {
     let today = |key: &SecretKey| today(context, key);
     let after = |key: &SecretKey| after(context, key);
-    for volume in context.resolved.in_use() {
+    for volume in workloads.volumes() {
         for pair in workloads.pairs(volume).0 {
             report.findings.extend(of_pair(context, &pair, &today, &after));
         }

@@ -15,7 +15,7 @@ use super::{HopContext, Report};
 
 pub(super) fn check(context: &HopContext<'_>, workloads: &Workloads, report: &mut Report) {
     let (today, then) = (FindText::today(context, workloads), FindText::after(context, workloads));
-    for volume in context.resolved.in_use() {
+    for volume in workloads.volumes() {
         let (pairs, _) = workloads.pairs(volume);
         let names: BTreeSet<(&Ref, &Ref)> = pairs.iter().map(|pair| (pair.before.name, pair.after.name)).collect();
         for (was, will) in names {
@@ -34,7 +34,7 @@ pub(super) fn check(context: &HopContext<'_>, workloads: &Workloads, report: &mu
             }
             for (before, after) in programs {
                 let told = [Told::to(&before, &today), Told::to(&after, &then)];
-                image(volume, (&before, &told[0]), &after, report);
+                image(volume, (&before, &after), &told, report);
                 settings::compare(volume, [&told[0], &told[1]], report);
             }
         }
@@ -59,7 +59,7 @@ fn writers<'a>(old: (&'a Ref, &'a Object), new: (&'a Ref, &'a Object), claim: &R
 }
 
 /// Whether the image in the place of another opens its data.
-fn image(volume: &Volume, (before, told): (&Use<'_>, &Told), after: &Use<'_>, report: &mut Report) {
+fn image(volume: &Volume, (before, after): (&Use<'_>, &Use<'_>), told: &[Told; 2], report: &mut Report) {
     let (old, new) = (reference(before.container), reference(after.container));
     let known = DataServers::builtin();
     if old == new {
@@ -79,7 +79,7 @@ fn image(volume: &Volume, (before, told): (&Use<'_>, &Told), after: &Use<'_>, re
             "the C library of another base image sorts text in another way, and indexes over text are damaged without a word".into(),
             "stay on the base image of today, or rebuild the indexes (REINDEX, ALTER DATABASE ... REFRESH COLLATION VERSION) after it",
         ),
-        (Some(was), Some(will)) if was.name == will.name => match was.opens(old, new, &|word| told.has(word)) {
+        (Some(was), Some(will)) if was.name == will.name => match was.opens(old, new, [&|word| told[0].has(word), &|word| told[1].has(word)]) {
             DataOpens::Yes if was.is_known_to_open() => return,
             DataOpens::Yes => {
                 rises(before, after, report);

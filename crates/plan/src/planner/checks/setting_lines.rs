@@ -1,17 +1,30 @@
-//! Settings in the lines of files, each with the block that it stands in: by its indentation, its braces or its `[section]`.
+//! Settings in the lines of files, each with the block that it stands in: by its indentation, its braces or its `[section]`. A file of
+//! JSON may have them all in one line.
+
+use serde_json::Value;
 
 /// A setting in a line.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Line<'a> {
+pub(super) struct Line {
     /// The names of the blocks around it, joined by dots: `schema_config.configs`.
     pub(super) block: String,
-    pub(super) name: &'a str,
-    pub(super) text: &'a str,
+    pub(super) name: String,
+    pub(super) text: String,
+}
+
+impl Line {
+    fn new(block: &str, name: &str, text: &str) -> Self {
+        Self { block: block.to_owned(), name: name.to_owned(), text: text.to_owned() }
+    }
 }
 
 /// The settings of a file.
-pub(super) fn lines(text: &str) -> Vec<Line<'_>> {
+pub(super) fn lines(text: &str) -> Vec<Line> {
     let mut all = Vec::new();
+    if let Some(json) = as_json(text) {
+        leaves(&json, "", "", &mut all);
+        return all;
+    }
     let mut section = "";
     let mut open: Vec<(usize, &str)> = Vec::new();
     for line in text.lines() {
@@ -31,9 +44,58 @@ pub(super) fn lines(text: &str) -> Vec<Line<'_>> {
         if text.is_empty() || text.ends_with('{') {
             open.push((indent, name));
         }
-        all.push(Line { block, name, text });
+        in_braces(&block, name, text, &mut all);
+        all.push(Line::new(&block, name, text));
     }
     all
+}
+
+/// Whether a text is a file of JSON.
+pub(super) fn is_json(text: &str) -> bool {
+    as_json(text).is_some()
+}
+
+/// A file of JSON; `None` for any other.
+fn as_json(text: &str) -> Option<Value> {
+    let text = text.trim();
+    (text.starts_with('{') && text.ends_with('}')).then(|| serde_json::from_str(text).ok()).flatten()
+}
+
+/// The texts, numbers and switches of JSON, each by the key that it stands at; those of a list have its key.
+fn leaves(json: &Value, block: &str, name: &str, all: &mut Vec<Line>) {
+    match json {
+        Value::Object(map) => {
+            let inner = [block, name].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(".");
+            map.iter().for_each(|(key, value)| leaves(value, &inner, key, all));
+        }
+        Value::Array(items) => items.iter().for_each(|item| leaves(item, block, name, all)),
+        Value::String(text) => all.push(Line::new(block, name, text)),
+        Value::Number(_) | Value::Bool(_) => all.push(Line::new(block, name, &json.to_string())),
+        Value::Null => {}
+    }
+}
+
+/// The settings of a block that is written in one line: `{dir: data, wal: {size: 1}}`.
+fn in_braces(block: &str, name: &str, text: &str, all: &mut Vec<Line>) {
+    let Some(inner) = text.trim_end_matches(',').strip_prefix('{').and_then(|rest| rest.strip_suffix('}')) else {
+        return;
+    };
+    let block = [block, name].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(".");
+    let (mut depth, mut start) = (0_u32, 0);
+    for (at, c) in inner.char_indices().chain([(inner.len(), ',')]) {
+        match c {
+            '{' | '[' => depth += 1,
+            '}' | ']' => depth = depth.saturating_sub(1),
+            ',' if depth == 0 => {
+                if let Some((name, text)) = setting(inner[start..at].trim()) {
+                    in_braces(&block, name, text, all);
+                    all.push(Line::new(&block, name, text));
+                }
+                start = at + 1;
+            }
+            _ => {}
+        }
+    }
 }
 
 /// `name value`, `name=value`, `name: value`, or a name alone.
@@ -48,12 +110,12 @@ fn setting(text: &str) -> Option<(&str, &str)> {
 }
 
 /// The elements of XML in a line that have a text: `<shard>0</shard>`.
-fn elements(text: &str) -> impl Iterator<Item = Line<'_>> {
+fn elements(text: &str) -> impl Iterator<Item = Line> {
     text.split('<').filter_map(|part| {
         let (name, text) = part.split_once('>')?;
         let is_one =
             !name.is_empty() && !text.trim().is_empty() && !name.contains(|c: char| c.is_whitespace() || c == '/');
-        is_one.then(|| Line { block: String::new(), name, text: text.trim() })
+        is_one.then(|| Line::new("", name, text.trim()))
     })
 }
 
@@ -83,6 +145,20 @@ mod tests {
     }
 
     #[test]
+    fn json_is_read_in_one_line_or_many() {
+        let expected = ["/dir=data", "storage.tsdb/retention=1d", "/peers=a", "/peers=b", "/port=1"];
+        let text = r#"{"dir":"data","storage":{"tsdb":{"retention":"1d"}},"peers":["a","b"],"port":1,"x":null}"#;
+        let sorted = |text: &str| {
+            let mut all = read(text);
+            all.sort_by_key(|line| expected.iter().position(|one| one == line));
+            all
+        };
+        assert_eq!(sorted(text), expected);
+        let json: Value = serde_json::from_str(text).expect("JSON");
+        assert_eq!(sorted(&serde_json::to_string_pretty(&json).expect("a text")), expected);
+    }
+
+    #[test]
     fn a_line_stands_in_its_blocks() {
         let yaml = "schema_config:\n  configs:\n  - from: x\n    index:\n      prefix: a\n    store: b\nlimits: c";
         let expected = [
@@ -94,6 +170,8 @@ mod tests {
         assert_eq!(read(yaml).into_iter().filter(|line| !line.ends_with('=')).collect::<Vec<_>>(), expected);
         let braces = "telemetry {\n  prometheus_retention_time = \"30s\"\n}\nui = true";
         assert_eq!(read(braces), ["/telemetry={", "telemetry/prometheus_retention_time=\"30s\"", "/ui=true"]);
+        let inner = ["/a=x", "b/c=data", "b.d/e=1", "b/d={e: 1}", "/b={c: data, d: {e: 1}}"];
+        assert_eq!(read("a: x\nb: {c: data, d: {e: 1}}"), inner);
         assert_eq!(read("[database]\npath = a\n[[storage]]\nname = b"), ["database/path=a", "storage/name=b"]);
     }
 }

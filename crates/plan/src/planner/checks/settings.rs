@@ -3,13 +3,13 @@
 
 use portolan_kube_facts::list;
 use portolan_model::{Ref, Volume};
-use portolan_recipe::{DataServers, DataWords, is_at_least};
+use portolan_recipe::{DataServers, DataWords, is_at_least, is_off};
 use serde_json::Value;
 
 use super::Report;
 use super::scripts::{FindText, files};
 use super::servers::reference;
-use super::setting_lines::lines;
+use super::setting_lines::{is_json, lines};
 use super::uses::Use;
 
 /// What one setting says.
@@ -73,18 +73,25 @@ impl Told {
             }));
             texts.iter().for_each(|text| arguments.extend([text, " "]));
         }
-        settings.extend(find.variables(user).into_iter().map(|(name, text)| Setting {
-            name,
-            block: String::new(),
-            text,
-            form: Form::Variable,
-            object: user.name.clone(),
-            field: user.field("/env"),
-        }));
+        for (name, text) in find.variables(user) {
+            let own = |name: String, block: String, text: String, form: Form| Setting {
+                name,
+                block,
+                text,
+                form,
+                object: user.name.clone(),
+                field: user.field("/env"),
+            };
+            // A whole file may stand in a variable.
+            if is_json(&text) {
+                settings.extend(lines(&text).into_iter().map(|line| own(line.name, line.block, line.text, Form::Line)));
+            }
+            settings.push(own(name, String::new(), text, Form::Variable));
+        }
         for file in files(user, find) {
             for line in lines(&file.text) {
-                let (name, block, text) = (line.name.to_owned(), line.block, line.text.to_owned());
                 let (object, field) = (file.object.clone(), file.field.clone());
+                let (name, block, text) = (line.name, line.block, line.text);
                 settings.push(Setting { name, block, text, form: Form::Line, object, field });
             }
         }
@@ -96,16 +103,22 @@ impl Told {
         Self { image, settings, variables, sources, arguments, workload, pointer }
     }
 
-    /// Whether it has a setting about a word, with a text.
+    /// Whether it has a setting about a word, with a text; of `name=text`, with that text or a block of that name in it. `arguments=text`
+    /// is about the command and its arguments.
     pub(super) fn has(&self, word: &str) -> bool {
+        if let Some((name, text)) = word.split_once('=') {
+            let is_in_block = |one: &Setting| format!("{}.", one.block).contains(&format!("{name}.{text}."));
+            return (name == "arguments" && self.arguments.contains(text))
+                || self.settings.iter().any(|one| (one.is(name) && one.text.contains(text)) || is_in_block(one));
+        }
         self.settings.iter().any(|one| one.is(word) && !one.text.is_empty())
             || self.variables.iter().any(|name| is_named(name, word))
     }
 
-    /// The texts of settings of the same name and form.
+    /// The texts of settings of the same name and form, in a block of the same name.
     fn texts(&self, one: &Setting) -> Vec<&str> {
-        let same = self.settings.iter().filter(|other| other.form == one.form && other.name == one.name);
-        same.map(|other| other.text.as_str()).collect()
+        let is_same = |other: &&Setting| other.form == one.form && other.name == one.name && other.block == one.block;
+        self.settings.iter().filter(is_same).map(|other| other.text.as_str()).collect()
     }
 }
 
@@ -131,12 +144,12 @@ fn change<'a>([before, after]: [&'a Told; 2]) -> Option<Change<'a>> {
     let own = server.into_iter().flat_map(|server| &server.settings);
     let judge = Judge { words, decides: own.chain(&words.uses).map(String::as_str).collect() };
     let come = after.settings.iter().find_map(|one| {
-        let (reason, way_out) = judge.of(one, &before.texts(one), true)?;
+        let (reason, way_out) = judge.of(one, before, true)?;
         Some(Change { object: &one.object, field: &one.field, reason, way_out })
     });
     // What is not given any more has no place among what will be.
     let gone = || {
-        let (reason, way_out) = before.settings.iter().find_map(|one| judge.of(one, &after.texts(one), false))?;
+        let (reason, way_out) = before.settings.iter().find_map(|one| judge.of(one, after, false))?;
         Some(Change { object: &after.workload, field: &after.pointer, reason, way_out })
     };
     come.or_else(gone).or_else(|| address_gone(words, [before, after])).or_else(|| {
@@ -180,9 +193,10 @@ struct Judge<'a> {
 }
 
 impl Judge<'_> {
-    /// Why a setting, which comes or goes, concerns the data; `others` are its texts on the other side.
-    fn of(&self, one: &Setting, others: &[&str], comes: bool) -> Option<(String, &'static str)> {
+    /// Why a setting, which comes or goes, concerns the data; `other` is what is told on the other side.
+    fn of(&self, one: &Setting, other: &Told, comes: bool) -> Option<(String, &'static str)> {
         const OF_TODAY: &str = "see what it does; give the chart the settings of today";
+        let others = other.texts(one);
         if others.contains(&one.text.as_str()) {
             return None;
         }
@@ -198,6 +212,11 @@ impl Judge<'_> {
         if self.decides.iter().any(is_known) {
             return Some((format!("its setting {name} changes, which decides what data it uses or keeps"), OF_TODAY));
         }
+        // A variable of one word is a part of something that is compared where it is used.
+        let is_folder = self.words.is_folder(name) && (one.form != Form::Variable || name.contains(['_', '-']));
+        if is_folder && others.iter().chain([&one.text.as_str()]).any(|text| is_relative(text)) {
+            return Some((format!("its setting {name} names another folder"), OF_TODAY));
+        }
         let is_of_owner = self.words.identifies.iter().any(|word| one.is(word));
         if is_of_owner && (!comes || !others.is_empty()) {
             let reason = format!("its setting {name} changes, by which data belongs to a node, a cluster or a tenant");
@@ -206,6 +225,11 @@ impl Judge<'_> {
         let is_in_layout = || one.block.split('.').any(|block| self.words.layouts.iter().any(|word| word == block));
         if !comes && one.form == Form::Line && is_in_layout() {
             return Some((format!("its setting {name} changes, by which data was laid out that is there"), OF_TODAY));
+        }
+        if let Some(block) = self.decisive(&one.block)
+            && !other.settings.iter().any(|other| other.block.starts_with(block))
+        {
+            return Some((format!("its settings {block} change, which decide what data it uses or keeps"), OF_TODAY));
         }
         let folder = chroot(&one.text);
         if self.words.has_chroot(name) && others.iter().any(|other| chroot(other) != folder) {
@@ -220,12 +244,34 @@ impl Judge<'_> {
     }
 }
 
+impl Judge<'_> {
+    /// Of the blocks around a setting the one whose name decides about data, as `storage` does, with the kind that it has in it:
+    /// `storage.raft` of `storage.raft.retry_join`.
+    fn decisive<'a>(&self, block: &'a str) -> Option<&'a str> {
+        let mut ends = block.match_indices('.').map(|(at, _)| at).chain([block.len()]);
+        let mut start = 0;
+        while let Some(end) = ends.next() {
+            if end > start && self.decides.contains(&&block[start..end]) {
+                return Some(&block[..ends.next()?]);
+            }
+            start = end + 1;
+        }
+        None
+    }
+}
+
 impl Setting {
     /// Whether it is about a word, by its name or by that and the blocks around it.
     fn is(&self, word: &str) -> bool {
         is_named(&self.name, word)
             || (!self.block.is_empty() && is_named(&format!("{}.{}", self.block, self.name), word))
     }
+}
+
+/// Whether a text is a folder below another: a path from the root is compared as a place.
+fn is_relative(text: &str) -> bool {
+    let text = text.trim_end_matches([',', ';']).trim_matches(['"', '\'']);
+    !text.is_empty() && !text.starts_with(['/', '$', '{', '[', '~']) && !text.contains("://") && !is_off(text)
 }
 
 /// The folder in an address without a scheme: `/kafka` in `zk:2181/kafka`.
@@ -370,6 +416,17 @@ mod tests {
             ),
             ("prometheus:2", Argument, ("--enable-feature", "a"), ("--enable-feature", "agent")),
             ("minio:1", Variable, ("MINIO_KMS_SECRET_KEY", "k"), ("A", "b")),
+            ("vault:1", Line, ("storage", "\"file\" {"), ("storage", "\"raft\" {")),
+            ("openbao:2", Line, ("storage.file/path", "/d"), ("storage.raft/path", "/d")),
+            ("cockroach:v24.1.0", Argument, ("--store", "path=d"), ("--store", "type=mem,size=1GB")),
+            (
+                "neo4j:5",
+                Variable,
+                ("NEO4J_initial_dbms_default__database", "a"),
+                ("NEO4J_initial_dbms_default__database", "b"),
+            ),
+            // The same setting of another block.
+            ("grafana/grafana:10", Line, ("database/path", "a.db"), ("log/path", "a.db")),
         ] {
             assert!(found(image, form, &[old], &[new]).is_some(), "{image} {old:?} -> {new:?}");
             assert_eq!(found(image, form, &[old], &[old]), None, "{image} {old:?}");
@@ -388,6 +445,26 @@ mod tests {
         // A layout that is added for later days leaves the old one as it is.
         let layout = ("schema_config.configs/store", "boltdb");
         assert_eq!(found("app:1", Line, &[layout], &[layout, ("schema_config.configs/store", "tsdb")]), None);
+    }
+
+    #[test]
+    fn a_folder_below_another_is_named_when_it_changes() {
+        use Form::{Argument, Line, Variable};
+        for (form, old, new, is) in [
+            (Line, ("dir", "data"), ("dir", "data2"), true),
+            (Line, ("storage/dataDir", "./a"), ("storage/dataDir", "./b"), true),
+            (Line, ("dir", "data"), ("level", "info"), true),
+            (Variable, ("STORE_DIRECTORY", "a"), ("STORE_DIRECTORY", "b"), true),
+            (Argument, ("--dir", "a"), ("--dir", "b"), true),
+            (Line, ("log_dir", "a"), ("log_dir", "b"), false),
+            (Variable, ("PLUGINS_DIR", "a"), ("PLUGINS_DIR", "b"), false),
+            (Line, ("tlsFolder", "a"), ("tlsFolder", "b"), false),
+            (Line, ("dir", "off"), ("dir", "false"), false),
+            // What is a place is compared as one.
+            (Line, ("dir", "/a"), ("dir", "/b"), false),
+        ] {
+            assert_eq!(found("app:1", form, &[old], &[new]).is_some(), is, "{old:?} -> {new:?}");
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use portolan_inventory::credential::told;
 use serde_json::{Value, json};
 
 use super::paths::parts;
@@ -61,6 +62,10 @@ impl Source {
         if let Some(handle) = text("/csi/volumeHandle") {
             return Some(Self::Named("csi", json!({"driver": text("/csi/driver"), "volumeHandle": handle})));
         }
+        // An inline volume of a pod: what its driver is told may name a share or a bucket. With nothing it is made anew for each pod.
+        if let Some(attributes) = json.pointer("/csi/volumeAttributes") {
+            return Some(Self::Named("csi", json!({"driver": text("/csi/driver"), "volumeAttributes": attributes})));
+        }
         NAMED.iter().find_map(|kind| {
             let mut source = json.get(kind)?.clone();
             MANNER.iter().for_each(|key| drop(source.as_object_mut().and_then(|map| map.remove(*key))));
@@ -106,7 +111,7 @@ impl Source {
         match self {
             Self::Node(_, field) => (*field).to_owned(),
             Self::Export(..) => "/nfs/path".into(),
-            Self::Named("csi", _) => "/csi/volumeHandle".into(),
+            Self::Named("csi", json) if json.get("volumeHandle").is_some() => "/csi/volumeHandle".into(),
             Self::Named(kind, _) => format!("/{kind}"),
         }
     }
@@ -117,9 +122,13 @@ impl fmt::Display for Source {
         match self {
             Self::Node(path, _) => write!(f, "/{} of the node", path.join("/")),
             Self::Export(server, path) => write!(f, "{server}:/{}", path.join("/")),
-            Self::Named("csi", json) => {
-                write!(f, "the CSI volume {}", json["volumeHandle"].as_str().unwrap_or_default())
-            }
+            Self::Named("csi", json) => match json["volumeHandle"].as_str() {
+                Some(handle) => write!(f, "the CSI volume {handle}"),
+                None => {
+                    let (driver, attributes) = (json["driver"].as_str(), json["volumeAttributes"].to_string());
+                    write!(f, "a CSI volume of {} with {}", driver.unwrap_or_default(), told(&attributes))
+                }
+            },
             Self::Named(kind, json) => write!(f, "{kind} {json}"),
         }
     }
@@ -150,6 +159,11 @@ mod tests {
             Source::of(&json!({"csi": {"driver": "d", "volumeHandle": handle, "readOnly": more}})).expect("a source")
         };
         assert!(csi("1", true).overlaps(&csi("1", false)) && !csi("1", true).overlaps(&csi("2", true)));
+        let inline = |driver: &str, share: &str| {
+            Source::of(&json!({"csi": {"driver": driver, "volumeAttributes": {"share": share}}})).expect("a source")
+        };
+        assert!(inline("d", "/a").overlaps(&inline("d", "/a")) && !inline("d", "/a").overlaps(&inline("e", "/a")));
+        assert!(!inline("d", "/a").overlaps(&inline("d", "/b")) && !inline("d", "/a").overlaps(&csi("1", false)));
         let rbd =
             |fs: &str, image: &str| Source::of(&json!({"rbd": {"image": image, "fsType": fs}})).expect("a source");
         assert!(rbd("ext4", "a").overlaps(&rbd("xfs", "a")) && !rbd("xfs", "a").overlaps(&rbd("xfs", "b")));

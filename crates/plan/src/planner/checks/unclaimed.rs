@@ -8,10 +8,11 @@ use portolan_model::{Code, Finding, Object, Ref, Severity};
 use serde_json::Value;
 
 use super::super::database_compat;
+use super::node::is_read_only;
 use super::paths::{is_aside, parts};
 use super::source::Source;
 use super::uses::Workloads;
-use super::{HopContext, Report};
+use super::{HopContext, Report, without_claim};
 
 /// Folders of a node in which nothing outlives it.
 const FLEETING: [&str; 5] = ["/dev", "/proc", "/sys", "/run", "/var/run"];
@@ -50,7 +51,8 @@ impl<'a> Pods<'a> {
     /// What a container can write to: pod volumes and mounts.
     fn mounts(&self, container: Container<'a>) -> Vec<(&'a Value, Mount<'a>)> {
         let writing = container.mounts().filter(|mount| !mount.is_read_only);
-        writing.filter_map(|mount| Some((self.template.volume(mount.volume)?.1, mount))).collect()
+        let all = writing.filter_map(|mount| Some((self.template.volume(mount.volume)?.1, mount)));
+        all.filter(|(volume, _)| !is_read_only(volume)).collect()
     }
 
     /// A volume that is another one at the same path.
@@ -68,6 +70,9 @@ impl<'a> Pods<'a> {
         let there =
             successor.mounts().find(is_at).or_else(|| self.in_its_place((container, &was), (template, successor)))?;
         let (field, will) = match template.volume(there.volume) {
+            Some((_, new)) if without_claim::is_compared(volume, &mount) && Source::of(new) == Source::of(volume) => {
+                return None;
+            }
             Some((at, volume)) => {
                 let will = Source::of(volume).map(|will| (will.pointer(), will.below(there.sub_path)));
                 if will.as_ref().is_some_and(|(_, will)| *will == was) {
@@ -122,17 +127,30 @@ impl<'a> Pods<'a> {
         successor.mounts().find(|mount| !mount.is_read_only && !has(mount) && lasts(mount))
     }
 
-    /// Generic ephemeral volumes: Kubernetes deletes the PVC with its pod.
+    /// Ephemeral volumes: of a generic one Kubernetes deletes the PVC with its pod; an inline one of a CSI driver has none, and the
+    /// kubelet tells the driver to take it down (`NodeUnpublishVolume`; `pkg/volume/csi/csi_mounter.go`, Kubernetes 1.34).
     fn ephemeral(&self, volume: &Value) -> Option<Finding> {
-        volume.get("ephemeral")?;
-        let volume = volume.get("name")?.as_str()?;
+        let (kind, volume) = (volume, volume.get("name")?.as_str()?);
+        let field = format!("{}/volumes", self.template.pointer);
+        if let Some(csi) = kind.get("csi") {
+            let driver = csi.get("driver").and_then(Value::as_str).unwrap_or_default();
+            let found = format!("the CSI volume {volume} of {} goes with its pods, which do not stay", self.name);
+            return Some(
+                Finding::warning(Code::DeletedWith, found)
+                    .about(self.name)
+                    .at(field)
+                    .why(format!("an inline volume lives as long as its pod; what {driver} mounts from elsewhere stays there"))
+                    .next("nothing, if what is on it can be made again or lies elsewhere; else copy it before the upgrade, and give the chart a PVC"),
+            );
+        }
+        kind.get("ephemeral")?;
         let found = format!(
             "the PVCs of the ephemeral volume {volume} of {} are deleted with its pods, which do not stay",
             self.name
         );
         let finding = Finding::warning(Code::DeletedWith, found)
             .about(self.name)
-            .at(format!("{}/volumes", self.template.pointer))
+            .at(field)
             .why("a generic ephemeral volume lives as long as its pod: its PVC is owned by the pod, and keep does not hold it")
             .next("nothing, if what is on it can be made again; else copy it before the upgrade, and give the chart a PVC");
         Some(self.claims(volume).into_iter().fold(finding, Finding::with))
@@ -196,7 +214,7 @@ impl<'a> Pods<'a> {
 }
 
 /// Whether nothing at a place of a node is meant to last: devices, sockets, what the kernel shows.
-fn is_fleeting(volume: &Value, source: &Source) -> bool {
+pub(super) fn is_fleeting(volume: &Value, source: &Source) -> bool {
     let kind = volume.pointer("/hostPath/type").and_then(Value::as_str).unwrap_or_default();
     let of_node = |path: &str| Source::of(&serde_json::json!({"hostPath": {"path": path}}));
     matches!(kind, "Socket" | "CharDevice" | "BlockDevice")

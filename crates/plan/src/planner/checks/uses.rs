@@ -16,6 +16,7 @@ pub(super) struct Workloads {
     before: BTreeMap<Ref, Object>,
     /// What helm's patch makes of the live objects, or the planned documents where they are new.
     after: BTreeMap<Ref, Object>,
+    volumes: Vec<Volume>,
 }
 
 /// A container that mounts a PVC.
@@ -90,7 +91,19 @@ impl Workloads {
             let object = form(&context.before.objects, &context.before.docs, &name)?.clone();
             Some((name, object))
         };
-        Self { before: names.filter_map(today).collect(), after }
+        let volumes = context.resolved.in_use().cloned().collect();
+        Self { before: names.filter_map(today).collect(), after, volumes }
+    }
+
+    /// The same with other volumes, and each object as it is then seen.
+    pub(super) fn seen_as(&self, volumes: Vec<Volume>, see: &dyn Fn(&Object) -> Object) -> Self {
+        let seen = |all: &BTreeMap<Ref, Object>| all.iter().map(|(name, object)| (name.clone(), see(object))).collect();
+        Self { before: seen(&self.before), after: seen(&self.after), volumes }
+    }
+
+    /// The volumes whose data is looked after.
+    pub(super) fn volumes(&self) -> impl Iterator<Item = &Volume> {
+        self.volumes.iter()
     }
 
     /// An object before the hop.
