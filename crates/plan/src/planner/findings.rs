@@ -177,7 +177,8 @@ impl HopContext<'_> {
     /// What there is after the hop of an object that helm does not apply: what a hook leaves, else what lives and does not go with
     /// something that the hop deletes.
     pub(super) fn beside(&self, name: &Ref) -> Option<&Object> {
-        let lives = || self.live.get(name).filter(|_| !self.falls().contains_key(name));
+        let goes = || self.falls().contains_key(name) || self.deleted().contains(name);
+        let lives = || self.live.get(name).filter(|_| !goes());
         portolan_helm_compat::hooks::left(&self.renderings[0].hooks, name).unwrap_or_else(lives)
     }
 

@@ -122,3 +122,17 @@ fn a_hook_on_the_folder_of_a_volume_reaches_it_unless_it_only_reads() {
     let by_claim = hook("").replace("hostPath: {path: /srv}", "persistentVolumeClaim: {claimName: second}");
     assert_eq!(reached(&here, &same, &(by_claim + &same)).len(), 1);
 }
+
+#[test]
+fn root_among_the_processes_of_the_node_reaches_every_volume() {
+    let csi = json!({"csi": {"driver": "d", "volumeHandle": "one"}});
+    let tool =
+        |more: &str| pod("DaemonSet", "", "emptyDir: {}").replace("containers: [", &format!("{more}containers: ["));
+    let sees = "hostPID: true, ";
+    assert_eq!(reached(&csi, "", &tool(sees)), ["PL255 DaemonSet/tool /spec/template/spec/hostPID"]);
+    assert_eq!(reached(&csi, &tool(""), &tool(sees)).len(), 1);
+    assert_eq!(reached(&csi, &tool(sees), &tool(sees)), [""; 0], "it did before");
+    let plain = "hostPID: true, securityContext: {runAsUser: 65534}, ";
+    assert_eq!(reached(&csi, "", &tool(plain)), [""; 0], "it is not root");
+    assert_eq!(reached(&csi, "", &tool("")), [""; 0]);
+}

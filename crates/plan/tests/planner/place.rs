@@ -370,3 +370,35 @@ fn a_folder_is_the_same_however_it_is_written() {
         assert_eq!(moved(&of("/data"), &of(folder)), Vec::<String>::new(), "{folder}");
     }
 }
+
+#[test]
+fn an_optional_object_that_leaves_the_chart_says_nothing_any_more() {
+    let map = |name: &str| {
+        format!(
+            "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}}}\ndata: {{DIR: a, f: 'dir: /data/a'}}\n"
+        )
+    };
+    let by_key = "env: [{name: DIR, valueFrom: {configMapKeyRef: {name: opt, key: DIR, optional: true}}}], ";
+    let by_all = "envFrom: [{configMapRef: {name: opt, optional: true}}], ";
+    for env in [by_key, by_all] {
+        let args = BARE.replace("volumeMounts:", &format!("{env}args: ['--data=/data/$(DIR)'], volumeMounts:"));
+        let sub = BARE.replace("volumeMounts:", &format!("{env}volumeMounts:"));
+        let sub = sub.replace("mountPath: /data", "mountPath: /data, subPathExpr: x$(DIR)");
+        for container in [args, sub] {
+            let of =
+                |new: &str| said(&plan(&installed(&(set("", &container) + &map("opt")), &json!({"csi": {}})), new));
+            assert_eq!(of(&(set("", &container) + &map("opt"))), Vec::<String>::new(), "{container}");
+            let found = of(&set("", &container));
+            assert!(
+                found.iter().any(|it| it.starts_with("Blocking PL256 StatefulSet/store")),
+                "{container}: {found:?}"
+            );
+        }
+    }
+    // A file of it.
+    let file = BARE.replace("volumeMounts: [", "volumeMounts: [{name: cfg, mountPath: /etc/store}, ");
+    let text = set("", &file).replace("configMap: {name: cfg}", "configMap: {name: cfg, optional: true}");
+    let fixture = installed(&(text.clone() + &map("cfg")), &json!({"csi": {}}));
+    assert_eq!(said(&plan(&fixture, &(text.clone() + &map("cfg")))), Vec::<String>::new());
+    assert_eq!(said(&plan(&fixture, &text)), ["Unknown PL255 ConfigMap/cfg /data/f"]);
+}

@@ -214,3 +214,28 @@ fn an_init_container_that_only_looks_is_harmless() {
         assert_eq!(changed(("", PLAIN), (&new, PLAIN)), found, "{command}");
     }
 }
+
+#[test]
+fn a_container_that_shares_the_processes_of_the_data_is_unknown() {
+    let shares = "shareProcessNamespace: true, ";
+    let with = |container: &str| format!("{PLAIN}}}, {{name: tool, image: 'x/tool:1', {container}resources: {{}}");
+    let found = unknown("/shareProcessNamespace");
+    assert_eq!(changed((shares, PLAIN), (shares, &with(""))), found);
+    assert_eq!(changed(("", PLAIN), (shares, &with(""))), found);
+    assert_eq!(changed(("", PLAIN), ("", &with(""))), Vec::<String>::new(), "it sees its own processes");
+    assert_eq!(changed((shares, &with("")), (shares, &with(""))), Vec::<String>::new());
+    assert_eq!(changed(("", &with("")), (shares, &with(""))), Vec::<String>::new(), "its program is that of today");
+    // A user of its own reaches nobody else's files.
+    let user = "securityContext: {runAsUser: 1001}, ";
+    let plain = format!("{user}{PLAIN}");
+    let other = |its: u32| format!("{plain}}}, {{name: tool, image: 'x/tool:1', securityContext: {{runAsUser: {its}}}");
+    assert_eq!(changed((shares, &plain), (shares, &other(1002))), Vec::<String>::new());
+    assert_eq!(changed((shares, &plain), (shares, &other(1001))), found);
+    // A script of a container that is there already.
+    let script = |text: &str| with(&format!("command: [sh, -c, '{text}'], "));
+    assert_eq!(
+        changed((shares, &script("sleep 1")), (shares, &script("rm -rf /proc/7/root/data; sleep 1"))),
+        unknown("/containers/1/command/2")
+    );
+    assert_eq!(changed((shares, &script("sleep 1")), (shares, &script("echo a; sleep 1"))), Vec::<String>::new());
+}

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use portolan_kube_facts::{Container, Mount, PodTemplate, StatefulSet, claim_of};
+use portolan_kube_facts::{Container, Mount, PodTemplate, StatefulSet, claim_of, run_as_user};
 use portolan_model::{Object, Ref, Volume};
 use serde_json::Value;
 
@@ -97,7 +97,7 @@ impl<'a> Bindings<'a> {
     /// What the pods of an object write to.
     fn written(&self, object: &Object) -> Vec<Written> {
         let Some(template) = PodTemplate::of(object) else { return Vec::new() };
-        let mut all = Vec::new();
+        let mut all: Vec<Written> = of_processes(template).into_iter().collect();
         let mounts = template.containers().flat_map(Container::mounts);
         for mount in mounts.filter(|mount| !mount.is_read_only) {
             all.extend(self.of_templates(object, mount));
@@ -152,13 +152,25 @@ impl<'a> Bindings<'a> {
         let known = self.objects.get(volume.volume.as_ref()?).and_then(|volume| Source::of(volume.at("/spec")?));
         let what = &written.what;
         match known.filter(|source| source.overlaps(&written.source)) {
-            Some(source) => Some(format!("it mounts {what}, and the volume lies at {source}")),
+            Some(source) => Some(format!("it reaches {what}, and the volume lies at {source}")),
             None => written
                 .source
                 .holds_mounts()
-                .then(|| format!("it mounts {what}, where the kubelet mounts every volume")),
+                .then(|| format!("it reaches {what}, where the kubelet mounts every volume")),
         }
     }
+}
+
+/// The files of all pods of the node, which root among its processes reaches below `/proc/PID/root`.
+fn of_processes(template: PodTemplate<'_>) -> Option<Written> {
+    let is_root = |container: Container<'_>| matches!(run_as_user(template, container), None | Some(0));
+    let sees = template.spec.get("hostPID").and_then(Value::as_bool) == Some(true);
+    (sees && template.containers().any(is_root)).then(|| Written {
+        source: Source::Node(Vec::new(), ""),
+        field: format!("{}/hostPID", template.pointer),
+        what: "the processes of the node with their files".into(),
+        claim: None,
+    })
 }
 
 /// Whether a pod's volume cannot be written to, by whatever mounts it.

@@ -5,11 +5,12 @@ use std::collections::BTreeSet;
 
 use portolan_kube_facts::{ClaimMount, Container, PodTemplate, claim_mounts, run_as_user};
 use portolan_model::{Object, Ref, Volume};
+use serde_json::Value;
 
 use super::script_steps::{only_looks, takes_away};
 use super::scripts::{FindText, Scripts};
 use super::shell;
-use super::uses::{Pair, Workloads};
+use super::uses::{Pair, Workloads, runs_beside};
 use super::{HopContext, Report};
 
 pub(super) fn check(context: &HopContext<'_>, workloads: &Workloads, report: &mut Report) {
@@ -44,6 +45,22 @@ impl<'a> Writers<'a> {
         let mut all = claim_mounts(object, &self.volume.claim);
         all.retain(|mount| !mount.is_read_only);
         all
+    }
+
+    /// Containers that do not write to the PVC by a mount, and reach the files of those that do: in a pod whose containers share their
+    /// processes, `/proc/PID/root` is another container's root, for its own user and for root.
+    fn beside(&self, object: &'a Object) -> Vec<Container<'a>> {
+        let Some(template) = PodTemplate::of(object) else { return Vec::new() };
+        let writers = self.of(object);
+        let shares = template.spec.get("shareProcessNamespace").and_then(Value::as_bool) == Some(true);
+        let users: BTreeSet<Option<u64>> = writers.iter().map(|mount| run_as_user(template, mount.container)).collect();
+        let reaches = |container: &Container<'_>| {
+            let user = run_as_user(template, *container);
+            runs_beside(*container)
+                && !writers.iter().any(|mount| is_same(mount.container, *container))
+                && (matches!(user, None | Some(0)) || users.contains(&user) || users.contains(&None))
+        };
+        template.containers().filter(|_| shares && !writers.is_empty()).filter(reaches).collect()
     }
 
     /// The container in whose place one is.
@@ -81,14 +98,36 @@ impl<'a> Writers<'a> {
             );
             report.unknown(self.volume, self.name, &field, (reason, "mount the PVC with readOnly, or not at all"));
         }
+        let known: Vec<&str> =
+            PodTemplate::of(self.old).into_iter().flat_map(PodTemplate::containers).map(|old| old.name).collect();
+        for container in self.beside(self.new) {
+            let words = shell::words(container.json);
+            if known.contains(&container.name) || (!words.is_empty() && only_looks(&words)) {
+                continue;
+            }
+            let field = format!("{}/shareProcessNamespace", template.pointer);
+            let reason = format!(
+                "container {} is new and shares the processes of the pod, by which it reaches the files of the others",
+                container.name
+            );
+            report.unknown(
+                self.volume,
+                self.name,
+                &field,
+                (reason, "do not share the processes, or give it a user of its own"),
+            );
+        }
     }
 
     /// Scripts of the containers that change.
     fn scripts(&self, (before, after): (&FindText<'_>, &FindText<'_>), report: &mut Report) {
         let (Some(was), Some(will)) = (PodTemplate::of(self.old), PodTemplate::of(self.new)) else { return };
         let mut seen = BTreeSet::new();
-        for container in self.of(self.new).iter().map(|mount| mount.container) {
-            let Some(old) = self.predecessor(container).filter(|_| seen.insert((container.kind, container.index)))
+        let beside = self.beside(self.new);
+        for container in self.of(self.new).iter().map(|mount| mount.container).chain(beside) {
+            let same = || was.containers().find(|old| is_same(*old, container));
+            let Some(old) =
+                self.predecessor(container).or_else(same).filter(|_| seen.insert((container.kind, container.index)))
             else {
                 continue;
             };

@@ -37,6 +37,7 @@ pub(super) fn after(context: &HopContext<'_>, key: &SecretKey) -> Option<String>
         None => match hooks::left(&context.renderings[0].hooks, &key.secret) {
             // Helm makes it anew: what it had before is gone.
             Some(left) => left.and_then(value),
+            None if context.deleted().contains(&key.secret) => None,
             None => today(context, key),
         },
     }
