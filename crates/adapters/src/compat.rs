@@ -6,7 +6,10 @@ use std::path::Path;
 
 use portolan_helm_compat::record::{self, ReleaseRecord};
 use portolan_inventory::credential::told;
-use portolan_model::{ChartId, Code, Finding, Object, Ref, Release, ReleaseFact, ReleaseId, ReleaseStatus, RenderJob};
+use portolan_model::{
+    ChartId, Code, Finding, HelmOperation, JsonPointer, Object, Ref, Release, ReleaseFact, ReleaseId, ReleaseStatus,
+    RenderJob,
+};
 
 pub(crate) use portolan_helm_compat::precheck::{KnownObjects, PlannedWrites};
 
@@ -18,7 +21,7 @@ pub(crate) use portolan_helm_compat::values::{file as values_file, set};
 pub(crate) fn releases(
     secrets: &[Object],
     id: &ReleaseId,
-    free: &BTreeMap<Ref, Vec<String>>,
+    free: &BTreeMap<Ref, Vec<JsonPointer>>,
 ) -> Result<Vec<ReleaseFact>, Finding> {
     let mut facts = Vec::with_capacity(secrets.len());
     for secret in secrets {
@@ -47,15 +50,16 @@ pub(crate) fn newest_docs(secrets: &[Object], id: &ReleaseId) -> Result<Vec<Obje
     newest.map_or_else(|| Ok(Vec::new()), |record| record.docs().map_err(|error| error.to_string()))
 }
 
-/// The arguments of an upgrade.
-pub(crate) fn upgrade_argv(launch: &Launch<'_>, values: &Path) -> Vec<String> {
-    portolan_helm_compat::upgrade_argv(
-        launch.run,
-        launch.token,
-        launch.context,
-        &launch.chart.to_string_lossy(),
-        &values.to_string_lossy(),
-    )
+/// The arguments of a run of helm.
+pub(crate) fn argv(launch: &Launch<'_>, values: &Path) -> Vec<String> {
+    let Launch { op, run, token, context, given, .. } = launch;
+    let chart = given.map(|given| given.chart.to_string_lossy()).unwrap_or_default();
+    let values = values.to_string_lossy();
+    match op {
+        HelmOperation::Install => portolan_helm_compat::install_argv(run, token, context, &chart, &values),
+        HelmOperation::Upgrade => portolan_helm_compat::upgrade_argv(run, token, context, &chart, &values),
+        HelmOperation::Uninstall { keep_history } => portolan_helm_compat::uninstall_argv(run, *keep_history, context),
+    }
 }
 
 /// The arguments of a rendering as the upgrade will be.

@@ -6,14 +6,14 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use portolan_inventory::credential::KnownSecrets;
 use portolan_model::{
-    Carried, CheckReport, DatabaseError, DatabaseRef, Digest, Elapsed, Event, Finding, HelmRun, HelmToken,
-    JournalRecord, Manifest, Object, ObjectCheck, Observation, Progress, Refusal, Reply, Request, SecretKey, Seen,
-    Snapshot, Wait,
+    Carried, CheckReport, DatabaseError, DatabaseRef, Digest, Elapsed, Event, Finding, HelmOperation, HelmRun,
+    HelmToken, JournalRecord, Manifest, Object, ObjectCheck, Observation, Progress, Refusal, Reply, Request, SecretKey,
+    Seen, Snapshot, Wait,
 };
 use serde_json::Value;
 
 use crate::compat::{self, KnownObjects, PlannedWrites};
-use crate::helm::{self, Launch, NotStarted};
+use crate::helm::{self, Given, Launch, NotStarted};
 use crate::kubernetes::Client;
 use crate::postgres;
 use crate::store::RunStore;
@@ -66,7 +66,7 @@ impl Driver {
                 Err(finding) => Reply::Unknown(words(&finding)),
             },
             Request::Write(write) => self.client.write(&write).await,
-            Request::Spawn(run, token) => match self.spawn(&run, &token) {
+            Request::Spawn(op, run, token) => match self.spawn(op, &run, &token) {
                 Ok(()) => Reply::Spawned,
                 Err(NotStarted::BeforeNow) => {
                     Reply::Refused(Refusal::NotSent("helm was started for this attempt before".into()))
@@ -97,15 +97,17 @@ impl Driver {
         }
     }
 
-    fn spawn(&self, run: &HelmRun, token: &HelmToken) -> Result<(), NotStarted> {
-        let chart = self.store.blob_file(&run.archive).map_err(|finding| NotStarted::Unusable(words(&finding)))?;
-        let values = self.values(run).map_err(NotStarted::Unusable)?;
+    fn spawn(&self, op: HelmOperation, run: &HelmRun, token: &HelmToken) -> Result<(), NotStarted> {
+        let archive = run.archive.as_ref().filter(|_| !op.is_uninstall());
+        let chart = archive.map(|digest| self.store.blob_file(digest)).transpose();
+        let chart = chart.map_err(|finding| NotStarted::Unusable(words(&finding)))?;
+        let values = if chart.is_some() { self.values(run).map_err(NotStarted::Unusable)? } else { Vec::new() };
         helm::spawn(&Launch {
+            op,
             run,
             token,
             folder: self.store.folder(),
-            chart: &chart,
-            values: &values,
+            given: chart.as_deref().map(|chart| Given { chart, values: &values }),
             kubeconfig: self.client.kubeconfig(),
             context: self.client.context(),
         })
@@ -117,7 +119,8 @@ impl Driver {
     }
 
     fn given(&self, run: &HelmRun) -> Result<Value, String> {
-        let bytes = self.store.blob(&run.values).map_err(|finding| words(&finding))?;
+        let digest = run.values.as_ref().ok_or("the plan has no values for this run of helm")?;
+        let bytes = self.store.blob(digest).map_err(|finding| words(&finding))?;
         let mut values: Value =
             serde_json::from_slice(&bytes).map_err(|error| format!("the plan's values are no JSON: {error}"))?;
         for Carried { path, from } in &run.carried {

@@ -40,6 +40,6 @@ pub fn root(state_dir: Option<&Path>) -> Result<PathBuf, Finding> {
 
 /// The folder of a release.
 fn release_folder(root: &Path, cluster: &Uid, release: &ReleaseId) -> PathBuf {
-    let short: String = cluster.0.chars().take(8).collect();
+    let short: String = cluster.as_str().chars().take(8).collect();
     root.join(short).join(format!("{}.{}", release.namespace, release.name))
 }

@@ -270,7 +270,7 @@ pub(crate) fn of_run(run: &RunStore) -> Result<PlanFile, Finding> {
         StepKind::CheckObjects { check } => Some(&check.hooks),
         _ => None,
     });
-    let of_helm = plan.helm_runs().flat_map(|helm| [&helm.archive, &helm.values, &helm.manifest]);
+    let of_helm = plan.helm_runs().flat_map(|helm| helm.archive.iter().chain(&helm.values).chain([&helm.manifest]));
     for digest in of_helm.chain(hooks) {
         objects.insert(digest.clone(), Content(run.blob(digest)?));
     }

@@ -52,7 +52,7 @@ mod tests {
     #[test]
     fn a_wait_is_told_when_it_changes_and_now_and_then() {
         let plan: Plan = serde_json::from_value(serde_json::json!({
-            "format": portolan_model::FORMAT, "cluster": "", "server": "", "release": {"namespace": "", "name": ""},
+            "format": portolan_model::FORMAT, "cluster": "c", "server": "", "release": {"namespace": "", "name": ""},
             "helm": {"helm": "simulated", "version": "3.22.0"},
             "from": {"name": "", "version": "1.0.0"}, "to": {"name": "", "version": "1.0.0"},
             "hops": [], "preconditions": {}, "volumes": [], "databases": [], "without": [], "accepted": [],

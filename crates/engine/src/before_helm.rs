@@ -29,6 +29,10 @@ impl<'a> BeforeHelm<'a> {
 
     /// What has to be done or said first; `None` where helm may start.
     pub(crate) fn judge(&self, seen: &[Seen], fold: &Fold, mark: &str) -> Option<Next> {
+        if let Some(name) = self.goes_along() {
+            let found = format!("{name} would go with the uninstall");
+            return Some(Next::Halt(Finding::blocking(Code::BadPlan, found).about(name)));
+        }
         let (relied, rest) = seen.split_at_checked(self.relied_on().count())?;
         let (protected, new) = rest.split_at_checked(self.protections().count())?;
         if !relied.is_empty() {
@@ -57,6 +61,14 @@ impl<'a> BeforeHelm<'a> {
                 next => Some(next),
             }
         })
+    }
+
+    /// What an uninstall must not delete and does: the planner makes no such step and the linter refuses it; this is the last lock.
+    fn goes_along(&self) -> Option<&'a Ref> {
+        let (op, run) = self.hop.steps.get(self.done.len())?.helm()?;
+        let stays =
+            |name: &Ref| self.hop.changes.iter().any(|one| one.object == *name && matches!(one.change, Change::Keep));
+        run.docs.keys().find(|name| op.is_uninstall() && name.is_never_deleted() && !stays(name))
     }
 
     /// What the plan relied on, where nothing but this hop's own steps has changed it.

@@ -2,8 +2,8 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use portolan_model::{
-    Action, ArchivedObject, Blob, Code, Digest, Effect, Finding, HelmRun, Hop, Input, JournalRecord, Observation,
-    Outcome, Plan, Refusal, Reply, Request, Seen, Step, StepKind, StepRef, Urgency,
+    Action, ArchivedObject, Blob, Code, Digest, Effect, Finding, HelmOperation, HelmRun, Hop, Input, JournalRecord,
+    Observation, Outcome, Plan, Refusal, Reply, Request, Seen, Step, StepKind, StepRef, Urgency,
 };
 
 use crate::before_helm::BeforeHelm;
@@ -112,14 +112,14 @@ impl Engine {
         Some(BeforeHelm { plan: &self.plan, hop, done, is_first, is_first_hop: first == 0 })
     }
 
-    /// The newest of this run's upgrades, where it has to be looked at whether it is the release's newest still. Where helm is
+    /// The newest of this run's helms, where it has to be looked at whether the release is still as it left it. Where helm is
     /// next, or at work, its own step looks.
-    fn to_look_back_at(&self) -> Option<(u32, &HelmRun)> {
+    fn to_look_back_at(&self) -> Option<(u32, HelmOperation, &HelmRun)> {
         if self.looked_back || self.step().is_some_and(|step| step.helm_run().is_some()) {
             return None;
         }
         let done = (0..).zip(self.plan.steps()).take(self.fold.step as usize);
-        done.filter_map(|(at, step)| Some((at, step.helm_run()?))).last()
+        done.filter_map(|(at, step)| step.helm().map(|(op, run)| (at, op, run))).last()
     }
 
     /// The same engine, asked whether the release is still as this run left it, though the run has come to its end.
@@ -167,7 +167,7 @@ impl Engine {
         if !self.fold.bound {
             return Request::Read(guard::relied_on(&self.plan).map(|(name, _)| name.clone()).collect());
         }
-        if let Some((_, run)) = self.to_look_back_at() {
+        if let Some((_, _, run)) = self.to_look_back_at() {
             return Request::Releases(run.release.clone(), run.nondeterministic_fields.clone());
         }
         let Some(step) = self.step() else {
@@ -180,7 +180,7 @@ impl Engine {
             Phase::Look => steps::look(step, &self.fold),
             Phase::Go => match self.fold.pursuit.as_deref() {
                 Some(Action::Write(write)) => Request::Write(write.clone()),
-                Some(Action::Helm { run, token }) => Request::Spawn(run.clone(), token.clone()),
+                Some(Action::Helm { op, run, token }) => Request::Spawn(*op, run.clone(), token.clone()),
                 // invariant: an intent is what leads to Go
                 None => steps::look(step, &self.fold),
             },
@@ -260,8 +260,9 @@ impl Engine {
     }
 
     fn on_looked_back(&mut self, reply: &Reply) {
-        let Some((step, run)) = self.to_look_back_at() else { return };
+        let Some((step, op, run)) = self.to_look_back_at() else { return };
         let found = match reply {
+            Reply::Releases(facts) if op.is_uninstall() => steps::came_back(run, facts),
             Reply::Releases(facts) => steps::gone_on(run, step, self.digest.short(), facts),
             other => Some(
                 Finding::blocking(Code::Unreachable, "the records of the release could not be read")
@@ -357,10 +358,10 @@ fn on_sent(step: &Step, reply: Reply) -> Next {
         Reply::Wrote | Reply::Spawned => Next::Effect(Effect::Done),
         Reply::Refused(refusal @ (Refusal::Conflict | Refusal::NotFound)) => Next::Effect(Effect::Refused(refusal)),
         // This token was used before, by a helm that we did not hear of and that left no record.
-        Reply::Refused(Refusal::NotSent(text)) if matches!(step.kind, StepKind::HelmUpgrade { .. }) => {
+        Reply::Refused(Refusal::NotSent(text)) if matches!(step.kind, StepKind::Helm { .. }) => {
             Next::Effect(Effect::Unknown(text))
         }
-        Reply::Refused(Refusal::Invalid(text)) if matches!(step.kind, StepKind::HelmUpgrade { .. }) => {
+        Reply::Refused(Refusal::Invalid(text)) if matches!(step.kind, StepKind::Helm { .. }) => {
             let found = "helm was not started, and nothing of this step was written";
             Next::Halt(Finding::blocking(Code::HelmFailed, found).with(text))
         }

@@ -46,6 +46,8 @@ pub struct Fold {
     pub pursuit: Option<Arc<Action>>,
     /// Whether the effect is known to have gone out.
     pub sent: bool,
+    /// Whether helm was started in this step, in any attempt.
+    pub helm_started: bool,
     /// Whether a person started it again after it had halted.
     pub again: bool,
     /// What is in the archive.
@@ -73,6 +75,7 @@ impl Default for Fold {
             phase: Phase::Look,
             pursuit: None,
             sent: false,
+            helm_started: false,
             again: false,
             archived: Arc::default(),
             baseline: Arc::default(),
@@ -100,6 +103,7 @@ impl Fold {
             JournalRecord::Bound => self.bound = true,
             JournalRecord::Resumed { .. } => self.resume(),
             JournalRecord::Intent { action, .. } => {
+                self.helm_started |= matches!(**action, Action::Helm { .. });
                 self.pursuit = Some(Arc::new((**action).clone()));
                 (self.phase, self.sent) = (Phase::Go, false);
             }
@@ -157,7 +161,7 @@ impl Fold {
         self.step += 1;
         (self.attempt, self.since) = (0, 0);
         (self.phase, self.sent, self.again) = (Phase::Look, false, false);
-        self.pursuit = None;
+        (self.pursuit, self.helm_started) = (None, false);
     }
 
     fn keep_snapshot(&mut self, pod: &Ref, snapshot: &Snapshot, note: &str) -> String {
@@ -170,7 +174,7 @@ impl Fold {
     /// Hashes what a later decision can still read: for a search, not for keeping.
     pub fn hash_into(&self, state: &mut impl Hasher) {
         (self.started, self.bound, self.step, self.attempt - self.since, self.phase).hash(state);
-        (self.sent, self.again, self.stop).hash(state);
+        (self.sent, self.helm_started, self.again, self.stop).hash(state);
         self.outcome.hash(state);
         self.pursuit.is_some().hash(state);
         if let Some(action) = &self.pursuit {

@@ -1,6 +1,6 @@
 //! Is the installation still the one that the plan was made for?
 
-use portolan_model::{Code, Finding, Object, Plan, Precondition, Ref, Seen, Step, StepKind};
+use portolan_model::{Code, Expected, Finding, Object, Plan, Precondition, Ref, Seen, Step, StepKind};
 use serde_json::Value;
 
 use crate::steps;
@@ -62,23 +62,24 @@ pub(crate) fn moved_by_others(plan: &Plan, seen: &[Seen], done: &[Step]) -> Vec<
 }
 
 fn check(name: &Ref, expect: &Precondition, seen: &Seen) -> Option<Finding> {
-    let object = match (seen, &expect.uid) {
-        (Seen::There(object), Some(uid)) if object.uid() == *uid => object,
-        (Seen::Absent, None) => return None,
-        (Seen::There(_), Some(_)) if name.kind() == "Namespace" => {
+    let object = match (seen, &expect.object) {
+        (Seen::There(object), Expected::Same(uid)) if object.is(uid) => object,
+        (Seen::There(object), Expected::Unnamed) => object,
+        (Seen::Absent, Expected::Absent) => return None,
+        (Seen::There(_), Expected::Same(_)) if name.kind() == "Namespace" => {
             let found = match name.name() {
                 "kube-system" => format!("this is not the cluster that the plan was made for ({name} is another one)"),
                 _ => format!("{name} was made again since the plan was made, or this is another cluster"),
             };
             return Some(Finding::blocking(Code::OtherCluster, found));
         }
-        (Seen::There(_), Some(_)) => {
+        (Seen::There(_), Expected::Same(_)) => {
             return Some(Finding::blocking(Code::Moved, format!("{name} was deleted and made again")));
         }
-        (Seen::There(_), None) => {
+        (Seen::There(_), Expected::Absent) => {
             return Some(Finding::blocking(Code::Moved, format!("{name} is there, and was not")));
         }
-        (Seen::Absent, Some(_)) => {
+        (Seen::Absent, Expected::Same(_) | Expected::Unnamed) => {
             return Some(Finding::blocking(Code::Moved, format!("{name} is gone")));
         }
         (Seen::Unreadable(text), _) => {
@@ -90,7 +91,8 @@ fn check(name: &Ref, expect: &Precondition, seen: &Seen) -> Option<Finding> {
 }
 
 fn differing(object: &Object, expect: &Precondition) -> Option<(String, String)> {
-    let is_other = |field: &&portolan_model::Field| object.at(&field.pointer).unwrap_or(&Value::Null) != &field.value;
+    let is_other =
+        |field: &&portolan_model::Field| object.at(field.pointer.as_str()).unwrap_or(&Value::Null) != &field.value;
     let Some(field) = expect.fields.iter().find(is_other) else {
         let content = expect.content.as_ref().filter(|content| object.content_digest() != **content);
         return content.map(|_| ("its content has changed".into(), LOOKED_UP.into()));
@@ -100,14 +102,14 @@ fn differing(object: &Object, expect: &Precondition) -> Option<(String, String)>
         Value::String(text) => text.clone(),
         other => other.to_string(),
     };
-    let path = field.pointer.trim_start_matches('/').replace('/', ".").replace("~1", "/");
-    let line = format!("{path}: {} -> {}", show(&field.value), show(object.at(&field.pointer).unwrap_or(&Value::Null)));
+    let now = object.at(field.pointer.as_str()).unwrap_or(&Value::Null);
+    let line = format!("{}: {} -> {}", field.pointer.dotted(), show(&field.value), show(now));
     Some((line, field.why.clone()))
 }
 
 #[cfg(test)]
 mod tests {
-    use portolan_model::{Field, Uid};
+    use portolan_model::{Field, JsonPointer, Uid};
     use serde_json::json;
 
     use super::*;
@@ -117,11 +119,15 @@ mod tests {
         let secret = |uid: &str, policy: &str| {
             Seen::There(Object::new(json!({"kind": "Secret", "metadata": {"name": "s", "uid": uid}, "policy": policy})))
         };
-        let field = Field { pointer: "/policy".into(), value: json!("Retain"), why: "it protects the data".into() };
+        let field =
+            Field { pointer: JsonPointer::new("/policy"), value: json!("Retain"), why: "it protects the data".into() };
         let content = Object::new(json!({"kind": "Secret", "policy": "Retain"})).content_digest();
-        let was_there = Precondition { uid: Some(Uid::new("u")), fields: vec![field], content: None };
-        let looked_up = Precondition { uid: Some(Uid::new("u")), fields: Vec::new(), content: Some(content) };
-        let absent = Precondition { uid: None, fields: Vec::new(), content: None };
+        let was_there = Precondition { fields: vec![field], ..Precondition::same(Uid::new("u")) };
+        let looked_up = Precondition { content: Some(content), ..Precondition::same(Uid::new("u")) };
+        let absent = Precondition::absent();
+        let Seen::There(object) = secret("u", "Retain") else { panic!("it is there") };
+        let content = Some(object.content_digest());
+        let unnamed = Precondition { object: Expected::Unnamed, fields: Vec::new(), content };
         let cases = [
             (&was_there, secret("u", "Retain"), None),
             (&was_there, secret("u", "Delete"), Some(Code::Moved)),
@@ -129,6 +135,9 @@ mod tests {
             (&was_there, Seen::Absent, Some(Code::Moved)),
             (&was_there, Seen::Unreadable("no".into()), Some(Code::NotVisible)),
             (&looked_up, secret("u", "Delete"), Some(Code::Moved)),
+            (&unnamed, secret("u", "Retain"), None),
+            (&unnamed, secret("u", "Delete"), Some(Code::Moved)),
+            (&unnamed, Seen::Absent, Some(Code::Moved)),
             (&absent, Seen::Absent, None),
             (&absent, secret("u", "Retain"), Some(Code::Moved)),
         ];

@@ -57,7 +57,8 @@ fn differs(what: String, seen: String, finding: Finding) -> Check {
 
 /// Another chart is not what the run led to. Another revision of the same chart is daily work.
 fn release(plan: &Plan, newest: &ReleaseFact) -> Option<Check> {
-    let made = plan.helm_runs().last()?.base_revision + 1;
+    let (_, run) = plan.helms().last().filter(|(op, _)| !op.is_uninstall())?;
+    let made = run.next_revision();
     let what = format!("release {}", plan.release.name);
     let seen = format!("revision {} {}, {}", newest.revision, newest.status, newest.chart);
     if newest.chart == plan.to {

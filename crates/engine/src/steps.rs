@@ -14,7 +14,7 @@ use crate::fold::Fold;
 
 pub(crate) use check_objects::without_accepted;
 pub(crate) use database::compare as compare_databases;
-pub(crate) use helm::gone_on;
+pub(crate) use helm::{came_back, gone_on};
 pub(crate) use volumes::{PROTECTIONS, is_protected, protected};
 
 /// What a step does next. Each becomes one record.
@@ -54,7 +54,7 @@ pub(crate) fn look(step: &Step, fold: &Fold) -> Request {
         StepKind::RecordDatabase { database }
         | StepKind::CarryCredentials { database, .. }
         | StepKind::VerifyDatabase { database, .. } => Request::Query(database.clone()),
-        StepKind::HelmUpgrade { run } => Request::Releases(run.release.clone(), run.nondeterministic_fields.clone()),
+        StepKind::Helm { run, .. } => Request::Releases(run.release.clone(), run.nondeterministic_fields.clone()),
         StepKind::WaitReady { workloads } => {
             let until = workloads.iter().cloned().map(Cond::Ready).collect();
             Request::Wait(Wait { step: fold.step, until, limit: step.limit })
@@ -68,7 +68,7 @@ pub(crate) fn settle(step: &Step, fold: &Fold) -> Option<Request> {
     let pursuit = fold.pursuit.as_ref()?;
     let cond = match (&step.kind, &**pursuit) {
         (StepKind::DeleteObject { target, uid }, _) => Cond::Gone(Gone { target: target.clone(), uid: uid.clone() }),
-        (StepKind::HelmUpgrade { .. }, Action::Helm { token, .. }) => Cond::HelmEnded(token.clone()),
+        (StepKind::Helm { .. }, Action::Helm { token, .. }) => Cond::HelmEnded(token.clone()),
         _ => return None,
     };
     Some(Request::Wait(Wait { step: fold.step, until: vec![cond], limit: step.limit }))
@@ -78,7 +78,7 @@ pub(crate) fn settle(step: &Step, fold: &Fold) -> Option<Request> {
 pub(crate) fn check(step: &Step, fold: &Fold) -> Request {
     match (&step.kind, fold.pursuit.as_deref()) {
         // A protection that was taken off before helm.
-        (StepKind::HelmUpgrade { .. }, Some(Action::Write(write))) => Request::Read(vec![write.target.clone()]),
+        (StepKind::Helm { .. }, Some(Action::Write(write))) => Request::Read(vec![write.target.clone()]),
         (StepKind::VerifyVolume { claim, volume, mounted_by, .. }, _) => {
             let objects = [claim, volume].into_iter().chain(mounted_by).cloned().collect();
             Request::ReadWithClaims(objects, claim.namespace().to_owned())
@@ -96,7 +96,7 @@ pub(crate) fn on_look(step: &Step, fold: &Fold, mark: &str, reply: Reply) -> Nex
         (StepKind::CheckObjects { .. }, Reply::Checked(report)) => check_objects::on_report(report),
         (StepKind::ArchiveObject { objects }, Reply::Seen(seen)) => objects::on_archive(objects, &seen),
         (StepKind::DeleteObject { .. }, Reply::Seen(seen)) => objects::on_delete(step, fold, &seen),
-        (StepKind::HelmUpgrade { run }, Reply::Releases(facts)) => helm::on_look(run, fold, mark, &facts),
+        (StepKind::Helm { op, run }, Reply::Releases(facts)) => helm::on_look(*op, run, fold, mark, &facts),
         (StepKind::VerifyVolume { .. }, Reply::Seen(seen)) => volumes::on_verify(step, &seen),
         (
             StepKind::RecordDatabase { .. } | StepKind::CarryCredentials { .. } | StepKind::VerifyDatabase { .. },
@@ -125,9 +125,9 @@ pub(crate) fn on_check(step: &Step, fold: &Fold, mark: &str, reply: Reply) -> Ne
             Some(Seen::Absent) => Next::done(format!("{target} is gone")),
             _ => Next::Effect(Effect::Unknown(format!("{target} is still there"))),
         },
-        (StepKind::HelmUpgrade { run }, Reply::Releases(facts)) => helm::on_check(run, fold, mark, &facts),
+        (StepKind::Helm { op, run }, Reply::Releases(facts)) => helm::on_check(*op, run, fold, mark, &facts),
         // All of them are looked at again.
-        (StepKind::HelmUpgrade { .. }, Reply::Seen(_)) => Next::Effect(Effect::Unknown("it is protected again".into())),
+        (StepKind::Helm { .. }, Reply::Seen(_)) => Next::Effect(Effect::Unknown("it is protected again".into())),
         (_, reply) => Next::Halt(unreadable(step, &reply)),
     }
 }

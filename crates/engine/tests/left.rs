@@ -16,7 +16,7 @@ fn chart(version: &str) -> Value {
 fn plan() -> Plan {
     let step = |kind: Value| json!({"id": "s", "kind": kind, "sources": [], "why": "", "command": [], "undo": "nothing", "limit": 600});
     let helm = json!({
-        "kind": "helm-upgrade", "run": {
+        "kind": "helm", "op": {"operation": "upgrade"}, "run": {
             "release": {"namespace": "ns", "name": "r"}, "base_revision": 1,
             "client": {"helm": "simulated", "version": "3.22.0"}, "chart": chart("2.0.0"), "archive": "sha256:0", "values": "sha256:0",
             "carried": [], "mode": "reset", "manifest": "sha256:0", "docs": {}, "nondeterministic_fields": {}, "required_keys": [],
@@ -33,7 +33,7 @@ fn plan() -> Plan {
         "values": [],
     });
     let plan = json!({
-        "format": portolan_model::FORMAT, "cluster": "", "server": "", "release": {"namespace": "ns", "name": "r"},
+        "format": portolan_model::FORMAT, "cluster": "c", "server": "", "release": {"namespace": "ns", "name": "r"},
         "helm": {"helm": "simulated", "version": "3.22.0"}, "from": chart("1.0.0"), "to": chart("2.0.0"), "hops": [hop],
         "preconditions": {}, "volumes": [], "databases": [], "without": [], "accepted": [], "findings": [],
     });

@@ -15,7 +15,7 @@ fn plan(kind: &Value) -> Arc<Plan> {
         "from": chart, "to": chart, "boundaries": [], "steps": [step], "changes": [], "new_claims": [], "values": [],
     });
     let plan = json!({
-        "format": portolan_model::FORMAT, "cluster": "", "server": "", "release": {"namespace": "ns", "name": "r"},
+        "format": portolan_model::FORMAT, "cluster": "c", "server": "", "release": {"namespace": "ns", "name": "r"},
         "helm": {"helm": "simulated", "version": "3.22.0"}, "from": chart, "to": chart, "hops": [hop],
         "preconditions": {}, "volumes": [], "databases": [], "without": [], "accepted": [], "findings": [],
     });
@@ -82,13 +82,13 @@ fn a_running_helm_is_left_only_on_the_second_request() {
         "client": {"helm": "simulated", "version": "3.22.0"}, "chart": chart, "archive": digest, "values": digest,
         "carried": [], "mode": "reset", "manifest": digest, "docs": {}, "nondeterministic_fields": {}, "required_keys": [],
     });
-    let action = json!({"action": "helm", "run": run, "token": "t-0-0"});
+    let action = json!({"action": "helm", "op": {"operation": "upgrade"}, "run": run, "token": "t-0-0"});
     let action: Box<Action> = Box::new(serde_json::from_value(action).expect("an action"));
     let sent = vec![
         JournalRecord::Intent { step: AT, action, before: None },
         JournalRecord::Effect { step: AT, effect: Effect::Done },
     ];
-    let mut engine = engine(&json!({"kind": "helm-upgrade", "run": run}), sent);
+    let mut engine = engine(&json!({"kind": "helm", "op": {"operation": "upgrade"}, "run": run}), sent);
     assert!(matches!(engine.want(), Request::Wait(_)));
     assert_eq!(stopped(&mut engine, Urgency::AfterStep), None, "helm is not interrupted");
     assert!(matches!(engine.want(), Request::Wait(_)), "it still waits for helm");

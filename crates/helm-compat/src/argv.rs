@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use portolan_model::{HelmRun, HelmToken, ReleaseId, ValuesMode};
+use portolan_model::{HelmOperation, HelmRun, HelmToken, ReleaseId, ValuesMode};
 use serde_json::Value;
 
 use crate::{TOKEN_LABEL, values};
@@ -26,26 +26,59 @@ pub fn upgrade_argv(
     chart_path: &str,
     values_path: &str,
 ) -> Vec<String> {
-    let mut argv = vec![
-        "upgrade".to_owned(),
-        run.release.name.clone(),
-        chart_path.to_owned(),
-        "--namespace".to_owned(),
-        run.release.namespace.clone(),
-    ];
+    let mut argv = begin(["upgrade", &run.release.name, chart_path], &run.release, context);
+    argv.extend(["--values".to_owned(), values_path.to_owned(), mode_flag(run.mode).to_owned()]);
+    argv.extend(mark(token));
+    argv.extend(hook_limit());
+    argv
+}
+
+/// The arguments of an installation. CRDs are left to a step that applies them: of a chart's folder `crds` helm writes them before it
+/// makes a record.
+///
+/// Left out on purpose: `--replace` (a record of that name is somebody's), `--create-namespace`, and what [`upgrade_argv`] leaves out.
+#[must_use]
+pub fn install_argv(
+    run: &HelmRun,
+    token: &HelmToken,
+    context: &str,
+    chart_path: &str,
+    values_path: &str,
+) -> Vec<String> {
+    let mut argv = begin(["install", &run.release.name, chart_path], &run.release, context);
+    argv.extend(["--values", values_path, SKIP_CRDS].map(str::to_owned));
+    argv.extend(mark(token));
+    argv.extend(hook_limit());
+    argv
+}
+
+/// The arguments of an uninstall. Helm does not wait for pods: that is a step of its own.
+#[must_use]
+pub fn uninstall_argv(run: &HelmRun, keep_history: bool, context: &str) -> Vec<String> {
+    let mut argv = begin(["uninstall", &run.release.name], &run.release, context);
+    argv.extend(keep_history.then(|| KEEP_HISTORY.to_owned()));
+    argv.extend(hook_limit());
+    argv
+}
+
+const SKIP_CRDS: &str = "--skip-crds";
+const KEEP_HISTORY: &str = "--keep-history";
+
+fn begin<const N: usize>(words: [&str; N], release: &ReleaseId, context: &str) -> Vec<String> {
+    let mut argv: Vec<String> = words.map(str::to_owned).into();
+    argv.extend(["--namespace".to_owned(), release.namespace.clone()]);
     if !context.is_empty() {
         argv.extend(["--kube-context".to_owned(), context.to_owned()]);
     }
-    argv.extend([
-        "--values".to_owned(),
-        values_path.to_owned(),
-        mode_flag(run.mode).to_owned(),
-        "--labels".to_owned(),
-        format!("{TOKEN_LABEL}={token}"),
-        "--timeout".to_owned(),
-        format!("{}s", HOOK_LIMIT.as_secs()),
-    ]);
     argv
+}
+
+fn mark(token: &HelmToken) -> [String; 2] {
+    ["--labels".to_owned(), format!("{TOKEN_LABEL}={token}")]
+}
+
+fn hook_limit() -> [String; 2] {
+    ["--timeout".to_owned(), format!("{}s", HOOK_LIMIT.as_secs())]
 }
 
 /// The arguments of a rendering as the upgrade itself will be, lookups included: helm reads the cluster and writes nothing. The
@@ -84,14 +117,23 @@ pub fn mode_flag(mode: ValuesMode) -> &'static str {
 /// writes, by its path: for a name alone helm takes a folder of that name before any repository (`LocateChart` in
 /// `pkg/action/install.go`, helm 3.22.0). A carried value stands there as the name of a shell variable, and so does each of `hidden`, the paths of credentials.
 #[must_use]
-pub fn show_command(run: &HelmRun, given: &Value, hidden: &BTreeSet<String>) -> Vec<String> {
+pub fn show_command(op: HelmOperation, run: &HelmRun, given: &Value, hidden: &BTreeSet<String>) -> Vec<String> {
+    let flag = match op {
+        HelmOperation::Install => SKIP_CRDS,
+        HelmOperation::Upgrade => mode_flag(run.mode),
+        HelmOperation::Uninstall { keep_history } => {
+            let flag = if keep_history { format!(" {KEEP_HISTORY}") } else { String::new() };
+            return vec![format!(
+                "helm uninstall {} -n {}{flag}",
+                word(&run.release.name),
+                word(&run.release.namespace)
+            )];
+        }
+    };
+    let archive = format!("./{}-{}.tgz", run.chart.name, run.chart.version);
     let mut lines = vec![
-        format!(
-            "helm upgrade {} {}",
-            word(&run.release.name),
-            word(&format!("./{}-{}.tgz", run.chart.name, run.chart.version))
-        ),
-        format!("-n {} {}", word(&run.release.namespace), mode_flag(run.mode)),
+        format!("helm {op} {} {}", word(&run.release.name), word(&archive)),
+        format!("-n {} {flag}", word(&run.release.namespace)),
     ];
     let carried: Vec<&str> = run.carried.iter().map(|one| one.path.as_str()).collect();
     for (path, value) in values::flatten(given) {
@@ -205,11 +247,11 @@ mod tests {
         let none = Digest::of(b"");
         HelmRun {
             release: ReleaseId { namespace: "runai-backend".into(), name: "runai-backend".into() },
-            base_revision: 7,
+            base_revision: Some(7),
             client: HelmClient::Simulated { version: Version::new(3, 14, 4) },
             chart: ChartId { name: "control-plane".into(), version: Version::new(2, 20, 41) },
-            archive: none.clone(),
-            values: none.clone(),
+            archive: Some(none.clone()),
+            values: Some(none.clone()),
             carried: vec![Carried {
                 path: ValuesPath::new("postgresql.auth.password"),
                 from: SecretKey { secret: Ref::secret("runai-backend", "s"), key: "password".into() },
@@ -239,6 +281,29 @@ mod tests {
     }
 
     #[test]
+    fn an_installation_and_an_uninstall_have_their_own_arguments() {
+        let run = run(ValuesMode::Reset);
+        let argv = install_argv(&run, &HelmToken::of_label("t1"), "prod", "c.tgz", "v.json");
+        assert_eq!(
+            argv.join(" "),
+            "install runai-backend c.tgz --namespace runai-backend --kube-context prod --values v.json --skip-crds \
+             --labels portolan-token=t1 --timeout 900s"
+        );
+        let argv = |keep_history| uninstall_argv(&run, keep_history, "").join(" ");
+        assert_eq!(argv(false), "uninstall runai-backend --namespace runai-backend --timeout 900s");
+        assert_eq!(argv(true), "uninstall runai-backend --namespace runai-backend --keep-history --timeout 900s");
+        let shown = |op| show_command(op, &run, &json!({"a": 1}), &BTreeSet::new());
+        assert_eq!(
+            shown(HelmOperation::Install)[..2],
+            [r"helm install runai-backend ./control-plane-2.20.41.tgz \", r"  -n runai-backend --skip-crds \"]
+        );
+        assert_eq!(
+            shown(HelmOperation::Uninstall { keep_history: true }),
+            ["helm uninstall runai-backend -n runai-backend --keep-history"]
+        );
+    }
+
+    #[test]
     fn a_dry_run_is_the_upgrade_without_its_writes() {
         let argv = dry_run_argv(&run(ValuesMode::Reset).release, ValuesMode::Reset, "c.tgz", "v.yaml");
         assert_eq!(
@@ -257,7 +322,7 @@ mod tests {
             "odd": {"a,b=[c.d]": 1, "text": "a,b {c}", "number": "007", "int": "5", "list": [], "maps": [{"a": 1}], "float": 1.5, "large": 20_260_131, "ids": [1, 20_260_131], "no": null, "on": true},
         });
         assert_eq!(
-            show_command(&run(ValuesMode::Reset), &given, &BTreeSet::new()),
+            show_command(HelmOperation::Upgrade, &run(ValuesMode::Reset), &given, &BTreeSet::new()),
             [
                 r"helm upgrade runai-backend ./control-plane-2.20.41.tgz \",
                 r"  -n runai-backend --reset-values \",

@@ -2,7 +2,7 @@
 //! `pkg/releaseutil/manifest_sorter.go`, helm 3.14.4).
 
 use portolan_kube_facts::PodTemplate;
-use portolan_model::{HookDeletePolicy, HookEvent, Object, PlannedHook, Ref};
+use portolan_model::{HookDeletePolicy, HookEvent, ImageRef, Object, PlannedHook, Ref};
 use serde_json::Value;
 
 use crate::manifest;
@@ -60,7 +60,7 @@ impl Hook<'_> {
         let images = PodTemplate::of(self.object).map_or_else(Vec::new, |template| {
             let images =
                 template.containers().filter_map(|container| container.json.get("image").and_then(Value::as_str));
-            images.map(str::to_owned).collect()
+            images.map(ImageRef::new).collect()
         });
         let Self { events, weight, delete, .. } = self;
         Some(PlannedHook {

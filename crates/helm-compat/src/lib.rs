@@ -18,9 +18,10 @@ pub mod record;
 pub mod record_size;
 pub mod redact;
 mod set;
+pub mod uninstall;
 pub mod upgrade;
 pub mod values;
 mod yaml;
 
-pub use argv::{dry_run_argv, show_command, upgrade_argv};
+pub use argv::{dry_run_argv, install_argv, show_command, uninstall_argv, upgrade_argv};
 pub use record::{ReleaseRecord, TOKEN_LABEL};

@@ -382,13 +382,13 @@ impl Precheck {
         }
         let conflict = |own: &OwnField| {
             let doc = self.planned(&own.object)?;
-            let wanted = doc.at(&own.field)?.as_str()?;
-            let is_there = self.known.get(&own.object).is_some_and(|live| live.text(&own.field) == own.value);
+            let wanted = doc.at(own.field.as_str())?.as_str()?;
+            let is_there = self.known.get(&own.object).is_some_and(|live| live.text(own.field.as_str()) == own.value);
             (wanted != own.value && !is_there).then(|| {
                 let found = format!("{} sets a field that Portolan writes to protect the data", own.object);
                 Finding::blocking(Code::FieldConflict, found)
                     .about(&own.object)
-                    .at(own.field.clone())
+                    .at(own.field.as_str())
                     .with(format!(
                         "the chart's value is `{wanted}`, Portolan writes `{}`; manager: portolan",
                         own.value

@@ -9,7 +9,7 @@ use std::io::{Read as _, Write as _};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use portolan_model::{ApplyMethod, ChartId, HelmToken, Object, Ref, ReleaseFact, ReleaseStatus};
+use portolan_model::{ApplyMethod, ChartId, HelmToken, JsonPointer, Object, Ref, ReleaseFact, ReleaseStatus};
 use serde_json::{Value, json};
 
 use crate::manifest::{self, ManifestError};
@@ -284,7 +284,7 @@ impl ReleaseRecord {
     ///
     /// # Errors
     /// Where the stored manifest is not readable.
-    pub fn fact(&self, free: &BTreeMap<Ref, Vec<String>>) -> Result<ReleaseFact, RecordError> {
+    pub fn fact(&self, free: &BTreeMap<Ref, Vec<JsonPointer>>) -> Result<ReleaseFact, RecordError> {
         Ok(ReleaseFact {
             revision: self.revision,
             status: self.status,

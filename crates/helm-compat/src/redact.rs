@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use portolan_model::{Digest, Manifest, Object, Ref};
+use portolan_model::{Digest, JsonPointer, Manifest, Object, Ref};
 use serde_json::{Map, Value};
 
 /// The parts of a Secret that hold its values.
@@ -30,11 +30,11 @@ pub fn planned(first: &[Object], second: &[Object], carried: &[(String, String)]
         let other = doc.name().and_then(|name| others.get(&name).copied());
         match other {
             Some(other) => differ(&json, &other.0, &mut String::new(), &mut free),
-            None => free.push(String::new()),
+            None => free.push(JsonPointer::default()),
         }
         if is_secret(doc) {
             // Values are compared by their marks; only a key that comes and goes counts as free.
-            free.retain(|pointer| !is_value_of_both(pointer, &json, other));
+            free.retain(|pointer| !is_value_of_both(pointer.as_str(), &json, other));
             hide(&mut json, |part, key, value| {
                 let again = other.and_then(|other| other.at(&format!("/{part}/{}", portolan_model::pointer_part(key))));
                 mark(part, value, again, carried)
@@ -87,16 +87,16 @@ pub fn secret_keys_and_empty(object: &Object) -> Object {
 /// in place of each value of a Secret. A planned manifest and the one that helm stored compare equal by it,
 /// however the YAML was laid out. A document that is free as a whole has none.
 #[must_use]
-pub fn fingerprint(docs: &[Object], free: &BTreeMap<Ref, Vec<String>>) -> BTreeMap<Ref, Digest> {
+pub fn fingerprint(docs: &[Object], free: &BTreeMap<Ref, Vec<JsonPointer>>) -> BTreeMap<Ref, Digest> {
     docs.iter()
         .filter_map(|doc| {
             let name = doc.name()?;
             let mut json = (*secret_keys_only(doc).0).clone();
             for pointer in free.get(&name).into_iter().flatten() {
-                if pointer.is_empty() {
+                if pointer.is_whole() {
                     return None;
                 }
-                take_off(&mut json, pointer);
+                take_off(&mut json, pointer.as_str());
             }
             // The namespace is in the name already, whether it was written or filled in.
             take_off(&mut json, "/metadata/namespace");
@@ -147,13 +147,13 @@ fn is_value_of_both(pointer: &str, json: &Value, other: Option<&Object>) -> bool
 }
 
 /// Lists the fields in which two values differ.
-fn differ(a: &Value, b: &Value, pointer: &mut String, free: &mut Vec<String>) {
+fn differ(a: &Value, b: &Value, pointer: &mut String, free: &mut Vec<JsonPointer>) {
     match (a, b) {
         (Value::Object(a), Value::Object(b)) => {
             for key in a.keys().chain(b.keys().filter(|key| !a.contains_key(*key))) {
                 within(pointer, &portolan_model::pointer_part(key), |pointer| match (a.get(key), b.get(key)) {
                     (Some(a), Some(b)) => differ(a, b, pointer, free),
-                    _ => free.push(pointer.clone()),
+                    _ => free.push(JsonPointer::new(pointer)),
                 });
             }
         }
@@ -165,12 +165,12 @@ fn differ(a: &Value, b: &Value, pointer: &mut String, free: &mut Vec<String>) {
             }
         }
         _ if a == b => {}
-        _ => free.push(pointer.clone()),
+        _ => free.push(JsonPointer::new(pointer)),
     }
 }
 
 /// Replaces carried plaintexts (and their base64) wherever they stand in a text, and makes those fields free.
-fn cover(json: &mut Value, carried: &[(String, String)], pointer: &mut String, free: &mut Vec<String>) {
+fn cover(json: &mut Value, carried: &[(String, String)], pointer: &mut String, free: &mut Vec<JsonPointer>) {
     match json {
         Value::String(text) => {
             // Our own marks stay as they are, whatever the password is.
@@ -181,7 +181,7 @@ fn cover(json: &mut Value, carried: &[(String, String)], pointer: &mut String, f
                 for form in [secret.clone(), STANDARD.encode(secret)] {
                     if text.contains(&form) {
                         *text = text.replace(&form, &format!("{}{path}", Manifest::CARRIED));
-                        free.push(pointer.clone());
+                        free.push(JsonPointer::new(pointer));
                     }
                 }
             }
@@ -278,6 +278,10 @@ mod tests {
     const SECOND: &str = "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\ndata: {pw: c2VjcmV0LW9uZQ==, fix: Zml4ZWQ=, rnd: cmFuZG9tMg==}\nstringData: {plain: secret-one}\n\
         ---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: c, annotations: {a/b: two}}\ndata: {url: 'postgres://u:secret-one@h', same: x}\nlist: [1, 3]\nlonger: [1, 2]\n";
 
+    fn texts(pointers: &[JsonPointer]) -> Vec<&str> {
+        pointers.iter().map(JsonPointer::as_str).collect()
+    }
+
     fn carried() -> Vec<(String, String)> {
         vec![("auth.password".into(), "secret-one".into())]
     }
@@ -291,9 +295,9 @@ mod tests {
         assert_eq!(secret.text("/data/fix"), Manifest::HIDDEN);
         assert_eq!(secret.text("/data/rnd"), Manifest::FREE);
         assert_eq!(manifest.docs[1].text("/data/url"), "postgres://u:portolan:carried:auth.password@h");
-        let free: Vec<(&Ref, &Vec<String>)> = manifest.nondeterministic_fields.iter().collect();
+        let free: Vec<&Vec<JsonPointer>> = manifest.nondeterministic_fields.values().collect();
         assert_eq!(free.len(), 1);
-        assert_eq!(*free[0].1, ["/data/url", "/list/1", "/longer", "/metadata/annotations/a~1b"]);
+        assert_eq!(texts(free[0]), ["/data/url", "/list/1", "/longer", "/metadata/annotations/a~1b"]);
         let text = serde_json::to_string(&manifest).expect("a manifest is JSON");
         for secret in ["secret-one", "c2VjcmV0LW9uZQ==", "Zml4ZWQ=", "cmFuZG9t"] {
             assert!(!text.contains(secret), "{secret}");
@@ -326,9 +330,9 @@ mod tests {
     fn what_comes_and_goes_is_free() {
         let second = SECOND.replace(", rnd: cmFuZG9tMg==", ", new: bmV3");
         let manifest = planned(&docs(FIRST), &docs(&second), &[]);
-        assert_eq!(manifest.nondeterministic_fields[&Ref::secret("ns", "s")], ["/data/new", "/data/rnd"]);
+        assert_eq!(texts(&manifest.nondeterministic_fields[&Ref::secret("ns", "s")]), ["/data/new", "/data/rnd"]);
         let manifest = planned(&docs(FIRST), &[], &[]);
-        assert_eq!(manifest.nondeterministic_fields[&Ref::secret("ns", "s")], [""]);
+        assert_eq!(texts(&manifest.nondeterministic_fields[&Ref::secret("ns", "s")]), [""]);
         assert!(fingerprint(&manifest.docs, &manifest.nondeterministic_fields).is_empty());
     }
 

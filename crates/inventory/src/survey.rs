@@ -20,7 +20,7 @@ use crate::credential::KnownSecrets;
 use portolan_helm_compat::{record, redact};
 use portolan_model::{
     Answer, Cluster, Code, Coverage, FORMAT, Finding, HelmClient, Host, Inventory, Object, Platform, Ref, Release,
-    ReleaseId, Requests, Scope, ScopeCoverage, SecretKey, StorageClass, SurveyQuery, Uid,
+    ReleaseId, Requests, Scope, ScopeCoverage, SecretKey, StorageClass, SurveyQuery,
 };
 use serde_json::Value;
 
@@ -263,7 +263,7 @@ fn cluster(
         Some(Answer::Server { version, groups, .. }) => (version.clone(), groups.as_slice()),
         _ => (String::new(), &[] as &[String]),
     };
-    let uid = |name: &str| objects.get(&namespace(name)).map(Object::uid).filter(|uid| *uid != Uid::new(""));
+    let uid = |name: &str| objects.get(&namespace(name)).and_then(Object::uid);
     let uid = uid("kube-system").or_else(|| uid(&release.namespace)).ok_or_else(|| {
         Finding::blocking(
             Code::NotVisible,

@@ -57,7 +57,7 @@ pub use pod_template::{Container, ContainerKind, Mount, PodTemplate, claim_of, l
 pub use rbac::{Grant, Rule, binds_accounts_of, grants, is_given_to_all};
 pub use readiness::{is_coming, is_paused, is_ready, pod_state, readiness, readiness_of, ready_for, restarts_lately};
 pub use references::{Reference, references};
-pub use resource_policy::{KEEP, RESOURCE_POLICY, RESOURCE_POLICY_POINTER, is_kept, policy_writers};
+pub use resource_policy::{KEEP, RESOURCE_POLICY, RESOURCE_POLICY_POINTER, is_kept, policy_writers, stays_uninstalled};
 pub use route::{addresses, is_route, refusal, routes, services};
 pub use scheduling::{HostPort, NodeRefusal, Placement, amount, selects};
 pub use scope::{UsualKind, group_of, is_cluster_scoped, kind_of_plural, plural, usual_kind, usual_kinds};

@@ -10,8 +10,8 @@ use crate::{Kind, Reach, StatefulSet};
 pub struct Owner {
     /// The owner, if it is in the namespace of what it owns.
     pub name: Ref,
-    /// Its UID: an object of the name with another UID is not the owner.
-    pub uid: Uid,
+    /// Its UID: an object of the name with another UID is not the owner. The API server takes no owner without one.
+    pub uid: Option<Uid>,
     /// The index in `/metadata/ownerReferences`.
     pub index: usize,
     /// Whether it is the controller.
@@ -51,7 +51,7 @@ pub fn owners_in(namespace: &str, object: &Object) -> Vec<Owner> {
         let group = text("apiVersion").and_then(|version| version.split_once('/')).map_or("", |(group, _)| group);
         Some(Owner {
             name: Ref::new(group, text("kind")?, namespace, text("name")?),
-            uid: Uid::new(text("uid").unwrap_or_default()),
+            uid: text("uid").and_then(Uid::parse),
             index,
             is_controller: json.get("controller") == Some(&Value::Bool(true)),
         })
@@ -63,7 +63,7 @@ pub fn owners_in(namespace: &str, object: &Object) -> Vec<Owner> {
 #[must_use]
 pub fn is_owned_by(object: &Object, owner: &Uid) -> bool {
     let owners = object.list("/metadata/ownerReferences").iter();
-    owners.filter_map(|its| its.get("uid")?.as_str()).any(|uid| uid == &*owner.0)
+    owners.filter_map(|its| its.get("uid")?.as_str()).any(|uid| uid == owner.as_str())
 }
 
 /// The owner that controls an object, else the first that it names.

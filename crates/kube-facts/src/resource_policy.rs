@@ -9,6 +9,13 @@ pub const RESOURCE_POLICY_POINTER: &str = "/metadata/annotations/helm.sh~1resour
 /// The only value that counts in an upgrade.
 pub const KEEP: &str = "keep";
 
+/// Whether an uninstall leaves an object whose document in the stored manifest this is. `keep` in any case holds it back, and any
+/// other value makes helm pass it over (`filterManifestsToKeep` in `pkg/action/resource_policy.go`, helm 3.14.4 to 4.3.1).
+#[must_use]
+pub fn stays_uninstalled(stored: &Object) -> bool {
+    stored.annotation(RESOURCE_POLICY).is_some()
+}
+
 /// Whether helm leaves a live object in an upgrade: the comparison is exact there (`pkg/kube/client.go`, helm 3.10 to 4.3).
 #[must_use]
 pub fn is_kept(live: &Object) -> bool {

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{Digest, Finding, HelmClient, Object, Ref, ReleaseId};
+use crate::{Digest, Finding, HelmClient, JsonPointer, Object, Ref, ReleaseId};
 
 /// How helm writes objects. Helm 4 keeps it in the release record and goes on in the same way; helm 3 knows only the first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
@@ -42,8 +42,8 @@ pub struct ObjectCheck {
 pub struct OwnField {
     /// The object.
     pub object: Ref,
-    /// The field: a JSON pointer.
-    pub field: String,
+    /// The field.
+    pub field: JsonPointer,
     /// What is written.
     pub value: String,
 }

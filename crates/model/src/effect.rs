@@ -7,8 +7,8 @@ use serde_json::Value;
 
 use crate::seconds;
 use crate::{
-    CheckReport, DatabaseError, DatabaseRef, Digest, HelmRun, HelmToken, JournalRecord, Object, ObjectCheck, Outcome,
-    Ref, ReleaseFact, ReleaseId, Rv, Snapshot, Uid,
+    CheckReport, DatabaseError, DatabaseRef, Digest, HelmOperation, HelmRun, HelmToken, JournalRecord, JsonPointer,
+    Object, ObjectCheck, Outcome, Ref, ReleaseFact, ReleaseId, Rv, Snapshot, Uid,
 };
 
 /// What the engine is told.
@@ -40,11 +40,11 @@ pub enum Request {
     /// asked and the PVCs behind them. Where the PVCs cannot be listed, one [`Seen::Unreadable`] stands for them.
     ReadWithClaims(Vec<Ref>, String),
     /// Read the records of a release; the fields named are left out of the fingerprints.
-    Releases(ReleaseId, BTreeMap<Ref, Vec<String>>),
+    Releases(ReleaseId, BTreeMap<Ref, Vec<JsonPointer>>),
     /// Change one object.
     Write(Write),
     /// Start helm. The token marks the record that it will make.
-    Spawn(Box<HelmRun>, HelmToken),
+    Spawn(HelmOperation, Box<HelmRun>, HelmToken),
     /// Wait until every condition holds, or the limit is over.
     Wait(Wait),
     /// Look into a database, read-only.

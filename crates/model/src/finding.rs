@@ -136,9 +136,3 @@ impl std::fmt::Display for Finding {
 pub fn counted(number: usize, noun: &str) -> String {
     if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
 }
-
-/// A key as part of a JSON pointer (RFC 6901).
-#[must_use]
-pub fn pointer_part(key: &str) -> String {
-    key.replace('~', "~0").replace('/', "~1")
-}

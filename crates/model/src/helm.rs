@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{Digest, Object, Ref, ValuesPath};
+use crate::{Digest, JsonPointer, Object, Ref, ValuesPath};
 
 /// A Helm release: its name and the namespace that holds its records.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
@@ -235,14 +235,14 @@ pub struct Manifest {
     /// The documents in the order in which helm applies them. In a Secret every value of `data` and
     /// `stringData` is replaced by one of [`Manifest::CARRIED`], [`Manifest::FREE`], [`Manifest::HIDDEN`].
     pub docs: Vec<Object>,
-    /// The fields (JSON pointers by document) that differ from one rendering to the next.
-    pub nondeterministic_fields: BTreeMap<Ref, Vec<String>>,
+    /// The fields, by document, that differ from one rendering to the next.
+    pub nondeterministic_fields: BTreeMap<Ref, Vec<JsonPointer>>,
 }
 
 /// Whether an object has another name at each rendering: it is nondeterministic as a whole, by [`Manifest::nondeterministic_fields`].
 #[must_use]
-pub fn is_named_anew(nondeterministic_fields: &BTreeMap<Ref, Vec<String>>, name: &Ref) -> bool {
-    nondeterministic_fields.get(name).is_some_and(|fields| fields.iter().any(String::is_empty))
+pub fn is_named_anew(nondeterministic_fields: &BTreeMap<Ref, Vec<JsonPointer>>, name: &Ref) -> bool {
+    nondeterministic_fields.get(name).is_some_and(|fields| fields.iter().any(JsonPointer::is_whole))
 }
 
 impl Manifest {
@@ -254,33 +254,81 @@ impl Manifest {
     pub const HIDDEN: &str = "portolan:hidden";
 }
 
-/// One run of helm, with nothing left to choose: helm's argv is a function of this value.
+/// What a run of helm does with its release.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "operation", rename_all = "kebab-case")]
+pub enum HelmOperation {
+    /// `helm install`: makes the first revision of a release that has no record.
+    Install,
+    /// `helm upgrade`: makes the next revision.
+    Upgrade,
+    /// `helm uninstall`: deletes what the newest record's manifest has, except for what says there that it stays.
+    Uninstall {
+        /// Whether the records stay, the newest as `uninstalled`.
+        keep_history: bool,
+    },
+}
+
+impl HelmOperation {
+    /// Helm's word.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Install => "install",
+            Self::Upgrade => "upgrade",
+            Self::Uninstall { .. } => "uninstall",
+        }
+    }
+
+    /// Whether it deletes the release.
+    #[must_use]
+    pub fn is_uninstall(self) -> bool {
+        matches!(self, Self::Uninstall { .. })
+    }
+}
+
+impl std::fmt::Display for HelmOperation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.word())
+    }
+}
+
+/// One run of helm, with nothing left to choose: helm's argv is a function of this value and of the operation.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct HelmRun {
     /// The release.
     pub release: ReleaseId,
-    /// The newest revision that may be there when helm starts; helm makes the next one.
-    pub base_revision: u32,
+    /// The newest revision that may be there when helm starts; `None` where there must be none, as for an installation.
+    pub base_revision: Option<u32>,
     /// The client.
     pub client: HelmClient,
-    /// The chart.
+    /// The chart; for an uninstall that of the revision that goes.
     pub chart: ChartId,
-    /// The digest of the chart's archive, kept in the run's folder.
-    pub archive: Digest,
-    /// The digest of the values given (a JSON object), kept in the run's folder; no secrets in it.
-    pub values: Digest,
+    /// The digest of the chart's archive, kept in the run's folder; `None` for an uninstall.
+    pub archive: Option<Digest>,
+    /// The digest of the values given (a JSON object), kept in the run's folder; no secrets in it. `None` for an uninstall.
+    pub values: Option<Digest>,
     /// The values that come out of archived Secrets.
     pub carried: Vec<Carried>,
     /// What becomes of the old values.
     pub mode: ValuesMode,
-    /// The digest of the planned [`Manifest`], kept in the run's folder.
+    /// The digest of the planned [`Manifest`], kept in the run's folder; for an uninstall that of the stored one, which goes.
     pub manifest: Digest,
-    /// The fingerprint of each document that helm is to store: free fields and Secret data left out.
+    /// The fingerprint of each document that helm is to store, or has stored where it uninstalls: free fields and Secret data
+    /// left out.
     pub docs: BTreeMap<Ref, Digest>,
     /// The fields that differ from one rendering to the next, as in [`Manifest::nondeterministic_fields`].
-    pub nondeterministic_fields: BTreeMap<Ref, Vec<String>>,
+    pub nondeterministic_fields: BTreeMap<Ref, Vec<JsonPointer>>,
     /// What the chart looks up and may refuse.
     pub required_keys: Vec<RequiredSecretKey>,
+}
+
+impl HelmRun {
+    /// The revision that it makes where nothing fails. An uninstall makes none.
+    #[must_use]
+    pub fn next_revision(&self) -> u32 {
+        self.base_revision.map_or(1, |base| base + 1)
+    }
 }
 
 /// A release record, read.

@@ -1,7 +1,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::Ref;
+use crate::{ImageRef, Ref};
 
 /// When helm runs a hook.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
@@ -97,7 +97,7 @@ pub struct PlannedHook {
     /// When helm deletes its object.
     pub delete: Vec<HookDeletePolicy>,
     /// The images of its containers.
-    pub images: Vec<String>,
+    pub images: Vec<ImageRef>,
 }
 
 impl PlannedHook {

@@ -1,7 +1,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Code, Digest, Finding, HelmRun, HelmToken, Ref, Refusal, Snapshot, Uid, Urgency, Write};
+use crate::{Code, Digest, Finding, HelmOperation, HelmRun, HelmToken, Ref, Refusal, Snapshot, Uid, Urgency, Write};
 
 /// A line of the journal: a record with its place in the hash chain.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -86,6 +86,8 @@ pub enum Action {
     Write(Write),
     /// A run of helm under this token.
     Helm {
+        /// What it does.
+        op: HelmOperation,
         /// The run.
         run: Box<HelmRun>,
         /// The token.

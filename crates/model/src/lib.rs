@@ -16,8 +16,10 @@ mod finding;
 mod format;
 mod helm;
 mod hook;
+mod image;
 mod inventory;
 mod journal;
+mod json_pointer;
 mod major;
 mod names;
 mod object;
@@ -46,25 +48,27 @@ pub use effect::{
     Write,
 };
 pub use event::{Elapsed, Event};
-pub use finding::{Finding, FindingSubject, Severity, counted, pointer_part};
+pub use finding::{Finding, FindingSubject, Severity, counted};
 pub use format::{FORMAT, FormatError, check_format};
 pub use helm::{
-    Carried, ChartId, HelmClient, HelmRun, HelmToken, Manifest, ReleaseFact, ReleaseId, ReleaseStatus,
+    Carried, ChartId, HelmClient, HelmOperation, HelmRun, HelmToken, Manifest, ReleaseFact, ReleaseId, ReleaseStatus,
     RequiredSecretKey, SecretKey, ValuesMode, is_named_anew, record_name,
 };
 pub use hook::{HookDeletePolicy, HookEvent, PlannedHook};
+pub use image::ImageRef;
 pub use inventory::{
     Cluster, Coverage, DamagedRecord, Driver, Host, Inventory, Mount, Platform, Release, Requests, Revision,
     SavedInventory, Scope, ScopeCoverage, StorageClass, UninstallEffect, Volume, Workload,
 };
 pub use journal::{Action, ArchivedObject, Effect, Entry, JournalRecord, Observation, Outcome, StepRef};
+pub use json_pointer::{JsonPointer, pointer_part};
 pub use major::Major;
 pub use names::{Ref, Rv, Uid};
 pub use object::Object;
 pub use outside::{CaSource, OutsideServer, SslMode};
 pub use plan::{
-    Accepted, Change, Fetched, Field, Hop, MovedTo, NewClaim, ObjectChange, Plan, PlanFile, PlannedValue, Precondition,
-    ProtectedVolume, ReliedKinds, Right, SiteRegistry, Unmodelled, ValueChange,
+    Accepted, Change, Expected, Fetched, Field, Hop, MovedTo, NewClaim, ObjectChange, Plan, PlanFile, PlannedValue,
+    Precondition, ProtectedVolume, ReliedKinds, Right, SiteRegistry, Unmodelled, ValueChange,
 };
 pub use rendering::{ClusterRead, Overlay, RenderJob, Rendered, Rendering};
 pub use route::{RouteLook, RouteSeen};

@@ -6,16 +6,39 @@ use std::sync::Arc;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// The UID of a Kubernetes object: what "the same object" means.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+/// The UID of a Kubernetes object: what "the same object" means. Never empty; an object without one has no `Uid`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
 #[serde(transparent)]
-pub struct Uid(pub Arc<str>);
+pub struct Uid(Arc<str>);
 
 impl Uid {
-    /// A UID from text.
+    /// A UID that is known to be one.
+    ///
+    /// # Panics
+    /// If the text is empty.
     #[must_use]
     pub fn new(text: &str) -> Self {
+        assert!(!text.is_empty(), "a UID is not empty");
         Self(text.into())
+    }
+
+    /// A UID as an object has it; `None` for an empty text.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        (!text.is_empty()).then(|| Self(text.into()))
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<'de> Deserialize<'de> for Uid {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::parse(&text).ok_or_else(|| serde::de::Error::custom("a UID is not empty"))
     }
 }
 
@@ -135,6 +158,14 @@ impl Ref {
         self.group().is_empty() && matches!(self.kind(), "PersistentVolumeClaim" | "PersistentVolume")
     }
 
+    /// Whether Portolan never deletes it, nor has helm delete it in an uninstall: storage, and what takes storage along with it.
+    #[must_use]
+    pub fn is_never_deleted(&self) -> bool {
+        self.is_storage()
+            || matches!(self.kind(), "Namespace" | "CustomResourceDefinition")
+            || (self.group().is_empty() && self.kind() == "Node")
+    }
+
     /// Parses `Kind[.group]/[namespace/]name`, the form in which names are kept.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
@@ -208,6 +239,13 @@ impl JsonSchema for Ref {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_text_is_no_uid() {
+        assert_eq!(Uid::parse(""), None);
+        assert_eq!(serde_json::from_str::<Uid>("\"u\"").expect("it is one"), Uid::new("u"));
+        assert!(serde_json::from_str::<Uid>("\"\"").is_err());
+    }
 
     #[test]
     fn a_name_survives_its_written_form() {

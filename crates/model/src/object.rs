@@ -80,10 +80,16 @@ impl Object {
         (!kind.is_empty() && !name.is_empty()).then(|| Ref::new(group, kind, self.text("/metadata/namespace"), name))
     }
 
-    /// `metadata.uid`.
+    /// `metadata.uid`; `None` for an object that was never stored, and for what an aggregated API makes up when it is asked.
     #[must_use]
-    pub fn uid(&self) -> Uid {
-        Uid::new(self.text("/metadata/uid"))
+    pub fn uid(&self) -> Option<Uid> {
+        Uid::parse(self.text("/metadata/uid"))
+    }
+
+    /// Whether it is the object of this UID.
+    #[must_use]
+    pub fn is(&self, uid: &Uid) -> bool {
+        self.text("/metadata/uid") == uid.as_str()
     }
 
     /// `metadata.resourceVersion`.

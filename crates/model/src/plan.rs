@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
-    ChartId, Code, Content, DatabaseRef, Digest, Finding, HelmClient, HelmRun, Orphan, PlannedHook, Ref, ReleaseId,
-    Severity, Step, StepKind, Uid, ValuesPath, canonical,
+    ChartId, Code, Content, DatabaseRef, Digest, Finding, HelmClient, HelmOperation, HelmRun, JsonPointer, Orphan,
+    PlannedHook, Ref, ReleaseId, Severity, Step, StepKind, Uid, ValuesPath, canonical,
 };
 
 /// A plan: data with no choices left. Applying it in a world that moved is refused.
@@ -178,8 +178,8 @@ pub struct Unmodelled {
     pub claim: Ref,
     /// The object that can reach it: a hook, a CronJob, an owner.
     pub object: Ref,
-    /// The field of that object by which it can: a JSON pointer; empty for the whole object.
-    pub field: String,
+    /// The field of that object by which it can.
+    pub field: JsonPointer,
     /// What is not modelled, in one clause: `what the hook's program does is not known`.
     pub reason: String,
     /// How the user can get rid of it, in one clause: `disable the hook in the values`.
@@ -192,7 +192,7 @@ impl Unmodelled {
     /// In one line, as a forecast shows it.
     #[must_use]
     pub fn line(&self) -> String {
-        let field = if self.field.is_empty() { String::new() } else { format!(" {}", self.field) };
+        let field = if self.field.is_whole() { String::new() } else { format!(" {}", self.field) };
         format!("{}{field}: {}", self.object, self.reason)
     }
 }
@@ -243,8 +243,8 @@ pub struct NewClaim {
 /// What the plan relied on of one object.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Precondition {
-    /// The object's UID; `None` where the object is expected to be absent.
-    pub uid: Option<Uid>,
+    /// Whether it is there, and which one.
+    pub object: Expected,
     /// The fields.
     pub fields: Vec<Field>,
     /// The whole content; see [`crate::Object::content_digest`].
@@ -252,11 +252,37 @@ pub struct Precondition {
     pub content: Option<Digest>,
 }
 
+impl Precondition {
+    /// The object of this UID, whatever its fields are.
+    #[must_use]
+    pub fn same(uid: Uid) -> Self {
+        Self { object: Expected::Same(uid), fields: Vec::new(), content: None }
+    }
+
+    /// No object of the name.
+    #[must_use]
+    pub fn absent() -> Self {
+        Self { object: Expected::Absent, fields: Vec::new(), content: None }
+    }
+}
+
+/// Whether an object is expected to be there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Expected {
+    /// It is not.
+    Absent,
+    /// It is, under this UID.
+    Same(Uid),
+    /// It is, and has no UID: an aggregated API makes it up when it is asked.
+    Unnamed,
+}
+
 /// A field that the plan relied on.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Field {
-    /// Where: a JSON pointer.
-    pub pointer: String,
+    /// Where.
+    pub pointer: JsonPointer,
     /// What was there; null where nothing was.
     pub value: Value,
     /// What goes wrong otherwise.
@@ -305,6 +331,11 @@ impl Plan {
         self.steps().filter_map(Step::helm_run)
     }
 
+    /// The runs of helm of all hops, in order, with what each does.
+    pub fn helms(&self) -> impl Iterator<Item = (HelmOperation, &HelmRun)> {
+        self.steps().filter_map(Step::helm)
+    }
+
     /// The step at a place among all steps.
     #[must_use]
     pub fn step(&self, index: u32) -> Option<&Step> {
@@ -324,10 +355,15 @@ impl Plan {
                     StepKind::RetainVolume { volume, .. } => put("patch", volume),
                     StepKind::KeepClaim { claim, .. } => put("patch", claim),
                     StepKind::DeleteObject { target, .. } => put("delete", target),
-                    StepKind::HelmUpgrade { run } => {
+                    StepKind::Helm { op, run } => {
                         // The release's record.
-                        put("create", &Ref::secret(&run.release.namespace, ""));
-                        put("update", &Ref::secret(&run.release.namespace, ""));
+                        let record = Ref::secret(&run.release.namespace, "");
+                        match op {
+                            HelmOperation::Install | HelmOperation::Upgrade => put("create", &record),
+                            HelmOperation::Uninstall { keep_history: false } => put("delete", &record),
+                            HelmOperation::Uninstall { keep_history: true } => {}
+                        }
+                        put("update", &record);
                     }
                     _ => {}
                 }
@@ -350,7 +386,7 @@ impl Plan {
     pub fn forward_only(&self) -> Vec<usize> {
         self.steps()
             .enumerate()
-            .filter(|(_, step)| matches!(step.kind, StepKind::HelmUpgrade { .. }))
+            .filter(|(_, step)| matches!(step.kind, StepKind::Helm { .. }))
             .map(|(index, _)| index + 1)
             .collect()
     }

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::seconds;
-use crate::{Carried, DatabaseRef, HelmRun, ObjectCheck, Orphan, Ref, Uid};
+use crate::{Carried, DatabaseRef, HelmOperation, HelmRun, ObjectCheck, Orphan, Ref, Uid};
 
 /// One step of a plan: everything is decided.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -32,7 +32,13 @@ impl Step {
     /// The run of helm that it is; `None` for every other step.
     #[must_use]
     pub fn helm_run(&self) -> Option<&HelmRun> {
-        if let StepKind::HelmUpgrade { run } = &self.kind { Some(run) } else { None }
+        self.helm().map(|(_, run)| run)
+    }
+
+    /// The run of helm that it is, and what that does with the release; `None` for every other step.
+    #[must_use]
+    pub fn helm(&self) -> Option<(HelmOperation, &HelmRun)> {
+        if let StepKind::Helm { op, run } = &self.kind { Some((*op, run)) } else { None }
     }
 }
 
@@ -94,8 +100,10 @@ pub enum StepKind {
         /// The pods.
         pods: Vec<Orphan>,
     },
-    /// Runs `helm upgrade`.
-    HelmUpgrade {
+    /// Runs helm.
+    Helm {
+        /// What helm does.
+        op: HelmOperation,
         /// The run.
         run: Box<HelmRun>,
     },
@@ -144,7 +152,9 @@ impl StepKind {
             Self::CarryCredentials { .. } => "carry-credentials",
             Self::DeleteObject { .. } => "delete-object",
             Self::WaitGone { .. } => "wait-gone",
-            Self::HelmUpgrade { .. } => "helm-upgrade",
+            Self::Helm { op: HelmOperation::Install, .. } => "helm-install",
+            Self::Helm { op: HelmOperation::Upgrade, .. } => "helm-upgrade",
+            Self::Helm { op: HelmOperation::Uninstall { .. }, .. } => "helm-uninstall",
             Self::WaitReady { .. } => "wait-ready",
             Self::VerifyVolume { .. } => "verify-volume",
             Self::VerifyDatabase { .. } => "verify-database",

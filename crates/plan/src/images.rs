@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use portolan_helm_compat::hooks;
 use portolan_kube_facts::{ImageReference, PodTemplate};
 use portolan_model::{
-    ChartId, Code, Digest, Finding, Manifest, Object, PlanFile, Ref, ReleaseId, SiteRegistry, StepKind, counted,
+    ChartId, Code, Digest, Finding, ImageRef, Manifest, Object, PlanFile, Ref, ReleaseId, SiteRegistry, StepKind,
+    counted,
 };
 use portolan_recipe::Product;
 use serde_json::Value;
@@ -23,7 +24,7 @@ const SHOWN: usize = 2;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PlannedImage {
     /// The image as it is written.
-    pub name: String,
+    pub name: ImageRef,
     /// Where it is named, in order.
     pub uses: Vec<ImageUse>,
     /// The values, chart defaults included, whose text is this image, its name without tag, or its registry: dotted paths.
@@ -45,7 +46,7 @@ pub struct ImageUse {
 pub struct ImageList<'a> {
     product: &'a Product,
     release: &'a ReleaseId,
-    found: BTreeMap<String, (BTreeSet<ImageUse>, BTreeSet<String>)>,
+    found: BTreeMap<ImageRef, (BTreeSet<ImageUse>, BTreeSet<String>)>,
 }
 
 impl<'a> ImageList<'a> {
@@ -72,7 +73,7 @@ impl<'a> ImageList<'a> {
     fn object(&mut self, to: &ChartId, object: &Object, name: &Ref) {
         let mut put = |image: &str, field: String| {
             let place = ImageUse { to: to.clone(), object: name.clone(), field };
-            self.found.entry(image.to_owned()).or_default().0.insert(place);
+            self.found.entry(ImageRef::new(image)).or_default().0.insert(place);
         };
         for one in portolan_kube_facts::images(object) {
             put(one.image, one.field);
@@ -98,6 +99,7 @@ impl<'a> ImageList<'a> {
         let texts: Vec<(String, String)> =
             texts.filter_map(|(path, value)| Some((path, value.as_str()?.to_owned()))).collect();
         for (name, (_, keys)) in &mut self.found {
+            let name = name.as_str();
             let registry = ImageReference::parse(name).map(|reference| reference.registry);
             let names = |text: &str| {
                 text == name
@@ -111,7 +113,7 @@ impl<'a> ImageList<'a> {
     /// The images, by name.
     #[must_use]
     pub fn images(self) -> Vec<PlannedImage> {
-        let image = |(name, (uses, keys)): (String, (BTreeSet<ImageUse>, BTreeSet<String>))| PlannedImage {
+        let image = |(name, (uses, keys)): (ImageRef, (BTreeSet<ImageUse>, BTreeSet<String>))| PlannedImage {
             name,
             uses: uses.into_iter().collect(),
             keys: keys.into_iter().collect(),
@@ -199,8 +201,8 @@ pub fn at_registry<'a>(
 
 /// The place of an image at the site's registry, and the mirror that leads there, unless the image names the registry itself.
 /// `None` for an image of another registry.
-fn place_at(name: &str, registry: &SiteRegistry, mirrors: &Mirrors) -> Option<(ImageReference, Option<Mirror>)> {
-    let reference = ImageReference::parse(name)?;
+fn place_at(name: &ImageRef, registry: &SiteRegistry, mirrors: &Mirrors) -> Option<(ImageReference, Option<Mirror>)> {
+    let reference = ImageReference::parse(name.as_str())?;
     if registry.is(&reference.registry) {
         return Some((reference, None));
     }
@@ -213,7 +215,7 @@ fn place_at(name: &str, registry: &SiteRegistry, mirrors: &Mirrors) -> Option<(I
 pub fn judge(
     images: &[PlannedImage],
     registry: &SiteRegistry,
-    supplies: &BTreeMap<String, ImageSupply>,
+    supplies: &BTreeMap<ImageRef, ImageSupply>,
     product: &Product,
     mirrors: &Mirrors,
 ) -> Vec<Finding> {
@@ -221,7 +223,7 @@ pub fn judge(
     let mut unknown: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     let mut elsewhere: BTreeMap<String, Vec<&PlannedImage>> = BTreeMap::new();
     for image in images {
-        let Some(reference) = ImageReference::parse(&image.name) else {
+        let Some(reference) = ImageReference::parse(image.name.as_str()) else {
             unknown.entry("this is no name that a node can pull").or_default().push(line(image));
             continue;
         };

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use portolan_model::{Change, Code, Finding, Hop, Plan, Ref, Step, StepKind, Uid};
+use portolan_helm_compat::redact;
+use portolan_model::{
+    Change, Code, Finding, HelmOperation, Hop, Manifest, ObjectChange, Plan, PlanFile, Ref, Step, StepKind, ValuesMode,
+};
 
 /// What is wrong with a plan, the worst first. A plan that breaks a rule is never carried out. That a volume is not
 /// protected is a warning where somebody asked for steps to be left out: what comes of that is for a rehearsal to show.
@@ -16,13 +19,9 @@ pub fn lint(plan: &Plan) -> Vec<Finding> {
     archive(plan, &mut findings);
     for hop in &plan.hops {
         order(hop, &mut findings);
+        uninstalls(hop, &mut findings);
     }
     revisions(plan, &mut findings);
-    for protected in &plan.volumes {
-        if [&protected.claim_uid, &protected.volume_uid].iter().any(|uid| is_empty(uid)) {
-            findings.push(bad(format!("{} or its volume has no UID in the plan", protected.claim)));
-        }
-    }
     protections(plan, &mut findings);
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
     findings
@@ -32,19 +31,11 @@ fn bad(found: String) -> Finding {
     Finding::blocking(Code::BadPlan, found)
 }
 
-fn is_empty(uid: &Uid) -> bool {
-    uid.0.is_empty()
-}
-
 /// Storage is never deleted, nor what takes storage with it; a protection goes to storage and nothing else.
 fn writes(step: &Step, findings: &mut Vec<Finding>) {
     let is = |name: &Ref, kind: &str| name.is_storage() && name.kind() == kind;
     match &step.kind {
-        StepKind::DeleteObject { target, .. }
-            if target.is_storage()
-                || matches!(target.kind(), "Namespace" | "CustomResourceDefinition")
-                || (target.group().is_empty() && target.kind() == "Node") =>
-        {
+        StepKind::DeleteObject { target, .. } if target.is_never_deleted() => {
             findings.push(bad(format!("step {} deletes {target}", step.id)));
         }
         StepKind::RetainVolume { volume, .. } if !is(volume, "PersistentVolume") => {
@@ -57,21 +48,8 @@ fn writes(step: &Step, findings: &mut Vec<Finding>) {
     }
 }
 
-/// Every object that is written to or verified is named by its UID; every step says where it comes from and how long it
-/// may take.
+/// Every step says where it comes from and how long it may take.
 fn names(step: &Step, findings: &mut Vec<Finding>) {
-    let uids: Vec<(&Ref, &Uid)> = match &step.kind {
-        StepKind::RetainVolume { volume, uid, .. } => vec![(volume, uid)],
-        StepKind::KeepClaim { claim, uid, .. } => vec![(claim, uid)],
-        StepKind::DeleteObject { target, uid, .. } => vec![(target, uid)],
-        StepKind::VerifyVolume { claim, claim_uid, volume, volume_uid, .. } => {
-            vec![(claim, claim_uid), (volume, volume_uid)]
-        }
-        _ => Vec::new(),
-    };
-    for (name, _) in uids.into_iter().filter(|(_, uid)| is_empty(uid)) {
-        findings.push(bad(format!("step {} names {name} without its UID", step.id)));
-    }
     if step.sources.is_empty() {
         findings.push(bad(format!("step {} does not say where it comes from", step.id)));
     }
@@ -91,7 +69,7 @@ fn archive(plan: &Plan, findings: &mut Vec<Finding>) {
             }
             StepKind::DeleteObject { target, .. } => vec![target],
             StepKind::CarryCredentials { carried, .. } => carried.iter().map(|one| &one.from.secret).collect(),
-            StepKind::HelmUpgrade { run } => run.carried.iter().map(|one| &one.from.secret).collect(),
+            StepKind::Helm { run, .. } => run.carried.iter().map(|one| &one.from.secret).collect(),
             _ => continue,
         };
         let missing: BTreeSet<&Ref> = needs.into_iter().filter(|name| !archived.contains(name)).collect();
@@ -109,11 +87,17 @@ fn order(hop: &Hop, findings: &mut Vec<Finding>) {
         StepKind::RecordDatabase { .. } | StepKind::ArchiveObject { .. } | StepKind::CarryCredentials { .. } => 1,
         StepKind::DeleteObject { .. } => 2,
         StepKind::WaitGone { .. } => 3,
-        StepKind::HelmUpgrade { .. } => 4,
+        StepKind::Helm { .. } => 4,
         StepKind::WaitReady { .. } | StepKind::VerifyVolume { .. } | StepKind::VerifyDatabase { .. } => 5,
     };
-    let helm = hop.steps.iter().position(|step| matches!(step.kind, StepKind::HelmUpgrade { .. }));
+    let helm = hop.steps.iter().position(|step| matches!(step.kind, StepKind::Helm { .. }));
     let (before, after) = hop.steps.split_at(helm.map_or(hop.steps.len(), |helm| helm + 1));
+    // The pods of what an uninstall deletes end after it.
+    let uninstalls = hop.steps.iter().filter_map(Step::helm).any(|(op, _)| op.is_uninstall());
+    let is_wait_after = |step: &Step| {
+        let is_it = matches!(step.kind, StepKind::WaitGone { .. });
+        is_it && uninstalls && after.iter().any(|one| std::ptr::eq(one, step))
+    };
     // A chart may take a protection off, and it is put on again once helm is done.
     let is_again = |step: &Step| {
         let StepKind::RetainVolume { volume, .. } = &step.kind else { return false };
@@ -121,7 +105,7 @@ fn order(hop: &Hop, findings: &mut Vec<Finding>) {
             |step: &Step| matches!(&step.kind, StepKind::RetainVolume { volume: known, .. } if known == volume);
         after.iter().any(|one| std::ptr::eq(one, step)) && before.iter().any(is_its)
     };
-    let place = |step: &Step| if is_again(step) { 5 } else { place(step) };
+    let place = |step: &Step| if is_again(step) || is_wait_after(step) { 5 } else { place(step) };
     // Among themselves protections and records may come in any order; none may come after what they guard against.
     for pair in hop.steps.windows(2) {
         if place(&pair[0]) > place(&pair[1]) {
@@ -136,12 +120,88 @@ fn order(hop: &Hop, findings: &mut Vec<Finding>) {
     }
 }
 
-/// Each run of helm goes on from the revision that the one before makes.
+/// Each run of helm goes on from what the one before leaves: the next revision, or no release at all after an uninstall.
 fn revisions(plan: &Plan, findings: &mut Vec<Finding>) {
-    let bases: Vec<u32> = plan.helm_runs().map(|run| run.base_revision).collect();
-    if bases.windows(2).any(|pair| pair[1] != pair[0] + 1) {
-        findings.push(bad(format!("helm is to go on from revisions {bases:?}, which do not follow each other")));
+    let mut left: Option<Option<u32>> = None;
+    for (op, run) in plan.helms() {
+        if matches!(op, HelmOperation::Install) != run.base_revision.is_none() {
+            findings.push(bad(format!("helm is to {op} {} on revision {:?}", run.release.name, run.base_revision)));
+        }
+        if op.is_uninstall() != (run.archive.is_none() && run.values.is_none()) {
+            findings.push(bad(format!("helm is to {op} {}, with a chart or without", run.release.name)));
+        }
+        if matches!(op, HelmOperation::Install) && run.mode != ValuesMode::Reset {
+            findings.push(bad(format!("helm is to install {} with values that there are not", run.release.name)));
+        }
+        if left.is_some_and(|left| left != run.base_revision) {
+            let bases: Vec<u32> = plan.helm_runs().filter_map(|run| run.base_revision).collect();
+            let found = format!("helm is to go on from revisions {bases:?}, which do not follow each other");
+            findings.push(bad(found));
+        }
+        left = Some((!op.is_uninstall()).then(|| run.next_revision()));
+        if op == (HelmOperation::Uninstall { keep_history: true }) && plan.helms().last() != Some((op, run)) {
+            let found =
+                format!("the records of {} stay, and helm installs under no name that has one", run.release.name);
+            findings.push(bad(found));
+        }
     }
+}
+
+/// An uninstall says of each object of the stored manifest what becomes of it, and takes neither data nor what holds others along.
+fn uninstalls(hop: &Hop, findings: &mut Vec<Finding>) {
+    for step in &hop.steps {
+        let Some((_, run)) = step.helm().filter(|(op, _)| op.is_uninstall()) else { continue };
+        let change = |name: &Ref| hop.changes.iter().find(|one| one.object == *name).map(|one| one.change);
+        let deleted = hop.changes.iter().filter(|one| one.change == Change::Delete).map(|one| &one.object);
+        let names: BTreeSet<&Ref> = run.docs.keys().chain(deleted).collect();
+        for name in names {
+            match change(name) {
+                Some(Change::Delete) if name.is_never_deleted() => {
+                    let finding =
+                        bad(format!("step {} uninstalls {}, and {name} goes with it", step.id, run.release.name));
+                    findings.push(finding.about(name).next(format!(
+                        "upgrade the release first to a revision whose manifest has helm.sh/resource-policy: keep on {name}; what the \
+                         live object says does not count"
+                    )));
+                }
+                Some(Change::Delete | Change::Keep) => {}
+                _ => findings.push(bad(format!("step {} does not say what becomes of {name}", step.id)).about(name)),
+            }
+        }
+        if !run.nondeterministic_fields.is_empty() {
+            findings.push(bad(format!("step {} uninstalls what is another one at each rendering", step.id)));
+        }
+    }
+}
+
+/// What is wrong with a plan and with the manifests that come with it: [`lint`], and whether what stays in an uninstall says so in
+/// the stored manifest. Of a list helm reads the annotation of the whole document, and the plan knows its items: that is refused.
+#[must_use]
+pub fn lint_file(file: &PlanFile) -> Vec<Finding> {
+    let mut findings = lint(&file.plan);
+    for hop in &file.plan.hops {
+        for (_, run) in hop.steps.iter().filter_map(Step::helm).filter(|(op, _)| op.is_uninstall()) {
+            let manifest = file.objects.get(&run.manifest);
+            let manifest = manifest.and_then(|content| serde_json::from_slice::<Manifest>(&content.0).ok());
+            let Some(manifest) = manifest else {
+                findings.push(bad(format!("the manifest of {} is not in the plan", run.release.name)));
+                continue;
+            };
+            if redact::fingerprint(&manifest.docs, &run.nondeterministic_fields) != run.docs {
+                findings.push(bad(format!("the manifest of {} is not the one of the plan", run.release.name)));
+            }
+            for (name, doc) in manifest.docs.iter().filter_map(|doc| Some((doc.name()?, doc))) {
+                let stays = portolan_kube_facts::stays_uninstalled(doc);
+                let is_said = |one: &&ObjectChange| one.object == name && (one.change == Change::Keep) == stays;
+                if !hop.changes.iter().any(|one| is_said(&one)) {
+                    let verb = if stays { "stays" } else { "goes" };
+                    findings.push(bad(format!("by the stored manifest {name} {verb}, and the plan does not say so")));
+                }
+            }
+        }
+    }
+    findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
+    findings
 }
 
 /// Every volume with data is retained before anything is deleted or applied, its PVC is kept before each helm that
@@ -170,7 +230,7 @@ fn protections(plan: &Plan, findings: &mut Vec<Finding>) {
                     StepKind::KeepClaim { claim, uid, .. } => {
                         kept |= *claim == protected.claim && *uid == protected.claim_uid;
                     }
-                    StepKind::DeleteObject { .. } | StepKind::HelmUpgrade { .. } => deleted_first |= !retained,
+                    StepKind::DeleteObject { .. } | StepKind::Helm { .. } => deleted_first |= !retained,
                     StepKind::VerifyVolume { claim, .. } => verified |= *claim == protected.claim,
                     _ => {}
                 }
@@ -179,7 +239,9 @@ fn protections(plan: &Plan, findings: &mut Vec<Finding>) {
             if deleted_first {
                 findings.push(weigh(format!("{} is not retained before {} is applied", protected.volume, hop.to)));
             }
-            if fate.is_some() && !kept {
+            // An uninstall reads the stored manifest, where a step of ours puts nothing.
+            let uninstalls = hop.steps.iter().filter_map(Step::helm).any(|(op, _)| op.is_uninstall());
+            if fate.is_some() && !kept && !uninstalls {
                 let how = if fate == Some(Change::Delete) { "and helm deletes it" } else { "and the release has it" };
                 findings.push(weigh(format!("{} is not kept before {} is applied, {how}", protected.claim, hop.to)));
             }

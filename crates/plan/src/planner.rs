@@ -119,7 +119,7 @@ fn unmodelled(one: &portolan_model::Unmodelled) -> Finding {
         .about(&one.claim)
         .with(one.line())
         .next(format!("{}, or accept it: --accept {}={} --reason TEXT", one.way_out, one.code, one.claim.name()));
-    if one.field.is_empty() { finding } else { finding.at(one.field.clone()) }
+    if one.field.is_whole() { finding } else { finding.at(one.field.as_str()) }
 }
 
 /// Accepts what was found when the objects of a finished plan were checked against the cluster: see [`Code::is_found_live`].

@@ -127,7 +127,7 @@ fn admitted(name: &Ref, uid: &Uid, mut json: Value, default_class: Option<&str>)
     if !json.get("metadata").is_some_and(Value::is_object) {
         json["metadata"] = json!({});
     }
-    json["metadata"]["uid"] = json!(uid.0.as_ref());
+    json["metadata"]["uid"] = json!(uid);
     if !name.namespace().is_empty() {
         json["metadata"]["namespace"] = json!(name.namespace());
     }

@@ -2,6 +2,7 @@
 //! between. Read in helm's pkg/action/upgrade.go and pkg/kube/client.go (3.14.4, 3.22.0, 4.3.1).
 
 mod records;
+mod uninstall;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{Hash, Hasher};
@@ -11,7 +12,7 @@ use base64::Engine as _;
 use portolan_helm_compat::merge;
 use portolan_helm_compat::upgrade::Matching;
 use portolan_model::{
-    Digest, HelmRun, HelmToken, Manifest, Object, Ref, Refusal, ReleaseId, ReleaseStatus, ValuesPath,
+    Digest, HelmOperation, HelmRun, HelmToken, Manifest, Object, Ref, Refusal, ReleaseId, ReleaseStatus, ValuesPath,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -20,7 +21,7 @@ use crate::state_hash::{self, StateHash};
 use crate::world::{Docs, StoredObject, World};
 use records::{next_revision, set_status};
 
-pub(crate) use records::{base, manifest_digest, newest_status, record_name, record_names, records};
+pub(crate) use records::{base, goes_on_from, manifest_digest, newest_status, record_name, record_names, records};
 
 /// The rules of helm that the simulation follows: number, what it says, where it was read (helm 3.14.4).
 pub const HELM_RULES: &[(&str, &str, &str)] = &[
@@ -61,16 +62,36 @@ pub const HELM_RULES: &[(&str, &str, &str)] = &[
         "the old record becomes superseded, then the new one deployed; or the new one failed",
         "pkg/action/upgrade.go",
     ),
+    ("H14", "an installation is refused where the release has any record, a failed one too", "pkg/action/install.go"),
+    (
+        "H15",
+        "an uninstall marks the newest record uninstalling before it deletes anything; of a release that is uninstalled it only \
+         removes the records",
+        "pkg/action/uninstall.go",
+    ),
+    (
+        "H16",
+        "an uninstall deletes what the newest manifest has, unless helm.sh/resource-policy stands in that manifest, whatever the live \
+         object says",
+        "pkg/action/resource_policy.go",
+    ),
+    (
+        "H17",
+        "where every delete went through, the records are removed, the oldest first, or the newest is kept as uninstalled; where one \
+         failed, the record stays uninstalling",
+        "pkg/action/uninstall.go",
+    ),
 ];
 
 /// A run of helm with everything that it will need.
 #[derive(Clone, Debug)]
 pub struct HelmJob {
+    pub(crate) op: HelmOperation,
     pub(crate) run: HelmRun,
     pub(crate) token: Option<HelmToken>,
-    /// What it applies, in order.
+    /// What it applies, in order; empty for an uninstall.
     pub(crate) target: Docs,
-    /// The manifest of the revision before, in order; empty for an installation.
+    /// The manifest of the revision before, in order; empty for an installation. An uninstall deletes what is in it.
     pub(crate) stored: Docs,
     /// The digest of that manifest.
     pub(crate) stored_digest: Option<Digest>,
@@ -87,6 +108,7 @@ impl HelmJob {
         let (_, record) = base(world, &run.release)?;
         let stored_digest = records::manifest_digest(record)?;
         Some(Self {
+            op: HelmOperation::Upgrade,
             target: world.library.get(&run.manifest)?.clone(),
             run: run.clone(),
             token: None,
@@ -97,8 +119,12 @@ impl HelmJob {
         })
     }
 
-    /// Which documents of the stored manifest no document of the target is for, as this helm sees it.
+    /// Which documents of the stored manifest no document of the target is for, as this helm sees it; for an uninstall those that
+    /// do not say there that they stay.
     fn removed(&self) -> Arc<[bool]> {
+        if self.op.is_uninstall() {
+            return self.stored.iter().map(|(_, stored)| !portolan_kube_facts::stays_uninstalled(stored)).collect();
+        }
         let matching = Matching::of(self.run.client.version());
         let is_removed = |(name, stored): &(Ref, Object)| {
             !self.target.iter().any(|(its, doc)| matching.is_same((name, stored), (its, doc)))
@@ -110,7 +136,7 @@ impl HelmJob {
     fn state_hash(&self) -> StateHash {
         let run = &self.run;
         let planned = (&run.manifest, &run.values, run.base_revision, &run.release, run.client.version());
-        state_hash::of(&(planned, &self.token, &self.stored_digest, &self.carried, &self.config))
+        state_hash::of(&(self.op, planned, &self.token, &self.stored_digest, &self.carried, &self.config))
     }
 }
 
@@ -123,6 +149,12 @@ enum At {
     Supersede,
     Deployed,
     Failed,
+    /// Deletes a document of the stored manifest, counted from the last.
+    Delete(usize),
+    /// Removes the records.
+    Purge,
+    /// Marks the newest record.
+    Uninstalled,
 }
 
 /// A running helm. It goes on when whoever started it dies.
@@ -154,6 +186,7 @@ pub(crate) struct HelmError {
 /// A helm as it lies on disk.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct HelmSnapshot {
+    op: HelmOperation,
     run: HelmRun,
     token: Option<HelmToken>,
     carried: BTreeMap<ValuesPath, String>,
@@ -191,6 +224,7 @@ impl HelmActor {
     /// What has to be kept of it.
     pub(crate) fn keep(&self) -> HelmSnapshot {
         HelmSnapshot {
+            op: self.job.op,
             run: self.job.run.clone(),
             token: self.job.token.clone(),
             carried: self.job.carried.clone(),
@@ -204,9 +238,12 @@ impl HelmActor {
 
     /// The helm that was kept, at the place where it was.
     pub(crate) fn revive(kept: HelmSnapshot, world: &World) -> Option<Self> {
-        let stored_digest = base(world, &kept.run.release).and_then(|(_, record)| records::manifest_digest(record));
+        let record = records::goes_on_from(world, &kept.run.release, kept.op);
+        let stored_digest = record.and_then(|(_, record)| records::manifest_digest(record));
+        let is_uninstall = kept.op.is_uninstall();
         let job = HelmJob {
-            target: world.library.get(&kept.run.manifest)?.clone(),
+            op: kept.op,
+            target: if is_uninstall { Docs::default() } else { world.library.get(&kept.run.manifest)?.clone() },
             stored: stored_digest.as_ref().and_then(|digest| world.library.get(digest).cloned()).unwrap_or_default(),
             stored_digest,
             run: kept.run,
@@ -245,6 +282,7 @@ impl HelmActor {
         match self.at {
             At::Apply(at) => self.job.target.get(at).map(|(name, _)| name),
             At::Remove(at) => self.job.stored.get(at).map(|(name, _)| name),
+            At::Delete(at) => self.deleted(at),
             _ => None,
         }
     }
@@ -253,6 +291,7 @@ impl HelmActor {
     pub(crate) fn next_in_words(&self, world: &World, refused: Option<&HelmError>) -> Option<String> {
         let exists = |name: &Ref| world.thing(name).is_some();
         match self.at {
+            At::Start if self.job.op.is_uninstall() => Some(format!("helm uninstalls {}", self.job.run.release.name)),
             At::Start => Some(format!("helm starts revision {}", next_revision(world, &self.job.run.release))),
             At::Apply(at) => self
                 .job
@@ -269,6 +308,9 @@ impl HelmActor {
                     _ => None,
                 }
             }
+            At::Delete(at) => self.deleted(at).map(|name| format!("helm deletes {name}")),
+            At::Purge => Some("helm removes a record of the release".into()),
+            At::Uninstalled => Some("helm marks the revision uninstalled".into()),
             At::Supersede => Some("helm marks the old revision superseded".into()),
             At::Deployed => Some("helm marks the new revision deployed".into()),
             At::Failed => Some(format!("helm gives up: {}", refused.map_or("it failed", |error| &error.text))),
@@ -278,7 +320,11 @@ impl HelmActor {
     /// The numbers of the rules that the next turn follows.
     pub(crate) fn rules(&self, world: &World) -> &'static [&'static str] {
         match self.at {
-            At::Start => &["H1", "H2", "H3"],
+            At::Start => match self.job.op {
+                HelmOperation::Install => &["H14", "H1", "H2", "H3"],
+                HelmOperation::Upgrade => &["H1", "H2", "H3"],
+                HelmOperation::Uninstall { .. } => &["H15"],
+            },
             At::Apply(at) => match self.job.target.get(at) {
                 Some((name, _)) if world.thing(name).is_some() => &["H5"],
                 Some(_) => &["H4"],
@@ -293,6 +339,14 @@ impl HelmActor {
                 }
             }
             At::Supersede | At::Deployed | At::Failed => &["H13"],
+            At::Delete(at) => {
+                if self.deleted(at).is_some() {
+                    &["H16"]
+                } else {
+                    &[]
+                }
+            }
+            At::Purge | At::Uninstalled => &["H17"],
         }
     }
 
@@ -304,7 +358,14 @@ impl HelmActor {
     /// One turn; `false` when helm has ended.
     pub(crate) fn turn(&mut self, world: &mut World, result: WriteResult) -> bool {
         match self.at {
+            At::Start if self.job.op.is_uninstall() => return self.start_uninstall(world),
             At::Start => return self.start(world),
+            At::Delete(at) => return self.delete(world, at, result),
+            At::Purge => return self.purge(world),
+            At::Uninstalled => {
+                set_status(world, &self.job.run.release, self.revision, ReleaseStatus::Uninstalled);
+                return false;
+            }
             At::Apply(at) => self.apply(world, at, result),
             At::Remove(at) => self.remove(world, at, result),
             At::Supersede => {
@@ -366,6 +427,16 @@ impl HelmActor {
             return self.errors.as_deref().cloned();
         }
         let run = &self.job.run;
+        match self.job.op {
+            HelmOperation::Uninstall { keep_history } => return self.uninstall_refused(world, keep_history),
+            HelmOperation::Install => {
+                if let Some((revision, _)) = records(world, &run.release).last() {
+                    let text = "cannot re-use a name that is still in use".into();
+                    return Some(HelmError { object: record_name(&run.release, *revision), field: None, text });
+                }
+            }
+            HelmOperation::Upgrade => {}
+        }
         let lacks_key = run.required_keys.iter().find(|guard| {
             let secret = world.get(&guard.key.secret);
             secret.is_some_and(|secret| !secret.data_keys().contains(&guard.key.key.as_str()))

@@ -7,8 +7,8 @@ use portolan_engine::Engine;
 use portolan_helm_compat::chart::PackedChart;
 use portolan_helm_compat::{manifest, redact};
 use portolan_model::{
-    Code, Digest, Finding, HelmClient, HelmRun, Manifest, Object, Progress, Ref, ReleaseId, Rendering, Reply, Request,
-    RequiredSecretKey, SecretKey, Table, ValuesMode, canonical,
+    Code, Digest, Finding, HelmClient, HelmOperation, HelmRun, Manifest, Object, Progress, Ref, ReleaseId, Rendering,
+    Reply, Request, RequiredSecretKey, SecretKey, Table, ValuesMode, canonical,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -261,18 +261,19 @@ fn documents(rendering: &Rendering, namespace: &str) -> Result<(Vec<Object>, Vec
 
 /// A run of helm before Portolan came. It applies the manifest of this digest, which the world knows.
 fn helm_job(world: &World, chart: &PackedChart, release: &ReleaseId, values: &Value, manifest: Digest) -> HelmJob {
-    let base = crate::helm::records(world, release).last().map_or(0, |(revision, _)| *revision);
+    let base = crate::helm::records(world, release).last().map(|(revision, _)| *revision);
     let stored_digest =
         crate::helm::records(world, release).last().and_then(|(_, record)| crate::helm::manifest_digest(record));
     HelmJob {
+        op: if base.is_some() { HelmOperation::Upgrade } else { HelmOperation::Install },
         target: world.library.get(&manifest).cloned().unwrap_or_default(),
         run: HelmRun {
             release: release.clone(),
             base_revision: base,
             client: simulated_helm(),
             chart: chart.id.clone(),
-            archive: chart.digest.clone(),
-            values: Digest::of_value(values),
+            archive: Some(chart.digest.clone()),
+            values: Some(Digest::of_value(values)),
             carried: Vec::new(),
             mode: ValuesMode::Reset,
             manifest,

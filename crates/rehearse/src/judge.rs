@@ -21,12 +21,12 @@ pub fn judge<'a>(
     get: &dyn Fn(&Ref) -> Option<&'a Object>,
     pods: impl IntoIterator<Item = &'a Object>,
 ) -> (Verdict, bool) {
-    let volume = get(&protected.volume).filter(|volume| volume.uid() == protected.volume_uid);
+    let volume = get(&protected.volume).filter(|volume| volume.is(&protected.volume_uid));
     if alive == Alive::No {
         return (Verdict::Lost, false);
     }
     let policy = volume.map(|volume| volume.text("/spec/persistentVolumeReclaimPolicy"));
-    let claim = get(&protected.claim).filter(|claim| claim.uid() == protected.claim_uid);
+    let claim = get(&protected.claim).filter(|claim| claim.is(&protected.claim_uid));
     let Some(claim) = claim.filter(|claim| claim.text("/spec/volumeName") == protected.volume.name()) else {
         // The PVC is gone. With Retain the disk stays; with Delete it is only a matter of time.
         return (if policy == Some("Delete") { Verdict::Doomed } else { Verdict::Detached }, false);

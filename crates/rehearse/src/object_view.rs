@@ -5,6 +5,7 @@ use serde_json::Value;
 /// What the rules read of an object, parsed once when the object comes into the world.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct ObjectView {
+    /// An object that was put there without a UID has its name for one.
     pub(crate) uid: Uid,
     pub(crate) terminating: bool,
     pub(crate) owners: Vec<Owner>,
@@ -57,7 +58,7 @@ pub(crate) struct Claim {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Volume {
     pub(crate) policy: Policy,
-    pub(crate) claim: Option<(Ref, Uid)>,
+    pub(crate) claim: Option<(Ref, Option<Uid>)>,
     pub(crate) released: bool,
 }
 
@@ -195,7 +196,7 @@ impl ObjectView {
                 },
                 claim: text("/spec/claimRef/name").map(|claim| {
                     let namespace = text("/spec/claimRef/namespace").unwrap_or_default();
-                    (Ref::claim(namespace, claim), Uid::new(text("/spec/claimRef/uid").unwrap_or_default()))
+                    (Ref::claim(namespace, claim), text("/spec/claimRef/uid").and_then(Uid::parse))
                 }),
                 released: text("/status/phase") == Some("Released"),
             }),
@@ -237,11 +238,12 @@ impl ObjectView {
             | portolan_kube_facts::Kind::Inert => Kind::Other,
         };
         let terminating = object.at("/metadata/deletionTimestamp").is_some_and(|at| !at.is_null());
-        Self { uid: Uid::new(text("/metadata/uid").unwrap_or_default()), terminating, owners, kind }
+        let uid = object.uid().unwrap_or_else(|| Uid::new(&name.full()));
+        Self { uid, terminating, owners, kind }
     }
 
     pub(crate) fn is_owned_by(&self, uid: &Uid) -> bool {
-        self.owners.iter().any(|owner| owner.uid == *uid)
+        self.owners.iter().any(|owner| owner.uid.as_ref() == Some(uid))
     }
 }
 

@@ -127,7 +127,7 @@ pub(crate) fn not_modelled(protected: &ProtectedVolume, object: Ref, reach: Reac
         code: Code::NotModelled,
         claim: protected.claim.clone(),
         object,
-        field: reach.field,
+        field: reach.field.into(),
         reason: reach.reason,
         way_out: reach.way_out.into(),
         accepted: false,

@@ -61,7 +61,8 @@ pub fn from_inventory(inventory: &Inventory, databases: &[KnownDatabase]) -> Wor
 /// counter, ours by content: a pod of its set's current template gets ours. Owners that were not read are left out: nothing may
 /// be concluded from their absence. The planner names the PVCs that have such an owner.
 fn relate(world: &mut World, inventory: &Inventory) {
-    let uids: BTreeSet<String> = inventory.objects.values().map(|object| object.uid().to_string()).collect();
+    let uids: BTreeSet<String> =
+        inventory.objects.values().filter_map(Object::uid).map(|uid| uid.to_string()).collect();
     let owned = |object: &Object| !object.list("/metadata/ownerReferences").is_empty();
     let related = inventory.objects.iter().filter(|(name, object)| name.kind() == "Pod" || owned(object));
     for (name, object) in related.filter(|(name, _)| world.get(name).is_some()).collect::<Vec<_>>() {

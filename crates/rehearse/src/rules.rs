@@ -225,7 +225,7 @@ pub(crate) fn enabled(world: &World, name: &Ref, thing: &StoredObject, out: &mut
         Kind::Volume(volume) => volume
             .claim
             .as_ref()
-            .is_some_and(|(claim, uid)| world.view(claim).is_none_or(|view| view.uid != *uid))
+            .is_some_and(|(claim, uid)| world.view(claim).is_none_or(|view| Some(&view.uid) != uid.as_ref()))
             .then_some(RuleId::Release),
         Kind::Set(set) if !view.terminating && !closing => {
             if let Some((rule, _)) = set_step(world, name, &view.uid, set) {

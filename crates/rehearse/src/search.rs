@@ -463,7 +463,9 @@ fn manifests(world: &World, subject: &Subject) -> Vec<Docs> {
         Subject::Plan(plan) => plan
             .steps()
             .filter_map(|step| match &step.kind {
-                StepKind::HelmUpgrade { run } => world.library.get(&run.manifest).cloned(),
+                // After an uninstall nothing of the manifest is applied any more.
+                StepKind::Helm { op, .. } if op.is_uninstall() => Some(Docs::default()),
+                StepKind::Helm { run, .. } => world.library.get(&run.manifest).cloned(),
                 _ => None,
             })
             .collect(),

@@ -6,12 +6,12 @@ use base64::Engine as _;
 use portolan_engine::Engine;
 use portolan_helm_compat::values;
 use portolan_model::{
-    CheckReport, Cond, DatabaseError, DatabaseRef, HelmRun, HelmToken, Progress, Ref, Refusal, ReleaseFact, ReleaseId,
-    ReleaseStatus, Reply, Request, SecretKey, Seen, Snapshot, ValuesMode, Wait,
+    CheckReport, Cond, DatabaseError, DatabaseRef, HelmOperation, HelmRun, HelmToken, JsonPointer, Progress, Ref,
+    Refusal, ReleaseFact, ReleaseId, ReleaseStatus, Reply, Request, SecretKey, Seen, Snapshot, ValuesMode, Wait,
 };
 use serde_json::{Value, json};
 
-use crate::helm::{HelmActor, HelmJob, base, manifest_digest, records};
+use crate::helm::{HelmActor, HelmJob, base, goes_on_from, manifest_digest, records};
 use crate::object_view::{Kind, Replica};
 use crate::rules;
 use crate::world::World;
@@ -44,7 +44,7 @@ pub(crate) fn serve(world: &mut World, engine: &Engine, request: &Request, helms
             Ok(()) => Reply::Wrote,
             Err(refusal) => Reply::Refused(refusal),
         },
-        Request::Spawn(run, token) => match job(world, engine, run, token) {
+        Request::Spawn(op, run, token) => match job(world, engine, *op, run, token) {
             Ok(job) => return Served::Spawned(Box::new(HelmActor::new(job))),
             Err(text) => Reply::Refused(Refusal::NotSent(text)),
         },
@@ -131,7 +131,7 @@ pub(crate) fn readiness(world: &World, name: &Ref) -> Result<String, String> {
     }
 }
 
-fn releases(world: &World, release: &ReleaseId, free: &BTreeMap<Ref, Vec<String>>) -> Vec<ReleaseFact> {
+fn releases(world: &World, release: &ReleaseId, free: &BTreeMap<Ref, Vec<JsonPointer>>) -> Vec<ReleaseFact> {
     records(world, release)
         .into_iter()
         .filter_map(|(revision, record)| {
@@ -156,8 +156,8 @@ fn releases(world: &World, release: &ReleaseId, free: &BTreeMap<Ref, Vec<String>
 }
 
 /// A run of helm with its documents at hand.
-pub(crate) fn job(world: &World, engine: &Engine, run: &HelmRun, token: &HelmToken) -> Result<HelmJob, String> {
-    let (stored, stored_digest) = match base(world, &run.release) {
+fn job(world: &World, engine: &Engine, op: HelmOperation, run: &HelmRun, token: &HelmToken) -> Result<HelmJob, String> {
+    let (stored, stored_digest) = match goes_on_from(world, &run.release, op) {
         Some((_, record)) => {
             let manifest = manifest_digest(record).ok_or("the release record names no manifest")?;
             let docs = world.library.get(&manifest).cloned().ok_or("the stored manifest is not known")?;
@@ -165,8 +165,22 @@ pub(crate) fn job(world: &World, engine: &Engine, run: &HelmRun, token: &HelmTok
         }
         None => (std::sync::Arc::default(), None),
     };
+    let (run, token) = (run.clone(), Some(token.clone()));
+    if op.is_uninstall() {
+        let target = std::sync::Arc::default();
+        return Ok(HelmJob {
+            op,
+            run,
+            token,
+            target,
+            stored,
+            stored_digest,
+            carried: BTreeMap::new(),
+            config: json!({}),
+        });
+    }
     let target = world.library.get(&run.manifest).cloned().ok_or("the planned manifest is not known")?;
-    let given = world.kept(&run.values).ok_or("the planned values are not known")?;
+    let given = run.values.as_ref().and_then(|values| world.kept(values)).ok_or("the planned values are not known")?;
     let mut config: Value = serde_json::from_slice(&given).map_err(|error| error.to_string())?;
     let mut carried = BTreeMap::new();
     for item in &run.carried {
@@ -184,7 +198,7 @@ pub(crate) fn job(world: &World, engine: &Engine, run: &HelmRun, token: &HelmTok
     {
         config = values::reuse(record.at("/config").unwrap_or(&Value::Null), &config, run.client.version());
     }
-    Ok(HelmJob { run: run.clone(), token: Some(token.clone()), target, stored, stored_digest, carried, config })
+    Ok(HelmJob { op, run, token, target, stored, stored_digest, carried, config })
 }
 
 /// A key of a Secret as the run's archive has it, raw.

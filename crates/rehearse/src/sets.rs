@@ -137,7 +137,10 @@ fn roll_step(world: &World, set: &Set) -> Option<(RuleId, SetStep)> {
 }
 
 fn has_other_controller(claim: &ObjectView, set: &Uid) -> bool {
-    claim.owners.iter().any(|owner| owner.is_controller && owner.uid != *set && owner.name.kind() != "Pod")
+    claim
+        .owners
+        .iter()
+        .any(|owner| owner.is_controller && owner.uid.as_ref() != Some(set) && owner.name.kind() != "Pod")
 }
 
 fn owned_by_pod(claim: &ObjectView, pod: &Ref) -> bool {

@@ -72,7 +72,7 @@ pub(crate) fn owner(name: &Ref, uid: &str) -> Value {
 pub(crate) fn world(policy: &str) -> World {
     let facts = json!({
         "cluster": {
-            "server": "", "user": "", "uid": "", "version": "", "platform": {"platform": "kubernetes"},
+            "server": "", "user": "", "uid": "cluster", "version": "", "platform": {"platform": "kubernetes"},
             "default_class": "standard", "groups": [],
         },
         "release": {"namespace": NS, "name": "a"}, "databases": [], "migrations": [],

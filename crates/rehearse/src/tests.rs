@@ -1,6 +1,7 @@
 //! Each rule on a world of a few objects: the harmful form, and a harmless twin.
 
 mod deployments;
+mod operations;
 mod unknown;
 
 use portolan_model::{Object, Ref, Verdict};

@@ -263,7 +263,7 @@ impl World {
 
     /// Whether an owner is there.
     pub(crate) fn has_owner(&self, owner: &Owner) -> bool {
-        let is = |name: &Ref| self.view(name).is_some_and(|view| view.uid == owner.uid);
+        let is = |name: &Ref| self.view(name).is_some_and(|view| Some(&view.uid) == owner.uid.as_ref());
         is(&owner.name) || is(&of_cluster(owner))
     }
 
@@ -518,7 +518,7 @@ mod tests {
     fn what_nothing_reaches_is_set_aside_and_a_write_brings_it_back() {
         let facts = json!({
             "cluster": {
-                "server": "", "user": "", "uid": "", "version": "", "platform": {"platform": "kubernetes"},
+                "server": "", "user": "", "uid": "cluster", "version": "", "platform": {"platform": "kubernetes"},
                 "default_class": null, "groups": [],
             },
             "release": {"namespace": "ns", "name": "a"}, "databases": [], "migrations": [],

@@ -130,7 +130,7 @@ impl<'a> Course<'a> {
         for (at, step) in steps.iter().enumerate() {
             let StepKind::DeleteObject { uid, .. } = &step.kind else { continue };
             let under_way = self.in_flight() == Some(at);
-            let back = steps[at..].iter().position(|step| matches!(step.kind, StepKind::HelmUpgrade { .. }));
+            let back = steps[at..].iter().position(|step| matches!(step.kind, StepKind::Helm { .. }));
             let back = back.map(|after| at + after);
             if (self.is_over(at) || under_way) && !back.is_some_and(|back| self.is_over(back)) {
                 let ended = plan.orphans().filter(|orphan| orphan.owner == *uid);

@@ -40,7 +40,7 @@ pub(crate) fn wrong(protected: &ProtectedVolume, now: &Now) -> Vec<String> {
     match now.get(&protected.claim) {
         Some(Seen::Absent) => lines.push(format!("{} is gone", protected.claim)),
         Some(Seen::There(claim)) => {
-            if claim.uid() != protected.claim_uid {
+            if !claim.is(&protected.claim_uid) {
                 lines.push(format!("{} was deleted and created again", protected.claim));
             }
             if claim.is_terminating() {
@@ -55,7 +55,7 @@ pub(crate) fn wrong(protected: &ProtectedVolume, now: &Now) -> Vec<String> {
     match now.get(&protected.volume) {
         Some(Seen::Absent) => lines.push(format!("{} is gone", protected.volume)),
         Some(Seen::There(volume)) => {
-            if volume.uid() != protected.volume_uid {
+            if !volume.is(&protected.volume_uid) {
                 lines.push(format!("{} was deleted and created again", protected.volume));
             }
             if volume.is_terminating() {

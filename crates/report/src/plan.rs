@@ -1,6 +1,6 @@
 //! What will be done, step by step.
 
-use portolan_model::{Change, Digest, HookEvent, Hop, MovedTo, Plan, PlannedValue, StepKind, ValueChange};
+use portolan_model::{Change, Digest, HookEvent, Hop, ImageRef, MovedTo, Plan, PlannedValue, StepKind, ValueChange};
 use portolan_rehearse::{Forecast, Rehearsal};
 
 use crate::page::{Block, Document, Table};
@@ -113,11 +113,12 @@ fn hooks(page: &mut Document, hop: &Hop) {
         let runs = hook.events.iter().filter(|event| matches!(event, HookEvent::PreUpgrade | HookEvent::PostUpgrade));
         let runs: Vec<&str> = runs.map(|event| event.word()).collect();
         let delete: Vec<&str> = hook.delete.iter().map(|policy| policy.word()).collect();
+        let images: Vec<&str> = hook.images.iter().map(ImageRef::as_str).collect();
         table.rows.push(vec![
             hook.object.to_string().into(),
             format!("{}, weight {}", runs.join(", "), hook.weight).into(),
             if delete.is_empty() { "never".into() } else { delete.join(", ").into() },
-            hook.images.join(", ").into(),
+            images.join(", ").into(),
         ]);
     }
     if !table.rows.is_empty() {

@@ -179,7 +179,7 @@ fn table(plan: &Plan, course: &Course<'_>) -> Table {
 
 /// A word for a step that is over.
 pub(crate) fn state(step: &portolan_model::Step, wrote: bool) -> Line {
-    let writes = !step.kind.writes().is_empty() || matches!(step.kind, portolan_model::StepKind::HelmUpgrade { .. });
+    let writes = !step.kind.writes().is_empty() || matches!(step.kind, portolan_model::StepKind::Helm { .. });
     if writes && !wrote { "already".into() } else { "done".into() }
 }
 

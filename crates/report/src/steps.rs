@@ -1,6 +1,6 @@
 //! The steps of a plan in words.
 
-use portolan_model::{Change, Hop, ObjectChange, Plan, Provenance, Ref, Step, StepKind};
+use portolan_model::{Change, HelmOperation, Hop, ObjectChange, Plan, Provenance, Ref, Step, StepKind};
 
 use crate::page::{Detail, StepItem};
 use crate::text::{Line, Tone};
@@ -16,7 +16,7 @@ pub(crate) fn word(kind: &StepKind) -> &'static str {
         StepKind::ArchiveObject { .. } => "archive",
         StepKind::CarryCredentials { .. } => "carry",
         StepKind::DeleteObject { .. } => "delete",
-        StepKind::HelmUpgrade { .. } => "helm",
+        StepKind::Helm { .. } => "helm",
         StepKind::WaitGone { .. } | StepKind::WaitReady { .. } => "wait",
         StepKind::VerifyVolume { .. } | StepKind::VerifyDatabase { .. } => "verify",
     }
@@ -39,7 +39,8 @@ pub(crate) fn thing(kind: &StepKind) -> String {
             names(secrets)
         }
         StepKind::DeleteObject { target, .. } => target.to_string(),
-        StepKind::HelmUpgrade { run } => format!("upgrade {} {}", run.release.name, run.chart),
+        StepKind::Helm { op: HelmOperation::Uninstall { .. }, run } => format!("uninstall {}", run.release.name),
+        StepKind::Helm { op, run } => format!("{op} {} {}", run.release.name, run.chart),
         StepKind::WaitGone { pods } => names(pods.iter().map(|orphan| &orphan.pod)),
         StepKind::WaitReady { workloads } => kinds(workloads),
     }
@@ -56,7 +57,7 @@ pub(crate) fn symbol(kind: &StepKind) -> char {
         StepKind::KeepClaim { is_kept: true, .. } => '=',
         StepKind::RetainVolume { .. } | StepKind::KeepClaim { .. } => '~',
         StepKind::DeleteObject { .. } => '-',
-        StepKind::HelmUpgrade { .. } => '!',
+        StepKind::Helm { .. } => '!',
         _ => '=',
     }
 }
@@ -69,11 +70,12 @@ pub(crate) fn items(plan: &Plan, hop: &Hop, before: usize) -> Vec<StepItem> {
         .map(|(at, step)| StepItem {
             number: before + at + 1,
             symbol: symbol(&step.kind),
-            tone: if matches!(step.kind, StepKind::HelmUpgrade { .. }) { Tone::Warn } else { Tone::Plain },
+            tone: if matches!(step.kind, StepKind::Helm { .. }) { Tone::Warn } else { Tone::Plain },
             word: word(&step.kind),
             thing: match &step.kind {
-                StepKind::HelmUpgrade { run } => {
-                    Line::from(thing(&step.kind)).and(format!(" (sha256:{})", run.archive.short()))
+                StepKind::Helm { run, .. } => {
+                    let archive = run.archive.as_ref().map(|archive| format!(" (sha256:{})", archive.short()));
+                    Line::from(thing(&step.kind)).and(archive.unwrap_or_default())
                 }
                 kind => thing(kind).into(),
             },
@@ -82,7 +84,7 @@ pub(crate) fn items(plan: &Plan, hop: &Hop, before: usize) -> Vec<StepItem> {
             why: step.why.clone(),
             commands: step.command.clone(),
             details: match step.kind {
-                StepKind::HelmUpgrade { .. } => details(plan, hop),
+                StepKind::Helm { .. } => details(plan, hop),
                 _ => Vec::new(),
             },
         })
@@ -109,7 +111,7 @@ fn note(plan: &Plan, hop: &Hop, step: &Step, index: usize) -> String {
             archived.map_or_else(String::new, |at| format!("archived in step {}", at + 1))
         }
         StepKind::WaitGone { .. } => format!("ended, in at most {}", crate::words::span(step.limit.as_secs())),
-        StepKind::HelmUpgrade { .. } => {
+        StepKind::Helm { .. } => {
             let parts = [
                 (tally(hop, Change::Create), "add"),
                 (tally(hop, Change::Change), "change"),

@@ -75,10 +75,11 @@ pub fn unfinished(plan: &Plan, known: &Fold) -> Option<Finding> {
 #[must_use]
 pub fn undone(plan: &Plan, known: &Fold, newest: Option<&ReleaseFact>) -> Option<Finding> {
     let Some(Outcome::Halted { finding: halt }) = &known.outcome else { return None };
-    let base = plan.helm_runs().last()?.base_revision;
-    let is_target =
-        |fact: &ReleaseFact| fact.revision > base && fact.status == ReleaseStatus::Deployed && fact.chart == plan.to;
-    let is_helm = |step: &Step| matches!(step.kind, StepKind::HelmUpgrade { .. });
+    let (_, run) = plan.helms().last().filter(|(op, _)| !op.is_uninstall())?;
+    let is_target = |fact: &ReleaseFact| {
+        Some(fact.revision) > run.base_revision && fact.status == ReleaseStatus::Deployed && fact.chart == plan.to
+    };
+    let is_helm = |step: &Step| matches!(step.kind, StepKind::Helm { .. });
     let was_helm = plan.steps().skip(known.step as usize).all(|step| !is_helm(step));
     if newest.map_or(was_helm, is_target) {
         return None;

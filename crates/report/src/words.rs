@@ -123,5 +123,5 @@ pub(crate) fn options(plan: &Plan) -> String {
 
 /// The first digits of a UID, as people read them.
 pub(crate) fn short(uid: &portolan_model::Uid) -> &str {
-    uid.0.get(..8).unwrap_or(&uid.0)
+    uid.as_str().get(..8).unwrap_or(uid.as_str())
 }

@@ -320,7 +320,7 @@ impl Site<'_> {
         let there =
             told.split(", ").nth(1).and_then(|part| part.split(' ').next()).and_then(|count| count.parse().ok());
         Ok(Planned {
-            images: images.into_iter().map(|image| image.name).collect(),
+            images: images.into_iter().map(|image| image.name.to_string()).collect(),
             there: there.with_context(|| told.to_owned())?,
             helm,
         })

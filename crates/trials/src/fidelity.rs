@@ -281,7 +281,7 @@ fn carry_out(site: &ClusterFixture<'_>, file: &PlanFile, lines: Option<&[PageLin
 }
 
 fn is_helm(file: &PlanFile, index: u32) -> bool {
-    file.plan.step(index).is_some_and(|step| matches!(step.kind, StepKind::HelmUpgrade { .. }))
+    file.plan.step(index).is_some_and(|step| matches!(step.kind, StepKind::Helm { .. }))
 }
 
 /// Holds helm's delete of the PVC back until another pod runs on it. Where helm sends none, nothing is held.

@@ -157,7 +157,7 @@ fn go_on(
 pub fn normalised(world: &World) -> String {
     let mut uids: BTreeMap<String, String> = BTreeMap::new();
     for (name, object) in world.objects() {
-        uids.insert(object.uid().to_string(), name.full());
+        uids.extend(object.uid().map(|uid| (uid.to_string(), name.full())));
     }
     let lines: Vec<String> = world
         .objects()

@@ -35,7 +35,7 @@ fn has_done(journal: &[JournalRecord], steps: usize) -> bool {
 /// How many steps stand before helm's.
 fn before_helm() -> usize {
     let file = sim::plan(sim::installation("openshift-2.8").world(), &["2.20"], &[]).expect("a plan");
-    file.plan.steps().take_while(|step| !matches!(step.kind, StepKind::HelmUpgrade { .. })).count()
+    file.plan.steps().take_while(|step| !matches!(step.kind, StepKind::Helm { .. })).count()
 }
 
 /// Whether helm has ended well.

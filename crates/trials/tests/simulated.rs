@@ -235,9 +235,7 @@ fn the_plan_names_what_helm_will_do_to_the_claims() {
     assert_eq!(of(Change::Keep), ["PersistentVolumeClaim/pvc-postgresql"]);
     assert!(of(Change::Delete).contains(&"Deployment/runai-backend-api-server".to_owned()));
     assert_eq!(hop.new_claims.len(), 1);
-    assert!(
-        file.plan.steps().any(|step| matches!(&step.kind, StepKind::HelmUpgrade { run } if run.carried.len() == 1))
-    );
+    assert!(file.plan.steps().any(|step| matches!(&step.kind, StepKind::Helm { run, .. } if run.carried.len() == 1)));
 }
 
 #[test]

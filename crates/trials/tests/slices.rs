@@ -28,7 +28,7 @@ fn small(start: &str, without: &[&str]) -> (World, Plan) {
     let mut plan = file.plan.clone();
     for step in plan.hops.iter_mut().flat_map(|hop| &mut hop.steps) {
         match &mut step.kind {
-            StepKind::HelmUpgrade { run } => {
+            StepKind::Helm { run, .. } => {
                 let content = &file.objects[&run.manifest];
                 let mut manifest: Manifest = serde_json::from_slice(&content.0).expect("a manifest");
                 manifest.docs.retain(|doc| doc.name().is_some_and(|name| is_kept(&name)));

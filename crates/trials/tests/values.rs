@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use std::process::{Command, Output};
 
 use portolan_helm_compat::{argv, values};
-use portolan_model::{ChartId, Digest, HelmClient, HelmRun, HelmToken, ReleaseId, ValuesMode};
+use portolan_model::{ChartId, Digest, HelmClient, HelmOperation, HelmRun, HelmToken, ReleaseId, ValuesMode};
 use portolan_testkit::rig::{Namespace, Rig, pins};
 use portolan_trials::offline::OfflineHelm;
 use portolan_trials::side_by_side::each;
@@ -280,15 +280,15 @@ impl<'a> Bench<'a> {
         let none = Digest::of(b"");
         HelmRun {
             release: ReleaseId { namespace: self.space.name().into(), name: "rel".into() },
-            base_revision: 1,
+            base_revision: Some(1),
             client: HelmClient::Program {
                 version: self.version.clone(),
                 path: "helm".into(),
                 digest: Digest::of(b"helm"),
             },
             chart: ChartId { name: "chart".into(), version: Version::new(1, 0, 0) },
-            archive: none.clone(),
-            values: none.clone(),
+            archive: Some(none.clone()),
+            values: Some(none.clone()),
             carried: Vec::new(),
             mode: ValuesMode::ResetThenReuse,
             manifest: none,
@@ -320,7 +320,7 @@ impl<'a> Bench<'a> {
         self.is_stored("what helm was handed", &meant)?;
 
         prop_assert!(self.reset(&file, &case.sets).status.success());
-        let shown = argv::show_command(&self.run(), &case.given, &BTreeSet::new()).join("\n");
+        let shown = argv::show_command(HelmOperation::Upgrade, &self.run(), &case.given, &BTreeSet::new()).join("\n");
         let out = self.command("sh").args(["-c", &shown]).output().expect("a shell");
         prop_assert!(out.status.success(), "{}\n{}", shown, String::from_utf8_lossy(&out.stderr));
         self.is_stored(&shown, &meant)

@@ -6,7 +6,7 @@ use portolan_adapters::registry::{self, ImageAnswer, ImageQuestion, RegistryAcce
 use portolan_bundle::BundleSupply;
 use portolan_inventory::{Survey, survey as questions};
 use portolan_kube_facts::ImageReference;
-use portolan_model::{Code, Finding, PlanFile, SiteRegistry};
+use portolan_model::{Code, Finding, ImageRef, PlanFile, SiteRegistry};
 use portolan_plan::Planning;
 use portolan_plan::images::mirrors::Mirrors;
 use portolan_plan::images::pulls::{self, LoginSource};
@@ -77,7 +77,7 @@ pub(crate) async fn check_planned(
 ) -> Result<(ImageCount, Vec<Finding>), Finding> {
     let found = planning.images();
     let is_elsewhere = |image: &PlannedImage| {
-        ImageReference::parse(&image.name).is_some_and(|reference| !source.registry.is(&reference.registry))
+        ImageReference::parse(image.name.as_str()).is_some_and(|reference| !source.registry.is(&reference.registry))
     };
     let asks = if found.iter().any(is_elsewhere) { questions::mirror_sets(&survey.inventory) } else { Vec::new() };
     let answers = target.answers(&asks).await?;
@@ -168,7 +168,7 @@ async fn supplies(
     found: &[PlannedImage],
     source: &ImageSource,
     mirrors: &Mirrors,
-) -> Result<BTreeMap<String, ImageSupply>, Finding> {
+) -> Result<BTreeMap<ImageRef, ImageSupply>, Finding> {
     let asked: Vec<(&PlannedImage, ImageReference)> = images::at_registry(found, &source.registry, mirrors).collect();
     let questions: Vec<ImageQuestion> = asked
         .iter()

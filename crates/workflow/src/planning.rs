@@ -212,6 +212,15 @@ pub fn protect(survey: &Survey) -> Result<Protection, Finding> {
     }
 }
 
+/// Checks that a plan breaks no safety rule, whoever made it.
+///
+/// # Errors
+/// The first rule that it breaks: such a plan is not carried out.
+pub fn check_rules(file: &PlanFile) -> Result<(), Finding> {
+    let broken = linter::lint_file(file).into_iter().find(|finding| finding.severity == Severity::Blocking);
+    broken.map_or(Ok(()), Err)
+}
+
 /// Rehearses a plan in a world.
 #[must_use]
 pub fn rehearse(world: &World, file: &PlanFile) -> Rehearsal {

@@ -320,7 +320,7 @@ fn is_helm(cond: &Cond) -> bool {
 /// If the state that the plan relies on cannot be told.
 pub async fn drift(target: &Target, survey: &Survey, plan: &Arc<Plan>) -> Result<Vec<Finding>, Finding> {
     let release = &survey.inventory.release;
-    let before = plan.helm_runs().next().map(|run| run.base_revision);
+    let before = plan.helm_runs().next().and_then(|run| run.base_revision);
     if release.chart != plan.from || before.is_some_and(|revision| revision != release.revision) {
         let found = "the installation is not as it was when the plan was made; nothing was written";
         let revision = before.map_or_else(String::new, |revision| format!(" revision {revision}"));

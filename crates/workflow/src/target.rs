@@ -73,7 +73,7 @@ impl Target {
     /// The UID of the namespace kube-system, which names the cluster; `None` if it cannot be read.
     pub async fn cluster_uid(&self) -> Option<Uid> {
         match self.see(&Ref::new("", "Namespace", "", "kube-system")).await {
-            Seen::There(namespace) => Some(namespace.uid()),
+            Seen::There(namespace) => namespace.uid(),
             Seen::Absent | Seen::Unreadable(_) => None,
         }
     }

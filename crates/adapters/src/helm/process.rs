@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use portolan_inventory::credential::told;
-use portolan_model::{Digest, HelmClient, HelmRun, HelmToken};
+use portolan_model::{Digest, HelmClient, HelmOperation, HelmRun, HelmToken};
 use rustix::fs::{FlockOperation, flock};
 use tokio::process::Command;
 
@@ -23,20 +23,29 @@ const TAIL: u64 = 4096;
 /// What helm is started with.
 #[derive(Clone, Copy, Debug)]
 pub struct Launch<'a> {
+    /// What helm does.
+    pub op: HelmOperation,
     /// The run.
     pub run: &'a HelmRun,
     /// The token that marks its record.
     pub token: &'a HelmToken,
     /// The run's folder.
     pub folder: &'a Path,
-    /// The chart's archive.
-    pub chart: &'a Path,
-    /// The values, passwords included.
-    pub values: &'a [u8],
+    /// What is applied; `None` for an uninstall.
+    pub given: Option<Given<'a>>,
     /// The kubeconfig; `None` for the usual one.
     pub kubeconfig: Option<&'a Path>,
     /// The context; empty inside a cluster.
     pub context: &'a str,
+}
+
+/// What helm is given to apply.
+#[derive(Clone, Copy, Debug)]
+pub struct Given<'a> {
+    /// The chart's archive.
+    pub chart: &'a Path,
+    /// The values, passwords included.
+    pub values: &'a [u8],
 }
 
 fn file(folder: &Path, token: &HelmToken, ending: &str) -> PathBuf {
@@ -57,10 +66,13 @@ pub fn spawn(launch: &Launch<'_>) -> Result<(), NotStarted> {
     let HelmClient::Program { path, digest: planned, .. } = &launch.run.client else {
         return Err(NotStarted::Unusable("the plan was made with the simulated helm".into()));
     };
+    if launch.given.is_none() && !launch.op.is_uninstall() {
+        return Err(NotStarted::Unusable(format!("the plan names no chart to {}", launch.op)));
+    }
     let path = Path::new(path);
     is_planned(path, planned).map_err(NotStarted::Unusable)?;
     let values = values_path(launch.folder, launch.token);
-    let arguments = crate::compat::upgrade_argv(launch, &values);
+    let arguments = crate::compat::argv(launch, &values);
     start(launch, path, &arguments).map_err(|error| {
         if error.kind() == io::ErrorKind::AlreadyExists {
             // The values are those of the other one, which may be about to read them.
@@ -95,7 +107,9 @@ fn start(launch: &Launch<'_>, program: &Path, arguments: &[String]) -> io::Resul
     // Made new or not at all: one token is one helm.
     let lock = private().create_new(true).open(at("lock"))?;
     flock(&lock, FlockOperation::NonBlockingLockExclusive)?;
-    private().create(true).truncate(true).open(values_path(launch.folder, launch.token))?.write_all(launch.values)?;
+    if let Some(Given { values, .. }) = launch.given {
+        private().create(true).truncate(true).open(values_path(launch.folder, launch.token))?.write_all(values)?;
+    }
     let output = |ending| private().create(true).truncate(true).open(at(ending));
     let mut command = Command::new(program);
     command

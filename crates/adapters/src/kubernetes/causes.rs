@@ -87,8 +87,9 @@ impl Client {
         let mut lines = Vec::new();
         for job in jobs.iter().filter(|job| is_hook(job)) {
             let Err(text) = readiness(job) else { continue };
-            let own: Vec<Object> =
-                pods.iter().filter(|pod| portolan_kube_facts::is_owned_by(pod, &job.uid())).cloned().collect();
+            let uid = job.uid();
+            let is_its = |pod: &Object| uid.as_ref().is_some_and(|uid| portolan_kube_facts::is_owned_by(pod, uid));
+            let own: Vec<Object> = pods.iter().filter(|pod| is_its(pod)).cloned().collect();
             let why = causes(job, &own, &events);
             let why = if why.is_empty() { String::new() } else { format!(" ({})", why.join("; ")) };
             lines.push(format!("hook Job {}: {text}{why}", job.text("/metadata/name")));
@@ -123,7 +124,7 @@ fn causes(workload: &Object, pods: &[Object], events: &[Object]) -> Vec<String> 
         .map(|pod| format!("pod {}: {}", pod.text("/metadata/name"), pod_state(pod)))
         .collect();
     let uids: BTreeSet<String> =
-        waiting.iter().map(|pod| pod.uid()).chain([workload.uid()]).map(|uid| uid.0.to_string()).collect();
+        waiting.iter().map(|pod| pod.uid()).chain([workload.uid()]).flatten().map(|uid| uid.to_string()).collect();
     let claims: BTreeSet<&str> =
         waiting.iter().filter_map(|pod| PodTemplate::of(pod)).flat_map(PodTemplate::claims).collect();
     let replica_set = format!("{}-", workload.text("/metadata/name"));

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use futures::{StreamExt, TryStreamExt, stream};
-use portolan_model::{Answer, Code, Finding, Object, Ref, ReleaseFact, ReleaseId, Seen, SurveyQuery};
+use portolan_model::{Answer, Code, Finding, JsonPointer, Object, Ref, ReleaseFact, ReleaseId, Seen, SurveyQuery};
 use serde_json::{Value, json};
 
 use super::Client;
@@ -78,7 +78,7 @@ impl Client {
     pub async fn releases(
         &self,
         id: &ReleaseId,
-        free: &BTreeMap<Ref, Vec<String>>,
+        free: &BTreeMap<Ref, Vec<JsonPointer>>,
     ) -> Result<Vec<ReleaseFact>, Finding> {
         let secrets = self.release_secrets(id).await?;
         crate::compat::releases(&secrets, id, free)

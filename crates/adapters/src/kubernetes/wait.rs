@@ -75,7 +75,7 @@ impl Client {
                 let seen = match cond {
                     Cond::HelmEnded(token) => helm_lives(token).then(|| "helm is running".into()),
                     Cond::Ready(target) => self.unready(target).await,
-                    Cond::Gone(gone) => self.there(&gone.target, |object| object.uid() == gone.uid).await,
+                    Cond::Gone(gone) => self.there(&gone.target, |object| object.is(&gone.uid)).await,
                     Cond::Ended(orphan) => {
                         self.there(&orphan.pod, |pod| portolan_kube_facts::is_owned_by(pod, &orphan.owner)).await
                     }

@@ -21,8 +21,8 @@ impl Client {
         if write.verb == Verb::Delete && target.is_storage() {
             return not_sent(format!("{target} holds data and is never deleted"));
         }
-        if write.uid.0.is_empty() || write.rv.0.is_empty() {
-            return not_sent(format!("no UID or resourceVersion of {target} to write against"));
+        if write.rv.0.is_empty() {
+            return not_sent(format!("no resourceVersion of {target} to write against"));
         }
         let endpoint = match self.endpoint(target.group(), target.kind()).await {
             Ok(Some(endpoint)) => endpoint,

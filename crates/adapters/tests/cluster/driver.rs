@@ -8,8 +8,9 @@ use portolan_adapters::helm;
 use portolan_adapters::kubernetes::Client;
 use portolan_adapters::store::RunStore;
 use portolan_model::{
-    ArchivedObject, Blob, Cond, Content, DatabaseError, DatabaseRef, Event, HelmRun, HelmToken, JournalRecord,
-    Observation, PlanFile, Ref, Refusal, ReleaseStatus, Reply, Request, Seen, StepRef, Verb, Wait, Write,
+    ArchivedObject, Blob, Cond, Content, DatabaseError, DatabaseRef, Event, HelmOperation, HelmRun, HelmToken,
+    JournalRecord, Observation, PlanFile, Ref, Refusal, ReleaseStatus, Reply, Request, Seen, StepRef, Verb, Wait,
+    Write,
 };
 use serde_json::json;
 
@@ -46,7 +47,7 @@ async fn run(client: Client, driver: &mut Driver, run: HelmRun) {
     };
 
     let token = || HelmToken::of_label("t-0");
-    let early = serve(Request::Spawn(Box::new(run.clone()), token())).await;
+    let early = serve(Request::Spawn(HelmOperation::Upgrade, Box::new(run.clone()), token())).await;
     assert!(
         matches!(&early, Reply::Refused(Refusal::Invalid(text)) if text.contains("not in this run's archive")),
         "{early:?}"
@@ -56,15 +57,19 @@ async fn run(client: Client, driver: &mut Driver, run: HelmRun) {
     let record = JournalRecord::Observed {
         step,
         observation: Observation::Archived {
-            objects: vec![ArchivedObject { object: target.clone(), uid: seen.uid(), digest: blob.digest.clone() }],
+            objects: vec![ArchivedObject {
+                object: target.clone(),
+                uid: seen.uid().expect("a UID"),
+                digest: blob.digest.clone(),
+            }],
         },
     };
     assert_eq!(serve(Request::Append(record, vec![blob])).await, Reply::Appended);
-    let delete = Write { verb: Verb::Delete, target: target.clone(), uid: seen.uid(), rv: seen.rv() };
+    let delete = Write { verb: Verb::Delete, target: target.clone(), uid: seen.uid().expect("a UID"), rv: seen.rv() };
     assert_eq!(serve(Request::Write(delete)).await, Reply::Wrote);
     assert_eq!(serve(Request::Read(vec![target])).await, Reply::Seen(vec![Seen::Absent]));
 
-    assert_eq!(serve(Request::Spawn(Box::new(run.clone()), token())).await, Reply::Spawned);
+    assert_eq!(serve(Request::Spawn(HelmOperation::Upgrade, Box::new(run.clone()), token())).await, Reply::Spawned);
     let wait = Wait { step: 0, until: vec![Cond::HelmEnded(token())], limit: Duration::from_secs(60) };
     assert_eq!(serve(Request::Wait(wait)).await, Reply::Met);
     let Reply::Releases(facts) = serve(Request::Releases(run.release, BTreeMap::new())).await else {
@@ -108,8 +113,8 @@ async fn a_run_is_carried_out() {
     assert!(installed.status.success(), "{installed:?}");
 
     let mut plan = run_of(helm::find(Some(&program)).await.expect("a helm"), &namespace);
-    plan.archive = chart.digest.clone();
-    plan.values = values.digest.clone();
+    plan.archive = Some(chart.digest.clone());
+    plan.values = Some(values.digest.clone());
     plan.carried[0].from.secret = Ref::secret(&namespace, "pg");
     let store = store(folder.path(), &namespace, &[&chart, &values]);
     let run_folder = store.folder().to_owned();

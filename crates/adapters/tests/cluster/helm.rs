@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use portolan_adapters::helm::{self, Launch};
+use portolan_adapters::helm::{self, Given, Launch};
 use portolan_model::{
-    Carried, ChartId, Cond, Digest, HelmClient, HelmRun, HelmToken, Object, Ref, ReleaseId, ReleaseStatus, Reply,
-    SecretKey, Seen, ValuesMode, ValuesPath, Wait,
+    Carried, ChartId, Cond, Digest, HelmClient, HelmOperation, HelmRun, HelmToken, Object, Ref, ReleaseId,
+    ReleaseStatus, Reply, SecretKey, Seen, ValuesMode, ValuesPath, Wait,
 };
 use serde_json::json;
 
@@ -80,11 +80,11 @@ pub(crate) fn run_of(client: HelmClient, namespace: &str) -> HelmRun {
     let nothing = Digest::of(b"");
     HelmRun {
         release: ReleaseId { namespace: namespace.into(), name: "rel".into() },
-        base_revision: 1,
+        base_revision: Some(1),
         client,
         chart: ChartId { name: "cp".into(), version: semver::Version::new(1, 2, 3) },
-        archive: nothing.clone(),
-        values: nothing.clone(),
+        archive: Some(nothing.clone()),
+        values: Some(nothing.clone()),
         carried: vec![Carried {
             path: ValuesPath::new("auth.password"),
             from: SecretKey { secret: Ref::secret(namespace, "rel"), key: "password".into() },
@@ -125,11 +125,11 @@ async fn an_upgrade_leaves_a_record_with_its_token() {
         let chart = installed(&program, &namespace, folder);
         let run = run_of(helm::find(Some(&program)).await.expect("a helm"), &namespace);
         helm::spawn(&Launch {
+            op: HelmOperation::Upgrade,
             run: &run,
             token: &token(),
             folder,
-            chart: &chart,
-            values: br#"{"auth":{"password":"hidden"}}"#,
+            given: Some(Given { chart: &chart, values: br#"{"auth":{"password":"hidden"}}"# }),
             kubeconfig: client.kubeconfig(),
             context: client.context(),
         })
@@ -178,11 +178,11 @@ async fn victim() {
     let folder = Path::new(&folder);
     let run = run_of(helm::find(Some(Path::new(&program))).await.expect("a helm"), &namespace);
     helm::spawn(&Launch {
+        op: HelmOperation::Upgrade,
         run: &run,
         token: &token(),
         folder,
-        chart: &folder.join("0123abcd"),
-        values: br#"{"hang":true}"#,
+        given: Some(Given { chart: &folder.join("0123abcd"), values: br#"{"hang":true}"# }),
         kubeconfig: client.kubeconfig(),
         context: client.context(),
     })

@@ -12,7 +12,7 @@ async fn a_wait_tells_how_far_it_is_and_ends() {
     let client = admin().await;
     let namespace = namespace(&client).await;
     let target = secret(&client, &namespace).await;
-    let uid = there(&client, &target).await.uid();
+    let uid = there(&client, &target).await.uid().expect("a UID");
     let wait = Wait {
         step: 0,
         until: vec![Cond::HelmEnded(HelmToken::of_label("t-0")), Cond::Gone(Gone { target: target.clone(), uid })],

@@ -4,7 +4,7 @@ use serde_json::json;
 use crate::{admin, changed, claim, namespace, secret, there};
 
 fn write(object: &Object, target: &Ref, verb: Verb) -> Write {
-    Write { verb, target: target.clone(), uid: object.uid(), rv: object.rv() }
+    Write { verb, target: target.clone(), uid: object.uid().expect("a UID"), rv: object.rv() }
 }
 
 fn keep(value: &str) -> Verb {

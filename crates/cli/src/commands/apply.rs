@@ -112,6 +112,12 @@ pub(crate) struct Going<'a> {
     pub(crate) prepull: bool,
 }
 
+/// A plan is carried out on its own cluster, and breaks no safety rule: its file may have been made by hand.
+fn may_run(survey: &Survey, file: &PlanFile) -> Result<(), Finding> {
+    same_cluster(&survey.inventory.cluster.uid, &file.plan)?;
+    portolan_workflow::check_rules(file)
+}
+
 /// Rehearses, asks, and runs; shared with `upgrade`.
 pub(crate) async fn carry_out(
     global: &Global,
@@ -121,7 +127,7 @@ pub(crate) async fn carry_out(
 ) -> Result<Exit, Finding> {
     let &Going { survey, file, yes, .. } = going;
     let plan = Arc::new(file.plan.clone());
-    same_cluster(&survey.inventory.cluster.uid, &plan)?;
+    may_run(survey, file)?;
     if matches!(target, Target::Cluster(_)) {
         for_real(&plan.helm)?;
     }
@@ -395,7 +401,7 @@ fn finish(driver: &RunDriver, plan: &Plan, end: &End<'_>, output: &Output) -> Re
             let mut finding = finding.clone();
             let helm = entries.iter().rev().find_map(|entry| match &entry.record {
                 JournalRecord::Intent { action, .. } => match &**action {
-                    Action::Helm { run, token } => Some((run.clone(), token.clone())),
+                    Action::Helm { run, token, .. } => Some((run.clone(), token.clone())),
                     Action::Write(_) => None,
                 },
                 _ => None,

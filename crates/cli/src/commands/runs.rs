@@ -48,7 +48,7 @@ fn newest(global: &Global, cluster: Option<&Uid>) -> Result<RunInfo, Finding> {
     let mut finding = Finding::blocking(Code::NoRunFits, format!("no run in {} fits", root.display()));
     finding = finding.with(wanted(global));
     if let Some(cluster) = cluster {
-        finding = finding.with(format!("wanted: cluster {}", cluster.0));
+        finding = finding.with(format!("wanted: cluster {cluster}"));
     }
     Err(all.iter().take(5).fold(finding, |finding, RunInfo { meta, .. }| {
         finding.with(format!("available: {}  {}  {}", meta.plan.short(), named(&meta.release), meta.server))

@@ -14,8 +14,13 @@ use crate::progress::ProgressPrinter;
 async fn surveyed(global: &Global, target: &Target, plan: &Plan) -> Result<Uid, Finding> {
     let Target::Cluster(cluster) = target else { return Ok(plan.cluster.clone()) };
     let namespace = Ref::new("", "Namespace", "", &plan.release.namespace);
-    match cluster.client.see(&namespace).await {
-        Seen::There(namespace) => Ok(namespace.uid()),
+    let seen = cluster.client.see(&namespace).await;
+    let uid = if let Seen::There(namespace) = &seen { namespace.uid() } else { None };
+    if let Some(uid) = uid {
+        return Ok(uid);
+    }
+    match seen {
+        Seen::There(_) => Err(Finding::blocking(Code::NotVisible, format!("{namespace} has no UID"))),
         Seen::Absent => Err(Finding::blocking(Code::NoRunFits, format!("{namespace} does not exist on this cluster"))
             .with(format!("the run is of release {}", runs::named(&plan.release)))),
         Seen::Unreadable(text) => Err(Finding::blocking(Code::NotVisible, format!("{namespace} cannot be read"))

@@ -98,7 +98,7 @@ fn the_time_limits_of_waits_are_the_plans() {
     let limit = |kind: &str| steps.iter().find(|step| step["kind"]["kind"] == kind).map(|step| step["limit"].clone());
     assert_eq!(limit("wait-ready"), Some(90.into()));
     assert_eq!(limit("wait-gone"), Some(120.into()));
-    assert_eq!(limit("helm-upgrade"), Some(3600.into()));
+    assert_eq!(limit("helm"), Some(3600.into()));
     for wrong in ["ready", "ready=", "ready=5", "other=5s", "ready=0s", "ready=-1s"] {
         let came = user.run(&format!("plan --sim openshift-2.8 --to 2.20 --timeout {wrong}"));
         assert_eq!(came.code, 64, "{wrong}\n{}", came.stderr);

@@ -18,7 +18,7 @@ fn write() -> JournalRecord {
 
 fn helm() -> JournalRecord {
     let digest = Digest::of(b"");
-    let action = serde_json::json!({"action": "helm", "token": "t", "run": {
+    let action = serde_json::json!({"action": "helm", "op": {"operation": "upgrade"}, "token": "t", "run": {
         "release": {"namespace": "n", "name": "r"}, "base_revision": 7, "chart": {"name": "r", "version": "1.0.0"},
         "client": {"helm": "simulated", "version": "3.22.0"}, "archive": digest, "values": digest,
         "carried": [], "mode": "reset", "manifest": digest, "docs": {}, "nondeterministic_fields": {}, "required_keys": [],

@@ -1,30 +1,44 @@
+mod uninstall;
+
 use portolan_model::{
-    Action, Code, Effect, Finding, HelmRun, HelmToken, Ref, ReleaseFact, ReleaseStatus, is_named_anew,
+    Action, Code, Effect, Finding, HelmOperation, HelmRun, HelmToken, Ref, ReleaseFact, ReleaseStatus, is_named_anew,
 };
 
 use super::Next;
 use crate::fold::Fold;
 
+pub(crate) use uninstall::came_back;
+
 /// Starts helm where the release is at the revision that the plan was made for, or where earlier attempts of this run failed
 /// since then: helm goes on from the newest deployed record in both cases (`prepareUpgrade` in `pkg/action/upgrade.go`,
 /// helm 3.14.4 to 4.3.1).
-pub(super) fn on_look(run: &HelmRun, fold: &Fold, mark: &str, facts: &[ReleaseFact]) -> Next {
-    let Some(newest) = facts.last() else {
-        return Next::Halt(no_release(run));
-    };
-    if newest.status.is_pending() {
+pub(super) fn on_look(op: HelmOperation, run: &HelmRun, fold: &Fold, mark: &str, facts: &[ReleaseFact]) -> Next {
+    if let HelmOperation::Uninstall { keep_history } = op {
+        return uninstall::on_look(keep_history, run, fold, mark, facts);
+    }
+    if let Some(newest) = facts.last().filter(|newest| newest.status.is_pending()) {
         return Next::Halt(pending_of_others(run, newest));
     }
-    if !is_start(run, newest) && !is_own(run, fold, mark, facts) {
-        return Next::Halt(somebody_else(run, newest, mark));
+    let is_start = is_start(run, facts);
+    if !is_start && !is_own(run, fold, mark, facts) {
+        return Next::Halt(facts.last().map_or_else(|| no_release(run), |newest| somebody_else(run, newest, mark)));
     }
+    // Helm installs under no name that has a record, and upgrades a failed installation (`availableName` in
+    // `pkg/action/install.go`, helm 3.14.4 to 4.3.1).
+    let op = if is_start { op } else { HelmOperation::Upgrade };
     let token = HelmToken::new(mark, fold.step, fold.attempt);
-    Next::Intent { action: Action::Helm { run: Box::new(run.clone()), token }, before: None }
+    Next::Intent { action: Action::Helm { op, run: Box::new(run.clone()), token }, before: None }
 }
 
-/// The record that the plan goes on from. Helm upgrades a failed release too.
-fn is_start(run: &HelmRun, newest: &ReleaseFact) -> bool {
-    newest.revision == run.base_revision && matches!(newest.status, ReleaseStatus::Deployed | ReleaseStatus::Failed)
+/// Whether the release is as the plan goes on from it. Helm upgrades a failed release too; an installation has none.
+fn is_start(run: &HelmRun, facts: &[ReleaseFact]) -> bool {
+    match (run.base_revision, facts.last()) {
+        (None, newest) => newest.is_none(),
+        (Some(base), Some(newest)) => {
+            newest.revision == base && matches!(newest.status, ReleaseStatus::Deployed | ReleaseStatus::Failed)
+        }
+        (Some(_), None) => false,
+    }
 }
 
 /// Whether the newest record was made by this run: by a failed attempt at this step, or by an earlier hop, whose failed attempts
@@ -37,10 +51,10 @@ fn is_own(run: &HelmRun, fold: &Fold, mark: &str, facts: &[ReleaseFact]) -> bool
         let step = token.step_of(mark)?;
         let fits = match newest.status {
             ReleaseStatus::Failed => step == fold.step,
-            ReleaseStatus::Deployed => step < fold.step,
+            ReleaseStatus::Deployed => step < fold.step && run.base_revision.is_some(),
             _ => false,
         };
-        Some(fits && made.revision == newest.revision && newest.revision > run.base_revision)
+        Some(fits && made.revision == newest.revision && Some(newest.revision) > run.base_revision)
     };
     own() == Some(true)
 }
@@ -70,18 +84,19 @@ pub(crate) fn gone_on(run: &HelmRun, step: u32, mark: &str, facts: &[ReleaseFact
 }
 
 /// Helm has ended; the release's records decide how. Its exit code and text are evidence only.
-pub(super) fn on_check(run: &HelmRun, fold: &Fold, mark: &str, facts: &[ReleaseFact]) -> Next {
+pub(super) fn on_check(op: HelmOperation, run: &HelmRun, fold: &Fold, mark: &str, facts: &[ReleaseFact]) -> Next {
+    if let HelmOperation::Uninstall { keep_history } = op {
+        return uninstall::on_check(keep_history, run, fold, mark, facts);
+    }
     let token = match fold.pursuit.as_deref() {
         Some(Action::Helm { token, .. }) => Some(token),
         Some(Action::Write(_)) | None => None,
     };
-    let Some(newest) = facts.last() else {
-        return Next::Halt(no_release(run));
-    };
     // Later revisions inherit labels, so of those with our token only the first one is ours.
-    let Some(made) = facts.iter().find(|fact| token.is_some() && fact.token.as_ref() == token) else {
-        if !is_start(run, newest) && !is_own(run, fold, mark, facts) {
-            return Next::Halt(somebody_else(run, newest, mark));
+    let made = facts.iter().find(|fact| token.is_some() && fact.token.as_ref() == token);
+    let (Some(made), Some(newest)) = (made, facts.last()) else {
+        if !is_start(run, facts) && !is_own(run, fold, mark, facts) {
+            return Next::Halt(facts.last().map_or_else(|| no_release(run), |newest| somebody_else(run, newest, mark)));
         }
         // Either helm was never started (we died before), or it refused before its first write.
         if !fold.sent {
@@ -90,7 +105,7 @@ pub(super) fn on_check(run: &HelmRun, fold: &Fold, mark: &str, facts: &[ReleaseF
         if fold.again {
             return Next::Effect(Effect::Unknown("helm left no record".into()));
         }
-        let found = "helm refused the upgrade before it wrote anything";
+        let found = format!("helm refused the {op} before it wrote anything");
         let finding = Finding::blocking(Code::HelmFailed, found)
             .why("the objects of the release are as they were before helm started; helm stores a record before it writes anything else");
         return Next::Halt(again(finding, mark));
@@ -106,7 +121,7 @@ pub(super) fn on_check(run: &HelmRun, fold: &Fold, mark: &str, facts: &[ReleaseF
             Next::Effect(Effect::Unknown(format!("revision {} of the attempt before is {status}", newest.revision)))
         }
         status => {
-            let found = format!("helm did not finish the upgrade: revision {} is {status}", newest.revision);
+            let found = format!("helm did not finish the {op}: revision {} is {status}", newest.revision);
             let finding = Finding::blocking(Code::HelmFailed, found).about(&run.release.record(newest.revision));
             let finding =
                 if newest.description.is_empty() { finding } else { finding.with(newest.description.clone()) };
@@ -117,6 +132,23 @@ pub(super) fn on_check(run: &HelmRun, fold: &Fold, mark: &str, facts: &[ReleaseF
 
 /// Helm stored exactly what was planned, free fields apart.
 fn compare(run: &HelmRun, stored: &ReleaseFact) -> Next {
+    let (first, differing) = differing(run, stored);
+    let Some(first) = first else {
+        return Next::done(format!(
+            "revision {} deployed; the stored manifest is the planned one ({} objects)",
+            stored.revision,
+            run.docs.len()
+        ));
+    };
+    let found =
+        format!("helm deployed revision {}, and {} objects differ from the plan", stored.revision, differing.len());
+    let mut finding = Finding::blocking(Code::ManifestDiffers, found).about(first);
+    finding.evidence = differing;
+    Next::Halt(finding)
+}
+
+/// The first of the objects in which a stored manifest differs from the planned one, and a line for each.
+fn differing<'a>(run: &'a HelmRun, stored: &'a ReleaseFact) -> (Option<&'a Ref>, Vec<String>) {
     let mut differing: Vec<String> = Vec::new();
     let mut first: Option<&Ref> = None;
     for (name, digest) in &run.docs {
@@ -141,18 +173,7 @@ fn compare(run: &HelmRun, stored: &ReleaseFact) -> Next {
         differing.push(format!("{name} was not planned"));
         first.get_or_insert(name);
     }
-    let Some(first) = first else {
-        return Next::done(format!(
-            "revision {} deployed; the stored manifest is the planned one ({} objects)",
-            stored.revision,
-            run.docs.len()
-        ));
-    };
-    let found =
-        format!("helm deployed revision {}, and {} objects differ from the plan", stored.revision, differing.len());
-    let mut finding = Finding::blocking(Code::ManifestDiffers, found).about(first);
-    finding.evidence = differing;
-    Next::Halt(finding)
+    (first, differing)
 }
 
 /// What helps after helm failed: the same plan. Making a new one is refused where our own steps deleted what a plan needs.
@@ -200,10 +221,8 @@ fn delete(record: &Ref) -> String {
 }
 
 fn somebody_else(run: &HelmRun, newest: &ReleaseFact, mark: &str) -> Finding {
-    let found = format!(
-        "the newest revision is {} ({}), the plan goes on from {}",
-        newest.revision, newest.status, run.base_revision
-    );
+    let base = run.base_revision.map_or_else(|| "no release of this name".to_owned(), |base| base.to_string());
+    let found = format!("the newest revision is {} ({}), the plan goes on from {base}", newest.revision, newest.status);
     Finding::blocking(Code::ReleaseMoved, found).about(&run.release.record(newest.revision)).next(format!(
         "helm history shows who did what; if you ran the plan's helm command by hand: portolan verify {mark}; else make a new plan"
     ))

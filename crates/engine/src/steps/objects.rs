@@ -11,8 +11,12 @@ pub(super) fn on_archive(names: &[Ref], seen: &[Seen]) -> Next {
     for (name, seen) in names.iter().zip(seen) {
         match seen {
             Seen::There(object) => {
+                let Some(uid) = object.uid() else {
+                    let found = format!("{name} has no UID, so it cannot be archived");
+                    return Next::Halt(Finding::blocking(Code::NotVisible, found));
+                };
                 let blob = Blob::new(object.canonical());
-                objects.push(ArchivedObject { object: name.clone(), uid: object.uid(), digest: blob.digest.clone() });
+                objects.push(ArchivedObject { object: name.clone(), uid, digest: blob.digest.clone() });
                 blobs.push(blob);
             }
             Seen::Absent => {}
@@ -40,7 +44,7 @@ pub(super) fn on_delete(step: &Step, fold: &Fold, seen: &[Seen]) -> Next {
         Some(Seen::Absent) => return Next::was_done(format!("{target} is not there")),
         _ => return Next::Halt(super::unreadable(step, &portolan_model::Reply::Seen(seen.to_vec()))),
     };
-    if object.uid() != *uid {
+    if !object.is(uid) {
         let found = format!("{target} is not as the plan has it: it was deleted and made again");
         return Next::Halt(Finding::blocking(Code::OtherObject, found));
     }

@@ -55,7 +55,7 @@ fn unreadable_object() -> Seen {
 fn short(next: Next) -> String {
     match next {
         Next::Intent { action: Action::Write(write), before } => {
-            assert_eq!((&*write.uid.0, &*write.rv.0, before.is_some()), ("u", "7", true), "it is guarded");
+            assert_eq!((write.uid.as_str(), &*write.rv.0, before.is_some()), ("u", "7", true), "it is guarded");
             let verb = match write.verb {
                 Verb::MergePatch(patch) => format!("patch {patch}"),
                 Verb::Delete => "delete".into(),

@@ -54,7 +54,7 @@ pub(super) fn on_look(step: &Step, seen: &[Seen]) -> Next {
         return super::Next::Halt(super::unreadable(step, &portolan_model::Reply::Met));
     };
     let object = match (protection.target, seen.first()) {
-        (_, Some(Seen::There(object))) if object.uid() == *protection.uid => object,
+        (_, Some(Seen::There(object))) if object.is(protection.uid) => object,
         (target, Some(Seen::There(_))) => {
             return Next::Halt(another(target, "it was deleted and made again"));
         }
@@ -162,7 +162,7 @@ pub(super) fn on_verify(step: &Step, seen: &[Seen]) -> Next {
 /// What is wrong with a PVC that is to be the one it was, on its volume.
 fn wrong_claim(object: &Object, claim: &Ref, uid: &Uid, volume: &Ref) -> Vec<String> {
     let mut wrong = Vec::new();
-    if object.uid() != *uid {
+    if !object.is(uid) {
         wrong.push(format!("{claim} was deleted and made again"));
     }
     if object.is_terminating() {
@@ -180,14 +180,14 @@ fn wrong_claim(object: &Object, claim: &Ref, uid: &Uid, volume: &Ref) -> Vec<Str
 /// What is wrong with a PV that is to be the one it was, bound to its PVC.
 fn wrong_volume(object: &Object, volume: &Ref, uid: &Uid, claim_uid: &Uid) -> Vec<String> {
     let mut wrong = Vec::new();
-    if object.uid() != *uid {
+    if !object.is(uid) {
         wrong.push(format!("{volume} was deleted and made again"));
     }
     if object.is_terminating() {
         wrong.push(format!("{volume} is being deleted: it goes when its PVC goes"));
     }
     let holder = object.text("/spec/claimRef/uid");
-    if !holder.is_empty() && holder != &*claim_uid.0 {
+    if !holder.is_empty() && holder != claim_uid.as_str() {
         wrong.push(format!("{volume} belongs to another PVC now"));
     }
     if object.text("/status/phase") != "Bound" {

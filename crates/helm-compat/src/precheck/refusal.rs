@@ -288,7 +288,8 @@ fn is_taken_over(check: &Precheck, target: &Ref, doc: &Object) -> bool {
     };
     let (Some(old), Some(new)) = (StatefulSet::of(live), StatefulSet::of(doc)) else { return false };
     let is_owned = |(name, claim): (&Ref, &Object)| {
-        name.namespace() == target.namespace() && portolan_kube_facts::is_owned_by(claim, &live.uid())
+        let is_its = |uid| portolan_kube_facts::is_owned_by(claim, &uid);
+        name.namespace() == target.namespace() && live.uid().is_some_and(is_its)
     };
     let templates = |set: &StatefulSet<'_>| set.templates().map(|(name, _)| name.to_owned()).collect::<Vec<_>>();
     !old.deletes_claims_with_itself()

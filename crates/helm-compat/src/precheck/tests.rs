@@ -1,7 +1,8 @@
 //! Each row of what an answer can mean, and its twin that goes through.
 
 use portolan_model::{
-    ApplyMethod, CheckAnswer, CheckAsk, Code, Digest, Finding, HelmClient, Object, OwnField, Ref, RefusalCause,
+    ApplyMethod, CheckAnswer, CheckAsk, Code, Digest, Finding, HelmClient, JsonPointer, Object, OwnField, Ref,
+    RefusalCause,
 };
 use portolan_model::{ReleaseId, Scope, ServerCheck, ServerRefusal, Severity};
 use semver::Version;

@@ -267,7 +267,7 @@ fn the_newest_record_is_the_release() {
     assert_eq!(inventory.release.revision, 10);
     assert_eq!(inventory.release.status, ReleaseStatus::Deployed);
     assert_eq!(inventory.release.chart.to_string(), "runai-backend 2.8.20");
-    assert_eq!(inventory.cluster.uid, Uid::new("5c1e0f2a"));
+    assert_eq!(inventory.cluster.uid, portolan_model::Uid::new("5c1e0f2a"));
     assert_eq!(
         inventory.cluster.platform,
         Platform::OpenShift { version: "4.14.31".into(), apps_domain: "apps.c.example.com".into() }
@@ -484,7 +484,7 @@ fn what_may_not_be_read_is_said_and_stops_only_where_nothing_can_be_said() {
     all.insert(SurveyQuery::Get(namespace(NS)), items(vec![own]));
     let inventory = survey(&all).inventory;
     assert_eq!(inventory.denied().map(|scope| scope.kind.as_str()).collect::<Vec<_>>(), ["Pod"]);
-    assert_eq!(inventory.cluster.uid, Uid::new("own"));
+    assert_eq!(inventory.cluster.uid, portolan_model::Uid::new("own"));
 
     let code =
         |all: &BTreeMap<SurveyQuery, Answer>| conclude(&id(), all, "s", "u", None).expect_err("it must stop").code;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use portolan_helm_compat::hooks;
 use portolan_kube_facts::{Claims, Kind, PodTemplate, StatefulSet};
-use portolan_model::{HookEvent, Inventory, Mount, Object, Ref, Uid, UninstallEffect, Verdict, Volume};
+use portolan_model::{HookEvent, Inventory, Mount, Object, Ref, UninstallEffect, Verdict, Volume};
 use serde_json::Value;
 
 use super::{policy, workloads};
@@ -18,7 +18,7 @@ pub(super) fn of_release(inventory: &Inventory) -> Vec<Volume> {
         .iter()
         .filter(|(name, _)| name.group().is_empty() && name.kind() == "PersistentVolumeClaim")
         .filter(|(name, claim)| release.has(name, claim))
-        .map(|(name, claim)| volume(&release, name, claim))
+        .filter_map(|(name, claim)| volume(&release, name, claim))
         .collect()
 }
 
@@ -119,7 +119,8 @@ fn uninstalled(inventory: &Inventory) -> Vec<Ref> {
     names.filter(|name| !inventory.release.uninstall_policies.contains_key(name)).collect()
 }
 
-fn volume(release: &Owned<'_>, name: &Ref, claim: &Object) -> Volume {
+fn volume(release: &Owned<'_>, name: &Ref, claim: &Object) -> Option<Volume> {
+    let claim_uid = claim.uid()?;
     let bound = Some(claim.text("/spec/volumeName")).filter(|volume| !volume.is_empty()).map(Ref::volume);
     let live = bound.as_ref().and_then(|volume| release.inventory.objects.get(volume));
     let text = |object: &Object, pointer: &str| Some(object.text(pointer).to_owned()).filter(|text| !text.is_empty());
@@ -127,8 +128,8 @@ fn volume(release: &Owned<'_>, name: &Ref, claim: &Object) -> Volume {
     let stored = release.stored(name);
     let mut volume = Volume {
         claim: name.clone(),
-        claim_uid: claim.uid(),
-        volume_uid: live.map(Object::uid).filter(|uid| *uid != Uid::new("")),
+        claim_uid,
+        volume_uid: live.and_then(Object::uid),
         policy: live.and_then(|volume| text(volume, "/spec/persistentVolumeReclaimPolicy")),
         volume: bound,
         class: claim.at("/spec/storageClassName").and_then(Value::as_str).map(str::to_owned),
@@ -143,7 +144,7 @@ fn volume(release: &Owned<'_>, name: &Ref, claim: &Object) -> Volume {
     };
     let (verdict, why) = if_uninstalled(release, &volume);
     volume.if_uninstalled = UninstallEffect { verdict, why };
-    volume
+    Some(volume)
 }
 
 /// What an uninstall today would do. It reads the annotation of the *stored* manifest, not of the live object

@@ -5,7 +5,9 @@ use base64::engine::general_purpose::STANDARD;
 use portolan_helm_compat::hooks::{self, Hook};
 use portolan_inventory::survey::Survey;
 use portolan_kube_facts::{ImageReference, PodTemplate, list};
-use portolan_model::{Answer, ChartId, Code, Finding, HookEvent, Object, Overlay, Ref, SecretKey, SiteRegistry};
+use portolan_model::{
+    Answer, ChartId, Code, Finding, HookEvent, ImageRef, Object, Overlay, Ref, SecretKey, SiteRegistry,
+};
 use serde_json::Value;
 
 use super::mirrors::{Mirror, Mirrors};
@@ -145,7 +147,7 @@ pub struct PodPull {
     /// The object or hook.
     pub object: Ref,
     /// The images, as they are written.
-    pub images: Vec<String>,
+    pub images: Vec<ImageRef>,
     /// The pull Secrets: the name of each, and what is known of it.
     pub secrets: Vec<(String, LoginSource)>,
 }
@@ -194,8 +196,8 @@ impl<'a> HopObjects<'a> {
 
     fn pod(&self, to: &ChartId, object: &Object, then: &Overlay) -> Option<PodPull> {
         let template = PodTemplate::of(object)?;
-        let images: Vec<String> =
-            portolan_kube_facts::images(object).into_iter().map(|field| field.image.to_owned()).collect();
+        let images: Vec<ImageRef> =
+            portolan_kube_facts::images(object).into_iter().map(|field| ImageRef::new(field.image)).collect();
         let name = object.name().filter(|_| !images.is_empty())?;
         let names = self.pull_secrets(template, name.namespace(), then);
         let secrets = names.into_iter().map(|secret| {
@@ -255,7 +257,7 @@ pub struct LackingLogin<'a> {
     /// The pods.
     pub pod: &'a PodPull,
     /// The image, as it is written.
-    pub image: &'a str,
+    pub image: &'a ImageRef,
     /// The image at the registry.
     pub at: ImageReference,
     /// The mirror set that leads there; `None` where the image names the registry. Secrets of pods are not used for mirrors

@@ -119,7 +119,11 @@ fn values_that_name_an_image_or_its_registry_are_keys() {
 fn image(name: &str, keys: &[&str]) -> PlannedImage {
     let object = Ref::new("apps", "Deployment", "n", "a");
     let place = ImageUse { to: chart("2.20.0"), object, field: "/spec/x".into() };
-    PlannedImage { name: name.into(), uses: vec![place], keys: keys.iter().map(|key| (*key).to_owned()).collect() }
+    PlannedImage {
+        name: ImageRef::new(name),
+        uses: vec![place],
+        keys: keys.iter().map(|key| (*key).to_owned()).collect(),
+    }
 }
 
 fn registry() -> SiteRegistry {
@@ -127,7 +131,8 @@ fn registry() -> SiteRegistry {
 }
 
 fn judged(images: &[PlannedImage], supplies: &[(&str, ImageSupply)]) -> Vec<Finding> {
-    let supplies = supplies.iter().map(|(name, supply)| (format!("{HOST}/{name}"), supply.clone())).collect();
+    let supplies =
+        supplies.iter().map(|(name, supply)| (ImageRef::new(&format!("{HOST}/{name}")), supply.clone())).collect();
     judge(images, &registry(), &supplies, &RecipeSet::builtin().product, &Mirrors::default())
 }
 

@@ -1,7 +1,8 @@
 //! The step that checks a hop's objects against the cluster, before anything of the hop is written.
 
 use portolan_model::{
-    ApplyMethod, HelmClient, Inventory, Manifest, ObjectCheck, OwnField, Provenance, Step, StepKind, canonical,
+    ApplyMethod, HelmClient, Inventory, JsonPointer, Manifest, ObjectCheck, OwnField, Provenance, Step, StepKind,
+    canonical,
 };
 
 use super::Objects;
@@ -46,5 +47,5 @@ pub(super) fn own_field(step: &Step) -> Option<OwnField> {
         }
         _ => return None,
     };
-    Some(OwnField { object: object.clone(), field: field.into(), value: value.into() })
+    Some(OwnField { object: object.clone(), field: JsonPointer::new(field), value: value.into() })
 }

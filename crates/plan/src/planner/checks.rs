@@ -58,7 +58,7 @@ mod without_claim;
 
 use std::collections::BTreeMap;
 
-use portolan_model::{Code, Finding, Ref, Unmodelled, ValueChange, Volume};
+use portolan_model::{Code, Finding, JsonPointer, Ref, Unmodelled, ValueChange, Volume};
 
 use super::findings::HopContext;
 pub(super) use keys::removed as removed_secrets;
@@ -127,7 +127,7 @@ impl Report {
             code: Code::NotModelled,
             claim: volume.claim.clone(),
             object: object.clone(),
-            field: field.to_owned(),
+            field: JsonPointer::new(field),
             reason,
             way_out: way_out.to_owned(),
             accepted: false,

@@ -156,11 +156,11 @@ fn run(
     let refusals = &resolved.book.product.refusals;
     HelmRun {
         release: release.clone(),
-        base_revision: state.revision,
+        base_revision: Some(state.revision),
         client: helm.clone(),
         chart: input.pick.id.clone(),
-        archive: objects.keep(&input.pick.archive),
-        values: objects.keep(&canonical(&input.given)),
+        archive: Some(objects.keep(&input.pick.archive)),
+        values: Some(objects.keep(&canonical(&input.given))),
         carried: input.carried.clone(),
         mode: input.mode,
         manifest: objects.keep(&canonical(planned)),

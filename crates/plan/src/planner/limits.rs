@@ -31,7 +31,7 @@ impl Limits {
     pub fn of(self, kind: &StepKind) -> Duration {
         match kind {
             StepKind::DeleteObject { .. } | StepKind::WaitGone { .. } => self.delete.unwrap_or(DELETE),
-            StepKind::HelmUpgrade { .. } => self.helm.unwrap_or(HELM),
+            StepKind::Helm { .. } => self.helm.unwrap_or(HELM),
             StepKind::WaitReady { .. } => self.ready.unwrap_or(READY),
             _ => OTHER,
         }

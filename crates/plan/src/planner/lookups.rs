@@ -4,7 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use portolan_kube_facts::{EnvEntry, Kind, PodTemplate};
-use portolan_model::{ClusterRead, Code, Field, Finding, Inventory, Object, Overlay, Precondition, Ref, Volume};
+use portolan_model::{
+    ClusterRead, Code, Expected, Field, Finding, Inventory, JsonPointer, Object, Overlay, Precondition, Ref, Volume,
+};
 
 use super::planning::HopRendering;
 
@@ -39,7 +41,7 @@ impl Lookups<'_> {
         for read in self.reads {
             match read {
                 ClusterRead::Object(name, found) if is_live(name) => {
-                    all.insert(name.clone(), found.as_ref().map_or_else(absent, unchanged));
+                    all.insert(name.clone(), found.as_ref().map_or_else(Precondition::absent, unchanged));
                 }
                 ClusterRead::Object(..) => {}
                 ClusterRead::List { items, .. } => {
@@ -144,22 +146,18 @@ fn is_foreseen(name: &Ref) -> bool {
     FORESEEN.contains(&(name.group(), name.kind()))
 }
 
-fn absent() -> Precondition {
-    Precondition { uid: None, fields: Vec::new(), content: None }
-}
-
 /// The digest of a Secret would tell its text to whoever can guess; its resourceVersion tells nothing, and a Secret has no status
 /// that moves it. The same holds for an object that was read in a version that may not be the one that is compared later.
 fn unchanged(object: &Object) -> Precondition {
     let version = object.text("/apiVersion");
     let is_plain = (version == "v1" || version.ends_with("/v1")) && object.text("/kind") != "Secret";
     let field = Field {
-        pointer: "/metadata/resourceVersion".into(),
+        pointer: JsonPointer::new("/metadata/resourceVersion"),
         value: object.rv().0.to_string().into(),
         why: "the plan was made from it: the upgrade may do something else now".into(),
     };
     Precondition {
-        uid: Some(object.uid()),
+        object: object.uid().map_or(Expected::Unnamed, Expected::Same),
         fields: if is_plain { Vec::new() } else { vec![field] },
         content: is_plain.then(|| object.content_digest()),
     }

@@ -42,7 +42,7 @@ pub(super) fn of(kind: &StepKind, given: Given<'_>, limit: Duration) -> Vec<Stri
             .iter()
             .map(|orphan| format!("kubectl wait --for=delete {} --timeout={limit}s", words(&orphan.pod)))
             .collect(),
-        StepKind::HelmUpgrade { run } => argv::show_command(run, given.values, given.hidden),
+        StepKind::Helm { op, run } => argv::show_command(*op, run, given.values, given.hidden),
         StepKind::WaitReady { workloads } => workloads.iter().map(|name| wait(name, limit)).collect(),
         StepKind::VerifyVolume { claim, volume, .. } => {
             vec![format!("kubectl get {} -o yaml", words(claim)), format!("kubectl get pv {} -o yaml", volume.name())]

@@ -2,20 +2,20 @@
 
 use std::collections::BTreeMap;
 
-use portolan_model::{Field, Inventory, Object, Plan, Precondition, Ref, StepKind, Uid, Volume};
+use portolan_model::{Field, Inventory, JsonPointer, Object, Plan, Precondition, Ref, StepKind, Uid, Volume};
 use serde_json::Value;
 
 /// The objects that a plan looked at and the fields that it relied on. A plan without hops relies on the cluster alone.
 pub(super) fn of(inventory: &Inventory, plan: &Plan) -> BTreeMap<Ref, Precondition> {
     let mut all = BTreeMap::new();
     let mut put = |name: Ref, uid: &Uid, fields: Vec<Field>| {
-        all.entry(name).or_insert_with(|| Precondition { uid: Some(uid.clone()), fields, content: None });
+        all.entry(name).or_insert_with(|| Precondition { fields, ..Precondition::same(uid.clone()) });
     };
     put(cluster(inventory), &inventory.cluster.uid, Vec::new());
     // A release of the same name in a namespace that was made again is another one, and no run of the old one is its run.
     let own = Ref::new("", "Namespace", "", &inventory.release.id.namespace);
-    if let Some(object) = inventory.objects.get(&own) {
-        put(own, &object.uid(), Vec::new());
+    if let Some(uid) = inventory.objects.get(&own).and_then(Object::uid) {
+        put(own, &uid, Vec::new());
     }
     if plan.hops.is_empty() {
         return all;
@@ -29,14 +29,14 @@ pub(super) fn of(inventory: &Inventory, plan: &Plan) -> BTreeMap<Ref, Preconditi
     // A PVC that somebody makes under the name of a new one would be taken over, with what is on it.
     for claim in plan.hops.iter().flat_map(|hop| &hop.new_claims).map(|new| &new.claim) {
         if !inventory.objects.contains_key(claim) {
-            all.entry(claim.clone()).or_insert_with(|| Precondition { uid: None, fields: Vec::new(), content: None });
+            all.entry(claim.clone()).or_insert_with(Precondition::absent);
         }
     }
     let mut put = |name: Ref, uid: &Uid, fields: Vec<Field>| {
-        all.entry(name).or_insert_with(|| Precondition { uid: Some(uid.clone()), fields, content: None });
+        all.entry(name).or_insert_with(|| Precondition { fields, ..Precondition::same(uid.clone()) });
     };
     // Objects that a later hop makes first are not here yet.
-    let live = |name: &Ref| inventory.objects.get(name).map(Object::uid);
+    let live = |name: &Ref| inventory.objects.get(name).and_then(Object::uid);
     for step in plan.steps() {
         match &step.kind {
             StepKind::KeepClaim { claim, uid, .. } => put(claim.clone(), uid, Vec::new()),
@@ -57,14 +57,14 @@ pub(super) fn of(inventory: &Inventory, plan: &Plan) -> BTreeMap<Ref, Preconditi
 /// The namespace whose UID tells this cluster from others.
 fn cluster(inventory: &Inventory) -> Ref {
     let namespace = |name: &str| Ref::new("", "Namespace", "", name);
-    let is = |name: &Ref| inventory.objects.get(name).is_some_and(|object| object.uid() == inventory.cluster.uid);
+    let is = |name: &Ref| inventory.objects.get(name).is_some_and(|object| object.is(&inventory.cluster.uid));
     let own = namespace(&inventory.release.id.namespace);
     let system = namespace("kube-system");
     if !is(&system) && is(&own) { own } else { system }
 }
 
 fn field(pointer: &str, value: Value, why: impl Into<String>) -> Field {
-    Field { pointer: pointer.into(), value, why: why.into() }
+    Field { pointer: JsonPointer::new(pointer), value, why: why.into() }
 }
 
 fn claim(inventory: &Inventory, volume: &Volume, plan: &Plan) -> Vec<Field> {
@@ -97,6 +97,6 @@ fn disk(inventory: &Inventory, name: &Ref, volume: &Volume) -> Vec<Field> {
     let holder = "/spec/claimRef/uid";
     vec![
         field(policy, at(policy, volume.policy.as_deref().unwrap_or_default()), "it says what becomes of the disk"),
-        field(holder, at(holder, &volume.claim_uid.0), "the volume belongs to this PVC and no other"),
+        field(holder, at(holder, volume.claim_uid.as_str()), "the volume belongs to this PVC and no other"),
     ]
 }

@@ -122,7 +122,7 @@ impl ProjectedState {
 
 /// What the steps after helm do to PVs.
 fn retain_again(live: &mut BTreeMap<Ref, Object>, hop: &Hop) {
-    let is_before = |step: &&Step| !matches!(step.kind, StepKind::HelmUpgrade { .. });
+    let is_before = |step: &&Step| !matches!(step.kind, StepKind::Helm { .. });
     for step in hop.steps.iter().skip_while(is_before) {
         if let StepKind::RetainVolume { volume, .. } = &step.kind
             && let Some(object) = live.get_mut(volume)

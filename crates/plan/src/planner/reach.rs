@@ -37,13 +37,14 @@ pub(super) fn unmodelled(context: &HopContext<'_>) -> Vec<Unmodelled> {
         found.extend(scaled(context, claim));
         found.extend(portolan_kube_facts::reach_by_owners(claim, live.iter(), &|name| live.get(name), &fate));
         for (object, reach) in found {
-            let is_it = |one: &Unmodelled| one.claim == *claim && one.object == object && one.field == reach.field;
+            let is_it =
+                |one: &Unmodelled| one.claim == *claim && one.object == object && one.field.as_str() == reach.field;
             if !all.iter().any(is_it) {
                 all.push(Unmodelled {
                     code: Code::NotModelled,
                     claim: claim.clone(),
                     object,
-                    field: reach.field,
+                    field: reach.field.into(),
                     reason: reach.reason,
                     way_out: reach.way_out.into(),
                     accepted: false,
@@ -169,7 +170,7 @@ fn unkept(context: &HopContext<'_>) -> Vec<Finding> {
         let is_server = check_objects::apply(inventory, &context.run.client) == ApplyMethod::Server;
         let own = context.steps.iter().filter_map(check_objects::own_field);
         let mut own = context.before.own.iter().cloned().chain(own);
-        let mut is_set_by_us = || own.any(|own| own.object == *claim && own.field == RESOURCE_POLICY_POINTER);
+        let mut is_set_by_us = || own.any(|own| own.object == *claim && own.field.as_str() == RESOURCE_POLICY_POINTER);
         let is_left = is_server && doc.at(RESOURCE_POLICY_POINTER).is_none();
         if is_left && (portolan_kube_facts::policy_writers(live).next().is_some() || is_set_by_us()) {
             return None;
@@ -301,10 +302,9 @@ fn gets_new_pods(context: &HopContext<'_>, name: &Ref) -> bool {
 
 fn pods_of<'a>(inventory: &'a Inventory, owner: &Object) -> impl Iterator<Item = (&'a Ref, &'a Object)> + use<'a> {
     let uid = owner.uid();
-    inventory
-        .objects
-        .iter()
-        .filter(move |(name, pod)| name.kind() == "Pod" && portolan_kube_facts::is_owned_by(pod, &uid))
+    inventory.objects.iter().filter(move |(name, pod)| {
+        name.kind() == "Pod" && uid.as_ref().is_some_and(|uid| portolan_kube_facts::is_owned_by(pod, uid))
+    })
 }
 
 /// What the new manifest has in namespaces whose PVCs were not listed, where a volume says that there is such a PVC.

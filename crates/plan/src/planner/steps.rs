@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use portolan_model::{
-    Carried, Code, Finding, HelmRun, Object, Orphan, Provenance, Ref, Step, StepKind, Uid, Undo, Volume, is_named_anew,
+    Carried, Code, Finding, HelmOperation, HelmRun, Object, Orphan, Provenance, Ref, Step, StepKind, Uid, Undo, Volume,
+    is_named_anew,
 };
 use portolan_recipe::{ClaimSelector, StepOrigin, StepTemplate, VersionBoundary, fill};
 
@@ -52,7 +53,7 @@ impl StepBuilder<'_> {
         for step in &mut steps {
             step.limit = self.input.limits.of(&step.kind);
             step.command = manual_commands::of(&step.kind, self.input.shown(), step.limit);
-            if matches!(step.kind, StepKind::HelmUpgrade { .. }) {
+            if matches!(step.kind, StepKind::Helm { .. }) {
                 let reads = self.input.moved.secrets.iter().map(manual_commands::carry);
                 step.command.splice(0..0, reads);
             }
@@ -78,7 +79,7 @@ impl StepBuilder<'_> {
                 "helm sets the policy that the new chart has, and with it the disk goes when its PVC is deleted".into();
             again.push(step);
         }
-        let helm = steps.iter().position(|step| matches!(step.kind, StepKind::HelmUpgrade { .. }));
+        let helm = steps.iter().position(|step| matches!(step.kind, StepKind::Helm { .. }));
         if let Some(helm) = helm {
             steps.splice(helm + 1..=helm, again);
         }
@@ -174,7 +175,9 @@ impl StepBuilder<'_> {
             }
             StepTemplate::CarryCredentials { database } => self.carry(database).into_iter().collect(),
             StepTemplate::DeleteObject { objects, of_release } => self.deletions(objects, *of_release),
-            StepTemplate::HelmUpgrade { .. } => vec![StepKind::HelmUpgrade { run: Box::new(self.run.clone()) }],
+            StepTemplate::HelmUpgrade { .. } => {
+                vec![StepKind::Helm { op: HelmOperation::Upgrade, run: Box::new(self.run.clone()) }]
+            }
             StepTemplate::WaitReady => vec![StepKind::WaitReady { workloads: self.waits() }],
             StepTemplate::VerifyVolume { claims } => {
                 self.volumes(claims, findings).filter_map(|volume| self.verify(volume)).collect()
@@ -266,11 +269,8 @@ impl StepBuilder<'_> {
         let mut pods = Vec::new();
         let mut kinds = Vec::new();
         for (target, live) in self.there(objects) {
-            let uid = live.uid();
-            if self.resolved.is_site_secret(&target)
-                || uid.0.is_empty()
-                || (of_release && !belongs(self.resolved.inventory, live))
-            {
+            let Some(uid) = live.uid() else { continue };
+            if self.resolved.is_site_secret(&target) || (of_release && !belongs(self.resolved.inventory, live)) {
                 continue;
             }
             pods.extend(self.pods_of(&target, &uid));
@@ -296,7 +296,7 @@ pub(super) fn step(id: &str, why: &str, kind: StepKind, sources: Vec<Provenance>
     let undo = match kind {
         StepKind::RetainVolume { .. } | StepKind::KeepClaim { .. } => Undo::Reverse,
         StepKind::DeleteObject { .. } => Undo::Restore,
-        StepKind::HelmUpgrade { .. } => Undo::ForwardOnly,
+        StepKind::Helm { .. } => Undo::ForwardOnly,
         _ => Undo::Nothing,
     };
     let limit = Limits::default().of(&kind);

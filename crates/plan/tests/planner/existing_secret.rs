@@ -4,7 +4,7 @@ use portolan_helm_compat::values;
 use portolan_model::{Code, Finding, Object, Plan, Ref, SecretKey, Severity, ValueChange};
 use serde_json::{Value, json};
 
-use crate::fixture::{Fixture, NS, PASSWORD, at_2_8, new, object, run, words};
+use crate::fixture::{Fixture, NS, PASSWORD, at_2_8, given, new, run, words};
 
 const OWN: &str = "runai-backend-postgresql";
 
@@ -50,7 +50,7 @@ fn the_secret_is_named_to_the_new_chart_and_never_deleted() {
         let steps = words(plan, 0);
         assert!(!steps.iter().any(|step| step.contains("delete Secret")), "{name}: {steps:?}");
         assert!(!steps.iter().any(|step| step.starts_with("carry")), "{name}: {steps:?}");
-        let given = object(&file, &run(plan, 0).values);
+        let given = given(&file, run(plan, 0));
         let auth = json!({"existingSecret": name, "secretKeys": {"adminPasswordKey": "postgresql-password"}});
         assert_eq!(given["postgresql"]["auth"], auth, "{name}");
         assert!(run(plan, 0).carried.is_empty() && run(plan, 0).required_keys.is_empty(), "{name}");

@@ -142,7 +142,7 @@ fn uid(name: &Ref) -> Uid {
 fn live(doc: &Object) -> Object {
     let name = doc.name().expect("a doc has a name");
     let mut json = (*redact::secret_keys_only(doc).0).clone();
-    json["metadata"]["uid"] = uid(&name).0.as_ref().into();
+    json["metadata"]["uid"] = uid(&name).as_str().into();
     json["metadata"]["labels"] = json!({"app.kubernetes.io/managed-by": "Helm"});
     if name.kind() == "PersistentVolumeClaim" {
         json["spec"]["volumeName"] = "pv-1".into();
@@ -158,15 +158,15 @@ fn objects(docs: &[Object], name: &Ref, volume: &Ref) -> BTreeMap<Ref, Object> {
         objects.insert(object.name().expect("a name"), object);
     };
     put(json!({"apiVersion": "v1", "kind": "PersistentVolumeClaim",
-        "metadata": {"name": name.name(), "namespace": NS, "uid": &*uid(name).0}, "spec": {"volumeName": "pv-1"}}));
-    put(json!({"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": "pv-1", "uid": &*uid(volume).0},
-        "spec": {"persistentVolumeReclaimPolicy": "Delete", "claimRef": {"uid": &*uid(name).0}}}));
+        "metadata": {"name": name.name(), "namespace": NS, "uid": uid(name)}, "spec": {"volumeName": "pv-1"}}));
+    put(json!({"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": "pv-1", "uid": uid(volume)},
+        "spec": {"persistentVolumeReclaimPolicy": "Delete", "claimRef": {"uid": uid(name)}}}));
     put(json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "kube-system", "uid": "the-cluster"}}));
     for owner in ["keycloak", "runai-backend-postgresql"] {
         let owner = Ref::set(NS, owner);
         put(
             json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": format!("{}-0", owner.name()), "namespace": NS,
-            "ownerReferences": [{"apiVersion": "apps/v1", "kind": "StatefulSet", "name": owner.name(), "uid": &*uid(&owner).0}]}}),
+            "ownerReferences": [{"apiVersion": "apps/v1", "kind": "StatefulSet", "name": owner.name(), "uid": uid(&owner)}]}}),
         );
     }
     objects
@@ -390,7 +390,7 @@ pub(crate) fn word(step: &Step) -> String {
         StepKind::WaitGone { pods } => {
             format!("wait gone {}", list(&pods.iter().map(|gone| gone.pod.clone()).collect::<Vec<_>>()))
         }
-        StepKind::HelmUpgrade { run } => format!("helm {} on {}", run.chart, run.base_revision),
+        StepKind::Helm { run, .. } => format!("helm {} on {}", run.chart, run.base_revision.unwrap_or_default()),
         StepKind::WaitReady { workloads } => format!("wait {}", list(workloads)),
         StepKind::VerifyVolume { claim, mounted_by, .. } => format!("verify {claim} in {}", list(mounted_by)),
         StepKind::VerifyDatabase { may_change, .. } => format!("verify database but {}", may_change.join(",")),
@@ -407,7 +407,7 @@ pub(crate) fn words(plan: &Plan, hop: usize) -> Vec<String> {
 
 pub(crate) fn run(plan: &Plan, hop: usize) -> &HelmRun {
     let runs = plan.hops[hop].steps.iter();
-    runs.filter_map(|step| if let StepKind::HelmUpgrade { run } = &step.kind { Some(&**run) } else { None })
+    runs.filter_map(|step| if let StepKind::Helm { run, .. } = &step.kind { Some(&**run) } else { None })
         .next()
         .expect("a hop runs helm")
 }
@@ -415,6 +415,11 @@ pub(crate) fn run(plan: &Plan, hop: usize) -> &HelmRun {
 /// An object of a plan's file.
 pub(crate) fn object(file: &PlanFile, digest: &Digest) -> Value {
     serde_json::from_slice(&bytes(file, digest)).expect("it is JSON")
+}
+
+/// What a run of helm is given.
+pub(crate) fn given(file: &PlanFile, run: &HelmRun) -> Value {
+    object(file, run.values.as_ref().expect("it is given values"))
 }
 
 pub(crate) fn manifest_of(file: &PlanFile, hop: usize) -> Manifest {

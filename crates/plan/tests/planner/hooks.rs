@@ -1,6 +1,6 @@
 //! Hooks: what they can reach, and what they need when they run.
 
-use portolan_model::{Code, HookDeletePolicy, HookEvent, Object, Plan, Ref};
+use portolan_model::{Code, HookDeletePolicy, HookEvent, ImageRef, Object, Plan, Ref};
 use serde_json::json;
 
 use crate::fixture::{Fixture, NS, at_2_8, new};
@@ -91,7 +91,7 @@ fn a_hook_that_can_reach_a_volume_makes_it_unknown() {
     // A Job that is no hook and comes with the upgrade.
     let plain = job("x", "", &own).replace(", annotations: {helm.sh/hook: 'x'}", "");
     let all = with(&(plain + &account("[{apiGroups: [''], resources: [persistentvolumeclaims], verbs: [delete]}]")));
-    assert!(all.unmodelled.iter().any(|it| it.code == Code::NotModelled && it.field == ACCOUNT));
+    assert!(all.unmodelled.iter().any(|it| it.code == Code::NotModelled && it.field.as_str() == ACCOUNT));
     // By its mounts.
     let mount = "containers: [{name: c, volumeMounts: [{name: d, mountPath: /d}]}], volumes: ";
     let mounts =
@@ -128,7 +128,7 @@ fn every_hook_is_in_the_plan() {
     assert_eq!((hook.weight, &hook.events[..]), (-3, &[HookEvent::PreUpgrade][..]));
     assert_eq!(
         (&hook.delete[..], &hook.images[..]),
-        (&[HookDeletePolicy::HookSucceeded][..], &["x/tool:1".to_owned()][..])
+        (&[HookDeletePolicy::HookSucceeded][..], &[ImageRef::new("x/tool:1")][..])
     );
 }
 

@@ -98,7 +98,7 @@ fn a_secret_that_goes_is_archived_and_named() {
     let plan = crate::store::plan(&fixture, &set("", PLAIN));
     let is_archived = |kind: &StepKind| matches!(kind, StepKind::ArchiveObject { objects } if objects.iter().any(|name| name.name() == "app"));
     let at = plan.steps().position(|step| is_archived(&step.kind)).expect("it is archived");
-    assert!(plan.steps().skip(at).any(|step| matches!(step.kind, StepKind::HelmUpgrade { .. })));
+    assert!(plan.steps().skip(at).any(|step| matches!(step.kind, StepKind::Helm { .. })));
     assert!(
         plan.findings.iter().all(|finding| finding.code != Code::KeyChanges || finding.severity == Severity::Warning)
     );

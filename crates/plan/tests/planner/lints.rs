@@ -1,7 +1,10 @@
 //! The linter knows a bad plan, whoever made it.
 
-use portolan_model::{Code, Plan, Ref, Severity, StepKind, Uid};
-use portolan_plan::linter::lint;
+use portolan_model::{
+    Change, Code, Content, Digest, HelmOperation, Manifest, ObjectChange, Plan, PlanFile, Ref, Severity, StepKind, Uid,
+    ValuesMode, canonical,
+};
+use portolan_plan::linter::{lint, lint_file};
 
 use crate::fixture::{NS, at_2_8, new};
 
@@ -81,26 +84,125 @@ fn protections_come_first_and_verification_last() {
 }
 
 #[test]
-fn objects_are_named_by_uid() {
-    let mut plan = plan();
-    let none = Uid::new("");
-    let StepKind::KeepClaim { uid, .. } = &mut plan.hops[0].steps[2].kind else {
-        panic!("it checks, retains and keeps")
-    };
-    *uid = none.clone();
-    plan.volumes[0].volume_uid = none;
-    let found = found(&plan);
-    assert!(found.contains(&"step keep-claims names PersistentVolumeClaim/pvc-postgresql without its UID".to_owned()));
-    assert!(found.contains(&"PersistentVolumeClaim/pvc-postgresql or its volume has no UID in the plan".to_owned()));
+fn a_plan_that_names_an_object_without_its_uid_is_not_read() {
+    let json = serde_json::to_value(plan()).expect("a plan is JSON");
+    assert!(serde_json::from_value::<Plan>(json.clone()).is_ok());
+    for place in ["/hops/0/steps/2/kind/uid", "/volumes/0/volume_uid", "/cluster"] {
+        let mut json = json.clone();
+        *json.pointer_mut(place).expect(place) = "".into();
+        assert!(serde_json::from_value::<Plan>(json).is_err(), "{place}");
+    }
 }
 
 #[test]
 fn revisions_follow_each_other() {
     let mut plan = at_2_8().plan(&[new("2.13.19"), new("2.20.41")]);
     for step in &mut plan.hops[1].steps {
-        if let StepKind::HelmUpgrade { run } = &mut step.kind {
-            run.base_revision = 7;
+        if let StepKind::Helm { run, .. } = &mut step.kind {
+            run.base_revision = Some(7);
         }
     }
     assert_eq!(found(&plan), ["helm is to go on from revisions [7, 7], which do not follow each other"]);
+}
+
+const UNINSTALL: HelmOperation = HelmOperation::Uninstall { keep_history: false };
+
+/// The one hop of a plan as an uninstall of what helm has stored: a StatefulSet, and this object.
+fn uninstall(other: &Ref, change: Option<Change>, op: HelmOperation) -> Plan {
+    let mut plan = plan();
+    let hop = &mut plan.hops[0];
+    let set = Ref::set(NS, "keycloak");
+    hop.changes = [(set.clone(), Some(Change::Delete)), (other.clone(), change)]
+        .into_iter()
+        .filter_map(|(object, change)| Some(ObjectChange { object, change: change?, why: String::new() }))
+        .collect();
+    for step in &mut hop.steps {
+        if let StepKind::Helm { op: its, run } = &mut step.kind {
+            *its = op;
+            (run.archive, run.values, run.carried) = (None, None, Vec::new());
+            run.docs = [set.clone(), other.clone()].into_iter().map(|name| (name, Digest::of(b"doc"))).collect();
+            run.nondeterministic_fields.clear();
+        }
+    }
+    plan
+}
+
+#[test]
+fn an_uninstall_takes_neither_storage_nor_what_holds_others() {
+    let crd = Ref::new("apiextensions.k8s.io", "CustomResourceDefinition", "", "clusters.db.example.com");
+    let config = Ref::new("", "ConfigMap", NS, "c");
+    for other in [Ref::claim(NS, "pvc-postgresql"), Ref::volume("pv-1"), Ref::new("", "Namespace", "", NS), crd] {
+        let text = format!("step helm uninstalls runai-backend, and {other} goes with it");
+        assert_eq!(found(&uninstall(&other, Some(Change::Delete), UNINSTALL)), [text]);
+        assert_eq!(found(&uninstall(&other, Some(Change::Keep), UNINSTALL)), [""; 0], "{other} stays");
+        let text = format!("step helm does not say what becomes of {other}");
+        assert_eq!(found(&uninstall(&other, None, UNINSTALL)), [text]);
+    }
+    assert_eq!(found(&uninstall(&config, Some(Change::Delete), UNINSTALL)), [""; 0]);
+}
+
+#[test]
+fn what_stays_in_an_uninstall_says_so_in_the_stored_manifest() {
+    let claim = Ref::claim(NS, "pvc-postgresql");
+    let file = |annotations: &str, change: Change| {
+        let text = format!(
+            "apiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: {{name: pvc-postgresql, annotations: {annotations}}}\n---\n\
+             apiVersion: apps/v1\nkind: StatefulSet\nmetadata: {{name: keycloak}}\n"
+        );
+        let docs = portolan_helm_compat::manifest::parse(&text, NS).expect("a manifest");
+        let manifest = canonical(&Manifest { docs: docs.clone(), ..Manifest::default() });
+        let mut plan = uninstall(&claim, Some(change), UNINSTALL);
+        for step in &mut plan.hops[0].steps {
+            if let StepKind::Helm { run, .. } = &mut step.kind {
+                run.manifest = Digest::of(&manifest);
+                run.docs = portolan_helm_compat::redact::fingerprint(&docs, &run.nondeterministic_fields);
+            }
+        }
+        PlanFile { plan, objects: [(Digest::of(&manifest), Content(manifest))].into(), fetched: Vec::new() }
+    };
+    let found = |file: &PlanFile| lint_file(file).into_iter().map(|finding| finding.found).collect::<Vec<_>>();
+    assert_eq!(found(&file("{helm.sh/resource-policy: keep}", Change::Keep)), [""; 0]);
+    let lies = found(&file("{}", Change::Keep));
+    assert_eq!(
+        lies,
+        ["by the stored manifest PersistentVolumeClaim/pvc-postgresql goes, and the plan does not say so"]
+    );
+    let mut other = file("{helm.sh/resource-policy: keep}", Change::Keep);
+    other.objects.clear();
+    assert_eq!(found(&other), ["the manifest of runai-backend is not in the plan"]);
+}
+
+#[test]
+fn each_operation_goes_on_from_what_the_one_before_leaves() {
+    let plan = |ops: [(HelmOperation, Option<u32>); 2]| {
+        let mut plan = at_2_8().plan(&[new("2.13.19"), new("2.20.41")]);
+        for (hop, (op, base)) in plan.hops.iter_mut().zip(ops) {
+            for step in &mut hop.steps {
+                if let StepKind::Helm { op: its, run } = &mut step.kind {
+                    (*its, run.base_revision, run.mode) = (op, base, ValuesMode::Reset);
+                    if op.is_uninstall() {
+                        (run.archive, run.values, run.carried) = (None, None, Vec::new());
+                        run.docs.clear();
+                        run.nondeterministic_fields.clear();
+                    }
+                }
+            }
+            if op.is_uninstall() {
+                hop.changes.clear();
+            }
+        }
+        found(&plan)
+    };
+    let kept = HelmOperation::Uninstall { keep_history: true };
+    let (install, upgrade) = (HelmOperation::Install, HelmOperation::Upgrade);
+    let follow =
+        |bases: &str| vec![format!("helm is to go on from revisions [{bases}], which do not follow each other")];
+    assert_eq!(plan([(UNINSTALL, Some(7)), (install, None)]), [""; 0]);
+    assert_eq!(plan([(upgrade, Some(7)), (UNINSTALL, Some(8))]), [""; 0]);
+    assert_eq!(plan([(UNINSTALL, Some(7)), (upgrade, Some(8))]), follow("7, 8"));
+    assert_eq!(plan([(upgrade, Some(7)), (install, None)]), follow("7"));
+    let stay = "the records of runai-backend stay, and helm installs under no name that has one".to_owned();
+    assert_eq!(plan([(kept, Some(7)), (install, None)]), [stay]);
+    let on = "helm is to install runai-backend on revision Some(7)".to_owned();
+    assert!(plan([(install, Some(7)), (upgrade, Some(8))]).contains(&on));
 }

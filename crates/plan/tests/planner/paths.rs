@@ -10,7 +10,8 @@ use portolan_recipe::RecipeSet;
 use serde_json::{Value, json};
 
 use crate::fixture::{
-    self, NS, PASSWORD, at_2_8, at_2_11, at_2_13, at_2_13_adopted, bytes, manifest_of, new, object, old, run, words,
+    self, NS, PASSWORD, at_2_8, at_2_11, at_2_13, at_2_13_adopted, bytes, given, manifest_of, new, object, old, run,
+    words,
 };
 
 const WAITS: &str = "wait StatefulSet/keycloak,StatefulSet/runai-backend-postgresql,\
@@ -61,7 +62,7 @@ fn what_helm_is_given_and_what_is_kept() {
         "postgresql": {"primary": {"persistence": {"existingClaim": "pvc-postgresql"}}},
         "thanos": {"query": {"stores": ["thanos-grpc-port-forwarder:10901"]}},
     });
-    assert_eq!(object(&file, &helm.values), given);
+    assert_eq!(object(&file, helm.values.as_ref().expect("values")), given);
     assert_eq!(helm.mode, ValuesMode::Reset);
     let mut complete = given;
     values::set(&mut complete, "postgresql.auth.postgresPassword", PASSWORD.into());
@@ -72,7 +73,8 @@ fn what_helm_is_given_and_what_is_kept() {
 
     assert_eq!(helm.required_keys[0].key.key, "postgres-password");
     assert!(helm.required_keys[0].message.starts_with("PASSWORDS ERROR"));
-    assert_eq!(Digest::of(&bytes(&file, &helm.archive)), helm.archive);
+    let archive = helm.archive.as_ref().expect("an archive");
+    assert_eq!(Digest::of(&bytes(&file, archive)), *archive);
     let manifest = manifest_of(&file, 0);
     let secret = manifest.docs.iter().find(|doc| doc.text("/kind") == "Secret").expect("a secret");
     assert_eq!(secret.text("/stringData/postgres-password"), "portolan:carried:postgresql.auth.postgresPassword");
@@ -188,7 +190,7 @@ fn from_2_13_the_values_go_on() {
         want.push("verify database but public.tenants".into());
         assert_eq!(words(plan, 0), want);
         assert_eq!(run(plan, 0).mode, ValuesMode::ResetThenReuse);
-        assert_eq!(object(&file, &run(plan, 0).values), json!({}));
+        assert_eq!(given(&file, run(plan, 0)), json!({}));
         assert!(plan.findings.iter().all(|finding| finding.code == Code::LongJump), "{:#?}", plan.findings);
         assert_eq!(lint(plan), []);
     }
@@ -259,7 +261,7 @@ fn values_of_the_user_go_first() {
     let mut fixture = at_2_8();
     fixture.values = json!({"global": {"domain": "other.example.com"}, "extra": 1});
     let file = fixture.file(&[new("2.20.41")]).expect("it can be planned");
-    let given = object(&file, &run(&file.plan, 0).values);
+    let given = given(&file, run(&file.plan, 0));
     assert_eq!(given["global"]["domain"], "other.example.com");
     assert_eq!(given["global"]["config"]["kubernetesDistribution"], "openshift");
     assert_eq!(given["extra"], 1);
@@ -310,7 +312,7 @@ fn a_folder_with_a_further_version() {
     let words = words(plan, 0);
     assert!(words.contains(&"archive Secret/runai-backend-postgresql,StatefulSet/keycloak".to_owned()), "{words:#?}");
     assert!(words.contains(&"wait gone Pod/keycloak-0".to_owned()));
-    assert_eq!(object(&file, &run(plan, 0).values), json!({"queue": {"kind": "nats"}}));
+    assert_eq!(given(&file, run(plan, 0)), json!({"queue": {"kind": "nats"}}));
     assert_eq!(run(plan, 0).mode, ValuesMode::ResetThenReuse);
     assert_eq!(lint(plan), []);
 }

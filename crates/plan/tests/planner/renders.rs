@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use portolan_model::{ClusterRead, Code, Object, PlanFile, Ref, RenderJob, Rendered, Rendering, Severity};
+use portolan_model::{ClusterRead, Code, Expected, Object, PlanFile, Ref, RenderJob, Rendered, Rendering, Severity};
 use portolan_plan::Planning;
 use serde_json::json;
 
@@ -79,7 +79,7 @@ fn what_was_looked_up_is_a_precondition() {
     assert_eq!(lookups[&config.name().expect("a name")].content, Some(config.content_digest()));
     let key = &lookups[&secret.name().expect("a name")];
     assert_eq!((key.content.as_ref(), key.fields[0].value.as_str()), (None, Some("17")));
-    assert_eq!(lookups[&absent].uid, None);
+    assert_eq!(lookups[&absent].object, Expected::Absent);
     // Our own step deletes it first.
     assert!(!lookups.contains_key(&deleted));
     assert!(!serde_json::to_string(&file).expect("JSON").contains("c2VjcmV0"));

@@ -37,7 +37,7 @@ fn bind(fixture: &mut Fixture, kind: &str, subject: &Value, role: (&str, &str)) 
 /// The objects of a test that can reach a volume by their account: code, object and reason.
 fn reached(plan: &Plan) -> Vec<String> {
     let is_of_test = |it: &&Unmodelled| it.claim.name() == "store" && !it.object.name().starts_with("runai-backend");
-    let all = plan.unmodelled.iter().filter(is_of_test).filter(|it| it.field.ends_with("serviceAccountName"));
+    let all = plan.unmodelled.iter().filter(is_of_test).filter(|it| it.field.as_str().ends_with("serviceAccountName"));
     all.map(|it| format!("{} {}: {}", it.code, it.object, it.reason)).collect()
 }
 

@@ -4,7 +4,7 @@ use portolan_helm_compat::values;
 use portolan_model::{Code, Finding, MovedTo, Object, Platform, Ref, SecretKey, ValueChange, ValuesPath};
 use serde_json::{Value, json};
 
-use crate::fixture::{Fixture, NS, at_2_8, new, object, run};
+use crate::fixture::{Fixture, NS, at_2_8, given, new, run};
 
 const TLS: &str = "runai-backend-tls";
 const NEW: &str = "global.ingress.tlsSecretName";
@@ -52,7 +52,7 @@ fn the_pair_becomes_the_secret_that_holds_it() {
     assert_eq!([crt, key], [moved.clone(), moved]);
     assert!(matches!(enabled, ValueChange::Replaced(_)), "{enabled:?}");
     let file = fixture.file(&[new("2.20.41")]).expect("it is planned");
-    assert_eq!(values::get(&object(&file, &run(&file.plan, 0).values), NEW), Some(&json!(TLS)));
+    assert_eq!(values::get(&given(&file, run(&file.plan, 0)), NEW), Some(&json!(TLS)));
     assert!(!file.plan.findings.iter().any(|one| matches!(one.code, Code::NotThere | Code::ValuesDropped)));
     // Who names another Secret has decided.
     let mut other = with_secret(site(pair()), "crt-one", "key-one");
@@ -69,7 +69,7 @@ fn a_secret_that_holds_another_pair_is_named_as_such() {
             assert_eq!(*change, ValueChange::Replaced(said.into()), "{crt} {key}");
         }
         let file = fixture.file(&[new("2.20.41")]).expect("it is planned");
-        assert_eq!(values::get(&object(&file, &run(&file.plan, 0).values), NEW), Some(&json!(TLS)));
+        assert_eq!(values::get(&given(&file, run(&file.plan, 0)), NEW), Some(&json!(TLS)));
     }
 }
 

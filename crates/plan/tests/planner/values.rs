@@ -7,7 +7,7 @@ use portolan_model::{
 };
 use serde_json::{Value, json};
 
-use crate::fixture::{Fixture, NS, PASSWORD, at_2_8, at_2_13, new, object, run};
+use crate::fixture::{self, Fixture, NS, PASSWORD, at_2_8, at_2_13, new, run};
 
 fn fate(fixture: &Fixture, path: &str) -> ValueChange {
     let plan = fixture.plan(&[new("2.20.41")]);
@@ -139,7 +139,7 @@ fn moved(path: &str, source: &str) -> ValueChange {
 /// What helm is given in the only hop.
 fn given(fixture: &Fixture) -> Value {
     let file = fixture.file(&[new("2.20.41")]).expect("it is planned");
-    object(&file, &run(&file.plan, 0).values)
+    fixture::given(&file, run(&file.plan, 0))
 }
 
 fn asked(fixture: &Fixture) -> Vec<String> {
@@ -322,7 +322,7 @@ fn an_answer_names_a_secret_in_place_of_a_value() {
         assert!(!all.contains(TEXT) && !all.contains("Old-smtp-1"), "{path}");
         let archives = |step: &Step| matches!(&step.kind, StepKind::ArchiveObject { objects } if objects.iter().any(|one| one.name() == "site-mail"));
         let place = |is: &dyn Fn(&Step) -> bool| file.plan.steps().position(is).expect("there is such a step");
-        let is_helm = |step: &Step| matches!(step.kind, StepKind::HelmUpgrade { .. });
+        let is_helm = |step: &Step| matches!(step.kind, StepKind::Helm { .. });
         assert!(place(&archives) < place(&is_helm), "it is read before helm starts");
         let typed = &file.plan.steps().find(|step| is_helm(step)).expect("helm").command;
         assert!(typed[0].starts_with("MAIL_PASSWORD=$(kubectl get secret -n"), "{}", typed[0]);
@@ -406,7 +406,8 @@ fn a_null_does_the_same_in_one_hop_and_in_two() {
         let hops: Vec<_> = hops.iter().map(|version| new(version)).collect();
         let file = fixture.file_of(&hops, &|_, text| text).expect("it can be planned");
         let given = |run: &HelmRun| {
-            let values: Value = serde_json::from_slice(&file.objects[&run.values].0).expect("values");
+            let values: Value =
+                serde_json::from_slice(&file.objects[run.values.as_ref().expect("values")].0).expect("values");
             values["frontend"].clone()
         };
         file.plan.helm_runs().map(given).collect::<Vec<_>>()
@@ -444,7 +445,7 @@ fn a_rename_between_newer_versions_moves_what_helm_takes_over_and_its_end_takes_
     };
     let given = |fixture: &Fixture, to: &str| {
         let file = fixture.file(&[new(to)]).expect("it is planned");
-        object(&file, &run(&file.plan, 0).values)
+        fixture::given(&file, run(&file.plan, 0))
     };
     let (old, later) = ("redis.auth.password", "redisCache.auth.password");
     let change = |fixture: &Fixture, path: &str, to: &str| {

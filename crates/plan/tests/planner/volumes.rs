@@ -63,7 +63,7 @@ fn a_pv_that_the_chart_takes_retain_off_gets_it_again_after_helm() {
         let plan = with(&pv(old), &pv(new));
         let told = plan.findings.iter().filter(|it| it.code == Code::KeepRemoved).count();
         let kinds: Vec<&StepKind> = plan.steps().map(|step| &step.kind).collect();
-        let helm = kinds.iter().position(|kind| matches!(kind, StepKind::HelmUpgrade { .. })).expect("helm runs");
+        let helm = kinds.iter().position(|kind| matches!(kind, StepKind::Helm { .. })).expect("helm runs");
         let again = kinds[helm + 1..].iter().filter_map(|kind| match kind {
             StepKind::RetainVolume { volume, before, .. } => Some(format!("{volume} {before}")),
             _ => None,

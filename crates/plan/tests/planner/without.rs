@@ -3,7 +3,7 @@
 use portolan_model::{Change, Code, Finding, Plan, Ref, Severity};
 use portolan_plan::linter::lint;
 
-use crate::fixture::{Fixture, NS, at_2_8, at_2_11, at_2_13, manifest_of, new, object, run, words};
+use crate::fixture::{Fixture, NS, at_2_8, at_2_11, at_2_13, given, manifest_of, new, run, words};
 
 fn plan(fixture: Fixture, ids: &[&str]) -> Plan {
     fixture.without(ids).plan(&[new("2.20.41")])
@@ -85,7 +85,7 @@ fn the_secret_left_there_is_refused_by_the_chart() {
 #[test]
 fn a_value_can_be_left_out() {
     let file = at_2_8().without(&["existing-claim"]).file(&[new("2.20.41")]).expect("it can be planned");
-    let given = object(&file, &run(&file.plan, 0).values);
+    let given = given(&file, run(&file.plan, 0));
     assert!(given.get("postgresql").is_none());
     assert_eq!(blocking(&file.plan), [Code::NotSafe]);
     let new_claims: Vec<&str> = file.plan.hops[0].new_claims.iter().map(|new| new.claim.name()).collect();

@@ -1,6 +1,6 @@
 //! The records of releases in the simulated world.
 
-use portolan_model::{Digest, Object, Ref, ReleaseId, ReleaseStatus};
+use portolan_model::{Digest, HelmOperation, Object, Ref, ReleaseId, ReleaseStatus};
 use serde_json::json;
 
 use crate::world::World;
@@ -52,6 +52,11 @@ pub(crate) fn base<'a>(world: &'a World, release: &ReleaseId) -> Option<(u32, &'
     let is_deployed =
         |(_, record): &&(u32, &Object)| ReleaseStatus::parse(record.text("/status")) == ReleaseStatus::Deployed;
     records.iter().rev().find(is_deployed).or(records.last()).copied()
+}
+
+/// The record whose manifest helm compares with, or uninstalls: [`base`], for an uninstall the newest.
+pub(crate) fn goes_on_from<'a>(world: &'a World, release: &ReleaseId, op: HelmOperation) -> Option<(u32, &'a Object)> {
+    if op.is_uninstall() { records(world, release).pop() } else { base(world, release) }
 }
 
 /// The revision that the next helm makes.

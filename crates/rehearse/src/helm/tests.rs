@@ -62,11 +62,11 @@ fn start() -> (World, HelmJob) {
     put_record(&mut world, "deployed");
     let run = HelmRun {
         release: release(),
-        base_revision: 1,
+        base_revision: Some(1),
         client: crate::simulated_helm(),
         chart: ChartId { name: "chart".into(), version: semver::Version::new(1, 0, 0) },
-        archive: Digest::of(b"archive"),
-        values: Digest::of(b"values"),
+        archive: Some(Digest::of(b"archive")),
+        values: Some(Digest::of(b"values")),
         carried: Vec::new(),
         mode: ValuesMode::Reset,
         manifest: Digest::of(b"target"),
@@ -78,6 +78,7 @@ fn start() -> (World, HelmJob) {
         }],
     };
     let job = HelmJob {
+        op: HelmOperation::Upgrade,
         run,
         token: Some(HelmToken::of_label("token")),
         target: Arc::new(vec![
@@ -184,16 +185,14 @@ const CASES: &[Case] = &[
         change: |_, _| {},
         after: |world| {
             let made = world.get(&map("new"));
-            made.is_some_and(|made| {
-                made.label("app.kubernetes.io/managed-by") == Some("Helm") && !made.uid().0.is_empty()
-            })
+            made.is_some_and(|made| made.label("app.kubernetes.io/managed-by") == Some("Helm") && made.uid().is_some())
         },
     },
     Case {
         rule: "H4",
         how: DOES_NOT,
         change: |world, _| put(world, &map("new"), &json!({})),
-        after: |world| world.get(&map("new")).is_some_and(|new| &*new.uid().0 == "old-new"),
+        after: |world| world.get(&map("new")).is_some_and(|new| new.text("/metadata/uid") == "old-new"),
     },
     // The namespace takes nothing new: the first create fails, and nothing that comes after it is tried.
     Case {
@@ -274,7 +273,158 @@ const CASES: &[Case] = &[
         change: |world, _| put_record(world, "failed"),
         after: |world| status(world, 2) == "deployed",
     },
+    Case {
+        rule: "H14",
+        how: APPLIES,
+        change: |_, job| job.op = HelmOperation::Install,
+        after: |world| status(world, 2).is_empty() && data(world, "both", "a") == "1",
+    },
+    Case {
+        rule: "H14",
+        how: APPLIES,
+        change: |world, job| {
+            job.op = HelmOperation::Install;
+            put_record(world, "failed");
+        },
+        after: |world| status(world, 1) == "failed" && !exists(world, "new"),
+    },
+    Case { rule: "H14", how: DOES_NOT, change: |_, _| {}, after: |world| status(world, 2) == "deployed" },
+    Case {
+        rule: "H14",
+        how: MISSING,
+        change: |world, job| {
+            (job.op, job.stored) = (HelmOperation::Install, Docs::default());
+            world.remove(&record_name(&release(), 1));
+        },
+        // What carries the release's marks is adopted.
+        after: |world| status(world, 1) == "deployed" && exists(world, "new") && data(world, "both", "a") == "2",
+    },
+    Case {
+        rule: "H15",
+        how: APPLIES,
+        change: |_, job| uninstall(job, false),
+        after: |world| !exists(world, "old") && !exists(world, "both") && status(world, 1).is_empty(),
+    },
+    Case {
+        rule: "H15",
+        how: APPLIES,
+        change: |world, job| {
+            uninstall(job, false);
+            put_record(world, "uninstalled");
+        },
+        after: |world| exists(world, "old") && status(world, 1).is_empty(),
+    },
+    Case {
+        rule: "H15",
+        how: DOES_NOT,
+        change: |world, job| {
+            uninstall(job, true);
+            put_record(world, "uninstalled");
+        },
+        after: |world| exists(world, "old") && status(world, 1) == "uninstalled",
+    },
+    Case {
+        rule: "H15",
+        how: MISSING,
+        change: |world, job| {
+            uninstall(job, false);
+            world.remove(&record_name(&release(), 1));
+        },
+        after: |world| exists(world, "old"),
+    },
+    // What the live object says does not count.
+    Case {
+        rule: "H16",
+        how: APPLIES,
+        change: |world, job| {
+            uninstall(job, false);
+            keep(world, "keep");
+        },
+        after: |world| !exists(world, "old"),
+    },
+    Case {
+        rule: "H16",
+        how: DOES_NOT,
+        change: |_, job| {
+            uninstall(job, false);
+            keep_stored(job, 0, " Keep ");
+            keep_stored(job, 1, "anything");
+        },
+        after: |world| exists(world, "old") && exists(world, "both") && status(world, 1).is_empty(),
+    },
+    Case {
+        rule: "H16",
+        how: MISSING,
+        change: |world, job| {
+            uninstall(job, false);
+            world.remove(&map("old"));
+        },
+        after: |world| !exists(world, "both") && status(world, 1).is_empty(),
+    },
+    Case {
+        rule: "H17",
+        how: APPLIES,
+        change: |world, job| {
+            uninstall(job, false);
+            put_newer(world);
+        },
+        after: |world| status(world, 1).is_empty() && status(world, 2).is_empty(),
+    },
+    Case {
+        rule: "H17",
+        how: DOES_NOT,
+        change: |world, job| {
+            uninstall(job, true);
+            put_newer(world);
+        },
+        after: |world| (status(world, 1), status(world, 2)) == ("superseded", "uninstalled") && !exists(world, "old"),
+    },
+    Case {
+        rule: "H17",
+        how: MISSING,
+        change: |world, job| {
+            uninstall(job, false);
+            world.remove(&map("old"));
+            world.remove(&map("both"));
+        },
+        after: |world| status(world, 1).is_empty(),
+    },
 ];
+
+fn uninstall(job: &mut HelmJob, keep_history: bool) {
+    (job.op, job.target) = (HelmOperation::Uninstall { keep_history }, Docs::default());
+}
+
+/// Annotates a document of the stored manifest.
+fn keep_stored(job: &mut HelmJob, at: usize, word: &str) {
+    let (_, doc) = &mut Arc::make_mut(&mut job.stored)[at];
+    let mut json = (*doc.0).clone();
+    json["metadata"]["annotations"] = json!({"helm.sh/resource-policy": word});
+    *doc = Object::new(json);
+}
+
+/// A second revision of the same manifest.
+fn put_newer(world: &mut World) {
+    put_record(world, "superseded");
+    let json =
+        json!({"metadata": {"uid": "newer"}, "revision": 2, "status": "deployed", "manifest": Digest::of(b"stored")});
+    world.put(&record_name(&release(), 2), json);
+}
+
+#[test]
+fn a_delete_that_fails_leaves_the_record_uninstalling_and_another_uninstall_finishes() {
+    for lost in [WriteResult::Rejected, WriteResult::ResponseLost] {
+        let (mut world, mut job) = start();
+        uninstall(&mut job, false);
+        let mut helm = HelmActor::new(job.clone());
+        while helm.turn(&mut world, if helm.target() == Some(&map("both")) { lost } else { WriteResult::Served }) {}
+        assert_eq!((exists(&world, "old"), exists(&world, "both")), (false, lost == WriteResult::Rejected));
+        assert_eq!(status(&world, 1), "uninstalling", "{lost:?}");
+        let mut helm = HelmActor::new(job);
+        while helm.turn(&mut world, WriteResult::Served) {}
+        assert!(!exists(&world, "both") && status(&world, 1).is_empty(), "{lost:?}");
+    }
+}
 
 fn keep(world: &mut World, word: &str) {
     edit(world, &map("old"), |json| json["metadata"]["annotations"]["helm.sh/resource-policy"] = json!(word));
@@ -289,13 +439,18 @@ fn run(case: &Case) -> (World, BTreeSet<&'static str>) {
     loop {
         followed.extend(helm.rules(&world));
         let starts = !helm.has_started();
+        let there = |world: &World| ["old", "both"].map(|name| exists(world, name));
+        let before = there(&world);
         if !helm.turn(&mut world, WriteResult::Served) {
             return (world, followed);
         }
         if starts {
             // The record comes before the first object.
             let revision = newest_status(&world, &release());
-            assert!(revision.is_pending() && data(&world, "both", "a") != "2", "{} {}", case.rule, case.how);
+            let is_told =
+                revision.is_pending() || matches!(revision, ReleaseStatus::Uninstalling | ReleaseStatus::Uninstalled);
+            let is_untouched = data(&world, "both", "a") != "2" && there(&world) == before;
+            assert!(is_told && is_untouched, "{} {}", case.rule, case.how);
         }
     }
 }

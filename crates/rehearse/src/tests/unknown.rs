@@ -13,7 +13,7 @@ const POD: &str = "/spec/template/spec/volumes/0";
 fn unknown(world: &World, op: Op) -> (Verdict, Vec<(String, String)>) {
     let forecast = rehearse(world, &Subject::Script(script(vec![op])), &[protected()], Options::orders());
     let found = forecast.volumes[0].unknown.iter();
-    (forecast.headline(), found.map(|one| (one.object.full(), one.field.clone())).collect())
+    (forecast.headline(), found.map(|one| (one.object.full(), one.field.to_string())).collect())
 }
 
 #[test]

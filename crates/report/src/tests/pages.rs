@@ -518,17 +518,15 @@ fn a_second_look() {
 #[test]
 fn a_look_after_a_halt_says_what_the_release_is() {
     let plan = samples::plan();
-    let at = plan
-        .steps()
-        .position(|step| matches!(step.kind, portolan_model::StepKind::HelmUpgrade { .. }))
-        .expect("a helm step");
+    let at =
+        plan.steps().position(|step| matches!(step.kind, portolan_model::StepKind::Helm { .. })).expect("a helm step");
     let outcome = Some(Outcome::Halted { finding: samples::moved() });
     let known = |step: usize| portolan_engine::Fold {
         step: u32::try_from(step).unwrap_or_default(),
         outcome: outcome.clone(),
         ..portolan_engine::Fold::default()
     };
-    let base = plan.helm_runs().last().expect("a helm").base_revision;
+    let base = plan.helm_runs().last().expect("a helm").base_revision.expect("a revision");
     let newest = |revision, status, chart: &portolan_model::ChartId| portolan_model::ReleaseFact {
         revision,
         status,

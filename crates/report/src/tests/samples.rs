@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use portolan_model::{
-    ArchivedObject, Change, Code, DatabaseRef, Digest, Entry, Finding, HelmClient, HelmRun, Hop, Inventory,
-    JournalRecord, NewClaim, ObjectChange, Observation, Orphan, Outcome, Plan, PlannedValue, Precondition,
+    ArchivedObject, Change, Code, DatabaseRef, Digest, Entry, Finding, HelmClient, HelmOperation, HelmRun, Hop,
+    Inventory, JournalRecord, NewClaim, ObjectChange, Observation, Orphan, Outcome, Plan, PlannedValue, Precondition,
     ProtectedVolume, Provenance, Ref, ReleaseId, ReleaseStatus, ReliedKinds, SecretKey, Snapshot, Step, StepKind,
     StepRef, Table, Uid, Undo, ValueChange, ValuesMode, ValuesPath, Verdict, VolumeEnd,
 };
@@ -111,11 +111,11 @@ fn step(id: &str, kind: StepKind, undo: Undo, line: Option<u32>, command: &str) 
 fn helm_run() -> HelmRun {
     HelmRun {
         release: release(),
-        base_revision: 7,
+        base_revision: Some(7),
         client: helm(),
         chart: chart("control-plane", "2.20.41"),
-        archive: Digest::of(b"chart"),
-        values: Digest::of(b"{}"),
+        archive: Some(Digest::of(b"chart")),
+        values: Some(Digest::of(b"{}")),
         carried: Vec::new(),
         mode: ValuesMode::ResetThenReuse,
         manifest: Digest::of(b"manifest"),
@@ -166,7 +166,13 @@ fn steps() -> Vec<Step> {
             Some(39),
             "kubectl wait --for=delete pod -n runai-backend postgresql-0",
         ),
-        step("upgrade", StepKind::HelmUpgrade { run: Box::new(helm_run()) }, Undo::ForwardOnly, Some(113), upgrade),
+        step(
+            "upgrade",
+            StepKind::Helm { op: HelmOperation::Upgrade, run: Box::new(helm_run()) },
+            Undo::ForwardOnly,
+            Some(113),
+            upgrade,
+        ),
         step("verify-volume", verify, Undo::Nothing, None, ""),
         step("verify-database", check, Undo::Nothing, None, ""),
     ]
@@ -212,10 +218,7 @@ pub(super) fn plan() -> Plan {
         unmodelled: Vec::new(),
         lookups: BTreeMap::new(),
         kinds: ReliedKinds::default(),
-        preconditions: BTreeMap::from([(
-            claim(),
-            Precondition { uid: Some(Uid::new("c-1")), fields: Vec::new(), content: None },
-        )]),
+        preconditions: BTreeMap::from([(claim(), Precondition::same(Uid::new("c-1")))]),
         volumes: vec![protected()],
         databases: vec![database()],
         without: Vec::new(),

@@ -76,12 +76,12 @@ impl ClusterFixture<'_> {
         let object = |digest| -> Result<Vec<u8>> {
             Ok(file.objects.get(digest).context("the plan has its objects with it")?.0.clone())
         };
-        let mut given: Value = serde_json::from_slice(&object(&run.values)?)?;
+        let mut given: Value = serde_json::from_slice(&object(run.values.as_ref().context("the plan has values")?)?)?;
         for (path, value) in carried(found, run)? {
             values::set(&mut given, path, value.into());
         }
         let (chart, file) = (self.folder.path().join("planned.tgz"), self.folder.path().join("planned.json"));
-        fs_err::write(&chart, object(&run.archive)?)?;
+        fs_err::write(&chart, object(run.archive.as_ref().context("the plan has a chart")?)?)?;
         fs_err::write(&file, values::file(&given))?;
         let mut command = self.helm_command(&self.rig.kubeconfig());
         command.args(upgrade_argv(

@@ -55,9 +55,9 @@ impl ClusterFixture<'_> {
         let volume = Object::new(volume);
         Ok(ProtectedVolume {
             claim: Ref::claim(self.space.name(), name),
-            claim_uid: claim.uid(),
+            claim_uid: claim.uid().context("the PVC has a UID")?,
             volume: Ref::volume(volume.text("/metadata/name")),
-            volume_uid: volume.uid(),
+            volume_uid: volume.uid().context("the volume has a UID")?,
         })
     }
 
@@ -226,7 +226,7 @@ impl ClusterFixture<'_> {
         let pod = self.space.find("api/v1", &format!("pods/{}", watched.pod))?;
         Ok(pod.is_some_and(|pod| {
             let uid = pod["metadata"]["uid"].as_str().unwrap_or_default();
-            pod["status"]["phase"] == "Running" && old.is_none_or(|old| old.0.as_ref() != uid)
+            pod["status"]["phase"] == "Running" && old.is_none_or(|old| old.as_str() != uid)
         }))
     }
 
@@ -236,7 +236,7 @@ impl ClusterFixture<'_> {
     /// Where it cannot be read.
     pub fn pod_uid(&self, watched: &Watched) -> Result<Option<Uid>> {
         let pod = self.space.find("api/v1", &format!("pods/{}", watched.pod))?;
-        Ok(pod.map(|pod| Uid::new(pod["metadata"]["uid"].as_str().unwrap_or_default())))
+        Ok(pod.and_then(|pod| Uid::parse(pod["metadata"]["uid"].as_str()?)))
     }
 }
 

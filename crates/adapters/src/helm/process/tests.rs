@@ -1,7 +1,7 @@
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
-use portolan_model::{ChartId, HelmClient, ReleaseId, ValuesMode};
+use portolan_model::{ChartId, HelmClient, HelmOperation, ReleaseId, ValuesMode};
 
 use super::*;
 
@@ -23,15 +23,15 @@ fn run_of(program: &Path) -> HelmRun {
     let chart = ChartId { name: "control-plane".into(), version: semver::Version::new(2, 20, 41) };
     HelmRun {
         release: ReleaseId { namespace: "ns".into(), name: "rel".into() },
-        base_revision: 1,
+        base_revision: Some(1),
         client: HelmClient::Program {
             version: semver::Version::new(3, 14, 4),
             path: program.to_string_lossy().into_owned(),
             digest: super::super::digest(program).expect("a file"),
         },
         chart,
-        archive: portolan_model::Digest::of(b""),
-        values: portolan_model::Digest::of(b""),
+        archive: Some(portolan_model::Digest::of(b"")),
+        values: Some(portolan_model::Digest::of(b"")),
         carried: Vec::new(),
         mode: ValuesMode::ResetThenReuse,
         manifest: portolan_model::Digest::of(b""),
@@ -49,11 +49,11 @@ fn launch(folder: &Path, body: &str) -> Result<(), NotStarted> {
     fs::create_dir_all(folder.join("helm")).expect("a folder");
     let run = run_of(&script(folder, body));
     spawn(&Launch {
+        op: HelmOperation::Upgrade,
         run: &run,
         token: &token(),
         folder,
-        chart: Path::new("/chart.tgz"),
-        values: b"{\"password\":\"hidden\"}",
+        given: Some(Given { chart: Path::new("/chart.tgz"), values: b"{\"password\":\"hidden\"}" }),
         kubeconfig: None,
         context: "rig",
     })
@@ -112,11 +112,11 @@ async fn another_helm_than_the_planned_is_not_started() {
     let run = run_of(&path);
     fs::write(&path, "#!/bin/sh\nfalse\n").expect("replaced");
     let refused = spawn(&Launch {
+        op: HelmOperation::Upgrade,
         run: &run,
         token: &token(),
         folder: folder.path(),
-        chart: Path::new("/chart.tgz"),
-        values: b"{}",
+        given: Some(Given { chart: Path::new("/chart.tgz"), values: b"{}" }),
         kubeconfig: None,
         context: "",
     });

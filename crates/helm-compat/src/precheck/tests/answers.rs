@@ -314,7 +314,7 @@ fn our_own_writes_are_foreseen_as_conflicts() {
     };
     let own = OwnField {
         object: Ref::volume("v"),
-        field: "/spec/persistentVolumeReclaimPolicy".into(),
+        field: JsonPointer::new("/spec/persistentVolumeReclaimPolicy"),
         value: "Retain".into(),
     };
     let case = |live: &str, planned: &str, apply| {

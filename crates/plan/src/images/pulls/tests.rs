@@ -154,7 +154,7 @@ fn a_pod_has_its_own_secrets_or_else_those_of_its_account() {
     ] {
         let found = pods(&live, &Overlay::default(), vec![deployment(spec.clone())], Vec::new());
         assert_eq!(told(&found), [expected], "{spec}");
-        assert_eq!(found[0].images, [format!("{HOST}/a:1")]);
+        assert_eq!(found[0].images, [ImageRef::new(&format!("{HOST}/a:1"))]);
     }
 }
 
@@ -189,7 +189,7 @@ fn pod(images: &[&str], places: &[&str]) -> PodPull {
     PodPull {
         to: chart(),
         object: Ref::new("apps", "Deployment", NS, "d"),
-        images: images.iter().map(|image| (*image).to_owned()).collect(),
+        images: images.iter().map(|image| ImageRef::new(image)).collect(),
         secrets: vec![("s".into(), LoginSource::Places(places))],
     }
 }

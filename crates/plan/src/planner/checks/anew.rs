@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use portolan_inventory::credential;
 use portolan_kube_facts::{Container, EnvSet, PodTemplate};
-use portolan_model::{Code, Finding, Manifest, Object, Ref, SecretKey, is_named_anew};
+use portolan_model::{Code, Finding, JsonPointer, Manifest, Object, Ref, SecretKey, is_named_anew};
 
 use super::super::reach;
 use super::{HopContext, Report};
@@ -25,7 +25,7 @@ pub(super) fn check(context: &HopContext<'_>, report: &mut Report) {
 }
 
 fn free<'a>(planned: &'a Manifest, name: &Ref) -> impl Iterator<Item = &'a str> {
-    planned.nondeterministic_fields.get(name).into_iter().flatten().map(String::as_str)
+    planned.nondeterministic_fields.get(name).into_iter().flatten().map(JsonPointer::as_str)
 }
 
 fn holds_data(doc: &Object) -> bool {

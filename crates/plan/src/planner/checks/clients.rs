@@ -147,7 +147,7 @@ impl<'a> Store<'a> {
                 let before = places(was);
                 for (variable, (text, field)) in places(container) {
                     let field = format!("{}{}{field}", new.pointer, container.pointer());
-                    let is_told = report.unmodelled.iter().any(|it| it.object == **name && it.field == field);
+                    let is_told = report.unmodelled.iter().any(|it| it.object == **name && it.field.as_str() == field);
                     let was = before.get(variable).filter(|(before, _)| *before != text && !is_told);
                     let Some((before, _)) = was else { continue };
                     let names = |text: &str, service: &Ref| addresses::count(text, std::slice::from_ref(service)) > 0;

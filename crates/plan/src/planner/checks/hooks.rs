@@ -5,7 +5,7 @@
 
 use portolan_helm_compat::hooks::{self, Hook};
 use portolan_kube_facts::{PodTemplate, claim_mounts, volumes_of_claim};
-use portolan_model::{Code, Finding, HookDeletePolicy, HookEvent, Ref, Unmodelled, Volume};
+use portolan_model::{Code, Finding, HookDeletePolicy, HookEvent, Object, Ref, Unmodelled, Volume};
 
 use super::node::Places;
 use super::rights::{self, Place, Rights};
@@ -54,7 +54,7 @@ impl Reach<'_> {
             code: Code::HookReachesStorage,
             claim: self.volume.claim.clone(),
             object: self.name.clone(),
-            field,
+            field: field.into(),
             reason,
             way_out: WAY_OUT.into(),
             accepted: false,
@@ -82,7 +82,8 @@ impl Reach<'_> {
     fn own(&self) -> Option<(String, String)> {
         let live = self.context.live.get(self.name).filter(|_| !self.hook.delete.is_empty())?;
         let claim = self.context.live.get(&self.volume.claim);
-        let owns = claim.is_some_and(|claim| portolan_kube_facts::is_owned_by(claim, &live.uid()));
+        let is_its = |claim: &Object| live.uid().is_some_and(|uid| portolan_kube_facts::is_owned_by(claim, &uid));
+        let owns = claim.is_some_and(is_its);
         let mounts = !volumes_of_claim(live, &self.volume.claim).is_empty() && live.text("/kind") != "Pod";
         (owns || mounts)
             .then(|| (String::new(), "helm deletes this object, to which the PVC belongs, and makes it anew".into()))

@@ -62,7 +62,7 @@ pub(in crate::planner) fn unretained(
 
 fn finding(context: &HopContext<'_>, name: &Ref, policy: &str) -> Finding {
     let chart = &context.input.pick.id;
-    let mut after_helm = context.steps.iter().skip_while(|step| !matches!(step.kind, StepKind::HelmUpgrade { .. }));
+    let mut after_helm = context.steps.iter().skip_while(|step| !matches!(step.kind, StepKind::Helm { .. }));
     let is_set_again =
         after_helm.any(|step| matches!(&step.kind, StepKind::RetainVolume { volume, .. } if volume == name));
     let finding = Finding::warning(Code::KeepRemoved, format!("{chart} sets the reclaim policy of {name} to {policy}"))

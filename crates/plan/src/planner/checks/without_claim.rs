@@ -81,7 +81,7 @@ fn chooses(spec: &Value, field: &str, is_daemon: bool) -> Value {
 fn of_unknown(unknown: Unmodelled) -> Finding {
     let Unmodelled { claim, object, field, reason, way_out, .. } = unknown;
     let finding = Finding::blocking(Code::OtherSource, format!("{object}, on {claim}: {reason}"));
-    acceptable(finding.about(&object).at(field).next(way_out))
+    acceptable(finding.about(&object).at(field.as_str()).next(way_out))
 }
 
 fn acceptable(finding: Finding) -> Finding {
@@ -163,7 +163,8 @@ fn with_claims(object: &Object) -> Object {
 fn as_volume(place: &Ref) -> Volume {
     Volume {
         claim: place.clone(),
-        claim_uid: Uid::new(""),
+        // It stands for a folder: no object has this UID.
+        claim_uid: Uid::new(&place.full()),
         volume: None,
         volume_uid: None,
         policy: None,
