@@ -147,6 +147,10 @@ fn a_zstd_layer_that_expands_or_is_damaged() {
         let cut = code(bundle(whole[..length].to_vec(), &plain));
         assert!(matches!(cut, Code::BundleUnreadable | Code::BundleCutShort), "{length}: {cut}");
     }
+    // A frame without content (RFC 8878, 3.1.2) that says it has nine bytes, and has eight.
+    let note = [&0x184D_2A50_u32.to_le_bytes()[..], &9_u32.to_le_bytes(), b"complete"].concat();
+    assert_eq!(code(bundle([whole.clone(), note.clone()].concat(), &plain)), Code::BundleCutShort);
+    index(bundle([whole, note, b"!".to_vec()].concat(), &plain));
 }
 
 #[test]
