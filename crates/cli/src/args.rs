@@ -365,7 +365,7 @@ pub(crate) struct ApplyArgs {
     /// What to upgrade to.
     #[command(flatten)]
     pub(crate) target: UpgradeOptions,
-    /// Does not ask
+    /// Does not ask for the release's name before the first write; on a simulated installation nobody is asked
     #[arg(long, short)]
     pub(crate) yes: bool,
     /// Has each node pull the images of both versions before the first write, in pods that run nothing and are removed
@@ -382,7 +382,7 @@ pub(crate) struct UpgradeArgs {
     /// What to upgrade to.
     #[command(flatten)]
     pub(crate) target: UpgradeOptions,
-    /// Does not ask
+    /// Does not ask for the release's name before the first write; on a simulated installation nobody is asked
     #[arg(long, short)]
     pub(crate) yes: bool,
     /// Has each node pull the images of both versions before the first write, in pods that run nothing and are removed
@@ -399,7 +399,7 @@ pub(crate) struct ProtectArgs {
     /// Only shows what would be done
     #[arg(long)]
     pub(crate) dry_run: bool,
-    /// Does not ask
+    /// Does not ask for the release's name before the first write; on a simulated installation nobody is asked
     #[arg(long, short)]
     pub(crate) yes: bool,
     /// How the plan is shown.

@@ -6,6 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use portolan_model::{Code, Finding};
 use portolan_report::{Document, Style, TypedOptions};
 use serde::Serialize;
+use terminal_size::{Height, Width, terminal_size_of};
 
 use crate::args::{Cli, Format, When};
 use crate::options;
@@ -51,12 +52,14 @@ impl Output {
             .iter()
             .find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()))
             .is_some_and(|locale| !locale.to_uppercase().replace('-', "").contains("UTF8"));
-        let style = |terminal: bool| Style {
+        let style = |terminal: bool, width: Option<(Width, Height)>| Style {
             color: !refused && (color == When::Always || (color == When::Auto && terminal)),
             ascii,
-            width: 100,
+            width: width.map_or(0, |(width, _)| usize::from(width.0)),
         };
-        let (stdout, stderr) = (style(std::io::stdout().is_terminal()), style(std::io::stderr().is_terminal()));
+        let (stdout, stderr) = (std::io::stdout(), std::io::stderr());
+        let stdout = style(stdout.is_terminal(), terminal_size_of(stdout));
+        let stderr = style(stderr.is_terminal(), terminal_size_of(stderr));
         Self { format, stdout, stderr, typed: TypedOptions::default(), told: Mutex::default() }
     }
 
@@ -142,7 +145,11 @@ impl Output {
     /// What went wrong, or is worth knowing.
     pub(crate) fn findings(&self, findings: &[Finding]) {
         self.told.lock().unwrap_or_else(PoisonError::into_inner).findings.extend_from_slice(findings);
-        drop(write!(std::io::stderr(), "{}", portolan_report::findings(findings).terminal(&self.stderr)));
+        drop(write!(
+            std::io::stderr(),
+            "{}",
+            self.complete(&portolan_report::findings(findings)).terminal(&self.stderr)
+        ));
     }
 }
 

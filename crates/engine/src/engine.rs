@@ -1,5 +1,6 @@
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
+use std::time::Duration;
 
 use portolan_model::{
     Action, ArchivedObject, Blob, Code, Digest, Effect, Finding, HelmOperation, HelmRun, Hop, Input, JournalRecord,
@@ -14,6 +15,9 @@ use crate::steps::{self, Next};
 /// How often a step may look again before it gives up: an object that changes under each of five attempts
 /// is being written to by somebody else.
 const ATTEMPTS: u32 = 5;
+
+/// How long a wait may take where nothing is carried out, only looked at again.
+const LOOK_AGAIN: Duration = Duration::from_secs(60);
 
 /// A run of a plan. `want` says what it asks for, `on` takes the answer; nothing happens in between.
 #[derive(Clone, Debug)]
@@ -42,21 +46,18 @@ impl Engine {
         engine
     }
 
-    /// An engine that looks again at what a run was to keep, and writes nothing: the verifying steps of the
-    /// plan's last hop, with what the run's journal knows of the archive and of the databases before.
+    /// Engines that look again at what a run was to keep, and write nothing: one for each verifying step of the plan's last hop, with
+    /// what the run's journal knows of the archive and of the databases before. A step that does not hold keeps none from being
+    /// looked at. A wait has less time than in a run: nothing was started just now.
     #[must_use]
-    pub fn verifying(plan: &Plan, known: &Fold) -> Self {
+    pub fn verifying(plan: &Plan, known: &Fold) -> Vec<Self> {
         let verifies = |step: &Step| {
             matches!(
                 step.kind,
                 StepKind::WaitReady { .. } | StepKind::VerifyVolume { .. } | StepKind::VerifyDatabase { .. }
             )
         };
-        let mut plan = plan.clone();
-        plan.hops = plan.hops.pop().into_iter().collect();
-        for hop in &mut plan.hops {
-            hop.steps.retain(verifies);
-        }
+        let steps = plan.hops.last().into_iter().flat_map(|hop| &hop.steps).filter(|step| verifies(step));
         let fold = Fold {
             started: true,
             bound: true,
@@ -64,8 +65,16 @@ impl Engine {
             baseline: known.baseline.clone(),
             ..Fold::default()
         };
-        let digest = plan.digest();
-        Self::of(Arc::new(plan), digest, fold)
+        let one = |step: &Step| {
+            let mut plan = plan.clone();
+            plan.hops = plan.hops.pop().into_iter().collect();
+            for hop in &mut plan.hops {
+                hop.steps = vec![Step { limit: step.limit.min(LOOK_AGAIN), ..step.clone() }];
+            }
+            let digest = plan.digest();
+            Self::of(Arc::new(plan), digest, fold.clone())
+        };
+        steps.map(one).collect()
     }
 
     fn of(plan: Arc<Plan>, digest: Digest, fold: Fold) -> Self {

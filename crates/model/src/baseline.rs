@@ -64,6 +64,8 @@ pub enum CheckState {
     Differs,
     /// Changed in a way that an upgrade or daily work may bring.
     Changed,
+    /// Not looked at: the look was stopped before.
+    Unseen,
 }
 
 /// What came of a comparison with a baseline.

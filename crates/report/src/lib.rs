@@ -54,4 +54,4 @@ pub use text::commands;
 pub use typed_options::TypedOptions;
 pub use values::{Proof, SetFlags, ValueEffect, ValuesPart, ValuesView, values};
 pub use values_html::values_html;
-pub use verification::{baseline, comparison, looked_at, routes, undone, unfinished, verification};
+pub use verification::{baseline, comparison, looked_at, routes, step_check, undone, unfinished, verification};

@@ -245,7 +245,7 @@ fn stays(page: &mut Document, plan: &Plan, course: &Course<'_>, now: &Now) {
     if !guarded.is_empty() {
         page.say(format!("{}.", guarded.join("; ")));
         page.also(
-            "With Retain the disk outlives its PVC; with keep a later helm upgrade leaves the PVC. Leave both on.",
+            "With Retain the disk outlives its PVC; with keep a later helm upgrade leaves the PVC. Leave them on.",
         );
     }
     if !course.fold.archived.is_empty() {

@@ -62,8 +62,9 @@ fn history(release: &Release) -> Line {
     };
     let named = release.history.iter().take(RECORDS);
     let named: Vec<String> =
-        named.map(|record| format!("{} {} {}", record.revision, record.status, version(&record.chart))).collect();
-    let mut line = Line::from(named.join(", "));
+        named.map(|record| format!("{} ({}, {})", record.revision, version(&record.chart), record.status)).collect();
+    let revisions = if named.len() == 1 { "revision" } else { "revisions" };
+    let mut line = Line::from(format!("{revisions} {}", named.join(", ")));
     if release.history.len() > RECORDS {
         line = line.and(format!(", and {} older", release.history.len() - RECORDS));
     }
@@ -190,7 +191,7 @@ fn stake(page: &mut Document, volumes: &[Volume]) {
     let parts: Vec<(usize, &str)> = [
         (of(Verdict::Lost), "be lost"),
         (of(Verdict::Doomed), "be lost when its last pod goes"),
-        (of(Verdict::Detached), "be left without a PVC"),
+        (of(Verdict::Detached), "keep the data without a workload that uses it"),
         (of(Verdict::Unknown), "have an unknown end"),
     ]
     .into_iter()

@@ -15,13 +15,13 @@ pub struct Style {
     pub color: bool,
     /// Whether it shows ASCII only.
     pub ascii: bool,
-    /// Its width, 0 where it is not known; at least 40 and at most 100 columns are used.
+    /// Its width, 0 for a pipe or a file; at least 40 and at most 120 columns are used.
     pub width: usize,
 }
 
 impl Style {
     fn room(&self) -> usize {
-        if self.width == 0 { 100 } else { self.width.clamp(40, 100) }
+        if self.width == 0 { 100 } else { self.width.clamp(40, 120) }
     }
 }
 

@@ -46,6 +46,14 @@ impl TypedOptions {
         }
     }
 
+    /// What to do next, with the command completed that it is or ends with: `go on with that run: portolan apply 3f9c2a71`.
+    fn last_command(&self, next: &str) -> String {
+        match next.rfind(": portolan ") {
+            Some(at) => format!("{}{}", &next[..at + 2], self.complete(&next[at + 2..])),
+            None => self.complete(next),
+        }
+    }
+
     /// A text with the commands between backticks completed.
     fn in_text(&self, text: &str) -> String {
         let parts = text.split('`').enumerate();
@@ -67,6 +75,7 @@ impl Document {
                     }
                     next.dedup();
                 }
+                Block::Finding(finding) => finding.next = typed.last_command(&finding.next),
                 Block::Text(lines) => {
                     let spans = lines.iter_mut().flat_map(|line| &mut line.0);
                     spans.for_each(|(_, text)| *text = typed.in_text(text));

@@ -211,8 +211,8 @@ fn set_flags(page: &mut Document, view: &ValuesView) {
 fn asked(page: &mut Document, view: &ValuesView, answers: Option<&str>) {
     let asked = view.asked().count();
     if asked > 0 {
-        let are = if asked == 1 { "is" } else { "are" };
-        page.say(format!("{} {are} not taken over until you say what becomes of it.", count(asked, "value")));
+        let (are, them) = if asked == 1 { ("is", "it") } else { ("are", "them") };
+        page.say(format!("{} {are} not taken over until you say what becomes of {them}.", count(asked, "value")));
         let to = view.to.as_ref().map(|to| format!(" --to {}", to.version)).unwrap_or_default();
         let (command, note) = match answers {
             Some(file) => {

@@ -23,30 +23,29 @@ pub fn looked_at(plan: &Plan, folder: &std::path::Path) -> Document {
     Document { blocks: vec![Block::Facts(facts)] }
 }
 
-/// What each verifying step saw. `notes` are those of the steps that are over, in order. What stopped it is told by
-/// its finding, which is not part of this page; so is `undone`, why the run that was looked at has not done its work. `left` is what was
-/// looked at beside the steps.
+/// The check that a verifying step is: what it saw, or why it does not hold; `None` where it was not looked at.
 #[must_use]
-pub fn verification(
-    plan: &Plan,
-    notes: &[StepNote],
-    outcome: &Outcome,
-    undone: Option<&Finding>,
-    left: &[Check],
-) -> Document {
+pub fn step_check(step: &Step, seen: Option<Result<StepNote, Finding>>) -> Check {
+    let (state, seen, finding) = match seen {
+        Some(Ok(note)) => (CheckState::Holds, note.text, None),
+        Some(Err(finding)) => (CheckState::Differs, finding.found.clone(), Some(finding)),
+        None => (CheckState::Unseen, String::new(), None),
+    };
+    Check { what: steps::thing(&step.kind), state, seen, finding }
+}
+
+/// What each check saw. Findings are no part of this page, nor is `undone`, why the run that was looked at has not done its work.
+#[must_use]
+pub fn verification(checks: &[Check], outcome: &Outcome, undone: Option<&Finding>) -> Document {
     let mut table = Table::new(&["CHECK", "STATE", "SEEN"]);
-    for (at, step) in plan.steps().enumerate() {
-        let halted = at == notes.len() && matches!(outcome, Outcome::Halted { .. });
-        let (state, note) = match notes.get(at) {
-            Some(note) => (Line::new(Tone::Good, "holds"), note.text.as_str()),
-            None if halted => (Line::new(Tone::Bad, "does not hold"), "see below"),
-            None => (Line::new(Tone::Warn, "not looked at"), ""),
-        };
-        table.rows.push(vec![steps::thing(&step.kind).into(), state, note.into()]);
+    table.rows.extend(checks.iter().map(row));
+    let of = |state: CheckState| checks.iter().filter(|check| check.state == state).count();
+    let (differ, unseen) = (of(CheckState::Differs), of(CheckState::Unseen));
+    let mut held = format!(" {} of {} hold", checks.len() - differ - unseen, count(checks.len(), "check"));
+    if unseen > 0 {
+        held.push_str(&format!(", {unseen} not looked at"));
     }
-    table.rows.extend(left.iter().map(row));
-    let differ = left.iter().filter(|check| check.state == CheckState::Differs).count();
-    let held = format!(" {} of {} hold.", notes.len() + left.len() - differ, count(table.rows.len(), "check"));
+    held.push('.');
     let words = match outcome {
         Outcome::Finished if differ > 0 => Line::new(Tone::Bad, "Not everything is as it was left.").and(held),
         Outcome::Finished if undone.is_some() => Line::new(Tone::Bad, "The upgrade is not done: see below.").and(held),
@@ -160,6 +159,7 @@ fn row(check: &Check) -> Vec<Line> {
         CheckState::Holds => Line::new(Tone::Good, "holds"),
         CheckState::Differs => Line::new(Tone::Bad, "does not hold"),
         CheckState::Changed => Line::new(Tone::Plain, "changed"),
+        CheckState::Unseen => Line::new(Tone::Warn, "not looked at"),
     };
     vec![check.what.as_str().into(), state, check.seen.as_str().into()]
 }
@@ -172,7 +172,7 @@ pub fn comparison(compared: &Comparison) -> Document {
     let differ = compared.checks.iter().filter(|check| check.state == CheckState::Differs).count();
     let since = format!(" since {}.", time(compared.taken));
     let words = if differ == 0 {
-        Line::new(Tone::Good, "Nothing that was kept is missing or another one").and(since)
+        Line::new(Tone::Good, "Nothing that was kept was lost or replaced").and(since)
     } else {
         let verb = if differ == 1 { "does" } else { "do" };
         Line::new(Tone::Bad, format!("{} {verb} not hold", count(differ, "check"))).and(since)

@@ -10,7 +10,7 @@ use portolan_engine::{Engine, Fold, StepNote};
 use portolan_inventory::Survey;
 use portolan_model::{
     Check, Code, Cond, Elapsed, Event, Finding, HelmClient, HelmRun, HelmToken, Input, JournalRecord, Outcome, Plan,
-    Progress, Ref, ReliedKinds, Reply, Request, RouteLook, Seen, Urgency, Wait,
+    Progress, Ref, ReliedKinds, Reply, Request, RouteLook, Seen, Step, Urgency, Wait,
 };
 use portolan_rehearse::Installation;
 
@@ -217,16 +217,14 @@ pub async fn apply(
 
 /// What the verifying steps of a plan found.
 pub struct Verified {
-    /// The verifying steps, as a plan. Events and notes are about these.
-    pub checks: Arc<Plan>,
-    /// How it ended.
+    /// How it ended: as the first step did that does not hold.
     pub outcome: Outcome,
-    /// What each step ended with, in order.
-    pub notes: Arc<Vec<StepNote>>,
+    /// The steps in order, and what each saw, or why it does not hold; `None` where it was not looked at.
+    pub seen: Vec<(Step, Option<Result<StepNote, Finding>>)>,
 }
 
-/// Carries out the verifying steps of a plan again. Nothing is written, nor recorded. `events` is also told the plan that the
-/// events are about.
+/// Carries out the verifying steps of a plan again, each whatever the others found. Nothing is written, nor recorded. `events` is also
+/// told the plan that the events are about: it has the one step.
 ///
 /// # Errors
 /// If the installation cannot be asked.
@@ -237,12 +235,26 @@ pub async fn verify(
     stops: &Stops,
     events: &mut dyn FnMut(&Event, &Plan),
 ) -> Result<Verified, Finding> {
-    let mut engine = Engine::verifying(plan, known);
-    let checks = engine.plan().clone();
-    let outcome = drive(&mut engine, driver, stops, Journal::None, &mut |event| events(event, &checks)).await?;
-    // invariant: only a journal in memory comes with somebody who kills
-    let outcome = outcome.unwrap_or(Outcome::StoppedSafely);
-    Ok(Verified { notes: engine.state().notes.clone(), checks, outcome })
+    let (mut outcome, mut seen) = (Outcome::Finished, Vec::new());
+    for mut engine in Engine::verifying(plan, known) {
+        let one = engine.plan().clone();
+        let step = one.steps().next().cloned();
+        let mut found = None;
+        if outcome != Outcome::StoppedSafely {
+            let ended = drive(&mut engine, driver, stops, Journal::None, &mut |event| events(event, &one)).await?;
+            // invariant: only a journal in memory comes with somebody who kills
+            let ended = ended.unwrap_or(Outcome::StoppedSafely);
+            found = match &ended {
+                Outcome::Halted { finding } => Some(Err(finding.clone())),
+                _ => engine.state().notes.last().cloned().map(Ok),
+            };
+            if outcome == Outcome::Finished || ended == Outcome::StoppedSafely {
+                outcome = ended;
+            }
+        }
+        seen.extend(step.map(|step| (step, found)));
+    }
+    Ok(Verified { outcome, seen })
 }
 
 /// Whether records become durable.

@@ -43,6 +43,14 @@ pub fn lock(root: &Path, cluster: &Uid, release: &ReleaseId) -> Result<Lock, Fin
     Ok(Lock { _file: file })
 }
 
+/// Whether a run of a release is under way on this machine: [`Code::Held`], with what that process wrote about itself.
+#[must_use]
+pub fn is_held(root: &Path, cluster: &Uid, release: &ReleaseId) -> Option<Finding> {
+    let mut file = File::open(super::release_folder(root, cluster, release).join("lock")).ok()?;
+    let taken = flock(&file, FlockOperation::NonBlockingLockShared);
+    (taken == Err(rustix::io::Errno::WOULDBLOCK)).then(|| held(&mut file, release))
+}
+
 fn held(file: &mut File, release: &ReleaseId) -> Finding {
     let mut holder = String::new();
     // Evidence only: a holder that could not be read is still a holder.
@@ -71,7 +79,10 @@ mod tests {
         let refused = take().expect_err("it is held");
         assert_eq!(refused.code, Code::Held);
         assert!(refused.evidence[0].contains(&std::process::id().to_string()));
+        let held = || is_held(root.path(), &Uid::new("5c1e0f2a-1"), &release);
+        assert_eq!(held(), Some(refused));
         drop(first);
+        assert_eq!(held(), None);
         take().expect("it is free again");
     }
 }

@@ -217,7 +217,7 @@ pub fn find(root: &Path, id: &str) -> Result<RunInfo, Finding> {
         list(root)?.into_iter().filter(|run| !id.is_empty() && run.meta.plan.hex().starts_with(id)).collect();
     match fitting.len() {
         1 => Ok(fitting.remove(0)),
-        0 => Err(Finding::blocking(Code::NoPlan, format!("there is no run {id} on this machine"))),
+        0 => Err(Finding::blocking(Code::NoPlan, format!("there is no file and no run {id} on this machine"))),
         _ => {
             let found = format!("{} runs begin with {id}", fitting.len());
             Err(fitting

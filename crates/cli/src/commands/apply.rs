@@ -158,7 +158,7 @@ pub(crate) async fn carry_out(
     let run = RunStore::create_or_open(&root, &plan.cluster, &plan.release, file)?;
     output.say(&format!("Run {}   {}", plan.digest().short(), run.folder().display()));
     if journal.iter().any(|record| matches!(record, JournalRecord::Ended { outcome: Outcome::Finished })) {
-        output.say("This run has finished; nothing is left to do but to see that the release is as it was left.");
+        output.say("This run has finished before. Portolan looks whether the release is as it was left; the report is that of the run.");
     }
     if !begun {
         trial_pulls(&target, going, &run, output).await?;

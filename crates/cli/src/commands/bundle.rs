@@ -27,6 +27,10 @@ pub(crate) async fn run(global: &Global, args: &BundleArgs, output: &Output) -> 
         BundleCommand::Inspect { file, parts } => {
             let index = index(global, file, &parts.parts()).await?;
             output.result(&portolan_report::bundle(&index), &shown(&index))?;
+            if index.images.is_empty() && index.charts.is_empty() {
+                let next = "name what it has by --images PATH and --charts PATH; the files above are all that it holds";
+                return Err(unrecognized().next(next));
+            }
         }
         BundleCommand::Create(options) => {
             let index = create(global, options).await?;
@@ -42,6 +46,10 @@ pub(crate) async fn run(global: &Global, args: &BundleArgs, output: &Output) -> 
         }
     }
     Ok(Exit::Done)
+}
+
+fn unrecognized() -> Finding {
+    Finding::blocking(Code::BundleUnrecognized, "the bundle has neither images nor charts")
 }
 
 impl PartOptions {
@@ -113,8 +121,7 @@ async fn push(global: &Global, options: &PushOptions, output: &Output) -> Result
     let access = RegistryAccess { login, plain_http: options.plain_http, ca_file: options.ca_file.clone() };
     let index = index(global, &options.file, &options.parts.parts()).await?;
     if index.images.is_empty() && index.charts.is_empty() {
-        return Err(Finding::blocking(Code::BundleUnrecognized, "the bundle has neither images nor charts")
-            .next(format!("portolan bundle inspect {}", options.file.display())));
+        return Err(unrecognized().next(format!("portolan bundle inspect {}", options.file.display())));
     }
     let plan = portolan_bundle::plan_push(&index, &target.path, &names).map_err(|error| error.finding())?;
     let layers = CompressedLayers::of(&store::root(global.state_dir.as_deref())?);

@@ -1,5 +1,5 @@
 use portolan_adapters::store::{self, RunInfo};
-use portolan_model::{Digest, Exit, Finding};
+use portolan_model::{Digest, Exit, Finding, Severity};
 
 use crate::args::{Global, StatusArgs};
 use crate::commands::runs;
@@ -12,6 +12,9 @@ pub(crate) fn run(global: &Global, args: &StatusArgs, output: &Output) -> Result
     let entries = run.entries()?;
     let folder = run.folder().display().to_string();
     output.result(&portolan_report::status(&plan, &entries, &folder), &entries)?;
+    if let Some(running) = store::is_held(&runs::root(global)?, &plan.cluster, &plan.release) {
+        output.finding(&Finding { severity: Severity::Note, ..running });
+    }
     if args.run.is_none() {
         others(global, run.plan_digest(), output)?;
     }

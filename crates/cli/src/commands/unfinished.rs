@@ -1,7 +1,7 @@
 //! A run of the same release that has written and is not over.
 
-use portolan_adapters::store::RunStore;
-use portolan_model::{Finding, JournalRecord, Outcome};
+use portolan_adapters::store::{self, RunStore};
+use portolan_model::{Code, Finding, JournalRecord, Outcome, Severity};
 use portolan_workflow::{Rehearse, Target, archive};
 
 use crate::args::{Global, UpgradeOptions};
@@ -22,14 +22,33 @@ pub(crate) async fn plan(
 ) -> Result<PreparedPlan, Finding> {
     match prepare::plan(global, target, options, rehearses, output).await {
         Ok(prepared) => Ok(prepared),
-        Err(finding) => Err(match of_release(global, target).await {
-            Some(run) => {
+        // Nothing is advised that would be done beneath a run.
+        Err(finding) => Err(match (running(global, target).await, of_release(global, target).await) {
+            (Some(running), _) => running,
+            (None, Some(run)) => {
                 let next = run.ways_on();
                 finding.with(format!("run {} of this release has written and is not finished", run.id)).next(next)
             }
-            None => finding,
+            (None, None) => finding,
         }),
     }
+}
+
+/// What a survey says of runs of the release: one that is under way, or one that has written and is not over.
+pub(crate) async fn told(global: &Global, target: &Target) -> Option<Finding> {
+    if let Some(running) = running(global, target).await {
+        return Some(Finding { severity: Severity::Note, ..running });
+    }
+    let run = of_release(global, target).await?;
+    let found = format!("run {} of this release has written and is not finished", run.id);
+    Some(Finding::warning(Code::RunNotFinished, found).next(format!("portolan apply {}", run.id)))
+}
+
+/// A run of the release that is under way on this machine.
+async fn running(global: &Global, target: &Target) -> Option<Finding> {
+    let book = options::book(global).ok()?;
+    let release = options::release(global, target, &book);
+    store::is_held(&options::state_root(target, global).ok()?, &target.cluster_uid().await?, &release)
 }
 
 /// A run that has written and is not over.

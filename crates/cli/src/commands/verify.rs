@@ -42,8 +42,8 @@ struct Verified<'a> {
     /// Why the run has not done its work, where it halted.
     #[serde(skip_serializing_if = "Option::is_none")]
     undone: Option<&'a Finding>,
-    /// What was looked at beside the steps, of a run that finished.
-    left: &'a [Check],
+    /// What each check saw: the verifying steps, and of a run that finished what it left beside them.
+    checks: &'a [Check],
     routes: &'a [RouteLook],
 }
 
@@ -98,8 +98,9 @@ pub(crate) async fn run(global: &Global, args: &VerifyArgs, output: &Output) -> 
     let routes = driver.ask_routes(&portolan_kube_facts::routes(&plan)).await;
     let is_finished = matches!(known.outcome, Some(Outcome::Finished));
     let left = if is_finished { driver.left(&plan).await } else { Vec::new() };
-    let page = portolan_report::verification(&verified.checks, &verified.notes, &outcome, undone.as_ref(), &left)
-        .then(portolan_report::routes(&routes));
+    let steps = verified.seen.into_iter().map(|(step, seen)| portolan_report::step_check(&step, seen));
+    let checks: Vec<Check> = steps.chain(left).collect();
+    let page = portolan_report::verification(&checks, &outcome, undone.as_ref()).then(portolan_report::routes(&routes));
     output.result(
         &page,
         &Verified {
@@ -109,11 +110,11 @@ pub(crate) async fn run(global: &Global, args: &VerifyArgs, output: &Output) -> 
             release: &plan.release,
             outcome: &outcome,
             undone: undone.as_ref(),
-            left: &left,
+            checks: &checks,
             routes: &routes,
         },
     )?;
-    let wrong: Vec<Finding> = left.into_iter().filter_map(|check| check.finding).collect();
+    let wrong: Vec<Finding> = checks.into_iter().filter_map(|check| check.finding).collect();
     output.findings(&wrong);
     let down = tell_routes(&routes, output);
     if let Some(finding) = &undone {
@@ -123,12 +124,7 @@ pub(crate) async fn run(global: &Global, args: &VerifyArgs, output: &Output) -> 
         Outcome::Finished if down || undone.is_some() || !wrong.is_empty() => Exit::Blocked,
         Outcome::Finished => Exit::Done,
         Outcome::StoppedSafely => Exit::StoppedSafely,
-        other => {
-            if let Outcome::Halted { finding } = &other {
-                output.finding(finding);
-            }
-            Exit::Blocked
-        }
+        _ => Exit::Blocked,
     })
 }
 

@@ -11,7 +11,7 @@ fn what_was_saved_is_compared_at_any_later_time() {
     assert!(came.stdout.contains("pvc-postgresql"), "{}", came.stdout);
     let came = user.run("verify --sim here --against before.json");
     assert_eq!(came.code, 0, "{}", came.stderr);
-    assert!(came.stdout.contains("Nothing that was kept is missing"), "{}", came.stdout);
+    assert!(came.stdout.contains("Nothing that was kept was lost or replaced"), "{}", came.stdout);
     assert!(came.stdout.contains("1 of 1 route answers"), "{}", came.stdout);
 
     // An upgrade changes what it may, and the recipes say which tables that is.

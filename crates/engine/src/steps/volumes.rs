@@ -118,6 +118,7 @@ pub(super) fn on_verify(step: &Step, seen: &[Seen]) -> Next {
     };
     let (bound, disk) = (there(0, claim), there(1, volume));
     let pods: Vec<_> = mounted_by.iter().enumerate().map(|(at, pod)| (pod, there(at + 2, pod))).collect();
+    let is_going = bound.as_ref().is_some_and(Object::is_terminating);
     if let Some(object) = bound {
         wrong.extend(wrong_claim(&object, claim, claim_uid, volume));
     }
@@ -155,6 +156,14 @@ pub(super) fn on_verify(step: &Step, seen: &[Seen]) -> Next {
     let mut finding = Finding::blocking(Code::VolumeDiffers, format!("{claim} is not as it was")).about(claim);
     for line in wrong {
         finding = finding.with(line);
+    }
+    if is_going {
+        let patch = "'{\"spec\":{\"persistentVolumeReclaimPolicy\":\"Retain\"}}'";
+        finding = finding
+            .with(format!("the data is on {volume}, which is erased with the PVC unless its policy is Retain"))
+            .next(format!("kubectl patch pv {} -p {patch}", volume.name()));
+    } else {
+        finding = finding.with(format!("the data was on {volume}"));
     }
     Next::Halt(finding)
 }

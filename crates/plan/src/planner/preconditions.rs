@@ -80,12 +80,17 @@ fn claim(inventory: &Inventory, volume: &Volume, plan: &Plan) -> Vec<Field> {
         None => "helm deletes a PVC, or keeps it, by this annotation".into(),
     };
     let bound = volume.volume.as_ref().map_or("", |volume| volume.name());
-    vec![
+    let mut fields = vec![
         field(portolan_kube_facts::RESOURCE_POLICY_POINTER, keep, why),
         field("/spec/volumeName", bound.into(), "the data lies on this volume"),
         field("/metadata/ownerReferences", owners, "what owns a PVC takes it along"),
-        field("/metadata/deletionTimestamp", Value::Null, "a PVC that is being deleted goes when its last pod goes"),
-    ]
+    ];
+    // Nothing takes a deletion back. Of one that has begun only the disk is protected.
+    if !volume.terminating {
+        let why = "a PVC that is being deleted goes when its last pod goes";
+        fields.push(field("/metadata/deletionTimestamp", Value::Null, why));
+    }
+    fields
 }
 
 fn disk(inventory: &Inventory, name: &Ref, volume: &Volume) -> Vec<Field> {

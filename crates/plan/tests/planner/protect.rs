@@ -67,6 +67,13 @@ fn a_volume_that_cannot_be_protected_does_not_keep_the_others_from_it() {
         open.iter().map(|finding| (finding.code, finding.severity)).collect::<Vec<_>>(),
         [(Code::NotSafe, Severity::Blocking)]
     );
+    // The deletion that has begun does not stand in the way of what saves its disk.
+    let relies_on_life = |claim: &Ref| {
+        let fields = file.plan.preconditions.get(claim).into_iter().flat_map(|one| &one.fields);
+        fields.into_iter().any(|field| field.pointer.to_string() == "/metadata/deletionTimestamp")
+    };
+    let lives: Vec<bool> = fixture.inventory.volumes.iter().map(|volume| relies_on_life(&volume.claim)).collect();
+    assert_eq!(lives, [true, false]);
     // Nothing holds a volume that is being deleted itself.
     fixture.inventory.volumes[1].terminating = false;
     fixture.inventory.volumes[1].volume_terminating = true;

@@ -89,7 +89,7 @@ const SURVEY: &str = r#"Simulated installation openshift-2.8.
 
 Server    https://api.prod:6443   user jdoe   cluster 5c1e0f2a   OpenShift 4.14.31
 Release   runai-backend/runai-backend   chart runai-backend-2.8.20   revision 7, deployed 2024-02-11
-History   7 deployed 2.8.20, 6 superseded 2.8.20, 5 failed 2.8.20, and 1 older
+History   revisions 7 (2.8.20, deployed), 6 (2.8.20, superseded), 5 (2.8.20, failed), and 1 older
           cannot be read: revision 3
 Hosts     runai.apps.prod
 Storage   standard (default, Delete)   1 other class
@@ -341,7 +341,7 @@ STEP  WHAT                                             STATE    TOOK  NOTE
 What stays
 
 Retain and keep stay on pvc-postgresql (pvc-8a1f).
-With Retain the disk outlives its PVC; with keep a later helm upgrade leaves the PVC. Leave both on.
+With Retain the disk outlives its PVC; with keep a later helm upgrade leaves the PVC. Leave them on.
 
 2 objects as before the run: `portolan archive list 3f9c2a71`.
 
@@ -504,15 +504,28 @@ fn a_stop_with_a_write_in_flight_says_that_it_was_sent() {
     assert!(!text.contains("GOING DOWN") && !text.contains("its result was not read back"), "{text}");
 }
 
+/// What a look at every step saw.
+fn checks(plan: &portolan_model::Plan) -> Vec<portolan_model::Check> {
+    let steps = plan.steps().zip(samples::notes());
+    steps.map(|(step, note)| crate::step_check(step, Some(Ok(note)))).collect()
+}
+
 #[test]
 fn a_second_look() {
     let plan = samples::plan();
-    let page = crate::verification(&plan, &samples::notes(), &Outcome::Finished, None, &[]);
+    let page = crate::verification(&checks(&plan), &Outcome::Finished, None);
     assert!(
         shown(&page, &plan).ends_with("Everything that was looked at is as it was left. 9 of 9 checks hold.\n"),
         "{}",
         shown(&page, &plan)
     );
+    // One does not hold, and one was not looked at.
+    let mut some = checks(&plan);
+    let step = plan.steps().next().expect("a step");
+    some[0] = crate::step_check(step, Some(Err(samples::moved())));
+    some[1] = crate::step_check(step, None);
+    let text = shown(&crate::verification(&some, &Outcome::Halted { finding: samples::moved() }, None), &plan);
+    assert!(text.contains("Not everything is as it was left. 7 of 9 checks hold, 1 not looked at."), "{text}");
 }
 
 #[test]
@@ -542,7 +555,7 @@ fn a_look_after_a_halt_says_what_the_release_is() {
     assert_eq!((found.code, found.severity), (portolan_model::Code::HelmFailed, portolan_model::Severity::Blocking));
     assert!(found.found.contains(&format!("halted in step {}", at + 1)), "{}", found.found);
     assert!(found.evidence[0].contains(&format!("newest revision is {base}: deployed")), "{:?}", found.evidence);
-    let text = shown(&crate::verification(&plan, &samples::notes(), &Outcome::Finished, Some(&found), &[]), &plan);
+    let text = shown(&crate::verification(&checks(&plan), &Outcome::Finished, Some(&found)), &plan);
     assert!(!text.contains("as it was left") && text.contains("The upgrade is not done"), "{text}");
     assert!(crate::undone(&plan, &known(at), Some(&newest(base + 1, pending, &plan.to))).is_some());
     assert!(crate::undone(&plan, &known(at), None).is_some());

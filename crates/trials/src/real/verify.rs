@@ -34,7 +34,8 @@ impl ClusterFixture<'_> {
         let (stops, mut silent) = (Stops::never(), |_: &Event, _: &Plan| {});
         let verified = portolan_workflow::verify(&mut driver, &plan, &known, &stops, &mut silent);
         let verified = self.runtime.block_on(verified).map_err(to_anyhow)?;
-        Ok((verified.outcome, verified.notes.iter().map(|note| note.text.clone()).collect()))
+        let notes = verified.seen.into_iter().filter_map(|(_, seen)| Some(seen?.ok()?.text));
+        Ok((verified.outcome, notes.collect()))
     }
 
     /// A look into the database as deep as it goes.
