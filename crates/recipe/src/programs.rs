@@ -56,12 +56,11 @@ impl DataWords {
         words(name).iter().any(|word| self.keeps.contains(word))
     }
 
-    /// Whether a setting of this name says in which folder data is: `dataDir`, `STORE_DIRECTORY`, `dir`.
+    /// Whether a setting of this name, in this block of a file, says in which folder data is: `dataDir`, `STORE_DIRECTORY`, `dir`.
     #[must_use]
-    pub fn is_folder(&self, name: &str) -> bool {
-        let words = words(name);
-        words.last().is_some_and(|last| self.folders.contains(last))
-            && !words.iter().any(|word| self.folders_else.contains(word))
+    pub fn is_folder(&self, block: &str, name: &str) -> bool {
+        words(name).last().is_some_and(|last| self.folders.contains(last))
+            && ![words(block), words(name)].iter().flatten().any(|word| self.folders_else.contains(word))
     }
 
     /// Whether an address in a setting of this name may end in a folder of that server.

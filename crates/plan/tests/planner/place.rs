@@ -402,3 +402,22 @@ fn an_optional_object_that_leaves_the_chart_says_nothing_any_more() {
     assert_eq!(said(&plan(&fixture, &(text.clone() + &map("cfg")))), Vec::<String>::new());
     assert_eq!(said(&plan(&fixture, &text)), ["Unknown PL255 ConfigMap/cfg /data/f"]);
 }
+
+#[test]
+fn a_volume_over_a_folder_of_the_named_data_is_unknown() {
+    let with = |path: &str, volume: &str| {
+        let mount = format!("volumeMounts: [{{name: more, mountPath: {path}}}, ");
+        let text = set("", &PLAIN.replace("volumeMounts: [", &mount));
+        text.replace("volumes: [", &format!("volumes: [{{name: more, {volume}}}, "))
+    };
+    let of = |new: &str| said(&plan(&installed(&set("", PLAIN), &json!({"csi": {}})), new));
+    for volume in ["emptyDir: {}", "image: {reference: 'x/files:1'}"] {
+        assert_eq!(of(&with("/data/db/wal", volume)), unknown("/containers/0/volumeMounts"), "{volume}");
+        for path in ["/data/db/tmp", "/data/other", "/var/more"] {
+            assert_eq!(of(&with(path, volume)), Vec::<String>::new(), "{volume} at {path}");
+        }
+    }
+    let there = with("/data/db/wal", "emptyDir: {}");
+    let fixture = installed(&there, &json!({"csi": {}}));
+    assert_eq!(said(&plan(&fixture, &there)), Vec::<String>::new(), "it was there before");
+}

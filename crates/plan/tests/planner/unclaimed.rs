@@ -153,6 +153,14 @@ fn pods_with_data_on_their_node_stay_there() {
 }
 
 #[test]
+fn data_on_every_node_does_not_go_to_one() {
+    let host = |kind: &str| pod(kind, "1", "", "hostPath: {path: /srv/a}");
+    assert_eq!(of(&host("DaemonSet"), &host("Deployment")), ["Blocking PL264 /kind"]);
+    assert_eq!(of(&host("Deployment"), &host("StatefulSet")), [""; 0]);
+    assert_eq!(of(&host("DaemonSet"), &host("DaemonSet")), [""; 0]);
+}
+
+#[test]
 fn programs_on_a_folder_without_a_pvc_are_compared() {
     let host = |more: &str, image: &str| {
         pod("StatefulSet", "1", "", "hostPath: {path: /srv/a}")

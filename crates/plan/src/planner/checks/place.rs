@@ -7,7 +7,7 @@ use portolan_model::{Code, Finding, Ref};
 
 use super::super::{database_compat, mounts};
 use super::downward::{Pods, anew_in};
-use super::paths::{ContainerPaths, FindObject, Folder, Setting, is_aside, shown};
+use super::paths::{ContainerPaths, FindObject, Folder, Setting, is_aside, parts, shown};
 use super::uses::{Left, Pair, Workloads};
 use super::{HopContext, Report};
 
@@ -107,14 +107,21 @@ impl Place<'_> {
         for setting in added.iter().map(|at| &has[*at]).filter(|setting| !setting.is_aside) {
             self.appeared(setting, had.is_empty(), report);
         }
-        if had.is_empty() && has.is_empty() {
-            let known = old.hidden();
-            for (volume, path) in new.hidden().into_iter().filter(|new| !known.contains(new)) {
-                let reason = format!("volume {volume} is mounted at {path} and hides that folder of the PVC");
-                let field = self.pair.after.field("/volumeMounts");
-                let way_out = "mount that volume in a folder outside the PVC's";
-                report.unknown(self.pair.volume, self.pair.after.name, &field, (reason, way_out));
+        self.hidden((&old, &new), &has, report);
+    }
+
+    /// Volumes of the pod that come over a folder of the data.
+    fn hidden(&self, (old, new): (&ContainerPaths<'_>, &ContainerPaths<'_>), has: &[Setting], report: &mut Report) {
+        let known = old.hidden();
+        for (volume, path) in new.hidden().into_iter().filter(|new| !known.contains(new) && !is_aside(&new.1)) {
+            let is_named = has.is_empty() || has.iter().any(|setting| is_below(&path, &setting.path));
+            if !is_named {
+                continue;
             }
+            let reason = format!("volume {volume} is mounted at {path} and hides that folder of the PVC");
+            let field = self.pair.after.field("/volumeMounts");
+            let way_out = "mount that volume in a folder outside the PVC's";
+            report.unknown(self.pair.volume, self.pair.after.name, &field, (reason, way_out));
         }
     }
 
@@ -284,6 +291,11 @@ impl Place<'_> {
     fn today(&self, was: &Setting) -> String {
         format!("today: {} of {}", place(was), self.pair.volume.claim)
     }
+}
+
+/// Whether a path lies in the folder of another, or is it.
+fn is_below(path: &str, folder: &str) -> bool {
+    parts(path).starts_with(&parts(folder))
 }
 
 /// Whether a folder beside the data is one of its pod alone.

@@ -213,7 +213,8 @@ impl Judge<'_> {
             return Some((format!("its setting {name} changes, which decides what data it uses or keeps"), OF_TODAY));
         }
         // A variable of one word is a part of something that is compared where it is used.
-        let is_folder = self.words.is_folder(name) && (one.form != Form::Variable || name.contains(['_', '-']));
+        let is_folder =
+            self.words.is_folder(&one.block, name) && (one.form != Form::Variable || name.contains(['_', '-']));
         if is_folder && others.iter().chain([&one.text.as_str()]).any(|text| is_relative(text)) {
             return Some((format!("its setting {name} names another folder"), OF_TODAY));
         }
@@ -459,6 +460,7 @@ mod tests {
             (Line, ("log_dir", "a"), ("log_dir", "b"), false),
             (Variable, ("PLUGINS_DIR", "a"), ("PLUGINS_DIR", "b"), false),
             (Line, ("tlsFolder", "a"), ("tlsFolder", "b"), false),
+            (Line, ("logging/dir", "a"), ("logging/dir", "b"), false),
             (Line, ("dir", "off"), ("dir", "false"), false),
             // What is a place is compared as one.
             (Line, ("dir", "/a"), ("dir", "/b"), false),

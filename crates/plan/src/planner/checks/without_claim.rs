@@ -26,6 +26,7 @@ pub(super) fn check(context: &HopContext<'_>, workloads: &Workloads, report: &mu
         return;
     }
     report.findings.extend(places.iter().flat_map(|place| on_other_nodes(place, workloads)));
+    report.findings.extend(places.iter().filter_map(|place| on_one_node(place, workloads)));
     let workloads = workloads.seen_as(volumes, &|object| with_claims(object));
     let mut own = Report::default();
     place::check(context, &workloads, &mut own);
@@ -59,6 +60,19 @@ fn on_other_nodes<'a>(place: &'a Ref, workloads: &'a Workloads) -> impl Iterator
                 .next("give the chart the choice of nodes of today"),
         ))
     })
+}
+
+/// A DaemonSet with data on each node that goes, while another kind of workload takes the folder of one.
+fn on_one_node(place: &Ref, workloads: &Workloads) -> Option<Finding> {
+    let keeps = |(name, object): &(&Ref, &Object)| kept(name, object).contains(place);
+    let (gone, _) = workloads.all_before().filter(keeps).find(|(name, _)| name.kind() == "DaemonSet")?;
+    if place.kind() != HOST_PATH || workloads.after(gone).is_some() {
+        return None;
+    }
+    let (name, _) = workloads.all_after().filter(keeps).find(|(name, _)| name.kind() != "DaemonSet")?;
+    let found = format!("{name} takes {place} of {gone}, which keeps data there on every node");
+    let finding = Finding::blocking(Code::OtherSource, found).about(name).at("/kind");
+    Some(acceptable(finding.next("keep the DaemonSet, or bring the data of the other nodes together first")))
 }
 
 /// What a pod's spec asks of its node: not what nearly every node has, nor, of a DaemonSet's pods, which node is preferred.
