@@ -57,7 +57,8 @@ impl Engine {
                 StepKind::WaitReady { .. } | StepKind::VerifyVolume { .. } | StepKind::VerifyDatabase { .. }
             )
         };
-        let steps = plan.hops.last().into_iter().flat_map(|hop| &hop.steps).filter(|step| verifies(step));
+        let mut plan = plan.clone();
+        let Some(hop) = plan.hops.pop() else { return Vec::new() };
         let fold = Fold {
             started: true,
             bound: true,
@@ -66,15 +67,12 @@ impl Engine {
             ..Fold::default()
         };
         let one = |step: &Step| {
-            let mut plan = plan.clone();
-            plan.hops = plan.hops.pop().into_iter().collect();
-            for hop in &mut plan.hops {
-                hop.steps = vec![Step { limit: step.limit.min(LOOK_AGAIN), ..step.clone() }];
-            }
+            let steps = vec![Step { limit: step.limit.min(LOOK_AGAIN), ..step.clone() }];
+            let plan = Plan { hops: vec![Hop { steps, ..hop.clone() }], ..plan.clone() };
             let digest = plan.digest();
             Self::of(Arc::new(plan), digest, fold.clone())
         };
-        steps.map(one).collect()
+        hop.steps.iter().filter(|step| verifies(step)).map(one).collect()
     }
 
     fn of(plan: Arc<Plan>, digest: Digest, fold: Fold) -> Self {

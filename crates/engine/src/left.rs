@@ -79,10 +79,7 @@ fn protection(plan: &Plan, step: &Step, now: &BTreeMap<Ref, Seen>) -> Option<Che
     let Some(Seen::There(live)) = now.get(name) else { return None };
     let is_there = is_protected(step, live)?;
     let (wanted, by_hand) = match &step.kind {
-        StepKind::RetainVolume { volume, .. } => {
-            let patch = "'{\"spec\":{\"persistentVolumeReclaimPolicy\":\"Retain\"}}'";
-            ("Retain", format!("kubectl patch pv {} -p {patch}", volume.name()))
-        }
+        StepKind::RetainVolume { volume, .. } => ("Retain", portolan_kube_facts::retain_by_hand(volume.name())),
         _ => {
             let (namespace, name) = (name.namespace(), name.name());
             ("keep", format!("kubectl annotate pvc -n {namespace} {name} helm.sh/resource-policy=keep"))

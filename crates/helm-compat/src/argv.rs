@@ -26,11 +26,7 @@ pub fn upgrade_argv(
     chart_path: &str,
     values_path: &str,
 ) -> Vec<String> {
-    let mut argv = begin(["upgrade", &run.release.name, chart_path], &run.release, context);
-    argv.extend(["--values".to_owned(), values_path.to_owned(), mode_flag(run.mode).to_owned()]);
-    argv.extend(mark(token));
-    argv.extend(hook_limit());
-    argv
+    applying(["upgrade", mode_flag(run.mode)], (run, token), context, [chart_path, values_path])
 }
 
 /// The arguments of an installation. CRDs are left to a step that applies them: of a chart's folder `crds` helm writes them before it
@@ -45,9 +41,19 @@ pub fn install_argv(
     chart_path: &str,
     values_path: &str,
 ) -> Vec<String> {
-    let mut argv = begin(["install", &run.release.name, chart_path], &run.release, context);
-    argv.extend(["--values", values_path, SKIP_CRDS].map(str::to_owned));
-    argv.extend(mark(token));
+    applying(["install", SKIP_CRDS], (run, token), context, [chart_path, values_path])
+}
+
+/// The arguments of a command that applies a chart with values, and marks its record with the token.
+fn applying(
+    [command, flag]: [&str; 2],
+    (run, token): (&HelmRun, &HelmToken),
+    context: &str,
+    [chart, values]: [&str; 2],
+) -> Vec<String> {
+    let mut argv = begin([command, &run.release.name, chart], &run.release, context);
+    argv.extend(["--values", values, flag, "--labels"].map(str::to_owned));
+    argv.push(format!("{TOKEN_LABEL}={token}"));
     argv.extend(hook_limit());
     argv
 }
@@ -71,10 +77,6 @@ fn begin<const N: usize>(words: [&str; N], release: &ReleaseId, context: &str) -
         argv.extend(["--kube-context".to_owned(), context.to_owned()]);
     }
     argv
-}
-
-fn mark(token: &HelmToken) -> [String; 2] {
-    ["--labels".to_owned(), format!("{TOKEN_LABEL}={token}")]
 }
 
 fn hook_limit() -> [String; 2] {

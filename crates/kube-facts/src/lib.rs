@@ -30,6 +30,7 @@ mod scope;
 pub mod semantics;
 mod start_time;
 mod stateful_set;
+mod volume_policy;
 mod written;
 
 pub use autoscaler::{scales_away, scales_to};
@@ -63,4 +64,5 @@ pub use scheduling::{HostPort, NodeRefusal, Placement, amount, selects};
 pub use scope::{UsualKind, group_of, is_cluster_scoped, kind_of_plural, plural, usual_kind, usual_kinds};
 pub use start_time::{LeastTime, grace_period, least_time_to_end, least_time_to_ready};
 pub use stateful_set::{StatefulSet, TemplateClaim};
+pub use volume_policy::retain_by_hand;
 pub use written::{WrittenKey, keys_written_after, runs_since};

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use portolan_helm_compat::redact;
 use portolan_model::{
-    Change, Code, Finding, HelmOperation, Hop, Manifest, ObjectChange, Plan, PlanFile, Ref, Step, StepKind, ValuesMode,
+    Change, Code, Finding, HelmOperation, HelmRun, Hop, Manifest, ObjectChange, Plan, PlanFile, Ref, Step, StepKind,
+    ValuesMode,
 };
 
 /// What is wrong with a plan, the worst first. A plan that breaks a rule is never carried out. That a volume is not
@@ -19,7 +20,7 @@ pub fn lint(plan: &Plan) -> Vec<Finding> {
     archive(plan, &mut findings);
     for hop in &plan.hops {
         order(hop, &mut findings);
-        uninstalls(hop, &mut findings);
+        goes_along(hop, &mut findings);
     }
     revisions(plan, &mut findings);
     protections(plan, &mut findings);
@@ -93,7 +94,7 @@ fn order(hop: &Hop, findings: &mut Vec<Finding>) {
     let helm = hop.steps.iter().position(|step| matches!(step.kind, StepKind::Helm { .. }));
     let (before, after) = hop.steps.split_at(helm.map_or(hop.steps.len(), |helm| helm + 1));
     // The pods of what an uninstall deletes end after it.
-    let uninstalls = hop.steps.iter().filter_map(Step::helm).any(|(op, _)| op.is_uninstall());
+    let uninstalls = uninstalls(hop).next().is_some();
     let is_wait_after = |step: &Step| {
         let is_it = matches!(step.kind, StepKind::WaitGone { .. });
         is_it && uninstalls && after.iter().any(|one| std::ptr::eq(one, step))
@@ -147,10 +148,17 @@ fn revisions(plan: &Plan, findings: &mut Vec<Finding>) {
     }
 }
 
+/// The uninstalls of a hop, each with its run.
+fn uninstalls(hop: &Hop) -> impl Iterator<Item = (&Step, &HelmRun)> {
+    hop.steps.iter().filter_map(|step| {
+        let (op, run) = step.helm()?;
+        op.is_uninstall().then_some((step, run))
+    })
+}
+
 /// An uninstall says of each object of the stored manifest what becomes of it, and takes neither data nor what holds others along.
-fn uninstalls(hop: &Hop, findings: &mut Vec<Finding>) {
-    for step in &hop.steps {
-        let Some((_, run)) = step.helm().filter(|(op, _)| op.is_uninstall()) else { continue };
+fn goes_along(hop: &Hop, findings: &mut Vec<Finding>) {
+    for (step, run) in uninstalls(hop) {
         let change = |name: &Ref| hop.changes.iter().find(|one| one.object == *name).map(|one| one.change);
         let deleted = hop.changes.iter().filter(|one| one.change == Change::Delete).map(|one| &one.object);
         let names: BTreeSet<&Ref> = run.docs.keys().chain(deleted).collect();
@@ -180,7 +188,7 @@ fn uninstalls(hop: &Hop, findings: &mut Vec<Finding>) {
 pub fn lint_file(file: &PlanFile) -> Vec<Finding> {
     let mut findings = lint(&file.plan);
     for hop in &file.plan.hops {
-        for (_, run) in hop.steps.iter().filter_map(Step::helm).filter(|(op, _)| op.is_uninstall()) {
+        for (_, run) in uninstalls(hop) {
             let manifest = file.objects.get(&run.manifest);
             let manifest = manifest.and_then(|content| serde_json::from_slice::<Manifest>(&content.0).ok());
             let Some(manifest) = manifest else {
@@ -240,7 +248,7 @@ fn protections(plan: &Plan, findings: &mut Vec<Finding>) {
                 findings.push(weigh(format!("{} is not retained before {} is applied", protected.volume, hop.to)));
             }
             // An uninstall reads the stored manifest, where a step of ours puts nothing.
-            let uninstalls = hop.steps.iter().filter_map(Step::helm).any(|(op, _)| op.is_uninstall());
+            let uninstalls = uninstalls(hop).next().is_some();
             if fate.is_some() && !kept && !uninstalls {
                 let how = if fate == Some(Change::Delete) { "and helm deletes it" } else { "and the release has it" };
                 findings.push(weigh(format!("{} is not kept before {} is applied, {how}", protected.claim, hop.to)));

@@ -274,9 +274,7 @@ fn terminating(volume: &portolan_model::Volume) -> Finding {
         return finding
             .next("ask for the right to get its PV: whether the data outlives the PVC depends on its reclaim policy");
     }
-    finding.next(format!(
-        "kubectl patch pv {name} -p '{{\"spec\":{{\"persistentVolumeReclaimPolicy\":\"Retain\"}}}}', now, before that pod goes"
-    ))
+    finding.next(format!("{}, now, before that pod goes", portolan_kube_facts::retain_by_hand(name)))
 }
 
 /// The rendering of a chart with these values and no others, as the next revision of what is installed: for questions that are not

@@ -45,15 +45,19 @@ fn signals() -> &'static Signals {
     })
 }
 
+/// Comes with the next signal; never, where nobody listens any more.
+async fn another(heard: &mut watch::Receiver<Heard>) {
+    if heard.changed().await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
 /// Comes with the signal that is to end the process: one that nobody acts on, or the third that somebody does.
 pub async fn interrupted() -> i32 {
     let signals = signals();
     let mut heard = signals.heard.clone();
     loop {
-        if heard.changed().await.is_err() {
-            // Nobody listens any more: it never comes.
-            std::future::pending::<()>().await;
-        }
+        another(&mut heard).await;
         let Heard { times, last } = *heard.borrow_and_update();
         if signals.handled.load(Ordering::SeqCst) == 0 || times >= AT_ONCE {
             return last;
@@ -103,10 +107,7 @@ impl Stops {
 
     /// Comes when a stop is asked for.
     pub(crate) async fn asked(&mut self) {
-        if self.heard.changed().await.is_err() {
-            // Nobody listens any more: it never comes.
-            std::future::pending::<()>().await;
-        }
+        another(&mut self.heard).await;
     }
 
     /// Comes when a stop was asked for more than so many times.

@@ -43,9 +43,9 @@ pub fn lock(root: &Path, cluster: &Uid, release: &ReleaseId) -> Result<Lock, Fin
     Ok(Lock { _file: file })
 }
 
-/// Whether a run of a release is under way on this machine: [`Code::Held`], with what that process wrote about itself.
+/// The run of a release that is under way on this machine: [`Code::Held`], with what that process wrote about itself.
 #[must_use]
-pub fn is_held(root: &Path, cluster: &Uid, release: &ReleaseId) -> Option<Finding> {
+pub fn under_way(root: &Path, cluster: &Uid, release: &ReleaseId) -> Option<Finding> {
     let mut file = File::open(super::release_folder(root, cluster, release).join("lock")).ok()?;
     let taken = flock(&file, FlockOperation::NonBlockingLockShared);
     (taken == Err(rustix::io::Errno::WOULDBLOCK)).then(|| held(&mut file, release))
@@ -79,7 +79,7 @@ mod tests {
         let refused = take().expect_err("it is held");
         assert_eq!(refused.code, Code::Held);
         assert!(refused.evidence[0].contains(&std::process::id().to_string()));
-        let held = || is_held(root.path(), &Uid::new("5c1e0f2a-1"), &release);
+        let held = || under_way(root.path(), &Uid::new("5c1e0f2a-1"), &release);
         assert_eq!(held(), Some(refused));
         drop(first);
         assert_eq!(held(), None);

@@ -1,6 +1,6 @@
 //! Which run a command is about.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use portolan_adapters::store::{self, RunInfo, RunStore};
 use portolan_model::{Code, Finding, ReleaseId, Uid};
@@ -56,8 +56,8 @@ fn newest(global: &Global, cluster: Option<&Uid>) -> Result<RunInfo, Finding> {
 }
 
 /// The runs of a release that are kept here, newest first.
-pub(crate) fn of_release(global: &Global, cluster: &Uid, release: &ReleaseId) -> Vec<RunInfo> {
-    let all = root(global).and_then(|root| store::list(&root)).unwrap_or_default();
+pub(crate) fn of_release(root: &Path, cluster: &Uid, release: &ReleaseId) -> Vec<RunInfo> {
+    let all = store::list(root).unwrap_or_default();
     all.into_iter().filter(|info| info.meta.cluster == *cluster && info.meta.release == *release).collect()
 }
 

@@ -12,7 +12,7 @@ pub(crate) fn run(global: &Global, args: &StatusArgs, output: &Output) -> Result
     let entries = run.entries()?;
     let folder = run.folder().display().to_string();
     output.result(&portolan_report::status(&plan, &entries, &folder), &entries)?;
-    if let Some(running) = store::is_held(&runs::root(global)?, &plan.cluster, &plan.release) {
+    if let Some(running) = store::under_way(&runs::root(global)?, &plan.cluster, &plan.release) {
         output.finding(&Finding { severity: Severity::Note, ..running });
     }
     if args.run.is_none() {

@@ -1,7 +1,9 @@
 //! A run of the same release that has written and is not over.
 
+use std::path::{Path, PathBuf};
+
 use portolan_adapters::store::{self, RunStore};
-use portolan_model::{Code, Finding, JournalRecord, Outcome, Severity};
+use portolan_model::{Code, Finding, Inventory, JournalRecord, Outcome, ReleaseId, Severity, Uid};
 use portolan_workflow::{Rehearse, Target, archive};
 
 use crate::args::{Global, UpgradeOptions};
@@ -22,33 +24,35 @@ pub(crate) async fn plan(
 ) -> Result<PreparedPlan, Finding> {
     match prepare::plan(global, target, options, rehearses, output).await {
         Ok(prepared) => Ok(prepared),
-        // Nothing is advised that would be done beneath a run.
-        Err(finding) => Err(match (running(global, target).await, of_release(global, target).await) {
-            (Some(running), _) => running,
-            (None, Some(run)) => {
-                let next = run.ways_on();
-                finding.with(format!("run {} of this release has written and is not finished", run.id)).next(next)
+        Err(finding) => {
+            let Some((root, cluster, release)) = whose(global, target).await else { return Err(finding) };
+            // Nothing is advised that would be done beneath a run.
+            if let Some(running) = store::under_way(&root, &cluster, &release) {
+                return Err(running);
             }
-            (None, None) => finding,
-        }),
+            Err(match of_release(&root, &cluster, &release) {
+                Some(run) => finding.with(run.found()).next(run.ways_on()),
+                None => finding,
+            })
+        }
     }
 }
 
 /// What a survey says of runs of the release: one that is under way, or one that has written and is not over.
-pub(crate) async fn told(global: &Global, target: &Target) -> Option<Finding> {
-    if let Some(running) = running(global, target).await {
+pub(crate) fn told(global: &Global, target: &Target, inventory: &Inventory) -> Option<Finding> {
+    let (root, cluster, release) =
+        (options::state_root(target, global).ok()?, &inventory.cluster.uid, &inventory.release.id);
+    if let Some(running) = store::under_way(&root, cluster, release) {
         return Some(Finding { severity: Severity::Note, ..running });
     }
-    let run = of_release(global, target).await?;
-    let found = format!("run {} of this release has written and is not finished", run.id);
-    Some(Finding::warning(Code::RunNotFinished, found).next(format!("portolan apply {}", run.id)))
+    let run = of_release(&root, cluster, release)?;
+    Some(Finding::warning(Code::RunNotFinished, run.found()).next(format!("portolan apply {}", run.id)))
 }
 
-/// A run of the release that is under way on this machine.
-async fn running(global: &Global, target: &Target) -> Option<Finding> {
-    let book = options::book(global).ok()?;
-    let release = options::release(global, target, &book);
-    store::is_held(&options::state_root(target, global).ok()?, &target.cluster_uid().await?, &release)
+/// Where runs lie, and of which cluster and release they are, where nothing was surveyed.
+async fn whose(global: &Global, target: &Target) -> Option<(PathBuf, Uid, ReleaseId)> {
+    let release = options::release(global, target, &options::book(global).ok()?);
+    Some((options::state_root(target, global).ok()?, target.cluster_uid().await?, release))
 }
 
 /// A run that has written and is not over.
@@ -59,6 +63,10 @@ struct Unfinished {
 }
 
 impl Unfinished {
+    fn found(&self) -> String {
+        format!("run {} of this release has written and is not finished", self.id)
+    }
+
     /// The same plan, or what it deleted put back for another one. An object that is there again is not touched by `create`.
     fn ways_on(&self) -> String {
         let id = &self.id;
@@ -74,10 +82,8 @@ impl Unfinished {
 }
 
 /// The newest run of the release that is asked for, if it has written and is not over.
-async fn of_release(global: &Global, target: &Target) -> Option<Unfinished> {
-    let book = options::book(global).ok()?;
-    let release = options::release(global, target, &book);
-    let newest = runs::of_release(global, &target.cluster_uid().await?, &release).into_iter().next()?;
+fn of_release(root: &Path, cluster: &Uid, release: &ReleaseId) -> Option<Unfinished> {
+    let newest = runs::of_release(root, cluster, release).into_iter().next()?;
     let store = RunStore::open(&newest.folder).ok()?;
     let entries = store.entries().ok()?;
     let wrote = entries.iter().any(|entry| matches!(entry.record, JournalRecord::Intent { .. }));

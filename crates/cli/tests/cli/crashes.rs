@@ -2,9 +2,9 @@ use std::process::Child;
 use std::time::{Duration, Instant};
 
 use rustix::fs::{FlockOperation, flock};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 
-use crate::support::{User, came, find, normalised};
+use crate::support::{User, came, find, normalised, send};
 
 /// Waits until a journal has so many lines, or the program has ended; whether it still runs.
 fn until(user: &User, child: &mut Child, folder: &str, lines: usize) -> bool {
@@ -19,10 +19,6 @@ fn until(user: &User, child: &mut Child, folder: &str, lines: usize) -> bool {
         std::thread::sleep(Duration::from_micros(200));
     }
     panic!("the journal never had {lines} lines");
-}
-
-fn send(child: &Child, signal: Signal) {
-    kill_process(Pid::from_child(child), signal).expect("it is our own child");
 }
 
 #[test]

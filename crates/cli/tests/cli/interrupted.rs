@@ -5,9 +5,9 @@ use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process, test_kill_process};
+use rustix::process::{Pid, Signal, test_kill_process};
 
-use crate::support::User;
+use crate::support::{User, send};
 
 /// Seconds that everything here may take on a busy machine.
 const LIMIT: u64 = 60;
@@ -32,7 +32,7 @@ fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
 
 /// Sends a signal, and returns the one that the process ended with.
 fn end(mut child: Child, signal: Signal) -> Option<i32> {
-    kill_process(Pid::from_child(&child), signal).expect("it runs");
+    send(&child, signal);
     until("its end", || child.try_wait().expect("a child")).signal()
 }
 

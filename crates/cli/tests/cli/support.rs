@@ -1,8 +1,9 @@
 //! A user with a home of their own, without helm and without a cluster.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -75,6 +76,10 @@ impl User {
 pub(crate) fn came(output: &Output) -> Came {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     Came { code: output.status.code().unwrap_or(-1), stdout: text(&output.stdout), stderr: text(&output.stderr) }
+}
+
+pub(crate) fn send(child: &Child, signal: Signal) {
+    kill_process(Pid::from_child(child), signal).expect("it is our own child");
 }
 
 /// The first file of a name below a folder.

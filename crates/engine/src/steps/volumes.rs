@@ -158,10 +158,9 @@ pub(super) fn on_verify(step: &Step, seen: &[Seen]) -> Next {
         finding = finding.with(line);
     }
     if is_going {
-        let patch = "'{\"spec\":{\"persistentVolumeReclaimPolicy\":\"Retain\"}}'";
         finding = finding
             .with(format!("the data is on {volume}, which is erased with the PVC unless its policy is Retain"))
-            .next(format!("kubectl patch pv {} -p {patch}", volume.name()));
+            .next(portolan_kube_facts::retain_by_hand(volume.name()));
     } else {
         finding = finding.with(format!("the data was on {volume}"));
     }

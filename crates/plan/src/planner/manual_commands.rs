@@ -20,10 +20,7 @@ pub(super) fn of(kind: &StepKind, given: Given<'_>, limit: Duration) -> Vec<Stri
     match kind {
         // Helm has no command that asks the server about each write.
         StepKind::CheckObjects { .. } => Vec::new(),
-        StepKind::RetainVolume { volume, .. } => vec![format!(
-            r#"kubectl patch pv {} -p '{{"spec":{{"persistentVolumeReclaimPolicy":"Retain"}}}}'"#,
-            volume.name()
-        )],
+        StepKind::RetainVolume { volume, .. } => vec![portolan_kube_facts::retain_by_hand(volume.name())],
         StepKind::KeepClaim { claim, .. } => vec![format!(
             r#"kubectl patch {} -p '{{"metadata":{{"annotations":{{"helm.sh/resource-policy":"keep"}}}}}}'"#,
             words(claim)

@@ -14,7 +14,7 @@ fn chart() -> ChartId {
 }
 
 /// A run of helm that goes on from revision 7.
-fn run() -> HelmRun {
+pub(super) fn run() -> HelmRun {
     HelmRun {
         release: ReleaseId { namespace: "ns".into(), name: "r".into() },
         base_revision: Some(7),
@@ -31,7 +31,7 @@ fn run() -> HelmRun {
     }
 }
 
-fn fact(revision: u32, status: ReleaseStatus, token: Option<&str>) -> ReleaseFact {
+pub(super) fn fact(revision: u32, status: ReleaseStatus, token: Option<&str>) -> ReleaseFact {
     ReleaseFact {
         revision,
         status,

@@ -20,11 +20,10 @@ impl Line {
 
 /// The settings of a file.
 pub(super) fn lines(text: &str) -> Vec<Line> {
-    let mut all = Vec::new();
-    if let Some(json) = as_json(text) {
-        leaves(&json, "", "", &mut all);
+    if let Some(all) = json_lines(text) {
         return all;
     }
+    let mut all = Vec::new();
     let mut section = "";
     let mut open: Vec<(usize, &str)> = Vec::new();
     for line in text.lines() {
@@ -39,8 +38,7 @@ pub(super) fn lines(text: &str) -> Vec<Line> {
         let Some((name, text)) = setting(content) else { continue };
         let indent = line.len() - line.trim_start().len() + (trimmed.len() - content.len());
         open.retain(|(outer, _)| *outer < indent);
-        let outer = std::iter::once(section).chain(open.iter().map(|(_, name)| *name));
-        let block = outer.filter(|name| !name.is_empty()).collect::<Vec<_>>().join(".");
+        let block = joined(std::iter::once(section).chain(open.iter().map(|(_, name)| *name)));
         if text.is_empty() || text.ends_with('{') {
             open.push((indent, name));
         }
@@ -50,22 +48,25 @@ pub(super) fn lines(text: &str) -> Vec<Line> {
     all
 }
 
-/// Whether a text is a file of JSON.
-pub(super) fn is_json(text: &str) -> bool {
-    as_json(text).is_some()
+/// The settings of a file of JSON; `None` for any other.
+pub(super) fn json_lines(text: &str) -> Option<Vec<Line>> {
+    let text = text.trim();
+    let json = (text.starts_with('{') && text.ends_with('}')).then(|| serde_json::from_str(text).ok()).flatten()?;
+    let mut all = Vec::new();
+    leaves(&json, "", "", &mut all);
+    Some(all)
 }
 
-/// A file of JSON; `None` for any other.
-fn as_json(text: &str) -> Option<Value> {
-    let text = text.trim();
-    (text.starts_with('{') && text.ends_with('}')).then(|| serde_json::from_str(text).ok()).flatten()
+/// The names of blocks inside each other, without those that have none.
+fn joined<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
+    names.into_iter().filter(|name| !name.is_empty()).collect::<Vec<_>>().join(".")
 }
 
 /// The texts, numbers and switches of JSON, each by the key that it stands at; those of a list have its key.
 fn leaves(json: &Value, block: &str, name: &str, all: &mut Vec<Line>) {
     match json {
         Value::Object(map) => {
-            let inner = [block, name].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(".");
+            let inner = joined([block, name]);
             map.iter().for_each(|(key, value)| leaves(value, &inner, key, all));
         }
         Value::Array(items) => items.iter().for_each(|item| leaves(item, block, name, all)),
@@ -80,7 +81,7 @@ fn in_braces(block: &str, name: &str, text: &str, all: &mut Vec<Line>) {
     let Some(inner) = text.trim_end_matches(',').strip_prefix('{').and_then(|rest| rest.strip_suffix('}')) else {
         return;
     };
-    let block = [block, name].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(".");
+    let block = joined([block, name]);
     let (mut depth, mut start) = (0_u32, 0);
     for (at, c) in inner.char_indices().chain([(inner.len(), ',')]) {
         match c {

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::Report;
 use super::scripts::{FindText, files};
 use super::servers::reference;
-use super::setting_lines::{is_json, lines};
+use super::setting_lines::{json_lines, lines};
 use super::uses::Use;
 
 /// What one setting says.
@@ -83,9 +83,8 @@ impl Told {
                 field: user.field("/env"),
             };
             // A whole file may stand in a variable.
-            if is_json(&text) {
-                settings.extend(lines(&text).into_iter().map(|line| own(line.name, line.block, line.text, Form::Line)));
-            }
+            let inside = json_lines(&text).unwrap_or_default().into_iter();
+            settings.extend(inside.map(|line| own(line.name, line.block, line.text, Form::Line)));
             settings.push(own(name, String::new(), text, Form::Variable));
         }
         for file in files(user, find) {

@@ -1,17 +1,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use portolan_model::{ChartId, Digest, HelmClient, Ref, ReleaseId, ValuesMode};
+use portolan_model::{Digest, Ref};
 
-use super::super::{on_check, on_look};
+use super::super::{on_check, on_look, tests};
 use super::*;
 use crate::fold::Phase;
 
 const MARK: &str = "3f9c2a71";
-
-fn chart() -> ChartId {
-    ChartId { name: "r".into(), version: "2.20.0".parse().expect("a version") }
-}
 
 fn docs() -> BTreeMap<Ref, Digest> {
     BTreeMap::from([(Ref::set("ns", "db"), Digest::of(b"db"))])
@@ -19,32 +15,11 @@ fn docs() -> BTreeMap<Ref, Digest> {
 
 /// A run on revision 7, or on none.
 fn run(base_revision: Option<u32>) -> HelmRun {
-    HelmRun {
-        release: ReleaseId { namespace: "ns".into(), name: "r".into() },
-        base_revision,
-        client: HelmClient::Simulated { version: "3.22.0".parse().expect("a version") },
-        chart: chart(),
-        archive: None,
-        values: None,
-        carried: Vec::new(),
-        mode: ValuesMode::Reset,
-        manifest: Digest::of(b""),
-        docs: docs(),
-        nondeterministic_fields: BTreeMap::new(),
-        required_keys: Vec::new(),
-    }
+    HelmRun { base_revision, archive: None, values: None, docs: docs(), ..tests::run() }
 }
 
 fn fact(revision: u32, status: ReleaseStatus, token: Option<&str>) -> ReleaseFact {
-    ReleaseFact {
-        revision,
-        status,
-        token: token.map(HelmToken::of_label),
-        chart: chart(),
-        description: String::new(),
-        docs: docs(),
-        config: serde_json::Value::Null,
-    }
+    ReleaseFact { docs: docs(), ..tests::fact(revision, status, token) }
 }
 
 /// A run at its step 4; helm was started where `helm` says so.
