@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use portolan_model::{Change, Plan};
 use portolan_recipe::PageOp;
 use portolan_testkit::proxy::Proxy;
@@ -52,14 +52,27 @@ const REQUESTS: usize = 35;
 /// The aim for the effects of 60 values: how many times the time of one rendering of their chart.
 const RENDERINGS: f64 = 10.0;
 
+/// Searches once what each of 60 values does, and prints the seconds that it took.
+pub(crate) fn search_effects(helm: &str) -> Result<()> {
+    let helm = HELMS.into_iter().find(|known| *known == helm).context("this helm is not measured")?;
+    let values = SixtyValues::new(helm)?;
+    let begin = Instant::now();
+    let effects = values.search();
+    let took = begin.elapsed();
+    let wrong = sixty_values::wrong(&effects);
+    ensure!(wrong.is_empty(), "{}", wrong.join("\n"));
+    println!("{}", took.as_secs_f64());
+    Ok(())
+}
+
 /// Measures and writes the page.
 pub(crate) fn run(root: &Path, plans: usize, upgrades: usize) -> Result<()> {
     ensure!(plans > 0 && upgrades > 0, "there is nothing to measure");
-    let program = Program::build_release(root)?;
+    let (program, xtask) = (Program::build_release(root)?, Program::build_release_xtask(root)?);
     let machine = Machine::look()?;
     // A rig that others work on would be measured with their work.
     let rig = Rig::up("bench", Shape::Openshift)?;
-    let bench = Bench { program, rig: &rig, home: tempfile::tempdir()? };
+    let bench = Bench { program, xtask, rig: &rig, home: tempfile::tempdir()? };
     let measured = bench.measure(plans, upgrades);
     Rig::down("bench")?;
     let rows = measured?;
@@ -77,6 +90,8 @@ pub(crate) fn run(root: &Path, plans: usize, upgrades: usize) -> Result<()> {
 
 struct Bench<'a> {
     program: Program,
+    /// This program too, as a release build.
+    xtask: Program,
     rig: &'a Rig,
     home: tempfile::TempDir,
 }
@@ -99,7 +114,7 @@ impl<'a> Bench<'a> {
             self.crowded(&site, helm, &file.plan)?.into_iter().for_each(&mut tell);
         }
         for helm in HELMS {
-            tell(Self::effects(helm, plans)?);
+            tell(self.effects(helm, plans)?);
         }
         tell(self.upgrades(HELMS[0], upgrades)?);
         Ok(rows)
@@ -148,16 +163,18 @@ impl<'a> Bench<'a> {
         })
     }
 
-    /// What each of 60 values does, beside one rendering of their chart.
-    fn effects(helm: &'static str, count: usize) -> Result<Row> {
+    /// What each of 60 values does, beside one rendering of their chart. A release build searches, as the product does.
+    fn effects(&self, helm: &'static str, count: usize) -> Result<Row> {
         let values = SixtyValues::new(helm)?;
         let search = || {
-            let begin = Instant::now();
-            let effects = values.search();
-            let took = begin.elapsed();
-            let wrong = sixty_values::wrong(&effects);
-            ensure!(wrong.is_empty(), "{}", wrong.join("\n"));
-            Ok(took)
+            let mut command = self.xtask.command(self.home.path());
+            // The helms of the rig are below the home folder.
+            command.envs(std::env::var_os("HOME").map(|home| ("HOME", home)));
+            let out = command.args(["bench", "effects", "--helm", helm]).output()?;
+            let said = String::from_utf8_lossy(&out.stdout);
+            let seconds: f64 =
+                said.trim().parse().with_context(|| String::from_utf8_lossy(&out.stderr).into_owned())?;
+            Ok(Duration::from_secs_f64(seconds))
         };
         let one = || {
             let begin = Instant::now();

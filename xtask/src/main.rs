@@ -119,7 +119,7 @@ enum Command {
 
 #[derive(Subcommand)]
 enum BenchCommand {
-    /// Measures pushes of bundles beside skopeo and crane, and writes docs/bench-bundle.md
+    /// Measures pushes of bundles beside skopeo and crane, and writes docs/bench-bundle.md; of another size than 1 GB, docs/bench-bundle-large.md
     Bundle {
         /// How large a bundle is
         #[arg(long, default_value_t = 1.0)]
@@ -130,6 +130,13 @@ enum BenchCommand {
         /// A release build; without it, one is made
         #[arg(long)]
         built: Option<PathBuf>,
+    },
+    /// Searches what each of 60 values does, once, and prints the seconds
+    #[command(hide = true)]
+    Effects {
+        /// The helm's version
+        #[arg(long)]
+        helm: String,
     },
 }
 
@@ -208,6 +215,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Bench { what: Some(BenchCommand::Bundle { gigabytes, times, built }), .. } => {
             bench::bundle::run(root(), bench::bundle::Options { gigabytes, times }, built.as_deref())
         }
+        Command::Bench { what: Some(BenchCommand::Effects { helm }), .. } => bench::search_effects(&helm),
         Command::Bench { what: None, plans, upgrades } => bench::run(root(), plans, upgrades),
         Command::BenchSearch { against, built, runs } => bench::search::run(root(), &against, built.as_deref(), runs),
         Command::Docs { check } => docs::write(root(), check),

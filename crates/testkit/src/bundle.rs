@@ -36,6 +36,29 @@ impl Tar {
         self.entry(path, bytes, 0o755)
     }
 
+    /// Adds a file whose path is in a record of its own before it, as POSIX has it.
+    ///
+    /// # Panics
+    /// Never: it is written to memory.
+    #[must_use]
+    pub fn file_with_record(mut self, path: &str, bytes: &[u8]) -> Self {
+        self.0.append_pax_extensions([("path", path.as_bytes())]).expect("memory");
+        self.file("file", bytes)
+    }
+
+    /// Adds a symbolic link.
+    ///
+    /// # Panics
+    /// Where a path does not fit into a header.
+    #[must_use]
+    pub fn link(mut self, path: &str, to: &str) -> Self {
+        let mut header = tar::Header::new_gnu();
+        header.set_entry_type(tar::EntryType::Symlink);
+        header.set_size(0);
+        self.0.append_link(&mut header, path, to).expect("memory");
+        self
+    }
+
     fn entry(mut self, path: &str, bytes: &[u8], mode: u32) -> Self {
         self.append(path, bytes, mode);
         self

@@ -75,10 +75,18 @@ impl OfflineHelm {
     /// # Panics
     /// Where helm cannot be started.
     pub fn run(&self, arguments: &[String]) -> Result<String, String> {
+        Self::printed(&mut self.command(arguments))
+    }
+
+    fn command(&self, arguments: &[String]) -> Command {
         let mut command = Command::new(&self.program);
         command.args(["template", "release"]).args(arguments).current_dir(self.folder.path());
         // Neither a cluster nor the user's settings.
         command.env("HOME", self.folder.path()).env("KUBECONFIG", self.folder.path().join("none"));
+        command
+    }
+
+    fn printed(command: &mut Command) -> Result<String, String> {
         let out = command.output().expect("helm runs");
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         if out.status.success() { Ok(text(&out.stdout)) } else { Err(text(&out.stderr)) }
@@ -92,7 +100,11 @@ impl OfflineHelm {
     pub fn effects(&self, packed: &str, chart: &ChartArchive, given: &Value) -> Effects {
         let render = |at: usize, values: &Value| {
             let file = self.write(&format!("values-{at}.yaml"), values::file(values).as_bytes());
-            let said = self.run(&[packed.to_owned(), "--namespace".into(), "n".into(), "--values".into(), file])?;
+            let mut command =
+                self.command(&[packed.to_owned(), "--namespace".into(), "n".into(), "--values".into(), file]);
+            // As the product renders: a helm that ends so soon need not collect what it no longer uses.
+            command.env("GOGC", "off").env("GOMEMLIMIT", "512MiB");
+            let said = Self::printed(&mut command)?;
             Ok(manifest::parse(&said, "n").expect("helm's manifest"))
         };
         let mut search = EffectSearch::new("release", given, &chart.values).reading(&chart.files);

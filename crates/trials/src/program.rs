@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
-/// `portolan`, built.
+/// `portolan`, or what measures it, built.
 pub struct Program {
     path: PathBuf,
 }
@@ -17,7 +17,7 @@ impl Program {
     /// # Errors
     /// What cargo says.
     pub fn build(root: &Path) -> Result<Self> {
-        Self::build_as(root, &[])
+        Self::build_as(root, &["--bin", "portolan"])
     }
 
     /// Builds it as people are given it.
@@ -25,16 +25,24 @@ impl Program {
     /// # Errors
     /// What cargo says.
     pub fn build_release(root: &Path) -> Result<Self> {
-        Self::build_as(root, &["--release"])
+        Self::build_as(root, &["--bin", "portolan", "--release"])
+    }
+
+    /// A release build of what measures, which is made.
+    ///
+    /// # Errors
+    /// What cargo says.
+    pub fn build_release_xtask(root: &Path) -> Result<Self> {
+        Self::build_as(root, &["--package", "xtask", "--release"])
     }
 
     fn build_as(root: &Path, how: &[&str]) -> Result<Self> {
         let mut command = portolan_testkit::cargo(root);
-        command.args(["build", "--quiet", "--bin", "portolan", "--message-format", "json-render-diagnostics"]);
+        command.args(["build", "--quiet", "--message-format", "json-render-diagnostics"]);
         command.args(how);
         let out = command.stderr(Stdio::inherit()).output().context("starting cargo")?;
         if !out.status.success() {
-            bail!("portolan cannot be built");
+            bail!("it cannot be built: cargo build {}", how.join(" "));
         }
         let said = String::from_utf8_lossy(&out.stdout);
         let artifacts = said.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());

@@ -25,6 +25,8 @@ pub(crate) struct Spent {
     pub(crate) peak: u64,
     /// The most that one that it started had.
     pub(crate) peak_of_children: u64,
+    /// What it wrote to files on a disk, in bytes, whether they are still there or not.
+    pub(crate) written: u64,
 }
 
 /// How long a command takes. It has to succeed.
@@ -51,6 +53,7 @@ pub(crate) fn spend(command: &mut Command) -> Result<Spent> {
     }
     spent.took = begin.elapsed();
     (spent.own, spent.children) = times(&process)?;
+    spent.written = written(&process)?;
     let status = child.wait()?;
     finish(command, status.success() && status.signal().is_none(), said)?;
     Ok(spent)
@@ -107,6 +110,13 @@ fn peak(process: &Path) -> Option<u64> {
     Some(line.split_whitespace().next()?.parse::<u64>().ok()? * 1024)
 }
 
+/// How many bytes a process wrote to files on a disk.
+fn written(process: &Path) -> Result<u64> {
+    let io = fs_err::read_to_string(process.join("io"))?;
+    let line = io.lines().find_map(|line| line.strip_prefix("write_bytes:")).context("a process has written bytes")?;
+    Ok(line.trim().parse()?)
+}
+
 /// A process's own time, and that of those it has waited for.
 fn times(process: &Path) -> Result<(Duration, Duration)> {
     let stat = fs_err::read_to_string(process.join("stat"))?;
@@ -130,5 +140,21 @@ mod tests {
         assert!(spent.children > spent.own, "{spent:?}");
         assert!(spent.peak > 0 && spent.peak_of_children > 0, "{spent:?}");
         assert!(spend(Command::new("false").arg("x")).is_err());
+    }
+
+    #[test]
+    fn a_file_that_is_deleted_again_was_written() {
+        // Not in the folder for temporary files, which may be in memory.
+        let folder = tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).expect("a folder");
+        // The shell itself writes, and removes what it wrote: `spend` looks at the process that it starts.
+        let mut command = Command::new("sh");
+        command
+            .arg("-c")
+            .arg("for i in 1 2 3 4; do printf '%65536s' x; done > copy; rm copy")
+            .current_dir(folder.path());
+        let spent = spend(&mut command).expect("it succeeds");
+        assert!(spent.written >= 4 * 65536, "{spent:?}");
+        let nothing = spend(&mut Command::new("true")).expect("it succeeds");
+        assert_eq!(nothing.written, 0);
     }
 }

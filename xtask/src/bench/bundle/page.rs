@@ -116,7 +116,8 @@ pub(super) fn page(rows: &[Row], versions: &str, machine: &Machine, options: Opt
     text.push_str(
         "\n- **Portolan** reads the one file. **The others** are given what they read: a layout that is unpacked already, or an archive of \
          each image that is unpacked already; what a `.tar.gz` takes to be unpacked is part of their first push, and not of their second.\n\
-         - **The best of the others side by side** is the fastest of 2 and 4 `skopeo copy`, and 2 and 4 `crane push`, at once.\n\
+         - **The best of the others side by side** is the fastest of 2 and 4 `skopeo copy --dest-compress-level 1`, and 2 and 4 `crane push`, at once: all of them \
+         compress as fast as gzip can, as Portolan does.\n\
          - **A push** has the index of the bundle: an earlier look at the bundle made it. What that takes is in the last two rows of each bundle, \
          and a person who pushes without it waits for both.\n\
          - **Bytes in the registry**: layers that lie plain in a docker archive are compressed by Portolan and by skopeo, each in its way.\n",

@@ -21,6 +21,8 @@ pub(super) struct OtherTool {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Skopeo,
+    /// Skopeo that compresses as fast as it can, which is what Portolan and crane do unasked.
+    SkopeoFast,
     Crane,
 }
 
@@ -38,8 +40,8 @@ impl OtherTool {
 
     /// What may be the fastest use of other tools.
     pub(super) const PARALLEL: [Self; 4] = [
-        Self { kind: Kind::Skopeo, at_once: 2 },
-        Self { kind: Kind::Skopeo, at_once: 4 },
+        Self { kind: Kind::SkopeoFast, at_once: 2 },
+        Self { kind: Kind::SkopeoFast, at_once: 4 },
         Self { kind: Kind::Crane, at_once: 2 },
         Self { kind: Kind::Crane, at_once: 4 },
     ];
@@ -68,14 +70,18 @@ impl OtherTool {
         let target = format!("{to}/{}", image.name);
         let is_layout = input.shape == Shape::Layout;
         match self.kind {
-            Kind::Skopeo => {
+            Kind::Skopeo | Kind::SkopeoFast => {
                 let source = if is_layout {
                     format!("oci:{}:{}", unpacked.join("layout").display(), image.name)
                 } else {
                     format!("docker-archive:{}", unpacked.join(&image.archive).display())
                 };
                 let mut command = tools.skopeo(home);
-                command.args(["copy", "--quiet", "--dest-tls-verify=false", &source, &format!("docker://{target}")]);
+                command.args(["copy", "--quiet", "--dest-tls-verify=false"]);
+                if self.kind == Kind::SkopeoFast {
+                    command.args(["--dest-compress-format", "gzip", "--dest-compress-level", "1"]);
+                }
+                command.args([&source, &format!("docker://{target}")]);
                 command
             }
             Kind::Crane => {
@@ -92,6 +98,7 @@ impl fmt::Display for OtherTool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let tool = match self.kind {
             Kind::Skopeo => "`skopeo copy`",
+            Kind::SkopeoFast => "`skopeo copy --dest-compress-level 1`",
             Kind::Crane => "`crane push`",
         };
         write!(f, "{} at once of {tool}", self.at_once)
