@@ -89,7 +89,7 @@ pub(super) fn of_hop(context: &HopContext<'_>) -> Report {
     order::check(&workloads, &mut report);
     secrets::check(context, &workloads, &mut report);
     identity::check(context, &workloads, &mut report);
-    security::check(context, &workloads, &mut report);
+    security::check(&workloads, &mut report);
     hooks::check(context, &workloads, &mut report);
     rights::check(context, &workloads, &mut report);
     node::check(context, &workloads, &mut report);

@@ -15,6 +15,11 @@ fn pod(kind: &str, tag: &str, mount: &str, volume: &str) -> String {
     )
 }
 
+/// The same, held on its node.
+fn held(pod: &str) -> String {
+    pod.replace("containers: [", "nodeName: n, containers: [")
+}
+
 /// The findings about the workload: severity, code and field.
 fn said(fixture: &Fixture, new: &str) -> Vec<String> {
     let plan = plan(fixture, &(set("", PLAIN) + new));
@@ -32,8 +37,9 @@ fn of(old: &str, new: &str) -> Vec<String> {
 
 #[test]
 fn another_folder_at_the_same_path_is_refused() {
-    let host =
-        |tag: &str, mount: &str, path: &str| pod("Deployment", tag, mount, &format!("hostPath: {{path: {path}}}"));
+    let host = |tag: &str, mount: &str, path: &str| {
+        held(&pod("Deployment", tag, mount, &format!("hostPath: {{path: {path}}}")))
+    };
     let refused = ["Blocking PL264 /spec/template/spec/volumes/0/hostPath/path"];
     let old = host("1", "", "/srv/a");
     assert_eq!(of(&old, &host("2", "", "/srv/b")), refused);
@@ -48,7 +54,7 @@ fn another_folder_at_the_same_path_is_refused() {
         ("nfs: {server: s, path: /srv/a}", "/nfs/path"),
     ] {
         let want = format!("Blocking PL264 /spec/template/spec/volumes/0{field}");
-        assert_eq!(of(&old, &pod("Deployment", "2", "", volume)), [want], "{volume}");
+        assert_eq!(of(&old, &held(&pod("Deployment", "2", "", volume))), [want], "{volume}");
     }
     // The path moves with the folder; no command says what the program writes.
     let elsewhere = |path: &str| host("2", "", path).replace("mountPath: /data", "mountPath: /data2");
@@ -136,13 +142,18 @@ fn pods_with_data_on_their_node_stay_there() {
     };
     let host = "hostPath: {path: /srv/a}";
     let at = |field: &str| vec![format!("Blocking PL264 /spec/template/spec/{field}")];
+    let free = |kind: &str| match kind {
+        "DaemonSet" => Vec::new(),
+        _ => vec!["Warning PL264 /spec/template/spec/nodeSelector".to_owned()],
+    };
     let preferred = "affinity: {nodeAffinity: {preferredDuringSchedulingIgnoredDuringExecution: [{weight: 1}]}}, ";
     for kind in ["DaemonSet", "StatefulSet", "Deployment"] {
         let of = |old: &str, new: &str| of(&on(kind, "1", host, old), &on(kind, "2", host, new));
         assert_eq!(of("", "nodeSelector: {disk: ssd}, "), at("nodeSelector"), "{kind}");
         assert_eq!(of("nodeSelector: {disk: ssd}, ", "nodeSelector: {disk: hdd}, "), at("nodeSelector"), "{kind}");
         assert_eq!(of("nodeName: a, ", "nodeName: b, "), at("nodeName"), "{kind}");
-        assert_eq!(of("", "nodeSelector: {kubernetes.io/os: linux}, "), [""; 0], "{kind}");
+        assert_eq!(of("", "nodeSelector: {kubernetes.io/os: linux}, "), free(kind), "{kind}: it may begin anywhere");
+        assert_eq!(self::of(&on(kind, "1", host, ""), &on(kind, "1", host, "")), [""; 0], "{kind}: its pod stays");
         assert_eq!(of("nodeSelector: {disk: ssd}, ", "nodeSelector: {disk: ssd}, "), [""; 0], "{kind}");
         let said = of("", preferred);
         assert_eq!(said, if kind == "DaemonSet" { Vec::new() } else { at("affinity/nodeAffinity") }, "{kind}");
@@ -150,6 +161,29 @@ fn pods_with_data_on_their_node_stay_there() {
         let said = self::of(&nfs("1", ""), &nfs("2", "nodeSelector: {disk: ssd}, "));
         assert_eq!(said, [""; 0], "{kind}: an export is there from every node");
     }
+}
+
+/// A kubelet gives no file of a folder of its node, or of an export, to the group of a pod.
+#[test]
+fn another_user_of_a_folder_without_a_pvc_is_refused() {
+    let as_user = |user: u32, volume: &str| {
+        pod("DaemonSet", "1", "", volume)
+            .replace("containers: [", &format!("securityContext: {{runAsUser: {user}, fsGroup: 5}}, containers: ["))
+    };
+    for volume in ["hostPath: {path: /srv/a}", "nfs: {server: s, path: /a}"] {
+        let refused = ["Blocking PL223 /spec/template/spec/securityContext/runAsUser"];
+        assert_eq!(of(&as_user(1, volume), &as_user(2, volume)), refused, "{volume}");
+        assert_eq!(of(&as_user(1, volume), &as_user(1, volume)), [""; 0], "{volume}");
+    }
+    let logs = |user: u32| as_user(user, "hostPath: {path: /var/log}");
+    assert_eq!(of(&logs(1), &logs(2)), [""; 0], "what is of the node is nobody's data");
+    let host = |more: &str| {
+        pod("DaemonSet", "1", "", "hostPath: {path: /srv/a}").replace("{name: c, ", &format!("{{name: c, {more}"))
+    };
+    let dropped = host("securityContext: {capabilities: {drop: [ALL]}}, ");
+    let refused = ["Blocking PL264 /spec/template/spec/containers/0/securityContext/capabilities"];
+    assert_eq!(of(&host(""), &dropped), refused);
+    assert_eq!(of(&dropped, &host("")), [""; 0]);
 }
 
 #[test]
@@ -163,7 +197,7 @@ fn data_on_every_node_does_not_go_to_one() {
 #[test]
 fn programs_on_a_folder_without_a_pvc_are_compared() {
     let host = |more: &str, image: &str| {
-        pod("StatefulSet", "1", "", "hostPath: {path: /srv/a}")
+        held(&pod("StatefulSet", "1", "", "hostPath: {path: /srv/a}"))
             .replace("image: 'x/tool:1'", &format!("image: '{image}'{more}"))
     };
     let at = |field: &str| vec![format!("Blocking PL264 /spec/template/spec/containers/0{field}")];

@@ -12,12 +12,12 @@ use portolan_model::{Code, Finding, Platform, Volume};
 use super::super::database_compat;
 use super::paths::shown;
 use super::uses::{Pair, Use, Workloads};
-use super::{HopContext, Report};
+use super::{HopContext, Report, without_claim};
 
 const WAY_OUT: &str = "give the chart the user and groups of today";
 
 pub(super) fn check(context: &HopContext<'_>, workloads: &Workloads, report: &mut Report) {
-    for volume in context.resolved.in_use() {
+    for volume in workloads.volumes() {
         for pair in &workloads.pairs(volume).0 {
             let is_judged = database_compat::judges_user(context, pair.before.name, pair.before.container.name);
             let is_other = !is_judged && user(context, pair, report);
@@ -124,6 +124,9 @@ fn of_range(context: &HopContext<'_>) -> Option<u64> {
 }
 
 fn support(context: &HopContext<'_>, volume: &Volume) -> FsGroupSupport {
+    if without_claim::is_never_given(volume) {
+        return FsGroupSupport::Never;
+    }
     let volume = volume.volume.as_ref().and_then(|name| context.before.objects.get(name));
     volume.map_or(FsGroupSupport::Depends, |volume| fs_group_support(&volume.0))
 }

@@ -7,9 +7,9 @@ use portolan_kube_facts::{Container, PodTemplate, list, run_as_user};
 use portolan_model::{Code, Finding};
 use serde_json::Value;
 
+use super::Report;
 use super::paths::shown;
 use super::uses::{Pair, Workloads};
-use super::{HopContext, Report};
 
 const WAY_OUT: &str = "give the chart the security context of today";
 
@@ -20,8 +20,8 @@ const OF_FILES: [&str; 8] =
 /// Of these a container that names none has all but two (`defaultUnixCaps` in containerd's `pkg/oci/spec.go`).
 const NOT_BY_DEFAULT: [&str; 2] = ["DAC_READ_SEARCH", "SYS_ADMIN"];
 
-pub(super) fn check(context: &HopContext<'_>, workloads: &Workloads, report: &mut Report) {
-    for volume in context.resolved.in_use() {
+pub(super) fn check(workloads: &Workloads, report: &mut Report) {
+    for volume in workloads.volumes() {
         for pair in &workloads.pairs(volume).0 {
             report.findings.extend(read_only_root(pair));
             for (field, what) in changes(pair) {

@@ -13,10 +13,16 @@ use super::paths::is_aside;
 use super::source::Source;
 use super::unclaimed::is_fleeting;
 use super::uses::Workloads;
-use super::{HopContext, Report, downward_files, feeders, order, place, programs, secrets, servers};
+use super::{
+    HopContext, Report, downward_files, feeders, identity, order, place, programs, secrets, security, servers,
+};
 
-/// The kind under which a folder of a node is named.
+/// The kinds under which a folder of a node and one of an NFS server are named.
 const HOST_PATH: &str = "HostPath";
+const EXPORT: &str = "NFS";
+
+/// Where a pod's spec says on which nodes it may run.
+const CHOICES: [&str; 3] = ["/nodeName", "/nodeSelector", "/affinity/nodeAffinity"];
 
 pub(super) fn check(context: &HopContext<'_>, workloads: &Workloads, report: &mut Report) {
     let places: BTreeSet<Ref> = workloads.all_before().flat_map(|(name, object)| kept(name, object)).collect();
@@ -36,6 +42,8 @@ pub(super) fn check(context: &HopContext<'_>, workloads: &Workloads, report: &mu
     order::check(&workloads, &mut own);
     secrets::check(context, &workloads, &mut own);
     servers::check(context, &workloads, &mut own);
+    identity::check(context, &workloads, &mut own);
+    security::check(&workloads, &mut own);
     report.findings.extend(own.findings.into_iter().map(|finding| match finding.code {
         Code::OtherPlace => acceptable(Finding { code: Code::OtherSource, ..finding }),
         _ => finding,
@@ -47,18 +55,27 @@ pub(super) fn check(context: &HopContext<'_>, workloads: &Workloads, report: &mu
 fn on_other_nodes<'a>(place: &'a Ref, workloads: &'a Workloads) -> impl Iterator<Item = Finding> + 'a {
     let keep = workloads.all_before().filter(move |(name, before)| kept(name, before).contains(place));
     keep.filter(move |_| place.kind() == HOST_PATH).filter_map(move |(name, before)| {
-        let (was, will) = (PodTemplate::of(before)?, PodTemplate::of(workloads.after(name)?)?);
+        let after = workloads.after(name)?;
+        let (was, will) = (PodTemplate::of(before)?, PodTemplate::of(after)?);
         let is_daemon = name.kind() == "DaemonSet";
-        let field = ["/nodeName", "/nodeSelector", "/affinity/nodeAffinity"]
-            .into_iter()
-            .find(|field| chooses(was.spec, field, is_daemon) != chooses(will.spec, field, is_daemon))?;
-        let found = format!("{name} keeps data on {place}, and its pods may run on other nodes from now on");
-        let finding = Finding::blocking(Code::OtherSource, found).about(name).at(format!("{}{field}", will.pointer));
-        Some(acceptable(
+        let differs = |field: &str| chooses(was.spec, field, is_daemon) != chooses(will.spec, field, is_daemon);
+        let why = "a folder of a node is on that node alone: on another one the program begins anew";
+        if let Some(field) = CHOICES.into_iter().find(|field| differs(field)) {
+            let found = format!("{name} keeps data on {place}, and its pods may run on other nodes from now on");
+            let finding =
+                Finding::blocking(Code::OtherSource, found).about(name).at(format!("{}{field}", will.pointer));
+            return Some(acceptable(finding.why(why).next("give the chart the choice of nodes of today")));
+        }
+        let is_free = CHOICES.iter().all(|field| chooses(will.spec, field, is_daemon).is_null());
+        let is_replaced = (was.spec, was.metadata) != (will.spec, will.metadata);
+        (!is_daemon && is_free && is_replaced).then(|| {
+            let found = format!("{name} keeps data on {place}, and nothing holds its new pod on the node of today");
+            let finding =
+                Finding::warning(Code::OtherSource, found).about(name).at(format!("{}/nodeSelector", will.pointer));
             finding
-                .why("a folder of a node is on that node alone: on another one the program begins anew")
-                .next("give the chart the choice of nodes of today"),
-        ))
+                .why(why)
+                .next("where there are several nodes, give the chart the node of today: kubectl get pods -o wide")
+        })
     })
 }
 
@@ -118,6 +135,12 @@ fn kept(name: &Ref, object: &Object) -> Vec<Ref> {
     template.volumes().filter(is_kept).filter_map(|volume| place(name.namespace(), volume)).collect()
 }
 
+/// Whether nobody gives the files of a volume to a pod's `fsGroup`: a folder of a node, or one of an NFS server
+/// (`pkg/volume/hostpath/host_path.go` and `pkg/volume/nfs/nfs.go` of Kubernetes 1.34).
+pub(super) fn is_never_given(volume: &Volume) -> bool {
+    [HOST_PATH, EXPORT].contains(&volume.claim.kind())
+}
+
 /// Whether what is said of a pod's volume at a mount is compared here.
 pub(super) fn is_compared(volume: &Value, mount: &Mount<'_>) -> bool {
     place("", volume).is_some() && !is_aside(mount.path) && !is_aside(mount.volume)
@@ -128,7 +151,7 @@ fn place(namespace: &str, volume: &Value) -> Option<Ref> {
     let source = Source::of(volume).filter(|source| !is_fleeting(volume, source) && !is_of_system(source))?;
     let kind = match source {
         Source::Node(..) => HOST_PATH,
-        Source::Export(..) => "NFS",
+        Source::Export(..) => EXPORT,
         Source::Named(..) => "Volume",
     };
     Some(Ref::new("", kind, namespace, source.to_string().trim_start_matches('/')))
