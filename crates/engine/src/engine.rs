@@ -286,7 +286,8 @@ impl Engine {
     fn on_seen_before_helm(&mut self, seen: &[Seen]) {
         let at = StepRef { index: self.fold.step, attempt: self.fold.attempt };
         let Some(before) = self.before_helm() else { return };
-        match before.judge(seen, &self.fold, self.digest.short()) {
+        let short = guard::short(before.names().len(), seen).map(Next::Halt);
+        match short.or_else(|| before.judge(seen, &self.fold, self.digest.short())) {
             Some(next) => self.pending = Some(record(at, next)),
             None => self.seen = true,
         }

@@ -14,9 +14,18 @@ pub(crate) fn relied_on(plan: &Plan) -> impl Iterator<Item = (&Ref, &Preconditio
     plan.preconditions.iter().chain(&plan.lookups)
 }
 
+/// An answer about fewer objects than were asked for: what is missing in it would count as unchanged.
+pub(crate) fn short(asked: usize, seen: &[Seen]) -> Option<Finding> {
+    let found = format!("{asked} objects were asked for, and the answer is about {}", seen.len());
+    (seen.len() != asked).then(|| Finding::blocking(Code::NotVisible, found))
+}
+
 /// What differs from what the plan relied on; `seen` is in the order of [`relied_on`].
 pub(crate) fn moved(plan: &Plan, seen: &[Seen]) -> Vec<Finding> {
     let all = plan.preconditions.len() + plan.lookups.len();
+    if let Some(finding) = short(all, seen) {
+        return vec![finding.next("portolan plan")];
+    }
     let findings: Vec<Finding> =
         relied_on(plan).zip(seen).filter_map(|((name, expect), seen)| check(name, expect, seen)).collect();
     let same = all - findings.len();

@@ -155,6 +155,7 @@ mod tests {
         let spent = spend(&mut command).expect("it succeeds");
         assert!(spent.written >= 4 * 65536, "{spent:?}");
         let nothing = spend(&mut Command::new("true")).expect("it succeeds");
-        assert_eq!(nothing.written, 0);
+        // A page of what it shares with its parent may be counted.
+        assert!(nothing.written < 65536, "{nothing:?}");
     }
 }

@@ -4,8 +4,12 @@ use portolan_model::{
 
 use super::Next;
 use crate::fold::Fold;
+use crate::guard;
 
 pub(super) fn on_archive(names: &[Ref], seen: &[Seen]) -> Next {
+    if let Some(finding) = guard::short(names.len(), seen) {
+        return Next::Halt(finding);
+    }
     let mut objects = Vec::new();
     let mut blobs = Vec::new();
     for (name, seen) in names.iter().zip(seen) {

@@ -2,6 +2,7 @@
 
 #![allow(clippy::expect_used, reason = "a test says what it expects")]
 
+mod anew;
 mod clients;
 mod custom_resources;
 mod database_compat;
