@@ -15,19 +15,25 @@ pub struct MountedFiles<'a> {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Keys<'a> {
-    /// Each under its own name.
-    All,
-    /// Some: the key, and the file's name.
-    Some(Vec<(&'a str, &'a str)>),
+    /// Each under its own name in this folder.
+    All(&'a str),
+    /// Some: the key, and the file's path.
+    Some(Vec<(&'a str, String)>),
 }
 
 impl MountedFiles<'_> {
     /// The name of the file, without its folder, that a key is; `None` for a key that the container does not have.
     #[must_use]
     pub fn file_of(&self, key: &str) -> Option<String> {
+        self.path_of(key).map(|path| last(&path).to_owned())
+    }
+
+    /// The path of the file in the container that a key is; `None` for a key that the container does not have.
+    #[must_use]
+    pub fn path_of(&self, key: &str) -> Option<String> {
         match &self.keys {
-            Keys::All => Some(key.to_owned()),
-            Keys::Some(keys) => keys.iter().find(|(known, _)| *known == key).map(|(_, file)| (*file).to_owned()),
+            Keys::All(folder) => Some(below(folder, key)),
+            Keys::Some(keys) => keys.iter().find(|(known, _)| *known == key).map(|(_, path)| path.clone()),
         }
     }
 }
@@ -93,6 +99,14 @@ impl<'a> PodTemplate<'a> {
     }
 }
 
+fn last(path: &str) -> &str {
+    path.trim_end_matches('/').rsplit('/').next().unwrap_or(path)
+}
+
+fn below(folder: &str, path: &str) -> String {
+    format!("{}/{path}", folder.trim_end_matches('/'))
+}
+
 fn of_source<'a>(source: &'a Value, mount: &Mount<'a>) -> Option<MountedFiles<'a>> {
     let named = [("configMap", "name"), ("secret", "secretName"), ("secret", "name")];
     let (kind, json, name) = named.into_iter().find_map(|(key, name)| {
@@ -100,22 +114,21 @@ fn of_source<'a>(source: &'a Value, mount: &Mount<'a>) -> Option<MountedFiles<'a
         Some((key, json, json.get(name)?.as_str()?))
     })?;
     let object = if kind == "secret" { DataObject::secret(name) } else { DataObject::config_map(name) };
-    let last = |path: &'a str| path.trim_end_matches('/').rsplit('/').next().unwrap_or(path);
     let items = list(json, "items").iter();
     let items = items.filter_map(|item| Some((item.get("key")?.as_str()?, item.get("path")?.as_str()?)));
     let items: Vec<(&str, &str)> = items.collect();
     let part = mount.sub_path.trim_matches('/');
     let keys = match (items.is_empty(), part.is_empty()) {
-        (true, true) => Keys::All,
-        (true, false) => Keys::Some(vec![(part, last(mount.path))]),
-        (false, true) => Keys::Some(items.into_iter().map(|(key, path)| (key, last(path))).collect()),
+        (true, true) => Keys::All(mount.path),
+        (true, false) => Keys::Some(vec![(part, mount.path.to_owned())]),
+        (false, true) => Keys::Some(items.into_iter().map(|(key, path)| (key, below(mount.path, path))).collect()),
         // One file, or the files of a folder.
         (false, false) => Keys::Some(
             items
                 .into_iter()
                 .filter_map(|(key, path)| match path.strip_prefix(part)? {
-                    "" => Some((key, last(mount.path))),
-                    rest => rest.starts_with('/').then(|| (key, last(path))),
+                    "" => Some((key, mount.path.to_owned())),
+                    rest => rest.strip_prefix('/').map(|rest| (key, below(mount.path, rest))),
                 })
                 .collect(),
         ),
@@ -182,5 +195,20 @@ mod tests {
         assert_eq!(of(items, one("other")), ["", ""]);
         let projected = json!({"name": "v", "projected": {"sources": [{"secret": {"name": "s", "items": [{"key": "a.conf", "path": "p"}]}}]}});
         assert_eq!(of(projected, whole), ["p", ""]);
+        let path = |volume: Value, mount: Value| {
+            let pod = Object::new(json!({"kind": "Pod", "spec": {"volumes": [volume],
+                "containers": [{"name": "c", "volumeMounts": [mount]}]}}));
+            let template = PodTemplate::of(&pod).expect("a pod");
+            let container = template.containers().next().expect("a container");
+            template.files_in(container).iter().find_map(|it| it.path_of("b.conf"))
+        };
+        let items = json!({"name": "v", "secret": {"secretName": "m", "items": [{"key": "b.conf", "path": "conf/store.conf"}]}});
+        let at = |path: &str, part: &str| json!({"name": "v", "mountPath": path, "subPath": part});
+        assert_eq!(path(items.clone(), at("/etc/store/", "")).as_deref(), Some("/etc/store/conf/store.conf"));
+        assert_eq!(path(items.clone(), at("/etc/store", "conf")).as_deref(), Some("/etc/store/store.conf"));
+        assert_eq!(path(items, at("/etc/a.conf", "conf/store.conf")).as_deref(), Some("/etc/a.conf"));
+        let map = json!({"name": "v", "configMap": {"name": "m"}});
+        assert_eq!(path(map.clone(), at("/etc/a.conf", "b.conf")).as_deref(), Some("/etc/a.conf"));
+        assert_eq!(path(map, at("/etc", "")).as_deref(), Some("/etc/b.conf"));
     }
 }

@@ -16,6 +16,7 @@ mod host;
 mod identity;
 mod keys;
 mod lints;
+mod moved_files;
 mod newcomers;
 mod node;
 mod old_values;

@@ -15,6 +15,8 @@ use super::uses::Use;
 pub(super) struct Setting {
     /// What it is, without the path: `env PGDATA`, `--data=<>`.
     pub(super) key: String,
+    /// What the path is called, however that is written: `--data=<>` and `--data <>` are one.
+    pub(super) name: String,
     /// The path as it is written.
     pub(super) path: String,
     /// Where on the volume the path lies: its parts from the volume's root.
@@ -271,7 +273,8 @@ impl<'a> ContainerPaths<'a> {
             for (field, key, text) in object.map_texts() {
                 let Some(file) = mounted.file_of(&key) else { continue };
                 let text = at_start::put_in(&text, self.pods);
-                for line in text.lines().map(str::trim).filter(|line| line.contains('/') && !line.starts_with('#')) {
+                let is_comment = |line: &&str| line.starts_with(['#', ';']) || line.starts_with("//");
+                for line in text.lines().map(str::trim).filter(|line| line.contains('/') && !is_comment(line)) {
                     all.push(Text {
                         key: format!("{file}: "),
                         text: self.in_shell(line),
@@ -304,7 +307,17 @@ impl<'a> ContainerPaths<'a> {
         } else {
             format!("{}{}", text.key, downward::as_today(&key))
         };
+        let is_named = key == text.key;
+        let name = |start: usize| match is_named {
+            true => key.clone(),
+            // The flag is the word before, or the name stands in the text.
+            false => match plain(called(&text.text, start)) {
+                name if name.is_empty() && text.is_given => plain(&text.key),
+                name => name,
+            },
+        };
         all.extend(found.into_iter().map(|(range, folder, location)| Setting {
+            name: name(range.start),
             // A line of a file may have many.
             is_aside: is_aside(if text.is_given { &key } else { called(&text.text, range.start) }),
             key: key.clone(),
@@ -379,6 +392,11 @@ fn called(line: &str, path: usize) -> &str {
     let name = &line[before..path];
     let name = name.rsplit([',', ';', '{', '&', '|']).next().unwrap_or(name);
     name.rfind(" -").map_or(name, |flag| &name[flag..])
+}
+
+/// A name without what is written around it.
+fn plain(name: &str) -> String {
+    name.chars().filter(|c| c.is_ascii_alphanumeric() || "_-.$".contains(*c)).collect()
 }
 
 /// Whether a setting is about something beside the data: logs, temporary files, sockets.

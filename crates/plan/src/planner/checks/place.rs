@@ -58,6 +58,8 @@ struct Place<'a> {
 /// A setting of before and what became of it.
 enum SettingChange {
     Kept,
+    /// The same path under another name.
+    Renamed(usize),
     /// Another path under the same name.
     Moved(usize),
     Gone,
@@ -91,6 +93,8 @@ impl Place<'_> {
             }
             match change {
                 SettingChange::Kept => {}
+                SettingChange::Renamed(_) if setting.is_aside => {}
+                SettingChange::Renamed(at) => self.renamed(&has[*at], setting, report),
                 // What is beside the data is meant for its pod alone.
                 SettingChange::Moved(at) if is_of_pod(setting, &has[*at]) => {}
                 SettingChange::Moved(at) if setting.is_aside || !has[*at].is_given || !setting.is_given => {
@@ -106,6 +110,11 @@ impl Place<'_> {
         }
         for setting in added.iter().map(|at| &has[*at]).filter(|setting| !setting.is_aside) {
             self.appeared(setting, had.is_empty(), report);
+        }
+        if let Some(setting) = reordered(&had, &has) {
+            let reason = "several settings of one name stand in another order, and which of them counts is not known";
+            let way_out = "give the chart the settings of today, in their order";
+            report.unknown(self.pair.volume, &setting.object, &setting.field, (reason.into(), way_out));
         }
         self.hidden((&old, &new), &has, report);
     }
@@ -142,7 +151,7 @@ impl Place<'_> {
             }
             let mut below = had.iter().zip(changes).filter(|(setting, _)| setting.mount == at).peekable();
             let is_named = below.peek().is_some();
-            if is_named && below.all(|(_, change)| matches!(change, SettingChange::Kept)) {
+            if is_named && below.all(|(_, change)| matches!(change, SettingChange::Kept | SettingChange::Renamed(_))) {
                 continue;
             }
             // A folder of the pod's own for what is beside the data.
@@ -282,6 +291,13 @@ impl Place<'_> {
         }
     }
 
+    /// A path that is called otherwise.
+    fn renamed(&self, now: &Setting, was: &Setting, report: &mut Report) {
+        let reason = format!("{} has another name, and whether the program reads that one is not known", was.path);
+        let way_out = "see what the program reads; give the chart the settings of today";
+        report.unknown(self.pair.volume, &now.object, &now.field, (reason, way_out));
+    }
+
     /// A setting in a file, or one beside the data.
     fn unknown(&self, now: &Setting, was: &Setting, report: &mut Report) {
         let reason = format!("what it says of {} on the PVC changes", was.path);
@@ -317,6 +333,20 @@ fn place(setting: &Setting) -> String {
     format!("{}, which is {folder}", setting.path)
 }
 
+/// The first of several settings of one name whose paths stand in another order.
+fn reordered<'a>(had: &[Setting], has: &'a [Setting]) -> Option<&'a Setting> {
+    let of = |all: &[Setting], key: &str| -> Vec<String> {
+        all.iter().filter(|setting| setting.key == key).map(|setting| setting.location.clone()).collect()
+    };
+    has.iter().filter(|setting| !setting.is_aside).find(|setting| {
+        let (mut was, mut will) = (of(had, &setting.key), of(has, &setting.key));
+        let is_other = was != will;
+        was.sort();
+        will.sort();
+        is_other && was == will
+    })
+}
+
 /// What became of each setting of before, and which of the new ones name something new.
 fn compare(had: &[Setting], has: &[Setting]) -> (Vec<SettingChange>, Vec<usize>) {
     let mut free: Vec<usize> = (0..has.len()).collect();
@@ -330,7 +360,11 @@ fn compare(had: &[Setting], has: &[Setting]) -> (Vec<SettingChange>, Vec<usize>)
         for (old, change) in had.iter().zip(&mut changes).filter(|(_, change)| change.is_none()) {
             if let Some(at) = free.iter().position(|new| is_same(old, &has[*new])) {
                 let new = free.remove(at);
-                *change = Some(if round == 2 { SettingChange::Moved(new) } else { SettingChange::Kept });
+                *change = Some(match round {
+                    1 if old.name != has[new].name => SettingChange::Renamed(new),
+                    2 => SettingChange::Moved(new),
+                    _ => SettingChange::Kept,
+                });
             }
         }
     }

@@ -1,0 +1,155 @@
+//! Files of ConfigMaps and Secrets that a program beside the data is given, and where it has them. A program that does not find its file
+//! starts with what it has by itself, and that is another folder as a rule. What the files say is compared elsewhere.
+
+use portolan_kube_facts::list;
+use portolan_model::{Ref, Volume};
+use serde_json::Value;
+
+use super::paths::{is_aside, parts, shown};
+use super::scripts::FindText;
+use super::uses::{Pair, Use, Workloads};
+use super::{HopContext, Report};
+
+pub(super) fn check(context: &HopContext<'_>, workloads: &Workloads, report: &mut Report) {
+    let (today, then) = (FindText::today(context, workloads), FindText::after(context, workloads));
+    for volume in workloads.volumes() {
+        for pair in workloads.pairs(volume).0 {
+            let had = Given::to(&pair.before, &today);
+            let has = Given::to(&pair.after, &then);
+            if let Some(reason) = had.lost(&has) {
+                unknown(volume, &pair, reason, report);
+            }
+        }
+    }
+}
+
+fn unknown(volume: &Volume, pair: &Pair<'_>, reason: String, report: &mut Report) {
+    let (name, field) = (pair.after.name, pair.after.field("/volumeMounts"));
+    let reason = format!("{}: {reason}", shown(pair.after.template, pair.after.container));
+    let way_out = "see where the program looks for it; give the chart the mounts and settings of today";
+    report.unknown(volume, name, &field, (reason, way_out));
+}
+
+/// A file that a container has.
+struct File {
+    path: String,
+    object: Ref,
+    key: String,
+    /// It may be a Secret's, and is never shown.
+    text: String,
+}
+
+/// The files of a container, and the texts that it is given: arguments and variables.
+struct Given {
+    files: Vec<File>,
+    texts: Vec<String>,
+}
+
+impl Given {
+    fn to(user: &Use<'_>, find: &FindText<'_>) -> Self {
+        let mut files = Vec::new();
+        for mounted in user.template.files_in(user.container) {
+            let object = mounted.object.of(user.name.namespace());
+            for (_, key, text) in find.texts(&object) {
+                let Some(path) = mounted.path_of(&key) else { continue };
+                files.push(File { path, object: object.clone(), key, text });
+            }
+        }
+        files.retain(|file| !is_beside(&file.path));
+        let words = ["command", "args"].into_iter().flat_map(|key| list(user.container.json, key));
+        let words = words.filter_map(Value::as_str).map(str::to_owned);
+        let texts = words.chain(find.variables(user).into_values()).collect();
+        Self { files, texts }
+    }
+
+    /// Whether something that it is given names a file, or the folder in which it is.
+    fn names(&self, path: &str) -> bool {
+        let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
+        self.texts.iter().any(|text| has_path(text, path) || (!folder.is_empty() && has_path(text, folder)))
+    }
+
+    /// The file that is another's: out of the same key, or with the same text.
+    fn same(&self, other: &File) -> Option<&File> {
+        let is_key = |file: &&File| file.object == other.object && file.key == other.key;
+        let is_text = |file: &&File| file.text == other.text && !file.text.trim().is_empty();
+        self.files.iter().find(is_key).or_else(|| self.files.iter().find(is_text))
+    }
+
+    /// Why the program may not read one of these files any more.
+    fn lost(&self, then: &Self) -> Option<String> {
+        self.files.iter().find_map(|file| {
+            let (path, stays) = (&file.path, then.files.iter().any(|now| now.path == file.path));
+            let now = then.same(file);
+            if stays {
+                // What named it names another file, or nothing does.
+                let is_named = then.names(path) || now.is_some_and(|now| then.names(&now.path));
+                return (self.names(path) && !is_named).then(|| format!("nothing names its file {path} any more"));
+            }
+            match now {
+                Some(now) if then.names(&now.path) => self.order_differs(then, file, now),
+                Some(now) => {
+                    Some(format!("its file {path} is at {} now, and nothing that it is given says so", now.path))
+                }
+                // That the object itself goes is said where it is compared.
+                None => None,
+            }
+        })
+    }
+
+    /// Whether a file of a folder that is read as a whole comes earlier or later among the others.
+    fn order_differs(&self, then: &Self, was: &File, now: &File) -> Option<String> {
+        let order = |given: &Self, of: &File| {
+            let (folder, _) = of.path.rsplit_once('/')?;
+            let in_folder = |file: &&File| file.path.rsplit_once('/').is_some_and(|(its, _)| its == folder);
+            let mut all: Vec<&File> = given.files.iter().filter(in_folder).collect();
+            all.sort_by(|a, b| a.path.cmp(&b.path));
+            Some(all.into_iter().map(|file| file.text.clone()).collect::<Vec<_>>())
+        };
+        let is_named_itself = then.texts.iter().any(|text| has_path(text, &now.path));
+        let (before, after) = (order(self, was)?, order(then, now)?);
+        let is_kept = |texts: &[String], others: &[String]| -> Vec<String> {
+            texts.iter().filter(|text| others.contains(text)).cloned().collect()
+        };
+        (!is_named_itself && is_kept(&before, &after) != is_kept(&after, &before)).then(|| {
+            format!("its file {} is {} now, and the files of that folder come in another order", was.path, now.path)
+        })
+    }
+}
+
+/// Whether a text names a path: not one that only begins like it.
+fn has_path(text: &str, path: &str) -> bool {
+    let goes_on = |rest: &str| rest.starts_with(|c: char| c.is_ascii_alphanumeric() || "_-.".contains(c));
+    let is_whole = |(at, _): (usize, &str)| {
+        let rest = &text[at + path.len()..];
+        // Below a folder there are others.
+        !goes_on(rest) && !rest.strip_prefix('/').is_some_and(goes_on)
+    };
+    text.match_indices(path).any(is_whole)
+}
+
+/// Whether a file says nothing of where data is: certificates, what only an empty database reads, what is beside the data by its name.
+fn is_beside(path: &str) -> bool {
+    const ENDS: [&str; 8] = [".crt", ".pem", ".key", ".cer", ".p12", ".jks", ".csr", ".html"];
+    const FOLDERS: [&str; 6] = ["certs", "ssl", "tls", "pki", "docker-entrypoint-initdb.d", "dashboards"];
+    is_aside(path)
+        || ENDS.iter().any(|end| path.ends_with(end))
+        || parts(path).iter().any(|part| FOLDERS.contains(&part.as_str()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_named_as_a_whole() {
+        for (text, path, is) in [
+            ("--config=/etc/a.conf", "/etc/a.conf", true),
+            ("--config=/etc/a.conf.d", "/etc/a.conf", false),
+            ("for f in /etc/app/*.conf; do", "/etc/app", true),
+            (". /etc/app/env", "/etc/app", false),
+            ("ls /etc/app2", "/etc/app", false),
+        ] {
+            assert_eq!(has_path(text, path), is, "{text}");
+        }
+    }
+}
