@@ -20,6 +20,7 @@ mod moved_files;
 mod newcomers;
 mod node;
 mod old_values;
+mod older_pods;
 mod outside;
 mod outside_users;
 mod paths;

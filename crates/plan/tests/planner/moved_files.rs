@@ -3,7 +3,7 @@
 
 use serde_json::json;
 
-use crate::store::{installed, plan, said, set};
+use crate::store::{PLAIN, installed, plan, said, set};
 
 fn config(key: &str, text: &str) -> String {
     format!("---\napiVersion: v1\nkind: ConfigMap\nmetadata: {{name: cfg}}\ndata: {{{key}: \"{text}\"}}\n")
@@ -37,6 +37,10 @@ fn a_file_stays_where_the_program_looks_for_it() {
     let refused = unknown("/volumeMounts");
     assert_eq!(moved(["mountPath: /etc/app2", ""], &file), refused);
     assert_eq!(moved([AT, ""], &config("app.yaml", "dir=main")), refused);
+    let left = set("", PLAIN) + &file;
+    let before = set("", &container(AT, "args: ['--data=/data/db'],")) + &file;
+    let gone = said(&plan(&installed(&before, &json!({"csi": {}})), &left));
+    assert!(gone.contains(&refused[0]), "it is in the chart, and not in the pod: {gone:?}");
     assert_eq!(moved(["mountPath: /etc/app/app.conf, subPath: app.conf", ""], &file), [""; 0], "it is the same path");
     assert_eq!(moved(["mountPath: /etc/app/", ""], &file), [""; 0]);
     let flag = |path: &str| format!("args: ['--config={path}'],");

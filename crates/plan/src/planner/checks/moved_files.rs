@@ -16,7 +16,8 @@ pub(super) fn check(context: &HopContext<'_>, workloads: &Workloads, report: &mu
         for pair in workloads.pairs(volume).0 {
             let had = Given::to(&pair.before, &today);
             let has = Given::to(&pair.after, &then);
-            if let Some(reason) = had.lost(&has) {
+            let stays = |object: &Ref| !then.texts(object).is_empty();
+            if let Some(reason) = had.lost(&has, &stays) {
                 unknown(volume, &pair, reason, report);
             }
         }
@@ -75,8 +76,8 @@ impl Given {
         self.files.iter().find(is_key).or_else(|| self.files.iter().find(is_text))
     }
 
-    /// Why the program may not read one of these files any more.
-    fn lost(&self, then: &Self) -> Option<String> {
+    /// Why the program may not read one of these files any more; `is_there` says whether an object stays.
+    fn lost(&self, then: &Self, is_there: &dyn Fn(&Ref) -> bool) -> Option<String> {
         self.files.iter().find_map(|file| {
             let (path, stays) = (&file.path, then.files.iter().any(|now| now.path == file.path));
             let now = then.same(file);
@@ -90,6 +91,7 @@ impl Given {
                 Some(now) => {
                     Some(format!("its file {path} is at {} now, and nothing that it is given says so", now.path))
                 }
+                None if is_there(&file.object) => Some(format!("it has no file {path} any more")),
                 // That the object itself goes is said where it is compared.
                 None => None,
             }
