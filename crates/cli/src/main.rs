@@ -96,11 +96,27 @@ fn mistyped(error: &clap::Error) -> ExitCode {
     ExitCode::from(Exit::Usage as u8)
 }
 
+/// What does the work of a command that other tools have.
+fn instead(found: &str) -> Option<&'static str> {
+    let word = found.strip_prefix("unrecognized subcommand '")?.trim_end_matches('\'');
+    match word {
+        "resume" | "continue" => Some("portolan apply RUN goes on with a run, and portolan status names it"),
+        "undo" | "rollback" | "revert" => Some(
+            "nothing is undone by a command: report.md in the run's folder, which portolan status names, says for each step how to go \
+             back by hand, and where there is no way back",
+        ),
+        _ => None,
+    }
+}
+
 /// A finding out of clap's words: `error: ...`, details, a tip, the usage.
 fn usage(said: &str) -> Finding {
     let mut lines = said.lines().map(str::trim).filter(|line| !line.is_empty());
     let found = lines.next().unwrap_or_default().trim_start_matches("error: ").trim_end_matches(':');
     let mut finding = Finding::blocking(Code::BadOption, found);
+    if let Some(instead) = instead(found) {
+        return finding.next(instead);
+    }
     for line in lines {
         if let Some(usage) = line.strip_prefix("Usage: ") {
             let command: Vec<&str> = usage.split(' ').take_while(|word| !word.starts_with(['[', '<', '-'])).collect();

@@ -39,8 +39,8 @@ fn words(simulated: &Simulated) -> String {
     let name = &simulated.installation.name;
     if !simulated.has_charts() {
         return format!(
-            "Simulated installation {name}, made from an inventory: the values of its Secrets stand for themselves, what was \
-             redacted stays so, and of its databases' rows nothing is known."
+            "Simulated installation {name}, made from a saved survey: no cluster is contacted. Its Secrets hold placeholders, what \
+             was redacted stays redacted, and nothing is known of the rows of its databases."
         );
     }
     let checked = portolan_fixtures::checked_rules();
@@ -48,18 +48,21 @@ fn words(simulated: &Simulated) -> String {
     let helms = checked.helms.join(", ");
     let how = if !checked.seen.is_empty() {
         let seen = checked.seen.len();
-        format!("{seen} of its {rules} rules were seen at work in the audit log of a real cluster, with helm {helms}")
+        format!("{seen} were seen in the audit log of a real cluster (helm {helms})")
     } else if !checked.rules.is_empty() {
         let followed = checked.rules.len();
-        format!("{followed} of its {rules} rules led to ends that a real cluster showed too, with helm {helms}")
+        format!("{followed} led to results that a real cluster showed too (helm {helms})")
     } else {
-        format!("none of its {rules} rules was compared with a real cluster yet")
+        "none was compared with a real cluster yet".to_owned()
     };
     let rows = match simulated.saved {
-        Some(_) => " It is made from an inventory: of its databases' rows nothing is known.",
+        Some(_) => " It is made from a saved survey: nothing is known of the rows of its databases.",
         None => "",
     };
-    format!("Simulated installation {name}; its charts are Portolan's own, shaped after the vendor's; {how}.{rows}")
+    format!(
+        "Simulated installation {name}: no cluster is contacted. Its charts are Portolan's own, modelled on the vendor's public page. Of \
+         the {rules} rules by which it acts like Kubernetes and helm, {how}.{rows}"
+    )
 }
 
 /// Where runs on this installation are kept. A fresh simulated one is another one each time, so it has a folder

@@ -35,12 +35,10 @@ impl<'a> BeforeHelm<'a> {
         }
         let (relied, rest) = seen.split_at_checked(self.relied_on().count())?;
         let (protected, new) = rest.split_at_checked(self.protections().count())?;
-        if !relied.is_empty() {
-            let mut findings = guard::moved_by_others(self.plan, relied, self.done).into_iter();
-            if let Some(mut first) = findings.next() {
-                first.evidence.extend(findings.flat_map(|finding| finding.evidence));
-                return Some(Next::Halt(first));
-            }
+        if !relied.is_empty()
+            && let Some(finding) = guard::moved_by_others(self.plan, relied, self.done)
+        {
+            return Some(Next::Halt(when_taken_back(finding, mark)));
         }
         let taken = self.new_claims().zip(new).find(|(_, seen)| !matches!(seen, Seen::Absent));
         if let Some((claim, _)) = taken {
@@ -49,12 +47,12 @@ impl<'a> BeforeHelm<'a> {
             return Some(Next::Halt(
                 finding
                     .why("the new workload would take it over, with what is on it")
-                    .next("see whose it is and move it away, or plan again"),
+                    .next(format!("have its owner move it away, then go on with the same plan: portolan apply {mark}")),
             ));
         }
         self.protections().zip(protected).find_map(|(step, seen)| {
             if let Some(finding) = self.owner_goes(step, seen) {
-                return Some(Next::Halt(finding));
+                return Some(Next::Halt(when_taken_back(finding, mark)));
             }
             match steps::on_look(step, fold, mark, Reply::Seen(vec![seen.clone()])) {
                 Next::Observed(Observation::WasDone { .. }, _) => None,
@@ -93,12 +91,21 @@ impl<'a> BeforeHelm<'a> {
             self.hop.changes.iter().filter(|one| matches!(one.change, Change::Delete)).map(|one| &one.object).collect();
         let owner = owners(object).into_iter().find(|owner| deleted.contains(owner))?;
         Some(
-            Finding::blocking(Code::OtherObject, format!("{claim} belongs to {owner}, which helm is about to delete"))
+            Finding::blocking(Code::ChangedSince, format!("{claim} belongs to {owner}, which helm is about to delete"))
                 .about(claim)
                 .why("what owns a PVC takes it along")
-                .next("take the owner off the PVC, then go on with the same plan"),
+                .next("take the owner off the PVC"),
         )
     }
+}
+
+/// Names the run that goes on when the change is taken back.
+fn when_taken_back(finding: Finding, mark: &str) -> Finding {
+    if finding.code != Code::ChangedSince {
+        return finding;
+    }
+    let next = format!("{}, then go on with the same plan: portolan apply {mark}", finding.next);
+    finding.next(next)
 }
 
 fn owners(object: &Object) -> Vec<Ref> {

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use portolan_model::{
     Action, ArchivedObject, Blob, Code, Digest, Effect, Finding, HelmOperation, HelmRun, Hop, Input, JournalRecord,
-    Observation, Outcome, Plan, Refusal, Reply, Request, Seen, Step, StepKind, StepRef, Urgency,
+    Observation, Outcome, Plan, Ref, Refusal, Reply, Request, Seen, Step, StepKind, StepRef, Urgency,
 };
 
+use crate::archive;
 use crate::before_helm::BeforeHelm;
 use crate::fold::{self, Fold, Phase};
 use crate::guard;
@@ -277,7 +278,7 @@ impl Engine {
             ),
         };
         match found {
-            Some(finding) => self.end(Outcome::Halted { finding }),
+            Some(finding) => self.end(Outcome::Halted { finding: self.with_way_out(finding, &[]) }),
             None => self.looked_back = true,
         }
     }
@@ -288,7 +289,13 @@ impl Engine {
         let Some(before) = self.before_helm() else { return };
         let short = guard::short(before.names().len(), seen).map(Next::Halt);
         match short.or_else(|| before.judge(seen, &self.fold, self.digest.short())) {
-            Some(next) => self.pending = Some(record(at, next)),
+            Some(next) => {
+                let now: Vec<(Ref, Seen)> = match next {
+                    Next::Halt(_) => before.names().into_iter().zip(seen.iter().cloned()).collect(),
+                    _ => Vec::new(),
+                };
+                self.pending = Some(self.record(at, next, &now));
+            }
             None => self.seen = true,
         }
     }
@@ -302,13 +309,59 @@ impl Engine {
             Reply::Checked(report) => Reply::Checked(steps::without_accepted(report, &self.plan.accepted)),
             other => other,
         };
+        // The only step that reads a PVC whose other volume ends the run.
+        let now: Vec<(Ref, Seen)> = match (&step.kind, &reply) {
+            (StepKind::KeepClaim { claim, .. }, Reply::Seen(seen)) => {
+                seen.first().map(|seen| (claim.clone(), seen.clone())).into_iter().collect()
+            }
+            _ => Vec::new(),
+        };
         let next = match self.fold.phase {
             Phase::Look => steps::on_look(step, &self.fold, self.digest.short(), reply),
             Phase::Go => on_sent(step, reply),
             Phase::Sent if steps::settle(step, &self.fold).is_some() => on_settled(step, reply),
             Phase::Sent | Phase::Check => steps::on_check(step, &self.fold, self.digest.short(), reply),
         };
-        self.pending = Some(record(at, next));
+        self.pending = Some(self.record(at, next, &now));
+    }
+
+    /// The record of what a step does next, with its blobs. `now` is what was read for it.
+    fn record(&self, at: StepRef, next: Next, now: &[(Ref, Seen)]) -> (JournalRecord, Vec<Blob>) {
+        match next {
+            Next::Effect(effect) => (JournalRecord::Effect { step: at, effect }, Vec::new()),
+            Next::Observed(observation, blobs) => (JournalRecord::Observed { step: at, observation }, blobs),
+            Next::Intent { action, before } => {
+                let digest = before.as_ref().map(|blob| blob.digest.clone());
+                let record = JournalRecord::Intent { step: at, action: Box::new(action), before: digest };
+                (record, before.into_iter().collect())
+            }
+            Next::Halt(finding) => {
+                let outcome = Outcome::Halted { finding: self.with_way_out(finding, now) };
+                (JournalRecord::Ended { outcome }, Vec::new())
+            }
+        }
+    }
+
+    /// Where another plan is the only way on, it needs what this run has deleted.
+    fn with_way_out(&self, finding: Finding, now: &[(Ref, Seen)]) -> Finding {
+        let next = match finding.code {
+            Code::OtherObject => {
+                let seen = |name: &Ref| now.iter().find(|(its, _)| its == name).map(|(_, seen)| seen);
+                let way_out = archive::way_out(self.digest.short(), &self.plan, &self.fold, seen);
+                // What has to be done at once comes first.
+                if finding.next == Code::OtherObject.next() {
+                    way_out
+                } else {
+                    format!("{}; then {way_out}", finding.next)
+                }
+            }
+            Code::ReleaseMoved => match archive::put_back(self.digest.short(), &self.plan, &self.fold) {
+                Some(put_back) => format!("{}; before another plan, {put_back}", finding.next),
+                None => return finding,
+            },
+            _ => return finding,
+        };
+        finding.next(next)
     }
 
     fn end(&mut self, outcome: Outcome) {
@@ -330,20 +383,6 @@ impl Engine {
                 JournalRecord::Started { .. } | JournalRecord::Resumed { .. } | JournalRecord::Bound => {}
             }
         }
-    }
-}
-
-/// The record of what a step does next, with its blobs.
-fn record(at: StepRef, next: Next) -> (JournalRecord, Vec<Blob>) {
-    match next {
-        Next::Effect(effect) => (JournalRecord::Effect { step: at, effect }, Vec::new()),
-        Next::Observed(observation, blobs) => (JournalRecord::Observed { step: at, observation }, blobs),
-        Next::Intent { action, before } => {
-            let digest = before.as_ref().map(|blob| blob.digest.clone());
-            let record = JournalRecord::Intent { step: at, action: Box::new(action), before: digest };
-            (record, before.into_iter().collect())
-        }
-        Next::Halt(finding) => (JournalRecord::Ended { outcome: Outcome::Halted { finding } }, Vec::new()),
     }
 }
 

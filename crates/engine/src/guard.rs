@@ -47,27 +47,47 @@ fn in_one(moved: Vec<Finding>) -> Option<Finding> {
     Some(all)
 }
 
-/// The same after steps of the run: what these did is no move.
-pub(crate) fn moved_by_others(plan: &Plan, seen: &[Seen], done: &[Step]) -> Vec<Finding> {
+/// The same after steps of the run: what these did is no move. What does not exist any more comes first, since it ends the run.
+pub(crate) fn moved_by_others(plan: &Plan, seen: &[Seen], done: &[Step]) -> Option<Finding> {
     let is_deleted = |name: &Ref| {
         done.iter().any(|step| matches!(&step.kind, StepKind::DeleteObject { target, .. } if target == name))
     };
     let protected: Vec<&Ref> = done.iter().filter_map(steps::protected).collect();
     let all = relied_on(plan).zip(seen).filter(|((name, _), _)| !is_deleted(name));
-    all.filter_map(|((name, expect), seen)| {
+    let findings = all.filter_map(|((name, expect), seen)| {
         let mut expect = expect.clone();
         if protected.contains(&name) {
             expect.fields.retain(|field| !steps::PROTECTIONS.contains(&field.pointer.as_str()));
             expect.content = None;
         }
         let finding = check(name, &expect, seen)?;
-        let found = finding.found.replace("; nothing was written", "; helm was not started");
-        Some(
-            Finding { code: Code::OtherObject, found, ..finding }
-                .next("see who did it and take it back, then go on with the same plan"),
-        )
-    })
-    .collect()
+        let code = match (finding.code, &expect.object, seen) {
+            (Code::Moved, Expected::Same(uid), Seen::There(object)) if !object.is(uid) => Code::OtherObject,
+            (Code::Moved, Expected::Same(_), Seen::Absent) => Code::OtherObject,
+            (Code::Moved, ..) => Code::ChangedSince,
+            (code, ..) => code,
+        };
+        let found = format!("{}; helm was not started", finding.found.trim_end_matches("; nothing was written"));
+        let (mut why, mut next) = (finding.why.clone(), finding.next.clone());
+        if finding.code == Code::Moved {
+            code.next().clone_into(&mut next);
+            if why == Code::Moved.why() {
+                code.why().clone_into(&mut why);
+            }
+        }
+        Some(Finding { code, found, ..finding }.why(why).next(next))
+    });
+    let mut findings: Vec<Finding> = findings.collect();
+    let order = [Code::OtherCluster, Code::OtherObject, Code::ChangedSince];
+    findings.sort_by_key(|finding| order.iter().position(|code| *code == finding.code).unwrap_or(order.len()));
+    let mut findings = findings.into_iter();
+    let mut first = findings.next()?;
+    for finding in findings {
+        // What has no line of its own is the line.
+        let own = if finding.evidence.is_empty() { vec![finding.found] } else { finding.evidence };
+        first.evidence.extend(own);
+    }
+    Some(first)
 }
 
 fn check(name: &Ref, expect: &Precondition, seen: &Seen) -> Option<Finding> {

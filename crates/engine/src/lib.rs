@@ -11,8 +11,10 @@ mod fold;
 mod guard;
 mod left;
 mod steps;
+mod written;
 
 pub use baseline::compare;
 pub use engine::Engine;
 pub use fold::{Fold, Phase, StepNote};
 pub use left::{left, left_objects};
+pub use written::nothing_written;

@@ -17,7 +17,7 @@ pub enum Exit {
     Blocked = 3,
     /// Nothing was written.
     NothingWritten = 10,
-    /// Stopped at a safe point; run again to go on.
+    /// Stopped at a safe point, with writes before it; run again to go on.
     StoppedSafely = 11,
     /// A person has to decide.
     NeedsPerson = 13,
@@ -35,7 +35,7 @@ impl Exit {
         (Self::Changes, "plan --detailed-exitcode: there is something to do"),
         (Self::Blocked, "refused: blocked or not Safe; or a verification failed"),
         (Self::NothingWritten, "ended before the first write; nothing was written"),
-        (Self::StoppedSafely, "stopped at a safe point; run again to go on"),
+        (Self::StoppedSafely, "stopped at a safe point, half-way: something was written; run again to go on"),
         (Self::NeedsPerson, "a person has to decide; the message says what"),
         (Self::Held, "somebody else holds the release"),
         (Self::Usage, "the command line is wrong"),
@@ -158,8 +158,8 @@ codes! {
         "the new chart has another layout of values: what it is not given has its default", "portolan values --answers FILE asks what becomes of each; or give them in the new layout with --set or -f; or accept: --accept PL231 --reason TEXT";
     NotThere = 232, Blocked, "an object that has to be there is not",
         "the new version uses it, and people make it themselves", "make it, then plan again, or accept: --accept PL232 --reason TEXT";
-    LongJump = 233, Blocked, "the vendor advises against this jump",
-        "the vendor supports fewer versions in one upgrade", "stop on the way with --via";
+    LongJump = 233, Blocked, "the upgrade goes up more versions at once than the vendor advises",
+        "the vendor may not have tried this upgrade, and what it does on the way may be new to everybody", "go up in smaller hops with --via";
     OtherPlatform = 234, Blocked, "the platform is not one that this version is made for",
         "the vendor did not try it there", "upgrade the platform, or stop at a version that is made for it";
     OtherHost = 235, Blocked, "the platform is not reached under its usual host",
@@ -255,22 +255,25 @@ codes! {
     Contended = 309, NeedsPerson, "an object changes whenever Portolan is about to write it",
         "somebody else writes to it", "find out who, then run it again";
     NoPlan = 310, Usage, "there is no such plan or run",
-        "a plan is a file made by `portolan plan --out`, or the id of a run", "portolan status lists the runs";
+        "a plan is a file made by `portolan plan --out`, or the id of a run", "see which runs are kept: portolan status";
     BadJournal = 311, NeedsPerson, "the journal is damaged",
         "what was done is known from it alone", "keep the folder; compare the cluster with the archive in it";
     NotConfirmed = 312, NothingWritten, "not confirmed", "nothing is written without a yes", "type the release's name, or pass --yes";
     Held = 313, Held, "another run holds this release on this machine",
         "two runs would write to the same objects", "wait for it, or stop it; portolan status shows it";
-    OtherObject = 314, NeedsPerson, "an object is not the one of the plan",
-        "it was deleted and made again since", "make the plan again";
+    OtherObject = 314, NeedsPerson, "an object of the plan does not exist any more",
+        "a plan is about one object, by its UID: under the same name there is another one, or none, so this plan cannot go on",
+        "put back what the run deleted, then make another plan; the message says how";
     ReleaseMoved = 315, NeedsPerson, "the release was changed by somebody else",
         "the plan was made for the revision before", "helm history shows who did what; then make the plan again";
     FolderFailed = 316, NeedsPerson, "the run's folder cannot be written, after writes were sent",
         "every write is recorded there before it is sent, so the run does not go on; what it stopped may be down", "make room or mend the folder, then run the same command again";
     NoRunFits = 317, Error, "no run fits",
-        "what is looked at has to be the run that was meant", "portolan status lists the runs; name one, or give its --namespace and --release";
+        "what is looked at has to be the run that was meant", "name the run, or give its --namespace and --release; see which runs are kept: portolan status";
     StoppedAfterWrites = 318, NeedsPerson, "the command ended early, in a run that has written before",
         "what the run stopped may be down until it goes on", "see the cause, then run the same command again";
+    ChangedSince = 319, NeedsPerson, "somebody changed what the plan relies on, after the run had begun",
+        "helm would do something else than was rehearsed", "see who changed it, and take it back";
     VolumeDiffers = 401, Blocked, "a PVC is not on the volume that it was on",
         "the data lies on the old volume", "do not write to the new one; the old volume is named above";
     OtherDatabase = 402, Blocked, "this is not the same database",
@@ -301,7 +304,7 @@ codes! {
     NotAsVerified = 419, Blocked, "what the run verified does not hold any more",
         "something changed it after the check", "see what is named; portolan verify looks at everything again";
     RunNotFinished = 420, Blocked, "the run is not finished",
-        "its checks are about the end of the upgrade", "portolan status says where it is; portolan apply with the run goes on";
+        "what it stopped may be down until it goes on, and the checks are about its end", "portolan status says where it is; portolan apply with the run goes on";
     NotSafe = 501, Blocked, "the plan is not Safe",
         "in some order of events a volume is lost, or no longer used by its workload", "see the shortest way there; change the values or the chart so that the volume stays where it is";
     NeverFinishes = 502, Blocked, "the plan never reaches its end",
@@ -325,7 +328,7 @@ codes! {
     BundleIncomplete = 609, NothingWritten, "the bundle refers to content that it does not have",
         "a registry refuses an image without all of its parts", "ask the vendor for a whole bundle";
     BundleUnrecognized = 610, NothingWritten, "the bundle has neither images nor charts",
-        "there is nothing to push", "portolan bundle inspect FILE lists what it has";
+        "there is nothing to push", "see what it has: portolan bundle inspect FILE";
     RegistryUnreachable = 621, NothingWritten, "the registry does not answer",
         "images and charts are pushed to it", "check the address, the network, the proxy and the CA (--ca-file); run the same command again: it goes on where it was";
     RegistryDenied = 622, NothingWritten, "the registry does not accept this login",
@@ -395,6 +398,12 @@ impl Code {
 }
 
 impl Code {
+    /// Whether a run that halted with it cannot go on: only another plan helps.
+    #[must_use]
+    pub fn ends_its_run(self) -> bool {
+        matches!(self, Self::OtherObject | Self::ReleaseMoved)
+    }
+
     /// Whether only the check of a plan's objects against the live cluster finds it, which follows the planner.
     #[must_use]
     pub fn is_found_live(self) -> bool {

@@ -52,14 +52,14 @@ impl RouteLook {
             RouteSeen::Answers { .. } => None,
             RouteSeen::Fails { status } => Some(
                 Finding::blocking(Code::RouteDown, format!("{route} answers with status {status}"))
-                    .with(format!("asked: {address}")),
+                    .with(format!("address: {address}")),
             ),
             RouteSeen::Broken { why } => Some(
                 Finding::blocking(Code::RouteDown, format!("{route} does not lead to the platform")).with(why.clone()),
             ),
             RouteSeen::Unseen { why } => {
                 let finding = Finding::warning(Code::RouteUnseen, format!("{route} cannot be asked from here"));
-                let asked = (!address.is_empty()).then(|| format!("asked: {address}"));
+                let asked = (!address.is_empty()).then(|| format!("address: {address}"));
                 Some(asked.into_iter().fold(finding.with(why.clone()), Finding::with))
             }
         }

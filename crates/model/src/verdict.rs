@@ -18,6 +18,20 @@ pub enum Verdict {
     Lost,
 }
 
+impl Verdict {
+    /// What it means, in half a sentence.
+    #[must_use]
+    pub fn meaning(self) -> &'static str {
+        match self {
+            Self::Safe => "the volume survives and its workload mounts it, or its PVC holds it where the run stops",
+            Self::Unknown => "something that is not modelled can reach the volume",
+            Self::Detached => "the volume keeps its data, and no workload mounts it any more",
+            Self::Doomed => "the volume's deletion has begun, and its data is erased when its last pod goes",
+            Self::Lost => "the volume's data is erased",
+        }
+    }
+}
+
 impl std::fmt::Display for Verdict {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.pad(match self {

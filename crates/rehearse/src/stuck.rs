@@ -73,7 +73,8 @@ fn not_safe(item: &VolumeForecast) -> Option<Finding> {
         return None;
     }
     // Why it is Unknown is in the plan's own findings; here a rehearsal alone may have found it.
-    let found = format!("{} of {} is {}", item.protected.volume, item.protected.claim, item.headline);
-    let finding = Finding::blocking(Code::NotSafe, found).about(&item.protected.claim);
+    let (volume, claim) = (&item.protected.volume, &item.protected.claim);
+    let found = format!("{volume} of {claim} can end {}: {}", item.headline, item.headline.meaning());
+    let finding = Finding::blocking(Code::NotSafe, found).about(claim);
     Some(item.unknown.iter().filter(|one| !one.accepted).fold(finding, |finding, one| finding.with(one.line())))
 }

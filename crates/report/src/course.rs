@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use portolan_engine::{Fold, Phase};
-use portolan_model::{Action, Entry, JournalRecord, Observation, Plan, ProtectedVolume, Ref, StepKind};
+use portolan_model::{Action, Entry, JournalRecord, Observation, Outcome, Plan, ProtectedVolume, Ref, StepKind};
 
 /// A step that is over.
 pub(crate) struct Passed {
@@ -23,6 +23,8 @@ pub(crate) struct Course<'a> {
     pub(crate) hosts: Vec<String>,
     /// How often it was started again.
     pub(crate) resumed: usize,
+    /// Whether no write went out.
+    pub(crate) nothing_written: bool,
     looks: Vec<Ref>,
 }
 
@@ -36,6 +38,7 @@ impl<'a> Course<'a> {
             until: entries.last().map_or(0, |entry| entry.at),
             hosts: Vec::new(),
             resumed: 0,
+            nothing_written: portolan_engine::nothing_written(entries.iter().map(|entry| &entry.record)),
             looks: Vec::new(),
         };
         let mut since = course.from;
@@ -93,13 +96,6 @@ impl<'a> Course<'a> {
         (self.fold.pursuit.is_some() && self.fold.phase != Phase::Look).then(|| self.done())
     }
 
-    /// Whether the step under way may have changed something already.
-    pub(crate) fn may_have_written(&self) -> bool {
-        self.in_flight().is_some()
-            || self.fold.pursuit.is_some() && self.fold.attempt > 0
-            || self.passed.iter().any(|passed| passed.wrote)
-    }
-
     /// What guards a volume now, by the steps that are over: from 1.
     pub(crate) fn guards(&self, protected: &ProtectedVolume) -> Vec<(&'static str, usize)> {
         let mut guards = Vec::new();
@@ -138,6 +134,21 @@ impl<'a> Course<'a> {
             }
         }
         down
+    }
+
+    /// Which step starts a database again that the run has stopped, as a sentence after a space: none where the run cannot go on, or
+    /// where something is `wrong` with the data's PVC or volume now, since the check before helm then ends it. Empty where no step does.
+    pub(crate) fn brought_back(&self, step: Option<usize>, wrong: Option<&str>) -> String {
+        let Some(step) = step else { return String::new() };
+        let halt = match &self.fold.outcome {
+            Some(Outcome::Halted { finding }) if finding.code.ends_its_run() => Some(finding.code),
+            _ => None,
+        };
+        match (wrong, halt) {
+            (Some(wrong), _) => format!(" This run does not bring it back: {wrong}."),
+            (None, Some(code)) => format!(" This run does not bring it back: it cannot go on ({code})."),
+            (None, None) => format!(" By the plan, step {step} brings it back."),
+        }
     }
 
     /// The volume under a pod, as the plan's checks name it.

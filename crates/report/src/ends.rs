@@ -101,7 +101,20 @@ pub(crate) fn ways(item: &VolumeForecast, at: impl Fn(&Trace) -> String) -> Tabl
     table
 }
 
-/// `Rehearsed: 4 volumes Safe in 31,204 worlds, 2,118 crash points, 0.8 s.`
+/// What the verdicts of a page mean, the worst first: `Detached: the volume keeps its data, ...`.
+pub(crate) fn meanings(verdicts: impl IntoIterator<Item = Verdict>) -> Vec<Line> {
+    let verdicts: BTreeSet<Verdict> = verdicts.into_iter().collect();
+    let line =
+        |verdict: &Verdict| Line::new(tone(*verdict), verdict.to_string()).and(format!(": {}.", verdict.meaning()));
+    verdicts.iter().rev().map(line).collect()
+}
+
+/// The verdicts that a volume can end with, as they are counted.
+pub(crate) fn verdicts(item: &VolumeForecast) -> impl Iterator<Item = Verdict> + use<'_> {
+    std::iter::once(item.headline).chain(item.ends.keys().map(|end| counted(item, end)))
+}
+
+/// `Rehearsed: 4 volumes Safe in 31,204 states of a simulated cluster, with a crash at any of 2,118 points, in 0.8 s.`
 pub(crate) fn summary(rehearsal: &Rehearsal) -> Line {
     let (forecast, took) = (&rehearsal.forecast, rehearsal.took.as_secs_f64());
     let verdicts: BTreeSet<Verdict> = forecast.volumes.iter().map(|volume| volume.headline).collect();
@@ -115,9 +128,9 @@ pub(crate) fn summary(rehearsal: &Rehearsal) -> Line {
         line = line.and("no volume that holds data");
     }
     line.and(format!(
-        " in {}, {}, {}.",
-        count(forecast.worlds, "world"),
-        count(forecast.crashes, "crash point"),
+        " in {} of a simulated cluster, with a crash at any of {}, in {}.",
+        count(forecast.worlds, "state"),
+        count(forecast.crashes, "point"),
         seconds(took)
     ))
 }

@@ -80,8 +80,11 @@ pub(crate) fn guards(protected: &ProtectedVolume, now: &Now) -> Vec<&'static str
     guards
 }
 
-/// `Retain and keep`, `nothing`, `not read`.
+/// `protected by Retain and keep`, `protected by nothing`, `gone`, `how it is protected now was not read`.
 pub(crate) fn guarded(protected: &ProtectedVolume, now: &Now) -> String {
+    if matches!(now.get(&protected.volume), Some(Seen::Absent)) {
+        return "gone".into();
+    }
     let is_read = |name: &Ref| matches!(now.get(name), Some(Seen::There(_) | Seen::Absent));
     let guards: Vec<String> = guards(protected, now).into_iter().map(str::to_owned).collect();
     match guards.as_slice() {
@@ -127,12 +130,14 @@ pub(crate) fn down(plan: &Plan, course: &Course<'_>, now: &Now) -> Vec<Line> {
         let mut line = Line::from(format!("Database {} on {} is ", database.database, database.pod.name()))
             .with(Tone::Bad, state)
             .and(format!(": {why}"));
-        if let Some(protected) = course.volume_of(&database.pod) {
-            line = line.and(format!("; its data is on {} ({})", protected.volume.name(), guarded(protected, now)));
+        let protected = course.volume_of(&database.pod);
+        if let Some(protected) = protected {
+            let is = if matches!(now.get(&protected.volume), Some(Seen::Absent)) { "was" } else { "is" };
+            line = line.and(format!("; its data {is} on {} ({})", protected.volume.name(), guarded(protected, now)));
         }
         let back = ended.iter().find(|(pod, _)| **pod == database.pod).and_then(|(_, back)| *back);
-        let back = back.map_or_else(String::new, |step| format!(" Step {step} brings it back."));
-        lines.push(line.and(format!(".{back}")));
+        let wrong = protected.and_then(|protected| wrong(protected, now).into_iter().next());
+        lines.push(line.and(".").and(course.brought_back(back, wrong.as_deref())));
     }
     let is_database = |pod: &Ref| plan.databases.iter().any(|database| database.pod == *pod);
     let mut others: Vec<String> = ended
@@ -142,8 +147,10 @@ pub(crate) fn down(plan: &Plan, course: &Course<'_>, now: &Now) -> Vec<Line> {
         .collect();
     others.dedup();
     if !others.is_empty() {
-        let what = if others.len() == 1 { "Pod" } else { "Pods" };
-        lines.push(Line::from(format!("{what} {} ", all(&others))).with(Tone::Bad, "DOWN").and(", ended by this run."));
+        let (what, is) = if others.len() == 1 { ("Pod", "is") } else { ("Pods", "are") };
+        lines.push(
+            Line::from(format!("{what} {} {is} ", all(&others))).with(Tone::Bad, "DOWN").and(": stopped by this run."),
+        );
     }
     lines
 }

@@ -6,7 +6,7 @@ use portolan_rehearse::{Forecast, Rehearsal};
 use crate::page::{Block, Document, Table};
 use crate::text::{Line, Tone};
 use crate::values::becomes;
-use crate::words::{all, count, journey, options, release, short, volume};
+use crate::words::{all, count, journey, options, protects, release, short, volume};
 use crate::{ends, finding, steps, survey};
 
 const LEGEND: &str = "+ create  ~ change  - delete  = no change, or kept  @ adopt  ! cannot be undone";
@@ -56,7 +56,7 @@ pub fn plan(plan: &Plan, digest: &Digest, rehearsal: Option<&Rehearsal>, command
                 page.also(line);
             }
         }
-        None => page.also(Line::new(Tone::Warn, "Not rehearsed yet").and("; apply does so before its first write.")),
+        None => page.also(Line::new(Tone::Warn, "Not rehearsed yet").and(": that comes before the first write.")),
     }
     next(&mut page, plan, rehearsal.map(|rehearsal| &rehearsal.forecast));
     page
@@ -67,14 +67,23 @@ fn unchanged(objects: usize) -> String {
     format!("{} {}", count(objects, "object"), if objects == 1 { "is" } else { "are" })
 }
 
+/// `1 hop (a run of helm)`; nothing where helm does not run.
+fn hops(plan: &Plan) -> String {
+    match plan.hops.len() {
+        _ if protects(plan) => String::new(),
+        1 => "   1 hop (a run of helm)".into(),
+        number => format!("   {} (a run of helm each)", count(number, "hop")),
+    }
+}
+
 fn facts(plan: &Plan, digest: &Digest) -> Vec<(&'static str, Line)> {
     let mut facts = vec![
         (
             "Plan",
             Line::new(Tone::Strong, digest.short()).and(format!(
-                "   {}   {}   for cluster {}, while {} unchanged",
+                "   {}{}   for cluster {}, while {} unchanged",
                 journey(plan),
-                count(plan.hops.len(), "hop"),
+                hops(plan),
                 short(&plan.cluster),
                 unchanged(plan.preconditions.len() + plan.lookups.len())
             )),
@@ -86,7 +95,7 @@ fn facts(plan: &Plan, digest: &Digest) -> Vec<(&'static str, Line)> {
     ];
     let crossed: Vec<&str> = plan.hops.iter().flat_map(|hop| &hop.boundaries).map(String::as_str).collect();
     if !crossed.is_empty() {
-        facts.push(("Crosses", crossed.join(", ").into()));
+        facts.push(("Recipes", crossed.join(", ").into()));
     }
     if let Some(backup) = &plan.backup {
         facts.push((

@@ -20,6 +20,9 @@ pub fn rehearsal(plan: &Plan, rehearsal: &Rehearsal) -> Document {
         ("Looked at", looked(rehearsal)),
     ]));
     page.push(Block::Table(ends::table(forecast)));
+    if !forecast.volumes.is_empty() {
+        page.push(Block::Text(ends::meanings(forecast.volumes.iter().flat_map(ends::verdicts))));
+    }
     for item in forecast.volumes.iter().filter(|item| is_told(item)) {
         page.push(Block::Heading(volume(&item.protected)));
         page.push(Block::Table(ends::ways(item, |trace| {
@@ -60,12 +63,14 @@ pub(crate) fn is_told(item: &VolumeForecast) -> bool {
 
 pub(crate) fn looked(rehearsal: &Rehearsal) -> Line {
     let (forecast, took) = (&rehearsal.forecast, rehearsal.took.as_secs_f64());
-    let mut text = count(forecast.worlds, "world");
-    if took > 0.0 {
-        text.push_str(&format!(" ({} a second)", thousands((forecast.worlds as f64 / took).round() as usize)));
-    }
+    let speed = if took > 0.0 {
+        format!(" ({} states a second)", thousands((forecast.worlds as f64 / took).round() as usize))
+    } else {
+        String::new()
+    };
     format!(
-        "{text}   {}   {}   {}",
+        "{} of a simulated cluster, {} that lead from one to the next, {} (where Portolan or helm is killed), in {}{speed}",
+        count(forecast.worlds, "state"),
         count(forecast.edges, "event"),
         count(forecast.crashes, "crash point"),
         seconds(took)

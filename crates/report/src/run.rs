@@ -330,7 +330,7 @@ fn next(page: &mut Document, plan: &Plan, course: &Course<'_>) {
 pub(crate) fn ways_on(plan: &Plan, finding: &portolan_model::Finding, step: usize) -> Vec<(String, String)> {
     let run = plan.digest();
     let mut ways = vec![(finding.next.clone(), String::new())];
-    if !finding.next.contains("portolan apply") {
+    if !finding.next.contains("portolan apply") && !finding.code.ends_its_run() {
         let note = format!("looks again at step {step}");
         ways.push((format!("portolan apply {}", run.short()), note));
     }

@@ -3,9 +3,11 @@
 use portolan_model::{Entry, Plan, SavedInventory};
 use schemars::{Schema, schema_for};
 
+use crate::StatusView;
+
 /// The schemas, by the name of their file.
 #[must_use]
-pub fn all() -> [(&'static str, String); 3] {
+pub fn all() -> [(&'static str, String); 4] {
     let text = |schema: Schema| {
         let json = serde_json::to_string_pretty(&schema).unwrap_or_default();
         format!("{json}\n")
@@ -14,5 +16,6 @@ pub fn all() -> [(&'static str, String); 3] {
         ("inventory.json", text(schema_for!(SavedInventory))),
         ("plan.json", text(schema_for!(Plan))),
         ("run.json", text(schema_for!(Vec<Entry>))),
+        ("status.json", text(schema_for!(StatusView))),
     ]
 }

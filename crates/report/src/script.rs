@@ -28,6 +28,7 @@ pub fn page_script(
     for item in &forecast.volumes {
         page.push(Block::Heading(volume(&item.protected)));
         page.say(ends::tally(item));
+        page.push(Block::Text(ends::meanings(ends::verdicts(item))));
         page.push(Block::Table(ends::ways(item, |trace| {
             trace::line_of(trace).map_or_else(String::new, |line| line.to_string())
         })));

@@ -74,8 +74,8 @@ pub(crate) fn assessment(plan: &Plan, course: &Course<'_>) -> Line {
             Line::new(Tone::Warn, "Stopped safely")
                 .and(format!(" in {step}: its write was sent, and what came of it is read when the run goes on."))
         }
-        Some(Outcome::StoppedSafely) if done == 0 => {
-            "Stopped safely before the first step; nothing was written.".into()
+        Some(Outcome::StoppedSafely) if course.nothing_written => {
+            "Stopped before the first write; nothing was written.".into()
         }
         Some(Outcome::StoppedSafely) if course.leaves_helm() => Line::new(Tone::Warn, "Stopped")
             .and(format!(" in {step}; helm was left running, and applying the run again waits for it.")),
@@ -84,7 +84,7 @@ pub(crate) fn assessment(plan: &Plan, course: &Course<'_>) -> Line {
         }
         Some(Outcome::Drifted { .. }) => Line::new(Tone::Warn, "Refused").and("; nothing was written."),
         Some(Outcome::Halted { .. }) => {
-            let wrote = if course.may_have_written() { "." } else { "; nothing was written." };
+            let wrote = if course.nothing_written { "; nothing was written." } else { "." };
             Line::new(Tone::Bad, "Halted").and(format!(" in {step}{wrote}"))
         }
         None if !course.fold.started => "Not begun; nothing was written.".into(),
@@ -119,8 +119,7 @@ fn down(plan: &Plan, course: &Course<'_>) -> Vec<Line> {
             };
             line = line.and(format!("; its data is on {} ({guards})", protected.volume.name()));
         }
-        let back = back.map_or_else(String::new, |step| format!(" Step {step} brings it back."));
-        lines.push(line.and(format!(".{back}")));
+        lines.push(line.and(".").and(course.brought_back(*back, None)));
     }
     let mut others: Vec<String> = down
         .iter()
@@ -129,8 +128,9 @@ fn down(plan: &Plan, course: &Course<'_>) -> Vec<Line> {
         .collect();
     others.dedup();
     if !others.is_empty() {
-        let what = if others.len() == 1 { "Pod" } else { "Pods" };
-        lines.push(Line::from(format!("{what} {} ", all(&others))).with(Tone::Bad, "stopped by this run").and("."));
+        let (what, was) = if others.len() == 1 { ("Pod", "was") } else { ("Pods", "were") };
+        let line = Line::from(format!("{what} {} {was} ", all(&others)));
+        lines.push(line.with(Tone::Bad, "stopped by this run").and("."));
     }
     lines
 }
@@ -179,15 +179,26 @@ fn table(plan: &Plan, course: &Course<'_>) -> Table {
 
 /// A word for a step that is over.
 pub(crate) fn state(step: &portolan_model::Step, wrote: bool) -> Line {
+    if had_nothing_to_write(step, wrote) { "already".into() } else { "done".into() }
+}
+
+/// Whether a step that is over found done what it would have written.
+pub(crate) fn had_nothing_to_write(step: &portolan_model::Step, wrote: bool) -> bool {
     let writes = !step.kind.writes().is_empty() || matches!(step.kind, portolan_model::StepKind::Helm { .. });
-    if writes && !wrote { "already".into() } else { "done".into() }
+    writes && !wrote
 }
 
 fn next(page: &mut Document, plan: &Plan, course: &Course<'_>, folder: &str) {
     let apply = format!("portolan apply {}", plan.digest().short());
     let step = course.done() + 1;
     match &course.fold.outcome {
-        Some(Outcome::Finished) => page.say(format!("Report: {folder}/report.md")),
+        Some(Outcome::Finished) => {
+            page.say(format!("Report: {folder}/report.md"));
+            page.then_next(
+                format!("portolan verify {}", plan.digest().short()),
+                "checks volumes and database again, at any time",
+            );
+        }
         Some(Outcome::Drifted { .. }) => {
             page.then_next(format!("portolan plan {}", options(plan)), "makes the plan for what is there now");
         }

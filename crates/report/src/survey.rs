@@ -5,6 +5,7 @@ use portolan_model::{
     Volume,
 };
 
+use crate::ends;
 use crate::page::{Block, Document, Table};
 use crate::text::{Line, Tone};
 use crate::words::{all, count, release, short, some, tone};
@@ -40,6 +41,15 @@ pub fn survey(inventory: &Inventory, simulated: Option<&str>) -> Document {
         page.say("The release has no PVC.");
     } else {
         page.push(Block::Table(volumes(&inventory.volumes)));
+        let bad = inventory
+            .volumes
+            .iter()
+            .map(|volume| volume.if_uninstalled.verdict)
+            .filter(|verdict| *verdict != Verdict::Safe);
+        let bad = ends::meanings(bad);
+        if !bad.is_empty() {
+            page.push(Block::Text(bad));
+        }
         stake(&mut page, &inventory.volumes);
     }
     workloads(&mut page, inventory);

@@ -22,8 +22,10 @@ impl TypedOptions {
         if !command.starts_with("portolan ") || command.contains(['(', ';', ',', '`']) {
             return command.to_owned();
         }
-        // Only a command that makes the plan again names its target.
-        let planning = if command.contains(" --to ") { self.planning.as_str() } else { "" };
+        // Only a command that makes the plan again names its target; an export's is a folder, and a push's a registry.
+        let is_other = ["portolan archive ", "portolan bundle "].iter().any(|start| command.starts_with(start));
+        let is_planning = command.contains(" --to ") && !is_other;
+        let planning = if is_planning { self.planning.as_str() } else { "" };
         let words = [command, planning, &self.words];
         words.into_iter().filter(|words| !words.is_empty()).collect::<Vec<_>>().join(" ")
     }
@@ -42,16 +44,24 @@ impl TypedOptions {
                 format!("portolan sim new {name} ./practice"),
                 "keeps a simulation for several commands, each with --sim ./practice".into(),
             ),
-            _ => (self.complete(command), note.to_owned()),
+            _ => (self.in_next(command), note.to_owned()),
         }
     }
 
-    /// What to do next, with the command completed that it is or ends with: `go on with that run: portolan apply 3f9c2a71`.
-    fn last_command(&self, next: &str) -> String {
-        match next.rfind(": portolan ") {
-            Some(at) => format!("{}{}", &next[..at + 2], self.complete(&next[at + 2..])),
-            None => self.complete(next),
+    /// What to do next, with the commands completed that it is or has after a colon: `go on with that run: portolan apply 3f9c2a71;
+    /// or ...`. Each goes to the next comma or semicolon.
+    fn in_next(&self, next: &str) -> String {
+        const LEAD: &str = ": ";
+        let mut parts = next.split(": portolan ");
+        let first = parts.next().unwrap_or_default();
+        let mut all = self.complete(first);
+        for part in parts {
+            let end = [", ", "; "].iter().filter_map(|end| part.find(end)).min().unwrap_or(part.len());
+            all.push_str(LEAD);
+            all.push_str(&self.complete(&format!("portolan {}", &part[..end])));
+            all.push_str(&part[end..]);
         }
+        all
     }
 
     /// A text with the commands between backticks completed.
@@ -75,7 +85,7 @@ impl Document {
                     }
                     next.dedup();
                 }
-                Block::Finding(finding) => finding.next = typed.last_command(&finding.next),
+                Block::Finding(finding) => finding.next = typed.in_next(&finding.next),
                 Block::Text(lines) => {
                     let spans = lines.iter_mut().flat_map(|line| &mut line.0);
                     spans.for_each(|(_, text)| *text = typed.in_text(text));
@@ -161,6 +171,35 @@ mod tests {
         }
         let text = text(&page().with_options(&typed));
         assert!(text.contains("portolan apply --to 2.20.41 --sim openshift-2.8"), "{text}");
+    }
+
+    #[test]
+    fn each_command_of_an_advice_is_completed() {
+        let typed =
+            TypedOptions { words: "--sim ./practice".into(), planning: "--via 2.18".into(), ..TypedOptions::default() };
+        let advice = "go on with that run: portolan apply 3f; or put back what it deleted: portolan archive export 3f --to 3f, then \
+                      kubectl create -f 3f/a.yaml, then make another plan: portolan plan --to 2.20.41";
+        let expected = "go on with that run: portolan apply 3f --sim ./practice; or put back what it deleted: portolan archive \
+                        export 3f --to 3f --sim ./practice, then kubectl create -f 3f/a.yaml, then make another plan: portolan \
+                        plan --to 2.20.41 --via 2.18 --sim ./practice";
+        assert_eq!(typed.in_next(advice), expected);
+    }
+
+    #[test]
+    fn what_a_code_says_is_next_is_completed_only_where_it_is_a_command() {
+        let typed = TypedOptions { words: "--sim x".into(), ..TypedOptions::default() };
+        for &code in portolan_model::Code::ALL {
+            let next = typed.in_next(code.next());
+            for command in next.split(" --sim x").take(next.matches(" --sim x").count()) {
+                let at = command.rfind("portolan ").expect("a command");
+                let is_part = |word: &str| {
+                    word.starts_with('-')
+                        || word.chars().all(|c| c.is_ascii_uppercase())
+                        || ["portolan", "sim", "list", "plan", "status", "verify", "bundle", "inspect"].contains(&word)
+                };
+                assert!(command[at..].split(' ').all(is_part), "{code}: a sentence has options in it: {next}");
+            }
+        }
     }
 
     #[test]

@@ -141,6 +141,7 @@ fn diff(view: &ValuesView) -> Table {
     for value in &view.values {
         let default = match &value.default {
             Some(default) if *default == value.today => "the same".to_owned(),
+            Some(Value::String(text)) if text.is_empty() => "\"\"".to_owned(),
             Some(default) => shown(default),
             None => "none".to_owned(),
         };
@@ -176,7 +177,9 @@ pub(crate) fn who(set_by: SetBy) -> &'static str {
 pub(crate) fn fate(value: &SiteValue) -> Line {
     match value.change() {
         None => "".into(),
-        Some(ValueChange::Dropped) if !value.hint.is_empty() => Line::new(Tone::Bad, format!("asked: {}", value.hint)),
+        Some(ValueChange::Dropped) if !value.hint.is_empty() => {
+            Line::new(Tone::Bad, format!("you decide: {}", value.hint))
+        }
         Some(change) => becomes(change),
     }
 }
@@ -263,7 +266,7 @@ pub(crate) fn becomes(change: &ValueChange) -> Line {
         }
         ValueChange::Replaced(by) => by.as_str().into(),
         ValueChange::LeftOut => "left out, as answered".into(),
-        ValueChange::Dropped => Line::new(Tone::Bad, "asked: no recipe knows it"),
+        ValueChange::Dropped => Line::new(Tone::Bad, "you decide: no recipe knows it"),
         ValueChange::WithoutEffect => Line::new(Tone::Bad, "without effect in the new chart"),
         ValueChange::RendersAs(text) => Line::new(Tone::Bad, format!("printed as {text}")),
     }

@@ -90,12 +90,17 @@ pub fn undone(plan: &Plan, known: &Fold, newest: Option<&ReleaseFact>) -> Option
         None => "the newest revision could not be read".to_owned(),
     };
     let digest = plan.digest();
+    let next = if halt.code.ends_its_run() {
+        format!("portolan status {}", digest.short())
+    } else {
+        format!("portolan status {0} says what to do, then portolan apply {0}", digest.short())
+    };
     Some(
-        Finding::blocking(Code::HelmFailed, found)
+        Finding::blocking(Code::RunNotFinished, found)
             .with(revision)
             .with(format!("it halted with {}: {}", halt.code, halt.found))
             .why("the checks are about the data; the release is not the one that the plan leads to")
-            .next(format!("portolan status {0} says what to do, then portolan apply {0}", digest.short())),
+            .next(next),
     )
 }
 

@@ -88,8 +88,9 @@ fn what_others_changed_while_a_run_was_stopped_halts_it_before_helm() {
         json["metadata"]["ownerReferences"] = owner;
         installation.world_mut().put(claim, json);
     });
-    assert_eq!(finding.code, Code::OtherObject, "{finding:?}");
+    assert_eq!(finding.code, Code::ChangedSince, "{finding:?}");
     assert!(finding.found.ends_with("helm was not started"), "{finding:?}");
+    assert!(finding.next.contains("take it back, then go on with the same plan: portolan apply "), "{finding:?}");
 
     let finding = halted_before_helm(&|file, installation| {
         let new = &file.plan.hops[0].new_claims[0].claim;

@@ -4,12 +4,12 @@ use std::sync::Arc;
 use portolan_adapters::store::{self, RunStore};
 use portolan_inventory::Survey;
 use portolan_model::{
-    Action, Code, Effect, Exit, Finding, HelmClient, JournalRecord, Outcome, Plan, PlanFile, RouteLook, Severity,
-    StepKind, Verdict,
+    Action, Code, Exit, Finding, HelmClient, JournalRecord, Outcome, Plan, PlanFile, RouteLook, Severity, StepKind,
+    Verdict,
 };
 use portolan_rehearse::{Forecast, Rehearsal};
 use portolan_report::{Now, RunEnd};
-use portolan_workflow::{Fold, RegistryPlace, Rehearse, RunDriver, Simulated, Stops, Target, Trial};
+use portolan_workflow::{Fold, RegistryPlace, Rehearse, RunDriver, Simulated, Stops, Target, Trial, nothing_written};
 
 use crate::args::{ApplyArgs, Global};
 use crate::commands::rehearse::same_cluster;
@@ -298,21 +298,6 @@ fn journal(root: &Path, plan: &Plan) -> Result<Vec<JournalRecord>, Finding> {
     }
 }
 
-/// Whether the journal shows that no write went out: each intent was refused, or had not been sent.
-fn nothing_written<'a>(records: impl Iterator<Item = &'a JournalRecord>) -> bool {
-    let mut open = false;
-    for record in records {
-        match record {
-            JournalRecord::Intent { .. } if open => return false,
-            JournalRecord::Intent { .. } => open = true,
-            JournalRecord::Effect { effect: Effect::Refused(_) | Effect::Void, .. } => open = false,
-            JournalRecord::Effect { .. } => return false,
-            _ => {}
-        }
-    }
-    !open
-}
-
 /// Whether a run is at the step that checks a hop's objects, before anything of the hop is written.
 fn is_at_check(plan: &Plan, entries: &[portolan_model::Entry]) -> bool {
     let fold = Fold::of(entries.iter().map(|entry| &entry.record));
@@ -330,7 +315,8 @@ fn not_safe(plan: &Plan, forecast: &Forecast) -> Finding {
     if let Some(stuck) = stuck.filter(|_| forecast.headline() <= Verdict::Unknown) {
         return Finding { found: format!("{}; nothing was written", stuck.found), ..stuck.clone() };
     }
-    let found = format!("with this plan a volume can end {}; nothing was written", forecast.headline());
+    let headline = forecast.headline();
+    let found = format!("with this plan a volume can end {headline} ({}); nothing was written", headline.meaning());
     let finding = Finding::blocking(Code::NotSafe, found);
     let finding = match findings.iter().find_map(Finding::object) {
         Some(object) => finding.about(object),
@@ -392,6 +378,9 @@ fn finish(driver: &RunDriver, plan: &Plan, end: &End<'_>, output: &Output) -> Re
         }
         Outcome::Finished if tell_routes(end.routes, output) => Ok(Exit::Blocked),
         Outcome::Finished => Ok(Exit::Done),
+        Outcome::StoppedSafely if nothing_written(entries.iter().map(|entry| &entry.record)) => {
+            Ok(Exit::NothingWritten)
+        }
         Outcome::StoppedSafely => Ok(Exit::StoppedSafely),
         Outcome::Drifted { findings } => {
             output.findings(findings);
@@ -428,8 +417,6 @@ fn finish(driver: &RunDriver, plan: &Plan, end: &End<'_>, output: &Output) -> Re
 
 #[cfg(test)]
 mod tests {
-    use portolan_model::{Ref, Refusal, Rv, StepRef, Uid, Verb, Write};
-
     use super::*;
 
     #[test]
@@ -442,23 +429,5 @@ mod tests {
             digest: portolan_model::Digest::of(b"helm"),
         };
         assert!(for_real(&program).is_ok());
-    }
-
-    #[test]
-    fn nothing_is_written_only_where_every_intent_came_to_nothing() {
-        let step = StepRef { index: 0, attempt: 0 };
-        let write =
-            Write { verb: Verb::Delete, target: Ref::set("ns", "keycloak"), uid: Uid::new("1"), rv: Rv("1".into()) };
-        let intent = || JournalRecord::Intent { step, action: Box::new(Action::Write(write.clone())), before: None };
-        let effect = |effect| JournalRecord::Effect { step, effect };
-        let refused = || effect(Effect::Refused(Refusal::Conflict));
-        let ends = |records: Vec<JournalRecord>| nothing_written(records.iter());
-        assert!(ends(vec![JournalRecord::Bound]));
-        assert!(ends(vec![intent(), refused(), intent(), effect(Effect::Void)]));
-        assert!(!ends(vec![intent(), refused(), intent(), effect(Effect::Done)]));
-        assert!(!ends(vec![intent(), effect(Effect::Unknown("no answer".into()))]));
-        // A crash left no word of what became of it.
-        assert!(!ends(vec![intent()]));
-        assert!(!ends(vec![intent(), intent(), refused()]));
     }
 }

@@ -28,7 +28,7 @@ pub(crate) fn run(global: &Global, args: &ArchiveArgs, output: &Output) -> Resul
             let store = runs::open(global, run.as_deref(), None)?;
             let objects = archive::of(&store.plan()?, &store.entries()?);
             let rows: Vec<Row<'_>> =
-                objects.iter().map(|archived| Row { archived, file: file_name(archived) }).collect();
+                objects.iter().map(|archived| Row { archived, file: archive::file_name(&archived.object) }).collect();
             output.result(&portolan_report::archive(&objects), &rows)?;
         }
         ArchiveCommand::Export { run, to } => {
@@ -37,7 +37,7 @@ pub(crate) fn run(global: &Global, args: &ArchiveArgs, output: &Output) -> Resul
             make(to)?;
             let mut files = Vec::new();
             for archived in &objects {
-                let path = to.join(file_name(archived));
+                let path = to.join(archive::file_name(&archived.object));
                 write(&path, &content(&store, archived)?)?;
                 files.push(path.display().to_string());
             }
@@ -52,13 +52,6 @@ pub(crate) fn run(global: &Global, args: &ArchiveArgs, output: &Output) -> Resul
         }
     }
     Ok(Exit::Done)
-}
-
-/// `Secret-runai-backend-runai-backend-postgresql.yaml`. The names of Kubernetes hold no character that a path minds.
-pub(crate) fn file_name(archived: &Archived) -> String {
-    let name = &archived.object;
-    let namespace = if name.namespace().is_empty() { String::new() } else { format!("{}-", name.namespace()) };
-    format!("{}-{namespace}{}.yaml", name.kind(), name.name().replace(['/', ':'], "_"))
 }
 
 /// The object as YAML, without what the server sets itself.

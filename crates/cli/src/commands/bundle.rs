@@ -26,7 +26,7 @@ pub(crate) async fn run(global: &Global, args: &BundleArgs, output: &Output) -> 
     match &args.command {
         BundleCommand::Inspect { file, parts } => {
             let index = index(global, file, &parts.parts()).await?;
-            output.result(&portolan_report::bundle(&index), &shown(&index))?;
+            output.result(&portolan_report::bundle(&index).then(push_next(file, &index)), &shown(&index))?;
             if index.images.is_empty() && index.charts.is_empty() {
                 let next = "name what it has by --images PATH and --charts PATH; the files above are all that it holds";
                 return Err(unrecognized().next(next));
@@ -34,7 +34,7 @@ pub(crate) async fn run(global: &Global, args: &BundleArgs, output: &Output) -> 
         }
         BundleCommand::Create(options) => {
             let index = create(global, options).await?;
-            output.result(&portolan_report::bundle(&index), &shown(&index))?;
+            output.result(&portolan_report::bundle(&index).then(push_next(&options.out, &index)), &shown(&index))?;
         }
         BundleCommand::Push(options) => {
             if let Some(line) = push_simulated(global, options).await? {
@@ -46,6 +46,15 @@ pub(crate) async fn run(global: &Global, args: &BundleArgs, output: &Output) -> 
         }
     }
     Ok(Exit::Done)
+}
+
+/// The command that pushes a bundle; nothing where it has nothing to push.
+fn push_next(file: &Path, index: &BundleIndex) -> Document {
+    if index.images.is_empty() && index.charts.is_empty() {
+        return Document::default();
+    }
+    let command = format!("portolan bundle push {} --to HOST:PORT/PATH", file.display());
+    Document::next(&command, "pushes it into a registry")
 }
 
 fn unrecognized() -> Finding {

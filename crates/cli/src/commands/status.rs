@@ -1,5 +1,6 @@
 use portolan_adapters::store::{self, RunInfo};
 use portolan_model::{Digest, Exit, Finding, Severity};
+use portolan_report::{OtherRun, StatusView};
 
 use crate::args::{Global, StatusArgs};
 use crate::commands::runs;
@@ -11,32 +12,45 @@ pub(crate) fn run(global: &Global, args: &StatusArgs, output: &Output) -> Result
     let plan = run.plan()?;
     let entries = run.entries()?;
     let folder = run.folder().display().to_string();
-    output.result(&portolan_report::status(&plan, &entries, &folder), &entries)?;
-    if let Some(running) = store::under_way(&runs::root(global)?, &plan.cluster, &plan.release) {
-        output.finding(&Finding { severity: Severity::Note, ..running });
+    let page = portolan_report::status(&plan, &entries, &folder);
+    let running = store::under_way(&runs::root(global)?, &plan.cluster, &plan.release);
+    let running = running.map(|running| Finding { severity: Severity::Note, ..running });
+    let other_runs = others(global, run.plan_digest())?;
+    output.page(&page)?;
+    output.value(&StatusView {
+        running: running.clone(),
+        other_runs: other_runs.clone(),
+        ..portolan_report::status_view(&plan, &entries, &folder, &output.complete(&page))
+    })?;
+    if let Some(running) = &running {
+        output.finding(running);
     }
-    if args.run.is_none() {
-        others(global, run.plan_digest(), output)?;
+    if args.run.is_none() && !other_runs.is_empty() {
+        output.gap()?;
+        output.page(&other_runs_page(&other_runs))?;
     }
     Ok(Exit::Done)
 }
 
 /// The runs beside the one shown.
-fn others(global: &Global, shown: &Digest, output: &Output) -> Result<(), Finding> {
-    let rows: Vec<Vec<String>> = store::list(&runs::root(global)?)?
-        .into_iter()
-        .filter(|info| info.meta.plan != *shown)
-        .map(|RunInfo { meta, .. }| {
-            let way = format!("{} -> {}", meta.from, meta.to);
-            vec![meta.plan.short().to_owned(), runs::named(&meta.release), way, meta.server]
-        })
-        .collect();
-    if rows.is_empty() {
-        return Ok(());
-    }
-    output.gap()?;
-    output.page(
-        &portolan_report::Document::heading("Other runs")
-            .then(portolan_report::Document::table(&["RUN", "RELEASE", "WAY", "SERVER"], &rows)),
-    )
+fn others(global: &Global, shown: &Digest) -> Result<Vec<OtherRun>, Finding> {
+    let other = |RunInfo { meta, .. }: RunInfo| OtherRun {
+        run: meta.plan.short().to_owned(),
+        release: meta.release,
+        from: meta.from.to_string(),
+        to: meta.to.to_string(),
+        server: meta.server,
+    };
+    let all = store::list(&runs::root(global)?)?;
+    Ok(all.into_iter().filter(|info| info.meta.plan != *shown).map(other).collect())
+}
+
+fn other_runs_page(others: &[OtherRun]) -> portolan_report::Document {
+    let row = |other: &OtherRun| {
+        let way = format!("{} -> {}", other.from, other.to);
+        vec![other.run.clone(), runs::named(&other.release), way, other.server.clone()]
+    };
+    let rows: Vec<Vec<String>> = others.iter().map(row).collect();
+    portolan_report::Document::heading("Other runs")
+        .then(portolan_report::Document::table(&["RUN", "RELEASE", "WAY", "SERVER"], &rows))
 }

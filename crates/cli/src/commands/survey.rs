@@ -13,7 +13,7 @@ pub(crate) async fn run(global: &Global, _args: &SurveyArgs, output: &Output) ->
     let (_, survey) = prepare::survey(global, &target).await?;
     let saved = portolan_inventory::saved(&survey);
     output.result(&portolan_report::survey(&survey.inventory, simulated.as_deref()), &saved)?;
-    if let Some(run) = unfinished::told(global, &target, &survey.inventory) {
+    if let Some(run) = unfinished::told(global, &target, &survey.inventory).await {
         output.finding(&run);
     }
     if output.is_machine() {

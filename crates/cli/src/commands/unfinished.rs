@@ -1,13 +1,13 @@
 //! A run of the same release that has written and is not over.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use portolan_adapters::store::{self, RunStore};
-use portolan_model::{Code, Finding, Inventory, JournalRecord, Outcome, ReleaseId, Severity, Uid};
-use portolan_workflow::{Rehearse, Target, archive};
+use portolan_model::{Code, Exit, Finding, Inventory, Outcome, Plan, Ref, ReleaseId, Seen, Severity, Uid};
+use portolan_workflow::{Fold, Rehearse, Target, archive};
 
 use crate::args::{Global, UpgradeOptions};
-use crate::commands::archive::file_name;
 use crate::commands::runs;
 use crate::options;
 use crate::output::Output;
@@ -30,7 +30,8 @@ pub(crate) async fn plan(
             if let Some(running) = store::under_way(&root, &cluster, &release) {
                 return Err(running);
             }
-            Err(match of_release(&root, &cluster, &release) {
+            Err(match of_release(target, &root, &cluster, &release).await {
+                Some(run) if has_own_way(finding.code) => finding.with(run.found()),
                 Some(run) => finding.with(run.found()).next(run.ways_on()),
                 None => finding,
             })
@@ -38,15 +39,26 @@ pub(crate) async fn plan(
     }
 }
 
+/// Whether a refusal is settled before the run is: its data comes first, or what was asked for was wrong.
+fn has_own_way(code: Code) -> bool {
+    match code {
+        Code::ClaimGone | Code::NotSafe | Code::NoTarget | Code::Downgrade => true,
+        // A run of several hops may have uninstalled it.
+        Code::NoRelease => false,
+        code => matches!(code.exit(), Exit::Usage | Exit::NothingWritten),
+    }
+}
+
 /// What a survey says of runs of the release: one that is under way, or one that has written and is not over.
-pub(crate) fn told(global: &Global, target: &Target, inventory: &Inventory) -> Option<Finding> {
+pub(crate) async fn told(global: &Global, target: &Target, inventory: &Inventory) -> Option<Finding> {
     let (root, cluster, release) =
         (options::state_root(target, global).ok()?, &inventory.cluster.uid, &inventory.release.id);
     if let Some(running) = store::under_way(&root, cluster, release) {
         return Some(Finding { severity: Severity::Note, ..running });
     }
-    let run = of_release(&root, cluster, release)?;
-    Some(Finding::warning(Code::RunNotFinished, run.found()).next(format!("portolan apply {}", run.id)))
+    let run = of_release(target, &root, cluster, release).await?;
+    let next = run.way_out.clone().unwrap_or_else(|| format!("portolan apply {}", run.id));
+    Some(Finding::warning(Code::RunNotFinished, run.found()).next(next))
 }
 
 /// Where runs lie, and of which cluster and release they are, where nothing was surveyed.
@@ -58,41 +70,70 @@ async fn whose(global: &Global, target: &Target) -> Option<(PathBuf, Uid, Releas
 /// A run that has written and is not over.
 struct Unfinished {
     id: String,
-    /// The files that an export of its archive writes for what it deleted.
-    deleted: Vec<String>,
+    /// How what it deleted comes back; `None` where it deleted nothing.
+    put_back: Option<String>,
+    /// What to do where it cannot go on.
+    way_out: Option<String>,
 }
 
 impl Unfinished {
     fn found(&self) -> String {
-        format!("run {} of this release has written and is not finished", self.id)
+        let over = if self.way_out.is_some() { ", and cannot go on" } else { "" };
+        format!("run {} of this release has written and is not finished{over}", self.id)
     }
 
-    /// The same plan, or what it deleted put back for another one. An object that is there again is not touched by `create`.
+    /// The same plan, or what it deleted put back for another one.
     fn ways_on(&self) -> String {
-        let id = &self.id;
-        let mut next = format!("go on with that run: portolan apply {id}");
-        if !self.deleted.is_empty() {
-            let files: String = self.deleted.iter().map(|file| format!(" -f {id}/{file}")).collect();
-            next.push_str(&format!(
-                "; or put back what it deleted: portolan archive export {id} --to {id}, then kubectl create{files}, then plan again"
-            ));
+        if let Some(way_out) = &self.way_out {
+            return way_out.clone();
         }
-        next
+        let next = format!("go on with that run: portolan apply {}", self.id);
+        match &self.put_back {
+            Some(put_back) => format!("{next}; or {put_back}, then plan again"),
+            None => next,
+        }
     }
 }
 
 /// The newest run of the release that is asked for, if it has written and is not over.
-fn of_release(root: &Path, cluster: &Uid, release: &ReleaseId) -> Option<Unfinished> {
+async fn of_release(target: &Target, root: &Path, cluster: &Uid, release: &ReleaseId) -> Option<Unfinished> {
     let newest = runs::of_release(root, cluster, release).into_iter().next()?;
     let store = RunStore::open(&newest.folder).ok()?;
     let entries = store.entries().ok()?;
-    let wrote = entries.iter().any(|entry| matches!(entry.record, JournalRecord::Intent { .. }));
-    let finished =
-        entries.iter().any(|entry| matches!(entry.record, JournalRecord::Ended { outcome: Outcome::Finished }));
-    if !wrote || finished {
+    let wrote = !portolan_workflow::nothing_written(entries.iter().map(|entry| &entry.record));
+    let fold = Fold::of(entries.iter().map(|entry| &entry.record));
+    if !wrote || fold.outcome == Some(Outcome::Finished) {
         return None;
     }
-    let archived = archive::of(&store.plan().ok()?, &entries);
-    let deleted = archived.iter().filter(|archived| archived.deleted_in.is_some()).map(file_name).collect();
-    Some(Unfinished { id: newest.meta.plan.short().to_owned(), deleted })
+    let plan = store.plan().ok()?;
+    let id = newest.meta.plan.short().to_owned();
+    let now = claims_now(target, &plan).await;
+    let way_out = way_out(&plan, &fold, &now);
+    Some(Unfinished { put_back: archive::put_back(&id, &plan, &fold), way_out, id })
+}
+
+/// The PVCs of a plan as they are now.
+async fn claims_now(target: &Target, plan: &Plan) -> BTreeMap<Ref, Seen> {
+    let mut now = BTreeMap::new();
+    for protected in &plan.volumes {
+        now.insert(protected.claim.clone(), target.see(&protected.claim).await);
+    }
+    now
+}
+
+/// What to do where a run cannot go on; `now` has the PVCs of its plan.
+pub(crate) fn way_out(plan: &Plan, fold: &Fold, now: &BTreeMap<Ref, Seen>) -> Option<String> {
+    let digest = plan.digest();
+    cannot_go_on(plan, fold, now).then(|| archive::way_out(digest.short(), plan, fold, |name| now.get(name)))
+}
+
+/// Whether the run's plan is about what does not exist any more.
+fn cannot_go_on(plan: &Plan, fold: &Fold, now: &BTreeMap<Ref, Seen>) -> bool {
+    let is_ended = matches!(&fold.outcome, Some(Outcome::Halted { finding }) if finding.code.ends_its_run());
+    is_ended
+        || plan.volumes.iter().any(|protected| match now.get(&protected.claim) {
+            Some(Seen::Absent) => true,
+            Some(Seen::There(claim)) => !claim.is(&protected.claim_uid),
+            Some(Seen::Unreadable(_)) | None => false,
+        })
 }

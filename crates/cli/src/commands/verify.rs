@@ -5,7 +5,7 @@ use portolan_workflow::{Fold, RunDriver, Stops, Target};
 use serde::Serialize;
 
 use crate::args::{Global, VerifyArgs};
-use crate::commands::{apply, baseline, rehearse::same_cluster, runs};
+use crate::commands::{apply, baseline, rehearse::same_cluster, runs, unfinished};
 use crate::options;
 use crate::output::Output;
 use crate::progress::ProgressPrinter;
@@ -67,6 +67,9 @@ pub(crate) async fn run(global: &Global, args: &VerifyArgs, output: &Output) -> 
     // Where there is none at all, no cluster is asked.
     runs::open(global, args.run.as_deref(), None)?;
     let target = options::open(global).await?;
+    if let Some(words) = options::simulated(&target) {
+        output.say(&words);
+    }
     let cluster = target.cluster_uid().await;
     let run = runs::open(global, args.run.as_deref(), cluster.as_ref())?;
     let plan = Arc::new(run.plan()?);
@@ -77,6 +80,7 @@ pub(crate) async fn run(global: &Global, args: &VerifyArgs, output: &Output) -> 
     };
     same_cluster(&cluster, &plan)?;
     output.page(&portolan_report::looked_at(&plan, run.folder()))?;
+    output.gap()?;
     let undone = undone(&target, &plan, &known).await;
     let mut driver = RunDriver::new(target, run);
     if let Some(unfinished) = portolan_report::unfinished(&plan, &known) {
@@ -85,6 +89,10 @@ pub(crate) async fn run(global: &Global, args: &VerifyArgs, output: &Output) -> 
         let entries = driver.store().entries()?;
         let looked = portolan_report::at_risk(&plan, &entries, &now);
         output.findings(&portolan_report::problems(&plan, &now));
+        let unfinished = match unfinished::way_out(&plan, &known, &now) {
+            Some(way_out) => unfinished.next(way_out),
+            None => unfinished,
+        };
         return Err(looked.into_iter().fold(unfinished, Finding::with));
     }
     let mut telling = ProgressPrinter::new(output.room());
@@ -123,7 +131,8 @@ pub(crate) async fn run(global: &Global, args: &VerifyArgs, output: &Output) -> 
     Ok(match outcome {
         Outcome::Finished if down || undone.is_some() || !wrong.is_empty() => Exit::Blocked,
         Outcome::Finished => Exit::Done,
-        Outcome::StoppedSafely => Exit::StoppedSafely,
+        // A look writes nothing.
+        Outcome::StoppedSafely => Exit::NothingWritten,
         _ => Exit::Blocked,
     })
 }

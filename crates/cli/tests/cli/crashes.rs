@@ -60,7 +60,8 @@ fn an_interrupted_run_stops_between_two_steps_and_goes_on() {
         user.ok(&format!("sim new openshift-2.8 {folder}"));
         let apply = format!("apply --sim {folder} --to 2.20");
         let mut child = user.command(&apply).spawn().expect("it starts");
-        assert!(until(&user, &mut child, &folder, 2), "it ended before it could be stopped");
+        // After five records the first write is out.
+        assert!(until(&user, &mut child, &folder, 6), "it ended before it could be stopped");
         send(&child, signal);
         let stopped = came(&child.wait_with_output().expect("it ends"));
         assert_eq!(stopped.code, 11, "{}{}", stopped.stdout, stopped.stderr);
@@ -76,6 +77,34 @@ fn an_interrupted_run_stops_between_two_steps_and_goes_on() {
         assert!(user.ok(&format!("status --sim {folder}")).contains("Stopped safely"));
         assert!(user.ok(&format!("apply {run} --sim {folder}")).contains("Finished"));
     }
+}
+
+#[test]
+fn a_run_that_is_stopped_before_its_first_write_says_that_nothing_was_written() {
+    let user = User::new();
+    let mut before_first_write = 0;
+    for at in 0..8 {
+        let folder = format!("stopped-{at}");
+        user.ok(&format!("sim new openshift-2.8 {folder}"));
+        let untouched = user.installation(&folder);
+        let mut child = user.command(&format!("apply --sim {folder} --to 2.20")).spawn().expect("it starts");
+        assert!(until(&user, &mut child, &folder, 1), "it ended before it could be stopped");
+        send(&child, Signal::INT);
+        let stopped = came(&child.wait_with_output().expect("it ends"));
+        let has_written = user.journal(&folder).iter().any(|line| line.contains("\"record\":\"intent\""));
+        // A busy machine may hear the signal late: what counts is that code, text and cluster say the same.
+        assert_eq!(stopped.code, if has_written { 11 } else { 10 }, "{}{}", stopped.stdout, stopped.stderr);
+        let status = user.ok(&format!("status --sim {folder}"));
+        for text in [&stopped.stdout, &status] {
+            assert_eq!(text.contains("Stopped before the first write; nothing was written."), !has_written, "{text}");
+        }
+        if !has_written {
+            assert_eq!(normalised(&user.installation(&folder)), normalised(&untouched));
+            before_first_write += 1;
+        }
+        assert!(user.ok(&format!("apply --sim {folder} --to 2.20")).contains("Finished"));
+    }
+    assert!(before_first_write > 0, "the signal was never heard before the first write");
 }
 
 #[test]

@@ -7,6 +7,7 @@ mod help;
 mod interrupted;
 mod inventory;
 mod machines;
+mod made_again;
 mod operations;
 mod refusals;
 mod renders;

@@ -194,3 +194,15 @@ fn a_database_that_would_not_open_stops_the_upgrade_before_anything_is_written()
     assert_eq!(user.installation("here"), older);
     assert_eq!(user.journal("here"), Vec::<String>::new());
 }
+
+#[test]
+fn a_command_of_other_tools_names_the_one_that_does_its_work() {
+    let user = User::new();
+    for (word, says) in [("resume", "portolan apply RUN"), ("undo", "report.md"), ("rollback", "report.md")] {
+        let came = user.run(word);
+        assert_eq!(came.code, 64, "{}", came.stderr);
+        assert!(came.stderr.contains(says) && !came.stderr.contains("bundle"), "{}", came.stderr);
+    }
+    // Another word gets clap's own tip.
+    assert!(user.run("surve").stderr.contains("'survey'"), "{}", user.run("surve").stderr);
+}

@@ -75,6 +75,8 @@ fn what_is_printed_fits_its_schema() {
     assert_eq!(complaints("inventory.json", &user.ok("survey --sim here -o json")), none);
     assert_eq!(complaints("plan.json", &user.ok("plan --sim here --to 2.20 -o json")), none);
     assert_eq!(complaints("run.json", &user.ok("upgrade --sim here --to 2.20 --yes -o json")), none);
+    assert_eq!(complaints("status.json", &user.ok("status --sim here -o json")), none);
+    assert_ne!(complaints("status.json", "[]"), none, "a status is no journal");
     assert_ne!(complaints("plan.json", r#"{"format": 1}"#), none, "a plan has more in it");
     assert_ne!(complaints("run.json", r#"[{"seq": "one"}]"#), none, "a number is no text");
 }

@@ -19,7 +19,7 @@ pub(super) fn on_report(report: CheckReport) -> Next {
     let Some(mut first) = blocking.next() else {
         let notes: usize = others.iter().map(|finding| finding.evidence.len().max(1)).sum();
         let asked = match report.asked {
-            0 => "the API server was asked for no dry run".to_owned(),
+            0 => "no write had to be tried with a dry run".to_owned(),
             asked => format!("the API server accepts {}", portolan_model::counted(asked, "write")),
         };
         return Next::was_done(if notes == 0 {

@@ -119,6 +119,7 @@ pub(super) fn on_verify(step: &Step, seen: &[Seen]) -> Next {
     let (bound, disk) = (there(0, claim), there(1, volume));
     let pods: Vec<_> = mounted_by.iter().enumerate().map(|(at, pod)| (pod, there(at + 2, pod))).collect();
     let is_going = bound.as_ref().is_some_and(Object::is_terminating);
+    let is_on_it = bound.as_ref().is_some_and(|object| object.text("/spec/volumeName") == volume.name());
     if let Some(object) = bound {
         wrong.extend(wrong_claim(&object, claim, claim_uid, volume));
     }
@@ -163,6 +164,11 @@ pub(super) fn on_verify(step: &Step, seen: &[Seen]) -> Next {
             .next(portolan_kube_facts::retain_by_hand(volume.name()));
     } else {
         finding = finding.with(format!("the data was on {volume}"));
+        if is_on_it {
+            finding = finding
+                .why(format!("{claim} is still on that volume, and is not used or protected as the plan has it"))
+                .next("see who changed what is named above, before anybody writes to the volume");
+        }
     }
     Next::Halt(finding)
 }

@@ -102,18 +102,17 @@ fn long_jump(advice: &Advice, input: &HopInput<'_>, offered: &[ChartId]) -> Opti
     let (from, to) = (place(&input.from.version)?, place(&input.pick.id.version)?);
     let gap = to.saturating_sub(from);
     (gap > advice.most).then(|| {
-        let found = format!("{} -> {} goes up {gap} versions in one hop", input.from.version, input.pick.id.version);
+        let (old, new) = (&input.from.version, &input.pick.id.version);
+        let found = format!("{old} -> {new} goes up {gap} versions at once, and the vendor advises at most {}", advice.most);
         Finding::warning(Code::LongJump, found)
-            .with(format!(
-                "the vendor's limit: {} versions, {} ({})",
-                advice.most, advice.source.title, advice.source.source
-            ))
+            .with(format!("the advice is on the page {} ({})", advice.source.title, advice.source.source))
+            .with("the vendor's upgrade page, which the steps of this plan follow, names no such limit")
             .next(match stops(advice, (from, to), input, offered) {
                 Some(stops) => format!(
-                    "the vendor's upgrade page allows it; to upgrade in smaller steps: --via {}",
+                    "nothing has to be done, the plan is not blocked; to go up in smaller hops: --via {}",
                     stops.join(",")
                 ),
-                None => "the vendor's upgrade page allows it; no charts on offer would keep each hop within that limit"
+                None => "nothing has to be done, the plan is not blocked; no charts on offer would keep each hop within that limit"
                     .into(),
             })
     })

@@ -163,7 +163,10 @@ impl MovedValues {
         let rest = &path[row.from.len()..];
         let is_pair = matches!(row.transform, Transform::SecretFromPair(_));
         if row.confidence == Confidence::Low {
-            self.hints.insert(path, format!("it may be {to} now, by {}; nobody publishes it", row.source.page));
+            self.hints.insert(
+                path,
+                format!("perhaps {to}, which the page {} has; no page says that the value went there", row.source.page),
+            );
             return;
         }
         // What lies below the value that a transform is for is none of its own.

@@ -169,8 +169,7 @@ fn what_lies_below_a_moved_value_goes_along() {
 fn a_guess_is_asked_about_and_not_taken() {
     let fixture = with_value("backend.memory.size", json!(512));
     assert_eq!(fate(&fixture, "backend.memory.size"), ValueChange::Dropped);
-    let hint =
-        "backend.memory.size: it may be backend.resources.limits.memory now, by values-table; nobody publishes it";
+    let hint = "backend.memory.size: perhaps backend.resources.limits.memory, which the page values-table has; no page says that the value went there";
     assert_eq!(asked(&fixture), [hint]);
     assert_eq!(given(&fixture).pointer("/backend/resources"), None);
 }

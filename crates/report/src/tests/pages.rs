@@ -101,6 +101,8 @@ VOLUME    PVC             RECLAIM  KEEP         MOUNTED BY    IF UNINSTALLED TOD
 pvc-8a1f  pvc-postgresql  Delete   no / no      postgresql-0  Lost: the PVC is the release's, and
                                                               the volume's policy is Delete
 
+Lost: the volume's data is erased.
+
 1 volume holds data and would be lost if the release were uninstalled today.
 
 1 of 2 workloads ready.
@@ -113,13 +115,13 @@ Not seen: StorageClass (whole cluster). What depends on it is Unknown, never Saf
 Next: portolan plan --to VERSION      shows every step; writes nothing
 "#;
 
-const PLAN: &str = r#"Plan     3f9c2a71   runai-backend 2.8.20 -> control-plane 2.20.41   1 hop
+const PLAN: &str = r#"Plan     3f9c2a71   runai-backend 2.8.20 -> control-plane 2.20.41   1 hop (a run of helm)
          for cluster 5c1e0f2a, while 1 object is unchanged
 Release  runai-backend/runai-backend
 Server   https://api.prod:6443
 Helm     3.14.4  /usr/local/bin/helm
 Data     pvc-8a1f (pvc-postgresql)   database backend on postgresql-0
-Crosses  into 2.9, into 2.12
+Recipes  into 2.9, into 2.12
 
 warning[PL210]: storage classes may not be read
   why: what is not seen cannot be called safe
@@ -151,23 +153,27 @@ warning[PL210]: storage classes may not be read
 
 VALUE SET TODAY    BECOMES
 deployment.domain  global.domain
-theme              asked: no recipe knows it
+theme              you decide: no recipe knows it
 
 1 value set today goes on as it is.
 
 Plan: 1 to add, 2 to change, 2 to delete, 1 to keep; 1 step cannot be undone (7).
-Rehearsed: 1 volume Safe in 31,204 worlds, 2,118 crash points, 0.8 s.
+Rehearsed: 1 volume Safe in 31,204 states of a simulated cluster, with a crash at any of 2,118
+  points, in 0.8 s.
 
 Next: portolan apply --to 2.20.41      plan --out FILE saves the plan
 "#;
 
 const REHEARSAL: &str = r#"Plan       3f9c2a71   runai-backend 2.8.20 -> control-plane 2.20.41
 Release    runai-backend/runai-backend
-Looked at  31,204 worlds (39,005 a second)   61,000 events   2,118 crash points   0.8 s
+Looked at  31,204 states of a simulated cluster, 61,000 events that lead from one to the next, 2,118
+           crash points (where Portolan or helm is killed), in 0.8 s (39,005 states a second)
 
 VOLUME    PVC             VERDICT  WHY
 pvc-8a1f  pvc-postgresql  Safe     mounted by the new workload in all of 12 finished ends; held by
                                    its PVC in all of 30 stopped ends
+
+Safe: the volume survives and its workload mounts it, or its PVC holds it where the run stops.
 
 No rules for 2 objects: ConfigMap 1, Service 1. None of them is one of these PVCs or volumes, names
   one of these PVCs, or owns a pod that does, so none can reach a volume.
@@ -179,10 +185,14 @@ Next: portolan apply --to 2.20.41
 
 const REHEARSAL_THAT_IS_NOT_SAFE: &str = r#"Plan       3f9c2a71   runai-backend 2.8.20 -> control-plane 2.20.41
 Release    runai-backend/runai-backend
-Looked at  31,204 worlds (39,005 a second)   61,000 events   2,118 crash points   0.8 s
+Looked at  31,204 states of a simulated cluster, 61,000 events that lead from one to the next, 2,118
+           crash points (where Portolan or helm is killed), in 0.8 s (39,005 states a second)
 
 VOLUME    PVC             VERDICT   WHY
 pvc-8a1f  pvc-postgresql  Detached  Detached in 212 of 306 ends, Safe in 94
+
+Detached: the volume keeps its data, and no workload mounts it any more.
+Safe: the volume survives and its workload mounts it, or its PVC holds it where the run stops.
 
 pvc-8a1f (pvc-postgresql)
 
@@ -219,11 +229,15 @@ line 113  helm upgrade -i runai-backend -n runai-backend runai-backend/control-p
             --set global.domain=runai.apps.prod \
             --set global.config.kubernetesDistribution=openshift
 
-Looked at  31,204 worlds (39,005 a second)   61,000 events   2,118 crash points   0.8 s
+Looked at  31,204 states of a simulated cluster, 61,000 events that lead from one to the next, 2,118
+           crash points (where Portolan or helm is killed), in 0.8 s (39,005 states a second)
 
 pvc-8a1f (pvc-postgresql)
 
 Lost in 212 of 306 ends, Doomed in 94, Safe in 0
+
+Lost: the volume's data is erased.
+Doomed: the volume's deletion has begun, and its data is erased when its last pod goes.
 
 ENDS  VERDICT  RUN       RELEASE   GOES WRONG AT
  212  Lost     finished  deployed  line 113
@@ -265,7 +279,7 @@ Times    2025-08-01T10:00:00Z to 2025-08-01T10:01:12Z   72 s   on bastion
 
 Stopped safely after step 6 of 9.
 Database backend on postgresql-0 was stopped by this run; its data is on pvc-8a1f (this run set
-  Retain, keep). Step 7 brings it back.
+  Retain, keep). By the plan, step 7 brings it back.
 
 VOLUME    PVC             SET BY THIS RUN                 VERIFIED
 pvc-8a1f  pvc-postgresql  Retain (step 1), keep (step 2)  not yet: step 8
@@ -295,7 +309,8 @@ Times    2025-08-01T10:00:00Z to 2025-08-01T10:01:39Z   99 s   on bastion
 Folder   ~/.local/state/portolan/5c1e0f2a/runai-backend/7f3a
 
 Finished: all 9 steps are done and verified.
-Rehearsed: 1 volume Safe in 31,204 worlds, 2,118 crash points, 0.8 s.
+Rehearsed: 1 volume Safe in 31,204 states of a simulated cluster, with a crash at any of 2,118
+  points, in 0.8 s.
 
 Volumes
 
@@ -552,7 +567,10 @@ fn a_look_after_a_halt_says_what_the_release_is() {
     let (deployed, pending) = (portolan_model::ReleaseStatus::Deployed, portolan_model::ReleaseStatus::PendingUpgrade);
     let before = newest(base, deployed, &plan.from);
     let found = crate::undone(&plan, &known(at), Some(&before)).expect("helm wrote nothing");
-    assert_eq!((found.code, found.severity), (portolan_model::Code::HelmFailed, portolan_model::Severity::Blocking));
+    assert_eq!(
+        (found.code, found.severity),
+        (portolan_model::Code::RunNotFinished, portolan_model::Severity::Blocking)
+    );
     assert!(found.found.contains(&format!("halted in step {}", at + 1)), "{}", found.found);
     assert!(found.evidence[0].contains(&format!("newest revision is {base}: deployed")), "{:?}", found.evidence);
     let text = shown(&crate::verification(&checks(&plan), &Outcome::Finished, Some(&found)), &plan);
@@ -566,4 +584,62 @@ fn a_look_after_a_halt_says_what_the_release_is() {
         crate::undone(&plan, &portolan_engine::Fold { outcome: Some(Outcome::Finished), ..known(at) }, Some(&before)),
         None
     );
+}
+
+#[test]
+fn a_status_for_programs_says_what_the_page_says() {
+    use crate::StepState::{Already, Done, Here, ToCome};
+    let plan = samples::plan();
+    let of = |entries: &[portolan_model::Entry]| {
+        let page = crate::status(&plan, entries, FOLDER);
+        crate::status_view(&plan, entries, FOLDER, &page)
+    };
+    let stopped = of(&samples::journal(6, Some(Outcome::StoppedSafely)));
+    assert_eq!(stopped.state, crate::RunState::Stopped);
+    assert_eq!(stopped.said, "Stopped safely after step 6 of 9.");
+    assert_eq!((stopped.steps_done, stopped.steps_left, stopped.nothing_written), (6, 3, false));
+    let states: Vec<crate::StepState> = stopped.steps.iter().map(|step| step.state).collect();
+    assert_eq!(states, [Done, Already, Done, Done, Done, Done, Here, ToCome, ToCome]);
+    assert_eq!(stopped.stopped.iter().map(portolan_model::Ref::name).collect::<Vec<_>>(), ["postgresql-0"]);
+    assert_eq!(stopped.volumes[0].set_by_this_run, ["Retain", "keep"]);
+    let next = format!("portolan apply {}", plan.digest().short());
+    assert_eq!(stopped.next[0], crate::NextStep { command: next.clone(), note: "goes on at step 7".into() });
+    assert_eq!(stopped.waits_for, Vec::<String>::new(), "a run that is over waits for nothing");
+    // A journal that ends at a wait, and one that was not begun.
+    assert_eq!(of(&samples::journal(5, None)).waits_for, ["Pod/postgresql-0"]);
+    assert_eq!(of(&samples::journal(5, None)).state, crate::RunState::Unfinished);
+    let fresh = of(&[]);
+    assert_eq!((fresh.state, fresh.nothing_written, fresh.steps_left), (crate::RunState::NotBegun, true, 9));
+    // What halted it is told, and what to do.
+    let halted = of(&samples::journal(2, Some(Outcome::Halted { finding: samples::moved() })));
+    assert_eq!((halted.state, halted.findings.len()), (crate::RunState::Halted, 1));
+    assert_eq!(halted.next[0].command, "portolan plan");
+    assert_eq!(of(&samples::journal(9, Some(Outcome::Finished))).volumes[0].verified_in, Some(8));
+}
+
+#[test]
+fn a_database_is_not_said_to_come_back_where_its_pvc_is_gone_or_another() {
+    let plan = samples::plan();
+    let shown_at = |now: &crate::Now, outcome| {
+        let page = crate::run(&plan, &samples::journal(6, Some(outcome)), &samples::run_end(None, now));
+        shown(&page, &plan).split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    let text = shown_at(&samples::stopped(), Outcome::StoppedSafely);
+    assert!(text.contains("By the plan, step 7 brings it back."), "{text}");
+    let claim = &plan.volumes[0].claim;
+    let mut gone = samples::stopped();
+    gone.insert(claim.clone(), portolan_model::Seen::Absent);
+    let text = shown_at(&gone, Outcome::StoppedSafely);
+    assert!(text.contains(&format!("This run does not bring it back: {claim} is gone.")), "{text}");
+    let volume = &plan.volumes[0].volume;
+    gone.insert(volume.clone(), portolan_model::Seen::Absent);
+    let text = shown_at(&gone, Outcome::StoppedSafely);
+    assert!(text.contains(&format!("its data was on {} (gone)", volume.name())), "{text}");
+    // What the journal alone says is enough.
+    let ended = portolan_model::Finding::blocking(portolan_model::Code::OtherObject, "another one");
+    let entries = samples::journal(6, Some(Outcome::Halted { finding: ended }));
+    let text = shown(&crate::status(&plan, &entries, FOLDER), &plan);
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(text.contains("This run does not bring it back: it cannot go on (PL314)."), "{text}");
+    assert!(!text.contains("portolan apply"), "{text}");
 }

@@ -49,6 +49,10 @@ fn wrong(objects: [Value; 4]) -> Vec<String> {
             // Of a PVC that is going only its disk can be saved; all name the volume with the data.
             let goes = finding.evidence[0].contains("PersistentVolumeClaim/data is being deleted");
             assert_eq!(finding.next.contains("kubectl patch pv pv") && finding.next.contains("Retain"), goes);
+            // Another volume is spoken of only where there is one, or where no PVC holds the old one.
+            let is_elsewhere = [" is on pv-2 now", "PersistentVolumeClaim/data is gone"];
+            let is_elsewhere = is_elsewhere.iter().any(|line| finding.evidence[0].contains(line));
+            assert_eq!(finding.why == Code::VolumeDiffers.why(), is_elsewhere || goes, "{finding:?}");
             let (volume, found) =
                 finding.evidence.into_iter().partition::<Vec<_>, _>(|line| line.starts_with("the data "));
             assert!(volume.len() == 1 && volume[0].contains("PersistentVolume/pv"), "{volume:?}");
