@@ -35,7 +35,7 @@ impl Exit {
         (Self::Changes, "plan --detailed-exitcode: there is something to do"),
         (Self::Blocked, "refused: blocked or not Safe; or a verification failed"),
         (Self::NothingWritten, "ended before the first write; nothing was written"),
-        (Self::StoppedSafely, "stopped at a safe point, half-way: something was written; run again to go on"),
+        (Self::StoppedSafely, "stopped half-way at a safe point, after writes; run again to go on"),
         (Self::NeedsPerson, "a person has to decide; the message says what"),
         (Self::Held, "somebody else holds the release"),
         (Self::Usage, "the command line is wrong"),
