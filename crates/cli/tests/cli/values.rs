@@ -54,7 +54,7 @@ fn what_no_recipe_knows_is_asked_once_and_the_answers_serve_the_upgrade() {
     assert_eq!(user.run(&values).code, 3);
     let asked = read(&user, "answers.yaml");
     for line in
-        ["\"backend.memory.size\": ask   # it may be ", "\"backend.sesionTimeout\": ask\n", "\"frontend.theme\": ask\n"]
+        ["\"backend.memory.size\": ask   # perhaps ", "\"backend.sesionTimeout\": ask\n", "\"frontend.theme\": ask\n"]
     {
         assert!(asked.contains(line), "{asked}");
     }
