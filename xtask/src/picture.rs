@@ -141,7 +141,7 @@ fn step(line: &str) -> Option<&str> {
 fn untimed(line: &str) -> String {
     let timed = line.strip_suffix(" s.").and_then(|rest| rest.rsplit_once(", "));
     match timed {
-        Some((rest, seconds)) if seconds.parse::<f64>().is_ok() => format!("{rest}."),
+        Some((rest, seconds)) if seconds.trim_start_matches("in ").parse::<f64>().is_ok() => format!("{rest}."),
         _ => line.to_owned(),
     }
 }
@@ -170,8 +170,8 @@ mod tests {
 
     #[test]
     fn nothing_of_the_time_is_left_and_of_a_step_its_last_line() {
-        let said = "[1/2] keep\n[1/2] keep   done\n[2/2] wait\nin 3 worlds, 4 crash points, 0.1 s.\nkeep, 3 s.";
-        let want = ["[1/2] keep   done", "[2/2] wait", "in 3 worlds, 4 crash points.", "keep."];
+        let said = "[1/2] keep\n[1/2] keep   done\n[2/2] wait\nin 3 worlds, 4 crash points, 0.1 s.\nkeep, 3 s.\n  points, in 0.1 s.";
+        let want = ["[1/2] keep   done", "[2/2] wait", "in 3 worlds, 4 crash points.", "keep.", "  points."];
         assert_eq!(settled(said), want);
     }
 }

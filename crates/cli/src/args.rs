@@ -17,7 +17,7 @@ Exit codes:
    2  plan --detailed-exitcode: there is something to do
    3  refused: blocked or not Safe; or a verification failed
   10  ended before the first write; nothing was written
-  11  stopped at a safe point; run again to go on
+  11  stopped half-way at a safe point, after writes; run again to go on
   13  a person has to decide; the message says what
   20  somebody else holds the release
   64  the command line is wrong";

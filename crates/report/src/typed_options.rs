@@ -195,7 +195,8 @@ mod tests {
                 let is_part = |word: &str| {
                     word.starts_with('-')
                         || word.chars().all(|c| c.is_ascii_uppercase())
-                        || ["portolan", "sim", "list", "plan", "status", "verify", "bundle", "inspect"].contains(&word)
+                        || ["portolan", "sim", "list", "plan", "status", "verify", "bundle", "inspect", "push"]
+                            .contains(&word)
                 };
                 assert!(command[at..].split(' ').all(is_part), "{code}: a sentence has options in it: {next}");
             }
