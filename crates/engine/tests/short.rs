@@ -45,7 +45,7 @@ fn answered(engine: &mut Engine, with: usize) -> Request {
 fn a_plan_is_not_bound_by_half_an_answer() {
     let archive = json!({"kind": "archive-object", "objects": ["Secret/ns/a", "Secret/ns/b"]});
     for with in [0, 1, 3] {
-        let mut engine = Engine::resume(plan(&[archive.clone()]), &[], "here");
+        let mut engine = Engine::resume(plan(std::slice::from_ref(&archive)), &[], "here");
         assert!(matches!(asked(&mut engine), Request::Read(names) if names.len() == 2));
         let Request::End(Outcome::Drifted { findings }) = answered(&mut engine, with) else {
             panic!("{with}: it begins")

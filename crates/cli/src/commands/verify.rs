@@ -84,16 +84,7 @@ pub(crate) async fn run(global: &Global, args: &VerifyArgs, output: &Output) -> 
     let undone = undone(&target, &plan, &known).await;
     let mut driver = RunDriver::new(target, run);
     if let Some(unfinished) = portolan_report::unfinished(&plan, &known) {
-        // The steps that would make what is checked were not reached, so no check is waited for; the data is looked at.
-        let now = apply::look(&driver, &plan).await;
-        let entries = driver.store().entries()?;
-        let looked = portolan_report::at_risk(&plan, &entries, &now);
-        output.findings(&portolan_report::problems(&plan, &now));
-        let unfinished = match unfinished::way_out(&plan, &known, &now) {
-            Some(way_out) => unfinished.next(way_out),
-            None => unfinished,
-        };
-        return Err(looked.into_iter().fold(unfinished, Finding::with));
+        return Err(look_only(&driver, &plan, &known, unfinished, output).await?);
     }
     let mut telling = ProgressPrinter::new(output.room());
     let verified = portolan_workflow::verify(&mut driver, &plan, &known, &Stops::listen(), &mut |event, checks| {
@@ -135,6 +126,24 @@ pub(crate) async fn run(global: &Global, args: &VerifyArgs, output: &Output) -> 
         Outcome::StoppedSafely => Exit::NothingWritten,
         _ => Exit::Blocked,
     })
+}
+
+/// What is said of a run that did not reach the steps that would make what is checked: no check is waited for, the data is looked at.
+async fn look_only(
+    driver: &RunDriver,
+    plan: &Plan,
+    known: &Fold,
+    unfinished: Finding,
+    output: &Output,
+) -> Result<Finding, Finding> {
+    let now = apply::look(driver, plan).await;
+    let looked = portolan_report::at_risk(plan, &driver.store().entries()?, &now);
+    output.findings(&portolan_report::problems(plan, &now));
+    let unfinished = match unfinished::way_out(plan, known, &now) {
+        Some(way_out) => unfinished.next(way_out),
+        None => unfinished,
+    };
+    Ok(looked.into_iter().fold(unfinished, Finding::with))
 }
 
 /// Says which routes do not answer, and which could not be asked; whether one is down.

@@ -154,23 +154,25 @@ pub(super) fn on_verify(step: &Step, seen: &[Seen]) -> Next {
         }
         return Next::was_done(format!("{claim} is on {volume}, same UIDs"));
     }
-    let mut finding = Finding::blocking(Code::VolumeDiffers, format!("{claim} is not as it was")).about(claim);
-    for line in wrong {
-        finding = finding.with(line);
-    }
+    Next::Halt(differs(claim, volume, wrong, is_going, is_on_it))
+}
+
+/// That a PVC is not as it was: what is wrong, whether it is being deleted, and whether it is on its volume.
+fn differs(claim: &Ref, volume: &Ref, wrong: Vec<String>, is_going: bool, is_on_it: bool) -> Finding {
+    let finding = Finding::blocking(Code::VolumeDiffers, format!("{claim} is not as it was")).about(claim);
+    let finding = wrong.into_iter().fold(finding, Finding::with);
     if is_going {
-        finding = finding
+        return finding
             .with(format!("the data is on {volume}, which is erased with the PVC unless its policy is Retain"))
             .next(portolan_kube_facts::retain_by_hand(volume.name()));
-    } else {
-        finding = finding.with(format!("the data was on {volume}"));
-        if is_on_it {
-            finding = finding
-                .why(format!("{claim} is still on that volume, and is not used or protected as the plan has it"))
-                .next("see who changed what is named above, before anybody writes to the volume");
-        }
     }
-    Next::Halt(finding)
+    let finding = finding.with(format!("the data was on {volume}"));
+    if !is_on_it {
+        return finding;
+    }
+    finding
+        .why(format!("{claim} is still on that volume, and is not used or protected as the plan has it"))
+        .next("see who changed what is named above, before anybody writes to the volume")
 }
 
 /// What is wrong with a PVC that is to be the one it was, on its volume.

@@ -603,7 +603,7 @@ fn a_status_for_programs_says_what_the_page_says() {
     assert_eq!(stopped.stopped.iter().map(portolan_model::Ref::name).collect::<Vec<_>>(), ["postgresql-0"]);
     assert_eq!(stopped.volumes[0].set_by_this_run, ["Retain", "keep"]);
     let next = format!("portolan apply {}", plan.digest().short());
-    assert_eq!(stopped.next[0], crate::NextStep { command: next.clone(), note: "goes on at step 7".into() });
+    assert_eq!(stopped.next[0], crate::NextStep { command: next, note: "goes on at step 7".into() });
     assert_eq!(stopped.waits_for, Vec::<String>::new(), "a run that is over waits for nothing");
     // A journal that ends at a wait, and one that was not begun.
     assert_eq!(of(&samples::journal(5, None)).waits_for, ["Pod/postgresql-0"]);

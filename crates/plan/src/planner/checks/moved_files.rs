@@ -18,13 +18,13 @@ pub(super) fn check(context: &HopContext<'_>, workloads: &Workloads, report: &mu
             let has = Given::to(&pair.after, &then);
             let stays = |object: &Ref| !then.texts(object).is_empty();
             if let Some(reason) = had.lost(&has, &stays) {
-                unknown(volume, &pair, reason, report);
+                unknown(volume, &pair, &reason, report);
             }
         }
     }
 }
 
-fn unknown(volume: &Volume, pair: &Pair<'_>, reason: String, report: &mut Report) {
+fn unknown(volume: &Volume, pair: &Pair<'_>, reason: &str, report: &mut Report) {
     let (name, field) = (pair.after.name, pair.after.field("/volumeMounts"));
     let reason = format!("{}: {reason}", shown(pair.after.template, pair.after.container));
     let way_out = "see where the program looks for it; give the chart the mounts and settings of today";
