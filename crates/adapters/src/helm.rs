@@ -18,6 +18,7 @@ use tokio::process::Command;
 
 pub use dry_run::DryRun;
 pub(crate) use home::Home;
+pub use home::RENDERING;
 pub use process::{Given, Launch, NotStarted, ended_text, is_alive, is_planned, spawn, tidy, values_path};
 
 /// The first helm with `--reset-then-reuse-values`.

@@ -89,9 +89,8 @@ pub fn put_back(run: &str, plan: &Plan, fold: &Fold) -> Option<String> {
 /// What the hop under way has deleted, or set out to delete.
 fn deleted<'a>(plan: &'a Plan, fold: &Fold) -> Vec<&'a Ref> {
     let at = fold.step as usize;
-    let is_helm = |step: &portolan_model::Step| matches!(step.kind, StepKind::Helm { .. });
-    let first =
-        plan.steps().take(at).enumerate().filter(|(_, step)| is_helm(step)).last().map_or(0, |(helm, _)| helm + 1);
+    let helms = plan.steps().take(at).enumerate().filter(|(_, step)| step.helm_run().is_some());
+    let first = helms.last().map_or(0, |(helm, _)| helm + 1);
     let wrote = |index: usize| fold.notes.get(index).map_or(index == at && fold.pursuit.is_some(), |note| note.wrote);
     let steps = plan.steps().enumerate().skip(first).take_while(|(index, _)| *index <= at);
     steps

@@ -49,8 +49,14 @@ pub enum FsGroupSupport {
 /// Whether the files of a PV are given to the pod's `fsGroup`.
 #[must_use]
 pub fn fs_group_support(volume: &Value) -> FsGroupSupport {
-    let is = |source: &str| volume.pointer("/spec").is_some_and(|spec| spec.get(source).is_some());
-    if is("hostPath") || is("nfs") { FsGroupSupport::Never } else { FsGroupSupport::Depends }
+    let keys = volume.get("spec").and_then(Value::as_object).into_iter().flatten().map(|(key, _)| key.as_str());
+    keys.map(fs_group_support_of).find(|support| *support == FsGroupSupport::Never).unwrap_or(FsGroupSupport::Depends)
+}
+
+/// The same by the key of a volume's source, which a PV and a pod's volume share.
+#[must_use]
+pub fn fs_group_support_of(source: &str) -> FsGroupSupport {
+    if matches!(source, "hostPath" | "nfs") { FsGroupSupport::Never } else { FsGroupSupport::Depends }
 }
 
 /// What an init container does to the owner of a volume's files, as far as its command says.

@@ -43,7 +43,8 @@ pub use default_class::default_class;
 pub use deployment::{Deployment, Rollout, is_for_one_pod};
 pub use environment::{DataObject, EnvEntry, EnvSet};
 pub use identity::{
-    FsGroupSupport, HandOver, fs_group, fs_group_support, hand_over, run_as_group, run_as_user, supplemental_groups,
+    FsGroupSupport, HandOver, fs_group, fs_group_support, fs_group_support_of, hand_over, run_as_group, run_as_user,
+    supplemental_groups,
 };
 pub use image::{ImageField, ImageReference, images, is_repository, is_tag};
 pub use immutable::immutable_violations;

@@ -102,8 +102,7 @@ impl OfflineHelm {
             let file = self.write(&format!("values-{at}.yaml"), values::file(values).as_bytes());
             let mut command =
                 self.command(&[packed.to_owned(), "--namespace".into(), "n".into(), "--values".into(), file]);
-            // As the product renders: a helm that ends so soon need not collect what it no longer uses.
-            command.env("GOGC", "off").env("GOMEMLIMIT", "512MiB");
+            command.envs(portolan_adapters::helm::RENDERING);
             let said = Self::printed(&mut command)?;
             Ok(manifest::parse(&said, "n").expect("helm's manifest"))
         };

@@ -9,6 +9,10 @@ use std::time::Duration;
 use portolan_model::{Code, Finding, HelmClient};
 use tokio::process::Command;
 
+/// The environment of a helm that renders and ends within a second: collecting garbage costs more than the memory, up to this limit
+/// (Go's runtime package, "Environment Variables").
+pub const RENDERING: [(&str, &str); 2] = [("GOGC", "off"), ("GOMEMLIMIT", "512MiB")];
+
 /// Helm in a home of its own, which is gone when this is dropped. What the user has told helm stays as it is, and no
 /// cluster is reached but that of a file `kubeconfig` in it.
 pub(crate) struct Home {
@@ -85,9 +89,7 @@ impl Home {
         // The cluster of a kubeconfig that was written here, else none: there is nothing to fall back on.
         command.env("KUBECONFIG", self.path("kubeconfig"));
         command.env("KUBECACHEDIR", self.path("kube-cache"));
-        // It ends in a second: collecting garbage costs more than the memory, up to this limit (Go's runtime package, "Environment
-        // Variables").
-        command.env("GOGC", "off").env("GOMEMLIMIT", "512MiB");
+        command.envs(RENDERING);
         let Ok(output) = tokio::time::timeout(limit, command.output()).await else { return Ok(None) };
         output.map(Some).map_err(|error| {
             Finding::blocking(Code::NoHelm, format!("{} cannot be run", self.program)).with(error.to_string())

@@ -5,7 +5,8 @@
 //! pkg/volume/volume_linux.go, 1.27 to 1.34), and not on every kind of volume.
 
 use portolan_kube_facts::{
-    FsGroupSupport, HandOver, fs_group, fs_group_support, hand_over, run_as_group, run_as_user, supplemental_groups,
+    FsGroupSupport, HandOver, fs_group, fs_group_support, fs_group_support_of, hand_over, run_as_group, run_as_user,
+    supplemental_groups,
 };
 use portolan_model::{Code, Finding, Platform, Volume};
 
@@ -124,8 +125,8 @@ fn of_range(context: &HopContext<'_>) -> Option<u64> {
 }
 
 fn support(context: &HopContext<'_>, volume: &Volume) -> FsGroupSupport {
-    if without_claim::is_never_given(volume) {
-        return FsGroupSupport::Never;
+    if let Some(source) = without_claim::source(volume) {
+        return fs_group_support_of(source);
     }
     let volume = volume.volume.as_ref().and_then(|name| context.before.objects.get(name));
     volume.map_or(FsGroupSupport::Depends, |volume| fs_group_support(&volume.0))

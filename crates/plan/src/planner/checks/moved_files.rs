@@ -6,7 +6,7 @@ use portolan_model::{Ref, Volume};
 use serde_json::Value;
 
 use super::paths::{is_aside, parts, shown};
-use super::scripts::FindText;
+use super::scripts::{FindText, MountedText, mounted_texts};
 use super::uses::{Pair, Use, Workloads};
 use super::{HopContext, Report};
 
@@ -31,31 +31,15 @@ fn unknown(volume: &Volume, pair: &Pair<'_>, reason: &str, report: &mut Report) 
     report.unknown(volume, name, &field, (reason, way_out));
 }
 
-/// A file that a container has.
-struct File {
-    path: String,
-    object: Ref,
-    key: String,
-    /// It may be a Secret's, and is never shown.
-    text: String,
-}
-
 /// The files of a container, and the texts that it is given: arguments and variables.
 struct Given {
-    files: Vec<File>,
+    files: Vec<MountedText>,
     texts: Vec<String>,
 }
 
 impl Given {
     fn to(user: &Use<'_>, find: &FindText<'_>) -> Self {
-        let mut files = Vec::new();
-        for mounted in user.template.files_in(user.container) {
-            let object = mounted.object.of(user.name.namespace());
-            for (_, key, text) in find.texts(&object) {
-                let Some(path) = mounted.path_of(&key) else { continue };
-                files.push(File { path, object: object.clone(), key, text });
-            }
-        }
+        let mut files = mounted_texts(user, find);
         files.retain(|file| !is_beside(&file.path));
         let words = ["command", "args"].into_iter().flat_map(|key| list(user.container.json, key));
         let words = words.filter_map(Value::as_str).map(str::to_owned);
@@ -70,9 +54,9 @@ impl Given {
     }
 
     /// The file that is another's: out of the same key, or with the same text.
-    fn same(&self, other: &File) -> Option<&File> {
-        let is_key = |file: &&File| file.object == other.object && file.key == other.key;
-        let is_text = |file: &&File| file.text == other.text && !file.text.trim().is_empty();
+    fn same(&self, other: &MountedText) -> Option<&MountedText> {
+        let is_key = |file: &&MountedText| file.object == other.object && file.key == other.key;
+        let is_text = |file: &&MountedText| file.text == other.text && !file.text.trim().is_empty();
         self.files.iter().find(is_key).or_else(|| self.files.iter().find(is_text))
     }
 
@@ -99,11 +83,11 @@ impl Given {
     }
 
     /// Whether a file of a folder that is read as a whole comes earlier or later among the others.
-    fn order_differs(&self, then: &Self, was: &File, now: &File) -> Option<String> {
-        let order = |given: &Self, of: &File| {
+    fn order_differs(&self, then: &Self, was: &MountedText, now: &MountedText) -> Option<String> {
+        let order = |given: &Self, of: &MountedText| {
             let (folder, _) = of.path.rsplit_once('/')?;
-            let in_folder = |file: &&File| file.path.rsplit_once('/').is_some_and(|(its, _)| its == folder);
-            let mut all: Vec<&File> = given.files.iter().filter(in_folder).collect();
+            let in_folder = |file: &&MountedText| file.path.rsplit_once('/').is_some_and(|(its, _)| its == folder);
+            let mut all: Vec<&MountedText> = given.files.iter().filter(in_folder).collect();
             all.sort_by(|a, b| a.path.cmp(&b.path));
             Some(all.into_iter().map(|file| file.text.clone()).collect::<Vec<_>>())
         };

@@ -188,17 +188,39 @@ fn reads_arguments(text: &str) -> bool {
     text.split('$').skip(1).any(asks) || text.contains("getopts") || text.contains("shift")
 }
 
-/// The files that the container has out of ConfigMaps and Secrets.
-pub(super) fn files(user: &Use<'_>, find: &FindText<'_>) -> Vec<Script> {
+/// A file that a container has out of a ConfigMap or a Secret.
+pub(super) struct MountedText {
+    /// Where the container has it.
+    pub(super) path: String,
+    /// The object that has the text, and its key there.
+    pub(super) object: Ref,
+    pub(super) key: String,
+    /// Where in that object: a JSON pointer.
+    pub(super) field: String,
+    /// It may come out of a Secret, and is never shown.
+    pub(super) text: String,
+}
+
+/// The files that the container has out of ConfigMaps and Secrets, each with its path.
+pub(super) fn mounted_texts(user: &Use<'_>, find: &FindText<'_>) -> Vec<MountedText> {
     let mut all = Vec::new();
     for mounted in user.template.files_in(user.container) {
         let object = mounted.object.of(user.name.namespace());
         for (field, key, text) in find.texts(&object) {
-            let Some(file) = mounted.file_of(&key) else { continue };
-            all.push(Script { key: format!("{}{file}", Script::FILE), text, object: object.clone(), field });
+            let Some(path) = mounted.path_of(&key) else { continue };
+            all.push(MountedText { path, object: object.clone(), key, field, text });
         }
     }
     all
+}
+
+/// The same by their names, whatever folder they are in.
+pub(super) fn files(user: &Use<'_>, find: &FindText<'_>) -> Vec<Script> {
+    let script = |MountedText { path, object, field, text, .. }| {
+        let name = path.trim_end_matches('/').rsplit('/').next().unwrap_or(&path);
+        Script { key: format!("{}{name}", Script::FILE), text, object, field }
+    };
+    mounted_texts(user, find).into_iter().map(script).collect()
 }
 
 /// Whether a file's name says that it is a script.

@@ -135,10 +135,13 @@ fn kept(name: &Ref, object: &Object) -> Vec<Ref> {
     template.volumes().filter(is_kept).filter_map(|volume| place(name.namespace(), volume)).collect()
 }
 
-/// Whether nobody gives the files of a volume to a pod's `fsGroup`: a folder of a node, or one of an NFS server
-/// (`pkg/volume/hostpath/host_path.go` and `pkg/volume/nfs/nfs.go` of Kubernetes 1.34).
-pub(super) fn is_never_given(volume: &Volume) -> bool {
-    [HOST_PATH, EXPORT].contains(&volume.claim.kind())
+/// The key of the source of a volume that stands for a folder of a node, or for one of an NFS server.
+pub(super) fn source(volume: &Volume) -> Option<&'static str> {
+    match volume.claim.kind() {
+        HOST_PATH => Some("hostPath"),
+        EXPORT => Some("nfs"),
+        _ => None,
+    }
 }
 
 /// Whether what is said of a pod's volume at a mount is compared here.
