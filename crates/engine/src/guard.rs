@@ -94,6 +94,12 @@ fn check(name: &Ref, expect: &Precondition, seen: &Seen) -> Option<Finding> {
     let object = match (seen, &expect.object) {
         (Seen::There(object), Expected::Same(uid)) if object.is(uid) => object,
         (Seen::There(object), Expected::Unnamed) => object,
+        (Seen::There(object), Expected::WithKeys(keys)) => {
+            let has = object.data_keys();
+            let gone: Vec<&str> = keys.iter().map(String::as_str).filter(|key| !has.contains(key)).collect();
+            return (!gone.is_empty())
+                .then(|| Finding::blocking(Code::Moved, format!("{name} has no key {} any more", gone.join(", "))));
+        }
         (Seen::Absent, Expected::Absent) => return None,
         (Seen::There(_), Expected::Same(_)) if name.kind() == "Namespace" => {
             let found = match name.name() {
@@ -108,7 +114,7 @@ fn check(name: &Ref, expect: &Precondition, seen: &Seen) -> Option<Finding> {
         (Seen::There(_), Expected::Absent) => {
             return Some(Finding::blocking(Code::Moved, format!("{name} is there, and was not")));
         }
-        (Seen::Absent, Expected::Same(_) | Expected::Unnamed) => {
+        (Seen::Absent, Expected::Same(_) | Expected::Unnamed | Expected::WithKeys(_)) => {
             return Some(Finding::blocking(Code::Moved, format!("{name} is gone")));
         }
         (Seen::Unreadable(text), _) => {
@@ -157,6 +163,11 @@ mod tests {
         let Seen::There(object) = secret("u", "Retain") else { panic!("it is there") };
         let content = Some(object.content_digest());
         let unnamed = Precondition { object: Expected::Unnamed, fields: Vec::new(), content };
+        let with_keys =
+            Precondition { object: Expected::WithKeys(["password".to_owned()].into()), ..Precondition::absent() };
+        let holding = |uid: &str, key: &str| {
+            Seen::There(Object::new(json!({"kind": "Secret", "metadata": {"uid": uid}, "data": {key: "eA=="}})))
+        };
         let cases = [
             (&was_there, secret("u", "Retain"), None),
             (&was_there, secret("u", "Delete"), Some(Code::Moved)),
@@ -167,6 +178,10 @@ mod tests {
             (&unnamed, secret("u", "Retain"), None),
             (&unnamed, secret("u", "Delete"), Some(Code::Moved)),
             (&unnamed, Seen::Absent, Some(Code::Moved)),
+            (&with_keys, holding("u", "password"), None),
+            (&with_keys, holding("made-again", "password"), None),
+            (&with_keys, holding("u", "other"), Some(Code::Moved)),
+            (&with_keys, Seen::Absent, Some(Code::Moved)),
             (&absent, Seen::Absent, None),
             (&absent, secret("u", "Retain"), Some(Code::Moved)),
         ];

@@ -276,6 +276,8 @@ pub enum Expected {
     Same(Uid),
     /// It is, and has no UID: an aggregated API makes it up when it is asked.
     Unnamed,
+    /// A Secret is, with these keys at least, under any UID and with whatever it holds: a controller may make it again at any time.
+    WithKeys(BTreeSet<String>),
 }
 
 /// A field that the plan relied on.

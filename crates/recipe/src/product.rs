@@ -245,7 +245,7 @@ pub struct Database {
 
 /// Where a password is and where it goes.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Password {
     /// The Secret that holds it.
     pub secret: String,
@@ -257,17 +257,35 @@ pub struct Password {
     /// counts, and the last is where one is given.
     #[serde(default)]
     pub existing: BTreeMap<String, Vec<ExistingSecret>>,
+    /// The keys under which a Secret of the site's own may hold the password of the application's role; the first that is there
+    /// and is not the one above counts.
+    #[serde(default)]
+    pub user_keys: Vec<String>,
+    /// The variables that give the server's container this password, the first that is set counting: they tell which Secret it is
+    /// where no known value does.
+    #[serde(default)]
+    pub variables: Vec<String>,
 }
 
-/// The values that name a Secret of the site's own.
+/// The values that name a Secret of the site's own. Charts look for each key in all places, wherever the Secret is named.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct ExistingSecret {
     /// The values path of its name.
     pub secret: String,
     /// The values path of its key, where the chart lets it be chosen.
     #[serde(default)]
     pub key: Option<String>,
+    /// The values path of the key with the password of the application's role, where the chart lets it be chosen.
+    #[serde(default)]
+    pub user_key: Option<String>,
+}
+
+impl ExistingSecret {
+    /// All its values paths.
+    pub fn paths(&self) -> impl Iterator<Item = &String> {
+        std::iter::once(&self.secret).chain(&self.key).chain(&self.user_key)
+    }
 }
 
 /// A Secret that charts look up in the live cluster and refuse when it lacks a key.

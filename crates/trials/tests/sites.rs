@@ -37,21 +37,32 @@ fn with_a_secret_of_its_own(rig: &Rig) -> Result<()> {
     let site = ClusterFixture::install_with(rig, "openshift-2.8", pins::HELM[1], values, |site| {
         site.create("secrets", &secret)
     })?;
+    let made = kept_by_a_controller(rig, &site, &secret, || keeps_its_secret(&site))?;
+    ensure!(made == 0, "it was never gone");
+    Ok(())
+}
+
+/// Does something while a controller makes a Secret again whenever it is gone; how often it did.
+fn kept_by_a_controller(
+    rig: &Rig,
+    site: &ClusterFixture<'_>,
+    secret: &Value,
+    work: impl FnOnce() -> Result<()>,
+) -> Result<u32> {
     let (stop, made, api) = (AtomicBool::new(false), AtomicU32::new(0), rig.api().clone());
     let path = format!("/api/v1/namespaces/{}/secrets", site.space().name());
     std::thread::scope(|scope| {
         scope.spawn(|| {
             while !stop.load(Ordering::Relaxed) {
-                made.fetch_add(u32::from(api.create(&path, &secret).is_ok()), Ordering::Relaxed);
+                made.fetch_add(u32::from(api.create(&path, secret).is_ok()), Ordering::Relaxed);
                 std::thread::sleep(Duration::from_millis(300));
             }
         });
-        let kept = keeps_its_secret(&site);
+        let done = work();
         stop.store(true, Ordering::Relaxed);
-        kept
+        done
     })?;
-    ensure!(made.load(Ordering::Relaxed) == 0, "it was never gone");
-    Ok(())
+    Ok(made.load(Ordering::Relaxed))
 }
 
 fn keeps_its_secret(site: &ClusterFixture<'_>) -> Result<()> {
@@ -85,6 +96,71 @@ fn keeps_its_secret(site: &ClusterFixture<'_>) -> Result<()> {
 #[ignore = "needs the rig: cargo xtask test"]
 fn a_secret_of_the_sites_own_stays_and_opens_the_database() {
     with_a_secret_of_its_own(&Rig::shared().expect("the rig")).expect("it stays");
+}
+
+/// A Secret under a name and with a key that no chart has by itself.
+fn site_secret(key: &str) -> Value {
+    json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "site-pg"},
+        "stringData": {key: "Old-pg-7f3a", "password": "Old-app-44"}})
+}
+
+/// Deletes the Secret of the site, and waits until its controller has made another one.
+fn made_again(rig: &Rig, site: &ClusterFixture<'_>) -> Result<()> {
+    let uid = |site: &ClusterFixture<'_>| -> Result<Option<Value>> {
+        Ok(site.space().find("api/v1", "secrets/site-pg")?.map(|secret| secret["metadata"]["uid"].clone()))
+    };
+    let before = uid(site)?;
+    rig.api().delete(&format!("/api/v1/namespaces/{}/secrets/site-pg", site.space().name()))?;
+    site.space().wait("the Secret to be made again", |_| {
+        let now = uid(site)?;
+        Ok(now.is_some() && now != before)
+    })
+}
+
+/// Between plan and run a controller makes the Secret again: with the same keys, then with another one.
+fn with_a_secret_that_is_made_again(rig: &Rig) -> Result<()> {
+    for (start, values, key) in [
+        ("openshift-2.8", json!({"postgresql": {"existingSecret": "site-pg"}}), "postgresql-password"),
+        (
+            "openshift-2.17",
+            json!({"global": {"postgresql": {"auth": {"existingSecret": "site-pg", "secretKeys": {"adminPasswordKey": "superuser"}}}}}),
+            "superuser",
+        ),
+    ] {
+        let secret = site_secret(key);
+        let site =
+            ClusterFixture::install_with(rig, start, pins::HELM[1], values, |site| site.create("secrets", &secret))?;
+        let rows = site.write_rows(100)?;
+        let file = site.plan_found(&site.survey()?, &request_to(chart()?, json!({})))?;
+        ensure!(file.plan.blocking().next().is_none(), "{start}: {:#?}", file.plan.findings);
+        kept_by_a_controller(rig, &site, &site_secret("another"), || {
+            made_again(rig, &site)?;
+            let (outcome, _) = site.apply(&file, &mut |_| {})?;
+            let Outcome::Drifted { findings } = &outcome else { anyhow::bail!("{start}: {outcome:?}") };
+            let told = format!("{findings:?}");
+            ensure!(told.contains(&format!("Secret/site-pg has no key {key} any more")), "{start}: {told}");
+            ensure!(site.rows()? == rows, "{start}: nothing was written");
+            Ok(())
+        })?;
+        let made = kept_by_a_controller(rig, &site, &secret, || {
+            made_again(rig, &site)?;
+            let (outcome, _) = site.apply(&file, &mut |_| {})?;
+            ensure!(outcome == Outcome::Finished, "{start}: {outcome:?}");
+            Ok(())
+        })?;
+        ensure!(made > 0 && site.rows()? == rows, "{start}: the rows are the same");
+        let set =
+            site.space().find("apis/apps/v1", "statefulsets/runai-backend-postgresql")?.context("the StatefulSet")?;
+        let env = set["spec"]["template"]["spec"]["containers"][0]["env"].to_string();
+        ensure!(env.contains(&format!(r#""key":"{key}""#)) && env.contains("site-pg"), "{start}: {env}");
+    }
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs the rig: cargo xtask test"]
+fn a_secret_that_its_controller_makes_again_is_the_same_while_it_has_its_keys() {
+    with_a_secret_that_is_made_again(&Rig::shared().expect("the rig")).expect("it opens the database");
 }
 
 /// Every key of the vendor's old values file is set, and a file of `helm get values` was given to helm once.

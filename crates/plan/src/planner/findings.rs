@@ -306,11 +306,10 @@ fn locked_out(context: &HopContext<'_>, database: &FoundDatabase<'_>) -> Option<
 
 /// A database whose password is in a Secret of the site's own, and of which the new chart reads another one.
 fn other_secret(context: &HopContext<'_>, database: &FoundDatabase<'_>) -> Option<Finding> {
-    if !database.is_existing {
+    if !database.has_site_secret() {
         return None;
     }
     let (chart, release) = (&context.input.pick.id, context.resolved.release());
-    let after = existing_secret::named(database.recipe, &chart.name, &context.input.after);
     let refused = |what: String| {
         Finding::blocking(Code::PasswordRefused, format!("{chart} gives {} another password", database.set))
             .with(format!("today: {} of {}", database.reference.password.key, database.reference.password.secret))
@@ -318,12 +317,29 @@ fn other_secret(context: &HopContext<'_>, database: &FoundDatabase<'_>) -> Optio
             .why("the data directory keeps the password it was made with")
             .next("give the chart the Secret of today, or put its password into the other one")
     };
-    let Some((name, key)) = after else { return Some(refused("then: a Secret that the chart makes".into())) };
-    let secret = Ref::secret(&release.namespace, &fill(&name, release));
-    let keys = key.map_or_else(|| database.recipe.password.keys.clone(), |key| vec![key]);
-    let held = |key: &String| context.resolved.plaintext(&SecretKey { secret: secret.clone(), key: key.clone() });
-    let is_same = keys.first().and_then(held).is_some_and(|text| text == database.plaintext);
-    (!is_same).then(|| refused(format!("then: {} of {secret}", keys.first().map_or("a key", String::as_str))))
+    let by_values = || {
+        let named = existing_secret::named(database.recipe, &chart.name, &context.input.after)?;
+        let key = named.key.or_else(|| database.recipe.password.keys.first().cloned())?;
+        Some(SecretKey { secret: Ref::secret(&release.namespace, &fill(&named.name, release)), key })
+    };
+    // What the new container reads counts, under whatever value its chart takes the Secret's name.
+    let server = super::reach::planned(context, &database.set);
+    let read = server.and_then(|server| existing_secret::read_by_server(database.recipe, server));
+    let Some(then) = read.or_else(by_values) else {
+        return Some(refused("then: a Secret that the chart makes".into()));
+    };
+    if context.resolved.plaintext(&then).is_some_and(|text| text == database.plaintext) {
+        return None;
+    }
+    let SecretKey { secret, key } = &then;
+    Some(refused(match (super::reach::planned(context, secret), context.live.get(secret)) {
+        (Some(_), _) => format!("then: {key} of {secret}, which the chart makes"),
+        (None, None) => format!("then: {key} of {secret}, which is not there"),
+        (None, Some(live)) if !live.data_keys().contains(&key.as_str()) => {
+            format!("then: {key} of {secret}, which has the keys {}", live.data_keys().join(", "))
+        }
+        (None, Some(_)) => format!("then: {key} of {secret}"),
+    }))
 }
 
 /// What a step deletes and somebody makes again: it is there when helm starts, as it was.

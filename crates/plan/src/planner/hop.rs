@@ -170,8 +170,9 @@ fn run(
             .iter()
             // A chart does not look into a Secret of its own name where it is told another's.
             .filter(|refusal| {
-                let is_own =
-                    |found: &FoundDatabase<'_>| found.is_existing && found.recipe.password.secret == refusal.secret;
+                let is_own = |found: &FoundDatabase<'_>| {
+                    found.has_site_secret() && found.recipe.password.secret == refusal.secret
+                };
                 !resolved.databases.iter().any(is_own)
             })
             .filter(|refusal| numbers(&input.pick.id.version) >= numbers(&refusal.since))

@@ -271,7 +271,7 @@ fn carried(
     let (mut carried, mut plain) = (Vec::new(), Vec::new());
     for (boundary, step) in asks {
         let StepTemplate::CarryCredentials { database } = &step.ask else { continue };
-        let Some(found) = resolved.database(database).filter(|found| !found.is_existing) else { continue };
+        let Some(found) = resolved.database(database).filter(|found| !found.has_site_secret()) else { continue };
         let Some(path) = found.recipe.password.value.get(&to.name) else {
             let what = format!("no recipe says under which value {} takes the password of {database}", to.name);
             return Err(Finding::blocking(Code::BadRecipe, what).with(format!("asked for by {}", boundary.name)));

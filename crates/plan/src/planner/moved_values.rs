@@ -250,7 +250,7 @@ fn taken(resolved: &ResolvedRelease<'_>, asks: &[(&VersionBoundary, &RecipeStep)
                 taken.extend(here.map(|setting| (ValuesPath::new(&setting.path), "by the recipes")));
             }
             StepTemplate::CarryCredentials { database } => {
-                let found = resolved.database(database).filter(|found| !found.is_existing);
+                let found = resolved.database(database).filter(|found| !found.has_site_secret());
                 let paths = found.into_iter().flat_map(|found| found.recipe.password.value.values());
                 taken.extend(paths.map(|path| (ValuesPath::new(path), "out of the live Secret")));
             }
@@ -263,7 +263,7 @@ fn taken(resolved: &ResolvedRelease<'_>, asks: &[(&VersionBoundary, &RecipeStep)
 /// The values that hold passwords which are carried over.
 fn carried<'a>(resolved: &ResolvedRelease<'a>, asks: &[(&VersionBoundary, &RecipeStep)]) -> BTreeSet<&'a str> {
     let databases = asks.iter().filter_map(|(_, step)| match &step.ask {
-        StepTemplate::CarryCredentials { database } => resolved.database(database).filter(|found| !found.is_existing),
+        StepTemplate::CarryCredentials { database } => resolved.database(database).filter(|found| !found.has_site_secret()),
         _ => None,
     });
     databases.flat_map(|found| found.recipe.password.value.values().map(String::as_str)).collect()

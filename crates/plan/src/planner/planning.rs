@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use portolan_helm_compat::{chart, manifest, record, values};
 use portolan_model::{
-    Carried, Code, DatabaseRef, Finding, HelmClient, Object, Overlay, Plan, PlanFile, Precondition, Ref, ReleaseId,
-    ReliedKinds, RenderJob, Rendered, Rendering, Severity, SiteRegistry,
+    Carried, Code, DatabaseRef, Expected, Finding, HelmClient, Object, Overlay, Plan, PlanFile, Precondition, Ref,
+    ReleaseId, ReliedKinds, RenderJob, Rendered, Rendering, Severity, SiteRegistry,
 };
 use portolan_recipe::RecipeSet;
 use serde_json::{Value, json};
@@ -18,8 +18,8 @@ use super::lookups::{self, Lookups};
 use super::projected_state::ProjectedState;
 use super::resolve::ResolvedRelease;
 use super::{
-    Objects, Servers, UpgradeRequest, accept, api_versions, check, database_compat, empty, findings, mounts, outside,
-    overlay, preconditions, protected, unmodelled,
+    Objects, Servers, UpgradeRequest, accept, api_versions, check, database_compat, empty, existing_secret, findings,
+    mounts, outside, overlay, preconditions, protected, unmodelled,
 };
 use crate::images::pulls::{HopObjects, PodPull};
 use crate::images::{ImageList, PlannedImage};
@@ -314,10 +314,23 @@ impl<'a> Planning<'a> {
         if !plan.hops.is_empty() {
             plan.kinds = ReliedKinds::new(asked_kinds(&self.inputs), &inventory.cluster.api_versions);
         }
-        self.lookups.extend(lookups::of_data_programs(inventory).filter(|_| !plan.hops.is_empty()));
+        let mut read: BTreeMap<_, _> = lookups::of_data_programs(inventory).filter(|_| !plan.hops.is_empty()).collect();
+        existing_secret::loosen(&self.resolved, &mut plan.preconditions);
+        existing_secret::loosen(&self.resolved, &mut read);
         // What the plan relies on by itself it looks at more closely.
-        self.lookups.retain(|name, _| !plan.preconditions.contains_key(name));
-        plan.lookups = self.lookups;
+        read.retain(|name, _| !plan.preconditions.contains_key(name));
+        self.lookups.retain(|name, precondition| match &plan.preconditions.get(name).map(|own| &own.object) {
+            // A chart that looks a Secret of the site's own up renders from what it holds.
+            Some(Expected::WithKeys(_)) => {
+                plan.preconditions.insert(name.clone(), precondition.clone());
+                false
+            }
+            Some(_) => false,
+            None => true,
+        });
+        // In the same way for what the programs read.
+        read.extend(self.lookups);
+        plan.lookups = read;
         plan.findings.extend(linted(&plan)?);
         plan.findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
         plan.findings.dedup();

@@ -4,6 +4,7 @@
 use portolan_model::{Code, DatabaseRef, Finding, Inventory, Object, Platform, Ref, ReleaseId, SecretKey, Volume};
 use portolan_recipe::{Database, RecipeSet, fill};
 
+use super::existing_secret::SiteSecret;
 use super::outside::OutsideDatabase;
 use super::{Secrets, existing_secret, form, is_kind, mounts};
 use portolan_inventory::survey;
@@ -27,10 +28,17 @@ pub(super) struct FoundDatabase<'a> {
     pub(super) reference: DatabaseRef,
     pub(super) set: Ref,
     pub(super) plaintext: String,
-    /// Whether the password is in a Secret of the site's own, which values name.
-    pub(super) is_existing: bool,
+    /// The Secret of the site's own that holds the password, where values name one.
+    pub(super) site_secret: Option<SiteSecret>,
     /// The PVC that its set names; `None` where the set makes its PVC from a template.
     pub(super) claim: Option<String>,
+}
+
+impl FoundDatabase<'_> {
+    /// Whether the password is in a Secret of the site's own.
+    pub(super) fn has_site_secret(&self) -> bool {
+        self.site_secret.is_some()
+    }
 }
 
 impl<'a> ResolvedRelease<'a> {
@@ -82,7 +90,7 @@ impl<'a> ResolvedRelease<'a> {
 
     /// Whether an object is a Secret of the site's own with a database's password: no chart makes it again.
     pub(super) fn is_site_secret(&self, name: &Ref) -> bool {
-        self.databases.iter().any(|database| database.is_existing && database.reference.password.secret == *name)
+        self.databases.iter().any(|database| database.site_secret.as_ref().is_some_and(|site| site.secret == *name))
     }
 
     pub(super) fn database(&self, name: &str) -> Option<&FoundDatabase<'a>> {
@@ -145,12 +153,14 @@ fn found<'a>(
     form: &Object,
 ) -> Result<FoundDatabase<'a>, Finding> {
     let release = &inventory.release.id;
-    let existing = existing_secret::today(inventory, recipe);
-    let is_existing = existing.is_some();
-    let (secret, keys) = existing.unwrap_or_else(|| {
-        let own = Ref::secret(&release.namespace, &fill(&recipe.password.secret, release));
-        (own, recipe.password.keys.clone())
-    });
+    let site_secret = existing_secret::today(inventory, recipe, form);
+    let (secret, keys) = match &site_secret {
+        Some(site) => (site.secret.clone(), site.keys.clone()),
+        None => {
+            let own = Ref::secret(&release.namespace, &fill(&recipe.password.secret, release));
+            (own, recipe.password.keys.clone())
+        }
+    };
     let candidates = keys.iter().map(|key| SecretKey { secret: secret.clone(), key: key.clone() });
     let known = candidates.filter_map(|key| Some((secrets(&key)?, key))).find(|(text, _)| !text.is_empty());
     let Some((plaintext, password)) = known else {
@@ -176,7 +186,7 @@ fn found<'a>(
             outside: None,
         },
         plaintext,
-        is_existing,
+        site_secret,
         claim: claim_of(form),
         set,
     })

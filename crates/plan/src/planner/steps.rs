@@ -248,7 +248,7 @@ impl StepBuilder<'_> {
 
     fn carry(&self, name: &str) -> Option<StepKind> {
         // The chart reads it where it is, and the look into the database tries it.
-        let found = self.resolved.database(name).filter(|found| !found.is_existing)?;
+        let found = self.resolved.database(name).filter(|found| !found.has_site_secret())?;
         let database = found.reference.clone();
         let carried: Vec<Carried> =
             self.input.carried.iter().filter(|carried| carried.from == database.password).cloned().collect();

@@ -116,17 +116,11 @@ fn replacements(resolved: &ResolvedRelease<'_>, input: &HopInput<'_>) -> BTreeMa
             );
         }
     }
-    for found in resolved.databases.iter().filter(|found| found.is_existing) {
-        let password = &found.recipe.password;
-        let by = format!("{}, which stays and holds the password", found.reference.password.secret);
-        let places = password.existing.values().flatten();
-        all.extend(
-            places
-                .flat_map(|place| [Some(&place.secret), place.key.as_ref()])
-                .flatten()
-                .map(|path| (path.clone(), by.clone())),
-        );
-        all.extend(password.value.values().map(|path| (path.clone(), by.clone())));
+    for found in &resolved.databases {
+        let Some(site) = &found.site_secret else { continue };
+        let by = format!("{}, which stays and holds the password", site.secret);
+        let paths = site.paths.iter().chain(found.recipe.password.value.values());
+        all.extend(paths.map(|path| (path.clone(), by.clone())));
     }
     for found in &resolved.databases {
         let carried = input.carried.iter().filter(|carried| carried.from == found.reference.password);

@@ -1,7 +1,7 @@
 //! A database's password in a Secret of the site's own.
 
 use portolan_helm_compat::values;
-use portolan_model::{Code, Finding, Object, Plan, Ref, SecretKey, Severity, ValueChange};
+use portolan_model::{Code, Expected, Finding, Object, Plan, Ref, SecretKey, Severity, ValueChange};
 use serde_json::{Value, json};
 
 use crate::fixture::{Fixture, NS, PASSWORD, at_2_8, given, new, run, words};
@@ -61,6 +61,159 @@ fn the_secret_is_named_to_the_new_chart_and_never_deleted() {
             "{value:?}"
         );
     }
+}
+
+/// A site whose old values say all this, and whose Secret has these keys; the first holds the password.
+fn site_with(config: &Value, keys: &[&str]) -> Fixture {
+    let mut fixture = site("site-pg");
+    fixture.secrets.clear();
+    let secret = Ref::secret(NS, "site-pg");
+    let data: serde_json::Map<String, Value> = keys.iter().map(|key| ((*key).to_owned(), json!(""))).collect();
+    let object = json!({"apiVersion": "v1", "kind": "Secret", "data": data,
+        "metadata": {"name": "site-pg", "namespace": NS, "uid": "uid-of-the-site", "resourceVersion": "7"}});
+    fixture.inventory.objects.insert(secret.clone(), Object::new(object));
+    for (at, key) in keys.iter().enumerate() {
+        let text = if at == 0 { PASSWORD } else { "of-the-role" };
+        fixture.secrets.insert(SecretKey { secret: secret.clone(), key: (*key).into() }, text.into());
+    }
+    let old = &mut fixture.inventory.release.config;
+    values::remove(old, "postgresql");
+    *old = values::layer(old, config);
+    fixture
+}
+
+/// The server's container reads its password from this key of `site-pg`.
+fn reads(fixture: &mut Fixture, variable: &str, key: &str) {
+    let set = Ref::set(NS, OWN);
+    let mut json = (*fixture.inventory.objects[&set].0).clone();
+    json["spec"]["template"]["spec"]["containers"][0]["env"] =
+        json!([{"name": variable, "valueFrom": {"secretKeyRef": {"name": "site-pg", "key": key}}}]);
+    fixture.inventory.objects.insert(set, Object::new(json));
+}
+
+/// What the new chart is told of the Secret, and the old values of which a person is asked.
+fn told(fixture: &Fixture) -> (Value, Vec<String>) {
+    let file = fixture.file_of(&[new("2.20.41")], &without_secret).expect("it can be planned");
+    let asked = of(&file.plan, Code::ValuesDropped).iter().flat_map(|finding| finding.evidence.clone()).collect();
+    let blocking: Vec<&Finding> = file.plan.blocking().filter(|one| one.code != Code::ValuesDropped).collect();
+    assert_eq!(blocking, Vec::<&Finding>::new());
+    (given(&file, run(&file.plan, 0))["postgresql"]["auth"].clone(), asked)
+}
+
+#[test]
+fn the_secret_goes_over_under_whatever_keys_the_old_chart_takes_it() {
+    let auth = |key: &str| json!({"existingSecret": "site-pg", "secretKeys": {"adminPasswordKey": key}});
+    let with_user = |key: &str, user: &str| json!({"existingSecret": "site-pg", "secretKeys": {"adminPasswordKey": key, "userPasswordKey": user}});
+    for (config, keys, wanted) in [
+        (
+            json!({"postgresql": {"existingSecret": "site-pg"}}),
+            &["postgresql-password"][..],
+            auth("postgresql-password"),
+        ),
+        (
+            json!({"global": {"postgresql": {"existingSecret": "site-pg"}}}),
+            &["postgres-password"],
+            auth("postgres-password"),
+        ),
+        (json!({"postgresql": {"auth": auth("pw")}}), &["pw"], auth("pw")),
+        (json!({"global": {"postgresql": {"auth": auth("pw")}}}), &["pw"], auth("pw")),
+        (
+            json!({"postgresql": {"existingSecret": "site-pg", "existingSecretPasswordKey": "pw"}}),
+            &["pw", "password"],
+            with_user("pw", "password"),
+        ),
+        // The name in one place and the key in another.
+        (
+            json!({"postgresql": {"auth": {"existingSecret": "site-pg"}},
+                "global": {"postgresql": {"auth": {"secretKeys": {"adminPasswordKey": "pw", "userPasswordKey": "app"}}}}}),
+            &["pw", "app", "password"],
+            with_user("pw", "app"),
+        ),
+        // The layout of bitnami/postgresql 10, in which the role's password has the shorter name.
+        (
+            json!({"postgresql": {"existingSecret": "site-pg"}}),
+            &["postgresql-postgres-password", "postgresql-password"],
+            with_user("postgresql-postgres-password", "postgresql-password"),
+        ),
+    ] {
+        let (is, asked) = told(&site_with(&config, keys));
+        assert_eq!((is, asked), (wanted, Vec::new()), "{config} with {keys:?}");
+    }
+}
+
+#[test]
+fn one_under_a_name_that_no_recipe_knows_is_the_one_that_the_server_reads() {
+    for (config, variable) in [
+        (json!({"postgresql": {"passwordSecret": {"name": "site-pg", "key": "pw"}}}), "POSTGRES_PASSWORD"),
+        (
+            json!({"db": {"existingSecretName": "site-pg", "existingSecretPasswordKey": "pw"}}),
+            "POSTGRES_POSTGRES_PASSWORD",
+        ),
+        (
+            json!({"auth": {"existingSecret": "site-pg", "secretKeys": {"adminPasswordKey": "pw"}}}),
+            "POSTGRESQL_PASSWORD",
+        ),
+    ] {
+        let mut fixture = site_with(&config, &["pw"]);
+        reads(&mut fixture, variable, "pw");
+        let auth = json!({"existingSecret": "site-pg", "secretKeys": {"adminPasswordKey": "pw"}});
+        assert_eq!(told(&fixture), (auth, Vec::new()), "{config}");
+        // What no value names may be anybody's.
+        reads(&mut fixture, "OTHER", "pw");
+        assert_eq!(fixture.refusal(&[new("2.20.41")]).code, Code::NoCredentials, "{config}");
+    }
+}
+
+#[test]
+fn a_secret_or_a_key_that_is_missing_is_named_before_anything_is_written() {
+    let config =
+        json!({"postgresql": {"auth": {"existingSecret": "site-pg", "secretKeys": {"adminPasswordKey": "pw"}}}});
+    let said = |fixture: &Fixture| {
+        let refused = fixture.refusal(&[new("2.20.41")]);
+        (refused.code, refused.evidence)
+    };
+    let mut fixture = site_with(&config, &["password"]);
+    let wanted = "Secret/site-pg has the keys password; looked for pw".to_owned();
+    assert_eq!(said(&fixture), (Code::NoCredentials, vec![wanted]));
+    fixture.inventory.objects.remove(&Ref::secret(NS, "site-pg"));
+    fixture.secrets.clear();
+    assert_eq!(said(&fixture), (Code::NoCredentials, vec!["Secret/site-pg is not there".to_owned()]));
+
+    // Under the new chart's values it is the same.
+    let mut fixture = site_with(&config, &["pw"]);
+    for (values, wanted) in [
+        (json!({"existingSecret": "other"}), Some("then: postgres-password of Secret/other, which is not there")),
+        (
+            json!({"existingSecret": "site-pg", "secretKeys": {"adminPasswordKey": "pv"}}),
+            Some("then: pv of Secret/site-pg, which has the keys pw"),
+        ),
+        // Its key is the one of today.
+        (json!({"existingSecret": "site-pg"}), None),
+    ] {
+        fixture.values = json!({"postgresql": {"auth": values}});
+        let plan = fixture.file_of(&[new("2.20.41")], &without_secret).expect("it can be planned").plan;
+        let refused = of(&plan, Code::PasswordRefused);
+        assert_eq!(refused.first().map(|finding| finding.evidence[1].as_str()), wanted, "{values}");
+    }
+}
+
+#[test]
+fn a_secret_that_is_made_again_with_its_keys_is_the_same() {
+    let mut fixture = site_with(&json!({"postgresql": {"existingSecret": "site-pg"}}), &["postgresql-password"]);
+    reads(&mut fixture, "POSTGRES_PASSWORD", "postgresql-password");
+    let plan = fixture.file_of(&[new("2.20.41")], &without_secret).expect("it can be planned").plan;
+    let relied = plan.preconditions.iter().chain(&plan.lookups).find(|(name, _)| name.name() == "site-pg");
+    let keys = Expected::WithKeys(["postgresql-password".to_owned()].into());
+    assert_eq!(relied.map(|(_, relied)| &relied.object), Some(&keys));
+    // The chart's own is made again by nobody, and its content is what the plan was made from.
+    let mut fixture = at_2_8();
+    let set = Ref::set(NS, OWN);
+    reads(&mut fixture, "POSTGRES_PASSWORD", "postgresql-password");
+    let text = fixture.inventory.objects[&set].0.to_string().replace("site-pg", OWN);
+    fixture.inventory.objects.insert(set, Object::new(serde_json::from_str(&text).expect("JSON")));
+    let plan = fixture.plan(&[new("2.20.41")]);
+    let relied = plan.preconditions.iter().chain(&plan.lookups).find(|(name, _)| **name == Ref::secret(NS, OWN));
+    assert!(matches!(relied, Some((_, relied)) if matches!(relied.object, Expected::Same(_))), "{relied:?}");
 }
 
 #[test]
