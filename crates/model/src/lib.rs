@@ -67,8 +67,8 @@ pub use names::{Ref, Rv, Uid};
 pub use object::Object;
 pub use outside::{CaSource, OutsideServer, SslMode};
 pub use plan::{
-    Accepted, Change, Expected, Fetched, Field, Hop, MovedTo, NewClaim, ObjectChange, Plan, PlanFile, PlannedValue,
-    Precondition, ProtectedVolume, ReliedKinds, Right, SiteRegistry, Unmodelled, ValueChange,
+    Accepted, Change, Expected, Fetched, Field, Hop, MovedTo, NewClaim, ObjectChange, ObsoleteValue, Plan, PlanFile,
+    PlannedValue, Precondition, ProtectedVolume, ReliedKinds, Right, SiteRegistry, Unmodelled, ValueChange,
 };
 pub use rendering::{ClusterRead, Overlay, RenderJob, Rendered, Rendering};
 pub use route::{RouteLook, RouteSeen};

@@ -152,10 +152,21 @@ pub enum ValueChange {
     MovedWithoutEffect(MovedTo),
     /// Something else is in its place.
     Replaced(String),
+    /// The new chart needs it no more.
+    Obsolete(ObsoleteValue),
     /// The new chart is not given it, as a person decided.
     LeftOut,
     /// The new chart is not given it, nor anything in its place.
     Dropped,
+}
+
+/// What is in the place of a value that is not needed any more.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ObsoleteValue {
+    /// What does its work now: `the users that the database has`.
+    pub by: String,
+    /// Who says so: a page, `portolan`, or `installer` for what the vendor's installer is known to write.
+    pub source: String,
 }
 
 /// The new place of a value.

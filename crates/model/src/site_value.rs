@@ -70,7 +70,7 @@ impl ValueChange {
         match self {
             Self::Carried | Self::WithoutEffect | Self::RendersAs(_) => Some(path.clone()),
             Self::Moved(to) | Self::MovedWithoutEffect(to) => Some(to.path.clone()),
-            Self::Replaced(_) | Self::LeftOut | Self::Dropped => None,
+            Self::Replaced(_) | Self::Obsolete(_) | Self::LeftOut | Self::Dropped => None,
         }
     }
 }

@@ -210,12 +210,21 @@ pub enum Confidence {
     Low,
 }
 
-/// An old value that needs no place among the new ones.
+/// Old values that need no place among the new ones.
+///
+/// Only what was published is meant: a value below the path that no leaf names is somebody's own, or misspelt, and a person is asked
+/// about it.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DroppedValue {
-    /// The dotted path; what lies below it is meant as well.
+    /// The dotted path of the value, or of the map that has the leaves.
     pub path: String,
+    /// The values below the path, as dotted paths from there; empty where the path is the value.
+    #[serde(default)]
+    pub leaves: Vec<String>,
+    /// Why everything below the path went, whatever it is called: the component is not there any more.
+    #[serde(default)]
+    pub whole: Option<String>,
     /// What is in its place.
     pub by: String,
     /// On which platform only.
@@ -223,6 +232,28 @@ pub struct DroppedValue {
     pub platform: Option<Platform>,
     /// Where it comes from.
     pub source: StepOrigin,
+}
+
+impl DroppedValue {
+    /// Whether a value is meant. At the path itself may be a null or an empty map, which take the leaves away.
+    #[must_use]
+    pub fn covers(&self, path: &str) -> bool {
+        let Some(rest) = path.strip_prefix(&self.path) else { return false };
+        match rest.strip_prefix('.') {
+            None => rest.is_empty(),
+            Some(leaf) => self.whole.is_some() || self.leaves.iter().any(|known| known == leaf),
+        }
+    }
+
+    /// The values that are meant, for a page: all leaves, or what is below the path.
+    #[must_use]
+    pub fn paths(&self) -> Vec<String> {
+        match (&self.whole, self.leaves.as_slice()) {
+            (Some(_), _) => vec![format!("{}.*", self.path)],
+            (None, []) => vec![self.path.clone()],
+            (None, leaves) => leaves.iter().map(|leaf| format!("{}.{leaf}", self.path)).collect(),
+        }
+    }
 }
 
 /// A platform.

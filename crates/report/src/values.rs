@@ -157,10 +157,15 @@ fn map(view: &ValuesView) -> Table {
     for value in &view.values {
         let source = match value.change() {
             Some(ValueChange::Moved(to) | ValueChange::MovedWithoutEffect(to)) => to.source.as_str(),
+            Some(ValueChange::Obsolete(obsolete)) => obsolete.source.as_str(),
             Some(ValueChange::LeftOut) => "answered",
             _ => "",
         };
-        table.rows.push(vec![value.path.as_str().into(), source.into(), fate(value)]);
+        let becomes = match value.change() {
+            Some(ValueChange::Obsolete(obsolete)) => obsolete.by.as_str().into(),
+            _ => fate(value),
+        };
+        table.rows.push(vec![value.path.as_str().into(), source.into(), becomes]);
     }
     table
 }
@@ -265,6 +270,7 @@ pub(crate) fn becomes(change: &ValueChange) -> Line {
             Line::new(Tone::Bad, format!("{}, without effect in the new chart", words_of_move(to)))
         }
         ValueChange::Replaced(by) => by.as_str().into(),
+        ValueChange::Obsolete(obsolete) => format!("{} ({})", obsolete.by, obsolete.source).into(),
         ValueChange::LeftOut => "left out, as answered".into(),
         ValueChange::Dropped => Line::new(Tone::Bad, "you decide: no recipe knows it"),
         ValueChange::WithoutEffect => Line::new(Tone::Bad, "without effect in the new chart"),

@@ -55,7 +55,7 @@ fn fate(value: &SiteValue) -> (&'static str, String) {
     let class = match value.change() {
         None | Some(ValueChange::Carried) => "kept",
         Some(ValueChange::Moved(_)) => "moved",
-        Some(ValueChange::Replaced(_) | ValueChange::LeftOut) => "gone",
+        Some(ValueChange::Replaced(_) | ValueChange::Obsolete(_) | ValueChange::LeftOut) => "gone",
         Some(_) => "asked",
     };
     (class, values::fate(value).plain())

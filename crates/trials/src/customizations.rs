@@ -242,7 +242,7 @@ fn decision(change: &Value) -> String {
         Value::String(word) => word.replace('-', " "),
         change => {
             let to = change.pointer("/moved/path").or(change.pointer("/moved-without-effect/path"));
-            let replaced = change.get("replaced").and_then(Value::as_str);
+            let replaced = change.get("replaced").or(change.pointer("/obsolete/by")).and_then(Value::as_str);
             match (to.and_then(Value::as_str), replaced) {
                 (Some(path), _) => format!("`{path}`"),
                 (None, Some(by)) => format!("replaced: {by}"),

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use portolan_helm_compat::values;
 use portolan_inventory::credential;
-use portolan_model::{Carried, MovedTo, SecretKey, ValueAnswer, ValueAnswers, ValuesMode, ValuesPath};
+use portolan_model::{Carried, MovedTo, ObsoleteValue, SecretKey, ValueAnswer, ValueAnswers, ValuesMode, ValuesPath};
 use portolan_recipe::{Confidence, DroppedValue, MovedValue, RecipeStep, StepTemplate, Transform, VersionBoundary};
 use serde_json::{Map, Value, json};
 
@@ -22,6 +22,8 @@ pub(super) struct MovedValues {
     pub(super) left_out: BTreeSet<String>,
     /// Those in whose place a Secret is read, with what that is.
     pub(super) replaced: BTreeMap<String, String>,
+    /// Those that the new chart needs no more, where helm would take them over.
+    pub(super) obsolete: BTreeMap<String, ObsoleteValue>,
     /// What the answers say is read out of Secrets.
     pub(super) secrets: Vec<Carried>,
     /// Why a person is asked about one, where something is known of it.
@@ -153,10 +155,10 @@ impl MovedValues {
         let to = row.map_or_else(|| old.clone(), |row| ValuesPath::new(&new_place(row, &path)));
         // Where helm takes the old values over, what has no place any more is taken away.
         if context.mode == ValuesMode::ResetThenReuse
-            && let Some(retired) = context.retired.iter().find(|retired| to.starts_with(&retired.path))
+            && let Some(retired) = context.retired.iter().find(|retired| retired.covers(to.as_str()))
         {
             self.take_out(context, &path);
-            self.replaced.insert(path, retired.by.clone());
+            self.obsolete.insert(path, obsolete(retired));
             return;
         }
         let Some(row) = row else { return };
@@ -226,8 +228,13 @@ fn rows<'a>(
         .filter(|row| resolved.is_for(row.platform))
 }
 
+/// What is told of a value that needs no place in the new layout.
+pub(super) fn obsolete(retired: &DroppedValue) -> ObsoleteValue {
+    ObsoleteValue { by: retired.by.clone(), source: retired.source.page.clone() }
+}
+
 /// The values that need no place in the new layout, of all boundaries that are crossed, for this platform.
-fn retired<'a>(
+pub(super) fn retired<'a>(
     resolved: &ResolvedRelease<'_>,
     asks: &[(&'a VersionBoundary, &'a RecipeStep)],
 ) -> impl Iterator<Item = &'a DroppedValue> {
@@ -263,7 +270,9 @@ fn taken(resolved: &ResolvedRelease<'_>, asks: &[(&VersionBoundary, &RecipeStep)
 /// The values that hold passwords which are carried over.
 fn carried<'a>(resolved: &ResolvedRelease<'a>, asks: &[(&VersionBoundary, &RecipeStep)]) -> BTreeSet<&'a str> {
     let databases = asks.iter().filter_map(|(_, step)| match &step.ask {
-        StepTemplate::CarryCredentials { database } => resolved.database(database).filter(|found| !found.has_site_secret()),
+        StepTemplate::CarryCredentials { database } => {
+            resolved.database(database).filter(|found| !found.has_site_secret())
+        }
         _ => None,
     });
     databases.flat_map(|found| found.recipe.password.value.values().map(String::as_str)).collect()

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use portolan_helm_compat::values;
-use portolan_model::{Code, Finding, PlannedValue, ValueChange, ValuesMode, ValuesPath};
+use portolan_model::{Code, Finding, ObsoleteValue, PlannedValue, ValueChange, ValuesMode, ValuesPath};
 use portolan_recipe::StepTemplate;
 use serde_json::Value;
 
 use super::hop_input::HopInput;
+use super::moved_values;
 use super::resolve::ResolvedRelease;
 use crate::site_values::installer;
 
@@ -54,6 +55,9 @@ fn fate(
     if let Some(by) = input.moved.replaced.get(path) {
         return ValueChange::Replaced(by.clone());
     }
+    if let Some(obsolete) = input.moved.obsolete.get(path) {
+        return ValueChange::Obsolete(obsolete.clone());
+    }
     if let Some((to, new)) = input.moved.moved.get(path) {
         // What the user or a recipe gives under the new path goes before it.
         return match values::get(&input.after, to.path.as_str()) {
@@ -75,11 +79,17 @@ fn fate(
         return ValueChange::Replaced("nothing: it is the heading of helm get values, and no value".into());
     }
     let covers = |whole: &str| path.strip_prefix(whole).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
-    match replacements.iter().find(|(whole, _)| covers(whole)) {
-        Some((_, by)) => ValueChange::Replaced(by.clone()),
-        None if installer(resolved.inventory, resolved.book, path, value).is_some() => {
-            ValueChange::Replaced("the new chart's own: the vendor's installer wrote it for every site".into())
-        }
+    if let Some((_, by)) = replacements.iter().find(|(whole, _)| covers(whole)) {
+        return ValueChange::Replaced(by.clone());
+    }
+    if let Some(retired) = moved_values::retired(resolved, &input.asks).find(|retired| retired.covers(path)) {
+        return ValueChange::Obsolete(moved_values::obsolete(retired));
+    }
+    match installer(resolved.inventory, resolved.book, path, value) {
+        Some(_) => ValueChange::Obsolete(ObsoleteValue {
+            by: "the new chart's own: the vendor's installer wrote it for every site".into(),
+            source: "installer".into(),
+        }),
         None if is_default(resolved, input, (path, value)) => {
             ValueChange::Replaced("the new chart's own: it is the old chart's default, and nobody's wish".into())
         }
@@ -97,9 +107,7 @@ fn is_default(resolved: &ResolvedRelease<'_>, input: &HopInput<'_>, (path, value
 fn replacements(resolved: &ResolvedRelease<'_>, input: &HopInput<'_>) -> BTreeMap<String, String> {
     let mut all = BTreeMap::new();
     for (_, step) in &input.asks {
-        if let StepTemplate::HelmUpgrade { retired, set, moved, .. } = &step.ask {
-            let retired = retired.iter().filter(|retired| resolved.is_for(retired.platform));
-            all.extend(retired.map(|retired| (retired.path.clone(), retired.by.clone())));
+        if let StepTemplate::HelmUpgrade { set, moved, .. } = &step.ask {
             // Who gives the new place a value has decided, however unsure the recipe is that it is the place.
             let decided = moved.iter().filter(|row| {
                 resolved.is_for(row.platform)

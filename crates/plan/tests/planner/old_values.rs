@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use portolan_helm_compat::values;
-use portolan_model::{Object, Platform, ValueChange};
+use portolan_model::{Object, ObsoleteValue, Platform, ValueChange};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -13,7 +13,7 @@ use crate::fixture::{Fixture, NS, at_2_8, new, old};
 #[serde(deny_unknown_fields)]
 struct Table {
     rows: Vec<Row>,
-    /// What is gone as a whole: however what lies below is spelt, it is replaced.
+    /// What is gone as a whole, a component: however what lies below is spelt, it is replaced.
     trees: Vec<String>,
 }
 
@@ -114,6 +114,10 @@ fn a_thousand_old_files_are_decided_as_the_table_says() {
                 ValueChange::Moved(to) => format!("moved {}", to.path),
                 ValueChange::Carried => format!("moved {path}"),
                 ValueChange::Replaced(_) => "replaced".to_owned(),
+                ValueChange::Obsolete(obsolete) => {
+                    assert!(!obsolete.source.is_empty(), "{path} has a source");
+                    "replaced".to_owned()
+                }
                 other => format!("{other:?}"),
             };
             assert_eq!(is, **becomes, "file {file}: {path} of {version} in {config}");
@@ -124,4 +128,41 @@ fn a_thousand_old_files_are_decided_as_the_table_says() {
     questions.sort_unstable();
     let median = questions[questions.len() / 2];
     assert!(median <= 2, "{median} questions in the median");
+}
+
+#[test]
+fn a_value_is_obsolete_by_its_own_name_and_another_one_beside_it_is_asked_about() {
+    let openshift = || Platform::OpenShift { version: "4.14.31".into(), apps_domain: "apps.rig.example.com".into() };
+    for (platform, known, unknown) in [
+        (Platform::Kubernetes, "backend.openshiftIdp.firstAdmin", "backend.openshiftIdp.fristAdmin"),
+        (Platform::Kubernetes, "backend.openshiftIdp.ocpIdpInit.tag", "backend.openshiftIdp.ocpIdpInit.enabled"),
+        (Platform::Kubernetes, "backend.initTenant", "backend.initTenant.users"),
+        (Platform::Kubernetes, "keycloak.image.tag", "keycloak.image.pullSecrets"),
+        (Platform::Kubernetes, r"grafana.grafana\.ini.server.domain", r"grafana.grafana\.ini.server.protocol"),
+        (openshift(), "thanos.receive.persistence.size", "thanos.receive.persistence.mountPath"),
+    ] {
+        let mut config = json!({"deployment": {"domain": "runai.apps.rig.example.com"}});
+        values::set(&mut config, known, json!("one"));
+        let plan = on(platform.clone(), "2.8.20", config.clone()).plan(&[new("2.20.41")]);
+        let fate = |plan: &portolan_model::Plan, path: &str| {
+            plan.hops[0].values.iter().find(|one| one.path.as_str() == path).map(|one| one.change.clone())
+        };
+        assert!(
+            matches!(fate(&plan, known), Some(ValueChange::Obsolete(ObsoleteValue { source, .. })) if !source.is_empty()),
+            "{known}"
+        );
+        let mut config = json!({"deployment": {"domain": "runai.apps.rig.example.com"}});
+        values::set(&mut config, unknown, json!("one"));
+        let plan = on(platform.clone(), "2.8.20", config).plan(&[new("2.20.41")]);
+        assert_eq!(fate(&plan, unknown), Some(ValueChange::Dropped), "{unknown}");
+    }
+}
+
+#[test]
+fn below_a_component_that_went_nothing_is_asked_about() {
+    let config = json!({"deployment": {"domain": "a.example.com"}, "nginx-ingress": {"anything": {"at": "all"}}});
+    let plan = on(Platform::Kubernetes, "2.8.20", config).plan(&[new("2.20.41")]);
+    let value =
+        plan.hops[0].values.iter().find(|one| one.path.as_str() == "nginx-ingress.anything.at").expect("it is told");
+    assert!(matches!(value.change, ValueChange::Obsolete(_)), "{value:?}");
 }

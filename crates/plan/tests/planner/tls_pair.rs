@@ -50,7 +50,7 @@ fn the_pair_becomes_the_secret_that_holds_it() {
     let moved = ValueChange::Moved(MovedTo { path: ValuesPath::new(NEW), how, source: "k8s-upgrade".into() });
     let [crt, key, enabled] = changes(&fixture);
     assert_eq!([crt, key], [moved.clone(), moved]);
-    assert!(matches!(enabled, ValueChange::Replaced(_)), "{enabled:?}");
+    assert!(matches!(enabled, ValueChange::Obsolete(_)), "{enabled:?}");
     let file = fixture.file(&[new("2.20.41")]).expect("it is planned");
     assert_eq!(values::get(&given(&file, run(&file.plan, 0)), NEW), Some(&json!(TLS)));
     assert!(!file.plan.findings.iter().any(|one| matches!(one.code, Code::NotThere | Code::ValuesDropped)));
@@ -92,7 +92,7 @@ fn half_a_pair_and_one_on_openshift_are_no_secret_of_the_chart() {
     for fixture in [half, openshift] {
         let [crt, key, _] = changes(&fixture);
         for change in [crt, key] {
-            assert!(matches!(&change, ValueChange::Replaced(by) if by.starts_with("the router's")), "{change:?}");
+            assert!(matches!(&change, ValueChange::Obsolete(one) if one.by.starts_with("the router's")), "{change:?}");
         }
     }
 }

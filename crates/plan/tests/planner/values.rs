@@ -2,8 +2,9 @@
 
 use portolan_helm_compat::values;
 use portolan_model::{
-    Accepted, Carried, Code, Coverage, HelmClient, HelmRun, MovedTo, Platform, Ref, Scope, ScopeCoverage, SecretAnswer,
-    SecretKey, Severity, Step, StepKind, ValueAnswer, ValueAnswers, ValueChange, ValuesPath,
+    Accepted, Carried, Code, Coverage, HelmClient, HelmRun, MovedTo, ObsoleteValue, Platform, Ref, Scope,
+    ScopeCoverage, SecretAnswer, SecretKey, Severity, Step, StepKind, ValueAnswer, ValueAnswers, ValueChange,
+    ValuesPath,
 };
 use serde_json::{Value, json};
 
@@ -15,13 +16,20 @@ fn fate(fixture: &Fixture, path: &str) -> ValueChange {
     found.unwrap_or_else(|| panic!("{path} is not listed")).change.clone()
 }
 
+fn obsolete(by: &str, source: &str) -> ValueChange {
+    ValueChange::Obsolete(ObsoleteValue { by: by.into(), source: source.into() })
+}
+
 #[test]
 fn every_value_has_a_fate() {
     let fixture = at_2_8();
     let replaced = |by: &str| ValueChange::Replaced(by.into());
     assert_eq!(fate(&fixture, "deployment.domain"), replaced("global.domain"));
     assert_eq!(fate(&fixture, "openshift"), replaced("global.config.kubernetesDistribution"));
-    assert_eq!(fate(&fixture, "backend.openshiftIdp.firstAdmin"), replaced("the users that the database has"));
+    assert_eq!(
+        fate(&fixture, "backend.openshiftIdp.firstAdmin"),
+        obsolete("the users that the database has", "ocp-backend")
+    );
     let password = "postgresql.auth.postgresPassword, out of Secret/runai-backend-postgresql";
     assert_eq!(fate(&fixture, "postgresql.password"), replaced(password));
     assert_eq!(fate(&at_2_13(), "global.domain"), ValueChange::Carried);
@@ -177,7 +185,9 @@ fn a_guess_is_asked_about_and_not_taken() {
 #[test]
 fn what_the_installer_wrote_is_nobodys_and_what_was_changed_is_asked_about() {
     let fixture = with_value("deployment.installation", json!("local"));
-    assert!(matches!(fate(&fixture, "deployment.installation"), ValueChange::Replaced(_)));
+    assert!(
+        matches!(fate(&fixture, "deployment.installation"), ValueChange::Obsolete(one) if one.source == "installer")
+    );
     assert_eq!(asked(&fixture), [""; 0]);
     let fixture = with_value("deployment.installation", json!("cloud"));
     assert_eq!(asked(&fixture), ["deployment.installation"]);
@@ -459,7 +469,7 @@ fn a_rename_between_newer_versions_moves_what_helm_takes_over_and_its_end_takes_
     assert_eq!(change(&at(old), old, "2.16.22"), ValueChange::Carried);
     assert_eq!(change(&at(later), later, "2.20.41"), ValueChange::Carried);
     for path in [old, later] {
-        let gone = ValueChange::Replaced("nothing: the chart has NATS for its cache".into());
+        let gone = obsolete("nothing: the chart has NATS for its cache", "advanced-config");
         assert_eq!(change(&at(path), path, "2.25.1"), gone, "{path}");
         let then = given(&at(path), "2.25.1");
         assert_eq!(values::get(&then, path), Some(&Value::Null), "{path}");

@@ -222,8 +222,13 @@ impl Words<'_> {
         );
         for old in retired {
             let only = limited(old.platform);
-            let path = if only.is_empty() { format!("`{}`", old.path) } else { format!("`{}` ({only})", old.path) };
-            row(&mut out, &[path, old.by.clone(), self.source(&old.source)]);
+            let paths = quoted(&old.paths());
+            let paths = if only.is_empty() { paths } else { format!("{paths} ({only})") };
+            let by = match &old.whole {
+                Some(why) => format!("{}; {why}", old.by),
+                None => old.by.clone(),
+            };
+            row(&mut out, &[paths, by, self.source(&old.source)]);
         }
         out
     }
