@@ -12,6 +12,7 @@ mod created_pod;
 mod default_class;
 mod deployment;
 mod environment;
+mod expansion;
 mod identity;
 mod image;
 mod immutable;
@@ -42,6 +43,7 @@ pub use created_pod::created_pod;
 pub use default_class::default_class;
 pub use deployment::{Deployment, Rollout, is_for_one_pod};
 pub use environment::{DataObject, EnvEntry, EnvSet};
+pub use expansion::expanded;
 pub use identity::{
     FsGroupSupport, HandOver, fs_group, fs_group_support, fs_group_support_of, hand_over, run_as_group, run_as_user,
     supplemental_groups,

@@ -36,6 +36,8 @@ pub struct DataWords {
     data: Vec<String>,
     moments: Vec<String>,
     fillers: Vec<String>,
+    beside: Vec<String>,
+    no_names: Vec<String>,
     commands: Vec<String>,
 }
 
@@ -105,6 +107,35 @@ impl DataWords {
         matches!(words.as_slice(), [word] if self.throws.contains(word))
             || beside(&[&self.throws, &self.throws_beside], &[&self.data, &self.moments], &words)
             || beside(&[&self.makes], &[&self.forces], &with_text)
+    }
+
+    /// Whether a setting of this name, in this block of a file, is about something beside the data: `LOG_LEVEL`, `TZ`.
+    #[must_use]
+    pub fn is_beside(&self, block: &str, name: &str) -> bool {
+        [words(block), words(name)].iter().flatten().any(|word| self.beside.contains(word))
+    }
+
+    /// Whether a text may be the name of something: no path from the root, no number or amount, no switch.
+    #[must_use]
+    pub fn may_be_name(&self, text: &str) -> bool {
+        let is_of = |c: char| c.is_alphanumeric() || "_-.:/@+?=&%".contains(c);
+        text.len() > 1
+            && text.starts_with(|c: char| c.is_alphabetic() || c == '.')
+            && text.chars().all(is_of)
+            && !is_off(text)
+            && !self.no_names.contains(&text.to_lowercase())
+    }
+
+    /// Whether a name has a word for data.
+    #[must_use]
+    pub fn is_about_data(&self, name: &str) -> bool {
+        words(name).iter().any(|word| self.data.contains(word) && word != "all" && word != "force")
+    }
+
+    /// The last word of a name, in small letters.
+    #[must_use]
+    pub fn last_word(name: &str) -> Option<String> {
+        words(name).pop()
     }
 
     /// The first command that throws data away among arguments, joined by blanks.

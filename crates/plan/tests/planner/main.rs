@@ -41,6 +41,7 @@ mod state;
 mod store;
 mod taken;
 mod tls_pair;
+mod told;
 mod unclaimed;
 mod values;
 mod volumes;

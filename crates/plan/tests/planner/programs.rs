@@ -139,6 +139,25 @@ fn a_container_that_writes_what_the_program_reads_is_looked_at_like_it() {
     let told = |folder: &str| format!("env: [{{name: DIR, value: '{folder}'}}, {{name: LEVEL, value: info}}]");
     assert_eq!(changed(&told("/data/a"), &told("/data/b")), unknown("/initContainers/0/env"));
     assert_eq!(changed(&told("/data/a"), &told("/data/a").replace("info", "debug")), Vec::<String>::new());
+    let words = |text: &str| format!("args: [{text}]");
+    let copied = words("/tmpl/app.conf, /gen/app.conf");
+    assert_eq!(changed(&copied, &words("/tmpl/app.conf, /gen/other.conf")), unknown("/initContainers/0/args"));
+    assert_eq!(changed(&copied, &words("--log-level=debug, /tmpl/app.conf, /gen/app.conf")), Vec::<String>::new());
+    assert_eq!(changed(&copied, &copied), Vec::<String>::new());
+    // It is gone, comes, or has the volume elsewhere.
+    let without = |text: &str| text.replace("initContainers", "imagePullSecrets: [], ignored");
+    let of = |old: &str, new: &str| said(&plan(&installed(old, &json!({"csi": {}})), new));
+    let with = pod(&copied);
+    assert_eq!(of(&with, &without(&with)), unknown("/initContainers"));
+    assert_eq!(of(&without(&with), &with), unknown("/initContainers"));
+    let at = |from: &str, to: &str| with.replacen(from, to, 1);
+    let init = "volumeMounts: [{name: gen, mountPath: /gen}], args";
+    assert_eq!(of(&with, &at(init, &init.replace("/gen", "/gen2"))), unknown("/initContainers/0/volumeMounts"));
+    let main = "volumeMounts: [{name: gen, mountPath: /gen}, {name: data";
+    assert_eq!(of(&with, &at(main, &main.replace("/gen", "/gen2"))), unknown("/containers/0/volumeMounts"));
+    assert_eq!(of(&with, &at(main, &main.replace("/gen", "/gen/"))), Vec::<String>::new());
+    let quiet = pod("command: [sh, -c, 'ls /gen']");
+    assert_eq!(of(&quiet, &without(&quiet)), Vec::<String>::new());
     // One that writes to another volume says nothing.
     let aside = |text: &str| script(text, "a").replace("command", "resources: {}, command");
     let elsewhere = |text: &str| {

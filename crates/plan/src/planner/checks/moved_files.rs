@@ -1,9 +1,7 @@
 //! Files of ConfigMaps and Secrets that a program beside the data is given, and where it has them. A program that does not find its file
 //! starts with what it has by itself, and that is another folder as a rule. What the files say is compared elsewhere.
 
-use portolan_kube_facts::list;
 use portolan_model::{Ref, Volume};
-use serde_json::Value;
 
 use super::paths::{is_aside, parts, shown};
 use super::scripts::{FindText, MountedText, mounted_texts};
@@ -41,8 +39,7 @@ impl Given {
     fn to(user: &Use<'_>, find: &FindText<'_>) -> Self {
         let mut files = mounted_texts(user, find);
         files.retain(|file| !is_beside(&file.path));
-        let words = ["command", "args"].into_iter().flat_map(|key| list(user.container.json, key));
-        let words = words.filter_map(Value::as_str).map(str::to_owned);
+        let words = find.words(user).into_iter().map(|word| word.text);
         let texts = words.chain(find.variables(user).into_values()).collect();
         Self { files, texts }
     }
@@ -103,7 +100,7 @@ impl Given {
 }
 
 /// Whether a text names a path: not one that only begins like it.
-fn has_path(text: &str, path: &str) -> bool {
+pub(super) fn has_path(text: &str, path: &str) -> bool {
     let goes_on = |rest: &str| rest.starts_with(|c: char| c.is_ascii_alphanumeric() || "_-.".contains(c));
     let is_whole = |(at, _): (usize, &str)| {
         let rest = &text[at + path.len()..];
@@ -114,7 +111,7 @@ fn has_path(text: &str, path: &str) -> bool {
 }
 
 /// Whether a file says nothing of where data is: certificates, what only an empty database reads, what is beside the data by its name.
-fn is_beside(path: &str) -> bool {
+pub(super) fn is_beside(path: &str) -> bool {
     const ENDS: [&str; 8] = [".crt", ".pem", ".key", ".cer", ".p12", ".jks", ".csr", ".html"];
     const FOLDERS: [&str; 6] = ["certs", "ssl", "tls", "pki", "docker-entrypoint-initdb.d", "dashboards"];
     is_aside(path)

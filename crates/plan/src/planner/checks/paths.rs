@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use portolan_kube_facts::{Container, EnvSet, PodTemplate, list};
+use portolan_kube_facts::{Container, EnvSet, PodTemplate, expanded, list};
 use portolan_model::{Object, Ref};
 use serde_json::Value;
 
 use super::at_start;
 use super::downward::{self, Pods};
+use super::shell::is_shell;
 use super::uses::Use;
 
 /// Something that names a path on the volume.
@@ -140,7 +141,7 @@ impl<'a> ContainerPaths<'a> {
                     }
                     continue;
                 }
-                EnvSet::Text(name, text) => (name, Some(self.expand(text, &all))),
+                EnvSet::Text(name, text) => (name, Some(Self::expand(text, &all))),
                 EnvSet::Key(name, _, key) => {
                     (name, map.and_then(|map| Some(map.at("/data")?.get(key)?.as_str()?.to_owned())))
                 }
@@ -157,28 +158,10 @@ impl<'a> ContainerPaths<'a> {
         Text { key: format!("env {name}"), text, object, field, is_given: true }
     }
 
-    /// Replaces `$(NAME)` as the kubelet does; what is not known stays.
-    fn expand(&self, text: &str, env: &[(String, Text)]) -> String {
-        let known: BTreeMap<&str, &str> = env.iter().map(|(name, text)| (name.as_str(), text.text.as_str())).collect();
-        let mut all = String::new();
-        let mut rest = text;
-        while let Some((before, after)) = rest.split_once("$(") {
-            all.push_str(before);
-            match after.split_once(')') {
-                Some((name, after)) => {
-                    match known.get(name) {
-                        Some(value) => all.push_str(value),
-                        None => all.push_str(&format!("$({name})")),
-                    }
-                    rest = after;
-                }
-                None => {
-                    all.push_str("$(");
-                    rest = after;
-                }
-            }
-        }
-        all + rest
+    /// A text with what is known of the variables put in, as the kubelet does.
+    fn expand(text: &str, env: &[(String, Text)]) -> String {
+        let known = |name: &str| env.iter().rev().find(|(known, _)| known == name).map(|(_, text)| text.text.as_str());
+        expanded(text, &known)
     }
 
     /// Replaces what a shell puts in for the container's variables.
@@ -192,12 +175,18 @@ impl<'a> ContainerPaths<'a> {
 
     /// A word of the command or the arguments, as the program reads it or a shell that it is given to.
     fn of_word(&self, word: &str) -> String {
-        let text = self.in_shell(&self.expand(word, &self.env));
-        if !text.contains(char::is_whitespace) {
-            return text;
+        let text = Self::expand(word, &self.env);
+        if text.contains(char::is_whitespace) {
+            return at_start::put_in(&self.in_shell(&text), self.pods);
         }
-        // The kubelet makes one of two.
-        at_start::put_in(&text.replace("$$", "$"), self.pods)
+        // Without a shell `$NAME` is a name like any other.
+        if self.has_shell() { self.in_shell(&text) } else { text }
+    }
+
+    /// Whether a shell reads its command or arguments.
+    fn has_shell(&self) -> bool {
+        let words = ["command", "args"].into_iter().flat_map(|key| list(self.user.container.json, key));
+        words.filter_map(Value::as_str).any(is_shell)
     }
 
     fn folders(&self) -> Vec<Folder> {
@@ -208,7 +197,7 @@ impl<'a> ContainerPaths<'a> {
             let is_its = its.contains(&one.volume);
             mount += usize::from(is_its);
             let is_expression = json.get("subPathExpr").and_then(Value::as_str).is_some_and(|text| !text.is_empty());
-            let sub_path = if is_expression { self.expand(one.sub_path, &self.env) } else { one.sub_path.to_owned() };
+            let sub_path = if is_expression { Self::expand(one.sub_path, &self.env) } else { one.sub_path.to_owned() };
             Folder {
                 path: parts(one.path),
                 sub_path: parts(&sub_path).join("/"),

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use portolan_helm_compat::hooks::{self, Hook};
-use portolan_kube_facts::{Container, PodTemplate, claim_mounts, list, volumes_of_claim};
+use portolan_kube_facts::{Container, PodTemplate, claim_mounts, volumes_of_claim};
 use portolan_model::{Object, Ref, Volume};
 use portolan_recipe::{DataClient, DataClients, StandardInput};
 
@@ -85,7 +85,7 @@ fn of_object<'a>(name: &Ref, object: &'a Object, find: &FindText<'_>) -> Vec<Ask
         let others = scripts.all().iter().filter(|script| !is_own(script));
         let others = others.map(|script| (script.object.clone(), script.field.clone(), pipelines(&script.text)));
         let mut all = Vec::new();
-        for (at, field, pipelines) in own(&user).into_iter().chain(others) {
+        for (at, field, pipelines) in own(&user, find).into_iter().chain(others) {
             let mut known = scripts.variables().clone();
             let read = pipelines.into_iter().flat_map(|pipeline| read(pipeline, &mut known)).collect::<Vec<_>>();
             let text = told(&read, &files(&user, find));
@@ -109,21 +109,14 @@ fn of_object<'a>(name: &Ref, object: &'a Object, find: &FindText<'_>) -> Vec<Ask
 }
 
 /// The command and arguments of a container as one command, where they name a client.
-fn own(user: &Use<'_>) -> Option<(Ref, String, Vec<Pipeline>)> {
+fn own(user: &Use<'_>, find: &FindText<'_>) -> Option<(Ref, String, Vec<Pipeline>)> {
     let is_named = |text: &str| {
         let words = text.split(|c: char| !c.is_ascii_alphanumeric() && !matches!(c, '-' | '_' | '.'));
         words.into_iter().any(|word| DataClients::builtin().of_program(word).is_some())
     };
-    let (mut words, mut field) = (Vec::new(), None);
-    for key in ["command", "args"] {
-        for (at, word) in list(user.container.json, key).iter().enumerate() {
-            let word = word.as_str().unwrap_or_default();
-            if field.is_none() && is_named(word) {
-                field = Some(user.field(&format!("/{key}/{at}")));
-            }
-            words.push(word.to_owned());
-        }
-    }
+    let words = find.words(user);
+    let field = words.iter().find(|word| is_named(&word.text)).map(|word| user.field(&word.field()));
+    let words = words.into_iter().map(|word| word.text).collect();
     let command = ShellCommand { words, input: StandardInput::Empty };
     Some((user.name.clone(), field?, vec![vec![command]]))
 }

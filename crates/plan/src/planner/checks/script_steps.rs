@@ -71,6 +71,24 @@ fn steps(script: &str, env: &BTreeMap<String, String>) -> Vec<Step> {
     all
 }
 
+/// The words of the programs that a script starts, beside its tools, with the variables put in.
+pub(super) fn started_programs(script: &str, env: &BTreeMap<String, String>) -> Vec<Vec<String>> {
+    let script = plain(script);
+    let mut known = env.clone();
+    let mut all = Vec::new();
+    for (_, command) in commands(&script) {
+        let read = put_in(command, &known);
+        if let Some((name, text)) = assignment(&read) {
+            known.insert(name.to_owned(), text.trim_matches(['"', '\'']).to_owned());
+        }
+        let words = program(read.split_whitespace());
+        if words.first().is_some_and(|tool| !is_tool(tool)) && !is_harmless(&read) {
+            all.push(words.iter().map(|word| word.trim_matches(['"', '\'']).to_owned()).collect());
+        }
+    }
+    all
+}
+
 /// A script, and the variables that it sees.
 pub(super) type InShell<'a> = (&'a str, &'a BTreeMap<String, String>);
 

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use portolan_kube_facts::{Container, PodTemplate, list};
+use portolan_kube_facts::{Container, PodTemplate, expanded, list};
 use portolan_model::{Ref, SecretKey};
 
 use super::downward::Pods;
@@ -60,6 +60,42 @@ impl<'a> FindText<'a> {
         let paths = ContainerPaths::of(user, &*self.object, Pods::Today);
         paths.variables().into_iter().map(|(name, text)| (name.to_owned(), text.to_owned())).collect()
     }
+
+    /// The words of a container's command and arguments as the kubelet gives them to the program. A variable whose text is not known
+    /// stays as it is written.
+    pub(super) fn words(&self, user: &Use<'_>) -> Vec<Word> {
+        let known = self.variables(user);
+        let variable = |name: &str| known.get(name).map(String::as_str).filter(|text| !text.starts_with('$'));
+        let of = |key: &'static str| {
+            let words = list(user.container.json, key).iter().enumerate();
+            words.filter_map(move |(at, word)| Some((key, at, word.as_str()?)))
+        };
+        let word = |(key, at, written): (_, _, &str)| {
+            let text = expanded(written, &variable);
+            // A text that is put in behind a flag stays a part of that word.
+            let is_text = written.contains(char::is_whitespace) || !text.starts_with('-');
+            Word { key, at, is_script: is_text && text.contains(char::is_whitespace), text }
+        };
+        ["command", "args"].into_iter().flat_map(of).map(word).collect()
+    }
+}
+
+/// A word of a container's command or arguments.
+pub(super) struct Word {
+    /// The list that it is in: `command` or `args`.
+    pub(super) key: &'static str,
+    /// Its place there.
+    pub(super) at: usize,
+    pub(super) text: String,
+    /// Whether it is a text of several words, as a shell is given.
+    pub(super) is_script: bool,
+}
+
+impl Word {
+    /// Where it is, as a JSON pointer below the container.
+    pub(super) fn field(&self) -> String {
+        format!("/{}/{}", self.key, self.at)
+    }
 }
 
 /// A text that a shell or another interpreter runs, or a file that may be one.
@@ -97,7 +133,7 @@ impl Scripts {
     pub(super) fn of(name: &Ref, template: PodTemplate<'_>, container: Container<'_>, find: &FindText<'_>) -> Self {
         let user = Use { name, template, container, mounts: Vec::new() };
         let env = find.variables(&user);
-        let mut all = given(&user);
+        let mut all = given(&user, find);
         let known = files(&user, find);
         let mut files = known.clone();
         // A script may run another one, which runs a third.
@@ -120,6 +156,14 @@ impl Scripts {
         &self.all
     }
 
+    /// Those by which the container starts its program, but for what is a single command.
+    pub(super) fn started(&self) -> impl Iterator<Item = &Script> {
+        let is_single = |key: &str| matches!(key, "command" | "arguments" | "postStart" | "preStop");
+        self.all.iter().filter(move |script| {
+            !is_single(&script.key) && !script.key.ends_with("Probe") && !is_of_probes(&self.all, script)
+        })
+    }
+
     /// The variables that they see.
     pub(super) fn variables(&self) -> &BTreeMap<String, String> {
         &self.env
@@ -140,7 +184,7 @@ impl Scripts {
 }
 
 /// What the container itself gives to a shell.
-fn given(user: &Use<'_>) -> Vec<Script> {
+fn given(user: &Use<'_>, find: &FindText<'_>) -> Vec<Script> {
     let own = |key: &str, text: String, field: &str| Script {
         key: key.into(),
         text,
@@ -150,16 +194,13 @@ fn given(user: &Use<'_>) -> Vec<Script> {
     let mut all = Vec::new();
     let mut plain = Vec::new();
     let mut first = None;
-    for key in ["command", "args"] {
-        let words = list(user.container.json, key).iter().enumerate();
-        for (index, text) in words.filter_map(|(index, word)| Some((index, word.as_str()?))) {
-            let field = format!("/{key}/{index}");
-            if text.contains(char::is_whitespace) {
-                all.push(own("script", text.to_owned(), &field));
-            } else if !is_aside(text) {
-                first.get_or_insert(field);
-                plain.push(text);
-            }
+    let given = find.words(user);
+    for word in &given {
+        if word.is_script {
+            all.push(own("script", word.text.clone(), &word.field()));
+        } else if !is_aside(&word.text) {
+            first.get_or_insert(word.field());
+            plain.push(word.text.as_str());
         }
     }
     // What a shell is given as its text is a script of its own.

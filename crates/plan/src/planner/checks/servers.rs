@@ -9,7 +9,8 @@ use portolan_recipe::{DataOpens, DataServers, image_last_part, major_rises, tags
 use serde_json::Value;
 
 use super::scripts::FindText;
-use super::settings::{self, Told};
+use super::settings;
+use super::told::Told;
 use super::uses::{Use, Workloads};
 use super::{HopContext, Report};
 

@@ -26,6 +26,7 @@ pub(super) fn lines(text: &str) -> Vec<Line> {
     let mut all = Vec::new();
     let mut section = "";
     let mut open: Vec<(usize, &str)> = Vec::new();
+    let mut tags: Vec<&str> = Vec::new();
     for line in text.lines() {
         let trimmed = line.trim();
         if let Some(name) = trimmed.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
@@ -33,7 +34,7 @@ pub(super) fn lines(text: &str) -> Vec<Line> {
             open.clear();
             continue;
         }
-        all.extend(elements(trimmed));
+        elements(trimmed, &mut tags, &mut all);
         let content = trimmed.strip_prefix("- ").unwrap_or(trimmed).trim_start();
         let Some((name, text)) = setting(content) else { continue };
         let indent = line.len() - line.trim_start().len() + (trimmed.len() - content.len());
@@ -110,14 +111,25 @@ fn setting(text: &str) -> Option<(&str, &str)> {
     (end > 0 && !text.starts_with(['#', ';', '/', '<'])).then(|| (text[..end].trim_matches(['"', '\'']), value))
 }
 
-/// The elements of XML in a line that have a text: `<shard>0</shard>`.
-fn elements(text: &str) -> impl Iterator<Item = Line> {
-    text.split('<').filter_map(|part| {
-        let (name, text) = part.split_once('>')?;
-        let is_one =
-            !name.is_empty() && !text.trim().is_empty() && !name.contains(|c: char| c.is_whitespace() || c == '/');
-        is_one.then(|| Line::new("", name, text.trim()))
-    })
+/// The elements of XML in a line that have a text, each in the elements around it: `<shard>0</shard>`. `open` are those that no line
+/// has ended.
+fn elements<'a>(text: &'a str, open: &mut Vec<&'a str>, all: &mut Vec<Line>) {
+    for (tag, text) in text.split('<').filter_map(|part| part.split_once('>')) {
+        if let Some(name) = tag.strip_prefix('/') {
+            if let Some(at) = open.iter().rposition(|known| *known == name.trim()) {
+                open.truncate(at);
+            }
+            continue;
+        }
+        let name = tag.split_whitespace().next().unwrap_or_default();
+        if tag.ends_with('/') || !name.starts_with(|c: char| c.is_ascii_alphabetic()) {
+            continue;
+        }
+        if !text.trim().is_empty() && name == tag {
+            all.push(Line::new(&joined(open.iter().copied()), name, text.trim()));
+        }
+        open.push(name);
+    }
 }
 
 #[cfg(test)]
@@ -137,7 +149,9 @@ mod tests {
             ("  \"node_id\": \"a\",", "/node_id=\"a\","),
             ("- store: tsdb", "/store=tsdb"),
             ("skip-innodb ", "/skip-innodb="),
-            ("<a><shard>0</shard></a>", "/shard=0"),
+            ("<a><shard>0</shard></a>", "a/shard=0"),
+            ("<a b=\"c\"><d/><e>0</e></a><f>1</f>", "a/e=0 /f=1"),
+            ("<a>\n<b>\n<c>0</c>\n</b><d>1</d></a>", "a.b/c=0 a/d=1"),
             ("# appendonly no", ""),
             ("}", ""),
         ] {

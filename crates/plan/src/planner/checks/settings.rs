@@ -1,132 +1,24 @@
 //! What a program is told of its data by flags, variables and lines of its files: which data it uses, how long it keeps it, and
 //! whether it throws it away. The words are in `recipes/programs.yaml`, those of known servers in `recipes/servers.yaml`.
 
-use portolan_kube_facts::list;
 use portolan_model::{Ref, Volume};
 use portolan_recipe::{DataServers, DataWords, is_at_least, is_off};
-use serde_json::Value;
 
 use super::Report;
-use super::scripts::{FindText, files};
-use super::servers::reference;
-use super::setting_lines::{json_lines, lines};
-use super::uses::Use;
+use super::renamed::renamed;
+use super::told::{Form, Setting, Told, is_named};
 
-/// What one setting says.
-struct Setting {
-    /// As it is written: `--appendonly`, `APP_DROP_SCHEMA`.
-    name: String,
-    /// The blocks of the file that it stands in, with dots: `schema_config.configs`.
-    block: String,
-    /// It may come out of a Secret, and is never shown.
-    text: String,
-    form: Form,
-    /// The object that has it.
-    object: Ref,
-    /// Where in it, as a JSON pointer.
-    field: String,
-}
-
-/// How a setting is given.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Form {
-    Argument,
-    Variable,
-    Line,
-}
-
-/// All that is told to a program.
-pub(super) struct Told {
-    image: String,
-    settings: Vec<Setting>,
-    /// The variables that are given, whether their text is known or not.
-    variables: Vec<String>,
-    /// How many ConfigMaps and Secrets give it all their variables.
-    sources: usize,
-    /// Its command and arguments, joined by blanks.
-    arguments: String,
-    workload: Ref,
-    /// Where in the workload the container stands.
-    pointer: String,
-}
-
-impl Told {
-    pub(super) fn to(user: &Use<'_>, find: &FindText<'_>) -> Self {
-        let mut settings = Vec::new();
-        let mut arguments = String::new();
-        for key in ["command", "args"] {
-            let texts: Vec<&str> = list(user.container.json, key).iter().filter_map(Value::as_str).collect();
-            let own = |name: &str, text: &str| Setting {
-                name: name.into(),
-                block: String::new(),
-                text: text.into(),
-                form: Form::Argument,
-                object: user.name.clone(),
-                field: user.field(&format!("/{key}")),
-            };
-            // Texts for a shell are compared as scripts.
-            let words = texts.iter().enumerate().filter(|(_, text)| !text.contains(char::is_whitespace));
-            settings.extend(words.map(|(at, text)| match text.split_once('=') {
-                Some((name, value)) => own(name, value),
-                // A flag without `=` takes the next word.
-                None => own(text, texts.get(at + 1).copied().filter(|next| !next.starts_with('-')).unwrap_or_default()),
-            }));
-            texts.iter().for_each(|text| arguments.extend([text, " "]));
-        }
-        for (name, text) in find.variables(user) {
-            let own = |name: String, block: String, text: String, form: Form| Setting {
-                name,
-                block,
-                text,
-                form,
-                object: user.name.clone(),
-                field: user.field("/env"),
-            };
-            // A whole file may stand in a variable.
-            let inside = json_lines(&text).unwrap_or_default().into_iter();
-            settings.extend(inside.map(|line| own(line.name, line.block, line.text, Form::Line)));
-            settings.push(own(name, String::new(), text, Form::Variable));
-        }
-        for file in files(user, find) {
-            for line in lines(&file.text) {
-                let (object, field) = (file.object.clone(), file.field.clone());
-                let (name, block, text) = (line.name, line.block, line.text);
-                settings.push(Setting { name, block, text, form: Form::Line, object, field });
-            }
-        }
-        let image = reference(user.container).to_owned();
-        let given = list(user.container.json, "env").iter();
-        let variables = given.filter_map(|one| Some(one.get("name")?.as_str()?.to_owned())).collect();
-        let sources = list(user.container.json, "envFrom").len();
-        let (workload, pointer) = (user.name.clone(), user.field(""));
-        Self { image, settings, variables, sources, arguments, workload, pointer }
-    }
-
-    /// Whether it has a setting about a word, with a text; of `name=text`, with that text or a block of that name in it. `arguments=text`
-    /// is about the command and its arguments.
-    pub(super) fn has(&self, word: &str) -> bool {
-        if let Some((name, text)) = word.split_once('=') {
-            let is_in_block = |one: &Setting| format!("{}.", one.block).contains(&format!("{name}.{text}."));
-            return (name == "arguments" && self.arguments.contains(text))
-                || self.settings.iter().any(|one| (one.is(name) && one.text.contains(text)) || is_in_block(one));
-        }
-        self.settings.iter().any(|one| one.is(word) && !one.text.is_empty())
-            || self.variables.iter().any(|name| is_named(name, word))
-    }
-
-    /// The texts of settings of the same name and form, in a block of the same name.
-    fn texts(&self, one: &Setting) -> Vec<&str> {
-        let is_same = |other: &&Setting| other.form == one.form && other.name == one.name && other.block == one.block;
-        self.settings.iter().filter(is_same).map(|other| other.text.as_str()).collect()
-    }
-}
-
-/// Names what is told otherwise than today.
-pub(super) fn compare(volume: &Volume, both: [&Told; 2], report: &mut Report) {
-    if let Some(change) = change(both) {
+/// Names what is told otherwise than today; whether anything is.
+pub(super) fn compare(volume: &Volume, both: [&Told; 2], report: &mut Report) -> bool {
+    let change = change(both);
+    let is_other = change.is_some();
+    if let Some(change) = change {
         report.unknown(volume, change.object, change.field, (change.reason, change.way_out));
     }
+    is_other
 }
+
+const OF_TODAY: &str = "see what it does; give the chart the settings of today";
 
 /// What is told otherwise.
 struct Change<'a> {
@@ -151,7 +43,17 @@ fn change<'a>([before, after]: [&'a Told; 2]) -> Option<Change<'a>> {
         let (reason, way_out) = before.settings.iter().find_map(|one| judge.of(one, after, false))?;
         Some(Change { object: &after.workload, field: &after.pointer, reason, way_out })
     };
-    come.or_else(gone).or_else(|| address_gone(words, [before, after])).or_else(|| {
+    let another_name = || {
+        let (old, new) = renamed(words, [before, after])?;
+        let (was, is) = (old.full_name(), new.full_name());
+        let reason = format!(
+            "its setting {was} is {is} now, with the same text: whether the program reads that one is not known"
+        );
+        Some(Change { object: &new.object, field: &new.field, reason, way_out: OF_TODAY })
+    };
+    let of_pod = || field_of_pod([before, after]);
+    let address = || address_gone(words, [before, after]);
+    come.or_else(gone).or_else(address).or_else(another_name).or_else(of_pod).or_else(|| {
         let command = words.command(&after.arguments)?;
         (words.command(&before.arguments) != Some(command)).then(|| Change {
             object: &after.workload,
@@ -184,6 +86,24 @@ fn address_gone<'a>(words: &DataWords, [before, after]: [&'a Told; 2]) -> Option
     })
 }
 
+/// A variable with a field of the pod that is another one: its account, a label, an annotation. What says of which version the chart is
+/// changes with each.
+fn field_of_pod<'a>([before, after]: [&'a Told; 2]) -> Option<Change<'a>> {
+    const OF_VERSION: [&str; 6] = ["version", "chart", "checksum", "hash", "revision", "rollme"];
+    let is_of_version = |path: &str| OF_VERSION.iter().any(|word| path.to_lowercase().contains(word));
+    after.of_pod.iter().find_map(|(name, new)| {
+        let old = before.of_pod.get(name).filter(|old| old.path == new.path && old.text != new.text)?;
+        // What is made of it is compared where it leads.
+        let is_of_path = after.puts_in(name) && after.putting_in(name).all(|text| text.contains('/'));
+        (!is_of_version(&old.path) && !is_of_path).then(|| Change {
+            object: &after.workload,
+            field: &after.pointer,
+            reason: format!("its variable {name} is {} of the pod, which changes", old.path),
+            way_out: "give the pod the account, labels and annotations of today",
+        })
+    })
+}
+
 /// The words by which settings are judged.
 struct Judge<'a> {
     words: &'a DataWords,
@@ -194,7 +114,6 @@ struct Judge<'a> {
 impl Judge<'_> {
     /// Why a setting, which comes or goes, concerns the data; `other` is what is told on the other side.
     fn of(&self, one: &Setting, other: &Told, comes: bool) -> Option<(String, &'static str)> {
-        const OF_TODAY: &str = "see what it does; give the chart the settings of today";
         let others = other.texts(one);
         if others.contains(&one.text.as_str()) {
             return None;
@@ -260,14 +179,6 @@ impl Judge<'_> {
     }
 }
 
-impl Setting {
-    /// Whether it is about a word, by its name or by that and the blocks around it.
-    fn is(&self, word: &str) -> bool {
-        is_named(&self.name, word)
-            || (!self.block.is_empty() && is_named(&format!("{}.{}", self.block, self.name), word))
-    }
-}
-
 /// Whether a text is a folder below another: a path from the root is compared as a place.
 fn is_relative(text: &str) -> bool {
     let text = text.trim_end_matches([',', ';']).trim_matches(['"', '\'']);
@@ -296,18 +207,10 @@ fn is_destructive(words: &DataWords, one: &Setting) -> bool {
     }
 }
 
-/// Whether a setting is about a word: `--appendonly`, `SPRING_JPA_HIBERNATE_DDL_AUTO`.
-fn is_named(name: &str, word: &str) -> bool {
-    if word.starts_with("--") {
-        return name == word;
-    }
-    let plain = |text: &str| text.trim_start_matches('-').to_lowercase().replace(['-', '.'], "_");
-    let (name, word) = (plain(name), plain(word));
-    name == word || name.ends_with(&format!("_{word}"))
-}
-
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
 
     #[test]
@@ -333,6 +236,7 @@ mod tests {
             block: name.rsplit_once('/').map_or("", |(block, _)| block).into(),
             text: (*text).into(),
             form,
+            is_beside: false,
             object: workload.clone(),
             field: "/x".into(),
         };
@@ -341,8 +245,10 @@ mod tests {
             image: image.into(),
             settings: settings.iter().map(one).collect(),
             variables: Vec::new(),
+            of_pod: BTreeMap::new(),
             sources: 0,
             arguments: arguments.join(" "),
+            texts: Vec::new(),
             workload: workload.clone(),
             pointer: String::new(),
         }
@@ -445,6 +351,39 @@ mod tests {
         // A layout that is added for later days leaves the old one as it is.
         let layout = ("schema_config.configs/store", "boltdb");
         assert_eq!(found("app:1", Line, &[layout], &[layout, ("schema_config.configs/store", "tsdb")]), None);
+    }
+
+    #[test]
+    fn a_setting_that_keeps_its_text_keeps_its_name_and_its_block() {
+        use Form::{Argument, Line, Variable};
+        for (form, old, new, is) in [
+            (Variable, ("APP_DB", "orders"), ("DB", "orders"), true),
+            (Variable, ("APP_PROFILE", "main"), ("APP_MODE", "main"), true),
+            (Variable, ("APP_DB", "3"), ("DB", "3"), true),
+            (Argument, ("--queue", "orders"), ("--topic", "orders"), true),
+            (Line, ("store/engine", "rocks"), ("engine", "rocks"), true),
+            (Line, ("store/engine", "\"rocks\","), ("db/engine", "rocks"), true),
+            (Variable, ("APP_LOG_LEVEL", "verbose"), ("LOG_LEVEL", "verbose"), false),
+            (Variable, ("APP_WORKERS", "3"), ("WORKERS", "3"), false),
+            (Variable, ("APP_FAST", "true"), ("FAST", "true"), false),
+            (Variable, ("APP_TZ", "Europe/Berlin"), ("TZ", "Europe/Berlin"), false),
+            (Variable, ("APP_PASSWORD", "orders"), ("DB_PASSWORD", "orders"), false),
+            (Line, ("server/port", "8080"), ("http/port", "8080"), false),
+            // Another text is another setting.
+            (Variable, ("APP_THEME", "orders"), ("THEMES", "sales"), false),
+        ] {
+            assert_eq!(found("app:1", form, &[old], &[new]).is_some(), is, "{old:?} -> {new:?}");
+        }
+        let both = [("APP_MODE", "main"), ("MODE", "main")];
+        assert_eq!(found("app:1", Variable, &both[..1], &both), None, "the old one stays");
+        let put_in = |text: &str, settings: &[(&str, &str)]| {
+            let mut told = told("app:1", Variable, settings);
+            told.texts.push(text.to_owned());
+            told
+        };
+        let (old, new) = (put_in("--mode=$(APP_MODE)", &both[..1]), put_in("--mode=$(MODE)", &both[1..]));
+        assert!(change([&old, &new]).is_none(), "the flag says the same");
+        assert!(change([&old, &put_in("--mode=$(APP_MODE)", &both[1..])]).is_some());
     }
 
     #[test]

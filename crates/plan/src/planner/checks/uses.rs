@@ -62,6 +62,11 @@ impl<'a> Use<'a> {
         format!("{}{}{rest}", self.template.pointer, self.container.pointer())
     }
 
+    /// Another container of the same pod, whatever it mounts.
+    pub(super) fn other(&self, container: Container<'a>) -> Self {
+        Self { container, mounts: Vec::new(), ..*self }
+    }
+
     /// The container's image, without tag and digest.
     pub(super) fn image(&self) -> &'a str {
         image(self.container)

@@ -1,0 +1,217 @@
+//! All that is told to a program: its flags and those of programs that its scripts start, its variables, and the lines of its files.
+
+use std::collections::BTreeMap;
+
+use portolan_kube_facts::list;
+use portolan_model::Ref;
+use serde_json::Value;
+
+use super::downward::{self, Pods};
+use super::moved_files::is_beside;
+use super::script_steps::started_programs;
+use super::scripts::{FindText, Scripts, mounted_texts};
+use super::servers::reference;
+use super::setting_lines::{Line, json_lines, lines};
+use super::uses::Use;
+
+/// What one setting says.
+pub(super) struct Setting {
+    /// As it is written: `--appendonly`, `APP_DROP_SCHEMA`.
+    pub(super) name: String,
+    /// The blocks of the file that it stands in, with dots: `schema_config.configs`.
+    pub(super) block: String,
+    /// It may come out of a Secret, and is never shown.
+    pub(super) text: String,
+    pub(super) form: Form,
+    /// Whether it stands in a file that is no configuration of the program: a certificate, a script, rules, dashboards.
+    pub(super) is_beside: bool,
+    /// The object that has it.
+    pub(super) object: Ref,
+    /// Where in it, as a JSON pointer.
+    pub(super) field: String,
+}
+
+/// How a setting is given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    Argument,
+    Variable,
+    Line,
+}
+
+/// All that is told to a program.
+pub(super) struct Told {
+    pub(super) image: String,
+    pub(super) settings: Vec<Setting>,
+    /// The variables that are given, whether their text is known or not.
+    pub(super) variables: Vec<String>,
+    /// The variables that are fields of the pod, by their names.
+    pub(super) of_pod: BTreeMap<String, OfPod>,
+    /// How many ConfigMaps and Secrets give it all their variables.
+    pub(super) sources: usize,
+    /// Its command and arguments, joined by blanks.
+    pub(super) arguments: String,
+    /// The texts into which variables may be put, as they are written.
+    pub(super) texts: Vec<String>,
+    pub(super) workload: Ref,
+    /// Where in the workload the container stands.
+    pub(super) pointer: String,
+}
+
+/// A variable that the kubelet sets to a field of the pod.
+pub(super) struct OfPod {
+    /// The field: `spec.serviceAccountName`.
+    pub(super) path: String,
+    pub(super) text: String,
+}
+
+impl Told {
+    pub(super) fn to(user: &Use<'_>, find: &FindText<'_>) -> Self {
+        let own = |name: &str, text: &str, form: Form, field: &str| Setting {
+            name: name.into(),
+            block: String::new(),
+            text: text.into(),
+            form,
+            is_beside: false,
+            object: user.name.clone(),
+            field: user.field(field),
+        };
+        let mut settings = Vec::new();
+        let mut arguments = String::new();
+        let words = find.words(user);
+        for key in ["command", "args"] {
+            let its: Vec<&str> = words.iter().filter(|word| word.key == key).map(|word| word.text.as_str()).collect();
+            let all = flags(&its).into_iter();
+            settings.extend(all.map(|(name, text)| own(name, text, Form::Argument, &format!("/{key}"))));
+            its.iter().for_each(|text| arguments.extend([text, " "]));
+        }
+        let variables = find.variables(user);
+        let scripts = Scripts::of(user.name, user.template, user.container, find);
+        for script in scripts.started() {
+            for program in started_programs(&script.text, &variables) {
+                let its: Vec<&str> = program.iter().map(String::as_str).collect();
+                settings.extend(flags(&its).into_iter().map(|(name, text)| Setting {
+                    object: script.object.clone(),
+                    field: script.field.clone(),
+                    ..own(name, text, Form::Argument, "")
+                }));
+            }
+        }
+        for (name, text) in &variables {
+            // A whole file, or flags, may stand in a variable.
+            let inside = json_lines(text).or_else(|| text.trim().contains('\n').then(|| lines(text)));
+            settings.extend(
+                inside
+                    .unwrap_or_default()
+                    .into_iter()
+                    .map(|Line { block, name, text }| Setting { block, ..own(&name, &text, Form::Line, "/env") }),
+            );
+            if text.starts_with('-') {
+                let its: Vec<&str> = text.split_whitespace().collect();
+                settings.extend(flags(&its).into_iter().map(|(name, text)| own(name, text, Form::Argument, "/env")));
+            }
+            settings.push(own(name, text, Form::Variable, "/env"));
+        }
+        for file in mounted_texts(user, find) {
+            let is_beside = is_beside(&file.path) || is_no_config(&file.path);
+            for Line { block, name, text } in lines(&file.text) {
+                let (object, field) = (file.object.clone(), file.field.clone());
+                settings.push(Setting { name, block, text, form: Form::Line, is_beside, object, field });
+            }
+        }
+        let image = reference(user.container).to_owned();
+        let env = list(user.container.json, "env");
+        let given = env.iter().filter_map(|one| Some(one.get("name")?.as_str()?.to_owned())).collect();
+        let of_pod = env.iter().filter_map(|one| {
+            let path = one.pointer("/valueFrom/fieldRef/fieldPath")?.as_str()?;
+            let text = downward::text(user, one, Pods::Today);
+            Some((one.get("name")?.as_str()?.to_owned(), OfPod { path: path.to_owned(), text }))
+        });
+        let of_pod = of_pod.collect();
+        let sources = list(user.container.json, "envFrom").len();
+        let texts = scripts.all().iter().map(|script| script.text.clone());
+        let written = ["command", "args"].into_iter().flat_map(|key| list(user.container.json, key));
+        let written = written.chain(env.iter().filter_map(|one| one.get("value")));
+        let texts = texts.chain(written.filter_map(Value::as_str).map(str::to_owned));
+        // What of a volume is mounted is a folder.
+        let mounts = user.container.mounts_as_json().filter_map(|mount| mount.get("subPathExpr")?.as_str());
+        let texts = texts.chain(mounts.map(|folder| format!("/{folder}"))).collect();
+        let (workload, pointer) = (user.name.clone(), user.field(""));
+        Self { image, settings, variables: given, of_pod, sources, arguments, texts, workload, pointer }
+    }
+
+    /// The texts that it is given and that put a variable in.
+    pub(super) fn putting_in<'a>(&'a self, variable: &'a str) -> impl Iterator<Item = &'a str> {
+        let forms = [format!("$({variable})"), format!("${{{variable}:")];
+        let by_shell = |text: &str| downward::in_shell(text, variable, "") != *text;
+        let texts = self.texts.iter().map(String::as_str);
+        texts.filter(move |text| by_shell(text) || forms.iter().any(|form| text.contains(form)))
+    }
+
+    /// Whether a text that it is given puts a variable in.
+    pub(super) fn puts_in(&self, variable: &str) -> bool {
+        self.putting_in(variable).next().is_some()
+    }
+
+    /// Whether it has a setting about a word, with a text; of `name=text`, with that text or a block of that name in it. `arguments=text`
+    /// is about the command and its arguments.
+    pub(super) fn has(&self, word: &str) -> bool {
+        if let Some((name, text)) = word.split_once('=') {
+            let is_in_block = |one: &Setting| format!("{}.", one.block).contains(&format!("{name}.{text}."));
+            return (name == "arguments" && self.arguments.contains(text))
+                || self.settings.iter().any(|one| (one.is(name) && one.text.contains(text)) || is_in_block(one));
+        }
+        self.settings.iter().any(|one| one.is(word) && !one.text.is_empty())
+            || self.variables.iter().any(|name| is_named(name, word))
+    }
+
+    /// The texts of settings of the same name and form, in a block of the same name.
+    pub(super) fn texts(&self, one: &Setting) -> Vec<&str> {
+        let is_same = |other: &&Setting| other.form == one.form && other.name == one.name && other.block == one.block;
+        self.settings.iter().filter(is_same).map(|other| other.text.as_str()).collect()
+    }
+}
+
+/// The flags among the words of a command, each with its text: `--name=text`, `--name text`, `-Dname=text` of Java.
+fn flags<'a>(words: &[&'a str]) -> Vec<(&'a str, &'a str)> {
+    let plain = words.iter().enumerate().filter(|(_, word)| !word.contains(char::is_whitespace));
+    let of_java =
+        |name: &'a str| name.strip_prefix("-D").filter(|rest| rest.starts_with(|c: char| c.is_ascii_alphabetic()));
+    let all = plain.map(|(at, word)| match word.split_once('=') {
+        Some((name, text)) => (of_java(name).unwrap_or(name), text),
+        // A flag without `=` takes the next word.
+        None => (*word, words.get(at + 1).copied().filter(|next| !next.starts_with('-')).unwrap_or_default()),
+    });
+    all.collect()
+}
+
+/// Whether a file is no configuration of the program that has it: a script, or what is shown, watched or filled in with it.
+fn is_no_config(path: &str) -> bool {
+    const ENDS: [&str; 9] = [".sh", ".sql", ".py", ".js", ".lua", ".css", ".tpl", ".tmpl", ".md"];
+    const PARTS: [&str; 8] =
+        ["rules", "alert", "dashboard", "provisioning", "templates", "datasource", "pipeline", "initdb"];
+    ENDS.iter().any(|end| path.ends_with(end)) || PARTS.iter().any(|part| path.contains(part))
+}
+
+impl Setting {
+    /// Its name with the blocks around it.
+    pub(super) fn full_name(&self) -> String {
+        if self.block.is_empty() { self.name.clone() } else { format!("{}.{}", self.block, self.name) }
+    }
+
+    /// Whether it is about a word, by its name or by that and the blocks around it.
+    pub(super) fn is(&self, word: &str) -> bool {
+        is_named(&self.name, word)
+            || (!self.block.is_empty() && is_named(&format!("{}.{}", self.block, self.name), word))
+    }
+}
+
+/// Whether a setting is about a word: `--appendonly`, `SPRING_JPA_HIBERNATE_DDL_AUTO`.
+pub(super) fn is_named(name: &str, word: &str) -> bool {
+    if word.starts_with("--") {
+        return name == word;
+    }
+    let plain = |text: &str| text.trim_start_matches('-').to_lowercase().replace(['-', '.'], "_");
+    let (name, word) = (plain(name), plain(word));
+    name == word || name.ends_with(&format!("_{word}"))
+}

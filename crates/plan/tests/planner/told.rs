@@ -1,0 +1,146 @@
+//! Settings that keep their text and are given otherwise: under another name, in another block, in another order, out of another field
+//! of the pod. Each harmful form has a twin that says nothing.
+
+use serde_json::json;
+
+use crate::store::{installed, plan, said, set};
+
+/// The store's container with more in it.
+fn container(more: &str) -> String {
+    format!("name: store, image: 'x/store:1', volumeMounts: [{{name: data, mountPath: /data}}], {more}")
+}
+
+/// What is said where a container becomes another one; `pod` has the pod's own fields.
+fn of(old: &str, new: &str) -> Vec<String> {
+    in_pods(["", old], ["", new])
+}
+
+fn in_pods([old_pod, old]: [&str; 2], [new_pod, new]: [&str; 2]) -> Vec<String> {
+    let (old, new) = (set(old_pod, &container(old)), set(new_pod, &container(new)));
+    said(&plan(&installed(&old, &json!({"csi": {}})), &new))
+}
+
+fn unknown(field: &str) -> Vec<String> {
+    vec![format!("Unknown PL255 StatefulSet/store /spec/template/spec/containers/0{field}")]
+}
+
+/// What is said where a file of the store gets another text.
+fn of_file(name: &str, old: &str, new: &str) -> Vec<String> {
+    let with = |text: &str| {
+        let text = text.replace('\n', "\\n").replace('"', "\\\"");
+        let map =
+            format!("---\napiVersion: v1\nkind: ConfigMap\nmetadata: {{name: cfg}}\ndata: {{{name}: \"{text}\"}}\n");
+        let mounts = container("").replace("volumeMounts: [", "volumeMounts: [{name: cfg, mountPath: /etc/app}, ");
+        set("", &mounts) + &map
+    };
+    said(&plan(&installed(&with(old), &json!({"csi": {}})), &with(new)))
+}
+
+#[test]
+fn a_variable_that_gets_another_name_is_unknown() {
+    let env = |name: &str, text: &str| format!("env: [{{name: {name}, value: {text}}}]");
+    assert_eq!(of(&env("APP_QUEUE", "orders"), &env("QUEUE", "orders")), unknown("/env"));
+    assert_eq!(of(&env("APP_QUEUE", "orders"), &env("APP_QUEUE", "orders")), [""; 0]);
+    assert_eq!(of(&env("APP_LOG_LEVEL", "verbose"), &env("LOG_LEVEL", "verbose")), [""; 0]);
+    let key = |name: &str, of: &str| {
+        format!("env: [{{name: {name}, valueFrom: {{{of}: {{name: elsewhere, key: queue, optional: true}}}}}}]")
+    };
+    assert_eq!(of(&key("APP_QUEUE", "secretKeyRef"), &key("QUEUE", "secretKeyRef")), unknown("/env"));
+    assert_eq!(of(&key("APP_PASSWORD", "secretKeyRef"), &key("PASSWORD", "secretKeyRef")), [""; 0]);
+    // The flag says the same.
+    let flag = |name: &str| format!("{}, args: ['--queue=$({name})']", env(name, "orders"));
+    assert_eq!(of(&flag("APP_QUEUE"), &flag("QUEUE")), [""; 0]);
+}
+
+#[test]
+fn a_setting_that_moves_to_another_block_is_unknown() {
+    let refused = |name: &str| vec![format!("Unknown PL255 ConfigMap/cfg /data/{name}")];
+    for (name, old, new) in [
+        ("app.yaml", "store:\n  engine: rocks\n", "engine: rocks\n"),
+        ("app.ini", "[store]\nengine = rocks\n", "[backend]\nengine = rocks\n"),
+        ("app.toml", "[store]\nengine = \"rocks\"\n", "[main.store]\nengine = \"rocks\"\n"),
+        ("app.json", "{\"store\": {\"engine\": \"rocks\"}}", "{\"engine\": \"rocks\"}"),
+        ("app.properties", "app.engine=rocks\n", "engine=rocks\n"),
+        ("app.hcl", "store {\n  engine = \"rocks\"\n}\n", "db {\n  engine = \"rocks\"\n}\n"),
+        (
+            "app.xml",
+            "<a>\n<store>\n<engine>rocks</engine>\n</store>\n</a>",
+            "<a>\n<db>\n<engine>rocks</engine>\n</db>\n</a>",
+        ),
+    ] {
+        assert_eq!(of_file(name, old, new), refused(name), "{name}");
+    }
+    for (name, old, new) in [
+        ("app.yaml", "store:\n  engine: rocks\n", "store:\n    engine: \"rocks\"\nlevel: debug\n"),
+        ("app.ini", "[log]\nformat = short\n", "[logging]\nformat = short\n"),
+        ("app-rules.yaml", "groups:\n  name: orders\n", "all:\n  name: orders\n"),
+    ] {
+        assert_eq!(of_file(name, old, new), [""; 0], "{name}");
+    }
+}
+
+#[test]
+fn variables_are_put_in_as_the_kubelet_does() {
+    let env = |first: &str, second: &str| format!("env: [{first}, {second}]");
+    let (sub, dir) = ("{name: SUB, value: main}", "{name: DATA_DIR, value: /data/$(SUB)}");
+    assert_eq!(of(&env(sub, dir), &env(sub, dir)), [""; 0]);
+    let field = "/spec/template/spec/containers/0/env";
+    let other_path = |at: &str| vec![format!("Blocking PL256 StatefulSet/store {field}/{at}/value")];
+    assert_eq!(of(&env(sub, dir), &env(dir, sub)), other_path("0"), "the kubelet knows what is set before");
+    assert_eq!(of(&env(sub, dir), &env(sub, &dir.replace("$(", "$$("))), other_path("1"), "it is not put in");
+    let level = "{name: LEVEL, value: info}";
+    assert_eq!(of(&env(level, dir), &env(dir, level)), [""; 0]);
+    // A flag, a script, and a setting.
+    let args = |args: &str| format!("env: [{sub}], args: [{args}]");
+    let container = "StatefulSet/store /spec/template/spec/containers/0";
+    let other = [format!("Blocking PL256 {container}/args"), format!("Unknown PL255 {container}/args/0")];
+    assert_eq!(of(&args("'--data=/data/$(SUB)'"), &args("'--data=/data/$$(SUB)'")), other);
+    let moved = [format!("Blocking PL256 {container}/args/0")];
+    assert_eq!(of(&args("'--data=/data/$(SUB)'"), &args("'--data=/data/$SUB'")), moved, "no shell reads it");
+    assert_eq!(of(&args("'--data=/data/$(SUB)'"), &args("'--data=/data/main'")), [""; 0]);
+    let script = |text: &str, part: &str| {
+        format!("env: [{{name: PART, value: {part}}}], command: [sh, -c, '{text}; exec store --data=/data/db']")
+    };
+    let clean = "rm -rf /x/$(PART)";
+    assert_eq!(of(&script(clean, "tmp"), &script(clean, "db")), unknown("/command/2"));
+    assert_eq!(of(&script(clean, "tmp"), &script("rm -rf /x/tmp", "tmp")), [""; 0]);
+    let named = |first: &str, second: &str| env(first, second) + ", args: ['--cluster-name=$(CLUSTER)']";
+    let (line, cluster) = ("{name: LINE, value: a}", "{name: CLUSTER, value: x-$(LINE)}");
+    assert_eq!(of(&named(line, cluster), &named(cluster, line)), unknown("/args"));
+}
+
+#[test]
+fn a_flag_of_a_program_in_a_script_counts() {
+    let script = |flags: &str| format!("command: [sh, -c, 'mkdir -p /data/x; exec store --data=/data/db {flags}']");
+    assert_eq!(of(&script("--retention=30d"), &script("--retention=1d")), unknown("/command/2"));
+    assert_eq!(of(&script("--retention=1d"), &script("--retention=30d")), [""; 0]);
+    assert_eq!(of(&script("--queue orders"), &script("--topic orders")), unknown("/command/2"));
+    let options = |text: &str| format!("env: [{{name: JAVA_OPTS, value: '{text}'}}]");
+    assert_eq!(of(&options("-Xmx1g -Dapp.ddl-auto=none"), &options("-Xmx1g -Dapp.ddl-auto=create")), unknown("/env"));
+    assert_eq!(of(&options("-Xmx1g -Dapp.ddl-auto=none"), &options("-Xmx2g -Dapp.ddl-auto=none")), [""; 0]);
+}
+
+#[test]
+fn a_field_of_the_pod_that_a_variable_shows_stays() {
+    let shows = |field: &str| format!("env: [{{name: TENANT_OF, valueFrom: {{fieldRef: {{fieldPath: {field}}}}}}}]");
+    let account = shows("spec.serviceAccountName");
+    let pods = |old: &str, new: &str, shows: &str| in_pods([old, shows], [new, shows]);
+    let (one, other) = ("serviceAccountName: one, ", "serviceAccountName: other, ");
+    assert_eq!(pods(one, other, &account), unknown(""));
+    assert_eq!(pods(one, one, &account), [""; 0]);
+    assert_eq!(pods(one, other, "args: ['--data=/data/db']"), [""; 0], "nothing shows it");
+    let put_in = |text: &str| {
+        format!(
+            "env: [{{name: SA, valueFrom: {{fieldRef: {{fieldPath: spec.serviceAccountName}}}}}}, {{name: MAIN, value: {text}}}]"
+        )
+    };
+    let moved = ["Blocking PL256 StatefulSet/store /spec/template/spec/containers/0/env/1/value"];
+    assert_eq!(pods(one, other, &put_in("/data/$(SA)")), moved);
+    assert_eq!(pods(one, other, &put_in("of-$(SA)")), unknown(""));
+    let version = shows("\"metadata.labels['app.kubernetes.io/version']\"");
+    let labelled = |text: &str| {
+        set("", &container(&version))
+            .replace("{app: store}}, spec", &format!("{{app: store, app.kubernetes.io/version: '{text}'}}}}, spec"))
+    };
+    assert_eq!(said(&plan(&installed(&labelled("1"), &json!({"csi": {}})), &labelled("2"))), [""; 0]);
+}
