@@ -37,6 +37,7 @@ pub struct DataWords {
     moments: Vec<String>,
     fillers: Vec<String>,
     beside: Vec<String>,
+    hosts: Vec<String>,
     no_names: Vec<String>,
     commands: Vec<String>,
 }
@@ -113,6 +114,12 @@ impl DataWords {
     #[must_use]
     pub fn is_beside(&self, block: &str, name: &str) -> bool {
         [words(block), words(name)].iter().flatten().any(|word| self.beside.contains(word))
+    }
+
+    /// Whether a setting of this name says on which host something is: that is compared as an address.
+    #[must_use]
+    pub fn is_of_host(&self, name: &str) -> bool {
+        words(name).iter().any(|word| self.hosts.contains(word))
     }
 
     /// Whether a text may be the name of something: no path from the root, no number or amount, no switch.

@@ -4,6 +4,7 @@
 
 mod addresses;
 mod anew;
+mod another_word;
 mod at_start;
 mod authorized;
 mod clients;
@@ -127,6 +128,11 @@ pub(super) fn of_hop(context: &HopContext<'_>) -> Report {
 }
 
 impl Report {
+    /// Whether an object makes a volume Unknown already.
+    fn is_unknown(&self, volume: &Volume, object: &Ref) -> bool {
+        self.unmodelled.iter().any(|one| one.object == *object && one.claim == volume.claim)
+    }
+
     /// Says what can reach a volume and is not modelled.
     fn unknown(&mut self, volume: &Volume, object: &Ref, field: &str, (reason, way_out): (String, &str)) {
         self.unmodelled.push(Unmodelled {

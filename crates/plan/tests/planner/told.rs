@@ -144,3 +144,53 @@ fn a_field_of_the_pod_that_a_variable_shows_stays() {
     };
     assert_eq!(said(&plan(&installed(&labelled("1"), &json!({"csi": {}})), &labelled("2"))), [""; 0]);
 }
+
+#[test]
+fn a_word_that_becomes_another_one_is_unknown() {
+    let env = |name: &str, text: &str| format!("env: [{{name: {name}, value: {text}}}]");
+    let gone = || vec!["Unknown PL255 StatefulSet/store /spec/template/spec/containers/0".to_owned()];
+    for (name, old, new) in [("APP_QUEUE", "orders", "invoices"), ("PROFILE", "production", "demo")] {
+        assert_eq!(of(&env(name, old), &env(name, new)), unknown("/env"), "{name}");
+        assert_eq!(of(&env(name, old), "env: []"), gone(), "{name}");
+        assert_eq!(of("env: []", &env(name, new)), [""; 0], "{name}");
+    }
+    for (name, old, new) in [
+        ("LOG_FORMAT", "short", "long"),
+        ("TZ", "Berlin", "Paris"),
+        ("FLAG", "'true'", "'false'"),
+        ("THREADS", "'4'", "'8'"),
+        ("HEAP", "512m", "1g"),
+        ("APP_VERSION", "v1.2.3", "v1.2.4"),
+        ("PEER_HOST", "store-a", "store-b"),
+        ("APP_MODE", "info", "debug"),
+    ] {
+        assert_eq!(of(&env(name, old), &env(name, new)), [""; 0], "{name}");
+        assert_eq!(of(&env(name, old), "env: []"), [""; 0], "{name}");
+    }
+    let args = |args: &str| format!("args: [{args}]");
+    assert_eq!(of(&args("start"), &args("start-dev")), gone());
+    assert_eq!(of(&args("serve, --profile, primary"), &args("serve, --profile, spare")), unknown("/args"));
+    assert_eq!(of(&args("serve, --profile=primary"), &args("serve")), gone());
+    for (old, new) in [
+        ("serve, --log-level, chatty", "serve, --log-level, quiet"),
+        ("serve", "serve, --workers, '4'"),
+        ("serve, --verbose", "serve"),
+        ("serve, --profile, primary", "serve, --profile=primary"),
+    ] {
+        assert_eq!(of(&args(old), &args(new)), [""; 0], "{old} -> {new}");
+    }
+}
+
+#[test]
+fn a_line_with_another_word_is_unknown() {
+    let refused = |name: &str| vec![format!("Unknown PL255 ConfigMap/cfg /data/{name}")];
+    assert_eq!(of_file("app.yaml", "mode: primary\n", "mode: spare\n"), refused("app.yaml"));
+    for (name, old, new) in [
+        ("app.yaml", "log:\n  format: short\n", "log:\n  format: long\n"),
+        ("app.yaml", "size: 4\n", "size: 8\n"),
+        ("app.yaml", "jobs:\n- job: a-one\n- job: b-one\n", "jobs:\n- job: a-one\n- job: c-one\n"),
+        ("app-rules.yaml", "mode: primary\n", "mode: spare\n"),
+    ] {
+        assert_eq!(of_file(name, old, new), [""; 0], "{name}: {old}");
+    }
+}

@@ -72,7 +72,7 @@ fn settings(object: &Object) -> Vec<Named> {
 }
 
 /// The database that a setting names, by its key or in an address.
-fn named(key: &str, value: &str) -> Option<String> {
+pub(super) fn named(key: &str, value: &str) -> Option<String> {
     let key = key.to_lowercase();
     let is_name = |text: &str| {
         !text.is_empty()

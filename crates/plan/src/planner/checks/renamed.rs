@@ -26,7 +26,7 @@ pub(super) fn renamed<'a>(words: &DataWords, [before, after]: [&'a Told; 2]) -> 
 }
 
 /// A text without what a file writes around it.
-fn plain(text: &str) -> &str {
+pub(super) fn plain(text: &str) -> &str {
     text.trim().trim_end_matches([',', ';']).trim_matches(['"', '\''])
 }
 

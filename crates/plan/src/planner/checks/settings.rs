@@ -5,12 +5,17 @@ use portolan_model::{Ref, Volume};
 use portolan_recipe::{DataServers, DataWords, is_at_least, is_off};
 
 use super::Report;
+use super::another_word::another_word;
 use super::renamed::renamed;
 use super::told::{Form, Setting, Told, is_named};
 
 /// Names what is told otherwise than today; whether anything is.
 pub(super) fn compare(volume: &Volume, both: [&Told; 2], report: &mut Report) -> bool {
-    let change = change(both);
+    let change = change(both).or_else(|| {
+        // What is said of the program already says more than that a word of it is another one.
+        let is_unknown = report.is_unknown(volume, &both[1].workload);
+        (!is_unknown).then(|| word(both)).flatten()
+    });
     let is_other = change.is_some();
     if let Some(change) = change {
         report.unknown(volume, change.object, change.field, (change.reason, change.way_out));
@@ -53,7 +58,7 @@ fn change<'a>([before, after]: [&'a Told; 2]) -> Option<Change<'a>> {
     };
     let of_pod = || field_of_pod([before, after]);
     let address = || address_gone(words, [before, after]);
-    come.or_else(gone).or_else(address).or_else(another_name).or_else(of_pod).or_else(|| {
+    let command = || {
         let command = words.command(&after.arguments)?;
         (words.command(&before.arguments) != Some(command)).then(|| Change {
             object: &after.workload,
@@ -61,7 +66,19 @@ fn change<'a>([before, after]: [&'a Told; 2]) -> Option<Change<'a>> {
             reason: format!("it is given `{command}`, which it is not today and which throws data away"),
             way_out: "see what it does; give the chart the arguments of today",
         })
-    })
+    };
+    come.or_else(gone).or_else(address).or_else(another_name).or_else(of_pod).or_else(command)
+}
+
+/// A word that is another one, of which nothing is known.
+fn word<'a>([before, after]: [&'a Told; 2]) -> Option<Change<'a>> {
+    let old = another_word(DataWords::builtin(), [before, after])?;
+    let name = old.full_name();
+    let reason = format!("its setting {name} says something else than today, or nothing: what it decides is not known");
+    // What is said no more has no place among what will be.
+    let new = after.settings.iter().find(|new| new.form == old.form && new.full_name() == name);
+    let (object, field) = new.map_or((&after.workload, &after.pointer), |new| (&new.object, &new.field));
+    Some(Change { object, field, reason, way_out: OF_TODAY })
 }
 
 /// The address of a database that goes, with none in its place: programs then begin on a database of their own.

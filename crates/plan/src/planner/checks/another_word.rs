@@ -1,0 +1,81 @@
+//! Settings that hold one word and get another, or go: `MODE=primary` becomes `MODE=standby`, the argument `start` becomes `start-dev`.
+//! What a program makes of such a word is not known, unless its name or the word says that it is about something beside the data. Words
+//! that come where none was are judged by the lists of `recipes/programs.yaml`, and those that change their name in `renamed.rs`.
+
+use portolan_inventory::credential;
+use portolan_recipe::DataWords;
+
+use super::database;
+use super::paths::is_aside;
+use super::renamed::plain;
+use super::told::{Form, Setting, Told};
+
+/// The first setting of today whose word is another one, or is said no more.
+pub(super) fn another_word<'a>(words: &DataWords, [before, after]: [&'a Told; 2]) -> Option<&'a Setting> {
+    let mut today = before.settings.iter().enumerate().filter(|(_, one)| !one.is_beside);
+    today.find_map(|(at, old)| {
+        let is_other = match old.form {
+            Form::Argument if !old.name.starts_with('-') => is_argument_gone(words, before, at, after),
+            Form::Argument | Form::Variable => is_said_otherwise(words, old, before, after),
+            Form::Line => is_line_changed(words, old, before, after),
+        };
+        is_other.then_some(old)
+    })
+}
+
+/// A variable, or the text of a flag.
+fn is_said_otherwise(words: &DataWords, old: &Setting, before: &Told, after: &Told) -> bool {
+    if !is_word(words, &old.text) || is_about_else(words, old) {
+        return false;
+    }
+    let new = after.texts(old);
+    if new.is_empty() {
+        // It may come out of an object that is not read.
+        let is_elsewhere = after.sources > before.sources || after.variables.contains(&old.name);
+        let is_said = after.settings.iter().any(|other| plain(&other.text) == plain(&old.text));
+        return !is_elsewhere && !is_said && !before.puts_in(&old.name);
+    }
+    // What is made of a variable is compared where it is put in, and the name of a database by itself.
+    let is_database = database::named(&old.name, &old.text).is_some();
+    !is_database && !new.iter().any(|text| plain(text) == plain(&old.text)) && !before.puts_in(&old.name)
+}
+
+/// A line of a configuration that is there once on both sides: what is there several times is a list as a rule, of jobs or of rules.
+fn is_line_changed(words: &DataWords, old: &Setting, before: &Told, after: &Told) -> bool {
+    let is_one = before.texts(old).len() == 1;
+    match after.texts(old).as_slice() {
+        [new] if is_one => plain(new) != plain(&old.text) && is_word(words, &old.text) && !is_about_else(words, old),
+        _ => false,
+    }
+}
+
+/// An argument that is no flag and no flag's text: a command of the program, a mode.
+fn is_argument_gone(words: &DataWords, before: &Told, at: usize, after: &Told) -> bool {
+    let old = &before.settings[at];
+    let is_of_flag = at.checked_sub(1).is_some_and(|at| {
+        let flag = &before.settings[at];
+        flag.form == Form::Argument && flag.name.starts_with('-') && flag.text == old.name
+    });
+    let is_argument = |one: &Setting| one.form == Form::Argument;
+    let is_said = |one: &Setting| is_argument(one) && (one.name == old.name || one.text == old.name);
+    !is_of_flag
+        && is_word(words, &old.name)
+        && after.settings.iter().any(is_argument)
+        && !after.settings.iter().any(is_said)
+}
+
+/// Whether a text is one word that may name something: no path, address or version.
+fn is_word(words: &DataWords, text: &str) -> bool {
+    let text = plain(text);
+    words.may_be_name(text)
+        && !text.contains(['/', ':', '?', '=', '@', '&', '%'])
+        && !text.split('.').skip(1).any(|part| part.starts_with(|c: char| c.is_ascii_digit()))
+}
+
+/// Whether a setting is about something beside the data, or is compared elsewhere: credentials, places, other hosts.
+fn is_about_else(words: &DataWords, one: &Setting) -> bool {
+    is_aside(&one.name)
+        || credential::is_named(&one.name)
+        || words.is_beside(&one.block, &one.name)
+        || words.is_of_host(&one.name)
+}
