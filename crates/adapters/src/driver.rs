@@ -5,10 +5,11 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use portolan_inventory::credential::KnownSecrets;
+use portolan_kube_facts::{compare, to_create};
 use portolan_model::{
-    Carried, CheckReport, DatabaseError, DatabaseRef, Digest, Elapsed, Event, Finding, HelmOperation, HelmRun,
-    HelmToken, JournalRecord, Manifest, Object, ObjectCheck, Observation, Progress, Refusal, Reply, Request, SecretKey,
-    Seen, Snapshot, Wait,
+    ArchivedCopy, Carried, CheckReport, CopyState, DatabaseError, DatabaseRef, Digest, Elapsed, Event, Finding,
+    HelmOperation, HelmRun, HelmToken, JournalRecord, Manifest, Object, ObjectCheck, Observation, Progress, Ref,
+    Refusal, Reply, Request, SecretKey, Seen, Snapshot, Verb, Wait,
 };
 use serde_json::Value;
 
@@ -65,7 +66,14 @@ impl Driver {
                 Ok(facts) => Reply::Releases(facts),
                 Err(finding) => Reply::Unknown(words(&finding)),
             },
-            Request::Write(write) => self.client.write(&write).await,
+            Request::Compare(target, copy) => Reply::Compared(self.compare(&target, &copy).await),
+            Request::Write(write) => match &write.verb {
+                Verb::Restore(copy) => match self.copy(copy) {
+                    Ok(archived) => self.client.create(&write.target, &to_create(&archived, &copy.owners)).await,
+                    Err(text) => Reply::Refused(Refusal::NotSent(text)),
+                },
+                Verb::MergePatch(_) | Verb::Delete => self.client.write(&write).await,
+            },
             Request::Spawn(op, run, token) => match self.spawn(op, &run, &token) {
                 Ok(()) => Reply::Spawned,
                 Err(NotStarted::BeforeNow) => {
@@ -111,6 +119,20 @@ impl Driver {
             kubeconfig: self.client.kubeconfig(),
             context: self.client.context(),
         })
+    }
+
+    /// An object beside its archived copy.
+    async fn compare(&self, target: &Ref, copy: &ArchivedCopy) -> CopyState {
+        match self.copy(copy) {
+            Ok(archived) => compare(&archived, &self.client.see(target).await),
+            Err(text) => CopyState::Unreadable(text),
+        }
+    }
+
+    /// An archived object out of the run's folder.
+    fn copy(&self, copy: &ArchivedCopy) -> Result<Object, String> {
+        let bytes = self.store.blob(&copy.digest).map_err(|finding| words(&finding))?;
+        serde_json::from_slice(&bytes).map_err(|_| "the archived copy is no JSON".to_owned())
     }
 
     /// The values that helm is given: those of the plan, and the passwords out of the archive.

@@ -159,9 +159,9 @@ pub(crate) enum Command {
         before_help = "Example:\n  portolan verify 3f9c2a71            what that run was to keep\n  portolan verify --save today.json   what is there, without a run\n  portolan verify --against today.json"
     )]
     Verify(VerifyArgs),
-    /// Lists what a run archived before it changed anything, or writes it to files
+    /// Lists what a run archived before it changed anything, puts back what it deleted, or writes it to files
     #[command(
-        before_help = "Example:\n  portolan archive list 3f9c2a71\n  portolan archive export 3f9c2a71 --to ./restored"
+        before_help = "Example:\n  portolan archive list 3f9c2a71\n  portolan archive restore 3f9c2a71 --dry-run"
     )]
     Archive(ArchiveArgs),
     /// Reads a vendor's bundle of charts and images, or pushes it into a registry of a site without internet access
@@ -480,8 +480,13 @@ pub(crate) enum ArchiveCommand {
         /// The run; the newest one where none is named
         run: Option<String>,
     },
-    /// Writes each object to a file that `kubectl create -f` takes; Secrets among them, so only you can read them
-    #[command(before_help = "Example:\n  portolan archive export 3f9c2a71 --to ./restored")]
+    /// Puts back the objects that a run deleted: creates those that do not exist, and changes nothing that does
+    #[command(
+        before_help = "Example:\n  portolan archive restore 3f9c2a71 --dry-run\n  portolan archive restore 3f9c2a71 Secret/backend-postgresql"
+    )]
+    Restore(RestoreArgs),
+    /// Writes each object to a file, to look at; Secrets among them, so only you can read them
+    #[command(before_help = "Example:\n  portolan archive export 3f9c2a71 --to ./archived")]
     Export {
         /// The run; the newest one where none is named
         run: Option<String>,
@@ -489,6 +494,25 @@ pub(crate) enum ArchiveCommand {
         #[arg(long, value_name = "FOLDER", default_value = "archive")]
         to: PathBuf,
     },
+}
+
+/// `archive restore`.
+#[derive(Args, Debug)]
+pub(crate) struct RestoreArgs {
+    /// The run
+    pub(crate) run: String,
+    /// Objects in its archive, such as Secret/NAME or Secret/NAMESPACE/NAME; those that the run deleted where none is named
+    #[arg(value_name = "OBJECT")]
+    pub(crate) objects: Vec<String>,
+    /// Only shows what would be done
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Does not ask for the release's name before the first write; on a simulated installation nobody is asked
+    #[arg(long, short)]
+    pub(crate) yes: bool,
+    /// How the plan is shown.
+    #[command(flatten)]
+    pub(crate) commands: CommandOptions,
 }
 
 /// `page`.

@@ -57,7 +57,7 @@ async fn carry_out(cli: &Cli, output: &Output) -> Result<Exit, Finding> {
         Command::Protect(args) => commands::protect::run(&cli.global, args, output).await,
         Command::Status(args) => commands::status::run(&cli.global, args, output),
         Command::Verify(args) => commands::verify::run(&cli.global, args, output).await,
-        Command::Archive(args) => commands::archive::run(&cli.global, args, output),
+        Command::Archive(args) => commands::archive::run(&cli.global, args, output).await,
         Command::Bundle(args) => commands::bundle::run(&cli.global, args, output).await,
         Command::Values(args) => commands::values::run(&cli.global, args, output).await,
         Command::Page(args) => commands::page::run(&cli.global, args, output).await,

@@ -270,8 +270,12 @@ pub(crate) fn of_run(run: &RunStore) -> Result<PlanFile, Finding> {
         StepKind::CheckObjects { check } => Some(&check.hooks),
         _ => None,
     });
+    let copies = plan.steps().filter_map(|step| match &step.kind {
+        StepKind::RestoreObject { copy, .. } => Some(&copy.digest),
+        _ => None,
+    });
     let of_helm = plan.helm_runs().flat_map(|helm| helm.archive.iter().chain(&helm.values).chain([&helm.manifest]));
-    for digest in of_helm.chain(hooks) {
+    for digest in of_helm.chain(hooks).chain(copies) {
         objects.insert(digest.clone(), Content(run.blob(digest)?));
     }
     Ok(PlanFile { plan, objects, fetched: Vec::new() })

@@ -1,10 +1,10 @@
 //! What a run has put into its archive, by its journal, and how what it deleted is put back.
 
 use portolan_model::{
-    Action, ArchivedObject, Digest, Entry, JournalRecord, Object, Observation, Plan, Ref, Seen, StepKind, Uid, Verb,
+    Action, ArchivedObject, Digest, Entry, JournalRecord, Observation, Plan, ProtectedVolume, Ref, Seen, StepKind, Uid,
+    Verb,
 };
 use serde::Serialize;
-use serde_json::Value;
 
 use crate::fold::Fold;
 
@@ -63,31 +63,16 @@ pub fn of(plan: &Plan, entries: &[Entry]) -> Vec<Archived> {
     all
 }
 
-/// The file that an export writes for an object: `Secret-runai-backend-runai-backend-postgresql.yaml`. The names of Kubernetes hold
-/// no character that a path minds.
-#[must_use]
-pub fn file_name(name: &Ref) -> String {
-    let namespace = if name.namespace().is_empty() { String::new() } else { format!("{}-", name.namespace()) };
-    format!("{}-{namespace}{}.yaml", name.kind(), name.name().replace(['/', ':'], "_"))
-}
-
-/// How the objects that a run (by its id) deleted come back, command by command; `None` where it deleted none. What a finished helm has made
-/// anew since is not put back, and what is there again is not touched by `create`.
+/// How the objects that a run (by its id) deleted come back; `None` where it deleted none. What a finished helm has made anew since is
+/// not put back.
 #[must_use]
 pub fn put_back(run: &str, plan: &Plan, fold: &Fold) -> Option<String> {
-    let deleted = deleted(plan, fold);
-    if deleted.is_empty() {
-        return None;
-    }
-    let files: String = deleted.into_iter().map(|name| format!(" -f {run}/{}", file_name(name))).collect();
-    Some(format!(
-        "put back what it deleted: portolan archive export {run} --to {run}, then kubectl create{files}, then wait until its \
-         pods are ready"
-    ))
+    (!deleted(plan, fold).is_empty()).then(|| format!("put back what it deleted: portolan archive restore {run}"))
 }
 
 /// What the hop under way has deleted, or set out to delete.
-fn deleted<'a>(plan: &'a Plan, fold: &Fold) -> Vec<&'a Ref> {
+#[must_use]
+pub fn deleted<'a>(plan: &'a Plan, fold: &Fold) -> Vec<&'a Ref> {
     let at = fold.step as usize;
     let helms = plan.steps().take(at).enumerate().filter(|(_, step)| step.helm_run().is_some());
     let first = helms.last().map_or(0, |(helm, _)| helm + 1);
@@ -106,29 +91,35 @@ fn deleted<'a>(plan: &'a Plan, fold: &Fold) -> Vec<&'a Ref> {
 #[must_use]
 pub fn way_out<'a>(run: &str, plan: &Plan, fold: &Fold, now: impl Fn(&Ref) -> Option<&'a Seen>) -> String {
     let again = format!("portolan plan --to {}", plan.to.version);
-    for protected in &plan.volumes {
-        let (claim, volume) = (&protected.claim, &protected.volume);
-        match now(claim) {
-            // A StatefulSet that is put back first would make an empty one.
-            Some(seen) if is_gone(seen) => {
-                return format!("the data is on {volume}; see how it is bound to {claim} again: {again}");
-            }
-            Some(Seen::There(object)) if object.text("/spec/volumeName") != volume.name() => {
-                let on = match object.text("/spec/volumeName") {
-                    "" => "is not bound".to_owned(),
-                    other => format!("is on {other}"),
-                };
-                return format!(
-                    "the data is on {volume}, and the new {claim} {on}: let no pod start on it; see what is on it, and have its \
-                     owner move it away; then see how {volume} is bound again: {again}"
-                );
-            }
-            _ => {}
-        }
+    if let Some((_, first)) =
+        plan.volumes.iter().find_map(|protected| Some((protected, data_first(protected, now(&protected.claim)?)?)))
+    {
+        return format!("{first}: {again}");
     }
     match put_back(run, plan, fold) {
         Some(put_back) => format!("{put_back}, then make another plan: {again}"),
         None => format!("make another plan: {again}"),
+    }
+}
+
+/// What has to be settled before any pod starts, where a PVC is not on the volume that has its data: a workload that is put back first
+/// would make an empty PVC, or write to another volume. `None` where the PVC is on its volume.
+#[must_use]
+pub fn data_first(protected: &ProtectedVolume, claim: &Seen) -> Option<String> {
+    let (name, volume) = (&protected.claim, &protected.volume);
+    match claim {
+        seen if is_gone(seen) => Some(format!("the data is on {volume}; see how it is bound to {name} again")),
+        Seen::There(object) if object.text("/spec/volumeName") != volume.name() => {
+            let on = match object.text("/spec/volumeName") {
+                "" => "is not bound".to_owned(),
+                other => format!("is on {other}"),
+            };
+            Some(format!(
+                "the data is on {volume}, and the new {name} {on}: let no pod start on it; see what is on it, and have its owner \
+                 move it away; then see how {volume} is bound again"
+            ))
+        }
+        _ => None,
     }
 }
 
@@ -138,53 +129,5 @@ fn is_gone(seen: &Seen) -> bool {
         Seen::Absent => true,
         Seen::There(object) => object.is_terminating(),
         Seen::Unreadable(_) => false,
-    }
-}
-
-/// An object as `kubectl create` takes it: without what the server sets, and without owners, whose UIDs are others by then.
-#[must_use]
-pub fn to_create(object: &Object) -> Value {
-    let mut json = (*object.0).clone();
-    if let Value::Object(map) = &mut json {
-        map.remove("status");
-        if let Some(Value::Object(metadata)) = map.get_mut("metadata") {
-            for field in [
-                "uid",
-                "resourceVersion",
-                "generation",
-                "creationTimestamp",
-                "deletionTimestamp",
-                "deletionGracePeriodSeconds",
-                "managedFields",
-                "ownerReferences",
-                "selfLink",
-            ] {
-                metadata.remove(field);
-            }
-        }
-    }
-    json
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn what_the_server_sets_is_left_out() {
-        let object = Object::new(json!({
-            "apiVersion": "v1", "kind": "Secret", "type": "Opaque", "data": {"a": "Yg=="}, "status": {},
-            "metadata": {
-                "name": "s", "namespace": "n", "uid": "u", "resourceVersion": "1", "creationTimestamp": "t",
-                "managedFields": [], "ownerReferences": [{"uid": "o"}], "labels": {"l": "1"}, "annotations": {"k": "v"},
-            },
-        }));
-        let left = json!({
-            "apiVersion": "v1", "kind": "Secret", "type": "Opaque", "data": {"a": "Yg=="},
-            "metadata": {"name": "s", "namespace": "n", "labels": {"l": "1"}, "annotations": {"k": "v"}},
-        });
-        assert_eq!(to_create(&object), left);
     }
 }

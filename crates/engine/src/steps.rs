@@ -47,6 +47,7 @@ pub(crate) fn look(step: &Step, fold: &Fold) -> Request {
         StepKind::KeepClaim { claim, .. } => Request::Read(vec![claim.clone()]),
         StepKind::ArchiveObject { objects } => Request::Read(objects.clone()),
         StepKind::DeleteObject { target, .. } => Request::Read(vec![target.clone()]),
+        StepKind::RestoreObject { target, copy, .. } => Request::Compare(target.clone(), copy.clone()),
         StepKind::WaitGone { pods } => {
             let until = pods.iter().cloned().map(Cond::Ended).collect();
             Request::Wait(Wait { step: fold.step, until, limit: step.limit })
@@ -96,6 +97,7 @@ pub(crate) fn on_look(step: &Step, fold: &Fold, mark: &str, reply: Reply) -> Nex
         (StepKind::CheckObjects { .. }, Reply::Checked(report)) => check_objects::on_report(report),
         (StepKind::ArchiveObject { objects }, Reply::Seen(seen)) => objects::on_archive(objects, &seen),
         (StepKind::DeleteObject { .. }, Reply::Seen(seen)) => objects::on_delete(step, fold, &seen),
+        (StepKind::RestoreObject { .. }, Reply::Compared(found)) => objects::on_restore(step, fold, found),
         (StepKind::Helm { op, run }, Reply::Releases(facts)) => helm::on_look(*op, run, fold, mark, &facts),
         (StepKind::VerifyVolume { .. }, Reply::Seen(seen)) => volumes::on_verify(step, &seen),
         (
@@ -125,6 +127,7 @@ pub(crate) fn on_check(step: &Step, fold: &Fold, mark: &str, reply: Reply) -> Ne
             Some(Seen::Absent) => Next::done(format!("{target} is gone")),
             _ => Next::Effect(Effect::Unknown(format!("{target} is still there"))),
         },
+        (StepKind::RestoreObject { target, .. }, Reply::Compared(found)) => objects::on_restored(target, found),
         (StepKind::Helm { op, run }, Reply::Releases(facts)) => helm::on_check(*op, run, fold, mark, &facts),
         // All of them are looked at again.
         (StepKind::Helm { .. }, Reply::Seen(_)) => Next::Effect(Effect::Unknown("it is protected again".into())),

@@ -3,6 +3,7 @@
 //!
 //! Nothing here does I/O or reads a clock.
 
+mod archived;
 mod autoscaler;
 mod claim_binding;
 mod claim_mount;
@@ -34,6 +35,7 @@ mod stateful_set;
 mod volume_policy;
 mod written;
 
+pub use archived::{compare, to_create};
 pub use autoscaler::{scales_away, scales_to};
 pub use claim_binding::{UnboundClaim, is_by_hand, is_made_by};
 pub use claim_mount::{ClaimMount, claim_mounts, volumes_of_claim};

@@ -274,6 +274,8 @@ codes! {
         "what the run stopped may be down until it goes on", "see the cause, then run the same command again";
     ChangedSince = 319, NeedsPerson, "somebody changed what the plan relies on, after the run had begun",
         "helm would do something else than was rehearsed", "see who changed it, and take it back";
+    NotRestored = 320, NothingWritten, "an object cannot be put back",
+        "Portolan creates what does not exist, and changes nothing that does", "see what is there, and restore the other objects by their names";
     VolumeDiffers = 401, Blocked, "a PVC is not on the volume that it was on",
         "the data lies on the old volume", "do not write to the new one; the old volume is named above";
     OtherDatabase = 402, Blocked, "this is not the same database",

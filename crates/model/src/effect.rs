@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use schemars::JsonSchema;
@@ -41,6 +41,8 @@ pub enum Request {
     ReadWithClaims(Vec<Ref>, String),
     /// Read the records of a release; the fields named are left out of the fingerprints.
     Releases(ReleaseId, BTreeMap<Ref, Vec<JsonPointer>>),
+    /// Compare an object with its archived copy. What differs may be a Secret's, so its content stays where it is.
+    Compare(Ref, ArchivedCopy),
     /// Change one object.
     Write(Write),
     /// Start helm. The token marks the record that it will make.
@@ -72,16 +74,16 @@ impl Blob {
     }
 }
 
-/// A change of one object, guarded by its UID and the resourceVersion last read.
+/// A change of one object, guarded by its UID and the resourceVersion last read; or its creation, guarded by its absence.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct Write {
     /// What is done.
     pub verb: Verb,
     /// To which object.
     pub target: Ref,
-    /// The write fails where the object is another one.
+    /// The write fails where the object is another one. Of what is restored: the UID that it had.
     pub uid: Uid,
-    /// The write fails where the object has changed.
+    /// The write fails where the object has changed. Empty for what is restored.
     pub rv: Rv,
 }
 
@@ -92,6 +94,31 @@ pub enum Verb {
     MergePatch(Value),
     /// A delete with background propagation. Never of a PVC or a volume.
     Delete,
+    /// A creation of what was archived. It fails where an object of the name exists. Never of a PVC or a volume.
+    Restore(ArchivedCopy),
+}
+
+/// An object as a run archived it, and what is created of it: see `to_create` in `portolan-kube-facts`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+pub struct ArchivedCopy {
+    /// The digest of its JSON, kept in the run's folder.
+    pub digest: Digest,
+    /// The owners that it gets again, since they still exist.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub owners: BTreeSet<Uid>,
+}
+
+/// An object beside its archived copy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CopyState {
+    /// No object of the name exists.
+    Absent,
+    /// It says what the copy says.
+    Same,
+    /// It does not: the fields that differ, as JSON pointers, without their values.
+    Other(Vec<String>),
+    /// It may not be read, or the server did not answer, or the copy is not usable.
+    Unreadable(String),
 }
 
 /// A wait that the engine asks for.
@@ -160,6 +187,8 @@ pub enum Reply {
     Seen(Vec<Seen>),
     /// The records of the release, oldest first.
     Releases(Vec<ReleaseFact>),
+    /// What came of comparing an object with its archived copy.
+    Compared(CopyState),
     /// The write was carried out.
     Wrote,
     /// The write, or the start of helm, was refused: nothing happened.

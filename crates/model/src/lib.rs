@@ -44,8 +44,8 @@ pub use code::{Acceptance, Code, Exit};
 pub use content::Content;
 pub use database::{DatabaseError, DatabaseRef, Snapshot, Table, TableChange};
 pub use effect::{
-    Answer, Blob, Cond, Gone, Input, Orphan, Progress, Refusal, Reply, Request, Seen, SurveyQuery, Urgency, Verb, Wait,
-    Write,
+    Answer, ArchivedCopy, Blob, Cond, CopyState, Gone, Input, Orphan, Progress, Refusal, Reply, Request, Seen,
+    SurveyQuery, Urgency, Verb, Wait, Write,
 };
 pub use event::{Elapsed, Event};
 pub use finding::{Finding, FindingSubject, Severity, counted};

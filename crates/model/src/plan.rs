@@ -368,6 +368,7 @@ impl Plan {
                     StepKind::RetainVolume { volume, .. } => put("patch", volume),
                     StepKind::KeepClaim { claim, .. } => put("patch", claim),
                     StepKind::DeleteObject { target, .. } => put("delete", target),
+                    StepKind::RestoreObject { target, .. } => put("create", &any_of(target)),
                     StepKind::Helm { op, run } => {
                         // The release's record.
                         let record = Ref::secret(&run.release.namespace, "");
@@ -383,8 +384,7 @@ impl Plan {
             }
             for ObjectChange { change, object: name, .. } in &hop.changes {
                 match change {
-                    // Rights to create cannot be given for a name.
-                    Change::Create => put("create", &Ref::new(name.group(), name.kind(), name.namespace(), "")),
+                    Change::Create => put("create", &any_of(name)),
                     Change::Change | Change::Adopt => put("patch", name),
                     Change::Delete => put("delete", name),
                     Change::Keep | Change::Same => {}
@@ -403,6 +403,11 @@ impl Plan {
             .map(|(index, _)| index + 1)
             .collect()
     }
+}
+
+/// Any object of a kind and namespace: rights to create cannot be given for a name.
+fn any_of(name: &Ref) -> Ref {
+    Ref::new(name.group(), name.kind(), name.namespace(), "")
 }
 
 /// Something that a plan does to an object, as the API server's rights name it.

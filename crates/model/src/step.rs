@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::seconds;
-use crate::{Carried, DatabaseRef, HelmOperation, HelmRun, ObjectCheck, Orphan, Ref, Uid};
+use crate::{ArchivedCopy, Carried, DatabaseRef, HelmOperation, HelmRun, ObjectCheck, Orphan, Ref, Uid};
 
 /// One step of a plan: everything is decided.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -95,6 +95,15 @@ pub enum StepKind {
         /// Its UID.
         uid: Uid,
     },
+    /// Creates an object again that an earlier run deleted. Never a PVC or a volume.
+    RestoreObject {
+        /// The object.
+        target: Ref,
+        /// The UID that it had; it gets another one.
+        uid: Uid,
+        /// What is created.
+        copy: ArchivedCopy,
+    },
     /// Waits until the pods of what was deleted have ended: all at once, since they end beside each other.
     WaitGone {
         /// The pods.
@@ -151,6 +160,7 @@ impl StepKind {
             Self::ArchiveObject { .. } => "archive-object",
             Self::CarryCredentials { .. } => "carry-credentials",
             Self::DeleteObject { .. } => "delete-object",
+            Self::RestoreObject { .. } => "restore-object",
             Self::WaitGone { .. } => "wait-gone",
             Self::Helm { op: HelmOperation::Install, .. } => "helm-install",
             Self::Helm { op: HelmOperation::Upgrade, .. } => "helm-upgrade",
@@ -167,7 +177,7 @@ impl StepKind {
         match self {
             Self::RetainVolume { volume, .. } => vec![volume],
             Self::KeepClaim { claim, .. } => vec![claim],
-            Self::DeleteObject { target, .. } => vec![target],
+            Self::DeleteObject { target, .. } | Self::RestoreObject { target, .. } => vec![target],
             _ => Vec::new(),
         }
     }
@@ -188,7 +198,7 @@ pub struct Provenance {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Undo {
-    /// Nothing was changed.
+    /// Nothing was changed, or what was changed back need not be changed again.
     Nothing,
     /// The change is reversed.
     Reverse,

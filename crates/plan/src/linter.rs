@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use portolan_helm_compat::redact;
 use portolan_model::{
-    Change, Code, Finding, HelmOperation, HelmRun, Hop, Manifest, ObjectChange, Plan, PlanFile, Ref, Step, StepKind,
-    ValuesMode,
+    Change, Code, Digest, Finding, HelmOperation, HelmRun, Hop, Manifest, Object, ObjectChange, Plan, PlanFile, Ref,
+    Step, StepKind, ValuesMode,
 };
 
 /// What is wrong with a plan, the worst first. A plan that breaks a rule is never carried out. That a volume is not
@@ -38,6 +38,9 @@ fn writes(step: &Step, findings: &mut Vec<Finding>) {
     match &step.kind {
         StepKind::DeleteObject { target, .. } if target.is_never_deleted() => {
             findings.push(bad(format!("step {} deletes {target}", step.id)));
+        }
+        StepKind::RestoreObject { target, .. } if target.is_never_deleted() => {
+            findings.push(bad(format!("step {} restores {target}", step.id)));
         }
         StepKind::RetainVolume { volume, .. } if !is(volume, "PersistentVolume") => {
             findings.push(bad(format!("step {} retains {volume}, which is no volume", step.id)));
@@ -86,7 +89,7 @@ fn order(hop: &Hop, findings: &mut Vec<Finding>) {
     let place = |step: &Step| match step.kind {
         StepKind::CheckObjects { .. } | StepKind::RetainVolume { .. } | StepKind::KeepClaim { .. } => 0,
         StepKind::RecordDatabase { .. } | StepKind::ArchiveObject { .. } | StepKind::CarryCredentials { .. } => 1,
-        StepKind::DeleteObject { .. } => 2,
+        StepKind::DeleteObject { .. } | StepKind::RestoreObject { .. } => 2,
         StepKind::WaitGone { .. } => 3,
         StepKind::Helm { .. } => 4,
         StepKind::WaitReady { .. } | StepKind::VerifyVolume { .. } | StepKind::VerifyDatabase { .. } => 5,
@@ -114,10 +117,14 @@ fn order(hop: &Hop, findings: &mut Vec<Finding>) {
         }
     }
     let runs = hop.steps.iter().filter(|step| place(step) == 4).count();
-    // A hop that only protects leads nowhere.
-    let protects = hop.from == hop.to && hop.steps.iter().all(|step| matches!(place(step), 0 | 5));
-    if runs != 1 && !protects {
+    // A hop that only protects, or puts back what was deleted, leads nowhere.
+    let restores = |step: &Step| matches!(step.kind, StepKind::RestoreObject { .. });
+    let stays = hop.from == hop.to && hop.steps.iter().all(|step| matches!(place(step), 0 | 5) || restores(step));
+    if runs != 1 && !stays {
         findings.push(bad(format!("the hop {} -> {} runs helm {runs} times", hop.from, hop.to)));
+    }
+    if !stays && let Some(step) = hop.steps.iter().find(|step| restores(step)) {
+        findings.push(bad(format!("step {} puts back an object in a hop that does something else", step.id)));
     }
 }
 
@@ -182,11 +189,24 @@ fn goes_along(hop: &Hop, findings: &mut Vec<Finding>) {
     }
 }
 
+/// What is put back is what the plan says: the archived copy in it is of that object.
+fn copies(file: &PlanFile, findings: &mut Vec<Finding>) {
+    for step in file.plan.steps() {
+        let StepKind::RestoreObject { target, uid, copy } = &step.kind else { continue };
+        let content = file.objects.get(&copy.digest).filter(|content| Digest::of(&content.0) == copy.digest);
+        let archived = content.and_then(|content| serde_json::from_slice::<Object>(&content.0).ok());
+        if !archived.is_some_and(|archived| archived.name().as_ref() == Some(target) && archived.is(uid)) {
+            findings.push(bad(format!("step {} restores {target}, of which the plan has no archived copy", step.id)));
+        }
+    }
+}
+
 /// What is wrong with a plan and with the manifests that come with it: [`lint`], and whether what stays in an uninstall says so in
 /// the stored manifest. Of a list helm reads the annotation of the whole document, and the plan knows its items: that is refused.
 #[must_use]
 pub fn lint_file(file: &PlanFile) -> Vec<Finding> {
     let mut findings = lint(&file.plan);
+    copies(file, &mut findings);
     for hop in &file.plan.hops {
         for (_, run) in uninstalls(hop) {
             let manifest = file.objects.get(&run.manifest);

@@ -27,6 +27,7 @@ mod projected_state;
 mod protect;
 mod reach;
 mod resolve;
+mod restore;
 mod steps;
 mod taken;
 mod tls_pair;
@@ -46,6 +47,7 @@ pub use limits::Limits;
 pub use pick::pick;
 pub use planning::{HopRendering, Planning};
 pub use protect::{Protection, protect};
+pub use restore::{Restoration, RestoreRequest, ToRestore, restore};
 
 use resolve::ResolvedRelease;
 

@@ -3,12 +3,15 @@
 use std::hash::Hash;
 
 use portolan_kube_facts::immutable_violations;
-use portolan_model::{Ref, Refusal, Rv, Uid, Verb, Write};
+use portolan_model::{ArchivedCopy, CopyState, Object, Ref, Refusal, Seen, Uid, Verb, Write};
 use serde_json::{Value, json};
 
 use crate::object_view::Kind;
 use crate::state_hash::StateHash;
 use crate::world::World;
+
+/// What is said where the archive has no copy.
+const NO_COPY: &str = "the archive has no such copy";
 
 /// Why the server refuses.
 pub(crate) type Refused = Refusal;
@@ -16,6 +19,10 @@ pub(crate) type Refused = Refusal;
 impl World {
     /// A write with preconditions on UID and resourceVersion.
     pub(crate) fn write(&mut self, write: &Write) -> Result<(), Refused> {
+        if let Verb::Restore(copy) = &write.verb {
+            let archived = self.archived(copy).ok_or_else(|| Refusal::NotSent(NO_COPY.into()))?;
+            return self.create(&write.target, portolan_kube_facts::to_create(&archived, &copy.owners)).map(drop);
+        }
         let thing = self.thing(&write.target).ok_or(Refusal::NotFound)?;
         if thing.view.uid != write.uid || thing.object.rv() != write.rv {
             return Err(Refusal::Conflict);
@@ -26,7 +33,23 @@ impl World {
                 merge(&mut json, patch);
                 self.update(&write.target, json)
             }
+            // It was carried out above.
+            Verb::Restore(_) => Ok(()),
             Verb::Delete => self.delete(&write.target),
+        }
+    }
+
+    /// An archived object, as the run's folder has it.
+    pub(crate) fn archived(&self, copy: &ArchivedCopy) -> Option<Object> {
+        serde_json::from_slice(&self.kept(&copy.digest)?).ok()
+    }
+
+    /// An object beside its archived copy.
+    pub(crate) fn compare(&self, target: &Ref, copy: &ArchivedCopy) -> CopyState {
+        let seen = self.get(target).map_or(Seen::Absent, |object| Seen::There(object.clone()));
+        match self.archived(copy) {
+            Some(archived) => portolan_kube_facts::compare(&archived, &seen),
+            None => CopyState::Unreadable(NO_COPY.into()),
         }
     }
 
@@ -117,8 +140,13 @@ impl World {
     }
 
     /// Whether a write would find what it asks for; used to tell a vanished write from a landed one.
-    pub(crate) fn would_meet(&self, target: &Ref, uid: &Uid, rv: &Rv) -> bool {
-        self.thing(target).is_some_and(|thing| thing.view.uid == *uid && thing.object.rv() == *rv)
+    pub(crate) fn would_meet(&self, write: &Write) -> bool {
+        match (self.thing(&write.target), &write.verb) {
+            (thing, Verb::Restore(_)) => thing.is_none(),
+            (thing, Verb::MergePatch(_) | Verb::Delete) => {
+                thing.is_some_and(|thing| thing.view.uid == write.uid && thing.object.rv() == write.rv)
+            }
+        }
     }
 }
 

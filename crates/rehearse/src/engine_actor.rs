@@ -38,6 +38,7 @@ pub(crate) fn moves(engine: &Engine, world: &World, helms: &Helms, relevant: &Re
         Request::Read(names) | Request::ReadWithClaims(names, _) => {
             (Vec::new(), names.iter().any(|name| relevant.has(name)))
         }
+        Request::Compare(target, _) => (Vec::new(), relevant.has(&target)),
         Request::Write(write) => {
             let mut events = sent(mishaps);
             events.extend(mishaps.faults.then_some(ActorEvent::ResponseLost));
@@ -77,6 +78,7 @@ pub(crate) fn reads(engine: &Engine) -> Reads {
         // The turn comes only once the wait is over.
         Request::Wait(_) => Reads::Nothing,
         Request::Read(names) => Reads::Objects(names),
+        Request::Compare(target, _) => Reads::Objects(vec![target]),
         Request::Releases(release, _) => Reads::Releases(release),
         _ => Reads::World,
     }
@@ -109,9 +111,7 @@ pub(crate) fn restarted(engine: &Engine) -> Engine {
 /// The engine is killed with a request on its way.
 pub(crate) fn crash_sent(engine: &Engine, world: &mut World) -> Taken {
     let spawned = match engine.want() {
-        Request::Write(write) => {
-            world.would_meet(&write.target, &write.uid, &write.rv).then_some(Actor::InFlight(write))
-        }
+        Request::Write(write) => world.would_meet(&write).then_some(Actor::InFlight(write)),
         request @ Request::Spawn(..) => match serve(world, engine, &request, &[]) {
             Served::Spawned(helm) => Some(Actor::Helm(*helm)),
             Served::Reply(_) | Served::Waiting(_) => None,

@@ -47,6 +47,22 @@ pub(crate) fn reach(
     all
 }
 
+/// What is not modelled of the objects that a plan puts back, and can reach the volume.
+pub(crate) fn reach_of_restored(protected: &ProtectedVolume, world: &World, restored: &Docs) -> Vec<Unmodelled> {
+    let claim = &protected.claim;
+    let is_for_one_pod = world.get(claim).is_some_and(portolan_kube_facts::is_for_one_pod);
+    // Its pods do not wait for those that are on the PVC already.
+    let is_made_anew = world.pods_on(claim).next().is_some();
+    let found = restored.iter().flat_map(|(name, object)| {
+        let reach = match Kind::named(name) {
+            Kind::Deployment => Rollout { before: None, after: object, is_made_anew }.reach(claim, is_for_one_pod),
+            _ => portolan_kube_facts::reach(object, claim),
+        };
+        reach.into_iter().map(|reach| not_modelled(protected, name.clone(), reach))
+    });
+    found.collect()
+}
+
 /// What is not modelled in what helm makes of a Deployment, one manifest after the other.
 fn by_rollouts(
     claim: &Ref,

@@ -14,7 +14,7 @@ use crate::actor::{Actor, ActorEvent, Mishaps};
 use crate::explore::{Explorer, StateId};
 use crate::helm::newest_status;
 use crate::judge::{Alive, judge};
-use crate::reach::{not_modelled, reach, unmodelled};
+use crate::reach::{not_modelled, reach, reach_of_restored, unmodelled};
 use crate::relevant::RelevantSet;
 use crate::rules;
 use crate::script::{CommandScript, ScriptedUser};
@@ -227,7 +227,9 @@ pub fn ends(
     protected: &ProtectedVolume,
     options: Options,
 ) -> (Vec<(VolumeEnd, World)>, BTreeSet<&'static str>) {
-    let relevant = relevant(protected, world, &manifests(world, subject), options);
+    let mut planned = manifests(world, subject);
+    planned.push(restored(world, subject));
+    let relevant = relevant(protected, world, &planned, options);
     let start = start(world, subject);
     let mut space = StateSpace::default();
     let mut all = Vec::new();
@@ -242,13 +244,15 @@ pub fn rehearse(world: &World, subject: &Subject, protected_volumes: &[Protected
     let subject = &without_lookups(subject);
     let start = start(world, subject);
     let manifests = manifests(world, subject);
+    let restored = restored(world, subject);
+    let planned: Vec<Docs> = manifests.iter().chain([&restored]).cloned().collect();
     let mut forecast =
-        Forecast { volumes: Vec::new(), worlds: 0, edges: 0, crashes: 0, unmodelled: unmodelled(world, &manifests) };
+        Forecast { volumes: Vec::new(), worlds: 0, edges: 0, crashes: 0, unmodelled: unmodelled(world, &planned) };
     // What comes of an event does not depend on the volume that is looked at.
     let mut space = StateSpace::default();
     for protected in protected_volumes {
-        let mut unknown = unknown_of(protected, world, &manifests, subject);
-        let relevant = relevant(protected, world, &manifests, options);
+        let mut unknown = unknown_of(protected, world, (&manifests, &restored), subject);
+        let relevant = relevant(protected, world, &planned, options);
         let mut search = Search::new(protected, &relevant, subject, &start, &mut space, options);
         let is_complete = search.explore(options.limit, &mut |_, _| {});
         forecast.worlds += search.visited;
@@ -276,9 +280,17 @@ fn relevant(protected: &ProtectedVolume, world: &World, manifests: &[Docs], opti
 }
 
 /// What the rehearsal or the plan found that is not modelled and can reach a volume.
-fn unknown_of(protected: &ProtectedVolume, world: &World, manifests: &[Docs], subject: &Subject) -> Vec<Unmodelled> {
-    // Protections alone can only help, whoever else reaches the volume.
-    let mut unknown = if only_protects(subject) { Vec::new() } else { reach(protected, world, manifests, subject) };
+fn unknown_of(
+    protected: &ProtectedVolume,
+    world: &World,
+    (manifests, restored): (&[Docs], &Docs),
+    subject: &Subject,
+) -> Vec<Unmodelled> {
+    // Who reaches the volume today goes on as before, where nothing is taken away.
+    let mut unknown = match takes_nothing(subject) {
+        true => reach_of_restored(protected, world, restored),
+        false => reach(protected, world, manifests, subject),
+    };
     if let Subject::Plan(plan) = subject {
         for one in plan.unmodelled.iter().filter(|one| one.claim == protected.claim) {
             // What both found, the plan may have accepted.
@@ -423,8 +435,8 @@ impl<'a> Search<'a> {
 
     /// The forecast; where the search was cut off, without ways to the ends.
     fn conclude(mut self, unknown: Vec<Unmodelled>, is_complete: bool) -> VolumeForecast {
-        let protects = only_protects(self.subject);
-        let weighed = self.holds.iter().map(|(end, holds)| weigh(end, *holds, protects));
+        let takes_nothing = takes_nothing(self.subject);
+        let weighed = self.holds.iter().map(|(end, holds)| weigh(end, *holds, takes_nothing));
         let mut headline = weighed.max().unwrap_or(Verdict::Unknown);
         if !unknown.is_empty() {
             headline = headline.max(Verdict::Unknown);
@@ -439,22 +451,37 @@ impl<'a> Search<'a> {
     }
 }
 
-/// Whether a plan writes nothing but protections.
-fn only_protects(subject: &Subject) -> bool {
-    let protects = |kind: &StepKind| {
-        matches!(kind, StepKind::RetainVolume { .. } | StepKind::KeepClaim { .. } | StepKind::VerifyVolume { .. })
+/// Whether a plan takes nothing away: it protects, or puts back what was deleted. Which pods have to mount a volume its own steps check.
+fn takes_nothing(subject: &Subject) -> bool {
+    let adds = |kind: &StepKind| {
+        let protects = matches!(kind, StepKind::RetainVolume { .. } | StepKind::KeepClaim { .. });
+        protects
+            || matches!(
+                kind,
+                StepKind::RestoreObject { .. } | StepKind::WaitReady { .. } | StepKind::VerifyVolume { .. }
+            )
     };
-    matches!(subject, Subject::Plan(plan) if plan.steps().all(|step| protects(&step.kind)))
+    matches!(subject, Subject::Plan(plan) if plan.steps().all(|step| adds(&step.kind)))
 }
 
-/// How much an end counts. Where the run stopped, or only protects, a PVC that holds its volume is all that is asked; nobody
+/// How much an end counts. Where the run stopped, or takes nothing away, a PVC that holds its volume is all that is asked; nobody
 /// need mount it.
-fn weigh(end: &VolumeEnd, holds: bool, protects: bool) -> Verdict {
+fn weigh(end: &VolumeEnd, holds: bool, takes_nothing: bool) -> Verdict {
     match (end.end, end.verdict) {
-        (End::Finished, Verdict::Detached) if holds && protects => Verdict::Safe,
+        (End::Finished, Verdict::Detached) if holds && takes_nothing => Verdict::Safe,
         (End::Stopped | End::Stranded, Verdict::Detached) if holds => Verdict::Safe,
         (_, verdict) => verdict,
     }
+}
+
+/// The objects that a plan puts back.
+fn restored(world: &World, subject: &Subject) -> Docs {
+    let Subject::Plan(plan) = subject else { return Docs::default() };
+    let docs = plan.steps().filter_map(|step| match &step.kind {
+        StepKind::RestoreObject { target, copy, .. } => Some((target.clone(), world.archived(copy)?)),
+        _ => None,
+    });
+    Arc::new(docs.collect())
 }
 
 /// Every manifest that will be applied.

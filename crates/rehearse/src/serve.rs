@@ -40,6 +40,7 @@ pub(crate) fn serve(world: &mut World, engine: &Engine, request: &Request, helms
             Reply::Seen(seen)
         }
         Request::Releases(release, free) => Reply::Releases(releases(world, release, free)),
+        Request::Compare(target, copy) => Reply::Compared(world.compare(target, copy)),
         Request::Write(write) => match world.write(write) {
             Ok(()) => Reply::Wrote,
             Err(refusal) => Reply::Refused(refusal),

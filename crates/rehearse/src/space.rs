@@ -302,7 +302,7 @@ impl StateSpace {
             return id;
         }
         let can_land = |id: &&ActorId| match self.actor(**id) {
-            Actor::InFlight(write) => self.world(world).would_meet(&write.target, &write.uid, &write.rv),
+            Actor::InFlight(write) => self.world(world).would_meet(write),
             _ => true,
         };
         let actors: Vec<ActorId> = entry.actors.iter().filter(can_land).copied().collect();

@@ -182,6 +182,7 @@ fn turn(world: &World, actor: &Actor, wrong: Option<&HelmError>, relevant: &Rele
                     TraceActor::Portolan,
                     match &write.verb {
                         Verb::Delete => format!("{} is deleted", write.target),
+                        Verb::Restore(_) => format!("{} is put back", write.target),
                         Verb::MergePatch(patch) => format!("{} is patched: {patch}", write.target),
                     },
                 )),

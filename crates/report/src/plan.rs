@@ -6,7 +6,7 @@ use portolan_rehearse::{Forecast, Rehearsal};
 use crate::page::{Block, Document, Table};
 use crate::text::{Line, Tone};
 use crate::values::becomes;
-use crate::words::{all, count, journey, options, protects, release, short, volume};
+use crate::words::{all, count, journey, options, release, short, stays, volume};
 use crate::{ends, finding, steps, survey};
 
 const LEGEND: &str = "+ create  ~ change  - delete  = no change, or kept  @ adopt  ! cannot be undone";
@@ -70,7 +70,7 @@ fn unchanged(objects: usize) -> String {
 /// `1 hop (a run of helm)`; nothing where helm does not run.
 fn hops(plan: &Plan) -> String {
     match plan.hops.len() {
-        _ if protects(plan) => String::new(),
+        _ if stays(plan) => String::new(),
         1 => "   1 hop (a run of helm)".into(),
         number => format!("   {} (a run of helm each)", count(number, "hop")),
     }
@@ -183,7 +183,7 @@ fn summary(plan: &Plan) -> Line {
     let own = |symbol: char| plan.steps().filter(|step| steps::symbol(&step.kind) == symbol).count();
     let deletes = plan.steps().filter(|step| matches!(step.kind, StepKind::DeleteObject { .. })).count();
     let mut parts = vec![
-        format!("{} to add", helm(Change::Create)),
+        format!("{} to add", helm(Change::Create) + own('+')),
         format!("{} to change", helm(Change::Change) + own('~')),
         format!("{} to delete", helm(Change::Delete) + deletes),
     ];
@@ -208,6 +208,8 @@ fn next(page: &mut Document, plan: &Plan, forecast: Option<&Forecast>) {
         return page.then_next(blocking.next.clone(), "");
     }
     match forecast {
+        // It is made by a command of its own, which carries it out too.
+        _ if stays(plan) => {}
         Some(forecast) if forecast.may_be_applied() => {
             page.then_next(format!("portolan apply {}", options(plan)), "plan --out FILE saves the plan");
         }

@@ -304,7 +304,7 @@ fn way_back(page: &mut Document, plan: &Plan, course: &Course<'_>, now: &Now) {
     if !restore.is_empty() {
         let run = plan.digest();
         let objects = if restore.len() == 1 { "the deleted object" } else { "the deleted objects" };
-        page.say(format!("{}: `portolan archive export {}` writes {objects} to files.", step(&restore), run.short()));
+        page.say(format!("{}: `portolan archive restore {}` puts back {objects}.", step(&restore), run.short()));
     }
     if !reverse.is_empty() {
         page.also(format!("{} protected the data: leave that on.", step(&reverse)));

@@ -16,6 +16,7 @@ pub(crate) fn word(kind: &StepKind) -> &'static str {
         StepKind::ArchiveObject { .. } => "archive",
         StepKind::CarryCredentials { .. } => "carry",
         StepKind::DeleteObject { .. } => "delete",
+        StepKind::RestoreObject { .. } => "restore",
         StepKind::Helm { .. } => "helm",
         StepKind::WaitGone { .. } | StepKind::WaitReady { .. } => "wait",
         StepKind::VerifyVolume { .. } | StepKind::VerifyDatabase { .. } => "verify",
@@ -38,7 +39,7 @@ pub(crate) fn thing(kind: &StepKind) -> String {
             secrets.dedup();
             names(secrets)
         }
-        StepKind::DeleteObject { target, .. } => target.to_string(),
+        StepKind::DeleteObject { target, .. } | StepKind::RestoreObject { target, .. } => target.to_string(),
         StepKind::Helm { op: HelmOperation::Uninstall { .. }, run } => format!("uninstall {}", run.release.name),
         StepKind::Helm { op, run } => format!("{op} {} {}", run.release.name, run.chart),
         StepKind::WaitGone { pods } => names(pods.iter().map(|orphan| &orphan.pod)),
@@ -57,6 +58,7 @@ pub(crate) fn symbol(kind: &StepKind) -> char {
         StepKind::KeepClaim { is_kept: true, .. } => '=',
         StepKind::RetainVolume { .. } | StepKind::KeepClaim { .. } => '~',
         StepKind::DeleteObject { .. } => '-',
+        StepKind::RestoreObject { .. } => '+',
         StepKind::Helm { .. } => '!',
         _ => '=',
     }
@@ -110,6 +112,7 @@ fn note(plan: &Plan, hop: &Hop, step: &Step, index: usize) -> String {
                 .position(|step| matches!(&step.kind, StepKind::ArchiveObject { objects } if objects.contains(target)));
             archived.map_or_else(String::new, |at| format!("archived in step {}", at + 1))
         }
+        StepKind::RestoreObject { .. } => "as it was archived".into(),
         StepKind::WaitGone { .. } => format!("ended, in at most {}", crate::words::span(step.limit.as_secs())),
         StepKind::Helm { .. } => {
             let parts = [

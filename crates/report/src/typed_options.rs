@@ -177,11 +177,11 @@ mod tests {
     fn each_command_of_an_advice_is_completed() {
         let typed =
             TypedOptions { words: "--sim ./practice".into(), planning: "--via 2.18".into(), ..TypedOptions::default() };
-        let advice = "go on with that run: portolan apply 3f; or put back what it deleted: portolan archive export 3f --to 3f, then \
-                      kubectl create -f 3f/a.yaml, then make another plan: portolan plan --to 2.20.41";
+        let advice = "go on with that run: portolan apply 3f; or put back what it deleted: portolan archive restore 3f, then make \
+                      another plan: portolan plan --to 2.20.41";
         let expected = "go on with that run: portolan apply 3f --sim ./practice; or put back what it deleted: portolan archive \
-                        export 3f --to 3f --sim ./practice, then kubectl create -f 3f/a.yaml, then make another plan: portolan \
-                        plan --to 2.20.41 --via 2.18 --sim ./practice";
+                        restore 3f --sim ./practice, then make another plan: portolan plan --to 2.20.41 --via 2.18 --sim \
+                        ./practice";
         assert_eq!(typed.in_next(advice), expected);
     }
 

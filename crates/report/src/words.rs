@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use portolan_model::{Plan, ProtectedVolume, Ref, Verdict};
+use portolan_model::{Plan, ProtectedVolume, Ref, StepKind, Verdict};
 
 use crate::text::Tone;
 
@@ -101,12 +101,21 @@ pub(crate) fn all(parts: &[String]) -> String {
 
 /// `runai-backend 2.8.20 -> control-plane 2.20.41`.
 pub(crate) fn journey(plan: &Plan) -> String {
-    if protects(plan) { format!("{}, protection only", plan.from) } else { format!("{} -> {}", plan.from, plan.to) }
+    if !stays(plan) {
+        return format!("{} -> {}", plan.from, plan.to);
+    }
+    let what = if restores(plan) { "deleted objects put back" } else { "protection only" };
+    format!("{}, {what}", plan.from)
 }
 
-/// Whether a plan has nothing but protections.
-pub(crate) fn protects(plan: &Plan) -> bool {
+/// Whether a plan changes no version: it protects, or puts back what was deleted.
+pub(crate) fn stays(plan: &Plan) -> bool {
     plan.from == plan.to && !plan.hops.is_empty()
+}
+
+/// Whether a plan puts back what an earlier run deleted.
+pub(crate) fn restores(plan: &Plan) -> bool {
+    plan.steps().any(|step| matches!(step.kind, StepKind::RestoreObject { .. }))
 }
 
 /// `namespace/name` of the release.

@@ -8,7 +8,9 @@ use portolan_inventory::Survey;
 use portolan_model::{ChartId, Finding, JournalRecord, Object, Outcome, PlanFile, Ref, Request, ValueAnswers};
 use portolan_recipe::RecipeSet;
 use portolan_rehearse::{Installation, World};
-use portolan_workflow::{Catalog, InMemory, Limits, PlanOptions, Rehearse, Simulated, Stops, Target, UpgradeRequest};
+use portolan_workflow::{
+    ArchiveChoice, Catalog, InMemory, Limits, PlanOptions, Rehearse, Simulated, Stops, Target, UpgradeRequest,
+};
 use serde_json::{Value, json};
 
 /// A fresh installation.
@@ -91,6 +93,14 @@ pub fn plan_surveyed(found: &Survey, world: &World, to: &[&str], without: &[&str
 /// What the planner says.
 pub fn plan_on(target: &Target, found: &Survey, to: &[&str], without: &[&str]) -> Result<PlanFile, Finding> {
     plan_request(target, found, &request(&found.inventory.release.chart, to, without)?)
+}
+
+/// The plan that puts back what a run deleted.
+///
+/// # Errors
+/// What the planner says.
+pub fn restore(world: &World, choice: &ArchiveChoice) -> Result<PlanFile, Finding> {
+    now(portolan_workflow::restore(&target(world), &survey(world), choice, 0)).map(|restoration| restoration.file)
 }
 
 /// Plans what is asked for.

@@ -300,14 +300,14 @@ fn the_archive_leads_back(rig: &Rig) -> Result<()> {
     run.signal("TERM")?;
     let stopped = run.end()?;
     ensure!(stopped.code == 11 && stopped.stdout.contains("DOWN"), "{stopped:?}");
-    ensure!(stopped.stdout.contains("portolan archive export "), "the report names the archive: {}", stopped.stdout);
+    ensure!(stopped.stdout.contains("portolan archive restore "), "the report names the archive: {}", stopped.stdout);
     let advice = shell.run(&line("plan -o json")?)?.advice("PL208")?;
     println!("put back: {advice}");
-    let export = advice.split("what it deleted: ").nth(1).and_then(|rest| rest.split(", ").next());
-    shell.ok(export.context("the archive is named")?)?;
-    for command in portolan_report::commands(&advice) {
-        shell.ok(command)?;
-    }
+    let restore = advice.split("what it deleted: ").nth(1).and_then(|rest| rest.split(", ").next());
+    let restore = restore.context("the command is named")?;
+    let shown = shell.ok(&format!("{restore} --dry-run"))?;
+    ensure!(shown.stdout.contains("Safe") && !shown.stdout.contains("Not rehearsed"), "it is rehearsed: {shown:?}");
+    shell.ok(&format!("{restore} --yes"))?;
     site.space().wait_for_psql(real::DATABASE, site.password())?;
     site.wait_until_ready()?;
     ensure!(site.rows()? == rows && site.protected()? == protected, "the data is what it was");

@@ -2,10 +2,12 @@
 
 use std::cell::Cell;
 
-use portolan_model::{Code, JournalRecord, Outcome, PlanFile, Ref, Request, StepKind};
+use portolan_model::{
+    Code, Content, Digest, JournalRecord, Object, Outcome, PlanFile, Ref, Request, StepKind, Verdict,
+};
 use portolan_rehearse::Installation;
 use portolan_trials::sim;
-use portolan_workflow::archive;
+use portolan_workflow::{ArchiveChoice, ToRestore};
 use serde_json::{Value, json};
 
 /// A run that was killed when all its deletions were over, and what stopped it when it went on.
@@ -52,27 +54,53 @@ fn make_again(installation: &mut Installation, claim: &Ref, volume: &Ref) {
     edit(installation, volume, |json| json["spec"]["claimRef"]["uid"] = json!("made-again"));
 }
 
-/// Does what `portolan archive export` and `kubectl create -f FILE...` of an advice do.
-fn put_back(halted: &mut Halted) {
+/// What the run has deleted, as it archived it.
+fn deleted(halted: &Halted) -> Vec<ToRestore> {
     let original = sim::installation("openshift-2.8");
-    let run = halted.file.plan.digest().short().to_owned();
-    assert!(halted.next.contains(&format!("portolan archive export {run} --to {run}, then ")), "{}", halted.next);
-    let commands = portolan_report::commands(&halted.next);
-    let [create] = commands.as_slice() else { panic!("{commands:?}") };
-    let files: Vec<&str> = create.strip_prefix("kubectl create").expect("a create").split(" -f ").skip(1).collect();
     let deleted = halted.file.plan.steps().filter_map(|step| match &step.kind {
         StepKind::DeleteObject { target, .. } => Some(target),
         _ => None,
     });
-    let deleted: Vec<&Ref> = deleted.collect();
-    let expected: Vec<String> = deleted.iter().map(|name| format!("{run}/{}", archive::file_name(name))).collect();
-    assert_eq!(files, expected);
-    for name in deleted {
-        let mut json = archive::to_create(original.world().get(name).expect("it was there"));
-        json["metadata"]["uid"] = json!(format!("again-{}", name.name()));
-        halted.installation.world_mut().put(name, json);
+    let one = |name: &Ref| {
+        let archived = original.world().get(name).expect("it was there").clone();
+        let content = archived.canonical();
+        let (digest, uid) = (Digest::of(&content), archived.uid().expect("a UID"));
+        ToRestore { name: name.clone(), uid, digest, content: Content(content), archived }
+    };
+    deleted.map(one).collect()
+}
+
+/// Does what `portolan archive restore` of an advice does: a plan of its own, carried out.
+fn put_back(halted: &mut Halted) {
+    let run = halted.file.plan.digest().short().to_owned();
+    assert!(halted.next.contains(&format!("portolan archive restore {run}, then ")), "{}", halted.next);
+    let objects = deleted(halted);
+    is_unknown_with_a_partition(halted, &objects);
+    let choice = ArchiveChoice::new(halted.file.plan.clone(), objects);
+    let file = sim::restore(halted.installation.world(), &choice).expect("a plan");
+    let rehearsal = portolan_workflow::rehearse(halted.installation.world(), &file);
+    assert!(rehearsal.forecast.is_safe(), "{:?}", rehearsal.forecast.volumes);
+    let (outcome, _) = sim::run(&mut halted.installation, &file, &mut |_| false);
+    assert_eq!(outcome, Outcome::Finished);
+}
+
+/// What is not modelled of an object that is put back, and reaches the data, is Unknown.
+fn is_unknown_with_a_partition(halted: &Halted, objects: &[ToRestore]) {
+    let mut objects = objects.to_vec();
+    for object in &mut objects {
+        let mut json = (*object.archived.0).clone();
+        if object.name.kind() == "StatefulSet" {
+            json["spec"]["updateStrategy"] = json!({"rollingUpdate": {"partition": 1}});
+        }
+        object.archived = Object::new(json);
+        object.content = Content(object.archived.canonical());
+        object.digest = Digest::of(&object.content.0);
     }
-    halted.installation.settle();
+    let choice = ArchiveChoice::new(halted.file.plan.clone(), objects);
+    let file = sim::restore(halted.installation.world(), &choice).expect("a plan");
+    let forecast = portolan_workflow::rehearse(halted.installation.world(), &file).forecast;
+    assert_eq!(forecast.headline(), Verdict::Unknown, "{:?}", forecast.volumes);
+    assert!(!forecast.may_be_applied());
 }
 
 #[test]
@@ -103,10 +131,19 @@ fn a_pvc_that_is_gone_leads_to_the_plan_that_says_how_its_volume_is_bound_again(
     });
     let volume = &halted.file.plan.volumes[0].volume;
     assert!(halted.next.starts_with(&format!("the data is on {volume}; ")), "{}", halted.next);
-    assert!(!halted.next.contains("kubectl create"), "a StatefulSet would make an empty PVC: {}", halted.next);
+    assert!(!halted.next.contains("archive restore"), "a StatefulSet would make an empty PVC: {}", halted.next);
     let refused = sim::plan(halted.installation.world(), &["2.20"], &[]).expect_err("its PVC is gone");
     assert_eq!(refused.code, Code::ClaimGone, "{refused:?}");
     assert!(refused.next.starts_with(&format!("kubectl patch pv {}", volume.name())), "{}", refused.next);
+    // Whoever types it all the same is told that too; what starts no pod on it is put back.
+    let objects = deleted(&halted);
+    let choice = |objects: Vec<ToRestore>| ArchiveChoice::new(halted.file.plan.clone(), objects);
+    let refused =
+        sim::restore(halted.installation.world(), &choice(objects.clone())).expect_err("the data is elsewhere");
+    assert!(refused.code == Code::ClaimGone && refused.next.starts_with("the data is on "), "{refused:?}");
+    let secrets = objects.into_iter().filter(|object| object.name.kind() == "Secret").collect();
+    let file = sim::restore(halted.installation.world(), &choice(secrets)).expect("a plan");
+    assert!(!file.plan.hops.is_empty());
 }
 
 #[test]
@@ -118,5 +155,9 @@ fn a_new_pvc_on_another_volume_is_named_before_anything_is_put_back() {
     let volume = &halted.file.plan.volumes[0].volume;
     let starts = format!("the data is on {volume}, and the new ");
     assert!(halted.next.starts_with(&starts) && halted.next.contains("is on pvc-new"), "{}", halted.next);
-    assert!(!halted.next.contains("kubectl create"), "its pods would start on the new one: {}", halted.next);
+    assert!(!halted.next.contains("archive restore"), "its pods would start on the new one: {}", halted.next);
+    // Nor does it who types it all the same.
+    let choice = ArchiveChoice::new(halted.file.plan.clone(), deleted(&halted));
+    let refused = sim::restore(halted.installation.world(), &choice).expect_err("the data is elsewhere");
+    assert!(refused.code == Code::ClaimGone && refused.next.starts_with(&starts), "{refused:?}");
 }

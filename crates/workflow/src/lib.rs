@@ -8,6 +8,7 @@ mod checks;
 mod effects;
 mod images;
 mod planning;
+mod restore;
 mod run;
 mod simulated;
 mod stops;
@@ -22,6 +23,7 @@ pub use planning::{
     PlanOptions, Planned, PlannedValues, Protection, Rehearse, check_rules, plan, plan_values, protect, rehearse,
     rendered, usable_helm,
 };
+pub use restore::{ArchiveChoice, Restoration, ToRestore, restore};
 pub use run::{InMemory, Kill, Meddle, RunDriver, Serve, Verified, apply, ask_routes, drift, verify};
 pub use simulated::{Render, SavedSurvey, Simulated};
 pub use stops::{Stops, interrupted};

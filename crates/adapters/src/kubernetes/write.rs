@@ -2,7 +2,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures::TryFutureExt;
-use portolan_model::{Refusal, Reply, Verb, Write};
+use portolan_model::{Ref, Refusal, Reply, Verb, Write};
 use serde_json::{Value, json};
 
 use super::Client;
@@ -30,10 +30,35 @@ impl Client {
             Err(error) => return not_sent(chain(&error)),
         };
         let path = endpoint.one(target.namespace(), target.name());
-        let request = match request(write, &path) {
-            Ok(request) => request,
-            Err(text) => return not_sent(text),
+        match request(write, &path) {
+            Ok(request) => self.send_once(request).await,
+            Err(text) => not_sent(text),
+        }
+    }
+
+    /// Creates an object, once. The server refuses where one of the name exists.
+    pub async fn create(&self, target: &Ref, body: &Value) -> Reply {
+        if target.is_never_deleted() {
+            return not_sent(format!("{target} is never deleted, and so it is not put back"));
+        }
+        let endpoint = match self.endpoint(target.group(), target.kind()).await {
+            Ok(Some(endpoint)) => endpoint,
+            Ok(None) => return not_sent(format!("the server has no kind {}", target.kind())),
+            Err(error) => return not_sent(chain(&error)),
         };
+        // Of a kind that a chart brought, the server may serve another version by now than the one that was archived.
+        let version = body.get("apiVersion").and_then(Value::as_str).unwrap_or_default();
+        let path = endpoint.at_version(version).list(target.namespace());
+        let request = http::Request::post(format!("{path}?fieldManager={MANAGER}"))
+            .header(http::header::CONTENT_TYPE, "application/json")
+            .body(body.to_string().into_bytes());
+        match request {
+            Ok(request) => self.send_once(request).await,
+            Err(error) => not_sent(error.to_string()),
+        }
+    }
+
+    async fn send_once(&self, request: http::Request<Vec<u8>>) -> Reply {
         self.writes.fetch_add(1, Ordering::Relaxed);
         let answer = self.writer.request_text(request).map_err(tellable);
         match tokio::time::timeout(Duration::from_secs(LIMIT), answer).await {
@@ -55,6 +80,8 @@ fn request(write: &Write, path: &str) -> Result<http::Request<Vec<u8>>, String> 
                 .header(http::header::CONTENT_TYPE, "application/merge-patch+json"),
             guarded(patch, write)?,
         ),
+        // It is sent by what has the copy.
+        Verb::Restore(_) => return Err("an archived object is created, not changed".into()),
         Verb::Delete => (
             http::Request::delete(path).header(http::header::CONTENT_TYPE, "application/json"),
             json!({
@@ -107,7 +134,7 @@ fn judge(error: &kube::Error) -> Reply {
 
 #[cfg(test)]
 mod tests {
-    use portolan_model::{Ref, Rv, Uid};
+    use portolan_model::{Rv, Uid};
 
     use super::*;
 

@@ -238,7 +238,11 @@ async fn trial_pulls(target: &Target, going: &Going<'_>, run: &RunStore, output:
 }
 
 fn confirm(plan: &Plan) -> Result<(), Finding> {
-    let what = if plan.from == plan.to {
+    let restored = plan.steps().filter(|step| matches!(step.kind, StepKind::RestoreObject { .. })).count();
+    let what = if restored > 0 {
+        let objects = portolan_model::counted(restored, "object");
+        format!("This puts back {objects} of {} on {}.", plan.release.name, plan.server)
+    } else if plan.from == plan.to {
         format!("This protects the data of {} on {}.", plan.release.name, plan.server)
     } else {
         format!("This upgrades {} on {}: {} -> {}.", plan.release.name, plan.server, plan.from, plan.to)
@@ -333,7 +337,7 @@ fn not_safe(plan: &Plan, forecast: &Forecast) -> Finding {
 ///
 /// # Errors
 /// The plan is not Safe, or never finishes; the page with the shortest way there is printed.
-fn rehearsed_as_safe(
+pub(crate) fn rehearsed_as_safe(
     target: &Target,
     survey: &Survey,
     file: &PlanFile,

@@ -1,16 +1,22 @@
+use std::collections::BTreeSet;
 use std::fs::{DirBuilder, OpenOptions};
 use std::io::Write as _;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 
-use portolan_adapters::store::RunStore;
-use portolan_model::{Code, Exit, Finding, Object};
+use portolan_adapters::store::{self, RunStore};
+use portolan_model::{Code, Exit, Finding, Object, Outcome, Plan, Ref};
+use portolan_rehearse::Rehearsal;
 use portolan_workflow::archive::{self, Archived};
+use portolan_workflow::{ArchiveChoice, Fold, Restoration};
 use serde::Serialize;
 
-use crate::args::{ArchiveArgs, ArchiveCommand, Global};
-use crate::commands::runs;
+use crate::args::{ArchiveArgs, ArchiveCommand, Global, RestoreArgs};
+use crate::commands::rehearse::same_cluster;
+use crate::commands::{apply, runs};
+use crate::options;
 use crate::output::Output;
+use crate::prepare;
 
 /// An object of the archive, for programs. Its content is a Secret's at times, so it is never printed.
 #[derive(Serialize)]
@@ -21,14 +27,14 @@ struct Row<'a> {
     file: String,
 }
 
-/// Lists what a run archived, or writes it to files.
-pub(crate) fn run(global: &Global, args: &ArchiveArgs, output: &Output) -> Result<Exit, Finding> {
+/// Lists what a run archived, puts it back, or writes it to files.
+pub(crate) async fn run(global: &Global, args: &ArchiveArgs, output: &Output) -> Result<Exit, Finding> {
     match &args.command {
         ArchiveCommand::List { run } => {
             let store = runs::open(global, run.as_deref(), None)?;
             let objects = archive::of(&store.plan()?, &store.entries()?);
             let rows: Vec<Row<'_>> =
-                objects.iter().map(|archived| Row { archived, file: archive::file_name(&archived.object) }).collect();
+                objects.iter().map(|archived| Row { archived, file: file_name(&archived.object) }).collect();
             output.result(&portolan_report::archive(&objects), &rows)?;
         }
         ArchiveCommand::Export { run, to } => {
@@ -37,7 +43,7 @@ pub(crate) fn run(global: &Global, args: &ArchiveArgs, output: &Output) -> Resul
             make(to)?;
             let mut files = Vec::new();
             for archived in &objects {
-                let path = to.join(archive::file_name(&archived.object));
+                let path = to.join(file_name(&archived.object));
                 write(&path, &content(&store, archived)?)?;
                 files.push(path.display().to_string());
             }
@@ -46,12 +52,72 @@ pub(crate) fn run(global: &Global, args: &ArchiveArgs, output: &Output) -> Resul
                 output.say(file);
             }
             output.say(&format!(
-                "{} written, readable by you alone. `kubectl create -f FILE` makes one again where it is gone.",
+                "{} written, readable by you alone.",
                 if files.len() == 1 { "1 file".to_owned() } else { format!("{} files", files.len()) }
             ));
         }
+        ArchiveCommand::Restore(args) => return restore(global, args, output).await,
     }
     Ok(Exit::Done)
+}
+
+/// Puts back what a run deleted, by a plan of its own: shown, rehearsed, confirmed and carried out like every plan.
+async fn restore(global: &Global, args: &RestoreArgs, output: &Output) -> Result<Exit, Finding> {
+    let target = options::open(global).await?;
+    if let Some(words) = options::simulated(&target) {
+        output.say(&words);
+    }
+    let store = runs::open(global, Some(&args.run), None)?;
+    let choice = ArchiveChoice::of(&store, &args.objects)?;
+    let survey = prepare::survey_for(global, &target, &store.plan()?).await?;
+    same_cluster(&survey.inventory.cluster.uid, &store.plan()?)?;
+    let root = options::state_root(&target, global)?;
+    let mut restoration = portolan_workflow::restore(&target, &survey, &choice, 0).await?;
+    // A plan is known by its content, and one that has finished is not begun again.
+    let mut times = 0;
+    while has_finished(&root, &restoration.file.plan) {
+        times += 1;
+        restoration = portolan_workflow::restore(&target, &survey, &choice, times).await?;
+    }
+    let Restoration { file, there } = restoration;
+    for name in &there {
+        output.say(&format!("{name} is there, and stays as it is."));
+    }
+    if file.plan.hops.is_empty() {
+        output.value(&there)?;
+        let all = match choice.len() {
+            0 => "this run deleted nothing that has not been made again".to_owned(),
+            1 => "1 object of the archive, and it is there".to_owned(),
+            many => format!("{many} objects of the archive, and all are there"),
+        };
+        output.say(&format!("Nothing to do: {all}."));
+        return Ok(Exit::Done);
+    }
+    let page = |rehearsal: Option<&Rehearsal>| {
+        portolan_report::plan(&file.plan, &file.plan.digest(), rehearsal, args.commands.shown())
+    };
+    if args.dry_run {
+        let rehearsal = apply::rehearsed_as_safe(&target, &survey, &file, output)?;
+        output.result(&page(Some(&rehearsal)), &file.plan)?;
+        return Ok(Exit::Done);
+    }
+    output.page(&page(None))?;
+    let going = apply::Going { survey: &survey, file: &file, place: None, yes: args.yes, prepull: false };
+    apply::carry_out(global, target, &going, output).await
+}
+
+/// Whether a run of this plan has come to its end.
+fn has_finished(root: &Path, plan: &Plan) -> bool {
+    let entries = store::find(root, plan.digest().hex()).and_then(|info| RunStore::open(&info.folder)?.entries());
+    let entries = entries.unwrap_or_default();
+    Fold::of(entries.iter().map(|entry| &entry.record)).outcome == Some(Outcome::Finished)
+}
+
+/// The file that an export writes for an object: `Secret-runai-backend-runai-backend-postgresql.yaml`. The names of Kubernetes hold
+/// no character that a path minds.
+fn file_name(name: &Ref) -> String {
+    let namespace = if name.namespace().is_empty() { String::new() } else { format!("{}-", name.namespace()) };
+    format!("{}-{namespace}{}.yaml", name.kind(), name.name().replace(['/', ':'], "_"))
 }
 
 /// The object as YAML, without what the server sets itself.
@@ -62,7 +128,8 @@ fn content(store: &RunStore, archived: &Archived) -> Result<String, Finding> {
     };
     let bytes = store.blob(&archived.digest)?;
     let object: Object = serde_json::from_slice(&bytes).map_err(|error| damaged(error.to_string()))?;
-    serde_saphyr::to_string(&archive::to_create(&object)).map_err(|error| damaged(error.to_string()))
+    serde_saphyr::to_string(&portolan_kube_facts::to_create(&object, &BTreeSet::new()))
+        .map_err(|error| damaged(error.to_string()))
 }
 
 fn make(folder: &Path) -> Result<(), Finding> {

@@ -1,5 +1,6 @@
 use portolan_model::{
-    Action, ArchivedObject, Blob, Code, Effect, Finding, Observation, Ref, Seen, Step, StepKind, Verb, Write,
+    Action, ArchivedObject, Blob, Code, CopyState, Effect, Finding, Observation, Ref, Rv, Seen, Step, StepKind, Verb,
+    Write,
 };
 
 use super::Next;
@@ -63,4 +64,48 @@ pub(super) fn on_delete(step: &Step, fold: &Fold, seen: &[Seen]) -> Next {
         action: Action::Write(Write { verb: Verb::Delete, target: target.clone(), uid: uid.clone(), rv: object.rv() }),
         before: Some(Blob::new(object.canonical())),
     }
+}
+
+pub(super) fn on_restore(step: &Step, fold: &Fold, found: CopyState) -> Next {
+    let StepKind::RestoreObject { target, uid, copy } = &step.kind else {
+        return Next::Halt(super::unreadable(step, &portolan_model::Reply::Met));
+    };
+    if target.is_never_deleted() {
+        // The planner makes no such step and the linter refuses it; this is the last of three locks.
+        let found = format!("{target} is never deleted, and so it is not put back");
+        return Next::Halt(Finding::blocking(Code::BadPlan, found));
+    }
+    match found {
+        CopyState::Absent => Next::Intent {
+            action: Action::Write(Write {
+                verb: Verb::Restore(copy.clone()),
+                target: target.clone(),
+                uid: uid.clone(),
+                rv: Rv("".into()),
+            }),
+            before: None,
+        },
+        // Our own creation went through before we heard of it.
+        CopyState::Same if fold.pursuit.is_some() => Next::Effect(Effect::Done),
+        CopyState::Same => Next::was_done(format!("{target} is there, as it was archived")),
+        CopyState::Other(fields) => Next::Halt(not_restored(target, &fields)),
+        CopyState::Unreadable(text) => {
+            Next::Halt(super::unreadable(step, &portolan_model::Reply::Seen(vec![Seen::Unreadable(text)])))
+        }
+    }
+}
+
+pub(super) fn on_restored(target: &Ref, found: CopyState) -> Next {
+    match found {
+        CopyState::Same => Next::done(format!("{target} is back, as it was archived")),
+        CopyState::Absent => Next::Effect(Effect::Unknown(format!("{target} is not there"))),
+        CopyState::Other(fields) => Next::Halt(not_restored(target, &fields)),
+        CopyState::Unreadable(text) => Next::Effect(Effect::Unknown(format!("{target} cannot be read: {text}"))),
+    }
+}
+
+fn not_restored(target: &Ref, fields: &[String]) -> Finding {
+    let found = format!("{target} is there, and is not what was archived");
+    let finding = Finding::blocking(Code::NotRestored, found).about(target);
+    fields.iter().fold(finding, |finding, field| finding.with(format!("differs: {field}")))
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use portolan_model::{ArchivedObject, DatabaseError, Digest, Object, Ref, Refusal, Uid, Verb};
+use portolan_model::{ArchivedObject, CopyState, DatabaseError, Digest, Object, Ref, Refusal, Uid, Verb, Write};
 use serde_json::{Value, json};
 
 use super::*;
@@ -54,11 +54,16 @@ fn unreadable_object() -> Seen {
 /// What a step does next, in short.
 fn short(next: Next) -> String {
     match next {
+        Next::Intent { action: Action::Write(Write { verb: Verb::Restore(copy), target, uid, rv }), before } => {
+            assert_eq!((uid.as_str(), &*rv.0, before), ("u", "", None), "it is guarded by its absence");
+            format!("restore {target} of {}", copy.digest)
+        }
         Next::Intent { action: Action::Write(write), before } => {
             assert_eq!((write.uid.as_str(), &*write.rv.0, before.is_some()), ("u", "7", true), "it is guarded");
             let verb = match write.verb {
                 Verb::MergePatch(patch) => format!("patch {patch}"),
                 Verb::Delete => "delete".into(),
+                Verb::Restore(_) => unreachable!("it was told above"),
             };
             format!("{verb} {}", write.target)
         }
@@ -156,6 +161,35 @@ fn only_what_is_in_the_archive_is_deleted_and_it_is_waited_for() {
     }
 }
 
+fn restore(target: &str) -> Value {
+    json!({"kind": "restore-object", "target": target, "uid": "u", "copy": {"digest": Digest::of(b"copy")}})
+}
+
+#[test]
+fn only_what_does_not_exist_is_put_back_and_it_is_read_back() {
+    let kind = restore("Secret/n/o");
+    let Request::Compare(target, copy) = look(&step(&kind), &Fold::default()) else { panic!("it compares") };
+    assert_eq!((target, copy.digest), (Ref::secret("n", "o"), Digest::of(b"copy")));
+    let other = || CopyState::Other(vec!["/data/a".into()]);
+    let on = |fold: &Fold, found| looked(&kind, fold, Reply::Compared(found));
+    let fresh = Fold::default();
+    assert_eq!(on(&fresh, CopyState::Absent), format!("restore Secret/o of {}", Digest::of(b"copy")));
+    assert_eq!(on(&fresh, CopyState::Same), "was done");
+    assert_eq!(on(&fresh, other()), "halt PL320");
+    assert_eq!(on(&fresh, CopyState::Unreadable("403".into())), "halt PL210");
+    // Our own creation went through before we heard of it.
+    assert_eq!(on(&pursuing(), CopyState::Same), "Done");
+    assert_eq!(on(&pursuing(), other()), "halt PL320");
+    assert_eq!(settle(&step(&kind), &pursuing()), None, "there is nothing to wait for");
+    let check = |found| checked(&kind, Reply::Compared(found));
+    assert_eq!(check(CopyState::Same), "done");
+    assert_eq!(check(CopyState::Absent), "Unknown");
+    assert_eq!(check(other()), "halt PL320");
+    for storage in ["PersistentVolumeClaim/n/o", "PersistentVolume/o", "Namespace/o"] {
+        assert_eq!(looked(&restore(storage), &fresh, Reply::Compared(CopyState::Absent)), "halt PL209", "{storage}");
+    }
+}
+
 #[test]
 fn an_archive_has_what_is_there_and_stops_at_what_cannot_be_read() {
     let kind = json!({"kind": "archive-object", "objects": ["Secret/n/a", "Secret/n/b"]});
@@ -239,7 +273,7 @@ fn an_answer_of_another_kind_halts_every_step() {
         "volume_uid": "v", "mounted_by": ["Pod/n/o-0"], "sets": [], "known_claims": []});
     let database = json!({"kind": "record-database", "database": database()});
     let archive = json!({"kind": "archive-object", "objects": []});
-    for kind in [retain(), keep(), delete(), archive, database, volume.clone()] {
+    for kind in [retain(), keep(), delete(), restore("Secret/n/o"), archive, database, volume.clone()] {
         for reply in [Reply::Wrote, Reply::Spawned, Reply::Unknown("x".into()), Reply::Refused(Refusal::Conflict)] {
             assert_eq!(looked(&kind, &Fold::default(), reply.clone()), "halt PL210", "{kind} {reply:?}");
             assert_eq!(checked(&kind, reply.clone()), "halt PL210", "{kind} {reply:?}");

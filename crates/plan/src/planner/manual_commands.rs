@@ -35,6 +35,8 @@ pub(super) fn of(kind: &StepKind, given: Given<'_>, limit: Duration) -> Vec<Stri
             .collect(),
         StepKind::CarryCredentials { carried, .. } => carried.iter().map(carry).collect(),
         StepKind::DeleteObject { target, .. } => vec![format!("kubectl delete {}", words(target))],
+        // The archive is in the run's folder: no command of a person's reads it.
+        StepKind::RestoreObject { .. } => Vec::new(),
         StepKind::WaitGone { pods } => pods
             .iter()
             .map(|orphan| format!("kubectl wait --for=delete {} --timeout={limit}s", words(&orphan.pod)))

@@ -387,6 +387,7 @@ pub(crate) fn word(step: &Step) -> String {
         StepKind::ArchiveObject { objects } => format!("archive {}", list(objects)),
         StepKind::CarryCredentials { carried, .. } => format!("carry {}", carried[0].path),
         StepKind::DeleteObject { target, .. } => format!("delete {target}"),
+        StepKind::RestoreObject { target, .. } => format!("restore {target}"),
         StepKind::WaitGone { pods } => {
             format!("wait gone {}", list(&pods.iter().map(|gone| gone.pod.clone()).collect::<Vec<_>>()))
         }

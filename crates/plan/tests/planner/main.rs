@@ -31,6 +31,7 @@ mod queries;
 mod ready;
 mod refusals;
 mod renders;
+mod restore;
 mod retention;
 mod rights;
 mod secrets;

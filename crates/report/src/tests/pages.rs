@@ -371,7 +371,7 @@ There is no tested way back to runai-backend 2.8.20: the API server refuses the 
 Never `helm rollback`: it does not take over a PVC that was kept, and can fail half-way.
 Whatever is tried: pvc-8a1f (pvc-postgresql) is protected by Retain and keep.
 
-Step 5: `portolan archive export 3f9c2a71` writes the deleted object to files.
+Step 5: `portolan archive restore 3f9c2a71` puts back the deleted object.
 Step 1 protected the data: leave that on.
 
 Next: portolan verify 3f9c2a71      checks volumes and database again, at any time
@@ -512,7 +512,7 @@ fn a_stop_with_a_write_in_flight_says_that_it_was_sent() {
     assert!(text.contains(&format!("Stopped safely in step {} of 9", at + 1)), "{text}");
     assert!(text.contains("its write was sent") && text.contains("its result was not read back"), "{text}");
     assert!(text.contains("is GOING DOWN: this run has deleted its workload"), "{text}");
-    assert!(text.contains(&format!("Step {}: `portolan archive export", at + 1)), "{text}");
+    assert!(text.contains(&format!("Step {}: `portolan archive restore", at + 1)), "{text}");
     // Its twin: the write did not go out, so nothing of the step has happened.
     let text = stopped(vec![intent, JournalRecord::Effect { step: here, effect: portolan_model::Effect::Void }]);
     assert!(text.contains(&format!("Stopped safely after step {at} of 9.")), "{text}");
