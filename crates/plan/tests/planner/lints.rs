@@ -170,6 +170,14 @@ fn what_stays_in_an_uninstall_says_so_in_the_stored_manifest() {
     let mut other = file("{helm.sh/resource-policy: keep}", Change::Keep);
     other.objects.clear();
     assert_eq!(found(&other), ["the manifest of runai-backend is not in the plan"]);
+    // It is there, and is not the one whose documents the plan has.
+    let mut other = file("{helm.sh/resource-policy: keep}", Change::Keep);
+    for step in &mut other.plan.hops[0].steps {
+        if let StepKind::Helm { run, .. } = &mut step.kind {
+            run.docs.insert(claim.clone(), Digest::of(b"another document"));
+        }
+    }
+    assert_eq!(found(&other), ["the manifest of runai-backend is not the one of the plan"]);
 }
 
 #[test]

@@ -15,6 +15,7 @@ mod hooks;
 mod host;
 mod identity;
 mod keys;
+mod left;
 mod lints;
 mod moved_files;
 mod newcomers;

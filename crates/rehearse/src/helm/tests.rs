@@ -426,6 +426,19 @@ fn a_delete_that_fails_leaves_the_record_uninstalling_and_another_uninstall_fini
     }
 }
 
+#[test]
+fn the_newest_record_goes_last() {
+    let (mut world, mut job) = start();
+    uninstall(&mut job, false);
+    put_newer(&mut world);
+    let mut helm = HelmActor::new(job);
+    while !status(&world, 1).is_empty() && !status(&world, 2).is_empty() {
+        assert!(helm.turn(&mut world, WriteResult::Served), "it has not ended");
+    }
+    // Whoever finds helm killed here finds the record that says what was under way.
+    assert_eq!(status(&world, 2), "uninstalling");
+}
+
 fn keep(world: &mut World, word: &str) {
     edit(world, &map("old"), |json| json["metadata"]["annotations"]["helm.sh/resource-policy"] = json!(word));
 }
