@@ -124,7 +124,6 @@ pub(super) fn make(
         hooks: hooks::of(&first.hooks).iter().filter_map(hooks::Hook::planned).collect(),
         values: values_diff::of(resolved, input, &other),
     };
-    findings.extend(values_diff::dropped(input, &hop.values));
     Ok(BuiltHop { hop, live, manifest: planned, findings, unmounted, unmodelled })
 }
 

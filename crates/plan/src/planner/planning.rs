@@ -19,7 +19,7 @@ use super::projected_state::ProjectedState;
 use super::resolve::ResolvedRelease;
 use super::{
     Objects, Servers, UpgradeRequest, accept, api_versions, check, database_compat, empty, existing_secret, findings,
-    mounts, outside, overlay, preconditions, protected, unmodelled,
+    mounts, outside, overlay, preconditions, protected, unmodelled, values_diff,
 };
 use crate::images::pulls::{HopObjects, PodPull};
 use crate::images::{ImageList, PlannedImage};
@@ -302,6 +302,7 @@ impl<'a> Planning<'a> {
                 servers,
             ));
             plan.unmodelled.extend(planned.unmodelled);
+            plan.findings.extend(values_diff::dropped(&planned.hop, &plan.to));
             plan.hops.push(planned.hop);
         }
         outside::settle(&mut plan, &self.resolved, &self.inputs, servers);

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use portolan_helm_compat::values;
-use portolan_model::{Code, Finding, ObsoleteValue, PlannedValue, ValueChange, ValuesMode, ValuesPath};
+use portolan_model::{ChartId, Code, Finding, Hop, ObsoleteValue, PlannedValue, ValueChange, ValuesMode, ValuesPath};
 use portolan_recipe::StepTemplate;
 use serde_json::Value;
 
@@ -140,9 +140,9 @@ fn replacements(resolved: &ResolvedRelease<'_>, input: &HopInput<'_>) -> BTreeMa
     all
 }
 
-/// The values that are lost: their paths.
-pub(super) fn dropped(input: &HopInput<'_>, planned: &[PlannedValue]) -> Option<Finding> {
-    let dropped = planned.iter().filter(|one| one.change == ValueChange::Dropped);
+/// The values that are lost in a hop of an upgrade to a chart: their paths.
+pub(super) fn dropped(hop: &Hop, to: &ChartId) -> Option<Finding> {
+    let dropped = hop.values.iter().filter(|one| one.change == ValueChange::Dropped);
     let paths: Vec<String> = dropped
         .map(|one| if one.hint.is_empty() { one.path.to_string() } else { format!("{}: {}", one.path, one.hint) })
         .collect();
@@ -151,7 +151,12 @@ pub(super) fn dropped(input: &HopInput<'_>, planned: &[PlannedValue]) -> Option<
         1 => "1 value that is set today is".into(),
         more => format!("{more} values that are set today are"),
     };
-    let mut finding = Finding::blocking(Code::ValuesDropped, format!("{how_many} not taken over to {}", input.pick.id));
+    let mut finding = Finding::blocking(Code::ValuesDropped, format!("{how_many} not taken over to {}", hop.to));
     finding.evidence = paths;
-    Some(finding)
+    Some(finding.next(format!(
+        "see what becomes of each, and answer it: portolan values --to {}; or give them in the new layout with --set or -f; or \
+         accept: --accept {} --reason TEXT",
+        to.version,
+        Code::ValuesDropped
+    )))
 }

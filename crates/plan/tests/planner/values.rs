@@ -55,6 +55,11 @@ fn a_value_that_is_lost_stops_the_plan_until_it_is_accepted() {
     assert_eq!(fate(&fixture, "frontend.theme"), ValueChange::Dropped);
     let found = of(&fixture);
     assert_eq!((found.severity, found.evidence), (Severity::Blocking, vec!["frontend.theme".to_owned()]));
+    assert!(found.next.contains(": portolan values --to 2.20.41; or "), "{}", found.next);
+    // It is the whole upgrade that is answered for.
+    let hops = fixture.plan(&[new("2.13.19"), new("2.20.41")]).findings;
+    let lost = hops.into_iter().find(|finding| finding.code == Code::ValuesDropped).expect("it is found");
+    assert!(lost.next.contains(": portolan values --to 2.20.41; or "), "{}", lost.next);
     fixture.accepted =
         vec![Accepted { code: Code::ValuesDropped, claim: None, reason: "the new one has no themes".into() }];
     let found = of(&fixture);
