@@ -20,7 +20,8 @@ use std::path::Path;
 use std::sync::atomic::AtomicU64;
 
 use futures::{StreamExt as _, TryStreamExt as _};
-use portolan_bundle::{BundleIndex, Document, ManifestContent, ManifestPush, PushPlan, with_compressed};
+use portolan_bundle::{BundleIndex, Document, ManifestContent, ManifestPush, PushPaths, PushPlan, with_compressed};
+use portolan_kube_facts::is_openshift_registry;
 use portolan_model::{Code, Digest, Finding};
 use serde::Serialize;
 
@@ -44,6 +45,8 @@ pub struct PushTarget {
     pub host: String,
     /// A path there, in front of the names of images and charts; may be empty.
     pub path: String,
+    /// Host and port by which nodes pull from it, where that is another name.
+    pub pull_as: Option<String>,
 }
 
 impl PushTarget {
@@ -64,15 +67,52 @@ impl PushTarget {
         if host.contains('@') {
             return bad("there is a login in it, which every user of this machine can see");
         }
-        let usable = |byte: u8| byte.is_ascii_alphanumeric() || b".-:[]".contains(&byte);
-        if host.is_empty() || !host.bytes().all(usable) {
+        if !is_host(host) {
             return bad("it has no host, or a character that no host has");
         }
         if !path.is_empty() && !portolan_kube_facts::is_repository(path) {
             return bad("a path in a registry has lower-case letters, digits and `.`, `_`, `-` between them");
         }
-        Ok(Self { host: host.to_owned(), path: path.to_owned() })
+        Ok(Self { host: host.to_owned(), path: path.to_owned(), pull_as: None })
     }
+
+    /// The same registry, which nodes know by another name.
+    ///
+    /// # Errors
+    /// If that name is not `HOST[:PORT]`.
+    pub fn pulled_as(mut self, name: Option<&str>) -> Result<Self, Finding> {
+        if let Some(name) = name.filter(|name| !is_host(name)) {
+            let found = format!("`{name}` is not the name of a registry");
+            let finding = Finding::blocking(Code::BadOption, found)
+                .why("nodes know the same paths in it under another host, so that only a host and a port are named");
+            return Err(finding
+                .next("--pull-as HOST[:PORT], such as --pull-as image-registry.openshift-image-registry.svc:5000"));
+        }
+        self.pull_as = name.map(str::to_owned);
+        Ok(self)
+    }
+
+    /// How its repositories are called.
+    ///
+    /// # Errors
+    /// [`Code::BadOption`] if they are called NAMESPACE/NAME there, and the path is not a namespace.
+    pub fn paths(&self) -> Result<PushPaths<'_>, Finding> {
+        if !is_openshift_registry(self.pull_as.as_deref().unwrap_or(&self.host)) {
+            return Ok(PushPaths::Under(&self.path));
+        }
+        if self.path.is_empty() || self.path.contains('/') {
+            let path = if self.path.is_empty() { "none".to_owned() } else { format!("`{}`", self.path) };
+            let found = format!("OpenShift's own registry needs a namespace as the path, and {path} is given");
+            return Err(Finding::blocking(Code::BadOption, found)
+                .why("every repository in it is called NAMESPACE/NAME, with neither a shorter nor a longer path")
+                .next(format!("{}/NAMESPACE, with a namespace of the cluster", self.host)));
+        }
+        Ok(PushPaths::Namespace(&self.path))
+    }
+}
+
+fn is_host(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-:[]".contains(&byte))
 }
 
 /// How far a push is; read it while the push runs.
@@ -258,6 +298,23 @@ fn config_of(manifest: &[u8]) -> Option<Digest> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_registry_of_openshift_has_paths_of_two_parts() {
+        let service = Some("image-registry.openshift-image-registry.svc:5000");
+        let target = |text: &str, name| PushTarget::parse(text).expect(text).pulled_as(name).expect("a name");
+        assert_eq!(target("route.example/site", service).paths().expect("paths"), PushPaths::Namespace("site"));
+        for text in ["route.example", "route.example/site/runai"] {
+            let finding = target(text, service).paths().expect_err(text);
+            assert!(finding.code == Code::BadOption && format!("{finding:?}").contains("NAMESPACE"), "{finding:?}");
+            // Another registry with two names has no such rule.
+            target(text, Some("registry.internal:5000")).paths().expect(text);
+            target(text, None).paths().expect(text);
+        }
+        for name in ["", "https://h", "h/a", "me@h"] {
+            PushTarget::parse("h").expect("a target").pulled_as(Some(name)).expect_err(name);
+        }
+    }
 
     #[test]
     fn a_target_is_a_host_and_a_path() {

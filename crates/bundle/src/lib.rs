@@ -39,6 +39,6 @@ pub use limits::Limits;
 pub use media::{CompressedLayer, Descriptor, ManifestContent, media_type, with_compressed};
 pub use name::ImageName;
 pub use parts::BundleParts;
-pub use push::{ManifestPush, PushPlan, plan_push};
+pub use push::{ManifestPush, PushPaths, PushPlan, plan_push};
 pub use read::{INDEX_FORMAT, read, read_parts};
 pub use supply::BundleSupply;

@@ -37,18 +37,52 @@ impl ManifestPush {
     }
 }
 
-/// Plans a push under a path of a registry (may be empty). An image keeps its own path and tag, only the registry's host in its
-/// name is replaced. A chart is called by its name, where `helm pull oci://` finds it. `names` are names for images that have
-/// none, by the digest of the manifest or configuration.
+/// How repositories are called in a registry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PushPaths<'a> {
+    /// By the image's own path, below this one, which may be empty.
+    Under(&'a str),
+    /// By this namespace and the last part of the image's own path, for registries whose paths have exactly two parts.
+    Namespace(&'a str),
+}
+
+impl PushPaths<'_> {
+    fn repository(self, own: &str) -> String {
+        match self {
+            Self::Under(path) => crate::store::join(path, own),
+            Self::Namespace(namespace) => format!("{namespace}/{}", own.rsplit('/').next().unwrap_or(own)),
+        }
+    }
+
+    /// Why two images that have different names in a bundle may have one in the registry.
+    fn said(self) -> &'static str {
+        match self {
+            Self::Under(_) => "once the registry's host is left out",
+            Self::Namespace(_) => "once all but the last part of its path is left out",
+        }
+    }
+}
+
+impl<'a> From<&'a str> for PushPaths<'a> {
+    fn from(path: &'a str) -> Self {
+        Self::Under(path)
+    }
+}
+
+/// Plans a push. An image keeps its tag, and its path as `paths` says; only the registry's host in its name is replaced. A chart is
+/// called by its name, where `helm pull oci://` finds it. `names` are names for images that have none, by the digest of the manifest or
+/// configuration.
 ///
 /// # Errors
 /// [`BundleError::Unnamed`] for an image that has no name, [`BundleError::Duplicate`] for two contents with one target.
-pub fn plan_push(
+pub fn plan_push<'a>(
     index: &BundleIndex,
-    under: &str,
+    paths: impl Into<PushPaths<'a>>,
     names: &BTreeMap<Digest, ImageName>,
 ) -> Result<PushPlan, BundleError> {
-    let mut planning = Planning { index, blobs: BTreeMap::new(), manifests: Vec::new(), targets: BTreeMap::new() };
+    let paths = paths.into();
+    let mut planning =
+        Planning { index, paths, blobs: BTreeMap::new(), manifests: Vec::new(), targets: BTreeMap::new() };
     for image in &index.images {
         let ids = std::iter::once(&image.manifest).chain(image.platforms.iter().map(|platform| &platform.config));
         let given: Vec<ImageName> = ids.filter_map(|id| names.get(id).cloned()).take(1).collect();
@@ -58,7 +92,7 @@ pub fn plan_push(
             return Err(BundleError::Unnamed { image: format!("{}{place}", image.manifest) });
         }
         for name in names {
-            planning.add(&crate::store::join(under, &name.repository), &name.tag, &image.manifest)?;
+            planning.add(&paths.repository(&name.repository), &name.tag, &image.manifest)?;
         }
     }
     for chart in &index.charts {
@@ -68,13 +102,14 @@ pub fn plan_push(
             let detail = format!("{} {} cannot be a name in a registry", chart.name, chart.version);
             return Err(BundleError::Unreadable { at: chart.path.clone(), detail });
         }
-        planning.add(&crate::store::join(under, &chart.name), &tag, &chart.manifest)?;
+        planning.add(&paths.repository(&chart.name), &tag, &chart.manifest)?;
     }
     Ok(planning.finish())
 }
 
 struct Planning<'a> {
     index: &'a BundleIndex,
+    paths: PushPaths<'a>,
     blobs: BTreeMap<Digest, BTreeSet<String>>,
     manifests: Vec<ManifestPush>,
     targets: BTreeMap<(String, String), Digest>,
@@ -84,7 +119,7 @@ impl Planning<'_> {
     fn add(&mut self, repository: &str, tag: &str, digest: &Digest) -> Result<(), BundleError> {
         match self.targets.insert((repository.to_owned(), tag.to_owned()), digest.clone()) {
             Some(other) if other != *digest => {
-                let name = format!("{repository}:{tag}, once the registry's host is left out: {other} and {digest}");
+                let name = format!("{repository}:{tag}, {}: {other} and {digest}", self.paths.said());
                 return Err(BundleError::Duplicate { at: "the bundle".into(), name });
             }
             Some(_) => return Ok(()),

@@ -210,6 +210,7 @@ const TARGET: [&str; 23] = [
     "password_stdin",
     "plain_http",
     "registry",
+    "pull_as",
     "bundle",
     "name",
     "images",
@@ -254,6 +255,9 @@ pub(crate) struct UpgradeOptions {
     /// The registry of a site without internet access: every image of the new version has to be there
     #[arg(long, value_name = "HOST[:PORT][/PATH]")]
     pub(crate) registry: Option<String>,
+    /// The name by which nodes pull from --registry, where that is another one, as with OpenShift's own registry
+    #[arg(long, value_name = "HOST[:PORT]", requires = "registry")]
+    pub(crate) pull_as: Option<String>,
     /// The vendor's bundle to take charts and images from; `upgrade` and `apply` push it to --registry first (a simulated
     /// site without internet access has a registry of its own)
     #[arg(long, value_name = "FILE", conflicts_with_all = ["chart", "repo"])]

@@ -191,6 +191,7 @@ fn planning(target: &UpgradeOptions) -> String {
         password_stdin,
         plain_http,
         registry,
+        pull_as,
         bundle,
         name,
         images,
@@ -220,6 +221,7 @@ fn planning(target: &UpgradeOptions) -> String {
     options.extend(password_stdin.then(|| ("--password-stdin", String::new())));
     options.extend(plain_http.then(|| ("--plain-http", String::new())));
     options.extend(text(registry).map(|registry| ("--registry", registry)));
+    options.extend(text(pull_as).map(|name| ("--pull-as", name)));
     options.extend(bundle.iter().map(|bundle| ("--bundle", path(bundle))));
     options.extend(name.iter().map(|name| ("--name", quoted(name))));
     options.extend(text(images).map(|part| ("--images", part)));

@@ -47,8 +47,10 @@ impl Site {
         let target = PushTarget::parse(&address).map_err(|finding| {
             finding.next("--registry HOST[:PORT][/PATH], such as --registry registry.example:5000/runai")
         })?;
+        let target = target.pulled_as(options.pull_as.as_deref())?;
         let registry = SiteRegistry {
             host: target.host.clone(),
+            pull_as: target.pull_as.clone(),
             path: target.path.clone(),
             plain_http: options.plain_http,
             ca_file: options.ca_file.as_ref().map(|path| absolute(path)),
@@ -62,7 +64,8 @@ impl Site {
                 let parts = BundleParts { images: options.images.clone(), charts: options.charts.clone() };
                 let index = bundle::index(global, file, &parts).await?;
                 let names = bundle::names(&options.name)?;
-                let push = portolan_bundle::plan_push(&index, &target.path, &names).map_err(|error| error.finding())?;
+                let push =
+                    portolan_bundle::plan_push(&index, target.paths()?, &names).map_err(|error| error.finding())?;
                 let layers = CompressedLayers::of(&store::root(global.state_dir.as_deref())?);
                 let names = options.name.clone();
                 Some(SiteBundle { file: file.clone(), parts, index, push, target, layers, names })
@@ -133,8 +136,8 @@ impl Site {
             _ => String::new(),
         };
         Some(format!(
-            "Before it is applied: portolan bundle push {file} --to {}{parts}{names}{plain}{ca}{sim}",
-            self.source.registry
+            "Before it is applied: portolan bundle push {file} {}{parts}{names}{plain}{ca}{sim}",
+            self.source.registry.push_options()
         ))
     }
 
@@ -224,9 +227,10 @@ mod tests {
         let index = portolan_bundle::read(std::io::Cursor::new(bundle), portolan_bundle::Limits::default());
         let index = index.expect("a bundle");
         let target = PushTarget::parse("h:5000/site").expect("a target");
-        let push =
-            portolan_bundle::plan_push(&index, &target.path, &std::collections::BTreeMap::new()).expect("a plan");
-        let registry = SiteRegistry { host: "h:5000".into(), path: "site".into(), plain_http: true, ca_file: None };
+        let push = portolan_bundle::plan_push(&index, target.path.as_str(), &std::collections::BTreeMap::new())
+            .expect("a plan");
+        let registry =
+            SiteRegistry { host: "h:5000".into(), pull_as: None, path: "site".into(), plain_http: true, ca_file: None };
         let place = RegistryPlace::Network(RegistryAccess::default());
         let source = ImageSource { registry, place, bundle: None };
         let names = vec!["sha256:0=a:1".into()];

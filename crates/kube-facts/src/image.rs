@@ -34,6 +34,17 @@ pub fn images(object: &Object) -> Vec<ImageField<'_>> {
     found
 }
 
+/// The Service of OpenShift's own registry, under the names that it has in a cluster.
+const OPENSHIFT_REGISTRY: [&str; 2] =
+    ["image-registry.openshift-image-registry.svc", "image-registry.openshift-image-registry.svc.cluster.local"];
+
+/// Whether a host, with or without a port, is the Service of OpenShift's own registry. Its repositories are called NAMESPACE/NAME: there
+/// is neither a shorter nor a longer path (OpenShift Container Platform 4.17, "Registry", "Accessing registry directly from the cluster").
+#[must_use]
+pub fn is_openshift_registry(host: &str) -> bool {
+    OPENSHIFT_REGISTRY.contains(&host.split_once(':').map_or(host, |(name, _)| name))
+}
+
 /// The name of an image as a container runtime reads it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ImageReference {
@@ -141,6 +152,21 @@ mod tests {
             for (image, field) in found {
                 assert_eq!(json.pointer(&field), Some(&json!(image)), "{field}");
             }
+        }
+    }
+
+    #[test]
+    fn the_registry_of_openshift_is_known_by_its_service() {
+        let service = "image-registry.openshift-image-registry.svc";
+        for host in [service.to_owned(), format!("{service}:5000"), format!("{service}.cluster.local:5000")] {
+            assert!(is_openshift_registry(&host), "{host}");
+        }
+        for host in [
+            "registry.example:5000",
+            "image-registry.other.svc:5000",
+            "default-route-openshift-image-registry.apps.example",
+        ] {
+            assert!(!is_openshift_registry(host), "{host}");
         }
     }
 

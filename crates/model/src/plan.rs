@@ -61,8 +61,12 @@ pub struct Plan {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SiteRegistry {
-    /// Host, with the port where there is one, as images name it: `registry.example:5000`.
+    /// Host, with the port where there is one, as this machine reaches it: `registry.example:5000`.
     pub host: String,
+    /// Host and port by which nodes pull from it, where that is another name: OpenShift's own registry is pushed to through its route,
+    /// and pulled from by the name of its Service.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pull_as: Option<String>,
     /// The path in front of what a bundle's push puts there; may be empty.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub path: String,
@@ -75,12 +79,31 @@ pub struct SiteRegistry {
 }
 
 impl SiteRegistry {
+    /// Host and port as images name it.
+    #[must_use]
+    pub fn pull_host(&self) -> &str {
+        self.pull_as.as_deref().unwrap_or(&self.host)
+    }
+
     /// Whether a host that an image names is this registry. A port that the scheme implies may be written or not.
     #[must_use]
     pub fn is(&self, host: &str) -> bool {
         let port = if self.plain_http { ":80" } else { ":443" };
         let plain = |host: &str| host.strip_suffix(port).unwrap_or(host).to_ascii_lowercase();
-        plain(&self.host) == plain(host)
+        plain(self.pull_host()) == plain(host)
+    }
+
+    /// Its address as images name it: `HOST[:PORT][/PATH]`.
+    #[must_use]
+    pub fn pull_address(&self) -> String {
+        if self.path.is_empty() { self.pull_host().to_owned() } else { format!("{}/{}", self.pull_host(), self.path) }
+    }
+
+    /// Its address and the name that nodes have for it, as options of `bundle push`.
+    #[must_use]
+    pub fn push_options(&self) -> String {
+        let pull_as = self.pull_as.as_ref().map_or_else(String::new, |host| format!(" --pull-as {host}"));
+        format!("--to {self}{pull_as}")
     }
 }
 

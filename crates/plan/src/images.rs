@@ -268,7 +268,8 @@ pub fn judge(
         let found = format!("{registry} does not have {}", counted(missing.len(), "image"));
         let finding = Finding::blocking(Code::ImageMissing, found);
         findings.push(missing.into_iter().fold(finding, Finding::with).next(format!(
-            "portolan bundle push FILE --to {registry}, with the bundle of this version, then run it again"
+            "portolan bundle push FILE {}, with the bundle of this version, then run it again",
+            registry.push_options()
         )));
     }
     if !in_neither.is_empty() {
@@ -306,8 +307,9 @@ fn other_registry(host: &str, images: &[&PlannedImage], registry: &SiteRegistry,
     }
     let ways = if ways.is_empty() { String::new() } else { format!(" ({})", ways.join("; ")) };
     finding.next(format!(
-        "give the chart the values that name {registry} with -f or --set{ways}; or, where nodes reach {host} or a mirror of it, \
+        "give the chart the values that name {} with -f or --set{ways}; or, where nodes reach {host} or a mirror of it, \
          accept: --accept {} --reason TEXT",
+        registry.pull_address(),
         Code::ImageElsewhere
     ))
 }

@@ -98,6 +98,23 @@ pub fn image(name: &str) -> Vec<u8> {
         .end()
 }
 
+/// The files of a tar archive, in order.
+///
+/// # Panics
+/// Where it is not one.
+#[must_use]
+pub fn entries(archive: &[u8]) -> Vec<(String, Vec<u8>)> {
+    let mut files = Vec::new();
+    for entry in tar::Archive::new(archive).entries().expect("an archive") {
+        let mut entry = entry.expect("an entry");
+        let path = entry.path().expect("a path").to_string_lossy().into_owned();
+        let mut bytes = Vec::new();
+        entry.read_to_end(&mut bytes).expect("its content");
+        files.push((path, bytes));
+    }
+    files
+}
+
 /// The same bytes, gzip-compressed.
 ///
 /// # Panics

@@ -1,7 +1,7 @@
 //! A registry in memory, on a port of this machine, for tests that have no program of a real one. It is its own proxy too: with its
 //! address in `HTTP_PROXY` it answers for whatever host images name.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Read, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -26,10 +26,14 @@ struct Contents {
     manifests: BTreeMap<(String, String), (String, Vec<u8>)>,
     /// Method and path of each request.
     seen: Vec<String>,
+    /// The hosts that it was asked for as a proxy.
+    hosts: BTreeSet<String>,
 }
 
 struct Request {
     method: String,
+    /// The host that a proxy is told.
+    host: Option<String>,
     path: String,
     query: String,
     authorization: String,
@@ -105,6 +109,12 @@ impl MemoryRegistry {
     pub fn seen(&self) -> Vec<String> {
         lock(&self.contents).seen.clone()
     }
+
+    /// The hosts, with their ports, that it was asked for as a proxy.
+    #[must_use]
+    pub fn hosts(&self) -> BTreeSet<String> {
+        lock(&self.contents).hosts.clone()
+    }
 }
 
 fn lock(contents: &Mutex<Contents>) -> MutexGuard<'_, Contents> {
@@ -118,6 +128,7 @@ fn digest(bytes: &[u8]) -> String {
 impl Contents {
     fn answer(&mut self, request: &Request) -> Answer {
         self.seen.push(format!("{} {}", request.method, request.path));
+        self.hosts.extend(request.host.clone());
         if let Some(login) = &self.login
             && request.authorization != format!("Basic {login}")
         {
@@ -187,7 +198,10 @@ fn read(stream: &TcpStream) -> std::io::Result<Request> {
     let mut words = first.split(' ');
     let (method, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
     // Who is asked as a proxy is told the host as well.
-    let path = target.strip_prefix("http://").map_or(target, |rest| rest.find('/').map_or("/", |at| &rest[at..]));
+    let (host, path) = match target.strip_prefix("http://") {
+        Some(rest) => rest.find('/').map_or((Some(rest), "/"), |at| (Some(&rest[..at]), &rest[at..])),
+        None => (None, target),
+    };
     let (path, query) = path.split_once('?').unwrap_or((path, ""));
     let (mut authorization, mut content_type, mut length, mut is_chunked) = (String::new(), String::new(), 0, false);
     loop {
@@ -210,6 +224,7 @@ fn read(stream: &TcpStream) -> std::io::Result<Request> {
     }
     Ok(Request {
         method: method.to_owned(),
+        host: host.map(str::to_owned),
         path: path.to_owned(),
         query: query.to_owned(),
         authorization,

@@ -52,7 +52,7 @@ impl Pushing {
         let login = login.map(|(name, password)| Login { username: name.to_owned(), password: password.to_owned() });
         let access = RegistryAccess { login, plain_http: true, ca_file: None };
         let target = PushTarget::parse(&format!("{host}/site")).expect("a target");
-        let plan = plan_push(&self.index, &target.path, &BTreeMap::new()).expect("a plan");
+        let plan = plan_push(&self.index, target.path.as_str(), &BTreeMap::new()).expect("a plan");
         let job = PushJob { file: &self.file, index: &self.index, plan: &plan, layers: &self.layers };
         push(&job, &target, &access, &PushProgress::default()).await
     }

@@ -1,12 +1,12 @@
 //! What a reader must not accept.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use portolan_model::{Code, Digest};
 use serde_json::{Value, json};
 
 use crate::testing::{Layout, Tar, chart, config, docker_archive, gzip, header, index, layer, refused, zstd};
-use crate::{BundleError, media_type, plan_push};
+use crate::{BundleError, PushPaths, media_type, plan_push};
 
 fn code(bytes: Vec<u8>) -> Code {
     refused(bytes).code()
@@ -62,6 +62,22 @@ fn two_images_of_one_name() {
         .end();
     let error = plan_push(&index(bundle), "", &BTreeMap::new()).expect_err("a refusal");
     assert_eq!(error.code(), Code::BundleDuplicate);
+}
+
+#[test]
+fn two_images_of_one_name_where_a_path_has_two_parts() {
+    let bundle = |other: &str| {
+        let bundle = Tar::default()
+            .file("a.tar", &docker_archive("a.io/one/app:1.0", "one"))
+            .file("b.tar", &docker_archive(other, "two"));
+        index(bundle.end())
+    };
+    let planned = |index| plan_push(&index, PushPaths::Namespace("site"), &BTreeMap::new());
+    let error = planned(bundle("a.io/two/app:1.0")).expect_err("a refusal");
+    assert!(error.code() == Code::BundleDuplicate && error.to_string().contains("last part of its path"), "{error}");
+    let plan = planned(bundle("a.io/a/b/tool:1.0")).expect("a plan");
+    let repositories: BTreeSet<&str> = plan.manifests.iter().map(|push| push.repository.as_str()).collect();
+    assert_eq!(repositories, BTreeSet::from(["site/app", "site/tool"]));
 }
 
 #[test]

@@ -71,6 +71,10 @@ pub(crate) struct PushOptions {
     /// The registry, with a path in front of all names where one is wanted
     #[arg(long, value_name = "HOST[:PORT][/PATH]")]
     pub(crate) to: String,
+    /// The name by which nodes pull from it, where that is another one: OpenShift's own registry is pushed to through its
+    /// route, and pulled from as image-registry.openshift-image-registry.svc:5000
+    #[arg(long, value_name = "HOST[:PORT]")]
+    pub(crate) pull_as: Option<String>,
     /// Which parts of it count
     #[command(flatten)]
     pub(crate) parts: PartOptions,

@@ -43,6 +43,9 @@ pub(crate) async fn run(global: &Global, args: &BundleArgs, output: &Output) -> 
             }
             let report = push(global, options, output).await?;
             output.result(&page(&report), &report)?;
+            if let Some(name) = &options.pull_as {
+                output.say(&format!("Nodes pull the same from {name}: the values of the chart have to name that."));
+            }
         }
     }
     Ok(Exit::Done)
@@ -121,8 +124,8 @@ pub(crate) async fn index(global: &Global, file: &Path, parts: &BundleParts) -> 
 }
 
 async fn push(global: &Global, options: &PushOptions, output: &Output) -> Result<PushReport, Finding> {
-    let target = PushTarget::parse(&options.to)?;
-    let names = names(&options.name)?;
+    let target = PushTarget::parse(&options.to)?.pulled_as(options.pull_as.as_deref())?;
+    let (paths, names) = (target.paths()?, names(&options.name)?);
     let login = match login(options.username.as_deref(), options.password_stdin, None)? {
         Some(login) => Some(login),
         None => Files::of_user().registry_login(&target.host, &target.path)?,
@@ -132,7 +135,7 @@ async fn push(global: &Global, options: &PushOptions, output: &Output) -> Result
     if index.images.is_empty() && index.charts.is_empty() {
         return Err(unrecognized().next(format!("portolan bundle inspect {}", options.file.display())));
     }
-    let plan = portolan_bundle::plan_push(&index, &target.path, &names).map_err(|error| error.finding())?;
+    let plan = portolan_bundle::plan_push(&index, paths, &names).map_err(|error| error.finding())?;
     let layers = CompressedLayers::of(&store::root(global.state_dir.as_deref())?);
     let job = PushJob { file: &options.file, index: &index, plan: &plan, layers: &layers };
     send(&job, &target, &access, output).await
@@ -144,13 +147,13 @@ async fn push_simulated(global: &Global, options: &PushOptions) -> Result<Option
         return Ok(None);
     }
     let Target::Simulated(mut simulated) = crate::options::open(global).await? else { return Ok(None) };
-    let target = PushTarget::parse(&options.to)?;
+    let target = PushTarget::parse(&options.to)?.pulled_as(options.pull_as.as_deref())?;
     if simulated.installation.registry.as_ref().is_none_or(|registry| registry.host != target.host) {
         return Ok(None);
     }
     let index = index(global, &options.file, &options.parts.parts()).await?;
     let push =
-        portolan_bundle::plan_push(&index, &target.path, &names(&options.name)?).map_err(|error| error.finding())?;
+        portolan_bundle::plan_push(&index, target.paths()?, &names(&options.name)?).map_err(|error| error.finding())?;
     site::simulated_push(&mut simulated, &push).map(Some)
 }
 

@@ -10,6 +10,9 @@ use serde_json::{Value, json};
 
 use crate::support::{Came, User, came, helms};
 
+mod damaged;
+mod pull_as;
+
 const POSTGRES: &str = "rig.local/postgres:15";
 const STUB: &str = "rig.local/stub:1";
 const PLAN: &str = "plan --sim openshift-2.8 --to 2.20 --no-rehearsal --plain-http --registry rig.local";

@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use portolan_helm_compat::hooks::{self, Hook};
 use portolan_inventory::survey::Survey;
-use portolan_kube_facts::{ImageReference, PodTemplate, list};
+use portolan_kube_facts::{ImageReference, PodTemplate, is_openshift_registry, list};
 use portolan_model::{
     Answer, ChartId, Code, Finding, HookEvent, ImageRef, Object, Overlay, Ref, SecretKey, SiteRegistry,
 };
@@ -157,6 +157,13 @@ impl PodPull {
         self.secrets.iter().flat_map(|(_, source)| source.places()).any(|place| place.is_for(image))
     }
 
+    /// Whether an image is in OpenShift's own registry, in the namespace of the pods: their accounts have the right and get a login
+    /// (OpenShift Container Platform 4.17, "Images", "Allowing pods to reference images across projects").
+    fn is_of_project(&self, image: &ImageReference) -> bool {
+        let namespace = image.repository.split('/').next().unwrap_or_default();
+        is_openshift_registry(&image.registry) && namespace == self.object.namespace()
+    }
+
     fn told(&self) -> String {
         if self.secrets.is_empty() {
             return "no pull Secret".into();
@@ -272,7 +279,7 @@ pub fn lacking<'a>(pods: &'a [PodPull], registry: &SiteRegistry, mirrors: &Mirro
     for pod in pods {
         for image in &pod.images {
             let Some((at, mirror)) = super::place_at(image, registry, mirrors) else { continue };
-            if mirror.is_some() || !pod.has_login(&at) {
+            if mirror.is_some() || !pod.has_login(&at) && !pod.is_of_project(&at) {
                 found.push(LackingLogin { pod, image, at, mirror });
             }
         }
@@ -296,7 +303,7 @@ pub fn finding(
     global: Option<&LoginSource>,
 ) -> Option<Finding> {
     let first = lacking.first()?;
-    let host = &registry.host;
+    let host = registry.pull_host();
     let pods: std::collections::BTreeSet<&Ref> = lacking.iter().map(|one| &one.pod.object).collect();
     let count = if pods.len() == 1 { "1 object".to_owned() } else { format!("{} objects", pods.len()) };
     let found = format!("{host} wants a login, and the pods of {count} have none for it");

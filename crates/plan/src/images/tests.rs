@@ -127,7 +127,7 @@ fn image(name: &str, keys: &[&str]) -> PlannedImage {
 }
 
 fn registry() -> SiteRegistry {
-    SiteRegistry { host: HOST.into(), path: "runai".into(), plain_http: false, ca_file: None }
+    SiteRegistry { host: HOST.into(), pull_as: None, path: "runai".into(), plain_http: false, ca_file: None }
 }
 
 fn judged(images: &[PlannedImage], supplies: &[(&str, ImageSupply)]) -> Vec<Finding> {

@@ -18,7 +18,7 @@ fn chart() -> ChartId {
 }
 
 fn registry() -> SiteRegistry {
-    SiteRegistry { host: HOST.into(), path: String::new(), plain_http: false, ca_file: None }
+    SiteRegistry { host: HOST.into(), pull_as: None, path: String::new(), plain_http: false, ca_file: None }
 }
 
 #[test]
@@ -218,6 +218,32 @@ fn an_image_lacks_a_login_where_no_entry_is_for_its_registry() {
     ] {
         let pods = [pod(&[image], places)];
         assert_eq!(lacking(&pods, &registry(), &mirrors()).len(), expected, "{image} {places:?}");
+    }
+}
+
+#[test]
+fn a_registry_with_two_names_is_known_by_that_of_the_nodes() {
+    let registry = SiteRegistry { host: "route.example".into(), pull_as: Some(HOST.into()), ..registry() };
+    for (image, places, expected) in [
+        ("registry.example:5000/a:1", &[HOST][..], 0),
+        ("registry.example:5000/a:1", &["route.example"][..], 1),
+        ("route.example/a:1", &[][..], 0),
+    ] {
+        let pods = [pod(&[image], places)];
+        assert_eq!(lacking(&pods, &registry, &Mirrors::default()).len(), expected, "{image} {places:?}");
+    }
+    let pods = [pod(&["registry.example:5000/a:1"], &[])];
+    let found = finding(&lacking(&pods, &registry, &Mirrors::default()), &registry, NS, None).expect("a finding");
+    assert!(found.next.contains("--docker-server=registry.example:5000"), "{found:?}");
+}
+
+#[test]
+fn accounts_have_a_login_for_their_own_namespace_in_the_registry_of_openshift() {
+    let service = "image-registry.openshift-image-registry.svc:5000";
+    let registry = SiteRegistry { pull_as: Some(service.into()), ..registry() };
+    for (image, expected) in [(format!("{service}/{NS}/a:1"), 0), (format!("{service}/other/a:1"), 1)] {
+        let pods = [pod(&[&image], &[])];
+        assert_eq!(lacking(&pods, &registry, &Mirrors::default()).len(), expected, "{image}");
     }
 }
 
