@@ -10,6 +10,22 @@ use anyhow::Result;
 use base64::Engine as _;
 use sha2::{Digest, Sha256};
 
+/// What a registry does that not every registry does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Habit {
+    /// It says the digest of what it has and of what it is given.
+    #[default]
+    SaysDigests,
+    /// It says no digest, as the specification allows.
+    SaysNone,
+    /// It says no digest, accepts every blob and keeps none.
+    KeepsNoBlobs,
+    /// It says no digest, and keeps the first half of each blob.
+    KeepsHalf,
+    /// It answers reads of manifests with a page for people, as a proxy that wants a login does.
+    ShowsPages,
+}
+
 /// A running registry. It ends with the test.
 pub struct MemoryRegistry {
     address: SocketAddr,
@@ -19,6 +35,7 @@ pub struct MemoryRegistry {
 #[derive(Default)]
 struct Contents {
     login: Option<String>,
+    habit: Habit,
     blobs: BTreeMap<String, Vec<u8>>,
     /// What uploads have so far, by their paths.
     uploads: BTreeMap<String, Vec<u8>>,
@@ -66,6 +83,13 @@ impl MemoryRegistry {
         Ok(Self { address, contents })
     }
 
+    /// The same registry with another habit from now on.
+    #[must_use]
+    pub fn with(self, habit: Habit) -> Self {
+        lock(&self.contents).habit = habit;
+        self
+    }
+
     /// Host and port.
     #[must_use]
     pub fn address(&self) -> String {
@@ -99,6 +123,12 @@ impl MemoryRegistry {
         lock(&self.contents).blobs.insert(digest, content.to_vec());
     }
 
+    /// Gives it a manifest under a tag or a digest, whether or not it has that one.
+    pub fn put_manifest(&self, repository: &str, reference: &str, text: &[u8]) {
+        let manifest = ("application/vnd.oci.image.manifest.v1+json".to_owned(), text.to_vec());
+        lock(&self.contents).manifests.insert((repository.to_owned(), reference.to_owned()), manifest);
+    }
+
     /// Takes a tag away.
     pub fn remove(&self, repository: &str, tag: &str) {
         lock(&self.contents).manifests.remove(&(repository.to_owned(), tag.to_owned()));
@@ -126,6 +156,11 @@ fn digest(bytes: &[u8]) -> String {
 }
 
 impl Contents {
+    /// The header that says a digest, for a registry that does.
+    fn told(&self, digest: String) -> Vec<(&'static str, String)> {
+        if self.habit == Habit::SaysDigests { vec![("docker-content-digest", digest)] } else { Vec::new() }
+    }
+
     fn answer(&mut self, request: &Request) -> Answer {
         self.seen.push(format!("{} {}", request.method, request.path));
         self.hosts.extend(request.host.clone());
@@ -151,10 +186,15 @@ impl Contents {
                 let manifest = (request.content_type.clone(), request.body.clone());
                 self.manifests.insert((repository.to_owned(), name), manifest);
             }
-            return (201, Vec::new(), Vec::new());
+            return (201, self.told(digest(&request.body)), Vec::new());
+        }
+        if self.habit == Habit::ShowsPages {
+            return (200, vec![("content-type", "text/html".into())], b"<html>Log in</html>".to_vec());
         }
         self.manifests.get(&(repository.to_owned(), reference.to_owned())).map_or_else(absent, |(kind, text)| {
-            (200, vec![("content-type", kind.clone()), ("docker-content-digest", digest(text))], text.clone())
+            let mut headers = self.told(digest(text));
+            headers.push(("content-type", kind.clone()));
+            (200, headers, text.clone())
         })
     }
 
@@ -176,8 +216,12 @@ impl Contents {
                 if named != digest(&content) {
                     return (400, Vec::new(), Vec::new());
                 }
-                self.blobs.insert(named, content);
-                (201, Vec::new(), Vec::new())
+                match self.habit {
+                    Habit::KeepsNoBlobs => {}
+                    Habit::KeepsHalf => drop(self.blobs.insert(named.clone(), content[..content.len() / 2].to_vec())),
+                    _ => drop(self.blobs.insert(named.clone(), content)),
+                }
+                (201, self.told(named), Vec::new())
             }
         }
     }

@@ -107,10 +107,14 @@ impl Registry {
         }
     }
 
+    async fn head_blob(&self, repository: &str, digest: &Digest) -> Result<Response, Finding> {
+        let url = self.url(&format!("{repository}/blobs/{digest}"));
+        self.call(&[repository], || self.http.head(url.clone())).await
+    }
+
     /// Whether a repository has a blob.
     pub(super) async fn has_blob(&self, repository: &str, digest: &Digest) -> Result<bool, Finding> {
-        let url = self.url(&format!("{repository}/blobs/{digest}"));
-        let response = self.call(&[repository], || self.http.head(url.clone())).await?;
+        let response = self.head_blob(repository, digest).await?;
         match response.status() {
             // A registry that keeps its content elsewhere answers with the place.
             status if status.is_success() || status.is_redirection() => Ok(true),
@@ -148,34 +152,55 @@ impl Registry {
         Err(self.refused(&format!("{repository}: a layer"), response).await)
     }
 
-    /// Sends a blob in one request and ends the upload. The registry compares the content with the digest, and says which one it has
-    /// found (OCI distribution specification 1.1, "Pushing blobs").
+    /// Ends the upload of a blob of this size; with a body, after it has sent all of it. The registry compares the content with the
+    /// digest, and may say which one it has found (OCI distribution specification 1.1, "Pushing blobs"). Of one that does not say it,
+    /// the blob is asked for.
     pub(super) async fn finish(
         &self,
         repository: &str,
         to: Url,
         digest: &Digest,
         size: u64,
-        body: Body,
+        body: Option<Body>,
     ) -> Result<(), Finding> {
         let mut url = to;
         url.query_pairs_mut().append_pair("digest", &digest.to_string());
         let request = self.http.put(url.clone()).header(CONTENT_TYPE, "application/octet-stream");
-        let request = request.header(CONTENT_LENGTH, size).body(body);
+        let request = match body {
+            Some(body) => request.header(CONTENT_LENGTH, size).body(body),
+            None => request.header(CONTENT_LENGTH, 0),
+        };
         let request = if self.is_own(&url) { self.authorized(request, &[repository]).await? } else { request };
         let response = self.send(request).await?;
         if response.status() != StatusCode::CREATED {
             return Err(self.refused(&format!("{repository}: {digest}"), response).await);
         }
-        let found =
-            response.headers().get("docker-content-digest").and_then(|value| Digest::parse(value.to_str().ok()?));
-        match found.filter(|found| found != digest) {
-            None => Ok(()),
-            Some(found) => {
-                let finding = Finding::blocking(Code::RegistryDiffers, format!("{} keeps another content", self.host));
-                Err(finding.with(format!("{repository}: {digest} was sent, {found} is there")))
-            }
+        match content_digest(&response) {
+            Some(found) if found == *digest => Ok(()),
+            Some(found) => Err(self.differs(format!("{repository}: {digest} was sent, {found} is there"))),
+            None => self.confirm(repository, digest, size).await,
         }
+    }
+
+    /// Whether a blob that was sent is there, as long as it was.
+    async fn confirm(&self, repository: &str, digest: &Digest, size: u64) -> Result<(), Finding> {
+        let response = self.head_blob(repository, digest).await?;
+        let length = response.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+        match response.status() {
+            StatusCode::NOT_FOUND => Err(self.differs(format!("{repository}: {digest} was sent, and is not there"))),
+            status if status.is_success() => match length.filter(|length| *length != size) {
+                None => Ok(()),
+                Some(length) => {
+                    Err(self.differs(format!("{repository}: {digest} has {size} bytes, and {length} are there")))
+                }
+            },
+            status if status.is_redirection() => Ok(()),
+            _ => Err(self.refused(&format!("{repository}: {digest}"), response).await),
+        }
+    }
+
+    fn differs(&self, evidence: String) -> Finding {
+        Finding::blocking(Code::RegistryDiffers, format!("{} keeps another content", self.host)).with(evidence)
     }
 
     /// Whether there is a manifest under a tag or a digest, and which, where the registry says so.
@@ -185,10 +210,7 @@ impl Registry {
         let response = self.call(&[repository], request).await?;
         let host = &self.host;
         Ok(match response.status() {
-            status if status.is_success() => {
-                let digest = response.headers().get("docker-content-digest").and_then(|value| value.to_str().ok());
-                ManifestHead::There(digest.and_then(Digest::parse))
-            }
+            status if status.is_success() => ManifestHead::There(content_digest(&response)),
             StatusCode::NOT_FOUND => ManifestHead::Absent,
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN if self.login.is_none() => {
                 ManifestHead::Refused(format!("{host} wants a login"))
@@ -354,6 +376,11 @@ impl Registry {
         }
         Finding::blocking(Code::RegistryRefused, format!("{} refused a push", self.host)).with(evidence)
     }
+}
+
+/// The digest of what a registry answers with, where it says so (OCI distribution specification 1.1: it may).
+fn content_digest(response: &Response) -> Option<Digest> {
+    Digest::parse(response.headers().get("docker-content-digest")?.to_str().ok()?)
 }
 
 /// The innermost cause: the outer ones repeat the address, which may hold a secret.

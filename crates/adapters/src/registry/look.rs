@@ -1,6 +1,7 @@
 //! Asks a registry whether it has images.
 
 use futures::StreamExt as _;
+use portolan_bundle::ManifestContent;
 use portolan_model::{Digest, Finding};
 
 use super::auth::Purpose;
@@ -26,9 +27,9 @@ pub struct ImageQuestion {
 pub enum ImageAnswer {
     /// It has it.
     There {
-        /// The digest of its manifest, where it says so.
+        /// The digest of its manifest; `None` for one of which a simulated registry does not know it.
         manifest: Option<Digest>,
-        /// The digest of its configuration, where another manifest was expected.
+        /// The digest of its configuration, where its manifest had to be read.
         config: Option<Digest>,
     },
     /// It does not have it.
@@ -79,14 +80,32 @@ async fn ask(registry: &Registry, question: &ImageQuestion) -> ImageAnswer {
         Ok(ManifestHead::Refused(why)) => return ImageAnswer::Unknown(why),
         Err(finding) => return ImageAnswer::Unknown(said(&finding)),
     };
-    if expected.is_none() || manifest == *expected {
+    let pinned = Digest::parse(reference);
+    let is_it = |digest: &Option<Digest>| digest.is_none() || manifest == *digest;
+    if manifest.is_some() && is_it(expected) && is_it(&pinned) {
         return ImageAnswer::There { manifest, config: None };
     }
+    // A registry need not say the digest, and a proxy or a login page that answers every request says none: the content tells.
     match registry.manifest(repository, reference).await {
-        Ok(Some(text)) => ImageAnswer::There { manifest: Some(Digest::of(&text)), config: config_of(&text) },
+        Ok(Some(text)) if !is_manifest(&text) => {
+            ImageAnswer::Unknown(format!("{} answers with what is no manifest", registry.host))
+        }
+        Ok(Some(text)) => {
+            let found = Digest::of(&text);
+            if pinned.is_some_and(|pinned| pinned != found) {
+                return ImageAnswer::Unknown(format!("{} has another content under the digest", registry.host));
+            }
+            ImageAnswer::There { manifest: Some(found), config: config_of(&text) }
+        }
         Ok(None) => ImageAnswer::Absent,
         Err(finding) => ImageAnswer::Unknown(said(&finding)),
     }
+}
+
+/// Whether a text is the manifest of an image or of several.
+fn is_manifest(text: &[u8]) -> bool {
+    let content = serde_json::from_slice::<ManifestContent>(text);
+    content.is_ok_and(|content| content.config.is_some() || !content.manifests.is_empty())
 }
 
 /// What is wrong with a registry, in one clause.

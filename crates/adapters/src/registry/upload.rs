@@ -171,11 +171,11 @@ impl Push<'_> {
             (None, _) => {
                 let document = self.job.index.documents.get(digest);
                 let text = document.map(|document| document.text.clone()).unwrap_or_default();
-                self.registry.finish(repository, to, digest, size, Body::from(text)).await.map(|()| size)
+                self.registry.finish(repository, to, digest, size, Some(Body::from(text))).await.map(|()| size)
             }
             (Some(blob), Sending::AsIs(_)) => {
                 let (body, reading) = feed.body(&blob.location)?;
-                let sent = self.registry.finish(repository, to, digest, size, body).await;
+                let sent = self.registry.finish(repository, to, digest, size, Some(body)).await;
                 // What was wrong with the file says more than that the request broke off or was refused.
                 feed.take_back(reading).await?;
                 if sent.as_ref().is_err_and(|finding| finding.code == Code::RegistryRefused) {
@@ -203,8 +203,8 @@ impl Push<'_> {
         let sent = self.registry.patch(repository, to, Body::wrap_stream(compressed(parts, &meter))).await;
         feed.take_back(reading).await?;
         let (end, layer) = (sent?, meter.read());
-        self.registry.finish(repository, end, &layer.digest, 0, Body::default()).await?;
         let size = layer.size;
+        self.registry.finish(repository, end, &layer.digest, size, None).await?;
         self.job.layers.add(plain, layer)?;
         Ok(size)
     }

@@ -10,12 +10,13 @@ use std::sync::{Arc, Mutex};
 
 use portolan_adapters::charts::Login;
 use portolan_adapters::registry::{
-    CompressedLayers, PushJob, PushProgress, PushReport, PushTarget, RegistryAccess, TagBefore, push,
+    CompressedLayers, ImageAnswer, ImageQuestion, PushJob, PushProgress, PushReport, PushTarget, RegistryAccess,
+    TagBefore, look, push,
 };
 use portolan_bundle::{BundleIndex, BundledImage, Limits, plan_push, read};
-use portolan_model::{Code, Finding};
+use portolan_model::{Code, Digest, Finding};
 use portolan_testkit::bundle::{Tar, gzip, image};
-use portolan_testkit::memory_registry::MemoryRegistry;
+use portolan_testkit::memory_registry::{Habit, MemoryRegistry};
 use portolan_testkit::registry::{LOGIN, Registry};
 
 fn chart() -> Vec<u8> {
@@ -127,6 +128,70 @@ async fn a_plain_layer_is_compressed_on_its_way_and_stays_the_same_image() {
         let images: Vec<_> = again.tags.iter().filter(|tag| !tag.name.contains("/c:")).collect();
         assert!(images.iter().all(|tag| tag.before == TagBefore::SameImage) && again.sent == 0, "{again:?}");
     }
+}
+
+#[tokio::test]
+async fn a_registry_that_says_no_digests_is_asked_for_what_it_was_sent() {
+    let mut asked = Vec::new();
+    for habit in [Habit::SaysDigests, Habit::SaysNone] {
+        let registry = MemoryRegistry::start(None).expect("a registry").with(habit);
+        let report = Pushing::new(&bundle()).to(&registry.address(), None).await.expect("a push");
+        let is_asked = |request: &&String| request.starts_with("HEAD ") && request.contains("/blobs/sha256:");
+        asked.push((registry.seen().iter().filter(is_asked).count(), report.sent));
+    }
+    let ((told, sent), (silent, _)) = (asked[0], asked[1]);
+    assert_eq!(silent, told + sent);
+    for (habit, said) in [(Habit::KeepsNoBlobs, "is not there"), (Habit::KeepsHalf, "are there")] {
+        let registry = MemoryRegistry::start(None).expect("a registry").with(habit);
+        let finding = Pushing::new(&bundle()).to(&registry.address(), None).await.expect_err("it is not there");
+        assert_eq!(finding.code, Code::RegistryDiffers, "{finding:?}");
+        assert!(finding.evidence[0].contains(said), "{finding:?}");
+        assert!(registry.tags().is_empty(), "a manifest without its blobs: {:?}", registry.tags());
+    }
+}
+
+/// What a registry says of an image.
+async fn asked(registry: &MemoryRegistry, reference: &str, expected: Option<&Digest>) -> ImageAnswer {
+    let access = RegistryAccess { plain_http: true, ..RegistryAccess::default() };
+    let (repository, reference) = ("site/runai/one".into(), reference.into());
+    let question = ImageQuestion { repository, reference, expected: expected.cloned() };
+    look(&registry.address(), &access, &[question]).await.expect("an answer").remove(0)
+}
+
+#[tokio::test]
+async fn the_digest_of_a_manifest_is_computed_where_the_registry_does_not_say_it() {
+    let registry = MemoryRegistry::start(None).expect("a registry");
+    Pushing::new(&bundle()).to(&registry.address(), None).await.expect("a push");
+    let manifest = Digest::of(&registry.manifest("site/runai/one", "1.0").expect("it was pushed"));
+    let reads = |registry: &MemoryRegistry| {
+        registry.seen().iter().filter(|request| *request == "GET /v2/site/runai/one/manifests/1.0").count()
+    };
+    let before = reads(&registry);
+    for expected in [None, Some(&manifest)] {
+        let said = asked(&registry, "1.0", expected).await;
+        assert_eq!(said, ImageAnswer::There { manifest: Some(manifest.clone()), config: None });
+    }
+    assert_eq!(reads(&registry), before, "a digest that is said is not computed");
+    let registry = registry.with(Habit::SaysNone);
+    for (reference, expected) in [("1.0", None), ("1.0", Some(&manifest)), (manifest.to_string().as_str(), None)] {
+        let said = asked(&registry, reference, expected).await;
+        assert!(
+            matches!(&said, ImageAnswer::There { manifest: Some(found), config: Some(_) } if *found == manifest),
+            "{said:?}"
+        );
+    }
+    assert_eq!(asked(&registry, "2.0", None).await, ImageAnswer::Absent);
+    let other = Digest::of(b"other").to_string();
+    registry.put_manifest(
+        "site/runai/one",
+        &other,
+        &registry.manifest("site/runai/one", "1.0").expect("it was pushed"),
+    );
+    let said = asked(&registry, &other, None).await;
+    assert!(matches!(&said, ImageAnswer::Unknown(why) if why.contains("another content")), "{said:?}");
+    let registry = registry.with(Habit::ShowsPages);
+    let said = asked(&registry, "1.0", None).await;
+    assert!(matches!(&said, ImageAnswer::Unknown(why) if why.contains("no manifest")), "{said:?}");
 }
 
 /// skopeo calls a plain layer that the registry has already by the name of a compressed one.
@@ -261,7 +326,10 @@ fn head(mut stream: &TcpStream) -> String {
 async fn a_login_goes_to_the_registry_alone() {
     let (elsewhere, seen) = server(|head| match head.starts_with("patch") {
         true => "202 Accepted\r\nLocation: /upload?state=1\r\n".to_owned(),
-        false => "201 Created\r\n".to_owned(),
+        false => {
+            let digest = head.split("digest=").nth(1).and_then(|rest| rest.split_once(' ')).expect("a digest").0;
+            format!("201 Created\r\nDocker-Content-Digest: {}\r\n", digest.replace("%3a", ":"))
+        }
     });
     let to = elsewhere.clone();
     let (registry, asked) = server(move |head| {
