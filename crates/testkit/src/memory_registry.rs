@@ -2,12 +2,13 @@
 //! address in `HTTP_PROXY` it answers for whatever host images name.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{BufRead, BufReader, Read, Write as _};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::Result;
 use base64::Engine as _;
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use sha2::{Digest, Sha256};
 
 /// What a registry does that not every registry does.
@@ -26,6 +27,17 @@ pub enum Habit {
     ShowsPages,
 }
 
+/// How a registry wants to be told who asks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LoginKind {
+    /// With name and password in every request.
+    #[default]
+    Basic,
+    /// With a token that its own token service gives for name and password, for what is asked for alone (distribution's
+    /// `docs/content/spec/auth/token.md`).
+    Token,
+}
+
 /// A running registry. It ends with the test.
 pub struct MemoryRegistry {
     address: SocketAddr,
@@ -35,6 +47,11 @@ pub struct MemoryRegistry {
 #[derive(Default)]
 struct Contents {
     login: Option<String>,
+    kind: LoginKind,
+    /// What each token is for.
+    tokens: BTreeMap<String, Vec<String>>,
+    /// The paths for which name and password were sent.
+    passwords: BTreeSet<String>,
     habit: Habit,
     blobs: BTreeMap<String, Vec<u8>>,
     /// What uploads have so far, by their paths.
@@ -51,6 +68,8 @@ struct Request {
     method: String,
     /// The host that a proxy is told.
     host: Option<String>,
+    /// The host that the server is told.
+    own_host: String,
     path: String,
     query: String,
     authorization: String,
@@ -67,17 +86,29 @@ impl MemoryRegistry {
     /// # Errors
     /// Where no port is to be had.
     pub fn start(login: Option<(&str, &str)>) -> Result<Self> {
+        Self::listen(login, LoginKind::Basic, None)
+    }
+
+    /// Starts one that speaks TLS.
+    ///
+    /// # Errors
+    /// Where no port is to be had.
+    pub fn start_tls(login: Option<(&str, &str)>, kind: LoginKind, tls: Arc<ServerConfig>) -> Result<Self> {
+        Self::listen(login, kind, Some(tls))
+    }
+
+    fn listen(login: Option<(&str, &str)>, kind: LoginKind, tls: Option<Arc<ServerConfig>>) -> Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         let address = listener.local_addr()?;
         let encode = |(name, password)| base64::engine::general_purpose::STANDARD.encode(format!("{name}:{password}"));
-        let contents = Contents { login: login.map(encode), ..Contents::default() };
+        let contents = Contents { login: login.map(encode), kind, ..Contents::default() };
         let contents = Arc::new(Mutex::new(contents));
         let shared = contents.clone();
         std::thread::Builder::new().name("registry".into()).spawn(move || {
             for stream in listener.incoming().filter_map(std::result::Result::ok) {
-                let shared = shared.clone();
+                let (shared, tls) = (shared.clone(), tls.clone());
                 // Who hangs up has told the test what it wants to know.
-                std::thread::spawn(move || drop(serve(&stream, &shared)));
+                std::thread::spawn(move || drop(accept(stream, tls, &shared)));
             }
         })?;
         Ok(Self { address, contents })
@@ -140,6 +171,12 @@ impl MemoryRegistry {
         lock(&self.contents).seen.clone()
     }
 
+    /// The paths for which name and password were sent until now.
+    #[must_use]
+    pub fn passwords(&self) -> BTreeSet<String> {
+        lock(&self.contents).passwords.clone()
+    }
+
     /// The hosts, with their ports, that it was asked for as a proxy.
     #[must_use]
     pub fn hosts(&self) -> BTreeSet<String> {
@@ -161,13 +198,47 @@ impl Contents {
         if self.habit == Habit::SaysDigests { vec![("docker-content-digest", digest)] } else { Vec::new() }
     }
 
+    /// The answer to who may not ask, and that of the token service.
+    fn refusal(&mut self, request: &Request) -> Option<Answer> {
+        let login = self.login.as_ref()?;
+        let is_known = request.authorization == format!("Basic {login}");
+        let refused = |how: String| Some((401, vec![("www-authenticate", how)], Vec::new()));
+        if self.kind == LoginKind::Basic {
+            return if is_known { None } else { refused("Basic realm=\"test\"".into()) };
+        }
+        if request.path == "/token" {
+            if !is_known {
+                return Some((401, Vec::new(), Vec::new()));
+            }
+            let query = request.query.replace("%3A", ":").replace("%2F", "/").replace("%2C", ",");
+            let scopes = query.split('&').filter_map(|part| part.strip_prefix("scope=")).map(str::to_owned);
+            let token = format!("token-{}", self.tokens.len());
+            self.tokens.insert(token.clone(), scopes.collect());
+            return Some((200, Vec::new(), format!("{{\"token\": \"{token}\"}}").into_bytes()));
+        }
+        let rest = request.path.strip_prefix("/v2/").unwrap_or_default();
+        let repository = ["/manifests/", "/blobs/"].iter().find_map(|part| rest.split_once(part)).map(|(name, _)| name);
+        let actions = if matches!(request.method.as_str(), "GET" | "HEAD") { "pull" } else { "pull,push" };
+        let token = request.authorization.strip_prefix("Bearer ");
+        let scopes = token.and_then(|token| self.tokens.get(token));
+        let is_for = |repository: &str| {
+            let scope = format!("repository:{repository}:{actions}");
+            scopes.is_some_and(|scopes| scopes.iter().any(|known| known.starts_with(&scope)))
+        };
+        if repository.is_some_and(is_for) {
+            return None;
+        }
+        refused(format!("Bearer realm=\"https://{}/token\",service=\"test\"", request.own_host))
+    }
+
     fn answer(&mut self, request: &Request) -> Answer {
         self.seen.push(format!("{} {}", request.method, request.path));
         self.hosts.extend(request.host.clone());
-        if let Some(login) = &self.login
-            && request.authorization != format!("Basic {login}")
-        {
-            return (401, vec![("www-authenticate", "Basic realm=\"test\"".into())], Vec::new());
+        if request.authorization.starts_with("Basic ") {
+            self.passwords.insert(request.path.clone());
+        }
+        if let Some(refusal) = self.refusal(request) {
+            return refusal;
         }
         let absent = || (404, Vec::new(), Vec::new());
         let path = request.path.strip_prefix("/v2/").unwrap_or_default();
@@ -227,7 +298,16 @@ impl Contents {
     }
 }
 
-fn serve(mut stream: &TcpStream, contents: &Mutex<Contents>) -> std::io::Result<()> {
+fn accept(mut stream: TcpStream, tls: Option<Arc<ServerConfig>>, contents: &Mutex<Contents>) -> std::io::Result<()> {
+    let Some(tls) = tls else { return serve(&mut stream, contents) };
+    let connection = ServerConnection::new(tls).map_err(std::io::Error::other)?;
+    let mut stream = StreamOwned::new(connection, stream);
+    serve(&mut stream, contents)?;
+    stream.conn.send_close_notify();
+    stream.flush()
+}
+
+fn serve(stream: &mut (impl Read + Write), contents: &Mutex<Contents>) -> std::io::Result<()> {
     let request = read(stream)?;
     let (status, headers, body) = lock(contents).answer(&request);
     let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
@@ -235,7 +315,7 @@ fn serve(mut stream: &TcpStream, contents: &Mutex<Contents>) -> std::io::Result<
     if request.method == "HEAD" { Ok(()) } else { stream.write_all(&body) }
 }
 
-fn read(stream: &TcpStream) -> std::io::Result<Request> {
+fn read(stream: &mut impl Read) -> std::io::Result<Request> {
     let mut reader = BufReader::new(stream);
     let mut first = String::new();
     reader.read_line(&mut first)?;
@@ -247,12 +327,14 @@ fn read(stream: &TcpStream) -> std::io::Result<Request> {
         None => (None, target),
     };
     let (path, query) = path.split_once('?').unwrap_or((path, ""));
-    let (mut authorization, mut content_type, mut length, mut is_chunked) = (String::new(), String::new(), 0, false);
+    let (mut own_host, mut authorization, mut content_type) = (String::new(), String::new(), String::new());
+    let (mut length, mut is_chunked) = (0, false);
     loop {
         let mut line = String::new();
         reader.read_line(&mut line)?;
         let Some((name, value)) = line.trim_end().split_once(": ") else { break };
         match name.to_ascii_lowercase().as_str() {
+            "host" => value.clone_into(&mut own_host),
             "authorization" => value.clone_into(&mut authorization),
             "content-type" => value.clone_into(&mut content_type),
             "content-length" => length = value.parse().unwrap_or(0),
@@ -269,6 +351,7 @@ fn read(stream: &TcpStream) -> std::io::Result<Request> {
     Ok(Request {
         method: method.to_owned(),
         host: host.map(str::to_owned),
+        own_host,
         path: path.to_owned(),
         query: query.to_owned(),
         authorization,

@@ -31,6 +31,8 @@ pub struct Files {
     registries: Option<PathBuf>,
     docker: Option<PathBuf>,
     podman: Vec<PathBuf>,
+    /// The file that `REGISTRY_AUTH_FILE` names, such as a pull secret of OpenShift.
+    named: Option<PathBuf>,
 }
 
 impl Files {
@@ -58,17 +60,19 @@ impl Files {
             registries: path("HELM_REGISTRY_CONFIG").or_else(|| in_config("registry/config.json")),
             docker: docker.map(|docker| docker.join("config.json")),
             podman: podman(variable),
+            named: path("REGISTRY_AUTH_FILE"),
         }
     }
 
-    /// The login for pushing to a path of a registry: docker's, podman's or helm's. Podman keeps logins for a path too; the
-    /// longest one counts. A login is for one host and port.
+    /// The login for pushing to a path of a registry: that of the file that the user names, else docker's, podman's or helm's. Logins may
+    /// be for a path too; the longest one counts. A login is for one host and port.
     ///
     /// # Errors
     /// If a login is there and cannot be used.
     pub fn registry_login(&self, host: &str, path: &str) -> Result<Option<Login>, Finding> {
         let mut name = if path.is_empty() { host.to_owned() } else { format!("{host}/{path}") };
-        let files: Vec<&PathBuf> = self.docker.iter().chain(&self.podman).chain(&self.registries).collect();
+        let files: Vec<&PathBuf> =
+            self.named.iter().chain(&self.docker).chain(&self.podman).chain(&self.registries).collect();
         loop {
             if let Some(login) = login_in(&files, &name)? {
                 return Ok(Some(login));
@@ -171,12 +175,11 @@ impl Login {
     }
 }
 
-/// Where podman keeps logins (containers/image 5.36, `docs/containers-auth.json.5.md`).
+/// Where podman keeps logins unless it is told another file (containers/image 5.36, `docs/containers-auth.json.5.md`).
 fn podman(variable: &dyn Fn(&str) -> Option<OsString>) -> Vec<PathBuf> {
     let path = |name: &str| variable(name).map(PathBuf::from);
     let config = path("XDG_CONFIG_HOME").or_else(|| path("HOME").map(|home| home.join(".config")));
-    let runtime = path("XDG_RUNTIME_DIR").into_iter().chain(config).map(|folder| folder.join("containers/auth.json"));
-    path("REGISTRY_AUTH_FILE").into_iter().chain(runtime).collect()
+    path("XDG_RUNTIME_DIR").into_iter().chain(config).map(|folder| folder.join("containers/auth.json")).collect()
 }
 
 /// Helm compares addresses without a slash at their end.
@@ -232,6 +235,7 @@ mod tests {
             registries: Some(folder.join("a.json")),
             docker: Some(folder.join("b.json")),
             podman: vec![folder.join("c.json")],
+            named: Some(folder.join("d.json")),
         }
     }
 
@@ -283,11 +287,13 @@ mod tests {
         for host in ["h", "h:5001", "h:5000.other"] {
             assert_eq!(files.registry_login(host, "a/b").expect("a file"), None, "{host}");
         }
+        std::fs::write(folder.path().join("d.json"), login("named").file("h:5000/a")).expect("a file");
+        for (path, name) in [("a/b/c", "podman"), ("a", "named"), ("b", "helm")] {
+            assert_eq!(files.registry_login("h:5000", path).expect("a file"), Some(login(name)), "{path}");
+        }
         let found = podman(&|name| Some(format!("/{name}").into()));
         let paths: Vec<String> = found.iter().map(|path| path.display().to_string()).collect();
-        let expected =
-            ["/REGISTRY_AUTH_FILE", "/XDG_RUNTIME_DIR/containers/auth.json", "/XDG_CONFIG_HOME/containers/auth.json"];
-        assert_eq!(paths, expected);
+        assert_eq!(paths, ["/XDG_RUNTIME_DIR/containers/auth.json", "/XDG_CONFIG_HOME/containers/auth.json"]);
     }
 
     #[test]

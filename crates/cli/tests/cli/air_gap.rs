@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use crate::support::{Came, User, came, helms};
 
 mod damaged;
+mod logins;
 mod pull_as;
 
 const POSTGRES: &str = "rig.local/postgres:15";
