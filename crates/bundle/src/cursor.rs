@@ -219,10 +219,7 @@ impl<R: Read + Seek> Read for Chain<R> {
                 gzip.position += read as u64;
                 if gzip.position > gzip.limit {
                     let limit = format!("{} bytes of gzip expand to more than {} bytes", gzip.extent.size, gzip.limit);
-                    return Err(io::Error::other(BundleError::TooLarge {
-                        at: "a compressed part of the bundle".into(),
-                        limit,
-                    }));
+                    return Err(io::Error::other(BundleError::TooLarge { at: "a part".into(), limit }));
                 }
                 Ok(read)
             }

@@ -117,7 +117,11 @@ impl BundleError {
     pub(crate) fn of_io(at: &str, error: std::io::Error) -> Self {
         if error.get_ref().is_some_and(|inner| inner.is::<Self>()) {
             let inner = error.into_inner().expect("an error inside was seen");
-            return *inner.downcast::<Self>().expect("its type was seen");
+            return match *inner.downcast::<Self>().expect("its type was seen") {
+                // What expands too far does not know where it lies.
+                Self::TooLarge { limit, .. } => Self::TooLarge { at: at.to_owned(), limit },
+                other => other,
+            };
         }
         let detail = error.to_string();
         match error.kind() {

@@ -201,7 +201,7 @@ impl Command {
 pub(crate) struct SurveyArgs {}
 
 /// The options of [`UpgradeOptions`]: a plan that is made already has no place for them.
-const TARGET: [&str; 23] = [
+const TARGET: [&str; 24] = [
     "to",
     "via",
     "chart",

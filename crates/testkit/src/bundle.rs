@@ -121,9 +121,29 @@ pub fn entries(archive: &[u8]) -> Vec<(String, Vec<u8>)> {
 /// Never: it is written to memory.
 #[must_use]
 pub fn gzip(bytes: &[u8]) -> Vec<u8> {
-    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    compressed(bytes, flate2::Compression::fast())
+}
+
+fn compressed(bytes: &[u8], level: flate2::Compression) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), level);
     encoder.write_all(bytes).expect("memory");
     encoder.finish().expect("memory")
+}
+
+/// A gzip stream that expands to this many MiB, about a thousand times its own size: an archive with one file of zeros.
+///
+/// # Panics
+/// Never: it is written to memory.
+#[must_use]
+pub fn expanding(mebibytes: usize) -> Vec<u8> {
+    const MEBIBYTE: usize = 1 << 20;
+    let mut header = tar::Header::new_ustar();
+    header.set_path("zeros").expect("a short path");
+    header.set_size((mebibytes * MEBIBYTE) as u64);
+    header.set_cksum();
+    let part = |bytes: &[u8]| compressed(bytes, flate2::Compression::best());
+    // Streams that follow each other are one (RFC 1952, section 2.2).
+    [part(header.as_bytes()), part(&vec![0; MEBIBYTE]).repeat(mebibytes), part(&[0; 1024])].concat()
 }
 
 /// What images are made from: the only layer of one, and its configuration.
