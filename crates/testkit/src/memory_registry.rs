@@ -251,6 +251,9 @@ impl Contents {
         if let Some((_, wanted)) = path.split_once("/blobs/") {
             return self.blobs.get(wanted).map_or_else(absent, |blob| (200, Vec::new(), blob.clone()));
         }
+        if let Some(repository) = path.strip_suffix("/tags/list") {
+            return self.tags_of(repository);
+        }
         let Some((repository, reference)) = path.split_once("/manifests/") else { return absent() };
         if request.method == "PUT" {
             for name in [reference.to_owned(), digest(&request.body)] {
@@ -269,16 +272,24 @@ impl Contents {
         })
     }
 
+    /// All tags at once, the last one first: a registry need not know pages, and the older ones do not sort.
+    fn tags_of(&self, repository: &str) -> Answer {
+        let of = self.manifests.keys().filter(|(path, tag)| path == repository && !tag.starts_with("sha256:"));
+        let tags: Vec<&String> = of.map(|(_, tag)| tag).rev().collect();
+        let list = serde_json::json!({ "name": repository, "tags": tags });
+        (200, vec![("content-type", "application/json".into())], list.to_string().into_bytes())
+    }
+
     fn upload(&mut self, request: &Request, repository: &str) -> Answer {
         match request.method.as_str() {
             "POST" => {
                 let path = format!("/v2/{repository}/blobs/uploads/{}", self.seen.len());
                 self.uploads.insert(path.clone(), Vec::new());
-                (202, vec![("location", path)], Vec::new())
+                (202, vec![("location", path), ("range", "0-0".into())], Vec::new())
             }
             "PATCH" => {
                 self.uploads.entry(request.path.clone()).or_default().extend(&request.body);
-                (202, vec![("location", request.path.clone())], Vec::new())
+                (202, vec![("location", request.path.clone()), ("range", "0-0".into())], Vec::new())
             }
             _ => {
                 let mut content = self.uploads.remove(&request.path).unwrap_or_default();

@@ -51,7 +51,10 @@ impl Tunnels {
 fn serve(mut client: TcpStream, hosts: &BTreeMap<String, String>, seen: &Mutex<Vec<String>>) -> std::io::Result<()> {
     let mut reader = BufReader::new(client.try_clone()?);
     let mut first = String::new();
-    reader.read_line(&mut first)?;
+    if reader.read_line(&mut first)? == 0 {
+        // A client that keeps a connection for later, and ends before.
+        return Ok(());
+    }
     let mut line = String::new();
     while reader.read_line(&mut line)? > 2 {
         line.clear();

@@ -12,6 +12,7 @@ use portolan_model::{ChartId, Code, Finding};
 
 use super::{Access, Files, Offer, source::OCI};
 use crate::helm::Home;
+use crate::proxies::Proxies;
 
 /// How many tags are asked for at a time.
 const PAGE: usize = 500;
@@ -57,7 +58,16 @@ pub(super) async fn list(
 fn client(plain_http: bool, host: &str) -> Result<Client, Finding> {
     // Two features of one dependency can leave rustls without a default; an earlier choice is kept.
     let _ = rustls::crypto::ring::default_provider().install_default();
+    let scheme = if plain_http { "http" } else { "https" };
+    let url = reqwest::Url::parse(&format!("{scheme}://{host}")).ok();
+    let proxy = url.and_then(|url| Proxies::of_process().of(&url).map(ToString::to_string));
+    // What is set here replaces what the library would read from the variables by rules of its own; without a proxy, no host has one.
+    let no_proxy = proxy.is_none().then(|| EVERYWHERE.to_owned());
+    let proxy = Some(proxy.unwrap_or_else(|| "http://localhost".to_owned()));
     let config = ClientConfig {
+        http_proxy: proxy.clone(),
+        https_proxy: proxy,
+        no_proxy,
         protocol: if plain_http { ClientProtocol::Http } else { ClientProtocol::Https },
         connect_timeout: Some(Duration::from_secs(10)),
         read_timeout: Some(Duration::from_secs(60)),
@@ -66,6 +76,9 @@ fn client(plain_http: bool, host: &str) -> Result<Client, Finding> {
     };
     Client::try_from(config).map_err(|error| explain(&error, host))
 }
+
+/// Every name and every address: the library's asterisk stands for names alone.
+const EVERYWHERE: &str = "*,0.0.0.0/0,::/0";
 
 /// The charts to look for, and where.
 fn repositories<'a>(path: &str, names: &'a [String]) -> Vec<(&'a str, String)> {
@@ -155,6 +168,19 @@ mod tests {
         assert_eq!(at("a/control-plane"), ["a/control-plane"]);
         assert_eq!(at("a/b"), ["a/b/runai-backend", "a/b/control-plane"]);
         assert_eq!(at(""), ["runai-backend", "control-plane"]);
+    }
+
+    #[tokio::test]
+    async fn a_registry_that_knows_no_pages_and_does_not_sort_is_asked_until_nothing_is_new() {
+        let registry = portolan_testkit::memory_registry::MemoryRegistry::start(None).expect("a registry");
+        let mut expected: Vec<String> = (0..PAGE + 7).map(|number| format!("1.0.{number}")).collect();
+        expected.iter().for_each(|tag| registry.put_manifest("team/c", tag, b"{}"));
+        let host = registry.address();
+        let client = client(true, &host).expect("a client");
+        let mut found = tags(&client, &host, "team/c", &RegistryAuth::Anonymous).await.expect("tags");
+        found.sort();
+        expected.sort();
+        assert_eq!(found, expected);
     }
 
     #[test]

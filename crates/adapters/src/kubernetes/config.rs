@@ -1,9 +1,13 @@
 use std::error::Error;
 use std::path::Path;
 
+use http::Uri;
 use kube::Config;
 use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
 use portolan_model::{Code, Finding};
+use reqwest::Url;
+
+use crate::proxies::Proxies;
 
 /// Where to connect to, and as whom.
 pub(super) struct Found {
@@ -22,7 +26,8 @@ pub(super) async fn load(path: Option<&Path>, context: Option<&str>) -> Result<F
         // A pod has no kubeconfig; but one that was asked for must be there.
         Err(error) => {
             return match Config::incluster() {
-                Ok(config) if path.is_none() => {
+                Ok(mut config) if path.is_none() => {
+                    config.proxy_url = proxy(None, &config.cluster_url);
                     Ok(Found { config, user: "the pod's service account".into(), context: String::new() })
                 }
                 _ => Err(unusable(path, &error)),
@@ -33,9 +38,34 @@ pub(super) async fn load(path: Option<&Path>, context: Option<&str>) -> Result<F
     let Some(user) = user_of(&kubeconfig, &name) else {
         return Err(no_context(&kubeconfig, &name));
     };
+    let own_proxy = proxy_of(&kubeconfig, &name);
     let options = KubeConfigOptions { context: Some(name.clone()), ..KubeConfigOptions::default() };
-    let config = Config::from_custom_kubeconfig(kubeconfig, &options).await.map_err(|error| unusable(path, &error))?;
+    let read = Config::from_custom_kubeconfig(kubeconfig, &options).await;
+    let mut config = read.map_err(|error| unusable(path, &error))?;
+    config.proxy_url = proxy(own_proxy, &config.cluster_url);
     Ok(Found { config, user, context: name })
+}
+
+/// The proxy that a context's cluster has of its own (`proxy-url`).
+fn proxy_of(kubeconfig: &Kubeconfig, context: &str) -> Option<String> {
+    let named = kubeconfig.contexts.iter().find(|named| named.name == context)?;
+    let cluster = &named.context.as_ref()?.cluster;
+    let named = kubeconfig.clusters.iter().find(|named| named.name == *cluster)?;
+    named.cluster.as_ref()?.proxy_url.clone().filter(|url| !url.is_empty())
+}
+
+/// The proxy to a server: the cluster's own whatever the variables say, as kubectl has it (client-go 0.34,
+/// `tools/clientcmd/client_config.go` and `transport/cache.go`), else that of the variables. kube 5.0.0 holds `NO_PROXY` against the address
+/// of the proxy in place of the server's.
+fn proxy(own: Option<String>, server: &Uri) -> Option<Uri> {
+    if let Some(own) = own {
+        return own.parse().ok();
+    }
+    let server = Url::parse(&server.to_string()).ok()?;
+    let proxies = Proxies::of_process();
+    let proxy = proxies.of(&server)?.as_str();
+    // The proxy looks names up in any case.
+    proxy.replacen("socks5h:", "socks5:", 1).parse().ok()
 }
 
 /// The user of a context. `oc login` writes `jdoe/api-prod:6443`; only the first part is the user.
@@ -58,6 +88,12 @@ fn no_context(kubeconfig: &Kubeconfig, name: &str) -> Finding {
 }
 
 fn unusable(path: Option<&Path>, error: &KubeconfigError) -> Finding {
+    if let KubeconfigError::ParseNoProxy(why) = error {
+        return Finding::blocking(Code::NoKubeconfig, "NO_PROXY cannot be read")
+            .with(why.to_string())
+            .why("without it, nobody knows whether the API server is reached through a proxy")
+            .next("correct the variable: hosts, domains, addresses and networks, with a comma between two of them");
+    }
     let found = match path {
         Some(path) => format!("the kubeconfig {} is not usable", path.display()),
         None => "there is no usable kubeconfig".to_owned(),

@@ -13,6 +13,7 @@ use tokio::sync::Mutex;
 
 use super::auth::{self, Challenge, Purpose};
 use crate::charts::Login;
+use crate::proxies::Proxies;
 
 /// What is accepted as a manifest.
 const MANIFESTS: [&str; 4] =
@@ -69,7 +70,9 @@ impl Registry {
         let scheme = if access.plain_http { "http" } else { "https" };
         let base = Url::parse(&format!("{scheme}://{host}/v2/"))
             .map_err(|error| bad(format!("`{host}` is not the address of a registry")).with(error.to_string()))?;
+        let proxies = Proxies::of_process();
         let mut http = Client::builder()
+            .proxy(reqwest::Proxy::custom(move |url| proxies.of(url).cloned()))
             // Where a registry leads to is looked at before anything is sent there.
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(Duration::from_secs(10))

@@ -1,5 +1,6 @@
 use std::sync::Arc;
 
+use portolan_testkit::tunnels::Tunnels;
 use rustls::pki_types::PrivatePkcs8KeyDer;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -43,17 +44,17 @@ async fn answer(mut stream: impl AsyncRead + AsyncWrite + Unpin, status: u16) {
 async fn any_answer_below_500_is_one() {
     for statuses in [&[200], &[302], &[401], &[404]] {
         let address = server(statuses, None).await;
-        let seen = ask(&address, Duration::ZERO).await;
+        let seen = ask(&address, Duration::ZERO, &Proxies::default()).await;
         assert_eq!(seen, RouteSeen::Answers { status: statuses[0], certificate: None });
     }
     let address = server(&[503], None).await;
-    assert_eq!(ask(&address, Duration::ZERO).await, RouteSeen::Fails { status: 503 });
+    assert_eq!(ask(&address, Duration::ZERO, &Proxies::default()).await, RouteSeen::Fails { status: 503 });
 }
 
 #[tokio::test]
 async fn a_router_is_given_time_to_hear_of_its_backends() {
     let address = server(&[503, 503, 200], None).await;
-    assert_eq!(ask(&address, READY).await, RouteSeen::Answers { status: 200, certificate: None });
+    assert_eq!(ask(&address, READY, &Proxies::default()).await, RouteSeen::Answers { status: 200, certificate: None });
 }
 
 #[tokio::test]
@@ -68,7 +69,7 @@ async fn a_certificate_that_does_not_verify_is_told_and_no_hindrance() {
         .with_single_cert(vec![made.cert.der().clone()], key.into())
         .expect("a certificate and its key");
     let address = server(&[200], Some(TlsAcceptor::from(Arc::new(config)))).await;
-    let seen = ask(&address, Duration::ZERO).await;
+    let seen = ask(&address, Duration::ZERO, &Proxies::default()).await;
     let RouteSeen::Answers { status: 200, certificate: Some(why) } = &seen else { panic!("{seen:?}") };
     assert!(why.contains("certificate"), "{why}");
 }
@@ -79,7 +80,39 @@ async fn what_cannot_be_reached_from_here_is_not_called_broken() {
     let closed = format!("http://{}/", listener.local_addr().expect("an address"));
     drop(listener);
     for address in [closed.as_str(), "https://nothing.invalid/"] {
-        let seen = ask(address, Duration::ZERO).await;
+        let seen = ask(address, Duration::ZERO, &Proxies::default()).await;
         assert!(matches!(seen, RouteSeen::Unseen { .. }), "{address}: {seen:?}");
     }
+}
+
+/// Proxies by their variables.
+fn proxies(variables: &[(&str, &str)]) -> Proxies {
+    let all: Vec<(String, String)> =
+        variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    Proxies::by(&|name| all.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone()))
+}
+
+#[tokio::test]
+async fn a_route_is_asked_through_the_proxy_unless_it_is_excepted() {
+    let made = portolan_testkit::authority::Authority::new("site").expect("an authority");
+    let tls = made.server(&["console.example"]).expect("a certificate");
+    let address = server(&[401], Some(TlsAcceptor::from(tls))).await;
+    let place = address.trim_start_matches("https://").trim_end_matches('/');
+    let tunnels = Tunnels::start(&[("console.example:443", place)]).expect("a proxy");
+    let through = |no: &str| proxies(&[("HTTPS_PROXY", &tunnels.url()), ("NO_PROXY", no)]);
+    let seen = ask("https://console.example/", Duration::ZERO, &through("")).await;
+    assert!(matches!(seen, RouteSeen::Answers { status: 401, certificate: Some(_) }), "{seen:?}");
+    // The proxy's own address is not that of the route.
+    let seen = ask("https://console.example/", Duration::ZERO, &through("127.0.0.1")).await;
+    assert!(matches!(seen, RouteSeen::Answers { status: 401, .. }), "{seen:?}");
+    let seen = ask("https://other.example/", Duration::ZERO, &through("")).await;
+    assert!(matches!(&seen, RouteSeen::Unseen { why } if why.contains("502")), "{seen:?}");
+    assert_eq!(tunnels.seen(), ["console.example:443", "console.example:443", "other.example:443"]);
+    let seen = ask("https://console.example/", Duration::ZERO, &through(".example")).await;
+    assert!(matches!(&seen, RouteSeen::Unseen { .. }), "{seen:?}");
+    assert_eq!(tunnels.seen().len(), 3);
+    // Without TLS the proxy is told the whole address.
+    let seen = ask("http://console.example/", Duration::ZERO, &proxies(&[("HTTP_PROXY", &tunnels.url())])).await;
+    assert!(matches!(&seen, RouteSeen::Unseen { why } if why.contains("502")), "{seen:?}");
+    assert_eq!(tunnels.seen()[3], "GET http://console.example/ HTTP/1.1");
 }

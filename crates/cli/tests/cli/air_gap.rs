@@ -12,6 +12,7 @@ use crate::support::{Came, User, came, helms};
 
 mod damaged;
 mod logins;
+mod proxies;
 mod pull_as;
 
 const POSTGRES: &str = "rig.local/postgres:15";
