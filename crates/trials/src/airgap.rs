@@ -14,7 +14,7 @@ use portolan_helm_compat::chart::PackedChart;
 use portolan_model::{HelmClient, PlanFile};
 use portolan_recipe::RecipeSet;
 use portolan_testkit::registry::Registry;
-use portolan_testkit::rig::{Namespace, NodeImages, Rig};
+use portolan_testkit::rig::{Cache, ImageTools, Namespace, NodeImages, Rig};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -42,13 +42,45 @@ pub struct Case {
     /// The helm of this machine, one of the rig's; without it, one that is too old, so that the bundle's is used.
     #[serde(default)]
     pub helm: Option<String>,
+    /// What the site's registry is.
+    #[serde(default)]
+    pub registry: RegistryProgram,
     /// What is accepted.
     pub accept: Vec<String>,
 }
 
+/// A registry's program.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RegistryProgram {
+    /// distribution 3.1.2.
+    #[default]
+    Distribution,
+    /// docker-registry 2.8.2, which the Linux distributions have: it forgets an upload that breaks off, and appends what is sent twice.
+    DockerRegistry,
+}
+
+impl RegistryProgram {
+    fn path(self, rig: &Rig) -> Result<std::path::PathBuf> {
+        Ok(match self {
+            Self::Distribution => rig.build().registry(),
+            Self::DockerRegistry => ImageTools::get(&Cache::locate()?)?.registry_2(),
+        })
+    }
+}
+
+impl std::fmt::Display for RegistryProgram {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Distribution => "distribution 3.1.2",
+            Self::DockerRegistry => "docker-registry 2.8.2",
+        })
+    }
+}
+
 impl std::fmt::Display for Case {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} -> {}", self.start, self.to)
+        write!(f, "{} -> {}, {}", self.start, self.to, self.registry)
     }
 }
 
@@ -135,7 +167,7 @@ impl Row {
     #[must_use]
     pub fn line(&self) -> String {
         format!(
-            "{:<24} {:<26} {} images, {:.0} s",
+            "{:<48} {:<26} {} images, {:.0} s",
             self.case.to_string(),
             self.helm,
             self.pulled.len(),
@@ -150,12 +182,12 @@ pub fn page(rows: &[Row], date: &str) -> String {
     let mut text = format!(
         "# Upgrades without internet access\n\nWritten by `cargo xtask airgap` on {date} from `crates/trials/airgap.yaml`; do not edit it. \
          Each row is one command, `portolan upgrade --bundle FILE --registry HOST:PORT --yes`, on a real cluster whose node began with \
-         nothing but the pause image, with a real registry (distribution) that had no image of the new version. The bundle holds one of \
+         nothing but the pause image, with a real registry that had no image of the new version. The bundle holds one of \
          our own charts and its images (pods, init containers, sidecars, hooks, a CronJob, a DaemonSet, a ConfigMap, an operator's \
          argument). Planned are the images that the plan names. Pulled are those that the node had afterwards and not before; what the \
          platform starts later (CronJob, ConfigMap, argument) was started by hand. Logged are those of them whose pull the registry's \
          log has. Before, the same command ran while the registry was stopped: it has to end with 3 and write nothing.\n\n\
-         | upgrade | bundle | helm of this machine | helm of the plan | planned | pulled | logged | pulled, not planned | planned, not pulled \
+         | upgrade, registry | bundle | helm of this machine | helm of the plan | planned | pulled | logged | pulled, not planned | planned, not pulled \
          | registry stopped | rows before and after | seconds |\n|---|---|---|---|---|---|---|---|---|---|---|---|\n"
     );
     for row in rows {
@@ -194,7 +226,7 @@ pub fn trial(case: &Case, program: &Program) -> Result<Row> {
     let rig = &bare.rig;
     let address = SocketAddr::from((rig.state().net().host(), 0));
     let mut site = Site {
-        registry: Registry::listen(&rig.build().registry(), address, false)?,
+        registry: Registry::listen(&case.registry.path(rig)?, address, false)?,
         start: portolan_fixtures::scenario(&case.start).with_context(|| format!("no start {}", case.start))?,
         bases: Bases::of(rig.build())?,
         shell: shell(rig, program, case.helm.as_deref())?,

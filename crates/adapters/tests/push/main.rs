@@ -18,6 +18,7 @@ use portolan_model::{Code, Digest, Finding};
 use portolan_testkit::bundle::{Tar, gzip, image};
 use portolan_testkit::memory_registry::{Habit, MemoryRegistry};
 use portolan_testkit::registry::{LOGIN, Registry};
+use read_back::{Layout, breaking_once};
 
 fn chart() -> Vec<u8> {
     let files = BTreeMap::from([("Chart.yaml".to_owned(), b"apiVersion: v2\nname: c\nversion: 1.2.3+b4\n".to_vec())]);
@@ -147,6 +148,53 @@ async fn a_registry_that_says_no_digests_is_asked_for_what_it_was_sent() {
         assert_eq!(finding.code, Code::RegistryDiffers, "{finding:?}");
         assert!(finding.evidence[0].contains(said), "{finding:?}");
         assert!(registry.tags().is_empty(), "a manifest without its blobs: {:?}", registry.tags());
+    }
+}
+
+/// The bundle of an image that has a manifest, and incompressible content.
+fn layout() -> Pushing {
+    let mut layout = Layout::default();
+    let one = layout.image("amd64", 1);
+    Pushing::new(&layout.end(vec![(one, "vendor.example/one:1")]))
+}
+
+/// `crane pull` and a push of what it pulled leave the configuration and the layers as they are, and write another manifest.
+#[tokio::test]
+async fn an_image_under_a_manifest_of_another_tool_is_the_same_image() {
+    let (registry, pushing) = (MemoryRegistry::start(None).expect("a registry"), layout());
+    let ours = pushing.index.images[0].manifest.clone();
+    let first = pushing.to(&registry.address(), None).await.expect("a push");
+    // What has a manifest in the bundle keeps it.
+    assert_eq!((&first.tags[0].digest, &first.tags[0].before), (&ours, &TagBefore::Absent));
+    let text = registry.manifest("site/one", "1").expect("it was pushed");
+    let manifest: serde_json::Value = serde_json::from_slice(&text).expect("JSON");
+    let theirs = serde_json::to_vec_pretty(&manifest).expect("JSON");
+    registry.put_manifest("site/one", "1", &theirs);
+    let again = pushing.to(&registry.address(), None).await.expect("a push");
+    // The digest to pin is that of the registry.
+    assert_eq!((&again.tags[0].digest, &again.tags[0].before), (&Digest::of(&theirs), &TagBefore::SameImage));
+    assert_eq!((again.sent, registry.manifest("site/one", "1").expect("it is there")), (0, theirs));
+    // Another configuration is another image.
+    let mut other = manifest;
+    other["config"]["digest"] = serde_json::json!(Digest::of(b"other"));
+    let other = serde_json::to_vec(&other).expect("JSON");
+    registry.put_manifest("site/one", "1", &other);
+    let replaced = pushing.to(&registry.address(), None).await.expect("a push");
+    assert_eq!(replaced.tags[0].before, TagBefore::Other(Digest::of(&other)));
+    assert_eq!(registry.manifest("site/one", "1").map(|text| Digest::of(&text)), Some(ours));
+}
+
+/// A registry that forgets an upload whose connection breaks off, and answers each part with the range of one byte, as the old one does
+/// of an empty upload.
+#[tokio::test]
+async fn a_layer_is_sent_from_its_first_byte_where_the_connection_broke_off() {
+    let (registry, pushing) = (MemoryRegistry::start(None).expect("a registry"), layout());
+    let (way, broken) = breaking_once(&registry.address());
+    pushing.to(&way, None).await.expect("a push");
+    assert!(broken.load(std::sync::atomic::Ordering::SeqCst), "nothing broke off");
+    for digest in &pushing.index.images[0].platforms[0].layers {
+        let there = registry.blob(&digest.to_string()).expect("it is there");
+        assert_eq!(Digest::of(&there), *digest);
     }
 }
 

@@ -40,7 +40,7 @@ fn noise(seed: u64, length: usize) -> Vec<u8> {
 
 /// An OCI layout that is being made.
 #[derive(Default)]
-struct Layout {
+pub(super) struct Layout {
     blobs: Vec<Vec<u8>>,
 }
 
@@ -51,7 +51,7 @@ impl Layout {
         of
     }
 
-    fn image(&mut self, architecture: &str, seed: u64) -> Value {
+    pub(super) fn image(&mut self, architecture: &str, seed: u64) -> Value {
         let layer = Tar::default().file("etc/noise", &noise(seed, 2 << 20)).end();
         let config = json!({"os": "linux", "architecture": architecture,
             "rootfs": {"type": "layers", "diff_ids": [Digest::of(&layer)]}});
@@ -64,7 +64,7 @@ impl Layout {
         of
     }
 
-    fn end(&self, named: Vec<(Value, &str)>) -> Vec<u8> {
+    pub(super) fn end(&self, named: Vec<(Value, &str)>) -> Vec<u8> {
         let named = named.into_iter().map(|(mut of, name)| {
             of["annotations"] = json!({"io.containerd.image.name": name});
             of
@@ -202,7 +202,7 @@ async fn an_image_that_another_tool_pushed_is_the_same_image() {
 }
 
 /// A way to a registry that breaks off once, in the middle of an upload.
-fn breaking_once(to: &str) -> (String, Arc<AtomicBool>) {
+pub(super) fn breaking_once(to: &str) -> (String, Arc<AtomicBool>) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("an address").to_string();
     let (to, broken) = (to.to_owned(), Arc::new(AtomicBool::new(false)));
