@@ -30,7 +30,7 @@ use client::Registry;
 
 pub use client::RegistryAccess;
 pub use layers::CompressedLayers;
-pub use look::{ImageAnswer, ImageQuestion, are_public, look};
+pub use look::{ImageAnswer, ImageQuestion, are_public, look, own_authority};
 
 /// How many blobs are on their way at once.
 const PARALLEL: usize = 4;

@@ -24,7 +24,7 @@ use portolan_model::{
 };
 use serde_json::Value;
 
-pub use pulls::{global_pull_secret, mirror_sets};
+pub use pulls::{global_pull_secret, mirror_sets, node_trust};
 use questions::{OPENSHIFT, cluster_ingress, cluster_version, list, namespace};
 pub use questions::{first, further, namespaces};
 pub use records::{settled, upgradable};

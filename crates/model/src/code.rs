@@ -360,6 +360,9 @@ codes! {
     InstalledCannotPull = 640, Done, "a node cannot pull an image of the installed version",
         "a pod that starts there before helm has replaced it, or after a rollback, would not come up",
         "make the image available in the registry if pods may start on that node";
+    CaUnknown = 641, Blocked, "a CA of the site's own is not known everywhere",
+        "nodes that do not know it cannot pull, and pods that do not know it cannot call what it signed",
+        "make the CA known in the place named, or accept it where that is done in another way";
 }
 
 impl Code {
@@ -385,6 +388,7 @@ impl Code {
             | Self::LeftOut
             | Self::ImageElsewhere
             | Self::NoPullLogin
+            | Self::CaUnknown
             | Self::MirrorForDigests
             | Self::NotForeseen
             | Self::NewAdmission

@@ -11,6 +11,7 @@ use portolan_model::{
 use portolan_recipe::Product;
 use serde_json::Value;
 
+pub mod authority;
 pub mod mirrors;
 pub mod pulls;
 pub mod trial_pulls;

@@ -33,8 +33,8 @@ pub use names::{fill, object};
 pub use outside::{OutsideCa, OutsidePassword, OutsideRule};
 pub use page::{From, PageLine, PageOp, PageReading, PageScript};
 pub use product::{
-    Advice, Database, ExistingSecret, Identity, ImageInArgument, ImageInField, InstallerValues, Minor, Password,
-    Product, ProductImages, Refusal, ReleaseName, Repository, Route, Store, Supported, VendorDoc,
+    Advice, CustomCa, Database, ExistingSecret, Identity, ImageInArgument, ImageInField, InstallerValues, Minor,
+    Password, Product, ProductImages, Refusal, ReleaseName, Repository, Route, Store, Supported, VendorDoc,
 };
 pub use programs::{DataWords, is_at_least, is_off};
 pub use server::{Image, ImagePattern, ServerSpec, image_last_part, image_name};

@@ -46,9 +46,24 @@ pub struct Product {
     /// Where the charts' images come from.
     #[serde(default)]
     pub images: ProductImages,
+    /// How pods are told of a CA of the site's own.
+    #[serde(default, rename = "custom-ca")]
+    pub custom_ca: Option<CustomCa>,
     /// What is known of logins.
     #[serde(default)]
     pub identity: Identity,
+}
+
+/// How the charts' pods are told of a CA of the site's own.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CustomCa {
+    /// The value that has to be true: a dotted path.
+    pub switch: String,
+    /// The Secret in the release's namespace.
+    pub secret: String,
+    /// Its key with the certificates, in PEM.
+    pub key: String,
 }
 
 /// What values say of logins.

@@ -8,6 +8,7 @@ use portolan_inventory::{Survey, survey as questions};
 use portolan_kube_facts::ImageReference;
 use portolan_model::{Code, Finding, ImageRef, PlanFile, SiteRegistry};
 use portolan_plan::Planning;
+use portolan_plan::images::authority::{self, Authority};
 use portolan_plan::images::mirrors::Mirrors;
 use portolan_plan::images::pulls::{self, LoginSource};
 use portolan_plan::images::{self, ImageSupply, PlannedImage};
@@ -67,7 +68,7 @@ pub struct ImageCount {
 }
 
 /// Asks the registry for the images of a plan that is being made, the cluster about its mirror sets where an image names another
-/// registry, and both about logins where pods have none. At most three requests to the API server.
+/// registry, both about logins where pods have none, and the cluster about a CA of the site's own. At most seven requests to the API server.
 pub(crate) async fn check_planned(
     target: &Target,
     survey: &Survey,
@@ -84,7 +85,30 @@ pub(crate) async fn check_planned(
     let mirrors = Mirrors::of(asks.iter().zip(&answers));
     let (counts, mut findings) = check(&found, source, product, &mirrors).await?;
     findings.extend(check_logins(target, survey, planning, source, &mirrors).await?);
+    findings.extend(check_authority(target, survey, planning, source, product).await?);
     Ok((counts, findings))
+}
+
+/// Whether nodes and pods know the CA that this machine was told of for the registry.
+async fn check_authority(
+    target: &Target,
+    survey: &Survey,
+    planning: &Planning<'_>,
+    source: &ImageSource,
+    product: &Product,
+) -> Result<Option<Finding>, Finding> {
+    let RegistryPlace::Network(access) = &source.place else { return Ok(None) };
+    let Some(pem) = registry::own_authority(&source.registry.host, access).await? else { return Ok(None) };
+    let authority = Authority::of(&pem);
+    let configs = target.answers(&questions::node_trust(&survey.inventory)).await?;
+    let bundles = target.answers(&authority::named_bundles(&configs)).await?;
+    let nodes = authority::nodes_lack(&source.registry, &authority, &configs, &bundles);
+    let values = planning.values_at_end().map(|(values, _)| values);
+    let pods =
+        product.custom_ca.as_ref().zip(values).and_then(|(custom, values)| {
+            authority::pods_lack(custom, survey, values, &authority).map(|why| (custom, why))
+        });
+    Ok(authority::finding(&source.registry, nodes, pods, &survey.inventory.release.id.namespace))
 }
 
 /// Whether the nodes have a login for each image at the registry that is not given to everybody.

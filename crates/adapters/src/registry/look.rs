@@ -8,6 +8,9 @@ use super::auth::Purpose;
 use super::client::{ManifestHead, Registry, RegistryAccess};
 use super::config_of;
 
+/// What rustls says of a certificate that no root leads to (rustls 0.23, `CertificateError`).
+const UNKNOWN_ISSUER: &str = "UnknownIssuer";
+
 /// How many images are asked for at once.
 const PARALLEL: usize = 8;
 
@@ -70,6 +73,21 @@ pub async fn are_public(
     let without_login = RegistryAccess { login: None, ..access.clone() };
     let answers = look(host, &without_login, questions).await?;
     Ok(answers.iter().map(|answer| !matches!(answer, ImageAnswer::Unknown(_))).collect())
+}
+
+/// The certificates that a registry is trusted by, in PEM, if this machine would not trust it without them; `None` for a registry
+/// without TLS, and where it cannot be told.
+///
+/// # Errors
+/// As [`look`].
+pub async fn own_authority(host: &str, access: &RegistryAccess) -> Result<Option<String>, Finding> {
+    let Some(path) = access.ca_file.as_ref().filter(|_| !access.plain_http) else { return Ok(None) };
+    let alone = RegistryAccess { ca_file: None, ..access.clone() };
+    let greeted = Registry::new(host, &alone, Purpose::Pull)?.greet().await;
+    let is_unknown = |finding: &Finding| finding.evidence.iter().any(|evidence| evidence.contains(UNKNOWN_ISSUER));
+    // It was read when the client was made.
+    let pem = || std::fs::read_to_string(path).ok();
+    Ok(greeted.is_err_and(|finding| is_unknown(&finding)).then(pem).flatten())
 }
 
 async fn ask(registry: &Registry, question: &ImageQuestion) -> ImageAnswer {

@@ -19,6 +19,15 @@ pub fn mirror_sets(inventory: &Inventory) -> Vec<SurveyQuery> {
     kinds.map(|(group, _, kind)| list(group, kind, "")).collect()
 }
 
+/// Where an OpenShift cluster says which CAs its nodes trust: for registries, and for all.
+#[must_use]
+pub fn node_trust(inventory: &Inventory) -> Vec<SurveyQuery> {
+    if !matches!(inventory.cluster.platform, Platform::OpenShift { .. }) {
+        return Vec::new();
+    }
+    ["Image", "Proxy"].map(|kind| SurveyQuery::Get(Ref::new(OPENSHIFT, kind, "", "cluster"))).to_vec()
+}
+
 /// The Secret that the nodes of an OpenShift cluster pull with.
 #[must_use]
 pub fn global_pull_secret(inventory: &Inventory) -> Option<SurveyQuery> {

@@ -11,7 +11,7 @@ use portolan_testkit::memory_registry::{LoginKind, MemoryRegistry};
 use portolan_testkit::tunnels::Tunnels;
 use serde_json::{Value, json};
 
-use super::{STUB, bundle, one_line};
+use super::{STUB, bundle, edit, one_line};
 use crate::support::{Came, User, came};
 
 const HOST: &str = "registry.example:5000";
@@ -176,4 +176,44 @@ fn a_login_of_another_host_or_port_goes_nowhere() {
         let came = site.run(&format!("{PUSH} --ca-file ca.pem --username me --password-stdin"), &[], "wrong");
         assert!(came.code == 10 && one_line(&came.stderr).contains("PL622"), "{kind:?}: {}", came.stderr);
     }
+}
+
+#[test]
+fn a_ca_that_nodes_or_pods_do_not_know_is_found() {
+    let site = Site::new(None, LoginKind::Basic);
+    site.user.ok("sim new openshift-2.8 site");
+    assert_eq!(site.run("bundle push b.tar --to registry.example:5000 --ca-file ca.pem", &[], "").code, 0);
+    let accepted = "--accept PL631 --reason postgres";
+    let plan =
+        format!("plan --sim site --to 2.20 --no-rehearsal --registry {HOST} --pull-as rig.local --ca-file ca.pem");
+    let config = |key: &str, pem: &str| {
+        edit(&site.user, |world| {
+            let named = |kind: &str, field: &str| {
+                json!({"apiVersion": "config.openshift.io/v1", "kind": kind, "metadata": {"name": "cluster", "uid": kind},
+                    "spec": {field: {"name": "cas"}}})
+            };
+            world["objects"]["Image.config.openshift.io/cluster"] = named("Image", "additionalTrustedCA");
+            world["objects"]["Proxy.config.openshift.io/cluster"] = named("Proxy", "none");
+            world["objects"]["ConfigMap/openshift-config/cas"] = json!({"apiVersion": "v1", "kind": "ConfigMap",
+                "metadata": {"name": "cas", "namespace": "openshift-config", "uid": "cas"}, "data": {key: pem}});
+        });
+    };
+    let pem = std::fs::read_to_string(site.user.path("ca.pem")).expect("a file");
+    let other = std::fs::read_to_string(site.user.path("other.pem")).expect("a file");
+    for (key, content, nodes_know) in [("rig.local", other.as_str(), false), ("rig.local", pem.as_str(), true)] {
+        config(key, content);
+        let came = site.run(&plan, &[], "");
+        let told = one_line(&came.stdout);
+        assert!(
+            told.contains("PL641") && told.contains("global.customCA.enabled is not true"),
+            "{told}{}",
+            came.stderr
+        );
+        assert_eq!(told.contains("has it neither under rig.local nor"), !nodes_know, "{told}");
+    }
+    // A registry that this machine trusts anyway, or that has no TLS, needs no CA anywhere.
+    let plain = MemoryRegistry::start(None).expect("a registry");
+    let line = plan.replace(HOST, &plain.address()).replace("--ca-file ca.pem", "--plain-http");
+    let came = site.run(&format!("{line} {accepted}"), &[], "");
+    assert!(!came.stdout.contains("PL641"), "{}", came.stdout);
 }
