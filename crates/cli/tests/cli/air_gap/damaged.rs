@@ -199,9 +199,9 @@ fn content_with_a_wrong_digest() {
         // What is changed leaves JSON as it was.
         let at = bytes.len() - 2 - usize::from(bytes.ends_with(b"\n"));
         if what == NEW {
-            flip(bytes, what)
+            flip(bytes, what);
         } else {
-            bytes[at] = b' '
+            bytes[at] = b' ';
         }
         std::fs::remove_file(site.user.path("layout.tar")).expect("it is there");
         std::fs::remove_file(site.user.path("parts.tar")).expect("it is there");
