@@ -70,4 +70,4 @@ pub use scope::{UsualKind, group_of, is_cluster_scoped, kind_of_plural, plural, 
 pub use start_time::{LeastTime, grace_period, least_time_to_end, least_time_to_ready};
 pub use stateful_set::{StatefulSet, TemplateClaim};
 pub use volume_policy::retain_by_hand;
-pub use written::{WrittenKey, keys_written_after, runs_since};
+pub use written::{WrittenKey, keys_written_after, runs_since, start_of_day};

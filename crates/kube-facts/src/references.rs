@@ -20,7 +20,7 @@ pub struct Reference {
 
 /// What an object refers to: the volumes, environment, account and classes of its pods (of kubelet's
 /// `pkg/kubelet/kubelet_pods.go` and `pkg/volume/{secret,configmap,projected}`, Kubernetes 1.34), an Ingress's TLS Secrets, a PVC's
-/// class. Optional references, and the names that the API server fills in itself, are left out.
+/// class; the devices that pods claim (`pkg/controller/resourceclaim`). Optional references, and the names that the API server fills in itself, are left out.
 #[must_use]
 pub fn references(object: &Object) -> Vec<Reference> {
     let namespace = object.text("/metadata/namespace");
@@ -67,6 +67,11 @@ impl Found<'_> {
         }
         for (index, volume) in template.volumes().enumerate() {
             self.volume(volume, &format!("{at}/volumes/{index}"));
+        }
+        for (index, claim) in list(spec, "resourceClaims").iter().enumerate() {
+            let at = format!("{at}/resourceClaims/{index}");
+            self.put("ResourceClaim", claim, "resourceClaimName", &at, true);
+            self.put("ResourceClaimTemplate", claim, "resourceClaimTemplateName", &at, true);
         }
         for container in template.containers() {
             self.environment(container.json, &format!("{at}{}", container.pointer()));
@@ -150,6 +155,7 @@ impl Found<'_> {
         match kind {
             "PriorityClass" => Ref::new("scheduling.k8s.io", kind, "", name),
             "RuntimeClass" => Ref::new("node.k8s.io", kind, "", name),
+            "ResourceClaim" | "ResourceClaimTemplate" => Ref::new("resource.k8s.io", kind, self.namespace, name),
             "StorageClass" => Ref::new("storage.k8s.io", kind, "", name),
             _ => Ref::new("", kind, self.namespace, name),
         }
@@ -212,6 +218,18 @@ mod tests {
                 "Secret/n/s",
                 "",
                 "/initContainers/0/envFrom/0/secretRef/name",
+            ),
+            (
+                json!({"resourceClaims": [{"name": "a", "resourceClaimName": "c"}]}),
+                "ResourceClaim.resource.k8s.io/n/c",
+                "",
+                "/resourceClaims/0/resourceClaimName",
+            ),
+            (
+                json!({"resourceClaims": [{"name": "a", "resourceClaimTemplateName": "t"}]}),
+                "ResourceClaimTemplate.resource.k8s.io/n/t",
+                "",
+                "/resourceClaims/0/resourceClaimTemplateName",
             ),
             (
                 volume(json!({"name": "v", "secret": {"secretName": "s"}})),

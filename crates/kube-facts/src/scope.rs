@@ -48,6 +48,7 @@ const USUAL: &[Row] = &[
     ("storage.k8s.io", "v1", false, &["CSIDriver", "CSINode", "StorageClass=storageclasses", "VolumeAttachment"]),
     ("policy", "v1", true, &["PodDisruptionBudget"]),
     ("coordination.k8s.io", "v1", true, &["Lease"]),
+    ("resource.k8s.io", "v1", true, &["ResourceClaim", "ResourceClaimTemplate"]),
     ("scheduling.k8s.io", "v1", false, &["PriorityClass=priorityclasses"]),
     ("apiextensions.k8s.io", "v1", false, &["CustomResourceDefinition"]),
     ("route.openshift.io", "v1", true, &["Route"]),

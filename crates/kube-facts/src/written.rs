@@ -39,6 +39,12 @@ pub fn runs_since(pod: &Object, container: &str) -> Option<i64> {
     seconds(all.find(|status| status["name"] == container)?.pointer("/state/running/startedAt")?)
 }
 
+/// The beginning of a day (`2026-11-29`) in UTC, in seconds since 1970.
+#[must_use]
+pub fn start_of_day(day: &str) -> Option<i64> {
+    Some(format!("{day}T00:00:00Z").parse::<jiff::Timestamp>().ok()?.as_second())
+}
+
 /// A time of the server's in seconds since 1970.
 pub(crate) fn seconds(time: &Value) -> Option<i64> {
     Some(time.as_str()?.parse::<jiff::Timestamp>().ok()?.as_second())
@@ -52,6 +58,8 @@ mod tests {
 
     #[test]
     fn keys_are_as_new_as_their_writer() {
+        assert_eq!(start_of_day("1970-01-02"), Some(86_400));
+        assert_eq!(start_of_day("tomorrow"), None);
         let map = Object::new(json!({"kind": "ConfigMap", "metadata": {"managedFields": [
             {"time": "2026-11-29T10:00:00Z", "fieldsV1": {"f:data": {".": {}, "f:old": {}}}},
             {"time": "2026-11-29T11:00:00Z", "fieldsV1": {"f:data": {"f:new": {}}, "f:metadata": {"f:labels": {}}}},

@@ -33,6 +33,7 @@ pub struct DataClient {
     pub variables: Vec<String>,
     harmless: Vec<String>,
     changes: Vec<String>,
+    instead: Vec<String>,
 }
 
 /// What a program finds on its standard input.
@@ -80,11 +81,12 @@ impl DataClients {
         let is_comment = |line: &&str| line.trim_start().starts_with("--");
         let texts = given.iter().map(String::as_str).chain(asked);
         let texts = texts.map(|text| text.lines().filter(|line| !is_comment(line)).collect::<Vec<_>>().join("\n"));
+        let changing = if client.instead.is_empty() { &self.changes } else { &client.instead };
         let statements: Vec<String> =
             texts.flat_map(|text| text.split(ends).map(|one| one.trim().to_owned()).collect::<Vec<_>>()).collect();
         statements.iter().filter(|text| !text.is_empty()).all(|statement| {
             let begins = |start: &String| begins(statement, start);
-            client.harmless.iter().any(begins) && !words(statement).iter().any(|word| self.changes.contains(word))
+            client.harmless.iter().any(begins) && !words(statement).iter().any(|word| changing.contains(word))
         })
     }
 }
@@ -197,6 +199,34 @@ mod tests {
             ("redis-cli", &["--version"], true),
             ("redis-cli", &["config", "get", "dir"], true),
             ("redis-cli", &["config", "set", "dir", "/"], false),
+            ("liquibase", &["--url=jdbc:postgresql://db/app", "update"], true),
+            ("liquibase", &["--url=jdbc:postgresql://db/app", "dropAll"], false),
+            ("liquibase", &["drop-all"], false),
+            ("flyway", &["-url=jdbc:postgresql://db/app", "migrate"], true),
+            ("flyway", &["clean", "migrate"], false),
+            ("rails", &["db:migrate"], true),
+            ("rake", &["db:migrate", "db:drop"], false),
+            ("rails", &["db:schema:load"], false),
+            ("prisma", &["migrate", "deploy"], true),
+            ("prisma", &["migrate", "reset", "--force"], false),
+            ("prisma", &["db", "push", "--accept-data-loss"], false),
+            ("alembic", &["upgrade", "head"], true),
+            ("alembic", &["downgrade", "base"], false),
+            ("manage.py", &["migrate", "--noinput"], true),
+            ("manage.py", &["flush", "--noinput"], false),
+            ("knex", &["migrate:latest"], true),
+            ("knex", &["migrate:rollback", "--all"], false),
+            ("sequelize-cli", &["db:migrate"], true),
+            ("sequelize-cli", &["db:drop"], false),
+            ("typeorm", &["schema:drop"], false),
+            ("artisan", &["migrate", "--force"], true),
+            ("artisan", &["migrate:fresh"], false),
+            ("migrate", &["-path", "/m", "-database", "postgres://db/app", "drop", "-f"], false),
+            ("aws", &["s3", "rm", "--recursive", "s3://b"], false),
+            ("etcdctl", &["--endpoints=http://db:2379", "del", "--prefix", "/"], false),
+            ("mc", &["rb", "--force", "m/b"], false),
+            ("kafka-topics.sh", &["--bootstrap-server", "db:9092", "--delete", "--topic", "t"], false),
+            ("zkCli.sh", &["-server", "zk:2181", "deleteall", "/x"], false),
             ("clickhouse-client", &["--query", "SELECT 1"], true),
             ("clickhouse-client", &["--query=DROP TABLE t"], false),
             ("etcdctl", &["--endpoints=a", "endpoint", "health"], true),

@@ -36,7 +36,7 @@ pub use product::{
     Advice, CustomCa, Database, ExistingSecret, Identity, ImageInArgument, ImageInField, InstallerValues, Minor,
     Password, Product, ProductImages, Refusal, ReleaseName, Repository, Route, Store, Supported, VendorDoc,
 };
-pub use programs::{DataWords, is_at_least, is_off};
+pub use programs::{DataWords, OwnDatabase, is_at_least, is_off};
 pub use server::{Image, ImagePattern, ServerSpec, image_last_part, image_name};
 pub use servers::{DataOpens, DataServer, DataServers, major_rises, tags_agree};
 pub use transform::{PairSecret, Transform, TransformError};

@@ -28,6 +28,9 @@ pub struct DataWords {
     /// The last words of the names of settings that only look as if they said how long data is kept.
     pub keeps_else: Vec<String>,
     keeps: Vec<String>,
+    keeps_beside: Vec<String>,
+    kept: Vec<String>,
+    kept_else: Vec<String>,
     throws: Vec<String>,
     throws_beside: Vec<String>,
     clears: Vec<String>,
@@ -56,7 +59,9 @@ impl DataWords {
     /// Whether a setting of this name says how long, or how much, data is kept.
     #[must_use]
     pub fn keeps_data(&self, name: &str) -> bool {
-        words(name).iter().any(|word| self.keeps.contains(word))
+        let words = words(name);
+        let has = |list: &[String]| words.iter().any(|word| list.contains(word));
+        has(&self.keeps) || (has(&self.keeps_beside) && has(&self.kept) && !has(&self.kept_else))
     }
 
     /// Whether a setting of this name, in this block of a file, says in which folder data is: `dataDir`, `STORE_DIRECTORY`, `dir`.
@@ -170,6 +175,50 @@ impl DataWords {
     /// The words of a name, without those between others.
     fn words(&self, name: &str) -> Vec<String> {
         words(name).into_iter().filter(|word| !self.fillers.contains(word)).collect()
+    }
+}
+
+/// A database of files or in memory, as its address says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OwnDatabase {
+    /// The program that it is of: `h2`, `sqlite`.
+    pub kind: &'static str,
+    /// Whether it goes with its program.
+    pub is_in_memory: bool,
+    /// The file, without options.
+    pub file: String,
+}
+
+impl OwnDatabase {
+    /// That of an address: `jdbc:h2:file:./data`, `sqlite://app.db?mode=rwc`, `:memory:`. `None` for a server's.
+    #[must_use]
+    pub fn of(address: &str) -> Option<Self> {
+        const KINDS: [(&str, &str); 12] = [
+            ("jdbc:h2:", "h2"),
+            ("jdbc:hsqldb:", "hsqldb"),
+            ("jdbc:derby:", "derby"),
+            ("jdbc:sqlite:", "sqlite"),
+            ("jdbc:duckdb:", "duckdb"),
+            ("sqlite3:", "sqlite"),
+            ("sqlite+aiosqlite:", "sqlite"),
+            ("sqlite:", "sqlite"),
+            ("duckdb:", "duckdb"),
+            ("file:", "file"),
+            ("h2:", "h2"),
+            (":memory:", "sqlite"),
+        ];
+        let address = address.trim().trim_end_matches([',', ';']).trim_matches(['"', '\'']);
+        let lower = address.to_lowercase();
+        let (start, kind) = KINDS.iter().find(|(start, _)| lower.starts_with(start))?;
+        let is_in_memory = [":mem:", "memory:", "mode=memory"].iter().any(|word| lower.contains(word))
+            || matches!(&lower[start.len()..], "" | "//");
+        // A server of H2 or Derby is one like any other.
+        if ["tcp:", "ssl:", "hsql:"].iter().any(|word| lower[start.len()..].starts_with(word)) {
+            return None;
+        }
+        let file = address[start.len()..].split([';', '?']).next().unwrap_or_default();
+        let file = ["file:", "nio:", "res:"].iter().find_map(|word| file.strip_prefix(word)).unwrap_or(file);
+        Some(Self { kind, is_in_memory, file: file.to_owned() })
     }
 }
 
@@ -300,6 +349,28 @@ mod tests {
     }
 
     #[test]
+    fn a_database_of_files_is_told_by_its_address() {
+        for (address, kind, is_in_memory, file) in [
+            ("jdbc:h2:mem:app;MODE=MySQL", "h2", true, "mem:app"),
+            ("jdbc:h2:file:./data/app", "h2", false, "./data/app"),
+            ("jdbc:h2:/data/app", "h2", false, "/data/app"),
+            ("sqlite://app.db?mode=rwc", "sqlite", false, "//app.db"),
+            ("sqlite://", "sqlite", true, "//"),
+            (":memory:", "sqlite", true, ""),
+            ("file:app.db?mode=memory", "file", true, "app.db"),
+            ("jdbc:derby:memory:app", "derby", true, "memory:app"),
+            ("jdbc:hsqldb:mem:.", "hsqldb", true, "mem:."),
+        ] {
+            let found = OwnDatabase::of(address);
+            assert_eq!(found, Some(OwnDatabase { kind, is_in_memory, file: file.into() }), "{address}");
+        }
+        for address in ["postgres://db/app", "jdbc:h2:tcp://db/app", "jdbc:postgresql://db/app", "app.db", "/data/app"]
+        {
+            assert_eq!(OwnDatabase::of(address), None, "{address}");
+        }
+    }
+
+    #[test]
     fn a_tools_command_is_found_among_arguments() {
         let known = DataWords::builtin();
         for (arguments, command) in [
@@ -342,5 +413,13 @@ mod tests {
         let known = DataWords::builtin();
         assert!(known.keeps_data("--storage.tsdb.retention.time") && known.keeps_data("-retentionPeriod"));
         assert!(known.keeps_data("KAFKA_LOG_RETENTION_HOURS") && !known.keeps_data("RETAIN"));
+        for name in
+            ["BACKUP_KEEP_DAYS", "BADGER_SPAN_STORE_TTL", "--badger.span-store-ttl", "DATA_EXPIRATION", "keepLast"]
+        {
+            assert!(known.keeps_data(name), "{name}");
+        }
+        for name in ["CACHE_TTL", "TCP_KEEP_ALIVE", "SESSION_STORE_TTL", "DNS_TTL", "KEEPALIVE_COUNT", "PAGE"] {
+            assert!(!known.keeps_data(name), "{name}");
+        }
     }
 }

@@ -13,6 +13,7 @@ mod database;
 mod downward;
 mod downward_files;
 mod effect;
+mod ephemeral;
 mod executable;
 mod feeders;
 mod heading;
@@ -31,6 +32,7 @@ mod node;
 mod numbers;
 mod older_pods;
 mod order;
+mod outside_guards;
 mod outside_users;
 mod paths;
 mod pipelines;
@@ -120,9 +122,11 @@ pub(super) fn of_hop(context: &HopContext<'_>) -> Report {
     left_out::check(context, &mut report);
     left_over::check(context, &workloads, &mut report);
     effect::check(context, &mut report);
+    ephemeral::check(context, &workloads, &mut report);
     heading::check(context, &mut report);
     host::check(context, &mut report);
     outside_users::check(context, &workloads, &mut report);
+    outside_guards::check(context, &workloads, &mut report);
     report.merge();
     report
 }

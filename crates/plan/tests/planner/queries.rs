@@ -107,3 +107,61 @@ fn statements_in_a_file_count() {
     assert_eq!(unknown(&of("psql -f /sql/a.sql", "insert"), &of("psql -f /sql/a.sql", "insert")), Vec::<String>::new());
     assert_eq!(unknown(&of("cat /sql/note", "insert"), &of("cat /sql/note", "delete")), Vec::<String>::new());
 }
+
+#[test]
+fn a_cron_job_that_is_resumed_asks_for_something_new() {
+    let with = |suspend: bool| {
+        let job = job("CronJob", "", "psql -c 'drop table t'");
+        chart(PLAIN, &job.replace("schedule:", &format!("suspend: {suspend}, schedule:")))
+    };
+    let found = vec![format!("PL255 store CronJob/ask /spec/jobTemplate/{FIELD}")];
+    assert_eq!(unknown(&with(true), &with(false)), found);
+    assert_eq!(unknown(&with(true), &with(true)), [""; 0]);
+    assert_eq!(unknown(&with(false), &with(false)), [""; 0]);
+    assert_eq!(unknown(&with(false), &with(true)), [""; 0]);
+    // A hook of an installation becomes one of an upgrade.
+    let hook = |event: &str| {
+        chart(PLAIN, &job("Job", &format!(", annotations: {{helm.sh/hook: '{event}'}}"), "rails db:reset"))
+    };
+    let found = vec![format!("PL255 store Job/ask /{FIELD}")];
+    assert_eq!(unknown(&hook("post-install"), &hook("post-install,post-upgrade")), found);
+    assert_eq!(unknown(&hook("post-install"), &hook("post-install")), [""; 0]);
+}
+
+#[test]
+fn a_program_that_changes_schemas_may_bring_them_forward() {
+    let old = chart(PLAIN, "");
+    let job = |image: &str, words: &str, env: &str| {
+        let container = format!("name: ask, image: '{image}', {words}, env: [{env}]");
+        let pod = format!("template: {{spec: {{restartPolicy: Never, containers: [{{{container}}}]}}}}");
+        let map = "annotations: {helm.sh/hook: pre-upgrade}";
+        chart(
+            PLAIN,
+            &format!("---\napiVersion: batch/v1\nkind: Job\nmetadata: {{name: ask, {map}}}\nspec: {{{pod}}}\n"),
+        )
+    };
+    let named = "{name: DATABASE_URL, value: 'postgres://u@db:5432/app'}";
+    let secret = "{name: DATABASE_URL, valueFrom: {secretKeyRef: {name: elsewhere, key: url}}}";
+    let unknown_at = |field: &str| vec![format!("PL255 store Job/ask /spec/template/spec/containers/0/{field}")];
+    for (image, forward, back) in [
+        ("flyway/flyway:10", "args: [migrate]", "args: [clean]"),
+        ("liquibase/liquibase:4", "args: [update]", "args: [drop-all]"),
+        ("x/app:1", "command: [bundle, exec, rails, 'db:migrate']", "command: [bundle, exec, rails, 'db:drop']"),
+        ("x/app:1", "command: [npx, prisma, migrate, deploy]", "command: [npx, prisma, migrate, reset]"),
+        ("x/app:1", "command: [python, manage.py, migrate]", "command: [python, manage.py, flush]"),
+        ("x/app:1", "command: [sh, -c, 'alembic upgrade head']", "command: [sh, -c, 'alembic downgrade base']"),
+    ] {
+        for env in [named, secret] {
+            assert_eq!(unknown(&old, &job(image, forward, env)), [""; 0], "{forward}");
+            assert_eq!(unknown(&old, &job(image, back, env)).len(), 1, "{back} {env}");
+        }
+        let other = "{name: DATABASE_URL, value: 'postgres://u@other:5432/app'}";
+        // `db:drop` names the Service of the data, which is called so.
+        if !back.contains("db:") {
+            assert_eq!(unknown(&old, &job(image, back, other)), [""; 0], "{back} of another server");
+        }
+    }
+    let alias = "command: [sh, -c, 'mc alias set m http://db:9000 a b; mc rb --force m/b']";
+    assert_eq!(unknown(&old, &job("x/mc:1", alias, "")), unknown_at("command/2"));
+    assert_eq!(unknown(&old, &job("x/mc:1", &alias.replace("rb --force", "ls"), "")), [""; 0]);
+}

@@ -42,3 +42,40 @@ fn a_path_in_a_secret_may_not_change() {
         assert_eq!(of(("a password", "another one")), Vec::<String>::new(), "{container}");
     }
 }
+
+/// What is said where a text goes from an object of one kind to one of another, mounted at the same path or read as the same variable.
+fn between((old_kind, old_text): (&str, &str), (new_kind, new_text): (&str, &str), as_file: bool) -> Vec<String> {
+    let chart = |kind: &str, text: &str| {
+        let (data, name, source) =
+            if kind == "Secret" { ("stringData", "secretName", "secret") } else { ("data", "name", "configMap") };
+        let object =
+            format!("---\napiVersion: v1\nkind: {kind}\nmetadata: {{name: store-told}}\n{data}: {{dir: '{text}'}}\n");
+        let (volume, mount, env) = if as_file {
+            let volume = format!("{{name: told, {source}: {{{name}: store-told}}}}, {{name: cfg");
+            (volume, ", {name: told, mountPath: /etc/store}", String::new())
+        } else {
+            let env = format!("env: [{{name: DIR, valueFrom: {{{source}KeyRef: {{name: store-told, key: dir}}}}}}], ");
+            ("{name: cfg".to_owned(), "", env)
+        };
+        let container =
+            format!("name: store, image: 'x/store:1', {env}volumeMounts: [{{name: data, mountPath: /data}}{mount}]");
+        set("", &container).replacen("{name: cfg", &volume, 1) + &object
+    };
+    let mut fixture = installed(&chart(old_kind, old_text), &json!({"csi": {}}));
+    if old_kind == "Secret" {
+        let key = SecretKey { secret: Ref::secret(NS, "store-told"), key: "dir".into() };
+        fixture.secrets.insert(key, old_text.into());
+    }
+    said(&plan(&fixture, &chart(new_kind, new_text)))
+}
+
+#[test]
+fn a_text_may_go_from_a_secret_to_a_config_map_and_back() {
+    let (one, two) = ("dir=/data/one", "dir=/data/two");
+    for as_file in [true, false] {
+        for (old, new) in [("Secret", "ConfigMap"), ("ConfigMap", "Secret")] {
+            assert_eq!(between((old, one), (new, one), as_file), [""; 0], "{old} to {new}, a file: {as_file}");
+            assert!(!between((old, one), (new, two), as_file).is_empty(), "{old} to {new}, a file: {as_file}");
+        }
+    }
+}

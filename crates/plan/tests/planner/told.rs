@@ -194,3 +194,68 @@ fn a_line_with_another_word_is_unknown() {
         assert_eq!(of_file(name, old, new), [""; 0], "{name}: {old}");
     }
 }
+
+#[test]
+fn what_a_script_asks_before_it_throws_away_stays() {
+    let peer = |name: &str, more: &str| {
+        format!(
+            "---\napiVersion: v1\nkind: Service\nmetadata: {{name: {name}}}\nspec: {{{more}ports: [{{port: 80}}]}}\n"
+        )
+    };
+    let script = |text: &str| format!("command: [sh, -c, '{text}; exec store --data=/data/db']");
+    let asked = |text: &str, old: &str, new: &str| {
+        let chart = |more: &str| set("", &container(&script(text))) + more;
+        said(&plan(&installed(&chart(old), &json!({"csi": {}})), &chart(new)))
+    };
+    let (is_there, none) = (peer("peer", "selector: {app: store}, "), "");
+    let asks = "getent hosts peer || rm -rf /data/x";
+    let found = unknown("/command/2");
+    assert!(asked(asks, &is_there, none).ends_with(&found), "it goes");
+    assert!(asked(asks, none, &is_there).ends_with(&found), "it comes");
+    assert!(asked(asks, &is_there, &peer("peer", "selector: {app: none}, ")).ends_with(&found), "it leads to nothing");
+    assert_eq!(asked(asks, &is_there, &is_there), [""; 0]);
+    assert_eq!(asked("getent hosts peer || exit 1", none, &is_there), [""; 0], "nothing is thrown away");
+    assert_eq!(asked("# rm\ngetent hosts other || rm -rf /data/x", none, &is_there), [""; 0]);
+    let map = "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: flag}\n";
+    assert_eq!(asked("kubectl get cm flag || rm -rf /data/x", map, none), found);
+    assert_eq!(asked("kubectl get cm flag || rm -rf /data/x", map, map), [""; 0]);
+}
+
+#[test]
+fn a_program_is_given_the_words_of_today() {
+    let args = |words: &str| format!("args: [{words}]");
+    assert_eq!(of(&args("serve, orders"), &args("serve, sales")), unknown(""));
+    assert_eq!(of(&args("serve, orders"), &args("serve, orders, --level=debug")), [""; 0]);
+    assert_eq!(of(&args("--level, info, serve"), &args("--level, debug, serve")), [""; 0]);
+    assert_eq!(of(&args("start"), &args("start-dev")).len(), 1);
+}
+
+#[test]
+fn variables_that_are_filled_into_a_file_count() {
+    let pod = |text: &str| {
+        let main = container("args: [x]").replace("volumeMounts: [", "volumeMounts: [{name: gen, mountPath: /gen}, ");
+        let init = format!(
+            "initContainers: [{{name: i, image: 'x/i:1', command: [sh, -c, 'envsubst < /tmpl/app.conf > /gen/app.conf'], env: [{{name: MODE, value: {text}}}, {{name: LEVEL, value: info}}], \
+             volumeMounts: [{{name: gen, mountPath: /gen}}, {{name: cfg, mountPath: /tmpl}}]}}], "
+        );
+        let map = "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: cfg}\ndata: {app.conf: 'mode=${MODE}'}\n";
+        set(&init, &main).replace("{name: cfg, configMap", "{name: gen, emptyDir: {}}, {name: cfg, configMap") + map
+    };
+    let of = |old: &str, new: &str| said(&plan(&installed(old, &json!({"csi": {}})), new));
+    let found = ["Unknown PL255 StatefulSet/store /spec/template/spec/initContainers/0/command/2"];
+    assert_eq!(of(&pod("a"), &pod("b")), found);
+    assert_eq!(of(&pod("a"), &pod("a").replace("value: info", "value: debug")), [""; 0], "it is not in the file");
+    let two = |first: &str, second: &str| {
+        let one = |name: &str| {
+            format!("{{name: {name}, image: 'x/i:1', args: [{name}], volumeMounts: [{{name: gen, mountPath: /gen}}]}}")
+        };
+        let all = format!("initContainers: [{}, {}], ", one(first), one(second));
+        let main = container("args: [x]").replace("volumeMounts: [", "volumeMounts: [{name: gen, mountPath: /gen}, ");
+        set(&all, &main).replace("{name: cfg, configMap", "{name: gen, emptyDir: {}}, {name: cfg, configMap")
+    };
+    assert_eq!(
+        of(&two("a", "b"), &two("b", "a")),
+        ["Unknown PL255 StatefulSet/store /spec/template/spec/initContainers"]
+    );
+    assert_eq!(of(&two("a", "b"), &two("a", "b")), [""; 0]);
+}

@@ -110,3 +110,22 @@ fn a_file_that_shows_another_label_to_the_program_of_the_data_is_told() {
     let elsewhere = reads.replace("{name: info, mountPath: /info}", "{name: data, mountPath: /more}");
     assert_eq!(upgrade(&volume, &elsewhere, "b"), [""; 0], "the container does not mount it");
 }
+
+#[test]
+fn the_pvc_of_an_ephemeral_volume_is_the_pods_own() {
+    let with = |volume: &str| {
+        let ephemeral = "{name: scratch, ephemeral: {volumeClaimTemplate: {spec: {resources: {requests: {storage: 1Gi}}}}}}, {name: cfg";
+        set("", PLAIN).replacen("{name: cfg", &ephemeral.replace("scratch", volume), 1)
+    };
+    let claim = |name: &str| {
+        format!(
+            "---\napiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: {{name: {name}}}\nspec: {{accessModes: [ReadWriteOnce], resources: {{requests: {{storage: 1Gi}}}}}}\n"
+        )
+    };
+    let old = set("", PLAIN) + &claim("store-0-scratch");
+    let of =
+        |volume: &str| said(&plan(&installed(&old, &json!({"csi": {}})), &(with(volume) + &claim("store-0-scratch"))));
+    let refused = "Blocking PL262 StatefulSet/store /spec/template/spec/volumes/1/ephemeral".to_owned();
+    assert!(of("scratch").contains(&refused), "{:?}", of("scratch"));
+    assert!(!of("other").contains(&refused));
+}

@@ -3,8 +3,8 @@
 
 use std::collections::BTreeSet;
 
-use portolan_kube_facts::{Container, list};
-use portolan_model::{Ref, Volume};
+use portolan_kube_facts::{Container, PodTemplate, claim_mounts, list};
+use portolan_model::{Object, Ref, Volume};
 use portolan_recipe::DataWords;
 
 use super::moved_files::has_path;
@@ -54,9 +54,30 @@ impl Feeder<'_> {
         self.container.kind == other.container.kind && self.container.name == other.container.name
     }
 
+    /// Whether what it writes is more than what is beside the data.
+    fn is_of_data(&self) -> bool {
+        self.reads.iter().any(|(path, sub_path)| !is_aside(path) && !is_aside(sub_path))
+    }
+
     fn reads_at(&self, path: &str) -> bool {
         self.reads.iter().any(|(known, _)| parts(known) == parts(path))
     }
+}
+
+/// The init containers of a workload that write what its programs on a PVC read, in their order.
+pub(super) fn of_object(name: &Ref, object: &Object, claim: &Ref) -> Vec<String> {
+    let Some(template) = PodTemplate::of(object) else { return Vec::new() };
+    let mut all = Vec::new();
+    for mount in claim_mounts(object, claim) {
+        let user = Use { name, template, container: mount.container, mounts: vec![mount] };
+        for feeder in of(&user).into_iter().filter(|feeder| !runs_beside(feeder.container) && feeder.is_of_data()) {
+            if !all.contains(&(feeder.container.index, feeder.container.name.to_owned())) {
+                all.push((feeder.container.index, feeder.container.name.to_owned()));
+            }
+        }
+    }
+    all.sort();
+    all.into_iter().map(|(_, name)| name).collect()
 }
 
 /// Those of a container.
@@ -148,8 +169,7 @@ impl Feeding<'_> {
     fn one_sided(&self, feeder: &Feeder<'_>, pod: &Use<'_>, does: &str, what: &str, report: &mut Report) {
         let commands = words_of(feeder.container.json);
         let is_quiet = !commands.is_empty() && only_looks(&commands);
-        let is_of_data = feeder.reads.iter().any(|(path, sub_path)| !is_aside(path) && !is_aside(sub_path));
-        if runs_beside(feeder.container) || is_quiet || !is_of_data {
+        if runs_beside(feeder.container) || is_quiet || !feeder.is_of_data() {
             return;
         }
         let reason = format!(

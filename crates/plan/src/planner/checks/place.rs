@@ -8,12 +8,15 @@ use portolan_model::{Code, Finding, Ref};
 use super::super::{database_compat, mounts};
 use super::downward::{Pods, anew_in};
 use super::paths::{ContainerPaths, FindObject, Folder, Setting, is_aside, parts, shown};
+use super::scripts::FindText;
+use super::secrets::Same;
 use super::uses::{Left, Pair, Workloads};
 use super::{HopContext, Report};
 
 pub(super) fn check(context: &HopContext<'_>, workloads: &Workloads, report: &mut Report) {
     let before = |name: &Ref| workloads.today(context, name).cloned();
     let after = |name: &Ref| workloads.then(context, name).cloned();
+    let (today, then) = (FindText::today(context, workloads), FindText::after(context, workloads));
     for volume in workloads.volumes() {
         let (pairs, left) = workloads.pairs(volume);
         // Of a known database it is enough to say that nothing mounts the PVC any more.
@@ -27,7 +30,8 @@ pub(super) fn check(context: &HopContext<'_>, workloads: &Workloads, report: &mu
         for pair in &pairs {
             let is_judged = database_compat::knows_place(context, pair.before.name, pair.before.container.name);
             if !is_judged {
-                Place { context, pair }.check((&before, &after), report);
+                let same = Same::of(pair, [&today, &then]);
+                Place { context, pair, same }.check((&before, &after), report);
             }
         }
     }
@@ -53,6 +57,7 @@ fn unmounted(context: &HopContext<'_>, left: &Left<'_>) -> Finding {
 struct Place<'a> {
     context: &'a HopContext<'a>,
     pair: &'a Pair<'a>,
+    same: Same,
 }
 
 /// A setting of before and what became of it.
@@ -70,7 +75,10 @@ impl Place<'_> {
         let old = ContainerPaths::of(&self.pair.before, before, Pods::Today);
         let pods = if self.pair.replaces_pods(self.context) { Pods::New } else { Pods::Today };
         let new = ContainerPaths::of(&self.pair.after, after, pods);
-        let (had, has) = (old.settings(), new.settings());
+        let (mut had, mut has) = (old.settings(), new.settings());
+        for settings in [&mut had, &mut has] {
+            settings.retain(|setting| !self.same.has(setting));
+        }
         let (changes, added) = compare(&had, &has);
         let moved = self.mounts((&old, &new), &had, &changes, report);
         self.read_only(report);

@@ -4,17 +4,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use portolan_helm_compat::hooks::{self, Hook};
-use portolan_kube_facts::{Container, PodTemplate, claim_mounts, volumes_of_claim};
+use portolan_kube_facts::{Container, PodTemplate, claim_mounts, list, volumes_of_claim};
 use portolan_model::{Object, Ref, Volume};
-use portolan_recipe::{DataClient, DataClients, StandardInput};
+use portolan_recipe::{DataClient, DataClients, StandardInput, image_last_part};
 
 use super::addresses;
 use super::clients::leading_to_data;
 use super::leads::Objects;
 use super::pipelines::{Pipeline, ShellCommand, pipelines};
-use super::scripts::{FindText, Script, Scripts, files};
+use super::scripts::{FindText, Script, Scripts, Word, files};
+use super::servers::reference;
 use super::shell::{assignment, base, is_decider, is_shell, put_in};
-use super::uses::{Use, Workloads, runs_beside};
+use super::uses::{Use, Workloads, has_pods, runs_beside};
 use super::{HopContext, Report};
 
 /// The texts of variables by their names.
@@ -23,7 +24,8 @@ type Variables = BTreeMap<String, String>;
 pub(super) fn check(context: &HopContext<'_>, workloads: &Workloads, report: &mut Report) {
     let running = hooks::of(context.hooks).into_iter().filter(Hook::runs_in_upgrade);
     let hooks: Vec<(Ref, &Object)> = running.filter_map(|hook| Some((hook.name()?, hook.object))).collect();
-    let all = workloads.all_after().chain(hooks.iter().map(|(name, object)| (name, *object)));
+    let all = workloads.all_after().filter(|(_, object)| has_pods(object));
+    let all = all.chain(hooks.iter().map(|(name, object)| (name, *object)));
     let then = FindText::after(context, workloads);
     let asked: Vec<Asked<'_>> = all.flat_map(|(name, object)| of_object(name, object, &then)).collect();
     if asked.is_empty() {
@@ -50,12 +52,16 @@ pub(super) fn check(context: &HopContext<'_>, workloads: &Workloads, report: &mu
     }
 }
 
-/// What all containers of today ask for.
+/// What all containers of today ask for: those that run, and hooks of an upgrade. What a hook does to a new installation, or a CronJob
+/// that is suspended, has been done to no data.
 fn today(context: &HopContext<'_>, workloads: &Workloads) -> BTreeSet<String> {
     let find = FindText::today(context, workloads);
-    let hooks = context.before.hooks.iter();
-    let hooks: Vec<(Ref, &Object)> = hooks.filter_map(|hook| Some((hook.name()?, hook))).collect();
-    let all = workloads.all_before().chain(hooks.iter().map(|(name, object)| (name, *object)));
+    let hooks = hooks::of(&context.before.hooks).into_iter().filter(Hook::runs_in_upgrade);
+    let hooks: Vec<(Ref, &Object)> = hooks.filter_map(|hook| Some((hook.name()?, hook.object))).collect();
+    let all = workloads
+        .all_before()
+        .filter(|(_, object)| has_pods(object))
+        .chain(hooks.iter().map(|(name, object)| (name, *object)));
     all.flat_map(|(name, object)| of_object(name, object, &find)).map(|one| one.text).collect()
 }
 
@@ -69,8 +75,12 @@ struct Asked<'a> {
     host: Option<String>,
     /// All that its script asks for, and the files that it names. It may hold credentials and is never shown.
     text: String,
+    /// All that its script runs. It is never shown, either.
+    script: String,
     /// The texts of its variables.
     variables: String,
+    /// Whether a variable may name a server that is not known.
+    has_unknown_server: bool,
     /// The object that has the script.
     object: Ref,
     field: String,
@@ -85,10 +95,14 @@ fn of_object<'a>(name: &Ref, object: &'a Object, find: &FindText<'_>) -> Vec<Ask
         let others = scripts.all().iter().filter(|script| !is_own(script));
         let others = others.map(|script| (script.object.clone(), script.field.clone(), pipelines(&script.text)));
         let mut all = Vec::new();
+        let variables = find.all_variables(&user);
+        let has_unknown_server = names_unknown_server(&variables) || find.has_unread_source(&user);
         for (at, field, pipelines) in own(&user, find).into_iter().chain(others) {
-            let mut known = scripts.variables().clone();
+            let mut known = variables.clone();
             let read = pipelines.into_iter().flat_map(|pipeline| read(pipeline, &mut known)).collect::<Vec<_>>();
             let text = told(&read, &files(&user, find));
+            let words = read.iter().flatten().flat_map(|command| &command.words);
+            let script = words.map(String::as_str).collect::<Vec<_>>().join(" ");
             for (client, program, arguments) in read.iter().flatten().filter_map(changes) {
                 let of_variables = || client.variables.iter().find_map(|name| known.get(name).map(String::as_str));
                 all.push(Asked {
@@ -97,6 +111,8 @@ fn of_object<'a>(name: &Ref, object: &'a Object, find: &FindText<'_>) -> Vec<Ask
                     program: program.to_owned(),
                     host: client.host(&arguments).or_else(of_variables).map(str::to_owned),
                     text: text.clone(),
+                    script: script.clone(),
+                    has_unknown_server,
                     variables: known.values().cloned().collect::<Vec<_>>().join("\n"),
                     object: at.clone(),
                     field: field.clone(),
@@ -108,13 +124,25 @@ fn of_object<'a>(name: &Ref, object: &'a Object, find: &FindText<'_>) -> Vec<Ask
     template.containers().flat_map(of_container).collect()
 }
 
+/// Whether a variable with the address of a server has a text that is not known.
+fn names_unknown_server(variables: &Variables) -> bool {
+    const WORDS: [&str; 8] = ["HOST", "URL", "URI", "DSN", "SERVER", "ADDRESS", "ENDPOINT", "CONNECTION"];
+    let is_address = |name: &str| name.to_uppercase().split('_').any(|word| WORDS.contains(&word));
+    variables.iter().any(|(name, text)| text.starts_with('$') && text.contains("KeyRef") && is_address(name))
+}
+
 /// The command and arguments of a container as one command, where they name a client.
 fn own(user: &Use<'_>, find: &FindText<'_>) -> Option<(Ref, String, Vec<Pipeline>)> {
     let is_named = |text: &str| {
         let words = text.split(|c: char| !c.is_ascii_alphanumeric() && !matches!(c, '-' | '_' | '.'));
         words.into_iter().any(|word| DataClients::builtin().of_program(word).is_some())
     };
-    let words = find.words(user);
+    let mut words = find.words(user);
+    // The image's own program, where it is a client.
+    let program = image_last_part(reference(user.container));
+    if list(user.container.json, "command").is_empty() && DataClients::builtin().of_program(program).is_some() {
+        words.insert(0, Word { key: "args", at: 0, text: program.to_owned(), is_script: false });
+    }
     let field = words.iter().find(|word| is_named(&word.text)).map(|word| user.field(&word.field()));
     let words = words.into_iter().map(|word| word.text).collect();
     let command = ShellCommand { words, input: StandardInput::Empty };
@@ -214,7 +242,10 @@ impl<'a> Server<'a> {
         let names = |text: &str| addresses::count(text, &self.services) > 0;
         match &one.host {
             Some(host) => names(host) || host.contains('$') || (is_beside && is_local(host)),
-            None => is_beside || names(&one.text) || names(&one.variables),
+            None => {
+                let may_be_its = one.has_unknown_server && !self.services.is_empty();
+                is_beside || [&one.text, &one.script, &one.variables].into_iter().any(|text| names(text)) || may_be_its
+            }
         }
     }
 }

@@ -51,7 +51,8 @@ pub(super) fn check(context: &HopContext<'_>, workloads: &Workloads, report: &mu
         let Some(field) = field(object) else { continue };
         for volume in context.resolved.in_use() {
             let place = Place { context, workloads, volume };
-            let had = workloads.before(name).map(|before| today.powers(before, &place)).unwrap_or_default();
+            let ran = workloads.before(name).filter(|before| has_pods(before));
+            let had = ran.map(|before| today.powers(before, &place)).unwrap_or_default();
             let is_new = |power: &Power| !had.iter().any(|other| other.what == power.what);
             let powers = after.powers(object, &place);
             if let Some(power) = powers.iter().find(|power| is_new(power)) {

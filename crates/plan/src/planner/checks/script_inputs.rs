@@ -23,15 +23,24 @@ impl<'a> Inputs<'a> {
         let deciding: Vec<&str> = script.lines().filter(|line| decides(line)).collect();
         // Whether a password may change is asked elsewhere.
         let is_read = |name: &str| !credential::is_named(name) && deciding.iter().any(|line| names_file(line, name));
+        let known = files;
         let named = files.iter().map(|file| (file.file(), file.text.as_str()));
         let files = named.filter(|(name, _)| is_read(name)).collect();
         let words: BTreeSet<&str> = script.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').collect();
         let is_named =
             |name: &str| words.iter().any(|word| *word == name || (word.ends_with('_') && name.starts_with(word)));
-        let all = env.iter().filter(|(name, _)| reads_environment(script) && is_named(name));
+        // What is filled into a file stands in that file.
+        let fills = FILLS.iter().any(|tool| script.contains(tool));
+        let stands = |name: &str| known.iter().any(|file| file.text.contains(name));
+        let is_asked =
+            |name: &str| (reads_environment(script) && is_named(name)) || (fills && (stands(name) || is_named(name)));
+        let all = env.iter().filter(|(name, _)| !credential::is_named(name) && is_asked(name));
         Self { files, variables: all.map(|(name, text)| (name.as_str(), text.as_str())).collect() }
     }
 }
+
+/// Programs that fill variables into files.
+const FILLS: [&str; 7] = ["envsubst", "gomplate", "dockerize", "confd", "envtpl", "render-template", "j2 "];
 
 /// Whether a line makes a list, a name or a decision of files that it names. What only copies them, or starts a program with them, does
 /// not.

@@ -124,7 +124,20 @@ pub(super) fn is_harmless_change((old, old_env): InShell<'_>, (new, new_env): In
         |step: &&Step| started(&step.read).is_some_and(|tool| (was == is || was.is_empty()) && !is_tool(tool));
     let (old, new) = (old.iter().filter(|step| !is_program(step)), new.iter().filter(|step| !is_program(step)));
     let (old, new): (Vec<_>, Vec<_>) = (old.collect(), new.collect());
-    old.len() == new.len() && old.iter().zip(&new).all(|(old, new)| old.is_same(new))
+    // What a program answers decides whether files go.
+    let writes = new.iter().any(|step| WRITERS.contains(&tool(&step.read)));
+    let is_asked = |at: usize| new.get(at + 1).is_some_and(|next| matches!(next.joint.as_str(), "&&" | "||"));
+    let is_guard = |at: usize| writes && (is_asked(at) || is_condition(&new[at].written));
+    let is_same = |(at, (old, new)): (usize, (&&Step, &&Step))| {
+        old.is_same(new) && (!is_guard(at) || differ_in_waits_only(&plain_paths(&old.read), &plain_paths(&new.read)))
+    };
+    old.len() == new.len() && old.iter().zip(&new).enumerate().all(is_same)
+}
+
+/// Whether what a command answers decides what comes next.
+fn is_condition(command: &str) -> bool {
+    let first = command.split_whitespace().find(|word| !matches!(*word, "then" | "do" | "else"));
+    matches!(first, Some("if" | "elif" | "while" | "until"))
 }
 
 /// Whether commands only look, or do what is harmless.
@@ -284,6 +297,12 @@ mod tests {
         assert!(!is_same(("cp -r $D /data", "D=/a"), ("cp -r $D /data", "D=/a/")), "a folder, and what is in it");
         let java = "java $OPTS -jar a.jar";
         assert!(is_same((java, "OPTS=-Xmx1g"), (java, "OPTS=-Xmx2g")), "a server's settings");
+        let asks = "getent hosts $PEER || rm -rf /data/*\nexec s";
+        assert!(!is_same((asks, "PEER=a"), (asks, "PEER=b")), "what is asked for decides");
+        let asks = "if check $PEER; then rm -rf /data/*; fi\nexec s";
+        assert!(!is_same((asks, "PEER=a"), (asks, "PEER=b")), "what is asked for decides");
+        let asks = "check $PEER || exit 1\nexec s";
+        assert!(is_same((asks, "PEER=a"), (asks, "PEER=b")), "nothing is thrown away");
         assert!(
             !is_same(("exec sh -c 'sleep 1'", ""), ("exec sh -c 'rm -rf /d'", "")),
             "the same shell, another script"

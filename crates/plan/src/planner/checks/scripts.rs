@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use portolan_kube_facts::{Container, PodTemplate, expanded, list};
+use portolan_kube_facts::{Container, EnvSet, PodTemplate, expanded, list};
 use portolan_model::{Ref, SecretKey};
 
 use super::downward::Pods;
@@ -59,6 +59,36 @@ impl<'a> FindText<'a> {
     pub(super) fn variables(&self, user: &Use<'_>) -> BTreeMap<String, String> {
         let paths = ContainerPaths::of(user, &*self.object, Pods::Today);
         paths.variables().into_iter().map(|(name, text)| (name.to_owned(), text.to_owned())).collect()
+    }
+
+    /// The same, with those out of Secrets. They are never shown.
+    pub(super) fn all_variables(&self, user: &Use<'_>) -> BTreeMap<String, String> {
+        let mut all = self.variables(user);
+        for entry in user.container.environment() {
+            let Some(object) = entry.sets.object().filter(|object| object.is_secret()) else { continue };
+            let secret = object.of(user.name.namespace());
+            match entry.sets {
+                EnvSet::Keys(prefix, _) => {
+                    for (_, key, text) in self.texts(&secret) {
+                        all.entry(format!("{prefix}{key}")).or_insert(text);
+                    }
+                }
+                EnvSet::Key(name, _, key) => {
+                    let key = SecretKey { secret, key: key.to_owned() };
+                    all.extend((self.secret)(&key).map(|text| (name.to_owned(), text)));
+                }
+                EnvSet::Text(..) | EnvSet::Other(_) => {}
+            }
+        }
+        all
+    }
+
+    /// Whether a Secret or ConfigMap gives a container all its keys as variables and cannot be read.
+    pub(super) fn has_unread_source(&self, user: &Use<'_>) -> bool {
+        user.container.environment().any(|entry| match entry.sets {
+            EnvSet::Keys(_, object) => self.texts(&object.of(user.name.namespace())).is_empty(),
+            _ => false,
+        })
     }
 
     /// The words of a container's command and arguments as the kubelet gives them to the program. A variable whose text is not known

@@ -7,7 +7,8 @@ use portolan_kube_facts::EnvSet;
 use portolan_model::{Code, Finding, Object, Ref, SecretKey};
 
 use super::downward::Pods;
-use super::paths::ContainerPaths;
+use super::paths::{ContainerPaths, Setting};
+use super::scripts::{FindText, MountedText, mounted_texts};
 use super::uses::{Pair, Use, Workloads};
 use super::{HopContext, Report};
 
@@ -17,9 +18,11 @@ type Texts = BTreeMap<String, (SecretKey, String)>;
 pub(super) fn check(context: &HopContext<'_>, workloads: &Workloads, report: &mut Report) {
     let today = |key: &SecretKey| today(context, key);
     let after = |key: &SecretKey| after(context, key);
+    let (before, then) = (FindText::today(context, workloads), FindText::after(context, workloads));
     for volume in workloads.volumes() {
         for pair in workloads.pairs(volume).0 {
-            report.findings.extend(of_pair(context, &pair, &today, &after));
+            let same = Same::of(&pair, [&before, &then]);
+            report.findings.extend(of_pair(context, &pair, &same, [&today, &after]));
         }
     }
 }
@@ -46,8 +49,8 @@ pub(super) fn after(context: &HopContext<'_>, key: &SecretKey) -> Option<String>
 fn of_pair(
     context: &HopContext<'_>,
     pair: &Pair<'_>,
-    today: &dyn Fn(&SecretKey) -> Option<String>,
-    after: &dyn Fn(&SecretKey) -> Option<String>,
+    same: &Same,
+    [today, after]: [&dyn Fn(&SecretKey) -> Option<String>; 2],
 ) -> Vec<Finding> {
     let keys = |object: &Ref, read: &dyn Fn(&Ref) -> Option<Object>| -> Vec<String> {
         read(object).iter().flat_map(Object::data_keys).map(str::to_owned).collect()
@@ -64,6 +67,7 @@ fn of_pair(
     };
     let all: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
     let changed = all.into_iter().filter(|what| named(&container, &old, what) != named(&next, &new, what));
+    let changed = changed.filter(|what| !same.is_whole(what, [&old, &new]));
     changed
         .filter_map(|what| Some((what, &new.get(what).or_else(|| old.get(what))?.0)))
         .map(|(what, key)| {
@@ -75,6 +79,51 @@ fn of_pair(
                 .with(format!("{} has it as {what}; the values of a Secret are not shown", pair.after.name))
         })
         .collect()
+}
+
+/// What a container gets with the same text before and after, out of objects of two kinds: a configuration may go from a Secret to a
+/// ConfigMap, or back.
+pub(super) struct Same {
+    /// What each is to the program.
+    all: BTreeSet<String>,
+    /// Where the texts of ConfigMaps stand, before or after.
+    of_maps: BTreeSet<(Ref, String)>,
+}
+
+impl Same {
+    pub(super) fn of(pair: &Pair<'_>, [today, then]: [&FindText<'_>; 2]) -> Self {
+        let mut same = Self { all: BTreeSet::new(), of_maps: BTreeSet::new() };
+        let (had, has) = (mounted_texts(&pair.before, today), mounted_texts(&pair.after, then));
+        for file in &had {
+            let is_same = |new: &&MountedText| new.path == file.path && new.text == file.text;
+            let other = has.iter().find(is_same).filter(|new| new.object.kind() != file.object.kind());
+            for its in other.into_iter().flat_map(|new| [file, new]) {
+                same.all.insert(format!("file {}", its.key));
+                if its.object.kind() == "ConfigMap" {
+                    same.of_maps.insert((its.object.clone(), its.field.clone()));
+                }
+            }
+        }
+        let (had, has) = (today.all_variables(&pair.before), then.all_variables(&pair.after));
+        let open = [today.variables(&pair.before), then.variables(&pair.after)];
+        // What both sides say openly is compared where it leads.
+        let is_open = |name: &String, text: &String| open.iter().all(|known| known.get(name) == Some(text));
+        let both = had.into_iter().filter(|(name, text)| has.get(name) == Some(text) && !is_open(name, text));
+        same.all.extend(both.map(|(name, _)| format!("variable {name}")));
+        same
+    }
+
+    /// Whether a text that only one side has out of a Secret is the same on the other side.
+    fn is_whole(&self, what: &str, sides: [&Texts; 2]) -> bool {
+        self.all.contains(what) && sides.iter().any(|texts| !texts.contains_key(what))
+    }
+
+    /// Whether a setting is the same on the side where it stands in a Secret.
+    pub(super) fn has(&self, setting: &Setting) -> bool {
+        let variable = setting.key.strip_prefix("env ").map(|name| format!("variable {name}"));
+        variable.is_some_and(|name| self.all.contains(&name))
+            || self.of_maps.contains(&(setting.object.clone(), setting.field.clone()))
+    }
 }
 
 /// What a container gets: variables out of keys, variables out of whole Secrets, and files.

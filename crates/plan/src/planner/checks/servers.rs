@@ -34,7 +34,8 @@ pub(super) fn check(context: &HopContext<'_>, workloads: &Workloads, report: &mu
                 }
             }
             for (before, after) in programs {
-                let told = [Told::to(&before, &today), Told::to(&after, &then)];
+                let now = context.resolved.inventory.taken;
+                let told = [Told::to(&before, &today).on(now), Told::to(&after, &then).on(now)];
                 image(volume, (&before, &after), &told, report);
                 settings::compare(volume, [&told[0], &told[1]], report);
             }

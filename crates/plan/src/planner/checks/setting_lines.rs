@@ -14,8 +14,17 @@ pub(super) struct Line {
 
 impl Line {
     fn new(block: &str, name: &str, text: &str) -> Self {
-        Self { block: block.to_owned(), name: name.to_owned(), text: text.to_owned() }
+        Self { block: block.to_owned(), name: name.to_owned(), text: plain(text).to_owned() }
     }
+}
+
+/// A text without what a file writes around it: quotes, a comment at the end of the line, what ends an entry.
+fn plain(text: &str) -> &str {
+    let bare = text.trim();
+    let bare = if bare.starts_with(['"', '\'']) { bare } else { bare.split(" #").next().unwrap_or(bare).trim_end() };
+    let bare = bare.trim_end_matches([',', ';']);
+    let quoted = |quote: char| bare.strip_prefix(quote)?.strip_suffix(quote).filter(|inner| !inner.contains(quote));
+    quoted('"').or_else(|| quoted('\'')).unwrap_or(bare)
 }
 
 /// The settings of a file.
@@ -36,6 +45,7 @@ pub(super) fn lines(text: &str) -> Vec<Line> {
         }
         elements(trimmed, &mut tags, &mut all);
         let content = trimmed.strip_prefix("- ").unwrap_or(trimmed).trim_start();
+        let content = content.strip_prefix("export ").unwrap_or(content);
         let Some((name, text)) = setting(content) else { continue };
         let indent = line.len() - line.trim_start().len() + (trimmed.len() - content.len());
         open.retain(|(outer, _)| *outer < indent);
@@ -122,7 +132,12 @@ fn elements<'a>(text: &'a str, open: &mut Vec<&'a str>, all: &mut Vec<Line>) {
             continue;
         }
         let name = tag.split_whitespace().next().unwrap_or_default();
-        if tag.ends_with('/') || !name.starts_with(|c: char| c.is_ascii_alphabetic()) {
+        if !name.starts_with(|c: char| c.is_ascii_alphabetic()) {
+            continue;
+        }
+        let inner = joined(open.iter().copied().chain([name.trim_end_matches('/')]));
+        all.extend(attributes(tag).map(|(name, text)| Line::new(&inner, name, text)));
+        if tag.ends_with('/') {
             continue;
         }
         if !text.trim().is_empty() && name == tag {
@@ -130,6 +145,14 @@ fn elements<'a>(text: &'a str, open: &mut Vec<&'a str>, all: &mut Vec<Line>) {
         }
         open.push(name);
     }
+}
+
+/// The attributes of an element: `path` and `a` in `storage path="a"`.
+fn attributes(tag: &str) -> impl Iterator<Item = (&str, &str)> {
+    tag.split("=\"").zip(tag.split("=\"").skip(1)).filter_map(|(before, after)| {
+        let name = before.rsplit(|c: char| c.is_whitespace() || c == '"').next().filter(|name| !name.is_empty())?;
+        Some((name, after.split('"').next()?))
+    })
 }
 
 #[cfg(test)]
@@ -145,12 +168,15 @@ mod tests {
         for (text, expected) in [
             ("appendonly yes", "/appendonly=yes"),
             ("  retention_period: 24h", "/retention_period=24h"),
-            ("recovery_target_time='2020-01-01'", "/recovery_target_time='2020-01-01'"),
-            ("  \"node_id\": \"a\",", "/node_id=\"a\","),
+            ("recovery_target_time='2020-01-01'", "/recovery_target_time=2020-01-01"),
+            ("  \"node_id\": \"a\",", "/node_id=a"),
+            ("dir: data # where it is", "/dir=data"),
+            ("export DB=orders", "/DB=orders"),
+            ("<store dir=\"data\" kind=\"file\"/>", "store/dir=data store/kind=file"),
             ("- store: tsdb", "/store=tsdb"),
             ("skip-innodb ", "/skip-innodb="),
             ("<a><shard>0</shard></a>", "a/shard=0"),
-            ("<a b=\"c\"><d/><e>0</e></a><f>1</f>", "a/e=0 /f=1"),
+            ("<a b=\"c\"><d/><e>0</e></a><f>1</f>", "a/b=c a/e=0 /f=1"),
             ("<a>\n<b>\n<c>0</c>\n</b><d>1</d></a>", "a.b/c=0 a/d=1"),
             ("# appendonly no", ""),
             ("}", ""),
@@ -184,7 +210,7 @@ mod tests {
         ];
         assert_eq!(read(yaml).into_iter().filter(|line| !line.ends_with('=')).collect::<Vec<_>>(), expected);
         let braces = "telemetry {\n  prometheus_retention_time = \"30s\"\n}\nui = true";
-        assert_eq!(read(braces), ["/telemetry={", "telemetry/prometheus_retention_time=\"30s\"", "/ui=true"]);
+        assert_eq!(read(braces), ["/telemetry={", "telemetry/prometheus_retention_time=30s", "/ui=true"]);
         let inner = ["/a=x", "b/c=data", "b.d/e=1", "b/d={e: 1}", "/b={c: data, d: {e: 1}}"];
         assert_eq!(read("a: x\nb: {c: data, d: {e: 1}}"), inner);
         assert_eq!(read("[database]\npath = a\n[[storage]]\nname = b"), ["database/path=a", "storage/name=b"]);

@@ -2,7 +2,7 @@
 //! whether it throws it away. The words are in `recipes/programs.yaml`, those of known servers in `recipes/servers.yaml`.
 
 use portolan_model::{Ref, Volume};
-use portolan_recipe::{DataServers, DataWords, is_at_least, is_off};
+use portolan_recipe::{DataServers, DataWords, OwnDatabase, is_at_least, is_off};
 
 use super::Report;
 use super::another_word::another_word;
@@ -56,7 +56,7 @@ fn change<'a>([before, after]: [&'a Told; 2]) -> Option<Change<'a>> {
         );
         Some(Change { object: &new.object, field: &new.field, reason, way_out: OF_TODAY })
     };
-    let of_pod = || field_of_pod([before, after]);
+    let of_pod = || field_of_pod([before, after]).or_else(|| other_words([before, after]));
     let address = || address_gone(words, [before, after]);
     let command = || {
         let command = words.command(&after.arguments)?;
@@ -121,6 +121,18 @@ fn field_of_pod<'a>([before, after]: [&'a Told; 2]) -> Option<Change<'a>> {
     })
 }
 
+/// Another command of the same program, or another thing that it is to work on: `serve orders` becomes `serve sales`.
+fn other_words<'a>([before, after]: [&'a Told; 2]) -> Option<Change<'a>> {
+    let (was, is) = (&before.bare, &after.bare);
+    let is_other = !was.is_empty() && !is.is_empty() && was != is && before.image_name() == after.image_name();
+    is_other.then(|| Change {
+        object: &after.workload,
+        field: &after.pointer,
+        reason: format!("it is told `{}`, not `{}`", is.join(" "), was.join(" ")),
+        way_out: "see what it does; give the chart the arguments of today",
+    })
+}
+
 /// The words by which settings are judged.
 struct Judge<'a> {
     words: &'a DataWords,
@@ -136,6 +148,9 @@ impl Judge<'_> {
             return None;
         }
         let name = &one.name;
+        if let Some(reason) = own_database(one, &others, comes) {
+            return Some((reason, OF_TODAY));
+        }
         if comes && is_destructive(self.words, one) {
             let how = if one.form == Form::Argument { "it is given" } else { "it gets the setting" };
             return Some((format!("{how} {name}, which it has not today and which may throw data away"), OF_TODAY));
@@ -153,12 +168,21 @@ impl Judge<'_> {
         if is_folder && others.iter().chain([&one.text.as_str()]).any(|text| is_relative(text)) {
             return Some((format!("its setting {name} names another folder"), OF_TODAY));
         }
-        let is_of_owner = self.words.identifies.iter().any(|word| one.is(word));
+        // A path from the root is compared where it leads.
+        let is_path =
+            others.iter().chain([&one.text.as_str()]).all(|text| text.trim_matches(['"', '\'']).starts_with('/'));
+        let is_of_owner = !is_path && self.words.identifies.iter().any(|word| one.is(word));
         if is_of_owner && (!comes || !others.is_empty()) {
             let reason = format!("its setting {name} changes, by which data belongs to a node, a cluster or a tenant");
             return Some((reason, OF_TODAY));
         }
+        // A part of a layout that begins with a day which is past is about data that has been laid out otherwise.
+        let had_layout = || other.settings.iter().any(|other| other.block == one.block && other.name == *name);
+        let is_begun = one.name == "from" && had_layout() && other.is_to_come(one) == Some(false);
         let is_in_layout = || one.block.split('.').any(|block| self.words.layouts.iter().any(|word| word == block));
+        if comes && one.form == Form::Line && is_in_layout() && is_begun {
+            return Some((format!("its setting {name} says how data is laid out that is there"), OF_TODAY));
+        }
         if !comes && one.form == Form::Line && is_in_layout() {
             return Some((format!("its setting {name} changes, by which data was laid out that is there"), OF_TODAY));
         }
@@ -194,6 +218,26 @@ impl Judge<'_> {
         }
         None
     }
+}
+
+/// Why the address of a database of files, or in memory, concerns the data. A file with a path from the root is compared as a place.
+fn own_database(one: &Setting, others: &[&str], comes: bool) -> Option<String> {
+    let its = OwnDatabase::of(&one.text)?;
+    let is_place =
+        |database: &OwnDatabase| database.file.trim_start_matches("//").starts_with('/') && !database.is_in_memory;
+    let is_same = |other: &&&str| match OwnDatabase::of(other) {
+        Some(other) => other == its || (other.kind == its.kind && is_place(&other) && is_place(&its)),
+        None => false,
+    };
+    if others.iter().any(|other| is_same(&other)) {
+        return None;
+    }
+    // What it goes to is said where that comes.
+    let is_told = !comes && (!others.is_empty() || is_place(&its) || its.is_in_memory);
+    let what = if its.is_in_memory { "in memory" } else { "of files" };
+    (!is_told && (!others.is_empty() || its.is_in_memory || !is_place(&its))).then(|| {
+        format!("its setting {} has the address of a database {what}, which is another one than today", one.name)
+    })
 }
 
 /// Whether a text is a folder below another: a path from the root is compared as a place.
@@ -266,6 +310,8 @@ mod tests {
             sources: 0,
             arguments: arguments.join(" "),
             texts: Vec::new(),
+            bare: Vec::new(),
+            today: None,
             workload: workload.clone(),
             pointer: String::new(),
         }
@@ -320,6 +366,19 @@ mod tests {
             ("bitnami/zookeeper:3.9", Variable, ("ZOO_SERVER_ID", "1"), ("ZOO_SERVER_ID", "2")),
             ("app:1", Variable, ("CASSANDRA_DATACENTER", "dc1"), ("CASSANDRA_DATACENTER", "dc2")),
             ("app:1", Variable, ("WORDPRESS_TABLE_PREFIX", "wp_"), ("WORDPRESS_TABLE_PREFIX", "wp2_")),
+            ("app:1", Variable, ("APP_DB", "orders"), ("APP_DB", "sales")),
+            ("app:1", Variable, ("RAILS_ENV", "production"), ("RAILS_ENV", "staging")),
+            ("app:1", Variable, ("SPRING_PROFILES_ACTIVE", "prod"), ("SPRING_PROFILES_ACTIVE", "dev")),
+            ("geth:1", Argument, ("--network", "mainnet"), ("--network", "sepolia")),
+            ("geth:1", Argument, ("--mainnet", ""), ("--sepolia", "")),
+            ("app:1", Variable, ("BACKUP_KEEP_DAYS", "30"), ("BACKUP_KEEP_DAYS", "1")),
+            ("jaeger:1", Variable, ("BADGER_SPAN_STORE_TTL", "720h"), ("BADGER_SPAN_STORE_TTL", "1h")),
+            ("vault:1", Argument, ("server", ""), ("-dev", "")),
+            ("app:1", Variable, ("KC_DB", "postgres"), ("KC_DB", "dev-file")),
+            ("app:1", Variable, ("DB_DSN", "sqlite://a.db"), ("DB_DSN", "sqlite://b.db")),
+            ("app:1", Variable, ("DB_DSN", "jdbc:h2:file:./a"), ("DB_DSN", "jdbc:h2:mem:a")),
+            ("app:1", Variable, ("DB_DSN", "jdbc:h2:file:/data/a"), ("DB_DSN", "jdbc:h2:mem:a")),
+            ("app:1", Variable, ("DB_DSN", "postgres://db/a"), ("DB_DSN", "sqlite://a.db")),
             ("vault:1", Line, ("storage/node_id", "\"a\""), ("storage/node_id", "\"b\"")),
             ("consul:1", Argument, ("-datacenter", "dc1"), ("-datacenter", "dc2")),
             ("consul:1", Argument, ("-server", ""), ("-ui", "")),
@@ -358,6 +417,9 @@ mod tests {
             // A name comes that was not given: the program had its own.
             ("app:1", Variable, ("A", "b"), ("CLUSTER_NAME", "c")),
             ("kafka:3", Variable, ("KAFKA_ZOOKEEPER_CONNECT", "zk:2181"), ("KAFKA_ZOOKEEPER_CONNECT", "zk-1:2181")),
+            ("app:1", Variable, ("BACKUP_KEEP_DAYS", "1"), ("BACKUP_KEEP_DAYS", "30")),
+            ("app:1", Variable, ("CACHE_TTL", "30"), ("CACHE_TTL", "1")),
+            ("app:1", Variable, ("DB_DSN", "sqlite://a.db"), ("DB_DSN", "sqlite://a.db?_timeout=5")),
             ("app:1", Line, ("auth_enabled", "false"), ("auth_enabled", "true")),
             ("app:1", Line, ("limits_config/store", "a"), ("limits_config/store", "b")),
             ("grafana/grafana:10", Line, ("dashboards/path", "/a"), ("dashboards/path", "/b")),
@@ -365,6 +427,23 @@ mod tests {
         ] {
             assert_eq!(found(image, form, &[old], &[new]), None, "{image} {old:?} -> {new:?}");
         }
+        let days = |days: &[&str]| -> Vec<(&str, String)> {
+            days.iter().map(|day| ("schema_config.configs/from", (*day).to_owned())).collect()
+        };
+        let on_day = |old: &[&str], new: &[&str]| {
+            let both = [days(old), days(new)].map(|all| {
+                let all: Vec<(&str, &str)> = all.iter().map(|(name, day)| (*name, day.as_str())).collect();
+                told("grafana/loki:2", Line, &all).on(Some(1_790_000_000))
+            });
+            change([&both[0], &both[1]]).is_some()
+        };
+        assert!(on_day(&["2024-01-01"], &["2024-01-01", "2025-01-01"]), "it is about data that is there");
+        assert!(!on_day(&["2024-01-01"], &["2024-01-01", "2027-01-01"]), "it is about data to come");
+        let schema = |day: &str| {
+            let lines = [("schema_config.configs/from", day), ("schema_config.configs/schema", "v13")];
+            told("grafana/loki:3", Line, &lines).on(Some(1_790_000_000)).has("schema=v13")
+        };
+        assert!(schema("2024-01-01") && !schema("2027-01-01"), "a later part does not hold yet");
         // A layout that is added for later days leaves the old one as it is.
         let layout = ("schema_config.configs/store", "boltdb");
         assert_eq!(found("app:1", Line, &[layout], &[layout, ("schema_config.configs/store", "tsdb")]), None);

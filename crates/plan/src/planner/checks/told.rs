@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use portolan_kube_facts::list;
 use portolan_model::Ref;
+use portolan_recipe::image_last_part;
 use serde_json::Value;
 
 use super::downward::{self, Pods};
@@ -12,6 +13,7 @@ use super::script_steps::started_programs;
 use super::scripts::{FindText, Scripts, mounted_texts};
 use super::servers::reference;
 use super::setting_lines::{Line, json_lines, lines};
+use super::shell::is_tool;
 use super::uses::Use;
 
 /// What one setting says.
@@ -49,10 +51,14 @@ pub(super) struct Told {
     pub(super) of_pod: BTreeMap<String, OfPod>,
     /// How many ConfigMaps and Secrets give it all their variables.
     pub(super) sources: usize,
+    /// The words among its arguments that are no flags, and nothing that a flag takes: `serve`.
+    pub(super) bare: Vec<String>,
     /// Its command and arguments, joined by blanks.
     pub(super) arguments: String,
     /// The texts into which variables may be put, as they are written.
     pub(super) texts: Vec<String>,
+    /// The day of the survey, in seconds since 1970; `None` where it is not known.
+    pub(super) today: Option<i64>,
     pub(super) workload: Ref,
     /// Where in the workload the container stands.
     pub(super) pointer: String,
@@ -119,6 +125,8 @@ impl Told {
                 settings.push(Setting { name, block, text, form: Form::Line, is_beside, object, field });
             }
         }
+        let its: Vec<&str> = words.iter().filter(|word| !word.is_script).map(|word| word.text.as_str()).collect();
+        let bare = if its.iter().any(|word| is_tool(word)) { Vec::new() } else { bare(&its) };
         let image = reference(user.container).to_owned();
         let env = list(user.container.json, "env");
         let given = env.iter().filter_map(|one| Some(one.get("name")?.as_str()?.to_owned())).collect();
@@ -137,7 +145,43 @@ impl Told {
         let mounts = user.container.mounts_as_json().filter_map(|mount| mount.get("subPathExpr")?.as_str());
         let texts = texts.chain(mounts.map(|folder| format!("/{folder}"))).collect();
         let (workload, pointer) = (user.name.clone(), user.field(""));
-        Self { image, settings, variables: given, of_pod, sources, arguments, texts, workload, pointer }
+        Self {
+            image,
+            bare,
+            settings,
+            variables: given,
+            of_pod,
+            sources,
+            arguments,
+            texts,
+            today: None,
+            workload,
+            pointer,
+        }
+    }
+
+    /// The same at a day, on which parts of a layout by time do not hold yet.
+    pub(super) fn on(self, today: Option<u64>) -> Self {
+        Self { today: today.and_then(|today| today.try_into().ok()), ..self }
+    }
+
+    /// Whether a line belongs to a part of a layout that begins later: the `from` before it is a day to come.
+    fn is_of_later(&self, line: &Setting) -> bool {
+        let is_in = |one: &&Setting| one.form == Form::Line && one.block == line.block && one.field == line.field;
+        let before = self.settings.iter().take_while(|one| !std::ptr::eq(*one, line));
+        let from = before.filter(is_in).filter(|one| one.name == "from").last();
+        from.and_then(|from| self.is_to_come(from)).unwrap_or_default()
+    }
+
+    /// Whether the day that a setting names is still to come; `None` where it names none, or today is not known.
+    pub(super) fn is_to_come(&self, from: &Setting) -> Option<bool> {
+        let text = from.text.trim().trim_matches(['"', '\'', ',']);
+        Some(portolan_kube_facts::start_of_day(text.get(..10)?)? > self.today?)
+    }
+
+    /// The last part of its image's name.
+    pub(super) fn image_name(&self) -> &str {
+        image_last_part(&self.image)
     }
 
     /// The texts that it is given and that put a variable in.
@@ -159,7 +203,9 @@ impl Told {
         if let Some((name, text)) = word.split_once('=') {
             let is_in_block = |one: &Setting| format!("{}.", one.block).contains(&format!("{name}.{text}."));
             return (name == "arguments" && self.arguments.contains(text))
-                || self.settings.iter().any(|one| (one.is(name) && one.text.contains(text)) || is_in_block(one));
+                || self.settings.iter().any(|one| {
+                    (one.is(name) && one.text.contains(text) && !self.is_of_later(one)) || is_in_block(one)
+                });
         }
         self.settings.iter().any(|one| one.is(word) && !one.text.is_empty())
             || self.variables.iter().any(|name| is_named(name, word))
@@ -183,6 +229,16 @@ fn flags<'a>(words: &[&'a str]) -> Vec<(&'a str, &'a str)> {
         None => (*word, words.get(at + 1).copied().filter(|next| !next.starts_with('-')).unwrap_or_default()),
     });
     all.collect()
+}
+
+/// The words of a command that are no flags, and that no flag before them may take; no paths, no settings.
+fn bare(words: &[&str]) -> Vec<String> {
+    let all = words.iter().enumerate().filter(|(at, word)| {
+        let is_taken =
+            at.checked_sub(1).is_some_and(|before| words[before].starts_with('-') && !words[before].contains('='));
+        !is_taken && !word.contains(['-', '=', '/', '$', '{']) && word.starts_with(|c: char| c.is_ascii_alphabetic())
+    });
+    all.map(|(_, word)| (*word).to_owned()).collect()
 }
 
 /// Whether a file is no configuration of the program that has it: a script, or what is shown, watched or filled in with it.

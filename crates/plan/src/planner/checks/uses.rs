@@ -205,7 +205,9 @@ impl Workloads {
 
 /// Whether an object's controller makes pods of it, as far as the object says.
 pub(super) fn has_pods(object: &Object) -> bool {
-    PodTemplate::of(object).is_some() && object.at("/spec/replicas").and_then(Value::as_u64) != Some(0)
+    PodTemplate::of(object).is_some()
+        && object.at("/spec/replicas").and_then(Value::as_u64) != Some(0)
+        && object.at("/spec/suspend") != Some(&Value::Bool(true))
 }
 
 /// Whether a container's program comes back in another workload.
