@@ -1,4 +1,4 @@
-//! Settings that hold one word and get another, or go: `MODE=primary` becomes `MODE=standby`, the argument `start` becomes `start-dev`.
+//! Settings that hold one word and get another, or go: `MODE=primary` becomes `MODE=standby`, `--profile=a` goes.
 //! What a program makes of such a word is not known, unless its name or the word says that it is about something beside the data. Words
 //! that come where none was are judged by the lists of `recipes/programs.yaml`, and those that change their name in `renamed.rs`.
 
@@ -12,14 +12,11 @@ use super::told::{Form, Setting, Told};
 
 /// The first setting of today whose word is another one, or is said no more.
 pub(super) fn another_word<'a>(words: &DataWords, [before, after]: [&'a Told; 2]) -> Option<&'a Setting> {
-    let mut today = before.settings.iter().enumerate().filter(|(_, one)| !one.is_beside);
-    today.find_map(|(at, old)| {
-        let is_other = match old.form {
-            Form::Argument if !old.name.starts_with('-') => is_argument_gone(words, before, at, after),
-            Form::Argument | Form::Variable => is_said_otherwise(words, old, before, after),
-            Form::Line => is_line_changed(words, old, before, after),
-        };
-        is_other.then_some(old)
+    before.settings.iter().filter(|old| !old.is_beside).find(|old| match old.form {
+        // Words without a flag are compared as they stand.
+        Form::Argument if !old.name.starts_with('-') => false,
+        Form::Argument | Form::Variable => is_said_otherwise(words, old, before, after),
+        Form::Line => is_line_changed(words, old, before, after),
     })
 }
 
@@ -47,21 +44,6 @@ fn is_line_changed(words: &DataWords, old: &Setting, before: &Told, after: &Told
         [new] if is_one => plain(new) != plain(&old.text) && is_word(words, &old.text) && !is_about_else(words, old),
         _ => false,
     }
-}
-
-/// An argument that is no flag and no flag's text: a command of the program, a mode.
-fn is_argument_gone(words: &DataWords, before: &Told, at: usize, after: &Told) -> bool {
-    let old = &before.settings[at];
-    let is_of_flag = at.checked_sub(1).is_some_and(|at| {
-        let flag = &before.settings[at];
-        flag.form == Form::Argument && flag.name.starts_with('-') && flag.text == old.name
-    });
-    let is_argument = |one: &Setting| one.form == Form::Argument;
-    let is_said = |one: &Setting| is_argument(one) && (one.name == old.name || one.text == old.name);
-    !is_of_flag
-        && is_word(words, &old.name)
-        && after.settings.iter().any(is_argument)
-        && !after.settings.iter().any(is_said)
 }
 
 /// Whether a text is one word that may name something: no path, address or version.

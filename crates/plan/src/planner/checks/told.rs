@@ -236,7 +236,7 @@ fn bare(words: &[&str]) -> Vec<String> {
     let all = words.iter().enumerate().filter(|(at, word)| {
         let is_taken =
             at.checked_sub(1).is_some_and(|before| words[before].starts_with('-') && !words[before].contains('='));
-        !is_taken && !word.contains(['-', '=', '/', '$', '{']) && word.starts_with(|c: char| c.is_ascii_alphabetic())
+        !is_taken && !word.contains(['=', '/', '$', '{']) && word.starts_with(|c: char| c.is_ascii_alphabetic())
     });
     all.map(|(_, word)| (*word).to_owned()).collect()
 }
