@@ -297,7 +297,8 @@ fn another_database_of_the_server_is_named() {
         .replace("args:", "env: [{name: POSTGRES_DB, value: app}, {name: URL, value: 'postgres://u:p@h/app'}], args:");
     assert_eq!(moved(&env, &env.replace("store:1", "store:1.5")), Vec::<String>::new());
     let field = |at: u8| format!("Blocking PL276 StatefulSet/store {POD}/containers/0/env/{at}/value");
-    assert_eq!(moved(&env, &env.replace("value: app}", "value: other}")), [field(0)]);
+    let setting = format!("Unknown PL255 StatefulSet/store {POD}/containers/0/env");
+    assert_eq!(moved(&env, &env.replace("value: app}", "value: other}")), [field(0), setting]);
     assert_eq!(moved(&env, &env.replace("@h/app", "@h2/other")), [field(1)]);
     assert_eq!(moved(&env, &env.replace("@h/app", "@h2/app")), Vec::<String>::new());
 }
