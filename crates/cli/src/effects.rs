@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use portolan_helm_compat::chart::PackedChart;
 use portolan_inventory::Survey;
 use portolan_model::{Code, Finding, RenderJob, SiteValue, ValuesPath};
-use portolan_report::{Proof, ValueEffect};
-use portolan_workflow::{Effect, Effects, Target, effects, render_job, same_role, usable_helm};
+use portolan_recipe::{RecipeSet, RolePair};
+use portolan_report::{Proof, ReachedFields, ValueEffect};
+use portolan_workflow::{Effect, Effects, Field, Target, effects, named_roles, render_job, same_role, usable_helm};
 
 /// What each value that goes on does, by its path of today. `new` is the rendering of the last hop.
 ///
@@ -14,7 +15,7 @@ use portolan_workflow::{Effect, Effects, Target, effects, render_job, same_role,
 /// Where a chart cannot be rendered.
 pub(crate) async fn of(
     target: &Target,
-    survey: &Survey,
+    (survey, book): (&Survey, &RecipeSet),
     (old, new): (Option<&PackedChart>, &RenderJob),
     values: &[SiteValue],
 ) -> Result<BTreeMap<ValuesPath, ValueEffect>, Finding> {
@@ -25,7 +26,7 @@ pub(crate) async fn of(
         Err(finding) if finding.code == Code::NoHelm => {
             let without = || {
                 let unknown = "not known: no helm on this machine".to_owned();
-                ValueEffect { today: Some(unknown.clone()), then: unknown, proof: Proof::NoHelm }
+                ValueEffect { today: Some(unknown.clone()), then: unknown, proof: Proof::NoHelm, fields: None }
             };
             return Ok(going_on.map(|(path, _)| (path.clone(), without())).collect());
         }
@@ -38,23 +39,36 @@ pub(crate) async fn of(
         }
         None => None,
     };
-    Ok(going_on.map(|(path, end)| (path.clone(), one(today.as_ref(), path, &then, &end))).collect())
+    let one = |(path, end): (&ValuesPath, ValuesPath)| {
+        (path.clone(), one((today.as_ref(), path), (&then, &end), named_roles(book, path, &end)))
+    };
+    Ok(going_on.map(one).collect())
 }
 
-fn one(today: Option<&Effects>, path: &ValuesPath, then: &Effects, end: &ValuesPath) -> ValueEffect {
+fn one(
+    (today, path): (Option<&Effects>, &ValuesPath),
+    (then, end): (&Effects, &ValuesPath),
+    named: Option<&RolePair>,
+) -> ValueEffect {
     let unknown = || Effect::Undecided { why: "it was not asked about".into() };
     let then = then.of.get(end).cloned().unwrap_or_else(unknown);
     let today = today.map(|today| today.of.get(path).cloned().unwrap_or_else(unknown));
     let is_proven = match (&today, &then) {
-        (Some(Effect::Fields(old)), Effect::Fields(new)) => same_role(old, new).is_some(),
+        (Some(Effect::Fields(old)), Effect::Fields(new)) => same_role(old, new, named).is_some(),
         // What did nothing does nothing.
         (Some(Effect::None), Effect::None) => true,
         _ => false,
+    };
+    let fields = |effect: &Effect| match effect {
+        Effect::Fields(fields) | Effect::Checksums(fields) => fields.iter().map(Field::place).collect(),
+        _ => Vec::new(),
     };
     ValueEffect {
         today: today.as_ref().map(words),
         then: words(&then),
         proof: if is_proven { Proof::Proven } else { Proof::Unproved },
+        fields: (!is_proven)
+            .then(|| ReachedFields { today: today.as_ref().map(fields).unwrap_or_default(), then: fields(&then) }),
     }
 }
 

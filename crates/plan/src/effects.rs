@@ -40,7 +40,7 @@ use portolan_helm_compat::values;
 use portolan_model::{Object, Ref, ValuesPath};
 use serde_json::Value;
 
-pub use role::{Role, same_role};
+pub use role::{Role, named_roles, same_role};
 
 use causes::Assignment;
 use chart_files::ChartFiles;
@@ -108,6 +108,17 @@ impl fmt::Debug for Field {
         match &self.part {
             Some(part) => write!(f, " ({part})"),
             None => Ok(()),
+        }
+    }
+}
+
+impl Field {
+    /// Object, pointer and part, as a person reads them. What the field holds is not shown.
+    #[must_use]
+    pub fn place(&self) -> String {
+        match &self.part {
+            Some(part) => format!("{} {} ({part})", self.object, self.pointer),
+            None => format!("{} {}", self.object, self.pointer),
         }
     }
 }

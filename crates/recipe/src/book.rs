@@ -90,6 +90,7 @@ impl RecipeSet {
             check_format(file, raw.format)?;
             check_ids(file, &raw)?;
             check_pages(file, &raw, &product)?;
+            check_roles(file, &raw)?;
             let lines: Vec<u64> = raw.steps.iter().map(|step| line(&step.id)).collect();
             let boundary = raw.check(file, &databases)?;
             check_charts(&boundary, &product)?;
@@ -181,6 +182,18 @@ fn check_pages(file: &str, raw: &RawVersionBoundary, product: &Product) -> Resul
             let known: Vec<&str> = product.pages.keys().map(String::as_str).chain([OURS]).collect();
             let finding = bad(file, at, format!("the product has no page `{}`", source.page));
             return Err(finding.with(format!("available: {}", known.join(", "))));
+        }
+    }
+    Ok(())
+}
+
+/// A role that says nothing would prove any move.
+fn check_roles(file: &str, raw: &RawVersionBoundary) -> Result<(), Finding> {
+    let rows = raw.steps.iter().flat_map(|step| step.moved.iter().flatten());
+    for row in rows {
+        if row.value.role.as_ref().is_some_and(|role| role.from.is_empty() || role.to.is_empty()) {
+            let what = format!("the role of `{}` names no component, class, holder or last", row.value.from);
+            return Err(bad(file, line(row), what));
         }
     }
     Ok(())

@@ -194,8 +194,47 @@ pub struct MovedValue {
     pub platform: Option<Platform>,
     /// How sure it is.
     pub confidence: Confidence,
+    /// What the fields are for that it reaches, where that is not the same in both charts.
+    #[serde(default)]
+    pub role: Option<RolePair>,
     /// Where it comes from.
     pub source: StepOrigin,
+}
+
+/// What a value's field is for in the old chart, and in the new one: a rendering proves the move when the value reaches both.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RolePair {
+    /// In the old chart.
+    pub from: NamedRole,
+    /// In the new one.
+    pub to: NamedRole,
+}
+
+/// What a field is for; what is left out may be anything.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NamedRole {
+    /// The component: the object's label `app.kubernetes.io/component`, or its name without that of the release.
+    #[serde(default)]
+    pub component: Option<String>,
+    /// `workload`, `service`, `configuration` (a Secret or ConfigMap), `entrance` (an Ingress or Route), or another kind of object.
+    #[serde(default)]
+    pub class: Option<String>,
+    /// The container, or the key of data.
+    #[serde(default)]
+    pub holder: Option<String>,
+    /// The last part of the field's path, or the variable: `secretName`, `POSTGRES_USER`.
+    #[serde(default)]
+    pub last: Option<String>,
+}
+
+impl NamedRole {
+    /// Whether it says anything: a role that leaves all out would fit every field.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// How sure it is that an old value and a new one mean the same.

@@ -24,8 +24,8 @@ mod tests;
 
 pub use book::RecipeSet;
 pub use boundary::{
-    ClaimSelector, Confidence, Crosses, DroppedValue, MovedValue, Platform, RecipeStep, Requirement, Setting,
-    StepOrigin, StepTemplate, VersionBoundary,
+    ClaimSelector, Confidence, Crosses, DroppedValue, MovedValue, NamedRole, Platform, RecipeStep, Requirement,
+    RolePair, Setting, StepOrigin, StepTemplate, VersionBoundary,
 };
 pub use clients::{DataClient, DataClients, StandardInput};
 pub use custom_resources::CustomResources;

@@ -54,6 +54,6 @@ pub use survey::{redacted, survey};
 pub use terminal::Style;
 pub use text::commands;
 pub use typed_options::TypedOptions;
-pub use values::{Proof, SetFlags, ValueEffect, ValuesPart, ValuesView, values};
+pub use values::{Proof, ReachedFields, SetFlags, ValueEffect, ValuesPart, ValuesView, values};
 pub use values_html::values_html;
 pub use verification::{baseline, comparison, looked_at, routes, step_check, undone, unfinished, verification};

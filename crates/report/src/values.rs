@@ -64,6 +64,18 @@ pub struct ValueEffect {
     pub then: String,
     /// Whether that is the same thing.
     pub proof: Proof,
+    /// Where that is not proven, every field that it reaches, for a person to compare.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fields: Option<ReachedFields>,
+}
+
+/// The fields that a value reaches in the renderings of both charts.
+#[derive(Serialize)]
+pub struct ReachedFields {
+    /// In the old one: object, JSON pointer and, within a text, the line.
+    pub today: Vec<String>,
+    /// In the new one.
+    pub then: Vec<String>,
 }
 
 /// Whether a value does in the new chart what it does in the old one.
@@ -248,6 +260,31 @@ fn effects(page: &mut Document, view: &ValuesView) {
         table.rows.push(vec![path.as_str().into(), proof, today.into(), effect.then.as_str().into()]);
     }
     page.push(Block::Table(table));
+    unproved(page, view);
+}
+
+/// Both lists of fields of each value whose place in the new chart is not proven.
+fn unproved(page: &mut Document, view: &ValuesView) {
+    /// The most fields of a value that are listed.
+    const MOST: usize = 12;
+    let mut table = Table::new(&["UNPROVED", "FIELDS TODAY", "FIELDS THEN"]);
+    for (path, effect) in &view.effects {
+        let Some(ReachedFields { today, then }) = &effect.fields else { continue };
+        let all = today.len().max(then.len());
+        for at in 0..all.min(MOST) {
+            let cell = |fields: &[String]| fields.get(at).cloned().unwrap_or_default();
+            let first = if at == 0 { path.as_str() } else { "" };
+            table.rows.push([first, &cell(today), &cell(then)].map(Line::from).into());
+        }
+        if all > MOST {
+            let more = format!("{} more, which -o json lists", all - MOST);
+            table.rows.push(["", &more, ""].map(Line::from).into());
+        }
+    }
+    if !table.rows.is_empty() {
+        page.say("These reach other fields in the new chart. Compare both lists before the upgrade:");
+        page.push(Block::Table(table));
+    }
 }
 
 /// A value on one line, cut where it is long.

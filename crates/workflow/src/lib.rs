@@ -32,7 +32,7 @@ pub use target::{Cluster, Target};
 pub use trial_pulls::{Trial, TrialReport, clear_trial, trial_pulls};
 
 pub use portolan_engine::{Fold, StepNote, archive, compare, nothing_written};
-pub use portolan_plan::effects::{Effect, EffectJob, EffectSearch, Effects, Field, Role, same_role};
+pub use portolan_plan::effects::{Effect, EffectJob, EffectSearch, Effects, Field, Role, named_roles, same_role};
 pub use portolan_plan::images::{ImageUse, PlannedImage};
 pub use portolan_plan::planner::render_job;
 pub use portolan_plan::planner::{HopRendering, Limits, UpgradeRequest};

@@ -111,7 +111,7 @@ async fn on_the_way(
             Some(id) => catalog.take(vec![id]).await?.0.pop(),
             None => None,
         };
-        view.effects = effects::of(target, &survey, (old.as_ref(), new), &view.values).await?;
+        view.effects = effects::of(target, (&survey, &book), (old.as_ref(), new), &view.values).await?;
     }
     let shown = args.target.answers.as_ref().map(|file| options::quoted(&file.to_string_lossy()));
     output.result(&portolan_report::values(&view, part(args), shown.as_deref()), &view)?;

@@ -1,6 +1,7 @@
 //! What a field is for, so that a field of one chart can be found again in another one.
 
-use portolan_model::Object;
+use portolan_model::{Object, ValuesPath};
+use portolan_recipe::{NamedRole, RecipeSet, RolePair, StepTemplate};
 use serde_json::Value;
 
 use super::Field;
@@ -63,6 +64,21 @@ impl Role {
     }
 }
 
+impl Role {
+    /// Whether it is one that a recipe names.
+    fn is_named(&self, named: &NamedRole) -> bool {
+        let is = |wanted: &Option<String>, found: &str| wanted.as_ref().is_none_or(|wanted| wanted == found);
+        let is_component = named.component.as_ref().is_none_or(|wanted| {
+            let Component { component, name, .. } = &self.component;
+            wanted == component || wanted == name
+        });
+        is_component
+            && is(&named.class, self.class.word())
+            && is(&named.holder, &self.holder)
+            && is(&named.last, &self.last)
+    }
+}
+
 impl Component {
     fn of(object: &Object, release: &str) -> Self {
         let label = |key: &str| object.label(&format!("app.kubernetes.io/{key}")).unwrap_or_default().to_owned();
@@ -90,6 +106,17 @@ impl Class {
             "Secret" | "ConfigMap" => Self::Configuration,
             "Ingress" | "Route" => Self::Entrance,
             other => Self::Other(other.to_owned()),
+        }
+    }
+
+    /// As recipes name it.
+    fn word(&self) -> &str {
+        match self {
+            Self::Workload => "workload",
+            Self::Service => "service",
+            Self::Configuration => "configuration",
+            Self::Entrance => "entrance",
+            Self::Other(kind) => kind,
         }
     }
 }
@@ -136,12 +163,26 @@ fn last<'a>(keys: &[&'a str], change: &Change) -> &'a str {
     if end.starts_with('\u{1}') { above } else { end }
 }
 
-/// A field of the old rendering and one of the new with the same role, those with the same content first. `None` if there are none:
-/// then it is not proven that the value still does what it did.
+/// The roles that a recipe names for a value that moved from one path to another.
 #[must_use]
-pub fn same_role(old: &[Field], new: &[Field]) -> Option<(Field, Field)> {
+pub fn named_roles<'a>(book: &'a RecipeSet, from: &ValuesPath, to: &ValuesPath) -> Option<&'a RolePair> {
+    let steps = book.boundaries.iter().flat_map(|boundary| &boundary.steps);
+    let mut rows = steps.flat_map(|step| match &step.ask {
+        StepTemplate::HelmUpgrade { moved, .. } => moved.as_slice(),
+        _ => &[],
+    });
+    rows.find_map(|row| row.role.as_ref().filter(|_| from.starts_with(&row.from) && to.starts_with(&row.to)))
+}
+
+/// A field of the old rendering and one of the new with the same role, or with the roles that a recipe names; those with the same
+/// content first. `None` if there are none: then it is not proven that the value still does what it did.
+#[must_use]
+pub fn same_role(old: &[Field], new: &[Field], named: Option<&RolePair>) -> Option<(Field, Field)> {
     let pairs = || old.iter().flat_map(|old| new.iter().map(move |new| (old, new)));
-    let mut same = pairs().filter(|(old, new)| old.role.is_as(&new.role));
+    let is_named = |old: &Field, new: &Field| {
+        named.is_some_and(|named| old.role.is_named(&named.from) && new.role.is_named(&named.to))
+    };
+    let mut same = pairs().filter(|(old, new)| old.role.is_as(&new.role) || is_named(old, new));
     let first = same.clone().next();
     let found = same.find(|(old, new)| old.before == new.before).or(first);
     found.map(|(old, new)| (old.clone(), new.clone()))
@@ -249,8 +290,45 @@ mod tests {
             ("entrance of another", host("Ingress", "runai"), host("Route", "runai-docs"), false),
         ];
         for (what, old, new, same) in cases {
-            assert_eq!(same_role(&old, &new).is_some(), same, "{what}: {:?} {:?}", old[0].role, new[0].role);
+            assert_eq!(same_role(&old, &new, None).is_some(), same, "{what}: {:?} {:?}", old[0].role, new[0].role);
         }
+    }
+
+    #[test]
+    fn a_recipe_names_a_pair_of_roles_that_differ() {
+        let old = data("Secret", "runai-backend-tls", "tls.crt", "line");
+        let ingress = |name: &str| {
+            let spec = |secret: &str| json!({"spec": {"tls": [{"hosts": ["h"], "secretName": secret}]}});
+            fields(&object("Ingress", name, json!({}), spec("a")), &object("Ingress", name, json!({}), spec("b")))
+        };
+        let role = |class: &str, component: Option<&str>, holder: Option<&str>, last: Option<&str>| NamedRole {
+            class: Some(class.into()),
+            component: component.map(str::to_owned),
+            holder: holder.map(str::to_owned),
+            last: last.map(str::to_owned),
+        };
+        let pair = |from: NamedRole, to: NamedRole| RolePair { from, to };
+        let tls = role("configuration", None, Some("tls.crt"), None);
+        let new = ingress("runai-web");
+        assert!(same_role(&old, &new, None).is_none(), "{:?} {:?}", old[0].role, new[0].role);
+        for (named, is_proven) in [
+            (pair(tls.clone(), role("entrance", None, None, Some("secretName"))), true),
+            (pair(tls.clone(), role("entrance", Some("web"), None, Some("secretName"))), true),
+            (pair(tls.clone(), role("entrance", Some("other"), None, None)), false),
+            (pair(tls.clone(), role("entrance", None, None, Some("host"))), false),
+            (pair(tls.clone(), role("workload", None, None, None)), false),
+            (pair(role("configuration", None, Some("tls.key"), None), role("entrance", None, None, None)), false),
+        ] {
+            assert_eq!(same_role(&old, &new, Some(&named)).is_some(), is_proven, "{named:?}");
+        }
+    }
+
+    #[test]
+    fn a_role_is_found_by_both_paths_of_the_value() {
+        let book = RecipeSet::builtin();
+        let of = |from: &str, to: &str| named_roles(&book, &ValuesPath::new(from), &ValuesPath::new(to)).is_some();
+        assert!(of("backend.https.crt", "global.ingress.tlsSecretName"));
+        assert!(!of("backend.https.crt", "backend.other") && !of("backend.httpss", "global.ingress.tlsSecretName"));
     }
 
     #[test]
@@ -264,7 +342,7 @@ mod tests {
             (of("runai-backend", "", "control-plane"), of("runai-frontend", "", "control-plane"), false),
         ];
         for (old, new, same) in cases {
-            assert_eq!(same_role(&old, &new).is_some(), same, "{:?} {:?}", old[0].role, new[0].role);
+            assert_eq!(same_role(&old, &new, None).is_some(), same, "{:?} {:?}", old[0].role, new[0].role);
         }
     }
 
@@ -276,7 +354,7 @@ mod tests {
         };
         let old = of("runai-a", "x");
         let new = [of("a", "y"), of("runai-a", "x")].concat();
-        let (_, found) = same_role(&old, &new).expect("the same role");
+        let (_, found) = same_role(&old, &new, None).expect("the same role");
         assert_eq!(found.object.name(), "runai-a");
     }
 }
