@@ -58,6 +58,7 @@ pub fn run(plan: &Plan, entries: &[Entry], end: &RunEnd<'_>) -> Document {
     page.push(Block::Heading("Steps".into()));
     page.push(Block::Table(steps_table(plan, &course)));
     stays(&mut page, plan, &course, now);
+    logins(&mut page, plan, &course);
     way_back(&mut page, plan, &course, now);
     next(&mut page, plan, &course);
     page
@@ -252,6 +253,26 @@ fn stays(page: &mut Document, plan: &Plan, course: &Course<'_>, now: &Now) {
         let archived = count(course.fold.archived.len(), "object");
         let run = plan.digest();
         page.say(format!("{archived} as before the run: `portolan archive list {}`.", run.short()));
+    }
+}
+
+/// Where a person gives the new host after the upgrade, since no step can: the logins know the old one.
+fn logins(page: &mut Document, plan: &Plan, course: &Course<'_>) {
+    let mut passed = plan.steps().zip(&course.passed);
+    if !passed.any(|(step, _)| matches!(step.kind, StepKind::Helm { .. })) {
+        return;
+    }
+    let changes: Vec<_> = plan.findings.iter().filter(|finding| finding.code == Code::HostChanges).collect();
+    if changes.is_empty() {
+        return;
+    }
+    page.push(Block::Heading("Logins".into()));
+    for finding in changes {
+        page.say(Line::new(Tone::Warn, "Not done by this run").and(format!(": {}.", finding.found)));
+        page.also("Users are sent to the old host until somebody gives the new one to:");
+        let mut places = Table::new(&["PLACE"]);
+        places.rows = finding.evidence.iter().map(|place| vec![place.as_str().into()]).collect();
+        page.push(Block::Table(places));
     }
 }
 

@@ -1,6 +1,8 @@
 //! Whole pages, as they are to be read.
 
-use portolan_model::{Cond, Effect, Elapsed, Event, JournalRecord, Observation, Outcome, Progress, Refusal, StepRef};
+use portolan_model::{
+    Code, Cond, Effect, Elapsed, Event, Finding, JournalRecord, Observation, Outcome, Progress, Refusal, StepRef,
+};
 use std::time::Duration;
 
 use super::samples::{self, FOLDER};
@@ -480,6 +482,25 @@ fn a_run_that_halted_or_never_began() {
     let finished = samples::journal(9, Some(Outcome::Finished));
     let text = shown(&crate::run(&plan, &finished, &samples::run_end(None, &gone)), &plan);
     assert!(!text.contains("Finished") && text.contains("error[PL419]") && text.contains("not as it was"), "{text}");
+}
+
+#[test]
+fn a_run_that_moves_the_host_names_where_the_logins_have_to_be_told() {
+    let mut plan = samples::plan();
+    let report = |plan: &portolan_model::Plan, over: usize, outcome: Option<Outcome>| {
+        shown(&crate::run(plan, &samples::journal(over, outcome), &samples::run_end(None, &samples::now())), plan)
+    };
+    assert!(!report(&plan, 9, Some(Outcome::Finished)).contains("Logins"));
+    let places = ["Keycloak realm runai: the frontend URL", "identity provider openshift-v4: its redirect URI"];
+    let found = "the host changes from a.example.com to b.example.com in control-plane 2.20.41";
+    let finding = places.iter().fold(Finding::warning(Code::HostChanges, found), |finding, place| finding.with(*place));
+    plan.findings.push(finding);
+    let text = report(&plan, 9, Some(Outcome::Finished));
+    for line in ["Logins", found, places[0], places[1]] {
+        assert!(text.contains(line), "{line} is not in:\n{text}");
+    }
+    // Before helm has run the host is the one of today.
+    assert!(!report(&plan, 1, None).contains("Logins"));
 }
 
 #[test]
