@@ -146,6 +146,9 @@ codes! {
         "the page's commands fetch from that one, and helm repo add does not change it", "compare with helm repo list";
     ValuesHeading = 218, Done, "values hold the heading of helm get values",
         "helm keeps it as a key without a value in every later revision, and a chart whose schema allows no other keys then refuses the upgrade", "save values with `helm get values RELEASE -o yaml`, which prints no heading";
+    ValuesCut = 219, Done, "values are stored as `--set` cut them",
+        "`--set` takes a dot for the end of a key and fills a list with null: nothing reads what was meant, and every later upgrade carries it on",
+        "give what was meant in a values file, or with a backslash before each dot of a key";
     OtherMajor = 221, Blocked, "the new server is of another major version than the data",
         "PostgreSQL refuses a data directory that another major version wrote", "stay on the old major version in this upgrade; change it apart from it, with pg_upgrade or with a dump that is restored";
     OtherDataDirectory = 222, Blocked, "the new server looks for its data in another place",

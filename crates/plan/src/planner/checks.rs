@@ -9,6 +9,7 @@ mod at_start;
 mod authorized;
 mod clients;
 mod custom_resources;
+mod cut;
 mod database;
 mod downward;
 mod downward_files;
@@ -68,6 +69,7 @@ use std::collections::BTreeMap;
 use portolan_model::{Code, Finding, JsonPointer, Ref, Unmodelled, ValueChange, Volume};
 
 use super::findings::HopContext;
+pub(super) use cut::of as cut_values;
 pub(super) use keys::removed as removed_secrets;
 pub(super) use state::Upgrade;
 use uses::Workloads;
@@ -124,6 +126,7 @@ pub(super) fn of_hop(context: &HopContext<'_>) -> Report {
     effect::check(context, &mut report);
     ephemeral::check(context, &workloads, &mut report);
     heading::check(context, &mut report);
+    cut::check(context, &mut report);
     host::check(context, &mut report);
     outside_users::check(context, &workloads, &mut report);
     outside_guards::check(context, &workloads, &mut report);

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use portolan_helm_compat::values;
+use portolan_helm_compat::values::{self, Cut};
 use portolan_model::{ChartId, Code, Finding, Hop, ObsoleteValue, PlannedValue, ValueChange, ValuesMode, ValuesPath};
 use portolan_recipe::StepTemplate;
 use serde_json::Value;
 
 use super::hop_input::HopInput;
-use super::moved_values;
 use super::resolve::ResolvedRelease;
+use super::{checks, moved_values};
 use crate::site_values::installer;
 
 /// Each user-supplied value of before by its path.
@@ -20,6 +20,12 @@ pub(super) fn of(
     other: &BTreeMap<String, ValueChange>,
 ) -> Vec<PlannedValue> {
     let replacements = replacements(resolved, input);
+    let cut = checks::cut_values(resolved, input);
+    let meant = |path: &str| {
+        let path = ValuesPath::new(path);
+        let (at, Cut::Key(meant)) = cut.iter().find(|(at, _)| path.starts_with(at))? else { return None };
+        Some(format!("--set cut its key at a dot: perhaps {meant}{} was meant", &path.as_str()[at.len()..]))
+    };
     values::flatten(&input.before)
         .into_iter()
         .map(|(path, value)| {
@@ -35,7 +41,7 @@ pub(super) fn of(
                 ValueChange::Dropped if value.is_null() && values::is_null_at(&input.given, &path) => {
                     "helm before 3.20.1 takes a stored null away where the same null is given: leave it out of the values".into()
                 }
-                ValueChange::Dropped => input.moved.hints.get(&path).cloned().unwrap_or_default(),
+                ValueChange::Dropped => input.moved.hints.get(&path).cloned().or_else(|| meant(&path)).unwrap_or_default(),
                 _ => String::new(),
             };
             PlannedValue { path: ValuesPath::new(&path), change: fate, hint }

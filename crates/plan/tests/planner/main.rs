@@ -5,6 +5,7 @@
 mod anew;
 mod clients;
 mod custom_resources;
+mod cut;
 mod database_compat;
 mod deployments;
 mod effects;
