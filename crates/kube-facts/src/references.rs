@@ -220,18 +220,6 @@ mod tests {
                 "/initContainers/0/envFrom/0/secretRef/name",
             ),
             (
-                json!({"resourceClaims": [{"name": "a", "resourceClaimName": "c"}]}),
-                "ResourceClaim.resource.k8s.io/n/c",
-                "",
-                "/resourceClaims/0/resourceClaimName",
-            ),
-            (
-                json!({"resourceClaims": [{"name": "a", "resourceClaimTemplateName": "t"}]}),
-                "ResourceClaimTemplate.resource.k8s.io/n/t",
-                "",
-                "/resourceClaims/0/resourceClaimTemplateName",
-            ),
-            (
                 volume(json!({"name": "v", "secret": {"secretName": "s"}})),
                 "Secret/n/s",
                 "",
@@ -271,6 +259,17 @@ mod tests {
             2
         );
         assert!(!found(&json!({"imagePullSecrets": [{"name": "s"}]}))[0].3);
+    }
+
+    #[test]
+    fn a_pod_names_the_devices_that_it_claims() {
+        for (key, kind) in
+            [("resourceClaimName", "ResourceClaim"), ("resourceClaimTemplateName", "ResourceClaimTemplate")]
+        {
+            let spec = json!({"resourceClaims": [{"name": "a", key: "c"}]});
+            let target = format!("{kind}.resource.k8s.io/n/c");
+            assert_eq!(found(&spec), [(target, String::new(), format!("/resourceClaims/0/{key}"), true)]);
+        }
     }
 
     #[test]
