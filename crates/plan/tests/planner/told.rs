@@ -168,7 +168,7 @@ fn a_word_that_becomes_another_one_is_unknown() {
         assert_eq!(of(&env(name, old), "env: []"), [""; 0], "{name}");
     }
     let args = |args: &str| format!("args: [{args}]");
-    assert_eq!(of(&args("start"), &args("start-dev")), gone());
+    assert_eq!(of(&args("start"), &args("start-dev")), unknown("/args"));
     assert_eq!(of(&args("serve, --profile, primary"), &args("serve, --profile, spare")), unknown("/args"));
     assert_eq!(of(&args("serve, --profile=primary"), &args("serve")), gone());
     for (old, new) in [
