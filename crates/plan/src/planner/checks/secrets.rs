@@ -16,13 +16,11 @@ use super::{HopContext, Report};
 type Texts = BTreeMap<String, (SecretKey, String)>;
 
 pub(super) fn check(context: &HopContext<'_>, workloads: &Workloads, report: &mut Report) {
-    let today = |key: &SecretKey| today(context, key);
-    let after = |key: &SecretKey| after(context, key);
     let (before, then) = (FindText::today(context, workloads), FindText::after(context, workloads));
     for volume in workloads.volumes() {
         for pair in workloads.pairs(volume).0 {
             let same = Same::of(&pair, [&before, &then]);
-            report.findings.extend(of_pair(context, &pair, &same, [&today, &after]));
+            report.findings.extend(of_pair(context, &pair, &same));
         }
     }
 }
@@ -46,19 +44,14 @@ pub(super) fn after(context: &HopContext<'_>, key: &SecretKey) -> Option<String>
     }
 }
 
-fn of_pair(
-    context: &HopContext<'_>,
-    pair: &Pair<'_>,
-    same: &Same,
-    [today, after]: [&dyn Fn(&SecretKey) -> Option<String>; 2],
-) -> Vec<Finding> {
+fn of_pair(context: &HopContext<'_>, pair: &Pair<'_>, same: &Same) -> Vec<Finding> {
     let keys = |object: &Ref, read: &dyn Fn(&Ref) -> Option<Object>| -> Vec<String> {
         read(object).iter().flat_map(Object::data_keys).map(str::to_owned).collect()
     };
     let live = |name: &Ref| context.before.objects.get(name).cloned();
     let rendered = |name: &Ref| context.renderings[0].object(name).or_else(|| context.beside(name)).cloned();
-    let old = texts(&pair.before, &|name| keys(name, &live), today);
-    let new = texts(&pair.after, &|name| keys(name, &rendered), after);
+    let old = texts(&pair.before, &|name| keys(name, &live), &|key| today(context, key));
+    let new = texts(&pair.after, &|name| keys(name, &rendered), &|key| after(context, key));
     let nothing = |_: &Ref| None;
     let container = ContainerPaths::of(&pair.before, &nothing, Pods::Today);
     let next = ContainerPaths::of(&pair.after, &nothing, Pods::Today);
