@@ -100,7 +100,7 @@ pub fn plan_on(target: &Target, found: &Survey, to: &[&str], without: &[&str]) -
 /// # Errors
 /// What the planner says.
 pub fn restore(world: &World, choice: &ArchiveChoice) -> Result<PlanFile, Finding> {
-    now(portolan_workflow::restore(&target(world), &survey(world), choice, 0)).map(|restoration| restoration.file)
+    now(portolan_workflow::restore(&target(world), &survey(world), choice)).map(|restoration| restoration.file)
 }
 
 /// Plans what is asked for.

@@ -102,17 +102,12 @@ fn copy(store: &RunStore, one: &Archived) -> Result<ToRestore, Finding> {
     Ok(ToRestore { name, uid, content: Content(bytes), digest, archived })
 }
 
-/// The plan that puts archived objects back, linted. `times` says how often the same was done before: see [`RestoreRequest::times`].
+/// The plan that puts archived objects back, linted.
 ///
 /// # Errors
 /// As [`planner::restore`]; [`Code::ClaimGone`] where a workload would start without the data that the run's plan protects; the finding of
 /// a broken safety rule.
-pub async fn restore(
-    target: &Target,
-    survey: &Survey,
-    choice: &ArchiveChoice,
-    times: usize,
-) -> Result<Restoration, Finding> {
+pub async fn restore(target: &Target, survey: &Survey, choice: &ArchiveChoice) -> Result<Restoration, Finding> {
     let names: BTreeSet<Ref> = choice.objects.iter().flat_map(with_owners).collect();
     let mut live = BTreeMap::new();
     for name in names {
@@ -121,7 +116,7 @@ pub async fn restore(
     }
     data_is_there(target, choice).await?;
     let digest = choice.plan.digest();
-    let request = RestoreRequest { run: digest.short(), times, objects: &choice.objects, live: &live };
+    let request = RestoreRequest { run: digest.short(), objects: &choice.objects, live: &live };
     let helm = survey.inventory.helm.clone().unwrap_or_else(portolan_rehearse::simulated_helm);
     let restoration = planner::restore(&survey.inventory, &helm, &request)?;
     let broken = linter::lint_file(&restoration.file);

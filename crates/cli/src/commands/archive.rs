@@ -4,11 +4,11 @@ use std::io::Write as _;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 
-use portolan_adapters::store::{self, RunStore};
-use portolan_model::{Code, Exit, Finding, Object, Outcome, Plan, Ref};
+use portolan_adapters::store::RunStore;
+use portolan_model::{Code, Exit, Finding, Object, Ref};
 use portolan_rehearse::Rehearsal;
 use portolan_workflow::archive::{self, Archived};
-use portolan_workflow::{ArchiveChoice, Fold, Restoration};
+use portolan_workflow::{ArchiveChoice, Restoration};
 use serde::Serialize;
 
 use crate::args::{ArchiveArgs, ArchiveCommand, Global, RestoreArgs};
@@ -72,14 +72,8 @@ async fn restore(global: &Global, args: &RestoreArgs, output: &Output) -> Result
     let survey = prepare::survey_for(global, &target, &store.plan()?).await?;
     same_cluster(&survey.inventory.cluster.uid, &store.plan()?)?;
     let root = options::state_root(&target, global)?;
-    let mut restoration = portolan_workflow::restore(&target, &survey, &choice, 0).await?;
-    // A plan is known by its content, and one that has finished is not begun again.
-    let mut times = 0;
-    while has_finished(&root, &restoration.file.plan) {
-        times += 1;
-        restoration = portolan_workflow::restore(&target, &survey, &choice, times).await?;
-    }
-    let Restoration { file, there } = restoration;
+    let Restoration { file, there } = portolan_workflow::restore(&target, &survey, &choice).await?;
+    let file = runs::begun_anew(&root, &file);
     for name in &there {
         output.say(&format!("{name} is there, and stays as it is."));
     }
@@ -104,13 +98,6 @@ async fn restore(global: &Global, args: &RestoreArgs, output: &Output) -> Result
     output.page(&page(None))?;
     let going = apply::Going { survey: &survey, file: &file, place: None, yes: args.yes, prepull: false };
     apply::carry_out(global, target, &going, output).await
-}
-
-/// Whether a run of this plan has come to its end.
-fn has_finished(root: &Path, plan: &Plan) -> bool {
-    let entries = store::find(root, plan.digest().hex()).and_then(|info| RunStore::open(&info.folder)?.entries());
-    let entries = entries.unwrap_or_default();
-    Fold::of(entries.iter().map(|entry| &entry.record)).outcome == Some(Outcome::Finished)
 }
 
 /// The file that an export writes for an object: `Secret-runai-backend-runai-backend-postgresql.yaml`. The names of Kubernetes hold

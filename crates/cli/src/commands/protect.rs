@@ -2,7 +2,7 @@ use portolan_model::{Code, Exit, Finding, Severity};
 use portolan_workflow::Protection;
 
 use crate::args::{Global, ProtectArgs};
-use crate::commands::apply;
+use crate::commands::{apply, runs};
 use crate::options;
 use crate::output::Output;
 use crate::prepare;
@@ -15,6 +15,8 @@ pub(crate) async fn run(global: &Global, args: &ProtectArgs, output: &Output) ->
     }
     let (_, survey) = prepare::survey(global, &target).await?;
     let Protection { file, open } = portolan_workflow::protect(&survey)?;
+    // Somebody may have taken off what an earlier run put on.
+    let file = runs::begun_anew(&options::state_root(&target, global)?, &file);
     // A volume that cannot be protected does not keep the others from it; the exit code says that there is one.
     let cannot = open.iter().any(|finding| finding.severity == Severity::Blocking);
     let done = |exit: Exit| if exit == Exit::Done && cannot { Exit::Blocked } else { exit };

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use portolan_adapters::store::{self, RunInfo, RunStore};
-use portolan_model::{Code, Finding, ReleaseId, Uid};
-use portolan_workflow::Simulated;
+use portolan_model::{Code, Finding, Outcome, Plan, PlanFile, ReleaseId, Uid};
+use portolan_workflow::{Fold, Simulated};
 
 use crate::args::Global;
 use crate::options;
@@ -69,6 +69,29 @@ pub(crate) fn root(global: &Global) -> Result<PathBuf, Finding> {
         Some(folder) => Simulated::open(folder, &options::book(global)?).map(|_| PathBuf::from(folder).join("state")),
         None => store::root(global.state_dir.as_deref()),
     }
+}
+
+/// A plan that a run can begin. A run is known by its plan's content, and what has finished is not begun again: where somebody has since
+/// undone what the same plan did, its steps say that they are done once more.
+pub(crate) fn begun_anew(root: &Path, file: &PlanFile) -> PlanFile {
+    let mut anew = file.clone();
+    let mut times = 0;
+    while has_finished(root, &anew.plan) {
+        times += 1;
+        anew = file.clone();
+        let steps = anew.plan.hops.iter_mut().flat_map(|hop| &mut hop.steps);
+        for source in steps.flat_map(|step| &mut step.sources) {
+            source.boundary = format!("{}, {times} more", source.boundary);
+        }
+    }
+    anew
+}
+
+/// Whether a run of this plan has come to its end.
+fn has_finished(root: &Path, plan: &Plan) -> bool {
+    let entries = store::find(root, plan.digest().hex()).and_then(|info| RunStore::open(&info.folder)?.entries());
+    let entries = entries.unwrap_or_default();
+    Fold::of(entries.iter().map(|entry| &entry.record)).outcome == Some(Outcome::Finished)
 }
 
 fn is_meant(global: &Global, release: &ReleaseId) -> bool {

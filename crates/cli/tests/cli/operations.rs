@@ -57,6 +57,25 @@ fn what_a_run_deleted_comes_back_as_files() {
 }
 
 #[test]
+fn a_protection_that_somebody_took_off_is_put_on_again() {
+    let user = User::new();
+    user.ok("sim new openshift-2.8 here");
+    let policies = |user: &User| {
+        let saved: Value = serde_json::from_str(&user.installation("here")).expect("JSON");
+        let objects = saved["world"]["objects"].as_object().expect("objects").clone();
+        let volumes = objects.into_iter().filter(|(name, _)| name.starts_with("PersistentVolume/"));
+        volumes.map(|(_, volume)| volume["spec"]["persistentVolumeReclaimPolicy"].clone()).collect::<Vec<_>>()
+    };
+    for _ in 0..3 {
+        user.ok("protect --sim here");
+        assert!(policies(&user).iter().all(|policy| policy == "Retain"), "{:?}", policies(&user));
+        let saved = user.installation("here");
+        user.write("here/installation.json", &saved.replace("\"Retain\"", "\"Delete\""));
+        assert!(policies(&user).iter().all(|policy| policy == "Delete"), "somebody took it off");
+    }
+}
+
+#[test]
 fn a_plan_that_cannot_finish_says_which_write_is_refused() {
     let user = User::new();
     user.ok("sim new openshift-2.8 here");

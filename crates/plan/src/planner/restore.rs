@@ -31,8 +31,6 @@ pub struct ToRestore {
 pub struct RestoreRequest<'a> {
     /// The id of the run that archived the objects.
     pub run: &'a str,
-    /// How often what is planned was done before: what was put back may have been deleted once more.
-    pub times: usize,
     /// The objects.
     pub objects: &'a [ToRestore],
     /// These objects and their owners, as they are now.
@@ -72,12 +70,8 @@ pub fn restore(inventory: &Inventory, helm: &HelmClient, request: &RestoreReques
     let docs: Vec<Object> = gone.iter().map(|object| object.archived.clone()).collect();
     let mut plan = Plan { volumes: volumes(inventory)?, ..empty(inventory, helm) };
     if !gone.is_empty() {
-        let again = if request.times == 0 { String::new() } else { format!(", {} more", request.times) };
-        let source = Provenance {
-            page: "portolan".into(),
-            line: None,
-            boundary: format!("restore of run {}{again}", request.run),
-        };
+        let source =
+            Provenance { page: "portolan".into(), line: None, boundary: format!("restore of run {}", request.run) };
         let kinds = kinds(inventory, request, (&gone, &docs), &plan.volumes);
         plan.hops.push(Hop {
             from: release.chart.clone(),

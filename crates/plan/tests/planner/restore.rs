@@ -61,7 +61,7 @@ fn restored(fixture: &Fixture, objects: &[ToRestore], live: &[Value]) -> Result<
         all.insert(object.name().expect("a name"), Seen::There(object));
     }
     let helm = HelmClient::Simulated { version: Version::new(3, 14, 4) };
-    let request = RestoreRequest { run: "3f9c2a71", times: 0, objects, live: &all };
+    let request = RestoreRequest { run: "3f9c2a71", objects, live: &all };
     planner::restore(&fixture.inventory, &helm, &request)
 }
 
@@ -163,18 +163,6 @@ fn a_set_is_not_put_back_where_it_would_make_an_empty_pvc() {
     let finding = restored(&inventory, &[made("other")], &[]).expect_err("it would make a PVC");
     assert_eq!(finding.code, Code::ClaimGone, "{finding:?}");
     assert!(finding.why.ends_with("would make a new, empty one"), "{}", finding.why);
-}
-
-#[test]
-fn a_plan_that_was_carried_out_is_another_one_the_next_time() {
-    let helm = HelmClient::Simulated { version: Version::new(3, 14, 4) };
-    let (fixture, objects) = (at_2_8(), [secret()]);
-    let digest = |times| {
-        let request = RestoreRequest { run: "3f9c2a71", times, objects: &objects, live: &BTreeMap::new() };
-        planner::restore(&fixture.inventory, &helm, &request).expect("a plan").file.plan.digest()
-    };
-    assert_eq!(digest(0), digest(0));
-    assert_ne!(digest(0), digest(1));
 }
 
 #[test]
