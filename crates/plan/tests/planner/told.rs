@@ -115,6 +115,10 @@ fn a_flag_of_a_program_in_a_script_counts() {
     assert_eq!(of(&script("--retention=30d"), &script("--retention=1d")), unknown("/command/2"));
     assert_eq!(of(&script("--retention=1d"), &script("--retention=30d")), [""; 0]);
     assert_eq!(of(&script("--queue orders"), &script("--topic orders")), unknown("/command/2"));
+    let exports = |line: &str| format!("command: [sh, -c, 'export {line}; exec store --data=/data/db']");
+    assert_eq!(of(&exports("APP_DB=orders"), &exports("APP_DB=sales")), unknown("/command/2"));
+    assert_eq!(of(&exports("APP_QUEUE=orders"), &exports("QUEUE=orders")), unknown("/command/2"));
+    assert_eq!(of(&exports("LOG_LEVEL=orders"), &exports("LEVEL=orders")), [""; 0]);
     let options = |text: &str| format!("env: [{{name: JAVA_OPTS, value: '{text}'}}]");
     assert_eq!(of(&options("-Xmx1g -Dapp.ddl-auto=none"), &options("-Xmx1g -Dapp.ddl-auto=create")), unknown("/env"));
     assert_eq!(of(&options("-Xmx1g -Dapp.ddl-auto=none"), &options("-Xmx2g -Dapp.ddl-auto=none")), [""; 0]);

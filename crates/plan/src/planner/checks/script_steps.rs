@@ -71,6 +71,17 @@ fn steps(script: &str, env: &BTreeMap<String, String>) -> Vec<Step> {
     all
 }
 
+/// The variables that a script exports for its programs, with their texts.
+pub(super) fn exported(script: &str, env: &BTreeMap<String, String>) -> Vec<(String, String)> {
+    let script = plain(script);
+    let all = commands(&script).filter(|(_, command)| command.starts_with("export "));
+    let read = all.filter_map(|(_, command)| {
+        let read = put_in(command, env);
+        assignment(&read).map(|(name, text)| (name.to_owned(), text.trim_matches(['"', '\'']).to_owned()))
+    });
+    read.collect()
+}
+
 /// The words of the programs that a script starts, beside its tools, with the variables put in.
 pub(super) fn started_programs(script: &str, env: &BTreeMap<String, String>) -> Vec<Vec<String>> {
     let script = plain(script);

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::downward::{self, Pods};
 use super::moved_files::is_beside;
-use super::script_steps::started_programs;
+use super::script_steps::{exported, started_programs};
 use super::scripts::{FindText, Scripts, mounted_texts};
 use super::servers::reference;
 use super::setting_lines::{Line, json_lines, lines};
@@ -73,90 +73,38 @@ pub(super) struct OfPod {
 
 impl Told {
     pub(super) fn to(user: &Use<'_>, find: &FindText<'_>) -> Self {
-        let own = |name: &str, text: &str, form: Form, field: &str| Setting {
-            name: name.into(),
-            block: String::new(),
-            text: text.into(),
-            form,
-            is_beside: false,
-            object: user.name.clone(),
-            field: user.field(field),
-        };
-        let mut settings = Vec::new();
-        let mut arguments = String::new();
         let words = find.words(user);
-        for key in ["command", "args"] {
-            let its: Vec<&str> = words.iter().filter(|word| word.key == key).map(|word| word.text.as_str()).collect();
-            let all = flags(&its).into_iter();
-            settings.extend(all.map(|(name, text)| own(name, text, Form::Argument, &format!("/{key}"))));
-            its.iter().for_each(|text| arguments.extend([text, " "]));
+        let texts = |key: &str| words.iter().filter(|word| word.key == key).map(|word| word.text.as_str()).collect();
+        let (command, args): (Vec<&str>, Vec<&str>) = (texts("command"), texts("args"));
+        let mut settings = Vec::new();
+        for (key, its) in [("/command", &command), ("/args", &args)] {
+            settings.extend(flags(its).into_iter().map(|(name, text)| own(user, name, text, Form::Argument, key)));
         }
         let variables = find.variables(user);
         let scripts = Scripts::of(user.name, user.template, user.container, find);
-        for script in scripts.started() {
-            for program in started_programs(&script.text, &variables) {
-                let its: Vec<&str> = program.iter().map(String::as_str).collect();
-                settings.extend(flags(&its).into_iter().map(|(name, text)| Setting {
-                    object: script.object.clone(),
-                    field: script.field.clone(),
-                    ..own(name, text, Form::Argument, "")
-                }));
-            }
-        }
-        for (name, text) in &variables {
-            // A whole file, or flags, may stand in a variable.
-            let inside = json_lines(text).or_else(|| text.trim().contains('\n').then(|| lines(text)));
-            settings.extend(
-                inside
-                    .unwrap_or_default()
-                    .into_iter()
-                    .map(|Line { block, name, text }| Setting { block, ..own(&name, &text, Form::Line, "/env") }),
-            );
-            if text.starts_with('-') {
-                let its: Vec<&str> = text.split_whitespace().collect();
-                settings.extend(flags(&its).into_iter().map(|(name, text)| own(name, text, Form::Argument, "/env")));
-            }
-            settings.push(own(name, text, Form::Variable, "/env"));
-        }
-        for file in mounted_texts(user, find) {
-            let is_beside = is_beside(&file.path) || is_no_config(&file.path);
-            for Line { block, name, text } in lines(&file.text) {
-                let (object, field) = (file.object.clone(), file.field.clone());
-                settings.push(Setting { name, block, text, form: Form::Line, is_beside, object, field });
-            }
-        }
+        settings.extend(of_scripts(user, &scripts, &variables));
+        settings.extend(of_variables(user, &variables));
+        settings.extend(of_files(user, find));
         let its: Vec<&str> = words.iter().filter(|word| !word.is_script).map(|word| word.text.as_str()).collect();
-        let bare = if its.iter().any(|word| is_tool(word)) { Vec::new() } else { bare(&its) };
-        let image = reference(user.container).to_owned();
         let env = list(user.container.json, "env");
-        let given = env.iter().filter_map(|one| Some(one.get("name")?.as_str()?.to_owned())).collect();
+        let given = env.iter().filter_map(|one| Some(one.get("name")?.as_str()?.to_owned()));
         let of_pod = env.iter().filter_map(|one| {
             let path = one.pointer("/valueFrom/fieldRef/fieldPath")?.as_str()?;
             let text = downward::text(user, one, Pods::Today);
             Some((one.get("name")?.as_str()?.to_owned(), OfPod { path: path.to_owned(), text }))
         });
-        let of_pod = of_pod.collect();
-        let sources = list(user.container.json, "envFrom").len();
-        let texts = scripts.all().iter().map(|script| script.text.clone());
-        let written = ["command", "args"].into_iter().flat_map(|key| list(user.container.json, key));
-        let written = written.chain(env.iter().filter_map(|one| one.get("value")));
-        let texts = texts.chain(written.filter_map(Value::as_str).map(str::to_owned));
-        // What of a volume is mounted is a folder.
-        let mounts = user.container.mounts_as_json().filter_map(|mount| mount.get("subPathExpr")?.as_str());
-        let texts = texts.chain(mounts.map(|folder| format!("/{folder}"))).collect();
-        let (workload, pointer) = (user.name.clone(), user.field(""));
         Self {
-            image,
-            bare,
+            image: reference(user.container).to_owned(),
+            bare: if its.iter().any(|word| is_tool(word)) { Vec::new() } else { bare(&its) },
             settings,
-            variables: given,
-            of_pod,
-            sources,
-            arguments,
-            texts,
+            variables: given.collect(),
+            of_pod: of_pod.collect(),
+            sources: list(user.container.json, "envFrom").len(),
+            arguments: command.iter().chain(&args).flat_map(|text| [text, " "]).collect(),
+            texts: written(user, &scripts),
             today: None,
-            workload,
-            pointer,
+            workload: user.name.clone(),
+            pointer: user.field(""),
         }
     }
 
@@ -216,6 +164,78 @@ impl Told {
         let is_same = |other: &&Setting| other.form == one.form && other.name == one.name && other.block == one.block;
         self.settings.iter().filter(is_same).map(|other| other.text.as_str()).collect()
     }
+}
+
+/// A setting in the container itself.
+fn own(user: &Use<'_>, name: &str, text: &str, form: Form, field: &str) -> Setting {
+    Setting {
+        name: name.into(),
+        block: String::new(),
+        text: text.into(),
+        form,
+        is_beside: false,
+        object: user.name.clone(),
+        field: user.field(field),
+    }
+}
+
+/// What scripts export for the programs that they start, and the flags that they give them.
+fn of_scripts(user: &Use<'_>, scripts: &Scripts, variables: &BTreeMap<String, String>) -> Vec<Setting> {
+    let mut all = Vec::new();
+    for script in scripts.started() {
+        let its = |name: &str, text: &str, form: Form| Setting {
+            object: script.object.clone(),
+            field: script.field.clone(),
+            ..own(user, name, text, form, "")
+        };
+        let exports = exported(&script.text, variables);
+        all.extend(exports.iter().map(|(name, text)| its(name, text, Form::Variable)));
+        for program in started_programs(&script.text, variables) {
+            let words: Vec<&str> = program.iter().map(String::as_str).collect();
+            all.extend(flags(&words).into_iter().map(|(name, text)| its(name, text, Form::Argument)));
+        }
+    }
+    all
+}
+
+/// The variables, and the flags and lines in those that hold a whole file or a command's options.
+fn of_variables(user: &Use<'_>, variables: &BTreeMap<String, String>) -> Vec<Setting> {
+    let mut all = Vec::new();
+    for (name, text) in variables {
+        let inside = json_lines(text).or_else(|| text.trim().contains('\n').then(|| lines(text)));
+        let line = |Line { block, name, text }| Setting { block, ..own(user, &name, &text, Form::Line, "/env") };
+        all.extend(inside.unwrap_or_default().into_iter().map(line));
+        if text.starts_with('-') {
+            let words: Vec<&str> = text.split_whitespace().collect();
+            all.extend(flags(&words).into_iter().map(|(name, text)| own(user, name, text, Form::Argument, "/env")));
+        }
+        all.push(own(user, name, text, Form::Variable, "/env"));
+    }
+    all
+}
+
+/// The lines of the files that the container mounts.
+fn of_files(user: &Use<'_>, find: &FindText<'_>) -> Vec<Setting> {
+    let mut all = Vec::new();
+    for file in mounted_texts(user, find) {
+        let is_beside = is_beside(&file.path) || is_no_config(&file.path);
+        for Line { block, name, text } in lines(&file.text) {
+            let (object, field) = (file.object.clone(), file.field.clone());
+            all.push(Setting { name, block, text, form: Form::Line, is_beside, object, field });
+        }
+    }
+    all
+}
+
+/// The texts of a container into which variables may be put, as they are written.
+fn written(user: &Use<'_>, scripts: &Scripts) -> Vec<String> {
+    let words = ["command", "args"].into_iter().flat_map(|key| list(user.container.json, key));
+    let variables = list(user.container.json, "env").iter().filter_map(|one| one.get("value"));
+    // What of a volume is mounted is a folder.
+    let mounts = user.container.mounts_as_json().filter_map(|mount| mount.get("subPathExpr")?.as_str());
+    let given = words.chain(variables).filter_map(Value::as_str).map(str::to_owned);
+    let texts = scripts.all().iter().map(|script| script.text.clone());
+    texts.chain(given).chain(mounts.map(|folder| format!("/{folder}"))).collect()
 }
 
 /// The flags among the words of a command, each with its text: `--name=text`, `--name text`, `-Dname=text` of Java.
