@@ -193,7 +193,7 @@ fn the_linter_knows_what_may_be_put_back() {
     }
     assert!(found(&bad).contains(&"step restore-objects restores PersistentVolumeClaim/pvc-postgresql".to_owned()));
     // It is not mixed with anything that deletes or applies.
-    let mut bad = good.clone();
+    let mut bad = good;
     let upgrade = at_2_8().plan(&[crate::fixture::new("2.20.41")]);
     let step = bad.plan.hops[0].steps[0].clone();
     bad.plan = upgrade;
