@@ -23,6 +23,8 @@ edition = "2024"
 
 [dependencies]
 kube = { version = "=5.0.0", default-features = false, features = ["config", "client", "http-proxy"] }
+# The API's types have to be of some version of Kubernetes.
+k8s-openapi = { version = "=0.29.0", features = ["latest"] }
 serde_json = "1"
 tokio = { version = "1", features = ["macros", "rt"] }
 TOML

@@ -316,7 +316,7 @@ mod tests {
             (pair(tls.clone(), role("entrance", Some("web"), None, Some("secretName"))), true),
             (pair(tls.clone(), role("entrance", Some("other"), None, None)), false),
             (pair(tls.clone(), role("entrance", None, None, Some("host"))), false),
-            (pair(tls.clone(), role("workload", None, None, None)), false),
+            (pair(tls, role("workload", None, None, None)), false),
             (pair(role("configuration", None, Some("tls.key"), None), role("entrance", None, None, None)), false),
         ] {
             assert_eq!(same_role(&old, &new, Some(&named)).is_some(), is_proven, "{named:?}");

@@ -430,6 +430,11 @@ mod tests {
         ] {
             assert_eq!(found(image, form, &[old], &[new]), None, "{image} {old:?} -> {new:?}");
         }
+    }
+
+    #[test]
+    fn a_layout_by_time_is_about_data_from_a_day_on() {
+        use Form::Line;
         let days = |days: &[&str]| -> Vec<(&str, String)> {
             days.iter().map(|day| ("schema_config.configs/from", (*day).to_owned())).collect()
         };
