@@ -400,6 +400,14 @@ pub(crate) struct UpgradeArgs {
 /// `protect`.
 #[derive(Args, Debug)]
 pub(crate) struct ProtectArgs {
+    /// How it goes.
+    #[command(flatten)]
+    pub(crate) at_once: AtOnceOptions,
+}
+
+/// Of a command that makes a plan and carries it out.
+#[derive(Args, Debug)]
+pub(crate) struct AtOnceOptions {
     /// Only shows what would be done
     #[arg(long)]
     pub(crate) dry_run: bool,
@@ -508,15 +516,9 @@ pub(crate) struct RestoreArgs {
     /// Objects in its archive, such as Secret/NAME or Secret/NAMESPACE/NAME; those that the run deleted where none is named
     #[arg(value_name = "OBJECT")]
     pub(crate) objects: Vec<String>,
-    /// Only shows what would be done
-    #[arg(long)]
-    pub(crate) dry_run: bool,
-    /// Does not ask for the release's name before the first write; on a simulated installation nobody is asked
-    #[arg(long, short)]
-    pub(crate) yes: bool,
-    /// How the plan is shown.
+    /// How it goes.
     #[command(flatten)]
-    pub(crate) commands: CommandOptions,
+    pub(crate) at_once: AtOnceOptions,
 }
 
 /// `page`.

@@ -3,6 +3,7 @@
 pub mod authority;
 pub mod bundle;
 mod cargo;
+mod loopback;
 pub mod memory_registry;
 pub mod proxy;
 pub mod registry;

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::Result;
@@ -98,18 +98,14 @@ impl MemoryRegistry {
     }
 
     fn listen(login: Option<(&str, &str)>, kind: LoginKind, tls: Option<Arc<ServerConfig>>) -> Result<Self> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-        let address = listener.local_addr()?;
         let encode = |(name, password)| base64::engine::general_purpose::STANDARD.encode(format!("{name}:{password}"));
         let contents = Contents { login: login.map(encode), kind, ..Contents::default() };
         let contents = Arc::new(Mutex::new(contents));
         let shared = contents.clone();
-        std::thread::Builder::new().name("registry".into()).spawn(move || {
-            for stream in listener.incoming().filter_map(std::result::Result::ok) {
-                let (shared, tls) = (shared.clone(), tls.clone());
-                // Who hangs up has told the test what it wants to know.
-                std::thread::spawn(move || drop(accept(stream, tls, &shared)));
-            }
+        let address = crate::loopback::listen("registry", move |stream| {
+            let (shared, tls) = (shared.clone(), tls.clone());
+            // Who hangs up has told the test what it wants to know.
+            std::thread::spawn(move || drop(accept(stream, tls, &shared)));
         })?;
         Ok(Self { address, contents })
     }

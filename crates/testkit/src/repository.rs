@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Write as _};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Result;
@@ -69,15 +69,11 @@ impl Repository {
     /// # Errors
     /// Where no port is to be had.
     pub fn start(contents: RepositoryContents) -> Result<Self> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-        let address = listener.local_addr()?;
         let seen = Arc::new(Mutex::new(Vec::new()));
         let log = seen.clone();
-        std::thread::Builder::new().name("repository".into()).spawn(move || {
-            for stream in listener.incoming().filter_map(Result::ok) {
-                // Who hangs up has told the test what it wants to know.
-                drop(serve(&stream, &contents, &log));
-            }
+        let address = crate::loopback::listen("repository", move |stream| {
+            // Who hangs up has told the test what it wants to know.
+            drop(serve(&stream, &contents, &log));
         })?;
         Ok(Self { address, seen })
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Result;
@@ -19,18 +19,14 @@ impl Tunnels {
     /// # Errors
     /// Where no port is to be had.
     pub fn start(hosts: &[(&str, &str)]) -> Result<Self> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-        let address = listener.local_addr()?;
         let hosts: BTreeMap<String, String> =
             hosts.iter().map(|(host, place)| ((*host).to_owned(), (*place).to_owned())).collect();
         let (hosts, seen) = (Arc::new(hosts), Arc::new(Mutex::new(Vec::new())));
         let log = seen.clone();
-        std::thread::Builder::new().name("tunnels".into()).spawn(move || {
-            for stream in listener.incoming().filter_map(std::result::Result::ok) {
-                let (hosts, log) = (hosts.clone(), log.clone());
-                // Who hangs up has told the test what it wants to know.
-                std::thread::spawn(move || drop(serve(stream, &hosts, &log)));
-            }
+        let address = crate::loopback::listen("tunnels", move |stream| {
+            let (hosts, log) = (hosts.clone(), log.clone());
+            // Who hangs up has told the test what it wants to know.
+            std::thread::spawn(move || drop(serve(stream, &hosts, &log)));
         })?;
         Ok(Self { address, seen })
     }

@@ -23,7 +23,7 @@ pub use planning::{
     PlanOptions, Planned, PlannedValues, Protection, Rehearse, check_rules, plan, plan_values, protect, rehearse,
     rendered, usable_helm,
 };
-pub use restore::{ArchiveChoice, Restoration, ToRestore, restore};
+pub use restore::{ArchiveChoice, Restoration, ToRestore, archived_copy, restore};
 pub use run::{InMemory, Kill, Meddle, RunDriver, Serve, Verified, apply, ask_routes, drift, verify};
 pub use simulated::{Render, SavedSurvey, Simulated};
 pub use stops::{Stops, interrupted};

@@ -40,7 +40,7 @@ impl ArchiveChoice {
         };
         let mut seen = BTreeSet::new();
         let chosen = chosen.into_iter().filter(|one| seen.insert(&one.object));
-        let objects = chosen.map(|one| copy(store, one)).collect::<Result<_, _>>()?;
+        let objects = chosen.map(|one| archived_copy(store, one)).collect::<Result<_, _>>()?;
         Ok(Self::new(plan, objects))
     }
 
@@ -48,6 +48,12 @@ impl ArchiveChoice {
     #[must_use]
     pub fn new(plan: Plan, objects: Vec<ToRestore>) -> Self {
         Self { plan, objects }
+    }
+
+    /// The plan of the run.
+    #[must_use]
+    pub fn plan(&self) -> &Plan {
+        &self.plan
     }
 
     /// How many objects it has.
@@ -92,7 +98,11 @@ fn spelled(name: &Ref) -> String {
     }
 }
 
-fn copy(store: &RunStore, one: &Archived) -> Result<ToRestore, Finding> {
+/// An object out of a run's archive.
+///
+/// # Errors
+/// [`Code::BadJournal`] where it is damaged.
+pub fn archived_copy(store: &RunStore, one: &Archived) -> Result<ToRestore, Finding> {
     let bytes = store.blob(&one.digest)?;
     let archived: Object = serde_json::from_slice(&bytes).map_err(|error| {
         let found = format!("{} in the archive is damaged", one.object);

@@ -5,7 +5,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 
 use portolan_adapters::store::RunStore;
-use portolan_model::{Code, Exit, Finding, Object, Ref};
+use portolan_model::{Code, Exit, Finding, Ref};
 use portolan_rehearse::Rehearsal;
 use portolan_workflow::archive::{self, Archived};
 use portolan_workflow::{ArchiveChoice, Restoration};
@@ -69,8 +69,8 @@ async fn restore(global: &Global, args: &RestoreArgs, output: &Output) -> Result
     }
     let store = runs::open(global, Some(&args.run), None)?;
     let choice = ArchiveChoice::of(&store, &args.objects)?;
-    let survey = prepare::survey_for(global, &target, &store.plan()?).await?;
-    same_cluster(&survey.inventory.cluster.uid, &store.plan()?)?;
+    let survey = prepare::survey_for(global, &target, choice.plan()).await?;
+    same_cluster(&survey.inventory.cluster.uid, choice.plan())?;
     let root = options::state_root(&target, global)?;
     let Restoration { file, there } = portolan_workflow::restore(&target, &survey, &choice).await?;
     let file = runs::begun_anew(&root, &file);
@@ -88,15 +88,15 @@ async fn restore(global: &Global, args: &RestoreArgs, output: &Output) -> Result
         return Ok(Exit::Done);
     }
     let page = |rehearsal: Option<&Rehearsal>| {
-        portolan_report::plan(&file.plan, &file.plan.digest(), rehearsal, args.commands.shown())
+        portolan_report::plan(&file.plan, &file.plan.digest(), rehearsal, args.at_once.commands.shown())
     };
-    if args.dry_run {
+    if args.at_once.dry_run {
         let rehearsal = apply::rehearsed_as_safe(&target, &survey, &file, output)?;
         output.result(&page(Some(&rehearsal)), &file.plan)?;
         return Ok(Exit::Done);
     }
     output.page(&page(None))?;
-    let going = apply::Going { survey: &survey, file: &file, place: None, yes: args.yes, prepull: false };
+    let going = apply::Going { survey: &survey, file: &file, place: None, yes: args.at_once.yes, prepull: false };
     apply::carry_out(global, target, &going, output).await
 }
 
@@ -109,14 +109,12 @@ fn file_name(name: &Ref) -> String {
 
 /// The object as YAML, without what the server sets itself.
 fn content(store: &RunStore, archived: &Archived) -> Result<String, Finding> {
-    let damaged = |error: String| {
+    let copy = portolan_workflow::archived_copy(store, archived)?;
+    let created = portolan_kube_facts::to_create(&copy.archived, &BTreeSet::new());
+    serde_saphyr::to_string(&created).map_err(|error| {
         let found = format!("{} in the archive is damaged", archived.object);
-        Finding::blocking(Code::BadJournal, found).about(&archived.object).with(error)
-    };
-    let bytes = store.blob(&archived.digest)?;
-    let object: Object = serde_json::from_slice(&bytes).map_err(|error| damaged(error.to_string()))?;
-    serde_saphyr::to_string(&portolan_kube_facts::to_create(&object, &BTreeSet::new()))
-        .map_err(|error| damaged(error.to_string()))
+        Finding::blocking(Code::BadJournal, found).about(&archived.object).with(error.to_string())
+    })
 }
 
 fn make(folder: &Path) -> Result<(), Finding> {

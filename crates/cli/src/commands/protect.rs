@@ -30,12 +30,12 @@ pub(crate) async fn run(global: &Global, args: &ProtectArgs, output: &Output) ->
         output.say(&format!("Nothing to do: {protected} of {all} volumes with data are protected already."));
         return Ok(done(Exit::Done));
     }
-    output.page(&portolan_report::plan(&file.plan, &file.plan.digest(), None, args.commands.shown()))?;
-    if args.dry_run {
+    output.page(&portolan_report::plan(&file.plan, &file.plan.digest(), None, args.at_once.commands.shown()))?;
+    if args.at_once.dry_run {
         output.value(&file.plan)?;
         return Ok(done(Exit::Done));
     }
-    let going = apply::Going { survey: &survey, file: &file, place: None, yes: args.yes, prepull: false };
+    let going = apply::Going { survey: &survey, file: &file, place: None, yes: args.at_once.yes, prepull: false };
     match apply::carry_out(global, target, &going, output).await {
         // What is not safe about a protection is not about this plan.
         Err(finding) if finding.code == Code::NotSafe => Err(finding.next("see the shortest way above")),

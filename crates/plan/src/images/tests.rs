@@ -1,10 +1,28 @@
-use portolan_model::Severity;
+use portolan_model::{Inventory, Severity};
 use portolan_recipe::{ImageInArgument, ImageInField, RecipeSet};
 use serde_json::json;
 
 use super::*;
 
 const HOST: &str = "registry.example:5000";
+
+/// An installation with nothing in it, all of whose Secrets could be listed.
+pub(super) fn inventory(namespace: &str) -> Inventory {
+    let inventory: Inventory = serde_json::from_value(json!({
+        "format": portolan_model::FORMAT,
+        "cluster": {"server": "", "user": "", "uid": "u", "version": "v1.34.4", "platform": {"platform": "kubernetes"},
+            "default_class": null, "groups": []},
+        "helm": null,
+        "release": {"id": {"namespace": namespace, "name": "r"}, "revision": 1, "status": "deployed",
+            "chart": {"name": "control-plane", "version": "2.8.0"}, "deployed": "", "driver": "secret", "history": [], "damaged": []},
+        "volumes": [], "workloads": [], "hosts": [], "classes": [],
+        "coverage": [{"scope": {"kind": "Secret", "namespace": namespace}, "coverage": "complete"}],
+        "requests": {"reads": 0, "writes": 0},
+    }))
+    .expect("an inventory");
+    assert_eq!(inventory.release.id, ReleaseId { namespace: namespace.into(), name: "r".into() });
+    inventory
+}
 
 fn chart(version: &str) -> ChartId {
     ChartId { name: "control-plane".into(), version: version.parse().expect("a version") }

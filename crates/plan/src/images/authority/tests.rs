@@ -1,6 +1,7 @@
-use portolan_model::{Inventory, Severity};
+use portolan_model::Severity;
 use serde_json::json;
 
+use super::super::tests::inventory;
 use super::*;
 
 const HOST: &str = "registry.example:5000";
@@ -74,18 +75,7 @@ fn nodes_know_a_ca_that_the_cluster_names_for_the_registry_or_for_all() {
 }
 
 fn survey(secret: Option<(&str, &str)>) -> Survey {
-    let mut inventory: Inventory = serde_json::from_value(json!({
-        "format": portolan_model::FORMAT,
-        "cluster": {"server": "", "user": "", "uid": "u", "version": "v1.34.4", "platform": {"platform": "kubernetes"},
-            "default_class": null, "groups": []},
-        "helm": null,
-        "release": {"id": {"namespace": NS, "name": "r"}, "revision": 1, "status": "deployed",
-            "chart": {"name": "control-plane", "version": "2.8.0"}, "deployed": "", "driver": "secret", "history": [], "damaged": []},
-        "volumes": [], "workloads": [], "hosts": [], "classes": [],
-        "coverage": [{"scope": {"kind": "Secret", "namespace": NS}, "coverage": "complete"}],
-        "requests": {"reads": 0, "writes": 0},
-    }))
-    .expect("an inventory");
+    let mut inventory = inventory(NS);
     let mut values = Vec::new();
     if let Some((key, pem)) = secret {
         let name = Ref::secret(NS, "runai-ca-cert");

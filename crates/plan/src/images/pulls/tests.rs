@@ -1,9 +1,10 @@
 use std::collections::BTreeMap;
 
 use portolan_inventory::survey::Secrets;
-use portolan_model::{Code, Inventory, ReleaseId, Scope, ScopeCoverage, Severity, SurveyQuery};
+use portolan_model::{Code, Severity, SurveyQuery};
 use serde_json::json;
 
+use super::super::tests::inventory;
 use super::*;
 
 const NS: &str = "n";
@@ -88,19 +89,7 @@ fn a_secret_of_another_type_is_no_pull_secret() {
 
 /// An installation with some objects, the values of whose Secrets the survey keeps apart.
 fn survey(objects: &[Object]) -> Survey {
-    let mut inventory: Inventory = serde_json::from_value(json!({
-        "format": portolan_model::FORMAT,
-        "cluster": {"server": "", "user": "", "uid": "u", "version": "v1.34.4", "platform": {"platform": "kubernetes"},
-            "default_class": null, "groups": []},
-        "helm": null,
-        "release": {"id": {"namespace": NS, "name": "r"}, "revision": 1, "status": "deployed",
-            "chart": {"name": "control-plane", "version": "2.8.0"}, "deployed": "", "driver": "secret", "history": [], "damaged": []},
-        "volumes": [], "workloads": [], "hosts": [], "classes": [], "coverage": [], "requests": {"reads": 0, "writes": 0},
-    }))
-    .expect("an inventory");
-    assert_eq!(inventory.release.id, ReleaseId { namespace: NS.into(), name: "r".into() });
-    let scope = Scope { kind: "Secret".into(), namespace: NS.into() };
-    inventory.coverage.push(ScopeCoverage { scope, coverage: portolan_model::Coverage::Complete });
+    let mut inventory = inventory(NS);
     let mut secrets = Vec::new();
     for object in objects {
         let name = object.name().expect("a name");

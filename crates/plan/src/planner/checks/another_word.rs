@@ -2,13 +2,10 @@
 //! What a program makes of such a word is not known, unless its name or the word says that it is about something beside the data. Words
 //! that come where none was are judged by the lists of `recipes/programs.yaml`, and those that change their name in `renamed.rs`.
 
-use portolan_inventory::credential;
 use portolan_recipe::DataWords;
 
 use super::database;
-use super::paths::is_aside;
-use super::renamed::plain;
-use super::told::{Form, Setting, Told};
+use super::told::{Form, Setting, Told, bare_text};
 
 /// The first setting of today whose word is another one, or is said no more.
 pub(super) fn another_word<'a>(words: &DataWords, [before, after]: [&'a Told; 2]) -> Option<&'a Setting> {
@@ -29,35 +26,34 @@ fn is_said_otherwise(words: &DataWords, old: &Setting, before: &Told, after: &To
     if new.is_empty() {
         // It may come out of an object that is not read.
         let is_elsewhere = after.sources > before.sources || after.variables.contains(&old.name);
-        let is_said = after.settings.iter().any(|other| plain(&other.text) == plain(&old.text));
+        let is_said = after.settings.iter().any(|other| bare_text(&other.text) == bare_text(&old.text));
         return !is_elsewhere && !is_said && !before.puts_in(&old.name);
     }
     // What is made of a variable is compared where it is put in, and the name of a database by itself.
     let is_database = database::named(&old.name, &old.text).is_some();
-    !is_database && !new.iter().any(|text| plain(text) == plain(&old.text)) && !before.puts_in(&old.name)
+    !is_database && !new.iter().any(|text| bare_text(text) == bare_text(&old.text)) && !before.puts_in(&old.name)
 }
 
 /// A line of a configuration that is there once on both sides: what is there several times is a list as a rule, of jobs or of rules.
 fn is_line_changed(words: &DataWords, old: &Setting, before: &Told, after: &Told) -> bool {
     let is_one = before.texts(old).len() == 1;
     match after.texts(old).as_slice() {
-        [new] if is_one => plain(new) != plain(&old.text) && is_word(words, &old.text) && !is_about_else(words, old),
+        [new] if is_one => {
+            bare_text(new) != bare_text(&old.text) && is_word(words, &old.text) && !is_about_else(words, old)
+        }
         _ => false,
     }
 }
 
 /// Whether a text is one word that may name something: no path, address or version.
 fn is_word(words: &DataWords, text: &str) -> bool {
-    let text = plain(text);
+    let text = bare_text(text);
     words.may_be_name(text)
         && !text.contains(['/', ':', '?', '=', '@', '&', '%'])
         && !text.split('.').skip(1).any(|part| part.starts_with(|c: char| c.is_ascii_digit()))
 }
 
-/// Whether a setting is about something beside the data, or is compared elsewhere: credentials, places, other hosts.
+/// Whether a setting is about something beside the data, or is compared elsewhere, as other hosts are.
 fn is_about_else(words: &DataWords, one: &Setting) -> bool {
-    is_aside(&one.name)
-        || credential::is_named(&one.name)
-        || words.is_beside(&one.block, &one.name)
-        || words.is_of_host(&one.name)
+    one.is_about_else(words) || words.is_of_host(&one.name)
 }

@@ -132,7 +132,7 @@ impl Feeding<'_> {
             self.unknown(new, after.name, &user(after, new), report);
             return;
         }
-        let is_told = |path: &str| given(after, then).iter().any(|text| has_path(text, path));
+        let is_told = |path: &str| then.given(after).iter().any(|text| has_path(text, path));
         if let Some((path, _)) = places(&new.reads).difference(&places(&old.reads)).find(|(path, _)| !is_told(path)) {
             let reason = format!(
                 "what container {} writes is at {path} now, and nothing that it is given says so",
@@ -215,11 +215,6 @@ fn words(user: &Use<'_>, find: &FindText<'_>) -> Vec<String> {
     let is_beside =
         |word: &String| is_aside(word) || DataWords::builtin().is_beside("", word.split('=').next().unwrap_or(word));
     all.into_iter().filter(|word| !is_beside(word)).collect()
-}
-
-/// The texts that a container is given: its words and variables.
-fn given(user: &Use<'_>, find: &FindText<'_>) -> Vec<String> {
-    find.words(user).into_iter().map(|word| word.text).chain(find.variables(user).into_values()).collect()
 }
 
 /// The variables of a container, and the lines of its files.

@@ -39,9 +39,7 @@ impl Given {
     fn to(user: &Use<'_>, find: &FindText<'_>) -> Self {
         let mut files = mounted_texts(user, find);
         files.retain(|file| !is_beside(&file.path));
-        let words = find.words(user).into_iter().map(|word| word.text);
-        let texts = words.chain(find.variables(user).into_values()).collect();
-        Self { files, texts }
+        Self { files, texts: find.given(user) }
     }
 
     /// Whether something that it is given names a file, or the folder in which it is.

@@ -1,22 +1,20 @@
 //! Settings that keep their text and get another name, or stand in another block of their file: a program that reads the old one starts
 //! with what it has by itself. Paths on the volume are compared where they lead.
 
-use portolan_inventory::credential;
 use portolan_recipe::DataWords;
 
-use super::paths::is_aside;
-use super::told::{Form, Setting, Told};
+use super::told::{Form, Setting, Told, bare_text};
 
 /// A setting of before that goes, and the one of after that comes with its text.
 pub(super) fn renamed<'a>(words: &DataWords, [before, after]: [&'a Told; 2]) -> Option<(&'a Setting, &'a Setting)> {
     let goes = |one: &&Setting| after.texts(one).is_empty();
     let comes = |one: &&Setting| before.texts(one).is_empty();
-    let is_looked_at = |one: &&Setting| !one.is_beside && !is_beside(words, one);
+    let is_looked_at = |one: &&Setting| !one.is_beside && !one.is_about_else(words);
     let gone: Vec<&Setting> = before.settings.iter().filter(goes).filter(is_looked_at).collect();
     let mut come = after.settings.iter().filter(comes).filter(is_looked_at);
     come.find_map(|new| {
         let is_it = |old: &&&Setting| {
-            plain(&old.text) == plain(&new.text)
+            bare_text(&old.text) == bare_text(&new.text)
                 && (old.form == new.form || is_last_word_same(old, new))
                 && tells(words, old, new)
                 && !is_put_in(old, new, [before, after])
@@ -25,19 +23,9 @@ pub(super) fn renamed<'a>(words: &DataWords, [before, after]: [&'a Told; 2]) -> 
     })
 }
 
-/// A text without what a file writes around it.
-pub(super) fn plain(text: &str) -> &str {
-    text.trim().trim_end_matches([',', ';']).trim_matches(['"', '\''])
-}
-
-/// Whether what a setting says is not about data, by its name.
-fn is_beside(words: &DataWords, one: &Setting) -> bool {
-    is_aside(&one.name) || credential::is_named(&one.name) || words.is_beside(&one.block, &one.name)
-}
-
 /// Whether a text may be the name of something: of a database, a tenant, a mode. A number is one only in a setting that is about data.
 fn tells(words: &DataWords, old: &Setting, new: &Setting) -> bool {
-    let text = plain(&old.text);
+    let text = bare_text(&old.text);
     // A key of an object that is not read.
     let is_key = || text.strip_prefix('$').is_some_and(|rest| rest.contains("KeyRef"));
     words.may_be_name(text)

@@ -54,16 +54,27 @@ fn plain_paths(command: &str) -> String {
     all
 }
 
-/// The commands of a script that may do something to data, in their order.
-fn steps(script: &str, env: &BTreeMap<String, String>) -> Vec<Step> {
-    let script = TO_SCREEN.iter().fold(plain(script), |script, to| script.replace(to, " "));
+/// The commands of a script: what joins each to the one before, as it is written, and with the variables put in that the script has set
+/// before it.
+fn as_read<'a>(
+    script: &'a str,
+    env: &BTreeMap<String, String>,
+) -> impl Iterator<Item = (&'a str, &'a str, String)> + use<'a> {
     let mut known = env.clone();
-    let mut all = Vec::new();
-    for (joint, command) in commands(&script) {
+    commands(script).map(move |(joint, command)| {
         let read = put_in(command, &known);
         if let Some((name, text)) = assignment(&read) {
             known.insert(name.to_owned(), text.trim_matches(['"', '\'']).to_owned());
         }
+        (joint, command, read)
+    })
+}
+
+/// The commands of a script that may do something to data, in their order.
+fn steps(script: &str, env: &BTreeMap<String, String>) -> Vec<Step> {
+    let script = TO_SCREEN.iter().fold(plain(script), |script, to| script.replace(to, " "));
+    let mut all = Vec::new();
+    for (joint, command, read) in as_read(&script, env) {
         if !is_harmless(&read) {
             all.push(Step { joint: joint.into(), written: in_arithmetic(command.into(), &BTreeMap::new()), read });
         }
@@ -85,13 +96,8 @@ pub(super) fn exported(script: &str, env: &BTreeMap<String, String>) -> Vec<(Str
 /// The words of the programs that a script starts, beside its tools, with the variables put in.
 pub(super) fn started_programs(script: &str, env: &BTreeMap<String, String>) -> Vec<Vec<String>> {
     let script = plain(script);
-    let mut known = env.clone();
     let mut all = Vec::new();
-    for (_, command) in commands(&script) {
-        let read = put_in(command, &known);
-        if let Some((name, text)) = assignment(&read) {
-            known.insert(name.to_owned(), text.trim_matches(['"', '\'']).to_owned());
-        }
+    for (_, _, read) in as_read(&script, env) {
         let words = program(read.split_whitespace());
         if words.first().is_some_and(|tool| !is_tool(tool)) && !is_harmless(&read) {
             all.push(words.iter().map(|word| word.trim_matches(['"', '\'']).to_owned()).collect());

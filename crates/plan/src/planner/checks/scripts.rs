@@ -108,6 +108,11 @@ impl<'a> FindText<'a> {
         };
         ["command", "args"].into_iter().flat_map(of).map(word).collect()
     }
+
+    /// The texts that a container is given: its words and its variables.
+    pub(super) fn given(&self, user: &Use<'_>) -> Vec<String> {
+        self.words(user).into_iter().map(|word| word.text).chain(self.variables(user).into_values()).collect()
+    }
 }
 
 /// A word of a container's command or arguments.

@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use portolan_inventory::credential;
 use portolan_kube_facts::list;
 use portolan_model::Ref;
-use portolan_recipe::image_last_part;
+use portolan_recipe::{DataWords, image_last_part};
 use serde_json::Value;
 
 use super::downward::{self, Pods};
 use super::moved_files::is_beside;
+use super::paths::is_aside;
 use super::script_steps::{exported, started_programs};
 use super::scripts::{FindText, Scripts, mounted_texts};
 use super::servers::reference;
@@ -269,7 +271,17 @@ fn is_no_config(path: &str) -> bool {
     ENDS.iter().any(|end| path.ends_with(end)) || PARTS.iter().any(|part| path.contains(part))
 }
 
+/// A setting's text without what is written around it.
+pub(super) fn bare_text(text: &str) -> &str {
+    text.trim().trim_end_matches([',', ';']).trim_matches(['"', '\''])
+}
+
 impl Setting {
+    /// Whether it is about something beside the data, by its name, or a credential: those are compared by themselves.
+    pub(super) fn is_about_else(&self, words: &DataWords) -> bool {
+        is_aside(&self.name) || credential::is_named(&self.name) || words.is_beside(&self.block, &self.name)
+    }
+
     /// Its name with the blocks around it.
     pub(super) fn full_name(&self) -> String {
         if self.block.is_empty() { self.name.clone() } else { format!("{}.{}", self.block, self.name) }
