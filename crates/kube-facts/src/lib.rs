@@ -21,6 +21,7 @@ mod kind;
 mod later_writes;
 mod mounted_file;
 mod ownership;
+mod pod_fields;
 mod pod_template;
 mod rbac;
 mod readiness;
@@ -59,6 +60,7 @@ pub use ownership::{
     Ancestor, Owner, OwnerFate, ancestors, controller, falls_with, fate, is_ephemeral, is_owned_by, owners, owners_in,
     reach_by_owners,
 };
+pub use pod_fields::{FieldEffect, changed_fields, container_field, pod_field};
 pub use pod_template::{Container, ContainerKind, Mount, PodTemplate, claim_of, list};
 pub use rbac::{Grant, Rule, binds_accounts_of, grants, is_given_to_all};
 pub use readiness::{is_coming, is_paused, is_ready, pod_state, readiness, readiness_of, ready_for, restarts_lately};

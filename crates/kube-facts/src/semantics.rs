@@ -85,7 +85,7 @@ pub(crate) fn is_default(key: &str, value: &Value) -> bool {
         Value::Object(map) => key == "status" || map.iter().all(|(key, value)| is_default(key, value)),
         Value::String(text) => text_defaults(key).contains(&text.as_str()),
         Value::Bool(true) => {
-            matches!(key, "enableServiceLinks" | "allocateLoadBalancerNodePorts")
+            matches!(key, "enableServiceLinks" | "allocateLoadBalancerNodePorts" | "hostUsers")
         }
         Value::Bool(false) => matches!(
             key,
@@ -97,6 +97,8 @@ pub(crate) fn is_default(key: &str, value: &Value) -> bool {
                 | "hostNetwork"
                 | "hostPID"
                 | "hostIPC"
+                | "setHostnameAsFQDN"
+                | "shareProcessNamespace"
                 | "publishNotReadyAddresses"
                 | "stdin"
                 | "stdinOnce"
@@ -120,7 +122,9 @@ fn text_defaults(key: &str) -> &'static [&'static str] {
         "podManagementPolicy" => &["OrderedReady"],
         "whenDeleted" | "whenScaled" => &["Retain"],
         "type" => &["ClusterIP", "RollingUpdate", "Opaque", ""],
-        "sessionAffinity" | "wildcardPolicy" => &["None"],
+        "sessionAffinity" | "wildcardPolicy" | "mountPropagation" => &["None"],
+        "supplementalGroupsPolicy" => &["Merge"],
+        "procMount" => &["Default"],
         "internalTrafficPolicy" => &["Cluster"],
         "ipFamilyPolicy" => &["SingleStack"],
         "scheme" => &["HTTP"],

@@ -38,5 +38,5 @@ pub use product::{
 };
 pub use programs::{DataWords, OwnDatabase, is_at_least, is_off};
 pub use server::{Image, ImagePattern, ServerSpec, image_last_part, image_name};
-pub use servers::{DataOpens, DataServer, DataServers, major_rises, tags_agree};
+pub use servers::{DataOpens, DataServer, DataServers, Eviction, major_rises, tags_agree};
 pub use transform::{PairSecret, Transform, TransformError};

@@ -31,6 +31,13 @@ pub struct DataWords {
     keeps_beside: Vec<String>,
     kept: Vec<String>,
     kept_else: Vec<String>,
+    limits: Vec<String>,
+    limited: Vec<String>,
+    limited_else: Vec<String>,
+    removes: Vec<String>,
+    removes_after: Vec<String>,
+    paths: Vec<String>,
+    lists_else: Vec<String>,
     throws: Vec<String>,
     throws_beside: Vec<String>,
     clears: Vec<String>,
@@ -41,6 +48,8 @@ pub struct DataWords {
     fillers: Vec<String>,
     beside: Vec<String>,
     hosts: Vec<String>,
+    stores: Vec<String>,
+    logins: Vec<String>,
     no_names: Vec<String>,
     commands: Vec<String>,
 }
@@ -56,12 +65,48 @@ impl DataWords {
         KNOWN.get_or_init(|| builtin::read("recipes/programs.yaml", TEXT, |known: &Self| known.format))
     }
 
-    /// Whether a setting of this name says how long, or how much, data is kept.
+    /// Whether a setting of this name, in this block of a file, says how long, or how much, data is kept.
     #[must_use]
-    pub fn keeps_data(&self, name: &str) -> bool {
-        let words = words(name);
-        let has = |list: &[String]| words.iter().any(|word| list.contains(word));
-        has(&self.keeps) || (has(&self.keeps_beside) && has(&self.kept) && !has(&self.kept_else))
+    pub fn keeps_data(&self, block: &str, name: &str) -> bool {
+        let own = words(name);
+        let near = [words(block.rsplit('.').next().unwrap_or_default()), own.clone()].concat();
+        let all = [words(block), own.clone()].concat();
+        let has = |words: &[String], list: &[String]| words.iter().any(|word| list.contains(word));
+        let removes = has(&near, &self.removes) || near.iter().any(|word| word == "older");
+        has(&near, &self.keeps)
+            || (has(&near, &self.keeps_beside) && has(&all, &self.kept) && !has(&near, &self.kept_else))
+            || (removes && has(&own, &self.removes_after) && !has(&near, &self.kept_else))
+    }
+
+    /// Whether a setting of this name, in this block of a file, is a limit of the data that is kept: `MAX_DISK_SIZE`, `max-size`. Data
+    /// beyond a limit that falls is thrown away.
+    #[must_use]
+    pub fn limits_data(&self, block: &str, name: &str) -> bool {
+        let near = [words(block.rsplit('.').next().unwrap_or_default()), words(name)].concat();
+        let has = |list: &[String]| near.iter().any(|word| list.contains(word));
+        has(&self.limits) && has(&self.limited) && !has(&self.limited_else) && !self.is_beside("", &near.join("-"))
+    }
+
+    /// Either of these.
+    #[must_use]
+    pub fn bounds_data(&self, block: &str, name: &str) -> bool {
+        self.keeps_data(block, name) || self.limits_data(block, name)
+    }
+
+    /// Whether a setting of this name says where data is, in a file or a folder: `DB_PATH`, or a flag of one letter.
+    #[must_use]
+    pub fn is_path(&self, block: &str, name: &str) -> bool {
+        let is_letter = name.len() == 2 && name.starts_with('-');
+        let is_last = |list: &[String]| words(name).last().is_some_and(|last| list.contains(last));
+        is_letter
+            || ((is_last(&self.paths) || is_last(&self.folders))
+                && ![words(block), words(name)].iter().flatten().any(|word| self.folders_else.contains(word)))
+    }
+
+    /// Whether a list of this name is one of things that say nothing of data: plugins, scopes.
+    #[must_use]
+    pub fn is_list_of_else(&self, block: &str, name: &str) -> bool {
+        [words(block), words(name)].iter().flatten().any(|word| self.lists_else.contains(word))
     }
 
     /// Whether a setting of this name, in this block of a file, says in which folder data is: `dataDir`, `STORE_DIRECTORY`, `dir`.
@@ -125,6 +170,18 @@ impl DataWords {
     #[must_use]
     pub fn is_of_host(&self, name: &str) -> bool {
         words(name).iter().any(|word| self.hosts.contains(word))
+    }
+
+    /// Whether a setting of this name, or a scheme, is about a store of data: `REDIS_HOST`, `postgres`.
+    #[must_use]
+    pub fn is_of_store(&self, name: &str) -> bool {
+        words(name).iter().any(|word| self.stores.contains(word))
+    }
+
+    /// Whether a setting of this name is about how people log in.
+    #[must_use]
+    pub fn is_of_login(&self, name: &str) -> bool {
+        words(name).iter().any(|word| self.logins.contains(word))
     }
 
     /// Whether a text may be the name of something: no path from the root, no number or amount, no switch.
@@ -266,31 +323,58 @@ enum Dimension {
 }
 
 fn amount(text: &str) -> Option<(f64, Dimension)> {
-    let text = text.trim().trim_matches(['"', '\'']);
+    let text = text.trim().trim_matches(['"', '\'']).to_lowercase().replace('_', "");
+    // ISO 8601, as `P1DT12H`, and an interval of SQL.
+    let is_iso = text.starts_with('p') && text.len() > 2;
+    let text = if is_iso { text[1..].replace('t', "") } else { text };
+    let text = text.strip_prefix("interval").unwrap_or(&text).trim();
     let end = text.find(|c: char| !c.is_ascii_digit() && c != '.' && c != '-').unwrap_or(text.len());
-    let (number, unit) = text.split_at(end);
+    let (number, rest) = text.split_at(end);
     let number: f64 = number.parse().ok()?;
     // Without end.
     let number = if number < 0.0 { f64::INFINITY } else { number };
-    let unit = unit.trim().to_lowercase();
-    let factor = match unit.trim_end_matches("ib").trim_end_matches('b') {
-        "" if unit.is_empty() => return Some((number, Dimension::Number)),
-        "" => 1.0,
-        "k" | "ki" => 1e3,
-        "mi" => 1e6,
-        "g" | "gi" => 1e9,
-        "t" | "ti" => 1e12,
-        "m" if unit.starts_with("mb") || unit.starts_with("mi") => 1e6,
-        "ms" => return Some((number / 1e3, Dimension::Time)),
-        "s" => return Some((number, Dimension::Time)),
-        "m" => return Some((number * 60.0, Dimension::Time)),
-        "h" => return Some((number * 3_600.0, Dimension::Time)),
-        "d" => return Some((number * 86_400.0, Dimension::Time)),
-        "w" => return Some((number * 604_800.0, Dimension::Time)),
-        "y" => return Some((number * 31_536_000.0, Dimension::Time)),
+    let rest = rest.trim_start();
+    let (unit, rest) = rest.split_at(rest.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(rest.len()));
+    if unit.is_empty() && rest.is_empty() {
+        return Some((number, Dimension::Number));
+    }
+    let (factor, dimension) = unit_of(unit)?;
+    if rest.is_empty() {
+        return Some((number * factor, dimension));
+    }
+    // `1h30m`: parts of one kind are added.
+    let (more, its) = amount(rest)?;
+    (its == dimension && dimension == Dimension::Time).then_some((number * factor + more, dimension))
+}
+
+/// How much a unit is: of time in seconds, of size in bytes.
+fn unit_of(unit: &str) -> Option<(f64, Dimension)> {
+    let time = match unit {
+        "ns" => Some(1e-9),
+        "us" => Some(1e-6),
+        "ms" => Some(1e-3),
+        "s" | "sec" | "secs" | "second" | "seconds" => Some(1.0),
+        "m" | "min" | "mins" | "minute" | "minutes" => Some(60.0),
+        "h" | "hr" | "hrs" | "hour" | "hours" => Some(3_600.0),
+        "d" | "day" | "days" => Some(86_400.0),
+        "w" | "week" | "weeks" => Some(604_800.0),
+        "mon" | "month" | "months" => Some(2_592_000.0),
+        "y" | "year" | "years" => Some(31_536_000.0),
+        _ => None,
+    };
+    if let Some(factor) = time {
+        return Some((factor, Dimension::Time));
+    }
+    let size = match unit.trim_end_matches('b').trim_end_matches('i') {
+        "" if unit == "b" => 1.0,
+        "k" => 1e3,
+        "m" => 1e6,
+        "g" => 1e9,
+        "t" => 1e12,
+        "p" => 1e15,
         _ => return None,
     };
-    Some((number * factor, Dimension::Size))
+    Some((size, Dimension::Size))
 }
 
 #[cfg(test)]
@@ -404,22 +488,95 @@ mod tests {
             ("48h", "2d", Some(true)),
             ("2GB", "512MiB", Some(true)),
             ("-1", "168", Some(true)),
+            ("72h0m0s", "3d", Some(true)),
+            ("1h30m", "2h", Some(false)),
+            ("P30D", "P7D", Some(true)),
+            ("PT1H", "P1D", Some(false)),
+            ("30 days", "4 weeks", Some(true)),
+            ("INTERVAL 30 DAY", "INTERVAL 90 DAY", Some(false)),
+            ("1_000", "999", Some(true)),
+            ("5Gi", "500Mi", Some(true)),
+            ("5 gb", "10GB", Some(false)),
             ("1", "8760", Some(false)),
             ("1d", "12", None),
             ("true", "false", None),
         ] {
             assert_eq!(is_at_least(one, other), is, "{one} and {other}");
         }
+    }
+
+    #[test]
+    fn names_of_settings_say_how_much_is_kept() {
         let known = DataWords::builtin();
-        assert!(known.keeps_data("--storage.tsdb.retention.time") && known.keeps_data("-retentionPeriod"));
-        assert!(known.keeps_data("KAFKA_LOG_RETENTION_HOURS") && !known.keeps_data("RETAIN"));
-        for name in
-            ["BACKUP_KEEP_DAYS", "BADGER_SPAN_STORE_TTL", "--badger.span-store-ttl", "DATA_EXPIRATION", "keepLast"]
-        {
-            assert!(known.keeps_data(name), "{name}");
+        for name in [
+            "--storage.tsdb.retention.time",
+            "-retentionPeriod",
+            "KAFKA_LOG_RETENTION_HOURS",
+            "BACKUP_KEEP_DAYS",
+            "BADGER_SPAN_STORE_TTL",
+            "--badger.span-store-ttl",
+            "DATA_EXPIRATION",
+            "keepLast",
+            "OLDER_THAN",
+            "DELETE_AFTER_DAYS",
+            "purgeAfter",
+            "daysToKeep",
+        ] {
+            assert!(known.keeps_data("", name), "{name}");
         }
-        for name in ["CACHE_TTL", "TCP_KEEP_ALIVE", "SESSION_STORE_TTL", "DNS_TTL", "KEEPALIVE_COUNT", "PAGE"] {
-            assert!(!known.keeps_data(name), "{name}");
+        for name in [
+            "RETAIN",
+            "CACHE_TTL",
+            "TCP_KEEP_ALIVE",
+            "SESSION_STORE_TTL",
+            "DNS_TTL",
+            "KEEPALIVE_COUNT",
+            "PAGE",
+            "CLEANUP_INTERVAL",
+        ] {
+            assert!(!known.keeps_data("", name), "{name}");
         }
+        for (block, name, is) in [
+            ("spans", "ttl", true),
+            ("retention", "period", true),
+            ("delete", "min_age", true),
+            ("cron.archive_cleanup", "OLDER_THAN", true),
+            ("session", "ttl", false),
+            ("query_log", "ttl", false),
+            ("cors", "max_age", false),
+        ] {
+            assert_eq!(known.keeps_data(block, name), is, "{block} {name}");
+        }
+        for name in [
+            "MAX_DISK_SIZE",
+            "--max-size",
+            "max_bytes",
+            "maxEntries",
+            "storage-limit-gb",
+            "max_msgs",
+            "MAX_BACKUPS",
+            "quota-backend-bytes",
+        ] {
+            assert!(known.limits_data("", name), "{name}");
+        }
+        for name in [
+            "max_connections",
+            "max_wal_size",
+            "client_max_body_size",
+            "MAX_UPLOAD_SIZE",
+            "message.max.bytes",
+            "CACHE_MAX_SIZE",
+            "LOG_MAX_SIZE",
+            "--max-old-space-size",
+            "MAX_POOL_SIZE",
+            "max_allowed_packet",
+            "MEMORY_LIMIT",
+            "php_upload_max_filesize",
+            "OTEL_BSP_MAX_QUEUE_SIZE",
+        ] {
+            assert!(!known.limits_data("", name), "{name}");
+        }
+        assert!(known.limits_data("storage", "max_size") && !known.limits_data("pool", "max_size"));
+        assert!(known.is_path("", "--path") && known.is_path("", "-d") && !known.is_path("", "LOG_FILE"));
     }
 }

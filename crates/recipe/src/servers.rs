@@ -59,8 +59,26 @@ pub struct DataServer {
     /// Whether text is sorted as the C library of the image sorts it.
     #[serde(default)]
     sorts_by_c_library: bool,
+    /// Limits beyond which it throws data away, and the setting that says whether it does.
+    #[serde(default)]
+    pub evicts: Option<Eviction>,
+    /// Whether it writes data when it ends that it has in memory alone until then.
+    #[serde(default)]
+    pub writes_at_end: bool,
     /// Who says so.
     pub source: String,
+}
+
+/// Data that a server throws away where it has more than a limit says.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Eviction {
+    /// Words of settings with the limit.
+    pub limits: Vec<String>,
+    /// The setting that says what goes first.
+    pub by: String,
+    /// Its text with which nothing goes, which it has where it is not set.
+    pub never: String,
 }
 
 /// Of which older versions a server opens data.

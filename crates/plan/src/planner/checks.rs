@@ -14,14 +14,17 @@ mod database;
 mod downward;
 mod downward_files;
 mod effect;
+mod ending;
 mod ephemeral;
 mod executable;
 mod feeders;
+mod fields;
 mod heading;
 mod hooks;
 mod host;
 mod host_name;
 mod identity;
+mod included;
 mod keys;
 mod leads;
 mod left_out;
@@ -41,6 +44,7 @@ mod place;
 mod programs;
 mod queries;
 mod renamed;
+mod resolved_hosts;
 mod rights;
 mod script_forms;
 mod script_inputs;
@@ -94,6 +98,8 @@ pub(super) fn of_hop(context: &HopContext<'_>) -> Report {
     programs::check(context, &workloads, &mut report);
     moved_files::check(context, &workloads, &mut report);
     host_name::check(&workloads, &mut report);
+    fields::check(&workloads, &mut report);
+    ending::check(&workloads, &mut report);
     feeders::check(context, &workloads, &mut report);
     queries::check(context, &workloads, &mut report);
     newcomers::check(context, &workloads, &mut report);
@@ -116,10 +122,12 @@ pub(super) fn of_hop(context: &HopContext<'_>) -> Report {
     database::check(context, &workloads, &mut report);
     services::check(context, &workloads, &mut report);
     clients::check(context, &workloads, &mut report);
+    resolved_hosts::check(context, &workloads, &mut report);
     service_links::check(context, &workloads, &mut report);
     older_pods::check(context, &workloads, &mut report);
     stale::check(context, &workloads, &mut report);
     servers::check(context, &workloads, &mut report);
+    included::check(context, &workloads, &mut report);
     numbers::check(context, &mut report);
     left_out::check(context, &mut report);
     left_over::check(context, &workloads, &mut report);
@@ -138,6 +146,13 @@ impl Report {
     /// Whether an object makes a volume Unknown already.
     fn is_unknown(&self, volume: &Volume, object: &Ref) -> bool {
         self.unmodelled.iter().any(|one| one.object == *object && one.claim == volume.claim)
+    }
+
+    /// Whether a field of an object makes a volume Unknown already.
+    fn is_unknown_at(&self, volume: &Volume, object: &Ref, field: &str) -> bool {
+        let is_it =
+            |one: &Unmodelled| one.object == *object && one.claim == volume.claim && one.field.as_str() == field;
+        self.unmodelled.iter().any(is_it)
     }
 
     /// Says what can reach a volume and is not modelled.

@@ -13,8 +13,17 @@ pub(super) fn another_word<'a>(words: &DataWords, [before, after]: [&'a Told; 2]
         // Words without a flag are compared as they stand.
         Form::Argument if !old.name.starts_with('-') => false,
         Form::Argument | Form::Variable => is_said_otherwise(words, old, before, after),
+        Form::Line if old.is_item => is_item_gone(words, old, after),
         Form::Line => is_line_changed(words, old, before, after),
     })
+}
+
+/// One of a list of texts that is there no more, nor anywhere else.
+fn is_item_gone(words: &DataWords, old: &Setting, after: &Told) -> bool {
+    is_word(words, &old.text)
+        && !is_about_else(words, old)
+        && !words.is_list_of_else(&old.block, &old.name)
+        && !after.settings.iter().any(|new| bare_text(&new.text) == bare_text(&old.text))
 }
 
 /// A variable, or the text of a flag.

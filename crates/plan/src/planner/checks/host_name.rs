@@ -11,7 +11,7 @@ pub(super) fn check(workloads: &Workloads, report: &mut Report) {
             let (was, will) = (pair.before.template, pair.after.template);
             let is_other = |key: &str| plain(was.spec.get(key)) != plain(will.spec.get(key));
             // The pods of a StatefulSet have names of their own.
-            let own = (pair.after.name.kind() != "StatefulSet").then_some("hostname");
+            let own = ["hostname", "subdomain"].into_iter().filter(|_| pair.after.name.kind() != "StatefulSet");
             let keys = ["hostNetwork", "setHostnameAsFQDN"].into_iter().chain(own);
             if let Some(key) = keys.into_iter().find(|key| is_other(key)) {
                 let reason = "the name of its host changes, and a program may keep its data under it".to_owned();

@@ -2,10 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use portolan_recipe::DataClients;
+
 use super::script_forms::{differ_in_waits_only, plain};
 use super::shell::{
-    TO_SCREEN, WRITERS, assignment, base, commands, in_arithmetic, is_assignment, is_tool, program, put_in, started,
-    tool,
+    TO_SCREEN, WRITERS, assignment, base, commands, in_arithmetic, is_assignment, is_starter, is_tool, program, put_in,
+    started, tool,
 };
 
 /// A command of a script as it is written, and as the shell reads it.
@@ -29,6 +31,30 @@ impl Step {
         differ_in_waits_only(&plain_paths(&self.read), &plain_paths(&other.read))
             || (self.written == other.written && !is_of_files())
     }
+}
+
+impl Step {
+    /// Whether it is the same server with other flags, which are judged elsewhere.
+    fn differs_in_flags(&self, other: &Self) -> bool {
+        let (was, will) = (program(self.read.split_whitespace()), program(other.read.split_whitespace()));
+        let is_plain = |step: &Self| !step.read.contains(['\'', '"', '`', '>', '<', '(']);
+        let is_server = |words: &[&str]| {
+            let client = |name: &&str| DataClients::builtin().of_program(base(name)).is_some();
+            words.first().is_some_and(|tool| !is_tool(tool)) && !words.iter().any(client)
+        };
+        self.joint == other.joint
+            && is_plain(self)
+            && is_plain(other)
+            && is_server(&was)
+            && without_flags(&was) == without_flags(&will)
+    }
+}
+
+/// Words without the flags among them and what those take.
+fn without_flags<'a>(words: &[&'a str]) -> Vec<&'a str> {
+    let is_taken = |at: usize| at > 0 && words[at - 1].starts_with('-') && !words[at - 1].contains('=');
+    let all = words.iter().enumerate().filter(|(at, word)| !word.starts_with('-') && !is_taken(*at));
+    all.map(|(_, word)| *word).collect()
 }
 
 /// A command with its paths as `/a/b`, however they are written: `/a//b`, `/a/./b`, `/a/b/`.
@@ -93,6 +119,46 @@ pub(super) fn exported(script: &str, env: &BTreeMap<String, String>) -> Vec<(Str
     read.collect()
 }
 
+/// The variables that a script takes away from the programs that it starts: `*` stands for all.
+pub(super) fn left_out_variables(script: &str) -> BTreeSet<String> {
+    const ALL: &str = "*";
+    let script = plain(script);
+    let mut all = BTreeSet::new();
+    for (_, command) in commands(&script) {
+        let words: Vec<&str> = command.split_whitespace().collect();
+        let starts = words.first().is_some_and(|first| is_starter(first) || is_assignment(first));
+        for (at, word) in words.iter().enumerate().filter(|(at, _)| *at == 0 || starts) {
+            let flags = || words[at + 1..].iter().take_while(|word| word.starts_with('-')).copied();
+            match base(word) {
+                "env" => {
+                    let mut rest = words[at + 1..].iter().copied();
+                    while let Some(flag) = rest.next().filter(|word| word.starts_with('-') || is_assignment(word)) {
+                        match flag {
+                            "-" | "-i" | "--ignore-environment" => all.extend([ALL.to_owned()]),
+                            "-u" => all.extend(rest.next().map(str::to_owned)),
+                            _ => all.extend(flag.strip_prefix("--unset=").map(str::to_owned)),
+                        }
+                    }
+                }
+                "exec" if flags().any(|flag| !flag.starts_with("--") && flag.contains('c')) => {
+                    all.insert(ALL.to_owned());
+                }
+                "su" | "runuser" if flags().any(|flag| matches!(flag, "-" | "-l" | "--login")) => {
+                    all.insert(ALL.to_owned());
+                }
+                "unset" if at == 0 => {
+                    all.extend(words[1..].iter().filter(|word| !word.starts_with('-')).map(|word| (*word).to_owned()));
+                }
+                "export" if at == 0 && words.get(1) == Some(&"-n") => {
+                    all.extend(words[2..].iter().map(|word| (*word).to_owned()));
+                }
+                _ => {}
+            }
+        }
+    }
+    all
+}
+
 /// The words of the programs that a script starts, beside its tools, with the variables put in.
 pub(super) fn started_programs(script: &str, env: &BTreeMap<String, String>) -> Vec<Vec<String>> {
     let script = plain(script);
@@ -145,8 +211,10 @@ pub(super) fn is_harmless_change((old, old_env): InShell<'_>, (new, new_env): In
     let writes = new.iter().any(|step| WRITERS.contains(&tool(&step.read)));
     let is_asked = |at: usize| new.get(at + 1).is_some_and(|next| matches!(next.joint.as_str(), "&&" | "||"));
     let is_guard = |at: usize| writes && (is_asked(at) || is_condition(&new[at].written));
+    let last = new.len().saturating_sub(1);
     let is_same = |(at, (old, new)): (usize, (&&Step, &&Step))| {
-        old.is_same(new) && (!is_guard(at) || differ_in_waits_only(&plain_paths(&old.read), &plain_paths(&new.read)))
+        (old.is_same(new) || (at == last && old.differs_in_flags(new)))
+            && (!is_guard(at) || differ_in_waits_only(&plain_paths(&old.read), &plain_paths(&new.read)))
     };
     old.len() == new.len() && old.iter().zip(&new).enumerate().all(is_same)
 }
@@ -202,6 +270,15 @@ pub(super) fn only_looks(script: &str) -> bool {
     let acts =
         ["-delete", "-exec", "-ok", "-fprint", "-fls", "mount -", "mount /"].iter().any(|word| script.contains(word));
     !acts && all_of(&script, &LOOKS)
+}
+
+/// Whether nothing is missing where commands are not run any more: they only look or wait, or tell a program to end, which it is told in
+/// any case. What ends a server without saving its data, or after it, does more.
+pub(super) fn leaves_nothing(script: &str) -> bool {
+    const ENDS: [&str; 9] =
+        ["kill", "pkill", "killall", "killall5", "pg_ctl", "nginx", "apachectl", "mysqladmin", "mariadb-admin"];
+    let parts = commands(script).filter(|(_, command)| !ENDS.contains(&tool(command)));
+    parts.into_iter().all(|(_, command)| only_looks(command) || is_harmless(command))
 }
 
 /// Whether commands only wait, write to the screen, make a folder or hand files over.
@@ -314,6 +391,12 @@ mod tests {
         assert!(!is_same(("cp -r $D /data", "D=/a"), ("cp -r $D /data", "D=/a/")), "a folder, and what is in it");
         let java = "java $OPTS -jar a.jar";
         assert!(is_same((java, "OPTS=-Xmx1g"), (java, "OPTS=-Xmx2g")), "a server's settings");
+        assert!(
+            is_same(("minio server /d --console :1", ""), ("minio server /d --console :2", "")),
+            "a server's flags"
+        );
+        assert!(!is_same(("minio server /d", ""), ("minio server /e", "")), "not what it works on");
+        assert!(!is_same(("psql -c a", ""), ("psql -c b", "")), "what a client asks");
         let asks = "getent hosts $PEER || rm -rf /data/*\nexec s";
         assert!(!is_same((asks, "PEER=a"), (asks, "PEER=b")), "what is asked for decides");
         let asks = "if check $PEER; then rm -rf /data/*; fi\nexec s";
@@ -324,6 +407,27 @@ mod tests {
             !is_same(("exec sh -c 'sleep 1'", ""), ("exec sh -c 'rm -rf /d'", "")),
             "the same shell, another script"
         );
+    }
+
+    #[test]
+    fn variables_that_a_program_does_not_get_are_found() {
+        for (script, expected) in [
+            ("exec env -i PATH=/bin server", "*"),
+            ("env - server", "*"),
+            ("exec -c server", "*"),
+            ("grep env -i /etc/a", ""),
+            ("env -u A -u B server", "A B"),
+            ("env --unset=A C=1 server", "A"),
+            ("unset A B\nexec server", "A B"),
+            ("export -n A; exec server", "A"),
+            ("exec su - db -c server", "*"),
+            ("exec su db -c server", ""),
+            ("exec server --config -c /etc/a", ""),
+            ("export A=1; exec env B=2 server -i", ""),
+        ] {
+            let found = left_out_variables(script).into_iter().collect::<Vec<_>>().join(" ");
+            assert_eq!(found, expected, "{script}");
+        }
     }
 
     #[test]

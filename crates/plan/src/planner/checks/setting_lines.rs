@@ -10,11 +10,17 @@ pub(super) struct Line {
     pub(super) block: String,
     pub(super) name: String,
     pub(super) text: String,
+    /// Whether it is one of a list of texts, which has the name.
+    pub(super) is_item: bool,
 }
 
 impl Line {
     fn new(block: &str, name: &str, text: &str) -> Self {
-        Self { block: block.to_owned(), name: name.to_owned(), text: plain(text).to_owned() }
+        Self { block: block.to_owned(), name: name.to_owned(), text: plain(text).to_owned(), is_item: false }
+    }
+
+    fn item(block: &str, name: &str, text: &str) -> Self {
+        Self { is_item: true, ..Self::new(block, name, text) }
     }
 }
 
@@ -45,18 +51,87 @@ pub(super) fn lines(text: &str) -> Vec<Line> {
         }
         elements(trimmed, &mut tags, &mut all);
         let content = trimmed.strip_prefix("- ").unwrap_or(trimmed).trim_start();
+        let is_of_list = content.len() < trimmed.len();
         let content = content.strip_prefix("export ").unwrap_or(content);
-        let Some((name, text)) = setting(content) else { continue };
         let indent = line.len() - line.trim_start().len() + (trimmed.len() - content.len());
+        let around =
+            |open: &[(usize, &str)]| joined(std::iter::once(section).chain(open.iter().map(|(_, name)| *name)));
+        if is_of_list && (is_bare(content) || content.starts_with('{')) {
+            open.retain(|(outer, _)| *outer < indent);
+            if content.starts_with('{') {
+                in_braces(&around(&open), "", content, &mut all);
+                continue;
+            }
+            if let Some(((_, name), outer)) = open.split_last() {
+                all.push(Line::item(&around(outer), name, content));
+                continue;
+            }
+        }
+        let Some((name, text)) = setting(content) else { continue };
         open.retain(|(outer, _)| *outer < indent);
-        let block = joined(std::iter::once(section).chain(open.iter().map(|(_, name)| *name)));
+        let block = around(&open);
         if text.is_empty() || text.ends_with('{') {
             open.push((indent, name));
         }
-        in_braces(&block, name, text, &mut all);
-        all.push(Line::new(&block, name, text));
+        one(&block, name, text, &mut all);
     }
     all
+}
+
+/// Whether an item of a list of YAML is a text alone, and no `name: text`, `name=text` or flag.
+fn is_bare(content: &str) -> bool {
+    let is_quoted = content.starts_with(['"', '\'']) && plain(content) != content;
+    let has_name = || content.contains(": ") || content.ends_with(':') || content.contains('=');
+    is_quoted || !(content.starts_with(['-', '{', '[', '#', '&', '*', '!', '<']) || has_name())
+}
+
+/// A setting, with those that are written inside its text.
+fn one(block: &str, name: &str, text: &str, all: &mut Vec<Line>) {
+    let is_inside = text.starts_with(['{', '[']);
+    let text = if is_inside { text.split(" #").next().unwrap_or(text).trim_end() } else { text };
+    in_braces(block, name, text, all);
+    if !in_brackets(block, name, text, all) {
+        all.push(Line::new(block, name, text));
+    }
+}
+
+/// The texts of a list that is written in one line, and the blocks in it: `[a, b]`, `[{dir: data}]`. Whether it is one.
+fn in_brackets(block: &str, name: &str, text: &str, all: &mut Vec<Line>) -> bool {
+    let text = text.trim_end_matches([',', ';']);
+    let Some(inner) = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) else { return false };
+    let items: Vec<&str> = entries(inner).map(str::trim).filter(|item| !item.is_empty()).collect();
+    for item in &items {
+        if item.starts_with('{') {
+            in_braces(block, name, item, all);
+        } else {
+            all.push(Line::item(block, name, item));
+        }
+    }
+    !items.is_empty()
+}
+
+/// The entries of a list or block in one line.
+fn entries(inner: &str) -> impl Iterator<Item = &str> {
+    let (mut depth, mut start, mut quote) = (0_u32, 0, None);
+    let ends: Vec<usize> = inner
+        .char_indices()
+        .filter_map(|(at, c)| {
+            match c {
+                '"' | '\'' if quote == Some(c) => quote = None,
+                '"' | '\'' if quote.is_none() => quote = Some(c),
+                '{' | '[' => depth += 1,
+                '}' | ']' => depth = depth.saturating_sub(1),
+                _ => {}
+            }
+            (c == ',' && depth == 0 && quote.is_none()).then_some(at)
+        })
+        .chain([inner.len()])
+        .collect();
+    ends.into_iter().map(move |end| {
+        let entry = &inner[start..end];
+        start = (end + 1).min(inner.len());
+        entry
+    })
 }
 
 /// The settings of a file of JSON; `None` for any other.
@@ -80,7 +155,13 @@ fn leaves(json: &Value, block: &str, name: &str, all: &mut Vec<Line>) {
             let inner = joined([block, name]);
             map.iter().for_each(|(key, value)| leaves(value, &inner, key, all));
         }
-        Value::Array(items) => items.iter().for_each(|item| leaves(item, block, name, all)),
+        Value::Array(items) => {
+            for item in items {
+                let known = all.len();
+                leaves(item, block, name, all);
+                all[known..].iter_mut().filter(|_| !item.is_object()).for_each(|line| line.is_item = true);
+            }
+        }
         Value::String(text) => all.push(Line::new(block, name, text)),
         Value::Number(_) | Value::Bool(_) => all.push(Line::new(block, name, &json.to_string())),
         Value::Null => {}
@@ -93,19 +174,9 @@ fn in_braces(block: &str, name: &str, text: &str, all: &mut Vec<Line>) {
         return;
     };
     let block = joined([block, name]);
-    let (mut depth, mut start) = (0_u32, 0);
-    for (at, c) in inner.char_indices().chain([(inner.len(), ',')]) {
-        match c {
-            '{' | '[' => depth += 1,
-            '}' | ']' => depth = depth.saturating_sub(1),
-            ',' if depth == 0 => {
-                if let Some((name, text)) = setting(inner[start..at].trim()) {
-                    in_braces(&block, name, text, all);
-                    all.push(Line::new(&block, name, text));
-                }
-                start = at + 1;
-            }
-            _ => {}
+    for entry in entries(inner) {
+        if let Some((name, text)) = setting(entry.trim()) {
+            one(&block, name, text, all);
         }
     }
 }
@@ -214,5 +285,41 @@ mod tests {
         let inner = ["/a=x", "b/c=data", "b.d/e=1", "b/d={e: 1}", "/b={c: data, d: {e: 1}}"];
         assert_eq!(read("a: x\nb: {c: data, d: {e: 1}}"), inner);
         assert_eq!(read("[database]\npath = a\n[[storage]]\nname = b"), ["database/path=a", "storage/name=b"]);
+    }
+
+    #[test]
+    fn the_texts_of_a_list_have_its_name() {
+        let items = |text: &str| -> Vec<String> {
+            let all = lines(text).into_iter().filter(|line| line.is_item);
+            all.map(|line| format!("{}/{}={}", line.block, line.name, line.text)).collect()
+        };
+        for (text, expected) in [
+            ("a:\n  topics:\n  - orders\n  - \"in voices\"\n  size: 1", "a/topics=orders a/topics=in voices"),
+            ("topics: [orders, 'a, b']", "/topics=orders /topics=a, b"),
+            ("topics = [\"orders\", \"sales\"]", "/topics=orders /topics=sales"),
+            (r#"{"a": {"topics": ["orders", "sales"]}}"#, "a/topics=orders a/topics=sales"),
+            ("jobs:\n- job: a\n- job: b", ""),
+            ("args:\n- --ttl=1h\n- a=b", ""),
+            ("topics: []", ""),
+            ("- orders", ""),
+        ] {
+            assert_eq!(items(text).join(" "), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn blocks_in_one_line_are_read_wherever_they_stand() {
+        for (text, expected) in [
+            ("spans: {ttl: 1h}", "spans/ttl=1h"),
+            ("stores:\n- {name: spans, ttl: 1h}", "stores/ttl=1h"),
+            ("stores: [{name: spans, ttl: 1h}, {ttl: 2h}]", "stores/ttl=1h stores/ttl=2h"),
+            ("a: {b: [x, {ttl: 1h}]}", "a.b/ttl=1h"),
+            ("spans = { ttl = \"1h\" }", "spans/ttl=1h"),
+            ("spans: {\n  ttl: 1h,\n  dir: a }", "spans/ttl=1h"),
+        ] {
+            let all = read(text);
+            let found: Vec<&str> = all.iter().map(String::as_str).filter(|line| line.contains("ttl=")).collect();
+            assert_eq!(found.join(" "), expected, "{text}");
+        }
     }
 }

@@ -2,12 +2,13 @@
 //! whether it throws it away. The words are in `recipes/programs.yaml`, those of known servers in `recipes/servers.yaml`.
 
 use portolan_model::{Ref, Volume};
-use portolan_recipe::{DataServers, DataWords, OwnDatabase, is_at_least, is_off};
+use portolan_recipe::{DataServers, DataWords, Eviction, OwnDatabase, is_at_least, is_off};
 
 use super::Report;
 use super::another_word::another_word;
+use super::paths::parts;
 use super::renamed::renamed;
-use super::told::{Form, Setting, Told, is_named};
+use super::told::{Form, Setting, Told, bare_text, is_named};
 
 /// Names what is told otherwise than today; whether anything is.
 pub(super) fn compare(volume: &Volume, both: [&Told; 2], report: &mut Report) -> bool {
@@ -38,7 +39,9 @@ fn change<'a>([before, after]: [&'a Told; 2]) -> Option<Change<'a>> {
     let words = DataWords::builtin();
     let server = DataServers::builtin().of_image(&before.image);
     let own = server.into_iter().flat_map(|server| &server.settings);
-    let judge = Judge { words, decides: own.chain(&words.uses).map(String::as_str).collect() };
+    let evicts = server.and_then(|server| server.evicts.as_ref()).filter(|evicts| throws_out(evicts, after));
+    let limits = evicts.into_iter().flat_map(|evicts| &evicts.limits).map(String::as_str).collect();
+    let judge = Judge { words, decides: own.chain(&words.uses).map(String::as_str).collect(), limits };
     let come = after.settings.iter().find_map(|one| {
         let (reason, way_out) = judge.of(one, before, true)?;
         Some(Change { object: &one.object, field: &one.field, reason, way_out })
@@ -56,7 +59,10 @@ fn change<'a>([before, after]: [&'a Told; 2]) -> Option<Change<'a>> {
         );
         Some(Change { object: &new.object, field: &new.field, reason, way_out: OF_TODAY })
     };
-    let of_pod = || field_of_pod([before, after]).or_else(|| other_words([before, after]));
+    let of_pod = || {
+        let pair = [before, after];
+        field_of_pod(pair).or_else(|| other_words(pair)).or_else(|| left_out(pair)).or_else(|| relative(words, pair))
+    };
     let address = || address_gone(words, [before, after]);
     let command = || {
         let command = words.command(&after.arguments)?;
@@ -133,11 +139,58 @@ fn other_words<'a>([before, after]: [&'a Told; 2]) -> Option<Change<'a>> {
     })
 }
 
+/// A variable that what starts the program takes away from it, or does no more.
+fn left_out<'a>([before, after]: [&'a Told; 2]) -> Option<Change<'a>> {
+    let name = before.left_out.symmetric_difference(&after.left_out).next()?;
+    let what = if name == "*" { "its variables".to_owned() } else { format!("its variable {name}") };
+    let reason = if after.left_out.contains(name) {
+        format!("what starts it takes {what} away, which it has today: what it does without is not known")
+    } else {
+        format!("what starts it takes {what} away today, and does so no more")
+    };
+    Some(Change { object: &after.workload, field: &after.pointer, reason, way_out: "start it as today" })
+}
+
+/// A path that begins where the program does, and is another one, or not given any more. A path from the root is compared where it leads.
+fn relative<'a>(words: &DataWords, [before, after]: [&'a Told; 2]) -> Option<Change<'a>> {
+    let is_path = |one: &&Setting| {
+        let text = bare_text(&one.text);
+        let is_written_so = text.starts_with("./") || text.starts_with("../");
+        let is_relative = text.contains('/')
+            && is_relative(text)
+            && !text.contains(|c: char| c.is_whitespace() || ":@?=,*".contains(c));
+        is_relative
+            && (is_written_so || words.is_path(&one.block, &one.name))
+            && !one.is_beside
+            && !one.is_about_else(words)
+    };
+    before.settings.iter().filter(is_path).find_map(|old| {
+        let new = after.texts(old);
+        let is_same = |text: &&str| parts(bare_text(text)) == parts(bare_text(&old.text));
+        let is_gone = new.is_empty() && (old.form == Form::Line || before.puts_in(&old.name));
+        (!is_gone && !new.iter().any(is_same)).then(|| {
+            let now = after.settings.iter().find(|one| one.form == old.form && one.full_name() == old.full_name());
+            let (object, field) = now.map_or((&after.workload, &after.pointer), |new| (&new.object, &new.field));
+            let reason =
+                format!("its setting {} names another folder below the one in which it begins", old.full_name());
+            Change { object, field, reason, way_out: OF_TODAY }
+        })
+    })
+}
+
+/// Whether a server throws data out that is beyond its limits.
+fn throws_out(evicts: &Eviction, told: &Told) -> bool {
+    let mut by = told.settings.iter().filter(|one| one.is(&evicts.by));
+    by.any(|one| bare_text(&one.text) != evicts.never)
+}
+
 /// The words by which settings are judged.
 struct Judge<'a> {
     words: &'a DataWords,
     /// The names of settings that decide about data.
     decides: Vec<&'a str>,
+    /// The names of limits beyond which its server throws data out.
+    limits: Vec<&'a str>,
 }
 
 impl Judge<'_> {
@@ -195,9 +248,21 @@ impl Judge<'_> {
         if self.words.has_chroot(name) && others.iter().any(|other| chroot(other) != folder) {
             return Some((format!("its setting {name} names another folder of the server"), OF_TODAY));
         }
-        let is_more = |other: &&str| is_at_least(&one.text, other) == Some(comes);
+        self.keeps_less(one, &others, comes)
+    }
+
+    /// Why less may be kept than on the other side, which has the texts `others`.
+    fn keeps_less(&self, one: &Setting, others: &[&str], comes: bool) -> Option<(String, &'static str)> {
+        let (block, name) = (&one.block, &one.name);
+        let is_more = |other: &&str| {
+            let (will, was) = if comes { (one.text.as_str(), *other) } else { (*other, one.text.as_str()) };
+            is_at_least(will, was) == Some(true)
+        };
         let is_else = self.words.keeps_else.iter().any(|word| one.is(word));
-        (self.words.keeps_data(name) && !is_else && !others.iter().any(is_more)).then(|| {
+        let is_limit = || self.limits.iter().any(|word| is_named(name, word)) || self.words.limits_data(block, name);
+        // What is beside the data has limits of its own.
+        let keeps = self.words.keeps_data(block, name) || (!one.is_beside && is_amount(one, others) && is_limit());
+        (keeps && !is_else && !others.iter().any(is_more)).then(|| {
             let reason = format!("its setting {name} changes, which says how long or how much data is kept");
             (reason, "give the chart the setting of today, or a longer one")
         })
@@ -238,6 +303,12 @@ fn own_database(one: &Setting, others: &[&str], comes: bool) -> Option<String> {
     (!is_told && (!others.is_empty() || its.is_in_memory || !is_place(&its))).then(|| {
         format!("its setting {} has the address of a database {what}, which is another one than today", one.name)
     })
+}
+
+/// Whether a setting has an amount on one side.
+fn is_amount(one: &Setting, others: &[&str]) -> bool {
+    let is_one = |text: &str| is_at_least(text, text).is_some();
+    is_one(&one.text) || others.iter().any(|text| is_one(text))
 }
 
 /// Whether a text is a folder below another: a path from the root is compared as a place.
@@ -297,6 +368,7 @@ mod tests {
             block: name.rsplit_once('/').map_or("", |(block, _)| block).into(),
             text: (*text).into(),
             form,
+            is_item: false,
             is_beside: false,
             object: workload.clone(),
             field: "/x".into(),
@@ -310,6 +382,7 @@ mod tests {
             sources: 0,
             arguments: arguments.join(" "),
             texts: Vec::new(),
+            left_out: std::collections::BTreeSet::new(),
             bare: Vec::new(),
             today: None,
             workload: workload.clone(),
@@ -521,6 +594,50 @@ mod tests {
             (Variable, ("LOG_RETENTION", "24"), true),
         ] {
             assert_eq!(found("app:1", form, &[("A", "b")], &[new]).is_some(), is, "{new:?}");
+        }
+    }
+
+    #[test]
+    fn a_limit_of_data_does_not_fall() {
+        use Form::{Argument, Line, Variable};
+        let evicting = ("maxmemory-policy", "allkeys-lru");
+        for (image, form, old, new, is) in [
+            ("app:1", Variable, vec![("MAX_DISK_SIZE", "50GB")], vec![("MAX_DISK_SIZE", "5GB")], true),
+            ("app:1", Variable, vec![("MAX_DISK_SIZE", "5GB")], vec![("MAX_DISK_SIZE", "50GB")], false),
+            ("app:1", Argument, vec![("--max-size", "10Gi")], vec![("--max-size", "1Gi")], true),
+            ("app:1", Argument, vec![("serve", "")], vec![("--max-size", "1Gi")], true),
+            ("app:1", Line, vec![("storage/max_bytes", "100")], vec![("storage/max_bytes", "10")], true),
+            ("app:1", Line, vec![("pool/max_size", "100")], vec![("pool/max_size", "10")], false),
+            ("app:1", Variable, vec![("MAX_CONNECTIONS", "100")], vec![("MAX_CONNECTIONS", "10")], false),
+            ("app:1", Line, vec![("spans/ttl", "30d")], vec![("spans/ttl", "1d")], true),
+            ("app:1", Line, vec![("spans/ttl", "30d")], vec![("spans/ttl", "720h")], false),
+            ("app:1", Line, vec![("retention/period", "30d")], vec![("retention/period", "1d")], true),
+            ("app:1", Variable, vec![("DELETE_AFTER_DAYS", "30")], vec![("DELETE_AFTER_DAYS", "3")], true),
+            ("redis:7", Line, vec![("maxmemory", "2gb"), evicting], vec![("maxmemory", "1gb"), evicting], true),
+            ("redis:7", Line, vec![("maxmemory", "1gb"), evicting], vec![("maxmemory", "2gb"), evicting], false),
+            // It refuses what is written beyond it.
+            ("redis:7", Line, vec![("maxmemory", "2gb")], vec![("maxmemory", "1gb")], false),
+        ] {
+            assert_eq!(found(image, form, &old, &new).is_some(), is, "{old:?} -> {new:?}");
+        }
+    }
+
+    #[test]
+    fn a_path_that_begins_where_the_program_does_stays() {
+        use Form::{Argument, Line, Variable};
+        for (form, old, new, is) in [
+            (Argument, ("--path", "./data/a"), ("--path", "./data/b"), true),
+            (Argument, ("--path", "./data/a"), ("--path", "data/a/"), false),
+            (Argument, ("-d", "data/a"), ("-d", "data/b"), true),
+            (Argument, ("-d", "data/a"), ("-x", "1"), true),
+            (Variable, ("DB_FILE", "var/a.db"), ("DB_FILE", "var/b.db"), true),
+            (Line, ("storage/path", "var/a"), ("storage/path", "var/b"), true),
+            (Variable, ("LOG_FILE", "./log/a"), ("LOG_FILE", "./log/b"), false),
+            (Variable, ("TZ", "Europe/Berlin"), ("TZ", "Europe/Paris"), false),
+            (Variable, ("CONTENT", "text/html"), ("CONTENT", "text/plain"), false),
+            (Argument, ("--path", "/a"), ("--path", "/b"), false),
+        ] {
+            assert_eq!(found("app:1", form, &[old], &[new]).is_some(), is, "{old:?} -> {new:?}");
         }
     }
 

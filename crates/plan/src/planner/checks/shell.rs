@@ -86,6 +86,11 @@ const STARTERS: [&str; 16] = [
     "su-exec",
 ];
 
+/// Whether a program starts another one, and does nothing by itself.
+pub(super) fn is_starter(word: &str) -> bool {
+    STARTERS.contains(&base(word))
+}
+
 /// The words of a command from its program on: without what the shell reads first and what only starts it.
 pub(super) fn program<'a>(command: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
     const SHELL: [&str; 11] = ["if", "then", "elif", "else", "while", "until", "do", "!", "{", "(", "exec"];
@@ -94,9 +99,13 @@ pub(super) fn program<'a>(command: impl IntoIterator<Item = &'a str>) -> Vec<&'a
         if SHELL.contains(word) || is_assignment(word) {
             words.next();
         } else if STARTERS.contains(&base(word)) {
-            let takes_one = matches!(base(word), "gosu" | "su-exec" | "timeout");
+            let (takes_one, is_env) = (matches!(base(word), "gosu" | "su-exec" | "timeout"), base(word) == "env");
             words.next();
-            while words.next_if(|next| next.starts_with('-') || is_assignment(next)).is_some() {}
+            while let Some(flag) = words.next_if(|next| next.starts_with('-') || is_assignment(next)) {
+                if is_env && flag == "-u" {
+                    words.next();
+                }
+            }
             if takes_one {
                 words.next();
             }

@@ -1,6 +1,6 @@
 //! All that is told to a program: its flags and those of programs that its scripts start, its variables, and the lines of its files.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use portolan_inventory::credential;
 use portolan_kube_facts::list;
@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::downward::{self, Pods};
 use super::moved_files::is_beside;
 use super::paths::is_aside;
-use super::script_steps::{exported, started_programs};
+use super::script_steps::{exported, left_out_variables, started_programs};
 use super::scripts::{FindText, Scripts, mounted_texts};
 use super::servers::reference;
 use super::setting_lines::{Line, json_lines, lines};
@@ -27,6 +27,8 @@ pub(super) struct Setting {
     /// It may come out of a Secret, and is never shown.
     pub(super) text: String,
     pub(super) form: Form,
+    /// Whether it is one of a list of texts, which has the name.
+    pub(super) is_item: bool,
     /// Whether it stands in a file that is no configuration of the program: a certificate, a script, rules, dashboards.
     pub(super) is_beside: bool,
     /// The object that has it.
@@ -59,6 +61,8 @@ pub(super) struct Told {
     pub(super) arguments: String,
     /// The texts into which variables may be put, as they are written.
     pub(super) texts: Vec<String>,
+    /// The variables that its scripts take away from it: their names, or `*` for all.
+    pub(super) left_out: BTreeSet<String>,
     /// The day of the survey, in seconds since 1970; `None` where it is not known.
     pub(super) today: Option<i64>,
     pub(super) workload: Ref,
@@ -87,6 +91,8 @@ impl Told {
         settings.extend(of_scripts(user, &scripts, &variables));
         settings.extend(of_variables(user, &variables));
         settings.extend(of_files(user, find));
+        let inside: Vec<Setting> = settings.iter().flat_map(amounts_inside).collect();
+        settings.extend(inside);
         let its: Vec<&str> = words.iter().filter(|word| !word.is_script).map(|word| word.text.as_str()).collect();
         let env = list(user.container.json, "env");
         let given = env.iter().filter_map(|one| Some(one.get("name")?.as_str()?.to_owned()));
@@ -103,6 +109,7 @@ impl Told {
             of_pod: of_pod.collect(),
             sources: list(user.container.json, "envFrom").len(),
             arguments: command.iter().chain(&args).flat_map(|text| [text, " "]).collect(),
+            left_out: left_out(&its, &scripts),
             texts: written(user, &scripts),
             today: None,
             workload: user.name.clone(),
@@ -175,6 +182,7 @@ fn own(user: &Use<'_>, name: &str, text: &str, form: Form, field: &str) -> Setti
         block: String::new(),
         text: text.into(),
         form,
+        is_item: false,
         is_beside: false,
         object: user.name.clone(),
         field: user.field(field),
@@ -205,7 +213,11 @@ fn of_variables(user: &Use<'_>, variables: &BTreeMap<String, String>) -> Vec<Set
     let mut all = Vec::new();
     for (name, text) in variables {
         let inside = json_lines(text).or_else(|| text.trim().contains('\n').then(|| lines(text)));
-        let line = |Line { block, name, text }| Setting { block, ..own(user, &name, &text, Form::Line, "/env") };
+        let line = |Line { block, name, text, is_item }| Setting {
+            block,
+            is_item,
+            ..own(user, &name, &text, Form::Line, "/env")
+        };
         all.extend(inside.unwrap_or_default().into_iter().map(line));
         if text.starts_with('-') {
             let words: Vec<&str> = text.split_whitespace().collect();
@@ -216,17 +228,53 @@ fn of_variables(user: &Use<'_>, variables: &BTreeMap<String, String>) -> Vec<Set
     all
 }
 
+/// The variables that what starts a program takes away from it: `env -u NAME`, `unset NAME`.
+fn left_out(words: &[&str], scripts: &Scripts) -> BTreeSet<String> {
+    let mut all = left_out_variables(&words.join(" "));
+    scripts.started().for_each(|script| all.extend(left_out_variables(&script.text)));
+    let is_beside = |name: &String| {
+        let is_proxy = name.to_lowercase().ends_with("_proxy");
+        is_proxy || DataWords::builtin().is_beside("", name) || credential::is_named(name)
+    };
+    all.retain(|name| !is_beside(name));
+    all
+}
+
 /// The lines of the files that the container mounts.
 fn of_files(user: &Use<'_>, find: &FindText<'_>) -> Vec<Setting> {
     let mut all = Vec::new();
     for file in mounted_texts(user, find) {
         let is_beside = is_beside(&file.path) || is_no_config(&file.path);
-        for Line { block, name, text } in lines(&file.text) {
+        for Line { block, name, text, is_item } in lines(&file.text) {
             let (object, field) = (file.object.clone(), file.field.clone());
-            all.push(Setting { name, block, text, form: Form::Line, is_beside, object, field });
+            all.push(Setting { name, block, text, form: Form::Line, is_item, is_beside, object, field });
         }
     }
     all
+}
+
+/// Amounts within the text of a setting that say how much data is kept: `ttl` in `--store=type=file,ttl=1h`.
+fn amounts_inside(one: &Setting) -> Vec<Setting> {
+    let block = one.full_name();
+    let parts = one.text.split(|c: char| c.is_whitespace() || ",;&?(){}".contains(c));
+    let pairs = parts.filter_map(|part| {
+        let (name, text) = part.rsplit_once(['=', ':'])?;
+        Some((name.rsplit(':').next().unwrap_or(name), text))
+    });
+    let amounts = pairs.filter(|(name, text)| {
+        text.starts_with(|c: char| c.is_ascii_digit())
+            && name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
+            && DataWords::builtin().bounds_data(&block, name)
+    });
+    let own = |(name, text): (&str, &str)| Setting {
+        name: name.to_owned(),
+        block: block.clone(),
+        text: text.to_owned(),
+        object: one.object.clone(),
+        field: one.field.clone(),
+        ..*one
+    };
+    amounts.map(own).collect()
 }
 
 /// The texts of a container into which variables may be put, as they are written.
@@ -264,7 +312,7 @@ fn bare(words: &[&str]) -> Vec<String> {
 }
 
 /// Whether a file is no configuration of the program that has it: a script, or what is shown, watched or filled in with it.
-fn is_no_config(path: &str) -> bool {
+pub(super) fn is_no_config(path: &str) -> bool {
     const ENDS: [&str; 9] = [".sh", ".sql", ".py", ".js", ".lua", ".css", ".tpl", ".tmpl", ".md"];
     const PARTS: [&str; 8] =
         ["rules", "alert", "dashboard", "provisioning", "templates", "datasource", "pipeline", "initdb"];
