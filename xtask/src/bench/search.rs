@@ -138,24 +138,37 @@ impl Rehearsal<'_> {
         Ok(Rehearsed { ends, states: json["worlds"].as_u64().context("there is no number of states")? })
     }
 
-    /// How long the rehearsal took: the older build prints it in whole tenths of a second, but the number of states and how many of
-    /// them it looked at in a second too.
+    /// How long the rehearsal took.
     fn took(&self) -> Result<Duration> {
-        let text = self.output(&[])?;
-        let line =
-            text.lines().find(|line| line.starts_with("Looked at")).context("no line says what was looked at")?;
-        let numbers: Vec<f64> = line
-            .split(|c: char| !c.is_ascii_digit() && c != ',')
-            .filter_map(|number| number.replace(',', "").parse().ok())
-            .collect();
-        let [states, per_second, ..] = numbers[..] else { bail!("`{line}` has no rate") };
-        Ok(Duration::from_secs_f64(states / per_second))
+        took(&self.output(&[])?)
     }
+}
+
+/// How long a rehearsal took that printed this: the older build prints it in whole tenths of a second, but the number of states and how
+/// many of them it looked at in a second too, and so does this one.
+fn took(text: &str) -> Result<Duration> {
+    let (_, looked) = text.split_once("Looked at").context("no line says what was looked at")?;
+    let (looked, _) = looked.split_once(" a second").with_context(|| format!("`{looked}` has no rate"))?;
+    let numbers = looked.split(|c: char| !c.is_ascii_digit() && c != ',').map(|number| number.replace(',', ""));
+    let numbers: Vec<f64> = numbers.filter_map(|number| number.parse().ok()).collect();
+    let [Some(states), Some(per_second)] = [numbers.first(), numbers.last()] else {
+        bail!("`{looked}` has no numbers")
+    };
+    Ok(Duration::from_secs_f64(states / per_second))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_time_comes_from_the_states_and_their_rate() {
+        let now = "Looked at  2,000 states of a simulated cluster, 7,069 events, 1,580\n           crash points, in 0.02 s (100,000 states a second)\n";
+        let before = "Looked at  1,500 worlds (10,000 a second)   6,944 events   966 crash points   0.1 s\n";
+        assert_eq!(took(now).expect("a rate"), Duration::from_millis(20));
+        assert_eq!(took(before).expect("a rate"), Duration::from_millis(150));
+        assert!(took("Looked at 5 states in 0.1 s\n").is_err());
+    }
 
     #[test]
     fn the_section_is_replaced_and_the_rest_stays() {
