@@ -1,4 +1,4 @@
-//! Every field of a pod and of its containers (PodSpec v1 and Container v1, Kubernetes 1.34), and what a change of it can do to data that
+//! Every field of a pod and of its containers (`PodSpec` v1 and `Container` v1, Kubernetes 1.34), and what a change of it can do to data that
 //! the pod mounts. What is on no list is not known to be harmless.
 
 use std::collections::BTreeSet;
@@ -155,7 +155,7 @@ pub fn pod_field(path: &str) -> FieldEffect {
 #[must_use]
 pub fn container_field(path: &str) -> FieldEffect {
     match path.strip_prefix("volumeMounts") {
-        Some("") | Some(".subPathExpr") => Compared("mounts"),
+        Some("" | ".subPathExpr") => Compared("mounts"),
         Some(rest) => find(MOUNT, rest.trim_start_matches('.')),
         None => find(CONTAINER, path),
     }
@@ -218,7 +218,7 @@ mod tests {
 
     use super::*;
 
-    /// The fields of PodSpec v1 that a template of a workload may have, of Kubernetes 1.34 (`k8s.io/api/core/v1/types.go`).
+    /// The fields of `PodSpec` v1 that a template of a workload may have, of Kubernetes 1.34 (`k8s.io/api/core/v1/types.go`).
     const POD_SPEC: &str = "activeDeadlineSeconds affinity automountServiceAccountToken containers dnsConfig dnsPolicy \
         enableServiceLinks hostAliases hostIPC hostNetwork hostPID hostUsers hostname hostnameOverride imagePullSecrets \
         initContainers nodeName nodeSelector os overhead preemptionPolicy priority priorityClassName readinessGates \
