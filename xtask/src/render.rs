@@ -29,6 +29,11 @@ impl Recorder {
         Ok(Self { helm: helm.to_owned(), version, recorded: Mutex::default() })
     }
 
+    /// The version of the helm, as `3.22.0`.
+    pub(crate) fn version(&self) -> &str {
+        self.version.trim_start_matches('v')
+    }
+
     /// One rendering; twice, so that what is random shows.
     pub(crate) fn render(
         &self,
@@ -40,19 +45,27 @@ impl Recorder {
         if let Some(recorded) = self.all().get(&key) {
             return Ok(recorded.clone());
         }
-        let first = self.template(chart, release, values)?;
-        let second = self.template(chart, release, values)?;
-        let recorded = RecordedRendering {
-            chart: chart.id.to_string(),
-            helm: self.version.clone(),
-            second: (second != first).then_some(second),
-            first,
+        let (chart_name, helm) = (chart.id.to_string(), self.version.clone());
+        let recorded = match self.template(chart, release, values)? {
+            Ok(first) => {
+                let second = self.template(chart, release, values)?.ok().filter(|second| *second != first);
+                RecordedRendering { chart: chart_name, helm, second, first, refused: None }
+            }
+            Err(said) => {
+                RecordedRendering { chart: chart_name, helm, first: String::new(), second: None, refused: Some(said) }
+            }
         };
         self.all().insert(key, recorded.clone());
         Ok(recorded)
     }
 
-    fn template(&self, chart: &PackedChart, release: &ReleaseId, values: &Value) -> anyhow::Result<String> {
+    /// What helm renders, or says where it refuses.
+    fn template(
+        &self,
+        chart: &PackedChart,
+        release: &ReleaseId,
+        values: &Value,
+    ) -> anyhow::Result<Result<String, String>> {
         let folder = tempfile::tempdir()?;
         let archive = folder.path().join("chart.tgz");
         let file = folder.path().join("values.json");
@@ -66,9 +79,10 @@ impl Recorder {
             .env("HOME", folder.path())
             .output()?;
         if !out.status.success() {
-            bail!("helm template {}: {}", chart.id, String::from_utf8_lossy(&out.stderr));
+            let place = folder.path().display().to_string();
+            return Ok(Err(String::from_utf8_lossy(&out.stderr).trim().replace(&place, "")));
         }
-        Ok(String::from_utf8(out.stdout)?)
+        Ok(Ok(String::from_utf8(out.stdout)?))
     }
 
     fn all(&self) -> MutexGuard<'_, BTreeMap<String, RecordedRendering>> {
@@ -93,7 +107,8 @@ impl Recorder {
             let there: Option<RecordedRendering> =
                 fs_err::read(&path).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
             // What is random differs each time: a recording with a second rendering is fresh if it is there.
-            let fresh = there.is_some_and(|there| there.second.is_some() || there.first == recorded.first);
+            let is_same = |there: &RecordedRendering| there.second.is_some() || there.first == recorded.first;
+            let fresh = there.is_some_and(|there| is_same(&there) && there.refused == recorded.refused);
             if !fresh {
                 stale.push(format!("{key} {}", recorded.chart));
                 if !check {

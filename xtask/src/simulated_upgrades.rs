@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 
-use portolan_fixtures::RecordedRendering;
 use portolan_helm_compat::chart::PackedChart;
-use portolan_model::{Code, Finding, RenderJob};
+use portolan_model::{Code, Finding, HelmClient, RenderJob};
 use portolan_rehearse::Installation;
 use portolan_trials::sim;
 use portolan_workflow::{Simulated, Target, UpgradeRequest};
@@ -22,24 +21,26 @@ const WAYS: &[(&[&str], &[&str])] = &[
     (&["2.20"], &["existing-claim-of-metrics"]),
 ];
 
+/// The installations whose values are proven without a helm: what each value does is recorded.
+const EFFECTS: &[&str] = &["openshift-2.8-customized"];
+
 /// Records every rendering that the simulated installations and their upgrades need.
 pub(crate) fn record_all(recorder: &Arc<Recorder>) -> anyhow::Result<()> {
     for name in portolan_fixtures::installation_names() {
-        record(recorder, &recorder.installation(&name)?)?;
+        record(recorder, &name, &recorder.installation(&name)?)?;
     }
     Ok(())
 }
 
 /// Records what the upgrades of one installation need.
-fn record(recorder: &Arc<Recorder>, installation: &Installation) -> anyhow::Result<()> {
+fn record(recorder: &Arc<Recorder>, name: &str, installation: &Installation) -> anyhow::Result<()> {
     let found = sim::survey(installation.world());
+    let version = recorder.version().parse()?;
     let recorder = recorder.clone();
     let renders = move |job: &RenderJob| {
         let chart = PackedChart { id: job.chart.clone(), archive: job.archive.to_vec(), digest: job.digest() };
         let recorded = recorder.render(&chart, &job.release, &job.values);
-        recorded
-            .map(RecordedRendering::rendering)
-            .map_err(|error| Finding::blocking(Code::ChartRefuses, error.to_string()))
+        recorded.map_err(|error| Finding::blocking(Code::ChartRefuses, error.to_string()))?.outcome()
     };
     let target =
         Target::simulated(Simulated { renders: Some(Box::new(renders)), ..Simulated::new(installation.clone()) });
@@ -49,6 +50,10 @@ fn record(recorder: &Arc<Recorder>, installation: &Installation) -> anyhow::Resu
             Err(finding) if matches!(finding.code, Code::BadOption | Code::NoTarget | Code::Downgrade) => {}
             planned => drop(planned.map_err(|finding| anyhow::anyhow!("{finding}: {}", finding.evidence.join("; ")))?),
         }
+    }
+    if EFFECTS.contains(&name) {
+        let effects = sim::effects(&target, &found, &HelmClient::Simulated { version }, &["2.20"]);
+        effects.map_err(|finding| anyhow::anyhow!("{finding}: {}", finding.evidence.join("; ")))?;
     }
     // A site without internet access gives the new chart its registry.
     if installation.registry.is_some() {

@@ -22,7 +22,8 @@ const COMMANDS: &[(&str, &str, Option<&str>)] = &[
     ),
     ("Where each value goes, and by which source:", "values map --to 2.20", None),
     (
-        "What each value that goes on does, today and then, is found out by rendering. On a machine without helm:",
+        "What each value that goes on does, today and then, is found out by rendering: by helm, or where there is none, of this simulated \
+      installation by what a helm rendered once:",
         "values effects --to 2.20",
         None,
     ),

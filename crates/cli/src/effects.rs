@@ -21,23 +21,27 @@ pub(crate) async fn of(
 ) -> Result<BTreeMap<ValuesPath, ValueEffect>, Finding> {
     let helm = usable_helm(target, survey).await?;
     let going_on = values.iter().filter_map(|value| Some((&value.path, value.end()?)));
-    let then = match effects(target, survey, &helm, new).await {
+    let both = async {
+        let then = effects(target, survey, &helm, new).await?;
+        let today = match old {
+            Some(old) => {
+                let job = render_job(&survey.inventory, old, &survey.inventory.release.config);
+                Some(effects(target, survey, &helm, &job).await?)
+            }
+            None => None,
+        };
+        Ok((then, today))
+    };
+    let (then, today) = match both.await {
         // A simulated installation is planned without one.
-        Err(finding) if finding.code == Code::NoHelm => {
+        Err(Finding { code: Code::NoHelm, .. }) => {
             let without = || {
                 let unknown = "not known: no helm on this machine".to_owned();
                 ValueEffect { today: Some(unknown.clone()), then: unknown, proof: Proof::NoHelm, fields: None }
             };
             return Ok(going_on.map(|(path, _)| (path.clone(), without())).collect());
         }
-        then => then?,
-    };
-    let today = match old {
-        Some(old) => {
-            let job = render_job(&survey.inventory, old, &survey.inventory.release.config);
-            Some(effects(target, survey, &helm, &job).await?)
-        }
-        None => None,
+        both => both?,
     };
     let one = |(path, end): (&ValuesPath, ValuesPath)| {
         (path.clone(), one((today.as_ref(), path), (&then, &end), named_roles(book, path, &end)))

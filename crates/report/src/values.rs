@@ -86,7 +86,7 @@ pub enum Proof {
     Proven,
     /// It does not, or it is not known.
     Unproved,
-    /// Nothing could be rendered: this machine has no helm, and recorded renderings do not tell what a value does.
+    /// Nothing could be rendered: this machine has no helm, and what helm would render was not recorded.
     NoHelm,
 }
 

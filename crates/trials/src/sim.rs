@@ -5,11 +5,14 @@ use std::sync::Arc;
 
 use portolan_helm_compat::chart::PackedChart;
 use portolan_inventory::Survey;
-use portolan_model::{ChartId, Finding, JournalRecord, Object, Outcome, PlanFile, Ref, Request, ValueAnswers};
+use portolan_model::{
+    ChartId, Finding, HelmClient, JournalRecord, Object, Outcome, PlanFile, Ref, Request, ValueAnswers,
+};
 use portolan_recipe::RecipeSet;
 use portolan_rehearse::{Installation, World};
 use portolan_workflow::{
-    ArchiveChoice, Catalog, InMemory, Limits, PlanOptions, Rehearse, Simulated, Stops, Target, UpgradeRequest,
+    ArchiveChoice, Catalog, Effects, InMemory, Limits, PlanOptions, Rehearse, Simulated, Stops, Target, UpgradeRequest,
+    plan_values, render_job,
 };
 use serde_json::{Value, json};
 
@@ -69,6 +72,18 @@ pub fn request(installed: &ChartId, to: &[&str], without: &[&str]) -> Result<Upg
         database_ca: None,
         limits: Limits::default(),
     })
+}
+
+/// What each value does, in the installed chart and in the last one of a way.
+///
+/// # Errors
+/// As [`portolan_workflow::effects`].
+pub fn effects(target: &Target, found: &Survey, helm: &HelmClient, to: &[&str]) -> Result<Vec<Effects>, Finding> {
+    let release = &found.inventory.release;
+    let planned = now(plan_values(target, found, &RecipeSet::builtin(), &request(&release.chart, to, &[])?))?;
+    let old = portolan_fixtures::charts().into_iter().find(|chart| chart.id == release.chart);
+    let today = old.map(|old| render_job(&found.inventory, &old, &release.config));
+    today.iter().chain(&planned.job).map(|job| now(portolan_workflow::effects(target, found, helm, job))).collect()
 }
 
 /// Plans an upgrade with the built-in recipes and the recorded renderings.

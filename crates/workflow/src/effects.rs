@@ -4,11 +4,11 @@ use portolan_adapters::helm::DryRun;
 use portolan_helm_compat::chart;
 use portolan_helm_compat::manifest;
 use portolan_inventory::Survey;
-use portolan_model::{Code, Finding, HelmClient, Object, RenderJob, Rendered, ValuesMode};
+use portolan_model::{Code, Finding, HelmClient, Object, RenderJob, Rendered, Rendering, ValuesMode};
 use portolan_plan::effects::{EffectJob, EffectSearch, Effects};
 
 use crate::planning::hidden;
-use crate::simulated::Simulated;
+use crate::simulated::{Simulated, recorded};
 use crate::target::Target;
 
 /// Finds out what each value of a rendering does in it, the values being those and no others. For the new chart it is the rendering
@@ -16,7 +16,7 @@ use crate::target::Target;
 /// helms run side by side, one for each rendering.
 ///
 /// # Errors
-/// [`Code::NoHelm`] for a simulated installation, if this machine has no helm: its recorded renderings do not tell what a value does.
+/// [`Code::NoHelm`] for a simulated installation, if this machine has no helm and what helm would render was not recorded.
 /// [`Code::ChartRefuses`] if the chart does not render with the values as they are; and as planning.
 pub async fn effects(target: &Target, survey: &Survey, helm: &HelmClient, job: &RenderJob) -> Result<Effects, Finding> {
     let unusable = |error: chart::ChartError| {
@@ -30,9 +30,11 @@ pub async fn effects(target: &Target, survey: &Survey, helm: &HelmClient, job: &
     loop {
         let mut jobs = search.jobs().into_iter();
         let Some(one) = jobs.next() else { return Ok(search.finish()) };
-        let (first, second) = tokio::join!(renderer.objects(job, &one), async {
+        // The first two have the same values: what differs between them is random.
+        let of_two = if is_first { Recording::Second } else { Recording::First };
+        let (first, second) = tokio::join!(renderer.objects(job, &one, Recording::First), async {
             match jobs.next() {
-                Some(two) => Some((two.id, renderer.objects(job, &two).await)),
+                Some(two) => Some((two.id, renderer.objects(job, &two, of_two).await)),
                 None => None,
             }
         });
@@ -67,6 +69,15 @@ struct Renderer<'a> {
 enum Place<'a> {
     Cluster(DryRun),
     Simulated(&'a Simulated),
+    /// A simulated installation on a machine without helm: what was recorded, and nothing else.
+    Recorded(Finding),
+}
+
+/// Which of the two renderings of the same values that are recorded; a helm makes another one each time.
+#[derive(Clone, Copy)]
+enum Recording {
+    First,
+    Second,
 }
 
 impl<'a> Renderer<'a> {
@@ -77,18 +88,24 @@ impl<'a> Renderer<'a> {
                 helm: helm.clone(),
                 place: Place::Cluster(DryRun::of_surveyed(&cluster.client, &survey.inventory)),
             },
-            Target::Simulated(simulated) => Self {
-                survey,
-                helm: if simulated.renders.is_some() { helm.clone() } else { simulated.program(helm).await? },
-                place: Place::Simulated(simulated),
+            Target::Simulated(simulated) if simulated.renders.is_some() => {
+                Self { survey, helm: helm.clone(), place: Place::Simulated(simulated) }
+            }
+            Target::Simulated(simulated) => match simulated.program(helm).await {
+                Ok(program) => Self { survey, helm: program, place: Place::Simulated(simulated) },
+                Err(missing) if missing.code == Code::NoHelm && simulated.saved.is_none() => {
+                    Self { survey, helm: helm.clone(), place: Place::Recorded(missing) }
+                }
+                Err(error) => return Err(error),
             },
         })
     }
 
-    async fn objects(&self, whole: &RenderJob, one: &EffectJob) -> Result<Vec<Object>, Finding> {
+    async fn objects(&self, whole: &RenderJob, one: &EffectJob, recording: Recording) -> Result<Vec<Object>, Finding> {
         let inventory = &self.survey.inventory;
         let (given, values) = (one.values.clone(), one.values.clone());
-        let rendered = self.render(&RenderJob { mode: ValuesMode::Reset, given, values, ..whole.clone() }).await?;
+        let job = RenderJob { mode: ValuesMode::Reset, given, values, ..whole.clone() };
+        let rendered = self.render(&job, recording).await?;
         let mut objects = Vec::new();
         for text in std::iter::once(&rendered.manifest).chain(&rendered.hooks) {
             objects.extend(manifest::parse(text, &inventory.release.id.namespace).map_err(|error| {
@@ -99,11 +116,16 @@ impl<'a> Renderer<'a> {
         Ok(objects)
     }
 
-    async fn render(&self, job: &RenderJob) -> Result<Rendered, Finding> {
+    async fn render(&self, job: &RenderJob, recording: Recording) -> Result<Rendered, Finding> {
+        let one_of = |both: Rendering| match recording {
+            Recording::First => both.first,
+            Recording::Second => both.second,
+        };
         let rendered = match &self.place {
             Place::Cluster(dry_run) => dry_run.render_once(&self.helm, job).await,
+            Place::Recorded(missing) => recorded(job).unwrap_or_else(|| Err(missing.clone())).map(one_of),
             Place::Simulated(simulated) => match &simulated.renders {
-                Some(render) => render(job).map(|rendering| rendering.first),
+                Some(render) => render(job).map(one_of),
                 None => DryRun::of_simulated(&self.survey.inventory, job).render_once(&self.helm, job).await,
             },
         };

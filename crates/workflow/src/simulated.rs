@@ -154,8 +154,8 @@ impl Simulated {
             return render(job);
         }
         let namespace = &job.release.namespace;
-        if let Some(recorded) = portolan_fixtures::rendering(&job.digest(), &job.release, &job.values) {
-            return Ok(self.redacted(recorded.rendering(), namespace));
+        if let Some(recorded) = recorded(job) {
+            return Ok(self.redacted(recorded?, namespace));
         }
         let program = self.program(helm).await.map_err(|finding| {
             Finding::blocking(Code::NotRecorded, format!("{} with these values was not recorded", job.chart))
@@ -188,6 +188,11 @@ impl Simulated {
         };
         Rendering { first: redacted(rendering.first), second: redacted(rendering.second), reads: rendering.reads }
     }
+}
+
+/// What a real helm once made of a job, or said of it; `None` where that was not recorded.
+pub(crate) fn recorded(job: &RenderJob) -> Option<Result<Rendering, Finding>> {
+    Some(portolan_fixtures::rendering(&job.digest(), &job.release, &job.values)?.outcome())
 }
 
 /// Saves an installation in its folder, whole or not at all.

@@ -121,17 +121,45 @@ fn a_moved_value_is_proven_to_do_what_it_did() {
         }
         let shown = String::from_utf8_lossy(&came.stdout).into_owned();
         assert!(!SECRETS.iter().any(|secret| shown.contains(secret)), "{shown}");
+        // What was recorded proves the same.
+        let recorded = user.run(&format!("values {SITE} effects --to 2.20 -o json"));
+        let recorded: serde_json::Value = serde_json::from_str(&recorded.stdout).expect("JSON");
+        assert_eq!(recorded["effects"], view["effects"], "{}", helm.display());
     }
 }
 
 #[test]
-fn without_a_helm_nothing_is_proven_and_it_says_so() {
+fn without_a_helm_what_was_recorded_proves_what_a_value_does() {
     let user = User::new();
-    let came = user.run(&format!("values {SITE} effects --to 2.20"));
+    let came = user.run(&format!("values {SITE} effects --to 2.20 -o json"));
     assert_eq!(came.code, 3, "some are asked about: {}", came.stderr);
-    let rows: Vec<&str> = came.stdout.lines().filter(|line| line.contains("not proven: no helm")).collect();
-    assert!(rows.iter().any(|row| row.contains("global.grafana.dbUser")), "{}", came.stdout);
-    assert!(!came.stdout.replace("not proven", "").contains("proven"), "{}", came.stdout);
+    let view: serde_json::Value = serde_json::from_str(&came.stdout).expect("JSON");
+    for path in ["backend.resources.limits.memory", "global.grafana.dbUser", "global.grafana.dbPassword"] {
+        assert_eq!(view["effects"][path]["proof"], "proven", "{path}: {}", view["effects"]);
+    }
+    assert!(!SECRETS.iter().any(|secret| came.stdout.contains(secret)), "{}", came.stdout);
+}
+
+/// What was recorded is for the very values and charts.
+#[test]
+fn without_a_helm_nothing_is_said_of_what_was_not_recorded() {
+    let user = User::new();
+    // Of this site, and of that chart, no value was rendered alone.
+    for line in ["values --sim openshift-2.11 effects --to 2.20".to_owned(), format!("values {SITE} effects --to 2.13")]
+    {
+        let came = user.run(&line);
+        assert!(came.stdout.contains("not proven: no helm"), "{line}: {}{}", came.stdout, came.stderr);
+        assert!(!came.stdout.replace("not proven", "").contains("proven"), "{line}: {}", came.stdout);
+    }
+    for set in ["grafana.dbUser=other", "global.domain=other.example.com"] {
+        let came = user.run(&format!("values {SITE} effects --to 2.20 --set {set}"));
+        assert!(
+            came.stderr.contains("error[PL206]") && came.stdout.is_empty(),
+            "{set}: {}{}",
+            came.stdout,
+            came.stderr
+        );
+    }
 }
 
 #[test]
