@@ -23,7 +23,7 @@ const KEPT: usize = 2000;
 
 /// Small ones, so that an input that expands for ever is refused soon.
 const LIMITS: Limits =
-    Limits { entries: 5000, depth: 5, expanded_floor: 4 << 20, expanded_ratio: 200, document: 1 << 20 };
+    Limits { entries: 5000, depth: 5, expanded_floor: 4 << 20, expanded_ratio: 200, document: 1 << 20, chart: 4 << 20 };
 
 /// How often the page is written, in the processor's time.
 const BETWEEN_PAGES: Duration = Duration::from_secs(30);

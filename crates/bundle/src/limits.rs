@@ -11,12 +11,22 @@ pub struct Limits {
     pub expanded_ratio: u64,
     /// Bytes of one JSON document.
     pub document: u64,
+    /// Bytes of a chart's archive.
+    pub chart: u64,
 }
 
 impl Default for Limits {
-    /// Deflate reaches 1032 times; image layers reach 2 to 4, and single ones with large empty files more.
+    /// Deflate reaches 1032 times; image layers reach 2 to 4, and single ones with large empty files more. The content of a chart has at
+    /// most 100 MiB (helm 3.22.0, `pkg/chart/loader/archive.go`).
     fn default() -> Self {
-        Self { entries: 500_000, depth: 5, expanded_floor: 256 << 20, expanded_ratio: 200, document: 4 << 20 }
+        Self {
+            entries: 500_000,
+            depth: 5,
+            expanded_floor: 256 << 20,
+            expanded_ratio: 200,
+            document: 4 << 20,
+            chart: 100 << 20,
+        }
     }
 }
 

@@ -19,9 +19,6 @@ use crate::{BundleError, BundleParts, BundleReader, Extent, Limits, Location};
 /// The format of the index. An index of another format is made again.
 pub const INDEX_FORMAT: u32 = 1;
 
-/// A chart's archive has at most this size (helm 3.22.0, `pkg/chart/loader/archive.go`, for its content).
-const LARGEST_CHART: u64 = 100 << 20;
-
 /// Reads a bundle: lists its archives, recognizes what they are by their content, and verifies all of it.
 ///
 /// # Errors
@@ -188,8 +185,10 @@ impl<R: Read + Seek> Scan<R> {
 
     fn chart(&mut self, path: &str, location: &Location) -> Result<(FoundChart, Location), BundleError> {
         let unusable = |detail: String| BundleError::Unreadable { at: path.to_owned(), detail };
-        if location.extent.size > LARGEST_CHART {
-            return Err(BundleError::TooLarge { at: path.to_owned(), limit: "a chart of more than 100 MiB".into() });
+        let largest = self.budget.limits.chart;
+        if location.extent.size > largest {
+            let limit = format!("a chart of more than {largest} bytes");
+            return Err(BundleError::TooLarge { at: path.to_owned(), limit });
         }
         let mut archive = Vec::new();
         let read = self.reader.open(location).and_then(|mut part| part.read_to_end(&mut archive));

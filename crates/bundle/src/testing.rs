@@ -167,7 +167,7 @@ pub(crate) fn chart(name: &str, version: &str) -> Vec<u8> {
 
 /// Limits that a small input can exceed.
 pub(crate) const SMALL: Limits =
-    Limits { entries: 60, depth: 3, expanded_floor: 1 << 16, expanded_ratio: 50, document: 1 << 16 };
+    Limits { entries: 60, depth: 3, expanded_floor: 1 << 16, expanded_ratio: 50, document: 1 << 16, chart: 1 << 14 };
 
 pub(crate) fn index(bytes: Vec<u8>) -> BundleIndex {
     read(Cursor::new(bytes), SMALL).expect("a bundle")

@@ -23,6 +23,10 @@ pub enum Habit {
     KeepsNoBlobs,
     /// It says no digest, and keeps the first half of each blob.
     KeepsHalf,
+    /// It says the digest of something else of every blob that it is given.
+    SaysOthers,
+    /// It wants blobs to be sent without TLS.
+    TakesPlainUploads,
     /// It answers reads of manifests with a page for people, as a proxy that wants a login does.
     ShowsPages,
 }
@@ -36,6 +40,8 @@ pub enum LoginKind {
     /// With a token that its own token service gives for name and password, for what is asked for alone (distribution's
     /// `docs/content/spec/auth/token.md`).
     Token,
+    /// As [`LoginKind::Token`], by a token service without TLS.
+    PlainToken,
 }
 
 /// A running registry. It ends with the test.
@@ -191,7 +197,10 @@ fn digest(bytes: &[u8]) -> String {
 impl Contents {
     /// The header that says a digest, for a registry that does.
     fn told(&self, digest: String) -> Vec<(&'static str, String)> {
-        if self.habit == Habit::SaysDigests { vec![("docker-content-digest", digest)] } else { Vec::new() }
+        match self.habit {
+            Habit::SaysDigests => vec![("docker-content-digest", digest)],
+            _ => Vec::new(),
+        }
     }
 
     /// The answer to who may not ask, and that of the token service.
@@ -224,7 +233,8 @@ impl Contents {
         if repository.is_some_and(is_for) {
             return None;
         }
-        refused(format!("Bearer realm=\"https://{}/token\",service=\"test\"", request.own_host))
+        let scheme = if self.kind == LoginKind::PlainToken { "http" } else { "https" };
+        refused(format!("Bearer realm=\"{scheme}://{}/token\",service=\"test\"", request.own_host))
     }
 
     fn answer(&mut self, request: &Request) -> Answer {
@@ -281,7 +291,12 @@ impl Contents {
             "POST" => {
                 let path = format!("/v2/{repository}/blobs/uploads/{}", self.seen.len());
                 self.uploads.insert(path.clone(), Vec::new());
-                (202, vec![("location", path), ("range", "0-0".into())], Vec::new())
+                let place = if self.habit == Habit::TakesPlainUploads {
+                    format!("http://{}{path}", request.own_host)
+                } else {
+                    path
+                };
+                (202, vec![("location", place), ("range", "0-0".into())], Vec::new())
             }
             "PATCH" => {
                 self.uploads.entry(request.path.clone()).or_default().extend(&request.body);
@@ -299,7 +314,11 @@ impl Contents {
                     Habit::KeepsHalf => drop(self.blobs.insert(named.clone(), content[..content.len() / 2].to_vec())),
                     _ => drop(self.blobs.insert(named.clone(), content)),
                 }
-                (201, self.told(named), Vec::new())
+                let said = match self.habit {
+                    Habit::SaysOthers => vec![("docker-content-digest", digest(b"something else"))],
+                    _ => self.told(named),
+                };
+                (201, said, Vec::new())
             }
         }
     }

@@ -142,7 +142,12 @@ async fn a_registry_that_says_no_digests_is_asked_for_what_it_was_sent() {
     }
     let ((told, sent), (silent, _)) = (asked[0], asked[1]);
     assert_eq!(silent, told + sent);
-    for (habit, said) in [(Habit::KeepsNoBlobs, "is not there"), (Habit::KeepsHalf, "are there")] {
+    let others = [
+        (Habit::KeepsNoBlobs, "is not there"),
+        (Habit::KeepsHalf, "are there"),
+        (Habit::SaysOthers, "was sent, sha256:"),
+    ];
+    for (habit, said) in others {
         let registry = MemoryRegistry::start(None).expect("a registry").with(habit);
         let finding = Pushing::new(&bundle()).to(&registry.address(), None).await.expect_err("it is not there");
         assert_eq!(finding.code, Code::RegistryDiffers, "{finding:?}");
@@ -220,6 +225,12 @@ async fn the_digest_of_a_manifest_is_computed_where_the_registry_does_not_say_it
         assert_eq!(said, ImageAnswer::There { manifest: Some(manifest.clone()), config: None });
     }
     assert_eq!(reads(&registry), before, "a digest that is said is not computed");
+    let other = Digest::of(b"other").to_string();
+    let text = registry.manifest("site/runai/one", "1.0").expect("it was pushed");
+    registry.put_manifest("site/runai/one", &other, &text);
+    let is_refused = |said: &ImageAnswer| matches!(said, ImageAnswer::Unknown(why) if why.contains("another content"));
+    let said = asked(&registry, &other, None).await;
+    assert!(is_refused(&said), "it says another digest than it was asked for: {said:?}");
     let registry = registry.with(Habit::SaysNone);
     for (reference, expected) in [("1.0", None), ("1.0", Some(&manifest)), (manifest.to_string().as_str(), None)] {
         let said = asked(&registry, reference, expected).await;
@@ -229,14 +240,8 @@ async fn the_digest_of_a_manifest_is_computed_where_the_registry_does_not_say_it
         );
     }
     assert_eq!(asked(&registry, "2.0", None).await, ImageAnswer::Absent);
-    let other = Digest::of(b"other").to_string();
-    registry.put_manifest(
-        "site/runai/one",
-        &other,
-        &registry.manifest("site/runai/one", "1.0").expect("it was pushed"),
-    );
     let said = asked(&registry, &other, None).await;
-    assert!(matches!(&said, ImageAnswer::Unknown(why) if why.contains("another content")), "{said:?}");
+    assert!(is_refused(&said), "{said:?}");
     let registry = registry.with(Habit::ShowsPages);
     let said = asked(&registry, "1.0", None).await;
     assert!(matches!(&said, ImageAnswer::Unknown(why) if why.contains("no manifest")), "{said:?}");

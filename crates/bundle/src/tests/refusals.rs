@@ -98,6 +98,9 @@ fn sizes_that_are_not_true() {
     // Two sizes, on which programs disagree.
     let tar = Tar::default().entry("x", tar::EntryType::XHeader, "", b"13 size=1024\n").file("a", b"other");
     assert_eq!(code(tar.end()), Code::BundleDiffers);
+    // More than any file has, so that no sum of sizes overflows.
+    let tar = Tar::default().entry("x", tar::EntryType::XHeader, "", b"29 size=18446744073709551104\n").file("a", b"");
+    assert_eq!(code(tar.file("b", &[1; 4096]).end()), Code::BundleCutShort);
     // A descriptor's size.
     let mut layout = Layout::default();
     let mut image = layout.image("app");
@@ -193,6 +196,24 @@ fn a_document_that_is_too_large() {
     assert_eq!(code(layout.named(manifest, "app:1").end()), Code::BundleTooLarge);
 }
 
+#[test]
+fn a_name_or_a_chart_that_is_too_large() {
+    let named = |length: usize| {
+        let tar = Tar::default().entry("././@LongLink", tar::EntryType::GNULongName, "", &vec![b'a'; length]);
+        tar.file("b", b"content").end()
+    };
+    index(named(1 << 10));
+    assert_eq!(code(named((1 << 16) + 1)), Code::BundleTooLarge);
+    let chart = |digests: usize| {
+        let noise = (0..digests).map(|at| Digest::of(&at.to_le_bytes()).hex().to_owned()).collect::<String>();
+        let metadata = ("Chart.yaml".into(), b"apiVersion: v2\nname: c\nversion: 1.0.0\n".to_vec());
+        let files = BTreeMap::from([metadata, ("noise".into(), noise.into_bytes())]);
+        Tar::default().file("c.tgz", &portolan_helm_compat::chart::pack(&files, "c")).end()
+    };
+    assert_eq!(index(chart(100)).charts.len(), 1);
+    assert_eq!(code(chart(1000)), Code::BundleTooLarge);
+}
+
 /// A docker-archive with this configuration and layer.
 fn archive(config_path: &str, config: &[u8], layer: &[u8], names: &Value) -> Vec<u8> {
     let manifest = json!([{ "Config": config_path, "RepoTags": names, "Layers": ["l.tar"] }]);
@@ -217,6 +238,25 @@ fn a_layer_that_does_not_match_its_diff_id() {
     let layer = layout.blob(gzip(&layer("two")), media_type::LAYER);
     let image = layout.manifest(&config, &[layer]);
     assert_eq!(code(layout.named(image, "app:1").end()), Code::LayerDiffers);
+}
+
+#[test]
+fn a_layer_of_two_images_matches_the_diff_ids_of_both() {
+    let bundle = |other: &str| {
+        let mut layout = Layout::default();
+        let shared = layout.blob(gzip(&layer("one")), media_type::LAYER);
+        let images = ["one", other].map(|content| {
+            // Two configurations, whatever their layers are.
+            let mut text = config(&[Digest::of(&layer(content))]);
+            text.extend(vec![b' '; layout.blobs.len()]);
+            let config = layout.blob(text, media_type::CONFIG);
+            layout.manifest(&config, std::slice::from_ref(&shared))
+        });
+        let [one, two] = images;
+        layout.named(one, "one:1").named(two, "two:1").end()
+    };
+    assert_eq!(index(bundle("one")).images.len(), 2);
+    assert_eq!(code(bundle("two")), Code::LayerDiffers);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::process::Stdio;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use portolan_testkit::authority::Authority;
-use portolan_testkit::memory_registry::{LoginKind, MemoryRegistry};
+use portolan_testkit::memory_registry::{Habit, LoginKind, MemoryRegistry};
 use portolan_testkit::tunnels::Tunnels;
 use serde_json::{Value, json};
 
@@ -175,6 +175,24 @@ fn a_login_of_another_host_or_port_goes_nowhere() {
         assert!(site.registry.passwords().is_empty() && site.registry.tags().is_empty(), "{kind:?}");
         let came = site.run(&format!("{PUSH} --ca-file ca.pem --username me --password-stdin"), &[], "wrong");
         assert!(came.code == 10 && one_line(&came.stderr).contains("PL622"), "{kind:?}: {}", came.stderr);
+    }
+}
+
+#[test]
+fn a_registry_with_tls_gets_neither_a_login_nor_a_blob_without_it() {
+    let plain_token = Site::new(Some(LOGIN), LoginKind::PlainToken);
+    let mut plain_uploads = Site::new(None, LoginKind::Basic);
+    plain_uploads.registry = plain_uploads.registry.with(Habit::TakesPlainUploads);
+    for (site, code, said) in [
+        (&plain_token, "PL622", "its token service has no TLS"),
+        (&plain_uploads, "PL621", "it wants a blob to be sent without TLS"),
+    ] {
+        let came = site.run(&format!("{PUSH} --ca-file ca.pem --username me --password-stdin"), &[], LOGIN.1);
+        let told = one_line(&came.stderr);
+        assert!(came.code == 10 && told.contains(code) && told.contains(said), "{told}");
+        assert!(!site.has_the_image() && site.registry.passwords().is_empty(), "{:?}", site.registry.passwords());
+        // What goes without TLS would go through the proxy by this host and port, as plain text.
+        assert!(site.tunnels.seen().iter().all(|asked| asked == HOST), "{:?}", site.tunnels.seen());
     }
 }
 
