@@ -60,7 +60,13 @@ impl Proxies {
 /// A proxy as it is written: an address, or a host and a port.
 fn proxy(text: &str) -> Option<Url> {
     let known = |url: &Url| matches!(url.scheme(), "http" | "https" | "socks5" | "socks5h") && url.has_host();
-    let written = Url::parse(text).ok().filter(known);
+    let written = Url::parse(text).ok().filter(known).map(|mut url| {
+        // The proxy looks names up in any case (golang.org/x/net 0.48, `internal/socks/socks.go`).
+        if url.scheme() == "socks5" {
+            let _ = url.set_scheme("socks5h");
+        }
+        url
+    });
     written.or_else(|| Url::parse(&format!("http://{text}")).ok().filter(|url| !text.is_empty() && url.has_host()))
 }
 
@@ -139,6 +145,10 @@ mod tests {
         // An empty variable is none.
         let found = proxies(&[("HTTPS_PROXY", ""), ("https_proxy", "http://small:1")]);
         assert_eq!(of(&found, "https://h.example/").as_deref(), Some("http://small:1/"));
+        for scheme in ["socks5", "socks5h"] {
+            let found = proxies(&[("HTTPS_PROXY", &format!("{scheme}://me:hidden@p:1"))]);
+            assert_eq!(of(&found, "https://h.example/").as_deref(), Some("socks5h://me:hidden@p:1"));
+        }
     }
 
     #[test]

@@ -17,7 +17,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout};
 
-use self::proxied::HttpProxy;
+use self::proxied::Proxy;
 use crate::proxies::Proxies;
 
 /// How long a host may take to take a connection.
@@ -78,17 +78,17 @@ async fn ask_once(address: &str, proxies: &Proxies) -> Result<RouteSeen, String>
     let host = uri.host().ok_or("it names no host")?.to_owned();
     let is_secured = uri.scheme_str() == Some("https");
     let port = uri.port_u16().unwrap_or(if is_secured { 443 } else { 80 });
-    let proxy = Url::parse(address).ok().and_then(|url| proxies.of(&url)).map(HttpProxy::of).transpose()?;
+    let proxy = Url::parse(address).ok().and_then(|url| proxies.of(&url)).map(Proxy::of).transpose()?;
     let place = proxy.as_ref().map_or((host.as_str(), port), |proxy| (proxy.host.as_str(), proxy.port));
     let tcp = timeout(CONNECT, TcpStream::connect(place)).await;
     let tcp = tcp.map_err(|_| format!("no connection within {} s", CONNECT.as_secs()))?;
     let mut tcp = tcp.map_err(|error| error.to_string())?;
-    let get = Get { uri: &uri, host: &host, proxy: proxy.as_ref().filter(|_| !is_secured) };
+    let get = Get { uri: &uri, host: &host, proxy: proxy.as_ref().filter(|it| !is_secured && it.takes_requests()) };
     let answer = async {
+        if let Some(proxy) = proxy.as_ref().filter(|_| get.proxy.is_none()) {
+            proxy.tunnel(&mut tcp, &host, port).await?;
+        }
         if is_secured {
-            if let Some(proxy) = &proxy {
-                proxy.tunnel(&mut tcp, &host, port).await?;
-            }
             let (stream, certificate) = tls::enter(tcp, &host).await?;
             Ok::<_, String>((get.send(stream).await?, certificate))
         } else {
@@ -108,7 +108,7 @@ struct Get<'a> {
     uri: &'a Uri,
     host: &'a str,
     /// The proxy that is told the whole address.
-    proxy: Option<&'a HttpProxy>,
+    proxy: Option<&'a Proxy>,
 }
 
 impl Get<'_> {
@@ -124,7 +124,7 @@ impl Get<'_> {
         let connection = tokio::spawn(connection);
         let target = if self.proxy.is_some() { self.uri.clone() } else { self.uri.path().parse().unwrap_or_default() };
         let mut request = http::Request::get(target).header(http::header::HOST, self.host);
-        if let Some(login) = self.proxy.and_then(|proxy| proxy.login.as_ref()) {
+        if let Some(login) = self.proxy.and_then(Proxy::authorization) {
             request = request.header(http::header::PROXY_AUTHORIZATION, login);
         }
         let request = request

@@ -64,7 +64,7 @@ fn proxy(own: Option<String>, server: &Uri) -> Option<Uri> {
     let server = Url::parse(&server.to_string()).ok()?;
     let proxies = Proxies::of_process();
     let proxy = proxies.of(&server)?.as_str();
-    // The proxy looks names up in any case.
+    // So called by this library alone.
     proxy.replacen("socks5h:", "socks5:", 1).parse().ok()
 }
 

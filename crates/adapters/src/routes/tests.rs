@@ -116,3 +116,33 @@ async fn a_route_is_asked_through_the_proxy_unless_it_is_excepted() {
     assert!(matches!(&seen, RouteSeen::Unseen { why } if why.contains("502")), "{seen:?}");
     assert_eq!(tunnels.seen()[3], "GET http://console.example/ HTTP/1.1");
 }
+
+#[tokio::test]
+async fn a_route_is_asked_through_a_socks_proxy_and_says_so_of_a_proxy_that_it_cannot_use() {
+    let made = portolan_testkit::authority::Authority::new("site").expect("an authority");
+    let tls = made.server(&["console.example"]).expect("a certificate");
+    let secured = server(&[401], Some(TlsAcceptor::from(tls))).await;
+    let plain = server(&[302], None).await;
+    let place = |address: &str| address.split("://").nth(1).expect("an address").trim_end_matches('/').to_owned();
+    let (secured, plain) = (place(&secured), place(&plain));
+    let tunnels =
+        Tunnels::start(&[("console.example:443", &secured), ("console.example:80", &plain)]).expect("a proxy");
+    let through = |proxy: &str| proxies(&[("HTTPS_PROXY", proxy), ("HTTP_PROXY", proxy)]);
+    let seen = ask("https://console.example/", Duration::ZERO, &through(&tunnels.socks_url(None))).await;
+    assert!(matches!(seen, RouteSeen::Answers { status: 401, certificate: Some(_) }), "{seen:?}");
+    let socks = through(&tunnels.socks_url(Some(("me", "hidden"))));
+    let seen = ask("http://console.example/", Duration::ZERO, &socks).await;
+    assert!(matches!(seen, RouteSeen::Answers { status: 302, .. }), "{seen:?}");
+    let seen = ask("https://other.example/", Duration::ZERO, &socks).await;
+    assert!(matches!(&seen, RouteSeen::Unseen { why } if why.contains("SOCKS status 4")), "{seen:?}");
+    let wrong = through(&tunnels.socks_url(Some(("me", "wrong"))));
+    let seen = ask("https://console.example/", Duration::ZERO, &wrong).await;
+    assert!(matches!(&seen, RouteSeen::Unseen { why } if why.contains("login")), "{seen:?}");
+    assert_eq!(tunnels.seen(), ["console.example:443", "console.example:80", "other.example:443"]);
+    for scheme in ["https", "http"] {
+        let seen =
+            ask(&format!("{scheme}://console.example/"), Duration::ZERO, &through("https://proxy.example")).await;
+        assert!(matches!(&seen, RouteSeen::Unseen { why } if why.contains("of the scheme https")), "{seen:?}");
+    }
+    assert_eq!(tunnels.seen().len(), 3);
+}

@@ -96,6 +96,30 @@ fn the_api_server_is_reached_through_the_proxy_unless_it_is_excepted() {
     assert_eq!(tunnels.seen().len(), other);
 }
 
+/// As `ssh -D` is one. No client looks the host up itself.
+#[test]
+fn a_registry_and_the_api_server_are_reached_through_a_socks_proxy() {
+    let (user, authority) = (User::new(), Authority::new("site").expect("an authority"));
+    user.write("ca.pem", authority.pem());
+    bundle(&user, "b.tar", &[STUB]);
+    let tls = authority.server(&["registry.example"]).expect("a certificate");
+    let registry = MemoryRegistry::start_tls(None, LoginKind::Basic, tls).expect("a registry");
+    let tunnels = Tunnels::start(&[("registry.example:5000", &registry.address())]).expect("a proxy");
+    let config = kubeconfig(&user, None);
+    for proxy in [tunnels.socks_url(None), tunnels.socks_url(None).replace("socks5:", "socks5h:")] {
+        let mut command = user.command("bundle push b.tar --to registry.example:5000 --ca-file ca.pem");
+        let pushed = came(&command.env("HTTPS_PROXY", &proxy).output().expect("the program starts"));
+        assert!(pushed.code == 0 && !registry.tags().is_empty(), "{proxy}: {}", pushed.stderr);
+        registry.remove("stub", "1");
+        let before = tunnels.seen().len();
+        let mut command = user.command("survey -n runai-backend");
+        let surveyed =
+            command.env(config.0, &config.1).env("HTTPS_PROXY", &proxy).output().expect("the program starts");
+        let asked = tunnels.seen().split_off(before);
+        assert!(asked.first().is_some_and(|host| host == "api.example:6443"), "{asked:?} {:?}", came(&surveyed).stderr);
+    }
+}
+
 #[test]
 fn exceptions_that_cannot_be_read_are_named() {
     let (user, tunnels) = (User::new(), Tunnels::start(&[]).expect("a proxy"));
