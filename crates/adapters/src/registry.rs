@@ -21,7 +21,7 @@ use std::sync::atomic::AtomicU64;
 
 use futures::{StreamExt as _, TryStreamExt as _};
 use portolan_bundle::{BundleIndex, Document, ManifestContent, ManifestPush, PushPaths, PushPlan, with_compressed};
-use portolan_kube_facts::is_openshift_registry;
+use portolan_kube_facts::has_project_paths;
 use portolan_model::{Code, Digest, Finding};
 use serde::Serialize;
 
@@ -97,7 +97,7 @@ impl PushTarget {
     /// # Errors
     /// [`Code::BadOption`] if they are called NAMESPACE/NAME there, and the path is not a namespace.
     pub fn paths(&self) -> Result<PushPaths<'_>, Finding> {
-        if !is_openshift_registry(self.pull_as.as_deref().unwrap_or(&self.host)) {
+        if ![Some(self.host.as_str()), self.pull_as.as_deref()].into_iter().flatten().any(has_project_paths) {
             return Ok(PushPaths::Under(&self.path));
         }
         if self.path.is_empty() || self.path.contains('/') {
@@ -311,6 +311,10 @@ mod tests {
             target(text, Some("registry.internal:5000")).paths().expect(text);
             target(text, None).paths().expect(text);
         }
+        // It is known by the Route that its operator makes too, whatever nodes call it.
+        let route = "default-route-openshift-image-registry.apps.example";
+        assert_eq!(target(&format!("{route}/site"), None).paths().expect("paths"), PushPaths::Namespace("site"));
+        assert!(target(&format!("{route}/site/runai"), Some("registry.internal")).paths().is_err());
         for name in ["", "https://h", "h/a", "me@h"] {
             PushTarget::parse("h").expect("a target").pulled_as(Some(name)).expect_err(name);
         }

@@ -34,15 +34,25 @@ pub fn images(object: &Object) -> Vec<ImageField<'_>> {
     found
 }
 
-/// The Service of OpenShift's own registry, under the names that it has in a cluster.
+/// The Service of OpenShift's own registry, under the names that it has in a cluster (`openshift/cluster-image-registry-operator`,
+/// `pkg/defaults/defaults.go`: `ServiceName`, `ImageRegistryOperatorNamespace`).
 const OPENSHIFT_REGISTRY: [&str; 2] =
     ["image-registry.openshift-image-registry.svc", "image-registry.openshift-image-registry.svc.cluster.local"];
 
-/// Whether a host, with or without a port, is the Service of OpenShift's own registry. Its repositories are called NAMESPACE/NAME: there
-/// is neither a shorter nor a longer path (OpenShift Container Platform 4.17, "Registry", "Accessing registry directly from the cluster").
+/// The beginning of the host of the Route that its operator makes for it (`RouteName` there): the names of the Route and of its namespace.
+const OPENSHIFT_ROUTE: &str = "default-route-openshift-image-registry.";
+
+/// Whether a host, with or without a port, is the Service of OpenShift's own registry.
 #[must_use]
 pub fn is_openshift_registry(host: &str) -> bool {
     OPENSHIFT_REGISTRY.contains(&host.split_once(':').map_or(host, |(name, _)| name))
+}
+
+/// Whether repositories at a host are called NAMESPACE/NAME, with neither a shorter nor a longer path: OpenShift's own registry refuses
+/// every other one (`openshift/image-registry`, `pkg/dockerregistry/server/util.go`: `getNamespaceName`).
+#[must_use]
+pub fn has_project_paths(host: &str) -> bool {
+    is_openshift_registry(host) || host.starts_with(OPENSHIFT_ROUTE)
 }
 
 /// The name of an image as a container runtime reads it.
@@ -159,7 +169,7 @@ mod tests {
     fn the_registry_of_openshift_is_known_by_its_service() {
         let service = "image-registry.openshift-image-registry.svc";
         for host in [service.to_owned(), format!("{service}:5000"), format!("{service}.cluster.local:5000")] {
-            assert!(is_openshift_registry(&host), "{host}");
+            assert!(is_openshift_registry(&host) && has_project_paths(&host), "{host}");
         }
         for host in [
             "registry.example:5000",
@@ -167,6 +177,7 @@ mod tests {
             "default-route-openshift-image-registry.apps.example",
         ] {
             assert!(!is_openshift_registry(host), "{host}");
+            assert_eq!(has_project_paths(host), host.starts_with("default-route-"), "{host}");
         }
     }
 

@@ -51,7 +51,7 @@ pub use identity::{
     FsGroupSupport, HandOver, fs_group, fs_group_support, fs_group_support_of, hand_over, run_as_group, run_as_user,
     supplemental_groups,
 };
-pub use image::{ImageField, ImageReference, images, is_openshift_registry, is_repository, is_tag};
+pub use image::{ImageField, ImageReference, has_project_paths, images, is_openshift_registry, is_repository, is_tag};
 pub use immutable::immutable_violations;
 pub use kind::Kind;
 pub use later_writes::{LaterWrite, later_writes};
