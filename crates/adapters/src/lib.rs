@@ -4,6 +4,7 @@
 //! [`driver`] alone wires them and answers the engine's requests.
 
 pub mod bundles;
+pub mod certificates;
 pub mod charts;
 mod compat;
 pub mod driver;

@@ -4,10 +4,12 @@
 use std::fmt;
 use std::sync::Arc;
 
+use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::ring;
+use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
+use rustls::{ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 
 /// What a server presents, and what it is held against.
 pub(crate) struct Presented<'a> {
@@ -42,6 +44,20 @@ pub(crate) fn config(
         .with_custom_certificate_verifier(Arc::new(Judged(judge)))
         .with_no_client_auth();
     Ok(config)
+}
+
+/// Takes certificates that one of these authorities, in PEM, has signed.
+///
+/// # Errors
+/// Where there is no certificate, or one cannot be read.
+pub(crate) fn signed_by(pem: &[u8]) -> Result<Arc<dyn ServerCertVerifier>, String> {
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(pem) {
+        roots.add(certificate.map_err(|error| error.to_string())?).map_err(|error| error.to_string())?;
+    }
+    let provider = Arc::new(ring::default_provider());
+    let built = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider).build();
+    Ok(built.map_err(|_| "there is no certificate in it".to_owned())?)
 }
 
 struct Judged<F>(F);

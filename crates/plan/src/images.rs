@@ -12,6 +12,7 @@ use portolan_recipe::Product;
 use serde_json::Value;
 
 pub mod authority;
+pub mod entrances;
 pub mod mirrors;
 pub mod pulls;
 pub mod trial_pulls;

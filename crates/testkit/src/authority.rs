@@ -34,6 +34,15 @@ impl Authority {
         &self.pem
     }
 
+    /// The certificate of a server that goes by these names, in PEM.
+    ///
+    /// # Errors
+    /// Where no key can be made, or a name is none.
+    pub fn certificate(&self, names: &[&str]) -> Result<String> {
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        Ok(CertificateParams::new(names)?.signed_by(&KeyPair::generate()?, &self.issuer)?.pem())
+    }
+
     /// What a server needs that goes by these names, or IP addresses.
     ///
     /// # Errors

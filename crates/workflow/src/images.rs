@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use portolan_adapters::certificates;
 use portolan_adapters::registry::{self, ImageAnswer, ImageQuestion, RegistryAccess};
 use portolan_bundle::BundleSupply;
 use portolan_inventory::{Survey, survey as questions};
@@ -9,6 +10,7 @@ use portolan_kube_facts::ImageReference;
 use portolan_model::{Code, Finding, ImageRef, PlanFile, SiteRegistry};
 use portolan_plan::Planning;
 use portolan_plan::images::authority::{self, Authority};
+use portolan_plan::images::entrances::{self, ServerCertificate};
 use portolan_plan::images::mirrors::Mirrors;
 use portolan_plan::images::pulls::{self, LoginSource};
 use portolan_plan::images::{self, ImageSupply, PlannedImage};
@@ -68,7 +70,7 @@ pub struct ImageCount {
 }
 
 /// Asks the registry for the images of a plan that is being made, the cluster about its mirror sets where an image names another
-/// registry, both about logins where pods have none, and the cluster about a CA of the site's own. At most seven requests to the API server.
+/// registry, both about logins where pods have none, and the cluster about a CA of the site's own. At most eight requests to the API server.
 pub(crate) async fn check_planned(
     target: &Target,
     survey: &Survey,
@@ -86,6 +88,7 @@ pub(crate) async fn check_planned(
     let (counts, mut findings) = check(&found, source, product, &mirrors).await?;
     findings.extend(check_logins(target, survey, planning, source, &mirrors).await?);
     findings.extend(check_authority(target, survey, planning, source, product).await?);
+    findings.extend(check_own_certificates(target, survey, planning, product).await?);
     Ok((counts, findings))
 }
 
@@ -104,11 +107,40 @@ async fn check_authority(
     let bundles = target.answers(&authority::named_bundles(&configs)).await?;
     let nodes = authority::nodes_lack(&source.registry, &authority, &configs, &bundles);
     let values = planning.values_at_end().map(|(values, _)| values);
-    let pods =
-        product.custom_ca.as_ref().zip(values).and_then(|(custom, values)| {
-            authority::pods_lack(custom, survey, values, &authority).map(|why| (custom, why))
-        });
+    let pods = product.custom_ca.as_ref().zip(values).and_then(|(custom, values)| {
+        let is_known = |pem: &str| authority.is_in(pem);
+        authority::pods_lack(custom, survey, values, &is_known).map(|why| (custom, why))
+    });
     Ok(authority::finding(&source.registry, nodes, pods, &survey.inventory.release.id.namespace))
+}
+
+/// Whether pods know the CA of the certificates under which the platform itself is reached, where this machine does not know it. Of a
+/// certificate that this machine trusts nothing is said: whether images do is not known.
+async fn check_own_certificates(
+    target: &Target,
+    survey: &Survey,
+    planning: &Planning<'_>,
+    product: &Product,
+) -> Result<Option<Finding>, Finding> {
+    let values = planning.values_at_end().map(|(values, _)| values);
+    let Some((custom, values)) = product.custom_ca.as_ref().zip(values) else { return Ok(None) };
+    let (platform, found) = (&survey.inventory.cluster.platform, planning.entrances());
+    let answers = target.answers(entrances::router_query(platform, &found).as_slice()).await?;
+    let (mut hosts, mut lack) = (Vec::new(), None);
+    for entrance in entrances::with_router(platform, found, answers.first()) {
+        let Some(ServerCertificate { at, pem }) = entrance.certificate else { continue };
+        if certificates::is_trusted_here(&pem, &entrance.host) != Some(false) {
+            continue;
+        }
+        let authority = Authority::of(&pem);
+        let is_known = |roots: &str| authority.is_in(roots) || certificates::is_signed_by(&pem, &entrance.host, roots);
+        if let Some(why) = authority::pods_lack(custom, survey, values, &is_known) {
+            hosts.push((entrance.host, at));
+            lack = Some(why);
+        }
+    }
+    let namespace = &survey.inventory.release.id.namespace;
+    Ok(lack.and_then(|why| authority::own_finding(&hosts, custom, &why, namespace)))
 }
 
 /// Whether the nodes have a login for each image at the registry that is not given to everybody.

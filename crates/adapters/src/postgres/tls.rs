@@ -8,12 +8,10 @@ use std::task::{Context, Poll};
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::Api;
 use portolan_model::{CaSource, DatabaseError, OutsideServer, SecretKey, SslMode};
-use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::ring;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{CertificateError, ClientConfig, Error, RootCertStore};
+use rustls::pki_types::ServerName;
+use rustls::{CertificateError, ClientConfig, Error};
 use rustls_platform_verifier::Verifier;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_postgres::tls::{ChannelBinding, TlsConnect, TlsStream};
@@ -66,7 +64,7 @@ async fn authority(
         },
         Some(ca) => {
             let signed = match read(client, ca).await {
-                Ok(pem) => signed_by(&pem),
+                Ok(pem) => tls::signed_by(&pem),
                 Err(why) => Err(why),
             };
             signed.map_err(|why| DatabaseError::Other(format!("the CA in {ca}: {why}")))
@@ -100,17 +98,6 @@ async fn read(client: &kube::Client, ca: &CaSource) -> Result<Vec<u8>, String> {
             found.data.unwrap_or_default().remove(key).map(String::into_bytes).ok_or_else(|| missing(key))
         }
     }
-}
-
-/// Takes certificates that one of these authorities has signed.
-fn signed_by(pem: &[u8]) -> Result<Arc<dyn ServerCertVerifier>, String> {
-    let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_slice_iter(pem) {
-        roots.add(certificate.map_err(|error| error.to_string())?).map_err(|error| error.to_string())?;
-    }
-    let provider = Arc::new(ring::default_provider());
-    let built = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider).build();
-    Ok(built.map_err(|_| "there is no certificate in it".to_owned())?)
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> TlsConnect<S> for Tls {

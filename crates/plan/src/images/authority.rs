@@ -24,7 +24,9 @@ impl Authority {
         Self(certificates(pem))
     }
 
-    fn is_in(&self, pem: &str) -> bool {
+    /// Whether one of its certificates is in a PEM text.
+    #[must_use]
+    pub fn is_in(&self, pem: &str) -> bool {
         certificates(pem).iter().any(|certificate| self.0.contains(certificate))
     }
 }
@@ -88,9 +90,15 @@ pub fn nodes_lack(
     (!known).then_some(why)
 }
 
-/// Why the pods of the new version are not told of a CA, in one clause; `None` where they are. `values` are those at the end.
+/// Why the pods of the new version are not told of a CA, in one clause; `None` where they are. `values` are those at the end; `is_known`
+/// says whether certificates in PEM are enough.
 #[must_use]
-pub fn pods_lack(custom: &CustomCa, survey: &Survey, values: &Value, authority: &Authority) -> Option<String> {
+pub fn pods_lack(
+    custom: &CustomCa,
+    survey: &Survey,
+    values: &Value,
+    is_known: &dyn Fn(&str) -> bool,
+) -> Option<String> {
     let CustomCa { switch, secret, key } = custom;
     let inventory = &survey.inventory;
     let value = switch.split('.').try_fold(values, |value, part| value.get(part));
@@ -104,7 +112,7 @@ pub fn pods_lack(custom: &CustomCa, survey: &Survey, values: &Value, authority: 
     }
     match survey.secrets.get(&SecretKey { secret: name, key: key.clone() }) {
         None => Some(format!("Secret/{secret} has no {key}")),
-        Some(pem) if authority.is_in(pem) => None,
+        Some(pem) if is_known(pem) => None,
         Some(_) => Some(format!("{key} of Secret/{secret} has other certificates")),
     }
 }
@@ -145,6 +153,22 @@ pub fn finding(
         ));
     }
     Some(finding.next(ways.join("; ")))
+}
+
+/// Says that pods do not know the CA that signed the platform's own certificates. Each host comes with the place of its certificate.
+#[must_use]
+pub fn own_finding(hosts: &[(String, String)], custom: &CustomCa, why: &str, namespace: &str) -> Option<Finding> {
+    let (first, _) = hosts.first()?;
+    let CustomCa { switch, secret, key } = custom;
+    let found = format!("the certificate of {first} is signed by a CA of the site's own, which the pods do not know");
+    let mut finding = Finding::warning(Code::CaUnknown, found);
+    for (host, at) in hosts {
+        finding = finding.with(format!("{host}: {at}"));
+    }
+    Some(finding.with(format!("pods: {why}")).next(format!(
+        "kubectl create secret generic {secret} -n {namespace} --from-file={key}=FILE, with the certificate of that CA in FILE, and --set \
+         {switch}=true"
+    )))
 }
 
 #[cfg(test)]

@@ -158,7 +158,7 @@ impl PodPull {
     }
 
     /// Whether an image is in OpenShift's own registry, in the namespace of the pods: their accounts have the right and get a login
-    /// (OpenShift Container Platform 4.17, "Images", "Allowing pods to reference images across projects").
+    /// (`openshift/openshift-controller-manager`, `pkg/authorization/defaultrolebindings/project_policy.go`: `system:image-pullers`).
     fn is_of_project(&self, image: &ImageReference) -> bool {
         let namespace = image.repository.split('/').next().unwrap_or_default();
         is_openshift_registry(&image.registry) && namespace == self.object.namespace()
@@ -189,6 +189,18 @@ impl<'a> HopObjects<'a> {
     pub(crate) fn new(survey: &'a Survey, changed: &'a [Overlay; 2], rendered: &'a HopRendering) -> Self {
         let [before, after] = changed;
         Self { survey, before, after, rendered, hooks: hooks::of(&rendered.hooks) }
+    }
+
+    /// The objects of the hop, without its hooks.
+    pub(crate) fn rendered(&self) -> impl Iterator<Item = &Object> {
+        self.rendered.objects.iter()
+    }
+
+    /// A key of a Secret, in clear, as it is when helm has ended; `None` where it is not there, or not known.
+    pub(crate) fn secret_text(&self, name: &Ref, key: &str) -> Option<String> {
+        let planned = self.rendered().find(|object| object.name().as_ref() == Some(name));
+        let secret = planned.or_else(|| self.object(name, self.after))?;
+        decoded(secret, key).or_else(|| self.surveyed(name, key))
     }
 
     /// The pods of the hop that pull images.
@@ -231,18 +243,19 @@ impl<'a> HopObjects<'a> {
     }
 
     fn login(&self, name: &Ref, then: &Overlay) -> LoginSource {
-        let surveyed = |key: &str| {
-            let key = SecretKey { secret: name.clone(), key: key.to_owned() };
-            self.survey.secrets.get(&key).map(str::to_owned)
-        };
         match self.object(name, then) {
-            // What a survey keeps of a Secret has no values.
-            Some(secret) => LoginSource::of(secret, |key| decoded(secret, key).or_else(|| surveyed(key))),
+            Some(secret) => LoginSource::of(secret, |key| decoded(secret, key).or_else(|| self.surveyed(name, key))),
             None if self.survey.inventory.is_complete("Secret", name.namespace()) => {
                 LoginSource::Unusable("does not exist".into())
             }
             None => LoginSource::Unusable("was not read".into()),
         }
+    }
+
+    /// What a survey keeps of a Secret's object has no values: these are beside it.
+    fn surveyed(&self, name: &Ref, key: &str) -> Option<String> {
+        let key = SecretKey { secret: name.clone(), key: key.to_owned() };
+        self.survey.secrets.get(&key).map(str::to_owned)
     }
 
     /// An object as it is then. Hooks that helm leaves stay beside the objects.

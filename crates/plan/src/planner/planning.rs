@@ -21,6 +21,7 @@ use super::{
     Objects, Servers, UpgradeRequest, accept, api_versions, check, database_compat, empty, existing_secret, findings,
     mounts, outside, overlay, preconditions, protected, unmodelled, values_diff,
 };
+use crate::images::entrances::{self, Entrance};
 use crate::images::pulls::{HopObjects, PodPull};
 use crate::images::{ImageList, PlannedImage};
 use crate::linter;
@@ -247,6 +248,15 @@ impl<'a> Planning<'a> {
             HopObjects::new(self.survey, changed, rendered).pods(&input.pick.id)
         })
         .collect()
+    }
+
+    /// The hosts under which the platform is reached over TLS when the last rendering lives.
+    #[must_use]
+    pub fn entrances(&self) -> Vec<Entrance> {
+        let last = self.renderings.last().zip(self.changed.last());
+        last.map_or_else(Vec::new, |(rendered, changed)| {
+            entrances::entrances(&HopObjects::new(self.survey, changed, rendered))
+        })
     }
 
     /// Binds the plan to the registry that its images have to come from, and adds what was found there.

@@ -11,7 +11,7 @@ use portolan_testkit::memory_registry::{Habit, LoginKind, MemoryRegistry};
 use portolan_testkit::tunnels::Tunnels;
 use serde_json::{Value, json};
 
-use super::{STUB, bundle, edit, one_line};
+use super::{STUB, bundle, edit, one_line, registry};
 use crate::support::{Came, User, came};
 
 const HOST: &str = "registry.example:5000";
@@ -234,4 +234,38 @@ fn a_ca_that_nodes_or_pods_do_not_know_is_found() {
     let line = plan.replace(HOST, &plain.address()).replace("--ca-file ca.pem", "--plain-http");
     let came = site.run(&format!("{line} {accepted}"), &[], "");
     assert!(!came.stdout.contains("PL641"), "{}", came.stdout);
+}
+
+/// The router's certificate, on a site whose registry needs no CA.
+#[test]
+fn a_ca_of_the_platforms_own_certificate_that_pods_do_not_know_is_found() {
+    let (user, registry) = (User::new(), registry());
+    let (own, other) = (Authority::new("own").expect("an authority"), Authority::new("other").expect("an authority"));
+    user.write("own.pem", own.pem());
+    user.write("other.pem", other.pem());
+    user.ok("sim new openshift-2.8 site");
+    let published = own.certificate(&["*.apps.rig.example.com"]).expect("a certificate");
+    let plan = |knows: &str| {
+        let mut command = user.command(&super::PLAN.replace("openshift-2.8", "site"));
+        command.env("HTTP_PROXY", format!("http://{}", registry.address())).env("NO_PROXY", "");
+        // The CAs of this machine.
+        command.env("SSL_CERT_FILE", user.path(knows));
+        one_line(&came(&command.output().expect("the program starts")).stdout)
+    };
+    assert!(!plan("other.pem").contains("PL641"), "nothing is known of the router");
+    edit(&user, |world| {
+        world["objects"]["ConfigMap/openshift-config-managed/default-ingress-cert"] = json!({"apiVersion": "v1",
+            "kind": "ConfigMap", "metadata": {"name": "default-ingress-cert", "namespace": "openshift-config-managed",
+            "uid": "router"}, "data": {"ca-bundle.crt": published}});
+    });
+    let told = plan("other.pem");
+    for text in [
+        "PL641",
+        "the certificate of runai.apps.rig.example.com is signed by a CA of the site's own, which the pods do not know",
+        "ca-bundle.crt of ConfigMap/default-ingress-cert in openshift-config-managed",
+        "global.customCA.enabled is not true",
+    ] {
+        assert!(told.contains(text), "{text}: {told}");
+    }
+    assert!(!plan("own.pem").contains("PL641"), "this machine knows it");
 }
