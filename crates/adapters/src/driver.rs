@@ -192,14 +192,19 @@ impl Driver {
                 limit: wait.limit,
             });
         };
-        let namespace = self.store.plan().map(|plan| plan.release.namespace).unwrap_or_default();
+        let namespace = self.namespace(wait);
         self.client.wait(wait, &namespace, &lives, &mut tell).await
+    }
+
+    /// The namespace of the release that a waiting step works on.
+    fn namespace(&self, wait: &Wait) -> String {
+        self.store.plan().map(|plan| plan.release_at(wait.step).namespace.clone()).unwrap_or_default()
     }
 
     /// What a wait waits for now, and why.
     pub async fn explain(&self, wait: &Wait) -> Vec<Progress> {
         let folder = self.store.folder();
-        let namespace = self.store.plan().map(|plan| plan.release.namespace).unwrap_or_default();
+        let namespace = self.namespace(wait);
         self.client.explain(wait, &namespace, &|token| helm::is_alive(folder, token)).await
     }
 

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use etcetera::BaseStrategy;
 use portolan_model::{Code, Finding, ReleaseId, Uid};
 
-pub use lock::{Lock, lock, under_way};
+pub use lock::{Lock, lock_all, under_way};
 pub use run::{Meta, RunInfo, RunStore, find, list};
 
 /// The folder that holds every run: below `state_dir` where given, else below the user's state folder

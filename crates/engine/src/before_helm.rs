@@ -3,7 +3,9 @@
 
 use std::collections::BTreeSet;
 
-use portolan_model::{Change, Code, Finding, Hop, Object, Observation, Plan, Ref, Reply, Seen, Step, StepKind};
+use portolan_model::{
+    Change, Code, Finding, Hop, Object, Observation, Plan, Precondition, Ref, Reply, Seen, Step, StepKind,
+};
 
 use crate::fold::Fold;
 use crate::guard;
@@ -12,19 +14,20 @@ use crate::steps::{self, Next};
 /// A hop whose helm comes next.
 pub(crate) struct BeforeHelm<'a> {
     pub(crate) plan: &'a Plan,
+    /// The hops before it.
+    pub(crate) earlier: &'a [Hop],
     pub(crate) hop: &'a Hop,
     /// The steps of the hop that are over.
     pub(crate) done: &'a [Step],
     /// Whether helm was never started for this step.
     pub(crate) is_first: bool,
-    pub(crate) is_first_hop: bool,
 }
 
 impl<'a> BeforeHelm<'a> {
     /// The objects to read.
     pub(crate) fn names(&self) -> Vec<Ref> {
         let protected = self.protections().filter_map(steps::protected);
-        self.relied_on().chain(protected).chain(self.new_claims()).cloned().collect()
+        self.relied_on().map(|(name, _)| name).chain(protected).chain(self.new_claims()).cloned().collect()
     }
 
     /// What has to be done or said first; `None` where helm may start.
@@ -36,7 +39,7 @@ impl<'a> BeforeHelm<'a> {
         let (relied, rest) = seen.split_at_checked(self.relied_on().count())?;
         let (protected, new) = rest.split_at_checked(self.protections().count())?;
         if !relied.is_empty()
-            && let Some(finding) = guard::moved_by_others(self.plan, relied, self.done)
+            && let Some(finding) = guard::moved_by_others(self.relied_on().zip(relied), &self.steps_before())
         {
             return Some(Next::Halt(when_taken_back(finding, mark)));
         }
@@ -69,10 +72,21 @@ impl<'a> BeforeHelm<'a> {
         run.docs.keys().find(|name| op.is_uninstall() && name.is_never_deleted() && !stays(name))
     }
 
-    /// What the plan relied on, where nothing but this hop's own steps has changed it.
-    fn relied_on(&self) -> impl Iterator<Item = &'a Ref> + use<'a> {
-        let plan = Some(self.plan).filter(|_| self.is_first && self.is_first_hop);
-        plan.into_iter().flat_map(guard::relied_on).map(|(name, _)| name)
+    /// What the plan relied on, where nothing but steps of ours has changed it: all of it in the first hop. In the first hop of
+    /// another release, what is in that release's namespace, or in none, and no earlier hop has written.
+    fn relied_on(&self) -> impl Iterator<Item = (&'a Ref, &'a Precondition)> + use<'a> {
+        let (earlier, release) = (self.earlier, self.plan.release_of(self.hop));
+        let is_first = self.is_first && !earlier.iter().any(|hop| self.plan.release_of(hop) == release);
+        let plan = Some(self.plan).filter(|_| is_first);
+        plan.into_iter().flat_map(guard::relied_on).filter(move |(name, _)| {
+            let is_own = name.namespace().is_empty() || name.namespace() == release.namespace;
+            earlier.is_empty() || (is_own && !earlier.iter().any(|hop| is_written(hop, name)))
+        })
+    }
+
+    /// All steps of the plan that are over.
+    fn steps_before(&self) -> Vec<&'a Step> {
+        self.earlier.iter().flat_map(|hop| &hop.steps).chain(self.done).collect()
     }
 
     fn protections(&self) -> impl Iterator<Item = &'a Step> + use<'a> {
@@ -97,6 +111,12 @@ impl<'a> BeforeHelm<'a> {
                 .next("take the owner off the PVC"),
         )
     }
+}
+
+/// Whether a hop's helm, or a controller for it, makes, changes or deletes an object.
+fn is_written(hop: &Hop, name: &Ref) -> bool {
+    hop.changes.iter().any(|one| one.object == *name && !matches!(one.change, Change::Same | Change::Keep))
+        || hop.new_claims.iter().any(|new| new.claim == *name)
 }
 
 /// Names the run that goes on when the change is taken back.

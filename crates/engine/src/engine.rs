@@ -30,8 +30,9 @@ pub struct Engine {
     pending: Option<(JournalRecord, Vec<Blob>)>,
     /// A stop that was heard and is not in the journal yet; lost in a crash, which is a stop too.
     stop: Option<Urgency>,
-    /// Whether the release was looked at since another process worked on this run: meanwhile somebody may have rolled it back.
-    looked_back: bool,
+    /// The releases, by their places among the plan's, that were not looked at since another process worked on this run:
+    /// meanwhile somebody may have rolled one back.
+    to_look_back: Vec<usize>,
     /// Whether all was seen that has to be seen before helm starts, and nothing was recorded since: helm comes next.
     seen: bool,
 }
@@ -47,8 +48,8 @@ impl Engine {
         engine
     }
 
-    /// Engines that look again at what a run was to keep, and write nothing: one for each verifying step of the plan's last hop, with
-    /// what the run's journal knows of the archive and of the databases before. A step that does not hold keeps none from being
+    /// Engines that look again at what a run was to keep, and write nothing: one for each verifying step of each release's last hop,
+    /// with what the run's journal knows of the archive and of the databases before. A step that does not hold keeps none from being
     /// looked at. A wait has less time than in a run: nothing was started just now.
     #[must_use]
     pub fn verifying(plan: &Plan, known: &Fold) -> Vec<Self> {
@@ -58,8 +59,6 @@ impl Engine {
                 StepKind::WaitReady { .. } | StepKind::VerifyVolume { .. } | StepKind::VerifyDatabase { .. }
             )
         };
-        let mut plan = plan.clone();
-        let Some(hop) = plan.hops.pop() else { return Vec::new() };
         let fold = Fold {
             started: true,
             bound: true,
@@ -67,17 +66,18 @@ impl Engine {
             baseline: known.baseline.clone(),
             ..Fold::default()
         };
-        let one = |step: &Step| {
+        let one = |hop: &Hop, step: &Step| {
             let steps = vec![Step { limit: step.limit.min(LOOK_AGAIN), ..step.clone() }];
             let plan = Plan { hops: vec![Hop { steps, ..hop.clone() }], ..plan.clone() };
             let digest = plan.digest();
             Self::of(Arc::new(plan), digest, fold.clone())
         };
-        hop.steps.iter().filter(|step| verifies(step)).map(one).collect()
+        let last = plan.last_hops().flat_map(|hop| hop.steps.iter().map(move |step| (hop, step)));
+        last.filter(|(_, step)| verifies(step)).map(|(hop, step)| one(hop, step)).collect()
     }
 
     fn of(plan: Arc<Plan>, digest: Digest, fold: Fold) -> Self {
-        Self { plan, digest, fold, pending: None, stop: None, looked_back: true, seen: false }
+        Self { plan, digest, fold, pending: None, stop: None, to_look_back: Vec::new(), seen: false }
     }
 
     /// The same engine after a crash: everything that was not in the journal is gone.
@@ -93,17 +93,17 @@ impl Engine {
             self.pending = Some((JournalRecord::Started { plan: self.digest.clone(), host: host.into() }, Vec::new()));
         } else if self.fold.outcome != Some(Outcome::Finished) {
             self.pending = Some((JournalRecord::Resumed { host: host.into() }, Vec::new()));
-            self.looked_back = false;
+            self.to_look_back = (0..self.plan.releases().count()).collect();
         }
     }
 
-    /// The hop of the step under way, with the number of its first step.
-    fn hop(&self) -> Option<(u32, &Hop)> {
+    /// The place of the hop of the step under way, with the number of its first step.
+    fn hop(&self) -> Option<(u32, usize)> {
         let mut first = 0;
-        for hop in &self.plan.hops {
+        for (at, hop) in self.plan.hops.iter().enumerate() {
             let next = first + hop.steps.len() as u32;
             if self.fold.step < next {
-                return Some((first, hop));
+                return Some((first, at));
             }
             first = next;
         }
@@ -113,28 +113,35 @@ impl Engine {
     /// What has to be seen once more before helm starts, where it is about to.
     fn before_helm(&self) -> Option<BeforeHelm<'_>> {
         let is_start = self.fold.phase == Phase::Look && self.step().is_some_and(|step| step.helm_run().is_some());
-        let (first, hop) = self.hop().filter(|_| is_start && !self.seen)?;
+        let (first, at) = self.hop().filter(|_| is_start && !self.seen)?;
+        let (earlier, hop) = (&self.plan.hops[..at], &self.plan.hops[at]);
         let done = &hop.steps[..(self.fold.step - first) as usize];
         // An attempt before this one may have changed what the plan relied on, and made what was to be new.
         let is_first = self.fold.attempt == 0 && !self.fold.again;
-        Some(BeforeHelm { plan: &self.plan, hop, done, is_first, is_first_hop: first == 0 })
+        Some(BeforeHelm { plan: &self.plan, earlier, hop, done, is_first })
     }
 
-    /// The newest of this run's helms, where it has to be looked at whether the release is still as it left it. Where helm is
-    /// next, or at work, its own step looks.
+    /// The newest of this run's helms on a release, where it has to be looked at whether the release is still as it left it. Where
+    /// helm is next, or at work, its own step looks at its release.
     fn to_look_back_at(&self) -> Option<(u32, HelmOperation, &HelmRun)> {
-        if self.looked_back || self.step().is_some_and(|step| step.helm_run().is_some()) {
+        if self.to_look_back.is_empty() {
             return None;
         }
-        let done = (0..).zip(self.plan.steps()).take(self.fold.step as usize);
-        done.filter_map(|(at, step)| step.helm().map(|(op, run)| (at, op, run))).last()
+        let next = self.step().and_then(Step::helm_run).map(|run| &run.release);
+        self.to_look_back.iter().find_map(|place| {
+            let release = self.plan.releases().nth(*place).filter(|release| next != Some(*release))?;
+            let done = (0..).zip(self.plan.steps()).take(self.fold.step as usize);
+            let helms = done.filter_map(|(at, step)| step.helm().map(|(op, run)| (at, op, run)));
+            helms.filter(|(_, _, run)| run.release == *release).last()
+        })
     }
 
-    /// The same engine, asked whether the release is still as this run left it, though the run has come to its end.
+    /// The same engine, asked whether the releases are still as this run left them, though the run has come to its end.
     #[must_use]
     pub fn looking_back(mut self) -> Self {
         if self.fold.outcome == Some(Outcome::Finished) {
-            (self.fold.outcome, self.looked_back) = (None, false);
+            self.fold.outcome = None;
+            self.to_look_back = (0..self.plan.releases().count()).collect();
         }
         self
     }
@@ -227,7 +234,7 @@ impl Engine {
             self.pending = Some((JournalRecord::StopAsked { urgency }, Vec::new()));
             return;
         }
-        if self.fold.bound && self.step().is_none() {
+        if self.fold.bound && self.step().is_none() && self.to_look_back_at().is_none() {
             self.end(Outcome::Finished);
         } else if self.fold.stop.is_some_and(|urgency| self.may_stop(urgency)) {
             self.end(Outcome::StoppedSafely);
@@ -279,7 +286,10 @@ impl Engine {
         };
         match found {
             Some(finding) => self.end(Outcome::Halted { finding: self.with_way_out(finding, &[]) }),
-            None => self.looked_back = true,
+            None => {
+                let place = self.plan.releases().position(|release| *release == run.release);
+                self.to_look_back.retain(|at| Some(*at) != place);
+            }
         }
     }
 
@@ -371,7 +381,7 @@ impl Engine {
     /// Hashes what the engine's future depends on, whatever the world is: for a search, not for keeping.
     pub fn hash_into(&self, state: &mut impl Hasher) {
         self.fold.hash_into(state);
-        (self.stop, self.looked_back, self.seen).hash(state);
+        (self.stop, &self.to_look_back, self.seen).hash(state);
         if let Some((record, _)) = &self.pending {
             std::mem::discriminant(record).hash(state);
             match record {

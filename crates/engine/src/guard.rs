@@ -47,13 +47,17 @@ fn in_one(moved: Vec<Finding>) -> Option<Finding> {
     Some(all)
 }
 
-/// The same after steps of the run: what these did is no move. What does not exist any more comes first, since it ends the run.
-pub(crate) fn moved_by_others(plan: &Plan, seen: &[Seen], done: &[Step]) -> Option<Finding> {
+/// The same after steps of the run, for what is still relied on, each with what was seen of it: what the steps did is no move. What
+/// does not exist any more comes first, since it ends the run.
+pub(crate) fn moved_by_others<'a, 's>(
+    relied_on: impl Iterator<Item = ((&'a Ref, &'a Precondition), &'s Seen)>,
+    done: &[&Step],
+) -> Option<Finding> {
     let is_deleted = |name: &Ref| {
         done.iter().any(|step| matches!(&step.kind, StepKind::DeleteObject { target, .. } if target == name))
     };
-    let protected: Vec<&Ref> = done.iter().filter_map(steps::protected).collect();
-    let all = relied_on(plan).zip(seen).filter(|((name, _), _)| !is_deleted(name));
+    let protected: Vec<&Ref> = done.iter().copied().filter_map(steps::protected).collect();
+    let all = relied_on.filter(|((name, _), _)| !is_deleted(name));
     let findings = all.filter_map(|((name, expect), seen)| {
         let mut expect = expect.clone();
         if protected.contains(&name) {

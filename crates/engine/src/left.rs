@@ -1,10 +1,12 @@
-//! What a finished run left, looked at again beside its verifying steps: the release's revision, what protects the volumes, and what
-//! the pods run.
+//! What a finished run left of a release, looked at again beside its verifying steps: its revision, what protects the volumes, and
+//! what the pods run.
 
 use std::collections::BTreeMap;
 
 use portolan_kube_facts::{LaterWrite, later_writes};
-use portolan_model::{Check, CheckState, Code, Finding, Object, Plan, Ref, ReleaseFact, Seen, Step, StepKind};
+use portolan_model::{
+    Check, CheckState, Code, Finding, Object, Plan, Ref, ReleaseFact, ReleaseId, Seen, Step, StepKind,
+};
 
 use crate::steps::{is_protected, protected};
 
@@ -13,31 +15,43 @@ const NAMED: usize = 6;
 
 /// What has to be read for [`left`]: volumes, PVCs, workloads, and the record of the release's newest revision.
 #[must_use]
-pub fn left_objects(plan: &Plan, newest: &ReleaseFact) -> Vec<Ref> {
-    let mut all: Vec<Ref> = plan.steps().flat_map(|step| step.kind.writes()).cloned().collect();
-    all.extend(workloads(plan).cloned());
-    all.push(plan.release.record(newest.revision));
+pub fn left_objects(plan: &Plan, release: &ReleaseId, newest: &ReleaseFact) -> Vec<Ref> {
+    let mut all: Vec<Ref> = steps(plan, release).flat_map(|step| step.kind.writes()).cloned().collect();
+    all.extend(workloads(plan, release).cloned());
+    all.push(release.record(newest.revision));
     all.sort();
     all.dedup();
     all
 }
 
-/// Whether all of it is as the run left it; `stored` are the documents of the newest revision. What could not be read is left out.
+/// Whether all of it is as the run left the release; `stored` are the documents of the newest revision. What could not be read is left
+/// out.
 #[must_use]
-pub fn left(plan: &Plan, newest: &ReleaseFact, stored: &[Object], now: &BTreeMap<Ref, Seen>) -> Vec<Check> {
-    let mut checks: Vec<Check> = release(plan, newest).into_iter().collect();
-    checks.extend(plan.steps().filter_map(|step| protection(plan, step, now)));
-    if let Some(Seen::There(record)) = now.get(&plan.release.record(newest.revision)) {
+pub fn left(
+    plan: &Plan,
+    release: &ReleaseId,
+    newest: &ReleaseFact,
+    stored: &[Object],
+    now: &BTreeMap<Ref, Seen>,
+) -> Vec<Check> {
+    let mut checks: Vec<Check> = revision(plan, release, newest).into_iter().collect();
+    checks.extend(steps(plan, release).filter_map(|step| protection(plan, step, now)));
+    if let Some(Seen::There(record)) = now.get(&release.record(newest.revision)) {
         let since = record.text("/metadata/creationTimestamp");
         let of = |name: &Ref| stored.iter().find(|doc| doc.name().as_ref() == Some(name));
-        checks.extend(workloads(plan).filter_map(|name| pods(name, of(name), since, now)));
+        checks.extend(workloads(plan, release).filter_map(|name| pods(name, of(name), since, now)));
     }
     checks
 }
 
-/// The workloads that the last hop waits for.
-fn workloads(plan: &Plan) -> impl Iterator<Item = &Ref> {
-    let steps = plan.hops.last().into_iter().flat_map(|hop| &hop.steps);
+/// The steps of the hops that work on a release.
+fn steps<'a>(plan: &'a Plan, release: &'a ReleaseId) -> impl Iterator<Item = &'a Step> {
+    plan.hops_of(release).flat_map(|hop| &hop.steps)
+}
+
+/// The workloads that the release's last hop waits for.
+fn workloads<'a>(plan: &'a Plan, release: &'a ReleaseId) -> impl Iterator<Item = &'a Ref> {
+    let steps = plan.hops_of(release).last().into_iter().flat_map(|hop| &hop.steps);
     steps
         .filter_map(|step| match &step.kind {
             StepKind::WaitReady { workloads } => Some(workloads),
@@ -56,18 +70,19 @@ fn differs(what: String, seen: String, finding: Finding) -> Check {
 }
 
 /// Another chart is not what the run led to. Another revision of the same chart is daily work.
-fn release(plan: &Plan, newest: &ReleaseFact) -> Option<Check> {
-    let (_, run) = plan.helms().last().filter(|(op, _)| !op.is_uninstall())?;
+fn revision(plan: &Plan, release: &ReleaseId, newest: &ReleaseFact) -> Option<Check> {
+    let (_, run) = plan.helms_of(release).last().filter(|(op, _)| !op.is_uninstall())?;
+    let (_, to) = plan.charts_of(release)?;
     let made = run.next_revision();
-    let what = format!("release {}", plan.release.name);
+    let what = format!("release {}", release.name);
     let seen = format!("revision {} {}, {}", newest.revision, newest.status, newest.chart);
-    if newest.chart == plan.to {
+    if newest.chart == *to {
         let state = if newest.revision > made { CheckState::Changed } else { CheckState::Holds };
         return Some(Check { what, state, seen, finding: None });
     }
     let found = format!("the release has gone on: {seen}");
     let finding = Finding::blocking(Code::NotAsVerified, found)
-        .with(format!("the run led to {}, revision {made}", plan.to))
+        .with(format!("the run led to {to}, revision {made}"))
         .why("somebody ran helm after the run; what the run verified was about another chart")
         .next("find out who did, and why; portolan survey shows the release of today");
     Some(differs(what, seen, finding))

@@ -18,11 +18,14 @@ pub struct Plan {
     pub cluster: Uid,
     /// That cluster's address, for people.
     pub server: String,
-    /// The release.
+    /// The release that the run, its folder and its report are named after. Most plans have no other one.
     pub release: ReleaseId,
+    /// The other releases that hops of the plan work on. A run holds the locks of all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub other_releases: Vec<ReleaseId>,
     /// The helm that rendered and will upgrade.
     pub helm: HelmClient,
-    /// What is installed.
+    /// What is installed of [`Self::release`].
     pub from: ChartId,
     /// What will be.
     pub to: ChartId,
@@ -117,6 +120,10 @@ impl std::fmt::Display for SiteRegistry {
 /// One version to the next.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Hop {
+    /// The release that it works on, where that is one of [`Plan::other_releases`]; `None` for the plan's own. Whoever wants
+    /// to know the release asks [`Plan::release_of`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub release: Option<ReleaseId>,
     /// From this chart.
     pub from: ChartId,
     /// To this one.
@@ -350,6 +357,46 @@ impl Plan {
         self.findings.iter().filter(|finding| finding.severity == Severity::Blocking)
     }
 
+    /// The releases that it works on, its own first.
+    pub fn releases(&self) -> impl Iterator<Item = &ReleaseId> {
+        std::iter::once(&self.release).chain(&self.other_releases)
+    }
+
+    /// The release that a hop of this plan works on.
+    #[must_use]
+    pub fn release_of<'a>(&'a self, hop: &'a Hop) -> &'a ReleaseId {
+        hop.release.as_ref().unwrap_or(&self.release)
+    }
+
+    /// The hops that work on a release, in order.
+    pub fn hops_of(&self, release: &ReleaseId) -> impl Iterator<Item = &Hop> {
+        self.hops.iter().filter(move |hop| self.release_of(hop) == release)
+    }
+
+    /// The last hop of each release, in order.
+    pub fn last_hops(&self) -> impl Iterator<Item = &Hop> {
+        let is_again = |hop: &Hop, later: &[Hop]| later.iter().any(|one| self.release_of(one) == self.release_of(hop));
+        let hops = self.hops.iter().enumerate();
+        hops.filter(move |(at, hop)| !is_again(hop, &self.hops[at + 1..])).map(|(_, hop)| hop)
+    }
+
+    /// The release that the step at a place among all steps works on; the plan's own where there is no such step.
+    #[must_use]
+    pub fn release_at(&self, index: u32) -> &ReleaseId {
+        let mut steps = self.hops.iter().flat_map(|hop| hop.steps.iter().map(move |_| hop));
+        steps.nth(index as usize).map_or(&self.release, |hop| self.release_of(hop))
+    }
+
+    /// What is installed of a release when the plan begins, and what will be when it has ended; `None` where the plan does not say it.
+    #[must_use]
+    pub fn charts_of(&self, release: &ReleaseId) -> Option<(&ChartId, &ChartId)> {
+        if *release == self.release {
+            return Some((&self.from, &self.to));
+        }
+        let first = self.hops_of(release).next()?;
+        self.hops_of(release).last().map(|last| (&first.from, &last.to))
+    }
+
     /// All steps of all hops, in order.
     pub fn steps(&self) -> impl Iterator<Item = &Step> {
         self.hops.iter().flat_map(|hop| &hop.steps)
@@ -370,6 +417,11 @@ impl Plan {
     /// The runs of helm of all hops, in order, with what each does.
     pub fn helms(&self) -> impl Iterator<Item = (HelmOperation, &HelmRun)> {
         self.steps().filter_map(Step::helm)
+    }
+
+    /// The same for one release.
+    pub fn helms_of(&self, release: &ReleaseId) -> impl Iterator<Item = (HelmOperation, &HelmRun)> {
+        self.helms().filter(move |(_, run)| run.release == *release)
     }
 
     /// The step at a place among all steps.
@@ -513,3 +565,6 @@ pub struct Fetched {
     /// The repository's address; it holds no credentials.
     pub from: String,
 }
+
+#[cfg(test)]
+mod tests;

@@ -73,6 +73,6 @@ pub struct VolumeEnd {
     pub verdict: Verdict,
     /// How the run ended.
     pub end: End,
-    /// The status of the newest release record.
+    /// The status of the newest release record; of several releases the one that is furthest from `deployed`.
     pub release: ReleaseStatus,
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use portolan_helm_compat::hooks;
 use portolan_kube_facts::{ImageReference, PodTemplate};
 use portolan_model::{
-    ChartId, Code, Digest, Finding, ImageRef, Manifest, Object, PlanFile, Ref, ReleaseId, SiteRegistry, StepKind,
+    ChartId, Code, Digest, Finding, Hop, ImageRef, Manifest, Object, PlanFile, Ref, ReleaseId, SiteRegistry, StepKind,
     counted,
 };
 use portolan_recipe::Product;
@@ -47,6 +47,7 @@ pub struct ImageUse {
 /// Images being collected.
 pub struct ImageList<'a> {
     product: &'a Product,
+    /// The release of the hop that is added.
     release: &'a ReleaseId,
     found: BTreeMap<ImageRef, (BTreeSet<ImageUse>, BTreeSet<String>)>,
 }
@@ -56,6 +57,12 @@ impl<'a> ImageList<'a> {
     #[must_use]
     pub fn new(product: &'a Product, release: &'a ReleaseId) -> Self {
         Self { product, release, found: BTreeMap::new() }
+    }
+
+    /// The same list, to which hops of this release are added from now on.
+    pub fn of_release(&mut self, release: &'a ReleaseId) -> &mut Self {
+        self.release = release;
+        self
     }
 
     /// Adds the images of a hop. Hooks that an upgrade does not run, such as tests, pull no image and are left out.
@@ -150,19 +157,20 @@ fn arguments(object: &Object) -> Vec<(String, &str)> {
 #[must_use]
 pub fn of_plan(file: &PlanFile, product: &Product) -> Vec<PlannedImage> {
     let mut all = ImageList::new(product, &file.plan.release);
-    written(file).for_each(|(to, [docs, hooks])| all.hop(to, &docs, &hooks));
+    written(file)
+        .for_each(|(hop, [docs, hooks])| all.of_release(file.plan.release_of(hop)).hop(&hop.to, &docs, &hooks));
     all.images()
 }
 
-/// What helm writes in each hop of a plan that was made before: the chart, the objects of its manifest and its hooks.
-fn written(file: &PlanFile) -> impl Iterator<Item = (&ChartId, [Vec<Object>; 2])> {
+/// What helm writes in each hop of a plan that was made before: the objects of its manifest and its hooks.
+fn written(file: &PlanFile) -> impl Iterator<Item = (&Hop, [Vec<Object>; 2])> {
     let docs = |digest: &Digest| {
         let manifest = file.objects.get(digest).and_then(|content| serde_json::from_slice::<Manifest>(&content.0).ok());
         manifest.map(|manifest| manifest.docs).unwrap_or_default()
     };
-    let steps = file.plan.hops.iter().flat_map(|hop| hop.steps.iter().map(move |step| (&hop.to, step)));
-    steps.filter_map(move |(to, step)| match &step.kind {
-        StepKind::CheckObjects { check } => Some((to, [docs(&check.manifest), docs(&check.hooks)])),
+    let steps = file.plan.hops.iter().flat_map(|hop| hop.steps.iter().map(move |step| (hop, step)));
+    steps.filter_map(move |(hop, step)| match &step.kind {
+        StepKind::CheckObjects { check } => Some((hop, [docs(&check.manifest), docs(&check.hooks)])),
         _ => None,
     })
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use portolan_helm_compat::redact;
 use portolan_model::{
     Change, Code, Digest, Finding, HelmOperation, HelmRun, Hop, Manifest, Object, ObjectChange, Plan, PlanFile, Ref,
-    Step, StepKind, ValuesMode,
+    ReleaseId, Step, StepKind, ValuesMode,
 };
 
 /// What is wrong with a plan, the worst first. A plan that breaks a rule is never carried out. That a volume is not
@@ -22,7 +22,10 @@ pub fn lint(plan: &Plan) -> Vec<Finding> {
         order(hop, &mut findings);
         goes_along(hop, &mut findings);
     }
-    revisions(plan, &mut findings);
+    releases(plan, &mut findings);
+    for release in plan.releases() {
+        revisions(plan, release, &mut findings);
+    }
     protections(plan, &mut findings);
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
     findings
@@ -128,10 +131,42 @@ fn order(hop: &Hop, findings: &mut Vec<Finding>) {
     }
 }
 
-/// Each run of helm goes on from what the one before leaves: the next revision, or no release at all after an uninstall.
-fn revisions(plan: &Plan, findings: &mut Vec<Finding>) {
+/// The releases are those of the hops, each named once, and each step works on its hop's: a run holds the locks of the named ones, and
+/// looks at what becomes of these.
+fn releases(plan: &Plan, findings: &mut Vec<Finding>) {
+    let name = |release: &ReleaseId| format!("{}/{}", release.namespace, release.name);
+    let mut known = BTreeSet::from([&plan.release]);
+    for other in &plan.other_releases {
+        if !known.insert(other) {
+            findings.push(bad(format!("release {} is named twice", name(other))));
+        }
+        if plan.hops_of(other).next().is_none() {
+            findings.push(bad(format!("release {} is named, and no hop works on it", name(other))));
+        }
+    }
+    for hop in &plan.hops {
+        if hop.release.as_ref().is_some_and(|release| !plan.other_releases.contains(release)) {
+            let found = format!("the hop {} -> {} works on release {}", hop.from, hop.to, name(plan.release_of(hop)));
+            findings.push(bad(format!("{found}, which is not among the plan's other releases")));
+        }
+        for step in &hop.steps {
+            let its = match &step.kind {
+                StepKind::Helm { run, .. } => &run.release,
+                StepKind::CheckObjects { check } => &check.release,
+                _ => continue,
+            };
+            if its != plan.release_of(hop) {
+                let (its, hops) = (name(its), name(plan.release_of(hop)));
+                findings.push(bad(format!("step {} works on release {its}, and its hop on {hops}", step.id)));
+            }
+        }
+    }
+}
+
+/// Each run of helm on a release goes on from what the one before leaves: the next revision, or no release at all after an uninstall.
+fn revisions(plan: &Plan, release: &ReleaseId, findings: &mut Vec<Finding>) {
     let mut left: Option<Option<u32>> = None;
-    for (op, run) in plan.helms() {
+    for (op, run) in plan.helms_of(release) {
         if matches!(op, HelmOperation::Install) != run.base_revision.is_none() {
             findings.push(bad(format!("helm is to {op} {} on revision {:?}", run.release.name, run.base_revision)));
         }
@@ -142,12 +177,12 @@ fn revisions(plan: &Plan, findings: &mut Vec<Finding>) {
             findings.push(bad(format!("helm is to install {} with values that there are not", run.release.name)));
         }
         if left.is_some_and(|left| left != run.base_revision) {
-            let bases: Vec<u32> = plan.helm_runs().filter_map(|run| run.base_revision).collect();
+            let bases: Vec<u32> = plan.helms_of(release).filter_map(|(_, run)| run.base_revision).collect();
             let found = format!("helm is to go on from revisions {bases:?}, which do not follow each other");
             findings.push(bad(found));
         }
         left = Some((!op.is_uninstall()).then(|| run.next_revision()));
-        if op == (HelmOperation::Uninstall { keep_history: true }) && plan.helms().last() != Some((op, run)) {
+        if op == (HelmOperation::Uninstall { keep_history: true }) && plan.helms_of(release).last() != Some((op, run)) {
             let found =
                 format!("the records of {} stay, and helm installs under no name that has one", run.release.name);
             findings.push(bad(found));

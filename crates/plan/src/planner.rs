@@ -97,6 +97,7 @@ fn empty(inventory: &Inventory, helm: &HelmClient) -> Plan {
         cluster: cluster.uid.clone(),
         server: cluster.server.clone(),
         release: release.id.clone(),
+        other_releases: Vec::new(),
         helm: helm.clone(),
         from: release.chart.clone(),
         to: release.chart.clone(),

@@ -21,7 +21,9 @@ use crate::state_hash::{self, StateHash};
 use crate::world::{Docs, StoredObject, World};
 use records::{next_revision, set_status};
 
-pub(crate) use records::{base, goes_on_from, manifest_digest, newest_status, record_name, record_names, records};
+pub(crate) use records::{
+    base, goes_on_from, manifest_digest, newest_status, record_name, record_names, records, releases,
+};
 
 /// The rules of helm that the simulation follows: number, what it says, where it was read (helm 3.14.4).
 pub const HELM_RULES: &[(&str, &str, &str)] = &[

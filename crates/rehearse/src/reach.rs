@@ -4,40 +4,75 @@ use std::collections::BTreeSet;
 
 use portolan_helm_compat::upgrade;
 use portolan_kube_facts::{Kind, OwnerFate, Reach, Rollout};
-use portolan_model::{Code, Object, ProtectedVolume, Ref, StepKind, Unmodelled};
+use portolan_model::{Code, Object, ProtectedVolume, Ref, ReleaseId, StepKind, Unmodelled};
 
 use crate::helm::records;
 use crate::script::Op;
 use crate::search::Subject;
 use crate::world::{Docs, World};
 
+/// The manifests of a release: what helm goes on from, and what it applies then, one after the other.
+pub(crate) struct ManifestHistory {
+    pub(crate) release: ReleaseId,
+    /// The manifest that the newest record holds.
+    pub(crate) stored: Option<Docs>,
+    pub(crate) planned: Vec<Docs>,
+}
+
+impl ManifestHistory {
+    /// That of a release as it is now.
+    pub(crate) fn of(release: &ReleaseId, world: &World) -> Self {
+        Self { release: release.clone(), stored: newest_docs(world, release), planned: Vec::new() }
+    }
+
+    /// All manifests, oldest first.
+    fn all(&self) -> impl Iterator<Item = &Docs> {
+        self.stored.iter().chain(&self.planned)
+    }
+
+    fn has(&self, name: &Ref) -> bool {
+        self.all().any(|docs| docs.iter().any(|(is, _)| is == name))
+    }
+}
+
+/// The history that an object is in: the first one where it is in none. An object that goes from one release to another is in none
+/// that tells all of what becomes of it.
+fn history_of<'a>(name: &Ref, histories: &'a [ManifestHistory]) -> Option<&'a ManifestHistory> {
+    let mut has = histories.iter().filter(|history| history.has(name));
+    match (has.next(), has.next()) {
+        (found @ Some(_), None) => found,
+        (None, _) => histories.first(),
+        (Some(_), Some(_)) => None,
+    }
+}
+
 /// What is not modelled and can reach the volume.
 pub(crate) fn reach(
     protected: &ProtectedVolume,
     world: &World,
-    manifests: &[Docs],
+    histories: &[ManifestHistory],
     subject: &Subject,
 ) -> Vec<Unmodelled> {
-    let stored = newest_docs(world);
-    let planned = manifests.iter().flat_map(|docs| docs.iter().map(|(name, doc)| (name, doc)));
+    let manifests = histories.iter().flat_map(|history| &history.planned);
+    let planned = manifests.flat_map(|docs| docs.iter().map(|(name, doc)| (name, doc)));
     let mut all: Vec<(Ref, Reach)> = Vec::new();
     for (name, object) in world.objects().chain(planned) {
         if Kind::named(name) == Kind::Deployment {
-            let found = by_rollouts(&protected.claim, name, world, (stored.as_ref(), manifests), subject);
+            let found = by_rollouts(&protected.claim, name, world, histories, subject);
             all.extend(found.into_iter().map(|reach| (name.clone(), reach)));
             continue;
         }
         let found = portolan_kube_facts::reach(object, &protected.claim).into_iter();
-        let found =
-            found.filter(|reach| !(reach.by_change && is_left_alone(name, world, stored.as_ref(), manifests, subject)));
+        let found = found.filter(|reach| !(reach.by_change && is_left_alone(name, world, histories, subject)));
         all.extend(found.map(|reach| (name.clone(), reach)));
     }
     let fate = |owner: &Ref| {
         let doc = |docs: &'_ Docs| docs.iter().find(|(name, _)| name == owner).map(|(_, doc)| doc.clone());
-        let forms: Vec<Option<Object>> = stored.iter().chain(manifests).map(doc).collect();
-        let changes = forms
-            .windows(2)
-            .any(|pair| portolan_kube_facts::fate(pair[0].as_ref(), pair[1].as_ref()) == OwnerFate::Changed);
+        let changes = histories.iter().any(|history| {
+            let forms: Vec<Option<Object>> = history.all().map(doc).collect();
+            let mut pairs = forms.windows(2);
+            pairs.any(|pair| portolan_kube_facts::fate(pair[0].as_ref(), pair[1].as_ref()) == OwnerFate::Changed)
+        });
         if changes { OwnerFate::Changed } else { OwnerFate::Untouched }
     };
     all.extend(portolan_kube_facts::reach_by_owners(&protected.claim, world.objects(), &|name| world.get(name), &fate));
@@ -64,17 +99,14 @@ pub(crate) fn reach_of_restored(protected: &ProtectedVolume, world: &World, rest
 }
 
 /// What is not modelled in what helm makes of a Deployment, one manifest after the other.
-fn by_rollouts(
-    claim: &Ref,
-    name: &Ref,
-    world: &World,
-    (stored, manifests): (Option<&Docs>, &[Docs]),
-    subject: &Subject,
-) -> Vec<Reach> {
-    let docs: Vec<Object> = manifests.iter().filter_map(|docs| find(docs, name)).collect();
+fn by_rollouts(claim: &Ref, name: &Ref, world: &World, histories: &[ManifestHistory], subject: &Subject) -> Vec<Reach> {
+    let history = history_of(name, histories);
+    let planned = || histories.iter().flat_map(|history| &history.planned);
+    let docs: Vec<Object> = planned().filter_map(|docs| find(docs, name)).collect();
     let mut before = world.get(name).cloned();
-    let mut old = stored.and_then(|docs| find(docs, name));
-    let is_helms = docs.len() == manifests.len() && (before.is_none() || old.is_some()) && !docs.is_empty();
+    let mut old = history.and_then(|history| find(history.stored.as_ref()?, name));
+    let is_in_all = history.is_some_and(|history| docs.len() == history.planned.len());
+    let is_helms = is_in_all && (before.is_none() || old.is_some()) && !docs.is_empty();
     let is_made_anew = is_deleted(name, subject);
     // Nothing is said of what a person does to it, nor of who else may be on the PVC then; a plan says that itself.
     let is_typed = matches!(subject, Subject::Script(_))
@@ -119,11 +151,12 @@ fn is_deleted(name: &Ref, subject: &Subject) -> bool {
 }
 
 /// Whether nothing but helm writes to an object, and no helm changes its spec.
-fn is_left_alone(name: &Ref, world: &World, stored: Option<&Docs>, manifests: &[Docs], subject: &Subject) -> bool {
+fn is_left_alone(name: &Ref, world: &World, histories: &[ManifestHistory], subject: &Subject) -> bool {
     let Some(live) = world.get(name).filter(|_| !is_written(name, subject)) else { return false };
     let find = |docs: &Docs| find(docs, name);
-    let Some(mut before) = stored.and_then(find) else { return false };
-    manifests.iter().all(|docs| {
+    let Some(history) = history_of(name, histories) else { return false };
+    let Some(mut before) = history.stored.as_ref().and_then(find) else { return false };
+    history.planned.iter().all(|docs| {
         find(docs).is_some_and(|doc| {
             let stays = upgrade::leaves_spec(Some(&before), &doc, live);
             before = doc;
@@ -132,9 +165,9 @@ fn is_left_alone(name: &Ref, world: &World, stored: Option<&Docs>, manifests: &[
     })
 }
 
-/// The manifest that the newest record holds.
-fn newest_docs(world: &World) -> Option<Docs> {
-    let (_, record) = records(world, &world.facts.release).pop()?;
+/// The manifest that a release's newest record holds.
+fn newest_docs(world: &World, release: &ReleaseId) -> Option<Docs> {
+    let (_, record) = records(world, release).pop()?;
     world.library.get(&crate::helm::manifest_digest(record)?).cloned()
 }
 

@@ -7,17 +7,18 @@ use std::time::Duration;
 use portolan_engine::Engine;
 use portolan_kube_facts::{ClaimUse, Reach};
 use portolan_model::{
-    Code, End, Object, Outcome, Plan, ProtectedVolume, Ref, ReleaseStatus, StepKind, Unmodelled, Verdict, VolumeEnd,
+    Code, End, Object, Outcome, Plan, ProtectedVolume, Ref, ReleaseId, ReleaseStatus, StepKind, Unmodelled, Verdict,
+    VolumeEnd,
 };
 
 use crate::actor::{Actor, ActorEvent, Mishaps};
 use crate::explore::{Explorer, StateId};
 use crate::helm::newest_status;
 use crate::judge::{Alive, judge};
-use crate::reach::{not_modelled, reach, reach_of_restored, unmodelled};
+use crate::reach::{ManifestHistory, not_modelled, reach, reach_of_restored, unmodelled};
 use crate::relevant::RelevantSet;
 use crate::rules;
-use crate::script::{CommandScript, ScriptedUser};
+use crate::script::{CommandScript, Op, ScriptedUser};
 use crate::space::{NumberMap, State, StateSpace, Transition, WorldId};
 use crate::stuck::{self, Stuck};
 use crate::trace::{self, TraceLine, TracedPath};
@@ -227,7 +228,7 @@ pub fn ends(
     protected: &ProtectedVolume,
     options: Options,
 ) -> (Vec<(VolumeEnd, World)>, BTreeSet<&'static str>) {
-    let mut planned = manifests(world, subject);
+    let mut planned = all_docs(&histories(world, subject));
     planned.push(restored(world, subject));
     let relevant = relevant(protected, world, &planned, options);
     let start = start(world, subject);
@@ -243,15 +244,16 @@ pub fn ends(
 pub fn rehearse(world: &World, subject: &Subject, protected_volumes: &[ProtectedVolume], options: Options) -> Forecast {
     let subject = &without_lookups(subject);
     let start = start(world, subject);
-    let manifests = manifests(world, subject);
+    let histories = histories(world, subject);
     let restored = restored(world, subject);
-    let planned: Vec<Docs> = manifests.iter().chain([&restored]).cloned().collect();
+    let mut planned = all_docs(&histories);
+    planned.push(restored.clone());
     let mut forecast =
         Forecast { volumes: Vec::new(), worlds: 0, edges: 0, crashes: 0, unmodelled: unmodelled(world, &planned) };
     // What comes of an event does not depend on the volume that is looked at.
     let mut space = StateSpace::default();
     for protected in protected_volumes {
-        let mut unknown = unknown_of(protected, world, (&manifests, &restored), subject);
+        let mut unknown = unknown_of(protected, world, (&histories, &restored), subject);
         let relevant = relevant(protected, world, &planned, options);
         let mut search = Search::new(protected, &relevant, subject, &start, &mut space, options);
         let is_complete = search.explore(options.limit, &mut |_, _| {});
@@ -283,13 +285,13 @@ fn relevant(protected: &ProtectedVolume, world: &World, manifests: &[Docs], opti
 fn unknown_of(
     protected: &ProtectedVolume,
     world: &World,
-    (manifests, restored): (&[Docs], &Docs),
+    (histories, restored): (&[ManifestHistory], &Docs),
     subject: &Subject,
 ) -> Vec<Unmodelled> {
     // Who reaches the volume today goes on as before, where nothing is taken away.
     let mut unknown = match takes_nothing(subject) {
         true => reach_of_restored(protected, world, restored),
-        false => reach(protected, world, manifests, subject),
+        false => reach(protected, world, histories, subject),
     };
     if let Subject::Plan(plan) = subject {
         for one in plan.unmodelled.iter().filter(|one| one.claim == protected.claim) {
@@ -422,7 +424,7 @@ impl<'a> Search<'a> {
             if self.starts_at_rest && verdict == Verdict::Detached && holds && is_at_rest(world, self.protected) {
                 verdict = Verdict::Safe;
             }
-            (verdict, holds, newest_status(world, &world.facts.release))
+            (verdict, holds, worst_status(world, self.subject))
         });
         let outcome = space.engine(state.actors).and_then(|engine| engine.state().outcome.as_ref());
         let end = match (self.subject, outcome) {
@@ -484,23 +486,53 @@ fn restored(world: &World, subject: &Subject) -> Docs {
     Arc::new(docs.collect())
 }
 
-/// Every manifest that will be applied.
-fn manifests(world: &World, subject: &Subject) -> Vec<Docs> {
+/// The manifests of each release that is installed here or that helm works on, the installation's own release first.
+fn histories(world: &World, subject: &Subject) -> Vec<ManifestHistory> {
+    let mut all = vec![ManifestHistory::of(&world.facts.release, world)];
+    for (release, docs) in manifests(world, subject) {
+        match all.iter_mut().find(|history| history.release == *release) {
+            Some(history) => history.planned.push(docs),
+            None => {
+                let history = ManifestHistory::of(release, world);
+                all.push(ManifestHistory { planned: vec![docs], ..history });
+            }
+        }
+    }
+    all
+}
+
+/// Every manifest that will be applied, and to which release.
+fn manifests<'a>(world: &World, subject: &'a Subject) -> Vec<(&'a ReleaseId, Docs)> {
     match subject {
         Subject::Plan(plan) => plan
-            .steps()
-            .filter_map(|step| match &step.kind {
+            .helms()
+            .filter_map(|(op, run)| {
                 // After an uninstall nothing of the manifest is applied any more.
-                StepKind::Helm { op, .. } if op.is_uninstall() => Some(Docs::default()),
-                StepKind::Helm { run, .. } => world.library.get(&run.manifest).cloned(),
-                _ => None,
+                let docs =
+                    if op.is_uninstall() { Some(Docs::default()) } else { world.library.get(&run.manifest).cloned() };
+                Some((&run.release, docs?))
             })
             .collect(),
         Subject::Script(script) => script
             .iter()
-            .filter_map(
-                |line| if let crate::script::Op::Helm(job) = &line.op { Some(job.target.clone()) } else { None },
-            )
+            .filter_map(|line| match &line.op {
+                Op::Helm(job) => Some((&job.run.release, job.target.clone())),
+                _ => None,
+            })
             .collect(),
+    }
+}
+
+/// All manifests that will be applied.
+fn all_docs(histories: &[ManifestHistory]) -> Vec<Docs> {
+    histories.iter().flat_map(|history| &history.planned).cloned().collect()
+}
+
+/// The status of the newest record of a subject's releases, the one that is furthest from `deployed`.
+fn worst_status(world: &World, subject: &Subject) -> ReleaseStatus {
+    let status = |release: &ReleaseId| newest_status(world, release);
+    match subject {
+        Subject::Plan(plan) => plan.releases().map(status).max().unwrap_or(ReleaseStatus::Unknown),
+        Subject::Script(_) => status(&world.facts.release),
     }
 }

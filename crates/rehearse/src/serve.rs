@@ -132,6 +132,14 @@ pub(crate) fn readiness(world: &World, name: &Ref) -> Result<String, String> {
     }
 }
 
+impl World {
+    /// The records of a release, oldest first.
+    #[must_use]
+    pub fn releases(&self, release: &ReleaseId) -> Vec<ReleaseFact> {
+        releases(self, release, &BTreeMap::new())
+    }
+}
+
 fn releases(world: &World, release: &ReleaseId, free: &BTreeMap<Ref, Vec<JsonPointer>>) -> Vec<ReleaseFact> {
     records(world, release)
         .into_iter()

@@ -87,7 +87,7 @@ struct WorldEntry {
     rules: Option<Rc<[(RuleId, Ref)]>>,
     /// The world after each of them, where one was fired.
     after: Vec<Option<WorldId>>,
-    /// The hash of the release's records, where it was asked for.
+    /// The hash of the records of the installation's release, where it was asked for.
     records: Option<StateHash>,
 }
 
@@ -285,12 +285,15 @@ impl StateSpace {
         match reads {
             Reads::Nothing => Basis::Part(0),
             Reads::Objects(names) => Basis::Part(entry.world.hash_of(names)),
-            Reads::Releases(release) if *release == entry.world.facts.release => {
+            Reads::Releases(release) => {
                 let world = &entry.world;
-                let records = || world.hash_of(&record_names(world, &world.facts.release));
-                Basis::Part(*entry.records.get_or_insert_with(records))
+                let records = || world.hash_of(&record_names(world, release));
+                Basis::Part(match *release == world.facts.release {
+                    true => *entry.records.get_or_insert_with(records),
+                    false => records(),
+                })
             }
-            Reads::Releases(_) | Reads::World => Basis::World(id),
+            Reads::World => Basis::World(id),
         }
     }
 

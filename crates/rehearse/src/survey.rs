@@ -2,11 +2,12 @@
 
 use portolan_helm_compat::record::{self, ReleaseRecord};
 use portolan_model::{
-    Answer, ApplyMethod, Coverage, DatabaseError, DatabaseRef, Object, Ref, ReleaseStatus, ScopeCoverage, SurveyQuery,
+    Answer, ApplyMethod, Coverage, DatabaseError, DatabaseRef, Object, Ref, ReleaseId, ReleaseStatus, ScopeCoverage,
+    SurveyQuery,
 };
 use serde_json::{Value, json};
 
-use crate::helm::records;
+use crate::helm::{records, releases};
 use crate::object_view::Kind;
 use crate::rules::running_database;
 use crate::serve::readiness;
@@ -48,8 +49,10 @@ impl World {
                     .filter(|(name, _)| namespace.is_empty() || name.namespace() == namespace)
                     .map(|(name, object)| self.with_status(name, object))
                     .collect();
-                if kind == "Secret" && (namespace.is_empty() || *namespace == self.facts.release.namespace) {
-                    items.extend(self.release_secrets());
+                if kind == "Secret" {
+                    let releases = releases(self).into_iter();
+                    let asked = releases.filter(|id| namespace.is_empty() || *namespace == id.namespace);
+                    items.extend(asked.flat_map(|release| self.release_secrets(&release)));
                 }
                 Answer::Items(items)
             }
@@ -98,9 +101,8 @@ impl World {
         Object::new(json)
     }
 
-    /// The release records in the form in which Helm keeps them.
-    fn release_secrets(&self) -> Vec<Object> {
-        let release = &self.facts.release;
+    /// The records of a release in the form in which Helm keeps them.
+    fn release_secrets(&self, release: &ReleaseId) -> Vec<Object> {
         records(self, release)
             .into_iter()
             .filter_map(|(revision, record)| {

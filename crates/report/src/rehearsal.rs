@@ -5,7 +5,7 @@ use portolan_rehearse::{Forecast, Rehearsal, VolumeForecast};
 
 use crate::page::{Block, Document};
 use crate::text::{Line, Tone};
-use crate::words::{count, journey, kinds, options, release, seconds, thousands, volume};
+use crate::words::{count, journey, kinds, options, releases, seconds, thousands, volume};
 use crate::{ends, trace};
 
 /// The verdict on every volume, what was looked at, and for what is not Safe the shortest way there.
@@ -16,7 +16,7 @@ pub fn rehearsal(plan: &Plan, rehearsal: &Rehearsal) -> Document {
     let mut page = Document::default();
     page.push(Block::Facts(vec![
         ("Plan", Line::new(Tone::Strong, digest.short()).and(format!("   {}", journey(plan)))),
-        ("Release", release(&plan.release).into()),
+        ("Release", releases(plan).into()),
         ("Looked at", looked(rehearsal)),
     ]));
     page.push(Block::Table(ends::table(forecast)));

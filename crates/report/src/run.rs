@@ -9,7 +9,7 @@ use crate::course::Course;
 use crate::now::{self, Now};
 use crate::page::{Block, Document, Table};
 use crate::text::{Line, Tone};
-use crate::words::{all, count, journey, options, release, short, span};
+use crate::words::{all, count, journey, options, releases, short, span};
 use crate::{ends, finding, status, steps, survey, verification};
 
 /// What is known of a run beside its plan and its journal.
@@ -67,7 +67,7 @@ pub fn run(plan: &Plan, entries: &[Entry], end: &RunEnd<'_>) -> Document {
 fn facts(plan: &Plan, course: &Course<'_>, folder: &str) -> Vec<(&'static str, Line)> {
     let mut facts = Vec::new();
     facts.push(("Run", Line::new(Tone::Strong, plan.digest().short()).and(format!("   {}", journey(plan)))));
-    facts.push(("Release", release(&plan.release).into()));
+    facts.push(("Release", releases(plan).into()));
     facts.push(("Server", format!("{}   cluster {}", plan.server, short(&plan.cluster)).into()));
     facts.push(("Helm", survey::helm(Some(&plan.helm))));
     if course.from > 0 {

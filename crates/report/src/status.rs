@@ -6,7 +6,7 @@ use portolan_model::{Entry, Finding, Outcome, Plan};
 use crate::course::Course;
 use crate::page::{Block, Document, Table};
 use crate::text::{Line, Tone};
-use crate::words::{all, count, journey, options, release, span, time};
+use crate::words::{all, count, journey, options, releases, span, time};
 use crate::{finding, run, steps};
 
 /// What is done, what is safe, what is down, and what to do next. `folder` is the run's.
@@ -40,7 +40,7 @@ fn facts(plan: &Plan, course: &Course<'_>, folder: &str) -> Vec<(&'static str, L
                 count(course.total(), "step")
             )),
         ),
-        ("Release", format!("{}   {}", release(&plan.release), plan.server).into()),
+        ("Release", format!("{}   {}", releases(plan), plan.server).into()),
         ("Folder", folder.into()),
     ];
     if course.from > 0 {

@@ -2,14 +2,14 @@
 
 use portolan_engine::{Fold, StepNote};
 use portolan_model::{
-    Baseline, Check, CheckState, Code, Comparison, Finding, Outcome, Plan, RecordedDatabase, ReleaseFact,
-    ReleaseStatus, RouteLook, RouteSeen, Step, StepKind,
+    Baseline, Check, CheckState, Code, Comparison, Finding, Outcome, Plan, RecordedDatabase, ReleaseFact, ReleaseId,
+    ReleaseStatus, RouteLook, RouteSeen, Step,
 };
 
 use crate::page::{Block, Document, Table};
 use crate::steps;
 use crate::text::{Line, Tone};
-use crate::words::{count, journey, release, short, thousands, time};
+use crate::words::{all, count, journey, release, short, thousands, time};
 
 /// Which cluster, release and run a look is about.
 #[must_use]
@@ -17,7 +17,7 @@ pub fn looked_at(plan: &Plan, folder: &std::path::Path) -> Document {
     let digest = plan.digest();
     let facts = vec![
         ("Run", Line::new(Tone::Strong, digest.short()).and(format!("   {}   {}", journey(plan), folder.display()))),
-        ("Release", format!("{} in namespace {}", plan.release.name, plan.release.namespace).into()),
+        ("Release", all(&plan.releases().map(in_namespace).collect::<Vec<_>>()).into()),
         ("Server", format!("{}   cluster {}", plan.server, short(&plan.cluster)).into()),
     ];
     Document { blocks: vec![Block::Facts(facts)] }
@@ -56,6 +56,10 @@ pub fn verification(checks: &[Check], outcome: &Outcome, undone: Option<&Finding
     Document { blocks: vec![Block::Table(table), Block::Text(vec![words])] }
 }
 
+fn in_namespace(release: &ReleaseId) -> String {
+    format!("{} in namespace {}", release.name, release.namespace)
+}
+
 /// A run that ended, or was cut off, before its last step: `None` where it is finished, or halted, which [`undone`] tells.
 #[must_use]
 pub fn unfinished(plan: &Plan, known: &Fold) -> Option<Finding> {
@@ -75,11 +79,15 @@ pub fn unfinished(plan: &Plan, known: &Fold) -> Option<Finding> {
 pub fn undone(plan: &Plan, known: &Fold, newest: Option<&ReleaseFact>) -> Option<Finding> {
     let Some(Outcome::Halted { finding: halt }) = &known.outcome else { return None };
     let (_, run) = plan.helms().last().filter(|(op, _)| !op.is_uninstall())?;
+    let (_, to) = plan.charts_of(&run.release)?;
+    // What it says of one release says nothing of another.
+    let to_come = || plan.steps().skip(known.step as usize).filter_map(Step::helm_run);
+    let is_alone = to_come().all(|other| other.release == run.release);
     let is_target = |fact: &ReleaseFact| {
-        Some(fact.revision) > run.base_revision && fact.status == ReleaseStatus::Deployed && fact.chart == plan.to
+        let is_newer = Some(fact.revision) > run.base_revision;
+        is_alone && is_newer && fact.status == ReleaseStatus::Deployed && fact.chart == *to
     };
-    let is_helm = |step: &Step| matches!(step.kind, StepKind::Helm { .. });
-    let was_helm = plan.steps().skip(known.step as usize).all(|step| !is_helm(step));
+    let was_helm = to_come().next().is_none();
     if newest.map_or(was_helm, is_target) {
         return None;
     }

@@ -123,6 +123,11 @@ pub(crate) fn release(id: &portolan_model::ReleaseId) -> String {
     format!("{}/{}", id.namespace, id.name)
 }
 
+/// All releases of a plan, its own first: `runai-backend/control-plane and runai/cluster`.
+pub(crate) fn releases(plan: &Plan) -> String {
+    all(&plan.releases().map(release).collect::<Vec<_>>())
+}
+
 /// The target and what was left out, as a command takes them.
 pub(crate) fn options(plan: &Plan) -> String {
     let without =

@@ -46,6 +46,17 @@ pub fn survey(world: &World) -> Survey {
         .unwrap_or_else(|finding| panic!("{finding}: {:?}", finding.evidence))
 }
 
+/// What is not in a world as a plan needs it.
+///
+/// # Errors
+/// What the look at it says.
+///
+/// # Panics
+/// If there is no release in it.
+pub fn drift(world: &World, file: &PlanFile) -> Result<Vec<Finding>, Finding> {
+    now(portolan_workflow::drift(&target(world), &survey(world), &Arc::new(file.plan.clone())))
+}
+
 /// The fixture charts of a way, by their short versions.
 ///
 /// # Errors

@@ -9,8 +9,8 @@ use portolan_adapters::store::RunStore;
 use portolan_engine::{Engine, Fold, StepNote};
 use portolan_inventory::Survey;
 use portolan_model::{
-    Check, Code, Cond, Elapsed, Event, Finding, HelmClient, HelmRun, HelmToken, Input, JournalRecord, Outcome, Plan,
-    Progress, Ref, ReliedKinds, Reply, Request, RouteLook, Seen, Step, Urgency, Wait,
+    ChartId, Check, Code, Cond, Elapsed, Event, Finding, HelmClient, HelmRun, HelmToken, Input, JournalRecord, Outcome,
+    Plan, Progress, Ref, ReleaseId, ReliedKinds, Reply, Request, RouteLook, Seen, Step, Urgency, Wait,
 };
 use portolan_rehearse::Installation;
 
@@ -79,14 +79,19 @@ impl RunDriver {
         }
     }
 
-    /// Whether what a finished run left is there still, beside its verifying steps; nothing where the release cannot be read.
+    /// Whether what a finished run left is there still, beside its verifying steps; nothing of a release that cannot be read.
     pub async fn left(&self, plan: &Plan) -> Vec<Check> {
         // A simulated installation changes by its own events alone.
         let Self::Cluster(driver) = self else { return Vec::new() };
-        let Some((newest, stored)) = driver.client().newest(&plan.release).await else { return Vec::new() };
-        let names = portolan_engine::left_objects(plan, &newest);
-        let seen = self.read(&names).await;
-        portolan_engine::left(plan, &newest, &stored, &names.into_iter().zip(seen).collect())
+        let mut checks = Vec::new();
+        for release in plan.releases() {
+            let Some((newest, stored)) = driver.client().newest(release).await else { continue };
+            let names = portolan_engine::left_objects(plan, release, &newest);
+            let seen = self.read(&names).await;
+            let now = names.into_iter().zip(seen).collect();
+            checks.extend(portolan_engine::left(plan, release, &newest, &stored, &now));
+        }
+        checks
     }
 
     /// Sends a request to each Route and Ingress.
@@ -332,14 +337,15 @@ fn is_helm(cond: &Cond) -> bool {
 /// If the state that the plan relies on cannot be told.
 pub async fn drift(target: &Target, survey: &Survey, plan: &Arc<Plan>) -> Result<Vec<Finding>, Finding> {
     let release = &survey.inventory.release;
-    let before = plan.helm_runs().next().and_then(|run| run.base_revision);
-    if release.chart != plan.from || before.is_some_and(|revision| revision != release.revision) {
+    let mut moved: Vec<String> =
+        moved_release(plan, &plan.release, Some((&release.chart, release.revision))).into_iter().collect();
+    for other in &plan.other_releases {
+        let newest = target.newest(other).await?;
+        moved.extend(moved_release(plan, other, newest.as_ref().map(|(chart, revision)| (chart, *revision))));
+    }
+    if !moved.is_empty() {
         let found = "the installation is not as it was when the plan was made; nothing was written";
-        let revision = before.map_or_else(String::new, |revision| format!(" revision {revision}"));
-        return Ok(vec![Finding::blocking(Code::Moved, found).with(format!(
-            "release {}  {}{revision} -> {} revision {}",
-            release.id.name, plan.from, release.chart, release.revision
-        ))]);
+        return Ok(vec![moved.into_iter().fold(Finding::blocking(Code::Moved, found), Finding::with)]);
     }
     let other = other_helm(target, plan).or_else(|| other_kinds(&plan.kinds, &survey.inventory.cluster.api_versions));
     if let Some(finding) = other {
@@ -361,6 +367,25 @@ pub async fn drift(target: &Target, survey: &Survey, plan: &Arc<Plan>) -> Result
         };
         engine.on(Input::Reply(reply));
     }
+}
+
+/// How a release is another one than the plan goes on from, where it is; `now` is the chart and the number of its newest revision.
+fn moved_release(plan: &Plan, release: &ReleaseId, now: Option<(&ChartId, u32)>) -> Option<String> {
+    let first = plan.helms_of(release).next();
+    let before = first.and_then(|(_, run)| run.base_revision);
+    let is_new = first.is_some_and(|(_, run)| run.base_revision.is_none());
+    let (from, _) = plan.charts_of(release)?;
+    let is_same = match now {
+        None => is_new,
+        Some((chart, revision)) => !is_new && chart == from && before.is_none_or(|before| before == revision),
+    };
+    if is_same {
+        return None;
+    }
+    let was = if is_new { "not installed".to_owned() } else { from.to_string() };
+    let revision = before.map_or_else(String::new, |revision| format!(" revision {revision}"));
+    let is = now.map_or_else(|| "not installed".into(), |(chart, revision)| format!("{chart} revision {revision}"));
+    Some(format!("release {}  {was}{revision} -> {is}", release.name))
 }
 
 /// The helm at the plan's path is another program by now.

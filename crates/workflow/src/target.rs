@@ -6,7 +6,8 @@ use portolan_adapters::helm;
 use portolan_adapters::{kubernetes::Client, postgres};
 use portolan_inventory::Survey;
 use portolan_model::{
-    Answer, Code, DatabaseRef, Finding, HelmClient, Object, Plan, Ref, Right, RouteLook, Seen, SurveyQuery, Uid,
+    Answer, ChartId, Code, DatabaseRef, Finding, HelmClient, Object, Plan, Ref, ReleaseId, Right, RouteLook, Seen,
+    SurveyQuery, Uid,
 };
 use portolan_plan::planner::Servers;
 use portolan_rehearse::{KnownDatabase, World};
@@ -145,6 +146,18 @@ impl Target {
         Err(missing
             .iter()
             .fold(Finding::blocking(Code::MayNotWrite, found), |finding, right| finding.with(right.to_string())))
+    }
+
+    /// The chart and the number of a release's newest revision; `None` where it has no record.
+    ///
+    /// # Errors
+    /// If its records cannot be read.
+    pub(crate) async fn newest(&self, release: &ReleaseId) -> Result<Option<(ChartId, u32)>, Finding> {
+        let facts = match self {
+            Self::Simulated(simulated) => simulated.installation.world().releases(release),
+            Self::Cluster(cluster) => cluster.client.releases(release, &[].into()).await?,
+        };
+        Ok(facts.into_iter().last().map(|newest| (newest.chart, newest.revision)))
     }
 
     /// Objects by their names.

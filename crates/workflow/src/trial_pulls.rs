@@ -80,18 +80,18 @@ pub async fn trial_pulls(
     store: &RunStore,
     stops: &Stops,
 ) -> Result<(TrialReport, Vec<Finding>), Finding> {
-    let namespace = &trial.file.plan.release.namespace;
-    client.remove_pods(namespace, LABEL).await?;
+    let namespaces = namespaces(trial.file);
+    remove(client, &namespaces).await?;
     let trial = pods(client, trial).await?;
     let mut report = TrialReport { left_out: trial.left_out.clone(), ..TrialReport::default() };
     write(store, &report)?;
     let mut stops = stops.clone();
     let found = tokio::select! {
-        found = pull(client, namespace, &trial, &mut report) => found,
+        found = pull(client, &namespaces, &trial, &mut report) => found,
         () = stops.asked() => Err(Finding::blocking(Code::TrialStopped, "the trial of pulls was stopped")),
     };
     // A second signal does not keep pods from being removed: each takes a request.
-    let left = match client.remove_pods(namespace, LABEL).await {
+    let left = match remove(client, &namespaces).await {
         Ok(left) if left.is_empty() => None,
         Ok(left) => {
             let found = format!("{} pods of the trial of pulls are still there", left.len());
@@ -102,7 +102,9 @@ pub async fn trial_pulls(
             Some(Finding::warning(Code::TrialPodsLeft, found).with(finding.found))
         }
     };
-    let left = left.map(|finding| finding.next(format!("kubectl delete pods -l {LABEL} -n {namespace}")));
+    let by_hand: Vec<String> =
+        namespaces.iter().map(|namespace| format!("kubectl delete pods -l {LABEL} -n {namespace}")).collect();
+    let left = left.map(|finding| finding.next(by_hand.join("; ")));
     (report.complete, report.removed) = (found.is_ok(), left.is_none());
     write(store, &report)?;
     match (found, left) {
@@ -123,8 +125,22 @@ pub async fn clear_trial(client: &Client, file: &PlanFile, store: &RunStore) -> 
     let text = fs_err::read(store.folder().join(FILE)).ok();
     let report: Option<TrialReport> = text.and_then(|text| serde_json::from_slice(&text).ok());
     let Some(mut report) = report.filter(|report| !report.removed) else { return Ok(()) };
-    report.removed = client.remove_pods(&file.plan.release.namespace, LABEL).await?.is_empty();
+    report.removed = remove(client, &namespaces(file)).await?.is_empty();
     write(store, &report)
+}
+
+/// The namespaces of the plan's releases, where the pods are.
+fn namespaces(file: &PlanFile) -> BTreeSet<&str> {
+    file.plan.releases().map(|release| release.namespace.as_str()).collect()
+}
+
+/// Removes the pods of a trial; the names of those that are still there.
+async fn remove(client: &Client, namespaces: &BTreeSet<&str>) -> Result<Vec<String>, Finding> {
+    let mut left = Vec::new();
+    for namespace in namespaces {
+        left.extend(client.remove_pods(namespace, LABEL).await?);
+    }
+    Ok(left)
 }
 
 fn write(store: &RunStore, report: &TrialReport) -> Result<(), Finding> {
@@ -166,13 +182,21 @@ async fn pods(client: &Client, trial: Trial<'_>) -> Result<TrialPods, Finding> {
 }
 
 /// Creates the pods, and looks at them until each image is pulled or refused.
-async fn pull(client: &Client, namespace: &str, trial: &TrialPods, report: &mut TrialReport) -> Result<(), Finding> {
+async fn pull(
+    client: &Client,
+    namespaces: &BTreeSet<&str>,
+    trial: &TrialPods,
+    report: &mut TrialReport,
+) -> Result<(), Finding> {
     for pod in &trial.pods {
         client.create_pod(pod).await?;
     }
     let (begun, mut failing) = (Instant::now(), Failing::default());
     loop {
-        let pods = client.pods_labelled(namespace, LABEL).await?;
+        let mut pods = Vec::new();
+        for namespace in namespaces {
+            pods.extend(client.pods_labelled(namespace, LABEL).await?);
+        }
         let gone = trial.pods.len().saturating_sub(pods.len());
         if gone > 0 {
             let found = format!("{gone} pods of the trial of pulls are gone: somebody else deleted them");

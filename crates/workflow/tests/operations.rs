@@ -10,8 +10,8 @@ use portolan_engine::Engine;
 use portolan_helm_compat::chart::PackedChart;
 use portolan_helm_compat::{manifest, redact, uninstall};
 use portolan_model::{
-    Code, Content, Digest, Event, Finding, HelmClient, JournalRecord, Manifest, Object, Outcome, PlanFile, ReleaseId,
-    Reply, Request, canonical,
+    CheckState, Code, Content, Digest, Event, Finding, HelmClient, JournalRecord, Manifest, Object, Outcome, PlanFile,
+    ReleaseId, Reply, Request, canonical,
 };
 use portolan_testkit::rig::{Namespace, Rig, pins};
 use portolan_workflow::{RunDriver, Serve, Stops, Target, check_rules};
@@ -23,7 +23,7 @@ const KEEP: &str = "{helm.sh/resource-policy: keep}";
 /// A driver whose process is killed once, after a request was carried out and before anybody hears of it.
 struct Killed<'a> {
     driver: &'a mut RunDriver,
-    after: fn(&Request) -> bool,
+    after: &'a dyn Fn(&Request) -> bool,
     is_killed: bool,
 }
 
@@ -70,15 +70,17 @@ impl<'a> Site<'a> {
 
     /// A plan of one hop, with what it refers to.
     fn plan(&self, steps: &[Value], changes: &Value, contents: &[Vec<u8>]) -> PlanFile {
+        self.plan_of(&[hop(None, steps, changes)], &[], contents)
+    }
+
+    /// A plan of these hops.
+    fn plan_of(&self, hops: &[Value], others: &[ReleaseId], contents: &[Vec<u8>]) -> PlanFile {
         let system = self.rig.api().get("/api/v1/namespaces/kube-system").expect("it is there");
         let chart = json!({"name": "small", "version": "1.0.0"});
-        let hop = json!({
-            "from": chart, "to": chart, "boundaries": [], "steps": steps, "changes": changes, "new_claims": [], "values": [],
-        });
         let plan = json!({
             "format": portolan_model::FORMAT, "cluster": system["metadata"]["uid"], "server": "", "release": self.release(),
-            "helm": self.client, "from": chart, "to": chart, "hops": [hop], "preconditions": {}, "volumes": [],
-            "databases": [], "without": [], "accepted": [], "findings": [],
+            "other_releases": others, "helm": self.client, "from": chart, "to": chart, "hops": hops, "preconditions": {},
+            "volumes": [], "databases": [], "without": [], "accepted": [], "findings": [],
         });
         let content = |bytes: &Vec<u8>| (Digest::of(bytes), Content(bytes.clone()));
         PlanFile {
@@ -89,7 +91,7 @@ impl<'a> Site<'a> {
     }
 
     /// Carries out a plan; its process is killed after a request, and another one goes on. The journal comes with the outcome.
-    fn apply(&self, file: &PlanFile, after: fn(&Request) -> bool) -> (Outcome, String) {
+    fn apply(&self, file: &PlanFile, after: &dyn Fn(&Request) -> bool) -> (Outcome, String) {
         let store = || {
             RunStore::create_or_open(self.folder.path(), &file.plan.cluster, &file.plan.release, file).expect("a run")
         };
@@ -100,20 +102,29 @@ impl<'a> Site<'a> {
         (outcome, fs_err::read_to_string(journal).expect("a journal"))
     }
 
-    fn process(&self, file: &PlanFile, store: RunStore, after: Option<fn(&Request) -> bool>) -> Option<Outcome> {
+    fn process(&self, file: &PlanFile, store: RunStore, after: Option<&dyn Fn(&Request) -> bool>) -> Option<Outcome> {
         let entries = store.entries().expect("a journal");
         let journal: Vec<JournalRecord> = entries.into_iter().map(|entry| entry.record).collect();
         self.runtime.block_on(async {
             let client = Client::connect(Some(&self.rig.kubeconfig()), None).await.expect("a client");
             let mut driver = RunDriver::new(Target::cluster(client, None), store);
             let mut driver =
-                Killed { driver: &mut driver, after: after.unwrap_or(|_| false), is_killed: after.is_none() };
+                Killed { driver: &mut driver, after: after.unwrap_or(&|_| false), is_killed: after.is_none() };
             let plan = Arc::new(file.plan.clone());
             let (stops, mut events) = (Stops::never(), |_: &Event| {});
             let run = portolan_workflow::apply(&mut driver, &plan, &journal, "a test", &stops, &mut events);
             run.await.expect("the journal is written")
         })
     }
+}
+
+/// A hop to the small chart, on another release than the plan's own where one is named.
+fn hop(release: Option<&ReleaseId>, steps: &[Value], changes: &Value) -> Value {
+    let chart = json!({"name": "small", "version": "1.0.0"});
+    json!({
+        "release": release, "from": chart, "to": chart, "boundaries": [], "steps": steps, "changes": changes, "new_claims": [],
+        "values": [],
+    })
 }
 
 fn step(id: &str, kind: &Value) -> Value {
@@ -183,7 +194,7 @@ fn a_release_is_installed_and_uninstalled_around_its_pvc() {
         let install =
             site.plan(&[step("install", &kind)], &json!([]), &[chart.archive.clone(), b"{}".to_vec(), planned]);
         assert_eq!(check_rules(&install), Ok(()));
-        let (outcome, journal) = site.apply(&install, is_spawn);
+        let (outcome, journal) = site.apply(&install, &is_spawn);
         assert_eq!(outcome, Outcome::Finished, "{version}: {journal}");
         let claim = site.object("persistentvolumeclaims", "data").expect("it is made");
         assert!(site.object("configmaps", "small").is_some(), "{version}");
@@ -194,11 +205,52 @@ fn a_release_is_installed_and_uninstalled_around_its_pvc() {
         let path = format!("/api/v1/namespaces/{}/persistentvolumeclaims/data", site.space.name());
         let off = json!({"metadata": {"annotations": {"helm.sh/resource-policy": null}}});
         rig.api().patch(&path, &off).expect("it is patched");
-        let (outcome, journal) = site.apply(&plan, is_spawn);
+        let (outcome, journal) = site.apply(&plan, &is_spawn);
         assert_eq!(outcome, Outcome::Finished, "{version}: {journal}");
         let left = site.object("persistentvolumeclaims", "data").expect("it stays");
         assert_eq!((left.uid(), left.is_terminating()), (claim.uid(), false), "{version}");
         assert!(site.object("configmaps", "small").is_none(), "{version}");
         assert!(site.object("secrets", site.release().record(1).name()).is_none(), "{version}");
     }
+}
+
+/// Two releases of one name in two namespaces; the run is killed when the second helm has been started.
+#[test]
+#[ignore = "needs the rig: cargo xtask test"]
+fn one_run_installs_two_releases_and_looks_at_both_afterwards() {
+    let rig = Rig::shared().expect("the rig");
+    let version = pins::HELM.last().expect("a helm");
+    let (site, beside) = (Site::new(&rig, version), Site::new(&rig, version));
+    let (chart, text) = chart(KEEP);
+    let mut contents = vec![chart.archive.clone(), b"{}".to_vec()];
+    let hops = [(&site, None), (&beside, Some(beside.release()))].map(|(at, release)| {
+        let (run, planned) = run(at, &chart, &text, None);
+        contents.push(planned);
+        let kind = json!({"kind": "helm", "op": {"operation": "install"}, "run": run});
+        hop(release.as_ref(), &[step("install", &kind)], &json!([]))
+    });
+    let file = site.plan_of(&hops, &[beside.release()], &contents);
+    assert_eq!(check_rules(&file), Ok(()));
+    let is_second = |request: &Request| matches!(request, Request::Spawn(_, run, _) if run.release == beside.release());
+    let (outcome, journal) = site.apply(&file, &is_second);
+    assert_eq!(outcome, Outcome::Finished, "{journal}");
+    for at in [&site, &beside] {
+        assert!(at.object("configmaps", "small").is_some(), "{journal}");
+        assert!(at.object("secrets", at.release().record(1).name()).is_some(), "it is installed once: {journal}");
+        assert!(at.object("secrets", at.release().record(2).name()).is_none(), "it is installed once: {journal}");
+    }
+    let left = || {
+        let plan = &file.plan;
+        let store = RunStore::create_or_open(site.folder.path(), &plan.cluster, &plan.release, &file).expect("a run");
+        site.runtime.block_on(async {
+            let client = Client::connect(Some(&rig.kubeconfig()), None).await.expect("a client");
+            let checks = RunDriver::new(Target::cluster(client, None), store).left(plan).await;
+            checks.into_iter().map(|check| check.state).collect::<Vec<_>>()
+        })
+    };
+    assert_eq!(left(), [CheckState::Holds, CheckState::Holds]);
+    // Somebody deletes the record of the second one.
+    let record = format!("/api/v1/namespaces/{}/secrets/{}", beside.space.name(), beside.release().record(1).name());
+    rig.api().delete(&record).expect("it is deleted");
+    assert_eq!(left(), [CheckState::Holds], "a release that is gone says nothing, and the other one is looked at");
 }

@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -14,11 +15,22 @@ pub struct Lock {
     _file: File,
 }
 
-/// Takes the lock of a release.
+/// Takes the locks of all releases that a plan works on: in the order of their names, so that of two plans that have some in common
+/// one gets them all.
 ///
 /// # Errors
-/// [`Code::Held`] where another process holds it, with what that process wrote about itself.
-pub fn lock(root: &Path, cluster: &Uid, release: &ReleaseId) -> Result<Lock, Finding> {
+/// [`Code::Held`] where another process holds one, with what that process wrote about itself. Then none is held.
+pub fn lock_all<'a>(
+    root: &Path,
+    cluster: &Uid,
+    releases: impl IntoIterator<Item = &'a ReleaseId>,
+) -> Result<Vec<Lock>, Finding> {
+    let releases: BTreeSet<&ReleaseId> = releases.into_iter().collect();
+    releases.into_iter().map(|release| lock(root, cluster, release)).collect()
+}
+
+/// Takes the lock of a release.
+fn lock(root: &Path, cluster: &Uid, release: &ReleaseId) -> Result<Lock, Finding> {
     let folder = super::release_folder(root, cluster, release);
     make_folder(&folder)?;
     let path = folder.join("lock");
@@ -84,5 +96,22 @@ mod tests {
         drop(first);
         assert_eq!(held(), None);
         take().expect("it is free again");
+    }
+
+    #[test]
+    fn a_plan_holds_the_locks_of_all_its_releases_or_none() {
+        let root = tempfile::tempdir().expect("a folder");
+        let cluster = Uid::new("5c1e0f2a-1");
+        let release = |name: &str| ReleaseId { namespace: "ns".into(), name: name.into() };
+        let (a, b, c) = (release("a"), release("b"), release("c"));
+        let is_held = |release: &ReleaseId| under_way(root.path(), &cluster, release).is_some();
+        let locks = lock_all(root.path(), &cluster, [&b, &a, &b]).expect("they are free");
+        assert_eq!(locks.len(), 2, "a release that is named twice is locked once");
+        assert_eq!([&a, &b, &c].map(is_held), [true, true, false]);
+        let refused = lock_all(root.path(), &cluster, [&c, &b]).expect_err("one is held");
+        assert_eq!((refused.code, refused.found.as_str()), (Code::Held, "another run holds ns/b on this machine"));
+        assert!(!is_held(&c), "who does not get all holds none");
+        drop(locks);
+        lock_all(root.path(), &cluster, [&c, &b]).expect("they are free again");
     }
 }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use portolan_adapters::store::{self, RunStore};
 use portolan_inventory::Survey;
 use portolan_model::{
-    Action, Code, Exit, Finding, HelmClient, JournalRecord, Outcome, Plan, PlanFile, RouteLook, Severity, StepKind,
-    Verdict,
+    Action, Code, Exit, Finding, HelmClient, JournalRecord, Outcome, Plan, PlanFile, ReleaseId, RouteLook, Severity,
+    StepKind, Verdict,
 };
 use portolan_rehearse::{Forecast, Rehearsal};
 use portolan_report::{Now, RunEnd};
@@ -132,7 +132,7 @@ pub(crate) async fn carry_out(
         for_real(&plan.helm)?;
     }
     let root = options::state_root(&target, global)?;
-    let _lock = store::lock(&root, &plan.cluster, &plan.release)?;
+    let _locks = store::lock_all(&root, &plan.cluster, plan.releases())?;
     let journal = journal(&root, &plan)?;
     let begun = journal.iter().any(|record| matches!(record, JournalRecord::Bound));
     let mut rehearsed = None;
@@ -245,7 +245,12 @@ fn confirm(plan: &Plan) -> Result<(), Finding> {
     } else if plan.from == plan.to {
         format!("This protects the data of {} on {}.", plan.release.name, plan.server)
     } else {
-        format!("This upgrades {} on {}: {} -> {}.", plan.release.name, plan.server, plan.from, plan.to)
+        let way = |release: &ReleaseId| {
+            let (from, to) = plan.charts_of(release)?;
+            Some(format!(", and {}: {from} -> {to}", runs::named(release)))
+        };
+        let others: String = plan.other_releases.iter().filter_map(way).collect();
+        format!("This upgrades {} on {}: {} -> {}{others}.", plan.release.name, plan.server, plan.from, plan.to)
     };
     confirm::by_name(&what, &plan.release.name)
 }

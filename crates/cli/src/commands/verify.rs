@@ -47,13 +47,14 @@ struct Verified<'a> {
     routes: &'a [RouteLook],
 }
 
-/// Why a run that halted has not done its work: what the newest revision of its release says.
+/// Why a run that halted has not done its work: what the newest revision says of the release that its last helm is about.
 async fn undone(target: &Target, plan: &Plan, known: &Fold) -> Option<Finding> {
     if !matches!(known.outcome, Some(Outcome::Halted { .. })) {
         return None;
     }
+    let release = plan.helm_runs().last().map_or(&plan.release, |run| &run.release);
     let facts = match target {
-        Target::Cluster(cluster) => cluster.client.releases(&plan.release, &[].into()).await.unwrap_or_default(),
+        Target::Cluster(cluster) => cluster.client.releases(release, &[].into()).await.unwrap_or_default(),
         Target::Simulated(_) => Vec::new(),
     };
     portolan_report::undone(plan, known, facts.last())

@@ -115,6 +115,11 @@ fn images_that_no_pod_names_are_found_as_the_recipe_tells() {
     let mut list = ImageList::new(&product, &release);
     list.hop(&chart("2.20.0"), &objects, &[]);
     assert_eq!(names(&list.images()), ["h/job:1", "h/prometheus:1", "h/reloader:1"]);
+    // Of another release the recipe means objects of another name.
+    let other = ReleaseId { namespace: "n".into(), name: "other".into() };
+    let mut list = ImageList::new(&product, &release);
+    list.of_release(&other).hop(&chart("2.20.0"), &objects, &[]);
+    assert_eq!(names(&list.images()), ["h/prometheus:1", "h/reloader:1"]);
     product.images = portolan_recipe::ProductImages::default();
     let mut list = ImageList::new(&product, &release);
     list.hop(&chart("2.20.0"), &objects, &[]);

@@ -115,6 +115,7 @@ pub(super) fn make(
     findings.extend(more);
     unmodelled.extend(findings::unmodelled(&context));
     let hop = Hop {
+        release: None,
         from: input.from.clone(),
         to: input.pick.id.clone(),
         boundaries: input.boundaries.iter().map(|boundary| boundary.name.clone()).collect(),

@@ -59,6 +59,7 @@ pub fn protect(inventory: &Inventory, helm: &HelmClient) -> Result<Protection, F
     let is_needed = !steps.is_empty();
     steps.extend(volumes.iter().map(|protected| step(verify(protected))));
     let hop = Hop {
+        release: None,
         from: release.chart.clone(),
         to: release.chart.clone(),
         boundaries: Vec::new(),

@@ -74,6 +74,7 @@ pub fn restore(inventory: &Inventory, helm: &HelmClient, request: &RestoreReques
             Provenance { page: "portolan".into(), line: None, boundary: format!("restore of run {}", request.run) };
         let kinds = kinds(inventory, request, (&gone, &docs), &plan.volumes);
         plan.hops.push(Hop {
+            release: None,
             from: release.chart.clone(),
             to: release.chart.clone(),
             boundaries: Vec::new(),

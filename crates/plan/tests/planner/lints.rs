@@ -1,8 +1,8 @@
 //! The linter knows a bad plan, whoever made it.
 
 use portolan_model::{
-    Change, Code, Content, Digest, HelmOperation, Manifest, ObjectChange, Plan, PlanFile, Ref, Severity, StepKind, Uid,
-    ValuesMode, canonical,
+    Change, Code, Content, Digest, HelmOperation, Manifest, ObjectChange, Plan, PlanFile, Ref, ReleaseId, Severity,
+    StepKind, Uid, ValuesMode, canonical,
 };
 use portolan_plan::linter::{lint, lint_file};
 
@@ -103,6 +103,68 @@ fn revisions_follow_each_other() {
         }
     }
     assert_eq!(found(&plan), ["helm is to go on from revisions [7, 7], which do not follow each other"]);
+}
+
+/// A plan whose second hop works on another release.
+fn two_releases() -> Plan {
+    let mut plan = at_2_8().plan(&[new("2.13.19"), new("2.20.41")]);
+    let other = ReleaseId { namespace: "runai".into(), name: "cluster".into() };
+    plan.other_releases = vec![other.clone()];
+    plan.hops[1].release = Some(other.clone());
+    for step in &mut plan.hops[1].steps {
+        match &mut step.kind {
+            StepKind::Helm { run, .. } => (run.release, run.base_revision) = (other.clone(), Some(3)),
+            StepKind::CheckObjects { check } => check.release = other.clone(),
+            _ => {}
+        }
+    }
+    plan
+}
+
+#[test]
+fn revisions_follow_each_other_release_by_release() {
+    assert_eq!(lint(&two_releases()), []);
+    let mut plan = two_releases();
+    let (first, again) = (plan.hops[0].clone(), plan.hops[1].clone());
+    plan.hops.extend([again, first]);
+    let found = found(&plan);
+    for bases in ["[3, 3]", "[7, 7]"] {
+        let text = format!("helm is to go on from revisions {bases}, which do not follow each other");
+        assert!(found.contains(&text), "{found:#?}");
+    }
+}
+
+#[test]
+fn the_releases_of_a_plan_are_those_of_its_hops() {
+    type Case = (fn(&mut Plan), &'static str);
+    let cases: [Case; 6] = [
+        (
+            |plan| plan.other_releases.clear(),
+            "the hop control-plane 2.13.19 -> control-plane 2.20.41 works on release runai/cluster, which is not among the plan's \
+             other releases",
+        ),
+        (
+            |plan| plan.hops[0].release = Some(plan.release.clone()),
+            "the hop runai-backend 2.8.20 -> control-plane 2.13.19 works on release runai-backend/runai-backend, which is not among the \
+             plan's other releases",
+        ),
+        (|plan| plan.other_releases.push(plan.other_releases[0].clone()), "release runai/cluster is named twice"),
+        (|plan| plan.other_releases.push(plan.release.clone()), "release runai-backend/runai-backend is named twice"),
+        (|plan| plan.hops.truncate(1), "release runai/cluster is named, and no hop works on it"),
+        (
+            |plan| plan.hops[1].release = None,
+            "step helm works on release runai/cluster, and its hop on runai-backend/runai-backend",
+        ),
+    ];
+    for (change, text) in cases {
+        let mut plan = two_releases();
+        change(&mut plan);
+        assert!(found(&plan).contains(&text.to_owned()), "{text}: {:#?}", found(&plan));
+    }
+    let mut plan = two_releases();
+    plan.hops[1].release = None;
+    let text = "step check-objects works on release runai/cluster, and its hop on runai-backend/runai-backend";
+    assert!(found(&plan).contains(&text.to_owned()), "{:#?}", found(&plan));
 }
 
 const UNINSTALL: HelmOperation = HelmOperation::Uninstall { keep_history: false };

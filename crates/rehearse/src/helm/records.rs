@@ -1,5 +1,7 @@
 //! The records of releases in the simulated world.
 
+use std::collections::BTreeSet;
+
 use portolan_model::{Digest, HelmOperation, Object, Ref, ReleaseId, ReleaseStatus};
 use serde_json::json;
 
@@ -13,6 +15,16 @@ pub(crate) fn manifest_digest(record: &Object) -> Option<Digest> {
 /// The name of a release's record in the simulated world.
 pub(crate) fn record_name(release: &ReleaseId, revision: u32) -> Ref {
     Ref::new("helm.sh", "Release", &release.namespace, &format!("{}.v{revision}", release.name))
+}
+
+/// The releases that have records.
+pub(crate) fn releases(world: &World) -> BTreeSet<ReleaseId> {
+    let records = world.objects().map(|(name, _)| name).filter(|name| name.kind() == "Release");
+    let release = |record: &Ref| {
+        let (name, _) = record.name().rsplit_once(".v")?;
+        Some(ReleaseId { namespace: record.namespace().to_owned(), name: name.to_owned() })
+    };
+    records.filter_map(release).collect()
 }
 
 pub(super) fn set_status(world: &mut World, release: &ReleaseId, revision: u32, status: ReleaseStatus) {

@@ -93,6 +93,11 @@ fn a_stateful_set_is_modelled_in_every_form_but_a_partition() {
 
 /// A run of helm from one manifest to another, in a world that has the record of the first.
 pub(super) fn helm(world: &mut World, version: &str, stored: &Value, target: &Value) -> Op {
+    helm_on("a", world, version, stored, target)
+}
+
+/// The same for a release of this name.
+fn helm_on(release: &str, world: &mut World, version: &str, stored: &Value, target: &Value) -> Op {
     let mut learn = |doc: &Value| {
         let manifest = Manifest { docs: vec![Object::new(doc.clone())], ..Manifest::default() };
         let bytes = serde_json::to_vec(&manifest).expect("JSON");
@@ -101,7 +106,7 @@ pub(super) fn helm(world: &mut World, version: &str, stored: &Value, target: &Va
         digest
     };
     let (stored, target) = (learn(stored), learn(target));
-    let release = ReleaseId { namespace: NS.into(), name: "a".into() };
+    let release = ReleaseId { namespace: NS.into(), name: release.into() };
     let record = crate::helm::record_name(&release, 1);
     let chart = json!({"name": "c", "version": "1.0.0"});
     world.put(
@@ -163,6 +168,25 @@ fn an_owner_that_helm_changes_and_whose_controller_is_not_modelled_makes_the_vol
             let want: Vec<_> = (changes && is_unknown).then(|| (name.full(), "/spec".to_owned())).into_iter().collect();
             assert_eq!(found, want, "{kind:?}, changed: {changes}");
         }
+    }
+}
+
+#[test]
+fn what_helm_does_to_another_release_changes_no_owner_of_this_one() {
+    let store = |size| doc("shop.example.com/v1", "Store", size);
+    let beside = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "y", "namespace": NS}});
+    // What the other release's new manifest has, and whether that changes the owner.
+    for (target, is_unknown) in [(&beside, false), (&store(1), true)] {
+        let mut world = world("Delete");
+        let (name, json) = live(&store(1));
+        world.put(&name, json);
+        edit(&mut world, &set(), |json| json["metadata"]["ownerReferences"] = json!([owner(&name, "owner")]));
+        let other = helm_on("b", &mut world, "3.22.0", &beside, target);
+        let own = helm(&mut world, "3.22.0", &store(1), &store(1));
+        let subject = Subject::Script(script(vec![other, own]));
+        let forecast = rehearse(&world, &subject, &[protected()], Options::orders());
+        let found: Vec<_> = forecast.volumes[0].unknown.iter().map(|one| one.object.clone()).collect();
+        assert_eq!(found, Vec::from_iter(is_unknown.then_some(name)), "{target}");
     }
 }
 

@@ -34,6 +34,22 @@ fn a_plan() {
 }
 
 #[test]
+fn a_plan_over_two_releases_names_both_and_says_on_which_a_hop_works() {
+    let mut plan = samples::plan();
+    let other = portolan_model::ReleaseId { namespace: "runai".into(), name: "cluster".into() };
+    plan.other_releases = vec![other.clone()];
+    plan.hops.push(portolan_model::Hop { release: Some(other), ..plan.hops[0].clone() });
+    let page = crate::plan(&plan, &plan.digest(), None, crate::Commands::Hidden);
+    let text = shown(&page, &plan);
+    assert!(text.contains("\nRelease  runai-backend/runai-backend and runai/cluster\n"), "{text}");
+    let headings: Vec<&str> = text.lines().filter(|line| line.starts_with("Hop ")).collect();
+    let way = "runai-backend 2.8.20 -> control-plane 2.20.41";
+    assert_eq!(headings, [format!("Hop 1 of 2   {way}"), format!("Hop 2 of 2   {way}   release runai/cluster")]);
+    let text = shown(&crate::looked_at(&plan, std::path::Path::new(FOLDER)), &plan);
+    assert!(text.contains("runai-backend in namespace runai-backend and cluster in namespace runai"), "{text}");
+}
+
+#[test]
 fn a_rehearsal() {
     let plan = samples::plan();
     let page = crate::rehearsal(&plan, &samples::rehearsed(&samples::safe()));

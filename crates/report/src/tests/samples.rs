@@ -198,10 +198,12 @@ pub(super) fn plan() -> Plan {
         cluster: Uid::new("5c1e0f2a-1111"),
         server: "https://api.prod:6443".into(),
         release: release(),
+        other_releases: Vec::new(),
         helm: helm(),
         from: from.clone(),
         to: to.clone(),
         hops: vec![Hop {
+            release: None,
             from,
             to,
             boundaries: vec!["into 2.9".into(), "into 2.12".into()],
