@@ -146,3 +146,29 @@ async fn a_route_is_asked_through_a_socks_proxy_and_says_so_of_a_proxy_that_it_c
     }
     assert_eq!(tunnels.seen().len(), 3);
 }
+
+/// Variables are those of a process, so that one of its own has them: this test again.
+#[tokio::test]
+async fn routes_are_asked_through_the_proxy_that_the_variables_name() {
+    const THERE: &str = "PORTOLAN_TEST_ROUTE";
+    const NAME: &str = "routes::tests::routes_are_asked_through_the_proxy_that_the_variables_name";
+    if std::env::var_os(THERE).is_some() {
+        let route = serde_json::json!({"apiVersion": "route.openshift.io/v1", "kind": "Route",
+            "metadata": {"name": "r", "namespace": "n"},
+            "spec": {"host": "console.example", "tls": {"termination": "edge"}}});
+        let route = portolan_model::Object::new(route);
+        let looks = look(vec![(route.name().expect("a name"), Seen::There(route))]).await;
+        assert!(matches!(&looks[0].seen, RouteSeen::Answers { status: 401, .. }), "{looks:?}");
+        return;
+    }
+    let made = portolan_testkit::authority::Authority::new("site").expect("an authority");
+    let tls = made.server(&["console.example"]).expect("a certificate");
+    let address = server(&[401], Some(TlsAcceptor::from(tls))).await;
+    let place = address.trim_start_matches("https://").trim_end_matches('/');
+    let tunnels = Tunnels::start(&[("console.example:443", place)]).expect("a proxy");
+    let mut again = std::process::Command::new(std::env::current_exe().expect("this program"));
+    again.args([NAME, "--exact"]).env(THERE, "1").env("HTTPS_PROXY", tunnels.url()).env("NO_PROXY", "");
+    let ended = tokio::task::spawn_blocking(move || again.output()).await.expect("it ends").expect("it starts");
+    assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stdout));
+    assert_eq!(tunnels.seen(), ["console.example:443"]);
+}
