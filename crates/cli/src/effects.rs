@@ -202,7 +202,7 @@ mod tests {
             let there = if container.is_empty() { key } else { name };
             assert!(fields.then.len() == 1 && fields.then[0].contains(there), "{:?}", fields.then);
         }
-        let release = survey.inventory.release.id.clone();
+        let release = survey.inventory.release.id;
         let (from, to) = (old.id, Some(new.chart));
         let view = ValuesView { release, from, to, values, effects: found, defaults: Vec::new(), set_flags: None };
         let page = portolan_report::values(&view, ValuesPart::Effects, None).markdown();

@@ -547,6 +547,11 @@ mod tests {
         ] {
             assert_eq!(known.keeps_data(block, name), is, "{block} {name}");
         }
+    }
+
+    #[test]
+    fn names_of_settings_say_how_much_data_there_may_be() {
+        let known = DataWords::builtin();
         for name in [
             "MAX_DISK_SIZE",
             "--max-size",
@@ -577,6 +582,11 @@ mod tests {
             assert!(!known.limits_data("", name), "{name}");
         }
         assert!(known.limits_data("storage", "max_size") && !known.limits_data("pool", "max_size"));
+    }
+
+    #[test]
+    fn names_of_settings_say_that_they_are_paths() {
+        let known = DataWords::builtin();
         assert!(known.is_path("", "--path") && known.is_path("", "-d") && !known.is_path("", "LOG_FILE"));
     }
 }
