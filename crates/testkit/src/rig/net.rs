@@ -70,7 +70,14 @@ impl Net {
     /// The address of the service `kubernetes`: always the first of its subnet.
     #[must_use]
     pub fn kubernetes_service(self) -> Ipv4Addr {
-        Ipv4Addr::new(10, 160 + self.index, 0, 1)
+        self.service(1)
+    }
+
+    /// An address for a Service that asks for one: of the first 256 none is given to a Service that does not, as long as there are
+    /// others (<https://kubernetes.io/docs/concepts/services-networking/cluster-ip-allocation/>).
+    #[must_use]
+    pub fn service(self, number: u8) -> Ipv4Addr {
+        Ipv4Addr::new(10, 160 + self.index, 0, number)
     }
 }
 

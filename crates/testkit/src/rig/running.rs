@@ -1,6 +1,7 @@
 //! A rig from outside: bring it up, find it, take it down.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -193,6 +194,12 @@ impl Rig {
     #[must_use]
     pub fn kubeconfig(&self) -> PathBuf {
         self.run.join("kubeconfig")
+    }
+
+    /// An address for a Service that asks for one: no other Service is given it as long as there are others.
+    #[must_use]
+    pub fn service_address(&self, number: u8) -> Ipv4Addr {
+        self.state.net().service(number)
     }
 
     /// The helm of a version.

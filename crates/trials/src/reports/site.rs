@@ -122,14 +122,17 @@ impl<'a> CaseFixture<'a> {
         Ok(serde_json::from_value(self.filled(raw)?)?)
     }
 
-    /// Fills in what is of this site: see [`CaseFixture::filled_text`]; `$PORT` is a number, and `$RANDOM:N` a text of N letters and
-    /// digits that do not compress.
+    /// Fills in what is of this site: see [`CaseFixture::filled_text`]; `$PORT` is a number, `$ADDRESS:N` the address with that number
+    /// among those for Services that ask for one, and `$RANDOM:N` a text of N letters and digits that do not compress.
     fn filled(&self, value: &Value) -> Result<Value> {
         Ok(match value {
             Value::String(text) => match text.strip_prefix("$RANDOM:").and_then(|count| count.parse().ok()) {
                 Some(count) => Value::String(random(count)),
                 None if text == "$PORT" => json!(self.port()),
-                None => Value::String(self.filled_text(text)?),
+                None => match text.strip_prefix("$ADDRESS:") {
+                    Some(number) => json!(self.rig.service_address(number.parse()?)),
+                    None => Value::String(self.filled_text(text)?),
+                },
             },
             Value::Array(list) => list.iter().map(|item| self.filled(item)).collect::<Result<_>>()?,
             Value::Object(map) => {
