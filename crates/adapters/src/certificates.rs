@@ -1,6 +1,6 @@
 //! Certificates of servers that are at hand as texts: who trusts them. No server is asked.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use rustls::client::danger::ServerCertVerifier;
 use rustls::crypto::ring;
@@ -15,7 +15,10 @@ use crate::tls;
 /// cannot be told: this machine has no CAs, the text is no certificate, or something else is wrong with it.
 #[must_use]
 pub fn is_trusted_here(pem: &str, host: &str) -> Option<bool> {
-    leads_to(pem, host, &Verifier::new(Arc::new(ring::default_provider())).ok()?)
+    // The machine's hundreds of certificates are read once.
+    static MACHINE: LazyLock<Option<Verifier>> =
+        LazyLock::new(|| Verifier::new(Arc::new(ring::default_provider())).ok());
+    leads_to(pem, host, MACHINE.as_ref()?)
 }
 
 /// Whether one of some CAs, in PEM, has signed a server's certificate.

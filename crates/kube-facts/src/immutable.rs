@@ -1,6 +1,6 @@
 //! Fields that the API server lets nobody change.
 
-use portolan_model::{Object, Ref};
+use portolan_model::{JsonPointer, Object, Ref};
 use serde_json::{Map, Value, json};
 
 use crate::{ClassKnown, Sizes, semantics};
@@ -62,9 +62,9 @@ struct Check<'a> {
 impl Check<'_> {
     /// A field of both sides, as an object of its own so that what one side leaves out can be a default.
     fn differs(&self, path: &str) -> bool {
-        let pointer = format!("/{}", path.replace('.', "/"));
+        let pointer = JsonPointer::of_dotted(path);
         let key = path.rsplit('.').next().unwrap_or(path);
-        let of = |value: &Value| match value.pointer(&pointer) {
+        let of = |value: &Value| match value.pointer(pointer.as_str()) {
             None => json!({}),
             Some(field) => json!({ key: field }),
         };

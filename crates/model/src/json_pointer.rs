@@ -15,6 +15,12 @@ impl JsonPointer {
         Self(text.to_owned())
     }
 
+    /// A field as people write it, `spec.strategy.type`, whose keys have neither dots nor slashes.
+    #[must_use]
+    pub fn of_dotted(text: &str) -> Self {
+        Self(format!("/{}", text.replace('.', "/")))
+    }
+
     /// As RFC 6901 writes it.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -63,6 +69,7 @@ mod tests {
         let key = pointer_part("a/b~1");
         assert_eq!(JsonPointer::from(format!("/metadata/annotations/{key}")).dotted(), "metadata.annotations.a/b~1");
         assert_eq!(JsonPointer::new("/spec/0").dotted(), "spec.0");
+        assert_eq!(JsonPointer::of_dotted("spec.0"), JsonPointer::new("/spec/0"));
         assert!(JsonPointer::default().is_whole() && JsonPointer::default().dotted().is_empty());
     }
 }

@@ -1,6 +1,6 @@
 //! Why a plan cannot finish, and what is not Safe about it, as findings.
 
-use portolan_model::{Code, Finding, Verdict};
+use portolan_model::{Code, Finding, JsonPointer, Verdict};
 
 use crate::search::{Forecast, VolumeForecast};
 use crate::trace::{TraceLine, TracedPath};
@@ -25,7 +25,7 @@ pub(crate) fn of(trace: TracedPath) -> Stuck {
             let finding = finding.with(format!("rule: {}", refused.text));
             match &refused.field {
                 Some(field) => finding
-                    .at(format!("/{}", field.replace('.', "/")))
+                    .at(JsonPointer::of_dotted(field).as_str())
                     .next(format!("give the chart values that leave {field} of {} as it is", refused.object)),
                 None => finding.next("give the chart values with which helm does not write that object, or with which the rule allows it"),
             }

@@ -44,17 +44,25 @@ fn each_exception(host: &str, port: u16, tunnels: &Tunnels, mut asked: impl FnMu
     }
 }
 
-#[test]
-fn a_registry_is_reached_through_the_proxy_unless_it_is_excepted() {
-    let (user, authority) = (User::new(), Authority::new("site").expect("an authority"));
+const PUSH: &str = "bundle push b.tar --to registry.example:5000 --ca-file ca.pem";
+
+/// A registry that a proxy alone finds, and what [`PUSH`] needs.
+fn registry_behind_a_proxy(user: &User) -> (MemoryRegistry, Tunnels) {
+    let authority = Authority::new("site").expect("an authority");
     user.write("ca.pem", authority.pem());
-    bundle(&user, "b.tar", &[STUB]);
+    bundle(user, "b.tar", &[STUB]);
     let tls = authority.server(&["registry.example"]).expect("a certificate");
     let registry = MemoryRegistry::start_tls(None, LoginKind::Basic, tls).expect("a registry");
     let tunnels = Tunnels::start(&[("registry.example:5000", &registry.address())]).expect("a proxy");
-    let line = "bundle push b.tar --to registry.example:5000 --ca-file ca.pem";
+    (registry, tunnels)
+}
+
+#[test]
+fn a_registry_is_reached_through_the_proxy_unless_it_is_excepted() {
+    let user = User::new();
+    let (registry, tunnels) = registry_behind_a_proxy(&user);
     each_exception("registry.example", 5000, &tunnels, |no| {
-        let came = run(&user, line, &tunnels, no, &[]);
+        let came = run(&user, PUSH, &tunnels, no, &[]);
         // The host is known to the proxy alone.
         assert!(came.code == 0 || one_line(&came.stderr).contains("PL621"), "{}", came.stderr);
         came
@@ -99,15 +107,11 @@ fn the_api_server_is_reached_through_the_proxy_unless_it_is_excepted() {
 /// As `ssh -D` is one. No client looks the host up itself.
 #[test]
 fn a_registry_and_the_api_server_are_reached_through_a_socks_proxy() {
-    let (user, authority) = (User::new(), Authority::new("site").expect("an authority"));
-    user.write("ca.pem", authority.pem());
-    bundle(&user, "b.tar", &[STUB]);
-    let tls = authority.server(&["registry.example"]).expect("a certificate");
-    let registry = MemoryRegistry::start_tls(None, LoginKind::Basic, tls).expect("a registry");
-    let tunnels = Tunnels::start(&[("registry.example:5000", &registry.address())]).expect("a proxy");
+    let user = User::new();
+    let (registry, tunnels) = registry_behind_a_proxy(&user);
     let config = kubeconfig(&user, None);
     for proxy in [tunnels.socks_url(None), tunnels.socks_url(None).replace("socks5:", "socks5h:")] {
-        let mut command = user.command("bundle push b.tar --to registry.example:5000 --ca-file ca.pem");
+        let mut command = user.command(PUSH);
         let pushed = came(&command.env("HTTPS_PROXY", &proxy).output().expect("the program starts"));
         assert!(pushed.code == 0 && !registry.tags().is_empty(), "{proxy}: {}", pushed.stderr);
         registry.remove("stub", "1");

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use portolan_kube_facts::{FieldEffect, changed_fields, container_field, pod_field};
-use portolan_model::Ref;
+use portolan_model::{JsonPointer, Ref};
 use serde_json::Value;
 
 use super::Report;
@@ -34,7 +34,7 @@ pub(super) fn check(workloads: &Workloads, report: &mut Report) {
     }
 }
 
-/// The pod's own fields.
+/// The pod's own fields. What is in a list has no place in it, and the list is named.
 fn of_pod(pair: &Pair<'_>) -> Vec<(String, String)> {
     let (was, will) = (pair.before.template, pair.after.template);
     let is_of_set = pair.after.name.kind() == "StatefulSet";
@@ -46,7 +46,9 @@ fn of_pod(pair: &Pair<'_>) -> Vec<(String, String)> {
             _ => None,
         }
     });
-    unclear.map(|(path, why)| (format!("{}{}", will.pointer, pointer(&path)), said(&path, why))).collect()
+    unclear
+        .map(|(path, why)| (format!("{}{}", will.pointer, JsonPointer::of_dotted(&path)), said(&path, why)))
+        .collect()
 }
 
 /// Those of the container that has the data.
@@ -58,7 +60,7 @@ fn of_container(pair: &Pair<'_>) -> Vec<(String, String)> {
         if let FieldEffect::Unclear(why) = container_field(&path)
             && !is_same()
         {
-            all.push((will.field(&pointer(&path)), said(&path, why)));
+            all.push((will.field(JsonPointer::of_dotted(&path).as_str()), said(&path, why)));
         }
     }
     all.extend(message(will).filter(|_| message(was).is_none()));
@@ -77,11 +79,6 @@ fn message(user: &Use<'_>) -> Option<(String, String)> {
     let is_on_volume = user.mounts.iter().any(|mount| path.starts_with(&parts(mount.mount.path)));
     is_on_volume
         .then(|| (user.field(&format!("/{KEY}")), said(KEY, "a file of the kubelet is put over that of the volume")))
-}
-
-/// A path with dots as a JSON pointer. What is in a list has no place in it, and the list is named.
-fn pointer(path: &str) -> String {
-    format!("/{}", path.replace('.', "/"))
 }
 
 fn said(path: &str, why: &str) -> String {

@@ -109,8 +109,9 @@ fn includes(files: &[MountedText]) -> Vec<Include<'_>> {
 /// What a line includes, and whether that is a folder: `include a.conf`, `include_dir 'conf.d'`, `!includedir /etc/a`, `a: !include b.yaml`,
 /// `@INCLUDE a.conf`, `include "a";`, `config_file = a.conf` is none.
 fn included(line: &str) -> Option<(&str, bool)> {
-    const FILES: [&str; 7] =
-        ["include", "includes", "include_if_exists", "include_try", "includeoptional", "import", "source"];
+    const FILES: [&str; 5] = ["include", "includes", "include_if_exists", "include_try", "includeoptional"];
+    // Without a mark before them they are words of other settings too.
+    const MARKED_FILES: [&str; 2] = ["import", "source"];
     const FOLDERS: [&str; 3] = ["include_dir", "includedir", "import_dir"];
     let line = line.trim().trim_start_matches("- ").trim();
     // A value of YAML may be an include.
@@ -123,12 +124,15 @@ fn included(line: &str) -> Option<(&str, bool)> {
     let word = bare[..end].to_lowercase();
     let is_marked = bare.len() < line.len();
     let is_folder = FOLDERS.contains(&word.as_str());
-    let is_one = is_folder || FILES[..5].contains(&word.as_str()) || (is_marked && FILES.contains(&word.as_str()));
+    let is_file = FILES.contains(&word.as_str()) || (is_marked && MARKED_FILES.contains(&word.as_str()));
     let target = bare[end..].trim_start_matches(|c: char| c.is_whitespace() || c == '=' || c == ':').trim();
     let target = target.trim_end_matches(';').trim().trim_matches(['"', '\'', '<', '>']);
     // A word more is a sentence, or the condition of something else.
-    (is_one && !target.is_empty() && !target.contains(char::is_whitespace) && target.contains(['.', '/']))
-        .then_some((target, is_folder))
+    ((is_folder || is_file)
+        && !target.is_empty()
+        && !target.contains(char::is_whitespace)
+        && target.contains(['.', '/']))
+    .then_some((target, is_folder))
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use portolan_kube_facts::{FieldEffect, PodTemplate, changed_fields, list, pod_field, volumes_of_claim};
-use portolan_model::{Code, Finding, Object, Ref};
+use portolan_model::{Code, Finding, JsonPointer, Object, Ref};
 use portolan_recipe::DataWords;
 use serde_json::Value;
 
@@ -35,7 +35,7 @@ pub(super) fn check(context: &HopContext<'_>, workloads: &Workloads, report: &mu
             pod.alias(host, &format!("{}/hostAliases", will.pointer), report);
         }
         if let Some(path) = dns {
-            pod.dns(&format!("{}/{}", will.pointer, path.replace('.', "/")), report);
+            pod.dns(&format!("{}{}", will.pointer, JsonPointer::of_dotted(&path)), report);
         }
     }
 }
