@@ -1,6 +1,8 @@
 //! Why a plan cannot finish, and what is not Safe about it, as findings.
 
-use portolan_model::{Code, Finding, JsonPointer, Verdict};
+use std::collections::BTreeSet;
+
+use portolan_model::{Code, Finding, JsonPointer, Unmodelled, Verdict};
 
 use crate::search::{Forecast, VolumeForecast};
 use crate::trace::{TraceLine, TracedPath};
@@ -46,10 +48,13 @@ pub(crate) fn of(trace: TracedPath) -> Stuck {
 }
 
 impl Forecast {
-    /// What stops the plan: each volume that is not Safe, and why the plan cannot finish. Empty where it may be applied.
+    /// What stops the plan: each volume that is not Safe, the worst first, and why the plan cannot finish. Empty where it may be
+    /// applied.
     #[must_use]
     pub fn findings(&self) -> Vec<Finding> {
-        let mut findings: Vec<Finding> = self.volumes.iter().filter_map(not_safe).collect();
+        let mut volumes: Vec<&VolumeForecast> = self.volumes.iter().collect();
+        volumes.sort_by_key(|item| std::cmp::Reverse(item.headline));
+        let mut findings: Vec<Finding> = volumes.into_iter().filter_map(not_safe).collect();
         for item in self.volumes.iter().filter(|item| !item.finishes) {
             let finding = match &item.stuck {
                 Some(stuck) => {
@@ -72,9 +77,19 @@ fn not_safe(item: &VolumeForecast) -> Option<Finding> {
     if item.headline == Verdict::Safe || (item.may_be_applied() && item.finishes) {
         return None;
     }
-    // Why it is Unknown is in the plan's own findings; here a rehearsal alone may have found it.
     let (volume, claim) = (&item.protected.volume, &item.protected.claim);
     let found = format!("{volume} of {claim} can end {}: {}", item.headline, item.headline.meaning());
     let finding = Finding::blocking(Code::NotSafe, found).about(claim);
-    Some(item.unknown.iter().filter(|one| !one.accepted).fold(finding, |finding, one| finding.with(one.line())))
+    let unknown: Vec<&Unmodelled> = item.unknown.iter().filter(|one| !one.accepted).collect();
+    let finding = unknown.iter().fold(finding, |finding, one| finding.with(one.line()));
+    if item.headline != Verdict::Unknown || unknown.is_empty() {
+        return Some(finding);
+    }
+    let ways: BTreeSet<&str> = unknown.iter().map(|one| one.way_out.as_str()).collect();
+    let codes: BTreeSet<Code> = unknown.iter().map(|one| one.code).collect();
+    let ways: Vec<&str> = ways.into_iter().collect();
+    let accepts: Vec<String> = codes.into_iter().map(|code| format!("--accept {code}={}", claim.name())).collect();
+    let next =
+        format!("{}; or plan again and accept what is said: {} --reason TEXT", ways.join("; "), accepts.join(" "));
+    Some(finding.why("what may become of the data there is not known, and what is not known is not Safe").next(next))
 }

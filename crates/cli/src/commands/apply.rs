@@ -326,10 +326,10 @@ fn not_safe(plan: &Plan, forecast: &Forecast) -> Finding {
     }
     let headline = forecast.headline();
     let found = format!("with this plan a volume can end {headline} ({}); nothing was written", headline.meaning());
-    let finding = Finding::blocking(Code::NotSafe, found);
-    let finding = match findings.iter().find_map(Finding::object) {
-        Some(object) => finding.about(object),
-        None => finding,
+    // The worst volume's, with its reasons and what can be done about them.
+    let finding = match findings.into_iter().find(|finding| finding.code == Code::NotSafe) {
+        Some(worst) => Finding { found, ..worst },
+        None => Finding::blocking(Code::NotSafe, found),
     };
     if plan.without.is_empty() {
         finding

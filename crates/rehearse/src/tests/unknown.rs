@@ -207,3 +207,19 @@ fn an_object_whose_version_changes_goes_with_what_it_owns_under_helm_4_0() {
         assert_eq!(worst, Some(verdict), "{helm_version}");
     }
 }
+
+#[test]
+fn what_is_unknown_says_why_and_how_it_is_accepted() {
+    let pod = json!({"volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": "data-db-0"}}]});
+    let (name, json) = user("apps/v1", "DaemonSet", &json!({"template": {"spec": pod}}));
+    let mut world = world("Delete");
+    world.put(&name, json);
+    let forecast = rehearse(&world, &Subject::Script(script(vec![Op::Nothing])), &[protected()], Options::orders());
+    let findings = forecast.findings();
+    let [finding] = findings.as_slice() else { panic!("{findings:?}") };
+    let way_out = &forecast.volumes[0].unknown[0].way_out;
+    assert!(finding.evidence.iter().any(|line| line.starts_with(&name.to_string())), "{finding:?}");
+    assert!(finding.next.starts_with(way_out.as_str()), "{}", finding.next);
+    assert!(finding.next.ends_with("--accept PL255=data-db-0 --reason TEXT"), "{}", finding.next);
+    assert!(finding.why.contains("not known"), "{}", finding.why);
+}
