@@ -19,6 +19,7 @@ mod image;
 mod immutable;
 mod kind;
 mod later_writes;
+mod list_page;
 mod mounted_file;
 mod ownership;
 mod pod_fields;
@@ -55,6 +56,7 @@ pub use image::{ImageField, ImageReference, has_project_paths, images, is_opensh
 pub use immutable::immutable_violations;
 pub use kind::Kind;
 pub use later_writes::{LaterWrite, later_writes};
+pub use list_page::ListPage;
 pub use mounted_file::{FileMode, MountedFiles};
 pub use ownership::{
     Ancestor, Owner, OwnerFate, ancestors, controller, falls_with, fate, is_ephemeral, is_owned_by, owners, owners_in,

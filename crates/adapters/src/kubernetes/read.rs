@@ -3,7 +3,6 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use futures::{StreamExt, TryStreamExt, stream};
 use portolan_model::{Answer, Code, Finding, JsonPointer, Object, Ref, ReleaseFact, ReleaseId, Seen, SurveyQuery};
-use serde_json::{Value, json};
 
 use super::Client;
 use super::error::{NOBODY, chain, explain, status};
@@ -205,13 +204,10 @@ impl Client {
         let mut items = Vec::new();
         let mut path = base.clone();
         loop {
-            let mut page = self.reader.fetch(&path).await?;
-            if let Value::Array(list) = page["items"].take() {
-                items.extend(list.into_iter().map(|item| whole(item, endpoint)));
-            }
-            let token = page.pointer("/metadata/continue").and_then(Value::as_str);
-            match token.filter(|token| !token.is_empty()) {
-                Some(token) => path = format!("{base}&continue={}", encode(token)),
+            let page = self.reader.fetch_page(&path, &endpoint.kind, &endpoint.api_version).await?;
+            items.extend(page.items);
+            match page.next {
+                Some(token) => path = format!("{base}&continue={}", encode(&token)),
                 None => return Ok(items),
             }
         }
@@ -226,41 +222,4 @@ fn is_foreign(version: &str) -> bool {
 
 fn is_missing(error: &kube::Error) -> bool {
     status(error).is_some_and(|status| status.code == 404)
-}
-
-/// An item of a list, with the kind and version that the API leaves out there, and without who wrote which field: a survey keeps every
-/// object in memory. When the data of a ConfigMap or Secret was written stays, and who has set the resource policy of a PVC.
-fn whole(mut item: Value, endpoint: &Endpoint) -> Object {
-    if let Some(Value::Object(metadata)) = item.get_mut("metadata")
-        && let Some(written) = metadata.remove("managedFields")
-    {
-        let entries = written.as_array().into_iter().flatten();
-        let written: Vec<Value> = match endpoint.kind.as_str() {
-            "ConfigMap" | "Secret" => entries.filter_map(of_data).collect(),
-            "PersistentVolumeClaim" => entries.filter_map(of_policy).collect(),
-            _ => Vec::new(),
-        };
-        if !written.is_empty() {
-            metadata.insert("managedFields".into(), written.into());
-        }
-    }
-    if let Value::Object(map) = &mut item {
-        map.insert("kind".into(), endpoint.kind.as_str().into());
-        map.insert("apiVersion".into(), endpoint.api_version.as_str().into());
-    }
-    Object::new(item)
-}
-
-/// When somebody has written data, of what is said of a writer.
-fn of_data(entry: &Value) -> Option<Value> {
-    let data = entry.pointer("/fieldsV1/f:data")?;
-    Some(json!({"time": entry["time"], "fieldsV1": {"f:data": data}}))
-}
-
-/// Who has set the resource policy.
-fn of_policy(entry: &Value) -> Option<Value> {
-    let field = format!("f:{}", portolan_kube_facts::RESOURCE_POLICY);
-    entry["fieldsV1"]["f:metadata"]["f:annotations"].get(&field)?;
-    let fields = json!({"f:metadata": {"f:annotations": {field: {}}}});
-    Some(json!({"manager": entry["manager"], "operation": entry["operation"], "fieldsV1": fields}))
 }

@@ -9,6 +9,7 @@ use http::{HeaderValue, Request, StatusCode, header};
 use http_body_util::BodyExt;
 use hyper::body::Bytes;
 use kube::core::Status;
+use portolan_kube_facts::ListPage;
 use serde_json::{Value, json};
 
 use super::error::{TOO_LATE, is_broken, tellable};
@@ -51,10 +52,15 @@ impl HttpReply {
         serde_json::from_slice(&self.body).unwrap_or_default()
     }
 
+    /// Its JSON, unless it is a failure.
+    fn success(self) -> Result<Value, kube::Error> {
+        serde_json::from_slice(&self.content()?).map_err(kube::Error::SerdeError)
+    }
+
     /// Its body, unless it is a failure.
-    fn success(&self) -> Result<Value, kube::Error> {
+    fn content(self) -> Result<Bytes, kube::Error> {
         if self.status.is_success() {
-            return serde_json::from_slice(&self.body).map_err(kube::Error::SerdeError);
+            return Ok(self.body);
         }
         let said = || Status::failure(&String::from_utf8_lossy(&self.body), "").with_code(self.status.as_u16());
         Err(tellable(kube::Error::Api(Box::new(serde_json::from_slice(&self.body).unwrap_or_else(|_| said())))))
@@ -90,6 +96,12 @@ impl Reader {
     /// twice more, which a read can bear.
     pub(super) async fn fetch(&self, path: &str) -> Result<Value, kube::Error> {
         self.patient(path, "application/json").await?.success()
+    }
+
+    /// The same, of a page of a list.
+    pub(super) async fn fetch_page(&self, path: &str, kind: &str, api_version: &str) -> Result<ListPage, kube::Error> {
+        let body = self.patient(path, "application/json").await?.content()?;
+        ListPage::read(&body, kind, api_version).map_err(kube::Error::SerdeError)
     }
 
     async fn patient(&self, path: &str, accept: &str) -> Result<HttpReply, kube::Error> {
