@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use portolan_inventory::credential::placeholder;
-use portolan_model::{Digest, HelmClient, Inventory, Manifest, Object, Ref, SecretKey, canonical};
+use portolan_model::{Digest, HelmClient, Inventory, Manifest, Object, Ref, SecretKey, Uid, canonical};
 use serde_json::{Value, json};
 
 use crate::helm::record_name;
@@ -25,13 +25,16 @@ pub fn from_inventory(inventory: &Inventory, databases: &[KnownDatabase]) -> Wor
         databases: databases.to_vec(),
         migrations: Vec::new(),
     });
+    let uids: BTreeSet<Uid> = inventory.objects.values().filter_map(Object::uid).collect();
     for (name, object) in &inventory.objects {
         // A volume that is held elsewhere would look as if its PVC were gone: that PVC was not asked for.
         if object.text("/type") != "helm.sh/release.v1" && inventory.concerns(name, object) {
-            world.put(name, settled(name, object, inventory.taken));
+            match simulated(name, object, inventory, &uids) {
+                Some(json) => world.put(name, json),
+                None => world.put_surveyed(name, object),
+            }
         }
     }
-    relate(&mut world, inventory);
     for volume in inventory.volumes.iter().filter_map(|volume| volume.volume.as_ref()) {
         world.set_disk(volume, Disk { alive: true, database: None });
     }
@@ -57,31 +60,31 @@ pub fn from_inventory(inventory: &Inventory, databases: &[KnownDatabase]) -> Wor
     world
 }
 
-/// Puts the relations between objects into the simulation's form. A real revision of a pod is named by a
-/// counter, ours by content: a pod of its set's current template gets ours. Owners that were not read are left out: nothing may
-/// be concluded from their absence. The planner names the PVCs that have such an owner.
-fn relate(world: &mut World, inventory: &Inventory) {
-    let uids: BTreeSet<String> =
-        inventory.objects.values().filter_map(Object::uid).map(|uid| uid.to_string()).collect();
-    let owned = |object: &Object| !object.list("/metadata/ownerReferences").is_empty();
-    let related = inventory.objects.iter().filter(|(name, object)| name.kind() == "Pod" || owned(object));
-    for (name, object) in related.filter(|(name, _)| world.get(name).is_some()).collect::<Vec<_>>() {
-        let mut json = settled(name, object, inventory.taken);
-        let owners: Vec<Value> = object.list("/metadata/ownerReferences").to_vec();
-        let known = |owner: &Value| owner.get("uid").and_then(Value::as_str).is_some_and(|uid| uids.contains(uid));
-        json["metadata"]["ownerReferences"] = json!(owners.iter().filter(|owner| known(owner)).collect::<Vec<_>>());
-        let set = owners
-            .iter()
-            .filter(|_| name.kind() == "Pod")
-            .filter_map(|owner| owner.get("name")?.as_str())
-            .find_map(|owner| inventory.objects.get(&Ref::set(name.namespace(), owner)));
-        if let Some(set) = set {
-            let current = object.label(crate::object_view::REVISION) == Some(set.text("/status/updateRevision"));
-            let ours = if current { crate::object_view::revision(&set.0) } else { "an older one".into() };
-            json["metadata"]["labels"][crate::object_view::REVISION] = json!(ours);
-        }
-        world.put(name, json);
+/// An object in the simulation's form; `None` for one that is in it already, as most are.
+///
+/// A real revision of a pod is named by a counter, ours by content: a pod of its set's current template gets ours. Owners that were not
+/// read are left out: nothing may be concluded from their absence. The planner names the PVCs that have such an owner.
+fn simulated(name: &Ref, object: &Object, inventory: &Inventory, uids: &BTreeSet<Uid>) -> Option<Value> {
+    let settled = settled(name, object, inventory.taken);
+    let owners = object.list("/metadata/ownerReferences");
+    let uid = |owner: &Value| owner.get("uid").and_then(Value::as_str).and_then(Uid::parse);
+    let is_known = |owner: &&Value| uid(owner).is_some_and(|uid| uids.contains(&uid));
+    let set = owners
+        .iter()
+        .filter(|_| name.kind() == "Pod")
+        .filter_map(|owner| owner.get("name")?.as_str())
+        .find_map(|owner| inventory.objects.get(&Ref::set(name.namespace(), owner)));
+    if set.is_none() && owners.iter().all(|owner| is_known(&owner)) {
+        return settled;
     }
+    let mut json = settled.unwrap_or_else(|| (*object.0).clone());
+    json["metadata"]["ownerReferences"] = owners.iter().filter(is_known).cloned().collect();
+    if let Some(set) = set {
+        let current = object.label(crate::object_view::REVISION) == Some(set.text("/status/updateRevision"));
+        let ours = if current { crate::object_view::revision(&set.0) } else { "an older one".into() };
+        json["metadata"]["labels"][crate::object_view::REVISION] = json!(ours);
+    }
+    Some(json)
 }
 
 /// The release's records, in the simulation's form. Of the older ones no manifest is known: helm reads the newest.
@@ -109,13 +112,19 @@ fn record(world: &mut World, inventory: &Inventory) {
     }
 }
 
-/// What the simulation reads of statuses that real controllers write in another form.
-fn settled(name: &Ref, object: &Object, taken: Option<u64>) -> Value {
-    let mut json = (*object.0).clone();
+/// What the simulation reads of statuses that real controllers write in another form, and of Secrets; `None` for an object that stays as
+/// it is.
+fn settled(name: &Ref, object: &Object, taken: Option<u64>) -> Option<Value> {
+    let is_changed = match name.kind() {
+        "Pod" => is_stuck(object, taken),
+        "Secret" => object.at("/data").is_some(),
+        kind => kind == "Deployment",
+    };
+    let mut json = is_changed.then(|| (*object.0).clone())?;
     match name.kind() {
-        "Pod" if is_stuck(object, taken) => json["status"]["phase"] = json!(crate::object_view::STUCK),
+        "Pod" => json["status"]["phase"] = json!(crate::object_view::STUCK),
         "Deployment" => json["status"] = json!({"rolled": crate::object_view::revision(&json)}),
-        "Secret" => {
+        _ => {
             if let Some(Value::Object(data)) = json.get_mut("data") {
                 for (key, value) in data.iter_mut().filter(|(_, value)| *value != "") {
                     let key = SecretKey { secret: name.clone(), key: key.clone() };
@@ -123,9 +132,8 @@ fn settled(name: &Ref, object: &Object, taken: Option<u64>) -> Value {
                 }
             }
         }
-        _ => {}
     }
-    json
+    Some(json)
 }
 
 /// Whether a pod finds no node, or its containers do not get ready. One that is starting gets there.
@@ -146,10 +154,11 @@ mod tests {
             "kind": "Pod", "metadata": {"name": "p", "creationTimestamp": "2026-11-29T15:07:20Z"},
             "status": {"phase": "Pending", "conditions": [{"type": "Ready", "status": "False"}]},
         }));
-        let phase = |taken| settled(&Ref::pod("ns", "p"), &pod, taken)["status"]["phase"].clone();
-        assert_eq!(phase(Some(1_795_964_847)), "Pending");
+        let settled = |taken| settled(&Ref::pod("ns", "p"), &pod, taken);
+        let phase = |taken| settled(taken).map(|pod| pod["status"]["phase"].clone());
+        assert_eq!(phase(Some(1_795_964_847)), None);
         for taken in [Some(1_795_964_847 + 3600), None] {
-            assert_eq!(phase(taken), crate::object_view::STUCK);
+            assert_eq!(phase(taken), Some(json!(crate::object_view::STUCK)));
         }
     }
 }

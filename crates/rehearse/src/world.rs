@@ -17,7 +17,8 @@ use crate::space::NumberMap;
 use crate::state_hash::{self, StateHash};
 
 /// An object in the simulated world: immutable, its print and its view computed once. Its resourceVersion is
-/// its content's digest, so that two ways to the same content are one world.
+/// its content's digest, so that two ways to the same content are one world. One that nobody has written to since it was surveyed has
+/// the server's.
 #[derive(Debug)]
 pub(crate) struct StoredObject {
     pub(crate) object: Object,
@@ -43,6 +44,12 @@ impl StoredObject {
         let object = Object::new(json);
         let view = ObjectView::parse(name, &object);
         Self { object, view, print: keyed(name, print) }
+    }
+
+    /// An object as it was surveyed, which is shared and not copied: a rehearsal changes only a few of those that a cluster has.
+    fn surveyed(name: &Ref, object: &Object) -> Self {
+        let print = state_hash::of_bytes(&object.canonical());
+        Self { object: object.clone(), view: ObjectView::parse(name, object), print: keyed(name, print) }
     }
 
     /// What tells this content from another one.
@@ -281,6 +288,11 @@ impl World {
     /// Puts an object there as it is; what came before under its name is gone.
     pub fn put(&mut self, name: &Ref, json: Value) {
         self.put_thing(name, Arc::new(StoredObject::new(name, json)));
+    }
+
+    /// Puts an object there as it was surveyed.
+    pub(crate) fn put_surveyed(&mut self, name: &Ref, object: &Object) {
+        self.put_thing(name, Arc::new(StoredObject::surveyed(name, object)));
     }
 
     /// Puts an object that is made of `from` by the step `how`; what was made of the same before is taken again.
