@@ -37,6 +37,46 @@ pub fn parse(text: &str, namespace: &str) -> Result<Vec<Object>, ManifestError> 
     Ok(documents(text, namespace)?.into_iter().flat_map(|document| document.objects).collect())
 }
 
+/// Reads renderings of one chart, which say mostly the same: what stands in several of them word for word is parsed once.
+pub struct Renderings {
+    namespace: String,
+    /// The documents that were parsed, by their texts.
+    parsed: BTreeMap<String, Vec<Object>>,
+}
+
+impl Renderings {
+    /// Renderings for a namespace.
+    #[must_use]
+    pub fn new(namespace: &str) -> Self {
+        Self { namespace: namespace.to_owned(), parsed: BTreeMap::new() }
+    }
+
+    /// Reads one of them, as [`parse`] does.
+    ///
+    /// # Errors
+    /// As [`parse`].
+    pub fn parse(&mut self, text: &str) -> Result<Vec<Object>, ManifestError> {
+        let mut all = Vec::new();
+        for (index, chunk) in chunks(text).into_iter().enumerate() {
+            if let Some(known) = self.parsed.get(&chunk) {
+                all.extend(known.iter().cloned());
+                continue;
+            }
+            let documents = of_chunk(&chunk, index, &self.namespace)?;
+            let objects: Vec<Object> = documents.into_iter().flat_map(|document| document.objects).collect();
+            all.extend(objects.iter().cloned());
+            self.parsed.insert(chunk, objects);
+        }
+        Ok(all)
+    }
+
+    /// How many documents were parsed.
+    #[must_use]
+    pub fn parsed(&self) -> usize {
+        self.parsed.len()
+    }
+}
+
 /// What `helm uninstall` reads as `helm.sh/resource-policy` for each object of a stored manifest that it deletes or leaves: the
 /// annotation of the whole document, which of a list is not that of its items (`filterManifestsToKeep` of
 /// `pkg/action/resource_policy.go`, helm 3.14.4 to 4.3.1). Empty where the manifest cannot be read.
@@ -70,23 +110,28 @@ impl Document {
 fn documents(text: &str, namespace: &str) -> Result<Vec<Document>, ManifestError> {
     let mut all = Vec::new();
     for (index, chunk) in chunks(text).into_iter().enumerate() {
-        let failed =
-            |message: String| ManifestError { document: index + 1, template: template(&chunk).to_owned(), message };
-        let docs =
-            yaml::documents(&chunk).map_err(|error| failed(format!("line {}: {}", error.line, error.message)))?;
-        for doc in docs {
-            let annotations = doc.pointer("/metadata/annotations").cloned().unwrap_or_default();
-            let is_list = doc.get("items").is_some();
-            let mut objects = Vec::new();
-            for item in flattened(doc) {
-                let mut object = object(item, namespace).map_err(|message| failed(message.to_owned()))?;
-                if is_list {
-                    hook_as_the_list(&mut object, &annotations);
-                }
-                objects.push(Object::new(object));
+        all.extend(of_chunk(&chunk, index, namespace)?);
+    }
+    Ok(all)
+}
+
+/// The documents of a part between two lines that begin with `---`.
+fn of_chunk(chunk: &str, index: usize, namespace: &str) -> Result<Vec<Document>, ManifestError> {
+    let failed = |message: String| ManifestError { document: index + 1, template: template(chunk).to_owned(), message };
+    let docs = yaml::documents(chunk).map_err(|error| failed(format!("line {}: {}", error.line, error.message)))?;
+    let mut all = Vec::new();
+    for doc in docs {
+        let annotations = doc.pointer("/metadata/annotations").cloned().unwrap_or_default();
+        let is_list = doc.get("items").is_some();
+        let mut objects = Vec::new();
+        for item in flattened(doc) {
+            let mut object = object(item, namespace).map_err(|message| failed(message.to_owned()))?;
+            if is_list {
+                hook_as_the_list(&mut object, &annotations);
             }
-            all.push(Document { annotations, objects });
+            objects.push(Object::new(object));
         }
+        all.push(Document { annotations, objects });
     }
     Ok(all)
 }
@@ -249,6 +294,24 @@ mod tests {
 
     fn names(docs: &[Object]) -> Vec<String> {
         docs.iter().filter_map(|doc| doc.name().map(|name| name.full())).collect()
+    }
+
+    #[test]
+    fn what_two_renderings_have_in_common_is_parsed_once() {
+        let text = |level: &str| {
+            let object = |name: &str| {
+                format!("---\n# Source: c/templates/{name}.yaml\nkind: ConfigMap\nmetadata: {{name: {name}}}\n")
+            };
+            format!("{}{}data: {{level: {level}}}\n{}", object("a"), object("b"), object("c"))
+        };
+        let mut renderings = Renderings::new("n");
+        for (level, parsed) in [("info", 3), ("debug", 4), ("info", 4)] {
+            assert_eq!(renderings.parse(&text(level)), parse(&text(level), "n"));
+            assert_eq!(renderings.parsed(), parsed, "{level}");
+        }
+        let broken = text("[");
+        assert_eq!(renderings.parse(&broken), parse(&broken, "n"));
+        assert!(renderings.parse(&broken).is_err_and(|error| error.document == 2));
     }
 
     #[test]

@@ -265,11 +265,10 @@ impl EffectSearch {
     /// Takes the rendering of a job: all its objects, hooks included, or what helm said.
     pub fn rendered(&mut self, id: JobId, result: Result<Vec<Object>, String>) {
         let Some(pending) = self.pending.remove(&id) else { return };
-        let rendered = result.map(|objects| tree::of_objects(&objects));
-        match (pending, rendered) {
+        match (pending, result) {
             (Pending::Full, Err(said)) => self.failed = Some(said),
             (Pending::Full, Ok(rendered)) => match &self.full {
-                None => self.full = Some(rendered),
+                None => self.full = Some(tree::of_objects(&rendered)),
                 Some(full) => self.noise = Some(tree::diff(full, &rendered)),
             },
             (Pending::Trial { probed, is_proof }, Ok(rendered)) => {

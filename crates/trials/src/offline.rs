@@ -7,7 +7,8 @@ use anyhow::{Result, bail};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use portolan_helm_compat::chart::ChartArchive;
-use portolan_helm_compat::{manifest, values};
+use portolan_helm_compat::manifest::Renderings;
+use portolan_helm_compat::values;
 use portolan_testkit::rig::Cache;
 use portolan_workflow::{EffectSearch, Effects};
 use serde_json::Value;
@@ -103,9 +104,9 @@ impl OfflineHelm {
             let mut command =
                 self.command(&[packed.to_owned(), "--namespace".into(), "n".into(), "--values".into(), file]);
             command.envs(portolan_adapters::helm::RENDERING);
-            let said = Self::printed(&mut command)?;
-            Ok(manifest::parse(&said, "n").expect("helm's manifest"))
+            Self::printed(&mut command)
         };
+        let mut known = Renderings::new("n");
         let mut search = EffectSearch::new("release", given, &chart.values).reading(&chart.files);
         loop {
             let jobs = search.jobs();
@@ -117,7 +118,8 @@ impl OfflineHelm {
                 let renderings: Vec<_> =
                     numbered.map(|(at, job)| (job.id, scope.spawn(move || render(at, &job.values)))).collect();
                 for (id, rendering) in renderings {
-                    search.rendered(id, rendering.join().expect("a rendering"));
+                    let said = rendering.join().expect("a rendering");
+                    search.rendered(id, said.map(|said| known.parse(&said).expect("helm's manifest")));
                 }
             });
         }

@@ -2,7 +2,7 @@
 
 use portolan_adapters::helm::DryRun;
 use portolan_helm_compat::chart;
-use portolan_helm_compat::manifest;
+use portolan_helm_compat::manifest::Renderings;
 use portolan_inventory::Survey;
 use portolan_model::{Code, Finding, HelmClient, Object, RenderJob, Rendered, Rendering, ValuesMode};
 use portolan_plan::effects::{EffectJob, EffectSearch, Effects};
@@ -24,22 +24,23 @@ pub async fn effects(target: &Target, survey: &Survey, helm: &HelmClient, job: &
     };
     let archive = chart::read(&job.archive).map_err(unusable)?;
     let renderer = Renderer::of(target, survey, helm).await?;
-    let release = &survey.inventory.release.id.name;
-    let mut search = EffectSearch::new(release, &job.values, &archive.values).reading(&archive.files);
+    let release = &survey.inventory.release.id;
+    let mut search = EffectSearch::new(&release.name, &job.values, &archive.values).reading(&archive.files);
+    let mut renderings = Renderings::new(&release.namespace);
     let mut is_first = true;
     loop {
         let mut jobs = search.jobs().into_iter();
         let Some(one) = jobs.next() else { return Ok(search.finish()) };
         // The first two have the same values: what differs between them is random.
         let of_two = if is_first { Recording::Second } else { Recording::First };
-        let (first, second) = tokio::join!(renderer.objects(job, &one, Recording::First), async {
+        let (first, second) = tokio::join!(renderer.with(job, &one, Recording::First), async {
             match jobs.next() {
-                Some(two) => Some((two.id, renderer.objects(job, &two, of_two).await)),
+                Some(two) => Some((two.id, renderer.with(job, &two, of_two).await)),
                 None => None,
             }
         });
         for (id, rendered) in std::iter::once((one.id, first)).chain(second) {
-            match rendered {
+            match rendered.and_then(|rendered| objects(&mut renderings, &rendered, job)) {
                 Ok(objects) => search.rendered(id, Ok(objects)),
                 Err(finding) if is_first || !concerns_the_values(finding.code) => return Err(finding),
                 Err(finding) => search.rendered(id, Err(said(&finding))),
@@ -52,6 +53,18 @@ pub async fn effects(target: &Target, survey: &Survey, helm: &HelmClient, job: &
 /// Whether another rendering, with other values, may well succeed.
 fn concerns_the_values(code: Code) -> bool {
     !matches!(code, Code::Unreachable | Code::Moved | Code::StateFolder | Code::NoHelm | Code::OldHelm | Code::BadPlan)
+}
+
+/// All objects of a rendering, hooks included.
+fn objects(known: &mut Renderings, rendered: &Rendered, job: &RenderJob) -> Result<Vec<Object>, Finding> {
+    let mut objects = Vec::new();
+    for text in std::iter::once(&rendered.manifest).chain(&rendered.hooks) {
+        objects.extend(known.parse(text).map_err(|error| {
+            Finding::blocking(Code::ChartRefuses, format!("the rendering of {} is no manifest", job.chart))
+                .with(error.to_string())
+        })?);
+    }
+    Ok(objects)
 }
 
 /// In helm's own words, if it said anything.
@@ -101,19 +114,11 @@ impl<'a> Renderer<'a> {
         })
     }
 
-    async fn objects(&self, whole: &RenderJob, one: &EffectJob, recording: Recording) -> Result<Vec<Object>, Finding> {
-        let inventory = &self.survey.inventory;
+    /// The rendering of a job with other values.
+    async fn with(&self, whole: &RenderJob, one: &EffectJob, recording: Recording) -> Result<Rendered, Finding> {
         let (given, values) = (one.values.clone(), one.values.clone());
         let job = RenderJob { mode: ValuesMode::Reset, given, values, ..whole.clone() };
-        let rendered = self.render(&job, recording).await?;
-        let mut objects = Vec::new();
-        for text in std::iter::once(&rendered.manifest).chain(&rendered.hooks) {
-            objects.extend(manifest::parse(text, &inventory.release.id.namespace).map_err(|error| {
-                Finding::blocking(Code::ChartRefuses, format!("the rendering of {} is no manifest", whole.chart))
-                    .with(error.to_string())
-            })?);
-        }
-        Ok(objects)
+        self.render(&job, recording).await
     }
 
     async fn render(&self, job: &RenderJob, recording: Recording) -> Result<Rendered, Finding> {

@@ -207,7 +207,8 @@ mod tests {
 
     /// The fields in which two versions of an object differ.
     fn fields(before: &Value, after: &Value) -> Vec<Field> {
-        let [before, after] = [before, after].map(|object| of_objects(&[Object::new(object.clone())]));
+        let [before, after] = [before, after].map(|object| [Object::new(object.clone())]);
+        let before = of_objects(&before);
         let changes = diff(&before, &after);
         changes
             .iter()

@@ -60,22 +60,27 @@ impl Node {
 
 /// A rendering, by the names of its objects.
 pub(super) fn of_objects(objects: &[Object]) -> BTreeMap<String, Node> {
+    by_name(objects).into_iter().map(|(name, object)| (name, of_object(object))).collect()
+}
+
+fn by_name(objects: &[Object]) -> BTreeMap<String, &Object> {
     let mut all = BTreeMap::new();
     for object in objects {
         let name = object.name().map_or_else(|| "?".to_owned(), |name| name.full());
-        let is_secret = object.text("/kind") == "Secret";
         let mut key = name.clone();
         let mut count = 1;
         while all.contains_key(&key) {
             count += 1;
             key = format!("{name}#{count}");
         }
-        all.insert(key, of_object(&object.0, is_secret));
+        all.insert(key, object);
     }
     all
 }
 
-fn of_object(object: &Value, is_secret: bool) -> Node {
+fn of_object(object: &Object) -> Node {
+    let is_secret = object.text("/kind") == "Secret";
+    let object = &*object.0;
     let Value::Object(map) = object else { return node(object) };
     let children = map.iter().map(|(key, value)| {
         let node = if is_secret && key == "data" { secret_data(value) } else { node(value) };
@@ -169,12 +174,18 @@ fn print(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
-/// What differs between the full rendering and another one: the highest fields that do.
-pub(super) fn diff(full: &BTreeMap<String, Node>, other: &BTreeMap<String, Node>) -> BTreeMap<Place, Change> {
+/// What differs between the full rendering and another one: the highest fields that do. Most objects are the same in both, and of these
+/// nothing is taken apart.
+pub(super) fn diff(full: &BTreeMap<String, Node>, other: &[Object]) -> BTreeMap<Place, Change> {
+    let other = by_name(other);
     let mut found = BTreeMap::new();
     for key in full.keys().chain(other.keys().filter(|key| !full.contains_key(*key))) {
+        let (before, after) = (full.get(key), other.get(key).copied());
+        if before.map(Node::value) == after.map(|object| &*object.0) {
+            continue;
+        }
         let at = At { place: vec![key.clone()], pointer: String::new(), in_text: false };
-        compare(at, full.get(key), other.get(key), &mut found);
+        compare(at, before, after.map(of_object).as_ref(), &mut found);
     }
     found
 }
@@ -263,8 +274,7 @@ mod tests {
     use super::*;
 
     fn changes(full: Value, other: Value) -> Vec<(String, String)> {
-        let of = |value: Value| of_objects(&[Object::new(value)]);
-        let found = diff(&of(full), &of(other));
+        let found = diff(&of_objects(&[Object::new(full)]), &[Object::new(other)]);
         found.into_iter().map(|(place, change)| (place[1..].join("|"), change.pointer)).collect()
     }
 

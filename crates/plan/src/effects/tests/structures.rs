@@ -113,8 +113,8 @@ impl Structure {
             .into_iter()
             .find(|leaf| leaf.path.as_str() == Self::path(at))
             .expect("it is given");
-        let objects = |all: Vec<Value>| tree::of_objects(&all.into_iter().map(Object::new).collect::<Vec<_>>());
-        let full = objects(self.render(&merge(&defaults, &given)).expect("it renders"));
+        let objects = |all: Vec<Value>| all.into_iter().map(Object::new).collect::<Vec<_>>();
+        let full = tree::of_objects(&objects(self.render(&merge(&defaults, &given)).expect("it renders")));
         let (mut found, mut renders) = (BTreeSet::new(), true);
         for probe in leaf.probes {
             let mut values = given.clone();
