@@ -175,12 +175,12 @@ fn holds(objects: &BTreeMap<Ref, Object>, holder: &Ref, name: &Ref) -> bool {
 }
 
 /// What an upgrade does to an object.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum OwnerFate {
-    /// Nothing but its metadata changes.
+    /// Nothing but labels and notes of others change.
     Untouched,
-    /// Its content changes.
-    Changed,
+    /// What its controller may read changes, here: a JSON pointer.
+    Changed(String),
 }
 
 /// What an upgrade from one manifest to the next does to an object that neither creates.
@@ -191,10 +191,30 @@ pub fn fate(stored: Option<&Object>, planned: Option<&Object>) -> OwnerFate {
         fields.into_iter().filter(|(key, _)| !matches!(key.as_str(), "metadata" | "status")).collect::<Vec<_>>()
     };
     match (stored, planned) {
-        (Some(stored), Some(planned)) if content(stored) != content(planned) => OwnerFate::Changed,
-        (None, Some(_)) => OwnerFate::Changed,
+        (Some(stored), Some(planned)) if content(stored) != content(planned) => OwnerFate::Changed("/spec".into()),
+        (None, Some(_)) => OwnerFate::Changed("/spec".into()),
+        (Some(stored), Some(planned)) => {
+            told_in_annotations(stored, planned).map_or(OwnerFate::Untouched, OwnerFate::Changed)
+        }
         _ => OwnerFate::Untouched,
     }
+}
+
+/// Prefixes of annotations that no operator takes for an order: of helm, of Kubernetes, of what only watches or deploys, and digests.
+const NOTES: [&str; 5] = ["helm.sh", "kubernetes.io", "checksum", "prometheus.io", "argocd.argoproj.io"];
+
+/// An annotation that differs and that the controller of a custom resource may take for an order, as `cnpg.io/hibernation`
+/// (<https://cloudnative-pg.io/documentation/current/declarative_hibernation/>) or `strimzi.io/pause-reconciliation`.
+fn told_in_annotations(stored: &Object, planned: &Object) -> Option<String> {
+    let of =
+        |object: &Object| object.at("/metadata/annotations").and_then(Value::as_object).cloned().unwrap_or_default();
+    let (was, will) = (of(stored), of(planned));
+    let is_note = |key: &str| {
+        let prefix = key.rsplit_once('/').map_or("", |(prefix, _)| prefix);
+        NOTES.iter().any(|note| prefix.strip_suffix(note).is_some_and(|front| front.is_empty() || front.ends_with('.')))
+    };
+    let key = was.keys().chain(will.keys()).find(|key| was.get(*key) != will.get(*key) && !is_note(key))?;
+    Some(format!("/metadata/annotations/{}", portolan_model::pointer_part(key)))
 }
 
 /// What can reach a PVC through its owners, or those of a workload that mounts it, and is not modelled: an owner that was not
@@ -229,19 +249,11 @@ pub fn reach_by_owners<'a>(
                         by_change: false,
                     },
                 ),
-                Some(owner) if is_modelled(owner) || fate(owner) == OwnerFate::Untouched => continue,
-                Some(owner) => (
-                    owner.clone(),
-                    Reach {
-                        field: "/spec".into(),
-                        reason: format!(
-                            "the upgrade changes it, it owns {name}, and what the controller of a {} does is not modelled",
-                            owner.kind()
-                        ),
-                        way_out: "leave it as it is in this upgrade",
-                        by_change: false,
-                    },
-                ),
+                Some(owner) if is_modelled(owner) => continue,
+                Some(owner) => match fate(owner) {
+                    OwnerFate::Untouched => continue,
+                    OwnerFate::Changed(field) => (owner.clone(), changed(owner, name, field)),
+                },
             };
             if !all.contains(&found) {
                 all.push(found);
@@ -249,6 +261,18 @@ pub fn reach_by_owners<'a>(
         }
     }
     all
+}
+
+fn changed(owner: &Ref, owned: &Ref, field: String) -> Reach {
+    Reach {
+        field,
+        reason: format!(
+            "the upgrade changes it, it owns {owned}, and what the controller of a {} does is not modelled",
+            owner.kind()
+        ),
+        way_out: "leave it as it is in this upgrade",
+        by_change: false,
+    }
 }
 
 /// Whether the rehearsal knows what the controller of an owner does, or [`crate::reach`] names it for what it mounts.
@@ -376,6 +400,22 @@ mod tests {
         assert_eq!(claims(&["StatefulSet.apps/n/s", "StatefulSet.apps/n/t"]), ["c", "data-t-0", "two"]);
         assert_eq!(claims(&["Namespace/n"]), ["c", "data-t-0", "data-t-1", "free", "two"]);
         assert_eq!(claims(&["Secret/n/x"]), [""; 0]);
+    }
+
+    #[test]
+    fn annotations_that_a_controller_may_obey_are_a_change() {
+        let with = |annotations: Value| {
+            Object::new(
+                json!({"kind": "Cluster", "metadata": {"annotations": annotations, "labels": {"chart": annotations}}, "spec": {"a": 1}}),
+            )
+        };
+        let of = |was: Value, will: Value| fate(Some(&with(was)), Some(&with(will)));
+        let changed = |key: &str| OwnerFate::Changed(format!("/metadata/annotations/{key}"));
+        assert_eq!(of(json!({}), json!({"cnpg.io/hibernation": "on"})), changed("cnpg.io~1hibernation"));
+        assert_eq!(of(json!({"paused": "true"}), json!({})), changed("paused"));
+        for note in ["helm.sh/chart", "meta.helm.sh/release-name", "app.kubernetes.io/version", "checksum/config"] {
+            assert_eq!(of(json!({}), json!({note: "1"})), OwnerFate::Untouched, "{note}");
+        }
     }
 
     #[test]

@@ -20,7 +20,10 @@ pub enum FieldEffect {
 
 use FieldEffect::{Compared, Harmless, Unclear};
 
-const NOT_KNOWN: FieldEffect = Unclear("what it does to the data is not known");
+/// Fields with what a change of each can do.
+pub(crate) type Fields = &'static [(&'static str, FieldEffect)];
+
+pub(crate) const NOT_KNOWN: FieldEffect = Unclear("what it does to the data is not known");
 const PLACE: FieldEffect =
     Harmless("it says on which node the pod runs, and a PV is mounted only where its nodeAffinity allows it");
 const NO_START: FieldEffect = Harmless("without it the pod does not start, and nothing is written");
@@ -33,7 +36,7 @@ const PROBE: FieldEffect =
     Harmless("it decides when the container is ready or restarted, as a container may be at any time");
 
 /// Fields of a pod's spec.
-const POD: &[(&str, FieldEffect)] = &[
+const POD: Fields = &[
     ("affinity", PLACE),
     ("automountServiceAccountToken", Harmless("a program without the token cannot ask the API server for anything")),
     ("containers", Compared("each container")),
@@ -87,7 +90,7 @@ const POD: &[(&str, FieldEffect)] = &[
 ];
 
 /// Fields of a container.
-const CONTAINER: &[(&str, FieldEffect)] = &[
+const CONTAINER: Fields = &[
     ("args", COMPARED_AS_SETTINGS),
     ("command", COMPARED_AS_SETTINGS),
     ("env", COMPARED_AS_SETTINGS),
@@ -136,7 +139,7 @@ const CONTAINER: &[(&str, FieldEffect)] = &[
 ];
 
 /// Fields of a mount.
-const MOUNT: &[(&str, FieldEffect)] = &[
+const MOUNT: Fields = &[
     ("mountPath", Compared("mounts")),
     ("mountPropagation", Unclear("what is mounted on the node below that folder may not be seen any more")),
     ("name", Compared("mounts")),
@@ -162,7 +165,7 @@ pub fn container_field(path: &str) -> FieldEffect {
 }
 
 /// The longest entry that a path is, or is below.
-fn find(all: &[(&str, FieldEffect)], path: &str) -> FieldEffect {
+pub(crate) fn find(all: Fields, path: &str) -> FieldEffect {
     let is_in = |known: &str| path.strip_prefix(known).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
     let found = all.iter().filter(|(known, _)| is_in(known)).max_by_key(|(known, _)| known.len());
     found.map_or(NOT_KNOWN, |(_, effect)| *effect)

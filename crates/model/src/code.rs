@@ -219,7 +219,7 @@ codes! {
         "the program does not find its data there, and may begin anew", "give the chart the volume of today, or copy the data there, with the pods stopped";
     NotExecutable = 265, Blocked, "a container runs a file of a ConfigMap or Secret that nobody may execute",
         "the new container does not start, after the old one is gone: the upgrade ends half-way", "give the volume the defaultMode of today (0755), or run the file by a shell";
-    NewAdmission = 266, Blocked, "admission that comes with the upgrade may refuse what a store needs",
+    NewAdmission = 266, Blocked, "admission that comes with the upgrade may refuse or change what a store needs",
         "no dry run meets it, and a store whose pod is refused stays down with its data", "read its rules, or create it by itself first and plan again; or accept: --accept PL266 --reason TEXT";
     OperatorDeletes = 267, Blocked, "what an operator deletes with its custom resource is not known",
         "data behind a custom resource (a pool, a topic, a database of a cloud) can go with it, and no PVC shows it", "keep the custom resource or its policy as it is today, or find out what its operator does and accept it: --accept PL267 --reason TEXT";

@@ -17,6 +17,8 @@ pub struct CustomResources {
     format: u32,
     without_data: Vec<Group>,
     policies: Vec<String>,
+    switches: Vec<String>,
+    finalizers: Vec<String>,
     keeps: Vec<String>,
 }
 
@@ -55,6 +57,20 @@ impl CustomResources {
     pub fn is_policy(&self, field: &str) -> bool {
         let given = words(field);
         self.policies.iter().any(|policy| given.ends_with(&words(policy)))
+    }
+
+    /// Whether a field of this name says with `true` that something is deleted.
+    #[must_use]
+    pub fn is_switch(&self, field: &str) -> bool {
+        let given = words(field);
+        self.switches.iter().any(|switch| given.ends_with(&words(switch)))
+    }
+
+    /// Whether a finalizer of this name is one with which more is deleted than its object.
+    #[must_use]
+    pub fn deletes_more(&self, finalizer: &str) -> bool {
+        let given = words(finalizer);
+        self.finalizers.iter().map(|name| words(name)).any(|name| given.windows(name.len()).any(|part| part == name))
     }
 
     /// Whether nothing is deleted where such a field has this text.
@@ -97,6 +113,15 @@ mod tests {
             ("policy", false),
         ] {
             assert_eq!(known.is_policy(field), is, "{field}");
+        }
+        assert!(known.is_switch("prune") && !known.is_switch("pruneLast"));
+        for (finalizer, is) in [
+            ("percona.com/delete-pxc-pvc", true),
+            ("resources-finalizer.argocd.argoproj.io/background", true),
+            ("kubernetes.io/pvc-protection", false),
+            ("foregroundDeletion", false),
+        ] {
+            assert_eq!(known.deletes_more(finalizer), is, "{finalizer}");
         }
         assert!(known.keeps("Retain") && known.keeps("Orphan") && known.keeps("DoNotDelete") && !known.keeps("Delete"));
     }

@@ -68,12 +68,12 @@ pub(crate) fn reach(
     }
     let fate = |owner: &Ref| {
         let doc = |docs: &'_ Docs| docs.iter().find(|(name, _)| name == owner).map(|(_, doc)| doc.clone());
-        let changes = histories.iter().any(|history| {
+        let mut fates = histories.iter().flat_map(|history| {
             let forms: Vec<Option<Object>> = history.all().map(doc).collect();
-            let mut pairs = forms.windows(2);
-            pairs.any(|pair| portolan_kube_facts::fate(pair[0].as_ref(), pair[1].as_ref()) == OwnerFate::Changed)
+            let pairs = forms.windows(2).map(|pair| portolan_kube_facts::fate(pair[0].as_ref(), pair[1].as_ref()));
+            pairs.collect::<Vec<_>>()
         });
-        if changes { OwnerFate::Changed } else { OwnerFate::Untouched }
+        fates.find(|fate| *fate != OwnerFate::Untouched).unwrap_or(OwnerFate::Untouched)
     };
     all.extend(portolan_kube_facts::reach_by_owners(&protected.claim, world.objects(), &|name| world.get(name), &fate));
     let mut all: Vec<Unmodelled> = all.into_iter().map(|(name, reach)| not_modelled(protected, name, reach)).collect();

@@ -213,6 +213,7 @@ fn finding(check: &Precheck, judge: &Judge<'_>) -> Option<Finding> {
     let writes: Vec<Write> =
         writes(check, judge.place).into_iter().filter(|write| matches(check, judge, write)).collect();
     let first = writes.first()?;
+    let is_of_data = writes.iter().any(|write| write.is_of_data);
     // What data waits for is named first.
     let (of_data, others): (Vec<&Write>, Vec<&Write>) = writes.iter().partition(|write| write.is_of_data);
     let mut words: Vec<String> =
@@ -228,7 +229,12 @@ fn finding(check: &Precheck, judge: &Judge<'_>) -> Option<Finding> {
         .with(why.clone())
         .why("helm writes it with the rest: the upgrade would stop half-way, or new pods would never come")
         .next("give the chart the Service that answers, or failurePolicy: Ignore; or disable the webhook in the values"),
-        None if judge.may_refuse && writes.iter().any(|write| write.is_of_data) => Finding::blocking(
+        None if is_of_data && judge.name.kind().starts_with("Mutating") => Finding::blocking(
+            Code::NewAdmission,
+            format!("{} is new or changes in this upgrade, and may change what a store needs", judge.name),
+        )
+        .why("it is not there yet, so nobody can ask what it makes of the pods and PVCs of the data"),
+        None if is_of_data && judge.may_refuse => Finding::blocking(
             Code::NewAdmission,
             format!("{} is new or changes in this upgrade, and may refuse what a store needs", judge.name),
         ),

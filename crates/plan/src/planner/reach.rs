@@ -35,7 +35,9 @@ pub(super) fn unmodelled(context: &HopContext<'_>) -> Vec<Unmodelled> {
             found.extend(reaches.map(|reach| (name.clone(), reach)));
         }
         found.extend(scaled(context, claim));
-        found.extend(portolan_kube_facts::reach_by_owners(claim, live.iter(), &|name| live.get(name), &fate));
+        // The chart may bring owners too: whatever has one that is not there is deleted.
+        let owned = live.iter().chain(planned.iter().map(|(name, doc)| (name, *doc)));
+        found.extend(portolan_kube_facts::reach_by_owners(claim, owned, &|name| live.get(name), &fate));
         for (object, reach) in found {
             let is_it =
                 |one: &Unmodelled| one.claim == *claim && one.object == object && one.field.as_str() == reach.field;
@@ -107,7 +109,7 @@ fn scaled(context: &HopContext<'_>, claim: &Ref) -> Vec<(Ref, portolan_kube_fact
         .filter_map(|(name, scaler)| {
             let reach = portolan_kube_facts::scales_away(scaler, claim, after)?;
             let was = stored(context, &name).and_then(|scaler| portolan_kube_facts::scales_away(scaler, claim, before));
-            (was.as_ref() != Some(&reach)).then_some((name, reach))
+            was.is_none_or(|was| was.field != reach.field).then_some((name, reach))
         })
         .collect()
 }

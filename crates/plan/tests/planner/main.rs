@@ -18,6 +18,7 @@ mod hooks;
 mod host;
 mod identity;
 mod keys;
+mod kinds;
 mod left;
 mod lints;
 mod moved_files;

@@ -23,7 +23,7 @@ fn shapes() -> Shapes {
 }
 
 /// A chart after its edits.
-fn edited(chart: &str, edits: &[String]) -> String {
+pub(crate) fn edited(chart: &str, edits: &[String]) -> String {
     edits.chunks(2).fold(chart.to_owned(), |text, pair| match pair {
         [at, more] if at == "+" => text + more,
         [old, new] => {

@@ -92,6 +92,24 @@ fn what_may_refuse_a_store_is_refused_itself() {
 }
 
 #[test]
+fn what_may_change_a_store_is_refused_even_where_nothing_needs_its_answer() {
+    let store = deployment(
+        "store",
+        "{containers: [{name: a, image: i}], volumes: [{name: d, persistentVolumeClaim: {claimName: c}}]}",
+    );
+    let answers = service("s", "ports: [{port: 443}]");
+    let mutating = |resources: &str, more: &str| {
+        let config = webhook(resources, &format!("  failurePolicy: Ignore\n{more}")).replace("Validating", "Mutating");
+        found("", &(answers.clone() + &store + &config))
+    };
+    let config = CONFIG.replace("Validating", "Mutating");
+    assert_eq!(mutating("pods", ""), blocks(Code::NewAdmission, &config, "/webhooks/0"));
+    assert_eq!(mutating("secrets", ""), warns(&config, "/webhooks/0"));
+    let elsewhere = "  namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: other}}\n";
+    assert_eq!(mutating("pods", elsewhere), []);
+}
+
+#[test]
 fn a_hop_before_brings_it_for_all_that_a_later_hop_writes() {
     let first = Case::new("", "", &webhook("configmaps", ""));
     let mut precheck = Precheck::new(first.writes, first.known);

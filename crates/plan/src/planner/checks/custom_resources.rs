@@ -34,10 +34,21 @@ fn leaves(context: &HopContext<'_>, name: &Ref) -> Finding {
 }
 
 fn changes(context: &HopContext<'_>, name: &Ref, [old, new]: [&Object; 2]) -> Option<Finding> {
-    let (old, new) = (old.at("/spec")?, new.at("/spec").unwrap_or(&Value::Null));
-    let field = changed(old, new, "/spec", false)?;
+    let spec = |object: &'_ Object| object.at("/spec").cloned().unwrap_or_default();
+    let field = changed(&spec(old), &spec(new), "/spec", false).or_else(|| finalizer(old, new))?;
     let found = format!("{} changes what is deleted with {name}, or where its data lies", context.input.pick.id);
     Some(Finding::blocking(Code::OperatorDeletes, found).about(name).at(field))
+}
+
+/// A finalizer that comes, and with which more is deleted when the custom resource goes.
+fn finalizer(old: &Object, new: &Object) -> Option<String> {
+    const FIELD: &str = "/metadata/finalizers";
+    let mut all = new.list(FIELD).iter().enumerate();
+    let is_one = |name: &Value| {
+        !old.list(FIELD).contains(name)
+            && name.as_str().is_some_and(|name| CustomResources::builtin().deletes_more(name))
+    };
+    all.find(|(_, name)| is_one(name)).map(|(at, _)| format!("{FIELD}/{at}"))
 }
 
 /// The first field that says what is deleted, changes, and says afterwards something else than that nothing is.
@@ -51,9 +62,10 @@ fn changed(old: &Value, new: &Value, pointer: &str, is_policy: bool) -> Option<S
                 map.and_then(|map| map.get(key)).cloned().unwrap_or_default()
             };
             keys.into_iter().find_map(|key| {
-                let is_policy = is_policy || CustomResources::builtin().is_policy(key);
-                let below = format!("{pointer}/{}", pointer_part(key));
-                changed(&at(maps[0], key), &at(maps[1], key), &below, is_policy)
+                let (was, will) = (at(maps[0], key), at(maps[1], key));
+                let known = CustomResources::builtin();
+                let is_policy = is_policy || known.is_policy(key) || (known.is_switch(key) && will.is_boolean());
+                changed(&was, &will, &format!("{pointer}/{}", pointer_part(key)), is_policy)
             })
         }
         (Value::Array(was), Value::Array(will)) => will.iter().enumerate().find_map(|(at, item)| {

@@ -81,6 +81,7 @@ fn message(user: &Use<'_>) -> Option<(String, String)> {
         .then(|| (user.field(&format!("/{KEY}")), said(KEY, "a file of the kubelet is put over that of the volume")))
 }
 
-fn said(path: &str, why: &str) -> String {
+/// What is said of a field.
+pub(super) fn said(path: &str, why: &str) -> String {
     format!("its field {path} changes: {why}")
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use portolan_kube_facts::{PodTemplate, list};
+use portolan_kube_facts::{PodTemplate, StatefulSet, list};
 use portolan_model::{Code, Finding, Object, Ref};
 use serde_json::Value;
 
@@ -24,7 +24,7 @@ pub(super) fn check(context: &HopContext<'_>, workloads: &Workloads, report: &mu
             continue;
         }
         for (name, old, new) in &services {
-            if let Some((field, reason)) = place.change(name, old, new) {
+            if let Some((field, reason)) = place.change(name, old, new).or_else(|| place.parted(name, old, new)) {
                 report.unknown(volume, name, &field, (reason, TODAY));
             }
         }
@@ -84,6 +84,23 @@ impl<'a> Place<'a> {
             let reason = format!("it leads to {more} as well as to {user}: every other client is sent to other data");
             Some((field(old, new, "/spec/selector"), reason))
         })
+    }
+
+    /// The field and the reason why the members of a StatefulSet do not find each other when they start, as they do today: the names of
+    /// pods that are not ready are not answered then (`publishNotReadyAddresses` of `ServiceSpec`, `core/v1/types.go` of Kubernetes 1.34).
+    fn parted(&self, name: &Ref, old: &Object, new: &Object) -> Option<(String, String)> {
+        const FIELD: &str = "/spec/publishNotReadyAddresses";
+        let is_on = |service: &Object| service.at(FIELD) == Some(&Value::Bool(true));
+        if !is_on(old) || is_on(new) || !leads::is_headless(new) {
+            return None;
+        }
+        let mut members = leads::selected(name, new, &self.holders[1]).into_iter();
+        let (set, _) =
+            members.find(|(set, object)| StatefulSet::named(set, object).is_some_and(|set| set.replicas() > 1))?;
+        let reason = format!(
+            "the pods of {set} do not find each other by name any more before they are ready: one that finds nobody may begin anew by itself"
+        );
+        Some((FIELD.into(), reason))
     }
 
     /// A workload that a Service leads to besides those of today, where it keeps data of its own or runs the program of the data.

@@ -1,45 +1,20 @@
-//! PVs of the chart that hold data: helm's patch changes them while they are in use.
-//!
-//! Capacity, class and access modes of a PV that is bound decide nothing any more; everything else says where the data is, or who
-//! may mount it.
+//! PVs of the chart that hold data and whose reclaim policy helm's patch changes while they are in use.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use portolan_helm_compat::upgrade;
-use portolan_kube_facts::semantics;
 use portolan_model::{Code, Finding, Manifest, Object, Ref, StepKind};
 
 use super::super::projected_state::ProjectedState;
 use super::super::resolve::ResolvedRelease;
-use super::uses::Workloads;
 use super::{HopContext, Report};
-
-/// Fields of a bound PV that nothing asks for any more, and the reclaim policy, which has its own finding.
-const HARMLESS: [&str; 4] = ["capacity", "storageClassName", "accessModes", "persistentVolumeReclaimPolicy"];
 
 const POLICY: &str = "/spec/persistentVolumeReclaimPolicy";
 
-pub(super) fn check(context: &HopContext<'_>, workloads: &Workloads, report: &mut Report) {
-    for volume in context.resolved.in_use() {
-        let Some(name) = &volume.volume else { continue };
-        let (Some(live), Some(after)) = (context.live.get(name), workloads.after(name)) else { continue };
-        for field in changed(live, after) {
-            let reason = format!("helm changes {field} of the PV that holds the data");
-            let way_out = "give the chart the PV as it lives today";
-            report.unknown(volume, name, &format!("/spec/{field}"), (reason, way_out));
-        }
-    }
+pub(super) fn check(context: &HopContext<'_>, report: &mut Report) {
     for (name, policy) in unretained(context.resolved, context.before, context.live, context.planned) {
         report.findings.push(finding(context, &name, &policy));
     }
-}
-
-/// The fields of a PV's spec that differ.
-fn changed(live: &Object, after: &Object) -> BTreeSet<String> {
-    let (Some(was), Some(will)) = (live.at("/spec"), after.at("/spec")) else { return BTreeSet::new() };
-    let all = semantics::differences(was, will);
-    let field = |path: String| path.split(['.', '[']).next().unwrap_or_default().to_owned();
-    all.into_iter().map(field).filter(|field| !HARMLESS.contains(&field.as_str())).collect()
 }
 
 /// The PVs with data that are Retain when helm starts, and the other policy that the new chart sets.
