@@ -122,6 +122,13 @@ fn part(lines: &[String], after: usize, from: &str, until: &str) -> Option<Range
 fn settled(said: &str) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for line in said.lines() {
+        // The seconds, where they did not fit on the line of their sentence.
+        let is_left_over = line.trim().strip_suffix(" s.").is_some_and(|seconds| seconds.parse::<f64>().is_ok());
+        if let Some(before) = lines.last_mut().filter(|before| is_left_over && before.ends_with(", in")) {
+            let rest = before.len() - ", in".len();
+            before.replace_range(rest.., ".");
+            continue;
+        }
         let step = step(line);
         if step.is_some() && lines.last().and_then(|last| self::step(last)) == step {
             lines.pop();
@@ -173,5 +180,6 @@ mod tests {
         let said = "[1/2] keep\n[1/2] keep   done\n[2/2] wait\nin 3 worlds, 4 crash points, 0.1 s.\nkeep, 3 s.\n  points, in 0.1 s.";
         let want = ["[1/2] keep   done", "[2/2] wait", "in 3 worlds, 4 crash points.", "keep.", "  points."];
         assert_eq!(settled(said), want);
+        assert_eq!(settled("any of 4 points, in\n  0.1 s.\nVolumes"), ["any of 4 points.", "Volumes"]);
     }
 }

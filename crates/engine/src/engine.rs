@@ -3,8 +3,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use portolan_model::{
-    Action, ArchivedObject, Blob, Code, Digest, Effect, Finding, HelmOperation, HelmRun, Hop, Input, JournalRecord,
-    Observation, Outcome, Plan, Ref, Refusal, Reply, Request, Seen, Step, StepKind, StepRef, Urgency,
+    Action, ArchivedObject, Blob, Code, Digest, Effect, Finding, HelmOperation, HelmRun, HelmToken, Hop, Input,
+    JournalRecord, Observation, Outcome, Plan, Ref, Refusal, ReleaseId, Reply, Request, Seen, Step, StepKind, StepRef,
+    Urgency,
 };
 
 use crate::archive;
@@ -30,7 +31,7 @@ pub struct Engine {
     pending: Option<(JournalRecord, Vec<Blob>)>,
     /// A stop that was heard and is not in the journal yet; lost in a crash, which is a stop too.
     stop: Option<Urgency>,
-    /// The releases, by their places among the plan's, that were not looked at since another process worked on this run:
+    /// The releases, by their places among the plan's, that have to be looked at because another process worked on this run:
     /// meanwhile somebody may have rolled one back.
     to_look_back: Vec<usize>,
     /// Whether all was seen that has to be seen before helm starts, and nothing was recorded since: helm comes next.
@@ -93,8 +94,23 @@ impl Engine {
             self.pending = Some((JournalRecord::Started { plan: self.digest.clone(), host: host.into() }, Vec::new()));
         } else if self.fold.outcome != Some(Outcome::Finished) {
             self.pending = Some((JournalRecord::Resumed { host: host.into() }, Vec::new()));
-            self.to_look_back = (0..self.plan.releases().count()).collect();
+            self.to_look_back = self.upgraded();
         }
+    }
+
+    /// The places of the releases that a helm of this run has come to its end on. Where helm is next, or at work, its own step looks
+    /// at its release, before and after.
+    fn upgraded(&self) -> Vec<usize> {
+        let done: Vec<&ReleaseId> = self
+            .plan
+            .steps()
+            .take(self.fold.step as usize)
+            .filter_map(Step::helm_run)
+            .map(|run| &run.release)
+            .collect();
+        let next = self.step().and_then(Step::helm_run).map(|run| &run.release);
+        let places = (0..).zip(self.plan.releases());
+        places.filter(|(_, release)| Some(*release) != next && done.contains(release)).map(|(place, _)| place).collect()
     }
 
     /// The place of the hop of the step under way, with the number of its first step.
@@ -121,19 +137,12 @@ impl Engine {
         Some(BeforeHelm { plan: &self.plan, earlier, hop, done, is_first })
     }
 
-    /// The newest of this run's helms on a release, where it has to be looked at whether the release is still as it left it. Where
-    /// helm is next, or at work, its own step looks at its release.
+    /// The newest of this run's helms on a release, where it has to be looked at whether the release is still as it left it.
     fn to_look_back_at(&self) -> Option<(u32, HelmOperation, &HelmRun)> {
-        if self.to_look_back.is_empty() {
-            return None;
-        }
-        let next = self.step().and_then(Step::helm_run).map(|run| &run.release);
-        self.to_look_back.iter().find_map(|place| {
-            let release = self.plan.releases().nth(*place).filter(|release| next != Some(*release))?;
-            let done = (0..).zip(self.plan.steps()).take(self.fold.step as usize);
-            let helms = done.filter_map(|(at, step)| step.helm().map(|(op, run)| (at, op, run)));
-            helms.filter(|(_, _, run)| run.release == *release).last()
-        })
+        let release = self.plan.releases().nth(*self.to_look_back.first()?)?;
+        let done = (0..).zip(self.plan.steps()).take(self.fold.step as usize);
+        let helms = done.filter_map(|(at, step)| step.helm().map(|(op, run)| (at, op, run)));
+        helms.filter(|(_, _, run)| run.release == *release).last()
     }
 
     /// The same engine, asked whether the releases are still as this run left them, though the run has come to its end.
@@ -141,9 +150,39 @@ impl Engine {
     pub fn looking_back(mut self) -> Self {
         if self.fold.outcome == Some(Outcome::Finished) {
             self.fold.outcome = None;
-            self.to_look_back = (0..self.plan.releases().count()).collect();
+            self.to_look_back = self.upgraded();
         }
         self
+    }
+
+    /// Whether a crash now teaches a search nothing: started again, the engine is where it was before it made the record that is
+    /// pending, in the same world. That is so where the fold stays as it is when a run is taken up again, and no release has to be
+    /// looked back at. A stop that is already durable is forgotten as one that was not.
+    #[must_use]
+    pub fn crash_leads_back(&self) -> bool {
+        let stays = match (self.fold.phase, self.fold.pursuit.as_deref()) {
+            (Phase::Look, _) | (Phase::Sent | Phase::Check, Some(Action::Helm { .. })) => self.upgraded().is_empty(),
+            _ => false,
+        };
+        match &self.pending {
+            Some((JournalRecord::Ended { outcome: Outcome::StoppedSafely }, _)) => true,
+            Some(_) => stays,
+            None => false,
+        }
+    }
+
+    /// The same engine, knowing that the helm was started which it waits for; `None` where it does not wait for one or knows. It
+    /// asks itself this only where no record has the helm's token, so that it makes no difference once there is one.
+    #[must_use]
+    pub fn knowing_of_helm(&self, has_record: impl FnOnce(&HelmToken) -> bool) -> Option<Self> {
+        let Some(Action::Helm { op, token, .. }) = self.fold.pursuit.as_deref() else { return None };
+        let may_know = self.fold.phase == Phase::Sent && !self.fold.sent && self.pending.is_none();
+        // An uninstall leaves no token.
+        (may_know && !op.is_uninstall() && has_record(token)).then(|| {
+            let mut engine = self.clone();
+            engine.fold.sent = true;
+            engine
+        })
     }
 
     /// The plan.
@@ -380,6 +419,10 @@ impl Engine {
 
     /// Hashes what the engine's future depends on, whatever the world is: for a search, not for keeping.
     pub fn hash_into(&self, state: &mut impl Hasher) {
+        if let (Some(outcome), None) = (&self.fold.outcome, &self.pending) {
+            // It has no future: how far it was makes no difference.
+            return std::mem::discriminant(outcome).hash(state);
+        }
         self.fold.hash_into(state);
         (self.stop, &self.to_look_back, self.seen).hash(state);
         if let Some((record, _)) = &self.pending {

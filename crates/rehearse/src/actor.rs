@@ -84,12 +84,18 @@ pub(crate) struct Moves {
     events: u16,
     /// Whether a relevant object is concerned, so that the order against other events matters.
     pub(crate) is_relevant: bool,
+    /// Whether the engine may be killed as well, and is then where it was before: see [`Engine::crash_leads_back`].
+    pub(crate) crash_leads_back: bool,
 }
 
 impl Moves {
     pub(crate) fn new(events: impl IntoIterator<Item = ActorEvent>, is_relevant: bool) -> Self {
         let events = events.into_iter().fold(0, |all, event| all | 1 << event as u16);
-        Self { events, is_relevant }
+        Self { events, is_relevant, crash_leads_back: false }
+    }
+
+    pub(crate) fn leading_back(self, crash_leads_back: bool) -> Self {
+        Self { crash_leads_back, ..self }
     }
 
     pub(crate) fn is_empty(self) -> bool {
@@ -125,6 +131,8 @@ pub(crate) struct Mishaps {
     pub(crate) crashes: bool,
     /// Whether it may be asked to stop.
     pub(crate) stops: bool,
+    /// Whether those are left out that lead to nothing that is not reached without them.
+    pub(crate) reduced: bool,
 }
 
 /// The helms that run, as the other actors see them.

@@ -24,8 +24,9 @@ pub(crate) fn moves(engine: &Engine, world: &World, helms: &Helms, relevant: &Re
     if let Some((record, _)) = engine.pending() {
         let may_crash =
             mishaps.crashes && !matches!(record, JournalRecord::Started { .. } | JournalRecord::Resumed { .. });
-        let crash = may_crash.then_some(ActorEvent::Crash);
-        return Moves::new([ActorEvent::Turn].into_iter().chain(crash), false);
+        let crash_leads_back = may_crash && mishaps.reduced && engine.crash_leads_back();
+        let crash = (may_crash && !crash_leads_back).then_some(ActorEvent::Crash);
+        return Moves::new([ActorEvent::Turn].into_iter().chain(crash), false).leading_back(crash_leads_back);
     }
     let (mut events, is_relevant) = match engine.want() {
         Request::End(_) => return Moves::new([], true),
@@ -49,7 +50,8 @@ pub(crate) fn moves(engine: &Engine, world: &World, helms: &Helms, relevant: &Re
         Request::Releases(..) | Request::Append(..) | Request::Check(_) => (Vec::new(), false),
     };
     events.push(ActorEvent::Turn);
-    if mishaps.crashes && engine.state().phase == Phase::Check {
+    // The turn makes a record of what is read, in the same world, and before that is durable the engine may be killed as well.
+    if mishaps.crashes && !mishaps.reduced && engine.state().phase == Phase::Check {
         events.push(ActorEvent::Crash);
     }
     events.extend(stop(engine, mishaps));

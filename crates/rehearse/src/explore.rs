@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use crate::actor::{Actor, ActorEvent, Mishaps, Moves};
 use crate::relevant::RelevantSet;
+use crate::search::Options;
 use crate::space::{ActorId, ActorsId, NumberMap, State, StateSpace, Transition, WorldId};
 use crate::trace::{Happening, Moment};
 
@@ -27,6 +28,8 @@ pub(crate) struct Explorer<'a> {
     pub(crate) space: &'a mut StateSpace,
     relevant: &'a RelevantSet,
     mishaps: Mishaps,
+    /// With how many faults a state may stand for one with fewer.
+    most_faults: u8,
     states: Vec<StateEntry>,
     ids: NumberMap<State, StateId>,
     transitions: Vec<Transition>,
@@ -38,15 +41,19 @@ pub(crate) struct Explorer<'a> {
     irrelevant: Vec<Option<Option<u16>>>,
     /// How many transitions were followed.
     pub(crate) followed: usize,
+    /// At how many more points the engine may be killed and is then where it was before.
+    pub(crate) led_back: usize,
 }
 
 impl<'a> Explorer<'a> {
-    /// An explorer of the states that `mishaps` allow; whether a fault may happen is said by each state.
-    pub(crate) fn new(space: &'a mut StateSpace, relevant: &'a RelevantSet, mishaps: Mishaps) -> Self {
+    /// An explorer of the states that these options allow; whether a fault may happen is said by each state.
+    pub(crate) fn new(space: &'a mut StateSpace, relevant: &'a RelevantSet, options: Options) -> Self {
+        let reduced = !options.all;
         Self {
             space,
             relevant,
-            mishaps,
+            mishaps: Mishaps { faults: options.faults > 0, crashes: options.crashes, stops: options.stops, reduced },
+            most_faults: if reduced { options.faults } else { 0 },
             states: Vec::new(),
             ids: NumberMap::default(),
             transitions: Vec::new(),
@@ -54,6 +61,7 @@ impl<'a> Explorer<'a> {
             moves_in_world: NumberMap::default(),
             irrelevant: Vec::new(),
             followed: 0,
+            led_back: 0,
         }
     }
 
@@ -78,18 +86,18 @@ impl<'a> Explorer<'a> {
         &mut self.states[id.0 as usize]
     }
 
-    pub(crate) fn is_visited(&self, id: StateId) -> bool {
-        self.entry(id).visited
+    /// Whether a search visited a state, or the same one with more faults to come: in that one everything can happen that can
+    /// happen here.
+    pub(crate) fn is_covered(&self, id: StateId) -> bool {
+        let entry = self.entry(id);
+        let mut same = (entry.state.faults + 1..=self.most_faults).map(|faults| State { faults, ..entry.state });
+        entry.visited || same.any(|state| self.ids.get(&state).is_some_and(|id| self.entry(*id).visited))
     }
 
-    /// Notes from where a state was reached first; `false` where it was visited before.
-    pub(crate) fn visit(&mut self, id: StateId, came_from: Option<(StateId, Transition)>) -> bool {
+    /// Notes from where a state was reached first.
+    pub(crate) fn visit(&mut self, id: StateId, came_from: Option<(StateId, Transition)>) {
         let entry = self.entry_mut(id);
-        let is_first = !entry.visited;
-        if is_first {
-            (entry.visited, entry.came_from) = (true, came_from);
-        }
-        is_first
+        (entry.visited, entry.came_from) = (true, came_from);
     }
 
     /// One of the transitions that [`Self::transitions`] gave a place.
@@ -117,6 +125,7 @@ impl<'a> Explorer<'a> {
         let actors = self.space.actors(state.actors);
         for (at, actor) in (0_u8..).zip(actors.iter()) {
             let moves = self.moves(state, *actor);
+            self.led_back += usize::from(moves.crash_leads_back);
             if !moves.is_empty() && !moves.is_relevant {
                 self.transitions.truncate(start);
             }

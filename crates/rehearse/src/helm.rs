@@ -2,6 +2,7 @@
 //! between. Read in helm's pkg/action/upgrade.go and pkg/kube/client.go (3.14.4, 3.22.0, 4.3.1).
 
 mod records;
+mod skipped;
 mod uninstall;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -266,6 +266,34 @@ pub(crate) fn reads(view: &ObjectView) -> Vec<Ref> {
     names
 }
 
+impl World {
+    /// Whether nobody reads an object, whatever is in it, nor whether it is there: no rule, no verdict, no helm and no step of a plan
+    /// before its helm has come to a good end. A kind that a rule begins to read has to be taken out here.
+    pub(crate) fn is_inert(&self, name: &Ref) -> bool {
+        use portolan_kube_facts::Kind;
+        let is_read = match Kind::named(name) {
+            // Passwords, the reclaim policy of new volumes, and helm's records.
+            Kind::Inert => matches!(name.kind(), "Secret" | "StorageClass" | "Release"),
+            Kind::Route | Kind::Ingress => false,
+            Kind::Pod
+            | Kind::StatefulSet
+            | Kind::Deployment
+            | Kind::DaemonSet
+            | Kind::ReplicaSet
+            | Kind::ReplicationController
+            | Kind::Job
+            | Kind::CronJob
+            | Kind::PersistentVolumeClaim
+            | Kind::PersistentVolume
+            | Kind::Namespace
+            | Kind::CustomResourceDefinition
+            | Kind::Custom => true,
+        };
+        let moves = |thing: &StoredObject| thing.view.terminating || !thing.view.owners.is_empty();
+        !is_read && !self.is_closing(name) && !self.thing(name).is_some_and(|thing| moves(thing))
+    }
+}
+
 /// Whether no rule of an object fires now, nor waits for something that [`reads`] does not name.
 pub(crate) fn is_at_rest(world: &World, name: &Ref, thing: &StoredObject) -> bool {
     let waits = match &thing.view.kind {

@@ -11,7 +11,7 @@ use portolan_model::{
     VolumeEnd,
 };
 
-use crate::actor::{Actor, ActorEvent, Mishaps};
+use crate::actor::{Actor, ActorEvent};
 use crate::explore::{Explorer, StateId};
 use crate::helm::newest_status;
 use crate::judge::{Alive, judge};
@@ -35,6 +35,8 @@ pub struct Options {
     pub stops: bool,
     /// Whether to order everything, not only what touches the volume. For small worlds.
     pub whole: bool,
+    /// Whether to follow what is known to lead to no other end as well: for comparison with a search that leaves it out.
+    pub all: bool,
     /// How many worlds to look at before giving up: what was not looked at is Unknown.
     pub limit: usize,
 }
@@ -49,7 +51,7 @@ impl Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { faults: 1, crashes: true, stops: true, whole: false, limit: 3_000_000 }
+        Self { faults: 1, crashes: true, stops: true, whole: false, all: false, limit: 3_000_000 }
     }
 }
 
@@ -232,7 +234,7 @@ pub fn ends(
     planned.push(restored(world, subject));
     let relevant = relevant(protected, world, &planned, options);
     let start = start(world, subject);
-    let mut space = StateSpace::default();
+    let mut space = StateSpace::new(options);
     let mut all = Vec::new();
     Search::new(protected, &relevant, subject, &start, &mut space, options)
         .explore(options.limit, &mut |end, world| all.push((*end, world.clone())));
@@ -251,7 +253,7 @@ pub fn rehearse(world: &World, subject: &Subject, protected_volumes: &[Protected
     let mut forecast =
         Forecast { volumes: Vec::new(), worlds: 0, edges: 0, crashes: 0, unmodelled: unmodelled(world, &planned) };
     // What comes of an event does not depend on the volume that is looked at.
-    let mut space = StateSpace::default();
+    let mut space = StateSpace::new(options);
     for protected in protected_volumes {
         let mut unknown = unknown_of(protected, world, (&histories, &restored), subject);
         let relevant = relevant(protected, world, &planned, options);
@@ -259,7 +261,7 @@ pub fn rehearse(world: &World, subject: &Subject, protected_volumes: &[Protected
         let is_complete = search.explore(options.limit, &mut |_, _| {});
         forecast.worlds += search.visited;
         forecast.edges += search.explorer.followed;
-        forecast.crashes += search.crashes;
+        forecast.crashes += search.crashes + search.explorer.led_back;
         if !is_complete {
             let reason = format!("the rehearsal has more than {} states and was cut off", options.limit);
             unknown.push(not_modelled(
@@ -313,7 +315,7 @@ fn unhindered(
     space: &mut StateSpace,
     options: Options,
 ) -> Option<Stuck> {
-    let options = Options { whole: options.whole, limit: options.limit, ..Options::orders() };
+    let options = Options { whole: options.whole, all: options.all, limit: options.limit, ..Options::orders() };
     let mut search = Search::new(protected, relevant, subject, start, space, options);
     search.explore(options.limit, &mut |_, _| {});
     let ends: Vec<StateId> = search.ends.values().map(|(_, state)| *state).collect();
@@ -350,8 +352,7 @@ impl<'a> Search<'a> {
         options: Options,
     ) -> Self {
         let state = space.state(world, std::slice::from_ref(actor), options.faults);
-        let mishaps = Mishaps { faults: options.faults > 0, crashes: options.crashes, stops: options.stops };
-        let mut explorer = Explorer::new(space, relevant, mishaps);
+        let mut explorer = Explorer::new(space, relevant, options);
         Self {
             protected,
             relevant,
@@ -373,9 +374,10 @@ impl<'a> Search<'a> {
         let first = self.explorer.run_on(self.start);
         let mut queue = VecDeque::from([(first, None)]);
         while let Some((id, came_from)) = queue.pop_front() {
-            if !self.explorer.visit(id, came_from) {
+            if self.explorer.is_covered(id) {
                 continue;
             }
+            self.explorer.visit(id, came_from);
             self.visited += 1;
             let transitions = self.explorer.transitions(id);
             if transitions.is_empty() {
@@ -394,7 +396,7 @@ impl<'a> Search<'a> {
                 let next = self.explorer.run_on(next);
                 let event = if let Transition::Actor(_, event) = transition { Some(event) } else { None };
                 self.crashes += usize::from(event.is_some_and(ActorEvent::is_crash));
-                if self.explorer.is_visited(next) {
+                if self.explorer.is_covered(next) {
                     continue;
                 }
                 let found = (next, Some((id, transition)));

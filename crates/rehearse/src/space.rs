@@ -9,11 +9,12 @@ use std::hash::{BuildHasherDefault, Hash, Hasher};
 use std::rc::Rc;
 
 use portolan_engine::Engine;
-use portolan_model::Ref;
+use portolan_model::{HelmToken, Ref};
 
 use crate::actor::{Actor, ActorEvent, Helms, Reads};
-use crate::helm::{HelmError, record_names};
+use crate::helm::{HelmActor, HelmError, record_names};
 use crate::rules::{self, RuleId};
+use crate::search::Options;
 use crate::state_hash::{StateHash, StateHasher};
 use crate::world::World;
 
@@ -101,6 +102,8 @@ struct ActorsEntry {
     actors: Rc<[ActorId]>,
     helms: Rc<Helms>,
     has_in_flight: bool,
+    /// The same, where the engine knows of the helm that it waits for.
+    knowing: Option<ActorsId>,
 }
 
 /// What came of an event.
@@ -135,9 +138,15 @@ pub(crate) struct StateSpace {
     refused: NumberMap<(WorldId, ActorId, ActorEvent), Rc<HelmError>>,
     /// The numbers of the rules that were followed.
     followed: BTreeSet<&'static str>,
+    /// Whether states and turns that make no difference to any end are left out.
+    reduced: bool,
 }
 
 impl StateSpace {
+    pub(crate) fn new(options: Options) -> Self {
+        Self { reduced: !options.all, ..Self::default() }
+    }
+
     pub(crate) fn state(&mut self, world: &World, actors: &[Actor], faults: u8) -> State {
         let world = self.world_id(world.clone());
         let actors: Vec<ActorId> = actors.iter().map(|actor| self.actor_id(actor.clone())).collect();
@@ -212,6 +221,7 @@ impl StateSpace {
                 let world = taken.world.unwrap_or(state.world);
                 let actors = self.replaced(state.actors, at, taken.actor, taken.spawned);
                 let actors = self.without_stale(actors, world);
+                let actors = if self.reduced { self.knowing(actors) } else { actors };
                 State { world, actors, faults: state.faults - u8::from(event.is_fault()) }
             }
         }
@@ -262,7 +272,11 @@ impl StateSpace {
             self.followed.extend(helm.rules(&world));
         }
         let before = world.state_hash();
-        let result = actor.take(event, &mut world, &self.helms(state.actors));
+        let mut result = actor.take(event, &mut world, &self.helms(state.actors));
+        if let (Some(Actor::Helm(helm)), true) = (&mut result.actor, self.reduced) {
+            let refused = helm.skip(&mut world, &mut self.followed);
+            result.refused = result.refused.or(refused);
+        }
         let taken = Taken {
             world: (world.state_hash() != before).then(|| self.world_id(world)),
             actor: result.actor.map(|actor| self.actor_id(actor)),
@@ -295,6 +309,36 @@ impl StateSpace {
             }
             Reads::World => Basis::World(id),
         }
+    }
+
+    /// The actors, where the engine knows of the helm that it waits for once that has made its record.
+    fn knowing(&mut self, id: ActorsId) -> ActorsId {
+        let entry = &self.lists[id.0 as usize];
+        if entry.helms.count == 0 {
+            return id;
+        }
+        if let Some(known) = entry.knowing {
+            return known;
+        }
+        let actors = entry.actors.clone();
+        let has_record = |token: &HelmToken| {
+            let is_its = |helm: &HelmActor| helm.has_started() && helm.token() == Some(token);
+            actors.iter().any(|id| matches!(self.actor(*id), Actor::Helm(helm) if is_its(helm)))
+        };
+        let engines = actors.iter().enumerate().filter_map(|(at, id)| match self.actor(*id) {
+            Actor::Engine(engine) => Some((at, engine.knowing_of_helm(has_record)?)),
+            _ => None,
+        });
+        let knowing = match engines.last() {
+            Some((at, engine)) => {
+                let mut actors = actors.to_vec();
+                actors[at] = self.actor_id(Actor::Engine(Box::new(engine)));
+                self.list_id(&actors)
+            }
+            None => id,
+        };
+        self.lists[id.0 as usize].knowing = Some(knowing);
+        knowing
     }
 
     /// The actors without the writes on their way that can only fail: a real resourceVersion never comes back, so a write whose
@@ -342,6 +386,7 @@ impl StateSpace {
             actors: actors.into(),
             helms: Rc::new(Helms::among(all())),
             has_in_flight: all().any(|actor| matches!(actor, Actor::InFlight(_))),
+            knowing: None,
         };
         self.list_ids.insert(entry.actors.clone(), id);
         self.lists.push(entry);

@@ -101,10 +101,11 @@ pub(crate) fn tell(moments: &[Moment<'_>], relevant: &RelevantSet) -> TracedPath
     // What went wrong first, whoever is to blame: helm says it when it gives up.
     let mut wrong: Option<&HelmError> = None;
     for moment in moments {
-        let step = moment.engine.filter(|engine| engine.state().bound).map(|engine| engine.state().step + 1);
-        trace.at_step = step.or(trace.at_step);
+        // One that has ended stands for all that ended so, at whatever step.
+        let is_on = |engine: &&Engine| engine.state().bound && engine.state().outcome.is_none();
+        trace.at_step = moment.engine.filter(is_on).map(|engine| engine.state().step + 1).or(trace.at_step);
         let Some(happening) = moment.happening else { continue };
-        let at = step.map(TracePlace::Step);
+        let at = trace.at_step.map(TracePlace::Step);
         if let Some(line) = say(moment.world, happening, wrong, relevant) {
             trace.lines.push(TraceLine { at: line.at.or(at), ..line });
         }

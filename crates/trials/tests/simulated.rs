@@ -71,7 +71,8 @@ fn every_start_is_safe_in_every_order_with_crashes_and_a_fault() {
             "{name}: {:?}",
             found.volumes.iter().map(|volume| volume.ends.keys()).collect::<Vec<_>>()
         );
-        assert!(found.crashes > 300, "{name}: the engine is killed everywhere, {} times", found.crashes);
+        // Points at which the same comes of it are counted once.
+        assert!(found.crashes > 200, "{name}: the engine is killed everywhere, {} times", found.crashes);
     }
 }
 

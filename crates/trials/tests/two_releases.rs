@@ -158,6 +158,11 @@ fn rehearsed(installation: &Installation, file: &PlanFile) -> [VolumeForecast; 2
     let subject = Subject::Plan(Arc::new(file.plan.clone()));
     let forecast = portolan_rehearse::rehearse(&world, &subject, &file.plan.volumes, Options::default());
     assert!(forecast.crashes > 50, "the engine is killed everywhere, {} times", forecast.crashes);
+    let all = Options { all: true, ..Options::default() };
+    let all = portolan_rehearse::rehearse(&world, &subject, &file.plan.volumes, all);
+    for (volume, all) in forecast.volumes.iter().zip(&all.volumes) {
+        assert!(volume.ends.keys().eq(all.ends.keys()), "{}: nothing is left out that counts", volume.protected.claim);
+    }
     forecast.volumes.try_into().expect("two volumes")
 }
 

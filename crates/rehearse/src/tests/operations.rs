@@ -111,7 +111,14 @@ fn a_release_is_uninstalled_and_installed_again_around_its_data() {
     ] {
         let (world, plan) = reinstall(policy, claim_policy, retains);
         let options = Options { limit: 200_000, ..Options::default() };
-        let forecast = rehearse(&world, &Subject::Plan(Arc::new(plan)), &[protected()], options);
+        let subject = Subject::Plan(Arc::new(plan));
+        let forecast = rehearse(&world, &subject, &[protected()], options);
+        let all = rehearse(&world, &subject, &[protected()], Options { all: true, ..options });
+        assert!(
+            forecast.volumes[0].ends.keys().eq(all.volumes[0].ends.keys()),
+            "{what}: nothing is left out that counts"
+        );
+        assert!(forecast.worlds < all.worlds, "{what}");
         let found = forecast.headline();
         let ends: Vec<_> = forecast.volumes[0].ends.keys().collect();
         assert!(want.contains(&found), "{what}: {found:?} {ends:?} {:?}", forecast.volumes[0].unknown);
