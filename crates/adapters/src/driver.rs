@@ -9,7 +9,7 @@ use portolan_kube_facts::{compare, to_create};
 use portolan_model::{
     ArchivedCopy, Carried, CheckReport, CopyState, DatabaseError, DatabaseRef, Digest, Elapsed, Event, Finding,
     HelmOperation, HelmRun, HelmToken, JournalRecord, Manifest, Object, ObjectCheck, Observation, Progress, Ref,
-    Refusal, Reply, Request, SecretKey, Seen, Snapshot, Verb, Wait,
+    Refusal, ReleaseId, Reply, Request, SecretKey, Seen, Snapshot, Verb, Wait,
 };
 use serde_json::Value;
 
@@ -44,12 +44,17 @@ impl Driver {
         &self.store
     }
 
-    /// Answers a request; `events` is told what became durable and what is waited for. A wait may be
-    /// dropped half-way: nothing is lost with it.
+    /// Answers a request of a step that works on `release`; `events` is told what became durable and what is waited for. A wait may
+    /// be dropped half-way: nothing is lost with it.
     ///
     /// # Errors
     /// Where the journal cannot be written. Nothing may be done then, so there is no answer to go on with.
-    pub async fn serve(&mut self, request: Request, events: &mut dyn FnMut(&Event)) -> Result<Reply, Finding> {
+    pub async fn serve(
+        &mut self,
+        request: Request,
+        release: &ReleaseId,
+        events: &mut dyn FnMut(&Event),
+    ) -> Result<Reply, Finding> {
         Ok(match request {
             Request::Append(record, blobs) => {
                 self.store.append(record.clone(), &blobs)?;
@@ -81,7 +86,7 @@ impl Driver {
                 }
                 Err(NotStarted::Unusable(text)) => Reply::Refused(Refusal::Invalid(text)),
             },
-            Request::Wait(wait) => self.wait(&wait, events).await,
+            Request::Wait(wait) => self.wait(&wait, &release.namespace, events).await,
             Request::Query(database) => {
                 events(&Event::Reading { pod: database.pod.clone() });
                 Reply::Rows(self.query(&database).await)
@@ -175,7 +180,7 @@ impl Driver {
         Ok(report)
     }
 
-    async fn wait(&self, wait: &Wait, events: &mut dyn FnMut(&Event)) -> Reply {
+    async fn wait(&self, wait: &Wait, namespace: &str, events: &mut dyn FnMut(&Event)) -> Reply {
         let folder = self.store.folder();
         let lives = |token: &HelmToken| {
             let lives = helm::is_alive(folder, token);
@@ -192,20 +197,13 @@ impl Driver {
                 limit: wait.limit,
             });
         };
-        let namespace = self.namespace(wait);
-        self.client.wait(wait, &namespace, &lives, &mut tell).await
+        self.client.wait(wait, namespace, &lives, &mut tell).await
     }
 
-    /// The namespace of the release that a waiting step works on.
-    fn namespace(&self, wait: &Wait) -> String {
-        self.store.plan().map(|plan| plan.release_at(wait.step).namespace.clone()).unwrap_or_default()
-    }
-
-    /// What a wait waits for now, and why.
-    pub async fn explain(&self, wait: &Wait) -> Vec<Progress> {
+    /// What a wait of a step that works on `release` waits for now, and why.
+    pub async fn explain(&self, wait: &Wait, release: &ReleaseId) -> Vec<Progress> {
         let folder = self.store.folder();
-        let namespace = self.namespace(wait);
-        self.client.explain(wait, &namespace, &|token| helm::is_alive(folder, token)).await
+        self.client.explain(wait, &release.namespace, &|token| helm::is_alive(folder, token)).await
     }
 
     async fn query(&self, database: &DatabaseRef) -> Result<Snapshot, DatabaseError> {

@@ -28,9 +28,9 @@ pub trait Serve {
         events: &mut dyn FnMut(&Event),
     ) -> impl Future<Output = Result<Option<Reply>, Finding>>;
 
-    /// What a wait still waits for, and why. `seen` is what it saw last.
-    fn explain(&self, wait: &Wait, seen: Vec<Progress>) -> impl Future<Output = Vec<Progress>> {
-        let _ = wait;
+    /// What a wait of an engine still waits for, and why. `seen` is what it saw last.
+    fn explain(&self, engine: &Engine, wait: &Wait, seen: Vec<Progress>) -> impl Future<Output = Vec<Progress>> {
+        let _ = (engine, wait);
         std::future::ready(seen)
     }
 }
@@ -111,17 +111,22 @@ impl Serve for RunDriver {
         events: &mut dyn FnMut(&Event),
     ) -> Result<Option<Reply>, Finding> {
         match self {
-            Self::Cluster(driver) => driver.serve(request, events).await.map(Some),
+            Self::Cluster(driver) => driver.serve(request, release(engine), events).await.map(Some),
             Self::Simulated(simulated, store) => serve_simulated(simulated, store, engine, &request, events).map(Some),
         }
     }
 
-    async fn explain(&self, wait: &Wait, seen: Vec<Progress>) -> Vec<Progress> {
+    async fn explain(&self, engine: &Engine, wait: &Wait, seen: Vec<Progress>) -> Vec<Progress> {
         match self {
             Self::Simulated(..) => seen,
-            Self::Cluster(driver) => driver.explain(wait).await,
+            Self::Cluster(driver) => driver.explain(wait, release(engine)).await,
         }
     }
+}
+
+/// The release that the step under way works on.
+fn release(engine: &Engine) -> &ReleaseId {
+    engine.plan().release_at(engine.state().step)
 }
 
 /// Sends a request to each Route and Ingress of a cluster, from this machine.
@@ -297,7 +302,7 @@ async fn drive(
             if let Some(wait) = wait.filter(|_| urgency == Urgency::AfterStep) {
                 // A second signal does not wait for the answer.
                 let progress = tokio::select! {
-                    progress = driver.explain(&wait, std::mem::take(&mut seen)) => progress,
+                    progress = driver.explain(engine, &wait, std::mem::take(&mut seen)) => progress,
                     () = stops.another(times) => Vec::new(),
                 };
                 events(&Event::HelmHolds { step: wait.step, progress });

@@ -37,12 +37,12 @@ fn store(folder: &std::path::Path, namespace: &str, blobs: &[&Blob]) -> RunStore
 }
 
 async fn run(client: Client, driver: &mut Driver, run: HelmRun) {
-    let namespace = run.release.namespace.clone();
+    let (namespace, release) = (run.release.namespace.clone(), run.release.clone());
     let target = Ref::secret(&namespace, "pg");
     let seen = there(&client, &target).await;
     let mut events = Vec::new();
     let mut serve = async |request| {
-        let reply = driver.serve(request, &mut |event| events.push(event.clone())).await;
+        let reply = driver.serve(request, &release, &mut |event| events.push(event.clone())).await;
         reply.expect("the journal is written")
     };
 
