@@ -26,12 +26,11 @@ pub fn planned(first: &[Object], second: &[Object], carried: &[(String, String)]
     let mut manifest = Manifest::default();
     for doc in first {
         let mut json = (*doc.0).clone();
-        let mut free = Vec::new();
         let other = doc.name().and_then(|name| others.get(&name).copied());
-        match other {
-            Some(other) => differ(&json, &other.0, &mut String::new(), &mut free),
-            None => free.push(JsonPointer::default()),
-        }
+        let mut free = match other {
+            Some(other) => portolan_model::differing_fields(&json, &other.0),
+            None => vec![JsonPointer::default()],
+        };
         if is_secret(doc) {
             // Values are compared by their marks; only a key that comes and goes counts as free.
             free.retain(|pointer| !is_value_of_both(pointer.as_str(), &json, other));
@@ -144,29 +143,6 @@ fn is_value_of_both(pointer: &str, json: &Value, other: Option<&Object>) -> bool
         pointer.strip_prefix('/').and_then(|rest| rest.strip_prefix(part)).is_some_and(|rest| rest.starts_with('/'))
     }) && json.pointer(pointer).is_some()
         && other.is_some_and(|other| other.at(pointer).is_some())
-}
-
-/// Lists the fields in which two values differ.
-fn differ(a: &Value, b: &Value, pointer: &mut String, free: &mut Vec<JsonPointer>) {
-    match (a, b) {
-        (Value::Object(a), Value::Object(b)) => {
-            for key in a.keys().chain(b.keys().filter(|key| !a.contains_key(*key))) {
-                within(pointer, &portolan_model::pointer_part(key), |pointer| match (a.get(key), b.get(key)) {
-                    (Some(a), Some(b)) => differ(a, b, pointer, free),
-                    _ => free.push(JsonPointer::new(pointer)),
-                });
-            }
-        }
-        (Value::Array(a), Value::Array(b)) if a.len() == b.len() => {
-            for (index, (a, b)) in a.iter().zip(b).enumerate() {
-                within(pointer, &index.to_string(), |pointer| {
-                    differ(a, b, pointer, free);
-                });
-            }
-        }
-        _ if a == b => {}
-        _ => free.push(JsonPointer::new(pointer)),
-    }
 }
 
 /// Replaces carried plaintexts (and their base64) wherever they stand in a text, and makes those fields free.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use portolan_model::{CopyState, Object, Seen, Uid, pointer_part};
+use portolan_model::{CopyState, Object, Seen, Uid};
 use serde_json::Value;
 
 /// What the API server sets in the metadata of each object.
@@ -49,10 +49,8 @@ fn differing_fields(archived: &Object, live: &Object) -> Vec<String> {
     if archived.content_digest() == live.content_digest() {
         return Vec::new();
     }
-    let mut all = Vec::new();
-    collect(&archived.0, &live.0, String::new(), &mut all);
-    all.truncate(NAMED);
-    all
+    let differing = portolan_model::differing_fields(&archived.0, &live.0);
+    differing.iter().take(NAMED).map(ToString::to_string).collect()
 }
 
 /// An object beside its archived copy. One that is being deleted is another one.
@@ -66,23 +64,6 @@ pub fn compare(archived: &Object, live: &Seen) -> CopyState {
             fields if fields.is_empty() => CopyState::Same,
             fields => CopyState::Other(fields),
         },
-    }
-}
-
-fn collect(before: &Value, after: &Value, at: String, all: &mut Vec<String>) {
-    match (before, after) {
-        (Value::Object(before), Value::Object(after)) => {
-            let keys: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
-            for key in keys {
-                let field = format!("{at}/{}", pointer_part(key));
-                match (before.get(key), after.get(key)) {
-                    (Some(before), Some(after)) => collect(before, after, field, all),
-                    _ => all.push(field),
-                }
-            }
-        }
-        _ if before == after => {}
-        _ => all.push(at),
     }
 }
 

@@ -1,7 +1,9 @@
+use std::collections::BTreeSet;
 use std::fmt;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 /// A field of an object, as RFC 6901 writes it: `/metadata/annotations/helm.sh~1resource-policy`. Empty for the whole object.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
@@ -42,6 +44,35 @@ impl JsonPointer {
     }
 }
 
+/// The fields in which two values differ, in order. Lists of different lengths differ as a whole, and so does what only one of them has.
+#[must_use]
+pub fn differing_fields(one: &Value, other: &Value) -> Vec<JsonPointer> {
+    fn walk(one: &Value, other: &Value, at: &str, found: &mut Vec<JsonPointer>) {
+        match (one, other) {
+            (Value::Object(one), Value::Object(other)) => {
+                let keys: BTreeSet<&String> = one.keys().chain(other.keys()).collect();
+                for key in keys {
+                    let field = format!("{at}/{}", pointer_part(key));
+                    match (one.get(key), other.get(key)) {
+                        (Some(one), Some(other)) => walk(one, other, &field, found),
+                        _ => found.push(field.into()),
+                    }
+                }
+            }
+            (Value::Array(one), Value::Array(other)) if one.len() == other.len() => {
+                for (index, (one, other)) in one.iter().zip(other).enumerate() {
+                    walk(one, other, &format!("{at}/{index}"), found);
+                }
+            }
+            _ if one == other => {}
+            _ => found.push(JsonPointer::new(at)),
+        }
+    }
+    let mut found = Vec::new();
+    walk(one, other, "", &mut found);
+    found
+}
+
 impl From<String> for JsonPointer {
     fn from(text: String) -> Self {
         Self(text)
@@ -62,7 +93,20 @@ pub fn pointer_part(key: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+
+    #[test]
+    fn fields_that_differ_are_named_as_deep_as_both_have_them() {
+        let one = json!({"same": 1, "a/b": {"c": 1, "gone": 1}, "list": [1, {"d": 1}], "longer": [1]});
+        let other = json!({"same": 1, "a/b": {"c": 2, "new": 1}, "list": [1, {"d": 2}], "longer": [1, 2]});
+        let found = differing_fields(&one, &other);
+        let texts: Vec<&str> = found.iter().map(JsonPointer::as_str).collect();
+        assert_eq!(texts, ["/a~1b/c", "/a~1b/gone", "/a~1b/new", "/list/1/d", "/longer"]);
+        assert_eq!(differing_fields(&one, &one), []);
+        assert_eq!(differing_fields(&one, &json!([])), [JsonPointer::default()]);
+    }
 
     #[test]
     fn people_read_keys_with_dots_between_them() {
