@@ -7,7 +7,9 @@ use portolan_inventory::Survey;
 use portolan_model::{Code, Finding, RenderJob, SiteValue, ValuesPath};
 use portolan_recipe::{RecipeSet, RolePair};
 use portolan_report::{Proof, ReachedFields, ValueEffect};
-use portolan_workflow::{Effect, Effects, Field, Target, effects, named_roles, render_job, same_role, usable_helm};
+use portolan_workflow::{
+    BothEffects, Effect, Effects, Field, Target, both_effects, named_roles, same_role, usable_helm,
+};
 
 /// What each value that goes on does, by its path of today. `new` is the rendering of the last hop.
 ///
@@ -21,18 +23,7 @@ pub(crate) async fn of(
 ) -> Result<BTreeMap<ValuesPath, ValueEffect>, Finding> {
     let helm = usable_helm(target, survey).await?;
     let going_on = values.iter().filter_map(|value| Some((&value.path, value.end()?)));
-    let both = async {
-        let then = effects(target, survey, &helm, new).await?;
-        let today = match old {
-            Some(old) => {
-                let job = render_job(&survey.inventory, old, &survey.inventory.release.config);
-                Some(effects(target, survey, &helm, &job).await?)
-            }
-            None => None,
-        };
-        Ok((then, today))
-    };
-    let (then, today) = match both.await {
+    let BothEffects { today, then } = match both_effects(target, survey, &helm, (old, new)).await {
         // A simulated installation is planned without one.
         Err(Finding { code: Code::NoHelm, .. }) => {
             let without = || {
@@ -101,7 +92,7 @@ mod tests {
 
     use portolan_model::{MovedTo, Rendered, Rendering, SetBy, ValueChange};
     use portolan_report::{ValuesPart, ValuesView};
-    use portolan_workflow::Simulated;
+    use portolan_workflow::{Simulated, render_job};
     use serde_json::{Value, json};
 
     use super::*;

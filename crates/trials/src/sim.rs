@@ -11,8 +11,8 @@ use portolan_model::{
 use portolan_recipe::RecipeSet;
 use portolan_rehearse::{Installation, World};
 use portolan_workflow::{
-    ArchiveChoice, Catalog, Effects, InMemory, Limits, PlanOptions, Rehearse, Simulated, Stops, Target, UpgradeRequest,
-    plan_values, render_job,
+    ArchiveChoice, BothEffects, Catalog, InMemory, Limits, PlanOptions, Rehearse, Simulated, Stops, Target,
+    UpgradeRequest, both_effects, plan_values,
 };
 use serde_json::{Value, json};
 
@@ -85,16 +85,20 @@ pub fn request(installed: &ChartId, to: &[&str], without: &[&str]) -> Result<Upg
     })
 }
 
-/// What each value does, in the installed chart and in the last one of a way.
+/// What each value does, in the installed chart and in the last one of a way; `None` if there is nothing to do.
 ///
 /// # Errors
-/// As [`portolan_workflow::effects`].
-pub fn effects(target: &Target, found: &Survey, helm: &HelmClient, to: &[&str]) -> Result<Vec<Effects>, Finding> {
+/// As [`both_effects`].
+pub fn effects(
+    target: &Target,
+    found: &Survey,
+    helm: &HelmClient,
+    to: &[&str],
+) -> Result<Option<BothEffects>, Finding> {
     let release = &found.inventory.release;
     let planned = now(plan_values(target, found, &RecipeSet::builtin(), &request(&release.chart, to, &[])?))?;
     let old = portolan_fixtures::charts().into_iter().find(|chart| chart.id == release.chart);
-    let today = old.map(|old| render_job(&found.inventory, &old, &release.config));
-    today.iter().chain(&planned.job).map(|job| now(portolan_workflow::effects(target, found, helm, job))).collect()
+    planned.job.map(|new| now(both_effects(target, found, helm, (old.as_ref(), &new)))).transpose()
 }
 
 /// Plans an upgrade with the built-in recipes and the recorded renderings.

@@ -1,18 +1,19 @@
 //! What each value does in a rendering of a chart, with the helm that planning renders with.
 
 use portolan_adapters::helm::DryRun;
-use portolan_helm_compat::chart;
+use portolan_helm_compat::chart::{self, PackedChart};
 use portolan_helm_compat::manifest::Renderings;
 use portolan_inventory::Survey;
 use portolan_model::{Code, Finding, HelmClient, Object, RenderJob, Rendered, Rendering, ValuesMode};
 use portolan_plan::effects::{EffectJob, EffectSearch, Effects};
+use portolan_plan::planner::render_job;
 
 use crate::planning::hidden;
 use crate::simulated::{Simulated, recorded};
 use crate::target::Target;
 
 /// Finds out what each value of a rendering does in it, the values being those and no others. For the new chart it is the rendering
-/// that a plan asks for, with what its steps will have changed by then; for the old one, [`portolan_plan::planner::render_job`]. Two
+/// that a plan asks for, with what its steps will have changed by then; for the old one, [`render_job`]. Two
 /// helms run side by side, one for each rendering.
 ///
 /// # Errors
@@ -48,6 +49,36 @@ pub async fn effects(target: &Target, survey: &Survey, helm: &HelmClient, job: &
         }
         is_first = false;
     }
+}
+
+/// What values do in two charts.
+pub struct BothEffects {
+    /// Those of today in the installed chart; `None` if that chart is not at hand.
+    pub today: Option<Effects>,
+    /// Those at the end of an upgrade in the new chart.
+    pub then: Effects,
+}
+
+/// What the values of today do in the installed chart, and those at the end of an upgrade in the new one; `new` is the rendering of the
+/// last hop.
+///
+/// # Errors
+/// As [`effects`].
+pub async fn both_effects(
+    target: &Target,
+    survey: &Survey,
+    helm: &HelmClient,
+    (installed, new): (Option<&PackedChart>, &RenderJob),
+) -> Result<BothEffects, Finding> {
+    let then = effects(target, survey, helm, new).await?;
+    let today = match installed {
+        Some(chart) => {
+            let job = render_job(&survey.inventory, chart, &survey.inventory.release.config);
+            Some(effects(target, survey, helm, &job).await?)
+        }
+        None => None,
+    };
+    Ok(BothEffects { today, then })
 }
 
 /// Whether another rendering, with other values, may well succeed.

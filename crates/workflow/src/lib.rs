@@ -17,7 +17,7 @@ mod target;
 mod trial_pulls;
 
 pub use charts::{Catalog, read_charts};
-pub use effects::effects;
+pub use effects::{BothEffects, both_effects, effects};
 pub use images::{ImageCount, ImageSource, RegistryPlace, missing_images, planned_images};
 pub use planning::{
     PlanOptions, Planned, PlannedValues, Protection, Rehearse, check_rules, plan, plan_values, protect, rehearse,
