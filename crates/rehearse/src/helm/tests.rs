@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use portolan_model::{ChartId, HelmToken, RequiredSecretKey, SecretKey, ValuesMode};
+use portolan_model::{ChartId, HelmToken, ReleaseId, RequiredSecretKey, SecretKey, ValuesMode};
 
 use super::*;
 use crate::test_world::{NS, edit, namespace, set, world};
