@@ -44,6 +44,30 @@ impl JsonPointer {
     }
 }
 
+/// The first field for which something holds, told the field and its pointer; a map or a list goes before what is in it.
+#[must_use]
+pub fn first_field(value: &Value, holds: &dyn Fn(&Value, &str) -> bool) -> Option<JsonPointer> {
+    fn walk(value: &Value, at: &mut String, holds: &dyn Fn(&Value, &str) -> bool) -> Option<JsonPointer> {
+        if holds(value, at) {
+            return Some(JsonPointer::new(at));
+        }
+        let length = at.len();
+        let mut below = |key: &str, inner: &Value| {
+            at.push('/');
+            at.push_str(key);
+            let found = walk(inner, at, holds);
+            at.truncate(length);
+            found
+        };
+        match value {
+            Value::Object(map) => map.iter().find_map(|(key, inner)| below(&pointer_part(key), inner)),
+            Value::Array(items) => items.iter().enumerate().find_map(|(index, inner)| below(&index.to_string(), inner)),
+            _ => None,
+        }
+    }
+    walk(value, &mut String::new(), holds)
+}
+
 /// The fields in which two values differ, in order. Lists of different lengths differ as a whole, and so does what only one of them has.
 #[must_use]
 pub fn differing_fields(one: &Value, other: &Value) -> Vec<JsonPointer> {
@@ -96,6 +120,18 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn the_first_field_is_found_from_the_outside_in() {
+        let value = json!({"a/b": [{"c": "x"}, "x"], "d": {"e": "x"}});
+        let found = |wanted: Value| first_field(&value, &|field, _| *field == wanted).map(|at| at.to_string());
+        assert_eq!(found(json!("x")).as_deref(), Some("/a~1b/0/c"));
+        assert_eq!(found(json!({"e": "x"})).as_deref(), Some("/d"));
+        assert_eq!(found(value.clone()).as_deref(), Some(""));
+        assert_eq!(found(json!("y")), None);
+        let last = first_field(&value, &|field, at| field.is_string() && at.starts_with("/d"));
+        assert_eq!(last, Some(JsonPointer::new("/d/e")));
+    }
 
     #[test]
     fn fields_that_differ_are_named_as_deep_as_both_have_them() {

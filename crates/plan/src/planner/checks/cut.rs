@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use portolan_helm_compat::values::{self, Cut};
-use portolan_model::{Code, Finding, Object, Ref};
+use portolan_model::{Code, Finding, JsonPointer, Object, Ref};
 use portolan_recipe::StepTemplate;
 use serde_json::{Value, json};
 
@@ -86,27 +86,16 @@ fn nested(path: &str, meant: &str, value: &Value) -> Value {
 }
 
 /// The first field of the stored manifest that is a map or list like this.
-fn seen(context: &HopContext<'_>, wanted: &Value) -> Option<(Ref, String)> {
+fn seen(context: &HopContext<'_>, wanted: &Value) -> Option<(Ref, JsonPointer)> {
     let docs: &[Object] = &context.before.docs;
-    docs.iter().find_map(|doc| Some((doc.name()?, find(&doc.0, wanted, &mut String::new())?)))
+    docs.iter().find_map(|doc| Some((doc.name()?, find(&doc.0, wanted)?)))
 }
 
-fn find(value: &Value, wanted: &Value, pointer: &mut String) -> Option<String> {
-    let mut below = |key: &str, inner: &Value| {
-        let length = pointer.len();
-        pointer.push('/');
-        pointer.push_str(&portolan_model::pointer_part(key));
-        let found = find(inner, wanted, pointer);
-        pointer.truncate(length);
-        found
-    };
-    match (value, wanted) {
-        (Value::Object(map), Value::Object(parts)) if parts.iter().all(|(key, part)| map.get(key) == Some(part)) => {
-            Some(pointer.clone())
-        }
-        (Value::Array(_), Value::Array(_)) if value == wanted => Some(pointer.clone()),
-        (Value::Object(map), _) => map.iter().find_map(|(key, inner)| below(key, inner)),
-        (Value::Array(items), _) => items.iter().enumerate().find_map(|(at, inner)| below(&at.to_string(), inner)),
-        _ => None,
-    }
+/// The first map with these parts, or the first list that is this one.
+fn find(value: &Value, wanted: &Value) -> Option<JsonPointer> {
+    portolan_model::first_field(value, &|field, _| match (field, wanted) {
+        (Value::Object(map), Value::Object(parts)) => parts.iter().all(|(key, part)| map.get(key) == Some(part)),
+        (Value::Array(_), Value::Array(_)) => field == wanted,
+        _ => false,
+    })
 }

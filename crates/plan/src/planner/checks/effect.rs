@@ -1,7 +1,7 @@
 //! Values that go on and that nothing in the new chart reads.
 
 use portolan_helm_compat::{values, values::References};
-use portolan_model::{Code, Finding, Object, Ref, Severity, ValueChange};
+use portolan_model::{Code, Finding, JsonPointer, Object, Ref, Severity, ValueChange};
 use serde_json::Value;
 
 use super::{HopContext, Report};
@@ -45,33 +45,17 @@ pub(super) fn check(context: &HopContext<'_>, report: &mut Report) {
 }
 
 /// A field of the stored manifest that shows a value, and does not in the new one.
-fn effect(context: &HopContext<'_>, value: &Value) -> Option<(Ref, String)> {
+fn effect(context: &HopContext<'_>, value: &Value) -> Option<(Ref, JsonPointer)> {
     let [first, _] = context.renderings;
     context.before.docs.iter().find_map(|old| {
         let name = old.name()?;
         let new: &Object = first.object(&name)?;
-        let pointer = differs(&old.0, Some(&new.0), value, &mut String::new())?;
+        let pointer = portolan_model::first_field(&old.0, &|field, at| {
+            let is_leaf = !field.is_object() && !field.is_array();
+            is_leaf && shows(field, value) && new.0.pointer(at) != Some(field)
+        })?;
         Some((name, pointer))
     })
-}
-
-/// Where a value stands in one JSON and not in the other.
-fn differs(old: &Value, new: Option<&Value>, wanted: &Value, pointer: &mut String) -> Option<String> {
-    let mut below = |key: &str, old: &Value, new: Option<&Value>| {
-        let length = pointer.len();
-        pointer.push('/');
-        pointer.push_str(&portolan_model::pointer_part(key));
-        let found = differs(old, new, wanted, pointer);
-        pointer.truncate(length);
-        found
-    };
-    match old {
-        Value::Object(map) => map.iter().find_map(|(key, old)| below(key, old, new.and_then(|new| new.get(key)))),
-        Value::Array(items) => {
-            items.iter().enumerate().find_map(|(at, old)| below(&at.to_string(), old, new.and_then(|new| new.get(at))))
-        }
-        leaf => (shows(leaf, wanted) && new != Some(leaf)).then(|| pointer.clone()),
-    }
 }
 
 /// Whether a field shows a value: as itself, or a text of some length in a text.

@@ -2,7 +2,7 @@
 
 use portolan_helm_compat::{redact, values};
 use portolan_inventory::credential;
-use portolan_model::{Code, Finding, Object, Ref, ValueChange};
+use portolan_model::{Code, Finding, JsonPointer, Object, Ref, ValueChange};
 use serde_json::Value;
 
 use super::{HopContext, Report};
@@ -14,7 +14,7 @@ pub(super) fn check(context: &HopContext<'_>, report: &mut Report) {
                 continue;
             };
             // It was like that before, wherever it stands.
-            if context.before.docs.iter().any(|doc| find(&doc.0, &printed, &mut String::new()).is_some()) {
+            if context.before.docs.iter().any(|doc| find(&doc.0, &printed).is_some()) {
                 continue;
             }
             let Some((object, pointer)) = place(context, &printed) else { continue };
@@ -47,39 +47,23 @@ fn numbers(value: &Value) -> Vec<serde_json::Number> {
 }
 
 /// The first text of the rendering in which a printed number stands.
-fn place(context: &HopContext<'_>, printed: &str) -> Option<(Ref, String)> {
+fn place(context: &HopContext<'_>, printed: &str) -> Option<(Ref, JsonPointer)> {
     let [first, _] = context.renderings;
     first.objects.iter().chain(&first.hooks).find_map(|object| {
         let name = object.name()?;
-        let pointer = find(&object.0, printed, &mut String::new()).or_else(|| in_secret(object, printed))?;
+        let pointer = find(&object.0, printed).or_else(|| in_secret(object, printed))?;
         Some((name, pointer))
     })
 }
 
-fn in_secret(object: &Object, printed: &str) -> Option<String> {
+fn in_secret(object: &Object, printed: &str) -> Option<JsonPointer> {
     let texts = redact::is_secret(object).then(|| redact::plaintexts(object))?;
-    texts.into_iter().find(|(_, text)| has(text, printed)).map(|(key, _)| format!("/data/{key}"))
+    texts.into_iter().find(|(_, text)| has(text, printed)).map(|(key, _)| format!("/data/{key}").into())
 }
 
-/// Where in a value a text has the printed number, as a JSON pointer.
-fn find(value: &Value, printed: &str, pointer: &mut String) -> Option<String> {
-    match value {
-        Value::String(text) => has(text, printed).then(|| pointer.clone()),
-        Value::Array(items) => {
-            items.iter().enumerate().find_map(|(at, item)| below(pointer, &at.to_string(), item, printed))
-        }
-        Value::Object(map) => map.iter().find_map(|(key, item)| below(pointer, key, item, printed)),
-        _ => None,
-    }
-}
-
-fn below(pointer: &mut String, key: &str, value: &Value, printed: &str) -> Option<String> {
-    let length = pointer.len();
-    pointer.push('/');
-    pointer.push_str(&portolan_model::pointer_part(key));
-    let found = find(value, printed, pointer);
-    pointer.truncate(length);
-    found
+/// The first text in a value that has the printed number.
+fn find(value: &Value, printed: &str) -> Option<JsonPointer> {
+    portolan_model::first_field(value, &|field, _| field.as_str().is_some_and(|text| has(text, printed)))
 }
 
 /// Whether a text has the number as a whole.
