@@ -72,6 +72,7 @@ pub struct Proxy {
 /// Requests that are kept from the API server until this is released or dropped.
 pub struct Hold {
     parked: mpsc::Receiver<Seen>,
+    left: mpsc::Receiver<()>,
     /// Dropping it opens the gate.
     gate: watch::Sender<()>,
 }
@@ -83,6 +84,14 @@ impl Hold {
     /// Where none comes in time.
     pub fn wait_parked(&self, limit: Duration) -> Result<Seen> {
         self.parked.recv_timeout(limit).map_err(|error| anyhow!("no request was parked: {error}"))
+    }
+
+    /// Waits until the client of a parked request has hung up.
+    ///
+    /// # Errors
+    /// Where none does in time.
+    pub fn wait_hung_up(&self, limit: Duration) -> Result<()> {
+        self.left.recv_timeout(limit).map_err(|error| anyhow!("no client hung up: {error}"))
     }
 
     /// Lets the parked requests go on, and those to come pass.
@@ -142,9 +151,10 @@ impl Proxy {
     /// Parks the requests that match before they are forwarded.
     pub fn hold(&self, matches: impl Fn(&Seen) -> bool + Send + Sync + 'static) -> Hold {
         let (told, parked) = mpsc::channel();
+        let (leaves, left) = mpsc::channel();
         let (gate, closed) = watch::channel(());
-        self.rule(0, matches, Effect::Park(told, closed));
-        Hold { parked, gate }
+        self.rule(0, matches, Effect::Park(told, leaves, closed));
+        Hold { parked, left, gate }
     }
 
     /// Does something before the n-th request (from 1) that matches is forwarded; the request waits for it.
@@ -200,10 +210,20 @@ struct Rule {
 }
 
 enum Effect {
-    Park(mpsc::Sender<Seen>, watch::Receiver<()>),
+    Park(mpsc::Sender<Seen>, mpsc::Sender<()>, watch::Receiver<()>),
     /// Empty once it is taken.
     Act(Option<Box<dyn FnOnce() + Send>>),
     Fail(u16),
+}
+
+/// Says that a request is not parked any more. As long as its gate is closed, only a client that hangs up is the reason.
+struct Leaving(mpsc::Sender<()>);
+
+impl Drop for Leaving {
+    fn drop(&mut self) {
+        // It fails where the hold is gone.
+        let _ = self.0.send(());
+    }
 }
 
 impl Shared {
@@ -229,7 +249,7 @@ impl Shared {
             rule.matched += 1;
             if rule.n == 0 || rule.n == rule.matched {
                 effects.push(match &mut rule.effect {
-                    Effect::Park(told, gate) => Effect::Park(told.clone(), gate.clone()),
+                    Effect::Park(told, leaves, gate) => Effect::Park(told.clone(), leaves.clone(), gate.clone()),
                     Effect::Act(act) => Effect::Act(act.take()),
                     Effect::Fail(status) => Effect::Fail(*status),
                 });
@@ -282,7 +302,8 @@ async fn answer(mut request: Request<Incoming>, shared: &Shared) -> Result<Respo
     let (seen, effects) = shared.enter(&request);
     for effect in effects {
         match effect {
-            Effect::Park(told, mut gate) => {
+            Effect::Park(told, leaves, mut gate) => {
+                let _leaving = Leaving(leaves);
                 // It fails where the hold is gone, and then so is the gate.
                 let _ = told.send(seen.clone());
                 while gate.changed().await.is_ok() {}

@@ -191,7 +191,7 @@ fn the_proxy_counts_holds_and_fails() {
     killed.kill().unwrap();
     killed.wait().unwrap();
     // The proxy hears of it over the connection, not at once.
-    std::thread::sleep(Duration::from_millis(500));
+    hold.wait_hung_up(limit).unwrap();
     hold.release();
 
     proxy.fail(2, creates_map(&space), 503);

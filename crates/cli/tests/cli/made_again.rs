@@ -14,7 +14,7 @@ fn words(text: &str) -> String {
 /// tried some times.
 fn stopped_after_deletes(user: &User, object: &str) -> String {
     let deletes = |line: &String| line.contains("\"record\":\"intent\"") && line.contains(object);
-    for at in 0..10 {
+    for at in 0..30 {
         let folder = format!("site-{at}");
         user.ok(&format!("sim new openshift-2.8 {folder}"));
         let mut child = user.command(&format!("apply kept.plan --sim {folder}")).spawn().expect("it starts");

@@ -60,7 +60,8 @@ fn launch(folder: &Path, body: &str) -> Result<(), NotStarted> {
 }
 
 async fn until_dead(folder: &Path) {
-    for _ in 0..500 {
+    // A minute: a busy machine is slow to start and end processes.
+    for _ in 0..6000 {
         if !is_alive(folder, &token()) {
             return;
         }
