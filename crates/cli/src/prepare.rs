@@ -80,7 +80,7 @@ pub(crate) async fn survey(global: &Global, target: &Target) -> Result<(RecipeSe
 
 /// Surveys the release that a plan is for, whatever the usual one is.
 pub(crate) async fn survey_for(global: &Global, target: &Target, plan: &Plan) -> Result<Survey, Finding> {
-    runs::check_meant(global, &plan.release, "the plan")?;
+    runs::check_meant(global, plan.releases(), "the plan")?;
     let mut survey = portolan_workflow::survey(target, &plan.release).await?;
     survey.go_on_from_deployed();
     Ok(survey)

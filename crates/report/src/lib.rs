@@ -49,7 +49,9 @@ pub use rehearsal::rehearsal;
 pub use run::{RunEnd, run};
 pub use script::page_script;
 pub use status::status;
-pub use status_view::{NextStep, OtherRun, RunState, StatusStep, StatusView, StatusVolume, StepState, status_view};
+pub use status_view::{
+    NextStep, OtherRun, RunState, StatusRelease, StatusStep, StatusView, StatusVolume, StepState, status_view,
+};
 pub use survey::{redacted, survey};
 pub use terminal::Style;
 pub use text::commands;

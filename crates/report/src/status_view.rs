@@ -18,8 +18,10 @@ pub struct StatusView {
     pub run: String,
     /// The digest of its plan.
     pub plan: Digest,
-    /// The release.
+    /// The release that the run is named after.
     pub release: ReleaseId,
+    /// Every release that the plan works on, that one first.
+    pub releases: Vec<StatusRelease>,
     /// The UID of the cluster's namespace kube-system.
     pub cluster: Uid,
     /// The address of the API server.
@@ -56,7 +58,7 @@ pub struct StatusView {
     pub until: u64,
     /// Who has run it: host and process, in order.
     pub hosts: Vec<String>,
-    /// The process that works on this release now, where there is one.
+    /// The process that works on one of these releases now, where there is one.
     pub running: Option<Finding>,
     /// What to do next: commands or sentences, the first one first.
     pub next: Vec<NextStep>,
@@ -111,6 +113,17 @@ pub enum StepState {
     ToCome,
 }
 
+/// A release that the plan works on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct StatusRelease {
+    /// The release.
+    pub release: ReleaseId,
+    /// The chart before the run.
+    pub from: ChartId,
+    /// The chart that the plan leads to.
+    pub to: ChartId,
+}
+
 /// A volume with data.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct StatusVolume {
@@ -158,6 +171,7 @@ pub fn status_view(plan: &Plan, entries: &[Entry], folder: &str, page: &Document
         format: FORMAT,
         run: digest.short().to_owned(),
         release: plan.release.clone(),
+        releases: releases(plan),
         cluster: plan.cluster.clone(),
         server: plan.server.clone(),
         from: plan.from.clone(),
@@ -181,6 +195,11 @@ pub fn status_view(plan: &Plan, entries: &[Entry], folder: &str, page: &Document
         other_runs: Vec::new(),
         plan: digest,
     }
+}
+
+fn releases(plan: &Plan) -> Vec<StatusRelease> {
+    let with_charts = plan.releases().filter_map(|release| Some((release.clone(), plan.charts_of(release)?)));
+    with_charts.map(|(release, (from, to))| StatusRelease { release, from: from.clone(), to: to.clone() }).collect()
 }
 
 fn state(course: &Course<'_>) -> RunState {

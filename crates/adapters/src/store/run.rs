@@ -22,14 +22,24 @@ pub struct Meta {
     pub cluster: Uid,
     /// That cluster's address, for people.
     pub server: String,
-    /// The release.
+    /// The release that the run is named after.
     pub release: ReleaseId,
+    /// The other releases that its plan works on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub other_releases: Vec<ReleaseId>,
     /// What was installed.
     pub from: ChartId,
     /// What is to be.
     pub to: ChartId,
     /// When the folder was made, seconds since 1970.
     pub created: u64,
+}
+
+impl Meta {
+    /// The releases that the plan works on, that of the run's name first.
+    pub fn releases(&self) -> impl Iterator<Item = &ReleaseId> {
+        std::iter::once(&self.release).chain(&self.other_releases)
+    }
 }
 
 /// A run that is kept on this machine.
@@ -252,6 +262,7 @@ fn meta(plan: &Plan, digest: &Digest) -> Meta {
         cluster: plan.cluster.clone(),
         server: plan.server.clone(),
         release: plan.release.clone(),
+        other_releases: plan.other_releases.clone(),
         from: plan.from.clone(),
         to: plan.to.clone(),
         created: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),

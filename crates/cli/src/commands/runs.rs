@@ -15,7 +15,7 @@ pub(crate) fn open(global: &Global, id: Option<&str>, cluster: Option<&Uid>) -> 
     let info = match id {
         Some(id) => {
             let info = store::find(&root, id)?;
-            check_meant(global, &info.meta.release, &format!("run {id}"))?;
+            check_meant(global, info.meta.releases(), &format!("run {id}"))?;
             info
         }
         None => newest(global, cluster)?,
@@ -23,12 +23,18 @@ pub(crate) fn open(global: &Global, id: Option<&str>, cluster: Option<&Uid>) -> 
     RunStore::open(&info.folder)
 }
 
-/// Whether a release is the one that the options name, where they name one. `what` is of that release.
-pub(crate) fn check_meant(global: &Global, release: &ReleaseId, what: &str) -> Result<(), Finding> {
-    if is_meant(global, release) {
+/// Whether one of the releases is the one that the options name, where they name one. `what` works on them.
+pub(crate) fn check_meant<'a>(
+    global: &Global,
+    releases: impl Iterator<Item = &'a ReleaseId>,
+    what: &str,
+) -> Result<(), Finding> {
+    let releases: Vec<&ReleaseId> = releases.collect();
+    if releases.iter().any(|release| is_meant(global, release)) {
         return Ok(());
     }
-    let found = format!("{what} is of release {}, not of the one that is named", named(release));
+    let all: Vec<String> = releases.into_iter().map(named).collect();
+    let found = format!("{what} is of release {}, not of the one that is named", all.join(" and "));
     Err(Finding::blocking(Code::NoRunFits, found).with(wanted(global)))
 }
 
@@ -36,8 +42,10 @@ pub(crate) fn check_meant(global: &Global, release: &ReleaseId, what: &str) -> R
 fn newest(global: &Global, cluster: Option<&Uid>) -> Result<RunInfo, Finding> {
     let root = root(global)?;
     let all = store::list(&root)?;
-    let fits =
-        |info: &&RunInfo| is_meant(global, &info.meta.release) && cluster.is_none_or(|uid| info.meta.cluster == *uid);
+    let fits = |info: &&RunInfo| {
+        info.meta.releases().any(|release| is_meant(global, release))
+            && cluster.is_none_or(|uid| info.meta.cluster == *uid)
+    };
     if let Some(info) = all.iter().filter(fits).max_by_key(|info| info.meta.created) {
         return Ok(info.clone());
     }
@@ -55,17 +63,18 @@ fn newest(global: &Global, cluster: Option<&Uid>) -> Result<RunInfo, Finding> {
     }))
 }
 
-/// The runs of a release that are kept here, newest first.
+/// The runs that are kept here and work on a release, newest first.
 pub(crate) fn of_release(root: &Path, cluster: &Uid, release: &ReleaseId) -> Vec<RunInfo> {
     let all = store::list(root).unwrap_or_default();
-    all.into_iter().filter(|info| info.meta.cluster == *cluster && info.meta.release == *release).collect()
+    let is_of = |info: &RunInfo| info.meta.cluster == *cluster && info.meta.releases().any(|its| its == release);
+    all.into_iter().filter(is_of).collect()
 }
 
 /// Where runs lie: of a simulated installation's folder in it.
 pub(crate) fn root(global: &Global) -> Result<PathBuf, Finding> {
     match &global.sim {
         Some(name) if Simulated::is_fresh(name) => Err(options::not_kept(name)),
-        // It says where there is none.
+        // An error says that there is none.
         Some(folder) => Simulated::open(folder, &options::book(global)?).map(|_| PathBuf::from(folder).join("state")),
         None => store::root(global.state_dir.as_deref()),
     }
@@ -107,4 +116,44 @@ fn wanted(global: &Global) -> String {
 /// `namespace/name`.
 pub(crate) fn named(release: &ReleaseId) -> String {
     format!("{}/{}", release.namespace, release.name)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+    use serde_json::json;
+
+    use super::*;
+    use crate::args::Cli;
+
+    #[test]
+    fn a_run_is_found_by_each_release_that_its_plan_works_on() {
+        let state = tempfile::tempdir().expect("a folder");
+        let release = |namespace: &str| ReleaseId { namespace: namespace.into(), name: "r".into() };
+        let chart = json!({"name": "c", "version": "1.0.0"});
+        let meta = json!({
+            "format": portolan_model::FORMAT, "plan": portolan_model::Digest::of(b"plan"), "cluster": "u", "server": "s",
+            "release": release("platform"), "other_releases": [release("agent")], "from": chart, "to": chart, "created": 1,
+        });
+        let folder = state.path().join("portolan/u/platform.r/run");
+        fs_err::create_dir_all(&folder).expect("a folder");
+        fs_err::write(folder.join("meta.json"), meta.to_string()).expect("it is written");
+        fs_err::write(folder.join("plan.json"), "{}").expect("it is written");
+        let root = store::root(Some(state.path())).expect("a folder");
+        let place = state.path().display().to_string();
+        for (namespace, is_its) in [("platform", true), ("agent", true), ("other", false)] {
+            let typed = ["portolan", "status", "--state-dir", &place, "-n", namespace];
+            let Cli { global, .. } = Cli::try_parse_from(typed).expect("a command");
+            assert_eq!(
+                newest(&global, None).map(|info| info.folder).ok(),
+                is_its.then(|| folder.clone()),
+                "{namespace}"
+            );
+            assert_eq!(
+                of_release(&root, &Uid::new("u"), &release(namespace)).len(),
+                usize::from(is_its),
+                "{namespace}"
+            );
+        }
+    }
 }

@@ -13,7 +13,8 @@ pub(crate) fn run(global: &Global, args: &StatusArgs, output: &Output) -> Result
     let entries = run.entries()?;
     let folder = run.folder().display().to_string();
     let page = portolan_report::status(&plan, &entries, &folder);
-    let running = store::under_way(&runs::root(global)?, &plan.cluster, &plan.release);
+    let root = runs::root(global)?;
+    let running = plan.releases().find_map(|release| store::under_way(&root, &plan.cluster, release));
     let running = running.map(|running| Finding { severity: Severity::Note, ..running });
     let other_runs = others(global, run.plan_digest())?;
     output.page(&page)?;
