@@ -2,4 +2,5 @@
 
 mod layout;
 mod pages;
+mod runs;
 mod samples;
