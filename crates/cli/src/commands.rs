@@ -8,6 +8,7 @@ pub(crate) mod page;
 pub(crate) mod plan;
 pub(crate) mod protect;
 pub(crate) mod rehearse;
+pub(crate) mod run_end;
 pub(crate) mod runs;
 pub(crate) mod sim;
 pub(crate) mod status;

@@ -16,6 +16,7 @@ mod output;
 mod prepare;
 mod private_file;
 mod progress;
+mod pushes;
 mod site;
 
 use args::{Cli, Command};

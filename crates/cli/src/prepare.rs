@@ -8,17 +8,18 @@ use portolan_adapters::helm;
 use portolan_adapters::store::RunStore;
 use portolan_helm_compat::values;
 use portolan_inventory::Survey;
-use portolan_model::{Accepted, Code, Content, Fetched, Finding, Plan, PlanFile, StepKind};
+use portolan_model::{Accepted, Code, Content, Fetched, Finding, Plan, PlanFile, StepKind, Uid};
 use portolan_recipe::RecipeSet;
 use portolan_rehearse::Rehearsal;
 use portolan_report::{Commands, Document};
-use portolan_workflow::{Catalog, ImageCount, Limits, PlanOptions, Planned, Rehearse, Target, UpgradeRequest};
+use portolan_workflow::{
+    Catalog, ImageCount, Limits, PlanOptions, Planned, RegistryPlace, Rehearse, Target, UpgradeRequest,
+};
 use serde_json::{Value, json};
 
 use crate::answers;
 use crate::args::{Global, UpgradeOptions};
 use crate::charts;
-use crate::commands::apply::Going;
 use crate::commands::runs;
 use crate::options;
 use crate::output::Output;
@@ -70,6 +71,20 @@ impl PreparedPlan {
     }
 }
 
+/// A plan that is about to be carried out.
+pub(crate) struct Going<'a> {
+    /// What was found just before.
+    pub(crate) survey: &'a Survey,
+    /// The plan with the objects that it refers to.
+    pub(crate) file: &'a PlanFile,
+    /// How the plan's registry is reached; `None` for the logins that docker, podman and helm know.
+    pub(crate) place: Option<&'a RegistryPlace>,
+    /// Whether nobody is asked.
+    pub(crate) yes: bool,
+    /// Whether each node pulls the images before the first write.
+    pub(crate) prepull: bool,
+}
+
 /// Surveys an installation.
 pub(crate) async fn survey(global: &Global, target: &Target) -> Result<(RecipeSet, Survey), Finding> {
     let book = options::book(global)?;
@@ -84,6 +99,16 @@ pub(crate) async fn survey_for(global: &Global, target: &Target, plan: &Plan) ->
     let mut survey = portolan_workflow::survey(target, &plan.release).await?;
     survey.go_on_from_deployed();
     Ok(survey)
+}
+
+/// A plan is for one cluster.
+pub(crate) fn same_cluster(uid: &Uid, plan: &Plan) -> Result<(), Finding> {
+    if *uid == plan.cluster {
+        return Ok(());
+    }
+    Err(Finding::blocking(Code::OtherCluster, "the plan was made for another cluster; nothing was written")
+        .with(format!("the plan's: {} at {}", plan.cluster, plan.server))
+        .with(format!("this one:   {uid}")))
 }
 
 /// What is asked for, and of what.

@@ -14,9 +14,9 @@ use portolan_workflow::{ImageCount, ImageSource, RegistryPlace, Simulated, Targe
 
 use crate::args::{Global, UpgradeOptions};
 use crate::charts::login;
-use crate::commands::bundle;
 use crate::options;
 use crate::output::Output;
+use crate::pushes;
 
 /// How many files of a bundle a finding lists.
 const LISTED: usize = 10;
@@ -62,8 +62,8 @@ impl Site {
         let bundle = match &options.bundle {
             Some(file) => {
                 let parts = BundleParts { images: options.images.clone(), charts: options.charts.clone() };
-                let index = bundle::index(global, file, &parts).await?;
-                let names = bundle::names(&options.name)?;
+                let index = pushes::index(global, file, &parts).await?;
+                let names = pushes::names(&options.name)?;
                 let push =
                     portolan_bundle::plan_push(&index, target.paths()?, &names).map_err(|error| error.finding())?;
                 let layers = CompressedLayers::of(&store::root(global.state_dir.as_deref())?);
@@ -108,8 +108,8 @@ impl Site {
         match (&self.source.place, on) {
             (RegistryPlace::Network(access), _) => {
                 let job = PushJob { file, index, plan: push, layers };
-                let report = bundle::send(&job, target, access, output).await?;
-                output.page(&bundle::page(&report))
+                let report = pushes::send(&job, target, access, output).await?;
+                output.page(&pushes::page(&report))
             }
             (RegistryPlace::Simulated(_), Target::Simulated(simulated)) => {
                 output.say(&simulated_push(simulated, push)?);

@@ -12,13 +12,13 @@ use portolan_report::{Now, RunEnd};
 use portolan_workflow::{Fold, RegistryPlace, Rehearse, RunDriver, Simulated, Stops, Target, Trial, nothing_written};
 
 use crate::args::{ApplyArgs, Global};
-use crate::commands::rehearse::same_cluster;
-use crate::commands::verify::tell_routes;
+use crate::commands::run_end::{look, tell_routes};
 use crate::commands::{runs, unfinished};
 use crate::options;
 use crate::output::Output;
+use crate::prepare::{self, Going};
 use crate::progress::ProgressPrinter;
-use crate::{confirm, prepare, site};
+use crate::{confirm, site};
 
 /// Carries out a plan.
 pub(crate) async fn run(global: &Global, args: &ApplyArgs, output: &Output) -> Result<Exit, Finding> {
@@ -86,7 +86,7 @@ async fn proceed(global: &Global, target: Target, going: &Going<'_>, output: &Ou
 }
 
 /// A plan by its file, or by the id of a run.
-fn named(global: &Global, target: &Target, name: &str) -> Result<PlanFile, Finding> {
+fn named(global: &Global, name: &str) -> Result<PlanFile, Finding> {
     let path = Path::new(name);
     if path.is_file() {
         return prepare::load(path);
@@ -98,23 +98,9 @@ fn named(global: &Global, target: &Target, name: &str) -> Result<PlanFile, Findi
     prepare::of_run(&RunStore::open(&info.folder)?)
 }
 
-/// A plan that is about to be carried out.
-pub(crate) struct Going<'a> {
-    /// What was found just before.
-    pub(crate) survey: &'a Survey,
-    /// The plan with the objects that it refers to.
-    pub(crate) file: &'a PlanFile,
-    /// How the plan's registry is reached; `None` for the logins that docker, podman and helm know.
-    pub(crate) place: Option<&'a RegistryPlace>,
-    /// Whether nobody is asked.
-    pub(crate) yes: bool,
-    /// Whether each node pulls the images before the first write.
-    pub(crate) prepull: bool,
-}
-
 /// A plan is carried out on its own cluster, and breaks no safety rule: its file may have been made by hand.
 fn may_run(survey: &Survey, file: &PlanFile) -> Result<(), Finding> {
-    same_cluster(&survey.inventory.cluster.uid, &file.plan)?;
+    prepare::same_cluster(&survey.inventory.cluster.uid, &file.plan)?;
     portolan_workflow::check_rules(file)
 }
 
@@ -253,13 +239,6 @@ fn confirm(plan: &Plan) -> Result<(), Finding> {
         format!("This upgrades {} on {}: {} -> {}{others}.", plan.release.name, plan.server, plan.from, plan.to)
     };
     confirm::by_name(&what, &plan.release.name)
-}
-
-/// The objects that say how volumes and databases are now.
-pub(crate) async fn look(driver: &RunDriver, plan: &Plan) -> Now {
-    let names = portolan_report::watched(plan);
-    let seen = driver.read(&names).await;
-    names.into_iter().zip(seen).collect()
 }
 
 /// The run cannot go on, such as where its folder is full: after a write that is no `nothing was written`.

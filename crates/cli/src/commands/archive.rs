@@ -12,7 +12,6 @@ use portolan_workflow::{ArchiveChoice, Restoration};
 use serde::Serialize;
 
 use crate::args::{ArchiveArgs, ArchiveCommand, Global, RestoreArgs};
-use crate::commands::rehearse::same_cluster;
 use crate::commands::{apply, runs};
 use crate::options;
 use crate::output::Output;
@@ -70,7 +69,7 @@ async fn restore(global: &Global, args: &RestoreArgs, output: &Output) -> Result
     let store = runs::open(global, Some(&args.run), None)?;
     let choice = ArchiveChoice::of(&store, &args.objects)?;
     let survey = prepare::survey_for(global, &target, choice.plan()).await?;
-    same_cluster(&survey.inventory.cluster.uid, choice.plan())?;
+    prepare::same_cluster(&survey.inventory.cluster.uid, choice.plan())?;
     let root = options::state_root(&target, global)?;
     let Restoration { file, there } = portolan_workflow::restore(&target, &survey, &choice).await?;
     let file = runs::begun_anew(&root, &file);
@@ -96,7 +95,7 @@ async fn restore(global: &Global, args: &RestoreArgs, output: &Output) -> Result
         return Ok(Exit::Done);
     }
     output.page(&page(None))?;
-    let going = apply::Going { survey: &survey, file: &file, place: None, yes: args.at_once.yes, prepull: false };
+    let going = prepare::Going { survey: &survey, file: &file, place: None, yes: args.at_once.yes, prepull: false };
     apply::carry_out(global, target, &going, output).await
 }
 

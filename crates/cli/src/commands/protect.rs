@@ -35,7 +35,7 @@ pub(crate) async fn run(global: &Global, args: &ProtectArgs, output: &Output) ->
         output.value(&file.plan)?;
         return Ok(done(Exit::Done));
     }
-    let going = apply::Going { survey: &survey, file: &file, place: None, yes: args.at_once.yes, prepull: false };
+    let going = prepare::Going { survey: &survey, file: &file, place: None, yes: args.at_once.yes, prepull: false };
     match apply::carry_out(global, target, &going, output).await {
         // What is not safe about a protection is not about this plan.
         Err(finding) if finding.code == Code::NotSafe => Err(finding.next("see the shortest way above")),

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use portolan_model::{Code, Exit, Finding};
+use portolan_model::{Exit, Finding};
 use portolan_workflow::Rehearse;
 
 use crate::args::{Global, RehearseArgs};
@@ -19,7 +19,7 @@ pub(crate) async fn run(global: &Global, args: &RehearseArgs, output: &Output) -
         Some(path) => {
             let file = prepare::load(path)?;
             let survey = prepare::survey_for(global, &target, &file.plan).await?;
-            same_cluster(&survey.inventory.cluster.uid, &file.plan)?;
+            prepare::same_cluster(&survey.inventory.cluster.uid, &file.plan)?;
             let moved = portolan_workflow::drift(&target, &survey, &Arc::new(file.plan.clone())).await?;
             if !moved.is_empty() {
                 output.findings(&moved);
@@ -45,14 +45,4 @@ pub(crate) async fn run(global: &Global, args: &RehearseArgs, output: &Output) -
     let blocking: Vec<Finding> = file.plan.blocking().cloned().collect();
     output.findings(&[forecast.findings(), blocking.clone()].concat());
     Ok(if forecast.may_be_applied() && blocking.is_empty() { Exit::Done } else { Exit::Blocked })
-}
-
-/// A plan is for one cluster.
-pub(crate) fn same_cluster(uid: &portolan_model::Uid, plan: &portolan_model::Plan) -> Result<(), Finding> {
-    if *uid == plan.cluster {
-        return Ok(());
-    }
-    Err(Finding::blocking(Code::OtherCluster, "the plan was made for another cluster; nothing was written")
-        .with(format!("the plan's: {} at {}", plan.cluster, plan.server))
-        .with(format!("this one:   {uid}")))
 }

@@ -1,13 +1,14 @@
 use std::sync::Arc;
 
-use portolan_model::{Check, Code, Exit, Finding, Outcome, Plan, Ref, ReleaseId, RouteLook, Seen, Severity, Uid};
+use portolan_model::{Check, Code, Exit, Finding, Outcome, Plan, Ref, ReleaseId, RouteLook, Seen, Uid};
 use portolan_workflow::{Fold, RunDriver, Stops, Target};
 use serde::Serialize;
 
 use crate::args::{Global, VerifyArgs};
-use crate::commands::{apply, baseline, rehearse::same_cluster, runs, unfinished};
+use crate::commands::{baseline, run_end, runs, unfinished};
 use crate::options;
 use crate::output::Output;
+use crate::prepare;
 use crate::progress::ProgressPrinter;
 
 /// The cluster as a survey of the plan's release says, where its namespace kube-system may not be read.
@@ -79,7 +80,7 @@ pub(crate) async fn run(global: &Global, args: &VerifyArgs, output: &Output) -> 
         Some(cluster) => cluster,
         None => surveyed(global, &target, &plan).await?,
     };
-    same_cluster(&cluster, &plan)?;
+    prepare::same_cluster(&cluster, &plan)?;
     output.page(&portolan_report::looked_at(&plan, run.folder()))?;
     output.gap()?;
     let undone = undone(&target, &plan, &known).await;
@@ -116,7 +117,7 @@ pub(crate) async fn run(global: &Global, args: &VerifyArgs, output: &Output) -> 
     )?;
     let wrong: Vec<Finding> = checks.into_iter().filter_map(|check| check.finding).collect();
     output.findings(&wrong);
-    let down = tell_routes(&routes, output);
+    let down = run_end::tell_routes(&routes, output);
     if let Some(finding) = &undone {
         output.finding(finding);
     }
@@ -137,7 +138,7 @@ async fn look_only(
     unfinished: Finding,
     output: &Output,
 ) -> Result<Finding, Finding> {
-    let now = apply::look(driver, plan).await;
+    let now = run_end::look(driver, plan).await;
     let looked = portolan_report::at_risk(plan, &driver.store().entries()?, &now);
     output.findings(&portolan_report::problems(plan, &now));
     let unfinished = match unfinished::way_out(plan, known, &now) {
@@ -145,11 +146,4 @@ async fn look_only(
         None => unfinished,
     };
     Ok(looked.into_iter().fold(unfinished, Finding::with))
-}
-
-/// Says which routes do not answer, and which could not be asked; whether one is down.
-pub(crate) fn tell_routes(routes: &[RouteLook], output: &Output) -> bool {
-    let findings: Vec<Finding> = routes.iter().filter_map(RouteLook::finding).collect();
-    output.findings(&findings);
-    findings.iter().any(|finding| finding.severity == Severity::Blocking)
 }
