@@ -107,7 +107,7 @@ pub(crate) enum Format {
     Json,
     /// The same as YAML
     Yaml,
-    /// One page for a browser, old and new side by side; of `values` alone, into the file of --write
+    /// A page for a browser with old and new side by side; only for `values`, written to the file of --write
     Html,
 }
 
@@ -130,7 +130,7 @@ pub(crate) enum Command {
         before_help = "Example:\n  portolan survey --sim openshift-2.8\n  portolan survey -n runai-backend -o yaml"
     )]
     Survey(SurveyArgs),
-    /// Makes a plan: every step, what it writes, what helm will do; changes nothing
+    /// Makes a plan: every step, what it writes, and what helm will do. Changes nothing
     #[command(
         before_help = "Example:\n  portolan plan --to 2.20 --chart control-plane-2.20.41.tgz --out upgrade.plan\n  portolan plan --to 2.20 --repo https://HOST/PATH --out upgrade.plan"
     )]
@@ -148,15 +148,15 @@ pub(crate) enum Command {
         before_help = "Example:\n  portolan upgrade --sim openshift-2.8 --to 2.20 --yes\n  portolan upgrade --to 2.20 --bundle FILE --registry registry.example:5000 -f custom-env.yaml"
     )]
     Upgrade(UpgradeArgs),
-    /// Protects the data where nothing is upgraded today: volumes outlive their PVCs, PVCs outlive the chart
+    /// Protects the data without an upgrade: sets Retain on volumes and `keep` on PVCs
     #[command(before_help = "Example:\n  portolan protect --dry-run\n  portolan protect --sim openshift-2.8 --yes")]
     Protect(ProtectArgs),
     /// Shows where a run is, what is safe, what is down, and the next command
     #[command(before_help = "Example:\n  portolan status\n  portolan status 3f9c2a71")]
     Status(StatusArgs),
-    /// Looks again at what was to be kept: volumes, database, workloads, routes
+    /// Checks that volumes, database, workloads and routes are as the run left them
     #[command(
-        before_help = "Example:\n  portolan verify 3f9c2a71            what that run was to keep\n  portolan verify --save today.json   what is there, without a run\n  portolan verify --against today.json"
+        before_help = "Example:\n  portolan verify 3f9c2a71            what that run protected and wrote\n  portolan verify --save today.json   what is there, without a run\n  portolan verify --against today.json"
     )]
     Verify(VerifyArgs),
     /// Lists what a run archived before it changed anything, puts back what it deleted, or writes it to files
@@ -243,7 +243,7 @@ pub(crate) struct UpgradeOptions {
     /// The repository to fetch charts from: https://HOST/PATH, or oci://REGISTRY/PATH with or without the chart's name
     #[arg(long, value_name = "URL", conflicts_with = "chart")]
     pub(crate) repo: Option<String>,
-    /// Who logs in there, or without --repo at --registry; without it, the logins that helm and docker know are used
+    /// The user for --repo, or without --repo for --registry; without it, the logins that helm and docker know are used
     #[arg(long, value_name = "NAME")]
     pub(crate) username: Option<String>,
     /// Reads the password from standard input; without it, that for --repo is taken from PORTOLAN_REPO_PASSWORD
@@ -265,22 +265,22 @@ pub(crate) struct UpgradeOptions {
     /// A name for an image that the bundle gives none; `bundle inspect` shows its digest
     #[arg(long, value_name = "DIGEST=REPOSITORY:TAG", requires = "bundle")]
     pub(crate) name: Vec<String>,
-    /// Takes images of the bundle from this archive or folder in it alone
+    /// Uses only the images in this archive or folder of the bundle
     #[arg(long, value_name = "PATH", requires = "bundle")]
     pub(crate) images: Option<String>,
-    /// Takes charts of the bundle from this archive or folder in it alone
+    /// Uses only the charts in this archive or folder of the bundle
     #[arg(long, value_name = "PATH", requires = "bundle")]
     pub(crate) charts: Option<String>,
     /// Certificates of a CA to trust for --registry beside those of the system, in PEM
     #[arg(long, value_name = "FILE", requires = "registry")]
     pub(crate) ca_file: Option<PathBuf>,
-    /// Values beside those of the recipes
+    /// Values in addition to those of the recipes, as helm takes them
     #[arg(long, short = 'f', value_name = "FILE")]
     pub(crate) values: Vec<PathBuf>,
     /// Values, as helm takes them
     #[arg(long, value_name = "KEY=VALUE")]
     pub(crate) set: Vec<String>,
-    /// Values that are text whatever they look like, as helm takes them
+    /// Values that are always text, as helm takes them
     #[arg(long, value_name = "KEY=VALUE")]
     pub(crate) set_string: Vec<String>,
     /// What becomes of values that no recipe knows, asked and answered in this file
@@ -292,10 +292,10 @@ pub(crate) struct UpgradeOptions {
     /// How long a wait may take: KIND is `ready` (10m), `delete` (2m) or `helm` (10m)
     #[arg(long, value_name = "KIND=DURATION", value_delimiter = ',')]
     pub(crate) timeout: Vec<String>,
-    /// The backup of a database that is outside the cluster, as its keeper calls it; Portolan does not look at it
+    /// The name of a backup of the database outside the cluster; Portolan does not look at the backup
     #[arg(long, value_name = "NAME")]
     pub(crate) backup_of_database: Option<String>,
-    /// Certificates of the CA of a database that is outside the cluster, in PEM
+    /// Certificates of the CA of the database outside the cluster, in PEM
     #[arg(long, value_name = "FILE")]
     pub(crate) ca_of_database: Option<PathBuf>,
     /// Accepts a finding by its code, for one volume by CODE=PVC; it stays in the plan, with the reason
@@ -539,7 +539,7 @@ pub(crate) enum SimCommand {
     /// Lists the simulated installations
     #[command(before_help = "Example:\n  portolan sim list")]
     List,
-    /// Makes one in a folder, for several commands after each other
+    /// Makes one in a folder, for several commands one after the other
     #[command(before_help = "Example:\n  portolan sim new openshift-2.8 ./practice")]
     New {
         /// Its name, or the file of a saved inventory
@@ -548,7 +548,7 @@ pub(crate) enum SimCommand {
         /// The folder; it is made
         folder: PathBuf,
     },
-    /// Lets time pass in one: what happens by itself happens
+    /// Runs the pending actions of the controllers in one
     #[command(before_help = "Example:\n  portolan sim settle ./practice")]
     Settle {
         /// The folder

@@ -137,7 +137,9 @@ pub(crate) fn book(global: &Global) -> Result<RecipeSet, Finding> {
     let Some(folder) = &global.recipes else { return Ok(RecipeSet::builtin()) };
     let mut files = BTreeMap::new();
     let unusable = |error: std::io::Error| {
-        Finding::blocking(Code::BadRecipe, format!("{} cannot be read", folder.display())).with(error.to_string())
+        Finding::blocking(Code::BadRecipe, format!("{} cannot be read", folder.display()))
+            .with(error.to_string())
+            .next("check the path: --recipes takes a folder with the files of recipes/runai, changed as needed")
     };
     for entry in fs_err::read_dir(folder).map_err(unusable)? {
         let path = entry.map_err(unusable)?.path();
@@ -146,7 +148,7 @@ pub(crate) fn book(global: &Global) -> Result<RecipeSet, Finding> {
             files.insert(name, fs_err::read_to_string(&path).map_err(unusable)?);
         }
     }
-    RecipeSet::load(&files)
+    RecipeSet::load(&files).map_err(|finding| finding.with(format!("in the folder {}", folder.display())))
 }
 
 /// Recipes for a release of a chart: those of a folder stay, in the place of built-in ones that do not know the chart come the general ones.

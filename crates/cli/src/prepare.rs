@@ -250,7 +250,7 @@ fn accepted(options: &UpgradeOptions) -> Result<Vec<Accepted>, Finding> {
         };
         let code = Code::parse(code).ok_or_else(|| {
             Finding::blocking(Code::BadOption, format!("unknown code `{code}`"))
-                .next("a code is PL and a number: PL231")
+                .next("name a code as the plan prints it, such as PL231")
         })?;
         Ok(Accepted { code, claim, reason: reason.clone() })
     });
@@ -264,7 +264,12 @@ fn given(options: &UpgradeOptions, output: &Output) -> Result<Value, Finding> {
         let bad = |error: String| {
             Finding::blocking(Code::BadValues, format!("{} cannot be used as values", path.display())).with(error)
         };
-        let bytes = fs_err::read(path).map_err(|error| bad(error.to_string()))?;
+        let bytes = fs_err::read(path).map_err(|error| {
+            Finding::blocking(Code::BadValues, format!("{} cannot be read", path.display()))
+                .with(error.to_string())
+                .why("a plan contains the values that helm is given")
+                .next("check the path and its permissions")
+        })?;
         let file = values::read(&bytes, &path.to_string_lossy()).map_err(|error| bad(error.to_string()))?;
         if let Some(heading) = file.heading {
             let found = format!("{} holds the line `{heading}`, which is left out", path.display());

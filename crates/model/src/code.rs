@@ -107,7 +107,8 @@ codes! {
         "helm would refuse them, or read something else than was meant", "correct the file or the --set at the place named";
     BadRecipe = 112, Usage, "a recipe is not usable",
         "what a version asks for is written there", "correct the file at the place named";
-    BadOption = 113, Usage, "an option is not usable", "nothing was done", "see --help";
+    BadOption = 113, Usage, "an option is not usable",
+        "Portolan does not guess what was meant; nothing was done", "see the command's --help";
     NotForReal = 114, Usage, "this command is for simulated installations only",
         "it carries out commands that are known to lose data", "add --sim openshift-2.8";
     Downgrade = 201, Blocked, "the target is lower than what is installed",

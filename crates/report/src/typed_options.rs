@@ -19,7 +19,9 @@ pub struct TypedOptions {
 impl TypedOptions {
     /// A command of ours completed; any other text as it is.
     fn complete(&self, command: &str) -> String {
-        if !command.starts_with("portolan ") || command.contains(['(', ';', ',', '`']) {
+        // Simulated installations are made and listed wherever the others work.
+        let is_ours = command.starts_with("portolan ") && !command.starts_with("portolan sim ");
+        if !is_ours || command.contains(['(', ';', ',', '`']) {
             return command.to_owned();
         }
         // Only a command that makes the plan again names its target; an export's is a folder, and a push's a registry.
@@ -206,7 +208,9 @@ mod tests {
     #[test]
     fn a_sentence_stays_a_sentence() {
         let typed = TypedOptions { words: "-n prod".into(), ..TypedOptions::default() };
-        for sentence in ["see its pods", "portolan status 3f says what to do, then portolan apply 3f"] {
+        for sentence in
+            ["see its pods", "portolan status 3f says what to do, then portolan apply 3f", "portolan sim list"]
+        {
             let text = text(&Document::next(sentence, "").with_options(&typed));
             assert!(!text.contains("-n prod"), "{text}");
         }

@@ -211,7 +211,7 @@ fn read_inventory(path: &Path) -> Result<Survey, Finding> {
     let unusable = |error: String| {
         Finding::blocking(Code::NoSimulation, format!("{} is no saved inventory", path.display()))
             .with(error)
-            .next("portolan survey -o yaml > FILE makes one")
+            .next("name a file that `portolan survey -o yaml` has written")
     };
     let text = fs_err::read_to_string(path).map_err(|error| unusable(error.to_string()))?;
     // A large inventory is read faster as what it is.

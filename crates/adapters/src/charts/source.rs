@@ -5,6 +5,9 @@ use portolan_model::{Code, Finding};
 /// How the address of a registry begins.
 pub(super) const OCI: &str = "oci://";
 
+/// The addresses that there are, as what to do next.
+const ADDRESSES: &str = "--repo https://HOST/PATH or --repo oci://HOST/PATH";
+
 /// Where charts are kept. Credentials are no part of it, so it may be shown and written down.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ChartSource {
@@ -32,9 +35,7 @@ impl ChartSource {
             Finding::blocking(Code::BadOption, "the address of the chart repository is not usable").with(why)
         };
         let Some((scheme, rest)) = text.split_once("://") else {
-            return Err(
-                not(&format!("`{text}` is no address")).next("--repo https://HOST/PATH or --repo oci://HOST/PATH")
-            );
+            return Err(not(&format!("`{text}` is no address")).next(ADDRESSES));
         };
         // From here on the text may hold a secret: it is not shown.
         let rest = rest.trim_end_matches('/');
@@ -44,7 +45,7 @@ impl ChartSource {
                 .next("pass --username NAME --password-stdin"));
         }
         if rest.contains(['?', '#']) || rest.chars().any(char::is_whitespace) || host.is_empty() {
-            return Err(not("it has a query or a space in it, or no host"));
+            return Err(not("it has a query or a space in it, or no host").next(ADDRESSES));
         }
         match scheme {
             "http" | "https" => Ok(Self::Repository { url: format!("{scheme}://{rest}") }),
@@ -52,7 +53,7 @@ impl ChartSource {
                 Err(not("there is a tag or a digest in it").next("name the version with --to"))
             }
             "oci" => Ok(Self::Registry { host: host.to_owned(), path: path.to_owned() }),
-            _ => Err(not(&format!("`{scheme}` is neither http, https nor oci"))),
+            _ => Err(not(&format!("`{scheme}` is neither http, https nor oci")).next(ADDRESSES)),
         }
     }
 

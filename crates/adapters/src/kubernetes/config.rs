@@ -98,9 +98,7 @@ fn unusable(path: Option<&Path>, error: &KubeconfigError) -> Finding {
         Some(path) => format!("the kubeconfig {} is not usable", path.display()),
         None => "there is no usable kubeconfig".to_owned(),
     };
-    let mut finding = Finding::blocking(Code::NoKubeconfig, found).with(error.to_string());
-    if let Some(source) = error.source() {
-        finding = finding.with(source.to_string());
-    }
-    finding
+    let said = error.to_string();
+    let cause = error.source().map(ToString::to_string).filter(|cause| !said.contains(cause));
+    cause.into_iter().fold(Finding::blocking(Code::NoKubeconfig, found).with(said), Finding::with)
 }

@@ -39,10 +39,10 @@ pub(crate) enum BundleCommand {
 /// Which parts of a bundle count.
 #[derive(Args, Clone, Debug, Default)]
 pub(crate) struct PartOptions {
-    /// Takes images from this archive or folder in the bundle alone
+    /// Uses only the images in this archive or folder of the bundle
     #[arg(long, value_name = "PATH")]
     pub(crate) images: Option<String>,
-    /// Takes charts from this archive or folder in the bundle alone
+    /// Uses only the charts in this archive or folder of the bundle
     #[arg(long, value_name = "PATH")]
     pub(crate) charts: Option<String>,
 }
@@ -50,7 +50,7 @@ pub(crate) struct PartOptions {
 /// `bundle create`.
 #[derive(Args, Debug)]
 pub(crate) struct CreateOptions {
-    /// The file to write; it must not be there
+    /// The file to write; it must not exist
     pub(crate) out: PathBuf,
     /// What goes in: archives of charts and of images, and bundles; of two with the same content the first is read
     #[arg(required = true)]
@@ -81,7 +81,7 @@ pub(crate) struct PushOptions {
     /// A name for an image that the bundle gives none; `bundle inspect` shows its digest
     #[arg(long, value_name = "DIGEST=REPOSITORY:TAG")]
     pub(crate) name: Vec<String>,
-    /// Who logs in there; without it, the logins of docker, podman and helm for the same host and port are used
+    /// The user for the registry; without it, the logins of docker, podman and helm for the same host and port are used
     #[arg(long, value_name = "NAME", requires = "password_stdin")]
     pub(crate) username: Option<String>,
     /// Reads the password from standard input

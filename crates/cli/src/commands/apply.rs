@@ -54,13 +54,14 @@ fn after_writes(cause: &Finding) -> Finding {
 }
 
 async fn begin(global: &Global, args: &ApplyArgs, output: &Output) -> Result<Exit, Finding> {
+    // Before a cluster is asked.
+    let named = args.plan.as_deref().map(|name| named(global, name)).transpose()?;
     let mut target = options::open(global).await?;
     if let Some(words) = options::simulated(&target) {
         output.say(&words);
     }
-    match &args.plan {
-        Some(name) => {
-            let file = named(global, &target, name)?;
+    match named {
+        Some(file) => {
             let survey = prepare::survey_for(global, &target, &file.plan).await?;
             let going = Going { survey: &survey, file: &file, place: None, yes: args.yes, prepull: args.prepull };
             proceed(global, target, &going, output).await
@@ -94,7 +95,7 @@ fn named(global: &Global, name: &str) -> Result<PlanFile, Finding> {
     if let Some(sim) = global.sim.as_deref().filter(|sim| Simulated::is_fresh(sim)) {
         return Err(options::not_kept(sim).with(format!("{name} is no file")));
     }
-    let info = store::find(&options::state_root(target, global)?, name)?;
+    let info = store::find(&runs::root(global)?, name)?;
     prepare::of_run(&RunStore::open(&info.folder)?)
 }
 

@@ -11,13 +11,14 @@ use crate::prepare;
 
 /// Rehearses a plan.
 pub(crate) async fn run(global: &Global, args: &RehearseArgs, output: &Output) -> Result<Exit, Finding> {
+    // Before a cluster is asked.
+    let saved = args.plan.as_deref().map(prepare::load).transpose()?;
     let target = options::open(global).await?;
     if let Some(words) = options::simulated(&target) {
         output.say(&words);
     }
-    let (survey, file) = match &args.plan {
-        Some(path) => {
-            let file = prepare::load(path)?;
+    let (survey, file) = match saved {
+        Some(file) => {
             let survey = prepare::survey_for(global, &target, &file.plan).await?;
             prepare::same_cluster(&survey.inventory.cluster.uid, &file.plan)?;
             let moved = portolan_workflow::drift(&target, &survey, &Arc::new(file.plan.clone())).await?;
