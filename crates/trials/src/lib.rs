@@ -10,6 +10,7 @@ pub mod private_registry;
 pub mod program;
 pub mod real;
 pub mod reports;
+pub mod same_values;
 pub mod shell;
 pub mod side_by_side;
 pub mod sim;

@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 use portolan_helm_compat::values;
 use portolan_testkit::rig::pins;
 use portolan_trials::offline::OfflineHelm;
+use portolan_trials::same_values::same;
 use portolan_trials::side_by_side::each;
 use serde::Deserialize;
-use serde_json::{Map, Number, Value, json};
+use serde_json::{Value, json};
 
 /// As many as the table has to have.
 const AT_LEAST: usize = 500;
@@ -325,28 +326,6 @@ fn read_together(helm: &OfflineHelm, table: &[Group]) -> Vec<Result<Value, Strin
         values => Ok(values.clone()),
     };
     (0..texts.len()).map(of).collect()
-}
-
-/// Equal but for the last digit, which `serde_json` does not read exactly.
-fn near(one: &Number, other: &Number) -> bool {
-    let (Some(one), Some(other)) = (one.as_f64(), other.as_f64()) else { return false };
-    (one - other).abs() <= f64::EPSILON * one.abs()
-}
-
-/// Equal, where a number is what it is worth: helm keeps all of them as floats.
-fn same(one: &Value, other: &Value) -> bool {
-    match (one, other) {
-        (Value::Number(one), Value::Number(other)) => near(one, other),
-        (Value::Array(one), Value::Array(other)) => {
-            one.len() == other.len() && one.iter().zip(other).all(|(one, other)| same(one, other))
-        }
-        (Value::Object(one), Value::Object(other)) => same_maps(one, other),
-        _ => one == other,
-    }
-}
-
-fn same_maps(one: &Map<String, Value>, other: &Map<String, Value>) -> bool {
-    one.len() == other.len() && one.iter().all(|(key, one)| other.get(key).is_some_and(|other| same(one, other)))
 }
 
 #[test]

@@ -14,13 +14,14 @@ use portolan_helm_compat::{argv, values};
 use portolan_model::{ChartId, Digest, HelmClient, HelmOperation, HelmRun, HelmToken, ReleaseId, ValuesMode};
 use portolan_testkit::rig::{Namespace, Rig, pins};
 use portolan_trials::offline::OfflineHelm;
+use portolan_trials::same_values::same;
 use portolan_trials::side_by_side::each;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use proptest::strategy::ValueTree as _;
 use proptest::test_runner::{Config, TestRng, TestRunner};
 use semver::Version;
-use serde_json::{Map, Number, Value};
+use serde_json::{Map, Value};
 
 /// What `--set`, YAML or a shell could take for their own, and what they should leave alone.
 const PIECES: [&str; 41] = [
@@ -330,27 +331,6 @@ impl<'a> Bench<'a> {
         let stored = self.stored();
         prop_assert!(same(&stored, meant), "{what}:\n stored {stored}\n meant  {meant}");
         Ok(())
-    }
-}
-
-/// Equal but for the last digit, which `serde_json` does not read exactly.
-fn near(one: &Number, other: &Number) -> bool {
-    let (Some(one), Some(other)) = (one.as_f64(), other.as_f64()) else { return false };
-    (one - other).abs() <= f64::EPSILON * one.abs()
-}
-
-/// Equal, where a number is what it is worth: helm keeps all of them as floats and writes them in its own way.
-fn same(one: &Value, other: &Value) -> bool {
-    match (one, other) {
-        (Value::Number(one), Value::Number(other)) => near(one, other),
-        (Value::Array(one), Value::Array(other)) => {
-            one.len() == other.len() && one.iter().zip(other).all(|(one, other)| same(one, other))
-        }
-        (Value::Object(one), Value::Object(other)) => {
-            one.len() == other.len()
-                && one.iter().all(|(key, one)| other.get(key).is_some_and(|other| same(one, other)))
-        }
-        _ => one == other,
     }
 }
 
