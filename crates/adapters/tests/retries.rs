@@ -19,6 +19,10 @@ fn server(busy: u32) -> (String, Arc<AtomicU32>) {
         for stream in listener.incoming() {
             let Ok(mut stream) = stream else { return };
             let mut reader = BufReader::new(stream.try_clone().expect("a stream"));
+            // A connection that a client keeps for later is no request.
+            if reader.fill_buf().is_ok_and(<[u8]>::is_empty) {
+                continue;
+            }
             let (mut line, mut length) = (String::new(), 0);
             while reader.read_line(&mut line).is_ok_and(|_| line.trim() != "") {
                 if let Some(value) = line.to_lowercase().strip_prefix("content-length:") {

@@ -108,11 +108,7 @@ impl MemoryRegistry {
         let contents = Contents { login: login.map(encode), kind, ..Contents::default() };
         let contents = Arc::new(Mutex::new(contents));
         let shared = contents.clone();
-        let address = crate::loopback::listen("registry", move |stream| {
-            let (shared, tls) = (shared.clone(), tls.clone());
-            // Who hangs up has told the test what it wants to know.
-            std::thread::spawn(move || drop(accept(stream, tls, &shared)));
-        })?;
+        let address = crate::loopback::listen("registry", move |stream| accept(stream, tls.clone(), &shared))?;
         Ok(Self { address, contents })
     }
 
@@ -334,17 +330,21 @@ fn accept(mut stream: TcpStream, tls: Option<Arc<ServerConfig>>, contents: &Mute
 }
 
 fn serve(stream: &mut (impl Read + Write), contents: &Mutex<Contents>) -> std::io::Result<()> {
-    let request = read(stream)?;
+    // A client that keeps a connection for later, and ends before, has asked nothing.
+    let Some(request) = read(stream)? else { return Ok(()) };
     let (status, headers, body) = lock(contents).answer(&request);
     let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
     write!(stream, "HTTP/1.1 {status} Test\r\n{headers}connection: close\r\ncontent-length: {}\r\n\r\n", body.len())?;
     if request.method == "HEAD" { Ok(()) } else { stream.write_all(&body) }
 }
 
-fn read(stream: &mut impl Read) -> std::io::Result<Request> {
+/// The request of a connection; `None` where nobody asks.
+fn read(stream: &mut impl Read) -> std::io::Result<Option<Request>> {
     let mut reader = BufReader::new(stream);
     let mut first = String::new();
-    reader.read_line(&mut first)?;
+    if reader.read_line(&mut first)? == 0 {
+        return Ok(None);
+    }
     let mut words = first.split(' ');
     let (method, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
     // Who is asked as a proxy is told the host as well.
@@ -374,7 +374,7 @@ fn read(stream: &mut impl Read) -> std::io::Result<Request> {
     } else {
         reader.take(length).read_to_end(&mut body)?;
     }
-    Ok(Request {
+    Ok(Some(Request {
         method: method.to_owned(),
         host: host.map(str::to_owned),
         own_host,
@@ -383,7 +383,7 @@ fn read(stream: &mut impl Read) -> std::io::Result<Request> {
         authorization,
         content_type,
         body,
-    })
+    }))
 }
 
 /// Reads a body whose length is not told beforehand (RFC 9112, section 7.1).
