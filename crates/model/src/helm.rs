@@ -15,6 +15,13 @@ pub struct ReleaseId {
     pub name: String,
 }
 
+/// `runai-backend/control-plane`: the namespace goes first.
+impl std::fmt::Display for ReleaseId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.namespace, self.name)
+    }
+}
+
 impl ReleaseId {
     /// The Secret that holds the record of a revision (`makeKey` in `pkg/storage/storage.go`, helm 3.14.4 to 4.3.1).
     #[must_use]

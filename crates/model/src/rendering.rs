@@ -47,7 +47,7 @@ impl RenderJob {
 impl fmt::Debug for RenderJob {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let RenderJob { chart, release, revision, .. } = self;
-        write!(f, "RenderJob({chart}, {}/{} revision {revision})", release.namespace, release.name)
+        write!(f, "RenderJob({chart}, {release} revision {revision})")
     }
 }
 

@@ -134,19 +134,18 @@ fn order(hop: &Hop, findings: &mut Vec<Finding>) {
 /// The releases are those of the hops, each named once, and each step works on its hop's: a run holds the locks of the named ones, and
 /// looks at what becomes of these.
 fn releases(plan: &Plan, findings: &mut Vec<Finding>) {
-    let name = |release: &ReleaseId| format!("{}/{}", release.namespace, release.name);
     let mut known = BTreeSet::from([&plan.release]);
     for other in &plan.other_releases {
         if !known.insert(other) {
-            findings.push(bad(format!("release {} is named twice", name(other))));
+            findings.push(bad(format!("release {other} is named twice")));
         }
         if plan.hops_of(other).next().is_none() {
-            findings.push(bad(format!("release {} is named, and no hop works on it", name(other))));
+            findings.push(bad(format!("release {other} is named, and no hop works on it")));
         }
     }
     for hop in &plan.hops {
         if hop.release.as_ref().is_some_and(|release| !plan.other_releases.contains(release)) {
-            let found = format!("the hop {} -> {} works on release {}", hop.from, hop.to, name(plan.release_of(hop)));
+            let found = format!("the hop {} -> {} works on release {}", hop.from, hop.to, plan.release_of(hop));
             findings.push(bad(format!("{found}, which is not among the plan's other releases")));
         }
         for step in &hop.steps {
@@ -156,7 +155,7 @@ fn releases(plan: &Plan, findings: &mut Vec<Finding>) {
                 _ => continue,
             };
             if its != plan.release_of(hop) {
-                let (its, hops) = (name(its), name(plan.release_of(hop)));
+                let hops = plan.release_of(hop);
                 findings.push(bad(format!("step {} works on release {its}, and its hop on {hops}", step.id)));
             }
         }

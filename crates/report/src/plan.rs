@@ -6,7 +6,7 @@ use portolan_rehearse::{Forecast, Rehearsal};
 use crate::page::{Block, Document, Table};
 use crate::text::{Line, Tone};
 use crate::values::becomes;
-use crate::words::{all, count, journey, options, release, releases, short, stays, volume};
+use crate::words::{all, count, journey, options, releases, short, stays, volume};
 use crate::{ends, finding, steps, survey};
 
 const LEGEND: &str = "+ create  ~ change  - delete  = no change, or kept  @ adopt  ! cannot be undone";
@@ -37,7 +37,7 @@ pub fn plan(plan: &Plan, digest: &Digest, rehearsal: Option<&Rehearsal>, command
     let mut before = 0;
     for (at, hop) in plan.hops.iter().enumerate() {
         if plan.hops.len() > 1 {
-            let of = hop.release.as_ref().map_or_else(String::new, |other| format!("   release {}", release(other)));
+            let of = hop.release.as_ref().map_or_else(String::new, |other| format!("   release {other}"));
             let way = format!("{} -> {}", hop.from, hop.to);
             page.push(Block::Heading(format!("Hop {} of {}   {way}{of}", at + 1, plan.hops.len())));
         }

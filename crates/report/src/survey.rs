@@ -8,7 +8,7 @@ use portolan_model::{
 use crate::ends;
 use crate::page::{Block, Document, Table};
 use crate::text::{Line, Tone};
-use crate::words::{all, count, release, short, some, tone};
+use crate::words::{all, count, short, some, tone};
 
 /// What was found, what an uninstall would do to every volume today, and what was not seen. `simulated` is what a
 /// simulated installation says of itself.
@@ -22,12 +22,7 @@ pub fn survey(inventory: &Inventory, simulated: Option<&str>) -> Document {
             "Release",
             format!(
                 "{}   chart {}-{}   revision {}, {} {}",
-                release(&found.id),
-                found.chart.name,
-                found.chart.version,
-                found.revision,
-                found.status,
-                found.deployed
+                found.id, found.chart.name, found.chart.version, found.revision, found.status, found.deployed
             )
             .into(),
         ),

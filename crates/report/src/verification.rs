@@ -9,7 +9,7 @@ use portolan_model::{
 use crate::page::{Block, Document, Table};
 use crate::steps;
 use crate::text::{Line, Tone};
-use crate::words::{all, count, journey, release, short, thousands, time};
+use crate::words::{all, count, journey, short, thousands, time};
 
 /// Which cluster, release and run a look is about.
 #[must_use]
@@ -145,10 +145,7 @@ pub fn routes(looks: &[RouteLook]) -> Document {
 pub fn baseline(baseline: &Baseline) -> Document {
     let mut facts = vec![
         ("Server", Line::from(format!("{}   cluster {}", baseline.server, short(&baseline.cluster)))),
-        (
-            "Release",
-            format!("{}   {} revision {}", release(&baseline.release), baseline.chart, baseline.revision).into(),
-        ),
+        ("Release", format!("{}   {} revision {}", baseline.release, baseline.chart, baseline.revision).into()),
         ("Taken", time(baseline.taken).into()),
     ];
     for volume in &baseline.volumes {

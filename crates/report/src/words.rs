@@ -118,14 +118,9 @@ pub(crate) fn restores(plan: &Plan) -> bool {
     plan.steps().any(|step| matches!(step.kind, StepKind::RestoreObject { .. }))
 }
 
-/// `namespace/name` of the release.
-pub(crate) fn release(id: &portolan_model::ReleaseId) -> String {
-    format!("{}/{}", id.namespace, id.name)
-}
-
 /// All releases of a plan, its own first: `runai-backend/control-plane and runai/cluster`.
 pub(crate) fn releases(plan: &Plan) -> String {
-    all(&plan.releases().map(release).collect::<Vec<_>>())
+    all(&plan.releases().map(ToString::to_string).collect::<Vec<_>>())
 }
 
 /// The target and what was left out, as a command takes them.

@@ -67,8 +67,7 @@ fn held(file: &mut File, release: &ReleaseId) -> Finding {
     let mut holder = String::new();
     // Evidence only: a holder that could not be read is still a holder.
     let _ = file.read_to_string(&mut holder);
-    Finding::blocking(Code::Held, format!("another run holds {}/{} on this machine", release.namespace, release.name))
-        .with(holder.trim())
+    Finding::blocking(Code::Held, format!("another run holds {release} on this machine")).with(holder.trim())
 }
 
 /// The words of our own command line without its options, which may hold passwords (`--set`).

@@ -233,13 +233,7 @@ pub fn find(root: &Path, id: &str) -> Result<RunInfo, Finding> {
             Err(fitting
                 .iter()
                 .fold(Finding::blocking(Code::NoPlan, found), |finding, run| {
-                    finding.with(format!(
-                        "{}  {}/{}  {}",
-                        &run.meta.plan.hex()[..12],
-                        run.meta.release.namespace,
-                        run.meta.release.name,
-                        run.meta.server
-                    ))
+                    finding.with(format!("{}  {}  {}", &run.meta.plan.hex()[..12], run.meta.release, run.meta.server))
                 })
                 .next("name more digits"))
         }

@@ -234,7 +234,7 @@ fn confirm(plan: &Plan) -> Result<(), Finding> {
     } else {
         let way = |release: &ReleaseId| {
             let (from, to) = plan.charts_of(release)?;
-            Some(format!(", and {}: {from} -> {to}", runs::named(release)))
+            Some(format!(", and {release}: {from} -> {to}"))
         };
         let others: String = plan.other_releases.iter().filter_map(way).collect();
         format!("This upgrades {} on {}: {} -> {}{others}.", plan.release.name, plan.server, plan.from, plan.to)

@@ -156,9 +156,8 @@ fn same_installation(before: &Baseline, survey: &Survey) -> Result<(), Finding> 
     if before.cluster == inventory.cluster.uid && before.release == inventory.release.id {
         return Ok(());
     }
-    let of = |id: &portolan_model::ReleaseId| format!("{}/{}", id.namespace, id.name);
     Err(Finding::blocking(Code::OtherCluster, "the file was written for another installation")
-        .with(format!("the file's: {} on cluster {} at {}", of(&before.release), before.cluster, before.server))
-        .with(format!("this one:   {} on cluster {}", of(&inventory.release.id), inventory.cluster.uid))
+        .with(format!("the file's: {} on cluster {} at {}", before.release, before.cluster, before.server))
+        .with(format!("this one:   {} on cluster {}", inventory.release.id, inventory.cluster.uid))
         .next("choose the right context, namespace and release"))
 }

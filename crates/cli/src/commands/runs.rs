@@ -33,7 +33,7 @@ pub(crate) fn check_meant<'a>(
     if releases.iter().any(|release| is_meant(global, release)) {
         return Ok(());
     }
-    let all: Vec<String> = releases.into_iter().map(named).collect();
+    let all: Vec<String> = releases.into_iter().map(ToString::to_string).collect();
     let found = format!("{what} is of release {}, not of the one that is named", all.join(" and "));
     Err(Finding::blocking(Code::NoRunFits, found).with(wanted(global)))
 }
@@ -59,7 +59,7 @@ fn newest(global: &Global, cluster: Option<&Uid>) -> Result<RunInfo, Finding> {
         finding = finding.with(format!("wanted: cluster {cluster}"));
     }
     Err(all.iter().take(5).fold(finding, |finding, RunInfo { meta, .. }| {
-        finding.with(format!("available: {}  {}  {}", meta.plan.short(), named(&meta.release), meta.server))
+        finding.with(format!("available: {}  {}  {}", meta.plan.short(), meta.release, meta.server))
     }))
 }
 
@@ -111,11 +111,6 @@ fn is_meant(global: &Global, release: &ReleaseId) -> bool {
 fn wanted(global: &Global) -> String {
     let namespace = global.namespace.as_deref().unwrap_or("any");
     format!("wanted: namespace {namespace}, release {}", global.release.as_deref().unwrap_or("any"))
-}
-
-/// `namespace/name`.
-pub(crate) fn named(release: &ReleaseId) -> String {
-    format!("{}/{}", release.namespace, release.name)
 }
 
 #[cfg(test)]

@@ -49,7 +49,7 @@ fn others(global: &Global, shown: &Digest) -> Result<Vec<OtherRun>, Finding> {
 fn other_runs_page(others: &[OtherRun]) -> portolan_report::Document {
     let row = |other: &OtherRun| {
         let way = format!("{} -> {}", other.from, other.to);
-        vec![other.run.clone(), runs::named(&other.release), way, other.server.clone()]
+        vec![other.run.clone(), other.release.to_string(), way, other.server.clone()]
     };
     let rows: Vec<Vec<String>> = others.iter().map(row).collect();
     portolan_report::Document::heading("Other runs")

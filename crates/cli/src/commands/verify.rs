@@ -23,7 +23,7 @@ async fn surveyed(global: &Global, target: &Target, plan: &Plan) -> Result<Uid, 
     match seen {
         Seen::There(_) => Err(Finding::blocking(Code::NotVisible, format!("{namespace} has no UID"))),
         Seen::Absent => Err(Finding::blocking(Code::NoRunFits, format!("{namespace} does not exist on this cluster"))
-            .with(format!("the run is of release {}", runs::named(&plan.release)))),
+            .with(format!("the run is of release {}", plan.release))),
         Seen::Unreadable(text) => Err(Finding::blocking(Code::NotVisible, format!("{namespace} cannot be read"))
             .with(text)
             .with(format!("context: {}", global.context.as_deref().unwrap_or("the current one")))),
