@@ -112,9 +112,11 @@ pub fn ancestors<'a>(name: &Ref, object: &Object, get: &dyn Fn(&Ref) -> Option<&
 pub fn falls_with(objects: &BTreeMap<Ref, Object>, roots: &[Ref]) -> BTreeMap<Ref, Ref> {
     let mut gone: BTreeMap<Ref, Ref> = roots.iter().map(|root| (root.clone(), root.clone())).collect();
     loop {
-        let holders: Vec<(&Ref, &Ref)> = gone.iter().filter(|(name, _)| is_holder(name)).collect();
+        // Each is read once, and asked about every object.
+        let holders: Vec<(Holder<'_>, &Ref)> =
+            gone.iter().filter_map(|(name, root)| Some((Holder::of(name, objects.get(name)?)?, root))).collect();
         let held = |name: &Ref| {
-            let holder = holders.iter().find(|(holder, _)| holds(objects, holder, name));
+            let holder = holders.iter().find(|(holder, _)| holder.holds(name));
             holder.map(|(_, root)| (*root).clone())
         };
         let owned = |object: &Object| {
@@ -139,38 +141,54 @@ pub fn falls_with(objects: &BTreeMap<Ref, Object>, roots: &[Ref]) -> BTreeMap<Re
     gone.into_iter().filter(|(name, _)| !roots.contains(name)).collect()
 }
 
-fn is_holder(name: &Ref) -> bool {
-    matches!(Kind::named(name), Kind::Namespace | Kind::CustomResourceDefinition | Kind::StatefulSet)
+/// An object that takes others along that do not name it as their owner.
+enum Holder<'a> {
+    Namespace(&'a str),
+    /// A `CustomResourceDefinition`, by the group and kind of its custom resources.
+    Resources {
+        group: &'a str,
+        kind: &'a str,
+    },
+    /// A StatefulSet that deletes its PVCs with itself.
+    Claims(StatefulSet<'a>),
 }
 
-/// Whether an object takes another one along that does not name it as its owner.
-fn holds(objects: &BTreeMap<Ref, Object>, holder: &Ref, name: &Ref) -> bool {
-    let Some(object) = objects.get(holder) else { return false };
-    match Kind::named(holder) {
-        Kind::Namespace => name.namespace() == holder.name(),
-        Kind::CustomResourceDefinition => {
-            name.kind() == object.text("/spec/names/kind") && name.group() == object.text("/spec/group")
+impl<'a> Holder<'a> {
+    fn of(name: &'a Ref, object: &'a Object) -> Option<Self> {
+        match Kind::named(name) {
+            Kind::Namespace => Some(Self::Namespace(name.name())),
+            Kind::CustomResourceDefinition => {
+                Some(Self::Resources { group: object.text("/spec/group"), kind: object.text("/spec/names/kind") })
+            }
+            Kind::StatefulSet => {
+                StatefulSet::named(name, object).filter(StatefulSet::deletes_claims_with_itself).map(Self::Claims)
+            }
+            Kind::Pod
+            | Kind::Deployment
+            | Kind::DaemonSet
+            | Kind::ReplicaSet
+            | Kind::ReplicationController
+            | Kind::Job
+            | Kind::CronJob
+            | Kind::PersistentVolumeClaim
+            | Kind::PersistentVolume
+            | Kind::Route
+            | Kind::Ingress
+            | Kind::Inert
+            // What its controller deletes along is told by the owners that the objects name.
+            | Kind::Custom => None,
         }
-        Kind::StatefulSet => {
-            StatefulSet::named(holder, object).filter(StatefulSet::deletes_claims_with_itself).is_some_and(|set| {
+    }
+
+    fn holds(&self, name: &Ref) -> bool {
+        match self {
+            Self::Namespace(namespace) => name.namespace() == *namespace,
+            Self::Resources { group, kind } => name.kind() == *kind && name.group() == *group,
+            Self::Claims(set) => {
                 Kind::named(name) == Kind::PersistentVolumeClaim
                     && set.origin_of(name).is_some_and(|(_, ordinal)| set.ordinals().contains(&ordinal))
-            })
+            }
         }
-        Kind::Pod
-        | Kind::Deployment
-        | Kind::DaemonSet
-        | Kind::ReplicaSet
-        | Kind::ReplicationController
-        | Kind::Job
-        | Kind::CronJob
-        | Kind::PersistentVolumeClaim
-        | Kind::PersistentVolume
-        | Kind::Route
-        | Kind::Ingress
-        | Kind::Inert
-        // What its controller deletes along is told by the owners that the objects name.
-        | Kind::Custom => false,
     }
 }
 
