@@ -162,6 +162,9 @@ impl Set {
     }
 }
 
+/// What a Deployment's controller writes first into its status.
+pub(crate) const OBSERVED: &str = "/status/observedGeneration";
+
 /// The phase of a pod that was not ready when it was surveyed.
 pub(crate) const STUCK: &str = "NotReady";
 
@@ -292,7 +295,11 @@ fn deployment(name: &Ref, object: &Object, claims: Vec<Ref>) -> Deployment {
         _ => Strategy::Recreate,
     };
     Deployment {
-        rolled: object.text("/status/rolled") == revision,
+        // A controller's own status is that of a Deployment which was surveyed and that nothing in the simulation has changed.
+        rolled: match object.at("/status/rolled").and_then(Value::as_str) {
+            Some(rolled) => rolled == revision,
+            None => object.at(OBSERVED).is_some(),
+        },
         paused: deployment.as_ref().is_some_and(portolan_kube_facts::Deployment::is_paused),
         replicas: deployment.as_ref().map_or(1, portolan_kube_facts::Deployment::replicas),
         strategy,

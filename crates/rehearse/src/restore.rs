@@ -25,11 +25,11 @@ pub fn from_inventory(inventory: &Inventory, databases: &[KnownDatabase]) -> Wor
         databases: databases.to_vec(),
         migrations: Vec::new(),
     });
-    let uids: BTreeSet<Uid> = inventory.objects.values().filter_map(Object::uid).collect();
+    let surveyed = Surveyed::of(inventory);
     for (name, object) in &inventory.objects {
         // A volume that is held elsewhere would look as if its PVC were gone: that PVC was not asked for.
         if object.text("/type") != "helm.sh/release.v1" && inventory.concerns(name, object) {
-            match simulated(name, object, inventory, &uids) {
+            match surveyed.simulated(name, object) {
                 Some(json) => world.put(name, json),
                 None => world.put_surveyed(name, object),
             }
@@ -60,31 +60,54 @@ pub fn from_inventory(inventory: &Inventory, databases: &[KnownDatabase]) -> Wor
     world
 }
 
-/// An object in the simulation's form; `None` for one that is in it already, as most are.
-///
-/// A real revision of a pod is named by a counter, ours by content: a pod of its set's current template gets ours. Owners that were not
-/// read are left out: nothing may be concluded from their absence. The planner names the PVCs that have such an owner.
-fn simulated(name: &Ref, object: &Object, inventory: &Inventory, uids: &BTreeSet<Uid>) -> Option<Value> {
-    let settled = settled(name, object, inventory.taken);
-    let owners = object.list("/metadata/ownerReferences");
-    let uid = |owner: &Value| owner.get("uid").and_then(Value::as_str).and_then(Uid::parse);
-    let is_known = |owner: &&Value| uid(owner).is_some_and(|uid| uids.contains(&uid));
-    let set = owners
-        .iter()
-        .filter(|_| name.kind() == "Pod")
-        .filter_map(|owner| owner.get("name")?.as_str())
-        .find_map(|owner| inventory.objects.get(&Ref::set(name.namespace(), owner)));
-    if set.is_none() && owners.iter().all(|owner| is_known(&owner)) {
-        return settled;
+/// What the form of an object in the simulation depends on.
+struct Surveyed<'a> {
+    inventory: &'a Inventory,
+    uids: BTreeSet<Uid>,
+    /// The objects of the release's manifest.
+    stored: BTreeSet<Ref>,
+}
+
+impl<'a> Surveyed<'a> {
+    fn of(inventory: &'a Inventory) -> Self {
+        Self {
+            inventory,
+            uids: inventory.objects.values().filter_map(Object::uid).collect(),
+            stored: inventory.release.docs.iter().filter_map(Object::name).collect(),
+        }
     }
-    let mut json = settled.unwrap_or_else(|| (*object.0).clone());
-    json["metadata"]["ownerReferences"] = owners.iter().filter(is_known).cloned().collect();
-    if let Some(set) = set {
-        let current = object.label(crate::object_view::REVISION) == Some(set.text("/status/updateRevision"));
-        let ours = if current { crate::object_view::revision(&set.0) } else { "an older one".into() };
-        json["metadata"]["labels"][crate::object_view::REVISION] = json!(ours);
+
+    /// An object in the simulation's form; `None` for one that is taken as it is, as most are: also a Deployment that is not the release's.
+    ///
+    /// A real revision of a pod is named by a counter, ours by content: a pod of its set's current template gets ours. Owners that were
+    /// not read are left out: nothing may be concluded from their absence. The planner names the PVCs that have such an owner.
+    fn simulated(&self, name: &Ref, object: &Object) -> Option<Value> {
+        let owners = object.list("/metadata/ownerReferences");
+        let uid = |owner: &Value| owner.get("uid").and_then(Value::as_str).and_then(Uid::parse);
+        let is_known = |owner: &&Value| uid(owner).is_some_and(|uid| self.uids.contains(&uid));
+        let set = owners
+            .iter()
+            .filter(|_| name.kind() == "Pod")
+            .filter_map(|owner| owner.get("name")?.as_str())
+            .find_map(|owner| self.inventory.objects.get(&Ref::set(name.namespace(), owner)));
+        let keeps_owners = set.is_none() && owners.iter().all(|owner| is_known(&owner));
+        let is_rolled = name.kind() == "Deployment" && object.at(crate::object_view::OBSERVED).is_some();
+        if keeps_owners && is_rolled && !self.stored.contains(name) {
+            return None;
+        }
+        let settled = settled(name, object, self.inventory.taken);
+        if keeps_owners {
+            return settled;
+        }
+        let mut json = settled.unwrap_or_else(|| (*object.0).clone());
+        json["metadata"]["ownerReferences"] = owners.iter().filter(is_known).cloned().collect();
+        if let Some(set) = set {
+            let current = object.label(crate::object_view::REVISION) == Some(set.text("/status/updateRevision"));
+            let ours = if current { crate::object_view::revision(&set.0) } else { "an older one".into() };
+            json["metadata"]["labels"][crate::object_view::REVISION] = json!(ours);
+        }
+        Some(json)
     }
-    Some(json)
 }
 
 /// The release's records, in the simulation's form. Of the older ones no manifest is known: helm reads the newest.

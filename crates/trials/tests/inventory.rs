@@ -72,6 +72,20 @@ fn a_dangerous_plan_is_as_dangerous_on_a_saved_inventory() {
 }
 
 #[test]
+fn a_rehearsal_copies_no_object_that_it_takes_as_it_is() {
+    let installation = sim::installation("openshift-2.8");
+    let found = sim::survey(installation.world()).inventory;
+    let world = portolan_rehearse::from_inventory(&found, &databases(installation.world()));
+    let kinds = ["ConfigMap", "PersistentVolume", "PersistentVolumeClaim", "Service", "StatefulSet"];
+    let mut shared = 0;
+    for (name, object) in found.objects.iter().filter(|(name, _)| kinds.contains(&name.kind())) {
+        assert!(world.get(name).is_some_and(|taken| Arc::ptr_eq(&taken.0, &object.0)), "{name}");
+        shared += 1;
+    }
+    assert!(shared > 10, "{shared}");
+}
+
+#[test]
 fn an_upgrade_of_it_can_be_simulated_to_its_end() {
     let installation = sim::installation("openshift-2.8");
     let again = through_a_file(&sim::survey(installation.world()));
