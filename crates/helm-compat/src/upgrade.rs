@@ -3,7 +3,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use portolan_kube_facts::{RESOURCE_POLICY, is_kept};
+use portolan_kube_facts::{FieldEffect, RESOURCE_POLICY, changed_fields, is_kept, kind_field};
 use portolan_model::{Change, Manifest, Object, ObjectChange, Ref};
 use semver::Version;
 use serde_json::{Value, json};
@@ -163,10 +163,17 @@ pub fn patched(stored: Option<&Object>, target: &Object, live: &Object) -> Objec
     Object::new(if typed { merge::three_way(&old.0, &new, &is) } else { merge::two_way(&old.0, &new, &is) })
 }
 
-/// Whether helm's patch leaves an object's `spec` as it is.
+/// Whether helm's patch leaves an object's `spec` as it is, but for fields that change nothing of its pods and their data.
 #[must_use]
 pub fn leaves_spec(stored: Option<&Object>, target: &Object, live: &Object) -> bool {
-    patched(stored, target, live).at("/spec") == live.at("/spec")
+    let after = patched(stored, target, live);
+    let (Some(was), Some(will), Some(name)) = (live.at("/spec"), after.at("/spec"), target.name()) else {
+        return after.at("/spec") == live.at("/spec");
+    };
+    let is_harmless =
+        |path: &String| matches!(kind_field(name.group(), name.kind(), path), Some(FieldEffect::Harmless(_)));
+    // What a template leaves out may have another default.
+    was.get("template") == will.get("template") && changed_fields(was, will).iter().all(is_harmless)
 }
 
 /// What the new document says and helm's patch leaves out, as JSON pointers into the document: items of a merged list that share a key.

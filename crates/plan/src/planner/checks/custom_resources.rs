@@ -34,10 +34,16 @@ fn leaves(context: &HopContext<'_>, name: &Ref) -> Finding {
 }
 
 fn changes(context: &HopContext<'_>, name: &Ref, [old, new]: [&Object; 2]) -> Option<Finding> {
-    let spec = |object: &'_ Object| object.at("/spec").cloned().unwrap_or_default();
-    let field = changed(&spec(old), &spec(new), "/spec", false).or_else(|| finalizer(old, new))?;
+    let field = changed(&content(old), &content(new), "", false).or_else(|| finalizer(old, new))?;
     let found = format!("{} changes what is deleted with {name}, or where its data lies", context.input.pick.id);
     Some(Finding::blocking(Code::OperatorDeletes, found).about(name).at(field))
+}
+
+/// What an object says: some kinds have no `spec`.
+fn content(object: &Object) -> Value {
+    let fields = object.0.as_object().into_iter().flatten();
+    let own = fields.filter(|(key, _)| !matches!(key.as_str(), "apiVersion" | "kind" | "metadata" | "status"));
+    own.map(|(key, value)| (key.clone(), value.clone())).collect()
 }
 
 /// A finalizer that comes, and with which more is deleted when the custom resource goes.
