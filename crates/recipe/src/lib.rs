@@ -4,6 +4,7 @@
 //! boundaries ([`VersionBoundary`]) that an upgrade crosses or does not, and one may hold a page as a script ([`PageScript`]).
 //! Nothing in a recipe is a shell command: a step names one of a closed set of kinds and gives it arguments.
 
+mod annotations;
 mod book;
 mod boundary;
 mod builtin;
@@ -22,6 +23,7 @@ mod transform;
 #[cfg(test)]
 mod tests;
 
+pub use annotations::PodAnnotations;
 pub use book::RecipeSet;
 pub use boundary::{
     ClaimSelector, Confidence, Crosses, DroppedValue, MovedValue, NamedRole, Platform, RecipeStep, Requirement,
@@ -38,5 +40,5 @@ pub use product::{
 };
 pub use programs::{DataWords, OwnDatabase, is_at_least, is_off};
 pub use server::{Image, ImagePattern, ServerSpec, image_last_part, image_name};
-pub use servers::{DataOpens, DataServer, DataServers, Eviction, major_rises, tags_agree};
+pub use servers::{DataOpens, DataServer, DataServers, Eviction, is_of_bitnami, major_rises, tags_agree};
 pub use transform::{PairSecret, Transform, TransformError};

@@ -38,6 +38,7 @@ pub struct DataWords {
     removes_after: Vec<String>,
     paths: Vec<String>,
     lists_else: Vec<String>,
+    blocks_of_data: Vec<String>,
     throws: Vec<String>,
     throws_beside: Vec<String>,
     clears: Vec<String>,
@@ -51,6 +52,19 @@ pub struct DataWords {
     stores: Vec<String>,
     logins: Vec<String>,
     no_names: Vec<String>,
+    kept_by_number: Vec<String>,
+    kept_by_number_else: Vec<String>,
+    tuned: Vec<String>,
+    /// The last words of the names of settings with a key that data is encrypted with.
+    pub encrypts: Vec<String>,
+    /// Texts that say that data is in memory alone.
+    pub memory: Vec<String>,
+    /// The last words of the names of settings that say of which kind a store is.
+    pub kinds: Vec<String>,
+    /// How the names of files end that have data.
+    pub data_files: Vec<String>,
+    stops: Vec<String>,
+    stops_else: Vec<String>,
     commands: Vec<String>,
 }
 
@@ -85,6 +99,41 @@ impl DataWords {
         let near = [words(block.rsplit('.').next().unwrap_or_default()), words(name)].concat();
         let has = |list: &[String]| near.iter().any(|word| list.contains(word));
         has(&self.limits) && has(&self.limited) && !has(&self.limited_else) && !self.is_beside("", &near.join("-"))
+    }
+
+    /// Whether a number that falls in a setting of this name, in this block of a file, says that less is kept: `keep`, `snapshots`.
+    #[must_use]
+    pub fn keeps_by_number(&self, block: &str, name: &str) -> bool {
+        let near = [words(block.rsplit('.').next().unwrap_or_default()), words(name)].concat();
+        let has = |list: &[String]| near.iter().any(|word| list.contains(word));
+        has(&self.kept_by_number)
+            && !has(&self.kept_by_number_else)
+            && !has(&self.kept_else)
+            && !has(&self.limited_else)
+            && !self.is_beside(block, name)
+    }
+
+    /// Whether a program without the number in a setting of this name finds the same data, and only works faster or slower.
+    #[must_use]
+    pub fn is_tuning(&self, block: &str, name: &str) -> bool {
+        let known = |word: &String| self.tuned.contains(word) || self.limited_else.contains(word);
+        words(name).iter().any(known)
+            || words(block).iter().any(|word| self.limited_else.contains(word))
+            || self.is_of_host(name)
+    }
+
+    /// Whether a command, by its words, ends a server with its data written: `pg_ctl stop -m fast`.
+    #[must_use]
+    pub fn is_stop(&self, command: &[&str]) -> bool {
+        let Some((program, given)) = command.split_first() else { return false };
+        let program = program.rsplit('/').next().unwrap_or(program);
+        let given: Vec<String> = given.iter().map(|word| word.trim_matches(['"', '\'']).to_lowercase()).collect();
+        let parts = given.iter().flat_map(|word| word.split(|c: char| !c.is_ascii_alphanumeric()));
+        let is_known = self.stops.iter().any(|stop| {
+            let mut wanted = stop.split(' ');
+            wanted.next() == Some(program) && wanted.all(|word| given.iter().any(|one| one == &word.to_lowercase()))
+        });
+        is_known && !parts.into_iter().any(|part| self.stops_else.iter().any(|word| word == part))
     }
 
     /// Either of these.
@@ -163,7 +212,17 @@ impl DataWords {
     /// Whether a setting of this name, in this block of a file, is about something beside the data: `LOG_LEVEL`, `TZ`.
     #[must_use]
     pub fn is_beside(&self, block: &str, name: &str) -> bool {
-        [words(block), words(name)].iter().flatten().any(|word| self.beside.contains(word))
+        let block = words(block);
+        // What is stored there are traces, or metrics, themselves.
+        let is_store = block.iter().any(|word| self.blocks_of_data.contains(word));
+        let is_known = |word: &String| self.beside.contains(word);
+        words(name).iter().any(is_known) || (!is_store && block.iter().any(is_known))
+    }
+
+    /// Whether a setting of this name is about what programs keep for a while only: caches, sessions.
+    #[must_use]
+    pub fn is_for_a_while(&self, block: &str, name: &str) -> bool {
+        [words(block), words(name)].iter().flatten().any(|word| self.kept_else.contains(word))
     }
 
     /// Whether a setting of this name says on which host something is: that is compared as an address.
@@ -199,6 +258,33 @@ impl DataWords {
     #[must_use]
     pub fn is_about_data(&self, name: &str) -> bool {
         words(name).iter().any(|word| self.data.contains(word) && word != "all" && word != "force")
+    }
+
+    /// Whether a variable of this name may be about data: by any of these words, whatever its text.
+    #[must_use]
+    pub fn is_named_for_data(&self, name: &str) -> bool {
+        let own = words(name);
+        let ends = |known: &String| own.ends_with(&words(known));
+        // Written as one word, as in `PGDATA`.
+        let has = |word: &&str| own.iter().any(|one| one.contains(word));
+        self.uses.iter().chain(&self.identifies).chain(&self.addresses).any(ends)
+            || self.is_path("", name)
+            || ["data", "home", "dir"].iter().any(|word| has(word))
+            || self.is_about_data(name)
+            || self.is_of_store(name)
+            || self.bounds_data("", name)
+    }
+
+    /// Whether a setting of this name, whose text is a path, says where data is, and not where a program's own files are.
+    #[must_use]
+    pub fn is_place_of_data(&self, name: &str) -> bool {
+        self.is_named_for_data(name) && !words(name).iter().any(|word| self.folders_else.contains(word))
+    }
+
+    /// A name with a line between its words, in small letters: `cluster_name` of `clusterName`.
+    #[must_use]
+    pub fn spaced(name: &str) -> String {
+        words(name).join("_")
     }
 
     /// The last word of a name, in small letters.
@@ -546,6 +632,57 @@ mod tests {
             ("cors", "max_age", false),
         ] {
             assert_eq!(known.keeps_data(block, name), is, "{block} {name}");
+        }
+    }
+
+    #[test]
+    fn numbers_say_by_their_names_how_much_is_kept_or_that_they_tune() {
+        let known = DataWords::builtin();
+        for (block, name, is) in [
+            ("", "keep", true),
+            ("", "KEEP_DAYS", true),
+            ("backup", "snapshots", true),
+            ("", "TRASH_DAYS", true),
+            ("", "NUM_BACKUPS", true),
+            ("", "BACKUP_INTERVAL_DAYS", false),
+            ("", "KEEP_ALIVE", false),
+            ("session", "days", false),
+            ("log", "history", false),
+            ("", "shards", false),
+        ] {
+            assert_eq!(known.keeps_by_number(block, name), is, "{block} {name}");
+        }
+        for (block, name, is) in [
+            ("", "max_connections", true),
+            ("server", "http_port", true),
+            ("", "flush_interval", true),
+            ("pool", "min", true),
+            ("", "slots", false),
+            ("", "epoch", false),
+        ] {
+            assert_eq!(known.is_tuning(block, name), is, "{block} {name}");
+        }
+    }
+
+    #[test]
+    fn commands_that_end_a_server_properly_are_told_from_others() {
+        for (command, is) in [
+            ("pg_ctl stop -m fast", true),
+            ("/usr/lib/postgresql/15/bin/pg_ctl -D /data -m smart stop", true),
+            ("pg_ctl stop -m immediate", false),
+            ("pg_ctl restart", false),
+            ("redis-cli -a x shutdown save", true),
+            ("redis-cli SHUTDOWN NOSAVE", false),
+            ("redis-cli flushall", false),
+            ("nodetool -u x drain", true),
+            ("nodetool decommission", false),
+            ("kill -TERM 1", true),
+            ("kill -9 1", false),
+            ("kill -SIGKILL 1", false),
+            ("rm -rf /data", false),
+        ] {
+            let words: Vec<&str> = command.split(' ').collect();
+            assert_eq!(DataWords::builtin().is_stop(&words), is, "{command}");
         }
     }
 

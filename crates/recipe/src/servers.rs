@@ -81,6 +81,17 @@ pub struct Eviction {
     pub never: String,
 }
 
+/// Whether an image is one of Bitnami's, by its place or its tag: it has data in another folder than that of the program's own authors, and
+/// runs as another user.
+#[must_use]
+pub fn is_of_bitnami(image: &str) -> bool {
+    let is_place =
+        image.rsplit_once('/').is_some_and(|(place, _)| place.split('/').any(|part| part.starts_with("bitnami")));
+    // As in `15.3.0-debian-11-r7`.
+    let is_tag = || image_tag(image).is_some_and(|tag| tag.contains("-debian-") && tag.contains("-r"));
+    is_place || is_tag()
+}
+
 /// Of which older versions a server opens data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -3,7 +3,9 @@
 //! Each check reads a [`HopContext`] and gives findings, or names what can reach a volume and is not modelled.
 
 mod addresses;
+mod anchors;
 mod anew;
+mod annotations;
 mod another_word;
 mod at_start;
 mod authorized;
@@ -100,7 +102,8 @@ pub(super) fn of_hop(context: &HopContext<'_>) -> Report {
     programs::check(context, &workloads, &mut report);
     moved_files::check(context, &workloads, &mut report);
     host_name::check(&workloads, &mut report);
-    fields::check(&workloads, &mut report);
+    fields::check(context, &workloads, &mut report);
+    annotations::check(&workloads, &mut report);
     kind_fields::check(&workloads, &mut report);
     ending::check(&workloads, &mut report);
     feeders::check(context, &workloads, &mut report);

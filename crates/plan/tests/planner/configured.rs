@@ -129,6 +129,12 @@ fn variables_that_do_not_reach_the_program_are_unknown() {
     assert!(of(&command("store"), &command("env, -u, APP_MODE, store")).contains(&found));
     let quiet = ["env, -u, LOG_LEVEL, store", "env, -u, https_proxy, store"];
     assert!(!of(&command(quiet[0]), &command(quiet[1])).contains(&found));
+    for quiet in ["LD_PRELOAD", "MALLOC_ARENA_MAX", "GREETING", "LD_LIBRARY_PATH"] {
+        assert_eq!(of(&command("store"), &command(&format!("env, -u, {quiet}, store"))), [""; 0], "{quiet}");
+    }
+    for told in ["PGDATA", "APP_HOME", "DB_NAME", "NODE_ENV", "RETENTION_DAYS"] {
+        assert!(of(&command("store"), &command(&format!("env, -u, {told}, store"))).contains(&found), "{told}");
+    }
 }
 
 #[test]

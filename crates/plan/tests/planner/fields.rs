@@ -98,7 +98,6 @@ fn fields_of_a_container_on_no_list_are_unknown() {
         ("lifecycle: {postStart: {httpGet: {path: /init, port: 80}}}, ", "/lifecycle/postStart/httpGet/path"),
         ("lifecycle: {stopSignal: SIGKILL}, ", "/lifecycle/stopSignal"),
         ("securityContext: {procMount: Unmasked}, ", "/securityContext/procMount"),
-        ("workingDir: /srv, ", "/workingDir"),
         ("fieldOfALaterVersion: a, ", "/fieldOfALaterVersion"),
     ] {
         for (old, new, how) in [("", field, "comes"), (field, "", "goes")] {
@@ -107,9 +106,6 @@ fn fields_of_a_container_on_no_list_are_unknown() {
         }
         assert_eq!(changed(("", field), ("", field)), [""; 0], "{field} stays");
     }
-    let folder = |path: &str| format!("workingDir: {path}, ");
-    assert_eq!(changed(("", &folder("/srv")), ("", &folder("/srv/."))), [""; 0], "the same folder");
-    assert_eq!(changed(("", &folder("/srv")), ("", &folder("/opt"))), unknown("/containers/0/workingDir"));
     let message = "terminationMessagePath: /data/db, ";
     assert_eq!(changed(("", ""), ("", message)), unknown("/containers/0/terminationMessagePath"));
     let mount = |more: &str| {
@@ -150,5 +146,103 @@ fn what_a_hook_did_for_the_data_stays() {
     assert_eq!(changed(("", &hook("postStart", "cp /seed/a /data/a")), ("", "")), unknown("/containers/0"));
     for quiet in ["sleep 10", "kill -INT 1", "nginx -s quit; sleep 1", "pg_ctl stop -D /data -m fast"] {
         assert_eq!(changed(("", &hook("preStop", quiet)), ("", "")), [""; 0], "{quiet}");
+    }
+}
+
+#[test]
+fn a_hook_that_ends_a_server_properly_may_come() {
+    let hook = |command: &str| format!("lifecycle: {{preStop: {{exec: {{command: [sh, -c, '{command}']}}}}}}, ");
+    for quiet in [
+        "sleep 10",
+        "pg_ctl stop -m fast -w",
+        "redis-cli -a \"$PASSWORD\" shutdown save",
+        "nodetool drain",
+        "kill -TERM $(pidof server); sleep 5",
+        "mysqladmin -uroot shutdown || true",
+    ] {
+        assert_eq!(changed(("", ""), ("", &hook(quiet))), [""; 0], "{quiet}");
+    }
+    let found = unknown("/containers/0/lifecycle/preStop");
+    for harmful in ["pg_ctl stop -m immediate", "redis-cli shutdown nosave", "nodetool decommission", "rm -rf /data/db"]
+    {
+        assert_eq!(changed(("", ""), ("", &hook(harmful))), found, "{harmful}");
+    }
+    assert_eq!(changed(("", &hook("redis-cli save")), ("", &hook("redis-cli flushall"))), found);
+}
+
+#[test]
+fn a_program_begins_where_it_did_unless_all_its_paths_are_from_the_root() {
+    let of = |[old, new]: [&str; 2], more: &str| {
+        let container = |folder: &str| {
+            format!("name: store, image: 'x/store:1', {folder}{more}, volumeMounts: [{{name: data, mountPath: /data}}]")
+        };
+        said(&plan(&installed(&set("", &container(old)), &json!({"csi": {}})), &set("", &container(new))))
+    };
+    let found = unknown("/containers/0/workingDir");
+    let changes =
+        [["", "workingDir: /srv, "], ["workingDir: /srv, ", ""], ["workingDir: /srv, ", "workingDir: /opt, "]];
+    for change in changes {
+        for from_root in [
+            "args: [--data=/data/db]",
+            "args: [serve, --data, /data/db, --level=info]",
+            "env: [{name: PGDATA, value: /data/pg}, {name: POSTGRES_DB, value: orders}]",
+            "command: [sh, -c, 'mkdir -p /data/db; exec server --data=/data/db']",
+        ] {
+            assert_eq!(of(change, from_root), [""; 0], "{change:?} {from_root}");
+        }
+        for relative in [
+            "env: [{name: MODE, value: primary}]",
+            "args: [--data=/data/db, --wal=./wal]",
+            "args: [--data=/data/db, --index-path=index]",
+            "args: [--config=/data/conf/store.conf]",
+            "env: [{name: DATA_DIR, value: /data}, {name: DB_FILE, value: app.db}]",
+            "env: [{name: DATA_DIR, value: /data}, {name: DB_URL, value: 'sqlite:app.db'}]",
+            "command: [sh, -c, 'mkdir -p wal; exec server --data=/data/db']",
+        ] {
+            assert_eq!(of(change, relative), found, "{change:?} {relative}");
+        }
+    }
+    let same = ["workingDir: /srv, ", "workingDir: /srv/., "];
+    assert_eq!(of(same, "args: [a]"), [""; 0], "the same folder");
+}
+
+#[test]
+fn annotations_that_webhooks_may_read_stay() {
+    let with = |annotation: &str| {
+        set("", PLAIN).replace(
+            "metadata: {labels: {app: store}}",
+            &format!("metadata: {{labels: {{app: store}}, annotations: {{{annotation}}}}}"),
+        )
+    };
+    let of = |old: &str, new: &str| said(&plan(&installed(&with(old), &json!({"csi": {}})), &with(new)));
+    for (old, new) in [
+        ("checksum/config: a", "checksum/config: b"),
+        ("rollme: a", "rollme: b"),
+        ("team: a", "team: b"),
+        ("", "prometheus.io/scrape: 'true', prometheus.io/port: '9187'"),
+        ("kubectl.kubernetes.io/restartedAt: a", ""),
+        ("sidecar.istio.io/inject: 'true'", "sidecar.istio.io/inject: 'false'"),
+        ("", "linkerd.io/inject: enabled"),
+        ("example.com/config-hash: a", "example.com/config-hash: b"),
+        ("vault.hashicorp.com/agent-limits-cpu: 1m", "vault.hashicorp.com/agent-limits-cpu: 2m"),
+        ("vault.hashicorp.com/role: a", "vault.hashicorp.com/role: a"),
+    ] {
+        assert_eq!(of(old, new), [""; 0], "{old} to {new}");
+    }
+    let found = |key: &str| {
+        vec![format!("Unknown PL255 StatefulSet/store /spec/template/metadata/annotations/{}", key.replace('/', "~1"))]
+    };
+    for key in [
+        "vault.hashicorp.com/agent-inject",
+        "vault.hashicorp.com/agent-inject-template-store.conf",
+        "vault.hashicorp.com/agent-inject-secret-store.conf",
+        "vault.security.banzaicloud.io/vault-env-from-path",
+        "pre.hook.backup.velero.io/command",
+        "example.com/inject",
+    ] {
+        let one = |text: &str| format!("{key}: '{text}'");
+        assert_eq!(of(&one("dir=/data/a"), &one("dir=/data/b")), found(key), "{key} changes");
+        assert_eq!(of("", &one("a")), found(key), "{key} comes");
+        assert_eq!(of(&one("a"), ""), found(key), "{key} goes");
     }
 }

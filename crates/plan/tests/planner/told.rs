@@ -263,3 +263,78 @@ fn variables_that_are_filled_into_a_file_count() {
     );
     assert_eq!(of(&two("a", "b"), &two("a", "b")), [""; 0]);
 }
+
+#[test]
+fn what_an_alias_stands_for_counts() {
+    let refused = vec!["Unknown PL255 ConfigMap/cfg /data/app.yaml".to_owned()];
+    let base = "base: &base\n  retention: 30d\n  engine: rocks\nstore:\n  <<: *base\n  level: info\n";
+    for (from, to) in [
+        ("30d", "1d"),
+        ("rocks", "lsm"),
+        ("  <<: *base\n", ""),
+        ("  <<: *base\n", "  <<: *base\n  retention: 1d\n"),
+        ("  level: info", "  retention: 1d"),
+    ] {
+        assert_eq!(of_file("app.yaml", base, &base.replace(from, to)), refused, "{to}");
+    }
+    let inlined =
+        "base:\n  retention: 30d\n  engine: rocks\nstore:\n  retention: 30d\n  engine: rocks\n  level: info\n";
+    for other in [
+        inlined.to_owned(),
+        base.replace("&base", "&all").replace("*base", "*all"),
+        base.replace("  level: info", "  level: debug"),
+        base.replace("  <<: *base\n  level: info", "  level: info\n  <<: *base"),
+    ] {
+        assert_eq!(of_file("app.yaml", base, &other), [""; 0], "{other}");
+        assert_eq!(of_file("app.yaml", &other, base), [""; 0], "{other}");
+    }
+    // Which of two is used: of texts, of blocks, and of paths.
+    for (old, from, to) in [
+        ("a: &a 30d\nb: &b 1d\nretention: *a\n", "retention: *a", "retention: *b"),
+        ("a: &a rocks\nb: &b lsm\nstore: {engine: *a}\n", "{engine: *a}", "{engine: *b}"),
+        ("a: &a\n  retention: 30d\nb: &b\n  retention: 1d\nstores:\n- *a\n", "- *a", "- *b"),
+        ("a: &a /data/db\nb: &b /data/other\ndir: *a\n", "dir: *a", "dir: *b"),
+    ] {
+        let said = of_file("app.yaml", old, &old.replace(from, to));
+        assert!(said.contains(&refused[0]), "{old}: {said:?}");
+    }
+}
+
+#[test]
+fn a_number_that_goes_or_falls_is_unknown_where_it_may_be_about_data() {
+    let refused = |name: &str| vec![format!("Unknown PL255 ConfigMap/cfg /data/{name}")];
+    let gone = unknown("");
+    for (name, old, new) in [
+        ("app.yaml", "keep: 30\n", "keep: 1\n"),
+        ("app.yaml", "backup:\n  snapshots: 7\n", "backup:\n  snapshots: 1\n"),
+        ("app.conf", "TRASH_DAYS = 90\n", "TRASH_DAYS = 7\n"),
+        ("app.json", "{\"generations\": 10}", "{\"generations\": 2}"),
+    ] {
+        assert_eq!(of_file(name, old, new), refused(name), "{new}");
+        assert_eq!(of_file(name, new, old), [""; 0], "{old}");
+    }
+    let env = |name: &str, text: &str| format!("env: [{{name: {name}, value: '{text}'}}]");
+    for name in ["KEEP", "KEEP_DAYS", "SNAPSHOTS", "APP_BACKUP_COUNT"] {
+        assert_eq!(of(&env(name, "30"), &env(name, "1")), unknown("/env"), "{name}");
+        assert_eq!(of(&env(name, "1"), &env(name, "30")), [""; 0], "{name}");
+    }
+    for name in ["KEEP_ALIVE", "SESSION_DAYS", "BACKUP_INTERVAL_HOURS", "LOG_HISTORY", "WORKERS"] {
+        assert_eq!(of(&env(name, "30"), &env(name, "1")), [""; 0], "{name}");
+    }
+    for (name, line) in [("app.yaml", "slots: 16"), ("app.conf", "keep = 30"), ("app.ini", "epoch = 3")] {
+        let with = |line: &str| format!("level: info\n{line}\n");
+        assert_eq!(of_file(name, &with(line), &with("")), gone, "{line}");
+    }
+    for line in ["max_connections = 100", "http_port = 80", "threads = 4", "flush_interval = 5", "log_days = 3"] {
+        let with = |line: &str| format!("level = info\n{line}\n");
+        assert_eq!(of_file("app.conf", &with(line), &with("")), [""; 0], "{line}");
+    }
+    // Whose data it is, however the words of its name are joined.
+    for name in ["nodeId", "node_id", "clusterID", "shardId"] {
+        let with = |number: u8| format!("{name}: {number}\n");
+        assert_eq!(of_file("app.yaml", &with(1), &with(2)), refused("app.yaml"), "{name}");
+    }
+    // It stands in another block.
+    let (old, new) = ("a:\n  slots: 16\nlevel: b\n", "a:\n  b:\n    slots: 16\nlevel: b\n");
+    assert_eq!(of_file("app.yaml", old, new), [""; 0]);
+}

@@ -8,7 +8,8 @@ use portolan_recipe::{CustomResources, is_off};
 use serde_json::Value;
 
 use super::super::{manual_commands, reach};
-use super::{HopContext, Report};
+use super::told::Told;
+use super::{HopContext, Report, settings};
 
 pub(super) fn check(context: &HopContext<'_>, report: &mut Report) {
     for (name, old) in context.before.docs.iter().filter_map(|doc| Some((doc.name()?, doc))) {
@@ -34,9 +35,17 @@ fn leaves(context: &HopContext<'_>, name: &Ref) -> Finding {
 }
 
 fn changes(context: &HopContext<'_>, name: &Ref, [old, new]: [&Object; 2]) -> Option<Finding> {
-    let field = changed(&content(old), &content(new), "", false).or_else(|| finalizer(old, new))?;
-    let found = format!("{} changes what is deleted with {name}, or where its data lies", context.input.pick.id);
-    Some(Finding::blocking(Code::OperatorDeletes, found).about(name).at(field))
+    let chart = &context.input.pick.id;
+    let policy = changed(&content(old), &content(new), "", false);
+    if let Some(field) = policy.or_else(|| finalizer(old, new)) {
+        let found = format!("{chart} changes what is deleted with {name}, or where its data lies");
+        return Some(Finding::blocking(Code::OperatorDeletes, found).about(name).at(field));
+    }
+    // What an operator is told of the data decides as what a program is told.
+    let told = |object: &Object| Told::to_operator(name, object.at("/spec").unwrap_or(&Value::Null));
+    let reason = settings::of_operator([told(old), told(new)].each_ref())?;
+    let found = format!("{chart} tells the operator of {name} otherwise: {reason}");
+    Some(Finding::blocking(Code::OperatorDeletes, found).about(name).at("/spec"))
 }
 
 /// What an object says: some kinds have no `spec`.

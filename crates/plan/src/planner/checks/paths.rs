@@ -6,10 +6,10 @@ use portolan_kube_facts::{Container, EnvSet, PodTemplate, expanded, list};
 use portolan_model::{Object, Ref};
 use serde_json::Value;
 
-use super::at_start;
 use super::downward::{self, Pods};
 use super::shell::is_shell;
 use super::uses::Use;
+use super::{anchors, at_start};
 
 /// Something that names a path on the volume.
 #[derive(Clone, Debug)]
@@ -261,7 +261,7 @@ impl<'a> ContainerPaths<'a> {
             let Some(object) = (self.find)(&map) else { continue };
             for (field, key, text) in object.map_texts() {
                 let Some(file) = mounted.file_of(&key) else { continue };
-                let text = at_start::put_in(&text, self.pods);
+                let text = at_start::put_in(&anchors::put_in(&text), self.pods);
                 let is_comment = |line: &&str| line.starts_with(['#', ';']) || line.starts_with("//");
                 for line in text.lines().map(str::trim).filter(|line| line.contains('/') && !is_comment(line)) {
                     all.push(Text {
@@ -394,8 +394,16 @@ pub(super) fn is_aside(key: &str) -> bool {
         "log", "logs", "logfile", "tmp", "tmpdir", "temp", "cache", "pid", "pidfile", "sock", "socket", "lock",
         "backup", "backups", "metrics",
     ];
-    let words = key.split(|c: char| !c.is_ascii_alphanumeric()).map(str::to_lowercase);
-    key.len() <= 60 && words.into_iter().any(|word| ASIDE.contains(&word.as_str()))
+    // A log that is written ahead is data, and so are those of Kafka.
+    const OF_DATA: [&str; 11] =
+        ["data", "wal", "txn", "transaction", "transactions", "commit", "redo", "undo", "bin", "journal", "dirs"];
+    let is_aside = |word: &str| {
+        let words: Vec<String> = word.split(|c: char| !c.is_ascii_alphanumeric()).map(str::to_lowercase).collect();
+        let is_of_data = words.iter().any(|word| OF_DATA.contains(&word.as_str()));
+        let is_one = |word: &String| ASIDE.contains(&word.as_str()) && !(is_of_data && word.starts_with("log"));
+        words.iter().any(is_one)
+    };
+    key.len() <= 60 && key.split_whitespace().any(is_aside)
 }
 
 /// Which container of a pod this is, for people.

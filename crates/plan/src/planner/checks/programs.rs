@@ -71,6 +71,8 @@ impl<'a> Writers<'a> {
             pair.after.name == self.name
                 && is_same(pair.after.container, container)
                 && pair.before.container.kind == container.kind
+                // What only read may do anything now.
+                && pair.before.mounts.iter().any(|mount| !mount.is_read_only)
         };
         same.or_else(|| self.pairs.iter().find(is_its).map(|pair| pair.before.container))
     }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use portolan_recipe::DataClients;
+use portolan_recipe::{DataClients, DataWords};
 
 use super::script_forms::{differ_in_waits_only, plain};
 use super::shell::{
@@ -172,6 +172,16 @@ pub(super) fn started_programs(script: &str, env: &BTreeMap<String, String>) -> 
     all
 }
 
+/// The words of the programs that a script puts in the shell's place, with the variables put in.
+pub(super) fn replacing_programs(script: &str, env: &BTreeMap<String, String>) -> Vec<Vec<String>> {
+    let script = plain(script);
+    let replaces = as_read(&script, env).filter(|(_, _, read)| started(read).is_some_and(|tool| !is_tool(tool)));
+    let words = replaces.map(|(_, _, read)| {
+        program(read.split_whitespace()).iter().map(|word| word.trim_matches(['"', '\'']).to_owned()).collect()
+    });
+    words.collect()
+}
+
 /// A script, and the variables that it sees.
 pub(super) type InShell<'a> = (&'a str, &'a BTreeMap<String, String>);
 
@@ -279,6 +289,49 @@ pub(super) fn leaves_nothing(script: &str) -> bool {
         ["kill", "pkill", "killall", "killall5", "pg_ctl", "nginx", "apachectl", "mysqladmin", "mariadb-admin"];
     let parts = commands(script).filter(|(_, command)| !ENDS.contains(&tool(command)));
     parts.into_iter().all(|(_, command)| only_looks(command) || is_harmless(command))
+}
+
+/// Whether a script works on files or folders that it names from where it begins: `mkdir -p db`, `cd data`, `> state`.
+pub(super) fn works_on_relative_files(script: &str) -> bool {
+    let script = TO_SCREEN.iter().fold(plain(script), |script, to| script.replace(to, " "));
+    commands(&script).any(|(_, command)| {
+        let words = program(command.split_whitespace());
+        let of_files =
+            |tool: &str| is_tool(tool) || matches!(base(tool), "mkdir" | "touch" | "cat" | "chown" | "chmod");
+        let is_relative = |word: &&str| !word.trim_matches(['"', '\'']).starts_with(['/', '-', '$', '&']);
+        let names = |words: &[&str]| words.iter().filter(|word| !is_assignment(word)).any(|word| is_relative(&word));
+        let writes =
+            command.split_once('>').is_some_and(|(_, to)| is_relative(&to.trim_start_matches('>').trim_start()));
+        writes || words.split_first().is_some_and(|(tool, rest)| of_files(tool) && names(rest))
+    })
+}
+
+/// Whether commands only end a server with its data written, look or wait: what may come before a container ends, which it is told anyway.
+pub(super) fn only_stops(script: &str) -> bool {
+    const ASKS: [&str; 4] = ["pidof", "pgrep", "pidwait", "ps"];
+    let script = without_pids(&plain(script));
+    commands(&script).all(|(_, command)| {
+        let words = program(command.split_whitespace());
+        let is_ask = words.first().is_some_and(|tool| ASKS.contains(&base(tool)));
+        let writes = command.contains(['>', '`']) || command.contains("$(");
+        (!writes && (is_ask || DataWords::builtin().is_stop(&words))) || only_looks(command) || is_harmless(command)
+    })
+}
+
+/// A script in which the numbers of processes stand as such, where it asks for them: `$(pidof server)`.
+fn without_pids(script: &str) -> String {
+    let mut all = TO_SCREEN.iter().fold(script.to_owned(), |script, to| script.replace(to, " "));
+    for ask in ["$(pidof ", "$(pgrep ", "$(cat "] {
+        while let Some(start) = all.find(ask) {
+            let inside = &all[start + ask.len()..];
+            let Some(end) = inside.find(')').filter(|end| !inside[..*end].contains(['$', '`', '>', ';', '&', '|']))
+            else {
+                break;
+            };
+            all.replace_range(start..start + ask.len() + end + 1, "1");
+        }
+    }
+    all
 }
 
 /// Whether commands only wait, write to the screen, make a folder or hand files over.
@@ -447,6 +500,41 @@ mod tests {
             assert_eq!(only_looks(script), is, "{script}");
         }
         assert!(!is_harmless("test -s /data/db || initdb"), "it decides what a script does");
+    }
+
+    #[test]
+    fn scripts_that_work_where_they_begin_are_told_from_others() {
+        for (script, is) in [
+            ("mkdir -p /data/db; exec server --data=/data/db", false),
+            ("exec gosu 1 server --data /data/db 2>&1", false),
+            ("echo starting; cp \"$CONF\" /tmp/a", false),
+            ("mkdir -p db; exec server", true),
+            ("cd data && exec server", true),
+            ("exec server > state", true),
+            ("test -s db/rows || exit 1", true),
+        ] {
+            assert_eq!(works_on_relative_files(script), is, "{script}");
+        }
+    }
+
+    #[test]
+    fn hooks_that_only_end_a_server_are_told_from_others() {
+        for (script, is) in [
+            ("pg_ctl stop -m fast -D \"$PGDATA\"", true),
+            ("sleep 5; redis-cli -a \"$PASSWORD\" shutdown save || true", true),
+            ("if [ -f /run/db.pid ]; then nodetool drain; fi", true),
+            ("kill -TERM $(pidof server); while pgrep server > /dev/null; do sleep 1; done", true),
+            ("kill -s TERM 1", true),
+            ("kill -9 $(pidof server)", false),
+            ("pg_ctl stop -m immediate", false),
+            ("pg_ctl stop > /data/log", false),
+            ("redis-cli shutdown nosave", false),
+            ("redis-cli flushall", false),
+            ("nodetool drain && rm -rf /data", false),
+            ("kill $(wipe)", false),
+        ] {
+            assert_eq!(only_stops(script), is, "{script}");
+        }
     }
 
     #[test]

@@ -4,16 +4,16 @@
 use std::collections::BTreeMap;
 
 use portolan_kube_facts::{Container, EnvSet, PodTemplate, expanded, list};
-use portolan_model::{Ref, SecretKey};
+use portolan_model::{Object, Ref, SecretKey};
 
 use super::downward::Pods;
 use super::paths::{ContainerPaths, FindObject, is_aside};
 use super::script_forms::is_of_probes;
 use super::script_inputs::Inputs;
-use super::script_steps::{is_harmless_change, writes_more};
+use super::script_steps::{is_harmless_change, only_stops, writes_more};
 use super::shell::{is_flags, is_shell, runs, words};
 use super::uses::{Use, Workloads};
-use super::{HopContext, secrets};
+use super::{HopContext, anchors, secrets};
 
 /// Finds the plain text of a Secret's key, which no object has.
 type FindSecret<'a> = dyn Fn(&SecretKey) -> Option<String> + 'a;
@@ -39,6 +39,11 @@ impl<'a> FindText<'a> {
             object: Box::new(|name| workloads.then(context, name).cloned()),
             secret: Box::new(|key| secrets::after(context, key)),
         }
+    }
+
+    /// An object.
+    pub(super) fn object(&self, name: &Ref) -> Option<Object> {
+        (self.object)(name)
     }
 
     /// The texts of a ConfigMap or Secret: where each stands in the object, its key, and the text itself.
@@ -212,6 +217,9 @@ impl Scripts {
             if script.key.ends_with("Probe") || is_of_probes(&self.all, script) {
                 return writes_more(was, is);
             }
+            if script.key == "preStop" && was.0.is_empty() && only_stops(is.0) {
+                return false;
+            }
             let reads = |text: &str, of: &'a Self| Inputs::of(text, &of.files, &of.env);
             !is_harmless_change(was, is) || reads(was.0, old) != reads(is.0, self)
         })
@@ -284,6 +292,7 @@ pub(super) fn mounted_texts(user: &Use<'_>, find: &FindText<'_>) -> Vec<MountedT
         let object = mounted.object.of(user.name.namespace());
         for (field, key, text) in find.texts(&object) {
             let Some(path) = mounted.path_of(&key) else { continue };
+            let text = anchors::put_in(&text).into_owned();
             all.push(MountedText { path, object: object.clone(), key, field, text });
         }
     }

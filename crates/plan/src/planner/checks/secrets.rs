@@ -33,8 +33,16 @@ pub(super) fn today(context: &HopContext<'_>, key: &SecretKey) -> Option<String>
 /// A Secret's value after the hop, if it is known.
 pub(super) fn after(context: &HopContext<'_>, key: &SecretKey) -> Option<String> {
     let value = |secret: &Object| redact::plaintexts(secret).remove(&key.key);
+    // What each rendering has another text for is carried over, or said where keys are compared.
+    let is_random = |text: &String| {
+        let again = context.renderings[1].object(&key.secret).and_then(value);
+        again.is_some_and(|again| again != *text)
+    };
     match context.renderings[0].object(&key.secret) {
-        Some(rendered) => value(rendered).or_else(|| today(context, key)),
+        Some(rendered) => match value(rendered) {
+            Some(text) if is_random(&text) => today(context, key).or(Some(text)),
+            text => text.or_else(|| today(context, key)),
+        },
         None => match hooks::left(&context.renderings[0].hooks, &key.secret) {
             // Helm makes it anew: what it had before is gone.
             Some(left) => left.and_then(value),

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use portolan_kube_facts::{Container, PodTemplate, claim_mounts};
 use portolan_model::{Code, Finding, Object, Ref, Volume};
-use portolan_recipe::{DataOpens, DataServers, image_last_part, major_rises, tags_agree};
+use portolan_recipe::{DataOpens, DataServers, image_last_part, is_of_bitnami, major_rises, tags_agree};
 use serde_json::Value;
 
 use super::scripts::FindText;
@@ -81,7 +81,7 @@ fn image(volume: &Volume, (before, after): (&Use<'_>, &Use<'_>), told: &[Told; 2
             "the C library of another base image sorts text in another way, and indexes over text are damaged without a word".into(),
             "stay on the base image of today, or rebuild the indexes (REINDEX, ALTER DATABASE ... REFRESH COLLATION VERSION) after it",
         ),
-        (Some(was), Some(will)) if was.name == will.name => match was.opens(old, new, [&|word| told[0].has(word), &|word| told[1].has(word)]) {
+        (Some(was), Some(will)) if was.name == will.name && is_of_bitnami(old) == is_of_bitnami(new) => match was.opens(old, new, [&|word| told[0].has(word), &|word| told[1].has(word)]) {
             DataOpens::Yes if was.is_known_to_open() => return,
             DataOpens::Yes => {
                 rises(before, after, report);
@@ -95,6 +95,10 @@ fn image(volume: &Volume, (before, after): (&Use<'_>, &Use<'_>), told: &[Told; 2
                 "give both images a tag that says the version",
             ),
         },
+        _ if image_last_part(old) == image_last_part(new) && is_of_bitnami(old) != is_of_bitnami(new) => (
+            format!("the image of {} is built by somebody else, and may have its data in another folder, as another user", image_last_part(new)),
+            "see where the new image has its data, and as whom it runs",
+        ),
         _ if image_last_part(old) != image_last_part(new) => (
             format!(
                 "{} runs on the data in place of {}, and whether it reads it is not known",

@@ -111,7 +111,7 @@ fn in_brackets(block: &str, name: &str, text: &str, all: &mut Vec<Line>) -> bool
 }
 
 /// The entries of a list or block in one line.
-fn entries(inner: &str) -> impl Iterator<Item = &str> {
+pub(super) fn entries(inner: &str) -> impl Iterator<Item = &str> {
     let (mut depth, mut start, mut quote) = (0_u32, 0, None);
     let ends: Vec<usize> = inner
         .char_indices()
@@ -138,9 +138,14 @@ fn entries(inner: &str) -> impl Iterator<Item = &str> {
 pub(super) fn json_lines(text: &str) -> Option<Vec<Line>> {
     let text = text.trim();
     let json = (text.starts_with('{') && text.ends_with('}')).then(|| serde_json::from_str(text).ok()).flatten()?;
+    Some(lines_of(&json))
+}
+
+/// The settings of JSON.
+pub(super) fn lines_of(json: &Value) -> Vec<Line> {
     let mut all = Vec::new();
-    leaves(&json, "", "", &mut all);
-    Some(all)
+    leaves(json, "", "", &mut all);
+    all
 }
 
 /// The names of blocks inside each other, without those that have none.

@@ -6,7 +6,7 @@ use portolan_recipe::{DataServers, DataWords, Eviction, OwnDatabase, is_at_least
 
 use super::Report;
 use super::another_word::another_word;
-use super::paths::parts;
+use super::paths::{is_aside, parts};
 use super::renamed::renamed;
 use super::told::{Form, Setting, Told, bare_text, is_named};
 
@@ -22,6 +22,11 @@ pub(super) fn compare(volume: &Volume, both: [&Told; 2], report: &mut Report) ->
         report.unknown(volume, change.object, change.field, (change.reason, change.way_out));
     }
     is_other
+}
+
+/// Why what an operator is told of a custom resource's data changes.
+pub(super) fn of_operator(both: [&Told; 2]) -> Option<String> {
+    change(both).map(|change| change.reason)
 }
 
 const OF_TODAY: &str = "see what it does; give the chart the settings of today";
@@ -153,18 +158,7 @@ fn left_out<'a>([before, after]: [&'a Told; 2]) -> Option<Change<'a>> {
 
 /// A path that begins where the program does, and is another one, or not given any more. A path from the root is compared where it leads.
 fn relative<'a>(words: &DataWords, [before, after]: [&'a Told; 2]) -> Option<Change<'a>> {
-    let is_path = |one: &&Setting| {
-        let text = bare_text(&one.text);
-        let is_written_so = text.starts_with("./") || text.starts_with("../");
-        let is_relative = text.contains('/')
-            && is_relative(text)
-            && !text.contains(|c: char| c.is_whitespace() || ":@?=,*".contains(c));
-        is_relative
-            && (is_written_so || words.is_path(&one.block, &one.name))
-            && !one.is_beside
-            && !one.is_about_else(words)
-    };
-    before.settings.iter().filter(is_path).find_map(|old| {
+    before.settings.iter().filter(|one| is_relative_path(words, one)).find_map(|old| {
         let new = after.texts(old);
         let is_same = |text: &&str| parts(bare_text(text)) == parts(bare_text(&old.text));
         let is_gone = new.is_empty() && (old.form == Form::Line || before.puts_in(&old.name));
@@ -175,6 +169,33 @@ fn relative<'a>(words: &DataWords, [before, after]: [&'a Told; 2]) -> Option<Cha
                 format!("its setting {} names another folder below the one in which it begins", old.full_name());
             Change { object, field, reason, way_out: OF_TODAY }
         })
+    })
+}
+
+fn is_relative_path(words: &DataWords, one: &Setting) -> bool {
+    let text = bare_text(&one.text);
+    let is_written_so = text.starts_with("./") || text.starts_with("../");
+    let is_relative =
+        text.contains('/') && is_relative(text) && !text.contains(|c: char| c.is_whitespace() || ":@?=,*".contains(c));
+    is_relative
+        && (is_written_so || words.is_path(&one.block, &one.name))
+        && !one.is_beside
+        && !one.is_about_else(words)
+}
+
+/// Whether a program is told of a file or a folder by a path that begins where the program does: `./data`, `path: app.db`.
+pub(super) fn names_relative_path(told: &Told) -> bool {
+    const FILES: [&str; 5] = ["path", "file", "filename", "location", "root"];
+    let words = DataWords::builtin();
+    told.settings.iter().filter(|one| !one.is_beside && !one.is_about_else(words)).any(|one| {
+        let text = bare_text(&one.text);
+        let is_last = || DataWords::last_word(&one.name).is_some_and(|last| FILES.contains(&last.as_str()));
+        let is_letter = one.name.len() == 2 && one.name.starts_with('-');
+        let is_file = || is_last() || is_letter || words.is_folder(&one.block, &one.name);
+        let is_plain =
+            words.may_be_name(text) && words.is_path(&one.block, &one.name) && (text.contains('.') || is_file());
+        let is_database = |its: OwnDatabase| !its.is_in_memory && !its.file.trim_start_matches("//").starts_with('/');
+        is_plain || is_relative_path(words, one) || OwnDatabase::of(text).is_some_and(is_database)
     })
 }
 
@@ -221,6 +242,16 @@ impl Judge<'_> {
         if is_folder && others.iter().chain([&one.text.as_str()]).any(|text| is_relative(text)) {
             return Some((format!("its setting {name} names another folder"), OF_TODAY));
         }
+        if self.encrypts_otherwise(one, &others, other, comes) {
+            return Some((format!("its setting {name} changes, a key that data may be encrypted with"), OF_TODAY));
+        }
+        if let Some(mount) = self.is_above_data(one, &others, other, comes) {
+            let reason = format!("its setting {name} names another folder than the one with {mount} in it");
+            return Some((reason, OF_TODAY));
+        }
+        if let Some(reason) = self.is_in_memory(one, comes).or_else(|| self.names_new_file(one, &others, comes)) {
+            return Some((reason, OF_TODAY));
+        }
         // A path from the root is compared where it leads.
         let is_path =
             others.iter().chain([&one.text.as_str()]).all(|text| text.trim_matches(['"', '\'']).starts_with('/'));
@@ -248,7 +279,69 @@ impl Judge<'_> {
         if self.words.has_chroot(name) && others.iter().any(|other| chroot(other) != folder) {
             return Some((format!("its setting {name} names another folder of the server"), OF_TODAY));
         }
-        self.keeps_less(one, &others, comes)
+        self.keeps_less(one, &others, comes).or_else(|| self.falls_back(one, other, comes))
+    }
+
+    /// Whether a key by which data is encrypted is another one, or goes. With one that comes nothing was encrypted.
+    fn encrypts_otherwise(&self, one: &Setting, others: &[&str], other: &Told, comes: bool) -> bool {
+        // It may come out of an object that is not read.
+        let is_given = other.variables.contains(&one.name) || other.sources > 0;
+        let is_other = !others.is_empty() || (!comes && !is_given);
+        is_other && self.words.encrypts.iter().any(|word| one.is(word))
+    }
+
+    /// A number of a file that goes: the program takes one of its own in its place. What is decisive for known servers is listed.
+    fn falls_back(&self, one: &Setting, after: &Told, comes: bool) -> Option<(String, &'static str)> {
+        let text = bare_text(&one.text);
+        let is_number = text.parse::<f64>().is_ok();
+        let is_aside = || {
+            one.is_about_else(self.words)
+                || self.words.is_tuning(&one.block, &one.name)
+                || self.words.is_list_of_else(&one.block, &one.name)
+        };
+        let is_known = || DataServers::builtin().of_image(&after.image).is_some();
+        let is_elsewhere = || after.settings.iter().any(|new| new.name == one.name && bare_text(&new.text) == text);
+        let is_gone = !comes && one.form == Form::Line && !one.is_item && !one.is_beside && after.texts(one).is_empty();
+        (is_gone && is_number && !is_aside() && !is_elsewhere() && !is_known()).then(|| {
+            (format!("its setting {} goes, and the program takes one of its own in its place", one.name), OF_TODAY)
+        })
+    }
+
+    /// The place of the volume below a folder that a setting names on this side alone: below `/home/app` of `HOME` it is `/home/app/.store`.
+    fn is_above_data<'a>(&self, one: &Setting, others: &[&str], other: &'a Told, comes: bool) -> Option<&'a str> {
+        let own = parts(bare_text(&one.text));
+        let is_from_root = bare_text(&one.text).starts_with('/') && !own.is_empty();
+        let is_same = |text: &&str| parts(bare_text(text)) == own;
+        // What comes with no other in its place is said where it leads.
+        let is_other = !others.iter().any(is_same) && !(comes && others.is_empty());
+        let below = |mount: &&String| parts(mount).len() > own.len() && parts(mount).starts_with(&own);
+        let is_path = is_from_root && is_other && one.form != Form::Line && !is_aside(&one.name);
+        other.mounts.iter().filter(|_| is_path).find(below).map(String::as_str)
+    }
+
+    /// Why a setting that comes and says `memory` keeps data no longer than its program runs.
+    fn is_in_memory(&self, one: &Setting, comes: bool) -> Option<String> {
+        let text = bare_text(&one.text).to_lowercase();
+        let is_memory = comes && self.words.memory.iter().any(|word| *word == text);
+        let is_of_data = || {
+            DataWords::last_word(&one.name).is_some_and(|last| self.words.kinds.contains(&last))
+                && !one.is_about_else(self.words)
+                && !self.words.is_for_a_while(&one.block, &one.name)
+        };
+        (is_memory && !one.is_beside && is_of_data())
+            .then(|| format!("its setting {} keeps data in memory", one.full_name()))
+    }
+
+    /// Why a setting that comes names a file with data that is not the one of today, which the program names by itself.
+    fn names_new_file(&self, one: &Setting, others: &[&str], comes: bool) -> Option<String> {
+        let text = bare_text(&one.text);
+        let is_data = text
+            .rsplit_once('.')
+            .is_some_and(|(name, end)| !name.is_empty() && self.words.data_files.iter().any(|known| known == end));
+        let is_new =
+            comes && others.is_empty() && is_data && is_relative(text) && self.words.is_path(&one.block, &one.name);
+        (is_new && !one.is_beside && !one.is_about_else(self.words))
+            .then(|| format!("its setting {} names a file with data, and today none", one.full_name()))
     }
 
     /// Why less may be kept than on the other side, which has the texts `others`.
@@ -261,7 +354,10 @@ impl Judge<'_> {
         let is_else = self.words.keeps_else.iter().any(|word| one.is(word));
         let is_limit = || self.limits.iter().any(|word| is_named(name, word)) || self.words.limits_data(block, name);
         // What is beside the data has limits of its own.
-        let keeps = self.words.keeps_data(block, name) || (!one.is_beside && is_amount(one, others) && is_limit());
+        // A number alone says so where another one was.
+        let is_number = || !others.is_empty() && is_amount(one, others) && self.words.keeps_by_number(block, name);
+        let keeps = self.words.keeps_data(block, name)
+            || (!one.is_beside && ((is_amount(one, others) && is_limit()) || is_number()));
         (keeps && !is_else && !others.iter().any(is_more)).then(|| {
             let reason = format!("its setting {name} changes, which says how long or how much data is kept");
             (reason, "give the chart the setting of today, or a longer one")

@@ -5,17 +5,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use portolan_inventory::credential;
 use portolan_kube_facts::list;
 use portolan_model::Ref;
-use portolan_recipe::{DataWords, image_last_part};
+use portolan_recipe::{DataServers, DataWords, image_last_part, is_off};
 use serde_json::Value;
 
+use super::anchors;
 use super::downward::{self, Pods};
 use super::moved_files::is_beside;
 use super::paths::is_aside;
-use super::script_steps::{exported, left_out_variables, started_programs};
+use super::script_steps::{exported, left_out_variables, replacing_programs, started_programs};
 use super::scripts::{FindText, Scripts, mounted_texts};
 use super::servers::reference;
-use super::setting_lines::{Line, json_lines, lines};
-use super::shell::is_tool;
+use super::setting_lines::{Line, json_lines, lines, lines_of};
+use super::shell::{is_starter, is_tool, program};
 use super::uses::Use;
 
 /// What one setting says.
@@ -48,6 +49,8 @@ pub(super) enum Form {
 /// All that is told to a program.
 pub(super) struct Told {
     pub(super) image: String,
+    /// The folders at which the container has the volume.
+    pub(super) mounts: Vec<String>,
     pub(super) settings: Vec<Setting>,
     /// The variables that are given, whether their text is known or not.
     pub(super) variables: Vec<String>,
@@ -84,12 +87,16 @@ impl Told {
         let (command, args): (Vec<&str>, Vec<&str>) = (texts("command"), texts("args"));
         let mut settings = Vec::new();
         for (key, its) in [("/command", &command), ("/args", &args)] {
+            // What starts the program has words of its own.
+            let its =
+                if its.first().is_some_and(|first| is_starter(first)) { &program(its.iter().copied()) } else { its };
             settings.extend(flags(its).into_iter().map(|(name, text)| own(user, name, text, Form::Argument, key)));
         }
         let variables = find.variables(user);
         let scripts = Scripts::of(user.name, user.template, user.container, find);
         settings.extend(of_scripts(user, &scripts, &variables));
-        settings.extend(of_variables(user, &variables));
+        // Those out of Secrets are judged too, and never shown.
+        settings.extend(of_variables(user, &find.all_variables(user)));
         settings.extend(of_files(user, find));
         let inside: Vec<Setting> = settings.iter().flat_map(amounts_inside).collect();
         settings.extend(inside);
@@ -103,17 +110,51 @@ impl Told {
         });
         Self {
             image: reference(user.container).to_owned(),
-            bare: if its.iter().any(|word| is_tool(word)) { Vec::new() } else { bare(&its) },
+            mounts: user.mounts.iter().map(|mount| mount.mount.path.to_owned()).collect(),
+            bare: if its.iter().any(|word| is_tool(word)) {
+                of_shell(&scripts, &variables)
+            } else {
+                bare(&program(its.iter().copied()))
+            },
             settings,
             variables: given.collect(),
             of_pod: of_pod.collect(),
             sources: list(user.container.json, "envFrom").len(),
             arguments: command.iter().chain(&args).flat_map(|text| [text, " "]).collect(),
-            left_out: left_out(&its, &scripts),
+            left_out: left_out(user, &its, &scripts, &variables),
             texts: written(user, &scripts),
             today: None,
             workload: user.name.clone(),
             pointer: user.field(""),
+        }
+    }
+
+    /// What an operator is told by the spec of a custom resource.
+    pub(super) fn to_operator(name: &Ref, spec: &Value) -> Self {
+        let line = |Line { block, name: key, text, is_item }| Setting {
+            name: key,
+            block,
+            text,
+            form: Form::Line,
+            is_item,
+            is_beside: false,
+            object: name.clone(),
+            field: "/spec".to_owned(),
+        };
+        Self {
+            image: String::new(),
+            mounts: Vec::new(),
+            settings: lines_of(spec).into_iter().map(line).collect(),
+            variables: Vec::new(),
+            of_pod: BTreeMap::new(),
+            sources: 0,
+            bare: Vec::new(),
+            arguments: String::new(),
+            texts: Vec::new(),
+            left_out: BTreeSet::new(),
+            today: None,
+            workload: name.clone(),
+            pointer: "/spec".to_owned(),
         }
     }
 
@@ -212,14 +253,14 @@ fn of_scripts(user: &Use<'_>, scripts: &Scripts, variables: &BTreeMap<String, St
 fn of_variables(user: &Use<'_>, variables: &BTreeMap<String, String>) -> Vec<Setting> {
     let mut all = Vec::new();
     for (name, text) in variables {
-        let inside = json_lines(text).or_else(|| text.trim().contains('\n').then(|| lines(text)));
+        let inside = json_lines(text).or_else(|| text.trim().contains('\n').then(|| lines(&anchors::put_in(text))));
         let line = |Line { block, name, text, is_item }| Setting {
             block,
             is_item,
             ..own(user, &name, &text, Form::Line, "/env")
         };
         all.extend(inside.unwrap_or_default().into_iter().map(line));
-        if text.starts_with('-') {
+        if text.trim_start().starts_with('-') {
             let words: Vec<&str> = text.split_whitespace().collect();
             all.extend(flags(&words).into_iter().map(|(name, text)| own(user, name, text, Form::Argument, "/env")));
         }
@@ -228,15 +269,27 @@ fn of_variables(user: &Use<'_>, variables: &BTreeMap<String, String>) -> Vec<Set
     all
 }
 
-/// The variables that what starts a program takes away from it: `env -u NAME`, `unset NAME`.
-fn left_out(words: &[&str], scripts: &Scripts) -> BTreeSet<String> {
+/// The variables that what starts a program takes away from it: `env -u NAME`, `unset NAME`. What it is not given, and is not about data by
+/// its name, it does not miss.
+fn left_out(user: &Use<'_>, words: &[&str], scripts: &Scripts, given: &BTreeMap<String, String>) -> BTreeSet<String> {
     let mut all = left_out_variables(&words.join(" "));
     scripts.started().for_each(|script| all.extend(left_out_variables(&script.text)));
+    let known = DataWords::builtin();
     let is_beside = |name: &String| {
         let is_proxy = name.to_lowercase().ends_with("_proxy");
-        is_proxy || DataWords::builtin().is_beside("", name) || credential::is_named(name)
+        is_proxy || known.is_beside("", name) || credential::is_named(name)
     };
-    all.retain(|name| !is_beside(name));
+    let server = DataServers::builtin().of_image(reference(user.container));
+    let is_of_server =
+        |name: &str| server.is_some_and(|server| server.settings.iter().any(|word| is_named(name, word)));
+    let says_nothing = |text: &String| is_off(text) || text == "true" || text.parse::<f64>().is_ok();
+    let concerns = |name: &String| {
+        name == "*"
+            || given.get(name).is_some_and(|text| !says_nothing(text))
+            || known.is_named_for_data(name)
+            || is_of_server(name)
+    };
+    all.retain(|name| !is_beside(name) && concerns(name));
     all
 }
 
@@ -301,6 +354,12 @@ fn flags<'a>(words: &[&'a str]) -> Vec<(&'a str, &'a str)> {
     all.collect()
 }
 
+/// The same of the program that a shell puts in its place.
+fn of_shell(scripts: &Scripts, variables: &BTreeMap<String, String>) -> Vec<String> {
+    let all = scripts.started().flat_map(|script| replacing_programs(&script.text, variables));
+    all.flat_map(|words| bare(&words.iter().skip(1).map(String::as_str).collect::<Vec<_>>())).collect()
+}
+
 /// The words of a command that are no flags, and that no flag before them may take; no paths, no settings.
 fn bare(words: &[&str]) -> Vec<String> {
     let all = words.iter().enumerate().filter(|(at, word)| {
@@ -348,6 +407,9 @@ pub(super) fn is_named(name: &str, word: &str) -> bool {
         return name == word;
     }
     let plain = |text: &str| text.trim_start_matches('-').to_lowercase().replace(['-', '.'], "_");
-    let (name, word) = (plain(name), plain(word));
-    name == word || name.ends_with(&format!("_{word}"))
+    let is_it = |name: &str, word: &str| name == word || name.ends_with(&format!("_{word}"));
+    let word = plain(word);
+    // `clusterName` is `cluster-name`.
+    is_it(&plain(name), &word)
+        || (name.contains(|c: char| c.is_ascii_lowercase()) && is_it(&plain(&DataWords::spaced(name)), &word))
 }
