@@ -100,3 +100,41 @@ fn a_running_helm_is_left_only_on_the_second_request() {
     let Request::Wait(wait) = again.want() else { panic!("it waits: {:?}", again.want()) };
     assert_eq!(wait.until, [portolan_model::Cond::HelmEnded(portolan_model::HelmToken::of_label("t-0-0"))]);
 }
+
+/// Whether the engine heard that helm was started makes a difference only where no record has helm's token.
+#[test]
+fn a_record_of_helm_says_as_much_as_having_heard_that_it_was_started() {
+    let digest = portolan_model::Digest::of(b"");
+    let chart = json!({"name": "r", "version": "1.0.0"});
+    let run = json!({
+        "release": {"namespace": "ns", "name": "r"}, "base_revision": 7,
+        "client": {"helm": "simulated", "version": "3.22.0"}, "chart": chart, "archive": digest, "values": digest,
+        "carried": [], "mode": "reset", "manifest": digest, "docs": {}, "nondeterministic_fields": {}, "required_keys": [],
+    });
+    let waiting = |op: &Value| {
+        let action = json!({"action": "helm", "op": op, "run": run, "token": "t-0-0"});
+        let action: Box<Action> = Box::new(serde_json::from_value(action).expect("an action"));
+        let intent = JournalRecord::Intent { step: AT, action, before: None };
+        engine(&json!({"kind": "helm", "op": op, "run": run}), vec![intent])
+    };
+    let upgrade = json!({"operation": "upgrade"});
+    let unsure = waiting(&upgrade);
+    assert!(matches!(unsure.want(), Request::Wait(_)), "killed before it heard of it, it waits for helm");
+    assert!(unsure.knowing_of_helm(|_| false).is_none());
+    let sure = unsure.knowing_of_helm(|token| token.as_str() == "t-0-0").expect("it did not know");
+    assert!(sure.knowing_of_helm(|_| true).is_none(), "it knows");
+    let uninstall = json!({"operation": "uninstall", "keep_history": false});
+    assert!(waiting(&uninstall).knowing_of_helm(|_| true).is_none(), "no record has the token of an uninstall");
+    let next = |engine: &Engine, revision: u32, token: Option<&str>| {
+        let mut engine = engine.clone();
+        engine.on(Input::Reply(Reply::Met));
+        engine.on(Input::Reply(Reply::Appended));
+        let fact = json!({
+            "revision": revision, "status": "deployed", "token": token, "chart": chart, "description": "", "docs": {}, "config": null,
+        });
+        engine.on(Input::Reply(Reply::Releases(vec![serde_json::from_value(fact).expect("a record")])));
+        engine.want()
+    };
+    assert_eq!(next(&unsure, 8, Some("t-0-0")), next(&sure, 8, Some("t-0-0")));
+    assert_ne!(next(&unsure, 7, None), next(&sure, 7, None));
+}

@@ -41,8 +41,8 @@ pub(crate) struct Explorer<'a> {
     irrelevant: Vec<Option<Option<u16>>>,
     /// How many transitions were followed.
     pub(crate) followed: usize,
-    /// At how many more points the engine may be killed and is then where it was before.
-    pub(crate) led_back: usize,
+    /// The states in which the engine may be killed as well, with its place among the actors: it is then where it was before.
+    led_back: Vec<(StateId, u8)>,
 }
 
 impl<'a> Explorer<'a> {
@@ -61,7 +61,7 @@ impl<'a> Explorer<'a> {
             moves_in_world: NumberMap::default(),
             irrelevant: Vec::new(),
             followed: 0,
-            led_back: 0,
+            led_back: Vec::new(),
         }
     }
 
@@ -112,20 +112,21 @@ impl<'a> Explorer<'a> {
             return known.clone();
         }
         let start = self.transitions.len();
-        self.list_transitions(self.state(id), start);
+        self.list_transitions(id, start);
         let range = start..self.transitions.len();
         self.entry_mut(id).transitions = Some(range.clone());
         range
     }
 
-    fn list_transitions(&mut self, state: State, start: usize) {
+    fn list_transitions(&mut self, id: StateId, start: usize) {
+        let state = self.state(id);
         if let Some(rule) = self.irrelevant_rule(state.world) {
             return self.transitions.push(Transition::Rule(rule));
         }
         let actors = self.space.actors(state.actors);
         for (at, actor) in (0_u8..).zip(actors.iter()) {
             let moves = self.moves(state, *actor);
-            self.led_back += usize::from(moves.crash_leads_back);
+            self.led_back.extend(moves.crash_leads_back.then_some((id, at)));
             if !moves.is_empty() && !moves.is_relevant {
                 self.transitions.truncate(start);
             }
@@ -177,6 +178,23 @@ impl<'a> Explorer<'a> {
             self.moves.resize(at + 1, [None; 2]);
         }
         *self.moves[at][usize::from(faults)].get_or_insert_with(|| find(self.space, self.relevant))
+    }
+
+    /// At how many points the engine may be killed that were not followed.
+    pub(crate) fn count_led_back(&self) -> usize {
+        self.led_back.len()
+    }
+
+    /// Whether all of these, once the engine was started again, lead to a state that the search met, maybe with more faults to come.
+    pub(crate) fn crashes_lead_back(&mut self) -> bool {
+        let met = self.states.len();
+        let is_met = |id: Option<&StateId>| id.is_some_and(|id| (id.0 as usize) < met);
+        self.led_back.clone().into_iter().all(|(id, at)| {
+            let crashed = self.take(id, Transition::Actor(at, ActorEvent::Crash));
+            let resumed = self.take(crashed, Transition::Actor(at, ActorEvent::Turn));
+            let state = self.state(resumed);
+            (state.faults..=self.most_faults).any(|faults| is_met(self.ids.get(&State { faults, ..state })))
+        })
     }
 
     /// The state after a transition.
@@ -252,6 +270,30 @@ impl<'a> Explorer<'a> {
             engine: space.engine(state.actors),
             happening,
             refused: space.refused(state, transition),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_world::world;
+
+    #[test]
+    fn a_state_is_covered_by_the_same_one_with_more_faults_to_come_and_by_no_other() {
+        let reduced = Options::default();
+        for (options, visited, asked, is_covered) in [
+            (reduced, 1, 0, true),
+            (reduced, 0, 1, false),
+            (reduced, 1, 1, true),
+            (Options { all: true, ..reduced }, 1, 0, false),
+        ] {
+            let (mut space, relevant) = (StateSpace::new(options), RelevantSet::Whole);
+            let states = [0, 1].map(|faults| space.state(&world("Delete"), &[], faults));
+            let mut explorer = Explorer::new(&mut space, &relevant, options);
+            let ids = states.map(|state| explorer.id(state));
+            explorer.visit(ids[visited], None);
+            assert_eq!(explorer.is_covered(ids[asked]), is_covered, "{visited} {asked} {options:?}");
         }
     }
 }

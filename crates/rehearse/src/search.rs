@@ -261,7 +261,7 @@ pub fn rehearse(world: &World, subject: &Subject, protected_volumes: &[Protected
         let is_complete = search.explore(options.limit, &mut |_, _| {});
         forecast.worlds += search.visited;
         forecast.edges += search.explorer.followed;
-        forecast.crashes += search.crashes + search.explorer.led_back;
+        forecast.crashes += search.crashes + search.explorer.count_led_back();
         if !is_complete {
             let reason = format!("the rehearsal has more than {} states and was cut off", options.limit);
             unknown.push(not_modelled(
@@ -410,6 +410,7 @@ impl<'a> Search<'a> {
                 return false;
             }
         }
+        debug_assert!(self.explorer.crashes_lead_back(), "a crash that was not followed leads to something new");
         true
     }
 

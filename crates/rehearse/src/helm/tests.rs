@@ -483,3 +483,31 @@ fn every_rule_of_helms_has_its_cases() {
     let all = HELM_RULES.iter().flat_map(|(rule, _, _)| [APPLIES, DOES_NOT, MISSING].map(|how| (*rule, how)));
     assert_eq!(tested, all.collect());
 }
+
+/// Where a helm is before each of its turns in a search, from the first object on.
+fn stops(change: fn(&mut World, &mut HelmJob)) -> Vec<At> {
+    let (mut world, mut job) = start();
+    change(&mut world, &mut job);
+    let (mut helm, mut at) = (HelmActor::new(job), Vec::new());
+    while helm.turn(&mut world, WriteResult::Served) {
+        helm.skip(&mut world, &mut BTreeSet::new());
+        at.push(helm.at.clone());
+    }
+    at
+}
+
+#[test]
+fn in_a_search_the_last_of_a_row_of_like_writes_to_what_nobody_reads_stands_for_the_others() {
+    use At::{Apply, Deployed, Remove, Supersede};
+    let end = [Remove(0), Supersede, Deployed];
+    let with = |applied: &[usize]| applied.iter().map(|at| Apply(*at)).chain(end.clone()).collect::<Vec<_>>();
+    // `both` is patched, `new` and `last` are created; of the stored manifest only `old` is deleted.
+    assert_eq!(stops(|_, _| {}), with(&[0, 2]));
+    assert_eq!(stops(|world, _| put(world, &map("new"), &json!({}))), with(&[1, 2]), "two patches and a creation");
+    let with_secret = |_: &mut World, job: &mut HelmJob| {
+        let mut target = (*job.target).clone();
+        target.insert(2, doc(&secret(), &json!({})));
+        job.target = Arc::new(target);
+    };
+    assert_eq!(stops(with_secret), with(&[0, 1, 2, 3]), "a Secret is read, and ends a row");
+}

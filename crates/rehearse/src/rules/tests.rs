@@ -556,3 +556,43 @@ fn every_rule_has_a_case() {
     let known: BTreeSet<RuleId> = RULES.iter().map(|rule| rule.0).collect();
     assert_eq!(tested, known);
 }
+
+#[test]
+fn what_a_rule_reads_or_moves_is_not_inert() {
+    let map = Ref::new("", "ConfigMap", NS, "map");
+    let put = |world: &mut World, metadata: Value| {
+        world.put(&Ref::new("", "ConfigMap", NS, "map"), json!({"kind": "ConfigMap", "metadata": metadata}));
+    };
+    let start = world("Delete");
+    for (name, is_inert) in [
+        (map.clone(), true),
+        (Ref::new("", "Service", NS, "web"), true),
+        (Ref::new("networking.k8s.io", "Ingress", NS, "web"), true),
+        (secret(), false),
+        (Ref::new("storage.k8s.io", "StorageClass", "", "standard"), false),
+        (crate::helm::record_name(&start.facts.release, 1), false),
+        (set(), false),
+        (deployment(), false),
+        (job(), false),
+        (pod(), false),
+        (claim(), false),
+        (volume(), false),
+        (namespace(), false),
+        (crd(), false),
+        (cluster(), false),
+    ] {
+        assert_eq!(start.is_inert(&name), is_inert, "{name}");
+    }
+    let mut there = start.clone();
+    put(&mut there, json!({"name": "map"}));
+    assert!(there.is_inert(&map));
+    let mut going = start.clone();
+    put(&mut going, json!({"name": "map", "deletionTimestamp": "set"}));
+    assert!(!going.is_inert(&map), "it is being deleted");
+    let mut owned = start.clone();
+    put(&mut owned, json!({"name": "map", "ownerReferences": [owner(&cluster(), "cluster")]}));
+    assert!(!owned.is_inert(&map), "the garbage collector looks at it");
+    let mut closing = start;
+    terminate(&mut closing, &namespace());
+    assert!(!closing.is_inert(&map), "its namespace is being deleted");
+}
