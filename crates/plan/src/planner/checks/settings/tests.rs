@@ -33,6 +33,7 @@ fn told(image: &str, form: Form, settings: &[(&str, &str)]) -> Told {
     let arguments: Vec<&str> = settings.iter().map(|(name, _)| *name).collect();
     Told {
         image: image.into(),
+        mounts: Vec::new(),
         settings: settings.iter().map(one).collect(),
         variables: Vec::new(),
         of_pod: BTreeMap::new(),
