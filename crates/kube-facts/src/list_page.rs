@@ -198,7 +198,7 @@ fn of_policy(entry: &Value) -> Option<Value> {
 mod tests {
     use super::*;
 
-    fn page(kind: &str, fields: Value) -> Value {
+    fn page(kind: &str, fields: &Value) -> Value {
         let writer = json!({
             "manager": "helm", "operation": "Update", "time": "2026-11-30T10:00:00Z", "fieldsType": "FieldsV1", "fieldsV1": fields,
         });
@@ -214,7 +214,7 @@ mod tests {
         let expected = json!({
             "kind": "Deployment", "apiVersion": "apps/v1", "metadata": {"name": "a", "uid": "u"}, "spec": {"replicas": 1},
         });
-        assert_eq!(page("Deployment", json!({"f:data": {"f:a": {}}, "f:spec": {}})), expected);
+        assert_eq!(page("Deployment", &json!({"f:data": {"f:a": {}}, "f:spec": {}})), expected);
     }
 
     #[test]
@@ -223,12 +223,12 @@ mod tests {
         let fields = json!({"f:data": {"f:a": {}}, "f:spec": {}, "f:metadata": policy});
         for kind in ["ConfigMap", "Secret"] {
             let kept = json!([{"time": "2026-11-30T10:00:00Z", "fieldsV1": {"f:data": {"f:a": {}}}}]);
-            assert_eq!(page(kind, fields.clone())["metadata"]["managedFields"], kept);
+            assert_eq!(page(kind, &fields)["metadata"]["managedFields"], kept);
         }
         let only = json!({"f:metadata": {"f:annotations": {"f:helm.sh/resource-policy": {}}}});
         let kept = json!([{"manager": "helm", "operation": "Update", "fieldsV1": only}]);
-        assert_eq!(page("PersistentVolumeClaim", fields)["metadata"]["managedFields"], kept);
-        assert_eq!(page("Secret", json!({"f:type": {}}))["metadata"].get("managedFields"), None);
+        assert_eq!(page("PersistentVolumeClaim", &fields)["metadata"]["managedFields"], kept);
+        assert_eq!(page("Secret", &json!({"f:type": {}}))["metadata"].get("managedFields"), None);
     }
 
     #[test]

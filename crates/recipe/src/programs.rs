@@ -269,7 +269,7 @@ impl DataWords {
         let has = |word: &&str| own.iter().any(|one| one.contains(word));
         self.uses.iter().chain(&self.identifies).chain(&self.addresses).any(ends)
             || self.is_path("", name)
-            || ["data", "home", "dir"].iter().any(|word| has(word))
+            || ["data", "home", "dir"].iter().any(&has)
             || self.is_about_data(name)
             || self.is_of_store(name)
             || self.bounds_data("", name)

@@ -325,11 +325,11 @@ impl StateSpace {
             let is_its = |helm: &HelmActor| helm.has_started() && helm.token() == Some(token);
             actors.iter().any(|id| matches!(self.actor(*id), Actor::Helm(helm) if is_its(helm)))
         };
-        let engines = actors.iter().enumerate().filter_map(|(at, id)| match self.actor(*id) {
+        let mut engines = actors.iter().enumerate().filter_map(|(at, id)| match self.actor(*id) {
             Actor::Engine(engine) => Some((at, engine.knowing_of_helm(has_record)?)),
             _ => None,
         });
-        let knowing = match engines.last() {
+        let knowing = match engines.next_back() {
             Some((at, engine)) => {
                 let mut actors = actors.to_vec();
                 actors[at] = self.actor_id(Actor::Engine(Box::new(engine)));

@@ -71,10 +71,13 @@ fn plans_of_two_hops_end_in_the_same_ways() {
     }
 }
 
+/// What is changed, of which objects, and how.
+type Change<'a> = (&'a str, &'a dyn Fn(&Ref) -> bool, fn(&mut serde_json::Value));
+
 /// Worlds in which helm's writes are refused, a controller takes the PVC along, or nothing becomes ready.
 #[test]
 fn installations_in_which_something_goes_wrong_end_in_the_same_ways() {
-    let kinds: [(&str, &dyn Fn(&Ref) -> bool, fn(&mut serde_json::Value)); 4] = [
+    let kinds: [Change<'_>; 4] = [
         ("a Service has another owner", &|name| name.kind() == "Service", |json| {
             json["metadata"]["annotations"]["meta.helm.sh/release-name"] = json!("another");
         }),
@@ -83,7 +86,7 @@ fn installations_in_which_something_goes_wrong_end_in_the_same_ways() {
                 json!({"whenDeleted": "Delete", "whenScaled": "Delete"});
         }),
         ("the PVCs are for one pod", &|name| name.kind() == "PersistentVolumeClaim", |json| {
-            json["spec"]["accessModes"] = json!(["ReadWriteOncePod"])
+            json["spec"]["accessModes"] = json!(["ReadWriteOncePod"]);
         }),
         ("the Secrets are gone", &|name| name.kind() == "Secret", |json| json["data"] = json!({})),
     ];

@@ -299,7 +299,7 @@ pub(super) fn works_on_relative_files(script: &str) -> bool {
         let of_files =
             |tool: &str| is_tool(tool) || matches!(base(tool), "mkdir" | "touch" | "cat" | "chown" | "chmod");
         let is_relative = |word: &&str| !word.trim_matches(['"', '\'']).starts_with(['/', '-', '$', '&']);
-        let names = |words: &[&str]| words.iter().filter(|word| !is_assignment(word)).any(|word| is_relative(&word));
+        let names = |words: &[&str]| words.iter().filter(|word| !is_assignment(word)).any(&is_relative);
         let writes =
             command.split_once('>').is_some_and(|(_, to)| is_relative(&to.trim_start_matches('>').trim_start()));
         writes || words.split_first().is_some_and(|(tool, rest)| of_files(tool) && names(rest))

@@ -313,7 +313,7 @@ impl Judge<'_> {
         let is_from_root = bare_text(&one.text).starts_with('/') && !own.is_empty();
         let is_same = |text: &&str| parts(bare_text(text)) == own;
         // What comes with no other in its place is said where it leads.
-        let is_other = !others.iter().any(is_same) && !(comes && others.is_empty());
+        let is_other = !(others.iter().any(is_same) || comes && others.is_empty());
         let below = |mount: &&String| parts(mount).len() > own.len() && parts(mount).starts_with(&own);
         let is_path = is_from_root && is_other && one.form != Form::Line && !is_aside(&one.name);
         other.mounts.iter().filter(|_| is_path).find(below).map(String::as_str)
@@ -322,7 +322,7 @@ impl Judge<'_> {
     /// Why a setting that comes and says `memory` keeps data no longer than its program runs.
     fn is_in_memory(&self, one: &Setting, comes: bool) -> Option<String> {
         let text = bare_text(&one.text).to_lowercase();
-        let is_memory = comes && self.words.memory.iter().any(|word| *word == text);
+        let is_memory = comes && self.words.memory.contains(&text);
         let is_of_data = || {
             DataWords::last_word(&one.name).is_some_and(|last| self.words.kinds.contains(&last))
                 && !one.is_about_else(self.words)
