@@ -248,7 +248,8 @@ fn goes_on_after_helm(rig: &Rig) -> Result<()> {
     signal(helm_of(trial.shell.home())?, "KILL")?;
     let advice = trial.plan()?.advice("PL204")?;
     println!("ours, by plan: {advice}");
-    let apply = advice.split("go on with that run: ").nth(1).context("the run is named")?.to_owned();
+    let apply = advice.split("go on with that run: ").nth(1).and_then(|rest| rest.split(", ").next());
+    let apply = apply.context("the run is named")?.to_owned();
     let halted = trial.shell.run(&format!("{apply} -o json"))?;
     ensure!(halted.code == 13, "{halted:?}");
     let printed = halted.stderr.split_whitespace().collect::<Vec<_>>().join(" ");

@@ -12,7 +12,7 @@ use portolan_workflow::{ArchiveChoice, Restoration};
 use serde::Serialize;
 
 use crate::args::{ArchiveArgs, ArchiveCommand, Global, RestoreArgs};
-use crate::commands::{apply, runs};
+use crate::commands::{apply, runs, unfinished};
 use crate::options;
 use crate::output::Output;
 use crate::prepare;
@@ -71,7 +71,10 @@ async fn restore(global: &Global, args: &RestoreArgs, output: &Output) -> Result
     let survey = prepare::survey_for(global, &target, choice.plan()).await?;
     prepare::same_cluster(&survey.inventory.cluster.uid, choice.plan())?;
     let root = options::state_root(&target, global)?;
-    let Restoration { file, there } = portolan_workflow::restore(&target, &survey, &choice).await?;
+    let Restoration { file, there } = match portolan_workflow::restore(&target, &survey, &choice).await {
+        Ok(restoration) => restoration,
+        Err(refused) => return Err(unfinished::not_put_back(global, &target, choice.plan(), refused).await),
+    };
     let file = runs::begun_anew(&root, &file);
     for name in &there {
         output.say(&format!("{name} is there, and stays as it is."));

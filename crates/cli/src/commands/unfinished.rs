@@ -49,6 +49,18 @@ fn has_own_way(code: Code) -> bool {
     }
 }
 
+/// Why nothing is put back now, with the run to go on with first: the one whose helm may still work on the release.
+pub(crate) async fn not_put_back(global: &Global, target: &Target, plan: &Plan, refused: Finding) -> Finding {
+    if refused.code != Code::NotDeployed {
+        return refused;
+    }
+    let Ok(root) = options::state_root(target, global) else { return refused };
+    match of_release(target, &root, &plan.cluster, &plan.release).await {
+        Some(run) if run.helm_started => refused.with(run.found()).next(format!("portolan apply {}", run.id)),
+        _ => refused,
+    }
+}
+
 /// What a survey says of runs of the release: one that is under way, or one that has written and is not over.
 pub(crate) async fn told(global: &Global, target: &Target, inventory: &Inventory) -> Option<Finding> {
     let (root, cluster, release) =
@@ -70,8 +82,10 @@ async fn whose(global: &Global, target: &Target) -> Option<(PathBuf, Uid, Releas
 /// A run that has written and is not over.
 struct Unfinished {
     id: String,
-    /// How what it deleted comes back; `None` where it deleted nothing.
+    /// How what it deleted comes back; `None` where it deleted nothing, and from the start of its helm on.
     put_back: Option<String>,
+    /// Whether its step under way has started helm: that may still run, and may have made anew what the run deleted.
+    helm_started: bool,
     /// What to do where it cannot go on.
     way_out: Option<String>,
 }
@@ -88,6 +102,9 @@ impl Unfinished {
             return way_out.clone();
         }
         let next = format!("go on with that run: portolan apply {}", self.id);
+        if self.helm_started {
+            return format!("{next}, which waits for helm and reads how it ended");
+        }
         match &self.put_back {
             Some(put_back) => format!("{next}; or {put_back}, then plan again"),
             None => next,
@@ -109,7 +126,9 @@ async fn of_release(target: &Target, root: &Path, cluster: &Uid, release: &Relea
     let id = newest.meta.plan.short().to_owned();
     let now = claims_now(target, &plan).await;
     let way_out = way_out(&plan, &fold, &now);
-    Some(Unfinished { put_back: archive::put_back(&id, &plan, &fold), way_out, id })
+    let helm_started = fold.helm_started;
+    let put_back = if helm_started { None } else { archive::put_back(&id, &plan, &fold) };
+    Some(Unfinished { put_back, helm_started, way_out, id })
 }
 
 /// The PVCs of a plan as they are now.

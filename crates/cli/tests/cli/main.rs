@@ -14,6 +14,7 @@ mod renders;
 mod repository;
 mod schema;
 mod support;
+mod unfinished;
 mod upgrades;
 mod values;
 mod version;

@@ -49,10 +49,11 @@ pub struct Restoration {
 /// The plan that puts archived objects back. It creates what does not exist and changes nothing that does.
 ///
 /// # Errors
-/// [`Code::NotRestored`] where an object exists with other content, or is never put back; [`Code::ClaimGone`] where a StatefulSet would
+/// [`Code::NotDeployed`] where a helm may still work on the release; [`Code::NotRestored`] where an object exists with other content, or is never put back; [`Code::ClaimGone`] where a StatefulSet would
 /// make a new, empty PVC; [`Code::NotVisible`] where something cannot be read.
 pub fn restore(inventory: &Inventory, helm: &HelmClient, request: &RestoreRequest<'_>) -> Result<Restoration, Finding> {
     let release = &inventory.release;
+    no_helm_is_at_work(inventory)?;
     if !inventory.is_complete("PersistentVolumeClaim", &release.id.namespace) {
         return Err(not_visible("PersistentVolumeClaim", &release.id.namespace));
     }
@@ -94,6 +95,20 @@ pub fn restore(inventory: &Inventory, helm: &HelmClient, request: &RestoreReques
     }
     let objects = gone.iter().map(|object| (object.digest.clone(), object.content.clone())).collect();
     Ok(Restoration { file: PlanFile { plan, objects, fetched: Vec::new() }, there })
+}
+
+/// What a pending helm has not made yet would be put back under it, as it was before: helm then meets the fields that cannot be changed,
+/// and stops half-way.
+fn no_helm_is_at_work(inventory: &Inventory) -> Result<(), Finding> {
+    let release = &inventory.release;
+    if !release.status.is_pending() {
+        return Ok(());
+    }
+    portolan_inventory::survey::settled(release).map_err(|finding| {
+        let found = format!("{}; nothing was written", finding.found);
+        Finding { found, ..finding }
+            .why("helm may still make these objects itself, or has made some of them: the others would be put back beside them")
+    })
 }
 
 /// Whether an object is to be created.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use portolan_model::{
-    Code, Content, Digest, Expected, Finding, HelmClient, Object, PlanFile, Ref, Seen, StepKind, Uid,
+    Code, Content, Digest, Expected, Finding, HelmClient, Object, PlanFile, Ref, ReleaseStatus, Seen, StepKind, Uid,
 };
 use portolan_plan::linter::{lint, lint_file};
 use portolan_plan::planner::{self, Restoration, RestoreRequest, ToRestore};
@@ -93,6 +93,26 @@ fn what_pods_read_comes_first_and_the_data_is_looked_at_last() {
     assert_eq!(expected(&Ref::new("", "ConfigMap", NS, "lives")), Some(Expected::Same(Uid::new("lives"))));
     // The content is in the file beside the plan, never in the plan.
     assert!(!serde_json::to_string(&file.plan).expect("JSON").contains("Yg=="));
+}
+
+#[test]
+fn nothing_is_put_back_under_a_pending_helm() {
+    let with = |status: ReleaseStatus| {
+        let mut fixture = at_2_8();
+        fixture.inventory.release.status = status;
+        restored(&fixture, &[named(), secret()], &[])
+    };
+    for status in [ReleaseStatus::PendingInstall, ReleaseStatus::PendingUpgrade, ReleaseStatus::PendingRollback] {
+        let refused = with(status).expect_err("a helm may be at work");
+        assert_eq!(refused.code, Code::NotDeployed, "{status}");
+        assert!(refused.found.contains(&status.to_string()), "{}", refused.found);
+        assert!(refused.found.ends_with("nothing was written"), "{}", refused.found);
+    }
+    // A helm that has ended, however it did.
+    for status in [ReleaseStatus::Deployed, ReleaseStatus::Failed] {
+        let file = with(status).expect("a plan").file;
+        assert_eq!(file.plan.hops.len(), 1, "{status}");
+    }
 }
 
 #[test]

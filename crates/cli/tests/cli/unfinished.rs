@@ -1,0 +1,68 @@
+//! A run that has written and is not finished: what the commands say of it leads to its end.
+
+use std::time::Duration;
+
+use rustix::process::Signal;
+
+use crate::support::{User, came, normalised, send};
+
+/// The words of what a command printed, whatever the width.
+fn words(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// The id of the newest run of an installation.
+fn newest(user: &User, folder: &str) -> String {
+    user.ok(&format!("status --sim {folder}")).split_whitespace().nth(1).expect("the run's id").to_owned()
+}
+
+/// An installation whose upgrade was killed while its helm was pending. Which event the signal meets is left to chance, so it is tried
+/// some times, each time somewhat later.
+fn killed_under_helm(user: &User) -> String {
+    user.ok("sim new openshift-2.8 fresh");
+    user.ok("plan --sim fresh --to 2.20 --out kept.plan");
+    let starts_helm = |line: &String| line.contains("\"action\":\"helm\"");
+    for tried in 0..60 {
+        let folder = format!("killed-{tried}");
+        user.ok(&format!("sim new openshift-2.8 {folder}"));
+        let mut child = user.command(&format!("apply kept.plan --sim {folder}")).spawn().expect("it starts");
+        while !user.journal(&folder).iter().any(starts_helm) && child.try_wait().expect("it can be asked").is_none() {
+            std::thread::sleep(Duration::from_micros(200));
+        }
+        std::thread::sleep(Duration::from_millis(tried % 20));
+        send(&child, Signal::KILL);
+        drop(came(&child.wait_with_output().expect("it ends")));
+        if user.run(&format!("survey --sim {folder}")).stdout.contains("pending-upgrade") {
+            return folder;
+        }
+    }
+    panic!("no run was killed while its helm was pending");
+}
+
+#[test]
+fn a_run_whose_helm_was_started_is_gone_on_with_and_nothing_is_put_back_under_it() {
+    let user = User::new();
+    let folder = killed_under_helm(&user);
+    let id = newest(&user, &folder);
+    let apply = format!("portolan apply {id} --sim {folder}");
+    let before = user.installation(&folder);
+    for command in ["plan", "apply", "upgrade"] {
+        let refused = user.run(&format!("{command} --sim {folder} --to 2.20"));
+        let told = words(&refused.stderr);
+        assert!(refused.code == 13 && told.contains("error[PL204]"), "{command}\n{told}");
+        let next = format!("next: go on with that run: {apply}, which waits for helm and reads how it ended");
+        assert!(told.contains(&next) && !told.contains("archive restore"), "{command}\n{told}");
+    }
+    // What helm has made already differs from what was archived, and the rest would be put back beside it.
+    for objects in ["", "StatefulSet/keycloak"] {
+        let refused = user.run(&format!("archive restore {id} --sim {folder} {objects}"));
+        let told = words(&refused.stderr);
+        assert!(refused.code == 13 && told.contains("error[PL204]"), "{objects}\n{told}");
+        assert!(told.contains(&format!("next: {apply}")) && !told.contains("PL320"), "{objects}\n{told}");
+    }
+    assert_eq!(normalised(&user.installation(&folder)), normalised(&before), "nothing was written");
+    // What they say leads to the end.
+    assert!(user.ok(&format!("apply {id} --sim {folder}")).contains("Finished"));
+    let again = user.run(&format!("archive restore {id} --sim {folder}"));
+    assert!(again.code == 0 && again.stderr.contains("Nothing to do: "), "{}{}", again.stdout, again.stderr);
+}
