@@ -319,3 +319,11 @@ pub(crate) fn load(path: &Path) -> Result<PlanFile, Finding> {
     portolan_model::check_format(&file["plan"]).map_err(|error| bad(error.to_string()))?;
     serde_json::from_value(file).map_err(|error| bad(error.to_string()))
 }
+
+/// What is said of a plan that is not Safe: where steps were left out on request, they are what helps.
+pub(crate) fn with_all_steps(plan: &Plan, finding: Finding) -> Finding {
+    if plan.without.is_empty() || finding.code != Code::NotSafe {
+        return finding;
+    }
+    finding.next("see the shortest way above; make the plan without --without")
+}

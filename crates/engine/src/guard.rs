@@ -24,7 +24,7 @@ pub(crate) fn short(asked: usize, seen: &[Seen]) -> Option<Finding> {
 pub(crate) fn moved(plan: &Plan, seen: &[Seen]) -> Vec<Finding> {
     let all = plan.preconditions.len() + plan.lookups.len();
     if let Some(finding) = short(all, seen) {
-        return vec![finding.next("portolan plan")];
+        return vec![finding.next(plan.command())];
     }
     let findings: Vec<Finding> =
         relied_on(plan).zip(seen).filter_map(|((name, expect), seen)| check(name, expect, seen)).collect();
@@ -32,7 +32,7 @@ pub(crate) fn moved(plan: &Plan, seen: &[Seen]) -> Vec<Finding> {
     let (moved, others): (Vec<Finding>, Vec<Finding>) =
         findings.into_iter().partition(|finding| finding.code == Code::Moved);
     let moved = in_one(moved).map(|one| one.with(format!("{same} of {all} objects are unchanged")));
-    others.into_iter().chain(moved).map(|finding| finding.next("portolan plan")).collect()
+    others.into_iter().chain(moved).map(|finding| finding.next(plan.command())).collect()
 }
 
 /// All that moved as one finding: each object is a line of its evidence.

@@ -165,7 +165,7 @@ codes! {
     LongJump = 233, Blocked, "the upgrade goes up more versions at once than the vendor advises",
         "the vendor may not have tried this upgrade, and what it does on the way may be new to everybody", "go up in smaller hops with --via";
     OtherPlatform = 234, Blocked, "the platform is not one that this version is made for",
-        "the vendor did not try it there", "upgrade the platform, or stop at a version that is made for it";
+        "the vendor did not try it there", "where the platform is older, upgrade it or stop at an earlier version; where it is newer, go on to a version that is made for it";
     OtherHost = 235, Blocked, "the platform is not reached under its usual host",
         "clusters and logins know it by the host that it has today", "the plan keeps the host of today; give another with --set";
     ClaimGone = 236, Blocked, "a PVC that a workload names is not there, or has lost its volume",
@@ -243,7 +243,7 @@ codes! {
     HostChanges = 281, Done, "the platform moves to another host, and its logins know the old one",
         "Keycloak and the identity providers send users back to the redirect URIs that they have", "after the upgrade, give the new host to what is named, in Keycloak's admin console and at each identity provider";
     Moved = 301, NothingWritten, "the installation is not as it was when the plan was made",
-        "the plan relies on it", "make the plan again: portolan plan";
+        "the plan relies on it", "make the plan again: portolan plan --to VERSION";
     OtherCluster = 302, NothingWritten, "the plan was made for another cluster",
         "names can be the same where the data is not", "choose the right context, or make the plan again";
     WriteRefused = 304, NeedsPerson, "the API server refused a write",

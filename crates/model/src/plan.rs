@@ -352,6 +352,25 @@ impl Plan {
         Digest::of(&canonical(self))
     }
 
+    /// The command that makes the plan again, on what is there now: `portolan plan --to 2.20.41 --without keep-claims`. What else was typed,
+    /// such as values, is not in a plan.
+    #[must_use]
+    pub fn command(&self) -> String {
+        if self.steps().any(|step| step.helm().is_some()) {
+            return format!("portolan plan {}", self.options());
+        }
+        let restores = self.steps().any(|step| matches!(step.kind, StepKind::RestoreObject { .. }));
+        if restores { "portolan archive restore RUN".into() } else { "portolan protect".into() }
+    }
+
+    /// The options that make the plan: `--to 2.20.41 --without keep-claims`.
+    #[must_use]
+    pub fn options(&self) -> String {
+        let without =
+            if self.without.is_empty() { String::new() } else { format!(" --without {}", self.without.join(",")) };
+        format!("--to {}{without}", self.to.version)
+    }
+
     /// What was found for which the plan is not applied.
     pub fn blocking(&self) -> impl Iterator<Item = &Finding> {
         self.findings.iter().filter(|finding| finding.severity == Severity::Blocking)

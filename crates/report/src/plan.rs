@@ -6,7 +6,7 @@ use portolan_rehearse::{Forecast, Rehearsal};
 use crate::page::{Block, Document, Table};
 use crate::text::{Line, Tone};
 use crate::values::becomes;
-use crate::words::{all, count, journey, options, releases, short, stays, volume};
+use crate::words::{all, blocked, count, journey, releases, short, stays, volume};
 use crate::{ends, finding, steps, survey};
 
 const LEGEND: &str = "+ create  ~ change  - delete  = no change, or kept  @ adopt  ! cannot be undone";
@@ -58,6 +58,7 @@ pub fn plan(plan: &Plan, digest: &Digest, rehearsal: Option<&Rehearsal>, command
                 page.also(line);
             }
         }
+        None if plan.blocking().next().is_some() => {}
         None => page.also(Line::new(Tone::Warn, "Not rehearsed yet").and(": that comes before the first write.")),
     }
     next(&mut page, plan, rehearsal.map(|rehearsal| &rehearsal.forecast));
@@ -207,16 +208,17 @@ fn summary(plan: &Plan) -> Line {
 /// A plan that was only shown has no name that a command could find it by, so it is made again from its options.
 fn next(page: &mut Document, plan: &Plan, forecast: Option<&Forecast>) {
     if let Some(blocking) = plan.blocking().next() {
+        page.say(blocked(blocking).and("; this plan is not applied."));
         return page.then_next(blocking.next.clone(), "");
     }
     match forecast {
         // It is made by a command of its own, which carries it out too.
         _ if stays(plan) => {}
         Some(forecast) if forecast.may_be_applied() => {
-            page.then_next(format!("portolan apply {}", options(plan)), "plan --out FILE saves the plan");
+            page.then_next(format!("portolan apply {}", plan.options()), "plan --out FILE saves the plan");
         }
         Some(_) => {
-            page.then_next(format!("portolan rehearse {}", options(plan)), "shows the shortest way there");
+            page.then_next(format!("portolan rehearse {}", plan.options()), "shows the shortest way there");
         }
         // Whoever shows a plan before its rehearsal goes on with it.
         None => {}

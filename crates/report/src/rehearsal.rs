@@ -5,7 +5,7 @@ use portolan_rehearse::{Forecast, Rehearsal, VolumeForecast};
 
 use crate::page::{Block, Document};
 use crate::text::{Line, Tone};
-use crate::words::{count, journey, kinds, options, releases, seconds, thousands, volume};
+use crate::words::{blocked, count, journey, kinds, releases, seconds, thousands, volume};
 use crate::{ends, trace};
 
 /// The verdict on every volume, what was looked at, and for what is not Safe the shortest way there.
@@ -39,13 +39,10 @@ fn next(page: &mut Document, plan: &Plan, forecast: &Forecast) {
     if forecast.may_be_applied() {
         page.say(verdict(forecast));
         if let Some(blocking) = plan.blocking().next() {
-            page.say(Line::new(Tone::Bad, "Blocked").and(format!(
-                ": [{}] {}; no rehearsal shows it, and this plan is not applied.",
-                blocking.code, blocking.found
-            )));
+            page.say(blocked(blocking).and("; no rehearsal shows it, and this plan is not applied."));
             return page.then_next(blocking.next.clone(), "");
         }
-        return page.then_next(format!("portolan apply {}", options(plan)), "");
+        return page.then_next(format!("portolan apply {}", plan.options()), "");
     }
     page.say(Line::new(Tone::Bad, "Not Safe").and(": this plan is not applied."));
     if plan.without.is_empty() {

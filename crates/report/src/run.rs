@@ -9,7 +9,7 @@ use crate::course::Course;
 use crate::now::{self, Now};
 use crate::page::{Block, Document, Table};
 use crate::text::{Line, Tone};
-use crate::words::{all, count, journey, options, releases, short, span};
+use crate::words::{all, count, journey, releases, short, span};
 use crate::{ends, finding, status, steps, survey, verification};
 
 /// What is known of a run beside its plan and its journal.
@@ -340,7 +340,7 @@ fn next(page: &mut Document, plan: &Plan, course: &Course<'_>) {
             "checks volumes and database again, at any time",
         ),
         Some(Outcome::Drifted { .. }) => {
-            page.then_next(format!("portolan plan {}", options(plan)), "makes the plan for what is there now");
+            page.then_next(plan.command(), "makes the plan for what is there now");
         }
         Some(Outcome::Halted { finding }) => page.push(Block::Next(ways_on(plan, finding, course.done() + 1))),
         _ => page.then_next(apply, format!("goes on at step {}", course.done() + 1)),

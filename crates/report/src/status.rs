@@ -6,7 +6,7 @@ use portolan_model::{Entry, Finding, Outcome, Plan};
 use crate::course::Course;
 use crate::page::{Block, Document, Table};
 use crate::text::{Line, Tone};
-use crate::words::{all, count, journey, options, releases, span, time};
+use crate::words::{all, count, journey, releases, span, time};
 use crate::{finding, run, steps};
 
 /// What is done, what is safe, what is down, and what to do next. `folder` is the run's.
@@ -200,7 +200,7 @@ fn next(page: &mut Document, plan: &Plan, course: &Course<'_>, folder: &str) {
             );
         }
         Some(Outcome::Drifted { .. }) => {
-            page.then_next(format!("portolan plan {}", options(plan)), "makes the plan for what is there now");
+            page.then_next(plan.command(), "makes the plan for what is there now");
         }
         Some(Outcome::Halted { finding }) => page.push(Block::Next(run::ways_on(plan, finding, step))),
         _ if course.fold.started => page.then_next(apply, format!("goes on at step {step}")),

@@ -100,7 +100,7 @@ fn note(plan: &Plan, hop: &Hop, step: &Step, index: usize) -> String {
         StepKind::RetainVolume { before, .. } => format!("reclaim policy {before} -> Retain"),
         StepKind::KeepClaim { is_kept: true, .. } => "helm.sh/resource-policy is keep already".into(),
         StepKind::KeepClaim { .. } => "helm.sh/resource-policy: keep".into(),
-        StepKind::RecordDatabase { .. } => "identity, and the rows of every table".into(),
+        StepKind::RecordDatabase { .. } => "identity, and how many rows each table has; no backup".into(),
         StepKind::ArchiveObject { .. } => String::new(),
         StepKind::CarryCredentials { carried, database } => {
             format!("opens {}; {} for helm", database.database, count(carried.len(), "value"))

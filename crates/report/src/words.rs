@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use portolan_model::{Plan, ProtectedVolume, Ref, StepKind, Verdict};
 
-use crate::text::Tone;
+use crate::text::{Line, Tone};
 
 /// `31204` as `31,204`.
 pub(crate) fn thousands(number: usize) -> String {
@@ -122,12 +122,9 @@ pub(crate) fn restores(plan: &Plan) -> bool {
 pub(crate) fn releases(plan: &Plan) -> String {
     all(&plan.releases().map(ToString::to_string).collect::<Vec<_>>())
 }
-
-/// The target and what was left out, as a command takes them.
-pub(crate) fn options(plan: &Plan) -> String {
-    let without =
-        if plan.without.is_empty() { String::new() } else { format!(" --without {}", plan.without.join(",")) };
-    format!("--to {}{without}", plan.to.version)
+/// What blocks a plan, to go on after: `Blocked: [PL231] values that are set today are not taken over`.
+pub(crate) fn blocked(finding: &portolan_model::Finding) -> Line {
+    Line::new(Tone::Bad, "Blocked").and(format!(": [{}] {}", finding.code, finding.found))
 }
 
 /// The first digits of a UID, as people read them.

@@ -402,7 +402,7 @@ fn other_helm(target: &Target, plan: &Plan) -> Option<Finding> {
         Finding::blocking(Code::Moved, found)
             .with(why)
             .why("another helm may render another thing")
-            .next("portolan plan, or name the helm of the plan with --helm and plan again"),
+            .next(format!("{}, or name the helm of the plan with --helm and plan again", plan.command())),
     )
 }
 
@@ -419,7 +419,7 @@ fn other_kinds(relied: &ReliedKinds, now: &[String]) -> Option<Finding> {
     let found = "the server has other kinds than when the plan was made; nothing was written";
     let mut finding = Finding::blocking(Code::Moved, found)
         .why("a chart of the plan may render another thing where the server has a kind")
-        .next("portolan plan");
+        .next("make the plan again");
     let told = differing.iter().map(|(name, is)| format!("{name} is {}", if *is { "new" } else { "gone" }));
     finding.evidence = told.take(NAMED).collect();
     Some(finding)

@@ -214,7 +214,7 @@ fn read(stdout: &[u8], job: &RenderJob) -> Result<Rendered, Finding> {
     if revision != u64::from(job.revision) {
         let found =
             format!("helm would make revision {revision} of release {}, not {}", job.release.name, job.revision);
-        return Err(Finding::blocking(Code::Moved, found).next("portolan plan"));
+        return Err(Finding::blocking(Code::Moved, found).next("make the plan again"));
     }
     // A manifest without objects is left out (`json:"manifest,omitempty"` in `pkg/release/release.go`, helm 3.14.4 to 3.22.0).
     let manifest = record["manifest"].as_str().unwrap_or_default().to_owned();

@@ -311,11 +311,7 @@ fn not_safe(plan: &Plan, forecast: &Forecast) -> Finding {
         Some(worst) => Finding { found, ..worst },
         None => Finding::blocking(Code::NotSafe, found),
     };
-    if plan.without.is_empty() {
-        finding
-    } else {
-        finding.next("see the shortest way above; make the plan without --without")
-    }
+    prepare::with_all_steps(plan, finding)
 }
 
 /// Rehearses a plan on what the survey found.

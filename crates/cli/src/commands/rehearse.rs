@@ -44,6 +44,7 @@ pub(crate) async fn run(global: &Global, args: &RehearseArgs, output: &Output) -
     output.result(&page, &portolan_report::json::forecast(forecast))?;
     // What no rehearsal shows blocks the plan all the same.
     let blocking: Vec<Finding> = file.plan.blocking().cloned().collect();
-    output.findings(&[forecast.findings(), blocking.clone()].concat());
+    let not_safe = forecast.findings().into_iter().map(|finding| prepare::with_all_steps(&file.plan, finding));
+    output.findings(&not_safe.chain(blocking.iter().cloned()).collect::<Vec<_>>());
     Ok(if forecast.may_be_applied() && blocking.is_empty() { Exit::Done } else { Exit::Blocked })
 }

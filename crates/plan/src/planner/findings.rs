@@ -146,10 +146,14 @@ fn other_platform(resolved: &ResolvedRelease<'_>, advice: &Advice, input: &HopIn
     };
     let is = Minor::parse(text)?;
     let source = &advice.platforms_source;
-    (is < low || is > high).then(|| {
-        Finding::warning(Code::OtherPlatform, format!("{target} is made for {name} {low} to {high}, and this is {is}"))
-            .with(format!("{} ({})", source.title, source.source))
-    })
+    let next = match () {
+        () if is < low => format!("upgrade {name} to {low} first, or stop at a version that is made for {is}"),
+        () if is > high => format!("go on to a version that is made for {name} {is}"),
+        () => return None,
+    };
+    let found = format!("{target} is made for {name} {low} to {high}, and this is {is}");
+    let finding = Finding::warning(Code::OtherPlatform, found).next(next);
+    Some(finding.with(format!("{} ({})", source.title, source.source)))
 }
 
 /// A hop as helm will meet it.

@@ -101,7 +101,11 @@ fn disk(inventory: &Inventory, name: &Ref, volume: &Volume) -> Vec<Field> {
     let policy = "/spec/persistentVolumeReclaimPolicy";
     let holder = "/spec/claimRef/uid";
     vec![
-        field(policy, at(policy, volume.policy.as_deref().unwrap_or_default()), "it says what becomes of the disk"),
+        field(
+            policy,
+            at(policy, volume.policy.as_deref().unwrap_or_default()),
+            "the reclaim policy says what becomes of the disk",
+        ),
         field(holder, at(holder, volume.claim_uid.as_str()), "the volume belongs to this PVC and no other"),
     ]
 }

@@ -127,6 +127,11 @@ fn the_vendors_advice_is_a_warning() {
         Platform::OpenShift { version: "4.12.3".into(), apps_domain: "apps.rig.example.com".into() };
     let found = of(&fixture, Code::OtherPlatform).expect("2.20 needs 4.14");
     assert!(found.found.contains("4.14 to 4.17, and this is 4.12"), "{}", found.found);
+    assert!(found.next.starts_with("upgrade OpenShift to 4.14 first"), "{}", found.next);
+    fixture.inventory.cluster.platform =
+        Platform::OpenShift { version: "4.19.1".into(), apps_domain: "apps.rig.example.com".into() };
+    let found = of(&fixture, Code::OtherPlatform).expect("2.20 ends with 4.17");
+    assert_eq!(found.next, "go on to a version that is made for OpenShift 4.19");
     let mut fixture = at_2_8();
     fixture.inventory.cluster.platform =
         Platform::OpenShift { version: "4.14.31".into(), apps_domain: "apps.example.com".into() };
