@@ -278,18 +278,12 @@ fn logins(page: &mut Document, plan: &Plan, course: &Course<'_>) {
 
 /// What can be taken back. Only what was tried is advised.
 fn way_back(page: &mut Document, plan: &Plan, course: &Course<'_>, now: &Now) {
-    let over = |undo: Undo| -> Vec<String> {
-        plan.steps()
-            .enumerate()
-            .filter(|(at, step)| {
-                let wrote =
-                    course.passed.get(*at).is_some_and(|passed| passed.wrote) || course.in_flight() == Some(*at);
-                step.undo == undo && wrote
-            })
-            .map(|(at, _)| (at + 1).to_string())
-            .collect()
+    let over = |undo: Undo| -> Vec<usize> {
+        let wrote =
+            |at: usize| course.passed.get(at).is_some_and(|passed| passed.wrote) || course.in_flight() == Some(at);
+        let steps = plan.steps().enumerate();
+        steps.filter(|(at, step)| step.undo == undo && wrote(*at)).map(|(at, _)| at).collect()
     };
-    let step = |numbers: &[String]| format!("{} {}", if numbers.len() == 1 { "Step" } else { "Steps" }, all(numbers));
     let (forward, restore, reverse) = (over(Undo::ForwardOnly), over(Undo::Restore), over(Undo::Reverse));
     if forward.is_empty() && restore.is_empty() && reverse.is_empty() {
         return;
@@ -297,7 +291,7 @@ fn way_back(page: &mut Document, plan: &Plan, course: &Course<'_>, now: &Now) {
     page.push(Block::Heading("Rolling back".into()));
     if !forward.is_empty() {
         page.say(
-            Line::new(Tone::Warn, format!("{} cannot be undone", step(&forward)))
+            Line::new(Tone::Warn, format!("{} cannot be undone", steps_of(&forward)))
                 .and(": what the migrations changed in a database stays changed under an older chart."),
         );
         page.say(format!(
@@ -322,13 +316,57 @@ fn way_back(page: &mut Document, plan: &Plan, course: &Course<'_>, now: &Now) {
             page.also(format!("Whatever is tried: {}.", guards.join("; ")));
         }
     }
-    if !restore.is_empty() {
-        let run = plan.digest();
-        let objects = if restore.len() == 1 { "the deleted object" } else { "the deleted objects" };
-        page.say(format!("{}: `portolan archive restore {}` puts back {objects}.", step(&restore), run.short()));
-    }
+    put_back(page, plan, course, &restore);
     if !reverse.is_empty() {
-        page.also(format!("{} protected the data: leave that on.", step(&reverse)));
+        page.also(format!("{} protected the data: leave that on.", steps_of(&reverse)));
+    }
+}
+
+/// `Steps 7, 8 and 9`, of steps from 0.
+fn steps_of(at: &[usize]) -> String {
+    let numbers: Vec<String> = at.iter().map(|at| (at + 1).to_string()).collect();
+    format!("{} {}", if numbers.len() == 1 { "Step" } else { "Steps" }, all(&numbers))
+}
+
+/// What becomes of the objects that these steps (from 0) deleted: they are put back until helm is started, which makes them itself.
+fn put_back(page: &mut Document, plan: &Plan, course: &Course<'_>, steps: &[usize]) {
+    let target = |at: &usize| match plan.steps().nth(*at).map(|step| &step.kind) {
+        Some(StepKind::DeleteObject { target, .. }) => Some(target),
+        _ => None,
+    };
+    let gone = portolan_engine::archive::deleted(plan, &course.fold);
+    let is_gone = |at: &usize| target(at).is_some_and(|name| gone.contains(&name));
+    let (gone, replaced): (Vec<usize>, Vec<usize>) = steps.iter().copied().partition(is_gone);
+    let digest = plan.digest();
+    let run = digest.short();
+    if !replaced.is_empty() {
+        let made = |at: &usize| {
+            let since = plan.steps().enumerate().skip(*at).filter(|(helm, _)| course.is_over(*helm));
+            let mut helms = since.filter_map(|(_, step)| step.helm_run());
+            target(at).is_some_and(|name| helms.any(|helm| helm.docs.contains_key(name)))
+        };
+        let objects = if replaced.len() == 1 { "this object" } else { "these objects" };
+        let why = if replaced.iter().all(made) {
+            format!("the new chart has made {objects} again")
+        } else {
+            "helm has installed the new chart since".to_owned()
+        };
+        page.say(format!(
+            "{}: {why}; there is nothing to put back. `portolan archive export {run}` writes the copies.",
+            steps_of(&replaced)
+        ));
+    }
+    if gone.is_empty() {
+        return;
+    }
+    if course.fold.helm_started {
+        page.say(format!(
+            "{}: helm was started since, and may have made what was deleted again: `portolan apply {run}` reads how it ended.",
+            steps_of(&gone)
+        ));
+    } else {
+        let objects = if gone.len() == 1 { "the deleted object" } else { "the deleted objects" };
+        page.say(format!("{}: `portolan archive restore {run}` puts back {objects}.", steps_of(&gone)));
     }
 }
 

@@ -62,7 +62,12 @@ fn a_run_whose_helm_was_started_is_gone_on_with_and_nothing_is_put_back_under_it
     }
     assert_eq!(normalised(&user.installation(&folder)), normalised(&before), "nothing was written");
     // What they say leads to the end.
-    assert!(user.ok(&format!("apply {id} --sim {folder}")).contains("Finished"));
+    let finished = words(&user.ok(&format!("apply {id} --sim {folder}")));
+    assert!(finished.contains("Finished") && !finished.contains("archive restore"), "{finished}");
+    assert!(
+        finished.contains("the new chart has made these objects again; there is nothing to put back."),
+        "{finished}"
+    );
     let again = user.run(&format!("archive restore {id} --sim {folder}"));
     assert!(again.code == 0 && again.stderr.contains("Nothing to do: "), "{}{}", again.stdout, again.stderr);
 }

@@ -386,7 +386,8 @@ There is no tested way back to runai-backend 2.8.20: the API server refuses the 
 Never `helm rollback`: it does not take over a PVC that was kept, and can fail half-way.
 Whatever is tried: pvc-8a1f (pvc-postgresql) is protected by Retain and keep.
 
-Step 5: `portolan archive restore 3f9c2a71` puts back the deleted object.
+Step 5: helm has installed the new chart since; there is nothing to put back. `portolan archive
+  export 3f9c2a71` writes the copies.
 Step 1 protected the data: leave that on.
 
 Next: portolan verify 3f9c2a71      checks volumes and database again, at any time

@@ -140,6 +140,51 @@ fn a_stop_with_a_write_in_flight_says_that_it_was_sent() {
     assert!(!text.contains("GOING DOWN") && !text.contains("its result was not read back"), "{text}");
 }
 
+#[test]
+fn what_was_deleted_is_put_back_until_helm_is_started() {
+    let mut plan = samples::plan();
+    let told = |plan: &portolan_model::Plan, entries: &[portolan_model::Entry]| {
+        let page = crate::run(plan, entries, &samples::run_end(None, &samples::now()));
+        let text = shown(&page, plan).split_whitespace().collect::<Vec<_>>().join(" ");
+        text[text.find("Rolling back").expect("it has that part")..].to_owned()
+    };
+    let restore = "Step 5: `portolan archive restore 3f9c2a71` puts back the deleted object.";
+    let text = told(&plan, &samples::journal(6, Some(Outcome::StoppedSafely)));
+    assert!(text.contains(restore), "{text}");
+    // Helm makes the object again, and may be at it.
+    let (op, run) = plan.helms().next().expect("a helm");
+    let token = portolan_model::HelmToken::new(plan.digest().short(), 6, 0);
+    let action = portolan_model::Action::Helm { op, run: Box::new(run.clone()), token };
+    let here = portolan_model::StepRef { index: 6, attempt: 0 };
+    let mut entries = samples::journal(6, None);
+    let record = JournalRecord::Intent { step: here, action: Box::new(action), before: None };
+    entries.push(portolan_model::Entry { record, ..entries.last().expect("records").clone() });
+    let text = told(&plan, &entries);
+    assert!(
+        text.contains("Step 5: helm was started since") && text.contains("`portolan apply 3f9c2a71` reads"),
+        "{text}"
+    );
+    assert!(!text.contains("archive restore"), "{text}");
+    // It has made it again, or the new chart has none of that name.
+    let finished = samples::journal(9, Some(Outcome::Finished));
+    let nothing = "; there is nothing to put back. `portolan archive export 3f9c2a71` writes the copies.";
+    let text = told(&plan, &finished);
+    assert!(text.contains(&format!("Step 5: helm has installed the new chart since{nothing}")), "{text}");
+    let deleted = plan.steps().find_map(|step| match &step.kind {
+        portolan_model::StepKind::DeleteObject { target, .. } => Some(target.clone()),
+        _ => None,
+    });
+    let deleted = deleted.expect("a delete");
+    for step in plan.hops.iter_mut().flat_map(|hop| &mut hop.steps) {
+        if let portolan_model::StepKind::Helm { run, .. } = &mut step.kind {
+            run.docs.insert(deleted.clone(), portolan_model::Digest::of(b"made again"));
+        }
+    }
+    let text = told(&plan, &finished);
+    assert!(text.contains(&format!("Step 5: the new chart has made this object again{nothing}")), "{text}");
+    assert!(!text.contains("archive restore"), "{text}");
+}
+
 /// What a look at every step saw.
 fn checks(plan: &portolan_model::Plan) -> Vec<portolan_model::Check> {
     let steps = plan.steps().zip(samples::notes());
