@@ -50,7 +50,8 @@ pub use run::{RunEnd, run};
 pub use script::page_script;
 pub use status::status;
 pub use status_view::{
-    NextStep, OtherRun, RunState, StatusRelease, StatusStep, StatusView, StatusVolume, StepState, status_view,
+    NextStep, OtherRun, RunState, StatusRelease, StatusStep, StatusView, StatusVolume, StepState, run_state,
+    status_view,
 };
 pub use survey::{redacted, survey};
 pub use terminal::Style;

@@ -159,6 +159,26 @@ pub struct OtherRun {
     pub to: String,
     /// The address of its API server.
     pub server: String,
+    /// Where it is; `null` where its folder cannot be read.
+    pub state: Option<RunState>,
+    /// The same in a few words: `stopped in step 11 of 14`.
+    pub said: String,
+}
+
+/// Where a run is, and the same in a few words. `is_running` says that a process works on its release, by this run or by another one.
+#[must_use]
+pub fn run_state(plan: &Plan, entries: &[Entry], is_running: bool) -> (RunState, String) {
+    let course = Course::of(plan, entries);
+    let state = state(&course);
+    let step = format!("in step {} of {}", (course.done() + 1).min(course.total()), course.total());
+    let said = match state {
+        RunState::Finished => "finished".to_owned(),
+        RunState::Unfinished if is_running => step,
+        _ if course.nothing_written => "nothing written".to_owned(),
+        RunState::Halted => format!("halted {step}"),
+        _ => format!("stopped {step}"),
+    };
+    (state, said)
 }
 
 /// A run's status. `page` is that of [`crate::status`] with its commands completed: what is next is taken from it. What runs now and

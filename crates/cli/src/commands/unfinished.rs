@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use portolan_adapters::store::{self, RunStore};
-use portolan_model::{Code, Exit, Finding, Inventory, Outcome, Plan, Ref, ReleaseId, Seen, Severity, Uid};
+use portolan_model::{Code, Exit, Finding, Inventory, Outcome, Plan, Ref, ReleaseId, Seen, Severity, StepKind, Uid};
 use portolan_workflow::{Fold, Rehearse, Target, archive};
 
 use crate::args::{Global, UpgradeOptions};
@@ -69,8 +69,7 @@ pub(crate) async fn told(global: &Global, target: &Target, inventory: &Inventory
         return Some(Finding { severity: Severity::Note, ..running });
     }
     let run = of_release(target, &root, cluster, release).await?;
-    let next = run.way_out.clone().unwrap_or_else(|| format!("portolan apply {}", run.id));
-    Some(Finding::warning(Code::RunNotFinished, run.found()).next(next))
+    Some(Finding::warning(Code::RunNotFinished, run.found()).next(run.next()))
 }
 
 /// Where runs lie, and of which cluster and release they are, where nothing was surveyed.
@@ -96,6 +95,11 @@ impl Unfinished {
         format!("run {} of this release has written and is not finished{over}", self.id)
     }
 
+    /// The command that goes on with it, or what to do where it cannot go on.
+    fn next(&self) -> String {
+        self.way_out.clone().unwrap_or_else(|| format!("portolan apply {}", self.id))
+    }
+
     /// The same plan, or what it deleted put back for another one.
     fn ways_on(&self) -> String {
         if let Some(way_out) = &self.way_out {
@@ -112,23 +116,46 @@ impl Unfinished {
     }
 }
 
-/// The newest run of the release that is asked for, if it has written and is not over.
+/// The newest run of the release that has written and is not over. A run that wrote nothing since, or one without a helm that finished,
+/// such as one that protects, does not settle it; one that finished with a helm does, and so does what puts back all that it deleted.
 async fn of_release(target: &Target, root: &Path, cluster: &Uid, release: &ReleaseId) -> Option<Unfinished> {
-    let newest = runs::of_release(root, cluster, release).into_iter().next()?;
-    let store = RunStore::open(&newest.folder).ok()?;
-    let entries = store.entries().ok()?;
-    let wrote = !portolan_workflow::nothing_written(entries.iter().map(|entry| &entry.record));
-    let fold = Fold::of(entries.iter().map(|entry| &entry.record));
-    if !wrote || fold.outcome == Some(Outcome::Finished) {
-        return None;
+    let mut is_put_back = false;
+    for info in runs::of_release(root, cluster, release) {
+        let store = RunStore::open(&info.folder).ok()?;
+        let entries = store.entries().ok()?;
+        if portolan_workflow::nothing_written(entries.iter().map(|entry| &entry.record)) {
+            continue;
+        }
+        let plan = store.plan().ok()?;
+        let fold = Fold::of(entries.iter().map(|entry| &entry.record));
+        if fold.outcome != Some(Outcome::Finished) {
+            let is_settled = is_put_back && all_there(target, &archive::deleted(&plan, &fold)).await;
+            return if is_settled { None } else { Some(unfinished(target, &plan, &fold).await) };
+        }
+        if plan.helms().next().is_some() {
+            return None;
+        }
+        is_put_back |= plan.steps().any(|step| matches!(step.kind, StepKind::RestoreObject { .. }));
     }
-    let plan = store.plan().ok()?;
-    let id = newest.meta.plan.short().to_owned();
-    let now = claims_now(target, &plan).await;
-    let way_out = way_out(&plan, &fold, &now);
+    None
+}
+
+/// Whether something was deleted and all of it exists.
+async fn all_there(target: &Target, deleted: &[&Ref]) -> bool {
+    for name in deleted {
+        if !matches!(target.see(name).await, Seen::There(object) if !object.is_terminating()) {
+            return false;
+        }
+    }
+    !deleted.is_empty()
+}
+
+async fn unfinished(target: &Target, plan: &Plan, fold: &Fold) -> Unfinished {
+    let id = plan.digest().short().to_owned();
+    let now = claims_now(target, plan).await;
     let helm_started = fold.helm_started;
-    let put_back = if helm_started { None } else { archive::put_back(&id, &plan, &fold) };
-    Some(Unfinished { put_back, helm_started, way_out, id })
+    let put_back = if helm_started { None } else { archive::put_back(&id, plan, fold) };
+    Unfinished { put_back, helm_started, way_out: way_out(plan, fold, &now), id }
 }
 
 /// The PVCs of a plan as they are now.

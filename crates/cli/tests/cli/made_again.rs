@@ -12,7 +12,7 @@ fn words(text: &str) -> String {
 
 /// A run that was stopped after it had deleted an object, and before helm. Which record the signal meets is left to chance, so it is
 /// tried some times.
-fn stopped_after_deletes(user: &User, object: &str) -> String {
+pub(crate) fn stopped_after_deletes(user: &User, object: &str) -> String {
     let deletes = |line: &String| line.contains("\"record\":\"intent\"") && line.contains(object);
     for at in 0..30 {
         let folder = format!("site-{at}");

@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use rustix::process::Signal;
+use serde_json::Value;
 
-use crate::support::{User, came, normalised, send};
+use crate::made_again::stopped_after_deletes;
+use crate::support::{User, came, find, normalised, send};
 
 /// The words of what a command printed, whatever the width.
 fn words(text: &str) -> String {
@@ -70,4 +72,53 @@ fn a_run_whose_helm_was_started_is_gone_on_with_and_nothing_is_put_back_under_it
     );
     let again = user.run(&format!("archive restore {id} --sim {folder}"));
     assert!(again.code == 0 && again.stderr.contains("Nothing to do: "), "{}{}", again.stdout, again.stderr);
+}
+
+#[test]
+fn an_unfinished_upgrade_is_told_until_what_it_deleted_is_put_back() {
+    let user = User::new();
+    user.ok("sim new openshift-2.8 fresh");
+    user.ok("plan --sim fresh --to 2.20 --out kept.plan");
+    let folder = stopped_after_deletes(&user, "StatefulSet.apps/runai-backend/keycloak");
+    user.ok(&format!("sim settle {folder}"));
+    let id = newest(&user, &folder);
+    let apply = format!("next: portolan apply {id} --sim {folder}");
+    let is_told = || {
+        let survey = words(&user.run(&format!("survey --sim {folder}")).stderr);
+        assert_eq!(survey.contains("[PL420]"), survey.contains(&apply), "of no other run: {survey}");
+        survey.contains("[PL420]")
+    };
+    assert!(is_told());
+    // Runs are put in order by the second.
+    let of_run = find(&user.path(&folder), "meta.json").expect("the run");
+    let mut meta: Value = serde_json::from_slice(&std::fs::read(&of_run).expect("its file")).expect("JSON");
+    meta["created"] = (meta["created"].as_u64().expect("seconds") - 60).into();
+    std::fs::write(&of_run, meta.to_string()).expect("its file");
+    // What puts it back was killed before its first write.
+    let before = user.installation(&folder);
+    let restored = user.run(&format!("archive restore {id} --sim {folder}"));
+    assert_eq!(restored.code, 0, "{}{}", restored.stdout, restored.stderr);
+    let line = restored.stderr.lines().find(|line| line.starts_with("Run ")).expect("the run is named");
+    let other = line.split_whitespace().nth(1).expect("its id");
+    assert!(!is_told(), "all is put back");
+    let path = of_run.parent().and_then(|run| run.parent()).expect("the release's folder").join(other);
+    let journal = std::fs::read_to_string(path.join("journal.jsonl")).expect("a journal");
+    let unwritten = journal.lines().take_while(|line| !line.contains("\"record\":\"intent\""));
+    let unwritten: String = unwritten.map(|line| format!("{line}\n")).collect();
+    std::fs::write(path.join("journal.jsonl"), unwritten).expect("a journal");
+    user.write(&format!("{folder}/installation.json"), &before);
+    assert!(is_told());
+    let status = user.ok(&format!("status --sim {folder}"));
+    let row = status.lines().find(|line| line.starts_with(&format!("{id} "))).expect("the upgrade is listed");
+    assert!(row.contains(" stopped in"), "{status}");
+    let value: Value = serde_json::from_str(&user.ok(&format!("status --sim {folder} -o json"))).expect("JSON");
+    let listed = &value["other_runs"][0];
+    assert_eq!((&listed["run"], &listed["state"]), (&id.as_str().into(), &"stopped".into()), "{value:#}");
+    assert!(listed["said"].as_str().is_some_and(|said| said.starts_with("stopped in step ")), "{value:#}");
+    // Nor does a run that only protects settle it.
+    user.write(&format!("{folder}/installation.json"), &before.replace("\"Retain\"", "\"Delete\""));
+    user.ok(&format!("protect --sim {folder}"));
+    assert!(is_told());
+    user.ok(&format!("archive restore {id} --sim {folder}"));
+    assert!(!is_told(), "all is put back");
 }

@@ -185,6 +185,22 @@ fn what_was_deleted_is_put_back_until_helm_is_started() {
     assert!(!text.contains("archive restore"), "{text}");
 }
 
+#[test]
+fn a_few_words_say_where_another_run_is() {
+    let plan = samples::plan();
+    let said = |steps, outcome, is_running| crate::run_state(&plan, &samples::journal(steps, outcome), is_running).1;
+    let halted = Outcome::Halted { finding: samples::moved() };
+    assert_eq!(said(9, Some(Outcome::Finished), false), "finished");
+    assert_eq!(said(6, Some(Outcome::StoppedSafely), false), "stopped in step 7 of 9");
+    assert_eq!(said(6, Some(halted), false), "halted in step 7 of 9");
+    // Its process was killed, or it is under way.
+    assert_eq!(said(6, None, false), "stopped in step 7 of 9");
+    assert_eq!(said(6, None, true), "in step 7 of 9");
+    assert_eq!(said(9, None, false), "stopped in step 9 of 9");
+    assert_eq!(said(0, Some(Outcome::StoppedSafely), false), "nothing written");
+    assert_eq!(crate::run_state(&plan, &[], false), (crate::RunState::NotBegun, "nothing written".to_owned()));
+}
+
 /// What a look at every step saw.
 fn checks(plan: &portolan_model::Plan) -> Vec<portolan_model::Check> {
     let steps = plan.steps().zip(samples::notes());
