@@ -102,6 +102,9 @@ pub(crate) fn assessment(plan: &Plan, course: &Course<'_>) -> Line {
     }
 }
 
+/// What the journal says of a pod; whether the pod runs now is not asked.
+const NOT_AGAIN: &str = " and has not been started again by it";
+
 /// What the run has stopped and not started again, by its journal: the cluster is not asked.
 fn down(plan: &Plan, course: &Course<'_>) -> Vec<Line> {
     let down = course.down();
@@ -109,7 +112,7 @@ fn down(plan: &Plan, course: &Course<'_>) -> Vec<Line> {
     for database in &plan.databases {
         let Some((_, back)) = down.iter().find(|(pod, _)| **pod == database.pod) else { continue };
         let mut line = Line::from(format!("Database {} on {} ", database.database, database.pod.name()))
-            .with(Tone::Bad, "was stopped by this run");
+            .with(Tone::Bad, format!("was stopped by this run{NOT_AGAIN}"));
         if let Some(protected) = course.volume_of(&database.pod) {
             let guards: Vec<&str> = course.guards(protected).iter().map(|(guard, _)| *guard).collect();
             let guards = if guards.is_empty() {
@@ -130,7 +133,8 @@ fn down(plan: &Plan, course: &Course<'_>) -> Vec<Line> {
     if !others.is_empty() {
         let (what, was) = if others.len() == 1 { ("Pod", "was") } else { ("Pods", "were") };
         let line = Line::from(format!("{what} {} {was} ", all(&others)));
-        lines.push(line.with(Tone::Bad, "stopped by this run").and("."));
+        let again = if others.len() == 1 { NOT_AGAIN } else { " and have not been started again by it" };
+        lines.push(line.with(Tone::Bad, format!("stopped by this run{again}")).and("."));
     }
     lines
 }
@@ -146,13 +150,14 @@ pub(crate) fn findings(course: &Course<'_>) -> Vec<Finding> {
 
 fn volumes(plan: &Plan, course: &Course<'_>) -> Table {
     let mut table = Table::new(&["VOLUME", "PVC", "SET BY THIS RUN", "VERIFIED"]);
+    let unset = if is_over(course) { "nothing" } else { "nothing yet" };
     for protected in &plan.volumes {
         let guards: Vec<String> =
             course.guards(protected).iter().map(|(guard, step)| format!("{guard} (step {step})")).collect();
         table.rows.push(vec![
             protected.volume.name().into(),
             protected.claim.name().into(),
-            if guards.is_empty() { Line::new(Tone::Warn, "nothing yet") } else { guards.join(", ").into() },
+            if guards.is_empty() { Line::new(Tone::Warn, unset) } else { guards.join(", ").into() },
             match course.verified(protected) {
                 Some(Ok(step)) => Line::new(Tone::Good, format!("in step {step}")),
                 Some(Err(step)) => format!("not yet: step {step}").into(),
@@ -161,6 +166,15 @@ fn volumes(plan: &Plan, course: &Course<'_>) -> Table {
         ]);
     }
     table
+}
+
+/// Whether nothing more comes of the run: it has finished, was refused, or cannot go on.
+fn is_over(course: &Course<'_>) -> bool {
+    match &course.fold.outcome {
+        Some(Outcome::Finished | Outcome::Drifted { .. }) => true,
+        Some(Outcome::Halted { finding }) => finding.code.ends_its_run(),
+        Some(Outcome::StoppedSafely) | None => false,
+    }
 }
 
 /// Every step with what came of it.

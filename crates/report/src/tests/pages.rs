@@ -293,8 +293,8 @@ Folder   ~/.local/state/portolan/5c1e0f2a/runai-backend/7f3a
 Times    2025-08-01T10:00:00Z to 2025-08-01T10:01:12Z   72 s   on bastion
 
 Stopped safely after step 6 of 9.
-Database backend on postgresql-0 was stopped by this run; its data is on pvc-8a1f (this run set
-  Retain, keep). By the plan, step 7 brings it back.
+Database backend on postgresql-0 was stopped by this run and has not been started again by it; its
+  data is on pvc-8a1f (this run set Retain, keep). By the plan, step 7 brings it back.
 
 VOLUME    PVC             SET BY THIS RUN                 VERIFIED
 pvc-8a1f  pvc-postgresql  Retain (step 1), keep (step 2)  not yet: step 8

@@ -201,6 +201,28 @@ fn a_few_words_say_where_another_run_is() {
     assert_eq!(crate::run_state(&plan, &[], false), (crate::RunState::NotBegun, "nothing written".to_owned()));
 }
 
+#[test]
+fn a_run_that_is_over_sets_nothing_more() {
+    let plan = samples::plan();
+    let row = |outcome| {
+        let text = shown(&crate::status(&plan, &samples::journal(0, outcome), FOLDER), &plan);
+        text.lines().find(|line| line.starts_with("pvc-8a1f ")).expect("the volume's row").to_owned()
+    };
+    let ended = portolan_model::Finding::blocking(portolan_model::Code::OtherObject, "another one");
+    for (outcome, is_over) in [
+        (None, false),
+        (Some(Outcome::StoppedSafely), false),
+        (Some(Outcome::Halted { finding: samples::moved() }), false),
+        (Some(Outcome::Halted { finding: ended }), true),
+        (Some(Outcome::Drifted { findings: vec![samples::moved()] }), true),
+        (Some(Outcome::Finished), true),
+    ] {
+        let row = row(outcome);
+        assert!(row.contains("nothing"), "{row}");
+        assert_eq!(row.contains("nothing yet"), !is_over, "{row}");
+    }
+}
+
 /// What a look at every step saw.
 fn checks(plan: &portolan_model::Plan) -> Vec<portolan_model::Check> {
     let steps = plan.steps().zip(samples::notes());
