@@ -17,7 +17,7 @@ Exit codes:
    2  plan --detailed-exitcode: there is something to do
    3  refused: blocked or not Safe; or a verification failed
   10  ended before the first write; nothing was written
-  11  stopped half-way at a safe point, after writes; run again to go on
+  11  stopped half-way at a safe point, after writes; portolan apply RUN goes on
   13  a person has to decide; the message says what
   20  somebody else holds the release
   64  the command line is wrong";
@@ -140,7 +140,7 @@ pub(crate) enum Command {
         before_help = "Example:\n  portolan rehearse --sim openshift-2.8 --to 2.20\n  portolan rehearse --sim openshift-2.8 --to 2.20 --without keep-claims"
     )]
     Rehearse(RehearseArgs),
-    /// Carries out a plan; run again after a crash, it goes on where it was
+    /// Carries out a plan; after a crash, portolan apply RUN goes on where it was (portolan status names RUN)
     #[command(before_help = "Example:\n  portolan apply upgrade.plan")]
     Apply(ApplyArgs),
     /// Surveys, plans, rehearses, applies and verifies in one go

@@ -17,7 +17,7 @@ pub enum Exit {
     Blocked = 3,
     /// Nothing was written.
     NothingWritten = 10,
-    /// Stopped at a safe point, with writes before it; run again to go on.
+    /// Stopped at a safe point, with writes before it; applying the run goes on.
     StoppedSafely = 11,
     /// A person has to decide.
     NeedsPerson = 13,
@@ -35,7 +35,7 @@ impl Exit {
         (Self::Changes, "plan --detailed-exitcode: there is something to do"),
         (Self::Blocked, "refused: blocked or not Safe; or a verification failed"),
         (Self::NothingWritten, "ended before the first write; nothing was written"),
-        (Self::StoppedSafely, "stopped half-way at a safe point, after writes; run again to go on"),
+        (Self::StoppedSafely, "stopped half-way at a safe point, after writes; portolan apply RUN goes on"),
         (Self::NeedsPerson, "a person has to decide; the message says what"),
         (Self::Held, "somebody else holds the release"),
         (Self::Usage, "the command line is wrong"),

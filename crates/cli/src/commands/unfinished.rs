@@ -31,6 +31,10 @@ pub(crate) async fn plan(
                 return Err(running);
             }
             Err(match of_release(target, &root, &cluster, &release).await {
+                // No version was named, as where the command that a crash ended is looked for.
+                Some(run) if finding.code == Code::NoTarget && options.to.is_none() => {
+                    finding.with(run.found()).next(run.next())
+                }
                 Some(run) if has_own_way(finding.code) => finding.with(run.found()),
                 Some(run) => finding.with(run.found()).next(run.ways_on()),
                 None => finding,

@@ -78,6 +78,8 @@ fn a_run_whose_helm_was_started_is_gone_on_with_and_nothing_is_put_back_under_it
 fn an_unfinished_upgrade_is_told_until_what_it_deleted_is_put_back() {
     let user = User::new();
     user.ok("sim new openshift-2.8 fresh");
+    let none = words(&user.run("plan --sim fresh").stderr);
+    assert!(none.contains("error[PL202]") && none.contains("next: add --to VERSION"), "{none}");
     user.ok("plan --sim fresh --to 2.20 --out kept.plan");
     let folder = stopped_after_deletes(&user, "StatefulSet.apps/runai-backend/keycloak");
     user.ok(&format!("sim settle {folder}"));
@@ -89,6 +91,11 @@ fn an_unfinished_upgrade_is_told_until_what_it_deleted_is_put_back() {
         survey.contains("[PL420]")
     };
     assert!(is_told());
+    // Who types the command again without its version is led there too.
+    for command in ["plan", "apply"] {
+        let told = words(&user.run(&format!("{command} --sim {folder}")).stderr);
+        assert!(told.contains("error[PL202]") && told.contains(&apply), "{command}\n{told}");
+    }
     // Runs are put in order by the second.
     let of_run = find(&user.path(&folder), "meta.json").expect("the run");
     let mut meta: Value = serde_json::from_slice(&std::fs::read(&of_run).expect("its file")).expect("JSON");
