@@ -7,6 +7,7 @@
 mod actor;
 mod api;
 mod archive;
+mod cause;
 mod deployments;
 mod engine_actor;
 mod explore;
@@ -36,8 +37,10 @@ mod test_world;
 #[cfg(test)]
 mod tests;
 mod trace;
+mod weigh;
 mod world;
 
+pub use cause::{Cause, ClaimDeletion};
 pub use helm::{HELM_RULES, HelmJob};
 pub use installation::{Installation, InstallationSnapshot, simulated_helm};
 pub use judge::{Alive, judge};
@@ -49,4 +52,5 @@ pub use script::{CommandScript, Op, ScriptLine};
 pub use search::{Forecast, Options, Rehearsal, Subject, Trace, VolumeForecast, drained, ends, rehearse};
 pub use stuck::Stuck;
 pub use trace::{TraceActor, TraceLine, TracePlace};
+pub use weigh::WeighedEnd;
 pub use world::{Database, Disk, Facts, KnownDatabase, Migration, World};

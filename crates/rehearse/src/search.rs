@@ -12,6 +12,7 @@ use portolan_model::{
 };
 
 use crate::actor::{Actor, ActorEvent};
+use crate::cause::{self, Cause, ClaimDeletion};
 use crate::explore::{Explorer, StateId};
 use crate::helm::newest_status;
 use crate::judge::{Alive, judge};
@@ -22,6 +23,7 @@ use crate::script::{CommandScript, Op, ScriptedUser};
 use crate::space::{NumberMap, State, StateSpace, Transition, WorldId};
 use crate::stuck::{self, Stuck};
 use crate::trace::{self, TraceLine, TracedPath};
+use crate::weigh::{WeighedEnd, takes_nothing};
 use crate::world::{Docs, World};
 
 /// How far a search goes.
@@ -87,7 +89,7 @@ pub struct VolumeForecast {
     /// The worst of all ends.
     pub headline: Verdict,
     /// Every way in which it can end, with the shortest trace that leads there and how many worlds end so.
-    pub ends: BTreeMap<VolumeEnd, Trace>,
+    pub ends: BTreeMap<WeighedEnd, Trace>,
     /// Whether any order of events reaches the plan's end.
     pub finishes: bool,
     /// Why the verdict is Unknown; empty where it is not.
@@ -114,6 +116,10 @@ pub struct Trace {
     pub lines: Vec<TraceLine>,
     /// The steps of the plan at which it turned, from 1.
     pub at_step: Option<u32>,
+    /// What made the volume what it is at the end; `None` where it was so from the beginning.
+    pub cause: Option<Cause>,
+    /// Who deleted the PVC; `None` where it is there in the end.
+    pub deletion: Option<ClaimDeletion>,
 }
 
 impl Forecast {
@@ -219,6 +225,14 @@ pub fn drained(world: &World, protected: &ProtectedVolume) -> Verdict {
         rules::fire(&mut world, rule, &name);
     }
     look(&world, protected).0
+}
+
+/// What has become of a volume in a world; nobody need mount one that was at rest from the beginning and is so still.
+fn look_from(starts_at_rest: bool, world: &World, protected: &ProtectedVolume) -> (Verdict, bool) {
+    match look(world, protected) {
+        (Verdict::Detached, true) if starts_at_rest && is_at_rest(world, protected) => (Verdict::Safe, true),
+        found => found,
+    }
 }
 
 /// Every world in which a subject can end as far as one volume is concerned, with how it ended there.
@@ -331,10 +345,10 @@ struct Search<'a> {
     start: StateId,
     /// Whether nobody mounts the volume at the beginning, because its workload wants no pods.
     starts_at_rest: bool,
+    /// Whether the subject takes nothing away.
+    takes_nothing: bool,
     /// How many states end so, and the first that was found.
-    ends: BTreeMap<VolumeEnd, (usize, StateId)>,
-    /// The ends, with whether the PVC held its volume in them.
-    holds: BTreeSet<(VolumeEnd, bool)>,
+    ends: BTreeMap<WeighedEnd, (usize, StateId)>,
     /// What has become of the volume in a world that a run ended in.
     looks: NumberMap<WorldId, (Verdict, bool, ReleaseStatus)>,
     crashes: usize,
@@ -360,8 +374,8 @@ impl<'a> Search<'a> {
             start: explorer.id(state),
             explorer,
             starts_at_rest: is_at_rest(world, protected),
+            takes_nothing: takes_nothing(subject),
             ends: BTreeMap::new(),
-            holds: BTreeSet::new(),
             looks: NumberMap::default(),
             crashes: 0,
             visited: 0,
@@ -382,9 +396,8 @@ impl<'a> Search<'a> {
             let transitions = self.explorer.transitions(id);
             if transitions.is_empty() {
                 let state = self.explorer.state(id);
-                let (end, holds) = self.end(state);
-                ended(&end, self.explorer.space.world(state.world));
-                self.holds.insert((end, holds));
+                let end = self.end(state);
+                ended(&end.seen, self.explorer.space.world(state.world));
                 self.ends.entry(end).or_insert((0, id)).0 += 1;
                 continue;
             }
@@ -415,18 +428,26 @@ impl<'a> Search<'a> {
     }
 
     fn trace(&mut self, end: StateId) -> TracedPath {
-        trace::tell(&self.explorer.moments(self.start, end), self.relevant)
+        let state = self.explorer.state(end);
+        let last = self.explorer.space.world(state.world).clone();
+        let (protected, starts_at_rest) = (self.protected, self.starts_at_rest);
+        let moments = self.explorer.moments(self.start, end);
+        let mut path = trace::tell(&moments, self.relevant);
+        let decisive = cause::decisive(&moments, &last, &|world| look_from(starts_at_rest, world, protected));
+        path.cause = decisive.and_then(|at| {
+            let line = path.line_of(at)?;
+            Some(Cause { line, rule: cause::rule_of(&moments[at]) })
+        });
+        path.deletion = cause::claim_deletion(&moments, &last, protected);
+        path
     }
 
     /// How a state without a transition has ended.
-    fn end(&mut self, state: State) -> (VolumeEnd, bool) {
+    fn end(&mut self, state: State) -> WeighedEnd {
         let space = &*self.explorer.space;
         let (verdict, holds, release) = *self.looks.entry(state.world).or_insert_with(|| {
             let world = space.world(state.world);
-            let (mut verdict, holds) = look(world, self.protected);
-            if self.starts_at_rest && verdict == Verdict::Detached && holds && is_at_rest(world, self.protected) {
-                verdict = Verdict::Safe;
-            }
+            let (verdict, holds) = look_from(self.starts_at_rest, world, self.protected);
             (verdict, holds, worst_status(world, self.subject))
         });
         let outcome = space.engine(state.actors).and_then(|engine| engine.state().outcome.as_ref());
@@ -435,47 +456,22 @@ impl<'a> Search<'a> {
             (_, Some(_)) => End::Stopped,
             (_, None) => End::Stranded,
         };
-        (VolumeEnd { verdict, end, release }, holds)
+        WeighedEnd::of(VolumeEnd { verdict, end, release }, holds, self.takes_nothing)
     }
 
     /// The forecast; where the search was cut off, without ways to the ends.
     fn conclude(mut self, unknown: Vec<Unmodelled>, is_complete: bool) -> VolumeForecast {
-        let takes_nothing = takes_nothing(self.subject);
-        let weighed = self.holds.iter().map(|(end, holds)| weigh(end, *holds, takes_nothing));
-        let mut headline = weighed.max().unwrap_or(Verdict::Unknown);
+        let mut headline = self.ends.keys().map(|end| end.counts_as).max().unwrap_or(Verdict::Unknown);
         if !unknown.is_empty() {
             headline = headline.max(Verdict::Unknown);
         }
-        let finishes = self.ends.keys().any(|end| end.end == End::Finished);
+        let finishes = self.ends.keys().any(|end| end.seen.end == End::Finished);
         let mut ends = BTreeMap::new();
         for (end, (worlds, state)) in std::mem::take(&mut self.ends).into_iter().filter(|_| is_complete) {
-            let trace = self.trace(state);
-            ends.insert(end, Trace { worlds, lines: trace.lines, at_step: trace.at_step });
+            let TracedPath { lines, at_step, cause, deletion, .. } = self.trace(state);
+            ends.insert(end, Trace { worlds, lines, at_step, cause, deletion });
         }
         VolumeForecast { protected: self.protected.clone(), headline, finishes, ends, unknown, stuck: None }
-    }
-}
-
-/// Whether a plan takes nothing away: it protects, or puts back what was deleted. Which pods have to mount a volume its own steps check.
-fn takes_nothing(subject: &Subject) -> bool {
-    let adds = |kind: &StepKind| {
-        let protects = matches!(kind, StepKind::RetainVolume { .. } | StepKind::KeepClaim { .. });
-        protects
-            || matches!(
-                kind,
-                StepKind::RestoreObject { .. } | StepKind::WaitReady { .. } | StepKind::VerifyVolume { .. }
-            )
-    };
-    matches!(subject, Subject::Plan(plan) if plan.steps().all(|step| adds(&step.kind)))
-}
-
-/// How much an end counts. Where the run stopped, or takes nothing away, a PVC that holds its volume is all that is asked; nobody
-/// need mount it.
-fn weigh(end: &VolumeEnd, holds: bool, takes_nothing: bool) -> Verdict {
-    match (end.end, end.verdict) {
-        (End::Finished, Verdict::Detached) if holds && takes_nothing => Verdict::Safe,
-        (End::Stopped | End::Stranded, Verdict::Detached) if holds => Verdict::Safe,
-        (_, verdict) => verdict,
     }
 }
 

@@ -5,6 +5,7 @@ use portolan_model::{Finding, JournalRecord, Outcome, Request, Verb};
 use serde::Serialize;
 
 use crate::actor::{Actor, ActorEvent};
+use crate::cause::{Cause, ClaimDeletion};
 use crate::helm::HelmError;
 use crate::relevant::RelevantSet;
 use crate::rules::{RULES, RuleId};
@@ -77,6 +78,21 @@ pub(crate) struct TracedPath {
     pub(crate) refused: Option<HelmError>,
     /// Why the engine halted.
     pub(crate) halted: Option<Finding>,
+    /// What made the volume what it is at the end.
+    pub(crate) cause: Option<Cause>,
+    /// Who deleted its PVC.
+    pub(crate) deletion: Option<ClaimDeletion>,
+    /// How many lines there are before each moment.
+    before: Vec<usize>,
+}
+
+impl TracedPath {
+    /// The first line that tells of a moment, from 0; `None` where nothing is told of it.
+    pub(crate) fn line_of(&self, moment: usize) -> Option<usize> {
+        let first = *self.before.get(moment)?;
+        let next = self.before.get(moment + 1).copied().unwrap_or(self.lines.len());
+        (first < next).then_some(first)
+    }
 }
 
 /// A state on a path, and what happens in it.
@@ -101,6 +117,7 @@ pub(crate) fn tell(moments: &[Moment<'_>], relevant: &RelevantSet) -> TracedPath
     // What went wrong first, whoever is to blame: helm says it when it gives up.
     let mut wrong: Option<&HelmError> = None;
     for moment in moments {
+        trace.before.push(trace.lines.len());
         // One that has ended stands for all that ended so, at whatever step.
         let is_on = |engine: &&Engine| engine.state().bound && engine.state().outcome.is_none();
         trace.at_step = moment.engine.filter(is_on).map(|engine| engine.state().step + 1).or(trace.at_step);

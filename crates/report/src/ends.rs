@@ -2,21 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use portolan_model::{End, Verdict, VolumeEnd};
+use portolan_model::{End, ReleaseStatus, Verdict};
 use portolan_rehearse::{Forecast, Rehearsal, Trace, VolumeForecast};
 
 use crate::page::Table;
 use crate::text::{Line, Tone};
 use crate::words::{all, count, seconds, thousands, tone, volume};
-
-/// What an end counts as. A run that stopped leaves a PVC that nobody mounts yet; the headline has weighed
-/// whether it still holds its volume, and where the headline is better, it does.
-pub(crate) fn counted(forecast: &VolumeForecast, end: &VolumeEnd) -> Verdict {
-    if !forecast.unknown.is_empty() || end.end == End::Finished || end.verdict != Verdict::Detached {
-        return end.verdict;
-    }
-    if forecast.headline < Verdict::Detached { Verdict::Safe } else { end.verdict }
-}
 
 fn total(forecast: &VolumeForecast) -> usize {
     forecast.ends.values().map(|trace| trace.worlds).sum()
@@ -26,7 +17,7 @@ fn total(forecast: &VolumeForecast) -> usize {
 pub(crate) fn tally(forecast: &VolumeForecast) -> Line {
     let mut counts: BTreeMap<Verdict, usize> = BTreeMap::from([(Verdict::Safe, 0)]);
     for (end, trace) in &forecast.ends {
-        *counts.entry(counted(forecast, end)).or_default() += trace.worlds;
+        *counts.entry(end.counts_as).or_default() += trace.worlds;
     }
     let ends = thousands(total(forecast));
     let mut line = Line::default();
@@ -66,7 +57,7 @@ fn why(item: &VolumeForecast) -> Line {
         return tally(item);
     }
     let ended = |wanted: End| -> usize {
-        item.ends.iter().filter(|(end, _)| end.end == wanted).map(|(_, trace)| trace.worlds).sum()
+        item.ends.iter().filter(|(end, _)| end.seen.end == wanted).map(|(_, trace)| trace.worlds).sum()
     };
     let parts: Vec<String> = [
         (ended(End::Finished), "finished", "mounted by the new workload"),
@@ -86,14 +77,20 @@ fn why(item: &VolumeForecast) -> Line {
 /// Every way to an end; `at` says where each one turned.
 pub(crate) fn ways(item: &VolumeForecast, at: impl Fn(&Trace) -> String) -> Table {
     let mut table = Table::new(&["ENDS", "VERDICT", "RUN", "RELEASE", "GOES WRONG AT"]).right(0);
+    // Ends that count as Safe may look different on a cluster.
+    let mut rows: BTreeMap<(Verdict, End, ReleaseStatus), (usize, &Trace)> = BTreeMap::new();
+    for (end, trace) in &item.ends {
+        let row = rows.entry((end.counts_as, end.seen.end, end.seen.release)).or_insert((0, trace));
+        row.0 += trace.worlds;
+        row.1 = if trace.lines.len() < row.1.lines.len() { trace } else { row.1 };
+    }
     // The worst first: that is what the page is read for.
-    for (end, trace) in item.ends.iter().rev() {
-        let verdict = counted(item, end);
+    for ((verdict, end, release), (worlds, trace)) in rows.into_iter().rev() {
         table.rows.push(vec![
-            thousands(trace.worlds).into(),
+            thousands(worlds).into(),
             Line::new(tone(verdict), verdict.to_string()),
-            end.end.to_string().into(),
-            end.release.to_string().into(),
+            end.to_string().into(),
+            release.to_string().into(),
             // What ended well turned nowhere.
             if verdict == Verdict::Safe { Line::default() } else { at(trace).into() },
         ]);
@@ -111,7 +108,7 @@ pub(crate) fn meanings(verdicts: impl IntoIterator<Item = Verdict>) -> Vec<Line>
 
 /// The verdicts that a volume can end with, as they are counted.
 pub(crate) fn verdicts(item: &VolumeForecast) -> impl Iterator<Item = Verdict> + use<'_> {
-    std::iter::once(item.headline).chain(item.ends.keys().map(|end| counted(item, end)))
+    std::iter::once(item.headline).chain(item.ends.keys().map(|end| end.counts_as))
 }
 
 /// `Rehearsed: 4 volumes Safe in 31,204 states of a simulated cluster, with a crash at any of 2,118 points, in 0.8 s.`

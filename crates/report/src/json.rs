@@ -32,8 +32,14 @@ struct VolumeView<'a> {
 
 #[derive(Serialize)]
 struct EndView<'a> {
-    #[serde(flatten)]
-    end: &'a portolan_model::VolumeEnd,
+    /// What the end counts as.
+    verdict: portolan_model::Verdict,
+    end: portolan_model::End,
+    release: portolan_model::ReleaseStatus,
+    /// The verdict as it is seen on a cluster, however the run ended.
+    seen: portolan_model::Verdict,
+    /// Whether the PVC holds its volume.
+    holds: bool,
     worlds: usize,
     at_step: Option<u32>,
     trace: &'a [portolan_rehearse::TraceLine],
@@ -78,10 +84,19 @@ fn volume(item: &VolumeForecast) -> VolumeView<'_> {
         headline: item.headline,
         finishes: item.finishes,
         unknown: &item.unknown,
-        ends: item
-            .ends
-            .iter()
-            .map(|(end, trace)| EndView { end, worlds: trace.worlds, at_step: trace.at_step, trace: &trace.lines })
-            .collect(),
+        ends: item.ends.iter().map(|(end, trace)| end_view(end, trace)).collect(),
+    }
+}
+
+fn end_view<'a>(end: &portolan_rehearse::WeighedEnd, trace: &'a portolan_rehearse::Trace) -> EndView<'a> {
+    EndView {
+        verdict: end.counts_as,
+        end: end.seen.end,
+        release: end.seen.release,
+        seen: end.seen.verdict,
+        holds: end.holds,
+        worlds: trace.worlds,
+        at_step: trace.at_step,
+        trace: &trace.lines,
     }
 }

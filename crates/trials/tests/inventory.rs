@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use portolan_inventory::Survey;
-use portolan_model::{Code, Finding, PlanFile, Severity, VolumeEnd};
-use portolan_rehearse::{Forecast, KnownDatabase, Options, Subject, World};
+use portolan_model::{Code, Finding, PlanFile, Severity};
+use portolan_rehearse::{Forecast, KnownDatabase, Options, Subject, WeighedEnd, World};
 use portolan_testkit::rig::{Rig, pins};
 use portolan_trials::real::ClusterFixture;
 use portolan_trials::sim;
@@ -29,7 +29,7 @@ fn forecast(world: &World, file: &PlanFile) -> Forecast {
 }
 
 /// Every end of every volume, and whether it finishes.
-fn ends(forecast: &Forecast) -> Vec<(Vec<VolumeEnd>, bool, bool)> {
+fn ends(forecast: &Forecast) -> Vec<(Vec<WeighedEnd>, bool, bool)> {
     let volumes = forecast.volumes.iter();
     volumes.map(|volume| (volume.ends.keys().copied().collect(), volume.finishes, !volume.unknown.is_empty())).collect()
 }

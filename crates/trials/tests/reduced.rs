@@ -3,13 +3,13 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use portolan_model::{Finding, PlanFile, Ref, StepKind, Verdict, VolumeEnd};
-use portolan_rehearse::{Options, Subject, World};
+use portolan_model::{Finding, PlanFile, Ref, StepKind, Verdict};
+use portolan_rehearse::{Options, Subject, WeighedEnd, World};
 use portolan_trials::sim;
 use serde_json::json;
 
 /// What a rehearsal says of each volume: its verdict, whether the plan finishes, and each way in which it ends.
-type Found = Vec<(Ref, Verdict, bool, BTreeSet<VolumeEnd>)>;
+type Found = Vec<(Ref, Verdict, bool, BTreeSet<WeighedEnd>)>;
 
 fn found(world: &World, file: &PlanFile, options: Options) -> (Found, usize) {
     let mut world = world.clone();

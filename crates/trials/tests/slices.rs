@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use portolan_model::{Digest, Manifest, Object, Plan, Ref, StepKind, VolumeEnd, canonical};
-use portolan_rehearse::{Options, Subject, World};
+use portolan_model::{Digest, Manifest, Object, Plan, Ref, StepKind, canonical};
+use portolan_rehearse::{Options, Subject, WeighedEnd, World};
 use portolan_trials::sim;
 use serde_json::json;
 
@@ -53,7 +53,7 @@ fn small(start: &str, without: &[&str]) -> (World, Plan) {
     (world.clone(), plan)
 }
 
-fn outcomes(world: &World, plan: &Plan, options: Options) -> (BTreeSet<VolumeEnd>, usize) {
+fn outcomes(world: &World, plan: &Plan, options: Options) -> (BTreeSet<WeighedEnd>, usize) {
     let forecast = portolan_rehearse::rehearse(world, &Subject::Plan(Arc::new(plan.clone())), &plan.volumes, options);
     let volume = &forecast.volumes[0];
     assert!(volume.unknown.is_empty(), "{:?}", volume.unknown);

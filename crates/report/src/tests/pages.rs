@@ -221,11 +221,13 @@ The shortest way there:
   step 6  PersistentVolumeClaim/pvc-postgresql goes                                          rule R6
   step 6  PersistentVolume/pvc-8a1f is released                                              rule R5
 
-Decided by rule R5: a volume whose PVC is gone is released
-  (pkg/controller/volume/persistentvolume/pv_controller.go).
+Decided by rule H12: what only the old manifest has is deleted last, unless its live annotation is
+  exactly keep; helm 3 before 3.17.1 compares kinds without their groups, and helm 4.0.0 to 4.1.0
+  versions too (pkg/kube/client.go).
+R5: a volume whose PVC is gone is released.
 R6: a PVC that is being deleted goes when no scheduled pod names it.
 
-Prevented by: helm.sh/resource-policy: keep on the PVC.
+Prevented by: helm.sh/resource-policy: keep on the PVC (then Safe).
 Left out of this plan: keep (--without).
 The plan has step 1 (retain); that is why it is Detached, not Lost.
 
@@ -399,8 +401,11 @@ fn a_forecast_for_programs() {
     assert_eq!(value["headline"], "Safe");
     assert_eq!(value["safe"], true);
     let expected = serde_json::json!([
-        {"verdict": "Safe", "end": "Finished", "release": "deployed", "worlds": 12, "at_step": 6, "trace": []},
-        {"verdict": "Detached", "end": "Stopped", "release": "deployed", "worlds": 30, "at_step": 6, "trace": []}
+        {"verdict": "Safe", "end": "Finished", "release": "deployed", "seen": "Safe", "holds": true, "worlds": 12,
+         "at_step": 6, "trace": []},
+        // Nobody mounts the volume where the run stopped, and its PVC holds it.
+        {"verdict": "Safe", "end": "Stopped", "release": "deployed", "seen": "Detached", "holds": true, "worlds": 30,
+         "at_step": 6, "trace": []}
     ]);
     assert_eq!(value["volumes"][0]["ends"], expected);
     assert_eq!(value["volumes"][0]["claim"], "PersistentVolumeClaim/runai-backend/pvc-postgresql");

@@ -9,7 +9,9 @@ use portolan_model::{
     ProtectedVolume, Provenance, Ref, ReleaseId, ReleaseStatus, ReliedKinds, SecretKey, Snapshot, Step, StepKind,
     StepRef, Table, Uid, Undo, ValueChange, ValuesMode, ValuesPath, Verdict, VolumeEnd,
 };
-use portolan_rehearse::{Forecast, Rehearsal, Trace, TraceActor, TraceLine, TracePlace, VolumeForecast};
+use portolan_rehearse::{
+    Cause, ClaimDeletion, Forecast, Rehearsal, Trace, TraceActor, TraceLine, TracePlace, VolumeForecast, WeighedEnd,
+};
 use serde_json::json;
 
 const NS: &str = "runai-backend";
@@ -244,12 +246,25 @@ fn protected() -> ProtectedVolume {
     ProtectedVolume { claim: claim(), claim_uid: Uid::new("c-1"), volume: volume(), volume_uid: Uid::new("v-1") }
 }
 
-fn end(verdict: Verdict, end: portolan_model::End, release: ReleaseStatus) -> VolumeEnd {
-    VolumeEnd { verdict, end, release }
+/// An end that counts as what is seen; only a PVC that is there holds its volume.
+fn end(verdict: Verdict, end: portolan_model::End, release: ReleaseStatus) -> WeighedEnd {
+    WeighedEnd { counts_as: verdict, seen: VolumeEnd { verdict, end, release }, holds: verdict == Verdict::Safe }
+}
+
+/// A run that stopped before anybody mounted the volume again.
+fn held() -> WeighedEnd {
+    let end = end(Verdict::Detached, portolan_model::End::Stopped, ReleaseStatus::Deployed);
+    WeighedEnd { counts_as: Verdict::Safe, holds: true, ..end }
 }
 
 fn trace(worlds: usize, lines: &[TraceLine]) -> Trace {
-    Trace { worlds, lines: lines.to_vec(), at_step: Some(6) }
+    Trace { worlds, lines: lines.to_vec(), at_step: Some(6), cause: None, deletion: None }
+}
+
+/// A trace on which an upgrade by helm deletes the PVC; a line of it, from 0, decides.
+fn deleted(worlds: usize, lines: &[TraceLine], line: usize, rule: &'static str) -> Trace {
+    let cause = Some(Cause { line, rule: Some(rule) });
+    Trace { cause, deletion: Some(ClaimDeletion::HelmUpgrade), ..trace(worlds, lines) }
 }
 
 fn line(at: Option<TracePlace>, by: TraceActor, what: &str, rule: Option<&'static str>) -> TraceLine {
@@ -260,7 +275,7 @@ fn line(at: Option<TracePlace>, by: TraceActor, what: &str, rule: Option<&'stati
 pub(super) fn safe() -> Forecast {
     let ends = BTreeMap::from([
         (end(Verdict::Safe, portolan_model::End::Finished, ReleaseStatus::Deployed), trace(12, &[])),
-        (end(Verdict::Detached, portolan_model::End::Stopped, ReleaseStatus::Deployed), trace(30, &[])),
+        (held(), trace(30, &[])),
     ]);
     Forecast {
         volumes: vec![VolumeForecast {
@@ -294,8 +309,11 @@ pub(super) fn lost() -> Forecast {
         line(None, TraceActor::Cluster, "PersistentVolume/pvc-8a1f and its disk are erased", Some("R8")),
     ];
     let ends = BTreeMap::from([
-        (end(Verdict::Lost, portolan_model::End::Finished, ReleaseStatus::Deployed), trace(212, &lines)),
-        (end(Verdict::Doomed, portolan_model::End::Finished, ReleaseStatus::Deployed), trace(94, &lines[..3])),
+        (end(Verdict::Lost, portolan_model::End::Finished, ReleaseStatus::Deployed), deleted(212, &lines, 4, "R8")),
+        (
+            end(Verdict::Doomed, portolan_model::End::Finished, ReleaseStatus::Deployed),
+            deleted(94, &lines[..3], 2, "H12"),
+        ),
     ]);
     let volume = VolumeForecast {
         protected: protected(),
@@ -328,7 +346,7 @@ pub(super) fn unguarded() -> (Plan, Forecast) {
     forecast.volumes[0].headline = Verdict::Detached;
     forecast.volumes[0].ends = BTreeMap::from([
         (end(Verdict::Safe, portolan_model::End::Finished, ReleaseStatus::Deployed), trace(94, &[])),
-        (end(Verdict::Detached, portolan_model::End::Stopped, ReleaseStatus::Deployed), trace(212, &lines)),
+        (end(Verdict::Detached, portolan_model::End::Stopped, ReleaseStatus::Deployed), deleted(212, &lines, 0, "H12")),
     ]);
     (plan, forecast)
 }
