@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::script::{Op, ScriptLine};
 use crate::test_world::{NS, claim, cluster, crd, edit, namespace, owner, pod, protected, set, world};
-use crate::{CommandScript, Options, Subject, World, ends, rehearse};
+use crate::{ClaimDeletion, CommandScript, Options, Subject, WeighedEnd, World, ends, rehearse};
 
 fn script(ops: Vec<Op>) -> CommandScript {
     let line = |(at, op)| ScriptLine { line: at, text: String::new(), op };
@@ -105,6 +105,36 @@ fn what_takes_a_volume_along_is_followed() {
             before(&mut world);
             let (worst, _) = outcome(&world, ops());
             assert_eq!(worst, verdict, "{what}, {policy}");
+        }
+    }
+}
+
+/// Whoever deletes the PVC, and the rule after which the volume is what it is in the end.
+#[test]
+fn a_trace_says_who_deleted_the_pvc_and_what_decided() {
+    let delete_set = || vec![delete(set())];
+    let collected = || vec![patch(set(), retention("Delete", "Retain")), delete(set())];
+    let by_hand = || vec![delete(claim())];
+    use Verdict::{Detached, Doomed, Lost};
+    for (what, policy, ops, verdict, deletion, rule) in [
+        ("the pod goes with its StatefulSet, the PVC stays", "Delete", delete_set(), Detached, None, Some("R10")),
+        ("the PVC goes with it, and the disk", "Delete", collected(), Lost, Some(ClaimDeletion::Collected), Some("R8")),
+        ("the PVC goes with it", "Retain", collected(), Detached, Some(ClaimDeletion::Collected), Some("R10")),
+        ("the PVC goes when its pod does", "Delete", by_hand(), Doomed, Some(ClaimDeletion::Another), None),
+        ("the PVC goes when its pod does", "Retain", by_hand(), Detached, Some(ClaimDeletion::Another), None),
+    ] {
+        let subject = Subject::Script(script(ops));
+        let forecast = rehearse(&world(policy), &subject, &[protected()], Options::orders());
+        let volume = &forecast.volumes[0];
+        assert_eq!(volume.headline, verdict, "{what}, {policy}");
+        // Where the StatefulSet goes before it owns the PVC, that stays: another end, with another trace.
+        let is_meant = |end: &WeighedEnd| end.counts_as == verdict && end.holds == deletion.is_none();
+        assert!(volume.ends.keys().any(is_meant), "{what}, {policy}: {:?}", volume.ends);
+        for (end, trace) in volume.ends.iter().filter(|(end, _)| is_meant(end)) {
+            assert_eq!(trace.deletion, deletion, "{what}, {policy}: {end:?}");
+            let cause = trace.cause.expect("the volume was mounted before");
+            assert_eq!(cause.rule, rule, "{what}, {policy}: {:?}", trace.lines);
+            assert_eq!(trace.lines[cause.line].rule, rule, "{what}, {policy}: the line tells of it");
         }
     }
 }

@@ -46,3 +46,33 @@ pub(crate) fn takes_nothing(subject: &Subject) -> bool {
     };
     matches!(subject, Subject::Plan(plan) if plan.steps().all(|step| adds(&step.kind)))
 }
+
+#[cfg(test)]
+mod tests {
+    use portolan_model::ReleaseStatus;
+
+    use super::*;
+
+    #[test]
+    fn a_pvc_that_holds_its_volume_is_enough_where_the_run_stops_or_takes_nothing() {
+        use End::{Finished, Stopped, Stranded};
+        use Verdict::{Detached, Doomed, Lost, Safe};
+        for (end, seen, holds, takes_nothing, counts_as) in [
+            (Stopped, Detached, true, false, Safe),
+            (Stranded, Detached, true, false, Safe),
+            (Stopped, Detached, false, false, Detached),
+            (Stranded, Detached, false, true, Detached),
+            (Finished, Detached, true, false, Detached),
+            (Finished, Detached, true, true, Safe),
+            (Finished, Detached, false, true, Detached),
+            (Stopped, Doomed, false, false, Doomed),
+            (Stopped, Lost, false, true, Lost),
+            (Finished, Safe, true, false, Safe),
+        ] {
+            let seen = VolumeEnd { verdict: seen, end, release: ReleaseStatus::Deployed };
+            let weighed = WeighedEnd::of(seen, holds, takes_nothing);
+            assert_eq!(weighed.counts_as, counts_as, "{seen:?}, holds: {holds}, takes nothing: {takes_nothing}");
+            assert_eq!(weighed.is_bad(), counts_as != Safe);
+        }
+    }
+}

@@ -124,6 +124,9 @@ fn a_release_is_uninstalled_and_installed_again_around_its_data() {
         assert!(want.contains(&found), "{what}: {found:?} {ends:?} {:?}", forecast.volumes[0].unknown);
         assert_eq!(forecast.volumes[0].finishes, want == [Safe], "{what}: {ends:?} {:?}", forecast.volumes[0].stuck);
         assert!(forecast.crashes > 0, "{what}");
+        for (end, trace) in forecast.volumes[0].ends.iter().filter(|(end, _)| end.is_bad()) {
+            assert_eq!(trace.deletion, Some(ClaimDeletion::HelmUninstall), "{what}: {end:?} {:?}", trace.lines);
+        }
     }
 }
 
