@@ -1,6 +1,7 @@
 //! Whole pages, as they are to be read.
 
 use portolan_model::Outcome;
+use portolan_rehearse::ClaimDeletion;
 
 use super::samples::{self, FOLDER};
 use crate::{Document, Style};
@@ -58,6 +59,29 @@ fn a_rehearsal_that_is_not_safe() {
     let (plan, forecast) = samples::unguarded();
     let page = crate::rehearsal(&plan, &samples::rehearsed(&forecast));
     reads(&page, &plan, REHEARSAL_THAT_IS_NOT_SAFE);
+}
+
+#[test]
+fn what_prevents_a_bad_end_depends_on_who_deleted_the_pvc() {
+    let (plan, forecast) = samples::unguarded();
+    for (deletion, said) in [
+        (Some(ClaimDeletion::HelmUpgrade), "Prevented by: helm.sh/resource-policy: keep on the PVC (then Safe)."),
+        (
+            Some(ClaimDeletion::HelmUninstall),
+            "keep on the PVC does not prevent it: helm uninstall reads it in the stored",
+        ),
+        (Some(ClaimDeletion::Collected), "keep on the PVC does not prevent it: the garbage collector"),
+        (Some(ClaimDeletion::Another), "keep on the PVC does not prevent it: only helm reads it"),
+        (None, "The plan has step 1 (retain); that does not prevent it here."),
+    ] {
+        let mut forecast = forecast.clone();
+        forecast.volumes[0].ends.values_mut().for_each(|trace| trace.deletion = deletion);
+        let page = crate::rehearsal(&plan, &samples::rehearsed(&forecast)).markdown();
+        assert!(page.contains(said), "{deletion:?}: {page}");
+        assert_eq!(page.contains("Prevented by"), deletion == Some(ClaimDeletion::HelmUpgrade), "{deletion:?}: {page}");
+        let saved = "(retain); that is why it is Detached, not Lost.";
+        assert_eq!(page.contains(saved), deletion.is_some(), "{deletion:?}: {page}");
+    }
 }
 
 #[test]
