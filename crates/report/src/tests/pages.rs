@@ -173,7 +173,7 @@ warning[PL210]: storage classes may not be read
 2  ~ keep     PersistentVolumeClaim/pvc-postgresql  helm.sh/resource-policy: keep      page line 67
    kubectl annotate pvc pvc-postgresql helm.sh/resource-policy=keep
 3  = record   database backend on postgresql-0                                         portolan
-              identity, and the rows of every table
+              identity, and how many rows each table has; no backup
 4  = archive  Secret/runai-backend-postgresql, StatefulSet/runai-backend-postgresql    portolan
 5  - delete   StatefulSet/runai-backend-postgresql  archived in step 4                 page line 39
    kubectl delete sts -n runai-backend runai-backend-postgresql
