@@ -73,15 +73,20 @@ fn a_wait_for_the_end_of_what_was_deleted_ends_at_once_and_is_taken_up_again() {
     assert_eq!(stopped(&mut waiting, Urgency::AfterStep), Some(Outcome::StoppedSafely));
 }
 
-#[test]
-fn a_running_helm_is_left_only_on_the_second_request() {
+/// A run of helm that upgrades release `r` from its revision 7.
+fn helm_run() -> Value {
     let digest = portolan_model::Digest::of(b"");
     let chart = json!({"name": "r", "version": "1.0.0"});
-    let run = json!({
+    json!({
         "release": {"namespace": "ns", "name": "r"}, "base_revision": 7,
         "client": {"helm": "simulated", "version": "3.22.0"}, "chart": chart, "archive": digest, "values": digest,
         "carried": [], "mode": "reset", "manifest": digest, "docs": {}, "nondeterministic_fields": {}, "required_keys": [],
-    });
+    })
+}
+
+#[test]
+fn a_running_helm_is_left_only_on_the_second_request() {
+    let run = helm_run();
     let action = json!({"action": "helm", "op": {"operation": "upgrade"}, "run": run, "token": "t-0-0"});
     let action: Box<Action> = Box::new(serde_json::from_value(action).expect("an action"));
     let sent = vec![
@@ -104,13 +109,7 @@ fn a_running_helm_is_left_only_on_the_second_request() {
 /// Whether the engine heard that helm was started makes a difference only where no record has helm's token.
 #[test]
 fn a_record_of_helm_says_as_much_as_having_heard_that_it_was_started() {
-    let digest = portolan_model::Digest::of(b"");
-    let chart = json!({"name": "r", "version": "1.0.0"});
-    let run = json!({
-        "release": {"namespace": "ns", "name": "r"}, "base_revision": 7,
-        "client": {"helm": "simulated", "version": "3.22.0"}, "chart": chart, "archive": digest, "values": digest,
-        "carried": [], "mode": "reset", "manifest": digest, "docs": {}, "nondeterministic_fields": {}, "required_keys": [],
-    });
+    let run = helm_run();
     let waiting = |op: &Value| {
         let action = json!({"action": "helm", "op": op, "run": run, "token": "t-0-0"});
         let action: Box<Action> = Box::new(serde_json::from_value(action).expect("an action"));
@@ -130,7 +129,7 @@ fn a_record_of_helm_says_as_much_as_having_heard_that_it_was_started() {
         engine.on(Input::Reply(Reply::Met));
         engine.on(Input::Reply(Reply::Appended));
         let fact = json!({
-            "revision": revision, "status": "deployed", "token": token, "chart": chart, "description": "", "docs": {}, "config": null,
+            "revision": revision, "status": "deployed", "token": token, "chart": run["chart"], "description": "", "docs": {}, "config": null,
         });
         engine.on(Input::Reply(Reply::Releases(vec![serde_json::from_value(fact).expect("a record")])));
         engine.want()

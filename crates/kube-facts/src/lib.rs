@@ -13,6 +13,7 @@ mod created_pod;
 mod default_class;
 mod definition;
 mod deployment;
+mod domain;
 mod environment;
 mod expansion;
 mod identity;
@@ -49,6 +50,7 @@ pub use created_pod::created_pod;
 pub use default_class::default_class;
 pub use definition::{defines, forgets};
 pub use deployment::{Deployment, Rollout, is_for_one_pod};
+pub use domain::is_of_domain;
 pub use environment::{DataObject, EnvEntry, EnvSet};
 pub use expansion::expanded;
 pub use identity::{

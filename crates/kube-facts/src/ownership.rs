@@ -229,7 +229,7 @@ fn told_in_annotations(stored: &Object, planned: &Object) -> Option<String> {
     let (was, will) = (of(stored), of(planned));
     let is_note = |key: &str| {
         let prefix = key.rsplit_once('/').map_or("", |(prefix, _)| prefix);
-        NOTES.iter().any(|note| prefix.strip_suffix(note).is_some_and(|front| front.is_empty() || front.ends_with('.')))
+        NOTES.iter().any(|note| crate::is_of_domain(prefix, note))
     };
     let key = was.keys().chain(will.keys()).find(|key| was.get(*key) != will.get(*key) && !is_note(key))?;
     Some(format!("/metadata/annotations/{}", portolan_model::pointer_part(key)))

@@ -2,6 +2,7 @@
 
 use std::sync::OnceLock;
 
+use portolan_kube_facts::is_of_domain;
 use serde::Deserialize;
 
 use crate::builtin;
@@ -39,9 +40,7 @@ impl PodAnnotations {
         if begins(&self.harmful) {
             return false;
         }
-        let is_below = |known: &String| {
-            prefix.strip_suffix(known.as_str()).is_some_and(|front| front.is_empty() || front.ends_with('.'))
-        };
+        let is_below = |known: &String| is_of_domain(prefix, known);
         self.harmless.iter().any(is_below) || begins(&self.beside) || self.is_mark(name)
     }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::OnceLock;
 
+use portolan_kube_facts::is_of_domain;
 use serde::Deserialize;
 
 use crate::builtin;
@@ -45,10 +46,7 @@ impl CustomResources {
     /// Whether objects of a kind hold no data, and their operators delete none with them.
     #[must_use]
     pub fn is_without_data(&self, group: &str, kind: &str) -> bool {
-        let is_below = |one: &Group| {
-            group.strip_suffix(one.group.as_str()).is_some_and(|front| front.is_empty() || front.ends_with('.'))
-        };
-        let mut known = self.without_data.iter().filter(|one| is_below(one));
+        let mut known = self.without_data.iter().filter(|one| is_of_domain(group, &one.group));
         known.any(|one| one.kinds.is_empty() || one.kinds.contains(kind))
     }
 

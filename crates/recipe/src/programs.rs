@@ -83,7 +83,7 @@ impl DataWords {
     #[must_use]
     pub fn keeps_data(&self, block: &str, name: &str) -> bool {
         let own = words(name);
-        let near = [words(block.rsplit('.').next().unwrap_or_default()), own.clone()].concat();
+        let near = near(block, name);
         let all = [words(block), own.clone()].concat();
         let has = |words: &[String], list: &[String]| words.iter().any(|word| list.contains(word));
         let removes = has(&near, &self.removes) || near.iter().any(|word| word == "older");
@@ -96,7 +96,7 @@ impl DataWords {
     /// beyond a limit that falls is thrown away.
     #[must_use]
     pub fn limits_data(&self, block: &str, name: &str) -> bool {
-        let near = [words(block.rsplit('.').next().unwrap_or_default()), words(name)].concat();
+        let near = near(block, name);
         let has = |list: &[String]| near.iter().any(|word| list.contains(word));
         has(&self.limits) && has(&self.limited) && !has(&self.limited_else) && !self.is_beside("", &near.join("-"))
     }
@@ -104,7 +104,7 @@ impl DataWords {
     /// Whether a number that falls in a setting of this name, in this block of a file, says that less is kept: `keep`, `snapshots`.
     #[must_use]
     pub fn keeps_by_number(&self, block: &str, name: &str) -> bool {
-        let near = [words(block.rsplit('.').next().unwrap_or_default()), words(name)].concat();
+        let near = near(block, name);
         let has = |list: &[String]| near.iter().any(|word| list.contains(word));
         has(&self.kept_by_number)
             && !has(&self.kept_by_number_else)
@@ -136,7 +136,7 @@ impl DataWords {
         is_known && !parts.into_iter().any(|part| self.stops_else.iter().any(|word| word == part))
     }
 
-    /// Either of these.
+    /// Whether a setting of this name, in this block of a file, says how long or how much data is kept, or is a limit of it.
     #[must_use]
     pub fn bounds_data(&self, block: &str, name: &str) -> bool {
         self.keeps_data(block, name) || self.limits_data(block, name)
@@ -372,6 +372,11 @@ pub fn is_off(text: &str) -> bool {
         text.trim().to_lowercase().as_str(),
         "" | "false" | "0" | "no" | "off" | "none" | "null" | "never" | "disabled"
     )
+}
+
+/// The words of a setting's name and of the innermost block around it.
+fn near(block: &str, name: &str) -> Vec<String> {
+    [words(block.rsplit('.').next().unwrap_or_default()), words(name)].concat()
 }
 
 /// The words of a name, in small letters: `--drop-all`, `DROP_ALL`, `dropAll`.

@@ -19,22 +19,21 @@ fn newest(user: &User, folder: &str) -> String {
 }
 
 /// An installation whose upgrade was killed while its helm was pending. Which event the signal meets is left to chance, so it is tried
-/// some times, each time somewhat later.
+/// some times.
 fn killed_under_helm(user: &User) -> String {
     user.ok("sim new openshift-2.8 fresh");
     user.ok("plan --sim fresh --to 2.20 --out kept.plan");
-    let starts_helm = |line: &String| line.contains("\"action\":\"helm\"");
+    let is_pending = |folder: &str| user.installation(folder).contains("pending-upgrade");
     for tried in 0..60 {
         let folder = format!("killed-{tried}");
         user.ok(&format!("sim new openshift-2.8 {folder}"));
         let mut child = user.command(&format!("apply kept.plan --sim {folder}")).spawn().expect("it starts");
-        while !user.journal(&folder).iter().any(starts_helm) && child.try_wait().expect("it can be asked").is_none() {
+        while !is_pending(&folder) && child.try_wait().expect("it can be asked").is_none() {
             std::thread::sleep(Duration::from_micros(200));
         }
-        std::thread::sleep(Duration::from_millis(tried % 20));
         send(&child, Signal::KILL);
         drop(came(&child.wait_with_output().expect("it ends")));
-        if user.run(&format!("survey --sim {folder}")).stdout.contains("pending-upgrade") {
+        if is_pending(&folder) {
             return folder;
         }
     }

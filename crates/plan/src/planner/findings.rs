@@ -146,10 +146,12 @@ fn other_platform(resolved: &ResolvedRelease<'_>, advice: &Advice, input: &HopIn
     };
     let is = Minor::parse(text)?;
     let source = &advice.platforms_source;
-    let next = match () {
-        () if is < low => format!("upgrade {name} to {low} first, or stop at a version that is made for {is}"),
-        () if is > high => format!("go on to a version that is made for {name} {is}"),
-        () => return None,
+    let next = if is < low {
+        format!("upgrade {name} to {low} first, or stop at a version that is made for {is}")
+    } else if is > high {
+        format!("go on to a version that is made for {name} {is}")
+    } else {
+        return None;
     };
     let found = format!("{target} is made for {name} {low} to {high}, and this is {is}");
     let finding = Finding::warning(Code::OtherPlatform, found).next(next);

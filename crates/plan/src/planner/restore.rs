@@ -49,8 +49,9 @@ pub struct Restoration {
 /// The plan that puts archived objects back. It creates what does not exist and changes nothing that does.
 ///
 /// # Errors
-/// [`Code::NotDeployed`] where a helm may still work on the release; [`Code::NotRestored`] where an object exists with other content, or is never put back; [`Code::ClaimGone`] where a StatefulSet would
-/// make a new, empty PVC; [`Code::NotVisible`] where something cannot be read.
+/// [`Code::NotDeployed`] where a helm may still work on the release; [`Code::NotRestored`] where an object exists with other content, or
+/// is never put back; [`Code::ClaimGone`] where a StatefulSet would make a new, empty PVC; [`Code::NotVisible`] where something cannot be
+/// read.
 pub fn restore(inventory: &Inventory, helm: &HelmClient, request: &RestoreRequest<'_>) -> Result<Restoration, Finding> {
     let release = &inventory.release;
     no_helm_is_at_work(inventory)?;
