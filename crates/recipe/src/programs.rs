@@ -321,50 +321,6 @@ impl DataWords {
     }
 }
 
-/// A database of files or in memory, as its address says.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OwnDatabase {
-    /// The program that it is of: `h2`, `sqlite`.
-    pub kind: &'static str,
-    /// Whether it goes with its program.
-    pub is_in_memory: bool,
-    /// The file, without options.
-    pub file: String,
-}
-
-impl OwnDatabase {
-    /// That of an address: `jdbc:h2:file:./data`, `sqlite://app.db?mode=rwc`, `:memory:`. `None` for a server's.
-    #[must_use]
-    pub fn of(address: &str) -> Option<Self> {
-        const KINDS: [(&str, &str); 12] = [
-            ("jdbc:h2:", "h2"),
-            ("jdbc:hsqldb:", "hsqldb"),
-            ("jdbc:derby:", "derby"),
-            ("jdbc:sqlite:", "sqlite"),
-            ("jdbc:duckdb:", "duckdb"),
-            ("sqlite3:", "sqlite"),
-            ("sqlite+aiosqlite:", "sqlite"),
-            ("sqlite:", "sqlite"),
-            ("duckdb:", "duckdb"),
-            ("file:", "file"),
-            ("h2:", "h2"),
-            (":memory:", "sqlite"),
-        ];
-        let address = address.trim().trim_end_matches([',', ';']).trim_matches(['"', '\'']);
-        let lower = address.to_lowercase();
-        let (start, kind) = KINDS.iter().find(|(start, _)| lower.starts_with(start))?;
-        let is_in_memory = [":mem:", "memory:", "mode=memory"].iter().any(|word| lower.contains(word))
-            || matches!(&lower[start.len()..], "" | "//");
-        // A server of H2 or Derby is one like any other.
-        if ["tcp:", "ssl:", "hsql:"].iter().any(|word| lower[start.len()..].starts_with(word)) {
-            return None;
-        }
-        let file = address[start.len()..].split([';', '?']).next().unwrap_or_default();
-        let file = ["file:", "nio:", "res:"].iter().find_map(|word| file.strip_prefix(word)).unwrap_or(file);
-        Some(Self { kind, is_in_memory, file: file.to_owned() })
-    }
-}
-
 /// Whether a setting's text switches it off.
 #[must_use]
 pub fn is_off(text: &str) -> bool {
@@ -395,77 +351,6 @@ pub(crate) fn words(name: &str) -> Vec<String> {
     }
     all.retain(|word| !word.is_empty());
     all
-}
-
-/// Whether one amount is at least another: numbers, and such with a unit of time or of size. `None` where one is neither, or they are
-/// of different kinds.
-#[must_use]
-pub fn is_at_least(one: &str, other: &str) -> Option<bool> {
-    let ((one, its), (other, others)) = (amount(one)?, amount(other)?);
-    (its == others).then_some(one >= other)
-}
-
-/// The kind of an amount.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Dimension {
-    Number,
-    Time,
-    Size,
-}
-
-fn amount(text: &str) -> Option<(f64, Dimension)> {
-    let text = text.trim().trim_matches(['"', '\'']).to_lowercase().replace('_', "");
-    // ISO 8601, as `P1DT12H`, and an interval of SQL.
-    let is_iso = text.starts_with('p') && text.len() > 2;
-    let text = if is_iso { text[1..].replace('t', "") } else { text };
-    let text = text.strip_prefix("interval").unwrap_or(&text).trim();
-    let end = text.find(|c: char| !c.is_ascii_digit() && c != '.' && c != '-').unwrap_or(text.len());
-    let (number, rest) = text.split_at(end);
-    let number: f64 = number.parse().ok()?;
-    // Without end.
-    let number = if number < 0.0 { f64::INFINITY } else { number };
-    let rest = rest.trim_start();
-    let (unit, rest) = rest.split_at(rest.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(rest.len()));
-    if unit.is_empty() && rest.is_empty() {
-        return Some((number, Dimension::Number));
-    }
-    let (factor, dimension) = unit_of(unit)?;
-    if rest.is_empty() {
-        return Some((number * factor, dimension));
-    }
-    // `1h30m`: parts of one kind are added.
-    let (more, its) = amount(rest)?;
-    (its == dimension && dimension == Dimension::Time).then_some((number * factor + more, dimension))
-}
-
-/// How much a unit is: of time in seconds, of size in bytes.
-fn unit_of(unit: &str) -> Option<(f64, Dimension)> {
-    let time = match unit {
-        "ns" => Some(1e-9),
-        "us" => Some(1e-6),
-        "ms" => Some(1e-3),
-        "s" | "sec" | "secs" | "second" | "seconds" => Some(1.0),
-        "m" | "min" | "mins" | "minute" | "minutes" => Some(60.0),
-        "h" | "hr" | "hrs" | "hour" | "hours" => Some(3_600.0),
-        "d" | "day" | "days" => Some(86_400.0),
-        "w" | "week" | "weeks" => Some(604_800.0),
-        "mon" | "month" | "months" => Some(2_592_000.0),
-        "y" | "year" | "years" => Some(31_536_000.0),
-        _ => None,
-    };
-    if let Some(factor) = time {
-        return Some((factor, Dimension::Time));
-    }
-    let size = match unit.trim_end_matches('b').trim_end_matches('i') {
-        "" if unit == "b" => 1.0,
-        "k" => 1e3,
-        "m" => 1e6,
-        "g" => 1e9,
-        "t" => 1e12,
-        "p" => 1e15,
-        _ => return None,
-    };
-    Some((size, Dimension::Size))
 }
 
 #[cfg(test)]
@@ -524,28 +409,6 @@ mod tests {
     }
 
     #[test]
-    fn a_database_of_files_is_told_by_its_address() {
-        for (address, kind, is_in_memory, file) in [
-            ("jdbc:h2:mem:app;MODE=MySQL", "h2", true, "mem:app"),
-            ("jdbc:h2:file:./data/app", "h2", false, "./data/app"),
-            ("jdbc:h2:/data/app", "h2", false, "/data/app"),
-            ("sqlite://app.db?mode=rwc", "sqlite", false, "//app.db"),
-            ("sqlite://", "sqlite", true, "//"),
-            (":memory:", "sqlite", true, ""),
-            ("file:app.db?mode=memory", "file", true, "app.db"),
-            ("jdbc:derby:memory:app", "derby", true, "memory:app"),
-            ("jdbc:hsqldb:mem:.", "hsqldb", true, "mem:."),
-        ] {
-            let found = OwnDatabase::of(address);
-            assert_eq!(found, Some(OwnDatabase { kind, is_in_memory, file: file.into() }), "{address}");
-        }
-        for address in ["postgres://db/app", "jdbc:h2:tcp://db/app", "jdbc:postgresql://db/app", "app.db", "/data/app"]
-        {
-            assert_eq!(OwnDatabase::of(address), None, "{address}");
-        }
-    }
-
-    #[test]
     fn a_tools_command_is_found_among_arguments() {
         let known = DataWords::builtin();
         for (arguments, command) in [
@@ -569,31 +432,6 @@ mod tests {
         assert_eq!(of("DELETE_UNUSED_PVC"), "delete");
         assert_eq!(of("kubectl get pvc, undeleted firmware"), "");
         assert_eq!(of("--pruneUnused"), "prune");
-    }
-
-    #[test]
-    fn amounts_of_one_kind_are_compared() {
-        for (one, other, is) in [
-            ("30d", "15d", Some(true)),
-            ("1d", "365d", Some(false)),
-            ("48h", "2d", Some(true)),
-            ("2GB", "512MiB", Some(true)),
-            ("-1", "168", Some(true)),
-            ("72h0m0s", "3d", Some(true)),
-            ("1h30m", "2h", Some(false)),
-            ("P30D", "P7D", Some(true)),
-            ("PT1H", "P1D", Some(false)),
-            ("30 days", "4 weeks", Some(true)),
-            ("INTERVAL 30 DAY", "INTERVAL 90 DAY", Some(false)),
-            ("1_000", "999", Some(true)),
-            ("5Gi", "500Mi", Some(true)),
-            ("5 gb", "10GB", Some(false)),
-            ("1", "8760", Some(false)),
-            ("1d", "12", None),
-            ("true", "false", None),
-        ] {
-            assert_eq!(is_at_least(one, other), is, "{one} and {other}");
-        }
     }
 
     #[test]
