@@ -25,14 +25,9 @@ pub fn forgets(old: &Object, new: &Object, resource: &Object) -> Option<(String,
         return Some((VERSIONS.into(), "every version of it".into()));
     }
     // What is stored is in the form of the version that is stored.
-    let stored = |definition: &'_ Object| {
-        definition
-            .list(VERSIONS)
-            .iter()
-            .position(|version| is_on(version, "storage"))
-            .map(|at| (at, definition.list(VERSIONS)[at].clone()))
-    };
-    let ((_, was), (at, will)) = (stored(old)?, stored(new)?);
+    let stored = |versions: &[Value]| versions.iter().position(|version| is_on(version, "storage"));
+    let at = stored(versions)?;
+    let (was, will) = (&old.list(VERSIONS)[stored(old.list(VERSIONS))?], &versions[at]);
     if was.get("name") != will.get("name") {
         return None;
     }
@@ -50,15 +45,11 @@ fn lost(was: &Value, will: &Value, value: &Value, path: &str) -> Option<String> 
         Value::Object(map) => map.iter().find_map(|(key, value)| {
             // The metadata has no schema, and a controller writes the status.
             let is_common = path.is_empty() && matches!(key.as_str(), "apiVersion" | "kind" | "metadata" | "status");
-            let of = |schema: &'_ Value| {
-                let own = schema.get("properties").and_then(|all| all.get(key));
-                own.or_else(|| schema.get("additionalProperties")).cloned()
-            };
             let below = format!("{path}/{}", pointer_part(key));
-            match (of(was).filter(|_| !is_common)?, of(will)) {
-                (_, None) if will.get("additionalProperties").is_none() => Some(below),
-                (was, Some(will)) => lost(&was, &will, value, &below),
-                _ => None,
+            let was = schema_of(was, key).filter(|_| !is_common)?;
+            match schema_of(will, key) {
+                Some(will) => lost(was, will, value, &below),
+                None => Some(below),
             }
         }),
         Value::Array(items) => {
@@ -67,6 +58,12 @@ fn lost(was: &Value, will: &Value, value: &Value, path: &str) -> Option<String> 
         }
         _ => None,
     }
+}
+
+/// The schema of a field: its own, else that of all fields.
+fn schema_of<'a>(schema: &'a Value, key: &str) -> Option<&'a Value> {
+    let own = schema.get("properties").and_then(|all| all.get(key));
+    own.or_else(|| schema.get("additionalProperties"))
 }
 
 #[cfg(test)]
