@@ -138,25 +138,31 @@ fn record(world: &mut World, inventory: &Inventory) {
 /// What the simulation reads of statuses that real controllers write in another form, and of Secrets; `None` for an object that stays as
 /// it is.
 fn settled(name: &Ref, object: &Object, taken: Option<u64>) -> Option<Value> {
-    let is_changed = match name.kind() {
-        "Pod" => is_stuck(object, taken),
-        "Secret" => object.at("/data").is_some(),
-        kind => kind == "Deployment",
-    };
-    let mut json = is_changed.then(|| (*object.0).clone())?;
+    // Most objects stay as they are, and are not copied.
+    let copy = || (*object.0).clone();
     match name.kind() {
-        "Pod" => json["status"]["phase"] = json!(crate::object_view::STUCK),
-        "Deployment" => json["status"] = json!({"rolled": crate::object_view::revision(&json)}),
-        _ => {
+        "Pod" if is_stuck(object, taken) => {
+            let mut json = copy();
+            json["status"]["phase"] = json!(crate::object_view::STUCK);
+            Some(json)
+        }
+        "Deployment" => {
+            let mut json = copy();
+            json["status"] = json!({"rolled": crate::object_view::revision(&json)});
+            Some(json)
+        }
+        "Secret" if object.at("/data").is_some() => {
+            let mut json = copy();
             if let Some(Value::Object(data)) = json.get_mut("data") {
                 for (key, value) in data.iter_mut().filter(|(_, value)| *value != "") {
                     let key = SecretKey { secret: name.clone(), key: key.clone() };
                     *value = json!(STANDARD.encode(placeholder(&key)));
                 }
             }
+            Some(json)
         }
+        _ => None,
     }
-    Some(json)
 }
 
 /// Whether a pod finds no node, or its containers do not get ready. One that is starting gets there.
