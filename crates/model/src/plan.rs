@@ -236,6 +236,12 @@ impl Unmodelled {
         let field = if self.field.is_whole() { String::new() } else { format!(" {}", self.field) };
         format!("{}{field}: {}", self.object, self.reason)
     }
+
+    /// The option that accepts it, without its reason: `--accept PL255=pvc-postgresql`.
+    #[must_use]
+    pub fn accept_option(&self) -> String {
+        format!("--accept {}={}", self.code, self.claim.name())
+    }
 }
 
 /// A finding that would stop a plan and that somebody took upon themselves.

@@ -121,7 +121,7 @@ fn unmodelled(one: &portolan_model::Unmodelled) -> Finding {
     let finding = Finding::blocking(one.code, format!("{} can reach {}", one.object, one.claim))
         .about(&one.claim)
         .with(one.line())
-        .next(format!("{}, or accept it: --accept {}={} --reason TEXT", one.way_out, one.code, one.claim.name()));
+        .next(format!("{}, or accept it: {} --reason TEXT", one.way_out, one.accept_option()));
     if one.field.is_whole() { finding } else { finding.at(one.field.as_str()) }
 }
 

@@ -86,9 +86,8 @@ fn not_safe(item: &VolumeForecast) -> Option<Finding> {
         return Some(finding);
     }
     let ways: BTreeSet<&str> = unknown.iter().map(|one| one.way_out.as_str()).collect();
-    let codes: BTreeSet<Code> = unknown.iter().map(|one| one.code).collect();
-    let ways: Vec<&str> = ways.into_iter().collect();
-    let accepts: Vec<String> = codes.into_iter().map(|code| format!("--accept {code}={}", claim.name())).collect();
+    let accepts: BTreeSet<String> = unknown.iter().map(|one| one.accept_option()).collect();
+    let (ways, accepts): (Vec<&str>, Vec<String>) = (ways.into_iter().collect(), accepts.into_iter().collect());
     let next =
         format!("{}; or plan again and accept what is said: {} --reason TEXT", ways.join("; "), accepts.join(" "));
     Some(finding.why("what may become of the data there is not known, and what is not known is not Safe").next(next))
