@@ -365,8 +365,13 @@ impl Plan {
         if self.steps().any(|step| step.helm().is_some()) {
             return format!("portolan plan {}", self.options());
         }
-        let restores = self.steps().any(|step| matches!(step.kind, StepKind::RestoreObject { .. }));
-        if restores { "portolan archive restore RUN".into() } else { "portolan protect".into() }
+        if self.restores() { "portolan archive restore RUN".into() } else { "portolan protect".into() }
+    }
+
+    /// Whether it puts back what an earlier run deleted.
+    #[must_use]
+    pub fn restores(&self) -> bool {
+        self.steps().any(|step| matches!(step.kind, StepKind::RestoreObject { .. }))
     }
 
     /// The options that make the plan: `--to 2.20.41 --without keep-claims`.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use portolan_model::{Plan, ProtectedVolume, Ref, StepKind, Verdict};
+use portolan_model::{Plan, ProtectedVolume, Ref, Verdict};
 
 use crate::text::{Line, Tone};
 
@@ -104,18 +104,13 @@ pub(crate) fn journey(plan: &Plan) -> String {
     if !stays(plan) {
         return format!("{} -> {}", plan.from, plan.to);
     }
-    let what = if restores(plan) { "deleted objects put back" } else { "protection only" };
+    let what = if plan.restores() { "deleted objects put back" } else { "protection only" };
     format!("{}, {what}", plan.from)
 }
 
 /// Whether a plan changes no version: it protects, or puts back what was deleted.
 pub(crate) fn stays(plan: &Plan) -> bool {
     plan.from == plan.to && !plan.hops.is_empty()
-}
-
-/// Whether a plan puts back what an earlier run deleted.
-pub(crate) fn restores(plan: &Plan) -> bool {
-    plan.steps().any(|step| matches!(step.kind, StepKind::RestoreObject { .. }))
 }
 
 /// All releases of a plan, its own first: `runai-backend/control-plane and runai/cluster`.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use portolan_adapters::store::{self, RunStore};
-use portolan_model::{Code, Exit, Finding, Inventory, Outcome, Plan, Ref, ReleaseId, Seen, Severity, StepKind, Uid};
+use portolan_model::{Code, Exit, Finding, Inventory, Outcome, Plan, Ref, ReleaseId, Seen, Severity, Uid};
 use portolan_workflow::{Fold, Rehearse, Target, archive};
 
 use crate::args::{Global, UpgradeOptions};
@@ -139,7 +139,7 @@ async fn of_release(target: &Target, root: &Path, cluster: &Uid, release: &Relea
         if plan.helms().next().is_some() {
             return None;
         }
-        is_put_back |= plan.steps().any(|step| matches!(step.kind, StepKind::RestoreObject { .. }));
+        is_put_back |= plan.restores();
     }
     None
 }
