@@ -1,6 +1,3 @@
-use std::process::Child;
-use std::time::{Duration, Instant};
-
 use rustix::fs::{FlockOperation, flock};
 use rustix::process::Signal;
 
@@ -8,21 +5,6 @@ use crate::support::{Came, User, came, find, normalised, send};
 
 /// How often a run is begun anew, where a busy machine let the last one end before it was stopped.
 const TRIES: usize = 30;
-
-/// Waits until a journal has so many lines, or the program has ended; whether it still runs.
-fn until(user: &User, child: &mut Child, folder: &str, lines: usize) -> bool {
-    let limit = Instant::now() + Duration::from_secs(300);
-    while Instant::now() < limit {
-        if child.try_wait().expect("it can be asked").is_some() {
-            return false;
-        }
-        if user.journal(folder).len() >= lines {
-            return true;
-        }
-        std::thread::sleep(Duration::from_micros(200));
-    }
-    panic!("the journal never had {lines} lines");
-}
 
 #[test]
 fn killed_after_any_record_it_goes_on_and_ends_in_the_same_world() {
@@ -37,7 +19,7 @@ fn killed_after_any_record_it_goes_on_and_ends_in_the_same_world() {
         user.ok(&format!("sim new openshift-2.8 {folder}"));
         let apply = format!("apply kept.plan --sim {folder}");
         let mut child = user.command(&apply).spawn().expect("it starts");
-        let is_in_time = until(&user, &mut child, &folder, line);
+        let is_in_time = user.until_journal(&mut child, &folder, |lines| lines.len() >= line);
         if is_in_time {
             send(&child, Signal::KILL);
         }
@@ -67,7 +49,7 @@ fn stopped_after_a_write(user: &User, what: &str, signal: Signal) -> (String, Ca
         user.ok(&format!("sim new openshift-2.8 {folder}"));
         let mut child = user.command(&format!("apply {what} --sim {folder}")).spawn().expect("it starts");
         // After five records the first write is out.
-        if until(user, &mut child, &folder, 6) {
+        if user.until_journal(&mut child, &folder, |lines| lines.len() >= 6) {
             send(&child, signal);
         }
         let stopped = came(&child.wait_with_output().expect("it ends"));
@@ -107,7 +89,7 @@ fn a_run_that_is_stopped_before_its_first_write_says_that_nothing_was_written() 
         user.ok(&format!("sim new openshift-2.8 {folder}"));
         let untouched = user.installation(&folder);
         let mut child = user.command(&format!("apply --sim {folder} --to 2.20")).spawn().expect("it starts");
-        if until(&user, &mut child, &folder, 1) {
+        if user.until_journal(&mut child, &folder, |lines| !lines.is_empty()) {
             send(&child, Signal::INT);
         }
         let stopped = came(&child.wait_with_output().expect("it ends"));

@@ -18,10 +18,9 @@ pub(crate) fn stopped_after_deletes(user: &User, object: &str) -> String {
         let folder = format!("site-{at}");
         user.ok(&format!("sim new openshift-2.8 {folder}"));
         let mut child = user.command(&format!("apply kept.plan --sim {folder}")).spawn().expect("it starts");
-        while !user.journal(&folder).iter().any(deletes) && child.try_wait().expect("it can be asked").is_none() {
-            std::thread::sleep(std::time::Duration::from_micros(200));
+        if user.until_journal(&mut child, &folder, |lines| lines.iter().any(deletes)) {
+            send(&child, Signal::TERM);
         }
-        send(&child, Signal::TERM);
         let stopped = came(&child.wait_with_output().expect("it ends"));
         let intents: Vec<String> =
             user.journal(&folder).into_iter().filter(|line| line.contains("\"record\":\"intent\"")).collect();

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
@@ -71,6 +72,26 @@ impl User {
         let text = find(&self.path(folder), "journal.jsonl").and_then(|path| std::fs::read_to_string(path).ok());
         text.unwrap_or_default().lines().map(str::to_owned).collect()
     }
+
+    /// Waits until a journal is as a test wants it, or the program has ended; whether it still runs.
+    pub(crate) fn until_journal(&self, child: &mut Child, folder: &str, is_it: impl Fn(&[String]) -> bool) -> bool {
+        until_or_end(child, || is_it(&self.journal(folder)))
+    }
+}
+
+/// Looks often until something is so, or the program has ended; whether it still runs. A run on a simulation takes a second or two.
+pub(crate) fn until_or_end(child: &mut Child, mut is_so: impl FnMut() -> bool) -> bool {
+    let limit = Instant::now() + Duration::from_secs(300);
+    while Instant::now() < limit {
+        if child.try_wait().expect("it can be asked").is_some() {
+            return false;
+        }
+        if is_so() {
+            return true;
+        }
+        std::thread::sleep(Duration::from_micros(200));
+    }
+    panic!("what the test waits for never came, and the program never ended");
 }
 
 pub(crate) fn came(output: &Output) -> Came {

@@ -1,12 +1,10 @@
 //! A run that has written and is not finished: what the commands say of it leads to its end.
 
-use std::time::Duration;
-
 use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::made_again::stopped_after_deletes;
-use crate::support::{User, came, find, normalised, send};
+use crate::support::{User, came, find, normalised, send, until_or_end};
 
 /// The words of what a command printed, whatever the width.
 fn words(text: &str) -> String {
@@ -28,10 +26,9 @@ fn killed_under_helm(user: &User) -> String {
         let folder = format!("killed-{tried}");
         user.ok(&format!("sim new openshift-2.8 {folder}"));
         let mut child = user.command(&format!("apply kept.plan --sim {folder}")).spawn().expect("it starts");
-        while !is_pending(&folder) && child.try_wait().expect("it can be asked").is_none() {
-            std::thread::sleep(Duration::from_micros(200));
+        if until_or_end(&mut child, || is_pending(&folder)) {
+            send(&child, Signal::KILL);
         }
-        send(&child, Signal::KILL);
         drop(came(&child.wait_with_output().expect("it ends")));
         if is_pending(&folder) {
             return folder;
