@@ -311,6 +311,27 @@ fn what_is_public_has_a_caller() {
 }
 
 #[test]
+fn a_new_file_in_a_folder_that_is_built_in_builds_it_in() {
+    let mut found = Vec::new();
+    sources(&root().join("crates"), &mut found);
+    let mut folders = 0;
+    for path in found.iter().filter(|path| path.components().any(|part| part.as_os_str() == "src")) {
+        let text = fs_err::read_to_string(path).expect("a source is text");
+        for folder in
+            text.split("include_dir!(\"$CARGO_MANIFEST_DIR/").skip(1).filter_map(|rest| rest.split('"').next())
+        {
+            folders += 1;
+            let script = path.ancestors().map(|above| above.join("build.rs")).find(|script| script.exists());
+            let script =
+                fs_err::read_to_string(script.expect("its crate has a build script")).expect("a script is text");
+            let mut named = script.split("rerun-if-changed=").skip(1).filter_map(|rest| rest.split('"').next());
+            assert!(named.any(|named| Path::new(folder).starts_with(named)), "{}: {folder}", path.display());
+        }
+    }
+    assert!(folders > 3, "{folders} folders are built in");
+}
+
+#[test]
 fn no_file_is_a_heap() {
     let mut found = Vec::new();
     sources(&root(), &mut found);
