@@ -33,12 +33,19 @@ pub struct Meta {
     pub to: ChartId,
     /// When the folder was made, seconds since 1970.
     pub created: u64,
+    /// Nanoseconds of that second.
+    #[serde(default)]
+    pub created_nanos: u32,
 }
 
 impl Meta {
     /// The releases that the plan works on, that of the run's name first.
     pub fn releases(&self) -> impl Iterator<Item = &ReleaseId> {
         std::iter::once(&self.release).chain(&self.other_releases)
+    }
+
+    fn begun(&self) -> (u64, u32) {
+        (self.created, self.created_nanos)
     }
 }
 
@@ -214,7 +221,8 @@ pub fn list(root: &Path) -> Result<Vec<RunInfo>, Finding> {
             }
         }
     }
-    runs.sort_by(|a, b| (b.meta.created, &a.folder).cmp(&(a.meta.created, &b.folder)));
+    // The folder last, for runs of a Portolan that kept seconds only: the order is the same each time.
+    runs.sort_by(|a, b| (b.meta.begun(), &a.folder).cmp(&(a.meta.begun(), &b.folder)));
     Ok(runs)
 }
 
@@ -250,6 +258,7 @@ fn folders(path: &Path) -> Result<Vec<PathBuf>, Finding> {
 }
 
 fn meta(plan: &Plan, digest: &Digest) -> Meta {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Meta {
         format: FORMAT,
         plan: digest.clone(),
@@ -259,7 +268,8 @@ fn meta(plan: &Plan, digest: &Digest) -> Meta {
         other_releases: plan.other_releases.clone(),
         from: plan.from.clone(),
         to: plan.to.clone(),
-        created: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),
+        created: now.as_secs(),
+        created_nanos: now.subsec_nanos(),
     }
 }
 

@@ -46,7 +46,7 @@ fn newest(global: &Global, cluster: Option<&Uid>) -> Result<RunInfo, Finding> {
         info.meta.releases().any(|release| is_meant(global, release))
             && cluster.is_none_or(|uid| info.meta.cluster == *uid)
     };
-    if let Some(info) = all.iter().filter(fits).max_by_key(|info| info.meta.created) {
+    if let Some(info) = all.iter().find(fits) {
         return Ok(info.clone());
     }
     if all.is_empty() {

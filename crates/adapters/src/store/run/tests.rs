@@ -76,6 +76,31 @@ fn what_is_appended_is_there_when_the_run_is_opened_again() {
 }
 
 #[test]
+fn runs_that_are_begun_in_one_second_have_an_order() {
+    let root = tempfile::tempdir().expect("a folder");
+    let begin = |without: &str| {
+        let mut file = plan_file();
+        file.plan.without.push(without.into());
+        let store = RunStore::create_or_open(root.path(), &file.plan.cluster, &file.plan.release, &file);
+        store.expect("a new run").folder().to_owned()
+    };
+    let begun: Vec<PathBuf> = (0..8).map(|number| begin(&format!("step-{number}"))).collect();
+    let order = || list(root.path()).expect("a list").into_iter().map(|run| run.folder).collect::<Vec<_>>();
+    assert!(order().iter().rev().eq(&begun), "the newest is the one that was begun last");
+    // A run that was begun by a Portolan that kept seconds only.
+    let meta = |folder: &Path| fs::read_to_string(folder.join("meta.json")).expect("its file");
+    for folder in &begun {
+        let mut value: Value = serde_json::from_str(&meta(folder)).expect("JSON");
+        value.as_object_mut().expect("fields").remove("created_nanos").expect("it is kept");
+        value["created"] = 7.into();
+        fs::write(folder.join("meta.json"), value.to_string()).expect("written");
+    }
+    let mut by_name = begun;
+    by_name.sort();
+    assert_eq!(order(), by_name);
+}
+
+#[test]
 fn everything_belongs_to_the_user_alone() {
     let (_root, mut store) = fresh();
     store.append(resumed("a"), &[Blob::new(b"secret".to_vec())]).expect("durable");
