@@ -7,8 +7,8 @@ use portolan_engine::Engine;
 use portolan_helm_compat::chart::PackedChart;
 use portolan_helm_compat::{manifest, redact};
 use portolan_model::{
-    Code, Digest, Finding, HelmClient, HelmOperation, HelmRun, Manifest, Object, Progress, Ref, ReleaseId, Rendering,
-    Reply, Request, RequiredSecretKey, SecretKey, Table, ValuesMode, canonical,
+    Code, Digest, Finding, HelmClient, HelmOperation, HelmRun, HelmToken, Manifest, Object, Progress, Ref, ReleaseId,
+    Rendering, Reply, Request, RequiredSecretKey, SecretKey, Table, ValuesMode, canonical,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -139,6 +139,12 @@ impl Installation {
                 }
             }
         }
+    }
+
+    /// Whether the helm of a token still runs.
+    #[must_use]
+    pub fn runs_helm(&self, token: &HelmToken) -> bool {
+        self.simulation.helms().tokens.contains(token)
     }
 
     /// How far a wait is.

@@ -1,13 +1,14 @@
 //! Objects that a run deleted, put back by a plan of their own.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 
 use portolan_adapters::store::RunStore;
 use portolan_engine::Fold;
 use portolan_engine::archive::{self, Archived};
 use portolan_inventory::Survey;
 use portolan_kube_facts::ClaimUse;
-use portolan_model::{Code, Content, Finding, Object, Plan, Ref, Seen, Severity};
+use portolan_model::{Action, Code, Content, Finding, HelmToken, Object, Plan, Ref, Release, Seen, Severity};
 use portolan_plan::linter;
 use portolan_plan::planner::{self, RestoreRequest};
 
@@ -19,6 +20,13 @@ use crate::target::Target;
 pub struct ArchiveChoice {
     plan: Plan,
     objects: Vec<ToRestore>,
+    started: Option<StartedHelm>,
+}
+
+/// A helm whose start a run recorded, and not yet its end. Until it has made its record, nothing in the cluster shows it.
+struct StartedHelm {
+    folder: PathBuf,
+    token: HelmToken,
 }
 
 impl ArchiveChoice {
@@ -41,13 +49,19 @@ impl ArchiveChoice {
         let mut seen = BTreeSet::new();
         let chosen = chosen.into_iter().filter(|one| seen.insert(&one.object));
         let objects = chosen.map(|one| archived_copy(store, one)).collect::<Result<_, _>>()?;
-        Ok(Self::new(plan, objects))
+        let started = match fold.pursuit.as_deref() {
+            Some(Action::Helm { token, .. }) => {
+                Some(StartedHelm { folder: store.folder().to_owned(), token: token.clone() })
+            }
+            Some(Action::Write(_)) | None => None,
+        };
+        Ok(Self { started, ..Self::new(plan, objects) })
     }
 
     /// Objects that a run of this plan archived.
     #[must_use]
     pub fn new(plan: Plan, objects: Vec<ToRestore>) -> Self {
-        Self { plan, objects }
+        Self { plan, objects, started: None }
     }
 
     /// The plan of the run.
@@ -115,9 +129,11 @@ pub fn archived_copy(store: &RunStore, one: &Archived) -> Result<ToRestore, Find
 /// The plan that puts archived objects back, linted.
 ///
 /// # Errors
-/// As [`planner::restore`]; [`Code::ClaimGone`] where a workload would start without the data that the run's plan protects; the finding of
+/// As [`planner::restore`], also where the run's helm still runs and has made no record yet; [`Code::ClaimGone`] where a workload would start without the data that the run's plan protects; the finding of
 /// a broken safety rule.
 pub async fn restore(target: &Target, survey: &Survey, choice: &ArchiveChoice) -> Result<Restoration, Finding> {
+    its_helm_has_ended(target, choice)?;
+    let others = other_releases(target, &choice.plan).await?;
     let names: BTreeSet<Ref> = choice.objects.iter().flat_map(with_owners).collect();
     let mut live = BTreeMap::new();
     for name in names {
@@ -126,7 +142,7 @@ pub async fn restore(target: &Target, survey: &Survey, choice: &ArchiveChoice) -
     }
     data_is_there(target, choice).await?;
     let digest = choice.plan.digest();
-    let request = RestoreRequest { run: digest.short(), objects: &choice.objects, live: &live };
+    let request = RestoreRequest { run: digest.short(), objects: &choice.objects, live: &live, others: &others };
     let helm = survey.inventory.helm.clone().unwrap_or_else(portolan_rehearse::simulated_helm);
     let restoration = planner::restore(&survey.inventory, &helm, &request)?;
     let broken = linter::lint_file(&restoration.file);
@@ -134,6 +150,33 @@ pub async fn restore(target: &Target, survey: &Survey, choice: &ArchiveChoice) -
         Some(finding) => Err(finding),
         None => Ok(restoration),
     }
+}
+
+/// A helm that was started reads the cluster before it makes its record, so a pending revision alone does not show it. One that has ended
+/// without a record has written nothing.
+fn its_helm_has_ended(target: &Target, choice: &ArchiveChoice) -> Result<(), Finding> {
+    let Some(StartedHelm { folder, token }) = &choice.started else { return Ok(()) };
+    if !target.runs_helm(folder, token) {
+        return Ok(());
+    }
+    let digest = choice.plan.digest();
+    let found = format!("the helm that run {} started still runs; nothing was written", digest.short());
+    Err(Finding::blocking(Code::NotDeployed, found)
+        .why("it will make these objects itself: the others would be put back beside them")
+        .next(format!("portolan apply {}", digest.short())))
+}
+
+/// The releases that a plan works on beside its own, as they are now. One that is not installed has no helm at work.
+async fn other_releases(target: &Target, plan: &Plan) -> Result<Vec<Release>, Finding> {
+    let mut others = Vec::new();
+    for release in &plan.other_releases {
+        match crate::survey(target, release).await {
+            Ok(survey) => others.push(survey.inventory.release),
+            Err(finding) if finding.code == Code::NoRelease => {}
+            Err(finding) => return Err(finding),
+        }
+    }
+    Ok(others)
 }
 
 /// An object, and whatever may be its owner.

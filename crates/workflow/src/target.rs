@@ -1,13 +1,13 @@
 //! Where a command works: a cluster, or a simulated installation.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use portolan_adapters::helm;
 use portolan_adapters::{kubernetes::Client, postgres};
 use portolan_inventory::Survey;
 use portolan_model::{
-    Answer, ChartId, Code, DatabaseRef, Finding, HelmClient, Object, Plan, Ref, ReleaseId, Right, RouteLook, Seen,
-    SurveyQuery, Uid,
+    Answer, ChartId, Code, DatabaseRef, Finding, HelmClient, HelmToken, Object, Plan, Ref, ReleaseId, Right, RouteLook,
+    Seen, SurveyQuery, Uid,
 };
 use portolan_plan::planner::Servers;
 use portolan_rehearse::{KnownDatabase, World};
@@ -158,6 +158,14 @@ impl Target {
             Self::Cluster(cluster) => cluster.client.releases(release, &[].into()).await?,
         };
         Ok(facts.into_iter().last().map(|newest| (newest.chart, newest.revision)))
+    }
+
+    /// Whether the helm of a token, started by the run in this folder, still runs.
+    pub(crate) fn runs_helm(&self, folder: &Path, token: &HelmToken) -> bool {
+        match self {
+            Self::Simulated(simulated) => simulated.installation.runs_helm(token),
+            Self::Cluster(_) => helm::is_alive(folder, token),
+        }
     }
 
     /// Objects by their names.

@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 
-use portolan_adapters::store::RunStore;
+use portolan_adapters::store::{self, RunStore};
 use portolan_model::{Code, Exit, Finding, Ref};
 use portolan_rehearse::Rehearsal;
 use portolan_workflow::archive::{self, Archived};
@@ -71,6 +71,8 @@ async fn restore(global: &Global, args: &RestoreArgs, output: &Output) -> Result
     let survey = prepare::survey_for(global, &target, choice.plan()).await?;
     prepare::same_cluster(&survey.inventory.cluster.uid, choice.plan())?;
     let root = options::state_root(&target, global)?;
+    // The plan that puts back is about the first release alone, and the objects may be of each.
+    let _others = store::lock_all(&root, &choice.plan().cluster, &choice.plan().other_releases)?;
     let Restoration { file, there } = match portolan_workflow::restore(&target, &survey, &choice).await {
         Ok(restoration) => restoration,
         Err(refused) => return Err(unfinished::not_put_back(global, &target, choice.plan(), refused).await),

@@ -16,31 +16,42 @@ fn newest(user: &User, folder: &str) -> String {
     user.ok(&format!("status --sim {folder}")).split_whitespace().nth(1).expect("the run's id").to_owned()
 }
 
-/// An installation whose upgrade was killed while its helm was pending. Which event the signal meets is left to chance, so it is tried
-/// some times.
-fn killed_under_helm(user: &User) -> String {
+/// Whether helm has made its record.
+fn is_pending(installation: &str) -> bool {
+    installation.contains("pending-upgrade")
+}
+
+/// Whether helm was started and has not made its record yet.
+fn is_starting(installation: &str) -> bool {
+    let saved: Value = serde_json::from_str(installation).expect("JSON");
+    saved["helms"].as_array().is_some_and(|helms| !helms.is_empty()) && !is_pending(installation)
+}
+
+/// An installation whose upgrade was killed while its helm was so. Which event the signal meets is left to chance, so it is tried some
+/// times.
+fn killed_under_helm(user: &User, is_so: fn(&str) -> bool) -> String {
     user.ok("sim new openshift-2.8 fresh");
     user.ok("plan --sim fresh --to 2.20 --out kept.plan");
-    let is_pending = |folder: &str| user.installation(folder).contains("pending-upgrade");
+    let is_so = |folder: &str| is_so(&user.installation(folder));
     for tried in 0..60 {
         let folder = format!("killed-{tried}");
         user.ok(&format!("sim new openshift-2.8 {folder}"));
         let mut child = user.command(&format!("apply kept.plan --sim {folder}")).spawn().expect("it starts");
-        if until_or_end(&mut child, || is_pending(&folder)) {
+        if until_or_end(&mut child, || is_so(&folder)) {
             send(&child, Signal::KILL);
         }
         drop(came(&child.wait_with_output().expect("it ends")));
-        if is_pending(&folder) {
+        if is_so(&folder) {
             return folder;
         }
     }
-    panic!("no run was killed while its helm was pending");
+    panic!("no run was killed at that moment of its helm");
 }
 
 #[test]
 fn a_run_whose_helm_was_started_is_gone_on_with_and_nothing_is_put_back_under_it() {
     let user = User::new();
-    let folder = killed_under_helm(&user);
+    let folder = killed_under_helm(&user, is_pending);
     let id = newest(&user, &folder);
     let apply = format!("portolan apply {id} --sim {folder}");
     let before = user.installation(&folder);
@@ -68,6 +79,25 @@ fn a_run_whose_helm_was_started_is_gone_on_with_and_nothing_is_put_back_under_it
     );
     let again = user.run(&format!("archive restore {id} --sim {folder}"));
     assert!(again.code == 0 && again.stderr.contains("Nothing to do: "), "{}{}", again.stdout, again.stderr);
+}
+
+#[test]
+fn nothing_is_put_back_under_a_helm_that_has_made_no_record_yet() {
+    let user = User::new();
+    let folder = killed_under_helm(&user, is_starting);
+    let id = newest(&user, &folder);
+    let before = user.installation(&folder);
+    let refused = user.run(&format!("archive restore {id} --sim {folder}"));
+    let told = words(&refused.stderr);
+    assert!(refused.code == 13 && told.contains("error[PL204]") && told.contains("still runs"), "{told}");
+    assert!(told.contains(&format!("next: portolan apply {id} --sim {folder}")), "{told}");
+    assert_eq!(normalised(&user.installation(&folder)), normalised(&before), "nothing was written");
+    // Its twin: a helm that was killed before it made a record has written nothing, and writes nothing any more.
+    let mut saved: Value = serde_json::from_str(&before).expect("JSON");
+    saved["helms"] = Value::Array(Vec::new());
+    user.write(&format!("{folder}/installation.json"), &saved.to_string());
+    user.ok(&format!("archive restore {id} --sim {folder}"));
+    user.ok(&format!("upgrade --sim {folder} --to 2.20"));
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use portolan_kube_facts::{Kind, PodTemplate, StatefulSet};
 use portolan_model::{
     ArchivedCopy, Code, Content, CopyState, Digest, Finding, HelmClient, Hop, Inventory, Object, Plan, PlanFile,
-    Precondition, ProtectedVolume, Provenance, Ref, Seen, Step, StepKind, Uid,
+    Precondition, ProtectedVolume, Provenance, Ref, Release, Seen, Step, StepKind, Uid,
 };
 use serde_json::Value;
 
@@ -35,6 +35,8 @@ pub struct RestoreRequest<'a> {
     pub objects: &'a [ToRestore],
     /// These objects and their owners, as they are now.
     pub live: &'a BTreeMap<Ref, Seen>,
+    /// The other releases that the run worked on, where they are installed.
+    pub others: &'a [Release],
 }
 
 /// A plan that puts objects back.
@@ -49,12 +51,12 @@ pub struct Restoration {
 /// The plan that puts archived objects back. It creates what does not exist and changes nothing that does.
 ///
 /// # Errors
-/// [`Code::NotDeployed`] where a helm may still work on the release; [`Code::NotRestored`] where an object exists with other content, or
+/// [`Code::NotDeployed`] where a helm may still work on one of the releases; [`Code::NotRestored`] where an object exists with other content, or
 /// is never put back; [`Code::ClaimGone`] where a StatefulSet would make a new, empty PVC; [`Code::NotVisible`] where something cannot be
 /// read.
 pub fn restore(inventory: &Inventory, helm: &HelmClient, request: &RestoreRequest<'_>) -> Result<Restoration, Finding> {
     let release = &inventory.release;
-    no_helm_is_at_work(inventory)?;
+    [release].into_iter().chain(request.others).try_for_each(no_helm_is_at_work)?;
     if !inventory.is_complete("PersistentVolumeClaim", &release.id.namespace) {
         return Err(not_visible("PersistentVolumeClaim", &release.id.namespace));
     }
@@ -100,8 +102,7 @@ pub fn restore(inventory: &Inventory, helm: &HelmClient, request: &RestoreReques
 
 /// What a pending helm has not made yet would be put back under it, as it was before: helm then meets the fields that cannot be changed,
 /// and stops half-way.
-fn no_helm_is_at_work(inventory: &Inventory) -> Result<(), Finding> {
-    let release = &inventory.release;
+fn no_helm_is_at_work(release: &Release) -> Result<(), Finding> {
     if !release.status.is_pending() {
         return Ok(());
     }

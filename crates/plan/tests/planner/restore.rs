@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use portolan_model::{
-    Code, Content, Digest, Expected, Finding, HelmClient, Object, PlanFile, Ref, ReleaseStatus, Seen, StepKind, Uid,
+    Code, Content, Digest, Expected, Finding, HelmClient, Object, PlanFile, Ref, Release, ReleaseStatus, Seen,
+    StepKind, Uid,
 };
 use portolan_plan::linter::{lint, lint_file};
 use portolan_plan::planner::{self, Restoration, RestoreRequest, ToRestore};
@@ -55,13 +56,23 @@ fn named() -> ToRestore {
 
 /// The same, in a world where these objects live too.
 fn restored(fixture: &Fixture, objects: &[ToRestore], live: &[Value]) -> Result<Restoration, Finding> {
+    restored_beside(fixture, objects, live, &[])
+}
+
+/// The same, of a run that worked on these releases as well.
+fn restored_beside(
+    fixture: &Fixture,
+    objects: &[ToRestore],
+    live: &[Value],
+    others: &[Release],
+) -> Result<Restoration, Finding> {
     let mut all: BTreeMap<Ref, Seen> = BTreeMap::new();
     for json in live {
         let object = Object::new(json.clone());
         all.insert(object.name().expect("a name"), Seen::There(object));
     }
     let helm = HelmClient::Simulated { version: Version::new(3, 14, 4) };
-    let request = RestoreRequest { run: "3f9c2a71", objects, live: &all };
+    let request = RestoreRequest { run: "3f9c2a71", objects, live: &all, others };
     planner::restore(&fixture.inventory, &helm, &request)
 }
 
@@ -112,6 +123,22 @@ fn nothing_is_put_back_under_a_pending_helm() {
     for status in [ReleaseStatus::Deployed, ReleaseStatus::Failed] {
         let file = with(status).expect("a plan").file;
         assert_eq!(file.plan.hops.len(), 1, "{status}");
+    }
+}
+
+#[test]
+fn nothing_is_put_back_while_helm_is_at_work_on_another_release_of_the_run() {
+    let with = |status: ReleaseStatus| {
+        let fixture = at_2_8();
+        let mut other = fixture.inventory.release.clone();
+        (other.id.name, other.status) = ("agent".into(), status);
+        restored_beside(&fixture, &[named(), secret()], &[], &[other])
+    };
+    let refused = with(ReleaseStatus::PendingUpgrade).expect_err("a helm may be at work");
+    assert_eq!(refused.code, Code::NotDeployed);
+    assert!(refused.found.contains("agent is pending-upgrade; nothing was written"), "{}", refused.found);
+    for status in [ReleaseStatus::Deployed, ReleaseStatus::Failed] {
+        assert_eq!(with(status).expect("a plan").file.plan.hops.len(), 1, "{status}");
     }
 }
 
