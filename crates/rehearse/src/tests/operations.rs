@@ -3,10 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use portolan_engine::Engine;
 use portolan_helm_compat::redact;
-use portolan_model::{Digest, Manifest, Plan, ReleaseId, canonical};
+use portolan_model::{Digest, Manifest, Plan, ReleaseId, Request, canonical};
 
 use super::*;
+use crate::actor::{Actor, ActorEvent};
+use crate::space::{StateSpace, Transition};
 
 fn release() -> ReleaseId {
     ReleaseId { namespace: NS.into(), name: "a".into() }
@@ -136,4 +139,30 @@ fn the_live_annotation_holds_nothing_back_in_an_uninstall() {
     edit(&mut world, &claim(), |json| json["metadata"]["annotations"]["helm.sh/resource-policy"] = json!("keep"));
     let forecast = rehearse(&world, &Subject::Plan(Arc::new(plan)), &[protected()], Options::orders());
     assert!(forecast.headline() > Verdict::Detached, "{:?}", forecast.volumes[0].ends.keys().collect::<Vec<_>>());
+}
+
+/// Before helm has made its record, a run that goes on cannot tell a helm that was started from one that was not.
+#[test]
+fn a_killed_engine_knows_of_its_helm_once_that_has_made_its_record() {
+    let (mut world, mut plan) = reinstall("Retain", None, false);
+    // The installation alone.
+    plan.hops.remove(0);
+    world.remove(&crate::helm::record_name(&release(), 1));
+    let mut space = StateSpace::new(Options::default());
+    let engine = Actor::Engine(Box::new(Engine::resume(Arc::new(plan), &[], "here")));
+    let mut state = space.state(&world, &[engine], 0);
+    let mut turns = 0;
+    while !space.engine(state.actors).is_some_and(|engine| matches!(engine.want(), Request::Spawn(..))) {
+        state = space.take(state, Transition::Actor(0, ActorEvent::Turn));
+        turns += 1;
+        assert!(turns < 50, "it starts helm");
+    }
+    state = space.take(state, Transition::Actor(0, ActorEvent::CrashSent));
+    while space.engine(state.actors).is_some_and(|engine| engine.pending().is_some()) {
+        state = space.take(state, Transition::Actor(0, ActorEvent::Turn));
+    }
+    let knows = |space: &StateSpace, state: crate::space::State| space.engine(state.actors).map(|it| it.state().sent);
+    assert_eq!(knows(&space, state), Some(false), "there is no record");
+    state = space.take(state, Transition::Actor(1, ActorEvent::Turn));
+    assert_eq!(knows(&space, state), Some(true));
 }
