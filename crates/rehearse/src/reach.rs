@@ -183,25 +183,28 @@ pub(crate) fn not_modelled(protected: &ProtectedVolume, object: Ref, reach: Reac
     }
 }
 
-/// The kinds with rules, or whose content no rule reads.
-const MODELLED: &[&str] = &[
-    "PersistentVolumeClaim",
-    "PersistentVolume",
-    "Pod",
-    "StatefulSet",
-    "Deployment",
-    "ReplicaSet",
-    "Job",
-    "Secret",
-    "StorageClass",
-    "Release",
-    "Namespace",
-    "CustomResourceDefinition",
-];
+/// Whether the simulation has rules for objects of a kind, or knows that no rule reads what is in them.
+fn is_modelled(name: &Ref) -> bool {
+    match Kind::named(name) {
+        Kind::Pod
+        | Kind::StatefulSet
+        | Kind::Deployment
+        | Kind::ReplicaSet
+        | Kind::Job
+        | Kind::PersistentVolumeClaim
+        | Kind::PersistentVolume
+        | Kind::Namespace
+        | Kind::CustomResourceDefinition => true,
+        Kind::Inert => matches!(name.kind(), "Secret" | "StorageClass" | "Release"),
+        Kind::DaemonSet | Kind::ReplicationController | Kind::CronJob | Kind::Route | Kind::Ingress | Kind::Custom => {
+            false
+        }
+    }
+}
 
 pub(crate) fn unmodelled(world: &World, manifests: &[Docs]) -> Vec<Ref> {
     let planned = manifests.iter().flat_map(|docs| docs.iter().map(|(name, _)| name));
     let names: BTreeSet<&Ref> =
-        world.objects().map(|(name, _)| name).chain(planned).filter(|name| !MODELLED.contains(&name.kind())).collect();
+        world.objects().map(|(name, _)| name).chain(planned).filter(|name| !is_modelled(name)).collect();
     names.into_iter().cloned().collect()
 }

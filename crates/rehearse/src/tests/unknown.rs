@@ -60,6 +60,26 @@ fn every_kind_is_modelled_or_makes_the_volume_unknown() {
 }
 
 #[test]
+fn a_kind_without_rules_is_counted_whatever_its_name() {
+    for (version, word, has_rules) in [
+        ("batch/v1", "Job", true),
+        ("batch.volcano.sh/v1alpha1", "Job", false),
+        ("v1", "Secret", true),
+        ("v1", "ConfigMap", false),
+        ("secrets.example.com/v1", "Secret", false),
+        ("route.openshift.io/v1", "Route", false),
+        ("db.example.com/v1", "Backup", false),
+    ] {
+        let (name, json) = user(version, word, &json!({}));
+        let mut world = world("Delete");
+        world.put(&name, json);
+        let subject = Subject::Script(script(vec![Op::Nothing]));
+        let forecast = rehearse(&world, &subject, &[protected()], Options::orders());
+        assert_eq!(forecast.unmodelled.contains(&name), !has_rules, "{version} {word}: {:?}", forecast.unmodelled);
+    }
+}
+
+#[test]
 fn a_stateful_set_is_modelled_in_every_form_but_a_partition() {
     let partition = |partition: u64, strategy: &str| json!({"updateStrategy": {"type": strategy, "rollingUpdate": {"partition": partition}}});
     let field = "/spec/updateStrategy/rollingUpdate/partition";
