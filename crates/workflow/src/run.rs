@@ -356,7 +356,11 @@ pub async fn drift(target: &Target, survey: &Survey, plan: &Arc<Plan>) -> Result
     if let Some(finding) = other {
         return Ok(vec![finding]);
     }
-    let mut engine = Engine::resume(plan.clone(), &[], "");
+    drift_before_bound(target, Engine::resume(plan.clone(), &[], "")).await
+}
+
+/// What an engine finds that has not begun its plan.
+async fn drift_before_bound(target: &Target, mut engine: Engine) -> Result<Vec<Finding>, Finding> {
     loop {
         let reply = match engine.want() {
             Request::Append(JournalRecord::Bound, _) => return Ok(Vec::new()),
@@ -428,6 +432,26 @@ fn other_kinds(relied: &ReliedKinds, now: &[String]) -> Option<Finding> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_check_for_drift_that_is_asked_something_else_is_not_passed() {
+        let target = Target::simulated(Simulated::new(Simulated::fresh("openshift-2.8").expect("an installation")));
+        let chart = serde_json::json!({"name": "control-plane", "version": "2.8.20"});
+        let plan = serde_json::json!({
+            "format": portolan_model::FORMAT, "cluster": "c", "server": "", "release": {"namespace": "n", "name": "r"},
+            "helm": {"helm": "simulated", "version": "3.22.0"}, "from": chart, "to": chart, "hops": [], "preconditions": {},
+            "volumes": [], "databases": [], "without": [], "accepted": [], "findings": [],
+        });
+        let plan: Arc<Plan> = Arc::new(serde_json::from_value(plan).expect("a plan"));
+        let drift = async |journal: &[JournalRecord]| {
+            drift_before_bound(&target, Engine::resume(plan.clone(), journal, "here")).await
+        };
+        assert_eq!(drift(&[]).await, Ok(Vec::new()), "nothing has moved");
+        // One that has begun its plan does not ask whether it may.
+        let refused = drift(&[JournalRecord::Bound]).await.expect_err("nothing was compared");
+        assert_eq!(refused.code, Code::Moved);
+        assert!(refused.found.ends_with("nothing was written"), "{refused:?}");
+    }
 
     #[test]
     fn a_server_with_other_kinds_is_another_one_for_a_chart_that_asks() {
