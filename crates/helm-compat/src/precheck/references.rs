@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use portolan_kube_facts::{Owner, PodTemplate, Reference};
+use portolan_kube_facts::{Owner, PodTemplate, Reference, StatefulSet};
 use portolan_model::{Code, Finding, Object, Ref, Severity};
 use serde_json::Value;
 
@@ -265,16 +265,8 @@ fn keys(object: &Object) -> impl Iterator<Item = &str> {
 
 /// Whether a StatefulSet of the chart makes a PVC from a template.
 fn is_of_template(check: &Precheck, claim: &Ref) -> bool {
-    check.writes.planned.iter().filter(|doc| doc.text("/kind") == "StatefulSet").any(|set| {
-        let names = set.list("/spec/volumeClaimTemplates").iter();
-        names.filter_map(|template| template.pointer("/metadata/name")?.as_str()).any(|template| {
-            let prefix = format!("{template}-{}-", set.text("/metadata/name"));
-            let ordinal = claim.name().strip_prefix(&prefix);
-            set.text("/metadata/namespace") == claim.namespace()
-                && ordinal
-                    .is_some_and(|ordinal| !ordinal.is_empty() && ordinal.bytes().all(|byte| byte.is_ascii_digit()))
-        })
-    })
+    let mut sets = check.writes.planned.iter().filter_map(StatefulSet::of);
+    sets.any(|set| set.origin_of(claim).is_some())
 }
 
 /// A class matters to PVCs that are not there yet. One without an object is the mark of volumes made by hand.
@@ -304,16 +296,8 @@ fn class(check: &Precheck, object: &Object, class: &Ref) -> There {
 
 /// Whether every PVC that a StatefulSet asks for is there.
 fn has_all_claims(check: &Precheck, set: &Object) -> bool {
-    let number = |pointer: &str, default: u64| set.at(pointer).and_then(Value::as_u64).unwrap_or(default);
-    let start = number("/spec/ordinals/start", 0);
-    let namespace = set.text("/metadata/namespace");
-    let templates = set.list("/spec/volumeClaimTemplates").iter();
-    templates.filter_map(|template| template.pointer("/metadata/name")?.as_str()).all(|template| {
-        (start..start + number("/spec/replicas", 1)).all(|ordinal| {
-            let name = format!("{template}-{}-{ordinal}", set.text("/metadata/name"));
-            check.known.get(&Ref::claim(namespace, &name)).is_some()
-        })
-    })
+    let claims = StatefulSet::of(set).map(|set| set.claims()).unwrap_or_default();
+    claims.iter().all(|made| check.known.get(&made.claim).is_some())
 }
 
 /// A pod without the names of an account or classes that are not there today: the same chart makes them, or it is a finding

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use portolan_inventory::survey::belongs;
-use portolan_kube_facts::{EnvSet, PodTemplate, claim_of, owners, references};
+use portolan_kube_facts::{EnvSet, PodTemplate, StatefulSet, claim_of, owners, references};
 use portolan_model::{Code, Finding, Object, Ref};
 
 use super::scripts::FindText;
@@ -83,8 +83,8 @@ impl Outside<'_> {
 
     /// Whether a text names a folder at which it mounts a PVC.
     fn names_data(&self, text: &str) -> bool {
-        let templates = self.object.list("/spec/volumeClaimTemplates").iter();
-        let own = templates.filter_map(|one| one.pointer("/metadata/name")?.as_str());
+        let set = StatefulSet::named(self.name, self.object);
+        let own = set.iter().flat_map(StatefulSet::templates).map(|(name, _)| name);
         let named = self.template.volumes().filter(|volume| claim_of(volume).is_some());
         let volumes: BTreeSet<&str> = own.chain(named.filter_map(|volume| volume.get("name")?.as_str())).collect();
         let mounts = self.template.containers().flat_map(|container| container.mounts());
