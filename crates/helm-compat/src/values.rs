@@ -20,7 +20,7 @@ pub use coalesced::coalesced;
 pub use commented::commented;
 pub use cut::{Cut, cut};
 pub use nulls::{is_null_at, reuse, without_nulls};
-pub use read::{HEADING, ValuesFile, has_stored_heading, parse, read};
+pub use read::{HEADING, ValuesFile, parse, read, stored_heading};
 pub use references::References;
 pub use set_list::SetList;
 

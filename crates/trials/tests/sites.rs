@@ -10,7 +10,7 @@ use anyhow::{Context, Result, ensure};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use portolan_helm_compat::chart::PackedChart;
-use portolan_helm_compat::values::{has_stored_heading, set};
+use portolan_helm_compat::values::{set, stored_heading};
 use portolan_model::{Accepted, Code, Outcome, ValueAnswer, ValueAnswers, ValueChange, ValuesPath};
 use portolan_testkit::rig::{Rig, pins};
 use portolan_trials::private_registry::PrivateRegistry;
@@ -170,7 +170,7 @@ fn with_everything_set(rig: &Rig) -> Result<()> {
     let site = ClusterFixture::install_with(rig, "openshift-2.8", pins::HELM[1], values, |_| Ok(()))?;
     let rows = site.write_rows(100)?;
     let found = site.survey()?;
-    ensure!(has_stored_heading(&found.inventory.release.config), "the heading is saved");
+    ensure!(stored_heading(&found.inventory.release.config).is_some(), "the heading is saved");
     let mut request = request_to(chart()?, json!({}));
     let asked = site.plan_found(&found, &request)?.plan;
     // What the recipes do not know is asked, and left out here; so is what the new chart does not read.
@@ -207,7 +207,7 @@ fn with_everything_set(rig: &Rig) -> Result<()> {
         let found = live.pointer(pointer).and_then(|found| plain(object, found));
         ensure!(found.as_deref() == Some(value), "{object} {pointer}: {found:?}");
     }
-    ensure!(!has_stored_heading(&site.survey()?.inventory.release.config), "the heading is gone");
+    ensure!(stored_heading(&site.survey()?.inventory.release.config).is_none(), "the heading is gone");
     Ok(())
 }
 

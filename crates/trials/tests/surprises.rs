@@ -163,7 +163,7 @@ fn what_reused_values_become() {
         assert!(release.shows("number: \"1.2345678e+07\""), "helm {version}");
         assert!(release.shows("key: \"\""), "helm {version}");
         let stored = release.stored();
-        assert!(values::has_stored_heading(&stored), "helm {version}: {stored}");
+        assert!(values::stored_heading(&stored).is_some(), "helm {version}: {stored}");
 
         // The same null once more is a deletion of the null for the old helm.
         release.upgrade(&["--reset-then-reuse-values", "-f", &nulled]);
@@ -173,7 +173,7 @@ fn what_reused_values_become() {
 
         // A null takes the heading away under the old helm alone; a reset does under all.
         release.upgrade(&["--reset-then-reuse-values", "--set", "USER-SUPPLIED VALUES=null"]);
-        assert_eq!(values::has_stored_heading(&release.stored()), version != OLD, "helm {version}");
+        assert_eq!(values::stored_heading(&release.stored()).is_some(), version != OLD, "helm {version}");
         let clean = release.helm.write("clean.yaml", b"number: \"12345678\"\n");
         release.upgrade(&["--reset-values", "-f", &clean]);
         assert_eq!(release.stored(), json!({"number": "12345678"}), "helm {version}");

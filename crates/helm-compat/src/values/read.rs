@@ -12,6 +12,8 @@ pub const HEADING: &str = "USER-SUPPLIED VALUES:";
 /// The same with `--all`.
 const HEADING_OF_ALL: &str = "COMPUTED VALUES:";
 
+const HEADINGS: [&str; 2] = [HEADING, HEADING_OF_ALL];
+
 /// A values file that was read.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ValuesFile {
@@ -44,7 +46,7 @@ pub fn read(bytes: &[u8], file: &str) -> Result<ValuesFile, ValuesError> {
         }
         None => (parse(text, file)?, None),
     };
-    for heading in [HEADING, HEADING_OF_ALL] {
+    for heading in HEADINGS {
         // Saved from a release that has it already.
         if has_heading(&values, heading)
             && let Value::Object(map) = &mut values
@@ -56,10 +58,10 @@ pub fn read(bytes: &[u8], file: &str) -> Result<ValuesFile, ValuesError> {
     Ok(ValuesFile { values, heading: found })
 }
 
-/// Whether values hold [`HEADING`] as a key without a value: a file that begins with it was given to helm once.
+/// The heading that values hold as a key without a value: a file that begins with it was given to helm once.
 #[must_use]
-pub fn has_stored_heading(values: &Value) -> bool {
-    has_heading(values, HEADING)
+pub fn stored_heading(values: &Value) -> Option<&'static str> {
+    HEADINGS.into_iter().find(|heading| has_heading(values, heading)).map(key)
 }
 
 fn has_heading(values: &Value, heading: &str) -> bool {
@@ -77,10 +79,7 @@ fn heading(text: &str) -> Option<(usize, &'static str)> {
     for line in text[text_start..].split_inclusive('\n') {
         let words = line.trim_end();
         if !(words.is_empty() || words.starts_with('#') || words == "---") {
-            return [HEADING, HEADING_OF_ALL]
-                .into_iter()
-                .find(|heading| words == *heading)
-                .map(|heading| (start, heading));
+            return HEADINGS.into_iter().find(|heading| words == *heading).map(|heading| (start, heading));
         }
         start += line.len();
     }

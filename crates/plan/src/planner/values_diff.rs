@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use portolan_helm_compat::values::{self, Cut};
 use portolan_model::{ChartId, Code, Finding, Hop, ObsoleteValue, PlannedValue, ValueChange, ValuesMode, ValuesPath};
 use portolan_recipe::StepTemplate;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::hop_input::HopInput;
 use super::resolve::ResolvedRelease;
@@ -81,7 +81,7 @@ fn fate(
         None if !value.is_null() && values::is_null_at(&input.given, path) => return ValueChange::LeftOut,
         _ => {}
     }
-    if path == values::HEADING.trim_end_matches(':') && value.is_null() {
+    if values::stored_heading(&json!({path: value})).is_some() {
         return ValueChange::Replaced("nothing: it is the heading of helm get values, and no value".into());
     }
     let covers = |whole: &str| path.strip_prefix(whole).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));

@@ -260,10 +260,16 @@ fn the_superusers_key_goes_before_that_of_the_applications_role() {
 
 #[test]
 fn the_heading_of_helm_get_values_is_no_value_to_ask_about() {
-    let mut fixture = at_2_8();
-    values::set(&mut fixture.inventory.release.config, "USER-SUPPLIED VALUES", Value::Null);
-    let plan = fixture.plan(&[new("2.20.41")]);
-    let heading = plan.hops[0].values.iter().find(|value| value.path.as_str() == "USER-SUPPLIED VALUES");
-    assert!(matches!(&heading.expect("it is told").change, ValueChange::Replaced(by) if by.starts_with("nothing")));
-    assert_eq!(of(&plan, Code::ValuesDropped).len(), 0);
+    // The second is that of `helm get values --all`.
+    for key in ["USER-SUPPLIED VALUES", "COMPUTED VALUES"] {
+        let mut fixture = at_2_8();
+        values::set(&mut fixture.inventory.release.config, key, Value::Null);
+        let plan = fixture.plan(&[new("2.20.41")]);
+        let heading = plan.hops[0].values.iter().find(|value| value.path.as_str() == key);
+        assert!(matches!(&heading.expect("it is told").change, ValueChange::Replaced(by) if by.starts_with("nothing")));
+        assert_eq!(of(&plan, Code::ValuesDropped).len(), 0);
+        // With a value it is a value.
+        values::set(&mut fixture.inventory.release.config, key, json!(1));
+        assert_eq!(of(&fixture.plan(&[new("2.20.41")]), Code::ValuesDropped).len(), 1);
+    }
 }
