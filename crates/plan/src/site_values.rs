@@ -3,9 +3,7 @@
 use portolan_helm_compat::values;
 use portolan_inventory::Survey;
 use portolan_inventory::redaction::Redactor;
-use portolan_model::{
-    ChangedDefault, ChartId, Inventory, Plan, PlannedValue, SetBy, SiteValue, ValueChange, ValuesPath,
-};
+use portolan_model::{ChangedDefault, ChartId, Inventory, PlannedValue, SetBy, SiteValue, ValueChange, ValuesPath};
 use portolan_recipe::{Confidence, InstallerValues, MovedValue, RecipeSet, StepTemplate, Transform};
 use serde_json::Value;
 
@@ -18,12 +16,12 @@ pub enum Credentials {
     Shown,
 }
 
-/// Every user-supplied value of a release, nulls included, in the order of their paths.
+/// Every user-supplied value of a release, nulls included, in the order of their paths. `hops` has what each hop makes of them.
 #[must_use]
 pub fn site_values(
     survey: &Survey,
     recipes: &RecipeSet,
-    plan: Option<&Plan>,
+    hops: &[&[PlannedValue]],
     credentials: Credentials,
 ) -> Vec<SiteValue> {
     let inventory = &survey.inventory;
@@ -33,9 +31,8 @@ pub fn site_values(
         Credentials::Hidden => Redactor::new(&survey.known()).values(all),
     };
     let (shown, defaults) = (shown(config), shown(&inventory.release.defaults));
-    let hops: Vec<&[PlannedValue]> = plan.iter().flat_map(|plan| &plan.hops).map(|hop| hop.values.as_slice()).collect();
     let of = |(path, value): (String, Value)| {
-        let (changes, hint) = changes(&hops, ValuesPath::new(&path));
+        let (changes, hint) = changes(hops, ValuesPath::new(&path));
         SiteValue {
             today: values::get(&shown, &path).cloned().unwrap_or_default(),
             default: values::get(&defaults, &path).cloned(),

@@ -20,8 +20,8 @@ pub use charts::{Catalog, read_charts};
 pub use effects::{BothEffects, both_effects, effects};
 pub use images::{ImageCount, ImageSource, RegistryPlace, missing_images, planned_images};
 pub use planning::{
-    PlanOptions, Planned, PlannedValues, Protection, Rehearse, check_rules, plan, plan_values, protect, rehearse,
-    rendered, usable_helm,
+    PlanOptions, Planned, PlannedValues, Protection, Rehearse, ValuesRefused, check_rules, plan, plan_values, protect,
+    rehearse, rendered, usable_helm,
 };
 pub use restore::{ArchiveChoice, Restoration, ToRestore, archived_copy, restore};
 pub use run::{InMemory, Kill, Meddle, RunDriver, Serve, Verified, apply, ask_routes, drift, verify};

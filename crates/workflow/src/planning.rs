@@ -5,7 +5,10 @@ use std::time::Instant;
 
 use portolan_adapters::helm::DryRun;
 use portolan_inventory::{Survey, survey as questions};
-use portolan_model::{Carried, Finding, HelmClient, Inventory, PlanFile, RenderJob, Rendering, Severity};
+use portolan_model::{
+    Carried, ChartId, Code, Finding, HelmClient, Inventory, PlanFile, PlannedValue, RenderJob, Rendering, Severity,
+    ValueChange,
+};
 use portolan_plan::planner::{self, HopRendering, UpgradeRequest};
 use portolan_plan::{Planning, linter};
 use portolan_recipe::RecipeSet;
@@ -65,7 +68,7 @@ pub async fn plan(
     let renderings = render_all(&mut planning, target, survey, &helm);
     // Helm does not wait for the databases, nor they for helm.
     let (servers, rendered) = tokio::join!(servers, renderings);
-    rendered?;
+    rendered.map_err(|finding| with_questions(&planning, finding))?;
     let mut images = None;
     if let Some(source) = options.images {
         let (count, findings) = crate::images::check_planned(target, survey, &planning, source, &book.product).await?;
@@ -117,6 +120,28 @@ pub struct PlannedValues {
     pub job: Option<RenderJob>,
 }
 
+/// Why an upgrade is not planned for its values.
+#[derive(Debug)]
+pub struct ValuesRefused {
+    /// As [`plan`] says it.
+    pub finding: Finding,
+    /// The chart at the end, and what becomes of the values in each hop: where a chart does not render, a value that nobody has
+    /// decided about may be why. `None` where this is not known either.
+    pub decided: Option<(ChartId, Vec<Vec<PlannedValue>>)>,
+}
+
+impl From<Finding> for ValuesRefused {
+    fn from(finding: Finding) -> Self {
+        Self { finding, decided: None }
+    }
+}
+
+impl From<ValuesRefused> for Finding {
+    fn from(refused: ValuesRefused) -> Self {
+        refused.finding
+    }
+}
+
 /// Plans an upgrade for what becomes of the values: nothing is rehearsed, and no object is checked.
 ///
 /// # Errors
@@ -126,18 +151,41 @@ pub async fn plan_values(
     survey: &Survey,
     book: &RecipeSet,
     request: &UpgradeRequest,
-) -> Result<PlannedValues, Finding> {
+) -> Result<PlannedValues, ValuesRefused> {
     let helm = usable_helm(target, survey).await?;
     let mut planning = Planning::new(survey, book, request, &helm)?;
     let servers = target.servers(survey, planning.databases());
     let renderings = render_all(&mut planning, target, survey, &helm);
     let (servers, rendered) = tokio::join!(servers, renderings);
-    let job = rendered?;
+    let job = match rendered {
+        Ok(job) => job,
+        Err(finding) => {
+            return Err(ValuesRefused { finding, decided: Some((planning.to().clone(), planning.decided_values())) });
+        }
+    };
     let config = &survey.inventory.release.config;
     let (at_end, carried) = planning
         .values_at_end()
         .map_or_else(|| (config.clone(), Vec::new()), |(all, some)| (all.clone(), some.to_vec()));
     Ok(PlannedValues { file: planning.finish(&servers)?, at_end, carried, job })
+}
+
+/// A chart that does not render, with the values that nobody has decided about: it may need one of them.
+fn with_questions(planning: &Planning<'_>, finding: Finding) -> Finding {
+    if finding.code != Code::ChartRefuses {
+        return finding;
+    }
+    let hops = planning.decided_values();
+    let asked = hops.iter().flatten().filter(|value| value.change == ValueChange::Dropped);
+    let asked: Vec<&str> = asked.map(|value| value.path.as_str()).collect();
+    match asked.is_empty() {
+        true => finding,
+        false => finding.with(format!(
+            "it is not given these, which are set today, until you say what becomes of them (portolan values --to {}): {}",
+            planning.to().version,
+            asked.join(", ")
+        )),
+    }
 }
 
 /// The helm of a survey, if its release can be upgraded with it.

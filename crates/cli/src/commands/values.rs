@@ -2,14 +2,16 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use portolan_helm_compat::{argv, chart, values};
-use portolan_inventory::Survey;
 use portolan_inventory::redaction::Redactor;
+use portolan_inventory::{Survey, credential};
 use portolan_model::{
-    Carried, ChartId, Code, Exit, Finding, SiteValue, ValueAnswer, ValueAnswers, ValueChange, ValuesPath,
+    Carried, ChartId, Code, Exit, Finding, PlannedValue, SiteValue, ValueAnswer, ValueAnswers, ValueChange, ValuesPath,
 };
 use portolan_recipe::RecipeSet;
 use portolan_report::{SetFlags, ValuesPart, ValuesView};
-use portolan_workflow::{Credentials, PlannedValues, Target, changed_defaults, plan_values, site_values};
+use portolan_workflow::{
+    Credentials, PlannedValues, Target, ValuesRefused, changed_defaults, plan_values, site_values,
+};
 use serde_json::{Value, json};
 
 use crate::answers;
@@ -34,21 +36,25 @@ pub(crate) async fn run(global: &Global, args: &ValuesArgs, output: &Output) -> 
     let credentials = if args.show_secrets { Credentials::Shown } else { Credentials::Hidden };
     if is_only_today(args) {
         let (book, survey) = prepare::survey(global, &target).await?;
-        let view = view(&survey, &book, None, credentials);
+        let view = view((&survey, &book), None, &[], credentials);
         output.result(&portolan_report::values(&view, part(args), None), &view)?;
         return Ok(Exit::Done);
     }
     on_the_way(global, &target, args, (credentials, output)).await
 }
 
-fn view(survey: &Survey, book: &RecipeSet, planned: Option<&PlannedValues>, credentials: Credentials) -> ValuesView {
+fn view(
+    (survey, book): (&Survey, &RecipeSet),
+    to: Option<&ChartId>,
+    hops: &[&[PlannedValue]],
+    credentials: Credentials,
+) -> ValuesView {
     let release = &survey.inventory.release;
-    let plan = planned.map(|planned| &planned.file.plan);
     ValuesView {
         release: release.id.clone(),
         from: release.chart.clone(),
-        to: plan.map(|plan| plan.to.clone()),
-        values: site_values(survey, book, plan, credentials),
+        to: to.cloned(),
+        values: site_values(survey, book, hops, credentials),
         effects: BTreeMap::new(),
         defaults: Vec::new(),
         set_flags: None,
@@ -92,16 +98,22 @@ async fn on_the_way(
     if let Some(file) = &args.target.answers {
         request.answers = answers::read_if_there(file)?;
     }
-    let planned = plan_values(target, &survey, &book, &request).await?;
-    let mut view = view(&survey, &book, Some(&planned), credentials);
+    let planned = match plan_values(target, &survey, &book, &request).await {
+        Ok(planned) => planned,
+        Err(refused) => return unrendered(refused, (&survey, &book), (args, &request.answers), (credentials, output)),
+    };
+    let plan = &planned.file.plan;
+    let hops: Vec<&[PlannedValue]> = plan.hops.iter().map(|hop| hop.values.as_slice()).collect();
+    let mut view = view((&survey, &book), Some(&plan.to), &hops, credentials);
     if let Some(new) = request.to.last().and_then(|packed| chart::read(&packed.archive).ok()) {
-        view.defaults = changed_defaults(&survey, &book, (&planned.file.plan.to, &new.values), &planned.at_end);
+        view.defaults = changed_defaults(&survey, &book, (&plan.to, &new.values), &planned.at_end);
     }
     let redacted = match credentials {
         Credentials::Shown => planned.at_end.clone(),
         Credentials::Hidden => Redactor::new(&survey.known()).values(&planned.at_end),
     };
-    let at_end = AtEnd::of(&planned, &redacted);
+    let is_saved = matches!(target, Target::Simulated(simulated) if simulated.saved.is_some());
+    let at_end = AtEnd::of(&planned, &redacted, is_saved);
     view.set_flags = args.as_set.then(|| at_end.set_flags());
     if args.part == Some(ValuesSubview::Effects)
         && let Some(new) = &planned.job
@@ -113,11 +125,9 @@ async fn on_the_way(
         };
         view.effects = effects::of(target, (&survey, &book), (old.as_ref(), new), &view.values).await?;
     }
-    let shown = args.target.answers.as_ref().map(|file| options::quoted(&file.to_string_lossy()));
-    output.result(&portolan_report::values(&view, part(args), shown.as_deref()), &view)?;
-    tell_and_ask(args.target.answers.as_deref(), &request.answers, &view, output)?;
+    show(&view, (args, &request.answers), output)?;
     // What is asked about is told above.
-    let others = planned.file.plan.blocking().filter(|finding| finding.code != Code::ValuesDropped);
+    let others = plan.blocking().filter(|finding| finding.code != Code::ValuesDropped);
     let others: Vec<Finding> = others.cloned().collect();
     output.findings(&others);
     if let Some(file) = &args.write {
@@ -135,6 +145,32 @@ async fn on_the_way(
         output.say(&format!("Saved to {}", file.display()));
     }
     Ok(if view.asked().next().is_none() && others.is_empty() { Exit::Done } else { Exit::Blocked })
+}
+
+/// What becomes of the values where the new chart does not render with them: it may need one that nobody has decided about.
+fn unrendered(
+    ValuesRefused { finding, decided }: ValuesRefused,
+    found: (&Survey, &RecipeSet),
+    given: (&ValuesArgs, &ValueAnswers),
+    (credentials, output): (Credentials, &Output),
+) -> Result<Exit, Finding> {
+    let Some((to, hops)) = decided else { return Err(finding) };
+    let hops: Vec<&[PlannedValue]> = hops.iter().map(Vec::as_slice).collect();
+    show(&view(found, Some(&to), &hops, credentials), given, output)?;
+    let exit = finding.code.exit();
+    output.findings(&[finding]);
+    if let Some(file) = &given.0.write {
+        output.say(&format!("{} is not written", file.display()));
+    }
+    Ok(exit)
+}
+
+/// Shows the values, and asks about those that nobody has decided about.
+fn show(view: &ValuesView, (args, answers): (&ValuesArgs, &ValueAnswers), output: &Output) -> Result<(), Finding> {
+    let file = args.target.answers.as_deref();
+    let shown = file.map(|file| options::quoted(&file.to_string_lossy()));
+    output.result(&portolan_report::values(view, part(args), shown.as_deref()), view)?;
+    tell_and_ask(file, answers, view, output)
 }
 
 /// Says which answers are for nothing, and adds the questions that are not in the file of answers yet.
@@ -161,22 +197,25 @@ fn tell_and_ask(
 /// The values of the new version: what may be shown of them, and what is hidden.
 struct AtEnd {
     shown: Value,
+    /// Whether they are those of a saved survey, which holds no credentials.
+    is_saved: bool,
     /// The path of each credential that is not shown, with where it comes from.
     hidden: Vec<(String, String)>,
 }
 
 impl AtEnd {
-    fn of(planned: &PlannedValues, redacted: &Value) -> Self {
+    fn of(planned: &PlannedValues, redacted: &Value, is_saved: bool) -> Self {
         let (mut shown, mut hidden) = (json!({}), Vec::new());
         for (path, value) in values::flatten(&planned.at_end) {
-            if values::get(redacted, &path) == Some(&value) {
+            let is_stand_in = is_saved && has_stand_in(&value);
+            if !is_stand_in && values::get(redacted, &path) == Some(&value) {
                 values::set(&mut shown, &path, value);
             } else {
                 let from = left_out(&planned.carried, &path);
                 hidden.push((path, from));
             }
         }
-        Self { shown, hidden }
+        Self { shown, is_saved, hidden }
     }
 
     /// As `--set` flags; what is hidden is named.
@@ -191,7 +230,7 @@ impl AtEnd {
 /// The values at the end as a file, each with where it comes from. What is hidden is left out, and named at the top.
 fn values_file(
     planned: &PlannedValues,
-    AtEnd { shown, hidden }: &AtEnd,
+    AtEnd { shown, is_saved, hidden }: &AtEnd,
     (view, given): (&ValuesView, &Value),
 ) -> Result<String, Finding> {
     let origins: BTreeMap<String, &SiteValue> =
@@ -213,7 +252,7 @@ fn values_file(
         Finding::blocking(Code::BadValues, "the values cannot be written as a file").with(error.to_string())
     })?;
     let asked: Vec<&str> = view.asked().map(|value| value.path.as_str()).collect();
-    Ok(format!("{}{text}", head(&planned.file.plan.to, hidden, &asked)))
+    Ok(format!("{}{text}", head(&planned.file.plan.to, (hidden, *is_saved), &asked)))
 }
 
 fn moved(change: &ValueChange) -> Option<&str> {
@@ -227,10 +266,30 @@ fn left_out(carried: &[Carried], path: &str) -> String {
     }
 }
 
-fn head(to: &ChartId, hidden: &[(String, String)], asked: &[&str]) -> String {
+/// Whether a part of a value stands in for a credential, which a saved survey does not hold.
+fn has_stand_in(value: &Value) -> bool {
+    match value {
+        Value::String(text) => {
+            // "the value of KEY in SECRET", also within a longer text.
+            let words: Vec<&str> = text.split(' ').collect();
+            let is_of_secret = |words: &[&str]| {
+                words[0].ends_with("the") && credential::is_placeholder(&format!("the {}", words[1..].join(" ")))
+            };
+            text.contains(credential::REDACTED) || words.windows(6).any(is_of_secret)
+        }
+        Value::Array(items) => items.iter().any(has_stand_in),
+        Value::Object(map) => map.values().any(has_stand_in),
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
+    }
+}
+
+fn head(to: &ChartId, (hidden, is_saved): (&[(String, String)], bool), asked: &[&str]) -> String {
     let mut head = format!("# All values of {to}, for helm upgrade --reset-values -f. Written by portolan values.\n");
     if !hidden.is_empty() {
-        head.push_str("# Left out, since they are credentials (--show-secrets writes them too):\n");
+        head.push_str(match is_saved {
+            true => "# Left out, since they are credentials, which a saved survey does not hold; without them the chart makes new ones:\n",
+            false => "# Left out, since they are credentials (--show-secrets writes them too):\n",
+        });
         head.extend(hidden.iter().map(|(path, from)| format!("#   {path}: {from}\n")));
     }
     if !asked.is_empty() {
@@ -238,4 +297,28 @@ fn head(to: &ChartId, hidden: &[(String, String)], asked: &[&str]) -> String {
         head.extend(asked.iter().map(|path| format!("#   {path}\n")));
     }
     head
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stand_in_is_found_wherever_it_is() {
+        let stands = "the value of password in runai-backend-grafana";
+        for value in [
+            json!(stands),
+            json!("(redacted)"),
+            json!([{"url": format!("postgres://grafana:{stands}@db/backend")}]),
+            json!({"args": ["--password=(redacted)"]}),
+            json!(format!("user: a\npassword: {stands}\n")),
+        ] {
+            assert!(has_stand_in(&value), "{value}");
+        }
+        for value in
+            [json!("the value of it"), json!("the value of a word in"), json!(null), json!(5), json!({"a": ["b"]})]
+        {
+            assert!(!has_stand_in(&value), "{value}");
+        }
+    }
 }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use portolan_helm_compat::{chart, manifest, record, values};
 use portolan_model::{
-    Carried, Code, DatabaseRef, Expected, Finding, HelmClient, Object, Overlay, Plan, PlanFile, Precondition, Ref,
-    ReleaseId, ReliedKinds, RenderJob, Rendered, Rendering, Severity, SiteRegistry,
+    Carried, ChartId, Code, DatabaseRef, Expected, Finding, HelmClient, Object, Overlay, Plan, PlanFile, PlannedValue,
+    Precondition, Ref, ReleaseId, ReliedKinds, RenderJob, Rendered, Rendering, Severity, SiteRegistry,
 };
 use portolan_recipe::RecipeSet;
 use serde_json::{Value, json};
@@ -271,6 +271,22 @@ impl<'a> Planning<'a> {
         self.inputs.last().map(|input| (&input.after, input.carried.as_slice()))
     }
 
+    /// What becomes of the values in each hop. Of a hop that is not rendered yet it is not known which of them have no effect.
+    #[must_use]
+    pub fn decided_values(&self) -> Vec<Vec<PlannedValue>> {
+        let of = |(at, input): (usize, &HopInput<'_>)| match self.hops.get(at) {
+            Some(planned) => planned.hop.values.clone(),
+            None => values_diff::of(&self.resolved, input, &BTreeMap::new()),
+        };
+        self.inputs.iter().enumerate().map(of).collect()
+    }
+
+    /// The chart at the end of the way.
+    #[must_use]
+    pub fn to(&self) -> &ChartId {
+        self.inputs.last().map_or(&self.survey.inventory.release.chart, |input| &input.pick.id)
+    }
+
     /// Adds what somebody who looked at the renderings has found.
     pub fn note(&mut self, findings: impl IntoIterator<Item = Finding>) {
         self.findings.extend(findings);
@@ -289,7 +305,7 @@ impl<'a> Planning<'a> {
         }
         let inventory = &self.survey.inventory;
         let mut plan = Plan {
-            to: self.inputs.last().map_or_else(|| inventory.release.chart.clone(), |input| input.pick.id.clone()),
+            to: self.to().clone(),
             volumes: self.resolved.in_use().map(protected).collect::<Result<_, _>>()?,
             databases: self.resolved.databases.iter().map(|database| database.reference.clone()).collect(),
             without: self.request.without.clone(),

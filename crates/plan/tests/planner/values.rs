@@ -393,7 +393,7 @@ fn what_is_the_old_charts_default_is_nobodys_wish() {
     );
     assert_eq!(asked(&fixture), [""; 0]);
     let survey = fixture.survey();
-    let found = portolan_plan::site_values(&survey, &fixture.book, None, portolan_plan::Credentials::Hidden);
+    let found = portolan_plan::site_values(&survey, &fixture.book, &[], portolan_plan::Credentials::Hidden);
     let theme = found.iter().find(|value| value.path.as_str() == "frontend.theme").expect("it is told");
     assert_eq!((theme.set_by, &theme.default), (portolan_model::SetBy::Default, &Some(json!("light"))));
     fixture.inventory.release.defaults = json!({"frontend": {"theme": "dark"}});

@@ -5,11 +5,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use portolan_helm_compat::values;
 use portolan_inventory::Survey;
-use portolan_model::{Code, Finding, Rendered, Rendering, ValuesMode, ValuesPath};
+use portolan_model::{Code, Finding, Rendered, Rendering, ValueChange, ValuesMode, ValuesPath};
+use portolan_recipe::RecipeSet;
 use portolan_testkit::rig::{Cache, pins};
 use portolan_trials::real::{ClusterFixture, Place};
 use portolan_trials::sim;
-use portolan_workflow::{Effect, Effects, Simulated, Target};
+use portolan_workflow::{Effect, Effects, PlanOptions, Rehearse, Simulated, Target};
 use serde_json::{Value, json};
 
 const SITE: &str = "openshift-2.8";
@@ -72,6 +73,40 @@ fn without_a_helm_nothing_is_said_of_a_simulated_installation() {
     simulated.helm = Some("/nowhere/helm".into());
     let finding = of_simulated(simulated, &json!({"a": 1})).expect_err("there is no helm");
     assert_eq!(finding.code, Code::NoHelm);
+}
+
+/// The new chart may need a value that nobody has decided about: the questions are known although nothing renders.
+#[test]
+fn a_chart_that_does_not_render_leaves_no_question_untold() {
+    let mut simulated = Simulated::new(sim::installation("openshift-2.8-customized"));
+    simulated.renders = Some(Box::new(|_| Err(Finding::blocking(Code::ChartRefuses, "no").with("host is needed"))));
+    let target = Target::simulated(simulated);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let found = survey(&target, &runtime);
+    let book = RecipeSet::builtin();
+    let request = sim::request(&found.inventory.release.chart, &["2.20"], &[]).expect("a request");
+    let refused = runtime.block_on(portolan_workflow::plan_values(&target, &found, &book, &request));
+    let refused = refused.err().expect("it does not render");
+    assert_eq!(
+        (refused.finding.code, refused.finding.evidence.as_slice()),
+        (Code::ChartRefuses, &["host is needed".into()][..])
+    );
+    let (to, hops) = refused.decided.expect("what becomes of the values");
+    assert_eq!(to.to_string(), "control-plane 2.20.41");
+    let asked: Vec<&str> =
+        hops[0].iter().filter(|one| one.change == ValueChange::Dropped).map(|one| one.path.as_str()).collect();
+    assert_eq!(asked, ["backend.memory.size", "backend.sesionTimeout", "frontend.theme"]);
+    // What a rendering shows beside is which of them have no effect; here all have one.
+    let rendered = sim::plan(sim::installation("openshift-2.8-customized").world(), &["2.20"], &[]).expect("a plan");
+    assert_eq!(hops[0], rendered.plan.hops[0].values);
+    // Who plans is told which values the chart was not given.
+    let options = PlanOptions { rehearses: Rehearse::No, images: None };
+    let planned = runtime.block_on(portolan_workflow::plan(&target, &found, &book, &request, options));
+    let told = planned.err().expect("it does not render").evidence.concat();
+    assert!(
+        told.contains("portolan values --to 2.20.41): backend.memory.size, backend.sesionTimeout, frontend.theme"),
+        "{told}"
+    );
 }
 
 /// Every value of a site, by its path, with what it does.

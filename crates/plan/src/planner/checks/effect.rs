@@ -34,7 +34,7 @@ pub(super) fn check(context: &HopContext<'_>, report: &mut Report) {
             .with("no template of the chart reads it, and its values.yaml does not have it");
         match shown {
             Some((object, pointer)) => {
-                finding = finding.with(format!("today it is seen in {object} {pointer}, and not in the new one"));
+                finding = finding.with(format!("today the same is in {object} {pointer}, and not in the new one"));
             }
             // Whether it ever had one is not known.
             None => finding.severity = Severity::Warning,
