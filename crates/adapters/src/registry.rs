@@ -10,6 +10,7 @@
 
 mod auth;
 mod client;
+mod clients;
 mod feed;
 mod layers;
 mod look;
@@ -32,11 +33,12 @@ pub use client::RegistryAccess;
 pub use layers::CompressedLayers;
 pub use look::{ImageAnswer, ImageQuestion, are_public, look, own_authority};
 
-/// How many blobs are on their way at once.
+/// How many blobs are on their way at once, and how many manifests are read at once.
 const PARALLEL: usize = 4;
 
-/// How many questions are asked at once. They have no content, so that what counts is how long the registry takes to answer.
-const QUESTIONS: usize = 16;
+/// How many blobs are asked for at once. What counts is how long the registry takes to answer, and that a connection costs it as
+/// much as several answers.
+const QUESTIONS: usize = 8;
 
 /// Where a bundle is pushed to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -170,7 +172,7 @@ pub enum TagBefore {
     Absent,
     /// The same manifest.
     Same,
-    /// The same image under another manifest: another tool pushed it. It is left as it is.
+    /// The same image under another manifest: another tool pushed it. It is left as it is if the registry has all of it.
     SameImage,
     /// Something else, with this digest.
     Other(Digest),
@@ -202,11 +204,12 @@ pub async fn push(
     let registry = Registry::new(&target.host, access, Purpose::Push)?;
     registry.greet().await?;
     let push = Push { registry, job, progress };
-    let before = push.before().await?;
+    // Also of images that are there, every blob is asked for: a push repairs a registry that has lost one.
+    let all = push.needed(&BTreeSet::new())?;
+    let (before, present) = futures::try_join!(push.before(), push.present(&all))?;
     let kept: BTreeSet<&ManifestPush> =
         before.iter().filter(|(_, before)| **before == TagBefore::SameImage).map(|(push, _)| *push).collect();
     let needed = push.needed(&kept)?;
-    let present = push.present(&needed).await?;
     let groups = push.groups(needed);
     let uploads = futures::stream::iter(groups).map(|group| push.group(group, &present)).buffer_unordered(PARALLEL);
     let counts: Vec<PushReport> = uploads.try_collect().await?;
@@ -233,10 +236,16 @@ impl Push<'_> {
     async fn before(&self) -> Result<BTreeMap<&ManifestPush, TagBefore>, Finding> {
         let tagged = self.job.plan.manifests.iter().filter(|push| push.tag.is_some());
         let looks = futures::stream::iter(tagged).map(|push| async move {
-            let text = self.registry.manifest(&push.repository, &push.reference()).await?;
-            Ok::<_, Finding>((push, text.map_or(TagBefore::Absent, |text| self.compare(push, &text))))
+            let Some(text) = self.registry.manifest(&push.repository, &push.reference()).await? else {
+                return Ok((push, TagBefore::Absent));
+            };
+            let before = self.compare(push, &text);
+            if before == TagBefore::SameImage && !self.is_whole(&push.repository, &text).await? {
+                return Ok((push, TagBefore::Other(Digest::of(&text))));
+            }
+            Ok::<_, Finding>((push, before))
         });
-        looks.buffer_unordered(QUESTIONS).try_collect().await
+        looks.buffer_unordered(PARALLEL).try_collect().await
     }
 
     fn compare(&self, push: &ManifestPush, text: &[u8]) -> TagBefore {

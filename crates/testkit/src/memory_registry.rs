@@ -152,6 +152,12 @@ impl MemoryRegistry {
         lock(&self.contents).blobs.insert(digest, content.to_vec());
     }
 
+    /// Loses a blob, as a disk or a garbage collection beside a push does (distribution's `docs/content/about/garbage-collection.md`);
+    /// the manifests that name it stay.
+    pub fn lose_blob(&self, digest: &str) {
+        lock(&self.contents).blobs.remove(digest);
+    }
+
     /// Gives it a manifest under a tag or a digest, whether or not it has that one.
     pub fn put_manifest(&self, repository: &str, reference: &str, text: &[u8]) {
         let manifest = ("application/vnd.oci.image.manifest.v1+json".to_owned(), text.to_vec());

@@ -2,18 +2,17 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use futures::StreamExt as _;
 use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, LOCATION};
 use portolan_bundle::media_type;
 use portolan_model::{Code, Digest, Finding};
-use reqwest::{Body, Client, RequestBuilder, Response, StatusCode, Url};
+use reqwest::{Body, RequestBuilder, Response, StatusCode, Url};
 use tokio::sync::Mutex;
 
 use super::auth::{self, Challenge, Purpose};
+use super::clients::Clients;
 use crate::charts::Login;
-use crate::proxies::Proxies;
 
 /// What is accepted as a manifest.
 const MANIFESTS: [&str; 4] =
@@ -38,7 +37,7 @@ pub(super) struct Registry {
     pub(super) host: String,
     purpose: Purpose,
     base: Url,
-    http: Client,
+    http: Clients,
     login: Option<Login>,
     /// How it wants to be told who asks; `None` until it has refused a request.
     challenge: Mutex<Option<Challenge>>,
@@ -64,31 +63,12 @@ pub(super) enum Upload {
 
 impl Registry {
     pub(super) fn new(host: &str, access: &RegistryAccess, purpose: Purpose) -> Result<Self, Finding> {
-        // Two features of one dependency can leave rustls without a default; an earlier choice is kept.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let bad = |found: String| Finding::blocking(Code::BadOption, found);
         let scheme = if access.plain_http { "http" } else { "https" };
-        let base = Url::parse(&format!("{scheme}://{host}/v2/"))
-            .map_err(|error| bad(format!("`{host}` is not the address of a registry")).with(error.to_string()))?;
-        let proxies = Proxies::of_process();
-        let mut http = Client::builder()
-            .proxy(reqwest::Proxy::custom(move |url| proxies.of(url).cloned()))
-            // Where a registry leads to is looked at before anything is sent there.
-            .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(Duration::from_secs(10))
-            .read_timeout(Duration::from_secs(120))
-            .user_agent(concat!("portolan/", env!("CARGO_PKG_VERSION")));
-        if let Some(path) = &access.ca_file {
-            let unusable = |error: String| bad(format!("{} cannot be used as a CA", path.display())).with(error);
-            let pem = std::fs::read(path).map_err(|error| unusable(error.to_string()))?;
-            let certificates =
-                reqwest::Certificate::from_pem_bundle(&pem).map_err(|error| unusable(error.to_string()))?;
-            if certificates.is_empty() {
-                return Err(unusable("it has no certificate in PEM".into()));
-            }
-            http = http.tls_certs_merge(certificates);
-        }
-        let http = http.build().map_err(|error| bad("no HTTP client can be made".into()).with(causes(&error)))?;
+        let base = Url::parse(&format!("{scheme}://{host}/v2/")).map_err(|error| {
+            let found = format!("`{host}` is not the address of a registry");
+            Finding::blocking(Code::BadOption, found).with(error.to_string())
+        })?;
+        let http = Clients::new(&base, access)?;
         Ok(Self {
             host: host.to_owned(),
             purpose,
@@ -102,7 +82,7 @@ impl Registry {
 
     /// Asks whether this is a registry, and how it wants to be spoken to.
     pub(super) async fn greet(&self) -> Result<(), Finding> {
-        let response = self.send(self.http.get(self.base.clone())).await?;
+        let response = self.send(self.http.of(&self.base)?.get(self.base.clone())).await?;
         self.note_challenge(&response).await;
         match response.status() {
             StatusCode::OK | StatusCode::UNAUTHORIZED => Ok(()),
@@ -112,7 +92,8 @@ impl Registry {
 
     async fn head_blob(&self, repository: &str, digest: &Digest) -> Result<Response, Finding> {
         let url = self.url(&format!("{repository}/blobs/{digest}"));
-        self.call(&[repository], || self.http.head(url.clone())).await
+        let http = self.http.of(&url)?;
+        self.call(&[repository], || http.head(url.clone())).await
     }
 
     /// Whether a repository has a blob.
@@ -134,7 +115,8 @@ impl Registry {
             url.query_pairs_mut().append_pair("mount", &digest.to_string()).append_pair("from", from);
             scopes.push(from);
         }
-        let request = || self.http.post(url.clone()).header(CONTENT_LENGTH, 0);
+        let http = self.http.of(&url)?;
+        let request = || http.post(url.clone()).header(CONTENT_LENGTH, 0);
         let response = self.call(&scopes, request).await?;
         match response.status() {
             StatusCode::CREATED if from.is_some() => Ok(Upload::Mounted),
@@ -145,7 +127,7 @@ impl Registry {
 
     /// Sends the content of a blob whose digest is not known yet. Returns where the upload is to be ended.
     pub(super) async fn patch(&self, repository: &str, to: Url, body: Body) -> Result<Url, Finding> {
-        let request = self.http.patch(to.clone()).header(CONTENT_TYPE, "application/octet-stream").body(body);
+        let request = self.http.of(&to)?.patch(to.clone()).header(CONTENT_TYPE, "application/octet-stream").body(body);
         let request = if self.is_own(&to) { self.authorized(request, &[repository]).await? } else { request };
         let response = self.send(request).await?;
         // The specification has 202, and some registries answer with 204.
@@ -168,7 +150,7 @@ impl Registry {
     ) -> Result<(), Finding> {
         let mut url = to;
         url.query_pairs_mut().append_pair("digest", &digest.to_string());
-        let request = self.http.put(url.clone()).header(CONTENT_TYPE, "application/octet-stream");
+        let request = self.http.of(&url)?.put(url.clone()).header(CONTENT_TYPE, "application/octet-stream");
         let request = match body {
             Some(body) => request.header(CONTENT_LENGTH, size).body(body),
             None => request.header(CONTENT_LENGTH, 0),
@@ -209,7 +191,8 @@ impl Registry {
     /// Whether there is a manifest under a tag or a digest, and which, where the registry says so.
     pub(super) async fn head_manifest(&self, repository: &str, reference: &str) -> Result<ManifestHead, Finding> {
         let url = self.url(&format!("{repository}/manifests/{reference}"));
-        let request = || self.http.head(url.clone()).header(ACCEPT, MANIFESTS.join(", "));
+        let http = self.http.of(&url)?;
+        let request = || http.head(url.clone()).header(ACCEPT, MANIFESTS.join(", "));
         let response = self.call(&[repository], request).await?;
         let host = &self.host;
         Ok(match response.status() {
@@ -225,7 +208,8 @@ impl Registry {
     /// The manifest under a tag or a digest: its text, as it is.
     pub(super) async fn manifest(&self, repository: &str, reference: &str) -> Result<Option<Vec<u8>>, Finding> {
         let url = self.url(&format!("{repository}/manifests/{reference}"));
-        let request = || self.http.get(url.clone()).header(ACCEPT, MANIFESTS.join(", "));
+        let http = self.http.of(&url)?;
+        let request = || http.get(url.clone()).header(ACCEPT, MANIFESTS.join(", "));
         let response = self.call(&[repository], request).await?;
         match response.status() {
             StatusCode::OK => {
@@ -253,7 +237,8 @@ impl Registry {
         text: &str,
     ) -> Result<(), Finding> {
         let url = self.url(&format!("{repository}/manifests/{reference}"));
-        let request = || self.http.put(url.clone()).header(CONTENT_TYPE, media_type).body(text.to_owned());
+        let http = self.http.of(&url)?;
+        let request = || http.put(url.clone()).header(CONTENT_TYPE, media_type).body(text.to_owned());
         let response = self.call(&[repository], request).await?;
         if response.status() == StatusCode::CREATED {
             return Ok(());
@@ -330,7 +315,7 @@ impl Registry {
         for (key, value) in service.map(|service| ("service", service)).into_iter().chain(auth::scopes(scope)) {
             url.query_pairs_mut().append_pair(key, value);
         }
-        let request = self.http.get(url);
+        let request = self.http.of(&url)?.get(url);
         let request = match &self.login {
             Some(login) => request.basic_auth(&login.username, Some(&login.password)),
             None => request,
@@ -387,7 +372,7 @@ fn content_digest(response: &Response) -> Option<Digest> {
 }
 
 /// The innermost cause: the outer ones repeat the address, which may hold a secret.
-fn causes(error: &reqwest::Error) -> String {
+pub(super) fn causes(error: &reqwest::Error) -> String {
     let mut cause = std::error::Error::source(error);
     let mut said = "the request failed".to_owned();
     while let Some(error) = cause {

@@ -77,6 +77,17 @@ impl Push<'_> {
         questions.buffer_unordered(QUESTIONS).try_filter_map(|found| async { Ok(found) }).try_collect().await
     }
 
+    /// Whether a repository has all that a manifest in it names.
+    pub(super) async fn is_whole(&self, repository: &str, manifest: &[u8]) -> Result<bool, Finding> {
+        let Ok(content) = serde_json::from_slice::<ManifestContent>(manifest) else { return Ok(false) };
+        for blob in content.config.iter().chain(&content.layers) {
+            if !self.registry.has_blob(repository, &blob.digest).await? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     /// Blobs that are pushed at the same time: one by one where they lie plain in the file; those of a gzip stream after each
     /// other, because it can only be read forward.
     pub(super) fn groups(&self, mut needed: BTreeMap<Sending, BTreeSet<String>>) -> Vec<Vec<Wanted>> {

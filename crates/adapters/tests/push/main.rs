@@ -178,7 +178,13 @@ async fn an_image_under_a_manifest_of_another_tool_is_the_same_image() {
     let again = pushing.to(&registry.address(), None).await.expect("a push");
     // The digest to pin is that of the registry.
     assert_eq!((&again.tags[0].digest, &again.tags[0].before), (&Digest::of(&theirs), &TagBefore::SameImage));
-    assert_eq!((again.sent, registry.manifest("site/one", "1").expect("it is there")), (0, theirs));
+    assert_eq!((again.sent, registry.manifest("site/one", "1").expect("it is there")), (0, theirs.clone()));
+    // Theirs is not left as it is where a layer of it is gone: ours takes its place.
+    let layer = manifest["layers"][0]["digest"].as_str().expect("a layer").to_owned();
+    registry.lose_blob(&layer);
+    let again = pushing.to(&registry.address(), None).await.expect("a push");
+    assert_eq!((again.sent, &again.tags[0].before), (1, &TagBefore::Other(Digest::of(&theirs))));
+    assert!(registry.blob(&layer).is_some());
     // Another configuration is another image.
     let mut other = manifest;
     other["config"]["digest"] = serde_json::json!(Digest::of(b"other"));
@@ -272,6 +278,50 @@ async fn a_push_goes_on_after_layers_that_were_compressed_before() {
     let again = pushing.to(&registry.address(), None).await.expect("a push");
     assert_eq!((again.sent, again.bytes), (0, 0));
     assert!(registry.tags().contains(&"site/runai/one:1.0".to_owned()));
+}
+
+#[tokio::test]
+async fn a_push_repairs_a_registry_that_has_the_manifests_and_lost_a_blob() {
+    for pushing in [layout(), Pushing::new(&bundle()), Pushing::new(&gzip(&bundle()))] {
+        let registry = MemoryRegistry::start(None).expect("a registry");
+        pushing.to(&registry.address(), None).await.expect("a push");
+        let manifests = || {
+            registry
+                .seen()
+                .iter()
+                .filter(|request| request.starts_with("PUT") && request.contains("/manifests/"))
+                .count()
+        };
+        let (lost, whole) = (blobs(&registry), manifests());
+        for digest in &lost {
+            registry.lose_blob(digest);
+            let again = pushing.to(&registry.address(), None).await.expect("a push");
+            assert!(again.sent > 0 && again.tags.iter().all(|tag| tag.before == TagBefore::Same), "{again:?}");
+            let there = registry.blob(digest).expect("it is there again");
+            assert_eq!(Digest::of(&there).to_string(), *digest);
+        }
+        let again = pushing.to(&registry.address(), None).await.expect("a push");
+        assert_eq!((again.sent, again.bytes, manifests()), (0, 0, whole));
+        // Each blob is asked for, and nothing is asked twice.
+        let mut asked = registry.seen().split_off(registry.seen().len() - again.present - again.tags.len() - 1);
+        asked.sort();
+        assert_eq!(asked.iter().filter(|request| request.starts_with("HEAD")).count(), again.present, "{asked:?}");
+        assert!(asked.windows(2).all(|pair| pair[0] != pair[1]), "{asked:?}");
+    }
+}
+
+/// The blobs that the manifests in a registry name.
+fn blobs(registry: &MemoryRegistry) -> BTreeSet<String> {
+    let mut blobs = BTreeSet::new();
+    for name in registry.tags() {
+        let (repository, tag) = name.rsplit_once(':').expect("a tag");
+        let text = registry.manifest(repository, tag).expect("a manifest");
+        let manifest: serde_json::Value = serde_json::from_slice(&text).expect("JSON");
+        let layers = manifest["layers"].as_array().into_iter().flatten();
+        let digests = layers.chain([&manifest["config"]]).filter_map(|blob| blob["digest"].as_str());
+        blobs.extend(digests.map(str::to_owned));
+    }
+    blobs
 }
 
 #[tokio::test]

@@ -93,6 +93,24 @@ fn an_upgrade_out_of_a_bundle_pushes_checks_and_goes_on() {
     assert!(user.installation("site").contains("control-plane-2.20.41"));
 }
 
+/// A container without the package of certificates.
+#[test]
+fn a_registry_without_tls_needs_no_certificates() {
+    let (user, registry) = (User::new(), registry());
+    bundle(&user, "whole.tar", &[STUB]);
+    let push = |options: &str| {
+        let mut command = user.command(&format!("bundle push whole.tar --to {} {options}", registry.address()));
+        command.env("SSL_CERT_FILE", user.path("none.pem")).env("SSL_CERT_DIR", user.path("none"));
+        came(&command.output().expect("the program starts"))
+    };
+    let came = push("--plain-http");
+    assert_eq!(came.code, 0, "{}{}", came.stdout, came.stderr);
+    assert!(registry.tags().contains(&"stub:1".to_owned()), "{:?}", registry.tags());
+    // With TLS, nobody is trusted who is not named.
+    let came = push("");
+    assert!(came.code != 0 && came.stderr.contains("certificate"), "{} {}", came.code, came.stderr);
+}
+
 #[test]
 fn a_bundle_is_made_of_parts_and_the_next_one_of_what_is_new() {
     let (user, registry) = (User::new(), registry());
