@@ -21,6 +21,8 @@ pub struct DataWords {
     folders: Vec<String>,
     folders_else: Vec<String>,
     chroots: Vec<String>,
+    chroot_paths: Vec<String>,
+    keeps_on: Vec<String>,
     /// The names of blocks of files that say how data is laid out.
     pub layouts: Vec<String>,
     /// The last words of the names of settings with the address of a database.
@@ -50,6 +52,10 @@ pub struct DataWords {
     beside: Vec<String>,
     hosts: Vec<String>,
     stores: Vec<String>,
+    members: Vec<String>,
+    stores_beside: Vec<String>,
+    named_hosts: Vec<String>,
+    own_hosts: Vec<String>,
     logins: Vec<String>,
     no_names: Vec<String>,
     kept_by_number: Vec<String>,
@@ -172,6 +178,27 @@ impl DataWords {
         self.chroots.iter().any(|word| name.contains(word))
     }
 
+    /// Whether a path in a setting of this name is a folder of another server, below which the data is: `zkLedgersRootPath`.
+    #[must_use]
+    pub fn is_chroot(&self, name: &str) -> bool {
+        let own = words(name);
+        let is_of_server = own.iter().any(|word| word == "zk" || self.chroots.contains(word));
+        is_of_server && own.last().is_some_and(|last| self.chroot_paths.contains(last))
+    }
+
+    /// Whether a setting of this name, in this block of a file, with this text switches off what keeps data: `persistence.enabled: false`.
+    #[must_use]
+    pub fn switches_off(&self, block: &str, name: &str, text: &str) -> bool {
+        let near = near(block, name);
+        let is_switch = !text.is_empty()
+            && near.last().is_some_and(|last| match last.as_str() {
+                "enabled" | "enable" | "on" => is_off(text),
+                "disabled" | "disable" | "off" => text.eq_ignore_ascii_case("true") || text == "1",
+                last => is_off(text) && self.keeps_on.iter().any(|word| word == last),
+            });
+        is_switch && near.iter().any(|word| self.keeps_on.contains(word))
+    }
+
     /// Whether a flag, without its value, makes a program throw data away: `--wipe`, `--drop-all-tables`. A flag that is about
     /// something else as well (`--purge-interval`) does not.
     #[must_use]
@@ -235,6 +262,31 @@ impl DataWords {
     #[must_use]
     pub fn is_of_store(&self, name: &str) -> bool {
         words(name).iter().any(|word| self.stores.contains(word))
+    }
+
+    /// Whether a setting of this name, in this block of a file, says with which servers a program shares its data, or on which one the
+    /// rest of its data is: `--join`, `ZK_HOST`, `DB_HOST`. What has the name of the program's own image is about itself: `MINIO_SERVER_URL`.
+    #[must_use]
+    pub fn is_of_servers(&self, image: &str, block: &str, name: &str) -> bool {
+        let blocks = words(block.rsplitn(3, '.').take(2).collect::<Vec<_>>().join(".").as_str());
+        let near = [blocks, words(name)].concat();
+        let is_of_rest = |word: &String| self.stores_beside.contains(word) && !image.contains(word.as_str());
+        near.iter().any(|word| self.members.contains(word) || is_of_rest(word))
+            && !near.iter().any(|word| self.own_hosts.contains(word))
+    }
+
+    /// Whether an address with this scheme is one of a store that has the rest of a program's data: `jdbc:postgresql`.
+    #[must_use]
+    pub fn is_scheme_of_store(&self, scheme: &str) -> bool {
+        words(scheme).iter().any(|word| self.stores_beside.contains(word))
+    }
+
+    /// Whether a word alone is a host in a setting of this name: `DB_HOST`, not `DB_TYPE`.
+    #[must_use]
+    pub fn names_host(&self, name: &str) -> bool {
+        let own = words(name);
+        let is_named = own.last().is_some_and(|last| self.named_hosts.contains(last));
+        is_named || own.ends_with(&["service".to_owned(), "name".to_owned()])
     }
 
     /// Whether a setting of this name is about how people log in.
@@ -562,6 +614,51 @@ mod tests {
             assert!(!known.limits_data("", name), "{name}");
         }
         assert!(known.limits_data("storage", "max_size") && !known.limits_data("pool", "max_size"));
+    }
+
+    #[test]
+    fn what_keeps_data_is_switched_off() {
+        let known = DataWords::builtin();
+        for (block, name, text, is) in [
+            ("hazelcast.persistence", "enabled", "false", true),
+            ("core", "persistence-enabled", "false", true),
+            ("", "AOF_ENABLED", "no", true),
+            ("", "PERSISTENCE_DISABLED", "true", true),
+            ("", "durable", "off", true),
+            ("", "AOF_ENABLED", "yes", false),
+            ("", "wal_compression", "off", false),
+            ("metrics", "enabled", "false", false),
+            ("", "persistence", "", false),
+        ] {
+            assert_eq!(known.switches_off(block, name, text), is, "{block} {name} {text}");
+        }
+    }
+
+    #[test]
+    fn names_of_settings_say_which_servers_have_the_data() {
+        let known = DataWords::builtin();
+        for (block, name) in [
+            ("", "-mserver"),
+            ("", "--tserver_master_addrs"),
+            ("", "CASSANDRA_SEEDS"),
+            ("", "ZK_HOST"),
+            ("cluster", "join_members"),
+            ("etcd", "endpoints"),
+            ("", "DATABASE_HOST"),
+            ("", "fs.defaultFS"),
+            ("database.args", "host"),
+        ] {
+            assert!(known.is_of_servers("store", block, name), "{block} {name}");
+        }
+        for name in ["LOG_LEVEL", "KAFKA_ADVERTISED_LISTENERS", "SMTP_HOST", "REDIS_HOST", "cluster.my-address"] {
+            assert!(!known.is_of_servers("store", "", name), "{name}");
+        }
+        assert!(!known.is_of_servers("loki", "memberlist", "join_members"));
+        assert!(!known.is_of_servers("minio", "", "MINIO_SERVER_URL"));
+        assert!(known.names_host("service-name") && known.names_host("DB_HOST") && !known.names_host("DB_TYPE"));
+        assert!(known.is_scheme_of_store("jdbc:postgresql") && !known.is_scheme_of_store("https"));
+        assert!(known.is_chroot("zkLedgersRootPath") && known.is_chroot("zookeeper.znode.parent"));
+        assert!(!known.is_chroot("ZOOKEEPER_DATA_DIR") && !known.is_chroot("rootPath"));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! Each check reads a [`HopContext`] and gives findings, or names what can reach a volume and is not modelled.
 
 mod addresses;
+mod admission;
 mod anchors;
 mod anew;
 mod annotations;
@@ -40,6 +41,7 @@ mod node;
 mod numbers;
 mod older_pods;
 mod order;
+mod other_servers;
 mod outside_guards;
 mod outside_users;
 mod paths;
@@ -52,6 +54,7 @@ mod resolved_hosts;
 mod rights;
 mod script_forms;
 mod script_inputs;
+mod script_literals;
 mod script_steps;
 mod scripts;
 mod secrets;
@@ -106,6 +109,7 @@ pub(super) fn of_hop(context: &HopContext<'_>) -> Report {
     annotations::check(&workloads, &mut report);
     kind_fields::check(&workloads, &mut report);
     ending::check(&workloads, &mut report);
+    admission::check(context, &workloads, &mut report);
     feeders::check(context, &workloads, &mut report);
     queries::check(context, &workloads, &mut report);
     newcomers::check(context, &workloads, &mut report);
@@ -134,6 +138,7 @@ pub(super) fn of_hop(context: &HopContext<'_>) -> Report {
     older_pods::check(context, &workloads, &mut report);
     stale::check(context, &workloads, &mut report);
     servers::check(context, &workloads, &mut report);
+    other_servers::check(context, &workloads, &mut report);
     included::check(context, &workloads, &mut report);
     numbers::check(context, &mut report);
     left_out::check(context, &mut report);

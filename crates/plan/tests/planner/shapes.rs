@@ -1,5 +1,5 @@
-//! Charts in the shapes that others write: harmless upgrades of each week stay Safe, harmful ones do not. The cases are in `shapes.yaml` and
-//! `shapes-more.yaml`.
+//! Charts in the shapes that others write: harmless upgrades of each week stay Safe, harmful ones do not. The cases are in `shapes.yaml`,
+//! `shapes-more.yaml` and `shapes-servers.yaml`.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,8 @@ use serde_json::json;
 use crate::fixture::{Fixture, NS};
 use crate::store::{installed, plan, said};
 
-/// The edits of a chart, by name: pairs of a text and the one in its place.
+/// The edits of a chart, by name: pairs of a text and the one in its place. What stands behind the last pair is said of them: code, object
+/// and field.
 type Edits = BTreeMap<String, Vec<String>>;
 
 #[derive(Deserialize)]
@@ -23,11 +24,14 @@ struct Shapes {
 }
 
 fn shapes() -> Shapes {
-    let [mut all, more] = [include_str!("shapes.yaml"), include_str!("shapes-more.yaml")]
-        .map(|text| serde_saphyr::from_str::<Shapes>(text).expect("the cases are readable"));
-    all.charts.extend(more.charts);
-    all.harmless.extend(more.harmless);
-    all.harmful.extend(more.harmful);
+    let texts = [include_str!("shapes.yaml"), include_str!("shapes-more.yaml"), include_str!("shapes-servers.yaml")];
+    let [mut all, others @ ..] =
+        texts.map(|text| serde_saphyr::from_str::<Shapes>(text).expect("the cases are readable"));
+    for more in others {
+        all.charts.extend(more.charts);
+        all.harmless.extend(more.harmless);
+        all.harmful.extend(more.harmful);
+    }
     all
 }
 
@@ -39,6 +43,8 @@ pub(crate) fn edited(chart: &str, edits: &[String]) -> String {
             assert!(text.contains(old.as_str()), "the chart has {old}");
             text.replace(old.as_str(), new)
         }
+        // What is said of it.
+        [_] => text,
         _ => panic!("{edits:?} are pairs"),
     })
 }
@@ -94,7 +100,11 @@ fn upgrades_that_lose_or_hide_data_are_not_safe() {
     let shapes = shapes();
     let mut missed = all(&shapes, &shapes.harmful);
     assert!(missed.len() >= 180, "{} harmful edits", missed.len());
-    missed.retain(|(_, said)| said.is_empty());
-    let missed: Vec<String> = missed.into_iter().map(|(name, _)| name).collect();
-    assert!(missed.is_empty(), "called Safe: {missed:#?}");
+    let expected = |name: &str| -> Option<&String> {
+        let (chart, edit) = name.split_once('/')?;
+        let edits = &shapes.harmful[chart][edit];
+        edits.last().filter(|_| edits.len() % 2 == 1)
+    };
+    missed.retain(|(name, said)| expected(name).map_or(said.is_empty(), |one| !said.contains(one)));
+    assert!(missed.is_empty(), "called Safe, or for something else: {missed:#?}");
 }

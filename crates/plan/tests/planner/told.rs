@@ -165,7 +165,7 @@ fn a_word_that_becomes_another_one_is_unknown() {
         ("THREADS", "'4'", "'8'"),
         ("HEAP", "512m", "1g"),
         ("APP_VERSION", "v1.2.3", "v1.2.4"),
-        ("PEER_HOST", "store-a", "store-b"),
+        ("WEB_HOST", "store-a", "store-b"),
         ("APP_MODE", "info", "debug"),
     ] {
         assert_eq!(of(&env(name, old), &env(name, new)), [""; 0], "{name}");

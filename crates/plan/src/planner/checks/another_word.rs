@@ -64,5 +64,10 @@ fn is_word(words: &DataWords, text: &str) -> bool {
 
 /// Whether a setting is about something beside the data, or is compared elsewhere, as other hosts are.
 fn is_about_else(words: &DataWords, one: &Setting) -> bool {
-    one.is_about_else(words) || words.is_of_host(&one.name)
+    one.is_about_else(words) || words.is_of_host(&one.name) || is_of_servers(words, one)
+}
+
+/// Whether a setting says which servers have the data: those are compared by themselves.
+fn is_of_servers(words: &DataWords, one: &Setting) -> bool {
+    words.names_host(&one.name) && words.is_of_servers("", &one.block, &one.name)
 }

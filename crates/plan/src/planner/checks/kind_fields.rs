@@ -17,6 +17,9 @@ use super::uses::Workloads;
 /// `k8s-ttl-controller.twin.sh/ttl` (<https://github.com/TwiN/k8s-ttl-controller>).
 const ENDS: [&str; 2] = ["ttl", "expires"];
 
+/// The label by which backups leave an object out (<https://velero.io/docs/main/resource-filtering/>).
+const LEFT_OUT: &str = "velero.io/exclude-from-backup";
+
 const WAY_OUT: &str = "see what it does to the volume; give the chart the field of today";
 
 pub(super) fn check(workloads: &Workloads, report: &mut Report) {
@@ -60,6 +63,16 @@ fn ends(name: &Ref, was: &Object, will: &Object) -> BTreeMap<String, String> {
             let is_one = key.rsplit('/').next().is_some_and(|last| ENDS.contains(&last));
             if is_one && was.at(part).and_then(|had| had.get(key)) != Some(value) {
                 let reason = format!("{key} says when it is deleted, and controllers of several makers do that");
+                all.insert(format!("{part}/{}", pointer_part(key)), reason);
+            }
+            let is_stored =
+                matches!(Kind::named(name), Kind::PersistentVolumeClaim | Kind::PersistentVolume | Kind::Namespace);
+            if key == LEFT_OUT
+                && is_stored
+                && value == "true"
+                && was.at(part).and_then(|had| had.get(key)) != Some(value)
+            {
+                let reason = format!("{key} says that backups leave it out from now on");
                 all.insert(format!("{part}/{}", pointer_part(key)), reason);
             }
         }

@@ -10,6 +10,7 @@ use super::downward::Pods;
 use super::paths::{ContainerPaths, FindObject, is_aside};
 use super::script_forms::is_of_probes;
 use super::script_inputs::Inputs;
+use super::script_literals::is_same_program;
 use super::script_steps::{is_harmless_change, only_stops, writes_more};
 use super::shell::{is_flags, is_shell, runs, words};
 use super::uses::{Use, Workloads};
@@ -218,6 +219,11 @@ impl Scripts {
                 return writes_more(was, is);
             }
             if script.key == "preStop" && was.0.is_empty() && only_stops(is.0) {
+                return false;
+            }
+            // A configuration that is a program, which no other one runs.
+            let is_run = self.all.iter().any(|other| other.key != script.key && runs(&other.text, script.file()));
+            if is_same_program(script.file(), was.0, is.0, !is_run) {
                 return false;
             }
             let reads = |text: &str, of: &'a Self| Inputs::of(text, &of.files, &of.env);

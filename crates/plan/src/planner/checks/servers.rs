@@ -17,30 +17,40 @@ use super::{HopContext, Report};
 pub(super) fn check(context: &HopContext<'_>, workloads: &Workloads, report: &mut Report) {
     let (today, then) = (FindText::today(context, workloads), FindText::after(context, workloads));
     for volume in workloads.volumes() {
-        let (pairs, _) = workloads.pairs(volume);
-        let names: BTreeSet<(&Ref, &Ref)> = pairs.iter().map(|pair| (pair.before.name, pair.after.name)).collect();
-        for (was, will) in names {
-            // Its image serves init containers too.
-            if context.resolved.databases.iter().any(|database| database.set == *was) {
-                continue;
-            }
-            let (Some(old), Some(new)) = (workloads.before(was), workloads.after(will)) else { continue };
-            let its = pairs.iter().filter(|pair| pair.after.name == will);
-            let mut programs: Vec<(Use<'_>, Use<'_>)> =
-                its.map(|pair| (pair.before.clone(), pair.after.clone())).collect();
-            for (before, after) in writers((was, old), (will, new), &volume.claim) {
-                if !programs.iter().any(|(_, known)| known.container.name == after.container.name) {
-                    programs.push((before, after));
-                }
-            }
-            for (before, after) in programs {
-                let now = context.resolved.inventory.taken;
-                let told = [Told::to(&before, &today).on(now), Told::to(&after, &then).on(now)];
-                image(volume, (&before, &after), &told, report);
-                settings::compare(volume, [&told[0], &told[1]], report);
-            }
+        for (before, after) in programs(context, workloads, volume) {
+            let now = context.resolved.inventory.taken;
+            let told = [Told::to(&before, &today).on(now), Told::to(&after, &then).on(now)];
+            image(volume, (&before, &after), &told, report);
+            settings::compare(volume, [&told[0], &told[1]], report);
         }
     }
+}
+
+/// The containers that use a PVC today, each with the one in its place, but for those of databases that the product's recipes judge.
+pub(super) fn programs<'a>(
+    context: &HopContext<'_>,
+    workloads: &'a Workloads,
+    volume: &'a Volume,
+) -> Vec<(Use<'a>, Use<'a>)> {
+    let (pairs, _) = workloads.pairs(volume);
+    let names: BTreeSet<(&Ref, &Ref)> = pairs.iter().map(|pair| (pair.before.name, pair.after.name)).collect();
+    let mut all = Vec::new();
+    for (was, will) in names {
+        // Its image serves init containers too.
+        if context.resolved.databases.iter().any(|database| database.set == *was) {
+            continue;
+        }
+        let (Some(old), Some(new)) = (workloads.before(was), workloads.after(will)) else { continue };
+        let its = pairs.iter().filter(|pair| pair.after.name == will);
+        let mut programs: Vec<(Use<'a>, Use<'a>)> = its.map(|pair| (pair.before.clone(), pair.after.clone())).collect();
+        for (before, after) in writers((was, old), (will, new), &volume.claim) {
+            if !programs.iter().any(|(_, known)| known.container.name == after.container.name) {
+                programs.push((before, after));
+            }
+        }
+        all.extend(programs);
+    }
+    all
 }
 
 /// The containers that write to a PVC before and after, by their names: init containers too.

@@ -217,7 +217,12 @@ fn elements<'a>(text: &'a str, open: &mut Vec<&'a str>, all: &mut Vec<Line>) {
             continue;
         }
         if !text.trim().is_empty() && name == tag {
-            all.push(Line::new(&joined(open.iter().copied()), name, text.trim()));
+            let line = Line::new(&joined(open.iter().copied()), name, text.trim());
+            // `<property><name>a</name><value>b</value></property>` of Hadoop says `a` is `b`.
+            let named = all.last().filter(|last| name == "value" && last.name == "name" && last.block == line.block);
+            let named = named.map(|last| Line::new(&line.block, &last.text, &line.text));
+            all.push(line);
+            all.extend(named);
         }
         open.push(name);
     }
@@ -254,6 +259,7 @@ mod tests {
             ("<a><shard>0</shard></a>", "a/shard=0"),
             ("<a b=\"c\"><d/><e>0</e></a><f>1</f>", "a/b=c a/e=0 /f=1"),
             ("<a>\n<b>\n<c>0</c>\n</b><d>1</d></a>", "a.b/c=0 a/d=1"),
+            ("<p>\n<name>fs.a</name>\n<value>b</value>\n</p>", "p/name=fs.a p/value=b p/fs.a=b"),
             ("# appendonly no", ""),
             ("}", ""),
         ] {

@@ -52,10 +52,12 @@ fn change<'a>([before, after]: [&'a Told; 2]) -> Option<Change<'a>> {
         Some(Change { object: &one.object, field: &one.field, reason, way_out })
     });
     // What is not given any more has no place among what will be.
-    let gone = || {
-        let (reason, way_out) = before.settings.iter().find_map(|one| judge.of(one, after, false))?;
-        Some(Change { object: &after.workload, field: &after.pointer, reason, way_out })
+    let goes = |reason: (String, &'static str)| {
+        let (reason, way_out) = reason;
+        Change { object: &after.workload, field: &after.pointer, reason, way_out }
     };
+    let gone = || before.settings.iter().find_map(|one| judge.of(one, after, false)).map(goes);
+    let falls_back = || before.settings.iter().find_map(|one| judge.falls_back(one, [before, after])).map(goes);
     let another_name = || {
         let (old, new) = renamed(words, [before, after])?;
         let (was, is) = (old.full_name(), new.full_name());
@@ -78,7 +80,7 @@ fn change<'a>([before, after]: [&'a Told; 2]) -> Option<Change<'a>> {
             way_out: "see what it does; give the chart the arguments of today",
         })
     };
-    come.or_else(gone).or_else(address).or_else(another_name).or_else(of_pod).or_else(command)
+    come.or_else(gone).or_else(address).or_else(another_name).or_else(falls_back).or_else(of_pod).or_else(command)
 }
 
 /// A word that is another one, of which nothing is known.
@@ -275,11 +277,28 @@ impl Judge<'_> {
         {
             return Some((format!("its settings {block} change, which decide what data it uses or keeps"), OF_TODAY));
         }
-        let folder = chroot(&one.text);
-        if self.words.has_chroot(name) && others.iter().any(|other| chroot(other) != folder) {
-            return Some((format!("its setting {name} names another folder of the server"), OF_TODAY));
+        if let Some(reason) = self.switches_off(one, &others, comes).or_else(|| self.is_other_root(one, &others)) {
+            return Some((reason, OF_TODAY));
         }
-        self.keeps_less(one, &others, comes).or_else(|| self.falls_back(one, other, comes))
+        self.keeps_less(one, &others, comes)
+    }
+
+    /// Why a setting that comes switches off what keeps data, and was not off before.
+    fn switches_off(&self, one: &Setting, others: &[&str], comes: bool) -> Option<String> {
+        let is_off = |text: &str| self.words.switches_off(&one.block, &one.name, bare_text(text));
+        let is_looked_at = comes && !one.is_beside && !one.is_about_else(self.words);
+        (is_looked_at && is_off(&one.text) && !others.iter().any(|other| is_off(other)))
+            .then(|| format!("its setting {} switches off what keeps data", one.full_name()))
+    }
+
+    /// Why the data is below another folder of a server: by the end of its address, or by a path.
+    fn is_other_root(&self, one: &Setting, others: &[&str]) -> Option<String> {
+        let name = &one.name;
+        let folder = chroot(&one.text);
+        let is_in_address = self.words.has_chroot(name) && others.iter().any(|other| chroot(other) != folder);
+        let is_root = self.words.is_chroot(name) && !one.is_about_else(self.words);
+        (is_in_address || (is_root && !others.is_empty() && bare_text(&one.text).starts_with('/')))
+            .then(|| format!("its setting {name} names another folder of the server"))
     }
 
     /// Whether a key by which data is encrypted is another one, or goes. With one that comes nothing was encrypted.
@@ -291,18 +310,23 @@ impl Judge<'_> {
     }
 
     /// A number of a file that goes: the program takes one of its own in its place. What is decisive for known servers is listed.
-    fn falls_back(&self, one: &Setting, after: &Told, comes: bool) -> Option<(String, &'static str)> {
+    fn falls_back(&self, one: &Setting, [before, after]: [&Told; 2]) -> Option<(String, &'static str)> {
         let text = bare_text(&one.text);
-        let is_number = text.parse::<f64>().is_ok();
+        let is_one = text.parse::<f64>().is_ok();
         let is_aside = || {
             one.is_about_else(self.words)
                 || self.words.is_tuning(&one.block, &one.name)
                 || self.words.is_list_of_else(&one.block, &one.name)
         };
         let is_known = || DataServers::builtin().of_image(&after.image).is_some();
-        let is_elsewhere = || after.settings.iter().any(|new| new.name == one.name && bare_text(&new.text) == text);
-        let is_gone = !comes && one.form == Form::Line && !one.is_item && !one.is_beside && after.texts(one).is_empty();
-        (is_gone && is_number && !is_aside() && !is_elsewhere() && !is_known()).then(|| {
+        // In another block it may be about something else that is there today, too.
+        let count = |told: &Told| {
+            let same = |other: &&Setting| other.name == one.name && bare_text(&other.text) == text;
+            told.settings.iter().filter(same).count()
+        };
+        let is_elsewhere = || count(after) >= count(before);
+        let is_gone = one.form == Form::Line && !one.is_item && !one.is_beside && after.texts(one).is_empty();
+        (is_gone && is_one && !is_aside() && !is_elsewhere() && !is_known()).then(|| {
             (format!("its setting {} goes, and the program takes one of its own in its place", one.name), OF_TODAY)
         })
     }
