@@ -109,20 +109,15 @@ impl Merge<'_> {
         modified: &'v Map<String, Value>,
         current: &Map<String, Value>,
     ) -> Map<String, Value> {
-        let mut result = current.clone();
+        let was = |key: &str| original.and_then(|original| original.get(key));
+        // What only the live object has. The rest is made once, where it belongs, and never copied whole before.
+        let stays = current.iter().filter(|(key, _)| !modified.contains_key(*key) && was(key).is_none());
+        let mut result: Map<String, Value> = stays.map(|(key, live)| (key.clone(), live.clone())).collect();
         for (key, new) in modified {
             path.push(key);
-            let old = original.and_then(|original| original.get(key));
-            match self.value(path, old, new, current.get(key)) {
-                Some(value) => result.insert(key.clone(), value),
-                None => result.remove(key),
-            };
+            let value = self.value(path, was(key), new, current.get(key));
+            result.extend(value.map(|value| (key.clone(), value)));
             path.pop();
-        }
-        for key in original.into_iter().flat_map(Map::keys) {
-            if !modified.contains_key(key) {
-                result.remove(key);
-            }
         }
         result
     }
@@ -213,6 +208,10 @@ impl Merge<'_> {
     ) -> Vec<Value> {
         if old.len() > new.len() {
             return Vec::new();
+        }
+        if let ([item], [is]) = (new, live) {
+            let merged = self.value(path, old.first().copied(), item, Some(is));
+            return vec![merged.unwrap_or_else(|| (*is).clone())];
         }
         let mut result: Vec<Value> = live.iter().copied().cloned().collect();
         for (index, item) in new.iter().rev().enumerate() {

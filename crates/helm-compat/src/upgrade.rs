@@ -1,6 +1,8 @@
 //! What an upgrade does to each object: `Update` in `pkg/kube/client.go` (helm 3.14.4 to 4.3.1) with the adoption
 //! of `pkg/action/upgrade.go` before it.
 
+use std::borrow::Cow;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use portolan_kube_facts::{FieldEffect, RESOURCE_POLICY, changed_fields, is_kept, kind_field};
@@ -156,10 +158,15 @@ pub fn patched(stored: Option<&Object>, target: &Object, live: &Object) -> Objec
     let old = stored.unwrap_or(target);
     let typed = target.name().is_some_and(|name| merge::is_typed(name.group()));
     // The server keeps the version that an object is read in; helm reads it in the document's.
-    let mut is = (*live.0).clone();
-    if let (Some(version), Some(place)) = (new.get("apiVersion").cloned(), is.get_mut("apiVersion")) {
-        *place = version;
-    }
+    let version = new.get("apiVersion").filter(|version| live.0.get("apiVersion").is_some_and(|is| is != *version));
+    let is = match version {
+        Some(version) => {
+            let mut is = (*live.0).clone();
+            is["apiVersion"] = version.clone();
+            Cow::Owned(is)
+        }
+        None => Cow::Borrowed(&*live.0),
+    };
     Object::new(if typed { merge::three_way(&old.0, &new, &is) } else { merge::two_way(&old.0, &new, &is) })
 }
 

@@ -131,12 +131,11 @@ impl HelmActor {
         let modified = self.resolved(world, name, doc);
         let matching = Matching::of(self.job.run.client.version());
         let original = self.job.stored.iter().find(|(its, stored)| matching.is_same((its, stored), (name, doc)));
-        let original = original.map(|(_, doc)| (*doc.0).clone());
-        let original = original.unwrap_or_else(|| (*doc.0).clone());
+        let original = original.map_or(&*doc.0, |(_, doc)| &*doc.0);
         let patched = if merge::is_typed(name.group()) {
-            merge::three_way(&original, &modified, &live.0)
+            merge::three_way(original, &modified, &live.0)
         } else {
-            merge::two_way(&original, &modified, &live.0)
+            merge::two_way(original, &modified, &live.0)
         };
         if name.kind() == "Secret" {
             // What is in it depends on more than on what was there before.
