@@ -1,10 +1,11 @@
 //! Documents without what nobody may see, and fingerprints that do not depend on it.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use portolan_model::{Digest, JsonPointer, Manifest, Object, Ref};
+use portolan_model::{Digest, JsonPointer, Manifest, Object, Ref, canonical};
 use serde_json::{Map, Value};
 
 /// The parts of a Secret that hold its values.
@@ -87,21 +88,35 @@ pub fn secret_keys_and_empty(object: &Object) -> Object {
 /// however the YAML was laid out. A document that is free as a whole has none.
 #[must_use]
 pub fn fingerprint(docs: &[Object], free: &BTreeMap<Ref, Vec<JsonPointer>>) -> BTreeMap<Ref, Digest> {
-    docs.iter()
-        .filter_map(|doc| {
-            let name = doc.name()?;
-            let mut json = (*secret_keys_only(doc).0).clone();
-            for pointer in free.get(&name).into_iter().flatten() {
-                if pointer.is_whole() {
-                    return None;
-                }
-                take_off(&mut json, pointer.as_str());
-            }
-            // The namespace is in the name already, whether it was written or filled in.
-            take_off(&mut json, "/metadata/namespace");
-            Some((name, Digest::of_value(&json)))
-        })
-        .collect()
+    let print = |doc: &Object| {
+        let name = doc.name()?;
+        let hidden = secret_keys_only(doc);
+        let pointers = free.get(&name).map(Vec::as_slice).unwrap_or_default();
+        if pointers.iter().any(JsonPointer::is_whole) {
+            return None;
+        }
+        if pointers.is_empty() {
+            return Some((name, Digest::of(&without_namespace(&hidden.0))));
+        }
+        let mut json = (*hidden.0).clone();
+        for pointer in pointers {
+            take_off(&mut json, pointer.as_str());
+        }
+        Some((name, Digest::of(&without_namespace(&json))))
+    };
+    docs.iter().filter_map(print).collect()
+}
+
+/// A document's canonical JSON without the namespace, which is in its name already, whether it was written or filled in. Nothing but its
+/// metadata is copied for that: a manifest has many documents, and a release's are looked at again and again.
+fn without_namespace(json: &Value) -> Vec<u8> {
+    let Value::Object(map) = json else { return canonical(json) };
+    let mut fields: BTreeMap<&str, Cow<'_, Value>> =
+        map.iter().map(|(key, value)| (key.as_str(), Cow::Borrowed(value))).collect();
+    if let Some(Value::Object(metadata)) = fields.get_mut("metadata").map(Cow::to_mut) {
+        metadata.remove("namespace");
+    }
+    serde_json::to_vec(&fields).unwrap_or_default()
 }
 
 /// Whether an object is a Secret of the core group.
@@ -231,6 +246,8 @@ pub fn plaintexts(secret: &Object) -> BTreeMap<String, String> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
     use crate::manifest;
 
@@ -299,7 +316,13 @@ mod tests {
         let flow = "{kind: Service, apiVersion: v1, metadata: {namespace: ns, name: a}, spec: {ports: [{port: 80}]}}";
         let block = "apiVersion: v1\nkind: Service\nmetadata:\n  name: a\nspec:\n  ports:\n  - port: 80\n";
         let none = BTreeMap::new();
-        assert_eq!(fingerprint(&docs(flow), &none), fingerprint(&docs(block), &none));
+        let prints = fingerprint(&docs(flow), &none);
+        assert_eq!(fingerprint(&docs(block), &none), prints);
+        // It is in plans and journals, so it stays what it is.
+        let without = json!({
+            "kind": "Service", "apiVersion": "v1", "metadata": {"name": "a"}, "spec": {"ports": [{"port": 80}]},
+        });
+        assert_eq!(prints.into_values().collect::<Vec<_>>(), [Digest::of_value(&without)]);
     }
 
     #[test]
