@@ -306,7 +306,7 @@ pub(crate) fn of_run(run: &RunStore) -> Result<PlanFile, Finding> {
     });
     let of_helm = plan.helm_runs().flat_map(|helm| helm.archive.iter().chain(&helm.values).chain([&helm.manifest]));
     for digest in of_helm.chain(hooks).chain(copies) {
-        objects.insert(digest.clone(), Content(run.blob(digest)?));
+        objects.insert(digest.clone(), Content::new(run.blob(digest)?));
     }
     Ok(PlanFile { plan, objects, fetched: Vec::new() })
 }

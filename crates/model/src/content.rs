@@ -1,4 +1,5 @@
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -6,9 +7,17 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// Bytes that a file carries: an archive, values, a manifest. In JSON they are base64.
+/// Bytes that a file carries: an archive, values, a manifest. In JSON they are base64. Copies share them.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Content(pub Vec<u8>);
+pub struct Content(pub Arc<Vec<u8>>);
+
+impl Content {
+    /// Takes bytes over.
+    #[must_use]
+    pub fn new(bytes: Vec<u8>) -> Self {
+        Self(Arc::new(bytes))
+    }
+}
 
 impl std::fmt::Debug for Content {
     /// How long it is: what is in it is nobody's to see in a log.
@@ -19,14 +28,14 @@ impl std::fmt::Debug for Content {
 
 impl Serialize for Content {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&STANDARD.encode(&self.0))
+        serializer.serialize_str(&STANDARD.encode(&*self.0))
     }
 }
 
 impl<'de> Deserialize<'de> for Content {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        STANDARD.decode(text).map(Self).map_err(D::Error::custom)
+        STANDARD.decode(text).map(Self::new).map_err(D::Error::custom)
     }
 }
 
@@ -46,7 +55,7 @@ mod tests {
 
     #[test]
     fn it_is_base64_in_a_file_and_nothing_else_is_taken() {
-        let content = Content(vec![0, 255, b'a']);
+        let content = Content::new(vec![0, 255, b'a']);
         let text = serde_json::to_string(&content).expect("it is JSON");
         assert_eq!(text, r#""AP9h""#);
         assert_eq!(serde_json::from_str::<Content>(&text).expect("it reads back"), content);

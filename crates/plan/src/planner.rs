@@ -190,7 +190,7 @@ struct Objects(BTreeMap<Digest, Content>);
 impl Objects {
     fn keep(&mut self, bytes: &[u8]) -> Digest {
         let digest = Digest::of(bytes);
-        self.0.entry(digest.clone()).or_insert_with(|| Content(bytes.to_vec()));
+        self.0.entry(digest.clone()).or_insert_with(|| Content::new(bytes.to_vec()));
         digest
     }
 }

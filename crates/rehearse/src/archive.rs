@@ -26,6 +26,11 @@ impl Archive {
         self.all().entry(digest.clone()).or_insert_with(|| Arc::new(bytes.to_vec()));
     }
 
+    /// Keeps bytes without copying them.
+    pub(crate) fn share(&self, digest: &Digest, bytes: &Arc<Vec<u8>>) {
+        self.all().entry(digest.clone()).or_insert_with(|| bytes.clone());
+    }
+
     /// Everything as text, for the file of a simulated installation.
     pub(crate) fn texts(&self) -> BTreeMap<Digest, String> {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();

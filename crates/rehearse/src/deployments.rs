@@ -37,6 +37,9 @@ struct Part<'a> {
 
 /// The ReplicaSets of a Deployment on PVCs: that of its template, if there is one, and the others.
 fn parts<'a>(world: &'a World, uid: &'a Uid, of: &'a Deployment) -> (Option<Part<'a>>, Vec<Part<'a>>) {
+    if !world.has_replica_sets() {
+        return (None, Vec::new());
+    }
     let all = world.owned_like(&of.prefix, uid).filter_map(|(name, view)| match &view.kind {
         Kind::ReplicaSet(set) if !view.terminating => Some(part(world, name, &view.uid, set)),
         _ => None,

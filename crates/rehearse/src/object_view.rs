@@ -175,6 +175,11 @@ pub(crate) const REVISION: &str = "controller-revision-hash";
 pub(crate) const TEMPLATE_HASH: &str = "pod-template-hash";
 
 impl ObjectView {
+    /// Whether it is a ReplicaSet whose pods mount a PVC.
+    pub(crate) fn is_replica_set(&self) -> bool {
+        matches!(self.kind, Kind::ReplicaSet(_))
+    }
+
     pub(crate) fn parse(name: &Ref, object: &Object) -> Self {
         let of = portolan_kube_facts::Kind::named(name);
         let text = |pointer: &str| object.at(pointer).and_then(Value::as_str);

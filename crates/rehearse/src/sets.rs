@@ -34,8 +34,9 @@ enum ReplicaState {
 
 pub(crate) fn set_step(world: &World, name: &Ref, uid: &Uid, set: &Set) -> Option<(RuleId, SetStep)> {
     // The controller takes what it may take before it sees to its ordinals (`getPodsForStatefulSet`).
-    if let Some((pod, _)) = world.pods_beyond(set).find(|(pod, view)| is_free(world, set, pod, view)) {
-        return Some((RuleId::SetAdopt, SetStep::Adopt { pod: pod.clone() }));
+    let beyond: Vec<(&Ref, &ObjectView)> = world.pods_beyond(set).collect();
+    if let Some((pod, _)) = beyond.iter().find(|(pod, view)| is_free(world, set, pod, view)) {
+        return Some((RuleId::SetAdopt, SetStep::Adopt { pod: (*pod).clone() }));
     }
     for replica in &set.replicas {
         match state_of(world, uid, set, replica) {
@@ -44,8 +45,9 @@ pub(crate) fn set_step(world: &World, name: &Ref, uid: &Uid, set: &Set) -> Optio
             ReplicaState::Waits | ReplicaState::Runs => {}
         }
     }
+    let its = beyond.iter().filter(|(_, view)| view.is_owned_by(uid));
     let mut dropped: Vec<(u32, Ref)> =
-        world.pods_of_set(set, uid).filter(|(ordinal, _)| !set.ordinals.contains(ordinal)).collect();
+        its.filter_map(|(pod, _)| Some((set.ordinal_of(pod)?, (*pod).clone()))).collect();
     if !dropped.is_empty() {
         dropped.sort_unstable();
         return drop_step(world, name, uid, set, &dropped);

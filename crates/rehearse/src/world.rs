@@ -150,6 +150,8 @@ pub struct World {
     disks: Arc<BTreeMap<Ref, Disk>>,
     /// What is being deleted and takes others along; a part of `things`, kept beside it because every rule asks for it.
     closing: Arc<BTreeSet<Container>>,
+    /// How many ReplicaSets on PVCs there are: where there is none, which is most often so, no Deployment has to look for its own.
+    replica_sets: usize,
     /// How many objects of a name there were before: a UID is a name and its incarnation.
     incarnations: Arc<BTreeMap<Ref, u32>>,
     /// What `Append` was given to keep.
@@ -174,6 +176,7 @@ impl World {
             set_aside: Arc::default(),
             disks: Arc::default(),
             closing: Arc::default(),
+            replica_sets: 0,
             incarnations: Arc::default(),
             archive: Archive::default(),
             library: Arc::default(),
@@ -334,15 +337,23 @@ impl World {
                 closing.remove(container);
             }
         }
+        self.replica_sets += usize::from(thing.view.is_replica_set());
         if let Some(before) = self.changing(name).insert(name.clone(), thing) {
             self.print ^= before.print;
+            self.replica_sets -= usize::from(before.view.is_replica_set());
         }
+    }
+
+    /// Whether there is a ReplicaSet whose pods mount a PVC.
+    pub(crate) fn has_replica_sets(&self) -> bool {
+        self.replica_sets > 0
     }
 
     /// Takes an object away.
     pub(crate) fn remove(&mut self, name: &Ref) {
         if let Some(before) = self.changing(name).remove(name) {
             self.print ^= before.print;
+            self.replica_sets -= usize::from(before.view.is_replica_set());
             if let Kind::Container(container) = &before.view.kind {
                 Arc::make_mut(&mut self.closing).remove(container);
             }
@@ -384,16 +395,30 @@ impl World {
         Self { archive: self.archive.detached(), ..self.clone() }
     }
 
-    /// Takes in what a plan refers to by digest: manifests, values.
+    /// Takes in what a plan refers to by digest: manifests, values. Only the manifests that helm applies are read: an archive and
+    /// the hooks are kept as they are.
     pub fn learn_plan(&mut self, file: &PlanFile) {
         for (digest, content) in &file.objects {
-            self.learn(digest, &content.0);
+            self.archive.share(digest, &content.0);
+        }
+        for run in file.plan.helm_runs() {
+            if let Some(content) = file.objects.get(&run.manifest) {
+                self.learn_manifest(&run.manifest, &content.0);
+            }
         }
     }
 
     /// Takes in one thing that a plan refers to by digest.
     pub fn learn(&mut self, digest: &Digest, bytes: &[u8]) {
         self.archive.keep(digest, bytes);
+        self.learn_manifest(digest, bytes);
+    }
+
+    /// Reads a manifest, if these bytes are one and it is not known yet.
+    fn learn_manifest(&mut self, digest: &Digest, bytes: &[u8]) {
+        if self.library.contains_key(digest) {
+            return;
+        }
         if let Ok(manifest) = serde_json::from_slice::<Manifest>(bytes) {
             let prints = portolan_helm_compat::redact::fingerprint(&manifest.docs, &BTreeMap::new());
             Arc::make_mut(&mut self.prints).insert(digest.clone(), Arc::new(prints));
@@ -526,8 +551,7 @@ mod tests {
         world.put(&Ref::volume(name), json!({"spec": {"claimRef": claim}}));
     }
 
-    #[test]
-    fn what_nothing_reaches_is_set_aside_and_a_write_brings_it_back() {
+    fn empty() -> World {
         let facts = json!({
             "cluster": {
                 "server": "", "user": "", "uid": "cluster", "version": "", "platform": {"platform": "kubernetes"},
@@ -535,7 +559,30 @@ mod tests {
             },
             "release": {"namespace": "ns", "name": "a"}, "databases": [], "migrations": [],
         });
-        let mut world = World::new(serde_json::from_value(facts).expect("facts"));
+        World::new(serde_json::from_value(facts).expect("facts"))
+    }
+
+    #[test]
+    fn replica_sets_are_counted() {
+        let mut world = empty();
+        let (one, two) = (Ref::new("apps", "ReplicaSet", "ns", "a-1"), Ref::new("apps", "ReplicaSet", "ns", "a-2"));
+        let on_claim =
+            json!({"spec": {"template": {"spec": {"volumes": [{"persistentVolumeClaim": {"claimName": "a"}}]}}}});
+        world.put(&Ref::new("apps", "Deployment", "ns", "a"), on_claim.clone());
+        assert!(!world.has_replica_sets());
+        for name in [&one, &two, &one] {
+            world.put(name, on_claim.clone());
+        }
+        // One without a PVC is not modelled.
+        world.put(&two, json!({}));
+        assert!(world.has_replica_sets());
+        world.remove(&one);
+        assert!(!world.has_replica_sets());
+    }
+
+    #[test]
+    fn what_nothing_reaches_is_set_aside_and_a_write_brings_it_back() {
+        let mut world = empty();
         set(&mut world, "a");
         set(&mut world, "b");
         world.put(&Ref::new("", "ConfigMap", "ns", "c"), json!({}));

@@ -65,7 +65,7 @@ fn deleted(halted: &Halted) -> Vec<ToRestore> {
         let archived = original.world().get(name).expect("it was there").clone();
         let content = archived.canonical();
         let (digest, uid) = (Digest::of(&content), archived.uid().expect("a UID"));
-        ToRestore { name: name.clone(), uid, digest, content: Content(content), archived }
+        ToRestore { name: name.clone(), uid, digest, content: Content::new(content), archived }
     };
     deleted.map(one).collect()
 }
@@ -93,7 +93,7 @@ fn is_unknown_with_a_partition(halted: &Halted, objects: &[ToRestore]) {
             json["spec"]["updateStrategy"] = json!({"rollingUpdate": {"partition": 1}});
         }
         object.archived = Object::new(json);
-        object.content = Content(object.archived.canonical());
+        object.content = Content::new(object.archived.canonical());
         object.digest = Digest::of(&object.content.0);
     }
     let choice = ArchiveChoice::new(halted.file.plan.clone(), objects);

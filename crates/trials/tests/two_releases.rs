@@ -147,7 +147,7 @@ fn plan(world: &World, guarded: &[ReleaseId]) -> PlanFile {
         "hops": hops, "preconditions": {}, "volumes": volumes, "databases": [], "without": [], "accepted": [], "findings": [],
     });
     let plan: Plan = serde_json::from_value(plan).expect("a plan");
-    let objects = contents.into_iter().map(|bytes| (Digest::of(&bytes), Content(bytes))).collect();
+    let objects = contents.into_iter().map(|bytes| (Digest::of(&bytes), Content::new(bytes))).collect();
     PlanFile { plan, objects, fetched: Vec::new() }
 }
 

@@ -123,7 +123,7 @@ pub fn archived_copy(store: &RunStore, one: &Archived) -> Result<ToRestore, Find
         Finding::blocking(Code::BadJournal, found).about(&one.object).with(error.to_string())
     })?;
     let (name, uid, digest) = (one.object.clone(), one.uid.clone(), one.digest.clone());
-    Ok(ToRestore { name, uid, content: Content(bytes), digest, archived })
+    Ok(ToRestore { name, uid, content: Content::new(bytes), digest, archived })
 }
 
 /// The plan that puts archived objects back, linted.

@@ -82,7 +82,7 @@ impl<'a> Site<'a> {
             "other_releases": others, "helm": self.client, "from": chart, "to": chart, "hops": hops, "preconditions": {},
             "volumes": [], "databases": [], "without": [], "accepted": [], "findings": [],
         });
-        let content = |bytes: &Vec<u8>| (Digest::of(bytes), Content(bytes.clone()));
+        let content = |bytes: &Vec<u8>| (Digest::of(bytes), Content::new(bytes.clone()));
         PlanFile {
             plan: serde_json::from_value(plan).expect("a plan"),
             objects: contents.iter().map(content).collect(),

@@ -86,7 +86,7 @@ impl RunStore {
                         format!("object {} of the plan's file is damaged", digest.short()),
                     ));
                 }
-                write_blob(&folder, &Blob::new(content.0.clone()))?;
+                write_blob(&folder, &Blob::new(content.0.to_vec()))?;
             }
             let meta = meta(&file.plan, &digest);
             write_durably(&folder.join("meta.json"), &canonical(&meta))?;

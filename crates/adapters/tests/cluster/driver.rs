@@ -30,7 +30,7 @@ fn store(folder: &std::path::Path, namespace: &str, blobs: &[&Blob]) -> RunStore
     });
     let file = PlanFile {
         plan: serde_json::from_value(plan).expect("a plan"),
-        objects: blobs.iter().map(|blob| (blob.digest.clone(), Content(blob.bytes.clone()))).collect(),
+        objects: blobs.iter().map(|blob| (blob.digest.clone(), Content::new(blob.bytes.clone()))).collect(),
         fetched: Vec::new(),
     };
     RunStore::create_or_open(folder, &file.plan.cluster, &file.plan.release, &file).expect("a run")

@@ -428,5 +428,5 @@ pub(crate) fn manifest_of(file: &PlanFile, hop: usize) -> Manifest {
 }
 
 pub(crate) fn bytes(file: &PlanFile, digest: &Digest) -> Vec<u8> {
-    file.objects[digest].0.clone()
+    file.objects[digest].0.to_vec()
 }

@@ -220,7 +220,7 @@ fn what_stays_in_an_uninstall_says_so_in_the_stored_manifest() {
                 run.docs = portolan_helm_compat::redact::fingerprint(&docs, &run.nondeterministic_fields);
             }
         }
-        PlanFile { plan, objects: [(Digest::of(&manifest), Content(manifest))].into(), fetched: Vec::new() }
+        PlanFile { plan, objects: [(Digest::of(&manifest), Content::new(manifest))].into(), fetched: Vec::new() }
     };
     let found = |file: &PlanFile| lint_file(file).into_iter().map(|finding| finding.found).collect::<Vec<_>>();
     assert_eq!(found(&file("{helm.sh/resource-policy: keep}", Change::Keep)), [""; 0]);

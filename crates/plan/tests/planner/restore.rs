@@ -23,7 +23,7 @@ fn archived(json: Value) -> ToRestore {
         name: archived.name().expect("a name"),
         uid: archived.uid().expect("a UID"),
         digest: Digest::of(&bytes),
-        content: Content(bytes),
+        content: Content::new(bytes),
         archived,
     }
 }
@@ -229,8 +229,8 @@ fn the_linter_knows_what_may_be_put_back() {
     }
     assert_eq!(found(&bad), [missing]);
     let mut bad = good.clone();
-    let forged = String::from_utf8(secret().content.0).expect("text").replace("Yg==", "Yw==");
-    bad.objects.insert(secret().digest, Content(forged.into_bytes()));
+    let forged = String::from_utf8(secret().content.0.to_vec()).expect("text").replace("Yg==", "Yw==");
+    bad.objects.insert(secret().digest, Content::new(forged.into_bytes()));
     assert_eq!(found(&bad), [missing]);
     let mut bad = good.clone();
     for step in &mut bad.plan.hops[0].steps {

@@ -74,7 +74,7 @@ impl ClusterFixture<'_> {
     pub fn dry_run(&self, found: &Survey, file: &PlanFile) -> Result<Command> {
         let run = file.plan.helm_runs().next().context("the plan upgrades")?;
         let object = |digest| -> Result<Vec<u8>> {
-            Ok(file.objects.get(digest).context("the plan has its objects with it")?.0.clone())
+            Ok(file.objects.get(digest).context("the plan has its objects with it")?.0.to_vec())
         };
         let mut given: Value = serde_json::from_slice(&object(run.values.as_ref().context("the plan has values")?)?)?;
         for (path, value) in carried(found, run)? {

@@ -19,7 +19,7 @@ fn plan_file() -> PlanFile {
     }))
     .expect("a plan");
     let blob = Blob::new(b"an archive".to_vec());
-    PlanFile { plan, objects: [(blob.digest, Content(blob.bytes))].into(), fetched: Vec::new() }
+    PlanFile { plan, objects: [(blob.digest, Content::new(blob.bytes))].into(), fetched: Vec::new() }
 }
 
 fn fresh() -> (tempfile::TempDir, RunStore) {
@@ -189,7 +189,7 @@ fn a_changed_plan_or_blob_is_refused() {
     assert_eq!(store.blob(&blob.digest).expect("sound"), b"before");
 
     let mut file = plan_file();
-    file.objects.insert(Digest::of(b"x"), Content(b"y".to_vec()));
+    file.objects.insert(Digest::of(b"x"), Content::new(b"y".to_vec()));
     let root = tempfile::tempdir().expect("a folder");
     let refused = RunStore::create_or_open(root.path(), &file.plan.cluster, &file.plan.release, &file)
         .expect_err("a damaged object");
