@@ -4,7 +4,7 @@ mod create;
 
 use std::fs::File;
 use std::io::{BufReader, Read as _};
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use portolan_bundle::{BundleIndex, BundleParts, BundleReader, FileKind, INDEX_FORMAT, Limits};
@@ -14,22 +14,12 @@ use serde::{Deserialize, Serialize};
 
 pub use create::create;
 
-use crate::store::files::{make_folder, write_durably};
+use crate::store::files::{FileIdentity, make_folder, write_durably};
 
-/// What tells whether a file is the one that was indexed. A registry verifies content again when it is sent.
-#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Identity {
-    size: u64,
-    modified_seconds: i64,
-    modified_nanoseconds: i64,
-    changed_seconds: i64,
-    changed_nanoseconds: i64,
-    inode: u64,
-}
-
+/// The index of a file. A registry verifies content again when it is sent.
 #[derive(Serialize, Deserialize)]
 struct Saved {
-    identity: Identity,
+    identity: FileIdentity,
     index: BundleIndex,
 }
 
@@ -46,15 +36,7 @@ pub fn index(path: &Path, parts: &BundleParts, state: &Path) -> Result<BundleInd
             .next("check the path and its permissions")
     };
     let file = File::open(path).map_err(unreadable)?;
-    let metadata = file.metadata().map_err(unreadable)?;
-    let identity = Identity {
-        size: metadata.size(),
-        modified_seconds: metadata.mtime(),
-        modified_nanoseconds: metadata.mtime_nsec(),
-        changed_seconds: metadata.ctime(),
-        changed_nanoseconds: metadata.ctime_nsec(),
-        inode: metadata.ino(),
-    };
+    let identity = FileIdentity::of(&file.metadata().map_err(unreadable)?);
     let kept = kept_at(&path.canonicalize().map_err(unreadable)?, parts, state);
     if let Some(index) = load(&kept, &identity) {
         return Ok(index);
@@ -140,7 +122,7 @@ fn kept_at(path: &Path, parts: &BundleParts, state: &Path) -> PathBuf {
 }
 
 /// An index that is kept; one that cannot be used is made again.
-fn load(path: &Path, identity: &Identity) -> Option<BundleIndex> {
+fn load(path: &Path, identity: &FileIdentity) -> Option<BundleIndex> {
     let saved: Saved = serde_json::from_reader(BufReader::new(File::open(path).ok()?)).ok()?;
     (saved.identity == *identity && saved.index.format == INDEX_FORMAT).then_some(saved.index)
 }

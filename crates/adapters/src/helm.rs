@@ -3,6 +3,7 @@
 mod dry_run;
 mod foreign;
 mod home;
+mod known;
 mod place;
 mod process;
 mod proxy;
@@ -34,7 +35,9 @@ const LIMIT: Duration = Duration::from_secs(30);
 pub async fn find(program: Option<&Path>) -> Result<HelmClient, Finding> {
     let path = locate(program)?;
     let program = path.clone();
-    let digest = tokio::task::spawn_blocking(move || digest(&program));
+    let digest = tokio::task::spawn_blocking(move || {
+        known::digest(&program, known::folder().as_deref(), std::time::SystemTime::now())
+    });
     let said = version_text(&path).await?;
     let version = semver::Version::parse(said.trim().trim_start_matches('v')).map_err(|error| {
         no_helm(&path, &format!("it says its version is `{}`", said.trim())).with(error.to_string())
@@ -72,6 +75,7 @@ async fn version_text(path: &Path) -> Result<String, Finding> {
     let mut command = Command::new(path);
     command.args(["version", "--template", "{{.Version}}"]).stdin(std::process::Stdio::null()).kill_on_drop(true);
     scrub(&mut command);
+    command.envs(RENDERING);
     let output = tokio::time::timeout(LIMIT, command.output())
         .await
         .map_err(|_| no_helm(path, "it does not say its version"))?

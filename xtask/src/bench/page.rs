@@ -87,7 +87,8 @@ pub(crate) fn page(rows: &[Row], machine: &Machine, date: &str) -> String {
     }
     let _ = write!(
         text,
-        "\n- **Survey, plan and rehearsal** is one `portolan plan`, which rehearses, from its start to its end. Helm's dry run has \
+        "\n- **Survey, plan and rehearsal** is one `portolan plan`, which rehearses, from its start to its end. The digest of the \
+         helm program is in the cache folder from the first of them. Helm's dry run has \
          the same chart and the same values. On an untouched start it would be refused for the key that the chart looks up in the \
          database's Secret, so that key is there, untimed, while it runs.\n\
          - **`portolan apply`** is given a plan; it surveys and rehearses again, asks for its rights, looks into the database before and after, \

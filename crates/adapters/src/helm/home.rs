@@ -9,7 +9,7 @@ use std::time::Duration;
 use portolan_model::{Code, Finding, HelmClient};
 use tokio::process::Command;
 
-/// The environment of a helm that renders and ends within a second: collecting garbage costs more than the memory, up to this limit
+/// The environment of a helm that renders, or says its version, and ends within a second: collecting garbage costs more than the memory, up to this limit
 /// (Go's runtime package, "Environment Variables").
 pub const RENDERING: [(&str, &str); 2] = [("GOGC", "off"), ("GOMEMLIMIT", "512MiB")];
 

@@ -2,10 +2,45 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use portolan_model::{Code, Finding};
+use serde::{Deserialize, Serialize};
+
+/// A file that changed less than this ago may change again without any other time: clocks of file systems tick, some every two seconds.
+const TICK: Duration = Duration::from_secs(3);
+
+/// What tells whether a file is still the one that was read. Only the kernel sets the time of its last change.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct FileIdentity {
+    size: u64,
+    modified_seconds: i64,
+    modified_nanoseconds: i64,
+    changed_seconds: i64,
+    changed_nanoseconds: i64,
+    inode: u64,
+}
+
+impl FileIdentity {
+    pub(crate) fn of(file: &fs::Metadata) -> Self {
+        Self {
+            size: file.size(),
+            modified_seconds: file.mtime(),
+            modified_nanoseconds: file.mtime_nsec(),
+            changed_seconds: file.ctime(),
+            changed_nanoseconds: file.ctime_nsec(),
+            inode: file.ino(),
+        }
+    }
+
+    /// Whether a file that changes from now on gets another identity.
+    pub(crate) fn is_settled(&self, now: SystemTime) -> bool {
+        let changed = u64::try_from(self.changed_seconds.max(self.modified_seconds)).unwrap_or_default();
+        now.duration_since(UNIX_EPOCH).is_ok_and(|now| now > Duration::from_secs(changed) + TICK)
+    }
+}
 
 /// Makes a folder and its parents; those that are new belong to the user alone.
 pub(crate) fn make_folder(path: &Path) -> Result<(), Finding> {
