@@ -24,6 +24,7 @@ use output::Output;
 
 #[tokio::main]
 async fn main() -> ExitCode {
+    keep_memory();
     let cli = match Cli::typed() {
         Ok(cli) => cli,
         Err(error) => return mistyped(&error),
@@ -46,6 +47,13 @@ async fn main() -> ExitCode {
     });
     output.end();
     ExitCode::from(exit as u8)
+}
+
+/// Lets glibc keep some megabytes that are free and not give them back to the kernel, only to ask for them anew: each page costs a fault
+/// then. The limit follows the largest allocation made by `mmap` that was freed (mallopt(3), `M_MMAP_THRESHOLD`); no page of this one is
+/// touched.
+fn keep_memory() {
+    drop(std::hint::black_box(Vec::<u8>::with_capacity(2 << 20)));
 }
 
 async fn carry_out(cli: &Cli, output: &Output) -> Result<Exit, Finding> {
