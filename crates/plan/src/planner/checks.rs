@@ -3,7 +3,6 @@
 //! Each check reads a [`HopContext`] and gives findings, or names what can reach a volume and is not modelled.
 
 mod addresses;
-mod admission;
 mod anchors;
 mod anew;
 mod annotations;
@@ -109,7 +108,6 @@ pub(super) fn of_hop(context: &HopContext<'_>) -> Report {
     annotations::check(&workloads, &mut report);
     kind_fields::check(&workloads, &mut report);
     ending::check(&workloads, &mut report);
-    admission::check(context, &workloads, &mut report);
     feeders::check(context, &workloads, &mut report);
     queries::check(context, &workloads, &mut report);
     newcomers::check(context, &workloads, &mut report);
