@@ -12,6 +12,7 @@ use portolan_model::{
 };
 use portolan_rehearse::{Installation, Options, Subject, VolumeForecast, World};
 use portolan_trials::sim;
+use portolan_workflow::ArchiveChoice;
 use serde_json::{Value, json};
 
 fn platform() -> ReleaseId {
@@ -250,6 +251,28 @@ fn killed_at_every_turn_both_are_upgraded_once() {
         point += 1;
     }
     assert!(point > 40, "it is killed at {point} turns");
+}
+
+#[test]
+fn nothing_is_put_back_while_helm_is_at_work_on_the_other_release() {
+    let mut installation = installation();
+    let file = plan(installation.world(), &[platform(), agent()]);
+    let restored = |world: &World| sim::restore(world, &ArchiveChoice::new(file.plan.clone(), Vec::new()));
+    let kept = restored(installation.world()).expect("no helm is at work");
+    assert!(kept.plan.hops.is_empty(), "nothing was deleted");
+    let set_status = |world: &mut World, status: &str| {
+        let record = world.names().into_iter().find(|name| name.kind() == "Release" && name.namespace() == "agent");
+        let record = record.expect("the agent has a record");
+        let mut json = (*world.get(&record).expect("it is there").0).clone();
+        json["status"] = json!(status);
+        world.put(&record, json);
+    };
+    set_status(installation.world_mut(), "pending-upgrade");
+    let refused = restored(installation.world()).expect_err("a helm may be at work");
+    assert_eq!(refused.code, Code::NotDeployed);
+    assert!(refused.found.contains("release agent is pending-upgrade"), "{}", refused.found);
+    set_status(installation.world_mut(), "failed");
+    assert!(restored(installation.world()).is_ok(), "that helm has ended");
 }
 
 #[test]
