@@ -61,7 +61,7 @@ fn a_chart_from_a_repository_makes_the_plan_that_the_same_file_makes() {
     }
     let told = format!("{}{}{}", came.stdout, came.stderr, there);
     assert!(!told.contains("hidden"), "the password is told");
-    assert!(!user.path(".config").exists() && !user.path(".cache").exists(), "helm has left something");
+    assert!(!user.path(".config").exists() && !user.path(".cache/helm").exists(), "helm has left something");
 }
 
 #[test]
