@@ -136,7 +136,6 @@ pub(super) fn of_hop(context: &HopContext<'_>) -> Report {
     older_pods::check(context, &workloads, &mut report);
     stale::check(context, &workloads, &mut report);
     servers::check(context, &workloads, &mut report);
-    other_servers::check(context, &workloads, &mut report);
     included::check(context, &workloads, &mut report);
     numbers::check(context, &mut report);
     left_out::check(context, &mut report);

@@ -4,50 +4,37 @@
 
 use std::collections::BTreeSet;
 
-use portolan_model::Ref;
+use portolan_model::{Ref, Volume};
 use portolan_recipe::DataWords;
 
+use super::Report;
 use super::addresses;
 use super::leads::{self, Objects};
-use super::scripts::FindText;
-use super::servers::programs;
 use super::told::{Setting, Told, bare_text};
 use super::uses::Workloads;
-use super::{HopContext, Report};
 
 const TODAY: &str = "see that they have the data; give the chart the servers of today";
 
-pub(super) fn check(context: &HopContext<'_>, workloads: &Workloads, report: &mut Report) {
-    let (today, then) = (FindText::today(context, workloads), FindText::after(context, workloads));
-    let services = Services { before: workloads.all_before().collect(), after: workloads.all_after().collect() };
-    for volume in workloads.volumes() {
-        for (before, after) in programs(context, workloads, volume) {
-            let told = [Told::to(&before, &today), Told::to(&after, &then)];
-            let namespace = after.name.namespace();
-            let Some((object, field, reason)) = others(&told, namespace, &services) else { continue };
-            if !report.is_unknown_at(volume, object, field) {
-                report.unknown(volume, object, field, (reason, TODAY));
-            }
-        }
+/// Compares what a program on a volume is told of servers, before and after.
+pub(super) fn compare(volume: &Volume, told: [&Told; 2], services: &Services<'_>, report: &mut Report) {
+    let Some((object, field, reason)) = others(told, services) else { return };
+    if !report.is_unknown_at(volume, object, field) {
+        report.unknown(volume, object, field, (reason, TODAY));
     }
 }
 
 /// The first setting that names none of its servers of today: the object and the field that say so, and the reason.
-fn others<'a>(
-    [before, after]: &'a [Told; 2],
-    namespace: &str,
-    services: &Services<'_>,
-) -> Option<(&'a Ref, &'a str, String)> {
+fn others<'a>([before, after]: [&'a Told; 2], services: &Services<'_>) -> Option<(&'a Ref, &'a str, String)> {
+    let of = (before.image_name(), after.workload.namespace());
     before.settings.iter().find_map(|old| {
-        let of = (before.image_name(), namespace);
-        let had = hosts(&same(before, old), of);
-        let now = same(after, old);
-        let has = hosts(&now, of);
+        let today: Vec<&Setting> = before.same(old).collect();
+        let now: Vec<&Setting> = after.same(old).collect();
+        let (had, has) = (hosts(&today, of), hosts(&now, of));
         if had.is_empty() || !had.is_disjoint(&has) {
             return None;
         }
         let texts = |all: &[&Setting]| all.iter().map(|one| one.text.clone()).collect::<Vec<_>>().join(" ");
-        let (was, is) = (texts(&same(before, old)), texts(&now));
+        let (was, is) = (texts(&today), texts(&now));
         let name = old.full_name();
         let Some(new) = now.first().copied().filter(|_| !is.trim().is_empty()) else {
             // It may come out of an object that is not read, or under another name.
@@ -60,12 +47,6 @@ fn others<'a>(
             format!("its setting {name} names other servers than today: whether they have the data is not known");
         (!has.is_empty() && !services.lead_to_same(&was, &is)).then_some((&new.object, new.field.as_str(), reason))
     })
-}
-
-/// The settings that say the same thing: the texts of a list are several.
-fn same<'a>(told: &'a Told, one: &Setting) -> Vec<&'a Setting> {
-    let is_same = |other: &&Setting| other.form == one.form && other.name == one.name && other.block == one.block;
-    told.settings.iter().filter(is_same).collect()
 }
 
 fn hosts(all: &[&Setting], of: (&str, &str)) -> BTreeSet<String> {
@@ -153,12 +134,16 @@ fn canonical(name: &str, namespace: &str) -> String {
 }
 
 /// The objects of before and after.
-struct Services<'a> {
+pub(super) struct Services<'a> {
     before: Objects<'a>,
     after: Objects<'a>,
 }
 
-impl Services<'_> {
+impl<'a> Services<'a> {
+    pub(super) fn of(workloads: &'a Workloads) -> Self {
+        Self { before: workloads.all_before().collect(), after: workloads.all_after().collect() }
+    }
+
     /// Whether a Service that one text names today leads to the pods of a Service that the other one names then.
     fn lead_to_same(&self, was: &str, is: &str) -> bool {
         let led = |text: &str, objects: &Objects<'_>| -> BTreeSet<Ref> {

@@ -8,6 +8,7 @@ use portolan_model::{Code, Finding, Object, Ref, Volume};
 use portolan_recipe::{DataOpens, DataServers, image_last_part, is_of_bitnami, major_rises, tags_agree};
 use serde_json::Value;
 
+use super::other_servers::{self, Services};
 use super::scripts::FindText;
 use super::settings;
 use super::told::Told;
@@ -16,22 +17,20 @@ use super::{HopContext, Report};
 
 pub(super) fn check(context: &HopContext<'_>, workloads: &Workloads, report: &mut Report) {
     let (today, then) = (FindText::today(context, workloads), FindText::after(context, workloads));
+    let services = Services::of(workloads);
     for volume in workloads.volumes() {
         for (before, after) in programs(context, workloads, volume) {
             let now = context.resolved.inventory.taken;
             let told = [Told::to(&before, &today).on(now), Told::to(&after, &then).on(now)];
             image(volume, (&before, &after), &told, report);
             settings::compare(volume, [&told[0], &told[1]], report);
+            other_servers::compare(volume, [&told[0], &told[1]], &services, report);
         }
     }
 }
 
 /// The containers that use a PVC today, each with the one in its place, but for those of databases that the product's recipes judge.
-pub(super) fn programs<'a>(
-    context: &HopContext<'_>,
-    workloads: &'a Workloads,
-    volume: &'a Volume,
-) -> Vec<(Use<'a>, Use<'a>)> {
+fn programs<'a>(context: &HopContext<'_>, workloads: &'a Workloads, volume: &'a Volume) -> Vec<(Use<'a>, Use<'a>)> {
     let (pairs, _) = workloads.pairs(volume);
     let names: BTreeSet<(&Ref, &Ref)> = pairs.iter().map(|pair| (pair.before.name, pair.after.name)).collect();
     let mut all = Vec::new();

@@ -312,7 +312,7 @@ impl Judge<'_> {
     /// A number of a file that goes: the program takes one of its own in its place. What is decisive for known servers is listed.
     fn falls_back(&self, one: &Setting, [before, after]: [&Told; 2]) -> Option<(String, &'static str)> {
         let text = bare_text(&one.text);
-        let is_one = text.parse::<f64>().is_ok();
+        let is_number = text.parse::<f64>().is_ok();
         let is_aside = || {
             one.is_about_else(self.words)
                 || self.words.is_tuning(&one.block, &one.name)
@@ -326,7 +326,7 @@ impl Judge<'_> {
         };
         let is_elsewhere = || count(after) >= count(before);
         let is_gone = one.form == Form::Line && !one.is_item && !one.is_beside && after.texts(one).is_empty();
-        (is_gone && is_one && !is_aside() && !is_elsewhere() && !is_known()).then(|| {
+        (is_gone && is_number && !is_aside() && !is_elsewhere() && !is_known()).then(|| {
             (format!("its setting {} goes, and the program takes one of its own in its place", one.name), OF_TODAY)
         })
     }

@@ -211,8 +211,13 @@ impl Told {
 
     /// The texts of settings of the same name and form, in a block of the same name.
     pub(super) fn texts(&self, one: &Setting) -> Vec<&str> {
+        self.same(one).map(|other| other.text.as_str()).collect()
+    }
+
+    /// The settings of the same name and form, in a block of the same name: the texts of a list are several.
+    pub(super) fn same<'a>(&'a self, one: &Setting) -> impl Iterator<Item = &'a Setting> {
         let is_same = |other: &&Setting| other.form == one.form && other.name == one.name && other.block == one.block;
-        self.settings.iter().filter(is_same).map(|other| other.text.as_str()).collect()
+        self.settings.iter().filter(is_same)
     }
 }
 
