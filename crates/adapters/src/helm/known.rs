@@ -2,7 +2,6 @@
 //! of a survey. It is taken from there for a plan alone. Before a run starts helm, the program is read whole: see [`super::is_planned`].
 
 use std::fs::{self, File};
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -10,7 +9,7 @@ use etcetera::BaseStrategy as _;
 use portolan_model::Digest;
 use serde::{Deserialize, Serialize};
 
-use crate::store::files::{FileIdentity, make_folder};
+use crate::store::files::{FileIdentity, make_folder, write_durably};
 
 #[derive(Serialize, Deserialize)]
 struct Known {
@@ -49,13 +48,10 @@ fn load(kept: &Path, identity: &FileIdentity) -> Option<Digest> {
     (known.identity == *identity).then_some(known.digest)
 }
 
-/// Best effort: without it the program is read again. A file that is not whole after a crash is none.
+/// Best effort: without it the program is read again.
 fn keep(kept: &Path, known: &Known) -> Option<()> {
-    let folder = kept.parent()?;
-    make_folder(folder).ok()?;
-    let mut file = tempfile::NamedTempFile::new_in(folder).ok()?;
-    file.write_all(&serde_json::to_vec(known).ok()?).ok()?;
-    file.persist(kept).ok().map(drop)
+    make_folder(kept.parent()?).ok()?;
+    write_durably(kept, &serde_json::to_vec(known).ok()?).ok()
 }
 
 #[cfg(test)]
