@@ -114,6 +114,21 @@ pub fn is_placeholder(text: &str) -> bool {
     })
 }
 
+/// Whether a part of a value, also within a longer text, is a stand-in or [`REDACTED`].
+#[must_use]
+pub fn is_stood_in(value: &Value) -> bool {
+    match value {
+        Value::String(text) => {
+            // "the value of KEY in SECRET" are six words.
+            let first = |at: usize| text[at..].split(' ').take(6).collect::<Vec<_>>().join(" ");
+            text.contains(REDACTED) || text.match_indices(STANDS).any(|(at, _)| is_placeholder(&first(at)))
+        }
+        Value::Array(items) => items.iter().any(is_stood_in),
+        Value::Object(map) => map.values().any(is_stood_in),
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
+    }
+}
+
 /// Whether a name is a credential's: `postgresql.auth.postgresPassword` by its last part, `API_KEY`, `tls.key`.
 #[must_use]
 pub fn is_named(name: &str) -> bool {
@@ -344,8 +359,28 @@ fn without_userinfo(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use portolan_model::Ref;
+    use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn a_stand_in_is_found_wherever_it_is() {
+        let stands = "the value of password in runai-backend-grafana";
+        for value in [
+            json!(stands),
+            json!("(redacted)"),
+            json!([{"url": format!("postgres://grafana:{stands}@db/backend")}]),
+            json!({"args": ["--password=(redacted)"]}),
+            json!(format!("user: a\npassword: {stands}\n")),
+        ] {
+            assert!(is_stood_in(&value), "{value}");
+        }
+        for value in
+            [json!("the value of it"), json!("the value of a word in"), json!(null), json!(5), json!({"a": ["b"]})]
+        {
+            assert!(!is_stood_in(&value), "{value}");
+        }
+    }
 
     fn key(secret: &str, key: &str) -> SecretKey {
         SecretKey { secret: Ref::secret("ns", secret), key: key.into() }

@@ -207,7 +207,7 @@ impl AtEnd {
     fn of(planned: &PlannedValues, redacted: &Value, is_saved: bool) -> Self {
         let (mut shown, mut hidden) = (json!({}), Vec::new());
         for (path, value) in values::flatten(&planned.at_end) {
-            let is_stand_in = is_saved && has_stand_in(&value);
+            let is_stand_in = is_saved && credential::is_stood_in(&value);
             if !is_stand_in && values::get(redacted, &path) == Some(&value) {
                 values::set(&mut shown, &path, value);
             } else {
@@ -266,23 +266,6 @@ fn left_out(carried: &[Carried], path: &str) -> String {
     }
 }
 
-/// Whether a part of a value stands in for a credential, which a saved survey does not hold.
-fn has_stand_in(value: &Value) -> bool {
-    match value {
-        Value::String(text) => {
-            // "the value of KEY in SECRET", also within a longer text.
-            let words: Vec<&str> = text.split(' ').collect();
-            let is_of_secret = |words: &[&str]| {
-                words[0].ends_with("the") && credential::is_placeholder(&format!("the {}", words[1..].join(" ")))
-            };
-            text.contains(credential::REDACTED) || words.windows(6).any(is_of_secret)
-        }
-        Value::Array(items) => items.iter().any(has_stand_in),
-        Value::Object(map) => map.values().any(has_stand_in),
-        Value::Null | Value::Bool(_) | Value::Number(_) => false,
-    }
-}
-
 fn head(to: &ChartId, (hidden, is_saved): (&[(String, String)], bool), asked: &[&str]) -> String {
     let mut head = format!("# All values of {to}, for helm upgrade --reset-values -f. Written by portolan values.\n");
     if !hidden.is_empty() {
@@ -297,28 +280,4 @@ fn head(to: &ChartId, (hidden, is_saved): (&[(String, String)], bool), asked: &[
         head.extend(asked.iter().map(|path| format!("#   {path}\n")));
     }
     head
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_stand_in_is_found_wherever_it_is() {
-        let stands = "the value of password in runai-backend-grafana";
-        for value in [
-            json!(stands),
-            json!("(redacted)"),
-            json!([{"url": format!("postgres://grafana:{stands}@db/backend")}]),
-            json!({"args": ["--password=(redacted)"]}),
-            json!(format!("user: a\npassword: {stands}\n")),
-        ] {
-            assert!(has_stand_in(&value), "{value}");
-        }
-        for value in
-            [json!("the value of it"), json!("the value of a word in"), json!(null), json!(5), json!({"a": ["b"]})]
-        {
-            assert!(!has_stand_in(&value), "{value}");
-        }
-    }
 }
