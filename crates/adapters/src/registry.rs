@@ -6,7 +6,8 @@
 //!
 //! A blob is sent only if the registry does not have it; it is taken from another repository of the registry where that is
 //! possible. Manifests follow when all blobs are there, and are read back. Running a push again continues: what is there is
-//! not sent again, and a blob that was cut off starts anew.
+//! not sent again, and a blob that was cut off starts anew. A registry takes a manifest only when it has what the manifest names
+//! (distribution 3.1.2, `registry/storage/ocimanifesthandler.go`): whether it has lost a blob since is asked where [`Asking`] says so.
 
 mod auth;
 mod client;
@@ -28,6 +29,7 @@ use serde::Serialize;
 
 use auth::Purpose;
 use client::Registry;
+use upload::Present;
 
 pub use client::RegistryAccess;
 pub use layers::CompressedLayers;
@@ -138,6 +140,8 @@ pub struct PushReport {
     pub mounted: usize,
     /// Blobs that were there, for each repository.
     pub present: usize,
+    /// Manifests that were there, whose blobs were not asked for.
+    pub not_asked: usize,
     /// Bytes that the registry was sent: less than lie in the bundle where layers were compressed.
     pub bytes: u64,
 }
@@ -172,10 +176,19 @@ pub enum TagBefore {
     Absent,
     /// The same manifest.
     Same,
-    /// The same image under another manifest: another tool pushed it. It is left as it is if the registry has all of it.
+    /// The same image under another manifest: another tool pushed it. It is left as it is, unless a blob is missing that was asked for.
     SameImage,
     /// Something else, with this digest.
     Other(Digest),
+}
+
+/// What a registry is asked for before anything is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asking {
+    /// Manifests, and the blobs of those that it does not have.
+    Manifests,
+    /// Every blob, also of manifests that it has: that repairs a registry which has lost one.
+    Blobs,
 }
 
 /// What is pushed.
@@ -188,6 +201,8 @@ pub struct PushJob<'a> {
     pub plan: &'a PushPlan,
     /// What layers became that were compressed before.
     pub layers: &'a CompressedLayers,
+    /// What the registry is asked for first.
+    pub asking: Asking,
 }
 
 /// Pushes what is planned.
@@ -204,24 +219,29 @@ pub async fn push(
     let registry = Registry::new(&target.host, access, Purpose::Push)?;
     registry.greet().await?;
     let push = Push { registry, job, progress };
-    // Also of images that are there, every blob is asked for: a push repairs a registry that has lost one.
     let all = push.needed(&BTreeSet::new())?;
-    let (before, present) = futures::try_join!(push.before(), push.present(&all))?;
+    let (before, mut present) = match job.asking {
+        Asking::Blobs => futures::try_join!(push.before(), push.present(&all))?,
+        Asking::Manifests => (push.before().await?, Present::new()),
+    };
+    let is_kept = |before: &TagBefore| match before {
+        TagBefore::Same => job.asking == Asking::Manifests,
+        TagBefore::SameImage => true,
+        TagBefore::Absent | TagBefore::Other(_) => false,
+    };
     let kept: BTreeSet<&ManifestPush> =
-        before.iter().filter(|(_, before)| **before == TagBefore::SameImage).map(|(push, _)| *push).collect();
+        before.iter().filter(|(_, before)| is_kept(before)).map(|(push, _)| *push).collect();
     let needed = push.needed(&kept)?;
+    if job.asking == Asking::Manifests {
+        present = push.present(&needed).await?;
+    }
     let groups = push.groups(needed);
     let uploads = futures::stream::iter(groups).map(|group| push.group(group, &present)).buffer_unordered(PARALLEL);
     let counts: Vec<PushReport> = uploads.try_collect().await?;
-    let mut report = PushReport::default();
+    let not_asked = if job.asking == Asking::Manifests { kept.len() } else { 0 };
+    let mut report = PushReport { not_asked, ..PushReport::default() };
     counts.iter().for_each(|count| report.add(count));
-    // Children of an index come before it in the plan.
-    for manifest in &job.plan.manifests {
-        let before = before.get(manifest).cloned();
-        if let Some(tag) = push.manifest(manifest, before).await? {
-            report.tags.push(tag);
-        }
-    }
+    report.tags = push.manifests(&before).await?;
     Ok(report)
 }
 
@@ -232,15 +252,15 @@ struct Push<'a> {
 }
 
 impl Push<'_> {
-    /// What the tags stand for now.
+    /// What the tags, and the digests of the children of an index, stand for now.
     async fn before(&self) -> Result<BTreeMap<&ManifestPush, TagBefore>, Finding> {
-        let tagged = self.job.plan.manifests.iter().filter(|push| push.tag.is_some());
-        let looks = futures::stream::iter(tagged).map(|push| async move {
+        let looks = futures::stream::iter(&self.job.plan.manifests).map(|push| async move {
             let Some(text) = self.registry.manifest(&push.repository, &push.reference()).await? else {
                 return Ok((push, TagBefore::Absent));
             };
             let before = self.compare(push, &text);
-            if before == TagBefore::SameImage && !self.is_whole(&push.repository, &text).await? {
+            let is_doubted = before == TagBefore::SameImage && self.job.asking == Asking::Blobs;
+            if is_doubted && !self.is_whole(&push.repository, &text).await? {
                 return Ok((push, TagBefore::Other(Digest::of(&text))));
             }
             Ok::<_, Finding>((push, before))
@@ -274,27 +294,48 @@ impl Push<'_> {
         self.job.index.images.iter().any(|image| image.generated && image.manifest == *manifest)
     }
 
+    /// Pushes the manifests, and returns the tags in the order of the plan. What names other manifests is put behind all that names none.
+    async fn manifests<'b>(
+        &'b self,
+        before: &BTreeMap<&'b ManifestPush, TagBefore>,
+    ) -> Result<Vec<PushedTag>, Finding> {
+        let all = self.job.plan.manifests.iter().enumerate();
+        let (indexes, images): (Vec<_>, Vec<_>) =
+            all.partition(|(_, push)| config_of(self.job.index.documents[&push.digest].text.as_bytes()).is_none());
+        let put = |(at, push): (usize, &'b ManifestPush)| {
+            let before = before.get(push).cloned().unwrap_or(TagBefore::Absent);
+            async move { Ok::<_, Finding>((at, push.tag.is_some(), self.manifest(push, before).await?)) }
+        };
+        let mut done: Vec<(usize, bool, PushedTag)> =
+            futures::stream::iter(images).map(put).buffer_unordered(PARALLEL).try_collect().await?;
+        for index in indexes {
+            done.push(put(index).await?);
+        }
+        done.sort_by_key(|(at, ..)| *at);
+        Ok(done.into_iter().filter(|(_, is_tag, _)| *is_tag).map(|(.., tag)| tag).collect())
+    }
+
     /// Pushes a manifest and reads it back.
-    async fn manifest(&self, push: &ManifestPush, before: Option<TagBefore>) -> Result<Option<PushedTag>, Finding> {
+    async fn manifest(&self, push: &ManifestPush, before: TagBefore) -> Result<PushedTag, Finding> {
         let document = self.document(push);
         let (reference, pushed) = (push.reference(), Digest::of(document.text.as_bytes()));
         let name = format!("{}/{}:{reference}", self.registry.host, push.repository);
         // It was read when the push began.
-        if before == Some(TagBefore::Same) {
-            return Ok(Some(PushedTag { name, digest: pushed, before: TagBefore::Same }));
+        if before == TagBefore::Same {
+            return Ok(PushedTag { name, digest: pushed, before });
         }
-        let there = before == Some(TagBefore::SameImage);
+        let there = before == TagBefore::SameImage;
         if !there {
             self.registry.put_manifest(&push.repository, &reference, &document.media_type, &document.text).await?;
         }
         let text = self.registry.manifest(&push.repository, &reference).await?.unwrap_or_default();
         let digest = Digest::of(&text);
-        if digest != pushed && before != Some(TagBefore::SameImage) {
+        if digest != pushed && !there {
             return Err(Finding::blocking(Code::RegistryDiffers, format!("{name} is not what was pushed"))
                 .with(format!("pushed: {pushed}"))
                 .with(format!("read back: {digest}")));
         }
-        Ok(before.map(|before| PushedTag { name, digest, before }))
+        Ok(PushedTag { name, digest, before })
     }
 }
 

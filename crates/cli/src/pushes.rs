@@ -90,5 +90,6 @@ pub(crate) fn page(report: &PushReport) -> Document {
         bytes: report.bytes,
         mounted: report.mounted,
         present: report.present,
+        not_asked: report.not_asked,
     })
 }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use portolan_adapters::charts::Files;
-use portolan_adapters::registry::{CompressedLayers, PushJob, PushTarget, RegistryAccess};
+use portolan_adapters::registry::{Asking, CompressedLayers, PushJob, PushTarget, RegistryAccess};
 use portolan_adapters::{bundles, store};
 use portolan_bundle::{BundleIndex, BundleParts, BundleSupply, PushPlan};
 use portolan_helm_compat::chart::PackedChart;
@@ -107,7 +107,8 @@ impl Site {
         output.say(&format!("Pushing {} to {}", file.display(), self.source.registry));
         match (&self.source.place, on) {
             (RegistryPlace::Network(access), _) => {
-                let job = PushJob { file, index, plan: push, layers };
+                // Nodes pull within minutes: a layer that the registry has lost is better found now.
+                let job = PushJob { file, index, plan: push, layers, asking: Asking::Blobs };
                 let report = pushes::send(&job, target, access, output).await?;
                 output.page(&pushes::page(&report))
             }

@@ -120,6 +120,12 @@ pub fn pushed(report: &Pushed<'_>) -> Document {
         report.mounted,
         report.present
     ));
+    if report.not_asked > 0 {
+        page.say(format!(
+            "The layers of {} that the registry had already were not asked for; --check-layers asks for each.",
+            count(report.not_asked, "image")
+        ));
+    }
     page
 }
 
@@ -135,6 +141,8 @@ pub struct Pushed<'a> {
     pub mounted: usize,
     /// Blobs that were there.
     pub present: usize,
+    /// Images that were there, whose blobs were not asked for.
+    pub not_asked: usize,
 }
 
 /// A number of bytes for people: `12.3 MB`, in powers of 1000.

@@ -10,8 +10,8 @@ use std::sync::{Arc, Mutex};
 
 use portolan_adapters::charts::Login;
 use portolan_adapters::registry::{
-    CompressedLayers, ImageAnswer, ImageQuestion, PushJob, PushProgress, PushReport, PushTarget, RegistryAccess,
-    TagBefore, look, push,
+    Asking, CompressedLayers, ImageAnswer, ImageQuestion, PushJob, PushProgress, PushReport, PushTarget,
+    RegistryAccess, TagBefore, look, push,
 };
 use portolan_bundle::{BundleIndex, BundledImage, Limits, plan_push, read};
 use portolan_model::{Code, Digest, Finding};
@@ -39,6 +39,7 @@ struct Pushing {
     file: PathBuf,
     index: BundleIndex,
     layers: CompressedLayers,
+    asking: Asking,
 }
 
 impl Pushing {
@@ -47,7 +48,7 @@ impl Pushing {
         let file = folder.path().join("bundle.tar");
         std::fs::write(&file, bytes).expect("a file");
         let index = read(std::fs::File::open(&file).expect("a file"), Limits::default()).expect("a bundle");
-        Self { _folder: folder, file, index, layers: CompressedLayers::default() }
+        Self { _folder: folder, file, index, layers: CompressedLayers::default(), asking: Asking::Blobs }
     }
 
     async fn to(&self, host: &str, login: Option<(&str, &str)>) -> Result<PushReport, Finding> {
@@ -55,7 +56,8 @@ impl Pushing {
         let access = RegistryAccess { login, plain_http: true, ca_file: None };
         let target = PushTarget::parse(&format!("{host}/site")).expect("a target");
         let plan = plan_push(&self.index, target.path.as_str(), &BTreeMap::new()).expect("a plan");
-        let job = PushJob { file: &self.file, index: &self.index, plan: &plan, layers: &self.layers };
+        let job =
+            PushJob { file: &self.file, index: &self.index, plan: &plan, layers: &self.layers, asking: self.asking };
         push(&job, &target, &access, &PushProgress::default()).await
     }
 }
@@ -307,6 +309,33 @@ async fn a_push_repairs_a_registry_that_has_the_manifests_and_lost_a_blob() {
         asked.sort();
         assert_eq!(asked.iter().filter(|request| request.starts_with("HEAD")).count(), again.present, "{asked:?}");
         assert!(asked.windows(2).all(|pair| pair[0] != pair[1]), "{asked:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_second_push_asks_for_each_manifest_and_for_nothing_else() {
+    for pushing in [layout(), Pushing::new(&bundle()), Pushing::new(&gzip(&bundle()))] {
+        let pushing = Pushing { asking: Asking::Manifests, ..pushing };
+        let registry = MemoryRegistry::start(None).expect("a registry");
+        let first = pushing.to(&registry.address(), None).await.expect("a push");
+        let before = registry.seen().len();
+        let again = pushing.to(&registry.address(), None).await.expect("a push");
+        let manifests = again.not_asked;
+        assert_eq!((first.not_asked, again.sent, again.present), (0, 0, 0));
+        assert!(
+            manifests >= again.tags.len() && again.tags.iter().all(|tag| tag.before == TagBefore::Same),
+            "{again:?}"
+        );
+        let asked = registry.seen().split_off(before);
+        let (reads, greeting): (Vec<_>, Vec<_>) = asked.iter().partition(|request| request.contains("/manifests/"));
+        assert!(reads.iter().all(|request| request.starts_with("GET")), "{asked:?}");
+        assert_eq!((reads.len(), greeting.len()), (manifests, 1), "{asked:?}");
+        // A tag that is gone is put back, and its blobs are asked for.
+        registry.remove("site/c", "1.2.3");
+        let third = pushing.to(&registry.address(), None).await.expect("a push");
+        let gone = third.tags.iter().filter(|tag| tag.before == TagBefore::Absent).count();
+        assert_eq!((third.not_asked, third.sent), (manifests - gone, 0), "{third:?}");
+        assert_eq!(gone > 0, third.present > 0, "{third:?}");
     }
 }
 

@@ -81,6 +81,9 @@ pub(crate) struct PushOptions {
     /// A name for an image that the bundle gives none; `bundle inspect` shows its digest
     #[arg(long, value_name = "DIGEST=REPOSITORY:TAG")]
     pub(crate) name: Vec<String>,
+    /// Asks for every layer, also of images that the registry has: it may have lost one since it took them
+    #[arg(long)]
+    pub(crate) check_layers: bool,
     /// The user for the registry; without it, the logins of docker, podman and helm for the same host and port are used
     #[arg(long, value_name = "NAME", requires = "password_stdin")]
     pub(crate) username: Option<String>,

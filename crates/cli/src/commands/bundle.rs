@@ -1,7 +1,7 @@
 use std::path::Path;
 
 use portolan_adapters::charts::Files;
-use portolan_adapters::registry::{CompressedLayers, PushJob, PushReport, PushTarget, RegistryAccess};
+use portolan_adapters::registry::{Asking, CompressedLayers, PushJob, PushReport, PushTarget, RegistryAccess};
 use portolan_adapters::{bundles, store};
 use portolan_bundle::{BundleIndex, BundleParts};
 use portolan_model::{Code, Exit, Finding};
@@ -103,7 +103,8 @@ async fn push(global: &Global, options: &PushOptions, output: &Output) -> Result
     }
     let plan = portolan_bundle::plan_push(&index, paths, &names).map_err(|error| error.finding())?;
     let layers = CompressedLayers::of(&store::root(global.state_dir.as_deref())?);
-    let job = PushJob { file: &options.file, index: &index, plan: &plan, layers: &layers };
+    let asking = if options.check_layers { Asking::Blobs } else { Asking::Manifests };
+    let job = PushJob { file: &options.file, index: &index, plan: &plan, layers: &layers, asking };
     send(&job, &target, &access, output).await
 }
 
