@@ -93,6 +93,34 @@ fn an_upgrade_out_of_a_bundle_pushes_checks_and_goes_on() {
     assert!(user.installation("site").contains("control-plane-2.20.41"));
 }
 
+/// A registry keeps a manifest whose layer it has lost, and says that it has the image.
+#[test]
+fn a_layer_that_the_registry_lost_is_sent_again_on_demand_and_before_an_upgrade() {
+    let (user, registry) = (User::new(), registry());
+    bundle(&user, "whole.tar", &[POSTGRES, STUB]);
+    user.ok("sim new openshift-2.8 site");
+    let push = "bundle push whole.tar --to rig.local --plain-http";
+    let upgrade = "upgrade --sim site --to 2.20 --yes --plain-http --registry rig.local --bundle whole.tar";
+    assert_eq!(run(&user, &registry, push).code, 0);
+    let manifest = registry.manifest("stub", "1").expect("it was pushed");
+    let manifest: serde_json::Value = serde_json::from_slice(&manifest).expect("JSON");
+    let layer = manifest["layers"][0]["digest"].as_str().expect("a layer").to_owned();
+    for (line, is_sent) in
+        [(push.to_owned(), false), (format!("{push} --check-layers"), true), (upgrade.to_owned(), true)]
+    {
+        registry.lose_blob(&layer);
+        let came = run(&user, &registry, &line);
+        assert_eq!(
+            (came.code, registry.blob(&layer).is_some()),
+            (0, is_sent),
+            "{line}: {}{}",
+            came.stdout,
+            came.stderr
+        );
+        assert_eq!(came.stdout.contains("not asked for"), !is_sent, "{}", came.stdout);
+    }
+}
+
 /// A container without the package of certificates.
 #[test]
 fn a_registry_without_tls_needs_no_certificates() {
