@@ -258,6 +258,17 @@ impl DataWords {
         words(name).iter().any(|word| self.hosts.contains(word))
     }
 
+    /// Whether what a setting of this name says is a host or an address: `API_HOST`, `DOMAIN_NAME`; not `SERVER_MODE`.
+    #[must_use]
+    pub fn is_place(&self, name: &str) -> bool {
+        let own = without_numbers(name);
+        match own.as_slice() {
+            [.., named, last] if last == "name" => matches!(named.as_str(), "host" | "domain"),
+            [.., last] => self.hosts.contains(last) || self.named_hosts.contains(last),
+            [] => false,
+        }
+    }
+
     /// Whether a setting of this name, or a scheme, is about a store of data: `REDIS_HOST`, `postgres`.
     #[must_use]
     pub fn is_of_store(&self, name: &str) -> bool {
@@ -284,7 +295,7 @@ impl DataWords {
     /// Whether a word alone is a host in a setting of this name: `DB_HOST`, not `DB_TYPE`.
     #[must_use]
     pub fn names_host(&self, name: &str) -> bool {
-        let own = words(name);
+        let own = without_numbers(name);
         let is_named = own.last().is_some_and(|last| self.named_hosts.contains(last));
         is_named || own.ends_with(&["service".to_owned(), "name".to_owned()])
     }
@@ -385,6 +396,15 @@ pub fn is_off(text: &str) -> bool {
 /// The words of a setting's name and of the innermost block around it.
 fn near(block: &str, name: &str) -> Vec<String> {
     [words(block.rsplit('.').next().unwrap_or_default()), words(name)].concat()
+}
+
+/// The words of a name without the numbers at its end: those of `nodes.1` are `nodes`.
+fn without_numbers(name: &str) -> Vec<String> {
+    let mut all = words(name);
+    while all.last().is_some_and(|last| last.parse::<u32>().is_ok()) {
+        all.pop();
+    }
+    all
 }
 
 /// The words of a name, in small letters: `--drop-all`, `DROP_ALL`, `dropAll`.
@@ -656,6 +676,8 @@ mod tests {
         assert!(!known.is_of_servers("loki", "memberlist", "join_members"));
         assert!(!known.is_of_servers("minio", "", "MINIO_SERVER_URL"));
         assert!(known.names_host("service-name") && known.names_host("DB_HOST") && !known.names_host("DB_TYPE"));
+        assert!(known.names_host("discovery.nodes.1"));
+        assert!(known.is_place("API_HOST") && known.is_place("DOMAIN_NAME") && !known.is_place("SERVER_MODE"));
         assert!(known.is_scheme_of_store("jdbc:postgresql") && !known.is_scheme_of_store("https"));
         assert!(known.is_chroot("zkLedgersRootPath") && known.is_chroot("zookeeper.znode.parent"));
         assert!(!known.is_chroot("ZOOKEEPER_DATA_DIR") && !known.is_chroot("rootPath"));

@@ -56,6 +56,12 @@ pub struct DataServer {
     wants: Vec<String>,
     /// Words of settings that decide which data is used, or whether it is kept.
     pub settings: Vec<String>,
+    /// Limits beyond which it takes no data, or does not start with what it has.
+    #[serde(default)]
+    pub limits: Vec<String>,
+    /// The first words of lines that say who may come to the data.
+    #[serde(default)]
+    pub admits: Vec<String>,
     /// Whether text is sorted as the C library of the image sorts it.
     #[serde(default)]
     sorts_by_c_library: bool,

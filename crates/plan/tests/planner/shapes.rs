@@ -1,5 +1,5 @@
 //! Charts in the shapes that others write: harmless upgrades of each week stay Safe, harmful ones do not. The cases are in `shapes.yaml`,
-//! `shapes-more.yaml` and `shapes-servers.yaml`.
+//! `shapes-more.yaml`, `shapes-servers.yaml` and `shapes-others.yaml`.
 
 use std::collections::BTreeMap;
 
@@ -24,7 +24,12 @@ struct Shapes {
 }
 
 fn shapes() -> Shapes {
-    let texts = [include_str!("shapes.yaml"), include_str!("shapes-more.yaml"), include_str!("shapes-servers.yaml")];
+    let texts = [
+        include_str!("shapes.yaml"),
+        include_str!("shapes-more.yaml"),
+        include_str!("shapes-servers.yaml"),
+        include_str!("shapes-others.yaml"),
+    ];
     let [mut all, others @ ..] =
         texts.map(|text| serde_saphyr::from_str::<Shapes>(text).expect("the cases are readable"));
     for more in others {

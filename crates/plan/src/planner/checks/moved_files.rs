@@ -58,9 +58,14 @@ impl Given {
     /// Why the program may not read one of these files any more; `is_there` says whether an object stays.
     fn lost(&self, then: &Self, is_there: &dyn Fn(&Ref) -> bool) -> Option<String> {
         self.files.iter().find_map(|file| {
-            let (path, stays) = (&file.path, then.files.iter().any(|now| now.path == file.path));
+            let path = &file.path;
+            // What comes later covers what comes before it.
+            let here = then.files.iter().rfind(|now| now.path == *path);
             let now = then.same(file);
-            if stays {
+            if let Some(other) = here.and_then(|here| self.took_place(file, here)) {
+                return Some(format!("its file {path} is what {other} is today"));
+            }
+            if here.is_some() {
                 // What named it names another file, or nothing does.
                 let is_named = then.names(path) || now.is_some_and(|now| then.names(&now.path));
                 return (self.names(path) && !is_named).then(|| format!("nothing names its file {path} any more"));
@@ -75,6 +80,15 @@ impl Given {
                 None => None,
             }
         })
+    }
+
+    /// The path that a file has today which is in the place of this one then.
+    fn took_place(&self, file: &MountedText, here: &MountedText) -> Option<&str> {
+        let is_key = |a: &MountedText, b: &MountedText| a.object == b.object && a.key == b.key;
+        let is_other = !is_key(file, here) && file.text != here.text;
+        let was =
+            self.files.iter().filter(|_| is_other).find(|other| is_key(other, here) && other.path != file.path)?;
+        Some(&was.path)
     }
 
     /// Whether a file of a folder that is read as a whole comes earlier or later among the others.

@@ -27,7 +27,13 @@ impl Line {
 /// A text without what a file writes around it: quotes, a comment at the end of the line, what ends an entry.
 fn plain(text: &str) -> &str {
     let bare = text.trim();
-    let bare = if bare.starts_with(['"', '\'']) { bare } else { bare.split(" #").next().unwrap_or(bare).trim_end() };
+    let quote = bare.chars().next().filter(|first| matches!(first, '"' | '\''));
+    let end = quote.map_or(Some(0), |quote| Some(bare[1..].find(quote)? + 2));
+    let comment = end.and_then(|end| Some(end + bare[end..].find(" #")?)).filter(|at| {
+        // Behind a text in quotes nothing else stands.
+        quote.is_none() || end.is_some_and(|end| bare[end..*at].chars().all(|c| c.is_whitespace() || c == ','))
+    });
+    let bare = comment.map_or(bare, |at| bare[..at].trim_end());
     let bare = bare.trim_end_matches([',', ';']);
     let quoted = |quote: char| bare.strip_prefix(quote)?.strip_suffix(quote).filter(|inner| !inner.contains(quote));
     quoted('"').or_else(|| quoted('\'')).unwrap_or(bare)
@@ -42,8 +48,17 @@ pub(super) fn lines(text: &str) -> Vec<Line> {
     let mut section = "";
     let mut open: Vec<(usize, &str)> = Vec::new();
     let mut tags: Vec<&str> = Vec::new();
+    // The list whose texts stand on lines of their own.
+    let mut list: Option<(String, &str)> = None;
     for line in text.lines() {
         let trimmed = line.trim();
+        if let Some((block, name)) = list.take_if(|_| !is_plain_item(trimmed)) {
+            // What is no text alone is read as elsewhere; the list goes on behind what says nothing.
+            list = (trimmed.is_empty() || is_comment(trimmed)).then_some((block, name));
+        } else if let Some((block, name)) = &list {
+            all.push(Line::item(block, name, trimmed));
+            continue;
+        }
         if let Some(name) = trimmed.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
             section = name.trim_matches(['[', ']', ' ']);
             open.clear();
@@ -74,8 +89,21 @@ pub(super) fn lines(text: &str) -> Vec<Line> {
             open.push((indent, name));
         }
         one(&block, name, text, &mut all);
+        list = text.ends_with('[').then_some((block, name));
     }
     all
+}
+
+fn is_comment(line: &str) -> bool {
+    line.starts_with(['#', ';', '/'])
+}
+
+/// Whether a line of a list in brackets is one of its texts.
+fn is_plain_item(line: &str) -> bool {
+    !line.is_empty()
+        && !line.starts_with([']', '(', ')', '}'])
+        && !is_comment(line)
+        && is_bare(line.trim_end_matches(','))
 }
 
 /// Whether an item of a list of YAML is a text alone, and no `name: text`, `name=text` or flag.
@@ -216,6 +244,11 @@ fn elements<'a>(text: &'a str, open: &mut Vec<&'a str>, all: &mut Vec<Line>) {
         if tag.ends_with('/') {
             continue;
         }
+        // `<connector name="a">b</connector>` says `a` is `b`.
+        let named = attributes(tag).find(|(name, _)| *name == "name").map(|(_, text)| text);
+        if let Some(named) = named.filter(|_| !text.trim().is_empty()) {
+            all.push(Line::new(&inner, named, text.trim()));
+        }
         if !text.trim().is_empty() && name == tag {
             let line = Line::new(&joined(open.iter().copied()), name, text.trim());
             // `<property><name>a</name><value>b</value></property>` of Hadoop says `a` is `b`.
@@ -252,6 +285,9 @@ mod tests {
             ("recovery_target_time='2020-01-01'", "/recovery_target_time=2020-01-01"),
             ("  \"node_id\": \"a\",", "/node_id=a"),
             ("dir: data # where it is", "/dir=data"),
+            ("dir = \"data\" # where it is", "/dir=data"),
+            ("dir = \"a #b\"", "/dir=a #b"),
+            ("<c name=\"a\">b</c>", "c/name=a c/a=b"),
             ("export DB=orders", "/DB=orders"),
             ("<store dir=\"data\" kind=\"file\"/>", "store/dir=data store/kind=file"),
             ("- store: tsdb", "/store=tsdb"),
@@ -308,6 +344,9 @@ mod tests {
             ("a:\n  topics:\n  - orders\n  - \"in voices\"\n  size: 1", "a/topics=orders a/topics=in voices"),
             ("topics: [orders, 'a, b']", "/topics=orders /topics=a, b"),
             ("topics = [\"orders\", \"sales\"]", "/topics=orders /topics=sales"),
+            ("topics: [\n  orders\n  # more\n\n  'sales',\n]\nsize: 1", "/topics=orders /topics=sales"),
+            ("topics = [\n  \"orders\",\n]\n[near]\nsize = 1", "/topics=orders"),
+            ("jobs: [\n  {\n    job: a\n  }\n]", ""),
             (r#"{"a": {"topics": ["orders", "sales"]}}"#, "a/topics=orders a/topics=sales"),
             ("jobs:\n- job: a\n- job: b", ""),
             ("args:\n- --ttl=1h\n- a=b", ""),

@@ -45,8 +45,13 @@ fn change<'a>([before, after]: [&'a Told; 2]) -> Option<Change<'a>> {
     let server = DataServers::builtin().of_image(&before.image);
     let own = server.into_iter().flat_map(|server| &server.settings);
     let evicts = server.and_then(|server| server.evicts.as_ref()).filter(|evicts| throws_out(evicts, after));
-    let limits = evicts.into_iter().flat_map(|evicts| &evicts.limits).map(String::as_str).collect();
-    let judge = Judge { words, decides: own.chain(&words.uses).map(String::as_str).collect(), limits };
+    let limits = evicts.into_iter().flat_map(|evicts| &evicts.limits);
+    let judge = Judge {
+        words,
+        decides: own.chain(&words.uses).map(String::as_str).collect(),
+        limits: limits.chain(server.into_iter().flat_map(|server| &server.limits)).map(String::as_str).collect(),
+        admits: server.map_or(&[], |server| &server.admits),
+    };
     let come = after.settings.iter().find_map(|one| {
         let (reason, way_out) = judge.of(one, before, true)?;
         Some(Change { object: &one.object, field: &one.field, reason, way_out })
@@ -88,8 +93,10 @@ fn word<'a>([before, after]: [&'a Told; 2]) -> Option<Change<'a>> {
     let old = another_word(DataWords::builtin(), [before, after])?;
     let name = old.full_name();
     let reason = format!("its setting {name} says something else than today, or nothing: what it decides is not known");
-    // What is said no more has no place among what will be.
     let new = after.settings.iter().find(|new| new.form == old.form && new.full_name() == name);
+    // What is said no more has a place where its file is still there.
+    let is_file = |new: &&Setting| old.form == Form::Line && new.object == old.object && new.field == old.field;
+    let new = new.or_else(|| after.settings.iter().find(is_file));
     let (object, field) = new.map_or((&after.workload, &after.pointer), |new| (&new.object, &new.field));
     Some(Change { object, field, reason, way_out: OF_TODAY })
 }
@@ -136,7 +143,17 @@ fn field_of_pod<'a>([before, after]: [&'a Told; 2]) -> Option<Change<'a>> {
 
 /// Another command of the same program, or another thing that it is to work on: `serve orders` becomes `serve sales`.
 fn other_words<'a>([before, after]: [&'a Told; 2]) -> Option<Change<'a>> {
-    let (was, is) = (&before.bare, &after.bare);
+    let sorted = |words: &[String]| {
+        let mut all = words.to_vec();
+        all.sort_unstable();
+        all
+    };
+    // From where to where it copies, for example.
+    let is_turned = before.operands != after.operands && sorted(&before.operands) == sorted(&after.operands);
+    let (was, is) = match is_turned {
+        true => (&before.operands, &after.operands),
+        false => (&before.bare, &after.bare),
+    };
     let is_other = !was.is_empty() && !is.is_empty() && was != is && before.image_name() == after.image_name();
     is_other.then(|| Change {
         object: &after.workload,
@@ -212,8 +229,10 @@ struct Judge<'a> {
     words: &'a DataWords,
     /// The names of settings that decide about data.
     decides: Vec<&'a str>,
-    /// The names of limits beyond which its server throws data out.
+    /// The names of limits beyond which its server throws data out, or takes none.
     limits: Vec<&'a str>,
+    /// The first words of lines that say who may come to the data.
+    admits: &'a [String],
 }
 
 impl Judge<'_> {
@@ -237,6 +256,9 @@ impl Judge<'_> {
         };
         if self.decides.iter().any(is_known) {
             return Some((format!("its setting {name} changes, which decides what data it uses or keeps"), OF_TODAY));
+        }
+        if let Some(reason) = self.locks_out(one, comes) {
+            return Some((reason, "see that who uses the data still may; give the chart the lines of today"));
         }
         // A variable of one word is a part of something that is compared where it is used.
         let is_folder =
@@ -281,6 +303,16 @@ impl Judge<'_> {
             return Some((reason, OF_TODAY));
         }
         self.keeps_less(one, &others, comes)
+    }
+
+    /// Why those who use the data may not come to it any more: the line that admits them goes, or one that rejects them comes.
+    fn locks_out(&self, one: &Setting, comes: bool) -> Option<String> {
+        let is_line = one.form == Form::Line && self.admits.contains(&one.name);
+        let rejects = one.text.split_whitespace().any(|word| word == "reject");
+        (is_line && rejects == comes).then(|| {
+            let what = if comes { "comes and rejects some" } else { "goes and admits some" };
+            format!("its line `{}` {what} who may use the data today", one.name)
+        })
     }
 
     /// Why a setting that comes switches off what keeps data, and was not off before.
@@ -455,7 +487,12 @@ fn is_destructive(words: &DataWords, one: &Setting) -> bool {
                 && !matches!(one.text.as_str(), "false" | "0" | "no")
         }
         Form::Variable => words.throws_away(&one.name, &one.text),
-        Form::Line => false,
+        Form::Line => {
+            !one.is_beside
+                && one.text.parse::<f64>().is_err()
+                && !one.is_about_else(words)
+                && words.throws_away(&one.name, bare_text(&one.text))
+        }
     }
 }
 

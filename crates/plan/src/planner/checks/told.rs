@@ -60,6 +60,8 @@ pub(super) struct Told {
     pub(super) sources: usize,
     /// The words among its arguments that are no flags, and nothing that a flag takes: `serve`.
     pub(super) bare: Vec<String>,
+    /// All words among its own arguments that are no flags, and nothing that a flag takes, paths too: from where, and to where.
+    pub(super) operands: Vec<String>,
     /// Its command and arguments, joined by blanks.
     pub(super) arguments: String,
     /// The texts into which variables may be put, as they are written.
@@ -116,6 +118,11 @@ impl Told {
             } else {
                 bare(&program(its.iter().copied()))
             },
+            operands: if its.iter().any(|word| is_tool(word)) {
+                Vec::new()
+            } else {
+                operands(&program(its.iter().copied())).map(str::to_owned).collect()
+            },
             settings,
             variables: given.collect(),
             of_pod: of_pod.collect(),
@@ -149,6 +156,7 @@ impl Told {
             of_pod: BTreeMap::new(),
             sources: 0,
             bare: Vec::new(),
+            operands: Vec::new(),
             arguments: String::new(),
             texts: Vec::new(),
             left_out: BTreeSet::new(),
@@ -367,12 +375,17 @@ fn of_shell(scripts: &Scripts, variables: &BTreeMap<String, String>) -> Vec<Stri
 
 /// The words of a command that are no flags, and that no flag before them may take; no paths, no settings.
 fn bare(words: &[&str]) -> Vec<String> {
-    let all = words.iter().enumerate().filter(|(at, word)| {
-        let is_taken =
-            at.checked_sub(1).is_some_and(|before| words[before].starts_with('-') && !words[before].contains('='));
-        !is_taken && !word.contains(['=', '/', '$', '{']) && word.starts_with(|c: char| c.is_ascii_alphabetic())
-    });
-    all.map(|(_, word)| (*word).to_owned()).collect()
+    let is_bare =
+        |word: &&str| !word.contains(['=', '/', '$', '{']) && word.starts_with(|c: char| c.is_ascii_alphabetic());
+    operands(words).filter(is_bare).map(str::to_owned).collect()
+}
+
+/// The words of a command that are no flags, and that no flag before them may take.
+fn operands<'a>(words: &[&'a str]) -> impl Iterator<Item = &'a str> {
+    let is_taken = |at: usize| {
+        at.checked_sub(1).is_some_and(|before| words[before].starts_with('-') && !words[before].contains('='))
+    };
+    words.iter().enumerate().filter(move |(at, word)| !is_taken(*at) && !word.starts_with('-')).map(|(_, word)| *word)
 }
 
 /// Whether a file is no configuration of the program that has it: a script, or what is shown, watched or filled in with it.

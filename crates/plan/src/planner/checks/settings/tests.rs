@@ -42,6 +42,7 @@ fn told(image: &str, form: Form, settings: &[(&str, &str)]) -> Told {
         texts: Vec::new(),
         left_out: std::collections::BTreeSet::new(),
         bare: Vec::new(),
+        operands: Vec::new(),
         today: None,
         workload: workload.clone(),
         pointer: String::new(),
