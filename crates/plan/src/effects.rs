@@ -10,10 +10,13 @@
 //! loop {
 //!     let jobs = search.jobs();
 //!     if jobs.is_empty() { break }
-//!     for job in jobs { search.rendered(job.id, render(&job.values)); }
+//!     for job in jobs { search.rendered(render(&job.values)); }
 //! }
 //! let effects = search.finish();
 //! ```
+//!
+//! Helms run side by side, and none waits for another one where it need not: a rendering is asked for when all but the last ones before it
+//! are told, however long each of them takes. The same chart and values are always asked about in the same way.
 //!
 //! Fields that differ between two renderings of the same values say nothing and are left out, and so is what helm prints after an
 //! upgrade (`NOTES.txt`).
@@ -33,7 +36,7 @@ mod verdict;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 
 use portolan_helm_compat::values;
@@ -123,24 +126,23 @@ impl Field {
     }
 }
 
-/// The number of a rendering that was asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct JobId(usize);
-
 /// A rendering that is needed.
 #[derive(Clone)]
 pub struct EffectJob {
-    /// Its number.
-    pub id: JobId,
     /// The values to render with, and no others: passwords are among them.
     pub values: Value,
+    /// Whether these are the values as they are given. Where such a rendering fails, there is nothing to be found out.
+    pub is_whole: bool,
 }
 
 impl fmt::Debug for EffectJob {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "EffectJob({})", self.id.0)
+        write!(f, "EffectJob({})", if self.is_whole { "whole" } else { "changed" })
     }
 }
+
+/// How many renderings are made at once.
+const AT_ONCE: usize = 2;
 
 /// Finds out which fields of a rendering each user-supplied value reaches.
 pub struct EffectSearch {
@@ -160,7 +162,12 @@ pub struct EffectSearch {
     trials: Vec<Trial>,
     /// The probes of each value with which helm does not render, as far as its messages tell.
     refused: Vec<BTreeSet<u8>>,
-    pending: BTreeMap<JobId, Pending>,
+    /// What was asked for and not taken into account yet, the first one first.
+    asked: VecDeque<Asked>,
+    /// What is asked for next, the last one first.
+    wanted: Vec<Pending>,
+    /// How many values that are guarded may still be tried alone before it is known whether they have to be.
+    fillers: usize,
     renderings: usize,
     /// Whether what was concluded was checked with further renderings.
     is_checked: bool,
@@ -171,6 +178,12 @@ pub struct EffectSearch {
 enum Pending {
     Full,
     Trial { probed: Assignment, is_proof: bool },
+}
+
+struct Asked {
+    what: Pending,
+    /// `None` while it is being rendered.
+    result: Option<Result<Vec<Object>, String>>,
 }
 
 impl EffectSearch {
@@ -194,7 +207,9 @@ impl EffectSearch {
             noise: None,
             probed: Vec::new(),
             trials: Vec::new(),
-            pending: BTreeMap::new(),
+            asked: VecDeque::new(),
+            wanted: Vec::new(),
+            fillers: AT_ONCE - 1,
             renderings: 0,
             is_checked: false,
             failed: None,
@@ -202,10 +217,13 @@ impl EffectSearch {
     }
 
     /// Reads the chart's files (by their paths in it) for what is better tried first: what the templates and the schema refuse costs
-    /// fewer renderings then. The effects are the same without them.
+    /// fewer renderings then, and what cannot be random need not be rendered twice. The effects are the same without them.
     #[must_use]
     pub fn reading(mut self, files: &BTreeMap<String, Vec<u8>>) -> Self {
         self.chart = ChartFiles::new(files);
+        if !chart_files::may_vary(files) && !chart_files::may_vary_by_values([&self.given, &self.defaults]) {
+            self.noise = Some(BTreeMap::new());
+        }
         for (leaf, refused) in self.leaves.iter_mut().zip(&mut self.refused) {
             let path = leaf.path.as_str();
             let given = values::get(&self.given, path).cloned().unwrap_or_default();
@@ -227,26 +245,48 @@ impl EffectSearch {
         self
     }
 
-    /// The renderings that are needed next, at most two, which may be made side by side; none while one of them is not told yet,
-    /// and none when the search is over.
+    /// The renderings that are needed next, which are made side by side; none while the next ones depend on what is not told yet, and none
+    /// when the search is over and all is told.
     pub fn jobs(&mut self) -> Vec<EffectJob> {
-        if !self.pending.is_empty() || self.failed.is_some() || self.leaves.is_empty() {
-            return Vec::new();
-        }
-        let wanted = if self.noise.is_none() { vec![Pending::Full, Pending::Full] } else { self.next() };
-        let left = codes::limit(self.leaves.len()).saturating_sub(self.renderings);
         let mut jobs = Vec::new();
-        for pending in wanted.into_iter().take(left) {
-            let id = JobId(self.renderings);
-            self.renderings += 1;
+        while self.failed.is_none() && self.renderings < codes::limit(self.leaves.len()) && !self.leaves.is_empty() {
+            if self.asked.len() == AT_ONCE {
+                if self.take() {
+                    continue;
+                }
+                break;
+            }
+            let Some(pending) = self.foreseen() else {
+                // All that follows depends on everything before it.
+                self.fillers = 0;
+                while self.take() {}
+                if self.asked.is_empty() {
+                    self.wanted = self.next();
+                    self.wanted.reverse();
+                }
+                if self.wanted.is_empty() {
+                    break;
+                }
+                continue;
+            };
             let values = match &pending {
                 Pending::Full => self.given.clone(),
                 Pending::Trial { probed, .. } => self.values(probed),
             };
-            self.pending.insert(id, pending);
-            jobs.push(EffectJob { id, values });
+            jobs.push(EffectJob { values, is_whole: matches!(pending, Pending::Full) });
+            self.renderings += 1;
+            self.asked.push_back(Asked { what: pending, result: None });
         }
         jobs
+    }
+
+    /// The next rendering, where it is known although the last ones before it are not told yet.
+    fn foreseen(&mut self) -> Option<Pending> {
+        let whole = if self.noise.is_none() { 2 } else { 1 };
+        if self.renderings < whole {
+            return Some(Pending::Full);
+        }
+        self.wanted.pop().or_else(|| self.next_group()).or_else(|| self.filler())
     }
 
     /// The given values with some of them changed. A map that loses all its values stays, as an empty one.
@@ -262,9 +302,23 @@ impl EffectSearch {
         all
     }
 
-    /// Takes the rendering of a job: all its objects, hooks included, or what helm said.
-    pub fn rendered(&mut self, id: JobId, result: Result<Vec<Object>, String>) {
-        let Some(pending) = self.pending.remove(&id) else { return };
+    /// Takes the rendering of the first job that was not told yet: all its objects, hooks included, or what helm said.
+    pub fn rendered(&mut self, result: Result<Vec<Object>, String>) {
+        if let Some(asked) = self.asked.iter_mut().find(|asked| asked.result.is_none()) {
+            asked.result = Some(result);
+        }
+    }
+
+    /// Takes the first of what was asked for into account; `false` if it is not told yet.
+    fn take(&mut self) -> bool {
+        let Some(Asked { what, result }) = self.asked.pop_front_if(|asked| asked.result.is_some()) else {
+            return false;
+        };
+        self.learn(what, result.unwrap_or_else(|| Ok(Vec::new())));
+        true
+    }
+
+    fn learn(&mut self, pending: Pending, result: Result<Vec<Object>, String>) {
         match (pending, result) {
             (Pending::Full, Err(said)) => self.failed = Some(said),
             (Pending::Full, Ok(rendered)) => match &self.full {

@@ -1,5 +1,6 @@
 //! Real helms without a cluster: what they read, and what they render.
 
+use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -99,8 +100,8 @@ impl OfflineHelm {
     /// # Panics
     /// As [`Self::run`], and where helm prints no manifest.
     pub fn effects(&self, packed: &str, chart: &ChartArchive, given: &Value) -> Effects {
-        let render = |at: usize, values: &Value| {
-            let file = self.write(&format!("values-{at}.yaml"), values::file(values).as_bytes());
+        let render = |name: &str, values: &Value| {
+            let file = self.write(&format!("values-{name}.yaml"), values::file(values).as_bytes());
             let mut command =
                 self.command(&[packed.to_owned(), "--namespace".into(), "n".into(), "--values".into(), file]);
             command.envs(portolan_adapters::helm::RENDERING);
@@ -108,21 +109,19 @@ impl OfflineHelm {
         };
         let mut known = Renderings::new("n");
         let mut search = EffectSearch::new("release", given, &chart.values).reading(&chart.files);
-        loop {
-            let jobs = search.jobs();
-            if jobs.is_empty() {
-                return search.finish();
-            }
-            std::thread::scope(|scope| {
-                let numbered = jobs.iter().enumerate();
-                let renderings: Vec<_> =
-                    numbered.map(|(at, job)| (job.id, scope.spawn(move || render(at, &job.values)))).collect();
-                for (id, rendering) in renderings {
-                    let said = rendering.join().expect("a rendering");
-                    search.rendered(id, said.map(|said| known.parse(&said).expect("helm's manifest")));
+        std::thread::scope(|scope| {
+            let mut running = VecDeque::new();
+            for at in 0.. {
+                for (number, job) in search.jobs().into_iter().enumerate() {
+                    let name = format!("{at}-{number}");
+                    running.push_back(scope.spawn(move || render(&name, &job.values)));
                 }
-            });
-        }
+                let Some(rendering) = running.pop_front() else { break };
+                let said = rendering.join().expect("a rendering");
+                search.rendered(said.map(|said| known.parse(&said).expect("helm's manifest")));
+            }
+        });
+        search.finish()
     }
 
     /// What the only template of a chart prints after `read: `, in JSON and base64: what is read may hold characters that

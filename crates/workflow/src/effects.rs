@@ -1,5 +1,7 @@
 //! What each value does in a rendering of a chart, with the helm that planning renders with.
 
+use futures::StreamExt as _;
+use futures::stream::FuturesOrdered;
 use portolan_adapters::helm::DryRun;
 use portolan_helm_compat::chart::{self, PackedChart};
 use portolan_helm_compat::manifest::Renderings;
@@ -28,26 +30,22 @@ pub async fn effects(target: &Target, survey: &Survey, helm: &HelmClient, job: &
     let release = &survey.inventory.release.id;
     let mut search = EffectSearch::new(&release.name, &job.values, &archive.values).reading(&archive.files);
     let mut renderings = Renderings::new(&release.namespace);
-    let mut is_first = true;
+    let mut running = FuturesOrdered::new();
+    let mut recording = Recording::First;
     loop {
-        let mut jobs = search.jobs().into_iter();
-        let Some(one) = jobs.next() else { return Ok(search.finish()) };
-        // The first two have the same values: what differs between them is random.
-        let of_two = if is_first { Recording::Second } else { Recording::First };
-        let (first, second) = tokio::join!(renderer.with(job, &one, Recording::First), async {
-            match jobs.next() {
-                Some(two) => Some((two.id, renderer.with(job, &two, of_two).await)),
-                None => None,
-            }
-        });
-        for (id, rendered) in std::iter::once((one.id, first)).chain(second) {
-            match rendered.and_then(|rendered| objects(&mut renderings, &rendered, job)) {
-                Ok(objects) => search.rendered(id, Ok(objects)),
-                Err(finding) if is_first || !concerns_the_values(finding.code) => return Err(finding),
-                Err(finding) => search.rendered(id, Err(said(&finding))),
-            }
+        for one in search.jobs() {
+            let of_two = if one.is_whole { recording } else { Recording::First };
+            // The second rendering of the same values: what differs between the two is random.
+            recording = Recording::Second;
+            let renderer = &renderer;
+            running.push_back(async move { (one.is_whole, renderer.with(job, &one, of_two).await) });
         }
-        is_first = false;
+        let Some((is_whole, rendered)) = running.next().await else { return Ok(search.finish()) };
+        match rendered.and_then(|rendered| objects(&mut renderings, &rendered, job)) {
+            Ok(objects) => search.rendered(Ok(objects)),
+            Err(finding) if is_whole || !concerns_the_values(finding.code) => return Err(finding),
+            Err(finding) => search.rendered(Err(said(&finding))),
+        }
     }
 }
 

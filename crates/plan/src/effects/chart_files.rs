@@ -6,6 +6,29 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
+/// Functions of templates that need not say the same each time: of time, of chance (a salt or a key included), of the order of a map, of the
+/// cluster and of the network (Masterminds/sprig v3.3.0, `functions.go`, `crypto.go`, `dict.go`; helm 3.22.0, `pkg/engine/funcs.go`).
+const VARYING: [&str; 18] = [
+    "now",
+    "ago",
+    "date",
+    "htmlDate",
+    "dateInZone",
+    "htmlDateInZone",
+    "shuffle",
+    "uuidv4",
+    "bcrypt",
+    "htpasswd",
+    "encryptAES",
+    "keys",
+    "values",
+    "lookup",
+    "getHostByName",
+    "date_in_zone",
+    "randInt",
+    "randBytes",
+];
+
 /// How many lines above the one where helm stopped are read: its `if`.
 const ABOVE: usize = 3;
 
@@ -73,6 +96,49 @@ impl ChartFiles {
     }
 }
 
+/// Whether a chart may say something else each time that it is rendered with the same values. Files that are no templates count too: one may
+/// be read and carried out (`tpl`).
+pub(super) fn may_vary(files: &BTreeMap<String, Vec<u8>>) -> bool {
+    files.values().any(|bytes| varies(&String::from_utf8_lossy(bytes)))
+}
+
+/// Whether a value may be a template that says something else each time.
+pub(super) fn may_vary_by_values<'a>(values: impl IntoIterator<Item = &'a Value>) -> bool {
+    values.into_iter().any(|value| match value {
+        Value::String(text) => varies(text),
+        Value::Array(items) => may_vary_by_values(items),
+        Value::Object(map) => may_vary_by_values(map.values()) || map.keys().any(|key| varies(key)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
+    })
+}
+
+/// Whether an action of a template has a function that varies.
+fn varies(text: &str) -> bool {
+    let actions = text.match_indices("{{").map(|(at, open)| &text[at + open.len()..]);
+    actions.filter(|action| !action.trim_start_matches(['-', ' ']).starts_with("/*")).map(action).any(|action| {
+        let is_of_word = |c: char| c.is_alphanumeric() || matches!(c, '_' | '.' | '$');
+        let mut words = action.split(|c| !is_of_word(c));
+        words.any(|word| VARYING.contains(&word) || word.starts_with("rand") || word.starts_with("gen"))
+    })
+}
+
+/// A text up to where the action ends that it begins in, which is not within quotation marks.
+fn action(text: &str) -> &str {
+    let (mut quote, mut is_escaped) = (None, false);
+    let end = text.char_indices().find(|(at, c)| {
+        match quote {
+            Some(_) if is_escaped => is_escaped = false,
+            Some('"') if *c == '\\' => is_escaped = true,
+            Some(mark) if *c == mark => quote = None,
+            Some(_) => {}
+            None if matches!(c, '"' | '`') => quote = Some(*c),
+            None => return text[*at..].starts_with("}}"),
+        }
+        false
+    });
+    &text[..end.map_or(text.len(), |(at, _)| at)]
+}
+
 /// What a line reads of the values: `.Values.a.b` as `a.b`.
 fn references(line: &str) -> BTreeSet<String> {
     line.match_indices(".Values.").filter_map(|(at, _)| first_reference(&line[at..])).map(str::to_owned).collect()
@@ -114,6 +180,37 @@ mod tests {
         assert_eq!(read("Error: execution error at (p/templates/checks.yaml:2:3): no"), ["licence.accepted"]);
         assert_eq!(read("template: p/charts/main-db/templates/x.yaml:1:5: executing"), ["size"]);
         assert!(read("something else").is_empty());
+    }
+
+    #[test]
+    fn what_may_say_something_else_each_time_is_known() {
+        for text in [
+            "{{ randAlphaNum 8 }}",
+            "a: {{- $ca := genCA \"a\" 365 }}",
+            "{{ .Values.a | bcrypt }}",
+            "{{ (lookup \"v1\" \"Secret\" \"n\" \"a\").data }}",
+            "{{ range (keys .Values.map) }}",
+            "{{\nnow\n}}",
+            "{{ now | date \"2006",
+            "{{/* a comment */}}{{ uuidv4 }}",
+            "{{ print \"}}\" | shuffle }}",
+            "{{ print \"\\\"}}\" `}}` | shuffle }}",
+            "{{ tpl \"{{ now }}\" . }}",
+        ] {
+            assert!(varies(text), "{text}");
+            assert!(may_vary(&[("files/a.txt".to_owned(), text.into())].into()), "{text}");
+            assert!(may_vary_by_values([&json!({"a": [{"b": text}]})]), "{text}");
+        }
+        for text in [
+            "values: {{ .Values.keys }} now",
+            "{{/* the keys of now */}}",
+            "{{- /* the keys of now */ -}}",
+            "{{ .Values.now }}{{ $values }}{{ include \"a.generated\" . }}",
+            "{{ tpl (.Files.Get \"a\") . | sha256sum }}",
+        ] {
+            assert!(!varies(text), "{text}");
+        }
+        assert!(!may_vary_by_values([&json!({"a": [1, true, null, "now"], "keys": {}})]));
     }
 
     #[test]

@@ -17,25 +17,29 @@ const DRAWS: usize = 120;
 const CAUSES: usize = 24;
 
 impl EffectSearch {
+    /// The next group that was not tried yet.
+    pub(super) fn next_group(&mut self) -> Option<Pending> {
+        while let Some(group) = self.groups.pop() {
+            let probed = self.assignment(group.iter().filter_map(|value| Some((*value, self.usable(*value).next()?))));
+            if let Some(probed) = self.untried(probed, &[]) {
+                return Some(Pending::Trial { probed, is_proof: false });
+            }
+        }
+        None
+    }
+
+    /// A rendering beside the last groups, which nothing else could be made beside: what is guarded has to be tried alone anyway.
+    pub(super) fn filler(&mut self) -> Option<Pending> {
+        self.fillers = self.fillers.checked_sub(1)?;
+        let guarded = (0..self.leaves.len()).filter_map(|value| Some((value, *self.refused[value].first()?)));
+        guarded.filter(|(value, _)| self.usable(*value).next().is_none()).find_map(|one| {
+            let probed = self.untried(self.assignment(std::iter::once(one)), &[])?;
+            Some(Pending::Trial { probed, is_proof: true })
+        })
+    }
+
     /// The renderings that are made next, at most two; none when everything is known, or nothing more can be.
     pub(super) fn next(&mut self) -> Vec<Pending> {
-        let mut wanted = Vec::new();
-        while wanted.len() < 2
-            && let Some(group) = self.groups.pop()
-        {
-            let probed = self.assignment(group.iter().filter_map(|value| Some((*value, self.usable(*value).next()?))));
-            wanted.extend(self.untried(probed, &wanted).map(|probed| Pending::Trial { probed, is_proof: false }));
-        }
-        if !wanted.is_empty() {
-            // What is guarded has to be tried alone anyway.
-            let guarded = (0..self.leaves.len()).filter_map(|value| Some((value, *self.refused[value].first()?)));
-            for one in guarded.filter(|(value, _)| self.usable(*value).next().is_none()) {
-                let probed = self.assignment(std::iter::once(one));
-                wanted.extend(self.untried(probed, &wanted).map(|probed| Pending::Trial { probed, is_proof: true }));
-            }
-            wanted.truncate(2);
-            return wanted;
-        }
         let mut known = self.known();
         if self.learn_refusals(&known) {
             known = self.known();
@@ -80,8 +84,8 @@ impl EffectSearch {
     /// An assignment that changes something and was not rendered yet.
     pub(super) fn untried(&self, probed: Assignment, wanted: &[Pending]) -> Option<Assignment> {
         let is_wanted = |pending: &Pending| matches!(pending, Pending::Trial { probed: other, .. } if *other == probed);
-        let is_new =
-            probed.iter().any(|probe| *probe != 0) && !self.probed.contains(&probed) && !wanted.iter().any(is_wanted);
+        let mut asked = wanted.iter().chain(self.asked.iter().map(|asked| &asked.what));
+        let is_new = probed.iter().any(|probe| *probe != 0) && !self.probed.contains(&probed) && !asked.any(is_wanted);
         is_new.then_some(probed)
     }
 

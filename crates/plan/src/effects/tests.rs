@@ -20,13 +20,46 @@ fn search(given: &Value, defaults: &Value, render: &dyn Fn(&Value) -> Result<Vec
         assert!(jobs.len() <= 2);
         for job in jobs {
             let objects = render(&merge(defaults, &job.values));
-            search.rendered(job.id, objects.map(|objects| objects.into_iter().map(Object::new).collect()));
+            search.rendered(objects.map(|objects| objects.into_iter().map(Object::new).collect()));
         }
     }
     let count = search.leaves.len();
     let effects = search.finish();
     assert!(effects.renderings <= codes::limit(count), "{} renderings", effects.renderings);
     effects
+}
+
+/// The values of all renderings of a search, which is told at most so many at once.
+fn asked(search: EffectSearch, defaults: &Value, at_once: usize) -> Vec<Value> {
+    let (mut search, mut all, mut told) = (search, Vec::new(), 0);
+    loop {
+        all.extend(search.jobs().into_iter().map(|job| job.values));
+        if told == all.len() {
+            return all;
+        }
+        for values in all[told..].iter().take(at_once) {
+            search.rendered(Ok(vec![Object::new(config("one", json!({"all": merge(defaults, values)})))]));
+            told += 1;
+        }
+    }
+}
+
+#[test]
+fn in_which_order_helms_end_makes_no_difference() {
+    let given: Value = (0..40).map(|at| (format!("v{at}"), json!(format!("text {at}")))).collect();
+    let of = |at_once| asked(EffectSearch::new("r", &given, &json!({})), &json!({}), at_once);
+    assert_eq!(of(1), of(2));
+}
+
+#[test]
+fn a_chart_that_says_the_same_each_time_is_rendered_once_as_it_is() {
+    let given = json!({"a": "x", "b": "y"});
+    let whole = |template: &str| {
+        let files = [("templates/a.yaml".to_owned(), template.as_bytes().to_vec())].into();
+        let search = EffectSearch::new("r", &given, &json!({})).reading(&files);
+        asked(search, &json!({}), 1).iter().filter(|values| **values == given).count()
+    };
+    assert_eq!((whole("a: {{ .Values.a }}"), whole("a: {{ randAlphaNum 8 }}")), (1, 2));
 }
 
 fn config(name: &str, data: Value) -> Value {
