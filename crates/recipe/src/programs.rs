@@ -61,6 +61,7 @@ pub struct DataWords {
     kept_by_number: Vec<String>,
     kept_by_number_else: Vec<String>,
     tuned: Vec<String>,
+    features: Vec<String>,
     /// The last words of the names of settings with a key that data is encrypted with.
     pub encrypts: Vec<String>,
     /// Texts that say that data is in memory alone.
@@ -126,6 +127,12 @@ impl DataWords {
         words(name).iter().any(known)
             || words(block).iter().any(|word| self.limited_else.contains(word))
             || self.is_of_host(name)
+    }
+
+    /// Whether a block of this name has switches of features: `FEATURE_FLAGS`.
+    #[must_use]
+    pub fn is_of_features(&self, name: &str) -> bool {
+        self.features.contains(&words(name).join("-"))
     }
 
     /// Whether a command, by its words, ends a server with its data written: `pg_ctl stop -m fast`.

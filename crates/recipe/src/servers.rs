@@ -59,6 +59,9 @@ pub struct DataServer {
     /// Limits beyond which it takes no data, or does not start with what it has.
     #[serde(default)]
     pub limits: Vec<String>,
+    /// Those of `settings` that are lists to which more may come.
+    #[serde(default)]
+    pub lists: Vec<String>,
     /// The first words of lines that say who may come to the data.
     #[serde(default)]
     pub admits: Vec<String>,

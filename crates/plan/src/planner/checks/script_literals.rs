@@ -5,7 +5,7 @@
 use portolan_recipe::{DataWords, is_at_least};
 
 /// A word of a program's text.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Word<'a> {
     text: &'a str,
     kind: Kind,
@@ -21,90 +21,245 @@ enum Kind {
     Other,
 }
 
-/// How comments begin, by the end of the file's name; `None` for a file that is not read so.
-fn comments(file: &str) -> Option<&'static [&'static str]> {
-    match file.rsplit_once('.')?.1 {
-        "py" | "rb" => Some(&["#"]),
-        "js" => Some(&["//"]),
-        "lua" => Some(&["--"]),
-        "php" => Some(&["#", "//"]),
-        _ => None,
-    }
+/// How a language writes what is no code of it.
+struct Language {
+    /// Whether the blanks at the beginning of a line say in which block it is.
+    has_blocks_by_blanks: bool,
+    /// How comments begin that end with their line.
+    comments: &'static [&'static str],
+    /// How longer comments begin and end.
+    long_comment: Option<(&'static str, &'static str)>,
+    /// The same of texts that go over lines.
+    long_texts: &'static [(&'static str, &'static str)],
+    /// What begins something that is not read here: texts with code in them, and patterns between slashes.
+    unread: &'static [&'static str],
+}
+
+/// The language of a file, by the end of its name; `None` for a file that is not read so.
+fn language(file: &str) -> Option<Language> {
+    const OF_C: Option<(&str, &str)> = Some(("/*", "*/"));
+    Some(match file.rsplit_once('.')?.1 {
+        "py" => Language {
+            has_blocks_by_blanks: true,
+            comments: &["#"],
+            long_comment: None,
+            long_texts: &[("\"\"\"", "\"\"\""), ("'''", "'''")],
+            unread: &["\\"],
+        },
+        "rb" => Language {
+            has_blocks_by_blanks: false,
+            comments: &["#"],
+            long_comment: None,
+            long_texts: &[],
+            unread: &["/", "\\", "`", "<<", "=begin", "%"],
+        },
+        // Between slashes there may be a pattern, in which what looks like a comment is none.
+        "js" => Language {
+            has_blocks_by_blanks: false,
+            comments: &["//"],
+            long_comment: OF_C,
+            long_texts: &[],
+            unread: &["/", "\\", "`"],
+        },
+        "lua" => Language {
+            has_blocks_by_blanks: false,
+            comments: &["--"],
+            long_comment: Some(("--[[", "]]")),
+            long_texts: &[("[[", "]]")],
+            unread: &["\\", "--[=", "[="],
+        },
+        "php" => Language {
+            has_blocks_by_blanks: false,
+            comments: &["#", "//"],
+            long_comment: OF_C,
+            long_texts: &[],
+            unread: &["\\", "`", "<<<", "?>"],
+        },
+        _ => return None,
+    })
 }
 
 /// Whether two texts of a file do the same. Only where the file is `settings`, and nothing runs it as a script, may literals differ.
 pub(super) fn is_same_program(file: &str, old: &str, new: &str, is_settings: bool) -> bool {
-    let Some(comments) = comments(file) else { return false };
-    let (Some(was), Some(is)) = (words(old, comments), words(new, comments)) else { return false };
+    let Some(language) = language(file) else { return false };
+    let (Some(mut was), Some(mut is)) = (words(old, &language), words(new, &language)) else { return false };
+    if language.has_blocks_by_blanks {
+        (was, is) = (without_remarks(&was), without_remarks(&is));
+    }
+    if is_settings {
+        (was, is) = (without_flags(was), without_flags(is));
+    }
     was.len() == is.len()
         && was.iter().zip(&is).enumerate().all(|(at, (old, new))| {
             old == new || (is_settings && name(&was, at) == name(&is, at) && is_harmless(name(&was, at), old, new))
         })
 }
 
-/// The name that a literal is given to: `timeout` in `c.Spawner.timeout = 30`, in `"timeout": 30` and in `timeout=30`.
+/// The name that a literal is given to: `timeout` in `c.Spawner.timeout = 30`, in `"timeout": 30`, in `timeout=30` and in
+/// `a["timeout"] = 30`.
 fn name<'a>(all: &[Word<'a>], at: usize) -> Option<&'a str> {
-    let [.., name, equals] = all.get(..at)? else { return None };
-    let is_given = matches!(equals.text, "=" | ":") && matches!(name.kind, Kind::Name | Kind::Text);
-    is_given.then(|| name.text.trim_matches(['"', '\'']))
+    let name = match all.get(..at)? {
+        [.., open, name, close, equals] if open.text == "[" && close.text == "]" && equals.text == "=" => name,
+        [.., name, equals] if matches!(equals.text, "=" | ":") => name,
+        _ => return None,
+    };
+    matches!(name.kind, Kind::Name | Kind::Text).then(|| name.text.trim_matches(['"', '\'']))
+}
+
+/// Whether a file is a program in one of these languages, and none of a shell's.
+pub(super) fn is_program(file: &str) -> bool {
+    language(file).is_some()
+}
+
+/// Words without the texts that are a line by themselves, as Python has them at the top of a file.
+fn without_remarks<'a>(all: &[Word<'a>]) -> Vec<Word<'a>> {
+    let mut depth = 0_usize;
+    let mut kept = Vec::new();
+    for (at, word) in all.iter().enumerate() {
+        match word.text {
+            "(" | "[" | "{" => depth += 1,
+            ")" | "]" | "}" => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        let is_end = all.get(at + 1).is_none_or(|next| next.kind == Kind::Indent);
+        let is_start = kept.last().is_some_and(|last: &Word<'_>| last.kind == Kind::Indent);
+        if depth == 0 && word.kind == Kind::Text && is_start && is_end {
+            kept.pop();
+        } else {
+            kept.push(*word);
+        }
+    }
+    kept
+}
+
+/// Words without the switches of features that say nothing of data, in a block that is named for them: `FEATURE_FLAGS = {"REPORTS": True}`.
+fn without_flags(all: Vec<Word<'_>>) -> Vec<Word<'_>> {
+    let known = DataWords::builtin();
+    let mut blocks = Vec::new();
+    let mut kept: Vec<Word<'_>> = Vec::new();
+    let mut rest = all.into_iter().peekable();
+    while let Some(word) = rest.next() {
+        match word.text {
+            "{" => blocks.push(name(&kept, kept.len()).is_some_and(|name| known.is_of_features(name))),
+            "}" => drop(blocks.pop()),
+            _ => {}
+        }
+        kept.push(word);
+        let [.., flag, colon, switch] = kept.as_slice() else { continue };
+        let flag = (flag.kind != Kind::Other).then(|| flag.text.trim_matches(['"', '\'']));
+        let is_ended = rest.peek().is_none_or(|next| matches!(next.text, "," | "}") || next.kind == Kind::Indent);
+        if blocks.last() == Some(&true)
+            && matches!(colon.text, ":" | "=")
+            && is_switch(switch)
+            && is_ended
+            && flag.is_some_and(|flag| !is_of_data(flag) && known.clearing(flag).next().is_none())
+        {
+            kept.truncate(kept.len() - 3);
+            rest.next_if(|next| next.text == ",");
+            kept.pop_if(|before| before.kind == Kind::Indent);
+        }
+    }
+    kept
+}
+
+fn is_switch(word: &Word<'_>) -> bool {
+    matches!(word.text.to_lowercase().as_str(), "true" | "false")
+}
+
+fn is_of_data(name: &str) -> bool {
+    let words = DataWords::builtin();
+    words.is_named_for_data(name) || words.keeps_by_number("", name)
 }
 
 /// Whether a literal may be another one.
 fn is_harmless(name: Option<&str>, old: &Word<'_>, new: &Word<'_>) -> bool {
     let words = DataWords::builtin();
     let Some(name) = name.filter(|name| words.clearing(name).next().is_none()) else { return false };
-    let is_switch = |word: &Word<'_>| matches!(word.text.to_lowercase().as_str(), "true" | "false");
-    let is_of_data = words.is_named_for_data(name) || words.keeps_by_number("", name);
     let is_plain = |word: &Word<'_>| !word.text.contains(['/', '\\', '{', '$', '%']);
     match (old.kind, new.kind) {
         (Kind::Number, Kind::Number) => {
             let is_limit = DataWords::last_word(name).is_some_and(|last| last == "limit");
             let is_beside = words.is_tuning("", name) || words.is_beside("", name) || is_limit;
-            is_at_least(new.text, old.text).is_some() && !is_of_data && is_beside
+            is_at_least(new.text, old.text).is_some() && !is_of_data(name) && is_beside
         }
-        (Kind::Name, Kind::Name) => is_switch(old) && is_switch(new) && !is_of_data && words.is_beside("", name),
+        (Kind::Name, Kind::Name) => is_switch(old) && is_switch(new) && !is_of_data(name) && words.is_beside("", name),
         (Kind::Text, Kind::Text) => words.is_beside("", name) && is_plain(old) && is_plain(new),
         _ => false,
     }
 }
 
-/// The words of a text; `None` where a quote or a comment is not ended.
-fn words<'a>(text: &'a str, comments: &[&str]) -> Option<Vec<Word<'a>>> {
+/// The words of a text; `None` where a quote or a comment is not ended, or something is not read here.
+fn words<'a>(text: &'a str, language: &Language) -> Option<Vec<Word<'a>>> {
     let mut all: Vec<Word<'a>> = Vec::new();
-    for line in logical_lines(text)? {
-        let known = all.len();
-        let content = line.trim_start();
-        all.push(Word { text: &line[..line.len() - content.len()], kind: Kind::Indent });
-        let mut rest = content;
-        while let Some(first) = rest.chars().next() {
-            if comments.iter().any(|start| rest.starts_with(start)) {
-                break;
-            }
-            let (len, kind) = word(rest, first)?;
-            if let Some(kind) = kind {
-                all.push(Word { text: &rest[..len], kind });
-            }
+    let mut rest = text;
+    // Whether the line has said nothing until now.
+    let mut is_start = true;
+    while let Some(first) = rest.chars().next() {
+        if first == '\n' {
+            (is_start, rest) = (true, &rest[1..]);
+            continue;
+        }
+        if first.is_whitespace() && !is_start {
+            rest = &rest[first.len_utf8()..];
+            continue;
+        }
+        let content = rest.trim_start_matches(|c: char| c.is_whitespace() && c != '\n');
+        let indent = &rest[..rest.len() - content.len()];
+        rest = content;
+        let Some(first) = rest.chars().next().filter(|first| *first != '\n') else { continue };
+        if let Some((len, goes_on)) = comment(rest, language)? {
+            // Behind a comment over several lines a line begins.
+            is_start |= goes_on;
             rest = &rest[len..];
+            continue;
         }
-        // A line that says nothing.
-        if all.len() == known + 1 {
-            all.truncate(known);
+        if std::mem::take(&mut is_start) {
+            let indent = if language.has_blocks_by_blanks { indent } else { "" };
+            all.push(Word { text: indent, kind: Kind::Indent });
         }
+        let (len, kind) =
+            long_text(rest, language)?.or_else(|| word(rest, first, language)).filter(|(len, _)| *len > 0)?;
+        let word = Word { text: &rest[..len], kind };
+        // What Python puts into a text may have quotes of its own.
+        let has_code = all.last().is_some_and(|last| matches!(last.text, "f" | "F" | "rf" | "fr"));
+        if kind == Kind::Text && has_code && word.text.matches('{').count() != word.text.matches('}').count() {
+            return None;
+        }
+        all.push(word);
+        rest = &rest[len..];
     }
     Some(all)
 }
 
-/// The lines of a text. What goes over several lines is not read: `None` for a block of a comment, a long text of Python or Lua, `=begin`.
-fn logical_lines(text: &str) -> Option<impl Iterator<Item = &str>> {
-    let is_long = ["\"\"\"", "'''", "/*", "[[", "=begin", "<<", "`", "\\\n"].iter().any(|mark| text.contains(mark));
-    (!is_long).then(|| text.lines())
+/// The length of a comment with which a text begins, and whether it goes over lines; `None` of all where it is not ended.
+#[allow(clippy::option_option, reason = "not ended, or none")]
+fn comment(rest: &str, language: &Language) -> Option<Option<(usize, bool)>> {
+    if let Some((start, end)) = language.long_comment.filter(|(start, _)| rest.starts_with(start)) {
+        let len = start.len() + rest[start.len()..].find(end)? + end.len();
+        return Some(Some((len, rest[..len].contains('\n'))));
+    }
+    if language.unread.iter().any(|mark| mark.len() > 1 && rest.starts_with(mark)) {
+        return None;
+    }
+    let is_one = language.comments.iter().any(|start| rest.starts_with(start));
+    Some(is_one.then(|| (rest.find('\n').unwrap_or(rest.len()), false)))
 }
 
-/// The length of the word that a text begins with, and what it is; `None` where it is not ended.
-fn word(rest: &str, first: char) -> Option<(usize, Option<Kind>)> {
+/// The length of a text over lines with which a text begins; `None` of all where it is not ended.
+#[allow(clippy::option_option, reason = "not ended, or none")]
+fn long_text(rest: &str, language: &Language) -> Option<Option<(usize, Kind)>> {
+    let Some((start, end)) = language.long_texts.iter().find(|(start, _)| rest.starts_with(start)) else {
+        return Some(None);
+    };
+    let len = start.len() + rest[start.len()..].find(end)? + end.len();
+    // What is escaped in it may be what ends it.
+    (!rest[..len].contains('\\')).then_some(Some((len, Kind::Text)))
+}
+
+/// The length of the word that a text begins with, and what it is; `None` where it is not ended, or not read here.
+fn word(rest: &str, first: char, language: &Language) -> Option<(usize, Kind)> {
     let end = |is_in: &dyn Fn(char) -> bool| rest.find(|c| !is_in(c)).unwrap_or(rest.len());
     Some(match first {
-        c if c.is_whitespace() => (end(&char::is_whitespace), None),
         '"' | '\'' => {
             let mut is_escaped = false;
             let inner = rest[1..].find(|c| {
@@ -112,11 +267,17 @@ fn word(rest: &str, first: char) -> Option<(usize, Option<Kind>)> {
                 is_escaped = c == '\\' && !is_escaped;
                 is_end
             })?;
-            (inner + 2, Some(Kind::Text))
+            // A text ends with its line, and Ruby puts code in.
+            let text = &rest[..inner + 2];
+            if text.contains('\n') || text.contains("#{") {
+                return None;
+            }
+            (inner + 2, Kind::Text)
         }
-        c if c.is_ascii_digit() => (end(&|c| c.is_ascii_alphanumeric() || c == '.' || c == '_'), Some(Kind::Number)),
-        c if c.is_alphabetic() || c == '_' => (end(&|c| c.is_alphanumeric() || c == '_'), Some(Kind::Name)),
-        c => (c.len_utf8(), Some(Kind::Other)),
+        c if c.is_ascii_digit() => (end(&|c| c.is_ascii_alphanumeric() || c == '.' || c == '_'), Kind::Number),
+        c if c.is_alphabetic() || c == '_' => (end(&|c| c.is_alphanumeric() || c == '_'), Kind::Name),
+        _ if language.unread.iter().any(|mark| rest.starts_with(mark)) => return None,
+        c => (c.len_utf8(), Kind::Other),
     })
 }
 
@@ -141,7 +302,31 @@ mod tests {
             ("a.py", "LOG_LEVEL = 'a'", "LOG_LEVEL = 'a' + wipe()", false),
             ("a.py", "cleanup_log = False", "cleanup_log = True", false),
             ("a.py", "wipe(1)", "wipe(2)", false),
-            ("a.py", "'''\n# a'''", "'''\n# b'''", false),
+            ("a.py", "x = '''\n# a'''", "x = '''\n# b'''", false),
+            ("a.py", "# a\n'''\n# a'''\nx = 1", "# b\n'''\n# a'''\nx = 1 # c", true),
+            ("a.py", "x = '''\na'''", "x = '''\na", false),
+            ("a.py", "x = f\"{a[\"# b\"]}\"", "x = f\"{a[\"# c\"]}\"", false),
+            ("a.py", "\"\"\"a\"\"\"\nx = 1", "\"\"\"b\"\"\"\nx = 1", true),
+            ("a.py", "x = [\n'a'\n]", "x = [\n'b'\n]", false),
+            ("a.py", "FEATURE_FLAGS = {\n  'A': True,\n}", "FEATURE_FLAGS = {\n  'A': False,\n  'B': True,\n}", true),
+            ("a.py", "FEATURE_FLAGS = {'A': True}", "FEATURE_FLAGS = {'A': wipe()}", false),
+            ("a.py", "FEATURE_FLAGS = {'A': True}", "FEATURE_FLAGS = {'A': True or wipe()}", false),
+            ("a.py", "FEATURE_FLAGS = {'A': True}", "FEATURE_FLAGS = {'A': True, 'DROP_TABLES': True}", false),
+            ("a.py", "OPTIONS = {'A': True}", "OPTIONS = {'A': False}", false),
+            ("a.js", "/* a\nb */ x(1)", "// c\nx(1)", true),
+            ("a.js", "/* a */\nx(1)", "/* a\nx(1) */", false),
+            ("a.js", "/* a */ x(1)", "/* a x(1)", false),
+            ("a.js", "return /* a */ x", "return /* a\n */ x", false),
+            ("a.js", "x = /a\\//.test(b)", "x = /a\\//.wipe(b)", false),
+            ("a.js", "x = /[/*]/; y(); /[*/]/", "x = /[/*]/; z(); /[*/]/", false),
+            ("a.js", "x = `${a}//b`", "x = `${a}//c`", false),
+            ("a.rb", "puma['worker_processes'] = 2 # a", "puma['worker_processes'] = 4", true),
+            ("a.rb", "rails['backup_keep_time'] = 2", "rails['backup_keep_time'] = 4", false),
+            ("a.rb", "x \"#{a(\"# b\")}\"", "x \"#{a(\"# c\")}\"", false),
+            ("a.rb", "x =~ /a#b/", "x =~ /a#c/", false),
+            ("a.lua", "--[[ a\n]]\nx(1)", "-- b\nx(1)", true),
+            ("a.lua", "--[==[ a\n]==]", "--[==[ b\n]==]", false),
+            ("a.lua", "x = [[ -- a ]]", "x = [[ -- b ]]", false),
             ("a.js", "// a\nx({debug: false, level: 'info'})", "x({debug: true, level: 'warn'})", true),
             ("a.js", "x = 1 // a", "x = 2 // a", false),
             ("a.js", "a('http://b')", "a('http://c')", false),

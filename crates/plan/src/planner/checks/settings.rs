@@ -1,6 +1,8 @@
 //! What a program is told of its data by flags, variables and lines of its files: which data it uses, how long it keeps it, and
 //! whether it throws it away. The words are in `recipes/programs.yaml`, those of known servers in `recipes/servers.yaml`.
 
+use std::collections::BTreeSet;
+
 use portolan_model::{Ref, Volume};
 use portolan_recipe::{DataServers, DataWords, Eviction, OwnDatabase, is_at_least, is_off};
 
@@ -51,6 +53,7 @@ fn change<'a>([before, after]: [&'a Told; 2]) -> Option<Change<'a>> {
         decides: own.chain(&words.uses).map(String::as_str).collect(),
         limits: limits.chain(server.into_iter().flat_map(|server| &server.limits)).map(String::as_str).collect(),
         admits: server.map_or(&[], |server| &server.admits),
+        lists: server.map_or(&[], |server| &server.lists),
     };
     let come = after.settings.iter().find_map(|one| {
         let (reason, way_out) = judge.of(one, before, true)?;
@@ -233,6 +236,8 @@ struct Judge<'a> {
     limits: Vec<&'a str>,
     /// The first words of lines that say who may come to the data.
     admits: &'a [String],
+    /// The names of lists to which more may come.
+    lists: &'a [String],
 }
 
 impl Judge<'_> {
@@ -254,6 +259,9 @@ impl Judge<'_> {
             Some((word, text)) => one.is(word) && one.text.contains(text),
             None => one.is(word),
         };
+        if self.grows(one, &others, comes) {
+            return None;
+        }
         if self.decides.iter().any(is_known) {
             return Some((format!("its setting {name} changes, which decides what data it uses or keeps"), OF_TODAY));
         }
@@ -279,7 +287,9 @@ impl Judge<'_> {
         // A path from the root is compared where it leads.
         let is_path =
             others.iter().chain([&one.text.as_str()]).all(|text| text.trim_matches(['"', '\'']).starts_with('/'));
-        let is_of_owner = !is_path && self.words.identifies.iter().any(|word| one.is(word));
+        // A list of servers is compared by itself.
+        let is_of_servers = one.text.contains("://") && self.words.is_of_servers("", &one.block, name);
+        let is_of_owner = !is_path && !is_of_servers && self.words.identifies.iter().any(|word| one.is(word));
         if is_of_owner && (!comes || !others.is_empty()) {
             let reason = format!("its setting {name} changes, by which data belongs to a node, a cluster or a tenant");
             return Some((reason, OF_TODAY));
@@ -303,6 +313,21 @@ impl Judge<'_> {
             return Some((reason, OF_TODAY));
         }
         self.keeps_less(one, &others, comes)
+    }
+
+    /// Whether it is a list that has all that it has today, and more.
+    fn grows(&self, one: &Setting, others: &[&str], comes: bool) -> bool {
+        let entries = |text: &str| -> BTreeSet<String> {
+            let all = text.split(|c: char| c.is_whitespace() || ",[]\"'".contains(c)).filter(|entry| !entry.is_empty());
+            all.map(str::to_owned).collect()
+        };
+        let stays = |other: &&str| {
+            let (was, is) =
+                if comes { (entries(other), entries(&one.text)) } else { (entries(&one.text), entries(other)) };
+            was.is_subset(&is)
+        };
+        let has_more = if one.is_item { comes && !others.is_empty() } else { others.iter().any(stays) };
+        self.lists.iter().any(|word| one.is(word)) && has_more
     }
 
     /// Why those who use the data may not come to it any more: the line that admits them goes, or one that rejects them comes.

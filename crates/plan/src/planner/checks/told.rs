@@ -12,6 +12,7 @@ use super::anchors;
 use super::downward::{self, Pods};
 use super::moved_files::is_beside;
 use super::paths::is_aside;
+use super::script_literals::is_program;
 use super::script_steps::{exported, left_out_variables, replacing_programs, started_programs};
 use super::scripts::{FindText, Scripts, mounted_texts};
 use super::servers::reference;
@@ -246,7 +247,7 @@ fn own(user: &Use<'_>, name: &str, text: &str, form: Form, field: &str) -> Setti
 /// What scripts export for the programs that they start, and the flags that they give them.
 fn of_scripts(user: &Use<'_>, scripts: &Scripts, variables: &BTreeMap<String, String>) -> Vec<Setting> {
     let mut all = Vec::new();
-    for script in scripts.started() {
+    for script in scripts.started().filter(|script| !is_program(script.file())) {
         let its = |name: &str, text: &str, form: Form| Setting {
             object: script.object.clone(),
             field: script.field.clone(),
