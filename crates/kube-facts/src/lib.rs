@@ -24,6 +24,7 @@ mod kind_fields;
 mod later_writes;
 mod list_page;
 mod mounted_file;
+mod network_policy;
 mod ownership;
 mod pod_fields;
 mod pod_template;
@@ -64,6 +65,7 @@ pub use kind_fields::kind_field;
 pub use later_writes::{LaterWrite, later_writes};
 pub use list_page::ListPage;
 pub use mounted_file::{FileMode, MountedFiles};
+pub use network_policy::{Direction, PodConnection, PolicyPods, allows, is_under, outside_peers};
 pub use ownership::{
     Ancestor, Owner, OwnerFate, ancestors, controller, falls_with, fate, is_ephemeral, is_owned_by, owners, owners_in,
     reach_by_owners,

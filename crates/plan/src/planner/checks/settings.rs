@@ -31,6 +31,21 @@ pub(super) fn of_operator(both: [&Told; 2]) -> Option<String> {
     change(both).map(|change| change.reason)
 }
 
+/// The first setting by which a program that asks the server of the data throws more of it away: the object and the field that have it, and
+/// the reason.
+pub(super) fn throws_more<'a>([before, after]: [&'a Told; 2]) -> Option<(&'a Ref, &'a str, String)> {
+    let judge = Judge::of_both([before, after]);
+    let come = after.settings.iter().filter(|one| !before.texts(one).contains(&one.text.as_str())).find_map(|one| {
+        let throws = is_destructive(judge.words, one)
+            .then(|| format!("it gets the setting {}, which may throw data away", one.name));
+        let reason = throws.or_else(|| Some(judge.keeps_less(one, &before.texts(one), true)?.0))?;
+        Some((&one.object, one.field.as_str(), reason))
+    });
+    let gone = before.settings.iter().filter(|one| after.texts(one).is_empty());
+    let mut gone = gone.filter_map(|one| Some(judge.keeps_less(one, &[], false)?.0));
+    come.or_else(|| Some((&after.workload, after.pointer.as_str(), gone.next()?)))
+}
+
 const OF_TODAY: &str = "see what it does; give the chart the settings of today";
 
 /// What is told otherwise.
@@ -44,17 +59,7 @@ struct Change<'a> {
 /// The first thing that is told otherwise and concerns the data.
 fn change<'a>([before, after]: [&'a Told; 2]) -> Option<Change<'a>> {
     let words = DataWords::builtin();
-    let server = DataServers::builtin().of_image(&before.image);
-    let own = server.into_iter().flat_map(|server| &server.settings);
-    let evicts = server.and_then(|server| server.evicts.as_ref()).filter(|evicts| throws_out(evicts, after));
-    let limits = evicts.into_iter().flat_map(|evicts| &evicts.limits);
-    let judge = Judge {
-        words,
-        decides: own.chain(&words.uses).map(String::as_str).collect(),
-        limits: limits.chain(server.into_iter().flat_map(|server| &server.limits)).map(String::as_str).collect(),
-        admits: server.map_or(&[], |server| &server.admits),
-        lists: server.map_or(&[], |server| &server.lists),
-    };
+    let judge = Judge::of_both([before, after]);
     let come = after.settings.iter().find_map(|one| {
         let (reason, way_out) = judge.of(one, before, true)?;
         Some(Change { object: &one.object, field: &one.field, reason, way_out })
@@ -238,6 +243,24 @@ struct Judge<'a> {
     admits: &'a [String],
     /// The names of lists to which more may come.
     lists: &'a [String],
+}
+
+impl<'a> Judge<'a> {
+    /// For a program, before and after.
+    fn of_both([before, after]: [&Told; 2]) -> Self {
+        let words = DataWords::builtin();
+        let server = DataServers::builtin().of_image(&before.image);
+        let own = server.into_iter().flat_map(|server| &server.settings);
+        let evicts = server.and_then(|server| server.evicts.as_ref()).filter(|evicts| throws_out(evicts, after));
+        let limits = evicts.into_iter().flat_map(|evicts| &evicts.limits);
+        Self {
+            words,
+            decides: own.chain(&words.uses).map(String::as_str).collect(),
+            limits: limits.chain(server.into_iter().flat_map(|server| &server.limits)).map(String::as_str).collect(),
+            admits: server.map_or(&[], |server| &server.admits),
+            lists: server.map_or(&[], |server| &server.lists),
+        }
+    }
 }
 
 impl Judge<'_> {
