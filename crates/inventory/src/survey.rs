@@ -25,8 +25,8 @@ use portolan_model::{
 use serde_json::Value;
 
 pub use pulls::{global_pull_secret, mirror_sets, node_trust};
-use questions::{OPENSHIFT, cluster_ingress, cluster_version, list, namespace};
-pub use questions::{first, further, namespaces};
+use questions::{OPENSHIFT, cluster_ingress, cluster_version, namespace};
+pub use questions::{first, further, namespaces, record_questions};
 pub use records::{settled, upgradable};
 pub use workloads::belongs;
 
@@ -144,8 +144,6 @@ pub fn conclude(
     helm: Option<HelmClient>,
 ) -> Result<Survey, Finding> {
     let records = records::of_release(answers, release)?;
-    let record = &records.newest;
-    let keys_only = |docs: Vec<Object>| docs.iter().map(redact::secret_keys_and_empty).collect();
     let (mut objects, secrets) = objects(answers);
     let places = rights::places(release, &records.docs);
     let stored: BTreeSet<Ref> = records.docs.iter().filter_map(Object::name).collect();
@@ -156,27 +154,13 @@ pub fn conclude(
         Some(Answer::Server { now, .. }) => *now,
         _ => None,
     };
+    let (release, deployed) = records.release(release);
     let mut inventory = Inventory {
         format: FORMAT,
         taken,
         cluster,
         helm,
-        release: Release {
-            id: release.clone(),
-            revision: record.revision,
-            status: record.status,
-            chart: record.chart.clone(),
-            deployed: record.last_deployed.clone(),
-            driver: records.driver,
-            apply: record.apply,
-            config: record.config.clone(),
-            defaults: record.defaults.clone(),
-            docs: keys_only(records.docs),
-            hooks: keys_only(records.hooks),
-            uninstall_policies: records.uninstall_policies,
-            history: records.history,
-            damaged: records.damaged,
-        },
+        release,
         volumes: Vec::new(),
         workloads: Vec::new(),
         hosts: hosts(&objects),
@@ -187,7 +171,15 @@ pub fn conclude(
     };
     inventory.workloads = workloads::of_release(&inventory);
     inventory.volumes = volumes::of_release(&inventory);
-    Ok(Survey { inventory, secrets, deployed: records.deployed })
+    Ok(Survey { inventory, secrets, deployed })
+}
+
+/// A release as its records say, of the answers to [`record_questions`].
+///
+/// # Errors
+/// As [`conclude`], for the records.
+pub fn release(id: &ReleaseId, answers: &BTreeMap<SurveyQuery, Answer>) -> Result<Release, Finding> {
+    Ok(records::of_release(answers, id)?.release(id).0)
 }
 
 /// The objects of an answer; none where it was refused.

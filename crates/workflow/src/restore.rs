@@ -169,9 +169,9 @@ fn its_helm_has_ended(target: &Target, choice: &ArchiveChoice) -> Result<(), Fin
 /// The releases that a plan works on beside its own, as they are now. One that is not installed has no helm at work.
 async fn other_releases(target: &Target, plan: &Plan) -> Result<Vec<Release>, Finding> {
     let mut others = Vec::new();
-    for release in &plan.other_releases {
-        match crate::survey(target, release).await {
-            Ok(survey) => others.push(survey.inventory.release),
+    for id in &plan.other_releases {
+        match crate::survey::release(target, id).await {
+            Ok(release) => others.push(release),
             Err(finding) if finding.code == Code::NoRelease => {}
             Err(finding) => return Err(finding),
         }

@@ -6,7 +6,8 @@ use portolan_adapters::kubernetes::Client;
 use portolan_adapters::postgres::{self, Depth};
 use portolan_inventory::{Survey, survey as questions};
 use portolan_model::{
-    Answer, ChartId, DatabaseError, DatabaseRef, Finding, Inventory, ReleaseId, SecretKey, Snapshot, SurveyQuery,
+    Answer, ChartId, DatabaseError, DatabaseRef, Finding, Inventory, Release, ReleaseId, SecretKey, Snapshot,
+    SurveyQuery,
 };
 use portolan_plan::planner;
 use portolan_recipe::RecipeSet;
@@ -61,6 +62,16 @@ pub async fn survey_cluster(client: &Client, release: &ReleaseId) -> Result<Surv
     survey.inventory.cluster.api_versions = api_versions;
     survey.inventory.requests = client.requests();
     Ok(survey)
+}
+
+/// A release as its records say: two questions, where [`survey`] asks dozens.
+///
+/// # Errors
+/// As [`portolan_inventory::survey::release`], and if the API server does not answer.
+pub(crate) async fn release(target: &Target, id: &ReleaseId) -> Result<Release, Finding> {
+    let asks = questions::record_questions(id);
+    let answers = target.answers(&asks).await?;
+    questions::release(id, &asks.into_iter().zip(answers).collect())
 }
 
 /// Asks until the survey has no further question.

@@ -58,6 +58,12 @@ pub fn first(release: &ReleaseId) -> Vec<SurveyQuery> {
     asks
 }
 
+/// What to ask to know a release by its records alone, wherever helm keeps them.
+#[must_use]
+pub fn record_questions(release: &ReleaseId) -> [SurveyQuery; 2] {
+    ["Secret", "ConfigMap"].map(|kind| list("", kind, &release.namespace))
+}
+
 /// The questions that the answers so far raise; none when all is asked: the platform, routes, the kinds and namespaces of the
 /// stored manifest, the custom resources of its `CustomResourceDefinition`s, who owns PVCs and workloads, and the roles of their
 /// accounts. Groups that the server does not have are left out.

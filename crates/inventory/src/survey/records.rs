@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use portolan_helm_compat::manifest;
 use portolan_helm_compat::record::{self, RecordError, ReleaseRecord};
+use portolan_helm_compat::{manifest, redact};
 use portolan_model::{
     Answer, Code, DamagedRecord, Driver, Finding, Inventory, Object, Ref, Release, ReleaseId, ReleaseStatus, Revision,
     SurveyQuery,
 };
 
-use super::{items, list};
+use super::{items, record_questions};
 
 /// What the records say.
 pub(super) struct Records {
@@ -25,6 +25,31 @@ pub(super) struct Records {
     pub(super) damaged: Vec<DamagedRecord>,
     /// The newest deployed record, where the newest one of all is failed.
     pub(super) deployed: Option<Deployed>,
+}
+
+impl Records {
+    /// The release that they are of, and its newest deployed record where the newest one of all is failed.
+    pub(super) fn release(self, id: &ReleaseId) -> (Release, Option<Deployed>) {
+        let keys_only = |docs: Vec<Object>| docs.iter().map(redact::secret_keys_and_empty).collect();
+        let record = self.newest;
+        let release = Release {
+            id: id.clone(),
+            revision: record.revision,
+            status: record.status,
+            chart: record.chart,
+            deployed: record.last_deployed,
+            driver: self.driver,
+            apply: record.apply,
+            config: record.config,
+            defaults: record.defaults,
+            docs: keys_only(self.docs),
+            hooks: keys_only(self.hooks),
+            uninstall_policies: self.uninstall_policies,
+            history: self.history,
+            damaged: self.damaged,
+        };
+        (release, self.deployed)
+    }
 }
 
 /// A record with its manifest and hooks.
@@ -164,7 +189,7 @@ fn held<'a>(
     answers: &'a BTreeMap<SurveyQuery, Answer>,
     release: &ReleaseId,
 ) -> Result<(Driver, Vec<&'a Object>), Finding> {
-    let secrets = list("", "Secret", &release.namespace);
+    let [secrets, maps] = record_questions(release);
     if let Some(Answer::Denied(reason)) = answers.get(&secrets) {
         return Err(Finding::blocking(
             Code::NotVisible,
@@ -174,7 +199,6 @@ fn held<'a>(
         .why("a release is kept in Secrets: without them nothing is known of it")
         .next(format!("ask for the right to list secrets in namespace {}", release.namespace)));
     }
-    let maps = list("", "ConfigMap", &release.namespace);
     let records = |ask: &SurveyQuery| {
         let all = items(answers, ask).iter();
         let mut records: Vec<&Object> = all.filter(|object| record::is_record(object, Some(&release.name))).collect();

@@ -5,6 +5,7 @@ use portolan_model::{ApplyMethod, ChartId, ReleaseStatus, Verdict};
 use semver::Version;
 use serde_json::{Value, json};
 
+use super::questions::list;
 use super::*;
 
 mod pulls;

@@ -61,6 +61,21 @@ fn records_in_config_maps_are_read_and_no_upgrade_is_planned_from_them() {
     assert!(upgradable(&inventory).is_ok());
 }
 
+#[test]
+fn a_release_is_known_by_its_records_alone() {
+    let all = with("Secret", vec![held(10, ReleaseStatus::Deployed), held(11, ReleaseStatus::PendingUpgrade)]);
+    let asked = record_questions(&id());
+    let answered = |all: &BTreeMap<SurveyQuery, Answer>| {
+        let answers = asked.iter().map(|ask| (ask.clone(), all[ask].clone())).collect();
+        release(&id(), &answers)
+    };
+    assert_eq!(answered(&all), Ok(survey(&all).inventory.release));
+    assert_eq!(answered(&with("Secret", Vec::new())).expect_err("no record").code, Code::NoRelease);
+    let mut denied = all;
+    denied.insert(asked[0].clone(), Answer::Denied("forbidden".into()));
+    assert_eq!(answered(&denied).expect_err("its records cannot be read").code, Code::NotVisible);
+}
+
 /// A Secret's data is in base64 once more than a `ConfigMap`'s.
 fn once_less(text: &str) -> String {
     use base64::Engine as _;
