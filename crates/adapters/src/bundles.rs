@@ -6,6 +6,7 @@ use std::fs::File;
 use std::io::{BufReader, Read as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use portolan_bundle::{BundleIndex, BundleParts, BundleReader, FileKind, INDEX_FORMAT, Limits};
 use portolan_helm_compat::chart::PackedChart;
@@ -24,11 +25,16 @@ struct Saved {
 }
 
 /// The index of a bundle, or of the parts of it that count: the one that is kept in the state folder, if the file has not changed
-/// since; else the file is read and verified, and its index is kept.
+/// since; else the file is read and verified, and its index is kept. Of a file that changed within the last seconds none is kept: it
+/// could change once more and look the same.
 ///
 /// # Errors
 /// If the file cannot be read, or is refused: see [`portolan_bundle::BundleError`].
 pub fn index(path: &Path, parts: &BundleParts, state: &Path) -> Result<BundleIndex, Finding> {
+    index_at(SystemTime::now(), path, parts, state)
+}
+
+fn index_at(now: SystemTime, path: &Path, parts: &BundleParts, state: &Path) -> Result<BundleIndex, Finding> {
     let unreadable = |error: std::io::Error| {
         Finding::blocking(Code::BundleUnreadable, format!("{} cannot be read", path.display()))
             .with(error.to_string())
@@ -44,8 +50,10 @@ pub fn index(path: &Path, parts: &BundleParts, state: &Path) -> Result<BundleInd
     let index = portolan_bundle::read_parts(file, Limits::default(), parts)
         .map_err(|error| error.finding().with(format!("bundle: {}", path.display())))?;
     let saved = Saved { identity, index };
-    make_folder(kept.parent().unwrap_or(state))?;
-    write_durably(&kept, &serde_json::to_vec(&saved).expect("an index is JSON"))?;
+    if saved.identity.is_settled(now) {
+        make_folder(kept.parent().unwrap_or(state))?;
+        write_durably(&kept, &serde_json::to_vec(&saved).expect("an index is JSON"))?;
+    }
     Ok(saved.index)
 }
 
@@ -160,27 +168,45 @@ mod tests {
         assert_eq!(std::fs::read(&first).expect("a file"), program);
     }
 
+    /// Once the file systems' clocks have ticked.
+    fn later() -> SystemTime {
+        SystemTime::now() + std::time::Duration::from_secs(60)
+    }
+
+    #[test]
+    fn no_index_is_kept_of_a_file_that_changed_just_now() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (path, state) = (folder.path().join("b.tar"), folder.path().join("state"));
+        std::fs::write(&path, tar("one")).expect("a file");
+        let kept = kept_at(&path.canonicalize().expect("a path"), &BundleParts::default(), &state);
+        for (now, is_kept) in [(SystemTime::now(), false), (later(), true)] {
+            assert_eq!(index_at(now, &path, &BundleParts::default(), &state).expect("an index").files[0].path, "one");
+            assert_eq!(kept.exists(), is_kept);
+        }
+    }
+
     #[test]
     fn an_index_is_kept_until_the_file_changes() {
         let folder = tempfile::tempdir().expect("a folder");
         let (path, state) = (folder.path().join("b.tar"), folder.path().join("state"));
+        let index = |parts: &BundleParts| index_at(later(), &path, parts, &state);
         std::fs::write(&path, tar("one")).expect("a file");
-        let first = index(&path, &BundleParts::default(), &state).expect("an index");
+        let first = index(&BundleParts::default()).expect("an index");
         let kept = kept_at(&path.canonicalize().expect("a path"), &BundleParts::default(), &state);
         // What is kept is used: a mark in it comes back.
         let text = std::fs::read_to_string(&kept).expect("it is kept");
         std::fs::write(&kept, text.replace("\"one\"", "\"kept\"")).expect("a file");
-        assert_eq!(index(&path, &BundleParts::default(), &state).expect("an index").files[0].path, "kept");
+        assert_eq!(index(&BundleParts::default()).expect("an index").files[0].path, "kept");
         // The index of a part is another one.
         let parts = BundleParts { images: Some("images".into()), charts: None };
-        assert_eq!(index(&path, &parts, &state).expect_err("it has no images").code, Code::BundleUnrecognized);
+        assert_eq!(index(&parts).expect_err("it has no images").code, Code::BundleUnrecognized);
         std::fs::write(&path, tar("two")).expect("a file");
-        assert_eq!(index(&path, &BundleParts::default(), &state).expect("an index").files[0].path, "two");
+        assert_eq!(index(&BundleParts::default()).expect("an index").files[0].path, "two");
         std::fs::write(&kept, "damaged").expect("a file");
-        assert_eq!(index(&path, &BundleParts::default(), &state).expect("an index").files[0].path, "two");
+        assert_eq!(index(&BundleParts::default()).expect("an index").files[0].path, "two");
         assert_eq!(first.files[0].path, "one");
         assert_eq!(
-            index(&folder.path().join("none"), &BundleParts::default(), &state).expect_err("no file").code,
+            super::index(&folder.path().join("none"), &BundleParts::default(), &state).expect_err("no file").code,
             Code::BundleUnreadable
         );
     }
