@@ -59,10 +59,42 @@ fn a_value_without_a_visible_effect_is_a_warning() {
     let never = self::fixture("neverRead", &json!("text"));
     assert_eq!(said(&plan(&never, "", "1")), ["Warning PL251 neverRead"]);
     // A number that is seen in a field, and is not any more.
-    let replicas = self::fixture("count", &json!(2));
-    assert_eq!(said(&plan(&replicas, "", "1")), ["Blocking PL251 count"]);
+    let replicas = self::fixture("replicaCount", &json!(2));
+    assert_eq!(said(&plan(&replicas, "", "1")), ["Blocking PL251 replicaCount"]);
     let null = self::fixture("gone", &Value::Null);
     assert_eq!(said(&plan(&null, "", "1")), Vec::<String>::new());
+}
+
+/// A store with these fields more, today only, and the finding on a value that nothing reads.
+fn said_with(fields: &str, path: &str, value: &Value) -> Vec<String> {
+    let mut fixture = installed(&set(fields, PLAIN), &json!({"csi": {}}));
+    values::set(&mut fixture.inventory.release.config, path, value.clone());
+    said(&plan(&fixture, "", "1"))
+}
+
+#[test]
+fn a_value_that_many_fields_have_is_seen_in_one_of_its_name_alone() {
+    for (fields, named, other, value) in [
+        ("hostNetwork: true, ", "network.enabled", "metrics.enabled", json!(true)),
+        ("hostNetwork: true, ", "hostNetwork", "tls", json!(true)),
+        ("terminationGracePeriodSeconds: 45, ", "gracePeriod", "retries", json!(45)),
+        ("nodeSelector: {rack: '45'}, ", "racks", "probe.port", json!(45)),
+        ("nodeSelector: {rack: '45'}, ", "rackName", "probe.port", json!("45")),
+        ("schedulerName: default, ", "scheduler.name", "theme", json!("default")),
+    ] {
+        assert_eq!(said_with(fields, named, &value), [format!("Blocking PL251 {named}")], "{fields}");
+        assert_eq!(said_with(fields, other, &value), [format!("Warning PL251 {other}")], "{fields}");
+        assert_eq!(said_with(fields, other, &json!([value])), [format!("Warning PL251 {other}")], "{fields}");
+    }
+    // What no other field has by coincidence is the same under any name.
+    for (fields, value) in [
+        ("schedulerName: binpack, ", json!("binpack")),
+        ("terminationGracePeriodSeconds: 86400, ", json!(86_400)),
+        ("nodeSelector: {zone: eu-1}, ", json!({"any": "eu-1"})),
+    ] {
+        let path = if value.is_object() { "other.any" } else { "other" };
+        assert_eq!(said_with(fields, "other", &value), [format!("Blocking PL251 {path}")], "{fields}");
+    }
 }
 
 #[test]

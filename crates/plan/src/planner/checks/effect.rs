@@ -2,6 +2,7 @@
 
 use portolan_helm_compat::{values, values::References};
 use portolan_model::{Code, Finding, JsonPointer, Object, Ref, Severity, ValueChange};
+use portolan_recipe::DataWords;
 use serde_json::Value;
 
 use super::{HopContext, Report};
@@ -23,7 +24,7 @@ pub(super) fn check(context: &HopContext<'_>, report: &mut Report) {
         }
         let moved = input.moved.moved.iter().find(|(_, (to, _))| to.path.as_str() == path).map(|(from, _)| from);
         let is_old = moved.is_some() || values::get(&input.before, &path) == Some(&value);
-        let shown = if is_old { effect(context, &value) } else { None };
+        let shown = if is_old { effect(context, &path, &value) } else { None };
         let found = match moved {
             Some(from) => format!("{from}, which is set today, has no effect as {path} in {}", input.pick.id),
             None if is_old => format!("{path}, which is set today, has no effect in {}", input.pick.id),
@@ -45,28 +46,90 @@ pub(super) fn check(context: &HopContext<'_>, report: &mut Report) {
 }
 
 /// A field of the stored manifest that shows a value, and does not in the new one.
-fn effect(context: &HopContext<'_>, value: &Value) -> Option<(Ref, JsonPointer)> {
+fn effect(context: &HopContext<'_>, path: &str, value: &Value) -> Option<(Ref, JsonPointer)> {
     let [first, _] = context.renderings;
     context.before.docs.iter().find_map(|old| {
         let name = old.name()?;
         let new: &Object = first.object(&name)?;
         let pointer = portolan_model::first_field(&old.0, &|field, at| {
             let is_leaf = !field.is_object() && !field.is_array();
-            is_leaf && shows(field, value) && new.0.pointer(at) != Some(field)
+            is_leaf && new.0.pointer(at) != Some(field) && shows(&Leaf { doc: &old.0, at, field }, path, value)
         })?;
         Some((name, pointer))
     })
 }
 
-/// Whether a field shows a value: as itself, or a text of some length in a text.
-fn shows(leaf: &Value, wanted: &Value) -> bool {
-    match (leaf, wanted) {
-        (leaf, Value::Array(items)) => items.iter().any(|item| shows(leaf, item)),
-        (leaf, Value::Object(map)) => map.values().any(|item| shows(leaf, item)),
-        (Value::String(leaf), Value::String(wanted)) => {
-            leaf == wanted || (wanted.len() >= 4 && leaf.contains(wanted.as_str()))
+/// A field that is no map and no list.
+struct Leaf<'a> {
+    doc: &'a Value,
+    at: &'a str,
+    field: &'a Value,
+}
+
+impl Leaf<'_> {
+    /// Whether the field is named after what a setting is about: `/spec/replicas` after `replicaCount`. The name of an item counts as the
+    /// field's (`DEBUG` of a variable), and so does its text (`--log-level=info`).
+    fn is_named_after(&self, setting: &str) -> bool {
+        let Some(subject) = subject(setting) else { return false };
+        let mut names = vec![self.field.as_str().unwrap_or_default()];
+        let mut place = self.doc;
+        for key in self.at.split('/').skip(1) {
+            names.push(key);
+            let Some(inner) = place.pointer(&format!("/{key}")) else { break };
+            place = inner;
+            names.extend(place.get("name").and_then(Value::as_str));
         }
-        (Value::String(leaf), Value::Number(number)) => *leaf == number.to_string(),
-        (leaf, wanted) => leaf == wanted,
+        names.iter().any(|name| words(name).any(|word| word == subject))
     }
+}
+
+/// The last word of a setting's name that says what it is about: `log` of `logLevel`, `metrics` of `metrics.enabled`.
+fn subject(setting: &str) -> Option<String> {
+    const OF_ANYTHING: [&str; 13] = [
+        "enabled", "enable", "disabled", "value", "count", "number", "level", "mode", "type", "policy", "name", "key",
+        "default",
+    ];
+    words(setting).filter(|word| !OF_ANYTHING.contains(&word.as_str())).last()
+}
+
+/// The words of a name, without the `s` of several.
+fn words(name: &str) -> impl Iterator<Item = String> {
+    let spaced = DataWords::spaced(name);
+    spaced.split('_').map(|word| word.trim_end_matches('s').to_owned()).collect::<Vec<_>>().into_iter()
+}
+
+/// Whether a field shows the value of a setting: as itself, or a text of some length in a text. What many fields have by coincidence counts
+/// only in one that is named after the setting.
+fn shows(leaf: &Leaf<'_>, setting: &str, wanted: &Value) -> bool {
+    let is_same = match (leaf.field, wanted) {
+        (_, Value::Array(items)) => return items.iter().any(|item| shows(leaf, setting, item)),
+        (_, Value::Object(map)) => return map.iter().any(|(key, item)| shows(leaf, key, item)),
+        (Value::String(field), Value::String(wanted)) => {
+            field == wanted || (wanted.len() >= 4 && field.contains(wanted.as_str()))
+        }
+        (Value::String(field), Value::Number(number)) => *field == number.to_string(),
+        (field, wanted) => field == wanted,
+    };
+    is_same && (!is_common(wanted) || leaf.is_named_after(setting))
+}
+
+/// Whether fields that have nothing to do with each other often have this value: a switch, a number of few digits, a common word.
+fn is_common(value: &Value) -> bool {
+    const WORDS: &str = "admin all always amd64 any arm64 auto clusterip debug default disabled enabled error false http https ifnotpresent \
+                         info latest linux local main never none null off prod production root standard tcp test true user warn yes";
+    match value {
+        Value::String(text) => {
+            let text = text.trim();
+            text.len() < 2
+                || text.parse().is_ok_and(is_small)
+                || WORDS.split(' ').any(|word| text.eq_ignore_ascii_case(word))
+        }
+        Value::Number(number) => number.as_f64().is_some_and(is_small),
+        _ => true,
+    }
+}
+
+/// Ports, user IDs and usual amounts have up to four digits.
+fn is_small(number: f64) -> bool {
+    number.abs() < 10_000.0
 }
