@@ -122,7 +122,7 @@ codes! {
     ChartRefuses = 205, Blocked, "the chart does not render with these values",
         "helm would refuse it in the same way, after the preparations were done", "mend the values as the message says";
     NotRecorded = 206, Blocked, "this rendering was not recorded and no helm is here to make it",
-        "a simulated installation brings the renderings of the usual values; others need a helm", "install helm 3.14 or later, or leave out --set, -f and --chart";
+        "a simulated installation brings the renderings of the usual values; others need a helm", "install helm 3.14 or later, or leave out --via, --set, -f and --chart";
     OtherDriver = 207, Blocked, "the release is kept in ConfigMaps",
         "the helm that carries out an upgrade keeps its records in Secrets: it would find no release there", "upgrade by hand with HELM_DRIVER=configmap, or move the records into Secrets first";
     NoCredentials = 208, Blocked, "the database's password cannot be found",
