@@ -1,5 +1,5 @@
 //! Hooks: when helm runs them, in which order, and when it deletes them (`pkg/action/hooks.go` and
-//! `pkg/releaseutil/manifest_sorter.go`, helm 3.14.4).
+//! `pkg/releaseutil/manifest_sorter.go`, helm 3.14.4; the same in helm 4.3.1).
 
 use portolan_kube_facts::PodTemplate;
 use portolan_model::{HookDeletePolicy, HookEvent, ImageRef, Object, PlannedHook, Ref};
@@ -19,7 +19,7 @@ pub struct Hook<'a> {
     pub events: Vec<HookEvent>,
     /// Its weight; 0 where it has none that is a number.
     pub weight: i64,
-    /// When helm deletes its object; before it is created again where nothing else is said. A CRD is never deleted.
+    /// When helm deletes its object; before it is created again where the annotation is missing. A CRD is never deleted.
     pub delete: Vec<HookDeletePolicy>,
 }
 
@@ -77,7 +77,7 @@ impl Hook<'_> {
 /// event that helm knows is left out, as by helm.
 #[must_use]
 pub fn of(docs: &[Object]) -> Vec<Hook<'_>> {
-    let mut hooks: Vec<Hook<'_>> = docs.iter().filter_map(hook).collect();
+    let mut hooks: Vec<Hook<'_>> = docs.iter().filter_map(read).collect();
     hooks.sort_by_cached_key(|hook| {
         (hook.weight, manifest::install_place(hook.object), hook.object.text("/metadata/name").to_owned())
     });
@@ -93,23 +93,18 @@ pub fn left<'a>(docs: &'a [Object], name: &Ref) -> Option<Option<&'a Object>> {
     Some((!last.is_deleted_after()).then_some(last.object))
 }
 
-fn hook(object: &Object) -> Option<Hook<'_>> {
+/// A document as a hook; `None` where it is none, or names an event that helm does not know: helm leaves it out.
+pub(crate) fn read(object: &Object) -> Option<Hook<'_>> {
     let words = |text: &'_ str| text.split(',').map(|word| word.trim().to_lowercase()).collect::<Vec<String>>();
     let events: Option<Vec<HookEvent>> =
         words(object.annotation(manifest::HOOK)?).iter().map(|word| HookEvent::parse(word)).collect();
-    let named: Vec<HookDeletePolicy> = object
-        .annotation(DELETE)
-        .map(words)
-        .unwrap_or_default()
-        .iter()
-        .filter_map(|word| HookDeletePolicy::parse(word))
-        .collect();
-    let delete = match (object.text("/kind"), named.is_empty()) {
-        ("CustomResourceDefinition", _) => Vec::new(),
-        (_, true) => vec![HookDeletePolicy::BeforeHookCreation],
-        (_, false) => named,
+    let delete = match object.annotation(DELETE) {
+        _ if object.text("/kind") == "CustomResourceDefinition" => Vec::new(),
+        // A word that helm does not know, or none at all, deletes nothing and takes the place of the default.
+        Some(text) => words(text).iter().filter_map(|word| HookDeletePolicy::parse(word)).collect(),
+        None => vec![HookDeletePolicy::BeforeHookCreation],
     };
-    let weight = object.annotation(WEIGHT).and_then(|text| text.trim().parse().ok()).unwrap_or(0);
+    let weight = object.annotation(WEIGHT).and_then(|text| text.parse().ok()).unwrap_or(0);
     Some(Hook { object, events: events?, weight, delete })
 }
 
@@ -155,13 +150,18 @@ mod tests {
             doc("Secret", "first", &json!({"helm.sh/hook": "pre-install", "helm.sh/hook-weight": "-5"})),
             doc("Job", "unknown", &json!({"helm.sh/hook": "pre-upgrade,sometimes"})),
             doc("CustomResourceDefinition", "crd", &json!({"helm.sh/hook": "pre-upgrade", "helm.sh/hook-weight": "9"})),
+            doc("Job", "c", &json!({"helm.sh/hook": "pre-upgrade", "helm.sh/hook-weight": " 7"})),
+            doc("Job", "d", &json!({"helm.sh/hook": "pre-upgrade", "helm.sh/hook-delete-policy": ""})),
+            doc("Job", "e", &json!({"helm.sh/hook": "pre-upgrade", "helm.sh/hook-delete-policy": "always"})),
         ];
         let hooks = of(&docs);
         let names: Vec<&str> = hooks.iter().map(|hook| hook.object.text("/metadata/name")).collect();
-        assert_eq!(names, ["first", "z", "a", "b", "crd"]);
-        assert_eq!(hooks[2].delete, [HookDeletePolicy::HookSucceeded, HookDeletePolicy::HookFailed]);
-        assert_eq!(hooks[3].delete, [HookDeletePolicy::BeforeHookCreation]);
-        assert!(hooks[4].delete.is_empty());
-        assert!(hooks[3].is_at(HookEvent::PostUpgrade) && !hooks[0].runs_in_upgrade());
+        assert_eq!(names, ["first", "z", "a", "c", "d", "e", "b", "crd"]);
+        let [first, _, a, c, d, e, b, crd] = hooks.as_slice() else { panic!("eight hooks") };
+        assert_eq!(a.delete, [HookDeletePolicy::HookSucceeded, HookDeletePolicy::HookFailed]);
+        assert_eq!((&b.delete, &c.delete), (&vec![HookDeletePolicy::BeforeHookCreation], &b.delete));
+        assert!(crd.delete.is_empty());
+        assert!(d.delete.is_empty() && e.delete.is_empty(), "another word takes the place of the default");
+        assert!(b.is_at(HookEvent::PostUpgrade) && !first.runs_in_upgrade());
     }
 }

@@ -1,8 +1,6 @@
 //! The hooks that an upgrade runs.
 
-use portolan_model::{ApplyMethod, Code, Finding, Object};
-
-use crate::manifest;
+use portolan_model::{ApplyMethod, Code, Finding, HookDeletePolicy, HookEvent, Object};
 
 /// A hook that an upgrade runs.
 #[derive(Clone, Debug)]
@@ -28,33 +26,18 @@ impl Hook {
     }
 }
 
-/// The hooks of an upgrade's two events (`execHook` in `pkg/action/hooks.go`, helm 3.14.4 to 4.3.1). Without a policy helm deletes
-/// the object of before; a CRD never.
+/// The hooks of an upgrade's two events.
 pub(super) fn executed(hooks: &[Object]) -> Vec<Hook> {
-    let parts = |hook: &Object, key: &str| -> Vec<String> {
-        let text = hook.annotation(key).unwrap_or_default();
-        text.split(',').map(|part| part.trim().to_lowercase()).filter(|part| !part.is_empty()).collect()
+    let of_upgrade = hooks.iter().filter_map(crate::hooks::read).filter(crate::hooks::Hook::runs_in_upgrade);
+    let one = |hook: crate::hooks::Hook<'_>| Hook {
+        object: hook.object.clone(),
+        is_before: hook.is_at(HookEvent::PreUpgrade),
+        is_after: hook.is_at(HookEvent::PostUpgrade),
+        weight: hook.weight,
+        is_deleted_first: hook.delete.contains(&HookDeletePolicy::BeforeHookCreation),
+        is_deleted_after: hook.is_deleted_after(),
     };
-    let one = |hook: &Object| {
-        let events = parts(hook, manifest::HOOK);
-        let is_before = events.iter().any(|event| event == "pre-upgrade");
-        let is_after = events.iter().any(|event| event == "post-upgrade");
-        if !is_before && !is_after {
-            return None;
-        }
-        let policies = parts(hook, "helm.sh/hook-delete-policy");
-        let has = |policy: &str| policies.iter().any(|its| its == policy);
-        let can_go = hook.text("/kind") != "CustomResourceDefinition";
-        Some(Hook {
-            object: hook.clone(),
-            is_before,
-            is_after,
-            weight: hook.annotation("helm.sh/hook-weight").and_then(|text| text.parse().ok()).unwrap_or_default(),
-            is_deleted_first: can_go && (policies.is_empty() || has("before-hook-creation")),
-            is_deleted_after: can_go && has("hook-succeeded"),
-        })
-    };
-    hooks.iter().filter_map(one).collect()
+    of_upgrade.map(one).collect()
 }
 
 /// Hooks with `generateName` that helm would delete: it looks for them by a name that they do not have, and fails ("resource name may not
@@ -62,7 +45,7 @@ pub(super) fn executed(hooks: &[Object]) -> Vec<Hook> {
 /// them either: an apply is a patch of a name (`pkg/kube/client.go`, helm 4.3.1).
 pub(super) fn nameless(hooks: &[Hook], apply: ApplyMethod) -> impl Iterator<Item = Finding> {
     hooks.iter().filter(|hook| hook.object.name().is_none()).filter_map(move |hook| {
-        let name = crate::hooks::of(std::slice::from_ref(&hook.object)).first()?.name()?;
+        let name = crate::hooks::read(&hook.object)?.name()?;
         let (found, next) = if apply == ApplyMethod::Server {
             ("helm applies the hook on the server by its name", "give the hook a name, or disable it in the values")
         } else if hook.is_deleted_first || hook.is_deleted_after {
