@@ -105,6 +105,24 @@ impl<'a> PodTemplate<'a> {
         Some(Self { pointer, spec: object.at(pointer)?, metadata: object.at(metadata) })
     }
 
+    /// The field that names the account of its pods. `serviceAccount`, the older name, counts where the newer one is empty
+    /// (Kubernetes 1.34, `Convert_v1_PodSpec_To_core_PodSpec` in `pkg/apis/core/v1/conversion.go`).
+    #[must_use]
+    pub fn account_field(self) -> &'static str {
+        const OLDER: &str = "serviceAccount";
+        const NEWER: &str = "serviceAccountName";
+        let says = |field| self.spec.get(field).and_then(Value::as_str).is_some_and(|name| !name.is_empty());
+        if !says(NEWER) && says(OLDER) { OLDER } else { NEWER }
+    }
+
+    /// The name of the service account that its pods run as; `default` where it names none (Kubernetes 1.34, `Admit` in
+    /// `plugin/pkg/admission/serviceaccount/admission.go`).
+    #[must_use]
+    pub fn account(self) -> &'a str {
+        let named = self.spec.get(self.account_field()).and_then(Value::as_str);
+        named.filter(|name| !name.is_empty()).unwrap_or("default")
+    }
+
     /// The names of the PVCs that its volumes name. The PVCs of a StatefulSet's `volumeClaimTemplates` are not among them.
     pub fn claims(self) -> impl Iterator<Item = &'a str> {
         self.volumes().filter_map(claim_of)
@@ -181,6 +199,20 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn pods_run_as_the_account_that_either_field_names() {
+        for (spec, account, field) in [
+            (json!({"serviceAccountName": "a", "serviceAccount": "b"}), "a", "serviceAccountName"),
+            (json!({"serviceAccountName": "", "serviceAccount": "b"}), "b", "serviceAccount"),
+            (json!({"serviceAccount": "b"}), "b", "serviceAccount"),
+            (json!({"serviceAccountName": null, "serviceAccount": ""}), "default", "serviceAccountName"),
+        ] {
+            let pod = Object::new(json!({"kind": "Pod", "spec": spec}));
+            let template = PodTemplate::of(&pod).expect("a pod");
+            assert_eq!((template.account(), template.account_field()), (account, field), "{spec}");
+        }
+    }
 
     #[test]
     fn every_kind_that_creates_pods_shows_its_claims() {

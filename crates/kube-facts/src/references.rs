@@ -53,10 +53,9 @@ struct Found<'a> {
 impl Found<'_> {
     fn pod(&mut self, template: PodTemplate<'_>) {
         let (spec, at) = (template.spec, template.pointer);
-        let account = if spec.get("serviceAccountName").is_some() { "serviceAccountName" } else { "serviceAccount" };
         // The controller for service accounts makes this one in every namespace.
-        if text(spec, account) != "default" {
-            self.put("ServiceAccount", spec, account, at, true);
+        if template.account() != "default" {
+            self.put("ServiceAccount", spec, template.account_field(), at, true);
         }
         if !text(spec, "priorityClassName").starts_with("system-") {
             self.put("PriorityClass", spec, "priorityClassName", at, true);

@@ -130,6 +130,12 @@ impl LoginSource {
     }
 }
 
+/// The names of the pull Secrets that a pod or a service account names.
+pub(super) fn secret_names(of: &Value) -> Vec<String> {
+    let names = list(of, "imagePullSecrets").iter().filter_map(|secret| secret["name"].as_str());
+    names.filter(|name| !name.is_empty()).map(str::to_owned).collect()
+}
+
 /// A value of a Secret that is in clear.
 fn decoded(secret: &Object, key: &str) -> Option<String> {
     if let Some(text) = secret.at("/stringData").and_then(|data| data.get(key)?.as_str()) {
@@ -229,17 +235,11 @@ impl<'a> HopObjects<'a> {
     /// The pull Secrets of a pod; where it names none, those of its account (Kubernetes 1.34, `Admit` in
     /// `plugin/pkg/admission/serviceaccount/admission.go`).
     fn pull_secrets(&self, template: PodTemplate<'_>, namespace: &str, then: &Overlay) -> Vec<String> {
-        let names = |of: &Value| -> Vec<String> {
-            let names = list(of, "imagePullSecrets").iter().filter_map(|secret| secret["name"].as_str());
-            names.filter(|name| !name.is_empty()).map(str::to_owned).collect()
-        };
         if !list(template.spec, "imagePullSecrets").is_empty() {
-            return names(template.spec);
+            return secret_names(template.spec);
         }
-        let account = ["serviceAccountName", "serviceAccount"].iter().find_map(|key| template.spec[key].as_str());
-        let account = account.filter(|name| !name.is_empty()).unwrap_or("default");
-        let account = self.object(&Ref::new("", "ServiceAccount", namespace, account), then);
-        account.map_or_else(Vec::new, |account| names(&account.0))
+        let account = self.object(&Ref::new("", "ServiceAccount", namespace, template.account()), then);
+        account.map_or_else(Vec::new, |account| secret_names(&account.0))
     }
 
     fn login(&self, name: &Ref, then: &Overlay) -> LoginSource {

@@ -3,9 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use portolan_inventory::credential;
-use portolan_kube_facts::{ImageField, ImageReference, Placement, PodTemplate, list};
+use portolan_kube_facts::{ImageField, ImageReference, Placement, PodTemplate};
 use portolan_model::{Object, PlanFile, Ref};
 use serde_json::{Value, json};
+
+use super::pulls::secret_names;
 
 /// The label of these pods; its value is the run.
 pub const LABEL: &str = "portolan-prepull";
@@ -232,17 +234,10 @@ impl Template {
         if images.is_empty() {
             return None;
         }
-        let account = ["serviceAccountName", "serviceAccount"].iter().find_map(|key| template.spec[key].as_str());
-        let account = account.filter(|name| !name.is_empty()).unwrap_or("default");
-        let account = Ref::new("", "ServiceAccount", name.namespace(), account);
+        let account = Ref::new("", "ServiceAccount", name.namespace(), template.account());
         let secrets = secret_names(template.spec);
         Some(Self { version, object: name, spec: template.spec.clone(), account, secrets, images })
     }
-}
-
-fn secret_names(of: &Value) -> Vec<String> {
-    let names = list(of, "imagePullSecrets").iter().filter_map(|secret| secret["name"].as_str());
-    names.filter(|name| !name.is_empty()).map(str::to_owned).collect()
 }
 
 /// A pod that satisfies the `restricted` profile and starts no container: the kubelet pulls an image before it sees that the

@@ -179,9 +179,11 @@ fn what_a_step_deleted_is_not_there_for_a_hook() {
 fn what_the_manifest_brings_comes_after_the_hook() {
     let pod = "serviceAccountName: fresh, containers: [{name: c}]";
     let account = "---\napiVersion: v1\nkind: ServiceAccount\nmetadata: {name: fresh}\n";
-    let found = needs(&(job("pre-upgrade", "", pod) + account));
-    assert_eq!(found.len(), 1, "{found:?}");
-    assert!(found[0].contains("is new, and helm creates it after the pre-upgrade hooks"), "{found:?}");
+    for pod in [pod, &pod.replace("serviceAccountName", "serviceAccount")] {
+        let found = needs(&(job("pre-upgrade", "", pod) + account));
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert!(found[0].contains("is new, and helm creates it after the pre-upgrade hooks"), "{found:?}");
+    }
     let hook = account
         .replace("{name: fresh}", "{name: fresh, annotations: {helm.sh/hook: pre-upgrade, helm.sh/hook-weight: '-1'}}");
     assert_eq!(needs(&(job("pre-upgrade", "", pod) + &hook)), Vec::<String>::new());

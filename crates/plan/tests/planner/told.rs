@@ -132,6 +132,9 @@ fn a_field_of_the_pod_that_a_variable_shows_stays() {
     let (one, other) = ("serviceAccountName: one, ", "serviceAccountName: other, ");
     assert_eq!(pods(one, other, &account), unknown(""));
     assert_eq!(pods(one, one, &account), [""; 0]);
+    let older = ["serviceAccount: one, ", "serviceAccount: other, "];
+    assert_eq!(pods(older[0], older[1], &account), unknown(""), "the older name of the field");
+    assert_eq!(pods(older[0], one, &account), [""; 0], "the same account");
     assert_eq!(pods(one, other, "args: ['--data=/data/db']"), [""; 0], "nothing shows it");
     let put_in = |text: &str| {
         format!(

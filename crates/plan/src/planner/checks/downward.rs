@@ -52,9 +52,7 @@ pub(super) fn field(user: &Use<'_>, path: &str, pods: Pods) -> String {
             format!("{}-$ordinal", user.name.name())
         }
         "metadata.namespace" => user.name.namespace().to_owned(),
-        "spec.serviceAccountName" => {
-            user.template.spec.get("serviceAccountName").and_then(Value::as_str).unwrap_or("default").to_owned()
-        }
+        "spec.serviceAccountName" => user.template.account().to_owned(),
         _ if pods == Pods::New && is_anew(user.name.kind(), path) => format!("{NEW}{}", plain(path)),
         _ => label(user, path).unwrap_or_else(|| format!("${}", plain(path))),
     }

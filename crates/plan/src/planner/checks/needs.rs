@@ -228,8 +228,8 @@ impl Pod<'_> {
                 need("ConfigMap", source.get("configMap"), "name", field());
             }
         }
-        let field = format!("{}/serviceAccountName", self.template.pointer);
-        need("ServiceAccount", Some(self.template.spec), "serviceAccountName", field);
+        let account = self.template.account_field();
+        need("ServiceAccount", Some(self.template.spec), account, format!("{}/{account}", self.template.pointer));
         all
     }
 

@@ -71,7 +71,8 @@ pub(super) fn check(context: &HopContext<'_>, workloads: &Workloads, report: &mu
 
 /// Where a workload names its account.
 pub(super) fn field(object: &Object) -> Option<String> {
-    Some(format!("{}/serviceAccountName", PodTemplate::of(object)?.pointer))
+    let template = PodTemplate::of(object)?;
+    Some(format!("{}/{}", template.pointer, template.account_field()))
 }
 
 /// A volume in a hop.
@@ -133,9 +134,7 @@ impl<'a> Rights<'a> {
     /// What the pods of an object may do to a volume.
     pub(super) fn powers(&self, object: &Object, place: &Place<'_>) -> Vec<Power> {
         let Some(template) = PodTemplate::of(object) else { return Vec::new() };
-        let text = |key: &str| template.spec.get(key).and_then(Value::as_str).filter(|text| !text.is_empty());
-        let account = text("serviceAccountName").or_else(|| text("serviceAccount")).unwrap_or("default");
-        let account = Ref::new("", "ServiceAccount", object.text("/metadata/namespace"), account);
+        let account = Ref::new("", "ServiceAccount", object.text("/metadata/namespace"), template.account());
         let known = self.objects.iter().find(|object| object.name().as_ref() == Some(&account)).copied();
         if !has_token(template, known) {
             return Vec::new();
