@@ -103,7 +103,7 @@ pub fn reach(object: &Object, claim: &Ref) -> Vec<Reach> {
     }
     let Some(field) = ClaimUse::of(object, claim).map(|it| it.field().to_owned()) else { return Vec::new() };
     let is_true = |pointer: &str| object.at(pointer) == Some(&Value::Bool(true));
-    let is_scaled_down = object.at("/spec/replicas").and_then(Value::as_u64) == Some(0);
+    let is_scaled_down = crate::replicas(object) == 0;
     let owned_by =
         |kind: &str| crate::owners(object).iter().any(|owner| owner.is_controller && owner.name.kind() == kind);
     // What only reads does nothing to the data.

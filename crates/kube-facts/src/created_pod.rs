@@ -17,7 +17,7 @@ const HASH: &str = "4294967295";
 #[must_use]
 pub fn created_pod(workload: &Object) -> Option<Object> {
     let kind = workload.text("/kind");
-    if kind == "Pod" || workload.at("/spec/replicas").and_then(Value::as_u64) == Some(0) {
+    if kind == "Pod" || crate::replicas(workload) == 0 {
         return None;
     }
     let template = PodTemplate::of(workload)?;

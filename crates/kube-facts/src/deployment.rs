@@ -25,8 +25,7 @@ impl<'a> Deployment<'a> {
     /// How many pods it wants; 1 unless set.
     #[must_use]
     pub fn replicas(&self) -> u32 {
-        let number = self.object.at("/spec/replicas").and_then(Value::as_u64);
-        number.map_or(1, |number| u32::try_from(number).unwrap_or(u32::MAX))
+        u32::try_from(crate::replicas(self.object)).unwrap_or(u32::MAX)
     }
 
     /// Whether all pods of an older template have to be gone before one of the new template is made (`rolloutRecreate` in

@@ -73,7 +73,9 @@ pub use ownership::{
 pub use pod_fields::{FieldEffect, changed_fields, container_field, pod_field};
 pub use pod_template::{Container, ContainerKind, Mount, PodTemplate, claim_of, list};
 pub use rbac::{Grant, Rule, binds_accounts_of, grants, is_given_to_all};
-pub use readiness::{is_coming, is_paused, is_ready, pod_state, readiness, readiness_of, ready_for, restarts_lately};
+pub use readiness::{
+    is_coming, is_paused, is_ready, pod_state, readiness, readiness_of, ready_for, replicas, restarts_lately,
+};
 pub use references::{Reference, references};
 pub use resource_policy::{KEEP, RESOURCE_POLICY, RESOURCE_POLICY_POINTER, is_kept, policy_writers, stays_uninstalled};
 pub use route::{addresses, is_route, refusal, routes, services};

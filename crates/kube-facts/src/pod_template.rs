@@ -155,6 +155,12 @@ impl<'a> PodTemplate<'a> {
 }
 
 impl<'a> Container<'a> {
+    /// Whether it runs as long as its pod: a main one, or an init container that is restarted always (a sidecar, since Kubernetes 1.28).
+    #[must_use]
+    pub fn runs_beside(self) -> bool {
+        self.kind == ContainerKind::Main || self.json["restartPolicy"] == "Always"
+    }
+
     /// The container's volume mounts, and then the block devices that it has: those of a PVC with `volumeMode: Block`.
     pub fn mounts(self) -> impl Iterator<Item = Mount<'a>> {
         self.mounts_as_json().map(|mount| {

@@ -48,7 +48,9 @@ fn number(object: &Object, pointer: &str, missing: u64) -> u64 {
     object.at(pointer).and_then(Value::as_u64).unwrap_or(missing)
 }
 
-fn replicas(object: &Object) -> u64 {
+/// How many pods a workload asks for; 1 unless set.
+#[must_use]
+pub fn replicas(object: &Object) -> u64 {
     number(object, "/spec/replicas", 1)
 }
 

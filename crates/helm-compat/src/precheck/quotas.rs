@@ -400,7 +400,9 @@ pub(super) fn count(workload: &Object) -> i128 {
     let number = |pointer: &str| workload.at(pointer).and_then(Value::as_u64).map(i128::from);
     match workload.text("/kind") {
         "Pod" => 1,
-        "Deployment" | "ReplicaSet" | "ReplicationController" | "StatefulSet" => number("/spec/replicas").unwrap_or(1),
+        "Deployment" | "ReplicaSet" | "ReplicationController" | "StatefulSet" => {
+            portolan_kube_facts::replicas(workload).into()
+        }
         "DaemonSet" => number("/status/desiredNumberScheduled").unwrap_or_default(),
         "Job" if workload.at("/spec/suspend") == Some(&Value::Bool(true)) => 0,
         "Job" => number("/spec/parallelism").unwrap_or(1).min(number("/spec/completions").unwrap_or(i128::MAX)),

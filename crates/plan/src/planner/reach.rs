@@ -251,9 +251,7 @@ fn coming(inventory: &Inventory, live: &Object) -> Option<&'static str> {
 /// ready (`PausedAsReady` in `pkg/kube/client.go`, helm 3.14.4 to 3.22.0).
 pub(super) fn is_paused_after(stored: Option<&Object>, doc: &Object, live: Option<&Object>) -> bool {
     let after = live.map_or_else(|| doc.clone(), |live| upgrade::patched(stored, doc, live));
-    is_kind(doc, "Deployment")
-        && portolan_kube_facts::is_paused(&after)
-        && after.at("/spec/replicas").and_then(serde_json::Value::as_u64) != Some(0)
+    is_kind(doc, "Deployment") && portolan_kube_facts::is_paused(&after) && portolan_kube_facts::replicas(&after) != 0
 }
 
 /// Deployments whose new pods do not come because they are paused: by hand today, or by the new chart.

@@ -89,7 +89,7 @@ fn way_out(context: &HopContext<'_>, root: &Ref) -> String {
 fn of_set(context: &HopContext<'_>, root: &Ref) -> String {
     let live = context.resolved.inventory.objects.get(root);
     let is_told = live.and_then(StatefulSet::of).is_some_and(|set| set.deletes_claims_with_itself());
-    let replicas = live.and_then(|live| live.at("/spec/replicas")).and_then(serde_json::Value::as_u64).unwrap_or(1);
+    let replicas = live.map_or(1, portolan_kube_facts::replicas);
     if !is_told {
         return format!("give {} the values with which it still has {root}", context.input.pick.id);
     }

@@ -124,7 +124,7 @@ fn of_pod(template: PodTemplate<'_>, defaults: &Defaults) -> (Amounts, Amounts) 
         for (list, own) in own.into_iter().enumerate() {
             if container.kind == ContainerKind::Main {
                 add(&mut main[list], &own);
-            } else if container.json["restartPolicy"] == "Always" {
+            } else if container.runs_beside() {
                 add(&mut sidecars[list], &own);
                 let beside = sidecars[list].clone();
                 raise(&mut peak[list], &beside);

@@ -14,7 +14,7 @@ use super::scripts::{FindText, Scripts, files};
 use super::settings;
 use super::shell::{is_shell, words as words_of};
 use super::told::Told;
-use super::uses::{Pair, Use, Workloads, runs_beside};
+use super::uses::{Pair, Use, Workloads};
 use super::{HopContext, Report};
 
 pub(super) fn check(context: &HopContext<'_>, workloads: &Workloads, report: &mut Report) {
@@ -70,7 +70,7 @@ pub(super) fn of_object(name: &Ref, object: &Object, claim: &Ref) -> Vec<String>
     let mut all = Vec::new();
     for mount in claim_mounts(object, claim) {
         let user = Use { name, template, container: mount.container, mounts: vec![mount] };
-        for feeder in of(&user).into_iter().filter(|feeder| !runs_beside(feeder.container) && feeder.is_of_data()) {
+        for feeder in of(&user).into_iter().filter(|feeder| !feeder.container.runs_beside() && feeder.is_of_data()) {
             if !all.contains(&(feeder.container.index, feeder.container.name.to_owned())) {
                 all.push((feeder.container.index, feeder.container.name.to_owned()));
             }
@@ -169,7 +169,7 @@ impl Feeding<'_> {
     fn one_sided(&self, feeder: &Feeder<'_>, pod: &Use<'_>, does: &str, what: &str, report: &mut Report) {
         let commands = words_of(feeder.container.json);
         let is_quiet = !commands.is_empty() && only_looks(&commands);
-        if runs_beside(feeder.container) || is_quiet || !feeder.is_of_data() {
+        if feeder.container.runs_beside() || is_quiet || !feeder.is_of_data() {
             return;
         }
         let reason = format!(

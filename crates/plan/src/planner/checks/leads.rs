@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use portolan_kube_facts::{Container, ContainerKind, PodTemplate, list, volumes_of_claim};
+use portolan_kube_facts::{Container, PodTemplate, list, volumes_of_claim};
 use portolan_model::{Object, Ref};
 use serde_json::Value;
 
@@ -165,7 +165,7 @@ fn with_ports(ip: &str, ports: &[Value]) -> Vec<String> {
 
 /// The container and the number that a port of a Service leads to; `None` where no container has a port of that name.
 fn listener(template: PodTemplate<'_>, port: &Value) -> Option<Listener> {
-    let running = || template.containers().filter(|container| runs(*container));
+    let running = || template.containers().filter(|container| container.runs_beside());
     let ports = |container: Container<'_>| list(container.json, "ports").to_vec();
     let number = |port: &Value| port.get("containerPort").and_then(Value::as_u64);
     let is_same = |one: &Value| protocol(one) == protocol(port);
@@ -181,12 +181,6 @@ fn listener(template: PodTemplate<'_>, port: &Value) -> Option<Listener> {
     let container = running().find(says).or_else(|| running().next().filter(|_| running().count() == 1));
     let container = container.map_or_else(String::new, |container| container.name.to_owned());
     Some(Listener { container, number: wanted })
-}
-
-/// Whether a container runs as long as its pod.
-fn runs(container: Container<'_>) -> bool {
-    let is_sidecar = container.json.get("restartPolicy").and_then(Value::as_str) == Some("Always");
-    container.kind == ContainerKind::Main || is_sidecar
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::script_steps::{only_looks, takes_away};
 use super::scripts::{FindText, Scripts};
 use super::shell;
-use super::uses::{Pair, Workloads, runs_beside};
+use super::uses::{Pair, Workloads};
 use super::{HopContext, Report};
 
 pub(super) fn check(context: &HopContext<'_>, workloads: &Workloads, report: &mut Report) {
@@ -56,7 +56,7 @@ impl<'a> Writers<'a> {
         let users: BTreeSet<Option<u64>> = writers.iter().map(|mount| run_as_user(template, mount.container)).collect();
         let reaches = |container: &Container<'_>| {
             let user = run_as_user(template, *container);
-            runs_beside(*container)
+            container.runs_beside()
                 && !writers.iter().any(|mount| is_same(mount.container, *container))
                 && (matches!(user, None | Some(0)) || users.contains(&user) || users.contains(&None))
         };

@@ -15,7 +15,7 @@ use super::pipelines::{Pipeline, ShellCommand, pipelines};
 use super::scripts::{FindText, Script, Scripts, Word, files};
 use super::servers::reference;
 use super::shell::{assignment, base, is_decider, is_shell, put_in};
-use super::uses::{Use, Workloads, has_pods, runs_beside};
+use super::uses::{Use, Workloads, has_pods};
 use super::{HopContext, Report};
 
 /// The texts of variables by their names.
@@ -238,7 +238,7 @@ impl<'a> Server<'a> {
         if mounts.iter().any(|mount| is_its(mount.container) && !mount.is_read_only) {
             return false;
         }
-        let is_beside = runs_beside(one.container) && !volumes_of_claim(one.workload, &self.volume.claim).is_empty();
+        let is_beside = one.container.runs_beside() && !volumes_of_claim(one.workload, &self.volume.claim).is_empty();
         let names = |text: &str| addresses::count(text, &self.services) > 0;
         match &one.host {
             Some(host) => names(host) || host.contains('$') || (is_beside && is_local(host)),

@@ -206,7 +206,7 @@ impl Workloads {
 /// Whether an object's controller makes pods of it, as far as the object says.
 pub(super) fn has_pods(object: &Object) -> bool {
     PodTemplate::of(object).is_some()
-        && object.at("/spec/replicas").and_then(Value::as_u64) != Some(0)
+        && portolan_kube_facts::replicas(object) != 0
         && object.at("/spec/suspend") != Some(&Value::Bool(true))
 }
 
@@ -240,8 +240,8 @@ fn users<'a>(name: &'a Ref, object: &'a Object, volume: &Volume) -> Vec<Use<'a>>
     let of_kind = |kind: ContainerKind| {
         let mut users: Vec<Use<'a>> = Vec::new();
         let is_of_kind = |mount: &&ClaimMount<'a>| match kind {
-            ContainerKind::Main => runs_beside(mount.container),
-            kind => mount.container.kind == kind && !runs_beside(mount.container),
+            ContainerKind::Main => mount.container.runs_beside(),
+            kind => mount.container.kind == kind && !mount.container.runs_beside(),
         };
         for mount in all.iter().filter(is_of_kind) {
             match users.iter_mut().find(|user| user.container.index == mount.container.index) {
@@ -253,12 +253,6 @@ fn users<'a>(name: &'a Ref, object: &'a Object, volume: &Volume) -> Vec<Use<'a>>
     };
     let main = of_kind(ContainerKind::Main);
     if main.is_empty() { of_kind(ContainerKind::Init) } else { main }
-}
-
-/// Whether a container runs as long as its pod: a main one, or an init container that is restarted always (a sidecar).
-pub(super) fn runs_beside(container: Container<'_>) -> bool {
-    let is_sidecar = container.json.get("restartPolicy").and_then(Value::as_str) == Some("Always");
-    container.kind == ContainerKind::Main || (container.kind == ContainerKind::Init && is_sidecar)
 }
 
 /// Finds each container's place: by its name, then by its image, then by order.
@@ -273,7 +267,7 @@ fn pair<'a>(
     let mut free = users(name, after, volume);
     let mut open = before;
     // What an init container did a main one may do, not the other way round.
-    free.retain(|user| runs_beside(user.container) || !runs_beside(open[0].container));
+    free.retain(|user| user.container.runs_beside() || !open[0].container.runs_beside());
     let by: [fn(&Use<'_>, &Use<'_>) -> bool; 3] = [
         |old, new| old.container.name == new.container.name,
         |old, new| !old.image().is_empty() && old.image() == new.image(),
