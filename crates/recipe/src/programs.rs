@@ -63,6 +63,7 @@ pub struct DataWords {
     kept_by_number: Vec<String>,
     kept_by_number_else: Vec<String>,
     tuned: Vec<String>,
+    listens: Vec<String>,
     features: Vec<String>,
     /// The last words of the names of settings with a key that data is encrypted with.
     pub encrypts: Vec<String>,
@@ -130,6 +131,20 @@ impl DataWords {
         let own = words(name);
         let is_of_server = own.iter().any(|word| word == "zk" || self.chroots.contains(word));
         is_of_server && own.last().is_some_and(|last| self.chroot_paths.contains(last))
+    }
+
+    /// Whether a setting of this name says on which addresses a program takes connections.
+    #[must_use]
+    pub fn listens(&self, name: &str) -> bool {
+        words(name).iter().any(|word| self.listens.contains(word))
+    }
+
+    /// Whether an address, which may have a port, is one of the pod itself.
+    #[must_use]
+    pub fn is_own_pod(&self, host: &str) -> bool {
+        let host = host.rsplit_once("://").map_or(host, |(_, rest)| rest);
+        let is_port = |port: &str| port.is_empty() || port.starts_with(':');
+        ["localhost", "127.0.0.1", "[::1]", "::1"].iter().any(|own| host.strip_prefix(own).is_some_and(is_port))
     }
 
     /// Whether a setting of this name, in this block of a file, is about something beside the data: `LOG_LEVEL`, `TZ`.
@@ -322,6 +337,8 @@ mod tests {
         assert!(known.names_host("service-name") && known.names_host("DB_HOST") && !known.names_host("DB_TYPE"));
         assert!(known.names_host("discovery.nodes.1"));
         assert!(known.is_place("API_HOST") && known.is_place("DOMAIN_NAME") && !known.is_place("SERVER_MODE"));
+        assert!(known.listens("net.bindIp") && known.listens("listen_addresses") && !known.listens("BINDINGS"));
+        assert!(known.is_own_pod("127.0.0.1:80") && known.is_own_pod("::1") && !known.is_own_pod("localhost.a"));
         assert!(known.is_scheme_of_store("jdbc:postgresql") && !known.is_scheme_of_store("https"));
         assert!(known.is_chroot("zkLedgersRootPath") && known.is_chroot("zookeeper.znode.parent"));
         assert!(!known.is_chroot("ZOOKEEPER_DATA_DIR") && !known.is_chroot("rootPath"));

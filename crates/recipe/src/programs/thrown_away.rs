@@ -18,6 +18,12 @@ impl DataWords {
         throws && words.iter().all(is_known)
     }
 
+    /// Whether a flag that takes nothing is an order to throw something away: `--format`, which is about output where it takes a word.
+    #[must_use]
+    pub fn is_order(&self, flag: &str) -> bool {
+        matches!(words(flag).as_slice(), [word] if self.throws_beside.contains(word))
+    }
+
     /// Whether a variable with this text makes a program throw data away: `APP_DROP_SCHEMA=true`, `FLYWAY_CLEAN_DISABLED=false`,
     /// `DB_INIT=always`.
     #[must_use]
@@ -109,6 +115,7 @@ mod tests {
         ] {
             assert_eq!(known.is_destructive(flag), is, "{flag}");
         }
+        assert!(known.is_order("--format") && !known.is_order("--format-logs"));
     }
 
     #[test]

@@ -228,8 +228,10 @@ impl<'a> ContainerPaths<'a> {
         for list_key in ["command", "args"] {
             let words = list(self.user.container.json, list_key);
             for (index, word) in words.iter().enumerate().filter_map(|(index, word)| Some((index, word.as_str()?))) {
-                let before =
-                    index.checked_sub(1).and_then(|at| words[at].as_str()).filter(|word| word.starts_with('-'));
+                let before = index
+                    .checked_sub(1)
+                    .and_then(|at| words[at].as_str())
+                    .filter(|word| word.starts_with('-') && !word.contains('='));
                 all.push(Text {
                     key: before.filter(|_| !word.starts_with('-')).map_or_else(String::new, |flag| format!("{flag} ")),
                     text: self.of_word(word),

@@ -222,7 +222,9 @@ fn setting(text: &str) -> Option<(&str, &str)> {
         return is_name.then_some((text, ""));
     };
     let value = text[end..].trim_start_matches(|c: char| c.is_whitespace() || c == '=' || c == ':').trim();
-    (end > 0 && !text.starts_with(['#', ';', '/', '<'])).then(|| (text[..end].trim_matches(['"', '\'']), value))
+    // `! ` begins a comment of properties.
+    (end > 0 && !text.starts_with(['#', ';', '/', '<']) && &text[..end] != "!")
+        .then(|| (text[..end].trim_matches(['"', '\'']), value))
 }
 
 /// The elements of XML in a line that have a text, each in the elements around it: `<shard>0</shard>`. `open` are those that no line
@@ -297,6 +299,7 @@ mod tests {
             ("<a>\n<b>\n<c>0</c>\n</b><d>1</d></a>", "a.b/c=0 a/d=1"),
             ("<p>\n<name>fs.a</name>\n<value>b</value>\n</p>", "p/name=fs.a p/value=b p/fs.a=b"),
             ("# appendonly no", ""),
+            ("! appendonly no", ""),
             ("}", ""),
         ] {
             assert_eq!(read(text).join(" "), expected, "{text}");

@@ -267,7 +267,9 @@ impl Judge<'_> {
     /// Why a setting, which comes or goes, concerns the data; `other` is what is told on the other side.
     fn of(&self, one: &Setting, other: &Told, comes: bool) -> Option<(String, &'static str)> {
         let others = other.texts(one);
-        if others.contains(&one.text.as_str()) {
+        // A block in one line is compared by what it has.
+        let is_block = one.form == Form::Line && one.text.starts_with('{') && one.text.ends_with('}');
+        if is_block || others.contains(&one.text.as_str()) {
             return None;
         }
         let name = &one.name;
@@ -288,7 +290,7 @@ impl Judge<'_> {
         if self.decides.iter().any(is_known) {
             return Some((format!("its setting {name} changes, which decides what data it uses or keeps"), OF_TODAY));
         }
-        if let Some(reason) = self.locks_out(one, comes) {
+        if let Some(reason) = self.locks_out(one, comes).or_else(|| self.is_for_itself(one, &others, comes)) {
             return Some((reason, "see that who uses the data still may; give the chart the lines of today"));
         }
         // A variable of one word is a part of something that is compared where it is used.
@@ -361,6 +363,18 @@ impl Judge<'_> {
             let what = if comes { "comes and rejects some" } else { "goes and admits some" };
             format!("its line `{}` {what} who may use the data today", one.name)
         })
+    }
+
+    /// Why nobody outside the pod comes to the data any more: it listens to its own pod alone.
+    fn is_for_itself(&self, one: &Setting, others: &[&str], comes: bool) -> Option<String> {
+        let is_own = |text: &str| {
+            let mut hosts = bare_text(text).split(',').map(str::trim).filter(|host| !host.is_empty()).peekable();
+            hosts.peek().is_some() && hosts.all(|host| self.words.is_own_pod(host))
+        };
+        let is_looked_at = comes && !one.is_beside && !one.is_about_else(self.words) && self.words.listens(&one.name);
+        let was_open = !others.is_empty() && !others.iter().any(|other| is_own(other));
+        (is_looked_at && was_open && is_own(&one.text))
+            .then(|| format!("its setting {} makes it listen to its own pod alone", one.full_name()))
     }
 
     /// Why a setting that comes switches off what keeps data, and was not off before.
@@ -531,7 +545,7 @@ fn is_destructive(words: &DataWords, one: &Setting) -> bool {
     match one.form {
         Form::Argument => {
             one.name.starts_with('-')
-                && words.is_destructive(&one.name)
+                && (words.is_destructive(&one.name) || (one.text.is_empty() && words.is_order(&one.name)))
                 && !matches!(one.text.as_str(), "false" | "0" | "no")
         }
         Form::Variable => words.throws_away(&one.name, &one.text),
