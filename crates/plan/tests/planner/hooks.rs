@@ -146,7 +146,9 @@ fn what_a_step_deleted_is_not_there_for_a_hook() {
     let found = needs(&job("pre-upgrade", "", &pod(secret)));
     assert_eq!(found.len(), 1, "{found:?}");
     assert!(
-        found[0].starts_with("/spec/template/spec/containers/0/env/0 step delete-secret deletes Secret/"),
+        found[0].starts_with(
+            "/spec/template/spec/containers/0/env/0/valueFrom/secretKeyRef step delete-secret deletes Secret/"
+        ),
         "{found:?}"
     );
     let optional = secret.replace("key: password", "key: password, optional: true");
@@ -290,7 +292,10 @@ fn what_a_hook_deleted_is_not_there_for_a_later_one() {
     let pod = "containers: [{name: c, image: 'x/tool:1', envFrom: [{configMapRef: {name: hk}}]}]";
     let found = needs(&(job("post-upgrade", "", pod) + &gone));
     assert_eq!(found.len(), 1, "{found:?}");
-    assert!(found[0].starts_with("/spec/template/spec/containers/0/envFrom/0 ConfigMap/hk is a pre-upgrade hook"));
+    let said = "/spec/template/spec/containers/0/envFrom/0/configMapRef/name ConfigMap/hk is a pre-upgrade hook";
+    assert!(found[0].starts_with(said), "{found:?}");
+    let twice = pod.replace("]}]", "]}], volumes: [{name: v, configMap: {name: hk}}]");
+    assert_eq!(needs(&(job("post-upgrade", "", &twice) + &gone)).len(), 1, "it is named once");
     for (job, map) in [
         (job("pre-upgrade", "", pod), gone.clone()),
         (job("post-upgrade", "", pod), map("helm.sh/hook: pre-upgrade")),

@@ -5,17 +5,11 @@
 use std::collections::BTreeSet;
 
 use portolan_helm_compat::hooks::{self, Hook};
-use portolan_kube_facts::{PodTemplate, list};
+use portolan_kube_facts::{PodTemplate, Reference, list, references};
 use portolan_model::{Code, Finding, HookEvent, Object, Ref, SecretKey, Step, StepKind};
 use serde_json::Value;
 
 use super::{HopContext, Report};
-
-/// Something that a hook's pod needs, and where it says so.
-struct Need {
-    name: Ref,
-    field: String,
-}
 
 /// A text that a hook's program is given.
 struct Told {
@@ -33,11 +27,11 @@ pub(super) fn check(context: &HopContext<'_>, report: &mut Report) {
         let (Some(name), Some(template)) = (hook.name(), PodTemplate::of(hook.object)) else { continue };
         let made: BTreeSet<Ref> = before[..at].iter().filter_map(|hook| hook.object.name()).collect();
         let pod = Pod { context, template, namespace: hook.object.text("/metadata/namespace") };
-        let missing = pod.needs().into_iter().filter(|need| !made.contains(&need.name));
+        let missing = needs(hook.object).filter(|need| !made.contains(&need.target));
         let later: BTreeSet<Ref> = before[at + 1..].iter().filter_map(|hook| hook.object.name()).collect();
-        let missing = missing.filter_map(|need| Some((missing_because(context, &need.name, &later)?, need)));
+        let missing = missing.filter_map(|need| Some((missing_because(context, &need.target, &later)?, need)));
         for (why, need) in missing {
-            let found = format!("{name} needs {}, which is not there when it runs", need.name);
+            let found = format!("{name} needs {}, which is not there when it runs", need.target);
             report.findings.push(refused(&name, found, need.field, why));
         }
         for told in pod.told() {
@@ -58,16 +52,15 @@ fn after_the_manifest(context: &HopContext<'_>, all: &[Hook<'_>], report: &mut R
         all.iter().find(|hook| hook.is_at(event) && hook.object.name().as_ref() == Some(name))
     };
     for hook in all.iter().filter(|hook| hook.is_at(HookEvent::PostUpgrade)) {
-        let (Some(name), Some(template)) = (hook.name(), PodTemplate::of(hook.object)) else { continue };
-        let pod = Pod { context, template, namespace: hook.object.text("/metadata/namespace") };
-        for need in pod.needs() {
-            let is_deleted = is_at(HookEvent::PreUpgrade, &need.name).is_some_and(Hook::is_deleted_after);
-            if !is_deleted || is_at(HookEvent::PostUpgrade, &need.name).is_some() || is_planned(&need.name) {
+        let Some(name) = hook.name() else { continue };
+        for need in needs(hook.object) {
+            let is_deleted = is_at(HookEvent::PreUpgrade, &need.target).is_some_and(Hook::is_deleted_after);
+            if !is_deleted || is_at(HookEvent::PostUpgrade, &need.target).is_some() || is_planned(&need.target) {
                 continue;
             }
-            let found = format!("{name} needs {}, which is not there when it runs", need.name);
+            let found = format!("{name} needs {}, which is not there when it runs", need.target);
             let why =
-                format!("{} is a pre-upgrade hook, which helm deletes as soon as those have succeeded", need.name);
+                format!("{} is a pre-upgrade hook, which helm deletes as soon as those have succeeded", need.target);
             report.findings.push(
                 refused(&name, found, need.field, why)
                     .why("helm fails after the manifest is applied: the new pods run, and the release is failed")
@@ -189,6 +182,15 @@ fn places<'a>(text: &'a str, word: &'a str) -> impl Iterator<Item = (&'a str, &'
     text.match_indices(word).map(move |(at, _)| (&text[..at], &text[at + word.len()..]))
 }
 
+/// The Secrets, `ConfigMap`s and the account without which the pods of a hook do not start, each where it is first named.
+fn needs(hook: &Object) -> impl Iterator<Item = Reference> {
+    let mut named = BTreeSet::new();
+    references(hook).into_iter().filter(move |need| {
+        let is_of_kind = matches!(need.target.kind(), "Secret" | "ConfigMap" | "ServiceAccount");
+        need.is_required && is_of_kind && named.insert(need.target.clone())
+    })
+}
+
 /// A hook's pod.
 struct Pod<'a> {
     context: &'a HopContext<'a>,
@@ -197,42 +199,6 @@ struct Pod<'a> {
 }
 
 impl Pod<'_> {
-    /// The Secrets, `ConfigMap`s and the account without which the pod does not start.
-    fn needs(&self) -> Vec<Need> {
-        let mut all = Vec::new();
-        let mut need = |kind: &str, from: Option<&Value>, key: &str, field: String| {
-            let Some(from) = from.filter(|from| from.get("optional") != Some(&Value::Bool(true))) else { return };
-            if let Some(name) = from.get(key).and_then(Value::as_str) {
-                all.push(Need { name: Ref::new("", kind, self.namespace, name), field });
-            }
-        };
-        for container in self.template.containers() {
-            let base = format!("{}{}", self.template.pointer, container.pointer());
-            for (at, env) in list(container.json, "env").iter().enumerate() {
-                let field = || format!("{base}/env/{at}");
-                need("Secret", env.pointer("/valueFrom/secretKeyRef"), "name", field());
-                need("ConfigMap", env.pointer("/valueFrom/configMapKeyRef"), "name", field());
-            }
-            for (at, env) in list(container.json, "envFrom").iter().enumerate() {
-                let field = || format!("{base}/envFrom/{at}");
-                need("Secret", env.get("secretRef"), "name", field());
-                need("ConfigMap", env.get("configMapRef"), "name", field());
-            }
-        }
-        for (at, volume) in self.template.volumes().enumerate() {
-            let field = || format!("{}/volumes/{at}", self.template.pointer);
-            need("Secret", volume.get("secret"), "secretName", field());
-            need("ConfigMap", volume.get("configMap"), "name", field());
-            for source in volume.pointer("/projected/sources").and_then(Value::as_array).into_iter().flatten() {
-                need("Secret", source.get("secret"), "name", field());
-                need("ConfigMap", source.get("configMap"), "name", field());
-            }
-        }
-        let account = self.template.account_field();
-        need("ServiceAccount", Some(self.template.spec), account, format!("{}/{account}", self.template.pointer));
-        all
-    }
-
     /// Everything that the hook's programs are told.
     fn told(&self) -> Vec<Told> {
         let mut all = Vec::new();
