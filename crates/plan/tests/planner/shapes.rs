@@ -95,7 +95,7 @@ fn charts_of_others_stay_as_they_are() {
 fn upgrades_of_each_week_are_safe() {
     let shapes = shapes();
     let mut alarms = all(&shapes, &shapes.harmless);
-    assert!(alarms.len() >= 250, "{} harmless edits", alarms.len());
+    assert!(alarms.len() >= 500, "{} harmless edits", alarms.len());
     alarms.retain(|(_, said)| !said.is_empty());
     assert!(alarms.is_empty(), "needless: {alarms:#?}");
 }
@@ -104,7 +104,7 @@ fn upgrades_of_each_week_are_safe() {
 fn upgrades_that_lose_or_hide_data_are_not_safe() {
     let shapes = shapes();
     let mut missed = all(&shapes, &shapes.harmful);
-    assert!(missed.len() >= 250, "{} harmful edits", missed.len());
+    assert!(missed.len() >= 500, "{} harmful edits", missed.len());
     let expected = |name: &str| -> Option<&String> {
         let (chart, edit) = name.split_once('/')?;
         let edits = &shapes.harmful[chart][edit];

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use portolan_inventory::credential;
 use portolan_kube_facts::{Container, EnvSet, PodTemplate};
 use portolan_model::{Code, Finding, JsonPointer, Manifest, Object, Ref, SecretKey, is_named_anew};
+use portolan_recipe::DataWords;
 
 use super::super::reach;
 use super::{HopContext, Report};
@@ -83,8 +84,14 @@ fn keys(context: &HopContext<'_>, name: &Ref, doc: &Object, report: &mut Report)
         };
         for variable in variables.iter().filter(is_key) {
             let field = format!("{}{}{}", template.pointer, container.pointer(), variable.field);
-            let is_other =
-                || matches!((&known[&variable.name], &variable.text), (Some(was), Some(will)) if was != will);
+            // An address is no key, but that of a store may have one in it.
+            let is_address = |text: &str| {
+                text.split_once("://").is_some_and(|(scheme, _)| !DataWords::builtin().is_scheme_of_store(scheme))
+            };
+            let is_other = || match (&known[&variable.name], &variable.text) {
+                (Some(was), Some(will)) => was != will && !(is_address(was) && is_address(will)),
+                _ => false,
+            };
             if variable.is_by_chance(context, name, &field) {
                 report.findings.push(other_key(context, name, variable, ("another random value", field)));
             } else if is_other() {

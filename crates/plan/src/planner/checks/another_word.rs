@@ -47,7 +47,9 @@ fn is_said_otherwise(words: &DataWords, old: &Setting, before: &Told, after: &To
     }
     // What is made of a variable is compared where it is put in, and the name of a database by itself.
     let is_database = database::named(&old.name, &old.text).is_some();
-    !is_database && !new.iter().any(|text| bare_text(text) == bare_text(&old.text)) && !before.puts_in(&old.name)
+    // More may come to a list.
+    let has = |text: &&str| bare_text(text).split(',').any(|entry| entry.trim() == bare_text(&old.text));
+    !is_database && !new.iter().any(has) && !before.puts_in(&old.name)
 }
 
 /// A line of a configuration whose word is another one, or that goes. What is there several times is a list as a rule, of jobs or of
