@@ -33,7 +33,7 @@ pub(super) fn of_operator(both: [&Told; 2]) -> Option<String> {
 
 /// The first setting by which a program that asks the server of the data throws more of it away: the object and the field that have it, and
 /// the reason.
-pub(super) fn throws_more<'a>([before, after]: [&'a Told; 2]) -> Option<(&'a Ref, &'a str, String)> {
+pub(super) fn throws_more([before, after]: [&Told; 2]) -> Option<(&Ref, &str, String)> {
     let judge = Judge::of_both([before, after]);
     let come = after.settings.iter().filter(|one| !before.texts(one).contains(&one.text.as_str())).find_map(|one| {
         let throws = is_destructive(judge.words, one)
