@@ -146,7 +146,7 @@ fn releases(world: &World, release: &ReleaseId, free: &BTreeMap<Ref, Vec<JsonPoi
         .filter_map(|(revision, record)| {
             let manifest = manifest_digest(record)?;
             let docs = if free.is_empty() {
-                (**world.prints.get(&manifest)?).clone()
+                (*world.prints(&manifest)?).clone()
             } else {
                 let docs: Vec<_> = world.library.get(&manifest)?.iter().map(|(_, doc)| doc.clone()).collect();
                 portolan_helm_compat::redact::fingerprint(&docs, free)

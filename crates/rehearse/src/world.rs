@@ -37,7 +37,7 @@ impl StoredObject {
         if let Some(meta) = json.get_mut("metadata").and_then(Value::as_object_mut) {
             meta.remove("resourceVersion");
         }
-        let print = state_hash::of_bytes(&serde_json::to_vec(&json).unwrap_or_default());
+        let print = state_hash::of(&json);
         if let Some(meta) = json.get_mut("metadata").and_then(Value::as_object_mut) {
             meta.insert("resourceVersion".into(), json!(format!("{:016x}", print as u64)));
         }
@@ -48,7 +48,7 @@ impl StoredObject {
 
     /// An object as it was surveyed, which is shared and not copied: a rehearsal changes only a few of those that a cluster has.
     fn surveyed(name: &Ref, object: &Object) -> Self {
-        let print = state_hash::of_bytes(&object.canonical());
+        let print = state_hash::of(&*object.0);
         Self { object: object.clone(), view: ObjectView::parse(name, object), print: keyed(name, print) }
     }
 
@@ -158,8 +158,8 @@ pub struct World {
     archive: Archive,
     /// The manifests among it, parsed once.
     pub(crate) library: Arc<BTreeMap<Digest, Docs>>,
-    /// Their fingerprints.
-    pub(crate) prints: Arc<BTreeMap<Digest, Prints>>,
+    /// The fingerprints of those that were asked for, nothing left out; shared by all worlds of a search.
+    prints: Arc<Mutex<BTreeMap<Digest, Prints>>>,
     /// Objects made before, by what they were made of. A search makes the same few hundred over and over; this is
     /// shared by all its worlds and is no part of any.
     made: Arc<Mutex<NumberMap<StateHash, Arc<StoredObject>>>>,
@@ -420,11 +420,22 @@ impl World {
             return;
         }
         if let Ok(manifest) = serde_json::from_slice::<Manifest>(bytes) {
-            let prints = portolan_helm_compat::redact::fingerprint(&manifest.docs, &BTreeMap::new());
-            Arc::make_mut(&mut self.prints).insert(digest.clone(), Arc::new(prints));
             let docs = manifest.docs.into_iter().filter_map(|doc| Some((doc.name()?, doc))).collect();
             Arc::make_mut(&mut self.library).insert(digest.clone(), Arc::new(docs));
         }
+    }
+
+    /// The fingerprints of a manifest's documents, nothing left out; `None` for a manifest that is not known.
+    pub(crate) fn prints(&self, manifest: &Digest) -> Option<Prints> {
+        let docs = self.library.get(manifest)?;
+        let mut known = self.prints.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(prints) = known.get(manifest) {
+            return Some(Arc::clone(prints));
+        }
+        let docs: Vec<Object> = docs.iter().map(|(_, doc)| doc.clone()).collect();
+        let prints = Arc::new(portolan_helm_compat::redact::fingerprint(&docs, &BTreeMap::new()));
+        known.insert(manifest.clone(), Arc::clone(&prints));
+        Some(prints)
     }
 
     /// Leaves only some of the objects: a small world, for looking at everything.
