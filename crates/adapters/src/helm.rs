@@ -34,23 +34,37 @@ const LIMIT: Duration = Duration::from_secs(30);
 /// Where there is none, or it is too old.
 pub async fn find(program: Option<&Path>) -> Result<HelmClient, Finding> {
     let path = locate(program)?;
-    let program = path.clone();
-    let digest = tokio::task::spawn_blocking(move || {
-        known::digest(&program, known::folder().as_deref(), std::time::SystemTime::now())
-    });
+    let folder = known::folder();
+    let kept = known::kept(&path, folder.as_deref());
+    let client = |version: semver::Version, digest| {
+        if version < OLDEST {
+            return Err(Finding::blocking(Code::OldHelm, format!("{} is helm {version}", path.display())));
+        }
+        Ok(HelmClient::Program { version, digest, path: path.to_string_lossy().into_owned() })
+    };
+    let digest = match kept {
+        Some(known::Known { version: Some(version), digest, .. }) => return client(version, digest),
+        Some(known) => Ok(known.digest),
+        None => {
+            let program = path.clone();
+            Err(tokio::task::spawn_blocking(move || known::read(&program, std::time::SystemTime::now())))
+        }
+    };
     let said = version_text(&path).await?;
     let version = semver::Version::parse(said.trim().trim_start_matches('v')).map_err(|error| {
         no_helm(&path, &format!("it says its version is `{}`", said.trim())).with(error.to_string())
     })?;
-    if version < OLDEST {
-        return Err(Finding::blocking(Code::OldHelm, format!("{} is helm {version}", path.display())));
-    }
-    let digest = digest.await.map_err(std::io::Error::from).flatten();
-    Ok(HelmClient::Program {
-        version,
-        digest: digest.map_err(|error| no_helm(&path, &error.to_string()))?,
-        path: path.to_string_lossy().into_owned(),
-    })
+    let digest = match digest {
+        Ok(digest) => digest,
+        Err(reading) => {
+            let read = reading.await.map_err(std::io::Error::from).flatten();
+            let read = read.map_err(|error| no_helm(&path, &error.to_string()))?;
+            let digest = read.digest().clone();
+            read.keep(&path, folder.as_deref(), &version);
+            digest
+        }
+    };
+    client(version, digest)
 }
 
 fn locate(program: Option<&Path>) -> Result<PathBuf, Finding> {
