@@ -86,6 +86,16 @@ fn a_value_that_many_fields_have_is_seen_in_one_of_its_name_alone() {
         assert_eq!(said_with(fields, other, &value), [format!("Warning PL251 {other}")], "{fields}");
         assert_eq!(said_with(fields, other, &json!([value])), [format!("Warning PL251 {other}")], "{fields}");
     }
+    // The name of a label has a slash, and what an item is about may stand above it.
+    for (fields, path, value) in [
+        ("nodeSelector: {kubernetes.io/os: linux}, ", "selector", json!({"kubernetes.io/os": "linux"})),
+        ("tolerations: [{key: a, value: 'true'}], ", "toleration", json!({"value": "true"})),
+    ] {
+        let said = said_with(fields, path, &value);
+        assert!(said.iter().all(|said| said.starts_with("Blocking PL251")) && !said.is_empty(), "{fields}: {said:?}");
+        let said = said_with(fields, "other", &json!({"any": value.as_object().and_then(|map| map.values().next())}));
+        assert!(said.iter().all(|said| said.starts_with("Warning PL251")) && !said.is_empty(), "{fields}: {said:?}");
+    }
     // What no other field has by coincidence is the same under any name.
     for (fields, value) in [
         ("schedulerName: binpack, ", json!("binpack")),

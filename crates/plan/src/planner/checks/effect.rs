@@ -71,13 +71,14 @@ impl Leaf<'_> {
     /// field's (`DEBUG` of a variable), and so does its text (`--log-level=info`).
     fn is_named_after(&self, setting: &str) -> bool {
         let Some(subject) = subject(setting) else { return false };
-        let mut names = vec![self.field.as_str().unwrap_or_default()];
+        let mut names = vec![self.field.as_str().unwrap_or_default().to_owned()];
         let mut place = self.doc;
         for key in self.at.split('/').skip(1) {
-            names.push(key);
+            // `kubernetes.io/os` has a slash of its own.
+            names.push(key.replace("~1", "/").replace("~0", "~"));
             let Some(inner) = place.pointer(&format!("/{key}")) else { break };
             place = inner;
-            names.extend(place.get("name").and_then(Value::as_str));
+            names.extend(place.get("name").and_then(Value::as_str).map(str::to_owned));
         }
         names.iter().any(|name| words(name).any(|word| word == subject))
     }
@@ -103,7 +104,7 @@ fn words(name: &str) -> impl Iterator<Item = String> {
 fn shows(leaf: &Leaf<'_>, setting: &str, wanted: &Value) -> bool {
     let is_same = match (leaf.field, wanted) {
         (_, Value::Array(items)) => return items.iter().any(|item| shows(leaf, setting, item)),
-        (_, Value::Object(map)) => return map.iter().any(|(key, item)| shows(leaf, key, item)),
+        (_, Value::Object(map)) => return map.iter().any(|(key, item)| shows(leaf, &format!("{setting}.{key}"), item)),
         (Value::String(field), Value::String(wanted)) => {
             field == wanted || (wanted.len() >= 4 && field.contains(wanted.as_str()))
         }
