@@ -29,7 +29,6 @@ use serde::Serialize;
 
 use auth::Purpose;
 use client::Registry;
-use upload::Present;
 
 pub use client::RegistryAccess;
 pub use layers::CompressedLayers;
@@ -219,10 +218,13 @@ pub async fn push(
     let registry = Registry::new(&target.host, access, Purpose::Push)?;
     registry.greet().await?;
     let push = Push { registry, job, progress };
-    let all = push.needed(&BTreeSet::new())?;
-    let (before, mut present) = match job.asking {
-        Asking::Blobs => futures::try_join!(push.before(), push.present(&all))?,
-        Asking::Manifests => (push.before().await?, Present::new()),
+    let (before, asked) = match job.asking {
+        Asking::Blobs => {
+            let all = push.needed(&BTreeSet::new())?;
+            let (before, present) = futures::try_join!(push.before(), push.present(&all))?;
+            (before, Some(present))
+        }
+        Asking::Manifests => (push.before().await?, None),
     };
     let is_kept = |before: &TagBefore| match before {
         TagBefore::Same => job.asking == Asking::Manifests,
@@ -232,13 +234,14 @@ pub async fn push(
     let kept: BTreeSet<&ManifestPush> =
         before.iter().filter(|(_, before)| is_kept(before)).map(|(push, _)| *push).collect();
     let needed = push.needed(&kept)?;
-    if job.asking == Asking::Manifests {
-        present = push.present(&needed).await?;
-    }
+    let not_asked = if asked.is_none() { kept.len() } else { 0 };
+    let present = match asked {
+        Some(present) => present,
+        None => push.present(&needed).await?,
+    };
     let groups = push.groups(needed);
     let uploads = futures::stream::iter(groups).map(|group| push.group(group, &present)).buffer_unordered(PARALLEL);
     let counts: Vec<PushReport> = uploads.try_collect().await?;
-    let not_asked = if job.asking == Asking::Manifests { kept.len() } else { 0 };
     let mut report = PushReport { not_asked, ..PushReport::default() };
     counts.iter().for_each(|count| report.add(count));
     report.tags = push.manifests(&before).await?;
