@@ -42,29 +42,34 @@ pub async fn find(program: Option<&Path>) -> Result<HelmClient, Finding> {
         }
         Ok(HelmClient::Program { version, digest, path: path.to_string_lossy().into_owned() })
     };
-    let digest = match kept {
+    let kept = match kept {
         Some(known::Known { version: Some(version), digest, .. }) => return client(version, digest),
-        Some(known) => Ok(known.digest),
-        None => {
-            let program = path.clone();
-            Err(tokio::task::spawn_blocking(move || known::read(&program, std::time::SystemTime::now())))
-        }
+        kept => kept,
     };
-    let said = version_text(&path).await?;
-    let version = semver::Version::parse(said.trim().trim_start_matches('v')).map_err(|error| {
-        no_helm(&path, &format!("it says its version is `{}`", said.trim())).with(error.to_string())
-    })?;
-    let digest = match digest {
-        Ok(digest) => digest,
-        Err(reading) => {
-            let read = reading.await.map_err(std::io::Error::from).flatten();
-            let read = read.map_err(|error| no_helm(&path, &error.to_string()))?;
-            let digest = read.digest().clone();
-            read.keep(&path, folder.as_deref(), &version);
-            digest
+    // Helm says its version while its file is read.
+    let digest = async {
+        if let Some(known) = kept {
+            return Ok((known.digest, None));
         }
+        let program = path.clone();
+        let read = tokio::task::spawn_blocking(move || known::read(&program, std::time::SystemTime::now()));
+        let read = read.await.map_err(std::io::Error::from).flatten();
+        read.map(|read| (read.digest().clone(), Some(read))).map_err(|error| no_helm(&path, &error.to_string()))
     };
+    let (digest, version) = tokio::join!(digest, version(&path));
+    let (version, (digest, read)) = (version?, digest?);
+    if let Some(read) = read {
+        read.keep(&path, folder.as_deref(), &version);
+    }
     client(version, digest)
+}
+
+/// The version that a helm says.
+async fn version(path: &Path) -> Result<semver::Version, Finding> {
+    let said = version_text(path).await?;
+    let said = said.trim();
+    semver::Version::parse(said.trim_start_matches('v'))
+        .map_err(|error| no_helm(path, &format!("it says its version is `{said}`")).with(error.to_string()))
 }
 
 fn locate(program: Option<&Path>) -> Result<PathBuf, Finding> {
