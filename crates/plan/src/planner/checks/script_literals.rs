@@ -207,7 +207,7 @@ fn words<'a>(text: &'a str, language: &Language) -> Option<Vec<Word<'a>>> {
         let indent = &rest[..rest.len() - content.len()];
         rest = content;
         let Some(first) = rest.chars().next().filter(|first| *first != '\n') else { continue };
-        if let Some((len, goes_on)) = comment(rest, language)? {
+        if let Some((len, goes_on)) = comment(rest, language).ok()? {
             // Behind a comment over several lines a line begins.
             is_start |= goes_on;
             rest = &rest[len..];
@@ -218,7 +218,7 @@ fn words<'a>(text: &'a str, language: &Language) -> Option<Vec<Word<'a>>> {
             all.push(Word { text: indent, kind: Kind::Indent });
         }
         let (len, kind) =
-            long_text(rest, language)?.or_else(|| word(rest, first, language)).filter(|(len, _)| *len > 0)?;
+            long_text(rest, language).ok()?.or_else(|| word(rest, first, language)).filter(|(len, _)| *len > 0)?;
         let word = Word { text: &rest[..len], kind };
         // What Python puts into a text may have quotes of its own.
         let has_code = all.last().is_some_and(|last| matches!(last.text, "f" | "F" | "rf" | "fr"));
@@ -231,29 +231,30 @@ fn words<'a>(text: &'a str, language: &Language) -> Option<Vec<Word<'a>>> {
     Some(all)
 }
 
-/// The length of a comment with which a text begins, and whether it goes over lines; `None` of all where it is not ended.
-#[allow(clippy::option_option, reason = "not ended, or none")]
-fn comment(rest: &str, language: &Language) -> Option<Option<(usize, bool)>> {
+/// Something that is not ended, or not read here: what follows it is not known to be what it looks like.
+struct Unread;
+
+/// The length of a comment with which a text begins, and whether it goes over lines.
+fn comment(rest: &str, language: &Language) -> Result<Option<(usize, bool)>, Unread> {
     if let Some((start, end)) = language.long_comment.filter(|(start, _)| rest.starts_with(start)) {
-        let len = start.len() + rest[start.len()..].find(end)? + end.len();
-        return Some(Some((len, rest[..len].contains('\n'))));
+        let len = start.len() + rest[start.len()..].find(end).ok_or(Unread)? + end.len();
+        return Ok(Some((len, rest[..len].contains('\n'))));
     }
     if language.unread.iter().any(|mark| mark.len() > 1 && rest.starts_with(mark)) {
-        return None;
+        return Err(Unread);
     }
     let is_one = language.comments.iter().any(|start| rest.starts_with(start));
-    Some(is_one.then(|| (rest.find('\n').unwrap_or(rest.len()), false)))
+    Ok(is_one.then(|| (rest.find('\n').unwrap_or(rest.len()), false)))
 }
 
-/// The length of a text over lines with which a text begins; `None` of all where it is not ended.
-#[allow(clippy::option_option, reason = "not ended, or none")]
-fn long_text(rest: &str, language: &Language) -> Option<Option<(usize, Kind)>> {
+/// The length of a text over lines with which a text begins.
+fn long_text(rest: &str, language: &Language) -> Result<Option<(usize, Kind)>, Unread> {
     let Some((start, end)) = language.long_texts.iter().find(|(start, _)| rest.starts_with(start)) else {
-        return Some(None);
+        return Ok(None);
     };
-    let len = start.len() + rest[start.len()..].find(end)? + end.len();
+    let len = start.len() + rest[start.len()..].find(end).ok_or(Unread)? + end.len();
     // What is escaped in it may be what ends it.
-    (!rest[..len].contains('\\')).then_some(Some((len, Kind::Text)))
+    if rest[..len].contains('\\') { Err(Unread) } else { Ok(Some((len, Kind::Text))) }
 }
 
 /// The length of the word that a text begins with, and what it is; `None` where it is not ended, or not read here.
