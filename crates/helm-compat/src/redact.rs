@@ -216,7 +216,7 @@ fn take_off(json: &mut Value, pointer: &str) {
     let Some((parent, last)) = pointer.rsplit_once('/') else {
         return;
     };
-    let last = last.replace("~1", "/").replace("~0", "~");
+    let last = portolan_model::pointer_key(last);
     match json.pointer_mut(parent) {
         Some(Value::Object(map)) => {
             map.remove(&last);

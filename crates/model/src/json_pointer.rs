@@ -38,8 +38,7 @@ impl JsonPointer {
     /// As people write it: `metadata.annotations.helm.sh/resource-policy`.
     #[must_use]
     pub fn dotted(&self) -> String {
-        let keys: Vec<String> =
-            self.0.split('/').skip(1).map(|key| key.replace("~1", "/").replace("~0", "~")).collect();
+        let keys: Vec<String> = self.0.split('/').skip(1).map(pointer_key).collect();
         keys.join(".")
     }
 }
@@ -113,6 +112,12 @@ impl fmt::Display for JsonPointer {
 #[must_use]
 pub fn pointer_part(key: &str) -> String {
     key.replace('~', "~0").replace('/', "~1")
+}
+
+/// The key that a part of a pointer stands for.
+#[must_use]
+pub fn pointer_key(part: &str) -> String {
+    part.replace("~1", "/").replace("~0", "~")
 }
 
 #[cfg(test)]

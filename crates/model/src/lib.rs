@@ -61,7 +61,7 @@ pub use inventory::{
     SavedInventory, Scope, ScopeCoverage, StorageClass, UninstallEffect, Volume, Workload,
 };
 pub use journal::{Action, ArchivedObject, Effect, Entry, JournalRecord, Observation, Outcome, StepRef};
-pub use json_pointer::{JsonPointer, differing_fields, first_field, pointer_part};
+pub use json_pointer::{JsonPointer, differing_fields, first_field, pointer_key, pointer_part};
 pub use major::Major;
 pub use names::{Ref, Rv, Uid};
 pub use object::Object;

@@ -203,7 +203,7 @@ impl At {
         let mut pointer = self.pointer.clone();
         if let Some(token) = token {
             pointer.push('/');
-            pointer.push_str(&token.replace('~', "~0").replace('/', "~1"));
+            pointer.push_str(&portolan_model::pointer_part(token));
         }
         Self { place, pointer, in_text: self.in_text || token.is_none() }
     }

@@ -132,7 +132,7 @@ fn template(object: &Value) -> String {
 
 /// Sets or, with null, removes what is at a JSON pointer (without its first `/`), and makes what is missing on the way.
 fn set(object: &mut Value, pointer: &str, value: &Value) -> Result<()> {
-    let parts: Vec<String> = pointer.split('/').map(|part| part.replace("~1", "/").replace("~0", "~")).collect();
+    let parts: Vec<String> = pointer.split('/').map(portolan_model::pointer_key).collect();
     let Some((last, way)) = parts.split_last() else { bail!("an empty pointer") };
     let mut at = object;
     for part in way {

@@ -75,7 +75,7 @@ impl Leaf<'_> {
         let mut place = self.doc;
         for key in self.at.split('/').skip(1) {
             // `kubernetes.io/os` has a slash of its own.
-            names.push(key.replace("~1", "/").replace("~0", "~"));
+            names.push(portolan_model::pointer_key(key));
             let Some(inner) = place.pointer(&format!("/{key}")) else { break };
             place = inner;
             names.extend(place.get("name").and_then(Value::as_str).map(str::to_owned));

@@ -288,7 +288,7 @@ fn is_kept_by_others(object: &Object) -> bool {
 impl Lost {
     fn found(&self, context: &HopContext<'_>) -> Finding {
         let (name, chart) = (&self.object, &context.input.pick.id);
-        let key = self.field.rsplit('/').next().unwrap_or_default().replace("~1", "/").replace("~0", "~");
+        let key = portolan_model::pointer_key(self.field.rsplit('/').next().unwrap_or_default());
         if self.how == How::Edited {
             return Finding::warning(
                 Code::KeyChanges,
